@@ -1,0 +1,14 @@
+export { entryBytes } from './log/entry.js';
+export type { CommandEntry, Entry, MembershipEntry, NoopEntry, Position, ServerId } from './log/entry.js';
+export type { Ballot } from './log/ballot.js';
+export { isVoter, membershipFault, membershipOf } from './log/membership.js';
+export type { Membership, MembershipAt, ServerInfo } from './log/membership.js';
+export type * from './protocol/message.js';
+export { KontikiError, isKontikiError } from './errors.js';
+export type { ErrorCode } from './errors.js';
+export type { LogBase, LogState, LogStore, LogWrite, Owner, Repair } from './ports/log-store.js';
+export type { Identity, Transport } from './ports/transport.js';
+export type { ApplyBatch, StateMachine } from './ports/state-machine.js';
+export type { Clock, Timer } from './ports/clock.js';
+export { silent } from './ports/logger.js';
+export type { Logger } from './ports/logger.js';

@@ -1,0 +1,7 @@
+import type { ServerId } from './entry.js';
+
+/** What a server must never forget: the newest term it knows and whom, if anybody, it voted for in it (Raft §5.2). */
+export interface Ballot {
+  readonly term: number;
+  readonly votedFor: ServerId | undefined;
+}
