@@ -1,8 +1,9 @@
 export { entryBytes } from './log/entry.js';
-export type { CommandEntry, Entry, MembershipEntry, NoopEntry, Position, ServerId } from './log/entry.js';
+export type { CommandEntry, Entry, MembershipEntry, NoopEntry, Position } from './log/entry.js';
+export type { ServerId, ServerInfo } from './log/server.js';
 export type { Ballot } from './log/ballot.js';
 export { isVoter, membershipFault, membershipOf } from './log/membership.js';
-export type { Membership, MembershipAt, ServerInfo } from './log/membership.js';
+export type { Membership, MembershipAt } from './log/membership.js';
 export type * from './protocol/message.js';
 export { KontikiError, isKontikiError } from './errors.js';
 export type { ErrorCode } from './errors.js';

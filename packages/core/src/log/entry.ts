@@ -1,8 +1,5 @@
 import type { Membership } from './membership.js';
 
-/** The name of a server: 1 to 64 characters of `A-Z a-z 0-9 . _ -`, unique in its cluster and never reused. */
-export type ServerId = string;
-
 /** A place in the log: the index of an entry and the term of the leader that created it. Index 0, term 0 is the place before the first entry. */
 export interface Position {
   readonly index: number;

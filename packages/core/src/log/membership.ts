@@ -1,12 +1,4 @@
-import type { ServerId } from './entry.js';
-
-/** Where a server is reached, and what the application wants known of it. */
-export interface ServerInfo {
-  /** The address peers dial, in the transport's own form (`ws://10.0.0.1:7001`). At most 512 bytes of UTF-8. */
-  readonly address: string;
-  /** Anything the application wants beside it, its client URL for redirects, say. At most 1,024 bytes of UTF-8. */
-  readonly metadata: string;
-}
+import type { ServerId, ServerInfo } from './server.js';
 
 /**
  * Who takes part in a cluster. Joint while `outgoing` is not empty: then elections, commits, reads and check-quorum

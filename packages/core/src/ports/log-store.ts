@@ -1,6 +1,7 @@
 import type { Ballot } from '../log/ballot.js';
-import type { Entry, Position, ServerId } from '../log/entry.js';
+import type { Entry, Position } from '../log/entry.js';
 import type { MembershipAt } from '../log/membership.js';
+import type { ServerId } from '../log/server.js';
 
 /** Whose data a store holds. Data of another owner is refused with `KONTIKI_FOREIGN_DATA`. */
 export interface Owner {

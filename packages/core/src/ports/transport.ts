@@ -1,4 +1,4 @@
-import type { ServerId } from '../log/entry.js';
+import type { ServerId } from '../log/server.js';
 import type { Message } from '../protocol/message.js';
 
 /** Who speaks, told to every peer when a connection is made. */
