@@ -81,10 +81,12 @@ export interface Heartbeat extends FromServer {
   readonly committed: number;
 }
 
+/** `blank` as in a rejection: a voter that has lost its disk must not vouch for a leader either. */
 export interface HeartbeatReply extends Answer {
   readonly kind: 'heartbeatReply';
   readonly session: number;
   readonly round: number;
+  readonly blank: boolean;
   readonly full: boolean;
 }
 

@@ -1,0 +1,203 @@
+import { entryBytes, type Entry, type Position } from '../log/entry.js';
+import type { ServerId } from '../log/server.js';
+import type { AppendAccepted, AppendRejected, HeartbeatReply, ReadIndex } from './message.js';
+import type { Load } from './output.js';
+import type { Progress } from './progress.js';
+import { quorumReached, voteResult } from './quorum.js';
+import { ReadRounds } from './reads.js';
+import { Replication } from './replication.js';
+import { Bystander, type Server } from './role.js';
+
+/** Appends, counts acknowledgements, commits, and keeps its place only while a quorum answers (Raft §5.3, §5.4, §6; thesis §6.2, §6.4). */
+export class Leader extends Bystander {
+  readonly name = 'leader';
+  readonly #server: Server;
+  readonly #replication: Replication;
+  readonly #rounds = new ReadRounds();
+  #heartbeatAt: number;
+  #quorumCheckAt: number;
+  /** The newest own read that a round was asked for. */
+  #ticket = 0;
+  /** What this leader has appended and not yet committed. */
+  #uncommittedBytes = 0;
+
+  constructor(server: Server) {
+    super();
+    this.#server = server;
+    this.#heartbeatAt = server.now;
+    this.#quorumCheckAt = server.now + server.timings.election;
+    this.#replication = new Replication(server);
+    // Nothing of earlier terms may be committed by counting, so there must be something of this one (Raft §5.4.2).
+    server.log.append({ kind: 'noop', index: server.log.lastIndex + 1, term: server.ballot.term });
+  }
+
+  /** A leader that has lost its quorum notices within two election timeouts, and lives until then. */
+  override get leaderAlive(): boolean {
+    return true;
+  }
+
+  get wakeAt(): number {
+    return Math.min(this.#heartbeatAt, this.#quorumCheckAt);
+  }
+
+  get peers(): ReadonlyMap<ServerId, Progress> {
+    return this.#replication.peers;
+  }
+
+  get uncommittedBytes(): number {
+    return this.#uncommittedBytes;
+  }
+
+  /** Whether another `bytes` may be appended: one entry always may. */
+  hasRoomFor(bytes: number): boolean {
+    return this.#uncommittedBytes === 0 || this.#uncommittedBytes + bytes <= this.#server.limits.uncommittedBytes;
+  }
+
+  propose(data: Uint8Array): Position {
+    const { log, ballot } = this.#server;
+    const entry: Entry = { kind: 'command', index: log.lastIndex + 1, term: ballot.term, data };
+    log.append(entry);
+    this.#uncommittedBytes += entryBytes(entry);
+    return entry;
+  }
+
+  tick(late: boolean): void {
+    const { now, timings } = this.#server;
+    if (now >= this.#quorumCheckAt) {
+      this.#quorumCheckAt = now + timings.election;
+      if (!this.#quorumAnswers() && !this.#server.excuse(late)) return this.#stepDown('quorumSilent');
+    }
+    if (this.#server.full && this.#othersHaveRoom()) return this.#stepDown('diskFull');
+    if (now >= this.#heartbeatAt) {
+      this.#heartbeatAt = now + timings.heartbeat;
+      this.#replication.heartbeat(this.#rounds.number);
+    }
+  }
+
+  retime(): void {
+    const { now, timings } = this.#server;
+    this.#heartbeatAt = Math.min(this.#heartbeatAt, now + timings.heartbeat);
+    this.#quorumCheckAt = now + timings.election;
+  }
+
+  override persisted(): void {
+    this.#commit();
+  }
+
+  loaded(load: Load, entries: readonly Entry[] | undefined): void {
+    this.#replication.loaded(load, entries);
+  }
+
+  override appendAccepted(from: ServerId, message: AppendAccepted): void {
+    const progress = this.#identify(from, message, false);
+    if (progress === undefined) return;
+    if (message.match > this.#server.log.lastIndex) {
+      return this.#server.report({ kind: 'ackBeyondLog', peer: from, index: message.match });
+    }
+    progress.accepted(message.match);
+    this.#commit();
+  }
+
+  override appendRejected(from: ServerId, message: AppendRejected): void {
+    const progress = this.#identify(from, message, message.blank);
+    if (progress === undefined || !progress.isCurrent(message.prevIndex)) return;
+    // Where the peer's log can agree by what it says, and this log by what it holds: at most one probe a term.
+    const { log } = this.#server;
+    const agreement = log.agreement(Math.min(message.hintIndex, log.lastIndex), message.hintTerm);
+    progress.rejected(message.prevIndex, agreement.index);
+  }
+
+  override heartbeatReply(from: ServerId, message: HeartbeatReply): void {
+    const progress = this.#identify(from, message, message.blank);
+    if (progress === undefined) return;
+    progress.beat();
+    progress.round = Math.max(progress.round, message.round);
+    this.#endRound();
+  }
+
+  override readIndex(from: ServerId, { incarnation, ticket }: ReadIndex): void {
+    this.#rounds.ask({ server: from, incarnation, ticket });
+  }
+
+  override flush(): void {
+    const { reads, id, header, log, ballot } = this.#server;
+    if (reads.open !== undefined && reads.open > this.#ticket) {
+      this.#ticket = reads.open;
+      this.#rounds.ask({ server: id, incarnation: header.incarnation, ticket: reads.open });
+    }
+    // Until an entry of its own term is committed a leader doesn't know what is (thesis §6.4).
+    if (log.termAt(log.committed) === ballot.term && this.#rounds.begin(log.committed)) {
+      this.#replication.heartbeat(this.#rounds.number);
+      this.#endRound();
+    }
+    this.#replication.flush();
+  }
+
+  /** The progress that an answer of this session is about, after noting what every answer tells. */
+  #identify(from: ServerId, message: AppendAccepted | AppendRejected | HeartbeatReply, blank: boolean): Progress | undefined {
+    const progress = this.#replication.identify(from, message);
+    if (progress === undefined) return undefined;
+    progress.full = message.full;
+    if (blank && !progress.lost && !this.#server.membership.learners.includes(from)) {
+      progress.lost = true;
+      this.#server.report({ kind: 'blankVoter', peer: from });
+    }
+    return progress.lost ? undefined : progress;
+  }
+
+  /** Commits what a durable quorum holds, if it is of this term: counting proves nothing about older ones (Raft §5.4.2, Figure 8). */
+  #commit(): void {
+    const { log, membership, ballot, id } = this.#server;
+    const held = quorumReached(membership, (voter) =>
+      voter === id ? log.durable : (this.#replication.peers.get(voter)?.match ?? 0),
+    );
+    if (held <= log.committed || log.termAt(held) !== ballot.term) return;
+    for (let index = log.committed + 1; index <= held; index += 1) {
+      const entry = log.entry(index);
+      if (entry?.kind === 'command' && entry.term === ballot.term) this.#uncommittedBytes -= entryBytes(entry);
+    }
+    log.commitTo(held);
+  }
+
+  #endRound(): void {
+    const { membership, id, outbox, reads, header } = this.#server;
+    const answered = quorumReached(membership, (voter) =>
+      voter === id ? this.#rounds.number : (this.#replication.peers.get(voter)?.round ?? 0),
+    );
+    const round = this.#rounds.end(answered);
+    if (round === undefined) return;
+    const { index } = round;
+    for (const { server, incarnation: to, ticket } of round.askers) {
+      if (server !== id) outbox.send(server, { kind: 'readIndexReply', ...header, to, ticket, index });
+      else {
+        const ready = reads.answer(ticket, index);
+        if (ready !== undefined) outbox.readsReady(ready);
+      }
+    }
+  }
+
+  #quorumAnswers(): boolean {
+    const { membership, id, now, timings } = this.#server;
+    const answers = (voter: ServerId): boolean => {
+      const progress = this.#replication.peers.get(voter);
+      return voter === id || (progress !== undefined && !progress.lost && now - progress.lastActive <= timings.election);
+    };
+    return voteResult(membership, answers) === 'won';
+  }
+
+  /** Whether a quorum that this server is no part of lives and has room: then one of them leads better. */
+  #othersHaveRoom(): boolean {
+    const { membership, now, timings } = this.#server;
+    const room = (voter: ServerId): boolean => {
+      const progress = this.#replication.peers.get(voter);
+      const alive = progress !== undefined && progress.incarnation !== 0 && now - progress.lastActive <= timings.election;
+      return alive && !progress.lost && !progress.full;
+    };
+    return voteResult(membership, room) === 'won';
+  }
+
+  #stepDown(reason: 'quorumSilent' | 'diskFull'): void {
+    this.#server.report({ kind: 'steppedDown', reason });
+    this.#server.follow(this.#server.ballot.term, undefined);
+  }
+}

@@ -1,0 +1,113 @@
+import { invariant } from '../invariant.js';
+import type { Load } from './output.js';
+import { Window } from './window.js';
+import type { Limits } from './settings.js';
+
+/**
+ * How entries travel to a peer. `probe`: one append at a time, to find where the logs agree. `replicate`: a stream
+ * within a window. `snapshot`: the log no longer holds what the peer needs.
+ */
+export type ProgressState = 'probe' | 'replicate' | 'snapshot';
+
+/** What a leader knows of a peer in one session; a new life of the peer begins a new one. match < next. */
+export class Progress {
+  readonly session: number;
+  readonly window: Window;
+  state: ProgressState = 'probe';
+  /** The peer's incarnation, once it has answered; 0 before. */
+  incarnation = 0;
+  /** Milliseconds: when it last answered. */
+  lastActive: number;
+  /** The newest read round it has answered. */
+  round = 0;
+  /** The commit index it was last told. */
+  committedSent = 0;
+  /** It has no room on its disk: it gets no entries. */
+  full = false;
+  /** A voter that holds nothing has lost its disk; it counts for nothing and is fed nothing. */
+  lost = false;
+  /** While probing: an append is on its way. */
+  waiting = false;
+  /** The window made no progress for a heartbeat: ask where the peer stands. */
+  nudge = false;
+  loading: Load | undefined;
+  #match = 0;
+  #next: number;
+  #matchAtBeat = 0;
+
+  constructor(session: number, next: number, now: number, limits: Limits) {
+    this.session = session;
+    this.#next = next;
+    this.lastActive = now;
+    this.window = new Window(limits.windowMessages, limits.windowBytes);
+  }
+
+  /** The peer's log is the leader's up to here, durably. 0 until it has said so. */
+  get match(): number {
+    return this.#match;
+  }
+
+  /** The next entry to send. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Whether another append may leave. */
+  get ready(): boolean {
+    if (this.lost || this.full || this.loading !== undefined) return false;
+    return this.state === 'probe' ? !this.waiting : this.state === 'replicate' && !this.window.full;
+  }
+
+  /** An append of entries up to `last` leaves; `last` is `next - 1` when it has none. */
+  sent(last: number, bytes: number): void {
+    if (this.state === 'probe') this.waiting = true;
+    else if (last >= this.#next) {
+      this.window.add(last, bytes);
+      this.#next = last + 1;
+    }
+  }
+
+  /** The peer holds the log up to `match`. Acknowledgements may come late and twice: nothing goes back. */
+  accepted(match: number): void {
+    if (match > this.#match) this.#match = match;
+    if (this.state !== 'replicate') this.#enter('replicate', this.#match + 1);
+    else if (this.#next <= this.#match) this.#next = this.#match + 1;
+    this.window.free(this.#match);
+    this.#check();
+  }
+
+  /** Whether a rejection of the entry at `prevIndex` is an answer to the last thing asked, not to one before it. */
+  isCurrent(prevIndex: number): boolean {
+    return prevIndex > this.#match && (this.state === 'replicate' || prevIndex === this.#next - 1);
+  }
+
+  /** The logs can agree at `index` at the most. */
+  rejected(prevIndex: number, index: number): void {
+    this.#enter('probe', Math.max(this.#match + 1, Math.min(prevIndex, index + 1)));
+    this.#check();
+  }
+
+  needsSnapshot(): void {
+    this.#enter('snapshot', this.#next);
+  }
+
+  /** A heartbeat was answered, so the link works: what got no answer since the last one was lost, or the peer's disk is slow. */
+  beat(): void {
+    this.waiting = false;
+    if (this.state === 'replicate') this.nudge = this.window.size > 0 && this.#matchAtBeat === this.#match;
+    this.#matchAtBeat = this.#match;
+  }
+
+  #enter(state: ProgressState, next: number): void {
+    this.state = state;
+    this.#next = next;
+    this.waiting = false;
+    this.nudge = false;
+    this.loading = undefined;
+    this.window.clear();
+  }
+
+  #check(): void {
+    invariant(this.#match < this.#next, `match ${this.#match} is not below next ${this.#next}`);
+  }
+}

@@ -1,0 +1,38 @@
+import type { Membership } from '../log/membership.js';
+import type { ServerId } from '../log/server.js';
+
+/** The largest value that a majority of `ids` has reached; `Infinity` for no ids, so that an absent half decides nothing. */
+function majorityReached(ids: readonly ServerId[], reached: (id: ServerId) => number): number {
+  if (ids.length === 0) return Infinity;
+  const ascending = ids.map(reached).sort((a, b) => a - b);
+  // Of n values in ascending order, the one at n - (n/2 + 1) and all after it are a majority.
+  return ascending[ids.length - (Math.floor(ids.length / 2) + 1)] ?? 0;
+}
+
+/** The largest value that a quorum has reached: of both halves when joint (Raft §6). */
+export function quorumReached(membership: Membership, reached: (id: ServerId) => number): number {
+  return Math.min(majorityReached(membership.voters, reached), majorityReached(membership.outgoing, reached));
+}
+
+export type VoteResult = 'pending' | 'won' | 'lost';
+
+function majorityVote(ids: readonly ServerId[], vote: (id: ServerId) => boolean | undefined): VoteResult {
+  const needed = Math.floor(ids.length / 2) + 1;
+  let yes = 0;
+  let open = 0;
+  for (const id of ids) {
+    const answer = vote(id);
+    if (answer === undefined) open += 1;
+    else if (answer) yes += 1;
+  }
+  if (ids.length === 0 || yes >= needed) return 'won';
+  return yes + open >= needed ? 'pending' : 'lost';
+}
+
+/** How an election stands: each half must be won, either can lose it. */
+export function voteResult(membership: Membership, vote: (id: ServerId) => boolean | undefined): VoteResult {
+  const voters = majorityVote(membership.voters, vote);
+  const outgoing = majorityVote(membership.outgoing, vote);
+  if (voters === outgoing) return voters;
+  return voters === 'lost' || outgoing === 'lost' ? 'lost' : 'pending';
+}

@@ -1,0 +1,148 @@
+import { invariant } from '../invariant.js';
+import type { Entry } from '../log/entry.js';
+import type { ServerId } from '../log/server.js';
+import type { Slice } from '../log/tail.js';
+import type { Load } from './output.js';
+import { Progress } from './progress.js';
+import type { Server } from './role.js';
+
+/** Sends a leader's log and heartbeats to its peers, within each peer's window (Raft §5.3). */
+export class Replication {
+  readonly #server: Server;
+  readonly #peers = new Map<ServerId, Progress>();
+  #sessions = 0;
+  /** The slice sent last: peers that keep up get the same one, so that it is encoded once. */
+  #cached: Slice | undefined;
+
+  constructor(server: Server) {
+    this.#server = server;
+    for (const id of server.membership.servers.keys()) if (id !== server.id) this.#begin(id);
+  }
+
+  get peers(): ReadonlyMap<ServerId, Progress> {
+    return this.#peers;
+  }
+
+  /**
+   * The progress an answer belongs to; undefined for a stranger, another session's or another life's. An answer of a
+   * new life begins a new session: what the earlier one acknowledged proves nothing about the present one.
+   */
+  identify(from: ServerId, answer: { readonly session: number; readonly incarnation: number }): Progress | undefined {
+    const progress = this.#peers.get(from);
+    if (progress === undefined || answer.session !== progress.session) return undefined;
+    if (progress.incarnation === 0) progress.incarnation = answer.incarnation;
+    if (progress.incarnation !== answer.incarnation) {
+      this.#begin(from);
+      return undefined;
+    }
+    progress.lastActive = this.#server.now;
+    return progress;
+  }
+
+  heartbeat(round: number): void {
+    const { outbox, header } = this.#server;
+    for (const [id, progress] of this.#peers) {
+      const committed = this.#tell(progress, progress.match);
+      outbox.send(id, { kind: 'heartbeat', ...header, session: progress.session, round, committed });
+    }
+  }
+
+  /** Sends each peer what its window admits, and a commit index that nothing else carries. */
+  flush(): void {
+    for (const [id, progress] of this.#peers) {
+      const sent = this.#replicate(id, progress);
+      if (!sent) this.#announceCommit(id, progress);
+    }
+    this.#cached = undefined;
+  }
+
+  loaded(load: Load, entries: readonly Entry[] | undefined): void {
+    const progress = this.#peers.get(load.peer);
+    // The progress has moved on to something else since it asked: by a rejection, say, or another life.
+    if (progress === undefined || progress.loading !== load) return;
+    progress.loading = undefined;
+    if (entries === undefined) return this.#needSnapshot(load.peer, progress);
+    const [first] = entries;
+    invariant(first?.index === load.from, `entries from ${load.from} on were asked for, not from ${first?.index}`);
+    if (progress.ready && progress.next === load.from) this.#append(load.peer, progress, entries, load.maxBytes);
+  }
+
+  #begin(id: ServerId): void {
+    const { log, now, limits } = this.#server;
+    this.#sessions += 1;
+    this.#peers.set(id, new Progress(this.#sessions, log.lastIndex + 1, now, limits));
+  }
+
+  #replicate(id: ServerId, progress: Progress): boolean {
+    const { log, limits, outbox } = this.#server;
+    let sent = false;
+    if (progress.nudge) {
+      progress.nudge = false;
+      this.#append(id, progress, [], 0);
+      sent = true;
+    }
+    while (progress.ready) {
+      const { next } = progress;
+      if (next <= log.base.index) {
+        this.#needSnapshot(id, progress);
+        break;
+      }
+      if (next > log.lastIndex) {
+        if (progress.state === 'replicate') break;
+        this.#append(id, progress, [], 0);
+        return true;
+      }
+      const slice = this.#slice(next);
+      if (slice === undefined) {
+        const load = { peer: id, from: next, to: log.lastIndex, maxBytes: limits.messageBytes };
+        progress.loading = load;
+        outbox.load(load);
+        break;
+      }
+      this.#append(id, progress, slice.entries, slice.bytes);
+      sent = true;
+    }
+    return sent;
+  }
+
+  #slice(from: number): Slice | undefined {
+    if (this.#cached?.entries[0]?.index === from) return this.#cached;
+    const { log, limits } = this.#server;
+    const slice = log.slice(from, log.lastIndex, limits.messageBytes);
+    if (slice !== undefined) this.#cached = slice;
+    return slice;
+  }
+
+  #append(id: ServerId, progress: Progress, entries: readonly Entry[], bytes: number): void {
+    const { log, header, outbox } = this.#server;
+    const prevIndex = progress.next - 1;
+    const prevTerm = log.termAt(prevIndex);
+    invariant(prevTerm !== undefined, `the term before entry ${progress.next} is gone`);
+    const end = prevIndex + entries.length;
+    progress.sent(end, bytes);
+    this.#tell(progress, end);
+    const { committed } = log;
+    const { session } = progress;
+    outbox.send(id, { kind: 'append', ...header, session, prevIndex, prevTerm, committed, entries });
+  }
+
+  /** The commit index as a peer that holds the log up to `held` may take it; remembered as told. */
+  #tell(progress: Progress, held: number): number {
+    const committed = Math.min(held, this.#server.log.committed);
+    if (committed > progress.committedSent) progress.committedSent = committed;
+    return committed;
+  }
+
+  /** Behind an append under way there is an answer, and behind that the next append: only an idle peer needs a word. */
+  #announceCommit(id: ServerId, progress: Progress): void {
+    const { log, header, outbox } = this.#server;
+    if (progress.state !== 'replicate' || progress.window.size > 0) return;
+    if (Math.min(progress.match, log.committed) <= progress.committedSent) return;
+    outbox.send(id, { kind: 'commit', ...header, committed: this.#tell(progress, progress.match) });
+  }
+
+  #needSnapshot(id: ServerId, progress: Progress): void {
+    progress.needsSnapshot();
+    this.#server.report({ kind: 'needsSnapshot', peer: id });
+  }
+}

@@ -1,0 +1,47 @@
+interface Sent {
+  readonly last: number;
+  readonly bytes: number;
+}
+
+/** What was sent to a peer and is not yet acknowledged: append messages that hold entries, in order. */
+export class Window {
+  #sent: Sent[] = [];
+  #bytes = 0;
+  readonly #maxMessages: number;
+  readonly #maxBytes: number;
+
+  constructor(maxMessages: number, maxBytes: number) {
+    this.#maxMessages = maxMessages;
+    this.#maxBytes = maxBytes;
+  }
+
+  get size(): number {
+    return this.#sent.length;
+  }
+
+  /** One message may go over the limit of bytes, so that any message can be sent. */
+  get full(): boolean {
+    return this.#sent.length >= this.#maxMessages || this.#bytes >= this.#maxBytes;
+  }
+
+  add(last: number, bytes: number): void {
+    this.#sent.push({ last, bytes });
+    this.#bytes += bytes;
+  }
+
+  /** Everything up to `index` has arrived. */
+  free(index: number): void {
+    let freed = 0;
+    for (const { last, bytes } of this.#sent) {
+      if (last > index) break;
+      this.#bytes -= bytes;
+      freed += 1;
+    }
+    if (freed > 0) this.#sent.splice(0, freed);
+  }
+
+  clear(): void {
+    this.#sent = [];
+    this.#bytes = 0;
+  }
+}
