@@ -100,7 +100,7 @@ export class Leader extends Bystander {
 
   override appendRejected(from: ServerId, message: AppendRejected): void {
     const progress = this.#identify(from, message, message.blank);
-    if (progress === undefined || !progress.isCurrent(message.prevIndex)) return;
+    if (progress === undefined || !progress.isCurrent(message.session, message.prevIndex)) return;
     // Where the peer's log can agree by what it says, and this log by what it holds: at most one probe a term.
     const { log } = this.#server;
     const agreement = log.agreement(Math.min(message.hintIndex, log.lastIndex), message.hintTerm);

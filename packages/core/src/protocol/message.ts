@@ -3,8 +3,8 @@ import type { Entry } from '../log/entry.js';
 /**
  * What servers say to each other. Every message carries its sender's `term` and `incarnation` (a random number drawn at
  * start); an answer also carries the asker's incarnation in `to`, and is dropped by any other life of the asker.
- * A leader numbers its dealings with a peer in `session`; acknowledgements of another session are dropped, so that
- * nothing an earlier life of the peer said is taken for the present one's.
+ * A leader numbers its streams of appends to a peer in `session`; acknowledgements of a session begun for an earlier life
+ * of the peer are dropped, so that nothing it said then is taken for the present one's.
  */
 interface FromServer {
   readonly term: number;

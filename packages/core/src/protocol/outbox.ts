@@ -49,10 +49,10 @@ export class Outbox {
       reads: this.#reads,
       reports: this.#reports,
     };
-    if (taken.messages.size > 0) this.#messages = new Map();
-    if (taken.afterWrite.size > 0) this.#afterWrite = new Map();
-    if (taken.loads.length > 0) this.#loads = [];
-    if (taken.reports.length > 0) this.#reports = [];
+    this.#messages = new Map();
+    this.#afterWrite = new Map();
+    this.#loads = [];
+    this.#reports = [];
     this.#reads = undefined;
     return taken;
   }

@@ -9,9 +9,15 @@ import type { Limits } from './settings.js';
  */
 export type ProgressState = 'probe' | 'replicate' | 'snapshot';
 
-/** What a leader knows of a peer in one session; a new life of the peer begins a new one. match < next. */
+/** What a leader knows of one life of a peer. match < next. */
 export class Progress {
-  readonly session: number;
+  /**
+   * The number of this stream of appends. A rejection ends the stream and begins another one, so that the rejections of
+   * what was sent behind the rejected append don't each begin it again; acknowledgements of earlier streams still count.
+   */
+  session: number;
+  readonly #firstSession: number;
+  readonly #draw: () => number;
   readonly window: Window;
   state: ProgressState = 'probe';
   /** The peer's incarnation, once it has answered; 0 before. */
@@ -35,8 +41,10 @@ export class Progress {
   #next: number;
   #matchAtBeat = 0;
 
-  constructor(session: number, next: number, now: number, limits: Limits) {
-    this.session = session;
+  /** `drawSession`: numbers that no other progress of this leader has. */
+  constructor(drawSession: () => number, next: number, now: number, limits: Limits) {
+    this.#draw = drawSession;
+    this.#firstSession = this.session = drawSession();
     this.#next = next;
     this.lastActive = now;
     this.window = new Window(limits.windowMessages, limits.windowBytes);
@@ -76,13 +84,20 @@ export class Progress {
     this.#check();
   }
 
-  /** Whether a rejection of the entry at `prevIndex` is an answer to the last thing asked, not to one before it. */
-  isCurrent(prevIndex: number): boolean {
-    return prevIndex > this.#match && (this.state === 'replicate' || prevIndex === this.#next - 1);
+  /** Whether an answer of this session is about this life of the peer, not about one before it. */
+  knows(session: number): boolean {
+    return session >= this.#firstSession && session <= this.session;
+  }
+
+  /** Whether a rejection of the entry at `prevIndex` is an answer to the present stream, and to the last thing asked when probing. */
+  isCurrent(session: number, prevIndex: number): boolean {
+    if (session !== this.session || prevIndex <= this.#match) return false;
+    return this.state === 'replicate' || prevIndex === this.#next - 1;
   }
 
   /** The logs can agree at `index` at the most. */
   rejected(prevIndex: number, index: number): void {
+    this.session = this.#draw();
     this.#enter('probe', Math.max(this.#match + 1, Math.min(prevIndex, index + 1)));
     this.#check();
   }

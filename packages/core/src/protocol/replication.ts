@@ -29,7 +29,7 @@ export class Replication {
    */
   identify(from: ServerId, answer: { readonly session: number; readonly incarnation: number }): Progress | undefined {
     const progress = this.#peers.get(from);
-    if (progress === undefined || answer.session !== progress.session) return undefined;
+    if (progress === undefined || !progress.knows(answer.session)) return undefined;
     if (progress.incarnation === 0) progress.incarnation = answer.incarnation;
     if (progress.incarnation !== answer.incarnation) {
       this.#begin(from);
@@ -69,8 +69,8 @@ export class Replication {
 
   #begin(id: ServerId): void {
     const { log, now, limits } = this.#server;
-    this.#sessions += 1;
-    this.#peers.set(id, new Progress(this.#sessions, log.lastIndex + 1, now, limits));
+    const draw = (): number => (this.#sessions += 1);
+    this.#peers.set(id, new Progress(draw, log.lastIndex + 1, now, limits));
   }
 
   #replicate(id: ServerId, progress: Progress): boolean {

@@ -1,0 +1,124 @@
+import { KontikiError } from '../errors.js';
+import type { ServerId } from '../log/server.js';
+import { SystemClock } from '../node/system-clock.js';
+import type { Clock } from '../ports/clock.js';
+import type { Identity, Transport } from '../ports/transport.js';
+import type { Message } from '../protocol/message.js';
+import { decodeFrame, encodeFrame } from '../wire/index.js';
+
+export interface MemoryNetworkOptions {
+  /** Default: the system's monotonic time. */
+  readonly clock?: Clock | undefined;
+  /** Milliseconds a frame travels; called for each one. Default: none, it arrives with the next turn. */
+  readonly latency?: (() => number) | undefined;
+  /** Whether a frame is lost; called for each one. */
+  readonly loses?: (() => boolean) | undefined;
+}
+
+interface Endpoint {
+  readonly self: Identity;
+  readonly receive: (from: ServerId, message: Message) => void;
+}
+
+/**
+ * A network within one process: for tests and benchmarks. Servers are addressed by their ids. Frames are encoded and
+ * decoded as on a real wire, so nothing rests on shared objects. Links can be cut one way, both ways, and healed.
+ */
+export class MemoryNetwork {
+  readonly #clock: Clock;
+  readonly #options: MemoryNetworkOptions;
+  readonly #endpoints = new Map<ServerId, Endpoint>();
+  readonly #cuts = new Set<string>();
+
+  constructor(options: MemoryNetworkOptions = {}) {
+    this.#clock = options.clock ?? new SystemClock();
+    this.#options = options;
+  }
+
+  /** A transport on this network, for one node. */
+  transport(): Transport {
+    return new MemoryTransport(this);
+  }
+
+  /** Loses everything that `from` sends to `to` from now on. */
+  cut(from: ServerId, to: ServerId): void {
+    this.#cuts.add(`${from}>${to}`);
+  }
+
+  /** Cuts a server off from all others, both ways. */
+  isolate(id: ServerId): void {
+    for (const other of this.#endpoints.keys()) {
+      this.cut(id, other);
+      this.cut(other, id);
+    }
+  }
+
+  heal(): void {
+    this.#cuts.clear();
+  }
+
+  /** @internal */
+  join(endpoint: Endpoint): void {
+    const { server } = endpoint.self;
+    if (this.#endpoints.has(server)) {
+      throw new KontikiError('KONTIKI_LISTEN', `Server ${server} is on this network already.`);
+    }
+    this.#endpoints.set(server, endpoint);
+  }
+
+  /** @internal */
+  leave(endpoint: Endpoint): void {
+    if (this.#endpoints.get(endpoint.self.server) === endpoint) this.#endpoints.delete(endpoint.self.server);
+  }
+
+  /** @internal */
+  carry(from: Identity, to: ServerId, messages: readonly Message[]): void {
+    if (this.#cuts.has(`${from.server}>${to}`) || this.#options.loses?.() === true) return;
+    const frame = encodeFrame(messages);
+    const arrive = (): void => this.#arrive(from, to, frame);
+    const latency = this.#options.latency?.() ?? 0;
+    if (latency <= 0) return this.#clock.soon(arrive);
+    const timer = this.#clock.timer(() => {
+      timer.close();
+      arrive();
+    });
+    timer.set(this.#clock.now() + latency);
+  }
+
+  #arrive(from: Identity, to: ServerId, frame: Uint8Array): void {
+    const endpoint = this.#endpoints.get(to);
+    // What a real transport's handshake refuses: another cluster's server, or one that was begun with another list.
+    if (endpoint === undefined || endpoint.self.cluster !== from.cluster) return;
+    const [mine, theirs] = [endpoint.self.origin, from.origin];
+    if (mine !== undefined && theirs !== undefined && mine !== theirs) return;
+    for (const message of decodeFrame(frame).messages) endpoint.receive(from.server, message);
+  }
+}
+
+class MemoryTransport implements Transport {
+  readonly #network: MemoryNetwork;
+  #endpoint: Endpoint | undefined;
+  #peers: ReadonlyMap<ServerId, string> = new Map();
+
+  constructor(network: MemoryNetwork) {
+    this.#network = network;
+  }
+
+  async start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void> {
+    this.#endpoint = { self, receive };
+    this.#network.join(this.#endpoint);
+  }
+
+  send(to: ServerId, messages: readonly Message[]): void {
+    if (this.#endpoint !== undefined && this.#peers.has(to)) this.#network.carry(this.#endpoint.self, to, messages);
+  }
+
+  setPeers(peers: ReadonlyMap<ServerId, string>): void {
+    this.#peers = peers;
+  }
+
+  async close(): Promise<void> {
+    if (this.#endpoint !== undefined) this.#network.leave(this.#endpoint);
+    this.#endpoint = undefined;
+  }
+}

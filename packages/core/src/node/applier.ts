@@ -1,0 +1,129 @@
+import { KontikiError } from '../errors.js';
+import type { CommandEntry, Entry } from '../log/entry.js';
+import type { RaftLog } from '../log/raft-log.js';
+import type { Clock } from '../ports/clock.js';
+import type { LogStore } from '../ports/log-store.js';
+import type { StateMachine } from '../ports/state-machine.js';
+
+/** Bytes of entries handed to the state machine at a time. */
+const BATCH_BYTES = 256 * 1024;
+/** Milliseconds after which applying gives way to messages and timers. */
+const SLICE_MS = 5;
+
+export interface ApplierOptions<Result> {
+  readonly log: RaftLog;
+  readonly store: LogStore;
+  readonly machine: StateMachine<Result>;
+  readonly clock: Clock;
+  /** A batch is applied up to `through`; `results` are those of its commands, in order. */
+  readonly applied: (entries: readonly Entry[], through: number, results: readonly Result[]) => void;
+  readonly failed: (error: Error) => void;
+}
+
+/**
+ * Carries committed entries to the state machine: in order, one batch at a time, apart from the protocol. What has left
+ * memory is read back from the store: what is committed and durable never changes, so it may be read at any time.
+ */
+export class Applier<Result> {
+  readonly #options: ApplierOptions<Result>;
+  #busy = false;
+  #closed = false;
+  #idle: () => void = () => {};
+
+  constructor(options: ApplierOptions<Result>) {
+    this.#options = options;
+  }
+
+  /** Whether a batch is being applied: the state is between two indices then. */
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  /** Applies what may be applied. */
+  kick(): void {
+    if (this.#busy || this.#closed) return;
+    const { log, clock, failed } = this.#options;
+    const until = clock.now() + SLICE_MS;
+    try {
+      while (log.applied < log.applicable) {
+        if (clock.now() >= until) return clock.soon(() => this.kick());
+        const held = log.slice(log.applied + 1, log.applicable, BATCH_BYTES);
+        const pending = held === undefined ? this.#readAndApply() : this.#apply(held.entries);
+        if (pending !== undefined) {
+          this.#wait(pending);
+          return;
+        }
+      }
+    } catch (error) {
+      failed(error as Error);
+    }
+  }
+
+  /** Begins no other batch, and resolves when the one under way has ended. */
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.#busy ? new Promise((resolve) => (this.#idle = resolve)) : Promise.resolve();
+  }
+
+  #wait(pending: Promise<void>): void {
+    this.#busy = true;
+    const end = (): void => {
+      this.#busy = false;
+      this.#idle();
+    };
+    pending.then(
+      () => {
+        end();
+        this.kick();
+      },
+      (error: Error) => {
+        end();
+        if (!this.#closed) this.#options.failed(error);
+      },
+    );
+  }
+
+  async #readAndApply(): Promise<void> {
+    const { log, store } = this.#options;
+    await this.#apply(await store.read(log.applied + 1, log.applicable, BATCH_BYTES));
+  }
+
+  /** Returns a promise only if the machine does, so that a synchronous one costs none. */
+  #apply(entries: readonly Entry[]): Promise<void> | undefined {
+    const { machine } = this.#options;
+    const commands = entries.filter((entry): entry is CommandEntry => entry.kind === 'command');
+    const through = entries.at(-1)?.index ?? 0;
+    let results: readonly Result[] | Promise<readonly Result[]>;
+    try {
+      results = machine.apply({ entries: commands, through });
+    } catch (error) {
+      throw machineFailed(through, error);
+    }
+    if (!(results instanceof Promise)) {
+      this.#done(entries, commands.length, through, results);
+      return undefined;
+    }
+    return results.then(
+      (settled) => this.#done(entries, commands.length, through, settled),
+      (error: unknown) => {
+        throw machineFailed(through, error);
+      },
+    );
+  }
+
+  #done(entries: readonly Entry[], commands: number, through: number, results: readonly Result[]): void {
+    if (results.length !== commands) {
+      const cause = new TypeError(`apply gave ${results.length} results for ${commands} commands`);
+      throw machineFailed(through, cause);
+    }
+    if (!this.#closed) this.#options.applied(entries, through, results);
+  }
+}
+
+function machineFailed(through: number, cause: unknown): KontikiError {
+  return new KontikiError(
+    'KONTIKI_MACHINE_FAILED',
+    `The state machine threw while it applied entries up to ${through}. The server has stopped, its log is intact: mend the machine and start again.`,
+    { cause },
+  );
+}

@@ -1,0 +1,60 @@
+import { KontikiError } from '../errors.js';
+import type { ServerId } from '../log/server.js';
+import type { Clock } from '../ports/clock.js';
+import type { Logger } from '../ports/logger.js';
+import type { LogStore } from '../ports/log-store.js';
+import type { StateMachine } from '../ports/state-machine.js';
+import type { Transport } from '../ports/transport.js';
+import type { Limits, Timings } from '../protocol/settings.js';
+
+/** What a node is made of. */
+export interface NodeOptions<Result> {
+  /** This server's id, as the membership names it. */
+  readonly id: ServerId;
+  /** The cluster's id, from `createClusterId`, the same on every server. */
+  readonly cluster: string;
+  readonly machine: StateMachine<Result>;
+  readonly log: LogStore;
+  readonly transport: Transport;
+  /** Default: heartbeat 100 ms, election 500 ms. */
+  readonly timings?: Partial<Timings> | undefined;
+  readonly limits?: Partial<Limits> | undefined;
+  /** Largest command, in bytes. Default 1 MiB. */
+  readonly maxCommandBytes?: number | undefined;
+  /** Milliseconds a call may wait when it doesn't say so itself. Default 10,000. */
+  readonly timeout?: number | undefined;
+  readonly logger?: Logger | undefined;
+  /** Default: the system's monotonic time. */
+  readonly clock?: Clock | undefined;
+  /** Uniform in [0, 1), for election timeouts and the incarnation. Default: `Math.random`. */
+  readonly random?: (() => number) | undefined;
+}
+
+export function badOption(message: string): KontikiError {
+  return new KontikiError('KONTIKI_BAD_OPTION', message);
+}
+
+const ID = /^[A-Za-z0-9._-]{1,64}$/;
+
+/** Ids stand in file names, headers and logs, so they are kept plain. */
+export function checkId(what: string, id: unknown): string {
+  if (typeof id === 'string' && ID.test(id)) return id;
+  throw badOption(`${what} must be 1 to 64 characters of A-Z a-z 0-9 . _ -, not ${JSON.stringify(id)}.`);
+}
+
+export function checkTimings(timings: Timings): Timings {
+  for (const [name, value] of Object.entries(timings)) {
+    if (!(value >= 1 && value <= 3_600_000)) {
+      throw badOption(`timings.${name} must be 1 to 3,600,000 milliseconds, not ${value}.`);
+    }
+  }
+  if (timings.election >= 2 * timings.heartbeat) return timings;
+  throw badOption(
+    `timings.election (${timings.election}) must be at least twice timings.heartbeat (${timings.heartbeat}), or followers would campaign between two heartbeats.`,
+  );
+}
+
+export function checkPositive(name: string, value: number): number {
+  if (value > 0) return value;
+  throw badOption(`${name} must be a number above 0, not ${value}.`);
+}

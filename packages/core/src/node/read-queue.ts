@@ -1,0 +1,76 @@
+import type { ReadsReady } from '../protocol/output.js';
+import type { Call } from './calls.js';
+
+/** A read and its caller. */
+interface WaitingRead {
+  readonly ticket: number;
+  readonly serve: () => void;
+  readonly fail: (error: Error) => void;
+}
+
+/** Runs a read and gives its caller what comes of it. */
+export function serveRead<T>(call: Call<T>, read: () => T): void {
+  try {
+    call.resolve(read());
+  } catch (error) {
+    call.reject(error as Error);
+  }
+}
+
+/** Linearizable reads that wait: first for a quorum's word, then for the state machine to reach the index it named. */
+export class ReadQueue {
+  /** Ascending by ticket. */
+  readonly #asked = new Map<number, WaitingRead>();
+  /** By the index that must be applied, which ascends too: later reads are confirmed at later indices. */
+  readonly #confirmed = new Map<number, Set<WaitingRead>>();
+
+  add<T>(ticket: number, call: Call<T>, read: () => T): void {
+    this.#asked.set(ticket, this.#waiting(call, read, ticket));
+  }
+
+  /** A read of the state here, as soon as nothing is being applied. */
+  addLocal<T>(call: Call<T>, read: () => T): void {
+    this.#confirmed.set(0, (this.#confirmed.get(0) ?? new Set()).add(this.#waiting(call, read)));
+  }
+
+  /** A quorum has spoken for every read up to `ticket`. */
+  confirm({ ticket, index }: ReadsReady): void {
+    const reads = this.#confirmed.get(index) ?? new Set();
+    for (const waiting of this.#asked.values()) {
+      if (waiting.ticket > ticket) break;
+      this.#asked.delete(waiting.ticket);
+      reads.add(waiting);
+    }
+    this.#confirmed.set(index, reads);
+  }
+
+  /** Runs what may run once `applied` is applied. */
+  serve(applied: number): void {
+    for (const [index, reads] of this.#confirmed) {
+      if (index > applied) continue;
+      this.#confirmed.delete(index);
+      for (const { serve } of reads) serve();
+    }
+  }
+
+  #waiting<T>(call: Call<T>, read: () => T, ticket = 0): WaitingRead {
+    const waiting: WaitingRead = {
+      ticket,
+      serve: () => serveRead(call, read),
+      fail: (error) => call.reject(error),
+    };
+    call.giveUp = (why): void => {
+      this.#asked.delete(ticket);
+      for (const reads of this.#confirmed.values()) reads.delete(waiting);
+      call.reject(why);
+    };
+    return waiting;
+  }
+
+  abandon(error: Error): void {
+    for (const { fail } of this.#asked.values()) fail(error);
+    for (const reads of this.#confirmed.values()) for (const { fail } of reads) fail(error);
+    this.#asked.clear();
+    this.#confirmed.clear();
+  }
+}
