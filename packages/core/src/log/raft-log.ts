@@ -48,7 +48,8 @@ export class RaftLog {
     this.#terms = new TermHistory(base, start.terms);
     this.#tail = new Tail(last + 1);
     this.#writes = new Durability(last);
-    this.#memberships = base.membership === undefined ? [...start.memberships] : [base.membership, ...start.memberships];
+    this.#memberships =
+      base.membership === undefined ? [...start.memberships] : [base.membership, ...start.memberships];
     this.#tailBytes = tailBytes;
     this.#last = last;
     this.#applied = Math.max(base.index, applied);

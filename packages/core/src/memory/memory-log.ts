@@ -40,7 +40,16 @@ export class MemoryLog implements LogStore {
     const last = this.#last;
     const [first] = this.#entries;
     const origin = this.#base.origin ?? (first?.kind === 'membership' ? originOf(first) : undefined);
-    return { ballot: this.#ballot, base: this.#base, last, terms, memberships, committed: this.#committed, origin, repairs: [] };
+    return {
+      ballot: this.#ballot,
+      base: this.#base,
+      last,
+      terms,
+      memberships,
+      committed: this.#committed,
+      origin,
+      repairs: [],
+    };
   }
 
   async append({ ballot, entries, committed }: LogWrite): Promise<void> {

@@ -2,6 +2,7 @@ import { KontikiError } from '../errors.js';
 import { membershipFault, membershipOf } from '../log/membership.js';
 import type { ServerId, ServerInfo } from '../log/server.js';
 import type { LogStore } from '../ports/log-store.js';
+import { membershipOversize } from '../wire/membership.js';
 import { badOption, checkId } from './options.js';
 
 export interface BootstrapOptions {
@@ -29,7 +30,7 @@ export async function bootstrap(log: LogStore, options: BootstrapOptions): Promi
       return [checkId('a member id', id), typeof member === 'string' ? { address: member, metadata: '' } : member];
     });
   const membership = membershipOf(infos);
-  const fault = membershipFault(membership);
+  const fault = membershipFault(membership) ?? membershipOversize(membership);
   if (fault !== undefined) throw badOption(`These members cannot begin a cluster: ${fault}.`);
   if (!membership.servers.has(server)) throw badOption(`${server} is not among the members it is to begin with.`);
   const state = await log.open({ cluster, server });

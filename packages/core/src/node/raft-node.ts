@@ -9,6 +9,7 @@ import type { Transport } from '../ports/transport.js';
 import type { Message } from '../protocol/message.js';
 import type { Load, Mail, Output, Write } from '../protocol/output.js';
 import { Raft } from '../protocol/raft.js';
+import type { RoleName } from '../protocol/role.js';
 import { defaultLimits, defaultTimings, type Timings } from '../protocol/settings.js';
 import { originOf } from '../wire/origin.js';
 import { Applier } from './applier.js';
@@ -34,6 +35,14 @@ export interface ReadOptions extends CallOptions {
 interface QueuedProposal<Result> {
   readonly data: Uint8Array;
   readonly call: Call<Applied<Result>>;
+}
+
+/** What listeners were last told of. */
+interface Seen {
+  readonly role: RoleName;
+  readonly leader: ServerId | undefined;
+  readonly term: number;
+  readonly committed: number;
 }
 
 /** Mail that leaves when write `after` is durable. */
@@ -76,7 +85,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   #lettingIn = false;
   #ended: 'failed' | 'closed' | undefined;
   #closing: Promise<void> | undefined;
-  #seen: { role: Raft['role']; leader: ServerId | undefined; term: number; committed: number };
+  #seen: Seen;
   #memberships: readonly MembershipAt[] = [];
 
   /**
@@ -87,7 +96,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     checkId('id', options.id);
     checkId('cluster', options.cluster);
     checkTimings({ ...defaultTimings, ...options.timings });
-    for (const [name, value] of Object.entries({ ...defaultLimits, ...options.limits })) checkPositive(`limits.${name}`, value);
+    for (const [name, value] of Object.entries({ ...defaultLimits, ...options.limits }))
+      checkPositive(`limits.${name}`, value);
     checkPositive('timeout', options.timeout ?? 1);
     checkPositive('maxCommandBytes', options.maxCommandBytes ?? 1);
     const owner = { cluster: options.cluster, server: options.id };
@@ -246,7 +256,9 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     this.#ended = how;
     this.#timer.close();
     for (const { call } of this.#queued) {
-      call.reject(new KontikiError('KONTIKI_CLOSED', `Node ${this.id} has ended; the command was not appended.`, { cause }));
+      call.reject(
+        new KontikiError('KONTIKI_CLOSED', `Node ${this.id} has ended; the command was not appended.`, { cause }),
+      );
     }
     this.#queued.clear();
     this.#proposals.abandon(cause);
@@ -283,7 +295,9 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   #setFull(full: boolean): void {
     if (this.#ended !== undefined) return;
-    this.#logger.warn(full ? 'the disk is full: this server votes and reads, and writes no entries' : 'the disk has room again');
+    this.#logger.warn(
+      full ? 'the disk is full: this server votes and reads, and writes no entries' : 'the disk has room again',
+    );
     this.#raft.setFull(full);
     this.#events.emit('full', { full });
     this.#schedule();
@@ -291,7 +305,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   #refuseEnded({ signal, timeout }: CallOptions): KontikiError | undefined {
     if (this.#ended !== undefined) return new KontikiError('KONTIKI_CLOSED', `Node ${this.id} has ended.`);
-    if (timeout !== undefined && !(timeout > 0)) return badOption(`timeout must be above 0 milliseconds, not ${timeout}.`);
+    if (timeout !== undefined && !(timeout > 0))
+      return badOption(`timeout must be above 0 milliseconds, not ${timeout}.`);
     if (signal?.aborted !== true) return undefined;
     return new KontikiError('KONTIKI_ABORTED', 'The caller gave the call up.', { cause: signal.reason });
   }
@@ -428,10 +443,12 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   get #leader(): Leader | undefined {
     const { leader, log } = this.#raft;
     const info = leader === undefined ? undefined : log.membership?.servers.get(leader);
-    return leader === undefined ? undefined : { id: leader, address: info?.address ?? '', metadata: info?.metadata ?? '' };
+    return leader === undefined
+      ? undefined
+      : { id: leader, address: info?.address ?? '', metadata: info?.metadata ?? '' };
   }
 
-  #look(): typeof this.#seen {
+  #look(): Seen {
     const { role, leader, ballot, log } = this.#raft;
     return { role, leader, term: ballot.term, committed: log.committed };
   }
@@ -446,7 +463,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       this.#events.emit('state', { role: after.role, previous: before.role });
     }
     if (after.leader !== before.leader) {
-      if (after.leader !== this.id) this.#logger.info(after.leader === undefined ? 'no leader' : `leader is ${after.leader}`, { term: after.term });
+      if (after.leader !== this.id)
+        this.#logger.info(after.leader === undefined ? 'no leader' : `leader is ${after.leader}`, { term: after.term });
       this.#events.emit('leader', { leader: this.#leader, term: after.term });
     }
     if (after.committed !== before.committed) this.#events.emit('commit', { index: after.committed });

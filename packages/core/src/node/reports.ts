@@ -7,7 +7,9 @@ export function logReport(logger: Logger, report: Report): void {
     case 'steppedDown':
       return logger.warn(`stepped down: ${reasons[report.reason]}`);
     case 'campaignExcused':
-      return logger.warn('woke up late (a blocked event loop, or a suspended process): gives the leader another chance');
+      return logger.warn(
+        'woke up late (a blocked event loop, or a suspended process): gives the leader another chance',
+      );
     case 'blankVoter':
       return logger.error(
         `server ${report.peer} is a voter and holds no log: it has lost its disk, or was never bootstrapped. It is not fed and does not count; remove it and add a new id.`,
@@ -19,9 +21,13 @@ export function logReport(logger: Logger, report: Report): void {
         `server ${report.peer} sent another entry for index ${report.index}, which is committed here; it is dropped. One of the two has damaged data.`,
       );
     case 'ackBeyondLog':
-      return logger.error(`server ${report.peer} acknowledged index ${report.index}, which this leader does not have; dropped`);
+      return logger.error(
+        `server ${report.peer} acknowledged index ${report.index}, which this leader does not have; dropped`,
+      );
     case 'commitBeyondLog':
-      return logger.error(`server ${report.peer} says index ${report.index} is committed, which this server does not have; dropped`);
+      return logger.error(
+        `server ${report.peer} says index ${report.index} is committed, which this server does not have; dropped`,
+      );
     case 'needsSnapshot':
       return logger.warn(`server ${report.peer} needs entries that are compacted away`);
   }

@@ -21,7 +21,8 @@ export function statusOf(raft: Raft, cluster: string, now: number, ended: 'faile
     role: ended ?? raft.role,
     term: ballot.term,
     votedFor: ballot.votedFor,
-    leader: leader === undefined ? undefined : { id: leader, address: info?.address ?? '', metadata: info?.metadata ?? '' },
+    leader:
+      leader === undefined ? undefined : { id: leader, address: info?.address ?? '', metadata: info?.metadata ?? '' },
     membership: log.membership,
     base: log.base.index,
     last: log.lastIndex,

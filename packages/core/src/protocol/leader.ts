@@ -134,7 +134,11 @@ export class Leader extends Bystander {
   }
 
   /** The progress that an answer of this session is about, after noting what every answer tells. */
-  #identify(from: ServerId, message: AppendAccepted | AppendRejected | HeartbeatReply, blank: boolean): Progress | undefined {
+  #identify(
+    from: ServerId,
+    message: AppendAccepted | AppendRejected | HeartbeatReply,
+    blank: boolean,
+  ): Progress | undefined {
     const progress = this.#replication.identify(from, message);
     if (progress === undefined) return undefined;
     progress.full = message.full;
@@ -180,7 +184,9 @@ export class Leader extends Bystander {
     const { membership, id, now, timings } = this.#server;
     const answers = (voter: ServerId): boolean => {
       const progress = this.#replication.peers.get(voter);
-      return voter === id || (progress !== undefined && !progress.lost && now - progress.lastActive <= timings.election);
+      return (
+        voter === id || (progress !== undefined && !progress.lost && now - progress.lastActive <= timings.election)
+      );
     };
     return voteResult(membership, answers) === 'won';
   }
@@ -190,7 +196,8 @@ export class Leader extends Bystander {
     const { membership, now, timings } = this.#server;
     const room = (voter: ServerId): boolean => {
       const progress = this.#replication.peers.get(voter);
-      const alive = progress !== undefined && progress.incarnation !== 0 && now - progress.lastActive <= timings.election;
+      const alive =
+        progress !== undefined && progress.incarnation !== 0 && now - progress.lastActive <= timings.election;
       return alive && !progress.lost && !progress.full;
     };
     return voteResult(membership, room) === 'won';

@@ -46,7 +46,9 @@ export class Disk {
       base: { index: 0, term: 0, membership: undefined },
       last: entries.length,
       terms: entries.filter((entry, i) => entry.term !== entries[i - 1]?.term),
-      memberships: entries.flatMap((e) => (e.kind === 'membership' ? [{ index: e.index, membership: e.membership }] : [])),
+      memberships: entries.flatMap((e) =>
+        e.kind === 'membership' ? [{ index: e.index, membership: e.membership }] : [],
+      ),
     };
   }
 

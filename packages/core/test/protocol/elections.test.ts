@@ -17,7 +17,9 @@ function withLog(cluster: Cluster, id: string, terms: readonly number[], ballotT
 
 function votesOf(cluster: Cluster, server: Server): string[] {
   return [...cluster.net]
-    .filter(({ from, message }) => from === server.id && (message.kind === 'voteReply' || message.kind === 'preVoteReply'))
+    .filter(
+      ({ from, message }) => from === server.id && (message.kind === 'voteReply' || message.kind === 'preVoteReply'),
+    )
     .map(({ message }) => (message as { granted: boolean }).granted.toString());
 }
 

@@ -110,19 +110,30 @@ function expected(role: RoleName, kind: Message['kind'], order: 'lower' | 'same'
 describe('role x message x term', () => {
   for (const role of roles) {
     for (const kind of kinds) {
-      for (const [order, term] of [['lower', 4], ['same', 5], ['higher', 6]] as const) {
+      for (const [order, term] of [
+        ['lower', 4],
+        ['same', 5],
+        ['higher', 6],
+      ] as const) {
         it(`${role}, ${kind} of a ${order} term`, () => {
           const cluster = serverIn(role);
           const sent = message(kind, term, cluster.get('a').incarnation);
           cluster.step('b', 'a', sent);
           while (cluster.write('a'));
-          const answer = cluster.net.find(({ to, message: { kind: k } }) => to === 'b' && k !== 'append' && k !== 'heartbeat');
+          const answer = cluster.net.find(
+            ({ to, message: { kind: k } }) => to === 'b' && k !== 'append' && k !== 'heartbeat',
+          );
           const { raft } = cluster.get('a');
           const got: Outcome = { role: raft.role, term: raft.ballot.term, answer: answer?.message.kind };
           expect(got).toEqual(expected(role, kind, order));
           // A vote in a term that this server campaigned in, or leads, is never granted (row 6).
           const granted = answer?.message.kind === 'voteReply' && answer.message.granted;
-          expect(granted).toBe(kind === 'vote' && (order === 'higher' ? role !== 'leader' : order === 'same' && (role === 'follower' || role === 'preCandidate')));
+          expect(granted).toBe(
+            kind === 'vote' &&
+              (order === 'higher'
+                ? role !== 'leader'
+                : order === 'same' && (role === 'follower' || role === 'preCandidate')),
+          );
           // The same message again, and everything else, in any role: nothing throws (rows 5, 12, 25).
           for (const other of kinds) cluster.step('c', 'a', message(other, term, cluster.get('a').incarnation));
           cluster.step('b', 'a', sent);

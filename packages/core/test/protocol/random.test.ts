@@ -54,7 +54,10 @@ class Checker {
 
   sent(cluster: Cluster, from: string, message: Message): void {
     if (message.kind === 'preVote') return;
-    must((cluster.get(from).disk.ballot?.term ?? 1) >= message.term, `${message.kind} left ${from} before its term was durable`);
+    must(
+      (cluster.get(from).disk.ballot?.term ?? 1) >= message.term,
+      `${message.kind} left ${from} before its term was durable`,
+    );
   }
 }
 
@@ -74,7 +77,14 @@ function run(seed: number): Checker {
     },
   });
   const rate = (): number => (random() < 0.5 ? 0 : random());
-  const [loss, dup, reorder, crash, cut, slow] = [rate() * 0.3, rate() * 0.3, rate(), rate() * 0.02, rate() * 0.02, rate()];
+  const [loss, dup, reorder, crash, cut, slow] = [
+    rate() * 0.3,
+    rate() * 0.3,
+    rate(),
+    rate() * 0.02,
+    rate() * 0.02,
+    rate(),
+  ];
   const checker = new Checker();
   for (let i = 0; i < 3_000; i += 1) {
     cluster.now += random() < 0.3 ? random() * 20 : 0;

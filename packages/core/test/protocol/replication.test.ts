@@ -182,7 +182,9 @@ describe('replication', () => {
   });
 
   it('bounds what is in flight to a silent peer, in messages and in bytes (row 45)', () => {
-    const cluster = new Cluster(['a', 'b', 'c'], { limits: { messageBytes: 500, windowMessages: 64, windowBytes: 2_000 } });
+    const cluster = new Cluster(['a', 'b', 'c'], {
+      limits: { messageBytes: 500, windowMessages: 64, windowBytes: 2_000 },
+    });
     cluster.elect('a');
     cluster.isolate('c');
     cluster.net.length = 0;
@@ -208,7 +210,18 @@ describe('replication', () => {
     const session = progress?.session ?? 0;
     for (let i = 0; i < 10; i += 1) {
       cluster.step('b', 'a', { kind: 'appendAccepted', term: 2, incarnation, to, session, match: 2, full: false });
-      cluster.step('b', 'a', { kind: 'appendRejected', term: 2, incarnation, to, session, prevIndex: 2, hintIndex: 1, hintTerm: 1, blank: false, full: false });
+      cluster.step('b', 'a', {
+        kind: 'appendRejected',
+        term: 2,
+        incarnation,
+        to,
+        session,
+        prevIndex: 2,
+        hintIndex: 1,
+        hintTerm: 1,
+        blank: false,
+        full: false,
+      });
     }
     expect(cluster.net).toEqual([]);
     expect(progress?.match).toBe(3);
@@ -332,7 +345,7 @@ describe('the paper’s figures', () => {
     old.feed('s1', (raft) => raft.askForPreVotes());
     const withoutNoop = (): void => {
       for (let i = 0; i < 200; i += 1) {
-        for (const id of ['s1', 's2', 's3']) while (old.write(id));
+        for (const id of ['s1', 's2', 's3']) while (old.write(id) || old.load(id));
         const at = old.net.findIndex(({ to, message: m }) =>
           m.kind === 'append'
             ? m.entries.every((e) => e.term < 4) || old.raft(to).log.termAt(m.prevIndex) !== m.prevTerm
@@ -369,17 +382,21 @@ describe('the paper’s figures', () => {
 
 describe('conflict hints', () => {
   // 1 to 200 conflicting entries over many terms: at most one probe for each differing term (Raft §5.3, row 38).
-  const cases = [1, 2, 3, 5, 10, 50, 100, 200].flatMap((length) => [1, 2, 5, length].map((runs) => [length, Math.min(runs, length)] as const));
+  const cases = [1, 2, 3, 5, 10, 50, 100, 200].flatMap((length) =>
+    [1, 2, 5, length].map((runs) => [length, Math.min(runs, length)] as const),
+  );
   it.each(cases)('%i conflicting entries in %i terms', (length, runs) => {
     const cluster = new Cluster(['a', 'b', 'c']);
-    const spread = (first: number): number[] => Array.from({ length }, (_, i) => first + 2 * Math.floor((i * runs) / length));
+    const spread = (first: number): number[] =>
+      Array.from({ length }, (_, i) => first + 2 * Math.floor((i * runs) / length));
     withLog(cluster, 'a', spread(3)); // Odd terms ...
     withLog(cluster, 'b', spread(2)); // ... against even ones.
     withLog(cluster, 'c', [2]);
     let rejected = 0;
     cluster.watch = (_server, output) => {
       for (const mail of [output.messages, output.afterWrite]) {
-        for (const messages of mail.values()) for (const { kind } of messages) rejected += kind === 'appendRejected' ? 1 : 0;
+        for (const messages of mail.values())
+          for (const { kind } of messages) rejected += kind === 'appendRejected' ? 1 : 0;
       }
     };
     cluster.crash('c');

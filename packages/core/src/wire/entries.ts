@@ -1,0 +1,71 @@
+import type { Entry } from '../log/entry.js';
+import { membershipLength, readMembership, writeMembership } from './membership.js';
+import { protocolError, Reader } from './reader.js';
+import type { Writer } from './writer.js';
+
+/**
+ * A run of entries, as messages carry it and stores keep it: a count, then for each the kind (1 byte), term (8), length
+ * (4) and payload. The indices follow from the first one. Kinds not named here are kept for later formats.
+ */
+const KIND = { command: 0, noop: 1, membership: 2 } as const;
+const HEADER = 13;
+
+function payloadLength(entry: Entry): number {
+  if (entry.kind === 'command') return entry.data.length;
+  return entry.kind === 'membership' ? membershipLength(entry.membership) : 0;
+}
+
+/** Bytes that `writeEntries` writes. */
+export function entriesLength(entries: readonly Entry[]): number {
+  let length = 4;
+  for (const entry of entries) length += HEADER + payloadLength(entry);
+  return length;
+}
+
+export function writeEntries(writer: Writer, entries: readonly Entry[]): void {
+  writer.u32(entries.length);
+  for (const entry of entries) {
+    writer.u8(KIND[entry.kind]);
+    writer.u53(entry.term);
+    writer.u32(payloadLength(entry));
+    if (entry.kind === 'command') writer.raw(entry.data);
+    else if (entry.kind === 'membership') writeMembership(writer, entry.membership);
+  }
+}
+
+/** Reads a run whose first entry has index `first` and follows one of `prevTerm`. Payloads are views. */
+export function readEntries(reader: Reader, first: number, prevTerm: number): Entry[] {
+  const count = reader.count(HEADER);
+  if (!Number.isSafeInteger(first + count)) throw protocolError(`${count} entries from ${first} on pass 2^53.`);
+  const entries: Entry[] = [];
+  let lastTerm = prevTerm;
+  for (let index = first; index < first + count; index += 1) {
+    const kind = reader.u8();
+    const term = reader.u53();
+    const payload = reader.raw(reader.u32());
+    if (term < lastTerm || term === 0)
+      throw protocolError(`Entry ${index} of term ${term} follows one of term ${lastTerm}.`);
+    lastTerm = term;
+    entries.push(readEntry(kind, index, term, payload));
+  }
+  return entries;
+}
+
+function readEntry(kind: number, index: number, term: number, payload: Uint8Array): Entry {
+  switch (kind) {
+    case KIND.command:
+      return { kind: 'command', index, term, data: payload };
+    case KIND.noop:
+      if (payload.length > 0)
+        throw protocolError(`Entry ${index} is empty by its kind and has ${payload.length} bytes.`);
+      return { kind: 'noop', index, term };
+    case KIND.membership: {
+      const reader = new Reader(payload);
+      const membership = readMembership(reader);
+      reader.end();
+      return { kind: 'membership', index, term, membership };
+    }
+    default:
+      throw protocolError(`Entry ${index} is of the unknown kind ${kind}. A newer version may have written it.`);
+  }
+}

@@ -1,0 +1,8 @@
+/** The binary encoding that every transport and every store of Kontiki shares. Version 1; it may change until the first release. */
+export { crc32 } from './crc32.js';
+export { entriesLength, readEntries, writeEntries } from './entries.js';
+export { decodeFrame, encodeFrame, frameLength, MAX_FRAME, type Frame } from './frame.js';
+export { membershipLength, readMembership, writeMembership } from './membership.js';
+export { originOf } from './origin.js';
+export { protocolError, Reader } from './reader.js';
+export { textLength, Writer } from './writer.js';

@@ -1,0 +1,77 @@
+import { membershipFault, type Membership } from '../log/membership.js';
+import type { ServerId, ServerInfo } from '../log/server.js';
+import { protocolError, type Reader } from './reader.js';
+import { textLength, type Writer } from './writer.js';
+
+const MAX_SERVERS = 32;
+const MAX_ADDRESS = 512;
+const MAX_METADATA = 1024;
+const ID = /^[A-Za-z0-9._-]{1,64}$/;
+
+/** A server's part is one byte of these. */
+const VOTER = 1;
+const OUTGOING = 2;
+const LEARNER = 4;
+const LEARNER_NEXT = 8;
+
+/** count, then each server: id, address, metadata, part. In the order of the map, so that the same membership has the same bytes. */
+export function membershipLength({ servers }: Membership): number {
+  let length = 4;
+  for (const [id, { address, metadata }] of servers) {
+    length += textLength(id) + textLength(address) + textLength(metadata) + 1;
+  }
+  return length;
+}
+
+export function writeMembership(writer: Writer, membership: Membership): void {
+  const { voters, outgoing, learners, learnersNext, servers } = membership;
+  writer.u32(servers.size);
+  for (const [id, { address, metadata }] of servers) {
+    writer.text(id);
+    writer.text(address);
+    writer.text(metadata);
+    writer.u8(
+      (voters.includes(id) ? VOTER : 0) |
+        (outgoing.includes(id) ? OUTGOING : 0) |
+        (learners.includes(id) ? LEARNER : 0) |
+        (learnersNext.includes(id) ? LEARNER_NEXT : 0),
+    );
+  }
+}
+
+export function readMembership(reader: Reader): Membership {
+  const count = reader.count(7);
+  if (count > MAX_SERVERS) throw protocolError(`A membership of ${count} servers exceeds the ${MAX_SERVERS} allowed.`);
+  const servers = new Map<ServerId, ServerInfo>();
+  const parts: [ServerId, number][] = [];
+  for (let i = 0; i < count; i += 1) {
+    const id = reader.text(64);
+    if (!ID.test(id)) throw protocolError(`${JSON.stringify(id)} is no server id.`);
+    if (servers.has(id)) throw protocolError(`Server ${id} is named twice.`);
+    servers.set(id, { address: reader.text(MAX_ADDRESS), metadata: reader.text(MAX_METADATA) });
+    const part = reader.u8();
+    if (part > 15) throw protocolError(`Server ${id} has the unknown part ${part}.`);
+    parts.push([id, part]);
+  }
+  const those = (part: number): ServerId[] => parts.filter(([, p]) => (p & part) !== 0).map(([id]) => id);
+  const membership = {
+    voters: those(VOTER),
+    outgoing: those(OUTGOING),
+    learners: those(LEARNER),
+    learnersNext: those(LEARNER_NEXT),
+    servers,
+  };
+  const fault = membershipFault(membership);
+  if (fault !== undefined) throw protocolError(`A membership is refused: ${fault}.`);
+  return membership;
+}
+
+/** What is too long to be written; undefined when nothing is. */
+export function membershipOversize({ servers }: Membership): string | undefined {
+  if (servers.size > MAX_SERVERS) return `it has ${servers.size} servers, more than ${MAX_SERVERS}`;
+  for (const [id, { address, metadata }] of servers) {
+    if (textLength(address) - 2 > MAX_ADDRESS) return `the address of ${id} has more than ${MAX_ADDRESS} bytes`;
+    if (textLength(metadata) - 2 > MAX_METADATA) return `the metadata of ${id} have more than ${MAX_METADATA} bytes`;
+  }
+  return undefined;
+}

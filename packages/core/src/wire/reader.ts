@@ -1,0 +1,91 @@
+import { KontikiError } from '../errors.js';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** What came from outside cannot be read. */
+export function protocolError(message: string, cause?: unknown): KontikiError {
+  return new KontikiError('KONTIKI_PROTOCOL', message, { cause });
+}
+
+/** Reads what a `Writer` wrote. Every length is checked before use; whatever is wrong is a `KONTIKI_PROTOCOL` error. */
+export class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get at(): number {
+    return this.#at;
+  }
+
+  get left(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#take(2), true);
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4), true);
+  }
+
+  /** A safe integer of 0 or more. */
+  u53(): number {
+    const at = this.#take(8);
+    const high = this.#view.getUint32(at + 4, true);
+    if (high > 0x1f_ffff) throw protocolError(`The number at byte ${at} is above 2^53.`);
+    return high * 0x1_0000_0000 + this.#view.getUint32(at, true);
+  }
+
+  flag(): boolean {
+    const value = this.u8();
+    if (value > 1) throw protocolError(`The flag at byte ${this.#at - 1} is ${value}, not 0 or 1.`);
+    return value === 1;
+  }
+
+  /** A view, not a copy: it keeps the whole frame alive. */
+  raw(length: number): Uint8Array {
+    const at = this.#take(length);
+    return this.#bytes.subarray(at, at + length);
+  }
+
+  /** UTF-8 of at most `maxBytes`. */
+  text(maxBytes: number): string {
+    const length = this.u16();
+    if (length > maxBytes) throw protocolError(`A text of ${length} bytes exceeds the ${maxBytes} allowed.`);
+    const bytes = this.raw(length);
+    try {
+      return utf8.decode(bytes);
+    } catch (error) {
+      throw protocolError(`The text at byte ${this.#at - length} is not UTF-8.`, error);
+    }
+  }
+
+  /** A count of things that take at least `bytesEach`: one that cannot fit is refused before anything is made for it. */
+  count(bytesEach: number): number {
+    const count = this.u32();
+    if (count * bytesEach > this.left) throw protocolError(`${count} items are announced in ${this.left} bytes.`);
+    return count;
+  }
+
+  /** Everything was read. */
+  end(): void {
+    if (this.left > 0) throw protocolError(`${this.left} bytes follow the end.`);
+  }
+
+  #take(length: number): number {
+    const at = this.#at;
+    if (length > this.left) throw protocolError(`${length} bytes are missing at byte ${at} of ${this.#bytes.length}.`);
+    this.#at = at + length;
+    return at;
+  }
+}

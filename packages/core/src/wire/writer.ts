@@ -1,0 +1,64 @@
+import { invariant } from '../invariant.js';
+
+const utf8 = new TextEncoder();
+
+/** Bytes of a text in UTF-8, with its length of two bytes before it. */
+export function textLength(text: string): number {
+  return 2 + utf8.encode(text).length;
+}
+
+/** Fills a buffer of a length known before: one allocation a frame. Numbers are little-endian. */
+export class Writer {
+  readonly bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(length: number) {
+    this.bytes = new Uint8Array(length);
+    this.#view = new DataView(this.bytes.buffer);
+  }
+
+  get at(): number {
+    return this.#at;
+  }
+
+  u8(value: number): void {
+    this.#view.setUint8(this.#at, value);
+    this.#at += 1;
+  }
+
+  u16(value: number): void {
+    this.#view.setUint16(this.#at, value, true);
+    this.#at += 2;
+  }
+
+  u32(value: number): void {
+    this.#view.setUint32(this.#at, value, true);
+    this.#at += 4;
+  }
+
+  /** A safe integer of 0 or more, in eight bytes. */
+  u53(value: number): void {
+    invariant(Number.isSafeInteger(value) && value >= 0, `${value} was to be written as an unsigned safe integer`);
+    this.#view.setUint32(this.#at, value % 0x1_0000_0000, true);
+    this.#view.setUint32(this.#at + 4, Math.floor(value / 0x1_0000_0000), true);
+    this.#at += 8;
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.bytes.set(bytes, this.#at);
+    this.#at += bytes.length;
+  }
+
+  /** UTF-8 behind a length of two bytes. */
+  text(value: string): void {
+    const bytes = utf8.encode(value);
+    this.u16(bytes.length);
+    this.raw(bytes);
+  }
+
+  /** Writes over a place left before. */
+  u32At(at: number, value: number): void {
+    this.#view.setUint32(at, value, true);
+  }
+}
