@@ -9,9 +9,6 @@ export interface CallOptions {
   readonly timeout?: number | undefined;
 }
 
-/** Why a call is given up before its end is known. */
-export type GaveUp = 'KONTIKI_TIMEOUT' | 'KONTIKI_ABORTED';
-
 /** A caller's promise. Settles once; there is always a deadline. */
 export class Call<T> {
   readonly promise: Promise<T>;
@@ -41,6 +38,9 @@ export class Call<T> {
   }
 }
 
+/** What a deadline needs of a call. */
+type Pending = Pick<Call<unknown>, 'giveUp'>;
+
 /** Deadlines are kept by the tick of this many milliseconds, so that thousands of calls share one timer. */
 const TICK = 16;
 
@@ -48,7 +48,7 @@ const TICK = 16;
 export class Calls {
   readonly #clock: Clock;
   readonly #timer: Timer;
-  readonly #byTick = new Map<number, Set<Call<never>>>();
+  readonly #byTick = new Map<number, Set<Pending>>();
   #earliest = Infinity;
 
   constructor(clock: Clock) {
@@ -59,7 +59,7 @@ export class Calls {
   open<T>(timeout: number, signal: AbortSignal | undefined): Call<T> {
     const call = new Call<T>();
     const tick = Math.ceil((this.#clock.now() + timeout) / TICK);
-    const due = this.#byTick.get(tick) ?? new Set();
+    const due = this.#byTick.get(tick) ?? new Set<Pending>();
     this.#byTick.set(tick, due.add(call));
     if (tick < this.#earliest) this.#wake(tick);
     const abort = (): void => {

@@ -12,7 +12,7 @@ const VERSION = 1;
 const HEADER = 18;
 
 /** Frames longer than this are refused unless the caller says otherwise: 4 MiB. */
-export const MAX_FRAME = 4 * 1024 * 1024;
+export const MAX_FRAME: number = 4 * 1024 * 1024;
 
 export interface Frame {
   /** Which of several groups on one connection is meant; 0 today. */

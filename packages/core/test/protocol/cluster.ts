@@ -82,7 +82,11 @@ export class Server {
   raft!: Raft;
   up = true;
   incarnation = 0;
-  constructor(readonly id: string) {}
+  readonly id: string;
+
+  constructor(id: string) {
+    this.id = id;
+  }
 }
 
 export interface ClusterOptions {

@@ -1,0 +1,122 @@
+import {
+  bootstrap,
+  MemoryLog,
+  MemoryNetwork,
+  RaftNode,
+  type ApplyBatch,
+  type LogStore,
+  type LogWrite,
+  type NodeOptions,
+  type StateMachine,
+} from '@kontiki/core';
+import { VirtualClock } from '@kontiki/testing';
+import { seeded } from '../protocol/cluster.js';
+
+export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+export const text = (data: Uint8Array): string => new TextDecoder().decode(data);
+
+/** Remembers every command, and answers with how many there were. */
+export class Journal implements StateMachine<number> {
+  readonly commands: string[] = [];
+  through = 0;
+
+  apply({ entries, through }: ApplyBatch): number[] {
+    this.through = through;
+    return entries.map(({ data }) => this.commands.push(text(data)));
+  }
+}
+
+/** A memory log whose writes become durable when the test says so. */
+export class GatedLog extends MemoryLog {
+  #gate: Promise<void> = Promise.resolve();
+  #openGate: () => void = () => {};
+
+  shut(): void {
+    this.#gate = new Promise((resolve) => (this.#openGate = resolve));
+  }
+
+  release(): void {
+    this.#openGate();
+  }
+
+  override async append(write: LogWrite): Promise<void> {
+    const gate = this.#gate;
+    const written = super.append(write);
+    await gate;
+    await written;
+  }
+}
+
+/** Whole nodes on virtual time, over encoded frames. */
+export class Nodes {
+  readonly clock = new VirtualClock();
+  readonly network: MemoryNetwork;
+  readonly logs = new Map<string, LogStore>();
+  readonly machines = new Map<string, Journal>();
+  readonly nodes = new Map<string, RaftNode<number>>();
+  readonly #random: () => number;
+
+  constructor(seed = 1, latency = 1) {
+    this.#random = seeded(seed);
+    this.network = new MemoryNetwork({ clock: this.clock, latency: () => latency });
+  }
+
+  async bootstrap(...ids: string[]): Promise<void> {
+    const members = Object.fromEntries(ids.map((id) => [id, { address: `memory:${id}`, metadata: `http://${id}` }]));
+    for (const id of ids) {
+      const log = this.logs.get(id) ?? new MemoryLog();
+      this.logs.set(id, log);
+      await bootstrap(log, { cluster: 'test', server: id, members });
+    }
+  }
+
+  async open(id: string, options: Partial<NodeOptions<number>> = {}): Promise<RaftNode<number>> {
+    const machine = new Journal();
+    this.machines.set(id, machine);
+    const log = this.logs.get(id) ?? new MemoryLog();
+    this.logs.set(id, log);
+    const node = await RaftNode.open<number>({
+      id,
+      cluster: 'test',
+      machine,
+      log,
+      transport: this.network.transport(),
+      timings: { heartbeat: 50, election: 200 },
+      clock: this.clock,
+      random: this.#random,
+      ...options,
+    });
+    this.nodes.set(id, node);
+    return node;
+  }
+
+  /** A cluster that has a leader. */
+  async cluster(...ids: string[]): Promise<void> {
+    await this.bootstrap(...ids);
+    for (const id of ids) await this.open(id);
+    await this.clock.until(() => this.leader !== undefined);
+  }
+
+  get(id: string): RaftNode<number> {
+    const node = this.nodes.get(id);
+    if (node === undefined) throw new Error(`no node ${id}`);
+    return node;
+  }
+
+  machine(id: string): Journal {
+    return this.machines.get(id) as Journal;
+  }
+
+  get leader(): RaftNode<number> | undefined {
+    const leading = [...this.nodes.values()].filter((node) => node.status().role === 'leader');
+    return leading.sort((a, b) => b.status().term - a.status().term)[0];
+  }
+
+  get followers(): RaftNode<number>[] {
+    return [...this.nodes.values()].filter((node) => node.status().role === 'follower');
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.nodes.values()].map((node) => node.close()));
+  }
+}
