@@ -1,1 +1,1 @@
-export {};
+export { WebSocketTransport, type WebSocketTransportOptions } from './web-socket-transport.js';
