@@ -30,7 +30,12 @@ export interface ParsedArgs {
 }
 
 /** Parses flags; what is unknown or misses its value is a usage error that names the help. */
-export function parse(command: string, args: string[], options: Options, positionals: readonly string[] = []): ParsedArgs {
+export function parse(
+  command: string,
+  args: string[],
+  options: Options,
+  positionals: readonly string[] = [],
+): ParsedArgs {
   const help = `See: kontiki-demo ${command} --help`;
   let parsed;
   try {
@@ -40,7 +45,10 @@ export function parse(command: string, args: string[], options: Options, positio
   }
   const wants = parsed.values['help'] === true ? [] : positionals;
   if (parsed.positionals.length > positionals.length) {
-    throw new CliError(`Unexpected argument ${JSON.stringify(parsed.positionals[positionals.length])}. ${help}`, EXIT.usage);
+    throw new CliError(
+      `Unexpected argument ${JSON.stringify(parsed.positionals[positionals.length])}. ${help}`,
+      EXIT.usage,
+    );
   }
   if (parsed.positionals.length < wants.length) {
     throw new CliError(`${wants[parsed.positionals.length]} is missing. ${help}`, EXIT.usage);
@@ -53,5 +61,8 @@ export function wholeNumber(flag: string, value: unknown, least: number, most: n
   if (value === undefined) return undefined;
   const number = Number(value);
   if (typeof value === 'string' && /^[0-9]+$/.test(value) && number >= least && number <= most) return number;
-  throw new CliError(`--${flag} takes a whole number from ${least} to ${most}, not ${JSON.stringify(value)}.`, EXIT.usage);
+  throw new CliError(
+    `--${flag} takes a whole number from ${least} to ${most}, not ${JSON.stringify(value)}.`,
+    EXIT.usage,
+  );
 }

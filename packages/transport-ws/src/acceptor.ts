@@ -57,7 +57,9 @@ export class Acceptor {
     if (refusal !== undefined || hello === undefined) {
       complaints.warn('a connection was refused', `${request.socket.remoteAddress}: ${refusal}`);
       socket.on('error', () => {});
-      socket.end(`HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\nkontiki-refusal: ${refusal}\r\n\r\n`);
+      socket.end(
+        `HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\nkontiki-refusal: ${refusal}\r\n\r\n`,
+      );
       return true;
     }
     this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#accept(hello.from, webSocket));
@@ -100,7 +102,10 @@ export class Acceptor {
         if (!isBinary || !(data instanceof Buffer)) throw new TypeError('a text where a frame was due');
         for (const message of decodeFrame(data).messages) receive(from, message);
       } catch (error) {
-        complaints.warn(`server ${from} sent what cannot be read; its connection is closed`, isKontikiError(error) ? error.message : String(error));
+        complaints.warn(
+          `server ${from} sent what cannot be read; its connection is closed`,
+          isKontikiError(error) ? error.message : String(error),
+        );
         socket.terminate();
       }
     });

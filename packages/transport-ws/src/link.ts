@@ -1,6 +1,14 @@
 import type { Identity, Message, ServerId } from '@kontiki/core';
 import { encodeFrame, MAX_FRAME } from '@kontiki/core/wire';
-import { Backoff, helloHeaders, OutgoingQueue, PROTOCOL, readHello, refuseHello, type Complaints } from '@kontiki/peers';
+import {
+  Backoff,
+  helloHeaders,
+  OutgoingQueue,
+  PROTOCOL,
+  readHello,
+  refuseHello,
+  type Complaints,
+} from '@kontiki/peers';
 import { WebSocket } from 'ws';
 
 /** Milliseconds for a connection and its handshake. */
@@ -73,13 +81,17 @@ export class Link {
     this.#bulkLeaving = false;
     socket.on('upgrade', (response) => {
       const hello = readHello(response.headers);
-      const refusal = hello?.from === this.#peer ? refuseHello(this.#self, hello) : `another server answers there: ${hello?.from}`;
+      const refusal =
+        hello?.from === this.#peer ? refuseHello(this.#self, hello) : `another server answers there: ${hello?.from}`;
       if (refusal === undefined) return;
       this.#complaints.warn(`${this.#url.href} is not server ${this.#peer} of this cluster`, refusal);
       socket.terminate();
     });
     socket.on('unexpected-response', (request, response) => {
-      this.#complaints.warn(`${this.#url.href} (server ${this.#peer}) refuses this server`, response.headers['kontiki-refusal']?.toString() ?? `HTTP ${response.statusCode}`);
+      this.#complaints.warn(
+        `${this.#url.href} (server ${this.#peer}) refuses this server`,
+        response.headers['kontiki-refusal']?.toString() ?? `HTTP ${response.statusCode}`,
+      );
       request.destroy();
       socket.terminate();
     });
@@ -90,7 +102,9 @@ export class Link {
     socket.on('pong', () => (this.#silentPings = 0));
     // Peers answer on their own connection to this server.
     socket.on('message', () => socket.terminate());
-    socket.on('error', (error) => this.#complaints.debug(`no connection to server ${this.#peer} at ${this.#url.href}`, error));
+    socket.on('error', (error) =>
+      this.#complaints.debug(`no connection to server ${this.#peer} at ${this.#url.href}`, error),
+    );
     socket.on('close', () => this.#lost(socket));
   }
 

@@ -1,7 +1,15 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
 import type { Duplex } from 'node:stream';
-import { KontikiError, silent, type Identity, type Logger, type Message, type ServerId, type Transport } from '@kontiki/core';
+import {
+  KontikiError,
+  silent,
+  type Identity,
+  type Logger,
+  type Message,
+  type ServerId,
+  type Transport,
+} from '@kontiki/core';
 import { Complaints, peerUrl, refuseOpenListening } from '@kontiki/peers';
 import { Acceptor } from './acceptor.js';
 import { Link } from './link.js';
@@ -37,7 +45,8 @@ export class WebSocketTransport implements Transport {
     if ((options.listen === undefined) === (options.server === undefined)) {
       throw new KontikiError('KONTIKI_BAD_OPTION', 'Give the transport either listen or server.');
     }
-    if (options.listen !== undefined) refuseOpenListening(options.listen.host ?? '127.0.0.1', options.insecure === true);
+    if (options.listen !== undefined)
+      refuseOpenListening(options.listen.host ?? '127.0.0.1', options.insecure === true);
     this.#options = options;
     this.#complaints = new Complaints(options.logger ?? silent);
   }
@@ -49,7 +58,8 @@ export class WebSocketTransport implements Transport {
   }
 
   async start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void> {
-    if (this.#self !== undefined) throw new KontikiError('KONTIKI_BAD_OPTION', 'This transport is in use by another node.');
+    if (this.#self !== undefined)
+      throw new KontikiError('KONTIKI_BAD_OPTION', 'This transport is in use by another node.');
     const { listen, server, path = '/', insecure = false } = this.#options;
     this.#acceptor = new Acceptor({ self, receive, complaints: this.#complaints, path, insecure });
     this.#server = server ?? ownServer();
@@ -116,7 +126,9 @@ export class WebSocketTransport implements Transport {
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => {
         const why = error.code === 'EADDRINUSE' ? `port ${port} is in use by another process` : error.message;
-        reject(new KontikiError('KONTIKI_LISTEN', `Cannot listen for peers on ${host}:${port}: ${why}.`, { cause: error }));
+        reject(
+          new KontikiError('KONTIKI_LISTEN', `Cannot listen for peers on ${host}:${port}: ${why}.`, { cause: error }),
+        );
       });
       server.listen(port, host, resolve);
     });
@@ -127,10 +139,13 @@ export class WebSocketTransport implements Transport {
 
 /** A server that does nothing but let peers upgrade. */
 function ownServer(): Server {
-  const server = createServer({ headersTimeout: 5_000, requestTimeout: 5_000, connectionsCheckingInterval: 1_000 }, (_request, response) => {
-    response.writeHead(426, { 'Content-Type': 'text/plain', Connection: 'close' });
-    response.end('This port is for the servers of a Kontiki cluster.\n');
-  });
+  const server = createServer(
+    { headersTimeout: 5_000, requestTimeout: 5_000, connectionsCheckingInterval: 1_000 },
+    (_request, response) => {
+      response.writeHead(426, { 'Content-Type': 'text/plain', Connection: 'close' });
+      response.end('This port is for the servers of a Kontiki cluster.\n');
+    },
+  );
   server.maxConnections = 256;
   return server;
 }

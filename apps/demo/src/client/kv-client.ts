@@ -56,7 +56,11 @@ export class KvClient {
         if (response.status === 503) return `${url} says: ${(await response.text()).trim()}`;
         if (response.status === 504) throw unknownOutcome(await response.text());
         if (response.status !== 307) {
-          return { status: response.status, headers: response.headers, body: new Uint8Array(await response.arrayBuffer()) };
+          return {
+            status: response.status,
+            headers: response.headers,
+            body: new Uint8Array(await response.arrayBuffer()),
+          };
         }
       } catch (error) {
         if (error instanceof CliError) throw error;
@@ -73,5 +77,8 @@ export class KvClient {
 }
 
 function unknownOutcome(why: string): CliError {
-  return new CliError(`UNKNOWN: the write may or may not have been carried out. Read before you repeat it. ${why.trim()}`, EXIT.unknown);
+  return new CliError(
+    `UNKNOWN: the write may or may not have been carried out. Read before you repeat it. ${why.trim()}`,
+    EXIT.unknown,
+  );
 }

@@ -13,6 +13,7 @@ const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 export class Children {
   readonly #processes = new Map<string, ChildProcess>();
   readonly #print: (line: string) => void;
+  #stopping = false;
 
   constructor(print: (line: string) => void) {
     this.#print = print;
@@ -32,7 +33,10 @@ export class Children {
     const first = await Promise.race([exited, once(child, 'message').then(() => 'listens' as const)]);
     if (first !== 'listens') return first.code;
     void exited.then(({ code, signal }) => {
-      this.#print(`${node.id} has ended (${signal ?? `exit code ${code}`}). It is not restarted; to do so: kontiki-demo node --id ${node.id} ${args.join(' ')}`);
+      if (this.#stopping) return;
+      this.#print(
+        `${node.id} has ended (${signal ?? `exit code ${code}`}). It is not restarted; to do so: kontiki-demo node --id ${node.id} ${args.join(' ')}`,
+      );
     });
     return 'listens';
   }
@@ -43,6 +47,7 @@ export class Children {
 
   /** Asks all to stop and waits until they have. */
   async stop(): Promise<void> {
+    this.#stopping = true;
     await Promise.all(
       [...this.#processes.values()].map(async (child) => {
         const exited = once(child, 'exit');

@@ -27,9 +27,17 @@ export async function prepareCluster(data: string, wishes: Wishes): Promise<Clus
 }
 
 function draw(wishes: Wishes): ClusterFile {
-  const { nodes, port, peerPort } = { nodes: wishes.nodes ?? defaults.nodes, port: wishes.port ?? defaults.port, peerPort: wishes.peerPort ?? defaults.peerPort };
+  const { nodes, port, peerPort } = {
+    nodes: wishes.nodes ?? defaults.nodes,
+    port: wishes.port ?? defaults.port,
+    peerPort: wishes.peerPort ?? defaults.peerPort,
+  };
   const overlap = Math.abs(port - peerPort) < nodes;
-  if (overlap) throw new CliError(`--port ${port} and --peer-port ${peerPort} overlap with ${nodes} nodes; leave at least ${nodes} between them.`, EXIT.usage);
+  if (overlap)
+    throw new CliError(
+      `--port ${port} and --peer-port ${peerPort} overlap with ${nodes} nodes; leave at least ${nodes} between them.`,
+      EXIT.usage,
+    );
   return {
     version: 1,
     cluster: createClusterId('demo'),
@@ -41,7 +49,9 @@ function draw(wishes: Wishes): ClusterFile {
 /** Writes the first entry on every server, then the mark that this was done. */
 async function begin(data: string, file: ClusterFile): Promise<ClusterFile> {
   const { cluster, nodes } = file;
-  const members = Object.fromEntries(nodes.map((node) => [node.id, { address: peerUrl(node), metadata: clientUrl(node) }]));
+  const members = Object.fromEntries(
+    nodes.map((node) => [node.id, { address: peerUrl(node), metadata: clientUrl(node) }]),
+  );
   for (const { id } of nodes) {
     try {
       await bootstrap(new FileLog(join(data, id)), { cluster, server: id, members });
@@ -59,7 +69,10 @@ function refuseContradictions(data: string, { nodes }: ClusterFile, wishes: Wish
   const [first] = nodes;
   const contradicts = (flag: string, wish: number | undefined, is: number | undefined): void => {
     if (wish === undefined || wish === is) return;
-    throw new CliError(`${data} holds a cluster with --${flag} ${is}, not ${wish}. Leave the flag out, or use another --data.`, EXIT.usage);
+    throw new CliError(
+      `${data} holds a cluster with --${flag} ${is}, not ${wish}. Leave the flag out, or use another --data.`,
+      EXIT.usage,
+    );
   };
   contradicts('nodes', wishes.nodes, nodes.length);
   contradicts('port', wishes.port, first?.port);

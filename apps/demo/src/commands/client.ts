@@ -85,11 +85,16 @@ function urlsOf({ values }: ParsedArgs): string[] {
   }
   const data = resolve((values['data'] as string | undefined) ?? 'kontiki-data');
   const cluster = readClusterFile(data);
-  if (cluster === undefined) throw new CliError(`${data} holds no cluster. Say where a node is with --url http://HOST:PORT.`, EXIT.usage);
+  if (cluster === undefined)
+    throw new CliError(`${data} holds no cluster. Say where a node is with --url http://HOST:PORT.`, EXIT.usage);
   return cluster.nodes.map(clientUrl);
 }
 
-async function key(command: Exclude<ClientCommand, 'status'>, { values, positionals }: ParsedArgs, client: KvClient): Promise<number> {
+async function key(
+  command: Exclude<ClientCommand, 'status'>,
+  { values, positionals }: ParsedArgs,
+  client: KvClient,
+): Promise<number> {
   const name = positionals[0] as string;
   const path = `/kv/${encodeURIComponent(name)}${values['local'] === true ? '?consistency=local' : ''}`;
   const headers: Record<string, string> = {};
@@ -100,7 +105,8 @@ async function key(command: Exclude<ClientCommand, 'status'>, { values, position
   const body = command === 'put' ? valueOf(positionals[1] as string) : undefined;
   const answer = await client.send({ method: method[command], path, headers, body });
   if (answer.status === 200) process.stdout.write(answer.body);
-  else if (answer.status === 204) process.stderr.write(`${command === 'put' ? `revision ${revisionOf(answer)}` : 'deleted'}\n`);
+  else if (answer.status === 204)
+    process.stderr.write(`${command === 'put' ? `revision ${revisionOf(answer)}` : 'deleted'}\n`);
   else throw refused(answer);
   return 0;
 }

@@ -52,7 +52,8 @@ export async function demoCommand(args: string[]): Promise<number> {
   try {
     await startAll(children, cluster, pass);
     if (!stop.signal.aborted) await tellWhatToTry(cluster, data, print, stop.signal);
-    while (children.running > 0 && !stop.signal.aborted) await delay(200, undefined, { signal: stop.signal }).catch(() => {});
+    while (children.running > 0 && !stop.signal.aborted)
+      await delay(200, undefined, { signal: stop.signal }).catch(() => {});
   } finally {
     if (children.running > 0) print('stopping …');
     await children.stop();
@@ -83,7 +84,12 @@ async function leaderAmong(nodes: readonly DemoNode[], signal: AbortSignal): Pro
   return undefined;
 }
 
-async function tellWhatToTry({ nodes }: ClusterFile, data: string, print: (line: string) => void, signal: AbortSignal): Promise<void> {
+async function tellWhatToTry(
+  { nodes }: ClusterFile,
+  data: string,
+  print: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   print('');
   for (const node of nodes) print(`${node.id}   clients ${clientUrl(node)}   peers ${peerUrl(node)}`);
   const first = nodes[0] as DemoNode;

@@ -36,9 +36,14 @@ export async function nodeCommand(args: string[]): Promise<number> {
   const heartbeat = wholeNumber('heartbeat', values['heartbeat'], 1, 60_000) ?? 50;
   const election = wholeNumber('election', values['election'], 2, 600_000) ?? Math.max(150, 3 * heartbeat);
   const cluster = readClusterFile(data);
-  if (cluster?.bootstrapped !== true) throw new CliError(`${data} holds no cluster yet. Begin one: kontiki-demo demo --data ${data}`);
+  if (cluster?.bootstrapped !== true)
+    throw new CliError(`${data} holds no cluster yet. Begin one: kontiki-demo demo --data ${data}`);
   const me = cluster.nodes.find((node) => node.id === id);
-  if (me === undefined) throw new CliError(`The cluster in ${data} has ${cluster.nodes.map((n) => n.id).join(', ')}, and no ${id}.`, EXIT.usage);
+  if (me === undefined)
+    throw new CliError(
+      `The cluster in ${data} has ${cluster.nodes.map((n) => n.id).join(', ')}, and no ${id}.`,
+      EXIT.usage,
+    );
   await run(data, cluster, me, { heartbeat, election }, plainLogger(process.stderr));
   return 0;
 }
@@ -48,7 +53,13 @@ function help(): number {
   return 0;
 }
 
-async function run(data: string, cluster: ClusterFile, me: DemoNode, timings: { heartbeat: number; election: number }, logger: Logger): Promise<void> {
+async function run(
+  data: string,
+  cluster: ClusterFile,
+  me: DemoNode,
+  timings: { heartbeat: number; election: number },
+  logger: Logger,
+): Promise<void> {
   const machine = new KvMachine();
   const node = await RaftNode.open({
     id: me.id,
@@ -88,7 +99,7 @@ async function run(data: string, cluster: ClusterFile, me: DemoNode, timings: { 
 /** Resolves when somebody wants this process to end: a signal, or the death of the demo that started it. */
 function stopAsked(): Promise<undefined> {
   return new Promise((stop) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop(undefined));
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(undefined));
     if (process.connected) process.once('disconnect', () => stop(undefined));
   });
 }

@@ -16,13 +16,28 @@ export class HttpError extends Error {
 /** Seconds a client should wait before it tries again. */
 const RETRY_AFTER = { 'Retry-After': '1' };
 
-export function answerJson(response: ServerResponse, status: number, body: unknown, headers: Record<string, string> = {}): void {
+export function answerJson(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): void {
   const text = `${JSON.stringify(body)}\n`;
-  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text), ...headers });
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+    ...headers,
+  });
   response.end(text);
 }
 
-function answerError(response: ServerResponse, status: number, code: string, message: string, headers?: Record<string, string>): void {
+function answerError(
+  response: ServerResponse,
+  status: number,
+  code: string,
+  message: string,
+  headers?: Record<string, string>,
+): void {
   answerJson(response, status, { error: { code, message } }, headers);
 }
 

@@ -110,8 +110,10 @@ export class KvApi {
   #read<T>({ query }: Target, read: () => T): Promise<T> {
     const consistency = query.get('consistency') ?? 'linearizable';
     if (consistency === 'local') return this.#node.read(read, { consistency });
-    if (consistency !== 'linearizable') throw new HttpError(400, 'CONSISTENCY', 'consistency is linearizable or local.');
-    if (!this.#node.isLeader) throw new NotLeaderError('This node does not lead, and no leader is known.', this.#node.leader);
+    if (consistency !== 'linearizable')
+      throw new HttpError(400, 'CONSISTENCY', 'consistency is linearizable or local.');
+    if (!this.#node.isLeader)
+      throw new NotLeaderError('This node does not lead, and no leader is known.', this.#node.leader);
     return this.#node.read(read);
   }
 
@@ -130,7 +132,12 @@ export class KvApi {
 
 function answerConflict(response: ServerResponse, revision: number | undefined): void {
   const message = revision === undefined ? 'The key is not there.' : `The key is at revision ${revision}.`;
-  answerJson(response, 412, { error: { code: 'CONFLICT', message } }, revision === undefined ? {} : { ETag: `"${revision}"` });
+  answerJson(
+    response,
+    412,
+    { error: { code: 'CONFLICT', message } },
+    revision === undefined ? {} : { ETag: `"${revision}"` },
+  );
 }
 
 function keyOf(encoded: string): string {
@@ -140,7 +147,8 @@ function keyOf(encoded: string): string {
   } catch {
     throw new HttpError(400, 'KEY', 'The key is not percent-encoded UTF-8.');
   }
-  if (key === '' || Buffer.byteLength(key) > MAX_KEY) throw new HttpError(400, 'KEY', `A key has 1 to ${MAX_KEY} bytes.`);
+  if (key === '' || Buffer.byteLength(key) > MAX_KEY)
+    throw new HttpError(400, 'KEY', `A key has 1 to ${MAX_KEY} bytes.`);
   return key;
 }
 

@@ -13,8 +13,7 @@ export type Condition =
 
 /** What is replicated: a key is set to a value, or deleted. */
 export type KvCommand = { readonly key: string; readonly condition: Condition } & (
-  | { readonly kind: 'put'; readonly value: Uint8Array }
-  | { readonly kind: 'delete' }
+  { readonly kind: 'put'; readonly value: Uint8Array } | { readonly kind: 'delete' }
 );
 
 const KINDS = ['put', 'delete'] as const;
