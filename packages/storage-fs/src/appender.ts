@@ -75,15 +75,17 @@ export class Appender {
     });
   }
 
-  /** Entries from `index` on that one call still waits with; undefined when none does, and the index is on disk. */
-  undurable(index: number): readonly Entry[] | undefined {
+  /** What calls that still wait say of the entries from `index` on. `until`: a newer call has other ones from there on. */
+  undurable(index: number): { readonly entries: readonly Entry[] | undefined; readonly until: number } {
+    let until = Infinity;
     for (let i = this.#waiting.length - 1; i >= 0; i -= 1) {
       const { record } = this.#waiting[i] as Waiting;
-      const first = record.kind === 'write' ? record.entries?.[0] : undefined;
-      if (record.kind !== 'write' || first === undefined || first.index > index) continue;
-      return record.entries?.slice(index - first.index);
+      const entries = record.kind === 'write' ? (record.entries ?? []) : [];
+      const first = entries[0]?.index ?? Infinity;
+      if (first <= index) return { entries: entries.slice(index - first), until };
+      until = Math.min(until, first);
     }
-    return undefined;
+    return { entries: undefined, until };
   }
 
   /** Waits for what is under way. */

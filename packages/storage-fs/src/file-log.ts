@@ -126,12 +126,12 @@ export class FileLog implements LogStore {
     const opened = this.#usable();
     const { appender, index } = opened;
     if (from <= appender.base) throw compacted(from, appender.base);
-    const waiting = appender.undurable(from);
-    if (waiting !== undefined) return waiting;
+    const { entries, until } = appender.undurable(from);
+    if (entries !== undefined) return entries.slice(0, until - from);
     const run = index.find(from);
     if (run === undefined) return [];
     try {
-      return await this.#load(opened, run, from, Math.min(to, run.last));
+      return await this.#load(opened, run, from, Math.min(to, run.last, until - 1));
     } catch (error) {
       // Its segment may have been let go while it was read.
       if (from <= appender.base) throw compacted(from, appender.base);
