@@ -6,6 +6,7 @@ import { WebSocketTransport } from '@kontiki/transport-ws';
 import { CliError, EXIT, parse, wholeNumber } from '../cli.js';
 import { clientUrl, HOST, readClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { KvApi } from '../http/api.js';
+import { MAX_COMMAND } from '../kv/command.js';
 import { KvMachine } from '../kv/machine.js';
 import { plainLogger } from '../logger.js';
 
@@ -68,6 +69,7 @@ async function run(
     log: new FileLog(join(data, me.id)),
     transport: new WebSocketTransport({ listen: { host: HOST, port: me.peerPort }, logger }),
     timings,
+    maxCommandBytes: MAX_COMMAND,
     logger,
   });
   const failed = new Promise<Error>((stop) => node.on('fatal', ({ error }) => stop(error)));
