@@ -5,8 +5,7 @@ import type { Logger } from '@kontiki/core';
 const CONTROL = /[\u0000-\u001f\u007f]/g;
 
 function say(value: unknown): string {
-  const text =
-    value instanceof Error ? value.message : typeof value === 'object' ? JSON.stringify(value) : String(value);
+  const text = value instanceof Error ? value.message : typeof value === 'string' ? value : JSON.stringify(value);
   return text.replace(CONTROL, ' ');
 }
 

@@ -57,11 +57,13 @@ export class Load {
   async #write(name: string): Promise<void> {
     const { ids } = this.#cluster;
     let url = this.#cluster.url(ids[0] as string);
-    for (let n = 0; this.#running; n += 1) {
-      const key = `${name}-${n}`;
-      for (let attempt = 0; this.#running; attempt += 1) {
+    let n = 0;
+    while (this.#running) {
+      const key = `${name}-${n++}`;
+      let attempt = 0;
+      while (this.#running) {
         const outcome = await this.#put(url, key);
-        url = outcome.leader ?? this.#cluster.url(ids[attempt % ids.length] as string);
+        url = outcome.leader ?? this.#cluster.url(ids[attempt++ % ids.length] as string);
         if (outcome.kind === 'done') this.acknowledged.add(key);
         if (outcome.kind === 'unknown') this.unknown += 1;
         if (outcome.kind !== 'refused') break;

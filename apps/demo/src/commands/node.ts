@@ -10,7 +10,7 @@ import { MAX_COMMAND } from '../kv/command.js';
 import { KvMachine } from '../kv/machine.js';
 import { plainLogger } from '../logger.js';
 
-export const nodeHelp = `Runs one node of a cluster that \`kontiki-demo demo\` has begun.
+const nodeHelp = `Runs one node of a cluster that \`kontiki-demo demo\` has begun.
 
   kontiki-demo node --id n1 [--data kontiki-data]
 
