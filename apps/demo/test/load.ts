@@ -58,9 +58,10 @@ export class Load {
     const { ids } = this.#cluster;
     let url = this.#cluster.url(ids[0] as string);
     let n = 0;
+    // Goes round all nodes whatever failed: one that is stopped answers neither yes nor no.
+    let attempt = 0;
     while (this.#running) {
       const key = `${name}-${n++}`;
-      let attempt = 0;
       while (this.#running) {
         const outcome = await this.#put(url, key);
         url = outcome.leader ?? this.#cluster.url(ids[attempt++ % ids.length] as string);

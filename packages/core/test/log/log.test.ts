@@ -22,7 +22,9 @@ describe('quorums', () => {
     for (let yes = 0; yes <= size; yes += 1) {
       const reached = (id: string): number => (Number(id.slice(1)) < yes ? 5 : 3);
       expect(quorumReached(joint(ids, []), reached)).toBe(yes >= needed ? 5 : 3);
-      expect(voteResult(joint(ids, []), (id) => (Number(id.slice(1)) < yes ? true : undefined))).toBe(yes >= needed ? 'won' : 'pending');
+      expect(voteResult(joint(ids, []), (id) => (Number(id.slice(1)) < yes ? true : undefined))).toBe(
+        yes >= needed ? 'won' : 'pending',
+      );
       expect(voteResult(joint(ids, []), (id) => Number(id.slice(1)) < yes)).toBe(yes >= needed ? 'won' : 'lost');
     }
   });
@@ -31,17 +33,26 @@ describe('quorums', () => {
     const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
     const some = fc.subarray(ids, { minLength: 1 });
     fc.assert(
-      fc.property(some, fc.subarray(ids), fc.array(fc.nat(5), { minLength: 7, maxLength: 7 }), (voters, outgoing, values) => {
-        const reached = (id: string): number => values[ids.indexOf(id)] as number;
-        const majority = (half: string[], at: number): boolean => half.length === 0 || half.filter((id) => reached(id) >= at).length * 2 > half.length;
-        const naive = [5, 4, 3, 2, 1, 0].find((at) => majority(voters, at) && majority(outgoing, at));
-        expect(quorumReached(joint(voters, outgoing), reached)).toBe(naive);
-        const vote = (id: string): boolean | undefined => [undefined, false, true][reached(id) % 3];
-        const won = (half: string[]): boolean => half.length === 0 || half.filter((id) => vote(id) === true).length * 2 > half.length;
-        const canWin = (half: string[]): boolean => half.length === 0 || half.filter((id) => vote(id) !== false).length * 2 > half.length;
-        const expected = won(voters) && won(outgoing) ? 'won' : canWin(voters) && canWin(outgoing) ? 'pending' : 'lost';
-        expect(voteResult(joint(voters, outgoing), vote)).toBe(expected);
-      }),
+      fc.property(
+        some,
+        fc.subarray(ids),
+        fc.array(fc.nat(5), { minLength: 7, maxLength: 7 }),
+        (voters, outgoing, values) => {
+          const reached = (id: string): number => values[ids.indexOf(id)] as number;
+          const majority = (half: string[], at: number): boolean =>
+            half.length === 0 || half.filter((id) => reached(id) >= at).length * 2 > half.length;
+          const naive = [5, 4, 3, 2, 1, 0].find((at) => majority(voters, at) && majority(outgoing, at));
+          expect(quorumReached(joint(voters, outgoing), reached)).toBe(naive);
+          const vote = (id: string): boolean | undefined => [undefined, false, true][reached(id) % 3];
+          const won = (half: string[]): boolean =>
+            half.length === 0 || half.filter((id) => vote(id) === true).length * 2 > half.length;
+          const canWin = (half: string[]): boolean =>
+            half.length === 0 || half.filter((id) => vote(id) !== false).length * 2 > half.length;
+          const expected =
+            won(voters) && won(outgoing) ? 'won' : canWin(voters) && canWin(outgoing) ? 'pending' : 'lost';
+          expect(voteResult(joint(voters, outgoing), vote)).toBe(expected);
+        },
+      ),
       { numRuns: 20_000, seed: 3 },
     );
   });
@@ -55,16 +66,44 @@ describe('memberships', () => {
     expect(membershipFault(joint(['a'], [], ['a']))).toContain('voter and a learner');
     expect(membershipFault({ ...joint(['a'], ['b']), learnersNext: ['a'] })).toContain('learnersNext');
     expect(membershipFault({ ...joint(['a'], []), servers: new Map() })).toContain('no address');
-    expect(membershipFault({ ...joint(['a'], []), servers: new Map([['a', info], ['b', info]]) })).toContain('no part');
-    const plain = membershipOf([['a', info], ['b', info]], ['b']);
+    expect(
+      membershipFault({
+        ...joint(['a'], []),
+        servers: new Map([
+          ['a', info],
+          ['b', info],
+        ]),
+      }),
+    ).toContain('no part');
+    const plain = membershipOf(
+      [
+        ['a', info],
+        ['b', info],
+      ],
+      ['b'],
+    );
     expect([isVoter(plain, 'a'), isVoter(plain, 'b'), isVoter(joint(['a'], ['b']), 'b')]).toEqual([true, false, true]);
   });
 
   it('take effect when appended and are rolled back when truncated', () => {
     const first = { index: 1, membership: membershipOf([['a', info]]) };
-    const start = { base: { index: 0, term: 0, membership: undefined }, last: 1, terms: [{ index: 1, term: 1 }], memberships: [first], committed: 1 };
+    const start = {
+      base: { index: 0, term: 0, membership: undefined },
+      last: 1,
+      terms: [{ index: 1, term: 1 }],
+      memberships: [first],
+      committed: 1,
+    };
     const log = new RaftLog(start, 0, 1_000);
-    const second: Entry = { kind: 'membership', index: 2, term: 2, membership: membershipOf([['a', info], ['b', info]]) };
+    const second: Entry = {
+      kind: 'membership',
+      index: 2,
+      term: 2,
+      membership: membershipOf([
+        ['a', info],
+        ['b', info],
+      ]),
+    };
     log.append(second);
     expect(log.membership).toBe(second.membership);
     expect(log.liveMemberships).toHaveLength(2);
@@ -104,7 +143,13 @@ describe('what is durable', () => {
   });
 
   it('the tail in memory keeps what is not durable or not committed, whatever its limit', () => {
-    const start = { base: { index: 0, term: 0, membership: undefined }, last: 0, terms: [], memberships: [], committed: 0 };
+    const start = {
+      base: { index: 0, term: 0, membership: undefined },
+      last: 0,
+      terms: [],
+      memberships: [],
+      committed: 0,
+    };
     const log = new RaftLog(start, 0, 0);
     for (let index = 1; index <= 10; index += 1) log.append(command(index, 1));
     const { number, entries } = log.issue();

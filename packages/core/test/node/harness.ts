@@ -4,10 +4,13 @@ import {
   MemoryNetwork,
   RaftNode,
   type ApplyBatch,
+  type Clock,
   type LogStore,
   type LogWrite,
   type NodeOptions,
   type StateMachine,
+  type Timer,
+  type Transport,
 } from '@kontiki/core';
 import { VirtualClock } from '@kontiki/testing';
 import { seeded } from '../protocol/cluster.js';
@@ -44,6 +47,59 @@ export class GatedLog extends MemoryLog {
     const written = super.append(write);
     await gate;
     await written;
+  }
+}
+
+/**
+ * A process that can be suspended: its timers and arrivals wait. When it goes on, timers run first and then what has
+ * arrived, as in Node's event loop, and what was asked for `soon` comes after that.
+ */
+export class SuspendableProcess implements Clock {
+  readonly #clock: VirtualClock;
+  #suspended = false;
+  #timers: (() => void)[] = [];
+  #arrivals: (() => void)[] = [];
+  #soon: (() => void)[] = [];
+
+  constructor(clock: VirtualClock) {
+    this.#clock = clock;
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  timer(fire: () => void): Timer {
+    return this.#clock.timer(() => (this.#suspended ? this.#timers.push(fire) : fire()));
+  }
+
+  soon(callback: () => void): void {
+    if (this.#suspended) this.#soon.push(callback);
+    else this.#clock.soon(() => (this.#suspended ? this.#soon.push(callback) : callback()));
+  }
+
+  /** A transport whose arrivals wait with the process. */
+  holding(transport: Transport): Transport {
+    return {
+      start: (self, receive) =>
+        transport.start(self, (from, message) => {
+          if (this.#suspended) this.#arrivals.push(() => receive(from, message));
+          else receive(from, message);
+        }),
+      send: (to, messages) => transport.send(to, messages),
+      setPeers: (peers) => transport.setPeers(peers),
+      close: () => transport.close(),
+    };
+  }
+
+  suspend(): void {
+    this.#suspended = true;
+  }
+
+  resume(): void {
+    for (const waiting of [this.#timers, this.#arrivals]) for (const run of waiting.splice(0)) run();
+    this.#suspended = false;
+    for (const run of this.#soon.splice(0)) run();
   }
 }
 

@@ -12,7 +12,7 @@ import {
   type Logger,
   type RoleName,
 } from '@kontiki/core';
-import { bytes, GatedLog, Journal, Nodes } from './harness.js';
+import { bytes, GatedLog, Journal, Nodes, SuspendableProcess } from './harness.js';
 
 let nodes = new Nodes();
 afterEach(async () => {
@@ -183,6 +183,28 @@ describe('a cluster of nodes', () => {
     expect(nodes.leader?.status().term).toBe(term);
   });
 
+  it('lets what arrived meanwhile in before it campaigns, however often it is suspended', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    const process = new SuspendableProcess(nodes.clock);
+    await nodes.open('a');
+    await nodes.open('b');
+    await nodes.open('c', { clock: process, transport: process.holding(nodes.network.transport()) });
+    await nodes.clock.until(() => nodes.leader !== undefined && nodes.get('c').status().leader !== undefined);
+    const states: RoleName[] = [];
+    nodes.get('c').on('state', ({ role }) => states.push(role));
+    const { term } = (nodes.leader as RaftNode<number>).status();
+    if (nodes.leader?.id === 'c') return;
+    for (let i = 0; i < 5; i += 1) {
+      process.suspend();
+      await nodes.clock.elapse(3_000);
+      process.resume();
+      await nodes.clock.settle();
+    }
+    await nodes.clock.elapse(1_000);
+    expect(states).toEqual([]);
+    expect(nodes.leader?.status().term).toBe(term);
+  });
+
   it('status tells what an operator asks', async () => {
     await nodes.cluster('a', 'b', 'c');
     await nodes.clock.elapse(200);
@@ -335,6 +357,22 @@ describe('every way a proposal can end', () => {
     await nodes.clock.elapse(1_000);
     expect(done).toBe(false);
     log.release();
+    expect(await ended(result)).toMatchObject({ result: 1 });
+  });
+
+  it('none is answered before a majority’s disks have it: a follower acknowledges when its own has', async () => {
+    const logs = new Map(['a', 'b'].map((id) => [id, new GatedLog()]));
+    for (const [id, log] of logs) nodes.logs.set(id, log);
+    await nodes.cluster('a', 'b');
+    await nodes.clock.elapse(200);
+    const follower = nodes.followers[0] as RaftNode<number>;
+    logs.get(follower.id)?.shut();
+    let done = false;
+    const result = (nodes.leader as RaftNode<number>).propose(bytes('x')).finally(() => (done = true));
+    await nodes.clock.elapse(1_000);
+    expect(done).toBe(false);
+    expect(follower.status()).toMatchObject({ last: 3, durable: 2 });
+    logs.get(follower.id)?.release();
     expect(await ended(result)).toMatchObject({ result: 1 });
   });
 

@@ -107,6 +107,18 @@ describe('elections', () => {
     expect(votesOf(cluster, cluster.get('c'))).toEqual([`${granted}`, `${granted}`]);
   });
 
+  it('a pre-vote from an earlier term is refused, with the term, so that it is not asked in vain for ever (rows 10, 14)', () => {
+    const cluster = new Cluster(['a', 'b', 'c']);
+    withLog(cluster, 'c', [2], 7);
+    for (const term of [6, 7])
+      cluster.step('a', 'c', { kind: 'preVote', term, incarnation: 9, lastIndex: 9, lastTerm: 6 });
+    expect(cluster.net.map(({ message }) => message)).toMatchObject([
+      { kind: 'preVoteReply', term: 7, candidacy: 7, granted: false },
+      { kind: 'preVoteReply', term: 7, candidacy: 8, granted: true },
+    ]);
+    expect(cluster.raft('c').ballot).toEqual({ term: 7, votedFor: undefined });
+  });
+
   it('nobody votes while a leader is heard, and the term stays (pre-vote, votes and leader stickiness; go-raft L7)', () => {
     const cluster = new Cluster(['a', 'b', 'c']);
     lead(cluster, 'a');

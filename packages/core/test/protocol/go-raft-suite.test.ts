@@ -21,7 +21,13 @@ function ask(cluster: Cluster, from: string, to: string, message: Message): Mess
   return cluster.net.find((flight) => flight.to === from)?.message;
 }
 
-const vote = (term: number, lastIndex: number, lastTerm: number): Message => ({ kind: 'vote', term, incarnation: 1, lastIndex, lastTerm });
+const vote = (term: number, lastIndex: number, lastTerm: number): Message => ({
+  kind: 'vote',
+  term,
+  incarnation: 1,
+  lastIndex,
+  lastTerm,
+});
 const append = (term: number, prevIndex: number, prevTerm: number, entries: Entry[], committed: number): Append => ({
   kind: 'append',
   term,
@@ -90,7 +96,10 @@ describe('go-raft, server_test.go', () => {
 
   it('TestServerAppendEntries', () => {
     const cluster = new Cluster(['a', 'b', 'c']);
-    expect(ask(cluster, 'b', 'a', append(2, 1, 1, [command(2, 2)], 1))).toMatchObject({ kind: 'appendAccepted', match: 2 });
+    expect(ask(cluster, 'b', 'a', append(2, 1, 1, [command(2, 2)], 1))).toMatchObject({
+      kind: 'appendAccepted',
+      match: 2,
+    });
     expect(cluster.raft('a').log.committed).toBe(1);
     expect(ask(cluster, 'b', 'a', append(2, 2, 2, [command(3, 2), command(4, 2)], 2))).toMatchObject({ match: 4 });
     expect(cluster.raft('a').log.committed).toBe(2);
@@ -101,7 +110,10 @@ describe('go-raft, server_test.go', () => {
   it('TestServerAppendEntriesWithStaleTermsAreRejected', () => {
     const cluster = new Cluster(['a', 'b', 'c']);
     withLog(cluster, 'a', [], 2);
-    expect(ask(cluster, 'b', 'a', append(1, 1, 1, [command(2, 1)], 2))).toMatchObject({ kind: 'heartbeatReply', term: 2 });
+    expect(ask(cluster, 'b', 'a', append(1, 1, 1, [command(2, 1)], 2))).toMatchObject({
+      kind: 'heartbeatReply',
+      term: 2,
+    });
     expect([terms(cluster, 'a'), cluster.raft('a').log.committed]).toEqual([[1], 1]);
   });
 
@@ -155,7 +167,8 @@ describe('go-raft, server_test.go', () => {
       cluster.elapse(2 * timings.election); // One that led the last minority notices that it leads nobody.
       cluster.elapseUntil(() => rest.filter((id) => cluster.raft(id).role === 'leader').length === 1);
       const leader = rest.find((id) => cluster.raft(id).role === 'leader') as string;
-      for (let i = 0; i < 10; i += 1) expect(cluster.propose(leader, `${round}/${i}`)).toMatchObject({ index: expect.any(Number) as number });
+      for (let i = 0; i < 10; i += 1)
+        expect(cluster.propose(leader, `${round}/${i}`)).toMatchObject({ index: expect.any(Number) as number });
       const { lastIndex } = cluster.raft(leader).log;
       cluster.elapseUntil(() => rest.every((id) => cluster.raft(id).log.committed >= lastIndex));
       cluster.heal();

@@ -323,60 +323,53 @@ describe('the paper’s figures', () => {
 
   it('Figure 8: an entry of an earlier term on a majority is not committed by counting (row 26)', () => {
     const ids = ['s1', 's2', 's3', 's4', 's5'];
-    const cluster = new Cluster(ids, { limits: { messageBytes: 1 } });
-    // (a), (b): S1 led term 2 and reached S2; S5 led term 3 by S3 and S4 and has another entry at the same place.
-    withLog(cluster, 's1', [2]);
-    withLog(cluster, 's2', [2]);
-    withLog(cluster, 's5', [3]);
-    // (c): S1 leads term 4 and brings its entry of term 2 to S3, but not its own noop.
-    cluster.get('s1').disk.ballot = { term: 3, votedFor: undefined };
-    cluster.start('s1');
-    cluster.crash('s5');
-    cluster.elect('s1');
-    expect(cluster.leaders).toEqual(['s1']);
-    const old = new Cluster(ids, { limits: { messageBytes: 1 } });
-    withLog(old, 's1', [2]);
-    withLog(old, 's2', [2]);
-    withLog(old, 's5', [3]);
-    old.get('s1').disk.ballot = { term: 3, votedFor: undefined };
-    old.start('s1');
-    old.crash('s5');
-    old.crash('s4');
-    old.feed('s1', (raft) => raft.askForPreVotes());
-    const withoutNoop = (): void => {
-      for (let i = 0; i < 200; i += 1) {
-        for (const id of ['s1', 's2', 's3']) while (old.write(id) || old.load(id));
-        const at = old.net.findIndex(({ to, message: m }) =>
-          m.kind === 'append'
-            ? m.entries.every((e) => e.term < 4) || old.raft(to).log.termAt(m.prevIndex) !== m.prevTerm
-            : m.kind !== 'heartbeat',
-        );
-        if (at < 0) return;
-        old.deliver(old.net.splice(at, 1)[0] as never);
-      }
+    const figure = (): Cluster => {
+      const cluster = new Cluster(ids, { limits: { messageBytes: 1 } });
+      // (a), (b): S1 led term 2; S5 led term 3 by S3 and S4 and has another entry at the same place.
+      withLog(cluster, 's1', [2]);
+      withLog(cluster, 's5', [3]);
+      cluster.get('s1').disk.ballot = { term: 3, votedFor: undefined };
+      cluster.start('s1');
+      cluster.crash('s5');
+      return cluster;
     };
-    withoutNoop();
-    expect(old.raft('s1').role).toBe('leader');
-    expect(terms(old, 's3')).toEqual([1, 2]); // The entry of term 2 stands on a majority ...
-    expect(old.raft('s1').log.committed).toBe(1); // ... and is not committed by that.
-    // (d): S1 crashes; S5 wins with S3 and S4 and replaces it everywhere.
-    old.crash('s1');
-    old.net.length = 0;
-    old.start('s4');
-    old.start('s5');
-    old.crash('s2');
-    old.get('s5').disk.ballot = { term: 5, votedFor: undefined };
-    old.start('s5');
-    old.elapseUntil(() => old.leaders.includes('s5'));
-    old.elapse(timings.heartbeat);
-    expect(terms(old, 's3').slice(0, 2)).toEqual([1, 3]);
-    // (e): had S1 brought an entry of its own term to a majority, the old one would be committed with it.
-    cluster.elapse(timings.heartbeat);
-    expect(cluster.raft('s1').log.committed).toBe(3);
-    cluster.start('s5');
+    // (c): S1 leads term 4 and brings its entry of term 2 to S2 and S3, but not yet its own noop.
+    const cluster = figure();
+    cluster.crash('s4');
+    cluster.feed('s1', (raft) => raft.askForPreVotes());
+    for (let moved = true; moved;) {
+      for (const id of ['s1', 's2', 's3']) while (cluster.write(id) || cluster.load(id));
+      const at = cluster.net.findIndex(({ to, message: m }) =>
+        m.kind === 'append'
+          ? m.entries.every((e) => e.term < 4) || cluster.raft(to).log.termAt(m.prevIndex) !== m.prevTerm
+          : m.kind !== 'heartbeat',
+      );
+      moved = at >= 0;
+      if (moved) cluster.deliver(cluster.net.splice(at, 1)[0] as never);
+    }
+    expect(cluster.raft('s1').role).toBe('leader');
+    for (const id of ['s1', 's2', 's3']) expect(terms(cluster, id).slice(0, 2)).toEqual([1, 2]); // On a majority, and known to be ...
+    expect(['s2', 's3'].map((id) => cluster.raft('s1').peers?.get(id)?.match)).toEqual([2, 2]);
+    expect(cluster.raft('s1').log.committed).toBe(1); // ... and not committed by that.
+    // (d): S1 crashes; S5 wins with S3 and S4 and replaces the entry everywhere.
     cluster.crash('s1');
-    cluster.elapseUntil(() => cluster.leaders.length === 1, 40 * timings.election);
-    expect(cluster.leaders).not.toContain('s5');
+    cluster.crash('s2');
+    cluster.net.length = 0;
+    cluster.start('s4');
+    cluster.get('s5').disk.ballot = { term: 5, votedFor: undefined };
+    cluster.start('s5');
+    cluster.elapseUntil(() => cluster.leaders.includes('s5'));
+    cluster.elapse(timings.heartbeat);
+    expect(terms(cluster, 's3').slice(0, 2)).toEqual([1, 3]);
+    // (e): with an entry of its own term on a majority, the old one is committed, and S5 cannot win any more.
+    const other = figure();
+    other.elect('s1');
+    other.elapse(timings.heartbeat);
+    expect(other.raft('s1').log.committed).toBe(3);
+    other.start('s5');
+    other.crash('s1');
+    other.elapseUntil(() => other.leaders.length === 1, 40 * timings.election);
+    expect(other.leaders).not.toContain('s5');
   });
 });
 
