@@ -1,1 +1,2 @@
-export {};
+export type { ListenOptions, WebSocketOptions } from './options.js';
+export { WebSocketTransport } from './transport.js';
