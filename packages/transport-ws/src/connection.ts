@@ -54,6 +54,7 @@ export class Connection {
     ws.on('message', (data: Buffer, isBinary: boolean) => this.#receive(data, isBinary));
     ws.on('error', (error) => this.#fault(error.message));
     ws.on('close', () => {
+      if (!this.#closed) context.logger.log('info', `ended ${this.peer}`, `${this.peer} has ended its connection`);
       this.#closed = true;
       events.closed(this);
     });

@@ -109,6 +109,15 @@ it('logs an address it cannot dial, and lives on', async () => {
       ['y', 'nonsense'],
       ['z', 'ws://user:secret@127.0.0.1:1'],
       ['b', b.address],
+      ...[
+        'ws://127.0.0.1:0',
+        'ws://[::]:1',
+        'ws://a..b',
+        'ws://%41',
+        'ws://0',
+        `ws://${'x'.repeat(300)}`,
+        'wss://127.0.0.1:1',
+      ].map((address, i) => [`odd${i}`, address] as const),
     ]),
   );
   await a.reaches(b);
