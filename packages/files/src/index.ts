@@ -1,1 +1,2 @@
-export {};
+export { FolderLockedError } from './folder.js';
+export type { File, Folder, Lock } from './folder.js';

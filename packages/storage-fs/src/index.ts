@@ -1,1 +1,1 @@
-export {};
+export { FileLog, type FileLogOptions } from './file-log.js';

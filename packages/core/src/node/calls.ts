@@ -85,9 +85,10 @@ export class Calls {
 
   #expire(): void {
     const now = this.#clock.now() / TICK;
-    for (const [tick, due] of [...this.#byTick]) {
+    // Giving a call up takes it out of its set, which a Map and a Set allow while they are walked.
+    for (const [tick, due] of this.#byTick) {
       if (tick > now) continue;
-      for (const call of [...due]) {
+      for (const call of due) {
         call.giveUp(new KontikiError('KONTIKI_TIMEOUT', 'The call did not come to an end before its deadline.'));
       }
     }

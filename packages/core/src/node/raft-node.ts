@@ -5,7 +5,7 @@ import type { ServerId } from '../log/server.js';
 import type { Clock, Timer } from '../ports/clock.js';
 import type { LogState, LogStore } from '../ports/log-store.js';
 import { silent, type Logger } from '../ports/logger.js';
-import type { Transport } from '../ports/transport.js';
+import type { Identity, Transport } from '../ports/transport.js';
 import type { Message } from '../protocol/message.js';
 import type { Load, Mail, Output, Write } from '../protocol/output.js';
 import { Raft } from '../protocol/raft.js';
@@ -20,7 +20,7 @@ import { Proposals, type Applied } from './proposals.js';
 import { ReadQueue, serveRead } from './read-queue.js';
 import { notLeader, refusal } from './refusals.js';
 import { logReport } from './reports.js';
-import { statusOf } from './status-of.js';
+import { leaderOf, statusOf } from './status-of.js';
 import type { Leader, NodeEvents, Status } from './status.js';
 import { SystemClock } from './system-clock.js';
 
@@ -200,6 +200,16 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     return call.promise;
   }
 
+  /** Who leads, as far as known here. */
+  get leader(): Leader | undefined {
+    const { leader, log } = this.#raft;
+    return leader === undefined ? undefined : leaderOf(leader, log.membership);
+  }
+
+  get isLeader(): boolean {
+    return this.#raft.role === 'leader' && this.#ended === undefined;
+  }
+
   /** The node as it is now. */
   status(): Status {
     return statusOf(this.#raft, this.#cluster, this.#clock.now(), this.#ended);
@@ -238,13 +248,13 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       this.#logger.info('this server is blank: it waits for a leader, and neither campaigns nor votes');
     }
     this.#log.onFull((full) => this.#setFull(full));
-    const node = this;
-    const identity = {
+    const origin = (): number | undefined => this.#origin;
+    const identity: Identity = {
       cluster: this.#cluster,
       server: this.id,
       incarnation: this.#raft.header.incarnation,
-      get origin(): number | undefined {
-        return node.#origin;
+      get origin() {
+        return origin();
       },
     };
     await this.#transport.start(identity, (from, message) => this.#receive(from, message));
@@ -319,7 +329,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       const text = `The command has ${data.length} bytes; this node takes ${this.#maxCommandBytes} at the most.`;
       throw new KontikiError('KONTIKI_TOO_LARGE', text);
     }
-    if (this.#raft.role !== 'leader') throw notLeader(this.id, this.#leader);
+    if (this.#raft.role !== 'leader') throw notLeader(this.id, this.leader);
     const waiting = this.#raft.uncommittedBytes + this.#queuedBytes;
     if (waiting > 0 && waiting + data.length > this.#raft.limits.uncommittedBytes) throw refusal('overloaded');
   }
@@ -377,7 +387,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     for (const { data, call } of queued) {
       const appended = raft.propose(data);
       if (typeof appended === 'object') this.#proposals.add(appended, call);
-      else call.reject(appended === 'notLeader' ? notLeader(this.id, this.#leader) : refusal(appended));
+      else call.reject(appended === 'notLeader' ? notLeader(this.id, this.leader) : refusal(appended));
     }
   }
 
@@ -440,14 +450,6 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   // ---- what has changed
 
-  get #leader(): Leader | undefined {
-    const { leader, log } = this.#raft;
-    const info = leader === undefined ? undefined : log.membership?.servers.get(leader);
-    return leader === undefined
-      ? undefined
-      : { id: leader, address: info?.address ?? '', metadata: info?.metadata ?? '' };
-  }
-
   #look(): Seen {
     const { role, leader, ballot, log } = this.#raft;
     return { role, leader, term: ballot.term, committed: log.committed };
@@ -465,7 +467,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     if (after.leader !== before.leader) {
       if (after.leader !== this.id)
         this.#logger.info(after.leader === undefined ? 'no leader' : `leader is ${after.leader}`, { term: after.term });
-      this.#events.emit('leader', { leader: this.#leader, term: after.term });
+      this.#events.emit('leader', { leader: this.leader, term: after.term });
     }
     if (after.committed !== before.committed) this.#events.emit('commit', { index: after.committed });
   }

@@ -1,10 +1,17 @@
+import type { Membership } from '../log/membership.js';
+import type { ServerId } from '../log/server.js';
 import type { Raft } from '../protocol/raft.js';
-import type { PeerStatus, Status } from './status.js';
+import type { Leader, PeerStatus, Status } from './status.js';
+
+/** A leader and where it is reached; it may be none of the members known here yet. */
+export function leaderOf(id: ServerId, membership: Membership | undefined): Leader {
+  const { address, metadata } = membership?.servers.get(id) ?? { address: '', metadata: '' };
+  return { id, address, metadata };
+}
 
 /** Looks at a node. `now`: monotonic milliseconds. */
 export function statusOf(raft: Raft, cluster: string, now: number, ended: 'failed' | 'closed' | undefined): Status {
   const { log, leader, ballot } = raft;
-  const info = leader === undefined ? undefined : log.membership?.servers.get(leader);
   const peers: PeerStatus[] = [...(raft.peers ?? [])].map(([id, progress]) => ({
     id,
     state: progress.state,
@@ -21,8 +28,7 @@ export function statusOf(raft: Raft, cluster: string, now: number, ended: 'faile
     role: ended ?? raft.role,
     term: ballot.term,
     votedFor: ballot.votedFor,
-    leader:
-      leader === undefined ? undefined : { id: leader, address: info?.address ?? '', metadata: info?.metadata ?? '' },
+    leader: leader === undefined ? undefined : leaderOf(leader, log.membership),
     membership: log.membership,
     base: log.base.index,
     last: log.lastIndex,

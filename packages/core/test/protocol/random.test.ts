@@ -116,8 +116,9 @@ function run(seed: number): Checker {
       checker.check(cluster, cluster.get(id));
     }
     if (random() < cut) {
-      if (random() < 0.5) cluster.heal();
-      else if (random() < 0.5) cluster.isolate(pick(ids));
+      const shape = pick(['heal', 'heal', 'isolate', 'cut']);
+      if (shape === 'heal') cluster.heal();
+      else if (shape === 'isolate') cluster.isolate(pick(ids));
       else cluster.cut(pick(ids), pick(ids));
     }
     for (let n = cluster.net.length; n > 0 && random() < 0.9; n -= 1) {

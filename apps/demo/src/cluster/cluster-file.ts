@@ -1,0 +1,61 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { CliError } from '../cli.js';
+
+/** One node of the demo: where its clients and its peers reach it, both on 127.0.0.1. */
+export interface DemoNode {
+  readonly id: string;
+  readonly port: number;
+  readonly peerPort: number;
+}
+
+/** What a data folder says of its cluster, in `cluster.json` beside the nodes' folders. */
+export interface ClusterFile {
+  readonly version: 1;
+  readonly cluster: string;
+  readonly nodes: readonly DemoNode[];
+  /** Once true, a blank node has lost its disk, and is not begun anew: it would forget what it voted and acknowledged. */
+  readonly bootstrapped: boolean;
+}
+
+export const HOST = '127.0.0.1';
+
+export const clientUrl = ({ port }: DemoNode): string => `http://${HOST}:${port}`;
+export const peerUrl = ({ peerPort }: DemoNode): string => `ws://${HOST}:${peerPort}`;
+
+function fileIn(data: string): string {
+  return join(data, 'cluster.json');
+}
+
+/** The cluster a folder holds; undefined when it holds none. */
+export function readClusterFile(data: string): ClusterFile | undefined {
+  const path = fileIn(data);
+  if (!existsSync(path)) return undefined;
+  try {
+    const file = JSON.parse(readFileSync(path, 'utf8')) as ClusterFile;
+    if (file.version === 1 && Array.isArray(file.nodes) && typeof file.cluster === 'string') return file;
+  } catch (error) {
+    throw new CliError(`${path} cannot be read: ${(error as Error).message}. Restore it, or use another --data.`);
+  }
+  throw new CliError(`${path} is not a cluster file of this version. Use another --data.`);
+}
+
+/** Durable, and whole or absent, when it returns. */
+export function writeClusterFile(data: string, file: ClusterFile): void {
+  mkdirSync(data, { recursive: true, mode: 0o700 });
+  const path = fileIn(data);
+  writeFileSync(`${path}.new`, `${JSON.stringify(file, undefined, 2)}\n`, { mode: 0o600, flush: true });
+  renameSync(`${path}.new`, path);
+  const folder = openSync(data, 'r');
+  fsyncSync(folder);
+  closeSync(folder);
+}

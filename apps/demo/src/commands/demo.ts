@@ -1,0 +1,111 @@
+import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CliError, EXIT, parse, wholeNumber } from '../cli.js';
+import { Children } from '../cluster/children.js';
+import { clientUrl, peerUrl, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
+import { prepareCluster } from '../cluster/prepare.js';
+
+export const demoHelp = `Starts a replicated key/value cluster on this machine, one process a node.
+
+  kontiki-demo demo [--nodes 3] [--data kontiki-data]
+
+  --nodes N         how many nodes, 1 to 7 (default 3)
+  --data DIR        where they keep their data (default kontiki-data); a second start goes on from it
+  --port P          HTTP of the first node, the others on the ports after it (default 4001)
+  --peer-port P     the same for the nodes' own conversation (default 5001)
+  --heartbeat MS    how often a leader shows that it lives (default 50)
+  --election MS     followers campaign after 1 to 2 times this silence (default 150)
+  --help            this text
+
+Ctrl-C stops them all. A node that dies is not restarted: kill -9 one and watch.
+`;
+
+export async function demoCommand(args: string[]): Promise<number> {
+  const { values } = parse('demo', args, {
+    nodes: { type: 'string' },
+    data: { type: 'string' },
+    port: { type: 'string' },
+    'peer-port': { type: 'string' },
+    heartbeat: { type: 'string' },
+    election: { type: 'string' },
+  });
+  const print = (line: string): void => void process.stdout.write(`${line}\n`);
+  if (values['help'] === true) {
+    process.stdout.write(demoHelp);
+    return 0;
+  }
+  const data = resolve((values['data'] as string | undefined) ?? 'kontiki-data');
+  const wishes = {
+    nodes: wholeNumber('nodes', values['nodes'], 1, 7),
+    port: wholeNumber('port', values['port'], 1, 65_528),
+    peerPort: wholeNumber('peer-port', values['peer-port'], 1, 65_528),
+  };
+  const pass = ['--data', data];
+  for (const flag of ['heartbeat', 'election']) {
+    const value = wholeNumber(flag, values[flag], 1, 600_000);
+    if (value !== undefined) pass.push(`--${flag}`, `${value}`);
+  }
+  const cluster = await prepareCluster(data, wishes);
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
+  const children = new Children(print);
+  try {
+    await startAll(children, cluster, pass);
+    if (!stop.signal.aborted) await tellWhatToTry(cluster, data, print, stop.signal);
+    while (children.running > 0 && !stop.signal.aborted)
+      await delay(200, undefined, { signal: stop.signal }).catch(() => {});
+  } finally {
+    if (children.running > 0) print('stopping …');
+    await children.stop();
+  }
+  if (stop.signal.aborted) print(`stopped. The data stays in ${data}`);
+  else throw new CliError('Every node has ended.');
+  return 0;
+}
+
+/** A node that has lost its disk stays out, and the others go on; any other failure ends the demo. */
+async function startAll(children: Children, { nodes }: ClusterFile, args: readonly string[]): Promise<void> {
+  const ends = await Promise.all(nodes.map(async (node) => [node, await children.start(node, args)] as const));
+  const failed = ends.filter(([, end]) => end !== 'listens' && end !== EXIT.staysOut).map(([{ id }]) => id);
+  if (failed.length > 0) throw new CliError(`${failed.join(', ')} did not start; the reason stands above.`);
+  if (ends.every(([, end]) => end === EXIT.staysOut)) throw new CliError('No node has its data left.');
+}
+
+async function leaderAmong(nodes: readonly DemoNode[], signal: AbortSignal): Promise<DemoNode | undefined> {
+  while (!signal.aborted) {
+    for (const node of nodes) {
+      const status = await fetch(`${clientUrl(node)}/status`, { signal })
+        .then((response) => response.json() as Promise<{ role: string }>)
+        .catch(() => undefined);
+      if (status?.role === 'leader') return node;
+    }
+    await delay(50, undefined, { signal }).catch(() => {});
+  }
+  return undefined;
+}
+
+async function tellWhatToTry(
+  { nodes }: ClusterFile,
+  data: string,
+  print: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  print('');
+  for (const node of nodes) print(`${node.id}   clients ${clientUrl(node)}   peers ${peerUrl(node)}`);
+  const first = nodes[0] as DemoNode;
+  const reminder = setTimeout(() => print('no leader yet: that takes a majority of the nodes'), 5_000);
+  const leader = await leaderAmong(nodes, signal);
+  clearTimeout(reminder);
+  if (leader === undefined) return;
+  print(`
+${leader.id} leads. Try, in another terminal (-L follows a follower's redirect to the leader):
+
+  curl -L -X PUT --data-binary 'hello' ${clientUrl(first)}/kv/greeting
+  curl -L ${clientUrl(first)}/kv/greeting
+  curl -i '${clientUrl(first)}/kv/greeting?consistency=local'
+  curl ${clientUrl(first)}/status
+  kill -9 $(curl -s ${clientUrl(leader)}/status | grep -o '"pid":[0-9]*' | cut -d: -f2)
+
+Ctrl-C stops the cluster. Its data stays in ${data}
+`);
+}

@@ -1,0 +1,117 @@
+import { once } from 'node:events';
+import { join, resolve } from 'node:path';
+import { isKontikiError, RaftNode, type Logger } from '@kontiki/core';
+import { FileLog } from '@kontiki/storage-fs';
+import { WebSocketTransport } from '@kontiki/transport-ws';
+import { CliError, EXIT, parse, wholeNumber } from '../cli.js';
+import { clientUrl, HOST, readClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
+import { KvApi } from '../http/api.js';
+import { KvMachine } from '../kv/machine.js';
+import { plainLogger } from '../logger.js';
+
+export const nodeHelp = `Runs one node of a cluster that \`kontiki-demo demo\` has begun.
+
+  kontiki-demo node --id n1 [--data kontiki-data]
+
+  --id ID           which node
+  --data DIR        the cluster's folder (default kontiki-data)
+  --heartbeat MS    how often a leader shows that it lives (default 50)
+  --election MS     followers campaign after 1 to 2 times this silence (default 150, at least twice the heartbeat)
+  --help            this text
+
+Stops on SIGTERM and SIGINT. Exit codes: 0 stopped, 1 failed, 2 bad flags, 5 its log is lost, it stays out.
+`;
+
+export async function nodeCommand(args: string[]): Promise<number> {
+  const { values } = parse('node', args, {
+    id: { type: 'string' },
+    data: { type: 'string' },
+    heartbeat: { type: 'string' },
+    election: { type: 'string' },
+  });
+  if (values['help'] === true) return help();
+  const id = values['id'];
+  if (typeof id !== 'string') throw new CliError('--id is missing. See: kontiki-demo node --help', EXIT.usage);
+  const data = resolve((values['data'] as string | undefined) ?? 'kontiki-data');
+  const heartbeat = wholeNumber('heartbeat', values['heartbeat'], 1, 60_000) ?? 50;
+  const election = wholeNumber('election', values['election'], 2, 600_000) ?? Math.max(150, 3 * heartbeat);
+  const cluster = readClusterFile(data);
+  if (cluster?.bootstrapped !== true)
+    throw new CliError(`${data} holds no cluster yet. Begin one: kontiki-demo demo --data ${data}`);
+  const me = cluster.nodes.find((node) => node.id === id);
+  if (me === undefined)
+    throw new CliError(
+      `The cluster in ${data} has ${cluster.nodes.map((n) => n.id).join(', ')}, and no ${id}.`,
+      EXIT.usage,
+    );
+  await run(data, cluster, me, { heartbeat, election }, plainLogger(process.stderr));
+  return 0;
+}
+
+function help(): number {
+  process.stdout.write(nodeHelp);
+  return 0;
+}
+
+async function run(
+  data: string,
+  cluster: ClusterFile,
+  me: DemoNode,
+  timings: { heartbeat: number; election: number },
+  logger: Logger,
+): Promise<void> {
+  const machine = new KvMachine();
+  const node = await RaftNode.open({
+    id: me.id,
+    cluster: cluster.cluster,
+    machine,
+    log: new FileLog(join(data, me.id)),
+    transport: new WebSocketTransport({ listen: { host: HOST, port: me.peerPort }, logger }),
+    timings,
+    logger,
+  });
+  const failed = new Promise<Error>((stop) => node.on('fatal', ({ error }) => stop(error)));
+  if (node.status().last === 0) {
+    await node.close();
+    throw new CliError(
+      `${me.id} stays out: its log in ${join(data, me.id)} is gone, although the cluster has begun. A server that forgot what it voted and acknowledged must not come back under its id.`,
+      EXIT.staysOut,
+    );
+  }
+  const server = new KvApi(node, machine, logger).server();
+  try {
+    server.listen(me.port, HOST);
+    await once(server, 'listening');
+  } catch (error) {
+    await node.close();
+    throw listenFailed(me, error);
+  }
+  logger.info(`listens on ${clientUrl(me)}`, { pid: process.pid });
+  process.send?.({ ready: true });
+  const error = await Promise.race([failed, stopAsked()]);
+  server.close();
+  server.closeAllConnections();
+  await node.close();
+  if (error !== undefined) throw new CliError(describeFailure(error), EXIT.failed, { cause: error });
+  logger.info('stopped');
+}
+
+/** Resolves when somebody wants this process to end: a signal, or the death of the demo that started it. */
+function stopAsked(): Promise<undefined> {
+  return new Promise((stop) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(undefined));
+    if (process.connected) process.once('disconnect', () => stop(undefined));
+  });
+}
+
+function listenFailed({ id, port }: DemoNode, error: unknown): CliError {
+  const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+  const text = taken ? `port ${port} is in use by another process` : (error as Error).message;
+  return new CliError(`${id} cannot listen on ${HOST}:${port}: ${text}.`, EXIT.failed, { cause: error });
+}
+
+export function describeFailure(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? ` (${error.cause.message})` : '';
+  return isKontikiError(error) ? `${error.message}${cause} [${error.code}]` : `${error.message}${cause}`;
+}

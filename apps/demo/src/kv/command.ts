@@ -1,0 +1,45 @@
+import { Reader, textLength, Writer } from '@kontiki/core/wire';
+
+/** The largest key in bytes of UTF-8, and the largest value in bytes. */
+export const MAX_KEY = 512;
+export const MAX_VALUE = 1024 * 1024;
+
+/** What must be true of a key for a command to be carried out. */
+export type Condition =
+  | { readonly kind: 'always' }
+  /** The key is there, and was last written at this log index. */
+  | { readonly kind: 'revision'; readonly revision: number }
+  | { readonly kind: 'absent' };
+
+/** What is replicated: a key is set to a value, or deleted. */
+export type KvCommand = { readonly key: string; readonly condition: Condition } & (
+  { readonly kind: 'put'; readonly value: Uint8Array } | { readonly kind: 'delete' }
+);
+
+const KINDS = ['put', 'delete'] as const;
+const CONDITIONS = ['always', 'revision', 'absent'] as const;
+
+/** kind (1 byte), condition (1), revision (8), key, then the value to the end. */
+export function encodeCommand(command: KvCommand): Uint8Array {
+  const value = command.kind === 'put' ? command.value : undefined;
+  const writer = new Writer(10 + textLength(command.key) + (value?.length ?? 0));
+  writer.u8(KINDS.indexOf(command.kind));
+  writer.u8(CONDITIONS.indexOf(command.condition.kind));
+  writer.u53(command.condition.kind === 'revision' ? command.condition.revision : 0);
+  writer.text(command.key);
+  if (value !== undefined) writer.raw(value);
+  return writer.bytes;
+}
+
+/** The value is a view of `bytes`. */
+export function decodeCommand(bytes: Uint8Array): KvCommand {
+  const reader = new Reader(bytes);
+  const kind = KINDS[reader.u8()];
+  const conditionKind = CONDITIONS[reader.u8()];
+  const revision = reader.u53();
+  const key = reader.text(MAX_KEY);
+  if (kind === undefined || conditionKind === undefined) throw new Error('a log entry is no key/value command');
+  const condition: Condition = conditionKind === 'revision' ? { kind: 'revision', revision } : { kind: conditionKind };
+  if (kind === 'put') return { kind, key, condition, value: reader.raw(reader.left) };
+  return { kind, key, condition };
+}

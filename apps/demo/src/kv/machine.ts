@@ -1,0 +1,61 @@
+import type { ApplyBatch, CommandEntry, StateMachine } from '@kontiki/core';
+import { decodeCommand, type Condition } from './command.js';
+
+/** A value and the log index that wrote it. */
+export interface Item {
+  readonly value: Uint8Array;
+  readonly revision: number;
+}
+
+/** What became of a command, the same on every server. */
+export type KvResult =
+  | { readonly kind: 'written'; readonly revision: number }
+  | { readonly kind: 'deleted' }
+  | { readonly kind: 'absent' }
+  /** The condition did not hold; `revision` is the key's, if it is there. */
+  | { readonly kind: 'conflict'; readonly revision: number | undefined };
+
+/** The replicated key/value store. */
+export class KvMachine implements StateMachine<KvResult> {
+  readonly #items = new Map<string, Item>();
+
+  get size(): number {
+    return this.#items.size;
+  }
+
+  get(key: string): Item | undefined {
+    return this.#items.get(key);
+  }
+
+  /** The items whose key begins with `prefix`, sorted by key, `limit` at the most. */
+  list(prefix: string, limit: number): [string, Item][] {
+    const found: [string, Item][] = [];
+    for (const entry of this.#items) if (entry[0].startsWith(prefix)) found.push(entry);
+    return found.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, limit);
+  }
+
+  apply({ entries }: ApplyBatch): KvResult[] {
+    return entries.map((entry) => this.#apply(entry));
+  }
+
+  #apply({ data, index }: CommandEntry): KvResult {
+    const command = decodeCommand(data);
+    const held = this.#items.get(command.key);
+    if (!holds(command.condition, held)) return { kind: 'conflict', revision: held?.revision };
+    if (command.kind === 'delete') return { kind: this.#items.delete(command.key) ? 'deleted' : 'absent' };
+    // Copied: a view would keep the whole frame or page that it came in alive.
+    this.#items.set(command.key, { value: command.value.slice(), revision: index });
+    return { kind: 'written', revision: index };
+  }
+}
+
+function holds(condition: Condition, held: Item | undefined): boolean {
+  switch (condition.kind) {
+    case 'always':
+      return true;
+    case 'absent':
+      return held === undefined;
+    case 'revision':
+      return held?.revision === condition.revision;
+  }
+}

@@ -1,0 +1,163 @@
+import {
+  entryBytes,
+  KontikiError,
+  SystemClock,
+  type Clock,
+  type Entry,
+  type LogBase,
+  type LogState,
+  type LogStore,
+  type LogWrite,
+  type Owner,
+} from '@kontiki/core';
+import type { Folder, Lock } from '@kontiki/files';
+import { openFolder } from '@kontiki/files/node';
+import { Appender } from './appender.js';
+import { batchAt, readRecords } from './batch.js';
+import type { Run } from './entry-index.js';
+import { recover, type Recovered } from './recovery.js';
+import { corrupt } from './segment.js';
+import { SpareSegment } from './spare-segment.js';
+
+export interface FileLogOptions {
+  /** Bytes of a segment; a batch that is larger gets one of its own size. Default 16 MiB. */
+  readonly segmentBytes?: number | undefined;
+  /** For trying again when the disk is full. Default: the system's time. */
+  readonly clock?: Clock | undefined;
+}
+
+interface Opened extends Recovered {
+  readonly lock: Lock;
+  readonly spare: SpareSegment;
+  readonly folder: Folder;
+  readonly appender: Appender;
+}
+
+/** A log on files, in segments, with group commit: one sync makes durable whatever has come while the last one ran. */
+export class FileLog implements LogStore {
+  readonly #place: string | Folder;
+  readonly #segmentBytes: number;
+  readonly #clock: Clock;
+  #opened: Opened | undefined;
+  #onFull: (full: boolean) => void = () => {};
+
+  /** `place`: the folder's path, or a folder that is open already. The folder is this log's alone. */
+  constructor(place: string | Folder, options: FileLogOptions = {}) {
+    this.#place = place;
+    this.#segmentBytes = options.segmentBytes ?? 16 * 1024 * 1024;
+    this.#clock = options.clock ?? new SystemClock();
+  }
+
+  async open(owner: Owner): Promise<LogState> {
+    const folder = typeof this.#place === 'string' ? await openFolder(this.#place) : this.#place;
+    const lock = await folder.lock('log').catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'KONTIKI_LOCKED') throw error;
+      throw new KontikiError('KONTIKI_LOCKED', error.message, { cause: error });
+    });
+    const spare = new SpareSegment(folder, this.#segmentBytes, this.#clock, (full) => this.#onFull(full));
+    try {
+      const recovered = await recover(folder, owner);
+      const appender = new Appender({ owner, folder, spare, ...recovered });
+      if (recovered.segments.length === 0) await appender.begin();
+      spare.prepare();
+      this.#opened = { ...recovered, folder, lock, spare, appender };
+      return recovered.ledger.state(recovered.repairs);
+    } catch (error) {
+      await spare.close();
+      await lock.release();
+      throw error;
+    }
+  }
+
+  async append(write: LogWrite): Promise<void> {
+    const { ballot, entries = [], committed } = write;
+    const { appender } = this.#usable();
+    // The commit index alone is worth no write; the next one carries it.
+    if (ballot !== undefined || entries.length > 0) await appender.add({ kind: 'write', ballot, entries, committed });
+  }
+
+  async reset(base: LogBase): Promise<void> {
+    await this.#usable().appender.add({ kind: 'reset', base });
+  }
+
+  async compact(base: LogBase): Promise<void> {
+    await this.#usable().appender.add({ kind: 'compact', base });
+  }
+
+  async read(from: number, to: number, maxBytes: number): Promise<Entry[]> {
+    const page: Entry[] = [];
+    let bytes = 0;
+    for (let next = from; next <= to; next = from + page.length) {
+      const found = await this.#find(next, to);
+      if (found.length === 0) break;
+      for (const entry of found) {
+        bytes += entryBytes(entry);
+        if (entry.index > to || (page.length > 0 && bytes > maxBytes)) return page;
+        page.push(entry);
+      }
+    }
+    return page;
+  }
+
+  onFull(listener: (full: boolean) => void): void {
+    this.#onFull = listener;
+    if (this.#opened?.spare.full === true) listener(true);
+  }
+
+  async close(): Promise<void> {
+    const opened = this.#opened;
+    if (opened === undefined) return;
+    this.#opened = undefined;
+    await opened.appender.close();
+    await opened.spare.close();
+    await Promise.all(opened.segments.map(({ file }) => file.close()));
+    await opened.lock.release();
+  }
+
+  #usable(): Opened {
+    const opened = this.#opened;
+    if (opened === undefined) throw new KontikiError('KONTIKI_CLOSED', 'The log is not open.');
+    if (opened.appender.failed !== undefined) throw opened.appender.failed;
+    return opened;
+  }
+
+  /** Some entries from `from` on; none beyond the last one. */
+  async #find(from: number, to: number): Promise<readonly Entry[]> {
+    const opened = this.#usable();
+    const { appender, index } = opened;
+    if (from <= appender.base) throw compacted(from, appender.base);
+    const { entries, until } = appender.undurable(from);
+    if (entries !== undefined) return entries.slice(0, until - from);
+    const run = index.find(from);
+    if (run === undefined) return [];
+    try {
+      return await this.#load(opened, run, from, Math.min(to, run.last, until - 1));
+    } catch (error) {
+      // Its segment may have been let go while it was read.
+      if (from <= appender.base) throw compacted(from, appender.base);
+      throw error;
+    }
+  }
+
+  /** Reads a run's batches. Of an index that stands in it twice, the later one counts. */
+  async #load({ folder }: Opened, { segment, begin, end }: Run, from: number, to: number): Promise<Entry[]> {
+    const bytes = await segment.file.read(begin, end - begin);
+    const entries: Entry[] = [];
+    for (let at = 0; at < bytes.length;) {
+      const batch = batchAt(bytes, at, segment.salt);
+      if (batch === undefined) throw corrupt(`${folder.path}/${segment.name}`, begin + at, 'a batch is damaged');
+      for (const record of readRecords(batch)) {
+        if (record.kind !== 'write') continue;
+        for (const entry of record.entries ?? []) {
+          if (entry.index >= from && entry.index <= to) entries[entry.index - from] = entry;
+        }
+      }
+      at = batch.end;
+    }
+    return entries;
+  }
+}
+
+function compacted(from: number, base: number): KontikiError {
+  return new KontikiError('KONTIKI_COMPACTED', `Entries up to ${base} are compacted away; ${from} was read.`);
+}

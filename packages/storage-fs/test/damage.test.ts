@@ -1,0 +1,147 @@
+import { describe, expect, it } from 'vitest';
+import { KontikiError, type LogState } from '@kontiki/core';
+import { SimulatedDisk } from '@kontiki/testing';
+import { command, first, openLog, owner } from './history.js';
+
+const NAME = 'wal-0000000001';
+
+/** Five batches, each awaited, and where each begins. The last place is that of the mark. */
+async function write(): Promise<{ contents: Uint8Array; places: number[] }> {
+  const disk = new SimulatedDisk();
+  const log = openLog(disk, 4_000);
+  await log.open(owner);
+  const end = (): number => {
+    const contents = disk.contents(NAME);
+    let at = contents.length;
+    while (at > 0 && contents[at - 1] === 0) at -= 1;
+    return (at + 7) & ~7;
+  };
+  const header = new DataView(disk.contents(NAME).buffer).getUint32(4, true);
+  const places = [header];
+  await log.append({ entries: [first] });
+  for (let index = 2; index <= 5; index += 1) {
+    places.push(end() - 24); // The mark behind the last batch stands where the next one goes.
+    await log.append({ ballot: { term: index, votedFor: 'a' }, entries: [command(index, index)] });
+  }
+  places.push(end() - 24);
+  await log.close();
+  return { contents: disk.contents(NAME), places };
+}
+
+/** Opens a log of one segment with these contents. */
+async function open(contents: Uint8Array): Promise<LogState | KontikiError> {
+  const disk = new SimulatedDisk();
+  const folder = disk.folder;
+  await folder.create(NAME);
+  disk.overwrite(NAME, contents);
+  const log = openLog(disk, 4_000);
+  const opened = await log.open(owner).catch((error: KontikiError) => error);
+  if (opened instanceof KontikiError) return opened;
+  // Whatever it was, the log goes on behind it, and the next start finds that.
+  await log.append({ entries: [command(opened.last + 1, 9)] });
+  disk.crash('power');
+  const next = await openLog(disk, 4_000).open(owner);
+  expect([next.last, next.repairs]).toEqual([opened.last + 1, []]);
+  return opened;
+}
+
+const batchOf = (places: number[], at: number): number => places.findLastIndex((place) => place <= at);
+
+describe('a log that is damaged', () => {
+  it('flipped at every byte: an error that names file and offset, or nothing is lost', async () => {
+    const { contents, places } = await write();
+    const end = (places.at(-1) as number) + 24;
+    for (let at = 0; at < end + 40; at += 1) {
+      const flipped = contents.map((byte, i) => (i === at ? byte ^ (1 << (at % 8)) : byte));
+      const opened = await open(flipped);
+      if (at < (places.at(-1) as number)) {
+        expect(opened, `byte ${at}`).toBeInstanceOf(KontikiError);
+        const { code, message } = opened as KontikiError;
+        expect(code).toBe('KONTIKI_CORRUPT');
+        expect(message).toMatch(new RegExp(`${NAME}, byte ${Math.max(0, places[batchOf(places, at)] ?? 0)}:`));
+      } else {
+        // In the mark or behind it: what the mark stood for is whole, and what is cut is told.
+        expect(opened).toMatchObject({ last: 5, repairs: [{ where: `disk/${NAME}` }] });
+      }
+    }
+  });
+
+  it('without its last mark, flipped at every byte of the last batch: that batch is cut and reported, all before is there', async () => {
+    const { contents, places } = await write();
+    const [begin, end] = places.slice(-2) as [number, number];
+    const unmarked = contents.map((byte, i) => (i >= end ? 0 : byte));
+    expect(await open(unmarked)).toMatchObject({ last: 5, repairs: [] });
+    for (let at = begin; at < end; at += 1) {
+      const flipped = unmarked.map((byte, i) => (i === at ? byte ^ (1 << (at % 8)) : byte));
+      expect(await open(flipped), `byte ${at}`).toMatchObject({
+        last: 4,
+        ballot: { term: 4 },
+        repairs: [{ offset: begin, where: `disk/${NAME}` }],
+      });
+    }
+  });
+
+  it.each(['zeros', 'end of file'])(
+    'cut at every byte, followed by %s: a prefix of whole calls, and every cut is reported',
+    async (after) => {
+      const { contents, places } = await write();
+      const header = places[0] as number;
+      for (let at = 0; at <= (places.at(-1) as number) + 24; at += 1) {
+        const kept = contents.slice(0, at);
+        const cut = new Uint8Array(after === 'zeros' ? contents.length : at);
+        cut.set(kept);
+        const opened = await open(cut);
+        if (at < header) {
+          // A header may end in zeros: then nothing of it was cut.
+          if (opened instanceof KontikiError) expect(opened.code).toBe('KONTIKI_CORRUPT');
+          else expect(opened.last).toBe(0);
+          continue;
+        }
+        expect(opened, `byte ${at}`).not.toBeInstanceOf(KontikiError);
+        const { last, repairs } = opened as LogState;
+        const whole = places.findLastIndex((place) => place <= at);
+        // Batches are padded with zeros: cut there, one is still whole.
+        expect([whole, whole + 1]).toContain(last);
+        const torn = kept.subarray(places[last] as number).some((byte) => byte !== 0);
+        const marked = at >= (places.at(-1) as number) + 24;
+        expect(repairs.length, `byte ${at}`).toBe(torn && !marked && !(last === 5 && repairs.length === 0) ? 1 : 0);
+      }
+    },
+  );
+
+  it('garbage where a length stands is not trusted (row 117)', async () => {
+    const { contents, places } = await write();
+    const at = places.at(-1) as number;
+    const garbage = contents.slice();
+    garbage.fill(0xff, at, at + 64);
+    expect(await open(garbage)).toMatchObject({ last: 5, repairs: [{ offset: at, bytes: 64 }] });
+  });
+});
+
+describe('the format', () => {
+  it('is what it was: golden bytes (they may change until the first release)', async () => {
+    const { contents, places } = await write();
+    const hex = (from: number, to: number): string => Buffer.from(contents.subarray(from, to)).toString('hex');
+    expect({
+      header: hex(0, places[0] as number),
+      first: hex(places[0] as number, places[1] as number),
+      second: hex(places[1] as number, places[2] as number),
+    }).toMatchInlineSnapshot(`
+      {
+        "first": "ab1a6f3890302f3843000000000000000100000000000000010400000000000000000100000000000000010000000201000000000000002000000002000000010061060077733a2f2f61000001010062060077733a2f2f620000010000000000",
+        "header": "0f0b00d9580000004b4f4e54494b4901010000000000000001000000000000000000000004007465737401006100000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+        "second": "9817667a90302f3842000000000000000200000000000000010700000000000000000200000000000000010061020000000000000001000000000200000000000000140000000202020202020202020202020202020202020202000000000000",
+      }
+    `);
+  });
+
+  it('of another version is refused as such', async () => {
+    const { contents } = await write();
+    const { crc32 } = await import('@kontiki/core/wire');
+    const other = contents.slice();
+    other[15] = 2;
+    const view = new DataView(other.buffer);
+    view.setUint32(0, crc32(other.subarray(4, view.getUint32(4, true))), true);
+    expect(await open(other)).toMatchObject({ code: 'KONTIKI_FORMAT' });
+  });
+});

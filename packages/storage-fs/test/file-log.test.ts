@@ -1,0 +1,267 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { isKontikiError, KontikiError, type Entry, type LogState } from '@kontiki/core';
+import { SimulatedDisk, VirtualClock, type DiskOperation } from '@kontiki/testing';
+import { FileLog } from '../src/file-log.js';
+import { command, first, membership, openLog, owner } from './history.js';
+
+let disk: SimulatedDisk;
+let log: FileLog;
+let operations: DiskOperation[];
+let fail: (operation: DiskOperation) => Error | undefined;
+let delay: Promise<void> | undefined;
+
+beforeEach(() => {
+  operations = [];
+  fail = () => undefined;
+  delay = undefined;
+  disk = new SimulatedDisk({
+    fail: (operation) => {
+      operations.push(operation);
+      return fail(operation);
+    },
+    delay: () => delay ?? Promise.resolve(),
+  });
+  log = openLog(disk, 4_000);
+});
+
+const count = (kind: DiskOperation['kind']): number => operations.filter((operation) => operation.kind === kind).length;
+const errno = (code: string): Error => Object.assign(new Error(code), { code });
+
+async function code(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => 'none',
+    (error: unknown) => (isKontikiError(error) ? error.code : String(error)),
+  );
+}
+
+async function reopened(at = disk, segmentBytes = 4_000): Promise<{ state: LogState; log: FileLog }> {
+  at.crash('process');
+  const next = openLog(at, segmentBytes);
+  return { state: await next.open(owner), log: next };
+}
+
+describe('group commit', () => {
+  it('what arrives during a sync is one batch with one sync; calls resolve in order', async () => {
+    await log.open(owner);
+    await log.append({ entries: [first] });
+    let release = (): void => {};
+    delay = new Promise((resolve) => (release = resolve));
+    const before = { writes: count('write'), syncs: count('datasync') };
+    const order: number[] = [];
+    const calls = Array.from({ length: 20 }, (_, i) =>
+      log.append({ entries: [command(i + 2, 1)] }).then(() => order.push(i)),
+    );
+    expect(count('write') - before.writes).toBe(1); // At once, in the call that brought it.
+    delay = undefined;
+    release();
+    await Promise.all(calls);
+    expect(order).toEqual(Array.from({ length: 20 }, (_, i) => i));
+    expect(count('datasync') - before.syncs).toBe(2);
+    expect(count('write') - before.writes).toBe(3); // Two batches, and the mark when nothing waits.
+  });
+
+  it('writes no byte while a sync is under way', async () => {
+    let syncing = false;
+    const broken: string[] = [];
+    const strict = new SimulatedDisk({
+      fail: ({ kind, name }) => {
+        if (kind === 'write' && syncing && name !== 'spare') broken.push(name);
+        if (kind === 'datasync') syncing = true;
+        return undefined;
+      },
+      delay: async ({ kind }) => {
+        await Promise.resolve();
+        if (kind === 'datasync') syncing = false;
+      },
+    });
+    const strictLog = openLog(strict, 1_000);
+    await strictLog.open(owner);
+    await strictLog.append({ entries: [first] });
+    await Promise.all(Array.from({ length: 60 }, (_, i) => strictLog.append({ entries: [command(i + 2, 1, 50)] })));
+    expect(broken).toEqual([]);
+  });
+
+  it('the commit index alone causes no write and no sync, and rides along with the next', async () => {
+    await log.open(owner);
+    await log.append({ entries: [first] });
+    const before = operations.length;
+    await log.append({ committed: 1 });
+    expect(operations.length).toBe(before);
+    await log.append({ ballot: { term: 2, votedFor: undefined }, committed: 1 });
+    expect((await reopened()).state.committed).toBe(1);
+  });
+});
+
+describe('reading', () => {
+  it('sees every earlier call, durable or not, across replaced suffixes, within a limit of bytes', async () => {
+    await log.open(owner);
+    await log.append({ entries: [first, command(2, 1), command(3, 1)] });
+    let release = (): void => {};
+    delay = new Promise((resolve) => (release = resolve));
+    const writes = [
+      log.append({ entries: [command(4, 1), command(5, 1)] }),
+      log.append({ entries: [command(3, 2), command(4, 2), command(5, 2), command(6, 2)] }),
+      log.append({ entries: [command(6, 3)] }),
+    ];
+    const reads = [log.read(1, 6, Infinity), log.read(2, 99, 1), log.read(3, 4, Infinity), log.read(7, 9, Infinity)];
+    delay = undefined;
+    release();
+    const [all, one, two, none] = await Promise.all(reads);
+    expect(all?.map(({ term }) => term)).toEqual([1, 1, 2, 2, 2, 3]);
+    expect(one?.map(({ index }) => index)).toEqual([2]);
+    expect(two?.map(({ index, term }) => [index, term])).toEqual([
+      [3, 2],
+      [4, 2],
+    ]);
+    expect(none).toEqual([]);
+    await Promise.all(writes);
+    expect((await log.read(1, 6, Infinity)).map(({ term }) => term)).toEqual([1, 1, 2, 2, 2, 3]);
+    expect(await log.read(1, 1, Infinity)).toEqual([first]);
+  });
+
+  it('goes across many batches and segments, and after a start too', async () => {
+    await log.open(owner);
+    const entries: Entry[] = [first];
+    await log.append({ entries: [first] });
+    for (let index = 2; index < 200; index += 1) {
+      const entry = command(index, 1 + Math.floor(index / 50), index % 90);
+      entries.push(entry);
+      await log.append({ entries: [entry] });
+    }
+    expect(disk.names.length).toBeGreaterThan(3);
+    expect(await log.read(1, 199, Infinity)).toEqual(entries);
+    const next = await reopened();
+    expect(await next.log.read(1, 199, Infinity)).toEqual(entries);
+    expect(next.state.terms).toEqual([1, 50, 100, 150].map((index) => ({ index, term: 1 + Math.floor(index / 50) })));
+  });
+
+  it('what is compacted is gone, whole segments of it from the disk, and the rest stays readable', async () => {
+    await log.open(owner);
+    await log.append({ entries: [first] });
+    for (let index = 2; index <= 100; index += 1) await log.append({ entries: [command(index, 1, 100)] });
+    const files = disk.names.length;
+    await log.compact({ index: 60, term: 1, membership: { index: 1, membership }, origin: 5 });
+    expect(disk.names.length).toBeLessThan(files);
+    expect(await code(log.read(60, 70, Infinity))).toBe('KONTIKI_COMPACTED');
+    expect(await log.read(61, 100, Infinity)).toHaveLength(40);
+    const { state, log: next } = await reopened();
+    expect(state).toMatchObject({ last: 100, base: { index: 60, term: 1, origin: 5 }, terms: [], memberships: [] });
+    expect(state.origin).toBeGreaterThan(0);
+    expect(await next.read(61, 100, Infinity)).toHaveLength(40);
+    expect(await code(next.append({ entries: [command(60, 2)] }))).toBe('KONTIKI_INVARIANT');
+    expect(await code(next.append({ entries: [command(102, 2)] }))).toBe('KONTIKI_INVARIANT');
+    await next.append({ entries: [command(101, 2)] });
+  });
+
+  it('a batch larger than a segment gets one of its own size', async () => {
+    await log.open(owner);
+    await log.append({ entries: [first, command(2, 1, 20_000)] });
+    await log.append({ entries: [command(3, 1)] });
+    expect(
+      (await (await reopened()).log.read(2, 3, Infinity)).map((e) => e.kind === 'command' && e.data.length),
+    ).toEqual([20_000, 20]);
+  });
+});
+
+describe('failures', () => {
+  it.each(['write', 'datasync'] as const)(
+    'a failed %s ends the log for good: nothing is tried again (rows 118, 119, 121)',
+    async (kind) => {
+      for (const errorCode of ['EIO', 'ENOSPC']) {
+        disk = new SimulatedDisk({ fail: (operation) => fail(operation) });
+        log = openLog(disk, 4_000);
+        await log.open(owner);
+        await log.append({ entries: [first] });
+        let failures = 0;
+        fail = (operation) => (operation.kind === kind && failures++ === 0 ? errno(errorCode) : undefined);
+        const both = [log.append({ entries: [command(2, 1)] }), log.append({ entries: [command(3, 1)] })];
+        expect(await Promise.all(both.map(code))).toEqual(['KONTIKI_STORE_FAILED', 'KONTIKI_STORE_FAILED']);
+        const before = failures;
+        expect(await code(log.append({ entries: [command(2, 1)] }))).toBe('KONTIKI_STORE_FAILED');
+        expect(await code(log.read(1, 1, 1))).toBe('KONTIKI_STORE_FAILED');
+        expect(failures).toBe(before);
+        await log.close();
+        fail = () => undefined;
+        // The next start takes what it finds, makes it durable, and goes on.
+        const { state, log: next } = await reopened();
+        expect(state.last).toBeGreaterThanOrEqual(1);
+        await next.append({ entries: [command(state.last + 1, 1)] });
+        disk.crash('power');
+        expect((await openLog(disk, 4_000).open(owner)).last).toBe(state.last + 1);
+      }
+    },
+  );
+
+  it('a full disk shows itself when the next segment is prepared, votes still fit, and it ends when there is room', async () => {
+    const clock = new VirtualClock();
+    log = new FileLog(disk.folder, { segmentBytes: 4_000, clock });
+    const told: boolean[] = [];
+    log.onFull((full) => told.push(full));
+    let full = true;
+    fail = ({ kind, name }) =>
+      full && kind === 'allocate' && name === 'spare' && disk.names.length > 1 ? errno('ENOSPC') : undefined;
+    await log.open(owner);
+    await clock.elapse(10);
+    expect(told).toEqual([true]);
+    for (let term = 1; term < 10; term += 1) await log.append({ ballot: { term, votedFor: 'b' } });
+    await clock.elapse(3_000);
+    expect(told).toEqual([true]);
+    full = false;
+    await clock.elapse(1_100);
+    expect(told).toEqual([true, false]);
+  });
+
+  it('a full disk that a write cannot do without ends the log', async () => {
+    fail = ({ kind, name }) =>
+      kind === 'allocate' && name === 'spare' && disk.names.length > 1 ? errno('ENOSPC') : undefined;
+    await log.open(owner);
+    await log.append({ entries: [first] });
+    expect(await code(log.append({ entries: [command(2, 1, 10_000)] }))).toBe('KONTIKI_STORE_FAILED');
+  });
+
+  it('refuses another cluster’s or server’s data, a folder in use, and a commit index beyond the end', async () => {
+    await log.open(owner);
+    expect(await code(openLog(disk).open(owner))).toBe('KONTIKI_LOCKED');
+    await log.append({ entries: [first], committed: 1 });
+    await log.append({ ballot: { term: 1, votedFor: undefined }, committed: 9 });
+    await log.close();
+    await log.close();
+    expect(await code(log.append({ entries: [command(2, 1)] }))).toBe('KONTIKI_CLOSED');
+    expect(await code(openLog(disk).open({ ...owner, cluster: 'other' }))).toBe('KONTIKI_FOREIGN_DATA');
+    expect(await code(openLog(disk).open({ ...owner, server: 'b' }))).toBe('KONTIKI_FOREIGN_DATA');
+    expect(await code(openLog(disk).open(owner))).toBe('KONTIKI_LOST_DATA');
+  });
+
+  it('the same object opens again after it was closed, with everything there (go-raft D16)', async () => {
+    await log.open(owner);
+    await log.append({ entries: [first, command(2, 1)] });
+    await log.close();
+    expect(await log.open(owner)).toMatchObject({ last: 2, repairs: [] });
+    await log.append({ entries: [command(3, 1)] });
+    expect(await log.read(1, 3, Infinity)).toHaveLength(3);
+  });
+
+  it('a missing or damaged segment in the middle is an error, never passed over (row 113)', async () => {
+    await log.open(owner);
+    await log.append({ entries: [first] });
+    for (let index = 2; index <= 100; index += 1) await log.append({ entries: [command(index, 1, 100)] });
+    await log.close();
+    const segments = disk.names.filter((name) => name.startsWith('wal-')).sort();
+    const middle = segments[1] as string;
+    const contents = disk.contents(middle);
+    disk.overwrite(
+      middle,
+      contents.map((byte, i) => (i === 2_000 ? byte ^ 1 : byte)),
+    );
+    const error = (await openLog(disk)
+      .open(owner)
+      .catch((e: unknown) => e)) as KontikiError;
+    expect([error.code, error.message]).toEqual(['KONTIKI_CORRUPT', expect.stringContaining(middle)]);
+    disk.overwrite(middle, contents);
+    await disk.folder.remove(middle);
+    expect(await code(openLog(disk).open(owner))).toBe('KONTIKI_CORRUPT');
+    await disk.folder.remove(segments[0] as string);
+    await disk.folder.remove(segments[2] as string);
+    expect(await code(openLog(disk).open(owner))).toBe('KONTIKI_CORRUPT'); // The oldest ones are gone.
+  });
+});
