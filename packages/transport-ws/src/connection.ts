@@ -52,7 +52,10 @@ export class Connection {
     this.#told = told;
     this.#events = events;
     ws.on('message', (data: Buffer, isBinary: boolean) => this.#receive(data, isBinary));
-    ws.on('error', (error) => this.#fault(error.message));
+    ws.on('error', (error: NodeJS.ErrnoException) => {
+      // Peers crash and networks fail every day; what ws itself finds wrong was sent by somebody.
+      this.#end(error.code?.startsWith('WS_ERR') === true ? 'warn' : 'info', error.message);
+    });
     ws.on('close', () => {
       if (!this.#closed) context.logger.log('info', `ended ${this.peer}`, `${this.peer} has ended its connection`);
       this.#closed = true;
@@ -129,8 +132,12 @@ export class Connection {
   }
 
   #fault(reason: string): void {
+    this.#end('warn', reason);
+  }
+
+  #end(level: 'info' | 'warn', reason: string): void {
     if (!this.#closed) {
-      this.#context.logger.log('warn', `fault ${this.peer}`, `closing the connection with ${this.peer}: ${reason}`);
+      this.#context.logger.log(level, `${level} ${this.peer}`, `closing the connection with ${this.peer}: ${reason}`);
     }
     this.terminate();
   }

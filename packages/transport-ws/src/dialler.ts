@@ -15,8 +15,11 @@ import { Connection, type ConnectionEvents } from './connection.js';
 import type { Context } from './context.js';
 import { SUBPROTOCOL, socketOptions } from './settings.js';
 
-/** A connection that has lived so long, in milliseconds, was a good one: after it the delays begin anew. */
-const GOOD = 5_000;
+/**
+ * Milliseconds. A connection that has lived so long was a good one: after it the delays begin anew. A peer that cannot
+ * be reached for so long is worth a warning: before, it may just be starting.
+ */
+const PATIENCE = 5_000;
 
 export interface DiallerEvents extends ConnectionEvents {
   connected(connection: Connection): void;
@@ -35,6 +38,8 @@ export class Dialler {
   #timer: NodeJS.Timeout | undefined;
   #attempt: WebSocket | undefined;
   #connection: Connection | undefined;
+  /** When it began to be without a connection. */
+  #without: number = performance.now();
   #hurried = false;
   #closed = false;
 
@@ -93,7 +98,7 @@ export class Dialler {
       generateMask: (mask) => mask.fill(0),
     });
     this.#attempt = ws;
-    const deadline = setTimeout(() => this.#refuse(ws, 'it does not answer'), limits.handshakeTimeout);
+    const deadline = setTimeout(() => this.#unreachable(ws, 'it does not answer'), limits.handshakeTimeout);
     let accepted: { hello: Hello; socket: Socket } | undefined;
     let opened = 0;
     ws.on('upgrade', (response: IncomingMessage) => {
@@ -108,7 +113,7 @@ export class Dialler {
       this.#refuse(ws, meaning === undefined ? `it answers ${response.statusCode}` : `it refuses: ${meaning}`);
     });
     ws.on('error', (error) => {
-      if (this.#attempt === ws) this.#refuse(ws, error.message);
+      if (this.#attempt === ws) this.#unreachable(ws, error.message);
     });
     ws.on('open', () => {
       clearTimeout(deadline);
@@ -125,22 +130,31 @@ export class Dialler {
       if (this.#attempt === ws) this.#attempt = undefined;
       this.#connection = undefined;
       if (this.#closed) return;
-      if (opened > 0 && performance.now() - opened >= GOOD) this.#backoff.reset();
+      if (opened > 0) this.#without = performance.now();
+      if (opened > 0 && performance.now() - opened >= PATIENCE) this.#backoff.reset();
       if (opened === 0) this.#events.failed();
       this.#wait();
     });
   }
 
+  /** A server answers, and it is the wrong one or doesn't want this one: that doesn't heal by itself. */
   #refuse(ws: WebSocket, reason: string): void {
-    if (!this.#closed) {
-      this.#log('warn', 'dial', `cannot connect to ${this.#peer}: ${reason}`, { address: this.address });
-    }
+    this.#fail(ws, 'warn', 'refused', reason);
+  }
+
+  #unreachable(ws: WebSocket, reason: string): void {
+    const lasting = performance.now() - this.#without >= PATIENCE;
+    this.#fail(ws, lasting ? 'warn' : 'debug', lasting ? 'unreachable' : 'dial', reason);
+  }
+
+  #fail(ws: WebSocket, level: 'debug' | 'warn', topic: string, reason: string): void {
+    if (!this.#closed) this.#log(level, topic, `cannot connect to ${this.#peer}: ${reason}`, { address: this.address });
     if (this.#attempt === ws) this.#attempt = undefined;
     ws.terminate();
   }
 
   #log(
-    level: 'info' | 'warn' | 'error',
+    level: 'debug' | 'info' | 'warn' | 'error',
     topic: string,
     text: string,
     details: Readonly<Record<string, unknown>>,

@@ -14,7 +14,7 @@ import {
   REFUSED_HEADER,
 } from '@kontiki/peers';
 import type { Context } from './context.js';
-import type { WebSocketOptions } from './options.js';
+import { LOOPBACK, type WebSocketOptions } from './options.js';
 import { SUBPROTOCOL, socketOptions } from './settings.js';
 
 /** A connection that has shown who it is. `told` is what this server said of its own origin. */
@@ -63,9 +63,7 @@ export class Listener {
   async start(): Promise<void> {
     const { listen: own, insecure = false } = this.#options;
     if (own !== undefined) {
-      const { host = '127.0.0.1', port } = own;
-      checkExposure(host, insecure);
-      await listen(this.#server, host, port);
+      await listen(this.#server, own.host ?? LOOPBACK, own.port);
       this.#server.on('error', (error) =>
         this.#context.logger.log('error', 'server', 'the listening port failed', { error }),
       );

@@ -1,7 +1,7 @@
 import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import { KontikiError, type Logger } from '@kontiki/core';
-import type { PeerLimits } from '@kontiki/peers';
+import { checkExposure, type PeerLimits } from '@kontiki/peers';
 
 /** A port of its own. */
 export interface ListenOptions {
@@ -34,13 +34,16 @@ interface UsersServer extends CommonOptions {
   readonly listen?: undefined;
 }
 
+export const LOOPBACK = '127.0.0.1';
+
 export type WebSocketOptions = OwnServer | UsersServer;
 
 /** Throws `KONTIKI_BAD_OPTION`. */
 export function checkOptions(options: WebSocketOptions): void {
   if ((options.listen === undefined) === (options.server === undefined)) throw bad('Give either listen or server.');
   if (options.listen !== undefined) {
-    const { port } = options.listen;
+    const { host = LOOPBACK, port } = options.listen;
+    checkExposure(host, options.insecure === true);
     if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
       throw bad(`listen.port must be an integer of 0 to 65535, not ${port}.`);
     }

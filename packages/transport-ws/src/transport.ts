@@ -41,8 +41,8 @@ export class WebSocketTransport implements Transport {
   }
 
   /**
-   * Rejects with `KONTIKI_LISTEN` when the port cannot be had, `KONTIKI_BAD_OPTION` when it could be reached from
-   * beyond this machine and `insecure` wasn't said, `KONTIKI_CLOSED` once it is closed.
+   * Rejects with `KONTIKI_LISTEN` when the port cannot be had, `KONTIKI_BAD_OPTION` when the application's server can
+   * be reached from beyond this machine and `insecure` wasn't said, `KONTIKI_CLOSED` once it is closed.
    */
   async start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void> {
     if (this.#closed !== undefined) throw closed();

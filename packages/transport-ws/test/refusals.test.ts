@@ -178,7 +178,7 @@ describe('on the port', () => {
   });
 
   it('bytes of all kinds do no harm', async () => {
-    const [a, b] = [await started('a'), await started('b')];
+    const [a, b] = [await started('a', { limits: { handshakeTimeout: 300 } }), await started('b')];
     introduce(a, b);
     const upgrade = (extra: string): string =>
       `GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${extra}\r\n`;
