@@ -25,7 +25,6 @@ export class Connection {
   readonly #context: Context;
   /** What this server told of its own origin in the handshake. */
   readonly #told: number | undefined;
-  readonly #dialled: boolean;
   readonly #events: ConnectionEvents;
   #sending = false;
   /** Bytes read at the last look, and whether a frame has left since. */
@@ -40,7 +39,6 @@ export class Connection {
     socket: Duplex,
     hello: Hello,
     told: number | undefined,
-    dialled: boolean,
     events: ConnectionEvents,
   ) {
     this.#context = context;
@@ -48,7 +46,6 @@ export class Connection {
     this.#ws = ws;
     // ws and node:http call it a Duplex, which it is; on a listening port it is a net or tls socket.
     this.#socket = socket as Socket;
-    this.#dialled = dialled;
     this.#told = told;
     this.#events = events;
     ws.on('message', (data: Buffer, isBinary: boolean) => this.#receive(data, isBinary));
@@ -103,7 +100,8 @@ export class Connection {
     this.#read = this.#socket.bytesRead;
     this.#silent = alive ? 0 : this.#silent + 1;
     if (this.#silent >= SILENT_LOOKS) return this.#fault('it has gone silent');
-    if (this.#dialled && this.#ws.readyState === this.#ws.OPEN) this.#ws.ping();
+    // Both sides ask: what one has sent may fill a slow link for long, and the other's pings show meanwhile that it lives.
+    if (this.ready) this.#ws.ping();
   }
 
   /** At once, without a farewell: there is nothing to say that a lost connection doesn't. */

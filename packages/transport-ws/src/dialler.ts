@@ -121,7 +121,7 @@ export class Dialler {
       if (accepted === undefined) return ws.terminate();
       opened = performance.now();
       const { hello, socket } = accepted;
-      this.#connection = new Connection(this.#context, ws, socket, hello, told, true, this.#events);
+      this.#connection = new Connection(this.#context, ws, socket, hello, told, this.#events);
       this.#log('info', 'connected', `connected to ${this.#peer}`, { address: this.address });
       this.#events.connected(this.#connection);
     });

@@ -59,7 +59,7 @@ export class WebSocketTransport implements Transport {
     this.#context = context;
     this.#listener = new Listener(context, this.#options, (ws, socket, hello, told) => {
       const peer = this.#peer(context, hello.from);
-      peer.accept(new Connection(context, ws, socket, hello, told, false, peer.events));
+      peer.accept(new Connection(context, ws, socket, hello, told, peer.events));
     });
     await this.#listener.start();
     // It may have been closed while it waited for the port.

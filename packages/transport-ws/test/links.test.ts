@@ -34,6 +34,17 @@ it('keeps an idle link', async () => {
   expect([...a.lines, ...b.lines].filter(({ level }) => level !== 'info')).toEqual([]);
 });
 
+it('keeps a slow link that is busy for much longer than silence may last', async () => {
+  const { a, b, proxy } = await throughProxy({ pingInterval: 20 });
+  proxy.rate = 4 * KiB;
+  const began = performance.now();
+  a.transport.send('b', [append(1, 250 * KiB)]);
+  await until(() => b.received.some(({ message }) => message.kind === 'append'), 'the entry');
+  expect(performance.now() - began).toBeGreaterThan(5 * 20 * 3);
+  expect(proxy.connections).toBe(1);
+  expect([...a.lines, ...b.lines].filter(({ level }) => level === 'warn')).toEqual([]);
+});
+
 it('holds a bounded queue for a peer that does not read, and what is urgent leaves first once it does', async () => {
   const { a, b, proxy } = await throughProxy({ queueBytes: 2 * MiB, pingInterval: 60_000 });
   proxy.swallow();

@@ -2,9 +2,11 @@ import { EventEmitter, once } from 'node:events';
 import { createConnection, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { afterEach } from 'vitest';
+import { afterEach, vi } from 'vitest';
 import type { Identity, Logger, Message, ServerId } from '@kontiki/core';
 import { WebSocketTransport, type WebSocketOptions } from '@kontiki/transport-ws';
+
+vi.setConfig({ testTimeout: 30_000 });
 
 const toClose: (() => unknown)[] = [];
 
@@ -139,6 +141,8 @@ export class Proxy {
   readonly #sockets = new Set<Socket>();
   carried = 0;
   connections = 0;
+  /** Bytes carried each way in ten milliseconds. */
+  rate = Infinity;
   #hole = false;
 
   constructor(target: () => number) {
@@ -158,6 +162,7 @@ export class Proxy {
         from.on('data', (bytes) => {
           if (this.#hole) return;
           this.carried += bytes.length;
+          if (this.rate < Infinity) return this.#trickle(bytes, from, to);
           if (!to.write(bytes)) {
             from.pause();
             to.once('drain', () => from.resume());
@@ -177,6 +182,13 @@ export class Proxy {
 
   get address(): string {
     return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  #trickle(bytes: Buffer, from: Socket, to: Socket): void {
+    from.pause();
+    to.write(bytes.subarray(0, this.rate));
+    const rest = bytes.subarray(this.rate);
+    setTimeout(() => (rest.length > 0 ? this.#trickle(rest, from, to) : from.resume()), 10);
   }
 
   /** From now on nothing is carried and nothing is read. */
