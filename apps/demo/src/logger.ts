@@ -5,13 +5,14 @@ import type { Logger } from '@kontiki/core';
 const CONTROL = /[\u0000-\u001f\u007f]/g;
 
 function say(value: unknown): string {
-  const text =
-    value instanceof Error ? value.message : typeof value === 'object' ? JSON.stringify(value) : String(value);
+  const text = value instanceof Error ? value.message : typeof value === 'string' ? value : JSON.stringify(value);
   return text.replace(CONTROL, ' ');
 }
 
 /** A line an event: time, level, text, details. Debugging details are left out unless KONTIKI_DEBUG is set. */
 export function plainLogger(stream: NodeJS.WritableStream): Logger {
+  // Whoever read the lines may have died; that must not keep the node from stopping in order.
+  stream.on('error', () => {});
   const log =
     (level: string) =>
     (text: string, details: Readonly<Record<string, unknown>> = {}): void => {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { isKontikiError, KontikiError, type Entry, type LogState } from '@kontiki/core';
+import { isKontikiError, type Entry, type KontikiError, type LogState } from '@kontiki/core';
 import { SimulatedDisk, VirtualClock, type DiskOperation } from '@kontiki/testing';
 import { FileLog } from '../src/file-log.js';
 import { command, first, membership, openLog, owner } from './history.js';

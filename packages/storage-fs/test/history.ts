@@ -1,5 +1,5 @@
 import { membershipOf, type Ballot, type Entry, type LogBase, type LogState, type LogStore } from '@kontiki/core';
-import { SimulatedDisk, VirtualClock, type Crash } from '@kontiki/testing';
+import { VirtualClock, type Crash, type SimulatedDisk } from '@kontiki/testing';
 import { FileLog } from '../src/file-log.js';
 
 export const owner = { cluster: 'test', server: 'a' };
@@ -59,7 +59,7 @@ export const script: Call[][] = [
   [{ kind: 'append', entries: [command(23, 6), command(24, 6)] }],
 ];
 
-export function call(log: LogStore, { kind, ...rest }: Call): Promise<void> {
+function call(log: LogStore, { kind, ...rest }: Call): Promise<void> {
   return (log[kind] as (argument: unknown) => Promise<void>)('base' in rest ? rest.base : rest);
 }
 

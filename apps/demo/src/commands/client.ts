@@ -12,7 +12,7 @@ const common = `  --url URL         a node, any of them; may be given more than 
 Exit codes: 0 done, 1 refused, 2 bad flags, 3 no such key or condition not met, 4 unknown: it may have been done.
 `;
 
-export const clientHelp: Record<string, string> = {
+const clientHelp: Record<string, string> = {
   get: `Prints a key's value.
 
   kontiki-demo get KEY [--local]

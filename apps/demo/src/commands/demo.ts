@@ -5,7 +5,7 @@ import { Children } from '../cluster/children.js';
 import { clientUrl, peerUrl, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { prepareCluster } from '../cluster/prepare.js';
 
-export const demoHelp = `Starts a replicated key/value cluster on this machine, one process a node.
+const demoHelp = `Starts a replicated key/value cluster on this machine, one process a node.
 
   kontiki-demo demo [--nodes 3] [--data kontiki-data]
 

@@ -6,10 +6,11 @@ import { WebSocketTransport } from '@kontiki/transport-ws';
 import { CliError, EXIT, parse, wholeNumber } from '../cli.js';
 import { clientUrl, HOST, readClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { KvApi } from '../http/api.js';
+import { MAX_COMMAND } from '../kv/command.js';
 import { KvMachine } from '../kv/machine.js';
 import { plainLogger } from '../logger.js';
 
-export const nodeHelp = `Runs one node of a cluster that \`kontiki-demo demo\` has begun.
+const nodeHelp = `Runs one node of a cluster that \`kontiki-demo demo\` has begun.
 
   kontiki-demo node --id n1 [--data kontiki-data]
 
@@ -68,6 +69,7 @@ async function run(
     log: new FileLog(join(data, me.id)),
     transport: new WebSocketTransport({ listen: { host: HOST, port: me.peerPort }, logger }),
     timings,
+    maxCommandBytes: MAX_COMMAND,
     logger,
   });
   const failed = new Promise<Error>((stop) => node.on('fatal', ({ error }) => stop(error)));

@@ -54,7 +54,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
 };
 
 /** Sends a client to the leader. The address is the membership's, never one that a request names. */
-export function redirect(response: ServerResponse, leader: Leader, path: string): void {
+function redirect(response: ServerResponse, leader: Leader, path: string): void {
   response.writeHead(307, { Location: leader.metadata + path, 'Content-Length': 0 });
   response.end();
 }

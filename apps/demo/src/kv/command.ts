@@ -3,6 +3,8 @@ import { Reader, textLength, Writer } from '@kontiki/core/wire';
 /** The largest key in bytes of UTF-8, and the largest value in bytes. */
 export const MAX_KEY = 512;
 export const MAX_VALUE = 1024 * 1024;
+/** Bytes of the largest command. */
+export const MAX_COMMAND = 12 + MAX_KEY + MAX_VALUE;
 
 /** What must be true of a key for a command to be carried out. */
 export type Condition =

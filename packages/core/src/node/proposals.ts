@@ -11,7 +11,7 @@ export interface Applied<Result> {
 }
 
 /** The outcome of a proposal that was appended and whose fate this node will not tell. */
-export function unknownOutcome(cause: unknown): KontikiError {
+function unknownOutcome(cause: unknown): KontikiError {
   return new KontikiError(
     'KONTIKI_UNKNOWN_OUTCOME',
     'The command was appended, but whether it will be applied is not known. Read before you repeat it, or make it safe to repeat.',

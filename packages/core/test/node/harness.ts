@@ -13,7 +13,7 @@ import { VirtualClock } from '@kontiki/testing';
 import { seeded } from '../protocol/cluster.js';
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-export const text = (data: Uint8Array): string => new TextDecoder().decode(data);
+const text = (data: Uint8Array): string => new TextDecoder().decode(data);
 
 /** Remembers every command, and answers with how many there were. */
 export class Journal implements StateMachine<number> {

@@ -17,7 +17,7 @@ export function seeded(seed: number): () => number {
 
 export const timings: Timings = { heartbeat: 50, election: 200 };
 
-export function members(...ids: string[]): Membership {
+function members(...ids: string[]): Membership {
   return membershipOf(ids.map((id) => [id, { address: `memory:${id}`, metadata: '' }]));
 }
 
@@ -26,7 +26,7 @@ export function command(index: number, term: number, text = `${index}/${term}`):
 }
 
 /** What a server's disk holds: what a restart begins with. */
-export class Disk {
+class Disk {
   ballot: Ballot | undefined;
   entries: Entry[] = [];
   committed = 0;

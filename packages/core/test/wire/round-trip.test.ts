@@ -97,3 +97,13 @@ it('tells first entries apart, and the same one again', () => {
   expect(originOf(entry('x'))).not.toBe(originOf(entry('y')));
   expect(originOf(entry('x'))).toBeGreaterThan(0);
 });
+
+it('writes no number that could not be read back', () => {
+  for (const committed of [-1, 1.5, Number.NaN, 2 ** 53]) {
+    expect(() => encodeFrame([{ kind: 'commit', term: 1, incarnation: 1, committed }])).toThrow(/safe integer/);
+  }
+});
+
+it('writes no text that is too long for its length', () => {
+  expect(() => new Writer(70_000).text('x'.repeat(65_536))).toThrow(/65536 bytes/);
+});

@@ -1,0 +1,168 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+
+export interface NodeStatus {
+  readonly id: string;
+  readonly pid: number;
+  readonly role: string;
+  readonly term: number;
+  readonly leader: string | null;
+  readonly last: number;
+  readonly committed: number;
+  readonly applied: number;
+  readonly keys: number;
+}
+
+/** Waits for a condition of real processes, with a generous deadline; returns the milliseconds it took. */
+export async function eventually(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  limit = 30_000,
+): Promise<number> {
+  const begin = performance.now();
+  while (!(await condition())) {
+    if (performance.now() - begin > limit) throw new Error(`${what}: not within ${limit} ms`);
+    await pause(20);
+  }
+  return Math.round(performance.now() - begin);
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
+
+/** The first of `count` free ports in a row. */
+export async function freePorts(count: number): Promise<number> {
+  for (;;) {
+    const first = 20_000 + Math.floor(Math.random() * 10_000);
+    const free = await Promise.all(Array.from({ length: count }, (_, i) => isFree(first + i)));
+    if (free.every(Boolean)) return first;
+  }
+}
+
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly output: string;
+}
+
+/** A process of `kontiki-demo`, its output kept. */
+export class Program {
+  readonly process: ChildProcess;
+  readonly ended: Promise<Ended>;
+  output = '';
+
+  constructor(args: readonly string[], input?: string) {
+    this.process = spawn(process.execPath, [MAIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+    for (const stream of [this.process.stdout, this.process.stderr])
+      stream?.on('data', (data: Buffer) => (this.output += data.toString()));
+    this.process.stdin?.end(input);
+    this.ended = new Promise((resolve) => {
+      this.process.once('close', (code, signal) => resolve({ code, signal, output: this.output }));
+    });
+  }
+
+  get alive(): boolean {
+    return this.process.exitCode === null && this.process.signalCode === null;
+  }
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A demo cluster in a folder of its own, and everything started in it. */
+export class DemoCluster {
+  readonly data: string = mkdtempSync(join(tmpdir(), 'kontiki-demo-'));
+  readonly programs: Program[] = [];
+  readonly port: number;
+  readonly size: number;
+
+  private constructor(size: number, port: number) {
+    this.size = size;
+    this.port = port;
+  }
+
+  static async create(size = 3): Promise<DemoCluster> {
+    return new DemoCluster(size, await freePorts(2 * size));
+  }
+
+  get ids(): string[] {
+    return Array.from({ length: this.size }, (_, i) => `n${i + 1}`);
+  }
+
+  url(id: string): string {
+    return `http://127.0.0.1:${this.port + Number(id.slice(1)) - 1}`;
+  }
+
+  run(args: readonly string[], input?: string): Program {
+    const program = new Program(args, input);
+    this.programs.push(program);
+    return program;
+  }
+
+  /** Starts the demo and waits until it says who leads. */
+  async start(...flags: string[]): Promise<Program> {
+    const { data, port, size } = this;
+    const program = this.run([
+      'demo',
+      '--data',
+      data,
+      '--nodes',
+      `${size}`,
+      '--port',
+      `${port}`,
+      '--peer-port',
+      `${port + size}`,
+      ...flags,
+    ]);
+    await eventually('the demo says who leads', () => {
+      if (!program.alive) throw new Error(`the demo has ended:\n${program.output}`);
+      return program.output.includes(' leads. Try');
+    });
+    return program;
+  }
+
+  async status(id: string): Promise<NodeStatus | undefined> {
+    try {
+      const response = await fetch(`${this.url(id)}/status`, { signal: AbortSignal.timeout(1_000) });
+      return (await response.json()) as NodeStatus;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** The leader of the highest term, if one answers; `but` is not asked: one that is stopped answers late. */
+  async leader(but?: string): Promise<NodeStatus | undefined> {
+    const all = await Promise.all(this.ids.filter((id) => id !== but).map((id) => this.status(id)));
+    const leading = all.filter((status) => status?.role === 'leader');
+    return leading.sort((a, b) => (b?.term ?? 0) - (a?.term ?? 0))[0];
+  }
+
+  async pids(): Promise<number[]> {
+    const all = await Promise.all(this.ids.map((id) => this.status(id)));
+    return all.flatMap((status) => (status === undefined ? [] : [status.pid]));
+  }
+
+  async remove(): Promise<void> {
+    for (const program of this.programs) if (program.alive) program.process.kill('SIGTERM');
+    await Promise.all(this.programs.map(({ ended }) => ended));
+    rmSync(this.data, { recursive: true });
+  }
+}

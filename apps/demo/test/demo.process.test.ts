@@ -1,0 +1,290 @@
+import { execFile } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DemoCluster, eventually, freePorts, isAlive, type NodeStatus } from './cluster.js';
+
+let cluster: DemoCluster;
+beforeEach(async () => {
+  cluster = await DemoCluster.create();
+});
+afterEach(() => cluster.remove());
+
+const shell = promisify(execFile);
+
+/** Puts `chunks` times 64 KiB without saying how long that is; the answer may come, and the connection end, before all is sent. */
+function streamed(url: string, chunks: number): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const sent = request(`${url}/kv/streamed`, { method: 'PUT' }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    sent.on('error', reject);
+    for (let i = 0; i < chunks; i += 1) sent.write(new Uint8Array(64 * 1024));
+    sent.end();
+  });
+}
+
+async function leaderUrl(): Promise<string> {
+  return cluster.url(((await cluster.leader()) as NodeStatus).id);
+}
+
+describe('the demo', () => {
+  it('says what to try, and its lines work as printed', async () => {
+    const { output } = await cluster.start();
+    const lines = output.split('\n').filter((line) => line.startsWith('  curl'));
+    expect(lines).toHaveLength(4);
+    const answers: string[] = [];
+    for (const line of lines) answers.push((await shell('bash', ['-c', line])).stdout);
+    expect(answers[1]).toBe('hello');
+    expect(answers[3]).toContain('"role":');
+    const kill = output.split('\n').find((line) => line.startsWith('  kill -9')) as string;
+    const { pid } = (await cluster.leader()) as NodeStatus;
+    await shell('bash', ['-c', kill]);
+    await eventually('the leader is gone', () => !isAlive(pid));
+  });
+
+  it('stops cleanly on SIGTERM and SIGINT, and a second start goes on from its data', async () => {
+    const demo = await cluster.start();
+    await fetch(`${await leaderUrl()}/kv/a`, { method: 'PUT', body: '1' });
+    const pids = await cluster.pids();
+    demo.process.kill('SIGTERM');
+    expect(await demo.ended).toMatchObject({ code: 0, output: expect.stringContaining('stopped. The data stays in') });
+    expect(pids.some(isAlive)).toBe(false);
+    const again = cluster.run(['demo', '--data', cluster.data]);
+    await eventually('it leads again', () => again.output.includes(' leads. Try'));
+    expect(await (await fetch(`${await leaderUrl()}/kv/a`)).text()).toBe('1');
+    again.process.kill('SIGINT');
+    expect((await again.ended).code).toBe(0);
+    const refused = await cluster.run(['demo', '--data', cluster.data, '--nodes', '5']).ended;
+    expect(refused).toMatchObject({ code: 2, output: expect.stringContaining('--nodes 3, not 5') });
+  });
+
+  it('a folder in use, a port in use, a bad flag: one clear sentence and an exit code', async () => {
+    await cluster.start();
+    const second = await cluster.run(['node', '--id', 'n1', '--data', cluster.data]).ended;
+    expect(second.code).toBe(1);
+    expect(second.output).toMatch(/^kontiki-demo: .*is in use by another process.*\n$/);
+    const other = await DemoCluster.create();
+    try {
+      const taken = other.run([
+        'demo',
+        '--data',
+        other.data,
+        '--port',
+        `${cluster.port}`,
+        '--peer-port',
+        `${await freePorts(3)}`,
+      ]);
+      const { code, output } = await taken.ended;
+      expect([code, output]).toEqual([1, expect.stringContaining('is in use by another process')]);
+    } finally {
+      await other.remove();
+    }
+    for (const [args, says] of [
+      [['demo', '--nodes', '0'], '--nodes takes a whole number from 1 to 7'],
+      [['demo', '--nodes', 'three'], '--nodes takes'],
+      [['demo', '--color'], 'Unknown option'],
+      [['demo', 'now'], 'Unexpected argument "now"'],
+      [['demo', '--', '--nodes', '5'], 'Unexpected argument'],
+      [['demo', '--port', '5000', '--peer-port', '5001'], 'overlap'],
+      [['node'], '--id is missing'],
+      [['node', '--id', 'n9', '--data', cluster.data], 'and no n9'],
+      [['get'], 'KEY is missing'],
+      [['get', 'a', '--url', 'ftp://x'], '--url takes'],
+      [['launch'], 'There is no command "launch"'],
+      [[], 'A command is missing'],
+    ] as const) {
+      const { code, output } = await cluster.run(args).ended;
+      expect([code, output.split('\n').length, output], args.join(' ')).toEqual([2, 2, expect.stringContaining(says)]);
+    }
+    for (const command of ['', 'demo', 'node', 'get', 'put', 'delete', 'status']) {
+      const { code, output } = await cluster.run([command, '--help'].filter(Boolean)).ended;
+      expect([code, output]).toEqual([0, expect.stringContaining('kontiki-demo')]);
+    }
+  });
+
+  it('a node whose disk is gone stays out and says why; the others go on', async () => {
+    const demo = await cluster.start();
+    demo.process.kill('SIGTERM');
+    await demo.ended;
+    rmSync(join(cluster.data, 'n2'), { recursive: true });
+    const again = await cluster.start();
+    expect(again.output).toContain('n2 stays out: its log');
+    expect(await cluster.status('n2')).toBe(undefined);
+    expect((await fetch(`${await leaderUrl()}/kv/a`, { method: 'PUT', body: '1' })).status).toBe(204);
+  });
+
+  it('goes on with a bootstrap that was interrupted', async () => {
+    const demo = await cluster.start();
+    demo.process.kill('SIGTERM');
+    await demo.ended;
+    const path = join(cluster.data, 'cluster.json');
+    const file = JSON.parse(readFileSync(path, 'utf8')) as object;
+    writeFileSync(path, JSON.stringify({ ...file, bootstrapped: false }));
+    rmSync(join(cluster.data, 'n3'), { recursive: true });
+    await cluster.start();
+    await eventually('all three take part', async () => (await cluster.pids()).length === 3);
+  });
+
+  it('the latency of a PUT does not depend on the heartbeat', async () => {
+    await cluster.start('--heartbeat', '1000', '--election', '2000');
+    const url = await leaderUrl();
+    await fetch(`${url}/kv/warm`, { method: 'PUT', body: 'x' });
+    const times: number[] = [];
+    for (let i = 0; i < 50; i += 1) {
+      const begin = performance.now();
+      expect((await fetch(`${url}/kv/${i}`, { method: 'PUT', body: 'x' })).status).toBe(204);
+      times.push(performance.now() - begin);
+    }
+    times.sort((a, b) => a - b);
+    console.log(
+      `50 PUTs with a heartbeat of 1 s: median ${times[25]?.toFixed(2)} ms, slowest ${times.at(-1)?.toFixed(2)} ms`,
+    );
+    // Had one of them waited for a heartbeat, the sum would show it.
+    expect(times.reduce((a, b) => a + b)).toBeLessThan(20_000);
+  });
+});
+
+describe('the HTTP interface', () => {
+  it('sets, reads, compares, deletes and lists, and redirects at followers', async () => {
+    await cluster.start();
+    const url = await leaderUrl();
+    const leader = (await cluster.leader()) as NodeStatus;
+    const follower = cluster.url(cluster.ids.find((id) => id !== leader.id) as string);
+    const put = (key: string, body: string | Uint8Array, headers: Record<string, string> = {}): Promise<Response> =>
+      fetch(`${url}/kv/${key}`, { method: 'PUT', body: body as never, headers });
+
+    const binary = Uint8Array.from({ length: 256 }, (_, i) => i);
+    const set = await put('a%2Fb%20%C3%A4', binary);
+    expect(set.status).toBe(204);
+    const etag = set.headers.get('etag') as string;
+    const got = await fetch(`${url}/kv/a%2Fb%20%C3%A4`);
+    expect([got.status, got.headers.get('etag'), new Uint8Array(await got.arrayBuffer())]).toEqual([200, etag, binary]);
+    expect((await put('a%2Fb%20%C3%A4', 'new', { 'If-Match': '"1"' })).status).toBe(412);
+    expect((await put('a%2Fb%20%C3%A4', 'new', { 'If-Match': etag })).status).toBe(204);
+    expect((await put('a%2Fb%20%C3%A4', 'newer', { 'If-Match': etag })).status).toBe(412);
+    expect((await put('__proto__', 'x', { 'If-None-Match': '*' })).status).toBe(204);
+    expect((await put('__proto__', 'y', { 'If-None-Match': '*' })).status).toBe(412);
+    expect(await (await fetch(`${url}/kv/__proto__`)).text()).toBe('x');
+    await put('empty', '');
+    expect(await (await fetch(`${url}/kv/empty`)).text()).toBe('');
+    const list = (await (await fetch(`${url}/kv?prefix=a`)).json()) as { keys: { key: string; bytes: number }[] };
+    expect(list.keys.map(({ key, bytes }) => [key, bytes])).toEqual([['a/b ä', 3]]);
+
+    for (const [method, path] of [
+      ['GET', '/kv/empty'],
+      ['PUT', '/kv/empty'],
+      ['DELETE', '/kv/empty'],
+      ['GET', '/kv?prefix=a'],
+    ] as const) {
+      const sent = await fetch(follower + path, { method, redirect: 'manual', headers: { Host: 'evil.example' } });
+      expect([sent.status, sent.headers.get('location')]).toEqual([307, url + path]);
+    }
+    const follow = await fetch(`${follower}/kv/followed`, { method: 'PUT', body: 'x' });
+    expect(follow.status).toBe(204);
+    await eventually(
+      'the follower has it',
+      async () => (await fetch(`${follower}/kv/followed?consistency=local`)).status === 200,
+    );
+    expect((await fetch(`${url}/kv/followed`, { method: 'DELETE' })).status).toBe(204);
+    expect((await fetch(`${url}/kv/followed`, { method: 'DELETE' })).status).toBe(404);
+    expect((await fetch(`${url}/kv/followed`)).status).toBe(404);
+    expect(await (await fetch(`${follower}/health`)).json()).toMatchObject({ healthy: true, leader: leader.id });
+  });
+
+  it('refuses what makes no sense, is too large or too slow, and lives', async () => {
+    await cluster.start();
+    const url = await leaderUrl();
+    const status = async (path: string, init?: RequestInit): Promise<number> => (await fetch(url + path, init)).status;
+    expect(await status('/kv/big', { method: 'PUT', body: new Uint8Array(1024 * 1024) as never })).toBe(204);
+    expect(await status('/kv/big', { method: 'PUT', body: new Uint8Array(1024 * 1024 + 1) as never })).toBe(413);
+    expect(await status(`/kv/${'k'.repeat(512)}`, { method: 'PUT', body: 'x' })).toBe(204);
+    expect(await status(`/kv/${'k'.repeat(513)}`)).toBe(400);
+    expect(await status('/kv/%ff')).toBe(400);
+    expect(await status('/kv/')).toBe(400);
+    expect(await status('/kv/a?consistency=perhaps')).toBe(400);
+    expect(await status('/kv/a', { method: 'PUT', body: 'x', headers: { 'If-Match': '*' } })).toBe(400);
+    expect(await status('/kv/a', { method: 'POST', body: 'x' })).toBe(405);
+    expect(await status('/kv', { method: 'DELETE' })).toBe(405);
+    expect(await status('/elsewhere')).toBe(404);
+    expect(await status('/kv/a', { headers: { 'X-Long': 'x'.repeat(20_000) } })).toBe(431);
+    // A body without a length is counted as it comes; one that is announced and ends early is nothing.
+    expect(await streamed(url, 40)).toBe(413);
+    const { port } = new URL(url);
+    await new Promise<void>((resolve) => {
+      const socket = connect(Number(port), '127.0.0.1', () =>
+        socket.end('PUT /kv/half HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf'),
+      );
+      socket.on('close', () => resolve());
+      socket.resume();
+    });
+    expect(await status('/kv/half')).toBe(404);
+  });
+
+  it('without a majority it refuses to write with 503, or says 504 when the outcome is unknown', async () => {
+    await cluster.start();
+    const leader = (await cluster.leader()) as NodeStatus;
+    const others = await Promise.all(cluster.ids.filter((id) => id !== leader.id).map((id) => cluster.status(id)));
+    for (const other of others) process.kill((other as NodeStatus).pid, 'SIGKILL');
+    const put = fetch(`${cluster.url(leader.id)}/kv/a`, { method: 'PUT', body: 'x' });
+    await eventually(
+      'it knows that it does not lead any more',
+      async () => (await cluster.status(leader.id))?.role !== 'leader',
+    );
+    const refused = await fetch(`${cluster.url(leader.id)}/kv/b`, { method: 'PUT', body: 'x' });
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
+    const unknown = await put;
+    expect([unknown.status, ((await unknown.json()) as { error: { code: string } }).error.code]).toEqual([
+      504,
+      'KONTIKI_UNKNOWN_OUTCOME',
+    ]);
+    expect((await fetch(`${cluster.url(leader.id)}/health`)).status).toBe(503);
+  });
+});
+
+describe('the client', () => {
+  it('puts, gets, compares, deletes, by any node', async () => {
+    await cluster.start();
+    const leader = ((await cluster.leader()) as NodeStatus).id;
+    const follower = cluster.url(cluster.ids.find((id) => id !== leader) as string);
+    const client = async (...args: string[]): Promise<[number | null, string]> => {
+      const { code, output } = await cluster.run([...args, '--url', follower]).ended;
+      return [code, output];
+    };
+    const [put, revision] = await client('put', 'a key/ä', 'value');
+    expect([put, revision]).toEqual([0, expect.stringMatching(/^revision \d+\n$/)]);
+    expect(await client('get', 'a key/ä')).toEqual([0, 'value']);
+    expect(await client('put', 'a key/ä', 'other', '--if-match', '1')).toEqual([
+      3,
+      expect.stringContaining('at revision'),
+    ]);
+    expect(await client('put', 'a key/ä', 'other', '--if-match', revision.replace(/\D/g, ''))).toEqual([
+      0,
+      expect.stringContaining('revision'),
+    ]);
+    expect(await client('put', 'a key/ä', 'x', '--if-absent')).toEqual([3, expect.stringContaining('revision')]);
+    expect(await client('delete', 'a key/ä')).toEqual([0, 'deleted\n']);
+    expect(await client('get', 'a key/ä')).toEqual([3, 'kontiki-demo: There is no such key.\n']);
+    expect((await client('status'))[0]).toBe(0);
+    const piped = await cluster.run(['put', 'b', '-', '--data', cluster.data], 'from stdin').ended;
+    expect(piped.code).toBe(0);
+    expect(await client('get', 'b')).toEqual([0, 'from stdin']);
+  });
+
+  it('tries again what was surely refused, and reports an unknown outcome as such', async () => {
+    const closed = `http://127.0.0.1:${await freePorts(1)}`;
+    const refused = await cluster.run(['put', 'a', 'b', '--url', closed, '--timeout', '500']).ended;
+    expect([refused.code, refused.output]).toEqual([1, expect.stringContaining('Nothing was written')]);
+    // It takes the request and dies: nobody knows.
+    const server = createServer((socket) => socket.on('error', () => {}).once('data', () => socket.destroy()));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    const unknown = await cluster.run(['put', 'a', 'b', '--url', `http://127.0.0.1:${port}`]).ended;
+    expect([unknown.code, unknown.output]).toEqual([4, expect.stringContaining('UNKNOWN')]);
+    server.close();
+  });
+});

@@ -1,0 +1,104 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DemoCluster, eventually, isAlive, type NodeStatus } from './cluster.js';
+import { Load } from './load.js';
+
+/** Real processes, sockets and disks; each test waits for conditions and prints what it measured. */
+let cluster: DemoCluster;
+beforeEach(async () => {
+  cluster = await DemoCluster.create();
+});
+afterEach(() => cluster.remove());
+
+const BEFORE = 500;
+const AFTER = 100;
+const WRITERS = 6;
+
+async function acknowledged(load: Load, count: number): Promise<void> {
+  await eventually(`${count} acknowledged writes`, () => load.acknowledged.size >= count, 60_000);
+}
+
+function report(name: string, load: Load, times: Record<string, number>): void {
+  const figures = { acknowledged: load.acknowledged.size, unknown: load.unknown, refused: load.refused, ...times };
+  console.log(
+    `${name}: ${Object.entries(figures)
+      .map(([what, value]) => `${what} ${value}`)
+      .join(', ')}`,
+  );
+  expect(load.unknown * 50).toBeLessThan(load.acknowledged.size);
+}
+
+async function caughtUp(id: string): Promise<boolean> {
+  const [leader, node] = [await cluster.leader(), await cluster.status(id)];
+  return leader !== undefined && node !== undefined && node.applied >= leader.committed;
+}
+
+describe('a cluster of real processes', () => {
+  it('goes on when its leader is killed with kill -9 under load; the restarted one catches up', async () => {
+    await cluster.start();
+    const load = new Load(cluster, WRITERS, 'kill');
+    await acknowledged(load, BEFORE);
+    const killed = (await cluster.leader()) as NodeStatus;
+    process.kill(killed.pid, 'SIGKILL');
+    const before = load.acknowledged.size;
+    const election = await eventually(
+      'another leads',
+      async () => ((await cluster.leader(killed.id))?.term ?? 0) > killed.term,
+    );
+    await acknowledged(load, before + AFTER);
+    cluster.run(['node', '--id', killed.id, '--data', cluster.data]);
+    const catchUp = await eventually('the killed node has caught up', () => caughtUp(killed.id));
+    await load.stop();
+    expect(await load.missing()).toEqual([]);
+    await eventually('it holds them too', () => caughtUp(killed.id));
+    expect(await load.missing(killed.id)).toEqual([]);
+    report('kill -9 of the leader', load, { 'new leader after ms': election, 'caught up after ms': catchUp });
+  });
+
+  it('has every acknowledged write when all nodes were killed with kill -9 and started again', async () => {
+    const demo = await cluster.start();
+    const load = new Load(cluster, WRITERS, 'all');
+    await acknowledged(load, BEFORE);
+    for (const pid of await cluster.pids()) process.kill(pid, 'SIGKILL');
+    await demo.ended;
+    const before = load.acknowledged.size;
+    const begin = performance.now();
+    await cluster.start();
+    const restart = Math.round(performance.now() - begin);
+    await acknowledged(load, before + AFTER);
+    await load.stop();
+    expect(await load.missing()).toEqual([]);
+    report('kill -9 of all', load, { 'leads again after ms': restart });
+  });
+
+  it('goes on while its leader is stopped for three seconds, which then follows', async () => {
+    await cluster.start();
+    const load = new Load(cluster, WRITERS, 'stop');
+    await acknowledged(load, BEFORE);
+    const stopped = (await cluster.leader()) as NodeStatus;
+    process.kill(stopped.pid, 'SIGSTOP');
+    const begin = performance.now();
+    const before = load.acknowledged.size;
+    const election = await eventually(
+      'another leads',
+      async () => ((await cluster.leader(stopped.id))?.term ?? 0) > stopped.term,
+    );
+    await acknowledged(load, before + AFTER);
+    await eventually('three seconds have passed', () => performance.now() - begin > 3_000);
+    process.kill(stopped.pid, 'SIGCONT');
+    const follows = await eventually('it follows', async () => (await cluster.status(stopped.id))?.role === 'follower');
+    await load.stop();
+    await eventually('it has caught up', () => caughtUp(stopped.id));
+    expect(await load.missing()).toEqual([]);
+    expect(await load.missing(stopped.id)).toEqual([]);
+    report('SIGSTOP of the leader', load, { 'new leader after ms': election, 'follows after ms': follows });
+  });
+
+  it('leaves no process behind when the demo itself is killed with kill -9', async () => {
+    const demo = await cluster.start();
+    const pids = await cluster.pids();
+    expect(pids).toHaveLength(3);
+    demo.process.kill('SIGKILL');
+    const gone = await eventually('all nodes have ended', () => !pids.some(isAlive));
+    console.log(`kill -9 of the demo: its nodes had ended after ${gone} ms`);
+  });
+});

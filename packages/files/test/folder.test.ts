@@ -1,0 +1,47 @@
+import { mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openFolder } from '@kontiki/files/node';
+
+let root: string;
+beforeEach(() => (root = mkdtempSync(join(tmpdir(), 'kontiki-files-'))));
+afterEach(() => rmSync(root, { recursive: true }));
+
+describe('a folder of the system', () => {
+  it('and its files are their owner’s only, and made with the folders above', async () => {
+    const folder = await openFolder(join(root, 'a', 'b'));
+    const file = await folder.create('x');
+    await file.close();
+    await file.close();
+    expect(statSync(join(root, 'a')).mode & 0o777).toBe(0o700);
+    expect(statSync(join(root, 'a', 'b', 'x')).mode & 0o777).toBe(0o600);
+  });
+
+  it('writes, reads, allocates, renames and removes', async () => {
+    const folder = await openFolder(root);
+    const file = await folder.create('x');
+    await file.allocate(3_000_000);
+    expect(await file.size()).toBe(3_000_000);
+    file.write(new Uint8Array([1, 2, 3]), 2_999_999);
+    await file.datasync();
+    expect(await file.read(2_999_998, 100)).toEqual(new Uint8Array([0, 1, 2, 3]));
+    expect(await file.read(9_000_000, 100)).toEqual(new Uint8Array(0));
+    await folder.rename('x', 'y');
+    await folder.sync();
+    expect(await folder.list()).toEqual(['y']);
+    await file.close();
+    await folder.remove('y');
+    await folder.remove('y');
+    expect(await folder.list()).toEqual([]);
+  });
+
+  it('makes no file that is there, opens none that is not, and follows no link', async () => {
+    const folder = await openFolder(root);
+    writeFileSync(join(root, 'target'), 'x');
+    symlinkSync(join(root, 'target'), join(root, 'link'));
+    await expect(folder.create('target')).rejects.toMatchObject({ code: 'EEXIST' });
+    await expect(folder.open('none')).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(folder.open('link')).rejects.toMatchObject({ code: 'ELOOP' });
+  });
+});
