@@ -1,64 +1,127 @@
 import type { Identity, ServerId } from '@kontiki/core';
+import { Refusal } from './refusal.js';
 
-/** The version of the conversation; another one is refused. It may change until the first release. */
-export const PROTOCOL = 'kontiki.1';
+/** Version of the handshake and of what follows it. A server refuses any other. */
+export const PROTOCOL_VERSION = 1;
 
-/** What a server says of itself, and whom it means to reach, before any message passes. */
+/** Says who speaks and who is meant. Travels in HTTP headers, both ways, before any message is let in. */
 export interface Hello {
   readonly cluster: string;
   readonly from: ServerId;
   readonly to: ServerId;
   readonly incarnation: number;
-  /** The checksum of the cluster's first entry; undefined from a blank server. */
+  /** The checksum of the cluster's first entry; undefined while the speaker is blank. */
   readonly origin: number | undefined;
 }
 
-/** The names of the headers, in HTTP's lower case. */
-const HEADER = {
-  cluster: 'kontiki-cluster',
-  from: 'kontiki-from',
-  to: 'kontiki-to',
-  incarnation: 'kontiki-incarnation',
-  origin: 'kontiki-origin',
-} as const;
+/** Header names are in lower case, as Node gives them. */
+type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 const ID = /^[A-Za-z0-9._-]{1,64}$/;
+const NUMBER = /^[1-9][0-9]{0,15}$/;
+const MAX_ORIGIN = 0xffff_ffff;
 
+/** What `self` says to `to`, as HTTP headers. */
 export function helloHeaders(self: Identity, to: ServerId): Record<string, string> {
   return {
-    [HEADER.cluster]: self.cluster,
-    [HEADER.from]: self.server,
-    [HEADER.to]: to,
-    [HEADER.incarnation]: `${self.incarnation}`,
-    [HEADER.origin]: `${self.origin ?? ''}`,
+    'kontiki-version': `${PROTOCOL_VERSION}`,
+    'kontiki-cluster': self.cluster,
+    'kontiki-from': self.server,
+    'kontiki-to': to,
+    'kontiki-incarnation': `${self.incarnation}`,
+    ...(self.origin === undefined ? {} : { 'kontiki-origin': `${self.origin}` }),
   };
 }
 
-function wholeNumber(text: string, most: number): number | undefined {
-  const number = Number(text);
-  return /^[0-9]{1,16}$/.test(text) && number > 0 && number <= most ? number : undefined;
+/**
+ * Reads the other side's hello and checks that this connection may be. Throws a `Refusal`.
+ * `dialled`: the server that `self` meant to reach; undefined where `self` was dialled.
+ */
+export function checkHello(self: Identity, headers: Headers, dialled?: ServerId): Hello {
+  const hello = readHello(headers);
+  const { cluster, from, to, incarnation, origin } = hello;
+  if (cluster !== self.cluster) {
+    throw new Refusal(
+      'cluster',
+      `${from} is a server of cluster ${cluster}; this is ${self.server} of ${self.cluster}.`,
+    );
+  }
+  if (from === self.server) {
+    throw new Refusal(
+      'self',
+      incarnation === self.incarnation
+        ? `${from} has dialled itself: an address in the membership is wrong.`
+        : `Another process runs as ${from}: two servers must never share an id. Stop one of them.`,
+    );
+  }
+  if (dialled !== undefined && from !== dialled) {
+    throw new Refusal(
+      'receiver',
+      `${from} answers where ${dialled} was dialled: an address in the membership is wrong.`,
+    );
+  }
+  if (to !== self.server) {
+    throw new Refusal('receiver', `${from} meant to reach ${to}; this is ${self.server}.`);
+  }
+  if (originsDiffer(origin, self.origin)) {
+    throw new Refusal(
+      'origin',
+      `${from} was begun with another list of servers than ${self.server}: they are not of one cluster, though its id is the same.`,
+    );
+  }
+  return hello;
 }
 
-/** The hello in a request's or response's headers; undefined when there is none that makes sense. */
-export function readHello(headers: Readonly<Record<string, string | string[] | undefined>>): Hello | undefined {
-  const text = (name: string): string => {
-    const value = headers[name];
-    return typeof value === 'string' ? value : '';
+/** Whether both are known and are not the same. */
+function originsDiffer(one: number | undefined, other: number | undefined): boolean {
+  return one !== undefined && other !== undefined && one !== other;
+}
+
+/**
+ * Whether a connection must be made anew, with `origin` being what this server knows now, `told` what it knew in the
+ * handshake and `heard` what it was told then: so a server that was blank is checked once it is not.
+ */
+export function handshakeOutdated(
+  origin: number | undefined,
+  told: number | undefined,
+  heard: number | undefined,
+): boolean {
+  return origin !== told && origin !== heard;
+}
+
+function readHello(headers: Headers): Hello {
+  const version = headers['kontiki-version'];
+  if (version !== `${PROTOCOL_VERSION}`) {
+    throw new Refusal(
+      'version',
+      version === undefined
+        ? 'No Kontiki handshake.'
+        : `The handshake is of version ${quoted(version)}; this server speaks version ${PROTOCOL_VERSION}.`,
+    );
+  }
+  const origin = headers['kontiki-origin'];
+  return {
+    cluster: id(headers, 'kontiki-cluster'),
+    from: id(headers, 'kontiki-from'),
+    to: id(headers, 'kontiki-to'),
+    incarnation: number(headers, 'kontiki-incarnation', Number.MAX_SAFE_INTEGER),
+    origin: origin === undefined ? undefined : number(headers, 'kontiki-origin', MAX_ORIGIN),
   };
-  const [cluster, from, to] = [text(HEADER.cluster), text(HEADER.from), text(HEADER.to)];
-  const incarnation = wholeNumber(text(HEADER.incarnation), Number.MAX_SAFE_INTEGER);
-  const origin = wholeNumber(text(HEADER.origin), 0xffff_ffff);
-  const named = [cluster, from, to].every((id) => ID.test(id));
-  if (!named || incarnation === undefined || (origin === undefined && text(HEADER.origin) !== '')) return undefined;
-  return { cluster, from, to, incarnation, origin };
 }
 
-/** Why a server that says this is not heard, in words for both operators; undefined when it is. */
-export function refuseHello(self: Identity, hello: Hello | undefined): string | undefined {
-  if (hello === undefined) return 'it does not introduce itself as a Kontiki server';
-  if (hello.cluster !== self.cluster) return `it is of cluster ${hello.cluster}, this is ${self.cluster}`;
-  if (hello.to !== self.server) return `it wants server ${hello.to}, this is ${self.server}`;
-  if (hello.from === self.server) return `it says that it is ${self.server} itself: two servers share an id`;
-  if (self.origin === undefined || hello.origin === undefined || self.origin === hello.origin) return undefined;
-  return `server ${hello.from} was bootstrapped with another list of members`;
+function id(headers: Headers, name: string): string {
+  const value = headers[name];
+  if (typeof value === 'string' && ID.test(value)) return value;
+  throw new Refusal('malformed', `The handshake's ${name} is ${quoted(value)}, which is no id.`);
+}
+
+function number(headers: Headers, name: string, max: number): number {
+  const value = headers[name];
+  if (typeof value === 'string' && NUMBER.test(value) && Number(value) <= max) return Number(value);
+  throw new Refusal('malformed', `The handshake's ${name} is ${quoted(value)}, which is not a number of 1 to ${max}.`);
+}
+
+/** Foreign text, made fit for a log line. */
+function quoted(value: unknown): string {
+  return JSON.stringify(value ?? null).slice(0, 80);
 }

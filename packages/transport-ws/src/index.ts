@@ -1,1 +1,2 @@
-export { WebSocketTransport, type WebSocketTransportOptions } from './web-socket-transport.js';
+export type { ListenOptions, WebSocketOptions } from './options.js';
+export { WebSocketTransport } from './transport.js';

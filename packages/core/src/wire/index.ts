@@ -3,6 +3,7 @@ export { crc32 } from './crc32.js';
 export { entriesLength, readEntries, writeEntries } from './entries.js';
 export { decodeFrame, encodeFrame, frameLength, MAX_FRAME, type Frame } from './frame.js';
 export { membershipLength, readMembership, writeMembership } from './membership.js';
+export { messageLength } from './messages.js';
 export { originOf } from './origin.js';
 export { protocolError, Reader } from './reader.js';
 export { textLength, Writer } from './writer.js';

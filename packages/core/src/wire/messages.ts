@@ -1,3 +1,4 @@
+import type { Position } from '../log/entry.js';
 import type { Message } from '../protocol/message.js';
 import { entriesLength, readEntries, writeEntries } from './entries.js';
 import { protocolError, type Reader } from './reader.js';
@@ -42,6 +43,7 @@ const BODY = {
   readIndexReply: 24,
 } as const satisfies Record<Message['kind'], number>;
 
+/** Bytes that a message takes in a frame. */
 export function messageLength(message: Message): number {
   const length = HEADER + BODY[message.kind];
   return message.kind === 'append' ? length + entriesLength(message.entries) : length;
@@ -100,54 +102,56 @@ export function writeMessage(writer: Writer, message: Message): void {
 
 export function readMessage(reader: Reader): Message {
   const kind = reader.u8();
-  const from = { term: reader.u53(), incarnation: reader.u53() };
-  if (from.incarnation === 0) throw protocolError('A message carries no incarnation.');
+  const from = { term: reader.u53(), incarnation: incarnation(reader) };
   switch (kind) {
-    case KIND.preVote:
-      return { kind: 'preVote', ...from, lastIndex: reader.u53(), lastTerm: upTo(from.term, reader.u53()) };
+    case KIND.preVote: {
+      const last = position(reader, from.term);
+      return { kind: 'preVote', ...from, lastIndex: last.index, lastTerm: last.term };
+    }
     case KIND.preVoteReply:
-      return { kind: 'preVoteReply', ...from, to: reader.u53(), candidacy: reader.u53(), granted: reader.flag() };
-    case KIND.vote:
-      return { kind: 'vote', ...from, lastIndex: reader.u53(), lastTerm: upTo(from.term, reader.u53()) };
+      return {
+        kind: 'preVoteReply',
+        ...from,
+        to: incarnation(reader),
+        candidacy: reader.u53(),
+        granted: reader.flag(),
+      };
+    case KIND.vote: {
+      const last = position(reader, from.term);
+      return { kind: 'vote', ...from, lastIndex: last.index, lastTerm: last.term };
+    }
     case KIND.voteReply:
-      return { kind: 'voteReply', ...from, to: reader.u53(), granted: reader.flag() };
+      return { kind: 'voteReply', ...from, to: incarnation(reader), granted: reader.flag() };
     case KIND.append: {
       const session = reader.u53();
-      const prevIndex = reader.u53();
-      const prevTerm = upTo(from.term, reader.u53());
+      const prev = position(reader, from.term);
       const committed = reader.u53();
-      const entries = readEntries(reader, prevIndex + 1, prevTerm);
+      const entries = readEntries(reader, prev.index + 1, prev.term);
       upTo(from.term, entries.at(-1)?.term ?? 0);
-      return { kind: 'append', ...from, session, prevIndex, prevTerm, committed, entries };
+      return { kind: 'append', ...from, session, prevIndex: prev.index, prevTerm: prev.term, committed, entries };
     }
     case KIND.appendAccepted:
       return {
         kind: 'appendAccepted',
         ...from,
-        to: reader.u53(),
+        to: incarnation(reader),
         session: reader.u53(),
         match: reader.u53(),
         full: reader.flag(),
       };
-    case KIND.appendRejected:
-      return {
-        kind: 'appendRejected',
-        ...from,
-        to: reader.u53(),
-        session: reader.u53(),
-        prevIndex: reader.u53(),
-        hintIndex: reader.u53(),
-        hintTerm: upTo(from.term, reader.u53()),
-        blank: reader.flag(),
-        full: reader.flag(),
-      };
+    case KIND.appendRejected: {
+      const answer = { to: incarnation(reader), session: reader.u53(), prevIndex: reader.u53() };
+      const hint = position(reader, from.term);
+      const state = { blank: reader.flag(), full: reader.flag() };
+      return { kind: 'appendRejected', ...from, ...answer, hintIndex: hint.index, hintTerm: hint.term, ...state };
+    }
     case KIND.heartbeat:
       return { kind: 'heartbeat', ...from, session: reader.u53(), round: reader.u53(), committed: reader.u53() };
     case KIND.heartbeatReply:
       return {
         kind: 'heartbeatReply',
         ...from,
-        to: reader.u53(),
+        to: incarnation(reader),
         session: reader.u53(),
         round: reader.u53(),
         blank: reader.flag(),
@@ -158,10 +162,23 @@ export function readMessage(reader: Reader): Message {
     case KIND.readIndex:
       return { kind: 'readIndex', ...from, ticket: reader.u53() };
     case KIND.readIndexReply:
-      return { kind: 'readIndexReply', ...from, to: reader.u53(), ticket: reader.u53(), index: reader.u53() };
+      return { kind: 'readIndexReply', ...from, to: incarnation(reader), ticket: reader.u53(), index: reader.u53() };
     default:
       throw protocolError(`A message is of the unknown kind ${kind}. A newer version may have sent it.`);
   }
+}
+
+function incarnation(reader: Reader): number {
+  const value = reader.u53();
+  if (value === 0) throw protocolError('A message carries no incarnation.');
+  return value;
+}
+
+/** A place in a log, as a server of `term` can know it: index 0 has term 0, and no other index has. */
+function position(reader: Reader, term: number): Position {
+  const at = { index: reader.u53(), term: upTo(term, reader.u53()) };
+  if ((at.index === 0) === (at.term === 0)) return at;
+  throw protocolError(`A message speaks of entry ${at.index} in term ${at.term}.`);
 }
 
 /** No server holds anything of a term above its own. */

@@ -14,7 +14,7 @@ export class Reader {
   #at = 0;
 
   constructor(bytes: Uint8Array) {
-    // A plain view, also of Node's Buffer: that one's `slice` does not copy, which users of the payloads would not expect.
+    // A Buffer's own `subarray` gives Buffers, whose `slice` shares memory where a Uint8Array's copies: users get the plain thing.
     this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }

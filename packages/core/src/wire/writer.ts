@@ -53,6 +53,7 @@ export class Writer {
   /** UTF-8 behind a length of two bytes. */
   text(value: string): void {
     const bytes = utf8.encode(value);
+    invariant(bytes.length <= 0xffff, `a text of ${bytes.length} bytes was to be written behind a length of two`);
     this.u16(bytes.length);
     this.raw(bytes);
   }

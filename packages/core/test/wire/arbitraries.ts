@@ -1,0 +1,154 @@
+import fc from 'fast-check';
+import { membershipOf, type Entry, type Membership, type Message, type ServerInfo } from '@kontiki/core';
+
+/** Well-formed messages of every kind, entries of every kind, numbers up to the largest. */
+const index = fc.oneof(fc.nat(20), fc.maxSafeNat());
+const incarnation = fc.oneof(
+  fc.integer({ min: 1, max: 20 }),
+  fc.maxSafeInteger().filter((n) => n > 0),
+);
+const id = fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/);
+const utf8 = new TextEncoder();
+const text = (bytes: number): fc.Arbitrary<string> =>
+  fc.string({ unit: 'grapheme', maxLength: 40 }).filter((s) => utf8.encode(s).length <= bytes);
+
+export const membership: fc.Arbitrary<Membership> = fc
+  .uniqueArray(fc.tuple(id, fc.record<ServerInfo>({ address: text(512), metadata: text(1024) })), {
+    minLength: 1,
+    maxLength: 32,
+    selector: ([name]) => name,
+  })
+  .chain((servers) =>
+    fc
+      .array(fc.constantFrom('voter', 'outgoing', 'both', 'learner', 'next'), {
+        minLength: servers.length,
+        maxLength: servers.length,
+      })
+      .map((parts) => {
+        const those = (...wanted: string[]): string[] =>
+          servers.map(([name]) => name).filter((_, i) => wanted.includes(i === 0 ? 'voter' : (parts[i] as string)));
+        return {
+          voters: those('voter', 'both'),
+          outgoing: those('outgoing', 'both', 'next'),
+          learners: those('learner'),
+          learnersNext: those('next'),
+          servers: new Map(servers),
+        };
+      }),
+  );
+
+type Body = { kind: 'command'; data: Uint8Array } | { kind: 'noop' } | { kind: 'membership'; membership: Membership };
+
+const body: fc.Arbitrary<Body> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant('command' as const), data: fc.uint8Array({ maxLength: 60 }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('noop' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('membership' as const), membership }) },
+);
+
+/** Entries that follow one at `prevIndex` of `prevTerm`. */
+export function entriesAfter(prevIndex: number, prevTerm: number): fc.Arbitrary<Entry[]> {
+  return fc.array(fc.tuple(fc.nat(3), body), { maxLength: 8 }).map((steps) => {
+    let term = Math.max(1, prevTerm);
+    return steps.map(([step, what], i): Entry => ({ ...what, index: prevIndex + 1 + i, term: (term += step) }));
+  });
+}
+
+/** A place in a log; index 0 has term 0. */
+const position = fc
+  .tuple(fc.oneof(fc.nat(20), fc.nat(2 ** 50)), fc.oneof(fc.nat(20), fc.nat(2 ** 50)))
+  .map(([i, term]) => (i === 0 || term === 0 ? { index: 0, term: 0 } : { index: i, term }));
+
+export const message: fc.Arbitrary<Message> = fc
+  .record({
+    position,
+    step: fc.nat(3),
+    incarnation,
+    to: incarnation,
+    a: index,
+    b: index,
+    yes: fc.boolean(),
+    no: fc.boolean(),
+  })
+  .chain(({ position: at, step, incarnation: mine, to, a, b, yes, no }) =>
+    entriesAfter(at.index, at.term).chain((entries) => {
+      const from = { term: (entries.at(-1)?.term ?? at.term) + step, incarnation: mine };
+      return fc.constantFrom<Message>(
+        { kind: 'preVote', ...from, lastIndex: at.index, lastTerm: at.term },
+        { kind: 'preVoteReply', ...from, to, candidacy: a, granted: yes },
+        { kind: 'vote', ...from, lastIndex: at.index, lastTerm: at.term },
+        { kind: 'voteReply', ...from, to, granted: yes },
+        { kind: 'append', ...from, session: a, prevIndex: at.index, prevTerm: at.term, committed: b, entries },
+        { kind: 'appendAccepted', ...from, to, session: a, match: b, full: yes },
+        {
+          kind: 'appendRejected',
+          ...from,
+          to,
+          session: a,
+          prevIndex: b,
+          hintIndex: at.index,
+          hintTerm: at.term,
+          blank: yes,
+          full: no,
+        },
+        { kind: 'heartbeat', ...from, session: a, round: b, committed: at.index },
+        { kind: 'heartbeatReply', ...from, to, session: a, round: b, blank: yes, full: no },
+        { kind: 'commit', ...from, committed: a },
+        { kind: 'readIndex', ...from, ticket: a },
+        { kind: 'readIndexReply', ...from, to, ticket: a, index: b },
+      );
+    }),
+  );
+
+/** One message of every kind, and an append with an entry of every kind. */
+export const samples: readonly Message[] = [
+  { kind: 'preVote', term: 7, incarnation: 11, lastIndex: 5, lastTerm: 3 },
+  { kind: 'preVoteReply', term: 7, incarnation: 12, to: 11, candidacy: 8, granted: true },
+  { kind: 'vote', term: 8, incarnation: 11, lastIndex: 5, lastTerm: 3 },
+  { kind: 'voteReply', term: 8, incarnation: 12, to: 11, granted: false },
+  {
+    kind: 'append',
+    term: 9,
+    incarnation: 11,
+    session: 2,
+    prevIndex: 0x1_0000_0001,
+    prevTerm: 3,
+    committed: 4,
+    entries: [
+      { kind: 'command', index: 0x1_0000_0002, term: 3, data: Uint8Array.of(0xca, 0xfe) },
+      { kind: 'noop', index: 0x1_0000_0003, term: 9 },
+      {
+        kind: 'membership',
+        index: 0x1_0000_0004,
+        term: 9,
+        membership: membershipOf(
+          [
+            ['a', { address: 'ws://a:1', metadata: '' }],
+            ['b', { address: 'ws://b:1', metadata: 'é' }],
+          ],
+          ['b'],
+        ),
+      },
+    ],
+  },
+  { kind: 'appendAccepted', term: 9, incarnation: 12, to: 11, session: 2, match: Number.MAX_SAFE_INTEGER, full: true },
+  {
+    kind: 'appendRejected',
+    term: 9,
+    incarnation: 12,
+    to: 11,
+    session: 2,
+    prevIndex: 6,
+    hintIndex: 5,
+    hintTerm: 3,
+    blank: true,
+    full: false,
+  },
+  { kind: 'heartbeat', term: 9, incarnation: 11, session: 2, round: 4, committed: 5 },
+  { kind: 'heartbeatReply', term: 9, incarnation: 12, to: 11, session: 2, round: 4, blank: false, full: true },
+  { kind: 'commit', term: 9, incarnation: 11, committed: 5 },
+  { kind: 'readIndex', term: 9, incarnation: 12, ticket: 1 },
+  { kind: 'readIndexReply', term: 9, incarnation: 11, to: 12, ticket: 1, index: 5 },
+];

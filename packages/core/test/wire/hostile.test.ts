@@ -1,0 +1,237 @@
+import { describe, expect, it } from 'vitest';
+import { isKontikiError, type Message } from '@kontiki/core';
+import {
+  crc32,
+  decodeFrame,
+  encodeFrame,
+  frameLength,
+  MAX_FRAME,
+  Reader,
+  readEntries,
+  Writer,
+} from '@kontiki/core/wire';
+import { samples } from './arbitraries.js';
+
+/** What came of bytes: their messages, or the refusal. Anything but a protocol error is a failure of the decoder. */
+function outcome(bytes: Uint8Array): 'read' | 'refused' {
+  try {
+    decodeFrame(bytes);
+    return 'read';
+  } catch (error) {
+    if (isKontikiError(error, 'KONTIKI_PROTOCOL')) return 'refused';
+    throw error;
+  }
+}
+
+/** Makes the checksum right again, so that what was changed reaches the fields. */
+function seal(frame: Uint8Array): Uint8Array {
+  new DataView(frame.buffer, frame.byteOffset).setUint32(0, crc32(frame.subarray(4)), true);
+  return frame;
+}
+
+/** mulberry32 */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const whole = encodeFrame(samples);
+
+it('refuses a frame cut at any byte', () => {
+  for (let length = 0; length < whole.length; length += 1) {
+    expect(outcome(whole.subarray(0, length))).toBe('refused');
+    if (length >= 4) expect(outcome(seal(whole.slice(0, length)))).toBe('refused');
+  }
+});
+
+it('refuses a frame with any bit turned', () => {
+  for (let bit = 0; bit < whole.length * 8; bit += 1) {
+    const frame = whole.slice();
+    frame[bit >> 3] = (frame[bit >> 3] as number) ^ (1 << (bit & 7));
+    expect(outcome(frame)).toBe('refused');
+  }
+});
+
+it('refuses anything behind the last message', () => {
+  const frame = new Uint8Array(whole.length + 1);
+  frame.set(whole);
+  expect(outcome(seal(frame))).toBe('refused');
+});
+
+it('survives 150,000 changed frames whose checksum is right', () => {
+  const random = seeded(20_26);
+  const below = (n: number): number => Math.floor(random() * n);
+  const interesting = [0, 1, 2, 12, 13, 15, 16, 31, 32, 33, 127, 128, 254, 255];
+  const frames = [...samples.map((one) => encodeFrame([one])), whole];
+  let read = 0;
+  for (let i = 0; i < 150_000; i += 1) {
+    let frame = (frames[below(frames.length)] as Uint8Array).slice();
+    for (let n = 1 + below(3); n > 0; n -= 1) {
+      const at = 4 + below(frame.length - 4);
+      const how = below(5);
+      if (how === 0) frame[at] = below(256);
+      else if (how === 1) frame[at] = interesting[below(interesting.length)] as number;
+      else if (how === 2) frame.fill(255, at, at + 4);
+      else if (how === 3) frame.copyWithin(at, 4 + below(frame.length - 4));
+      else frame = frame.slice(0, Math.max(5, at));
+    }
+    if (outcome(seal(frame)) === 'read') read += 1;
+  }
+  // Many changes only make another valid message; had all been refused, the fields would not have been reached.
+  expect(read).toBeGreaterThan(10_000);
+});
+
+it('survives noise', () => {
+  const random = seeded(7);
+  for (let i = 0; i < 20_000; i += 1) {
+    const noise = Uint8Array.from({ length: Math.floor(random() * 120) }, () => Math.floor(random() * 256));
+    expect(outcome(noise)).toBe('refused');
+  }
+});
+
+describe('before anything is made for it', () => {
+  function countOf(bytes: Uint8Array, at: number): Uint8Array {
+    const frame = bytes.slice();
+    new DataView(frame.buffer).setUint32(at, 0xffff_ffff, true);
+    return seal(frame);
+  }
+
+  it('refuses four thousand million messages', () => {
+    expect(() => decodeFrame(countOf(whole, 14))).toThrow(/announced/);
+  });
+
+  it('refuses four thousand million entries, and a payload as long', () => {
+    const append = samples.find((one) => one.kind === 'append') as Message;
+    const count = frameLength([]) + 17 + 32;
+    expect(() => decodeFrame(countOf(encodeFrame([append]), count))).toThrow(/announced/);
+    expect(() => decodeFrame(countOf(encodeFrame([append]), count + 4 + 9))).toThrow(/missing/);
+  });
+
+  it('refuses a frame above the limit', () => {
+    expect(() => decodeFrame(new Uint8Array(MAX_FRAME + 1))).toThrow(/exceeds/);
+    expect(() => decodeFrame(whole, whole.length - 1)).toThrow(/exceeds/);
+    expect(decodeFrame(whole, whole.length).messages).toHaveLength(samples.length);
+  });
+});
+
+describe('what no server can mean', () => {
+  const from = { term: 5, incarnation: 1 };
+  const prev = { session: 0, committed: 0 };
+  it.each<[string, Message]>([
+    ['a sender without an incarnation', { kind: 'commit', term: 5, incarnation: 0, committed: 1 }],
+    ['an answer to nobody', { kind: 'voteReply', ...from, to: 0, granted: true }],
+    ['a candidate ahead of its own term', { kind: 'vote', ...from, lastIndex: 1, lastTerm: 6 }],
+    ['an entry before the first', { kind: 'preVote', ...from, lastIndex: 0, lastTerm: 4 }],
+    ['an entry without a term', { kind: 'preVote', ...from, lastIndex: 4, lastTerm: 0 }],
+    ['a place above the term', { kind: 'append', ...from, ...prev, prevIndex: 4, prevTerm: 6, entries: [] }],
+    [
+      'an entry above the term',
+      { kind: 'append', ...from, ...prev, prevIndex: 4, prevTerm: 4, entries: [{ kind: 'noop', index: 5, term: 6 }] },
+    ],
+    [
+      'entries whose terms fall',
+      {
+        kind: 'append',
+        ...from,
+        ...prev,
+        prevIndex: 4,
+        prevTerm: 4,
+        entries: [
+          { kind: 'noop', index: 5, term: 5 },
+          { kind: 'noop', index: 6, term: 4 },
+        ],
+      },
+    ],
+    [
+      'an entry older than the one before it',
+      { kind: 'append', ...from, ...prev, prevIndex: 4, prevTerm: 4, entries: [{ kind: 'noop', index: 5, term: 3 }] },
+    ],
+    [
+      'entries past the last index there is',
+      {
+        kind: 'append',
+        ...from,
+        ...prev,
+        prevIndex: Number.MAX_SAFE_INTEGER - 1,
+        prevTerm: 4,
+        entries: [
+          { kind: 'noop', index: 0, term: 5 },
+          { kind: 'noop', index: 0, term: 5 },
+        ],
+      },
+    ],
+    [
+      'a hint above the term',
+      {
+        kind: 'appendRejected',
+        ...from,
+        to: 1,
+        session: 1,
+        prevIndex: 9,
+        hintIndex: 3,
+        hintTerm: 6,
+        blank: false,
+        full: false,
+      },
+    ],
+  ])('%s is refused', (_, message) => {
+    expect(() => decodeFrame(encodeFrame([message]))).toThrow(expect.objectContaining({ code: 'KONTIKI_PROTOCOL' }));
+  });
+
+  function changed(at: number, value: number): Uint8Array {
+    const frame = encodeFrame([{ kind: 'voteReply', ...from, to: 1, granted: true }]);
+    frame[at] = value;
+    return seal(frame);
+  }
+
+  it.each([
+    ['another version', 4, 2, /version 2/],
+    ['unknown flags', 5, 1, /flags/],
+    ['an unknown epoch', 10, 1, /epoch/],
+    ['an unknown kind', 18, 77, /unknown kind 77/],
+    ['a number above 2^53', 18 + 1 + 7, 0xff, /2\^53/],
+    ['a flag that is neither', 18 + 25, 2, /flag/],
+  ])('%s is refused by name', (_, at, value, words) => {
+    expect(() => decodeFrame(changed(at, value))).toThrow(words);
+  });
+});
+
+describe('entries', () => {
+  function entry(kind: number, payload: readonly number[]): Reader {
+    const writer = new Writer(4 + 13 + payload.length);
+    writer.u32(1);
+    writer.u8(kind);
+    writer.u53(1);
+    writer.u32(payload.length);
+    writer.raw(Uint8Array.from(payload));
+    return new Reader(writer.bytes);
+  }
+
+  const server = (id: string, part: number): number[] => [id.length, 0, ...Buffer.from(id), 0, 0, 0, 0, part];
+
+  it.each([
+    ['an unknown kind', 9, [], /unknown kind 9/],
+    ['a noop with a payload', 1, [1], /empty by its kind/],
+    ['a membership without servers', 2, [0, 0, 0, 0], /no voter/],
+    ['a membership with something behind it', 2, [1, 0, 0, 0, ...server('a', 1), 0], /follow the end/],
+    ['a server without a part', 2, [2, 0, 0, 0, ...server('a', 1), ...server('b', 0)], /no part/],
+    ['a server with an unknown part', 2, [1, 0, 0, 0, ...server('a', 17)], /unknown part/],
+    ['a server named twice', 2, [2, 0, 0, 0, ...server('a', 1), ...server('a', 1)], /twice/],
+    ['a name that is none', 2, [1, 0, 0, 0, ...server('a/b', 1)], /no server id/],
+    ['a name too long', 2, [1, 0, 0, 0, ...server('a'.repeat(65), 1)], /65 bytes/],
+    ['a name that is not UTF-8', 2, [1, 0, 0, 0, 1, 0, 0xff, 0, 0, 0, 0, 1], /UTF-8/],
+    [
+      'too many servers',
+      2,
+      [33, 0, 0, 0, ...Array.from({ length: 33 }, (_, i) => server(`s${i}`, 1)).flat()],
+      /33 servers/,
+    ],
+  ])('%s is refused by name', (_, kind, payload, words) => {
+    expect(() => readEntries(entry(kind, payload), 1, 0)).toThrow(words);
+  });
+});

@@ -1,0 +1,109 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import type { MembershipEntry } from '@kontiki/core';
+import {
+  decodeFrame,
+  encodeFrame,
+  entriesLength,
+  frameLength,
+  membershipLength,
+  messageLength,
+  originOf,
+  readEntries,
+  Reader,
+  readMembership,
+  Writer,
+  writeEntries,
+  writeMembership,
+} from '@kontiki/core/wire';
+import { entriesAfter, membership, message, samples } from './arbitraries.js';
+
+it('gives back the messages and the group of a frame, whose length is known before', () => {
+  fc.assert(
+    fc.property(fc.array(message, { maxLength: 6 }), fc.nat(0xffff_ffff), (messages, group) => {
+      const frame = encodeFrame(messages, group);
+      expect(frame.length).toBe(frameLength(messages));
+      expect(decodeFrame(frame)).toEqual({ group, messages });
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+it('reads a frame that stands in the middle of another buffer', () => {
+  const frame = encodeFrame(samples);
+  const buffer = new Uint8Array(frame.length + 11);
+  buffer.set(frame, 5);
+  expect(decodeFrame(buffer.subarray(5, 5 + frame.length)).messages).toEqual(samples);
+});
+
+it('gives views of the frame and no copies', () => {
+  const frame = encodeFrame(samples);
+  const append = decodeFrame(frame).messages.find((m) => m.kind === 'append');
+  const first = append?.entries[0];
+  expect(first?.kind === 'command' && first.data.buffer === frame.buffer).toBe(true);
+});
+
+it('gives plain bytes, also of a Buffer', () => {
+  const append = decodeFrame(Buffer.from(encodeFrame(samples))).messages.find((m) => m.kind === 'append');
+  const first = append?.entries[0];
+  expect(first?.kind === 'command' && first.data.constructor).toBe(Uint8Array);
+});
+
+it('gives back entries, whose length is known before', () => {
+  fc.assert(
+    fc.property(entriesAfter(7, 2), (entries) => {
+      const writer = new Writer(entriesLength(entries));
+      writeEntries(writer, entries);
+      expect(writer.at).toBe(writer.bytes.length);
+      const reader = new Reader(writer.bytes);
+      expect(readEntries(reader, 8, 2)).toEqual(entries);
+      reader.end();
+    }),
+  );
+});
+
+it('gives back a membership, and the same bytes for the same membership', () => {
+  fc.assert(
+    fc.property(membership, (value) => {
+      const bytes = [0, 1].map(() => {
+        const writer = new Writer(membershipLength(value));
+        writeMembership(writer, value);
+        return writer.bytes;
+      });
+      expect(bytes[0]).toEqual(bytes[1]);
+      expect(readMembership(new Reader(bytes[0] as Uint8Array))).toEqual(value);
+    }),
+  );
+});
+
+it('measures each message', () => {
+  for (const one of samples) expect(frameLength([one])).toBe(frameLength([]) + messageLength(one));
+});
+
+it('tells first entries apart, and the same one again', () => {
+  const entry = (address: string): MembershipEntry => ({
+    kind: 'membership',
+    index: 1,
+    term: 1,
+    membership: {
+      voters: ['a'],
+      outgoing: [],
+      learners: [],
+      learnersNext: [],
+      servers: new Map([['a', { address, metadata: '' }]]),
+    },
+  });
+  expect(originOf(entry('x'))).toBe(originOf(entry('x')));
+  expect(originOf(entry('x'))).not.toBe(originOf(entry('y')));
+  expect(originOf(entry('x'))).toBeGreaterThan(0);
+});
+
+it('writes no number that could not be read back', () => {
+  for (const committed of [-1, 1.5, Number.NaN, 2 ** 53]) {
+    expect(() => encodeFrame([{ kind: 'commit', term: 1, incarnation: 1, committed }])).toThrow(/safe integer/);
+  }
+});
+
+it('writes no text that is too long for its length', () => {
+  expect(() => new Writer(70_000).text('x'.repeat(65_536))).toThrow(/65536 bytes/);
+});

@@ -1,0 +1,39 @@
+import { KontikiError } from '@kontiki/core';
+
+/** What a transport allows its peers, and whoever else reaches its port. */
+export interface PeerLimits {
+  /** Bytes of entries that may wait for one peer; what is beyond is dropped. Default 8 MiB. */
+  readonly queueBytes: number;
+  /** Accepted connections of different servers, at most. Default 256. */
+  readonly connections: number;
+  /** Connections that have not shown who they are, at most; the oldest makes way. Default 64. */
+  readonly strangers: number;
+  /** Milliseconds a connection may take to be made and to show who it is. Default 3,000. */
+  readonly handshakeTimeout: number;
+  /** Milliseconds between two looks at each connection. A peer that stays silent for five of them is cut off. Default 1,000. */
+  readonly pingInterval: number;
+  /** Milliseconds before an unreachable peer is dialled again, at first and at most. Default 50 and 2,000. */
+  readonly redialMin: number;
+  readonly redialMax: number;
+}
+
+const defaults: PeerLimits = {
+  queueBytes: 8 * 1024 * 1024,
+  connections: 256,
+  strangers: 64,
+  handshakeTimeout: 3_000,
+  pingInterval: 1_000,
+  redialMin: 50,
+  redialMax: 2_000,
+};
+
+/** The limits with defaults for what isn't given. Throws `KONTIKI_BAD_OPTION`. */
+export function peerLimits(given: Partial<PeerLimits> = {}): PeerLimits {
+  const limits = { ...defaults, ...given };
+  for (const [name, value] of Object.entries(limits)) {
+    if (!(value >= 1 && value < 2 ** 31)) {
+      throw new KontikiError('KONTIKI_BAD_OPTION', `limits.${name} must be a number of 1 to 2^31, not ${value}.`);
+    }
+  }
+  return limits;
+}

@@ -1,0 +1,115 @@
+import { createServer } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { isKontikiError, silent } from '@kontiki/core';
+import { Backoff, checkExposure, isLoopback, listen, parseAddress, peerLimits, ThrottledLogger } from '@kontiki/peers';
+
+describe('addresses', () => {
+  it.each(['ws://10.0.0.1:7001', 'wss://raft.example.com', 'ws://[::1]:1/raft/a'])('%s is one', (address) => {
+    expect(parseAddress(address, ['ws:', 'wss:']).href.startsWith(address)).toBe(true);
+  });
+
+  it.each([
+    '',
+    'a',
+    '10.0.0.1:7001',
+    'http://a',
+    'file:///etc/passwd',
+    'ws+unix:/tmp/x',
+    'ws://',
+    'ws://u:p@a',
+    'ws://u@a',
+    'ws://a#x',
+    'ws://a?x=1',
+    'ws://a:99999',
+    'javascript:alert(1)',
+  ])('%j is none', (address) => {
+    expect(() => parseAddress(address, ['ws:', 'wss:'])).toThrow(
+      expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }),
+    );
+  });
+
+  it('that carry a password are refused without repeating it', () => {
+    expect(() => parseAddress('ws://u:hunter2@a', ['ws:'])).toThrow(/^(?!.*hunter2).*credentials/);
+  });
+});
+
+describe('backoff', () => {
+  it('doubles up to its greatest delay, of which it draws the upper half', () => {
+    for (const [random, part] of [
+      [() => 0, 0.5],
+      [() => 1, 1],
+    ] as const) {
+      const backoff = new Backoff(50, 300, random);
+      expect(Array.from({ length: 5 }, () => backoff.next())).toEqual([50, 100, 200, 300, 300].map((d) => d * part));
+      backoff.reset();
+      expect(backoff.next()).toBe(50 * part);
+    }
+  });
+});
+
+describe('listening', () => {
+  it.each(['127.0.0.1', '127.8.9.1', '::1', 'localhost', '::ffff:127.0.0.1'])('%s is this machine', (host) => {
+    expect(isLoopback(host)).toBe(true);
+    checkExposure(host, false);
+  });
+
+  it.each(['', '0.0.0.0', '::', '10.0.0.1', '127.evil.com', '::ffff:10.0.0.1', '128.0.0.1', 'example.com'])(
+    '%j is more than this machine',
+    (host) => {
+      expect(isLoopback(host)).toBe(false);
+      expect(() => checkExposure(host, false)).toThrow(/insecure: true/);
+      checkExposure(host, true);
+    },
+  );
+
+  it('explains what stands in its way', async () => {
+    const [one, other] = [createServer(), createServer()];
+    await listen(one, '127.0.0.1', 0);
+    const { port } = one.address() as { port: number };
+    const error: unknown = await listen(other, '127.0.0.1', port).catch((failure: unknown) => failure);
+    expect(isKontikiError(error, 'KONTIKI_LISTEN')).toBe(true);
+    expect((error as Error).message).toMatch(/another process/);
+    await expect(listen(other, '192.0.2.1', 0)).rejects.toThrow(/no such address/);
+    expect([other.listenerCount('error'), other.listenerCount('listening')]).toEqual([0, 0]);
+    one.close();
+  });
+});
+
+describe('limits', () => {
+  it('have defaults for what is not given', () => {
+    expect(peerLimits({ connections: 3 })).toMatchObject({ connections: 3, handshakeTimeout: 3000 });
+  });
+
+  it.each([0, -1, Number.NaN, Infinity, 2 ** 31])('refuse %s', (value) => {
+    expect(() => peerLimits({ queueBytes: value })).toThrow(/limits\.queueBytes/);
+  });
+});
+
+describe('a throttled logger', () => {
+  it('says one line a topic in ten seconds, and how many it left out', () => {
+    let now = 0;
+    const lines: unknown[] = [];
+    const logger = new ThrottledLogger({ ...silent, warn: (text, details) => lines.push([text, details]) }, () => now);
+    for (let i = 0; i < 5; i += 1) logger.log('warn', 'x', `line ${i}`);
+    logger.log('warn', 'y', 'another');
+    now = 10_000;
+    logger.log('warn', 'x', 'later', { a: 1 });
+    logger.log('warn', 'x', 'later still');
+    now = 20_000;
+    logger.log('warn', 'y', 'another again');
+    expect(lines).toEqual([
+      ['line 0', {}],
+      ['another', {}],
+      ['later', { a: 1, suppressed: 4 }],
+      ['another again', {}],
+    ]);
+  });
+
+  it('remembers a bounded number of topics', () => {
+    let lines = 0;
+    const logger = new ThrottledLogger({ ...silent, warn: () => (lines += 1) }, () => 0);
+    for (let i = 0; i < 10_000; i += 1) logger.log('warn', `topic ${i}`, '');
+    logger.log('warn', 'topic 9999', '');
+    expect(lines).toBe(10_000);
+  });
+});

@@ -1,0 +1,142 @@
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import { isKontikiError, type Message, type ServerId } from '@kontiki/core';
+import { decodeFrame } from '@kontiki/core/wire';
+import { handshakeOutdated, type Hello } from '@kontiki/peers';
+import type { Context } from './context.js';
+
+/** Silent for so many looks, a connection is taken for dead. */
+const SILENT_LOOKS = 5;
+
+/** Who wants to know what happens to a connection. */
+export interface ConnectionEvents {
+  /** The last frame has left for the system's buffers; another may follow. */
+  drained(): void;
+  /** It is closed, for whatever reason. Told once. */
+  closed(connection: Connection): void;
+}
+
+/** An open connection whose handshake was accepted by both sides. */
+export class Connection {
+  readonly hello: Hello;
+  readonly #ws: WebSocket;
+  readonly #socket: Socket;
+  readonly #context: Context;
+  /** What this server told of its own origin in the handshake. */
+  readonly #told: number | undefined;
+  readonly #events: ConnectionEvents;
+  #sending = false;
+  /** Bytes read at the last look, and whether a frame has left since. */
+  #read = -1;
+  #progress = false;
+  #silent = 0;
+  #closed = false;
+
+  constructor(
+    context: Context,
+    ws: WebSocket,
+    socket: Duplex,
+    hello: Hello,
+    told: number | undefined,
+    events: ConnectionEvents,
+  ) {
+    this.#context = context;
+    this.hello = hello;
+    this.#ws = ws;
+    // ws and node:http call it a Duplex, which it is; on a listening port it is a net or tls socket.
+    this.#socket = socket as Socket;
+    this.#told = told;
+    this.#events = events;
+    ws.on('message', (data: Buffer, isBinary: boolean) => this.#receive(data, isBinary));
+    ws.on('error', (error: NodeJS.ErrnoException) => {
+      // Peers crash and networks fail every day; what ws itself finds wrong was sent by somebody.
+      this.#end(error.code?.startsWith('WS_ERR') === true ? 'warn' : 'info', error.message);
+    });
+    ws.on('close', () => {
+      if (!this.#closed) context.logger.log('info', `ended ${this.peer}`, `${this.peer} has ended its connection`);
+      this.#closed = true;
+      events.closed(this);
+    });
+  }
+
+  get peer(): ServerId {
+    return this.hello.from;
+  }
+
+  /**
+   * Whether a frame may be handed over: one at a time, so that what is urgent waits behind one frame at most, and a
+   * peer that doesn't read fills no memory.
+   */
+  get ready(): boolean {
+    return !this.#sending && !this.#closed && this.#ws.readyState === this.#ws.OPEN;
+  }
+
+  send(frame: Uint8Array): void {
+    this.#sending = true;
+    this.#ws.send(frame, (error) => {
+      this.#sending = false;
+      this.#progress = true;
+      // After an error it is closing, and `closed` will tell.
+      if (!error) this.#events.drained();
+    });
+  }
+
+  /**
+   * One look, at every ping interval. Counting looks rather than milliseconds spares every peer after this process was
+   * suspended. Bytes count and not frames: a large frame over a slow link is life too, and so is a frame that leaves.
+   */
+  look(): void {
+    if (handshakeOutdated(this.#context.self.origin, this.#told, this.hello.origin)) {
+      this.#context.logger.log(
+        'info',
+        `origin ${this.peer}`,
+        `renewing the connection with ${this.peer}: this server was blank when it was made`,
+      );
+      return this.terminate();
+    }
+    const alive = this.#progress || this.#socket.bytesRead !== this.#read;
+    this.#progress = false;
+    this.#read = this.#socket.bytesRead;
+    this.#silent = alive ? 0 : this.#silent + 1;
+    if (this.#silent >= SILENT_LOOKS) return this.#fault('it has gone silent');
+    // Both sides ask: what one has sent may fill a slow link for long, and the other's pings show meanwhile that it lives.
+    if (this.ready) this.#ws.ping();
+  }
+
+  /** At once, without a farewell: there is nothing to say that a lost connection doesn't. */
+  terminate(): void {
+    this.#closed = true;
+    this.#ws.terminate();
+  }
+
+  #receive(data: Buffer, isBinary: boolean): void {
+    if (this.#closed) return;
+    let messages: readonly Message[];
+    try {
+      if (!isBinary) return this.#fault('it sent text');
+      const frame = decodeFrame(data);
+      if (frame.group !== 0) return this.#fault(`it sent a frame of the unknown group ${frame.group}`);
+      messages = frame.messages;
+    } catch (error) {
+      if (!isKontikiError(error, 'KONTIKI_PROTOCOL')) throw error;
+      return this.#fault(error.message);
+    }
+    for (const message of messages) {
+      this.#context.receive(this.peer, message);
+      // The receiver may have closed the transport.
+      if (this.#closed) return;
+    }
+  }
+
+  #fault(reason: string): void {
+    this.#end('warn', reason);
+  }
+
+  #end(level: 'info' | 'warn', reason: string): void {
+    if (!this.#closed) {
+      this.#context.logger.log(level, `${level} ${this.peer}`, `closing the connection with ${this.peer}: ${reason}`);
+    }
+    this.terminate();
+  }
+}

@@ -1,0 +1,128 @@
+import { once } from 'node:events';
+import { createServer, get, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, it } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+import { WebSocketTransport, type WebSocketOptions } from '@kontiki/transport-ws';
+import { after, introduce, started, TestServer } from './servers.js';
+
+async function usersServer(): Promise<Server> {
+  const server = createServer((request, response) => response.end(`you asked for ${request.url}`));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return server;
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
+}
+
+async function ask(port: number, path: string): Promise<string> {
+  const [response] = await once(get({ port, path, agent: false }), 'response');
+  let text = '';
+  for await (const chunk of response) text += chunk;
+  return text;
+}
+
+it('lives on a path of the application’s own server, and leaves the rest of it alone', async () => {
+  const server = await usersServer();
+  const others = new WebSocketServer({ noServer: true });
+  server.on('upgrade', (request, socket, head) => {
+    if (request.url === '/chat') others.handleUpgrade(request, socket, head, (ws) => ws.send('welcome'));
+  });
+  const a = await started('a', { server, path: '/raft' });
+  const b = await started('b');
+  a.transport.setPeers(new Map([['b', b.address]]));
+  b.transport.setPeers(new Map([['a', `ws://127.0.0.1:${portOf(server)}/raft`]]));
+  await a.reaches(b);
+  await b.reaches(a);
+  expect(await ask(portOf(server), '/hello')).toBe('you asked for /hello');
+  const chat = new WebSocket(`ws://127.0.0.1:${portOf(server)}/chat`);
+  after(() => chat.terminate());
+  expect(`${(await once(chat, 'message'))[0]}`).toBe('welcome');
+
+  await a.transport.close();
+  expect(chat.readyState).toBe(WebSocket.OPEN);
+  expect(await ask(portOf(server), '/still')).toBe('you asked for /still');
+  expect(server.listenerCount('upgrade')).toBe(1);
+});
+
+it('answers upgrades of other paths only where nobody else does', async () => {
+  const server = await usersServer();
+  const transport = new WebSocketTransport({ server });
+  after(() => transport.close());
+  await transport.start({ cluster: 'c', server: 'a', incarnation: 1, origin: undefined }, () => {});
+  const ws = new WebSocket(`ws://127.0.0.1:${portOf(server)}/chat`);
+  ws.on('error', () => {});
+  const [, response] = await once(ws, 'unexpected-response');
+  expect(response.statusCode).toBe(404);
+  ws.terminate();
+});
+
+it('says clearly that a port is taken', async () => {
+  const a = await started('a');
+  const b = new TestServer('b', { listen: { port: a.transport.port as number } });
+  await expect(b.start()).rejects.toMatchObject({
+    code: 'KONTIKI_LISTEN',
+    message: expect.stringMatching(/^Cannot listen on 127\.0\.0\.1 port \d+: another process/),
+    cause: expect.objectContaining({ code: 'EADDRINUSE' }),
+  });
+  await b.transport.close();
+});
+
+it.each(['0.0.0.0', '::', '10.0.0.1', ''])('does not listen on %j without being told that it is insecure', (host) => {
+  expect(() => new WebSocketTransport({ listen: { port: 0, host } })).toThrow(
+    expect.objectContaining({ code: 'KONTIKI_BAD_OPTION', message: expect.stringMatching(/insecure: true/) }),
+  );
+});
+
+it('listens everywhere when told so', async () => {
+  const [a, b] = [await started('a', { listen: { port: 0, host: '0.0.0.0' }, insecure: true }), await started('b')];
+  introduce(a, b);
+  await b.reaches(a);
+});
+
+it('is not mounted on a server that can be reached from beyond this machine', async () => {
+  const server = createServer();
+  server.listen(0, '0.0.0.0');
+  await once(server, 'listening');
+  after(() => server.close());
+  const transport = new WebSocketTransport({ server });
+  const identity = { cluster: 'c', server: 'a', incarnation: 1, origin: undefined };
+  await expect(transport.start(identity, () => {})).rejects.toMatchObject({ code: 'KONTIKI_BAD_OPTION' });
+});
+
+it.each([
+  [{}],
+  [{ listen: { port: 1 }, server: createServer() }],
+  [{ listen: { port: 70_000 } }],
+  [{ listen: { port: 1.5 } }],
+  [{ server: createServer(), path: 'raft' }],
+  [{ listen: { port: 0 }, limits: { queueBytes: 0 } }],
+  [{ listen: { port: 0 }, limits: { pingInterval: Number.NaN } }],
+])('refuses the options %j', (options) => {
+  expect(() => new WebSocketTransport(options as unknown as WebSocketOptions)).toThrow(
+    expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }),
+  );
+});
+
+it('starts once, and not after it was closed', async () => {
+  const a = await started('a');
+  await expect(a.start()).rejects.toMatchObject({ code: 'KONTIKI_BAD_OPTION' });
+  await a.transport.close();
+  await expect(a.start()).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
+});
+
+it('can be closed before it has started, and while it starts', async () => {
+  const never = new TestServer('a');
+  await never.transport.close();
+  const b = new TestServer('b', { listen: { port: 0, host: 'localhost' } });
+  const starting = b.start();
+  await b.transport.close();
+  await expect(starting).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
+  expect(b.transport.port).toBeUndefined();
+});

@@ -1,0 +1,261 @@
+import { createConnection } from 'node:net';
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { encodeFrame, MAX_FRAME } from '@kontiki/core/wire';
+import { helloHeaders } from '@kontiki/peers';
+import type { Identity } from '@kontiki/core';
+import { after, introduce, numbered, started, type TestServer, until } from './servers.js';
+
+const stranger: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, origin: undefined };
+
+interface Dial {
+  readonly headers?: Record<string, string>;
+  readonly protocol?: string;
+  readonly origin?: string;
+  readonly path?: string;
+}
+
+/** A client that is no Kontiki server. By default its handshake is a good one. */
+function dial(server: TestServer, { headers, protocol = 'kontiki.1', origin, path = '/' }: Dial = {}): WebSocket {
+  const ws = new WebSocket(`ws://127.0.0.1:${server.transport.port}${path}`, protocol, {
+    headers: headers ?? helloHeaders(stranger, server.id),
+    ...(origin === undefined ? {} : { origin }),
+  });
+  ws.on('error', () => {});
+  after(() => ws.terminate());
+  return ws;
+}
+
+/** How a server answers an upgrade that it refuses. */
+async function refusal(server: TestServer, options: Dial): Promise<string | undefined> {
+  const ws = dial(server, options);
+  const [, response] = await once(ws, 'unexpected-response');
+  ws.terminate();
+  return response.headers['kontiki-refused'];
+}
+
+describe('a handshake is refused, on both sides, when the servers', () => {
+  it.each([
+    ['belong to different clusters', { cluster: 'c-2' }, /cluster c-2/, /another cluster/],
+    ['were begun with different lists', { origin: 8 }, /another list of servers/, /another list of servers/],
+  ])('%s', async (_, identity, atAcceptor, atDialler) => {
+    const [a, b] = [await started('a', {}, { origin: 7 }), await started('b', {}, identity)];
+    b.transport.setPeers(new Map([['a', a.address]]));
+    b.transport.send('a', [numbered(1)]);
+    await until(() => a.logged(atAcceptor) && b.logged(atDialler), 'both lines');
+    expect(a.received).toEqual([]);
+  });
+
+  it('are not those that were meant', async () => {
+    const [a, b] = [await started('a'), await started('b')];
+    a.transport.setPeers(new Map([['c', b.address]]));
+    a.transport.send('c', [numbered(1)]);
+    await until(() => b.logged(/meant to reach c; this is b/) && a.logged(/another server/), 'both lines');
+    expect(b.received).toEqual([]);
+  });
+
+  it('are one and the same', async () => {
+    const a = await started('a');
+    a.transport.setPeers(new Map([['b', a.address]]));
+    await until(() => a.logged(/has dialled itself/), 'the line');
+  });
+
+  it('are two that share an id', async () => {
+    const [a, twin] = [await started('a'), await started('a')];
+    twin.transport.setPeers(new Map([['b', a.address]]));
+    await until(() => a.logged(/Another process runs as a/), 'the line');
+  });
+});
+
+it('a dialler refuses a server that answers as another', async () => {
+  const a = await started('a');
+  // It accepts anybody, and says that it is c.
+  const { WebSocketServer } = await import('ws');
+  const impostor = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'kontiki.1' });
+  after(() => impostor.close());
+  impostor.on('headers', (lines) => {
+    const hello = helloHeaders({ ...stranger, server: 'c' }, 'a');
+    for (const [name, value] of Object.entries(hello)) lines.push(`${name}: ${value}`);
+  });
+  const messages: unknown[] = [];
+  impostor.on('connection', (ws) => ws.on('message', (data) => messages.push(data)));
+  await once(impostor, 'listening');
+  a.transport.setPeers(new Map([['b', `ws://127.0.0.1:${(impostor.address() as { port: number }).port}`]]));
+  a.transport.send('b', [numbered(1)]);
+  await until(() => a.logged(/c answers where b was dialled/), 'the line');
+  expect(messages).toEqual([]);
+});
+
+it('a server that was blank drops those of another origin as soon as it has one', async () => {
+  const limits = { pingInterval: 20 };
+  const [a, b] = [await started('a', { limits }), await started('b', { limits }, { origin: 7 })];
+  introduce(a, b);
+  await a.reaches(b);
+  a.identity.origin = 8;
+  await until(() => b.logged(/another list of servers/) || a.logged(/another list of servers/), 'the refusal');
+  const before = b.received.length;
+  a.transport.send('b', [numbered(3)]);
+  await a.transport.close();
+  expect(b.received.length).toBe(before);
+});
+
+it('two blank servers that come to one origin stay connected', async () => {
+  const limits = { pingInterval: 20 };
+  const [a, b] = [await started('a', { limits }), await started('b', { limits })];
+  introduce(a, b);
+  await a.reaches(b);
+  a.identity.origin = 7;
+  await until(() => a.logged(/renewing/), 'the renewal');
+  b.identity.origin = 7;
+  await a.reaches(b);
+  await b.reaches(a);
+  expect([...a.lines, ...b.lines].some(({ text }) => /another list/.test(text))).toBe(false);
+});
+
+describe('on the port', () => {
+  const good = helloHeaders(stranger, 'a');
+  const changed = (name: string, value: string): Record<string, string> => ({ ...good, [name]: value });
+
+  it.each<[string, Dial, string]>([
+    ['no handshake', { headers: {} }, 'version'],
+    ['another version', { headers: changed('kontiki-version', '2') }, 'version'],
+    ['another subprotocol', { protocol: 'raft.v1' }, 'version'],
+    ['a browser', { origin: 'https://example.com' }, 'browser'],
+    ['a cluster id that is none', { headers: changed('kontiki-cluster', 'a b') }, 'malformed'],
+    ['a server id that is too long', { headers: changed('kontiki-from', 'x'.repeat(65)) }, 'malformed'],
+    ['an incarnation of 0', { headers: changed('kontiki-incarnation', '0') }, 'malformed'],
+    ['an incarnation above 2^53', { headers: changed('kontiki-incarnation', '9007199254740993') }, 'malformed'],
+    ['an incarnation with an exponent', { headers: changed('kontiki-incarnation', '1e3') }, 'malformed'],
+    ['an origin above 2^32', { headers: changed('kontiki-origin', '4294967296') }, 'malformed'],
+    ['a handshake for another server', { headers: changed('kontiki-to', 'b') }, 'receiver'],
+  ])('%s is refused with its reason', async (_, options, reason) => {
+    const a = await started('a');
+    expect(await refusal(a, options)).toBe(reason);
+    expect(a.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
+  });
+
+  it('another path is not found', async () => {
+    const a = await started('a');
+    const [, response] = await once(dial(a, { path: '/elsewhere' }), 'unexpected-response');
+    expect(response.statusCode).toBe(404);
+  });
+
+  it('a plain request is told to upgrade', async () => {
+    const a = await started('a');
+    const asked = request({ port: a.transport.port, host: '127.0.0.1', method: 'POST' }).end('x');
+    const [response] = await once(asked, 'response');
+    expect(response.statusCode).toBe(426);
+    response.resume();
+  });
+
+  it.each([
+    ['text', (ws: WebSocket) => ws.send('hello'), /it sent text/],
+    ['noise', (ws: WebSocket) => ws.send(Buffer.from('not a frame')), /frame/],
+    ['an empty message', (ws: WebSocket) => ws.send(Buffer.alloc(0)), /missing/],
+    ['an unknown group', (ws: WebSocket) => ws.send(encodeFrame([numbered(1)], 1)), /unknown group 1/],
+    ['a message too large', (ws: WebSocket) => ws.send(Buffer.alloc(MAX_FRAME + 1)), /Max payload size exceeded/],
+    [
+      'a message in too many pieces',
+      (ws: WebSocket) => {
+        for (let i = 0; i < 6; i += 1) ws.send(Buffer.alloc(1), { fin: false });
+      },
+      /Too many message fragments/,
+    ],
+  ])('%s ends the connection, and the transport goes on', async (_, send, words) => {
+    const [a, b] = [await started('a'), await started('b')];
+    introduce(a, b);
+    const ws = dial(a);
+    await once(ws, 'open');
+    send(ws);
+    await once(ws, 'close');
+    expect(a.lines.filter(({ level }) => level === 'warn').map(({ text }) => text)).toEqual([
+      expect.stringMatching(words),
+    ]);
+    expect(a.received).toEqual([]);
+    await b.reaches(a);
+  });
+
+  it('bytes of all kinds do no harm', async () => {
+    const [a, b] = [await started('a', { limits: { handshakeTimeout: 300 } }), await started('b')];
+    introduce(a, b);
+    const upgrade = (extra: string): string =>
+      `GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${extra}\r\n`;
+    const hello = Object.entries(good).map(([name, value]) => `${name}: ${value}\r\n`);
+    const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n';
+    const raw = [
+      Buffer.from(Array.from({ length: 5000 }, (_, i) => (i * 7919) & 255)),
+      '\r\n\r\n\r\n',
+      'GET / HTTP/1.1\r\n\r\n',
+      `GET / HTTP/1.1\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`,
+      upgrade(''),
+      upgrade(key),
+      upgrade(`Sec-WebSocket-Protocol: kontiki.1\r\n${hello.join('')}`),
+      upgrade(`${key}Sec-WebSocket-Protocol: kontiki.1\r\n${hello.join('')}${hello.join('')}`),
+      upgrade(`${key}Sec-WebSocket-Protocol: kontiki.1\r\nSec-WebSocket-Key: short\r\n${hello.join('')}`),
+      // A good handshake with garbage right behind it: reserved bits, an unmasked frame, a length of 2^63.
+      `${upgrade(`${key}Sec-WebSocket-Protocol: kontiki.1\r\n${hello.join('')}`)}\xff\xff\xff`,
+      `${upgrade(`${key}Sec-WebSocket-Protocol: kontiki.1\r\n${hello.join('')}`)}\x82\x01a`,
+      Buffer.concat([
+        Buffer.from(upgrade(`${key}Sec-WebSocket-Protocol: kontiki.1\r\n${hello.join('')}`)),
+        Buffer.from([0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+      ]),
+    ];
+    for (const bytes of raw) {
+      const socket = createConnection(a.transport.port as number, '127.0.0.1');
+      socket.on('error', () => {});
+      socket.resume();
+      socket.write(bytes as string, 'latin1');
+      await once(socket, 'close');
+    }
+    await b.reaches(a);
+    expect(a.received.every(({ from }) => from === 'b')).toBe(true);
+  });
+
+  it('connections that never show who they are make way, the oldest first, and end in time', async () => {
+    const a = await started('a', { limits: { strangers: 4, handshakeTimeout: 300 } });
+    const closed: number[] = [];
+    for (let i = 0; i < 8; i += 1) {
+      const socket = createConnection(a.transport.port as number, '127.0.0.1');
+      after(() => socket.destroy());
+      socket.on('error', () => {});
+      socket.resume();
+      socket.on('close', () => closed.push(i));
+      await once(socket, 'connect');
+    }
+    await until(() => closed.length >= 4, 'the oldest four');
+    expect(closed.slice(0, 4)).toEqual([0, 1, 2, 3]);
+    const b = await started('b');
+    introduce(a, b);
+    await b.reaches(a);
+    await until(() => closed.length === 8, 'the others, by the timeout');
+  });
+
+  it('no more servers are let in than allowed', async () => {
+    const a = await started('a', { limits: { connections: 1 } });
+    const first = dial(a);
+    await once(first, 'open');
+    const second = { ...stranger, server: 'y' };
+    expect(await refusal(a, { headers: helloHeaders(second, 'a') })).toBe('busy');
+    first.terminate();
+    await until(() => a.lines.length > 0, 'a line');
+    const b = await started('b');
+    b.transport.setPeers(new Map([['a', a.address]]));
+    await b.reaches(a);
+  });
+
+  it('a second connection of one server replaces the first', async () => {
+    const a = await started('a');
+    const [first, second] = [dial(a), dial(a)];
+    const closed = once(first, 'close');
+    await once(second, 'open');
+    await Promise.race([closed, once(second, 'close')]);
+  });
+
+  it('the log is not filled by those who try again and again', async () => {
+    const a = await started('a');
+    for (let i = 0; i < 20; i += 1) await refusal(a, { headers: {} });
+    expect(a.lines).toHaveLength(1);
+  });
+});
