@@ -5,7 +5,8 @@ import type { Logger } from '../ports/logger.js';
 import type { LogStore } from '../ports/log-store.js';
 import type { StateMachine } from '../ports/state-machine.js';
 import type { Transport } from '../ports/transport.js';
-import type { Limits, Timings } from '../protocol/settings.js';
+import { defaultLimits, defaultTimings, type Limits, type Timings } from '../protocol/settings.js';
+import { MAX_FRAME } from '../wire/frame.js';
 
 /** What a node is made of. */
 export interface NodeOptions<Result> {
@@ -19,7 +20,7 @@ export interface NodeOptions<Result> {
   /** Default: heartbeat 100 ms, election 500 ms. */
   readonly timings?: Partial<Timings> | undefined;
   readonly limits?: Partial<Limits> | undefined;
-  /** Largest command, in bytes. Default 1 MiB. */
+  /** Largest command, in bytes. Default 1 MiB, at most 3 MiB. */
   readonly maxCommandBytes?: number | undefined;
   /** Milliseconds a call may wait when it doesn't say so itself. Default 10,000. */
   readonly timeout?: number | undefined;
@@ -54,7 +55,23 @@ export function checkTimings(timings: Timings): Timings {
   );
 }
 
-export function checkPositive(name: string, value: number): number {
-  if (value > 0) return value;
-  throw badOption(`${name} must be a number above 0, not ${value}.`);
+/** What one message may carry in bytes: a frame, and room for what is around the entries. */
+const MAX_PAYLOAD = MAX_FRAME - 1024 * 1024;
+
+function checkSize(name: string, value: number, most = Infinity): void {
+  if (value > 0 && value <= most) return;
+  const range = most === Infinity ? 'a number above 0' : `above 0 and at most ${most}, so that a frame can carry it`;
+  throw badOption(`${name} must be ${range}, not ${value}.`);
+}
+
+/** Refuses what cannot work, before anything is opened. */
+export function checkOptions(options: NodeOptions<unknown>): void {
+  checkId('id', options.id);
+  checkId('cluster', options.cluster);
+  checkTimings({ ...defaultTimings, ...options.timings });
+  for (const [name, value] of Object.entries({ ...defaultLimits, ...options.limits })) {
+    checkSize(`limits.${name}`, value, name === 'messageBytes' ? MAX_PAYLOAD : Infinity);
+  }
+  checkSize('timeout', options.timeout ?? 1);
+  checkSize('maxCommandBytes', options.maxCommandBytes ?? 1, MAX_PAYLOAD);
 }

@@ -1,5 +1,6 @@
 import { KontikiError } from '../errors.js';
 import type { Position } from '../log/entry.js';
+import type { Raft, Refusal } from '../protocol/raft.js';
 import type { Call } from './calls.js';
 
 /** How a proposal was carried out. */
@@ -8,6 +9,11 @@ export interface Applied<Result> {
   readonly term: number;
   /** What the state machine returned for it. */
   readonly result: Result;
+}
+
+interface Queued<Result> {
+  readonly data: Uint8Array;
+  readonly call: Call<Applied<Result>>;
 }
 
 /** The outcome of a proposal that was appended and whose fate this node will not tell. */
@@ -20,25 +26,48 @@ function unknownOutcome(cause: unknown): KontikiError {
 }
 
 /**
- * Proposals that were appended here and wait for their fate. Losing the leadership, or the entry, proves nothing:
- * another server may hold it and commit it later. Only what is committed at its index does (design: three outcomes).
+ * Proposals: first those that wait for the next turn, then those that were appended here and wait for their fate.
+ * Losing the leadership, or the entry, proves nothing: another server may hold it and commit it later. Only what is
+ * committed at its index does.
  */
 export class Proposals<Result> {
+  #queued = new Set<Queued<Result>>();
+  #queuedBytes = 0;
   /** By term, then by index: a server may lead twice and append at one index in both terms. */
-  readonly #byTerm = new Map<number, Map<number, Call<Applied<Result>>>>();
+  readonly #appended = new Map<number, Map<number, Call<Applied<Result>>>>();
 
-  add({ index, term }: Position, call: Call<Applied<Result>>): void {
-    const calls = this.#byTerm.get(term) ?? new Map<number, Call<Applied<Result>>>();
-    this.#byTerm.set(term, calls.set(index, call));
+  /** Bytes of commands that wait for the next turn. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  queue(data: Uint8Array, call: Call<Applied<Result>>): void {
+    const queued = { data, call };
+    this.#queued.add(queued);
+    this.#queuedBytes += data.length;
     call.giveUp = (why): void => {
-      calls.delete(index);
-      call.reject(unknownOutcome(why));
+      this.#queued.delete(queued);
+      this.#queuedBytes -= data.length;
+      call.reject(why);
     };
+  }
+
+  /** Proposes all that is queued. */
+  append(raft: Raft, refusal: (why: Refusal) => KontikiError): void {
+    if (this.#queued.size === 0) return;
+    const queued = this.#queued;
+    this.#queued = new Set();
+    this.#queuedBytes = 0;
+    for (const { data, call } of queued) {
+      const appended = raft.propose(data);
+      if (typeof appended === 'object') this.#await(appended, call);
+      else call.reject(refusal(appended));
+    }
   }
 
   /** `entry` is committed and applied; whoever waits at its index knows the outcome. */
   settle({ index, term }: Position, result: Result | undefined): void {
-    for (const [proposed, calls] of this.#byTerm) {
+    for (const [proposed, calls] of this.#appended) {
       const call = calls.get(index);
       if (call !== undefined) {
         calls.delete(index);
@@ -46,14 +75,27 @@ export class Proposals<Result> {
         else call.reject(replaced(index));
       }
       // Of the terms before, none waits any more: nothing is added to them either.
-      if (calls.size === 0 && proposed < term) this.#byTerm.delete(proposed);
+      if (calls.size === 0 && proposed < term) this.#appended.delete(proposed);
     }
   }
 
-  /** The node ends: nobody here will learn more. */
-  abandon(cause: unknown): void {
-    for (const calls of this.#byTerm.values()) for (const call of calls.values()) call.reject(unknownOutcome(cause));
-    this.#byTerm.clear();
+  /** The node ends: what is queued never will be appended, and of the rest nobody here will learn more. */
+  abandon(refused: KontikiError): void {
+    for (const { call } of this.#queued) call.reject(refused);
+    for (const calls of this.#appended.values()) {
+      for (const call of calls.values()) call.reject(unknownOutcome(refused.cause));
+    }
+    this.#queued.clear();
+    this.#appended.clear();
+  }
+
+  #await({ index, term }: Position, call: Call<Applied<Result>>): void {
+    const calls = this.#appended.get(term) ?? new Map<number, Call<Applied<Result>>>();
+    this.#appended.set(term, calls.set(index, call));
+    call.giveUp = (why): void => {
+      calls.delete(index);
+      call.reject(unknownOutcome(why));
+    };
   }
 }
 

@@ -1,21 +1,18 @@
 import { KontikiError } from '../errors.js';
 import type { Entry } from '../log/entry.js';
-import type { MembershipAt } from '../log/membership.js';
 import type { ServerId } from '../log/server.js';
-import type { Clock, Timer } from '../ports/clock.js';
+import type { Clock } from '../ports/clock.js';
 import type { LogState, LogStore } from '../ports/log-store.js';
 import { silent, type Logger } from '../ports/logger.js';
 import type { Identity, Transport } from '../ports/transport.js';
-import type { Message } from '../protocol/message.js';
-import type { Load, Mail, Output, Write } from '../protocol/output.js';
-import { Raft } from '../protocol/raft.js';
-import type { RoleName } from '../protocol/role.js';
+import type { Output } from '../protocol/output.js';
+import { Raft, type Refusal } from '../protocol/raft.js';
 import { defaultLimits, defaultTimings, type Timings } from '../protocol/settings.js';
-import { originOf } from '../wire/origin.js';
 import { Applier } from './applier.js';
-import { Calls, type Call, type CallOptions } from './calls.js';
+import { Calls, type CallOptions } from './calls.js';
+import { Driver } from './driver.js';
 import { Emitter } from './emitter.js';
-import { badOption, checkId, checkPositive, checkTimings, type NodeOptions } from './options.js';
+import { badOption, checkOptions, checkTimings, type NodeOptions } from './options.js';
 import { Proposals, type Applied } from './proposals.js';
 import { ReadQueue, serveRead } from './read-queue.js';
 import { notLeader, refusal } from './refusals.js';
@@ -23,6 +20,7 @@ import { logReport } from './reports.js';
 import { leaderOf, statusOf } from './status-of.js';
 import type { Leader, NodeEvents, Status } from './status.js';
 import { SystemClock } from './system-clock.js';
+import { Watch } from './watch.js';
 
 export interface ReadOptions extends CallOptions {
   /**
@@ -32,29 +30,7 @@ export interface ReadOptions extends CallOptions {
   readonly consistency?: 'linearizable' | 'local' | undefined;
 }
 
-interface QueuedProposal<Result> {
-  readonly data: Uint8Array;
-  readonly call: Call<Applied<Result>>;
-}
-
-/** What listeners were last told of. */
-interface Seen {
-  readonly role: RoleName;
-  readonly leader: ServerId | undefined;
-  readonly term: number;
-  readonly committed: number;
-}
-
-/** Mail that leaves when write `after` is durable. */
-interface HeldMail {
-  readonly after: number;
-  readonly mail: Mail;
-}
-
-/**
- * A server of the cluster: feeds `Raft` with everything that is waiting, carries out its output on the ports, and
- * answers callers. What piles up while the disk or the network is busy becomes the next batch.
- */
+/** A server of the cluster: answers callers, and lets a `Driver` do the rest with the ports. */
 export class RaftNode<Result = unknown> implements AsyncDisposable {
   readonly id: ServerId;
   readonly #cluster: string;
@@ -63,43 +39,24 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   readonly #transport: Transport;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #timer: Timer;
   readonly #calls: Calls;
   readonly #events: Emitter<NodeEvents>;
+  readonly #watch: Watch;
+  readonly #driver: Driver;
   readonly #applier: Applier<Result>;
   readonly #proposals = new Proposals<Result>();
   readonly #reads = new ReadQueue();
   readonly #timeout: number;
   readonly #maxCommandBytes: number;
-  #origin: number | undefined;
-
-  /** Inputs that wait for the next turn. */
-  #inbox: { from: ServerId; message: Message }[] = [];
-  #queued = new Set<QueuedProposal<Result>>();
-  #queuedBytes = 0;
-  #held: HeldMail[] = [];
-  #persisted = 0;
-
-  #scheduled = false;
-  /** The turn that saw the time late let the arrivals in; the next one tells the time. */
-  #lettingIn = false;
   #ended: 'failed' | 'closed' | undefined;
   #closing: Promise<void> | undefined;
-  #seen: Seen;
-  #memberships: readonly MembershipAt[] = [];
 
   /**
    * Opens the log, the state machine and the transport, in this order, and takes part in the cluster. Rejects, with
    * everything closed again, when one of them cannot be opened or doesn't fit the others.
    */
   static async open<Result>(options: NodeOptions<Result>): Promise<RaftNode<Result>> {
-    checkId('id', options.id);
-    checkId('cluster', options.cluster);
-    checkTimings({ ...defaultTimings, ...options.timings });
-    for (const [name, value] of Object.entries({ ...defaultLimits, ...options.limits }))
-      checkPositive(`limits.${name}`, value);
-    checkPositive('timeout', options.timeout ?? 1);
-    checkPositive('maxCommandBytes', options.maxCommandBytes ?? 1);
+    checkOptions(options);
     const owner = { cluster: options.cluster, server: options.id };
     const state = await options.log.open(owner);
     try {
@@ -126,7 +83,6 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     this.#logger = options.logger ?? silent;
     this.#timeout = options.timeout ?? 10_000;
     this.#maxCommandBytes = options.maxCommandBytes ?? 1024 * 1024;
-    this.#origin = state.origin;
     this.#raft = new Raft({
       id,
       incarnation: 1 + Math.floor(random() * (Number.MAX_SAFE_INTEGER - 1)),
@@ -138,9 +94,20 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       applied,
     });
     this.#events = new Emitter(this.#logger);
+    this.#watch = new Watch(this.#raft, this.#events, this.#logger);
     this.#calls = new Calls(this.#clock);
-    this.#timer = this.#clock.timer(() => this.#turn());
-    this.#seen = this.#look();
+    this.#driver = new Driver({
+      raft: this.#raft,
+      log,
+      transport,
+      clock: this.#clock,
+      origin: state.origin,
+      owner: {
+        takeInputs: () => this.#proposals.append(this.#raft, (why) => this.#refusal(why)),
+        turned: (output) => this.#turned(output),
+        failed: (error) => this.#fail(error),
+      },
+    });
     this.#applier = new Applier({
       log: this.#raft.log,
       store: log,
@@ -167,15 +134,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       return Promise.reject(error as Error);
     }
     const call = this.#calls.open<Applied<Result>>(options.timeout ?? this.#timeout, options.signal);
-    const queued = { data, call };
-    this.#queued.add(queued);
-    this.#queuedBytes += data.length;
-    call.giveUp = (why): void => {
-      this.#queued.delete(queued);
-      this.#queuedBytes -= data.length;
-      call.reject(why);
-    };
-    this.#schedule();
+    this.#proposals.queue(data, call);
+    this.#driver.schedule();
     return call.promise;
   }
 
@@ -190,7 +150,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     const call = this.#calls.open<T>(options.timeout ?? this.#timeout, options.signal);
     if (options.consistency !== 'local') {
       this.#reads.add(this.#raft.read(), call, read);
-      this.#schedule();
+      this.#driver.schedule();
     } else if (this.#applier.busy) {
       // In the middle of an asynchronous apply the state is between two indices: its end serves this.
       this.#reads.addLocal(call, read);
@@ -223,7 +183,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   /** Takes effect at once. The timings should be the same on every server. */
   setTimings(timings: Partial<Timings>): void {
     this.#raft.setTimings(checkTimings({ ...this.#raft.timings, ...timings }));
-    this.#schedule();
+    this.#driver.schedule();
   }
 
   /**
@@ -248,34 +208,27 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       this.#logger.info('this server is blank: it waits for a leader, and neither campaigns nor votes');
     }
     this.#log.onFull((full) => this.#setFull(full));
-    const origin = (): number | undefined => this.#origin;
+    const driver = this.#driver;
     const identity: Identity = {
       cluster: this.#cluster,
       server: this.id,
       incarnation: this.#raft.header.incarnation,
       get origin() {
-        return origin();
+        return driver.origin;
       },
     };
-    await this.#transport.start(identity, (from, message) => this.#receive(from, message));
-    this.#schedule();
+    await this.#transport.start(identity, (from, message) => driver.receive(from, message));
+    driver.schedule();
   }
 
   #end(how: 'failed' | 'closed', cause: Error): void {
     if (this.#ended !== undefined) return;
     this.#ended = how;
-    this.#timer.close();
-    for (const { call } of this.#queued) {
-      call.reject(
-        new KontikiError('KONTIKI_CLOSED', `Node ${this.id} has ended; the command was not appended.`, { cause }),
-      );
-    }
-    this.#queued.clear();
-    this.#proposals.abandon(cause);
+    this.#driver.stop();
+    const text = `Node ${this.id} has ended; the command was not appended.`;
+    this.#proposals.abandon(new KontikiError('KONTIKI_CLOSED', text, { cause }));
     this.#reads.abandon(new KontikiError('KONTIKI_CLOSED', `Node ${this.id} has ended.`, { cause }));
     this.#calls.close();
-    this.#inbox = [];
-    this.#held = [];
   }
 
   async #release(): Promise<void> {
@@ -295,23 +248,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     this.#events.emit('fatal', { error });
   }
 
-  // ---- inputs
-
-  #receive(from: ServerId, message: Message): void {
-    if (this.#ended !== undefined) return;
-    this.#inbox.push({ from, message });
-    this.#schedule();
-  }
-
-  #setFull(full: boolean): void {
-    if (this.#ended !== undefined) return;
-    this.#logger.warn(
-      full ? 'the disk is full: this server votes and reads, and writes no entries' : 'the disk has room again',
-    );
-    this.#raft.setFull(full);
-    this.#events.emit('full', { full });
-    this.#schedule();
-  }
+  // ---- what may be asked
 
   #refuseEnded({ signal, timeout }: CallOptions): KontikiError | undefined {
     if (this.#ended !== undefined) return new KontikiError('KONTIKI_CLOSED', `Node ${this.id} has ended.`);
@@ -329,115 +266,23 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       const text = `The command has ${data.length} bytes; this node takes ${this.#maxCommandBytes} at the most.`;
       throw new KontikiError('KONTIKI_TOO_LARGE', text);
     }
-    if (this.#raft.role !== 'leader') throw notLeader(this.id, this.leader);
-    const waiting = this.#raft.uncommittedBytes + this.#queuedBytes;
-    if (waiting > 0 && waiting + data.length > this.#raft.limits.uncommittedBytes) throw refusal('overloaded');
+    if (this.#raft.role !== 'leader') throw this.#refusal('notLeader');
+    const waiting = this.#raft.uncommittedBytes + this.#proposals.queuedBytes;
+    if (waiting > 0 && waiting + data.length > this.#raft.limits.uncommittedBytes) throw this.#refusal('overloaded');
   }
 
-  // ---- the turn
-
-  #schedule(): void {
-    if (this.#scheduled || this.#ended !== undefined) return;
-    this.#scheduled = true;
-    this.#clock.soon(() => {
-      this.#scheduled = false;
-      this.#turn();
-    });
+  #refusal(why: Refusal): KontikiError {
+    return why === 'notLeader' ? notLeader(this.id, this.leader) : refusal(why);
   }
 
-  /** Everything that waits goes in, one output comes out and is carried out. */
-  #turn(): void {
-    if (this.#ended !== undefined) return;
-    try {
-      const raft = this.#raft;
-      const now = this.#clock.now();
-      // A wake-up this late is a blocked event loop or a suspended process: others' silence proves nothing then.
-      const late = now > raft.wakeAt + raft.timings.heartbeat;
-      raft.advance(now);
-      this.#takeInputs();
-      const letIn = late && !this.#lettingIn;
-      if (letIn) this.#schedule();
-      else raft.tick(late || this.#lettingIn);
-      this.#lettingIn = letIn;
-      this.#carryOut(raft.takeOutput());
-      this.#applier.kick();
-      this.#reads.serve(this.#applier.busy ? -1 : raft.log.applied);
-      this.#tell();
-      this.#timer.set(letIn ? Infinity : raft.wakeAt);
-    } catch (error) {
-      this.#fail(error as Error);
-    }
-  }
+  // ---- what happens
 
-  #takeInputs(): void {
-    const raft = this.#raft;
-    if (this.#persisted > raft.log.finished) {
-      raft.persisted(this.#persisted);
-      while (this.#held[0] !== undefined && this.#held[0].after <= this.#persisted) {
-        this.#send((this.#held.shift() as HeldMail).mail);
-      }
-    }
-    const inbox = this.#inbox;
-    this.#inbox = [];
-    for (const { from, message } of inbox) raft.step(from, message);
-    const queued = this.#queued;
-    if (queued.size === 0) return;
-    this.#queued = new Set();
-    this.#queuedBytes = 0;
-    for (const { data, call } of queued) {
-      const appended = raft.propose(data);
-      if (typeof appended === 'object') this.#proposals.add(appended, call);
-      else call.reject(appended === 'notLeader' ? notLeader(this.id, this.leader) : refusal(appended));
-    }
-  }
-
-  #carryOut(output: Output): void {
-    this.#followMembership();
-    this.#send(output.messages);
-    if (output.write !== undefined) this.#write(output.write);
-    if (output.afterWrite.size > 0) {
-      if (output.after <= this.#raft.log.finished) this.#send(output.afterWrite);
-      else this.#held.push({ after: output.after, mail: output.afterWrite });
-    }
-    for (const load of output.loads) this.#load(load);
-    if (output.reads !== undefined) this.#reads.confirm(output.reads);
-    for (const report of output.reports) logReport(this.#logger, report);
-  }
-
-  #send(mail: Mail): void {
-    for (const [to, messages] of mail) this.#transport.send(to, messages);
-  }
-
-  #write({ number, ballot, entries, committed }: Write): void {
-    const [first] = entries;
-    if (first?.index === 1 && first.kind === 'membership') this.#origin = originOf(first);
-    this.#log.append({ ballot, entries, committed }).then(
-      () => {
-        this.#persisted = Math.max(this.#persisted, number);
-        this.#schedule();
-      },
-      (error: Error) => this.#fail(error),
-    );
-  }
-
-  #load(load: Load): void {
-    this.#log.read(load.from, load.to, load.maxBytes).then(
-      (entries) => this.#loaded(load, entries),
-      (error: Error) => {
-        if (error instanceof KontikiError && error.code === 'KONTIKI_COMPACTED') this.#loaded(load, undefined);
-        else this.#fail(error);
-      },
-    );
-  }
-
-  #loaded(load: Load, entries: readonly Entry[] | undefined): void {
-    if (this.#ended !== undefined) return;
-    try {
-      this.#raft.loaded(load, entries);
-      this.#schedule();
-    } catch (error) {
-      this.#fail(error as Error);
-    }
+  #turned({ reads, reports }: Output): void {
+    if (reads !== undefined) this.#reads.confirm(reads);
+    for (const report of reports) logReport(this.#logger, report);
+    this.#applier.kick();
+    this.#reads.serve(this.#applier.busy ? -1 : this.#raft.log.applied);
+    this.#watch.tell();
   }
 
   #applied(entries: readonly Entry[], through: number, results: readonly Result[]): void {
@@ -448,40 +293,14 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     this.#events.emit('apply', { index: through });
   }
 
-  // ---- what has changed
-
-  #look(): Seen {
-    const { role, leader, ballot, log } = this.#raft;
-    return { role, leader, term: ballot.term, committed: log.committed };
-  }
-
-  #tell(): void {
-    const before = this.#seen;
-    const after = this.#look();
-    this.#seen = after;
-    if (after.term !== before.term) this.#events.emit('term', { term: after.term, previous: before.term });
-    if (after.role !== before.role) {
-      this.#logger.info(`${before.role} became ${after.role}`, { term: after.term });
-      this.#events.emit('state', { role: after.role, previous: before.role });
-    }
-    if (after.leader !== before.leader) {
-      if (after.leader !== this.id)
-        this.#logger.info(after.leader === undefined ? 'no leader' : `leader is ${after.leader}`, { term: after.term });
-      this.#events.emit('leader', { leader: this.leader, term: after.term });
-    }
-    if (after.committed !== before.committed) this.#events.emit('commit', { index: after.committed });
-  }
-
-  /** Keeps the transport in touch with every server of a membership that may be in force somewhere. */
-  #followMembership(): void {
-    const live = this.#raft.log.liveMemberships;
-    if (live.length === this.#memberships.length && live.every((at, i) => at === this.#memberships[i])) return;
-    this.#memberships = live;
-    const peers = new Map<ServerId, string>();
-    for (const { membership } of live) {
-      for (const [id, { address }] of membership.servers) if (id !== this.id) peers.set(id, address);
-    }
-    this.#transport.setPeers(peers);
+  #setFull(full: boolean): void {
+    if (this.#ended !== undefined) return;
+    this.#logger.warn(
+      full ? 'the disk is full: this server votes and reads, and writes no entries' : 'the disk has room again',
+    );
+    this.#raft.setFull(full);
+    this.#events.emit('full', { full });
+    this.#driver.schedule();
   }
 }
 

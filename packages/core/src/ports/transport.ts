@@ -13,15 +13,19 @@ export interface Identity {
 
 /**
  * Moves messages between the servers of a cluster. It may drop, delay, duplicate and reorder them; it must not alter
- * them, must not grow without bound, and must neither throw out of `send` nor block.
+ * them, must not grow without bound, and must neither throw out of `send` nor block. What isn't an append should
+ * overtake appends that wait for room, or a slow link makes a living leader look dead.
  */
 export interface Transport {
   /**
    * Begins to listen and to connect. `receive` is called for each message that arrives from a server of the same
-   * cluster, member or not; it does not throw. Rejects when it cannot listen.
+   * cluster, member or not, with its id as the handshake proved it; it does not throw. Rejects when it cannot listen.
    */
   start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void>;
-  /** Hands messages over, to leave in this order as far as room allows. Unknown receivers and full queues drop them. */
+  /**
+   * Hands messages over, appends to leave in this order as far as room allows. A full queue drops, and so does a
+   * receiver that neither `setPeers` named nor is connected: one that has just joined is answered before it is named.
+   */
   send(to: ServerId, messages: readonly Message[]): void;
   /** The address of every other server that a membership not yet superseded names. Replaces the map given before. */
   setPeers(peers: ReadonlyMap<ServerId, string>): void;

@@ -519,6 +519,8 @@ describe('beginning a cluster', () => {
 
   it('options that make no sense are refused with what to do', async () => {
     expect(await outcome(nodes.open('a', { timings: { heartbeat: 100, election: 150 } }))).toBe('KONTIKI_BAD_OPTION');
+    expect(await outcome(nodes.open('a', { maxCommandBytes: 4 * 1024 * 1024 }))).toBe('KONTIKI_BAD_OPTION');
+    expect(await outcome(nodes.open('a', { limits: { messageBytes: 4 * 1024 * 1024 } }))).toBe('KONTIKI_BAD_OPTION');
     expect(await outcome(nodes.open('a', { id: '../x' }))).toBe('KONTIKI_BAD_OPTION');
     expect(await outcome(nodes.open('a', { cluster: '' }))).toBe('KONTIKI_BAD_OPTION');
     expect(await outcome(nodes.open('a', { limits: { windowBytes: 0 } }))).toBe('KONTIKI_BAD_OPTION');
