@@ -9,7 +9,7 @@ beforeEach(async () => {
 });
 afterEach(() => cluster.remove());
 
-const BEFORE = 500;
+const BEFORE = 1_000;
 const AFTER = 100;
 const WRITERS = 6;
 
