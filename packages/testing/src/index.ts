@@ -1,3 +1,11 @@
+export { Random } from './random.js';
 export { SimulatedDisk } from './simulated-disk.js';
 export type { Crash, DiskOperation, SimulatedDiskOptions } from './simulated-disk.js';
 export { VirtualClock } from './virtual-clock.js';
+export { FAULTS } from './world/mix.js';
+export type { Fault, Mix, MixOptions } from './world/mix.js';
+export { INVARIANTS, Violation } from './world/violation.js';
+export type { Invariant } from './world/violation.js';
+export { runWorld } from './world/world.js';
+export type { Outcome, WorldOptions } from './world/world.js';
+export type { Counts } from './world/checks.js';

@@ -48,9 +48,14 @@ export class Leader extends Bystander {
     return this.#uncommittedBytes;
   }
 
-  /** Whether another `bytes` may be appended: one entry always may. */
+  /**
+   * Whether another `bytes` may be appended: one entry always may. The others can commit what this leader's own disk is
+   * slow to write, so that is bounded apart.
+   */
   hasRoomFor(bytes: number): boolean {
-    return this.#uncommittedBytes === 0 || this.#uncommittedBytes + bytes <= this.#server.limits.uncommittedBytes;
+    const { limits, log } = this.#server;
+    const fits = (held: number, limit: number): boolean => held === 0 || held + bytes <= limit;
+    return fits(this.#uncommittedBytes, limits.uncommittedBytes) && fits(log.undurableBytes, limits.undurableBytes);
   }
 
   propose(data: Uint8Array): Position {

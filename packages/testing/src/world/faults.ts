@@ -1,0 +1,106 @@
+import type { Random } from '../random.js';
+import type { Fault } from './mix.js';
+import type { ModelServer, Surroundings } from './server.js';
+
+interface Faulty extends Surroundings {
+  readonly servers: readonly ModelServer[];
+}
+
+/** Breaks things, each kind at its own pace, until it ends. */
+export class Faults {
+  readonly #world: Faulty;
+  readonly #random: Random;
+  #ended = false;
+
+  constructor(world: Faulty, random: Random) {
+    this.#world = world;
+    this.#random = random;
+  }
+
+  begin(): void {
+    const { network, tell, mix } = this.#world;
+    this.#every('kills', 3_000, () => this.#crash('kill'));
+    this.#every('powerCuts', 3_000, () => this.#crash('powerCut'));
+    this.#every('pauses', 3_000, () => this.#pause());
+    this.#every('fullDisks', 5_000, () => this.#fill());
+    this.#every('wipes', 20_000, () => this.#wipe());
+    this.#every('cuts', 2_000, () => {
+      const cut = network.cut();
+      tell?.(`cut: ${cut}`);
+    });
+    this.#every('partitions', 3_000, () => {
+      const parts = network.partition();
+      tell?.(`partition: ${parts}`);
+    });
+    this.#every(mix.strength.cuts > 0 ? 'cuts' : 'partitions', 2_000, () => {
+      network.join();
+      tell?.('the network is whole again');
+    });
+    this.#every('retimings', 5_000, () => {
+      const stretch = this.#random.pick([0.5, 1, 2]);
+      const { heartbeat, election } = mix.timings;
+      const timings = { heartbeat: heartbeat * stretch, election: election * stretch };
+      for (const server of this.#world.servers) server.raft?.setTimings(timings);
+    });
+  }
+
+  end(): void {
+    this.#ended = true;
+    for (const { raft } of this.#world.servers) raft?.setTimings(this.#world.mix.timings);
+  }
+
+  /** Something goes wrong every `mean` milliseconds at full strength, on average. */
+  #every(fault: Fault, mean: number, wrong: () => void): void {
+    const strength = this.#world.mix.strength[fault];
+    if (strength === 0) return;
+    this.#world.schedule.after(this.#random.between(0, (2 * mean) / strength), () => {
+      if (this.#ended) return;
+      wrong();
+      this.#every(fault, mean, wrong);
+    });
+  }
+
+  #crash(kind: 'kill' | 'powerCut'): void {
+    const { mix, schedule, servers } = this.#world;
+    // A power cut often takes them all.
+    const all = this.#random.chance(kind === 'powerCut' ? 0.4 : 0.1);
+    for (const server of all ? servers : [this.#random.pick(servers)]) {
+      if (!server.up) continue;
+      server.crash(kind);
+      this.#world.checks.counts.crashes += 1;
+      const slow = this.#random.chance(mix.strength.slowRestarts);
+      schedule.after(slow ? this.#random.between(40, 5_000) : this.#random.between(1, 40), () => this.#restart(server));
+    }
+  }
+
+  #restart(server: ModelServer): void {
+    if (server.up) return;
+    server.start();
+    this.#world.checks.counts.restarts += 1;
+  }
+
+  #pause(): void {
+    const server = this.#random.pick(this.#world.servers);
+    this.#world.tell?.(`${server.id} stands still`);
+    server.pause();
+    this.#world.schedule.after(this.#random.between(1, 2_000), () => {
+      this.#world.tell?.(`${server.id} goes on`);
+      server.resume();
+    });
+  }
+
+  #fill(): void {
+    const server = this.#random.pick(this.#world.servers);
+    server.setFull(true);
+    this.#world.schedule.after(this.#random.between(100, 5_000), () => server.setFull(false));
+  }
+
+  /** As many as may lose their disks with a majority left. */
+  #wipe(): void {
+    const { servers, schedule } = this.#world;
+    if ((servers.filter(({ wiped }) => wiped).length + 1) * 2 >= servers.length) return;
+    const server = this.#random.pick(servers);
+    server.wipe();
+    schedule.after(this.#random.between(1, 1_000), () => this.#restart(server));
+  }
+}

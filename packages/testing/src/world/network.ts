@@ -1,0 +1,89 @@
+import type { Message, ServerId } from '@kontiki/core';
+import type { Random } from '../random.js';
+import type { Mix } from './mix.js';
+import type { Schedule } from './schedule.js';
+
+type Deliver = (from: ServerId, to: ServerId, message: Message) => void;
+
+/** Loses, delays, doubles and reorders messages, and cuts links, in one direction or both. */
+export class ModelNetwork {
+  sent = 0;
+  delivered = 0;
+  readonly #schedule: Schedule;
+  readonly #random: Random;
+  readonly #mix: Mix;
+  readonly #ids: readonly ServerId[];
+  readonly #deliver: Deliver;
+  /** Links that carry nothing: `from>to`. */
+  readonly #cut = new Set<string>();
+  /** When the newest message of a link arrives: without jitter nothing overtakes it. */
+  readonly #arrivals = new Map<string, number>();
+  #calm = false;
+
+  constructor(schedule: Schedule, random: Random, mix: Mix, ids: readonly ServerId[], deliver: Deliver) {
+    this.#schedule = schedule;
+    this.#random = random;
+    this.#mix = mix;
+    this.#ids = ids;
+    this.#deliver = deliver;
+  }
+
+  send(from: ServerId, to: ServerId, message: Message): void {
+    this.sent += 1;
+    const { loss, duplicates } = this.#mix.strength;
+    const link = `${from}>${to}`;
+    if (this.#cut.has(link)) return;
+    if (!this.#calm && this.#random.chance(loss * 0.3)) return;
+    const copies = !this.#calm && this.#random.chance(duplicates * 0.3) ? 2 : 1;
+    for (let copy = 0; copy < copies; copy += 1) {
+      this.#schedule.after(this.#delay(link), () => {
+        // A cut takes what is on its way, too.
+        if (this.#cut.has(link)) return;
+        this.delivered += 1;
+        this.#deliver(from, to, message);
+      });
+    }
+  }
+
+  /** Cuts one direction between two servers. */
+  cut(): string {
+    const from = this.#random.pick(this.#ids);
+    const to = this.#random.pick(this.#ids);
+    if (from !== to) this.#cut.add(`${from}>${to}`);
+    return `${from} no longer reaches ${to}`;
+  }
+
+  /** Splits the servers into two groups; sometimes one server still reaches, or is reached by, both. */
+  partition(): string {
+    const left = this.#ids.filter(() => this.#random.chance(0.5));
+    const bridge = this.#random.chance(0.2) ? this.#random.pick(this.#ids) : undefined;
+    const oneWay = this.#random.chance(0.2);
+    for (const from of this.#ids) {
+      for (const to of this.#ids) {
+        if (left.includes(from) === left.includes(to) || from === bridge || to === bridge) continue;
+        if (!oneWay || left.includes(from)) this.#cut.add(`${from}>${to}`);
+      }
+    }
+    return `[${left.join(' ')}] ${oneWay ? 'no longer reach' : 'are apart from'} the others${bridge === undefined ? '' : `, but for ${bridge}`}`;
+  }
+
+  /** Joins what was cut. */
+  join(): void {
+    this.#cut.clear();
+  }
+
+  heal(): void {
+    this.join();
+    this.#calm = true;
+  }
+
+  #delay(link: string): number {
+    const { latency, jitter } = this.#mix.strength;
+    if (this.#calm) return 1;
+    const base = this.#random.between(0.1, 2 + latency * 60);
+    if (jitter > 0) return this.#random.chance(jitter * 0.2) ? base + this.#random.between(0, 500) : base;
+    const arrival = Math.max(this.#schedule.now + base, this.#arrivals.get(link) ?? 0);
+    this.#arrivals.set(link, arrival);
+    return arrival - this.#schedule.now;
+  }
+}

@@ -1,0 +1,33 @@
+/** What must hold after every event, and in the end. Raft's Figure 3 first. */
+export const INVARIANTS = [
+  'electionSafety',
+  'leaderAppendOnly',
+  'logMatching',
+  'leaderCompleteness',
+  'stateMachineSafety',
+  'termsRise',
+  'positionsRise',
+  'commitIsDurable',
+  'oneVoteATerm',
+  'termIsDurable',
+  'readsAreFresh',
+  'callsSettle',
+  'queuesAreBounded',
+  'recovers',
+  'converges',
+  'isCalm',
+  'assertions',
+] as const;
+
+export type Invariant = (typeof INVARIANTS)[number];
+
+/** An invariant was broken. */
+export class Violation extends Error {
+  readonly invariant: Invariant;
+
+  constructor(invariant: Invariant, message: string, options?: ErrorOptions) {
+    super(`${invariant}: ${message}`, options);
+    this.name = 'Violation';
+    this.invariant = invariant;
+  }
+}

@@ -1,0 +1,233 @@
+import { membershipOf, type Entry, type ServerId } from '@kontiki/core';
+import { Random } from '../random.js';
+import { Checks, type Counts } from './checks.js';
+import { ModelDisk } from './disk.js';
+import { Faults } from './faults.js';
+import { drawMix, type Mix, type MixOptions } from './mix.js';
+import { ModelNetwork } from './network.js';
+import { Schedule } from './schedule.js';
+import { ModelServer } from './server.js';
+import { INVARIANTS, type Invariant, Violation } from './violation.js';
+
+export interface WorldOptions extends MixOptions {
+  /** The invariants that are looked at. Default: all. */
+  readonly invariants?: readonly Invariant[] | undefined;
+  /** Is told the story: the simulated milliseconds, and what happened. */
+  readonly tell?: ((at: number, text: string) => void) | undefined;
+}
+
+/** How an execution ended. The same seed and options give the same, to the hash. */
+export interface Outcome {
+  readonly seed: number;
+  readonly mix: Mix;
+  readonly hash: string;
+  readonly events: number;
+  /** Simulated milliseconds. */
+  readonly elapsed: number;
+  readonly counts: Counts;
+  readonly violation: Violation | undefined;
+}
+
+/** A cluster of pure `Raft`s on virtual time, with everything that may go wrong, until it heals. */
+class World {
+  readonly schedule = new Schedule();
+  readonly mix: Mix;
+  readonly checks: Checks;
+  readonly network: ModelNetwork;
+  readonly random: Random;
+  readonly servers: readonly ModelServer[];
+  readonly tell: ((text: string) => void) | undefined;
+  healed = false;
+  readonly #clients: Random;
+  readonly #faults: Faults;
+  #hash = 0x811c9dc5;
+  #writing = true;
+  #commands = 0;
+
+  constructor(seed: number, options: WorldOptions) {
+    const { tell, invariants = INVARIANTS } = options;
+    this.mix = drawMix(seed, options);
+    this.random = new Random(seed, 'servers');
+    this.#clients = new Random(seed, 'clients');
+    this.tell = tell && ((text): void => tell(this.schedule.now, text));
+    this.checks = new Checks(new Set(invariants), this.mix, () => this.servers);
+    const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].slice(0, this.mix.servers);
+    this.network = new ModelNetwork(this.schedule, new Random(seed, 'network'), this.mix, ids, (from, to, message) => {
+      this.tell?.(`${to} ← ${from}: ${describe(message)}`);
+      this.hash(message.term);
+      this.#server(to).receive(from, message);
+    });
+    const first = firstEntry(ids);
+    this.servers = ids.map((id) => {
+      const disk = new ModelDisk(this.schedule, new Random(seed, `disk ${id}`), this.mix);
+      disk.entries.push(first);
+      disk.committed = 1;
+      return new ModelServer(id, disk, this);
+    });
+    this.#faults = new Faults(this, new Random(seed, 'faults'));
+  }
+
+  readonly hash = (value: number): void => {
+    this.#hash = Math.imul(this.#hash ^ value ^ (this.schedule.now * 1_000), 0x01000193);
+  };
+
+  get digest(): string {
+    return (this.#hash >>> 0).toString(16).padStart(8, '0');
+  }
+
+  run(): void {
+    this.tell?.(JSON.stringify(this.mix));
+    for (const server of this.servers) server.start();
+    this.#faults.begin();
+    this.#write();
+    this.#read();
+    this.#elapse(this.mix.seconds * 1_000);
+    this.#heal();
+  }
+
+  // ---- in the end
+
+  /** The faults end: a leader, a write that is acknowledged, agreement, and peace must come of themselves. */
+  #heal(): void {
+    const { election, heartbeat } = this.mix.timings;
+    const patience = 10 * 2 * election;
+    this.tell?.('everything heals');
+    this.healed = true;
+    this.#faults.end();
+    this.network.heal();
+    for (const server of this.servers) {
+      server.disk.heal();
+      server.resume();
+      if (server.up) server.setFull(false);
+      server.start();
+    }
+    const led = this.#elapse(patience, () => this.#leader !== undefined);
+    this.checks.must('recovers', led, () => `no leader within ${patience} ms after everything has healed`);
+    const { acknowledged } = this.checks.counts;
+    // One entry a round trip, in some worlds, with thousands before it.
+    const states = this.#states;
+    const ends = states.map(({ lastIndex }) => lastIndex);
+    const backlog = Math.max(...ends) - Math.min(...ends, ...states.map(({ committed }) => committed));
+    const longer = patience + 10 * backlog;
+    const wrote = this.#elapse(longer, () => this.checks.counts.acknowledged > acknowledged);
+    this.checks.must('recovers', wrote, () => `no write within ${longer} ms after there was a leader`);
+    this.#writing = false;
+    const agree = this.#elapse(60_000, () => this.#agree);
+    this.checks.must('converges', agree, () => `the servers still differ: ${JSON.stringify(this.#states)}`);
+    this.#elapse(patience);
+    this.#allSettled();
+    this.#isCalm(10 * heartbeat);
+  }
+
+  get #alive(): readonly ModelServer[] {
+    return this.servers.filter(({ wiped }) => !wiped);
+  }
+
+  get #states(): { lastIndex: number; committed: number; applied: number }[] {
+    return this.#alive.map(({ raft, applied }) => {
+      const { lastIndex = 0, committed = 0 } = raft?.log ?? {};
+      return { lastIndex, committed, applied };
+    });
+  }
+
+  get #agree(): boolean {
+    const states = this.#states;
+    const last = states[0]?.lastIndex;
+    return states.every((s) => s.lastIndex === last && s.committed === last && s.applied === last);
+  }
+
+  #allSettled(): void {
+    for (const { id, reads, proposals, applied } of this.#alive) {
+      this.checks.must('callsSettle', reads.count === 0, () => `${reads.count} reads at ${id} have no answer`);
+      const settled = proposals.first > applied;
+      this.checks.must('callsSettle', settled, () => `the proposal of entry ${proposals.first} at ${id} has no outcome`);
+    }
+  }
+
+  /** Nothing is asked: heartbeats and their answers are all that moves. */
+  #isCalm(span: number): void {
+    const { sent } = this.network;
+    const turns = this.servers.map((server) => server.turns);
+    this.#elapse(span);
+    const beats = Math.ceil(span / this.mix.timings.heartbeat) + 2;
+    const peers = this.mix.servers - 1;
+    const messages = this.network.sent - sent;
+    this.checks.must('isCalm', messages <= 2 * beats * peers, () => `${messages} messages while nothing was asked`);
+    this.servers.forEach(({ id, turns: now }, i) => {
+      const woken = now - (turns[i] ?? 0);
+      this.checks.must('isCalm', woken <= beats * (peers + 3), () => `${id} woke ${woken} times with nothing to do`);
+    });
+  }
+
+  get #leader(): ModelServer | undefined {
+    return this.servers.find(({ raft }) => raft?.role === 'leader');
+  }
+
+  // ---- clients
+
+  /** Whoever leads, or believes that it does, is asked. */
+  #write(): void {
+    this.schedule.after(this.#clients.between(0, 2 * this.mix.writeEvery), () => {
+      if (!this.#writing) return;
+      this.#write();
+      const leaders = this.servers.filter(({ raft }) => raft?.role === 'leader');
+      if (leaders.length > 0) this.#clients.pick(leaders).propose(this.#command());
+    });
+  }
+
+  #read(): void {
+    this.schedule.after(this.#clients.between(0, 2 * this.mix.readEvery), () => {
+      if (!this.#writing) return;
+      this.#read();
+      const server = this.#clients.pick(this.servers);
+      // Enough that they pile up, too few to drown the world while no leader answers.
+      if (!server.wiped && server.reads.count < 100) server.read();
+    });
+  }
+
+  #command(): Uint8Array {
+    const data = new Uint8Array(4 + this.#clients.below(this.mix.commandBytes - 3));
+    new DataView(data.buffer).setUint32(0, (this.#commands += 1));
+    return data;
+  }
+
+  // ---- time
+
+  /** Lets time pass, until a condition holds if one is given. */
+  #elapse(span: number, condition?: () => boolean): boolean {
+    const until = this.schedule.now + span;
+    while (condition?.() !== true) if (!this.schedule.step(until)) return condition === undefined;
+    return true;
+  }
+
+  #server(id: ServerId): ModelServer {
+    return this.servers.find((server) => server.id === id) as ModelServer;
+  }
+}
+
+function firstEntry(ids: readonly ServerId[]): Entry {
+  const membership = membershipOf(ids.map((id) => [id, { address: `model:${id}`, metadata: '' }]));
+  return { kind: 'membership', index: 1, term: 1, membership };
+}
+
+function describe(message: object): string {
+  const { kind, incarnation: _i, to: _to, entries, ...rest } = message as Record<string, unknown>;
+  const carried = Array.isArray(entries) ? [`entries ${entries.length}`] : [];
+  return [kind, ...Object.entries(rest).map(([name, value]) => `${name} ${value}`), ...carried].join(' ');
+}
+
+/** Runs the world of one seed to its end, or to the first invariant that breaks. */
+export function runWorld(seed: number, options: WorldOptions = {}): Outcome {
+  const world = new World(seed, options);
+  let violation: Violation | undefined;
+  try {
+    world.run();
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+    violation = error;
+    options.tell?.(world.schedule.now, error.message);
+  }
+  const { schedule, mix, digest: hash, checks } = world;
+  for (const { disk } of world.servers) checks.counts.lostWrites += disk.lostWrites;
+  return { seed, mix, hash, events: schedule.planned, elapsed: schedule.now, counts: checks.counts, violation };
+}
