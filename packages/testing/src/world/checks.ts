@@ -203,6 +203,7 @@ export class Checks {
     }
     seen.lastIndex = log.lastIndex;
     seen.lastTerm = log.last.term;
+    this.#isHeard(id, raft);
     for (const [peer, { match, next, incarnation: life, window }] of raft.peers ?? []) {
       const before = seen.matches.get(peer);
       const rose = before === undefined || before.incarnation !== life || before.match <= match;
@@ -212,6 +213,16 @@ export class Checks {
       const { windowMessages } = this.#mix.limits;
       this.must('queuesAreBounded', window.size <= windowMessages, () => `${window.size} messages to ${peer} under way`);
     }
+  }
+
+  /** No leader leads for long without a majority's answers. Where time itself is broken nobody can tell how long. */
+  #isHeard(id: ServerId, { peers, now, timings }: Raft): void {
+    const { pauses, lateTimers, slowLoops, retimings } = this.#mix.strength;
+    if (pauses + lateTimers + slowLoops + retimings > 0) return;
+    const longest = 2 * timings.election + timings.heartbeat;
+    let heard = 1;
+    for (const { lastActive } of peers?.values() ?? []) if (now - lastActive <= longest) heard += 1;
+    this.must('leadsByRight', heard * 2 > this.#mix.servers, () => `${id} leads and hears ${heard - 1} others`);
   }
 
   /** Holds every entry that was committed in an earlier term: log matching makes the last of them enough. */
@@ -244,8 +255,9 @@ export class Checks {
     const entry = commandBytes + 1_000;
     const uncommitted = uncommittedBytes >= 0 && uncommittedBytes <= limits.uncommittedBytes + entry;
     this.must('queuesAreBounded', uncommitted, () => `${id} holds ${uncommittedBytes} uncommitted bytes`);
-    // A follower's share, and what it adds once it leads.
-    const undurable = limits.undurableBytes + limits.messageBytes + limits.uncommittedBytes + entry;
+    // A follower's share, and what it may have added since it led.
+    const added = this.#seen.get(id)?.leads === 0 ? 0 : limits.uncommittedBytes;
+    const undurable = limits.undurableBytes + limits.messageBytes + added + entry;
     this.must('queuesAreBounded', log.undurableBytes <= undurable, () => `${id} awaits ${log.undurableBytes} bytes`);
     if (log.applied < log.lastIndex) return;
     this.must('queuesAreBounded', log.heldBytes <= limits.tailBytes, () => `${id} keeps ${log.heldBytes} bytes`);

@@ -19,20 +19,20 @@ export class Faults {
 
   begin(): void {
     const { network, tell, mix } = this.#world;
-    this.#every('kills', 3_000, () => this.#crash('kill'));
-    this.#every('powerCuts', 3_000, () => this.#crash('powerCut'));
-    this.#every('pauses', 3_000, () => this.#pause());
+    this.#every('kills', 1_500, () => this.#crash('kill'));
+    this.#every('powerCuts', 2_000, () => this.#crash('powerCut'));
+    this.#every('pauses', 1_500, () => this.#pause());
     this.#every('fullDisks', 5_000, () => this.#fill());
     this.#every('wipes', 20_000, () => this.#wipe());
     this.#every('cuts', 2_000, () => {
       const cut = network.cut();
       tell?.(`cut: ${cut}`);
     });
-    this.#every('partitions', 3_000, () => {
-      const parts = network.partition();
+    this.#every('partitions', 1_000, () => {
+      const parts = network.partition(this.#random.chance(0.5) ? this.#victim.id : undefined);
       tell?.(`partition: ${parts}`);
     });
-    this.#every(mix.strength.cuts > 0 ? 'cuts' : 'partitions', 2_000, () => {
+    this.#every(mix.strength.cuts > 0 ? 'cuts' : 'partitions', 1_500, () => {
       network.join();
       tell?.('the network is whole again');
     });
@@ -64,7 +64,7 @@ export class Faults {
     const { mix, schedule, servers } = this.#world;
     // A power cut often takes them all.
     const all = this.#random.chance(kind === 'powerCut' ? 0.4 : 0.1);
-    for (const server of all ? servers : [this.#random.pick(servers)]) {
+    for (const server of all ? servers : [this.#victim]) {
       if (!server.up) continue;
       server.crash(kind);
       this.#world.checks.counts.crashes += 1;
@@ -79,8 +79,15 @@ export class Faults {
     this.#world.checks.counts.restarts += 1;
   }
 
+  /** Leaders have most to lose. */
+  get #victim(): ModelServer {
+    const { servers } = this.#world;
+    const leaders = servers.filter(({ raft }) => raft?.role === 'leader');
+    return this.#random.pick(leaders.length > 0 && this.#random.chance(0.4) ? leaders : servers);
+  }
+
   #pause(): void {
-    const server = this.#random.pick(this.#world.servers);
+    const server = this.#victim;
     this.#world.tell?.(`${server.id} stands still`);
     server.pause();
     this.#world.schedule.after(this.#random.between(1, 2_000), () => {

@@ -63,6 +63,7 @@ export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions
     strength,
     servers: random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 7]),
     timings: random.pick([
+      { heartbeat: 20, election: 60 },
       { heartbeat: 50, election: 150 },
       { heartbeat: 100, election: 300 },
       { heartbeat: 100, election: 500 },

@@ -53,9 +53,9 @@ export class ModelNetwork {
     return `${from} no longer reaches ${to}`;
   }
 
-  /** Splits the servers into two groups; sometimes one server still reaches, or is reached by, both. */
-  partition(): string {
-    const left = this.#ids.filter(() => this.#random.chance(0.5));
+  /** Splits the servers into two groups, or `alone` from the others; sometimes one server still reaches, and is reached by, both. */
+  partition(alone: ServerId | undefined): string {
+    const left = alone === undefined ? this.#ids.filter(() => this.#random.chance(0.5)) : [alone];
     const bridge = this.#random.chance(0.2) ? this.#random.pick(this.#ids) : undefined;
     const oneWay = this.#random.chance(0.2);
     for (const from of this.#ids) {

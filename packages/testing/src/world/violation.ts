@@ -13,6 +13,7 @@ export const INVARIANTS = [
   'readsAreFresh',
   'callsSettle',
   'queuesAreBounded',
+  'leadsByRight',
   'recovers',
   'converges',
   'isCalm',

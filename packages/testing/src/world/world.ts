@@ -117,6 +117,7 @@ class World {
     this.#elapse(patience);
     this.#allSettled();
     this.#isCalm(10 * heartbeat);
+    this.#readAfterLeader(patience);
   }
 
   get #alive(): readonly ModelServer[] {
@@ -157,6 +158,16 @@ class World {
       const woken = now - (turns[i] ?? 0);
       this.checks.must('isCalm', woken <= beats * (peers + 3), () => `${id} woke ${woken} times with nothing to do`);
     });
+  }
+
+  /** A new leader must find out what is committed by itself: nobody writes any more. */
+  #readAfterLeader(patience: number): void {
+    const leader = this.#leader;
+    leader?.crash('kill');
+    leader?.start();
+    for (const server of this.#alive) server.read();
+    const served = this.#elapse(patience, () => this.#alive.every(({ reads }) => reads.count === 0));
+    this.checks.must('recovers', served, () => `no reads within ${patience} ms after the leader was killed`);
   }
 
   get #leader(): ModelServer | undefined {

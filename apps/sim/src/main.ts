@@ -1,0 +1,107 @@
+import { parseArgs } from 'node:util';
+import { FAULTS, INVARIANTS, runWorld, type Fault, type Invariant } from '@kontiki/testing';
+import { runMutants } from './mutants/run.js';
+import { runSeeds } from './seeds.js';
+
+const help = `Runs Kontiki's protocol in worlds where everything goes wrong, and looks at it after every event.
+
+  pnpm sim --seeds 1000 --from 0       many worlds, on all cores
+  pnpm sim --minutes 2 --from 0        as many as fit
+  pnpm sim --regressions               and first those that ever found a bug
+  pnpm sim --seed 51 --trace           one world, told as a story
+  pnpm sim mutants [NAME ...]          breaks the protocol, one rule at a time: the worlds must notice
+  pnpm sim mutants --alone             with one invariant at a time: each must notice something
+
+  --without loss,cuts   leaves faults out; all: ${FAULTS.join(', ')}
+  --seconds 20          simulated seconds before everything heals
+  --only NAME,NAME      looks at these invariants only; all: ${INVARIANTS.join(', ')}
+`;
+
+/** A sentence for whoever called. */
+class UsageError extends Error {}
+
+function numberFlag(name: string, text: string | undefined, otherwise: number): number {
+  const value = text === undefined ? otherwise : Number(text);
+  if (value >= 0) return value;
+  throw new UsageError(`--${name} must be a number, not ${JSON.stringify(text)}.`);
+}
+
+function listFlag<T extends string>(name: string, text: string | undefined, all: readonly T[]): T[] | undefined {
+  const wrong = text?.split(',').find((item) => !all.includes(item as T));
+  if (wrong !== undefined) throw new UsageError(`--${name} doesn't know ${JSON.stringify(wrong)}: ${all.join(', ')}.`);
+  return text?.split(',') as T[] | undefined;
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        seeds: { type: 'string' },
+        from: { type: 'string' },
+        minutes: { type: 'string' },
+        regressions: { type: 'boolean' },
+        seed: { type: 'string' },
+        trace: { type: 'boolean' },
+        without: { type: 'string' },
+        seconds: { type: 'string' },
+        only: { type: 'string' },
+        alone: { type: 'boolean' },
+        help: { type: 'boolean' },
+      },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+interface One {
+  readonly without: Fault[] | undefined;
+  readonly seconds: number;
+  readonly invariants: Invariant[] | undefined;
+}
+
+function runOne(seed: number, trace: boolean, options: One): boolean {
+  const story = (at: number, text: string): void => console.log(`${at.toFixed(2).padStart(10)}  ${text}`);
+  const outcome = runWorld(seed, { ...options, ...(trace ? { tell: story } : {}) });
+  const { events, elapsed, hash, violation } = outcome;
+  console.log(`seed ${seed}: ${events} events in ${Math.round(elapsed)} ms, hash ${hash}`);
+  console.log(violation?.message ?? 'clean');
+  return violation === undefined;
+}
+
+async function main(args: string[]): Promise<boolean> {
+  const { values, positionals } = parse(args);
+  if (values.help === true) {
+    process.stdout.write(help);
+    return true;
+  }
+  const [command, ...names] = positionals;
+  const invariants = listFlag('only', values.only, INVARIANTS);
+  const seconds = numberFlag('seconds', values.seconds, 20);
+  if (command === 'mutants') {
+    return runMutants({ names, alone: values.alone === true, seeds: numberFlag('seeds', values.seeds, 2_000) });
+  }
+  if (command !== undefined) throw new UsageError(`There is no command ${JSON.stringify(command)}.`);
+  if (values.seed !== undefined) {
+    const without = listFlag('without', values.without, FAULTS);
+    return runOne(numberFlag('seed', values.seed, 0), values.trace === true, { without, seconds, invariants });
+  }
+  const minutes = numberFlag('minutes', values.minutes, Infinity);
+  return runSeeds({
+    from: numberFlag('from', values.from, 0),
+    count: numberFlag('seeds', values.seeds, minutes === Infinity ? 1_000 : Infinity),
+    minutes,
+    invariants,
+    regressions: values.regressions === true,
+  });
+}
+
+try {
+  process.exitCode = (await main(process.argv.slice(2))) ? 0 : 1;
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`${error.message} See: pnpm sim --help\n`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,39 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+import { mutate, type Mutant } from './mutant.js';
+
+const WORKER = fileURLToPath(new URL('../../src/worker.ts', import.meta.url));
+const CORE = fileURLToPath(new URL('../../../../packages/core/src/', import.meta.url));
+const CACHE = fileURLToPath(new URL('../../node_modules/.cache/', import.meta.url));
+
+/** The source file that a mutant changes. */
+export function sourceOf(mutant: Mutant): string {
+  return readFileSync(join(CORE, mutant.file), 'utf8');
+}
+
+/** Bundles the worker with the bug in it, from the sources; the tree is left as it is. */
+export async function buildMutant(mutant: Mutant): Promise<URL> {
+  const contents = mutate(sourceOf(mutant), mutant);
+  const outfile = join(CACHE, `${mutant.name.replaceAll(/[^a-z0-9]+/gi, '-')}.mjs`);
+  mkdirSync(CACHE, { recursive: true });
+  const path = join(CORE, mutant.file);
+  await build({
+    entryPoints: [WORKER],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    conditions: ['@kontiki/source'],
+    plugins: [
+      {
+        name: 'mutant',
+        setup: ({ onLoad }) => {
+          onLoad({ filter: /\.ts$/ }, (file) => (file.path === path ? { contents, loader: 'ts' } : undefined));
+        },
+      },
+    ],
+  });
+  return pathToFileURL(outfile);
+}

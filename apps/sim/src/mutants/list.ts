@@ -1,0 +1,351 @@
+import type { Mutant } from './mutant.js';
+
+/** Bugs that Raft implementations have had or could have; each must be noticed in a few worlds. */
+export const mutants: readonly Mutant[] = [
+  // ---- votes and terms
+  {
+    name: 'vote is not persisted',
+    file: 'protocol/raft.ts',
+    find: 'write: { number, ballot, entries,',
+    replace: 'write: { number, ballot: ballot && { term: ballot.term, votedFor: undefined }, entries,',
+  },
+  {
+    name: 'term is not persisted',
+    file: 'protocol/raft.ts',
+    find: 'write: { number, ballot, entries,',
+    replace: 'write: { number, ballot: undefined, entries,',
+  },
+  {
+    name: 'vote request leaves before the term is durable',
+    file: 'protocol/candidates.ts',
+    find: "outbox.sendAfterWrite(to, { kind: 'vote',",
+    replace: "outbox.send(to, { kind: 'vote',",
+  },
+  {
+    name: 'vote leaves before it is durable',
+    file: 'protocol/raft.ts',
+    find: "this.outbox.sendAfterWrite(from, { kind: 'voteReply',",
+    replace: "this.outbox.send(from, { kind: 'voteReply',",
+  },
+  {
+    name: 'votes twice in a term',
+    file: 'protocol/raft.ts',
+    find: 'const free = votedFor === undefined && this.leader === undefined && this',
+    replace: 'this.#ballot = { term, votedFor: undefined }; const free = this',
+  },
+  {
+    name: 'vote by length alone',
+    file: 'log/raft-log.ts',
+    find: 'return other.term > term || (other.term === term && other.index >= index);',
+    replace: 'return other.index >= index;',
+  },
+  {
+    name: 'vote without a look at the log',
+    file: 'protocol/raft.ts',
+    find: 'return !this.log.blank && this.log.isUpToDate({ index: lastIndex, term: lastTerm });',
+    replace: 'return !this.log.blank;',
+  },
+  {
+    name: 'election is won by half of the votes',
+    file: 'protocol/quorum.ts',
+    find: 'const needed = Math.floor(ids.length / 2) + 1;',
+    replace: 'const needed = Math.max(1, Math.floor(ids.length / 2));',
+  },
+  {
+    name: 'votes of earlier terms count',
+    file: 'protocol/raft.ts',
+    find: "message.term < this.#ballot.term && message.kind !== 'preVoteReply'",
+    replace: "message.term < this.#ballot.term && message.kind !== 'preVoteReply' && message.kind !== 'voteReply'",
+  },
+  {
+    name: 'a duplicated vote counts twice',
+    file: 'protocol/candidates.ts',
+    find: 'this.#votes.set(voter, granted);',
+    replace: `
+    this.#votes.set(voter, granted);
+    const double = [...this.others()].find((id) => !this.#votes.has(id));
+    if (granted && this.again === voter && double !== undefined) this.#votes.set(double, true);
+    this.again = voter;`,
+  },
+  {
+    name: 'pre-vote raises the term',
+    file: 'protocol/raft.ts',
+    find: "if (message.kind === 'preVote') return this.#answerPreVote(from, message);",
+    replace: `if (message.kind === 'preVote') {
+      if (message.term + 1 > this.#ballot.term) this.follow(message.term + 1, undefined);
+      return this.#answerPreVote(from, message);
+    }`,
+  },
+  {
+    name: 'pre-votes count as votes',
+    file: 'protocol/candidates.ts',
+    find: 'override voteReply(from: ServerId, message: VoteReply): void {',
+    replace: `override preVoteReply(from, message) {
+      this.count(from, message.granted);
+    }
+    override voteReply(from: ServerId, message: VoteReply): void {`,
+  },
+  {
+    name: 'leader passes over higher terms in answers',
+    file: 'protocol/raft.ts',
+    find: 'if (message.term > this.#ballot.term) {',
+    replace: "if (message.term > this.#ballot.term && !(this.#role.name === 'leader' && 'to' in message)) {",
+  },
+  {
+    name: 'no check-quorum',
+    file: 'protocol/leader.ts',
+    find: 'if (!this.#quorumAnswers() && !this.#server.excuse(late))',
+    replace: 'if (false)',
+  },
+  {
+    name: 'election timeouts are all the same',
+    file: 'protocol/raft.ts',
+    find: 'return this.#timings.election * (1 + this.#random());',
+    replace: 'return this.#timings.election;',
+  },
+  {
+    name: 'followers campaign though they hear the leader',
+    file: 'protocol/follower.ts',
+    find: 'this.#heard = this.#server.now;\n    this.restartTimer();',
+    replace: 'this.#heard = this.#server.now;',
+  },
+  {
+    name: 'leaders of earlier terms are followed',
+    file: 'protocol/raft.ts',
+    find: "message.term < this.#ballot.term && message.kind !== 'preVoteReply'",
+    replace: "message.term < this.#ballot.term && message.kind !== 'preVoteReply' && message.kind !== 'append'",
+  },
+  {
+    name: 'answers to an earlier life count',
+    file: 'protocol/raft.ts',
+    find: "if ('to' in message && message.to !== this.#incarnation) return;",
+    replace: '',
+  },
+  // ---- replication
+  {
+    name: 'leader counts its entries before they are durable',
+    file: 'protocol/leader.ts',
+    find: 'voter === id ? log.durable :',
+    replace: 'voter === id ? log.lastIndex :',
+  },
+  {
+    name: 'acknowledgement leaves before the entries are durable',
+    file: 'protocol/follower.ts',
+    find: "outbox.sendAfterWrite(from, { kind: 'appendAccepted',",
+    replace: "outbox.send(from, { kind: 'appendAccepted',",
+  },
+  {
+    name: 'commits entries of earlier terms by counting',
+    file: 'protocol/leader.ts',
+    find: 'if (held <= log.committed || log.termAt(held) !== ballot.term) return;',
+    replace: 'if (held <= log.committed) return;',
+  },
+  {
+    name: 'commit needs half of the voters',
+    file: 'protocol/quorum.ts',
+    find: 'return ascending[ids.length - (Math.floor(ids.length / 2) + 1)] ?? 0;',
+    replace: 'return ascending[ids.length - Math.max(1, Math.floor(ids.length / 2))] ?? 0;',
+  },
+  {
+    name: 'every append truncates',
+    file: 'protocol/follower.ts',
+    find: 'entries.findIndex((entry) => log.termAt(entry.index) !== entry.term)',
+    replace: 'entries.length - entries.length',
+  },
+  {
+    name: 'conflicts are not truncated',
+    file: 'protocol/follower.ts',
+    find: 'entries.findIndex((entry) => log.termAt(entry.index) !== entry.term)',
+    replace: 'entries.findIndex((entry) => entry.index > log.lastIndex)',
+  },
+  {
+    name: 'the entry before is not compared',
+    file: 'protocol/follower.ts',
+    find: 'if (log.termAt(prevIndex) !== prevTerm) {',
+    replace: 'if (log.termAt(prevIndex) === undefined) {',
+  },
+  {
+    name: 'a new leader takes over the match of the one before',
+    file: 'protocol/replication.ts',
+    find: 'for (const id of server.membership.servers.keys()) if (id !== server.id) this.#begin(id);',
+    replace: `
+    if (server.log.kept !== undefined) this.#peers = server.log.kept;
+    else for (const id of server.membership.servers.keys()) if (id !== server.id) this.#begin(id);
+    server.log.kept = this.#peers;`,
+  },
+  {
+    name: 'match is what was sent',
+    file: 'protocol/progress.ts',
+    find: 'this.#next = last + 1;\n    }',
+    replace: 'this.#next = last + 1;\n      this.#match = last;\n    }',
+  },
+  {
+    name: 'match may go back',
+    file: 'protocol/progress.ts',
+    find: 'if (match > this.#match) this.#match = match;',
+    replace: 'this.#match = match;',
+  },
+  {
+    name: 'follower commits up to its own last entry',
+    file: 'protocol/follower.ts',
+    find: 'this.#commitTo(Math.min(message.committed, end));',
+    replace: 'this.#commitTo(Math.min(message.committed, log.lastIndex));',
+  },
+  {
+    name: 'commit index may go back',
+    file: 'protocol/follower.ts',
+    find: 'if (index > this.#server.log.committed) this.#server.log.commitTo(index);',
+    replace: 'this.#server.log.commitTo(index);',
+  },
+  {
+    name: 'commit index goes back unasserted',
+    file: 'log/raft-log.ts',
+    find: '    invariant(index >= this.#committed, `the commit index was to go back from ${this.#committed} to ${index}`);\n',
+    replace: '    index -= index % 7 === 0 ? 1 : 0;\n',
+  },
+  {
+    name: 'follower acknowledges its own last entry',
+    file: 'protocol/follower.ts',
+    find: 'match: Math.max(end, log.committed) });',
+    replace: 'match: log.lastIndex });',
+  },
+  {
+    name: 'heartbeat tells a commit index that was not matched',
+    file: 'protocol/replication.ts',
+    find: 'const committed = this.#tell(progress, progress.match);',
+    replace: 'const committed = this.#tell(progress, Infinity);',
+  },
+  {
+    name: 'no entry of its own when elected',
+    file: 'protocol/leader.ts',
+    find: "server.log.append({ kind: 'noop', index: server.log.lastIndex + 1, term: server.ballot.term });",
+    replace: '',
+  },
+  {
+    name: 'replaced entries count as durable until the write is issued',
+    file: 'log/raft-log.ts',
+    find: 'return this.#writes.durable(this.#changed);',
+    replace: 'return this.#writes.durable(Infinity);',
+  },
+  {
+    name: 'replaced entries count as durable while they are written',
+    file: 'log/durability.ts',
+    find: 'for (const write of this.#underWay) durable = Math.min(durable, write.from - 1);',
+    replace: '',
+  },
+  {
+    name: 'applies what is committed and not durable here',
+    file: 'log/raft-log.ts',
+    find: 'return Math.min(this.#committed, this.durable);',
+    replace: 'return this.#committed;',
+  },
+  {
+    name: 'a page read for an earlier position is sent',
+    file: 'protocol/replication.ts',
+    find: 'if (progress.ready && progress.next === load.from) this.#append(',
+    replace: 'if (progress.ready) this.#append(',
+  },
+  {
+    name: 'a leader truncates its own log',
+    file: 'protocol/leader.ts',
+    find: 'progress.beat();',
+    replace: `progress.beat();
+    const { log, ballot } = this.#server;
+    if (log.lastIndex > log.committed + 5) {
+      log.truncate(log.lastIndex);
+      log.append({ kind: 'noop', index: log.lastIndex + 1, term: ballot.term });
+    }`,
+  },
+  {
+    name: 'lost appends are never asked for again',
+    file: 'protocol/progress.ts',
+    find: "if (this.state === 'replicate') this.nudge = this.window.size > 0 && this.#matchAtBeat === this.#match;",
+    replace: '',
+  },
+  {
+    name: 'a lost probe is never sent again',
+    file: 'protocol/progress.ts',
+    find: '  beat(): void {\n    this.waiting = false;',
+    replace: '  beat(): void {',
+  },
+  // ---- reads
+  {
+    name: 'reads without a quorum',
+    file: 'protocol/reads.ts',
+    find: 'if (round === undefined || answered < round.number) return undefined;',
+    replace: 'if (round === undefined) return undefined;',
+  },
+  {
+    name: 'reads before an entry of the own term is committed',
+    file: 'protocol/leader.ts',
+    find: 'if (log.termAt(log.committed) === ballot.term && this.#rounds.begin(log.committed)) {',
+    replace: 'if (this.#rounds.begin(log.committed)) {',
+  },
+  {
+    name: 'answers to earlier heartbeats confirm a read',
+    file: 'protocol/reads.ts',
+    find: 'this.#number += 1;',
+    replace: 'this.#number = 1;',
+  },
+  {
+    name: 'a read does not wait for what was committed',
+    file: 'protocol/reads.ts',
+    find: 'index: committed, askers',
+    replace: 'index: 0, askers',
+  },
+  {
+    name: 'a lost question for a read index is never put again',
+    file: 'protocol/follower.ts',
+    find: 'Infinity : this.#forwarded + timings.heartbeat;',
+    replace: 'Infinity : this.#forwarded === -Infinity ? -Infinity : Infinity;',
+  },
+  // ---- bounds and storms
+  {
+    name: 'the window has no end',
+    file: 'protocol/window.ts',
+    find: 'return this.#sent.length >= this.#maxMessages || this.#bytes >= this.#maxBytes;',
+    replace: 'return false;',
+  },
+  {
+    name: 'proposals are never refused',
+    file: 'protocol/leader.ts',
+    find: 'const fits = (held: number, limit: number): boolean => held === 0 || held + bytes <= limit;',
+    replace: 'const fits = (held: number, limit: number): boolean => true;',
+  },
+  {
+    name: 'a leader with a slow disk goes on taking proposals',
+    file: 'protocol/leader.ts',
+    find: ' && fits(log.undurableBytes, limits.undurableBytes);',
+    replace: ';',
+  },
+  {
+    name: 'a follower with a slow disk goes on taking entries',
+    file: 'protocol/follower.ts',
+    find: 'if (full || log.undurableBytes > limits.undurableBytes) return false;',
+    replace: 'if (full) return false;',
+  },
+  {
+    name: 'entries never leave memory',
+    file: 'log/raft-log.ts',
+    find: 'this.#tail.evict(this.applicable, this.#tailBytes);',
+    replace: '',
+  },
+  {
+    name: 'the commit index is told over and over',
+    file: 'protocol/replication.ts',
+    find: 'if (Math.min(progress.match, log.committed) <= progress.committedSent) return;',
+    replace: '',
+  },
+  {
+    name: 'a read is passed on in every turn',
+    file: 'protocol/follower.ts',
+    find: 'if (reads.open === undefined || leader === undefined || now < this.#forwardAt) return;',
+    replace: 'if (leader === undefined) return;',
+  },
+  {
+    name: 'heartbeats answer heartbeat answers',
+    file: 'protocol/leader.ts',
+    find: 'progress.round = Math.max(progress.round, message.round);',
+    replace: 'progress.round = Math.max(progress.round, message.round);\n    this.#heartbeatAt = 0;',
+  },
+];

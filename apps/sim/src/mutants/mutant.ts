@@ -1,0 +1,14 @@
+/** A bug put into the protocol: in `file` of core's source, `find` must stand exactly once. */
+export interface Mutant {
+  readonly name: string;
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+/** The source with its bug. Whoever changes the code mends the mutant, too. */
+export function mutate(source: string, { name, file, find, replace }: Mutant): string {
+  const parts = source.split(find);
+  if (parts.length !== 2) throw new Error(`mutant ${name}: its text stands ${parts.length - 1} times in ${file}`);
+  return parts.join(replace);
+}

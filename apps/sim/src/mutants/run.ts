@@ -1,0 +1,97 @@
+import { INVARIANTS, type Invariant } from '@kontiki/testing';
+import { runPool } from '../pool.js';
+import { Progress } from '../progress.js';
+import type { SeedResult } from '../worker.js';
+import { buildMutant } from './build.js';
+import { mutants } from './list.js';
+import type { Mutant } from './mutant.js';
+
+export interface MutantsOptions {
+  /** Parts of the names of those to run; all when there are none. */
+  readonly names: readonly string[];
+  /** Looks with one invariant at a time. */
+  readonly alone: boolean;
+  /** How many worlds a mutant must be found in. */
+  readonly seeds: number;
+}
+
+/** Resolves with whether each mutant was found or, with `alone`, whether each invariant found one. */
+export async function runMutants({ names, alone, seeds }: MutantsOptions): Promise<boolean> {
+  const chosen = mutants.filter(({ name }) => names.length === 0 || names.some((part) => name.includes(part)));
+  if (chosen.length === 0) throw new Error(`No mutant's name has ${names.join(' or ')} in it.`);
+  return alone ? findAlone(chosen, seeds) : findAll(chosen, seeds);
+}
+
+interface Killed {
+  /** How many worlds it took. */
+  readonly seeds: number;
+  readonly by: string;
+}
+
+async function findAll(chosen: readonly Mutant[], seeds: number): Promise<boolean> {
+  const taken: number[] = [];
+  let survivors = 0;
+  for (const mutant of chosen) {
+    const killed = await kill(mutant, seeds, undefined);
+    if (killed === undefined) survivors += 1;
+    else taken.push(killed.seeds);
+    const end = killed === undefined ? `SURVIVED ${seeds} seeds` : `${killed.seeds} seeds, by ${killed.by}`;
+    console.log(`${mutant.name.padEnd(62)} ${end}`);
+  }
+  const median = taken.sort((a, b) => a - b)[Math.floor(taken.length / 2)];
+  console.log(`${taken.length} killed, ${survivors} survived; median ${median} seeds`);
+  return survivors === 0;
+}
+
+async function findAlone(chosen: readonly Mutant[], seeds: number): Promise<boolean> {
+  let blind = 0;
+  for (const invariant of INVARIANTS) {
+    const found = await firstKilled(chosen, seeds, invariant);
+    if (found === undefined) blind += 1;
+    console.log(`${invariant.padEnd(20)} ${found ?? `FINDS NOTHING within ${seeds} seeds each`}`);
+  }
+  return blind === 0;
+}
+
+async function firstKilled(chosen: readonly Mutant[], seeds: number, invariant: Invariant): Promise<string | undefined> {
+  for (const mutant of chosen) {
+    const killed = await kill(mutant, seeds, invariant);
+    if (killed !== undefined) return `${mutant.name}, after ${killed.seeds} seeds`;
+  }
+  return undefined;
+}
+
+const BATCH = 2;
+
+async function kill(mutant: Mutant, seeds: number, only: Invariant | undefined): Promise<Killed | undefined> {
+  const script = await buildMutant(mutant);
+  const progress = new Progress();
+  const failed: SeedResult[] = [];
+  let handed = 0;
+  let done = 0;
+  try {
+    await runPool({
+      script,
+      options: { invariants: only && [only] },
+      next: () => {
+        if (failed.length > 0 || handed >= seeds) return [];
+        const batch = Array.from({ length: BATCH }, (_, i) => handed + i);
+        handed += BATCH;
+        return batch;
+      },
+      result: (result) => {
+        done += 1;
+        if (result.violation !== undefined) failed.push(result);
+        progress.show(() => `${mutant.name}${only === undefined ? '' : `, ${only}`}: ${done} seeds`);
+      },
+    });
+  } catch (error) {
+    // The code threw what it never should, or no longer came to an end.
+    return { seeds: done + 1, by: (error as Error).message };
+  } finally {
+    progress.clear();
+  }
+  // Those handed out before the first failure was known have ended, too, so that the count is the same every time.
+  const first = failed.sort((a, b) => a.seed - b.seed)[0];
+  return first?.violation && { seeds: first.seed + 1, by: first.violation.invariant };
+}

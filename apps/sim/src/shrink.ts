@@ -1,0 +1,37 @@
+import { FAULTS, runWorld, type Fault, type Invariant, type Outcome } from '@kontiki/testing';
+
+/** The smallest world that still breaks: how to replay it, and how it ended. */
+export interface Shrunk {
+  readonly seed: number;
+  readonly without: readonly Fault[];
+  readonly seconds: number;
+  readonly outcome: Outcome;
+}
+
+/**
+ * Takes away one fault after the other, and then time, as long as the same invariant breaks. Every kind of fault draws
+ * from a generator of its own only in part, so taking one away is another execution: often a shorter one.
+ */
+export function shrink(seed: number, invariant: Invariant): Shrunk {
+  let best: Shrunk = { seed, without: [], seconds: 20, outcome: runWorld(seed) };
+  const attempt = (without: readonly Fault[], seconds: number): boolean => {
+    const outcome = runWorld(seed, { without, seconds });
+    const breaks = outcome.violation?.invariant === invariant;
+    if (breaks) best = { seed, without, seconds, outcome };
+    return breaks;
+  };
+  for (const fault of FAULTS) {
+    if (best.outcome.mix.strength[fault] > 0) attempt([...best.without, fault], best.seconds);
+  }
+  while (best.seconds > 1 && attempt(best.without, Math.ceil(best.seconds / 2))) continue;
+  return best;
+}
+
+export function replayCommand({ seed, without, seconds }: Shrunk): string {
+  const flags = [
+    `--seed ${seed}`,
+    ...(without.length > 0 ? [`--without ${without.join(',')}`] : []),
+    ...(seconds === 20 ? [] : [`--seconds ${seconds}`]),
+  ];
+  return `pnpm sim ${flags.join(' ')} --trace`;
+}
