@@ -152,9 +152,10 @@ export class Checks {
     else if (kind === 'voteReply' && message.granted) this.#voted(id, term, to);
   }
 
-  applied({ id }: ModelServer, entries: readonly Entry[]): void {
+  applied({ id, disk }: ModelServer, entries: readonly Entry[]): void {
     for (const entry of entries) {
       const { index, term } = entry;
+      this.must('commitIsDurable', disk.holds(index, term), () => `${id} applies ${index}, which is not on its disk`);
       const committed = this.#committed[index - 1]?.term;
       const agreed = committed === undefined || committed === term;
       this.must('stateMachineSafety', agreed, () => `${id} applies entry ${index} of term ${term}, not of ${committed}`);

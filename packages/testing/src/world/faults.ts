@@ -19,24 +19,24 @@ export class Faults {
 
   begin(): void {
     const { network, tell, mix } = this.#world;
-    this.#every('kills', 1_500, () => this.#crash('kill'));
-    this.#every('powerCuts', 2_000, () => this.#crash('powerCut'));
-    this.#every('pauses', 1_500, () => this.#pause());
-    this.#every('fullDisks', 5_000, () => this.#fill());
-    this.#every('wipes', 20_000, () => this.#wipe());
-    this.#every('cuts', 2_000, () => {
+    this.#every('kills', 5, () => this.#crash('kill'));
+    this.#every('powerCuts', 7, () => this.#crash('powerCut'));
+    this.#every('pauses', 5, () => this.#pause());
+    this.#every('fullDisks', 20, () => this.#fill());
+    this.#every('wipes', 80, () => this.#wipe());
+    this.#every('cuts', 5, () => {
       const cut = network.cut();
       tell?.(`cut: ${cut}`);
     });
-    this.#every('partitions', 1_000, () => {
+    this.#every('partitions', 4, () => {
       const parts = network.partition(this.#random.chance(0.5) ? this.#victim.id : undefined);
       tell?.(`partition: ${parts}`);
     });
-    this.#every(mix.strength.cuts > 0 ? 'cuts' : 'partitions', 1_500, () => {
+    this.#every(mix.strength.cuts > 0 ? 'cuts' : 'partitions', 6, () => {
       network.join();
       tell?.('the network is whole again');
     });
-    this.#every('retimings', 5_000, () => {
+    this.#every('retimings', 20, () => {
       const stretch = this.#random.pick([0.5, 1, 2]);
       const { heartbeat, election } = mix.timings;
       const timings = { heartbeat: heartbeat * stretch, election: election * stretch };
@@ -44,16 +44,20 @@ export class Faults {
     });
   }
 
+  get #timeout(): number {
+    return this.#world.mix.timings.election;
+  }
+
   end(): void {
     this.#ended = true;
     for (const { raft } of this.#world.servers) raft?.setTimings(this.#world.mix.timings);
   }
 
-  /** Something goes wrong every `mean` milliseconds at full strength, on average. */
+  /** Something goes wrong every `mean` election timeouts at full strength, on average. */
   #every(fault: Fault, mean: number, wrong: () => void): void {
     const strength = this.#world.mix.strength[fault];
     if (strength === 0) return;
-    this.#world.schedule.after(this.#random.between(0, (2 * mean) / strength), () => {
+    this.#world.schedule.after(this.#random.between(0, (2 * mean) / strength) * this.#timeout, () => {
       if (this.#ended) return;
       wrong();
       this.#every(fault, mean, wrong);
@@ -69,7 +73,7 @@ export class Faults {
       server.crash(kind);
       this.#world.checks.counts.crashes += 1;
       const slow = this.#random.chance(mix.strength.slowRestarts);
-      schedule.after(slow ? this.#random.between(40, 5_000) : this.#random.between(1, 40), () => this.#restart(server));
+      schedule.after(slow ? this.#random.between(0.1, 10) * this.#timeout : this.#random.between(1, 40), () => this.#restart(server));
     }
   }
 
@@ -90,7 +94,7 @@ export class Faults {
     const server = this.#victim;
     this.#world.tell?.(`${server.id} stands still`);
     server.pause();
-    this.#world.schedule.after(this.#random.between(1, 2_000), () => {
+    this.#world.schedule.after(this.#random.between(0, 4) * this.#timeout, () => {
       this.#world.tell?.(`${server.id} goes on`);
       server.resume();
     });
@@ -99,7 +103,7 @@ export class Faults {
   #fill(): void {
     const server = this.#random.pick(this.#world.servers);
     server.setFull(true);
-    this.#world.schedule.after(this.#random.between(100, 5_000), () => server.setFull(false));
+    this.#world.schedule.after(this.#random.between(0, 10) * this.#timeout, () => server.setFull(false));
   }
 
   /** As many as may lose their disks with a majority left. */

@@ -33,12 +33,13 @@ export class ModelNetwork {
     const { loss, duplicates } = this.#mix.strength;
     const link = `${from}>${to}`;
     if (this.#cut.has(link)) return;
-    if (!this.#calm && this.#random.chance(loss * 0.3)) return;
-    const copies = !this.#calm && this.#random.chance(duplicates * 0.3) ? 2 : 1;
+    const calm = this.#calm;
+    if (!calm && this.#random.chance(loss * 0.3)) return;
+    const copies = !calm && this.#random.chance(duplicates * 0.3) ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
       this.#schedule.after(this.#delay(link), () => {
-        // A cut takes what is on its way, too.
-        if (this.#cut.has(link)) return;
+        // A cut takes what is on its way, too, and so does the end of all faults: what is late by then never comes.
+        if (this.#cut.has(link) || calm !== this.#calm) return;
         this.delivered += 1;
         this.#deliver(from, to, message);
       });
@@ -79,9 +80,13 @@ export class ModelNetwork {
 
   #delay(link: string): number {
     const { latency, jitter } = this.#mix.strength;
+    const { election } = this.#mix.timings;
     if (this.#calm) return 1;
-    const base = this.#random.between(0.1, 2 + latency * 60);
-    if (jitter > 0) return this.#random.chance(jitter * 0.2) ? base + this.#random.between(0, 500) : base;
+    const base = this.#random.between(0.1, 2 + (latency * election) / 4);
+    if (jitter > 0) {
+      const held = this.#random.chance(jitter * 0.2);
+      return held ? base + this.#random.between(0, this.#random.chance(0.1) ? 20 : 1) * election : base;
+    }
     const arrival = Math.max(this.#schedule.now + base, this.#arrivals.get(link) ?? 0);
     this.#arrivals.set(link, arrival);
     return arrival - this.#schedule.now;

@@ -213,21 +213,34 @@ export class ModelServer {
   }
 
   #takeInputs(raft: Raft): void {
-    if (this.#persisted > raft.log.finished) {
-      raft.persisted(this.#persisted);
-      while (this.#held[0] !== undefined && this.#held[0].after <= this.#persisted) {
-        this.#send((this.#held.shift() as HeldMail).mail);
-      }
+    // Nothing depends on the order in which a turn takes what is waiting.
+    if (this.#world.random.chance(0.5)) {
+      this.#takePersisted(raft);
+      this.#takeMessages(raft);
+    } else {
+      this.#takeMessages(raft);
+      this.#takePersisted(raft);
     }
-    const inbox = this.#inbox;
-    this.#inbox = [];
-    for (const { from, message } of inbox) raft.step(from, message);
     const commands = this.#commands;
     this.#commands = [];
     for (const data of commands) {
       const outcome = raft.propose(data);
       if (typeof outcome === 'object') this.proposals.add(outcome);
     }
+  }
+
+  #takePersisted(raft: Raft): void {
+    if (this.#persisted <= raft.log.finished) return;
+    raft.persisted(this.#persisted);
+    while (this.#held[0] !== undefined && this.#held[0].after <= this.#persisted) {
+      this.#send((this.#held.shift() as HeldMail).mail);
+    }
+  }
+
+  #takeMessages(raft: Raft): void {
+    const inbox = this.#inbox;
+    this.#inbox = [];
+    for (const { from, message } of inbox) raft.step(from, message);
   }
 
   #carryOut(raft: Raft, output: Output): void {
