@@ -144,7 +144,7 @@ export class ModelDisk {
   #latency(): number {
     const { slowDisks, stalls } = this.#mix.strength;
     if (this.#calm) return 0.5;
-    if (this.#random.chance(stalls * 0.01)) return this.#random.between(50, 2_000);
+    if (this.#random.chance(stalls * 0.01)) return this.#random.between(0.5, 10) * this.#mix.timings.election;
     return this.#random.between(0.1, 1 + slowDisks * 40);
   }
 }
