@@ -262,6 +262,19 @@ describe('replication', () => {
     expect(cluster.propose('b', 'z')).toBe('notLeader');
   });
 
+  it('a leader whose own disk is slow refuses proposals before they fill its memory, though others commit them', () => {
+    const cluster = new Cluster(['a', 'b', 'c'], { limits: { undurableBytes: 1_000 } });
+    cluster.elect('a');
+    cluster.stalled.add('a');
+    expect(cluster.propose('a', 'x'.repeat(900))).toMatchObject({ index: 3 });
+    cluster.settle();
+    expect(cluster.raft('a').log.committed).toBe(3);
+    expect(cluster.propose('a', 'y'.repeat(100))).toBe('overloaded');
+    cluster.stalled.delete('a');
+    cluster.settle();
+    expect(cluster.propose('a', 'y')).toMatchObject({ index: 4 });
+  });
+
   it('a full follower drops appends unacknowledged and gets none until it has room; then it catches up', () => {
     const cluster = new Cluster(['a', 'b', 'c']);
     cluster.elect('a');

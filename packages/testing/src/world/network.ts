@@ -8,7 +8,6 @@ type Deliver = (from: ServerId, to: ServerId, message: Message) => void;
 /** Loses, delays, doubles and reorders messages, and cuts links, in one direction or both. */
 export class ModelNetwork {
   sent = 0;
-  delivered = 0;
   readonly #schedule: Schedule;
   readonly #random: Random;
   readonly #mix: Mix;
@@ -31,19 +30,22 @@ export class ModelNetwork {
   send(from: ServerId, to: ServerId, message: Message): void {
     this.sent += 1;
     const { loss, duplicates } = this.#mix.strength;
-    const link = `${from}>${to}`;
-    if (this.#cut.has(link)) return;
-    const calm = this.#calm;
-    if (!calm && this.#random.chance(loss * 0.3)) return;
-    const copies = !calm && this.#random.chance(duplicates * 0.3) ? 2 : 1;
+    if (!this.#calm && this.#random.chance(loss * 0.3)) return;
+    const copies = !this.#calm && this.#random.chance(duplicates * 0.3) ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
-      this.#schedule.after(this.#delay(link), () => {
-        // A cut takes what is on its way, too, and so does the end of all faults: what is late by then never comes.
-        if (this.#cut.has(link) || calm !== this.#calm) return;
-        this.delivered += 1;
-        this.#deliver(from, to, message);
-      });
+      this.#carry(from, to, message, this.#delay(`${from}>${to}`), this.#calm);
     }
+  }
+
+  /** A cut takes what is on its way, or holds it up; what is late when all faults end never comes. */
+  #carry(from: ServerId, to: ServerId, message: Message, delay: number, calm: boolean): void {
+    this.#schedule.after(delay, () => {
+      if (calm !== this.#calm) return;
+      if (!this.#cut.has(`${from}>${to}`)) this.#deliver(from, to, message);
+      else if (this.#mix.strength.jitter > 0 && this.#random.chance(0.8)) {
+        this.#carry(from, to, message, this.#random.between(0, 3) * this.#mix.timings.election, calm);
+      }
+    });
   }
 
   /** Cuts one direction between two servers. */
