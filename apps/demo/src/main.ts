@@ -1,6 +1,7 @@
 import { CliError, EXIT } from './cli.js';
 import { clientCommand, isClientCommand } from './commands/client.js';
 import { demoCommand } from './commands/demo.js';
+import { loadCommand } from './commands/load.js';
 import { describeFailure, nodeCommand } from './commands/node.js';
 
 const help = `kontiki-demo: a replicated key/value store on Kontiki.
@@ -11,6 +12,7 @@ const help = `kontiki-demo: a replicated key/value store on Kontiki.
   kontiki-demo get KEY             print its value
   kontiki-demo delete KEY          delete it
   kontiki-demo status              what each node says of itself
+  kontiki-demo load                set keys as fast as the cluster takes them
 
   kontiki-demo COMMAND --help      more of each
 `;
@@ -18,6 +20,7 @@ const help = `kontiki-demo: a replicated key/value store on Kontiki.
 async function main([command = '', ...args]: string[]): Promise<number> {
   if (command === 'demo') return demoCommand(args);
   if (command === 'node') return nodeCommand(args);
+  if (command === 'load') return loadCommand(args);
   if (isClientCommand(command)) return clientCommand(command, args);
   if (command === '--help' || command === 'help') {
     process.stdout.write(help);

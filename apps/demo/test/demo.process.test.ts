@@ -275,6 +275,16 @@ describe('the client', () => {
     expect(await client('get', 'b')).toEqual([0, 'from stdin']);
   });
 
+  it('puts load on the cluster and says how fast it was; bad flags are told', async () => {
+    await cluster.start();
+    const load = cluster.run(['load', '--clients', '4', '--seconds', '1', '--data', cluster.data]);
+    const { code, output } = await load.ended;
+    expect(output).toMatch(/4 clients, 256 B: [\d,]+ PUT\/s {2}p50 [\d.]+ ms {2}p99 [\d.]+ ms {2}refused \d+ {2}unknown 0/);
+    expect(code).toBe(0);
+    const wrong = await cluster.run(['load', '--clients', 'many']).ended;
+    expect([wrong.code, wrong.output]).toEqual([2, expect.stringContaining('--clients takes a whole number from 1')]);
+  });
+
   it('tries again what was surely refused, and reports an unknown outcome as such', async () => {
     const closed = `http://127.0.0.1:${await freePorts(1)}`;
     const refused = await cluster.run(['put', 'a', 'b', '--url', closed, '--timeout', '500']).ended;

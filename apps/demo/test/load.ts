@@ -1,17 +1,7 @@
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
+import { put, send } from '../src/client/put.js';
 import type { DemoCluster } from './cluster.js';
-
-const REQUEST_TIMEOUT = 3_000;
-
-interface Answer {
-  readonly status: number;
-  readonly location: string | undefined;
-  readonly body: string;
-}
-
-/** How a PUT ended: done, surely refused, or unknown. */
-type Outcome = { readonly kind: 'done' | 'refused' | 'unknown'; readonly leader?: string | undefined };
 
 /** Writers that each set one new key after another, and remember what was acknowledged. */
 export class Load {
@@ -63,7 +53,7 @@ export class Load {
     while (this.#running) {
       const key = `${name}-${n++}`;
       while (this.#running) {
-        const outcome = await this.#put(url, key);
+        const outcome = await put(url, key, key, this.#agent);
         url = outcome.leader ?? this.#cluster.url(ids[attempt++ % ids.length] as string);
         if (outcome.kind === 'done') this.acknowledged.add(key);
         if (outcome.kind === 'unknown') this.unknown += 1;
@@ -73,37 +63,4 @@ export class Load {
       }
     }
   }
-
-  async #put(first: string, key: string): Promise<Outcome> {
-    let url = first;
-    for (let hop = 0; hop < 4; hop += 1) {
-      let answer: Answer;
-      try {
-        answer = await send('PUT', `${url}/kv/${key}`, this.#agent, key);
-      } catch (error) {
-        return { kind: (error as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'refused' : 'unknown' };
-      }
-      if (answer.status === 204) return { kind: 'done', leader: url };
-      if (answer.status === 504) return { kind: 'unknown' };
-      if (answer.status !== 307) return { kind: 'refused' };
-      url = new URL(answer.location ?? first).origin;
-    }
-    return { kind: 'refused' };
-  }
-}
-
-function send(method: string, url: string, agent: Agent, body?: string): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const sent = request(url, { method, agent, timeout: REQUEST_TIMEOUT }, (response) => {
-      let text = '';
-      response.on('data', (data: Buffer) => (text += data.toString()));
-      response.on('error', reject);
-      response.on('end', () =>
-        resolve({ status: response.statusCode ?? 0, location: response.headers.location, body: text }),
-      );
-    });
-    sent.on('timeout', () => sent.destroy(new Error('no answer in time')));
-    sent.on('error', reject);
-    sent.end(body);
-  });
 }

@@ -76,7 +76,8 @@ export async function clientCommand(command: ClientCommand, args: string[]): Pro
   return command === 'status' ? status(urls) : key(command, parsed, new KvClient(urls, limit));
 }
 
-function urlsOf({ values }: ParsedArgs): string[] {
+/** Where the nodes are: as given, or as the cluster's folder says. */
+export function urlsOf({ values }: ParsedArgs): string[] {
   const given = values['url'] as string[] | undefined;
   if (given !== undefined) {
     const bad = given.find((url) => !/^https?:\/\/[^/]+\/?$/.test(url));
