@@ -190,6 +190,8 @@ export const mutants: readonly Mutant[] = [
     file: 'protocol/follower.ts',
     find: 'this.#commitTo(Math.min(message.committed, end));',
     replace: 'this.#commitTo(Math.min(message.committed, log.lastIndex));',
+    equivalent:
+      'the first append that matches carries the entry behind the point where the logs agree (hints are upper bounds of it), so nothing that conflicts is left behind it',
   },
   {
     name: 'commit index may go back',
@@ -208,6 +210,8 @@ export const mutants: readonly Mutant[] = [
     file: 'protocol/follower.ts',
     find: 'match: Math.max(end, log.committed) });',
     replace: 'match: log.lastIndex });',
+    equivalent:
+      'as above: once an append has matched, all of the log behind it is the same leader’s, and the answer leaves when all of it is durable',
   },
   {
     name: 'heartbeat tells a commit index that was not matched',
@@ -226,6 +230,8 @@ export const mutants: readonly Mutant[] = [
     file: 'log/raft-log.ts',
     find: 'return this.#writes.durable(this.#changed);',
     replace: 'return this.#writes.durable(Infinity);',
+    equivalent:
+      'a turn issues what it has replaced before anybody looks; and what replaces entries with committed ones comes after a rejection, which leaves when every earlier write has ended',
   },
   {
     name: 'replaced entries count as durable while they are written',

@@ -4,6 +4,8 @@ export interface Mutant {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+  /** Why no world can tell it from the right code; a unit test holds the rule. */
+  readonly equivalent?: string | undefined;
 }
 
 /** The source with its bug. Whoever changes the code mends the mutant, too. */

@@ -17,7 +17,9 @@ export interface MutantsOptions {
 
 /** Resolves with whether each mutant was found or, with `alone`, whether each invariant found one. */
 export async function runMutants({ names, alone, seeds }: MutantsOptions): Promise<boolean> {
-  const chosen = mutants.filter(({ name }) => names.length === 0 || names.some((part) => name.includes(part)));
+  const chosen = mutants.filter(({ name, equivalent }) =>
+    names.length === 0 ? equivalent === undefined : names.some((part) => name.includes(part)),
+  );
   if (chosen.length === 0) throw new Error(`No mutant's name has ${names.join(' or ')} in it.`);
   return alone ? findAlone(chosen, seeds) : findAll(chosen, seeds);
 }
@@ -37,6 +39,9 @@ async function findAll(chosen: readonly Mutant[], seeds: number): Promise<boolea
     else taken.push(killed.seeds);
     const end = killed === undefined ? `SURVIVED ${seeds} seeds` : `${killed.seeds} seeds, by ${killed.by}`;
     console.log(`${mutant.name.padEnd(62)} ${end}`);
+  }
+  for (const { name, equivalent } of mutants) {
+    if (equivalent !== undefined && !chosen.some((mutant) => mutant.name === name)) console.log(`${name}: equivalent, ${equivalent}`);
   }
   const median = taken.sort((a, b) => a - b)[Math.floor(taken.length / 2)];
   console.log(`${taken.length} killed, ${survivors} survived; median ${median} seeds`);

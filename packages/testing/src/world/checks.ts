@@ -70,10 +70,19 @@ export class Checks {
   readonly #committed: Committed[] = [{ term: 1, inTerm: 0 }];
   readonly #appliedAt = new Map<number, number>();
 
-  constructor(enabled: ReadonlySet<Invariant>, mix: Mix, servers: () => readonly ModelServer[]) {
+  readonly #elected: (server: ModelServer) => void;
+
+  /** `elected` is told of every new leader. */
+  constructor(
+    enabled: ReadonlySet<Invariant>,
+    mix: Mix,
+    servers: () => readonly ModelServer[],
+    elected: (server: ModelServer) => void,
+  ) {
     this.#enabled = enabled;
     this.#mix = mix;
     this.#servers = servers;
+    this.#elected = elected;
   }
 
   must(invariant: Invariant, holds: boolean, broken: () => string): void {
@@ -186,7 +195,8 @@ export class Checks {
     this.#votes.set(key, candidate);
   }
 
-  #leads({ id, incarnation }: ModelServer, raft: Raft, seen: Seen): void {
+  #leads(server: ModelServer, raft: Raft, seen: Seen): void {
+    const { id, incarnation } = server;
     const { log, ballot } = raft;
     const { term } = ballot;
     if (seen.leads !== term) {
@@ -198,6 +208,7 @@ export class Checks {
       this.must('electionSafety', other === life, () => `${other} and ${life} lead term ${term}`);
       this.#leaders.set(term, life);
       this.#isComplete(id, raft);
+      this.#elected(server);
     } else {
       const kept = log.lastIndex >= seen.lastIndex && log.termAt(seen.lastIndex) === seen.lastTerm;
       this.must('leaderAppendOnly', kept, () => `${id} leads term ${term} and no longer holds its entry ${seen.lastIndex}`);

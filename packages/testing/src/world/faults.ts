@@ -44,6 +44,18 @@ export class Faults {
     });
   }
 
+  /** A leader that falls soon after its election leaves entries on some servers only: the stuff of Raft's Figure 8. */
+  elected(server: ModelServer): void {
+    const { schedule, mix, network } = this.#world;
+    if (this.#ended || !this.#random.chance(mix.strength.coups)) return;
+    schedule.after(this.#timeout * this.#random.next() ** 3, () => {
+      if (this.#ended || !server.up) return;
+      if (this.#random.chance(0.5)) return this.#bringDown(server, this.#random.chance(0.5) ? 'kill' : 'powerCut');
+      network.partition(server.id);
+      schedule.after(this.#random.between(0, 3) * this.#timeout, () => network.join());
+    });
+  }
+
   get #timeout(): number {
     return this.#world.mix.timings.election;
   }
@@ -65,16 +77,22 @@ export class Faults {
   }
 
   #crash(kind: 'kill' | 'powerCut'): void {
-    const { mix, schedule, servers } = this.#world;
+    const { servers } = this.#world;
     // A power cut often takes them all.
     const all = this.#random.chance(kind === 'powerCut' ? 0.4 : 0.1);
     for (const server of all ? servers : [this.#victim]) {
-      if (!server.up) continue;
-      server.crash(kind);
-      this.#world.checks.counts.crashes += 1;
-      const slow = this.#random.chance(mix.strength.slowRestarts);
-      schedule.after(slow ? this.#random.between(0.1, 10) * this.#timeout : this.#random.between(1, 40), () => this.#restart(server));
+      this.#bringDown(server, kind);
     }
+  }
+
+  #bringDown(server: ModelServer, kind: 'kill' | 'powerCut'): void {
+    if (!server.up) return;
+    const { mix, schedule, checks } = this.#world;
+    server.crash(kind);
+    checks.counts.crashes += 1;
+    const slow = this.#random.chance(mix.strength.slowRestarts);
+    const downtime = slow ? this.#random.between(0.1, 10) * this.#timeout : this.#random.between(1, 40);
+    schedule.after(downtime, () => this.#restart(server));
   }
 
   #restart(server: ModelServer): void {

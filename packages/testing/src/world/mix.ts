@@ -10,6 +10,7 @@ export const FAULTS = [
   'duplicates',
   'cuts',
   'partitions',
+  'coups',
   'kills',
   'powerCuts',
   'wipes',

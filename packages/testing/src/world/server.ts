@@ -171,7 +171,7 @@ export class ModelServer {
     const { mix, random, healed } = this.#world;
     if (mix.strength.slowLoops === 0 || healed) return this.#turn();
     this.#scheduled = true;
-    this.#later(random.between(0, mix.strength.slowLoops * 10), () => {
+    this.#later(random.between(0, mix.strength.slowLoops * 0.25) * mix.timings.election, () => {
       this.#scheduled = false;
       if (!this.#paused) this.#turn();
     });

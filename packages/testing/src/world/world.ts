@@ -50,7 +50,12 @@ class World {
     this.random = new Random(seed, 'servers');
     this.#clients = new Random(seed, 'clients');
     this.tell = tell && ((text): void => tell(this.schedule.now, text));
-    this.checks = new Checks(new Set(invariants), this.mix, () => this.servers);
+    this.checks = new Checks(
+      new Set(invariants),
+      this.mix,
+      () => this.servers,
+      (server) => this.#faults.elected(server),
+    );
     const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].slice(0, this.mix.servers);
     this.network = new ModelNetwork(this.schedule, new Random(seed, 'network'), this.mix, ids, (from, to, message) => {
       this.tell?.(`${to} ← ${from}: ${describe(message)}`);

@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { FAULTS, runWorld } from '@kontiki/testing';
+
+describe('the world', () => {
+  it('is one execution for a seed, and another one for another', () => {
+    const [once, again, other] = [runWorld(5), runWorld(5), runWorld(6)];
+    expect(again).toEqual(once);
+    expect(other.hash).not.toBe(once.hash);
+  });
+
+  it('is the same whether it is told or not, and tells what happens', () => {
+    const story: string[] = [];
+    const told = runWorld(7, { seconds: 2, tell: (at, text) => story.push(`${at} ${text}`) });
+    expect(told).toEqual(runWorld(7, { seconds: 2 }));
+    expect(story.join('\n')).toMatch(/a starts: term 1[^]*append term[^]*everything heals/);
+  });
+
+  it('keeps every invariant through 40 seeds in which much happens', () => {
+    const outcomes = Array.from({ length: 40 }, (_, seed) => runWorld(seed));
+    expect(outcomes.filter(({ violation }) => violation !== undefined)).toEqual([]);
+    const sum = (name: keyof (typeof outcomes)[0]['counts']): number =>
+      outcomes.reduce((total, { counts }) => total + counts[name], 0);
+    expect(sum('elections')).toBeGreaterThan(150);
+    expect(sum('truncations')).toBeGreaterThan(20);
+    expect(sum('crashes')).toBeGreaterThan(200);
+    expect(sum('reads')).toBeGreaterThan(4_000);
+    expect(sum('acknowledged')).toBeGreaterThan(8_000);
+  });
+
+  it('leaves each fault out of about half of the seeds, and out altogether when told so', () => {
+    for (const fault of FAULTS) {
+      const seeds = Array.from({ length: 30 }, (_, seed) => runWorld(seed, { seconds: 0 }).mix.strength[fault]);
+      expect(seeds.filter((strength) => strength > 0).length).toBeGreaterThan(5);
+      expect(seeds.filter((strength) => strength === 0).length).toBeGreaterThan(5);
+    }
+    expect(runWorld(3, { seconds: 1, without: FAULTS }).counts.crashes).toBe(0);
+  });
+});
