@@ -339,7 +339,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the commit index is told over and over',
     file: 'protocol/replication.ts',
-    find: 'if (Math.min(progress.match, log.committed) <= progress.committedSent) return;',
+    find: 'if (news <= progress.committedSent) return;',
     replace: '',
   },
   {

@@ -29,11 +29,16 @@ export type Entry = CommandEntry | NoopEntry | MembershipEntry;
 /** What an entry costs beside its payload, in memory and on the wire; a round figure that keeps empty entries from being free. */
 const ENTRY_OVERHEAD = 64;
 
+/** Bytes a command of so many bytes is counted as. */
+export function commandBytes(length: number): number {
+  return ENTRY_OVERHEAD + length;
+}
+
 /** Bytes an entry is counted as, against every limit. */
 export function entryBytes(entry: Entry): number {
   switch (entry.kind) {
     case 'command':
-      return ENTRY_OVERHEAD + entry.data.length;
+      return commandBytes(entry.data.length);
     case 'noop':
       return ENTRY_OVERHEAD;
     case 'membership': {

@@ -9,37 +9,58 @@ export interface CallOptions {
   readonly timeout?: number | undefined;
 }
 
+/** What a deadline needs of a call. */
+interface Waiting {
+  abandon(error: KontikiError): void;
+}
+
 /** A caller's promise. Settles once; there is always a deadline. */
 export class Call<T> {
   readonly promise: Promise<T>;
-  /** Called when the caller gives up; set by whoever holds the call. Rejects it. */
-  giveUp: (error: KontikiError) => void;
-  /** Undoes the deadline and the abort listener. */
-  release: () => void = () => {};
+  /** Called when the caller gives up, in place of `reject`; set by whoever holds the call. */
+  giveUp: ((error: KontikiError) => void) | undefined;
   #resolve!: (value: T) => void;
   #reject!: (error: Error) => void;
+  /** The calls with the same deadline, this one among them. */
+  readonly #due: Set<Waiting>;
+  #unlisten: (() => void) | undefined;
 
-  constructor() {
+  constructor(due: Set<Waiting>, signal: AbortSignal | undefined) {
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.giveUp = (error) => this.reject(error);
+    this.#due = due;
+    due.add(this);
+    if (signal === undefined) return;
+    const abort = (): void => {
+      this.abandon(new KontikiError('KONTIKI_ABORTED', 'The caller gave the call up.', { cause: signal.reason }));
+    };
+    signal.addEventListener('abort', abort);
+    this.#unlisten = (): void => signal.removeEventListener('abort', abort);
   }
 
   resolve(value: T): void {
-    this.release();
+    this.#release();
     this.#resolve(value);
   }
 
   reject(error: Error): void {
-    this.release();
+    this.#release();
     this.#reject(error);
   }
-}
 
-/** What a deadline needs of a call. */
-type Pending = Pick<Call<unknown>, 'giveUp'>;
+  /** The caller waits no longer. */
+  abandon(error: KontikiError): void {
+    if (this.giveUp === undefined) this.reject(error);
+    else this.giveUp(error);
+  }
+
+  #release(): void {
+    this.#due.delete(this);
+    this.#unlisten?.();
+  }
+}
 
 /** Deadlines are kept by the tick of this many milliseconds, so that thousands of calls share one timer. */
 const TICK = 16;
@@ -48,7 +69,7 @@ const TICK = 16;
 export class Calls {
   readonly #clock: Clock;
   readonly #timer: Timer;
-  readonly #byTick = new Map<number, Set<Pending>>();
+  readonly #byTick = new Map<number, Set<Waiting>>();
   #earliest = Infinity;
 
   constructor(clock: Clock) {
@@ -57,21 +78,14 @@ export class Calls {
   }
 
   open<T>(timeout: number, signal: AbortSignal | undefined): Call<T> {
-    const call = new Call<T>();
     const tick = Math.ceil((this.#clock.now() + timeout) / TICK);
-    const due = this.#byTick.get(tick) ?? new Set<Pending>();
-    this.#byTick.set(tick, due.add(call));
-    if (tick < this.#earliest) this.#wake(tick);
-    const abort = (): void => {
-      call.giveUp(new KontikiError('KONTIKI_ABORTED', 'The caller gave the call up.', { cause: signal?.reason }));
-    };
-    signal?.addEventListener('abort', abort);
-    call.release = (): void => {
-      due.delete(call);
-      if (due.size === 0) this.#byTick.delete(tick);
-      signal?.removeEventListener('abort', abort);
-    };
-    return call;
+    let due = this.#byTick.get(tick);
+    if (due === undefined) {
+      due = new Set();
+      this.#byTick.set(tick, due);
+      if (tick < this.#earliest) this.#wake(tick);
+    }
+    return new Call<T>(due, signal);
   }
 
   close(): void {
@@ -85,11 +99,13 @@ export class Calls {
 
   #expire(): void {
     const now = this.#clock.now() / TICK;
-    // Giving a call up takes it out of its set, which a Map and a Set allow while they are walked.
     for (const [tick, due] of this.#byTick) {
+      // Whose calls have all ended is of no use either.
+      if (tick <= now || due.size === 0) this.#byTick.delete(tick);
       if (tick > now) continue;
+      // Giving a call up takes it out of its set, which a Set allows while it is walked.
       for (const call of due) {
-        call.giveUp(new KontikiError('KONTIKI_TIMEOUT', 'The call did not come to an end before its deadline.'));
+        call.abandon(new KontikiError('KONTIKI_TIMEOUT', 'The call did not come to an end before its deadline.'));
       }
     }
     this.#wake(Math.min(Infinity, ...this.#byTick.keys()));

@@ -113,6 +113,7 @@ export class Driver {
       this.#carryOut(output);
       this.#owner.turned(output);
       this.#timer.set(letIn ? Infinity : raft.wakeAt);
+      if (output.again) this.schedule();
     } catch (error) {
       this.#owner.failed(error as Error);
     }

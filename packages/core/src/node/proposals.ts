@@ -11,9 +11,13 @@ export interface Applied<Result> {
   readonly result: Result;
 }
 
-interface Queued<Result> {
+interface Proposal<Result> {
   readonly data: Uint8Array;
   readonly call: Call<Applied<Result>>;
+  /** Where it was appended; undefined while it is queued. */
+  position: Position | undefined;
+  /** Its caller has given it up. */
+  given: boolean;
 }
 
 /** The outcome of a proposal that was appended and whose fate this node will not tell. */
@@ -31,7 +35,7 @@ function unknownOutcome(cause: unknown): KontikiError {
  * committed at its index does.
  */
 export class Proposals<Result> {
-  #queued = new Set<Queued<Result>>();
+  #queued: Proposal<Result>[] = [];
   #queuedBytes = 0;
   /** By term, then by index: a server may lead twice and append at one index in both terms. */
   readonly #appended = new Map<number, Map<number, Call<Applied<Result>>>>();
@@ -42,26 +46,26 @@ export class Proposals<Result> {
   }
 
   queue(data: Uint8Array, call: Call<Applied<Result>>): void {
-    const queued = { data, call };
-    this.#queued.add(queued);
+    const proposal: Proposal<Result> = { data, call, position: undefined, given: false };
+    this.#queued.push(proposal);
     this.#queuedBytes += data.length;
-    call.giveUp = (why): void => {
-      this.#queued.delete(queued);
-      this.#queuedBytes -= data.length;
-      call.reject(why);
-    };
+    call.giveUp = (why): void => this.#giveUp(proposal, why);
   }
 
   /** Proposes all that is queued. */
   append(raft: Raft, refusal: (why: Refusal) => KontikiError): void {
-    if (this.#queued.size === 0) return;
+    if (this.#queued.length === 0) return;
     const queued = this.#queued;
-    this.#queued = new Set();
+    this.#queued = [];
     this.#queuedBytes = 0;
-    for (const { data, call } of queued) {
+    for (const proposal of queued) {
+      if (proposal.given) continue;
+      const { data, call } = proposal;
       const appended = raft.propose(data);
-      if (typeof appended === 'object') this.#await(appended, call);
-      else call.reject(refusal(appended));
+      if (typeof appended === 'object') {
+        proposal.position = appended;
+        this.#callsOf(appended.term).set(appended.index, call);
+      } else call.reject(refusal(appended));
     }
   }
 
@@ -81,21 +85,33 @@ export class Proposals<Result> {
 
   /** The node ends: what is queued never will be appended, and of the rest nobody here will learn more. */
   abandon(refused: KontikiError): void {
-    for (const { call } of this.#queued) call.reject(refused);
+    for (const { call, given } of this.#queued) if (!given) call.reject(refused);
     for (const calls of this.#appended.values()) {
       for (const call of calls.values()) call.reject(unknownOutcome(refused.cause));
     }
-    this.#queued.clear();
+    this.#queued = [];
     this.#appended.clear();
   }
 
-  #await({ index, term }: Position, call: Call<Applied<Result>>): void {
-    const calls = this.#appended.get(term) ?? new Map<number, Call<Applied<Result>>>();
-    this.#appended.set(term, calls.set(index, call));
-    call.giveUp = (why): void => {
-      calls.delete(index);
+  #giveUp(proposal: Proposal<Result>, why: KontikiError): void {
+    const { data, call, position } = proposal;
+    if (position === undefined) {
+      proposal.given = true;
+      this.#queuedBytes -= data.length;
+      call.reject(why);
+    } else {
+      this.#callsOf(position.term).delete(position.index);
       call.reject(unknownOutcome(why));
-    };
+    }
+  }
+
+  #callsOf(term: number): Map<number, Call<Applied<Result>>> {
+    let calls = this.#appended.get(term);
+    if (calls === undefined) {
+      calls = new Map();
+      this.#appended.set(term, calls);
+    }
+    return calls;
   }
 }
 

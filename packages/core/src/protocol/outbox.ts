@@ -1,6 +1,6 @@
 import type { ServerId } from '../log/server.js';
 import type { Message } from './message.js';
-import type { Load, Mail, ReadsReady, Report } from './output.js';
+import type { Load, Output, ReadsReady, Report } from './output.js';
 
 type Sorted = Map<ServerId, Message[]>;
 
@@ -17,6 +17,7 @@ export class Outbox {
   #loads: Load[] = [];
   #reports: Report[] = [];
   #reads: ReadsReady | undefined;
+  #again = false;
 
   /** A message that may leave at once. */
   send(to: ServerId, message: Message): void {
@@ -41,19 +42,26 @@ export class Outbox {
     this.#reads = reads;
   }
 
-  take(): { messages: Mail; afterWrite: Mail; loads: Load[]; reads: ReadsReady | undefined; reports: Report[] } {
+  /** Something is left to be done when others have had a turn. */
+  wantAnotherTurn(): void {
+    this.#again = true;
+  }
+
+  take(): Omit<Output, 'write' | 'after'> {
     const taken = {
       messages: this.#messages,
       afterWrite: this.#afterWrite,
       loads: this.#loads,
       reads: this.#reads,
       reports: this.#reports,
+      again: this.#again,
     };
     this.#messages = new Map();
     this.#afterWrite = new Map();
     this.#loads = [];
     this.#reports = [];
     this.#reads = undefined;
+    this.#again = false;
     return taken;
   }
 }

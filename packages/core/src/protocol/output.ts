@@ -52,4 +52,6 @@ export interface Output {
   readonly loads: readonly Load[];
   readonly reads: ReadsReady | undefined;
   readonly reports: readonly Report[];
+  /** Another turn should follow at once, with whatever has come by then. */
+  readonly again: boolean;
 }

@@ -28,6 +28,8 @@ export class Progress {
   round = 0;
   /** The commit index it was last told. */
   committedSent = 0;
+  /** The commit index that it is to be told of if nothing else tells it. */
+  unannounced = 0;
   /** It has no room on its disk: it gets no entries. */
   full = false;
   /** A voter that holds nothing has lost its disk; it counts for nothing and is fed nothing. */

@@ -1,6 +1,6 @@
 import { invariant } from '../invariant.js';
 import type { Ballot } from '../log/ballot.js';
-import { entryBytes, type Entry, type Position } from '../log/entry.js';
+import { commandBytes, type Entry, type Position } from '../log/entry.js';
 import { isVoter, type Membership } from '../log/membership.js';
 import { RaftLog, type LogStart } from '../log/raft-log.js';
 import type { ServerId } from '../log/server.js';
@@ -164,7 +164,7 @@ export class Raft implements Server {
   propose(data: Uint8Array): Position | Refusal {
     if (!(this.#role instanceof Leader)) return 'notLeader';
     if (this.#full) return 'diskFull';
-    if (!this.#role.hasRoomFor(entryBytes({ kind: 'command', index: 0, term: 0, data }))) return 'overloaded';
+    if (!this.#role.hasRoomFor(commandBytes(data.length))) return 'overloaded';
     return this.#role.propose(data);
   }
 

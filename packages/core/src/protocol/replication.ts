@@ -133,11 +133,19 @@ export class Replication {
     return committed;
   }
 
-  /** Behind an append under way there is an answer, and behind that the next append: only an idle peer needs a word. */
+  /**
+   * Behind an append under way there is an answer, and behind that the next append: only an idle peer needs a word. It
+   * waits for one turn: who has just been answered often proposes again, and that append carries the news.
+   */
   #announceCommit(id: ServerId, progress: Progress): void {
     const { log, header, outbox } = this.#server;
     if (progress.state !== 'replicate' || progress.window.size > 0) return;
-    if (Math.min(progress.match, log.committed) <= progress.committedSent) return;
+    const news = Math.min(progress.match, log.committed);
+    if (news <= progress.committedSent) return;
+    if (news > progress.unannounced) {
+      progress.unannounced = news;
+      return outbox.wantAnotherTurn();
+    }
     outbox.send(id, { kind: 'commit', ...header, committed: this.#tell(progress, progress.match) });
   }
 

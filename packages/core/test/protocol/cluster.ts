@@ -190,6 +190,7 @@ export class Cluster {
       server.applied.push(log.entry(index) ?? (server.disk.entries[index - 1] as Entry));
       server.raft.applied(index);
     }
+    if (output.again) this.pump(id);
   }
 
   /** An input to a server, and what comes of it. */

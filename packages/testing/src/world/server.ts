@@ -191,8 +191,10 @@ export class ModelServer {
       const letIn = late && !this.#lettingIn;
       if (!letIn) raft.tick(late || this.#lettingIn);
       this.#lettingIn = letIn;
-      this.#carryOut(raft, raft.takeOutput());
+      const output = raft.takeOutput();
+      this.#carryOut(raft, output);
       this.#apply();
+      if (output.again) this.#later(0.01, () => this.wake());
       if (letIn) this.#later(0.01, () => this.#turn());
       else this.#setTimer(raft.wakeAt);
     });
