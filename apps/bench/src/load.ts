@@ -17,7 +17,7 @@ export async function load(node: RaftNode<number>, proposers: number, millisecon
   const begin = performance.now();
   const end = begin + milliseconds;
   const propose = async (): Promise<void> => {
-    for (let at = performance.now(); at < end; ) {
+    for (let at = performance.now(); at < end;) {
       await node.propose(command);
       const now = performance.now();
       latencies.push(now - at);

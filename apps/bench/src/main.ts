@@ -106,7 +106,7 @@ function rateRows(name: string, rounds: readonly Round[], of: (round: Round) => 
 
 function costRows({ costs }: Counts): string[][] {
   return costs.flatMap(({ proposers, leader, follower }) =>
-    ([['leader', leader] as const, ['follower', follower] as const]).map(([name, counted]) => [
+    [['leader', leader] as const, ['follower', follower] as const].map(([name, counted]) => [
       `${name}, ${proposers} proposers`,
       show(counted.messages),
       show(counted.bytes),
@@ -128,12 +128,15 @@ async function main(): Promise<void> {
   });
   if (values.help === true) return void process.stdout.write(help);
   const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
-  if (!(Number.isInteger(rounds) && rounds > 0 && seconds > 0)) throw new TypeError(`--rounds and --seconds are above 0.\n${help}`);
+  if (!(Number.isInteger(rounds) && rounds > 0 && seconds > 0))
+    throw new TypeError(`--rounds and --seconds are above 0.\n${help}`);
   const path = mkdtempSync(join(resolve(values.data), 'kontiki-bench-'));
   try {
     const [all, counts] = await measure(path, rounds, seconds * 1_000);
     const raw = figure(all.map((round) => round.raw));
-    console.log(`${cpus().length} x ${cpus()[0]?.model}, Node.js ${process.version}, ${rounds} rounds of ${seconds} s: median (least-most)\n`);
+    console.log(
+      `${cpus().length} x ${cpus()[0]?.model}, Node.js ${process.version}, ${rounds} rounds of ${seconds} s: median (least-most)\n`,
+    );
     console.log(
       table([
         ['commits of 256 B', 'per second', 'of raw', 'p50 ms', 'p99 ms'],
@@ -142,7 +145,9 @@ async function main(): Promise<void> {
         ...rateRows('in memory, one process', all, (round) => round.memory),
       ]),
     );
-    console.log(`\n${table([['a durable commit costs', 'messages sent', 'bytes sent', 'times encoded', 'entries a sync'], ...costRows(counts)])}`);
+    console.log(
+      `\n${table([['a durable commit costs', 'messages sent', 'bytes sent', 'times encoded', 'entries a sync'], ...costRows(counts)])}`,
+    );
     console.log(`\nan idle node wakes up ${show(counts.idleWakeUps)} times a second, at 20 heartbeats a second`);
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ rounds: all, counts }, null, 2)}\n`);
   } finally {

@@ -279,7 +279,9 @@ describe('the client', () => {
     await cluster.start();
     const load = cluster.run(['load', '--clients', '4', '--seconds', '1', '--data', cluster.data]);
     const { code, output } = await load.ended;
-    expect(output).toMatch(/4 clients, 256 B: [\d,]+ PUT\/s {2}p50 [\d.]+ ms {2}p99 [\d.]+ ms {2}refused \d+ {2}unknown 0/);
+    expect(output).toMatch(
+      /4 clients, 256 B: [\d,]+ PUT\/s {2}p50 [\d.]+ ms {2}p99 [\d.]+ ms {2}refused \d+ {2}unknown 0/,
+    );
     expect(code).toBe(0);
     const wrong = await cluster.run(['load', '--clients', 'many']).ended;
     expect([wrong.code, wrong.output]).toEqual([2, expect.stringContaining('--clients takes a whole number from 1')]);

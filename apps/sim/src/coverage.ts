@@ -1,15 +1,15 @@
 import type { Counts } from '@kontiki/testing';
 
 /** What a thousand seeds bring about at the least: clean seeds of a world in which nothing happens would prove nothing. */
-export const FLOORS: Counts = {
-  elections: 2_500,
-  truncations: 300,
-  crashes: 3_000,
-  restarts: 3_000,
-  reads: 200_000,
-  commits: 400_000,
-  acknowledged: 400_000,
-  lostWrites: 1_500,
+const FLOORS: Counts = {
+  elections: 6_000,
+  truncations: 1_000,
+  crashes: 9_000,
+  restarts: 9_000,
+  reads: 150_000,
+  commits: 280_000,
+  acknowledged: 250_000,
+  lostWrites: 4_000,
 };
 
 /** From this many seeds on the floors are held. */

@@ -21,7 +21,7 @@ interface Regression {
   readonly found: string;
 }
 
-export function regressions(): readonly Regression[] {
+function regressions(): readonly Regression[] {
   return JSON.parse(readFileSync(new URL('../regressions.json', import.meta.url), 'utf8')) as Regression[];
 }
 
@@ -73,7 +73,9 @@ function rate(events: number, begin: number): string {
 function report({ seeds, events, elapsed, rates }: Coverage, begin: number): void {
   const hours = (elapsed / 3_600_000).toFixed(1);
   const perSeed = Math.round(events / Math.max(1, seeds));
-  console.log(`${seeds} seeds, ${hours} simulated hours, ${perSeed} events a seed, ${rate(events, begin)} on all cores`);
+  console.log(
+    `${seeds} seeds, ${hours} simulated hours, ${perSeed} events a seed, ${rate(events, begin)} on all cores`,
+  );
   const counts = (Object.entries(rates) as [keyof Counts, number][]).map(([name, value]) => `${name} ${value}`);
   console.log(`per 1,000 seeds: ${counts.join(', ')}`);
 }

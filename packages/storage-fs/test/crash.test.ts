@@ -1,12 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LogState } from '@kontiki/core';
-import { SimulatedDisk, type Crash, type DiskOperation } from '@kontiki/testing';
+import { Random, SimulatedDisk, type Crash, type DiskOperation } from '@kontiki/testing';
 import { difference, holdings, models, openLog, owner, runUntilCrash, script } from './history.js';
-
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 4294967296;
-}
 
 const calls = script.flat();
 const states = models(calls);
@@ -23,7 +18,7 @@ async function crashEverywhere(
 ): Promise<string | undefined> {
   for (let operation = 1; ; operation += 1) {
     let opening = false;
-    const random = seeded(seed * 1_000 + operation);
+    const random = new Random(seed * 1_000 + operation).next;
     const disk = new SimulatedDisk({ random, lies: (asked) => lies?.(asked, opening) === true });
     const { resolved, begun, ended } = await runUntilCrash(disk, operation, kind);
     if (ended) return undefined;

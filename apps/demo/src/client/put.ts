@@ -34,12 +34,7 @@ export function send(method: string, url: string, agent: Agent, body?: string | 
 }
 
 /** Sets a key once, at the node that leads, whichever is asked; whether to try again is the caller's to say. */
-export async function put(
-  first: string,
-  key: string,
-  value: string | Uint8Array,
-  agent: Agent,
-): Promise<PutOutcome> {
+export async function put(first: string, key: string, value: string | Uint8Array, agent: Agent): Promise<PutOutcome> {
   let url = first;
   for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
     let answer: Answer;

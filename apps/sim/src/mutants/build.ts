@@ -29,8 +29,8 @@ export async function buildMutant(mutant: Mutant): Promise<URL> {
     plugins: [
       {
         name: 'mutant',
-        setup: ({ onLoad }) => {
-          onLoad({ filter: /\.ts$/ }, (file) => (file.path === path ? { contents, loader: 'ts' } : undefined));
+        setup: (bundle) => {
+          bundle.onLoad({ filter: /\.ts$/ }, (file) => (file.path === path ? { contents, loader: 'ts' } : undefined));
         },
       },
     ],

@@ -41,7 +41,8 @@ async function findAll(chosen: readonly Mutant[], seeds: number): Promise<boolea
     console.log(`${mutant.name.padEnd(62)} ${end}`);
   }
   for (const { name, equivalent } of mutants) {
-    if (equivalent !== undefined && !chosen.some((mutant) => mutant.name === name)) console.log(`${name}: equivalent, ${equivalent}`);
+    if (equivalent !== undefined && !chosen.some((mutant) => mutant.name === name))
+      console.log(`${name}: equivalent, ${equivalent}`);
   }
   const median = taken.sort((a, b) => a - b)[Math.floor(taken.length / 2)];
   console.log(`${taken.length} killed, ${survivors} survived; median ${median} seeds`);
@@ -58,7 +59,11 @@ async function findAlone(chosen: readonly Mutant[], seeds: number): Promise<bool
   return blind === 0;
 }
 
-async function firstKilled(chosen: readonly Mutant[], seeds: number, invariant: Invariant): Promise<string | undefined> {
+async function firstKilled(
+  chosen: readonly Mutant[],
+  seeds: number,
+  invariant: Invariant,
+): Promise<string | undefined> {
   for (const mutant of chosen) {
     const killed = await kill(mutant, seeds, invariant);
     if (killed !== undefined) return `${mutant.name}, after ${killed.seeds} seeds`;

@@ -88,7 +88,9 @@ describe('a cluster of three', () => {
     expect(kinds(isLeader)).toEqual(['append', 'append', 'commit', 'commit']);
     expect(kinds((id) => !isLeader(id))).toEqual(['appendAccepted', 'appendAccepted']);
     for (const id of ['a', 'b', 'c']) expect(logOf(id).writes.map(({ entries }) => entries?.length)).toEqual([256]);
-    const bytes = sent.filter(({ from }) => isLeader(from)).reduce((sum, { messages }) => sum + frameLength(messages), 0);
+    const bytes = sent
+      .filter(({ from }) => isLeader(from))
+      .reduce((sum, { messages }) => sum + frameLength(messages), 0);
     expect(bytes).toBeLessThan(2 * 256 * (256 + 16));
   });
 

@@ -12,8 +12,7 @@ import {
   type Timer,
   type Transport,
 } from '@kontiki/core';
-import { VirtualClock } from '@kontiki/testing';
-import { seeded } from '../protocol/cluster.js';
+import { Random, VirtualClock } from '@kontiki/testing';
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (data: Uint8Array): string => new TextDecoder().decode(data);
@@ -113,7 +112,7 @@ export class Nodes {
   readonly #random: () => number;
 
   constructor(seed = 1, latency = 1) {
-    this.#random = seeded(seed);
+    this.#random = new Random(seed).next;
     this.network = new MemoryNetwork({ clock: this.clock, latency: () => latency });
   }
 

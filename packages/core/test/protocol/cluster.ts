@@ -1,19 +1,9 @@
 import { entryBytes, membershipOf, type Ballot, type Entry, type Membership, type Message } from '@kontiki/core';
+import { Random } from '@kontiki/testing';
 import type { LogStart } from '../../src/log/raft-log.js';
 import { Raft, type Refusal } from '../../src/protocol/raft.js';
 import type { Load, Mail, Output, Report, Write } from '../../src/protocol/output.js';
 import { defaultLimits, type Limits, type Timings } from '../../src/protocol/settings.js';
-
-/** A number generator with a seed (mulberry32), uniform in [0, 1). */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 export const timings: Timings = { heartbeat: 50, election: 200 };
 
@@ -114,7 +104,7 @@ export class Cluster {
   #lives = 0;
 
   constructor(ids: readonly string[], options: ClusterOptions = {}) {
-    this.random = seeded(options.seed ?? 1);
+    this.random = new Random(options.seed ?? 1).next;
     this.limits = { ...defaultLimits, ...options.limits };
     for (const id of ids) {
       const server = new Server(id);

@@ -1,3 +1,4 @@
+import { Random } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 import { isKontikiError, type Message } from '@kontiki/core';
 import {
@@ -29,17 +30,6 @@ function seal(frame: Uint8Array): Uint8Array {
   return frame;
 }
 
-/** mulberry32 */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 const whole = encodeFrame(samples);
 
 it('refuses a frame cut at any byte', () => {
@@ -64,7 +54,7 @@ it('refuses anything behind the last message', () => {
 });
 
 it('survives 150,000 changed frames whose checksum is right', () => {
-  const random = seeded(20_26);
+  const random = new Random(20_26).next;
   const below = (n: number): number => Math.floor(random() * n);
   const interesting = [0, 1, 2, 12, 13, 15, 16, 31, 32, 33, 127, 128, 254, 255];
   const frames = [...samples.map((one) => encodeFrame([one])), whole];
@@ -87,7 +77,7 @@ it('survives 150,000 changed frames whose checksum is right', () => {
 });
 
 it('survives noise', () => {
-  const random = seeded(7);
+  const random = new Random(7).next;
   for (let i = 0; i < 20_000; i += 1) {
     const noise = Uint8Array.from({ length: Math.floor(random() * 120) }, () => Math.floor(random() * 256));
     expect(outcome(noise)).toBe('refused');

@@ -1,8 +1,16 @@
 import { isKontikiError, type Entry, type Message, type ServerId } from '@kontiki/core';
 import type { Raft, Write } from '@kontiki/core/protocol';
 import type { Mix } from './mix.js';
-import type { ModelServer } from './server.js';
+import type { ModelDisk } from './disk.js';
 import { Violation, type Invariant } from './violation.js';
+
+/** What is looked at of a server. */
+interface Observed {
+  readonly id: ServerId;
+  readonly incarnation: number;
+  readonly disk: ModelDisk;
+  readonly raft: Raft | undefined;
+}
 
 /** What one life of a server was last seen at. */
 interface Seen {
@@ -58,7 +66,7 @@ export class Checks {
   };
   readonly #enabled: ReadonlySet<Invariant>;
   readonly #mix: Mix;
-  readonly #servers: () => readonly ModelServer[];
+  readonly #servers: () => readonly Observed[];
   readonly #seen = new Map<ServerId, Seen>();
   readonly #leaders = new Map<number, string>();
   readonly #votes = new Map<string, ServerId>();
@@ -70,14 +78,14 @@ export class Checks {
   readonly #committed: Committed[] = [{ term: 1, inTerm: 0 }];
   readonly #appliedAt = new Map<number, number>();
 
-  readonly #elected: (server: ModelServer) => void;
+  readonly #elected: (id: ServerId) => void;
 
   /** `elected` is told of every new leader. */
   constructor(
     enabled: ReadonlySet<Invariant>,
     mix: Mix,
-    servers: () => readonly ModelServer[],
-    elected: (server: ModelServer) => void,
+    servers: () => readonly Observed[],
+    elected: (id: ServerId) => void,
   ) {
     this.#enabled = enabled;
     this.#mix = mix;
@@ -97,7 +105,7 @@ export class Checks {
 
   // ---- what servers do
 
-  started({ id }: ModelServer, { ballot, log }: Raft): void {
+  started({ id }: Observed, { ballot, log }: Raft): void {
     const spoken = this.#spoken.get(id) ?? 0;
     this.must('termsRise', ballot.term >= spoken, () => `${id} spoke in term ${spoken} and starts in ${ballot.term}`);
     const { committed, applied } = log;
@@ -106,11 +114,11 @@ export class Checks {
   }
 
   /** Such a server remembers nothing, and may say so. */
-  wiped({ id }: ModelServer): void {
+  wiped({ id }: Observed): void {
     this.#spoken.delete(id);
   }
 
-  turned(server: ModelServer, raft: Raft): void {
+  turned(server: Observed, raft: Raft): void {
     const seen = this.#seen.get(server.id) as Seen;
     const { log, ballot } = raft;
     const { id } = server;
@@ -118,7 +126,11 @@ export class Checks {
     this.must('termsRise', term >= seen.term, () => `${id} went from term ${seen.term} to ${term}`);
     seen.term = term;
     const rose = log.committed >= seen.committed && log.applied >= seen.applied;
-    this.must('positionsRise', rose, () => `${id} forgot that ${seen.committed} was committed, ${seen.applied} applied`);
+    this.must(
+      'positionsRise',
+      rose,
+      () => `${id} forgot that ${seen.committed} was committed, ${seen.applied} applied`,
+    );
     this.must('positionsRise', log.applied <= log.applicable, () => `${id} applied ${log.applied}, too early`);
     if (raft.role === 'leader') this.#leads(server, raft, seen);
     if (log.committed > seen.committed) this.#commits(id, raft, seen.committed + 1);
@@ -127,7 +139,7 @@ export class Checks {
     this.#bounds(id, raft);
   }
 
-  issued({ id, disk }: ModelServer, { log }: Raft, { entries }: Write): void {
+  issued({ id, disk }: Observed, { log }: Raft, { entries }: Write): void {
     const [first] = entries;
     if (first === undefined) return;
     if (first.index <= disk.issuedLast) this.counts.truncations += 1;
@@ -140,34 +152,46 @@ export class Checks {
       if (known === undefined) here.push({ term, prevTerm, data });
       else {
         const same = known.prevTerm === prevTerm && known.data === data;
-        this.must('logMatching', same, () => `${id} holds another entry ${index} of term ${term}, or other ones before`);
+        this.must(
+          'logMatching',
+          same,
+          () => `${id} holds another entry ${index} of term ${term}, or other ones before`,
+        );
       }
       prevTerm = term;
     }
   }
 
-  mailed({ id, raft }: ModelServer, count: number): void {
+  mailed({ id, raft }: Observed, count: number): void {
     const most = this.#mix.limits.windowMessages + 1_000;
     this.must('queuesAreBounded', count <= most, () => `${id} (${raft?.role}) sends ${count} messages in one turn`);
   }
 
-  sent({ id, disk }: ModelServer, to: ServerId, message: Message): void {
+  sent({ id, disk }: Observed, to: ServerId, message: Message): void {
     const { kind, term } = message;
     if (kind === 'preVote') return;
     if (term > (this.#spoken.get(id) ?? 0)) this.#spoken.set(id, term);
     const durable = Math.max(disk.ballot?.term ?? 0, disk.entries.at(-1)?.term ?? 0);
-    this.must('termIsDurable', term <= durable, () => `${id} sends ${kind} of term ${term}, with ${durable} on its disk`);
+    this.must(
+      'termIsDurable',
+      term <= durable,
+      () => `${id} sends ${kind} of term ${term}, with ${durable} on its disk`,
+    );
     if (kind === 'vote') this.#voted(id, term, id);
     else if (kind === 'voteReply' && message.granted) this.#voted(id, term, to);
   }
 
-  applied({ id, disk }: ModelServer, entries: readonly Entry[]): void {
+  applied({ id, disk }: Observed, entries: readonly Entry[]): void {
     for (const entry of entries) {
       const { index, term } = entry;
       this.must('commitIsDurable', disk.holds(index, term), () => `${id} applies ${index}, which is not on its disk`);
       const committed = this.#committed[index - 1]?.term;
       const agreed = committed === undefined || committed === term;
-      this.must('stateMachineSafety', agreed, () => `${id} applies entry ${index} of term ${term}, not of ${committed}`);
+      this.must(
+        'stateMachineSafety',
+        agreed,
+        () => `${id} applies entry ${index} of term ${term}, not of ${committed}`,
+      );
       const before = this.#appliedAt.get(index);
       this.must('stateMachineSafety', before === undefined || before === term, () => `two entries applied at ${index}`);
       this.#appliedAt.set(index, term);
@@ -195,7 +219,7 @@ export class Checks {
     this.#votes.set(key, candidate);
   }
 
-  #leads(server: ModelServer, raft: Raft, seen: Seen): void {
+  #leads(server: Observed, raft: Raft, seen: Seen): void {
     const { id, incarnation } = server;
     const { log, ballot } = raft;
     const { term } = ballot;
@@ -208,10 +232,14 @@ export class Checks {
       this.must('electionSafety', other === life, () => `${other} and ${life} lead term ${term}`);
       this.#leaders.set(term, life);
       this.#isComplete(id, raft);
-      this.#elected(server);
+      this.#elected(id);
     } else {
       const kept = log.lastIndex >= seen.lastIndex && log.termAt(seen.lastIndex) === seen.lastTerm;
-      this.must('leaderAppendOnly', kept, () => `${id} leads term ${term} and no longer holds its entry ${seen.lastIndex}`);
+      this.must(
+        'leaderAppendOnly',
+        kept,
+        () => `${id} leads term ${term} and no longer holds its entry ${seen.lastIndex}`,
+      );
     }
     seen.lastIndex = log.lastIndex;
     seen.lastTerm = log.last.term;
@@ -223,7 +251,11 @@ export class Checks {
       this.must('positionsRise', next > match, () => `${id} sends ${peer} entry ${next}, which matches up to ${match}`);
       if (before?.incarnation !== life || before.match !== match) seen.matches.set(peer, { incarnation: life, match });
       const { windowMessages } = this.#mix.limits;
-      this.must('queuesAreBounded', window.size <= windowMessages, () => `${window.size} messages to ${peer} under way`);
+      this.must(
+        'queuesAreBounded',
+        window.size <= windowMessages,
+        () => `${window.size} messages to ${peer} under way`,
+      );
     }
   }
 
@@ -275,4 +307,3 @@ export class Checks {
     this.must('queuesAreBounded', log.heldBytes <= limits.tailBytes, () => `${id} keeps ${log.heldBytes} bytes`);
   }
 }
-

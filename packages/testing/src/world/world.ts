@@ -54,7 +54,7 @@ class World {
       new Set(invariants),
       this.mix,
       () => this.servers,
-      (server) => this.#faults.elected(server),
+      (id) => this.#faults.elected(this.#server(id)),
     );
     const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].slice(0, this.mix.servers);
     this.network = new ModelNetwork(this.schedule, new Random(seed, 'network'), this.mix, ids, (from, to, message) => {
@@ -146,7 +146,11 @@ class World {
     for (const { id, reads, proposals, applied } of this.#alive) {
       this.checks.must('callsSettle', reads.count === 0, () => `${reads.count} reads at ${id} have no answer`);
       const settled = proposals.first > applied;
-      this.checks.must('callsSettle', settled, () => `the proposal of entry ${proposals.first} at ${id} has no outcome`);
+      this.checks.must(
+        'callsSettle',
+        settled,
+        () => `the proposal of entry ${proposals.first} at ${id} has no outcome`,
+      );
     }
   }
 
@@ -229,7 +233,9 @@ function firstEntry(ids: readonly ServerId[]): Entry {
 function describe(message: object): string {
   const { kind, incarnation: _i, to: _to, entries, ...rest } = message as Record<string, unknown>;
   const carried = Array.isArray(entries) ? [`entries ${entries.length}`] : [];
-  return [kind, ...Object.entries(rest).map(([name, value]) => `${name} ${value}`), ...carried].join(' ');
+  return [kind, ...Object.entries(rest).map(([name, value]) => `${name} ${JSON.stringify(value)}`), ...carried].join(
+    ' ',
+  );
 }
 
 /** Runs the world of one seed to its end, or to the first invariant that breaks. */
