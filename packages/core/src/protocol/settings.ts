@@ -19,7 +19,7 @@ export interface Limits {
   readonly windowBytes: number;
   /** Proposals appended by this leader and not yet committed; above it proposals are refused. Default 32 MiB. */
   readonly uncommittedBytes: number;
-  /** Entries received and not yet durable here; above it appends are dropped. Default 32 MiB. */
+  /** Entries not yet durable here: above it a follower drops appends and a leader refuses proposals. Default 32 MiB. */
   readonly undurableBytes: number;
   /** Entries kept in memory after they are committed and durable. Default 16 MiB. */
   readonly tailBytes: number;
