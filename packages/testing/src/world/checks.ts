@@ -162,6 +162,7 @@ export class Checks {
     }
   }
 
+  /** A turn fills a window at the most, and answers what it was told: never anywhere near a thousand messages. */
   mailed({ id, raft }: Observed, count: number): void {
     const most = this.#mix.limits.windowMessages + 1_000;
     this.must('queuesAreBounded', count <= most, () => `${id} (${raft?.role}) sends ${count} messages in one turn`);
