@@ -1,5 +1,5 @@
 import { KontikiError } from '../errors.js';
-import type { Position } from '../log/entry.js';
+import { commandBytes, type Position } from '../log/entry.js';
 import type { Raft, Refusal } from '../protocol/raft.js';
 import type { Call } from './calls.js';
 
@@ -40,7 +40,7 @@ export class Proposals<Result> {
   /** By term, then by index: a server may lead twice and append at one index in both terms. */
   readonly #appended = new Map<number, Map<number, Call<Applied<Result>>>>();
 
-  /** Bytes of commands that wait for the next turn. */
+  /** What waits for the next turn, as it will be counted in the log. */
   get queuedBytes(): number {
     return this.#queuedBytes;
   }
@@ -48,7 +48,7 @@ export class Proposals<Result> {
   queue(data: Uint8Array, call: Call<Applied<Result>>): void {
     const proposal: Proposal<Result> = { data, call, position: undefined, given: false };
     this.#queued.push(proposal);
-    this.#queuedBytes += data.length;
+    this.#queuedBytes += commandBytes(data.length);
     call.giveUp = (why): void => this.#giveUp(proposal, why);
   }
 
@@ -97,7 +97,7 @@ export class Proposals<Result> {
     const { data, call, position } = proposal;
     if (position === undefined) {
       proposal.given = true;
-      this.#queuedBytes -= data.length;
+      this.#queuedBytes -= commandBytes(data.length);
       call.reject(why);
     } else {
       this.#callsOf(position.term).delete(position.index);

@@ -1,5 +1,5 @@
 import { KontikiError } from '../errors.js';
-import type { Entry } from '../log/entry.js';
+import { commandBytes, type Entry } from '../log/entry.js';
 import type { ServerId } from '../log/server.js';
 import type { Clock } from '../ports/clock.js';
 import type { LogState, LogStore } from '../ports/log-store.js';
@@ -142,13 +142,15 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   /**
    * Runs `read` between two applies and resolves with what it returns. Linearizable by default, on any server: it waits
    * for a leader to confirm, with a quorum, how far the log was committed, and for that to be applied here. Rejects
-   * with `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`, `KONTIKI_CLOSED`, or what `read` throws.
+   * with `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`, `KONTIKI_CLOSED`, `KONTIKI_OVERLOADED` when 65,536 reads wait already, or
+   * what `read` throws.
    */
   read<T>(read: () => T, options: ReadOptions = {}): Promise<T> {
-    const ended = this.#refuseEnded(options);
-    if (ended !== undefined) return Promise.reject(ended);
+    const local = options.consistency === 'local';
+    const refused = this.#refuseEnded(options) ?? (local ? undefined : this.#reads.refuse());
+    if (refused !== undefined) return Promise.reject(refused);
     const call = this.#calls.open<T>(options.timeout ?? this.#timeout, options.signal);
-    if (options.consistency !== 'local') {
+    if (!local) {
       this.#reads.add(this.#raft.read(), call, read);
       this.#driver.schedule();
     } else if (this.#applier.busy) {
@@ -268,7 +270,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     }
     if (this.#raft.role !== 'leader') throw this.#refusal('notLeader');
     const waiting = this.#raft.uncommittedBytes + this.#proposals.queuedBytes;
-    if (waiting > 0 && waiting + data.length > this.#raft.limits.uncommittedBytes) throw this.#refusal('overloaded');
+    if (waiting > 0 && waiting + commandBytes(data.length) > this.#raft.limits.uncommittedBytes) throw this.#refusal('overloaded');
   }
 
   #refusal(why: Refusal): KontikiError {

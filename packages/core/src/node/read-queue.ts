@@ -1,5 +1,9 @@
+import { KontikiError } from '../errors.js';
 import type { ReadsReady } from '../protocol/output.js';
 import type { Call } from './calls.js';
+
+/** Reads that may wait for a leader's word: more of them would only fill memory while none leads. */
+const MAX_ASKED = 65_536;
 
 /** A read and its caller. */
 interface WaitingRead {
@@ -23,6 +27,12 @@ export class ReadQueue {
   readonly #asked = new Map<number, WaitingRead>();
   /** By the index that must be applied, which ascends too: later reads are confirmed at later indices. */
   readonly #confirmed = new Map<number, Set<WaitingRead>>();
+
+  /** Why no other read may wait; undefined when one may. */
+  refuse(): KontikiError | undefined {
+    if (this.#asked.size < MAX_ASKED) return undefined;
+    return new KontikiError('KONTIKI_OVERLOADED', `${MAX_ASKED} reads wait for a leader already. Try again later.`);
+  }
 
   add<T>(ticket: number, call: Call<T>, read: () => T): void {
     this.#asked.set(ticket, this.#waiting(call, read, ticket));

@@ -376,6 +376,15 @@ describe('every way a proposal can end', () => {
     expect(await ended(result)).toMatchObject({ result: 1 });
   });
 
+  it('a read is refused when very many wait for a leader', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    const alone = await nodes.open('a');
+    const waiting = Array.from({ length: 65_536 }, () => outcome(alone.read(() => 1)));
+    expect(await outcome(alone.read(() => 1))).toBe('KONTIKI_OVERLOADED');
+    await alone.close();
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set(['KONTIKI_CLOSED']));
+  });
+
   it('a read gives up at its deadline; a follower without a leader waits for one', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     await nodes.open('a');
