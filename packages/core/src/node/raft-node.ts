@@ -270,7 +270,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     }
     if (this.#raft.role !== 'leader') throw this.#refusal('notLeader');
     const waiting = this.#raft.uncommittedBytes + this.#proposals.queuedBytes;
-    if (waiting > 0 && waiting + commandBytes(data.length) > this.#raft.limits.uncommittedBytes) throw this.#refusal('overloaded');
+    if (waiting > 0 && waiting + commandBytes(data.length) > this.#raft.limits.uncommittedBytes)
+      throw this.#refusal('overloaded');
   }
 
   #refusal(why: Refusal): KontikiError {
