@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { checkHistory, register } from '@kontiki/testing';
 import { DemoCluster, eventually, isAlive, type NodeStatus } from './cluster.js';
 import { Load } from './load.js';
+import { Recorder } from './recorder.js';
 
 /** Real processes, sockets and disks; each test waits for conditions and prints what it measured. */
 let cluster: DemoCluster;
@@ -91,6 +93,36 @@ describe('a cluster of real processes', () => {
     expect(await load.missing()).toEqual([]);
     expect(await load.missing(stopped.id)).toEqual([]);
     report('SIGSTOP of the leader', load, { 'new leader after ms': election, 'follows after ms': follows });
+  });
+
+  it('is linearizable while leaders are killed and stopped, and a reply that is made up is noticed', async () => {
+    await cluster.start();
+    const recorder = new Recorder(cluster, 8);
+    const recorded = (count: number): Promise<number> =>
+      eventually(`${count} operations`, () => recorder.history.length >= count, 60_000);
+    await recorded(1_000);
+    const killed = (await cluster.leader()) as NodeStatus;
+    process.kill(killed.pid, 'SIGKILL');
+    await recorded(2_500);
+    cluster.run(['node', '--id', killed.id, '--data', cluster.data]);
+    await eventually('the killed node has caught up', () => caughtUp(killed.id));
+    const stopped = (await cluster.leader()) as NodeStatus;
+    process.kill(stopped.pid, 'SIGSTOP');
+    await eventually('another leads', async () => (await cluster.leader(stopped.id)) !== undefined);
+    // Whoever asks the stopped one waits for long.
+    await recorded(recorder.history.length + 20);
+    process.kill(stopped.pid, 'SIGCONT');
+    await recorded(recorder.history.length + 1_000);
+    await recorder.stop();
+    const { history } = recorder;
+    expect(checkHistory(register, history)).toEqual([]);
+    const read = history.findLastIndex(({ input }) => input.type === 'read' && input.value !== null);
+    const falsified = history.with(read, { ...history[read]!, input: { type: 'read', value: null } });
+    expect(checkHistory(register, falsified).map(({ key }) => key)).toEqual([history[read]?.key]);
+    const unknown = history.filter(({ end }) => end === null).length;
+    console.log(
+      `a history of ${history.length} operations on ${new Set(history.map(({ key }) => key)).size} keys, ${unknown} unknown: linearizable`,
+    );
   });
 
   it('leaves no process behind when the demo itself is killed with kill -9', async () => {

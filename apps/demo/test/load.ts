@@ -1,6 +1,6 @@
 import { Agent } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
-import { put, send } from '../src/client/put.js';
+import { put, send } from '../src/client/ask.js';
 import type { DemoCluster } from './cluster.js';
 
 /** Writers that each set one new key after another, and remember what was acknowledged. */
@@ -32,11 +32,8 @@ export class Load {
     const lost: string[] = [];
     await Promise.all(
       [...this.acknowledged].map(async (key) => {
-        const { status, body } = await send(
-          'GET',
-          `${url}/kv/${key}${local === undefined ? '' : '?consistency=local'}`,
-          agent,
-        );
+        const path = `/kv/${key}${local === undefined ? '' : '?consistency=local'}`;
+        const { status, body } = await send(url, { method: 'GET', path }, agent);
         if (status !== 200 || body !== key) lost.push(key);
       }),
     );

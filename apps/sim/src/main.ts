@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { FAULTS, INVARIANTS, runWorld, type Fault, type Invariant } from '@kontiki/testing';
+import { checkFile, describeFileFailure, modelNames } from './check-history.js';
 import { runMutants } from './mutants/run.js';
 import { runSeeds } from './seeds.js';
 
@@ -11,6 +12,8 @@ const help = `Runs Kontiki's protocol in worlds where everything goes wrong, and
   pnpm sim --seed 51 --trace           one world, told as a story
   pnpm sim mutants [NAME ...]          breaks the protocol, one rule at a time: the worlds must notice
   pnpm sim mutants --alone             with one invariant at a time: each must notice something
+
+  pnpm sim check HISTORY               whether a history in JSON lines is linearizable (--model register or list)
 
   --without loss,cuts   leaves faults out; all: ${FAULTS.join(', ')}
   --seconds 20          simulated seconds before everything heals
@@ -48,6 +51,7 @@ function parse(args: string[]) {
         seconds: { type: 'string' },
         only: { type: 'string' },
         alone: { type: 'boolean' },
+        model: { type: 'string', default: 'register' },
         help: { type: 'boolean' },
       },
     });
@@ -71,6 +75,17 @@ function runOne(seed: number, trace: boolean, options: One): boolean {
   return violation === undefined;
 }
 
+function check([path, ...more]: string[], model: string): boolean {
+  if (path === undefined || more.length > 0) throw new UsageError('check takes one file.');
+  if (!modelNames.includes(model)) throw new UsageError(`--model is ${modelNames.join(' or ')}, not ${model}.`);
+  try {
+    return checkFile(path, model);
+  } catch (error) {
+    const text = describeFileFailure(path, error);
+    throw text === undefined ? error : new UsageError(text);
+  }
+}
+
 async function main(args: string[]): Promise<boolean> {
   const { values, positionals } = parse(args);
   if (values.help === true) {
@@ -83,6 +98,7 @@ async function main(args: string[]): Promise<boolean> {
   if (command === 'mutants') {
     return runMutants({ names, alone: values.alone === true, seeds: numberFlag('seeds', values.seeds, 2_000) });
   }
+  if (command === 'check') return check(names, values.model);
   if (command !== undefined) throw new UsageError(`There is no command ${JSON.stringify(command)}.`);
   if (values.seed !== undefined) {
     const without = listFlag('without', values.without, FAULTS);

@@ -1,3 +1,9 @@
+export { checkHistory, isLinearizable } from './linearizability/check.js';
+export type { Anomaly } from './linearizability/check.js';
+export { HistoryError, parseHistory } from './linearizability/history.js';
+export type { Operation } from './linearizability/history.js';
+export { list, register } from './linearizability/models.js';
+export type { ListInput, Model, RegisterInput } from './linearizability/models.js';
 export { Random } from './random.js';
 export { SimulatedDisk } from './simulated-disk.js';
 export type { Crash, DiskOperation, SimulatedDiskOptions } from './simulated-disk.js';

@@ -1,7 +1,7 @@
 import { Agent } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CliError, parse, wholeNumber } from '../cli.js';
-import { put, type PutOutcome } from '../client/put.js';
+import { put, type PutOutcome } from '../client/ask.js';
 import { urlsOf } from './client.js';
 
 const help = `Sets keys as fast as the cluster takes them, and says how fast that is.

@@ -1,0 +1,87 @@
+import { Agent } from 'node:http';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Random, type Operation, type RegisterInput } from '@kontiki/testing';
+import { ask, type Outcome, type Question } from '../src/client/ask.js';
+import type { DemoCluster } from './cluster.js';
+
+/** Milliseconds for which a set of keys is used, so that the history of each stays short. */
+const ROTATION = 250;
+const KEYS = 4;
+
+/** Clients that read, write, and compare and set a few keys at all nodes, and write down what they were told. */
+export class Recorder {
+  readonly history: Operation<RegisterInput>[] = [];
+  readonly #cluster: DemoCluster;
+  readonly #agent = new Agent({ keepAlive: true });
+  readonly #clients: Promise<void>[];
+  #running = true;
+  #values = 0;
+
+  constructor(cluster: DemoCluster, clients: number) {
+    this.#cluster = cluster;
+    this.#clients = Array.from({ length: clients }, (_, i) => this.#run(new Random(i, 'client')));
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    await Promise.all(this.#clients);
+    this.#agent.destroy();
+  }
+
+  async #run(random: Random): Promise<void> {
+    while (this.#running) {
+      const url = this.#cluster.url(random.pick(this.#cluster.ids));
+      const key = `h-${Math.floor(performance.now() / ROTATION)}-${random.below(KEYS)}`;
+      const turn = random.next();
+      if (turn < 0.4) await this.#read(url, key);
+      else if (turn < 0.8) await this.#write(url, key);
+      else await this.#compareAndSet(url, key);
+    }
+  }
+
+  async #read(url: string, key: string): Promise<{ value: string | null; revision: string | undefined } | undefined> {
+    const call = performance.now();
+    const outcome = await this.#ask(url, { method: 'GET', path: `/kv/${key}` });
+    if (outcome.kind !== 'answered' || ![200, 404].includes(outcome.answer.status)) return undefined;
+    const { status, body, headers } = outcome.answer;
+    const value = status === 404 ? null : body;
+    this.#note(key, call, true, { type: 'read', value });
+    return { value, revision: headers.etag };
+  }
+
+  async #write(url: string, key: string): Promise<void> {
+    const value = this.#nextValue;
+    const call = performance.now();
+    const outcome = await this.#ask(url, { method: 'PUT', path: `/kv/${key}`, body: value });
+    if (outcome.kind !== 'refused') this.#note(key, call, outcome.kind === 'answered', { type: 'write', value });
+  }
+
+  async #compareAndSet(url: string, key: string): Promise<void> {
+    const seen = await this.#read(url, key);
+    if (seen === undefined) return;
+    const { value: expected, revision } = seen;
+    const value = this.#nextValue;
+    const headers: Record<string, string> =
+      revision === undefined ? { 'If-None-Match': '*' } : { 'If-Match': revision };
+    const call = performance.now();
+    const outcome = await this.#ask(url, { method: 'PUT', path: `/kv/${key}`, body: value, headers });
+    if (outcome.kind === 'refused') return;
+    const done = outcome.kind === 'answered' ? { done: outcome.answer.status === 204 } : {};
+    this.#note(key, call, outcome.kind === 'answered', { type: 'cas', expected, value, ...done });
+  }
+
+  async #ask(url: string, question: Question): Promise<Outcome> {
+    const outcome = await ask(url, question, this.#agent);
+    if (outcome.kind === 'refused') await pause(10);
+    return outcome;
+  }
+
+  #note(key: string, call: number, answered: boolean, input: RegisterInput): void {
+    this.history.push({ key, call, end: answered ? performance.now() : null, input });
+  }
+
+  /** No value is written twice. */
+  get #nextValue(): string {
+    return `v${(this.#values += 1)}`;
+  }
+}
