@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
-import { FAULTS, INVARIANTS, runWorld, type Fault, type Invariant } from '@kontiki/testing';
+import { FAULTS, INVARIANTS, runWorld, type WorldOptions } from '@kontiki/testing';
 import { checkFile, describeFileFailure, modelNames } from './check-history.js';
 import { runMutants } from './mutants/run.js';
 import { runSeeds } from './seeds.js';
+import { SECONDS } from './shrink.js';
 
 const help = `Runs Kontiki's protocol in worlds where everything goes wrong, and looks at it after every event.
 
@@ -60,13 +61,7 @@ function parse(args: string[]) {
   }
 }
 
-interface One {
-  readonly without: Fault[] | undefined;
-  readonly seconds: number;
-  readonly invariants: Invariant[] | undefined;
-}
-
-function runOne(seed: number, trace: boolean, options: One): boolean {
+function runOne(seed: number, trace: boolean, options: WorldOptions): boolean {
   const story = (at: number, text: string): void => console.log(`${at.toFixed(2).padStart(10)}  ${text}`);
   const outcome = runWorld(seed, { ...options, ...(trace ? { tell: story } : {}) });
   const { events, elapsed, hash, violation } = outcome;
@@ -94,22 +89,22 @@ async function main(args: string[]): Promise<boolean> {
   }
   const [command, ...names] = positionals;
   const invariants = listFlag('only', values.only, INVARIANTS);
-  const seconds = numberFlag('seconds', values.seconds, 20);
+  const without = listFlag('without', values.without, FAULTS);
+  const world = { invariants, without, seconds: numberFlag('seconds', values.seconds, SECONDS) };
   if (command === 'mutants') {
     return runMutants({ names, alone: values.alone === true, seeds: numberFlag('seeds', values.seeds, 2_000) });
   }
   if (command === 'check') return check(names, values.model);
   if (command !== undefined) throw new UsageError(`There is no command ${JSON.stringify(command)}.`);
   if (values.seed !== undefined) {
-    const without = listFlag('without', values.without, FAULTS);
-    return runOne(numberFlag('seed', values.seed, 0), values.trace === true, { without, seconds, invariants });
+    return runOne(numberFlag('seed', values.seed, 0), values.trace === true, world);
   }
   const minutes = numberFlag('minutes', values.minutes, Infinity);
   return runSeeds({
     from: numberFlag('from', values.from, 0),
     count: numberFlag('seeds', values.seeds, minutes === Infinity ? 1_000 : Infinity),
     minutes,
-    invariants,
+    world,
     regressions: values.regressions === true,
   });
 }

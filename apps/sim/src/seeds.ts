@@ -1,17 +1,18 @@
 import { readFileSync } from 'node:fs';
-import type { Counts, Invariant } from '@kontiki/testing';
+import type { Counts } from '@kontiki/testing';
 import { Coverage } from './coverage.js';
 import { runPool } from './pool.js';
 import { Progress } from './progress.js';
 import { replayCommand, shrink } from './shrink.js';
-import type { SeedResult } from './worker.js';
+import type { Job, SeedResult } from './worker.js';
 
 export interface SeedsOptions {
   readonly from: number;
   /** How many; with `minutes`, no more than fit. */
   readonly count: number;
   readonly minutes: number;
-  readonly invariants: readonly Invariant[] | undefined;
+  /** What all of them are like. */
+  readonly world: Job['options'];
   /** Begins with the seeds that ever found a bug. */
   readonly regressions: boolean;
 }
@@ -29,7 +30,7 @@ const BATCH = 5;
 
 /** Runs many seeds; resolves with whether all were clean and the world was busy. */
 export async function runSeeds(options: SeedsOptions): Promise<boolean> {
-  const { from, count, minutes, invariants } = options;
+  const { from, count, minutes, world } = options;
   const coverage = new Coverage();
   const progress = new Progress();
   const failed: SeedResult[] = [];
@@ -54,13 +55,13 @@ export async function runSeeds(options: SeedsOptions): Promise<boolean> {
     }
     progress.show(() => `${coverage.seeds} seeds, ${failed.length} failed, ${rate(coverage.events, begin)}`);
   };
-  await runPool({ options: { invariants }, next, result });
+  await runPool({ options: world, next, result });
   progress.clear();
   report(coverage, begin);
   for (const line of coverage.missing) console.log(`TOO QUIET: ${line}`);
   for (const { seed, violation } of failed.slice(0, 3)) {
     if (violation === undefined) continue;
-    const shrunk = shrink(seed, violation.invariant);
+    const shrunk = shrink(seed, violation.invariant, world);
     console.log(`\n${shrunk.outcome.violation?.message}\n  ${replayCommand(shrunk)}`);
   }
   return failed.length === 0 && coverage.missing.length === 0;

@@ -1,4 +1,7 @@
-import { FAULTS, runWorld, type Fault, type Invariant, type Outcome } from '@kontiki/testing';
+import { FAULTS, runWorld, type Fault, type Invariant, type Outcome, type WorldOptions } from '@kontiki/testing';
+
+/** Simulated seconds of a world, unless somebody says otherwise. */
+export const SECONDS = 20;
 
 /** The smallest world that still breaks: how to replay it, and how it ended. */
 export interface Shrunk {
@@ -12,10 +15,15 @@ export interface Shrunk {
  * Takes away one fault after the other, and then time, as long as the same invariant breaks. Every kind of fault draws
  * from a generator of its own only in part, so taking one away is another execution: often a shorter one.
  */
-export function shrink(seed: number, invariant: Invariant): Shrunk {
-  let best: Shrunk = { seed, without: [], seconds: 20, outcome: runWorld(seed) };
+export function shrink(
+  seed: number,
+  invariant: Invariant,
+  { without: left = [], seconds: span = SECONDS }: Pick<WorldOptions, 'without' | 'seconds'> = {},
+  run: typeof runWorld = runWorld,
+): Shrunk {
+  let best: Shrunk = { seed, without: left, seconds: span, outcome: run(seed, { without: left, seconds: span }) };
   const attempt = (without: readonly Fault[], seconds: number): boolean => {
-    const outcome = runWorld(seed, { without, seconds });
+    const outcome = run(seed, { without, seconds });
     const breaks = outcome.violation?.invariant === invariant;
     if (breaks) best = { seed, without, seconds, outcome };
     return breaks;
@@ -31,7 +39,7 @@ export function replayCommand({ seed, without, seconds }: Shrunk): string {
   const flags = [
     `--seed ${seed}`,
     ...(without.length > 0 ? [`--without ${without.join(',')}`] : []),
-    ...(seconds === 20 ? [] : [`--seconds ${seconds}`]),
+    ...(seconds === SECONDS ? [] : [`--seconds ${seconds}`]),
   ];
   return `pnpm sim ${flags.join(' ')} --trace`;
 }

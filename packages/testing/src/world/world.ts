@@ -95,6 +95,7 @@ class World {
   /** The faults end: a leader, a write that is acknowledged, agreement, and peace must come of themselves. */
   #heal(): void {
     const { election, heartbeat } = this.mix.timings;
+    // Ten election timeouts, each of up to 2T.
     const patience = 10 * 2 * election;
     this.tell?.('everything heals');
     this.healed = true;
