@@ -92,7 +92,8 @@ async function main(args: string[]): Promise<boolean> {
   const without = listFlag('without', values.without, FAULTS);
   const world = { invariants, without, seconds: numberFlag('seconds', values.seconds, SECONDS) };
   if (command === 'mutants') {
-    return runMutants({ names, alone: values.alone === true, seeds: numberFlag('seeds', values.seeds, 2_000) });
+    const seeds = numberFlag('seeds', values.seeds, 2_000);
+    return runMutants({ names, alone: values.alone === true, seeds, invariants: invariants ?? INVARIANTS });
   }
   if (command === 'check') return check(names, values.model);
   if (command !== undefined) throw new UsageError(`There is no command ${JSON.stringify(command)}.`);

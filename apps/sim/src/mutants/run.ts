@@ -1,4 +1,4 @@
-import { INVARIANTS, type Invariant } from '@kontiki/testing';
+import type { Invariant } from '@kontiki/testing';
 import { runPool } from '../pool.js';
 import { Progress } from '../progress.js';
 import type { SeedResult } from '../worker.js';
@@ -11,17 +11,18 @@ export interface MutantsOptions {
   readonly names: readonly string[];
   /** Looks with one invariant at a time. */
   readonly alone: boolean;
+  readonly invariants: readonly Invariant[];
   /** How many worlds a mutant must be found in. */
   readonly seeds: number;
 }
 
 /** Resolves with whether each mutant was found or, with `alone`, whether each invariant found one. */
-export async function runMutants({ names, alone, seeds }: MutantsOptions): Promise<boolean> {
+export async function runMutants({ names, alone, seeds, invariants }: MutantsOptions): Promise<boolean> {
   const chosen = mutants.filter(({ name, equivalent }) =>
     names.length === 0 ? equivalent === undefined : names.some((part) => name.includes(part)),
   );
   if (chosen.length === 0) throw new Error(`No mutant's name has ${names.join(' or ')} in it.`);
-  return alone ? findAlone(chosen, seeds) : findAll(chosen, seeds);
+  return alone ? findAlone(chosen, seeds, invariants) : findAll(chosen, seeds, invariants);
 }
 
 interface Killed {
@@ -30,11 +31,11 @@ interface Killed {
   readonly by: string;
 }
 
-async function findAll(chosen: readonly Mutant[], seeds: number): Promise<boolean> {
+async function findAll(chosen: readonly Mutant[], seeds: number, invariants: readonly Invariant[]): Promise<boolean> {
   const taken: number[] = [];
   let survivors = 0;
   for (const mutant of chosen) {
-    const killed = await kill(mutant, seeds, undefined);
+    const killed = await kill(mutant, seeds, invariants);
     if (killed === undefined) survivors += 1;
     else taken.push(killed.seeds);
     const end = killed === undefined ? `SURVIVED ${seeds} seeds` : `${killed.seeds} seeds, by ${killed.by}`;
@@ -49,9 +50,9 @@ async function findAll(chosen: readonly Mutant[], seeds: number): Promise<boolea
   return survivors === 0;
 }
 
-async function findAlone(chosen: readonly Mutant[], seeds: number): Promise<boolean> {
+async function findAlone(chosen: readonly Mutant[], seeds: number, invariants: readonly Invariant[]): Promise<boolean> {
   let blind = 0;
-  for (const invariant of INVARIANTS) {
+  for (const invariant of invariants) {
     const found = await firstKilled(chosen, seeds, invariant);
     if (found === undefined) blind += 1;
     console.log(`${invariant.padEnd(20)} ${found ?? `FINDS NOTHING within ${seeds} seeds each`}`);
@@ -65,7 +66,7 @@ async function firstKilled(
   invariant: Invariant,
 ): Promise<string | undefined> {
   for (const mutant of chosen) {
-    const killed = await kill(mutant, seeds, invariant);
+    const killed = await kill(mutant, seeds, [invariant]);
     if (killed !== undefined) return `${mutant.name}, after ${killed.seeds} seeds`;
   }
   return undefined;
@@ -73,7 +74,7 @@ async function firstKilled(
 
 const BATCH = 2;
 
-async function kill(mutant: Mutant, seeds: number, only: Invariant | undefined): Promise<Killed | undefined> {
+async function kill(mutant: Mutant, seeds: number, invariants: readonly Invariant[]): Promise<Killed | undefined> {
   const script = await buildMutant(mutant);
   const progress = new Progress();
   const failed: SeedResult[] = [];
@@ -82,7 +83,7 @@ async function kill(mutant: Mutant, seeds: number, only: Invariant | undefined):
   try {
     await runPool({
       script,
-      options: { invariants: only && [only] },
+      options: { invariants },
       next: () => {
         if (failed.length > 0 || handed >= seeds) return [];
         const batch = Array.from({ length: BATCH }, (_, i) => handed + i);
@@ -92,7 +93,7 @@ async function kill(mutant: Mutant, seeds: number, only: Invariant | undefined):
       result: (result) => {
         done += 1;
         if (result.violation !== undefined) failed.push(result);
-        progress.show(() => `${mutant.name}${only === undefined ? '' : `, ${only}`}: ${done} seeds`);
+        progress.show(() => `${mutant.name}: ${done} seeds`);
       },
     });
   } catch (error) {

@@ -20,7 +20,7 @@ interface Seen {
   /** The term it was last seen to lead, and where its log ended then. */
   leads: number;
   lastIndex: number;
-  lastTerm: number;
+  lastEntry: Entry | undefined;
   /** By peer, in the term that it leads. */
   readonly matches: Map<ServerId, { readonly incarnation: number; readonly match: number }>;
 }
@@ -110,7 +110,15 @@ export class Checks {
     this.must('termsRise', ballot.term >= spoken, () => `${id} spoke in term ${spoken} and starts in ${ballot.term}`);
     const { committed, applied } = log;
     const matches = new Map();
-    this.#seen.set(id, { term: ballot.term, committed, applied, leads: 0, lastIndex: 0, lastTerm: 0, matches });
+    this.#seen.set(id, {
+      term: ballot.term,
+      committed,
+      applied,
+      leads: 0,
+      lastIndex: 0,
+      lastEntry: undefined,
+      matches,
+    });
   }
 
   /** Such a server remembers nothing, and may say so. */
@@ -235,7 +243,9 @@ export class Checks {
       this.#isComplete(id, raft);
       this.#elected(id);
     } else {
-      const kept = log.lastIndex >= seen.lastIndex && log.termAt(seen.lastIndex) === seen.lastTerm;
+      // What has left memory is committed, and looked at elsewhere.
+      const held = log.entry(seen.lastIndex);
+      const kept = log.lastIndex >= seen.lastIndex && (held === undefined || held === seen.lastEntry);
       this.must(
         'leaderAppendOnly',
         kept,
@@ -243,7 +253,7 @@ export class Checks {
       );
     }
     seen.lastIndex = log.lastIndex;
-    seen.lastTerm = log.last.term;
+    seen.lastEntry = log.entry(log.lastIndex);
     this.#isHeard(id, raft);
     for (const [peer, { match, next, incarnation: life, window }] of raft.peers ?? []) {
       const before = seen.matches.get(peer);
