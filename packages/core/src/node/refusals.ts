@@ -23,7 +23,7 @@ export function refusal(why: Exclude<Refusal, 'notLeader'>): KontikiError {
   return why === 'overloaded'
     ? new KontikiError(
         'KONTIKI_OVERLOADED',
-        'More is proposed than the cluster commits, up to limits.uncommittedBytes. Try again later, or propose less.',
+        "More is proposed than the cluster commits (limits.uncommittedBytes) or the leader's disk writes (limits.undurableBytes). Try again later, or propose less.",
       )
     : new KontikiError('KONTIKI_DISK_FULL', "The leader's disk is full: it takes no more until there is room.");
 }
