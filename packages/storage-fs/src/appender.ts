@@ -4,7 +4,7 @@ import { BATCH_HEADER, batchLength, encodeBatch } from './batch.js';
 import { Ledger } from './ledger.js';
 import { recordLength, type Record } from './record.js';
 import type { Recovered } from './recovery.js';
-import { encodeHeader, saltOf, segmentName, type Segment } from './segment.js';
+import { encodeHeader, segmentName, type Segment } from './segment.js';
 import { SpareSegment } from './spare-segment.js';
 
 /** Records of one batch, above a single record of any size: what one sync makes durable. */
@@ -21,6 +21,8 @@ export interface AppenderOptions extends Recovered {
   readonly owner: Owner;
   readonly folder: Folder;
   readonly spare: SpareSegment;
+  /** Uniform in [0, 1), for salts. */
+  readonly random: () => number;
 }
 
 /**
@@ -80,6 +82,8 @@ export class Appender {
     let until = Infinity;
     for (let i = this.#waiting.length - 1; i >= 0; i -= 1) {
       const { record } = this.#waiting[i] as Waiting;
+      // Nothing from before it is left.
+      if (record.kind === 'reset') return { entries: [], until };
       const entries = record.kind === 'write' ? (record.entries ?? []) : [];
       const first = entries[0]?.index ?? Infinity;
       if (first <= index) return { entries: entries.slice(index - first), until };
@@ -152,8 +156,15 @@ export class Appender {
     const { owner, folder, segments, ledger, spare } = this.#options;
     const { checkpoint } = ledger;
     const sequence = (segments.at(-1)?.sequence ?? 0) + 1;
-    const salt = saltOf(owner, sequence);
-    const header = encodeHeader({ sequence, firstBatch: this.#nextBatch, previousEnd: this.#end, owner, checkpoint });
+    const salt = 1 + Math.floor(this.#options.random() * 0xffff_fffe);
+    const header = encodeHeader({
+      salt,
+      sequence,
+      firstBatch: this.#nextBatch,
+      previousEnd: this.#end,
+      owner,
+      checkpoint,
+    });
     const length = records.length === 0 ? 0 : batchLength(records);
     const { file, capacity } = await spare.take(header.length + length + BATCH_HEADER);
     file.write(header, 0);
@@ -162,7 +173,7 @@ export class Appender {
     const name = segmentName(sequence);
     await folder.rename(SpareSegment.NAME, name);
     await folder.sync();
-    segments.push({ sequence, name, file, salt, lastBefore: checkpoint.last });
+    segments.push({ sequence, name, file, salt });
     this.#end = header.length;
     this.#capacity = capacity;
     if (length > 0) this.#written(records, length);

@@ -24,6 +24,15 @@ export interface FileLogOptions {
   readonly segmentBytes?: number | undefined;
   /** For trying again when the disk is full. Default: the system's time. */
   readonly clock?: Clock | undefined;
+  /** Uniform in [0, 1), for what tells one segment's batches from bytes that only look like them. Default: from `crypto`. */
+  readonly random?: (() => number) | undefined;
+}
+
+/** 1 GiB: offsets stay within 32 bits. */
+const MAX_SEGMENT = 1024 * 1024 * 1024;
+
+function strongRandom(): number {
+  return (crypto.getRandomValues(new Uint32Array(1))[0] as number) / 2 ** 32;
 }
 
 interface Opened extends Recovered {
@@ -38,13 +47,21 @@ export class FileLog implements LogStore {
   readonly #place: string | Folder;
   readonly #segmentBytes: number;
   readonly #clock: Clock;
+  readonly #random: () => number;
   #opened: Opened | undefined;
+  /** Reads under way, whose files must stay open. */
+  readonly #reads = new Set<Promise<Entry[]>>();
   #onFull: (full: boolean) => void = () => {};
 
   /** `place`: the folder's path, or a folder that is open already. The folder is this log's alone. */
   constructor(place: string | Folder, options: FileLogOptions = {}) {
     this.#place = place;
     this.#segmentBytes = options.segmentBytes ?? 16 * 1024 * 1024;
+    if (!Number.isInteger(this.#segmentBytes) || this.#segmentBytes < 512 || this.#segmentBytes > MAX_SEGMENT) {
+      const text = `segmentBytes must be an integer from 512 to ${MAX_SEGMENT}, not ${this.#segmentBytes}.`;
+      throw new KontikiError('KONTIKI_BAD_OPTION', text);
+    }
+    this.#random = options.random ?? strongRandom;
     this.#clock = options.clock ?? new SystemClock();
   }
 
@@ -57,7 +74,7 @@ export class FileLog implements LogStore {
     const spare = new SpareSegment(folder, this.#segmentBytes, this.#clock, (full) => this.#onFull(full));
     try {
       const recovered = await recover(folder, owner);
-      const appender = new Appender({ owner, folder, spare, ...recovered });
+      const appender = new Appender({ owner, folder, spare, random: this.#random, ...recovered });
       if (recovered.segments.length === 0) await appender.begin();
       spare.prepare();
       this.#opened = { ...recovered, folder, lock, spare, appender };
@@ -85,6 +102,16 @@ export class FileLog implements LogStore {
   }
 
   async read(from: number, to: number, maxBytes: number): Promise<Entry[]> {
+    const read = this.#read(from, to, maxBytes);
+    this.#reads.add(read);
+    try {
+      return await read;
+    } finally {
+      this.#reads.delete(read);
+    }
+  }
+
+  async #read(from: number, to: number, maxBytes: number): Promise<Entry[]> {
     const page: Entry[] = [];
     let bytes = 0;
     for (let next = from; next <= to; next = from + page.length) {
@@ -108,10 +135,14 @@ export class FileLog implements LogStore {
     const opened = this.#opened;
     if (opened === undefined) return;
     this.#opened = undefined;
-    await opened.appender.close();
-    await opened.spare.close();
-    await Promise.all(opened.segments.map(({ file }) => file.close()));
-    await opened.lock.release();
+    try {
+      await opened.appender.close();
+      await Promise.allSettled(this.#reads);
+      await opened.spare.close();
+      await Promise.all(opened.segments.map(({ file }) => file.close()));
+    } finally {
+      await opened.lock.release();
+    }
   }
 
   #usable(): Opened {

@@ -1,10 +1,10 @@
 import { KontikiError, type Owner, type Repair } from '@kontiki/core';
 import type { Folder } from '@kontiki/files';
-import { batchAt, laterBatch, readRecords, type Batch } from './batch.js';
+import { batchAt, encodeBatch, laterBatch, readRecords, type Batch } from './batch.js';
 import { EntryIndex } from './entry-index.js';
 import { Ledger } from './ledger.js';
 import type { Record } from './record.js';
-import { corrupt, readHeader, saltOf, segmentName, sequenceOf, type Segment, type SegmentHeader } from './segment.js';
+import { corrupt, readHeader, segmentName, sequenceOf, type Segment, type SegmentHeader } from './segment.js';
 
 /** What opening a folder found: where the log goes on. */
 export interface Recovered {
@@ -62,8 +62,6 @@ class Recovery {
     const name = segmentName(sequence);
     const where = `${this.#folder.path}/${name}`;
     const file = await this.#folder.open(name);
-    const salt = saltOf(this.#owner, sequence);
-    const opened = { sequence, name, file, salt };
     const before = this.segments.at(-1);
     const bytes = await file.read(0, await file.size());
     let parsed: ReturnType<typeof readHeader>;
@@ -74,7 +72,7 @@ class Recovery {
       await file.close();
       throw error;
     }
-    const segment: Segment = { ...opened, lastBefore: parsed.header.checkpoint.last };
+    const segment: Segment = { sequence, name, file, salt: parsed.header.salt };
     this.segments.push(segment);
     const last = this.#readBatches(segment, bytes, parsed.length, where);
     this.#capacity = bytes.length;
@@ -167,6 +165,9 @@ class Recovery {
   async #mend(segment: Segment, bytes: Uint8Array, last: Batch | undefined, where: string): Promise<void> {
     const { file, salt } = segment;
     const end = this.#end;
+    // A segment gets its name when its first batch is synced; the very first one begins without any.
+    if (last === undefined && segment.sequence > 1)
+      throw corrupt(where, end, 'the first batch of a segment is damaged');
     const later = laterBatch(bytes, end, salt, this.#nextBatch);
     if (later !== undefined)
       throw corrupt(where, end, `a batch is damaged, and a whole one follows at byte ${later.begin}`);
@@ -182,5 +183,7 @@ class Recovery {
     // The last batch may never have been synced, and a sync alone would not bring back what a failed one has dropped.
     if (last !== undefined && !proven) file.write(bytes.subarray(last.begin, last.end), last.begin);
     if (torn > from || !proven) await file.datasync();
+    // From now on the last batch is known to have been synced, so damage to it is told from a torn write.
+    if (!proven) file.write(encodeBatch(this.#nextBatch, salt, []), end);
   }
 }

@@ -6,15 +6,17 @@ import { checkpointLength, readCheckpoint, writeCheckpoint, type Checkpoint } fr
 
 /**
  * The beginning of a segment: checksum of all that follows (4 bytes), bytes of the header (4), "KONTIKI" and the
- * version (8), the segment's number (8), the number of its first batch (8), where the segment before it ends (4),
+ * version (8), the salt of its batches (4), the segment's number (8), the number of its first batch (8), where the segment before it ends (4),
  * cluster, server, and the log's state when it was begun. Segments are named by their number.
  */
 const MAGIC = new TextEncoder().encode('KONTIKI');
 const VERSION = 1;
-const FIXED = 36;
+const FIXED = 40;
 const MAX_HEADER = 1024 * 1024;
 
 export interface SegmentHeader {
+  /** Drawn at random, so that nobody can put bytes into a command that look like one of its batches. */
+  readonly salt: number;
   readonly sequence: number;
   readonly firstBatch: number;
   /** The end of the last batch of the segment before; 0 for the first one. */
@@ -30,8 +32,6 @@ export interface Segment {
   readonly file: File;
   /** Distinguishes its batches from those of any other segment. */
   readonly salt: number;
-  /** The log's last index when it was begun: what it holds comes after, or replaces. */
-  readonly lastBefore: number;
 }
 
 const NAME = /^wal-([0-9]{10})$/;
@@ -46,17 +46,21 @@ export function sequenceOf(name: string): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-export function saltOf({ cluster, server }: Owner, sequence: number): number {
-  return crc32(new TextEncoder().encode(`${cluster} ${server} ${sequence}`)) || 1;
-}
-
-export function encodeHeader({ sequence, firstBatch, previousEnd, owner, checkpoint }: SegmentHeader): Uint8Array {
+export function encodeHeader({
+  salt,
+  sequence,
+  firstBatch,
+  previousEnd,
+  owner,
+  checkpoint,
+}: SegmentHeader): Uint8Array {
   const length = FIXED + textLength(owner.cluster) + textLength(owner.server) + checkpointLength(checkpoint);
   const writer = new Writer(aligned(length));
   writer.u32(0);
   writer.u32(writer.bytes.length);
   writer.raw(MAGIC);
   writer.u8(VERSION);
+  writer.u32(salt);
   writer.u53(sequence);
   writer.u53(firstBatch);
   writer.u32(previousEnd);
@@ -84,9 +88,9 @@ export function readHeader(bytes: Uint8Array, where: string): { header: SegmentH
   }
   if (length > MAX_HEADER || length > bytes.length || crc32(bytes.subarray(4, length)) !== checksum) throw damaged();
   try {
-    const [sequence, firstBatch, previousEnd] = [reader.u53(), reader.u53(), reader.u32()];
+    const [salt, sequence, firstBatch, previousEnd] = [reader.u32(), reader.u53(), reader.u53(), reader.u32()];
     const owner = { cluster: reader.text(64), server: reader.text(64) };
-    const header = { sequence, firstBatch, previousEnd, owner, checkpoint: readCheckpoint(reader) };
+    const header = { salt, sequence, firstBatch, previousEnd, owner, checkpoint: readCheckpoint(reader) };
     return { header, length };
   } catch (error) {
     throw damaged(error);

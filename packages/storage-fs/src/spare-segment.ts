@@ -2,7 +2,7 @@ import type { Clock, Timer } from '@kontiki/core';
 import type { File, Folder } from '@kontiki/files';
 
 /** Milliseconds between two tries to make room on a full disk. */
-const RETRY = 1_000;
+const RETRY_MS = 1_000;
 
 /** A file of zeros, made in the background, that becomes the next segment. That there is no room shows itself here, long before a write needs it. */
 export class SpareSegment {
@@ -10,6 +10,7 @@ export class SpareSegment {
 
   readonly #folder: Folder;
   readonly #bytes: number;
+  readonly #clock: Clock;
   readonly #retry: Timer;
   readonly #onFull: (full: boolean) => void;
   #file: Promise<File> | undefined;
@@ -20,12 +21,9 @@ export class SpareSegment {
     this.#folder = folder;
     this.#bytes = bytes;
     this.#onFull = onFull;
-    const retry = clock.timer(() => this.prepare());
-    this.#retry = retry;
-    this.#setRetry = (wanted) => retry.set(wanted ? clock.now() + RETRY : Infinity);
+    this.#clock = clock;
+    this.#retry = clock.timer(() => this.prepare());
   }
-
-  readonly #setRetry: (wanted: boolean) => void;
 
   /** Whether the disk had no room at the last try. */
   get full(): boolean {
@@ -40,8 +38,9 @@ export class SpareSegment {
     file.then(
       () => this.#setFull(false),
       (error: NodeJS.ErrnoException) => {
-        // Whatever else went wrong is told to the write that needs the file.
-        if (error.code !== 'ENOSPC' && error.code !== 'EDQUOT') return;
+        const noRoom = error.code === 'ENOSPC' || error.code === 'EDQUOT';
+        // Whatever else went wrong is told to the write that needs the file; on a full disk none comes.
+        if (!noRoom && !this.#full) return;
         this.#file = undefined;
         this.#setFull(true);
       },
@@ -86,7 +85,7 @@ export class SpareSegment {
 
   #setFull(full: boolean): void {
     if (this.#closed) return;
-    this.#setRetry(full);
+    this.#retry.set(full ? this.#clock.now() + RETRY_MS : Infinity);
     if (full === this.#full) return;
     this.#full = full;
     this.#onFull(full);

@@ -86,7 +86,7 @@ export function models(calls: readonly Call[]): Model[] {
 
 /** A log on a simulated disk, in the life that is now; small segments, so that it has several. */
 export function openLog(disk: SimulatedDisk, segmentBytes = 700): FileLog {
-  return new FileLog(disk.folder, { segmentBytes, clock: new VirtualClock() });
+  return new FileLog(disk.folder, { segmentBytes, clock: new VirtualClock(), random: () => 0.5 });
 }
 
 /** Everything a log holds, in the model's form. */

@@ -9,8 +9,8 @@ export interface Slice {
 
 /** The newest entries of the log, in memory. What has left it is read back from the store, in pages. */
 export class Tail {
-  #entries: Entry[] = [];
-  /** Entries before this offset have left; the array is cut when they are half of it. */
+  #entries: (Entry | undefined)[] = [];
+  /** Entries before this offset have left; the array is cut when they are many, and half of it. */
   #head = 0;
   /** Index of the entry at `#head`. */
   #first: number;
@@ -18,11 +18,6 @@ export class Tail {
 
   constructor(next: number) {
     this.#first = next;
-  }
-
-  /** Index of the first entry held; one past the log's last when none is. */
-  get first(): number {
-    return this.#first;
   }
 
   get bytes(): number {
@@ -65,13 +60,14 @@ export class Tail {
       bytes += size;
       end += 1;
     }
-    return { entries: this.#entries.slice(begin, end), bytes };
+    return { entries: this.#entries.slice(begin, end) as Entry[], bytes };
   }
 
   /** Lets entries at or below `index` go, oldest first, until no more than `maxBytes` are held. */
   evict(index: number, maxBytes: number): void {
     while (this.#bytes > maxBytes && this.#first <= index && this.#first < this.next) {
       this.#bytes -= entryBytes(this.#entry(this.#head));
+      this.#entries[this.#head] = undefined;
       this.#head += 1;
       this.#first += 1;
     }

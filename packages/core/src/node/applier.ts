@@ -27,6 +27,8 @@ export interface ApplierOptions<Result> {
 export class Applier<Result> {
   readonly #options: ApplierOptions<Result>;
   #busy = false;
+  /** A slice of time is over; the next one has been asked for. */
+  #resting = false;
   #closed = false;
   #idle: () => void = () => {};
 
@@ -41,12 +43,13 @@ export class Applier<Result> {
 
   /** Applies what may be applied. */
   kick(): void {
-    if (this.#busy || this.#closed) return;
+    if (this.#busy || this.#resting) return;
     const { log, clock, failed } = this.#options;
     const until = clock.now() + SLICE_MS;
     try {
-      while (log.applied < log.applicable) {
-        if (clock.now() >= until) return clock.soon(() => this.kick());
+      // Whoever is told that a batch is applied may close the node.
+      while (!this.#closed && log.applied < log.applicable) {
+        if (clock.now() >= until) return this.#rest();
         const held = log.slice(log.applied + 1, log.applicable, BATCH_BYTES);
         const pending = held === undefined ? this.#readAndApply() : this.#apply(held.entries);
         if (pending !== undefined) {
@@ -63,6 +66,14 @@ export class Applier<Result> {
   close(): Promise<void> {
     this.#closed = true;
     return this.#busy ? new Promise((resolve) => (this.#idle = resolve)) : Promise.resolve();
+  }
+
+  #rest(): void {
+    this.#resting = true;
+    this.#options.clock.soon(() => {
+      this.#resting = false;
+      this.kick();
+    });
   }
 
   #wait(pending: Promise<void>): void {

@@ -52,6 +52,8 @@ export class Driver {
   #held: HeldMail[] = [];
   #persisted = 0;
   #memberships: readonly MembershipAt[] = [];
+  /** What the timer is set to: a turn that comes long after it is late. */
+  #dueAt = Infinity;
   #scheduled = false;
   /** The turn that saw the time late let the arrivals in; the next one tells the time. */
   #lettingIn = false;
@@ -102,7 +104,7 @@ export class Driver {
       const raft = this.#raft;
       const now = this.#clock.now();
       // A wake-up this late is a blocked event loop or a suspended process: others' silence proves nothing then.
-      const late = now > raft.wakeAt + raft.timings.heartbeat;
+      const late = now > this.#dueAt + raft.timings.heartbeat;
       raft.advance(now);
       this.#takeInputs();
       const letIn = late && !this.#lettingIn;
@@ -112,7 +114,10 @@ export class Driver {
       const output = raft.takeOutput();
       this.#carryOut(output);
       this.#owner.turned(output);
-      this.#timer.set(letIn ? Infinity : raft.wakeAt);
+      // A listener may have closed the node.
+      if (this.#stopped) return;
+      this.#dueAt = letIn ? Infinity : raft.wakeAt;
+      this.#timer.set(this.#dueAt);
       if (output.again) this.schedule();
     } catch (error) {
       this.#owner.failed(error as Error);

@@ -55,10 +55,7 @@ export class Proposals<Result> {
   /** Proposes all that is queued. */
   append(raft: Raft, refusal: (why: Refusal) => KontikiError): void {
     if (this.#queued.length === 0) return;
-    const queued = this.#queued;
-    this.#queued = [];
-    this.#queuedBytes = 0;
-    for (const proposal of queued) {
+    for (const proposal of this.#queued) {
       if (proposal.given) continue;
       const { data, call } = proposal;
       const appended = raft.propose(data);
@@ -67,6 +64,9 @@ export class Proposals<Result> {
         this.#callsOf(appended.term).set(appended.index, call);
       } else call.reject(refusal(appended));
     }
+    // Only now: should the protocol fail on one of them, those behind it are still to be refused.
+    this.#queued = [];
+    this.#queuedBytes = 0;
   }
 
   /** `entry` is committed and applied; whoever waits at its index knows the outcome. */
@@ -85,7 +85,9 @@ export class Proposals<Result> {
 
   /** The node ends: what is queued never will be appended, and of the rest nobody here will learn more. */
   abandon(refused: KontikiError): void {
-    for (const { call, given } of this.#queued) if (!given) call.reject(refused);
+    for (const { call, given, position } of this.#queued) {
+      if (!given && position === undefined) call.reject(refused);
+    }
     for (const calls of this.#appended.values()) {
       for (const call of calls.values()) call.reject(unknownOutcome(refused.cause));
     }

@@ -59,14 +59,18 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     checkOptions(options);
     const owner = { cluster: options.cluster, server: options.id };
     const state = await options.log.open(owner);
+    let node: RaftNode<Result> | undefined;
     try {
       const applied = (await options.machine.open?.(owner)) ?? 0;
       if (applied > state.last) throw aheadOfLog(applied, state.last);
-      const node = new RaftNode(options, state, applied);
+      node = new RaftNode(options, state, applied);
       await node.#start(state);
       return node;
     } catch (error) {
-      await options.transport.close();
+      if (node !== undefined) node.#end('failed', error as Error);
+      await options.transport.close().catch(() => {
+        // Why the node did not start says more.
+      });
       await options.log.close();
       throw error;
     }

@@ -14,6 +14,9 @@ function afterArrivals(): (callback: () => void) => void {
   };
 }
 
+/** The longest that `setTimeout` waits, in milliseconds; who wants more is woken early, and sets the timer again. */
+const LONGEST = 2 ** 31 - 1;
+
 /** The real time: monotonic, never the wall clock. */
 export class SystemClock implements Clock {
   readonly soon: (callback: () => void) => void = afterArrivals();
@@ -37,7 +40,10 @@ export class SystemClock implements Clock {
         clearTimeout(handle);
         due = at;
         // Rounded up: a timer that fires a little early would be set again for nothing.
-        handle = at === Infinity ? undefined : setTimeout(expire, Math.max(0, Math.ceil(at - performance.now())));
+        handle =
+          at === Infinity
+            ? undefined
+            : setTimeout(expire, Math.min(LONGEST, Math.max(0, Math.ceil(at - performance.now()))));
       },
       close: () => {
         clearTimeout(handle);

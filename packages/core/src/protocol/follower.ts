@@ -118,6 +118,7 @@ export class Follower extends Bystander {
 
   #hear(): void {
     this.#heard = this.#server.now;
+    this.#server.excuse(false);
     this.restartTimer();
   }
 

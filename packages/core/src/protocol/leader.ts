@@ -70,7 +70,8 @@ export class Leader extends Bystander {
     const { now, timings } = this.#server;
     if (now >= this.#quorumCheckAt) {
       this.#quorumCheckAt = now + timings.election;
-      if (!this.#quorumAnswers() && !this.#server.excuse(late)) return this.#stepDown('quorumSilent');
+      if (this.#quorumAnswers()) this.#server.excuse(false);
+      else if (!this.#server.excuse(late)) return this.#stepDown('quorumSilent');
     }
     if (this.#server.full && this.#othersHaveRoom()) return this.#stepDown('diskFull');
     if (now >= this.#heartbeatAt) {
@@ -115,7 +116,7 @@ export class Leader extends Bystander {
   override heartbeatReply(from: ServerId, message: HeartbeatReply): void {
     const progress = this.#identify(from, message, message.blank);
     if (progress === undefined) return;
-    progress.beat();
+    progress.beat(this.#server.now, this.#server.timings.heartbeat);
     progress.round = Math.max(progress.round, message.round);
     this.#endRound();
   }

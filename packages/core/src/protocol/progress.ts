@@ -42,6 +42,7 @@ export class Progress {
   #match = 0;
   #next: number;
   #matchAtBeat = 0;
+  #beatAt = -Infinity;
 
   /** `drawSession`: numbers that no other progress of this leader has. */
   constructor(drawSession: () => number, next: number, now: number, limits: Limits) {
@@ -108,8 +109,13 @@ export class Progress {
     this.#enter('snapshot', this.#next);
   }
 
-  /** A heartbeat was answered, so the link works: what got no answer since the last one was lost, or the peer's disk is slow. */
-  beat(): void {
+  /**
+   * A heartbeat was answered, so the link works: what got no answer since the last one was lost, or the peer's disk is
+   * slow. Read rounds are heartbeats too, and may be many: one in half an `interval` (milliseconds) counts.
+   */
+  beat(now: number, interval: number): void {
+    if (now - this.#beatAt < interval / 2) return;
+    this.#beatAt = now;
     this.waiting = false;
     if (this.state === 'replicate') this.nudge = this.window.size > 0 && this.#matchAtBeat === this.#match;
     this.#matchAtBeat = this.#match;

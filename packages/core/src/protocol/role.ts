@@ -53,7 +53,7 @@ export interface Server {
   readonly membership: Membership;
   /** A time to wait before campaigning, anew from [T, 2T) (Raft §5.2). */
   drawElectionTimeout(): number;
-  /** Whether a timer that fired late is passed over: lateness is this server's own fault, but is never excused twice running. */
+  /** Whether a timer that fired late is passed over: lateness is this server's own fault, but is never excused twice running. Not late: nothing is to be excused, and the next time may be. */
   excuse(late: boolean): boolean;
   /** Sends as soon as the present term is durable. */
   send(to: ServerId, message: Message): void;
@@ -71,7 +71,7 @@ export interface Role {
   readonly wakeAt: number;
   /** Whether a leader is known to live, so that nobody else gets a vote (thesis §4.2.3). */
   readonly leaderAlive: boolean;
-  /** Looks at the timers. `late`: this server noticed the time too late for its silence to prove anything. */
+  /** Looks at the timers. `late`: this server noticed the time too late for others' silence to prove anything. */
   tick(late: boolean): void;
   /** Something has become durable. */
   persisted(): void;

@@ -51,6 +51,7 @@ export class ModelServer {
   #commands: Uint8Array[] = [];
   #scheduled = false;
   #lettingIn = false;
+  #dueAt = Infinity;
   #paused = false;
   #applying = false;
   /** When the timer is set to, in the world's time. */
@@ -80,6 +81,7 @@ export class ModelServer {
     this.#timerAt = Infinity;
     this.#persisted = 0;
     this.#lettingIn = false;
+    this.#dueAt = Infinity;
     this.applied = mix.durableMachines ? this.#kept : 0;
     const raft = this.#guarded(
       () =>
@@ -185,7 +187,7 @@ export class ModelServer {
     this.turns += 1;
     this.#guarded(() => {
       const now = this.#localNow;
-      const late = now > raft.wakeAt + raft.timings.heartbeat;
+      const late = now > this.#dueAt + raft.timings.heartbeat;
       raft.advance(now);
       this.#takeInputs(raft);
       const letIn = late && !this.#lettingIn;
@@ -195,6 +197,7 @@ export class ModelServer {
       this.#carryOut(raft, output);
       this.#apply();
       if (output.again) this.#later(0.01, () => this.wake());
+      this.#dueAt = letIn ? Infinity : raft.wakeAt;
       if (letIn) this.#later(0.01, () => this.#turn());
       else this.#setTimer(raft.wakeAt);
     });
