@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { KontikiError, type LogState } from '@kontiki/core';
 import { SimulatedDisk } from '@kontiki/testing';
+import { FileLog } from '@kontiki/storage-fs';
 import { command, first, openLog, owner } from './history.js';
 
 const NAME = 'wal-0000000001';
@@ -115,6 +116,58 @@ describe('a log that is damaged', () => {
     const garbage = contents.slice();
     garbage.fill(0xff, at, at + 64);
     expect(await open(garbage)).toMatchObject({ last: 5, repairs: [{ offset: at, bytes: 64 }] });
+  });
+
+  it('that was opened and closed after a crash: its last batch was synced then, and damage to it is an error', async () => {
+    const { contents, places } = await write();
+    const [begin, end] = places.slice(-2) as [number, number];
+    const disk = new SimulatedDisk();
+    await disk.folder.create(NAME);
+    // Without the mark: as a crash leaves it.
+    disk.overwrite(NAME, contents.fill(0, end));
+    const log = openLog(disk, 4_000);
+    expect((await log.open(owner)).last).toBe(5);
+    await log.close();
+    const damaged = disk.contents(NAME);
+    damaged[begin + 30] = (damaged[begin + 30] as number) ^ 1;
+    expect(await open(damaged)).toMatchObject({ code: 'KONTIKI_CORRUPT' });
+  });
+
+  it('in the first batch of a later segment: that was synced before the segment had its name', async () => {
+    const disk = new SimulatedDisk();
+    const log = openLog(disk, 700);
+    await log.open(owner);
+    await log.append({ entries: [first] });
+    for (let index = 2; disk.names.filter((name) => name.startsWith('wal-')).length < 2; index += 1) {
+      await log.append({ entries: [command(index, 1)] });
+    }
+    await log.close();
+    const name = 'wal-0000000002';
+    const contents = disk.contents(name);
+    const header = new DataView(contents.buffer).getUint32(4, true);
+    contents[header + 20] = (contents[header + 20] as number) ^ 1;
+    contents.fill(0, header + 100);
+    disk.overwrite(name, contents);
+    expect(
+      await openLog(disk, 700)
+        .open(owner)
+        .catch((error: unknown) => error),
+    ).toMatchObject({
+      code: 'KONTIKI_CORRUPT',
+      message: expect.stringContaining('the first batch of a segment is damaged') as string,
+    });
+  });
+
+  it('is told from commands that look like batches: each segment’s salt is drawn at random', async () => {
+    const salts = new Set<number>();
+    for (let i = 0; i < 5; i += 1) {
+      const disk = new SimulatedDisk();
+      const log = new FileLog(disk.folder, { segmentBytes: 4_000 });
+      await log.open(owner);
+      await log.close();
+      salts.add(new DataView(disk.contents(NAME).buffer).getUint32(16, true));
+    }
+    expect(salts.size).toBe(5);
   });
 });
 

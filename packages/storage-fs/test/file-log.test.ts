@@ -211,6 +211,29 @@ describe('failures', () => {
     expect(told).toEqual([true, false]);
   });
 
+  it('a full disk is tried again whatever the tries fail with', async () => {
+    const clock = new VirtualClock();
+    log = new FileLog(disk.folder, { segmentBytes: 4_000, clock });
+    const told: boolean[] = [];
+    log.onFull((full) => told.push(full));
+    let wrong: string | undefined = 'ENOSPC';
+    fail = ({ kind, name }) =>
+      wrong !== undefined && kind === 'allocate' && name === 'spare' && disk.names.length > 1
+        ? errno(wrong)
+        : undefined;
+    await log.open(owner);
+    await clock.elapse(10);
+    wrong = 'EMFILE';
+    await clock.elapse(3_000);
+    wrong = undefined;
+    await clock.elapse(1_100);
+    expect(told).toEqual([true, false]);
+  });
+
+  it.each([0, -1, 1.5, Number.NaN, 2 ** 31])('segments of %s bytes are refused', (segmentBytes) => {
+    expect(() => new FileLog('x', { segmentBytes })).toThrow(/segmentBytes must be an integer from 512/);
+  });
+
   it('a full disk that a write cannot do without ends the log', async () => {
     fail = ({ kind, name }) =>
       kind === 'allocate' && name === 'spare' && disk.names.length > 1 ? errno('ENOSPC') : undefined;

@@ -275,6 +275,19 @@ describe('elections', () => {
     expect(cluster.raft('a').role).toBe('preCandidate');
   });
 
+  it('an excuse is given back once the leader is heard: the next stall is excused again', () => {
+    const cluster = new Cluster(['a', 'b', 'c']);
+    cluster.elect('b');
+    for (let stall = 0; stall < 3; stall += 1) {
+      cluster.now += 10_000;
+      cluster.tick('a', true);
+      expect(cluster.raft('a').role).toBe('follower');
+      cluster.tick('b', true);
+      expect(cluster.raft('b').role).toBe('leader');
+      cluster.elapse(3 * timings.election);
+    }
+  });
+
   it('a full server does not campaign, and votes', () => {
     const cluster = new Cluster(['a', 'b', 'c']);
     cluster.feed('a', (raft) => raft.setFull(true));

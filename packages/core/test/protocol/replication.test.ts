@@ -199,6 +199,26 @@ describe('replication', () => {
     expect(cluster.raft('a').log.committed).toBe(202);
   });
 
+  it('rounds of reads do not send probes again: a heartbeat interval does', () => {
+    const cluster = new Cluster(['a', 'b', 'c']);
+    cluster.elect('a');
+    cluster.isolate('c');
+    cluster.propose('a', 'x');
+    cluster.settle();
+    cluster.heal();
+    cluster.stalled.add('c');
+    let appends = 0;
+    cluster.watch = (server, output) => {
+      const sent = output.messages.get('c') ?? [];
+      if (server.id === 'a') appends += sent.filter(({ kind }) => kind === 'append').length;
+    };
+    for (let i = 0; i < 100; i += 1) {
+      cluster.feed('a', (raft) => raft.read());
+      cluster.settle();
+    }
+    expect(appends).toBeLessThanOrEqual(2);
+  });
+
   it('duplicated acknowledgements cause no sends (row 45)', () => {
     const cluster = new Cluster(['a', 'b']);
     cluster.elect('a');

@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+import { SystemClock } from '@kontiki/core';
+import { VirtualClock } from '@kontiki/testing';
+import { RaftLog } from '../../src/log/raft-log.js';
+import { Applier } from '../../src/node/applier.js';
+import { command } from '../protocol/cluster.js';
+
+const start = { base: { index: 0, term: 0, membership: undefined }, last: 0, terms: [], memberships: [], committed: 0 };
+
+/** A log of entries that may all be applied. */
+function committed(count: number, bytes = 1): RaftLog {
+  const log = new RaftLog(start, 0, Infinity);
+  for (let index = 1; index <= count; index += 1) log.append(command(index, 1, 'x'.repeat(bytes)));
+  log.persisted(log.issue().number);
+  log.commitTo(count);
+  return log;
+}
+
+/** Time that passes by a millisecond each time somebody looks. */
+class TickingClock extends VirtualClock {
+  #looks = 0;
+
+  override now(): number {
+    return (this.#looks += 1);
+  }
+}
+
+describe('applying', () => {
+  it('stops where a listener closes the node, and applies nothing twice', () => {
+    const log = committed(20, 200_000);
+    const seen: number[] = [];
+    const applier = new Applier<number>({
+      log,
+      store: undefined as never,
+      clock: new VirtualClock(),
+      machine: {
+        apply: ({ entries }) => {
+          seen.push(...entries.map(({ index }) => index));
+          return entries.map(() => 0);
+        },
+      },
+      applied: (_, through) => {
+        log.appliedTo(through);
+        if (through >= 3) void applier.close();
+      },
+      failed: (error) => expect.unreachable(error.message),
+    });
+    applier.kick();
+    applier.kick();
+    expect(seen).toEqual([1, 2, 3]);
+  });
+
+  it('rests once between two slices, however often it is called meanwhile', async () => {
+    const clock = new TickingClock();
+    let slices = 0;
+    const soon = clock.soon.bind(clock);
+    clock.soon = (callback): void => {
+      slices += 1;
+      soon(callback);
+    };
+    const log = committed(100, 300_000);
+    const applier = new Applier<number>({
+      log,
+      store: undefined as never,
+      clock,
+      machine: { apply: ({ entries }) => entries.map(() => 0) },
+      applied: (_, through) => log.appliedTo(through),
+      failed: (error) => expect.unreachable(error.message),
+    });
+    for (let turn = 0; turn < 50; turn += 1) applier.kick();
+    expect(slices).toBe(1);
+    await clock.settle();
+    expect(log.applied).toBe(100);
+  });
+});
+
+it('a timer of thirty days does not fire at once', async () => {
+  const clock = new SystemClock();
+  let fired = 0;
+  const timer = clock.timer(() => (fired += 1));
+  timer.set(clock.now() + 30 * 24 * 3_600_000);
+  await new Promise((resolve) => clock.timer(() => resolve(undefined)).set(clock.now() + 20));
+  timer.close();
+  expect(fired).toBe(0);
+});
