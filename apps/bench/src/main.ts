@@ -22,34 +22,41 @@ const PROPOSERS = [1, 64, 256] as const;
 
 interface Round {
   readonly raw: number;
-  readonly memory: readonly LoadResult[];
-  readonly durable: readonly LoadResult[];
+  readonly memory: LoadResult[];
+  readonly durable: LoadResult[];
 }
 
 async function measure(path: string, rounds: number, milliseconds: number): Promise<[Round[], Counts]> {
-  const memory = await InMemory.open();
   const durable = await Durable.open(path);
   const all: Round[] = [];
   try {
-    await memory.load(64, milliseconds);
+    await inMemory((memory) => memory.load(64, milliseconds));
     await durable.load(64, milliseconds);
     for (let round = 1; round <= rounds; round += 1) {
       process.stderr.write(`round ${round} of ${rounds}\n`);
       const before = await rawSyncs(path, milliseconds / 2);
-      const inMemory: LoadResult[] = [];
-      const onDisk: LoadResult[] = [];
+      const results: Pick<Round, 'memory' | 'durable'> = { memory: [], durable: [] };
       for (const proposers of PROPOSERS) {
-        inMemory.push(await memory.load(proposers, milliseconds));
-        onDisk.push(await durable.load(proposers, milliseconds));
+        results.memory.push(await inMemory((memory) => memory.load(proposers, milliseconds)));
+        results.durable.push(await durable.load(proposers, milliseconds));
       }
       const after = await rawSyncs(path, milliseconds / 2);
-      all.push({ raw: (before + after) / 2, memory: inMemory, durable: onDisk });
+      all.push({ raw: (before + after) / 2, ...results });
     }
     process.stderr.write('counting\n');
-    return [all, await count(memory, durable, milliseconds)];
+    return [all, await count(durable, milliseconds)];
   } finally {
-    await memory.close();
     durable.close();
+  }
+}
+
+/** Nodes of their own for each load: a log in memory only grows, and so does what the garbage collector has to walk. */
+async function inMemory<T>(use: (nodes: InMemory) => Promise<T>): Promise<T> {
+  const nodes = await InMemory.open();
+  try {
+    return await use(nodes);
+  } finally {
+    await nodes.close();
   }
 }
 
@@ -65,7 +72,7 @@ interface Counts {
   readonly idleWakeUps: number;
 }
 
-async function count(memory: InMemory, durable: Durable, milliseconds: number): Promise<Counts> {
+async function count(durable: Durable, milliseconds: number): Promise<Counts> {
   const costs: Cost[] = [];
   for (const proposers of PROPOSERS) {
     const before = await durable.counts();
@@ -86,7 +93,7 @@ async function count(memory: InMemory, durable: Durable, milliseconds: number): 
     const follower = [...after.keys()].find((id) => id !== durable.leader) as string;
     costs.push({ proposers, leader: perCommit(durable.leader), follower: perCommit(follower) });
   }
-  return { costs, idleWakeUps: await memory.idleWakeUps(milliseconds) };
+  return { costs, idleWakeUps: await inMemory((memory) => memory.idleWakeUps(milliseconds)) };
 }
 
 function rateRows(name: string, rounds: readonly Round[], of: (round: Round) => readonly LoadResult[]): string[][] {
