@@ -94,8 +94,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'no check-quorum',
     file: 'protocol/leader.ts',
-    find: 'if (!this.#quorumAnswers() && !this.#server.excuse(late))',
-    replace: 'if (false)',
+    find: 'if (this.#quorumAnswers()) this.#server.excuse(false);',
+    replace: 'if (true) this.#server.excuse(false);',
   },
   {
     name: 'election timeouts are all the same',
@@ -106,8 +106,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'followers campaign though they hear the leader',
     file: 'protocol/follower.ts',
-    find: 'this.#heard = this.#server.now;\n    this.restartTimer();',
-    replace: 'this.#heard = this.#server.now;',
+    find: 'this.#server.excuse(false);\n    this.restartTimer();',
+    replace: 'this.#server.excuse(false);',
   },
   {
     name: 'leaders of earlier terms are followed',
@@ -254,8 +254,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a leader truncates its own log',
     file: 'protocol/leader.ts',
-    find: 'progress.beat();',
-    replace: `progress.beat();
+    find: 'progress.beat(this.#server.now, this.#server.timings.heartbeat);',
+    replace: `progress.beat(this.#server.now, this.#server.timings.heartbeat);
     const { log, ballot } = this.#server;
     if (log.lastIndex > log.committed + 5) {
       log.truncate(log.lastIndex);
@@ -271,8 +271,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a lost probe is never sent again',
     file: 'protocol/progress.ts',
-    find: '  beat(): void {\n    this.waiting = false;',
-    replace: '  beat(): void {',
+    find: '    this.#beatAt = now;\n    this.waiting = false;',
+    replace: '    this.#beatAt = now;',
   },
   // ---- reads
   {
