@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { FAULTS, INVARIANTS, runWorld, type WorldOptions } from '@kontiki/testing';
+import { FAULTS, INVARIANTS, runFastWorld, type WorldOptions } from '@kontiki/testing';
 import { checkFile, describeFileFailure, modelNames } from './check-history.js';
 import { runMutants } from './mutants/run.js';
 import { runSeeds } from './seeds.js';
@@ -63,7 +63,7 @@ function parse(args: string[]) {
 
 function runOne(seed: number, trace: boolean, options: WorldOptions): boolean {
   const story = (at: number, text: string): void => console.log(`${at.toFixed(2).padStart(10)}  ${text}`);
-  const outcome = runWorld(seed, { ...options, ...(trace ? { tell: story } : {}) });
+  const outcome = runFastWorld(seed, { ...options, ...(trace ? { tell: story } : {}) });
   const { events, elapsed, hash, violation } = outcome;
   console.log(`seed ${seed}: ${events} events in ${Math.round(elapsed)} ms, hash ${hash}`);
   console.log(violation?.message ?? 'clean');

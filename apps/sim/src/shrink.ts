@@ -1,4 +1,4 @@
-import { FAULTS, runWorld, type Fault, type Invariant, type Outcome, type WorldOptions } from '@kontiki/testing';
+import { FAULTS, runFastWorld, type Fault, type Invariant, type Outcome, type WorldOptions } from '@kontiki/testing';
 
 /** Simulated seconds of a world, unless somebody says otherwise. */
 export const SECONDS = 20;
@@ -19,7 +19,7 @@ export function shrink(
   seed: number,
   invariant: Invariant,
   { without: left = [], seconds: span = SECONDS }: Pick<WorldOptions, 'without' | 'seconds'> = {},
-  run: typeof runWorld = runWorld,
+  run: typeof runFastWorld = runFastWorld,
 ): Shrunk {
   let best: Shrunk = { seed, without: left, seconds: span, outcome: run(seed, { without: left, seconds: span }) };
   const attempt = (without: readonly Fault[], seconds: number): boolean => {

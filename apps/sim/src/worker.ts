@@ -1,5 +1,5 @@
 import { parentPort } from 'node:worker_threads';
-import { runWorld, type Counts, type Invariant, type WorldOptions } from '@kontiki/testing';
+import { runFastWorld, type Counts, type Invariant, type WorldOptions } from '@kontiki/testing';
 
 /** Seeds to run, in this order. */
 export interface Job {
@@ -19,7 +19,7 @@ export interface SeedResult {
 
 parentPort?.on('message', ({ seeds, options }: Job) => {
   for (const seed of seeds) {
-    const { events, elapsed, hash, counts, violation } = runWorld(seed, options);
+    const { events, elapsed, hash, counts, violation } = runFastWorld(seed, options);
     const broken = violation && { invariant: violation.invariant, message: violation.message };
     parentPort?.postMessage({ seed, events, elapsed, hash, counts, violation: broken } satisfies SeedResult);
   }

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { runWorld, Violation, type WorldOptions } from '@kontiki/testing';
+import { runFastWorld, Violation, type WorldOptions } from '@kontiki/testing';
 import { Coverage } from '../src/coverage.js';
 import { replayCommand, shrink } from '../src/shrink.js';
 
-const counts = runWorld(1, { seconds: 1 }).counts;
+const counts = runFastWorld(1, { seconds: 1 }).counts;
 
 describe('coverage', () => {
   it('of worlds in which nothing happens is too little', () => {
@@ -27,8 +27,8 @@ describe('coverage', () => {
 
 describe('a failing seed', () => {
   /** A world that breaks as long as there are kills, for three seconds or more. */
-  const breaks = (seed: number, options: WorldOptions = {}): ReturnType<typeof runWorld> => {
-    const outcome = runWorld(seed, { ...options, seconds: 0 });
+  const breaks = (seed: number, options: WorldOptions = {}): ReturnType<typeof runFastWorld> => {
+    const outcome = runFastWorld(seed, { ...options, seconds: 0 });
     const kills = options.without?.includes('kills') !== true && (options.seconds ?? 20) >= 3;
     const strength = { ...outcome.mix.strength, kills: 1, loss: 1, cuts: 0 };
     return {
