@@ -3,6 +3,8 @@ import { Violation, type Invariant } from './violation.js';
 
 /** Ends a world in which an invariant that is looked at does not hold. */
 export class Judge {
+  /** The first one that was broken: what it threw may have been caught by the code under test. */
+  violation: Violation | undefined;
   readonly #enabled: ReadonlySet<Invariant>;
 
   constructor(enabled: ReadonlySet<Invariant>) {
@@ -10,7 +12,9 @@ export class Judge {
   }
 
   must(invariant: Invariant, holds: boolean, broken: () => string): void {
-    if (!holds && this.#enabled.has(invariant)) throw new Violation(invariant, broken());
+    if (holds || !this.#enabled.has(invariant)) return;
+    this.violation ??= new Violation(invariant, broken());
+    throw this.violation;
   }
 
   /** An assertion of the code itself failed; anything else is a bug of the world. */

@@ -20,7 +20,10 @@ export const INVARIANTS = [
   'assertions',
 ] as const;
 
-export type Invariant = (typeof INVARIANTS)[number];
+/** What is looked at in whole nodes only. */
+export const NODE_INVARIANTS = ['equalStates', 'quorumsOverlap', 'acknowledgedIsKept', 'linearizable'] as const;
+
+export type Invariant = (typeof INVARIANTS)[number] | (typeof NODE_INVARIANTS)[number];
 
 /** An invariant was broken. */
 export class Violation extends Error {

@@ -5,30 +5,12 @@ import { Judge } from '../judge.js';
 import { Checks } from './checks.js';
 import { ModelDisk } from './disk.js';
 import { Faults } from '../faults.js';
-import { drawMix, type Mix, type MixOptions } from '../mix.js';
+import { drawMix, type Mix } from '../mix.js';
 import { ModelNetwork } from '../network.js';
+import type { Outcome, WorldOptions } from '../outcome.js';
 import { Schedule } from '../schedule.js';
 import { ModelServer } from './server.js';
-import { INVARIANTS, type Invariant, Violation } from '../violation.js';
-
-export interface WorldOptions extends MixOptions {
-  /** The invariants that are looked at. Default: all. */
-  readonly invariants?: readonly Invariant[] | undefined;
-  /** Is told the story: the simulated milliseconds, and what happened. */
-  readonly tell?: ((at: number, text: string) => void) | undefined;
-}
-
-/** How an execution ended. The same seed and options give the same, to the hash. */
-export interface Outcome {
-  readonly seed: number;
-  readonly mix: Mix;
-  readonly hash: string;
-  readonly events: number;
-  /** Simulated milliseconds. */
-  readonly elapsed: number;
-  readonly counts: Counts;
-  readonly violation: Violation | undefined;
-}
+import { INVARIANTS, Violation } from '../violation.js';
 
 /** A cluster of pure `Raft`s on virtual time, with everything that may go wrong, until it heals. */
 class World {
