@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { INVARIANTS } from '@kontiki/testing';
+import { INVARIANTS, NODE_INVARIANTS } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
-import { mutants } from '../../apps/sim/src/mutants/list.js';
+import { mutants as ofNodes } from '../../apps/sim/src/mutants/nodes.js';
+import { mutants as ofProtocol } from '../../apps/sim/src/mutants/protocol.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -30,8 +31,8 @@ const rules = read('.oxlintrc.json') + read('package.json').replace('knip', 'unu
 
 /** Whether what a reference names is there. */
 function exists(kind: string, name: string): boolean {
-  if (kind === 'mutant') return mutants.some((mutant) => mutant.name === name);
-  if (kind === 'invariant') return INVARIANTS.some((invariant) => invariant === name);
+  if (kind === 'mutant') return [...ofProtocol, ...ofNodes].some((mutant) => mutant.name === name);
+  if (kind === 'invariant') return [...INVARIANTS, ...NODE_INVARIANTS].some((invariant) => invariant === name);
   if (kind === 'lint') return rules.includes(name);
   if (kind === 'type') return new RegExp(`(class|interface|type) ${name}\\b`).test(sources);
   return tests.get(kind)?.includes(name) ?? false;

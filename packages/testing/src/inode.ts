@@ -21,6 +21,8 @@ export class Inode {
   #length: number;
   /** Writes that are not durable yet, oldest first. */
   #unsynced: Write[] = [];
+  /** What is durable, where that is not just what can be read without what is unsynced: since a sync has failed. */
+  #platter: Inode | undefined;
   /** What the newest sync made durable: nobody can tell damage to it from a write that was torn. */
   #lastSynced: readonly Range[] = [];
 
@@ -34,6 +36,7 @@ export class Inode {
     this.#bytes = contents.slice();
     this.#length = contents.length;
     this.#unsynced = [];
+    this.#platter = undefined;
   }
 
   get length(): number {
@@ -58,10 +61,19 @@ export class Inode {
   sync(writes: number): void {
     const synced = this.#unsynced.splice(0, writes);
     if (synced.length > 0) this.#lastSynced = synced.map(rangeOf);
+    const platter = this.#platter;
+    if (platter !== undefined) for (const { offset, bytes } of synced) platter.#put(offset, bytes);
+  }
+
+  /** A sync failed: what it was to make durable stays readable, and no later sync will do it. */
+  drop(): void {
+    this.#platter ??= new Inode(this.durable);
+    this.#unsynced = [];
   }
 
   /** What a power cut would leave that keeps nothing of what was not synced. */
   get durable(): Uint8Array {
+    if (this.#platter !== undefined) return this.#platter.durable;
     const copy = new Inode(this.read(0, this.#length));
     copy.#unsynced = [...this.#unsynced];
     copy.#takeBack();
@@ -98,6 +110,12 @@ export class Inode {
   #takeBack(): Write[] {
     const lost = this.#unsynced;
     this.#unsynced = [];
+    if (this.#platter !== undefined) {
+      this.#bytes = this.#platter.#bytes;
+      this.#length = this.#platter.#length;
+      this.#platter = undefined;
+      return lost;
+    }
     for (const { offset, before, lengthBefore } of [...lost].reverse()) {
       this.#bytes.set(before, offset);
       this.#bytes.fill(0, lengthBefore, this.#length);

@@ -256,11 +256,16 @@ class SimulatedFile implements File {
     if (this.#disk.enter(this.#life, { kind: 'write', name: this.#name })) this.#inode.write(offset, bytes);
   }
 
-  datasync(): Promise<void> {
-    return this.#run('datasync', () => {
-      const writes = this.#inode.unsynced;
-      return () => this.#inode.sync(writes);
-    });
+  async datasync(): Promise<void> {
+    try {
+      await this.#run('datasync', () => {
+        const writes = this.#inode.unsynced;
+        return () => this.#inode.sync(writes);
+      });
+    } catch (error) {
+      this.#inode.drop();
+      throw error;
+    }
   }
 
   read(offset: number, length: number): Promise<Uint8Array> {

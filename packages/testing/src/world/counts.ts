@@ -9,6 +9,12 @@ export interface Counts {
   acknowledged: number;
   /** Writes that were issued and that a crash took away. */
   lostWrites: number;
+  /** Of whole nodes only: requests whose end nobody knows, disks that failed or lost something, frames that were damaged, nodes that stopped by themselves. */
+  unknown: number;
+  diskErrors: number;
+  lostDisks: number;
+  badFrames: number;
+  stops: number;
 }
 
 export function noCounts(): Counts {
@@ -21,5 +27,10 @@ export function noCounts(): Counts {
     commits: 0,
     acknowledged: 0,
     lostWrites: 0,
+    unknown: 0,
+    diskErrors: 0,
+    lostDisks: 0,
+    badFrames: 0,
+    stops: 0,
   };
 }

@@ -49,6 +49,13 @@ export interface Mix {
   readonly durableMachines: boolean;
 }
 
+const TIMINGS: readonly Timings[] = [
+  { heartbeat: 20, election: 60 },
+  { heartbeat: 50, election: 150 },
+  { heartbeat: 100, election: 300 },
+  { heartbeat: 100, election: 500 },
+];
+
 export interface MixOptions {
   readonly seconds?: number | undefined;
   /** Faults to leave out, whatever the seed draws. */
@@ -72,12 +79,7 @@ export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions
     seconds,
     strength,
     servers: random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 7]),
-    timings: random.pick([
-      { heartbeat: 20, election: 60 },
-      { heartbeat: 50, election: 150 },
-      { heartbeat: 100, election: 300 },
-      { heartbeat: 100, election: 500 },
-    ]),
+    timings: random.pick(TIMINGS),
     limits: {
       ...defaultLimits,
       messageBytes: oneByOne ? 1 : random.pick([200, 1_000, defaultLimits.messageBytes]),

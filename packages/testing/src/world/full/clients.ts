@@ -69,5 +69,6 @@ export class Clients {
     const { checks } = this.#world;
     if (ending.kind === 'done') checks.done(ending.index, ending.term, floor);
     else if (ending.kind === 'read') checks.read(ending.through, floor);
+    else if (ending.kind === 'unknown') checks.counts.unknown += 1;
   }
 }

@@ -208,6 +208,7 @@ export class NodeServer implements Breakable {
     const { checks, schedule, tell } = this.#world;
     if (error instanceof Violation) return;
     checks.stopped(this.id, this.#harmed, error);
+    checks.counts.stops += 1;
     tell?.(`${this.id} has stopped: ${error.message}`);
     if (this.lost && isKontikiError(error) && UNUSABLE.has(error.code)) this.out = true;
     this.crash('kill');
@@ -220,6 +221,7 @@ export class NodeServer implements Breakable {
     if (this.process === undefined) return;
     this.#world.tell?.(`${this.id}: ${kind === 'kill' ? 'kill -9' : 'power cut'}`);
     this.process.kill();
+    this.#world.checks.counts.lostWrites += this.log.underWay;
     this.process = this.node = this.machine = this.#transport = undefined;
     this.leads = false;
     for (const disk of [this.disk, this.#machineDisk]) disk.crash(kind === 'kill' ? 'process' : 'power');
@@ -230,6 +232,7 @@ export class NodeServer implements Breakable {
     this.crash('powerCut');
     this.#world.tell?.(`${this.id} loses its disk`);
     this.lost = this.#wiped = true;
+    this.#world.checks.counts.lostDisks += 1;
     this.disk.wipe();
     this.#machineDisk.wipe();
     this.#world.checks.wiped(this.id);
@@ -239,6 +242,7 @@ export class NodeServer implements Breakable {
     const where = this.disk.flipBit(this.#random.next);
     if (where === undefined) return;
     this.lost = true;
+    this.#world.checks.counts.lostDisks += 1;
     this.#world.tell?.(`${this.id}: a bit flips in ${where}`);
   }
 
@@ -310,6 +314,7 @@ export class NodeServer implements Breakable {
     if (healed) return undefined;
     const fails = (code: string): Error => {
       this.#harmed = true;
+      this.#world.checks.counts.diskErrors += 1;
       return Object.assign(new Error(`${code}: injected into ${kind}`), { code });
     };
     if (this.#full && (kind === 'create' || kind === 'allocate')) return fails('ENOSPC');

@@ -43,14 +43,18 @@ export class LogMemory {
   /** What the store has said to be durable. */
   readonly durable: Terms = new Terms();
   durableTerm = 0;
+  /** Writes that are not durable yet. */
+  underWay = 0;
 
   opened(state: LogState): void {
+    this.underWay = 0;
     this.issued.open(state);
     this.durable.open(state);
     this.durableTerm = Math.max(state.ballot?.term ?? 0, this.durable.at(state.last) ?? 0);
   }
 
   persisted(ballot: Ballot | undefined, entries: readonly Entry[]): void {
+    this.underWay -= 1;
     this.durable.replace(entries);
     this.durableTerm = Math.max(this.durableTerm, ballot?.term ?? 0, entries.at(-1)?.term ?? 0);
   }
@@ -80,6 +84,7 @@ export class WatchedLog implements LogStore {
     const entries = write.entries ?? [];
     this.#watcher.issued(issued.at((entries[0]?.index ?? 1) - 1) ?? 0, issued.last, write);
     issued.replace(entries);
+    this.#memory.underWay += 1;
     await this.#store.append(write);
     this.#memory.persisted(write.ballot, entries);
   }

@@ -121,6 +121,7 @@ class World {
     const { badFrames } = this.mix.strength;
     const server = this.servers.find(({ id }) => id === to) as NodeServer;
     if (this.healed || !this.#random.chance(badFrames * 0.05)) return void server.arrive({ sender, frame });
+    this.counts.badFrames += 1;
     const damaged = frame.slice();
     const at = this.#random.below(damaged.length);
     damaged[at] = (damaged[at] as number) ^ (1 << this.#random.below(8));
