@@ -35,3 +35,8 @@ export class Violation extends Error {
     this.invariant = invariant;
   }
 }
+
+/** For a promise of nobody: a violation is known to the judge already, anything else is a bug of the world. */
+export function unlessViolation(error: unknown): void {
+  if (!(error instanceof Violation)) throw error;
+}

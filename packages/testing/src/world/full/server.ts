@@ -15,7 +15,7 @@ import type { Request, Surroundings, Workload } from '../../workload/workload.js
 import type { Breakable } from '../faults.js';
 import type { Mix } from '../mix.js';
 import type { Schedule } from '../schedule.js';
-import { Violation } from '../violation.js';
+import { unlessViolation, Violation } from '../violation.js';
 import type { NodeChecks } from './checks.js';
 import { Process } from './process.js';
 import { SimulatedTransport, type Parcel } from './transport.js';
@@ -108,7 +108,7 @@ export class NodeServer implements Breakable {
 
   start(): void {
     if (this.process !== undefined || this.out) return;
-    void this.#open(this.begin());
+    this.#open(this.begin()).catch(unlessViolation);
   }
 
   /** Begins a process, in which nothing runs yet. */
@@ -200,7 +200,13 @@ export class NodeServer implements Breakable {
       checks.leads(this, term);
       elected(this);
     });
-    node.on('fatal', ({ error }) => this.#stopped(error));
+    node.on('fatal', ({ error }) => {
+      // By then it has told its callers.
+      this.process?.after(0.001, () => {
+        checks.judge.must('callsSettle', this.asked === 0, () => `${this.id} stopped, and ${this.asked} calls hang`);
+        this.#stopped(error);
+      });
+    });
   }
 
   /** The node has stopped by itself, or did not start: somebody has a look, and starts it again. */
@@ -286,7 +292,11 @@ export class NodeServer implements Breakable {
       if (!open) return;
       open = false;
       this.#asked.delete(gone);
-      ended(ending);
+      try {
+        ended(ending);
+      } catch (error) {
+        unlessViolation(error);
+      }
     };
     const gone = (): void => end({ kind: 'unknown' });
     this.#asked.add(gone);
