@@ -86,26 +86,32 @@ export class Process implements Clock {
 
   timer(fire: () => void): Timer {
     let due = Infinity;
-    /** Counts what was planned: only the newest plan counts. */
-    let plan = 0;
-    const expire = (planned: number): void => {
-      if (planned !== plan) return;
+    /** When it is looked at next, in the world's time: a timer that is put off is looked at all the same, and planned anew. */
+    let planned = Infinity;
+    const look = (at: number): void => {
+      if (planned !== at) return;
+      planned = Infinity;
+      if (this.now() < due) return plan();
       due = Infinity;
       fire();
+    };
+    const plan = (): void => {
+      if (due === Infinity) return;
+      // A thousandth keeps rounding from planning a moment that has not quite come.
+      const delay = Math.max(0, (due - this.now()) / this.#pace.rate) + 0.001;
+      const at = this.#schedule.now + delay + this.#pace.lateness();
+      if (at >= planned) return;
+      planned = at;
+      this.after(at - this.#schedule.now, () => look(at));
     };
     return {
       set: (at) => {
         if (at === due) return;
         due = at;
-        const planned = (plan += 1);
-        if (at === Infinity) return;
-        // A thousandth keeps rounding from planning a moment that has not quite come.
-        const delay = Math.max(0, (at - this.now()) / this.#pace.rate) + 0.001;
-        this.after(delay + this.#pace.lateness(), () => expire(planned));
+        plan();
       },
       close: () => {
-        plan += 1;
-        due = Infinity;
+        due = planned = Infinity;
       },
     };
   }
