@@ -385,6 +385,27 @@ describe('every way a proposal can end', () => {
     expect(new Set(await Promise.all(waiting))).toEqual(new Set(['KONTIKI_CLOSED']));
   });
 
+  it('a read is refused when very many wait for the state machine, whether confirmed or local', async () => {
+    let release = (): void => {};
+    const stuck = new Promise<void>((resolve) => (release = resolve));
+    const log = new MemoryLog();
+    await bootstrap(log, { cluster: 'test', server: 'a', members: { a: 'a' } });
+    const machine = { apply: ({ entries }: ApplyBatch) => stuck.then(() => entries.map(() => 1)) };
+    const { clock } = nodes;
+    const transport = new MemoryNetwork({ clock }).transport();
+    const node = await RaftNode.open({ id: 'a', cluster: 'test', machine, log, transport, clock });
+    await nodes.clock.until(() => node.isLeader);
+    const waiting = Array.from({ length: 65_535 }, () => outcome(node.read(() => 1)));
+    await nodes.clock.until(() => node.status().committed > 1);
+    const local = outcome(node.read(() => 1, { consistency: 'local' }));
+    expect(await outcome(node.read(() => 1))).toBe('KONTIKI_OVERLOADED');
+    expect(await outcome(node.read(() => 1, { consistency: 'local' }))).toBe('KONTIKI_OVERLOADED');
+    release();
+    expect(await ended(Promise.all([...waiting, local]).then((all) => new Set(all)))).toEqual(new Set([1]));
+    expect(await ended(node.read(() => 2))).toBe(2);
+    await node.close();
+  });
+
   it('a read gives up at its deadline; a follower without a leader waits for one', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     await nodes.open('a');
