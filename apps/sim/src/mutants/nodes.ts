@@ -166,7 +166,7 @@ export const mutants: readonly Mutant[] = [
       header.firstBatch !== this.#nextBatch ||
       checkpoint.last !== this.ledger.last
     ) {`,
-    replace: `      header.previousEnd === -1
+    replace: `      (this.#nextBatch = header.firstBatch) < 0
     ) {`,
   },
   {
@@ -189,6 +189,8 @@ export const mutants: readonly Mutant[] = [
     file: 'appender.ts',
     find: 'until = Math.min(until, first);',
     replace: '',
+    equivalent:
+      'a leader reads what was durable before its vote was, or what it wrote itself, and a state machine what is durable; the conformance suite holds the rule',
   },
   {
     name: 'a replaced entry stays in the index',
