@@ -77,6 +77,13 @@ export const mutants: readonly Mutant[] = [
     }`,
   },
   {
+    name: 'a pre-vote resets the vote',
+    file: 'protocol/raft.ts',
+    find: '    const role = new PreCandidate(this);',
+    replace:
+      '    if (!this.log.blank) this.#ballot = { term: this.#ballot.term, votedFor: undefined };\n    const role = new PreCandidate(this);',
+  },
+  {
     name: 'pre-votes count as votes',
     file: 'protocol/candidates.ts',
     find: 'override voteReply(from: ServerId, message: VoteReply): void {',
