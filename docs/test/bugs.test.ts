@@ -21,6 +21,8 @@ const sources = filesOf('packages', '.ts')
 const seeds = JSON.parse(read('apps/sim/regressions.json')) as readonly { readonly seed: number }[];
 const lint = (JSON.parse(read('package.json')) as { readonly scripts: { readonly lint: string } }).scripts.lint;
 
+const oxlint = read('.oxlintrc.json');
+
 /** The titles of the tests and groups of a file that run: `it.skip`, `it.todo` and comments have none. */
 function titlesOf(source: string): string[] {
   const title = /^\s*(?:it|describe)(?:\.(?:each|runIf)\b[^]*?\))?\(\s*(['"`])((?:\\.|(?!\1)[^\\])+)\1/gm;
@@ -36,13 +38,18 @@ for (const folder of ['packages', 'apps']) {
   }
 }
 
+/** Whether a rule is an error, or the text of one that is. */
+function holds(name: string): boolean {
+  if (name === 'unused exports fail') return /\bknip\b/.test(lint);
+  return oxlint.includes(name.includes('/') ? `"${name}": "error"` : name);
+}
+
 /** Whether what a reference names is there. */
 function exists(kind: string, name: string): boolean {
   if (kind === 'mutant') return mutants.some((mutant) => mutant.name === name && mutant.equivalent === undefined);
   if (kind === 'invariant') return INVARIANTS.some((invariant) => invariant === name);
   if (kind === 'seed') return seeds.some(({ seed }) => `${seed}` === name);
-  if (kind === 'lint')
-    return name === 'unused exports fail' ? /\bknip\b/.test(lint) : read('.oxlintrc.json').includes(name);
+  if (kind === 'lint') return holds(name);
   if (kind === 'type')
     return new RegExp(`^export (?:abstract )?(?:class|interface|type) ${name}\\b`, 'm').test(sources);
   return tests.get(kind)?.some((title) => title.startsWith(name)) ?? false;
