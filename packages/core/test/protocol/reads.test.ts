@@ -103,7 +103,10 @@ describe('linearizable reads', () => {
   it('answers to heartbeats that left before the read do not confirm it (row 56)', () => {
     const cluster = new Cluster(['a', 'b', 'c']);
     cluster.elect('a');
+    // Numbers of rounds go on: these heartbeats carry that of an earlier read's.
+    const earlier = read(cluster, 'a');
     cluster.elapse(timings.heartbeat);
+    expect(indexOf(cluster, 'a', earlier)).toBe(2);
     cluster.now = cluster.raft('a').wakeAt;
     cluster.tick('a');
     const beats = cluster.net.splice(0);
