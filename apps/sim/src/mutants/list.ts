@@ -6,14 +6,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'vote is not persisted',
     file: 'protocol/raft.ts',
-    find: 'write: { number, ballot, entries,',
-    replace: 'write: { number, ballot: ballot && { term: ballot.term, votedFor: undefined }, entries,',
+    find: 'take({ number, ballot, entries,',
+    replace: 'take({ number, ballot: ballot && { term: ballot.term, votedFor: undefined }, entries,',
   },
   {
     name: 'term is not persisted',
     file: 'protocol/raft.ts',
-    find: 'write: { number, ballot, entries,',
-    replace: 'write: { number, ballot: undefined, entries,',
+    find: 'take({ number, ballot, entries,',
+    replace: 'take({ number, ballot: undefined, entries,',
   },
   {
     name: 'vote request leaves before the term is durable',
