@@ -1,19 +1,18 @@
+import type * as Fs from 'node:fs';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
 import { openFolder } from '@kontiki/files/node';
 
-type Fs = typeof import('node:fs');
-
 // The system may do less than it was asked for: here it never does more than a few bytes a call.
-vi.mock(import('node:fs'), async (original) => {
-  const fs = await original();
+vi.mock('node:fs', async (original) => {
+  const fs = await original<typeof Fs>();
   const read = (fd: number, bytes: Uint8Array, at: number, length: number, offset: number, done: () => void): void =>
     fs.read(fd, bytes, at, Math.min(length, 7), offset, done);
   const writeSync = (fd: number, bytes: Uint8Array, at: number, length: number, offset: number): number =>
     fs.writeSync(fd, bytes, at, Math.min(length, 5), offset);
-  return { ...fs, read: read as Fs['read'], writeSync: writeSync as Fs['writeSync'] };
+  return { ...fs, read: read as typeof Fs.read, writeSync: writeSync as typeof Fs.writeSync };
 });
 
 it('a file reads and writes all that it was asked for, however little the system does at a time (go-raft D7)', async () => {

@@ -9,7 +9,7 @@ import {
   type Transport,
 } from '@kontiki/core';
 import { frameLength } from '@kontiki/core/wire';
-import { VirtualClock } from '@kontiki/testing';
+import type { VirtualClock } from '@kontiki/testing';
 import { Nodes } from './harness.js';
 
 /** What work costs, counted: a batch that falls apart, or a message too many, shows here and in no test of behaviour. */
