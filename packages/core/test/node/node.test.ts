@@ -456,6 +456,28 @@ describe('what stops a node', () => {
     await nodes.clock.until(() => nodes.leader !== undefined && nodes.leader !== leader);
   });
 
+  it('a log that cannot be read: none of what was asked for reaches a follower, malformed or not (row 50)', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    for (const id of ['a', 'b', 'c']) await nodes.open(id, { limits: { tailBytes: 1 } });
+    await nodes.clock.until(() => nodes.leader !== undefined);
+    const leader = nodes.leader as RaftNode<number>;
+    const away = nodes.followers[0]?.id as string;
+    nodes.network.isolate(away);
+    for (const command of ['x', 'y', 'z']) await ended(leader.propose(bytes(command)));
+    const log = nodes.logs.get(leader.id) as MemoryLog;
+    log.read = () => Promise.reject(new KontikiError('KONTIKI_CORRUPT', 'byte 7'));
+    let fatal: unknown;
+    leader.on('fatal', ({ error }) => (fatal = error));
+    const before = nodes.get(away).status().last;
+    nodes.network.heal();
+    await nodes.clock.until(() => leader.status().role === 'failed');
+    expect((fatal as KontikiError).code).toBe('KONTIKI_CORRUPT');
+    expect(nodes.get(away).status().last).toBe(before);
+    // The next leader's log is whole.
+    await nodes.clock.until(() => nodes.machine(away).commands.length === 3);
+    expect(nodes.machine(away).commands).toEqual(['x', 'y', 'z']);
+  });
+
   it('a state machine that is ahead of its log is refused, and everything is closed again', async () => {
     await nodes.bootstrap('a');
     const machine = { open: () => Promise.resolve(7), apply: () => [] };
