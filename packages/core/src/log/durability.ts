@@ -49,6 +49,12 @@ export class Durability {
     return this.#issued;
   }
 
+  /** The log is replaced by a snapshot that ends at `last`, and is durable itself: what writes under way remember is of a log that is gone. */
+  reset(last: number): void {
+    this.#underWay = this.#underWay.map((write) => ({ ...write, last }));
+    this.#remembered = last;
+  }
+
   /** All writes up to `number` are durable, in whatever order their callbacks ran. */
   finish(number: number): void {
     invariant(number <= this.#issued, () => `write ${number} finished but only ${this.#issued} were issued`);

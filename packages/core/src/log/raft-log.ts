@@ -5,9 +5,15 @@ import { Durability } from './durability.js';
 import { Tail, type Slice } from './tail.js';
 import { TermHistory } from './term-history.js';
 
+/** Where a log begins: everything up to this position is in a snapshot, or never was (index 0, term 0). */
+export interface Base extends Position {
+  /** The newest membership at or below the position; undefined only at index 0. */
+  readonly membership: MembershipAt | undefined;
+}
+
 /** What a log begins from: what the store held at start. */
 export interface LogStart {
-  readonly base: Position & { readonly membership: MembershipAt | undefined };
+  readonly base: Base;
   readonly last: number;
   readonly terms: readonly Position[];
   readonly memberships: readonly MembershipAt[];
@@ -17,6 +23,8 @@ export interface LogStart {
 /** The entries of one write, and its number. */
 export interface IssuedWrite {
   readonly number: number;
+  /** The log is to forget everything before it takes the entries: a snapshot has taken its place. */
+  readonly reset: Base | undefined;
   readonly entries: readonly Entry[];
 }
 
@@ -27,7 +35,9 @@ const nothing: readonly Entry[] = [];
  * memberships, and the newest entries. applied <= committed <= last; applied <= durable (Raft §5.3).
  */
 export class RaftLog {
-  readonly base: Position;
+  #base: Base;
+  /** A snapshot has replaced the log, and that is not issued as a write yet. */
+  #reset: Base | undefined;
   readonly #terms: TermHistory;
   readonly #tail: Tail;
   readonly #writes: Durability;
@@ -44,7 +54,7 @@ export class RaftLog {
   /** `applied`: the index up to which the state machine already holds the state. */
   constructor(start: LogStart, applied: number, tailBytes: number) {
     const { base, last } = start;
-    this.base = { index: base.index, term: base.term };
+    this.#base = base;
     this.#terms = new TermHistory(base, start.terms);
     this.#tail = new Tail(last + 1);
     this.#writes = new Durability(last);
@@ -55,6 +65,10 @@ export class RaftLog {
     this.#applied = Math.max(base.index, applied);
     this.#committed = Math.max(this.#applied, start.committed);
     invariant(this.#committed <= last, () => `the log ends at ${last}, but ${this.#committed} was committed here`);
+  }
+
+  get base(): Base {
+    return this.#base;
   }
 
   get last(): Position {
@@ -71,7 +85,8 @@ export class RaftLog {
   }
 
   get durable(): number {
-    return this.#writes.durable(this.#changed);
+    // What is below the base is in a durable snapshot.
+    return Math.max(this.base.index, this.#writes.durable(this.#changed));
   }
 
   get committed(): number {
@@ -122,6 +137,11 @@ export class RaftLog {
     return index < this.base.index || index > this.#last ? undefined : this.#terms.at(index);
   }
 
+  /** Whether the entry at a position stands in this log, or is behind what was compacted. */
+  includes({ index, term }: Position): boolean {
+    return index <= this.#committed || this.termAt(index) === term;
+  }
+
   /** The last place at or before `index` whose term is not above `term`; the base at the least. */
   agreement(index: number, term: number): Position {
     if (index <= this.base.index) return this.base;
@@ -169,6 +189,42 @@ export class RaftLog {
     while ((this.#memberships.at(-1)?.index ?? 0) >= index) this.#memberships.pop();
   }
 
+  /** The newest membership at or below an index. */
+  membershipAt(index: number): MembershipAt | undefined {
+    return this.#memberships.findLast((at) => at.index <= index);
+  }
+
+  /** Lets go of everything up to `index`, which is applied and durable, and in a durable snapshot. */
+  compact(index: number): void {
+    invariant(index <= this.#applied && index <= this.durable, () => `entry ${index} was to be compacted too early`);
+    if (index <= this.#base.index) return;
+    const membership = this.membershipAt(index);
+    this.#base = { index, term: this.#terms.at(index), membership };
+    this.#terms.compact(this.#base);
+    this.#memberships.splice(0, this.#memberships.indexOf(membership as MembershipAt));
+    this.#tail.evict(index, 0);
+  }
+
+  /** A durable snapshot that ends at `base` takes the place of the whole log, which does not hold what it ends with. */
+  reset(base: Base): void {
+    invariant(
+      base.index > this.#committed,
+      () => `${this.#committed} is committed, and a snapshot of ${base.index} was installed`,
+    );
+    invariant(
+      this.termAt(base.index) !== base.term,
+      () => `a snapshot of ${base.index} was installed that the log holds`,
+    );
+    this.#base = this.#reset = base;
+    this.#terms.reset(base);
+    this.#tail.reset(base.index + 1);
+    this.#writes.reset(base.index);
+    this.#memberships.splice(0, Infinity, ...(base.membership === undefined ? [] : [base.membership]));
+    this.#last = this.#committed = base.index;
+    this.#changed = Infinity;
+    this.#changedBytes = 0;
+  }
+
   commitTo(index: number): void {
     invariant(
       index <= this.#last,
@@ -188,18 +244,21 @@ export class RaftLog {
   /** Numbers a write of everything that has changed since the last one. */
   issue(): IssuedWrite {
     const from = this.#changed;
+    const reset = this.#reset;
+    this.#reset = undefined;
     const entries = from > this.#last ? nothing : this.#tail.slice(from, this.#last, Infinity)?.entries;
     invariant(entries !== undefined, () => `entries from ${from} on left memory before they were written`);
     invariant(entries.length > 0 || from === Infinity, () => `entries from ${from} on were removed and not replaced`);
-    const number = this.#writes.issue(from, this.#last, this.#changedBytes);
+    const first = reset === undefined ? from : reset.index + 1;
+    const number = this.#writes.issue(first, this.#last, this.#changedBytes);
     this.#changed = Infinity;
     this.#changedBytes = 0;
-    return { number, entries };
+    return { number, reset, entries };
   }
 
   /** Whether there is anything to write. */
   get changed(): boolean {
-    return this.#changed !== Infinity;
+    return this.#changed !== Infinity || this.#reset !== undefined;
   }
 
   /** All writes up to `number` are durable. */

@@ -43,6 +43,14 @@ export class Tail {
     if (index < this.#first) this.#first = index;
   }
 
+  /** Forgets everything: the next entry stands at `next`. */
+  reset(next: number): void {
+    this.#entries = [];
+    this.#head = 0;
+    this.#first = next;
+    this.#bytes = 0;
+  }
+
   at(index: number): Entry | undefined {
     return index < this.#first ? undefined : this.#entries[this.#head + index - this.#first];
   }

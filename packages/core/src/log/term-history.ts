@@ -31,6 +31,17 @@ export class TermHistory {
     while (this.#runs.length > 1 && this.#run(this.#runs.length - 1).index >= index) this.#runs.pop();
   }
 
+  /** Forgets everything before `base`, which becomes the first place there is. */
+  compact(base: Position): void {
+    const kept = this.#runs.filter(({ index }) => index > base.index);
+    this.#runs = [{ index: base.index, term: base.term }, ...kept];
+  }
+
+  /** Forgets everything but `base`. */
+  reset(base: Position): void {
+    this.#runs = [{ index: base.index, term: base.term }];
+  }
+
   /** The term at an index from the base on; what lies beyond the last entry is the caller's to know. */
   at(index: number): number {
     return this.#run(this.#find(index)).term;

@@ -1,6 +1,7 @@
 import type { Ballot } from '../log/ballot.js';
 import type { Entry, Position } from '../log/entry.js';
 import type { MembershipAt } from '../log/membership.js';
+import type { Base } from '../log/raft-log.js';
 import type { ServerId } from '../log/server.js';
 
 /** Whose data a store holds. Data of another owner is refused with `KONTIKI_FOREIGN_DATA`. */
@@ -11,9 +12,7 @@ export interface Owner {
 }
 
 /** Where a log begins: everything up to and including this position is in a snapshot, or never was (index 0, term 0). */
-export interface LogBase extends Position {
-  /** The newest membership at or below the position; undefined only at index 0. */
-  readonly membership: MembershipAt | undefined;
+export interface LogBase extends Base {
   /** The checksum of the cluster's first entry, once that entry itself is gone. */
   readonly origin: number | undefined;
 }

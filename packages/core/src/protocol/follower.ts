@@ -1,6 +1,6 @@
 import type { Entry } from '../log/entry.js';
 import type { ServerId } from '../log/server.js';
-import type { Append, Commit, Heartbeat, ReadIndexReply } from './message.js';
+import type { Append, Commit, Heartbeat, ReadIndexReply, SnapshotChunk, SnapshotOffer } from './message.js';
 import { Bystander, type Server } from './role.js';
 
 /** Follows a leader, known or not, and campaigns when none is heard (Raft §5.2, §5.3). */
@@ -114,6 +114,25 @@ export class Follower extends Bystander {
     } else {
       this.#commitTo(message.committed);
     }
+  }
+
+  override snapshotOffer(from: ServerId, message: SnapshotOffer): void {
+    this.#hear();
+    const { log, outbox } = this.#server;
+    // What it ends with is here already: then this log is the leader's up to there (log matching).
+    if (log.includes(message.meta.last)) this.#has(from, message);
+    else outbox.snapshot({ kind: 'offered', from, message });
+  }
+
+  override snapshotChunk(from: ServerId, message: SnapshotChunk): void {
+    this.#hear();
+    this.#server.outbox.snapshot({ kind: 'arrived', from, message });
+  }
+
+  #has(from: ServerId, { incarnation: to, session, meta }: SnapshotOffer): void {
+    const { log, header, outbox, full } = this.#server;
+    this.#commitTo(Math.min(meta.last.index, log.lastIndex));
+    outbox.sendAfterWrite(from, { kind: 'appendAccepted', ...header, to, session, match: log.committed, full });
   }
 
   #hear(): void {

@@ -1,6 +1,6 @@
 import { entryBytes, type Entry, type Position } from '../log/entry.js';
 import type { ServerId } from '../log/server.js';
-import type { AppendAccepted, AppendRejected, HeartbeatReply, ReadIndex } from './message.js';
+import type { AppendAccepted, AppendRejected, HeartbeatReply, ReadIndex, SnapshotAck } from './message.js';
 import type { Load } from './output.js';
 import type { Progress } from './progress.js';
 import { quorumReached, voteResult } from './quorum.js';
@@ -100,7 +100,7 @@ export class Leader extends Bystander {
     if (message.match > this.#server.log.lastIndex) {
       return this.#server.report({ kind: 'ackBeyondLog', peer: from, index: message.match });
     }
-    progress.accepted(message.match);
+    progress.accepted(message.match, this.#server.log.base.index);
     this.#commit();
   }
 
@@ -119,6 +119,12 @@ export class Leader extends Bystander {
     progress.beat(this.#server.now, this.#server.timings.heartbeat);
     progress.round = Math.max(progress.round, message.round);
     this.#endRound();
+  }
+
+  override snapshotAck(from: ServerId, message: SnapshotAck): void {
+    const progress = this.#replication.identify(from, message);
+    if (progress?.state === 'snapshot' && progress.session === message.session)
+      this.#server.outbox.snapshot({ kind: 'acknowledged', from, message });
   }
 
   override readIndex(from: ServerId, { incarnation, ticket }: ReadIndex): void {

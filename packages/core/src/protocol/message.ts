@@ -1,4 +1,5 @@
 import type { Entry } from '../log/entry.js';
+import type { SnapshotMeta } from '../log/snapshot-meta.js';
 
 /**
  * What servers say to each other. Every message carries its sender's `term` and `incarnation` (a random number drawn at
@@ -108,6 +109,32 @@ export interface ReadIndexReply extends Answer {
   readonly index: number;
 }
 
+/** The receiver needs entries that the leader's log no longer holds: a snapshot is ready for it (Raft §7). */
+export interface SnapshotOffer extends FromServer {
+  readonly kind: 'snapshotOffer';
+  readonly session: number;
+  readonly meta: SnapshotMeta;
+  /** Of its whole encoding. */
+  readonly bytes: number;
+}
+
+/** Bytes of the encoding of a snapshot that was offered, from `offset` on. */
+export interface SnapshotChunk extends FromServer {
+  readonly kind: 'snapshotChunk';
+  readonly session: number;
+  readonly id: string;
+  readonly offset: number;
+  readonly data: Uint8Array;
+}
+
+/** The receiver has the bytes before `offset`, and waits for those from there on. That it has installed all of it is said by `appendAccepted`. */
+export interface SnapshotAck extends Answer {
+  readonly kind: 'snapshotAck';
+  readonly session: number;
+  readonly id: string;
+  readonly offset: number;
+}
+
 export type Message =
   | PreVote
   | PreVoteReply
@@ -120,4 +147,7 @@ export type Message =
   | HeartbeatReply
   | Commit
   | ReadIndex
-  | ReadIndexReply;
+  | ReadIndexReply
+  | SnapshotOffer
+  | SnapshotChunk
+  | SnapshotAck;

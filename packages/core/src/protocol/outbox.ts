@@ -1,12 +1,13 @@
 import type { ServerId } from '../log/server.js';
 import type { Message } from './message.js';
-import type { Load, Mail, Output, ReadsReady, Report, Write } from './output.js';
+import type { Load, Mail, Output, ReadsReady, Report, SnapshotEvent, Write } from './output.js';
 
 type Sorted = Map<ServerId, Message[]>;
 
 // Most turns want little done: what is empty is shared.
 const noMail: Mail = new Map();
 const noLoads: readonly Load[] = [];
+const noSnapshots: readonly SnapshotEvent[] = [];
 const noReports: readonly Report[] = [];
 
 function put(mail: Sorted, to: ServerId, message: Message): void {
@@ -20,6 +21,7 @@ export class Outbox {
   #messages: Sorted | undefined;
   #afterWrite: Sorted | undefined;
   #loads: Load[] | undefined;
+  #snapshots: SnapshotEvent[] | undefined;
   #reports: Report[] | undefined;
   #reads: ReadsReady | undefined;
   #again = false;
@@ -36,6 +38,10 @@ export class Outbox {
 
   load(load: Load): void {
     (this.#loads ??= []).push(load);
+  }
+
+  snapshot(event: SnapshotEvent): void {
+    (this.#snapshots ??= []).push(event);
   }
 
   report(report: Report): void {
@@ -61,12 +67,14 @@ export class Outbox {
       after,
       loads: this.#loads ?? noLoads,
       reads: this.#reads,
+      snapshots: this.#snapshots ?? noSnapshots,
       reports: this.#reports ?? noReports,
       again: this.#again,
     };
     this.#messages = undefined;
     this.#afterWrite = undefined;
     this.#loads = undefined;
+    this.#snapshots = undefined;
     this.#reports = undefined;
     this.#reads = undefined;
     this.#again = false;

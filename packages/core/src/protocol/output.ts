@@ -1,7 +1,8 @@
 import type { Ballot } from '../log/ballot.js';
 import type { Entry } from '../log/entry.js';
+import type { Base } from '../log/raft-log.js';
 import type { ServerId } from '../log/server.js';
-import type { Message } from './message.js';
+import type { Message, SnapshotAck, SnapshotChunk, SnapshotOffer } from './message.js';
 
 /** Messages by receiver, each list in the order it must be handed over in. */
 export type Mail = ReadonlyMap<ServerId, readonly Message[]>;
@@ -11,6 +12,8 @@ export interface Write {
   /** Ascending by one; told back with `persisted`. */
   readonly number: number;
   readonly ballot: Ballot | undefined;
+  /** Behind the ballot and before the entries: the log forgets everything, for a snapshot that ends here. */
+  readonly reset: Base | undefined;
   readonly entries: readonly Entry[];
   /** The commit index as known now; worth keeping, never worth a write. */
   readonly committed: number;
@@ -23,6 +26,15 @@ export interface Load {
   readonly to: number;
   readonly maxBytes: number;
 }
+
+/** What has to do with snapshots, which the protocol neither reads nor writes itself. */
+export type SnapshotEvent =
+  /** A peer of this leader needs one. Answered with `sendSnapshot` in this session, until that says that it is over. */
+  | { readonly kind: 'wanted'; readonly peer: ServerId; readonly session: number }
+  /** The leader offers one that this server needs, or sends a part of it. Answered with `acknowledgeSnapshot`, in the end with `install`. */
+  | { readonly kind: 'offered'; readonly from: ServerId; readonly message: SnapshotOffer }
+  | { readonly kind: 'arrived'; readonly from: ServerId; readonly message: SnapshotChunk }
+  | { readonly kind: 'acknowledged'; readonly from: ServerId; readonly message: SnapshotAck };
 
 /** Every read up to number `ticket` may be served once `index` is applied (thesis §6.4). */
 export interface ReadsReady {
@@ -51,6 +63,7 @@ export interface Output {
   readonly after: number;
   readonly loads: readonly Load[];
   readonly reads: ReadsReady | undefined;
+  readonly snapshots: readonly SnapshotEvent[];
   readonly reports: readonly Report[];
   /** Another turn should follow at once, with whatever has come by then. */
   readonly again: boolean;

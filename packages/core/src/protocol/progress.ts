@@ -78,9 +78,13 @@ export class Progress {
     }
   }
 
-  /** The peer holds the log up to `match`. Acknowledgements may come late and twice: nothing goes back. */
-  accepted(match: number): void {
+  /**
+   * The peer holds the log up to `match`. Acknowledgements may come late and twice: nothing goes back. A peer that waits
+   * for a snapshot goes on waiting until what it holds reaches the leader's `base` (etcd-io/raft#110).
+   */
+  accepted(match: number, base: number): void {
     if (match > this.#match) this.#match = match;
+    if (this.state === 'snapshot' && this.#match < base) return;
     if (this.state !== 'replicate') this.#enter('replicate', this.#match + 1);
     else if (this.#next <= this.#match) this.#next = this.#match + 1;
     this.window.free(this.#match);

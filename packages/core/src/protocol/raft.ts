@@ -3,11 +3,12 @@ import type { Ballot } from '../log/ballot.js';
 import { commandBytes, type Entry, type Position } from '../log/entry.js';
 import { isVoter, type Membership } from '../log/membership.js';
 import { RaftLog, type LogStart } from '../log/raft-log.js';
+import type { SnapshotMeta } from '../log/snapshot-meta.js';
 import type { ServerId } from '../log/server.js';
 import { Candidate, PreCandidate } from './candidates.js';
 import { Follower } from './follower.js';
 import { Leader } from './leader.js';
-import type { Message, PreVote, Vote } from './message.js';
+import type { Message, PreVote, SnapshotChunk, SnapshotOffer, Vote } from './message.js';
 import { Outbox } from './outbox.js';
 import type { Load, Output, Report } from './output.js';
 import type { Progress } from './progress.js';
@@ -31,6 +32,10 @@ export interface RaftStart {
   /** The index up to which the state machine already holds the state; 0 for one without a disk. */
   readonly applied: number;
 }
+
+/** What a leader sends of a snapshot. */
+export type SnapshotBody =
+  Pick<SnapshotOffer, 'kind' | 'meta' | 'bytes'> | Pick<SnapshotChunk, 'kind' | 'id' | 'offset' | 'data'>;
 
 /** Why a proposal was not appended. */
 export type Refusal = 'notLeader' | 'overloaded' | 'diskFull';
@@ -189,6 +194,47 @@ export class Raft implements Server {
     if (this.#role instanceof Leader) this.#role.loaded(load, entries);
   }
 
+  /**
+   * Sends a peer, in the session in which it wanted a snapshot, an offer of one or a part of it. False when that session
+   * is over.
+   */
+  sendSnapshot(peer: ServerId, session: number, body: SnapshotBody): boolean {
+    const progress = this.peers?.get(peer);
+    if (progress?.state !== 'snapshot' || progress.session !== session) return false;
+    this.send(peer, { ...body, ...this.#header, session });
+    return true;
+  }
+
+  /** The bytes before `offset` of a snapshot that `from` offered are here. */
+  acknowledgeSnapshot(from: ServerId, message: SnapshotOffer | SnapshotChunk, id: string, offset: number): void {
+    if (message.term !== this.#ballot.term || this.leader !== from) return;
+    const { incarnation: to, session } = message;
+    this.send(from, { kind: 'snapshotAck', ...this.#header, to, session, id, offset });
+  }
+
+  /**
+   * A snapshot that `from` sent is durable here: it takes the place of the log, unless that has caught up meanwhile.
+   * False then, and when a server that leads now holds it anyway.
+   */
+  install(meta: SnapshotMeta, from: ServerId, message: SnapshotOffer | SnapshotChunk): boolean {
+    const { log } = this;
+    const installs = !log.includes(meta.last);
+    if (installs) log.reset({ ...meta.last, membership: meta.membership });
+    else if (meta.last.index > log.committed) log.commitTo(meta.last.index);
+    if (message.term === this.#ballot.term && this.leader === from) {
+      const { incarnation: to, session } = message;
+      const match = meta.last.index;
+      const answer = { ...this.#header, to, session, match, full: this.#full };
+      this.outbox.sendAfterWrite(from, { kind: 'appendAccepted', ...answer });
+    }
+    return installs;
+  }
+
+  /** A durable snapshot holds what the entries up to `index` have done: the log lets go of them. */
+  compact(index: number): void {
+    this.log.compact(index);
+  }
+
   /** The disk has no room for another segment of the log, or has again. */
   setFull(full: boolean): void {
     this.#full = full;
@@ -204,9 +250,9 @@ export class Raft implements Server {
     this.#role.flush();
     const ballot = this.#ballotWrite === Infinity ? this.#ballot : undefined;
     if (ballot === undefined && !this.log.changed) return this.outbox.take(undefined, this.log.issued);
-    const { number, entries } = this.log.issue();
+    const { number, reset, entries } = this.log.issue();
     if (ballot !== undefined) this.#ballotWrite = number;
-    return this.outbox.take({ number, ballot, entries, committed: this.log.committed }, number);
+    return this.outbox.take({ number, ballot, reset, entries, committed: this.log.committed }, number);
   }
 
   // ---- what roles use
@@ -296,7 +342,7 @@ export class Raft implements Server {
     const { incarnation: to } = message;
     if (message.kind === 'vote') {
       this.send(from, { kind: 'voteReply', ...this.#header, to, granted: false });
-    } else if (message.kind === 'append' || message.kind === 'heartbeat') {
+    } else if ('session' in message && !('to' in message)) {
       const { session } = message;
       const { blank } = this.log;
       this.send(from, { kind: 'heartbeatReply', ...this.#header, to, session, round: 0, full: this.#full, blank });
@@ -316,6 +362,14 @@ export class Raft implements Server {
       case 'commit':
         if (this.#hear(from)) this.#role.commit(from, message);
         return;
+      case 'snapshotOffer':
+        if (this.#hear(from)) this.#role.snapshotOffer(from, message);
+        return;
+      case 'snapshotChunk':
+        if (this.#hear(from)) this.#role.snapshotChunk(from, message);
+        return;
+      case 'snapshotAck':
+        return this.#role.snapshotAck(from, message);
       case 'preVoteReply':
         return this.#role.preVoteReply(from, message);
       case 'voteReply':

@@ -155,5 +155,6 @@ export class Replication {
   #needSnapshot(id: ServerId, progress: Progress): void {
     progress.needsSnapshot();
     this.#server.report({ kind: 'needsSnapshot', peer: id });
+    this.#server.outbox.snapshot({ kind: 'wanted', peer: id, session: progress.session });
   }
 }

@@ -13,6 +13,9 @@ import type {
   PreVoteReply,
   ReadIndex,
   ReadIndexReply,
+  SnapshotAck,
+  SnapshotChunk,
+  SnapshotOffer,
   VoteReply,
 } from './message.js';
 import type { Outbox } from './outbox.js';
@@ -83,12 +86,15 @@ export interface Role {
   append(from: ServerId, message: Append): void;
   heartbeat(from: ServerId, message: Heartbeat): void;
   commit(from: ServerId, message: Commit): void;
+  snapshotOffer(from: ServerId, message: SnapshotOffer): void;
+  snapshotChunk(from: ServerId, message: SnapshotChunk): void;
   /** Answers to this life of this server. Pre-vote replies may be of any term, the others are of the present one. */
   preVoteReply(from: ServerId, message: PreVoteReply): void;
   voteReply(from: ServerId, message: VoteReply): void;
   appendAccepted(from: ServerId, message: AppendAccepted): void;
   appendRejected(from: ServerId, message: AppendRejected): void;
   heartbeatReply(from: ServerId, message: HeartbeatReply): void;
+  snapshotAck(from: ServerId, message: SnapshotAck): void;
   readIndex(from: ServerId, message: ReadIndex): void;
   readIndexReply(from: ServerId, message: ReadIndexReply): void;
 }
@@ -109,11 +115,14 @@ export abstract class Bystander implements Role {
   append(_from: ServerId, _message: Append): void {}
   heartbeat(_from: ServerId, _message: Heartbeat): void {}
   commit(_from: ServerId, _message: Commit): void {}
+  snapshotOffer(_from: ServerId, _message: SnapshotOffer): void {}
+  snapshotChunk(_from: ServerId, _message: SnapshotChunk): void {}
   preVoteReply(_from: ServerId, _message: PreVoteReply): void {}
   voteReply(_from: ServerId, _message: VoteReply): void {}
   appendAccepted(_from: ServerId, _message: AppendAccepted): void {}
   appendRejected(_from: ServerId, _message: AppendRejected): void {}
   heartbeatReply(_from: ServerId, _message: HeartbeatReply): void {}
+  snapshotAck(_from: ServerId, _message: SnapshotAck): void {}
   readIndex(_from: ServerId, _message: ReadIndex): void {}
   readIndexReply(_from: ServerId, _message: ReadIndexReply): void {}
 }

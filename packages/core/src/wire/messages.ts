@@ -2,7 +2,8 @@ import type { Position } from '../log/entry.js';
 import type { Message } from '../protocol/message.js';
 import { entriesLength, readEntries, writeEntries } from './entries.js';
 import { protocolError, type Reader } from './reader.js';
-import type { Writer } from './writer.js';
+import { readSnapshotId, readSnapshotMeta, snapshotMetaLength, writeSnapshotMeta } from './snapshot-meta.js';
+import { textLength, type Writer } from './writer.js';
 
 /**
  * A message: kind (1 byte), term and incarnation (8 each), then the fields of its kind in the order below, numbers in
@@ -21,6 +22,9 @@ const KIND = {
   commit: 10,
   readIndex: 11,
   readIndexReply: 12,
+  snapshotOffer: 13,
+  snapshotChunk: 14,
+  snapshotAck: 15,
 } as const satisfies Record<Message['kind'], number>;
 
 const HEADER = 17;
@@ -41,12 +45,26 @@ const BODY = {
   commit: 8,
   readIndex: 8,
   readIndexReply: 24,
+  snapshotOffer: 16,
+  snapshotChunk: 20,
+  snapshotAck: 24,
 } as const satisfies Record<Message['kind'], number>;
 
 /** Bytes that a message takes in a frame. */
 export function messageLength(message: Message): number {
   const length = HEADER + BODY[message.kind];
-  return message.kind === 'append' ? length + entriesLength(message.entries) : length;
+  switch (message.kind) {
+    case 'append':
+      return length + entriesLength(message.entries);
+    case 'snapshotOffer':
+      return length + snapshotMetaLength(message.meta);
+    case 'snapshotChunk':
+      return length + textLength(message.id) + message.data.length;
+    case 'snapshotAck':
+      return length + textLength(message.id);
+    default:
+      return length;
+  }
 }
 
 export function writeMessage(writer: Writer, message: Message): void {
@@ -97,6 +115,20 @@ export function writeMessage(writer: Writer, message: Message): void {
     case 'readIndexReply':
       writer.u53(message.ticket);
       return writer.u53(message.index);
+    case 'snapshotOffer':
+      writer.u53(message.session);
+      writeSnapshotMeta(writer, message.meta);
+      return writer.u53(message.bytes);
+    case 'snapshotChunk':
+      writer.u53(message.session);
+      writer.text(message.id);
+      writer.u53(message.offset);
+      writer.u32(message.data.length);
+      return writer.raw(message.data);
+    case 'snapshotAck':
+      writer.u53(message.session);
+      writer.text(message.id);
+      return writer.u53(message.offset);
   }
 }
 
@@ -163,6 +195,30 @@ export function readMessage(reader: Reader): Message {
       return { kind: 'readIndex', ...from, ticket: reader.u53() };
     case KIND.readIndexReply:
       return { kind: 'readIndexReply', ...from, to: incarnation(reader), ticket: reader.u53(), index: reader.u53() };
+    case KIND.snapshotOffer: {
+      const session = reader.u53();
+      const meta = readSnapshotMeta(reader);
+      upTo(from.term, meta.last.term);
+      return { kind: 'snapshotOffer', ...from, session, meta, bytes: reader.u53() };
+    }
+    case KIND.snapshotChunk:
+      return {
+        kind: 'snapshotChunk',
+        ...from,
+        session: reader.u53(),
+        id: readSnapshotId(reader),
+        offset: reader.u53(),
+        data: reader.raw(reader.count(1)),
+      };
+    case KIND.snapshotAck:
+      return {
+        kind: 'snapshotAck',
+        ...from,
+        to: incarnation(reader),
+        session: reader.u53(),
+        id: readSnapshotId(reader),
+        offset: reader.u53(),
+      };
     default:
       throw protocolError(`A message is of the unknown kind ${kind}. A newer version may have sent it.`);
   }
