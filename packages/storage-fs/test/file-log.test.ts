@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { isKontikiError, type Entry, type KontikiError, type LogState } from '@kontiki/core';
 import { SimulatedDisk, VirtualClock, type DiskOperation } from '@kontiki/testing';
 import { FileLog } from '../src/file-log.js';
-import { command, first, membership, openLog, owner } from './history.js';
+import { command, first, membership, openLog, owner } from './samples.js';
 
 let disk: SimulatedDisk;
 let log: FileLog;

@@ -34,7 +34,7 @@ export interface LogState {
   readonly base: LogBase;
   /** Index of the last entry; the base's when there is none. */
   readonly last: number;
-  /** The first index of each term held above the base, ascending. */
+  /** The first index of each term that begins above the base, ascending: entries of the base's own term need none. */
   readonly terms: readonly Position[];
   /** The memberships held above the base, ascending by index. */
   readonly memberships: readonly MembershipAt[];

@@ -1,0 +1,32 @@
+import { testCalls } from './log-calls.js';
+import { logTests } from './log-context.js';
+import { crashEverywhere } from './log-crashes.js';
+import { testFaults } from './log-faults.js';
+import type { LogStoreSuite } from './log-place.js';
+import { testReads } from './log-reads.js';
+import { testRefusals } from './log-refusals.js';
+import { runnerOf, type TestFunctions } from './runner.js';
+
+/** Survivals of unsynced bytes that are tried at each operation; the first script is fixed, the others are drawn. */
+const SEEDS = [0, 1, 2, 3, 4];
+
+/** Registers tests of everything that the port `LogStore` promises, crashes at every operation among them. */
+export function testLogStore(test: TestFunctions, suite: LogStoreSuite): void {
+  const runner = runnerOf(test);
+  runner.describe(`${suite.name}, as a log store`, () => {
+    const tests = logTests(runner, suite);
+    testCalls(tests);
+    testReads(tests);
+    testRefusals(tests);
+    testFaults(tests, suite);
+    for (const kind of ['process', 'power'] as const) {
+      const what = kind === 'process' ? 'the process crashes' : 'the power is cut';
+      for (const seed of SEEDS) {
+        const title = `${what} at every operation: what has resolved is there, each call whole or absent (seed ${seed})`;
+        tests.testPlaces('crash', title, async () => {
+          tests.expect(await crashEverywhere(suite, kind, seed)).toEqual(undefined);
+        });
+      }
+    }
+  });
+}
