@@ -14,14 +14,12 @@ function filesOf(folder: string, ending: string): string[] {
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 const page = read('docs/bugs.md');
-const tests = new Map(
-  ['packages', 'apps'].flatMap((folder) =>
-    filesOf(folder, '.test.ts').map((path): [string, string] => [
-      basename(path).replace(/(\.process)?\.test\.ts$/, ''),
-      read(join(folder, path)),
-    ]),
-  ),
-);
+/** Sources by the name of the test; what shares one is searched as one. */
+const tests = new Map<string, string>();
+for (const path of ['packages', 'apps'].flatMap((folder) => filesOf(folder, '.ts').map((name) => join(folder, name)))) {
+  const name = path.includes('/conformance/') ? 'conformance' : basename(path).replace(/(\.process)?\.test\.ts$/, '');
+  if (!name.endsWith('.ts')) tests.set(name, (tests.get(name) ?? '') + read(path));
+}
 const sources = filesOf('packages', '.ts')
   .filter((path) => path.includes('/src/'))
   .map((path) => read(join('packages', path)))

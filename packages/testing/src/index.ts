@@ -21,3 +21,8 @@ export { testLogStore } from './conformance/log-store.js';
 export type { LogAbility, LogPlace, LogStoreSuite } from './conformance/log-place.js';
 export { collect } from './conformance/runner.js';
 export type { Matchers, Runner, TestFunctions, TestResult } from './conformance/runner.js';
+export { testTransport } from './conformance/transport.js';
+export type { TransportSuite, WireAbility } from './conformance/transport-context.js';
+export type { Wire } from './conformance/servers.js';
+export { testStateMachine } from './conformance/state-machine.js';
+export type { StateMachineSuite } from './conformance/state-machine.js';
