@@ -52,8 +52,9 @@ async function failing(lies: (operation: DiskOperation, opening: boolean) => boo
     { lies: (operation) => lies(operation, opening) },
   );
   testLogStore(runner, { name: 'FileLog', place });
-  const results = await runner.run();
-  return results.flatMap(({ name, error }) => (error === undefined ? [] : [name]));
+  const titles: string[] = [];
+  for await (const { name, error } of runner.run()) if (error !== undefined) titles.push(name);
+  return titles;
 }
 
 describe('the suite notices', () => {

@@ -6,15 +6,15 @@ import type { Matchers, Runner } from './runner.js';
 export interface LogTests {
   readonly expect: (actual: unknown) => Matchers;
   /** A test on a new place. */
-  test(title: string, body: (place: LogPlace, random: Random) => Promise<void>): void;
+  readonly test: (title: string, body: (place: LogPlace, random: Random) => Promise<void>) => void;
   /** One on a place with an ability, or one whose title says why it is skipped. */
-  testAble<A extends LogAbility>(
+  readonly testAble: <A extends LogAbility>(
     ability: A,
     title: string,
     body: (place: AblePlace<A>, random: Random) => Promise<void>,
-  ): void;
+  ) => void;
   /** One that makes its places itself. */
-  testPlaces(ability: LogAbility, title: string, body: () => Promise<void>): void;
+  readonly testPlaces: (ability: LogAbility, title: string, body: () => Promise<void>) => void;
 }
 
 export function logTests({ it, expect }: Runner, suite: LogStoreSuite): LogTests {

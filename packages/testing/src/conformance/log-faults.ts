@@ -19,8 +19,8 @@ import { codeOf, until } from './waiting.js';
 /** Single bits that are flipped, each in a log of its own. */
 const FLIPS = 300;
 
-/** Writes until a write fails for want of room. */
-const MANY = 10_000;
+/** Writes after which whatever is to come has come. */
+const MANY = 2_000;
 
 /** Codes that refuse data, at the latest when it is read. */
 const REFUSED = ['KONTIKI_CORRUPT', 'KONTIKI_FORMAT', 'KONTIKI_FOREIGN_DATA', 'KONTIKI_LOST_DATA'];

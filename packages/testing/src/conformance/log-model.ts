@@ -23,7 +23,7 @@ const membership = membershipOf(
 
 /** The first entry of the cluster, and what stands in bases for it. */
 export const first: MembershipEntry = { kind: 'membership', index: 1, term: 1, membership };
-export const origin: number = originOf(first);
+const origin: number = originOf(first);
 
 export function command(index: number, term: number, length = 20): Entry {
   return { kind: 'command', index, term, data: new Uint8Array(length).fill((index * 31 + term) & 0xff) };
@@ -159,7 +159,7 @@ function reported({ ballot, base, entries }: Holdings): Omit<LogState, 'committe
 }
 
 /** What a log that has just been opened holds, read back. */
-export async function holdings(store: LogStore, { ballot, base, last }: LogState): Promise<Holdings> {
+async function holdings(store: LogStore, { ballot, base, last }: LogState): Promise<Holdings> {
   const entries: Entry[] = [];
   for (let from = base.index + 1; from <= last; from = base.index + 1 + entries.length) {
     const page = await store.read(from, last, Infinity);
@@ -193,7 +193,7 @@ export async function difference(
   return { model };
 }
 
-export function holdingsOf({ ballot, base, entries }: Holdings): Holdings {
+function holdingsOf({ ballot, base, entries }: Holdings): Holdings {
   return { ballot, base, entries };
 }
 

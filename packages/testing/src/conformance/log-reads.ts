@@ -36,7 +36,7 @@ export function testReads({ expect, test }: LogTests): void {
   });
 
   test('gives back every byte, however many', async (place) => {
-    const sizes = [0, 1, 7, 8, 511, 512, 513, 65_536, 3_000_000, 5];
+    const sizes = [0, 1, 7, 8, 511, 512, 513, 65_536, 1_000_000, 5];
     const entries = [first, ...sizes.map((size, i) => command(i + 2, 1, size))];
     const data = (entries.at(-2) as { data: Uint8Array }).data;
     for (let i = 0; i < data.length; i += 1) data[i] = (i * 7 + (i >> 8)) & 0xff;

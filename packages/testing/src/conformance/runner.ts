@@ -37,8 +37,8 @@ export interface TestResult {
   readonly error?: unknown;
 }
 
-/** A runner that only remembers: `run` carries the tests out, one after the other, and tells what became of them. */
-export function collect(): Runner & { readonly run: () => Promise<TestResult[]> } {
+/** A runner that only remembers: `run` carries the tests out, one after the other, as far as its results are asked for. */
+export function collect(): Runner & { readonly run: () => AsyncGenerator<TestResult, void> } {
   const names: string[] = [];
   const tests: { readonly name: string; readonly body: () => void | Promise<void> }[] = [];
   return {
@@ -49,8 +49,7 @@ export function collect(): Runner & { readonly run: () => Promise<TestResult[]> 
     },
     it: (name, body) => void tests.push({ name: [...names, name].join(' > '), body }),
     expect,
-    run: async () => {
-      const results: TestResult[] = [];
+    async *run() {
       for (const { name, body } of tests) {
         const failed = await Promise.resolve()
           .then(body)
@@ -58,9 +57,8 @@ export function collect(): Runner & { readonly run: () => Promise<TestResult[]> 
             () => undefined,
             (error: unknown) => ({ error }),
           );
-        results.push({ name, ...failed });
+        yield { name, ...failed };
       }
-      return results;
     },
   };
 }

@@ -20,12 +20,12 @@ export const ROUNDS = 10;
 /** How the parts of the suite register their tests. */
 export interface TransportTests<T extends Transport> {
   readonly expect: (actual: unknown) => Matchers;
-  test(title: string, body: (servers: Servers<T>) => Promise<void>): void;
+  readonly test: (title: string, body: (servers: Servers<T>) => Promise<void>) => void;
   /** One on a wire that can hold up what is sent, or one whose title says why it is skipped. */
-  testHeld(
+  readonly testHeld: (
     title: string,
     body: (servers: Servers<T>, hold: (id: ServerId, held: boolean) => void) => Promise<void>,
-  ): void;
+  ) => void;
 }
 
 export function transportTests<T extends Transport>(

@@ -67,14 +67,13 @@ export function testPeers<T extends Transport>({ expect, test }: TransportTests<
     const [a, b, c] = await servers.meeting('a', 'b', 'c');
     a.transport.setPeers(new Map([['c', c.address]]));
     b.transport.setPeers(new Map([['c', c.address]]));
-    let round = 0;
-    for (let silent = 0; silent < ROUNDS; round += 1) {
+    let [round, silent] = [0, 0];
+    for (; round < 20 * ROUNDS && silent < ROUNDS; round += 1) {
       a.transport.send('b', [numbered(round)]);
-      await servers.reaches(a, c);
-      await servers.reaches(c, a);
+      await servers.meet(a, c);
       silent = tickets(b).includes(round) ? 0 : silent + 1;
     }
-    expect(tickets(b).includes(round - 1)).toEqual(false);
+    expect(silent).toEqual(ROUNDS);
   });
 
   const strangers: readonly [string, Partial<Identity>, Partial<Identity>][] = [
