@@ -4,7 +4,7 @@ import { SystemClock } from '../node/system-clock.js';
 import type { Clock } from '../ports/clock.js';
 import type { Identity, Transport } from '../ports/transport.js';
 import type { Message } from '../protocol/message.js';
-import { decodeFrame, encodeFrame, frameLength, MAX_FRAME } from '../wire/index.js';
+import { decodeFrame, encodeFrame, MAX_FRAME } from '../wire/index.js';
 
 export interface MemoryNetworkOptions {
   /** Default: the system's monotonic time. */
@@ -76,14 +76,17 @@ export class MemoryNetwork {
   carry({ self: from, peers }: Endpoint, to: ServerId, messages: readonly Message[]): void {
     // Connected is who named the other, or was named by it.
     if (!peers().has(to) && this.#endpoints.get(to)?.peers().has(from.server) !== true) return;
-    if (frameLength(messages) <= MAX_FRAME) return this.#send(from, to, messages);
-    for (const message of messages) if (frameLength([message]) <= MAX_FRAME) this.#send(from, to, [message]);
+    this.#send(from, to, messages);
   }
 
   #send(from: Identity, to: ServerId, messages: readonly Message[]): void {
-    if (this.#cuts.has(`${from.server}>${to}`) || this.#options.loses?.() === true) return;
     const frame = encoded(messages);
     if (frame === undefined) return;
+    if (frame.length > MAX_FRAME) {
+      if (messages.length > 1) for (const message of messages) this.#send(from, to, [message]);
+      return;
+    }
+    if (this.#cuts.has(`${from.server}>${to}`) || this.#options.loses?.() === true) return;
     const arrive = (): void => this.#arrive(from, to, frame);
     const latency = this.#options.latency?.() ?? 0;
     if (latency <= 0) return this.#clock.soon(arrive);

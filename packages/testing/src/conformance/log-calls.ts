@@ -14,14 +14,14 @@ import {
   type Call,
   type Model,
 } from './log-model.js';
-import type { LogPlace } from './log-place.js';
+import type { Place } from './place.js';
 import { drawScript, script } from './log-script.js';
 import { plain } from './plain.js';
 
 /** What calls do, one after the other and overlapping, and what is there when the log is opened again. */
 export function testCalls({ expect, test, testAble }: LogTests): void {
   /** Closes, opens anew, compares, and goes on. */
-  const reopened = async (place: LogPlace, store: LogStore, model: Model): Promise<LogStore> => {
+  const reopened = async (place: Place<LogStore>, store: LogStore, model: Model): Promise<LogStore> => {
     await store.close();
     const next = place.store();
     expect((await difference(next, [model])).wrong).toEqual(undefined);

@@ -1,20 +1,30 @@
+import type { LogStore } from '@kontiki/core';
 import { Random } from '../random.js';
-import { able, type AblePlace, type LogAbility, type LogPlace, type LogStoreSuite } from './log-place.js';
+import { able, type Ability, type AblePlace, type Place } from './place.js';
 import type { Matchers, Runner } from './runner.js';
+
+export interface LogStoreSuite {
+  /** Stands in the titles. */
+  readonly name: string;
+  /** A new, blank place. What it draws at random it draws from `random`, so that a failure repeats itself. */
+  readonly place: (random: () => number) => Place<LogStore> | Promise<Place<LogStore>>;
+  /** What is not to be tested, and why: the reason stands in the title of what is skipped. */
+  readonly without?: Readonly<Partial<Record<Ability, string>>> | undefined;
+}
 
 /** How the parts of the suite register their tests. */
 export interface LogTests {
   readonly expect: (actual: unknown) => Matchers;
   /** A test on a new place. */
-  readonly test: (title: string, body: (place: LogPlace, random: Random) => Promise<void>) => void;
+  readonly test: (title: string, body: (place: Place<LogStore>, random: Random) => Promise<void>) => void;
   /** One on a place with an ability, or one whose title says why it is skipped. */
-  readonly testAble: <A extends LogAbility>(
+  readonly testAble: <A extends Ability>(
     ability: A,
     title: string,
-    body: (place: AblePlace<A>, random: Random) => Promise<void>,
+    body: (place: AblePlace<LogStore, A>, random: Random) => Promise<void>,
   ) => void;
   /** One that makes its places itself. */
-  readonly testPlaces: (ability: LogAbility, title: string, body: () => Promise<void>) => void;
+  readonly testPlaces: (ability: Ability, title: string, body: () => Promise<void>) => void;
 }
 
 export function logTests({ it, expect }: Runner, suite: LogStoreSuite): LogTests {
@@ -28,7 +38,7 @@ export function logTests({ it, expect }: Runner, suite: LogStoreSuite): LogTests
         await place.remove?.();
       }
     });
-  const skipped = (ability: LogAbility, title: string): boolean => {
+  const skipped = (ability: Ability, title: string): boolean => {
     const why = suite.without?.[ability];
     if (why !== undefined) it(`skipped, since ${why}: ${title}`, () => {});
     return why !== undefined;

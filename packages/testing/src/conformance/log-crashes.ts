@@ -1,6 +1,8 @@
+import type { LogStore } from '@kontiki/core';
 import { Random } from '../random.js';
 import type { Crash } from '../simulated-disk.js';
-import { able, type AblePlace, type LogPlace, type LogStoreSuite } from './log-place.js';
+import type { LogStoreSuite } from './log-context.js';
+import { able, type AblePlace, type Place } from './place.js';
 import { carryOut, difference, lastOf, models, owner, survivors, type Model } from './log-model.js';
 import { drawScript, script as fixed, type Script } from './log-script.js';
 
@@ -41,8 +43,13 @@ interface Run {
   readonly wrong?: string | undefined;
 }
 
-async function runUntilCrash(place: AblePlace<'crash'>, script: Script, operation: number, kind: Crash): Promise<Run> {
-  const crash = place.crashAt(operation, kind).then(() => 'crashed' as const);
+async function runUntilCrash(
+  place: AblePlace<LogStore, 'crash'>,
+  script: Script,
+  operation: number,
+  kind: Crash,
+): Promise<Run> {
+  const crash = place.crashAt(operation, kind);
   const store = place.store();
   let [resolved, begun] = [0, 0];
   const run = async (): Promise<'ended'> => {
@@ -54,28 +61,37 @@ async function runUntilCrash(place: AblePlace<'crash'>, script: Script, operatio
     await store.close();
     return 'ended';
   };
-  const crashed = { now: false };
-  void crash.then(() => (crashed.now = true));
-  const end = await Promise.race([crash, run()]).catch((error: unknown) => error as Error);
-  // What a dead process is told is of no matter.
-  const failed = typeof end === 'object' && !crashed.now;
+  const end = await unlessCrashed(crash, run()).catch((error: unknown) => error as Error);
+  const failed = end instanceof Error;
   return {
     resolved,
     begun,
-    ended: end === 'ended' || failed,
+    ended: end !== undefined,
     wrong: failed ? `a run without a crash fails: ${end.message}` : undefined,
   };
 }
 
+/** What comes of some work; undefined when the crash came first. What a dead process is told is of no matter. */
+async function unlessCrashed<T>(crash: Promise<void>, work: Promise<T>): Promise<T | undefined> {
+  let crashed = false;
+  const told = crash.then(() => void (crashed = true));
+  const result = work.catch(async (error: unknown) => {
+    // The crash itself may have ended it, and be told of a moment later.
+    await new Promise((resolve) => setTimeout(resolve));
+    if (!crashed) throw error;
+  });
+  return (await Promise.race([told, result])) ?? undefined;
+}
+
 async function lookAfter(
-  place: AblePlace<'crash'>,
+  place: AblePlace<LogStore, 'crash'>,
   after: readonly Model[],
   random: Random,
 ): Promise<string | undefined> {
   let allowed = after;
   if (random.chance(0.5)) {
-    const crash = place.crashAt(1 + random.below(RECOVERY), random.pick(KINDS)).then(() => undefined);
-    const found = await Promise.race([crash, look(place, allowed)]);
+    const crash = place.crashAt(1 + random.below(RECOVERY), random.pick(KINDS));
+    const found = await unlessCrashed(crash, difference(place.store(), allowed)).catch(failure);
     if (found?.wrong !== undefined) return `opened again: ${found.wrong}`;
     if (found?.model !== undefined) allowed = [found.model];
     place.crash(random.pick(KINDS));
@@ -89,14 +105,16 @@ async function lookAfter(
   return goesOn(place, allowed[0] as Model);
 }
 
-async function look(place: LogPlace, allowed: readonly Model[]): ReturnType<typeof difference> {
-  return difference(place.store(), allowed).catch((error: unknown) => ({
-    wrong: `it fails: ${(error as Error).message}`,
-  }));
+function look(place: Place<LogStore>, allowed: readonly Model[]): ReturnType<typeof difference> {
+  return difference(place.store(), allowed).catch(failure);
+}
+
+function failure(error: unknown): { readonly wrong: string; readonly model?: undefined } {
+  return { wrong: `it fails: ${(error as Error).message}` };
 }
 
 /** What is written now is there after the next start. */
-async function goesOn(place: AblePlace<'crash'>, model: Model): Promise<string | undefined> {
+async function goesOn(place: AblePlace<LogStore, 'crash'>, model: Model): Promise<string | undefined> {
   const ballot = { term: 1_000, votedFor: 'b' };
   const entry = { kind: 'noop', index: lastOf(model) + 1, term: 1_000 } as const;
   const store = place.store();

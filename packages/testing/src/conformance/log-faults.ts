@@ -1,5 +1,5 @@
 import { Random } from '../random.js';
-import type { LogTests } from './log-context.js';
+import type { LogStoreSuite, LogTests } from './log-context.js';
 import {
   baseAt,
   carryOut,
@@ -12,7 +12,7 @@ import {
   type Call,
   type Model,
 } from './log-model.js';
-import { able, type LogStoreSuite } from './log-place.js';
+import { able } from './place.js';
 import { script } from './log-script.js';
 import { codeOf, until } from './waiting.js';
 

@@ -1,8 +1,7 @@
 import { testCalls } from './log-calls.js';
-import { logTests } from './log-context.js';
 import { crashEverywhere } from './log-crashes.js';
 import { testFaults } from './log-faults.js';
-import type { LogStoreSuite } from './log-place.js';
+import { logTests, type LogStoreSuite } from './log-context.js';
 import { testReads } from './log-reads.js';
 import { testRefusals } from './log-refusals.js';
 import { runnerOf, type TestFunctions } from './runner.js';

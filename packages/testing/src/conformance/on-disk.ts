@@ -1,8 +1,8 @@
-import type { Clock, LogStore } from '@kontiki/core';
+import type { Clock } from '@kontiki/core';
 import type { Folder } from '@kontiki/files';
 import { SimulatedDisk, type DiskOperation, type SimulatedDiskOptions } from '../simulated-disk.js';
 import { VirtualClock } from '../virtual-clock.js';
-import type { LogPlace } from './log-place.js';
+import type { Place } from './place.js';
 
 /** What a store is made with beside its folder. */
 export interface Surroundings {
@@ -15,10 +15,10 @@ export interface Surroundings {
  * Places for stores that are written on the port of `@kontiki/files`: each a simulated disk of its own, on virtual time,
  * that does everything a place can. `lies` makes syncs lie, to see the suite fail.
  */
-export function onDisk(
-  make: (folder: Folder, surroundings: Surroundings) => LogStore,
+export function onDisk<Store>(
+  make: (folder: Folder, surroundings: Surroundings) => Store,
   { lies }: Pick<SimulatedDiskOptions, 'lies'> = {},
-): (random: () => number) => LogPlace {
+): (random: () => number) => Place<Store> {
   return (random) => {
     const clock = new VirtualClock();
     const changing = new Set<DiskOperation['kind']>(['write', 'datasync', 'sync', 'allocate', 'rename', 'remove']);

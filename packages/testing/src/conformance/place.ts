@@ -1,13 +1,12 @@
-import type { LogStore } from '@kontiki/core';
 import type { Crash } from '../simulated-disk.js';
 
 /**
- * Where the data of one log lies, through all lives of the process that uses it. What a place cannot do it leaves out,
+ * Where the data of one store lies, through all lives of the process that uses it. What a place cannot do it leaves out,
  * and the suite says what it skips for that.
  */
-export interface LogPlace {
+export interface Place<Store> {
   /** A store on what lies here, as a process that has just started makes it: not opened yet. */
-  store(): LogStore;
+  store(): Store;
   /** Crashes now. What was opened before is dead: its calls end in an error, or never. Disarms `crashAt`. */
   crash?(kind: Crash): void;
   /** Arms a crash before the operation of this number, counted from now, 1 is the next. Resolves when it has crashed. */
@@ -26,15 +25,6 @@ export interface LogPlace {
   remove?(): void | Promise<void>;
 }
 
-export interface LogStoreSuite {
-  /** Stands in the titles. */
-  readonly name: string;
-  /** A new, blank place. What it draws at random it draws from `random`, so that a failure repeats itself. */
-  readonly place: (random: () => number) => LogPlace | Promise<LogPlace>;
-  /** What is not to be tested, and why: the reason stands in the title of what is skipped. */
-  readonly without?: Readonly<Partial<Record<LogAbility, string>>> | undefined;
-}
-
 interface Methods {
   readonly crash: 'crash' | 'crashAt';
   readonly fill: 'fill';
@@ -44,9 +34,9 @@ interface Methods {
 }
 
 /** What a place may be unable to do. */
-export type LogAbility = keyof Methods;
+export type Ability = keyof Methods;
 
-const METHODS: { readonly [A in LogAbility]: readonly Methods[A][] } = {
+const METHODS: { readonly [A in Ability]: readonly Methods[A][] } = {
   crash: ['crash', 'crashAt'],
   fill: ['fill'],
   fail: ['fail'],
@@ -55,11 +45,11 @@ const METHODS: { readonly [A in LogAbility]: readonly Methods[A][] } = {
 };
 
 /** A place that can do it. */
-export type AblePlace<A extends LogAbility> = LogPlace & Required<Pick<LogPlace, Methods[A]>>;
+export type AblePlace<Store, A extends Ability> = Place<Store> & Required<Pick<Place<Store>, Methods[A]>>;
 
 /** The same place; throws if it cannot do it. */
-export function able<A extends LogAbility>(place: LogPlace, ability: A): AblePlace<A> {
+export function able<Store, A extends Ability>(place: Place<Store>, ability: A): AblePlace<Store, A> {
   const missing = METHODS[ability].find((method) => place[method] === undefined);
-  if (missing === undefined) return place as AblePlace<A>;
+  if (missing === undefined) return place as AblePlace<Store, A>;
   throw new Error(`The place has no ${missing}(). Give it one, or say why not: without: { ${ability}: '…' }.`);
 }
