@@ -3,7 +3,7 @@ import { Random } from '../random.js';
 import type { Crash } from '../simulated-disk.js';
 import type { LogStoreSuite } from './log-context.js';
 import { able, type AblePlace, type Place } from './place.js';
-import { carryOut, difference, lastOf, models, owner, survivors, type Model } from './log-model.js';
+import { carryOut, difference, lastOf, models, owner, survivors, type Look, type Model } from './log-model.js';
 import { drawScript, script as fixed, type Script } from './log-script.js';
 
 const KINDS: readonly Crash[] = ['process', 'power'];
@@ -105,11 +105,11 @@ async function lookAfter(
   return goesOn(place, allowed[0] as Model);
 }
 
-function look(place: Place<LogStore>, allowed: readonly Model[]): ReturnType<typeof difference> {
+function look(place: Place<LogStore>, allowed: readonly Model[]): Promise<Look> {
   return difference(place.store(), allowed).catch(failure);
 }
 
-function failure(error: unknown): { readonly wrong: string; readonly model?: undefined } {
+function failure(error: unknown): Look {
   return { wrong: `it fails: ${(error as Error).message}` };
 }
 

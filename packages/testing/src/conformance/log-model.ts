@@ -169,11 +169,14 @@ async function holdings(store: LogStore, { ballot, base, last }: LogState): Prom
   return { ballot, base, entries };
 }
 
+/** What a look at a log has shown: what is wrong, or else which model it holds. */
+export interface Look {
+  readonly wrong?: string | undefined;
+  readonly model?: Model | undefined;
+}
+
 /** Opens a log, reads it, and says what is wrong if it holds none of these; undefined if nothing is. */
-export async function difference(
-  store: LogStore,
-  allowed: readonly Model[],
-): Promise<{ readonly wrong?: string; readonly model?: Model }> {
+export async function difference(store: LogStore, allowed: readonly Model[]): Promise<Look> {
   const state = await store.open(owner);
   const { committed, repairs: _, ...rest } = state;
   const held = await holdings(store, state);
