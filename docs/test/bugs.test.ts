@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { INVARIANTS } from '@kontiki/testing';
+import { INVARIANTS, NODE_INVARIANTS } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
-import { mutants } from '../../apps/sim/src/mutants/list.js';
+import { mutants as ofNodes } from '../../apps/sim/src/mutants/nodes.js';
+import { mutants as ofProtocol } from '../../apps/sim/src/mutants/protocol.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -14,25 +15,52 @@ function filesOf(folder: string, ending: string): string[] {
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 const page = read('docs/bugs.md');
-/** Sources by the name of the test; what shares one is searched as one. */
-const tests = new Map<string, string>();
-for (const path of ['packages', 'apps'].flatMap((folder) => filesOf(folder, '.ts').map((name) => join(folder, name)))) {
-  const name = path.includes('/conformance/') ? 'conformance' : basename(path).replace(/(\.process)?\.test\.ts$/, '');
-  if (!name.endsWith('.ts')) tests.set(name, (tests.get(name) ?? '') + read(path));
-}
 const sources = filesOf('packages', '.ts')
   .filter((path) => path.includes('/src/'))
   .map((path) => read(join('packages', path)))
   .join('\n');
-const rules = read('.oxlintrc.json') + read('package.json').replace('knip', 'unused exports fail');
+const seeds = JSON.parse(read('apps/sim/regressions.json')) as readonly { readonly seed: number }[];
+const lint = (JSON.parse(read('package.json')) as { readonly scripts: { readonly lint: string } }).scripts.lint;
+
+const oxlint = read('.oxlintrc.json');
+
+/** The titles of the tests and groups of a file, a suite's too, that run: `it.skip`, `it.todo` and comments have none. */
+function titlesOf(source: string): string[] {
+  const title =
+    /^\s*(?:it|describe|test|tests\.testPlaces|testAble|testPlaces|testHeld)(?:\.(?:each|runIf)\b[^]*?\))?\((?:\s*'\w+',)?\s*(['"`])((?:\\.|(?!\1)[^\\])+)\1/gm;
+  return [...source.matchAll(title)].map(([, , text = '']) => text);
+}
+
+/** By the name of the file. */
+const tests = new Map<string, string[]>();
+for (const folder of ['packages', 'apps']) {
+  for (const path of filesOf(folder, '.test.ts')) {
+    const name = basename(path).replace(/(\.process)?\.test\.ts$/, '');
+    tests.set(name, [...(tests.get(name) ?? []), ...titlesOf(read(join(folder, path)))]);
+  }
+}
+
+for (const path of filesOf('packages/testing/src/conformance', '.ts')) {
+  const titles = titlesOf(read(join('packages/testing/src/conformance', path)));
+  tests.set('conformance', [...(tests.get('conformance') ?? []), ...titles]);
+}
+
+/** Whether a rule is an error, or the text of one that is. */
+function holds(name: string): boolean {
+  if (name === 'unused exports fail') return /\bknip\b/.test(lint);
+  return oxlint.includes(name.includes('/') ? `"${name}": "error"` : name);
+}
 
 /** Whether what a reference names is there. */
 function exists(kind: string, name: string): boolean {
-  if (kind === 'mutant') return mutants.some((mutant) => mutant.name === name);
-  if (kind === 'invariant') return INVARIANTS.some((invariant) => invariant === name);
-  if (kind === 'lint') return rules.includes(name);
-  if (kind === 'type') return new RegExp(`(class|interface|type) ${name}\\b`).test(sources);
-  return tests.get(kind)?.includes(name) ?? false;
+  if (kind === 'mutant')
+    return [...ofProtocol, ...ofNodes].some((mutant) => mutant.name === name && mutant.equivalent === undefined);
+  if (kind === 'invariant') return [...INVARIANTS, ...NODE_INVARIANTS].some((invariant) => invariant === name);
+  if (kind === 'seed') return seeds.some(({ seed }) => `${seed}` === name);
+  if (kind === 'lint') return holds(name);
+  if (kind === 'type')
+    return new RegExp(`^export (?:abstract )?(?:class|interface|type) ${name}\\b`, 'm').test(sources);
+  return tests.get(kind)?.some((title) => title.startsWith(name)) ?? false;
 }
 
 /** `1-3, 5` of a letter: all of them. */
@@ -43,21 +71,27 @@ function ids(letter: string, ranges: string): string[] {
   });
 }
 
+/** The references of each row, by its id. */
+const rows = new Map<string, readonly (readonly [kind: string, name: string])[]>();
+for (const line of page.split('\n')) {
+  const id = /^\| (\w+)\s*\|/.exec(line)?.[1];
+  if (id === undefined) continue;
+  if (rows.has(id)) throw new Error(`${id} is in the list twice`);
+  const references = line.matchAll(/`([\w-]+) › ([^`]+)`/g);
+  rows.set(
+    id,
+    [...references].map(([, kind = '', name = '']) => [kind, name] as const),
+  );
+}
+
 describe('the list of bugs', () => {
-  it('names only tests, mutants, invariants, rules and types that are there', () => {
-    const references = [...page.matchAll(/`([\w-]+) › ([^`]+)`/g)];
+  it('names only tests, mutants, invariants, seeds, rules and types that are there', () => {
+    const references = [...rows.values()].flat();
     expect(references.length).toBeGreaterThan(200);
-    const wrong = references.filter(([, kind = '', name = '']) => !exists(kind, name)).map(([text]) => text);
-    expect(wrong).toEqual([]);
+    expect(references.filter(([kind, name]) => !exists(kind, name))).toEqual([]);
   });
 
   it('has each of them, with something that keeps it out', () => {
-    const rows = new Map(
-      page.split('\n').flatMap((line) => {
-        const id = /^\| (\w+)\s*\|/.exec(line)?.[1];
-        return id === undefined ? [] : [[id, line] as const];
-      }),
-    );
     const all = [
       ...ids('S', '1-5, 10-13'),
       ...ids('D', '1-7, 12, 15, 16'),
@@ -67,6 +101,22 @@ describe('the list of bugs', () => {
       ...ids('O', '2'),
       ...ids('', '1-9, 11-19, 22, 23, 25-36, 38, 39, 41, 43-59, 63, 65, 68, 69, 110-113, 115-121, 123, 125-130'),
     ];
-    expect(all.filter((id) => !rows.get(id)?.includes(' › '))).toEqual([]);
+    expect(all.filter((id) => !rows.has(id))).toEqual([]);
+  });
+
+  it('rests on no invariant alone: a test or a mutant shows that it would notice', () => {
+    const alone = [...rows].filter(([, references]) => references.every(([kind]) => kind === 'invariant'));
+    expect(alone).toEqual([]);
+  });
+
+  it('tells of each seed that ever found a bug', () => {
+    const told = [...rows.values()].flat().flatMap(([kind, name]) => (kind === 'seed' ? [name] : []));
+    expect(seeds.map(({ seed }) => `${seed}`).filter((seed) => !told.includes(seed))).toEqual([]);
+  });
+
+  it('would notice tests that are skipped, and names that stand only in comments', () => {
+    const source =
+      "it.skip('a', f);\n  it.todo('b');\n// it('c')\n  it('d, and more', f);\nit.each([\n  [1],\n])('e %i', f);";
+    expect(titlesOf(source)).toEqual(['d, and more', 'e %i']);
   });
 });

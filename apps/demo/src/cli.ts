@@ -43,6 +43,9 @@ export function parse(
   } catch (error) {
     throw new CliError(`${(error as Error).message}. ${help}`, EXIT.usage);
   }
+  const values = Object.entries(parsed.values as ParsedArgs['values']);
+  const empty = values.find(([, value]) => [value].flat().includes(''))?.[0];
+  if (empty !== undefined) throw new CliError(`--${empty} takes a value that is not empty. ${help}`, EXIT.usage);
   const wants = parsed.values['help'] === true ? [] : positionals;
   if (parsed.positionals.length > positionals.length) {
     throw new CliError(

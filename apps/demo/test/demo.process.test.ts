@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -67,7 +67,14 @@ describe('the demo', () => {
     await cluster.start();
     const second = await cluster.run(['node', '--id', 'n1', '--data', cluster.data]).ended;
     expect(second.code).toBe(1);
-    expect(second.output).toMatch(/^kontiki-demo: .*is in use by another process.*\n$/);
+    const inUse = / is in use by another process\. Stop that one, or use another folder\. \[KONTIKI_LOCKED\]\n$/;
+    expect(second.output).toMatch(inUse);
+    expect(second.output.split('in use')).toHaveLength(2);
+    const demo = await cluster.run(['demo', '--data', cluster.data]).ended;
+    expect([demo.code, demo.output]).toEqual([
+      1,
+      `kontiki-demo: ${cluster.data} is in use by another process. Stop that one, or use another folder.\n`,
+    ]);
     const other = await DemoCluster.create();
     try {
       const taken = other.run([
@@ -84,9 +91,13 @@ describe('the demo', () => {
     } finally {
       await other.remove();
     }
+    const unused = join(cluster.data, 'unused');
     for (const [args, says] of [
       [['demo', '--nodes', '0'], '--nodes takes a whole number from 1 to 7'],
       [['demo', '--nodes', 'three'], '--nodes takes'],
+      [['demo', '--data', ''], '--data takes a value'],
+      [['demo', '--data', unused, '--heartbeat', '100', '--election', '150'], 'at least twice --heartbeat 100'],
+      [['demo', '--data', unused, '--heartbeat', '60001'], '--heartbeat takes a whole number from 1 to 60000'],
       [['demo', '--color'], 'Unknown option'],
       [['demo', 'now'], 'Unexpected argument "now"'],
       [['demo', '--', '--nodes', '5'], 'Unexpected argument'],
@@ -101,9 +112,24 @@ describe('the demo', () => {
       const { code, output } = await cluster.run(args).ended;
       expect([code, output.split('\n').length, output], args.join(' ')).toEqual([2, 2, expect.stringContaining(says)]);
     }
+    expect(existsSync(unused)).toBe(false);
     for (const command of ['', 'demo', 'node', 'get', 'put', 'delete', 'status']) {
       const { code, output } = await cluster.run([command, '--help'].filter(Boolean)).ended;
       expect([code, output]).toEqual([0, expect.stringContaining('kontiki-demo')]);
+    }
+  });
+
+  it('of several demos that begin one folder at once, one runs, and the others say why they do not', async () => {
+    const flags = ['--port', `${cluster.port}`, '--peer-port', `${cluster.port + cluster.size}`];
+    const demos = Array.from({ length: 4 }, () => cluster.run(['demo', '--data', cluster.data, ...flags]));
+    await eventually('one leads and the others have ended', () => {
+      const alive = demos.filter((demo) => demo.alive);
+      if (alive.length === 0) throw new Error(demos.map(({ output }) => output).join('\n'));
+      return alive.length === 1 && alive.some(({ output }) => output.includes(' leads. Try'));
+    });
+    for (const { alive, ended } of demos) {
+      if (!alive)
+        expect(await ended).toMatchObject({ code: 1, output: expect.stringContaining('in use by another process') });
     }
   });
 
@@ -192,7 +218,9 @@ describe('the HTTP interface', () => {
     );
     expect((await fetch(`${url}/kv/followed`, { method: 'DELETE' })).status).toBe(204);
     expect((await fetch(`${url}/kv/followed`, { method: 'DELETE' })).status).toBe(404);
-    expect((await fetch(`${url}/kv/followed`)).status).toBe(404);
+    const absent = await fetch(`${url}/kv/followed`);
+    // There is nothing left to read of it, so the connection serves the next request.
+    expect([absent.status, absent.headers.get('connection')]).toEqual([404, 'keep-alive']);
     expect(await (await fetch(`${follower}/health`)).json()).toMatchObject({ healthy: true, leader: leader.id });
   });
 

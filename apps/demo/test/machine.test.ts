@@ -1,28 +1,41 @@
 import { describe, expect, it } from 'vitest';
-import { Random, testStateMachine } from '@kontiki/testing';
-import { encodeCommand, type Condition, type KvCommand } from '../src/kv/command.js';
+import { encodeCommand } from '../src/kv/command.js';
 import { KvMachine } from '../src/kv/machine.js';
 
-function draw(random: Random): KvCommand {
-  const condition = random.pick<Condition>([
-    { kind: 'always' },
-    { kind: 'absent' },
-    { kind: 'revision', revision: random.below(200) },
-  ]);
-  const key = random.pick(['a', 'b', 'c', 'ä/ö', '']);
-  if (random.chance(0.2)) return { kind: 'delete', key, condition };
-  return { kind: 'put', key, condition, value: new Uint8Array(random.below(40)).fill(random.below(256)) };
+function holding(keys: readonly string[]): KvMachine {
+  const machine = new KvMachine();
+  const entries = keys.map((key, i) => {
+    const data = encodeCommand({ kind: 'put', key, condition: { kind: 'always' }, value: new Uint8Array() });
+    return { kind: 'command' as const, index: i + 1, term: 1, data };
+  });
+  machine.apply({ entries, through: entries.length });
+  return machine;
 }
 
-testStateMachine(
-  { describe, it, expect },
-  {
-    name: 'KvMachine',
-    machine: () => new KvMachine(),
-    commands: () => {
-      const random = new Random(1);
-      return Array.from({ length: 200 }, () => encodeCommand(draw(random)));
-    },
-    digest: (machine) => machine.list('', Infinity),
-  },
-);
+describe('a listing', () => {
+  const keys = Array.from({ length: 500 }, (_, i) => `${i % 3}-${(i * 271) % 500}`);
+
+  it.each([1, 2, 7, 100, 1_000])('of at most %i keys is what sorting all of them begins with', (limit) => {
+    for (const order of [keys, [...keys].sort(), [...keys].sort().reverse()]) {
+      const listed = holding(order).list('1-', limit);
+      const sorted = keys.filter((key) => key.startsWith('1-')).sort();
+      expect(listed.map(([key]) => key)).toEqual(sorted.slice(0, limit));
+    }
+  });
+
+  it('sorts no more than it must: most keys are left out unsorted', () => {
+    const machine = holding(keys);
+    const sort = Array.prototype.sort;
+    let sorted = 0;
+    Array.prototype.sort = function (this: unknown[], ...args) {
+      sorted += this.length;
+      return sort.apply(this, args);
+    };
+    try {
+      machine.list('', 5);
+    } finally {
+      Array.prototype.sort = sort;
+    }
+    expect(sorted).toBeLessThan(200);
+  });
+});

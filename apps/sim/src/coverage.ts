@@ -1,28 +1,57 @@
 import type { Counts } from '@kontiki/testing';
+import type { World } from './worlds.js';
 
 /** What a thousand seeds bring about at the least: clean seeds of a world in which nothing happens would prove nothing. */
-const FLOORS: Counts = {
-  elections: 6_000,
-  truncations: 1_000,
-  crashes: 9_000,
-  restarts: 9_000,
-  reads: 150_000,
-  commits: 280_000,
-  acknowledged: 250_000,
-  lostWrites: 4_000,
+const FLOORS: Readonly<Record<World, Counts>> = {
+  fast: {
+    elections: 6_000,
+    truncations: 1_000,
+    crashes: 9_000,
+    restarts: 9_000,
+    reads: 150_000,
+    commits: 280_000,
+    acknowledged: 250_000,
+    lostWrites: 4_000,
+    unknown: 0,
+    diskErrors: 0,
+    lostDisks: 0,
+    badFrames: 0,
+    stops: 0,
+  },
+  full: {
+    elections: 6_000,
+    truncations: 500,
+    crashes: 9_000,
+    restarts: 9_000,
+    reads: 50_000,
+    commits: 60_000,
+    acknowledged: 50_000,
+    lostWrites: 2_000,
+    unknown: 1_000,
+    diskErrors: 500,
+    lostDisks: 200,
+    badFrames: 10_000,
+    stops: 200,
+  },
 };
 
 /** From this many seeds on the floors are held. */
 const ENOUGH = 300;
 
+/** Adds up what happened. */
 export class Coverage {
+  readonly #floors: Counts;
+  readonly #names: readonly (keyof Counts)[];
+  readonly #sums: Counts;
   seeds = 0;
   events = 0;
   /** Simulated milliseconds. */
   elapsed = 0;
-  readonly #sums: Counts = { ...FLOORS };
 
-  constructor() {
+  constructor(world: World) {
+    this.#floors = FLOORS[world];
+    this.#names = Object.keys(this.#floors) as (keyof Counts)[];
+    this.#sums = { ...this.#floors };
     for (const name of this.#names) this.#sums[name] = 0;
   }
 
@@ -40,16 +69,19 @@ export class Coverage {
     return rates;
   }
 
+  /** The same in words: what this world has. */
+  get summary(): string {
+    const { rates } = this;
+    const known = this.#names.filter((name) => this.#floors[name] > 0 || rates[name] > 0);
+    return known.map((name) => `${name} ${rates[name]}`).join(', ');
+  }
+
   /** What happened too seldom; nothing while there are too few seeds to tell. */
   get missing(): string[] {
     if (this.seeds < ENOUGH) return [];
     const { rates } = this;
     return this.#names.flatMap((name) =>
-      rates[name] < FLOORS[name] ? [`${name}: ${rates[name]} per 1,000 seeds, not ${FLOORS[name]}`] : [],
+      rates[name] < this.#floors[name] ? [`${name}: ${rates[name]} per 1,000 seeds, not ${this.#floors[name]}`] : [],
     );
-  }
-
-  get #names(): (keyof Counts)[] {
-    return Object.keys(FLOORS) as (keyof Counts)[];
   }
 }

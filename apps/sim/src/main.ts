@@ -1,24 +1,31 @@
 import { parseArgs } from 'node:util';
-import { FAULTS, INVARIANTS, runWorld, type WorldOptions } from '@kontiki/testing';
+import { FAULTS, INVARIANTS, NODE_FAULTS, NODE_INVARIANTS, type Fault, type Invariant } from '@kontiki/testing';
 import { checkFile, describeFileFailure, modelNames } from './check-history.js';
+import { checkedOut } from './ledger.js';
 import { runMutants } from './mutants/run.js';
 import { runSeeds } from './seeds.js';
-import { SECONDS } from './shrink.js';
+import { runWorld, SECONDS, WORLDS, type Options, type World } from './worlds.js';
 
-const help = `Runs Kontiki's protocol in worlds where everything goes wrong, and looks at it after every event.
+const faults: readonly Fault[] = [...FAULTS, ...NODE_FAULTS];
+const invariants: readonly Invariant[] = [...INVARIANTS, ...NODE_INVARIANTS];
+
+const help = `Runs Kontiki in worlds where everything goes wrong, and looks at it after every event.
 
   pnpm sim --seeds 1000 --from 0       many worlds, on all cores
   pnpm sim --minutes 2 --from 0        as many as fit
   pnpm sim --regressions               and first those that ever found a bug
   pnpm sim --seed 51 --trace           one world, told as a story
-  pnpm sim mutants [NAME ...]          breaks the protocol, one rule at a time: the worlds must notice
+  pnpm sim mutants [NAME ...]          breaks a rule at a time: the worlds must notice
   pnpm sim mutants --alone             with one invariant at a time: each must notice something
 
   pnpm sim check HISTORY               whether a history in JSON lines is linearizable (--model register or list)
 
-  --without loss,cuts   leaves faults out; all: ${FAULTS.join(', ')}
+  --world fast          fast: the protocol alone; full: whole nodes, their files and frames
+  --without loss,cuts   leaves faults out; all: ${faults.join(', ')}
   --seconds 20          simulated seconds before everything heals
-  --only NAME,NAME      looks at these invariants only; all: ${INVARIANTS.join(', ')}
+  --only NAME,NAME      looks at these invariants only; all: ${invariants.join(', ')}
+  --least 200           with --minutes: so many seeds, however long they take
+  --ledger              writes the run down in apps/sim/ledger.md
 `;
 
 /** A sentence for whoever called. */
@@ -47,6 +54,9 @@ function parse(args: string[]) {
         minutes: { type: 'string' },
         regressions: { type: 'boolean' },
         seed: { type: 'string' },
+        world: { type: 'string', default: 'fast' },
+        least: { type: 'string' },
+        ledger: { type: 'boolean' },
         trace: { type: 'boolean' },
         without: { type: 'string' },
         seconds: { type: 'string' },
@@ -61,13 +71,20 @@ function parse(args: string[]) {
   }
 }
 
-function runOne(seed: number, trace: boolean, options: WorldOptions): boolean {
+async function runOne(world: World, seed: number, trace: boolean, options: Options): Promise<boolean> {
   const story = (at: number, text: string): void => console.log(`${at.toFixed(2).padStart(10)}  ${text}`);
-  const outcome = runWorld(seed, { ...options, ...(trace ? { tell: story } : {}) });
+  const outcome = await runWorld(world, seed, { ...options, ...(trace ? { tell: story } : {}) });
   const { events, elapsed, hash, violation } = outcome;
   console.log(`seed ${seed}: ${events} events in ${Math.round(elapsed)} ms, hash ${hash}`);
   console.log(violation?.message ?? 'clean');
   return violation === undefined;
+}
+
+function ledgerFlag(wanted: boolean): string | undefined {
+  if (!wanted) return undefined;
+  const commit = checkedOut();
+  if (commit === undefined) throw new UsageError('--ledger names a commit, and there are changes that are in none.');
+  return commit;
 }
 
 function check([path, ...more]: string[], model: string): boolean {
@@ -88,24 +105,28 @@ async function main(args: string[]): Promise<boolean> {
     return true;
   }
   const [command, ...names] = positionals;
-  const invariants = listFlag('only', values.only, INVARIANTS);
-  const without = listFlag('without', values.without, FAULTS);
-  const world = { invariants, without, seconds: numberFlag('seconds', values.seconds, SECONDS) };
+  const only = listFlag('only', values.only, invariants);
+  const without = listFlag('without', values.without, faults);
+  const [world = 'fast'] = listFlag('world', values.world, WORLDS) ?? [];
+  const options = { invariants: only, without, seconds: numberFlag('seconds', values.seconds, SECONDS) };
   if (command === 'mutants') {
     const seeds = numberFlag('seeds', values.seeds, 2_000);
-    return runMutants({ names, alone: values.alone === true, seeds, invariants: invariants ?? INVARIANTS });
+    return runMutants({ world, names, alone: values.alone === true, seeds, invariants: only });
   }
   if (command === 'check') return check(names, values.model);
   if (command !== undefined) throw new UsageError(`There is no command ${JSON.stringify(command)}.`);
   if (values.seed !== undefined) {
-    return runOne(numberFlag('seed', values.seed, 0), values.trace === true, world);
+    return runOne(world, numberFlag('seed', values.seed, 0), values.trace === true, options);
   }
   const minutes = numberFlag('minutes', values.minutes, Infinity);
   return runSeeds({
+    world,
     from: numberFlag('from', values.from, 0),
     count: numberFlag('seeds', values.seeds, minutes === Infinity ? 1_000 : Infinity),
     minutes,
-    world,
+    least: numberFlag('least', values.least, 0),
+    options,
+    ledger: ledgerFlag(values.ledger === true),
     regressions: values.regressions === true,
   });
 }

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { Job, SeedResult } from './worker.js';
 
 export interface PoolOptions {
+  readonly world: Job['world'];
   readonly options: Job['options'];
   /** The worker's script. Default: ours, on the code as it is. */
   readonly script?: URL | undefined;
@@ -15,7 +16,7 @@ export interface PoolOptions {
 const HUNG = 120_000;
 
 /** Runs seeds on all cores. Rejects when the code under test throws what it never should, or hangs. */
-export async function runPool({ options, script, next, result }: PoolOptions): Promise<void> {
+export async function runPool({ world, options, script, next, result }: PoolOptions): Promise<void> {
   await Promise.all(
     Array.from({ length: availableParallelism() }, async () => {
       const worker = new Worker(script ?? new URL('worker.js', import.meta.url));
@@ -23,7 +24,7 @@ export async function runPool({ options, script, next, result }: PoolOptions): P
       const ended = new Promise<void>((resolve, reject) => {
         const feed = (): void => {
           const seeds = next();
-          if (seeds.length > 0) worker.postMessage({ seeds, options } satisfies Job);
+          if (seeds.length > 0) worker.postMessage({ world, seeds, options } satisfies Job);
           else resolve();
         };
         hung = setTimeout(() => reject(new Error('a world hung')), HUNG);

@@ -1,45 +1,53 @@
 import { readFileSync } from 'node:fs';
-import type { Counts } from '@kontiki/testing';
 import { Coverage } from './coverage.js';
+import { record } from './ledger.js';
 import { runPool } from './pool.js';
 import { Progress } from './progress.js';
 import { replayCommand, shrink } from './shrink.js';
-import type { Job, SeedResult } from './worker.js';
+import type { SeedResult } from './worker.js';
+import type { Options, World } from './worlds.js';
 
 export interface SeedsOptions {
+  readonly world: World;
   readonly from: number;
-  /** How many; with `minutes`, no more than fit. */
+  /** How many; with `minutes`, no more than fit, but `least` at the least. */
   readonly count: number;
   readonly minutes: number;
+  readonly least: number;
   /** What all of them are like. */
-  readonly world: Job['options'];
+  readonly options: Omit<Options, 'tell'>;
+  /** The commit to write the run down under in the ledger; undefined for not at all. */
+  readonly ledger: string | undefined;
   /** Begins with the seeds that ever found a bug. */
   readonly regressions: boolean;
 }
 
 interface Regression {
+  readonly world: World;
   readonly seed: number;
   readonly found: string;
 }
 
-function regressions(): readonly Regression[] {
-  return JSON.parse(readFileSync(new URL('../regressions.json', import.meta.url), 'utf8')) as Regression[];
+function regressions(world: World): number[] {
+  const all = JSON.parse(readFileSync(new URL('../regressions.json', import.meta.url), 'utf8')) as Regression[];
+  return all.filter((regression) => regression.world === world).map(({ seed }) => seed);
 }
 
 const BATCH = 5;
 
 /** Runs many seeds; resolves with whether all were clean and the world was busy. */
-export async function runSeeds(options: SeedsOptions): Promise<boolean> {
-  const { from, count, minutes, world } = options;
-  const coverage = new Coverage();
+export async function runSeeds(run: SeedsOptions): Promise<boolean> {
+  const { world, from, count, minutes, least, options } = run;
+  const coverage = new Coverage(world);
   const progress = new Progress();
   const failed: SeedResult[] = [];
   const begin = performance.now();
-  const known = options.regressions ? regressions().map(({ seed }) => seed) : [];
+  const known = run.regressions ? regressions(world) : [];
   let handed = 0;
   const next = (): readonly number[] => {
     const seeds = known.splice(0, BATCH);
-    const over = failed.length >= 10 || performance.now() - begin > minutes * 60_000;
+    const late = performance.now() - begin > minutes * 60_000 && handed >= least;
+    const over = failed.length >= 10 || late;
     while (!over && seeds.length < BATCH && handed < count) {
       seeds.push(from + handed);
       handed += 1;
@@ -55,14 +63,20 @@ export async function runSeeds(options: SeedsOptions): Promise<boolean> {
     }
     progress.show(() => `${coverage.seeds} seeds, ${failed.length} failed, ${rate(coverage.events, begin)}`);
   };
-  await runPool({ options: world, next, result });
+  await runPool({ world, options, next, result });
   progress.clear();
-  report(coverage, begin);
+  const hours = coverage.elapsed / 3_600_000;
+  report(coverage, hours, begin);
   for (const line of coverage.missing) console.log(`TOO QUIET: ${line}`);
   for (const { seed, violation } of failed.slice(0, 3)) {
     if (violation === undefined) continue;
-    const shrunk = shrink(seed, violation.invariant, world);
+    const shrunk = await shrink(world, seed, violation.invariant, options);
     console.log(`\n${shrunk.outcome.violation?.message}\n  ${replayCommand(shrunk)}`);
+  }
+  if (run.ledger !== undefined) {
+    const { seeds, events, summary } = coverage;
+    const found = failed.map(({ seed, violation }) => `seed ${seed}: ${violation?.invariant}`);
+    record(run.ledger, { world, from, seeds, events, hours, coverage: summary, found });
   }
   return failed.length === 0 && coverage.missing.length === 0;
 }
@@ -71,12 +85,10 @@ function rate(events: number, begin: number): string {
   return `${Math.round(events / (performance.now() - begin))} thousand events/s`;
 }
 
-function report({ seeds, events, elapsed, rates }: Coverage, begin: number): void {
-  const hours = (elapsed / 3_600_000).toFixed(1);
+function report({ seeds, events, summary }: Coverage, hours: number, begin: number): void {
   const perSeed = Math.round(events / Math.max(1, seeds));
   console.log(
-    `${seeds} seeds, ${hours} simulated hours, ${perSeed} events a seed, ${rate(events, begin)} on all cores`,
+    `${seeds} seeds, ${hours.toFixed(1)} simulated hours, ${perSeed} events a seed, ${rate(events, begin)} on all cores`,
   );
-  const counts = (Object.entries(rates) as [keyof Counts, number][]).map(([name, value]) => `${name} ${value}`);
-  console.log(`per 1,000 seeds: ${counts.join(', ')}`);
+  console.log(`per 1,000 seeds: ${summary}`);
 }

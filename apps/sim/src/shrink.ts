@@ -1,10 +1,9 @@
-import { FAULTS, runWorld, type Fault, type Invariant, type Outcome, type WorldOptions } from '@kontiki/testing';
-
-/** Simulated seconds of a world, unless somebody says otherwise. */
-export const SECONDS = 20;
+import { FAULTS, NODE_FAULTS, type Fault, type Invariant, type Outcome } from '@kontiki/testing';
+import { runWorld, SECONDS, type Options, type World } from './worlds.js';
 
 /** The smallest world that still breaks: how to replay it, and how it ended. */
 export interface Shrunk {
+  readonly world: World;
   readonly seed: number;
   readonly without: readonly Fault[];
   readonly seconds: number;
@@ -15,28 +14,31 @@ export interface Shrunk {
  * Takes away one fault after the other, and then time, as long as the same invariant breaks. Every kind of fault draws
  * from a generator of its own only in part, so taking one away is another execution: often a shorter one.
  */
-export function shrink(
+export async function shrink(
+  world: World,
   seed: number,
   invariant: Invariant,
-  { without: left = [], seconds: span = SECONDS }: Pick<WorldOptions, 'without' | 'seconds'> = {},
+  { without: left = [], seconds: span = SECONDS }: Pick<Options, 'without' | 'seconds'> = {},
   run: typeof runWorld = runWorld,
-): Shrunk {
-  let best: Shrunk = { seed, without: left, seconds: span, outcome: run(seed, { without: left, seconds: span }) };
-  const attempt = (without: readonly Fault[], seconds: number): boolean => {
-    const outcome = run(seed, { without, seconds });
-    const breaks = outcome.violation?.invariant === invariant;
-    if (breaks) best = { seed, without, seconds, outcome };
+): Promise<Shrunk> {
+  const outcome = await run(world, seed, { without: left, seconds: span });
+  let best: Shrunk = { world, seed, without: left, seconds: span, outcome };
+  const attempt = async (without: readonly Fault[], seconds: number): Promise<boolean> => {
+    const smaller = await run(world, seed, { without, seconds });
+    const breaks = smaller.violation?.invariant === invariant;
+    if (breaks) best = { world, seed, without, seconds, outcome: smaller };
     return breaks;
   };
-  for (const fault of FAULTS) {
-    if (best.outcome.mix.strength[fault] > 0) attempt([...best.without, fault], best.seconds);
+  for (const fault of [...FAULTS, ...NODE_FAULTS]) {
+    if (best.outcome.mix.strength[fault] > 0) await attempt([...best.without, fault], best.seconds);
   }
-  while (best.seconds > 1 && attempt(best.without, Math.ceil(best.seconds / 2))) continue;
+  while (best.seconds > 1 && (await attempt(best.without, Math.ceil(best.seconds / 2)))) continue;
   return best;
 }
 
-export function replayCommand({ seed, without, seconds }: Shrunk): string {
+export function replayCommand({ world, seed, without, seconds }: Shrunk): string {
   const flags = [
+    ...(world === 'fast' ? [] : [`--world ${world}`]),
     `--seed ${seed}`,
     ...(without.length > 0 ? [`--without ${without.join(',')}`] : []),
     ...(seconds === SECONDS ? [] : [`--seconds ${seconds}`]),

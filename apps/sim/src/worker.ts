@@ -1,10 +1,12 @@
 import { parentPort } from 'node:worker_threads';
-import { runWorld, type Counts, type Invariant, type WorldOptions } from '@kontiki/testing';
+import type { Counts, Invariant } from '@kontiki/testing';
+import { runWorld, type Options, type World } from './worlds.js';
 
 /** Seeds to run, in this order. */
 export interface Job {
+  readonly world: World;
   readonly seeds: readonly number[];
-  readonly options: Pick<WorldOptions, 'invariants' | 'seconds' | 'without'>;
+  readonly options: Omit<Options, 'tell'>;
 }
 
 /** What came of one seed. */
@@ -17,11 +19,14 @@ export interface SeedResult {
   readonly violation: { readonly invariant: Invariant; readonly message: string } | undefined;
 }
 
-parentPort?.on('message', ({ seeds, options }: Job) => {
+async function run({ world, seeds, options }: Job): Promise<void> {
   for (const seed of seeds) {
-    const { events, elapsed, hash, counts, violation } = runWorld(seed, options);
+    const { events, elapsed, hash, counts, violation } = await runWorld(world, seed, options);
     const broken = violation && { invariant: violation.invariant, message: violation.message };
     parentPort?.postMessage({ seed, events, elapsed, hash, counts, violation: broken } satisfies SeedResult);
   }
   parentPort?.postMessage('done');
-});
+}
+
+// What a world throws that is no violation is a bug of the code under test, and ends the worker.
+parentPort?.on('message', (job: Job) => void run(job));

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { mutants } from '../src/mutants/list.js';
+import { mutants as ofNodes } from '../src/mutants/nodes.js';
+import { mutants as ofProtocol } from '../src/mutants/protocol.js';
 import { mutate } from '../src/mutants/mutant.js';
 import { sourceOf } from '../src/mutants/build.js';
+
+const mutants = [...ofProtocol, ...ofNodes];
 
 describe('mutants', () => {
   it.each(mutants.map((mutant) => [mutant.name, mutant] as const))('%s: its text stands once', (_, mutant) => {

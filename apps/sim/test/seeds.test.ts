@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { runWorld, Violation, type WorldOptions } from '@kontiki/testing';
+import { runFastWorld, Violation, type Outcome } from '@kontiki/testing';
 import { Coverage } from '../src/coverage.js';
 import { replayCommand, shrink } from '../src/shrink.js';
+import type { Options, World } from '../src/worlds.js';
 
-const counts = runWorld(1, { seconds: 1 }).counts;
+const counts = runFastWorld(1, { seconds: 1 }).counts;
 
 describe('coverage', () => {
   it('of worlds in which nothing happens is too little', () => {
-    const coverage = new Coverage();
+    const coverage = new Coverage('full');
     const idle = Object.fromEntries(Object.keys(counts).map((name) => [name, 0])) as unknown as typeof counts;
     for (let seed = 0; seed < 299; seed += 1) coverage.add(1, 1, idle);
     expect(coverage.missing).toEqual([]);
@@ -17,7 +18,7 @@ describe('coverage', () => {
   });
 
   it('of worlds in which enough happens is none', () => {
-    const coverage = new Coverage();
+    const coverage = new Coverage('full');
     const busy = Object.fromEntries(Object.keys(counts).map((name) => [name, 1_000])) as unknown as typeof counts;
     for (let seed = 0; seed < 400; seed += 1) coverage.add(1, 1, busy);
     expect(coverage.missing).toEqual([]);
@@ -27,8 +28,8 @@ describe('coverage', () => {
 
 describe('a failing seed', () => {
   /** A world that breaks as long as there are kills, for three seconds or more. */
-  const breaks = (seed: number, options: WorldOptions = {}): ReturnType<typeof runWorld> => {
-    const outcome = runWorld(seed, { ...options, seconds: 0 });
+  const breaks = async (_world: World, seed: number, options: Options = {}): Promise<Outcome> => {
+    const outcome = runFastWorld(seed, { ...options, seconds: 0 });
     const kills = options.without?.includes('kills') !== true && (options.seconds ?? 20) >= 3;
     const strength = { ...outcome.mix.strength, kills: 1, loss: 1, cuts: 0 };
     return {
@@ -38,12 +39,12 @@ describe('a failing seed', () => {
     };
   };
 
-  it('is shrunk to the faults and the time that it needs, and replayed by a command', () => {
-    const shrunk = shrink(9, 'electionSafety', {}, breaks);
+  it('is shrunk to the faults and the time that it needs, and replayed by a command', async () => {
+    const shrunk = await shrink('full', 9, 'electionSafety', {}, breaks);
     expect(shrunk.without).toContain('loss');
     expect(shrunk.without).not.toContain('kills');
     expect(shrunk.without).not.toContain('cuts');
     expect(shrunk.seconds).toBe(3);
-    expect(replayCommand(shrunk)).toMatch(/^pnpm sim --seed 9 --without [\w,]+ --seconds 3 --trace$/);
+    expect(replayCommand(shrunk)).toMatch(/^pnpm sim --world full --seed 9 --without [\w,]+ --seconds 3 --trace$/);
   });
 });

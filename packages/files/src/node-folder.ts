@@ -88,5 +88,11 @@ export async function openFolder(path: string): Promise<Folder> {
   for (let at = absolute; made !== undefined && at.length >= made.length; at = dirname(at)) {
     await new NodeFolder(dirname(at)).sync();
   }
+  // One that was there may have been made by a process that died before it synced. Whose folder above may not be read was made by somebody else.
+  if (made === undefined) {
+    await new NodeFolder(dirname(absolute)).sync().catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EACCES') throw error;
+    });
+  }
   return new NodeFolder(absolute);
 }

@@ -1,8 +1,13 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openFolder } from '@kontiki/files/node';
+
+const OPEN = "const { openFolder } = await import('@kontiki/files/node'); await openFolder(process.argv[1]);";
+const traced = spawnSync('strace', ['-f', 'true']).status === 0;
 
 let root: string;
 beforeEach(() => (root = mkdtempSync(join(tmpdir(), 'kontiki-files-'))));
@@ -16,6 +21,21 @@ describe('a folder of the system', () => {
     await file.close();
     expect(statSync(join(root, 'a')).mode & 0o777).toBe(0o700);
     expect(statSync(join(root, 'a', 'b', 'x')).mode & 0o777).toBe(0o600);
+  });
+
+  it.runIf(traced)('that is there already is a durable name too: its maker may have died before it synced', () => {
+    const synced = (path: string): boolean => {
+      const { stderr, status } = spawnSync(
+        'strace',
+        ['-f', '-y', '-qq', '-e', 'trace=fsync', process.execPath, '--input-type=module', '-e', OPEN, path],
+        { cwd: fileURLToPath(new URL('..', import.meta.url)), encoding: 'utf8' },
+      );
+      expect(status).toBe(0);
+      return stderr.includes(`<${root}>`);
+    };
+    const path = join(root, 'a');
+    expect(synced(path)).toBe(true);
+    expect(synced(path)).toBe(true);
   });
 
   it('writes, reads, allocates, renames and removes', async () => {

@@ -1,4 +1,5 @@
 import { FolderLockedError, type File, type Folder, type Lock } from '@kontiki/files';
+import { Inode } from './inode.js';
 
 /** What a store asks of a disk. */
 export interface DiskOperation {
@@ -19,56 +20,6 @@ export interface SimulatedDiskOptions {
   readonly delay?: ((operation: DiskOperation) => Promise<void>) | undefined;
   /** Syncs that say they are done and did nothing: to show that a check would notice. */
   readonly lies?: ((operation: DiskOperation) => boolean) | undefined;
-}
-
-const SECTOR = 512;
-
-interface Write {
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
-
-/** A file's contents: as a process reads them, and as they are after a power cut. */
-class Inode {
-  current: Uint8Array = new Uint8Array(0);
-  durable: Uint8Array = new Uint8Array(0);
-  /** Writes that are not durable yet, oldest first. */
-  unsynced: Write[] = [];
-
-  write(write: Write): void {
-    this.current = written(this.current, write);
-    this.unsynced.push(write);
-  }
-
-  sync(writes: number): void {
-    for (const write of this.unsynced.splice(0, writes)) this.durable = written(this.durable, write);
-  }
-
-  /** Keeps none, the first ones, or any sectors of what was not synced. */
-  cutPower(random: () => number): void {
-    const mode = random();
-    if (mode >= 1 / 3) {
-      for (const { offset, bytes } of this.unsynced) {
-        if (mode < 2 / 3 && random() < 0.5) break;
-        for (let at = 0; at < bytes.length;) {
-          const end = Math.min(bytes.length, at + SECTOR - ((offset + at) % SECTOR));
-          if (mode < 2 / 3 || random() < 0.5) {
-            this.durable = written(this.durable, { offset: offset + at, bytes: bytes.subarray(at, end) });
-          }
-          at = end;
-        }
-      }
-    }
-    this.unsynced = [];
-    this.current = this.durable;
-  }
-}
-
-function written(content: Uint8Array, { offset, bytes }: Write): Uint8Array {
-  const result = new Uint8Array(Math.max(content.length, offset + bytes.length));
-  result.set(content);
-  result.set(bytes, offset);
-  return result;
 }
 
 type Names = Map<string, Inode>;
@@ -115,14 +66,39 @@ export class SimulatedDisk {
 
   /** A file's contents, as a process would read them. */
   contents(name: string): Uint8Array {
-    return this.#inode(name).current.slice();
+    const inode = this.#inode(name);
+    return inode.read(0, inode.length);
   }
 
   /** Puts contents there, durably, behind everybody's back: damage. */
   overwrite(name: string, contents: Uint8Array): void {
-    const inode = this.#inode(name);
-    inode.current = inode.durable = contents.slice();
-    inode.unsynced = [];
+    this.#inode(name).overwrite(contents);
+  }
+
+  /**
+   * Flips one bit somewhere, durably. Not in what was written last: damage there cannot be told from a torn write. Says
+   * where; undefined when nothing older is there.
+   */
+  flipBit(random: () => number): string | undefined {
+    const names = [...this.#durableNames];
+    const [name, inode] = names[Math.floor(random() * names.length)] ?? [];
+    const offset = inode?.flipBit(random);
+    return offset === undefined ? undefined : `${name}, byte ${offset}`;
+  }
+
+  /** Another disk, with what this one would hold after a power cut that keeps nothing of what was not synced. */
+  durableCopy(): SimulatedDisk {
+    const copy = new SimulatedDisk();
+    for (const [name, { durable }] of this.#durableNames) copy.#durableNames.set(name, new Inode(durable));
+    copy.#names = new Map(copy.#durableNames);
+    return copy;
+  }
+
+  /** Another, empty disk takes its place, while nobody uses it. */
+  wipe(): void {
+    this.crash('power');
+    this.#names = new Map();
+    this.#durableNames = new Map();
   }
 
   /** The names a process would find. */
@@ -272,30 +248,34 @@ class SimulatedFile implements File {
   }
 
   async size(): Promise<number> {
-    return this.#inode.current.length;
+    return this.#inode.length;
   }
 
   write(bytes: Uint8Array, offset: number): void {
     // What a dead process still tries changes nothing.
-    if (this.#disk.enter(this.#life, { kind: 'write', name: this.#name }))
-      this.#inode.write({ bytes: bytes.slice(), offset });
+    if (this.#disk.enter(this.#life, { kind: 'write', name: this.#name })) this.#inode.write(offset, bytes);
   }
 
-  datasync(): Promise<void> {
-    return this.#run('datasync', () => {
-      const writes = this.#inode.unsynced.length;
-      return () => this.#inode.sync(writes);
-    });
+  async datasync(): Promise<void> {
+    try {
+      await this.#run('datasync', () => {
+        const writes = this.#inode.unsynced;
+        return () => this.#inode.sync(writes);
+      });
+    } catch (error) {
+      this.#inode.drop();
+      throw error;
+    }
   }
 
   read(offset: number, length: number): Promise<Uint8Array> {
-    return this.#run('read', () => () => this.#inode.current.slice(offset, offset + length));
+    return this.#run('read', () => () => this.#inode.read(offset, length));
   }
 
   allocate(size: number): Promise<void> {
     return this.#run('allocate', () => () => {
-      const { length } = this.#inode.current;
-      if (size > length) this.#inode.write({ bytes: new Uint8Array(size - length), offset: length });
+      const { length } = this.#inode;
+      if (size > length) this.#inode.write(length, new Uint8Array(size - length));
       this.#inode.sync(Infinity);
     });
   }

@@ -1,22 +1,11 @@
 import type { Clock, Timer } from '@kontiki/core';
+import { drained } from './drained.js';
 
 interface Alarm {
   at: number;
   /** Alarms of the same time fire in the order in which they were set. */
   order: number;
   readonly fire: () => void;
-}
-
-/** Lets every promise that can settle do so. */
-function promisesSettled(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = (): void => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
 }
 
 /**
@@ -53,7 +42,7 @@ export class VirtualClock implements Clock {
   /** Runs what can run without time passing: callbacks and promises, until none is left. */
   async settle(): Promise<void> {
     do {
-      await promisesSettled();
+      await drained();
       const due = this.#soon;
       this.#soon = [];
       for (const callback of due) callback();
@@ -98,7 +87,7 @@ export class VirtualClock implements Clock {
 
   /** Whether promises that settled now have asked for more. */
   async #stirred(): Promise<boolean> {
-    await promisesSettled();
+    await drained();
     return this.#soon.length > 0;
   }
 }

@@ -41,23 +41,23 @@ async function failing(text: string, by: string): Promise<string | undefined> {
 
 describe('the suite for log stores', () => {
   it.each([
-    ['append does not sync', 'a sync that fails ends the store for good', '        await file.datasync();', ''],
+    ['append does not sync', 'a crash of the process, at any operation', '        await file.datasync();', ''],
     [
       'open does not sync',
-      'the process crashes at every operation',
+      'a crash of the process, at any operation',
       '      await file.datasync();\n      await this',
       '      await this',
     ],
-    ['the folder is not synced', 'the process crashes at every operation', '      await this.#folder.sync();', ''],
+    ['the folder is not synced', 'a crash of the process, at any operation', '      await this.#folder.sync();', ''],
     [
       'calls write while another is synced',
-      'a write that fails ends the store for good',
+      'a power cut, at any operation',
       'this.#writing = this.#writing.then(async () => {',
       'this.#writing = Promise.resolve().then(async () => {',
     ],
     [
       'a torn record stays',
-      'a bit that flips is noticed',
+      'a crash of the process, at any operation',
       'if (torn === this.#end) return 0;',
       'if (torn === this.#end) return 0; this.#end = bytes.length; return 0;',
     ],
@@ -69,7 +69,7 @@ describe('the suite for log stores', () => {
     ],
     [
       'checksums are not looked at',
-      'a bit that flips is noticed',
+      'a crash of the process, at any operation',
       'if (view.getUint32(0) !== crc32(bytes.subarray(at + 4, end))) return undefined;',
       '',
     ],

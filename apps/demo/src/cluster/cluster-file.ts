@@ -1,13 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CliError } from '../cli.js';
 
@@ -49,9 +40,8 @@ export function readClusterFile(data: string): ClusterFile | undefined {
   throw new CliError(`${path} is not a cluster file of this version. Use another --data.`);
 }
 
-/** Durable, and whole or absent, when it returns. */
+/** Durable, and whole or absent, when it returns. The folder is there. */
 export function writeClusterFile(data: string, file: ClusterFile): void {
-  mkdirSync(data, { recursive: true, mode: 0o700 });
   const path = fileIn(data);
   writeFileSync(`${path}.new`, `${JSON.stringify(file, undefined, 2)}\n`, { mode: 0o600, flush: true });
   renameSync(`${path}.new`, path);

@@ -1,9 +1,12 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { FolderLockedError, type Lock } from '@kontiki/files';
+import { openFolder } from '@kontiki/files/node';
 import { CliError, EXIT, parse, wholeNumber } from '../cli.js';
 import { Children } from '../cluster/children.js';
 import { clientUrl, peerUrl, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { prepareCluster } from '../cluster/prepare.js';
+import { timingsOf } from './node.js';
 
 const demoHelp = `Starts a replicated key/value cluster on this machine, one process a node.
 
@@ -29,7 +32,6 @@ export async function demoCommand(args: string[]): Promise<number> {
     heartbeat: { type: 'string' },
     election: { type: 'string' },
   });
-  const print = (line: string): void => void process.stdout.write(`${line}\n`);
   if (values['help'] === true) {
     process.stdout.write(demoHelp);
     return 0;
@@ -41,16 +43,37 @@ export async function demoCommand(args: string[]): Promise<number> {
     peerPort: wholeNumber('peer-port', values['peer-port'], 1, 65_528),
   };
   const pass = ['--data', data];
+  // The nodes would refuse what makes no sense too, but only once the cluster has begun.
+  timingsOf(values);
   for (const flag of ['heartbeat', 'election']) {
-    const value = wholeNumber(flag, values[flag], 1, 600_000);
-    if (value !== undefined) pass.push(`--${flag}`, `${value}`);
+    const value = values[flag];
+    if (value !== undefined) pass.push(`--${flag}`, value as string);
   }
-  const cluster = await prepareCluster(data, wishes);
+  const lock = await lockData(data);
+  try {
+    return await runCluster(await prepareCluster(data, wishes), data, pass);
+  } finally {
+    await lock.release();
+  }
+}
+
+/** Two demos that began one cluster at once would each begin another one, or each keep some of its nodes. */
+async function lockData(data: string): Promise<Lock> {
+  try {
+    return await (await openFolder(data)).lock('demo');
+  } catch (error) {
+    if (error instanceof FolderLockedError) throw error;
+    throw new CliError(`--data ${data} cannot be used: ${(error as Error).message}.`, EXIT.failed, { cause: error });
+  }
+}
+
+async function runCluster(cluster: ClusterFile, data: string, pass: readonly string[]): Promise<number> {
+  const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
   const children = new Children(print);
   try {
-    await startAll(children, cluster, pass);
+    await startAll(children, cluster, pass, stop.signal);
     if (!stop.signal.aborted) await tellWhatToTry(cluster, data, print, stop.signal);
     while (children.running > 0 && !stop.signal.aborted)
       await delay(200, undefined, { signal: stop.signal }).catch(() => {});
@@ -64,8 +87,15 @@ export async function demoCommand(args: string[]): Promise<number> {
 }
 
 /** A node that has lost its disk stays out, and the others go on; any other failure ends the demo. */
-async function startAll(children: Children, { nodes }: ClusterFile, args: readonly string[]): Promise<void> {
+async function startAll(
+  children: Children,
+  { nodes }: ClusterFile,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
   const ends = await Promise.all(nodes.map(async (node) => [node, await children.start(node, args)] as const));
+  // Ctrl-C reaches the nodes too: those that had not started yet just end.
+  if (signal.aborted) return;
   const failed = ends.filter(([, end]) => end !== 'listens' && end !== EXIT.staysOut).map(([{ id }]) => id);
   if (failed.length > 0) throw new CliError(`${failed.join(', ')} did not start; the reason stands above.`);
   if (ends.every(([, end]) => end === EXIT.staysOut)) throw new CliError('No node has its data left.');

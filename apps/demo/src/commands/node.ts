@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
-import { isKontikiError, RaftNode, type Logger } from '@kontiki/core';
+import { isKontikiError, RaftNode, type Logger, type Timings } from '@kontiki/core';
 import { FileLog } from '@kontiki/storage-fs';
 import { WebSocketTransport } from '@kontiki/transport-ws';
-import { CliError, EXIT, parse, wholeNumber } from '../cli.js';
+import { CliError, EXIT, parse, wholeNumber, type ParsedArgs } from '../cli.js';
 import { clientUrl, HOST, readClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { KvApi } from '../http/api.js';
 import { MAX_COMMAND } from '../kv/command.js';
@@ -34,8 +34,7 @@ export async function nodeCommand(args: string[]): Promise<number> {
   const id = values['id'];
   if (typeof id !== 'string') throw new CliError('--id is missing. See: kontiki-demo node --help', EXIT.usage);
   const data = resolve((values['data'] as string | undefined) ?? 'kontiki-data');
-  const heartbeat = wholeNumber('heartbeat', values['heartbeat'], 1, 60_000) ?? 50;
-  const election = wholeNumber('election', values['election'], 2, 600_000) ?? Math.max(150, 3 * heartbeat);
+  const timings = timingsOf(values);
   const cluster = readClusterFile(data);
   if (cluster?.bootstrapped !== true)
     throw new CliError(`${data} holds no cluster yet. Begin one: kontiki-demo demo --data ${data}`);
@@ -45,8 +44,19 @@ export async function nodeCommand(args: string[]): Promise<number> {
       `The cluster in ${data} has ${cluster.nodes.map((n) => n.id).join(', ')}, and no ${id}.`,
       EXIT.usage,
     );
-  await run(data, cluster, me, { heartbeat, election }, plainLogger(process.stderr));
+  await run(data, cluster, me, timings, plainLogger(process.stderr));
   return 0;
+}
+
+/** What `--heartbeat` and `--election` ask for. */
+export function timingsOf(values: ParsedArgs['values']): Timings {
+  const heartbeat = wholeNumber('heartbeat', values['heartbeat'], 1, 60_000) ?? 50;
+  const election = wholeNumber('election', values['election'], 2, 600_000) ?? Math.max(150, 3 * heartbeat);
+  if (election >= 2 * heartbeat) return { heartbeat, election };
+  throw new CliError(
+    `--election ${election} must be at least twice --heartbeat ${heartbeat}, or followers would campaign between two heartbeats.`,
+    EXIT.usage,
+  );
 }
 
 function help(): number {
@@ -54,13 +64,7 @@ function help(): number {
   return 0;
 }
 
-async function run(
-  data: string,
-  cluster: ClusterFile,
-  me: DemoNode,
-  timings: { heartbeat: number; election: number },
-  logger: Logger,
-): Promise<void> {
+async function run(data: string, cluster: ClusterFile, me: DemoNode, timings: Timings, logger: Logger): Promise<void> {
   const machine = new KvMachine();
   const node = await RaftNode.open({
     id: me.id,
@@ -114,6 +118,7 @@ function listenFailed({ id, port }: DemoNode, error: unknown): CliError {
 
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const cause = error.cause instanceof Error ? ` (${error.cause.message})` : '';
-  return isKontikiError(error) ? `${error.message}${cause} [${error.code}]` : `${error.message}${cause}`;
+  const { message, cause: reason } = error;
+  const cause = reason instanceof Error && reason.message !== message ? ` (${reason.message})` : '';
+  return isKontikiError(error) ? `${message}${cause} [${error.code}]` : `${message}${cause}`;
 }

@@ -62,7 +62,8 @@ function redirect(response: ServerResponse, leader: Leader, path: string): void 
 export function answerFailure(response: ServerResponse, path: string, error: unknown): void {
   if (error instanceof HttpError) {
     // What is left of a body that was refused is not read.
-    answerError(response, error.status, error.code, error.message, { Connection: 'close' });
+    const headers = response.req.complete ? {} : { Connection: 'close' };
+    answerError(response, error.status, error.code, error.message, headers);
   } else if (error instanceof NotLeaderError && error.leader !== undefined && error.leader.metadata !== '') {
     redirect(response, error.leader, path);
   } else if (isKontikiError(error)) {

@@ -29,9 +29,21 @@ export class KvMachine implements StateMachine<KvResult> {
 
   /** The items whose key begins with `prefix`, sorted by key, `limit` at the most. */
   list(prefix: string, limit: number): [string, Item][] {
-    const found: [string, Item][] = [];
-    for (const entry of this.#items) if (entry[0].startsWith(prefix)) found.push(entry);
-    return found.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, limit);
+    let found: [string, Item][] = [];
+    // Sorting a million keys would keep the node from its heartbeats: what cannot be among the first is left out early.
+    let least: string | undefined;
+    const keepFirst = (): void => {
+      found = found.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, limit);
+      least = found.length < limit ? undefined : found.at(-1)?.[0];
+    };
+    for (const entry of this.#items) {
+      const [key] = entry;
+      if (!key.startsWith(prefix) || (least !== undefined && key > least)) continue;
+      found.push(entry);
+      if (found.length >= 2 * limit) keepFirst();
+    }
+    keepFirst();
+    return found;
   }
 
   apply({ entries }: ApplyBatch): KvResult[] {

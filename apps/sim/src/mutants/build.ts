@@ -5,12 +5,16 @@ import { build } from 'esbuild';
 import { mutate, type Mutant } from './mutant.js';
 
 const WORKER = fileURLToPath(new URL('../../src/worker.ts', import.meta.url));
-const CORE = fileURLToPath(new URL('../../../../packages/core/src/', import.meta.url));
+const PACKAGES = fileURLToPath(new URL('../../../../packages/', import.meta.url));
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/', import.meta.url));
+
+function pathOf({ package: name = 'core', file }: Mutant): string {
+  return join(PACKAGES, name, 'src', file);
+}
 
 /** The source file that a mutant changes. */
 export function sourceOf(mutant: Mutant): string {
-  return readFileSync(join(CORE, mutant.file), 'utf8');
+  return readFileSync(pathOf(mutant), 'utf8');
 }
 
 /** Bundles the worker with the bug in it, from the sources; the tree is left as it is. */
@@ -18,7 +22,7 @@ export async function buildMutant(mutant: Mutant): Promise<URL> {
   const contents = mutate(sourceOf(mutant), mutant);
   const outfile = join(CACHE, `${mutant.name.replaceAll(/[^a-z0-9]+/gi, '-')}.mjs`);
   mkdirSync(CACHE, { recursive: true });
-  const path = join(CORE, mutant.file);
+  const path = pathOf(mutant);
   await build({
     entryPoints: [WORKER],
     outfile,

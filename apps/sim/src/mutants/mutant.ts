@@ -1,6 +1,8 @@
-/** A bug put into the protocol: in `file` of core's source, `find` must stand exactly once. */
+/** A bug put into the code: in `file` of a package's source, `find` must stand exactly once. */
 export interface Mutant {
   readonly name: string;
+  /** Default: core. */
+  readonly package?: 'core' | 'storage-fs' | undefined;
   readonly file: string;
   readonly find: string;
   readonly replace: string;

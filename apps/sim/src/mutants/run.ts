@@ -1,28 +1,43 @@
-import type { Invariant } from '@kontiki/testing';
+import { INVARIANTS, NODE_INVARIANTS, type Invariant } from '@kontiki/testing';
 import { runPool } from '../pool.js';
 import { Progress } from '../progress.js';
 import type { SeedResult } from '../worker.js';
 import { buildMutant } from './build.js';
-import { mutants } from './list.js';
+import type { World } from '../worlds.js';
 import type { Mutant } from './mutant.js';
+import { mutants as ofNodes } from './nodes.js';
+import { mutants as ofProtocol } from './protocol.js';
+
+/** The bugs that each world must notice. */
+const mutantsOf: Readonly<Record<World, readonly Mutant[]>> = { fast: ofProtocol, full: ofNodes };
 
 export interface MutantsOptions {
+  readonly world: World;
   /** Parts of the names of those to run; all when there are none. */
   readonly names: readonly string[];
   /** Looks with one invariant at a time. */
   readonly alone: boolean;
-  readonly invariants: readonly Invariant[];
+  /** Default: all that the world has. */
+  readonly invariants: readonly Invariant[] | undefined;
   /** How many worlds a mutant must be found in. */
   readonly seeds: number;
 }
 
 /** Resolves with whether each mutant was found or, with `alone`, whether each invariant found one. */
-export async function runMutants({ names, alone, seeds, invariants }: MutantsOptions): Promise<boolean> {
-  const chosen = mutants.filter(({ name, equivalent }) =>
+export async function runMutants({ world, names, alone, seeds, invariants }: MutantsOptions): Promise<boolean> {
+  const all = mutantsOf[world];
+  const chosen = all.filter(({ name, equivalent }) =>
     names.length === 0 ? equivalent === undefined : names.some((part) => name.includes(part)),
   );
   if (chosen.length === 0) throw new Error(`No mutant's name has ${names.join(' or ')} in it.`);
-  return alone ? findAlone(chosen, seeds, invariants) : findAll(chosen, seeds, invariants);
+  const looked = invariants ?? (world === 'fast' ? INVARIANTS : [...INVARIANTS, ...NODE_INVARIANTS]);
+  if (alone) return findAlone(world, chosen, seeds, looked);
+  const found = await findAll(world, chosen, seeds, looked);
+  for (const { name, equivalent } of all) {
+    if (equivalent !== undefined && !chosen.some((mutant) => mutant.name === name))
+      console.log(`${name}: equivalent, ${equivalent}`);
+  }
+  return found;
 }
 
 interface Killed {
@@ -31,29 +46,35 @@ interface Killed {
   readonly by: string;
 }
 
-async function findAll(chosen: readonly Mutant[], seeds: number, invariants: readonly Invariant[]): Promise<boolean> {
+async function findAll(
+  world: World,
+  chosen: readonly Mutant[],
+  seeds: number,
+  invariants: readonly Invariant[],
+): Promise<boolean> {
   const taken: number[] = [];
   let survivors = 0;
   for (const mutant of chosen) {
-    const killed = await kill(mutant, seeds, invariants);
+    const killed = await kill(world, mutant, seeds, invariants);
     if (killed === undefined) survivors += 1;
     else taken.push(killed.seeds);
     const end = killed === undefined ? `SURVIVED ${seeds} seeds` : `${killed.seeds} seeds, by ${killed.by}`;
     console.log(`${mutant.name.padEnd(62)} ${end}`);
-  }
-  for (const { name, equivalent } of mutants) {
-    if (equivalent !== undefined && !chosen.some((mutant) => mutant.name === name))
-      console.log(`${name}: equivalent, ${equivalent}`);
   }
   const median = taken.sort((a, b) => a - b)[Math.floor(taken.length / 2)];
   console.log(`${taken.length} killed, ${survivors} survived; median ${median} seeds`);
   return survivors === 0;
 }
 
-async function findAlone(chosen: readonly Mutant[], seeds: number, invariants: readonly Invariant[]): Promise<boolean> {
+async function findAlone(
+  world: World,
+  chosen: readonly Mutant[],
+  seeds: number,
+  invariants: readonly Invariant[],
+): Promise<boolean> {
   let blind = 0;
   for (const invariant of invariants) {
-    const found = await firstKilled(chosen, seeds, invariant);
+    const found = await firstKilled(world, chosen, seeds, invariant);
     if (found === undefined) blind += 1;
     console.log(`${invariant.padEnd(20)} ${found ?? `FINDS NOTHING within ${seeds} seeds each`}`);
   }
@@ -61,12 +82,13 @@ async function findAlone(chosen: readonly Mutant[], seeds: number, invariants: r
 }
 
 async function firstKilled(
+  world: World,
   chosen: readonly Mutant[],
   seeds: number,
   invariant: Invariant,
 ): Promise<string | undefined> {
   for (const mutant of chosen) {
-    const killed = await kill(mutant, seeds, [invariant]);
+    const killed = await kill(world, mutant, seeds, [invariant]);
     if (killed !== undefined) return `${mutant.name}, after ${killed.seeds} seeds`;
   }
   return undefined;
@@ -74,7 +96,12 @@ async function firstKilled(
 
 const BATCH = 2;
 
-async function kill(mutant: Mutant, seeds: number, invariants: readonly Invariant[]): Promise<Killed | undefined> {
+async function kill(
+  world: World,
+  mutant: Mutant,
+  seeds: number,
+  invariants: readonly Invariant[],
+): Promise<Killed | undefined> {
   const script = await buildMutant(mutant);
   const progress = new Progress();
   const failed: SeedResult[] = [];
@@ -82,6 +109,7 @@ async function kill(mutant: Mutant, seeds: number, invariants: readonly Invarian
   let done = 0;
   try {
     await runPool({
+      world,
       script,
       options: { invariants },
       next: () => {

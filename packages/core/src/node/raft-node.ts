@@ -151,13 +151,14 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    */
   read<T>(read: () => T, options: ReadOptions = {}): Promise<T> {
     const local = options.consistency === 'local';
-    const refused = this.#refuseEnded(options) ?? (local ? undefined : this.#reads.refuse());
+    const atOnce = local && !this.#applier.busy;
+    const refused = this.#refuseEnded(options) ?? (atOnce ? undefined : this.#reads.refuse());
     if (refused !== undefined) return Promise.reject(refused);
     const call = this.#calls.open<T>(options.timeout ?? this.#timeout, options.signal);
     if (!local) {
       this.#reads.add(this.#raft.read(), call, read);
       this.#driver.schedule();
-    } else if (this.#applier.busy) {
+    } else if (!atOnce) {
       // In the middle of an asynchronous apply the state is between two indices: its end serves this.
       this.#reads.addLocal(call, read);
     } else {

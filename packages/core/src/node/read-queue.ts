@@ -2,8 +2,8 @@ import { KontikiError } from '../errors.js';
 import type { ReadsReady } from '../protocol/output.js';
 import type { Call } from './calls.js';
 
-/** Reads that may wait for a leader's word: more of them would only fill memory while none leads. */
-const MAX_ASKED = 65_536;
+/** Reads that may wait, for a leader's word or for the state machine: more of them would only fill memory. */
+const MAX_WAITING = 65_536;
 
 /** A read and its caller. */
 interface WaitingRead {
@@ -28,10 +28,12 @@ export class ReadQueue {
   /** By the index that must be applied, which ascends too: later reads are confirmed at later indices. */
   readonly #confirmed = new Map<number, Set<WaitingRead>>();
 
+  readonly #all = new Set<WaitingRead>();
+
   /** Why no other read may wait; undefined when one may. */
   refuse(): KontikiError | undefined {
-    if (this.#asked.size < MAX_ASKED) return undefined;
-    return new KontikiError('KONTIKI_OVERLOADED', `${MAX_ASKED} reads wait for a leader already. Try again later.`);
+    if (this.#all.size < MAX_WAITING) return undefined;
+    return new KontikiError('KONTIKI_OVERLOADED', `${MAX_WAITING} reads wait already. Try again later.`);
   }
 
   add<T>(ticket: number, call: Call<T>, read: () => T): void {
@@ -66,21 +68,26 @@ export class ReadQueue {
   #waiting<T>(call: Call<T>, read: () => T, ticket = 0): WaitingRead {
     const waiting: WaitingRead = {
       ticket,
-      serve: () => serveRead(call, read),
+      serve: () => {
+        // Another read may have given it up a moment ago.
+        if (this.#all.delete(waiting)) serveRead(call, read);
+      },
       fail: (error) => call.reject(error),
     };
     call.giveUp = (why): void => {
+      this.#all.delete(waiting);
       this.#asked.delete(ticket);
       for (const reads of this.#confirmed.values()) reads.delete(waiting);
       call.reject(why);
     };
+    this.#all.add(waiting);
     return waiting;
   }
 
   abandon(error: Error): void {
-    for (const { fail } of this.#asked.values()) fail(error);
-    for (const reads of this.#confirmed.values()) for (const { fail } of reads) fail(error);
+    for (const { fail } of this.#all) fail(error);
     this.#asked.clear();
     this.#confirmed.clear();
+    this.#all.clear();
   }
 }

@@ -1,8 +1,13 @@
 import type { ServerId } from '../log/server.js';
 import type { Message } from './message.js';
-import type { Load, Output, ReadsReady, Report } from './output.js';
+import type { Load, Mail, Output, ReadsReady, Report, Write } from './output.js';
 
 type Sorted = Map<ServerId, Message[]>;
+
+// Most turns want little done: what is empty is shared.
+const noMail: Mail = new Map();
+const noLoads: readonly Load[] = [];
+const noReports: readonly Report[] = [];
 
 function put(mail: Sorted, to: ServerId, message: Message): void {
   const list = mail.get(to);
@@ -12,29 +17,29 @@ function put(mail: Sorted, to: ServerId, message: Message): void {
 
 /** Collects what one turn wants done, until the node takes it. */
 export class Outbox {
-  #messages: Sorted = new Map();
-  #afterWrite: Sorted = new Map();
-  #loads: Load[] = [];
-  #reports: Report[] = [];
+  #messages: Sorted | undefined;
+  #afterWrite: Sorted | undefined;
+  #loads: Load[] | undefined;
+  #reports: Report[] | undefined;
   #reads: ReadsReady | undefined;
   #again = false;
 
   /** A message that may leave at once. */
   send(to: ServerId, message: Message): void {
-    put(this.#messages, to, message);
+    put((this.#messages ??= new Map()), to, message);
   }
 
   /** A message that leaves when everything changed so far is durable. */
   sendAfterWrite(to: ServerId, message: Message): void {
-    put(this.#afterWrite, to, message);
+    put((this.#afterWrite ??= new Map()), to, message);
   }
 
   load(load: Load): void {
-    this.#loads.push(load);
+    (this.#loads ??= []).push(load);
   }
 
   report(report: Report): void {
-    this.#reports.push(report);
+    (this.#reports ??= []).push(report);
   }
 
   /** Later reads are ready at an index that serves the earlier ones too. */
@@ -47,21 +52,24 @@ export class Outbox {
     this.#again = true;
   }
 
-  take(): Omit<Output, 'write' | 'after'> {
-    const taken = {
-      messages: this.#messages,
-      afterWrite: this.#afterWrite,
-      loads: this.#loads,
+  /** All of it, with the write that this turn issues and the number of the newest one. */
+  take(write: Write | undefined, after: number): Output {
+    const output: Output = {
+      messages: this.#messages ?? noMail,
+      write,
+      afterWrite: this.#afterWrite ?? noMail,
+      after,
+      loads: this.#loads ?? noLoads,
       reads: this.#reads,
-      reports: this.#reports,
+      reports: this.#reports ?? noReports,
       again: this.#again,
     };
-    this.#messages = new Map();
-    this.#afterWrite = new Map();
-    this.#loads = [];
-    this.#reports = [];
+    this.#messages = undefined;
+    this.#afterWrite = undefined;
+    this.#loads = undefined;
+    this.#reports = undefined;
     this.#reads = undefined;
     this.#again = false;
-    return taken;
+    return output;
   }
 }

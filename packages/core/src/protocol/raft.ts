@@ -202,12 +202,11 @@ export class Raft implements Server {
   /** Everything that has become due since the last time. */
   takeOutput(): Output {
     this.#role.flush();
-    const taken = this.outbox.take();
     const ballot = this.#ballotWrite === Infinity ? this.#ballot : undefined;
-    if (ballot === undefined && !this.log.changed) return { ...taken, write: undefined, after: this.log.issued };
+    if (ballot === undefined && !this.log.changed) return this.outbox.take(undefined, this.log.issued);
     const { number, entries } = this.log.issue();
     if (ballot !== undefined) this.#ballotWrite = number;
-    return { ...taken, write: { number, ballot, entries, committed: this.log.committed }, after: number };
+    return this.outbox.take({ number, ballot, entries, committed: this.log.committed }, number);
   }
 
   // ---- what roles use

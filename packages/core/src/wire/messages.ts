@@ -102,7 +102,7 @@ export function writeMessage(writer: Writer, message: Message): void {
 
 export function readMessage(reader: Reader): Message {
   const kind = reader.u8();
-  const from = { term: reader.u53(), incarnation: incarnation(reader) };
+  const from = { term: termOf(reader), incarnation: incarnation(reader) };
   switch (kind) {
     case KIND.preVote: {
       const last = position(reader, from.term);
@@ -166,6 +166,14 @@ export function readMessage(reader: Reader): Message {
     default:
       throw protocolError(`A message is of the unknown kind ${kind}. A newer version may have sent it.`);
   }
+}
+
+/** Whoever took over the last number there is could never campaign again, nor answer who asks about the next one. */
+function termOf(reader: Reader): number {
+  const term = reader.u53();
+  if (term === Number.MAX_SAFE_INTEGER)
+    throw protocolError(`A message is of term ${term}, which no other could follow.`);
+  return term;
 }
 
 function incarnation(reader: Reader): number {

@@ -1,7 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { MemoryLog, type LogWrite, type Message, type RaftNode, type Timer, type Transport } from '@kontiki/core';
+import {
+  MemoryLog,
+  type Clock,
+  type LogWrite,
+  type Message,
+  type RaftNode,
+  type Timer,
+  type Transport,
+} from '@kontiki/core';
 import { frameLength } from '@kontiki/core/wire';
-import { VirtualClock } from '@kontiki/testing';
+import type { VirtualClock } from '@kontiki/testing';
 import { Nodes } from './harness.js';
 
 /** What work costs, counted: a batch that falls apart, or a message too many, shows here and in no test of behaviour. */
@@ -10,14 +18,30 @@ interface Sent {
   readonly messages: readonly Message[];
 }
 
-class CountingClock extends VirtualClock {
+/** A node's own view of the time, which counts whatever wakes it: timers, and turns that were asked for. */
+class CountingClock implements Clock {
   wakeUps = 0;
+  readonly #clock: VirtualClock;
 
-  override timer(fire: () => void): Timer {
-    return super.timer(() => {
-      this.wakeUps += 1;
-      fire();
-    });
+  constructor(clock: VirtualClock) {
+    this.#clock = clock;
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  timer(fire: () => void): Timer {
+    return this.#clock.timer(() => this.#wake(fire));
+  }
+
+  soon(callback: () => void): void {
+    this.#clock.soon(() => this.#wake(callback));
+  }
+
+  #wake(callback: () => void): void {
+    this.wakeUps += 1;
+    callback();
   }
 }
 
@@ -33,6 +57,7 @@ class CountingLog extends MemoryLog {
 let nodes: Nodes;
 let sent: Sent[] = [];
 let leader: RaftNode<number>;
+let clocks: Map<string, CountingClock>;
 
 function counted(id: string, transport: Transport): Transport {
   return {
@@ -53,7 +78,10 @@ beforeEach(async () => {
   const ids = ['a', 'b', 'c'];
   for (const id of ids) nodes.logs.set(id, new CountingLog());
   await nodes.bootstrap(...ids);
-  for (const id of ids) await nodes.open(id, { transport: counted(id, nodes.network.transport()) });
+  clocks = new Map(ids.map((id) => [id, new CountingClock(nodes.clock)]));
+  for (const id of ids) {
+    await nodes.open(id, { transport: counted(id, nodes.network.transport()), clock: clocks.get(id) });
+  }
   await nodes.clock.until(() => nodes.leader?.status().applied === 2);
   leader = nodes.leader as RaftNode<number>;
   // Between two heartbeats: none is counted.
@@ -88,10 +116,11 @@ describe('a cluster of three', () => {
     expect(kinds(isLeader)).toEqual(['append', 'append', 'commit', 'commit']);
     expect(kinds((id) => !isLeader(id))).toEqual(['appendAccepted', 'appendAccepted']);
     for (const id of ['a', 'b', 'c']) expect(logOf(id).writes.map(({ entries }) => entries?.length)).toEqual([256]);
-    const bytes = sent
-      .filter(({ from }) => isLeader(from))
-      .reduce((sum, { messages }) => sum + frameLength(messages), 0);
-    expect(bytes).toBeLessThan(2 * 256 * (256 + 16));
+    const bytes = (from: (id: string) => boolean): number =>
+      sent.filter((one) => from(one.from)).reduce((sum, { messages }) => sum + frameLength(messages), 0);
+    // Each command once to each follower, with its header; a follower's word is for all of them.
+    expect(bytes(isLeader)).toBeLessThan(2 * 256 * (256 + 16));
+    expect(bytes((id) => !isLeader(id))).toBeLessThan(256);
   });
 
   it('the same entries go to both followers, so that they can be encoded once', async () => {
@@ -102,15 +131,35 @@ describe('a cluster of three', () => {
     expect(one).toBe(other);
   });
 
+  it('puts each entry into one frame for each follower, and into no other', async () => {
+    await propose(64);
+    await propose(1);
+    const entries = (from: (id: string) => boolean): number =>
+      sent
+        .filter((one) => from(one.from))
+        .flatMap(({ messages }) => messages)
+        .reduce((sum, message) => sum + (message.kind === 'append' ? message.entries.length : 0), 0);
+    expect(entries(isLeader)).toBe(2 * 65);
+    expect(entries((id) => !isLeader(id))).toBe(0);
+  });
+
   it('has little to do when there is nothing to do', async () => {
-    const clock = new CountingClock();
-    await nodes.open('d', { clock });
-    await clock.elapse(10_000);
-    // A blank server looks at its election timer, drawn from 200 to 400 ms, and at nothing else.
-    expect(clock.wakeUps).toBeLessThanOrEqual(50);
     const before = sent.length;
-    await nodes.clock.elapse(1_000);
-    // Twenty heartbeats to each follower, and their answers.
-    expect(sent.length - before).toBeLessThanOrEqual(4 * 21);
+    for (const clock of clocks.values()) clock.wakeUps = 0;
+    await nodes.clock.elapse(10_000);
+    // Twenty heartbeats a second to each follower, and their answers.
+    expect(sent.length - before).toBeLessThanOrEqual(4 * 201);
+    for (const [id, { wakeUps }] of clocks) {
+      // A follower wakes for each heartbeat. A leader wakes to send them, and for each answer.
+      expect(wakeUps).toBeLessThanOrEqual(isLeader(id) ? 3 * 201 : 201);
+      expect(wakeUps).toBeGreaterThanOrEqual(199);
+    }
+  });
+
+  it('wakes a blank server for its election timer, drawn from 200 to 400 ms, and for nothing else', async () => {
+    const clock = new CountingClock(nodes.clock);
+    await nodes.open('d', { clock });
+    await nodes.clock.elapse(10_000);
+    expect(clock.wakeUps).toBeLessThanOrEqual(50 + 1);
   });
 });

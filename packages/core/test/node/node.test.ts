@@ -385,6 +385,27 @@ describe('every way a proposal can end', () => {
     expect(new Set(await Promise.all(waiting))).toEqual(new Set(['KONTIKI_CLOSED']));
   });
 
+  it('a read is refused when very many wait for the state machine, whether confirmed or local', async () => {
+    let release = (): void => {};
+    const stuck = new Promise<void>((resolve) => (release = resolve));
+    const log = new MemoryLog();
+    await bootstrap(log, { cluster: 'test', server: 'a', members: { a: 'a' } });
+    const machine = { apply: ({ entries }: ApplyBatch) => stuck.then(() => entries.map(() => 1)) };
+    const { clock } = nodes;
+    const transport = new MemoryNetwork({ clock }).transport();
+    const node = await RaftNode.open({ id: 'a', cluster: 'test', machine, log, transport, clock });
+    await nodes.clock.until(() => node.isLeader);
+    const waiting = Array.from({ length: 65_535 }, () => outcome(node.read(() => 1)));
+    await nodes.clock.until(() => node.status().committed > 1);
+    const local = outcome(node.read(() => 1, { consistency: 'local' }));
+    expect(await outcome(node.read(() => 1))).toBe('KONTIKI_OVERLOADED');
+    expect(await outcome(node.read(() => 1, { consistency: 'local' }))).toBe('KONTIKI_OVERLOADED');
+    release();
+    expect(await ended(Promise.all([...waiting, local]).then((all) => new Set(all)))).toEqual(new Set([1]));
+    expect(await ended(node.read(() => 2))).toBe(2);
+    await node.close();
+  });
+
   it('a read gives up at its deadline; a follower without a leader waits for one', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     await nodes.open('a');
@@ -433,6 +454,28 @@ describe('what stops a node', () => {
     expect(await ended(leader.propose(bytes('x')))).toBe('KONTIKI_UNKNOWN_OUTCOME');
     expect((fatal as KontikiError).code).toBe('KONTIKI_STORE_FAILED');
     await nodes.clock.until(() => nodes.leader !== undefined && nodes.leader !== leader);
+  });
+
+  it('a log that cannot be read: none of what was asked for reaches a follower, malformed or not (row 50)', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    for (const id of ['a', 'b', 'c']) await nodes.open(id, { limits: { tailBytes: 1 } });
+    await nodes.clock.until(() => nodes.leader !== undefined);
+    const leader = nodes.leader as RaftNode<number>;
+    const away = nodes.followers[0]?.id as string;
+    nodes.network.isolate(away);
+    for (const command of ['x', 'y', 'z']) await ended(leader.propose(bytes(command)));
+    const log = nodes.logs.get(leader.id) as MemoryLog;
+    log.read = () => Promise.reject(new KontikiError('KONTIKI_CORRUPT', 'byte 7'));
+    let fatal: unknown;
+    leader.on('fatal', ({ error }) => (fatal = error));
+    const before = nodes.get(away).status().last;
+    nodes.network.heal();
+    await nodes.clock.until(() => leader.status().role === 'failed');
+    expect((fatal as KontikiError).code).toBe('KONTIKI_CORRUPT');
+    expect(nodes.get(away).status().last).toBe(before);
+    // The next leader's log is whole.
+    await nodes.clock.until(() => nodes.machine(away).commands.length === 3);
+    expect(nodes.machine(away).commands).toEqual(['x', 'y', 'z']);
   });
 
   it('a state machine that is ahead of its log is refused, and everything is closed again', async () => {

@@ -28,6 +28,26 @@ describe('linearizable reads', () => {
     expect(indexOf(cluster, 'a', ticket)).toBe(2);
   });
 
+  it('a single server that has restarted answers none from behind what it acknowledged (row 59)', () => {
+    const cluster = new Cluster(['a']);
+    cluster.elect('a');
+    cluster.propose('a', 'x');
+    cluster.settle();
+    expect(cluster.raft('a').log.committed).toBe(3);
+    cluster.crash('a');
+    cluster.get('a').disk.committed = 1; // A store need not remember what is committed.
+    cluster.start('a');
+    cluster.stalled.add('a');
+    const early = read(cluster, 'a');
+    cluster.feed('a', (raft) => raft.askForPreVotes());
+    cluster.write('a'); // Its term and vote: it leads, and its own entry is not durable yet.
+    expect(cluster.raft('a').role).toBe('leader');
+    const late = read(cluster, 'a');
+    expect([early, late].map((ticket) => indexOf(cluster, 'a', ticket))).toEqual([undefined, undefined]);
+    while (cluster.write('a'));
+    expect([early, late].map((ticket) => indexOf(cluster, 'a', ticket))).toEqual([4, 4]);
+  });
+
   it('a deposed leader serves none (row 55)', () => {
     const cluster = new Cluster(['a', 'b', 'c']);
     cluster.elect('a');
@@ -83,7 +103,10 @@ describe('linearizable reads', () => {
   it('answers to heartbeats that left before the read do not confirm it (row 56)', () => {
     const cluster = new Cluster(['a', 'b', 'c']);
     cluster.elect('a');
+    // Numbers of rounds go on: these heartbeats carry that of an earlier read's.
+    const earlier = read(cluster, 'a');
     cluster.elapse(timings.heartbeat);
+    expect(indexOf(cluster, 'a', earlier)).toBe(2);
     cluster.now = cluster.raft('a').wakeAt;
     cluster.tick('a');
     const beats = cluster.net.splice(0);

@@ -219,7 +219,7 @@ describe('replication', () => {
     expect(appends).toBeLessThanOrEqual(2);
   });
 
-  it('duplicated acknowledgements cause no sends (row 45)', () => {
+  it('duplicated acknowledgements and rejections cause no sends and move nothing back (rows 28, 45)', () => {
     const cluster = new Cluster(['a', 'b']);
     cluster.elect('a');
     cluster.propose('a', 'x');

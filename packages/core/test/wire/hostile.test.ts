@@ -76,6 +76,13 @@ it('survives 150,000 changed frames whose checksum is right', () => {
   expect(read).toBeGreaterThan(10_000);
 });
 
+it('refuses the last term there is: whoever took it over could never campaign again', () => {
+  const ask = (term: number): Uint8Array =>
+    encodeFrame([{ kind: 'preVote', term, incarnation: 1, lastIndex: 1, lastTerm: 1 }]);
+  expect(outcome(ask(Number.MAX_SAFE_INTEGER - 1))).toBe('read');
+  expect(outcome(ask(Number.MAX_SAFE_INTEGER))).toBe('refused');
+});
+
 it('survives noise', () => {
   const random = new Random(7).next;
   for (let i = 0; i < 20_000; i += 1) {

@@ -1,3 +1,4 @@
+import type { Crash } from '../simulated-disk.js';
 import { testCalls } from './log-calls.js';
 import { crashEverywhere } from './log-crashes.js';
 import { testFaults } from './log-faults.js';
@@ -17,15 +18,21 @@ export function testLogStore(test: TestFunctions, suite: LogStoreSuite): void {
     testCalls(tests);
     testReads(tests);
     testRefusals(tests);
-    testFaults(tests, suite);
-    for (const kind of ['process', 'power'] as const) {
-      const what = kind === 'process' ? 'the process crashes' : 'the power is cut';
-      for (const seed of SEEDS) {
-        const title = `${what} at every operation: what has resolved is there, each call whole or absent (seed ${seed})`;
-        tests.testPlaces('crash', title, async () => {
-          tests.expect(await crashEverywhere(suite, kind, seed)).toEqual(undefined);
-        });
-      }
+    for (const seed of SEEDS) {
+      const look = async (kind: Crash): Promise<void> => {
+        tests.expect(await crashEverywhere(suite, kind, seed)).toEqual(undefined);
+      };
+      tests.testPlaces(
+        'crash',
+        `a crash of the process, at any operation: what has resolved is there, each call whole or absent (seed ${seed})`,
+        () => look('process'),
+      );
+      tests.testPlaces(
+        'crash',
+        `a power cut, at any operation: what has resolved is there, each call whole or absent (seed ${seed})`,
+        () => look('power'),
+      );
     }
+    testFaults(tests, suite);
   });
 }

@@ -5,7 +5,7 @@ import { VirtualClock } from '../virtual-clock.js';
 import type { Place } from './place.js';
 
 /** What a store is made with beside its folder. */
-export interface Surroundings {
+export interface StoreSurroundings {
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -16,7 +16,7 @@ export interface Surroundings {
  * that does everything a place can. `lies` makes syncs lie, to see the suite fail.
  */
 export function onDisk<Store>(
-  make: (folder: Folder, surroundings: Surroundings) => Store,
+  make: (folder: Folder, surroundings: StoreSurroundings) => Store,
   { lies }: Pick<SimulatedDiskOptions, 'lies'> = {},
 ): (random: () => number) => Place<Store> {
   return (random) => {
@@ -50,7 +50,7 @@ export function onDisk<Store>(
       fail: (operation) => {
         failing = operation;
       },
-      damage: () => flipBit(disk, random),
+      damage: () => void disk.flipBit(random),
       operations: () => operations,
       until: (condition) => clock.until(condition),
     };
@@ -59,17 +59,4 @@ export function onDisk<Store>(
 
 function errno(code: string): Error {
   return Object.assign(new Error(code), { code });
-}
-
-/** Any bit of any file is as likely as any other. */
-function flipBit(disk: SimulatedDisk, random: () => number): void {
-  const files = disk.names.map((name) => ({ name, contents: disk.contents(name) }));
-  let at = Math.floor(random() * files.reduce((sum, { contents }) => sum + contents.length, 0));
-  for (const { name, contents } of files) {
-    if (at < contents.length) {
-      contents[at] = (contents[at] as number) ^ (1 << Math.floor(random() * 8));
-      return disk.overwrite(name, contents);
-    }
-    at -= contents.length;
-  }
 }

@@ -15,7 +15,7 @@ export interface Place<Store> {
   fill?(full: boolean): void;
   /** The next write, or the next sync, fails. */
   fail?(operation: 'write' | 'sync'): void;
-  /** Flips one bit, anywhere, of what lies here. Called while no store is open. */
+  /** Flips one bit of what was durable here before the newest sync. Called while no store is open. */
   damage?(): void;
   /** Writes and syncs so far. */
   operations?(): number;

@@ -1,9 +1,44 @@
+import type { ServerId, Timings } from '@kontiki/core';
 import type { Random } from '../random.js';
-import type { Fault } from './mix.js';
-import type { ModelServer, Surroundings } from './server.js';
+import type { Counts } from './counts.js';
+import type { Fault, Mix } from './mix.js';
+import type { Schedule } from './schedule.js';
 
-interface Faulty extends Surroundings {
-  readonly servers: readonly ModelServer[];
+/** A server as faults see it. */
+export interface Breakable {
+  readonly id: ServerId;
+  readonly up: boolean;
+  readonly leads: boolean;
+  /** It has lost its disk, and stays out for good. */
+  readonly lost: boolean;
+  start(): void;
+  crash(kind: 'kill' | 'powerCut'): void;
+  wipe(): void;
+  pause(): void;
+  resume(): void;
+  setFull(full: boolean): void;
+  setTimings(timings: Timings): void;
+  /** Damages what is on its disk, while it is down. */
+  damage?(): void;
+  /** Its clock goes forward by so many milliseconds at once. */
+  jump?(span: number): void;
+}
+
+/** The network as faults see it. Each tells what it has done. */
+interface Cuttable {
+  cut(): string;
+  partition(alone: ServerId | undefined): string;
+  join(): void;
+}
+
+/** What there is to be broken. */
+interface Faulty {
+  readonly schedule: Schedule;
+  readonly mix: Mix;
+  readonly network: Cuttable;
+  readonly counts: Counts;
+  readonly tell: ((text: string) => void) | undefined;
+  readonly servers: readonly Breakable[];
 }
 
 /** Breaks things, each kind at its own pace, until it ends. */
@@ -40,12 +75,14 @@ export class Faults {
       const stretch = this.#random.pick([0.5, 1, 2]);
       const { heartbeat, election } = mix.timings;
       const timings = { heartbeat: heartbeat * stretch, election: election * stretch };
-      for (const server of this.#world.servers) server.raft?.setTimings(timings);
+      for (const server of this.#world.servers) server.setTimings(timings);
     });
+    this.#every('bitFlips', 30, () => this.#damage());
+    this.#every('clockJumps', 10, () => this.#victim.jump?.(this.#random.between(0, 5) * this.#timeout));
   }
 
   /** A leader that falls soon after its election leaves entries on some servers only: the stuff of Raft's Figure 8. */
-  elected(server: ModelServer): void {
+  elected(server: Breakable): void {
     const { schedule, mix, network } = this.#world;
     if (this.#ended || !this.#random.chance(mix.strength.coups)) return;
     schedule.after(this.#timeout * this.#random.next() ** 3, () => {
@@ -62,7 +99,7 @@ export class Faults {
 
   end(): void {
     this.#ended = true;
-    for (const { raft } of this.#world.servers) raft?.setTimings(this.#world.mix.timings);
+    for (const server of this.#world.servers) server.setTimings(this.#world.mix.timings);
   }
 
   /** Something goes wrong every `mean` election timeouts at full strength, on average. */
@@ -85,26 +122,26 @@ export class Faults {
     }
   }
 
-  #bringDown(server: ModelServer, kind: 'kill' | 'powerCut'): void {
+  #bringDown(server: Breakable, kind: 'kill' | 'powerCut'): void {
     if (!server.up) return;
-    const { mix, schedule, checks } = this.#world;
+    const { mix, schedule, counts } = this.#world;
     server.crash(kind);
-    checks.counts.crashes += 1;
+    counts.crashes += 1;
     const slow = this.#random.chance(mix.strength.slowRestarts);
     const downtime = slow ? this.#random.between(0.1, 10) * this.#timeout : this.#random.between(1, 40);
     schedule.after(downtime, () => this.#restart(server));
   }
 
-  #restart(server: ModelServer): void {
+  #restart(server: Breakable): void {
     if (server.up) return;
     server.start();
-    this.#world.checks.counts.restarts += 1;
+    this.#world.counts.restarts += 1;
   }
 
   /** Leaders have most to lose. */
-  get #victim(): ModelServer {
+  get #victim(): Breakable {
     const { servers } = this.#world;
-    const leaders = servers.filter(({ raft }) => raft?.role === 'leader');
+    const leaders = servers.filter(({ leads }) => leads);
     return this.#random.pick(leaders.length > 0 && this.#random.chance(0.4) ? leaders : servers);
   }
 
@@ -124,12 +161,25 @@ export class Faults {
     this.#world.schedule.after(this.#random.between(0, 10) * this.#timeout, () => server.setFull(false));
   }
 
-  /** As many as may lose their disks with a majority left. */
   #wipe(): void {
-    const { servers, schedule } = this.#world;
-    if ((servers.filter(({ wiped }) => wiped).length + 1) * 2 >= servers.length) return;
-    const server = this.#random.pick(servers);
+    const server = this.#loser;
+    if (server === undefined) return;
     server.wipe();
-    schedule.after(this.#random.between(1, 1_000), () => this.#restart(server));
+    this.#world.schedule.after(this.#random.between(1, 1_000), () => this.#restart(server));
+  }
+
+  /** Bits flip while a server is down. */
+  #damage(): void {
+    const server = this.#loser;
+    if (server === undefined) return;
+    this.#bringDown(server, 'kill');
+    server.damage?.();
+  }
+
+  /** Whose disk may be lost: as many as may be with a majority left. */
+  get #loser(): Breakable | undefined {
+    const { servers } = this.#world;
+    const lost = servers.filter((server) => server.lost).length;
+    return (lost + 1) * 2 >= servers.length ? undefined : this.#random.pick(servers);
   }
 }

@@ -26,7 +26,10 @@ export const FAULTS = [
   'retimings',
 ] as const;
 
-export type Fault = (typeof FAULTS)[number];
+/** What only whole nodes feel: frames that arrive damaged, disks that fail or rot, clocks that go forward at once. */
+export const NODE_FAULTS = ['badFrames', 'diskErrors', 'bitFlips', 'clockJumps'] as const;
+
+export type Fault = (typeof FAULTS)[number] | (typeof NODE_FAULTS)[number];
 
 /** What one seed's world is like. */
 export interface Mix {
@@ -46,29 +49,37 @@ export interface Mix {
   readonly durableMachines: boolean;
 }
 
+const TIMINGS: readonly Timings[] = [
+  { heartbeat: 20, election: 60 },
+  { heartbeat: 50, election: 150 },
+  { heartbeat: 100, election: 300 },
+  { heartbeat: 100, election: 500 },
+];
+
 export interface MixOptions {
   readonly seconds?: number | undefined;
   /** Faults to leave out, whatever the seed draws. */
   readonly without?: readonly Fault[] | undefined;
 }
 
-export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions): Mix {
+function drawStrengths(random: Random, faults: readonly Fault[]): [Fault, number][] {
+  return faults.map((fault) => [fault, random.chance(0.5) ? random.between(0.05, 1) : 0]);
+}
+
+/** `of`: what a world is made of; pure `Raft`s do not feel everything that whole nodes do. */
+export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions, of: 'rafts' | 'nodes'): Mix {
   const random = new Random(seed, 'mix');
-  const strength = Object.fromEntries(
-    FAULTS.map((fault) => [fault, random.chance(0.5) ? random.between(0.05, 1) : 0]),
-  ) as Record<Fault, number>;
-  for (const fault of without) strength[fault] = 0;
+  const strength = Object.fromEntries([
+    ...drawStrengths(random, FAULTS),
+    ...drawStrengths(new Random(seed, 'mix of nodes'), NODE_FAULTS),
+  ]) as Record<Fault, number>;
+  for (const fault of of === 'rafts' ? [...without, ...NODE_FAULTS] : without) strength[fault] = 0;
   const oneByOne = random.chance(0.5);
   return {
     seconds,
     strength,
     servers: random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 7]),
-    timings: random.pick([
-      { heartbeat: 20, election: 60 },
-      { heartbeat: 50, election: 150 },
-      { heartbeat: 100, election: 300 },
-      { heartbeat: 100, election: 500 },
-    ]),
+    timings: random.pick(TIMINGS),
     limits: {
       ...defaultLimits,
       messageBytes: oneByOne ? 1 : random.pick([200, 1_000, defaultLimits.messageBytes]),

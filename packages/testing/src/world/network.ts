@@ -1,25 +1,25 @@
-import type { Message, ServerId } from '@kontiki/core';
+import type { ServerId } from '@kontiki/core';
 import type { Random } from '../random.js';
 import type { Mix } from './mix.js';
 import type { Schedule } from './schedule.js';
 
-type Deliver = (from: ServerId, to: ServerId, message: Message) => void;
+type Deliver<Load> = (from: ServerId, to: ServerId, load: Load) => void;
 
-/** Loses, delays, doubles and reorders messages, and cuts links, in one direction or both. */
-export class ModelNetwork {
+/** Loses, delays, doubles and reorders what it carries, and cuts links, in one direction or both. */
+export class ModelNetwork<Load> {
   sent = 0;
   readonly #schedule: Schedule;
   readonly #random: Random;
   readonly #mix: Mix;
   readonly #ids: readonly ServerId[];
-  readonly #deliver: Deliver;
+  readonly #deliver: Deliver<Load>;
   /** Links that carry nothing: `from>to`. */
   readonly #cut = new Set<string>();
-  /** When the newest message of a link arrives: without jitter nothing overtakes it. */
+  /** When the newest load of a link arrives: without jitter nothing overtakes it. */
   readonly #arrivals = new Map<string, number>();
   #calm = false;
 
-  constructor(schedule: Schedule, random: Random, mix: Mix, ids: readonly ServerId[], deliver: Deliver) {
+  constructor(schedule: Schedule, random: Random, mix: Mix, ids: readonly ServerId[], deliver: Deliver<Load>) {
     this.#schedule = schedule;
     this.#random = random;
     this.#mix = mix;
@@ -27,23 +27,23 @@ export class ModelNetwork {
     this.#deliver = deliver;
   }
 
-  send(from: ServerId, to: ServerId, message: Message): void {
+  send(from: ServerId, to: ServerId, load: Load): void {
     this.sent += 1;
     const { loss, duplicates } = this.#mix.strength;
     if (!this.#calm && this.#random.chance(loss * 0.3)) return;
     const copies = !this.#calm && this.#random.chance(duplicates * 0.3) ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
-      this.#carry(from, to, message, this.#delay(`${from}>${to}`), this.#calm);
+      this.#carry(from, to, load, this.#delay(`${from}>${to}`), this.#calm);
     }
   }
 
   /** A cut takes what is on its way, or holds it up; what is late when all faults end never comes. */
-  #carry(from: ServerId, to: ServerId, message: Message, delay: number, calm: boolean): void {
+  #carry(from: ServerId, to: ServerId, load: Load, delay: number, calm: boolean): void {
     this.#schedule.after(delay, () => {
       if (calm !== this.#calm) return;
-      if (!this.#cut.has(`${from}>${to}`)) this.#deliver(from, to, message);
+      if (!this.#cut.has(`${from}>${to}`)) this.#deliver(from, to, load);
       else if (this.#mix.strength.jitter > 0 && this.#random.chance(0.8)) {
-        this.#carry(from, to, message, this.#random.between(0, 3) * this.#mix.timings.election, calm);
+        this.#carry(from, to, load, this.#random.between(0, 3) * this.#mix.timings.election, calm);
       }
     });
   }

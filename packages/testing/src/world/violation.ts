@@ -20,7 +20,10 @@ export const INVARIANTS = [
   'assertions',
 ] as const;
 
-export type Invariant = (typeof INVARIANTS)[number];
+/** What is looked at in whole nodes only. */
+export const NODE_INVARIANTS = ['equalStates', 'quorumsOverlap', 'acknowledgedIsKept', 'linearizable'] as const;
+
+export type Invariant = (typeof INVARIANTS)[number] | (typeof NODE_INVARIANTS)[number];
 
 /** An invariant was broken. */
 export class Violation extends Error {
@@ -31,4 +34,9 @@ export class Violation extends Error {
     this.name = 'Violation';
     this.invariant = invariant;
   }
+}
+
+/** For a promise of nobody: a violation is known to the judge already, anything else is a bug of the world. */
+export function unlessViolation(error: unknown): void {
+  if (!(error instanceof Violation)) throw error;
 }

@@ -1,8 +1,13 @@
-import { isKontikiError, type Entry, type Message, type ServerId } from '@kontiki/core';
+import type { Entry, Message, ServerId } from '@kontiki/core';
 import type { Raft, Write } from '@kontiki/core/protocol';
-import type { Mix } from './mix.js';
+import { Ballots } from '../ballots.js';
+import { noCounts, type Counts } from '../counts.js';
+import { Entries } from '../entries.js';
+import { Freshness } from '../freshness.js';
+import type { Judge } from '../judge.js';
+import type { Mix } from '../mix.js';
+import type { Invariant } from '../violation.js';
 import type { ModelDisk } from './disk.js';
-import { Violation, type Invariant } from './violation.js';
 
 /** What is looked at of a server. */
 interface Observed {
@@ -25,89 +30,48 @@ interface Seen {
   readonly matches: Map<ServerId, { readonly incarnation: number; readonly match: number }>;
 }
 
-/** An entry as it was first seen anywhere. */
-interface Known {
-  readonly term: number;
-  readonly prevTerm: number;
-  readonly data: Uint8Array | undefined;
-}
-
-interface Committed {
-  readonly term: number;
-  /** The term of the server that was first seen to know. */
-  readonly inTerm: number;
-}
-
-/** What happened in a world: a world in which nothing happens proves nothing. */
-export interface Counts {
-  elections: number;
-  truncations: number;
-  crashes: number;
-  restarts: number;
-  reads: number;
-  commits: number;
-  acknowledged: number;
-  lostWrites: number;
-}
-
 /** Looks at a world after every event, at what has changed since the one before. */
 export class Checks {
-  /** Everything up to here was acknowledged to somebody, or seen by a read. */
-  floor = 0;
-  readonly counts: Counts = {
-    elections: 0,
-    truncations: 0,
-    crashes: 0,
-    restarts: 0,
-    reads: 0,
-    commits: 0,
-    acknowledged: 0,
-    lostWrites: 0,
-  };
-  readonly #enabled: ReadonlySet<Invariant>;
+  readonly counts: Counts = noCounts();
+  readonly #judge: Judge;
   readonly #mix: Mix;
-  readonly #servers: () => readonly Observed[];
   readonly #seen = new Map<ServerId, Seen>();
-  readonly #leaders = new Map<number, string>();
-  readonly #votes = new Map<string, ServerId>();
-  /** The highest term that a server has spoken in, over all its lives. */
-  readonly #spoken = new Map<ServerId, number>();
-  /** By index: the entries of different terms that were ever in some log there. */
-  readonly #known: Known[][] = [];
-  /** By index - 1. The first entry, the membership, is committed by definition. */
-  readonly #committed: Committed[] = [{ term: 1, inTerm: 0 }];
-  readonly #appliedAt = new Map<number, number>();
-
+  readonly #ballots: Ballots;
+  readonly #entries: Entries;
+  readonly #freshness: Freshness;
   readonly #elected: (id: ServerId) => void;
 
   /** `elected` is told of every new leader. */
-  constructor(
-    enabled: ReadonlySet<Invariant>,
-    mix: Mix,
-    servers: () => readonly Observed[],
-    elected: (id: ServerId) => void,
-  ) {
-    this.#enabled = enabled;
+  constructor(judge: Judge, mix: Mix, servers: () => readonly Observed[], elected: (id: ServerId) => void) {
+    this.#judge = judge;
     this.#mix = mix;
-    this.#servers = servers;
+    this.#ballots = new Ballots(judge);
+    this.#freshness = new Freshness(judge);
     this.#elected = elected;
+    this.#entries = new Entries(
+      judge,
+      mix.servers,
+      (index, term) => servers().filter(({ disk }) => disk.holds(index, term)).length,
+    );
   }
 
   must(invariant: Invariant, holds: boolean, broken: () => string): void {
-    if (!holds && this.#enabled.has(invariant)) throw new Violation(invariant, broken());
+    this.#judge.must(invariant, holds, broken);
+  }
+
+  /** Everything up to here was acknowledged to somebody, or seen by a read. */
+  get floor(): number {
+    return this.#freshness.floor;
   }
 
   threw(id: ServerId, error: unknown): void {
-    if (error instanceof Violation) throw error;
-    if (!isKontikiError(error)) throw error;
-    if (this.#enabled.has('assertions')) throw new Violation('assertions', `${id}: ${error.message}`, { cause: error });
+    this.#judge.threw(id, error);
   }
 
   // ---- what servers do
 
   started({ id }: Observed, { ballot, log }: Raft): void {
-    const spoken = this.#spoken.get(id) ?? 0;
-    this.must('termsRise', ballot.term >= spoken, () => `${id} spoke in term ${spoken} and starts in ${ballot.term}`);
+    this.#ballots.started(id, ballot.term);
     const { committed, applied } = log;
     const matches = new Map();
     this.#seen.set(id, {
@@ -121,9 +85,8 @@ export class Checks {
     });
   }
 
-  /** Such a server remembers nothing, and may say so. */
   wiped({ id }: Observed): void {
-    this.#spoken.delete(id);
+    this.#ballots.wiped(id);
   }
 
   turned(server: Observed, raft: Raft): void {
@@ -141,7 +104,11 @@ export class Checks {
     );
     this.must('positionsRise', log.applied <= log.applicable, () => `${id} applied ${log.applied}, too early`);
     if (raft.role === 'leader') this.#leads(server, raft, seen);
-    if (log.committed > seen.committed) this.#commits(id, raft, seen.committed + 1);
+    if (log.committed > seen.committed) {
+      const before = this.#entries.committed;
+      this.#entries.commits(id, term, seen.committed + 1, log.committed, (index) => log.termAt(index));
+      this.counts.commits += this.#entries.committed - before;
+    }
     seen.committed = log.committed;
     seen.applied = log.applied;
     this.#bounds(id, raft);
@@ -151,23 +118,7 @@ export class Checks {
     const [first] = entries;
     if (first === undefined) return;
     if (first.index <= disk.issuedLast) this.counts.truncations += 1;
-    let prevTerm = log.termAt(first.index - 1) ?? 0;
-    for (const entry of entries) {
-      const { index, term } = entry;
-      const data = entry.kind === 'command' ? entry.data : undefined;
-      const here = (this.#known[index] ??= []);
-      const known = here.find((other) => other.term === term);
-      if (known === undefined) here.push({ term, prevTerm, data });
-      else {
-        const same = known.prevTerm === prevTerm && known.data === data;
-        this.must(
-          'logMatching',
-          same,
-          () => `${id} holds another entry ${index} of term ${term}, or other ones before`,
-        );
-      }
-      prevTerm = term;
-    }
+    this.#entries.issued(id, log.termAt(first.index - 1) ?? 0, entries);
   }
 
   /** A turn fills a window at the most, and answers what it was told: never anywhere near a thousand messages. */
@@ -177,56 +128,28 @@ export class Checks {
   }
 
   sent({ id, disk }: Observed, to: ServerId, message: Message): void {
-    const { kind, term } = message;
-    if (kind === 'preVote') return;
-    if (term > (this.#spoken.get(id) ?? 0)) this.#spoken.set(id, term);
     const durable = Math.max(disk.ballot?.term ?? 0, disk.entries.at(-1)?.term ?? 0);
-    this.must(
-      'termIsDurable',
-      term <= durable,
-      () => `${id} sends ${kind} of term ${term}, with ${durable} on its disk`,
-    );
-    if (kind === 'vote') this.#voted(id, term, id);
-    else if (kind === 'voteReply' && message.granted) this.#voted(id, term, to);
+    this.#ballots.sent(id, to, message, durable);
   }
 
   applied({ id, disk }: Observed, entries: readonly Entry[]): void {
-    for (const entry of entries) {
-      const { index, term } = entry;
+    for (const { index, term } of entries) {
       this.must('commitIsDurable', disk.holds(index, term), () => `${id} applies ${index}, which is not on its disk`);
-      const committed = this.#committed[index - 1]?.term;
-      const agreed = committed === undefined || committed === term;
-      this.must(
-        'stateMachineSafety',
-        agreed,
-        () => `${id} applies entry ${index} of term ${term}, not of ${committed}`,
-      );
-      const before = this.#appliedAt.get(index);
-      this.must('stateMachineSafety', before === undefined || before === term, () => `two entries applied at ${index}`);
-      this.#appliedAt.set(index, term);
+      this.#entries.applied(id, index, term);
     }
   }
 
   acknowledged(index: number): void {
     this.counts.acknowledged += 1;
-    this.floor = Math.max(this.floor, index);
+    this.#freshness.acknowledged(index);
   }
 
   read(applied: number, floor: number): void {
     this.counts.reads += 1;
-    this.must('readsAreFresh', applied >= floor, () => `a read saw ${applied}, and ${floor} was known before it began`);
-    this.floor = Math.max(this.floor, applied);
+    this.#freshness.read(applied, floor);
   }
 
   // ---- the rules
-
-  #voted(voter: ServerId, term: number, candidate: ServerId): void {
-    const key = `${voter}/${term}`;
-    const before = this.#votes.get(key);
-    const once = before === undefined || before === candidate;
-    this.must('oneVoteATerm', once, () => `${voter} votes for ${before} and ${candidate} in term ${term}`);
-    this.#votes.set(key, candidate);
-  }
 
   #leads(server: Observed, raft: Raft, seen: Seen): void {
     const { id, incarnation } = server;
@@ -236,11 +159,8 @@ export class Checks {
       seen.leads = term;
       seen.matches.clear();
       this.counts.elections += 1;
-      const life = `${id}/${incarnation}`;
-      const other = this.#leaders.get(term) ?? life;
-      this.must('electionSafety', other === life, () => `${other} and ${life} lead term ${term}`);
-      this.#leaders.set(term, life);
-      this.#isComplete(id, raft);
+      this.#ballots.leads(`${id}/${incarnation}`, term);
+      this.#entries.leads(id, term, (index) => log.termAt(index));
       this.#elected(id);
     } else {
       // What has left memory is committed, and looked at elsewhere.
@@ -278,30 +198,6 @@ export class Checks {
     let heard = 1;
     for (const { lastActive } of peers?.values() ?? []) if (now - lastActive <= longest) heard += 1;
     this.must('leadsByRight', heard * 2 > this.#mix.servers, () => `${id} leads and hears ${heard - 1} others`);
-  }
-
-  /** Holds every entry that was committed in an earlier term: log matching makes the last of them enough. */
-  #isComplete(id: ServerId, { log, ballot }: Raft): void {
-    const index = this.#committed.findLastIndex(({ inTerm }) => inTerm < ballot.term) + 1;
-    if (index === 0) return;
-    const complete = log.termAt(index) === this.#committed[index - 1]?.term;
-    this.must('leaderCompleteness', complete, () => `${id} leads term ${ballot.term} without committed entry ${index}`);
-  }
-
-  #commits(id: ServerId, { log, ballot }: Raft, from: number): void {
-    for (let index = from; index <= log.committed; index += 1) {
-      const term = log.termAt(index) as number;
-      const known = this.#committed[index - 1];
-      if (known !== undefined) {
-        this.must('stateMachineSafety', known.term === term, () => `${id} commits another entry ${index}`);
-        continue;
-      }
-      const disks = this.#servers().filter(({ disk }) => disk.holds(index, term)).length;
-      const durable = disks * 2 > this.#mix.servers;
-      this.must('commitIsDurable', durable, () => `${id} commits ${index}, which is on ${disks} disks`);
-      this.#committed.push({ term, inTerm: ballot.term });
-      this.counts.commits += 1;
-    }
   }
 
   #bounds(id: ServerId, raft: Raft): void {

@@ -1,11 +1,12 @@
-import type { Entry, Message, ServerId } from '@kontiki/core';
+import type { Entry, Message, ServerId, Timings } from '@kontiki/core';
 import { Raft, type Load, type Mail, type Output } from '@kontiki/core/protocol';
-import type { Random } from '../random.js';
+import type { Random } from '../../random.js';
 import type { Checks } from './checks.js';
 import type { ModelDisk } from './disk.js';
-import type { Mix } from './mix.js';
-import type { ModelNetwork } from './network.js';
-import type { Schedule } from './schedule.js';
+import type { Breakable } from '../faults.js';
+import type { Mix } from '../mix.js';
+import type { ModelNetwork } from '../network.js';
+import type { Schedule } from '../schedule.js';
 import { WaitingProposals, WaitingReads } from './waiting.js';
 
 /** What a server of a world stands in. */
@@ -13,7 +14,7 @@ export interface Surroundings {
   readonly schedule: Schedule;
   readonly random: Random;
   readonly mix: Mix;
-  readonly network: ModelNetwork;
+  readonly network: ModelNetwork<Message>;
   readonly checks: Checks;
   /** Tells the story of the world, if anybody listens. */
   readonly tell: ((text: string) => void) | undefined;
@@ -29,7 +30,7 @@ interface HeldMail {
 }
 
 /** A server: `Raft` on a model disk and network, driven as `RaftNode` drives it, and crashed as processes are. */
-export class ModelServer {
+export class ModelServer implements Breakable {
   readonly id: ServerId;
   readonly disk: ModelDisk;
   readonly #world: Surroundings;
@@ -37,7 +38,7 @@ export class ModelServer {
   raft: Raft | undefined;
   incarnation = 0;
   /** It has lost its disk, and stays out for good. */
-  wiped = false;
+  lost = false;
   /** What the state machine holds; `#kept` of it on its own disk. */
   applied = 0;
   turns = 0;
@@ -68,6 +69,10 @@ export class ModelServer {
 
   get up(): boolean {
     return this.raft !== undefined;
+  }
+
+  get leads(): boolean {
+    return this.raft?.role === 'leader';
   }
 
   // ---- the life of a process
@@ -124,7 +129,7 @@ export class ModelServer {
   wipe(): void {
     this.crash('powerCut');
     this.#world.tell?.(`${this.id} loses its disk`);
-    this.wiped = true;
+    this.lost = true;
     this.#kept = 0;
     this.disk.wipe();
     this.#world.checks.wiped(this);
@@ -145,6 +150,10 @@ export class ModelServer {
     this.disk.full = full;
     this.raft?.setFull(full);
     this.wake();
+  }
+
+  setTimings(timings: Timings): void {
+    this.raft?.setTimings(timings);
   }
 
   // ---- inputs

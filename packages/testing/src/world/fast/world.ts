@@ -1,39 +1,23 @@
-import { membershipOf, type Entry, type ServerId } from '@kontiki/core';
-import { Random } from '../random.js';
-import { Checks, type Counts } from './checks.js';
+import { membershipOf, type Entry, type Message, type ServerId } from '@kontiki/core';
+import { Random } from '../../random.js';
+import type { Counts } from '../counts.js';
+import { Judge } from '../judge.js';
+import { Checks } from './checks.js';
 import { ModelDisk } from './disk.js';
-import { Faults } from './faults.js';
-import { drawMix, type Mix, type MixOptions } from './mix.js';
-import { ModelNetwork } from './network.js';
-import { Schedule } from './schedule.js';
+import { Faults } from '../faults.js';
+import { drawMix, type Mix } from '../mix.js';
+import { ModelNetwork } from '../network.js';
+import type { Outcome, WorldOptions } from '../outcome.js';
+import { Schedule } from '../schedule.js';
 import { ModelServer } from './server.js';
-import { INVARIANTS, type Invariant, Violation } from './violation.js';
-
-export interface WorldOptions extends MixOptions {
-  /** The invariants that are looked at. Default: all. */
-  readonly invariants?: readonly Invariant[] | undefined;
-  /** Is told the story: the simulated milliseconds, and what happened. */
-  readonly tell?: ((at: number, text: string) => void) | undefined;
-}
-
-/** How an execution ended. The same seed and options give the same, to the hash. */
-export interface Outcome {
-  readonly seed: number;
-  readonly mix: Mix;
-  readonly hash: string;
-  readonly events: number;
-  /** Simulated milliseconds. */
-  readonly elapsed: number;
-  readonly counts: Counts;
-  readonly violation: Violation | undefined;
-}
+import { INVARIANTS, Violation } from '../violation.js';
 
 /** A cluster of pure `Raft`s on virtual time, with everything that may go wrong, until it heals. */
 class World {
   readonly schedule = new Schedule();
   readonly mix: Mix;
   readonly checks: Checks;
-  readonly network: ModelNetwork;
+  readonly network: ModelNetwork<Message>;
   readonly random: Random;
   readonly servers: readonly ModelServer[];
   readonly tell: ((text: string) => void) | undefined;
@@ -46,12 +30,12 @@ class World {
 
   constructor(seed: number, options: WorldOptions) {
     const { tell, invariants = INVARIANTS } = options;
-    this.mix = drawMix(seed, options);
+    this.mix = drawMix(seed, options, 'rafts');
     this.random = new Random(seed, 'servers');
     this.#clients = new Random(seed, 'clients');
     this.tell = tell && ((text): void => tell(this.schedule.now, text));
     this.checks = new Checks(
-      new Set(invariants),
+      new Judge(new Set(invariants)),
       this.mix,
       () => this.servers,
       (id) => this.#faults.elected(this.#server(id)),
@@ -75,6 +59,10 @@ class World {
   readonly hash = (value: number): void => {
     this.#hash = Math.imul(this.#hash ^ value ^ (this.schedule.now * 1_000), 0x01000193);
   };
+
+  get counts(): Counts {
+    return this.checks.counts;
+  }
 
   get digest(): string {
     return (this.#hash >>> 0).toString(16).padStart(8, '0');
@@ -127,7 +115,7 @@ class World {
   }
 
   get #alive(): readonly ModelServer[] {
-    return this.servers.filter(({ wiped }) => !wiped);
+    return this.servers.filter(({ lost }) => !lost);
   }
 
   get #states(): { lastIndex: number; committed: number; applied: number }[] {
@@ -181,7 +169,7 @@ class World {
   }
 
   get #leader(): ModelServer | undefined {
-    return this.servers.find(({ raft }) => raft?.role === 'leader');
+    return this.servers.find(({ leads }) => leads);
   }
 
   // ---- clients
@@ -191,7 +179,7 @@ class World {
     this.schedule.after(this.#clients.between(0, 2 * this.mix.writeEvery), () => {
       if (!this.#writing) return;
       this.#write();
-      const leaders = this.servers.filter(({ raft }) => raft?.role === 'leader');
+      const leaders = this.servers.filter(({ leads }) => leads);
       if (leaders.length > 0) this.#clients.pick(leaders).propose(this.#command());
     });
   }
@@ -202,7 +190,7 @@ class World {
       this.#read();
       const server = this.#clients.pick(this.servers);
       // Enough that they pile up, too few to drown the world while no leader answers.
-      if (!server.wiped && server.reads.count < 100) server.read();
+      if (!server.lost && server.reads.count < 100) server.read();
     });
   }
 
@@ -240,7 +228,7 @@ function describe(message: object): string {
 }
 
 /** Runs the world of one seed to its end, or to the first invariant that breaks. */
-export function runWorld(seed: number, options: WorldOptions = {}): Outcome {
+export function runFastWorld(seed: number, options: WorldOptions = {}): Outcome {
   const world = new World(seed, options);
   let violation: Violation | undefined;
   try {

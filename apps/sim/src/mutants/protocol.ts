@@ -6,14 +6,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'vote is not persisted',
     file: 'protocol/raft.ts',
-    find: 'write: { number, ballot, entries,',
-    replace: 'write: { number, ballot: ballot && { term: ballot.term, votedFor: undefined }, entries,',
+    find: 'take({ number, ballot, entries,',
+    replace: 'take({ number, ballot: ballot && { term: ballot.term, votedFor: undefined }, entries,',
   },
   {
     name: 'term is not persisted',
     file: 'protocol/raft.ts',
-    find: 'write: { number, ballot, entries,',
-    replace: 'write: { number, ballot: undefined, entries,',
+    find: 'take({ number, ballot, entries,',
+    replace: 'take({ number, ballot: undefined, entries,',
   },
   {
     name: 'vote request leaves before the term is durable',
@@ -75,6 +75,13 @@ export const mutants: readonly Mutant[] = [
       if (message.term + 1 > this.#ballot.term) this.follow(message.term + 1, undefined);
       return this.#answerPreVote(from, message);
     }`,
+  },
+  {
+    name: 'a pre-vote resets the vote',
+    file: 'protocol/raft.ts',
+    find: '    const role = new PreCandidate(this);',
+    replace:
+      '    if (!this.log.blank) this.#ballot = { term: this.#ballot.term, votedFor: undefined };\n    const role = new PreCandidate(this);',
   },
   {
     name: 'pre-votes count as votes',

@@ -1,8 +1,8 @@
 import { entryBytes, type Ballot, type Entry, type Position } from '@kontiki/core';
 import type { LogStart, Write } from '@kontiki/core/protocol';
-import type { Random } from '../random.js';
-import type { Mix } from './mix.js';
-import type { Schedule } from './schedule.js';
+import type { Random } from '../../random.js';
+import type { Mix } from '../mix.js';
+import type { Schedule } from '../schedule.js';
 
 /**
  * A log store without bytes: what was issued during a sync is written as one batch when that sync has ended, and is

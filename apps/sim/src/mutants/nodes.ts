@@ -1,0 +1,202 @@
+import type { Mutant } from './mutant.js';
+
+/** Bugs around the protocol: in the node that drives it, in what it sends, and in the file log. */
+export const mutants: readonly Mutant[] = [
+  // ---- the node
+  {
+    name: 'a proposal is answered when it is appended',
+    file: 'node/proposals.ts',
+    find: 'this.#callsOf(appended.term).set(appended.index, call);',
+    replace: '(call as Call<unknown>).resolve({ ...appended, result: true });',
+  },
+  {
+    name: 'a proposal is answered by whatever was committed at its index',
+    file: 'node/proposals.ts',
+    find: 'if (proposed === term) call.resolve',
+    replace: 'if (proposed !== 0) call.resolve',
+  },
+  {
+    name: 'a proposal whose deadline has passed is called refused',
+    file: 'node/proposals.ts',
+    find: 'call.reject(unknownOutcome(why));',
+    replace: 'call.reject(why);',
+  },
+  {
+    name: 'answers are crossed between the callers of a batch',
+    file: 'node/raft-node.ts',
+    find: "entry.kind === 'command' ? results[next++] : undefined",
+    replace: "entry.kind === 'command' ? results[results.length - 1 - next++] : undefined",
+  },
+  {
+    name: 'an entry is applied again after a restart',
+    file: 'node/raft-node.ts',
+    find: 'const applied = (await options.machine.open?.(owner)) ?? 0;',
+    replace: 'const applied = Math.max(0, ((await options.machine.open?.(owner)) ?? 0) - 1);',
+  },
+  {
+    name: 'an entry is left out after a restart',
+    file: 'node/raft-node.ts',
+    find: 'const applied = (await options.machine.open?.(owner)) ?? 0;',
+    replace: 'const applied = Math.min(state.committed, ((await options.machine.open?.(owner)) ?? 0) + 1);',
+  },
+  {
+    name: 'a read is served before what it must see is applied',
+    file: 'node/read-queue.ts',
+    find: 'if (index > applied) continue;',
+    replace: '',
+  },
+  {
+    name: 'a read looks into the middle of an asynchronous apply',
+    file: 'node/raft-node.ts',
+    find: 'this.#reads.serve(this.#applier.busy ? -1 : this.#raft.log.applied);',
+    replace: 'this.#reads.serve(this.#raft.log.committed);',
+  },
+  {
+    name: 'mail does not wait for the write before it',
+    file: 'node/driver.ts',
+    find: 'if (output.after <= this.#raft.log.finished) this.#send(output.afterWrite);',
+    replace: 'if (output.after > 0) this.#send(output.afterWrite);',
+  },
+  {
+    name: 'a write counts as durable when it was handed over',
+    file: 'node/driver.ts',
+    find: 'this.#log.append({ ballot, entries, committed }).then(',
+    replace: 'void this.#log.append({ ballot, entries, committed }).catch(() => {}); Promise.resolve().then(',
+  },
+  {
+    name: 'a failed write is passed over',
+    file: 'node/driver.ts',
+    find: `      (error: Error) => this.#owner.failed(error),
+    );
+  }
+
+  #load`,
+    replace: `      () => {
+        this.#persisted = Math.max(this.#persisted, number);
+        this.schedule();
+      },
+    );
+  }
+
+  #load`,
+  },
+  {
+    name: 'calls are forgotten when the node ends',
+    file: 'node/proposals.ts',
+    find: 'for (const call of calls.values()) call.reject(unknownOutcome(refused.cause));',
+    replace: '',
+  },
+  {
+    name: 'a deadline is forgotten',
+    file: 'node/calls.ts',
+    find: "call.abandon(new KontikiError('KONTIKI_TIMEOUT',",
+    replace: "void (call as unknown, new KontikiError('KONTIKI_TIMEOUT',",
+  },
+
+  // ---- the wire
+  {
+    name: 'the checksum of a frame is not looked at',
+    file: 'wire/frame.ts',
+    find: 'if (checksum !== crc32(bytes.subarray(4)))',
+    replace: 'if (checksum < 0)',
+  },
+
+  // ---- the file log
+  {
+    name: 'append does not sync',
+    package: 'storage-fs',
+    file: 'appender.ts',
+    find: 'await segment.file.datasync();',
+    replace: 'await Promise.resolve();',
+  },
+  {
+    name: 'a failed sync is passed over',
+    package: 'storage-fs',
+    file: 'appender.ts',
+    find: 'await segment.file.datasync();',
+    replace: 'await segment.file.datasync().catch(() => {});',
+  },
+  {
+    name: 'open does not sync what it found',
+    package: 'storage-fs',
+    file: 'recovery.ts',
+    find: 'if (torn > from || !proven) await file.datasync();',
+    replace: '',
+  },
+  {
+    name: 'open syncs what it found and does not write it again',
+    package: 'storage-fs',
+    file: 'recovery.ts',
+    find: 'if (last !== undefined && !proven) file.write(bytes.subarray(last.begin, last.end), last.begin);',
+    replace: '',
+  },
+  {
+    name: 'the name of a new segment is not synced',
+    package: 'storage-fs',
+    file: 'appender.ts',
+    find: 'await folder.sync();',
+    replace: '',
+  },
+  {
+    name: 'the contents of a new segment are not synced',
+    package: 'storage-fs',
+    file: 'appender.ts',
+    find: 'await file.datasync();\n    const name',
+    replace: 'const name',
+  },
+  {
+    name: 'writing goes on behind a torn end',
+    package: 'storage-fs',
+    file: 'recovery.ts',
+    find: 'file.write(new Uint8Array(torn - from), from);',
+    replace: 'this.#end = (torn + 7) & ~7;',
+  },
+  {
+    name: 'damage in the middle is taken for the end',
+    package: 'storage-fs',
+    file: 'recovery.ts',
+    find: 'if (later !== undefined)',
+    replace: 'if (later === null)',
+  },
+  {
+    name: 'the end of a segment is not compared with what the next one says of it',
+    package: 'storage-fs',
+    file: 'recovery.ts',
+    find: `      header.previousEnd !== this.#end ||
+      header.firstBatch !== this.#nextBatch ||
+      checkpoint.last !== this.ledger.last
+    ) {`,
+    replace: `      (this.#nextBatch = header.firstBatch) < 0
+    ) {`,
+  },
+  {
+    name: 'the checksum of a batch is not looked at',
+    package: 'storage-fs',
+    file: 'batch.ts',
+    find: 'if (crc32(bytes.subarray(begin + 4, end)) !== checksum) return undefined;',
+    replace: '',
+  },
+  {
+    name: 'a vote is not written',
+    package: 'storage-fs',
+    file: 'record.ts',
+    find: 'return ballot.votedFor === undefined ? HAS_BALLOT : HAS_BALLOT | HAS_VOTE;',
+    replace: 'return HAS_BALLOT;',
+  },
+  {
+    name: 'a read does not see what replaces a suffix and waits to be written',
+    package: 'storage-fs',
+    file: 'appender.ts',
+    find: 'until = Math.min(until, first);',
+    replace: '',
+    equivalent:
+      'a leader reads what was durable before its vote was, or what it wrote itself, and a state machine what is durable; the conformance suite holds the rule',
+  },
+  {
+    name: 'a replaced entry stays in the index',
+    package: 'storage-fs',
+    file: 'entry-index.ts',
+    find: 'else run.last = index - 1;',
+    replace: 'else return cut;',
+  },
+];

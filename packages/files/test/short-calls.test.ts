@@ -1,0 +1,31 @@
+import type * as Fs from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, vi } from 'vitest';
+import { openFolder } from '@kontiki/files/node';
+
+// The system may do less than it was asked for: here it never does more than a few bytes a call.
+vi.mock('node:fs', async (original) => {
+  const fs = await original<typeof Fs>();
+  const read = (fd: number, bytes: Uint8Array, at: number, length: number, offset: number, done: () => void): void =>
+    fs.read(fd, bytes, at, Math.min(length, 7), offset, done);
+  const writeSync = (fd: number, bytes: Uint8Array, at: number, length: number, offset: number): number =>
+    fs.writeSync(fd, bytes, at, Math.min(length, 5), offset);
+  return { ...fs, read: read as typeof Fs.read, writeSync: writeSync as typeof Fs.writeSync };
+});
+
+it('a file reads and writes all that it was asked for, however little the system does at a time (go-raft D7)', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'kontiki-files-'));
+  try {
+    const file = await (await openFolder(root)).create('x');
+    const bytes = Uint8Array.from({ length: 1_000 }, (_, i) => i % 251);
+    file.write(bytes, 3);
+    expect(await file.read(3, 1_000)).toEqual(bytes);
+    expect(await file.read(500, 9_999)).toEqual(bytes.subarray(497));
+    await file.close();
+    expect(readFileSync(join(root, 'x'))).toHaveLength(1_003);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});

@@ -1,0 +1,85 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { bootstrap, MemoryNetwork, RaftNode } from '@kontiki/core';
+import { Random, SimulatedDisk, VirtualClock } from '@kontiki/testing';
+import { FileLog } from '@kontiki/storage-fs';
+
+/** What a commit costs the disk, counted: three nodes on file logs, frames that travel for 1 ms, syncs that take 2 ms. */
+const ids = ['a', 'b', 'c'];
+const command = new Uint8Array(256).fill(7);
+let clock: VirtualClock;
+let nodes: RaftNode<number>[];
+let syncs: Map<string, number>;
+
+function diskOf(id: string): SimulatedDisk {
+  return new SimulatedDisk({
+    delay: async ({ kind }) => {
+      if (kind !== 'datasync') return;
+      syncs.set(id, (syncs.get(id) ?? 0) + 1);
+      await new Promise<void>((resolve) => {
+        const timer = clock.timer(() => {
+          timer.close();
+          resolve();
+        });
+        timer.set(clock.now() + 2);
+      });
+    },
+  });
+}
+
+/** Lets virtual time pass until a promise has ended. */
+async function ended<T>(promise: Promise<T>): Promise<T> {
+  let done = false;
+  const result = promise.finally(() => (done = true));
+  await clock.until(() => done);
+  return result;
+}
+
+beforeEach(async () => {
+  clock = new VirtualClock();
+  nodes = [];
+  syncs = new Map();
+  const random = new Random(1).next;
+  const network = new MemoryNetwork({ clock, latency: () => 1 });
+  const members = Object.fromEntries(ids.map((id) => [id, `memory:${id}`]));
+  for (const id of ids) {
+    const log = new FileLog(diskOf(id).folder, { segmentBytes: 400 * 1024, clock, random });
+    await ended(bootstrap(log, { cluster: 'test', server: id, members }));
+    const opening = RaftNode.open({
+      id,
+      cluster: 'test',
+      machine: { apply: ({ entries }) => entries.map(({ data }) => data.length) },
+      log,
+      transport: network.transport(),
+      timings: { heartbeat: 50, election: 200 },
+      clock,
+      random,
+    });
+    nodes.push(await ended(opening));
+  }
+  await clock.until(() => nodes.some((node) => node.isLeader && node.status().committed === 2));
+  await clock.elapse(20);
+  syncs.clear();
+});
+afterEach(() => ended(Promise.all(nodes.map((node) => node.close()))));
+
+/** `proposers` that each wait for one result before they propose again; how many syncs each server made. */
+async function load(proposers: number, each: number): Promise<number[]> {
+  const leader = nodes.find((node) => node.isLeader) as RaftNode<number>;
+  const propose = async (): Promise<void> => {
+    for (let n = 0; n < each; n += 1) await leader.propose(command);
+  };
+  await ended(Promise.all(Array.from({ length: proposers }, propose)));
+  // The followers learn of the last commit behind it.
+  await clock.elapse(10);
+  expect(nodes.map((node) => node.status().committed)).toEqual(ids.map(() => 2 + proposers * each));
+  return ids.map((id) => syncs.get(id) ?? 0);
+}
+
+it.each([1, 64, 256])('%i proposers: one sync a server makes durable all that waits', async (proposers) => {
+  expect(await load(proposers, 5)).toEqual([5, 5, 5]);
+});
+
+it('a cluster that is idle syncs nothing', async () => {
+  await clock.elapse(5_000);
+  expect([...syncs]).toEqual([]);
+});

@@ -1,0 +1,141 @@
+interface Write {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+  /** What stood in its place, and how long the file was: a power cut takes the write back. */
+  readonly before: Uint8Array;
+  readonly lengthBefore: number;
+}
+
+/** Bytes from `from` up to, but not including, `to`. */
+interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What a disk writes as a whole. */
+const SECTOR = 512;
+
+/** A file's contents, as a process reads them, and what a power cut would take back of them. */
+export class Inode {
+  #bytes: Uint8Array;
+  #length: number;
+  /** Writes that are not durable yet, oldest first. */
+  #unsynced: Write[] = [];
+  /** What is durable, where that is not just what can be read without what is unsynced: since a sync has failed. */
+  #platter: Inode | undefined;
+  /** What the newest sync made durable: nobody can tell damage to it from a write that was torn. */
+  #lastSynced: readonly Range[] = [];
+
+  constructor(contents: Uint8Array = new Uint8Array(0)) {
+    this.#bytes = contents.slice();
+    this.#length = contents.length;
+  }
+
+  /** Other contents, durably. */
+  overwrite(contents: Uint8Array): void {
+    this.#bytes = contents.slice();
+    this.#length = contents.length;
+    this.#unsynced = [];
+    this.#platter = undefined;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  get unsynced(): number {
+    return this.#unsynced.length;
+  }
+
+  read(offset: number, length: number): Uint8Array {
+    return this.#bytes.slice(Math.min(offset, this.#length), Math.min(this.#length, offset + length));
+  }
+
+  write(offset: number, bytes: Uint8Array): void {
+    const before = this.read(offset, bytes.length);
+    this.#unsynced.push({ offset, bytes: bytes.slice(), before, lengthBefore: this.#length });
+    this.#put(offset, bytes);
+  }
+
+  /** The oldest `writes` of those that are not durable are so now. */
+  sync(writes: number): void {
+    const synced = this.#unsynced.splice(0, writes);
+    if (synced.length > 0) this.#lastSynced = synced.map(rangeOf);
+    const platter = this.#platter;
+    if (platter !== undefined) for (const { offset, bytes } of synced) platter.#put(offset, bytes);
+  }
+
+  /** A sync failed: what it was to make durable stays readable, and no later sync will do it. */
+  drop(): void {
+    this.#platter ??= new Inode(this.durable);
+    this.#unsynced = [];
+  }
+
+  /** What a power cut would leave that keeps nothing of what was not synced. */
+  get durable(): Uint8Array {
+    if (this.#platter !== undefined) return this.#platter.durable;
+    const copy = new Inode(this.read(0, this.#length));
+    copy.#unsynced = [...this.#unsynced];
+    copy.#takeBack();
+    return copy.read(0, copy.#length);
+  }
+
+  /** Keeps none, the first ones, or any sectors of what was not synced. */
+  cutPower(random: () => number): void {
+    const lost = this.#takeBack();
+    const mode = random();
+    if (mode < 1 / 3) return;
+    for (const { offset, bytes } of lost) {
+      if (mode < 2 / 3 && random() < 0.5) break;
+      for (let at = 0; at < bytes.length;) {
+        const end = Math.min(bytes.length, at + SECTOR - ((offset + at) % SECTOR));
+        if (mode < 2 / 3 || random() < 0.5) this.#put(offset + at, bytes.subarray(at, end));
+        at = end;
+      }
+    }
+  }
+
+  /** Flips a bit of what was durable before the newest sync, of something else than zeros if it finds it soon. Where; undefined when there is nothing. */
+  flipBit(random: () => number): number | undefined {
+    const unsafe = [...this.#lastSynced, ...this.#unsynced.map(rangeOf)];
+    let found: number | undefined;
+    for (let tries = 0; tries < 32 && (found === undefined || this.#bytes[found] === 0); tries += 1) {
+      const at = Math.floor(random() * this.#length);
+      if (at < this.#length && !unsafe.some(({ from, to }) => at >= from && at < to)) found = at;
+    }
+    if (found !== undefined) this.#bytes[found] = (this.#bytes[found] as number) ^ (1 << Math.floor(random() * 8));
+    return found;
+  }
+
+  #takeBack(): Write[] {
+    const lost = this.#unsynced;
+    this.#unsynced = [];
+    if (this.#platter !== undefined) {
+      this.#bytes = this.#platter.#bytes;
+      this.#length = this.#platter.#length;
+      this.#platter = undefined;
+      return lost;
+    }
+    for (const { offset, before, lengthBefore } of [...lost].reverse()) {
+      this.#bytes.set(before, offset);
+      this.#bytes.fill(0, lengthBefore, this.#length);
+      this.#length = lengthBefore;
+    }
+    return lost;
+  }
+
+  #put(offset: number, bytes: Uint8Array): void {
+    const end = offset + bytes.length;
+    if (end > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(end, 2 * this.#bytes.length));
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+    }
+    this.#bytes.set(bytes, offset);
+    this.#length = Math.max(this.#length, end);
+  }
+}
+
+function rangeOf({ offset, bytes }: Write): Range {
+  return { from: offset, to: offset + bytes.length };
+}

@@ -1,0 +1,92 @@
+import type { ApplyBatch, Owner, StateMachine } from '@kontiki/core';
+import type { Folder } from '@kontiki/files';
+
+/** What is replicated: a value, or the end of a list, under a key. */
+export type KeyValueCommand =
+  | { readonly type: 'write'; readonly key: string; readonly value: string | null }
+  | { readonly type: 'cas'; readonly key: string; readonly expected: string | null; readonly value: string }
+  | { readonly type: 'append'; readonly key: string; readonly value: string };
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+export function encodeCommand(command: KeyValueCommand): Uint8Array {
+  return encoder.encode(JSON.stringify(command));
+}
+
+interface Kept {
+  readonly through: number;
+  readonly values: [string, string][];
+  readonly lists: [string, string[]][];
+}
+
+/** Values and lists by key. Commands answer whether they did what they say. */
+export class KeyValueMachine implements StateMachine<boolean> {
+  readonly values: Map<string, string> = new Map();
+  readonly lists: Map<string, string[]> = new Map();
+
+  apply({ entries }: ApplyBatch): boolean[] | Promise<boolean[]> {
+    return entries.map(({ data }) => this.#apply(JSON.parse(decoder.decode(data)) as KeyValueCommand));
+  }
+
+  #apply(command: KeyValueCommand): boolean {
+    const { key, value } = command;
+    if (command.type === 'append') {
+      const list = this.lists.get(key);
+      if (list === undefined) this.lists.set(key, [command.value]);
+      else list.push(command.value);
+      return true;
+    }
+    if (command.type === 'cas' && (this.values.get(key) ?? null) !== command.expected) return false;
+    if (value === null) this.values.delete(key);
+    else this.values.set(key, value);
+    return true;
+  }
+}
+
+const STATE = 'state';
+const NEXT = 'next';
+
+/** The same with a disk of its own: from time to time it writes all that it holds, and the index, as one file. */
+export class DurableKeyValueMachine extends KeyValueMachine {
+  readonly #folder: Folder;
+  readonly #random: () => number;
+  #through = 0;
+
+  constructor(folder: Folder, random: () => number) {
+    super();
+    this.#folder = folder;
+    this.#random = random;
+  }
+
+  async open(_owner: Owner): Promise<number> {
+    if (!(await this.#folder.list()).includes(STATE)) return 0;
+    const file = await this.#folder.open(STATE);
+    const text = decoder.decode(await file.read(0, await file.size()));
+    await file.close();
+    const kept = JSON.parse(text) as Kept;
+    for (const [key, value] of kept.values) this.values.set(key, value);
+    for (const [key, list] of kept.lists) this.lists.set(key, list);
+    this.#through = kept.through;
+    return kept.through;
+  }
+
+  override async apply(batch: ApplyBatch): Promise<boolean[]> {
+    const results = await super.apply(batch);
+    this.#through = batch.through;
+    if (this.#random() < 0.02) await this.#keep();
+    return results;
+  }
+
+  async #keep(): Promise<void> {
+    const kept: Kept = { through: this.#through, values: [...this.values], lists: [...this.lists] };
+    // What a crash has left of another try.
+    await this.#folder.remove(NEXT);
+    const file = await this.#folder.create(NEXT);
+    file.write(encoder.encode(JSON.stringify(kept)), 0);
+    await file.datasync();
+    await file.close();
+    await this.#folder.rename(NEXT, STATE);
+    await this.#folder.sync();
+  }
+}

@@ -1,0 +1,190 @@
+import type { ApplyBatch, LogState, LogWrite, Membership, Message, ServerId, Status } from '@kontiki/core';
+import { Ballots } from '../ballots.js';
+import { noCounts, type Counts } from '../counts.js';
+import { Entries } from '../entries.js';
+import { Freshness } from '../freshness.js';
+import type { Judge } from '../judge.js';
+import type { Mix } from '../mix.js';
+import { quorumsOverlap } from './memberships.js';
+import type { LogMemory } from './watched-log.js';
+
+/** What is looked at of a server. */
+interface Observed {
+  readonly id: ServerId;
+  /** Tells its lives apart. */
+  readonly life: number;
+  readonly leads: boolean;
+  readonly log: LogMemory;
+}
+
+/** What one life of a server was last seen at. */
+interface Seen {
+  life: number;
+  term: number;
+  committed: number;
+  applied: number;
+}
+
+/** Looks at whole nodes from outside: at their stores, machines, messages and events. */
+export class NodeChecks {
+  readonly counts: Counts = noCounts();
+  readonly freshness: Freshness;
+  readonly judge: Judge;
+  readonly #mix: Mix;
+  readonly #ballots: Ballots;
+  readonly #entries: Entries;
+  readonly #seen = new Map<ServerId, Seen>();
+  /** By index: the membership that stands there. */
+  readonly #memberships = new Map<number, Membership>();
+  /** By index: what applying gave, and now and then what the state was. */
+  readonly #results = new Map<number, unknown>();
+  readonly #digests = new Map<number, string>();
+  /** By index: the term of every entry whose caller was told that it is done. */
+  readonly acknowledged: Map<number, number> = new Map();
+
+  constructor(judge: Judge, mix: Mix, servers: () => readonly Observed[]) {
+    this.judge = judge;
+    this.#mix = mix;
+    this.#ballots = new Ballots(judge);
+    this.freshness = new Freshness(judge);
+    const onDisks = (index: number, term: number): number =>
+      servers().filter(({ log }) => log.durable.at(index) === term).length;
+    this.#entries = new Entries(judge, mix.servers, onDisks);
+  }
+
+  // ---- logs
+
+  opened({ id, life }: Observed, { ballot, last, terms, committed }: LogState): void {
+    const term = Math.max(ballot?.term ?? 0, terms.at(-1)?.term ?? 0);
+    if (last > 0) this.#ballots.started(id, term);
+    this.#seen.set(id, { life, term, committed, applied: 0 });
+  }
+
+  /** Its disk was replaced by an empty one. */
+  wiped(id: ServerId): void {
+    this.#ballots.wiped(id);
+  }
+
+  issued({ id, leads }: Observed, prevTerm: number, last: number, { entries = [], ballot }: LogWrite): void {
+    const [first] = entries;
+    if (first === undefined) return;
+    const replaces = first.index <= last;
+    if (replaces) this.counts.truncations += 1;
+    // Who steps down and truncates in one turn writes its new term with it.
+    this.judge.must(
+      'leaderAppendOnly',
+      !(replaces && leads && ballot === undefined),
+      () => `${id} leads and replaces its entry ${first.index}`,
+    );
+    this.#entries.issued(id, prevTerm, entries);
+    for (const entry of entries) if (entry.kind === 'membership') this.#joins(entry.index, entry.membership);
+  }
+
+  committed({ id, log, life }: Observed, term: number, index: number): void {
+    const seen = this.#seenOf(id, life);
+    const before = this.#entries.committed;
+    this.#entries.commits(id, term, seen.committed + 1, index, (at) => log.issued.at(at));
+    this.counts.commits += this.#entries.committed - before;
+    seen.committed = Math.max(seen.committed, index);
+  }
+
+  // ---- leaders and messages
+
+  leads({ id, life, log }: Observed, term: number): void {
+    this.counts.elections += 1;
+    this.#ballots.leads(`${id}/${life}`, term);
+    this.#entries.leads(id, term, (index) => log.issued.at(index));
+  }
+
+  sent({ id, log }: Observed, to: ServerId, message: Message): void {
+    this.#ballots.sent(id, to, message, log.durableTerm);
+  }
+
+  /** A node as it says it is. */
+  looked({ id, life }: Observed, status: Status): void {
+    const seen = this.#seenOf(id, life);
+    const { term, committed, applied, durable, heldBytes } = status;
+    this.judge.must('termsRise', term >= seen.term, () => `${id} went from term ${seen.term} to ${term}`);
+    const rose = committed >= seen.committed && applied >= seen.applied;
+    this.judge.must(
+      'positionsRise',
+      rose,
+      () => `${id} forgot that ${seen.committed} was committed, ${seen.applied} applied`,
+    );
+    const early = applied > Math.min(committed, durable);
+    this.judge.must('positionsRise', !early, () => `${id} applied ${applied}, with ${committed} committed`);
+    Object.assign(seen, { term, committed, applied });
+    for (const peer of status.peers) {
+      this.judge.must('positionsRise', peer.next > peer.match, () => `${id} sends ${peer.id} entry ${peer.next} again`);
+      const fits = peer.inFlight <= this.#mix.limits.windowMessages;
+      this.judge.must('queuesAreBounded', fits, () => `${peer.inFlight} messages to ${peer.id} under way`);
+    }
+    if (applied < status.last) return;
+    const { tailBytes } = this.#mix.limits;
+    this.judge.must('queuesAreBounded', heldBytes <= tailBytes, () => `${id} keeps ${heldBytes} bytes`);
+  }
+
+  /** A node stopped by itself, or would not start. */
+  stopped(id: ServerId, wasHarmed: boolean, error: Error): void {
+    this.judge.must('assertions', wasHarmed, () => `${id} stopped, and nothing was done to it: ${error.message}`);
+  }
+
+  // ---- machines
+
+  applied(id: ServerId, { entries }: ApplyBatch, results: readonly unknown[]): void {
+    entries.forEach(({ index, term }, i) => {
+      this.#entries.applied(id, index, term);
+      const result = results[i];
+      const known = this.#results.get(index);
+      if (known === undefined) this.#results.set(index, result);
+      const same = known === undefined || known === result || JSON.stringify(known) === JSON.stringify(result);
+      this.judge.must(
+        'equalStates',
+        same,
+        () => `entry ${index} gave ${String(result)} at ${id}, and something else before`,
+      );
+    });
+  }
+
+  /** Two machines that have applied the same entries are the same. */
+  state(id: ServerId, through: number, digest: string): void {
+    const known = this.#digests.get(through);
+    if (known === undefined) this.#digests.set(through, digest);
+    const same = known === undefined || known === digest;
+    this.judge.must('equalStates', same, () => `${id} at ${through} is ${digest}, not ${known}`);
+  }
+
+  // ---- clients
+
+  /** A caller was told that its command is done; when it began, everything up to `floor` was known. */
+  done(index: number, term: number, floor: number): void {
+    this.counts.acknowledged += 1;
+    this.acknowledged.set(index, term);
+    this.judge.must(
+      'readsAreFresh',
+      index > floor,
+      () => `a command came to stand at ${index}, and began after ${floor}`,
+    );
+    this.freshness.acknowledged(index);
+  }
+
+  read(through: number, floor: number): void {
+    this.counts.reads += 1;
+    this.freshness.read(through, floor);
+  }
+
+  #joins(index: number, membership: Membership): void {
+    const before = Math.max(0, ...[...this.#memberships.keys()].filter((other) => other < index));
+    this.#memberships.set(index, membership);
+    const overlap = quorumsOverlap(this.#memberships.get(before) ?? membership, membership);
+    this.judge.must('quorumsOverlap', overlap, () => `the memberships at ${before} and ${index} can decide apart`);
+  }
+
+  #seenOf(id: ServerId, life: number): Seen {
+    const seen = this.#seen.get(id);
+    if (seen?.life === life) return seen;
+    const fresh = { life, term: 0, committed: 0, applied: 0 };
+    this.#seen.set(id, fresh);
+    return fresh;
+  }
+}

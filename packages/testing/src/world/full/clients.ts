@@ -1,0 +1,74 @@
+import type { ServerId } from '@kontiki/core';
+import type { Random } from '../../random.js';
+import type { Workload } from '../../workload/workload.js';
+import type { Mix } from '../mix.js';
+import type { Schedule } from '../schedule.js';
+import type { NodeChecks } from './checks.js';
+import type { Ending, NodeServer } from './server.js';
+
+interface Market {
+  readonly schedule: Schedule;
+  readonly mix: Mix;
+  readonly checks: NodeChecks;
+  readonly workload: Workload;
+  readonly servers: readonly NodeServer[];
+  readonly tell: ((text: string) => void) | undefined;
+}
+
+/** Clients that ask one thing after the other of any server, and write down what they are told. */
+export class Clients {
+  readonly #world: Market;
+  readonly #random: Random;
+  #running = true;
+  #requests = 0;
+  /** Orders calls and ends among each other. */
+  #moments = 0;
+
+  constructor(world: Market, random: Random) {
+    this.#world = world;
+    this.#random = random;
+  }
+
+  begin(): void {
+    const clients = 1 + this.#random.below(6);
+    for (let client = 0; client < clients; client += 1) this.#think(undefined, clients);
+  }
+
+  /** What is under way goes on to its end; nothing else is asked. */
+  end(): void {
+    this.#running = false;
+  }
+
+  #think(leader: ServerId | undefined, clients: number): void {
+    const { schedule, mix } = this.#world;
+    schedule.after(this.#random.between(0, 2 * mix.writeEvery * clients), () => {
+      if (this.#running) this.#ask(leader, clients);
+    });
+  }
+
+  #ask(leader: ServerId | undefined, clients: number): void {
+    const { workload, servers, checks } = this.#world;
+    const random = this.#random;
+    // Mostly who is said to lead, else anybody.
+    const server = servers.find(({ id }) => id === leader && random.chance(0.8)) ?? random.pick(servers);
+    const request = workload.request(random, (this.#requests += 1));
+    const call = (this.#moments += 1);
+    const { floor } = checks.freshness;
+    const timeout = random.chance(0.2) ? random.between(20, 500) : 3_000;
+    server.ask(request, timeout, (ending) => {
+      this.#told(ending, floor);
+      const end = (this.#moments += 1);
+      if (ending.kind === 'unknown') request.ended?.(call, null, undefined);
+      else if (ending.kind !== 'refused') request.ended?.(call, end, ending.answer);
+      const next = ending.kind === 'refused' ? ending.leader : server.id;
+      this.#think(next, clients);
+    });
+  }
+
+  #told(ending: Ending, floor: number): void {
+    const { checks } = this.#world;
+    if (ending.kind === 'done') checks.done(ending.index, ending.term, floor);
+    else if (ending.kind === 'read') checks.read(ending.through, floor);
+    else if (ending.kind === 'unknown') checks.counts.unknown += 1;
+  }
+}

@@ -1,0 +1,19 @@
+import type { Membership, ServerId } from '@kontiki/core';
+
+function isMajority(of: readonly ServerId[], has: (id: ServerId) => boolean): boolean {
+  return of.filter(has).length * 2 > of.length;
+}
+
+function isQuorum({ voters, outgoing }: Membership, has: (id: ServerId) => boolean): boolean {
+  return isMajority(voters, has) && (outgoing.length === 0 || isMajority(outgoing, has));
+}
+
+/** Whether no two groups of servers can decide apart from each other, one by each membership. */
+export function quorumsOverlap(a: Membership, b: Membership): boolean {
+  const ids = [...new Set([...a.voters, ...a.outgoing, ...b.voters, ...b.outgoing])];
+  for (let group = 0; group < 2 ** ids.length; group += 1) {
+    const has = (id: ServerId): boolean => ((group >> ids.indexOf(id)) & 1) === 1;
+    if (isQuorum(a, has) && isQuorum(b, (id) => !has(id))) return false;
+  }
+  return true;
+}

@@ -1,0 +1,351 @@
+import {
+  isKontikiError,
+  KontikiError,
+  RaftNode,
+  type Clock,
+  type ErrorCode,
+  type LogStore,
+  type ServerId,
+  type StateMachine,
+  type Timings,
+} from '@kontiki/core';
+import type { Random } from '../../random.js';
+import { SimulatedDisk, type DiskOperation } from '../../simulated-disk.js';
+import type { Request, Surroundings, Workload } from '../../workload/workload.js';
+import type { Breakable } from '../faults.js';
+import type { Mix } from '../mix.js';
+import type { Schedule } from '../schedule.js';
+import { unlessViolation, Violation } from '../violation.js';
+import type { NodeChecks } from './checks.js';
+import { Process } from './process.js';
+import { SimulatedTransport, type Parcel } from './transport.js';
+import { LogMemory, WatchedLog } from './watched-log.js';
+import { WatchedMachine } from './watched-machine.js';
+
+/** What a node of a world stands in. */
+export interface NodeSurroundings {
+  readonly seed: number;
+  readonly cluster: string;
+  readonly schedule: Schedule;
+  readonly mix: Mix;
+  readonly checks: NodeChecks;
+  readonly workload: Workload;
+  readonly makeLog: (surroundings: Surroundings) => LogStore;
+  readonly tell: ((text: string) => void) | undefined;
+  /** Folds a number into the hash of the execution. */
+  readonly hash: (value: number) => void;
+  /** Whether the faults are over. */
+  readonly healed: boolean;
+  readonly carry: (from: ServerId, to: ServerId, parcel: Parcel) => void;
+  /** Is told of a new leader. */
+  readonly elected: (server: NodeServer) => void;
+}
+
+/** How a client's request ended. A refused one was surely not carried out. */
+export type Ending =
+  | { readonly kind: 'done'; readonly index: number; readonly term: number; readonly answer: unknown }
+  | { readonly kind: 'read'; readonly through: number; readonly answer: unknown }
+  | { readonly kind: 'refused'; readonly leader: ServerId | undefined }
+  | { readonly kind: 'unknown' };
+
+/** What says that the data is of no use to a server, for good. */
+const UNUSABLE: ReadonlySet<ErrorCode> = new Set([
+  'KONTIKI_CORRUPT',
+  'KONTIKI_FORMAT',
+  'KONTIKI_FOREIGN_DATA',
+  'KONTIKI_LOST_DATA',
+]);
+
+/** A server: a whole node on a simulated disk and network, in a process that stands still and dies. */
+export class NodeServer implements Breakable {
+  readonly id: ServerId;
+  readonly disk: SimulatedDisk;
+  /** What its log holds; of the disk that was lost, if that was. */
+  readonly log: LogMemory = new LogMemory();
+  readonly #world: NodeSurroundings;
+  readonly #random: Random;
+  readonly #machineDisk: SimulatedDisk;
+  life = 0;
+  process: Process | undefined;
+  node: RaftNode | undefined;
+  machine: WatchedMachine<StateMachine> | undefined;
+  leads = false;
+  lost = false;
+  /** It will not run again: its disk is lost, or it refuses what is on it. */
+  out = false;
+  /** Something was done to its disk that a node may stop for. */
+  #harmed = false;
+  #wiped = false;
+  #full = false;
+  #transport: SimulatedTransport | undefined;
+  /** Requests that have no end yet: what tells their clients that the server is gone. */
+  readonly #asked = new Set<() => void>();
+
+  constructor(id: ServerId, world: NodeSurroundings, random: Random) {
+    this.id = id;
+    this.#world = world;
+    this.#random = random;
+    const disk = (): SimulatedDisk =>
+      new SimulatedDisk({
+        random: random.next,
+        fail: (operation) => this.#fail(operation),
+        delay: (operation) => this.#delay(operation),
+      });
+    this.disk = disk();
+    this.#machineDisk = disk();
+  }
+
+  get up(): boolean {
+    return this.process !== undefined;
+  }
+
+  /** Requests that have no end yet. */
+  get asked(): number {
+    return this.#asked.size;
+  }
+
+  // ---- the life of a process
+
+  start(): void {
+    if (this.process !== undefined || this.out) return;
+    this.#open(this.begin()).catch(unlessViolation);
+  }
+
+  /** Begins a process, in which nothing runs yet. */
+  begin(): Process {
+    const { schedule, mix, tell } = this.#world;
+    const { drift, lateTimers, slowLoops } = mix.strength;
+    const random = this.#random;
+    this.life += 1;
+    this.#harmed = this.#full || this.lost;
+    tell?.(`${this.id} starts`);
+    const process = new Process(
+      schedule,
+      {
+        rate: 1 + drift * random.between(-0.1, 0.1),
+        loop: () => (this.#world.healed ? 0 : random.between(0, slowLoops * 0.25) * mix.timings.election),
+        lateness: () => (!this.#world.healed && random.chance(lateTimers * 0.1) ? random.between(0, 1_000) : 0),
+      },
+      random.between(0, 1e6),
+    );
+    this.process = process;
+    return process;
+  }
+
+  /** What a life of this server is given. */
+  surroundings(clock: Clock): Surroundings {
+    return { id: this.id, folder: this.disk.folder, clock, random: this.#random.next, seed: this.#world.seed };
+  }
+
+  async #open(process: Process): Promise<void> {
+    const { cluster, workload, makeLog, mix, checks, healed } = this.#world;
+    const surroundings = this.surroundings(process);
+    const machine = new WatchedMachine(
+      workload.machine({ ...surroundings, folder: this.#machineDisk.folder }),
+      (batch, results) => {
+        checks.applied(this.id, batch, results);
+        if (batch.through % 16 === 0) checks.state(this.id, batch.through, workload.digest(machine.inner));
+        this.#world.hash(batch.through);
+      },
+      () =>
+        mix.strength.slowMachines === 0 || healed
+          ? undefined
+          : process.sleep(this.#random.between(0, mix.strength.slowMachines * 50)),
+    );
+    this.#transport = new SimulatedTransport(process, {
+      carry: (to, parcel) => this.#world.carry(this.id, to, parcel),
+      sent: (to, message) => checks.sent(this, to, message),
+    });
+    // Of a server that has lost its disk, what the lost one held still counts.
+    const memory = this.#wiped ? new LogMemory() : this.log;
+    const log = new WatchedLog(makeLog(surroundings), memory, {
+      opened: (state) => checks.opened(this, state),
+      issued: (prevTerm, last, write) => checks.issued(this, prevTerm, last, write),
+    });
+    try {
+      const node = await RaftNode.open({
+        id: this.id,
+        cluster,
+        machine,
+        log,
+        transport: this.#transport,
+        timings: mix.timings,
+        limits: mix.limits,
+        timeout: 3_000,
+        clock: process,
+        random: this.#random.next,
+      });
+      this.node = node;
+      this.machine = machine;
+      this.#listen(node);
+    } catch (error) {
+      this.#stopped(error as Error);
+    }
+  }
+
+  #listen(node: RaftNode): void {
+    const { checks, hash, elected } = this.#world;
+    const { role } = node.status();
+    this.leads = role === 'leader';
+    node.on('term', ({ term }) => hash(term));
+    node.on('commit', ({ index }) => {
+      hash(index);
+      checks.committed(this, node.status().term, index);
+    });
+    node.on('state', (state) => {
+      this.leads = state.role === 'leader';
+      if (!this.leads) return;
+      const { term } = node.status();
+      this.#world.tell?.(`${this.id} leads term ${term}`);
+      checks.leads(this, term);
+      elected(this);
+    });
+    node.on('fatal', ({ error }) => {
+      // By then it has told its callers.
+      this.process?.after(0.001, () => {
+        checks.judge.must('callsSettle', this.asked === 0, () => `${this.id} stopped, and ${this.asked} calls hang`);
+        this.#stopped(error);
+      });
+    });
+  }
+
+  /** The node has stopped by itself, or did not start: somebody has a look, and starts it again. */
+  #stopped(error: Error): void {
+    const { checks, schedule, tell } = this.#world;
+    if (error instanceof Violation) return;
+    checks.stopped(this.id, this.#harmed, error);
+    checks.counts.stops += 1;
+    tell?.(`${this.id} has stopped: ${error.message}`);
+    if (this.lost && isKontikiError(error) && UNUSABLE.has(error.code)) this.out = true;
+    this.crash('kill');
+    schedule.after(this.#random.between(10, 1_000), () => this.start());
+  }
+
+  // ---- what is done to it
+
+  crash(kind: 'kill' | 'powerCut'): void {
+    if (this.process === undefined) return;
+    this.#world.tell?.(`${this.id}: ${kind === 'kill' ? 'kill -9' : 'power cut'}`);
+    this.process.kill();
+    this.#world.checks.counts.lostWrites += this.log.underWay;
+    this.process = this.node = this.machine = this.#transport = undefined;
+    this.leads = false;
+    for (const disk of [this.disk, this.#machineDisk]) disk.crash(kind === 'kill' ? 'process' : 'power');
+    for (const gone of [...this.#asked]) gone();
+  }
+
+  wipe(): void {
+    this.crash('powerCut');
+    this.#world.tell?.(`${this.id} loses its disk`);
+    this.lost = this.#wiped = true;
+    this.#world.checks.counts.lostDisks += 1;
+    this.disk.wipe();
+    this.#machineDisk.wipe();
+    this.#world.checks.wiped(this.id);
+  }
+
+  damage(): void {
+    const where = this.disk.flipBit(this.#random.next);
+    if (where === undefined) return;
+    this.lost = true;
+    this.#world.checks.counts.lostDisks += 1;
+    this.#world.tell?.(`${this.id}: a bit flips in ${where}`);
+  }
+
+  pause(): void {
+    this.process?.pause();
+  }
+
+  resume(): void {
+    this.process?.resume();
+  }
+
+  jump(span: number): void {
+    this.#world.tell?.(`${this.id}: the clock goes forward by ${Math.round(span)} ms`);
+    this.process?.jump(span);
+  }
+
+  setFull(full: boolean): void {
+    this.#world.tell?.(`${this.id}: the disk ${full ? 'is full' : 'has room again'}`);
+    this.#full = full;
+    this.#harmed ||= full;
+  }
+
+  setTimings(timings: Timings): void {
+    this.node?.setTimings(timings);
+  }
+
+  /** Whether it stands with the others in the end. A blank server stays out. */
+  get takesPart(): boolean {
+    return !this.out && !this.#wiped;
+  }
+
+  // ---- what comes to it
+
+  arrive(parcel: Parcel): boolean {
+    return this.#transport?.arrive(parcel) ?? true;
+  }
+
+  ask(request: Request<StateMachine, unknown>, timeout: number, ended: (ending: Ending) => void): void {
+    let open = true;
+    const end = (ending: Ending): void => {
+      if (!open) return;
+      open = false;
+      this.#asked.delete(gone);
+      try {
+        ended(ending);
+      } catch (error) {
+        unlessViolation(error);
+      }
+    };
+    const gone = (): void => end({ kind: 'unknown' });
+    this.#asked.add(gone);
+    const { process } = this;
+    if (process === undefined) return end({ kind: 'refused', leader: undefined });
+    process.enter(() => {
+      const { node, machine } = this;
+      if (node === undefined || machine === undefined) return end({ kind: 'refused', leader: undefined });
+      const failed = (error: unknown): void => end(endingOf(error));
+      if (request.command !== undefined) {
+        node.propose(request.command, { timeout }).then(({ index, term, result }) => {
+          end({ kind: 'done', index, term, answer: result });
+        }, failed);
+      } else {
+        const read = (): Ending => ({ kind: 'read', through: machine.through, answer: request.read?.(machine.inner) });
+        node.read(read, { timeout }).then(end, failed);
+      }
+    });
+  }
+
+  // ---- its disk
+
+  #fail({ kind }: DiskOperation): Error | undefined {
+    const { mix, healed } = this.#world;
+    if (healed) return undefined;
+    const fails = (code: string): Error => {
+      this.#harmed = true;
+      this.#world.checks.counts.diskErrors += 1;
+      return Object.assign(new Error(`${code}: injected into ${kind}`), { code });
+    };
+    if (this.#full && (kind === 'create' || kind === 'allocate')) return fails('ENOSPC');
+    return this.#random.chance(mix.strength.diskErrors * 0.0005) ? fails('EIO') : undefined;
+  }
+
+  /** Never ends in a process that has died meanwhile. */
+  #delay({ kind }: DiskOperation): Promise<void> {
+    const { mix, healed } = this.#world;
+    const { slowDisks, stalls } = mix.strength;
+    const process = this.process as Process;
+    if (healed) return process.sleep(0.1);
+    if (kind !== 'datasync' && kind !== 'sync') return process.sleep(this.#random.between(0.01, 0.1));
+    if (this.#random.chance(stalls * 0.01)) return process.sleep(this.#random.between(0.5, 10) * mix.timings.election);
+    return process.sleep(this.#random.between(0.1, 1 + slowDisks * 40));
+  }
+}
+
+function endingOf(error: unknown): Ending {
+  if (!isKontikiError(error)) throw error;
+  if (error.code === 'KONTIKI_UNKNOWN_OUTCOME') return { kind: 'unknown' };
+  const { leader } = error as KontikiError & { readonly leader?: { readonly id: ServerId } };
+  return { kind: 'refused', leader: leader?.id };
+}

@@ -1,0 +1,42 @@
+import type { ApplyBatch, Owner, StateMachine } from '@kontiki/core';
+
+/** Is told what a machine was given, and what it gave. */
+export type MachineWatcher = (batch: ApplyBatch, results: readonly unknown[]) => void;
+
+/** A state machine that is watched, and takes its time where it should. */
+export class WatchedMachine<Machine extends StateMachine> implements StateMachine {
+  readonly inner: Machine;
+  /** Everything up to here is in its state. */
+  through = 0;
+  readonly open?: (owner: Owner) => Promise<number>;
+  readonly #watcher: MachineWatcher;
+  readonly #delay: () => Promise<void> | undefined;
+
+  /** `delay`: what applying a batch waits for first. */
+  constructor(inner: Machine, watcher: MachineWatcher, delay: () => Promise<void> | undefined) {
+    this.inner = inner;
+    this.#watcher = watcher;
+    this.#delay = delay;
+    const { open } = inner;
+    if (open !== undefined) this.open = async (owner) => (this.through = await open.call(inner, owner));
+  }
+
+  apply(batch: ApplyBatch): readonly unknown[] | Promise<readonly unknown[]> {
+    const delay = this.#delay();
+    return delay === undefined ? this.#apply(batch) : delay.then(() => this.#apply(batch));
+  }
+
+  /** Asynchronous only if the machine is. */
+  #apply(batch: ApplyBatch): readonly unknown[] | Promise<readonly unknown[]> {
+    const results = this.inner.apply(batch);
+    return results instanceof Promise
+      ? results.then((settled) => this.#applied(batch, settled))
+      : this.#applied(batch, results);
+  }
+
+  #applied(batch: ApplyBatch, results: readonly unknown[]): readonly unknown[] {
+    this.through = batch.through;
+    this.#watcher(batch, results);
+    return results;
+  }
+}

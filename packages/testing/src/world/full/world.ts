@@ -1,0 +1,268 @@
+import { bootstrap, isKontikiError, type Clock, type KontikiError, type LogStore, type ServerId } from '@kontiki/core';
+import { drained } from '../../drained.js';
+import { Random } from '../../random.js';
+import { KeyValueWorkload } from '../../workload/key-value.js';
+import type { Surroundings, Workload } from '../../workload/workload.js';
+import type { Counts } from '../counts.js';
+import { Faults } from '../faults.js';
+import { Judge } from '../judge.js';
+import { drawMix, type Mix } from '../mix.js';
+import { ModelNetwork } from '../network.js';
+import type { Outcome, WorldOptions } from '../outcome.js';
+import { Schedule } from '../schedule.js';
+import { INVARIANTS, NODE_INVARIANTS, Violation } from '../violation.js';
+import { NodeChecks } from './checks.js';
+import { Clients } from './clients.js';
+import { NodeServer } from './server.js';
+import type { Parcel } from './transport.js';
+
+export interface FullWorldOptions extends WorldOptions {
+  /** Makes the log of one life of a server, on its folder. */
+  readonly log: (surroundings: Surroundings) => LogStore;
+  /** The state machine and what clients ask of it, for one world. Default: `KeyValueWorkload`. */
+  readonly workload?: (() => Workload) | undefined;
+}
+
+/** Time for a log that is only looked at. */
+const stillness: Clock = { now: () => 0, soon() {}, timer: () => ({ set() {}, close() {} }) };
+
+/** A cluster of whole nodes on virtual time, with everything that may go wrong, until it heals. */
+class World {
+  readonly seed: number;
+  readonly cluster = 'simulated';
+  readonly schedule = new Schedule();
+  readonly mix: Mix;
+  readonly checks: NodeChecks;
+  readonly network: ModelNetwork<Parcel>;
+  readonly servers: readonly NodeServer[];
+  readonly workload: Workload;
+  readonly makeLog: (surroundings: Surroundings) => LogStore;
+  readonly tell: ((text: string) => void) | undefined;
+  healed = false;
+  readonly #random: Random;
+  readonly #clients: Clients;
+  readonly #faults: Faults;
+  #hash = 0x811c9dc5;
+
+  constructor(seed: number, options: FullWorldOptions) {
+    const { tell, invariants = [...INVARIANTS, ...NODE_INVARIANTS] } = options;
+    this.seed = seed;
+    const mix = drawMix(seed, options, 'nodes');
+    // A node takes no limit of nothing.
+    this.mix = { ...mix, limits: { ...mix.limits, tailBytes: Math.max(1, mix.limits.tailBytes) } };
+    this.workload = options.workload?.() ?? new KeyValueWorkload();
+    this.makeLog = options.log;
+    this.tell = tell && ((text): void => tell(this.schedule.now, text));
+    this.checks = new NodeChecks(new Judge(new Set(invariants)), this.mix, () => this.servers);
+    this.#random = new Random(seed, 'world');
+    const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].slice(0, this.mix.servers);
+    this.network = new ModelNetwork(this.schedule, new Random(seed, 'network'), this.mix, ids, (_from, to, parcel) =>
+      this.#deliver(to, parcel),
+    );
+    this.servers = ids.map((id) => new NodeServer(id, this, new Random(seed, `server ${id}`)));
+    this.#clients = new Clients(this, new Random(seed, 'clients'));
+    this.#faults = new Faults(this, new Random(seed, 'faults'));
+  }
+
+  get counts(): Counts {
+    return this.checks.counts;
+  }
+
+  readonly hash = (value: number): void => {
+    this.#hash = Math.imul(this.#hash ^ value ^ (this.schedule.now * 1_000), 0x01000193);
+  };
+
+  readonly carry = (from: ServerId, to: ServerId, parcel: Parcel): void => {
+    this.network.send(from, to, parcel);
+  };
+
+  readonly elected = (server: NodeServer): void => this.#faults.elected(server);
+
+  get digest(): string {
+    return (this.#hash >>> 0).toString(16).padStart(8, '0');
+  }
+
+  async run(): Promise<void> {
+    this.tell?.(JSON.stringify(this.mix));
+    await this.#bootstrap();
+    for (const server of this.servers) server.start();
+    this.#faults.begin();
+    this.#clients.begin();
+    this.#look();
+    const { seconds } = this.mix;
+    // The disks are looked at a few times, and once more in the end.
+    for (let part = 0; part < 3; part += 1) {
+      await this.#elapse((seconds * 1_000) / 3);
+      await this.#looksAtDisks();
+    }
+    await this.#heal();
+    await this.#looksAtDisks();
+    const anomalies = this.workload.anomalies?.() ?? [];
+    this.checks.judge.must('linearizable', anomalies.length === 0, () => anomalies.join('\n'));
+  }
+
+  async #bootstrap(): Promise<void> {
+    const members = Object.fromEntries(this.servers.map(({ id }) => [id, `simulated:${id}`]));
+    this.healed = true;
+    for (const server of this.servers) {
+      const process = server.begin();
+      const log = this.makeLog(server.surroundings(process));
+      let done = false;
+      const begun = bootstrap(log, { cluster: this.cluster, server: server.id, members }).then(() => (done = true));
+      await this.#elapse(10_000, () => done);
+      await begun;
+      server.crash('kill');
+    }
+    this.healed = false;
+  }
+
+  #deliver(to: ServerId, { sender, frame }: Parcel): void {
+    this.hash(frame.length);
+    const { badFrames } = this.mix.strength;
+    const server = this.servers.find(({ id }) => id === to) as NodeServer;
+    if (this.healed || !this.#random.chance(badFrames * 0.05)) return void server.arrive({ sender, frame });
+    this.counts.badFrames += 1;
+    const damaged = frame.slice();
+    const at = this.#random.below(damaged.length);
+    damaged[at] = (damaged[at] as number) ^ (1 << this.#random.below(8));
+    const read = server.up && server.arrive({ sender, frame: damaged });
+    this.checks.judge.must('assertions', !read, () => `a damaged frame was read at ${to}`);
+  }
+
+  /** Nodes say how they are, twice a heartbeat. */
+  #look(): void {
+    this.schedule.after(this.mix.timings.heartbeat / 2, () => {
+      for (const server of this.servers)
+        if (server.node !== undefined) this.checks.looked(server, server.node.status());
+      this.#look();
+    });
+  }
+
+  /** What was acknowledged is on the disks of a quorum: as they would be if the power went now, and by what their stores say. */
+  async #looksAtDisks(): Promise<void> {
+    const held = await Promise.all(this.servers.map((server) => this.#held(server)));
+    const { acknowledged, judge } = this.checks;
+    for (const [index, term] of acknowledged) {
+      const disks = held.filter((termAt) => termAt(index) === term).length;
+      judge.must(
+        'acknowledgedIsKept',
+        disks * 2 > this.mix.servers,
+        () => `entry ${index}, which was acknowledged, is on ${disks} disks`,
+      );
+    }
+  }
+
+  /** The terms of the entries that a server's disk holds. */
+  async #held(server: NodeServer): Promise<(index: number) => number | undefined> {
+    // What the world itself has taken away is nobody's fault.
+    if (!server.takesPart) return (index) => this.checks.acknowledged.get(index);
+    const log = this.makeLog({ ...server.surroundings(stillness), folder: server.disk.durableCopy().folder });
+    try {
+      const { last, terms } = await log.open({ cluster: this.cluster, server: server.id });
+      await log.close();
+      return (index) => (index > last ? undefined : terms.findLast((first) => first.index <= index)?.term);
+    } catch (error) {
+      if (server.lost && isKontikiError(error)) return (index) => this.checks.acknowledged.get(index);
+      throw new Violation(
+        'acknowledgedIsKept',
+        `the disk of ${server.id} cannot be read: ${(error as KontikiError).message}`,
+      );
+    }
+  }
+
+  // ---- in the end
+
+  /** The faults end: a leader, a write that is acknowledged, agreement, and peace must come of themselves. */
+  async #heal(): Promise<void> {
+    const { election, heartbeat } = this.mix.timings;
+    // Ten election timeouts, each of up to 2T; a full disk looks for room once a second.
+    const patience = 10 * 2 * election + 2_000;
+    this.tell?.('everything heals');
+    this.healed = true;
+    this.#faults.end();
+    this.network.heal();
+    for (const server of this.servers) {
+      server.resume();
+      server.setFull(false);
+      server.start();
+    }
+    const { judge, counts } = this.checks;
+    const led = await this.#elapse(patience, () => this.servers.some(({ leads }) => leads));
+    judge.must('recovers', led, () => `no leader within ${patience} ms after everything has healed`);
+    const { acknowledged } = counts;
+    const ends = this.#statuses.map(({ last }) => last);
+    // One entry a round trip, in some worlds, with thousands before it; and a caller of before waits for three seconds.
+    const longer = 2 * patience + 3_000 + 10 * (Math.max(0, ...ends) - Math.min(...ends));
+    const wrote = await this.#elapse(longer, () => counts.acknowledged > acknowledged);
+    judge.must('recovers', wrote, () => `no write within ${longer} ms after there was a leader`);
+    this.#clients.end();
+    const agree = await this.#elapse(60_000, () => this.#agree);
+    judge.must('converges', agree, () => `the servers still differ: ${JSON.stringify(this.#statuses)}`);
+    for (const { id, machine } of this.#taking) {
+      if (machine !== undefined) this.checks.state(id, machine.through, this.workload.digest(machine.inner));
+    }
+    await this.#elapse(patience);
+    for (const { id, asked } of this.servers)
+      judge.must('callsSettle', asked === 0, () => `${asked} requests at ${id} have no end`);
+    const { sent } = this.network;
+    await this.#elapse(10 * heartbeat);
+    const frames = this.network.sent - sent;
+    judge.must('isCalm', frames <= 24 * (this.mix.servers - 1), () => `${frames} frames while nothing was asked`);
+  }
+
+  get #taking(): readonly NodeServer[] {
+    return this.servers.filter(({ takesPart }) => takesPart);
+  }
+
+  get #statuses(): {
+    readonly id: ServerId;
+    readonly last: number;
+    readonly committed: number;
+    readonly applied: number;
+  }[] {
+    return this.#taking.map(({ id, node }) => {
+      const { last = 0, committed = 0, applied = 0 } = node?.status() ?? {};
+      return { id, last, committed, applied };
+    });
+  }
+
+  get #agree(): boolean {
+    const [first, ...others] = this.#statuses;
+    const { last = 0 } = first ?? {};
+    return last > 0 && [first, ...others].every((s) => s?.last === last && s.committed === last && s.applied === last);
+  }
+
+  // ---- time
+
+  /** Lets time pass, until a condition holds if one is given; after each event every promise settles that can. */
+  async #elapse(span: number, condition?: () => boolean): Promise<boolean> {
+    const until = this.schedule.now + span;
+    await this.#settle();
+    while (condition?.() !== true) {
+      if (!this.schedule.step(until)) return condition === undefined;
+      await this.#settle();
+    }
+    return true;
+  }
+
+  async #settle(): Promise<void> {
+    await drained();
+    const { violation } = this.checks.judge;
+    if (violation !== undefined) throw violation;
+  }
+}
+
+/** Runs a cluster of whole nodes in the world of one seed to its end, or to the first invariant that breaks. */
+export async function runFullWorld(seed: number, options: FullWorldOptions): Promise<Outcome> {
+  const world = new World(seed, options);
+  let violation: Violation | undefined;
+  try {
+    await world.run();
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+    violation = error;
+    options.tell?.(world.schedule.now, error.message);
+  }
+  const { schedule, mix, digest: hash, counts } = world;
+  return { seed, mix, hash, events: schedule.planned, elapsed: schedule.now, counts, violation };
+}

@@ -1,0 +1,110 @@
+import { membershipOf, type Membership } from '@kontiki/core';
+import { Random, SimulatedDisk } from '@kontiki/testing';
+import { describe, expect, it } from 'vitest';
+import { quorumsOverlap } from '../src/world/full/memberships.js';
+
+const bytes = (...values: number[]): Uint8Array => new Uint8Array(values);
+
+describe('a simulated disk', () => {
+  /** A file `x` whose name and first contents are durable. */
+  async function begun(): Promise<{
+    disk: SimulatedDisk;
+    file: Awaited<ReturnType<SimulatedDisk['folder']['create']>>;
+  }> {
+    const disk = new SimulatedDisk();
+    const file = await disk.folder.create('x');
+    file.write(bytes(1, 2, 3, 4), 0);
+    await file.datasync();
+    await disk.folder.sync();
+    return { disk, file };
+  }
+
+  it('takes unsynced writes back when the power goes, the newest first, and growth with them', async () => {
+    const { disk, file } = await begun();
+    file.write(bytes(9, 9), 1);
+    file.write(bytes(8, 8, 8), 2);
+    expect(disk.contents('x')).toEqual(bytes(1, 9, 8, 8, 8));
+    disk.crash('power');
+    expect(disk.contents('x')).toEqual(bytes(1, 2, 3, 4));
+  });
+
+  it('keeps any part of what was not synced, and of nothing else', async () => {
+    const seen = new Set<string>();
+    for (let seed = 0; seed < 40; seed += 1) {
+      const disk = new SimulatedDisk({ random: new Random(seed).next });
+      const file = await disk.folder.create('x');
+      file.write(new Uint8Array(1_024), 0);
+      await file.datasync();
+      await disk.folder.sync();
+      file.write(new Uint8Array(1_024).fill(7), 0);
+      disk.crash('power');
+      const kept = disk.contents('x');
+      expect([0, 7]).toContain(kept[0]);
+      expect(new Set(kept.subarray(0, 512)).size).toBe(1);
+      seen.add(`${kept[0]}${kept[512]}`);
+    }
+    expect([...seen].sort()).toEqual(['00', '07', '70', '77']);
+  });
+
+  it('does not make durable with a later sync what a failed one has dropped', async () => {
+    let fails = false;
+    const disk = new SimulatedDisk({
+      fail: ({ kind }) => (fails && kind === 'datasync' ? new Error('EIO') : undefined),
+    });
+    const file = await disk.folder.create('x');
+    await disk.folder.sync();
+    file.write(bytes(1), 0);
+    fails = true;
+    await expect(file.datasync()).rejects.toThrow('EIO');
+    fails = false;
+    file.write(bytes(2), 1);
+    await file.datasync();
+    expect(disk.contents('x')).toEqual(bytes(1, 2));
+    disk.crash('power');
+    expect(disk.contents('x')).toEqual(bytes(0, 2));
+  });
+
+  it('copies what is durable, and can be lost whole', async () => {
+    const { disk, file } = await begun();
+    file.write(bytes(9), 0);
+    await disk.folder.create('unsynced');
+    const copy = disk.durableCopy();
+    expect(copy.names).toEqual(['x']);
+    expect(copy.contents('x')).toEqual(bytes(1, 2, 3, 4));
+    disk.wipe();
+    expect(disk.names).toEqual([]);
+    disk.crash('power');
+    expect(disk.names).toEqual([]);
+  });
+
+  it('flips one bit of what was durable before the newest sync', async () => {
+    const { disk, file } = await begun();
+    const random = new Random(1).next;
+    expect(disk.flipBit(random)).toBeUndefined();
+    file.write(bytes(5), 4);
+    await file.datasync();
+    expect(disk.flipBit(random)).toMatch(/^x, byte [0-3]$/);
+    const after = disk.contents('x');
+    const flipped = [1, 2, 3, 4, 5].filter((value, i) => after[i] !== value);
+    expect(flipped).toHaveLength(1);
+    disk.crash('power');
+    expect(disk.contents('x')).toEqual(after);
+  });
+});
+
+describe('quorums of two memberships', () => {
+  const of = (...ids: string[]): Membership => membershipOf(ids.map((id) => [id, { address: id, metadata: '' }]));
+
+  it('overlap when one voter comes or goes, or a joint membership stands between them', () => {
+    expect(quorumsOverlap(of('a', 'b', 'c'), of('a', 'b', 'c', 'd'))).toBe(true);
+    expect(quorumsOverlap(of('a', 'b', 'c'), of('a', 'b'))).toBe(true);
+    const joint = { ...of('c', 'd', 'e'), outgoing: ['a', 'b', 'c'] };
+    expect(quorumsOverlap(of('a', 'b', 'c'), joint)).toBe(true);
+    expect(quorumsOverlap(joint, of('c', 'd', 'e'))).toBe(true);
+  });
+
+  it('do not when two voters come or go at once', () => {
+    expect(quorumsOverlap(of('a', 'b', 'c'), of('a', 'b', 'c', 'd', 'e'))).toBe(false);
+    expect(quorumsOverlap(of('a', 'b', 'c'), of('c', 'd', 'e'))).toBe(false);
+  });
+});
