@@ -1,9 +1,10 @@
-import { KontikiError } from '../errors.js';
+import { isKontikiError, KontikiError } from '../errors.js';
 import type { CommandEntry, Entry } from '../log/entry.js';
 import type { RaftLog } from '../log/raft-log.js';
 import type { Clock } from '../ports/clock.js';
 import type { LogStore } from '../ports/log-store.js';
 import type { StateMachine } from '../ports/state-machine.js';
+import { machineFailed } from './machine-failed.js';
 
 /** Bytes of entries handed to the state machine at a time. */
 const BATCH_BYTES = 256 * 1024;
@@ -17,7 +18,15 @@ export interface ApplierOptions<Result> {
   readonly clock: Clock;
   /** A batch is applied up to `through`; `results` are those of its commands, in order. */
   readonly applied: (entries: readonly Entry[], through: number, results: readonly Result[]) => void;
+  /** The log begins with a snapshot that the machine is behind: puts it into the machine. */
+  readonly restore: () => Promise<void>;
   readonly failed: (error: Error) => void;
+}
+
+/** What runs between two batches, and who is told that it never will. */
+interface Between {
+  readonly run: () => Promise<void>;
+  readonly dropped: (error: Error) => void;
 }
 
 /**
@@ -30,6 +39,7 @@ export class Applier<Result> {
   /** A slice of time is over; the next one has been asked for. */
   #resting = false;
   #closed = false;
+  readonly #between: Between[] = [];
   #idle: () => void = () => {};
 
   constructor(options: ApplierOptions<Result>) {
@@ -41,6 +51,12 @@ export class Applier<Result> {
     return this.#busy;
   }
 
+  /** Runs something between two batches; the next one waits until its promise settles. */
+  between(run: () => Promise<void>, dropped: (error: Error) => void): void {
+    this.#between.push({ run, dropped });
+    this.kick();
+  }
+
   /** Applies what may be applied. */
   kick(): void {
     if (this.#busy || this.#resting) return;
@@ -48,7 +64,12 @@ export class Applier<Result> {
     const until = clock.now() + SLICE_MS;
     try {
       // Whoever is told that a batch is applied may close the node.
-      while (!this.#closed && log.applied < log.applicable) {
+      for (;;) {
+        if (this.#closed) return;
+        const next = this.#between.shift();
+        if (next !== undefined) return this.#wait(next.run());
+        if (log.applied < log.base.index) return this.#wait(this.#restore());
+        if (log.applied >= log.applicable) return;
         if (clock.now() >= until) return this.#rest();
         const held = log.slice(log.applied + 1, log.applicable, BATCH_BYTES);
         const pending = held === undefined ? this.#readAndApply() : this.#apply(held.entries);
@@ -65,6 +86,8 @@ export class Applier<Result> {
   /** Begins no other batch, and resolves when the one under way has ended. */
   close(): Promise<void> {
     this.#closed = true;
+    const ended = new KontikiError('KONTIKI_CLOSED', 'The node has ended.');
+    for (const { dropped } of this.#between.splice(0)) dropped(ended);
     return this.#busy ? new Promise((resolve) => (this.#idle = resolve)) : Promise.resolve();
   }
 
@@ -96,7 +119,22 @@ export class Applier<Result> {
 
   async #readAndApply(): Promise<void> {
     const { log, store } = this.#options;
-    await this.#apply(await store.read(log.applied + 1, log.applicable, BATCH_BYTES));
+    let entries: readonly Entry[];
+    try {
+      entries = await store.read(log.applied + 1, log.applicable, BATCH_BYTES);
+    } catch (error) {
+      // A snapshot has taken the place of the log meanwhile, and what was to be applied is in it.
+      if (isKontikiError(error, 'KONTIKI_COMPACTED') && log.applied < log.base.index) return;
+      throw error;
+    }
+    await this.#apply(entries);
+  }
+
+  async #restore(): Promise<void> {
+    const { log, restore, applied } = this.#options;
+    const { index } = log.base;
+    await restore();
+    if (!this.#closed) applied([], index, []);
   }
 
   /** Returns a promise only if the machine does, so that a synchronous one costs none. */
@@ -108,7 +146,7 @@ export class Applier<Result> {
     try {
       results = machine.apply({ entries: commands, through });
     } catch (error) {
-      throw machineFailed(through, error);
+      throw machineFailed(`applied entries up to ${through}`, error);
     }
     if (!(results instanceof Promise)) {
       this.#done(entries, commands.length, through, results);
@@ -117,7 +155,7 @@ export class Applier<Result> {
     return results.then(
       (settled) => this.#done(entries, commands.length, through, settled),
       (error: unknown) => {
-        throw machineFailed(through, error);
+        throw machineFailed(`applied entries up to ${through}`, error);
       },
     );
   }
@@ -125,16 +163,8 @@ export class Applier<Result> {
   #done(entries: readonly Entry[], commands: number, through: number, results: readonly Result[]): void {
     if (results.length !== commands) {
       const cause = new TypeError(`apply gave ${results.length} results for ${commands} commands`);
-      throw machineFailed(through, cause);
+      throw machineFailed(`applied entries up to ${through}`, cause);
     }
     if (!this.#closed) this.#options.applied(entries, through, results);
   }
-}
-
-function machineFailed(through: number, cause: unknown): KontikiError {
-  return new KontikiError(
-    'KONTIKI_MACHINE_FAILED',
-    `The state machine threw while it applied entries up to ${through}. The server has stopped, its log is intact: mend the machine and start again.`,
-    { cause },
-  );
 }

@@ -1,6 +1,8 @@
 import { KontikiError } from '../errors.js';
+import type { Ballot } from '../log/ballot.js';
 import type { Entry } from '../log/entry.js';
 import type { MembershipAt } from '../log/membership.js';
+import type { Base } from '../log/raft-log.js';
 import type { ServerId } from '../log/server.js';
 import type { Clock, Timer } from '../ports/clock.js';
 import type { LogStore } from '../ports/log-store.js';
@@ -72,6 +74,11 @@ export class Driver {
   /** The checksum of the cluster's first entry; undefined while this server is blank. */
   get origin(): number | undefined {
     return this.#origin;
+  }
+
+  /** A blank server learns by its first snapshot which cluster's data it holds. */
+  learnOrigin(origin: number): void {
+    this.#origin ??= origin;
   }
 
   receive(from: ServerId, message: Message): void {
@@ -153,16 +160,27 @@ export class Driver {
     for (const [to, messages] of mail) this.#transport.send(to, messages);
   }
 
-  #write({ number, ballot, entries, committed }: Write): void {
+  #write({ number, ballot, reset, entries, committed }: Write): void {
     const [first] = entries;
     if (first?.index === 1 && first.kind === 'membership') this.#origin = originOf(first);
-    this.#log.append({ ballot, entries, committed }).then(
+    const append = (): Promise<void> => this.#log.append({ ballot, entries, committed });
+    const written = reset === undefined ? append() : this.#replace(ballot, reset, append);
+    written.then(
       () => {
         this.#persisted = Math.max(this.#persisted, number);
         this.schedule();
       },
       (error: Error) => this.#owner.failed(error),
     );
+  }
+
+  /** The ballot first: a log that a snapshot replaces keeps it. All calls are made at once, and are durable in this order. */
+  async #replace(ballot: Ballot | undefined, reset: Base, append: () => Promise<void>): Promise<void> {
+    await Promise.all([
+      ballot === undefined ? undefined : this.#log.append({ ballot }),
+      this.#log.reset({ ...reset, origin: this.#origin }),
+      append(),
+    ]);
   }
 
   #load(load: Load): void {

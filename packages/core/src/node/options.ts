@@ -3,10 +3,12 @@ import type { ServerId } from '../log/server.js';
 import type { Clock } from '../ports/clock.js';
 import type { Logger } from '../ports/logger.js';
 import type { LogStore } from '../ports/log-store.js';
+import type { SnapshotStore } from '../ports/snapshot-store.js';
 import type { StateMachine } from '../ports/state-machine.js';
 import type { Transport } from '../ports/transport.js';
 import { defaultLimits, defaultTimings, type Limits, type Timings } from '../protocol/settings.js';
 import { MAX_FRAME } from '../wire/frame.js';
+import { defaultSnapshotPolicy, type SnapshotPolicy } from './snapshot-policy.js';
 
 /** What a node is made of. */
 export interface NodeOptions<Result> {
@@ -17,6 +19,9 @@ export interface NodeOptions<Result> {
   readonly machine: StateMachine<Result>;
   readonly log: LogStore;
   readonly transport: Transport;
+  /** Where snapshots are kept; the machine needs `snapshot` and `restore` then. Without it the log only grows. */
+  readonly snapshots?: SnapshotStore | undefined;
+  readonly snapshotPolicy?: Partial<SnapshotPolicy> | undefined;
   /** Default: heartbeat 100 ms, election 500 ms. */
   readonly timings?: Partial<Timings> | undefined;
   readonly limits?: Partial<Limits> | undefined;
@@ -71,6 +76,14 @@ export function checkOptions(options: NodeOptions<unknown>): void {
   checkTimings({ ...defaultTimings, ...options.timings });
   for (const [name, value] of Object.entries({ ...defaultLimits, ...options.limits })) {
     checkSize(`limits.${name}`, value, name === 'messageBytes' ? MAX_PAYLOAD : Infinity);
+  }
+  const { machine, snapshots } = options;
+  if (snapshots !== undefined && (machine.snapshot === undefined || machine.restore === undefined))
+    throw badOption('A state machine needs snapshot and restore where there is a store of snapshots.');
+  const policy = { ...defaultSnapshotPolicy, ...options.snapshotPolicy };
+  for (const [name, value] of Object.entries(policy)) {
+    const least = name.startsWith('trailing') ? 0 : 1;
+    if (!(value >= least)) throw badOption(`snapshotPolicy.${name} must be a number from ${least} on, not ${value}.`);
   }
   checkSize('timeout', options.timeout ?? 1);
   checkSize('maxCommandBytes', options.maxCommandBytes ?? 1, MAX_PAYLOAD);

@@ -83,6 +83,17 @@ export class Proposals<Result> {
     }
   }
 
+  /** A snapshot has taken the place of everything up to `index`: what became of it stands nowhere. */
+  passOver(index: number): void {
+    for (const calls of this.#appended.values()) {
+      for (const [at, call] of calls) {
+        if (at > index) continue;
+        calls.delete(at);
+        call.reject(unknownOutcome(undefined));
+      }
+    }
+  }
+
   /** The node ends: what is queued never will be appended, and of the rest nobody here will learn more. */
   abandon(refused: KontikiError): void {
     for (const { call, given, position } of this.#queued) {

@@ -2,9 +2,10 @@ import { KontikiError } from '../errors.js';
 import { commandBytes, type Entry } from '../log/entry.js';
 import type { ServerId } from '../log/server.js';
 import type { Clock } from '../ports/clock.js';
-import type { LogState, LogStore } from '../ports/log-store.js';
+import type { LogStore } from '../ports/log-store.js';
 import { silent, type Logger } from '../ports/logger.js';
 import type { Identity, Transport } from '../ports/transport.js';
+import type { SnapshotInfo, SnapshotStore } from '../ports/snapshot-store.js';
 import type { Output } from '../protocol/output.js';
 import { Raft, type Refusal } from '../protocol/raft.js';
 import { defaultLimits, defaultTimings, type Timings } from '../protocol/settings.js';
@@ -12,11 +13,16 @@ import { Applier } from './applier.js';
 import { Calls, type CallOptions } from './calls.js';
 import { Driver } from './driver.js';
 import { Emitter } from './emitter.js';
+import { join, type Joined } from './join.js';
 import { badOption, checkOptions, checkTimings, type NodeOptions } from './options.js';
 import { Proposals, type Applied } from './proposals.js';
 import { ReadQueue, serveRead } from './read-queue.js';
 import { notLeader, refusal } from './refusals.js';
 import { logReport } from './reports.js';
+import { restore } from './restore.js';
+import { defaultSnapshotPolicy } from './snapshot-policy.js';
+import { SnapshotTaker } from './snapshot-taker.js';
+import { Snapshots } from './snapshots.js';
 import { leaderOf, statusOf } from './status-of.js';
 import type { Leader, NodeEvents, Status } from './status.js';
 import { SystemClock } from './system-clock.js';
@@ -36,6 +42,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   readonly #cluster: string;
   readonly #raft: Raft;
   readonly #log: LogStore;
+  readonly #snapshots: Snapshots | undefined;
   readonly #transport: Transport;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -52,32 +59,32 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   /**
-   * Opens the log, the state machine and the transport, in this order, and takes part in the cluster. Rejects, with
-   * everything closed again, when one of them cannot be opened or doesn't fit the others.
+   * Opens the log, the snapshots, the state machine and the transport, in this order, and takes part in the cluster.
+   * Rejects, with everything closed again, when one of them cannot be opened or doesn't fit the others.
    */
   static async open<Result>(options: NodeOptions<Result>): Promise<RaftNode<Result>> {
     checkOptions(options);
     const owner = { cluster: options.cluster, server: options.id };
-    const state = await options.log.open(owner);
     let node: RaftNode<Result> | undefined;
     try {
-      const applied = (await options.machine.open?.(owner)) ?? 0;
-      if (applied > state.last) throw aheadOfLog(applied, state.last);
-      node = new RaftNode(options, state, applied);
-      await node.#start(state);
+      const { log, snapshots, machine, logger = silent } = options;
+      const joined = await join({ log, snapshots, machine, logger }, owner);
+      node = new RaftNode(options, joined);
+      await node.#start(joined);
       return node;
     } catch (error) {
       if (node !== undefined) node.#end('failed', error as Error);
       await options.transport.close().catch(() => {
         // Why the node did not start says more.
       });
+      await options.snapshots?.close();
       await options.log.close();
       throw error;
     }
   }
 
-  private constructor(options: NodeOptions<Result>, state: LogState, applied: number) {
-    const { id, cluster, log, machine, transport } = options;
+  private constructor(options: NodeOptions<Result>, { state, applied, snapshot }: Joined) {
+    const { id, cluster, log, machine, transport, snapshots } = options;
     const random = options.random ?? Math.random;
     this.id = id;
     this.#cluster = cluster;
@@ -118,6 +125,32 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       machine,
       clock: this.#clock,
       applied: (entries, through, results) => this.#applied(entries, through, results),
+      restore: () => this.#restore(snapshots, machine),
+      failed: (error) => this.#fail(error),
+    });
+    if (snapshots !== undefined) this.#snapshots = this.#begin(snapshots, options, random, snapshot);
+  }
+
+  #begin(
+    store: SnapshotStore,
+    { cluster, machine, snapshotPolicy }: NodeOptions<Result>,
+    random: () => number,
+    newest: SnapshotInfo | undefined,
+  ): Snapshots {
+    const driver = this.#driver;
+    const parts = { cluster, store, clock: this.#clock, origin: (): number | undefined => driver.origin };
+    return new Snapshots({
+      ...parts,
+      raft: this.#raft,
+      log: this.#log,
+      taker: new SnapshotTaker({ ...parts, log: this.#raft.log, machine, applier: this.#applier, random }),
+      policy: { ...defaultSnapshotPolicy, ...snapshotPolicy },
+      logger: this.#logger,
+      events: this.#events,
+      newest,
+      schedule: () => driver.schedule(),
+      learnOrigin: (origin) => driver.learnOrigin(origin),
+      installed: (index) => this.#proposals.passOver(index),
       failed: (error) => this.#fail(error),
     });
   }
@@ -167,6 +200,20 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     return call.promise;
   }
 
+  /**
+   * Takes a snapshot of everything applied by now, or later, and compacts the log behind it. Resolves when it is durable.
+   * Rejects with `KONTIKI_UNSUPPORTED` without a store of snapshots, with `KONTIKI_DISK_FULL` and nothing lost, with
+   * `KONTIKI_CLOSED`.
+   */
+  snapshot(): Promise<SnapshotInfo> {
+    const ended = this.#refuseEnded({});
+    if (ended !== undefined) return Promise.reject(ended);
+    if (this.#snapshots !== undefined) return this.#snapshots.take();
+    return Promise.reject(
+      new KontikiError('KONTIKI_UNSUPPORTED', 'This node was opened without a store of snapshots.'),
+    );
+  }
+
   /** Who leads, as far as known here. */
   get leader(): Leader | undefined {
     const { leader, log } = this.#raft;
@@ -209,7 +256,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   // ---- start and end
 
-  async #start(state: LogState): Promise<void> {
+  async #start({ state }: Joined): Promise<void> {
     for (const repair of state.repairs) this.#logger.warn('cut the torn end of the log', { ...repair });
     if (this.#raft.log.blank) {
       this.#logger.info('this server is blank: it waits for a leader, and neither campaigns nor votes');
@@ -240,6 +287,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   async #release(): Promise<void> {
     await this.#applier.close();
+    await this.#snapshots?.close();
     await this.#transport.close();
     await this.#log.close();
   }
@@ -285,9 +333,10 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   // ---- what happens
 
-  #turned({ reads, reports }: Output): void {
+  #turned({ reads, reports, snapshots }: Output): void {
     if (reads !== undefined) this.#reads.confirm(reads);
     for (const report of reports) logReport(this.#logger, report);
+    for (const event of snapshots) this.#snapshots?.handle(event);
     this.#applier.kick();
     this.#reads.serve(this.#applier.busy ? -1 : this.#raft.log.applied);
     this.#watch.tell();
@@ -299,6 +348,16 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     for (const entry of entries) this.#proposals.settle(entry, entry.kind === 'command' ? results[next++] : undefined);
     this.#reads.serve(through);
     this.#events.emit('apply', { index: through });
+    this.#snapshots?.applied(entries);
+  }
+
+  /** Brings the machine to where the log begins: what was installed last is the newest snapshot there is. */
+  async #restore(store: SnapshotStore | undefined, machine: NodeOptions<Result>['machine']): Promise<void> {
+    const { base } = this.#raft.log;
+    const [newest] = (await store?.list()) ?? [];
+    if (store === undefined || newest === undefined || newest.last.index < base.index)
+      throw new KontikiError('KONTIKI_LOST_DATA', `The snapshot of entry ${base.index} was installed, and is gone.`);
+    await restore(machine, store, newest);
   }
 
   #setFull(full: boolean): void {
@@ -310,11 +369,4 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     this.#events.emit('full', { full });
     this.#driver.schedule();
   }
-}
-
-function aheadOfLog(applied: number, last: number): KontikiError {
-  return new KontikiError(
-    'KONTIKI_LOST_DATA',
-    `The state machine has applied entry ${applied}, but the log ends at ${last}: part of the log was lost, or these are not of one server. Restore the log, or remove this server from the cluster and add a new id.`,
-  );
 }

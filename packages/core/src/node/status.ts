@@ -61,6 +61,16 @@ export interface NodeEvents {
   apply: { readonly index: number };
   /** The disk has no room for another segment of the log, or has again. */
   full: { readonly full: boolean };
+  /** A snapshot of everything up to `index` was taken, and is durable. */
+  snapshot: { readonly index: number; readonly bytes: number };
+  /** A leader sends one to a peer, which has so many of its bytes; tells as they are acknowledged. */
+  snapshotSending: { readonly peer: ServerId; readonly index: number; readonly bytes: number; readonly total: number };
+  /** One arrives from the leader. */
+  snapshotReceiving: { readonly index: number; readonly bytes: number; readonly total: number };
+  /** One that arrived has taken the place of the log. */
+  snapshotInstalled: { readonly index: number; readonly bytes: number };
+  /** One was abandoned while it was taken, sent or received; nothing is lost, and it is tried again. */
+  snapshotFailed: { readonly error: Error };
   /** The node has stopped for good; its data is kept. */
   fatal: { readonly error: Error };
 }

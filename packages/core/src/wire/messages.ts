@@ -1,8 +1,9 @@
 import type { Position } from '../log/entry.js';
+import type { SnapshotMeta } from '../log/snapshot-meta.js';
 import type { Message } from '../protocol/message.js';
 import { entriesLength, readEntries, writeEntries } from './entries.js';
 import { protocolError, type Reader } from './reader.js';
-import { readSnapshotId, readSnapshotMeta, snapshotMetaLength, writeSnapshotMeta } from './snapshot-meta.js';
+import { encodeSnapshotHead, readSnapshotHead } from './snapshot-head.js';
 import { textLength, type Writer } from './writer.js';
 
 /**
@@ -57,7 +58,7 @@ export function messageLength(message: Message): number {
     case 'append':
       return length + entriesLength(message.entries);
     case 'snapshotOffer':
-      return length + snapshotMetaLength(message.meta);
+      return length + 4 + encodeSnapshotHead(message.meta).length;
     case 'snapshotChunk':
       return length + textLength(message.id) + message.data.length;
     case 'snapshotAck':
@@ -117,14 +118,13 @@ export function writeMessage(writer: Writer, message: Message): void {
       return writer.u53(message.index);
     case 'snapshotOffer':
       writer.u53(message.session);
-      writeSnapshotMeta(writer, message.meta);
-      return writer.u53(message.bytes);
+      writer.u53(message.bytes);
+      return writeBytes(writer, encodeSnapshotHead(message.meta));
     case 'snapshotChunk':
       writer.u53(message.session);
       writer.text(message.id);
       writer.u53(message.offset);
-      writer.u32(message.data.length);
-      return writer.raw(message.data);
+      return writeBytes(writer, message.data);
     case 'snapshotAck':
       writer.u53(message.session);
       writer.text(message.id);
@@ -197,18 +197,17 @@ export function readMessage(reader: Reader): Message {
       return { kind: 'readIndexReply', ...from, to: incarnation(reader), ticket: reader.u53(), index: reader.u53() };
     case KIND.snapshotOffer: {
       const session = reader.u53();
-      const meta = readSnapshotMeta(reader);
-      upTo(from.term, meta.last.term);
-      return { kind: 'snapshotOffer', ...from, session, meta, bytes: reader.u53() };
+      const bytes = reader.u53();
+      return { kind: 'snapshotOffer', ...from, session, bytes, meta: snapshotMeta(reader, from.term) };
     }
     case KIND.snapshotChunk:
       return {
         kind: 'snapshotChunk',
         ...from,
         session: reader.u53(),
-        id: readSnapshotId(reader),
+        id: snapshotId(reader),
         offset: reader.u53(),
-        data: reader.raw(reader.count(1)),
+        data: reader.raw(reader.u32()),
       };
     case KIND.snapshotAck:
       return {
@@ -216,12 +215,39 @@ export function readMessage(reader: Reader): Message {
         ...from,
         to: incarnation(reader),
         session: reader.u53(),
-        id: readSnapshotId(reader),
+        id: snapshotId(reader),
         offset: reader.u53(),
       };
     default:
       throw protocolError(`A message is of the unknown kind ${kind}. A newer version may have sent it.`);
   }
+}
+
+function writeBytes(writer: Writer, bytes: Uint8Array): void {
+  writer.u32(bytes.length);
+  writer.raw(bytes);
+}
+
+/** The head of a snapshot, as a server of `term` can have one. */
+function snapshotMeta(reader: Reader, term: number): SnapshotMeta {
+  const head = reader.raw(reader.u32());
+  try {
+    const { id, cluster, last, membership, origin, version, length } = readSnapshotHead(head);
+    if (length !== head.length) throw protocolError(`${head.length - length} bytes follow the head of a snapshot.`);
+    upTo(term, last.term);
+    return { id, cluster, last, membership, origin, version };
+  } catch (error) {
+    throw protocolError('A message offers a snapshot whose head cannot be read.', error);
+  }
+}
+
+const SNAPSHOT_ID = /^[0-9a-f]{32}$/;
+
+/** It may become a part of a file's name. */
+function snapshotId(reader: Reader): string {
+  const id = reader.text(32);
+  if (!SNAPSHOT_ID.test(id)) throw protocolError(`${JSON.stringify(id)} is no id of a snapshot.`);
+  return id;
 }
 
 /** Whoever took over the last number there is could never campaign again, nor answer who asks about the next one. */

@@ -1,4 +1,4 @@
-import type { ApplyBatch, Owner, StateMachine } from '@kontiki/core';
+import type { ApplyBatch, Owner, RestorePoint, StateMachine } from '@kontiki/core';
 import type { Folder } from '@kontiki/files';
 
 /** What is replicated: a value, or the end of a list, under a key. */
@@ -14,11 +14,17 @@ export function encodeCommand(command: KeyValueCommand): Uint8Array {
   return encoder.encode(JSON.stringify(command));
 }
 
-interface Kept {
-  readonly through: number;
+interface State {
   readonly values: [string, string][];
   readonly lists: [string, string[]][];
 }
+
+interface Kept extends State {
+  readonly through: number;
+}
+
+/** Bytes of a snapshot's chunks: few, so that there are several. */
+const CHUNK = 200;
 
 /** Values and lists by key. Commands answer whether they did what they say. */
 export class KeyValueMachine implements StateMachine<boolean> {
@@ -27,6 +33,28 @@ export class KeyValueMachine implements StateMachine<boolean> {
 
   apply({ entries }: ApplyBatch): boolean[] | Promise<boolean[]> {
     return entries.map(({ data }) => this.#apply(JSON.parse(decoder.decode(data)) as KeyValueCommand));
+  }
+
+  async *snapshot(): AsyncIterable<Uint8Array> {
+    const bytes = encoder.encode(JSON.stringify(this.state));
+    for (let at = 0; at < bytes.length; at += CHUNK) yield bytes.subarray(at, at + CHUNK);
+  }
+
+  async restore(chunks: AsyncIterable<Uint8Array>, _at: RestorePoint): Promise<void> {
+    const parts: number[] = [];
+    for await (const chunk of chunks) parts.push(...chunk);
+    this.takeOver(JSON.parse(decoder.decode(new Uint8Array(parts))) as State);
+  }
+
+  protected get state(): State {
+    return { values: [...this.values], lists: [...this.lists] };
+  }
+
+  protected takeOver({ values, lists }: State): void {
+    this.values.clear();
+    this.lists.clear();
+    for (const [key, value] of values) this.values.set(key, value);
+    for (const [key, list] of lists) this.lists.set(key, [...list]);
   }
 
   #apply(command: KeyValueCommand): boolean {
@@ -65,8 +93,7 @@ export class DurableKeyValueMachine extends KeyValueMachine {
     const text = decoder.decode(await file.read(0, await file.size()));
     await file.close();
     const kept = JSON.parse(text) as Kept;
-    for (const [key, value] of kept.values) this.values.set(key, value);
-    for (const [key, list] of kept.lists) this.lists.set(key, list);
+    this.takeOver(kept);
     this.#through = kept.through;
     return kept.through;
   }
@@ -78,8 +105,14 @@ export class DurableKeyValueMachine extends KeyValueMachine {
     return results;
   }
 
+  override async restore(chunks: AsyncIterable<Uint8Array>, at: RestorePoint): Promise<void> {
+    await super.restore(chunks, at);
+    this.#through = at.index;
+    await this.#keep();
+  }
+
   async #keep(): Promise<void> {
-    const kept: Kept = { through: this.#through, values: [...this.values], lists: [...this.lists] };
+    const kept: Kept = { through: this.#through, ...this.state };
     // What a crash has left of another try.
     await this.#folder.remove(NEXT);
     const file = await this.#folder.create(NEXT);

@@ -15,6 +15,9 @@ export interface Counts {
   lostDisks: number;
   badFrames: number;
   stops: number;
+  /** Snapshots that were taken, and that took the place of a log. */
+  snapshots: number;
+  installs: number;
 }
 
 export function noCounts(): Counts {
@@ -32,5 +35,7 @@ export function noCounts(): Counts {
     lostDisks: 0,
     badFrames: 0,
     stops: 0,
+    snapshots: 0,
+    installs: 0,
   };
 }

@@ -40,6 +40,11 @@ export class Entries {
     return this.#committed.length;
   }
 
+  /** The term of the entry that is committed at an index. */
+  termOf(index: number): number | undefined {
+    return this.#committed[index - 1]?.term;
+  }
+
   /** A server takes entries into its log. */
   issued(id: ServerId, prevTermOfFirst: number, entries: readonly Entry[]): void {
     let prevTerm = prevTermOfFirst;

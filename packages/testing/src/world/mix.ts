@@ -1,5 +1,5 @@
 import { defaultLimits } from '@kontiki/core/protocol';
-import type { Limits, Timings } from '@kontiki/core';
+import type { Limits, SnapshotPolicy, Timings } from '@kontiki/core';
 import { Random } from '../random.js';
 
 /** What can go wrong in a world. Each seed leaves about half of it out, so that what remains has room to unfold. */
@@ -47,6 +47,8 @@ export interface Mix {
   readonly commandBytes: number;
   /** Whether the state machines keep their state on a disk of their own. */
   readonly durableMachines: boolean;
+  /** When nodes take snapshots, and what they keep beside them. */
+  readonly snapshotPolicy: Partial<SnapshotPolicy>;
 }
 
 const TIMINGS: readonly Timings[] = [
@@ -64,6 +66,15 @@ export interface MixOptions {
 
 function drawStrengths(random: Random, faults: readonly Fault[]): [Fault, number][] {
   return faults.map((fault) => [fault, random.chance(0.5) ? random.between(0.05, 1) : 0]);
+}
+
+function drawPolicy(random: Random): Partial<SnapshotPolicy> {
+  return {
+    entries: random.chance(0.2) ? Infinity : 1 + random.below(50),
+    trailingEntries: random.pick([0, 0, 3, 20]),
+    keep: random.pick([1, 2, 3]),
+    bytesPerSecond: random.chance(0.2) ? 50_000 : Infinity,
+  };
 }
 
 /** `of`: what a world is made of; pure `Raft`s do not feel everything that whole nodes do. */
@@ -93,5 +104,6 @@ export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions
     readEvery: random.pick([30, 100, 400]),
     commandBytes: random.pick([4, 4, 100, 500]),
     durableMachines: random.chance(0.5),
+    snapshotPolicy: drawPolicy(new Random(seed, 'snapshots')),
   };
 }

@@ -48,7 +48,7 @@ export class NodeChecks {
     this.#ballots = new Ballots(judge);
     this.freshness = new Freshness(judge);
     const onDisks = (index: number, term: number): number =>
-      servers().filter(({ log }) => log.durable.at(index) === term).length;
+      servers().filter(({ log }) => log.durable.covers(index) || log.durable.at(index) === term).length;
     this.#entries = new Entries(judge, mix.servers, onDisks);
   }
 
@@ -83,7 +83,7 @@ export class NodeChecks {
   committed({ id, log, life }: Observed, term: number, index: number): void {
     const seen = this.#seenOf(id, life);
     const before = this.#entries.committed;
-    this.#entries.commits(id, term, seen.committed + 1, index, (at) => log.issued.at(at));
+    this.#entries.commits(id, term, seen.committed + 1, index, (at) => this.#termAt(log, at));
     this.counts.commits += this.#entries.committed - before;
     seen.committed = Math.max(seen.committed, index);
   }
@@ -93,7 +93,7 @@ export class NodeChecks {
   leads({ id, life, log }: Observed, term: number): void {
     this.counts.elections += 1;
     this.#ballots.leads(`${id}/${life}`, term);
-    this.#entries.leads(id, term, (index) => log.issued.at(index));
+    this.#entries.leads(id, term, (index) => this.#termAt(log, index));
   }
 
   sent({ id, log }: Observed, to: ServerId, message: Message): void {
@@ -171,6 +171,11 @@ export class NodeChecks {
   read(through: number, floor: number): void {
     this.counts.reads += 1;
     this.freshness.read(through, floor);
+  }
+
+  /** The term that a server's log has at an index; where a snapshot stands for it, the right one. */
+  #termAt({ issued }: LogMemory, index: number): number | undefined {
+    return issued.covers(index) ? this.#entries.termOf(index) : issued.at(index);
   }
 
   #joins(index: number, membership: Membership): void {

@@ -6,6 +6,7 @@ import {
   type KontikiError,
   type LogStore,
   type ServerId,
+  type SnapshotStore,
   type StateMachine,
   type Timings,
 } from '@kontiki/core';
@@ -31,6 +32,7 @@ export interface NodeSurroundings {
   readonly checks: NodeChecks;
   readonly workload: Workload;
   readonly makeLog: (surroundings: Surroundings) => LogStore;
+  readonly makeSnapshots: ((surroundings: Surroundings) => SnapshotStore) | undefined;
   readonly tell: ((text: string) => void) | undefined;
   /** Folds a number into the hash of the execution. */
   readonly hash: (value: number) => void;
@@ -138,17 +140,23 @@ export class NodeServer implements Breakable {
   }
 
   async #open(process: Process): Promise<void> {
-    const { cluster, workload, makeLog, mix, checks, healed } = this.#world;
+    const { cluster, workload, makeLog, makeSnapshots, mix, checks } = this.#world;
     const surroundings = this.surroundings(process);
     const machine = new WatchedMachine(
       workload.machine({ ...surroundings, folder: this.#machineDisk.folder }),
-      (batch, results) => {
-        checks.applied(this.id, batch, results);
-        if (batch.through % 16 === 0) checks.state(this.id, batch.through, workload.digest(machine.inner));
-        this.#world.hash(batch.through);
+      {
+        applied: (batch, results) => {
+          checks.applied(this.id, batch, results);
+          if (batch.through % 16 === 0) checks.state(this.id, batch.through, workload.digest(machine.inner));
+          this.#world.hash(batch.through);
+        },
+        restored: ({ index }) => {
+          checks.state(this.id, index, workload.digest(machine.inner));
+          this.#world.hash(index);
+        },
       },
       () =>
-        mix.strength.slowMachines === 0 || healed
+        mix.strength.slowMachines === 0 || this.#world.healed
           ? undefined
           : process.sleep(this.#random.between(0, mix.strength.slowMachines * 50)),
     );
@@ -169,6 +177,8 @@ export class NodeServer implements Breakable {
         machine,
         log,
         transport: this.#transport,
+        snapshots: makeSnapshots?.(surroundings),
+        snapshotPolicy: mix.snapshotPolicy,
         timings: mix.timings,
         limits: mix.limits,
         timeout: 3_000,
@@ -191,6 +201,15 @@ export class NodeServer implements Breakable {
     node.on('commit', ({ index }) => {
       hash(index);
       checks.committed(this, node.status().term, index);
+    });
+    node.on('snapshot', ({ index }) => {
+      checks.counts.snapshots += 1;
+      hash(index);
+    });
+    node.on('snapshotInstalled', ({ index }) => {
+      checks.counts.installs += 1;
+      this.#world.tell?.(`${this.id} installs the snapshot of entry ${index}`);
+      hash(index);
     });
     node.on('state', (state) => {
       this.leads = state.role === 'leader';

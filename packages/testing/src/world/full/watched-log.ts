@@ -1,4 +1,4 @@
-import type { Ballot, Entry, LogBase, LogState, LogStore, LogWrite, Owner } from '@kontiki/core';
+import type { Ballot, Entry, LogBase, LogState, LogStore, LogWrite, Owner, Position } from '@kontiki/core';
 
 /** Is told what goes through a log. */
 export interface LogWatcher {
@@ -10,6 +10,20 @@ export interface LogWatcher {
 /** What a server's log holds by index: terms only, since equal terms mean equal entries. */
 class Terms {
   #terms: number[] = [];
+  /** Everything up to here is in a snapshot. */
+  #covered = 0;
+
+  /** Whether a snapshot stands for the entry, whose term it does not tell. */
+  covers(index: number): boolean {
+    return index <= this.#covered;
+  }
+
+  /** A snapshot that ends here takes the place of everything. */
+  reset({ index, term }: Position): void {
+    this.#terms = [];
+    this.#terms[index - 1] = term;
+    this.#covered = index;
+  }
 
   get last(): number {
     return this.#terms.length;
@@ -26,12 +40,12 @@ class Terms {
     for (const { term } of entries) this.#terms.push(term);
   }
 
-  open({ terms, last }: LogState): void {
-    this.#terms = [];
+  open({ base, terms, last }: LogState): void {
+    this.reset(base);
+    for (let at = base.index; at < (terms[0]?.index ?? last + 1); at += 1) if (at > 0) this.#terms[at - 1] = base.term;
     terms.forEach(({ index, term }, i) => {
-      this.#terms.length = index - 1;
       const end = terms[i + 1]?.index ?? last + 1;
-      for (let at = index; at < end; at += 1) this.#terms.push(term);
+      for (let at = index; at < end; at += 1) this.#terms[at - 1] = term;
     });
   }
 }
@@ -89,8 +103,12 @@ export class WatchedLog implements LogStore {
     this.#memory.persisted(write.ballot, entries);
   }
 
-  reset(base: LogBase): Promise<void> {
-    return this.#store.reset(base);
+  async reset(base: LogBase): Promise<void> {
+    this.#memory.issued.reset(base);
+    this.#memory.underWay += 1;
+    await this.#store.reset(base);
+    this.#memory.underWay -= 1;
+    this.#memory.durable.reset(base);
   }
 
   compact(base: LogBase): Promise<void> {

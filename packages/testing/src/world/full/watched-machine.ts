@@ -1,14 +1,22 @@
-import type { ApplyBatch, Owner, StateMachine } from '@kontiki/core';
+import type { ApplyBatch, Owner, RestorePoint, StateMachine } from '@kontiki/core';
 
 /** Is told what a machine was given, and what it gave. */
-export type MachineWatcher = (batch: ApplyBatch, results: readonly unknown[]) => void;
+export interface MachineWatcher {
+  applied(batch: ApplyBatch, results: readonly unknown[]): void;
+  restored(at: RestorePoint): void;
+}
 
 /** A state machine that is watched, and takes its time where it should. */
 export class WatchedMachine<Machine extends StateMachine> implements StateMachine {
   readonly inner: Machine;
   /** Everything up to here is in its state. */
   through = 0;
+  // What the machine lacks, this one lacks too.
   readonly open?: (owner: Owner) => Promise<number>;
+  readonly snapshot?: () => AsyncIterable<Uint8Array>;
+  readonly restore?: (chunks: AsyncIterable<Uint8Array>, at: RestorePoint) => Promise<void>;
+  readonly pausing: boolean;
+  readonly version: number;
   readonly #watcher: MachineWatcher;
   readonly #delay: () => Promise<void> | undefined;
 
@@ -17,7 +25,16 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
     this.inner = inner;
     this.#watcher = watcher;
     this.#delay = delay;
+    this.pausing = inner.pausing ?? false;
+    this.version = inner.version ?? 0;
     if (inner.open !== undefined) this.open = async (owner) => (this.through = (await inner.open?.(owner)) ?? 0);
+    if (inner.snapshot !== undefined) this.snapshot = () => inner.snapshot?.() ?? nothing();
+    if (inner.restore === undefined) return;
+    this.restore = async (chunks, at) => {
+      await inner.restore?.(chunks, at);
+      this.through = at.index;
+      watcher.restored(at);
+    };
   }
 
   apply(batch: ApplyBatch): readonly unknown[] | Promise<readonly unknown[]> {
@@ -35,7 +52,9 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
 
   #applied(batch: ApplyBatch, results: readonly unknown[]): readonly unknown[] {
     this.through = batch.through;
-    this.#watcher(batch, results);
+    this.#watcher.applied(batch, results);
     return results;
   }
 }
+
+async function* nothing(): AsyncIterable<Uint8Array> {}

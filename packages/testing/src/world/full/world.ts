@@ -1,4 +1,12 @@
-import { bootstrap, isKontikiError, type Clock, type KontikiError, type LogStore, type ServerId } from '@kontiki/core';
+import {
+  bootstrap,
+  isKontikiError,
+  type Clock,
+  type KontikiError,
+  type LogStore,
+  type ServerId,
+  type SnapshotStore,
+} from '@kontiki/core';
 import { drained } from '../../drained.js';
 import { Random } from '../../random.js';
 import { KeyValueWorkload } from '../../workload/key-value.js';
@@ -19,6 +27,8 @@ import type { Parcel } from './transport.js';
 export interface FullWorldOptions extends WorldOptions {
   /** Makes the log of one life of a server, on its folder. */
   readonly log: (surroundings: Surroundings) => LogStore;
+  /** Makes the store of snapshots of one life of a server. Default: none, and the logs only grow. */
+  readonly snapshots?: ((surroundings: Surroundings) => SnapshotStore) | undefined;
   /** The state machine and what clients ask of it, for one world. Default: `KeyValueWorkload`. */
   readonly workload?: (() => Workload) | undefined;
 }
@@ -37,6 +47,7 @@ class World {
   readonly servers: readonly NodeServer[];
   readonly workload: Workload;
   readonly makeLog: (surroundings: Surroundings) => LogStore;
+  readonly makeSnapshots: ((surroundings: Surroundings) => SnapshotStore) | undefined;
   readonly tell: ((text: string) => void) | undefined;
   healed = false;
   readonly #random: Random;
@@ -52,6 +63,7 @@ class World {
     this.mix = { ...mix, limits: { ...mix.limits, tailBytes: Math.max(1, mix.limits.tailBytes) } };
     this.workload = options.workload?.() ?? new KeyValueWorkload();
     this.makeLog = options.log;
+    this.makeSnapshots = options.snapshots;
     this.tell = tell && ((text): void => tell(this.schedule.now, text));
     this.checks = new NodeChecks(new Judge(new Set(invariants)), this.mix, () => this.servers);
     this.#random = new Random(seed, 'world');
@@ -156,12 +168,27 @@ class World {
   async #held(server: NodeServer): Promise<(index: number) => number | undefined> {
     // What the world itself has taken away is nobody's fault.
     if (!server.takesPart) return (index) => this.checks.acknowledged.get(index);
-    const log = this.makeLog({ ...server.surroundings(stillness), folder: server.disk.durableCopy().folder });
+    const surroundings = { ...server.surroundings(stillness), folder: server.disk.durableCopy().folder };
+    const log = this.makeLog(surroundings);
+    const snapshots = this.makeSnapshots?.(surroundings);
     try {
-      const { last, terms } = await log.open({ cluster: this.cluster, server: server.id });
-      await log.close();
-      return (index) => (index > last ? undefined : terms.findLast((first) => first.index <= index)?.term);
+      const owner = { cluster: this.cluster, server: server.id };
+      const { base, last, terms } = await log.open(owner);
+      await snapshots?.open(owner);
+      const newest = (await snapshots?.list())?.[0]?.last.index ?? 0;
+      await Promise.all([log.close(), snapshots?.close()]);
+      if (base.index > newest)
+        throw new Violation(
+          'acknowledgedIsKept',
+          `${server.id} has let go of entries up to ${base.index}, with a snapshot of ${newest}`,
+        );
+      return (index) => {
+        // What a snapshot holds is compared as a state, when it is restored.
+        if (index <= newest) return this.checks.acknowledged.get(index);
+        return index > last ? undefined : (terms.findLast((first) => first.index <= index)?.term ?? base.term);
+      };
     } catch (error) {
+      if (error instanceof Violation) throw error;
       if (server.lost && isKontikiError(error)) return (index) => this.checks.acknowledged.get(index);
       throw new Violation(
         'acknowledgedIsKept',

@@ -1,0 +1,116 @@
+import type { SnapshotMeta } from '../log/snapshot-meta.js';
+import type { ServerId } from '../log/server.js';
+import type { SnapshotInfo, SnapshotStore, SnapshotWriter } from '../ports/snapshot-store.js';
+import type { SnapshotChunk, SnapshotOffer } from '../protocol/message.js';
+
+/** Bytes after which what has arrived is made durable, so that a restart does not begin anew. */
+const SYNC_BYTES = 8 * 1024 * 1024;
+/** Bytes that may wait to be written: more than any sender sends unanswered. */
+const MAX_QUEUED = 16 * 1024 * 1024;
+
+export interface ReceiverOptions {
+  readonly store: SnapshotStore;
+  /** The bytes before `offset` are here. */
+  readonly acknowledge: (from: ServerId, message: SnapshotOffer | SnapshotChunk, id: string, offset: number) => void;
+  /** All of it is durable. */
+  readonly received: (info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk) => void;
+  readonly progress: (meta: SnapshotMeta, received: number, total: number) => void;
+  /** It was abandoned; the leader will offer one again. */
+  readonly failed: (error: Error) => void;
+}
+
+/** A snapshot that is arriving. */
+interface Arriving {
+  readonly meta: SnapshotMeta;
+  readonly bytes: number;
+  /** Undefined while it is made. */
+  writer: SnapshotWriter | undefined;
+  /** The bytes before it were taken; those before `written` are in the store. */
+  next: number;
+  written: number;
+  synced: number;
+}
+
+/** Receives one snapshot at a time, in order, and writes it down. Whatever does not fit is dropped: the sender asks again. */
+export class SnapshotReceiver {
+  readonly #options: ReceiverOptions;
+  #arriving: Arriving | undefined;
+  #work: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+  }
+
+  /** A leader offers a snapshot, or asks how much of it is here. */
+  offered(from: ServerId, message: SnapshotOffer): void {
+    const { meta, bytes } = message;
+    const arriving = this.#arriving;
+    if (arriving?.meta.id === meta.id) {
+      // What is under way is told when it is written.
+      if (arriving.next === arriving.written) this.#options.acknowledge(from, message, meta.id, arriving.written);
+      return;
+    }
+    const next: Arriving = { meta, bytes, writer: undefined, next: 0, written: 0, synced: 0 };
+    this.#arriving = next;
+    this.#do(next, async () => {
+      if (arriving?.writer !== undefined) await arriving.writer.abort();
+      const writer = await this.#options.store.create(meta);
+      next.writer = writer;
+      next.next = next.written = next.synced = writer.offset;
+      this.#options.acknowledge(from, message, meta.id, writer.offset);
+      if (writer.offset === bytes) await this.#finish(next, from, message);
+    });
+  }
+
+  /** The bytes from an offset on. */
+  arrived(from: ServerId, message: SnapshotChunk): void {
+    const arriving = this.#arriving;
+    if (arriving?.writer === undefined || arriving.meta.id !== message.id) return;
+    const { data, offset } = message;
+    const fits = offset === arriving.next && offset + data.length <= arriving.bytes;
+    if (!fits || arriving.next - arriving.written + data.length > MAX_QUEUED) return;
+    arriving.next += data.length;
+    this.#do(arriving, () => this.#write(arriving, from, message));
+  }
+
+  /** Waits for what is being written. */
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.#work;
+  }
+
+  async #write(arriving: Arriving, from: ServerId, message: SnapshotChunk): Promise<void> {
+    const { acknowledge, progress } = this.#options;
+    const { writer, meta, bytes } = arriving;
+    if (writer === undefined) return;
+    await writer.write(message.data);
+    arriving.written += message.data.length;
+    if (arriving.written - arriving.synced >= SYNC_BYTES) {
+      await writer.sync();
+      arriving.synced = arriving.written;
+    }
+    acknowledge(from, message, meta.id, arriving.written);
+    progress(meta, arriving.written, bytes);
+    if (arriving.written === bytes) await this.#finish(arriving, from, message);
+  }
+
+  async #finish(arriving: Arriving, from: ServerId, message: SnapshotOffer | SnapshotChunk): Promise<void> {
+    const info = await (arriving.writer as SnapshotWriter).finish();
+    this.#arriving = undefined;
+    if (!this.#closed) this.#options.received(info, from, message);
+  }
+
+  /** One thing after the other, as long as this snapshot is the one that arrives. */
+  #do(arriving: Arriving, work: () => Promise<void>): void {
+    this.#work = this.#work
+      .then(() => (this.#closed || this.#arriving !== arriving ? undefined : work()))
+      .catch(async (error: Error) => {
+        if (this.#arriving === arriving) this.#arriving = undefined;
+        await arriving.writer?.abort().catch(() => {
+          // Why it was abandoned says more.
+        });
+        if (!this.#closed) this.#options.failed(error);
+      });
+  }
+}

@@ -1,0 +1,117 @@
+import { KontikiError } from '../errors.js';
+import type { RaftLog } from '../log/raft-log.js';
+import type { SnapshotMeta } from '../log/snapshot-meta.js';
+import type { Clock } from '../ports/clock.js';
+import type { SnapshotInfo, SnapshotStore } from '../ports/snapshot-store.js';
+import type { StateMachine } from '../ports/state-machine.js';
+import { encodeSnapshot } from '../wire/index.js';
+import type { Applier } from './applier.js';
+import { machineFailed } from './machine-failed.js';
+
+/** Milliseconds after which taking a snapshot gives way to messages and timers. */
+const SLICE_MS = 5;
+
+export interface TakerOptions {
+  readonly cluster: string;
+  readonly log: RaftLog;
+  readonly store: SnapshotStore;
+  readonly machine: StateMachine;
+  readonly applier: { between: Applier<unknown>['between'] };
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** The checksum of the cluster's first entry. */
+  readonly origin: () => number | undefined;
+}
+
+/** The state between two applies, as it is being read. */
+interface Reading {
+  readonly meta: SnapshotMeta;
+  readonly state: AsyncIterable<Uint8Array>;
+  /** Called when no more of it will be read. */
+  readonly ended: () => void;
+}
+
+/** Takes snapshots, one at a time: the state is that between two applies, whatever is applied while it is written. */
+export class SnapshotTaker {
+  readonly #options: TakerOptions;
+
+  constructor(options: TakerOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when the snapshot is durable. */
+  async take(): Promise<SnapshotInfo> {
+    const { store, clock } = this.#options;
+    const { meta, state, ended } = await this.#begin();
+    try {
+      const writer = await store.create(meta);
+      try {
+        let until = clock.now() + SLICE_MS;
+        for await (const bytes of encodeSnapshot(meta, state)) {
+          await writer.write(bytes);
+          if (clock.now() < until) continue;
+          await new Promise<void>((resolve) => clock.soon(resolve));
+          until = clock.now() + SLICE_MS;
+        }
+        return await writer.finish();
+      } catch (error) {
+        await writer.abort().catch(() => {
+          // Why it was abandoned says more.
+        });
+        throw error;
+      }
+    } finally {
+      ended();
+    }
+  }
+
+  /** Waits for the end of what is being applied, and looks at the state before anything else is. */
+  #begin(): Promise<Reading> {
+    const { applier, machine } = this.#options;
+    return new Promise((resolve, reject) => {
+      applier.between(async () => {
+        let ended = (): void => {};
+        const end = new Promise<void>((settle) => (ended = settle));
+        try {
+          const meta = this.#meta();
+          const state = machine.snapshot?.();
+          if (state === undefined) throw new TypeError('it gives no snapshots');
+          const chunks = state[Symbol.asyncIterator]();
+          // A generator runs nothing until it is pulled: what it looks at first, it must look at now.
+          const first = await chunks.next();
+          resolve({ meta, state: guarded(first, chunks, meta.last.index), ended });
+        } catch (error) {
+          return reject(machineFailed('was to give its state', error));
+        }
+        if (machine.pausing === true) await end;
+      }, reject);
+    });
+  }
+
+  #meta(): SnapshotMeta {
+    const { cluster, log, machine, random, origin } = this.#options;
+    const index = log.applied;
+    const membership = log.membershipAt(index);
+    const term = log.termAt(index);
+    const first = origin();
+    if (membership === undefined || term === undefined || first === undefined)
+      throw new KontikiError('KONTIKI_LOST_DATA', 'A server that holds nothing has no state to take a snapshot of.');
+    const id = Array.from({ length: 32 }, () => Math.floor(random() * 16).toString(16)).join('');
+    return { id, cluster, last: { index, term }, membership, origin: first, version: machine.version ?? 0 };
+  }
+}
+
+/** The machine's chunks; what it throws is told from what the store does. */
+async function* guarded(
+  first: IteratorResult<Uint8Array, unknown>,
+  rest: AsyncIterator<Uint8Array, unknown>,
+  index: number,
+): AsyncIterable<Uint8Array> {
+  try {
+    for (let next = first; next.done !== true; next = await rest.next()) yield next.value;
+  } catch (error) {
+    throw machineFailed(`gave its state as of entry ${index}`, error);
+  } finally {
+    await rest.return?.();
+  }
+}

@@ -1,0 +1,275 @@
+import type { RaftLog } from '../log/raft-log.js';
+import type { SnapshotMeta } from '../log/snapshot-meta.js';
+import { entryBytes, type Entry } from '../log/entry.js';
+import type { ServerId } from '../log/server.js';
+import { isKontikiError } from '../errors.js';
+import type { Clock, Timer } from '../ports/clock.js';
+import type { LogStore } from '../ports/log-store.js';
+import type { Logger } from '../ports/logger.js';
+import type { SnapshotInfo, SnapshotStore } from '../ports/snapshot-store.js';
+import type { SnapshotChunk, SnapshotOffer } from '../protocol/message.js';
+import type { SnapshotEvent } from '../protocol/output.js';
+import type { Raft } from '../protocol/raft.js';
+import type { Emitter } from './emitter.js';
+import { SnapshotReceiver } from './snapshot-receiver.js';
+import { SnapshotSender } from './snapshot-sender.js';
+import type { SnapshotPolicy } from './snapshot-policy.js';
+import type { SnapshotTaker } from './snapshot-taker.js';
+import type { NodeEvents } from './status.js';
+
+/** Milliseconds after a failure before another snapshot is taken by policy. */
+const RETRY_MS = 10_000;
+
+export interface SnapshotsOptions {
+  readonly raft: Raft;
+  readonly log: LogStore;
+  readonly store: SnapshotStore;
+  readonly taker: SnapshotTaker;
+  readonly policy: SnapshotPolicy;
+  readonly cluster: string;
+  readonly origin: () => number | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly events: Emitter<NodeEvents>;
+  /** The newest one at the start. */
+  readonly newest: SnapshotInfo | undefined;
+  /** The protocol was told something: a turn must follow. */
+  readonly schedule: () => void;
+  /** A snapshot has taken the place of the log: what was proposed at or below `index` has no outcome here. */
+  /** This server may be blank, and learns whose data it holds. */
+  readonly learnOrigin: (origin: number) => void;
+  readonly installed: (index: number) => void;
+  readonly failed: (error: Error) => void;
+}
+
+/** Takes snapshots when they are due, compacts the log behind them, sends them to peers that need one, and receives them. */
+export class Snapshots {
+  readonly #options: SnapshotsOptions;
+  readonly #receiver: SnapshotReceiver;
+  readonly #senders = new Map<ServerId, SnapshotSender>();
+  readonly #timer: Timer;
+  #newest: SnapshotInfo | undefined;
+  /** Where the log may be compacted to although a peer would need more: the snapshot before the newest. */
+  #before = 0;
+  #taking: Promise<SnapshotInfo> | undefined;
+  /** Applied since the newest one. */
+  #bytes = 0;
+  #dueAt: number;
+  #closed = false;
+
+  constructor(options: SnapshotsOptions) {
+    const { store, raft, schedule, events, logger, policy, clock } = options;
+    this.#options = options;
+    this.#newest = options.newest;
+    this.#dueAt = clock.now() + policy.ms;
+    this.#timer = clock.timer(() => this.#consider());
+    this.#timer.set(this.#dueAt);
+    this.#receiver = new SnapshotReceiver({
+      store,
+      acknowledge: (from, message, id, offset) => {
+        raft.acknowledgeSnapshot(from, message, id, offset);
+        schedule();
+      },
+      received: (info, from, message) => this.#received(info, from, message),
+      progress: ({ last: { index } }, bytes, total) => events.emit('snapshotReceiving', { index, bytes, total }),
+      failed: (error) => {
+        logger.warn('a snapshot from the leader was abandoned; it will be offered again', { error });
+        events.emit('snapshotFailed', { error });
+      },
+    });
+  }
+
+  /** Resolves with a snapshot of everything that is applied now, or later. */
+  async take(): Promise<SnapshotInfo> {
+    const { raft } = this.#options;
+    const wanted = raft.log.applied;
+    // One that was begun before may be of an earlier state.
+    await this.#taking?.catch(() => {});
+    if (this.#newest !== undefined && this.#newest.last.index >= wanted) return this.#newest;
+    this.#taking ??= this.#take().finally(() => (this.#taking = undefined));
+    return this.#taking;
+  }
+
+  /** Entries were applied. */
+  applied(entries: readonly Entry[]): void {
+    for (const entry of entries) this.#bytes += entryBytes(entry);
+    this.#consider();
+  }
+
+  handle(event: SnapshotEvent): void {
+    switch (event.kind) {
+      case 'wanted':
+        return this.#send(event.peer, event.session);
+      case 'acknowledged': {
+        const sender = this.#senders.get(event.from);
+        if (sender?.snapshot.id === event.message.id) sender.acknowledged(event.message.offset);
+        return;
+      }
+      case 'offered':
+        if (this.#isOurs(event.from, event.message.meta)) this.#receiver.offered(event.from, event.message);
+        return;
+      case 'arrived':
+        return this.#receiver.arrived(event.from, event.message);
+    }
+  }
+
+  /** Waits for what is under way. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer.close();
+    for (const sender of this.#senders.values()) sender.close();
+    await this.#receiver.close();
+    await this.#taking?.catch(() => {});
+    await this.#options.store.close();
+  }
+
+  // ---- taking
+
+  #consider(): void {
+    const { raft, policy, clock } = this.#options;
+    if (this.#closed || this.#taking !== undefined) return;
+    const now = clock.now();
+    const entries = raft.log.applied - (this.#newest?.last.index ?? raft.log.base.index);
+    const late = now >= this.#dueAt && entries > 0;
+    if (now < this.#dueAt - policy.ms) return;
+    if (entries < policy.entries && this.#bytes < policy.bytes && !late) return;
+    this.#taking = this.#take().finally(() => (this.#taking = undefined));
+    this.#taking.catch(() => {
+      // Told already.
+    });
+  }
+
+  async #take(): Promise<SnapshotInfo> {
+    const { taker, policy, clock, events, logger, failed } = this.#options;
+    this.#bytes = 0;
+    try {
+      const info = await taker.take();
+      this.#wait(clock.now() + policy.ms);
+      logger.info(`took a snapshot of entry ${info.last.index}`, { bytes: info.bytes });
+      events.emit('snapshot', { index: info.last.index, bytes: info.bytes });
+      await this.#keep(info);
+      return info;
+    } catch (error) {
+      if (isKontikiError(error, 'KONTIKI_MACHINE_FAILED')) failed(error);
+      else {
+        logger.warn('no snapshot could be taken; the log is kept, and it is tried again', { error });
+        events.emit('snapshotFailed', { error: error as Error });
+      }
+      // `consider` looks again no earlier than this.
+      this.#wait(clock.now() + RETRY_MS + (policy.ms === Infinity ? 0 : policy.ms));
+      throw error;
+    }
+  }
+
+  #wait(until: number): void {
+    this.#dueAt = until;
+    if (!this.#closed) this.#timer.set(until);
+  }
+
+  /** A newer one is durable: the log and older ones may go. */
+  async #keep(info: SnapshotInfo): Promise<void> {
+    const { store, policy } = this.#options;
+    if (this.#newest !== undefined && this.#newest.last.index >= info.last.index) return;
+    this.#before = this.#newest?.last.index ?? 0;
+    this.#newest = info;
+    await this.#compact(info);
+    const sent = new Set([...this.#senders.values()].map(({ snapshot }) => snapshot.id));
+    const old = (await store.list()).slice(policy.keep).filter(({ id }) => !sent.has(id));
+    for (const { id } of old) await store.remove(id);
+  }
+
+  async #compact({ last }: SnapshotInfo): Promise<void> {
+    const { raft, log, policy, origin, failed } = this.#options;
+    if (this.#closed) return;
+    const needed = Math.max(this.#before, this.#neededByPeers());
+    const index = Math.min(trailing(raft.log, last.index, policy), needed);
+    if (index <= raft.log.base.index) return;
+    raft.compact(index);
+    try {
+      await log.compact({ ...raft.log.base, origin: origin() });
+    } catch (error) {
+      if (!this.#closed) failed(error as Error);
+    }
+  }
+
+  /** What peers hold that are fed from the log, or will have by the snapshot that they are being sent. */
+  #neededByPeers(): number {
+    const { raft } = this.#options;
+    let needed = Infinity;
+    for (const [id, { match, lost }] of raft.peers ?? []) {
+      if (!lost) needed = Math.min(needed, this.#senders.get(id)?.snapshot.last.index ?? match);
+    }
+    return needed;
+  }
+
+  // ---- sending
+
+  #send(peer: ServerId, session: number): void {
+    const { raft, store, clock, schedule, policy, logger, events } = this.#options;
+    this.#senders.get(peer)?.close();
+    this.#senders.delete(peer);
+    const snapshot = this.#newest;
+    if (snapshot === undefined) return;
+    const { index } = snapshot.last;
+    logger.info(`sends ${peer} the snapshot of entry ${index}`, { bytes: snapshot.bytes });
+    const sender: SnapshotSender = new SnapshotSender({
+      peer,
+      snapshot,
+      store,
+      clock,
+      patience: 5 * raft.timings.heartbeat,
+      bytesPerSecond: policy.bytesPerSecond,
+      send: (body) => {
+        const wanted = raft.sendSnapshot(peer, session, body);
+        if (wanted) schedule();
+        else if (this.#senders.get(peer) === sender) this.#senders.delete(peer);
+        return wanted;
+      },
+      progress: (bytes) => events.emit('snapshotSending', { peer, index, bytes, total: snapshot.bytes }),
+      failed: (error) => {
+        logger.warn(`the snapshot of entry ${index} cannot be read for ${peer}; another one is taken`, { error });
+        events.emit('snapshotFailed', { error });
+      },
+    });
+    this.#senders.set(peer, sender);
+  }
+
+  // ---- receiving
+
+  #isOurs(from: ServerId, { cluster, origin, last }: SnapshotMeta): boolean {
+    const own = this.#options.origin();
+    if (cluster === this.#options.cluster && (own === undefined || own === origin)) return true;
+    this.#options.logger.error(`server ${from} offers a snapshot of entry ${last.index} of another cluster; dropped`);
+    return false;
+  }
+
+  #received(info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk): void {
+    const { raft, logger, schedule, learnOrigin, installed, events, failed } = this.#options;
+    if (this.#closed) return;
+    try {
+      learnOrigin(info.origin);
+      if (raft.install(info, from, message)) {
+        logger.info(`installs the snapshot of entry ${info.last.index}`, { bytes: info.bytes });
+        this.#bytes = 0;
+        installed(info.last.index);
+        events.emit('snapshotInstalled', { index: info.last.index, bytes: info.bytes });
+      }
+      schedule();
+    } catch (error) {
+      return failed(error as Error);
+    }
+    this.#keep(info).catch(failed);
+  }
+}
+
+/** The last index to be compacted so that the entries behind it, as many as the policy keeps and memory holds, stay. */
+function trailing(log: RaftLog, index: number, { trailingEntries, trailingBytes }: SnapshotPolicy): number {
+  let kept = index;
+  for (let bytes = 0; index - kept < trailingEntries; kept -= 1) {
+    const entry = log.entry(kept);
+    if (entry === undefined) break;
+    bytes += entryBytes(entry);
+    if (bytes > trailingBytes) break;
+  }
+  return kept;
+}
