@@ -25,6 +25,7 @@ export type ErrorCode =
   | 'KONTIKI_LISTEN'
   // What a store answers.
   | 'KONTIKI_COMPACTED'
+  | 'KONTIKI_NO_SNAPSHOT'
   // What came over the network or from a file and cannot be read.
   | 'KONTIKI_PROTOCOL';
 

@@ -6,4 +6,20 @@ export { membershipLength, readMembership, writeMembership } from './membership.
 export { messageLength } from './messages.js';
 export { originOf } from './origin.js';
 export { protocolError, Reader } from './reader.js';
+export {
+  checkSnapshot,
+  decodeSnapshot,
+  encodeSnapshot,
+  summarizeSnapshot,
+  type SnapshotCompression,
+  type SnapshotEncoding,
+  type SnapshotSummary,
+} from './snapshot.js';
+export {
+  MAX_SNAPSHOT_CHUNK,
+  SnapshotChecker,
+  TRAILER as SNAPSHOT_TRAILER,
+  type SnapshotTrailer,
+} from './snapshot-checker.js';
+export { encodeSnapshotHead, MAX_SNAPSHOT_HEAD, readSnapshotHead, type SnapshotHead } from './snapshot-head.js';
 export { textLength, Writer } from './writer.js';
