@@ -17,6 +17,8 @@ const FLOORS: Readonly<Record<World, Counts>> = {
     lostDisks: 0,
     badFrames: 0,
     stops: 0,
+    snapshots: 0,
+    installs: 0,
   },
   full: {
     elections: 6_000,
@@ -32,6 +34,8 @@ const FLOORS: Readonly<Record<World, Counts>> = {
     lostDisks: 200,
     badFrames: 10_000,
     stops: 200,
+    snapshots: 5_000,
+    installs: 500,
   },
 };
 

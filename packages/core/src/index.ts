@@ -11,8 +11,6 @@ export type { LogBase, LogState, LogStore, LogWrite, Owner, Repair } from './por
 export type { SnapshotInfo, SnapshotMeta, SnapshotStore, SnapshotWriter } from './ports/snapshot-store.js';
 export type { Identity, Transport } from './ports/transport.js';
 export type { ApplyBatch, RestorePoint, StateMachine } from './ports/state-machine.js';
-export type { SnapshotInfo, SnapshotStore, SnapshotWriter } from './ports/snapshot-store.js';
-export type { SnapshotMeta } from './log/snapshot-meta.js';
 export type { SnapshotPolicy } from './node/snapshot-policy.js';
 export type { Clock, Timer } from './ports/clock.js';
 export { silent } from './ports/logger.js';

@@ -18,7 +18,7 @@ interface Bulk {
 }
 
 /**
- * What waits to be sent to one peer. Appends are bulk and keep their order, the empty ones too: one that overtook those
+ * What waits to be sent to one peer. Appends and parts of snapshots are bulk and keep their order, the empty ones too: one that overtook those
  * before it would be rejected. All others are urgent and overtake them, or a heartbeat would wait behind megabytes.
  * Drops where it would grow:
  * - of bulk the newest, since appends build on each other and those before it are still worth sending;
@@ -40,7 +40,7 @@ export class Outbox {
   }
 
   push(message: Message): Pushed {
-    if (message.kind !== 'append') {
+    if (message.kind !== 'append' && message.kind !== 'snapshotChunk') {
       this.#urgent.push(message);
       if (this.#urgent.length <= MAX_URGENT) return 'queued';
       this.#urgent.shift();

@@ -3,7 +3,7 @@ import type { MembershipAt } from './membership.js';
 
 /** What a snapshot is of: its head says the same. */
 export interface SnapshotMeta {
-  /** Drawn at random when it is taken, 32 hexadecimal digits: two servers' snapshots at one index differ in their bytes. */
+  /** Drawn at random when it is taken, 32 hexadecimal digits in lower case: two servers' snapshots at one index differ in their bytes. */
   readonly id: string;
   readonly cluster: string;
   /** The last entry whose effect is in it. */

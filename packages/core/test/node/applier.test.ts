@@ -43,6 +43,7 @@ describe('applying', () => {
         log.appliedTo(through);
         if (through >= 3) void applier.close();
       },
+      restore: () => Promise.reject(new Error('nothing is to be restored')),
       failed: (error) => expect.unreachable(error.message),
     });
     applier.kick();
@@ -65,6 +66,7 @@ describe('applying', () => {
       clock,
       machine: { apply: ({ entries }) => entries.map(() => 0) },
       applied: (_, through) => log.appliedTo(through),
+      restore: () => Promise.reject(new Error('nothing is to be restored')),
       failed: (error) => expect.unreachable(error.message),
     });
     for (let turn = 0; turn < 50; turn += 1) applier.kick();

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Message } from '@kontiki/core';
 import type { RoleName } from '../../src/protocol/role.js';
 import { Cluster, command } from './cluster.js';
+import { meta } from '../wire/snapshot-samples.js';
 
 /** A server in each role, in term 5, with a log of the bootstrap entry and one of term 3; b leads its followers. */
 function serverIn(role: RoleName): Cluster {
@@ -50,6 +51,12 @@ function message(kind: Message['kind'], term: number, to: number): Message {
       return { kind, ...from, ticket: 1 };
     case 'readIndexReply':
       return { kind, ...from, to, ticket: 1, index: 1 };
+    case 'snapshotOffer':
+      return { kind, ...from, session: 1, bytes: 100, meta: { ...meta, last: { index: 9, term: 4 } } };
+    case 'snapshotChunk':
+      return { kind, ...from, session: 1, id: meta.id, offset: 0, data: new Uint8Array(1) };
+    case 'snapshotAck':
+      return { kind, ...from, to, session: 1, id: meta.id, offset: 1 };
   }
 }
 
@@ -72,9 +79,12 @@ const kinds = [
   'commit',
   'readIndex',
   'readIndexReply',
+  'snapshotOffer',
+  'snapshotChunk',
+  'snapshotAck',
 ] as const satisfies Message['kind'][];
 const roles: RoleName[] = ['follower', 'preCandidate', 'candidate', 'leader'];
-const leaders: readonly Message['kind'][] = ['append', 'heartbeat', 'commit'];
+const leaders: readonly Message['kind'][] = ['append', 'heartbeat', 'commit', 'snapshotOffer', 'snapshotChunk'];
 
 const answers: Partial<Record<Message['kind'], Message['kind']>> = {
   preVote: 'preVoteReply',
@@ -90,7 +100,7 @@ function expected(role: RoleName, kind: Message['kind'], order: 'lower' | 'same'
   if (order === 'lower') {
     // Old leaders and candidates are told the term; a word that is over gets none.
     if (kind === 'vote') return { ...stays, answer: 'voteReply' };
-    if (kind === 'append' || kind === 'heartbeat') return { ...stays, answer: 'heartbeatReply' };
+    if (leaders.includes(kind) && kind !== 'commit') return { ...stays, answer: 'heartbeatReply' };
     // A pre-vote reply of a voter in an older term counts: one refusal of two does not decide yet.
     return stays;
   }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { membershipOf, type Entry, type Membership, type Message, type ServerInfo } from '@kontiki/core';
+import { meta } from './snapshot-samples.js';
 
 /** Well-formed messages of every kind, entries of every kind, numbers up to the largest. */
 const index = fc.oneof(fc.nat(20), fc.maxSafeNat());
@@ -98,6 +99,16 @@ export const message: fc.Arbitrary<Message> = fc
         { kind: 'commit', ...from, committed: a },
         { kind: 'readIndex', ...from, ticket: a },
         { kind: 'readIndexReply', ...from, to, ticket: a, index: b },
+        {
+          kind: 'snapshotOffer',
+          ...from,
+          term: Math.max(1, from.term),
+          session: a,
+          bytes: b,
+          meta: { ...meta, last: { index: at.index + 7, term: Math.max(1, at.term) } },
+        },
+        { kind: 'snapshotChunk', ...from, session: a, id: meta.id, offset: b, data: Uint8Array.of(1, 2, 3) },
+        { kind: 'snapshotAck', ...from, to, session: a, id: meta.id, offset: b },
       );
     }),
   );
@@ -151,4 +162,15 @@ export const samples: readonly Message[] = [
   { kind: 'commit', term: 9, incarnation: 11, committed: 5 },
   { kind: 'readIndex', term: 9, incarnation: 12, ticket: 1 },
   { kind: 'readIndexReply', term: 9, incarnation: 11, to: 12, ticket: 1, index: 5 },
+  { kind: 'snapshotOffer', term: 9, incarnation: 11, session: 2, bytes: 12_345, meta },
+  {
+    kind: 'snapshotChunk',
+    term: 9,
+    incarnation: 11,
+    session: 2,
+    id: meta.id,
+    offset: 0x1_0000_0000,
+    data: Uint8Array.of(0xca, 0xfe),
+  },
+  { kind: 'snapshotAck', term: 9, incarnation: 12, to: 11, session: 2, id: meta.id, offset: 7 },
 ];

@@ -1,4 +1,4 @@
-import type { Entry, Message } from '@kontiki/core';
+import { membershipOf, type Entry, type Message, type SnapshotMeta } from '@kontiki/core';
 import { frameLength, MAX_FRAME } from '@kontiki/core/wire';
 import { membershipEntry } from './log-model.js';
 
@@ -10,6 +10,16 @@ const entries: readonly Entry[] = [
   { kind: 'noop', index: 0x1_0000_0004, term: 9 },
   membershipEntry(0x1_0000_0005, 9),
 ];
+
+const membership = membershipOf([['a', { address: 'test:a', metadata: '' }]]);
+const meta: SnapshotMeta = {
+  id: '00112233445566778899aabbccddeeff',
+  cluster: 'conformance-0',
+  last: { index: 7, term: 3 },
+  membership: { index: 2, membership },
+  origin: 0xfeed_f00d,
+  version: 4,
+};
 
 /** A message of every kind, and more than one where a flag or a list tells them apart. */
 const samples: { readonly [kind in Message['kind']]: readonly (Message & { readonly kind: kind })[] } = {
@@ -51,6 +61,16 @@ const samples: { readonly [kind in Message['kind']]: readonly (Message & { reado
   commit: [{ kind: 'commit', ...from, committed: 5 }],
   readIndex: [{ kind: 'readIndex', ...from, ticket: 1 }],
   readIndexReply: [{ kind: 'readIndexReply', ...answer, ticket: 1, index: 5 }],
+  snapshotOffer: [{ kind: 'snapshotOffer', ...from, session: 2, bytes: 12_345, meta }],
+  snapshotChunk: [Uint8Array.of(0, 0xff, 7), new Uint8Array(0)].map((data) => ({
+    kind: 'snapshotChunk',
+    ...from,
+    session: 2,
+    id: meta.id,
+    offset: 0x1_0000_0000,
+    data,
+  })),
+  snapshotAck: [{ kind: 'snapshotAck', ...answer, session: 2, id: meta.id, offset: 7 }],
 };
 
 export const everyMessage: readonly Message[] = Object.values(samples).flat();
