@@ -1,0 +1,16 @@
+import { isKontikiError, KontikiError } from '@kontiki/core';
+
+const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT']);
+
+/** What a snapshot store says of an error of the disk. */
+export function failure(what: string, error: unknown): KontikiError {
+  if (isKontikiError(error)) return error;
+  const full = FULL.has((error as NodeJS.ErrnoException).code);
+  return full
+    ? new KontikiError('KONTIKI_DISK_FULL', `There is no room for ${what}.`, { cause: error })
+    : new KontikiError('KONTIKI_STORE_FAILED', `The disk failed with ${what}. See the cause.`, { cause: error });
+}
+
+export function notOpen(): KontikiError {
+  return new KontikiError('KONTIKI_CLOSED', 'The snapshot store is not open.');
+}

@@ -1,0 +1,64 @@
+import { KontikiError, type Owner } from '@kontiki/core';
+import { crc32, Reader, textLength, Writer } from '@kontiki/core/wire';
+import type { Folder } from '@kontiki/files';
+
+/** Whose snapshots a folder holds: checksum of all that follows (4 bytes), "KONTIOWN" and the version (9), cluster, server. */
+const NAME = 'snapshot-owner';
+const UNFINISHED = 'snapshot-owner.new';
+const MAGIC = new TextEncoder().encode('KONTIOWN');
+const VERSION = 1;
+const MAX_BYTES = 1024;
+
+/** Refuses a folder that is another's, and takes one that is nobody's yet: durably, when this resolves. */
+export async function claim(folder: Folder, names: readonly string[], owner: Owner): Promise<void> {
+  if (names.includes(UNFINISHED)) await folder.remove(UNFINISHED);
+  if (!names.includes(NAME)) return write(folder, owner);
+  const { cluster, server } = await read(folder);
+  if (cluster === owner.cluster && server === owner.server) return;
+  throw new KontikiError(
+    'KONTIKI_FOREIGN_DATA',
+    `The snapshots in ${folder.path} are of server ${server} in cluster ${cluster}, not of ${owner.server} in ${owner.cluster}. Use the folder of this server.`,
+  );
+}
+
+async function write(folder: Folder, { cluster, server }: Owner): Promise<void> {
+  const writer = new Writer(4 + MAGIC.length + 1 + textLength(cluster) + textLength(server));
+  writer.u32(0);
+  writer.raw(MAGIC);
+  writer.u8(VERSION);
+  writer.text(cluster);
+  writer.text(server);
+  writer.u32At(0, crc32(writer.bytes.subarray(4)));
+  const file = await folder.create(UNFINISHED);
+  try {
+    file.write(writer.bytes, 0);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  await folder.rename(UNFINISHED, NAME);
+  await folder.sync();
+}
+
+async function read(folder: Folder): Promise<Owner> {
+  const file = await folder.open(NAME);
+  try {
+    const bytes = await file.read(0, MAX_BYTES);
+    const reader = new Reader(bytes);
+    const right = reader.u32() === crc32(bytes.subarray(4)) && MAGIC.every((byte) => byte === reader.u8());
+    if (right && reader.u8() === VERSION) return { cluster: reader.text(64), server: reader.text(64) };
+  } catch (error) {
+    throw damaged(folder, error);
+  } finally {
+    await file.close();
+  }
+  throw damaged(folder);
+}
+
+function damaged({ path }: Folder, cause?: unknown): KontikiError {
+  return new KontikiError(
+    'KONTIKI_CORRUPT',
+    `${path}/${NAME} cannot be read. It only says whose snapshots these are: remove it if the folder is this server's.`,
+    { cause },
+  );
+}
