@@ -1,3 +1,4 @@
+import { FileSnapshots } from '@kontiki/snapshot';
 import { FileLog } from '@kontiki/storage-fs';
 import { Random, runFastWorld, runFullWorld, type Outcome, type WorldOptions } from '@kontiki/testing';
 
@@ -23,5 +24,6 @@ export async function runWorld(world: World, seed: number, options: Options = {}
   return runFullWorld(seed, {
     ...options,
     log: ({ folder, clock, random }) => new FileLog(folder, { clock, random, segmentBytes: segmentBytes(seed) }),
+    snapshots: ({ folder }) => new FileSnapshots(folder),
   });
 }

@@ -87,7 +87,7 @@ export class SnapshotSender {
   }
 
   async #run(from: number): Promise<void> {
-    const { store, send } = this.#options;
+    const { store, send, clock, bytesPerSecond } = this.#options;
     const stream = (this.#stream += 1);
     const over = (): boolean => stream !== this.#stream;
     try {
@@ -98,6 +98,7 @@ export class SnapshotSender {
           const data = bytes.subarray(at, at + CHUNK);
           if (!send({ kind: 'snapshotChunk', id: this.snapshot.id, offset: this.#sent, data })) return this.close();
           this.#sent += data.length;
+          this.#nextAt = Math.max(clock.now(), this.#nextAt) + (data.length / bytesPerSecond) * 1_000;
         }
       }
     } catch (error) {
@@ -107,12 +108,10 @@ export class SnapshotSender {
 
   /** Waits until window and rate admit another chunk. */
   async #turn(over: () => boolean): Promise<void> {
-    const { clock, bytesPerSecond } = this.#options;
+    const { clock } = this.#options;
     while (!over() && this.#sent - this.#acknowledged >= WINDOW)
       await new Promise<void>((resolve) => (this.#room = resolve));
-    const now = clock.now();
-    this.#nextAt = Math.max(now, this.#nextAt) + (CHUNK / bytesPerSecond) * 1_000;
-    if (this.#nextAt - now < 1) return;
+    if (over() || this.#nextAt - clock.now() < 1) return;
     await new Promise<void>((resolve) => {
       const timer = clock.timer(() => {
         timer.close();

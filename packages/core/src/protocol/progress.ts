@@ -84,8 +84,8 @@ export class Progress {
    */
   accepted(match: number, base: number): void {
     if (match > this.#match) this.#match = match;
-    if (this.state === 'snapshot' && this.#match < base) return;
-    if (this.state !== 'replicate') this.#enter('replicate', this.#match + 1);
+    const waits = this.state === 'snapshot' && this.#match < base;
+    if (this.state !== 'replicate' && !waits) this.#enter('replicate', this.#match + 1);
     else if (this.#next <= this.#match) this.#next = this.#match + 1;
     this.window.free(this.#match);
     this.#check();

@@ -81,6 +81,10 @@ export class Replication {
     let sent = false;
     if (progress.nudge) {
       progress.nudge = false;
+      if (progress.next <= log.base.index) {
+        this.#needSnapshot(id, progress);
+        return false;
+      }
       this.#append(id, progress, [], 0);
       sent = true;
     }
