@@ -7,9 +7,11 @@ export type { ListInput, Model, RegisterInput } from './linearizability/models.j
 export { Random } from './random.js';
 export type { ScenarioDisk } from './scenario/disk.js';
 export type { Flight, Which } from './scenario/net.js';
-export { command, Scenario } from './scenario/scenario.js';
-export type { ScenarioOptions } from './scenario/scenario.js';
+export { command } from './scenario/command.js';
+export type { ScenarioOptions } from './scenario/options.js';
+export { Scenario } from './scenario/scenario.js';
 export type { ScenarioServer } from './scenario/server.js';
+export type { Stage } from './scenario/stage.js';
 export { SimulatedDisk } from './simulated-disk.js';
 export type { Crash, DiskOperation, SimulatedDiskOptions } from './simulated-disk.js';
 export { VirtualClock } from './virtual-clock.js';
