@@ -1,4 +1,12 @@
-import { membershipOf, type Limits, type Message, type Position, type ServerId, type Timings } from '@kontiki/core';
+import {
+  membershipOf,
+  type Entry,
+  type Limits,
+  type Message,
+  type Position,
+  type ServerId,
+  type Timings,
+} from '@kontiki/core';
 import { defaultLimits, Raft, type Refusal } from '@kontiki/core/protocol';
 import { Random } from '../random.js';
 import { Checks } from '../world/fast/checks.js';
@@ -31,6 +39,7 @@ const encoder = new TextEncoder();
 export class Stage {
   readonly timings: Timings;
   readonly servers: ReadonlyMap<ServerId, ScenarioServer>;
+  readonly #first: Entry;
   readonly #limits: Limits;
   readonly #random: () => number;
   readonly #checks: Checks;
@@ -45,6 +54,7 @@ export class Stage {
   constructor(ids: readonly ServerId[], options: ScenarioOptions = {}) {
     const { seed = 1, timings = { heartbeat: 50, election: 200 }, limits } = options;
     const { membership = membershipOf(ids.map((id) => [id, { address: `memory:${id}`, metadata: '' }])) } = options;
+    this.#first = { kind: 'membership', index: 1, term: 1, membership };
     this.timings = timings;
     this.#limits = { ...defaultLimits, ...limits };
     this.#random = new Random(seed).next;
@@ -57,7 +67,7 @@ export class Stage {
     this.servers = new Map(ids.map((id) => [id, new ScenarioServer(id, this.#checks, this.net)]));
     for (const { id, disk } of this.servers.values()) {
       if (!membership.servers.has(id)) continue;
-      disk.entries = [{ kind: 'membership', index: 1, term: 1, membership }];
+      disk.entries = [this.#first];
       disk.committed = 1;
     }
     for (const id of ids) this.start(id);
@@ -118,8 +128,9 @@ export class Stage {
   startWith(id: ServerId, terms: readonly number[], term: number = Math.max(1, ...terms)): void {
     const { disk } = this.server(id);
     this.crash(id);
-    disk.entries = [...disk.entries.slice(0, 1), ...terms.map((of, i) => command(i + 2, of))];
+    disk.entries = [this.#first, ...terms.map((of, i) => command(i + 2, of))];
     disk.ballot = { term, votedFor: undefined };
+    disk.committed = 1;
     this.start(id);
   }
 
@@ -268,6 +279,7 @@ export class Stage {
   /** Any input to a server's `Raft`, and what comes of it. */
   feed<T>(id: ServerId, input: (raft: Raft) => T): T {
     const server = this.server(id);
+    if (!server.up) throw new Error(`${id} is down`);
     server.raft.advance(this.#now);
     const result = input(server.raft);
     server.turn();
