@@ -24,9 +24,10 @@ const lint = (JSON.parse(read('package.json')) as { readonly scripts: { readonly
 
 const oxlint = read('.oxlintrc.json');
 
-/** The titles of the tests and groups of a file that run: `it.skip`, `it.todo` and comments have none. */
+/** The titles of the tests and groups of a file, a suite's too, that run: `it.skip`, `it.todo` and comments have none. */
 function titlesOf(source: string): string[] {
-  const title = /^\s*(?:it|describe)(?:\.(?:each|runIf)\b[^]*?\))?\(\s*(['"`])((?:\\.|(?!\1)[^\\])+)\1/gm;
+  const title =
+    /^\s*(?:it|describe|test|tests\.testPlaces|testAble|testPlaces|testHeld)(?:\.(?:each|runIf)\b[^]*?\))?\((?:\s*'\w+',)?\s*(['"`])((?:\\.|(?!\1)[^\\])+)\1/gm;
   return [...source.matchAll(title)].map(([, , text = '']) => text);
 }
 
@@ -37,6 +38,11 @@ for (const folder of ['packages', 'apps']) {
     const name = basename(path).replace(/(\.process)?\.test\.ts$/, '');
     tests.set(name, [...(tests.get(name) ?? []), ...titlesOf(read(join(folder, path)))]);
   }
+}
+
+for (const path of filesOf('packages/testing/src/conformance', '.ts')) {
+  const titles = titlesOf(read(join('packages/testing/src/conformance', path)));
+  tests.set('conformance', [...(tests.get('conformance') ?? []), ...titles]);
 }
 
 /** Whether a rule is an error, or the text of one that is. */

@@ -10,10 +10,12 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const CACHE = join(ROOT, 'node_modules/.cache/readmes');
 const packages = readdirSync(join(ROOT, 'packages')).map((name) => `packages/${name}/README.md`);
 
-/** The first TypeScript of a page, with ports that are free now. */
-function firstExample(page: string, ports: number): string {
-  const [, code = ''] = /```ts\n([^]*?)```/.exec(readFileSync(join(ROOT, page), 'utf8')) ?? [];
-  return code.replace(/\b700(\d)\b/g, (_, digit: string) => String(ports + Number(digit)));
+/** The TypeScript of a page, with ports that are free now. */
+function examples(page: string, ports: number): string[] {
+  const blocks = [...readFileSync(join(ROOT, page), 'utf8').matchAll(/```ts\n([^]*?)```/g)];
+  return blocks.map(([, code = '']) =>
+    code.replace(/\b700(\d)\b/g, (_, digit: string) => String(ports + Number(digit))),
+  );
 }
 
 /** What the comments behind `console.log` say will be printed; `…` stands for anything. */
@@ -29,11 +31,11 @@ function run(file: string, cwd: string): Promise<{ code: number | null; output: 
   return new Promise((resolve) => tsx.once('close', (code) => resolve({ code, output })));
 }
 
-test.each(['README.md', ...packages])('%s: its first example runs as printed', async (page) => {
-  const code = firstExample(page, await freePorts(10));
-  expect(code, 'no example').not.toBe('');
+async function runsAsPrinted(page: string, number: number): Promise<void> {
+  const code = examples(page, await freePorts(10))[number];
+  if (code === undefined) throw new Error(`${page} has no example ${number}`);
   mkdirSync(CACHE, { recursive: true });
-  const file = join(CACHE, `${page.replaceAll('/', '-')}.mts`);
+  const file = join(CACHE, `${page.replaceAll('/', '-')}-${number}.mts`);
   writeFileSync(file, code);
   const folder = mkdtempSync(join(tmpdir(), 'kontiki-readme-'));
   try {
@@ -43,4 +45,14 @@ test.each(['README.md', ...packages])('%s: its first example runs as printed', a
   } finally {
     rmSync(folder, { recursive: true });
   }
-});
+}
+
+test.each(['README.md', ...packages])('%s: its first example runs as printed', (page) => runsAsPrinted(page, 0));
+
+const testing = 'packages/testing/README.md';
+
+test.each(
+  examples(testing, 7000)
+    .map((_, i) => i)
+    .slice(1),
+)(`${testing}: example %i runs as printed`, (number) => runsAsPrinted(testing, number));

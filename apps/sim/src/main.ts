@@ -4,6 +4,7 @@ import { checkFile, describeFileFailure, modelNames } from './check-history.js';
 import { checkedOut } from './ledger.js';
 import { runMutants } from './mutants/run.js';
 import { runSeeds } from './seeds.js';
+import { UsageError } from './usage-error.js';
 import { runWorld, SECONDS, WORLDS, type Options, type World } from './worlds.js';
 
 const faults: readonly Fault[] = [...FAULTS, ...NODE_FAULTS];
@@ -27,9 +28,6 @@ const help = `Runs Kontiki in worlds where everything goes wrong, and looks at i
   --least 200           with --minutes: so many seeds, however long they take
   --ledger              writes the run down in apps/sim/ledger.md
 `;
-
-/** A sentence for whoever called. */
-class UsageError extends Error {}
 
 function numberFlag(name: string, text: string | undefined, otherwise: number): number {
   const value = text === undefined ? otherwise : Number(text);
@@ -111,7 +109,8 @@ async function main(args: string[]): Promise<boolean> {
   const options = { invariants: only, without, seconds: numberFlag('seconds', values.seconds, SECONDS) };
   if (command === 'mutants') {
     const seeds = numberFlag('seeds', values.seeds, 2_000);
-    return runMutants({ world, names, alone: values.alone === true, seeds, invariants: only });
+    const from = numberFlag('from', values.from, 0);
+    return runMutants({ world, names, alone: values.alone === true, seeds, from, invariants: only });
   }
   if (command === 'check') return check(names, values.model);
   if (command !== undefined) throw new UsageError(`There is no command ${JSON.stringify(command)}.`);

@@ -44,10 +44,18 @@ export async function runSeeds(run: SeedsOptions): Promise<boolean> {
   const begin = performance.now();
   const known = run.regressions ? regressions(world) : [];
   let handed = 0;
+  let stopped = false;
+  const stop = (): void => {
+    stopped = true;
+    progress.clear();
+    console.log('stops behind what is under way');
+  };
+  // Who has waited long for a run wants to know what came of it all the same.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
   const next = (): readonly number[] => {
     const seeds = known.splice(0, BATCH);
     const late = performance.now() - begin > minutes * 60_000 && handed >= least;
-    const over = failed.length >= 10 || late;
+    const over = stopped || failed.length >= 10 || late;
     while (!over && seeds.length < BATCH && handed < count) {
       seeds.push(from + handed);
       handed += 1;

@@ -1,6 +1,15 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+
+const regressions = JSON.parse(readFileSync(new URL('../regressions.json', import.meta.url), 'utf8')) as {
+  readonly world: string;
+  readonly seed: number;
+  readonly found: string;
+  /** The bug, put in again. */
+  readonly mutant: string;
+}[];
 
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
@@ -26,6 +35,12 @@ describe('the sim', () => {
     expect(status).toBe(0);
   });
 
+  it.each(regressions)('still finds what a kept seed once found: $found', ({ world, seed, mutant }) => {
+    const { status, stdout } = sim('mutants', mutant, '--world', world, '--from', `${seed}`, '--seeds', '2');
+    expect(stdout).toMatch(/ 1 seeds, by /);
+    expect(status).toBe(0);
+  });
+
   it.each([
     [['--seeds', 'many'], '--seeds must be a number, not "many". See: pnpm sim --help'],
     [['--without', 'rain'], '--without doesn\'t know "rain"'],
@@ -33,6 +48,8 @@ describe('the sim', () => {
     [['dance'], 'There is no command "dance".'],
     [['--wat'], "Unknown option '--wat'"],
     [['check'], 'check takes one file.'],
+    [['mutants', 'unicorn'], "No mutant's name has unicorn in it."],
+    [['--world', 'flat'], '--world doesn\'t know "flat"'],
   ])('%j: one clear sentence and an exit code', (args, sentence) => {
     const { status, stderr } = sim(...args);
     expect(stderr).toContain(sentence);

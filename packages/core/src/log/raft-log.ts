@@ -54,7 +54,7 @@ export class RaftLog {
     this.#last = last;
     this.#applied = Math.max(base.index, applied);
     this.#committed = Math.max(this.#applied, start.committed);
-    invariant(this.#committed <= last, `the log ends at ${last}, but ${this.#committed} was committed here`);
+    invariant(this.#committed <= last, () => `the log ends at ${last}, but ${this.#committed} was committed here`);
   }
 
   get last(): Position {
@@ -145,7 +145,7 @@ export class RaftLog {
   }
 
   append(entry: Entry): void {
-    invariant(entry.index === this.#last + 1, `entry ${entry.index} was to follow ${this.#last}`);
+    invariant(entry.index === this.#last + 1, () => `entry ${entry.index} was to follow ${this.#last}`);
     this.#terms.extend(entry.index, entry.term);
     this.#tail.push(entry);
     this.#last = entry.index;
@@ -156,8 +156,8 @@ export class RaftLog {
 
   /** Forgets the entries from `index` on, and the memberships among them. Another entry must take the place at once. */
   truncate(index: number): void {
-    invariant(index > this.#committed, `entry ${index} was to be removed, but ${this.#committed} is committed`);
-    invariant(index <= this.#last, `entry ${index} was to be removed, but the log ends at ${this.#last}`);
+    invariant(index > this.#committed, () => `entry ${index} was to be removed, but ${this.#committed} is committed`);
+    invariant(index <= this.#last, () => `entry ${index} was to be removed, but the log ends at ${this.#last}`);
     for (let i = Math.max(this.#changed, index); i <= this.#last; i += 1) {
       const entry = this.#tail.at(i);
       if (entry !== undefined) this.#changedBytes -= entryBytes(entry);
@@ -170,14 +170,17 @@ export class RaftLog {
   }
 
   commitTo(index: number): void {
-    invariant(index <= this.#last, `entry ${index} was committed, but the log ends at ${this.#last}: it was lost`);
-    invariant(index >= this.#committed, `the commit index was to go back from ${this.#committed} to ${index}`);
+    invariant(
+      index <= this.#last,
+      () => `entry ${index} was committed, but the log ends at ${this.#last}: it was lost`,
+    );
+    invariant(index >= this.#committed, () => `the commit index was to go back from ${this.#committed} to ${index}`);
     this.#committed = index;
   }
 
   appliedTo(index: number): void {
-    invariant(index >= this.#applied, `the applied index was to go back from ${this.#applied} to ${index}`);
-    invariant(index <= this.applicable, `entry ${index} was applied before it was committed and durable here`);
+    invariant(index >= this.#applied, () => `the applied index was to go back from ${this.#applied} to ${index}`);
+    invariant(index <= this.applicable, () => `entry ${index} was applied before it was committed and durable here`);
     this.#applied = index;
     this.#evict();
   }
@@ -186,8 +189,8 @@ export class RaftLog {
   issue(): IssuedWrite {
     const from = this.#changed;
     const entries = from > this.#last ? nothing : this.#tail.slice(from, this.#last, Infinity)?.entries;
-    invariant(entries !== undefined, `entries from ${from} on left memory before they were written`);
-    invariant(entries.length > 0 || from === Infinity, `entries from ${from} on were removed and not replaced`);
+    invariant(entries !== undefined, () => `entries from ${from} on left memory before they were written`);
+    invariant(entries.length > 0 || from === Infinity, () => `entries from ${from} on were removed and not replaced`);
     const number = this.#writes.issue(from, this.#last, this.#changedBytes);
     this.#changed = Infinity;
     this.#changedBytes = 0;

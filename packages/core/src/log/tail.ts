@@ -29,7 +29,7 @@ export class Tail {
   }
 
   push(entry: Entry): void {
-    invariant(entry.index === this.next, `entry ${entry.index} was to stand at ${this.next}`);
+    invariant(entry.index === this.next, () => `entry ${entry.index} was to stand at ${this.next}`);
     this.#entries.push(entry);
     this.#bytes += entryBytes(entry);
   }
@@ -79,7 +79,7 @@ export class Tail {
 
   #entry(offset: number): Entry {
     const entry = this.#entries[offset];
-    invariant(entry !== undefined, `the log's tail has no entry at offset ${offset}`);
+    invariant(entry !== undefined, () => `the log's tail has no entry at offset ${offset}`);
     return entry;
   }
 }

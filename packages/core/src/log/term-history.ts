@@ -22,7 +22,7 @@ export class TermHistory {
   extend(index: number, term: number): void {
     const lastTerm = this.lastTerm;
     if (term === lastTerm) return;
-    invariant(term > lastTerm, `entry ${index} of term ${term} was to follow one of term ${lastTerm}`);
+    invariant(term > lastTerm, () => `entry ${index} of term ${term} was to follow one of term ${lastTerm}`);
     this.#runs.push({ index, term });
   }
 
@@ -52,7 +52,7 @@ export class TermHistory {
 
   #run(at: number): Position {
     const run = this.#runs[at];
-    invariant(run !== undefined, `term history has no run ${at}`);
+    invariant(run !== undefined, () => `term history has no run ${at}`);
     return run;
   }
 
@@ -60,7 +60,7 @@ export class TermHistory {
   #find(index: number): number {
     let low = 0;
     let high = this.#runs.length - 1;
-    invariant(index >= this.#run(0).index, `the term of compacted index ${index} was asked for`);
+    invariant(index >= this.#run(0).index, () => `the term of compacted index ${index} was asked for`);
     if (index >= this.#run(high).index) return high;
     while (low < high) {
       const middle = (low + high + 1) >> 1;

@@ -27,6 +27,10 @@ export class MemoryLog implements LogStore {
       const text = `This log is of server ${held.server} in cluster ${held.cluster}, not ${owner.server} in ${owner.cluster}.`;
       throw new KontikiError('KONTIKI_FOREIGN_DATA', text);
     }
+    if (this.#committed > this.#last) {
+      const text = `This log ends at entry ${this.#last}, but ${this.#committed} was committed here.`;
+      throw new KontikiError('KONTIKI_LOST_DATA', text);
+    }
     this.#owner = owner;
     this.#open = true;
     const terms: Position[] = [];
@@ -52,11 +56,20 @@ export class MemoryLog implements LogStore {
     };
   }
 
-  async append({ ballot, entries, committed }: LogWrite): Promise<void> {
+  async append({ ballot, entries = [], committed }: LogWrite): Promise<void> {
     this.#check();
+    const [first] = entries;
+    if (first !== undefined) {
+      const { index } = first;
+      const fits = index > this.#base.index && index <= this.#last + 1;
+      if (!fits || entries.some((entry, i) => entry.index !== index + i)) {
+        throw misuse(
+          `entries from ${index} on leave a gap in a log that holds ${this.#base.index + 1} to ${this.#last}`,
+        );
+      }
+      this.#entries.splice(index - this.#base.index - 1, Infinity, ...entries);
+    }
     if (ballot !== undefined) this.#ballot = ballot;
-    const [first] = entries ?? [];
-    if (first !== undefined) this.#entries.splice(first.index - this.#base.index - 1, Infinity, ...(entries ?? []));
     if (committed !== undefined) this.#committed = Math.max(this.#committed, committed);
   }
 
@@ -69,6 +82,8 @@ export class MemoryLog implements LogStore {
 
   async compact(base: LogBase): Promise<void> {
     this.#check();
+    if (base.index > this.#last)
+      throw misuse(`the log ends at ${this.#last} and was to be compacted up to ${base.index}`);
     if (base.index <= this.#base.index) return;
     this.#entries = this.#entries.slice(base.index - this.#base.index);
     this.#base = base;
@@ -104,4 +119,8 @@ export class MemoryLog implements LogStore {
   #check(): void {
     if (!this.#open) throw new KontikiError('KONTIKI_CLOSED', 'This memory log is not open.');
   }
+}
+
+function misuse(text: string): KontikiError {
+  return new KontikiError('KONTIKI_INVARIANT', `A write was refused: ${text}.`);
 }

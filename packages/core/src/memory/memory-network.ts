@@ -4,7 +4,7 @@ import { SystemClock } from '../node/system-clock.js';
 import type { Clock } from '../ports/clock.js';
 import type { Identity, Transport } from '../ports/transport.js';
 import type { Message } from '../protocol/message.js';
-import { decodeFrame, encodeFrame } from '../wire/index.js';
+import { decodeFrame, encodeFrame, MAX_FRAME } from '../wire/index.js';
 
 export interface MemoryNetworkOptions {
   /** Default: the system's monotonic time. */
@@ -17,6 +17,7 @@ export interface MemoryNetworkOptions {
 
 interface Endpoint {
   readonly self: Identity;
+  readonly peers: () => ReadonlyMap<ServerId, string>;
   readonly receive: (from: ServerId, message: Message) => void;
 }
 
@@ -72,9 +73,20 @@ export class MemoryNetwork {
   }
 
   /** @internal */
-  carry(from: Identity, to: ServerId, messages: readonly Message[]): void {
+  carry({ self: from, peers }: Endpoint, to: ServerId, messages: readonly Message[]): void {
+    // Connected is who named the other, or was named by it.
+    if (!peers().has(to) && this.#endpoints.get(to)?.peers().has(from.server) !== true) return;
+    this.#send(from, to, messages);
+  }
+
+  #send(from: Identity, to: ServerId, messages: readonly Message[]): void {
+    const frame = encoded(messages);
+    if (frame === undefined) return;
+    if (frame.length > MAX_FRAME) {
+      if (messages.length > 1) for (const message of messages) this.#send(from, to, [message]);
+      return;
+    }
     if (this.#cuts.has(`${from.server}>${to}`) || this.#options.loses?.() === true) return;
-    const frame = encodeFrame(messages);
     const arrive = (): void => this.#arrive(from, to, frame);
     const latency = this.#options.latency?.() ?? 0;
     if (latency <= 0) return this.#clock.soon(arrive);
@@ -91,7 +103,20 @@ export class MemoryNetwork {
     if (endpoint === undefined || endpoint.self.cluster !== from.cluster) return;
     const [mine, theirs] = [endpoint.self.origin, from.origin];
     if (mine !== undefined && theirs !== undefined && mine !== theirs) return;
-    for (const message of decodeFrame(frame).messages) endpoint.receive(from.server, message);
+    for (const message of decodeFrame(frame).messages) {
+      // The receiver may close its transport meanwhile.
+      if (this.#endpoints.get(to) !== endpoint) return;
+      endpoint.receive(from.server, message);
+    }
+  }
+}
+
+/** Nothing where a message cannot be encoded, a number being none, say: it is dropped, as on any transport. */
+function encoded(messages: readonly Message[]): Uint8Array | undefined {
+  try {
+    return encodeFrame(messages);
+  } catch {
+    return undefined;
   }
 }
 
@@ -105,12 +130,12 @@ class MemoryTransport implements Transport {
   }
 
   async start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void> {
-    this.#endpoint = { self, receive };
+    this.#endpoint = { self, receive, peers: () => this.#peers };
     this.#network.join(this.#endpoint);
   }
 
   send(to: ServerId, messages: readonly Message[]): void {
-    if (this.#endpoint !== undefined && this.#peers.has(to)) this.#network.carry(this.#endpoint.self, to, messages);
+    if (this.#endpoint !== undefined) this.#network.carry(this.#endpoint, to, messages);
   }
 
   setPeers(peers: ReadonlyMap<ServerId, string>): void {

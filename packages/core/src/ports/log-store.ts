@@ -34,7 +34,7 @@ export interface LogState {
   readonly base: LogBase;
   /** Index of the last entry; the base's when there is none. */
   readonly last: number;
-  /** The first index of each term held above the base, ascending. */
+  /** The first index of each term that begins above the base, ascending: entries of the base's own term need none. */
   readonly terms: readonly Position[];
   /** The memberships held above the base, ascending by index. */
   readonly memberships: readonly MembershipAt[];
@@ -49,7 +49,10 @@ export interface LogState {
 /** One write: durable as a whole or not at all. */
 export interface LogWrite {
   readonly ballot?: Ballot | undefined;
-  /** Contiguous, ascending, beginning at most one past the last index. They replace every entry from `entries[0].index` on. */
+  /**
+   * Contiguous, ascending, beginning above the base and at most one past the last index; others are refused with
+   * `KONTIKI_INVARIANT` and change nothing. They replace every entry from `entries[0].index` on.
+   */
   readonly entries?: readonly Entry[] | undefined;
   /** The commit index as known now, at most the last index after this write. Alone it causes no write and no sync. */
   readonly committed?: number | undefined;
@@ -58,10 +61,15 @@ export interface LogWrite {
 /**
  * The log and the ballot of one server. Calls may overlap; `append` and `reset` take effect, become durable and resolve
  * in call order. A crash leaves a prefix of the calls, every resolved one included, each whole or absent. After the
- * first failed write or sync every later call fails: a store never tries a failed sync again.
+ * first failed write or sync that call and every later one fail with `KONTIKI_STORE_FAILED`: a store never tries a failed
+ * sync again. Before `open` and after `close` they fail with `KONTIKI_CLOSED`.
  */
 export interface LogStore {
-  /** Opens, or begins, the log. Entries above the last proven sync are written again and synced before it resolves. Callable again after `close`. */
+  /**
+   * Opens, or begins, the log. Entries above the last proven sync are written again and synced before it resolves.
+   * Callable again after `close`. Refuses the data of another owner (`KONTIKI_FOREIGN_DATA`), what is open already
+   * (`KONTIKI_LOCKED`), what is damaged (`KONTIKI_CORRUPT`) and what ends before its commit index (`KONTIKI_LOST_DATA`).
+   */
   open(owner: Owner): Promise<LogState>;
   /** Resolves when the write is durable. `entries` are not copied and must not change. */
   append(write: LogWrite): Promise<void>;

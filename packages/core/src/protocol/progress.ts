@@ -131,6 +131,6 @@ export class Progress {
   }
 
   #check(): void {
-    invariant(this.#match < this.#next, `match ${this.#match} is not below next ${this.#next}`);
+    invariant(this.#match < this.#next, () => `match ${this.#match} is not below next ${this.#next}`);
   }
 }

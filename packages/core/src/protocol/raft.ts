@@ -136,7 +136,7 @@ export class Raft implements Server {
 
   /** Tells the time. Timers are looked at in `tick` only, so that what has arrived can be let in before. */
   advance(now: number): void {
-    invariant(now >= this.#now, `time was to go back from ${this.#now} to ${now}`);
+    invariant(now >= this.#now, () => `time was to go back from ${this.#now} to ${now}`);
     this.#now = now;
   }
 
@@ -260,7 +260,10 @@ export class Raft implements Server {
 
   #setBallot(ballot: Ballot): void {
     invariant(ballot.term > this.#ballot.term || this.#ballot.votedFor === undefined, 'a vote was to be changed');
-    invariant(ballot.term >= this.#ballot.term, `the term was to go back from ${this.#ballot.term} to ${ballot.term}`);
+    invariant(
+      ballot.term >= this.#ballot.term,
+      () => `the term was to go back from ${this.#ballot.term} to ${ballot.term}`,
+    );
     this.#ballot = ballot;
     this.#header = { term: ballot.term, incarnation: this.#incarnation };
     this.#ballotWrite = Infinity;

@@ -63,7 +63,10 @@ export class Replication {
     progress.loading = undefined;
     if (entries === undefined) return this.#needSnapshot(load.peer, progress);
     const [first] = entries;
-    invariant(first?.index === load.from, `entries from ${load.from} on were asked for, not from ${first?.index}`);
+    invariant(
+      first?.index === load.from,
+      () => `entries from ${load.from} on were asked for, not from ${first?.index}`,
+    );
     if (progress.ready && progress.next === load.from) this.#append(load.peer, progress, entries, load.maxBytes);
   }
 
@@ -117,7 +120,7 @@ export class Replication {
     const { log, header, outbox } = this.#server;
     const prevIndex = progress.next - 1;
     const prevTerm = log.termAt(prevIndex);
-    invariant(prevTerm !== undefined, `the term before entry ${progress.next} is gone`);
+    invariant(prevTerm !== undefined, () => `the term before entry ${progress.next} is gone`);
     const end = prevIndex + entries.length;
     progress.sent(end, bytes);
     this.#tell(progress, end);

@@ -39,7 +39,10 @@ export class Writer {
 
   /** A safe integer of 0 or more, in eight bytes. */
   u53(value: number): void {
-    invariant(Number.isSafeInteger(value) && value >= 0, `${value} was to be written as an unsigned safe integer`);
+    invariant(
+      Number.isSafeInteger(value) && value >= 0,
+      () => `${value} was to be written as an unsigned safe integer`,
+    );
     this.#view.setUint32(this.#at, value % 0x1_0000_0000, true);
     this.#view.setUint32(this.#at + 4, Math.floor(value / 0x1_0000_0000), true);
     this.#at += 8;
@@ -53,7 +56,7 @@ export class Writer {
   /** UTF-8 behind a length of two bytes. */
   text(value: string): void {
     const bytes = utf8.encode(value);
-    invariant(bytes.length <= 0xffff, `a text of ${bytes.length} bytes was to be written behind a length of two`);
+    invariant(bytes.length <= 0xffff, () => `a text of ${bytes.length} bytes was to be written behind a length of two`);
     this.u16(bytes.length);
     this.raw(bytes);
   }

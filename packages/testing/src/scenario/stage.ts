@@ -12,26 +12,11 @@ import { Random } from '../random.js';
 import { Checks } from '../world/fast/checks.js';
 import { Judge } from '../world/judge.js';
 import { isQuorum } from '../world/memberships.js';
-import type { Invariant } from '../world/violation.js';
 import { command } from './command.js';
+import { INVARIANTS } from './invariants.js';
 import { isMeant, ScenarioNet, type Flight, type Which } from './net.js';
 import type { ScenarioOptions } from './options.js';
 import { ScenarioServer } from './server.js';
-
-/** What is looked at after each step. What bounds time and memory is not: a scenario moves both as it likes. */
-const INVARIANTS: readonly Invariant[] = [
-  'electionSafety',
-  'leaderAppendOnly',
-  'logMatching',
-  'leaderCompleteness',
-  'stateMachineSafety',
-  'termsRise',
-  'positionsRise',
-  'commitIsDurable',
-  'oneVoteATerm',
-  'termIsDurable',
-  'readsAreFresh',
-];
 
 const encoder = new TextEncoder();
 

@@ -89,8 +89,8 @@ export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions
       undurableBytes: random.pick([500, 5_000, defaultLimits.undurableBytes]),
       tailBytes: random.pick([0, 1_000, 10_000, defaultLimits.tailBytes]),
     },
-    writeEvery: random.pick([5, 20, 50, 200]),
-    readEvery: random.pick([20, 100, 400]),
+    writeEvery: random.pick([10, 30, 80, 200]),
+    readEvery: random.pick([30, 100, 400]),
     commandBytes: random.pick([4, 4, 100, 500]),
     durableMachines: random.chance(0.5),
   };

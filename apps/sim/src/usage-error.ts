@@ -1,0 +1,2 @@
+/** A sentence for whoever called. */
+export class UsageError extends Error {}

@@ -1,0 +1,30 @@
+import { describe, expect, it } from 'vitest';
+import { MemoryLog, MemoryNetwork } from '@kontiki/core';
+import { testLogStore, testTransport, VirtualClock } from '@kontiki/testing';
+
+const memory = 'memory ends with its process';
+
+testLogStore(
+  { describe, it, expect },
+  {
+    name: 'MemoryLog',
+    place: () => {
+      const log = new MemoryLog();
+      return { store: () => log };
+    },
+    without: { crash: memory, damage: memory, fail: memory, fill: 'memory is never full', operations: memory },
+  },
+);
+
+testTransport(
+  { describe, it, expect },
+  {
+    name: 'MemoryNetwork',
+    wire: () => {
+      const clock = new VirtualClock();
+      const network = new MemoryNetwork({ clock, latency: () => 1 });
+      return { transport: () => network.transport(), address: (_, id) => id, until: (holds) => clock.until(holds) };
+    },
+    without: { hold: 'nobody in one process stops reading' },
+  },
+);

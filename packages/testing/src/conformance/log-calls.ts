@@ -1,0 +1,216 @@
+import type { LogStore } from '@kontiki/core';
+import { Random } from '../random.js';
+import type { LogTests } from './log-context.js';
+import {
+  baseAt,
+  carryOut,
+  command,
+  commands,
+  difference,
+  first,
+  membershipEntry,
+  models,
+  owner,
+  type Call,
+  type Model,
+} from './log-model.js';
+import type { Place } from './place.js';
+import { drawScript, script } from './log-script.js';
+import { plain } from './plain.js';
+
+/** What calls do, one after the other and overlapping, and what is there when the log is opened again. */
+export function testCalls({ expect, test, testAble }: LogTests): void {
+  /** Closes, opens anew, compares, and goes on. */
+  const reopened = async (place: Place<LogStore>, store: LogStore, model: Model): Promise<LogStore> => {
+    await store.close();
+    const next = place.store();
+    expect((await difference(next, [model])).wrong).toEqual(undefined);
+    return next;
+  };
+
+  test('a new one is blank, also when opened again', async (place) => {
+    const blank = {
+      ballot: undefined,
+      base: { index: 0, term: 0, membership: undefined, origin: undefined },
+      last: 0,
+      terms: [],
+      memberships: [],
+      committed: 0,
+      origin: undefined,
+      repairs: [],
+    };
+    const store = place.store();
+    expect(plain(await store.open(owner))).toEqual(plain(blank));
+    expect(await store.read(1, 9, Infinity)).toEqual([]);
+    await store.close();
+    expect(plain(await place.store().open(owner))).toEqual(plain(blank));
+  });
+
+  for (const seed of [0, 1, 2, 3]) {
+    test(`reports after every step what it holds: ballot, base, entries, terms, memberships, origin (script ${seed})`, async (place) => {
+      let store = place.store();
+      await store.open(owner);
+      const done: Call[] = [];
+      for (const group of seed === 0 ? script : drawScript(new Random(seed, 'steps'), 30)) {
+        await Promise.all(group.map((call) => carryOut(store, call)));
+        done.push(...group);
+        store = await reopened(place, store, models(done).at(-1) as Model);
+      }
+    });
+  }
+
+  test('nothing is to repair after a clean stop', async (place) => {
+    const store = place.store();
+    await store.open(owner);
+    await store.append({ entries: [first, command(2, 1)] });
+    await store.close();
+    expect((await place.store().open(owner)).repairs).toEqual([]);
+  });
+
+  test('a shorter suffix that replaces a longer one leaves nothing of it', async (place) => {
+    const store = place.store();
+    const calls: Call[] = [
+      {
+        kind: 'append',
+        write: { entries: [first, ...commands(2, 4, 1), membershipEntry(5, 2), ...commands(6, 9, 2)] },
+      },
+      { kind: 'append', write: { entries: [command(4, 3)] } },
+    ];
+    await store.open(owner);
+    for (const call of calls) await carryOut(store, call);
+    expect(plain(await store.read(1, 99, Infinity))).toEqual(plain([first, ...commands(2, 3, 1), command(4, 3)]));
+    await reopened(place, store, models(calls).at(-1) as Model);
+  });
+
+  test('the ballot is kept whatever happens to the entries', async (place) => {
+    const calls: Call[] = [
+      { kind: 'append', write: { ballot: { term: 5, votedFor: 'c' }, entries: [first, ...commands(2, 5, 4)] } },
+      { kind: 'compact', base: baseAt(3, 4) },
+      { kind: 'reset', base: baseAt(40, 5) },
+    ];
+    let store = place.store();
+    await store.open(owner);
+    for (const [i, call] of calls.entries()) {
+      await carryOut(store, call);
+      store = await reopened(place, store, models(calls.slice(0, i + 1)).at(-1) as Model);
+    }
+    await store.append({ ballot: { term: 6, votedFor: undefined } });
+    await store.close();
+    expect(plain((await place.store().open(owner)).ballot)).toEqual({ term: 6 });
+  });
+
+  test('a reset may end the log before its last entry or after it', async (place) => {
+    const calls: Call[] = [
+      { kind: 'append', write: { entries: [first, ...commands(2, 9, 1)] } },
+      { kind: 'reset', base: baseAt(6, 2) },
+      { kind: 'append', write: { entries: commands(7, 8, 3) } },
+      { kind: 'reset', base: baseAt(30, 4) },
+      { kind: 'append', write: { entries: commands(31, 32, 4) } },
+    ];
+    let store = place.store();
+    await store.open(owner);
+    for (const [i, call] of calls.entries()) {
+      await carryOut(store, call);
+      store = await reopened(place, store, models(calls.slice(0, i + 1)).at(-1) as Model);
+    }
+  });
+
+  test('a log that is compacted up to its end goes on; what is compacted already is passed over', async (place) => {
+    const calls: Call[] = [
+      { kind: 'append', write: { entries: [first, ...commands(2, 20, 1)] } },
+      { kind: 'compact', base: baseAt(20, 1) },
+      { kind: 'compact', base: baseAt(7, 1) },
+      { kind: 'append', write: { entries: commands(21, 22, 1) } },
+    ];
+    const store = place.store();
+    await store.open(owner);
+    for (const call of calls) await carryOut(store, call);
+    expect(plain(await store.read(21, 99, Infinity))).toEqual(plain(commands(21, 22, 1)));
+    await reopened(place, store, models(calls).at(-1) as Model);
+  });
+
+  test('calls that overlap take effect and resolve in the order in which they were made', async (place) => {
+    const store = place.store();
+    await store.open(owner);
+    const calls: Call[] = [{ kind: 'append', write: { entries: [first] } }];
+    for (let round = 0; round < 8; round += 1) {
+      const [at, term] = [2 + 10 * round, 2 * round + 1];
+      calls.push(
+        { kind: 'append', write: { entries: commands(at, at + 4, term) } },
+        {
+          kind: 'append',
+          write: { entries: commands(at + 2, at + 3, term + 1), ballot: { term: term + 1, votedFor: 'b' } },
+        },
+        { kind: 'append', write: { ballot: { term: term + 1, votedFor: 'a' } } },
+        { kind: 'append', write: { entries: commands(at + 4, at + 6, term + 1) } },
+      );
+      calls.push(
+        round % 3 === 2
+          ? { kind: 'reset', base: baseAt(at + 9, term + 1) }
+          : { kind: 'append', write: { entries: commands(at + 7, at + 9, term + 1) } },
+      );
+    }
+    const order: number[] = [];
+    await Promise.all(calls.map((call, i) => carryOut(store, call).then(() => order.push(i))));
+    expect(order).toEqual(calls.map((_, i) => i));
+    await reopened(place, store, models(calls).at(-1) as Model);
+  });
+
+  testAble('operations', 'the commit index alone causes no write and no sync', async (place) => {
+    const store = place.store();
+    await store.open(owner);
+    await store.append({ entries: [first, command(2, 1)] });
+    const before = place.operations();
+    await store.append({ committed: 1 });
+    await store.append({ committed: 2 });
+    expect(place.operations()).toEqual(before);
+    await store.append({ ballot: { term: 2, votedFor: undefined } });
+    await store.close();
+    const { committed, last } = await place.store().open(owner);
+    expect(committed <= last).toEqual(true);
+  });
+
+  test('the commit index that it reports is one that it was told', async (place) => {
+    let store = place.store();
+    await store.open(owner);
+    await store.append({ entries: [first, ...commands(2, 9, 1)], committed: 4 });
+    await store.append({ committed: 6 });
+    await store.append({ entries: [command(10, 1)] });
+    await store.close();
+    store = place.store();
+    const { committed } = await store.open(owner);
+    expect([0, 4, 6].includes(committed)).toEqual(true);
+  });
+
+  test('closes while calls are under way: those end first, and all that resolved is there', async (place) => {
+    const store = place.store();
+    await store.open(owner);
+    const calls: Call[] = [
+      { kind: 'append', write: { entries: [first] } },
+      { kind: 'append', write: { entries: commands(2, 30, 1) } },
+      { kind: 'compact', base: baseAt(1, 1) },
+      { kind: 'append', write: { ballot: { term: 7, votedFor: 'b' }, entries: commands(20, 22, 7) } },
+    ];
+    let ended = 0;
+    await carryOut(store, calls[0] as Call);
+    const running = calls.slice(1).map((call) => carryOut(store, call).then(() => (ended += 1)));
+    const read = store.read(2, 30, Infinity).then(() => (ended += 1));
+    await store.close();
+    expect(ended).toEqual(4);
+    await Promise.all([...running, read]);
+    await reopened(place, store, models(calls).at(-1) as Model);
+  });
+
+  test('the same object opens again after it was closed; closing twice is no error', async (place) => {
+    const store = place.store();
+    await store.open(owner);
+    const calls: Call[] = [{ kind: 'append', write: { entries: [first, ...commands(2, 6, 1)] } }];
+    await carryOut(store, calls[0] as Call);
+    await store.close();
+    await store.close();
+    expect((await difference(store, models(calls).slice(-1))).wrong).toEqual(undefined);
+    await store.append({ entries: [command(7, 1)] });
+    expect(await store.read(7, 7, Infinity).then(plain)).toEqual(plain([command(7, 1)]));
+    await store.close();
+  });
+}

@@ -1,0 +1,206 @@
+import {
+  membershipOf,
+  type Ballot,
+  type Entry,
+  type LogBase,
+  type LogState,
+  type LogStore,
+  type LogWrite,
+  type MembershipAt,
+  type MembershipEntry,
+  type Owner,
+  type Position,
+} from '@kontiki/core';
+import { originOf } from '@kontiki/core/wire';
+import { canonical } from './plain.js';
+
+export const owner: Owner = { cluster: 'conformance', server: 'a' };
+
+const membership = membershipOf(
+  ['a', 'b', 'c'].map((id) => [id, { address: `test://${id}:1`, metadata: `of ${id}` }] as const),
+  ['c'],
+);
+
+/** The first entry of the cluster, and what stands in bases for it. */
+export const first: MembershipEntry = { kind: 'membership', index: 1, term: 1, membership };
+const origin: number = originOf(first);
+
+export function command(index: number, term: number, length = 20): Entry {
+  return { kind: 'command', index, term, data: new Uint8Array(length).fill((index * 31 + term) & 0xff) };
+}
+
+/** Commands `from` to `to` of one term. */
+export function commands(from: number, to: number, term: number): Entry[] {
+  return Array.from({ length: to - from + 1 }, (_, i) => command(from + i, term));
+}
+
+export function membershipEntry(index: number, term: number): Entry {
+  return { kind: 'membership', index, term, membership };
+}
+
+/** A base whose newest membership is the first entry's, or that of an entry at `from`. */
+export function baseAt(index: number, term: number, from = 1): LogBase {
+  return { index, term, membership: { index: from, membership }, origin };
+}
+
+/** A call that changes a log. */
+export type Call =
+  | { readonly kind: 'append'; readonly write: LogWrite }
+  | { readonly kind: 'reset' | 'compact'; readonly base: LogBase };
+
+export function carryOut(store: LogStore, call: Call): Promise<void> {
+  return call.kind === 'append' ? store.append(call.write) : store[call.kind](call.base);
+}
+
+/** What a log holds. */
+export interface Holdings {
+  readonly ballot: Ballot | undefined;
+  readonly base: LogBase;
+  readonly entries: readonly Entry[];
+}
+
+/** What a log must hold after some calls, and the highest commit index that it was told. */
+export interface Model extends Holdings {
+  readonly committed: number;
+  /** How often the log was reset, and since then: every entry, and every base that it had. */
+  readonly resets: number;
+  readonly all: readonly Entry[];
+  readonly bases: readonly LogBase[];
+}
+
+const beginning: LogBase = { index: 0, term: 0, membership: undefined, origin: undefined };
+const blank: Model = {
+  ballot: undefined,
+  base: beginning,
+  entries: [],
+  committed: 0,
+  resets: 0,
+  all: [],
+  bases: [beginning],
+};
+
+/** The models after each number of calls, 0 included. */
+export function models(calls: readonly Call[]): [Model, ...Model[]] {
+  const list: [Model, ...Model[]] = [blank];
+  for (const call of calls) list.push(after(list.at(-1) as Model, call));
+  return list;
+}
+
+function after(model: Model, call: Call): Model {
+  if (call.kind === 'append') {
+    const { ballot = model.ballot, entries = [], committed = 0 } = call.write;
+    const from = entries[0]?.index ?? Infinity;
+    const replaced = (held: readonly Entry[]): Entry[] => [...held.filter(({ index }) => index < from), ...entries];
+    return {
+      ...model,
+      ballot,
+      entries: replaced(model.entries),
+      all: replaced(model.all),
+      committed: Math.max(model.committed, committed),
+    };
+  }
+  const { base } = call;
+  if (call.kind === 'reset') {
+    return {
+      ballot: model.ballot,
+      base,
+      entries: [],
+      committed: base.index,
+      resets: model.resets + 1,
+      all: [],
+      bases: [base],
+    };
+  }
+  if (base.index <= model.base.index) return model;
+  return {
+    ...model,
+    base,
+    entries: model.entries.filter(({ index }) => index > base.index),
+    committed: Math.max(model.committed, base.index),
+    bases: [...model.bases, base],
+  };
+}
+
+/**
+ * What a log may hold after a crash: a prefix of the calls with every resolved one. Compacting happens at leisure, so
+ * it may be undone, or done before an earlier call.
+ */
+export function survivors(states: readonly Model[], resolved: number, begun: number): Model[] {
+  return states.slice(resolved, begun + 1).flatMap((model) => {
+    const { bases } = states.slice(0, begun + 1).findLast(({ resets }) => resets === model.resets) as Model;
+    const last = lastOf(model);
+    return bases
+      .filter(({ index }) => index <= last)
+      .map((base) => ({ ...model, base, entries: model.all.filter(({ index }) => index > base.index) }));
+  });
+}
+
+export function lastOf({ base, entries }: Holdings): number {
+  return entries.at(-1)?.index ?? base.index;
+}
+
+/** Everything that `open` must report of these holdings; the commit index, which is a hint, and repairs apart. */
+function reported({ ballot, base, entries }: Holdings): Omit<LogState, 'committed' | 'repairs'> {
+  const terms: Position[] = [];
+  const memberships: MembershipAt[] = [];
+  for (const entry of entries) {
+    if (entry.term !== (terms.at(-1)?.term ?? base.term)) terms.push({ index: entry.index, term: entry.term });
+    if (entry.kind === 'membership') memberships.push({ index: entry.index, membership: entry.membership });
+  }
+  const [one] = entries;
+  return {
+    ballot,
+    base,
+    last: lastOf({ ballot, base, entries }),
+    terms,
+    memberships,
+    origin: base.origin ?? (one?.index === 1 && one.kind === 'membership' ? originOf(one) : undefined),
+  };
+}
+
+/** What a log that has just been opened holds, read back. */
+async function holdings(store: LogStore, { ballot, base, last }: LogState): Promise<Holdings> {
+  const entries: Entry[] = [];
+  for (let from = base.index + 1; from <= last; from = base.index + 1 + entries.length) {
+    const page = await store.read(from, last, Infinity);
+    if (page.length === 0) throw new Error(`entry ${from} of a log that ends at ${last} cannot be read`);
+    entries.push(...page);
+  }
+  return { ballot, base, entries };
+}
+
+/** What a look at a log has shown: what is wrong, or else which model it holds. */
+export interface Look {
+  readonly wrong?: string | undefined;
+  readonly model?: Model | undefined;
+}
+
+/** Opens a log, reads it, and says what is wrong if it holds none of these; undefined if nothing is. */
+export async function difference(store: LogStore, allowed: readonly Model[]): Promise<Look> {
+  const state = await store.open(owner);
+  const { committed, repairs: _, ...rest } = state;
+  const held = await holdings(store, state);
+  const text = canonical(held);
+  const matching = allowed.filter((one) => canonical(holdingsOf(one)) === text);
+  const model = matching.at(-1);
+  if (model === undefined) {
+    const wanted = allowed.map((one) => summary(one)).join(', or ');
+    return { wrong: `it holds ${summary(held)}; it must hold ${wanted}` };
+  }
+  const [told, wanted] = [canonical(rest), canonical(reported(model))];
+  if (told !== wanted) return { wrong: `open reports ${told} of what must be told as ${wanted}` };
+  const known = Math.max(model.base.index, ...matching.map((one) => one.committed));
+  if (committed > Math.min(known, rest.last)) {
+    return { wrong: `open reports commit index ${committed} of a log that ends at ${rest.last} and was told ${known}` };
+  }
+  return { model };
+}
+
+function holdingsOf({ ballot, base, entries }: Holdings): Holdings {
+  return { ballot, base, entries };
+}
+
+function summary({ ballot, base, entries }: Holdings): string {
+  const terms = entries.map(({ index, term }) => `${index}:${term}`).join(' ');
+  return `[ballot ${ballot?.term}/${ballot?.votedFor}, base ${base.index}:${base.term}, entries ${terms}]`;
+}

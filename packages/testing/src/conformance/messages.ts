@@ -1,0 +1,76 @@
+import type { Entry, Message } from '@kontiki/core';
+import { frameLength, MAX_FRAME } from '@kontiki/core/wire';
+import { membershipEntry } from './log-model.js';
+
+const from = { term: 9, incarnation: 11 };
+const answer = { ...from, to: 12 };
+const entries: readonly Entry[] = [
+  { kind: 'command', index: 0x1_0000_0002, term: 3, data: Uint8Array.of(0, 0xca, 0xfe, 0xff) },
+  { kind: 'command', index: 0x1_0000_0003, term: 3, data: new Uint8Array(0) },
+  { kind: 'noop', index: 0x1_0000_0004, term: 9 },
+  membershipEntry(0x1_0000_0005, 9),
+];
+
+/** A message of every kind, and more than one where a flag or a list tells them apart. */
+const samples: { readonly [kind in Message['kind']]: readonly (Message & { readonly kind: kind })[] } = {
+  preVote: [{ kind: 'preVote', ...from, lastIndex: 5, lastTerm: 3 }],
+  preVoteReply: [true, false].map((granted) => ({ kind: 'preVoteReply', ...answer, candidacy: 10, granted })),
+  vote: [{ kind: 'vote', ...from, lastIndex: 0, lastTerm: 0 }],
+  voteReply: [true, false].map((granted) => ({ kind: 'voteReply', ...answer, granted })),
+  append: [entries, []].map((held) => ({
+    kind: 'append',
+    ...from,
+    session: 2,
+    prevIndex: 0x1_0000_0001,
+    prevTerm: 3,
+    committed: 4,
+    entries: held,
+  })),
+  appendAccepted: [
+    { kind: 'appendAccepted', ...answer, session: Number.MAX_SAFE_INTEGER, match: Number.MAX_SAFE_INTEGER, full: true },
+  ],
+  appendRejected: [true, false].map((blank) => ({
+    kind: 'appendRejected',
+    ...answer,
+    session: 2,
+    prevIndex: 6,
+    hintIndex: 5,
+    hintTerm: 3,
+    blank,
+    full: !blank,
+  })),
+  heartbeat: [{ kind: 'heartbeat', ...from, session: 2, round: 4, committed: 5 }],
+  heartbeatReply: [true, false].map((full) => ({
+    kind: 'heartbeatReply',
+    ...answer,
+    session: 2,
+    round: 4,
+    blank: !full,
+    full,
+  })),
+  commit: [{ kind: 'commit', ...from, committed: 5 }],
+  readIndex: [{ kind: 'readIndex', ...from, ticket: 1 }],
+  readIndexReply: [{ kind: 'readIndexReply', ...answer, ticket: 1, index: 5 }],
+};
+
+export const everyMessage: readonly Message[] = Object.values(samples).flat();
+
+/** A message that tests tell apart by its number. */
+export function numbered(ticket: number): Message {
+  return { kind: 'readIndex', term: 1, incarnation: 1, ticket };
+}
+
+/** An append whose one entry, at an index, carries so many bytes. */
+export function append(index: number, bytes: number): Message {
+  const data = new Uint8Array(bytes);
+  for (let i = 0; i < bytes; i += 97) data[i] = index + i;
+  const entry: Entry = { kind: 'command', index, term: 1, data };
+  const prevTerm = index === 1 ? 0 : 1;
+  return { kind: 'append', ...from, session: 1, prevIndex: index - 1, prevTerm, committed: 0, entries: [entry] };
+}
+
+/** Bytes of an entry that makes an append fill the largest frame. */
+export const LARGEST: number = MAX_FRAME - frameLength([append(1, 0)]);
+
+/** One that no frame can hold: a number is none. */
+export const unencodable: Message = numbered(1.5);

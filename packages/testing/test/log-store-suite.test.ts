@@ -1,0 +1,167 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { transformWithEsbuild } from 'vite';
+import * as core from '@kontiki/core';
+import * as wire from '@kontiki/core/wire';
+import type { Folder } from '@kontiki/files';
+import { collect, onDisk, testLogStore } from '@kontiki/testing';
+import { JournalLog } from './journal-log.js';
+
+const without = { fill: 'it prepares no room' };
+
+testLogStore(
+  { describe, it, expect },
+  { name: 'JournalLog', place: onDisk((folder) => new JournalLog(folder)), without },
+);
+
+const source = readFileSync(new URL('journal-log.ts', import.meta.url), 'utf8');
+
+/** The same log with some of its text replaced. */
+async function planted(text: string, by: string): Promise<new (folder: Folder) => JournalLog> {
+  const parts = source.split(text);
+  if (parts.length !== 2) throw new Error(`stands ${parts.length - 1} times in the source: ${text}`);
+  const { code } = await transformWithEsbuild(parts.join(by), 'journal-log.ts', { target: 'es2022', sourcemap: false });
+  const body = code
+    .replaceAll(/import (\{.*\}) from ("[^"]+");/g, 'const $1 = modules[$2];')
+    .replace(/export \{[^}]*\};?/, '')
+    .replace('export class', 'class');
+  const modules = { '@kontiki/core': core, '@kontiki/core/wire': wire };
+  // oxlint-disable-next-line typescript/no-implied-eval
+  return new Function('modules', `${body}; return JournalLog;`)(modules) as typeof JournalLog;
+}
+
+/** The first test that fails with a fault. */
+async function failing(text: string, by: string): Promise<string | undefined> {
+  const Faulty = await planted(text, by);
+  const runner = collect();
+  testLogStore(runner, { name: 'log', place: onDisk((folder) => new Faulty(folder)), without });
+  for await (const { name, error } of runner.run()) if (error !== undefined) return name;
+  return undefined;
+}
+
+describe('the suite for log stores', () => {
+  it.each([
+    ['append does not sync', 'a crash of the process, at any operation', '        await file.datasync();', ''],
+    [
+      'open does not sync',
+      'a crash of the process, at any operation',
+      '      await file.datasync();\n      await this',
+      '      await this',
+    ],
+    ['the folder is not synced', 'a crash of the process, at any operation', '      await this.#folder.sync();', ''],
+    [
+      'calls write while another is synced',
+      'a power cut, at any operation',
+      'this.#writing = this.#writing.then(async () => {',
+      'this.#writing = Promise.resolve().then(async () => {',
+    ],
+    [
+      'a torn record stays',
+      'a crash of the process, at any operation',
+      'if (torn === this.#end) return 0;',
+      'if (torn === this.#end) return 0; this.#end = bytes.length; return 0;',
+    ],
+    [
+      'damage is cut like a torn record',
+      'a bit that flips is noticed',
+      'if (recordAt(bytes, at) !== undefined) throw',
+      'if (false) throw',
+    ],
+    [
+      'checksums are not looked at',
+      'a crash of the process, at any operation',
+      'if (view.getUint32(0) !== crc32(bytes.subarray(at + 4, end))) return undefined;',
+      '',
+    ],
+    ['a gap is accepted', 'entries that leave a gap', 'from > this.#last + 1) throw', 'false) throw'],
+    ['a gap within a write is accepted', 'entries that leave a gap', 'index !== from + i)) throw', 'false)) throw'],
+    [
+      'the data of another server is accepted',
+      'the data of another cluster or another server is refused',
+      ' && server === owner.server',
+      '',
+    ],
+    [
+      'the data of another cluster is accepted',
+      'the data of another cluster or another server is refused',
+      'cluster === owner?.cluster && ',
+      '',
+    ],
+    [
+      'a shorter suffix leaves the rest of a longer one',
+      'reports after every step',
+      '...entries];\n',
+      '...entries, ...this.#entries.slice(from - this.#base.index - 1 + entries.length)];\n',
+    ],
+    [
+      'a reset forgets the ballot',
+      'reports after every step',
+      "if (record.kind === 'reset') {",
+      "if (record.kind === 'reset') { this.#ballot = undefined;",
+    ],
+    [
+      'a reset keeps entries above its base',
+      'a reset may end the log before its last entry',
+      '[base, [], base.index]',
+      '[base, this.#entries.filter((e) => e.index > base.index), base.index]',
+    ],
+    [
+      'what is compacted is still read',
+      'sees every earlier call',
+      'if (from <= this.#base.index) throw',
+      'if (false) throw',
+    ],
+    [
+      'a page exceeds its bytes',
+      'reads in pages',
+      'page.length > 0 && bytes > maxBytes',
+      'page.length > 1 && bytes > maxBytes',
+    ],
+    ['a page may be empty', 'reads in pages', '(page.length > 0 && bytes > maxBytes)', 'bytes > maxBytes'],
+    [
+      'the commit index alone is written',
+      'the commit index alone causes no write',
+      'if (write.ballot === undefined && !write.entries?.length)',
+      'if (false)',
+    ],
+    ['a failed write is tried again', 'a write that fails ends the store', 'throw this.#failed;\n      }', '}'],
+    [
+      'goes on after a failure',
+      'a write that fails ends the store',
+      'if (this.#failed !== undefined) throw this.#failed;',
+      '',
+    ],
+    ['close does not wait', 'closes while calls are under way', 'await this.#writing.catch(() => {});', ''],
+    [
+      'it opens twice',
+      'what is open cannot be opened a second time',
+      "await this.#folder.lock('log')",
+      '{ release: async () => {} }',
+    ],
+    [
+      'terms begin below the base',
+      'reports after every step',
+      '(terms.at(-1)?.term ?? this.#base.term)',
+      'terms.at(-1)?.term',
+    ],
+    ['the origin is lost when the first entry is', 'reports after every step', 'this.#base.origin ?? (first', '(first'],
+    [
+      'memberships are not reported',
+      'reports after every step',
+      "if (entry.kind === 'membership') memberships",
+      'if (false) memberships',
+    ],
+    [
+      'takes calls before it is open',
+      'calls before open and after close are KONTIKI_CLOSED',
+      "if (this.#file === undefined) throw new KontikiError('KONTIKI_CLOSED', 'The journal is not open.');",
+      '',
+    ],
+  ])(
+    'notices that %s: “%s”',
+    async (_, title, text, by) => {
+      expect(await failing(text, by)).toContain(title);
+    },
+    60_000,
+  );
+});

@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest';
+import { WebSocketTransport } from '@kontiki/transport-ws';
+import { testTransport } from '@kontiki/testing';
+import { Proxy } from './servers.js';
+
+testTransport(
+  { describe, it, expect },
+  {
+    name: 'WebSocketTransport',
+    wire: () => ({
+      transport: () => new WebSocketTransport({ listen: { port: 0 } }),
+      address: ({ port }) => `ws://127.0.0.1:${port}`,
+    }),
+    without: { hold: 'that is tested behind proxies, below' },
+  },
+);
+
+testTransport(
+  { describe, it, expect },
+  {
+    name: 'WebSocketTransport behind proxies',
+    wire: () => {
+      const proxies = new Map<string, Proxy>();
+      return {
+        transport: () => new WebSocketTransport({ listen: { port: 0 }, limits: { pingInterval: 60_000 } }),
+        address: async ({ port }, id) => {
+          const proxy = await new Proxy(() => port as number).start();
+          proxies.set(id, proxy);
+          return proxy.address;
+        },
+        hold: (id, held) => (held ? proxies.get(id)?.swallow() : proxies.get(id)?.carry()),
+      };
+    },
+  },
+);
