@@ -10,6 +10,8 @@ const WINDOW = 4 * 1024 * 1024;
 
 export interface SenderOptions {
   readonly peer: ServerId;
+  /** Of the stream of appends that came to an end for want of entries. */
+  readonly session: number;
   readonly snapshot: SnapshotInfo;
   readonly store: SnapshotStore;
   readonly clock: Clock;
@@ -28,6 +30,7 @@ export interface SenderOptions {
  */
 export class SnapshotSender {
   readonly snapshot: SnapshotInfo;
+  readonly session: number;
   readonly #options: SenderOptions;
   readonly #timer: Timer;
   /** The peer has the bytes before `#acknowledged`; those before `#sent` are on their way. */
@@ -45,6 +48,7 @@ export class SnapshotSender {
   constructor(options: SenderOptions) {
     this.#options = options;
     this.snapshot = options.snapshot;
+    this.session = options.session;
     this.#timer = options.clock.timer(() => this.#ask());
     this.#ask();
   }

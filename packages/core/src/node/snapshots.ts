@@ -206,7 +206,11 @@ export class Snapshots {
 
   #send(peer: ServerId, session: number): void {
     const { raft, store, clock, schedule, policy, logger, events } = this.#options;
-    this.#senders.get(peer)?.close();
+    const present = this.#senders.get(peer);
+    const match = raft.peers?.get(peer)?.match ?? 0;
+    // Entries that were on their way all the same are no reason to begin anew.
+    if (present?.session === session && present.snapshot.last.index > match) return;
+    present?.close();
     this.#senders.delete(peer);
     const snapshot = this.#newest;
     if (snapshot === undefined) return;
@@ -214,6 +218,7 @@ export class Snapshots {
     logger.info(`sends ${peer} the snapshot of entry ${index}`, { bytes: snapshot.bytes });
     const sender: SnapshotSender = new SnapshotSender({
       peer,
+      session,
       snapshot,
       store,
       clock,
@@ -227,7 +232,7 @@ export class Snapshots {
       },
       progress: (bytes) => events.emit('snapshotSending', { peer, index, bytes, total: snapshot.bytes }),
       failed: (error) => {
-        logger.warn(`the snapshot of entry ${index} cannot be read for ${peer}; another one is taken`, { error });
+        logger.warn(`the snapshot of entry ${index} cannot be read for ${peer}; it is tried again`, { error });
         events.emit('snapshotFailed', { error });
       },
     });

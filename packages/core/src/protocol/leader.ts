@@ -100,7 +100,11 @@ export class Leader extends Bystander {
     if (message.match > this.#server.log.lastIndex) {
       return this.#server.report({ kind: 'ackBeyondLog', peer: from, index: message.match });
     }
+    const { match, session } = progress;
     progress.accepted(message.match, this.#server.log.base.index);
+    // What it has installed meanwhile is not enough any more.
+    if (progress.state === 'snapshot' && progress.match > match)
+      this.#server.outbox.snapshot({ kind: 'wanted', peer: from, session });
     this.#commit();
   }
 
