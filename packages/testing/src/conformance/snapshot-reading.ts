@@ -34,18 +34,22 @@ export function testReading({ expect, test }: StoreTests<SnapshotStore>): void {
     await store.open(owner);
     await save(store, sample, 300_000);
     const readers = [0, 1, 2].map((i) => store.read(sample.meta.id, i)[Symbol.asyncIterator]());
-    const read = await Promise.all(
-      readers.map(async (reader) => [((await reader.next()).value as Uint8Array).slice()]),
-    );
+    const read: Uint8Array[][] = [[], [], []];
+    const pull = async (i: number): Promise<boolean> => {
+      const next = await readers[i]?.next();
+      if (next === undefined || next.done === true) return false;
+      read[i]?.push(next.value.slice());
+      return true;
+    };
+    await Promise.all([0, 1, 2].map(pull));
     await readers[2]?.return?.();
     await store.remove(sample.meta.id);
     expect(await codeOf(joined(store.read(sample.meta.id)))).toEqual('KONTIKI_NO_SNAPSHOT');
+    await pull(0);
     await save(store, other);
     await save(store, sample, 300_000);
-    for (const [i, reader] of readers.slice(0, 2).entries()) {
-      for (let next = await reader.next(); next.done !== true; next = await reader.next()) {
-        read[i]?.push(next.value.slice());
-      }
+    for (const i of [0, 1]) {
+      while (await pull(i));
       const pieces = read[i] as Uint8Array[];
       const all = await joined(
         (async function* () {
