@@ -175,6 +175,15 @@ describe('a damaged file', () => {
     }
   });
 
+  it('that is shorter than its name says begins anew', async () => {
+    const disk = new SimulatedDisk();
+    await disk.folder.create(part(7, 200));
+    disk.overwrite(part(7, 200), (await encoded(7)).subarray(0, 190));
+    const store = await opened(disk);
+    expect((await store.create(metaAt(7))).offset).toBe(0);
+    expect(disk.names).not.toContain(part(7, 200));
+  });
+
   it('that says whose the folder is: an error that says what to do', async () => {
     const disk = new SimulatedDisk();
     await (await opened(disk)).close();
