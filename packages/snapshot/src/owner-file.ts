@@ -9,7 +9,7 @@ const MAGIC = new TextEncoder().encode('KONTIOWN');
 const VERSION = 1;
 const MAX_BYTES = 1024;
 
-/** Refuses a folder that is another's, and takes one that is nobody's yet: durably, when this resolves. */
+/** Refuses a folder that is another's, and takes one that is nobody's yet: durably, once the folder is synced. */
 export async function claim(folder: Folder, names: readonly string[], owner: Owner): Promise<void> {
   if (names.includes(UNFINISHED)) await folder.remove(UNFINISHED);
   if (!names.includes(NAME)) return write(folder, owner);
@@ -37,7 +37,6 @@ async function write(folder: Folder, { cluster, server }: Owner): Promise<void> 
     await file.close();
   }
   await folder.rename(UNFINISHED, NAME);
-  await folder.sync();
 }
 
 async function read(folder: Folder): Promise<Owner> {

@@ -56,23 +56,21 @@ async function lookAt(folder: Folder, name: string): Promise<SnapshotInfo> {
 }
 
 async function newestUnfinished(folder: Folder, names: readonly string[], owner: Owner): Promise<Map<string, number>> {
-  let newest: { readonly head: SnapshotHead; readonly durable: number } | undefined;
+  let newest = { id: '', durable: 0, index: -1 };
   for (const name of names) {
     const part = parseUnfinished(name);
     if (part === undefined) continue;
     const head = await headOf(folder, name, part.durable);
     if (head !== undefined) checkCluster(folder, name, head, owner);
-    if (head?.id !== part.id || (newest !== undefined && head.last.index <= newest.head.last.index)) {
-      await folder.remove(name);
-      continue;
-    }
-    if (newest !== undefined) await folder.remove(unfinishedName(newest.head.id, newest.durable));
-    newest = { head, durable: part.durable };
+    const found = { ...part, index: head?.last.index ?? 0 };
+    const [older, newer] = found.durable > 0 && found.index > newest.index ? [newest, found] : [found, newest];
+    newest = newer;
+    if (older.index >= 0) await folder.remove(unfinishedName(older.id, older.durable));
   }
-  return new Map(newest === undefined ? [] : [[newest.head.id, newest.durable]]);
+  return new Map(newest.index < 0 ? [] : [[newest.id, newest.durable]]);
 }
 
-/** The head of an unfinished one; undefined when too little of it is durable, or it is damaged. */
+/** The head of an unfinished one; undefined when too little of it is durable, or it is damaged: writing on will tell. */
 async function headOf(folder: Folder, name: string, durable: number): Promise<SnapshotHead | undefined> {
   const bytes = await withFile(folder, name, (file) => file.read(0, Math.min(durable, MAX_SNAPSHOT_HEAD)));
   try {

@@ -30,6 +30,8 @@ export { onDisk } from './conformance/on-disk.js';
 export type { StoreSurroundings } from './conformance/on-disk.js';
 export { testLogStore } from './conformance/log-store.js';
 export type { LogStoreSuite } from './conformance/log-context.js';
+export { testSnapshotStore } from './conformance/snapshot-store.js';
+export type { SnapshotStoreSuite } from './conformance/snapshot-store.js';
 export type { Ability, Place } from './conformance/place.js';
 export { collect } from './conformance/runner.js';
 export type { Matchers, Runner, TestFunctions, TestResult } from './conformance/runner.js';

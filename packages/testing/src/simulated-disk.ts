@@ -6,6 +6,8 @@ export interface DiskOperation {
   readonly kind: 'list' | 'open' | 'create' | 'rename' | 'remove' | 'sync' | 'write' | 'datasync' | 'read' | 'allocate';
   /** The file; empty for what concerns the folder. */
   readonly name: string;
+  /** Of a write: whether it makes the file longer, and so needs room. */
+  readonly grows?: boolean | undefined;
 }
 
 /** Of the process: what was not synced stays readable, and unsynced. Of power: it goes, or a part of it does. */
@@ -253,7 +255,8 @@ class SimulatedFile implements File {
 
   write(bytes: Uint8Array, offset: number): void {
     // What a dead process still tries changes nothing.
-    if (this.#disk.enter(this.#life, { kind: 'write', name: this.#name })) this.#inode.write(offset, bytes);
+    const grows = offset + bytes.length > this.#inode.length;
+    if (this.#disk.enter(this.#life, { kind: 'write', name: this.#name, grows })) this.#inode.write(offset, bytes);
   }
 
   async datasync(): Promise<void> {

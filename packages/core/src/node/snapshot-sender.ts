@@ -50,6 +50,9 @@ export class SnapshotSender {
     this.snapshot = options.snapshot;
     this.session = options.session;
     this.#timer = options.clock.timer(() => this.#ask());
+  }
+
+  begin(): void {
     this.#ask();
   }
 

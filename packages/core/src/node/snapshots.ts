@@ -182,7 +182,8 @@ export class Snapshots {
     const { raft, log, policy, origin, failed } = this.#options;
     if (this.#closed) return;
     const needed = Math.max(this.#before, this.#neededByPeers());
-    const index = Math.min(trailing(raft.log, last.index, policy), needed);
+    // One that has arrived may be of more than is applied here.
+    const index = Math.min(trailing(raft.log, last.index, policy), needed, raft.log.applied, raft.log.durable);
     if (index <= raft.log.base.index) return;
     raft.compact(index);
     try {
@@ -237,6 +238,7 @@ export class Snapshots {
       },
     });
     this.#senders.set(peer, sender);
+    sender.begin();
   }
 
   // ---- receiving

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { MemoryLog, MemoryNetwork } from '@kontiki/core';
-import { testLogStore, testTransport, VirtualClock } from '@kontiki/testing';
+import { MemoryLog, MemoryNetwork, MemorySnapshots } from '@kontiki/core';
+import { testLogStore, testSnapshotStore, testTransport, VirtualClock } from '@kontiki/testing';
 
 const memory = 'memory ends with its process';
 
@@ -11,6 +11,18 @@ testLogStore(
     place: () => {
       const log = new MemoryLog();
       return { store: () => log };
+    },
+    without: { crash: memory, damage: memory, fail: memory, fill: 'memory is never full', operations: memory },
+  },
+);
+
+testSnapshotStore(
+  { describe, it, expect },
+  {
+    name: 'MemorySnapshots',
+    place: () => {
+      const snapshots = new MemorySnapshots();
+      return { store: () => snapshots };
     },
     without: { crash: memory, damage: memory, fail: memory, fill: 'memory is never full', operations: memory },
   },

@@ -1,56 +1,5 @@
 import type { LogStore } from '@kontiki/core';
-import { Random } from '../random.js';
-import { able, type Ability, type AblePlace, type Place } from './place.js';
-import type { Matchers, Runner } from './runner.js';
+import type { StoreSuite, StoreTests } from './store-context.js';
 
-export interface LogStoreSuite {
-  /** Stands in the titles. */
-  readonly name: string;
-  /** A new, blank place. What it draws at random it draws from `random`, so that a failure repeats itself. */
-  readonly place: (random: () => number) => Place<LogStore> | Promise<Place<LogStore>>;
-  /** What is not to be tested, and why: the reason stands in the title of what is skipped. */
-  readonly without?: Readonly<Partial<Record<Ability, string>>> | undefined;
-}
-
-/** How the parts of the suite register their tests. */
-export interface LogTests {
-  readonly expect: (actual: unknown) => Matchers;
-  /** A test on a new place. */
-  readonly test: (title: string, body: (place: Place<LogStore>, random: Random) => Promise<void>) => void;
-  /** One on a place with an ability, or one whose title says why it is skipped. */
-  readonly testAble: <A extends Ability>(
-    ability: A,
-    title: string,
-    body: (place: AblePlace<LogStore, A>, random: Random) => Promise<void>,
-  ) => void;
-  /** One that makes its places itself. */
-  readonly testPlaces: (ability: Ability, title: string, body: () => Promise<void>) => void;
-}
-
-export function logTests({ it, expect }: Runner, suite: LogStoreSuite): LogTests {
-  const test: LogTests['test'] = (title, body) =>
-    void it(title, async () => {
-      const random = new Random(1, title);
-      const place = await suite.place(random.next);
-      try {
-        await body(place, random);
-      } finally {
-        await place.remove?.();
-      }
-    });
-  const skipped = (ability: Ability, title: string): boolean => {
-    const why = suite.without?.[ability];
-    if (why !== undefined) it(`skipped, since ${why}: ${title}`, () => {});
-    return why !== undefined;
-  };
-  return {
-    expect,
-    test,
-    testAble: (ability, title, body) => {
-      if (!skipped(ability, title)) test(title, (place, random) => body(able(place, ability), random));
-    },
-    testPlaces: (ability, title, body) => {
-      if (!skipped(ability, title)) it(title, body);
-    },
-  };
-}
+export type LogStoreSuite = StoreSuite<LogStore>;
+export type LogTests = StoreTests<LogStore>;

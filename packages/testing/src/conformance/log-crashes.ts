@@ -1,6 +1,7 @@
 import type { LogStore } from '@kontiki/core';
 import { Random } from '../random.js';
 import type { Crash } from '../simulated-disk.js';
+import { unlessCrashed } from './crashing.js';
 import type { LogStoreSuite } from './log-context.js';
 import { able, type AblePlace, type Place } from './place.js';
 import { carryOut, difference, lastOf, models, owner, survivors, type Look, type Model } from './log-model.js';
@@ -69,18 +70,6 @@ async function runUntilCrash(
     ended: end !== undefined,
     wrong: failed ? `a run without a crash fails: ${end.message}` : undefined,
   };
-}
-
-/** What comes of some work; undefined when the crash came first. What a dead process is told is of no matter. */
-async function unlessCrashed<T>(crash: Promise<void>, work: Promise<T>): Promise<T | undefined> {
-  let crashed = false;
-  const told = crash.then(() => void (crashed = true));
-  const result = work.catch(async (error: unknown) => {
-    // The crash itself may have ended it, and be told of a moment later.
-    await new Promise((resolve) => setTimeout(resolve));
-    if (!crashed) throw error;
-  });
-  return (await Promise.race([told, result])) ?? undefined;
 }
 
 async function lookAfter(

@@ -2,10 +2,11 @@ import type { Crash } from '../simulated-disk.js';
 import { testCalls } from './log-calls.js';
 import { crashEverywhere } from './log-crashes.js';
 import { testFaults } from './log-faults.js';
-import { logTests, type LogStoreSuite } from './log-context.js';
+import type { LogStoreSuite } from './log-context.js';
 import { testReads } from './log-reads.js';
 import { testRefusals } from './log-refusals.js';
 import { runnerOf, type TestFunctions } from './runner.js';
+import { storeTests } from './store-context.js';
 
 /** Survivals of unsynced bytes that are tried at each operation; the first script is fixed, the others are drawn. */
 const SEEDS = [0, 1, 2, 3, 4];
@@ -14,7 +15,7 @@ const SEEDS = [0, 1, 2, 3, 4];
 export function testLogStore(test: TestFunctions, suite: LogStoreSuite): void {
   const runner = runnerOf(test);
   runner.describe(`${suite.name}, as a log store`, () => {
-    const tests = logTests(runner, suite);
+    const tests = storeTests(runner, suite);
     testCalls(tests);
     testReads(tests);
     testRefusals(tests);

@@ -28,9 +28,9 @@ export function onDisk<Store>(
     const disk = new SimulatedDisk({
       random,
       lies,
-      fail: ({ kind }) => {
+      fail: ({ kind, grows }) => {
         if (changing.has(kind)) operations += 1;
-        if (full && kind === 'allocate') return errno('ENOSPC');
+        if (full && (kind === 'allocate' || grows === true)) return errno('ENOSPC');
         if (failing === undefined || !(kind === failing || (failing === 'sync' && kind === 'datasync')))
           return undefined;
         failing = undefined;

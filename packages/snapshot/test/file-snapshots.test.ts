@@ -1,0 +1,269 @@
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { silent, type Logger } from '@kontiki/core';
+import { decodeSnapshot } from '@kontiki/core/wire';
+import { FileSnapshots } from '@kontiki/snapshot';
+import { FileLog } from '@kontiki/storage-fs';
+import { SimulatedDisk, VirtualClock, type DiskOperation } from '@kontiki/testing';
+import { encoded, joined, metaAt, owner, save } from './samples.js';
+
+const name = (index: number): string => `snapshot-${`${index}`.padStart(16, '0')}-0000000000000002-${metaAt(index).id}`;
+const part = (index: number, bytes: number): string =>
+  `snapshot-part-${metaAt(index).id}-${`${bytes}`.padStart(16, '0')}`;
+
+function told(): { logger: Logger; texts: string[] } {
+  const texts: string[] = [];
+  return { logger: { ...silent, error: (text) => texts.push(text) }, texts };
+}
+
+async function opened(disk: SimulatedDisk, logger: Logger = silent): Promise<FileSnapshots> {
+  const store = new FileSnapshots(disk.folder, { logger });
+  await store.open(owner);
+  return store;
+}
+
+const indices = async (store: FileSnapshots): Promise<number[]> => (await store.list()).map(({ last }) => last.index);
+
+describe('files', () => {
+  it('have names that are made of numbers, and sort as they count', async () => {
+    const disk = new SimulatedDisk();
+    const store = await opened(disk);
+    for (const index of [1000, 999, 20_000]) await save(store, index);
+    const writer = await store.create(metaAt(30_000));
+    await writer.write((await encoded(30_000)).subarray(0, 150));
+    await writer.sync();
+    expect(disk.names.sort()).toEqual(
+      [name(999), name(1000), name(20_000), 'snapshot-owner', part(30_000, 150)].sort(),
+    );
+    expect(disk.names.filter((one) => /-\d{16}-\d{16}-/.test(one)).sort()).toEqual([999, 1000, 20_000].map(name));
+  });
+
+  it('hold just the bytes of the format', async () => {
+    const disk = new SimulatedDisk();
+    await save(await opened(disk), 7);
+    expect(disk.contents(name(7))).toEqual(await encoded(7));
+  });
+
+  it('are synced before they have their names, and those before it is told', async () => {
+    const operations: string[] = [];
+    const disk = new SimulatedDisk({ fail: ({ kind }) => void operations.push(kind) });
+    const store = await opened(disk);
+    operations.length = 0;
+    await save(store, 7);
+    expect(operations).toEqual(['create', 'write', 'datasync', 'rename', 'sync']);
+  });
+
+  it('that nobody can use are cleaned away when it is opened, and others left alone', async () => {
+    const disk = new SimulatedDisk();
+    const folder = disk.folder;
+    for (const other of ['wal-0000000001', 'snapshot-', 'snapshot-1-2-3', `snapshot-part-${metaAt(1).id}`, 'notes']) {
+      await folder.create(other);
+    }
+    await folder.create(part(5, 0));
+    await folder.create('snapshot-owner.new');
+    for (const index of [998, 1000, 999]) {
+      const file = await folder.create(part(index, 150));
+      file.write((await encoded(index)).subarray(0, 150), 0);
+    }
+    const others = disk.names.filter((one) => !one.startsWith('snapshot-part-aa') && !one.endsWith('new'));
+    const store = await opened(disk);
+    expect(disk.names.sort()).toEqual(
+      [...others, `snapshot-part-${metaAt(1).id}`, part(1000, 150), 'snapshot-owner'].sort(),
+    );
+    expect((await store.create(metaAt(1000))).offset).toBe(150);
+  });
+
+  it('are only its owner’s to read', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'kontiki-snapshots-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const store = new FileSnapshots(folder);
+    await store.open(owner);
+    await save(store, 7);
+    const writer = await store.create(metaAt(8));
+    await writer.write(new Uint8Array(3).fill(75)).catch(() => {});
+    const files = readdirSync(folder).filter((one) => one.startsWith('snapshot-'));
+    expect(files.length).toBeGreaterThanOrEqual(2);
+    for (const file of files) expect(statSync(join(folder, file)).mode & 0o777, file).toBe(0o600);
+    await store.close();
+  });
+
+  it('share their folder with those of the log', async () => {
+    const disk = new SimulatedDisk();
+    for (let life = 0; life < 2; life += 1) {
+      const log = new FileLog(disk.folder, { clock: new VirtualClock(), random: () => 0.5, segmentBytes: 700 });
+      const state = await log.open(owner);
+      const store = await opened(disk);
+      await log.append({ entries: [{ kind: 'noop', index: state.last + 1, term: 1 }] });
+      await save(store, 7 + life);
+      expect(state.last).toBe(life);
+      expect((await indices(store)).length).toBe(life + 1);
+      await store.close();
+      await log.close();
+    }
+  });
+});
+
+describe('a damaged file', () => {
+  it('flipped at every byte: not listed and told, or told when it is read; and left where it is', async () => {
+    const bytes = await encoded(7);
+    let unlisted = 0;
+    for (let at = 0; at < bytes.length; at += 1) {
+      const disk = new SimulatedDisk();
+      const before = await opened(disk);
+      await save(before, 5);
+      await save(before, 7);
+      await before.close();
+      disk.overwrite(
+        name(7),
+        bytes.map((byte, i) => (i === at ? byte ^ (1 << (at % 8)) : byte)),
+      );
+      const { logger, texts } = told();
+      const store = await opened(disk, logger);
+      if ((await indices(store)).includes(7)) {
+        await expect(joined(decodeSnapshot(store.read(metaAt(7).id))), `byte ${at}`).rejects.toThrow(/damaged at byte/);
+        expect(texts).toEqual([]);
+      } else {
+        unlisted += 1;
+        expect(texts).toEqual([expect.stringContaining(name(7))]);
+      }
+      expect(await joined(decodeSnapshot(store.read(metaAt(5).id)))).toHaveLength(100);
+      expect(disk.names).toContain(name(7));
+    }
+    expect(unlisted).toBeGreaterThan(100);
+  });
+
+  it('cut at any byte, or empty, or with something behind it: not listed, and told', async () => {
+    const bytes = await encoded(7);
+    for (let length = 0; length <= bytes.length + 1; length += length < 140 ? 20 : 1) {
+      if (length === bytes.length) continue;
+      const disk = new SimulatedDisk();
+      await disk.folder.create(name(7));
+      disk.overwrite(name(7), new Uint8Array([...bytes, 0].slice(0, length)));
+      const { logger, texts } = told();
+      expect(await indices(await opened(disk, logger)), `${length} bytes`).toEqual([]);
+      expect(texts).toHaveLength(1);
+    }
+  });
+
+  it('under another one’s name is not listed, and told', async () => {
+    const disk = new SimulatedDisk();
+    await disk.folder.create(name(8));
+    disk.overwrite(name(8), await encoded(7));
+    const { logger, texts } = told();
+    expect(await indices(await opened(disk, logger))).toEqual([]);
+    expect(texts[0]).toContain(`Its head is that of ${name(7)}`);
+  });
+
+  it('that is not whole yet begins anew', async () => {
+    const bytes = await encoded(7);
+    for (let at = 0; at < 200; at += 3) {
+      const disk = new SimulatedDisk();
+      await disk.folder.create(part(7, 200));
+      disk.overwrite(
+        part(7, 200),
+        bytes.slice(0, 210).map((byte, i) => (i === at ? byte ^ 1 : byte)),
+      );
+      const store = await opened(disk);
+      const writer = await store.create(metaAt(7));
+      // What stands in a chunk that is not whole shows itself when it is.
+      await writer.write(bytes.subarray(writer.offset)).catch(() => {});
+      const end = await writer.finish().catch((error: { code: string }) => error.code);
+      if (end === 'KONTIKI_CORRUPT') await save(store, 7);
+      expect(await joined(store.read(metaAt(7).id))).toEqual(bytes);
+    }
+  });
+
+  it('that is shorter than its name says begins anew', async () => {
+    const disk = new SimulatedDisk();
+    await disk.folder.create(part(7, 200));
+    disk.overwrite(part(7, 200), (await encoded(7)).subarray(0, 190));
+    const store = await opened(disk);
+    expect((await store.create(metaAt(7))).offset).toBe(0);
+    expect(disk.names).not.toContain(part(7, 200));
+  });
+
+  it('that says whose the folder is: an error that says what to do', async () => {
+    const disk = new SimulatedDisk();
+    await (await opened(disk)).close();
+    const contents = disk.contents('snapshot-owner');
+    for (const wrong of [
+      contents.subarray(1),
+      contents.map((byte, i) => (i === 9 ? byte ^ 1 : byte)),
+      new Uint8Array(0),
+    ]) {
+      disk.overwrite('snapshot-owner', wrong);
+      await expect(opened(disk)).rejects.toThrow(/remove it if the folder is this server's/);
+    }
+    disk.overwrite('snapshot-owner', contents);
+    await (await opened(disk)).close();
+  });
+});
+
+describe('another owner', () => {
+  it('whose snapshot lies in the folder is refused, whole or not', async () => {
+    for (const [file, length] of [
+      [name(7), Infinity],
+      [part(7, 200), 200],
+    ] as const) {
+      const disk = new SimulatedDisk();
+      await disk.folder.create(file);
+      disk.overwrite(file, (await encoded(7)).subarray(0, length));
+      const store = new FileSnapshots(disk.folder);
+      await expect(store.open({ ...owner, cluster: 'other' })).rejects.toMatchObject({ code: 'KONTIKI_FOREIGN_DATA' });
+      expect(disk.names).toContain(file);
+    }
+  });
+
+  it('a snapshot that somebody put into an empty folder is taken', async () => {
+    const disk = new SimulatedDisk();
+    await disk.folder.create(name(7));
+    disk.overwrite(name(7), await encoded(7));
+    expect(await indices(await opened(disk))).toEqual([7]);
+  });
+});
+
+describe('a disk that fails', () => {
+  const failing = (kind: DiskOperation['kind'], code: string): { disk: SimulatedDisk; arm: () => void } => {
+    let armed = false;
+    const disk = new SimulatedDisk({
+      fail: (operation) => {
+        if (!armed || operation.kind !== kind) return undefined;
+        armed = false;
+        return Object.assign(new Error(code), { code });
+      },
+    });
+    return { disk, arm: () => void (armed = true) };
+  };
+
+  it.each([
+    ['create', 'ENOSPC', 'KONTIKI_DISK_FULL'],
+    ['write', 'ENOSPC', 'KONTIKI_DISK_FULL'],
+    ['write', 'EDQUOT', 'KONTIKI_DISK_FULL'],
+    ['datasync', 'ENOSPC', 'KONTIKI_DISK_FULL'],
+    ['write', 'EIO', 'KONTIKI_STORE_FAILED'],
+    ['datasync', 'EIO', 'KONTIKI_STORE_FAILED'],
+    ['rename', 'EIO', 'KONTIKI_STORE_FAILED'],
+    ['sync', 'EIO', 'KONTIKI_STORE_FAILED'],
+  ] as const)('%s with %s: %s, nothing is left, and the store goes on', async (kind, code, told_) => {
+    const { disk, arm } = failing(kind, code);
+    const store = await opened(disk);
+    await save(store, 5);
+    arm();
+    await expect(save(store, 7)).rejects.toMatchObject({ code: told_, cause: { code } });
+    expect(disk.names.sort()).toEqual([name(5), 'snapshot-owner'].sort());
+    expect(await indices(store)).toEqual([5]);
+    await save(store, 7);
+    expect(await indices(store)).toEqual([7, 5]);
+  });
+
+  it('a read that fails says so', async () => {
+    const { disk, arm } = failing('read', 'EIO');
+    const store = await opened(disk);
+    await save(store, 5);
+    arm();
+    await expect(joined(store.read(metaAt(5).id))).rejects.toMatchObject({ code: 'KONTIKI_STORE_FAILED' });
+    expect(await joined(store.read(metaAt(5).id))).toEqual(await encoded(5));
+  });
+});

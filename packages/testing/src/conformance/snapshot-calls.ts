@@ -1,0 +1,182 @@
+import type { SnapshotStore } from '@kontiki/core';
+import { plain } from './plain.js';
+import { difference, infoOf, joined, sampleAt, same, save, owner } from './snapshot-samples.js';
+import type { StoreTests } from './store-context.js';
+
+/** What is written, listed, resumed and forgotten. */
+export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
+  test('a new one is empty, also when opened again', async (place) => {
+    for (let life = 0; life < 2; life += 1) {
+      const store = place.store();
+      await store.open(owner);
+      expect(await store.list()).toEqual([]);
+      await store.close();
+    }
+  });
+
+  for (const piece of [1, 77, 1_000_000]) {
+    test(`a snapshot is listed once it is finished, and holds what was written in pieces of ${piece}`, async (place) => {
+      const sample = await sampleAt(12, 900);
+      const store = place.store();
+      await store.open(owner);
+      const writer = await store.create(sample.meta);
+      expect(writer.offset).toEqual(0);
+      for (let at = 0; at < sample.bytes.length; at += piece) {
+        await writer.write(sample.bytes.slice(at, at + piece));
+        expect(await store.list()).toEqual([]);
+      }
+      expect(writer.offset).toEqual(sample.bytes.length);
+      expect(plain(await writer.finish())).toEqual(plain(infoOf(sample)));
+      expect(plain(await store.list())).toEqual(plain([infoOf(sample)]));
+      expect(same(await joined(store.read(sample.meta.id)), sample.bytes)).toEqual(true);
+      await store.close();
+      const next = place.store();
+      await next.open(owner);
+      expect(plain(await next.list())).toEqual(plain([infoOf(sample)]));
+      expect(same(await joined(next.read(sample.meta.id)), sample.bytes)).toEqual(true);
+    });
+  }
+
+  test('a buffer may be used anew when its write has resolved', async (place) => {
+    const sample = await sampleAt(12);
+    const store = place.store();
+    await store.open(owner);
+    const writer = await store.create(sample.meta);
+    const buffer = new Uint8Array(64);
+    while (writer.offset < sample.bytes.length) {
+      const piece = sample.bytes.subarray(writer.offset, writer.offset + buffer.length);
+      buffer.set(piece);
+      await writer.write(buffer.subarray(0, piece.length));
+      buffer.fill(0xee);
+    }
+    await writer.finish();
+    expect(await difference(store, [sample])).toEqual(undefined);
+  });
+
+  test('the newest comes first, by number: 1000 before 999', async (place) => {
+    const samples = await Promise.all([2 ** 40, 100_000, 1_000, 999, 9].map((index) => sampleAt(index, 10)));
+    let store = place.store();
+    await store.open(owner);
+    for (const i of [3, 0, 4, 2, 1]) await save(store, samples[i] as (typeof samples)[number]);
+    expect(await difference(store, samples)).toEqual(undefined);
+    await store.close();
+    store = place.store();
+    await store.open(owner);
+    expect(await difference(store, samples)).toEqual(undefined);
+  });
+
+  test('two at one index are two, the shorter one written last; the same one again takes its place', async (place) => {
+    const [long, short] = await Promise.all([sampleAt(50, 5_000), sampleAt(50, 20, 1)]);
+    let store = place.store();
+    await store.open(owner);
+    await save(store, long);
+    await save(store, short);
+    await save(store, long);
+    for (let life = 0; life < 2; life += 1) {
+      const listed = (await store.list()).map(({ id }) => id);
+      expect(listed.sort()).toEqual([long.meta.id, short.meta.id].sort());
+      for (const { meta, bytes } of [long, short]) expect(same(await joined(store.read(meta.id)), bytes)).toEqual(true);
+      await store.close();
+      store = place.store();
+      await store.open(owner);
+    }
+  });
+
+  test('an unfinished one goes on behind what was synced, in another life, and is not listed', async (place) => {
+    const [before, sample] = await Promise.all([sampleAt(20), sampleAt(30, 3_000)]);
+    let store = place.store();
+    await store.open(owner);
+    await save(store, before);
+    // In a head, behind it, within a chunk, at the end.
+    for (const [synced, written] of [
+      [50, 60],
+      [200, 900],
+      [1_500, 1_500],
+      [sample.bytes.length, sample.bytes.length],
+    ] as const) {
+      const writer = await store.create(sample.meta);
+      if (writer.offset < synced) await writer.write(sample.bytes.slice(writer.offset, synced));
+      await writer.sync();
+      if (writer.offset < written) await writer.write(sample.bytes.slice(writer.offset, written));
+      expect(await difference(store, [before])).toEqual(undefined);
+      await store.close();
+      store = place.store();
+      await store.open(owner);
+      expect(await difference(store, [before])).toEqual(undefined);
+      const next = await store.create(sample.meta);
+      expect(next.offset >= synced && next.offset <= written).toEqual(true);
+      await store.close();
+      await store.open(owner);
+    }
+    await save(store, sample);
+    expect(await difference(store, [sample, before])).toEqual(undefined);
+  });
+
+  test('what was given up begins anew', async (place) => {
+    const sample = await sampleAt(30);
+    const store = place.store();
+    await store.open(owner);
+    const writer = await store.create(sample.meta);
+    await writer.write(sample.bytes.slice(0, 1_000));
+    await writer.sync();
+    await writer.abort();
+    await writer.abort();
+    const next = await store.create(sample.meta);
+    expect(next.offset).toEqual(0);
+    await next.write(sample.bytes);
+    await next.finish();
+    await next.abort();
+    expect(await difference(store, [sample])).toEqual(undefined);
+  });
+
+  test('the one that another one takes the place of is forgotten; those that are being written are not', async (place) => {
+    const [a, b, c] = await Promise.all([sampleAt(10), sampleAt(20), sampleAt(30)]);
+    let store = place.store();
+    await store.open(owner);
+    const left = await store.create(a.meta);
+    await left.write(a.bytes.slice(0, 1_500));
+    await left.sync();
+    await store.close();
+    store = place.store();
+    await store.open(owner);
+    const writers = [await store.create(b.meta), await store.create(c.meta)];
+    const anew = await store.create(a.meta);
+    expect(anew.offset).toEqual(0);
+    for (const [i, { bytes }] of [b, c].entries()) await writers[i]?.write(bytes.slice(0, 1_000));
+    await anew.write(a.bytes);
+    for (const [i, { bytes }] of [b, c].entries()) await writers[i]?.write(bytes.slice(1_000));
+    await Promise.all([...writers, anew].map((writer) => writer.finish()));
+    expect(await difference(store, [c, b, a])).toEqual(undefined);
+  });
+
+  test('of several unfinished ones the newest goes on in another life', async (place) => {
+    const samples = await Promise.all([sampleAt(999), sampleAt(1_000)]);
+    let store = place.store();
+    await store.open(owner);
+    for (const { meta, bytes } of samples) {
+      const writer = await store.create(meta);
+      await writer.write(bytes.slice(0, 1_500));
+      await writer.sync();
+    }
+    await store.close();
+    store = place.store();
+    await store.open(owner);
+    expect((await store.create((samples[1] as (typeof samples)[number]).meta)).offset).toEqual(1_500);
+  });
+
+  test('what is removed is gone, also in another life; removing what is not there is no error', async (place) => {
+    const [a, b] = await Promise.all([sampleAt(10), sampleAt(20)]);
+    let store = place.store();
+    await store.open(owner);
+    await save(store, a);
+    await save(store, b);
+    await store.remove(b.meta.id);
+    await store.remove(b.meta.id);
+    await store.remove('../../etc/passwd');
+    expect(await difference(store, [a])).toEqual(undefined);
+    await store.close();
+    store = place.store();
+    await store.open(owner);
+    expect(await difference(store, [a])).toEqual(undefined);
+  });
+}

@@ -1,0 +1,117 @@
+import type { SnapshotStore } from '@kontiki/core';
+import { decodeSnapshot } from '@kontiki/core/wire';
+import { Random } from '../random.js';
+import { able } from './place.js';
+import { difference, joined, owner, sampleAt, same, save } from './snapshot-samples.js';
+import type { StoreSuite, StoreTests } from './store-context.js';
+import { codeOf } from './waiting.js';
+
+/** Single bits that are flipped, each in a store of its own. */
+const FLIPS = 200;
+
+/** Places that are full, that fail, and that change what they hold. */
+export function testFaults(
+  { expect, testAble, testPlaces }: StoreTests<SnapshotStore>,
+  suite: StoreSuite<SnapshotStore>,
+): void {
+  testAble('fill', 'a full disk ends a write and not the store, and nothing is left of it', async (place) => {
+    const [before, sample] = await Promise.all([sampleAt(5), sampleAt(6)]);
+    const store = place.store();
+    await store.open(owner);
+    await save(store, before);
+    const writer = await store.create(sample.meta);
+    await writer.write(sample.bytes.slice(0, 500));
+    await writer.sync();
+    place.fill(true);
+    const code = await codeOf(
+      (async () => {
+        await writer.write(sample.bytes.slice(500));
+        await writer.finish();
+      })(),
+    );
+    expect(code).toEqual('KONTIKI_DISK_FULL');
+    expect(await codeOf(writer.finish())).toEqual('KONTIKI_DISK_FULL');
+    expect(await difference(store, [before])).toEqual(undefined);
+    place.fill(false);
+    expect((await store.create(sample.meta)).offset).toEqual(0);
+    await store.close();
+    const next = place.store();
+    await next.open(owner);
+    await save(next, sample);
+    expect(await difference(next, [sample, before])).toEqual(undefined);
+  });
+
+  for (const operation of ['write', 'sync'] as const) {
+    testAble(
+      'fail',
+      `a ${operation} that fails ends the snapshot that is written, and not the store`,
+      async (place) => {
+        const [before, sample] = await Promise.all([sampleAt(5), sampleAt(6)]);
+        const store = place.store();
+        await store.open(owner);
+        await save(store, before);
+        place.fail(operation);
+        const told: unknown = await save(store, sample).catch((error: unknown) => error);
+        expect((told as { code: unknown }).code).toEqual('KONTIKI_STORE_FAILED');
+        expect((told as Error).cause instanceof Error).toEqual(true);
+        expect(await difference(store, [before])).toEqual(undefined);
+        await save(store, sample);
+        await store.close();
+        const next = place.store();
+        await next.open(owner);
+        expect(await difference(next, [sample, before])).toEqual(undefined);
+      },
+    );
+  }
+
+  testPlaces('damage', `a bit that flips is noticed: not listed, or told when it is read (${FLIPS} bits)`, async () => {
+    const [old, sample, begun] = await Promise.all([sampleAt(5, 900), sampleAt(6, 1_500), sampleAt(7, 3_000)]);
+    let noticed = 0;
+    for (let flip = 0; flip < FLIPS; flip += 1) {
+      const place = able(await suite.place(new Random(flip, 'damage').next), 'damage');
+      try {
+        const store = place.store();
+        await store.open(owner);
+        await save(store, old, 100, true);
+        await save(store, sample, 100, true);
+        const writer = await store.create(begun.meta);
+        for (const to of [1_000, 2_000]) {
+          await writer.write(begun.bytes.slice(writer.offset, to));
+          await writer.sync();
+        }
+        await store.close();
+        place.damage();
+        const again = place.store();
+        if ((await codeOf(again.open(owner))) !== 'none') {
+          noticed += 1;
+          continue;
+        }
+        const listed = new Set((await again.list()).map(({ id }) => id));
+        for (const { meta, state } of [old, sample]) {
+          if (!listed.has(meta.id)) noticed += 1;
+          else {
+            const read = await joined(decodeSnapshot(again.read(meta.id))).catch((error: unknown) => error);
+            if (read instanceof Uint8Array) expect(same(read, state)).toEqual(true);
+            else {
+              expect((read as { code: unknown }).code).toEqual('KONTIKI_CORRUPT');
+              noticed += 1;
+            }
+          }
+        }
+        const resumed = await again.create(begun.meta);
+        const code = await codeOf(
+          (async () => {
+            await resumed.write(begun.bytes.slice(resumed.offset));
+            await resumed.finish();
+          })(),
+        );
+        if (code === 'none')
+          expect(same(await joined(decodeSnapshot(again.read(begun.meta.id))), begun.state)).toEqual(true);
+        else expect(code).toEqual('KONTIKI_CORRUPT');
+      } finally {
+        await place.remove?.();
+      }
+    }
+    expect(noticed > FLIPS / 4).toEqual(true);
+  });
+}
