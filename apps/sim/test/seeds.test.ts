@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { runFastWorld, Violation, type Outcome } from '@kontiki/testing';
 import { Coverage } from '../src/coverage.js';
+import { ledgerLine } from '../src/ledger.js';
 import { replayCommand, shrink } from '../src/shrink.js';
 import type { Options, World } from '../src/worlds.js';
 
@@ -23,6 +24,18 @@ describe('coverage', () => {
     for (let seed = 0; seed < 400; seed += 1) coverage.add(1, 1, busy);
     expect(coverage.missing).toEqual([]);
     expect(coverage.rates.elections).toBe(1_000_000);
+  });
+});
+
+describe('the ledger', () => {
+  it('has a line a run, and says what was found', () => {
+    const run = { world: 'full', from: 7, seeds: 12_345, events: 4_560_000, hours: 78.91, coverage: 'reads 9' };
+    expect(ledgerLine('2026-01-02', 'abc1234', { ...run, found: [] })).toBe(
+      '| 2026-01-02 | abc1234 | full | 12,345 | 7 | 4.6 | 78.9 | reads 9 | clean |\n',
+    );
+    expect(ledgerLine('2026-01-02', 'abc1234', { ...run, found: ['seed 9: linearizable'] })).toContain(
+      '| seed 9: linearizable |',
+    );
   });
 });
 

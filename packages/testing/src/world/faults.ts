@@ -179,7 +179,7 @@ export class Faults {
   /** Whose disk may be lost: as many as may be with a majority left. */
   get #loser(): Breakable | undefined {
     const { servers } = this.#world;
-    const lost = servers.filter((server) => server.lost).length;
-    return (lost + 1) * 2 >= servers.length ? undefined : this.#random.pick(servers);
+    const whole = servers.filter(({ lost }) => !lost);
+    return (whole.length - 1) * 2 <= servers.length ? undefined : this.#random.pick(whole);
   }
 }

@@ -1,9 +1,9 @@
 import {
   isKontikiError,
-  KontikiError,
   RaftNode,
   type Clock,
   type ErrorCode,
+  type KontikiError,
   type LogStore,
   type ServerId,
   type StateMachine,
@@ -231,7 +231,7 @@ export class NodeServer implements Breakable {
     this.process = this.node = this.machine = this.#transport = undefined;
     this.leads = false;
     for (const disk of [this.disk, this.#machineDisk]) disk.crash(kind === 'kill' ? 'process' : 'power');
-    for (const gone of [...this.#asked]) gone();
+    for (const gone of this.#asked) gone();
   }
 
   wipe(): void {

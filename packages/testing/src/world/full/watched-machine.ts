@@ -17,8 +17,7 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
     this.inner = inner;
     this.#watcher = watcher;
     this.#delay = delay;
-    const { open } = inner;
-    if (open !== undefined) this.open = async (owner) => (this.through = await open.call(inner, owner));
+    if (inner.open !== undefined) this.open = async (owner) => (this.through = (await inner.open?.(owner)) ?? 0);
   }
 
   apply(batch: ApplyBatch): readonly unknown[] | Promise<readonly unknown[]> {
