@@ -125,8 +125,8 @@ export class NodeChecks {
   }
 
   /** A node stopped by itself, or would not start. */
-  stopped(id: ServerId, wasHarmed: boolean, error: Error): void {
-    this.judge.must('assertions', wasHarmed, () => `${id} stopped, and nothing was done to it: ${error.message}`);
+  stopped(id: ServerId, excused: boolean, error: Error): void {
+    this.judge.must('assertions', excused, () => `${id} stopped, and nothing was done to it: ${error.message}`);
   }
 
   // ---- machines

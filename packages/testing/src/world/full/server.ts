@@ -73,8 +73,8 @@ export class NodeServer implements Breakable {
   lost = false;
   /** It will not run again: its disk is lost, or it refuses what is on it. */
   out = false;
-  /** Something was done to its disk that a node may stop for. */
-  #harmed = false;
+  /** What was done to its disks: a node may stop for these errors, and for no others. */
+  readonly #injected = new WeakSet<Error>();
   #wiped = false;
   #full = false;
   #transport: SimulatedTransport | undefined;
@@ -117,7 +117,6 @@ export class NodeServer implements Breakable {
     const { drift, lateTimers, slowLoops } = mix.strength;
     const random = this.#random;
     this.life += 1;
-    this.#harmed = this.#full || this.lost;
     tell?.(`${this.id} starts`);
     const process = new Process(
       schedule,
@@ -213,12 +212,21 @@ export class NodeServer implements Breakable {
   #stopped(error: Error): void {
     const { checks, schedule, tell } = this.#world;
     if (error instanceof Violation) return;
-    checks.stopped(this.id, this.#harmed, error);
+    checks.stopped(this.id, this.#excuses(error), error);
     checks.counts.stops += 1;
     tell?.(`${this.id} has stopped: ${error.message}`);
     if (this.lost && isKontikiError(error) && UNUSABLE.has(error.code)) this.out = true;
     this.crash('kill');
     schedule.after(this.#random.between(10, 1_000), () => this.start());
+  }
+
+  /** Whether it may stop for this: a disk has failed, which the error or one of its causes says, or its data is damaged or gone. */
+  #excuses(error: Error): boolean {
+    if (this.lost && isKontikiError(error) && UNUSABLE.has(error.code)) return true;
+    for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+      if (this.#injected.has(cause)) return true;
+    }
+    return false;
   }
 
   // ---- what is done to it
@@ -268,7 +276,6 @@ export class NodeServer implements Breakable {
   setFull(full: boolean): void {
     this.#world.tell?.(`${this.id}: the disk ${full ? 'is full' : 'has room again'}`);
     this.#full = full;
-    this.#harmed ||= full;
   }
 
   setTimings(timings: Timings): void {
@@ -323,9 +330,10 @@ export class NodeServer implements Breakable {
     const { mix, healed } = this.#world;
     if (healed) return undefined;
     const fails = (code: string): Error => {
-      this.#harmed = true;
       this.#world.checks.counts.diskErrors += 1;
-      return Object.assign(new Error(`${code}: injected into ${kind}`), { code });
+      const error = Object.assign(new Error(`${code}: injected into ${kind}`), { code });
+      this.#injected.add(error);
+      return error;
     };
     if (this.#full && (kind === 'create' || kind === 'allocate')) return fails('ENOSPC');
     return this.#random.chance(mix.strength.diskErrors * 0.0005) ? fails('EIO') : undefined;
