@@ -131,7 +131,16 @@ export class NodeChecks {
 
   // ---- machines
 
-  applied(id: ServerId, { entries }: ApplyBatch, results: readonly unknown[]): void {
+  /** `after`: the index up to which everything was applied before. */
+  applied({ id, log }: Observed, after: number, { entries, through }: ApplyBatch, results: readonly unknown[]): void {
+    const given = entries.map(({ index }) => index);
+    const due = this.#entries.commands(after, through, (at) => log.issued.at(at));
+    const isWhole = through > after && given.length === due.length && due.every((index, i) => index === given[i]);
+    this.judge.must(
+      'appliesInOrder',
+      isWhole,
+      () => `${id} applies ${given.join(', ')} up to ${through} after ${after}, not ${due.join(', ')}`,
+    );
     entries.forEach(({ index, term }, i) => {
       this.#entries.applied(id, index, term);
       const result = results[i];

@@ -141,8 +141,8 @@ export class NodeServer implements Breakable {
     const surroundings = this.surroundings(process);
     const machine = new WatchedMachine(
       workload.machine({ ...surroundings, folder: this.#machineDisk.folder }),
-      (batch, results) => {
-        checks.applied(this.id, batch, results);
+      (batch, results, after) => {
+        checks.applied(this, after, batch, results);
         if (batch.through % 16 === 0) checks.state(this.id, batch.through, workload.digest(machine.inner));
         this.#world.hash(batch.through);
       },

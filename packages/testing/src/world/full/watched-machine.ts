@@ -1,7 +1,7 @@
 import type { ApplyBatch, Owner, StateMachine } from '@kontiki/core';
 
-/** Is told what a machine was given, and what it gave. */
-export type MachineWatcher = (batch: ApplyBatch, results: readonly unknown[]) => void;
+/** Is told what a machine was given, and what it gave. `after`: everything up to here was in its state before. */
+export type MachineWatcher = (batch: ApplyBatch, results: readonly unknown[], after: number) => void;
 
 /** A state machine that is watched, and takes its time where it should. */
 export class WatchedMachine<Machine extends StateMachine> implements StateMachine {
@@ -34,8 +34,9 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
   }
 
   #applied(batch: ApplyBatch, results: readonly unknown[]): readonly unknown[] {
+    const after = this.through;
     this.through = batch.through;
-    this.#watcher(batch, results);
+    this.#watcher(batch, results, after);
     return results;
   }
 }

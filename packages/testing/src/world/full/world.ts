@@ -1,4 +1,4 @@
-import { bootstrap, isKontikiError, type Clock, type KontikiError, type LogStore, type ServerId } from '@kontiki/core';
+import { bootstrap, isKontikiError, type Clock, type LogStore, type ServerId } from '@kontiki/core';
 import { drained } from '../../drained.js';
 import { Random } from '../../random.js';
 import { KeyValueWorkload } from '../../workload/key-value.js';
@@ -68,6 +68,7 @@ class World {
     return this.checks.counts;
   }
 
+  /** Folds a number into the hash of the execution. */
   readonly hash = (value: number): void => {
     this.#hash = Math.imul(this.#hash ^ value ^ (this.schedule.now * 1_000), 0x01000193);
   };
@@ -117,7 +118,8 @@ class World {
   }
 
   #deliver(to: ServerId, { sender, frame }: Parcel): void {
-    this.hash(frame.length);
+    // Its checksum stands for every byte.
+    this.hash(new DataView(frame.buffer, frame.byteOffset).getUint32(0));
     const { badFrames } = this.mix.strength;
     const server = this.servers.find(({ id }) => id === to) as NodeServer;
     if (this.healed || !this.#random.chance(badFrames * 0.05)) return void server.arrive({ sender, frame });
@@ -152,21 +154,20 @@ class World {
     }
   }
 
-  /** The terms of the entries that a server's disk holds. */
+  /** The terms of the entries that a server's disk holds; of one that was lost or damaged, what it held before. */
   async #held(server: NodeServer): Promise<(index: number) => number | undefined> {
-    // What the world itself has taken away is nobody's fault.
-    if (!server.takesPart) return (index) => this.checks.acknowledged.get(index);
+    const before = (index: number): number | undefined => server.log.durable.at(index);
+    if (!server.takesPart) return before;
     const log = this.makeLog({ ...server.surroundings(stillness), folder: server.disk.durableCopy().folder });
     try {
       const { last, terms } = await log.open({ cluster: this.cluster, server: server.id });
       await log.close();
       return (index) => (index > last ? undefined : terms.findLast((first) => first.index <= index)?.term);
     } catch (error) {
-      if (server.lost && isKontikiError(error)) return (index) => this.checks.acknowledged.get(index);
-      throw new Violation(
-        'acknowledgedIsKept',
-        `the disk of ${server.id} cannot be read: ${(error as KontikiError).message}`,
-      );
+      const damaged = server.lost && isKontikiError(error);
+      const why = (error as Error).message;
+      this.checks.judge.must('acknowledgedIsKept', damaged, () => `the disk of ${server.id} cannot be read: ${why}`);
+      return before;
     }
   }
 
