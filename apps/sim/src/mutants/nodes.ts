@@ -92,6 +92,59 @@ export const mutants: readonly Mutant[] = [
     find: "call.abandon(new KontikiError('KONTIKI_TIMEOUT',",
     replace: "void (call as unknown, new KontikiError('KONTIKI_TIMEOUT',",
   },
+  {
+    name: 'what was appended is called refused when the node ends',
+    file: 'node/proposals.ts',
+    find: 'for (const call of calls.values()) call.reject(unknownOutcome(refused.cause));',
+    replace: 'for (const call of calls.values()) call.reject(refused);',
+  },
+  {
+    name: 'what the next leader replaced or kept is called refused when a leader steps down',
+    file: 'node/proposals.ts',
+    find: '    if (this.#queued.length === 0) return;',
+    replace: `    if (raft.role !== 'leader') {
+      for (const calls of this.#appended.values()) for (const call of calls.values()) call.reject(refusal('notLeader'));
+      this.#appended.clear();
+    }
+    if (this.#queued.length === 0) return;`,
+  },
+  {
+    name: 'a quorum that spoke for a read speaks for later ones too',
+    file: 'node/read-queue.ts',
+    find: 'if (waiting.ticket > ticket) break;',
+    replace: 'if (waiting.ticket > ticket + 1) break;',
+  },
+  {
+    name: 'a page that is read for the state machine begins one entry late',
+    file: 'node/applier.ts',
+    find: 'store.read(log.applied + 1, log.applicable, BATCH_BYTES)',
+    replace: 'store.read(Math.min(log.applied + 2, log.applicable), log.applicable, BATCH_BYTES)',
+  },
+  {
+    name: 'what is applied at once leaves its last command out',
+    file: 'node/applier.ts',
+    find: "const commands = entries.filter((entry): entry is CommandEntry => entry.kind === 'command');",
+    replace:
+      "const commands = entries.filter((entry, i): entry is CommandEntry => entry.kind === 'command' && (i < 8 || i < entries.length - 1));",
+  },
+  {
+    name: 'mail that waits for a write is lost when several wait',
+    file: 'node/driver.ts',
+    find: 'else this.#held.push({ after: output.after, mail: output.afterWrite });',
+    replace: 'else this.#held = [{ after: output.after, mail: output.afterWrite }];',
+  },
+  {
+    name: 'a full disk is told to nobody',
+    file: 'node/raft-node.ts',
+    find: 'this.#raft.setFull(full);',
+    replace: '',
+  },
+  {
+    name: 'a node that has stopped goes on talking',
+    file: 'node/raft-node.ts',
+    find: 'this.#driver.stop();',
+    replace: '',
+  },
 
   // ---- the wire
   {
@@ -200,5 +253,92 @@ export const mutants: readonly Mutant[] = [
     file: 'entry-index.ts',
     find: 'else run.last = index - 1;',
     replace: 'else return cut;',
+  },
+  {
+    name: 'open does not sync the folder',
+    package: 'storage-fs',
+    file: 'recovery.ts',
+    find: 'await folder.sync();',
+    replace: '',
+  },
+  {
+    name: 'a batch is marked as synced before it is',
+    package: 'storage-fs',
+    file: 'appender.ts',
+    find: 'segment.file.write(encodeBatch(this.#nextBatch, segment.salt, records), this.#end);',
+    replace: `segment.file.write(encodeBatch(this.#nextBatch, segment.salt, records), this.#end);
+      segment.file.write(encodeBatch(this.#nextBatch + 1, segment.salt, []), this.#end + length);`,
+  },
+  {
+    name: 'what open found is marked as synced before it is',
+    package: 'storage-fs',
+    file: 'recovery.ts',
+    find: 'if (last !== undefined && !proven) file.write(bytes.subarray(last.begin, last.end), last.begin);',
+    replace: `if (last !== undefined && !proven) file.write(bytes.subarray(last.begin, last.end), last.begin);
+    if (!proven) file.write(encodeBatch(this.#nextBatch, salt, []), end);`,
+  },
+  {
+    name: 'a segment gets its name before its contents are synced',
+    package: 'storage-fs',
+    file: 'appender.ts',
+    find: `    await file.datasync();
+    const name = segmentName(sequence);
+    await folder.rename(SpareSegment.NAME, name);`,
+    replace: `    const name = segmentName(sequence);
+    await folder.rename(SpareSegment.NAME, name);
+    await file.datasync();`,
+  },
+  {
+    name: 'a segment does not say how far the log had come',
+    package: 'storage-fs',
+    file: 'appender.ts',
+    find: 'const { checkpoint } = ledger;',
+    replace: 'const checkpoint = { ...ledger.checkpoint, ballot: undefined, committed: 0 };',
+  },
+  {
+    name: 'a read gives the entry that was replaced',
+    package: 'storage-fs',
+    file: 'file-log.ts',
+    find: 'entries[entry.index - from] = entry;',
+    replace: 'entries[entry.index - from] ??= entry;',
+  },
+  {
+    name: 'the terms of what was replaced stay',
+    package: 'storage-fs',
+    file: 'ledger.ts',
+    find: 'while ((this.#terms.at(-1)?.index ?? 0) >= from) this.#terms.pop();',
+    replace: 'while ((this.#terms.at(-1)?.index ?? 0) > from) this.#terms.pop();',
+  },
+  {
+    name: 'a new term without a vote is not written',
+    package: 'storage-fs',
+    file: 'record.ts',
+    find: 'if (ballot === undefined) return 0;\n  return ballot.votedFor === undefined ? HAS_BALLOT',
+    replace: 'if (ballot?.votedFor === undefined) return 0;\n  return ballot.votedFor === undefined ? HAS_BALLOT',
+  },
+  {
+    name: 'reads of what waits to be written find nothing',
+    package: 'storage-fs',
+    file: 'appender.ts',
+    find: 'if (first <= index) return { entries: entries.slice(index - first), until };',
+    replace: 'if (first <= index) return { entries: [], until };',
+  },
+  {
+    name: 'damage is taken for the place where the log ends',
+    package: 'storage-fs',
+    file: 'recovery.ts',
+    find: `      header.previousEnd !== this.#end ||
+      header.firstBatch !== this.#nextBatch ||
+      checkpoint.last !== this.ledger.last
+    ) {`,
+    replace: `      ((this.#nextBatch = header.firstBatch), (this.#end = header.previousEnd), this.ledger.restore({ ...checkpoint, base: this.ledger.base })) !== undefined
+    ) {`,
+  },
+  {
+    name: 'a log that ends before what was committed is taken as it is',
+    package: 'storage-fs',
+    file: 'recovery.ts',
+    find: 'if (committed > ledger.last) {',
+    replace: 'if (committed < 0) {',
   },
 ];
