@@ -28,10 +28,10 @@ const FLOORS: Readonly<Record<World, Counts>> = {
     acknowledged: 50_000,
     lostWrites: 2_000,
     unknown: 1_000,
-    diskErrors: 500,
+    diskErrors: 1_000,
     lostDisks: 200,
     badFrames: 10_000,
-    stops: 200,
+    stops: 600,
   },
 };
 

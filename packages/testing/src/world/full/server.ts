@@ -335,8 +335,10 @@ export class NodeServer implements Breakable {
       this.#injected.add(error);
       return error;
     };
-    if (this.#full && (kind === 'create' || kind === 'allocate')) return fails('ENOSPC');
-    return this.#random.chance(mix.strength.diskErrors * 0.0005) ? fails('EIO') : undefined;
+    // A name takes little room: mostly the file is there before it is found that nothing fits into it.
+    const grows = kind === 'allocate' || (kind === 'create' && this.#random.chance(0.3));
+    if (this.#full && grows) return fails('ENOSPC');
+    return this.#random.chance(mix.strength.diskErrors * 0.003) ? fails('EIO') : undefined;
   }
 
   /** Never ends in a process that has died meanwhile. */
