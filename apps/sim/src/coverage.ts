@@ -17,6 +17,7 @@ const FLOORS: Readonly<Record<World, Counts>> = {
     lostDisks: 0,
     badFrames: 0,
     stops: 0,
+    closes: 0,
   },
   full: {
     elections: 6_000,
@@ -32,6 +33,7 @@ const FLOORS: Readonly<Record<World, Counts>> = {
     lostDisks: 200,
     badFrames: 10_000,
     stops: 600,
+    closes: 2_000,
   },
 };
 

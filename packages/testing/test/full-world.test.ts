@@ -56,7 +56,13 @@ describe('the full world', () => {
     expect(outcomes.filter(({ violation }) => violation !== undefined)).toEqual([]);
     const sum = (name: keyof Outcome['counts']): number =>
       outcomes.reduce((total, { counts }) => total + counts[name], 0);
-    for (const [name, floor] of Object.entries({ elections: 50, crashes: 50, reads: 400, acknowledged: 400 })) {
+    for (const [name, floor] of Object.entries({
+      elections: 50,
+      crashes: 50,
+      closes: 10,
+      reads: 400,
+      acknowledged: 400,
+    })) {
       expect(sum(name as keyof Outcome['counts']), name).toBeGreaterThan(floor);
     }
     expect(sum('diskErrors') + sum('lostDisks') + sum('badFrames')).toBeGreaterThan(10);

@@ -127,18 +127,6 @@ export const mutants: readonly Mutant[] = [
     replace:
       "const commands = entries.filter((entry, i): entry is CommandEntry => entry.kind === 'command' && (i < 8 || i < entries.length - 1));",
   },
-  {
-    name: 'a full disk is told to nobody',
-    file: 'node/raft-node.ts',
-    find: 'this.#raft.setFull(full);',
-    replace: '',
-  },
-  {
-    name: 'a node that has stopped goes on talking',
-    file: 'node/raft-node.ts',
-    find: 'this.#driver.stop();',
-    replace: '',
-  },
 
   // ---- the wire
   {
@@ -281,20 +269,6 @@ export const mutants: readonly Mutant[] = [
     replace: `    const name = segmentName(sequence);
     await folder.rename(SpareSegment.NAME, name);
     await file.datasync();`,
-  },
-  {
-    name: 'a segment does not say how far the log had come',
-    package: 'storage-fs',
-    file: 'appender.ts',
-    find: 'const { checkpoint } = ledger;',
-    replace: 'const checkpoint = { ...ledger.checkpoint, ballot: undefined, committed: 0 };',
-  },
-  {
-    name: 'a read gives the entry that was replaced',
-    package: 'storage-fs',
-    file: 'file-log.ts',
-    find: 'entries[entry.index - from] = entry;',
-    replace: 'entries[entry.index - from] ??= entry;',
   },
   {
     name: 'the terms of what was replaced stay',

@@ -9,12 +9,13 @@ export interface Counts {
   acknowledged: number;
   /** Writes that were issued and that a crash took away. */
   lostWrites: number;
-  /** Of whole nodes only: requests whose end nobody knows, disks that failed or lost something, frames that were damaged, nodes that stopped by themselves. */
+  /** Of whole nodes only: requests whose end nobody knows, disks that failed or lost something, frames that were damaged, nodes that stopped by themselves, nodes that were closed and came to the end of it. */
   unknown: number;
   diskErrors: number;
   lostDisks: number;
   badFrames: number;
   stops: number;
+  closes: number;
 }
 
 export function noCounts(): Counts {
@@ -32,5 +33,6 @@ export function noCounts(): Counts {
     lostDisks: 0,
     badFrames: 0,
     stops: 0,
+    closes: 0,
   };
 }

@@ -199,12 +199,16 @@ export class NodeServer implements Breakable {
       checks.leads(this, term);
       elected(this);
     });
-    node.on('fatal', ({ error }) => {
-      // By then it has told its callers.
-      this.process?.after(0.001, () => {
-        checks.judge.must('callsSettle', this.asked === 0, () => `${this.id} stopped, and ${this.asked} calls hang`);
-        this.#stopped(error);
-      });
+    node.on('fatal', ({ error }) => this.#ended(() => this.#stopped(error)));
+  }
+
+  /** A node has ended, and its process will. */
+  #ended(then: () => void): void {
+    // By then it has told its callers.
+    this.process?.after(0.001, () => {
+      const { judge } = this.#world.checks;
+      judge.must('callsSettle', this.asked === 0, () => `${this.id} has ended, and ${this.asked} calls hang`);
+      then();
     });
   }
 
@@ -240,6 +244,21 @@ export class NodeServer implements Breakable {
     this.leads = false;
     for (const disk of [this.disk, this.#machineDisk]) disk.crash(kind === 'kill' ? 'process' : 'power');
     for (const gone of this.#asked) gone();
+  }
+
+  close(): void {
+    const { checks, schedule, tell } = this.#world;
+    if (this.node === undefined) return;
+    tell?.(`${this.id} is closed`);
+    const closed = (): void => {
+      checks.counts.closes += 1;
+      this.crash('kill');
+      schedule.after(this.#random.between(1, 500), () => this.start());
+    };
+    this.node.close().then(
+      () => this.#ended(closed),
+      (error: Error) => this.#ended(() => this.#stopped(error)),
+    );
   }
 
   wipe(): void {
