@@ -1,6 +1,6 @@
 import type { ApplyBatch, StateMachine } from '@kontiki/core';
 import { FileLog } from '@kontiki/storage-fs';
-import { runFullWorld, type FullWorldOptions, type Outcome, type Workload } from '@kontiki/testing';
+import { FAULTS, runFullWorld, type FullWorldOptions, type Outcome, type Workload } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
 const log: FullWorldOptions['log'] = ({ folder, clock, random }) =>
@@ -99,6 +99,21 @@ describe('the full world', () => {
       return store;
     };
     expect(await firstFound({ log: hasty })).toBeDefined();
+  }, 60_000);
+
+  it('excuses no node that stops without saying that its disk has failed', async () => {
+    const silent: FullWorldOptions['log'] = (surroundings) => {
+      const store = log(surroundings);
+      const append = store.append.bind(store);
+      store.append = (write) =>
+        append(write).catch(() => {
+          throw new Error('something failed');
+        });
+      return store;
+    };
+    const only = { without: FAULTS.filter((fault) => fault !== 'kills'), seconds: 20 };
+    const violation = await firstFound({ ...only, log: silent });
+    expect(violation?.message).toMatch(/^assertions: \w stopped, and nothing was done to it: something failed/);
   }, 60_000);
 
   it('looks at what it is told to, and leaves out the faults it is told to', async () => {

@@ -285,13 +285,6 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (ballot?.votedFor === undefined) return 0;\n  return ballot.votedFor === undefined ? HAS_BALLOT',
   },
   {
-    name: 'reads of what waits to be written find nothing',
-    package: 'storage-fs',
-    file: 'appender.ts',
-    find: 'if (first <= index) return { entries: entries.slice(index - first), until };',
-    replace: 'if (first <= index) return { entries: [], until };',
-  },
-  {
     name: 'damage is taken for the place where the log ends',
     package: 'storage-fs',
     file: 'recovery.ts',
@@ -301,12 +294,5 @@ export const mutants: readonly Mutant[] = [
     ) {`,
     replace: `      ((this.#nextBatch = header.firstBatch), (this.#end = header.previousEnd), this.ledger.restore({ ...checkpoint, base: this.ledger.base })) !== undefined
     ) {`,
-  },
-  {
-    name: 'a log that ends before what was committed is taken as it is',
-    package: 'storage-fs',
-    file: 'recovery.ts',
-    find: 'if (committed > ledger.last) {',
-    replace: 'if (committed < 0) {',
   },
 ];

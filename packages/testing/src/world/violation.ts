@@ -25,6 +25,7 @@ export const NODE_INVARIANTS = [
   'appliesInOrder',
   'equalStates',
   'quorumsOverlap',
+  'foundIsDurable',
   'acknowledgedIsKept',
   'linearizable',
 ] as const;

@@ -4,6 +4,7 @@ import {
   type Clock,
   type ErrorCode,
   type KontikiError,
+  type LogState,
   type LogStore,
   type ServerId,
   type StateMachine,
@@ -55,6 +56,9 @@ const UNUSABLE: ReadonlySet<ErrorCode> = new Set([
   'KONTIKI_FOREIGN_DATA',
   'KONTIKI_LOST_DATA',
 ]);
+
+/** Time for a log that is only looked at. */
+const stillness: Clock = { now: () => 0, soon() {}, timer: () => ({ set() {}, close() {} }) };
 
 /** A server: a whole node on a simulated disk and network, in a process that stands still and dies. */
 export class NodeServer implements Breakable {
@@ -158,7 +162,10 @@ export class NodeServer implements Breakable {
     // Of a server that has lost its disk, what the lost one held still counts.
     const memory = this.#wiped ? new LogMemory() : this.log;
     const log = new WatchedLog(makeLog(surroundings), memory, {
-      opened: (state) => checks.opened(this, state),
+      opened: async (state) => {
+        checks.opened(this, state);
+        if (this.#random.chance(0.25)) await this.#looksAt(state);
+      },
       issued: (prevTerm, last, write) => checks.issued(this, prevTerm, last, write),
     });
     try {
@@ -180,6 +187,24 @@ export class NodeServer implements Breakable {
     } catch (error) {
       this.#stopped(error as Error);
     }
+  }
+
+  /** What a store has found when it opens is durable by then: it would be there if the power went now. */
+  async #looksAt(found: LogState): Promise<void> {
+    if (this.lost) return;
+    const { judge } = this.#world.checks;
+    const { last, terms, ballot } = await this.onDisk();
+    const same = JSON.stringify([last, terms, ballot]) === JSON.stringify([found.last, found.terms, found.ballot]);
+    judge.must('foundIsDurable', same, () => `${this.id} found ${found.last} entries, and its disk holds ${last}`);
+  }
+
+  /** What would be found if the power went now, with the worst of luck. */
+  async onDisk(): Promise<LogState> {
+    const { cluster, makeLog } = this.#world;
+    const log = makeLog({ ...this.surroundings(stillness), folder: this.disk.durableCopy().folder });
+    const state = await log.open({ cluster, server: this.id });
+    await log.close();
+    return state;
   }
 
   #listen(node: RaftNode): void {

@@ -1,4 +1,4 @@
-import { bootstrap, isKontikiError, type Clock, type LogStore, type ServerId } from '@kontiki/core';
+import { bootstrap, isKontikiError, type LogStore, type ServerId } from '@kontiki/core';
 import { drained } from '../../drained.js';
 import { Random } from '../../random.js';
 import { KeyValueWorkload } from '../../workload/key-value.js';
@@ -22,9 +22,6 @@ export interface FullWorldOptions extends WorldOptions {
   /** The state machine and what clients ask of it, for one world. Default: `KeyValueWorkload`. */
   readonly workload?: (() => Workload) | undefined;
 }
-
-/** Time for a log that is only looked at. */
-const stillness: Clock = { now: () => 0, soon() {}, timer: () => ({ set() {}, close() {} }) };
 
 /** A cluster of whole nodes on virtual time, with everything that may go wrong, until it heals. */
 class World {
@@ -158,10 +155,8 @@ class World {
   async #held(server: NodeServer): Promise<(index: number) => number | undefined> {
     const before = (index: number): number | undefined => server.log.durable.at(index);
     if (!server.takesPart) return before;
-    const log = this.makeLog({ ...server.surroundings(stillness), folder: server.disk.durableCopy().folder });
     try {
-      const { last, terms } = await log.open({ cluster: this.cluster, server: server.id });
-      await log.close();
+      const { last, terms } = await server.onDisk();
       return (index) => (index > last ? undefined : terms.findLast((first) => first.index <= index)?.term);
     } catch (error) {
       const damaged = server.lost && isKontikiError(error);
