@@ -1,7 +1,7 @@
 import { membershipOf, type Membership } from '@kontiki/core';
 import { Random, SimulatedDisk } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
-import { quorumsOverlap } from '../src/world/full/memberships.js';
+import { quorumsOverlap } from '../src/world/memberships.js';
 
 const bytes = (...values: number[]): Uint8Array => new Uint8Array(values);
 

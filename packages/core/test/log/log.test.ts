@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isVoter, membershipFault, membershipOf, type Entry, type Membership } from '@kontiki/core';
+import { command } from '@kontiki/testing';
 import { Durability } from '../../src/log/durability.js';
 import { RaftLog } from '../../src/log/raft-log.js';
 import { quorumReached, voteResult } from '../../src/protocol/quorum.js';
-import { command } from '../protocol/cluster.js';
 
 const info = { address: '', metadata: '' };
 const joint = (voters: string[], outgoing: string[], learners: string[] = []): Membership => ({

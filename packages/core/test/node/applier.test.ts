@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { SystemClock } from '@kontiki/core';
-import { VirtualClock } from '@kontiki/testing';
+import { command, VirtualClock } from '@kontiki/testing';
 import { RaftLog } from '../../src/log/raft-log.js';
 import { Applier } from '../../src/node/applier.js';
-import { command } from '../protocol/cluster.js';
 
 const start = { base: { index: 0, term: 0, membership: undefined }, last: 0, terms: [], memberships: [], committed: 0 };
 

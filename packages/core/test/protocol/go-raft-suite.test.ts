@@ -1,24 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import type { Append, Entry, Message } from '@kontiki/core';
-import { Cluster, command, timings } from './cluster.js';
+import { command, Scenario } from '@kontiki/testing';
 
 /**
  * What go-raft's own tests asserted, by their names, where membership changes and snapshots have no part in it. Where
  * go-raft was wrong (its log could be cut by a late message, its votes were forgotten), the right thing is asserted.
  */
-function withLog(cluster: Cluster, id: string, terms: readonly number[], ballotTerm = Math.max(1, ...terms)): void {
-  const { disk } = cluster.get(id);
-  disk.entries = [disk.entries[0] as Entry, ...terms.map((term, i) => command(i + 2, term))];
-  disk.ballot = { term: ballotTerm, votedFor: undefined };
-  cluster.start(id);
-}
-
 /** What a server answers to a message, once its disk has what it must have. */
-function ask(cluster: Cluster, from: string, to: string, message: Message): Message | undefined {
-  cluster.net.length = 0;
-  cluster.step(from, to, message);
-  while (cluster.write(to));
-  return cluster.net.find((flight) => flight.to === from)?.message;
+function ask(cluster: Scenario, from: string, to: string, message: Message): Message | undefined {
+  cluster.drop();
+  cluster.forge(from, to, message);
+  cluster.writeAll(to);
+  return cluster.underWay.find((flight) => flight.to === from)?.message;
 }
 
 const vote = (term: number, lastIndex: number, lastTerm: number): Message => ({
@@ -38,29 +31,28 @@ const append = (term: number, prevIndex: number, prevTerm: number, entries: Entr
   committed,
   entries,
 });
-const terms = (cluster: Cluster, id: string): number[] => cluster.get(id).disk.entries.map(({ term }) => term);
 
 describe('go-raft, server_test.go', () => {
   it('TestServerRequestVote', () => {
-    const cluster = new Cluster(['a', 'b', 'c']);
+    const cluster = new Scenario(['a', 'b', 'c']);
     expect(ask(cluster, 'b', 'a', vote(2, 1, 1))).toMatchObject({ kind: 'voteReply', term: 2, granted: true });
   });
 
   it('TestServerRequestVoteDeniedForStaleTerm', () => {
-    const cluster = new Cluster(['a', 'b', 'c']);
-    withLog(cluster, 'a', [], 2);
+    const cluster = new Scenario(['a', 'b', 'c']);
+    cluster.startWith('a', [], 2);
     expect(ask(cluster, 'b', 'a', vote(1, 1, 1))).toMatchObject({ term: 2, granted: false });
     expect(cluster.raft('a').ballot).toEqual({ term: 2, votedFor: undefined });
   });
 
   it('TestServerRequestVoteDeniedIfAlreadyVoted', () => {
-    const cluster = new Cluster(['a', 'b', 'c']);
+    const cluster = new Scenario(['a', 'b', 'c']);
     expect(ask(cluster, 'b', 'a', vote(2, 1, 1))).toMatchObject({ granted: true });
     expect(ask(cluster, 'c', 'a', vote(2, 1, 1))).toMatchObject({ term: 2, granted: false });
   });
 
   it('TestServerRequestVoteApprovedIfAlreadyVotedInOlderTerm', () => {
-    const cluster = new Cluster(['a', 'b', 'c']);
+    const cluster = new Scenario(['a', 'b', 'c']);
     ask(cluster, 'b', 'a', vote(2, 1, 1));
     expect(cluster.raft('a').ballot.votedFor).toBe('b');
     expect(ask(cluster, 'c', 'a', vote(3, 1, 1))).toMatchObject({ term: 3, granted: true });
@@ -68,8 +60,8 @@ describe('go-raft, server_test.go', () => {
   });
 
   it('TestServerRequestVoteDenyIfCandidateLogIsBehind', () => {
-    const cluster = new Cluster(['a', 'b', 'c']);
-    withLog(cluster, 'a', [1, 2]); // It ends at (3, 2).
+    const cluster = new Scenario(['a', 'b', 'c']);
+    cluster.startWith('a', [1, 2]); // It ends at (3, 2).
     expect(ask(cluster, 'b', 'a', vote(3, 2, 2))).toMatchObject({ term: 3, granted: false });
     expect(ask(cluster, 'b', 'a', vote(2, 3, 2))).toMatchObject({ term: 3, granted: false });
     expect(ask(cluster, 'b', 'a', vote(3, 3, 2))).toMatchObject({ term: 3, granted: true });
@@ -77,25 +69,25 @@ describe('go-raft, server_test.go', () => {
   });
 
   it('TestProcessVoteResponse', () => {
-    const cluster = new Cluster(['a', 'b', 'c']);
+    const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
-    const to = cluster.get('a').incarnation;
-    cluster.step('b', 'a', { kind: 'voteReply', term: 3, incarnation: 1, to, granted: true });
+    const to = cluster.server('a').incarnation;
+    cluster.forge('b', 'a', { kind: 'voteReply', term: 3, incarnation: 1, to, granted: true });
     expect([cluster.raft('a').role, cluster.raft('a').ballot.term]).toEqual(['follower', 3]);
-    cluster.step('b', 'a', { kind: 'voteReply', term: 3, incarnation: 1, to, granted: true });
+    cluster.forge('b', 'a', { kind: 'voteReply', term: 3, incarnation: 1, to, granted: true });
     expect(cluster.raft('a').role).toBe('follower');
   });
 
   it('TestServerPromoteSelf, TestServerPromote', () => {
     for (const ids of [['a'], ['a', 'b', 'c']]) {
-      const cluster = new Cluster(ids);
-      cluster.elapse(4 * timings.election);
+      const cluster = new Scenario(ids);
+      cluster.elapse(4 * cluster.timings.election);
       expect(cluster.leaders).toHaveLength(1);
     }
   });
 
   it('TestServerAppendEntries', () => {
-    const cluster = new Cluster(['a', 'b', 'c']);
+    const cluster = new Scenario(['a', 'b', 'c']);
     expect(ask(cluster, 'b', 'a', append(2, 1, 1, [command(2, 2)], 1))).toMatchObject({
       kind: 'appendAccepted',
       match: 2,
@@ -108,39 +100,39 @@ describe('go-raft, server_test.go', () => {
   });
 
   it('TestServerAppendEntriesWithStaleTermsAreRejected', () => {
-    const cluster = new Cluster(['a', 'b', 'c']);
-    withLog(cluster, 'a', [], 2);
+    const cluster = new Scenario(['a', 'b', 'c']);
+    cluster.startWith('a', [], 2);
     expect(ask(cluster, 'b', 'a', append(1, 1, 1, [command(2, 1)], 2))).toMatchObject({
       kind: 'heartbeatReply',
       term: 2,
     });
-    expect([terms(cluster, 'a'), cluster.raft('a').log.committed]).toEqual([[1], 1]);
+    expect([cluster.terms('a'), cluster.raft('a').log.committed]).toEqual([[1], 1]);
   });
 
   it('TestServerAppendEntriesRejectedIfAlreadyCommitted', () => {
-    const cluster = new Cluster(['a', 'b', 'c']);
+    const cluster = new Scenario(['a', 'b', 'c']);
     ask(cluster, 'b', 'a', append(2, 1, 1, [command(2, 2), command(3, 2)], 3));
     expect(ask(cluster, 'c', 'a', append(3, 2, 2, [command(3, 3)], 3))).toBe(undefined);
-    expect(terms(cluster, 'a')).toEqual([1, 2, 2]);
+    expect(cluster.terms('a')).toEqual([1, 2, 2]);
   });
 
   it('TestServerAppendEntriesOverwritesUncommittedEntries', () => {
-    const cluster = new Cluster(['a', 'b', 'c']);
+    const cluster = new Scenario(['a', 'b', 'c']);
     ask(cluster, 'b', 'a', append(2, 1, 1, [command(2, 2), command(3, 2)], 2));
     expect(ask(cluster, 'c', 'a', append(3, 2, 2, [command(3, 3)], 3))).toMatchObject({ match: 3 });
-    expect([terms(cluster, 'a'), cluster.raft('a').log.committed]).toEqual([[1, 2, 3], 3]);
+    expect([cluster.terms('a'), cluster.raft('a').log.committed]).toEqual([[1, 2, 3], 3]);
   });
 
   it('TestServerDenyCommandExecutionWhenFollower', () => {
-    expect(new Cluster(['a', 'b', 'c']).propose('a', 'x')).toBe('notLeader');
+    expect(new Scenario(['a', 'b', 'c']).propose('a', 'x')).toBe('notLeader');
   });
 
   it('TestServerRecoverFromPreviousLogAndConf', () => {
     const ids = ['a', 'b', 'c', 'd', 'e'];
-    const cluster = new Cluster(ids);
+    const cluster = new Scenario(ids);
     cluster.elect('a');
     for (let i = 0; i < 10; i += 1) cluster.propose('a', `${i}`);
-    cluster.elapse(timings.election);
+    cluster.elapse(cluster.timings.election);
     const committed = cluster.raft('a').log.committed;
     expect(committed).toBe(12);
     for (const id of ids) {
@@ -149,22 +141,22 @@ describe('go-raft, server_test.go', () => {
     }
     for (const id of ids) cluster.isolate(id);
     for (const id of ids) cluster.start(id);
-    cluster.elapse(4 * timings.election);
+    cluster.elapse(4 * cluster.timings.election);
     expect(cluster.leaders).toEqual([]);
     cluster.heal();
     cluster.elapseUntil(() => cluster.leaders.length === 1);
-    cluster.elapse(timings.election);
+    cluster.elapse(cluster.timings.election);
     for (const id of ids) expect(cluster.raft(id).log.committed).toBe(committed + 1); // The noop of the new term.
   });
 
   it('TestServerMultiNode: twenty rounds of two servers cut off, one leader among the other three, and commands', () => {
     const ids = ['a', 'b', 'c', 'd', 'e'];
-    const cluster = new Cluster(ids, { seed: 20 });
+    const cluster = new Scenario(ids, { seed: 20 });
     for (let round = 0; round < 20; round += 1) {
       const away = [ids[round % 5] as string, ids[(round + 2) % 5] as string];
       const rest = ids.filter((id) => !away.includes(id));
       cluster.partition(away, rest);
-      cluster.elapse(2 * timings.election); // One that led the last minority notices that it leads nobody.
+      cluster.elapse(2 * cluster.timings.election); // One that led the last minority notices that it leads nobody.
       cluster.elapseUntil(() => rest.filter((id) => cluster.raft(id).role === 'leader').length === 1);
       const leader = rest.find((id) => cluster.raft(id).role === 'leader') as string;
       for (let i = 0; i < 10; i += 1)
@@ -173,8 +165,8 @@ describe('go-raft, server_test.go', () => {
       cluster.elapseUntil(() => rest.every((id) => cluster.raft(id).log.committed >= lastIndex));
       cluster.heal();
     }
-    cluster.elapse(10 * timings.election);
-    const [first, ...others] = ids.map((id) => cluster.get(id).applied);
+    cluster.elapse(10 * cluster.timings.election);
+    const [first, ...others] = ids.map((id) => cluster.server(id).applied);
     expect(first?.filter(({ kind }) => kind === 'command')).toHaveLength(200);
     for (const other of others) expect(other).toEqual(first);
   });
@@ -182,8 +174,8 @@ describe('go-raft, server_test.go', () => {
 
 describe('go-raft, log_test.go', () => {
   it('TestLogContainsEntries, TestLogTruncate', () => {
-    const cluster = new Cluster(['a']);
-    withLog(cluster, 'a', [1, 2]);
+    const cluster = new Scenario(['a']);
+    cluster.startWith('a', [1, 2]);
     const { log } = cluster.raft('a');
     expect([0, 1, 2, 3, 4].map((index) => log.termAt(index))).toEqual([0, 1, 1, 2, undefined]);
     log.commitTo(2);

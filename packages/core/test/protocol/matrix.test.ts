@@ -1,26 +1,26 @@
 import { describe, expect, it } from 'vitest';
 import type { Message } from '@kontiki/core';
 import type { RoleName } from '../../src/protocol/role.js';
-import { Cluster, command } from './cluster.js';
+import { command, Scenario } from '@kontiki/testing';
 
 /** A server in each role, in term 5, with a log of the bootstrap entry and one of term 3; b leads its followers. */
-function serverIn(role: RoleName): Cluster {
-  const cluster = new Cluster(['a', 'b', 'c']);
-  const { disk } = cluster.get('a');
+function serverIn(role: RoleName): Scenario {
+  const cluster = new Scenario(['a', 'b', 'c']);
+  const { disk } = cluster.server('a');
   disk.entries.push(command(2, 3));
   disk.ballot = { term: role === 'follower' || role === 'preCandidate' ? 5 : 4, votedFor: undefined };
   cluster.start('a');
   if (role !== 'follower') cluster.feed('a', (raft) => raft.askForPreVotes());
   if (role === 'candidate' || role === 'leader') cluster.feed('a', (raft) => raft.campaign());
-  while (cluster.write('a'));
+  cluster.writeAll('a');
   if (role === 'leader') {
-    const to = cluster.get('a').incarnation;
-    cluster.step('b', 'a', { kind: 'voteReply', term: 5, incarnation: 7, to, granted: true });
-    while (cluster.write('a'));
+    const to = cluster.server('a').incarnation;
+    cluster.forge('b', 'a', { kind: 'voteReply', term: 5, incarnation: 7, to, granted: true });
+    cluster.writeAll('a');
   }
   expect(cluster.raft('a').role).toBe(role);
   expect(cluster.raft('a').ballot.term).toBe(5);
-  cluster.net.length = 0;
+  cluster.drop();
   return cluster;
 }
 
@@ -117,13 +117,13 @@ describe('role x message x term', () => {
       ] as const) {
         it(`${role}, ${kind} of a ${order} term`, () => {
           const cluster = serverIn(role);
-          const sent = message(kind, term, cluster.get('a').incarnation);
-          cluster.step('b', 'a', sent);
-          while (cluster.write('a'));
-          const answer = cluster.net.find(
+          const sent = message(kind, term, cluster.server('a').incarnation);
+          cluster.forge('b', 'a', sent);
+          cluster.writeAll('a');
+          const answer = cluster.underWay.find(
             ({ to, message: { kind: k } }) => to === 'b' && k !== 'append' && k !== 'heartbeat',
           );
-          const { raft } = cluster.get('a');
+          const { raft } = cluster.server('a');
           const got: Outcome = { role: raft.role, term: raft.ballot.term, answer: answer?.message.kind };
           expect(got).toEqual(expected(role, kind, order));
           // A vote in a term that this server campaigned in, or leads, is never granted (row 6).
@@ -135,8 +135,8 @@ describe('role x message x term', () => {
                 : order === 'same' && (role === 'follower' || role === 'preCandidate')),
           );
           // The same message again, and everything else, in any role: nothing throws (rows 5, 12, 25).
-          for (const other of kinds) cluster.step('c', 'a', message(other, term, cluster.get('a').incarnation));
-          cluster.step('b', 'a', sent);
+          for (const other of kinds) cluster.forge('c', 'a', message(other, term, cluster.server('a').incarnation));
+          cluster.forge('b', 'a', sent);
         });
       }
     }

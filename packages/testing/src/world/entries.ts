@@ -17,22 +17,22 @@ interface Committed {
 /** The term at an index of a server's log; undefined where it holds none. */
 type TermAt = (index: number) => number | undefined;
 
+/** Whether an entry is on the disks of a quorum, by the membership that the server `id` goes by. */
+export type OnQuorum = (id: ServerId, index: number, term: number) => boolean;
+
 /** Watches what stands in the logs, what is committed and what is applied. */
 export class Entries {
   readonly #judge: Judge;
-  /** How many disks hold an entry, and how many are needed. */
-  readonly #onDisks: (index: number, term: number) => number;
-  readonly #servers: number;
+  readonly #onQuorum: OnQuorum;
   /** By index: the entries of different terms that were ever in some log there. */
   readonly #known: Known[][] = [];
   /** By index - 1. The first entry, the membership, is committed by definition. */
   readonly #committed: Committed[] = [{ term: 1, inTerm: 0 }];
   readonly #appliedAt = new Map<number, number>();
 
-  constructor(judge: Judge, servers: number, onDisks: (index: number, term: number) => number) {
+  constructor(judge: Judge, onQuorum: OnQuorum) {
     this.#judge = judge;
-    this.#servers = servers;
-    this.#onDisks = onDisks;
+    this.#onQuorum = onQuorum;
   }
 
   /** How many are committed. */
@@ -70,9 +70,8 @@ export class Entries {
         this.#judge.must('stateMachineSafety', known.term === term, () => `${id} commits another entry ${index}`);
         continue;
       }
-      const disks = this.#onDisks(index, term);
-      const durable = disks * 2 > this.#servers;
-      this.#judge.must('commitIsDurable', durable, () => `${id} commits ${index}, which is on ${disks} disks`);
+      const durable = this.#onQuorum(id, index, term);
+      this.#judge.must('commitIsDurable', durable, () => `${id} commits ${index}, which is not on a quorum's disks`);
       this.#committed.push({ term, inTerm });
     }
   }

@@ -1,20 +1,24 @@
-import type { Entry, Message, ServerId } from '@kontiki/core';
+import type { Ballot, Entry, Message, ServerId } from '@kontiki/core';
 import type { Raft, Write } from '@kontiki/core/protocol';
 import { Ballots } from '../ballots.js';
 import { noCounts, type Counts } from '../counts.js';
-import { Entries } from '../entries.js';
+import { Entries, type OnQuorum } from '../entries.js';
 import { Freshness } from '../freshness.js';
 import type { Judge } from '../judge.js';
-import type { Mix } from '../mix.js';
 import type { Invariant } from '../violation.js';
-import type { ModelDisk } from './disk.js';
 
 /** What is looked at of a server. */
 interface Observed {
   readonly id: ServerId;
   readonly incarnation: number;
-  readonly disk: ModelDisk;
-  readonly raft: Raft | undefined;
+  readonly disk: {
+    /** What is durable. */
+    readonly ballot: Ballot | undefined;
+    readonly entries: readonly Entry[];
+    holds(index: number, term: number): boolean;
+    /** The last index as issued, durable or not. */
+    readonly issuedLast: number;
+  };
 }
 
 /** What one life of a server was last seen at. */
@@ -30,11 +34,10 @@ interface Seen {
   readonly matches: Map<ServerId, { readonly incarnation: number; readonly match: number }>;
 }
 
-/** Looks at a world after every event, at what has changed since the one before. */
+/** Looks at pure `Raft`s after every event, at what has changed since the one before: the rules of Raft, and of reads. */
 export class Checks {
   readonly counts: Counts = noCounts();
   readonly #judge: Judge;
-  readonly #mix: Mix;
   readonly #seen = new Map<ServerId, Seen>();
   readonly #ballots: Ballots;
   readonly #entries: Entries;
@@ -42,17 +45,12 @@ export class Checks {
   readonly #elected: (id: ServerId) => void;
 
   /** `elected` is told of every new leader. */
-  constructor(judge: Judge, mix: Mix, servers: () => readonly Observed[], elected: (id: ServerId) => void) {
+  constructor(judge: Judge, onQuorum: OnQuorum, elected: (id: ServerId) => void) {
     this.#judge = judge;
-    this.#mix = mix;
     this.#ballots = new Ballots(judge);
     this.#freshness = new Freshness(judge);
     this.#elected = elected;
-    this.#entries = new Entries(
-      judge,
-      mix.servers,
-      (index, term) => servers().filter(({ disk }) => disk.holds(index, term)).length,
-    );
+    this.#entries = new Entries(judge, onQuorum);
   }
 
   must(invariant: Invariant, holds: boolean, broken: () => string): void {
@@ -111,7 +109,6 @@ export class Checks {
     }
     seen.committed = log.committed;
     seen.applied = log.applied;
-    this.#bounds(id, raft);
   }
 
   issued({ id, disk }: Observed, { log }: Raft, { entries }: Write): void {
@@ -119,12 +116,6 @@ export class Checks {
     if (first === undefined) return;
     if (first.index <= disk.issuedLast) this.counts.truncations += 1;
     this.#entries.issued(id, log.termAt(first.index - 1) ?? 0, entries);
-  }
-
-  /** A turn fills a window at the most, and answers what it was told: never anywhere near a thousand messages. */
-  mailed({ id, raft }: Observed, count: number): void {
-    const most = this.#mix.limits.windowMessages + 1_000;
-    this.must('queuesAreBounded', count <= most, () => `${id} (${raft?.role}) sends ${count} messages in one turn`);
   }
 
   sent({ id, disk }: Observed, to: ServerId, message: Message): void {
@@ -174,43 +165,12 @@ export class Checks {
     }
     seen.lastIndex = log.lastIndex;
     seen.lastEntry = log.entry(log.lastIndex);
-    this.#isHeard(id, raft);
-    for (const [peer, { match, next, incarnation: life, window }] of raft.peers ?? []) {
+    for (const [peer, { match, next, incarnation: life }] of raft.peers ?? []) {
       const before = seen.matches.get(peer);
       const rose = before === undefined || before.incarnation !== life || before.match <= match;
       this.must('positionsRise', rose, () => `${id} says ${peer} matches up to ${match}, after ${before?.match}`);
       this.must('positionsRise', next > match, () => `${id} sends ${peer} entry ${next}, which matches up to ${match}`);
       if (before?.incarnation !== life || before.match !== match) seen.matches.set(peer, { incarnation: life, match });
-      const { windowMessages } = this.#mix.limits;
-      this.must(
-        'queuesAreBounded',
-        window.size <= windowMessages,
-        () => `${window.size} messages to ${peer} under way`,
-      );
     }
-  }
-
-  /** No leader leads for long without a majority's answers. Where time itself is broken nobody can tell how long. */
-  #isHeard(id: ServerId, { peers, now, timings }: Raft): void {
-    const { pauses, lateTimers, slowLoops, retimings } = this.#mix.strength;
-    if (pauses + lateTimers + slowLoops + retimings > 0) return;
-    const longest = 2 * timings.election + timings.heartbeat;
-    let heard = 1;
-    for (const { lastActive } of peers?.values() ?? []) if (now - lastActive <= longest) heard += 1;
-    this.must('leadsByRight', heard * 2 > this.#mix.servers, () => `${id} leads and hears ${heard - 1} others`);
-  }
-
-  #bounds(id: ServerId, raft: Raft): void {
-    const { log, uncommittedBytes } = raft;
-    const { limits, commandBytes } = this.#mix;
-    const entry = commandBytes + 1_000;
-    const uncommitted = uncommittedBytes >= 0 && uncommittedBytes <= limits.uncommittedBytes + entry;
-    this.must('queuesAreBounded', uncommitted, () => `${id} holds ${uncommittedBytes} uncommitted bytes`);
-    // A follower's share, and what it may have added since it led.
-    const added = this.#seen.get(id)?.leads === 0 ? 0 : limits.uncommittedBytes;
-    const undurable = limits.undurableBytes + limits.messageBytes + added + entry;
-    this.must('queuesAreBounded', log.undurableBytes <= undurable, () => `${id} awaits ${log.undurableBytes} bytes`);
-    if (log.applied < log.lastIndex) return;
-    this.must('queuesAreBounded', log.heldBytes <= limits.tailBytes, () => `${id} keeps ${log.heldBytes} bytes`);
   }
 }

@@ -1,6 +1,7 @@
 import type { Entry, Message, ServerId, Timings } from '@kontiki/core';
 import { Raft, type Load, type Mail, type Output } from '@kontiki/core/protocol';
 import type { Random } from '../../random.js';
+import type { Bounds } from './bounds.js';
 import type { Checks } from './checks.js';
 import type { ModelDisk } from './disk.js';
 import type { Breakable } from '../faults.js';
@@ -15,6 +16,7 @@ export interface Surroundings {
   readonly random: Random;
   readonly mix: Mix;
   readonly network: ModelNetwork<Message>;
+  readonly bounds: Bounds;
   readonly checks: Checks;
   /** Tells the story of the world, if anybody listens. */
   readonly tell: ((text: string) => void) | undefined;
@@ -212,6 +214,7 @@ export class ModelServer implements Breakable {
     });
     if (this.raft !== raft) return;
     this.#world.checks.turned(this, raft);
+    this.#world.bounds.turned(this.id, raft);
     this.#world.hash(raft.log.lastIndex * 64 + raft.log.committed * 8 + raft.role.length + raft.ballot.term);
   }
 
@@ -278,9 +281,9 @@ export class ModelServer implements Breakable {
   }
 
   #send(mail: Mail): void {
-    const { network, checks } = this.#world;
+    const { network, bounds, checks } = this.#world;
     for (const [to, messages] of mail) {
-      checks.mailed(this, messages.length);
+      bounds.mailed(this.id, this.raft?.role, messages.length);
       for (const message of messages) {
         checks.sent(this, to, message);
         network.send(this.id, to, message);

@@ -2,6 +2,7 @@ import { membershipOf, type Entry, type Message, type ServerId } from '@kontiki/
 import { Random } from '../../random.js';
 import type { Counts } from '../counts.js';
 import { Judge } from '../judge.js';
+import { Bounds } from './bounds.js';
 import { Checks } from './checks.js';
 import { ModelDisk } from './disk.js';
 import { Faults } from '../faults.js';
@@ -16,6 +17,7 @@ import { INVARIANTS, Violation } from '../violation.js';
 class World {
   readonly schedule = new Schedule();
   readonly mix: Mix;
+  readonly bounds: Bounds;
   readonly checks: Checks;
   readonly network: ModelNetwork<Message>;
   readonly random: Random;
@@ -34,10 +36,11 @@ class World {
     this.random = new Random(seed, 'servers');
     this.#clients = new Random(seed, 'clients');
     this.tell = tell && ((text): void => tell(this.schedule.now, text));
+    const judge = new Judge(new Set(invariants));
+    this.bounds = new Bounds(judge, this.mix);
     this.checks = new Checks(
-      new Judge(new Set(invariants)),
-      this.mix,
-      () => this.servers,
+      judge,
+      (_id, index, term) => this.servers.filter(({ disk }) => disk.holds(index, term)).length * 2 > this.mix.servers,
       (id) => this.#faults.elected(this.#server(id)),
     );
     const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].slice(0, this.mix.servers);

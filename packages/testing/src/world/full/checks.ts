@@ -5,7 +5,7 @@ import { Entries } from '../entries.js';
 import { Freshness } from '../freshness.js';
 import type { Judge } from '../judge.js';
 import type { Mix } from '../mix.js';
-import { quorumsOverlap } from './memberships.js';
+import { quorumsOverlap } from '../memberships.js';
 import type { LogMemory } from './watched-log.js';
 
 /** What is looked at of a server. */
@@ -47,9 +47,10 @@ export class NodeChecks {
     this.#mix = mix;
     this.#ballots = new Ballots(judge);
     this.freshness = new Freshness(judge);
-    const onDisks = (index: number, term: number): number =>
-      servers().filter(({ log }) => log.durable.at(index) === term).length;
-    this.#entries = new Entries(judge, mix.servers, onDisks);
+    this.#entries = new Entries(
+      judge,
+      (_id, index, term) => servers().filter(({ log }) => log.durable.at(index) === term).length * 2 > mix.servers,
+    );
   }
 
   // ---- logs

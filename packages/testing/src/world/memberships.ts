@@ -4,7 +4,8 @@ function isMajority(of: readonly ServerId[], has: (id: ServerId) => boolean): bo
   return of.filter(has).length * 2 > of.length;
 }
 
-function isQuorum({ voters, outgoing }: Membership, has: (id: ServerId) => boolean): boolean {
+/** Whether the servers of which `has` holds can decide: a majority, of both halves when joint. */
+export function isQuorum({ voters, outgoing }: Membership, has: (id: ServerId) => boolean): boolean {
   return isMajority(voters, has) && (outgoing.length === 0 || isMajority(outgoing, has));
 }
 

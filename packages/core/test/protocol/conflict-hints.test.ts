@@ -1,0 +1,25 @@
+import { Scenario } from '@kontiki/testing';
+import { describe, expect, it } from 'vitest';
+
+describe('conflict hints', () => {
+  // 1 to 200 conflicting entries over many terms: at most one probe for each differing term (Raft §5.3, row 38).
+  const cases = [1, 2, 3, 5, 10, 50, 100, 200].flatMap((length) =>
+    [1, 2, 5, length].map((runs) => [length, Math.min(runs, length)] as const),
+  );
+  it.each(cases)('%i conflicting entries in %i terms', (length, runs) => {
+    const cluster = new Scenario(['a', 'b', 'c']);
+    const spread = (first: number): number[] =>
+      Array.from({ length }, (_, i) => first + 2 * Math.floor((i * runs) / length));
+    cluster.startWith('a', spread(3)); // Odd terms ...
+    cluster.startWith('b', spread(2)); // ... against even ones.
+    cluster.startWith('c', [2]);
+    cluster.crash('c');
+    cluster.feed('a', (raft) => raft.follow(3 + 2 * runs, undefined));
+    cluster.elect('a');
+    cluster.elapse(2 * cluster.timings.heartbeat);
+    expect(cluster.leaders).toEqual(['a']);
+    expect(cluster.terms('b')).toEqual(cluster.terms('a'));
+    const rejected = cluster.sent.filter(({ message }) => message.kind === 'appendRejected');
+    expect(rejected.length).toBeLessThanOrEqual(runs + 1);
+  });
+});
