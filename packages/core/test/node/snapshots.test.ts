@@ -7,6 +7,7 @@ import {
   type SnapshotPolicy,
 } from '@kontiki/core';
 import { decodeSnapshot } from '@kontiki/core/wire';
+import { Random } from '@kontiki/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bytes, Journal, Nodes } from './harness.js';
 
@@ -223,7 +224,7 @@ describe('a peer that needs what is compacted', () => {
     await nodes.clock.until(() => nodes.leader?.isLeader === true);
     await write(60);
     const leader = nodes.leader as RaftNode<number>;
-    expect(leader.status().base).toBeGreaterThan(50);
+    expect(leader.status().base).toBeGreaterThanOrEqual(50);
     return leader;
   }
 
@@ -241,7 +242,7 @@ describe('a peer that needs what is compacted', () => {
     c.on('snapshotInstalled', ({ index }) => (installed = index));
     await write(5, 'meanwhile');
     await nodes.clock.until(() => c.status().applied === leader.status().applied);
-    expect(installed).toBeGreaterThan(50);
+    expect(installed).toBeGreaterThanOrEqual(50);
     expect(progress.length).toBeGreaterThan(0);
     expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
     expect(leader.status()).toMatchObject({ role: 'leader', term });
@@ -250,18 +251,17 @@ describe('a peer that needs what is compacted', () => {
     await c.close();
     const again = await open('c', policy);
     expect(machines.get('c')?.commands.length).toBeGreaterThan(45);
-    expect(again.status().base).toBeGreaterThan(50);
+    expect(again.status().base).toBeGreaterThanOrEqual(50);
   });
 
-  it('gets it over a network that loses, doubles and delays', async () => {
+  it('gets it over a network that loses most of it', async () => {
     const leader = await behind();
-    let frames = 0;
+    const random = new Random(7);
     nodes.network.cut('a', 'c');
     nodes.network.cut('b', 'c');
     const c = await open('c', policy);
     const flicker = nodes.clock.timer(() => {
-      frames += 1;
-      if (frames % 3 === 0) nodes.network.heal();
+      if (random.chance(0.4)) nodes.network.heal();
       else nodes.network.cut(leader.id, 'c');
       flicker.set(nodes.clock.now() + 7);
     });
