@@ -3,12 +3,14 @@ import type { LogState, LogStore, Owner } from '../ports/log-store.js';
 import type { Logger } from '../ports/logger.js';
 import type { SnapshotInfo, SnapshotStore } from '../ports/snapshot-store.js';
 import type { StateMachine } from '../ports/state-machine.js';
+import type { SnapshotCompression } from '../wire/index.js';
 import { restore } from './restore.js';
 
 interface Parts {
   readonly log: LogStore;
   readonly snapshots: SnapshotStore | undefined;
   readonly machine: StateMachine;
+  readonly compression?: SnapshotCompression | undefined;
   readonly logger: Logger;
 }
 
@@ -25,7 +27,7 @@ export interface Joined {
  * hold at least what the log no longer does. Finishes an install that a crash interrupted. A gap is refused: an entry
  * that is skipped is never missed.
  */
-export async function join({ log, snapshots, machine, logger }: Parts, owner: Owner): Promise<Joined> {
+export async function join({ log, snapshots, machine, compression, logger }: Parts, owner: Owner): Promise<Joined> {
   const opened = await log.open(owner);
   await snapshots?.open(owner);
   const held = (await machine.open?.(owner)) ?? 0;
@@ -36,7 +38,7 @@ export async function join({ log, snapshots, machine, logger }: Parts, owner: Ow
     if (last.index < opened.base.index) break;
     if (held < last.index && snapshots !== undefined) {
       try {
-        await restore(machine, snapshots, snapshot);
+        await restore(machine, snapshots, snapshot, compression);
       } catch (error) {
         if (!isKontikiError(error, 'KONTIKI_CORRUPT')) throw error;
         logger.error('a snapshot is damaged; the one before it is tried', { snapshot: snapshot.id, error });

@@ -8,6 +8,7 @@ import type { StateMachine } from '../ports/state-machine.js';
 import type { Transport } from '../ports/transport.js';
 import { defaultLimits, defaultTimings, type Limits, type Timings } from '../protocol/settings.js';
 import { MAX_FRAME } from '../wire/frame.js';
+import type { SnapshotCompression } from '../wire/snapshot.js';
 import { defaultSnapshotPolicy, type SnapshotPolicy } from './snapshot-policy.js';
 
 /** What a node is made of. */
@@ -22,6 +23,8 @@ export interface NodeOptions<Result> {
   /** Where snapshots are kept; the machine needs `snapshot` and `restore` then. Without it the log only grows. */
   readonly snapshots?: SnapshotStore | undefined;
   readonly snapshotPolicy?: Partial<SnapshotPolicy> | undefined;
+  /** How snapshots are compressed; those that are not can be read as well. The same on every server. Default: not at all. */
+  readonly snapshotCompression?: SnapshotCompression | undefined;
   /** Default: heartbeat 100 ms, election 500 ms. */
   readonly timings?: Partial<Timings> | undefined;
   readonly limits?: Partial<Limits> | undefined;

@@ -67,8 +67,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     const owner = { cluster: options.cluster, server: options.id };
     let node: RaftNode<Result> | undefined;
     try {
-      const { log, snapshots, machine, logger = silent } = options;
-      const joined = await join({ log, snapshots, machine, logger }, owner);
+      const { log, snapshots, machine, snapshotCompression: compression, logger = silent } = options;
+      const joined = await join({ log, snapshots, machine, compression, logger }, owner);
       node = new RaftNode(options, joined);
       await node.#start(joined);
       return node;
@@ -125,7 +125,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       machine,
       clock: this.#clock,
       applied: (entries, through, results) => this.#applied(entries, through, results),
-      restore: () => this.#restore(snapshots, machine),
+      restore: () => this.#restore(options),
       failed: (error) => this.#fail(error),
     });
     if (snapshots !== undefined) this.#snapshots = this.#begin(snapshots, options, random, snapshot);
@@ -133,7 +133,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   #begin(
     store: SnapshotStore,
-    { cluster, machine, snapshotPolicy }: NodeOptions<Result>,
+    { cluster, machine, snapshotPolicy, snapshotCompression: compression }: NodeOptions<Result>,
     random: () => number,
     newest: SnapshotInfo | undefined,
   ): Snapshots {
@@ -143,7 +143,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       ...parts,
       raft: this.#raft,
       log: this.#log,
-      taker: new SnapshotTaker({ ...parts, log: this.#raft.log, machine, applier: this.#applier, random }),
+      taker: new SnapshotTaker({ ...parts, log: this.#raft.log, machine, compression, applier: this.#applier, random }),
       policy: { ...defaultSnapshotPolicy, ...snapshotPolicy },
       logger: this.#logger,
       events: this.#events,
@@ -352,12 +352,12 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /** Brings the machine to where the log begins: what was installed last is the newest snapshot there is. */
-  async #restore(store: SnapshotStore | undefined, machine: NodeOptions<Result>['machine']): Promise<void> {
+  async #restore({ snapshots: store, machine, snapshotCompression }: NodeOptions<Result>): Promise<void> {
     const { base } = this.#raft.log;
     const [newest] = (await store?.list()) ?? [];
     if (store === undefined || newest === undefined || newest.last.index < base.index)
       throw new KontikiError('KONTIKI_LOST_DATA', `The snapshot of entry ${base.index} was installed, and is gone.`);
-    await restore(machine, store, newest);
+    await restore(machine, store, newest, snapshotCompression);
   }
 
   #setFull(full: boolean): void {

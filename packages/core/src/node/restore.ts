@@ -2,14 +2,19 @@ import { isKontikiError, KontikiError } from '../errors.js';
 import type { SnapshotMeta } from '../log/snapshot-meta.js';
 import type { SnapshotStore } from '../ports/snapshot-store.js';
 import type { StateMachine } from '../ports/state-machine.js';
-import { decodeSnapshot } from '../wire/index.js';
+import { decodeSnapshot, type SnapshotCompression } from '../wire/index.js';
 import { machineFailed } from './machine-failed.js';
 
 /**
  * Puts the state of a snapshot into the machine. Rejects with `KONTIKI_CORRUPT` when the snapshot is damaged, the machine
  * being as it was; with `KONTIKI_FORMAT` when a newer machine has written it.
  */
-export async function restore(machine: StateMachine, store: SnapshotStore, meta: SnapshotMeta): Promise<void> {
+export async function restore(
+  machine: StateMachine,
+  store: SnapshotStore,
+  meta: SnapshotMeta,
+  compression: SnapshotCompression | undefined,
+): Promise<void> {
   const { id, last, version } = meta;
   if (version > (machine.version ?? 0)) {
     throw new KontikiError(
@@ -20,7 +25,7 @@ export async function restore(machine: StateMachine, store: SnapshotStore, meta:
   let damage: unknown;
   async function* chunks(): AsyncIterable<Uint8Array> {
     try {
-      yield* decodeSnapshot(store.read(id));
+      yield* decodeSnapshot(store.read(id), compression === undefined ? [] : [compression]);
     } catch (error) {
       damage = error;
       throw error;

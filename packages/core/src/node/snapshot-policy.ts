@@ -1,6 +1,6 @@
 /** When snapshots are taken, and what is kept beside them. */
 export interface SnapshotPolicy {
-  /** A snapshot is due when so many entries were applied since the one before. Default 10,000. */
+  /** A snapshot is due when so many entries were applied since the one before. Default 100,000. */
   readonly entries: number;
   /** Or when these have so many bytes. Default 64 MiB. */
   readonly bytes: number;
@@ -19,7 +19,7 @@ export interface SnapshotPolicy {
 const MiB = 1024 * 1024;
 
 export const defaultSnapshotPolicy: SnapshotPolicy = {
-  entries: 10_000,
+  entries: 100_000,
   bytes: 64 * MiB,
   ms: Infinity,
   trailingEntries: 200,

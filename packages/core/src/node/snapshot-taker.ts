@@ -4,7 +4,7 @@ import type { SnapshotMeta } from '../log/snapshot-meta.js';
 import type { Clock } from '../ports/clock.js';
 import type { SnapshotInfo, SnapshotStore } from '../ports/snapshot-store.js';
 import type { StateMachine } from '../ports/state-machine.js';
-import { encodeSnapshot } from '../wire/index.js';
+import { encodeSnapshot, type SnapshotCompression } from '../wire/index.js';
 import type { Applier } from './applier.js';
 import { machineFailed } from './machine-failed.js';
 
@@ -16,6 +16,7 @@ export interface TakerOptions {
   readonly log: RaftLog;
   readonly store: SnapshotStore;
   readonly machine: StateMachine;
+  readonly compression: SnapshotCompression | undefined;
   readonly applier: { between: Applier<unknown>['between'] };
   readonly clock: Clock;
   readonly random: () => number;
@@ -41,13 +42,13 @@ export class SnapshotTaker {
 
   /** Resolves when the snapshot is durable. */
   async take(): Promise<SnapshotInfo> {
-    const { store, clock } = this.#options;
+    const { store, clock, compression } = this.#options;
     const { meta, state, ended } = await this.#begin();
     try {
       const writer = await store.create(meta);
       try {
         let until = clock.now() + SLICE_MS;
-        for await (const bytes of encodeSnapshot(meta, state)) {
+        for await (const bytes of encodeSnapshot(meta, state, { compression })) {
           await writer.write(bytes);
           if (clock.now() < until) continue;
           await new Promise<void>((resolve) => clock.soon(resolve));

@@ -54,18 +54,10 @@ const BODY = {
 /** Bytes that a message takes in a frame. */
 export function messageLength(message: Message): number {
   const length = HEADER + BODY[message.kind];
-  switch (message.kind) {
-    case 'append':
-      return length + entriesLength(message.entries);
-    case 'snapshotOffer':
-      return length + 4 + encodeSnapshotHead(message.meta).length;
-    case 'snapshotChunk':
-      return length + textLength(message.id) + message.data.length;
-    case 'snapshotAck':
-      return length + textLength(message.id);
-    default:
-      return length;
-  }
+  if (message.kind === 'append') return length + entriesLength(message.entries);
+  if (message.kind === 'snapshotOffer') return length + 4 + encodeSnapshotHead(message.meta).length;
+  if (message.kind === 'snapshotChunk') return length + textLength(message.id) + message.data.length;
+  return message.kind === 'snapshotAck' ? length + textLength(message.id) : length;
 }
 
 export function writeMessage(writer: Writer, message: Message): void {
