@@ -153,9 +153,9 @@ export class NodeServer implements Breakable {
           if (batch.through % 16 === 0) checks.state(this.id, batch.through, workload.digest(machine.inner));
           this.#world.hash(batch.through);
         },
-        restored: ({ index }) => {
-          checks.state(this.id, index, workload.digest(machine.inner));
-          this.#world.hash(index);
+        looked: (through) => {
+          checks.state(this.id, through, workload.digest(machine.inner));
+          this.#world.hash(through);
         },
       },
       () =>

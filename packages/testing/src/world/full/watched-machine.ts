@@ -3,7 +3,8 @@ import type { ApplyBatch, Owner, RestorePoint, StateMachine } from '@kontiki/cor
 /** Is told what a machine was given, and what it gave. `after`: everything up to here was in its state before. */
 export interface MachineWatcher {
   applied(batch: ApplyBatch, results: readonly unknown[], after: number): void;
-  restored(at: RestorePoint): void;
+  /** It is asked for its state as of `through`, or has taken one over. */
+  looked(through: number): void;
 }
 
 /** A state machine that is watched, and takes its time where it should. */
@@ -28,12 +29,17 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
     this.pausing = inner.pausing ?? false;
     this.version = inner.version ?? 0;
     if (inner.open !== undefined) this.open = async (owner) => (this.through = (await inner.open?.(owner)) ?? 0);
-    if (inner.snapshot !== undefined) this.snapshot = () => inner.snapshot?.() ?? nothing();
+    if (inner.snapshot !== undefined) {
+      this.snapshot = () => {
+        watcher.looked(this.through);
+        return inner.snapshot?.() ?? nothing();
+      };
+    }
     if (inner.restore === undefined) return;
     this.restore = async (chunks, at) => {
       await inner.restore?.(chunks, at);
       this.through = at.index;
-      watcher.restored(at);
+      watcher.looked(at.index);
     };
   }
 
