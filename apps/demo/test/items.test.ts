@@ -37,7 +37,7 @@ describe('items that are read while they change', () => {
     }
   });
 
-  it('are not kept for a reader who has gone, nor when he has passed them', () => {
+  it('may be left by a reader before their end', () => {
     const items = new Items();
     const set = (key: string): void => items.set(key, { value: new Uint8Array(), revision: 1 });
     ['a', 'b', 'c'].forEach(set);

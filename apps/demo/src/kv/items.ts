@@ -63,7 +63,6 @@ export class Items {
         if (kept !== undefined) walk.kept.delete(key);
         yield [key, kept ?? item];
       }
-      walk.passed = walk.end;
       // What was deleted.
       yield* walk.kept;
     } finally {
