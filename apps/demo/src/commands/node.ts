@@ -111,6 +111,6 @@ function listenFailed({ id, port }: DemoNode, error: unknown): CliError {
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { message, cause: reason } = error;
-  const cause = reason instanceof Error && reason.message !== message ? ` (${reason.message})` : '';
+  const cause = reason instanceof Error && !message.includes(reason.message) ? ` (${reason.message})` : '';
   return isKontikiError(error) ? `${message}${cause} [${error.code}]` : `${message}${cause}`;
 }
