@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { mutants as ofNodes } from '../src/mutants/nodes.js';
 import { mutants as ofProtocol } from '../src/mutants/protocol.js';
+import { mutants as ofSnapshots } from '../src/mutants/snapshots.js';
 import { mutate } from '../src/mutants/mutant.js';
 import { sourceOf } from '../src/mutants/build.js';
 
-const mutants = [...ofProtocol, ...ofNodes];
+const mutants = [...ofProtocol, ...ofNodes, ...ofSnapshots];
 
 describe('mutants', () => {
   it.each(mutants.map((mutant) => [mutant.name, mutant] as const))('%s: its text stands once', (_, mutant) => {

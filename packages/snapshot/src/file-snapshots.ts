@@ -132,7 +132,7 @@ export class FileSnapshots implements SnapshotStore {
     this.#opened = undefined;
     try {
       await Promise.allSettled(opened.calls);
-      await Promise.all([...opened.writers.values()].map((writer) => writer?.detach()));
+      await Promise.all([...opened.writers.values()].map(async (writer) => writer?.detach()));
       await Promise.all([...opened.files].map((file) => file.close()));
     } finally {
       await opened.lock.release();

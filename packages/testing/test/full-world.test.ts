@@ -1,6 +1,6 @@
 import type { ApplyBatch, StateMachine } from '@kontiki/core';
 import { FileLog } from '@kontiki/storage-fs';
-import { runFullWorld, type FullWorldOptions, type Outcome, type Workload } from '@kontiki/testing';
+import { FAULTS, runFullWorld, type FullWorldOptions, type Outcome, type Workload } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
 const log: FullWorldOptions['log'] = ({ folder, clock, random }) =>
@@ -56,7 +56,13 @@ describe('the full world', () => {
     expect(outcomes.filter(({ violation }) => violation !== undefined)).toEqual([]);
     const sum = (name: keyof Outcome['counts']): number =>
       outcomes.reduce((total, { counts }) => total + counts[name], 0);
-    for (const [name, floor] of Object.entries({ elections: 50, crashes: 50, reads: 400, acknowledged: 400 })) {
+    for (const [name, floor] of Object.entries({
+      elections: 50,
+      crashes: 50,
+      closes: 10,
+      reads: 400,
+      acknowledged: 400,
+    })) {
       expect(sum(name as keyof Outcome['counts']), name).toBeGreaterThan(floor);
     }
     expect(sum('diskErrors') + sum('lostDisks') + sum('badFrames')).toBeGreaterThan(10);
@@ -93,6 +99,21 @@ describe('the full world', () => {
       return store;
     };
     expect(await firstFound({ log: hasty })).toBeDefined();
+  }, 60_000);
+
+  it('excuses no node that stops without saying that its disk has failed', async () => {
+    const silent: FullWorldOptions['log'] = (surroundings) => {
+      const store = log(surroundings);
+      const append = store.append.bind(store);
+      store.append = (write) =>
+        append(write).catch(() => {
+          throw new Error('something failed');
+        });
+      return store;
+    };
+    const only = { without: FAULTS.filter((fault) => fault !== 'kills'), seconds: 20 };
+    const violation = await firstFound({ ...only, log: silent });
+    expect(violation?.message).toMatch(/^assertions: \w stopped, and nothing was done to it: something failed/);
   }, 60_000);
 
   it('looks at what it is told to, and leaves out the faults it is told to', async () => {

@@ -6,14 +6,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'vote is not persisted',
     file: 'protocol/raft.ts',
-    find: 'take({ number, ballot, entries,',
-    replace: 'take({ number, ballot: ballot && { term: ballot.term, votedFor: undefined }, entries,',
+    find: 'take({ number, ballot, reset, entries,',
+    replace: 'take({ number, ballot: ballot && { term: ballot.term, votedFor: undefined }, reset, entries,',
   },
   {
     name: 'term is not persisted',
     file: 'protocol/raft.ts',
-    find: 'take({ number, ballot, entries,',
-    replace: 'take({ number, ballot: undefined, entries,',
+    find: 'take({ number, ballot, reset, entries,',
+    replace: 'take({ number, ballot: undefined, reset, entries,',
   },
   {
     name: 'vote request leaves before the term is durable',
@@ -138,8 +138,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'acknowledgement leaves before the entries are durable',
     file: 'protocol/follower.ts',
-    find: "outbox.sendAfterWrite(from, { kind: 'appendAccepted',",
-    replace: "outbox.send(from, { kind: 'appendAccepted',",
+    find: "outbox.sendAfterWrite(from, { kind: 'appendAccepted', ...answer,",
+    replace: "outbox.send(from, { kind: 'appendAccepted', ...answer,",
   },
   {
     name: 'commits entries of earlier terms by counting',
@@ -235,8 +235,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'replaced entries count as durable until the write is issued',
     file: 'log/raft-log.ts',
-    find: 'return this.#writes.durable(this.#changed);',
-    replace: 'return this.#writes.durable(Infinity);',
+    find: 'this.#writes.durable(this.#changed)',
+    replace: 'this.#writes.durable(Infinity)',
     equivalent:
       'a turn issues what it has replaced before anybody looks; and what replaces entries with committed ones comes after a rejection, which leaves when every earlier write has ended',
   },

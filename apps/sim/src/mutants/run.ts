@@ -8,9 +8,10 @@ import type { World } from '../worlds.js';
 import type { Mutant } from './mutant.js';
 import { mutants as ofNodes } from './nodes.js';
 import { mutants as ofProtocol } from './protocol.js';
+import { mutants as ofSnapshots } from './snapshots.js';
 
 /** The bugs that each world must notice. */
-const mutantsOf: Readonly<Record<World, readonly Mutant[]>> = { fast: ofProtocol, full: ofNodes };
+const mutantsOf: Readonly<Record<World, readonly Mutant[]>> = { fast: ofProtocol, full: [...ofNodes, ...ofSnapshots] };
 
 export interface MutantsOptions {
   readonly world: World;

@@ -54,7 +54,9 @@ export class Snapshots {
   #taking: Promise<SnapshotInfo> | undefined;
   /** Applied since the newest one. */
   #bytes = 0;
+  /** Milliseconds: when one is due for its time, and before which none is taken by policy, since the last try failed. */
   #dueAt: number;
+  #notBefore = -Infinity;
   #closed = false;
 
   constructor(options: SnapshotsOptions) {
@@ -131,7 +133,7 @@ export class Snapshots {
     const now = clock.now();
     const entries = raft.log.applied - (this.#newest?.last.index ?? raft.log.base.index);
     const late = now >= this.#dueAt && entries > 0;
-    if (now < this.#dueAt - policy.ms) return;
+    if (now < this.#notBefore) return;
     if (entries < policy.entries && this.#bytes < policy.bytes && !late) return;
     this.#taking = this.#take().finally(() => (this.#taking = undefined));
     this.#taking.catch(() => {
@@ -155,8 +157,8 @@ export class Snapshots {
         logger.warn('no snapshot could be taken; the log is kept, and it is tried again', { error });
         events.emit('snapshotFailed', { error: error as Error });
       }
-      // `consider` looks again no earlier than this.
-      this.#wait(clock.now() + RETRY_MS + (policy.ms === Infinity ? 0 : policy.ms));
+      this.#notBefore = clock.now() + RETRY_MS;
+      this.#wait(this.#notBefore);
       throw error;
     }
   }

@@ -47,7 +47,8 @@ export interface SnapshotStore {
   read(id: string, offset?: number): AsyncIterable<Uint8Array>;
   /**
    * Begins a snapshot, or resumes the unfinished one of this id; unfinished ones of other ids are forgotten unless they
-   * are being written. `KONTIKI_LOCKED` when this one is.
+   * are being written. `KONTIKI_LOCKED` when this one is. One that is finished is written anew, and replaced when that is.
+   * `KONTIKI_PROTOCOL` when no snapshot can be of this meta, `KONTIKI_FOREIGN_DATA` when it is another cluster's.
    */
   create(meta: SnapshotMeta): Promise<SnapshotWriter>;
   /** Resolves when it is gone for good. No error if it is not there. */

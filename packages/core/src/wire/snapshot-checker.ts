@@ -45,21 +45,31 @@ export function readTrailer(bytes: Uint8Array, { compression }: SnapshotHead, of
   throw corruptSnapshot(offset, 'its trailer cannot be read');
 }
 
+const NOTHING = new Uint8Array(0);
+
+/** What is collected now: a chunk's length, its state and its checksum come one after the other. */
+type Stage = 'prefix' | 'head' | 'length' | 'state' | 'checksum' | 'trailer';
+
 /**
  * Follows the bytes of a snapshot, in pieces of any size, and checks them as they come: `KONTIKI_CORRUPT` (or
- * `KONTIKI_FORMAT`) at the first part that is wrong, with its offset. Holds at most one part in memory.
+ * `KONTIKI_FORMAT`) at the first part that is wrong, with its offset. Copies no state, and keeps at most a chunk of it.
  */
 export class SnapshotChecker {
   readonly #expected: SnapshotMeta | undefined;
   #head: SnapshotHead | undefined;
   #trailer: SnapshotTrailer | undefined;
-  /** The checksum of everything that is checked. */
-  #sum = 0;
+  #offset = 0;
+  /** Up to the last part that is whole and right: where it ends, the checksum there, bytes of state. */
   #whole = 0;
+  #sum = 0;
   #stored = 0;
-  /** What has come of a part that is not whole yet, in a buffer of its size as far as that is known. */
-  #part: Uint8Array = new Uint8Array(0);
+  /** Of the part that has begun: what is collected of it, and then the state in it, with the checksum so far. */
+  #stage: Stage = 'prefix';
+  #field: Uint8Array = new Uint8Array(HEAD_PREFIX);
   #filled = 0;
+  #state: Uint8Array[] = [];
+  #missing = 0;
+  #running = 0;
 
   /** `expected`: what the snapshot must be of; another one is `KONTIKI_CORRUPT`, too. */
   constructor(expected?: SnapshotMeta) {
@@ -69,7 +79,7 @@ export class SnapshotChecker {
 
   /** Bytes that have come. */
   get offset(): number {
-    return this.#whole + this.#filled;
+    return this.#offset;
   }
 
   /** Where the last part ends that is whole and right. */
@@ -82,89 +92,98 @@ export class SnapshotChecker {
     return this.#head;
   }
 
-  /** Takes the next bytes, and gives the state in the chunks that they complete: views, or copies where a chunk came in pieces. */
-  write(bytes: Uint8Array): Uint8Array[] {
-    const state: Uint8Array[] = [];
+  /** Takes the next bytes. `given` is given the state in the chunks that they complete: views of what was written, now or before. */
+  write(bytes: Uint8Array, given?: Uint8Array[]): void {
     for (let at = 0; at < bytes.length;) {
       if (this.#trailer !== undefined) throw corruptSnapshot(this.#whole, 'something follows its end');
-      const rest = bytes.subarray(at);
-      const size = this.#filled === 0 ? this.#sizeOf(rest) : undefined;
-      if (size !== undefined && size <= rest.length) {
-        this.#take(rest.subarray(0, size), state);
-        at += size;
-      } else at += this.#collect(rest, state);
+      const rest = new Uint8Array(bytes.buffer, bytes.byteOffset + at, bytes.length - at);
+      const taken = this.#stage === 'state' ? this.#takeState(rest, given !== undefined) : this.#collect(rest);
+      at += taken;
+      this.#offset += taken;
+      if (this.#stage !== 'state' && this.#filled === this.#field.length) this.#advance(this.#field, given);
     }
-    return state;
-  }
-
-  /** Forgets the part that is not whole: the next bytes are those at `whole`. */
-  rewind(): void {
-    this.#part = new Uint8Array(0);
-    this.#filled = 0;
   }
 
   /** Everything has come. `KONTIKI_CORRUPT` when that cannot be. */
   end(): SnapshotInfo & SnapshotTrailer & SnapshotHead {
     const [head, trailer] = [this.#head, this.#trailer];
-    if (head === undefined || trailer === undefined)
+    if (head === undefined || trailer === undefined) {
       throw corruptSnapshot(this.offset, `it ends here, in the part that begins at byte ${this.#whole}`);
+    }
     return { ...head, ...trailer, bytes: this.#whole };
   }
 
-  /** Bytes of the part that begins so; undefined as long as that cannot be told. */
-  #sizeOf(bytes: Uint8Array): number | undefined {
-    if (bytes.length < this.#prefix) return undefined;
-    if (this.#head === undefined) return snapshotHeadLength(bytes);
-    const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-    if (length > MAX_STATE) throw corruptSnapshot(this.#whole, `a chunk cannot have ${length} bytes`);
-    return length === 0 ? TRAILER : length + CHUNK_OVERHEAD;
+  #expect(stage: Stage, length: number, begun: Uint8Array = NOTHING): void {
+    this.#stage = stage;
+    this.#field = new Uint8Array(length);
+    this.#field.set(begun);
+    this.#filled = begun.length;
   }
 
-  /** Bytes of a part that tell its size. */
-  get #prefix(): number {
-    return this.#head === undefined ? HEAD_PREFIX : LENGTH;
-  }
-
-  /** Copies what belongs to the part that is not whole, and takes that when it is. Gives the number of bytes copied. */
-  #collect(bytes: Uint8Array, state: Uint8Array[]): number {
-    const size = this.#sizeOf(this.#part.subarray(0, this.#filled));
-    if (this.#part.length < (size ?? this.#prefix)) {
-      const begun = this.#part;
-      this.#part = new Uint8Array(size ?? this.#prefix);
-      this.#part.set(begun);
-    }
-    const piece = bytes.subarray(0, this.#part.length - this.#filled);
-    this.#part.set(piece, this.#filled);
+  #collect(bytes: Uint8Array): number {
+    const piece = bytes.subarray(0, this.#field.length - this.#filled);
+    this.#field.set(piece, this.#filled);
     this.#filled += piece.length;
-    if (this.#filled === size) {
-      const part = this.#part;
-      this.rewind();
-      this.#take(part, state);
-    }
     return piece.length;
   }
 
-  #take(part: Uint8Array, state: Uint8Array[]): void {
-    if (this.#head === undefined) {
-      this.#head = this.#asExpected(readSnapshotHead(part), part);
-      this.#sum = crc32(part.subarray(0, -CHECKSUM));
-    } else {
-      const sum = crc32(part.subarray(0, -CHECKSUM), this.#sum);
-      const view = new DataView(part.buffer, part.byteOffset, part.length);
-      if (view.getUint32(part.length - CHECKSUM, true) !== sum) {
-        throw corruptSnapshot(this.#whole, 'what begins here does not match its checksum');
-      }
-      if (view.getUint32(0, true) === 0) this.#trailer = this.#checked(readTrailer(part, this.#head, this.#whole));
-      else state.push(part.subarray(LENGTH, -CHECKSUM));
-      this.#stored += this.#trailer === undefined ? part.length - CHUNK_OVERHEAD : 0;
-      this.#sum = sum;
-    }
-    this.#whole += part.length;
+  #takeState(bytes: Uint8Array, keep: boolean): number {
+    const piece = bytes.subarray(0, this.#missing);
+    if (keep) this.#state.push(piece);
+    this.#running = crc32(piece, this.#running);
+    this.#missing -= piece.length;
+    if (this.#missing === 0) this.#expect('checksum', CHECKSUM);
+    return piece.length;
   }
 
-  #asExpected(head: SnapshotHead, part: Uint8Array): SnapshotHead {
-    const expected = this.#expected === undefined ? part : encodeSnapshotHead(this.#expected, head.compression);
-    if (expected.length === part.length && expected.every((byte, i) => byte === part[i])) return head;
+  /** What was to be collected has been. */
+  #advance(field: Uint8Array, given: Uint8Array[] | undefined): void {
+    switch (this.#stage) {
+      case 'prefix':
+        return this.#expect('head', snapshotHeadLength(field), field);
+      case 'head':
+        this.#head = this.#asExpected(readSnapshotHead(field), field);
+        return this.#endPart(crc32(field.subarray(0, -CHECKSUM)));
+      case 'length':
+        return this.#beginChunk(u32(field, 0), field);
+      case 'checksum':
+        this.#compare(field, this.#running);
+        this.#stored += this.#offset - this.#whole - CHUNK_OVERHEAD;
+        given?.push(...this.#state);
+        this.#state = [];
+        return this.#endPart(this.#running);
+      case 'trailer': {
+        const sum = crc32(field.subarray(0, -CHECKSUM), this.#sum);
+        this.#compare(field, sum);
+        this.#trailer = this.#checked(readTrailer(field, this.#head as SnapshotHead, this.#whole));
+        return this.#endPart(sum);
+      }
+      case 'state':
+    }
+  }
+
+  #beginChunk(length: number, field: Uint8Array): void {
+    if (length === 0) return this.#expect('trailer', TRAILER, field);
+    if (length > MAX_STATE) throw corruptSnapshot(this.#whole, `a chunk cannot have ${length} bytes`);
+    this.#stage = 'state';
+    this.#missing = length;
+    this.#running = crc32(field, this.#sum);
+  }
+
+  #endPart(sum: number): void {
+    this.#sum = sum;
+    this.#whole = this.#offset;
+    this.#expect('length', LENGTH);
+  }
+
+  #compare(field: Uint8Array, sum: number): void {
+    if (u32(field, field.length - CHECKSUM) === sum) return;
+    throw corruptSnapshot(this.#whole, 'what begins here does not match its checksum');
+  }
+
+  #asExpected(head: SnapshotHead, bytes: Uint8Array): SnapshotHead {
+    const expected = this.#expected === undefined ? bytes : encodeSnapshotHead(this.#expected, head.compression);
+    if (expected.length === bytes.length && expected.every((byte, i) => byte === bytes[i])) return head;
     throw corruptSnapshot(0, `its head is that of another snapshot, ${head.id} at entry ${head.last.index}`);
   }
 
@@ -175,4 +194,8 @@ export class SnapshotChecker {
       `its trailer tells of ${trailer.stored} bytes of state, and ${this.#stored} are there`,
     );
   }
+}
+
+function u32(bytes: Uint8Array, at: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true);
 }

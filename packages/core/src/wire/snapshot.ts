@@ -134,7 +134,11 @@ export async function* decodeSnapshot(
 }
 
 async function* chunksOf(bytes: AsyncIterable<Uint8Array>, checker: SnapshotChecker): AsyncGenerator<Uint8Array, void> {
-  for await (const piece of bytes) yield* checker.write(piece);
+  for await (const piece of bytes) {
+    const state: Uint8Array[] = [];
+    checker.write(piece, state);
+    yield* state;
+  }
   checker.end();
 }
 

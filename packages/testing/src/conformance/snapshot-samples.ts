@@ -27,7 +27,7 @@ export async function sampleAt(index: number, stateBytes = 2_000, seed = 0): Pro
   return { meta, state, bytes: await joined(encodeSnapshot(meta, once(state), { chunkBytes })) };
 }
 
-export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
   yield bytes;
 }
 

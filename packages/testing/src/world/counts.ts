@@ -9,12 +9,13 @@ export interface Counts {
   acknowledged: number;
   /** Writes that were issued and that a crash took away. */
   lostWrites: number;
-  /** Of whole nodes only: requests whose end nobody knows, disks that failed or lost something, frames that were damaged, nodes that stopped by themselves. */
+  /** Of whole nodes only: requests whose end nobody knows, disks that failed or lost something, frames that were damaged, nodes that stopped by themselves, nodes that were closed and came to the end of it. */
   unknown: number;
   diskErrors: number;
   lostDisks: number;
   badFrames: number;
   stops: number;
+  closes: number;
   /** Snapshots that were taken, and that took the place of a log. */
   snapshots: number;
   installs: number;
@@ -35,6 +36,7 @@ export function noCounts(): Counts {
     lostDisks: 0,
     badFrames: 0,
     stops: 0,
+    closes: 0,
     snapshots: 0,
     installs: 0,
   };

@@ -93,6 +93,16 @@ export class Entries {
     );
   }
 
+  /** Where commands stand in a log, behind `after` and up to `through`. */
+  commands(after: number, through: number, termAt: TermAt): number[] {
+    const indices: number[] = [];
+    for (let index = after + 1; index <= through; index += 1) {
+      const term = termAt(index);
+      if (this.#known[index]?.find((known) => known.term === term)?.data !== undefined) indices.push(index);
+    }
+    return indices;
+  }
+
   applied(id: ServerId, index: number, term: number): void {
     const committed = this.#committed[index - 1]?.term;
     const agreed = committed === undefined || committed === term;

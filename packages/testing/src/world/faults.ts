@@ -20,6 +20,8 @@ export interface Breakable {
   setTimings(timings: Timings): void;
   /** Damages what is on its disk, while it is down. */
   damage?(): void;
+  /** Is closed in good order, and started again. */
+  close?(): void;
   /** Its clock goes forward by so many milliseconds at once. */
   jump?(span: number): void;
 }
@@ -78,6 +80,7 @@ export class Faults {
       for (const server of this.#world.servers) server.setTimings(timings);
     });
     this.#every('bitFlips', 30, () => this.#damage());
+    this.#every('closes', 8, () => this.#victim.close?.());
     this.#every('clockJumps', 10, () => this.#victim.jump?.(this.#random.between(0, 5) * this.#timeout));
   }
 

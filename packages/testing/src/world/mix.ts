@@ -26,8 +26,8 @@ export const FAULTS = [
   'retimings',
 ] as const;
 
-/** What only whole nodes feel: frames that arrive damaged, disks that fail or rot, clocks that go forward at once. */
-export const NODE_FAULTS = ['badFrames', 'diskErrors', 'bitFlips', 'clockJumps'] as const;
+/** What only whole nodes feel: frames that arrive damaged, disks that fail or rot, clocks that go forward at once, being closed in the middle of work. */
+export const NODE_FAULTS = ['badFrames', 'diskErrors', 'bitFlips', 'clockJumps', 'closes'] as const;
 
 export type Fault = (typeof FAULTS)[number] | (typeof NODE_FAULTS)[number];
 

@@ -21,7 +21,14 @@ export const INVARIANTS = [
 ] as const;
 
 /** What is looked at in whole nodes only. */
-export const NODE_INVARIANTS = ['equalStates', 'quorumsOverlap', 'acknowledgedIsKept', 'linearizable'] as const;
+export const NODE_INVARIANTS = [
+  'appliesInOrder',
+  'equalStates',
+  'quorumsOverlap',
+  'foundIsDurable',
+  'acknowledgedIsKept',
+  'linearizable',
+] as const;
 
 export type Invariant = (typeof INVARIANTS)[number] | (typeof NODE_INVARIANTS)[number];
 

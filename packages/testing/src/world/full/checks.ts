@@ -128,13 +128,22 @@ export class NodeChecks {
   }
 
   /** A node stopped by itself, or would not start. */
-  stopped(id: ServerId, wasHarmed: boolean, error: Error): void {
-    this.judge.must('assertions', wasHarmed, () => `${id} stopped, and nothing was done to it: ${error.message}`);
+  stopped(id: ServerId, excused: boolean, error: Error): void {
+    this.judge.must('assertions', excused, () => `${id} stopped, and nothing was done to it: ${error.message}`);
   }
 
   // ---- machines
 
-  applied(id: ServerId, { entries }: ApplyBatch, results: readonly unknown[]): void {
+  /** `after`: the index up to which everything was applied before. */
+  applied({ id, log }: Observed, after: number, { entries, through }: ApplyBatch, results: readonly unknown[]): void {
+    const given = entries.map(({ index }) => index);
+    const due = this.#entries.commands(after, through, (at) => this.#termAt(log, at));
+    const isWhole = through > after && given.length === due.length && due.every((index, i) => index === given[i]);
+    this.judge.must(
+      'appliesInOrder',
+      isWhole,
+      () => `${id} applies ${given.join(', ')} up to ${through} after ${after}, not ${due.join(', ')}`,
+    );
     entries.forEach(({ index, term }, i) => {
       this.#entries.applied(id, index, term);
       const result = results[i];

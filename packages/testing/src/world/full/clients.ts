@@ -12,7 +12,7 @@ interface Market {
   readonly checks: NodeChecks;
   readonly workload: Workload;
   readonly servers: readonly NodeServer[];
-  readonly tell: ((text: string) => void) | undefined;
+  readonly hash: (value: number) => void;
 }
 
 /** Clients that ask one thing after the other of any server, and write down what they are told. */
@@ -57,6 +57,7 @@ export class Clients {
     const timeout = random.chance(0.2) ? random.between(20, 500) : 3_000;
     server.ask(request, timeout, (ending) => {
       this.#told(ending, floor);
+      this.#world.hash(call);
       const end = (this.#moments += 1);
       if (ending.kind === 'unknown') request.ended?.(call, null, undefined);
       else if (ending.kind !== 'refused') request.ended?.(call, end, ending.answer);

@@ -4,6 +4,7 @@ import {
   type Clock,
   type ErrorCode,
   type KontikiError,
+  type LogState,
   type LogStore,
   type ServerId,
   type SnapshotStore,
@@ -58,6 +59,9 @@ const UNUSABLE: ReadonlySet<ErrorCode> = new Set([
   'KONTIKI_LOST_DATA',
 ]);
 
+/** Time for a log that is only looked at. */
+const stillness: Clock = { now: () => 0, soon() {}, timer: () => ({ set() {}, close() {} }) };
+
 /** A server: a whole node on a simulated disk and network, in a process that stands still and dies. */
 export class NodeServer implements Breakable {
   readonly id: ServerId;
@@ -75,8 +79,8 @@ export class NodeServer implements Breakable {
   lost = false;
   /** It will not run again: its disk is lost, or it refuses what is on it. */
   out = false;
-  /** Something was done to its disk that a node may stop for. */
-  #harmed = false;
+  /** What was done to its disks: a node may stop for these errors, and for no others. */
+  readonly #injected = new WeakSet<Error>();
   #wiped = false;
   #full = false;
   #transport: SimulatedTransport | undefined;
@@ -119,7 +123,6 @@ export class NodeServer implements Breakable {
     const { drift, lateTimers, slowLoops } = mix.strength;
     const random = this.#random;
     this.life += 1;
-    this.#harmed = this.#full || this.lost;
     tell?.(`${this.id} starts`);
     const process = new Process(
       schedule,
@@ -145,8 +148,8 @@ export class NodeServer implements Breakable {
     const machine = new WatchedMachine(
       workload.machine({ ...surroundings, folder: this.#machineDisk.folder }),
       {
-        applied: (batch, results) => {
-          checks.applied(this.id, batch, results);
+        applied: (batch, results, after) => {
+          checks.applied(this, after, batch, results);
           if (batch.through % 16 === 0) checks.state(this.id, batch.through, workload.digest(machine.inner));
           this.#world.hash(batch.through);
         },
@@ -167,7 +170,10 @@ export class NodeServer implements Breakable {
     // Of a server that has lost its disk, what the lost one held still counts.
     const memory = this.#wiped ? new LogMemory() : this.log;
     const log = new WatchedLog(makeLog(surroundings), memory, {
-      opened: (state) => checks.opened(this, state),
+      opened: async (state) => {
+        checks.opened(this, state);
+        if (this.#random.chance(0.25)) await this.#looksAt(state);
+      },
       issued: (prevTerm, last, write) => checks.issued(this, prevTerm, last, write),
     });
     try {
@@ -191,6 +197,28 @@ export class NodeServer implements Breakable {
     } catch (error) {
       this.#stopped(error as Error);
     }
+  }
+
+  /** What a store has found when it opens is durable by then: it would be there if the power went now. */
+  async #looksAt(found: LogState): Promise<void> {
+    if (this.lost) return;
+    const { judge } = this.#world.checks;
+    const { last, terms, ballot } = (await this.onDisk()).state;
+    const same = JSON.stringify([last, terms, ballot]) === JSON.stringify([found.last, found.terms, found.ballot]);
+    judge.must('foundIsDurable', same, () => `${this.id} found ${found.last} entries, and its disk holds ${last}`);
+  }
+
+  /** What would be found if the power went now, with the worst of luck: the log, and up to where a snapshot reaches. */
+  async onDisk(): Promise<{ readonly state: LogState; readonly covered: number }> {
+    const { cluster, makeLog, makeSnapshots } = this.#world;
+    const surroundings = { ...this.surroundings(stillness), folder: this.disk.durableCopy().folder };
+    const [log, snapshots] = [makeLog(surroundings), makeSnapshots?.(surroundings)];
+    const owner = { cluster, server: this.id };
+    const state = await log.open(owner);
+    await snapshots?.open(owner);
+    const covered = (await snapshots?.list())?.[0]?.last.index ?? 0;
+    await Promise.all([log.close(), snapshots?.close()]);
+    return { state, covered };
   }
 
   #listen(node: RaftNode): void {
@@ -219,12 +247,16 @@ export class NodeServer implements Breakable {
       checks.leads(this, term);
       elected(this);
     });
-    node.on('fatal', ({ error }) => {
-      // By then it has told its callers.
-      this.process?.after(0.001, () => {
-        checks.judge.must('callsSettle', this.asked === 0, () => `${this.id} stopped, and ${this.asked} calls hang`);
-        this.#stopped(error);
-      });
+    node.on('fatal', ({ error }) => this.#ended(() => this.#stopped(error)));
+  }
+
+  /** A node has ended, and its process will. */
+  #ended(then: () => void): void {
+    // By then it has told its callers.
+    this.process?.after(0.001, () => {
+      const { judge } = this.#world.checks;
+      judge.must('callsSettle', this.asked === 0, () => `${this.id} has ended, and ${this.asked} calls hang`);
+      then();
     });
   }
 
@@ -232,12 +264,21 @@ export class NodeServer implements Breakable {
   #stopped(error: Error): void {
     const { checks, schedule, tell } = this.#world;
     if (error instanceof Violation) return;
-    checks.stopped(this.id, this.#harmed, error);
+    checks.stopped(this.id, this.#excuses(error), error);
     checks.counts.stops += 1;
     tell?.(`${this.id} has stopped: ${error.message}`);
     if (this.lost && isKontikiError(error) && UNUSABLE.has(error.code)) this.out = true;
     this.crash('kill');
     schedule.after(this.#random.between(10, 1_000), () => this.start());
+  }
+
+  /** Whether it may stop for this: a disk has failed, which the error or one of its causes says, or its data is damaged or gone. */
+  #excuses(error: Error): boolean {
+    if (this.lost && isKontikiError(error) && UNUSABLE.has(error.code)) return true;
+    for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+      if (this.#injected.has(cause)) return true;
+    }
+    return false;
   }
 
   // ---- what is done to it
@@ -251,6 +292,21 @@ export class NodeServer implements Breakable {
     this.leads = false;
     for (const disk of [this.disk, this.#machineDisk]) disk.crash(kind === 'kill' ? 'process' : 'power');
     for (const gone of this.#asked) gone();
+  }
+
+  close(): void {
+    const { checks, schedule, tell } = this.#world;
+    if (this.node === undefined) return;
+    tell?.(`${this.id} is closed`);
+    const closed = (): void => {
+      checks.counts.closes += 1;
+      this.crash('kill');
+      schedule.after(this.#random.between(1, 500), () => this.start());
+    };
+    this.node.close().then(
+      () => this.#ended(closed),
+      (error: Error) => this.#ended(() => this.#stopped(error)),
+    );
   }
 
   wipe(): void {
@@ -287,7 +343,6 @@ export class NodeServer implements Breakable {
   setFull(full: boolean): void {
     this.#world.tell?.(`${this.id}: the disk ${full ? 'is full' : 'has room again'}`);
     this.#full = full;
-    this.#harmed ||= full;
   }
 
   setTimings(timings: Timings): void {
@@ -342,12 +397,15 @@ export class NodeServer implements Breakable {
     const { mix, healed } = this.#world;
     if (healed) return undefined;
     const fails = (code: string): Error => {
-      this.#harmed = true;
       this.#world.checks.counts.diskErrors += 1;
-      return Object.assign(new Error(`${code}: injected into ${kind}`), { code });
+      const error = Object.assign(new Error(`${code}: injected into ${kind}`), { code });
+      this.#injected.add(error);
+      return error;
     };
-    if (this.#full && (kind === 'create' || kind === 'allocate')) return fails('ENOSPC');
-    return this.#random.chance(mix.strength.diskErrors * 0.0005) ? fails('EIO') : undefined;
+    // A name takes little room: mostly the file is there before it is found that nothing fits into it.
+    const grows = kind === 'allocate' || (kind === 'create' && this.#random.chance(0.3));
+    if (this.#full && grows) return fails('ENOSPC');
+    return this.#random.chance(mix.strength.diskErrors * 0.003) ? fails('EIO') : undefined;
   }
 
   /** Never ends in a process that has died meanwhile. */

@@ -2,7 +2,8 @@ import type { Ballot, Entry, LogBase, LogState, LogStore, LogWrite, Owner, Posit
 
 /** Is told what goes through a log. */
 export interface LogWatcher {
-  opened(state: LogState): void;
+  /** What is opened is given to the node when this has settled. */
+  opened(state: LogState): Promise<void>;
   /** Called before the store is. `prevTerm`: the term before the first entry. */
   issued(prevTerm: number, last: number, write: LogWrite): void;
 }
@@ -89,7 +90,7 @@ export class WatchedLog implements LogStore {
   async open(owner: Owner): Promise<LogState> {
     const state = await this.#store.open(owner);
     this.#memory.opened(state);
-    this.#watcher.opened(state);
+    await this.#watcher.opened(state);
     return state;
   }
 

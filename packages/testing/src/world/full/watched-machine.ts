@@ -1,8 +1,8 @@
 import type { ApplyBatch, Owner, RestorePoint, StateMachine } from '@kontiki/core';
 
-/** Is told what a machine was given, and what it gave. */
+/** Is told what a machine was given, and what it gave. `after`: everything up to here was in its state before. */
 export interface MachineWatcher {
-  applied(batch: ApplyBatch, results: readonly unknown[]): void;
+  applied(batch: ApplyBatch, results: readonly unknown[], after: number): void;
   restored(at: RestorePoint): void;
 }
 
@@ -51,8 +51,9 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
   }
 
   #applied(batch: ApplyBatch, results: readonly unknown[]): readonly unknown[] {
+    const after = this.through;
     this.through = batch.through;
-    this.#watcher.applied(batch, results);
+    this.#watcher.applied(batch, results, after);
     return results;
   }
 }
