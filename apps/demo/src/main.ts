@@ -3,6 +3,7 @@ import { clientCommand, isClientCommand } from './commands/client.js';
 import { demoCommand } from './commands/demo.js';
 import { loadCommand } from './commands/load.js';
 import { describeFailure, nodeCommand } from './commands/node.js';
+import { snapshotCommand } from './commands/snapshot.js';
 
 const help = `kontiki-demo: a replicated key/value store on Kontiki.
 
@@ -13,6 +14,7 @@ const help = `kontiki-demo: a replicated key/value store on Kontiki.
   kontiki-demo delete KEY          delete it
   kontiki-demo status              what each node says of itself
   kontiki-demo load                set keys as fast as the cluster takes them
+  kontiki-demo snapshot            take snapshots, copy them out, look into them
 
   kontiki-demo COMMAND --help      more of each
 `;
@@ -21,6 +23,7 @@ async function main([command = '', ...args]: string[]): Promise<number> {
   if (command === 'demo') return demoCommand(args);
   if (command === 'node') return nodeCommand(args);
   if (command === 'load') return loadCommand(args);
+  if (command === 'snapshot') return snapshotCommand(args);
   if (isClientCommand(command)) return clientCommand(command, args);
   if (command === '--help' || command === 'help') {
     process.stdout.write(help);

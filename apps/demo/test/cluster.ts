@@ -14,10 +14,12 @@ export interface NodeStatus {
   readonly role: string;
   readonly term: number;
   readonly leader: string | null;
+  readonly base: number;
   readonly last: number;
   readonly committed: number;
   readonly applied: number;
   readonly keys: number;
+  readonly snapshot: { readonly index: number; readonly bytes: number; readonly at: string | null } | null;
 }
 
 /** Waits for a condition of real processes, with a generous deadline; returns the milliseconds it took. */
@@ -153,6 +155,12 @@ export class DemoCluster {
     const all = await Promise.all(this.ids.filter((id) => id !== but).map((id) => this.status(id)));
     const leading = all.filter((status) => status?.role === 'leader');
     return leading.sort((a, b) => (b?.term ?? 0) - (a?.term ?? 0))[0];
+  }
+
+  /** Whether a node has applied what the leader had committed when it was asked. */
+  async caughtUp(id: string): Promise<boolean> {
+    const [leader, node] = [await this.leader(), await this.status(id)];
+    return leader !== undefined && node !== undefined && node.applied >= leader.committed;
   }
 
   async pids(): Promise<number[]> {

@@ -29,11 +29,6 @@ function report(name: string, load: Load, times: Record<string, number>): void {
   expect(load.unknown * 50).toBeLessThan(load.acknowledged.size);
 }
 
-async function caughtUp(id: string): Promise<boolean> {
-  const [leader, node] = [await cluster.leader(), await cluster.status(id)];
-  return leader !== undefined && node !== undefined && node.applied >= leader.committed;
-}
-
 describe('a cluster of real processes', () => {
   it('goes on when its leader is killed with kill -9 under load; the restarted one catches up', async () => {
     await cluster.start();
@@ -48,10 +43,10 @@ describe('a cluster of real processes', () => {
     );
     await acknowledged(load, before + AFTER);
     cluster.run(['node', '--id', killed.id, '--data', cluster.data]);
-    const catchUp = await eventually('the killed node has caught up', () => caughtUp(killed.id));
+    const catchUp = await eventually('the killed node has caught up', () => cluster.caughtUp(killed.id));
     await load.stop();
     expect(await load.missing()).toEqual([]);
-    await eventually('it holds them too', () => caughtUp(killed.id));
+    await eventually('it holds them too', () => cluster.caughtUp(killed.id));
     expect(await load.missing(killed.id)).toEqual([]);
     report('kill -9 of the leader', load, { 'new leader after ms': election, 'caught up after ms': catchUp });
   });
@@ -89,7 +84,7 @@ describe('a cluster of real processes', () => {
     process.kill(stopped.pid, 'SIGCONT');
     const follows = await eventually('it follows', async () => (await cluster.status(stopped.id))?.role === 'follower');
     await load.stop();
-    await eventually('it has caught up', () => caughtUp(stopped.id));
+    await eventually('it has caught up', () => cluster.caughtUp(stopped.id));
     expect(await load.missing()).toEqual([]);
     expect(await load.missing(stopped.id)).toEqual([]);
     report('SIGSTOP of the leader', load, { 'new leader after ms': election, 'follows after ms': follows });
@@ -105,7 +100,7 @@ describe('a cluster of real processes', () => {
     process.kill(killed.pid, 'SIGKILL');
     await recorded(2_500);
     cluster.run(['node', '--id', killed.id, '--data', cluster.data]);
-    await eventually('the killed node has caught up', () => caughtUp(killed.id));
+    await eventually('the killed node has caught up', () => cluster.caughtUp(killed.id));
     const stopped = (await cluster.leader()) as NodeStatus;
     process.kill(stopped.pid, 'SIGSTOP');
     await eventually('another leads', async () => (await cluster.leader(stopped.id)) !== undefined);

@@ -3,6 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { put, send } from '../src/client/ask.js';
 import type { DemoCluster } from './cluster.js';
 
+const READERS = 16;
+
 /** Writers that each set one new key after another, and remember what was acknowledged. */
 export class Load {
   readonly acknowledged = new Set<string>();
@@ -26,17 +28,19 @@ export class Load {
 
   /** Reads every acknowledged key, linearizably or at one node; returns those that are not as they were acknowledged. */
   async missing(local?: string): Promise<string[]> {
-    const agent = new Agent({ keepAlive: true, maxSockets: 16 });
+    const agent = new Agent({ keepAlive: true });
     const leader = (await this.#cluster.leader())?.id;
     const url = this.#cluster.url(local ?? leader ?? 'n1');
     const lost: string[] = [];
-    await Promise.all(
-      [...this.acknowledged].map(async (key) => {
+    const keys = this.acknowledged.values();
+    const read = async (): Promise<void> => {
+      for (const key of keys) {
         const path = `/kv/${key}${local === undefined ? '' : '?consistency=local'}`;
         const { status, body } = await send(url, { method: 'GET', path }, agent);
         if (status !== 200 || body !== key) lost.push(key);
-      }),
-    );
+      }
+    };
+    await Promise.all(Array.from({ length: READERS }, read));
     agent.destroy();
     return lost;
   }

@@ -23,6 +23,6 @@ testStateMachine(
       const random = new Random(1);
       return Array.from({ length: 200 }, () => encodeCommand(draw(random)));
     },
-    digest: (machine) => machine.list('', Infinity),
+    digest: (machine) => machine.list('', Infinity).map(([key, { revision, value }]) => [key, revision, value]),
   },
 );

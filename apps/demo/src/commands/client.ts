@@ -138,7 +138,7 @@ async function status(urls: readonly string[]): Promise<number> {
       const response = await fetch(`${url}/status`, { signal: AbortSignal.timeout(2_000) });
       const s = (await response.json()) as Record<string, unknown>;
       answered += 1;
-      const fields = ['id', 'role', 'term', 'leader', 'last', 'committed', 'applied', 'keys', 'pid'];
+      const fields = ['id', 'role', 'term', 'leader', 'base', 'last', 'committed', 'applied', 'keys', 'pid'];
       process.stdout.write(`${url}  ${fields.map((field) => `${field} ${String(s[field])}`).join('  ')}\n`);
     } catch {
       process.stdout.write(`${url}  does not answer\n`);

@@ -6,7 +6,7 @@ import { CliError, EXIT, parse, wholeNumber } from '../cli.js';
 import { Children } from '../cluster/children.js';
 import { clientUrl, peerUrl, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { prepareCluster } from '../cluster/prepare.js';
-import { timingsOf } from './node.js';
+import { tuningArgs, tuningFlags, tuningHelp, tuningOf } from './tuning.js';
 
 const demoHelp = `Starts a replicated key/value cluster on this machine, one process a node.
 
@@ -16,9 +16,7 @@ const demoHelp = `Starts a replicated key/value cluster on this machine, one pro
   --data DIR        where they keep their data (default kontiki-data); a second start goes on from it
   --port P          HTTP of the first node, the others on the ports after it (default 4001)
   --peer-port P     the same for the nodes' own conversation (default 5001)
-  --heartbeat MS    how often a leader shows that it lives (default 50)
-  --election MS     followers campaign after 1 to 2 times this silence (default 150)
-  --help            this text
+${tuningHelp}  --help            this text
 
 Ctrl-C stops them all. A node that dies is not restarted: kill -9 one and watch.
 `;
@@ -29,8 +27,7 @@ export async function demoCommand(args: string[]): Promise<number> {
     data: { type: 'string' },
     port: { type: 'string' },
     'peer-port': { type: 'string' },
-    heartbeat: { type: 'string' },
-    election: { type: 'string' },
+    ...tuningFlags,
   });
   if (values['help'] === true) {
     process.stdout.write(demoHelp);
@@ -42,13 +39,9 @@ export async function demoCommand(args: string[]): Promise<number> {
     port: wholeNumber('port', values['port'], 1, 65_528),
     peerPort: wholeNumber('peer-port', values['peer-port'], 1, 65_528),
   };
-  const pass = ['--data', data];
   // The nodes would refuse what makes no sense too, but only once the cluster has begun.
-  timingsOf(values);
-  for (const flag of ['heartbeat', 'election']) {
-    const value = values[flag];
-    if (value !== undefined) pass.push(`--${flag}`, value as string);
-  }
+  tuningOf(values);
+  const pass = ['--data', data, ...tuningArgs(values)];
   const lock = await lockData(data);
   try {
     return await runCluster(await prepareCluster(data, wishes), data, pass);

@@ -1,14 +1,17 @@
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
-import { isKontikiError, RaftNode, type Logger, type Timings } from '@kontiki/core';
+import { isKontikiError, RaftNode, type Logger } from '@kontiki/core';
+import { FileSnapshots } from '@kontiki/snapshot';
 import { FileLog } from '@kontiki/storage-fs';
 import { WebSocketTransport } from '@kontiki/transport-ws';
-import { CliError, EXIT, parse, wholeNumber, type ParsedArgs } from '../cli.js';
+import { CliError, EXIT, parse } from '../cli.js';
 import { clientUrl, HOST, readClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { KvApi } from '../http/api.js';
+import { SnapshotApi } from '../http/snapshot-api.js';
 import { MAX_COMMAND } from '../kv/command.js';
 import { KvMachine } from '../kv/machine.js';
 import { plainLogger } from '../logger.js';
+import { tuningFlags, tuningHelp, tuningOf, type Tuning } from './tuning.js';
 
 const nodeHelp = `Runs one node of a cluster that \`kontiki-demo demo\` has begun.
 
@@ -16,9 +19,7 @@ const nodeHelp = `Runs one node of a cluster that \`kontiki-demo demo\` has begu
 
   --id ID           which node
   --data DIR        the cluster's folder (default kontiki-data)
-  --heartbeat MS    how often a leader shows that it lives (default 50)
-  --election MS     followers campaign after 1 to 2 times this silence (default 150, at least twice the heartbeat)
-  --help            this text
+${tuningHelp}  --help            this text
 
 Stops on SIGTERM and SIGINT. Exit codes: 0 stopped, 1 failed, 2 bad flags, 5 its log is lost, it stays out.
 `;
@@ -27,14 +28,13 @@ export async function nodeCommand(args: string[]): Promise<number> {
   const { values } = parse('node', args, {
     id: { type: 'string' },
     data: { type: 'string' },
-    heartbeat: { type: 'string' },
-    election: { type: 'string' },
+    ...tuningFlags,
   });
   if (values['help'] === true) return help();
   const id = values['id'];
   if (typeof id !== 'string') throw new CliError('--id is missing. See: kontiki-demo node --help', EXIT.usage);
   const data = resolve((values['data'] as string | undefined) ?? 'kontiki-data');
-  const timings = timingsOf(values);
+  const tuning = tuningOf(values);
   const cluster = readClusterFile(data);
   if (cluster?.bootstrapped !== true)
     throw new CliError(`${data} holds no cluster yet. Begin one: kontiki-demo demo --data ${data}`);
@@ -44,19 +44,8 @@ export async function nodeCommand(args: string[]): Promise<number> {
       `The cluster in ${data} has ${cluster.nodes.map((n) => n.id).join(', ')}, and no ${id}.`,
       EXIT.usage,
     );
-  await run(data, cluster, me, timings, plainLogger(process.stderr));
+  await run(data, cluster, me, tuning, plainLogger(process.stderr));
   return 0;
-}
-
-/** What `--heartbeat` and `--election` ask for. */
-export function timingsOf(values: ParsedArgs['values']): Timings {
-  const heartbeat = wholeNumber('heartbeat', values['heartbeat'], 1, 60_000) ?? 50;
-  const election = wholeNumber('election', values['election'], 2, 600_000) ?? Math.max(150, 3 * heartbeat);
-  if (election >= 2 * heartbeat) return { heartbeat, election };
-  throw new CliError(
-    `--election ${election} must be at least twice --heartbeat ${heartbeat}, or followers would campaign between two heartbeats.`,
-    EXIT.usage,
-  );
 }
 
 function help(): number {
@@ -64,15 +53,18 @@ function help(): number {
   return 0;
 }
 
-async function run(data: string, cluster: ClusterFile, me: DemoNode, timings: Timings, logger: Logger): Promise<void> {
+async function run(data: string, cluster: ClusterFile, me: DemoNode, tuning: Tuning, logger: Logger): Promise<void> {
+  const folder = join(data, me.id);
   const machine = new KvMachine();
+  const snapshots = new FileSnapshots(folder, { logger });
   const node = await RaftNode.open({
     id: me.id,
     cluster: cluster.cluster,
     machine,
-    log: new FileLog(join(data, me.id)),
+    log: new FileLog(folder),
+    snapshots,
     transport: new WebSocketTransport({ listen: { host: HOST, port: me.peerPort }, logger }),
-    timings,
+    ...tuning,
     maxCommandBytes: MAX_COMMAND,
     logger,
   });
@@ -80,11 +72,11 @@ async function run(data: string, cluster: ClusterFile, me: DemoNode, timings: Ti
   if (node.status().last === 0) {
     await node.close();
     throw new CliError(
-      `${me.id} stays out: its log in ${join(data, me.id)} is gone, although the cluster has begun. A server that forgot what it voted and acknowledged must not come back under its id.`,
+      `${me.id} stays out: its log in ${folder} is gone, although the cluster has begun. A server that forgot what it voted and acknowledged must not come back under its id.`,
       EXIT.staysOut,
     );
   }
-  const server = new KvApi(node, machine, logger).server();
+  const server = new KvApi({ node, machine, snapshots: new SnapshotApi(node, snapshots), logger }).server();
   try {
     server.listen(me.port, HOST);
     await once(server, 'listening');
@@ -119,6 +111,6 @@ function listenFailed({ id, port }: DemoNode, error: unknown): CliError {
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { message, cause: reason } = error;
-  const cause = reason instanceof Error && reason.message !== message ? ` (${reason.message})` : '';
+  const cause = reason instanceof Error && !message.includes(reason.message) ? ` (${reason.message})` : '';
   return isKontikiError(error) ? `${message}${cause} [${error.code}]` : `${message}${cause}`;
 }

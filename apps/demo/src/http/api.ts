@@ -3,6 +3,7 @@ import { NotLeaderError, type Logger, type RaftNode } from '@kontiki/core';
 import { encodeCommand, MAX_KEY, MAX_VALUE, type Condition } from '../kv/command.js';
 import type { KvMachine, KvResult } from '../kv/machine.js';
 import { answerFailure, answerJson, HttpError } from './answers.js';
+import type { SnapshotApi } from './snapshot-api.js';
 
 /** Keys that one listing holds at the most. */
 const MAX_LIST = 1_000;
@@ -15,15 +16,24 @@ interface Target {
   readonly key: string | undefined;
 }
 
+export interface KvApiOptions {
+  readonly node: RaftNode<KvResult>;
+  readonly machine: KvMachine;
+  readonly snapshots: SnapshotApi;
+  readonly logger: Logger;
+}
+
 /** The HTTP interface of one node. */
 export class KvApi {
   readonly #node: RaftNode<KvResult>;
   readonly #machine: KvMachine;
+  readonly #snapshots: SnapshotApi;
   readonly #logger: Logger;
 
-  constructor(node: RaftNode<KvResult>, machine: KvMachine, logger: Logger) {
+  constructor({ node, machine, snapshots, logger }: KvApiOptions) {
     this.#node = node;
     this.#machine = machine;
+    this.#snapshots = snapshots;
     this.#logger = logger;
   }
 
@@ -56,11 +66,12 @@ export class KvApi {
     const route = mark < 0 ? path : path.slice(0, mark);
     const query = new URLSearchParams(mark < 0 ? '' : path.slice(mark));
     if (route.startsWith('/kv/')) return this.#key(request, response, { path, query, key: keyOf(route.slice(4)) });
+    if (route === '/snapshot') return this.#snapshots.handle(request, response);
     if (request.method !== 'GET') throw new HttpError(405, 'METHOD', `${route} takes GET.`);
     if (route === '/kv') return this.#list(response, { path, query, key: undefined });
-    if (route === '/status') return answerJson(response, 200, this.#status());
+    if (route === '/status') return answerJson(response, 200, await this.#status());
     if (route === '/health') return this.#health(response);
-    throw new HttpError(404, 'ROUTE', 'There are /kv/KEY, /kv?prefix=, /status and /health.');
+    throw new HttpError(404, 'ROUTE', 'There are /kv/KEY, /kv?prefix=, /status, /health and /snapshot.');
   }
 
   async #key(request: IncomingMessage, response: ServerResponse, target: Target): Promise<void> {
@@ -117,10 +128,11 @@ export class KvApi {
     return this.#node.read(read);
   }
 
-  #status(): unknown {
+  async #status(): Promise<unknown> {
     const { leader, membership, ...status } = this.#node.status();
     const members = membership && Object.fromEntries([...membership.servers].map(([id, info]) => [id, info.metadata]));
-    return { pid: process.pid, ...status, leader: leader?.id ?? null, members, keys: this.#machine.size };
+    const snapshot = await this.#snapshots.newest();
+    return { pid: process.pid, ...status, leader: leader?.id ?? null, members, keys: this.#machine.size, snapshot };
   }
 
   #health(response: ServerResponse): void {

@@ -1,11 +1,7 @@
 import type { ApplyBatch, CommandEntry, StateMachine } from '@kontiki/core';
 import { decodeCommand, type Condition } from './command.js';
-
-/** A value and the log index that wrote it. */
-export interface Item {
-  readonly value: Uint8Array;
-  readonly revision: number;
-}
+import { Items, type Item } from './items.js';
+import { decodeState, encodeState } from './state.js';
 
 /** What became of a command, the same on every server. */
 export type KvResult =
@@ -17,7 +13,7 @@ export type KvResult =
 
 /** The replicated key/value store. */
 export class KvMachine implements StateMachine<KvResult> {
-  readonly #items = new Map<string, Item>();
+  #items = new Items();
 
   get size(): number {
     return this.#items.size;
@@ -48,6 +44,15 @@ export class KvMachine implements StateMachine<KvResult> {
 
   apply({ entries }: ApplyBatch): KvResult[] {
     return entries.map((entry) => this.#apply(entry));
+  }
+
+  /** Applying goes on while it is read. */
+  snapshot(): AsyncIterable<Uint8Array> {
+    return encodeState(this.#items.walk());
+  }
+
+  async restore(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    this.#items = await decodeState(chunks);
   }
 
   #apply({ data, index }: CommandEntry): KvResult {

@@ -202,8 +202,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   /**
    * Takes a snapshot of everything applied by now, or later, and compacts the log behind it. Resolves when it is durable.
-   * Rejects with `KONTIKI_UNSUPPORTED` without a store of snapshots, with `KONTIKI_DISK_FULL` and nothing lost, with
-   * `KONTIKI_CLOSED`.
+   * Rejects with `KONTIKI_UNSUPPORTED` without a store of snapshots, with `KONTIKI_NO_SNAPSHOT` when nothing is applied yet,
+   * with `KONTIKI_DISK_FULL` and nothing lost, with `KONTIKI_CLOSED`.
    */
   snapshot(): Promise<SnapshotInfo> {
     const ended = this.#refuseEnded({});

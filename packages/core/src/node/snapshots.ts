@@ -2,7 +2,7 @@ import type { RaftLog } from '../log/raft-log.js';
 import type { SnapshotMeta } from '../log/snapshot-meta.js';
 import { entryBytes, type Entry } from '../log/entry.js';
 import type { ServerId } from '../log/server.js';
-import { isKontikiError } from '../errors.js';
+import { isKontikiError, KontikiError } from '../errors.js';
 import type { Clock, Timer } from '../ports/clock.js';
 import type { LogStore } from '../ports/log-store.js';
 import type { Logger } from '../ports/logger.js';
@@ -85,6 +85,8 @@ export class Snapshots {
   async take(): Promise<SnapshotInfo> {
     const { raft } = this.#options;
     const wanted = raft.log.applied;
+    if (wanted === 0)
+      throw new KontikiError('KONTIKI_NO_SNAPSHOT', 'Nothing is applied here yet: there is no state to take one of.');
     // One that was begun before may be of an earlier state.
     await this.#taking?.catch(() => {});
     if (this.#newest !== undefined && this.#newest.last.index >= wanted) return this.#newest;

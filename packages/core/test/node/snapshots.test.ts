@@ -190,6 +190,13 @@ describe('taking a snapshot', () => {
     expect(node.status().base).toBeGreaterThan(0);
   });
 
+  it('is refused before anything is applied, and the node goes on', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    const node = await open('a');
+    await expect(node.snapshot()).rejects.toMatchObject({ code: 'KONTIKI_NO_SNAPSHOT' });
+    expect(node.status()).toMatchObject({ role: 'follower', applied: 0 });
+  });
+
   it('stops the node when the machine throws', async () => {
     const node = await cluster(['a']);
     await write(1);
