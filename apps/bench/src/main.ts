@@ -123,21 +123,42 @@ function costRows({ costs }: Counts): string[][] {
   );
 }
 
+/** A sentence for whoever called. */
+class UsageError extends Error {}
+
+function parse() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        rounds: { type: 'string', default: '3' },
+        seconds: { type: 'string', default: '1' },
+        data: { type: 'string', default: '.' },
+        json: { type: 'string' },
+        help: { type: 'boolean' },
+      },
+    });
+    return values;
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message.replace(/\s+/g, ' ').replace(/\.$/, '')}.`);
+  }
+}
+
+/** A folder of this run's own. */
+function folderIn(data: string): string {
+  try {
+    return mkdtempSync(join(resolve(data), 'kontiki-bench-'));
+  } catch (error) {
+    throw new UsageError(`--data ${data} cannot be used: ${(error as Error).message}.`);
+  }
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      rounds: { type: 'string', default: '3' },
-      seconds: { type: 'string', default: '1' },
-      data: { type: 'string', default: '.' },
-      json: { type: 'string' },
-      help: { type: 'boolean' },
-    },
-  });
+  const values = parse();
   if (values.help === true) return void process.stdout.write(help);
   const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
-  if (!(Number.isInteger(rounds) && rounds > 0 && seconds > 0))
-    throw new TypeError(`--rounds and --seconds are above 0.\n${help}`);
-  const path = mkdtempSync(join(resolve(values.data), 'kontiki-bench-'));
+  if (!(Number.isInteger(rounds) && rounds > 0 && seconds > 0 && seconds < 3_600))
+    throw new UsageError('--rounds takes a whole number above 0, --seconds a number above 0 and below 3600.');
+  const path = folderIn(values.data);
   try {
     const [all, counts] = await measure(path, rounds, seconds * 1_000);
     const raw = figure(all.map((round) => round.raw));
@@ -162,4 +183,10 @@ async function main(): Promise<void> {
   }
 }
 
-await main();
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`${error.message} See: pnpm bench --help\n`);
+  process.exitCode = 2;
+}

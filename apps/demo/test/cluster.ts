@@ -65,8 +65,9 @@ export class Program {
   readonly ended: Promise<Ended>;
   output = '';
 
-  constructor(args: readonly string[], input?: string) {
-    this.process = spawn(process.execPath, [MAIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  /** `cwd`: where `kontiki-data` would be; never the reader's, who may have a cluster there. */
+  constructor(args: readonly string[], cwd: string, input?: string) {
+    this.process = spawn(process.execPath, [MAIN, ...args], { cwd, stdio: ['pipe', 'pipe', 'pipe'] });
     for (const stream of [this.process.stdout, this.process.stderr])
       stream?.on('data', (data: Buffer) => (this.output += data.toString()));
     this.process.stdin?.end(input);
@@ -114,7 +115,7 @@ export class DemoCluster {
   }
 
   run(args: readonly string[], input?: string): Program {
-    const program = new Program(args, input);
+    const program = new Program(args, this.data, input);
     this.programs.push(program);
     return program;
   }

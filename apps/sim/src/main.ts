@@ -30,9 +30,15 @@ const help = `Runs Kontiki in worlds where everything goes wrong, and looks at i
 `;
 
 function numberFlag(name: string, text: string | undefined, otherwise: number): number {
-  const value = text === undefined ? otherwise : Number(text);
-  if (value >= 0) return value;
+  if (text === undefined) return otherwise;
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
   throw new UsageError(`--${name} must be a number, not ${JSON.stringify(text)}.`);
+}
+
+function wholeFlag(name: string, text: string | undefined, otherwise: number, least = 0): number {
+  const value = numberFlag(name, text, otherwise);
+  if (text === undefined || (Number.isSafeInteger(value) && value >= least)) return value;
+  throw new UsageError(`--${name} must be a whole number from ${least} on, not ${JSON.stringify(text)}.`);
 }
 
 function listFlag<T extends string>(name: string, text: string | undefined, all: readonly T[]): T[] | undefined {
@@ -65,7 +71,8 @@ function parse(args: string[]) {
       },
     });
   } catch (error) {
-    throw new UsageError((error as Error).message);
+    // Node's advice takes several lines, and ends with a full stop at times.
+    throw new UsageError(`${(error as Error).message.replace(/\s+/g, ' ').replace(/\.$/, '')}.`);
   }
 }
 
@@ -108,22 +115,23 @@ async function main(args: string[]): Promise<boolean> {
   const [world = 'fast'] = listFlag('world', values.world, WORLDS) ?? [];
   const options = { invariants: only, without, seconds: numberFlag('seconds', values.seconds, SECONDS) };
   if (command === 'mutants') {
-    const seeds = numberFlag('seeds', values.seeds, 2_000);
-    const from = numberFlag('from', values.from, 0);
+    const seeds = wholeFlag('seeds', values.seeds, 2_000, 1);
+    const from = wholeFlag('from', values.from, 0);
     return runMutants({ world, names, alone: values.alone === true, seeds, from, invariants: only });
   }
   if (command === 'check') return check(names, values.model);
   if (command !== undefined) throw new UsageError(`There is no command ${JSON.stringify(command)}.`);
   if (values.seed !== undefined) {
-    return runOne(world, numberFlag('seed', values.seed, 0), values.trace === true, options);
+    return runOne(world, wholeFlag('seed', values.seed, 0), values.trace === true, options);
   }
+  if (values.trace === true) throw new UsageError('--trace tells one world: it needs --seed.');
   const minutes = numberFlag('minutes', values.minutes, Infinity);
   return runSeeds({
     world,
-    from: numberFlag('from', values.from, 0),
-    count: numberFlag('seeds', values.seeds, minutes === Infinity ? 1_000 : Infinity),
+    from: wholeFlag('from', values.from, 0),
+    count: wholeFlag('seeds', values.seeds, minutes === Infinity ? 1_000 : Infinity, 1),
     minutes,
-    least: numberFlag('least', values.least, 0),
+    least: wholeFlag('least', values.least, 0),
     options,
     ledger: ledgerFlag(values.ledger === true),
     regressions: values.regressions === true,

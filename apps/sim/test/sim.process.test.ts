@@ -43,6 +43,10 @@ describe('the sim', () => {
 
   it.each([
     [['--seeds', 'many'], '--seeds must be a number, not "many". See: pnpm sim --help'],
+    [['--seeds', '0'], '--seeds must be a whole number from 1 on, not "0".'],
+    [['--seed', '1.5'], '--seed must be a whole number from 0 on, not "1.5".'],
+    [['--seeds', '1e9999'], '--seeds must be a number'],
+    [['--trace'], '--trace tells one world'],
     [['--without', 'rain'], '--without doesn\'t know "rain"'],
     [['--only', 'luck'], '--only doesn\'t know "luck"'],
     [['dance'], 'There is no command "dance".'],

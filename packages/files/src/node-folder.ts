@@ -1,5 +1,5 @@
 import { close, constants, fsync, open } from 'node:fs';
-import { mkdir, readdir, realpath, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { FolderLockedError, type File, type Folder, type Lock } from './folder.js';
@@ -77,13 +77,33 @@ class NodeFolder implements Folder {
   }
 }
 
+/**
+ * Makes a folder and those above it that are not there; returns the topmost that it made. `recursive: true` instead
+ * never ends where the system lets nobody make one (`/proc`), and says ENOENT of a disk that is read-only.
+ */
+async function makeFolder(path: string): Promise<string | undefined> {
+  const above = dirname(path);
+  const topmost = above === path || (await isFolder(above)) ? undefined : await makeFolder(above);
+  try {
+    await mkdir(path, { mode: 0o700 });
+    return topmost ?? path;
+  } catch (error) {
+    if (await isFolder(path)) return topmost;
+    throw error;
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
+}
+
 /** The folder at `path`, made if it is not there, for its owner only. Its own name is made durable too. */
 export async function openFolder(path: string): Promise<Folder> {
   if (process.platform === 'win32') {
     throw new Error('Kontiki keeps no files on Windows yet: how durable they are there has not been tested.');
   }
   const absolute = resolve(path);
-  const made = await mkdir(absolute, { recursive: true, mode: 0o700 });
+  const made = await makeFolder(absolute);
   // Every folder that was made is a name in the one above it.
   for (let at = absolute; made !== undefined && at.length >= made.length; at = dirname(at)) {
     await new NodeFolder(dirname(at)).sync();

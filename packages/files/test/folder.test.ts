@@ -38,6 +38,20 @@ describe('a folder of the system', () => {
     expect(synced(path)).toBe(true);
   });
 
+  it('says what keeps a folder from being made, and does not try for ever', async () => {
+    writeFileSync(join(root, 'file'), '');
+    await expect(openFolder(join(root, 'file'))).rejects.toMatchObject({ code: 'EEXIST' });
+    await expect(openFolder(join(root, 'file', 'a'))).rejects.toMatchObject({ code: 'EEXIST' });
+    if (process.platform === 'linux')
+      await expect(openFolder('/proc/kontiki/a')).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('can be made by several at once', async () => {
+    const path = join(root, 'a', 'b', 'c');
+    const folders = await Promise.all(Array.from({ length: 8 }, () => openFolder(path)));
+    expect(folders.map((folder) => folder.path)).toEqual(folders.map(() => path));
+  });
+
   it('writes, reads, allocates, renames and removes', async () => {
     const folder = await openFolder(root);
     const file = await folder.create('x');

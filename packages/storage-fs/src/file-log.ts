@@ -66,11 +66,10 @@ export class FileLog implements LogStore {
   }
 
   async open(owner: Owner): Promise<LogState> {
-    const folder = typeof this.#place === 'string' ? await openFolder(this.#place) : this.#place;
-    const lock = await folder.lock('log').catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'KONTIKI_LOCKED') throw error;
-      throw new KontikiError('KONTIKI_LOCKED', error.message, { cause: error });
-    });
+    const place = this.#place;
+    const folder =
+      typeof place === 'string' ? await openFolder(place).catch((error: Error) => unusable(place, error)) : place;
+    const lock = await folder.lock('log').catch((error: Error) => unusable(folder.path, error));
     const spare = new SpareSegment(folder, this.#segmentBytes, this.#clock, (full) => this.#onFull(full));
     try {
       const recovered = await recover(folder, owner);
@@ -192,4 +191,11 @@ export class FileLog implements LogStore {
 
 function compacted(from: number, base: number): KontikiError {
   return new KontikiError('KONTIKI_COMPACTED', `Entries up to ${base} are compacted away; ${from} was read.`);
+}
+
+function unusable(path: string, error: NodeJS.ErrnoException): never {
+  if (error.code === 'KONTIKI_LOCKED') throw new KontikiError('KONTIKI_LOCKED', error.message, { cause: error });
+  throw new KontikiError('KONTIKI_STORE_FAILED', `The log's folder ${path} cannot be used (${error.message}).`, {
+    cause: error,
+  });
 }

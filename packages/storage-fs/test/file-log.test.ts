@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { isKontikiError, type Entry, type KontikiError, type LogState } from '@kontiki/core';
 import { SimulatedDisk, VirtualClock, type DiskOperation } from '@kontiki/testing';
@@ -89,6 +90,14 @@ describe('group commit', () => {
     expect(operations.length).toBe(before);
     await log.append({ ballot: { term: 2, votedFor: undefined }, committed: 1 });
     expect((await reopened()).state.committed).toBe(1);
+  });
+});
+
+it('says which folder cannot be used, and why', async () => {
+  const path = fileURLToPath(import.meta.url);
+  await expect(new FileLog(path).open(owner)).rejects.toMatchObject({
+    code: 'KONTIKI_STORE_FAILED',
+    message: expect.stringContaining(`The log's folder ${path} cannot be used (EEXIST`),
   });
 });
 
