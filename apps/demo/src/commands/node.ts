@@ -93,7 +93,8 @@ async function run(data: string, cluster: ClusterFile, me: DemoNode, timings: Ti
     throw listenFailed(me, error);
   }
   logger.info(`listens on ${clientUrl(me)}`, { pid: process.pid });
-  process.send?.({ ready: true });
+  // A demo that has died meanwhile does not hear it; it has a stop asked.
+  if (process.connected) process.send?.({ ready: true });
   const error = await Promise.race([failed, stopAsked()]);
   server.close();
   server.closeAllConnections();
@@ -107,6 +108,7 @@ function stopAsked(): Promise<undefined> {
   return new Promise((stop) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(undefined));
     if (process.connected) process.once('disconnect', () => stop(undefined));
+    else if (process.send !== undefined) stop(undefined);
   });
 }
 
@@ -119,6 +121,6 @@ function listenFailed({ id, port }: DemoNode, error: unknown): CliError {
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { message, cause: reason } = error;
-  const cause = reason instanceof Error && reason.message !== message ? ` (${reason.message})` : '';
+  const cause = reason instanceof Error && !message.includes(reason.message) ? ` (${reason.message})` : '';
   return isKontikiError(error) ? `${message}${cause} [${error.code}]` : `${message}${cause}`;
 }
