@@ -41,7 +41,9 @@ export function parse(
   try {
     parsed = parseArgs({ args, options: { ...options, help: { type: 'boolean' } }, allowPositionals: true });
   } catch (error) {
-    throw new CliError(`${(error as Error).message}. ${help}`, EXIT.usage);
+    // Node's advice takes several lines, and ends with a full stop at times.
+    const text = (error as Error).message.replace(/\s+/g, ' ').replace(/\.$/, '');
+    throw new CliError(`${text}. ${help}`, EXIT.usage);
   }
   const values = Object.entries(parsed.values as ParsedArgs['values']);
   const empty = values.find(([, value]) => [value].flat().includes(''))?.[0];

@@ -11,8 +11,6 @@ function say(value: unknown): string {
 
 /** A line an event: time, level, text, details. Debugging details are left out unless KONTIKI_DEBUG is set. */
 export function plainLogger(stream: NodeJS.WritableStream): Logger {
-  // Whoever read the lines may have died; that must not keep the node from stopping in order.
-  stream.on('error', () => {});
   const log =
     (level: string) =>
     (text: string, details: Readonly<Record<string, unknown>> = {}): void => {

@@ -33,6 +33,9 @@ async function main([command = '', ...args]: string[]): Promise<number> {
   throw new CliError(`${what} See: kontiki-demo --help`, EXIT.usage);
 }
 
+// Whoever reads may have died (`| head`); that must not keep anything from coming to its end in order.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

@@ -1,11 +1,12 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DemoCluster, eventually, freePorts, isAlive, type NodeStatus } from './cluster.js';
+import { DemoCluster, eventually, freePorts, isAlive, MAIN, type NodeStatus } from './cluster.js';
 
 let cluster: DemoCluster;
 beforeEach(async () => {
@@ -95,6 +96,7 @@ describe('the demo', () => {
     for (const [args, says] of [
       [['demo', '--nodes', '0'], '--nodes takes a whole number from 1 to 7'],
       [['demo', '--nodes', 'three'], '--nodes takes'],
+      [['demo', '--nodes', '-1'], "use '--nodes=-XYZ'. See: kontiki-demo demo --help"],
       [['demo', '--data', ''], '--data takes a value'],
       [['demo', '--data', unused, '--heartbeat', '100', '--election', '150'], 'at least twice --heartbeat 100'],
       [['demo', '--data', unused, '--heartbeat', '60001'], '--heartbeat takes a whole number from 1 to 60000'],
@@ -106,6 +108,7 @@ describe('the demo', () => {
       [['node', '--id', 'n9', '--data', cluster.data], 'and no n9'],
       [['get'], 'KEY is missing'],
       [['get', 'a', '--url', 'ftp://x'], '--url takes'],
+      [['put', 'a', 'b', '--url', 'http://127.0.0.1:99999'], '--url takes'],
       [['launch'], 'There is no command "launch"'],
       [[], 'A command is missing'],
     ] as const) {
@@ -142,6 +145,43 @@ describe('the demo', () => {
     expect(again.output).toContain('n2 stays out: its log');
     expect(await cluster.status('n2')).toBe(undefined);
     expect((await fetch(`${await leaderUrl()}/kv/a`, { method: 'PUT', body: '1' })).status).toBe(204);
+  });
+
+  it('begins no cluster where nodes of another are left', async () => {
+    const demo = await cluster.start();
+    demo.process.kill('SIGTERM');
+    await demo.ended;
+    rmSync(join(cluster.data, 'cluster.json'));
+    const { code, output } = await cluster.run(['demo', '--data', cluster.data]).ended;
+    expect([code, output]).toEqual([1, expect.stringContaining('holds n1 of a cluster, but no cluster.json.')]);
+    expect(existsSync(join(cluster.data, 'cluster.json'))).toBe(false);
+    for (const text of ['null', '{"version":1,"cluster":"x","bootstrapped":true,"nodes":[{}]}']) {
+      writeFileSync(join(cluster.data, 'cluster.json'), text);
+      const odd = await cluster.run(['demo', '--data', cluster.data]).ended;
+      expect([odd.code, odd.output]).toEqual([1, expect.stringContaining('is not a cluster file of this version')]);
+    }
+  });
+
+  it('ends in order when nobody reads it any more', async () => {
+    const demo = await cluster.start();
+    const pids = await cluster.pids();
+    demo.process.stdout?.destroy();
+    process.kill(pids[0] as number, 'SIGKILL'); // The demo would say so.
+    const { code, output } = await demo.ended;
+    expect([code, output]).toEqual([0, expect.not.stringContaining('EPIPE')]);
+    expect(pids.some(isAlive)).toBe(false);
+  });
+
+  it('a node whose demo dies while it starts ends too', async () => {
+    const demo = await cluster.start();
+    demo.process.kill('SIGTERM');
+    await demo.ended;
+    const args = [MAIN, 'node', '--id', 'n1', '--data', cluster.data];
+    const node = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    let output = '';
+    node.stderr?.on('data', (data: Buffer) => (output += data.toString()));
+    node.disconnect();
+    expect([await once(node, 'exit'), output]).toEqual([[0, null], expect.stringContaining('stopped')]);
   });
 
   it('goes on with a bootstrap that was interrupted', async () => {
@@ -319,6 +359,11 @@ describe('the client', () => {
     const closed = `http://127.0.0.1:${await freePorts(1)}`;
     const refused = await cluster.run(['put', 'a', 'b', '--url', closed, '--timeout', '500']).ended;
     expect([refused.code, refused.output]).toEqual([1, expect.stringContaining('Nothing was written')]);
+    const nobody = ['put', 'a', 'b', '--url', 'http://nobody.invalid:80', '--url', 'http://127.0.0.1:6000'];
+    const unreached = await cluster.run([...nobody, '--timeout', '500']).ended;
+    expect([unreached.code, unreached.output]).toEqual([1, expect.stringContaining('Nothing was written')]);
+    const large = await cluster.run(['put', 'a', '-', '--url', closed], 'x'.repeat(1024 * 1024 + 1)).ended;
+    expect([large.code, large.output]).toEqual([1, expect.stringContaining('Nothing was sent')]);
     // It takes the request and dies: nobody knows.
     const server = createServer((socket) => socket.on('error', () => {}).once('data', () => socket.destroy()));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -64,9 +64,9 @@ export class KvClient {
         }
       } catch (error) {
         if (error instanceof CliError) throw error;
-        // A refused connection has carried nothing; any other failure may have come after the node took the request.
+        // What never connected has carried nothing; any other failure may have come after the node took the request.
         const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
-        if (cause?.code === 'ECONNREFUSED') return `${url} is not reached`;
+        if (neverSent(cause)) return `${url} is not reached (${cause?.code ?? cause?.message})`;
         if (request.method === 'GET') return `${url} did not answer (${cause?.code ?? (error as Error).message})`;
         throw unknownOutcome(`${url} did not answer (${cause?.code ?? (error as Error).message})`);
       }
@@ -74,6 +74,11 @@ export class KvClient {
     }
     return 'the nodes send each other round in circles';
   }
+}
+
+/** No name, no route, nobody who listens, or a port that `fetch` does not use. */
+function neverSent(cause: NodeJS.ErrnoException | undefined): boolean {
+  return cause?.code === 'ECONNREFUSED' || cause?.syscall === 'getaddrinfo' || cause?.message === 'bad port';
 }
 
 function unknownOutcome(why: string): CliError {

@@ -32,12 +32,25 @@ export function readClusterFile(data: string): ClusterFile | undefined {
   const path = fileIn(data);
   if (!existsSync(path)) return undefined;
   try {
-    const file = JSON.parse(readFileSync(path, 'utf8')) as ClusterFile;
-    if (file.version === 1 && Array.isArray(file.nodes) && typeof file.cluster === 'string') return file;
+    const file = JSON.parse(readFileSync(path, 'utf8')) as unknown;
+    if (isClusterFile(file)) return file;
   } catch (error) {
     throw new CliError(`${path} cannot be read: ${(error as Error).message}. Restore it, or use another --data.`);
   }
-  throw new CliError(`${path} is not a cluster file of this version. Use another --data.`);
+  throw new CliError(`${path} is not a cluster file of this version. Restore it, or use another --data.`);
+}
+
+function isClusterFile(file: unknown): file is ClusterFile {
+  const { version, cluster, nodes, bootstrapped } = (file ?? {}) as Partial<ClusterFile>;
+  const isPort = (port: unknown): boolean => Number.isInteger(port) && Number(port) > 0 && Number(port) < 65_536;
+  return (
+    version === 1 &&
+    typeof cluster === 'string' &&
+    typeof bootstrapped === 'boolean' &&
+    Array.isArray(nodes) &&
+    nodes.length > 0 &&
+    nodes.every((node) => /^n\d$/.test(node?.id) && isPort(node.port) && isPort(node.peerPort))
+  );
 }
 
 /** Durable, and whole or absent, when it returns. The folder is there. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { bootstrap, createClusterId, isKontikiError } from '@kontiki/core';
 import { FileLog } from '@kontiki/storage-fs';
@@ -18,6 +19,11 @@ export async function prepareCluster(data: string, wishes: Wishes): Promise<Clus
   const held = readClusterFile(data);
   if (held === undefined) {
     const fresh = draw(wishes);
+    const left = fresh.nodes.find(({ id }) => existsSync(join(data, id)));
+    if (left !== undefined)
+      throw new CliError(
+        `${data} holds ${left.id} of a cluster, but no cluster.json. Restore that, or use another --data.`,
+      );
     // Written before the first log is: whatever happens between, the next start goes on with the same cluster.
     writeClusterFile(data, fresh);
     return begin(data, fresh);

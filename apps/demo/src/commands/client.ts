@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { CliError, EXIT, parse, wholeNumber, type ParsedArgs } from '../cli.js';
 import { KvClient, type KvAnswer } from '../client/kv-client.js';
 import { clientUrl, readClusterFile } from '../cluster/cluster-file.js';
+import { MAX_VALUE } from '../kv/command.js';
 
 const common = `  --url URL         a node, any of them; may be given more than once (default: those of --data)
   --data DIR        the cluster's folder (default kontiki-data)
@@ -73,14 +74,14 @@ export async function clientCommand(command: ClientCommand, args: string[]): Pro
   }
   const urls = urlsOf(parsed);
   const limit = wholeNumber('timeout', parsed.values['timeout'], 1, 3_600_000) ?? 10_000;
-  return command === 'status' ? status(urls) : key(command, parsed, new KvClient(urls, limit));
+  return command === 'status' ? status(urls, limit) : key(command, parsed, new KvClient(urls, limit));
 }
 
 /** Where the nodes are: as given, or as the cluster's folder says. */
 export function urlsOf({ values }: ParsedArgs): string[] {
   const given = values['url'] as string[] | undefined;
   if (given !== undefined) {
-    const bad = given.find((url) => !/^https?:\/\/[^/]+\/?$/.test(url));
+    const bad = given.find((url) => !/^https?:\/\/[^/]+\/?$/.test(url) || !URL.canParse(url));
     if (bad !== undefined) throw new CliError(`--url takes http://HOST:PORT, not ${JSON.stringify(bad)}.`, EXIT.usage);
     return given.map((url) => url.replace(/\/$/, ''));
   }
@@ -113,7 +114,10 @@ async function key(
 }
 
 function valueOf(argument: string): Uint8Array {
-  return argument === '-' ? readFileSync(0) : Buffer.from(argument);
+  const value = argument === '-' ? readFileSync(0) : Buffer.from(argument);
+  if (value.length <= MAX_VALUE) return value;
+  // Sent, it would be refused behind the first bytes, and a connection cut while it sends tells nothing.
+  throw new CliError(`A value has up to ${MAX_VALUE} bytes, not ${value.length}. Nothing was sent.`);
 }
 
 function revisionOf({ headers }: KvAnswer): string {
@@ -131,11 +135,12 @@ function refused({ status, body }: KvAnswer): CliError {
   return new CliError(message, status === 404 || status === 412 ? EXIT.notFound : EXIT.failed);
 }
 
-async function status(urls: readonly string[]): Promise<number> {
+async function status(urls: readonly string[], limit: number): Promise<number> {
+  const signal = AbortSignal.timeout(limit);
   let answered = 0;
   for (const url of urls) {
     try {
-      const response = await fetch(`${url}/status`, { signal: AbortSignal.timeout(2_000) });
+      const response = await fetch(`${url}/status`, { signal: AbortSignal.any([signal, AbortSignal.timeout(2_000)]) });
       const s = (await response.json()) as Record<string, unknown>;
       answered += 1;
       const fields = ['id', 'role', 'term', 'leader', 'base', 'last', 'committed', 'applied', 'keys', 'pid'];

@@ -1,8 +1,10 @@
+import { Agent } from 'node:http';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FolderLockedError, type Lock } from '@kontiki/files';
 import { openFolder } from '@kontiki/files/node';
 import { CliError, EXIT, parse, wholeNumber } from '../cli.js';
+import { send } from '../client/ask.js';
 import { Children } from '../cluster/children.js';
 import { clientUrl, peerUrl, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { prepareCluster } from '../cluster/prepare.js';
@@ -64,6 +66,8 @@ async function runCluster(cluster: ClusterFile, data: string, pass: readonly str
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
+  // A cluster that nobody hears of any more would run on unseen.
+  process.stdout.on('error', () => stop.abort());
   const children = new Children(print);
   try {
     await startAll(children, cluster, pass, stop.signal);
@@ -95,10 +99,12 @@ async function startAll(
 }
 
 async function leaderAmong(nodes: readonly DemoNode[], signal: AbortSignal): Promise<DemoNode | undefined> {
+  const agent = new Agent();
   while (!signal.aborted) {
     for (const node of nodes) {
-      const status = await fetch(`${clientUrl(node)}/status`, { signal })
-        .then((response) => response.json() as Promise<{ role: string }>)
+      // Not `fetch`, which keeps off some ports.
+      const status = await send(clientUrl(node), { method: 'GET', path: '/status' }, agent)
+        .then(({ body }) => JSON.parse(body) as { role: string })
         .catch(() => undefined);
       if (status?.role === 'leader') return node;
     }

@@ -85,7 +85,8 @@ async function run(data: string, cluster: ClusterFile, me: DemoNode, tuning: Tun
     throw listenFailed(me, error);
   }
   logger.info(`listens on ${clientUrl(me)}`, { pid: process.pid });
-  process.send?.({ ready: true });
+  // A demo that has died meanwhile does not hear it; it has a stop asked.
+  if (process.connected) process.send?.({ ready: true });
   const error = await Promise.race([failed, stopAsked()]);
   server.close();
   server.closeAllConnections();
@@ -99,6 +100,7 @@ function stopAsked(): Promise<undefined> {
   return new Promise((stop) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(undefined));
     if (process.connected) process.once('disconnect', () => stop(undefined));
+    else if (process.send !== undefined) stop(undefined);
   });
 }
 
