@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { decodeSnapshot } from '@kontiki/core/wire';
@@ -120,13 +120,14 @@ describe('snapshots of real processes', () => {
     expect(why).toMatch(/kontiki-demo: .*damaged: The snapshot is damaged at byte \d+: .* \[KONTIKI_CORRUPT\]\n$/);
 
     // What a node gives is checked on its way: a server that gives damaged bytes, or breaks off, leaves no file.
-    for (const [end, fault] of [
-      [saved.length, 'damaged at byte'],
-      [250_000, 'broke off'],
+    const wrong = readFileSync(damaged);
+    for (const [fault, give] of [
+      ['damaged at byte', (response: ServerResponse) => response.end(wrong)],
+      ['broke off', (response: ServerResponse) => response.write(saved.subarray(0, 9_999), () => response.destroy())],
     ] as const) {
       const server = createServer((_, response) => {
         response.writeHead(200, { 'Content-Length': saved.length });
-        response.write(readFileSync(damaged).subarray(0, end), () => response.destroy());
+        give(response);
       });
       await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
       const { port } = server.address() as { port: number };
