@@ -14,7 +14,7 @@ export function metaAt(index: number): SnapshotMeta {
   };
 }
 
-export async function* streamOf(...pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void> {
+async function* streamOf(...pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void> {
   yield* pieces;
 }
 
