@@ -133,7 +133,8 @@ describe('snapshots of real processes', () => {
       const { port } = server.address() as { port: number };
       const copy = join(cluster.data, 'copy');
       const [failed, sentence] = await snapshot('save', copy, '--url', `http://127.0.0.1:${port}`);
-      expect([failed, sentence.split('\n').length, sentence]).toEqual([1, 2, expect.stringContaining(fault)]);
+      // Where the machine is busy, its progress stands before the error.
+      expect([failed, sentence.split('\n').at(-2)]).toEqual([1, expect.stringContaining(fault)]);
       expect([existsSync(copy), existsSync(`${copy}.tmp`)]).toEqual([false, false]);
       server.close();
     }

@@ -1,4 +1,4 @@
-import { CliError } from '../cli.js';
+import { CliError, EXIT } from '../cli.js';
 
 export interface Taken {
   readonly url: string;
@@ -47,7 +47,8 @@ export class SnapshotClient {
           yield piece as Uint8Array;
         }
       } catch (error) {
-        throw new CliError(`${url} broke off in the middle: ${reason(error)}. Try again.`, undefined, { cause: error });
+        const cause = reasonOf(error);
+        throw new CliError(`${url} broke off in the middle: ${cause.message}. Try again.`, EXIT.failed, { cause });
       } finally {
         clearTimeout(timer);
       }
@@ -62,7 +63,7 @@ export class SnapshotClient {
       try {
         response = await fetch(`${url}/snapshot`, { method, signal });
       } catch (error) {
-        why.push(`${url} does not answer (${reason(error)})`);
+        why.push(`${url} does not answer (${reasonOf(error).message})`);
         continue;
       }
       if (response.ok) return { url, response };
@@ -72,9 +73,10 @@ export class SnapshotClient {
   }
 }
 
-function reason(error: unknown): string {
-  const { cause, message } = error as Error & { cause?: NodeJS.ErrnoException };
-  return cause?.code ?? cause?.message ?? message;
+/** What `fetch` says is in its cause, if there is one. */
+function reasonOf(error: unknown): Error {
+  const { cause } = error as Error;
+  return cause instanceof Error ? cause : (error as Error);
 }
 
 async function refusal(response: Response): Promise<string> {
