@@ -286,6 +286,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   async #release(): Promise<void> {
+    this.#snapshots?.stop();
     await this.#applier.close();
     await this.#snapshots?.close();
     await this.#transport.close();

@@ -35,9 +35,15 @@ interface Reading {
 /** Takes snapshots, one at a time: the state is that between two applies, whatever is applied while it is written. */
 export class SnapshotTaker {
   readonly #options: TakerOptions;
+  #stopped = false;
 
   constructor(options: TakerOptions) {
     this.#options = options;
+  }
+
+  /** Gives up a snapshot that is being written, and takes no other. */
+  stop(): void {
+    this.#stopped = true;
   }
 
   /** Resolves when the snapshot is durable. */
@@ -49,6 +55,8 @@ export class SnapshotTaker {
       try {
         let until = clock.now() + SLICE_MS;
         for await (const bytes of encodeSnapshot(meta, state, { compression })) {
+          if (this.#stopped)
+            throw new KontikiError('KONTIKI_CLOSED', 'The node was closed before its snapshot was whole.');
           await writer.write(bytes);
           if (clock.now() < until) continue;
           await new Promise<void>((resolve) => clock.soon(resolve));

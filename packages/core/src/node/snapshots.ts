@@ -117,11 +117,17 @@ export class Snapshots {
     }
   }
 
-  /** Waits for what is under way. */
-  async close(): Promise<void> {
+  /** Begins nothing else, and gives up what would take long. */
+  stop(): void {
     this.#closed = true;
     this.#timer.close();
+    this.#options.taker.stop();
     for (const sender of this.#senders.values()) sender.close();
+  }
+
+  /** Waits for what is under way. */
+  async close(): Promise<void> {
+    this.stop();
     await this.#receiver.close();
     await this.#taking?.catch(() => {});
     await this.#options.store.close();

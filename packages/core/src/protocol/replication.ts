@@ -61,7 +61,9 @@ export class Replication {
     // The progress has moved on to something else since it asked: by a rejection, say, or another life.
     if (progress === undefined || progress.loading !== load) return;
     progress.loading = undefined;
-    if (entries === undefined) return this.#needSnapshot(load.peer, progress);
+    // Compacted before it was read, or meanwhile: then the term before it is gone.
+    if (entries === undefined || load.from <= this.#server.log.base.index)
+      return this.#needSnapshot(load.peer, progress);
     const [first] = entries;
     invariant(
       first?.index === load.from,

@@ -207,6 +207,24 @@ describe('taking a snapshot', () => {
     expect(stopped).toMatchObject([{ code: 'KONTIKI_MACHINE_FAILED' }]);
   });
 
+  it('is given up when the node is closed, and leaves nothing behind', async () => {
+    const node = await cluster(['a']);
+    await write(3);
+    const journal = machines.get('a') as KeptJournal;
+    journal.pausing = true;
+    let go = (): void => {};
+    journal.gate = () => new Promise((resolve) => (go = resolve));
+    const taking = node.snapshot();
+    await nodes.clock.elapse(20);
+    const closed = node.close();
+    journal.gate = () => Promise.resolve();
+    go();
+    await expect(settled(taking)).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
+    await settled(closed);
+    await open('a');
+    expect(await (stores.get('a') as MemorySnapshots).list()).toEqual([]);
+  });
+
   it('needs a store, a machine that can, and a policy that makes sense', async () => {
     await nodes.bootstrap('a');
     const node = await nodes.open('a');

@@ -7,6 +7,8 @@ import type { NodeChecks } from './checks.js';
 import type { Ending, NodeServer } from './server.js';
 
 interface Market {
+  /** Whether the faults are over. */
+  readonly healed: boolean;
   readonly schedule: Schedule;
   readonly mix: Mix;
   readonly checks: NodeChecks;
@@ -47,7 +49,9 @@ export class Clients {
   }
 
   #ask(leader: ServerId | undefined, clients: number): void {
-    const { workload, servers, checks } = this.#world;
+    const { workload, checks, healed } = this.#world;
+    // In the end nobody waits for what a server without its disk will never have.
+    const servers = healed ? this.#world.servers.filter(({ takesPart }) => takesPart) : this.#world.servers;
     const random = this.#random;
     // Mostly who is said to lead, else anybody.
     const server = servers.find(({ id }) => id === leader && random.chance(0.8)) ?? random.pick(servers);
