@@ -11,7 +11,7 @@ const FLOORS: Readonly<Record<World, Counts>> = {
     reads: 150_000,
     commits: 280_000,
     acknowledged: 250_000,
-    lostWrites: 4_000,
+    lostWrites: 3_000,
     unknown: 0,
     diskErrors: 0,
     lostDisks: 0,
