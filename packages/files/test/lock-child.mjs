@@ -8,5 +8,6 @@ try {
   process.stdin.on('end', () => lock.release());
 } catch (error) {
   console.log(error.code ?? error.message);
-  process.exit();
+  // Its end by itself: an exit would not wait until what it says is written.
+  process.stdin.destroy();
 }

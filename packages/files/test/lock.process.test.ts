@@ -27,7 +27,8 @@ function start(): Starter {
   const child = spawn(process.execPath, [CHILD, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
   const answer = new Promise<string>((resolve) => {
     child.stdout.once('data', (data: Buffer) => resolve(data.toString().trim()));
-    child.once('exit', () => resolve('no answer'));
+    // Not at its exit: what it said may not have been read by then.
+    child.once('close', () => resolve('no answer'));
   });
   const starter = { process: child, answer };
   starters.push(starter);

@@ -57,8 +57,8 @@ export class NodeChecks {
 
   // ---- logs
 
-  opened({ id, life }: Observed, { ballot, last, terms, committed }: LogState): void {
-    const term = Math.max(ballot?.term ?? 0, terms.at(-1)?.term ?? 0);
+  opened({ id, life }: Observed, { ballot, base, last, terms, committed }: LogState): void {
+    const term = Math.max(ballot?.term ?? 0, terms.at(-1)?.term ?? base.term);
     if (last > 0) this.#ballots.started(id, term);
     this.#seen.set(id, { life, term, committed, applied: 0 });
   }

@@ -157,7 +157,9 @@ class World {
 
   /** The terms of the entries that a server's disk holds; of one that was lost or damaged, what it held before. */
   async #held(server: NodeServer): Promise<(index: number) => number | undefined> {
-    const before = (index: number): number | undefined => server.log.durable.at(index);
+    const { durable } = server.log;
+    const before = (index: number): number | undefined =>
+      durable.covers(index) ? this.checks.acknowledged.get(index) : durable.at(index);
     if (!server.takesPart) return before;
     try {
       const { state, covered } = await server.onDisk();
