@@ -160,7 +160,8 @@ export class Snapshots {
       await this.#keep(info);
       return info;
     } catch (error) {
-      if (isKontikiError(error, 'KONTIKI_MACHINE_FAILED')) failed(error);
+      // A machine that throws and a broken invariant stop the server; that a disk is full does not.
+      if (isKontikiError(error, 'KONTIKI_MACHINE_FAILED') || isKontikiError(error, 'KONTIKI_INVARIANT')) failed(error);
       else {
         logger.warn('no snapshot could be taken; the log is kept, and it is tried again', { error });
         events.emit('snapshotFailed', { error: error as Error });
