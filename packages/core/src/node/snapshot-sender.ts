@@ -1,15 +1,12 @@
-import type { ServerId } from '../log/server.js';
 import type { Clock, Timer } from '../ports/clock.js';
 import type { SnapshotInfo, SnapshotStore } from '../ports/snapshot-store.js';
 import type { SnapshotBody } from '../protocol/raft.js';
+import type { SnapshotWindow } from './snapshot-window.js';
 
 /** Bytes of a chunk, so that a frame with it stays below 256 KiB. */
 const CHUNK = 240 * 1024;
-/** Bytes sent and not yet acknowledged. */
-const WINDOW = 4 * 1024 * 1024;
 
 export interface SenderOptions {
-  readonly peer: ServerId;
   /** Of the stream of appends that came to an end for want of entries. */
   readonly session: number;
   readonly snapshot: SnapshotInfo;
@@ -17,10 +14,13 @@ export interface SenderOptions {
   readonly clock: Clock;
   /** Milliseconds without an answer after which the peer is asked where it stands. */
   readonly patience: number;
+  readonly window: SnapshotWindow;
   readonly bytesPerSecond: number;
   /** False when nobody wants it any more. */
   readonly send: (body: SnapshotBody) => boolean;
   readonly progress: (sent: number) => void;
+  /** The peer has nothing any more of what it was sent. */
+  readonly startedOver: () => void;
   readonly failed: (error: Error) => void;
 }
 
@@ -41,7 +41,6 @@ export class SnapshotSender {
   /** Counts streams: only the newest goes on. */
   #stream = 0;
   #closed = false;
-  #room: () => void = () => {};
   /** Milliseconds: when the rate admits another chunk. */
   #nextAt = 0;
 
@@ -53,6 +52,7 @@ export class SnapshotSender {
   }
 
   begin(): void {
+    this.#options.window.join();
     this.#ask();
   }
 
@@ -60,33 +60,43 @@ export class SnapshotSender {
   acknowledged(offset: number): void {
     if (offset > this.snapshot.bytes) return;
     if (this.#asking) {
+      const startsOver = offset === 0 && this.#sent > 0;
       this.#asking = false;
       this.#acknowledged = this.#sent = offset;
       this.#wait();
+      if (startsOver) this.#options.startedOver();
       void this.#run(offset);
     } else if (offset > this.#acknowledged && offset <= this.#sent) {
+      const arrived = offset - this.#acknowledged;
       this.#acknowledged = offset;
       this.#wait();
-      this.#room();
+      this.#options.window.give(arrived);
     }
     this.#options.progress(this.#acknowledged);
   }
 
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
-    this.#stream += 1;
     this.#timer.close();
-    this.#room();
+    this.#giveUp();
+    this.#options.window.leave();
   }
 
   #ask(): void {
     const { send, snapshot } = this.#options;
     const { bytes, ...meta } = snapshot;
     this.#asking = true;
-    this.#stream += 1;
-    this.#room();
+    this.#giveUp();
     if (send({ kind: 'snapshotOffer', meta, bytes })) this.#wait();
     else this.close();
+  }
+
+  /** What is on its way counts no more: the peer will tell what has come. */
+  #giveUp(): void {
+    this.#stream += 1;
+    this.#options.window.give(this.#sent - this.#acknowledged);
+    this.#acknowledged = this.#sent;
   }
 
   #wait(): void {
@@ -94,17 +104,19 @@ export class SnapshotSender {
   }
 
   async #run(from: number): Promise<void> {
-    const { store, send, clock, bytesPerSecond } = this.#options;
+    const { store, send, clock, window, bytesPerSecond } = this.#options;
     const stream = (this.#stream += 1);
     const over = (): boolean => stream !== this.#stream;
     try {
       for await (const bytes of store.read(this.snapshot.id, from)) {
         for (let at = 0; at < bytes.length; at += CHUNK) {
-          await this.#turn(over);
-          if (over()) return;
           const data = bytes.subarray(at, at + CHUNK);
-          if (!send({ kind: 'snapshotChunk', id: this.snapshot.id, offset: this.#sent, data })) return this.close();
+          if (this.#nextAt - clock.now() >= 1) await this.#until(this.#nextAt);
+          while (!over() && !window.take(data.length, this.#sent - this.#acknowledged)) await window.changed();
+          if (over()) return;
+          const offset = this.#sent;
           this.#sent += data.length;
+          if (!send({ kind: 'snapshotChunk', id: this.snapshot.id, offset, data })) return this.close();
           this.#nextAt = Math.max(clock.now(), this.#nextAt) + (data.length / bytesPerSecond) * 1_000;
         }
       }
@@ -113,18 +125,13 @@ export class SnapshotSender {
     }
   }
 
-  /** Waits until window and rate admit another chunk. */
-  async #turn(over: () => boolean): Promise<void> {
-    const { clock } = this.#options;
-    while (!over() && this.#sent - this.#acknowledged >= WINDOW)
-      await new Promise<void>((resolve) => (this.#room = resolve));
-    if (over() || this.#nextAt - clock.now() < 1) return;
-    await new Promise<void>((resolve) => {
-      const timer = clock.timer(() => {
+  #until(time: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.timer(() => {
         timer.close();
         resolve();
       });
-      timer.set(this.#nextAt);
+      timer.set(time);
     });
   }
 }

@@ -12,7 +12,7 @@ import type { SnapshotEvent } from '../protocol/output.js';
 import type { Raft } from '../protocol/raft.js';
 import type { Emitter } from './emitter.js';
 import { SnapshotReceiver } from './snapshot-receiver.js';
-import { SnapshotSender } from './snapshot-sender.js';
+import { SnapshotSenders } from './snapshot-senders.js';
 import type { SnapshotPolicy } from './snapshot-policy.js';
 import type { SnapshotTaker } from './snapshot-taker.js';
 import type { NodeEvents } from './status.js';
@@ -35,9 +35,9 @@ export interface SnapshotsOptions {
   readonly newest: SnapshotInfo | undefined;
   /** The protocol was told something: a turn must follow. */
   readonly schedule: () => void;
-  /** A snapshot has taken the place of the log: what was proposed at or below `index` has no outcome here. */
   /** This server may be blank, and learns whose data it holds. */
   readonly learnOrigin: (origin: number) => void;
+  /** A snapshot has taken the place of the log: what was proposed at or below `index` has no outcome here. */
   readonly installed: (index: number) => void;
   readonly failed: (error: Error) => void;
 }
@@ -46,9 +46,11 @@ export interface SnapshotsOptions {
 export class Snapshots {
   readonly #options: SnapshotsOptions;
   readonly #receiver: SnapshotReceiver;
-  readonly #senders = new Map<ServerId, SnapshotSender>();
+  readonly #senders: SnapshotSenders;
   readonly #timer: Timer;
   #newest: SnapshotInfo | undefined;
+  /** Id of one that turned out to be damaged, and goes when there is another. */
+  #damaged: string | undefined;
   /** Where the log may be compacted to although a peer would need more: the snapshot before the newest. */
   #before = 0;
   #taking: Promise<SnapshotInfo> | undefined;
@@ -66,6 +68,11 @@ export class Snapshots {
     this.#dueAt = clock.now() + policy.ms;
     this.#timer = clock.timer(() => this.#consider());
     this.#timer.set(this.#dueAt);
+    this.#senders = new SnapshotSenders({
+      ...options,
+      bytesPerSecond: policy.bytesPerSecond,
+      damaged: (snapshot) => this.#replace(snapshot),
+    });
     this.#receiver = new SnapshotReceiver({
       store,
       acknowledge: (from, message, id, offset) => {
@@ -103,12 +110,10 @@ export class Snapshots {
   handle(event: SnapshotEvent): void {
     switch (event.kind) {
       case 'wanted':
-        return this.#send(event.peer, event.session);
-      case 'acknowledged': {
-        const sender = this.#senders.get(event.from);
-        if (sender?.snapshot.id === event.message.id) sender.acknowledged(event.message.offset);
-        return;
-      }
+        if (this.#newest === undefined) this.#begin();
+        return this.#senders.send(event.peer, event.session, this.#newest);
+      case 'acknowledged':
+        return this.#senders.acknowledged(event.from, event.message);
       case 'offered':
         if (this.#isOurs(event.from, event.message.meta)) this.#receiver.offered(event.from, event.message);
         return;
@@ -122,7 +127,7 @@ export class Snapshots {
     this.#closed = true;
     this.#timer.close();
     this.#options.taker.stop();
-    for (const sender of this.#senders.values()) sender.close();
+    this.#senders.close();
   }
 
   /** Waits for what is under way. */
@@ -139,10 +144,23 @@ export class Snapshots {
     const { raft, policy, clock } = this.#options;
     if (this.#closed || this.#taking !== undefined) return;
     const now = clock.now();
-    const entries = raft.log.applied - (this.#newest?.last.index ?? raft.log.base.index);
+    const entries = raft.log.applied - (this.#newest?.last.index ?? 0);
     const late = now >= this.#dueAt && entries > 0;
     if (now < this.#notBefore) return;
     if (entries < policy.entries && this.#bytes < policy.bytes && !late) return;
+    this.#begin();
+  }
+
+  /** This one is damaged, and the log may not reach back behind it any more. */
+  #replace(damaged: SnapshotInfo): void {
+    if (this.#newest?.id !== damaged.id) return;
+    this.#damaged = damaged.id;
+    this.#newest = undefined;
+    this.#begin();
+  }
+
+  #begin(): void {
+    if (this.#closed || this.#taking !== undefined) return;
     this.#taking = this.#take().finally(() => (this.#taking = undefined));
     this.#taking.catch(() => {
       // Told already.
@@ -162,7 +180,7 @@ export class Snapshots {
     } catch (error) {
       // A machine that throws and a broken invariant stop the server; that a disk is full does not.
       if (isKontikiError(error, 'KONTIKI_MACHINE_FAILED') || isKontikiError(error, 'KONTIKI_INVARIANT')) failed(error);
-      else {
+      else if (!this.#closed) {
         logger.warn('no snapshot could be taken; the log is kept, and it is tried again', { error });
         events.emit('snapshotFailed', { error: error as Error });
       }
@@ -183,9 +201,12 @@ export class Snapshots {
     if (this.#newest !== undefined && this.#newest.last.index >= info.last.index) return;
     this.#before = this.#newest?.last.index ?? 0;
     this.#newest = info;
+    this.#senders.serve(info);
     await this.#compact(info);
-    const sent = new Set([...this.#senders.values()].map(({ snapshot }) => snapshot.id));
-    const old = (await store.list()).slice(policy.keep).filter(({ id }) => !sent.has(id));
+    const sent = this.#senders.ids;
+    const held = await store.list();
+    const kept = new Set(held.filter(({ id }) => id !== this.#damaged).slice(0, policy.keep));
+    const old = held.filter((one) => !kept.has(one) && !sent.has(one.id));
     for (const { id } of old) await store.remove(id);
   }
 
@@ -209,47 +230,9 @@ export class Snapshots {
     const { raft } = this.#options;
     let needed = Infinity;
     for (const [id, { match, lost }] of raft.peers ?? []) {
-      if (!lost) needed = Math.min(needed, this.#senders.get(id)?.snapshot.last.index ?? match);
+      if (!lost) needed = Math.min(needed, this.#senders.index(id) ?? match);
     }
     return needed;
-  }
-
-  // ---- sending
-
-  #send(peer: ServerId, session: number): void {
-    const { raft, store, clock, schedule, policy, logger, events } = this.#options;
-    const present = this.#senders.get(peer);
-    const match = raft.peers?.get(peer)?.match ?? 0;
-    // Entries that were on their way all the same are no reason to begin anew.
-    if (present?.session === session && present.snapshot.last.index > match) return;
-    present?.close();
-    this.#senders.delete(peer);
-    const snapshot = this.#newest;
-    if (snapshot === undefined) return;
-    const { index } = snapshot.last;
-    logger.info(`sends ${peer} the snapshot of entry ${index}`, { bytes: snapshot.bytes });
-    const sender: SnapshotSender = new SnapshotSender({
-      peer,
-      session,
-      snapshot,
-      store,
-      clock,
-      patience: 5 * raft.timings.heartbeat,
-      bytesPerSecond: policy.bytesPerSecond,
-      send: (body) => {
-        const wanted = raft.sendSnapshot(peer, session, body);
-        if (wanted) schedule();
-        else if (this.#senders.get(peer) === sender) this.#senders.delete(peer);
-        return wanted;
-      },
-      progress: (bytes) => events.emit('snapshotSending', { peer, index, bytes, total: snapshot.bytes }),
-      failed: (error) => {
-        logger.warn(`the snapshot of entry ${index} cannot be read for ${peer}; it is tried again`, { error });
-        events.emit('snapshotFailed', { error });
-      },
-    });
-    this.#senders.set(peer, sender);
-    sender.begin();
   }
 
   // ---- receiving

@@ -190,6 +190,26 @@ describe('taking a snapshot', () => {
     expect(node.status().base).toBeGreaterThan(0);
   });
 
+  it('stops the node for an invariant that breaks while it is kept', async () => {
+    const broken = new KontikiError('KONTIKI_INVARIANT', 'cannot be');
+    class BrokenSnapshots extends MemorySnapshots {
+      broken = false;
+      override async list(): ReturnType<MemorySnapshots['list']> {
+        if (this.broken) throw broken;
+        return super.list();
+      }
+    }
+    const store = new BrokenSnapshots();
+    stores.set('a', store);
+    const node = await cluster(['a']);
+    await write(1);
+    const stopped: Error[] = [];
+    node.on('fatal', ({ error }) => stopped.push(error));
+    store.broken = true;
+    await expect(settled(node.snapshot())).rejects.toBe(broken);
+    expect(stopped).toEqual([broken]);
+  });
+
   it('is refused before anything is applied, and the node goes on', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     const node = await open('a');
@@ -218,8 +238,11 @@ describe('taking a snapshot', () => {
     await nodes.clock.elapse(20);
     const closed = node.close();
     journal.gate = () => Promise.resolve();
+    const failures: Error[] = [];
+    node.on('snapshotFailed', ({ error }) => failures.push(error));
     go();
     await expect(settled(taking)).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
+    expect(failures).toEqual([]);
     await settled(closed);
     await open('a');
     expect(await (stores.get('a') as MemorySnapshots).list()).toEqual([]);
@@ -294,6 +317,27 @@ describe('a peer that needs what is compacted', () => {
     await nodes.clock.until(() => c.status().applied === leader.status().applied, 120_000);
     flicker.close();
     expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
+  });
+
+  it('gets another one when the first is damaged where it lies', async () => {
+    const leader = await behind();
+    const store = stores.get(leader.id) as MemorySnapshots;
+    const [damaged] = await store.list();
+    const { read } = store;
+    store.read = async function* (id, offset) {
+      for await (const piece of read.call(store, id, offset)) {
+        const copy = piece.slice();
+        if (id === damaged?.id) copy[copy.length - 30] = (copy.at(-30) ?? 0) ^ 1;
+        yield copy;
+      }
+    };
+    const failures: string[] = [];
+    leader.on('snapshotFailed', ({ error }) => failures.push(error.message));
+    const c = await open('c', policy);
+    await nodes.clock.until(() => c.status().applied === leader.status().applied);
+    expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
+    expect(failures).toEqual([expect.stringContaining('another one is taken')]);
+    expect((await store.list()).map(({ id }) => id)).not.toContain(damaged?.id);
   });
 
   it('stops when its machine cannot take it over, and finishes the install at its next start', async () => {

@@ -1,0 +1,134 @@
+import type { ServerId } from '../log/server.js';
+import { isKontikiError, KontikiError } from '../errors.js';
+import type { Clock } from '../ports/clock.js';
+import type { Logger } from '../ports/logger.js';
+import type { SnapshotInfo, SnapshotStore } from '../ports/snapshot-store.js';
+import type { SnapshotAck } from '../protocol/message.js';
+import type { Raft } from '../protocol/raft.js';
+import { checkSnapshot } from '../wire/index.js';
+import type { Emitter } from './emitter.js';
+import { SnapshotSender } from './snapshot-sender.js';
+import { SnapshotWindow } from './snapshot-window.js';
+import type { NodeEvents } from './status.js';
+
+export interface SendersOptions {
+  readonly raft: Raft;
+  readonly store: SnapshotStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly events: Emitter<NodeEvents>;
+  /** To one peer, at the most. */
+  readonly bytesPerSecond: number;
+  /** The protocol was told something: a turn must follow. */
+  readonly schedule: () => void;
+  /** This snapshot cannot be sent, for it is damaged. */
+  readonly damaged: (snapshot: SnapshotInfo) => void;
+}
+
+/** Sends snapshots to the peers that need one, several at a time. */
+export class SnapshotSenders {
+  readonly #options: SendersOptions;
+  readonly #senders = new Map<ServerId, SnapshotSender>();
+  readonly #window = new SnapshotWindow();
+  /** The sessions of peers that need a snapshot while there is none. */
+  readonly #unserved = new Map<ServerId, number>();
+  /** Ids of snapshots that were read through since a peer had to begin one anew. */
+  readonly #checked = new Set<string>();
+
+  constructor(options: SendersOptions) {
+    this.#options = options;
+  }
+
+  /** Ids of the snapshots that are being sent. */
+  get ids(): ReadonlySet<string> {
+    return new Set([...this.#senders.values()].map(({ snapshot }) => snapshot.id));
+  }
+
+  /** What a peer will hold when it has what it is being sent. */
+  index(peer: ServerId): number | undefined {
+    return this.#senders.get(peer)?.snapshot.last.index;
+  }
+
+  /** A peer has come to an end for want of entries, and needs this snapshot, or the next one if there is none. */
+  send(peer: ServerId, session: number, snapshot: SnapshotInfo | undefined): void {
+    const { raft, store, clock, schedule, logger, events, bytesPerSecond } = this.#options;
+    const present = this.#senders.get(peer);
+    const match = raft.peers?.get(peer)?.match ?? 0;
+    // Entries that were on their way all the same are no reason to begin anew.
+    if (present?.session === session && present.snapshot.last.index > match) return;
+    this.#end(peer);
+    if (snapshot === undefined) return void this.#unserved.set(peer, session);
+    const { index } = snapshot.last;
+    logger.info(`sends ${peer} the snapshot of entry ${index}`, { bytes: snapshot.bytes });
+    const sender: SnapshotSender = new SnapshotSender({
+      session,
+      snapshot,
+      store,
+      clock,
+      patience: 5 * raft.timings.heartbeat,
+      window: this.#window,
+      bytesPerSecond,
+      send: (body) => {
+        const wanted = raft.sendSnapshot(peer, session, body);
+        if (wanted) schedule();
+        else if (this.#senders.get(peer) === sender) this.#end(peer);
+        return wanted;
+      },
+      progress: (bytes) => events.emit('snapshotSending', { peer, index, bytes, total: snapshot.bytes }),
+      startedOver: () => void this.#check(snapshot),
+      failed: (error) => {
+        logger.warn(`the snapshot of entry ${index} cannot be read for ${peer}; it is tried again`, { error });
+        events.emit('snapshotFailed', { error });
+      },
+    });
+    this.#senders.set(peer, sender);
+    sender.begin();
+  }
+
+  /** There is a new one. */
+  serve(snapshot: SnapshotInfo): void {
+    const peers = [...this.#unserved];
+    this.#unserved.clear();
+    for (const [peer, session] of peers) this.send(peer, session, snapshot);
+  }
+
+  acknowledged(from: ServerId, { id, offset }: SnapshotAck): void {
+    const sender = this.#senders.get(from);
+    if (sender?.snapshot.id === id) sender.acknowledged(offset);
+  }
+
+  close(): void {
+    for (const peer of [...this.#senders.keys()]) this.#end(peer);
+  }
+
+  #end(peer: ServerId): void {
+    this.#senders.get(peer)?.close();
+    this.#senders.delete(peer);
+  }
+
+  /**
+   * A peer that has to begin anew may have met damage: it checks every byte, and this server none while it sends. A
+   * damaged snapshot would be offered and refused for ever.
+   */
+  async #check(snapshot: SnapshotInfo): Promise<void> {
+    const { store, logger, events, damaged } = this.#options;
+    const { id, last } = snapshot;
+    if (this.#checked.has(id)) return;
+    this.#checked.add(id);
+    try {
+      await checkSnapshot(store.read(id));
+    } catch (cause) {
+      if (!isKontikiError(cause, 'KONTIKI_CORRUPT')) return;
+      const text = `The snapshot of entry ${last.index} is damaged; another one is taken. Look at this server's disk.`;
+      const error = new KontikiError('KONTIKI_CORRUPT', text, { cause });
+      logger.error(text, { snapshot: id, error });
+      events.emit('snapshotFailed', { error });
+      for (const [peer, { snapshot: sent, session }] of this.#senders) {
+        if (sent.id !== id) continue;
+        this.#end(peer);
+        this.#unserved.set(peer, session);
+      }
+      damaged(snapshot);
+    }
+  }
+}

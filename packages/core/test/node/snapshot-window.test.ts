@@ -1,0 +1,134 @@
+import {
+  membershipOf,
+  MemorySnapshots,
+  type SnapshotInfo,
+  type SnapshotMeta,
+  type SnapshotWriter,
+} from '@kontiki/core';
+import { encodeSnapshot } from '@kontiki/core/wire';
+import { VirtualClock } from '@kontiki/testing';
+import { describe, expect, it } from 'vitest';
+import { SnapshotReceiver } from '../../src/node/snapshot-receiver.js';
+import { SnapshotSender } from '../../src/node/snapshot-sender.js';
+import { SnapshotWindow } from '../../src/node/snapshot-window.js';
+import type { SnapshotChunk } from '../../src/protocol/message.js';
+
+const MiB = 1024 * 1024;
+const MAX = 16 * MiB;
+const STATE = 24 * MiB;
+
+const meta: SnapshotMeta = {
+  id: 'a'.repeat(32),
+  cluster: 'test',
+  last: { index: 10, term: 2 },
+  membership: { index: 1, membership: membershipOf([['a', { address: 'memory:a', metadata: '' }]]) },
+  origin: 5,
+  version: 0,
+};
+
+async function* state(): AsyncIterable<Uint8Array> {
+  const piece = new Uint8Array(MiB / 4);
+  for (let at = 0; at < STATE; at += piece.length) yield piece;
+}
+
+async function stored(): Promise<[MemorySnapshots, SnapshotInfo]> {
+  const store = new MemorySnapshots();
+  await store.open({ cluster: 'test', server: 'a' });
+  const writer = await store.create(meta);
+  for await (const bytes of encodeSnapshot(meta, state())) await writer.write(bytes);
+  return [store, await writer.finish()];
+}
+
+/** A peer that is sent a snapshot, and answers when the test says so. */
+interface Fed {
+  readonly sender: SnapshotSender;
+  sent: number;
+  acknowledged: number;
+}
+
+describe('chunks of snapshots that are held', () => {
+  it('have 16 MiB at the sender, however many peers are fed, and every peer gets its part', async () => {
+    const [store, snapshot] = await stored();
+    const clock = new VirtualClock();
+    const window = new SnapshotWindow();
+    const feed = (): Fed => {
+      const sender = new SnapshotSender({
+        session: 1,
+        snapshot,
+        store,
+        clock,
+        patience: 1e9,
+        window,
+        bytesPerSecond: Infinity,
+        send: (body) => {
+          if (body.kind === 'snapshotChunk') fed.sent = body.offset + body.data.length;
+          return true;
+        },
+        progress: () => {},
+        startedOver: () => expect.unreachable(),
+        failed: (error) => expect.unreachable(error.message),
+      });
+      const fed: Fed = { sender, sent: 0, acknowledged: 0 };
+      sender.begin();
+      sender.acknowledged(0);
+      return fed;
+    };
+    const peers = Array.from({ length: 4 }, feed);
+    await clock.settle();
+    const held = (): number => peers.reduce((sum, { sent, acknowledged }) => sum + sent - acknowledged, 0);
+    expect(held()).toBeGreaterThan(MAX - 4 * (MiB / 4));
+    expect(held()).toBeLessThanOrEqual(MAX);
+    // They come late, when the others have taken it all.
+    peers.push(...Array.from({ length: 80 }, feed));
+    await clock.settle();
+    while (peers.some(({ acknowledged }) => acknowledged < snapshot.bytes)) {
+      const before = peers.map(({ sent }) => sent);
+      for (const peer of peers) {
+        if (peer.acknowledged === peer.sent) continue;
+        peer.acknowledged = peer.sent;
+        peer.sender.acknowledged(peer.sent);
+        if (peer.sent === snapshot.bytes) peer.sender.close();
+      }
+      await clock.settle();
+      expect(held()).toBeLessThanOrEqual(MAX);
+      if (peers.every(({ sent }, i) => sent === before[i] && sent === peers[i]?.acknowledged)) break;
+    }
+    expect(peers.filter(({ acknowledged }) => acknowledged < snapshot.bytes)).toEqual([]);
+  });
+
+  it('have 16 MiB at the receiver, whatever a sender sends', async () => {
+    const written: number[] = [];
+    let go = (): void => {};
+    const gate = new Promise<void>((resolve) => (go = resolve));
+    class SlowSnapshots extends MemorySnapshots {
+      override async create(): Promise<SnapshotWriter> {
+        return {
+          offset: 0,
+          write: (bytes) => gate.then(() => void written.push(bytes.length)),
+          sync: async () => {},
+          finish: () => expect.unreachable(),
+          abort: async () => {},
+        };
+      }
+    }
+    const clock = new VirtualClock();
+    const receiver = new SnapshotReceiver({
+      store: new SlowSnapshots(),
+      acknowledge: () => {},
+      received: () => expect.unreachable(),
+      progress: () => {},
+      failed: (error) => expect.unreachable(error.message),
+    });
+    const from = { origin: undefined, term: 2, incarnation: 1, session: 1, to: 1 };
+    receiver.offered('b', { kind: 'snapshotOffer', ...from, meta, bytes: 10 * MAX } as never);
+    await clock.settle();
+    const data = new Uint8Array(240 * 1024);
+    for (let offset = 0; offset < 3 * MAX; offset += data.length)
+      receiver.arrived('b', { kind: 'snapshotChunk', ...from, id: meta.id, offset, data } as SnapshotChunk);
+    go();
+    await clock.settle();
+    const held = written.reduce((sum, bytes) => sum + bytes, 0);
+    expect(held).toBeGreaterThan(MAX - data.length);
+    expect(held).toBeLessThanOrEqual(MAX);
+  });
+});
