@@ -98,7 +98,7 @@ export class SnapshotSenders {
   }
 
   close(): void {
-    for (const peer of [...this.#senders.keys()]) this.#end(peer);
+    for (const peer of this.#senders.keys()) this.#end(peer);
   }
 
   #end(peer: ServerId): void {

@@ -49,14 +49,14 @@ export class SnapshotTaker {
   /** Resolves when the snapshot is durable. */
   async take(): Promise<SnapshotInfo> {
     const { store, clock, compression } = this.#options;
+    if (this.#stopped) throw closed();
     const { meta, state, ended } = await this.#begin();
     try {
       const writer = await store.create(meta);
       try {
         let until = clock.now() + SLICE_MS;
         for await (const bytes of encodeSnapshot(meta, state, { compression })) {
-          if (this.#stopped)
-            throw new KontikiError('KONTIKI_CLOSED', 'The node was closed before its snapshot was whole.');
+          if (this.#stopped) throw closed();
           await writer.write(bytes);
           if (clock.now() < until) continue;
           await new Promise<void>((resolve) => clock.soon(resolve));
@@ -108,6 +108,10 @@ export class SnapshotTaker {
     const id = Array.from({ length: 32 }, () => Math.floor(random() * 16).toString(16)).join('');
     return { id, cluster, last: { index, term }, membership, origin: first, version: machine.version ?? 0 };
   }
+}
+
+function closed(): KontikiError {
+  return new KontikiError('KONTIKI_CLOSED', 'The node was closed before its snapshot was whole.');
 }
 
 /** The machine's chunks; what it throws is told from what the store does. */

@@ -236,12 +236,15 @@ describe('taking a snapshot', () => {
     journal.gate = () => new Promise((resolve) => (go = resolve));
     const taking = node.snapshot();
     await nodes.clock.elapse(20);
+    const waiting = node.snapshot();
+    waiting.catch(() => {});
     const closed = node.close();
     journal.gate = () => Promise.resolve();
     const failures: Error[] = [];
     node.on('snapshotFailed', ({ error }) => failures.push(error));
     go();
     await expect(settled(taking)).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
+    await expect(settled(waiting)).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
     expect(failures).toEqual([]);
     await settled(closed);
     await open('a');
@@ -323,9 +326,9 @@ describe('a peer that needs what is compacted', () => {
     const leader = await behind();
     const store = stores.get(leader.id) as MemorySnapshots;
     const [damaged] = await store.list();
-    const { read } = store;
+    const read = store.read.bind(store);
     store.read = async function* (id, offset) {
-      for await (const piece of read.call(store, id, offset)) {
+      for await (const piece of read(id, offset)) {
         const copy = piece.slice();
         if (id === damaged?.id) copy[copy.length - 30] = (copy.at(-30) ?? 0) ^ 1;
         yield copy;

@@ -86,6 +86,8 @@ export class NodeServer implements Breakable {
   #transport: SimulatedTransport | undefined;
   /** Requests that have no end yet: what tells their clients that the server is gone. */
   readonly #asked = new Set<() => void>();
+  /** Those of them that the node has got: others wait while the process stands still. */
+  readonly #heard = new Set<() => void>();
 
   constructor(id: ServerId, world: NodeSurroundings, random: Random) {
     this.id = id;
@@ -105,9 +107,9 @@ export class NodeServer implements Breakable {
     return this.process !== undefined;
   }
 
-  /** Requests that have no end yet. */
+  /** Requests that the node has got and not answered. */
   get asked(): number {
-    return this.#asked.size;
+    return this.#heard.size;
   }
 
   // ---- the life of a process
@@ -366,6 +368,7 @@ export class NodeServer implements Breakable {
       if (!open) return;
       open = false;
       this.#asked.delete(gone);
+      this.#heard.delete(gone);
       try {
         ended(ending);
       } catch (error) {
@@ -379,6 +382,7 @@ export class NodeServer implements Breakable {
     process.enter(() => {
       const { node, machine } = this;
       if (node === undefined || machine === undefined) return end({ kind: 'refused', leader: undefined });
+      this.#heard.add(gone);
       const failed = (error: unknown): void => end(endingOf(error));
       if (request.command !== undefined) {
         node.propose(request.command, { timeout }).then(({ index, term, result }) => {
