@@ -1,54 +1,160 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { bootstrap, isKontikiError, RaftNode } from '@kontiki/core';
 import { openFolder } from '@kontiki/files/node';
+import { FileSnapshots } from '@kontiki/snapshot';
 import { FileLog } from '@kontiki/storage-fs';
 import { WebSocketTransport } from '@kontiki/transport-ws';
 import { countLog, countSyncs, countTransport, nothing, type Counted } from './counting.js';
 import { load, type LoadResult } from './load.js';
-import { adder } from './machine.js';
+import { adder, keeper } from './machine.js';
+
+interface Start {
+  readonly kind: 'start';
+  readonly id: string;
+  readonly folder: string;
+  readonly members: Record<string, string>;
+  /** Bytes of state, which snapshots are taken of when asked. 0: no snapshots. */
+  readonly state: number;
+}
 
 /** What the bench asks of a replica, a process of its own. */
 export type Request =
-  | { readonly kind: 'start'; readonly id: string; readonly folder: string; readonly members: Record<string, string> }
+  | Start
   | { readonly kind: 'load'; readonly proposers: number; readonly milliseconds: number }
-  | { readonly kind: 'counts' };
+  | { readonly kind: 'counts' }
+  | { readonly kind: 'snapshot' }
+  | { readonly kind: 'stop' };
+
+export interface Taken {
+  readonly seconds: number;
+  readonly bytes: number;
+  /** Milliseconds by which the event loop was late, beyond the timer's own millisecond. */
+  readonly p99: number;
+  readonly most: number;
+  /** Bytes resident beside the state's own, at the most: before, and meanwhile. */
+  readonly before: number;
+  readonly meanwhile: number;
+}
+
+export interface CaughtUp {
+  /** From its start to the end of the install, the state machine's part included. */
+  readonly seconds: number;
+  readonly bytes: number;
+  /** Bytes resident beside the state's own, at the most. */
+  readonly resident: number;
+}
 
 export type Reply =
+  | { readonly kind: 'started' }
   | { readonly kind: 'leads' }
+  | ({ readonly kind: 'caughtUp' } & CaughtUp)
   | ({ readonly kind: 'loaded' } & LoadResult)
-  | { readonly kind: 'counts'; readonly counted: Counted };
+  | ({ readonly kind: 'taken' } & Taken)
+  | { readonly kind: 'counts'; readonly counted: Counted }
+  | { readonly kind: 'stopped' };
 
 const cluster = 'bench';
 const counted = nothing();
 let node: RaftNode<number> | undefined;
+let stateBytes = 0;
 
 function reply(message: Reply): void {
   process.send?.(message);
 }
 
-async function start(id: string, path: string, members: Record<string, string>): Promise<void> {
-  const log = new FileLog(countSyncs(await openFolder(path), counted));
+async function start({ id, folder, members, state }: Start): Promise<void> {
+  stateBytes = state;
+  const log = new FileLog(countSyncs(await openFolder(folder), counted));
   await bootstrap(log, { cluster, server: id, members }).catch((error: unknown) => {
     if (!isKontikiError(error, 'KONTIKI_NOT_BLANK')) throw error;
   });
   const port = Number(new URL(members[id] as string).port);
+  const begin = performance.now();
   node = await RaftNode.open({
     id,
     cluster,
-    machine: adder(),
+    machine: state === 0 ? adder() : keeper(state),
     log: countLog(log, counted),
     transport: countTransport(new WebSocketTransport({ listen: { port } }), counted),
+    ...(state === 0 ? {} : { snapshots: new FileSnapshots(folder), snapshotPolicy: onDemand }),
     timings: { heartbeat: 50, election: 300 },
   });
-  const { isLeader } = node;
-  if (isLeader) reply({ kind: 'leads' });
+  reply({ kind: 'started' });
+  if (node.isLeader) reply({ kind: 'leads' });
   node.on('state', ({ role }) => role === 'leader' && reply({ kind: 'leads' }));
+  watchInstall(node, begin);
+}
+
+const onDemand = { entries: Infinity, bytes: Infinity, trailingEntries: 0 };
+
+/** Tells when a snapshot has been installed, and the state machine holds it. */
+function watchInstall(of: RaftNode<number>, begin: number): void {
+  let resident = residentWatch();
+  let awaited = Infinity;
+  let size = 0;
+  of.on('snapshotInstalled', ({ index, bytes }) => {
+    awaited = index;
+    size = bytes;
+  });
+  of.on('apply', ({ index }) => {
+    if (index < awaited) return;
+    awaited = Infinity;
+    reply({
+      kind: 'caughtUp',
+      seconds: (performance.now() - begin) / 1_000,
+      bytes: size,
+      resident: resident.end(),
+    });
+    resident = residentWatch();
+  });
+}
+
+/** Bytes resident beside the state's own, at the most until `end`. */
+function residentWatch(): { end(): number } {
+  let most = 0;
+  const look = (): void => void (most = Math.max(most, process.memoryUsage.rss() - stateBytes));
+  const timer = setInterval(look, 20);
+  return {
+    end: () => {
+      look();
+      clearInterval(timer);
+      return most;
+    },
+  };
+}
+
+async function take(of: RaftNode<number>): Promise<Taken> {
+  const before = process.memoryUsage.rss() - stateBytes;
+  const resident = residentWatch();
+  const delays = monitorEventLoopDelay({ resolution: 1 });
+  delays.enable();
+  const begin = performance.now();
+  const { bytes } = await of.snapshot();
+  const seconds = (performance.now() - begin) / 1_000;
+  delays.disable();
+  const late = (nanoseconds: number): number => nanoseconds / 1e6 - 1;
+  return {
+    seconds,
+    bytes,
+    p99: late(delays.percentile(99)),
+    most: late(delays.max),
+    before,
+    meanwhile: resident.end(),
+  };
 }
 
 async function serve(request: Request): Promise<void> {
-  if (request.kind === 'start') return start(request.id, request.folder, request.members);
+  if (request.kind === 'start') return start(request);
   if (request.kind === 'counts') return reply({ kind: 'counts', counted });
   if (node === undefined) throw new Error('This replica has not started.');
-  reply({ kind: 'loaded', ...(await load(node, request.proposers, request.milliseconds)) });
+  if (request.kind === 'load')
+    reply({ kind: 'loaded', ...(await load(node, request.proposers, request.milliseconds)) });
+  if (request.kind === 'snapshot') reply({ kind: 'taken', ...(await take(node)) });
+  if (request.kind === 'stop') {
+    await node.close();
+    reply({ kind: 'stopped' });
+    process.disconnect();
+  }
 }
 
 process.on('message', (request: Request) => void serve(request));

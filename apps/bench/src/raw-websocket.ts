@@ -1,0 +1,48 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { WebSocket, WebSocketServer } from 'ws';
+
+const FRAME = 240 * 1024;
+
+/** Bytes a second over one WebSocket to another process, in frames of 240 KiB with masks of zeros, the next when one has left. */
+export async function rawWebSocket(bytes: number): Promise<number> {
+  const receiver = fork(fileURLToPath(import.meta.url), ['receiver', String(bytes)]);
+  try {
+    const [port] = (await once(receiver, 'message')) as [number];
+    const socket = new WebSocket(`ws://127.0.0.1:${port}`, {
+      perMessageDeflate: false,
+      generateMask: (mask) => mask.fill(0),
+    });
+    await once(socket, 'open');
+    const received = once(socket, 'message');
+    const frame = new Uint8Array(FRAME).fill(7);
+    const begin = performance.now();
+    for (let at = 0; at < bytes; at += FRAME) {
+      await new Promise<void>((resolve, reject) => socket.send(frame, (error) => (error ? reject(error) : resolve())));
+    }
+    await received;
+    const rate = (bytes * 1_000) / (performance.now() - begin);
+    socket.terminate();
+    return rate;
+  } finally {
+    receiver.kill();
+  }
+}
+
+/** The other process: throws away what comes, and says when it has all. */
+async function receive(bytes: number): Promise<void> {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false });
+  await once(server, 'listening');
+  const address = server.address();
+  server.on('connection', (socket) => {
+    let got = 0;
+    socket.on('message', (data: Buffer) => {
+      got += data.length;
+      if (got >= bytes) socket.send('all');
+    });
+  });
+  process.send?.(typeof address === 'object' ? address?.port : address);
+}
+
+if (process.argv[2] === 'receiver') await receive(Number(process.argv[3]));
