@@ -3,6 +3,7 @@ import { entryBytes, type Entry, type Position } from '../log/entry.js';
 import type { Ballot } from '../log/ballot.js';
 import type { MembershipAt } from '../log/membership.js';
 import type { LogBase, LogState, LogStore, LogWrite, Owner } from '../ports/log-store.js';
+import { movedError } from '../ports/moved.js';
 import { originOf } from '../wire/origin.js';
 
 const beginning: LogBase = { index: 0, term: 0, membership: undefined, origin: undefined };
@@ -19,9 +20,11 @@ export class MemoryLog implements LogStore {
   #entries: Entry[] = [];
   #committed = 0;
   #open = false;
+  #moved: KontikiError | undefined;
 
   async open(owner: Owner): Promise<LogState> {
     if (this.#open) throw new KontikiError('KONTIKI_LOCKED', 'This memory log is open already.');
+    if (this.#moved !== undefined) throw this.#moved;
     const held = this.#owner ?? owner;
     if (held.cluster !== owner.cluster || held.server !== owner.server) {
       const text = `This log is of server ${held.server} in cluster ${held.cluster}, not ${owner.server} in ${owner.cluster}.`;
@@ -103,6 +106,11 @@ export class MemoryLog implements LogStore {
       page.push(entry);
     }
     return page;
+  }
+
+  async retire(where: string): Promise<void> {
+    this.#check();
+    this.#moved = movedError('This memory log', where);
   }
 
   /** Memory is never full here. */

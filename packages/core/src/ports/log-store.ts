@@ -84,6 +84,11 @@ export interface LogStore {
   read(from: number, to: number, maxBytes: number): Promise<Entry[]>;
   /** Tells when the disk has no room for another segment, and when it has again. Replaces the listener set before. */
   onFull(listener: (full: boolean) => void): void;
+  /**
+   * Ends the life of this log for good, because its server has moved to another: every later `open` is refused with
+   * `KONTIKI_MOVED`, whose message has `where` in it. Resolves when durable. A store that has none cannot be moved from.
+   */
+  retire?(where: string): Promise<void>;
   /** Waits for the calls under way, then lets go of everything. Idempotent. */
   close(): Promise<void>;
 }

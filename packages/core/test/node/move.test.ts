@@ -1,0 +1,156 @@
+import {
+  bootstrap,
+  MemoryLog,
+  MemorySnapshots,
+  moveServer,
+  type Entry,
+  type LogStore,
+  type LogWrite,
+  type MoveProgress,
+  type Stores,
+} from '@kontiki/core';
+import { encodeSnapshot } from '@kontiki/core/wire';
+import { beforeEach, describe, expect, it } from 'vitest';
+
+const owner = { cluster: 'test', server: 'a' };
+const members = { a: 'memory:a', b: 'memory:b' };
+
+let from: { log: MemoryLog; snapshots: MemorySnapshots };
+let to: { log: MemoryLog; snapshots: MemorySnapshots };
+beforeEach(async () => {
+  from = { log: new MemoryLog(), snapshots: new MemorySnapshots() };
+  to = { log: new MemoryLog(), snapshots: new MemorySnapshots() };
+  await bootstrap(from.log, { cluster: owner.cluster, server: owner.server, members });
+});
+
+const move = (into: Stores = to, progress?: (progress: MoveProgress) => void): Promise<void> =>
+  moveServer({ ...owner, from, to: into, where: 'level:data/a', progress });
+
+const command = (index: number, term: number, length = 10): Entry => ({
+  kind: 'command',
+  index,
+  term,
+  data: new Uint8Array(length).fill(index),
+});
+
+/** Entries up to 20 of some terms, a vote, and two snapshots; the log begins behind entry 5. */
+async function live(): Promise<void> {
+  const { log, snapshots } = from;
+  const { memberships, origin } = await log.open(owner);
+  const membership = memberships[0]!;
+  await log.append({
+    ballot: { term: 4, votedFor: 'b' },
+    entries: Array.from({ length: 19 }, (_, i) => command(i + 2, i < 9 ? 2 : 3, 200_000)),
+    committed: 15,
+  });
+  await snapshots.open(owner);
+  for (const index of [5, 12]) {
+    const meta = {
+      id: `${index}`.padStart(32, '0'),
+      cluster: owner.cluster,
+      last: { index, term: index < 11 ? 2 : 3 },
+      membership,
+      origin: origin ?? 0,
+      version: 0,
+    };
+    const writer = await snapshots.create(meta);
+    for await (const piece of encodeSnapshot(meta, state(index))) await writer.write(piece);
+    await writer.finish();
+  }
+  await log.compact({ index: 5, term: 2, membership, origin });
+  await log.close();
+  await snapshots.close();
+}
+
+async function* state(index: number): AsyncIterable<Uint8Array> {
+  yield new Uint8Array(600_000).fill(index);
+}
+
+async function readAll(log: LogStore): Promise<[unknown, Entry[]]> {
+  const opened = await log.open(owner);
+  const entries: Entry[] = [];
+  for (let next = opened.base.index + 1; next <= opened.last; next = opened.base.index + 1 + entries.length)
+    entries.push(...(await log.read(next, opened.last, 1e9)));
+  await log.close();
+  return [opened, entries];
+}
+
+describe('moving a server to other stores', () => {
+  it('copies ballot, entries and snapshots, shows how far it is, and retires the old log', async () => {
+    await live();
+    const before = await readAll(from.log);
+    const steps: MoveProgress[] = [];
+    await move(to, (step) => steps.push(step));
+    expect(await readAll(to.log)).toEqual(before);
+    await to.snapshots.open(owner);
+    expect((await to.snapshots.list()).map(({ last }) => last.index)).toEqual([12, 5]);
+    await expect(from.log.open(owner)).rejects.toMatchObject({
+      code: 'KONTIKI_MOVED',
+      message: expect.stringContaining('level:data/a'),
+    });
+    const ends = new Map(steps.map((step) => [step.step, step]));
+    expect([...ends.keys()]).toEqual([
+      'copying snapshots',
+      'copying entries',
+      'comparing snapshots',
+      'comparing entries',
+    ]);
+    for (const { done, total } of ends.values()) expect(done).toBe(total);
+    expect(steps.length).toBeGreaterThan(8);
+  });
+
+  it('of a server that is blank but for its first entry, and of one without snapshots', async () => {
+    await moveServer({ ...owner, from: { log: from.log }, to: { log: to.log }, where: 'elsewhere' });
+    expect((await to.log.open(owner)).last).toBe(1);
+  });
+
+  it('refuses what is not blank, and what cannot be retired, before it changes anything', async () => {
+    await live();
+    await bootstrap(to.log, { cluster: owner.cluster, server: owner.server, members });
+    await expect(move()).rejects.toMatchObject({ code: 'KONTIKI_NOT_BLANK' });
+    await expect(move({ log: new MemoryLog() })).rejects.toMatchObject({ code: 'KONTIKI_UNSUPPORTED' });
+    const eternal = Object.assign(new MemoryLog(), { retire: undefined }) as unknown as LogStore;
+    const moved = moveServer({ ...owner, from: { log: eternal }, to: { log: new MemoryLog() }, where: 'x' });
+    await expect(moved).rejects.toMatchObject({ code: 'KONTIKI_UNSUPPORTED' });
+    // All of them are closed again, and the old one is as it was.
+    expect((await from.log.open(owner)).last).toBe(20);
+  });
+
+  it.each([
+    [
+      'an entry',
+      (write: LogWrite) => ({
+        ...write,
+        entries: write.entries?.map((e) => (e.index === 17 ? command(17, 3, 200_000 - 1) : e)),
+      }),
+    ],
+    ['the vote', ({ ballot, ...write }: LogWrite) => ({ ...write, ballot: ballot && { ...ballot, votedFor: 'a' } })],
+    ['the end', (write: LogWrite) => ({ ...write, entries: write.entries?.filter(({ index }) => index < 20) })],
+  ])('notices that the copy differs in %s, and leaves the old one in service', async (_, change) => {
+    await live();
+    class Forgetful extends MemoryLog {
+      override append(write: LogWrite): Promise<void> {
+        return super.append(change(write));
+      }
+    }
+    await expect(move({ log: new Forgetful(), snapshots: to.snapshots })).rejects.toMatchObject({
+      code: 'KONTIKI_CORRUPT',
+    });
+    expect((await from.log.open(owner)).last).toBe(20);
+  });
+
+  it('notices that a snapshot differs', async () => {
+    await live();
+    class Wrong extends MemorySnapshots {
+      override async *read(id: string, offset?: number): AsyncGenerator<Uint8Array, void> {
+        for await (const piece of super.read(id, offset)) {
+          const copy = piece.slice();
+          copy[copy.length - 1] = copy.at(-1)! ^ 1;
+          yield copy;
+        }
+      }
+    }
+    await expect(move({ log: to.log, snapshots: new Wrong() })).rejects.toMatchObject({ code: 'KONTIKI_CORRUPT' });
+    expect((await from.log.open(owner)).last).toBe(20);
+  });
+});
