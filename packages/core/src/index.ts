@@ -27,7 +27,7 @@ export type { Applied } from './node/proposals.js';
 export { RaftNode } from './node/raft-node.js';
 export type { ReadOptions } from './node/raft-node.js';
 export { NotLeaderError } from './node/refusals.js';
-export type { Leader, NodeEvents, PeerStatus, Status } from './node/status.js';
+export type { Leader, NodeEvents, PeerStatus, SnapshotProgress, Status } from './node/status.js';
 export { SystemClock } from './node/system-clock.js';
 export type { ProgressState } from './protocol/progress.js';
 export type { RoleName } from './protocol/role.js';

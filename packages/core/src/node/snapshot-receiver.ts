@@ -1,7 +1,9 @@
 import type { SnapshotMeta } from '../log/snapshot-meta.js';
 import type { ServerId } from '../log/server.js';
+import type { Clock } from '../ports/clock.js';
 import type { SnapshotInfo, SnapshotStore, SnapshotWriter } from '../ports/snapshot-store.js';
 import type { SnapshotChunk, SnapshotOffer } from '../protocol/message.js';
+import { Rate } from './rate.js';
 
 /** Bytes after which what has arrived is made durable, so that a restart does not begin anew. */
 const SYNC_BYTES = 8 * 1024 * 1024;
@@ -10,11 +12,12 @@ const MAX_QUEUED = 16 * 1024 * 1024;
 
 export interface ReceiverOptions {
   readonly store: SnapshotStore;
+  readonly clock: Clock;
   /** The bytes before `offset` are here. */
   readonly acknowledge: (from: ServerId, message: SnapshotOffer | SnapshotChunk, id: string, offset: number) => void;
   /** All of it is durable. */
   readonly received: (info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk) => void;
-  readonly progress: (meta: SnapshotMeta, received: number, total: number) => void;
+  readonly progress: (meta: SnapshotMeta, received: number, total: number, rate: number) => void;
   /** It was abandoned; the leader will offer one again. */
   readonly failed: (error: Error) => void;
 }
@@ -23,6 +26,7 @@ export interface ReceiverOptions {
 interface Arriving {
   readonly meta: SnapshotMeta;
   readonly bytes: number;
+  readonly rate: Rate;
   /** Undefined while it is made. */
   writer: SnapshotWriter | undefined;
   /** The bytes before it were taken; those before `written` are in the store. */
@@ -51,7 +55,8 @@ export class SnapshotReceiver {
       if (arriving.next === arriving.written) this.#options.acknowledge(from, message, meta.id, arriving.written);
       return;
     }
-    const next: Arriving = { meta, bytes, writer: undefined, next: 0, written: 0, synced: 0 };
+    const rate = new Rate(this.#options.clock);
+    const next: Arriving = { meta, bytes, rate, writer: undefined, next: 0, written: 0, synced: 0 };
     this.#arriving = next;
     this.#do(next, async () => {
       if (arriving?.writer !== undefined) await arriving.writer.abort();
@@ -82,8 +87,9 @@ export class SnapshotReceiver {
 
   async #write(arriving: Arriving, from: ServerId, message: SnapshotChunk): Promise<void> {
     const { acknowledge, progress } = this.#options;
-    const { writer, meta, bytes } = arriving;
+    const { writer, meta, bytes, rate } = arriving;
     if (writer === undefined) return;
+    rate.at(arriving.written);
     await writer.write(message.data);
     arriving.written += message.data.length;
     if (arriving.written - arriving.synced >= SYNC_BYTES) {
@@ -91,7 +97,7 @@ export class SnapshotReceiver {
       arriving.synced = arriving.written;
     }
     acknowledge(from, message, meta.id, arriving.written);
-    progress(meta, arriving.written, bytes);
+    progress(meta, arriving.written, bytes, rate.at(arriving.written));
     if (arriving.written === bytes) await this.#finish(arriving, from, message);
   }
 

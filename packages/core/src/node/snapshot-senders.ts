@@ -7,6 +7,7 @@ import type { SnapshotAck } from '../protocol/message.js';
 import type { Raft } from '../protocol/raft.js';
 import { checkSnapshot } from '../wire/index.js';
 import type { Emitter } from './emitter.js';
+import { Rate } from './rate.js';
 import { SnapshotSender } from './snapshot-sender.js';
 import { SnapshotWindow } from './snapshot-window.js';
 import type { NodeEvents } from './status.js';
@@ -60,6 +61,7 @@ export class SnapshotSenders {
     if (snapshot === undefined) return void this.#unserved.set(peer, session);
     const { index } = snapshot.last;
     logger.info(`sends ${peer} the snapshot of entry ${index}`, { bytes: snapshot.bytes });
+    const rate = new Rate(clock);
     const sender: SnapshotSender = new SnapshotSender({
       session,
       snapshot,
@@ -74,7 +76,8 @@ export class SnapshotSenders {
         else if (this.#senders.get(peer) === sender) this.#end(peer);
         return wanted;
       },
-      progress: (bytes) => events.emit('snapshotSending', { peer, index, bytes, total: snapshot.bytes }),
+      progress: (bytes) =>
+        events.emit('snapshotSending', { peer, index, bytes, total: snapshot.bytes, rate: rate.at(bytes) }),
       startedOver: () => void this.#check(snapshot),
       failed: (error) => {
         logger.warn(`the snapshot of entry ${index} cannot be read for ${peer}; it is tried again`, { error });

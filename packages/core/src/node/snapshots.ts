@@ -75,12 +75,14 @@ export class Snapshots {
     });
     this.#receiver = new SnapshotReceiver({
       store,
+      clock,
       acknowledge: (from, message, id, offset) => {
         raft.acknowledgeSnapshot(from, message, id, offset);
         schedule();
       },
       received: (info, from, message) => this.#received(info, from, message),
-      progress: ({ last: { index } }, bytes, total) => events.emit('snapshotReceiving', { index, bytes, total }),
+      progress: ({ last: { index } }, bytes, total, rate) =>
+        events.emit('snapshotReceiving', { index, bytes, total, rate }),
       failed: (error) => {
         logger.warn('a snapshot from the leader was abandoned; it will be offered again', { error });
         events.emit('snapshotFailed', { error });

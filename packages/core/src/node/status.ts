@@ -48,6 +48,16 @@ export interface Status {
   readonly peers: readonly PeerStatus[];
 }
 
+/** How far the transfer of a snapshot is. */
+export interface SnapshotProgress {
+  /** Of the last entry that it covers. */
+  readonly index: number;
+  readonly bytes: number;
+  readonly total: number;
+  /** Bytes a second, since it began or went on. */
+  readonly rate: number;
+}
+
 /** What a node tells those who listen. */
 export interface NodeEvents {
   /** This server's role changed. */
@@ -63,10 +73,10 @@ export interface NodeEvents {
   full: { readonly full: boolean };
   /** A snapshot of everything up to `index` was taken, and is durable. */
   snapshot: { readonly index: number; readonly bytes: number };
-  /** A leader sends one to a peer, which has so many of its bytes; tells as they are acknowledged. */
-  snapshotSending: { readonly peer: ServerId; readonly index: number; readonly bytes: number; readonly total: number };
+  /** A leader sends one to a peer, which has `bytes` of `total`; told as they are acknowledged. */
+  snapshotSending: SnapshotProgress & { readonly peer: ServerId };
   /** One arrives from the leader. */
-  snapshotReceiving: { readonly index: number; readonly bytes: number; readonly total: number };
+  snapshotReceiving: SnapshotProgress;
   /** One that arrived has taken the place of the log. */
   snapshotInstalled: { readonly index: number; readonly bytes: number };
   /** One was abandoned while it was taken, sent or received; nothing is lost, and it is tried again. */

@@ -114,6 +114,7 @@ describe('chunks of snapshots that are held', () => {
     const clock = new VirtualClock();
     const receiver = new SnapshotReceiver({
       store: new SlowSnapshots(),
+      clock,
       acknowledge: () => {},
       received: () => expect.unreachable(),
       progress: () => {},

@@ -283,7 +283,9 @@ describe('a peer that needs what is compacted', () => {
     const leader = await behind();
     const { term } = leader.status();
     const progress: number[] = [];
-    leader.on('snapshotSending', ({ peer, bytes: sent, total }) => {
+    let rate = 0;
+    leader.on('snapshotSending', ({ peer, bytes: sent, total, ...told }) => {
+      rate = told.rate;
       expect(peer).toBe('c');
       expect(sent).toBeLessThanOrEqual(total);
       progress.push(sent);
@@ -295,6 +297,7 @@ describe('a peer that needs what is compacted', () => {
     await nodes.clock.until(() => c.status().applied === leader.status().applied);
     expect(installed).toBeGreaterThanOrEqual(50);
     expect(progress.length).toBeGreaterThan(0);
+    expect(rate).toBeGreaterThan(0);
     expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
     expect(leader.status()).toMatchObject({ role: 'leader', term });
     expect(await settled(c.read(() => machines.get('c')?.commands.length))).toBe(68);
