@@ -71,3 +71,14 @@ export function wholeNumber(flag: string, value: unknown, least: number, most: n
     EXIT.usage,
   );
 }
+
+/** Values of a flag that takes some words only. */
+export function oneOf<Word extends string>(
+  flag: string,
+  values: readonly string[] | undefined,
+  words: readonly Word[],
+): readonly Word[] | undefined {
+  const wrong = values?.find((value) => !words.includes(value as Word));
+  if (wrong === undefined) return values as readonly Word[] | undefined;
+  throw new CliError(`--${flag} takes ${words.join(', ')}, not ${JSON.stringify(wrong)}.`, EXIT.usage);
+}

@@ -2,6 +2,7 @@ import { CliError, EXIT } from './cli.js';
 import { clientCommand, isClientCommand } from './commands/client.js';
 import { demoCommand } from './commands/demo.js';
 import { loadCommand } from './commands/load.js';
+import { migrateCommand } from './commands/migrate.js';
 import { describeFailure, nodeCommand } from './commands/node.js';
 import { snapshotCommand } from './commands/snapshot.js';
 
@@ -15,6 +16,7 @@ const help = `kontiki-demo: a replicated key/value store on Kontiki.
   kontiki-demo status              what each node says of itself
   kontiki-demo load                set keys as fast as the cluster takes them
   kontiki-demo snapshot            take snapshots, copy them out, look into them
+  kontiki-demo migrate             move a stopped node's data to another store
 
   kontiki-demo COMMAND --help      more of each
 `;
@@ -22,6 +24,7 @@ const help = `kontiki-demo: a replicated key/value store on Kontiki.
 async function main([command = '', ...args]: string[]): Promise<number> {
   if (command === 'demo') return demoCommand(args);
   if (command === 'node') return nodeCommand(args);
+  if (command === 'migrate') return migrateCommand(args);
   if (command === 'load') return loadCommand(args);
   if (command === 'snapshot') return snapshotCommand(args);
   if (isClientCommand(command)) return clientCommand(command, args);

@@ -1,6 +1,18 @@
 const MiB = 1024 * 1024;
 
-/** Tells once a second, on standard error, how much of something has come; what takes less is not spoken of. */
+/** Tells how far something is, on standard error, once a second; what takes less is not spoken of. */
+export class Ticker {
+  #told: number = performance.now();
+
+  tell(line: () => string): void {
+    const now = performance.now();
+    if (now - this.#told < 1_000) return;
+    this.#told = now;
+    process.stderr.write(`${line()}\n`);
+  }
+}
+
+/** Tells how much of something has come. */
 export class Progress {
   readonly #verb: string;
   readonly #total: number;
@@ -14,19 +26,16 @@ export class Progress {
   /** The same pieces, counted. */
   async *over(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
     const begin = performance.now();
+    const ticker = new Ticker();
     let bytes = 0;
-    let told = begin;
     for await (const piece of pieces) {
       yield piece;
       bytes += piece.length;
-      const now = performance.now();
-      if (now - told < 1_000) continue;
-      told = now;
-      const rate = bytes / MiB / ((now - begin) / 1_000);
-      const percent = Math.floor((100 * bytes) / this.#total);
-      process.stderr.write(
-        `${this.#verb} ${(bytes / MiB).toFixed(0)} of ${(this.#total / MiB).toFixed(0)} MiB (${percent} %), ${rate.toFixed(0)} MiB/s\n`,
-      );
+      ticker.tell(() => {
+        const rate = bytes / MiB / ((performance.now() - begin) / 1_000);
+        const percent = Math.floor((100 * bytes) / this.#total);
+        return `${this.#verb} ${(bytes / MiB).toFixed(0)} of ${(this.#total / MiB).toFixed(0)} MiB (${percent} %), ${rate.toFixed(0)} MiB/s`;
+      });
     }
   }
 }

@@ -19,10 +19,11 @@ export class Children {
     this.#print = print;
   }
 
-  /** Starts a node. Resolves when it listens, or with its exit code when it ended before. */
-  async start(node: DemoNode, args: readonly string[]): Promise<number | 'listens'> {
+  /** Starts a node; `begins`: of a cluster that has just begun. Resolves when it listens, or with its exit code when it ended before. */
+  async start(node: DemoNode, args: readonly string[], begins: boolean): Promise<number | 'listens'> {
     const child = fork(MAIN, ['node', '--id', node.id, ...args], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     this.#processes.set(node.id, child);
+    child.send({ begins });
     for (const stream of [child.stdout, child.stderr]) {
       if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#print(`${node.id} | ${line}`));
     }

@@ -1,18 +1,22 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CliError } from '../cli.js';
+import { STORAGES, type Storage } from './storage.js';
+import { TRANSPORTS, type TransportName } from './transport.js';
 
 /** One node of the demo: where its clients and its peers reach it, both on 127.0.0.1. */
 export interface DemoNode {
   readonly id: string;
   readonly port: number;
   readonly peerPort: number;
+  readonly storage: Storage;
 }
 
 /** What a data folder says of its cluster, in `cluster.json` beside the nodes' folders. */
 export interface ClusterFile {
-  readonly version: 1;
+  readonly version: 2;
   readonly cluster: string;
+  readonly transport: TransportName;
   readonly nodes: readonly DemoNode[];
   /** Once true, a blank node has lost its disk, and is not begun anew: it would forget what it voted and acknowledged. */
   readonly bootstrapped: boolean;
@@ -21,7 +25,8 @@ export interface ClusterFile {
 export const HOST = '127.0.0.1';
 
 export const clientUrl = ({ port }: DemoNode): string => `http://${HOST}:${port}`;
-export const peerUrl = ({ peerPort }: DemoNode): string => `ws://${HOST}:${peerPort}`;
+export const peerUrl = ({ peerPort }: DemoNode, transport: TransportName): string =>
+  `${transport === 'ws' ? 'ws' : 'http'}://${HOST}:${peerPort}`;
 
 function fileIn(data: string): string {
   return join(data, 'cluster.json');
@@ -41,15 +46,18 @@ export function readClusterFile(data: string): ClusterFile | undefined {
 }
 
 function isClusterFile(file: unknown): file is ClusterFile {
-  const { version, cluster, nodes, bootstrapped } = (file ?? {}) as Partial<ClusterFile>;
+  const { version, cluster, transport, nodes, bootstrapped } = (file ?? {}) as Partial<ClusterFile>;
   const isPort = (port: unknown): boolean => Number.isInteger(port) && Number(port) > 0 && Number(port) < 65_536;
   return (
-    version === 1 &&
+    version === 2 &&
     typeof cluster === 'string' &&
+    TRANSPORTS.includes(transport as TransportName) &&
     typeof bootstrapped === 'boolean' &&
     Array.isArray(nodes) &&
     nodes.length > 0 &&
-    nodes.every((node) => /^n\d$/.test(node?.id) && isPort(node.port) && isPort(node.peerPort))
+    nodes.every(
+      (node) => /^n\d$/.test(node?.id) && isPort(node.port) && isPort(node.peerPort) && STORAGES.includes(node.storage),
+    )
   );
 }
 

@@ -3,11 +3,13 @@ import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FolderLockedError, type Lock } from '@kontiki/files';
 import { openFolder } from '@kontiki/files/node';
-import { CliError, EXIT, parse, wholeNumber } from '../cli.js';
+import { CliError, EXIT, oneOf, parse, wholeNumber } from '../cli.js';
 import { send } from '../client/ask.js';
 import { Children } from '../cluster/children.js';
 import { clientUrl, peerUrl, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
-import { prepareCluster } from '../cluster/prepare.js';
+import { prepareCluster, type Prepared } from '../cluster/prepare.js';
+import { STORAGES } from '../cluster/storage.js';
+import { TRANSPORTS } from '../cluster/transport.js';
 import { tuningArgs, tuningFlags, tuningHelp, tuningOf } from './tuning.js';
 
 const demoHelp = `Starts a replicated key/value cluster on this machine, one process a node.
@@ -18,6 +20,8 @@ const demoHelp = `Starts a replicated key/value cluster on this machine, one pro
   --data DIR        where they keep their data (default kontiki-data); a second start goes on from it
   --port P          HTTP of the first node, the others on the ports after it (default 4001)
   --peer-port P     the same for the nodes' own conversation (default 5001)
+  --storage S       what they keep their data in: ${STORAGES.join(', ')} (default fs); fs,memory,fs: for each node its own
+  --transport T     what they speak with each other: ${TRANSPORTS.join(', ')} (default ws)
 ${tuningHelp}  --help            this text
 
 Ctrl-C stops them all. A node that dies is not restarted: kill -9 one and watch.
@@ -29,6 +33,8 @@ export async function demoCommand(args: string[]): Promise<number> {
     data: { type: 'string' },
     port: { type: 'string' },
     'peer-port': { type: 'string' },
+    storage: { type: 'string' },
+    transport: { type: 'string' },
     ...tuningFlags,
   });
   if (values['help'] === true) {
@@ -40,6 +46,8 @@ export async function demoCommand(args: string[]): Promise<number> {
     nodes: wholeNumber('nodes', values['nodes'], 1, 7),
     port: wholeNumber('port', values['port'], 1, 65_528),
     peerPort: wholeNumber('peer-port', values['peer-port'], 1, 65_528),
+    storage: oneOf('storage', (values['storage'] as string | undefined)?.split(','), STORAGES),
+    transport: oneOf('transport', [values['transport'] ?? []].flat() as string[], TRANSPORTS)?.[0],
   };
   // The nodes would refuse what makes no sense too, but only once the cluster has begun.
   tuningOf(values);
@@ -62,7 +70,7 @@ async function lockData(data: string): Promise<Lock> {
   }
 }
 
-async function runCluster(cluster: ClusterFile, data: string, pass: readonly string[]): Promise<number> {
+async function runCluster({ cluster, begins }: Prepared, data: string, pass: readonly string[]): Promise<number> {
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
@@ -70,7 +78,7 @@ async function runCluster(cluster: ClusterFile, data: string, pass: readonly str
   process.stdout.on('error', () => stop.abort());
   const children = new Children(print);
   try {
-    await startAll(children, cluster, pass, stop.signal);
+    await startAll(children, { cluster, begins }, pass, stop.signal);
     if (!stop.signal.aborted) await tellWhatToTry(cluster, data, print, stop.signal);
     while (children.running > 0 && !stop.signal.aborted)
       await delay(200, undefined, { signal: stop.signal }).catch(() => {});
@@ -86,16 +94,17 @@ async function runCluster(cluster: ClusterFile, data: string, pass: readonly str
 /** A node that has lost its disk stays out, and the others go on; any other failure ends the demo. */
 async function startAll(
   children: Children,
-  { nodes }: ClusterFile,
+  { cluster: { nodes }, begins }: Prepared,
   args: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const ends = await Promise.all(nodes.map(async (node) => [node, await children.start(node, args)] as const));
+  const ends = await Promise.all(nodes.map(async (node) => [node, await children.start(node, args, begins)] as const));
   // Ctrl-C reaches the nodes too: those that had not started yet just end.
   if (signal.aborted) return;
   const failed = ends.filter(([, end]) => end !== 'listens' && end !== EXIT.staysOut).map(([{ id }]) => id);
   if (failed.length > 0) throw new CliError(`${failed.join(', ')} did not start; the reason stands above.`);
-  if (ends.every(([, end]) => end === EXIT.staysOut)) throw new CliError('No node has its data left.');
+  if (ends.every(([, end]) => end === EXIT.staysOut))
+    throw new CliError('No node has its data left. Begin another cluster with another --data.');
 }
 
 async function leaderAmong(nodes: readonly DemoNode[], signal: AbortSignal): Promise<DemoNode | undefined> {
@@ -114,13 +123,14 @@ async function leaderAmong(nodes: readonly DemoNode[], signal: AbortSignal): Pro
 }
 
 async function tellWhatToTry(
-  { nodes }: ClusterFile,
+  { nodes, transport }: ClusterFile,
   data: string,
   print: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   print('');
-  for (const node of nodes) print(`${node.id}   clients ${clientUrl(node)}   peers ${peerUrl(node)}`);
+  for (const node of nodes)
+    print(`${node.id}   clients ${clientUrl(node)}   peers ${peerUrl(node, transport)}   data ${node.storage}`);
   const first = nodes[0] as DemoNode;
   const reminder = setTimeout(() => print('no leader yet: that takes a majority of the nodes'), 5_000);
   const leader = await leaderAmong(nodes, signal);

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { join, resolve } from 'node:path';
-import { isKontikiError, RaftNode, type Logger } from '@kontiki/core';
-import { FileSnapshots } from '@kontiki/snapshot';
-import { FileLog } from '@kontiki/storage-fs';
-import { WebSocketTransport } from '@kontiki/transport-ws';
+import { resolve } from 'node:path';
+import { bootstrap, isKontikiError, RaftNode, type Logger } from '@kontiki/core';
 import { CliError, EXIT, parse } from '../cli.js';
 import { clientUrl, HOST, readClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
+import { firstMembers } from '../cluster/prepare.js';
+import { storagePath, storesAt } from '../cluster/storage.js';
+import { transportOn } from '../cluster/transport.js';
 import { KvApi } from '../http/api.js';
 import { SnapshotApi } from '../http/snapshot-api.js';
 import { MAX_COMMAND } from '../kv/command.js';
@@ -54,16 +54,19 @@ function help(): number {
 }
 
 async function run(data: string, cluster: ClusterFile, me: DemoNode, tuning: Tuning, logger: Logger): Promise<void> {
-  const folder = join(data, me.id);
+  const path = storagePath(data, me.id, me.storage);
   const machine = new KvMachine();
-  const snapshots = new FileSnapshots(folder, { logger });
+  const { log, snapshots } = storesAt(path, me.storage, logger);
+  if (me.storage === 'memory' && (await begins())) {
+    await bootstrap(log, { cluster: cluster.cluster, server: me.id, members: firstMembers(cluster) });
+  }
   const node = await RaftNode.open({
     id: me.id,
     cluster: cluster.cluster,
     machine,
-    log: new FileLog(folder),
+    log,
     snapshots,
-    transport: new WebSocketTransport({ listen: { host: HOST, port: me.peerPort }, logger }),
+    transport: transportOn(cluster.transport, HOST, me.peerPort, logger),
     ...tuning,
     maxCommandBytes: MAX_COMMAND,
     logger,
@@ -71,8 +74,9 @@ async function run(data: string, cluster: ClusterFile, me: DemoNode, tuning: Tun
   const failed = new Promise<Error>((stop) => node.on('fatal', ({ error }) => stop(error)));
   if (node.status().last === 0) {
     await node.close();
+    const why = me.storage === 'memory' ? 'it kept its log in memory' : `its log in ${path} is gone`;
     throw new CliError(
-      `${me.id} stays out: its log in ${folder} is gone, although the cluster has begun. A server that forgot what it voted and acknowledged must not come back under its id.`,
+      `${me.id} stays out: ${why}, and the cluster has begun. A server that forgot what it voted and acknowledged must not come back under its id.`,
       EXIT.staysOut,
     );
   }
@@ -93,6 +97,13 @@ async function run(data: string, cluster: ClusterFile, me: DemoNode, tuning: Tun
   await node.close();
   if (error !== undefined) throw new CliError(describeFailure(error), EXIT.failed, { cause: error });
   logger.info('stopped');
+}
+
+/** Whether the demo that has started this process has just begun the cluster. */
+async function begins(): Promise<boolean> {
+  if (!process.connected) return false;
+  const [{ begins: told }] = (await once(process, 'message')) as [{ readonly begins: boolean }];
+  return told;
 }
 
 /** Resolves when somebody wants this process to end: a signal, or the death of the demo that started it. */

@@ -1,0 +1,137 @@
+import { existsSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import { isKontikiError, moveServer, type MoveProgress } from '@kontiki/core';
+import { openFolder } from '@kontiki/files/node';
+import { CliError, EXIT, oneOf, parse } from '../cli.js';
+import { Ticker } from '../client/progress.js';
+import { readClusterFile, writeClusterFile, type ClusterFile } from '../cluster/cluster-file.js';
+import { storagePath, STORAGES, storesAt, type Storage } from '../cluster/storage.js';
+import { plainLogger } from '../logger.js';
+
+const kept = STORAGES.filter((storage) => storage !== 'memory');
+
+const help = `Moves the data of a node that does not run from one store to another: log, vote and snapshots are copied, the copy
+is compared byte by byte, and the old log refuses every later start.
+
+  kontiki-demo migrate --from fs:kontiki-data/n1/fs --to level:kontiki-data/n1/level
+
+  --from STORE:DIR  where its data is
+  --to STORE:DIR    where it is to be: DATA/NODE/STORE, where nothing is yet
+  --help            this text
+
+STORE: ${kept.join(', ')}. Stop the node, move it, start it, and go on with the next one: so the cluster stays up. What is
+interrupted can be begun again. Exit codes: 0 done, 1 failed, 2 bad flags.
+`;
+
+export async function migrateCommand(args: string[]): Promise<number> {
+  const { values } = parse('migrate', args, { from: { type: 'string' }, to: { type: 'string' } });
+  if (values['help'] === true) {
+    process.stdout.write(help);
+    return 0;
+  }
+  const move = moveOf(placeOf('from', values['from']), placeOf('to', values['to']));
+  await carryOut(move);
+  const { data, id, to } = move;
+  process.stdout.write(`${id} has its data in ${to.path} now. Start it: kontiki-demo node --id ${id} --data ${data}\n`);
+  return 0;
+}
+
+/** A store of a node: DATA/NODE/STORE. */
+interface Place {
+  readonly storage: Storage;
+  readonly path: string;
+}
+
+interface Move {
+  readonly data: string;
+  readonly cluster: ClusterFile;
+  readonly id: string;
+  readonly from: Place;
+  readonly to: Place;
+}
+
+function placeOf(flag: string, value: unknown): Place {
+  const [, storage, path] = (typeof value === 'string' && /^([^:]*):(.+)$/.exec(value)) || [];
+  if (path === undefined) {
+    const what =
+      value === undefined ? `--${flag} is missing` : `--${flag} takes STORE:DIR, not ${JSON.stringify(value)}`;
+    throw new CliError(`${what}. See: kontiki-demo migrate --help`, EXIT.usage);
+  }
+  oneOf(flag, [storage as string], kept);
+  return { storage: storage as Storage, path: resolve(path) };
+}
+
+function moveOf(from: Place, to: Place): Move {
+  const id = basename(dirname(from.path));
+  const data = dirname(dirname(from.path));
+  const cluster = readClusterFile(data);
+  if (cluster?.nodes.some((node) => node.id === id) !== true || from.path !== storagePath(data, id, from.storage)) {
+    const wanted = storagePath('DATA', 'NODE', from.storage);
+    throw new CliError(
+      `--from ${from.path} is no node's store: it would be ${wanted}, beside DATA/cluster.json.`,
+      EXIT.usage,
+    );
+  }
+  const target = storagePath(data, id, to.storage);
+  if (to.path !== target)
+    throw new CliError(`--to must be ${to.storage}:${target}, where ${id} will look for it.`, EXIT.usage);
+  if (to.path === from.path) throw new CliError('--from and --to are the same.', EXIT.usage);
+  return { data, cluster, id, from, to };
+}
+
+/**
+ * The copy is made beside its place and gets there when the old log is retired: so at no moment both can be started.
+ * Whatever interrupts it, the next call finds out from the old log how far it has come.
+ */
+async function carryOut({ data, cluster, id, from, to }: Move): Promise<void> {
+  const logger = plainLogger(process.stderr);
+  const copy = `${to.path}.copy`;
+  const where = `${to.storage}:${to.path}`;
+  if (existsSync(to.path)) {
+    if (await isRetired(from, cluster.cluster, id, where)) return register(data, cluster, id, to);
+    throw new CliError(`${to.path} is there already. Move it away, or start ${id} on it.`);
+  }
+  if (!(existsSync(copy) && (await isRetired(from, cluster.cluster, id, where)))) {
+    // Left by a call that was interrupted before the old log was retired: nobody has ever started it.
+    await rm(copy, { recursive: true, force: true });
+    const ticker = new Ticker();
+    await moveServer({
+      cluster: cluster.cluster,
+      server: id,
+      from: storesAt(from.path, from.storage, logger),
+      to: storesAt(copy, to.storage, logger),
+      where,
+      progress: (progress) => ticker.tell(() => lineOf(progress)),
+    });
+  }
+  await rename(copy, to.path);
+  await (await openFolder(dirname(to.path))).sync();
+  register(data, cluster, id, to);
+}
+
+/** Whether the old log says that its server has moved there. */
+async function isRetired({ path, storage }: Place, cluster: string, server: string, where: string): Promise<boolean> {
+  const { log } = storesAt(path, storage, plainLogger(process.stderr));
+  try {
+    await log.open({ cluster, server });
+  } catch (error) {
+    if (!isKontikiError(error, 'KONTIKI_MOVED')) throw error;
+    if (error.message.includes(where)) return true;
+    throw error;
+  }
+  await log.close();
+  return false;
+}
+
+/** From now on the node is started on its new store. */
+function register(data: string, cluster: ClusterFile, id: string, { storage }: Place): void {
+  const nodes = cluster.nodes.map((node) => (node.id === id ? { ...node, storage } : node));
+  writeClusterFile(data, { ...cluster, nodes });
+}
+
+function lineOf({ step, done, total }: MoveProgress): string {
+  const MiB = 1024 * 1024;
+  const show = (value: number): string => (step.endsWith('entries') ? `${value}` : `${(value / MiB).toFixed(0)} MiB`);
+  return `${step}: ${show(done)} of ${show(total)} (${Math.floor((100 * done) / total)} %)`;
+}
