@@ -113,5 +113,6 @@ function refuseContradictions(data: string, { nodes, transport }: ClusterFile, w
   contradicts('peer-port', wishes.peerPort, first?.peerPort);
   contradicts('transport', wishes.transport, transport);
   const stores = nodes.map(({ storage }) => storage);
-  if (wishes.storage !== undefined) contradicts('storage', `${storagesOf(nodes.length, wishes.storage)}`, `${stores}`);
+  if (wishes.storage !== undefined)
+    contradicts('storage', storagesOf(nodes.length, wishes.storage).join(','), stores.join(','));
 }

@@ -131,6 +131,9 @@ async function tellWhatToTry(
   print('');
   for (const node of nodes)
     print(`${node.id}   clients ${clientUrl(node)}   peers ${peerUrl(node, transport)}   data ${node.storage}`);
+  const forgetful = nodes.filter(({ storage }) => storage === 'memory').map(({ id }) => id);
+  if (forgetful.length > 0)
+    print(`What is kept in memory ends with its process: ${forgetful.join(', ')} cannot be started again.`);
   const first = nodes[0] as DemoNode;
   const reminder = setTimeout(() => print('no leader yet: that takes a majority of the nodes'), 5_000);
   const leader = await leaderAmong(nodes, signal);
