@@ -40,12 +40,16 @@ export const mutants: readonly Mutant[] = [
     file: 'protocol/raft.ts',
     find: 'const installs = !log.includes(meta.last);',
     replace: 'const installs = true;',
+    equivalent:
+      'a peer must catch up by entries while a snapshot is on its way to it, and the log itself refuses what is older: not in 1,500 worlds; the test of a snapshot that has arrived holds the rule',
   },
   {
     name: 'the term lies beyond a snapshot’s last entry',
     file: 'protocol/replication.ts',
     find: 'if (next <= log.base.index) {\n        this.#needSnapshot(id, progress);\n        break;',
     replace: 'if (next < log.base.index) {\n        this.#needSnapshot(id, progress);\n        break;',
+    equivalent:
+      'the entry at the base is then asked of the store, which does not have it, and a snapshot is due all the same',
   },
   {
     name: 'a log that a snapshot replaces is not reset on the disk',

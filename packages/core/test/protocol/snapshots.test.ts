@@ -1,0 +1,117 @@
+import { membershipOf, type SnapshotMeta } from '@kontiki/core';
+import type { Output, Raft } from '@kontiki/core/protocol';
+import { Scenario } from '@kontiki/testing';
+import { describe, expect, it } from 'vitest';
+
+type SnapshotEvent = Output['snapshots'][number];
+
+const membership = { index: 1, membership: membershipOf([['z', { address: 'memory:z', metadata: '' }]]) };
+
+const metaAt = (index: number, term: number): SnapshotMeta => ({
+  id: 'a'.repeat(32),
+  cluster: 'test',
+  last: { index, term },
+  membership,
+  origin: 1,
+  version: 0,
+});
+
+/** A snapshot of entry `index` has arrived whole at `raft`, from a leader of its own term. */
+function install(raft: Raft, index: number, term: number): boolean {
+  const meta = metaAt(index, term);
+  const offer = {
+    kind: 'snapshotOffer',
+    term: raft.ballot.term,
+    incarnation: 1,
+    session: 1,
+    meta,
+    bytes: 100,
+  } as const;
+  return raft.install(meta, 'a', offer);
+}
+
+function led(entries: number): Scenario {
+  const cluster = new Scenario(['a', 'b', 'c']);
+  cluster.elect('a');
+  for (let i = 0; i < entries; i += 1) cluster.propose('a', `x${i}`);
+  cluster.settle();
+  return cluster;
+}
+
+describe('a snapshot that has arrived', () => {
+  it('is passed over when the log holds its last entry: nothing that is committed goes (mutant 39)', () => {
+    const { log } = led(3).raft('b');
+    const raft = led(3).raft('b');
+    expect([raft.log.last.index, raft.log.committed]).toEqual([5, 5]);
+    expect(install(raft, 3, raft.ballot.term)).toBe(false);
+    expect(raft.log).toMatchObject({ base: log.base, lastIndex: 5, committed: 5 });
+    expect(raft.membership).not.toBe(membership.membership);
+  });
+
+  it('commits what the log holds of it, and what the log holds behind it stays', () => {
+    const cluster = led(0);
+    cluster.stall('b');
+    cluster.stall('c');
+    for (const text of ['x', 'y', 'z']) cluster.propose('a', text);
+    cluster.settle();
+    const raft = cluster.raft('b');
+    expect([raft.log.lastIndex, raft.log.committed]).toEqual([5, 2]);
+    expect(install(raft, 4, raft.ballot.term)).toBe(false);
+    expect([raft.log.base.index, raft.log.lastIndex, raft.log.committed]).toEqual([0, 5, 4]);
+  });
+
+  it('takes the place of a log that contradicts it, its membership too (mutants 34 and 35)', () => {
+    const cluster = led(0);
+    cluster.stall('b');
+    cluster.stall('c');
+    for (const text of ['x', 'y', 'z']) cluster.propose('a', text);
+    cluster.settle();
+    const raft = cluster.raft('b');
+    expect(install(raft, 4, raft.ballot.term + 1)).toBe(true);
+    expect([raft.log.base.index, raft.log.lastIndex, raft.log.committed]).toEqual([4, 4, 4]);
+    expect(raft.log.termAt(4)).toBe(raft.ballot.term + 1);
+    expect(raft.membership).toBe(membership.membership);
+  });
+});
+
+describe('a peer that needs a snapshot', () => {
+  it('needs another when what it has installed is less than the log has let go of', () => {
+    const cluster = led(3);
+    cluster.crash('c');
+    for (let i = 0; i < 6; i += 1) cluster.propose('a', `y${i}`);
+    cluster.settle();
+    const raft = cluster.raft('a');
+    const events: SnapshotEvent[] = [];
+    const take = raft.takeOutput.bind(raft);
+    raft.takeOutput = () => {
+      const output = take();
+      events.push(...output.snapshots);
+      return output;
+    };
+    raft.compact(8);
+    cluster.start('c');
+    cluster.elapse(3 * cluster.timings.heartbeat);
+    const wanted = (): SnapshotEvent[] => events.filter(({ kind }) => kind === 'wanted');
+    expect(wanted()).toMatchObject([{ peer: 'c' }]);
+    const c = cluster.raft('c');
+    const { session } = events[0] as Extract<SnapshotEvent, { kind: 'wanted' }>;
+    const accepted = {
+      kind: 'appendAccepted',
+      term: raft.ballot.term,
+      incarnation: cluster.server('c').incarnation,
+    } as const;
+    const answer = { ...accepted, to: cluster.server('a').incarnation, session, full: false };
+    cluster.feed('a', (leader) => leader.step('c', { ...answer, match: 7 }));
+    cluster.settle();
+    expect(c.log.lastIndex).toBe(5);
+    expect(wanted()).toMatchObject([
+      { peer: 'c', session },
+      { peer: 'c', session },
+    ]);
+    expect(raft.peers?.get('c')).toMatchObject({ state: 'snapshot', match: 7 });
+    // And none when it reaches what the log holds: then entries follow.
+    cluster.feed('a', (leader) => leader.step('c', { ...answer, match: 8 }));
+    expect(raft.peers?.get('c')).toMatchObject({ state: 'replicate', match: 8 });
+    expect(wanted()).toHaveLength(2);
+  });
+});
