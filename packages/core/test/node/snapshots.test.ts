@@ -121,6 +121,25 @@ describe('taking a snapshot', () => {
     expect(await stateOf('a')).toBe('3\nx0\nx1\nx2\n');
   });
 
+  it('of that state even when the store is slow to begin', async () => {
+    let go = (): void => {};
+    class SlowSnapshots extends MemorySnapshots {
+      override async create(meta: SnapshotMeta): ReturnType<MemorySnapshots['create']> {
+        await new Promise<void>((resolve) => (go = resolve));
+        return super.create(meta);
+      }
+    }
+    stores.set('a', new SlowSnapshots());
+    const node = await cluster(['a']);
+    await write(3);
+    const taking = node.snapshot();
+    await nodes.clock.settle();
+    await write(2, 'later');
+    go();
+    await settled(taking);
+    expect(await stateOf('a')).toBe('3\nx0\nx1\nx2\n');
+  });
+
   it('of a pausing machine: applying waits, the protocol does not', async () => {
     const node = await cluster(['a', 'b', 'c']);
     const journal = machines.get(node.id) as KeptJournal;
