@@ -8,7 +8,10 @@ import { Refusal } from './refusal.js';
 export function checkCaller({ self }: Context, { headers, socket }: IncomingMessage, insecure = false): Hello {
   // The user's server may have begun to listen elsewhere only after `start`.
   if (!insecure && socket.localAddress !== undefined && !isLoopback(socket.localAddress)) {
-    throw new Refusal('exposed', 'It comes from beyond this machine. Where the network is trusted, say insecure: true.');
+    throw new Refusal(
+      'exposed',
+      'It comes from beyond this machine. Where the network is trusted, say insecure: true.',
+    );
   }
   if (headers.origin !== undefined) throw new Refusal('browser', 'It has an Origin, so it comes from a browser.');
   return checkHello(self, headers);

@@ -25,14 +25,8 @@ export class Dialling {
   #hurried = false;
   #closed = false;
 
-  /** `dial`: begins an attempt, whose end `connected` or `ended` tells. `schemes`: those of addresses, with their colon. */
-  constructor(
-    context: Context,
-    peer: ServerId,
-    address: string,
-    schemes: readonly string[],
-    dial: (url: URL) => void,
-  ) {
+  /** `dial`: begins an attempt, whose end `connected` or `ended` tells. */
+  constructor(context: Context, peer: ServerId, address: string, dial: (url: URL) => void) {
     const { limits, random } = context;
     this.address = address;
     this.#context = context;
@@ -40,7 +34,7 @@ export class Dialling {
     this.#dial = dial;
     this.#backoff = new Backoff(limits.redialMin, limits.redialMax, random);
     try {
-      this.#url = parseAddress(address, schemes);
+      this.#url = parseAddress(address);
     } catch (error) {
       // It came with a membership, which cannot be refused any more: this peer can still dial us.
       this.#log('error', 'address', `cannot dial ${peer}`, { error });

@@ -34,7 +34,7 @@ export class Dialler {
     this.#context = context;
     this.#peer = peer;
     this.#events = events;
-    this.#dialling = new Dialling(context, peer, address, ['ws:', 'wss:'], (url) => this.#dial(url));
+    this.#dialling = new Dialling(context, peer, address, (url) => this.#dial(url));
     this.#dialling.start();
   }
 
