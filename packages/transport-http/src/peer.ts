@@ -117,15 +117,16 @@ export class HttpPeer implements Peer {
   }
 
   #answer(visit: Visit): void {
-    if (visit.polls && !this.#reached && this.#mailbox.empty) {
+    if (!visit.polls) {
+      visit.answer(this.#reached ? undefined : this.#mailbox.takeUrgent(), !this.#reached);
+    } else {
       this.#release();
       this.#held = visit;
-    } else {
-      visit.answer(this.#reached ? undefined : this.#mailbox.take(), !this.#reached);
+      if (this.#reached || !this.#mailbox.empty) this.#release();
     }
   }
 
-  /** Answers the request that is held, with what waits. */
+  /** Answers the request that is held, with what waits: bulk leaves with such answers only, one at a time, so in order. */
   #release(): void {
     const held = this.#held;
     this.#held = undefined;

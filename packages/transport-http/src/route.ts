@@ -3,6 +3,9 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { urlToHttpOptions } from 'node:url';
 import { CONTENT_TYPE } from './settings.js';
 
+/** As many as there are requests under way: bulk, urgent, and one that asks for answers. */
+const CONNECTIONS = 3;
+
 /** Where one peer is reached, and the connections that are kept with it. */
 export class Route {
   readonly #agent: Agent;
@@ -11,7 +14,7 @@ export class Route {
 
   constructor(url: URL) {
     const secure = url.protocol === 'https:';
-    this.#agent = new (secure ? HttpsAgent : Agent)({ keepAlive: true });
+    this.#agent = new (secure ? HttpsAgent : Agent)({ keepAlive: true, maxSockets: CONNECTIONS });
     this.#options = { ...urlToHttpOptions(url), method: 'POST', agent: this.#agent };
     this.#request = secure ? httpsRequest : request;
   }

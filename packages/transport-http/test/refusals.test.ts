@@ -198,7 +198,7 @@ describe('on the port', () => {
     const a = await started('a');
     const socket = raw(a, head(a, `Content-Length: ${MAX_FRAME + 1}`));
     const [bytes] = (await once(socket, 'data')) as [Buffer];
-    expect(`${bytes}`).toMatch(/^HTTP\/1\.1 413 /);
+    expect(bytes.toString()).toMatch(/^HTTP\/1\.1 413 /);
     await closed(socket);
     expect(warnings(a)).toEqual([expect.stringMatching(/larger than any frame/)]);
   });

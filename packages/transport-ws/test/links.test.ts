@@ -7,7 +7,7 @@ import { after, append, heldBytes, introduce, started, until } from './servers.j
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-testLinks(started);
+testLinks(started, { connections: 1, ping: 10 });
 
 it('a client that connects and never reads cannot make a server hold much', async () => {
   const [a, b] = [await started('a', { limits: { queueBytes: MiB, pingInterval: 60_000 } }), await started('b')];

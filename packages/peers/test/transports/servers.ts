@@ -209,6 +209,11 @@ export class Proxy {
     for (const socket of this.#sockets) socket.resume();
   }
 
+  /** Ends all connections, whatever is on its way. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
   close(): void {
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
