@@ -41,6 +41,12 @@ for (const folder of ['packages', 'apps']) {
   }
 }
 
+/** What every transport's tests call, by the name of the file. */
+for (const path of filesOf('packages/peers/test/transports', '.ts')) {
+  const name = basename(path, '.ts');
+  tests.set(name, [...(tests.get(name) ?? []), ...titlesOf(read(join('packages/peers/test/transports', path)))]);
+}
+
 for (const path of filesOf('packages/testing/src/conformance', '.ts')) {
   const titles = titlesOf(read(join('packages/testing/src/conformance', path)));
   tests.set('conformance', [...(tests.get('conformance') ?? []), ...titles]);

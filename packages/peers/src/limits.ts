@@ -1,5 +1,8 @@
 import { KontikiError } from '@kontiki/core';
 
+/** What stays silent for so many looks is taken for dead. */
+export const SILENT_LOOKS = 5;
+
 /** What a transport allows its peers, and whoever else reaches its port. */
 export interface PeerLimits {
   /** Bytes of entries that may wait for one peer; what is beyond is dropped. Default 8 MiB. */

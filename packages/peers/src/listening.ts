@@ -1,6 +1,9 @@
 import { isIPv4, type Server } from 'node:net';
 import { KontikiError } from '@kontiki/core';
 
+/** Where a transport listens that is not told otherwise. */
+export const LOOPBACK = '127.0.0.1';
+
 /** Whether an address, or `localhost`, leads to this machine only. */
 export function isLoopback(host: string): boolean {
   const address = host.startsWith('::ffff:') ? host.slice(7) : host;

@@ -35,8 +35,17 @@ export class Outbox {
     this.#maxBytes = maxBytes;
   }
 
+  /** Whether something waits that isn't bulk. */
+  get urgent(): boolean {
+    return this.#urgent.length > 0;
+  }
+
+  get bulk(): boolean {
+    return this.#bulk.length > 0;
+  }
+
   get empty(): boolean {
-    return this.#urgent.length === 0 && this.#bulk.length === 0;
+    return !this.urgent && !this.bulk;
   }
 
   push(message: Message): Pushed {
@@ -56,8 +65,7 @@ export class Outbox {
 
   /** Takes the messages of the next frame: all urgent ones, then of bulk what fits, at least one. */
   take(): readonly Message[] {
-    const batch = this.#urgent;
-    this.#urgent = [];
+    const batch = this.#takeUrgent();
     let room = BATCH_BYTES - frameLength(batch);
     let taken = 0;
     for (const { message, bytes } of this.#bulk) {
@@ -68,6 +76,17 @@ export class Outbox {
       batch.push(message);
     }
     this.#bulk.splice(0, taken);
+    return batch;
+  }
+
+  /** Takes the urgent messages only. */
+  takeUrgent(): readonly Message[] {
+    return this.#takeUrgent();
+  }
+
+  #takeUrgent(): Message[] {
+    const batch = this.#urgent;
+    this.#urgent = [];
     return batch;
   }
 

@@ -1,13 +1,8 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
-import { isKontikiError, type Message, type ServerId } from '@kontiki/core';
-import { decodeFrame } from '@kontiki/core/wire';
-import { handshakeOutdated, type Hello } from '@kontiki/peers';
-import type { Context } from './context.js';
-
-/** Silent for so many looks, a connection is taken for dead. */
-const SILENT_LOOKS = 5;
+import { isKontikiError, type ServerId } from '@kontiki/core';
+import { type Context, deliver, handshakeOutdated, type Hello, SILENT_LOOKS } from '@kontiki/peers';
 
 /** Who wants to know what happens to a connection. */
 export interface ConnectionEvents {
@@ -112,20 +107,12 @@ export class Connection {
 
   #receive(data: Buffer, isBinary: boolean): void {
     if (this.#closed) return;
-    let messages: readonly Message[];
+    if (!isBinary) return this.#fault('it sent text');
     try {
-      if (!isBinary) return this.#fault('it sent text');
-      const frame = decodeFrame(data);
-      if (frame.group !== 0) return this.#fault(`it sent a frame of the unknown group ${frame.group}`);
-      messages = frame.messages;
+      deliver(this.#context, this.peer, data, () => !this.#closed);
     } catch (error) {
       if (!isKontikiError(error, 'KONTIKI_PROTOCOL')) throw error;
-      return this.#fault(error.message);
-    }
-    for (const message of messages) {
-      this.#context.receive(this.peer, message);
-      // The receiver may have closed the transport.
-      if (this.#closed) return;
+      this.#fault(error.message);
     }
   }
 

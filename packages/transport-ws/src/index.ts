@@ -1,2 +1,3 @@
-export type { ListenOptions, WebSocketOptions } from './options.js';
+export type { ListenOptions } from '@kontiki/peers';
+export type { WebSocketOptions } from './options.js';
 export { WebSocketTransport } from './transport.js';

@@ -1,42 +1,48 @@
-import { createServer, type IncomingMessage, type Server as HttpServer } from 'node:http';
+import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import {
+  checkCaller,
   checkExposure,
-  checkHello,
+  type Context,
   type Hello,
   helloHeaders,
-  isLoopback,
-  listen,
+  type Listener,
+  logRefusal,
+  OwnServer,
   Refusal,
   REFUSED_HEADER,
 } from '@kontiki/peers';
-import type { Context } from './context.js';
-import { LOOPBACK, type WebSocketOptions } from './options.js';
+import type { WebSocketOptions } from './options.js';
 import { SUBPROTOCOL, socketOptions } from './settings.js';
 
 /** A connection that has shown who it is. `told` is what this server said of its own origin. */
 export type Accept = (ws: WebSocket, socket: Duplex, hello: Hello, told: number | undefined) => void;
 
 /** Lets peers in, on a port of its own or on a path of the user's server. */
-export class Listener {
+export class WebSocketListener implements Listener {
   readonly #context: Context;
   readonly #options: WebSocketOptions;
   readonly #accept: Accept;
+  readonly #own: OwnServer | undefined;
   readonly #server: HttpServer | HttpsServer;
   readonly #path: string;
   readonly #webSockets: WebSocketServer;
-  /** Connections on a port of its own that have not shown who they are, the oldest first. */
-  readonly #strangers = new Set<Socket>();
   #accepted = 0;
 
   constructor(context: Context, options: WebSocketOptions, accept: Accept) {
     this.#context = context;
     this.#options = options;
     this.#accept = accept;
-    this.#server = options.server ?? this.#ownServer();
+    if (options.server === undefined) {
+      this.#own = new OwnServer(context, (_, response) => {
+        response.writeHead(426, { connection: 'close', upgrade: 'websocket' });
+        response.end();
+      });
+    }
+    this.#server = options.server ?? (this.#own as OwnServer).server;
     this.#path = options.server === undefined ? '/' : (options.path ?? '/kontiki');
     this.#webSockets = new WebSocketServer({
       ...socketOptions,
@@ -61,12 +67,9 @@ export class Listener {
   }
 
   async start(): Promise<void> {
-    const { listen: own, insecure = false } = this.#options;
-    if (own !== undefined) {
-      await listen(this.#server, own.host ?? LOOPBACK, own.port);
-      this.#server.on('error', (error) =>
-        this.#context.logger.log('error', 'server', 'the listening port failed', { error }),
-      );
+    const { listen, insecure = false } = this.#options;
+    if (listen !== undefined) {
+      await this.#own?.start(listen);
     } else {
       const address = this.#server.address();
       if (address !== null && typeof address === 'object') checkExposure(address.address, insecure);
@@ -77,35 +80,7 @@ export class Listener {
   /** Lets nobody in any more. A port of its own is closed, the user's server is left as it was found. */
   async close(): Promise<void> {
     this.#server.off('upgrade', this.#onUpgrade);
-    if (this.#options.server !== undefined || !this.#server.listening) return;
-    await new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-      for (const socket of this.#strangers) socket.destroy();
-    });
-  }
-
-  #ownServer(): HttpServer {
-    const { handshakeTimeout, strangers } = this.#context.limits;
-    const server = createServer(
-      {
-        maxHeaderSize: 8_192,
-        headersTimeout: handshakeTimeout,
-        requestTimeout: handshakeTimeout,
-        connectionsCheckingInterval: Math.ceil(handshakeTimeout / 3),
-      },
-      (_, response) => {
-        response.writeHead(426, { connection: 'close', upgrade: 'websocket' });
-        response.end();
-      },
-    );
-    server.on('connection', (socket: Socket) => {
-      // The oldest makes way: a peer shows who it is within one round trip, so it isn't the one that has waited longest.
-      const [oldest] = this.#strangers;
-      if (this.#strangers.size >= strangers) oldest?.destroy();
-      this.#strangers.add(socket);
-      socket.once('close', () => this.#strangers.delete(socket));
-    });
-    return server;
+    await this.#own?.close();
   }
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -123,28 +98,19 @@ export class Listener {
     }
     const told = this.#context.self.origin;
     this.#webSockets.handleUpgrade(request, socket, head, (ws) => {
-      this.#strangers.delete(socket as Socket);
+      this.#own?.know(socket as Socket);
       this.#accepted += 1;
       ws.once('close', () => (this.#accepted -= 1));
       this.#accept(ws, socket, hello, told);
     });
   };
 
-  #check({ headers, socket }: IncomingMessage): Hello {
-    const { insecure = false } = this.#options;
-    // The user's server may have begun to listen elsewhere only after `start`.
-    if (!insecure && socket.localAddress !== undefined && !isLoopback(socket.localAddress)) {
-      throw new Refusal(
-        'exposed',
-        'It comes from beyond this machine. Where the network is trusted, say insecure: true.',
-      );
-    }
-    if (headers.origin !== undefined) throw new Refusal('browser', 'It has an Origin, so it comes from a browser.');
-    const protocols = headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
+  #check(request: IncomingMessage): Hello {
+    const hello = checkCaller(this.#context, request, this.#options.insecure);
+    const protocols = request.headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
     if (protocols?.includes(SUBPROTOCOL) !== true) {
       throw new Refusal('version', `It doesn't offer the subprotocol ${SUBPROTOCOL}.`);
     }
-    const hello = checkHello(this.#context.self, headers);
     if (this.#accepted >= this.#context.limits.connections) {
       throw new Refusal('busy', `${this.#accepted} connections are open already.`);
     }
@@ -152,12 +118,8 @@ export class Listener {
   }
 
   #refuse(socket: Duplex, refusal: Refusal): void {
-    const { reason, message } = refusal;
-    this.#context.logger.log('warn', `refused ${reason}`, `refused a connection: ${message}`, {
-      reason,
-      from: (socket as Socket).remoteAddress,
-    });
-    answer(socket, '400 Bad Request', `${REFUSED_HEADER}: ${reason}\r\n`);
+    logRefusal(this.#context, refusal, (socket as Socket).remoteAddress);
+    answer(socket, '400 Bad Request', `${REFUSED_HEADER}: ${refusal.reason}\r\n`);
   }
 }
 

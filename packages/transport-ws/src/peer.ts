@@ -1,8 +1,6 @@
 import type { Message, ServerId } from '@kontiki/core';
-import { encodeFrame } from '@kontiki/core/wire';
-import { Outbox } from '@kontiki/peers';
+import { type Context, Mailbox, type Peer } from '@kontiki/peers';
 import type { Connection, ConnectionEvents } from './connection.js';
-import type { Context } from './context.js';
 import { Dialler } from './dialler.js';
 
 /**
@@ -10,20 +8,20 @@ import { Dialler } from './dialler.js';
  * accepted. It sends on its own and, while it has none, on the other: so it can answer a server whose address it
  * doesn't know yet, as a new server must until the log tells it its membership.
  */
-export class Peer {
+export class WebSocketPeer implements Peer {
   readonly id: ServerId;
   readonly #context: Context;
-  readonly #outbox: Outbox;
-  readonly #onIdle: (peer: Peer) => void;
+  readonly #mailbox: Mailbox;
+  readonly #onIdle: () => void;
   #dialler: Dialler | undefined;
   #dialled: Connection | undefined;
   #accepted: Connection | undefined;
 
   /** `onIdle`: called when there is neither an address nor a connection any more. */
-  constructor(context: Context, id: ServerId, onIdle: (peer: Peer) => void) {
+  constructor(context: Context, id: ServerId, onIdle: () => void) {
     this.id = id;
     this.#context = context;
-    this.#outbox = new Outbox(context.limits.queueBytes);
+    this.#mailbox = new Mailbox(context, id);
     this.#onIdle = onIdle;
   }
 
@@ -62,7 +60,8 @@ export class Peer {
     this.#accepted = connection;
     if (before !== undefined) {
       const restarted = before.hello.incarnation !== connection.hello.incarnation;
-      this.#log('info', 'replaced', `${this.id} has connected anew`, { restarted });
+      const text = `${this.id} has connected anew`;
+      this.#context.logger.log('info', `replaced ${this.id}`, text, { restarted });
       before.terminate();
     }
     this.#dialler?.hurry();
@@ -70,29 +69,15 @@ export class Peer {
   }
 
   push(messages: readonly Message[]): void {
-    for (const message of messages) {
-      const pushed = this.#outbox.push(message);
-      if (pushed === 'full') this.#log('debug', 'full', `dropping messages to ${this.id}: too many wait for it`);
-      else if (pushed === 'tooLarge') {
-        this.#log('error', 'large', `dropping a message to ${this.id}: it is larger than any frame may be`);
-      }
-    }
+    this.#mailbox.push(messages);
   }
 
   /** Hands over what waits, as far as a connection takes it. */
   flush(): void {
     const route = this.#dialled ?? this.#accepted;
-    if (route?.ready !== true || this.#outbox.empty) return;
-    const messages = this.#outbox.take();
-    let frame: Uint8Array;
-    try {
-      frame = encodeFrame(messages);
-    } catch (error) {
-      // A fault of this server's own, say a number that is none. Its node goes on; the message is as good as lost.
-      this.#log('error', 'encode', `dropping messages to ${this.id} that cannot be encoded`, { error });
-      return;
-    }
-    route.send(frame);
+    if (route?.ready !== true) return;
+    const frame = this.#mailbox.take();
+    if (frame !== undefined) route.send(frame);
   }
 
   look(): void {
@@ -112,16 +97,7 @@ export class Peer {
    */
   #lost(): void {
     if (this.#dialled !== undefined || this.#accepted !== undefined) return this.flush();
-    this.#outbox.clear();
-    if (this.#dialler === undefined) this.#onIdle(this);
-  }
-
-  #log(
-    level: 'debug' | 'info' | 'error',
-    topic: string,
-    text: string,
-    details?: Readonly<Record<string, unknown>>,
-  ): void {
-    this.#context.logger.log(level, `${topic} ${this.id}`, text, details);
+    this.#mailbox.clear();
+    if (this.#dialler === undefined) this.#onIdle();
   }
 }

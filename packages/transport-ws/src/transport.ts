@@ -1,135 +1,29 @@
-import {
-  type Identity,
-  KontikiError,
-  type Logger,
-  type Message,
-  type ServerId,
-  silent,
-  type Transport,
-} from '@kontiki/core';
-import { peerLimits, type PeerLimits, ThrottledLogger } from '@kontiki/peers';
+import type { ServerId } from '@kontiki/core';
+import { type Context, type Listener, PeerTransport } from '@kontiki/peers';
 import { Connection } from './connection.js';
-import type { Context } from './context.js';
-import { Listener } from './listener.js';
+import { WebSocketListener } from './listener.js';
 import { checkOptions, type WebSocketOptions } from './options.js';
-import { Peer } from './peer.js';
+import { WebSocketPeer } from './peer.js';
 
 /** Moves messages over WebSocket. One transport serves one node. */
-export class WebSocketTransport implements Transport {
+export class WebSocketTransport extends PeerTransport<WebSocketPeer> {
   readonly #options: WebSocketOptions;
-  readonly #limits: PeerLimits;
-  readonly #logger: Logger;
-  readonly #peers = new Map<ServerId, Peer>();
-  readonly #dirty = new Set<Peer>();
-  #addresses: ReadonlyMap<ServerId, string> = new Map();
-  #context: Context | undefined;
-  #listener: Listener | undefined;
-  #looks: NodeJS.Timeout | undefined;
-  #closed: Promise<void> | undefined;
 
   /** Throws `KONTIKI_BAD_OPTION`. Nothing is opened before `start`. */
   constructor(options: WebSocketOptions) {
     checkOptions(options);
+    super(options);
     this.#options = options;
-    this.#limits = peerLimits(options.limits);
-    this.#logger = options.logger ?? silent;
   }
 
-  /** The port it listens on, of use where the system chose it; undefined while it doesn't. */
-  get port(): number | undefined {
-    return this.#listener?.port;
-  }
-
-  /**
-   * Rejects with `KONTIKI_LISTEN` when the port cannot be had, `KONTIKI_BAD_OPTION` when the application's server can
-   * be reached from beyond this machine and `insecure` wasn't said, `KONTIKI_CLOSED` once it is closed.
-   */
-  async start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void> {
-    if (this.#closed !== undefined) throw closed();
-    if (this.#context !== undefined) {
-      throw new KontikiError('KONTIKI_BAD_OPTION', 'This transport serves a node already; each needs one of its own.');
-    }
-    const context: Context = {
-      self,
-      receive,
-      limits: this.#limits,
-      logger: new ThrottledLogger(this.#logger),
-      random: this.#options.random ?? Math.random,
-    };
-    this.#context = context;
-    this.#listener = new Listener(context, this.#options, (ws, socket, hello, told) => {
-      const peer = this.#peer(context, hello.from);
-      peer.accept(new Connection(context, ws, socket, hello, told, peer.events));
+  protected override listener(context: Context, peer: (id: ServerId) => WebSocketPeer): Listener {
+    return new WebSocketListener(context, this.#options, (ws, socket, hello, told) => {
+      const from = peer(hello.from);
+      from.accept(new Connection(context, ws, socket, hello, told, from.events));
     });
-    await this.#listener.start();
-    // It may have been closed while it waited for the port.
-    if (this.#isClosed()) {
-      await this.#listener.close();
-      throw closed();
-    }
-    this.#looks = setInterval(() => {
-      for (const peer of this.#peers.values()) peer.look();
-    }, this.#limits.pingInterval);
-    this.#dial(context);
   }
 
-  send(to: ServerId, messages: readonly Message[]): void {
-    const peer = this.#peers.get(to);
-    if (peer === undefined || this.#closed !== undefined) return;
-    peer.push(messages);
-    // Everything sent in one turn goes into one frame.
-    if (this.#dirty.size === 0) queueMicrotask(() => this.#flush());
-    this.#dirty.add(peer);
+  protected override peer(context: Context, id: ServerId, onIdle: () => void): WebSocketPeer {
+    return new WebSocketPeer(context, id, onIdle);
   }
-
-  setPeers(peers: ReadonlyMap<ServerId, string>): void {
-    this.#addresses = new Map(peers);
-    if (this.#context !== undefined && this.#looks !== undefined) this.#dial(this.#context);
-  }
-
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  async #close(): Promise<void> {
-    clearInterval(this.#looks);
-    const listening = this.#listener?.close();
-    for (const peer of this.#peers.values()) peer.close();
-    this.#peers.clear();
-    await listening;
-  }
-
-  #isClosed(): boolean {
-    return this.#closed !== undefined;
-  }
-
-  #flush(): void {
-    for (const peer of this.#dirty) peer.flush();
-    this.#dirty.clear();
-  }
-
-  #dial(context: Context): void {
-    for (const peer of this.#peers.values()) {
-      if (!this.#addresses.has(peer.id)) peer.dial(undefined);
-    }
-    for (const [id, address] of this.#addresses) {
-      if (id !== context.self.server) this.#peer(context, id).dial(address);
-    }
-  }
-
-  #peer(context: Context, id: ServerId): Peer {
-    let peer = this.#peers.get(id);
-    if (peer === undefined) {
-      peer = new Peer(context, id, (idle) => {
-        if (this.#peers.get(id) === idle) this.#peers.delete(id);
-      });
-      this.#peers.set(id, peer);
-    }
-    return peer;
-  }
-}
-
-function closed(): KontikiError {
-  return new KontikiError('KONTIKI_CLOSED', 'This transport is closed.');
 }

@@ -26,7 +26,7 @@ testTransport(
         address: async ({ port }, id) => {
           const proxy = await new Proxy(() => port as number).start();
           proxies.set(id, proxy);
-          return proxy.address;
+          return `ws://${proxy.host}`;
         },
         hold: (id, held) => (held ? proxies.get(id)?.swallow() : proxies.get(id)?.carry()),
       };

@@ -4,7 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { WebSocketTransport, type WebSocketOptions } from '@kontiki/transport-ws';
-import { after, introduce, started, TestServer } from './servers.js';
+import { testListening } from '../../peers/test/transports/listening.js';
+import { after, server as made, started } from './servers.js';
+
+testListening(made, started);
 
 async function usersServer(): Promise<Server> {
   const server = createServer((request, response) => response.end(`you asked for ${request.url}`));
@@ -63,29 +66,6 @@ it('answers upgrades of other paths only where nobody else does', async () => {
   ws.terminate();
 });
 
-it('says clearly that a port is taken', async () => {
-  const a = await started('a');
-  const b = new TestServer('b', { listen: { port: a.transport.port as number } });
-  await expect(b.start()).rejects.toMatchObject({
-    code: 'KONTIKI_LISTEN',
-    message: expect.stringMatching(/^Cannot listen on 127\.0\.0\.1 port \d+: another process/),
-    cause: expect.objectContaining({ code: 'EADDRINUSE' }),
-  });
-  await b.transport.close();
-});
-
-it.each(['0.0.0.0', '::', '10.0.0.1', ''])('does not listen on %j without being told that it is insecure', (host) => {
-  expect(() => new WebSocketTransport({ listen: { port: 0, host } })).toThrow(
-    expect.objectContaining({ code: 'KONTIKI_BAD_OPTION', message: expect.stringMatching(/insecure: true/) }),
-  );
-});
-
-it('listens everywhere when told so', async () => {
-  const [a, b] = [await started('a', { listen: { port: 0, host: '0.0.0.0' }, insecure: true }), await started('b')];
-  introduce(a, b);
-  await b.reaches(a);
-});
-
 it('is not mounted on a server that can be reached from beyond this machine', async () => {
   const server = createServer();
   server.listen(0, '0.0.0.0');
@@ -108,21 +88,4 @@ it.each([
   expect(() => new WebSocketTransport(options as unknown as WebSocketOptions)).toThrow(
     expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }),
   );
-});
-
-it('starts once, and not after it was closed', async () => {
-  const a = await started('a');
-  await expect(a.start()).rejects.toMatchObject({ code: 'KONTIKI_BAD_OPTION' });
-  await a.transport.close();
-  await expect(a.start()).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
-});
-
-it('can be closed before it has started, and while it starts', async () => {
-  const never = new TestServer('a');
-  await never.transport.close();
-  const b = new TestServer('b', { listen: { port: 0, host: 'localhost' } });
-  const starting = b.start();
-  await b.transport.close();
-  await expect(starting).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
-  expect(b.transport.port).toBeUndefined();
 });

@@ -6,11 +6,11 @@ import type { Base } from '../log/raft-log.js';
 import type { ServerId } from '../log/server.js';
 import type { Clock, Timer } from '../ports/clock.js';
 import type { LogStore } from '../ports/log-store.js';
-import type { Transport } from '../ports/transport.js';
 import type { Message } from '../protocol/message.js';
 import type { Load, Mail, Output, Write } from '../protocol/output.js';
 import type { Raft } from '../protocol/raft.js';
 import { originOf } from '../wire/origin.js';
+import type { Carrier } from './carrier.js';
 
 /** What takes part in a turn besides the ports. */
 export interface TurnOwner {
@@ -25,7 +25,7 @@ export interface TurnOwner {
 export interface DriverOptions {
   readonly raft: Raft;
   readonly log: LogStore;
-  readonly transport: Transport;
+  readonly carrier: Carrier;
   readonly clock: Clock;
   readonly owner: TurnOwner;
   /** The checksum of the cluster's first entry, as the log told it. */
@@ -45,7 +45,7 @@ interface HeldMail {
 export class Driver {
   readonly #raft: Raft;
   readonly #log: LogStore;
-  readonly #transport: Transport;
+  readonly #carrier: Carrier;
   readonly #clock: Clock;
   readonly #owner: TurnOwner;
   readonly #timer: Timer;
@@ -61,10 +61,10 @@ export class Driver {
   #lettingIn = false;
   #stopped = false;
 
-  constructor({ raft, log, transport, clock, owner, origin }: DriverOptions) {
+  constructor({ raft, log, carrier, clock, owner, origin }: DriverOptions) {
     this.#raft = raft;
     this.#log = log;
-    this.#transport = transport;
+    this.#carrier = carrier;
     this.#clock = clock;
     this.#owner = owner;
     this.#origin = origin;
@@ -157,7 +157,7 @@ export class Driver {
   }
 
   #send(mail: Mail): void {
-    for (const [to, messages] of mail) this.#transport.send(to, messages);
+    for (const [to, messages] of mail) this.#carrier.send(to, messages);
   }
 
   #write({ number, ballot, reset, entries, committed }: Write): void {
@@ -212,6 +212,6 @@ export class Driver {
     for (const { membership } of live) {
       for (const [id, { address }] of membership.servers) if (id !== this.#raft.id) peers.set(id, address);
     }
-    this.#transport.setPeers(peers);
+    this.#carrier.setPeers(peers);
   }
 }

@@ -11,6 +11,7 @@ import { Raft, type Refusal } from '../protocol/raft.js';
 import { defaultLimits, defaultTimings, type Timings } from '../protocol/settings.js';
 import { Applier } from './applier.js';
 import { Calls, type CallOptions } from './calls.js';
+import { Carrier } from './carrier.js';
 import { Driver } from './driver.js';
 import { Emitter } from './emitter.js';
 import { join, type Joined } from './join.js';
@@ -43,7 +44,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   readonly #raft: Raft;
   readonly #log: LogStore;
   readonly #snapshots: Snapshots | undefined;
-  readonly #transport: Transport;
+  readonly #carrier: Carrier;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #calls: Calls;
@@ -89,7 +90,6 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     this.id = id;
     this.#cluster = cluster;
     this.#log = log;
-    this.#transport = transport;
     this.#clock = options.clock ?? new SystemClock();
     this.#logger = options.logger ?? silent;
     this.#timeout = options.timeout ?? 10_000;
@@ -107,10 +107,11 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     this.#events = new Emitter(this.#logger);
     this.#watch = new Watch(this.#raft, this.#events, this.#logger);
     this.#calls = new Calls(this.#clock);
+    this.#carrier = new Carrier(transport, this.#logger, (from, message) => this.#driver.receive(from, message));
     this.#driver = new Driver({
       raft: this.#raft,
       log,
-      transport,
+      carrier: this.#carrier,
       clock: this.#clock,
       origin: state.origin,
       owner: {
@@ -241,6 +242,18 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
+   * Goes on with another transport, which must not have been started; what is on the way is lost, which Raft bears. The
+   * new one is started first and the one before is closed then, with which this resolves. Where the new one does not
+   * start, this rejects with its error, and the one before stays in service. Two that listen on the same port cannot run
+   * at once: close the one before yourself; the node is cut off until this resolves. Calls take their turns, the last
+   * one stays. Once the node has ended it rejects with `KONTIKI_CLOSED`. A transport that comes not into service, or
+   * out of it, is closed.
+   */
+  setTransport(transport: Transport): Promise<void> {
+    return this.#carrier.replace(transport);
+  }
+
+  /**
    * Leaves the cluster's conversation and lets go of the ports; what is durable stays. Calls that wait are refused, or
    * of unknown outcome if they were appended. Idempotent.
    */
@@ -271,7 +284,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
         return driver.origin;
       },
     };
-    await this.#transport.start(identity, (from, message) => driver.receive(from, message));
+    await this.#carrier.start(identity);
     driver.schedule();
   }
 
@@ -289,7 +302,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     this.#snapshots?.stop();
     await this.#applier.close();
     await this.#snapshots?.close();
-    await this.#transport.close();
+    await this.#carrier.close();
     await this.#log.close();
   }
 

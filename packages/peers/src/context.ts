@@ -1,5 +1,6 @@
 import type { Identity, Message, ServerId } from '@kontiki/core';
-import type { PeerLimits, ThrottledLogger } from '@kontiki/peers';
+import type { PeerLimits } from './limits.js';
+import type { ThrottledLogger } from './throttled-logger.js';
 
 /** What all parts of a started transport share. */
 export interface Context {

@@ -1,0 +1,133 @@
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { expect, it } from 'vitest';
+import { MemoryLog, membershipOf, RaftNode, type ServerInfo, type StateMachine, type Transport } from '@kontiki/core';
+import { after, until } from './servers.js';
+
+/** A port that was free a moment ago: addresses must stand in the first membership, before anybody listens. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+class List implements StateMachine<number> {
+  readonly applied: string[] = [];
+  apply({ entries }: Parameters<StateMachine['apply']>[0]): number[] {
+    return entries.map(({ data }) => this.applied.push(new TextDecoder().decode(data)));
+  }
+}
+
+/** Servers of one cluster in this process, each on a port of its own. */
+export class Cluster {
+  readonly nodes = new Map<string, RaftNode<number>>();
+  readonly machines = new Map<string, List>();
+  readonly ports = new Map<string, number>();
+  readonly #address: (id: string) => string;
+  readonly #make: (port: number) => Transport;
+  readonly #logs = new Map<string, MemoryLog>();
+
+  /** `address`: where a server is reached. Default: at its own port. */
+  constructor(scheme: string, make: (port: number) => Transport, address?: (id: string) => string) {
+    this.#make = make;
+    this.#address = address ?? ((id) => `${scheme}://127.0.0.1:${this.ports.get(id)}`);
+  }
+
+  /** Begins the cluster on its voters; learners are blank. */
+  async begin(voters: readonly string[], learners: readonly string[] = []): Promise<void> {
+    const servers: [string, ServerInfo][] = [];
+    for (const id of [...voters, ...learners]) {
+      this.#logs.set(id, new MemoryLog());
+      this.ports.set(id, await freePort());
+      servers.push([id, { address: this.#address(id), metadata: '' }]);
+    }
+    const membership = membershipOf(servers, learners);
+    for (const server of voters) {
+      const log = this.#logs.get(server) as MemoryLog;
+      await log.open({ cluster: 'c-1', server });
+      await log.append({ entries: [{ kind: 'membership', index: 1, term: 1, membership }], committed: 1 });
+      await log.close();
+    }
+  }
+
+  async open(...ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      const machine = new List();
+      const node = await RaftNode.open({
+        id,
+        cluster: 'c-1',
+        machine,
+        log: this.#logs.get(id) as MemoryLog,
+        transport: this.#make(this.ports.get(id) as number),
+        timings: { heartbeat: 50, election: 250 },
+      });
+      after(() => node.close());
+      this.machines.set(id, machine);
+      this.nodes.set(id, node);
+    }
+  }
+
+  async close(id: string): Promise<void> {
+    await this.nodes.get(id)?.close();
+    this.nodes.delete(id);
+  }
+
+  get leader(): RaftNode<number> | undefined {
+    return [...this.nodes.values()].find((node) => node.status().role === 'leader');
+  }
+
+  /** Proposes until it is committed: a leader may be lost meanwhile, and a command be applied twice then. */
+  async execute(text: string): Promise<void> {
+    for (let done = false; !done;) {
+      await until(() => this.leader !== undefined, 'a leader');
+      const data = new TextEncoder().encode(text);
+      done = await (this.leader as RaftNode<number>).propose(data, { timeout: 2_000 }).then(
+        () => true,
+        () => false,
+      );
+    }
+  }
+
+  /** Waits until a command is applied on these servers. */
+  async applied(text: string, ...ids: readonly string[]): Promise<void> {
+    await until(() => ids.every((id) => this.machines.get(id)?.applied.includes(text)), 'a command on all servers');
+  }
+}
+
+/** That whole nodes make a cluster over it. */
+export function testCluster(scheme: string, make: (port: number) => Transport): void {
+  it('carries a cluster: an election, commits on all servers, a server that goes and comes back', async () => {
+    const ids = ['a', 'b', 'c'];
+    const cluster = new Cluster(scheme, make);
+    await cluster.begin(ids);
+    await cluster.open(...ids);
+    const large = 'x'.repeat(500_000);
+    await cluster.execute('one');
+    await cluster.execute(large);
+    await cluster.applied(large, ...ids);
+
+    const gone = (cluster.leader as RaftNode<number>).id;
+    await cluster.close(gone);
+    await cluster.execute('two');
+    await cluster.open(gone);
+    await cluster.execute('three');
+    await cluster.applied('three', ...ids);
+    for (const id of ids) {
+      expect([...new Set(cluster.machines.get(id)?.applied)]).toEqual(['one', large, 'two', 'three']);
+    }
+  });
+
+  it('feeds a blank server, which learns from its log who the others are', async () => {
+    const cluster = new Cluster(scheme, make);
+    await cluster.begin(['a'], ['blank']);
+    await cluster.open('a');
+    for (let i = 0; i < 20; i += 1) await cluster.execute(`${i} ${'x'.repeat(100_000)}`);
+    await cluster.execute('last');
+    await cluster.open('blank');
+    await cluster.applied('last', 'blank');
+    expect(cluster.machines.get('blank')?.applied).toEqual(cluster.machines.get('a')?.applied);
+  });
+}

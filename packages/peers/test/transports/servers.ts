@@ -1,0 +1,221 @@
+import { EventEmitter, once } from 'node:events';
+import { createConnection, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { afterEach, vi } from 'vitest';
+import type { Identity, Logger, Message, ServerId, Transport } from '@kontiki/core';
+import type { ListenOptions, TransportOptions } from '@kontiki/peers';
+
+vi.setConfig({ testTimeout: 30_000 });
+
+const toClose: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const close of toClose.splice(0).reverse()) await close();
+});
+
+/** Runs after the test, last come first. */
+export function after(close: () => unknown): void {
+  toClose.push(close);
+}
+
+/** Waits for a condition that something under way brings about. */
+export async function until(condition: () => boolean, what: string, deadline = 15_000): Promise<void> {
+  const end = performance.now() + deadline;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`${what} did not come about`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+setFlagsFromString('--expose-gc');
+const gc = runInNewContext('gc') as () => void;
+
+/** Bytes of buffers that are still held by somebody. */
+export function heldBytes(): number {
+  gc();
+  gc();
+  return process.memoryUsage().arrayBuffers;
+}
+
+export interface Line {
+  readonly level: keyof Logger;
+  readonly text: string;
+  readonly details: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** A transport that listens on a port of its own. */
+export type Listening = Transport & { readonly port: number | undefined };
+
+type Given = [
+  id: ServerId,
+  options?: TransportOptions & { readonly listen?: ListenOptions },
+  identity?: Partial<Identity>,
+];
+
+/** Makes a server of the transport that is tested, by default on a port of its own. */
+export type Made = (...given: Given) => TestServer;
+export type Started = (...given: Given) => Promise<TestServer>;
+
+/** One server's transport, what it received and what it logged. */
+export class TestServer<T extends Listening = Listening> extends EventEmitter {
+  readonly transport: T;
+  readonly received: { from: ServerId; message: Message }[] = [];
+  readonly lines: Line[] = [];
+  readonly id: ServerId;
+  readonly scheme: string;
+  identity: { -readonly [key in keyof Identity]: Identity[key] };
+
+  constructor(id: ServerId, scheme: string, make: (logger: Logger) => T, identity: Partial<Identity> = {}) {
+    super();
+    this.id = id;
+    this.scheme = scheme;
+    this.identity = { cluster: 'c-1', server: id, incarnation: incarnations++, origin: undefined, ...identity };
+    const log =
+      (level: keyof Logger) =>
+      (text: string, details?: Readonly<Record<string, unknown>>): void => {
+        this.lines.push({ level, text, details });
+      };
+    this.transport = make({ debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') });
+  }
+
+  get address(): string {
+    return `${this.scheme}://127.0.0.1:${this.transport.port}`;
+  }
+
+  async start(): Promise<this> {
+    after(() => this.transport.close());
+    await this.transport.start(this.identity, (from, message) => {
+      this.received.push({ from, message });
+      this.emit('received', message);
+    });
+    return this;
+  }
+
+  logged(words: RegExp): boolean {
+    return this.lines.some(({ text }) => words.test(text));
+  }
+
+  /** Tickets of the read requests received, which tests use as numbered messages. */
+  get tickets(): number[] {
+    return this.received.flatMap(({ message }) => (message.kind === 'readIndex' ? [message.ticket] : []));
+  }
+
+  /** Sends until one arrives: what is sent while there is no connection may be dropped. */
+  async reaches(other: TestServer, deadline?: number): Promise<void> {
+    const ticket = tickets++;
+    const send = setInterval(() => this.transport.send(other.id, [numbered(ticket)]), 10);
+    try {
+      await until(() => other.tickets.includes(ticket), `a message from ${this.id} to ${other.id}`, deadline);
+    } finally {
+      clearInterval(send);
+    }
+  }
+}
+
+let incarnations = 1;
+let tickets = 1_000_000;
+
+export function numbered(ticket: number): Message {
+  return { kind: 'readIndex', term: 1, incarnation: 1, ticket };
+}
+
+export function append(index: number, bytes: number): Message {
+  return {
+    kind: 'append',
+    term: 1,
+    incarnation: 1,
+    session: 1,
+    prevIndex: index - 1,
+    prevTerm: index === 1 ? 0 : 1,
+    committed: 0,
+    entries: [{ kind: 'command', index, term: 1, data: new Uint8Array(bytes) }],
+  };
+}
+
+/** Tells each of these servers of all others. */
+export function introduce(...servers: readonly TestServer[]): void {
+  for (const server of servers) {
+    server.transport.setPeers(new Map(servers.filter((s) => s !== server).map((s) => [s.id, s.address])));
+  }
+}
+
+/** A TCP proxy that can stop carrying bytes without closing anything, as a network that drops packets does. */
+export class Proxy {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  carried = 0;
+  connections = 0;
+  /** Bytes carried each way in ten milliseconds. */
+  rate = Infinity;
+  #hole = false;
+
+  constructor(target: () => number) {
+    this.#server = createServer((near) => {
+      this.connections += 1;
+      const far = createConnection(target(), '127.0.0.1');
+      for (const [from, to] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        this.#sockets.add(from);
+        from.on('error', () => {});
+        from.on('close', () => {
+          this.#sockets.delete(from);
+          if (!this.#hole) to.destroy();
+        });
+        from.on('data', (bytes) => {
+          if (this.#hole) return;
+          this.carried += bytes.length;
+          if (this.rate < Infinity) return this.#trickle(bytes, from, to);
+          if (!to.write(bytes)) {
+            from.pause();
+            to.once('drain', () => from.resume());
+          }
+        });
+        if (this.#hole) from.pause();
+      }
+    });
+  }
+
+  async start(): Promise<this> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    after(() => this.close());
+    return this;
+  }
+
+  /** Its host and port. */
+  get host(): string {
+    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  #trickle(bytes: Buffer, from: Socket, to: Socket): void {
+    from.pause();
+    to.write(bytes.subarray(0, this.rate));
+    const rest = bytes.subarray(this.rate);
+    setTimeout(() => (rest.length > 0 ? this.#trickle(rest, from, to) : from.resume()), 10);
+  }
+
+  /** From now on nothing is carried and nothing is read. */
+  swallow(): void {
+    this.#hole = true;
+    for (const socket of this.#sockets) socket.pause();
+  }
+
+  /** Carries again what hasn't been read yet, and new connections. */
+  carry(): void {
+    this.#hole = false;
+    for (const socket of this.#sockets) socket.resume();
+  }
+
+  /** Ends all connections, whatever is on its way. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
+  close(): void {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}

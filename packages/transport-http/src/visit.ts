@@ -1,0 +1,87 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Context, type Hello, helloHeaders } from '@kontiki/peers';
+import { Body } from './body.js';
+import { Patience } from './patience.js';
+import { CONTENT_TYPE, POLL_HEADER } from './settings.js';
+
+export interface VisitEvents {
+  /** Its body is here, and wants an answer. */
+  arrived(visit: Visit, body: Buffer): void;
+  closed(visit: Visit): void;
+}
+
+/** One request of a peer, whose handshake was accepted. */
+export class Visit {
+  /** Whether its answer may wait for something to say. */
+  readonly polls: boolean;
+  readonly #context: Context;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #hello: Hello;
+  readonly #patience: Patience;
+  readonly #body: Body;
+  #answered = 0;
+
+  constructor(context: Context, request: IncomingMessage, response: ServerResponse, hello: Hello, events: VisitEvents) {
+    this.polls = request.headers[POLL_HEADER] !== undefined;
+    this.#context = context;
+    this.#request = request;
+    this.#response = response;
+    this.#hello = hello;
+    this.#patience = new Patience(context.limits);
+    response.on('error', () => {
+      // It is closed, which is told below.
+    });
+    response.once('close', () => events.closed(this));
+    this.#body = new Body(request, (body) => {
+      if (body === 'large') {
+        const { from } = hello;
+        context.logger.log('warn', `body ${from}`, `refusing a request of ${from}: it is larger than any frame may be`);
+        this.reject(413);
+      } else if (body === 'cut') {
+        this.terminate();
+      } else {
+        events.arrived(this, body);
+      }
+    });
+  }
+
+  /** `asks`: the peer is to poll, since this server cannot reach it. */
+  answer(frame: Uint8Array | undefined, asks: boolean): void {
+    if (this.#response.headersSent) return this.#outrun();
+    this.#answered = frame?.length ?? 0;
+    this.#response.writeHead(200, {
+      ...helloHeaders(this.#context.self, this.#hello.from),
+      'content-type': CONTENT_TYPE,
+      'content-length': this.#answered,
+      ...(asks ? { [POLL_HEADER]: '1' } : {}),
+    });
+    this.#response.end(frame);
+  }
+
+  reject(status: number): void {
+    if (this.#response.headersSent) this.#outrun();
+    else reject(this.#response, status);
+  }
+
+  look(): void {
+    if (this.#patience.look(this.#body.received + this.#answered)) this.terminate();
+  }
+
+  terminate(): void {
+    this.#request.destroy();
+  }
+
+  /** What the handler is mounted in goes on with its requests, which it must not. */
+  #outrun(): void {
+    const text = 'A peer’s request was answered by others than the handler: once it has the request, leave it alone';
+    this.#context.logger.log('error', 'outrun', text);
+    this.terminate();
+  }
+}
+
+/** Answers a request that is not wanted. What else it sends is not read. */
+export function reject(response: ServerResponse, status: number, headers: Readonly<Record<string, string>> = {}): void {
+  response.writeHead(status, { ...headers, connection: 'close', 'content-length': 0 });
+  response.end();
+}

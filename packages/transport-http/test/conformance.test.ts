@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest';
+import { HttpTransport } from '@kontiki/transport-http';
+import { testTransport } from '@kontiki/testing';
+import { Proxy } from '../../peers/test/transports/servers.js';
+
+testTransport(
+  { describe, it, expect },
+  {
+    name: 'HttpTransport',
+    wire: () => ({
+      transport: () => new HttpTransport({ listen: { port: 0 } }),
+      address: ({ port }) => `http://127.0.0.1:${port}`,
+    }),
+    without: { hold: 'that is tested behind proxies, below' },
+  },
+);
+
+testTransport(
+  { describe, it, expect },
+  {
+    name: 'HttpTransport behind proxies',
+    wire: () => {
+      const proxies = new Map<string, Proxy>();
+      return {
+        transport: () => new HttpTransport({ listen: { port: 0 }, limits: { pingInterval: 60_000 } }),
+        address: async ({ port }, id) => {
+          const proxy = await new Proxy(() => port as number).start();
+          proxies.set(id, proxy);
+          return `http://${proxy.host}`;
+        },
+        hold: (id, held) => (held ? proxies.get(id)?.swallow() : proxies.get(id)?.carry()),
+      };
+    },
+  },
+);

@@ -1,0 +1,4 @@
+import { testDelivery } from '../../peers/test/transports/delivery.js';
+import { started } from './servers.js';
+
+testDelivery(started);

@@ -1,0 +1,50 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { selfSigned } from './certificate.js';
+import { after, started, until } from './servers.js';
+
+const PEER = fileURLToPath(new URL('https-peer.ts', import.meta.url));
+
+/** A server behind TLS, whose certificate nobody knows. */
+async function secured() {
+  const certificate = selfSigned();
+  const a = await started('a', { listen: undefined });
+  const server = createServer(certificate, a.transport.handler).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return { a, address: `https://127.0.0.1:${(server.address() as AddressInfo).port}/raft`, certificate };
+}
+
+it('does not talk to a server whose certificate it does not trust', async () => {
+  const { a, address } = await secured();
+  const b = await started('b');
+  b.transport.setPeers(new Map([['a', address]]));
+  await until(() => b.logged(/cannot connect to a: self-signed certificate/), 'the line');
+  expect([a.received, a.lines]).toEqual([[], []]);
+});
+
+it('talks over TLS to one whose certificate is among those of NODE_EXTRA_CA_CERTS', async () => {
+  const { a, address, certificate } = await secured();
+  const folder = mkdtempSync(join(tmpdir(), 'kontiki-https-'));
+  after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'ca.pem');
+  writeFileSync(file, certificate.cert);
+  const tsx = ['--import', import.meta.resolve('tsx'), '--conditions=@kontiki/source'];
+  const peer = spawn(process.execPath, [...tsx, PEER, address], {
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: file },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  after(() => peer.kill('SIGKILL'));
+  await until(() => a.tickets.includes(4711), 'a message over TLS', 60_000);
+  expect(a.received[0]?.from).toBe('b');
+});

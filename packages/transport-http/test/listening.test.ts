@@ -1,0 +1,181 @@
+import { once } from 'node:events';
+import { createServer, get, type IncomingMessage, request, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import express from 'express';
+import Fastify from 'fastify';
+import { getRequestListener } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import { Hono } from 'hono';
+import { describe, expect, it } from 'vitest';
+import { HttpTransport, type HttpOptions } from '@kontiki/transport-http';
+import { testListening } from '../../peers/test/transports/listening.js';
+import { after, append, server, started, type TestServer, until } from './servers.js';
+
+testListening(server, started);
+
+async function listening(listener: RequestListener | Server, host = '127.0.0.1'): Promise<number> {
+  const http = typeof listener === 'function' ? createServer(listener) : listener;
+  http.listen(0, host);
+  await once(http, 'listening');
+  after(() => {
+    http.close();
+    http.closeAllConnections();
+  });
+  return (http.address() as AddressInfo).port;
+}
+
+async function ask(port: number, path: string): Promise<string> {
+  const [response] = (await once(get({ port, path, agent: false }), 'response')) as [IncomingMessage];
+  let text = '';
+  for await (const chunk of response) text += String(chunk);
+  return text;
+}
+
+/** A server that has no port of its own. */
+const mounted = (options: HttpOptions = {}): Promise<TestServer<HttpTransport>> =>
+  started('a', { listen: undefined, ...options });
+
+type Handler = HttpTransport['handler'];
+
+const applications: readonly [string, (handler: Handler) => Promise<RequestListener | Server>][] = [
+  [
+    'node:http',
+    async (handler) => (incoming, response) => {
+      if (incoming.url === '/raft') handler(incoming, response);
+      else response.end(`you asked for ${incoming.url}`);
+    },
+  ],
+  [
+    'Express, before its body parsers',
+    async (handler) => {
+      const app = express();
+      app.use('/raft', handler);
+      app.use(express.json(), express.raw({ type: '*/*' }));
+      app.use((incoming, response) => void response.end(`you asked for ${incoming.url}`));
+      return app as unknown as RequestListener;
+    },
+  ],
+  [
+    'Fastify',
+    async (handler) => {
+      const app = Fastify({ forceCloseConnections: true });
+      await app.register(async (raft) => {
+        raft.removeAllContentTypeParsers();
+        raft.addContentTypeParser('*', (_, __, done) => done(null));
+        raft.post('/raft', (incoming, reply) => {
+          reply.hijack();
+          handler(incoming.raw, reply.raw);
+        });
+      });
+      app.get('*', (incoming) => `you asked for ${incoming.url}`);
+      after(() => app.close());
+      await app.ready();
+      return app.server;
+    },
+  ],
+  [
+    'Hono',
+    async (handler) => {
+      const app = new Hono<{ Bindings: { incoming: IncomingMessage; outgoing: Parameters<Handler>[1] } }>();
+      app.post('/raft', ({ env }) => {
+        handler(env.incoming, env.outgoing);
+        return RESPONSE_ALREADY_SENT;
+      });
+      app.get('*', (context) => context.text(`you asked for ${context.req.path}`));
+      return getRequestListener(app.fetch) as RequestListener;
+    },
+  ],
+];
+
+describe('mounted under a prefix on the application’s own server, it lives there and leaves the rest alone', () => {
+  it.each(applications)('%s', async (_, application) => {
+    const a = await mounted();
+    const port = await listening(await application(a.transport.handler));
+    const b = await started('b');
+    a.transport.setPeers(new Map([['b', b.address]]));
+    b.transport.setPeers(new Map([['a', `http://127.0.0.1:${port}/raft`]]));
+    await a.reaches(b);
+    await b.reaches(a);
+    for (let index = 1; index <= 20; index += 1) b.transport.send('a', [append(index, 200_000)]);
+    b.transport.send('a', [append(21, 3_000_000)]);
+    await until(() => a.received.filter(({ message }) => message.kind === 'append').length === 21, 'all appends');
+    expect(await ask(port, '/hello')).toBe('you asked for /hello');
+
+    await a.transport.close();
+    expect(await ask(port, '/still')).toBe('you asked for /still');
+    await until(() => b.logged(/cannot connect to a: it answers 503/), 'the line');
+    expect([...a.lines, ...b.lines].filter(({ level }) => level === 'error')).toEqual([]);
+  });
+});
+
+it('a server of its own has no use for a prefix, and answers under each', async () => {
+  const [a, b] = [await started('a'), await started('b')];
+  b.transport.setPeers(new Map([['a', `${a.address}/some/where`]]));
+  await b.reaches(a);
+});
+
+it('says so, and answers, where a body parser was faster', async () => {
+  const a = await mounted();
+  const app = express();
+  app.use(express.raw({ type: '*/*' }));
+  app.use('/raft', a.transport.handler);
+  const port = await listening(app as unknown as RequestListener);
+  const b = await started('b');
+  b.transport.setPeers(new Map([['a', `http://127.0.0.1:${port}/raft`]]));
+  await until(() => a.logged(/mount the handler before body parsers/), 'the line');
+  await until(() => b.logged(/cannot connect to a: it answers 500/), 'the peer’s line');
+  expect(a.received).toEqual([]);
+});
+
+it('says so where others answer its requests as well, and lives on', async () => {
+  const a = await mounted();
+  const port = await listening((incoming, response) => {
+    a.transport.handler(incoming, response);
+    response.end('hello');
+  });
+  const b = await started('b');
+  b.transport.setPeers(new Map([['a', `http://127.0.0.1:${port}`]]));
+  await until(() => a.logged(/answered by others than the handler/), 'the line');
+  a.transport.setPeers(new Map([['b', b.address]]));
+  await a.reaches(b);
+});
+
+it('answers 503 before the start and after the end', async () => {
+  const transport = new HttpTransport();
+  const port = await listening(transport.handler);
+  const status = async (): Promise<number | undefined> => {
+    const [response] = (await once(request({ port, method: 'POST', agent: false }).end(), 'response')) as [
+      IncomingMessage,
+    ];
+    return response.resume().statusCode;
+  };
+  expect(await status()).toBe(503);
+  await transport.start({ cluster: 'c', server: 'a', incarnation: 1, origin: undefined }, () => {});
+  expect(await status()).toBe(400);
+  await transport.close();
+  expect(await status()).toBe(503);
+});
+
+it('refuses peers that reach it from beyond this machine', async () => {
+  const a = await mounted();
+  const port = await listening((incoming, response) => {
+    // As if the connection had come in at another interface.
+    Object.defineProperty(incoming.socket, 'localAddress', { value: '10.0.0.1' });
+    a.transport.handler(incoming, response);
+  });
+  const b = await started('b');
+  b.transport.setPeers(new Map([['a', `http://127.0.0.1:${port}`]]));
+  await until(
+    () => a.logged(/from beyond this machine/) && b.logged(/it refuses: .* beyond its machine/),
+    'both lines',
+  );
+});
+
+it.each([
+  [{ listen: { port: 70_000 } }],
+  [{ listen: { port: 1.5 } }],
+  [{ limits: { queueBytes: 0 } }],
+  [{ limits: { pingInterval: Number.NaN } }],
+])('refuses the options %j', (options) => {
+  expect(() => new HttpTransport(options)).toThrow(expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }));
+});

@@ -1,0 +1,357 @@
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
+import { type AddressInfo, createConnection, type Socket } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import type { Identity } from '@kontiki/core';
+import { encodeFrame, MAX_FRAME } from '@kontiki/core/wire';
+import { helloHeaders } from '@kontiki/peers';
+import { testHandshakes } from '../../peers/test/transports/handshakes.js';
+import { after, append, introduce, numbered, started, type TestServer, until } from './servers.js';
+
+const stranger: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, origin: undefined };
+
+testHandshakes(started);
+
+interface Ask {
+  readonly method?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: Uint8Array;
+}
+
+interface Answer {
+  readonly status: number | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+/** A request of one that is no Kontiki server. By default its handshake is a good one. */
+async function ask(
+  { id, transport }: TestServer,
+  { method = 'POST', headers = helloHeaders(stranger, id), body }: Ask = {},
+): Promise<Answer> {
+  const asked = request({ host: '127.0.0.1', port: transport.port, method, headers, agent: false }).end(body);
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) };
+}
+
+/** A connection that sends what it likes. */
+function raw({ transport }: TestServer, bytes: Uint8Array | string): Socket {
+  const socket = createConnection(transport.port as number, '127.0.0.1');
+  after(() => socket.destroy());
+  socket.on('error', () => {});
+  socket.resume();
+  socket.write(bytes as string, 'latin1');
+  return socket;
+}
+
+function head(server: TestServer, ...extra: readonly string[]): string {
+  const hello = Object.entries(helloHeaders(stranger, server.id)).map(([name, value]) => `${name}: ${value}`);
+  return `${['POST / HTTP/1.1', 'Host: a', ...hello, ...extra].join('\r\n')}\r\n\r\n`;
+}
+
+/** Whether in peace or not. */
+function closed(socket: Socket): Promise<unknown> {
+  return new Promise((resolve) => socket.once('close', resolve));
+}
+
+const warnings = ({ lines }: TestServer): string[] =>
+  lines.filter(({ level }) => level === 'warn').map(({ text }) => text);
+
+/** Some server that isn't Kontiki's, or is another. */
+async function foreign(answer: Parameters<typeof createServer>[1]): Promise<string> {
+  const server = createServer(answer as never).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** Counts the bytes that a foreign server is sent. */
+function counting(
+  seen: { bytes: number },
+  answer: Parameters<typeof createServer>[1],
+): Parameters<typeof createServer>[1] {
+  return ((incoming: IncomingMessage, response: never) => {
+    incoming.on('data', (chunk: Buffer) => (seen.bytes += chunk.length));
+    (answer as (incoming: IncomingMessage, response: never) => void)(incoming, response);
+  }) as never;
+}
+
+describe('nothing is told to a server', () => {
+  it.each<[string, Parameters<typeof createServer>[1], RegExp]>([
+    [
+      'that answers as another',
+      (_, response) => void response.writeHead(200, helloHeaders({ ...stranger, server: 'c' }, 'a')).end(),
+      /c answers where b was dialled/,
+    ],
+    ['that is no server of Kontiki', (_, response) => void response.end('hello'), /No Kontiki handshake/],
+    [
+      'of another cluster',
+      (_, response) =>
+        void response.writeHead(200, helloHeaders({ ...stranger, cluster: 'c-2', server: 'b' }, 'a')).end(),
+      /cluster c-2/,
+    ],
+    ['that knows no such page', (_, response) => void response.writeHead(404).end(), /it answers 404/],
+    ['whose proxy cannot reach it', (_, response) => void response.writeHead(502).end(), /it answers 502/],
+    ['that hangs up', (incoming) => void incoming.socket.destroy(), /cannot connect to b: /],
+    ['that says nothing', () => {}, /it does not answer/],
+    [
+      'whose answer never ends',
+      (_, response) => void response.writeHead(200, helloHeaders({ ...stranger, server: 'b' }, 'a')).write('x'),
+      /it does not answer/,
+    ],
+    [
+      'whose answer is too large',
+      (_, response) =>
+        void response
+          .writeHead(200, { ...helloHeaders({ ...stranger, server: 'b' }, 'a'), 'content-length': MAX_FRAME + 1 })
+          .write('x'),
+      /larger than any frame/,
+    ],
+    [
+      'whose answer is cut short',
+      (incoming, response) => {
+        response.writeHead(200, { ...helloHeaders({ ...stranger, server: 'b' }, 'a'), 'content-length': 10 });
+        response.write('x', () => incoming.socket.destroy());
+      },
+      /cannot connect to b: /,
+    ],
+  ])('%s', async (_, answer, words) => {
+    const a = await started('a', { limits: { handshakeTimeout: 200, redialMax: 50 } });
+    const seen = { bytes: 0 };
+    const address = await foreign(counting(seen, answer));
+    a.transport.setPeers(new Map([['b', address]]));
+    a.transport.send('b', [numbered(1), append(1, 1_000)]);
+    await until(() => a.logged(words), 'the line');
+    expect(seen.bytes).toBe(0);
+    expect(a.received).toEqual([]);
+  });
+
+  it('that another one redirects to', async () => {
+    const [a, b] = [await started('a', { limits: { redialMax: 20 } }), await started('b')];
+    let asked = 0;
+    const address = await foreign((_, response) => {
+      asked += 1;
+      response.writeHead(307, { location: b.address }).end();
+    });
+    a.transport.setPeers(new Map([['b', address]]));
+    a.transport.send('b', [numbered(1)]);
+    await until(() => asked > 3, 'some attempts');
+    expect(a.logged(/it answers 307/)).toBe(true);
+    expect(b.lines).toEqual([]);
+  });
+});
+
+describe('on the port', () => {
+  const good = helloHeaders(stranger, 'a');
+  const changed = (name: string, value: string): Record<string, string> => ({ ...good, [name]: value });
+
+  it.each<[string, Ask, string]>([
+    ['no handshake', { headers: {} }, 'version'],
+    ['another version', { headers: changed('kontiki-version', '2') }, 'version'],
+    ['a browser', { headers: changed('origin', 'https://example.com') }, 'browser'],
+    ['a cluster id that is none', { headers: changed('kontiki-cluster', 'a b') }, 'malformed'],
+    ['an incarnation of 0', { headers: changed('kontiki-incarnation', '0') }, 'malformed'],
+    ['a handshake for another server', { headers: changed('kontiki-to', 'b') }, 'receiver'],
+    ['another cluster', { headers: changed('kontiki-cluster', 'c-2') }, 'cluster'],
+  ])('%s is refused with its reason', async (_, options, reason) => {
+    const a = await started('a');
+    const { status, headers } = await ask(a, { ...options, body: encodeFrame([numbered(1)]) });
+    expect([status, headers['kontiki-refused']]).toEqual([400, reason]);
+    expect(warnings(a)).toHaveLength(1);
+    expect(a.received).toEqual([]);
+  });
+
+  it('a good request is answered, with who answers', async () => {
+    const a = await started('a');
+    const { status, headers } = await ask(a, { body: encodeFrame([numbered(1)]) });
+    expect([status, headers['kontiki-from'], headers['kontiki-to']]).toEqual([200, 'a', 'x']);
+    expect(a.tickets).toEqual([1]);
+  });
+
+  it('other methods are not allowed', async () => {
+    const a = await started('a');
+    for (const method of ['GET', 'PUT', 'DELETE']) {
+      const { status, headers } = await ask(a, { method });
+      expect([status, headers.allow]).toEqual([405, 'POST']);
+    }
+  });
+
+  it.each<[string, Uint8Array, RegExp]>([
+    ['noise', Buffer.from('not a frame, though of some length'), /frame/],
+    ['an unknown group', encodeFrame([numbered(1)], 1), /unknown group 1/],
+    ['half a frame', encodeFrame([numbered(1)]).subarray(0, 20), /frame/],
+  ])('%s is refused, and the transport goes on', async (_, body, words) => {
+    const [a, b] = [await started('a'), await started('b')];
+    introduce(a, b);
+    expect((await ask(a, { body })).status).toBe(400);
+    expect(warnings(a)).toEqual([expect.stringMatching(words)]);
+    expect(a.received).toEqual([]);
+    await b.reaches(a);
+  });
+
+  it('a body said to be larger than any frame is refused before it comes', async () => {
+    const a = await started('a');
+    const socket = raw(a, head(a, `Content-Length: ${MAX_FRAME + 1}`));
+    const [bytes] = (await once(socket, 'data')) as [Buffer];
+    expect(bytes.toString()).toMatch(/^HTTP\/1\.1 413 /);
+    await closed(socket);
+    expect(warnings(a)).toEqual([expect.stringMatching(/larger than any frame/)]);
+  });
+
+  it('a body that turns out larger than any frame is refused as it comes', async () => {
+    const a = await started('a');
+    const socket = raw(a, head(a, 'Transfer-Encoding: chunked'));
+    let sent = 0;
+    const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`;
+    const more = (): void => {
+      for (; !socket.destroyed && sent < 20 * MAX_FRAME; sent += 0x10000) if (!socket.write(chunk)) break;
+    };
+    socket.on('drain', more);
+    more();
+    await closed(socket);
+    expect(sent).toBeLessThan(20 * MAX_FRAME);
+    expect(warnings(a)).toEqual([expect.stringMatching(/larger than any frame/)]);
+  });
+
+  it('a body in chunks is as good as another', async () => {
+    const a = await started('a');
+    const frame = Buffer.from(encodeFrame([numbered(7)]));
+    const [one, two] = [frame.subarray(0, 9), frame.subarray(9)];
+    const part = (bytes: Buffer): string => `${bytes.length.toString(16)}\r\n${bytes.toString('latin1')}\r\n`;
+    raw(a, `${head(a, 'Transfer-Encoding: chunked')}${part(one)}${part(two)}0\r\n\r\n`);
+    await until(() => a.tickets.includes(7), 'the message');
+  });
+
+  it('half a body is cut, by who sends it or by the deadline, and nothing of it is received', async () => {
+    const a = await started('a', { limits: { pingInterval: 20, handshakeTimeout: 200 } });
+    const frame = Buffer.from(encodeFrame([numbered(1)])).toString('latin1');
+    const half = `${head(a, `Content-Length: ${frame.length}`)}${frame.slice(0, 30)}`;
+    const cut = raw(a, half);
+    await once(cut, 'connect');
+    cut.end();
+    await closed(raw(a, half));
+    // A good request behind a short one: the rest is no request.
+    const lying = raw(a, `${head(a, 'Content-Length: 10')}${frame}`);
+    await closed(lying);
+    const b = await started('b');
+    introduce(a, b);
+    await b.reaches(a);
+    expect(a.tickets).not.toContain(1);
+  });
+
+  it('headers that come too slowly are cut', async () => {
+    const a = await started('a', { limits: { handshakeTimeout: 300 } });
+    const socket = raw(a, 'POST / HTTP/1.1\r\n');
+    const drip = setInterval(() => socket.write('X: y\r\n'), 20);
+    after(() => clearInterval(drip));
+    await closed(socket);
+  });
+
+  it('one that sends its body byte by byte is cut', async () => {
+    const a = await started('a', { limits: { pingInterval: 20 } });
+    const socket = raw(a, head(a, 'Content-Length: 100000'));
+    const drip = setInterval(() => socket.write('x'), 10);
+    after(() => clearInterval(drip));
+    await closed(socket);
+    expect(a.received).toEqual([]);
+  });
+
+  it('requests that two servers could take for different ones are refused', async () => {
+    const [a, b] = [await started('a', { limits: { handshakeTimeout: 300, pingInterval: 20 } }), await started('b')];
+    introduce(a, b);
+    const frame = Buffer.from(encodeFrame([numbered(1)])).toString('latin1');
+    const [length, chunked] = [`Content-Length: ${frame.length}`, 'Transfer-Encoding: chunked'];
+    const smuggled = [
+      head(a, length, chunked),
+      head(a, chunked, length),
+      head(a, length, 'Content-Length: 3'),
+      head(a, 'Content-Length: +5'),
+      head(a, 'Content-Length: 0x10'),
+      head(a, 'Transfer-Encoding: chunked, identity'),
+      head(a, `X: y\r\n ${length}`),
+      head(a, length).replaceAll('\r\n', '\n'),
+      `${head(a, chunked)}-1\r\n`,
+      `${head(a, chunked)}fffffffffffffffff\r\n`,
+      'POST / HTTP/1.1\r\n\r\n',
+      `${'z'.repeat(20_000)}\r\n\r\n`,
+      `POST / HTTP/1.1\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`,
+      String.fromCharCode(...Array.from({ length: 5000 }, (_, i) => (i * 7919) & 255)),
+    ];
+    for (const bytes of smuggled) await closed(raw(a, `${bytes}${frame}`));
+    await b.reaches(a);
+    expect(a.received.every(({ from }) => from === 'b')).toBe(true);
+  });
+
+  it('connections that never show who they are make way, the oldest first, and end in time', async () => {
+    const a = await started('a', { limits: { strangers: 4, handshakeTimeout: 300 } });
+    const gone: number[] = [];
+    for (let i = 0; i < 8; i += 1) {
+      const socket = raw(a, '');
+      socket.on('close', () => gone.push(i));
+      await once(socket, 'connect');
+    }
+    await until(() => gone.length >= 4, 'the oldest four');
+    expect(gone.slice(0, 4)).toEqual([0, 1, 2, 3]);
+    const b = await started('b');
+    introduce(a, b);
+    await b.reaches(a);
+    await until(() => gone.length === 8, 'the others, by the timeout');
+  });
+
+  it('no more servers are let in than allowed, until one has gone silent', async () => {
+    const a = await started('a', { limits: { connections: 1, pingInterval: 50 } });
+    expect((await ask(a)).status).toBe(200);
+    const second = { headers: helloHeaders({ ...stranger, server: 'y' }, 'a') };
+    expect((await ask(a, second)).headers['kontiki-refused']).toBe('busy');
+    expect((await ask(a)).status).toBe(200);
+    await until(() => a.logged(/x has gone silent/), 'the silence');
+    expect((await ask(a, second)).status).toBe(200);
+  });
+
+  it('one that has many requests under way loses the oldest', async () => {
+    const a = await started('a');
+    const gone: number[] = [];
+    for (let i = 0; i < 10; i += 1) {
+      const socket = raw(a, `${head(a, 'Content-Length: 1000')}x`);
+      socket.on('close', () => gone.push(i));
+      await once(socket, 'connect');
+      // Its request is there before the next one's.
+      await ask(a, { method: 'GET' });
+    }
+    await until(() => gone.length >= 2, 'the oldest two');
+    expect(gone).toEqual([0, 1]);
+  });
+
+  it('an answer that is not read holds up nobody, and no memory', async () => {
+    const [a, b] = [await started('a', { limits: { pingInterval: 20 } }), await started('b')];
+    introduce(a, b);
+    // It has no address, so what waits for it leaves with the answers; and it reads none.
+    const socket = createConnection(a.transport.port as number, '127.0.0.1');
+    after(() => socket.destroy());
+    socket.on('error', () => {});
+    const end = closed(socket);
+    socket.pause();
+    socket.write(head(a, 'Content-Length: 0', 'Kontiki-Poll: 1'));
+    let index = 0;
+    await until(() => {
+      a.transport.send('x', [append((index += 1), 3_000_000)]);
+      return a.logged(/dropping messages to x/);
+    }, 'the queue to be full');
+    await b.reaches(a);
+    await a.reaches(b);
+    await until(() => a.logged(/x has gone silent/), 'the end of it');
+    socket.resume();
+    await end;
+  });
+
+  it('the log is not filled by those who try again and again', async () => {
+    const a = await started('a');
+    for (let i = 0; i < 20; i += 1) await ask(a, { headers: {} });
+    expect(a.lines).toHaveLength(1);
+  });
+});
