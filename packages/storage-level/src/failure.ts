@@ -44,3 +44,7 @@ export function writeFailure(what: string, error: unknown): KontikiError {
   if (isKontikiError(error) || !isFull(error)) return failure(what, error);
   return new KontikiError('KONTIKI_DISK_FULL', `There is no room for ${what}.`, { cause: error });
 }
+
+export function notOpen(): KontikiError {
+  return new KontikiError('KONTIKI_CLOSED', 'The snapshot store is not open.');
+}

@@ -2,8 +2,9 @@ import { KontikiError } from '@kontiki/core';
 import type { AbstractBatchOperation, AbstractBatchOptions, AbstractLevel, AbstractSublevel } from 'abstract-level';
 import { failure } from './failure.js';
 
-/** Any database, whatever its encodings. */
-export type Database = AbstractLevel<unknown, unknown, unknown>;
+/** Any database of `abstract-level` 3, whatever its encodings. */
+// Its types are invariant in them, so that no other argument stands for all.
+export type Database = AbstractLevel<any, any, any>;
 
 type Sublevel = AbstractSublevel<Database, unknown, Uint8Array, Uint8Array>;
 
