@@ -23,23 +23,24 @@ export async function readBlocks(
     const due = from + page.length;
     const fits = sum === undefined ? block.entries[0].index <= due : block.before === sum;
     if (!fits || block.last < due) throw corrupt(where, `entry ${due} is lost`);
+    // A block is what it was unless the one behind it says otherwise, so that one is looked at, too.
+    if (bytes > maxBytes) return false;
     for (const entry of block.entries) {
       if (entry.index < due || entry.index > to) continue;
       bytes += entryBytes(entry);
       page.push(entry);
     }
     sum = block.sum;
-    return block.last < to && bytes <= maxBytes;
+    return true;
   };
-  const [low, begin, end] = [0, from, to].map((index) => keyOf('block', generation, index)) as [
-    Uint8Array,
-    Uint8Array,
-    Uint8Array,
-  ];
+  const low = keyOf('block', generation, 0);
+  const begin = keyOf('block', generation, from);
   const [first] = await db.iterator({ gte: low, lte: begin, reverse: true, limit: 1 }).all();
   if (first === undefined) throw corrupt(where, `entry ${from} is lost`);
-  if (!take(...first)) return page;
-  for await (const [key, value] of db.iterator({ gt: begin, lte: end })) if (!take(key, value)) return page;
+  take(...first);
+  for await (const [key, value] of db.iterator({ gt: begin, lte: keyOf('block', generation, to) })) {
+    if (!take(key, value)) return page;
+  }
   if (from + page.length <= to) throw corrupt(where, `entry ${from + page.length} is lost`);
   return page;
 }

@@ -1,6 +1,7 @@
 import type { Ballot } from '@kontiki/core';
 import { ballotFlags, ballotLength, readBallot, writeBallot } from '@kontiki/core/store';
 import { HEAD } from './keys.js';
+import { LINK, readLink, writeLink, type Link } from './linked.js';
 import { seal, unseal } from './sealed.js';
 
 /**
@@ -17,15 +18,15 @@ export interface Head {
   readonly generation: number;
   /** Index of the base, which has a key of its own. */
   readonly base: number;
-  /** Where the newest term above the base begins, and the index of the newest membership there; 0 when there is none. */
-  readonly term: number;
-  readonly membership: number;
+  /** The newest term that begins above the base, and the newest membership there. */
+  readonly term: Link;
+  readonly membership: Link;
   /** The checksum of the newest block of entries; 0 before the first one of a generation. */
   readonly block: number;
 }
 
-/** flags (1 byte), last, committed (8 each), origin, generation (4 each), base, term, membership (8 each), block (4), ballot. */
-const FIXED = 1 + 5 * 8 + 3 * 4;
+/** flags (1 byte), last, committed (8 each), origin, generation (4 each), base (8), links to term and membership, block (4), ballot. */
+const FIXED = 1 + 3 * 8 + 2 * LINK + 3 * 4;
 
 export function encodeHead(head: Head): Uint8Array {
   const { ballot, last, committed, origin, generation, base, term, membership, block } = head;
@@ -36,8 +37,8 @@ export function encodeHead(head: Head): Uint8Array {
     writer.u32(origin ?? 0);
     writer.u32(generation);
     writer.u53(base);
-    writer.u53(term);
-    writer.u53(membership);
+    writeLink(writer, term);
+    writeLink(writer, membership);
     writer.u32(block);
     writeBallot(writer, ballot);
   });
@@ -48,7 +49,7 @@ export function decodeHead(value: Uint8Array | undefined, where: string): Head {
     const flags = reader.u8();
     const [last, committed] = [reader.u53(), reader.u53()];
     const [origin, generation] = [reader.u32() || undefined, reader.u32()];
-    const [base, term, membership] = [reader.u53(), reader.u53(), reader.u53()];
+    const [base, term, membership] = [reader.u53(), readLink(reader), readLink(reader)];
     const block = reader.u32();
     return { ballot: readBallot(reader, flags), last, committed, origin, generation, base, term, membership, block };
   });

@@ -5,7 +5,7 @@ import { encodeBase } from './base.js';
 import { blocksOf, decodeBlock, encodeBlock } from './block.js';
 import { encodeHead } from './head.js';
 import { BASE, HEAD, keyOf } from './keys.js';
-import { encodeSince, memberships, since, terms } from './linked.js';
+import { encodeSince, linkTo, memberships, since, terms } from './linked.js';
 import type { Recovered } from './recovery.js';
 import type { Operation, Room } from './room.js';
 import { Sweeper } from './sweeper.js';
@@ -79,8 +79,8 @@ export class LogWriter {
       origin,
       generation: this.#generation,
       base: base.index,
-      term: ledger.terms.at(-1)?.index ?? 0,
-      membership: ledger.memberships.at(-1)?.index ?? 0,
+      term: linkTo(terms, ledger.terms.at(-1)),
+      membership: linkTo(memberships, ledger.memberships.at(-1)),
       block: this.#block,
     });
     return { type: 'put', key: HEAD, value };
