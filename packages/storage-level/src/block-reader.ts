@@ -24,7 +24,7 @@ export async function readBlocks(
     const fits = sum === undefined ? block.entries[0].index <= due : block.before === sum;
     if (!fits || block.last < due) throw corrupt(where, `entry ${due} is lost`);
     // A block is what it was unless the one behind it says otherwise, so that one is looked at, too.
-    if (bytes > maxBytes) return false;
+    if (page.length > 0 && bytes > maxBytes) return false;
     for (const entry of block.entries) {
       if (entry.index < due || entry.index > to) continue;
       bytes += entryBytes(entry);

@@ -106,7 +106,7 @@ export class LevelLog implements LogStore {
   async #read(opened: Opened, from: number, to: number, maxBytes: number): Promise<Entry[]> {
     const page: Entry[] = [];
     let bytes = 0;
-    for (let next = from; next <= to; next = from + page.length) {
+    for (let next = from; next <= to && (page.length === 0 || bytes <= maxBytes); next = from + page.length) {
       const found = await this.#find(opened, next, to, maxBytes - bytes);
       if (found.length === 0) break;
       for (const entry of found) {

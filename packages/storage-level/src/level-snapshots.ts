@@ -11,7 +11,7 @@ import {
 import { encodeSnapshotHead } from '@kontiki/core/wire';
 import { chunkFrom, clearChunks } from './chunks.js';
 import { failure, notOpen, writeFailure } from './failure.js';
-import { checkName, enter, type Database, type LevelOptions, type Operation, type Room } from './room.js';
+import { checkName, enter, type Database, type LevelOptions, type Room } from './room.js';
 import { infoKey } from './snapshot-keys.js';
 import { recover, type Recovered } from './snapshot-recovery.js';
 import { forget, LevelWriter, resume } from './snapshot-writer.js';
@@ -132,7 +132,7 @@ export class LevelSnapshots implements SnapshotStore {
     this.#opened = undefined;
     try {
       await Promise.allSettled(opened.calls);
-      await Promise.all([...opened.writers.values()].map((writer) => writer?.detach()));
+      await Promise.all([...opened.writers.values()].map(async (writer) => writer?.detach()));
     } finally {
       await opened.room.leave();
     }

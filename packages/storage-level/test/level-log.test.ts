@@ -170,7 +170,7 @@ describe('reading', () => {
       const replaced = log.append({ entries: anew });
       const page = (await read) as Entry[];
       expect(page.map(({ index }) => index)).toEqual(page.map((_, i) => 5 + i));
-      expect(page.map(({ term }) => term)).toEqual([...page].map(({ term }) => term).sort());
+      expect(page.every(({ term }, i) => term >= (page[i - 1]?.term ?? 0))).toBe(true);
       expect(page.slice(0, 4)).toEqual(old.slice(3, 7));
       expect([old[7], anew[0]]).toContainEqual(page[4]);
       expect([old[28], anew[21]]).toContainEqual(page[25]);
