@@ -8,7 +8,7 @@ import type { Operation, Room } from './room.js';
 import { chunkKey, CHUNKS, decodeInfo, infoKey, INFOS, numberOf, type Info } from './snapshot-keys.js';
 
 /** A finished snapshot and its number. */
-export interface Finished {
+interface Finished {
   readonly info: SnapshotInfo;
   readonly number: number;
 }

@@ -6,7 +6,7 @@ import type { Operation, Room } from './room.js';
 import { chunkKey, encodeInfo, infoKey } from './snapshot-keys.js';
 
 /** What a writer tells its store, once: `info` when it is finished, nothing when it is forgotten. */
-export type Ending = (info: SnapshotInfo | undefined) => void;
+type Ending = (info: SnapshotInfo | undefined) => void;
 
 export interface WriterOptions {
   readonly room: Room;

@@ -11,7 +11,7 @@ export interface Change {
  * bytes of the file that were synced before it was written (8), count of changes (4), then each: key and value behind their
  * lengths (4), a length of 2^32 - 1 for a key that is deleted.
  */
-export const HEADER = 20;
+const HEADER = 20;
 const DELETED = 0xffff_ffff;
 
 export function encodeRecord(changes: readonly Change[], synced: number): Uint8Array {
