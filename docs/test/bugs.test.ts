@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { INVARIANTS, NODE_INVARIANTS } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
+import { mutants as ofLevel } from '../../apps/sim/src/mutants/level.js';
 import { mutants as ofNodes } from '../../apps/sim/src/mutants/nodes.js';
 import { mutants as ofProtocol } from '../../apps/sim/src/mutants/protocol.js';
 import { mutants as ofSnapshots } from '../../apps/sim/src/mutants/snapshots.js';
@@ -61,7 +62,7 @@ function holds(name: string): boolean {
 /** Whether what a reference names is there. */
 function exists(kind: string, name: string): boolean {
   if (kind === 'mutant')
-    return [...ofProtocol, ...ofNodes, ...ofSnapshots].some(
+    return [...ofProtocol, ...ofNodes, ...ofSnapshots, ...ofLevel].some(
       (mutant) => mutant.name === name && mutant.equivalent === undefined,
     );
   if (kind === 'invariant') return [...INVARIANTS, ...NODE_INVARIANTS].some((invariant) => invariant === name);

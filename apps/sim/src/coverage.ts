@@ -29,7 +29,7 @@ const FLOORS: Readonly<Record<World, Counts>> = {
     reads: 50_000,
     commits: 60_000,
     acknowledged: 50_000,
-    lostWrites: 2_000,
+    lostWrites: 1_500,
     unknown: 1_000,
     diskErrors: 1_000,
     lostDisks: 200,

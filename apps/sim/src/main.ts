@@ -5,7 +5,7 @@ import { checkedOut } from './ledger.js';
 import { runMutants } from './mutants/run.js';
 import { runSeeds } from './seeds.js';
 import { UsageError } from './usage-error.js';
-import { runWorld, SECONDS, WORLDS, type Options, type World } from './worlds.js';
+import { runWorld, SECONDS, STORAGES, WORLDS, type Options, type World } from './worlds.js';
 
 const faults: readonly Fault[] = [...FAULTS, ...NODE_FAULTS];
 const invariants: readonly Invariant[] = [...INVARIANTS, ...NODE_INVARIANTS];
@@ -22,6 +22,7 @@ const help = `Runs Kontiki in worlds where everything goes wrong, and looks at i
   pnpm sim check HISTORY               whether a history in JSON lines is linearizable (--model register or list)
 
   --world fast          fast: the protocol alone; full: whole nodes, their files and frames
+  --storage fs          what the nodes of the full world keep their data in: files, or level
   --without loss,cuts   leaves faults out; all: ${faults.join(', ')}
   --seconds 20          simulated seconds before everything heals
   --only NAME,NAME      looks at these invariants only; all: ${invariants.join(', ')}
@@ -59,6 +60,7 @@ function parse(args: string[]) {
         regressions: { type: 'boolean' },
         seed: { type: 'string' },
         world: { type: 'string', default: 'fast' },
+        storage: { type: 'string', default: 'fs' },
         least: { type: 'string' },
         ledger: { type: 'boolean' },
         trace: { type: 'boolean' },
@@ -113,11 +115,12 @@ async function main(args: string[]): Promise<boolean> {
   const only = listFlag('only', values.only, invariants);
   const without = listFlag('without', values.without, faults);
   const [world = 'fast'] = listFlag('world', values.world, WORLDS) ?? [];
-  const options = { invariants: only, without, seconds: numberFlag('seconds', values.seconds, SECONDS) };
+  const [storage = 'fs'] = listFlag('storage', values.storage, STORAGES) ?? [];
+  const options = { invariants: only, without, storage, seconds: numberFlag('seconds', values.seconds, SECONDS) };
   if (command === 'mutants') {
     const seeds = wholeFlag('seeds', values.seeds, 2_000, 1);
     const from = wholeFlag('from', values.from, 0);
-    return runMutants({ world, names, alone: values.alone === true, seeds, from, invariants: only });
+    return runMutants({ world, storage, names, alone: values.alone === true, seeds, from, invariants: only });
   }
   if (command === 'check') return check(names, values.model);
   if (command !== undefined) throw new UsageError(`There is no command ${JSON.stringify(command)}.`);

@@ -5,7 +5,7 @@ import { runPool } from './pool.js';
 import { Progress } from './progress.js';
 import { replayCommand, shrink } from './shrink.js';
 import type { SeedResult } from './worker.js';
-import type { Options, World } from './worlds.js';
+import type { Options, Storage, World } from './worlds.js';
 
 export interface SeedsOptions {
   readonly world: World;
@@ -24,13 +24,15 @@ export interface SeedsOptions {
 
 interface Regression {
   readonly world: World;
+  /** Default: `fs`. */
+  readonly storage?: Storage;
   readonly seed: number;
   readonly found: string;
 }
 
-function regressions(world: World): number[] {
+function regressions(world: World, storage: Storage): number[] {
   const all = JSON.parse(readFileSync(new URL('../regressions.json', import.meta.url), 'utf8')) as Regression[];
-  return all.filter((regression) => regression.world === world).map(({ seed }) => seed);
+  return all.filter((one) => one.world === world && (one.storage ?? 'fs') === storage).map(({ seed }) => seed);
 }
 
 const BATCH = 5;
@@ -38,11 +40,12 @@ const BATCH = 5;
 /** Runs many seeds; resolves with whether all were clean and the world was busy. */
 export async function runSeeds(run: SeedsOptions): Promise<boolean> {
   const { world, from, count, minutes, least, options } = run;
+  const { storage = 'fs' } = options;
   const coverage = new Coverage(world);
   const progress = new Progress();
   const failed: SeedResult[] = [];
   const begin = performance.now();
-  const known = run.regressions ? regressions(world) : [];
+  const known = run.regressions ? regressions(world, storage) : [];
   let handed = 0;
   let stopped = false;
   const stop = (): void => {
@@ -84,7 +87,15 @@ export async function runSeeds(run: SeedsOptions): Promise<boolean> {
   if (run.ledger !== undefined) {
     const { seeds, events, summary } = coverage;
     const found = failed.map(({ seed, violation }) => `seed ${seed}: ${violation?.invariant}`);
-    record(run.ledger, { world, from, seeds, events, hours, coverage: summary, found });
+    record(run.ledger, {
+      world: storage === 'fs' ? world : `${world}, ${storage}`,
+      from,
+      seeds,
+      events,
+      hours,
+      coverage: summary,
+      found,
+    });
   }
   return failed.length === 0 && coverage.missing.length === 0;
 }

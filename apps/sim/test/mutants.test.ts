@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { mutants as ofLevel } from '../src/mutants/level.js';
 import { mutants as ofNodes } from '../src/mutants/nodes.js';
 import { mutants as ofProtocol } from '../src/mutants/protocol.js';
 import { mutants as ofSnapshots } from '../src/mutants/snapshots.js';
 import { mutate } from '../src/mutants/mutant.js';
 import { sourceOf } from '../src/mutants/build.js';
 
-const mutants = [...ofProtocol, ...ofNodes, ...ofSnapshots];
+const mutants = [...ofProtocol, ...ofNodes, ...ofSnapshots, ...ofLevel];
 
 describe('mutants', () => {
   it.each(mutants.map((mutant) => [mutant.name, mutant] as const))('%s: its text stands once', (_, mutant) => {

@@ -59,5 +59,7 @@ describe('a failing seed', () => {
     expect(shrunk.without).not.toContain('cuts');
     expect(shrunk.seconds).toBe(3);
     expect(replayCommand(shrunk)).toMatch(/^pnpm sim --world full --seed 9 --without [\w,]+ --seconds 3 --trace$/);
+    const onLevel = await shrink('full', 9, 'electionSafety', { storage: 'level' }, breaks);
+    expect(replayCommand(onLevel)).toContain('--world full --storage level --seed 9 ');
   });
 });

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 const regressions = JSON.parse(readFileSync(new URL('../regressions.json', import.meta.url), 'utf8')) as {
   readonly world: string;
+  readonly storage?: string;
   readonly seed: number;
   readonly found: string;
   /** The bug, put in again. */
@@ -35,8 +36,19 @@ describe('the sim', () => {
     expect(status).toBe(0);
   });
 
-  it.each(regressions)('still finds what a kept seed once found: $found', ({ world, seed, mutant }) => {
-    const { status, stdout } = sim('mutants', mutant, '--world', world, '--from', `${seed}`, '--seeds', '2');
+  it.each(regressions)('still finds what a kept seed once found: $found', ({ world, storage = 'fs', seed, mutant }) => {
+    const { status, stdout } = sim(
+      'mutants',
+      mutant,
+      '--world',
+      world,
+      '--storage',
+      storage,
+      '--from',
+      `${seed}`,
+      '--seeds',
+      '2',
+    );
     expect(stdout).toMatch(/ 1 seeds, by /);
     expect(status).toBe(0);
   });
@@ -53,6 +65,7 @@ describe('the sim', () => {
     [['--wat'], "Unknown option '--wat'"],
     [['check'], 'check takes one file.'],
     [['mutants', 'unicorn'], "No mutant's name has unicorn in it."],
+    [['--storage', 'clay'], '--storage doesn\'t know "clay"'],
     [['--world', 'flat'], '--world doesn\'t know "flat"'],
   ])('%j: one clear sentence and an exit code', (args, sentence) => {
     const { status, stderr } = sim(...args);

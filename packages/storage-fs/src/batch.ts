@@ -1,5 +1,6 @@
+import type { LogRecord } from '@kontiki/core/store';
 import { crc32, Reader, Writer } from '@kontiki/core/wire';
-import { readRecord, recordLength, writeRecord, type Record } from './record.js';
+import { readRecord, recordLength, writeRecord } from './record.js';
 
 /**
  * What one sync makes durable, as it stands in a segment: checksum of all that follows (4 bytes), the segment's salt
@@ -13,13 +14,13 @@ export function aligned(offset: number): number {
   return (offset + 7) & ~7;
 }
 
-export function batchLength(records: readonly Record[]): number {
+export function batchLength(records: readonly LogRecord[]): number {
   let length = BATCH_HEADER;
   for (const record of records) length += recordLength(record);
   return aligned(length);
 }
 
-export function encodeBatch(number: number, salt: number, records: readonly Record[]): Uint8Array {
+export function encodeBatch(number: number, salt: number, records: readonly LogRecord[]): Uint8Array {
   const writer = new Writer(batchLength(records));
   writer.u32(0);
   writer.u32(salt);
@@ -65,9 +66,9 @@ export function laterBatch(bytes: Uint8Array, from: number, salt: number, number
   return undefined;
 }
 
-export function readRecords({ body }: Batch): Record[] {
+export function readRecords({ body }: Batch): LogRecord[] {
   const reader = new Reader(body);
-  const records: Record[] = [];
+  const records: LogRecord[] = [];
   while (reader.left > 0) records.push(readRecord(reader));
   return records;
 }

@@ -89,15 +89,16 @@ export class FileLog implements LogStore {
     const { ballot, entries = [], committed } = write;
     const { appender } = this.#usable();
     // The commit index alone is worth no write; the next one carries it.
-    if (ballot !== undefined || entries.length > 0) await appender.add({ kind: 'write', ballot, entries, committed });
+    if (ballot !== undefined || entries.length > 0)
+      await appender.calls.add({ kind: 'write', ballot, entries, committed });
   }
 
   async reset(base: LogBase): Promise<void> {
-    await this.#usable().appender.add({ kind: 'reset', base });
+    await this.#usable().appender.calls.add({ kind: 'reset', base });
   }
 
   async compact(base: LogBase): Promise<void> {
-    await this.#usable().appender.add({ kind: 'compact', base });
+    await this.#usable().appender.calls.add({ kind: 'compact', base });
   }
 
   async read(from: number, to: number, maxBytes: number): Promise<Entry[]> {
@@ -136,7 +137,7 @@ export class FileLog implements LogStore {
     if (opened === undefined) return;
     this.#opened = undefined;
     try {
-      await opened.appender.close();
+      await opened.appender.calls.close();
       await Promise.allSettled(this.#reads);
       await opened.spare.close();
       await Promise.all(opened.segments.map(({ file }) => file.close()));
@@ -148,16 +149,17 @@ export class FileLog implements LogStore {
   #usable(): Opened {
     const opened = this.#opened;
     if (opened === undefined) throw new KontikiError('KONTIKI_CLOSED', 'The log is not open.');
-    if (opened.appender.failed !== undefined) throw opened.appender.failed;
+    if (opened.appender.calls.failed !== undefined) throw opened.appender.calls.failed;
     return opened;
   }
 
   /** Some entries from `from` on; none beyond the last one. */
   async #find(opened: Opened, from: number, to: number): Promise<readonly Entry[]> {
-    const { appender, index } = opened;
-    if (appender.failed !== undefined) throw appender.failed;
-    if (from <= appender.base) throw compacted(from, appender.base);
-    const { entries, until } = appender.undurable(from);
+    const { index } = opened;
+    const { calls } = opened.appender;
+    if (calls.failed !== undefined) throw calls.failed;
+    if (from <= calls.base) throw compacted(from, calls.base);
+    const { entries, until } = calls.undurable(from);
     if (entries !== undefined) return entries.slice(0, until - from);
     const run = index.find(from);
     if (run === undefined) return [];
@@ -165,7 +167,7 @@ export class FileLog implements LogStore {
       return await this.#load(opened, run, from, Math.min(to, run.last, until - 1));
     } catch (error) {
       // Its segment may have been let go while it was read.
-      if (from <= appender.base) throw compacted(from, appender.base);
+      if (from <= calls.base) throw compacted(from, calls.base);
       throw error;
     }
   }

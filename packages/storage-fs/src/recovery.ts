@@ -1,9 +1,8 @@
 import { KontikiError, type Owner, type Repair } from '@kontiki/core';
+import { Ledger, type LogRecord } from '@kontiki/core/store';
 import type { Folder } from '@kontiki/files';
 import { batchAt, encodeBatch, laterBatch, readRecords, type Batch } from './batch.js';
 import { EntryIndex } from './entry-index.js';
-import { Ledger } from './ledger.js';
-import type { Record } from './record.js';
 import { corrupt, readHeader, segmentName, sequenceOf, type Segment, type SegmentHeader } from './segment.js';
 
 /** What opening a folder found: where the log goes on. */
@@ -140,7 +139,7 @@ class Recovery {
   }
 
   #take(segment: Segment, batch: Batch, where: string): void {
-    let records: Record[];
+    let records: LogRecord[];
     try {
       records = readRecords(batch);
       for (const record of records) this.ledger.apply(record);

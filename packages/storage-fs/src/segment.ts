@@ -1,8 +1,9 @@
 import { KontikiError, type Owner } from '@kontiki/core';
+import type { Checkpoint } from '@kontiki/core/store';
 import { crc32, Reader, textLength, Writer } from '@kontiki/core/wire';
 import type { File } from '@kontiki/files';
 import { aligned } from './batch.js';
-import { checkpointLength, readCheckpoint, writeCheckpoint, type Checkpoint } from './record.js';
+import { checkpointLength, readCheckpoint, writeCheckpoint } from './record.js';
 
 /**
  * The beginning of a segment: checksum of all that follows (4 bytes), bytes of the header (4), "KONTIKI" and the

@@ -30,6 +30,8 @@ export async function buildMutant(mutant: Mutant): Promise<URL> {
     platform: 'node',
     format: 'esm',
     conditions: ['@kontiki/source'],
+    // It asks for modules of Node in a way that a bundle of ES modules has not.
+    external: ['abstract-level'],
     plugins: [
       {
         name: 'mutant',

@@ -2,7 +2,7 @@
 export interface Mutant {
   readonly name: string;
   /** Default: core. */
-  readonly package?: 'core' | 'snapshot' | 'storage-fs' | 'testing' | undefined;
+  readonly package?: 'core' | 'snapshot' | 'storage-fs' | 'storage-level' | 'testing' | undefined;
   readonly file: string;
   readonly find: string;
   readonly replace: string;

@@ -215,15 +215,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a vote is not written',
-    package: 'storage-fs',
-    file: 'record.ts',
+    file: 'store/record.ts',
     find: 'return ballot.votedFor === undefined ? HAS_BALLOT : HAS_BALLOT | HAS_VOTE;',
     replace: 'return HAS_BALLOT;',
   },
   {
     name: 'a read does not see what replaces a suffix and waits to be written',
-    package: 'storage-fs',
-    file: 'appender.ts',
+    file: 'store/group-commit.ts',
     find: 'until = Math.min(until, first);',
     replace: '',
     equivalent:
@@ -274,15 +272,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'the terms of what was replaced stay',
-    package: 'storage-fs',
-    file: 'ledger.ts',
+    file: 'store/ledger.ts',
     find: 'while ((this.#terms.at(-1)?.index ?? 0) >= from) this.#terms.pop();',
     replace: 'while ((this.#terms.at(-1)?.index ?? 0) > from) this.#terms.pop();',
   },
   {
     name: 'a new term without a vote is not written',
-    package: 'storage-fs',
-    file: 'record.ts',
+    file: 'store/record.ts',
     find: 'if (ballot === undefined) return 0;\n  return ballot.votedFor === undefined ? HAS_BALLOT',
     replace: 'if (ballot?.votedFor === undefined) return 0;\n  return ballot.votedFor === undefined ? HAS_BALLOT',
   },

@@ -4,17 +4,22 @@ import { Progress } from '../progress.js';
 import type { SeedResult } from '../worker.js';
 import { buildMutant } from './build.js';
 import { UsageError } from '../usage-error.js';
-import type { World } from '../worlds.js';
+import type { Storage, World } from '../worlds.js';
+import { mutants as ofLevel } from './level.js';
 import type { Mutant } from './mutant.js';
 import { mutants as ofNodes } from './nodes.js';
 import { mutants as ofProtocol } from './protocol.js';
 import { mutants as ofSnapshots } from './snapshots.js';
 
-/** The bugs that each world must notice. */
-const mutantsOf: Readonly<Record<World, readonly Mutant[]>> = { fast: ofProtocol, full: [...ofNodes, ...ofSnapshots] };
+/** The bugs that a world must notice. */
+function mutantsOf(world: World, storage: Storage): readonly Mutant[] {
+  if (world === 'fast') return ofProtocol;
+  return storage === 'level' ? ofLevel : [...ofNodes, ...ofSnapshots];
+}
 
 export interface MutantsOptions {
   readonly world: World;
+  readonly storage: Storage;
   /** Parts of the names of those to run; all when there are none. */
   readonly names: readonly string[];
   /** Looks with one invariant at a time. */
@@ -28,8 +33,8 @@ export interface MutantsOptions {
 
 /** Resolves with whether each mutant was found or, with `alone`, whether each invariant found one. */
 export async function runMutants({ names, alone, invariants, ...worlds }: MutantsOptions): Promise<boolean> {
-  const { world } = worlds;
-  const all = mutantsOf[world];
+  const { world, storage } = worlds;
+  const all = mutantsOf(world, storage);
   const chosen = all.filter(({ name, equivalent }) =>
     names.length === 0 ? equivalent === undefined : names.some((part) => name.includes(part)),
   );
@@ -45,7 +50,7 @@ export async function runMutants({ names, alone, invariants, ...worlds }: Mutant
 }
 
 /** The worlds in which mutants are looked for. */
-type Worlds = Pick<MutantsOptions, 'world' | 'seeds' | 'from'>;
+type Worlds = Pick<MutantsOptions, 'world' | 'storage' | 'seeds' | 'from'>;
 
 interface Killed {
   /** How many worlds it took. */
@@ -97,7 +102,7 @@ async function firstKilled(
 const BATCH = 2;
 
 async function kill(
-  { world, seeds, from }: Worlds,
+  { world, storage, seeds, from }: Worlds,
   mutant: Mutant,
   invariants: readonly Invariant[],
 ): Promise<Killed | undefined> {
@@ -110,7 +115,7 @@ async function kill(
     await runPool({
       world,
       script,
-      options: { invariants },
+      options: { invariants, storage },
       next: () => {
         if (failed.length > 0 || handed >= seeds) return [];
         const batch = Array.from({ length: BATCH }, (_, i) => from + handed + i);

@@ -15,7 +15,10 @@ export function testReads({ expect, test }: LogTests): void {
     ];
     const store = place.store();
     await store.open(owner);
-    for (let at = 0; at < entries.length; at += 5) await store.append({ entries: entries.slice(at, at + 5) });
+    // Some that were written alone, and some together.
+    for (let at = 0, end = 1; at < entries.length; at = end, end += at < 6 ? 1 : 5) {
+      await store.append({ entries: entries.slice(at, end) });
+    }
     for (const maxBytes of [0, 1, 84, 85, 200, 500, 1_000_000]) {
       for (const [from, to] of [
         [1, 32],

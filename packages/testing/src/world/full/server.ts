@@ -297,6 +297,11 @@ export class NodeServer implements Breakable {
   }
 
   close(): void {
+    // One that stands still does it when it goes on.
+    if (this.node !== undefined) this.process?.enter(() => this.#close());
+  }
+
+  #close(): void {
     const { checks, schedule, tell } = this.#world;
     if (this.node === undefined) return;
     tell?.(`${this.id} is closed`);

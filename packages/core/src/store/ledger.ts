@@ -1,17 +1,21 @@
-import {
-  KontikiError,
-  type Ballot,
-  type Entry,
-  type LogBase,
-  type LogState,
-  type MembershipAt,
-  type Position,
-  type Repair,
-} from '@kontiki/core';
-import { originOf } from '@kontiki/core/wire';
-import type { Checkpoint, Record } from './record.js';
+import { KontikiError } from '../errors.js';
+import type { Ballot } from '../log/ballot.js';
+import type { Entry, Position } from '../log/entry.js';
+import type { MembershipAt } from '../log/membership.js';
+import type { LogBase, LogState, Repair } from '../ports/log-store.js';
+import { originOf } from '../wire/origin.js';
+import type { LogRecord } from './record.js';
 
 const beginning: LogBase = { index: 0, term: 0, membership: undefined, origin: undefined };
+
+/** What a log holds, beside its entries, terms and memberships. */
+export interface Checkpoint {
+  readonly ballot: Ballot | undefined;
+  readonly base: LogBase;
+  readonly last: number;
+  readonly committed: number;
+  readonly origin: number | undefined;
+}
 
 /** What a log holds, without the entries: kept up to date record by record, on opening and while running. */
 export class Ledger {
@@ -41,17 +45,33 @@ export class Ledger {
     };
   }
 
-  /** Begins from the oldest segment's checkpoint. What lies between its base and its last index must be compacted later on. */
-  restore({ ballot, base, last, committed, origin }: Checkpoint): void {
+  /** The first index of each term above the base, ascending. */
+  get terms(): readonly Position[] {
+    return this.#terms;
+  }
+
+  /** The memberships above the base, ascending. */
+  get memberships(): readonly MembershipAt[] {
+    return this.#memberships;
+  }
+
+  /** Begins from a checkpoint. If it tells no terms, what lies between its base and its last index must be compacted later on. */
+  restore(
+    { ballot, base, last, committed, origin }: Checkpoint,
+    terms: readonly Position[] = [],
+    memberships: readonly MembershipAt[] = [],
+  ): void {
     this.#ballot = ballot;
     this.#base = base;
     this.#last = last;
     this.#committed = committed;
     this.#origin = origin;
+    this.#terms = [...terms];
+    this.#memberships = [...memberships];
   }
 
   /** Throws, and changes nothing, if the record does not fit. */
-  apply(record: Record): void {
+  apply(record: LogRecord): void {
     if (record.kind === 'write') this.#write(record.ballot, record.entries ?? [], record.committed ?? 0);
     else if (record.kind === 'reset') this.#reset(record.base);
     else this.#compact(record.base);

@@ -1,0 +1,140 @@
+import type { Mutant } from './mutant.js';
+
+/** Bugs of the stores on `abstract-level`: looked for with `--storage level`. */
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'batches are not synced',
+    package: 'storage-level',
+    file: 'room.ts',
+    find: 'part.batch(operations, durably)',
+    replace: 'part.batch(operations)',
+  },
+  {
+    name: 'what was found in a database is not made durable',
+    package: 'storage-level',
+    file: 'log-writer.ts',
+    find: 'await this.#room.write([...more, {',
+    replace: 'if (more.length > 0) await this.#room.write([...more, {',
+  },
+  {
+    name: 'the head is not in the batch',
+    package: 'storage-level',
+    file: 'log-writer.ts',
+    find: 'operations.push(this.#head());\n    await this.#room.write(operations);',
+    replace:
+      'const head = this.#head();\n    await this.#room.write(operations.length > 0 ? operations : [head]);\n    void this.#room.write([head]).catch(() => {});',
+  },
+  {
+    name: 'a ballot alone is not written',
+    package: 'storage-level',
+    file: 'log-writer.ts',
+    find: 'await this.#room.write(operations);',
+    replace: 'if (operations.length > 1) await this.#room.write(operations);',
+  },
+  {
+    name: 'the blocks of a replaced suffix stay',
+    package: 'storage-level',
+    file: 'log-writer.ts',
+    find: "operations.push({ type: 'del', key });",
+    replace: '',
+  },
+  {
+    name: 'a block is cut one entry too late',
+    package: 'storage-level',
+    file: 'log-writer.ts',
+    find: 'block.entries.filter(({ index }) => index < from)',
+    replace: 'block.entries.filter(({ index }) => index <= from)',
+  },
+  {
+    name: 'a block is not cut',
+    package: 'storage-level',
+    file: 'log-writer.ts',
+    find: 'if (block.last < from) return operations;',
+    replace: 'return operations;',
+  },
+  {
+    name: 'the terms of what was replaced stay in the database',
+    package: 'storage-level',
+    file: 'log-writer.ts',
+    find: 'operations.push(...this.#forgetSince(from), ...',
+    replace: 'operations.push(...',
+  },
+  {
+    name: 'a reset keeps the blocks',
+    package: 'storage-level',
+    file: 'log-writer.ts',
+    find: 'this.#generation += 1;',
+    replace: '',
+  },
+  {
+    name: 'the base is moved beside the batch',
+    package: 'storage-level',
+    file: 'log-writer.ts',
+    find: "operations.push({ type: 'put', key: BASE, value: encodeBase(ledger.base) });",
+    replace: "await this.#room.write([{ type: 'put', key: BASE, value: encodeBase(base) }]);",
+  },
+  {
+    name: 'blocks are deleted up to the base and beyond',
+    package: 'storage-level',
+    file: 'sweeper.ts',
+    find: "await this.#clear(keyOf('block', 0, 0), last ?? from);",
+    replace: "await this.#clear(keyOf('block', 0, 0), keyOf('block', generation, base + 2));",
+  },
+  {
+    name: 'the entries of a batch are not in their order',
+    package: 'storage-level',
+    file: 'log-writer.ts',
+    find: 'const kept = Math.max(0, first.index - (entries[0]?.index ?? first.index));',
+    replace: 'const kept = entries.length;',
+  },
+  {
+    name: 'a block does not name the one before',
+    package: 'storage-level',
+    file: 'block-reader.ts',
+    find: 'block.before === sum',
+    replace: 'block.before !== undefined',
+    equivalent:
+      'a database must have lost a batch and told nobody, as the simulated one of a world does not; the tests of damage hold the rule',
+  },
+  {
+    name: 'a read is not tried again when a batch has come between',
+    package: 'storage-level',
+    file: 'level-log.ts',
+    find: 'if (writer.replaced === replaced)',
+    replace: 'if (writer.replaced >= replaced)',
+    equivalent: 'a node reads only what is committed, which nothing replaces; the test of reading holds the rule',
+  },
+  {
+    name: 'a snapshot is listed before its last chunk is written',
+    package: 'storage-level',
+    file: 'snapshot-writer.ts',
+    find: 'await this.#put(bytes);',
+    replace: 'void bytes;',
+  },
+  {
+    name: 'the chunks of a snapshot are not synced',
+    package: 'storage-level',
+    file: 'snapshot-writer.ts',
+    find: `    await room.write([
+      { type: 'put', key: chunkKey(number, begin), value },`,
+    replace: `    await room.db.batch([
+      { type: 'put', key: chunkKey(number, begin), value },`,
+    equivalent:
+      'the simulated database syncs what was before a synced batch, as LevelDB does unless it has just begun a file; the conformance suite asks for it in `sync`',
+  },
+  {
+    name: 'a snapshot is finished without a sync',
+    package: 'storage-level',
+    file: 'snapshot-writer.ts',
+    find: "await room.write([{ type: 'put', key: infoKey(number), value }, ...replaces()]);",
+    replace: "await room.db.batch([{ type: 'put', key: infoKey(number), value }, ...replaces()]);",
+  },
+  {
+    name: 'a removed snapshot goes from under its readers',
+    package: 'storage-level',
+    file: 'level-snapshots.ts',
+    find: 'if (readers.has(number) || this.#opened !== opened) return;',
+    replace: 'if (this.#opened !== opened) return;',
+    equivalent: 'whoever is sent a snapshot that goes is offered the next; the conformance suite holds the rule',
+  },
+];

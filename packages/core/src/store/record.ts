@@ -1,0 +1,65 @@
+import type { Ballot } from '../log/ballot.js';
+import type { LogBase, LogWrite } from '../ports/log-store.js';
+import { membershipLength, readMembership, writeMembership } from '../wire/membership.js';
+import type { Reader } from '../wire/reader.js';
+import { textLength, type Writer } from '../wire/writer.js';
+
+/** One call of a log's owner. */
+export type LogRecord =
+  | ({ readonly kind: 'write' } & LogWrite)
+  | { readonly kind: 'reset'; readonly base: LogBase }
+  | { readonly kind: 'compact'; readonly base: LogBase };
+
+const HAS_BALLOT = 1;
+const HAS_VOTE = 2;
+const HAS_MEMBERSHIP = 8;
+const HAS_ORIGIN = 16;
+
+/** term (8 bytes), then the candidate if there is one. */
+export function ballotLength(ballot: Ballot | undefined): number {
+  if (ballot === undefined) return 0;
+  return 8 + (ballot.votedFor === undefined ? 0 : textLength(ballot.votedFor));
+}
+
+/** A byte that says which parts of a ballot follow: 1, there is one; 2, with a vote. The other bits are the caller's. */
+export function ballotFlags(ballot: Ballot | undefined): number {
+  if (ballot === undefined) return 0;
+  return ballot.votedFor === undefined ? HAS_BALLOT : HAS_BALLOT | HAS_VOTE;
+}
+
+export function writeBallot(writer: Writer, ballot: Ballot | undefined): void {
+  if (ballot === undefined) return;
+  writer.u53(ballot.term);
+  if (ballot.votedFor !== undefined) writer.text(ballot.votedFor);
+}
+
+export function readBallot(reader: Reader, flags: number): Ballot | undefined {
+  if ((flags & HAS_BALLOT) === 0) return undefined;
+  return { term: reader.u53(), votedFor: (flags & HAS_VOTE) === 0 ? undefined : reader.text(64) };
+}
+
+/** flags (1 byte), index, term (8 each), the membership and its index, the origin (4). */
+export function baseLength({ membership, origin }: LogBase): number {
+  return (
+    17 + (membership === undefined ? 0 : 8 + membershipLength(membership.membership)) + (origin === undefined ? 0 : 4)
+  );
+}
+
+export function writeBase(writer: Writer, { index, term, membership, origin }: LogBase): void {
+  writer.u8((membership === undefined ? 0 : HAS_MEMBERSHIP) | (origin === undefined ? 0 : HAS_ORIGIN));
+  writer.u53(index);
+  writer.u53(term);
+  if (membership !== undefined) {
+    writer.u53(membership.index);
+    writeMembership(writer, membership.membership);
+  }
+  if (origin !== undefined) writer.u32(origin);
+}
+
+export function readBase(reader: Reader): LogBase {
+  const flags = reader.u8();
+  const position = { index: reader.u53(), term: reader.u53() };
+  const membership =
+    (flags & HAS_MEMBERSHIP) === 0 ? undefined : { index: reader.u53(), membership: readMembership(reader) };
+  return { ...position, membership, origin: (flags & HAS_ORIGIN) === 0 ? undefined : reader.u32() };
+}

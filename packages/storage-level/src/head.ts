@@ -1,0 +1,56 @@
+import type { Ballot } from '@kontiki/core';
+import { ballotFlags, ballotLength, readBallot, writeBallot } from '@kontiki/core/store';
+import { HEAD } from './keys.js';
+import { LINK, readLink, writeLink, type Link } from './linked.js';
+import { seal, unseal } from './sealed.js';
+
+/**
+ * What every batch writes anew. It names the last of everything that has a key of its own, and each of those names the one
+ * before: so a batch that a database has lost is noticed as soon as a later one is there. Databases do lose some (LevelDB
+ * passes over what is damaged in the middle of its own log).
+ */
+export interface Head {
+  readonly ballot: Ballot | undefined;
+  readonly last: number;
+  readonly committed: number;
+  readonly origin: number | undefined;
+  /** How often the log was reset. */
+  readonly generation: number;
+  /** Index of the base, which has a key of its own. */
+  readonly base: number;
+  /** The newest term that begins above the base, and the newest membership there. */
+  readonly term: Link;
+  readonly membership: Link;
+  /** The checksum of the newest block of entries; 0 before the first one of a generation. */
+  readonly block: number;
+}
+
+/** flags (1 byte), last, committed (8 each), origin, generation (4 each), base (8), links to term and membership, block (4), ballot. */
+const FIXED = 1 + 3 * 8 + 2 * LINK + 3 * 4;
+
+export function encodeHead(head: Head): Uint8Array {
+  const { ballot, last, committed, origin, generation, base, term, membership, block } = head;
+  return seal(HEAD, FIXED + ballotLength(ballot), (writer) => {
+    writer.u8(ballotFlags(ballot));
+    writer.u53(last);
+    writer.u53(committed);
+    writer.u32(origin ?? 0);
+    writer.u32(generation);
+    writer.u53(base);
+    writeLink(writer, term);
+    writeLink(writer, membership);
+    writer.u32(block);
+    writeBallot(writer, ballot);
+  });
+}
+
+export function decodeHead(value: Uint8Array | undefined, where: string): Head {
+  return unseal(HEAD, value, [where, 'the head of the log'], (reader) => {
+    const flags = reader.u8();
+    const [last, committed] = [reader.u53(), reader.u53()];
+    const [origin, generation] = [reader.u32() || undefined, reader.u32()];
+    const [base, term, membership] = [reader.u53(), readLink(reader), readLink(reader)];
+    const block = reader.u32();
+    return { ballot: readBallot(reader, flags), last, committed, origin, generation, base, term, membership, block };
+  });
+}

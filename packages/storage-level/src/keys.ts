@@ -1,0 +1,41 @@
+/**
+ * Keys sort as what they name counts: a letter, for what there are many of the log's generation (4 bytes) and an index (8),
+ * big-endian. A reset begins a generation, since a batch cannot delete a range: what the one before has left goes at leisure.
+ */
+export const OWNER: Uint8Array = letter('o');
+export const HEAD: Uint8Array = letter('h');
+export const BASE: Uint8Array = letter('b');
+
+export type Kind = 'block' | 'term' | 'membership';
+
+const LETTERS: Readonly<Record<Kind, string>> = { block: 'e', term: 't', membership: 'm' };
+const LENGTH = 13;
+
+function letter(text: string): Uint8Array {
+  return Uint8Array.of(text.charCodeAt(0));
+}
+
+export function keyOf(kind: Kind, generation: number, index: number): Uint8Array {
+  const key = new Uint8Array(LENGTH);
+  const view = new DataView(key.buffer);
+  key.set(letter(LETTERS[kind]));
+  view.setUint32(1, generation);
+  writeIndex(view, 5, index);
+  return key;
+}
+
+/** The index in a key; undefined for a key of another form. */
+export function indexOf(key: Uint8Array): number | undefined {
+  return key.length === LENGTH ? readIndex(key, 5) : undefined;
+}
+
+/** Eight bytes, the highest first. */
+export function writeIndex(view: DataView, at: number, index: number): void {
+  view.setUint32(at, Math.floor(index / 2 ** 32));
+  view.setUint32(at + 4, index % 2 ** 32);
+}
+
+export function readIndex(key: Uint8Array, at: number): number {
+  const view = new DataView(key.buffer, key.byteOffset);
+  return view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4);
+}

@@ -1,0 +1,324 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ClassicLevel } from 'classic-level';
+import { MemoryLevel } from 'memory-level';
+import { describe, expect, it } from 'vitest';
+import { isKontikiError, type Entry } from '@kontiki/core';
+import { Random } from '@kontiki/testing';
+import { LevelLog } from '../src/level-log.js';
+import { OWNER } from '../src/keys.js';
+import { encodeOwner } from '../src/owner.js';
+import { command, commands, first, membership, owner } from './samples.js';
+
+type Bytes = Uint8Array;
+type Operation = { readonly type: 'put' | 'del'; readonly key: Bytes; readonly value?: Bytes };
+
+async function code(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => 'none',
+    (error: unknown) => (isKontikiError(error) ? error.code : String(error)),
+  );
+}
+
+/** A database that writes down what it is asked. */
+class Watched extends MemoryLevel {
+  readonly batches: { readonly operations: readonly Operation[]; readonly sync: boolean }[] = [];
+  read = 0;
+
+  async _batch(operations: Operation[], options: { readonly sync?: boolean }): Promise<void> {
+    this.batches.push({ operations: operations.map((one) => ({ ...one })), sync: options.sync === true });
+    await (super['_batch' as never] as (...all: unknown[]) => Promise<void>).call(this, operations, options);
+  }
+
+  async _getMany(keys: unknown[], options: unknown): Promise<unknown[]> {
+    this.read += keys.length;
+    return (super['_getMany' as never] as (...all: unknown[]) => Promise<unknown[]>).call(this, keys, options);
+  }
+
+  _iterator(options: unknown): unknown {
+    const iterator = (super['_iterator' as never] as (...all: unknown[]) => object).call(this, options) as {
+      _nextv(...all: unknown[]): Promise<unknown[]>;
+      _next(): Promise<unknown>;
+      _all(...all: unknown[]): Promise<unknown[]>;
+    };
+    const [one, all] = [iterator._next.bind(iterator), iterator._all.bind(iterator)];
+    iterator._next = async () => {
+      this.read += 1;
+      return one();
+    };
+    iterator._all = async (...given) => {
+      const found = await all(...given);
+      this.read += found.length;
+      return found;
+    };
+    return iterator;
+  }
+}
+
+/** All keys and values of a database. */
+function contents(database: MemoryLevel): Promise<[Bytes, Bytes][]> {
+  return database.iterator<Bytes, Bytes>({ keyEncoding: 'view', valueEncoding: 'view' }).all();
+}
+
+async function holding(pairs: Iterable<readonly [Bytes, Bytes]>): Promise<MemoryLevel> {
+  const database = new MemoryLevel();
+  for (const [key, value] of pairs) {
+    await database.put<Bytes, Bytes>(key, value.slice(), { keyEncoding: 'view', valueEncoding: 'view' });
+  }
+  return database;
+}
+
+/** What a log holds, read through. */
+async function holdings(log: LevelLog): Promise<unknown> {
+  const { repairs: _, ...state } = await log.open(owner);
+  const entries = state.last === state.base.index ? [] : await log.read(state.base.index + 1, state.last, Infinity);
+  await log.close();
+  return { ...state, entries };
+}
+
+/** A log with everything in it: terms, memberships, a replaced suffix, a base, a vote. */
+async function fill(database: MemoryLevel): Promise<void> {
+  const log = new LevelLog(database);
+  await log.open(owner);
+  await log.append({ entries: [first, ...commands(2, 6, 1)], ballot: { term: 2, votedFor: 'b' } });
+  await log.append({ entries: commands(7, 9, 2) });
+  await log.append({ entries: [command(8, 3), { kind: 'membership', index: 9, term: 3, membership }], committed: 7 });
+  await log.compact({ index: 3, term: 1, membership: { index: 1, membership }, origin: 77 });
+  await log.append({ entries: commands(10, 11, 3) });
+  await log.append({ ballot: { term: 5, votedFor: 'a' } });
+  await log.append({ entries: commands(12, 13, 5), committed: 9 });
+  await log.append({ entries: commands(14, 14, 6) });
+  await log.close();
+}
+
+describe('group commit', () => {
+  it('what comes while a batch is written is the next one, synced, in one batch of the database', async () => {
+    const database = new Watched();
+    const log = new LevelLog(database);
+    await log.open(owner);
+    await log.append({ entries: [first] });
+    const before = database.batches.length;
+    await Promise.all(Array.from({ length: 20 }, (_, i) => log.append({ entries: [command(i + 2, 1)] })));
+    expect(database.batches.length - before).toBe(2);
+    expect(database.batches.every(({ sync }) => sync)).toBe(true);
+  });
+
+  it('bounds the bytes of a batch', async () => {
+    const database = new Watched();
+    const log = new LevelLog(database);
+    await log.open(owner);
+    await log.append({ entries: [first] });
+    const before = database.batches.length;
+    await Promise.all(Array.from({ length: 10 }, (_, i) => log.append({ entries: [command(i + 2, 1, 1_000_000)] })));
+    const sizes = database.batches
+      .slice(before)
+      .map(({ operations }) => operations.reduce((sum, { value }) => sum + (value?.length ?? 0), 0));
+    expect(sizes.length).toBeGreaterThan(2);
+    expect(Math.max(...sizes)).toBeLessThan(4.3e6);
+  });
+});
+
+describe('a start', () => {
+  it('of a long log reads what is beside the entries, and one block', async () => {
+    const database = new Watched();
+    const log = new LevelLog(database);
+    await log.open(owner);
+    await log.append({ entries: [first] });
+    for (let index = 2; index < 2_000; index += 1) await log.append({ entries: [command(index, 1 + (index >> 9))] });
+    await log.close();
+    database.read = 0;
+    expect((await log.open(owner)).last).toBe(1_999);
+    expect(database.read).toBeLessThan(25);
+  });
+
+  it('finishes a compaction that was interrupted, and leaves nothing of what is compacted or reset', async () => {
+    const database = new MemoryLevel();
+    let log = new LevelLog(database);
+    await log.open(owner);
+    await log.append({ entries: [first] });
+    for (let index = 2; index <= 100; index += 1) await log.append({ entries: [command(index, index)] });
+    const before = await contents(database);
+    await log.compact({ index: 90, term: 90, membership: { index: 1, membership }, origin: 77 });
+    await log.close();
+    // As if nothing had been deleted when it crashed.
+    const base = await contents(database);
+    const crashed = await holding([...before, ...base]);
+    for (const at of [database, crashed]) {
+      log = new LevelLog(at);
+      expect((await log.open(owner)).base.index).toBe(90);
+      expect((await log.read(91, 100, Infinity)).length).toBe(10);
+      await expect.poll(async () => (await contents(at)).length).toBe(3 + 11 + 10);
+      await log.reset({ index: 500, term: 200, membership: { index: 1, membership }, origin: 77 });
+      await expect.poll(async () => (await contents(at)).length).toBe(3);
+      await log.close();
+    }
+  });
+});
+
+describe('reading', () => {
+  it('while entries are replaced gives the old ones or the new ones, at any time', async () => {
+    const old = commands(2, 30, 1);
+    const anew = commands(9, 40, 2);
+    for (let wait = 0; wait < 60; wait += 1) {
+      const log = new LevelLog(new MemoryLevel());
+      await log.open(owner);
+      await log.append({ entries: [first] });
+      for (let at = 0; at < old.length; at += 3) await log.append({ entries: old.slice(at, at + 3) });
+      const read = log.read(5, 30, Infinity);
+      for (let turn = 0; turn < wait; turn += 1) await Promise.resolve();
+      const replaced = log.append({ entries: anew });
+      const page = (await read) as Entry[];
+      expect(page.map(({ index }) => index)).toEqual(page.map((_, i) => 5 + i));
+      expect(page.every(({ term }, i) => term >= (page[i - 1]?.term ?? 0))).toBe(true);
+      expect(page.slice(0, 4)).toEqual(old.slice(3, 7));
+      expect([old[7], anew[0]]).toContainEqual(page[4]);
+      expect([old[28], anew[21]]).toContainEqual(page[25]);
+      await replaced;
+      await log.close();
+    }
+  });
+});
+
+describe('damage', () => {
+  it('every value flipped at any of its bytes, and every key that is gone, is refused or told when it is read', async () => {
+    const database = new MemoryLevel();
+    await fill(database);
+    const pairs = await contents(database);
+    const held = await holdings(new LevelLog(await holding(pairs)));
+    for (const [gone, [key, value]] of pairs.entries()) {
+      const without = await holding(pairs.filter((_, i) => i !== gone));
+      const found = await holdings(new LevelLog(without)).catch((error: unknown) => error as { code: string });
+      const text = new TextDecoder().decode(key);
+      if ('code' in (found as object)) expect((found as { code: string }).code, text).toBe('KONTIKI_CORRUPT');
+      else expect(found, text).toEqual(held);
+      for (let at = 0; at < value.length; at += 1) {
+        const flipped = value.slice();
+        flipped[at] = (flipped[at] as number) ^ (1 << (at % 8));
+        const damaged = await holding(pairs.map((pair, i) => (i === gone ? [key, flipped] : pair)));
+        expect(await code(holdings(new LevelLog(damaged))), `${text}, byte ${at}`).toBe('KONTIKI_CORRUPT');
+      }
+    }
+  });
+
+  it('a batch that a database has lost, with later ones there, is noticed or was of no matter', async () => {
+    let noticed = 0;
+    const seen = new Watched();
+    await fill(seen);
+    const random = new Random(1, 'log');
+    for (let round = 0; round < 20; round += 1) {
+      const log = new LevelLog(seen);
+      const { last } = await log.open(owner);
+      const from = last - random.below(3);
+      await log.append({ entries: commands(from, from + random.below(4), 10 + round) });
+      if (random.chance(0.3)) await log.append({ ballot: { term: 100 + round, votedFor: 'a' } });
+      await log.close();
+    }
+    const batches = seen.batches.map(({ operations }) => operations);
+    for (let end = 2; end <= batches.length; end += 1) {
+      const replay = async (lost: number): Promise<MemoryLevel> => {
+        const at = new MemoryLevel();
+        const played = batches.slice(0, end).filter((_, i) => i !== lost);
+        for (const operations of played) await at.batch(operations as never, { valueEncoding: 'view' });
+        return at;
+      };
+      const held = await holdings(new LevelLog(await replay(-1)));
+      for (let lost = 0; lost < end - 1; lost += 1) {
+        const found = await holdings(new LevelLog(await replay(lost))).catch((error: unknown) => error);
+        if (!isKontikiError(found)) expect(found, `batch ${lost} of ${end}`).toEqual(held);
+        else {
+          expect(found.code).toBe('KONTIKI_CORRUPT');
+          noticed += 1;
+        }
+      }
+    }
+    expect(noticed).toBeGreaterThan(100);
+  });
+
+  it('another format is refused, and so are keys that are nobody’s', async () => {
+    const database = new MemoryLevel();
+    await fill(database);
+    const part = database.sublevel<Bytes, Bytes>(['kontiki', 'log'], { keyEncoding: 'view', valueEncoding: 'view' });
+    const { seal } = await import('../src/sealed.js');
+    const newer = encodeOwner(OWNER, owner).slice(4);
+    newer[7] = 2;
+    await part.put(
+      OWNER,
+      seal(OWNER, newer.length, (writer) => writer.raw(newer)),
+    );
+    expect(await code(new LevelLog(database).open(owner))).toBe('KONTIKI_FORMAT');
+    const strange = new MemoryLevel();
+    await strange.sublevel(['kontiki', 'log']).put('x', 'y');
+    expect(await code(new LevelLog(strange).open(owner))).toBe('KONTIKI_CORRUPT');
+  });
+});
+
+describe('a shared database', () => {
+  it('holds two groups and other data, which do not meet', async () => {
+    const database = new MemoryLevel<string, { n: number }>({ valueEncoding: 'json' });
+    await database.put('mine', { n: 1 });
+    const [orders, users] = [new LevelLog(database, { name: 'orders' }), new LevelLog(database, { name: 'users' })];
+    await orders.open(owner);
+    await users.open({ cluster: 'other', server: 'b' });
+    await orders.append({ entries: [first, ...commands(2, 30, 1)] });
+    await users.append({ entries: [first] });
+    await users.append({ entries: [command(1, 9)] });
+    await orders.compact({ index: 20, term: 1, membership: { index: 1, membership }, origin: 77 });
+    await users.reset({ index: 40, term: 9, membership: { index: 1, membership }, origin: 77 });
+    await Promise.all([orders.close(), users.close()]);
+    expect((await orders.open(owner)).last).toBe(30);
+    expect(await orders.read(21, 30, Infinity)).toHaveLength(10);
+    expect((await users.open({ cluster: 'other', server: 'b' })).last).toBe(40);
+    expect(await database.get('mine')).toEqual({ n: 1 });
+    expect(await code(new LevelLog(database, { name: 'users' }).open(owner))).toBe('KONTIKI_LOCKED');
+  });
+
+  it('may itself be a part of another one', async () => {
+    const root = new MemoryLevel();
+    const log = new LevelLog(root.sublevel(['kontiki']), { name: 'deep' });
+    await log.open(owner);
+    expect(await code(new LevelLog(root.sublevel('kontiki'), { name: 'deep' }).open(owner))).toBe('KONTIKI_LOCKED');
+    await log.append({ entries: [first] });
+    await log.close();
+    const again = new LevelLog(root.sublevel('kontiki'), { name: 'deep' });
+    expect((await again.open(owner)).last).toBe(1);
+  });
+
+  it('is opened when it is closed, and never closed', async () => {
+    const database = new MemoryLevel();
+    const log = new LevelLog(database);
+    await log.open(owner);
+    await log.append({ entries: [first] });
+    await log.close();
+    expect(database.status).toBe('open');
+    await database.close();
+    expect((await log.open(owner)).last).toBe(1);
+    // Closed under a log that is open: its calls fail, and say why.
+    await database.close();
+    const error: unknown = await log.append({ entries: [command(2, 1)] }).catch((told: unknown) => told);
+    expect(isKontikiError(error, 'KONTIKI_STORE_FAILED') && (error.cause as { code: string }).code).toBe(
+      'LEVEL_DATABASE_NOT_OPEN',
+    );
+    await log.close();
+  });
+
+  it.each(['', 'a b', 'é', 'a"b', '!'])('has no part named %j', (name) => {
+    expect(() => new LevelLog(new MemoryLevel(), { name })).toThrow('printable ASCII');
+  });
+
+  it('that somebody else has open is KONTIKI_LOCKED', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'kontiki-level-'));
+    const mine = new ClassicLevel(folder);
+    const log = new LevelLog(mine);
+    await log.open(owner);
+    const other = new ClassicLevel(folder);
+    try {
+      expect(await code(new LevelLog(other).open(owner))).toBe('KONTIKI_LOCKED');
+      await log.append({ entries: [first] });
+      await log.close();
+    } finally {
+      await Promise.all([mine.close(), other.close()]);
+      rmSync(folder, { recursive: true });
+    }
+  });
+});

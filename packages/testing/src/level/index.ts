@@ -1,0 +1,1 @@
+export { SimulatedLevel, type SimulatedLevelOptions } from './simulated-level.js';

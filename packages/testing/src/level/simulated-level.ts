@@ -1,0 +1,140 @@
+import type { Folder, Lock } from '@kontiki/files';
+import { AbstractIterator, AbstractLevel, type AbstractIteratorOptions } from 'abstract-level';
+import { Journal } from './journal.js';
+import type { Change } from './record.js';
+import { Table, type Pair, type Range } from './table.js';
+
+export interface SimulatedLevelOptions {
+  /** Passes over damaged batches, as LevelDB does, where it would otherwise refuse to open. Default false. */
+  readonly lenient?: boolean | undefined;
+}
+
+/** Pairs that an iterator asks the disk for at a time. */
+const FETCHED = 100;
+
+type Encoded =
+  | { readonly type: 'put'; readonly key: Uint8Array; readonly value: Uint8Array }
+  | { readonly type: 'del'; readonly key: Uint8Array };
+
+/**
+ * A small database of `abstract-level` on the port of `@kontiki/files`, for stores that are tested on a `SimulatedDisk`: what
+ * crashes, fails, fills up and rots there does so in it. It promises what a store may rely on, and nothing beyond: a batch
+ * is there as a whole or not at all; with `sync: true` it is durable when it resolves, and so is all that could be read
+ * before; without, a crash may take it. Batches that are under way when a process dies may be there or not.
+ */
+export class SimulatedLevel extends AbstractLevel<Uint8Array, string, string> {
+  readonly #folder: Folder;
+  readonly #lenient: boolean;
+  #table = new Table();
+  #journal: Journal | undefined;
+  #lock: Lock | undefined;
+  /** The write under way: one at a time. */
+  #writing: Promise<unknown> = Promise.resolve();
+
+  constructor(folder: Folder, { lenient = false }: SimulatedLevelOptions = {}) {
+    super({ encodings: { view: true } });
+    this.#folder = folder;
+    this.#lenient = lenient;
+  }
+
+  /** @internal */
+  async _open(): Promise<void> {
+    const lock = await this.#folder.lock('level').catch((error: unknown) => {
+      throw Object.assign(new Error('The database is open already.', { cause: error }), { code: 'LEVEL_LOCKED' });
+    });
+    try {
+      this.#table = new Table();
+      this.#journal = new Journal(this.#folder, this.#lenient);
+      await this.#journal.load(this.#table);
+      this.#lock = lock;
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  /** @internal */
+  async _close(): Promise<void> {
+    await this.#writing;
+    await this.#journal?.close();
+    await this.#lock?.release();
+  }
+
+  /** @internal */
+  async _get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    const value = this.#table.get(key);
+    await this.#journal?.touch();
+    return value;
+  }
+
+  /** @internal */
+  async _getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    const values = keys.map((key) => this.#table.get(key));
+    await this.#journal?.touch();
+    return values;
+  }
+
+  /** @internal */
+  _put(key: Uint8Array, value: Uint8Array, options: object): Promise<void> {
+    return this.#write(() => [{ key, value }], options);
+  }
+
+  /** @internal */
+  _del(key: Uint8Array, options: object): Promise<void> {
+    return this.#write(() => [{ key, value: undefined }], options);
+  }
+
+  /** @internal */
+  _batch(operations: readonly Encoded[], options: object): Promise<void> {
+    const changes = operations.map(({ key, ...put }) => ({ key, value: 'value' in put ? put.value : undefined }));
+    return this.#write(() => changes, options);
+  }
+
+  /** @internal */
+  _clear(range: Range): Promise<void> {
+    return this.#write(() => this.#table.select(range).map(([key]) => ({ key, value: undefined })), {});
+  }
+
+  /** @internal */
+  _iterator(options: AbstractIteratorOptions<Uint8Array, Uint8Array>): AbstractIterator<this, Uint8Array, Uint8Array> {
+    return new SimulatedIterator<this>(this, options, this.#table.select(options as Range), () =>
+      this.#journal?.touch(),
+    );
+  }
+
+  #write(changed: () => readonly Change[], options: object): Promise<void> {
+    const write = this.#writing.then(async () => {
+      const changes = changed();
+      if (changes.length === 0) return;
+      const sync = 'sync' in options && options.sync === true;
+      await this.#journal?.write(changes, () => this.#table.select({}).map(([key, value]) => ({ key, value })), sync);
+      for (const { key, value } of changes) this.#table.set(key, value?.slice());
+    });
+    this.#writing = write.catch(() => {});
+    return write;
+  }
+}
+
+class SimulatedIterator<Level> extends AbstractIterator<Level, Uint8Array, Uint8Array> {
+  readonly #pairs: readonly Pair[];
+  readonly #touch: () => Promise<void> | undefined;
+  #at = 0;
+
+  constructor(
+    db: Level,
+    options: AbstractIteratorOptions<Uint8Array, Uint8Array>,
+    pairs: readonly Pair[],
+    touch: () => Promise<void> | undefined,
+  ) {
+    super(db, options);
+    this.#pairs = pairs;
+    this.#touch = touch;
+  }
+
+  /** @internal */
+  async _next(): Promise<Pair | undefined> {
+    // Databases fetch many at a time.
+    if (this.#at % FETCHED === 0) await this.#touch();
+    return this.#pairs[this.#at++];
+  }
+}
