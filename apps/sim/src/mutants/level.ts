@@ -130,6 +130,8 @@ export const mutants: readonly Mutant[] = [
     file: 'snapshot-writer.ts',
     find: "await room.write([{ type: 'put', key: infoKey(number), value }, ...replaces()]);",
     replace: "await room.db.batch([{ type: 'put', key: infoKey(number), value }, ...replaces()]);",
+    equivalent:
+      'the log is compacted behind it, by a batch that is synced; the conformance suite cuts the power between the two',
   },
   {
     name: 'a removed snapshot goes from under its readers',
