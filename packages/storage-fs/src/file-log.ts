@@ -1,6 +1,7 @@
 import {
   entryBytes,
   KontikiError,
+  movedError,
   SystemClock,
   type Clock,
   type Entry,
@@ -16,6 +17,7 @@ import { Appender } from './appender.js';
 import { batchAt, readRecords } from './batch.js';
 import type { Run } from './entry-index.js';
 import { recover, type Recovered } from './recovery.js';
+import { refuseRetired, retire } from './retirement.js';
 import { corrupt } from './segment.js';
 import { SpareSegment } from './spare-segment.js';
 
@@ -51,6 +53,7 @@ export class FileLog implements LogStore {
   #opened: Opened | undefined;
   /** Reads under way, whose files must stay open. */
   readonly #reads = new Set<Promise<Entry[]>>();
+  #moved: KontikiError | undefined;
   #onFull: (full: boolean) => void = () => {};
 
   /** `place`: the folder's path, or a folder that is open already. The folder is this log's alone. */
@@ -72,6 +75,7 @@ export class FileLog implements LogStore {
     const lock = await folder.lock('log').catch((error: Error) => unusable(folder.path, error));
     const spare = new SpareSegment(folder, this.#segmentBytes, this.#clock, (full) => this.#onFull(full));
     try {
+      await refuseRetired(folder);
       const recovered = await recover(folder, owner);
       const appender = new Appender({ owner, folder, spare, random: this.#random, ...recovered });
       if (recovered.segments.length === 0) await appender.begin();
@@ -132,6 +136,12 @@ export class FileLog implements LogStore {
     if (this.#opened?.spare.full === true) listener(true);
   }
 
+  async retire(where: string): Promise<void> {
+    const { folder } = this.#usable();
+    await retire(folder, where);
+    this.#moved = movedError(`The log in ${folder.path}`, where);
+  }
+
   async close(): Promise<void> {
     const opened = this.#opened;
     if (opened === undefined) return;
@@ -149,7 +159,8 @@ export class FileLog implements LogStore {
   #usable(): Opened {
     const opened = this.#opened;
     if (opened === undefined) throw new KontikiError('KONTIKI_CLOSED', 'The log is not open.');
-    if (opened.appender.calls.failed !== undefined) throw opened.appender.calls.failed;
+    const failed = this.#moved ?? opened.appender.calls.failed;
+    if (failed !== undefined) throw failed;
     return opened;
   }
 

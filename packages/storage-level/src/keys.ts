@@ -5,6 +5,8 @@
 export const OWNER: Uint8Array = letter('o');
 export const HEAD: Uint8Array = letter('h');
 export const BASE: Uint8Array = letter('b');
+/** There when the log is retired: where its server has gone. */
+export const MOVED: Uint8Array = letter('z');
 
 export type Kind = 'block' | 'term' | 'membership';
 

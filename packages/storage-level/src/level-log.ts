@@ -1,6 +1,7 @@
 import {
   entryBytes,
   KontikiError,
+  movedError,
   type Entry,
   type LogBase,
   type LogState,
@@ -11,8 +12,9 @@ import {
 import { Ledger } from '@kontiki/core/store';
 import { readBlocks } from './block-reader.js';
 import { failure } from './failure.js';
-import { OWNER } from './keys.js';
+import { MOVED, OWNER } from './keys.js';
 import { LogWriter } from './log-writer.js';
+import { encodeMoved } from './moved.js';
 import { encodeOwner } from './owner.js';
 import { recover } from './recovery.js';
 import { checkName, enter, type Database, type LevelOptions, type Room } from './room.js';
@@ -31,6 +33,7 @@ export class LevelLog implements LogStore {
   readonly #database: Database;
   readonly #path: readonly string[];
   #opened: Opened | undefined;
+  #moved: KontikiError | undefined;
   /** Reads under way, for which the database must stay open. */
   readonly #reads = new Set<Promise<Entry[]>>();
 
@@ -80,6 +83,14 @@ export class LevelLog implements LogStore {
     }
   }
 
+  async retire(where: string): Promise<void> {
+    const { room } = this.#usable();
+    await room.write([{ type: 'put', key: MOVED, value: encodeMoved(where) }]).catch((error: unknown) => {
+      throw failure(room.where, error);
+    });
+    this.#moved = movedError(room.where, where);
+  }
+
   /** Never called: a database does not say how much room is left. A full disk fails the write that meets it. */
   onFull(): void {}
 
@@ -98,7 +109,7 @@ export class LevelLog implements LogStore {
   #usable(): Opened {
     const opened = this.#opened;
     if (opened === undefined) throw new KontikiError('KONTIKI_CLOSED', 'The log is not open.');
-    const { failed } = opened.writer.calls;
+    const failed = this.#moved ?? opened.writer.calls.failed;
     if (failed !== undefined) throw failed;
     return opened;
   }

@@ -1,12 +1,13 @@
-import { KontikiError, type Owner } from '@kontiki/core';
+import { KontikiError, movedError, type Owner } from '@kontiki/core';
 import { Ledger } from '@kontiki/core/store';
 import { decodeBase } from './base.js';
 import { decodeBlock } from './block.js';
 import { corrupt } from './failure.js';
 import { decodeHead, type Head } from './head.js';
-import { BASE, HEAD, keyOf, OWNER, type Kind } from './keys.js';
+import { BASE, HEAD, keyOf, MOVED, OWNER, type Kind } from './keys.js';
 import { decodeAll, memberships, terms } from './linked.js';
 import { checkOwner } from './owner.js';
+import { decodeMoved } from './moved.js';
 import type { Room } from './room.js';
 
 /** What opening a database found. */
@@ -20,13 +21,14 @@ export interface Recovered {
 /** Reads what a log holds beside its entries, and its last block; `undefined`: nothing is there yet. */
 export async function recover(room: Room, owner: Owner): Promise<Recovered | undefined> {
   const { db, where } = room;
-  const [held, head, base] = await db.getMany([OWNER, HEAD, BASE]);
+  const [held, head, base, moved] = await db.getMany([OWNER, HEAD, BASE, MOVED]);
   if (held === undefined && head === undefined && base === undefined) {
     if ((await db.keys({ limit: 1 }).all()).length === 0) return undefined;
     throw corrupt(where, 'what says whose data it is, is missing');
   }
   if (held === undefined) throw corrupt(where, 'what says whose data it is, is missing');
   checkOwner(OWNER, held, owner, where);
+  if (moved !== undefined) throw movedError(where, decodeMoved(moved, where));
   return readState(room, decodeHead(head, where), base);
 }
 

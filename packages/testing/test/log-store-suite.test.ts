@@ -7,7 +7,7 @@ import type { Folder } from '@kontiki/files';
 import { collect, onDisk, testLogStore } from '@kontiki/testing';
 import { JournalLog } from './journal-log.js';
 
-const without = { fill: 'it prepares no room' };
+const without = { fill: 'it prepares no room', retire: 'nobody moves away from it' };
 
 testLogStore(
   { describe, it, expect },

@@ -26,7 +26,7 @@ export const HOST = '127.0.0.1';
 
 export const clientUrl = ({ port }: DemoNode): string => `http://${HOST}:${port}`;
 export const peerUrl = ({ peerPort }: DemoNode, transport: TransportName): string =>
-  `${transport === 'ws' ? 'ws' : 'http'}://${HOST}:${peerPort}`;
+  `${transport}://${HOST}:${peerPort}`;
 
 function fileIn(data: string): string {
   return join(data, 'cluster.json');

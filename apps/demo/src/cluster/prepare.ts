@@ -87,8 +87,8 @@ async function begin(data: string, file: ClusterFile): Promise<ClusterFile> {
   for (const { id, storage } of nodes) {
     if (storage === 'memory') continue;
     try {
-      const { log } = storesAt(storagePath(data, id, storage), storage, silent);
-      await bootstrap(log, { cluster, server: id, members: firstMembers(file) });
+      const { log, release } = storesAt(storagePath(data, id, storage), storage, silent);
+      await bootstrap(log, { cluster, server: id, members: firstMembers(file) }).finally(release);
     } catch (error) {
       // Done by an earlier start that did not come to its end; no node has run yet.
       if (!isKontikiError(error, 'KONTIKI_NOT_BLANK')) throw error;

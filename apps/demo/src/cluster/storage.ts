@@ -2,9 +2,11 @@ import { join } from 'node:path';
 import { MemoryLog, MemorySnapshots, type Logger, type SnapshotStore, type Stores } from '@kontiki/core';
 import { FileSnapshots } from '@kontiki/snapshot';
 import { FileLog } from '@kontiki/storage-fs';
+import { LevelLog, LevelSnapshots } from '@kontiki/storage-level';
+import { Level } from 'level';
 
 /** In files, in a LevelDB, or nowhere: a node that keeps its data in memory does not outlive its process. */
-export const STORAGES = ['fs', 'memory'] as const;
+export const STORAGES = ['fs', 'level', 'memory'] as const;
 
 export type Storage = (typeof STORAGES)[number];
 
@@ -13,16 +15,23 @@ export function storagePath(data: string, id: string, storage: Storage): string 
   return join(data, id, storage);
 }
 
+export interface NodeStores extends Stores {
+  readonly snapshots: SnapshotStore;
+  /** Lets go of what both stand on, when they are closed. */
+  release(): Promise<void>;
+}
+
 /** A node's stores, none of them open. */
-export function storesAt(
-  path: string,
-  storage: Storage,
-  logger: Logger,
-): Required<Stores> & { readonly snapshots: SnapshotStore } {
+export function storesAt(path: string, storage: Storage, logger: Logger): NodeStores {
+  const release = async (): Promise<void> => {};
   switch (storage) {
     case 'fs':
-      return { log: new FileLog(path), snapshots: new FileSnapshots(path, { logger }) };
+      return { log: new FileLog(path), snapshots: new FileSnapshots(path, { logger }), release };
+    case 'level': {
+      const db = new Level(path);
+      return { log: new LevelLog(db), snapshots: new LevelSnapshots(db, { logger }), release: () => db.close() };
+    }
     case 'memory':
-      return { log: new MemoryLog(), snapshots: new MemorySnapshots() };
+      return { log: new MemoryLog(), snapshots: new MemorySnapshots(), release };
   }
 }

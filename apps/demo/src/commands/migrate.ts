@@ -96,14 +96,20 @@ async function carryOut({ data, cluster, id, from, to }: Move): Promise<void> {
     // Left by a call that was interrupted before the old log was retired: nobody has ever started it.
     await rm(copy, { recursive: true, force: true });
     const ticker = new Ticker();
-    await moveServer({
-      cluster: cluster.cluster,
-      server: id,
-      from: storesAt(from.path, from.storage, logger),
-      to: storesAt(copy, to.storage, logger),
-      where,
-      progress: (progress) => ticker.tell(() => lineOf(progress)),
-    });
+    const [source, target] = [storesAt(from.path, from.storage, logger), storesAt(copy, to.storage, logger)];
+    try {
+      await moveServer({
+        cluster: cluster.cluster,
+        server: id,
+        from: source,
+        to: target,
+        where,
+        progress: (progress) => ticker.tell(() => lineOf(progress)),
+      });
+    } finally {
+      await source.release();
+      await target.release();
+    }
   }
   await rename(copy, to.path);
   await (await openFolder(dirname(to.path))).sync();
@@ -112,16 +118,17 @@ async function carryOut({ data, cluster, id, from, to }: Move): Promise<void> {
 
 /** Whether the old log says that its server has moved there. */
 async function isRetired({ path, storage }: Place, cluster: string, server: string, where: string): Promise<boolean> {
-  const { log } = storesAt(path, storage, plainLogger(process.stderr));
+  const { log, release } = storesAt(path, storage, plainLogger(process.stderr));
   try {
     await log.open({ cluster, server });
+    return false;
   } catch (error) {
-    if (!isKontikiError(error, 'KONTIKI_MOVED')) throw error;
-    if (error.message.includes(where)) return true;
+    if (isKontikiError(error, 'KONTIKI_MOVED') && error.message.includes(where)) return true;
     throw error;
+  } finally {
+    await log.close();
+    await release();
   }
-  await log.close();
-  return false;
 }
 
 /** From now on the node is started on its new store. */

@@ -4,7 +4,7 @@ import { bootstrap, isKontikiError, RaftNode, type Logger } from '@kontiki/core'
 import { CliError, EXIT, parse } from '../cli.js';
 import { clientUrl, HOST, readClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { firstMembers } from '../cluster/prepare.js';
-import { storagePath, storesAt } from '../cluster/storage.js';
+import { storagePath, storesAt, type NodeStores } from '../cluster/storage.js';
 import { transportOn } from '../cluster/transport.js';
 import { KvApi } from '../http/api.js';
 import { SnapshotApi } from '../http/snapshot-api.js';
@@ -55,8 +55,23 @@ function help(): number {
 
 async function run(data: string, cluster: ClusterFile, me: DemoNode, tuning: Tuning, logger: Logger): Promise<void> {
   const path = storagePath(data, me.id, me.storage);
+  const stores = storesAt(path, me.storage, logger);
+  try {
+    await runOn(stores, path, cluster, me, tuning, logger);
+  } finally {
+    await stores.release();
+  }
+}
+
+async function runOn(
+  { log, snapshots }: NodeStores,
+  path: string,
+  cluster: ClusterFile,
+  me: DemoNode,
+  tuning: Tuning,
+  logger: Logger,
+): Promise<void> {
   const machine = new KvMachine();
-  const { log, snapshots } = storesAt(path, me.storage, logger);
   if (me.storage === 'memory' && (await begins())) {
     await bootstrap(log, { cluster: cluster.cluster, server: me.id, members: firstMembers(cluster) });
   }

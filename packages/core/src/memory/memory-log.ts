@@ -126,6 +126,7 @@ export class MemoryLog implements LogStore {
 
   #check(): void {
     if (!this.#open) throw new KontikiError('KONTIKI_CLOSED', 'This memory log is not open.');
+    if (this.#moved !== undefined) throw this.#moved;
   }
 }
 

@@ -5,6 +5,7 @@ import { testFaults } from './log-faults.js';
 import type { LogStoreSuite } from './log-context.js';
 import { testReads } from './log-reads.js';
 import { testRefusals } from './log-refusals.js';
+import { testRetirement } from './log-retirement.js';
 import { runnerOf, type TestFunctions } from './runner.js';
 import { storeTests } from './store-context.js';
 
@@ -19,6 +20,7 @@ export function testLogStore(test: TestFunctions, suite: LogStoreSuite): void {
     testCalls(tests);
     testReads(tests);
     testRefusals(tests);
+    testRetirement(tests);
     for (const seed of SEEDS) {
       const look = async (kind: Crash): Promise<void> => {
         tests.expect(await crashEverywhere(suite, kind, seed)).toEqual(undefined);

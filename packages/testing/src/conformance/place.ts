@@ -31,9 +31,11 @@ interface Methods {
   readonly fail: 'fail';
   readonly damage: 'damage';
   readonly operations: 'operations';
+  /** Of the store, not of its place. */
+  readonly retire: never;
 }
 
-/** What a place may be unable to do. */
+/** What a place, or the store on it, may be unable to do. */
 export type Ability = keyof Methods;
 
 const METHODS: { readonly [A in Ability]: readonly Methods[A][] } = {
@@ -42,6 +44,7 @@ const METHODS: { readonly [A in Ability]: readonly Methods[A][] } = {
   fail: ['fail'],
   damage: ['damage'],
   operations: ['operations'],
+  retire: [],
 };
 
 /** A place that can do it. */
