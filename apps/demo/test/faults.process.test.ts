@@ -29,9 +29,17 @@ function report(name: string, load: Load, times: Record<string, number>): void {
   expect(load.unknown * 50).toBeLessThan(load.acknowledged.size);
 }
 
-describe('a cluster of real processes', () => {
+describe.each([
+  ['fs', 'ws'],
+  ['fs', 'http'],
+  ['level', 'ws'],
+  ['level', 'http'],
+  ['fs,level,fs', 'ws'],
+])('a cluster of real processes on %s over %s', (storage, transport) => {
+  const flags = ['--storage', storage, '--transport', transport];
+
   it('goes on when its leader is killed with kill -9 under load; the restarted one catches up', async () => {
-    await cluster.start();
+    await cluster.start(...flags);
     const load = new Load(cluster, WRITERS, 'kill');
     await acknowledged(load, BEFORE);
     const killed = (await cluster.leader()) as NodeStatus;
@@ -48,11 +56,14 @@ describe('a cluster of real processes', () => {
     expect(await load.missing()).toEqual([]);
     await eventually('it holds them too', () => cluster.caughtUp(killed.id));
     expect(await load.missing(killed.id)).toEqual([]);
-    report('kill -9 of the leader', load, { 'new leader after ms': election, 'caught up after ms': catchUp });
+    report(`${storage} over ${transport}, kill -9 of the leader`, load, {
+      'new leader after ms': election,
+      'caught up after ms': catchUp,
+    });
   });
 
   it('has every acknowledged write when all nodes were killed with kill -9 and started again', async () => {
-    const demo = await cluster.start();
+    const demo = await cluster.start(...flags);
     const load = new Load(cluster, WRITERS, 'all');
     await acknowledged(load, BEFORE);
     for (const pid of await cluster.pids()) process.kill(pid, 'SIGKILL');
@@ -64,9 +75,11 @@ describe('a cluster of real processes', () => {
     await acknowledged(load, before + AFTER);
     await load.stop();
     expect(await load.missing()).toEqual([]);
-    report('kill -9 of all', load, { 'leads again after ms': restart });
+    report(`${storage} over ${transport}, kill -9 of all`, load, { 'leads again after ms': restart });
   });
+});
 
+describe('a cluster of real processes', () => {
   it('goes on while its leader is stopped for three seconds, which then follows', async () => {
     await cluster.start();
     const load = new Load(cluster, WRITERS, 'stop');
