@@ -155,7 +155,7 @@ class Cluster {
   }
 
   async remove(): Promise<void> {
-    for (const id of [...this.nodes.keys()]) await this.stop(id);
+    for (const id of this.nodes.keys()) await this.stop(id);
     rmSync(this.#folder, { recursive: true });
   }
 }

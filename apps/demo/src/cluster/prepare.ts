@@ -88,7 +88,11 @@ async function begin(data: string, file: ClusterFile): Promise<ClusterFile> {
     if (storage === 'memory') continue;
     try {
       const { log, release } = storesAt(storagePath(data, id, storage), storage, silent);
-      await bootstrap(log, { cluster, server: id, members: firstMembers(file) }).finally(release);
+      try {
+        await bootstrap(log, { cluster, server: id, members: firstMembers(file) });
+      } finally {
+        await release();
+      }
     } catch (error) {
       // Done by an earlier start that did not come to its end; no node has run yet.
       if (!isKontikiError(error, 'KONTIKI_NOT_BLANK')) throw error;

@@ -18,7 +18,7 @@ export function storagePath(data: string, id: string, storage: Storage): string 
 export interface NodeStores extends Stores {
   readonly snapshots: SnapshotStore;
   /** Lets go of what both stand on, when they are closed. */
-  release(): Promise<void>;
+  readonly release: () => Promise<void>;
 }
 
 /** A node's stores, none of them open. */
