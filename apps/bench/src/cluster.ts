@@ -3,7 +3,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Counted } from './counting.js';
 import type { LoadResult } from './load.js';
-import type { CaughtUp, Reply, Request, Taken } from './replica.js';
+import type { CaughtUp, Reply, Request, Start, Taken, TransportName } from './replica.js';
 
 export const ids: readonly string[] = ['a', 'b', 'c'];
 
@@ -12,6 +12,8 @@ export interface ClusterOptions {
   readonly started?: readonly string[];
   /** Bytes of state, which snapshots are taken of. Default: none, and no snapshots. */
   readonly state?: number;
+  /** Default: WebSocket. */
+  readonly transport?: TransportName;
 }
 
 type ReplyOf<Kind extends Reply['kind']> = Extract<Reply, { readonly kind: Kind }>;
@@ -28,20 +30,25 @@ async function freePort(): Promise<number> {
 export class Cluster {
   readonly #path: string;
   readonly #members: Record<string, string>;
-  readonly #state: number;
+  readonly #settings: Pick<Start, 'state' | 'transport'>;
   readonly #replicas = new Map<string, ChildProcess>();
   #leader = '';
   #led: () => void = () => {};
 
-  private constructor(path: string, members: Record<string, string>, state: number) {
+  private constructor(path: string, members: Record<string, string>, settings: Pick<Start, 'state' | 'transport'>) {
     this.#path = path;
     this.#members = members;
-    this.#state = state;
+    this.#settings = settings;
   }
 
-  static async open(path: string, { started = ids, state = 0 }: ClusterOptions = {}): Promise<Cluster> {
-    const addresses = await Promise.all(ids.map(async (id) => [id, `ws://127.0.0.1:${await freePort()}`] as const));
-    const all = new Cluster(path, Object.fromEntries(addresses), state);
+  static async open(
+    path: string,
+    { started = ids, state = 0, transport = 'ws' }: ClusterOptions = {},
+  ): Promise<Cluster> {
+    const addresses = await Promise.all(
+      ids.map(async (id) => [id, `${transport}://127.0.0.1:${await freePort()}`] as const),
+    );
+    const all = new Cluster(path, Object.fromEntries(addresses), { state, transport });
     const led = new Promise<void>((resolve) => (all.#led = resolve));
     try {
       await Promise.all(started.map((id) => all.start(id)));
@@ -71,7 +78,7 @@ export class Cluster {
       this.#led();
     });
     const folder = join(this.#path, id);
-    await this.#ask(id, { kind: 'start', id, folder, members: this.#members, state: this.#state }, 'started');
+    await this.#ask(id, { kind: 'start', id, folder, members: this.#members, ...this.#settings }, 'started');
   }
 
   async stop(id: string): Promise<void> {

@@ -4,9 +4,7 @@ import { figure, show, showFigure, table, type Figure } from './figures.js';
 import { InMemory } from './in-memory.js';
 import type { LoadResult } from './load.js';
 import { rawSyncs } from './raw-disk.js';
-import type { Plan } from './plan.js';
-
-const PROPOSERS = [1, 64, 256] as const;
+import { WRITERS, type Plan } from './plan.js';
 
 interface Round {
   readonly raw: number;
@@ -25,7 +23,7 @@ export async function commits({ path, rounds, milliseconds, tell }: Plan): Promi
       tell(`round ${round} of ${rounds}`);
       const before = await rawSyncs(path, milliseconds / 2);
       const results: Pick<Round, 'memory' | 'durable'> = { memory: [], durable: [] };
-      for (const proposers of PROPOSERS) {
+      for (const proposers of WRITERS) {
         results.memory.push(await inMemory((memory) => memory.load(proposers, milliseconds)));
         results.durable.push(await durable.load(proposers, milliseconds));
       }
@@ -64,7 +62,7 @@ interface Counts {
 
 async function count(durable: Cluster, milliseconds: number): Promise<Counts> {
   const costs: Cost[] = [];
-  for (const proposers of PROPOSERS) {
+  for (const proposers of WRITERS) {
     const before = await durable.counts();
     const { commits: committed } = await durable.load(proposers, milliseconds);
     const after = await durable.counts();
@@ -102,7 +100,7 @@ function report(rounds: readonly Round[], counts: Counts): string {
 }
 
 function rateRows(name: string, rounds: readonly Round[], of: (round: Round) => readonly LoadResult[]): string[][] {
-  return PROPOSERS.map((proposers, i) => {
+  return WRITERS.map((proposers, i) => {
     const results = rounds.map((round) => of(round)[i] as LoadResult);
     const rates = results.map(({ commits: committed, seconds }) => committed / seconds);
     const ratios: Figure = figure(rates.map((rate, round) => rate / (rounds[round] as Round).raw));

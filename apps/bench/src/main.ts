@@ -5,12 +5,16 @@ import { parseArgs } from 'node:util';
 import { commits } from './commits.js';
 import type { Plan } from './plan.js';
 import { snapshots } from './snapshots.js';
+import { stores } from './stores.js';
+import { transports } from './transports.js';
 
 const help = `Measures Kontiki beside the disk and the network that it runs on, in rounds that take turns.
 
   pnpm bench                   everything, in a few minutes
   pnpm bench commits           commits of 256 B, and what one costs
   pnpm bench snapshots         taking a snapshot, and catching a follower up by it
+  pnpm bench stores            both logs, and LevelDB alone
+  pnpm bench transports        WebSocket and HTTP
 
   --rounds 3       the spread is that of the rounds
   --seconds 1      of one measurement
@@ -22,6 +26,8 @@ const help = `Measures Kontiki beside the disk and the network that it runs on, 
 const parts: Readonly<Record<string, (plan: Plan) => Promise<[text: string, figures: unknown]>>> = {
   commits,
   snapshots,
+  stores,
+  transports,
 };
 
 /** A sentence for whoever called. */

@@ -1,3 +1,6 @@
+/** How many callers append or propose at a time. */
+export const WRITERS = [1, 64, 256] as const;
+
 /** What a part of the benchmark is told. */
 export interface Plan {
   /** A folder of its own, on the disk that is measured. */

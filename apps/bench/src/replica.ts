@@ -3,16 +3,20 @@ import { bootstrap, isKontikiError, RaftNode } from '@kontiki/core';
 import { openFolder } from '@kontiki/files/node';
 import { FileSnapshots } from '@kontiki/snapshot';
 import { FileLog } from '@kontiki/storage-fs';
+import { HttpTransport } from '@kontiki/transport-http';
 import { WebSocketTransport } from '@kontiki/transport-ws';
 import { countLog, countSyncs, countTransport, nothing, type Counted } from './counting.js';
 import { load, type LoadResult } from './load.js';
 import { adder, keeper } from './machine.js';
 
-interface Start {
+export type TransportName = 'ws' | 'http';
+
+export interface Start {
   readonly kind: 'start';
   readonly id: string;
   readonly folder: string;
   readonly members: Record<string, string>;
+  readonly transport: TransportName;
   /** Bytes of state, which snapshots are taken of when asked. 0: no snapshots. */
   readonly state: number;
 }
@@ -62,20 +66,22 @@ function reply(message: Reply): void {
   process.send?.(message);
 }
 
-async function start({ id, folder, members, state }: Start): Promise<void> {
+async function start({ id, folder, members, transport: name, state }: Start): Promise<void> {
   stateBytes = state;
   const log = new FileLog(countSyncs(await openFolder(folder), counted));
   await bootstrap(log, { cluster, server: id, members }).catch((error: unknown) => {
     if (!isKontikiError(error, 'KONTIKI_NOT_BLANK')) throw error;
   });
   const port = Number(new URL(members[id] as string).port);
+  const listen = { port };
+  const transport = name === 'ws' ? new WebSocketTransport({ listen }) : new HttpTransport({ listen });
   const begin = performance.now();
   node = await RaftNode.open({
     id,
     cluster,
     machine: state === 0 ? adder() : keeper(state),
     log: countLog(log, counted),
-    transport: countTransport(new WebSocketTransport({ listen: { port } }), counted),
+    transport: countTransport(transport, counted),
     ...(state === 0 ? {} : { snapshots: new FileSnapshots(folder), snapshotPolicy: onDemand }),
     timings: { heartbeat: 50, election: 300 },
   });

@@ -1,0 +1,162 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bootstrap, type Entry, type LogStore } from '@kontiki/core';
+import { FileLog } from '@kontiki/storage-fs';
+import { LevelLog } from '@kontiki/storage-level';
+import { ClassicLevel } from 'classic-level';
+import { figure, showFigure, table } from './figures.js';
+import { WRITERS, type Plan } from './plan.js';
+
+const data = new Uint8Array(256).fill(7);
+
+/** What a round measured: entries a second, by the number of writers. */
+type Rates = number[];
+
+interface Round {
+  readonly bare: Rates;
+  readonly level: Rates;
+  readonly fs: Rates;
+}
+
+/** Appends of 256 B that wait for their sync: to both logs, and to LevelDB alone with the same batches. */
+export async function stores({ path, rounds, milliseconds, tell }: Plan): Promise<[string, unknown]> {
+  await mkdir(path, { recursive: true });
+  const bare = await BareLevel.open(join(path, 'bare'));
+  const db = new ClassicLevel(join(path, 'level'));
+  const level = await Log.open(new LevelLog(db));
+  const fs = await Log.open(new FileLog(join(path, 'fs')));
+  const all: Round[] = [];
+  try {
+    for (const append of [bare, level, fs]) await rate(append, 64, milliseconds / 4);
+    for (let round = 1; round <= rounds; round += 1) {
+      tell(`round ${round} of ${rounds}`);
+      const found: Round = { bare: [], level: [], fs: [] };
+      for (const writers of WRITERS) {
+        found.bare.push(await rate(bare, writers, milliseconds));
+        found.level.push(await rate(level, writers, milliseconds));
+        found.fs.push(await rate(fs, writers, milliseconds));
+      }
+      all.push(found);
+    }
+    return [report(all), { rounds: all }];
+  } finally {
+    await bare.close();
+    await level.close();
+    await fs.close();
+    await db.close();
+  }
+}
+
+interface Appending {
+  append(): Promise<void>;
+}
+
+/** Entries a second that so many writers append, each one after the other. */
+async function rate(log: Appending, writers: number, milliseconds: number): Promise<number> {
+  const begin = performance.now();
+  let appended = 0;
+  const write = async (): Promise<void> => {
+    while (performance.now() - begin < milliseconds) {
+      await log.append();
+      appended += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: writers }, write));
+  return (appended * 1_000) / (performance.now() - begin);
+}
+
+/** A log, open. */
+class Log implements Appending {
+  readonly #store: LogStore;
+  #last = 1;
+
+  private constructor(store: LogStore) {
+    this.#store = store;
+  }
+
+  static async open(store: LogStore): Promise<Log> {
+    const owner = { cluster: 'bench', server: 'a' };
+    await bootstrap(store, { ...owner, members: { a: 'memory:a' } });
+    await store.open(owner);
+    return new Log(store);
+  }
+
+  append(): Promise<void> {
+    const entry: Entry = { kind: 'command', index: (this.#last += 1), term: 1, data };
+    return this.#store.append({ entries: [entry] });
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+}
+
+/** LevelDB alone, a key an entry: one synced batch at a time, of all that came while the one before was written. */
+class BareLevel implements Appending {
+  readonly #db: ClassicLevel<Uint8Array, Uint8Array>;
+  #last = 0;
+  #waiting: { readonly key: Uint8Array; readonly done: () => void }[] = [];
+  #busy = false;
+
+  private constructor(db: ClassicLevel<Uint8Array, Uint8Array>) {
+    this.#db = db;
+  }
+
+  static async open(path: string): Promise<BareLevel> {
+    const db = new ClassicLevel<Uint8Array, Uint8Array>(path, { keyEncoding: 'view', valueEncoding: 'view' });
+    await db.open();
+    return new BareLevel(db);
+  }
+
+  append(): Promise<void> {
+    const key = new Uint8Array(8);
+    new DataView(key.buffer).setUint32(4, (this.#last += 1));
+    return new Promise((done) => {
+      this.#waiting.push({ key, done });
+      if (!this.#busy) void this.#write();
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#db.close();
+  }
+
+  async #write(): Promise<void> {
+    this.#busy = true;
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting;
+      this.#waiting = [];
+      await this.#db.batch(
+        batch.map(({ key }) => ({ type: 'put' as const, key, value: data })),
+        { sync: true },
+      );
+      for (const { done } of batch) done();
+    }
+    this.#busy = false;
+  }
+}
+
+function report(rounds: readonly Round[]): string {
+  const column = (of: (round: Round) => number): string => showFigure(figure(rounds.map(of)));
+  return table([
+    [
+      'synced appends of 256 B',
+      'LevelDB alone /s',
+      'storage-level /s',
+      'of LevelDB',
+      'storage-fs /s',
+      'of storage-level',
+    ],
+    ...WRITERS.map((writers, i) => {
+      const at = (rates: Rates): number => rates[i] as number;
+      return [
+        `${writers} writers`,
+        column(({ bare }) => at(bare)),
+        column(({ level }) => at(level)),
+        column(({ level, bare }) => at(level) / at(bare)),
+        column(({ fs }) => at(fs)),
+        column(({ fs, level }) => at(fs) / at(level)),
+      ];
+    }),
+  ]);
+}
