@@ -1,0 +1,90 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { examples, packages, ROOT, run, runsAsPrinted, type Ended } from './examples.js';
+
+/** What `pnpm pack` makes of each package, installed with npm in projects of its own, far from the workspace. */
+const folder = mkdtempSync(join(tmpdir(), 'kontiki-packages-'));
+const tarballs = new Map<string, string>();
+
+interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly exports: Readonly<Record<string, unknown>>;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  /** Peers, all of them optional. */
+  readonly peerDependenciesMeta?: Readonly<Record<string, unknown>>;
+}
+
+const read = (path: string): Manifest => JSON.parse(readFileSync(path, 'utf8')) as Manifest;
+const manifests = new Map(
+  packages.map((name) => [`@kontiki/${name}`, read(join(ROOT, 'packages', name, 'package.json'))]),
+);
+
+beforeAll(async () => {
+  const args = ['-y', 'pnpm@10.34.9', '-r', '--filter', './packages/*', 'pack', '--pack-destination', folder];
+  const { code, output } = await run('npx', args, ROOT);
+  expect(code, output).toBe(0);
+  const files = readdirSync(folder);
+  for (const [name, { version }] of manifests) {
+    const file = `${name.slice(1).replace('/', '-')}-${version}.tgz`;
+    expect(files).toContain(file);
+    tarballs.set(name, join(folder, file));
+  }
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** A package and those of Kontiki that it depends on. */
+function closure(name: string): string[] {
+  const needed = Object.keys(manifests.get(name)?.dependencies ?? {}).filter((other) => manifests.has(other));
+  return [...new Set([name, ...needed.flatMap(closure)])];
+}
+
+/** The packages that an example imports. */
+function imported(code: string): string[] {
+  const names = [...code.matchAll(/from '([^'.][^']*)'/g)].map(([, path = '']) => path);
+  const roots = names.map((path) => path.split('/', path.startsWith('@') ? 2 : 1).join('/'));
+  return [...new Set(roots)].filter((name) => !name.startsWith('node:'));
+}
+
+async function install(project: string, names: readonly string[]): Promise<void> {
+  const packed = names.map((name) => tarballs.get(name) ?? name);
+  const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
+  const { code, output }: Ended = await run('npm', ['install', ...quiet, ...packed], project);
+  expect(code, output).toBe(0);
+}
+
+async function loads(project: string, entries: readonly string[]): Promise<void> {
+  const program = entries.map((entry) => `await import('${entry}');`).join('\n');
+  const { code, output } = await run(process.execPath, ['--input-type=module', '--eval', program], project);
+  expect(code, output).toBe(0);
+}
+
+test.each(packages)(
+  '%s: installed by npm alone, it loads, and its README’s first example runs as printed',
+  async (short) => {
+    const name = `@kontiki/${short}`;
+    const project = join(folder, short);
+    mkdirSync(project);
+    writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+
+    // With what it declares, and nothing else; an entry that needs what only some users bring comes after that.
+    await install(project, closure(name));
+    const { exports, peerDependenciesMeta: optional = {} } = manifests.get(name) as Manifest;
+    await loads(project, [name]);
+    if (Object.keys(optional).length > 0) await install(project, Object.keys(optional));
+    const entries = Object.keys(exports).map((path) => name + path.slice(1));
+    await loads(project, entries);
+    const held = readdirSync(join(project, 'node_modules/@kontiki')).map((other) => `@kontiki/${other}`);
+    expect(held.sort()).toEqual(closure(name).sort());
+    const files = readdirSync(join(project, 'node_modules', name));
+    expect(files.sort()).toEqual(['LICENSE', 'README.md', 'dist', 'package.json']);
+
+    const [code = ''] = examples(`packages/${short}/README.md`);
+    const others = imported(code).filter((other) => !held.includes(other));
+    if (others.length > 0)
+      await install(project, [...new Set(others.flatMap((other) => (manifests.has(other) ? closure(other) : other)))]);
+    await runsAsPrinted(code, join(project, 'example.mts'), project);
+  },
+);
