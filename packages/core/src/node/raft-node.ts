@@ -365,13 +365,14 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     this.#snapshots?.applied(entries);
   }
 
-  /** Brings the machine to where the log begins: what was installed last is the newest snapshot there is. */
+  /** Brings the machine to where the log begins, and no further: a newer snapshot may be whole, and not installed. */
   async #restore({ snapshots: store, machine, snapshotCompression }: NodeOptions<Result>): Promise<void> {
     const { base } = this.#raft.log;
-    const [newest] = (await store?.list()) ?? [];
-    if (store === undefined || newest === undefined || newest.last.index < base.index)
+    const held = (await store?.list()) ?? [];
+    const installed = held.find(({ last }) => last.index === base.index && last.term === base.term);
+    if (store === undefined || installed === undefined)
       throw new KontikiError('KONTIKI_LOST_DATA', `The snapshot of entry ${base.index} was installed, and is gone.`);
-    await restore(machine, store, newest, snapshotCompression);
+    await restore(machine, store, installed, snapshotCompression);
   }
 
   #setFull(full: boolean): void {

@@ -206,7 +206,8 @@ export class Snapshots {
     this.#senders.serve(info);
     await this.#compact(info);
     const sent = this.#senders.ids;
-    const held = await store.list();
+    // One of more than this one is damaged, or not yet installed: it takes no other's place.
+    const held = (await store.list()).filter(({ last }) => last.index <= info.last.index);
     const kept = new Set(held.filter(({ id }) => id !== this.#damaged).slice(0, policy.keep));
     const old = held.filter((one) => !kept.has(one) && !sent.has(one.id));
     for (const { id } of old) await store.remove(id);

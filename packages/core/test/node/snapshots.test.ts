@@ -365,6 +365,31 @@ describe('a peer that needs what is compacted', () => {
     expect((await store.list()).map(({ id }) => id)).not.toContain(damaged?.id);
   });
 
+  it('is brought to the one that was installed, whatever newer one has become whole meanwhile', async () => {
+    const leader = await behind();
+    const store = new MemorySnapshots();
+    stores.set('c', store);
+    const c = await open('c', policy);
+    let installed = 0;
+    c.on('snapshotInstalled', ({ index }) => (installed = index));
+    // What there is, is looked at late.
+    const list = store.list.bind(store);
+    let look = (): void => {};
+    const late = new Promise<void>((resolve) => (look = resolve));
+    store.list = () => (installed > 0 ? late.then(list) : list());
+    await nodes.clock.until(() => installed > 0);
+    await write(12, 'meanwhile');
+    const from = stores.get(leader.id) as MemorySnapshots;
+    const [newer] = await from.list();
+    expect(newer?.last.index).toBeGreaterThan(installed);
+    const writer = await store.create(newer as SnapshotMeta);
+    for await (const piece of from.read(newer?.id ?? '')) await writer.write(piece);
+    await writer.finish();
+    look();
+    await nodes.clock.until(() => c.status().applied === leader.status().applied);
+    expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
+  });
+
   it('stops when its machine cannot take it over, and finishes the install at its next start', async () => {
     const leader = await behind();
     const c = await open('c', policy);
