@@ -292,6 +292,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     if (this.#ended !== undefined) return;
     this.#ended = how;
     this.#driver.stop();
+    this.#snapshots?.stop();
     const text = `Node ${this.id} has ended; the command was not appended.`;
     this.#proposals.abandon(new KontikiError('KONTIKI_CLOSED', text, { cause }));
     this.#reads.abandon(new KontikiError('KONTIKI_CLOSED', `Node ${this.id} has ended.`, { cause }));
@@ -299,7 +300,6 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   async #release(): Promise<void> {
-    this.#snapshots?.stop();
     await this.#applier.close();
     await this.#snapshots?.close();
     await this.#carrier.close();

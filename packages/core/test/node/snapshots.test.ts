@@ -185,6 +185,26 @@ describe('taking a snapshot', () => {
     expect(timely.status().base).toBe(timely.status().applied);
   });
 
+  it('is taken by no node that could not be opened', async () => {
+    const node = await cluster(['a']);
+    await write(3);
+    await node.close();
+    let snapshots = 0;
+    class Kept extends KeptJournal {
+      open = () => Promise.resolve(3);
+      override async *snapshot(): AsyncIterable<Uint8Array> {
+        snapshots += 1;
+        yield* super.snapshot();
+      }
+    }
+    const transport = nodes.network.transport();
+    transport.start = () => Promise.reject(new Error('the port is taken'));
+    const options = { machine: new Kept(), transport, snapshotPolicy: { ...never, ms: 1_000 } };
+    await expect(open('a', options)).rejects.toThrow('the port is taken');
+    await nodes.clock.elapse(30_000);
+    expect(snapshots).toBe(0);
+  });
+
   it('fails and loses nothing when the disk is full; it is told, and tried again', async () => {
     const full = new KontikiError('KONTIKI_DISK_FULL', 'no room');
     class FullSnapshots extends MemorySnapshots {
