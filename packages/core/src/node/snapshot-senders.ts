@@ -23,7 +23,7 @@ export interface SendersOptions {
   /** The protocol was told something: a turn must follow. */
   readonly schedule: () => void;
   /** This snapshot cannot be sent, for it is damaged. */
-  readonly damaged: (snapshot: SnapshotInfo) => void;
+  readonly damaged: (id: string) => void;
 }
 
 /** Sends snapshots to the peers that need one, several at a time. */
@@ -80,6 +80,7 @@ export class SnapshotSenders {
         events.emit('snapshotSending', { peer, index, bytes, total: snapshot.bytes, rate: rate.at(bytes) }),
       startedOver: () => void this.#check(snapshot),
       failed: (error) => {
+        if (isKontikiError(error, 'KONTIKI_CORRUPT')) return this.#giveUp(snapshot, error);
         logger.warn(`the snapshot of entry ${index} cannot be read for ${peer}; it is tried again`, { error });
         events.emit('snapshotFailed', { error });
       },
@@ -114,24 +115,28 @@ export class SnapshotSenders {
    * damaged snapshot would be offered and refused for ever.
    */
   async #check(snapshot: SnapshotInfo): Promise<void> {
-    const { store, logger, events, damaged } = this.#options;
-    const { id, last } = snapshot;
+    const { id } = snapshot;
     if (this.#checked.has(id)) return;
     this.#checked.add(id);
     try {
-      await checkSnapshot(store.read(id));
+      await checkSnapshot(this.#options.store.read(id));
     } catch (cause) {
-      if (!isKontikiError(cause, 'KONTIKI_CORRUPT')) return;
-      const text = `The snapshot of entry ${last.index} is damaged; another one is taken. Look at this server's disk.`;
-      const error = new KontikiError('KONTIKI_CORRUPT', text, { cause });
-      logger.error(text, { snapshot: id, error });
-      events.emit('snapshotFailed', { error });
-      for (const [peer, { snapshot: sent, session }] of this.#senders) {
-        if (sent.id !== id) continue;
-        this.#end(peer);
-        this.#unserved.set(peer, session);
-      }
-      damaged(snapshot);
+      if (isKontikiError(cause, 'KONTIKI_CORRUPT')) this.#giveUp(snapshot, cause);
     }
+  }
+
+  /** Whoever was being sent it waits for another one. */
+  #giveUp({ id, last }: SnapshotInfo, cause: KontikiError): void {
+    const { logger, events, damaged } = this.#options;
+    const text = `The snapshot of entry ${last.index} is damaged; another one is taken. Look at this server's disk.`;
+    const error = new KontikiError('KONTIKI_CORRUPT', text, { cause });
+    logger.error(text, { snapshot: id, error });
+    events.emit('snapshotFailed', { error });
+    for (const [peer, { snapshot, session }] of this.#senders) {
+      if (snapshot.id !== id) continue;
+      this.#end(peer);
+      this.#unserved.set(peer, session);
+    }
+    damaged(id);
   }
 }

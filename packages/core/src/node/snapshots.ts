@@ -71,7 +71,7 @@ export class Snapshots {
     this.#senders = new SnapshotSenders({
       ...options,
       bytesPerSecond: policy.bytesPerSecond,
-      damaged: (snapshot) => this.#replace(snapshot),
+      damaged: (id) => this.#replace(id),
     });
     this.#receiver = new SnapshotReceiver({
       store,
@@ -154,9 +154,9 @@ export class Snapshots {
   }
 
   /** This one is damaged, and the log may not reach back behind it any more. */
-  #replace(damaged: SnapshotInfo): void {
-    if (this.#newest?.id !== damaged.id) return;
-    this.#damaged = damaged.id;
+  #replace(damaged: string): void {
+    if (this.#newest !== undefined && this.#newest.id !== damaged) return this.#senders.serve(this.#newest);
+    this.#damaged = damaged;
     this.#newest = undefined;
     this.#begin();
   }

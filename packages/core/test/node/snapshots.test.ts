@@ -364,17 +364,24 @@ describe('a peer that needs what is compacted', () => {
     expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
   });
 
-  it('gets another one when the first is damaged where it lies', async () => {
+  it.each([
+    [
+      'read, but for a byte',
+      (piece: Uint8Array) => piece.map((byte, i) => (i === piece.length - 30 ? byte ^ 1 : byte)),
+    ],
+    [
+      'read to its end no more',
+      () => {
+        throw new KontikiError('KONTIKI_CORRUPT', 'it ends too early');
+      },
+    ],
+  ])('gets another one when the first is damaged where it lies, and can be %s', async (_, damage) => {
     const leader = await behind();
     const store = stores.get(leader.id) as MemorySnapshots;
     const [damaged] = await store.list();
     const read = store.read.bind(store);
     store.read = async function* (id, offset) {
-      for await (const piece of read(id, offset)) {
-        const copy = piece.slice();
-        if (id === damaged?.id) copy[copy.length - 30] = (copy.at(-30) ?? 0) ^ 1;
-        yield copy;
-      }
+      for await (const piece of read(id, offset)) yield id === damaged?.id ? damage(piece) : piece;
     };
     const failures: string[] = [];
     leader.on('snapshotFailed', ({ error }) => failures.push(error.message));
