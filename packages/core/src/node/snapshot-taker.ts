@@ -28,8 +28,8 @@ export interface TakerOptions {
 interface Reading {
   readonly meta: SnapshotMeta;
   readonly state: AsyncIterable<Uint8Array>;
-  /** Called when no more of it will be read. */
-  readonly ended: () => void;
+  /** Called when no more of it will be read, be it that nothing was. */
+  readonly end: () => Promise<void>;
 }
 
 /** Takes snapshots, one at a time: the state is that between two applies, whatever is applied while it is written. */
@@ -50,7 +50,7 @@ export class SnapshotTaker {
   async take(): Promise<SnapshotInfo> {
     const { store, clock, compression } = this.#options;
     if (this.#stopped) throw closed();
-    const { meta, state, ended } = await this.#begin();
+    const { meta, state, end } = await this.#begin();
     try {
       const writer = await store.create(meta);
       try {
@@ -70,7 +70,7 @@ export class SnapshotTaker {
         throw error;
       }
     } finally {
-      ended();
+      await end();
     }
   }
 
@@ -80,7 +80,7 @@ export class SnapshotTaker {
     return new Promise((resolve, reject) => {
       applier.between(async () => {
         let ended = (): void => {};
-        const end = new Promise<void>((settle) => (ended = settle));
+        const over = new Promise<void>((settle) => (ended = settle));
         try {
           const meta = this.#meta();
           const state = machine.snapshot?.();
@@ -88,11 +88,12 @@ export class SnapshotTaker {
           const chunks = state[Symbol.asyncIterator]();
           // A generator runs nothing until it is pulled: what it looks at first, it must look at now.
           const first = await chunks.next();
-          resolve({ meta, state: guarded(first, chunks, meta.last.index), ended });
+          const end = (): Promise<void> => letGo(chunks).finally(ended);
+          resolve({ meta, state: guarded(first, chunks, meta.last.index), end });
         } catch (error) {
           return reject(machineFailed('was to give its state', error));
         }
-        if (machine.pausing === true) await end;
+        if (machine.pausing === true) await over;
       }, reject);
     });
   }
@@ -124,7 +125,10 @@ async function* guarded(
     for (let next = first; next.done !== true; next = await rest.next()) yield next.value;
   } catch (error) {
     throw machineFailed(`gave its state as of entry ${index}`, error);
-  } finally {
-    await rest.return?.();
   }
+}
+
+/** What the machine holds for its reader goes, whether the reader has come to the end or not. */
+async function letGo(chunks: AsyncIterator<Uint8Array, unknown>): Promise<void> {
+  await chunks.return?.();
 }

@@ -219,8 +219,21 @@ describe('taking a snapshot', () => {
     const node = await cluster(['a'], { snapshotPolicy: { entries: 5, trailingEntries: 0 } });
     const failures: Error[] = [];
     node.on('snapshotFailed', ({ error }) => failures.push(error));
+    let read = 0;
+    let ended = 0;
+    const journal = machines.get('a') as KeptJournal;
+    const snapshot = journal.snapshot.bind(journal);
+    journal.snapshot = async function* () {
+      read += 1;
+      try {
+        yield* snapshot();
+      } finally {
+        ended += 1;
+      }
+    };
     await write(8);
     expect(failures).toEqual([full]);
+    expect([read, ended]).toEqual([1, 1]);
     expect(node.status()).toMatchObject({ role: 'leader', base: 0 });
     await expect(settled(node.snapshot())).rejects.toBe(full);
     store.full = false;
