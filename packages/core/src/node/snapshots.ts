@@ -200,7 +200,7 @@ export class Snapshots {
   /** A newer one is durable: the log and older ones may go. */
   async #keep(info: SnapshotInfo): Promise<void> {
     const { store, policy } = this.#options;
-    if (this.#newest !== undefined && this.#newest.last.index >= info.last.index) return;
+    if (this.#closed || (this.#newest !== undefined && this.#newest.last.index >= info.last.index)) return;
     this.#before = this.#newest?.last.index ?? 0;
     this.#newest = info;
     this.#senders.serve(info);

@@ -8,7 +8,7 @@ import {
 } from '@kontiki/core';
 import { decodeSnapshot } from '@kontiki/core/wire';
 import { Random } from '@kontiki/testing';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { bytes, Journal, Nodes } from './harness.js';
 
 /** A journal that gives its state, a command a chunk, and takes one over. */
@@ -403,6 +403,39 @@ describe('a peer that needs what is compacted', () => {
     expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
     expect(failures).toEqual([expect.stringContaining('another one is taken')]);
     expect((await store.list()).map(({ id }) => id)).not.toContain(damaged?.id);
+  });
+
+  it('is sent none by a node that was closed while it took one', async () => {
+    const leader = await behind();
+    const store = stores.get(leader.id) as MemorySnapshots;
+    const [damaged] = await store.list();
+    const read = store.read.bind(store);
+    store.read = (id, offset) => {
+      if (id === damaged?.id) throw new KontikiError('KONTIKI_CORRUPT', 'it ends too early');
+      return read(id, offset);
+    };
+    const create = store.create.bind(store);
+    let finishing = false;
+    let finish = (): void => {};
+    const late = new Promise<void>((resolve) => (finish = resolve));
+    store.create = async (meta) => {
+      const writer = await create(meta);
+      const end = writer.finish.bind(writer);
+      writer.finish = async () => {
+        finishing = true;
+        await late;
+        return end();
+      };
+      return writer;
+    };
+    await open('c', policy);
+    await nodes.clock.until(() => finishing);
+    const asked = vi.spyOn(store, 'read');
+    const sent = vi.spyOn(nodes.clock, 'timer');
+    const closed = leader.close();
+    finish();
+    await settled(closed);
+    expect([asked.mock.calls, sent.mock.calls]).toEqual([[], []]);
   });
 
   it('is brought to the one that was installed, whatever newer one has become whole meanwhile', async () => {
