@@ -5,6 +5,8 @@ import type { SnapshotWindow } from './snapshot-window.js';
 
 /** Bytes of a chunk, so that a frame with it stays below 256 KiB. */
 const CHUNK = 240 * 1024;
+/** How often patience doubles, at the most. */
+const MAX_DOUBLINGS = 6;
 
 export interface SenderOptions {
   /** Of the stream of appends that came to an end for want of entries. */
@@ -12,7 +14,7 @@ export interface SenderOptions {
   readonly snapshot: SnapshotInfo;
   readonly store: SnapshotStore;
   readonly clock: Clock;
-  /** Milliseconds without an answer after which the peer is asked where it stands. */
+  /** Milliseconds without an answer after which the peer is asked where it stands, and more where answers take longer. */
   readonly patience: number;
   readonly window: SnapshotWindow;
   readonly bytesPerSecond: number;
@@ -43,12 +45,24 @@ export class SnapshotSender {
   #closed = false;
   /** Milliseconds: when the rate admits another chunk. */
   #nextAt = 0;
+  /** Bytes that may be on their way: one chunk at first and after silence, and more with every answer. */
+  #allowed = CHUNK;
+  /** Milliseconds. Whoever asks a slow link too early fills it with what it is carrying already. */
+  #patience: number;
+  /** Where what was sent once ends, and the part of it whose answer is timed: what was sent twice tells no time. */
+  #highest = 0;
+  #timed: { readonly end: number; readonly at: number } | undefined;
 
   constructor(options: SenderOptions) {
     this.#options = options;
     this.snapshot = options.snapshot;
     this.session = options.session;
-    this.#timer = options.clock.timer(() => this.#ask());
+    this.#patience = options.patience;
+    this.#timer = options.clock.timer(() => {
+      this.#allowed = CHUNK;
+      this.#patience = Math.min(2 * this.#patience, 2 ** MAX_DOUBLINGS * options.patience);
+      this.#ask();
+    });
   }
 
   begin(): void {
@@ -69,6 +83,8 @@ export class SnapshotSender {
     } else if (offset > this.#acknowledged && offset <= this.#sent) {
       const arrived = offset - this.#acknowledged;
       this.#acknowledged = offset;
+      this.#allowed += arrived;
+      this.#learn();
       this.#wait();
       this.#options.window.give(arrived);
     }
@@ -97,10 +113,19 @@ export class SnapshotSender {
     this.#stream += 1;
     this.#options.window.give(this.#sent - this.#acknowledged);
     this.#acknowledged = this.#sent;
+    this.#timed = undefined;
+  }
+
+  /** Twice what an answer has taken. */
+  #learn(): void {
+    if (this.#timed === undefined || this.#acknowledged < this.#timed.end) return;
+    const { clock, patience } = this.#options;
+    this.#patience = Math.max(patience, 2 * (clock.now() - this.#timed.at));
+    this.#timed = undefined;
   }
 
   #wait(): void {
-    if (!this.#closed) this.#timer.set(this.#options.clock.now() + this.#options.patience);
+    if (!this.#closed) this.#timer.set(this.#options.clock.now() + this.#patience);
   }
 
   async #run(from: number): Promise<void> {
@@ -112,10 +137,14 @@ export class SnapshotSender {
         for (let at = 0; at < bytes.length; at += CHUNK) {
           const data = bytes.subarray(at, at + CHUNK);
           if (this.#nextAt - clock.now() >= 1) await this.#until(this.#nextAt);
-          while (!over() && !window.take(data.length, this.#sent - this.#acknowledged)) await window.changed();
+          while (!over() && !this.#take(data.length)) await window.changed();
           if (over()) return;
           const offset = this.#sent;
           this.#sent += data.length;
+          if (this.#sent > this.#highest) {
+            this.#highest = this.#sent;
+            this.#timed ??= { end: this.#sent, at: clock.now() };
+          }
           if (!send({ kind: 'snapshotChunk', id: this.snapshot.id, offset, data })) return this.close();
           this.#nextAt = Math.max(clock.now(), this.#nextAt) + (data.length / bytesPerSecond) * 1_000;
         }
@@ -123,6 +152,11 @@ export class SnapshotSender {
     } catch (error) {
       if (!over()) this.#options.failed(error as Error);
     }
+  }
+
+  #take(bytes: number): boolean {
+    const own = this.#sent - this.#acknowledged;
+    return (own === 0 || own + bytes <= this.#allowed) && this.#options.window.take(bytes, own);
   }
 
   #until(time: number): Promise<void> {

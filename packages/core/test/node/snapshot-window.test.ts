@@ -74,6 +74,12 @@ describe('chunks of snapshots that are held', () => {
       return fed;
     };
     const peers = Array.from({ length: 4 }, feed);
+    const answer = (peer: Fed): void => peer.sender.acknowledged((peer.acknowledged = peer.sent));
+    // Every answer lets more be sent.
+    for (let i = 0; i < 8; i += 1) {
+      await clock.settle();
+      for (const peer of peers) answer(peer);
+    }
     await clock.settle();
     const held = (): number => peers.reduce((sum, { sent, acknowledged }) => sum + sent - acknowledged, 0);
     expect(held()).toBeGreaterThan(MAX - 4 * (MiB / 4));
@@ -85,8 +91,7 @@ describe('chunks of snapshots that are held', () => {
       const before = peers.map(({ sent }) => sent);
       for (const peer of peers) {
         if (peer.acknowledged === peer.sent) continue;
-        peer.acknowledged = peer.sent;
-        peer.sender.acknowledged(peer.sent);
+        answer(peer);
         if (peer.sent === snapshot.bytes) peer.sender.close();
       }
       await clock.settle();
@@ -131,5 +136,55 @@ describe('chunks of snapshots that are held', () => {
     const held = written.reduce((sum, bytes) => sum + bytes, 0);
     expect(held).toBeGreaterThan(MAX - data.length);
     expect(held).toBeLessThanOrEqual(MAX);
+  });
+
+  it.each([64 * 1024, 1024 * 1024])('cross a link of %i bytes a second little more than once', async (rate) => {
+    const [store, snapshot] = await stored();
+    const clock = new VirtualClock();
+    // Like an outbox of 8 MiB: what is beyond is dropped.
+    const queue: { offset: number; length: number }[] = [];
+    let queued = 0;
+    let [crossed, arrived] = [0, 0];
+    let busy = false;
+    const cross = (): void => {
+      const [next] = queue;
+      if (busy || next === undefined) return;
+      busy = true;
+      const timer = clock.timer(() => {
+        timer.close();
+        busy = false;
+        queue.shift();
+        queued -= next.length;
+        crossed += next.length;
+        if (next.offset === arrived) sender.acknowledged((arrived += next.length));
+        cross();
+      });
+      timer.set(clock.now() + (next.length / rate) * 1_000);
+    };
+    const sender: SnapshotSender = new SnapshotSender({
+      session: 1,
+      snapshot,
+      store,
+      clock,
+      patience: 500,
+      window: new SnapshotWindow(),
+      bytesPerSecond: Infinity,
+      send: (body) => {
+        if (body.kind === 'snapshotOffer') clock.soon(() => sender.acknowledged(arrived));
+        else if (queued + body.data.length <= 8 * MiB) {
+          queue.push({ offset: body.offset, length: body.data.length });
+          queued += body.data.length;
+          cross();
+        }
+        return true;
+      },
+      progress: () => {},
+      startedOver: () => {},
+      failed: (error) => expect.unreachable(error.message),
+    });
+    sender.begin();
+    await clock.until(() => arrived === snapshot.bytes, (2 * snapshot.bytes * 1_000) / rate);
+    sender.close();
+    expect(crossed).toBeLessThan(1.5 * snapshot.bytes);
   });
 });
