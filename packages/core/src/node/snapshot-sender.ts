@@ -49,6 +49,7 @@ export class SnapshotSender {
   #allowed = CHUNK;
   /** Milliseconds. Whoever asks a slow link too early fills it with what it is carrying already. */
   #patience: number;
+  #endRest: () => void = () => {};
   /** Where what was sent once ends, and the part of it whose answer is timed: what was sent twice tells no time. */
   #highest = 0;
   #timed: { readonly end: number; readonly at: number } | undefined;
@@ -114,6 +115,7 @@ export class SnapshotSender {
     this.#options.window.give(this.#sent - this.#acknowledged);
     this.#acknowledged = this.#sent;
     this.#timed = undefined;
+    this.#endRest();
   }
 
   /** Twice what an answer has taken. */
@@ -125,7 +127,7 @@ export class SnapshotSender {
   }
 
   #wait(): void {
-    if (!this.#closed) this.#timer.set(this.#options.clock.now() + this.#patience);
+    if (!this.#closed) this.#timer.set(Math.max(this.#options.clock.now(), this.#nextAt) + this.#patience);
   }
 
   async #run(from: number): Promise<void> {
@@ -159,12 +161,14 @@ export class SnapshotSender {
     return (own === 0 || own + bytes <= this.#allowed) && this.#options.window.take(bytes, own);
   }
 
+  /** Resolves at that time, or when this stream is over. */
   #until(time: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = this.#options.clock.timer(() => {
+      const timer = this.#options.clock.timer(() => this.#endRest());
+      this.#endRest = (): void => {
         timer.close();
         resolve();
-      });
+      };
       timer.set(time);
     });
   }

@@ -187,4 +187,46 @@ describe('chunks of snapshots that are held', () => {
     sender.close();
     expect(crossed).toBeLessThan(1.5 * snapshot.bytes);
   });
+
+  it('leave at a low rate by one reader, which goes with its sender', async () => {
+    const [store, snapshot] = await stored();
+    const clock = new VirtualClock();
+    let readers = 0;
+    let begun = 0;
+    const read = store.read.bind(store);
+    store.read = async function* (id, offset) {
+      readers += 1;
+      begun += 1;
+      try {
+        yield* read(id, offset);
+      } finally {
+        readers -= 1;
+      }
+    };
+    let sent = 0;
+    const sender: SnapshotSender = new SnapshotSender({
+      session: 1,
+      snapshot,
+      store,
+      clock,
+      patience: 500,
+      window: new SnapshotWindow(),
+      bytesPerSecond: 10 * 1024,
+      send: (body) => {
+        if (body.kind === 'snapshotChunk') sent = body.offset + body.data.length;
+        clock.soon(() => sender.acknowledged(sent));
+        return true;
+      },
+      progress: () => {},
+      startedOver: () => {},
+      failed: (error) => expect.unreachable(error.message),
+    });
+    sender.begin();
+    await clock.elapse(120_000);
+    expect(sent).toBeGreaterThan(900 * 1024);
+    expect([readers, begun]).toEqual([1, 1]);
+    sender.close();
+    await clock.settle();
+    expect(readers).toBe(0);
+  });
 });
