@@ -75,11 +75,11 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       return node;
     } catch (error) {
       if (node !== undefined) node.#end('failed', error as Error);
-      await options.transport.close().catch(() => {
-        // Why the node did not start says more.
-      });
-      await options.snapshots?.close();
-      await options.log.close();
+      for (const port of [options.transport, options.snapshots, options.log]) {
+        await port?.close().catch(() => {
+          // Why the node did not start says more.
+        });
+      }
       throw error;
     }
   }
@@ -300,10 +300,17 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   async #release(): Promise<void> {
-    await this.#applier.close();
-    await this.#snapshots?.close();
-    await this.#carrier.close();
-    await this.#log.close();
+    try {
+      await this.#applier.close();
+      await this.#snapshots?.close();
+    } finally {
+      // Whatever has become of the others: who cannot let go of one port keeps no lock on the next.
+      try {
+        await this.#carrier.close();
+      } finally {
+        await this.#log.close();
+      }
+    }
   }
 
   /** Stops for good, with the data kept: going on would be guessing. */

@@ -303,6 +303,25 @@ describe('taking a snapshot', () => {
     expect(await (stores.get('a') as MemorySnapshots).list()).toEqual([]);
   });
 
+  it('in a store that cannot be closed keeps no log from being opened again', async () => {
+    class Stuck extends MemorySnapshots {
+      stuck = true;
+      override async close(): Promise<void> {
+        await super.close();
+        if (this.stuck) throw new Error('the disk is gone');
+      }
+    }
+    const store = new Stuck();
+    stores.set('a', store);
+    const node = await cluster(['a']);
+    await expect(settled(node.close())).rejects.toThrow('the disk is gone');
+    const transport = nodes.network.transport();
+    transport.start = () => Promise.reject(new Error('the port is taken'));
+    await expect(open('a', { transport })).rejects.toThrow('the port is taken');
+    store.stuck = false;
+    await open('a');
+  });
+
   it('needs a store, a machine that can, and a policy that makes sense', async () => {
     await nodes.bootstrap('a');
     const node = await nodes.open('a');
