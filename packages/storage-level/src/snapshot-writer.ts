@@ -74,8 +74,10 @@ export class LevelWriter implements SnapshotWriter {
 
   async abort(): Promise<void> {
     if (this.#over !== undefined) return;
-    this.#over = new KontikiError('KONTIKI_ABORTED', `Snapshot ${this.#options.meta.id} was given up.`);
-    this.#busy = this.#busy.then(() => this.#forget());
+    const aborted = new KontikiError('KONTIKI_ABORTED', `Snapshot ${this.#options.meta.id} was given up.`);
+    this.#over = aborted;
+    // The call under way may have finished it, or forgotten it already.
+    this.#busy = this.#busy.then(() => (this.#over === aborted ? this.#forget() : undefined));
     await this.#busy;
   }
 

@@ -129,6 +129,20 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     expect(await difference(store, [sample])).toEqual(undefined);
   });
 
+  test('one that is given up while it is being finished is there if it was finished', async (place) => {
+    const sample = await sampleAt(10);
+    const store = place.store();
+    await store.open(owner);
+    const writer = await store.create(sample.meta);
+    await writer.write(sample.bytes);
+    const finished = writer.finish().then(
+      () => [sample],
+      () => [],
+    );
+    await writer.abort();
+    expect(await difference(store, await finished)).toEqual(undefined);
+  });
+
   test('the one that another one takes the place of is forgotten; those that are being written are not', async (place) => {
     const [a, b, c] = await Promise.all([sampleAt(10), sampleAt(20), sampleAt(30)]);
     let store = place.store();
