@@ -80,6 +80,14 @@ test.each(packages)(
     expect(held.sort()).toEqual(closure(name).sort());
     const files = readdirSync(join(project, 'node_modules', name));
     expect(files.sort()).toEqual(['LICENSE', 'README.md', 'dist', 'package.json']);
+    const dist = join(project, 'node_modules', name, 'dist');
+    const built = readdirSync(dist, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    expect(built.map((file) => file.name).filter((file) => !/^[a-z0-9-]+(\.js|\.js\.map|\.d\.ts)$/.test(file))).toEqual(
+      [],
+    );
+    // Sources are not packed, so maps bring them.
+    const maps = built.filter((file) => file.name.endsWith('.map')).map((file) => join(file.parentPath, file.name));
+    expect(maps.filter((map) => !readFileSync(map, 'utf8').includes('"sourcesContent"'))).toEqual([]);
 
     const [code = ''] = examples(`packages/${short}/README.md`);
     const others = imported(code).filter((other) => !held.includes(other));

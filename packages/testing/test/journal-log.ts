@@ -12,6 +12,7 @@ import type {
   Position,
 } from '@kontiki/core';
 import type { File, Folder, Lock } from '@kontiki/files';
+import { fromJson, toJson } from './json.js';
 
 type Record =
   | { readonly kind: 'owner'; readonly owner: Owner }
@@ -169,7 +170,7 @@ export class JournalLog implements LogStore {
   }
 
   #put(file: File, record: Record): void {
-    const json = new TextEncoder().encode(JSON.stringify(record, toJson));
+    const json = new TextEncoder().encode(toJson(record));
     const bytes = new Uint8Array(HEADER + json.length);
     const view = new DataView(bytes.buffer);
     view.setUint32(4, json.length);
@@ -216,18 +217,7 @@ function recordAt(bytes: Uint8Array, at: number): { record: Record; number: numb
   if (end === at + HEADER || end > bytes.length) return undefined;
   if (view.getUint32(0) !== crc32(bytes.subarray(at + 4, end))) return undefined;
   const text = new TextDecoder().decode(bytes.subarray(at + HEADER, end));
-  return { record: JSON.parse(text, fromJson) as Record, number: view.getFloat64(8), end };
-}
-
-function toJson(_: string, value: unknown): unknown {
-  if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString('base64') };
-  return value instanceof Map ? { $map: [...(value as Map<unknown, unknown>)] } : value;
-}
-
-function fromJson(_: string, value: unknown): unknown {
-  const { $bytes, $map } = (value ?? {}) as { $bytes?: string; $map?: [string, unknown][] };
-  if ($bytes !== undefined) return new Uint8Array(Buffer.from($bytes, 'base64'));
-  return $map === undefined ? value : new Map($map);
+  return { record: fromJson(text) as Record, number: view.getFloat64(8), end };
 }
 
 function misfit(index: number): KontikiError {

@@ -1,11 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { transformWithEsbuild } from 'vite';
-import * as core from '@kontiki/core';
-import * as wire from '@kontiki/core/wire';
 import type { Folder } from '@kontiki/files';
 import { collect, onDisk, testLogStore } from '@kontiki/testing';
 import { JournalLog } from './journal-log.js';
+import { planted } from './planting.js';
 
 const without = { fill: 'it prepares no room', retire: 'nobody moves away from it' };
 
@@ -14,25 +11,9 @@ testLogStore(
   { name: 'JournalLog', place: onDisk((folder) => new JournalLog(folder)), without },
 );
 
-const source = readFileSync(new URL('journal-log.ts', import.meta.url), 'utf8');
-
-/** The same log with some of its text replaced. */
-async function planted(text: string, by: string): Promise<new (folder: Folder) => JournalLog> {
-  const parts = source.split(text);
-  if (parts.length !== 2) throw new Error(`stands ${parts.length - 1} times in the source: ${text}`);
-  const { code } = await transformWithEsbuild(parts.join(by), 'journal-log.ts', { target: 'es2022', sourcemap: false });
-  const body = code
-    .replaceAll(/import (\{.*\}) from ("[^"]+");/g, 'const $1 = modules[$2];')
-    .replace(/export \{[^}]*\};?/, '')
-    .replace('export class', 'class');
-  const modules = { '@kontiki/core': core, '@kontiki/core/wire': wire };
-  // oxlint-disable-next-line typescript/no-implied-eval
-  return new Function('modules', `${body}; return JournalLog;`)(modules) as typeof JournalLog;
-}
-
 /** The first test that fails with a fault. */
 async function failing(text: string, by: string): Promise<string | undefined> {
-  const Faulty = await planted(text, by);
+  const Faulty = await planted<Folder>('journal-log.ts', 'JournalLog', text, by);
   const runner = collect();
   testLogStore(runner, { name: 'log', place: onDisk((folder) => new Faulty(folder)), without });
   for await (const { name, error } of runner.run()) if (error !== undefined) return name;

@@ -1,0 +1,113 @@
+import type { LogStore } from '@kontiki/core';
+import type { Crash, Place } from '@kontiki/testing';
+import type { Tape } from './strangers-log.js';
+
+type Bytes = Uint8Array<ArrayBuffer>;
+type Write = (held: Bytes) => Bytes;
+
+/** A tape that crashes, fails and is damaged: what somebody with a medium of their own has to write to test a store on it. */
+export class TapePlace implements Place<LogStore> {
+  readonly #make: (tape: Tape) => LogStore;
+  readonly #random: () => number;
+  #durable: Bytes = new Uint8Array();
+  /** Bytes that were durable before the newest sync. */
+  #settled = 0;
+  /** What is not synced, in order. */
+  #unsynced: { readonly write: Write; readonly torn?: Write }[] = [];
+  #holder: object | undefined;
+  /** The process that runs now. */
+  #life = {};
+  #operations = 0;
+  #armed: { readonly at: number; readonly kind: Crash; readonly crashed: () => void } | undefined;
+  #failing: 'write' | 'sync' | undefined;
+
+  constructor(make: (tape: Tape) => LogStore, random: () => number) {
+    this.#make = make;
+    this.#random = random;
+  }
+
+  store(): LogStore {
+    const [life, self] = [this.#life, {}];
+    return this.#make({
+      take: () => {
+        if (this.#holder !== undefined) return false;
+        this.#holder = self;
+        return true;
+      },
+      release: () => {
+        if (this.#holder === self) this.#holder = undefined;
+      },
+      read: async () => {
+        this.#alive(life);
+        return this.#written;
+      },
+      write: async (bytes) => {
+        this.#begin(life, 'write');
+        const part = Math.floor(this.#random() * bytes.length);
+        this.#unsynced.push({
+          write: (held) => Buffer.concat([held, bytes]),
+          torn: (held) => Buffer.concat([held, bytes.subarray(0, part)]),
+        });
+      },
+      cut: async (length) => {
+        this.#begin(life, 'write');
+        this.#unsynced.push({ write: (held) => held.slice(0, length) });
+      },
+      sync: async () => {
+        this.#begin(life, 'sync');
+        this.#settled = this.#durable.length;
+        [this.#durable, this.#unsynced] = [this.#written, []];
+      },
+    });
+  }
+
+  crash(kind: Crash): void {
+    [this.#life, this.#holder] = [{}, undefined];
+    if (kind === 'power') {
+      const kept = Math.floor(this.#random() * (this.#unsynced.length + 1));
+      const torn = this.#unsynced[kept]?.torn;
+      this.#unsynced.length = kept;
+      this.#durable = torn?.(this.#written) ?? this.#written;
+      this.#unsynced = [];
+    }
+    const armed = this.#armed;
+    this.#armed = undefined;
+    armed?.crashed();
+  }
+
+  crashAt(operation: number, kind: Crash): Promise<void> {
+    return new Promise((crashed) => (this.#armed = { at: this.#operations + operation, kind, crashed }));
+  }
+
+  fail(operation: 'write' | 'sync'): void {
+    this.#failing = operation;
+  }
+
+  damage(): void {
+    const at = Math.floor(this.#random() * this.#settled);
+    this.#durable = this.#durable.map((byte, i) => (i === at ? byte ^ (1 << Math.floor(this.#random() * 8)) : byte));
+  }
+
+  operations(): number {
+    return this.#operations;
+  }
+
+  get #written(): Bytes {
+    return this.#unsynced.reduce((held, { write }) => write(held), this.#durable);
+  }
+
+  #begin(life: object, kind: 'write' | 'sync'): void {
+    this.#alive(life);
+    this.#operations += 1;
+    if (this.#operations === this.#armed?.at) this.crash(this.#armed.kind);
+    this.#alive(life);
+    if (this.#failing !== kind) return;
+    this.#failing = undefined;
+    throw new Error(`The tape's ${kind} failed.`);
+  }
+
+  /** Calls of a process that has crashed do nothing any more. */
+  #alive(life: object): void {
+    if (life !== this.#life) throw new Error('The process has crashed.');
+  }
+}
