@@ -20,7 +20,6 @@ export type { BootstrapOptions } from './node/bootstrap.js';
 export { moveServer } from './node/move.js';
 export type { MoveOptions } from './node/move.js';
 export type { MoveProgress, Stores } from './node/opened.js';
-export { movedError } from './ports/moved.js';
 export type { CallOptions } from './node/calls.js';
 export type { NodeOptions } from './node/options.js';
 export type { Applied } from './node/proposals.js';

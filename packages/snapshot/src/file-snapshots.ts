@@ -8,7 +8,8 @@ import {
   type SnapshotStore,
   type SnapshotWriter,
 } from '@kontiki/core';
-import { encodeSnapshotHead, MAX_SNAPSHOT_CHUNK } from '@kontiki/core/wire';
+import { admitSnapshot } from '@kontiki/core/store';
+import { MAX_SNAPSHOT_CHUNK } from '@kontiki/core/wire';
 import type { File, Folder, Lock } from '@kontiki/files';
 import { openFolder } from '@kontiki/files/node';
 import { failure, notOpen } from './failure.js';
@@ -94,15 +95,7 @@ export class FileSnapshots implements SnapshotStore {
   async create(meta: SnapshotMeta): Promise<SnapshotWriter> {
     const opened = this.#usable();
     const { owner, folder, writers } = opened;
-    // Also a look at the id, which will be part of a name.
-    encodeSnapshotHead(meta);
-    if (meta.cluster !== owner.cluster) {
-      const text = `Snapshot ${meta.id} is of cluster ${meta.cluster}, not of ${owner.cluster}.`;
-      throw new KontikiError('KONTIKI_FOREIGN_DATA', text);
-    }
-    if (writers.has(meta.id)) {
-      throw new KontikiError('KONTIKI_LOCKED', `Snapshot ${meta.id} is being written already.`);
-    }
+    admitSnapshot(meta, owner, writers.has(meta.id));
     writers.set(meta.id, undefined);
     try {
       return await during(opened, () => this.#begin(opened, meta));

@@ -1,7 +1,5 @@
 import {
-  entryBytes,
   KontikiError,
-  movedError,
   SystemClock,
   type Clock,
   type Entry,
@@ -11,6 +9,7 @@ import {
   type LogWrite,
   type Owner,
 } from '@kontiki/core';
+import { movedError, readPage } from '@kontiki/core/store';
 import type { Folder, Lock } from '@kontiki/files';
 import { openFolder } from '@kontiki/files/node';
 import { Appender } from './appender.js';
@@ -106,29 +105,15 @@ export class FileLog implements LogStore {
   }
 
   async read(from: number, to: number, maxBytes: number): Promise<Entry[]> {
-    const read = this.#read(this.#usable(), from, to, maxBytes);
+    // A close that comes meanwhile waits for it.
+    const opened = this.#usable();
+    const read = readPage((next, end) => this.#find(opened, next, end), from, to, maxBytes);
     this.#reads.add(read);
     try {
       return await read;
     } finally {
       this.#reads.delete(read);
     }
-  }
-
-  /** `opened`: a close that comes meanwhile waits for it. */
-  async #read(opened: Opened, from: number, to: number, maxBytes: number): Promise<Entry[]> {
-    const page: Entry[] = [];
-    let bytes = 0;
-    for (let next = from; next <= to; next = from + page.length) {
-      const found = await this.#find(opened, next, to);
-      if (found.length === 0) break;
-      for (const entry of found) {
-        bytes += entryBytes(entry);
-        if (entry.index > to || (page.length > 0 && bytes > maxBytes)) return page;
-        page.push(entry);
-      }
-    }
-    return page;
   }
 
   onFull(listener: (full: boolean) => void): void {

@@ -1,4 +1,4 @@
-import { movedError } from '@kontiki/core';
+import { movedError } from '@kontiki/core/store';
 import type { Folder } from '@kontiki/files';
 
 /** Its presence retires the log beside it; in it stands where the server has gone. */

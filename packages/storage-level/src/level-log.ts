@@ -1,7 +1,5 @@
 import {
-  entryBytes,
   KontikiError,
-  movedError,
   type Entry,
   type LogBase,
   type LogState,
@@ -9,7 +7,7 @@ import {
   type LogWrite,
   type Owner,
 } from '@kontiki/core';
-import { Ledger } from '@kontiki/core/store';
+import { Ledger, movedError, readPage } from '@kontiki/core/store';
 import { readBlocks } from './block-reader.js';
 import { failure } from './failure.js';
 import { MOVED, OWNER } from './keys.js';
@@ -74,7 +72,8 @@ export class LevelLog implements LogStore {
   }
 
   async read(from: number, to: number, maxBytes: number): Promise<Entry[]> {
-    const read = this.#read(this.#usable(), from, to, maxBytes);
+    const opened = this.#usable();
+    const read = readPage((...part) => this.#find(opened, ...part), from, to, maxBytes);
     this.#reads.add(read);
     try {
       return await read;
@@ -112,21 +111,6 @@ export class LevelLog implements LogStore {
     const failed = this.#moved ?? opened.writer.calls.failed;
     if (failed !== undefined) throw failed;
     return opened;
-  }
-
-  async #read(opened: Opened, from: number, to: number, maxBytes: number): Promise<Entry[]> {
-    const page: Entry[] = [];
-    let bytes = 0;
-    for (let next = from; next <= to && (page.length === 0 || bytes <= maxBytes); next = from + page.length) {
-      const found = await this.#find(opened, next, to, maxBytes - bytes);
-      if (found.length === 0) break;
-      for (const entry of found) {
-        bytes += entryBytes(entry);
-        if (entry.index > to || (page.length > 0 && bytes > maxBytes)) return page;
-        page.push(entry);
-      }
-    }
-    return page;
   }
 
   /** Some entries from `from` on; none beyond the last one. */

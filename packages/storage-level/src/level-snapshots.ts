@@ -8,7 +8,7 @@ import {
   type SnapshotStore,
   type SnapshotWriter,
 } from '@kontiki/core';
-import { encodeSnapshotHead } from '@kontiki/core/wire';
+import { admitSnapshot } from '@kontiki/core/store';
 import { chunkFrom, clearChunks } from './chunks.js';
 import { failure, notOpen, writeFailure } from './failure.js';
 import { checkName, enter, type Database, type LevelOptions, type Room } from './room.js';
@@ -94,15 +94,7 @@ export class LevelSnapshots implements SnapshotStore {
   async create(meta: SnapshotMeta): Promise<SnapshotWriter> {
     const opened = this.#usable();
     const { owner, room, writers } = opened;
-    // Also a look at what no snapshot can be of.
-    encodeSnapshotHead(meta);
-    if (meta.cluster !== owner.cluster) {
-      const text = `Snapshot ${meta.id} is of cluster ${meta.cluster}, not of ${owner.cluster}.`;
-      throw new KontikiError('KONTIKI_FOREIGN_DATA', text);
-    }
-    if (writers.has(meta.id)) {
-      throw new KontikiError('KONTIKI_LOCKED', `Snapshot ${meta.id} is being written already.`);
-    }
+    admitSnapshot(meta, owner, writers.has(meta.id));
     writers.set(meta.id, undefined);
     try {
       return await during(opened, () => this.#begin(opened, meta));

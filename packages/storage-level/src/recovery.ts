@@ -1,5 +1,5 @@
-import { KontikiError, movedError, type Owner } from '@kontiki/core';
-import { Ledger } from '@kontiki/core/store';
+import { KontikiError, type Owner } from '@kontiki/core';
+import { Ledger, movedError } from '@kontiki/core/store';
 import { decodeBase } from './base.js';
 import { decodeBlock } from './block.js';
 import { corrupt } from './failure.js';

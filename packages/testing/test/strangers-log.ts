@@ -1,6 +1,6 @@
-import { entryBytes, KontikiError, movedError } from '@kontiki/core';
+import { entryBytes, KontikiError } from '@kontiki/core';
 import type { Entry, LogBase, LogState, LogStore, LogWrite, Owner } from '@kontiki/core';
-import { Ledger, type LogRecord } from '@kontiki/core/store';
+import { Ledger, movedError, type LogRecord } from '@kontiki/core/store';
 import { crc32 } from '@kontiki/core/wire';
 import { fromJson, toJson } from './json.js';
 

@@ -1,6 +1,7 @@
 import { KontikiError } from '../errors.js';
 import type { Owner } from '../ports/log-store.js';
 import type { SnapshotInfo, SnapshotMeta, SnapshotStore, SnapshotWriter } from '../ports/snapshot-store.js';
+import { admitSnapshot } from '../store/admission.js';
 import { MAX_SNAPSHOT_CHUNK, SnapshotChecker } from '../wire/snapshot-checker.js';
 
 interface Finished {
@@ -63,14 +64,8 @@ export class MemorySnapshots implements SnapshotStore {
 
   async create(meta: SnapshotMeta): Promise<SnapshotWriter> {
     this.#check();
-    if (meta.cluster !== this.#owner?.cluster) {
-      const text = `Snapshot ${meta.id} is of cluster ${meta.cluster}, not of ${this.#owner?.cluster}.`;
-      throw new KontikiError('KONTIKI_FOREIGN_DATA', text);
-    }
     const begun = this.#unfinished.get(meta.id);
-    if (begun?.writer !== undefined) {
-      throw new KontikiError('KONTIKI_LOCKED', `Snapshot ${meta.id} is being written already.`);
-    }
+    admitSnapshot(meta, this.#owner as Owner, begun?.writer !== undefined);
     const unfinished = begun ?? new Unfinished(meta);
     for (const [id, { writer }] of this.#unfinished) if (writer === undefined) this.#unfinished.delete(id);
     this.#unfinished.set(meta.id, unfinished);
