@@ -12,13 +12,14 @@ import {
   type Timings,
 } from '@kontiki/core';
 import type { Random } from '../../random.js';
-import { SimulatedDisk, type DiskOperation } from '../../simulated-disk.js';
+import type { SimulatedDisk } from '../../simulated-disk.js';
 import type { Request, Surroundings, Workload } from '../../workload/workload.js';
 import type { Breakable } from '../faults.js';
 import type { Mix } from '../mix.js';
 import type { Schedule } from '../schedule.js';
 import { unlessViolation, Violation } from '../violation.js';
 import type { NodeChecks } from './checks.js';
+import { Disks } from './disks.js';
 import { Process } from './process.js';
 import { SimulatedTransport, type Parcel } from './transport.js';
 import { LogMemory, WatchedLog } from './watched-log.js';
@@ -65,12 +66,11 @@ const stillness: Clock = { now: () => 0, soon() {}, timer: () => ({ set() {}, cl
 /** A server: a whole node on a simulated disk and network, in a process that stands still and dies. */
 export class NodeServer implements Breakable {
   readonly id: ServerId;
-  readonly disk: SimulatedDisk;
   /** What its log holds; of the disk that was lost, if that was. */
   readonly log: LogMemory = new LogMemory();
   readonly #world: NodeSurroundings;
   readonly #random: Random;
-  readonly #machineDisk: SimulatedDisk;
+  readonly #disks: Disks;
   life = 0;
   process: Process | undefined;
   node: RaftNode | undefined;
@@ -79,10 +79,7 @@ export class NodeServer implements Breakable {
   lost = false;
   /** It will not run again: its disk is lost, or it refuses what is on it. */
   out = false;
-  /** What was done to its disks: a node may stop for these errors, and for no others. */
-  readonly #injected = new WeakSet<Error>();
   #wiped = false;
-  #full = false;
   #transport: SimulatedTransport | undefined;
   /** Requests that have no end yet: what tells their clients that the server is gone. */
   readonly #asked = new Set<() => void>();
@@ -93,14 +90,12 @@ export class NodeServer implements Breakable {
     this.id = id;
     this.#world = world;
     this.#random = random;
-    const disk = (): SimulatedDisk =>
-      new SimulatedDisk({
-        random: random.next,
-        fail: (operation) => this.#fail(operation),
-        delay: (operation) => this.#delay(operation),
-      });
-    this.disk = disk();
-    this.#machineDisk = disk();
+    this.#disks = new Disks(world, random, () => this.process as Process);
+  }
+
+  /** Of its log and snapshots. */
+  get disk(): SimulatedDisk {
+    return this.#disks.log;
   }
 
   get up(): boolean {
@@ -148,7 +143,7 @@ export class NodeServer implements Breakable {
     const { cluster, workload, makeLog, makeSnapshots, mix, checks } = this.#world;
     const surroundings = this.surroundings(process);
     const machine = new WatchedMachine(
-      workload.machine({ ...surroundings, folder: this.#machineDisk.folder }),
+      workload.machine({ ...surroundings, folder: this.#disks.machine.folder }),
       {
         applied: (batch, results, after) => {
           checks.applied(this, after, batch, results);
@@ -276,11 +271,7 @@ export class NodeServer implements Breakable {
 
   /** Whether it may stop for this: a disk has failed, which the error or one of its causes says, or its data is damaged or gone. */
   #excuses(error: Error): boolean {
-    if (this.lost && isKontikiError(error) && UNUSABLE.has(error.code)) return true;
-    for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
-      if (this.#injected.has(cause)) return true;
-    }
-    return false;
+    return (this.lost && isKontikiError(error) && UNUSABLE.has(error.code)) || this.#disks.gave(error);
   }
 
   // ---- what is done to it
@@ -292,7 +283,7 @@ export class NodeServer implements Breakable {
     this.#world.checks.counts.lostWrites += this.log.underWay;
     this.process = this.node = this.machine = this.#transport = undefined;
     this.leads = false;
-    for (const disk of [this.disk, this.#machineDisk]) disk.crash(kind === 'kill' ? 'process' : 'power');
+    this.#disks.crash(kind);
     for (const gone of this.#asked) gone();
   }
 
@@ -321,8 +312,7 @@ export class NodeServer implements Breakable {
     this.#world.tell?.(`${this.id} loses its disk`);
     this.lost = this.#wiped = true;
     this.#world.checks.counts.lostDisks += 1;
-    this.disk.wipe();
-    this.#machineDisk.wipe();
+    this.#disks.wipe();
     this.#world.checks.wiped(this.id);
   }
 
@@ -349,7 +339,7 @@ export class NodeServer implements Breakable {
 
   setFull(full: boolean): void {
     this.#world.tell?.(`${this.id}: the disk ${full ? 'is full' : 'has room again'}`);
-    this.#full = full;
+    this.#disks.full = full;
   }
 
   setTimings(timings: Timings): void {
@@ -398,34 +388,6 @@ export class NodeServer implements Breakable {
         node.read(read, { timeout }).then(end, failed);
       }
     });
-  }
-
-  // ---- its disk
-
-  #fail({ kind }: DiskOperation): Error | undefined {
-    const { mix, healed } = this.#world;
-    if (healed) return undefined;
-    const fails = (code: string): Error => {
-      this.#world.checks.counts.diskErrors += 1;
-      const error = Object.assign(new Error(`${code}: injected into ${kind}`), { code });
-      this.#injected.add(error);
-      return error;
-    };
-    // A name takes little room: mostly the file is there before it is found that nothing fits into it.
-    const grows = kind === 'allocate' || (kind === 'create' && this.#random.chance(0.3));
-    if (this.#full && grows) return fails('ENOSPC');
-    return this.#random.chance(mix.strength.diskErrors * 0.003) ? fails('EIO') : undefined;
-  }
-
-  /** Never ends in a process that has died meanwhile. */
-  #delay({ kind }: DiskOperation): Promise<void> {
-    const { mix, healed } = this.#world;
-    const { slowDisks, stalls } = mix.strength;
-    const process = this.process as Process;
-    if (healed) return process.sleep(0.1);
-    if (kind !== 'datasync' && kind !== 'sync') return process.sleep(this.#random.between(0.01, 0.1));
-    if (this.#random.chance(stalls * 0.01)) return process.sleep(this.#random.between(0.5, 10) * mix.timings.election);
-    return process.sleep(this.#random.between(0.1, 1 + slowDisks * 40));
   }
 }
 

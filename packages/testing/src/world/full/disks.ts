@@ -1,0 +1,84 @@
+import type { Random } from '../../random.js';
+import { SimulatedDisk, type DiskOperation } from '../../simulated-disk.js';
+import type { Counts } from '../counts.js';
+import type { Mix } from '../mix.js';
+import type { Process } from './process.js';
+
+/** The world that a server's disks are in. */
+interface DiskSurroundings {
+  readonly mix: Mix;
+  /** Whether the faults are over. */
+  readonly healed: boolean;
+  readonly checks: { readonly counts: Counts };
+}
+
+/** The disks of one server, and what a world does to them: they fail, fill up, are slow, lose power. */
+export class Disks {
+  /** Of log and snapshots, and of the state machine. */
+  readonly log: SimulatedDisk;
+  readonly machine: SimulatedDisk;
+  readonly #world: DiskSurroundings;
+  readonly #random: Random;
+  readonly #process: () => Process;
+  /** Errors that the world made: a node may stop for these, and for no others. */
+  readonly #injected = new WeakSet<Error>();
+  full = false;
+
+  /** `process`: the one that uses them now. */
+  constructor(world: DiskSurroundings, random: Random, process: () => Process) {
+    this.#world = world;
+    this.#random = random;
+    this.#process = process;
+    const disk = (): SimulatedDisk =>
+      new SimulatedDisk({
+        random: random.next,
+        fail: (operation) => this.#fail(operation),
+        delay: (operation) => this.#delay(operation),
+      });
+    this.log = disk();
+    this.machine = disk();
+  }
+
+  /** Whether an error, or one of its causes, is one that a disk was made to give. */
+  gave(error: Error): boolean {
+    for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+      if (this.#injected.has(cause)) return true;
+    }
+    return false;
+  }
+
+  crash(kind: 'kill' | 'powerCut'): void {
+    for (const disk of [this.log, this.machine]) disk.crash(kind === 'kill' ? 'process' : 'power');
+  }
+
+  wipe(): void {
+    this.log.wipe();
+    this.machine.wipe();
+  }
+
+  #fail({ kind }: DiskOperation): Error | undefined {
+    const { mix, healed } = this.#world;
+    if (healed) return undefined;
+    const fails = (code: string): Error => {
+      this.#world.checks.counts.diskErrors += 1;
+      const error = Object.assign(new Error(`${code}: injected into ${kind}`), { code });
+      this.#injected.add(error);
+      return error;
+    };
+    // A name takes little room: mostly the file is there before it is found that nothing fits into it.
+    const grows = kind === 'allocate' || (kind === 'create' && this.#random.chance(0.3));
+    if (this.full && grows) return fails('ENOSPC');
+    return this.#random.chance(mix.strength.diskErrors * 0.003) ? fails('EIO') : undefined;
+  }
+
+  /** Never ends in a process that has died meanwhile. */
+  #delay({ kind }: DiskOperation): Promise<void> {
+    const { mix, healed } = this.#world;
+    const { slowDisks, stalls } = mix.strength;
+    const process = this.#process();
+    if (healed) return process.sleep(0.1);
+    if (kind !== 'datasync' && kind !== 'sync') return process.sleep(this.#random.between(0.01, 0.1));
+    if (this.#random.chance(stalls * 0.01)) return process.sleep(this.#random.between(0.5, 10) * mix.timings.election);
+    return process.sleep(this.#random.between(0.1, 1 + slowDisks * 40));
+  }
+}
