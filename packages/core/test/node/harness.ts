@@ -1,5 +1,6 @@
 import {
   bootstrap,
+  isKontikiError,
   MemoryLog,
   MemoryNetwork,
   RaftNode,
@@ -174,4 +175,21 @@ export class Nodes {
   async close(): Promise<void> {
     await Promise.all([...this.nodes.values()].map((node) => node.close()));
   }
+}
+
+/** How a promise ended: its value, or its error's code. */
+export async function outcome(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    return await promise;
+  } catch (error) {
+    return isKontikiError(error) ? error.code : error;
+  }
+}
+
+/** Lets virtual time pass until a promise has ended. */
+export async function ended(nodes: Nodes, promise: Promise<unknown>): Promise<unknown> {
+  let done = false;
+  const result = outcome(promise).finally(() => (done = true));
+  await nodes.clock.until(() => done);
+  return result;
 }

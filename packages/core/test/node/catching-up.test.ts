@@ -1,0 +1,185 @@
+import { KontikiError, MemorySnapshots, type RaftNode, type SnapshotMeta } from '@kontiki/core';
+import { Random } from '@kontiki/testing';
+import { describe, expect, it, vi } from 'vitest';
+import { bytes } from './harness.js';
+import { type KeptJournal, cluster, machines, nodes, open, settled, stores, write } from './snapshot-harness.js';
+
+describe('a peer that needs what is compacted', () => {
+  const policy = { snapshotPolicy: { entries: 10, trailingEntries: 0, keep: 1 } };
+
+  /** c is down while so much is written that its entries are gone. */
+  async function behind(): Promise<RaftNode<number>> {
+    await cluster(['a', 'b', 'c'], policy);
+    await write(3);
+    await nodes.get('c').close();
+    nodes.nodes.delete('c');
+    await nodes.clock.until(() => nodes.leader?.isLeader === true);
+    await write(60);
+    const leader = nodes.leader as RaftNode<number>;
+    expect(leader.status().base).toBeGreaterThanOrEqual(50);
+    return leader;
+  }
+
+  it('is sent a snapshot, and then entries, while the leader goes on in its term', async () => {
+    const leader = await behind();
+    const { term } = leader.status();
+    const progress: number[] = [];
+    let rate = 0;
+    leader.on('snapshotSending', ({ peer, bytes: sent, total, ...told }) => {
+      rate = told.rate;
+      expect(peer).toBe('c');
+      expect(sent).toBeLessThanOrEqual(total);
+      progress.push(sent);
+    });
+    const c = await open('c', policy);
+    let installed = 0;
+    c.on('snapshotInstalled', ({ index }) => (installed = index));
+    await write(5, 'meanwhile');
+    await nodes.clock.until(() => c.status().applied === leader.status().applied);
+    expect(installed).toBeGreaterThanOrEqual(50);
+    expect(progress.length).toBeGreaterThan(0);
+    expect(rate).toBeGreaterThan(0);
+    expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
+    expect(leader.status()).toMatchObject({ role: 'leader', term });
+    expect(await settled(c.read(() => machines.get('c')?.commands.length))).toBe(68);
+    // It has it on its own disk now.
+    await c.close();
+    const again = await open('c', policy);
+    expect(machines.get('c')?.commands.length).toBeGreaterThan(45);
+    expect(again.status().base).toBeGreaterThanOrEqual(50);
+  });
+
+  it('gets it over a network that loses most of it', async () => {
+    const leader = await behind();
+    const random = new Random(7);
+    nodes.network.cut('a', 'c');
+    nodes.network.cut('b', 'c');
+    const c = await open('c', policy);
+    const flicker = nodes.clock.timer(() => {
+      if (random.chance(0.4)) nodes.network.heal();
+      else nodes.network.cut(leader.id, 'c');
+      flicker.set(nodes.clock.now() + 7);
+    });
+    flicker.set(nodes.clock.now());
+    await nodes.clock.until(() => c.status().applied === leader.status().applied, 120_000);
+    flicker.close();
+    expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
+  });
+
+  it.each([
+    [
+      'read, but for a byte',
+      (piece: Uint8Array) => piece.map((byte, i) => (i === piece.length - 30 ? byte ^ 1 : byte)),
+    ],
+    [
+      'read to its end no more',
+      () => {
+        throw new KontikiError('KONTIKI_CORRUPT', 'it ends too early');
+      },
+    ],
+  ])('gets another one when the first is damaged where it lies, and can be %s', async (_, damage) => {
+    const leader = await behind();
+    const store = stores.get(leader.id) as MemorySnapshots;
+    const [damaged] = await store.list();
+    const read = store.read.bind(store);
+    store.read = async function* (id, offset) {
+      for await (const piece of read(id, offset)) yield id === damaged?.id ? damage(piece) : piece;
+    };
+    const failures: string[] = [];
+    leader.on('snapshotFailed', ({ error }) => failures.push(error.message));
+    const c = await open('c', policy);
+    await nodes.clock.until(() => c.status().applied === leader.status().applied);
+    expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
+    expect(failures).toEqual([expect.stringContaining('another one is taken')]);
+    expect((await store.list()).map(({ id }) => id)).not.toContain(damaged?.id);
+  });
+
+  it('is sent none by a node that was closed while it took one', async () => {
+    const leader = await behind();
+    const store = stores.get(leader.id) as MemorySnapshots;
+    const [damaged] = await store.list();
+    const read = store.read.bind(store);
+    store.read = (id, offset) => {
+      if (id === damaged?.id) throw new KontikiError('KONTIKI_CORRUPT', 'it ends too early');
+      return read(id, offset);
+    };
+    const create = store.create.bind(store);
+    let finishing = false;
+    let finish = (): void => {};
+    const late = new Promise<void>((resolve) => (finish = resolve));
+    store.create = async (meta) => {
+      const writer = await create(meta);
+      const end = writer.finish.bind(writer);
+      writer.finish = async () => {
+        finishing = true;
+        await late;
+        return end();
+      };
+      return writer;
+    };
+    await open('c', policy);
+    await nodes.clock.until(() => finishing);
+    const asked = vi.spyOn(store, 'read');
+    const sent = vi.spyOn(nodes.clock, 'timer');
+    const closed = leader.close();
+    finish();
+    await settled(closed);
+    expect([asked.mock.calls, sent.mock.calls]).toEqual([[], []]);
+  });
+
+  it('is brought to the one that was installed, whatever newer one has become whole meanwhile', async () => {
+    const leader = await behind();
+    const store = new MemorySnapshots();
+    stores.set('c', store);
+    const c = await open('c', policy);
+    let installed = 0;
+    c.on('snapshotInstalled', ({ index }) => (installed = index));
+    // What there is, is looked at late.
+    const list = store.list.bind(store);
+    let look = (): void => {};
+    const late = new Promise<void>((resolve) => (look = resolve));
+    store.list = () => (installed > 0 ? late.then(list) : list());
+    await nodes.clock.until(() => installed > 0);
+    await write(12, 'meanwhile');
+    const from = stores.get(leader.id) as MemorySnapshots;
+    const [newer] = await from.list();
+    expect(newer?.last.index).toBeGreaterThan(installed);
+    const writer = await store.create(newer as SnapshotMeta);
+    for await (const piece of from.read(newer?.id ?? '')) await writer.write(piece);
+    await writer.finish();
+    look();
+    await nodes.clock.until(() => c.status().applied === leader.status().applied);
+    expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
+  });
+
+  it('stops when its machine cannot take it over, and finishes the install at its next start', async () => {
+    const leader = await behind();
+    const c = await open('c', policy);
+    const stopped: Error[] = [];
+    c.on('fatal', ({ error }) => stopped.push(error));
+    (machines.get('c') as KeptJournal).restore = () => Promise.reject(new Error('cannot'));
+    await nodes.clock.until(() => stopped.length > 0);
+    expect(stopped).toMatchObject([{ code: 'KONTIKI_MACHINE_FAILED' }]);
+    expect(leader.isLeader).toBe(true);
+    await nodes.clock.elapse(10);
+    const again = await open('c', policy);
+    await nodes.clock.until(() => again.status().applied === leader.status().applied);
+    expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
+  });
+
+  it('tells callers whose entries a snapshot has passed over that their outcome is unknown', async () => {
+    const old = await cluster(['a', 'b', 'c'], policy);
+    await write(3);
+    nodes.network.isolate(old.id);
+    const lost = old.propose(bytes('lost'), { timeout: 60_000 });
+    await nodes.clock.until(() => nodes.leader !== undefined && nodes.leader !== old);
+    nodes.nodes.delete(old.id);
+    await nodes.clock.until(() => nodes.leader?.isLeader === true);
+    await write(40);
+    nodes.network.heal();
+    await expect(settled(lost)).rejects.toMatchObject({ code: 'KONTIKI_UNKNOWN_OUTCOME' });
+    await nodes.clock.until(() => old.status().applied === nodes.leader?.status().applied);
+    expect(machines.get(old.id)?.commands).not.toContain('lost');
+    await old.close();
+  });
+});

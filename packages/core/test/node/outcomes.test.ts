@@ -1,0 +1,205 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  bootstrap,
+  type KontikiError,
+  MemoryLog,
+  MemoryNetwork,
+  NotLeaderError,
+  RaftNode,
+  type ApplyBatch,
+} from '@kontiki/core';
+import { bytes, ended, GatedLog, Nodes, outcome } from './harness.js';
+
+let nodes = new Nodes();
+afterEach(async () => {
+  await nodes.close();
+  nodes = new Nodes();
+});
+
+describe('every way a proposal can end', () => {
+  it('refused: not the leader, with the leader’s id, address and metadata', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    await nodes.clock.elapse(100);
+    const leader = (nodes.leader as RaftNode<number>).id;
+    const error = await (nodes.followers[0] as RaftNode<number>).propose(bytes('x')).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(NotLeaderError);
+    expect((error as NotLeaderError).leader).toEqual({
+      id: leader,
+      address: `memory:${leader}`,
+      metadata: `http://${leader}`,
+    });
+  });
+
+  it('refused: no leader is known', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    await nodes.open('a');
+    const error = (await nodes
+      .get('a')
+      .propose(bytes('x'))
+      .catch((e: unknown) => e)) as NotLeaderError;
+    expect(error.leader).toBe(undefined);
+  });
+
+  it('refused: too large, no bytes, a bad timeout, aborted before it began, overloaded', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    for (const id of ['a', 'b', 'c'])
+      await nodes.open(id, { maxCommandBytes: 2_000, limits: { uncommittedBytes: 3_000 } });
+    await nodes.clock.until(() => nodes.leader !== undefined);
+    const leader = nodes.leader as RaftNode<number>;
+    expect(await outcome(leader.propose(new Uint8Array(2_001)))).toBe('KONTIKI_TOO_LARGE');
+    expect(await outcome(leader.propose('x' as never))).toBe('KONTIKI_BAD_OPTION');
+    expect(await outcome(leader.propose(bytes('x'), { timeout: -1 }))).toBe('KONTIKI_BAD_OPTION');
+    expect(await outcome(leader.propose(bytes('x'), { signal: AbortSignal.abort() }))).toBe('KONTIKI_ABORTED');
+    nodes.network.isolate(leader.id);
+    const waiting = leader.propose(new Uint8Array(2_000));
+    expect(await outcome(leader.propose(new Uint8Array(2_000)))).toBe('KONTIKI_OVERLOADED');
+    await nodes.clock.elapse(10);
+    expect(await outcome(leader.propose(new Uint8Array(2_000)))).toBe('KONTIKI_OVERLOADED');
+    nodes.network.heal();
+    expect(await ended(nodes, waiting)).toMatchObject({ result: 1 });
+  });
+
+  it('refused: another entry was committed at its index', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const old = nodes.leader as RaftNode<number>;
+    nodes.network.isolate(old.id);
+    const lost = old.propose(bytes('lost'));
+    await nodes.clock.until(() => nodes.leader !== old);
+    await ended(nodes, (nodes.leader as RaftNode<number>).propose(bytes('won')));
+    nodes.network.heal();
+    expect(await ended(nodes, lost)).toBe('KONTIKI_REPLACED');
+    expect(nodes.machine(old.id).commands).toEqual(['won']);
+  });
+
+  it('done: although its leader was deposed meanwhile, the next one committed it', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    await nodes.clock.elapse(100);
+    const old = nodes.leader as RaftNode<number>;
+    const others = [...nodes.nodes.keys()].filter((id) => id !== old.id);
+    for (const id of others) nodes.network.cut(id, old.id); // It reaches them and hears nothing back.
+    const result = old.propose(bytes('x'));
+    await nodes.clock.until(() => nodes.leader !== undefined && nodes.leader !== old);
+    nodes.network.heal();
+    expect(await ended(nodes, result)).toMatchObject({ index: 3, term: 2, result: 1 });
+  });
+
+  it('unknown: its deadline passed, its caller gave up, or the node closed, after it was appended', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const leader = nodes.leader as RaftNode<number>;
+    nodes.network.isolate(leader.id);
+    const controller = new AbortController();
+    const late = leader.propose(bytes('1'), { timeout: 100 });
+    const aborted = leader.propose(bytes('2'), { signal: controller.signal });
+    const closed = leader.propose(bytes('3'));
+    await nodes.clock.elapse(10);
+    controller.abort(new Error('enough'));
+    const why = (promise: Promise<unknown>): Promise<unknown> =>
+      promise.catch((error: KontikiError) => [error.code, (error.cause as KontikiError).code]);
+    expect(await why(aborted)).toEqual(['KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_ABORTED']);
+    const lateEnd = why(late);
+    await nodes.clock.elapse(200);
+    expect(await lateEnd).toEqual(['KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_TIMEOUT']);
+    const closedEnd = why(closed);
+    await leader.close();
+    expect(await closedEnd).toEqual(['KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_CLOSED']);
+  });
+
+  it('refused: given up or closed before it was appended; and everything after the end', async () => {
+    await nodes.cluster('a');
+    const node = nodes.get('a');
+    const controller = new AbortController();
+    const aborted = outcome(node.propose(bytes('1'), { signal: controller.signal }));
+    controller.abort();
+    const closed = outcome(node.propose(bytes('2')));
+    await node.close();
+    await node.close();
+    expect(await aborted).toBe('KONTIKI_ABORTED');
+    expect(await closed).toBe('KONTIKI_CLOSED');
+    expect(await outcome(node.propose(bytes('3')))).toBe('KONTIKI_CLOSED');
+    expect(await outcome(node.read(() => 1))).toBe('KONTIKI_CLOSED');
+    expect(node.status().role).toBe('closed');
+    expect(nodes.machine('a').commands).toEqual([]);
+  });
+
+  it('none is answered before it is durable: not even in a single node', async () => {
+    const log = new GatedLog();
+    nodes.logs.set('a', log);
+    await nodes.cluster('a');
+    log.shut();
+    let done = false;
+    const result = nodes
+      .get('a')
+      .propose(bytes('x'))
+      .finally(() => (done = true));
+    await nodes.clock.elapse(1_000);
+    expect(done).toBe(false);
+    log.release();
+    expect(await ended(nodes, result)).toMatchObject({ result: 1 });
+  });
+
+  it('none is answered before a majority’s disks have it: a follower acknowledges when its own has', async () => {
+    const logs = new Map(['a', 'b'].map((id) => [id, new GatedLog()]));
+    for (const [id, log] of logs) nodes.logs.set(id, log);
+    await nodes.cluster('a', 'b');
+    await nodes.clock.elapse(200);
+    const follower = nodes.followers[0] as RaftNode<number>;
+    logs.get(follower.id)?.shut();
+    let done = false;
+    const result = (nodes.leader as RaftNode<number>).propose(bytes('x')).finally(() => (done = true));
+    await nodes.clock.elapse(1_000);
+    expect(done).toBe(false);
+    expect(follower.status()).toMatchObject({ last: 3, durable: 2 });
+    logs.get(follower.id)?.release();
+    expect(await ended(nodes, result)).toMatchObject({ result: 1 });
+  });
+
+  it('a read is refused when very many wait for a leader', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    const alone = await nodes.open('a');
+    const waiting = Array.from({ length: 65_536 }, () => outcome(alone.read(() => 1)));
+    expect(await outcome(alone.read(() => 1))).toBe('KONTIKI_OVERLOADED');
+    await alone.close();
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set(['KONTIKI_CLOSED']));
+  });
+
+  it('a read is refused when very many wait for the state machine, whether confirmed or local', async () => {
+    let release = (): void => {};
+    const stuck = new Promise<void>((resolve) => (release = resolve));
+    const log = new MemoryLog();
+    await bootstrap(log, { cluster: 'test', server: 'a', members: { a: 'a' } });
+    const machine = { apply: ({ entries }: ApplyBatch) => stuck.then(() => entries.map(() => 1)) };
+    const { clock } = nodes;
+    const transport = new MemoryNetwork({ clock }).transport();
+    const node = await RaftNode.open({ id: 'a', cluster: 'test', machine, log, transport, clock });
+    await nodes.clock.until(() => node.isLeader);
+    const waiting = Array.from({ length: 65_535 }, () => outcome(node.read(() => 1)));
+    await nodes.clock.until(() => node.status().committed > 1);
+    const local = outcome(node.read(() => 1, { consistency: 'local' }));
+    expect(await outcome(node.read(() => 1))).toBe('KONTIKI_OVERLOADED');
+    expect(await outcome(node.read(() => 1, { consistency: 'local' }))).toBe('KONTIKI_OVERLOADED');
+    release();
+    expect(
+      await ended(
+        nodes,
+        Promise.all([...waiting, local]).then((all) => new Set(all)),
+      ),
+    ).toEqual(new Set([1]));
+    expect(
+      await ended(
+        nodes,
+        node.read(() => 2),
+      ),
+    ).toBe(2);
+    await node.close();
+  });
+
+  it('a read gives up at its deadline; a follower without a leader waits for one', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    await nodes.open('a');
+    const read = nodes.get('a').read(() => 1, { timeout: 300 });
+    expect(await ended(nodes, read)).toBe('KONTIKI_TIMEOUT');
+    const patient = nodes.get('a').read(() => 2);
+    await nodes.open('b');
+    expect(await ended(nodes, patient)).toBe(2);
+  });
+});
