@@ -38,6 +38,16 @@ function led(entries: number): Scenario {
   return cluster;
 }
 
+/** A follower that holds entries 3 to 5, none of them committed: no disk but the leader's has them yet. */
+function uncommitted(): Raft {
+  const cluster = led(0);
+  cluster.stall('b');
+  cluster.stall('c');
+  for (const text of ['x', 'y', 'z']) cluster.propose('a', text);
+  cluster.settle();
+  return cluster.raft('b');
+}
+
 describe('a snapshot that has arrived', () => {
   it('is passed over when the log holds its last entry: nothing that is committed goes (mutant 39)', () => {
     const { log } = led(3).raft('b');
@@ -49,24 +59,14 @@ describe('a snapshot that has arrived', () => {
   });
 
   it('commits what the log holds of it, and what the log holds behind it stays', () => {
-    const cluster = led(0);
-    cluster.stall('b');
-    cluster.stall('c');
-    for (const text of ['x', 'y', 'z']) cluster.propose('a', text);
-    cluster.settle();
-    const raft = cluster.raft('b');
+    const raft = uncommitted();
     expect([raft.log.lastIndex, raft.log.committed]).toEqual([5, 2]);
     expect(install(raft, 4, raft.ballot.term)).toBe(false);
     expect([raft.log.base.index, raft.log.lastIndex, raft.log.committed]).toEqual([0, 5, 4]);
   });
 
   it('takes the place of a log that contradicts it, its membership too (mutants 34 and 35)', () => {
-    const cluster = led(0);
-    cluster.stall('b');
-    cluster.stall('c');
-    for (const text of ['x', 'y', 'z']) cluster.propose('a', text);
-    cluster.settle();
-    const raft = cluster.raft('b');
+    const raft = uncommitted();
     expect(install(raft, 4, raft.ballot.term + 1)).toBe(true);
     expect([raft.log.base.index, raft.log.lastIndex, raft.log.committed]).toEqual([4, 4, 4]);
     expect(raft.log.termAt(4)).toBe(raft.ballot.term + 1);
