@@ -2,8 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
+import { MemoryLevel } from 'memory-level';
 import { membershipOf, type Entry } from '@kontiki/core';
-import type { Place } from '@kontiki/testing';
+import { onDisk, type LogStoreSuite, type Place } from '@kontiki/testing';
+import { SimulatedLevel } from '@kontiki/testing/level';
 import type { Database } from '../src/room.js';
 
 export const owner = { cluster: 'test', server: 'a' };
@@ -24,7 +26,7 @@ interface Closing {
 }
 
 /** A store that has its database for itself, and opens and closes it with itself: so every test opens what is on the disk. */
-export function alone<Store extends Closing>(database: Database, store: Store): Store {
+function alone<Store extends Closing>(database: Database, store: Store): Store {
   const [open, close] = [store.open.bind(store), store.close.bind(store)];
   const mine = { open: false };
   return Object.assign(store, {
@@ -45,7 +47,7 @@ export function alone<Store extends Closing>(database: Database, store: Store): 
 }
 
 /** Places in folders of this machine, for stores on `classic-level`. */
-export function onClassicLevel<Store extends Closing>(make: (database: Database) => Store): () => Place<Store> {
+function onClassicLevel<Store extends Closing>(make: (database: Database) => Store): () => Place<Store> {
   return () => {
     const folder = mkdtempSync(join(tmpdir(), 'kontiki-level-'));
     const databases: ClassicLevel[] = [];
@@ -61,4 +63,37 @@ export function onClassicLevel<Store extends Closing>(make: (database: Database)
       },
     };
   };
+}
+
+const real = 'this is a real disk';
+const memory = 'memory ends with its process';
+
+/** Every kind of database, for a suite: what it is called, a place on it, and what that cannot do. */
+export function onEveryDatabase<Store extends Closing>(
+  name: string,
+  make: (database: Database) => Store,
+): readonly (Omit<LogStoreSuite, 'place'> & { readonly place: (random: () => number) => Place<Store> })[] {
+  const simulated = [false, true].map((lenient) => ({
+    name: `${name} on a database that ${lenient ? 'passes over' : 'refuses'} what is damaged`,
+    place: onDisk((folder) => {
+      const database = new SimulatedLevel(folder, { lenient });
+      return alone(database, make(database));
+    }),
+  }));
+  return [
+    ...simulated,
+    {
+      name: `${name} on classic-level`,
+      place: onClassicLevel(make),
+      without: { crash: real, damage: real, fail: real, fill: real, operations: real },
+    },
+    {
+      name: `${name} on memory-level`,
+      place: () => {
+        const database = new MemoryLevel();
+        return { store: () => make(database) };
+      },
+      without: { crash: memory, damage: memory, fail: memory, fill: memory, operations: memory },
+    },
+  ];
 }
