@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -21,7 +20,7 @@ import { MemoryLevel } from 'memory-level';
 import { afterAll, describe, expect, it } from 'vitest';
 import { encodeCommand } from '../src/kv/command.js';
 import { KvMachine } from '../src/kv/machine.js';
-import { eventually } from './cluster.js';
+import { eventually, freePorts } from './cluster.js';
 
 /** What one server keeps, across its lives. */
 interface Kept {
@@ -61,16 +60,8 @@ interface Wire {
   transport(address: string): Transport;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 const onPort = (scheme: string, make: (port: number) => Transport): Wire => ({
-  address: async () => `${scheme}://127.0.0.1:${await freePort()}`,
+  address: async () => `${scheme}://127.0.0.1:${await freePorts(1)}`,
   transport: (address) => make(Number(new URL(address).port)),
 });
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DemoCluster, eventually, type Ended, type NodeStatus } from './cluster.js';
@@ -21,6 +21,13 @@ async function stop(id: string): Promise<void> {
   const { pid } = (await cluster.status(id)) as NodeStatus;
   process.kill(pid, 'SIGTERM');
   await eventually(`${id} has stopped`, async () => (await cluster.status(id)) === undefined);
+}
+
+/** Bytes of the files in a folder, which come and go. */
+function size(folder: string): number {
+  if (!existsSync(folder)) return 0;
+  const sizes = readdirSync(folder).map((name) => statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0);
+  return sizes.reduce((sum, bytes) => sum + bytes, 0);
 }
 
 async function start(id: string): Promise<void> {
@@ -71,11 +78,21 @@ describe('moving the nodes of a cluster to another store', () => {
     await stop('n1');
     const args = ['migrate', '--from', `fs:${place('n1', 'fs')}`, '--to', `level:${place('n1', 'level')}`];
     const copy = `${place('n1', 'level')}.copy`;
-    for (const wait of [0, 5, 10, 20, 40, 80, 160]) {
+    const begun = (): number | undefined => statSync(copy, { throwIfNoEntry: false })?.ino;
+    const retired = join(place('n1', 'fs'), 'wal-moved');
+    for (const [name, moment] of [
+      ['at once', () => true],
+      ['when it begins to copy', () => true],
+      ['while it copies', () => size(copy) > 0],
+      ['when most is copied', () => size(copy) > 50_000],
+      ['when it retires the old log', () => existsSync(`${retired}.new`) || existsSync(retired)],
+      ['when the old log is retired', () => existsSync(retired)],
+    ] as const) {
+      // What an earlier one has left is thrown away before another copy is begun.
+      const before = begun();
       const killed = cluster.run(args);
-      await eventually('it copies, or has ended', () => existsSync(copy) || !killed.alive);
-      // Nothing is waited for: these are the moments at which it dies.
-      await new Promise((resolve) => setTimeout(resolve, wait));
+      const isItsOwn = (): boolean => name === 'at once' || existsSync(retired) || (begun() ?? before) !== before;
+      while (killed.alive && !(isItsOwn() && moment())) await new Promise(setImmediate);
       killed.process.kill('SIGKILL');
       await killed.ended;
     }
