@@ -6,25 +6,25 @@ import { command, first, openLog, owner } from './samples.js';
 
 const NAME = 'wal-0000000001';
 
+/** Where the mark behind the last batch stands; the next batch goes there. */
+function markIn(contents: Uint8Array): number {
+  const last = contents.findLastIndex((byte) => byte !== 0);
+  return ((last + 8) & ~7) - 24;
+}
+
 /** Five batches, each awaited, and where each begins. The last place is that of the mark. */
 async function write(): Promise<{ contents: Uint8Array; places: number[] }> {
   const disk = new SimulatedDisk();
   const log = openLog(disk, 4_000);
   await log.open(owner);
-  const end = (): number => {
-    const contents = disk.contents(NAME);
-    let at = contents.length;
-    while (at > 0 && contents[at - 1] === 0) at -= 1;
-    return (at + 7) & ~7;
-  };
   const header = new DataView(disk.contents(NAME).buffer).getUint32(4, true);
   const places = [header];
   await log.append({ entries: [first] });
   for (let index = 2; index <= 5; index += 1) {
-    places.push(end() - 24); // The mark behind the last batch stands where the next one goes.
+    places.push(markIn(disk.contents(NAME)));
     await log.append({ ballot: { term: index, votedFor: 'a' }, entries: [command(index, index)] });
   }
-  places.push(end() - 24);
+  places.push(markIn(disk.contents(NAME)));
   await log.close();
   return { contents: disk.contents(NAME), places };
 }
@@ -131,6 +131,25 @@ describe('a log that is damaged', () => {
     const damaged = disk.contents(NAME);
     damaged[begin + 30] = (damaged[begin + 30] as number) ^ 1;
     expect(await open(damaged)).toMatchObject({ code: 'KONTIKI_CORRUPT' });
+  });
+
+  it('in the last batch of an earlier segment, though only a vote stands there: it was synced before the next began', async () => {
+    const disk = new SimulatedDisk();
+    const log = openLog(disk, 700);
+    await log.open(owner);
+    await log.append({ entries: [first] });
+    for (let term = 2; !disk.names.includes('wal-0000000002'); term += 1) {
+      await log.append({ ballot: { term, votedFor: 'a' } });
+    }
+    await log.close();
+    const contents = disk.contents(NAME);
+    const vote = markIn(contents) - 12;
+    contents[vote] = (contents[vote] as number) ^ 1;
+    disk.overwrite(NAME, contents);
+    await expect(openLog(disk, 700).open(owner)).rejects.toMatchObject({
+      code: 'KONTIKI_CORRUPT',
+      message: expect.stringMatching(`${NAME}, byte \\d+: what follows up to byte \\d+ is damaged`) as string,
+    });
   });
 
   it('in the first batch of a later segment: that was synced before the segment had its name', async () => {

@@ -25,6 +25,8 @@ async function code(promise: Promise<unknown>): Promise<string> {
 class Watched extends MemoryLevel {
   readonly batches: { readonly operations: readonly Operation[]; readonly sync: boolean }[] = [];
   read = 0;
+  /** Comes after the next block that is looked for. */
+  meanwhile: () => Promise<void> = () => Promise.resolve();
 
   async _batch(operations: Operation[], options: { readonly sync?: boolean }): Promise<void> {
     this.batches.push({ operations: operations.map((one) => ({ ...one })), sync: options.sync === true });
@@ -50,6 +52,9 @@ class Watched extends MemoryLevel {
     iterator._all = async (...given) => {
       const found = await all(...given);
       this.read += found.length;
+      const { meanwhile } = this;
+      this.meanwhile = () => Promise.resolve();
+      await meanwhile();
       return found;
     };
     return iterator;
@@ -177,6 +182,18 @@ describe('reading', () => {
       await replaced;
       await log.close();
     }
+  });
+
+  it('begins anew when what it found first has been replaced before it found the rest', async () => {
+    const database = new Watched();
+    const log = new LevelLog(database);
+    await log.open(owner);
+    await log.append({ entries: [first] });
+    await log.append({ entries: commands(2, 7, 1) });
+    await log.append({ entries: commands(8, 9, 1) });
+    const anew = commands(6, 12, 2);
+    database.meanwhile = () => log.append({ entries: anew });
+    expect(await log.read(5, 9, Infinity)).toEqual([command(5, 1), ...anew.slice(0, 4)]);
   });
 });
 

@@ -8,11 +8,12 @@ const WORKER = fileURLToPath(new URL('../../src/worker.ts', import.meta.url));
 const PACKAGES = fileURLToPath(new URL('../../../../packages/', import.meta.url));
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/', import.meta.url));
 
-function pathOf({ package: name = 'core', file }: Mutant): string {
+/** The source file that a mutant changes. */
+export function pathOf({ package: name = 'core', file }: Mutant): string {
   return join(PACKAGES, name, 'src', file);
 }
 
-/** The source file that a mutant changes. */
+/** What is in the source file that a mutant changes. */
 export function sourceOf(mutant: Mutant): string {
   return readFileSync(pathOf(mutant), 'utf8');
 }

@@ -65,7 +65,10 @@ export const mutants: readonly Mutant[] = [
     file: 'log-writer.ts',
     find: 'this.#generation += 1;',
     replace: '',
-    equivalent: 'a log is hardly ever longer than the snapshot that replaces it; the conformance suite holds the rule',
+    rare: {
+      why: 'a log is hardly ever longer than the snapshot that replaces it',
+      test: 'packages/storage-level/test/conformance.test.ts',
+    },
   },
   {
     name: 'the base is moved beside the batch',
@@ -87,7 +90,10 @@ export const mutants: readonly Mutant[] = [
     file: 'log-writer.ts',
     find: 'const kept = Math.max(0, first.index - (entries[0]?.index ?? first.index));',
     replace: 'const kept = entries.length;',
-    equivalent: 'entries are hardly ever replaced that still wait to be written; the conformance suite holds the rule',
+    rare: {
+      why: 'entries are hardly ever replaced that still wait to be written',
+      test: 'packages/storage-level/test/conformance.test.ts',
+    },
   },
   {
     name: 'a block does not name the one before',
@@ -95,8 +101,10 @@ export const mutants: readonly Mutant[] = [
     file: 'block-reader.ts',
     find: 'block.before === sum',
     replace: 'block.before !== undefined',
-    equivalent:
-      'a database must have lost a batch and told nobody, as the simulated one of a world does not; the tests of damage hold the rule',
+    rare: {
+      why: 'a database must have lost a batch and told nobody, as the simulated one of a world does not',
+      test: 'packages/storage-level/test/level-log.test.ts',
+    },
   },
   {
     name: 'a read is not tried again when a batch has come between',
@@ -104,7 +112,10 @@ export const mutants: readonly Mutant[] = [
     file: 'level-log.ts',
     find: 'if (writer.replaced === replaced)',
     replace: 'if (writer.replaced >= replaced)',
-    equivalent: 'a node reads only what is committed, which nothing replaces; the test of reading holds the rule',
+    rare: {
+      why: 'a node reads only what is committed, which nothing replaces',
+      test: 'packages/storage-level/test/level-log.test.ts',
+    },
   },
   {
     name: 'a snapshot is listed before its last chunk is written',
@@ -121,8 +132,10 @@ export const mutants: readonly Mutant[] = [
       { type: 'put', key: chunkKey(number, begin), value },`,
     replace: `    await room.db.batch([
       { type: 'put', key: chunkKey(number, begin), value },`,
-    equivalent:
-      'the simulated database syncs what was before a synced batch, as LevelDB does unless it has just begun a file; the conformance suite asks for it in `sync`',
+    rare: {
+      why: 'the simulated database syncs what was before a synced batch, as LevelDB does unless it has just begun a file',
+      test: 'packages/storage-level/test/conformance.test.ts',
+    },
   },
   {
     name: 'a snapshot is finished without a sync',
@@ -130,8 +143,10 @@ export const mutants: readonly Mutant[] = [
     file: 'snapshot-writer.ts',
     find: "await room.write([{ type: 'put', key: infoKey(number), value }, ...replaces()]);",
     replace: "await room.db.batch([{ type: 'put', key: infoKey(number), value }, ...replaces()]);",
-    equivalent:
-      'the log is compacted behind it, by a batch that is synced; the conformance suite cuts the power between the two',
+    rare: {
+      why: 'the log is compacted behind it, by a batch that is synced',
+      test: 'packages/storage-level/test/conformance.test.ts',
+    },
   },
   {
     name: 'a removed snapshot goes from under its readers',
@@ -139,6 +154,9 @@ export const mutants: readonly Mutant[] = [
     file: 'level-snapshots.ts',
     find: 'if (readers.has(number) || this.#opened !== opened) return;',
     replace: 'if (this.#opened !== opened) return;',
-    equivalent: 'whoever is sent a snapshot that goes is offered the next; the conformance suite holds the rule',
+    rare: {
+      why: 'whoever is sent a snapshot that goes is offered the next',
+      test: 'packages/storage-level/test/conformance.test.ts',
+    },
   },
 ];

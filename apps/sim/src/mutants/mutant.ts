@@ -6,8 +6,10 @@ export interface Mutant {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
-  /** Why no world can tell it from the right code; a unit test holds the rule. */
+  /** Why nothing can tell it from the right code. */
   readonly equivalent?: string | undefined;
+  /** Why hardly any world meets it; this file of tests, from the top of the tree, finds it instead. */
+  readonly rare?: { readonly why: string; readonly test: string } | undefined;
 }
 
 /** The source with its bug. Whoever changes the code mends the mutant, too. */

@@ -203,8 +203,10 @@ export const mutants: readonly Mutant[] = [
     ) {`,
     replace: `      (this.#nextBatch = header.firstBatch) < 0
     ) {`,
-    equivalent:
-      'entries that are missing leave a gap, which is refused; what remains is a vote alone in the last batch of a segment, and a bit hardly ever flips just there: the damage test flips every byte',
+    rare: {
+      why: 'only a vote alone in the last batch of a segment is lost by it, and a bit hardly ever flips just there',
+      test: 'packages/storage-fs/test/damage.test.ts',
+    },
   },
   {
     name: 'the checksum of a batch is not looked at',
@@ -224,8 +226,10 @@ export const mutants: readonly Mutant[] = [
     file: 'store/group-commit.ts',
     find: 'until = Math.min(until, first);',
     replace: '',
-    equivalent:
-      'a leader reads what was durable before its vote was, or what it wrote itself, and a state machine what is durable; the conformance suite holds the rule',
+    rare: {
+      why: 'a leader reads what was durable before its vote was, or what it wrote itself, and a state machine what is durable',
+      test: 'packages/storage-fs/test/conformance.test.ts',
+    },
   },
   {
     name: 'a replaced entry stays in the index',
@@ -240,8 +244,10 @@ export const mutants: readonly Mutant[] = [
     file: 'recovery.ts',
     find: 'await folder.sync();',
     replace: '',
-    equivalent:
-      'a process must be killed between the rename of a segment and the sync behind it, hardly ever in a world of this length; the conformance suite crashes there and finds it',
+    rare: {
+      why: 'a process must be killed between the rename of a segment and the sync behind it',
+      test: 'packages/storage-fs/test/conformance.test.ts',
+    },
   },
   {
     name: 'a batch is marked as synced before it is',

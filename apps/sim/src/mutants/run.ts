@@ -6,6 +6,7 @@ import { buildMutant } from './build.js';
 import { UsageError } from '../usage-error.js';
 import type { Storage, World } from '../worlds.js';
 import { mutants as ofLevel } from './level.js';
+import { killByTest } from './kill-by-test.js';
 import type { Mutant } from './mutant.js';
 import { mutants as ofNodes } from './nodes.js';
 import { mutants as ofProtocol } from './protocol.js';
@@ -40,12 +41,16 @@ export async function runMutants({ names, alone, invariants, ...worlds }: Mutant
   );
   if (chosen.length === 0) throw new UsageError(`No mutant's name has ${names.join(' or ')} in it.`);
   const looked = invariants ?? (world === 'fast' ? INVARIANTS : [...INVARIANTS, ...NODE_INVARIANTS]);
-  if (alone) return findAlone(worlds, chosen, looked);
+  if (alone)
+    return findAlone(
+      worlds,
+      chosen.filter(({ rare }) => rare === undefined),
+      looked,
+    );
   const found = await findAll(worlds, chosen, looked);
-  for (const { name, equivalent } of all) {
-    if (equivalent !== undefined && !chosen.some((mutant) => mutant.name === name))
-      console.log(`${name}: equivalent, ${equivalent}`);
-  }
+  if (names.length > 0) return found;
+  for (const { name, equivalent } of all)
+    if (equivalent !== undefined) console.log(`${name}: equivalent, ${equivalent}`);
   return found;
 }
 
@@ -53,8 +58,8 @@ export async function runMutants({ names, alone, invariants, ...worlds }: Mutant
 type Worlds = Pick<MutantsOptions, 'world' | 'storage' | 'seeds' | 'from'>;
 
 interface Killed {
-  /** How many worlds it took. */
-  readonly seeds: number;
+  /** How many worlds it took, if it was looked for in worlds. */
+  readonly seeds?: number;
   readonly by: string;
 }
 
@@ -62,14 +67,17 @@ async function findAll(worlds: Worlds, chosen: readonly Mutant[], invariants: re
   const taken: number[] = [];
   let survivors = 0;
   for (const mutant of chosen) {
-    const killed = await kill(worlds, mutant, invariants);
+    const { name, rare } = mutant;
+    const killed: Killed | undefined =
+      rare === undefined ? await kill(worlds, mutant, invariants) : killByTest(mutant, rare.test);
     if (killed === undefined) survivors += 1;
-    else taken.push(killed.seeds);
-    const end = killed === undefined ? `SURVIVED ${worlds.seeds} seeds` : `${killed.seeds} seeds, by ${killed.by}`;
-    console.log(`${mutant.name.padEnd(62)} ${end}`);
+    else if (killed.seeds !== undefined) taken.push(killed.seeds);
+    const place = rare?.test ?? `${killed?.seeds ?? worlds.seeds} seeds`;
+    console.log(`${name.padEnd(62)} ${killed === undefined ? `SURVIVED ${place}` : `${place}, by ${killed.by}`}`);
   }
   const median = taken.sort((a, b) => a - b)[Math.floor(taken.length / 2)];
-  console.log(`${taken.length} killed, ${survivors} survived; median ${median} seeds`);
+  const effort = median === undefined ? '' : `; median ${median} seeds`;
+  console.log(`${chosen.length - survivors} killed, ${survivors} survived${effort}`);
   return survivors === 0;
 }
 

@@ -7,8 +7,10 @@ export const mutants: readonly Mutant[] = [
     file: 'node/join.ts',
     find: 'const meets = holds(opened, snapshot);',
     replace: 'const meets = opened.last >= last.index || holds(opened, snapshot);',
-    equivalent:
-      'a crash must come between two writes of an install, over a longer log that contradicts it: hardly ever in a world of this length; the test of joining holds the rule',
+    rare: {
+      why: 'a crash must come between two writes of an install, over a longer log that contradicts it',
+      test: 'packages/core/test/node/join.test.ts',
+    },
   },
   {
     name: 'a start skips what the snapshot holds',
@@ -27,7 +29,10 @@ export const mutants: readonly Mutant[] = [
     file: 'node/join.ts',
     find: 'if (applied < state.base.index) {',
     replace: 'if (applied < -1) {',
-    equivalent: 'only a damaged snapshot beside a compacted log brings it about; the test of joining holds the rule',
+    rare: {
+      why: 'only a damaged snapshot beside a compacted log brings it about',
+      test: 'packages/core/test/node/join.test.ts',
+    },
   },
   {
     name: 'the membership of a snapshot is passed over',
@@ -40,8 +45,10 @@ export const mutants: readonly Mutant[] = [
     file: 'protocol/raft.ts',
     find: 'const installs = !log.includes(meta.last);',
     replace: 'const installs = true;',
-    equivalent:
-      'a peer must catch up by entries while a snapshot is on its way to it, and the log itself refuses what is older: not in 1,500 worlds; the test of a snapshot that has arrived holds the rule',
+    rare: {
+      why: 'a peer must catch up by entries while a snapshot is on its way to it',
+      test: 'packages/core/test/protocol/snapshots.test.ts',
+    },
   },
   {
     name: 'the term lies beyond a snapshot’s last entry',
@@ -68,8 +75,10 @@ export const mutants: readonly Mutant[] = [
     file: 'node/snapshot-taker.ts',
     find: 'const first = await chunks.next();',
     replace: 'const first = { done: false, value: new Uint8Array(0) } as IteratorResult<Uint8Array, unknown>;',
-    equivalent:
-      'something must be applied in the moment in which a store makes a file, and a world’s stores take none: not in 1,500 worlds; the test with a store that is slow to begin holds the rule',
+    rare: {
+      why: 'something must be applied in the moment in which a store makes a file, and a world’s stores take none',
+      test: 'packages/core/test/node/snapshots.test.ts',
+    },
   },
   {
     name: 'the log is compacted before the snapshot is durable',
@@ -95,8 +104,10 @@ export const mutants: readonly Mutant[] = [
     find: 'if (at > index) continue;\n        calls.delete(at);\n        call.reject(unknownOutcome(undefined));',
     replace:
       'if (at > index) continue;\n        calls.delete(at);\n        call.resolve({ index: at, term: 1, result: undefined as Result });',
-    equivalent:
-      'a leader must lose its place and be sent a snapshot over an entry whose caller still waits: not in 1,500 worlds; the test of such callers holds the rule',
+    rare: {
+      why: 'a leader must lose its place and be sent a snapshot over an entry whose caller still waits',
+      test: 'packages/core/test/node/catching-up.test.ts',
+    },
   },
   {
     name: 'where a chunk belongs is not looked at',

@@ -1,0 +1,43 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Mutant } from './mutant.js';
+
+const TOP = fileURLToPath(new URL('../../../../', import.meta.url));
+const CONFIG = fileURLToPath(new URL('../../mutant.vitest.config.ts', import.meta.url));
+
+interface Report {
+  readonly testResults: readonly {
+    readonly assertionResults: readonly { readonly status: string; readonly title: string }[];
+  }[];
+}
+
+/** The title of the first test of a file that fails with the bug in the code; undefined when none does. */
+export function killByTest(mutant: Mutant, file: string): { readonly by: string } | undefined {
+  const folder = mkdtempSync(join(tmpdir(), 'kontiki-mutant-'));
+  const report = join(folder, 'report.json');
+  try {
+    const args = [
+      'exec',
+      'vitest',
+      'run',
+      file,
+      '--config',
+      CONFIG,
+      '--bail=1',
+      '--reporter=json',
+      `--outputFile=${report}`,
+    ];
+    const env = { ...process.env, KONTIKI_MUTANT: JSON.stringify(mutant) };
+    spawnSync('pnpm', args, { cwd: TOP, env, stdio: 'ignore' });
+    const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report;
+    const results = testResults.flatMap(({ assertionResults }) => assertionResults);
+    if (results.length === 0) throw new Error(`mutant ${mutant.name}: no test of ${file} ran`);
+    const failed = results.find(({ status }) => status === 'failed');
+    return failed && { by: `'${failed.title}'` };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
