@@ -118,11 +118,14 @@ describe('moving the nodes of a cluster to another store', () => {
       [['--from', fs, '--to', fs], 'are the same'],
       [['--from', fs, '--to', `level:${place('n2', 'level')}`], '--to must be level:'],
       [['--from', `fs:${cluster.data}`, '--to', level], 'is no node'],
+      [['--from', level, '--to', fs], `that is in ${fs}, or lost`],
     ] as const) {
       const { code, output } = await cluster.run(['migrate', ...args]).ended;
       expect([code, output]).toEqual([2, expect.stringContaining(text)]);
       expect(output.split('\n')).toHaveLength(2);
     }
+    // Nothing was made where nothing was.
+    expect(existsSync(place('n1', 'level'))).toBe(false);
     expect((await cluster.run(['migrate', '--help']).ended).output).toContain('--from');
   });
 });
