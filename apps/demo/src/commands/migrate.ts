@@ -92,47 +92,65 @@ function moveOf(from: Place, to: Place): Move {
  * The copy is made beside its place and gets there when the old log is retired: so at no moment both can be started.
  * Whatever interrupts it, the next call finds out from the old log how far it has come.
  */
-async function carryOut({ data, cluster, node: { id, storage }, from, to }: Move): Promise<void> {
-  const logger = plainLogger(process.stderr);
+async function carryOut(move: Move): Promise<void> {
+  const { data, node, to } = move;
   const copy = `${to.path}.copy`;
-  const where = `${to.storage}:${to.path}`;
   if (existsSync(to.path)) {
-    if (await isRetired(from, cluster, id, where)) return register(data, id, to);
-    if (storage === to.storage) throw new CliError(`${id} has its data in ${to.path} already: start it.`);
-    throw new CliError(`${to.path} is there already, and ${id} does not run on it. Move it away.`);
+    if (await isRetired(move)) return register(data, node.id, to);
+    if (node.storage === to.storage) throw new CliError(`${node.id} has its data in ${to.path} already: start it.`);
+    throw new CliError(`${to.path} is there already, and ${node.id} does not run on it. Move it away.`);
   }
-  if (!(existsSync(copy) && (await isRetired(from, cluster, id, where)))) {
+  if (!(existsSync(copy) && (await isRetired(move)))) {
     // Left by a call that was interrupted before the old log was retired: nobody has ever started it.
     await rm(copy, { recursive: true, force: true });
-    const ticker = new Ticker();
-    const [source, target] = [storesAt(from.path, from.storage, logger), storesAt(copy, to.storage, logger)];
     try {
-      await moveServer({
-        cluster,
-        server: id,
-        from: source,
-        to: target,
-        where,
-        progress: (progress) => ticker.tell(() => lineOf(progress)),
-      });
-    } finally {
-      await source.release();
-      await target.release();
+      await moveTo(copy, move);
+    } catch (error) {
+      // Half a copy may be what fills the disk on which the old log goes on.
+      const retired = await isRetired(move).catch(() => undefined);
+      if (retired === false) await rm(copy, { recursive: true, force: true });
+      throw error;
     }
   }
   await rename(copy, to.path);
   await (await openFolder(dirname(to.path))).sync();
-  register(data, id, to);
+  register(data, node.id, to);
+}
+
+async function moveTo(copy: string, move: Move): Promise<void> {
+  const { cluster, node, from, to } = move;
+  const logger = plainLogger(process.stderr);
+  const ticker = new Ticker();
+  const [source, target] = [storesAt(from.path, from.storage, logger), storesAt(copy, to.storage, logger)];
+  try {
+    await moveServer({
+      cluster,
+      server: node.id,
+      from: source,
+      to: target,
+      where: whereTo(move),
+      progress: (progress) => ticker.tell(() => lineOf(progress)),
+    });
+  } finally {
+    await source.release();
+    await target.release();
+  }
+}
+
+/** What the old log says of where its server has gone. */
+function whereTo({ to: { storage, path } }: Move): string {
+  return `${storage}:${path}`;
 }
 
 /** Whether the old log says that its server has moved there. */
-async function isRetired({ path, storage }: Place, cluster: string, server: string, where: string): Promise<boolean> {
-  const { log, release } = storesAt(path, storage, plainLogger(process.stderr));
+async function isRetired(move: Move): Promise<boolean> {
+  const { cluster, node, from } = move;
+  const { log, release } = storesAt(from.path, from.storage, plainLogger(process.stderr));
   try {
-    await log.open({ cluster, server });
+    await log.open({ cluster, server: node.id });
     return false;
   } catch (error) {
-    if (isKontikiError(error, 'KONTIKI_MOVED') && error.message.includes(where)) return true;
+    if (isKontikiError(error, 'KONTIKI_MOVED') && error.message.includes(whereTo(move))) return true;
     throw error;
   } finally {
     await log.close();
