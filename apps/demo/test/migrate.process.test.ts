@@ -103,6 +103,24 @@ describe('moving the nodes of a cluster to another store', () => {
     expect(await load.missing('n1')).toEqual([]);
   });
 
+  it('that fails leaves no copy, which could fill the disk, and the node goes on from its old store', async () => {
+    await cluster.start();
+    await fetch(`${cluster.url('n1')}/snapshot`, { method: 'POST' });
+    await stop('n1');
+    const name = readdirSync(place('n1', 'fs')).find((file) => file.startsWith('snapshot-0')) as string;
+    const file = join(place('n1', 'fs'), name);
+    const whole = readFileSync(file);
+    writeFileSync(
+      file,
+      whole.map((byte, i) => (i === whole.length - 1 ? byte ^ 1 : byte)),
+    );
+    const failed = await migrate('n1', 'fs', 'level');
+    expect([failed.code, failed.output]).toEqual([1, expect.stringContaining('damaged')]);
+    expect(readdirSync(join(cluster.data, 'n1'))).toEqual(['fs']);
+    writeFileSync(file, whole);
+    await start('n1');
+  });
+
   it('is refused while the node runs, and for what makes no sense: one clear sentence', async () => {
     await cluster.start();
     const running = await migrate('n1', 'fs', 'level');
@@ -118,11 +136,14 @@ describe('moving the nodes of a cluster to another store', () => {
       [['--from', fs, '--to', fs], 'are the same'],
       [['--from', fs, '--to', `level:${place('n2', 'level')}`], '--to must be level:'],
       [['--from', `fs:${cluster.data}`, '--to', level], 'is no node'],
+      [['--from', level, '--to', fs], `that is in ${fs}, or lost`],
     ] as const) {
       const { code, output } = await cluster.run(['migrate', ...args]).ended;
       expect([code, output]).toEqual([2, expect.stringContaining(text)]);
       expect(output.split('\n')).toHaveLength(2);
     }
+    // Nothing was made where nothing was.
+    expect(existsSync(place('n1', 'level'))).toBe(false);
     expect((await cluster.run(['migrate', '--help']).ended).output).toContain('--from');
   });
 });

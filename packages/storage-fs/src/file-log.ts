@@ -1,4 +1,5 @@
 import {
+  isKontikiError,
   KontikiError,
   SystemClock,
   type Clock,
@@ -84,7 +85,7 @@ export class FileLog implements LogStore {
     } catch (error) {
       await spare.close();
       await lock.release();
-      throw error;
+      throw isKontikiError(error) ? error : unusable(folder.path, error as Error);
     }
   }
 

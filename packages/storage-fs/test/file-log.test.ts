@@ -225,6 +225,15 @@ describe('failures', () => {
     expect(await code(log.append({ entries: [command(2, 1, 10_000)] }))).toBe('KONTIKI_STORE_FAILED');
   });
 
+  it('a full disk that the first segment does not fit on is told with the folder and the reason', async () => {
+    fail = ({ kind }) => (kind === 'allocate' ? errno('ENOSPC') : undefined);
+    const error: unknown = await log.open(owner).catch((told: unknown) => told);
+    expect(error).toMatchObject({ code: 'KONTIKI_STORE_FAILED', cause: { code: 'ENOSPC' } });
+    expect((error as Error).message).toContain(`${disk.folder.path} cannot be used (ENOSPC`);
+    fail = () => undefined;
+    expect((await log.open(owner)).last).toBe(0);
+  });
+
   it('refuses a commit index beyond the end', async () => {
     await log.open(owner);
     await log.append({ entries: [first], committed: 1 });

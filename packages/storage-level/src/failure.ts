@@ -27,11 +27,14 @@ function isFull(error: unknown): boolean {
 /** What is said of an error of the database that `what` met with. */
 export function failure(what: string, error: unknown): KontikiError {
   if (isKontikiError(error)) return error;
-  const said = (error as Error).message;
+  // A database that cannot be opened says why in the cause of its error.
+  const said = [...causes(error)].map(({ message }) => message).join(': ');
   if (has(error, 'LEVEL_LOCKED')) {
-    return new KontikiError('KONTIKI_LOCKED', `${what}: another process uses the database (${said}).`, {
-      cause: error,
-    });
+    return new KontikiError(
+      'KONTIKI_LOCKED',
+      `${what}: another process uses the database (${said}). Stop that one, or use another database.`,
+      { cause: error },
+    );
   }
   if (has(error, 'LEVEL_CORRUPTION')) return corrupt(what, `the database says that it is damaged (${said})`, error);
   return new KontikiError('KONTIKI_STORE_FAILED', `${what}: the database failed (${said}). See the cause.`, {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
@@ -330,11 +330,25 @@ describe('a shared database', () => {
     await log.open(owner);
     const other = new ClassicLevel(folder);
     try {
-      expect(await code(new LevelLog(other).open(owner))).toBe('KONTIKI_LOCKED');
+      const error: unknown = await new LevelLog(other).open(owner).catch((told: unknown) => told);
+      expect(isKontikiError(error, 'KONTIKI_LOCKED') && error.message).toContain(join(folder, 'LOCK'));
       await log.append({ entries: [first] });
       await log.close();
     } finally {
       await Promise.all([mine.close(), other.close()]);
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('that cannot be opened is told with the reason the database gives', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'kontiki-level-'));
+    try {
+      writeFileSync(join(folder, 'CURRENT'), 'MANIFEST-000007\n');
+      const error: unknown = await new LevelLog(new ClassicLevel(folder)).open(owner).catch((told: unknown) => told);
+      expect(isKontikiError(error, 'KONTIKI_STORE_FAILED') && error.message).toContain(
+        `${join(folder, 'MANIFEST-000007')}: No such file`,
+      );
+    } finally {
       rmSync(folder, { recursive: true });
     }
   });

@@ -5,7 +5,7 @@ import { isKontikiError, moveServer, type MoveProgress } from '@kontiki/core';
 import { openFolder } from '@kontiki/files/node';
 import { CliError, EXIT, oneOf, parse } from '../cli.js';
 import { Ticker } from '../client/progress.js';
-import { readClusterFile, writeClusterFile, type ClusterFile } from '../cluster/cluster-file.js';
+import { readClusterFile, writeClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { storagePath, STORAGES, storesAt, type Storage } from '../cluster/storage.js';
 import { plainLogger } from '../logger.js';
 
@@ -32,8 +32,10 @@ export async function migrateCommand(args: string[]): Promise<number> {
   }
   const move = moveOf(placeOf('from', values['from']), placeOf('to', values['to']));
   await carryOut(move);
-  const { data, id, to } = move;
-  process.stdout.write(`${id} has its data in ${to.path} now. Start it: kontiki-demo node --id ${id} --data ${data}\n`);
+  const { data, node, to } = move;
+  process.stdout.write(
+    `${node.id} has its data in ${to.path} now. Start it: kontiki-demo node --id ${node.id} --data ${data}\n`,
+  );
   return 0;
 }
 
@@ -45,8 +47,8 @@ interface Place {
 
 interface Move {
   readonly data: string;
-  readonly cluster: ClusterFile;
-  readonly id: string;
+  readonly cluster: string;
+  readonly node: DemoNode;
   readonly from: Place;
   readonly to: Place;
 }
@@ -66,7 +68,8 @@ function moveOf(from: Place, to: Place): Move {
   const id = basename(dirname(from.path));
   const data = dirname(dirname(from.path));
   const cluster = readClusterFile(data);
-  if (cluster?.nodes.some((node) => node.id === id) !== true || from.path !== storagePath(data, id, from.storage)) {
+  const node = cluster?.nodes.find((one) => one.id === id);
+  if (cluster === undefined || node === undefined || from.path !== storagePath(data, id, from.storage)) {
     const wanted = storagePath('DATA', 'NODE', from.storage);
     throw new CliError(
       `--from ${from.path} is no node's store: it would be ${wanted}, beside DATA/cluster.json.`,
@@ -77,53 +80,77 @@ function moveOf(from: Place, to: Place): Move {
   if (to.path !== target)
     throw new CliError(`--to must be ${to.storage}:${target}, where ${id} will look for it.`, EXIT.usage);
   if (to.path === from.path) throw new CliError('--from and --to are the same.', EXIT.usage);
-  return { data, cluster, id, from, to };
+  // Opening a store that is not there would make an empty one.
+  if (!existsSync(from.path) || (node.storage !== from.storage && !existsSync(to.path))) {
+    const held = `${node.storage}:${storagePath(data, id, node.storage)}`;
+    throw new CliError(`--from ${from.path} is not the data of ${id}: that is in ${held}, or lost.`, EXIT.usage);
+  }
+  return { data, cluster: cluster.cluster, node, from, to };
 }
 
 /**
  * The copy is made beside its place and gets there when the old log is retired: so at no moment both can be started.
  * Whatever interrupts it, the next call finds out from the old log how far it has come.
  */
-async function carryOut({ data, cluster, id, from, to }: Move): Promise<void> {
-  const logger = plainLogger(process.stderr);
+async function carryOut(move: Move): Promise<void> {
+  const { data, node, to } = move;
   const copy = `${to.path}.copy`;
-  const where = `${to.storage}:${to.path}`;
   if (existsSync(to.path)) {
-    if (await isRetired(from, cluster.cluster, id, where)) return register(data, cluster, id, to);
-    throw new CliError(`${to.path} is there already. Move it away, or start ${id} on it.`);
+    if (await isRetired(move)) return register(data, node.id, to);
+    if (node.storage === to.storage) throw new CliError(`${node.id} has its data in ${to.path} already: start it.`);
+    throw new CliError(`${to.path} is there already, and ${node.id} does not run on it. Move it away.`);
   }
-  if (!(existsSync(copy) && (await isRetired(from, cluster.cluster, id, where)))) {
+  if (!(existsSync(copy) && (await isRetired(move)))) {
     // Left by a call that was interrupted before the old log was retired: nobody has ever started it.
     await rm(copy, { recursive: true, force: true });
-    const ticker = new Ticker();
-    const [source, target] = [storesAt(from.path, from.storage, logger), storesAt(copy, to.storage, logger)];
     try {
-      await moveServer({
-        cluster: cluster.cluster,
-        server: id,
-        from: source,
-        to: target,
-        where,
-        progress: (progress) => ticker.tell(() => lineOf(progress)),
-      });
-    } finally {
-      await source.release();
-      await target.release();
+      await moveTo(copy, move);
+    } catch (error) {
+      // Half a copy may be what fills the disk on which the old log goes on.
+      const retired = await isRetired(move).catch(() => undefined);
+      if (retired === false) await rm(copy, { recursive: true, force: true });
+      throw error;
     }
   }
   await rename(copy, to.path);
   await (await openFolder(dirname(to.path))).sync();
-  register(data, cluster, id, to);
+  register(data, node.id, to);
+}
+
+async function moveTo(copy: string, move: Move): Promise<void> {
+  const { cluster, node, from, to } = move;
+  const logger = plainLogger(process.stderr);
+  const ticker = new Ticker();
+  const [source, target] = [storesAt(from.path, from.storage, logger), storesAt(copy, to.storage, logger)];
+  try {
+    await moveServer({
+      cluster,
+      server: node.id,
+      from: source,
+      to: target,
+      where: whereTo(move),
+      progress: (progress) => ticker.tell(() => lineOf(progress)),
+    });
+  } finally {
+    await source.release();
+    await target.release();
+  }
+}
+
+/** What the old log says of where its server has gone. */
+function whereTo({ to: { storage, path } }: Move): string {
+  return `${storage}:${path}`;
 }
 
 /** Whether the old log says that its server has moved there. */
-async function isRetired({ path, storage }: Place, cluster: string, server: string, where: string): Promise<boolean> {
-  const { log, release } = storesAt(path, storage, plainLogger(process.stderr));
+async function isRetired(move: Move): Promise<boolean> {
+  const { cluster, node, from } = move;
+  const { log, release } = storesAt(from.path, from.storage, plainLogger(process.stderr));
   try {
-    await log.open({ cluster, server });
+    await log.open({ cluster, server: node.id });
     return false;
   } catch (error) {
-    if (isKontikiError(error, 'KONTIKI_MOVED') && error.message.includes(where)) return true;
+    if (isKontikiError(error, 'KONTIKI_MOVED') && error.message.includes(whereTo(move))) return true;
     throw error;
   } finally {
     await log.close();
@@ -131,8 +158,9 @@ async function isRetired({ path, storage }: Place, cluster: string, server: stri
   }
 }
 
-/** From now on the node is started on its new store. */
-function register(data: string, cluster: ClusterFile, id: string, { storage }: Place): void {
+/** From now on the node is started on its new store. Another one may have been moved meanwhile. */
+function register(data: string, id: string, { storage }: Place): void {
+  const cluster = readClusterFile(data) as ClusterFile;
   const nodes = cluster.nodes.map((node) => (node.id === id ? { ...node, storage } : node));
   writeClusterFile(data, { ...cluster, nodes });
 }

@@ -17,8 +17,8 @@ export interface MoveOptions extends Owner {
  * the copy again and compares all of it, and then retires the old log, which refuses every later start with
  * `KONTIKI_MOVED`. A server that went on from it would have forgotten what it voted and acknowledged since.
  *
- * What fails before that leaves the old stores as they were, and the new ones to be thrown away: `KONTIKI_NOT_BLANK` when
- * these hold anything, `KONTIKI_UNSUPPORTED` when the old log cannot be retired or its snapshots have nowhere to go,
+ * What fails before that leaves the old stores as they were, and the new ones to be thrown away: `KONTIKI_LOST_DATA` when
+ * the old log is blank, `KONTIKI_NOT_BLANK` when the new stores hold anything, `KONTIKI_UNSUPPORTED` when the old log cannot be retired or its snapshots have nowhere to go,
  * `KONTIKI_CORRUPT` when the copy differs. The server may start on the new stores only after this has resolved.
  */
 export async function moveServer({ cluster, server, from, to, where, progress }: MoveOptions): Promise<void> {
@@ -27,6 +27,10 @@ export async function moveServer({ cluster, server, from, to, where, progress }:
     throw unsupported('The old log cannot be retired: nothing would keep this server from starting on both.');
   }
   await using(from, owner, async (source) => {
+    if (source.state.ballot === undefined && source.state.last === 0) {
+      const text = `There is no log of server ${server} to move. If it is not elsewhere it is lost: remove the server from the cluster and add a new id.`;
+      throw new KontikiError('KONTIKI_LOST_DATA', text);
+    }
     if (source.snapshots.length > 0 && to.snapshots === undefined) {
       throw unsupported(`There are ${source.snapshots.length} snapshots, and no store to move them to.`);
     }

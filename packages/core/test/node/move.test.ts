@@ -104,6 +104,12 @@ describe('moving a server to other stores', () => {
     expect((await to.log.open(owner)).last).toBe(1);
   });
 
+  it('refuses to call a log moved that is not there', async () => {
+    from.log = new MemoryLog();
+    await expect(move()).rejects.toMatchObject({ code: 'KONTIKI_LOST_DATA' });
+    expect((await from.log.open(owner)).last).toBe(0);
+  });
+
   it('refuses what is not blank, and what cannot be retired, before it changes anything', async () => {
     await live();
     await bootstrap(to.log, { cluster: owner.cluster, server: owner.server, members });
