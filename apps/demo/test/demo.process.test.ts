@@ -53,7 +53,7 @@ describe('the demo', () => {
     await fetch(`${await leaderUrl()}/kv/a`, { method: 'PUT', body: '1' });
     const pids = await cluster.pids();
     demo.process.kill('SIGTERM');
-    expect(await demo.ended).toMatchObject({ code: 0, output: expect.stringContaining('stopped. The data stays in') });
+    expect(await demo.ended).toMatchObject({ code: 0, output: expect.stringContaining('stopped. What is on the disk stays in') });
     expect(pids.some(isAlive)).toBe(false);
     const again = cluster.run(['demo', '--data', cluster.data]);
     await eventually('it leads again', () => again.output.includes(' leads. Try'));
@@ -373,6 +373,8 @@ describe('the client', () => {
     expect([unreached.code, unreached.output]).toEqual([1, expect.stringContaining('Nothing was written')]);
     const large = await cluster.run(['put', 'a', '-', '--url', closed], 'x'.repeat(1024 * 1024 + 1)).ended;
     expect([large.code, large.output]).toEqual([1, expect.stringContaining('Nothing was sent')]);
+    const step = await cluster.run(['put', '..', 'b', '--url', closed]).ended;
+    expect([step.code, step.output]).toEqual([2, expect.stringContaining('No URL can name the key ".."')]);
     // It takes the request and dies: nobody knows.
     const server = createServer((socket) => socket.on('error', () => {}).once('data', () => socket.destroy()));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

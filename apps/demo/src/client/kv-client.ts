@@ -41,7 +41,8 @@ export class KvClient {
       why = answer;
       await delay(Math.min(1_000, 50 * 1.5 ** attempt) * (0.5 + Math.random()));
     }
-    throw new CliError(`Refused until the time was up: ${why}. Nothing was written.`);
+    const kept = request.method === 'GET' ? '' : ' Nothing was written.';
+    throw new CliError(`Refused until the time was up: ${why}.${kept}`);
   }
 
   /** An answer, or why it was surely refused. */

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { CliError, EXIT, parse, wholeNumber, type ParsedArgs } from '../cli.js';
 import { KvClient, type KvAnswer } from '../client/kv-client.js';
@@ -98,13 +97,16 @@ async function key(
   client: KvClient,
 ): Promise<number> {
   const name = positionals[0] as string;
+  // They are steps in the path of a URL, however they are encoded.
+  if (name === '.' || name === '..')
+    throw new CliError(`No URL can name the key ${JSON.stringify(name)}. Take another.`, EXIT.usage);
   const path = `/kv/${encodeURIComponent(name)}${values['local'] === true ? '?consistency=local' : ''}`;
   const headers: Record<string, string> = {};
   const revision = wholeNumber('if-match', values['if-match'], 1, Number.MAX_SAFE_INTEGER);
   if (revision !== undefined) headers['If-Match'] = `"${revision}"`;
   if (values['if-absent'] === true) headers['If-None-Match'] = '*';
   const method = { get: 'GET', put: 'PUT', delete: 'DELETE' } as const;
-  const body = command === 'put' ? valueOf(positionals[1] as string) : undefined;
+  const body = command === 'put' ? await valueOf(positionals[1] as string) : undefined;
   const answer = await client.send({ method: method[command], path, headers, body });
   if (answer.status === 200) process.stdout.write(answer.body);
   else if (answer.status === 204)
@@ -113,11 +115,16 @@ async function key(
   return 0;
 }
 
-function valueOf(argument: string): Uint8Array {
-  const value = argument === '-' ? readFileSync(0) : Buffer.from(argument);
-  if (value.length <= MAX_VALUE) return value;
-  // Sent, it would be refused behind the first bytes, and a connection cut while it sends tells nothing.
-  throw new CliError(`A value has up to ${MAX_VALUE} bytes, not ${value.length}. Nothing was sent.`);
+async function valueOf(argument: string): Promise<Uint8Array> {
+  const value: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of argument === '-' ? process.stdin : [Buffer.from(argument)]) {
+    value.push(part as Uint8Array);
+    length += (part as Uint8Array).length;
+    // Sent, it would be refused behind the first bytes, and a connection cut while it sends tells nothing.
+    if (length > MAX_VALUE) throw new CliError(`A value has up to ${MAX_VALUE} bytes. Nothing was sent.`);
+  }
+  return Buffer.concat(value);
 }
 
 function revisionOf({ headers }: KvAnswer): string {

@@ -86,7 +86,7 @@ async function runCluster({ cluster, begins }: Prepared, data: string, pass: rea
     if (children.running > 0) print('stopping …');
     await children.stop();
   }
-  if (stop.signal.aborted) print(`stopped. The data stays in ${data}`);
+  if (stop.signal.aborted) print(`stopped. What is on the disk stays in ${data}`);
   else throw new CliError('Every node has ended.');
   return 0;
 }
@@ -148,6 +148,6 @@ ${leader.id} leads. Try, in another terminal (-L follows a follower's redirect t
   curl ${clientUrl(first)}/status
   kill -9 $(curl -s ${clientUrl(leader)}/status | grep -o '"pid":[0-9]*' | cut -d: -f2)
 
-Ctrl-C stops the cluster. Its data stays in ${data}
+Ctrl-C stops the cluster. What it has on the disk stays in ${data}
 `);
 }
