@@ -139,6 +139,48 @@ describe('moving a server to other stores', () => {
     expect((await from.log.open(owner)).last).toBe(20);
   });
 
+  it.each([
+    ['none', () => []],
+    ['others', (page: Entry[]) => page.slice(1)],
+    ['more', (page: Entry[]) => [...page, command(page.at(-1)!.index + 1, 3)]],
+  ])('does not go on with a log that gives %s of the entries it was asked for', async (_, change) => {
+    await live();
+    class Wrong extends MemoryLog {
+      override async read(first: number, last: number, maxBytes: number): Promise<Entry[]> {
+        const page = await super.read(first, last, maxBytes);
+        return page.at(-1)?.index === last ? change(page) : page;
+      }
+    }
+    await expect(move({ log: new Wrong(), snapshots: to.snapshots })).rejects.toMatchObject({
+      code: 'KONTIKI_CORRUPT',
+    });
+    // As the one that is moved from: it cannot even be copied.
+    const bad = { log: new Wrong() };
+    await bootstrap(bad.log, { cluster: owner.cluster, server: owner.server, members });
+    const moved = moveServer({ ...owner, from: bad, to: { log: to.log }, where: 'x' });
+    await expect(moved).rejects.toMatchObject({ code: 'KONTIKI_CORRUPT' });
+    expect((await from.log.open(owner)).last).toBe(20);
+  });
+
+  it('refuses a server that runs, and leaves it running', async () => {
+    await from.log.open(owner);
+    await expect(move()).rejects.toMatchObject({ code: 'KONTIKI_LOCKED' });
+    expect(await from.log.read(1, 1, Infinity)).toHaveLength(1);
+    await from.log.close();
+    await from.snapshots.open(owner);
+    await expect(move()).rejects.toMatchObject({ code: 'KONTIKI_LOCKED' });
+    expect(await from.snapshots.list()).toEqual([]);
+    // What it has opened by itself is closed again.
+    expect((await from.log.open(owner)).last).toBe(1);
+  });
+
+  it('refuses a place that the old log could not tell whole, before it copies anything', async () => {
+    const moved = moveServer({ ...owner, from, to, where: 'x'.repeat(16_385) });
+    await expect(moved).rejects.toMatchObject({ code: 'KONTIKI_BAD_OPTION' });
+    expect((await to.log.open(owner)).last).toBe(0);
+    expect((await from.log.open(owner)).last).toBe(1);
+  });
+
   it('notices that a snapshot differs', async () => {
     await live();
     class Wrong extends MemorySnapshots {
