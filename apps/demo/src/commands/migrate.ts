@@ -31,8 +31,14 @@ export async function migrateCommand(args: string[]): Promise<number> {
     return 0;
   }
   const move = moveOf(placeOf('from', values['from']), placeOf('to', values['to']));
-  await carryOut(move);
   const { data, id, to } = move;
+  // Another call would take this one's copy for what an interrupted one has left.
+  const lock = await (await openFolder(dirname(to.path))).lock('migrate');
+  try {
+    await carryOut(move);
+  } finally {
+    await lock.release();
+  }
   process.stdout.write(`${id} has its data in ${to.path} now. Start it: kontiki-demo node --id ${id} --data ${data}\n`);
   return 0;
 }
@@ -77,6 +83,8 @@ function moveOf(from: Place, to: Place): Move {
   if (to.path !== target)
     throw new CliError(`--to must be ${to.storage}:${target}, where ${id} will look for it.`, EXIT.usage);
   if (to.path === from.path) throw new CliError('--from and --to are the same.', EXIT.usage);
+  // A store that is opened where none is begins a blank one.
+  if (!existsSync(from.path)) throw new CliError(`There is nothing at ${from.path}.`);
   return { data, cluster, id, from, to };
 }
 
@@ -84,19 +92,21 @@ function moveOf(from: Place, to: Place): Move {
  * The copy is made beside its place and gets there when the old log is retired: so at no moment both can be started.
  * Whatever interrupts it, the next call finds out from the old log how far it has come.
  */
-async function carryOut({ data, cluster, id, from, to }: Move): Promise<void> {
+async function carryOut(move: Move): Promise<void> {
+  const { cluster, id, from, to } = move;
   const logger = plainLogger(process.stderr);
   const copy = `${to.path}.copy`;
   const where = `${to.storage}:${to.path}`;
   if (existsSync(to.path)) {
-    if (await isRetired(from, cluster.cluster, id, where)) return register(data, cluster, id, to);
+    if (await isRetired(from, cluster.cluster, id, where)) return register(move);
     throw new CliError(`${to.path} is there already. Move it away, or start ${id} on it.`);
   }
   if (!(existsSync(copy) && (await isRetired(from, cluster.cluster, id, where)))) {
     // Left by a call that was interrupted before the old log was retired: nobody has ever started it.
     await rm(copy, { recursive: true, force: true });
     const ticker = new Ticker();
-    const [source, target] = [storesAt(from.path, from.storage, logger), storesAt(copy, to.storage, logger)];
+    const source = await storesAt(from.path, from.storage, logger);
+    const target = await storesAt(copy, to.storage, logger);
     try {
       await moveServer({
         cluster: cluster.cluster,
@@ -113,12 +123,12 @@ async function carryOut({ data, cluster, id, from, to }: Move): Promise<void> {
   }
   await rename(copy, to.path);
   await (await openFolder(dirname(to.path))).sync();
-  register(data, cluster, id, to);
+  register(move);
 }
 
 /** Whether the old log says that its server has moved there. */
 async function isRetired({ path, storage }: Place, cluster: string, server: string, where: string): Promise<boolean> {
-  const { log, release } = storesAt(path, storage, plainLogger(process.stderr));
+  const { log, release } = await storesAt(path, storage, plainLogger(process.stderr));
   try {
     await log.open({ cluster, server });
     return false;
@@ -132,7 +142,8 @@ async function isRetired({ path, storage }: Place, cluster: string, server: stri
 }
 
 /** From now on the node is started on its new store. */
-function register(data: string, cluster: ClusterFile, id: string, { storage }: Place): void {
+function register({ data, id, to: { storage } }: Move): void {
+  const cluster = readClusterFile(data) as ClusterFile;
   const nodes = cluster.nodes.map((node) => (node.id === id ? { ...node, storage } : node));
   writeClusterFile(data, { ...cluster, nodes });
 }
