@@ -4,6 +4,7 @@ import {
   MemorySnapshots,
   moveServer,
   type Entry,
+  type LogState,
   type LogStore,
   type LogWrite,
   type MoveProgress,
@@ -181,18 +182,61 @@ describe('moving a server to other stores', () => {
     expect((await from.log.open(owner)).last).toBe(1);
   });
 
-  it('notices that a snapshot differs', async () => {
+  it.each<[string, (state: LogState) => Partial<LogState>]>([
+    ['ballot', () => ({ ballot: { term: 4, votedFor: 'a' } })],
+    ['base', ({ base }) => ({ base: { ...base, term: base.term + 1 } })],
+    ['membership at the base', ({ base }) => ({ base: { ...base, membership: undefined } })],
+    ['last entry', ({ last }) => ({ last: last + 1 })],
+    ['terms', ({ terms }) => ({ terms: terms.slice(1) })],
+    ['memberships', ({ base }) => ({ memberships: [{ index: 20, membership: base.membership!.membership }] })],
+    ['first entry', () => ({ origin: 1 })],
+  ])('notices that the copy tells another %s when it is opened', async (_, change) => {
     await live();
-    class Wrong extends MemorySnapshots {
-      override async *read(id: string, offset?: number): AsyncGenerator<Uint8Array, void> {
-        for await (const piece of super.read(id, offset)) {
-          const copy = piece.slice();
-          copy[copy.length - 1] = copy.at(-1)! ^ 1;
-          yield copy;
-        }
+    class Liar extends MemoryLog {
+      override async open(as: typeof owner): Promise<LogState> {
+        const state = await super.open(as);
+        return state.last === 0 ? state : { ...state, ...change(state) };
       }
     }
-    await expect(move({ log: to.log, snapshots: new Wrong() })).rejects.toMatchObject({ code: 'KONTIKI_CORRUPT' });
+    await expect(move({ log: new Liar(), snapshots: to.snapshots })).rejects.toMatchObject({ code: 'KONTIKI_CORRUPT' });
+    expect((await from.log.open(owner)).last).toBe(20);
+  });
+
+  it.each<[string, Partial<MemorySnapshots>]>([
+    [
+      'in a byte',
+      {
+        async *read(id, offset) {
+          for await (const piece of to.snapshots.read(id, offset)) {
+            yield piece.map((byte, i) => (i === piece.length - 1 ? byte ^ 1 : byte));
+          }
+        },
+      },
+    ],
+    [
+      'by a byte that is one too many',
+      {
+        async *read(id, offset) {
+          yield* to.snapshots.read(id, offset);
+          yield new Uint8Array(1);
+        },
+      },
+    ],
+    [
+      'by bytes that it has not',
+      {
+        async *read(id, offset) {
+          for await (const piece of to.snapshots.read(id, offset)) yield piece.subarray(0, -1);
+        },
+      },
+    ],
+    ['by one that it has not', { list: async () => (await to.snapshots.list()).slice(1) }],
+  ])('notices that the snapshots differ %s', async (_, wrong) => {
+    await live();
+    const snapshots = new Proxy(to.snapshots, {
+      get: (target, name) => wrong[name as keyof MemorySnapshots] ?? (target[name as 'list'].bind(target) as unknown),
+    });
+    await expect(move({ log: to.log, snapshots })).rejects.toMatchObject({ code: 'KONTIKI_CORRUPT' });
     expect((await from.log.open(owner)).last).toBe(20);
   });
 });
