@@ -210,6 +210,16 @@ describe('failures', () => {
     },
   );
 
+  it('a log of which a call before the retirement fails is not retired', async () => {
+    await log.open(owner);
+    let failures = 0;
+    fail = ({ kind }) => (kind === 'datasync' && failures++ === 0 ? errno('EIO') : undefined);
+    const both = [log.append({ entries: [first] }), log.retire('level:elsewhere')];
+    expect(await Promise.all(both.map(code))).toEqual(['KONTIKI_STORE_FAILED', 'KONTIKI_STORE_FAILED']);
+    await log.close();
+    expect(await code(reopened())).toBe('none');
+  });
+
   it('an error of the disk has a code of ours, at whatever step of a start or a read it comes', async () => {
     await log.open(owner);
     await log.append({ entries: [first] });
