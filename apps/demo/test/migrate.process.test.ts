@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { openFolder } from '@kontiki/files/node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DemoCluster, eventually, type Ended, type NodeStatus } from './cluster.js';
 import { Load } from './load.js';
@@ -49,6 +50,8 @@ describe('moving the nodes of a cluster to another store', () => {
       await more(50);
       const { code, output } = await migrate(id, 'fs', 'level');
       expect([code, output]).toEqual([0, expect.stringContaining(`${id} has its data in`)]);
+      // Nobody else can look into it: a database makes its files readable by all.
+      expect(statSync(place(id, 'level')).mode & 0o777).toBe(0o700);
       await start(id);
       await more(50);
     }
@@ -87,6 +90,7 @@ describe('moving the nodes of a cluster to another store', () => {
       ['when most is copied', () => size(copy) > 50_000],
       ['when it retires the old log', () => existsSync(`${retired}.new`) || existsSync(retired)],
       ['when the old log is retired', () => existsSync(retired)],
+      ['when the copy is in its place', () => existsSync(place('n1', 'level'))],
     ] as const) {
       // What an earlier one has left is thrown away before another copy is begun.
       const before = begun();
@@ -126,6 +130,11 @@ describe('moving the nodes of a cluster to another store', () => {
     const running = await migrate('n1', 'fs', 'level');
     expect([running.code, running.output]).toEqual([1, expect.stringContaining('KONTIKI_LOCKED')]);
     expect((await cluster.status('n1'))?.id).toBe('n1');
+    const other = await (await openFolder(join(cluster.data, 'n2'))).lock('migrate');
+    const second = await migrate('n2', 'fs', 'level');
+    expect([second.code, second.output]).toEqual([1, expect.stringContaining('is in use by another process')]);
+    expect(existsSync(place('n2', 'level.copy'))).toBe(false);
+    await other.release();
     const fs = `fs:${place('n1', 'fs')}`;
     const level = `level:${place('n1', 'level')}`;
     for (const [args, text] of [

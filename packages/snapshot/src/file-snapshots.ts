@@ -115,6 +115,8 @@ export class FileSnapshots implements SnapshotStore {
       await folder.remove(finishedName(info));
       await folder.sync();
     }).catch((error: unknown) => {
+      // It may still be there, so whoever asks again has it removed, unless it was written anew meanwhile.
+      if (!opened.finished.has(id)) opened.finished.set(id, info);
       throw failure(`removing snapshot ${id} from ${folder.path}`, error);
     });
   }

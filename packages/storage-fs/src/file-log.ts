@@ -10,7 +10,7 @@ import {
   type LogWrite,
   type Owner,
 } from '@kontiki/core';
-import { movedError, readPage } from '@kontiki/core/store';
+import { readPage } from '@kontiki/core/store';
 import type { Folder, Lock } from '@kontiki/files';
 import { openFolder } from '@kontiki/files/node';
 import { Appender } from './appender.js';
@@ -53,7 +53,6 @@ export class FileLog implements LogStore {
   #opened: Opened | undefined;
   /** Reads under way, whose files must stay open. */
   readonly #reads = new Set<Promise<Entry[]>>();
-  #moved: KontikiError | undefined;
   #onFull: (full: boolean) => void = () => {};
 
   /** `place`: the folder's path, or a folder that is open already. The folder is this log's alone. */
@@ -70,9 +69,8 @@ export class FileLog implements LogStore {
 
   async open(owner: Owner): Promise<LogState> {
     const place = this.#place;
-    const folder =
-      typeof place === 'string' ? await openFolder(place).catch((error: Error) => unusable(place, error)) : place;
-    const lock = await folder.lock('log').catch((error: Error) => unusable(folder.path, error));
+    const folder = typeof place === 'string' ? await openFolder(place).catch(refused(place)) : place;
+    const lock = await folder.lock('log').catch(refused(folder.path));
     const spare = new SpareSegment(folder, this.#segmentBytes, this.#clock, (full) => this.#onFull(full));
     try {
       await refuseRetired(folder);
@@ -123,9 +121,8 @@ export class FileLog implements LogStore {
   }
 
   async retire(where: string): Promise<void> {
-    const { folder } = this.#usable();
-    await retire(folder, where);
-    this.#moved = movedError(`The log in ${folder.path}`, where);
+    const { appender, folder } = this.#usable();
+    await appender.calls.retire(where, () => retire(folder, where));
   }
 
   async close(): Promise<void> {
@@ -145,7 +142,7 @@ export class FileLog implements LogStore {
   #usable(): Opened {
     const opened = this.#opened;
     if (opened === undefined) throw new KontikiError('KONTIKI_CLOSED', 'The log is not open.');
-    const failed = this.#moved ?? opened.appender.calls.failed;
+    const { failed } = opened.appender.calls;
     if (failed !== undefined) throw failed;
     return opened;
   }
@@ -165,7 +162,7 @@ export class FileLog implements LogStore {
     } catch (error) {
       // Its segment may have been let go while it was read.
       if (from <= calls.base) throw compacted(from, calls.base);
-      throw error;
+      throw isKontikiError(error) ? error : unusable(opened.folder.path, error as Error);
     }
   }
 
@@ -192,9 +189,15 @@ function compacted(from: number, base: number): KontikiError {
   return new KontikiError('KONTIKI_COMPACTED', `Entries up to ${base} are compacted away; ${from} was read.`);
 }
 
-function unusable(path: string, error: NodeJS.ErrnoException): never {
-  if (error.code === 'KONTIKI_LOCKED') throw new KontikiError('KONTIKI_LOCKED', error.message, { cause: error });
-  throw new KontikiError('KONTIKI_STORE_FAILED', `The log's folder ${path} cannot be used (${error.message}).`, {
+function refused(path: string): (error: Error) => never {
+  return (error) => {
+    throw unusable(path, error);
+  };
+}
+
+function unusable(path: string, error: NodeJS.ErrnoException): KontikiError {
+  if (error.code === 'KONTIKI_LOCKED') return new KontikiError('KONTIKI_LOCKED', error.message, { cause: error });
+  return new KontikiError('KONTIKI_STORE_FAILED', `The log's folder ${path} cannot be used (${error.message}).`, {
     cause: error,
   });
 }

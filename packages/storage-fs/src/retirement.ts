@@ -3,8 +3,6 @@ import type { Folder } from '@kontiki/files';
 
 /** Its presence retires the log beside it; in it stands where the server has gone. */
 const NAME = 'wal-moved';
-/** Bytes of it that are read: a path, a word or two. */
-const MAX_TEXT = 4_096;
 
 /** Resolves when it is durable. */
 export async function retire(folder: Folder, where: string): Promise<void> {
@@ -13,7 +11,7 @@ export async function retire(folder: Folder, where: string): Promise<void> {
   await folder.remove(unnamed);
   const file = await folder.create(unnamed);
   try {
-    file.write(new TextEncoder().encode(where).subarray(0, MAX_TEXT), 0);
+    file.write(new TextEncoder().encode(where), 0);
     await file.datasync();
   } finally {
     await file.close();
@@ -29,7 +27,7 @@ export async function refuseRetired(folder: Folder): Promise<void> {
   await folder.sync();
   const file = await folder.open(NAME);
   try {
-    const where = new TextDecoder().decode(await file.read(0, MAX_TEXT));
+    const where = new TextDecoder().decode(await file.read(0, await file.size()));
     throw movedError(`The log in ${folder.path}`, where);
   } finally {
     await file.close();

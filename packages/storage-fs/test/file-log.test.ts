@@ -175,6 +175,65 @@ describe('failures', () => {
     },
   );
 
+  it.each(['fails', 'power', 'process'] as const)(
+    'a retirement that ends at any step (%s) leaves a log that is retired or is what it was, and takes nothing more',
+    async (end) => {
+      let step = 0;
+      const found = new Set<string>();
+      for (let resolved = false; !resolved;) {
+        step += 1;
+        let steps = 0;
+        disk = new SimulatedDisk({ fail: (operation) => fail(operation) });
+        log = openLog(disk, 4_000);
+        await log.open(owner);
+        await log.append({ ballot: { term: 1, votedFor: 'a' }, entries: [first] });
+        if (end === 'fails') fail = () => (++steps === step ? errno('EIO') : undefined);
+        else disk.crashAt = { operation: disk.operations + step, kind: end };
+        const crashed = new Promise<string>((resolve) => (disk.onCrash = () => resolve('crashed')));
+        const ended = await Promise.race([code(log.retire('level:elsewhere')), crashed]);
+        resolved = ended === 'none';
+        fail = () => undefined;
+        if (end === 'fails' && !resolved) {
+          expect(ended).toBe('KONTIKI_STORE_FAILED');
+          expect(await code(log.append({ ballot: { term: 2, votedFor: 'b' } }))).toBe('KONTIKI_STORE_FAILED');
+          await log.close();
+        }
+        disk.crash('power');
+        const opened = openLog(disk, 4_000).open(owner);
+        const refused = await code(opened);
+        found.add(refused);
+        if (resolved) expect(refused).toBe('KONTIKI_MOVED');
+        if (refused === 'none') expect(await opened).toMatchObject({ ballot: { term: 1 }, last: 1 });
+      }
+      expect(step).toBeGreaterThan(5);
+      expect([...found]).toEqual(['none', 'KONTIKI_MOVED']);
+    },
+  );
+
+  it('a log of which a call before the retirement fails is not retired', async () => {
+    await log.open(owner);
+    let failures = 0;
+    fail = ({ kind }) => (kind === 'datasync' && failures++ === 0 ? errno('EIO') : undefined);
+    const both = [log.append({ entries: [first] }), log.retire('level:elsewhere')];
+    expect(await Promise.all(both.map(code))).toEqual(['KONTIKI_STORE_FAILED', 'KONTIKI_STORE_FAILED']);
+    await log.close();
+    expect(await code(reopened())).toBe('none');
+  });
+
+  it('an error of the disk has a code of ours, at whatever step of a start or a read it comes', async () => {
+    await log.open(owner);
+    await log.append({ entries: [first] });
+    for (let step = 1, refused = ''; refused !== 'none'; step += 1) {
+      disk.crash('process');
+      log = openLog(disk, 4_000);
+      let steps = 0;
+      fail = ({ kind }) => (kind !== 'allocate' && ++steps === step ? errno('EIO') : undefined);
+      refused = await code(log.open(owner).then(() => log.read(1, 1, 1)));
+      fail = () => undefined;
+      expect(['KONTIKI_STORE_FAILED', 'none']).toContain(refused);
+    }
+  });
+
   it('a full disk shows itself when the next segment is prepared, votes still fit, and it ends when there is room', async () => {
     const clock = new VirtualClock();
     log = new FileLog(disk.folder, { segmentBytes: 4_000, clock });

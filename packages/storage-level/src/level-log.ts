@@ -7,7 +7,7 @@ import {
   type LogWrite,
   type Owner,
 } from '@kontiki/core';
-import { Ledger, movedError, readPage } from '@kontiki/core/store';
+import { Ledger, readPage } from '@kontiki/core/store';
 import { readBlocks } from './block-reader.js';
 import { failure } from './failure.js';
 import { MOVED, OWNER } from './keys.js';
@@ -31,7 +31,6 @@ export class LevelLog implements LogStore {
   readonly #database: Database;
   readonly #path: readonly string[];
   #opened: Opened | undefined;
-  #moved: KontikiError | undefined;
   /** Reads under way, for which the database must stay open. */
   readonly #reads = new Set<Promise<Entry[]>>();
 
@@ -83,11 +82,8 @@ export class LevelLog implements LogStore {
   }
 
   async retire(where: string): Promise<void> {
-    const { room } = this.#usable();
-    await room.write([{ type: 'put', key: MOVED, value: encodeMoved(where) }]).catch((error: unknown) => {
-      throw failure(room.where, error);
-    });
-    this.#moved = movedError(room.where, where);
+    const { room, writer } = this.#usable();
+    await writer.calls.retire(where, () => room.write([{ type: 'put', key: MOVED, value: encodeMoved(where) }]));
   }
 
   /** Never called: a database does not say how much room is left. A full disk fails the write that meets it. */
@@ -108,7 +104,7 @@ export class LevelLog implements LogStore {
   #usable(): Opened {
     const opened = this.#opened;
     if (opened === undefined) throw new KontikiError('KONTIKI_CLOSED', 'The log is not open.');
-    const failed = this.#moved ?? opened.writer.calls.failed;
+    const { failed } = opened.writer.calls;
     if (failed !== undefined) throw failed;
     return opened;
   }

@@ -113,6 +113,8 @@ export class LevelSnapshots implements SnapshotStore {
     try {
       await during(opened, () => room.write([{ type: 'del', key: infoKey(found.number) }]));
     } catch (error) {
+      // It may still be there, so whoever asks again has it removed, unless it was written anew meanwhile.
+      if (!opened.finished.has(id)) opened.finished.set(id, found);
       throw writeFailure(`removing snapshot ${id} from ${room.where}`, error);
     }
     this.#letGo(opened, found.number);

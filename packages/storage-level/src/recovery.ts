@@ -28,7 +28,7 @@ export async function recover(room: Room, owner: Owner): Promise<Recovered | und
   }
   if (held === undefined) throw corrupt(where, 'what says whose data it is, is missing');
   checkOwner(OWNER, held, owner, where);
-  if (moved !== undefined) throw movedError(where, decodeMoved(moved, where));
+  if (moved !== undefined) throw movedError(`The log in ${where}`, decodeMoved(moved, where));
   return readState(room, decodeHead(head, where), base);
 }
 

@@ -7,7 +7,8 @@ import { describe, expect, it } from 'vitest';
 import { isKontikiError, type Entry } from '@kontiki/core';
 import { Random } from '@kontiki/testing';
 import { LevelLog } from '../src/level-log.js';
-import { OWNER } from '../src/keys.js';
+import { encodeBlock } from '../src/block.js';
+import { keyOf, OWNER } from '../src/keys.js';
 import { encodeOwner } from '../src/owner.js';
 import { command, commands, first, membership, owner } from './samples.js';
 
@@ -25,8 +26,14 @@ async function code(promise: Promise<unknown>): Promise<string> {
 class Watched extends MemoryLevel {
   readonly batches: { readonly operations: readonly Operation[]; readonly sync: boolean }[] = [];
   read = 0;
-  /** Comes after the next block that is looked for. */
+  /** Comes after the next block that is looked for, before it is given. */
   meanwhile: () => Promise<void> = () => Promise.resolve();
+  clearing: Error | undefined;
+
+  async _clear(options: unknown): Promise<void> {
+    if (this.clearing !== undefined) throw this.clearing;
+    await (super['_clear' as never] as (...all: unknown[]) => Promise<void>).call(this, options);
+  }
 
   async _batch(operations: Operation[], options: { readonly sync?: boolean }): Promise<void> {
     this.batches.push({ operations: operations.map((one) => ({ ...one })), sync: options.sync === true });
@@ -197,6 +204,52 @@ describe('reading', () => {
   });
 });
 
+describe('a read that is slow', () => {
+  /** A log of some blocks, with a read of entries 5 to 30 under way that has found the first block. */
+  async function reading(): Promise<{ log: LevelLog; database: Watched; read: Promise<Entry[]>; goOn: () => void }> {
+    const database = new Watched();
+    const log = new LevelLog(database);
+    await log.open(owner);
+    await log.append({ entries: [first] });
+    for (let at = 2; at <= 30; at += 4) await log.append({ entries: commands(at, Math.min(at + 3, 30), 1) });
+    let goOn = (): void => {};
+    database.meanwhile = () => new Promise((resolve) => (goOn = resolve));
+    const read = log.read(5, 30, Infinity);
+    await new Promise(setImmediate);
+    return { log, database, read, goOn };
+  }
+
+  it('ends with what is there when all is forgotten by a reset meanwhile', async () => {
+    const { log, database, read, goOn } = await reading();
+    await log.reset({ index: 3, term: 1, membership: { index: 1, membership }, origin: 77 });
+    await expect.poll(async () => (await contents(database)).length).toBe(3);
+    goOn();
+    expect(await read).toEqual([]);
+  });
+
+  it('is waited for by close', async () => {
+    const { log, database, read, goOn } = await reading();
+    const closed = log.close().then(() => database.close());
+    await new Promise(setImmediate);
+    goOn();
+    expect(await read).toEqual(commands(5, 30, 1));
+    await closed;
+  });
+});
+
+it('what cannot be deleted ends the log, as what cannot be written does', async () => {
+  const database = new Watched();
+  await fill(database);
+  const log = new LevelLog(database);
+  await log.open(owner);
+  database.clearing = new Error('the disk is gone');
+  await log.compact({ index: 12, term: 5, membership: { index: 9, membership }, origin: 77 });
+  await expect.poll(() => code(log.append({ ballot: { term: 9, votedFor: 'a' } }))).toBe('KONTIKI_STORE_FAILED');
+  await log.close();
+  database.clearing = undefined;
+  expect((await log.open(owner)).base.index).toBe(12);
+});
+
 describe('damage', () => {
   it('every value flipped at any of its bytes, and every key that is gone, is refused or told when it is read', async () => {
     const database = new MemoryLevel();
@@ -216,6 +269,46 @@ describe('damage', () => {
         expect(await code(holdings(new LevelLog(damaged))), `${text}, byte ${at}`).toBe('KONTIKI_CORRUPT');
       }
     }
+  });
+
+  it('the newest entries gone, or put back to what they once were, are refused at the start', async () => {
+    const database = new MemoryLevel();
+    await fill(database);
+    const pairs = await contents(database);
+    const isBlock = ([key]: readonly [Bytes, Bytes]): boolean => key.at(-13) === keyOf('block', 0, 0)[0];
+    const end = pairs.indexOf(pairs.filter(isBlock).at(-1) as [Bytes, Bytes]);
+    const gone = await holding(pairs.filter((_, i) => i !== end));
+    expect(await code(new LevelLog(gone).open(owner))).toBe('KONTIKI_CORRUPT');
+    const [key] = pairs[end] as [Bytes, Bytes];
+    const older = encodeBlock(0, commands(14, 14, 5), 1234).value;
+    const back = await holding(pairs.map((pair, i) => (i === end ? [key, older] : pair)));
+    expect(await code(new LevelLog(back).open(owner))).toBe('KONTIKI_CORRUPT');
+  });
+
+  it('a value in the place of another one is told, however little is read', async () => {
+    const database = new MemoryLevel();
+    await fill(database);
+    const pairs = await contents(database);
+    const entriesOf = async (log: LevelLog): Promise<Entry[]> => {
+      const { base, last } = await log.open(owner);
+      const entries: Entry[] = [];
+      for (let index = base.index + 1; index <= last; index += 1) entries.push(...(await log.read(index, index, 1)));
+      return entries;
+    };
+    const held = await entriesOf(new LevelLog(await holding(pairs)));
+    let refused = 0;
+    for (const [i, [key]] of pairs.entries()) {
+      for (const [j, [, value]] of pairs.entries()) {
+        if (i === j) continue;
+        const wrong = new LevelLog(await holding(pairs.map((pair, at) => (at === i ? [key, value] : pair))));
+        const found = await entriesOf(wrong).catch((error: unknown) => error);
+        // Some of what is compacted away may still be there.
+        if (!isKontikiError(found)) expect(found, `${j} in the place of ${i}`).toEqual(held);
+        else expect(found.code).toBe('KONTIKI_CORRUPT');
+        refused += isKontikiError(found) ? 1 : 0;
+      }
+    }
+    expect(refused).toBeGreaterThan(pairs.length * (pairs.length - 3));
   });
 
   it('a batch that a database has lost, with later ones there, is noticed or was of no matter', async () => {

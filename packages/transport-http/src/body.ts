@@ -7,21 +7,22 @@ export type BodyFault = 'large' | 'cut';
 /** Reads the body of a request or an answer: no more of it than a frame may have. */
 export class Body {
   readonly #done: (body: Buffer | BodyFault) => void;
-  #chunks: Buffer[] = [];
+  /** Bytes that it will have, if it says so. */
+  readonly #announced: number;
+  /** Begins with what has come. One buffer, since whoever sends byte by byte would have each one cost a hundred. */
+  #bytes: Buffer = Buffer.alloc(0);
   #received = 0;
   #ended = false;
 
   /** `done`: called once. */
   constructor(message: IncomingMessage, done: (body: Buffer | BodyFault) => void) {
     this.#done = done;
-    if (Number(message.headers['content-length']) > MAX_FRAME) this.#end('large');
+    this.#announced = Number(message.headers['content-length'] ?? MAX_FRAME);
+    if (this.#announced > MAX_FRAME) this.#end('large');
     message.on('data', (chunk: Buffer) => {
-      if (this.#ended) return;
-      this.#received += chunk.length;
-      if (this.#received > MAX_FRAME) return this.#end('large');
-      this.#chunks.push(chunk);
+      if (!this.#ended) this.#take(chunk);
     });
-    message.on('end', () => this.#end(this.#whole()));
+    message.on('end', () => this.#end(this.#bytes.subarray(0, this.#received)));
     message.on('error', () => this.#end('cut'));
     message.on('close', () => this.#end('cut'));
   }
@@ -31,15 +32,27 @@ export class Body {
     return this.#received;
   }
 
-  #whole(): Buffer {
-    const [first] = this.#chunks;
-    return first !== undefined && this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks);
+  #take(chunk: Buffer): void {
+    const begin = this.#received;
+    this.#received += chunk.length;
+    if (this.#received > MAX_FRAME) return this.#end('large');
+    // Most come in one piece.
+    if (begin === 0) this.#bytes = chunk;
+    else {
+      if (this.#received > this.#bytes.length) {
+        const room = Math.min(this.#announced, 2 * this.#bytes.length);
+        const larger = Buffer.allocUnsafeSlow(Math.max(this.#received, room));
+        this.#bytes.copy(larger, 0, 0, begin);
+        this.#bytes = larger;
+      }
+      chunk.copy(this.#bytes, begin);
+    }
   }
 
   #end(body: Buffer | BodyFault): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#chunks = [];
+    this.#bytes = Buffer.alloc(0);
     this.#done(body);
   }
 }

@@ -69,7 +69,10 @@ export class Visit {
   }
 
   terminate(): void {
+    // This cuts the connection only of a request that is not here whole,
     this.#request.destroy();
+    // and this one only while the answer is owed, or on its way.
+    this.#response.destroy();
   }
 
   /** What the handler is mounted in goes on with its requests, which it must not. */

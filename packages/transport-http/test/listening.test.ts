@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import { createServer, get, type IncomingMessage, request, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createConnection } from 'node:net';
 import express from 'express';
 import Fastify from 'fastify';
 import { getRequestListener } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
 import { describe, expect, it } from 'vitest';
+import { helloHeaders } from '@kontiki/peers';
 import { HttpTransport, type HttpOptions } from '@kontiki/transport-http';
 import { testListening } from '../../peers/test/transports/listening.js';
 import { after, append, server, started, type TestServer, until } from './servers.js';
@@ -154,6 +155,48 @@ it('answers 503 before the start and after the end', async () => {
   expect(await status()).toBe(400);
   await transport.close();
   expect(await status()).toBe(503);
+});
+
+it('ends the requests it holds when it is closed, on a server that lives on', async () => {
+  const a = await mounted({ limits: { pingInterval: 60_000 } });
+  let held = (): void => {};
+  const arrived = new Promise<void>((resolve) => (held = resolve));
+  const port = await listening((incoming, response) => {
+    incoming.once('end', held);
+    a.transport.handler(incoming, response);
+  });
+  const self = { cluster: 'c-1', server: 'b', incarnation: 7, origin: undefined };
+  const polling = request({
+    port,
+    method: 'POST',
+    agent: false,
+    headers: { ...helloHeaders(self, 'a'), 'kontiki-poll': '1' },
+  });
+  polling.end();
+  await arrived;
+  const ended = once(polling, 'response');
+  await a.transport.close();
+  await expect(ended).rejects.toMatchObject({ code: 'ECONNRESET' });
+});
+
+it('cuts a connection on which nobody reads the answers', async () => {
+  const a = await mounted({ limits: { pingInterval: 20 } });
+  const http = createServer(a.transport.handler);
+  let cut = false;
+  http.once('connection', (socket) => socket.once('close', () => (cut = true)));
+  const socket = createConnection(await listening(http), '127.0.0.1');
+  after(() => socket.destroy());
+  socket.pause().on('error', () => {});
+  const self = { cluster: 'c-1', server: 'x', incarnation: 7, origin: undefined };
+  const headers = { host: 'a', ...helloHeaders(self, 'a'), 'content-length': '0', 'kontiki-poll': '1' };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  let index = 0;
+  // What it is sent is soon more than the system holds for somebody who does not read.
+  await until(() => {
+    socket.write(`POST / HTTP/1.1\r\n${lines.join('')}\r\n`);
+    a.transport.send('x', [append((index += 1), 250_000)]);
+    return cut;
+  }, 'the cut');
 });
 
 it('refuses peers that reach it from beyond this machine', async () => {

@@ -121,7 +121,8 @@ describe('nothing is told to a server', () => {
       /cannot connect to b: /,
     ],
   ])('%s', async (_, answer, words) => {
-    const a = await started('a', { limits: { handshakeTimeout: 200, redialMax: 50 } });
+    // No look comes in time: it is the deadline of the first answer that ends those that say too little.
+    const a = await started('a', { limits: { handshakeTimeout: 200, redialMax: 50, pingInterval: 60_000 } });
     const seen = { bytes: 0 };
     const address = await foreign(counting(seen, answer));
     a.transport.setPeers(new Map([['b', address]]));
@@ -129,6 +130,17 @@ describe('nothing is told to a server', () => {
     await until(() => a.logged(words), 'the line');
     expect(seen.bytes).toBe(0);
     expect(a.received).toEqual([]);
+  });
+
+  it('that does not answer any more, once it is given up', async () => {
+    const a = await started('a', { limits: { pingInterval: 20, handshakeTimeout: 60_000 } });
+    let asked = 0;
+    const address = await foreign((_, response) => {
+      if (asked++ === 0) response.writeHead(200, helloHeaders({ ...stranger, server: 'b' }, 'a')).end();
+    });
+    a.transport.setPeers(new Map([['b', address]]));
+    await until(() => a.logged(/cannot connect to b: it does not answer/), 'the line');
+    await until(() => asked > 2, 'the next attempt');
   });
 
   it('that another one redirects to', async () => {

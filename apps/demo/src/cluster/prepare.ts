@@ -87,7 +87,7 @@ async function begin(data: string, file: ClusterFile): Promise<ClusterFile> {
   for (const { id, storage } of nodes) {
     if (storage === 'memory') continue;
     try {
-      const { log, release } = storesAt(storagePath(data, id, storage), storage, silent);
+      const { log, release } = await storesAt(storagePath(data, id, storage), storage, silent);
       try {
         await bootstrap(log, { cluster, server: id, members: firstMembers(file) });
       } finally {

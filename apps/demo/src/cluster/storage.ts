@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { MemoryLog, MemorySnapshots, type Logger, type SnapshotStore, type Stores } from '@kontiki/core';
+import { openFolder } from '@kontiki/files/node';
 import { FileSnapshots } from '@kontiki/snapshot';
 import { FileLog } from '@kontiki/storage-fs';
 import { LevelLog, LevelSnapshots } from '@kontiki/storage-level';
@@ -22,12 +23,14 @@ export interface NodeStores extends Stores {
 }
 
 /** A node's stores, none of them open. */
-export function storesAt(path: string, storage: Storage, logger: Logger): NodeStores {
+export async function storesAt(path: string, storage: Storage, logger: Logger): Promise<NodeStores> {
   const release = async (): Promise<void> => {};
   switch (storage) {
     case 'fs':
       return { log: new FileLog(path), snapshots: new FileSnapshots(path, { logger }), release };
     case 'level': {
+      // LevelDB makes durable what is in its folder, and not the name of the folder; nor does it keep others out of it.
+      await openFolder(path);
       const db = new Level(path);
       return { log: new LevelLog(db), snapshots: new LevelSnapshots(db, { logger }), release: () => db.close() };
     }

@@ -31,8 +31,14 @@ export async function migrateCommand(args: string[]): Promise<number> {
     return 0;
   }
   const move = moveOf(placeOf('from', values['from']), placeOf('to', values['to']));
-  await carryOut(move);
   const { data, node, to } = move;
+  // Another call would take this one's copy for what an interrupted one has left.
+  const lock = await (await openFolder(dirname(to.path))).lock('migrate');
+  try {
+    await carryOut(move);
+  } finally {
+    await lock.release();
+  }
   process.stdout.write(
     `${node.id} has its data in ${to.path} now. Start it: kontiki-demo node --id ${node.id} --data ${data}\n`,
   );
@@ -93,10 +99,10 @@ function moveOf(from: Place, to: Place): Move {
  * Whatever interrupts it, the next call finds out from the old log how far it has come.
  */
 async function carryOut(move: Move): Promise<void> {
-  const { data, node, to } = move;
+  const { node, to } = move;
   const copy = `${to.path}.copy`;
   if (existsSync(to.path)) {
-    if (await isRetired(move)) return register(data, node.id, to);
+    if (await isRetired(move)) return register(move);
     if (node.storage === to.storage) throw new CliError(`${node.id} has its data in ${to.path} already: start it.`);
     throw new CliError(`${to.path} is there already, and ${node.id} does not run on it. Move it away.`);
   }
@@ -114,14 +120,15 @@ async function carryOut(move: Move): Promise<void> {
   }
   await rename(copy, to.path);
   await (await openFolder(dirname(to.path))).sync();
-  register(data, node.id, to);
+  register(move);
 }
 
 async function moveTo(copy: string, move: Move): Promise<void> {
   const { cluster, node, from, to } = move;
   const logger = plainLogger(process.stderr);
   const ticker = new Ticker();
-  const [source, target] = [storesAt(from.path, from.storage, logger), storesAt(copy, to.storage, logger)];
+  const source = await storesAt(from.path, from.storage, logger);
+  const target = await storesAt(copy, to.storage, logger);
   try {
     await moveServer({
       cluster,
@@ -145,7 +152,7 @@ function whereTo({ to: { storage, path } }: Move): string {
 /** Whether the old log says that its server has moved there. */
 async function isRetired(move: Move): Promise<boolean> {
   const { cluster, node, from } = move;
-  const { log, release } = storesAt(from.path, from.storage, plainLogger(process.stderr));
+  const { log, release } = await storesAt(from.path, from.storage, plainLogger(process.stderr));
   try {
     await log.open({ cluster, server: node.id });
     return false;
@@ -159,7 +166,7 @@ async function isRetired(move: Move): Promise<boolean> {
 }
 
 /** From now on the node is started on its new store. Another one may have been moved meanwhile. */
-function register(data: string, id: string, { storage }: Place): void {
+function register({ data, node: { id }, to: { storage } }: Move): void {
   const cluster = readClusterFile(data) as ClusterFile;
   const nodes = cluster.nodes.map((node) => (node.id === id ? { ...node, storage } : node));
   writeClusterFile(data, { ...cluster, nodes });

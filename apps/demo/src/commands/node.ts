@@ -55,7 +55,7 @@ function help(): number {
 
 async function run(data: string, cluster: ClusterFile, me: DemoNode, tuning: Tuning, logger: Logger): Promise<void> {
   const path = storagePath(data, me.id, me.storage);
-  const stores = storesAt(path, me.storage, logger);
+  const stores = await storesAt(path, me.storage, logger);
   try {
     await runOn(stores, path, cluster, me, tuning, logger);
   } finally {

@@ -3,7 +3,7 @@ import { entryBytes, type Entry, type Position } from '../log/entry.js';
 import type { Ballot } from '../log/ballot.js';
 import type { MembershipAt } from '../log/membership.js';
 import type { LogBase, LogState, LogStore, LogWrite, Owner } from '../ports/log-store.js';
-import { movedError } from '../store/moved.js';
+import { checkWhere, movedError } from '../store/moved.js';
 import { originOf } from '../wire/origin.js';
 
 const beginning: LogBase = { index: 0, term: 0, membership: undefined, origin: undefined };
@@ -110,6 +110,7 @@ export class MemoryLog implements LogStore {
 
   async retire(where: string): Promise<void> {
     this.#check();
+    checkWhere(where);
     this.#moved = movedError('This memory log', where);
   }
 

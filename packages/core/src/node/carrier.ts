@@ -9,8 +9,8 @@ export class Carrier {
   readonly #logger: Logger;
   readonly #receive: (from: ServerId, message: Message) => void;
   #current: Transport;
-  /** The one that is to be in service next. */
-  #starting: Transport | undefined;
+  /** The one that is to be in service next, or was until now. */
+  #other: Transport | undefined;
   #self: Identity | undefined;
   #peers: ReadonlyMap<ServerId, string> = new Map();
   /** One replacement at a time, in the order of the calls. */
@@ -48,7 +48,7 @@ export class Carrier {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all([this.#current.close(), this.#starting?.close()]);
+    await Promise.all([this.#current.close(), this.#other?.close()]);
   }
 
   async #replace(transport: Transport): Promise<void> {
@@ -56,14 +56,12 @@ export class Carrier {
     if (transport === before && !this.#closed) return;
     try {
       this.#refuseClosed();
-      this.#starting = transport;
+      this.#other = transport;
       await this.#begin(transport, this.#self as Identity);
       this.#refuseClosed();
     } catch (error) {
       await this.#discard(transport);
       throw error;
-    } finally {
-      this.#starting = undefined;
     }
     this.#current = transport;
     transport.setPeers(this.#peers);
@@ -78,11 +76,13 @@ export class Carrier {
   }
 
   async #discard(transport: Transport): Promise<void> {
+    this.#other = transport;
     try {
       await transport.close();
     } catch (error) {
       this.#logger.warn('a transport that is out of service could not be closed', { error });
     }
+    this.#other = undefined;
   }
 
   #refuseClosed(): void {

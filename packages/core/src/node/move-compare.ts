@@ -4,7 +4,7 @@ import type { MembershipAt } from '../log/membership.js';
 import type { LogState } from '../ports/log-store.js';
 import { entriesLength, membershipLength, writeEntries, writeMembership } from '../wire/index.js';
 import { Writer } from '../wire/writer.js';
-import { MOVE_PAGE, type MoveProgress, type Opened } from './opened.js';
+import { pageOf, type MoveProgress, type Opened } from './opened.js';
 
 type Told = ((progress: MoveProgress) => void) | undefined;
 
@@ -14,10 +14,10 @@ export async function compareLogs(source: Opened, copy: Opened, progress: Told):
   if (told(source.state) !== told(copy.state)) throw differs('the state of the log');
   const total = last - base.index;
   for (let from = base.index + 1; from <= last;) {
-    const entries = await source.log.read(from, last, MOVE_PAGE);
+    const entries = await pageOf(source, from, last);
     const to = from + entries.length - 1;
     const copied: Entry[] = [];
-    while (copied.length < entries.length) copied.push(...(await copy.log.read(from + copied.length, to, MOVE_PAGE)));
+    while (copied.length < entries.length) copied.push(...(await pageOf(copy, from + copied.length, to)));
     if (!equal(encoded(entries), encoded(copied))) throw differs(`one of the entries ${from} to ${to}`);
     from = to + 1;
     progress?.({ step: 'comparing entries', done: to - base.index, total });

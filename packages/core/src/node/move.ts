@@ -1,7 +1,8 @@
 import { KontikiError } from '../errors.js';
 import type { Owner } from '../ports/log-store.js';
+import { checkWhere } from '../store/moved.js';
 import { compareLogs, compareSnapshots } from './move-compare.js';
-import { MOVE_PAGE, using, type MoveProgress, type Opened, type Stores } from './opened.js';
+import { pageOf, using, type MoveProgress, type Opened, type Stores } from './opened.js';
 
 export interface MoveOptions extends Owner {
   readonly from: Stores;
@@ -18,11 +19,15 @@ export interface MoveOptions extends Owner {
  * `KONTIKI_MOVED`. A server that went on from it would have forgotten what it voted and acknowledged since.
  *
  * What fails before that leaves the old stores as they were, and the new ones to be thrown away: `KONTIKI_LOST_DATA` when
- * the old log is blank, `KONTIKI_NOT_BLANK` when the new stores hold anything, `KONTIKI_UNSUPPORTED` when the old log cannot be retired or its snapshots have nowhere to go,
- * `KONTIKI_CORRUPT` when the copy differs. The server may start on the new stores only after this has resolved.
+ * the old log is blank, `KONTIKI_NOT_BLANK` when the new stores hold anything, `KONTIKI_UNSUPPORTED` when the old log
+ * cannot be retired or its snapshots have nowhere to go, `KONTIKI_CORRUPT` when the copy differs, `KONTIKI_BAD_OPTION` when
+ * `where` is too long. What fails later, or is cut off, may have retired the old log already: throw the copy away only if
+ * that opens. If it refuses with `KONTIKI_MOVED`, the copy is whole and all that there is. The server may start on the new
+ * stores only after this has resolved, or the old log has refused so.
  */
 export async function moveServer({ cluster, server, from, to, where, progress }: MoveOptions): Promise<void> {
   const owner = { cluster, server };
+  checkWhere(where);
   if (from.log.retire === undefined) {
     throw unsupported('The old log cannot be retired: nothing would keep this server from starting on both.');
   }
@@ -71,7 +76,7 @@ async function copyLog(source: Opened, target: Opened, progress: MoveOptions['pr
   if (base.index > 0) await target.log.reset(base);
   const total = last - base.index;
   for (let from = base.index + 1; from <= last;) {
-    const entries = await source.log.read(from, last, MOVE_PAGE);
+    const entries = await pageOf(source, from, last);
     from += entries.length;
     await target.log.append({ entries, committed: Math.min(committed, from - 1) });
     progress?.({ step: 'copying entries', done: from - 1 - base.index, total });

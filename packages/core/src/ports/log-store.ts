@@ -86,7 +86,9 @@ export interface LogStore {
   onFull(listener: (full: boolean) => void): void;
   /**
    * Ends the life of this log for good, because its server has moved to another: every later `open` is refused with
-   * `KONTIKI_MOVED`, whose message has `where` in it. Resolves when durable. A store that has none cannot be moved from.
+   * `KONTIKI_MOVED`, whose message has `where` in it: all of it, or the call is refused (`KONTIKI_BAD_OPTION`) and changes
+   * nothing. Calls before it end as ever, later ones fail. Resolves when durable; when it fails, only the next `open` tells
+   * whether it came to be. A store that has none cannot be moved from.
    */
   retire?(where: string): Promise<void>;
   /** Waits for the calls under way, then lets go of everything. Idempotent. */

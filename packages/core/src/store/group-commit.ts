@@ -1,6 +1,7 @@
 import { KontikiError } from '../errors.js';
 import type { Entry } from '../log/entry.js';
 import { Ledger, type Checkpoint } from './ledger.js';
+import { checkWhere, movedError } from './moved.js';
 import type { LogRecord } from './record.js';
 
 /** A call that waits for its batch to be durable. */
@@ -35,6 +36,8 @@ export class GroupCommit {
   #waiting: Waiting[] = [];
   #busy: Promise<void> | undefined;
   #failed: KontikiError | undefined;
+  #moved: KontikiError | undefined;
+  #retiring: Promise<void> | undefined;
 
   constructor(options: GroupCommitOptions) {
     this.#options = options;
@@ -43,7 +46,7 @@ export class GroupCommit {
 
   /** Why no call is taken any more. */
   get failed(): KontikiError | undefined {
-    return this.#failed;
+    return this.#failed ?? this.#moved;
   }
 
   /** Up to where everything is compacted, or is about to be. */
@@ -53,7 +56,7 @@ export class GroupCommit {
 
   /** Resolves when the record is durable. Its write begins at once, within this call, unless another one is under way. */
   add(record: LogRecord): Promise<void> {
-    if (this.#failed !== undefined) return Promise.reject(this.#failed);
+    if (this.failed !== undefined) return Promise.reject(this.failed);
     try {
       this.#called.apply(record);
     } catch (error) {
@@ -91,9 +94,32 @@ export class GroupCommit {
     this.#waiting = [];
   }
 
+  /**
+   * Takes no more calls, lets those that wait end, and then has `mark` make it durable that the log is retired. When that
+   * fails, only the next start tells whether it is.
+   */
+  retire(where: string, mark: () => Promise<void>): Promise<void> {
+    checkWhere(where);
+    this.#moved = movedError(`The log in ${this.#options.where}`, where);
+    this.#retiring = this.#retire(mark);
+    return this.#retiring;
+  }
+
   /** Waits for what is under way. */
   async close(): Promise<void> {
     await this.#busy;
+    await Promise.allSettled([this.#retiring]);
+  }
+
+  async #retire(mark: () => Promise<void>): Promise<void> {
+    await this.#busy;
+    if (this.#failed !== undefined) throw this.#failed;
+    try {
+      await mark();
+    } catch (error) {
+      this.fail(error);
+      throw this.#failed as unknown as KontikiError;
+    }
   }
 
   async #writeAll(): Promise<void> {

@@ -2,7 +2,7 @@
 export { admitSnapshot } from './admission.js';
 export { GroupCommit, type GroupCommitOptions } from './group-commit.js';
 export { Ledger, type Checkpoint } from './ledger.js';
-export { movedError } from './moved.js';
+export { checkWhere, movedError } from './moved.js';
 export { readPage } from './page.js';
 export {
   ballotFlags,

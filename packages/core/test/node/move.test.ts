@@ -4,6 +4,7 @@ import {
   MemorySnapshots,
   moveServer,
   type Entry,
+  type LogState,
   type LogStore,
   type LogWrite,
   type MoveProgress,
@@ -145,18 +146,103 @@ describe('moving a server to other stores', () => {
     expect((await from.log.open(owner)).last).toBe(20);
   });
 
-  it('notices that a snapshot differs', async () => {
+  it.each([
+    ['none', () => []],
+    ['others', (page: Entry[]) => page.slice(1)],
+    ['more', (page: Entry[]) => [...page, command(page.at(-1)!.index + 1, 3)]],
+  ])('does not go on with a log that gives %s of the entries it was asked for', async (_, change) => {
     await live();
-    class Wrong extends MemorySnapshots {
-      override async *read(id: string, offset?: number): AsyncGenerator<Uint8Array, void> {
-        for await (const piece of super.read(id, offset)) {
-          const copy = piece.slice();
-          copy[copy.length - 1] = copy.at(-1)! ^ 1;
-          yield copy;
-        }
+    class Wrong extends MemoryLog {
+      override async read(first: number, last: number, maxBytes: number): Promise<Entry[]> {
+        const page = await super.read(first, last, maxBytes);
+        return page.at(-1)?.index === last ? change(page) : page;
       }
     }
-    await expect(move({ log: to.log, snapshots: new Wrong() })).rejects.toMatchObject({ code: 'KONTIKI_CORRUPT' });
+    await expect(move({ log: new Wrong(), snapshots: to.snapshots })).rejects.toMatchObject({
+      code: 'KONTIKI_CORRUPT',
+    });
+    // As the one that is moved from: it cannot even be copied.
+    const bad = { log: new Wrong() };
+    await bootstrap(bad.log, { cluster: owner.cluster, server: owner.server, members });
+    const moved = moveServer({ ...owner, from: bad, to: { log: to.log }, where: 'x' });
+    await expect(moved).rejects.toMatchObject({ code: 'KONTIKI_CORRUPT' });
+    expect((await from.log.open(owner)).last).toBe(20);
+  });
+
+  it('refuses a server that runs, and leaves it running', async () => {
+    await from.log.open(owner);
+    await expect(move()).rejects.toMatchObject({ code: 'KONTIKI_LOCKED' });
+    expect(await from.log.read(1, 1, Infinity)).toHaveLength(1);
+    await from.log.close();
+    await from.snapshots.open(owner);
+    await expect(move()).rejects.toMatchObject({ code: 'KONTIKI_LOCKED' });
+    expect(await from.snapshots.list()).toEqual([]);
+    // What it has opened by itself is closed again.
+    expect((await from.log.open(owner)).last).toBe(1);
+  });
+
+  it('refuses a place that the old log could not tell whole, before it copies anything', async () => {
+    const moved = moveServer({ ...owner, from, to, where: 'x'.repeat(16_385) });
+    await expect(moved).rejects.toMatchObject({ code: 'KONTIKI_BAD_OPTION' });
+    expect((await to.log.open(owner)).last).toBe(0);
+    expect((await from.log.open(owner)).last).toBe(1);
+  });
+
+  it.each<[string, (state: LogState) => Partial<LogState>]>([
+    ['ballot', () => ({ ballot: { term: 4, votedFor: 'a' } })],
+    ['base', ({ base }) => ({ base: { ...base, term: base.term + 1 } })],
+    ['membership at the base', ({ base }) => ({ base: { ...base, membership: undefined } })],
+    ['last entry', ({ last }) => ({ last: last + 1 })],
+    ['terms', ({ terms }) => ({ terms: terms.slice(1) })],
+    ['memberships', ({ base }) => ({ memberships: [{ index: 20, membership: base.membership!.membership }] })],
+    ['first entry', () => ({ origin: 1 })],
+  ])('notices that the copy tells another %s when it is opened', async (_, change) => {
+    await live();
+    class Liar extends MemoryLog {
+      override async open(as: typeof owner): Promise<LogState> {
+        const state = await super.open(as);
+        return state.last === 0 ? state : { ...state, ...change(state) };
+      }
+    }
+    await expect(move({ log: new Liar(), snapshots: to.snapshots })).rejects.toMatchObject({ code: 'KONTIKI_CORRUPT' });
+    expect((await from.log.open(owner)).last).toBe(20);
+  });
+
+  it.each<[string, Partial<MemorySnapshots>]>([
+    [
+      'in a byte',
+      {
+        async *read(id, offset) {
+          for await (const piece of to.snapshots.read(id, offset)) {
+            yield piece.map((byte, i) => (i === piece.length - 1 ? byte ^ 1 : byte));
+          }
+        },
+      },
+    ],
+    [
+      'by a byte that is one too many',
+      {
+        async *read(id, offset) {
+          yield* to.snapshots.read(id, offset);
+          yield new Uint8Array(1);
+        },
+      },
+    ],
+    [
+      'by bytes that it has not',
+      {
+        async *read(id, offset) {
+          for await (const piece of to.snapshots.read(id, offset)) yield piece.subarray(0, -1);
+        },
+      },
+    ],
+    ['by one that it has not', { list: async () => (await to.snapshots.list()).slice(1) }],
+  ])('notices that the snapshots differ %s', async (_, wrong) => {
+    await live();
+    const snapshots = new Proxy(to.snapshots, {
+      get: (target, name) => wrong[name as keyof MemorySnapshots] ?? (target[name as 'list'].bind(target) as unknown),
+    });
+    await expect(move({ log: to.log, snapshots })).rejects.toMatchObject({ code: 'KONTIKI_CORRUPT' });
     expect((await from.log.open(owner)).last).toBe(20);
   });
 });

@@ -15,6 +15,8 @@ class Watched implements Transport {
   readonly #begin: Promise<void>;
   receive: ((from: string, message: Message) => void) | undefined;
   closing: Error | undefined;
+  /** Resolves when it may be closed. */
+  end: Promise<void> = Promise.resolve();
 
   constructor(network: MemoryNetwork, begin: Promise<void> = Promise.resolve()) {
     this.#transport = network.transport();
@@ -40,6 +42,7 @@ class Watched implements Transport {
 
   async close(): Promise<void> {
     this.calls.push('close');
+    await this.end;
     await this.#transport.close();
     if (this.closing !== undefined) throw this.closing;
   }
@@ -149,6 +152,23 @@ describe('another transport', () => {
     await nodes.get('b').setTransport(three.transport());
     await nodes.get('c').setTransport(three.transport());
     await commits('x');
+  });
+
+  it('may not have taken its place yet when the node ends: close waits for the one before, too', async () => {
+    await nodes.bootstrap('a');
+    const before = new Watched(nodes.network);
+    let end = (): void => {};
+    before.end = new Promise((resolve) => (end = resolve));
+    const node = await nodes.open('a', { transport: before });
+    const replaced = node.setTransport(new Watched(anotherNetwork()));
+    await nodes.clock.elapse(1);
+    expect(before.calls.at(-1)).toBe('close');
+    let closed = false;
+    const closing = node.close().then(() => (closed = true));
+    await nodes.clock.elapse(1);
+    expect(closed).toBe(false);
+    end();
+    await Promise.all([replaced, closing]);
   });
 
   it('may be the same as the one in service, which goes on', async () => {

@@ -3,10 +3,18 @@ import type { LogTests } from './log-context.js';
 import { command, first, owner } from './log-model.js';
 import { codeOf } from './waiting.js';
 
+/** What a promise is rejected with says. */
+function messageOf(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => '',
+    (error: unknown) => (error as Error).message,
+  );
+}
+
 /** A log that its server has moved away from never opens again. */
 export function testRetirement({ expect, testAble }: LogTests): void {
-  const retire = (store: LogStore): Promise<void> => {
-    if (store.retire !== undefined) return store.retire('fs:/elsewhere');
+  const retire = (store: LogStore, where = 'fs:/elsewhere'): Promise<void> => {
+    if (store.retire !== undefined) return store.retire(where);
     throw new Error("The store has no retire(). Give it one, or say why not: without: { retire: '…' }.");
   };
 
@@ -24,18 +32,35 @@ export function testRetirement({ expect, testAble }: LogTests): void {
       // It was durable when it resolved.
       place.crash?.('power');
       for (let start = 0; start < 2; start += 1) {
-        const error = await place
-          .store()
-          .open(owner)
-          .then(
-            () => undefined,
-            (refusal: unknown) => refusal as { code?: unknown; message: string },
-          );
-        expect(error?.code).toEqual('KONTIKI_MOVED');
-        expect(error?.message.includes('fs:/elsewhere')).toEqual(true);
+        const opened = place.store().open(owner);
+        expect(await codeOf(opened)).toEqual('KONTIKI_MOVED');
+        expect((await messageOf(opened)).includes('fs:/elsewhere')).toEqual(true);
       }
     },
   );
+
+  testAble('retire', 'a retired log tells the whole of a long place', async (place) => {
+    // As long as a path may be, of letters that take more than a byte.
+    const where = `fs:/${'ä'.repeat(2_046)}/end`;
+    const store = place.store();
+    await store.open(owner);
+    await retire(store, where);
+    await store.close();
+    expect(await messageOf(place.store().open(owner)).then((message) => message.includes(where))).toEqual(true);
+  });
+
+  testAble('retire', 'calls before the retirement end as ever, and close waits for it', async (place) => {
+    const store = place.store();
+    await store.open(owner);
+    const before = [store.append({ entries: [first] }), store.append({ ballot: { term: 2, votedFor: 'a' } })];
+    const ends: string[] = [];
+    const retired = retire(store).then(() => ends.push('retired'));
+    const after = codeOf(store.append({ ballot: { term: 3, votedFor: 'b' } }));
+    await store.close().then(() => ends.push('closed'));
+    await Promise.all([...before, retired]);
+    expect([ends, await after]).toEqual([['retired', 'closed'], 'KONTIKI_MOVED']);
+    expect(await codeOf(place.store().open(owner))).toEqual('KONTIKI_MOVED');
+  });
 
   testAble('retire', 'a log that is not open cannot be retired', async (place) => {
     const store = place.store();

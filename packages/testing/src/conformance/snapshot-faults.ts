@@ -64,6 +64,23 @@ export function testFaults(
     );
   }
 
+  testAble('fail', 'a removal that fails can be asked for again, and is carried out then', async (place) => {
+    const [sample, other] = await Promise.all([sampleAt(5), sampleAt(6)]);
+    const store = place.store();
+    await store.open(owner);
+    await save(store, sample);
+    await save(store, other);
+    place.fail('sync');
+    expect(await codeOf(store.remove(sample.meta.id))).toEqual('KONTIKI_STORE_FAILED');
+    expect((await store.list()).map(({ id }) => id)).toEqual([other.meta.id, sample.meta.id]);
+    await store.remove(sample.meta.id);
+    place.crash?.('power');
+    if (place.crash === undefined) await store.close();
+    const next = place.store();
+    await next.open(owner);
+    expect(await difference(next, [other])).toEqual(undefined);
+  });
+
   testPlaces('damage', `a bit that flips is noticed: not listed, or told when it is read (${FLIPS} bits)`, async () => {
     const [old, sample, begun] = await Promise.all([sampleAt(5, 900), sampleAt(6, 1_500), sampleAt(7, 3_000)]);
     let noticed = 0;

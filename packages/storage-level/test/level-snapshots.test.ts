@@ -1,0 +1,43 @@
+import { MemoryLevel } from 'memory-level';
+import { expect, it } from 'vitest';
+import { silent, type SnapshotMeta } from '@kontiki/core';
+import { encodeSnapshot } from '@kontiki/core/wire';
+import { LevelSnapshots } from '../src/level-snapshots.js';
+import { membership, owner } from './samples.js';
+
+const meta: SnapshotMeta = {
+  id: '0'.repeat(32),
+  cluster: owner.cluster,
+  last: { index: 5, term: 1 },
+  membership: { index: 1, membership },
+  origin: 77,
+  version: 0,
+};
+
+async function* state(bytes: number): AsyncIterable<Uint8Array> {
+  yield new Uint8Array(bytes);
+}
+
+async function save(store: LevelSnapshots, bytes: number): Promise<void> {
+  const writer = await store.create(meta);
+  for await (const piece of encodeSnapshot(meta, state(bytes))) await writer.write(piece);
+  await writer.finish();
+}
+
+it('what is written anew leaves nothing of what was there, and nothing to complain of at the next start', async () => {
+  const database = new MemoryLevel();
+  const told: string[] = [];
+  const logger = { ...silent, error: (text: string) => told.push(text) };
+  const store = new LevelSnapshots(database, { logger });
+  await store.open(owner);
+  await save(store, 700_000);
+  await save(store, 10_000);
+  const keys = async (): Promise<number> => (await database.keys().all()).length;
+  // Whose data it is, what it is, and its one chunk.
+  await expect.poll(keys).toBe(3);
+  await store.close();
+  await store.open(owner);
+  expect(told).toEqual([]);
+  expect((await store.list()).map(({ id }) => id)).toEqual([meta.id]);
+  await store.close();
+});
