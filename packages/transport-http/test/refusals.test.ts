@@ -6,7 +6,7 @@ import type { Identity } from '@kontiki/core';
 import { encodeFrame, MAX_FRAME } from '@kontiki/core/wire';
 import { helloHeaders } from '@kontiki/peers';
 import { testHandshakes } from '../../peers/test/transports/handshakes.js';
-import { after, append, introduce, numbered, started, type TestServer, until } from './servers.js';
+import { after, append, heldBytes, introduce, numbered, started, type TestServer, until } from './servers.js';
 
 const stranger: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, origin: undefined };
 
@@ -323,6 +323,15 @@ describe('on the port', () => {
     expect((await ask(a)).status).toBe(200);
     await until(() => a.logged(/x has gone silent/), 'the silence');
     expect((await ask(a, second)).status).toBe(200);
+  });
+
+  it('a server that has gone silent is forgotten: nothing is kept for it any more', async () => {
+    const a = await started('a', { limits: { pingInterval: 20 } });
+    await ask(a);
+    await until(() => a.logged(/x has gone silent/), 'the silence');
+    const before = heldBytes();
+    for (let index = 1; index <= 5; index += 1) a.transport.send('x', [append(index, 1_000_000)]);
+    expect(heldBytes() - before).toBeLessThan(1_000_000);
   });
 
   it('one that has many requests under way loses the oldest', async () => {
