@@ -53,7 +53,10 @@ describe('the demo', () => {
     await fetch(`${await leaderUrl()}/kv/a`, { method: 'PUT', body: '1' });
     const pids = await cluster.pids();
     demo.process.kill('SIGTERM');
-    expect(await demo.ended).toMatchObject({ code: 0, output: expect.stringContaining('stopped. What is on the disk stays in') });
+    expect(await demo.ended).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('stopped. What is on the disk stays in'),
+    });
     expect(pids.some(isAlive)).toBe(false);
     const again = cluster.run(['demo', '--data', cluster.data]);
     await eventually('it leads again', () => again.output.includes(' leads. Try'));
