@@ -63,9 +63,9 @@ export class Applier<Result> {
     const { log, clock, failed } = this.#options;
     const until = clock.now() + SLICE_MS;
     try {
-      // Whoever is told that a batch is applied may close the node.
+      // Whoever is told that a batch is applied may close the node, or begin what the next batch must wait for.
       for (;;) {
-        if (this.#closed) return;
+        if (this.#closed || this.#busy) return;
         const next = this.#between.shift();
         if (next !== undefined) return this.#wait(next.run());
         if (log.applied < log.base.index) return this.#wait(this.#restore());

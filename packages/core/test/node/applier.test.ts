@@ -73,6 +73,39 @@ describe('applying', () => {
     await clock.settle();
     expect(log.applied).toBe(100);
   });
+
+  it('waits for what is to run between two batches, also when a batch asks for it', async () => {
+    const clock = new VirtualClock();
+    const log = committed(4, 300_000);
+    let end = (): void => {};
+    const between: number[] = [];
+    const applier: Applier<number> = new Applier<number>({
+      log,
+      store: undefined as never,
+      clock,
+      machine: { apply: ({ entries }) => entries.map(() => 0) },
+      applied: (_, through) => {
+        log.appliedTo(through);
+        if (through !== 2) return;
+        applier.between(
+          () => {
+            between.push(log.applied);
+            return new Promise((resolve) => (end = resolve));
+          },
+          () => expect.unreachable(),
+        );
+      },
+      restore: () => Promise.reject(new Error('nothing is to be restored')),
+      failed: (error) => expect.unreachable(error.message),
+    });
+    applier.kick();
+    await clock.settle();
+    expect(between).toEqual([2]);
+    expect(log.applied).toBe(2);
+    end();
+    await clock.settle();
+    expect(log.applied).toBe(4);
+  });
 });
 
 it('a timer of thirty days does not fire at once', async () => {
