@@ -66,9 +66,10 @@ export class Applier<Result> {
       // Whoever is told that a batch is applied may close the node, or begin what the next batch must wait for.
       for (;;) {
         if (this.#closed || this.#busy) return;
+        // What is between two batches must not find a machine that the log has left behind.
+        if (log.applied < log.base.index) return this.#wait(this.#restore());
         const next = this.#between.shift();
         if (next !== undefined) return this.#wait(next.run());
-        if (log.applied < log.base.index) return this.#wait(this.#restore());
         if (log.applied >= log.applicable) return;
         if (clock.now() >= until) return this.#rest();
         const held = log.slice(log.applied + 1, log.applicable, BATCH_BYTES);
@@ -133,7 +134,13 @@ export class Applier<Result> {
   async #restore(): Promise<void> {
     const { log, restore, applied } = this.#options;
     const { index } = log.base;
-    await restore();
+    try {
+      await restore();
+    } catch (error) {
+      // A newer one was installed, and this one removed before it was opened: the machine is as it was, and takes that one.
+      if (isKontikiError(error, 'KONTIKI_NO_SNAPSHOT') && index < log.base.index) return;
+      throw error;
+    }
     if (!this.#closed) applied([], index, []);
   }
 

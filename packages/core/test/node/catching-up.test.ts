@@ -167,6 +167,59 @@ describe('a peer that needs what is compacted', () => {
     expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
   });
 
+  /** c has applied something, and is cut off until what comes next is gone. */
+  async function cutOff(): Promise<{ readonly c: RaftNode<number>; readonly machine: KeptJournal }> {
+    await cluster(['a', 'b', 'c'], policy);
+    await write(3);
+    const c = nodes.followers[0] as RaftNode<number>;
+    await nodes.clock.until(() => c.status().applied === nodes.leader?.status().applied);
+    return { c, machine: machines.get(c.id) as KeptJournal };
+  }
+
+  it('takes none that it was asked for while entries are applied before what it has installed is restored', async () => {
+    const { c, machine } = await cutOff();
+    const applied = c.status().applied;
+    let end = (): void => {};
+    const slow = new Promise<void>((resolve) => (end = resolve));
+    const apply = machine.apply.bind(machine);
+    machine.apply = ((batch) => slow.then(() => apply(batch))) as never;
+    await write(1, 'slow');
+    await nodes.clock.elapse(100);
+    nodes.network.isolate(c.id);
+    await write(60);
+    let installed = 0;
+    c.on('snapshotInstalled', ({ index }) => (installed = index));
+    nodes.network.heal();
+    const taken = c.snapshot();
+    await nodes.clock.until(() => installed > 0);
+    expect(c.status().applied).toBe(applied);
+    end();
+    expect((await settled(taken)).last.index).toBeGreaterThanOrEqual(installed);
+    await nodes.clock.until(() => c.status().applied === nodes.leader?.status().applied);
+    expect(machine.commands).toEqual(machines.get(nodes.leader?.id ?? '')?.commands);
+  });
+
+  it('goes on when the one that its machine was about to read has given way to a newer one', async () => {
+    const { c, machine } = await cutOff();
+    let installs = 0;
+    c.on('snapshotInstalled', () => (installs += 1));
+    let read = (): void => {};
+    const prepared = new Promise<void>((resolve) => (read = resolve));
+    const restore = machine.restore.bind(machine);
+    machine.restore = (chunks) => prepared.then(() => restore(chunks));
+    for (const round of [1, 2]) {
+      nodes.network.isolate(c.id);
+      await write(60);
+      nodes.network.heal();
+      await nodes.clock.until(() => installs === round);
+    }
+    await nodes.clock.elapse(100);
+    expect(await (stores.get(c.id) as MemorySnapshots).list()).toHaveLength(1);
+    read();
+    await nodes.clock.until(() => c.status().applied === nodes.leader?.status().applied);
+    expect(machine.commands).toEqual(machines.get(nodes.leader?.id ?? '')?.commands);
+  });
+
   it('tells callers whose entries a snapshot has passed over that their outcome is unknown', async () => {
     const old = await cluster(['a', 'b', 'c'], policy);
     await write(3);
