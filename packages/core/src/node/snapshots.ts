@@ -199,12 +199,22 @@ export class Snapshots {
 
   /** A newer one is durable: the log and older ones may go. */
   async #keep(info: SnapshotInfo): Promise<void> {
-    const { store, policy } = this.#options;
+    const { logger } = this.#options;
     if (this.#closed || (this.#newest !== undefined && this.#newest.last.index >= info.last.index)) return;
     this.#before = this.#newest?.last.index ?? 0;
     this.#newest = info;
     this.#senders.serve(info);
     await this.#compact(info);
+    try {
+      await this.#removeOlder(info);
+    } catch (error) {
+      if (isKontikiError(error, 'KONTIKI_INVARIANT')) throw error;
+      if (!this.#closed) logger.warn('an old snapshot could not be removed; the next one tries again', { error });
+    }
+  }
+
+  async #removeOlder(info: SnapshotInfo): Promise<void> {
+    const { store, policy } = this.#options;
     const sent = this.#senders.ids;
     // One of more than this one is damaged, or not yet installed: it takes no other's place.
     const held = (await store.list()).filter(({ last }) => last.index <= info.last.index);

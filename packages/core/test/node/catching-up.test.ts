@@ -220,6 +220,19 @@ describe('a peer that needs what is compacted', () => {
     expect(machine.commands).toEqual(machines.get(nodes.leader?.id ?? '')?.commands);
   });
 
+  it('takes it over though the one before it cannot be removed', async () => {
+    const { c } = await cutOff();
+    const store = stores.get(c.id) as MemorySnapshots;
+    await settled(c.snapshot());
+    store.remove = () => Promise.reject(new KontikiError('KONTIKI_STORE_FAILED', 'it stays'));
+    nodes.network.isolate(c.id);
+    await write(60);
+    nodes.network.heal();
+    await nodes.clock.until(() => c.status().base > 50);
+    await write(1);
+    await nodes.clock.until(() => c.status().applied === nodes.leader?.status().applied);
+  });
+
   it('tells callers whose entries a snapshot has passed over that their outcome is unknown', async () => {
     const old = await cluster(['a', 'b', 'c'], policy);
     await write(3);

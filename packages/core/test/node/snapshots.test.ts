@@ -167,6 +167,30 @@ describe('taking a snapshot', () => {
     expect(node.status().base).toBeGreaterThan(0);
   });
 
+  it('is taken, and the node goes on, when an older one cannot be removed; the next one tries again', async () => {
+    class Sticky extends MemorySnapshots {
+      sticky = true;
+      override async remove(id: string): Promise<void> {
+        if (this.sticky) throw new KontikiError('KONTIKI_STORE_FAILED', 'it stays');
+        return super.remove(id);
+      }
+    }
+    const store = new Sticky();
+    stores.set('a', store);
+    const node = await cluster(['a'], { snapshotPolicy: { ...never, keep: 1 } });
+    const failures: Error[] = [];
+    node.on('snapshotFailed', ({ error }) => failures.push(error));
+    for (const round of [1, 2]) {
+      await write(1, `${round}`);
+      expect((await settled(node.snapshot())).last.index).toBe(node.status().applied);
+    }
+    expect([failures, await store.list()]).toMatchObject([[], [{}, {}]]);
+    store.sticky = false;
+    await write(1);
+    await settled(node.snapshot());
+    expect(await store.list()).toHaveLength(1);
+  });
+
   it('stops the node for an invariant that breaks while it is kept', async () => {
     const broken = new KontikiError('KONTIKI_INVARIANT', 'cannot be');
     class BrokenSnapshots extends MemorySnapshots {
