@@ -39,6 +39,8 @@ interface Arriving {
 export class SnapshotReceiver {
   readonly #options: ReceiverOptions;
   #arriving: Arriving | undefined;
+  /** The newest that was made. It is of an earlier snapshot until that of the one that arrives is made. */
+  #writer: SnapshotWriter | undefined;
   #work: Promise<void> = Promise.resolve();
   #closed = false;
 
@@ -51,17 +53,18 @@ export class SnapshotReceiver {
     const { meta, bytes } = message;
     const arriving = this.#arriving;
     if (arriving?.meta.id === meta.id) {
-      // What is under way is told when it is written.
-      if (arriving.next === arriving.written) this.#options.acknowledge(from, message, meta.id, arriving.written);
+      // What is under way is told when it is written, and where it begins when that is known.
+      if (arriving.writer !== undefined && arriving.next === arriving.written) this.#options.acknowledge(from, message, meta.id, arriving.written);
       return;
     }
     const rate = new Rate(this.#options.clock);
     const next: Arriving = { meta, bytes, rate, writer: undefined, next: 0, written: 0, synced: 0 };
     this.#arriving = next;
     this.#do(next, async () => {
-      if (arriving?.writer !== undefined) await arriving.writer.abort();
+      // Whatever was offered in between, and was not begun.
+      await this.#writer?.abort();
       const writer = await this.#options.store.create(meta);
-      next.writer = writer;
+      next.writer = this.#writer = writer;
       next.next = next.written = next.synced = writer.offset;
       this.#options.acknowledge(from, message, meta.id, writer.offset);
       if (writer.offset === bytes) await this.#finish(next, from, message);
@@ -77,6 +80,17 @@ export class SnapshotReceiver {
     if (!fits || arriving.next - arriving.written + data.length > MAX_QUEUED) return;
     arriving.next += data.length;
     this.#do(arriving, () => this.#write(arriving, from, message));
+  }
+
+  /** The log holds everything up to `index` by now: a snapshot of no more is not waited for. */
+  passed(index: number): void {
+    if (this.#arriving === undefined || this.#arriving.meta.last.index > index) return;
+    this.#arriving = undefined;
+    this.#work = this.#work
+      .then(() => this.#writer?.abort())
+      .catch(() => {
+        // What is left of it is the store's to take away.
+      });
   }
 
   /** Waits for what is being written. */
@@ -103,7 +117,7 @@ export class SnapshotReceiver {
 
   async #finish(arriving: Arriving, from: ServerId, message: SnapshotOffer | SnapshotChunk): Promise<void> {
     const info = await (arriving.writer as SnapshotWriter).finish();
-    this.#arriving = undefined;
+    if (this.#arriving === arriving) this.#arriving = undefined;
     if (!this.#closed) this.#options.received(info, from, message);
   }
 

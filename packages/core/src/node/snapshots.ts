@@ -106,6 +106,7 @@ export class Snapshots {
   /** Entries were applied. */
   applied(entries: readonly Entry[]): void {
     for (const entry of entries) this.#bytes += entryBytes(entry);
+    this.#receiver.passed(this.#options.raft.log.applied);
     this.#consider();
   }
 

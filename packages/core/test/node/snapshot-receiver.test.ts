@@ -1,0 +1,144 @@
+import { membershipOf, MemorySnapshots, type SnapshotMeta } from '@kontiki/core';
+import { encodeSnapshot } from '@kontiki/core/wire';
+import { VirtualClock } from '@kontiki/testing';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { SnapshotReceiver } from '../../src/node/snapshot-receiver.js';
+import { bytes } from './harness.js';
+
+const clock = new VirtualClock();
+const from = { term: 2, incarnation: 1, session: 1 };
+
+function metaOf(letter: string, index: number): SnapshotMeta {
+  return {
+    id: letter.repeat(32),
+    cluster: 'test',
+    last: { index, term: 2 },
+    membership: { index: 1, membership: membershipOf([['a', { address: 'memory:a', metadata: '' }]]) },
+    origin: 5,
+    version: 0,
+  };
+}
+
+const [first, second, third] = [metaOf('a', 10), metaOf('b', 20), metaOf('c', 30)];
+
+async function encoded(meta: SnapshotMeta): Promise<Uint8Array> {
+  async function* state(): AsyncIterable<Uint8Array> {
+    yield bytes('state');
+  }
+  const pieces: Uint8Array[] = [];
+  for await (const piece of encodeSnapshot(meta, state())) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+/** A store that is slow when the test says so, and whose writers are counted. */
+class SlowSnapshots extends MemorySnapshots {
+  gate: Promise<void> = Promise.resolve();
+  readonly writing = new Set<string>();
+
+  override async create(meta: SnapshotMeta): ReturnType<MemorySnapshots['create']> {
+    await this.gate;
+    const writer = await super.create(meta);
+    this.writing.add(meta.id);
+    const [write, finish, abort] = [writer.write, writer.finish, writer.abort].map((call) => call.bind(writer)) as [
+      typeof writer.write,
+      typeof writer.finish,
+      typeof writer.abort,
+    ];
+    writer.write = (data) => this.gate.then(() => write(data));
+    writer.finish = () => this.gate.then(finish).finally(() => this.writing.delete(meta.id));
+    writer.abort = () => abort().finally(() => this.writing.delete(meta.id));
+    return writer;
+  }
+}
+
+describe('a snapshot that arrives', () => {
+  let store: SlowSnapshots;
+  let receiver: SnapshotReceiver;
+  let open = (): void => {};
+  let told: [id: string, offset: number][] = [];
+  let failures: Error[] = [];
+  let received: string[] = [];
+
+  beforeEach(async () => {
+    store = new SlowSnapshots();
+    await store.open({ cluster: 'test', server: 'c' });
+    [told, failures, received] = [[], [], []];
+    receiver = new SnapshotReceiver({
+      store,
+      clock,
+      acknowledge: (_from, _message, id, offset) => told.push([id, offset]),
+      received: ({ id }) => received.push(id),
+      progress: () => {},
+      failed: (error) => failures.push(error),
+    });
+  });
+
+  const shut = (): void => {
+    store.gate = new Promise((resolve) => (open = resolve));
+  };
+  const offer = async (meta: SnapshotMeta): Promise<void> =>
+    receiver.offered('l', { kind: 'snapshotOffer', ...from, meta, bytes: (await encoded(meta)).length });
+  const send = (meta: SnapshotMeta, data: Uint8Array, offset = 0): void =>
+    receiver.arrived('l', { kind: 'snapshotChunk', ...from, id: meta.id, offset, data });
+
+  it('gives way to the newest that is offered, however slow the disk is, and its file with it', async () => {
+    await offer(first);
+    await clock.settle();
+    shut();
+    send(first, (await encoded(first)).subarray(0, 40));
+    for (const meta of [second, third, first]) await offer(meta);
+    open();
+    await clock.settle();
+    expect(failures).toEqual([]);
+    expect([...store.writing]).toEqual([first.id]);
+    expect(told.at(-1)).toEqual([first.id, 0]);
+    send(first, await encoded(first));
+    await clock.settle();
+    expect(received).toEqual([first.id]);
+  });
+
+  it('is begun although the one before it is only just becoming whole', async () => {
+    await offer(first);
+    await clock.settle();
+    send(first, await encoded(first));
+    shut();
+    await offer(second);
+    open();
+    await clock.settle();
+    expect(received).toEqual([first.id]);
+    expect(told.at(-1)).toEqual([second.id, 0]);
+    expect([...store.writing]).toEqual([second.id]);
+  });
+
+  it('is asked for from no byte before it is known where it goes on', async () => {
+    const writer = await store.create(first);
+    await writer.write((await encoded(first)).subarray(0, 40));
+    await store.close();
+    await store.open({ cluster: 'test', server: 'c' });
+    shut();
+    await offer(first);
+    await offer(first);
+    await clock.settle();
+    expect(told).toEqual([]);
+    open();
+    await clock.settle();
+    expect(told).toEqual([[first.id, 40]]);
+  });
+
+  it('is let go when the log has come as far, and may be offered again', async () => {
+    await offer(second);
+    await clock.settle();
+    receiver.passed(19);
+    await clock.settle();
+    expect([...store.writing]).toEqual([second.id]);
+    receiver.passed(20);
+    await clock.settle();
+    expect([...store.writing]).toEqual([]);
+    await offer(second);
+    send(second, await encoded(second));
+    await clock.settle();
+    send(second, await encoded(second));
+    await clock.settle();
+    expect([received, failures]).toEqual([[second.id], []]);
+  });
+});
