@@ -379,7 +379,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     const installed = held.find(({ last }) => last.index === base.index && last.term === base.term);
     if (store === undefined || installed === undefined)
       throw new KontikiError('KONTIKI_LOST_DATA', `The snapshot of entry ${base.index} was installed, and is gone.`);
-    await restore(machine, store, installed, snapshotCompression);
+    await restore(machine, store, installed, snapshotCompression, () => this.#ended !== undefined);
   }
 
   #setFull(full: boolean): void {

@@ -14,6 +14,7 @@ export async function restore(
   store: SnapshotStore,
   meta: SnapshotMeta,
   compression: SnapshotCompression | undefined,
+  ended: () => boolean = () => false,
 ): Promise<void> {
   const { id, last, version } = meta;
   if (version > (machine.version ?? 0)) {
@@ -25,7 +26,10 @@ export async function restore(
   let damage: unknown;
   async function* chunks(): AsyncIterable<Uint8Array> {
     try {
-      yield* decodeSnapshot(store.read(id), compression === undefined ? [] : [compression]);
+      for await (const piece of decodeSnapshot(store.read(id), compression === undefined ? [] : [compression])) {
+        if (ended()) throw new KontikiError('KONTIKI_CLOSED', 'The node has ended; its next start restores the snapshot.');
+        yield piece;
+      }
     } catch (error) {
       damage = error;
       throw error;

@@ -2,7 +2,7 @@ import { KontikiError, MemorySnapshots, type RaftNode, type SnapshotMeta } from 
 import { Random } from '@kontiki/testing';
 import { describe, expect, it, vi } from 'vitest';
 import { bytes } from './harness.js';
-import { type KeptJournal, cluster, machines, nodes, open, settled, stores, write } from './snapshot-harness.js';
+import { KeptJournal, cluster, machines, nodes, open, settled, stores, write } from './snapshot-harness.js';
 
 describe('a peer that needs what is compacted', () => {
   const policy = { snapshotPolicy: { entries: 10, trailingEntries: 0, keep: 1 } };
@@ -218,6 +218,32 @@ describe('a peer that needs what is compacted', () => {
     read();
     await nodes.clock.until(() => c.status().applied === nodes.leader?.status().applied);
     expect(machine.commands).toEqual(machines.get(nodes.leader?.id ?? '')?.commands);
+  });
+
+  it('gives up restoring it when it is closed, and restores it at its next start', async () => {
+    const leader = await behind();
+    const c = await open('c', policy);
+    const machine = machines.get('c') as KeptJournal;
+    let begun = false;
+    let read = (): void => {};
+    const prepared = new Promise<void>((resolve) => (read = resolve));
+    let code: unknown;
+    machine.restore = async (chunks) => {
+      begun = true;
+      await prepared;
+      await KeptJournal.prototype.restore.call(machine, chunks).catch((error: KontikiError) => {
+        code = error.code;
+        throw error;
+      });
+    };
+    await nodes.clock.until(() => begun);
+    const closed = c.close();
+    read();
+    await settled(closed);
+    expect([code, machine.commands.length]).toEqual(['KONTIKI_CLOSED', 3]);
+    const again = await open('c', policy);
+    await nodes.clock.until(() => again.status().applied === leader.status().applied);
+    expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
   });
 
   it('takes it over though the one before it cannot be removed', async () => {
