@@ -12,6 +12,9 @@ import { SnapshotSender } from './snapshot-sender.js';
 import { SnapshotWindow } from './snapshot-window.js';
 import type { NodeEvents } from './status.js';
 
+/** How often a snapshot may fail to be read at one place until it counts as damaged: a disk may be busy, or broken there. */
+const READS = 3;
+
 export interface SendersOptions {
   readonly raft: Raft;
   readonly store: SnapshotStore;
@@ -62,6 +65,8 @@ export class SnapshotSenders {
     const { index } = snapshot.last;
     logger.info(`sends ${peer} the snapshot of entry ${index}`, { bytes: snapshot.bytes });
     const rate = new Rate(clock);
+    let reached = -1;
+    let failures = 0;
     const sender: SnapshotSender = new SnapshotSender({
       session,
       snapshot,
@@ -76,11 +81,14 @@ export class SnapshotSenders {
         else if (this.#senders.get(peer) === sender) this.#end(peer);
         return wanted;
       },
-      progress: (bytes) =>
-        events.emit('snapshotSending', { peer, index, bytes, total: snapshot.bytes, rate: rate.at(bytes) }),
+      progress: (bytes) => {
+        if (bytes > reached) [reached, failures] = [bytes, 0];
+        events.emit('snapshotSending', { peer, index, bytes, total: snapshot.bytes, rate: rate.at(bytes) });
+      },
       startedOver: () => void this.#check(snapshot),
       failed: (error) => {
-        if (isKontikiError(error, 'KONTIKI_CORRUPT')) return this.#giveUp(snapshot, error);
+        failures += 1;
+        if (isKontikiError(error, 'KONTIKI_CORRUPT') || failures === READS) return this.#giveUp(snapshot, error);
         logger.warn(`the snapshot of entry ${index} cannot be read for ${peer}; it is tried again`, { error });
         events.emit('snapshotFailed', { error });
       },
@@ -126,7 +134,7 @@ export class SnapshotSenders {
   }
 
   /** Whoever was being sent it waits for another one. */
-  #giveUp({ id, last }: SnapshotInfo, cause: KontikiError): void {
+  #giveUp({ id, last }: SnapshotInfo, cause: Error): void {
     const { logger, events, damaged } = this.#options;
     const text = `The snapshot of entry ${last.index} is damaged; another one is taken. Look at this server's disk.`;
     const error = new KontikiError('KONTIKI_CORRUPT', text, { cause });

@@ -94,6 +94,31 @@ describe('a peer that needs what is compacted', () => {
     expect((await store.list()).map(({ id }) => id)).not.toContain(damaged?.id);
   });
 
+  it('gets another one when the first cannot be read, whatever the disk says', async () => {
+    const leader = await behind();
+    const store = stores.get(leader.id) as MemorySnapshots;
+    const [unreadable] = await store.list();
+    const read = store.read.bind(store);
+    store.read = async function* (id, offset) {
+      for await (const piece of read(id, offset)) {
+        // What stands before the broken place arrives.
+        if (id === unreadable?.id && (offset ?? 0) === 0) yield piece.subarray(0, 100);
+        if (id === unreadable?.id) throw new KontikiError('KONTIKI_STORE_FAILED', 'EIO');
+        yield piece;
+      }
+    };
+    const failures: string[] = [];
+    leader.on('snapshotFailed', ({ error }) => failures.push(error.message));
+    const c = await open('c', policy);
+    await nodes.clock.until(() => c.status().applied === leader.status().applied);
+    expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
+    expect(failures).toEqual([
+      ...failures.slice(0, -1).map(() => 'EIO'),
+      expect.stringContaining('another one is taken'),
+    ]);
+    expect(failures.length).toBeGreaterThanOrEqual(3);
+  });
+
   it('is sent none by a node that was closed while it took one', async () => {
     const leader = await behind();
     const store = stores.get(leader.id) as MemorySnapshots;
