@@ -1,0 +1,119 @@
+import { membershipOf, type SnapshotInfo } from '@kontiki/core';
+import { VirtualClock } from '@kontiki/testing';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { SnapshotSender } from '../../src/node/snapshot-sender.js';
+import { SnapshotWindow } from '../../src/node/snapshot-window.js';
+
+const CHUNK = 240 * 1024;
+const MiB = 1024 * 1024;
+
+const snapshot: SnapshotInfo = {
+  id: 'a'.repeat(32),
+  cluster: 'test',
+  last: { index: 10, term: 2 },
+  membership: { index: 1, membership: membershipOf([['a', { address: 'memory:a', metadata: '' }]]) },
+  origin: 5,
+  version: 0,
+  bytes: 100 * CHUNK,
+};
+
+/** A store of nothing but bytes. */
+const store = {
+  async *read(_id: string, offset = 0): AsyncIterable<Uint8Array> {
+    for (let at = offset; at < snapshot.bytes; at += CHUNK) yield new Uint8Array(Math.min(CHUNK, snapshot.bytes - at));
+  },
+} as never;
+
+describe('a snapshot that is sent', () => {
+  let clock: VirtualClock;
+  let window: SnapshotWindow;
+  let sent: number[] = [];
+  let offers = 0;
+  let told = 0;
+
+  beforeEach(() => {
+    clock = new VirtualClock();
+    window = new SnapshotWindow();
+    [sent, offers, told] = [[], 0, 0];
+  });
+
+  function begin(): SnapshotSender {
+    const sender = new SnapshotSender({
+      session: 1,
+      snapshot,
+      store,
+      clock,
+      patience: 500,
+      window,
+      bytesPerSecond: Infinity,
+      send: (body) => {
+        if (body.kind === 'snapshotChunk') sent.push(body.offset);
+        else offers += 1;
+        return true;
+      },
+      progress: (bytes) => (told = bytes),
+      startedOver: () => {},
+      failed: (error) => expect.unreachable(error.message),
+    });
+    sender.begin();
+    return sender;
+  }
+
+  /** Answers all that was sent, so often. */
+  async function answer(sender: SnapshotSender, times: number): Promise<void> {
+    for (let i = 0; i < times; i += 1) {
+      await clock.settle();
+      sender.acknowledged((sent.at(-1) ?? -CHUNK) + CHUNK);
+    }
+    await clock.settle();
+  }
+
+  it('moves on by no answer that says more than was sent, or more than there is', async () => {
+    const sender = begin();
+    sender.acknowledged(snapshot.bytes + 1);
+    await clock.settle();
+    expect([sent, told]).toEqual([[], 0]);
+    sender.acknowledged(0);
+    await clock.settle();
+    expect(sent).toEqual([0]);
+    sender.acknowledged(2 * CHUNK);
+    await clock.settle();
+    expect([sent, told]).toEqual([[0], 0]);
+    sender.acknowledged(CHUNK);
+    await clock.settle();
+    expect([sent, told]).toEqual([[0, CHUNK, 2 * CHUNK], CHUNK]);
+  });
+
+  it('is asked about after silence, and goes on with one chunk from where the peer stands', async () => {
+    const sender = begin();
+    await answer(sender, 3);
+    expect(sent.length).toBeGreaterThan(4);
+    await clock.elapse(400);
+    expect(offers).toBe(1);
+    await clock.elapse(700);
+    expect(offers).toBe(2);
+    sent = [];
+    sender.acknowledged(CHUNK);
+    await clock.settle();
+    expect(sent).toEqual([CHUNK]);
+  });
+
+  it('leaves the window to others when the peer is silent, and when it is over', async () => {
+    const room = (): boolean => window.take(16 * MiB, 0);
+    const sender = begin();
+    await answer(sender, 3);
+    expect(room()).toBe(false);
+    await clock.elapse(1_000);
+    expect(room()).toBe(true);
+    window.give(16 * MiB);
+    sender.acknowledged(0);
+    await clock.settle();
+    expect(room()).toBe(false);
+    sender.close();
+    expect(room()).toBe(true);
+    window.give(16 * MiB);
+    for (let i = 0; i < 100; i += 1) begin().close();
+    window.join();
+    expect(window.take(MiB, 2 * MiB)).toBe(true);
+  });
+});
