@@ -1,4 +1,4 @@
-import { KontikiError, MemorySnapshots, type RaftNode, type SnapshotMeta } from '@kontiki/core';
+import { KontikiError, MemorySnapshots, type RaftNode, type SnapshotMeta, type Transport } from '@kontiki/core';
 import { Random } from '@kontiki/testing';
 import { describe, expect, it, vi } from 'vitest';
 import { bytes } from './harness.js';
@@ -270,6 +270,46 @@ describe('a peer that needs what is compacted', () => {
     await nodes.clock.until(() => again.status().applied === leader.status().applied);
     expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
   });
+
+  it('finds in the log what it needs, until a second snapshot is taken without it', async () => {
+    const { c } = await cutOff();
+    const held = c.status().last;
+    const leader = nodes.leader as RaftNode<number>;
+    await leader.snapshot();
+    const first = leader.status().applied;
+    nodes.network.isolate(c.id);
+    await write(5);
+    await settled(leader.snapshot());
+    expect(leader.status().base).toBeLessThanOrEqual(Math.max(held, first));
+    await write(5);
+    await settled(leader.snapshot());
+    expect(leader.status().base).toBe(leader.status().applied - 5);
+  });
+
+  it('is sent to its end the one that was begun, whatever newer ones are taken', async () => {
+    const leader = await behind();
+    const store = stores.get(leader.id) as MemorySnapshots;
+    const [sent] = await store.list();
+    let begun = false;
+    leader.on('snapshotSending', () => (begun = true));
+    await open('c', { ...policy, transport: silentAfterOffer() });
+    await nodes.clock.until(() => begun);
+    await write(40);
+    const held = (await store.list()).map(({ id }) => id);
+    expect(held).toContain(sent?.id);
+    expect(held).toHaveLength(2);
+  });
+
+  /** Takes what is offered, and none of its bytes. */
+  function silentAfterOffer(): Transport {
+    const transport = nodes.network.transport();
+    const start = transport.start.bind(transport);
+    transport.start = (self, receive) =>
+      start(self, (from, message) => {
+        if (message.kind !== 'snapshotChunk') receive(from, message);
+      });
+    return transport;
+  }
 
   it('takes it over though the one before it cannot be removed', async () => {
     const { c } = await cutOff();

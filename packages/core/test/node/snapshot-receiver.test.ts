@@ -125,6 +125,48 @@ describe('a snapshot that arrives', () => {
     expect(told).toEqual([[first.id, 40]]);
   });
 
+  it('is finished when all of it was here already, and forgotten when it fails', async () => {
+    const writer = await store.create(first);
+    await writer.write(await encoded(first));
+    await store.close();
+    await store.open({ cluster: 'test', server: 'c' });
+    store.writing.clear();
+    await offer(first);
+    await clock.settle();
+    expect([received, [...store.writing]]).toEqual([[first.id], []]);
+    const sync = store.create.bind(store);
+    store.create = async (meta) => {
+      const failing = await sync(meta);
+      failing.write = () => Promise.reject(new Error('no room'));
+      return failing;
+    };
+    await offer(second);
+    await clock.settle();
+    send(second, await encoded(second));
+    await clock.settle();
+    expect([failures, [...store.writing]]).toMatchObject([[{ message: 'no room' }], []]);
+  });
+
+  it('is durable but for 8 MiB at the most', async () => {
+    let [written, synced] = [0, 0];
+    store.create = async () => ({
+      offset: 0,
+      write: async (data) => void (written += data.length),
+      sync: async () => void (synced = written),
+      finish: () => expect.unreachable(),
+      abort: async () => {},
+    });
+    receiver.offered('l', { kind: 'snapshotOffer', ...from, meta: first, bytes: 1e9 });
+    await clock.settle();
+    const data = new Uint8Array(256 * 1024);
+    for (let at = 0; at < 20 * 1024 * 1024; at += data.length) {
+      send(first, data, at);
+      await clock.settle();
+      expect(written - synced).toBeLessThan(8 * 1024 * 1024);
+    }
+    expect(written).toBe(20 * 1024 * 1024);
+  });
+
   it('is let go when the log has come as far, and may be offered again', async () => {
     await offer(second);
     await clock.settle();

@@ -46,6 +46,22 @@ describe('taking a snapshot', () => {
     expect(await stateOf('a')).toBe('3\nx0\nx1\nx2\n');
   });
 
+  it('of everything that was applied when it was asked for, though an earlier one is being written', async () => {
+    const node = await cluster(['a']);
+    await write(3);
+    let go = (): void => {};
+    const journal = machines.get('a') as KeptJournal;
+    journal.gate = () => new Promise((resolve) => (go = resolve));
+    const earlier = node.snapshot();
+    await write(2, 'later');
+    const { applied } = node.status();
+    const later = node.snapshot();
+    journal.gate = () => Promise.resolve();
+    go();
+    expect((await settled(earlier)).last.index).toBeLessThan(applied);
+    expect((await settled(later)).last.index).toBe(applied);
+  });
+
   it('of that state even when the store is slow to begin', async () => {
     let go = (): void => {};
     class SlowSnapshots extends MemorySnapshots {

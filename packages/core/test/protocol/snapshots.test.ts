@@ -74,7 +74,70 @@ describe('a snapshot that has arrived', () => {
   });
 });
 
+describe('what is said of a snapshot that arrives', () => {
+  const offerOf = (raft: Raft, term: number, meta = metaAt(9, 1)) =>
+    ({ kind: 'snapshotOffer', term, incarnation: raft.header.incarnation, session: 1, meta, bytes: 100 }) as const;
+  const kinds = (mail: Output['messages']): string[] => [...mail.values()].flat().map(({ kind }) => kind);
+
+  it('is said to the leader of this term alone', () => {
+    const raft = uncommitted();
+    const { term } = raft.ballot;
+    raft.takeOutput();
+    raft.acknowledgeSnapshot('a', offerOf(raft, term - 1), 'x', 10);
+    raft.acknowledgeSnapshot('c', offerOf(raft, term), 'x', 10);
+    expect(kinds(raft.takeOutput().messages)).toEqual([]);
+    raft.acknowledgeSnapshot('a', offerOf(raft, term), 'x', 10);
+    expect(kinds(raft.takeOutput().messages)).toEqual(['snapshotAck']);
+  });
+
+  it('is that it is installed only when the log has been reset on disk', () => {
+    const raft = uncommitted();
+    raft.takeOutput();
+    expect(install(raft, 4, raft.ballot.term + 1)).toBe(true);
+    const { messages, afterWrite, write, after } = raft.takeOutput();
+    expect([kinds(messages), kinds(afterWrite)]).toEqual([[], ['appendAccepted']]);
+    expect([write?.reset?.index, after]).toEqual([4, write?.number]);
+  });
+
+  it('is that it is here already, when the log has let go of its last entry', () => {
+    const raft = led(3).raft('b');
+    raft.applied(5);
+    raft.compact(5);
+    raft.takeOutput();
+    raft.step('a', offerOf(raft, raft.ballot.term, metaAt(3, raft.ballot.term)));
+    const { snapshots, afterWrite } = raft.takeOutput();
+    expect([snapshots, kinds(afterWrite)]).toEqual([[], ['appendAccepted']]);
+  });
+});
+
 describe('a peer that needs a snapshot', () => {
+  it('is sent one, and heard, in the session in which it wanted it', () => {
+    const cluster = led(6);
+    const raft = cluster.raft('a');
+    const progress = raft.peers?.get('c');
+    const session = progress?.session ?? 0;
+    const body = { kind: 'snapshotOffer', meta: metaAt(5, 1), bytes: 100 } as const;
+    const ack = {
+      kind: 'snapshotAck',
+      term: raft.ballot.term,
+      incarnation: cluster.server('c').incarnation,
+      to: cluster.server('a').incarnation,
+      id: 'x',
+      offset: 0,
+    } as const;
+    const heard = (of: number): number => {
+      raft.step('c', { ...ack, session: of });
+      return raft.takeOutput().snapshots.length;
+    };
+    expect([raft.sendSnapshot('c', session, body), heard(session)]).toEqual([false, 0]);
+    progress?.rejected(progress.next - 1, 0);
+    progress?.needsSnapshot();
+    const next = progress?.session ?? 0;
+    expect(next).toBeGreaterThan(session);
+    expect([raft.sendSnapshot('c', session, body), heard(session)]).toEqual([false, 0]);
+    expect([raft.sendSnapshot('c', next, body), heard(next)]).toEqual([true, 1]);
+  });
+
   it('needs another when what it has installed is less than the log has let go of', () => {
     const cluster = led(3);
     cluster.crash('c');
