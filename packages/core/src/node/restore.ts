@@ -27,7 +27,8 @@ export async function restore(
   async function* chunks(): AsyncIterable<Uint8Array> {
     try {
       for await (const piece of decodeSnapshot(store.read(id), compression === undefined ? [] : [compression])) {
-        if (ended()) throw new KontikiError('KONTIKI_CLOSED', 'The node has ended; its next start restores the snapshot.');
+        if (ended())
+          throw new KontikiError('KONTIKI_CLOSED', 'The node has ended; its next start restores the snapshot.');
         yield piece;
       }
     } catch (error) {

@@ -54,7 +54,8 @@ export class SnapshotReceiver {
     const arriving = this.#arriving;
     if (arriving?.meta.id === meta.id) {
       // What is under way is told when it is written, and where it begins when that is known.
-      if (arriving.writer !== undefined && arriving.next === arriving.written) this.#options.acknowledge(from, message, meta.id, arriving.written);
+      if (arriving.writer !== undefined && arriving.next === arriving.written)
+        this.#options.acknowledge(from, message, meta.id, arriving.written);
       return;
     }
     const rate = new Rate(this.#options.clock);

@@ -8,7 +8,7 @@ import { textLength, Writer } from './writer.js';
 /**
  * The beginning of a snapshot: "KONTISNP" (8 bytes), version (1), compression (1, 0 for none), flags (2, none yet), bytes
  * of the head (4), id (16), index and term of the last entry (8 each), index of the membership (8), origin (4), version of
- * the state machine (8), cluster, membership, checksum of all that (4). docs/formats.md says the same in more words.
+ * the state machine (8), cluster, membership, checksum of all that (4). docs/snapshot-format.md says the same in more words.
  */
 const MAGIC = new TextEncoder().encode('KONTISNP');
 const VERSION = 1;

@@ -1,4 +1,11 @@
-import { KontikiError, MemorySnapshots, type RaftNode, type SnapshotMeta, type Transport } from '@kontiki/core';
+import {
+  type ApplyBatch,
+  KontikiError,
+  MemorySnapshots,
+  type RaftNode,
+  type SnapshotMeta,
+  type Transport,
+} from '@kontiki/core';
 import { Random } from '@kontiki/testing';
 import { describe, expect, it, vi } from 'vitest';
 import { bytes } from './harness.js';
@@ -207,7 +214,7 @@ describe('a peer that needs what is compacted', () => {
     let end = (): void => {};
     const slow = new Promise<void>((resolve) => (end = resolve));
     const apply = machine.apply.bind(machine);
-    machine.apply = ((batch) => slow.then(() => apply(batch))) as never;
+    machine.apply = ((batch: ApplyBatch) => slow.then(() => apply(batch))) as never;
     await write(1, 'slow');
     await nodes.clock.elapse(100);
     nodes.network.isolate(c.id);
