@@ -39,15 +39,16 @@ class SlowSnapshots extends MemorySnapshots {
     await this.gate;
     const writer = await super.create(meta);
     this.writing.add(meta.id);
-    const [write, finish, abort] = [writer.write, writer.finish, writer.abort].map((call) => call.bind(writer)) as [
-      typeof writer.write,
-      typeof writer.finish,
-      typeof writer.abort,
-    ];
-    writer.write = (data) => this.gate.then(() => write(data));
-    writer.finish = () => this.gate.then(finish).finally(() => this.writing.delete(meta.id));
-    writer.abort = () => abort().finally(() => this.writing.delete(meta.id));
-    return writer;
+    const over = (): boolean => this.writing.delete(meta.id);
+    return {
+      get offset() {
+        return writer.offset;
+      },
+      write: (data) => this.gate.then(() => writer.write(data)),
+      sync: () => writer.sync(),
+      finish: () => this.gate.then(() => writer.finish()).finally(over),
+      abort: () => writer.abort().finally(over),
+    };
   }
 }
 
