@@ -175,6 +175,21 @@ describe('a damaged file', () => {
     }
   });
 
+  it('that goes on behind the end of the snapshot is no snapshot, and begins anew', async () => {
+    const bytes = await encoded(7);
+    const disk = new SimulatedDisk();
+    await disk.folder.create(part(7, 200));
+    disk.overwrite(part(7, 200), Uint8Array.from([...bytes, 1, 2, 3]));
+    const store = await opened(disk);
+    const writer = await store.create(metaAt(7));
+    expect(writer.offset).toBe(200);
+    await writer.write(bytes.subarray(200));
+    await expect(writer.finish()).rejects.toMatchObject({ code: 'KONTIKI_CORRUPT' });
+    expect(await indices(store)).toEqual([]);
+    await save(store, 7);
+    expect(disk.contents(name(7))).toEqual(bytes);
+  });
+
   it('that is shorter than its name says begins anew', async () => {
     const disk = new SimulatedDisk();
     await disk.folder.create(part(7, 200));
