@@ -81,6 +81,16 @@ export const mutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'a snapshot that is due holds back no batch of the same turn',
+    file: 'node/applier.ts',
+    find: 'if (this.#closed || this.#busy) return;',
+    replace: 'if (this.#closed) return;',
+    rare: {
+      why: 'more than 256 KiB must wait to be applied, and a world’s commands are small',
+      test: 'packages/core/test/node/applier.test.ts',
+    },
+  },
+  {
     name: 'the log is compacted before the snapshot is durable',
     file: 'node/snapshot-taker.ts',
     find: 'return await writer.finish();',
