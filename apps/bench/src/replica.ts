@@ -41,7 +41,7 @@ export interface Taken {
 }
 
 export interface CaughtUp {
-  /** From its start to the end of the install, the state machine's part included. */
+  /** From the first bytes that are there to the end of the install, the state machine's part included. */
   readonly seconds: number;
   readonly bytes: number;
   /** Bytes resident beside the state's own, at the most. */
@@ -75,7 +75,6 @@ async function start({ id, folder, members, transport: name, state }: Start): Pr
   const port = Number(new URL(members[id] as string).port);
   const listen = { port };
   const transport = name === 'ws' ? new WebSocketTransport({ listen }) : new HttpTransport({ listen });
-  const begin = performance.now();
   node = await RaftNode.open({
     id,
     cluster,
@@ -88,16 +87,18 @@ async function start({ id, folder, members, transport: name, state }: Start): Pr
   reply({ kind: 'started' });
   if (node.isLeader) reply({ kind: 'leads' });
   node.on('state', ({ role }) => role === 'leader' && reply({ kind: 'leads' }));
-  watchInstall(node, begin);
+  watchInstall(node);
 }
 
 const onDemand = { entries: Infinity, bytes: Infinity, trailingEntries: 0 };
 
 /** Tells when a snapshot has been installed, and the state machine holds it. */
-function watchInstall(of: RaftNode<number>, begin: number): void {
+function watchInstall(of: RaftNode<number>): void {
+  let begin: number | undefined;
   let resident = residentWatch();
   let awaited = Infinity;
   let size = 0;
+  of.on('snapshotReceiving', () => (begin ??= performance.now()));
   of.on('snapshotInstalled', ({ index, bytes }) => {
     awaited = index;
     size = bytes;
@@ -107,11 +108,12 @@ function watchInstall(of: RaftNode<number>, begin: number): void {
     awaited = Infinity;
     reply({
       kind: 'caughtUp',
-      seconds: (performance.now() - begin) / 1_000,
+      seconds: (performance.now() - (begin ?? NaN)) / 1_000,
       bytes: size,
       resident: resident.end(),
     });
     resident = residentWatch();
+    begin = undefined;
   });
 }
 

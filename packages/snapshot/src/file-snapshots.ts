@@ -74,20 +74,31 @@ export class FileSnapshots implements SnapshotStore {
     if (info === undefined) throw new KontikiError('KONTIKI_NO_SNAPSHOT', `There is no snapshot ${id}.`);
     const where = `${opened.folder.path}/${finishedName(info)}`;
     const file = await during(opened, () => openToRead(opened, info));
+    const readAt = (at: number): Promise<Uint8Array> => {
+      const bytes = during(opened, () => file.read(at, Math.min(MAX_SNAPSHOT_CHUNK, info.bytes - at)));
+      bytes.catch(() => {
+        // Told when it is its turn.
+      });
+      return bytes;
+    };
+    // The next piece is read while somebody is busy with the one before.
+    let ahead = readAt(offset);
     try {
       for (let at = offset; at < info.bytes;) {
         if (this.#opened !== opened) throw notOpen();
-        const bytes = await during(opened, () => file.read(at, Math.min(MAX_SNAPSHOT_CHUNK, info.bytes - at)));
+        const bytes = await ahead;
         if (bytes.length === 0) {
           throw new KontikiError('KONTIKI_CORRUPT', `${where} ends at byte ${at}, and it had ${info.bytes} once.`);
         }
         at += bytes.length;
+        ahead = readAt(at);
         yield bytes;
       }
     } catch (error) {
       throw failure(where, error);
     } finally {
       opened.files.delete(file);
+      await Promise.allSettled([ahead]);
       await file.close();
     }
   }

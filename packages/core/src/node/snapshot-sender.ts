@@ -1,10 +1,11 @@
 import type { Clock, Timer } from '../ports/clock.js';
 import type { SnapshotInfo, SnapshotStore } from '../ports/snapshot-store.js';
 import type { SnapshotBody } from '../protocol/raft.js';
+import { MAX_SNAPSHOT_CHUNK } from '../wire/snapshot-checker.js';
 import type { SnapshotWindow } from './snapshot-window.js';
 
-/** Bytes of a chunk, so that a frame with it stays below 256 KiB. */
-const CHUNK = 240 * 1024;
+/** Bytes that are sent at a time: a store gives as many, and a frame with them stays below 256 KiB. */
+const CHUNK = MAX_SNAPSHOT_CHUNK;
 /** How often patience doubles, at the most. */
 const MAX_DOUBLINGS = 6;
 

@@ -1,10 +1,10 @@
 import { membershipOf, type SnapshotInfo } from '@kontiki/core';
+import { MAX_SNAPSHOT_CHUNK as CHUNK } from '@kontiki/core/wire';
 import { VirtualClock } from '@kontiki/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { SnapshotSender } from '../../src/node/snapshot-sender.js';
 import { SnapshotWindow } from '../../src/node/snapshot-window.js';
 
-const CHUNK = 240 * 1024;
 const MiB = 1024 * 1024;
 
 const snapshot: SnapshotInfo = {

@@ -5,7 +5,7 @@ import {
   type SnapshotMeta,
   type SnapshotWriter,
 } from '@kontiki/core';
-import { encodeSnapshot } from '@kontiki/core/wire';
+import { encodeSnapshot, MAX_SNAPSHOT_CHUNK } from '@kontiki/core/wire';
 import { VirtualClock } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 import { SnapshotReceiver } from '../../src/node/snapshot-receiver.js';
@@ -128,7 +128,7 @@ describe('chunks of snapshots that are held', () => {
     const from = { origin: undefined, term: 2, incarnation: 1, session: 1, to: 1 };
     receiver.offered('b', { kind: 'snapshotOffer', ...from, meta, bytes: 10 * MAX } as never);
     await clock.settle();
-    const data = new Uint8Array(240 * 1024);
+    const data = new Uint8Array(MAX_SNAPSHOT_CHUNK);
     for (let offset = 0; offset < 3 * MAX; offset += data.length)
       receiver.arrived('b', { kind: 'snapshotChunk', ...from, id: meta.id, offset, data } as SnapshotChunk);
     go();
