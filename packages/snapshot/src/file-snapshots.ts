@@ -75,7 +75,11 @@ export class FileSnapshots implements SnapshotStore {
     const where = `${opened.folder.path}/${finishedName(info)}`;
     const file = await during(opened, () => openToRead(opened, info));
     const readAt = (at: number): Promise<Uint8Array> => {
-      const bytes = during(opened, () => file.read(at, Math.min(MAX_SNAPSHOT_CHUNK, info.bytes - at)));
+      const bytes = during(opened, async () => {
+        // The file has been closed with the store then, and its number may be another one's.
+        if (this.#opened !== opened) throw notOpen();
+        return file.read(at, Math.min(MAX_SNAPSHOT_CHUNK, info.bytes - at));
+      });
       bytes.catch(() => {
         // Told when it is its turn.
       });
@@ -85,7 +89,6 @@ export class FileSnapshots implements SnapshotStore {
     let ahead = readAt(offset);
     try {
       for (let at = offset; at < info.bytes;) {
-        if (this.#opened !== opened) throw notOpen();
         const bytes = await ahead;
         if (bytes.length === 0) {
           throw new KontikiError('KONTIKI_CORRUPT', `${where} ends at byte ${at}, and it had ${info.bytes} once.`);
