@@ -24,11 +24,15 @@ async function stop(id: string): Promise<void> {
   await eventually(`${id} has stopped`, async () => (await cluster.status(id)) === undefined);
 }
 
-/** Bytes of the files in a folder, which come and go. */
+/** Bytes of the files in a folder. It comes and goes, as they do: whoever asks whether it is there first asks too early. */
 function size(folder: string): number {
-  if (!existsSync(folder)) return 0;
-  const sizes = readdirSync(folder).map((name) => statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0);
-  return sizes.reduce((sum, bytes) => sum + bytes, 0);
+  try {
+    const sizes = readdirSync(folder).map((name) => statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0);
+    return sizes.reduce((sum, bytes) => sum + bytes, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+    throw error;
+  }
 }
 
 async function start(id: string): Promise<void> {
