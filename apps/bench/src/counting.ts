@@ -55,6 +55,7 @@ export function countSyncs(folder: Folder, counted: Counted): Folder {
   const wrap = (file: File): File => ({
     size: () => file.size(),
     write: (bytes, offset) => file.write(bytes, offset),
+    writeAsync: (bytes, offset) => file.writeAsync(bytes, offset),
     datasync: () => {
       counted.syncs += 1;
       return file.datasync();

@@ -1,9 +1,11 @@
-/** An open file. After a failed `write`, `datasync` or `allocate` nothing may be concluded about its contents. */
+/** An open file. After a failed `write`, `writeAsync`, `datasync` or `allocate` nothing may be concluded about its contents. */
 export interface File {
   /** Bytes it has now. */
   size(): Promise<number>;
   /** Writes all of `bytes` at `offset`, growing the file as needed. Synchronous: it takes microseconds, and durable only with `datasync`. */
   write(bytes: Uint8Array, offset: number): void;
+  /** As `write`, beside the calling thread: for what takes longer than microseconds. `bytes` must not change, nor the file be closed, until it has ended. */
+  writeAsync(bytes: Uint8Array, offset: number): Promise<void>;
   /** Resolves when everything written before the call is durable. A failed one must never be tried again: the system may have dropped what it could not write. */
   datasync(): Promise<void>;
   /** Bytes from `offset` on, `length` at the most; fewer at the end of the file. */

@@ -26,6 +26,10 @@ export class NodeFile implements File {
     for (let at = 0; at < bytes.length;) at += writeSync(this.#fd, bytes, at, bytes.length - at, offset + at);
   }
 
+  async writeAsync(bytes: Uint8Array, offset: number): Promise<void> {
+    for (let at = 0; at < bytes.length;) at += await this.#write(bytes, at, offset + at);
+  }
+
   datasync(): Promise<void> {
     return sync(this.#fd);
   }
@@ -45,7 +49,9 @@ export class NodeFile implements File {
   async allocate(size: number): Promise<void> {
     const zeros = new Uint8Array(Math.min(SLICE, size));
     for (let at = await this.size(); at < size;) {
-      at += await this.#write(zeros.subarray(0, Math.min(zeros.length, size - at)), at);
+      const slice = zeros.subarray(0, Math.min(zeros.length, size - at));
+      await this.writeAsync(slice, at);
+      at += slice.length;
     }
     await sync(this.#fd);
   }
@@ -61,9 +67,9 @@ export class NodeFile implements File {
     });
   }
 
-  #write(bytes: Uint8Array, offset: number): Promise<number> {
+  #write(bytes: Uint8Array, at: number, offset: number): Promise<number> {
     return new Promise((resolve, reject) => {
-      write(this.#fd, bytes, 0, bytes.length, offset, (error, count) => (error ? reject(error) : resolve(count)));
+      write(this.#fd, bytes, at, bytes.length - at, offset, (error, count) => (error ? reject(error) : resolve(count)));
     });
   }
 }

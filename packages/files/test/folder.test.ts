@@ -60,6 +60,9 @@ describe('a folder of the system', () => {
     file.write(new Uint8Array([1, 2, 3]), 2_999_999);
     await file.datasync();
     expect(await file.read(2_999_998, 100)).toEqual(new Uint8Array([0, 1, 2, 3]));
+    const several = Array.from({ length: 4 }, (_, i) => file.writeAsync(new Uint8Array(300_000).fill(i), i * 300_000));
+    await Promise.all(several);
+    for (const i of several.keys()) expect(await file.read((i + 1) * 300_000 - 2, 2)).toEqual(new Uint8Array([i, i]));
     expect(await file.read(9_000_000, 100)).toEqual(new Uint8Array(0));
     await folder.rename('x', 'y');
     await folder.sync();

@@ -12,7 +12,14 @@ vi.mock('node:fs', async (original) => {
     fs.read(fd, bytes, at, Math.min(length, 7), offset, done);
   const writeSync = (fd: number, bytes: Uint8Array, at: number, length: number, offset: number): number =>
     fs.writeSync(fd, bytes, at, Math.min(length, 5), offset);
-  return { ...fs, read: read as typeof Fs.read, writeSync: writeSync as typeof Fs.writeSync };
+  const write = (fd: number, bytes: Uint8Array, at: number, length: number, offset: number, done: () => void): void =>
+    fs.write(fd, bytes, at, Math.min(length, 11), offset, done);
+  return {
+    ...fs,
+    read: read as typeof Fs.read,
+    write: write as typeof Fs.write,
+    writeSync: writeSync as typeof Fs.writeSync,
+  };
 });
 
 it('a file reads and writes all that it was asked for, however little the system does at a time (go-raft D7)', async () => {
@@ -23,8 +30,11 @@ it('a file reads and writes all that it was asked for, however little the system
     file.write(bytes, 3);
     expect(await file.read(3, 1_000)).toEqual(bytes);
     expect(await file.read(500, 9_999)).toEqual(bytes.subarray(497));
+    await file.writeAsync(bytes, 1_003);
+    await file.allocate(2_500);
+    expect(await file.read(1_003, 9_999)).toEqual(new Uint8Array([...bytes, ...new Uint8Array(497)]));
     await file.close();
-    expect(readFileSync(join(root, 'x'))).toHaveLength(1_003);
+    expect(readFileSync(join(root, 'x'))).toHaveLength(2_500);
   } finally {
     rmSync(root, { recursive: true });
   }

@@ -1,4 +1,5 @@
 import { KontikiError, type SnapshotInfo, type SnapshotMeta, type SnapshotWriter } from '@kontiki/core';
+import { WriterCalls } from '@kontiki/core/store';
 import { MAX_SNAPSHOT_CHUNK, SnapshotChecker } from '@kontiki/core/wire';
 import type { File, Folder } from '@kontiki/files';
 import { failure, notOpen } from './failure.js';
@@ -10,19 +11,22 @@ export interface Ending {
   (info: SnapshotInfo | undefined): void;
 }
 
-/** A snapshot that is being written: a file whose name says how much of it is durable. */
+/**
+ * A snapshot that is being written: a file whose name says how much of it is durable. The system writes one piece while
+ * the next one is checked.
+ */
 export class FileWriter implements SnapshotWriter {
   readonly #folder: Folder;
   readonly #meta: SnapshotMeta;
   readonly #ended: Ending;
   readonly #checker: SnapshotChecker;
   readonly #file: File;
+  readonly #calls: WriterCalls;
   /** Bytes that are durable, as the file's name says. */
   #durable: number;
-  /** What every later call is told. */
-  #over: unknown;
-  /** The call under way. */
-  #busy: Promise<unknown> = Promise.resolve();
+  /** Bytes that are written, or are being: then this resolves when they are. */
+  #end: number;
+  #written: Promise<void> = Promise.resolve();
 
   private constructor(folder: Folder, meta: SnapshotMeta, ended: Ending, at: Place) {
     this.#folder = folder;
@@ -30,7 +34,12 @@ export class FileWriter implements SnapshotWriter {
     this.#ended = ended;
     this.#checker = at.checker;
     this.#file = at.file;
-    this.#durable = at.checker.offset;
+    this.#durable = this.#end = at.checker.offset;
+    this.#calls = new WriterCalls({
+      id: meta.id,
+      failure: (error) => failure(`snapshot ${meta.id} in ${folder.path}`, error),
+      forget: () => this.#forget(),
+    });
   }
 
   /** Begins a file, or goes on with the one of which `durable` bytes are. Damaged ones begin anew. */
@@ -48,27 +57,33 @@ export class FileWriter implements SnapshotWriter {
   }
 
   write(bytes: Uint8Array): Promise<void> {
-    return this.#call(async () => {
-      const at = this.offset;
+    return this.#calls.run(async () => {
       this.#checker.write(bytes);
-      this.#file.write(bytes, at);
+      await this.#written;
+      this.#written = this.#file.writeAsync(bytes, this.#end);
+      this.#end += bytes.length;
+      this.#written.catch(() => {
+        // Told by the next call, whichever it is.
+      });
     });
   }
 
   sync(): Promise<void> {
-    return this.#call(async () => {
-      const { offset } = this;
-      if (offset === this.#durable) return;
+    return this.#calls.run(async () => {
+      const end = this.#end;
+      await this.#written;
+      if (end === this.#durable) return;
       await this.#file.datasync();
-      await this.#folder.rename(this.#name, unfinishedName(this.#meta.id, offset));
-      this.#durable = offset;
+      await this.#folder.rename(this.#name, unfinishedName(this.#meta.id, end));
+      this.#durable = end;
       await this.#folder.sync();
     });
   }
 
   finish(): Promise<SnapshotInfo> {
-    return this.#call(async () => {
+    return this.#calls.run(async () => {
       const { bytes } = this.#checker.end();
+      await this.#written;
       // What a life before this one has written stands there, too.
       if ((await this.#file.size()) !== bytes) {
         throw new KontikiError('KONTIKI_CORRUPT', `Snapshot ${this.#meta.id} ends before what was written of it once.`);
@@ -82,44 +97,35 @@ export class FileWriter implements SnapshotWriter {
         throw error;
       });
       const info = { ...this.#meta, bytes };
-      this.#over = new KontikiError('KONTIKI_CLOSED', `Snapshot ${info.id} is finished.`);
+      this.#calls.finished();
       this.#ended(info);
       return info;
     });
   }
 
-  async abort(): Promise<void> {
-    if (this.#over !== undefined) return;
-    this.#over = new KontikiError('KONTIKI_ABORTED', `Snapshot ${this.#meta.id} was given up.`);
-    this.#busy = this.#busy.then(() => this.#forget());
-    await this.#busy;
+  abort(): Promise<void> {
+    return this.#calls.abort();
   }
 
-  /** The store closes: what is written stays. Resolves when the call under way has ended. */
+  /** The store closes: what is written stays. Resolves when nothing is under way any more. */
   async detach(): Promise<void> {
-    this.#over ??= notOpen();
-    await this.#busy;
-    await this.#file.close();
+    await this.#calls.detach(notOpen());
+    await this.#close();
   }
 
   get #name(): string {
     return unfinishedName(this.#meta.id, this.#durable);
   }
 
-  #call<T>(run: () => Promise<T>): Promise<T> {
-    if (this.#over !== undefined) return Promise.reject(this.#over as Error);
-    const call = run().catch(async (error: unknown) => {
-      this.#over = failure(`snapshot ${this.#meta.id} in ${this.#folder.path}`, error);
-      await this.#forget();
-      throw this.#over;
-    });
-    this.#busy = call.catch(() => {});
-    return call;
+  /** Not while it is written: the system may give the file's number to another one. */
+  async #close(): Promise<void> {
+    await this.#written.catch(() => {});
+    await this.#file.close();
   }
 
   /** Takes the file away, so that it keeps no disk full. One that cannot be is taken away by the next start. */
   async #forget(): Promise<void> {
-    await this.#file.close().catch(() => {});
+    await this.#close().catch(() => {});
     await this.#folder.remove(this.#name).catch(() => {});
     this.#ended(undefined);
   }

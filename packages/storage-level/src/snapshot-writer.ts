@@ -1,4 +1,5 @@
-import { KontikiError, type SnapshotInfo, type SnapshotMeta, type SnapshotWriter } from '@kontiki/core';
+import type { SnapshotInfo, SnapshotMeta, SnapshotWriter } from '@kontiki/core';
+import { WriterCalls } from '@kontiki/core/store';
 import { MAX_SNAPSHOT_CHUNK, SnapshotChecker } from '@kontiki/core/wire';
 import { chunkFrom, clearChunks, endOf } from './chunks.js';
 import { notOpen, writeFailure } from './failure.js';
@@ -27,14 +28,23 @@ export class LevelWriter implements SnapshotWriter {
   /** What has come behind the last chunk. */
   #chunk = new Uint8Array(MAX_SNAPSHOT_CHUNK);
   #filled = 0;
-  /** What every later call is told. */
-  #over: unknown;
-  /** The call under way. */
-  #busy: Promise<unknown> = Promise.resolve();
+  readonly #calls: WriterCalls;
+  /** The last put, one after the other: nobody says in which order a database carries out two at a time. */
+  #put: Promise<void> = Promise.resolve();
 
   constructor(options: WriterOptions, checker: SnapshotChecker = new SnapshotChecker(options.meta)) {
+    const { meta, room, number, ended } = options;
     this.#options = options;
     this.#checker = checker;
+    this.#calls = new WriterCalls({
+      id: meta.id,
+      failure: (error) => writeFailure(`snapshot ${meta.id} in ${room.where}`, error),
+      forget: async () => {
+        // What cannot be taken away, the next start takes away.
+        await forget(room, number).catch(() => {});
+        ended(undefined);
+      },
+    });
   }
 
   get offset(): number {
@@ -42,83 +52,61 @@ export class LevelWriter implements SnapshotWriter {
   }
 
   write(bytes: Uint8Array): Promise<void> {
-    return this.#call(async () => {
+    return this.#calls.run(async () => {
       this.#checker.write(bytes);
       for (let at = 0; at < bytes.length;) {
         const piece = bytes.subarray(at, at + MAX_SNAPSHOT_CHUNK - this.#filled);
         this.#chunk.set(piece, this.#filled);
         this.#filled += piece.length;
         at += piece.length;
-        if (this.#filled === MAX_SNAPSHOT_CHUNK) await this.#put(this.offset - (bytes.length - at));
+        if (this.#filled === MAX_SNAPSHOT_CHUNK) await this.#putChunk(this.offset - (bytes.length - at));
       }
     });
   }
 
   sync(): Promise<void> {
-    return this.#call(() => this.#put(this.offset));
+    return this.#calls.run(() => this.#putChunk(this.offset));
   }
 
   finish(): Promise<SnapshotInfo> {
-    return this.#call(async () => {
+    return this.#calls.run(async () => {
       const { meta, number, room, replaces, ended } = this.#options;
       const { bytes } = this.#checker.end();
-      await this.#put(bytes);
+      await this.#putChunk(bytes);
       const value = encodeInfo(number, { meta, bytes });
       await room.write([{ type: 'put', key: infoKey(number), value }, ...replaces()]);
       const info = { ...meta, bytes };
-      this.#over = new KontikiError('KONTIKI_CLOSED', `Snapshot ${info.id} is finished.`);
+      this.#calls.finished();
       ended(info);
       return info;
     });
   }
 
-  async abort(): Promise<void> {
-    if (this.#over !== undefined) return;
-    const aborted = new KontikiError('KONTIKI_ABORTED', `Snapshot ${this.#options.meta.id} was given up.`);
-    this.#over = aborted;
-    // The call under way may have finished it, or forgotten it already.
-    this.#busy = this.#busy.then(() => (this.#over === aborted ? this.#forget() : undefined));
-    await this.#busy;
+  abort(): Promise<void> {
+    return this.#calls.abort();
   }
 
-  /** The store closes: what is written stays. Resolves when the call under way has ended. */
-  async detach(): Promise<void> {
-    this.#over ??= notOpen();
-    await this.#busy;
+  /** The store closes: what is written stays. Resolves when nothing is under way any more. */
+  detach(): Promise<void> {
+    return this.#calls.detach(notOpen());
   }
 
-  /** Makes what has come durable. `end`: the offset behind it. */
-  async #put(end: number): Promise<void> {
-    if (this.#filled === 0) return;
+  /** Makes what has come durable, behind what is being put already. `end`: the offset behind it. */
+  #putChunk(end: number): Promise<void> {
+    if (this.#filled === 0) return this.#put;
     const { room, meta, number } = this.#options;
     const begin = end - this.#filled;
     const full = this.#filled === MAX_SNAPSHOT_CHUNK;
     const value = full ? this.#chunk : this.#chunk.slice(0, this.#filled);
     if (full) this.#chunk = new Uint8Array(MAX_SNAPSHOT_CHUNK);
     this.#filled = 0;
-    await room.write([
-      { type: 'put', key: chunkKey(number, begin), value },
-      { type: 'put', key: infoKey(number), value: encodeInfo(number, { meta, bytes: undefined }) },
-    ]);
-  }
-
-  #call<T>(run: () => Promise<T>): Promise<T> {
-    if (this.#over !== undefined) return Promise.reject(this.#over as Error);
-    const { meta, room } = this.#options;
-    const call = run().catch(async (error: unknown) => {
-      this.#over = writeFailure(`snapshot ${meta.id} in ${room.where}`, error);
-      await this.#forget();
-      throw this.#over;
-    });
-    this.#busy = call.catch(() => {});
-    return call;
-  }
-
-  /** Takes away what is written. What cannot be, the next start takes away. */
-  async #forget(): Promise<void> {
-    const { room, number, ended } = this.#options;
-    await forget(room, number).catch(() => {});
-    ended(undefined);
+    this.#put = this.#put.then(() =>
+      room.write([
+        { type: 'put', key: chunkKey(number, begin), value },
+        { type: 'put', key: infoKey(number), value: encodeInfo(number, { meta, bytes: undefined }) },
+      ]),
+    );
+    return this.#put;
   }
 }
 

@@ -41,3 +41,28 @@ it('what is written anew leaves nothing of what was there, and nothing to compla
   expect((await store.list()).map(({ id }) => id)).toEqual([meta.id]);
   await store.close();
 });
+
+it('puts one batch after the other, also when a sync goes on beside a write: a database may carry out two in any order', async () => {
+  let [under, most] = [0, 0];
+  class Watched extends MemoryLevel {
+    async _batch(...args: unknown[]): Promise<void> {
+      most = Math.max(most, (under += 1));
+      await new Promise(setImmediate);
+      await (MemoryLevel.prototype as unknown as Watched)._batch.apply(this, args);
+      under -= 1;
+    }
+  }
+  const store = new LevelSnapshots(new Watched());
+  await store.open(owner);
+  const bytes: Uint8Array[] = [];
+  for await (const piece of encodeSnapshot(meta, state(900_000))) bytes.push(piece);
+  const all = Buffer.concat(bytes);
+  const writer = await store.create(meta);
+  await writer.write(all.subarray(0, 1_000));
+  const syncing = writer.sync();
+  await writer.write(all.subarray(1_000));
+  await syncing;
+  await writer.finish();
+  expect(most).toBe(1);
+  await store.close();
+});

@@ -255,8 +255,12 @@ class SimulatedFile implements File {
 
   write(bytes: Uint8Array, offset: number): void {
     // What a dead process still tries changes nothing.
-    const grows = offset + bytes.length > this.#inode.length;
-    if (this.#disk.enter(this.#life, { kind: 'write', name: this.#name, grows })) this.#inode.write(offset, bytes);
+    if (this.#disk.enter(this.#life, this.#writing(bytes, offset))) this.#inode.write(offset, bytes);
+  }
+
+  /** Whatever `bytes` are when it ends is what is written: who changes them too early, or syncs, shows it. */
+  writeAsync(bytes: Uint8Array, offset: number): Promise<void> {
+    return this.#disk.run(this.#life, this.#writing(bytes, offset), () => () => this.#inode.write(offset, bytes));
   }
 
   async datasync(): Promise<void> {
@@ -284,6 +288,10 @@ class SimulatedFile implements File {
   }
 
   async close(): Promise<void> {}
+
+  #writing(bytes: Uint8Array, offset: number): DiskOperation {
+    return { kind: 'write', name: this.#name, grows: offset + bytes.length > this.#inode.length };
+  }
 
   #run<T>(kind: DiskOperation['kind'], begin: () => () => T): Promise<T> {
     return this.#disk.run(this.#life, { kind, name: this.#name }, begin);

@@ -64,6 +64,19 @@ describe('a simulated disk', () => {
     expect(disk.contents('x')).toEqual(bytes(0, 2));
   });
 
+  it('writes beside its caller what the bytes are at the end, and no sync that began before covers it', async () => {
+    const { disk, file } = await begun();
+    const written = bytes(7, 7);
+    const writing = file.writeAsync(written, 0);
+    const syncing = file.datasync();
+    expect(disk.contents('x')).toEqual(bytes(1, 2, 3, 4));
+    written.set([8, 9]);
+    await Promise.all([writing, syncing]);
+    expect(disk.contents('x')).toEqual(bytes(8, 9, 3, 4));
+    disk.crash('power');
+    expect(disk.contents('x')).toEqual(bytes(1, 2, 3, 4));
+  });
+
   it('copies what is durable, and can be lost whole', async () => {
     const { disk, file } = await begun();
     file.write(bytes(9), 0);

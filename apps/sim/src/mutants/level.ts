@@ -121,17 +121,17 @@ export const mutants: readonly Mutant[] = [
     name: 'a snapshot is listed before its last chunk is written',
     package: 'storage-level',
     file: 'snapshot-writer.ts',
-    find: 'await this.#put(bytes);',
+    find: 'await this.#putChunk(bytes);',
     replace: 'void bytes;',
   },
   {
     name: 'the chunks of a snapshot are not synced',
     package: 'storage-level',
     file: 'snapshot-writer.ts',
-    find: `    await room.write([
-      { type: 'put', key: chunkKey(number, begin), value },`,
-    replace: `    await room.db.batch([
-      { type: 'put', key: chunkKey(number, begin), value },`,
+    find: `      room.write([
+        { type: 'put', key: chunkKey(number, begin), value },`,
+    replace: `      room.db.batch([
+        { type: 'put', key: chunkKey(number, begin), value },`,
     rare: {
       why: 'the simulated database syncs what was before a synced batch, as LevelDB does unless it has just begun a file',
       test: 'packages/storage-level/test/conformance.test.ts',

@@ -112,9 +112,8 @@ class MemoryWriter implements SnapshotWriter {
 
   async write(bytes: Uint8Array): Promise<void> {
     this.#check();
-    const copy = bytes.slice();
-    this.#unlessDamaged(() => this.#unfinished.checker.write(copy));
-    this.#unfinished.pieces.push(copy);
+    this.#unlessDamaged(() => this.#unfinished.checker.write(bytes));
+    this.#unfinished.pieces.push(bytes);
   }
 
   async sync(): Promise<void> {

@@ -32,7 +32,9 @@ interface Arriving {
   /** The bytes before it were taken; those before `written` are in the store. */
   next: number;
   written: number;
+  /** A sync that was begun when the bytes before `synced` were written; it goes on beside the writes that follow. */
   synced: number;
+  sync: Promise<void>;
 }
 
 /** Receives one snapshot at a time, in order, and writes it down. Whatever does not fit is dropped: the sender asks again. */
@@ -59,7 +61,16 @@ export class SnapshotReceiver {
       return;
     }
     const rate = new Rate(this.#options.clock);
-    const next: Arriving = { meta, bytes, rate, writer: undefined, next: 0, written: 0, synced: 0 };
+    const next: Arriving = {
+      meta,
+      bytes,
+      rate,
+      writer: undefined,
+      next: 0,
+      written: 0,
+      synced: 0,
+      sync: Promise.resolve(),
+    };
     this.#arriving = next;
     this.#do(next, async () => {
       // Whatever was offered in between, and was not begun.
@@ -108,8 +119,12 @@ export class SnapshotReceiver {
     await writer.write(message.data);
     arriving.written += message.data.length;
     if (arriving.written - arriving.synced >= SYNC_BYTES) {
-      await writer.sync();
+      await arriving.sync;
       arriving.synced = arriving.written;
+      arriving.sync = writer.sync();
+      arriving.sync.catch(() => {
+        // The writer is told of it with its next call.
+      });
     }
     acknowledge(from, message, meta.id, arriving.written);
     progress(meta, arriving.written, bytes, rate.at(arriving.written));
@@ -117,6 +132,7 @@ export class SnapshotReceiver {
   }
 
   async #finish(arriving: Arriving, from: ServerId, message: SnapshotOffer | SnapshotChunk): Promise<void> {
+    await arriving.sync;
     const info = await (arriving.writer as SnapshotWriter).finish();
     if (this.#arriving === arriving) this.#arriving = undefined;
     if (!this.#closed) this.#options.received(info, from, message);

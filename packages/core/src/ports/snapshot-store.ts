@@ -10,16 +10,20 @@ export interface SnapshotInfo extends SnapshotMeta {
 }
 
 /**
- * Writes one snapshot, byte by byte as `wire/` encodes it. One call at a time. What fails, fails this writer and not the
- * store: everything written is forgotten, and later calls fail with the same error. `KONTIKI_DISK_FULL` when there is no
- * room, `KONTIKI_CORRUPT` when the bytes are no whole snapshot of its meta, `KONTIKI_STORE_FAILED` for the rest.
+ * Writes one snapshot, byte by byte as `wire/` encodes it. One call at a time, but for a `sync`, which may go on beside the
+ * writes that follow it. What fails, fails this writer and not the store: everything written is forgotten, and later calls
+ * fail with the same error. `KONTIKI_DISK_FULL` when there is no room, `KONTIKI_CORRUPT` when the bytes are no whole
+ * snapshot of its meta, `KONTIKI_STORE_FAILED` for the rest.
  */
 export interface SnapshotWriter {
   /** Bytes that are there already, durable: the next `write` goes on from here. It grows with every write. */
   readonly offset: number;
-  /** Resolves when the store takes more; durable only with `sync` or `finish`. Damage may be told already here. `bytes` may be used anew then. */
+  /**
+   * Resolves when the store takes more; durable only with `sync` or `finish`. That it cannot be written, or is damaged, may
+   * be told by a later call. `bytes` must not change any more.
+   */
   write(bytes: Uint8Array): Promise<void>;
-  /** Resolves when everything written is durable, so that a writer of the same id resumes behind it after a crash. */
+  /** Resolves when everything that was written before it is durable, so that a writer of the same id resumes behind it after a crash. */
   sync(): Promise<void>;
   /** Resolves when the snapshot is durable and visible. */
   finish(): Promise<SnapshotInfo>;

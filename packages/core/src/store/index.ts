@@ -4,6 +4,7 @@ export { GroupCommit, type GroupCommitOptions } from './group-commit.js';
 export { Ledger, type Checkpoint } from './ledger.js';
 export { checkWhere, movedError } from './moved.js';
 export { readPage } from './page.js';
+export { WriterCalls, type WriterCallsOptions } from './writer-calls.js';
 export {
   ballotFlags,
   ballotLength,

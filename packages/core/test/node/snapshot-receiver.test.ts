@@ -21,9 +21,9 @@ function metaOf(letter: string, index: number): SnapshotMeta {
 
 const [first, second, third] = [metaOf('a', 10), metaOf('b', 20), metaOf('c', 30)];
 
-async function encoded(meta: SnapshotMeta): Promise<Uint8Array> {
+async function encoded(meta: SnapshotMeta, held: Uint8Array = bytes('state')): Promise<Uint8Array> {
   async function* state(): AsyncIterable<Uint8Array> {
-    yield bytes('state');
+    yield held;
   }
   const pieces: Uint8Array[] = [];
   for await (const piece of encodeSnapshot(meta, state())) pieces.push(piece);
@@ -34,6 +34,9 @@ async function encoded(meta: SnapshotMeta): Promise<Uint8Array> {
 class SlowSnapshots extends MemorySnapshots {
   gate: Promise<void> = Promise.resolve();
   readonly writing = new Set<string>();
+  /** What its syncs come to, one after the other; done at once when there is none. */
+  readonly syncs: Promise<void>[] = [];
+  synced = 0;
 
   override async create(meta: SnapshotMeta): ReturnType<MemorySnapshots['create']> {
     await this.gate;
@@ -45,7 +48,10 @@ class SlowSnapshots extends MemorySnapshots {
         return writer.offset;
       },
       write: (data) => this.gate.then(() => writer.write(data)),
-      sync: () => writer.sync(),
+      sync: () => {
+        this.synced += 1;
+        return this.syncs.shift() ?? writer.sync();
+      },
       finish: () => this.gate.then(() => writer.finish()).finally(over),
       abort: () => writer.abort().finally(over),
     };
@@ -77,8 +83,8 @@ describe('a snapshot that arrives', () => {
   const shut = (): void => {
     store.gate = new Promise((resolve) => (open = resolve));
   };
-  const offer = async (meta: SnapshotMeta): Promise<void> =>
-    receiver.offered('l', { kind: 'snapshotOffer', ...from, meta, bytes: (await encoded(meta)).length });
+  const offer = async (meta: SnapshotMeta, all?: Uint8Array): Promise<void> =>
+    receiver.offered('l', { kind: 'snapshotOffer', ...from, meta, bytes: (all ?? (await encoded(meta))).length });
   const send = (meta: SnapshotMeta, data: Uint8Array, offset = 0): void =>
     receiver.arrived('l', { kind: 'snapshotChunk', ...from, id: meta.id, offset, data });
 
@@ -183,5 +189,43 @@ describe('a snapshot that arrives', () => {
     send(second, await encoded(second));
     await clock.settle();
     expect([received, failures]).toEqual([[second.id], []]);
+  });
+
+  describe('and is large', () => {
+    const MiB = 1024 * 1024;
+    let all: Uint8Array;
+    const sendUpTo = async (end: number): Promise<void> => {
+      for (let at = told.at(-1)?.[1] ?? 0; at < end; at += MiB)
+        send(first, all.subarray(at, Math.min(end, at + MiB)), at);
+      await clock.settle();
+    };
+    beforeEach(async () => {
+      all = await encoded(first, new Uint8Array(20 * MiB));
+      await offer(first, all);
+      await clock.settle();
+    });
+
+    it('goes on while it is synced, one sync at a time, and is finished behind the last one', async () => {
+      const ends: (() => void)[] = [];
+      for (let i = 0; i < 2; i += 1) store.syncs.push(new Promise((resolve) => ends.push(resolve)));
+      await sendUpTo(15 * MiB);
+      expect([store.synced, told.at(-1)]).toEqual([1, [first.id, 15 * MiB]]);
+      await sendUpTo(17 * MiB);
+      expect([store.synced, told.at(-1)]).toEqual([1, [first.id, 15 * MiB]]);
+      ends[0]?.();
+      await clock.settle();
+      expect([store.synced, told.at(-1)]).toEqual([2, [first.id, 17 * MiB]]);
+      await sendUpTo(all.length);
+      expect([told.at(-1), received]).toEqual([[first.id, all.length], []]);
+      ends[1]?.();
+      await clock.settle();
+      expect([received, failures]).toEqual([[first.id], []]);
+    });
+
+    it('is abandoned when a sync fails that went on beside its writes', async () => {
+      store.syncs.push(Promise.reject(new Error('EIO')));
+      await sendUpTo(all.length);
+      expect([failures.map(({ message }) => message), received, [...store.writing]]).toEqual([['EIO'], [], []]);
+    });
   });
 });

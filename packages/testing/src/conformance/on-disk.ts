@@ -28,6 +28,10 @@ export function onDisk<Store>(
     const disk = new SimulatedDisk({
       random,
       lies,
+      delay: async ({ kind }) => {
+        // What is written beside its caller takes its time, so that who does not wait for it shows it.
+        if (kind === 'write') for (let turns = 30 * random(); turns > 1; turns -= 1) await undefined;
+      },
       fail: ({ kind, grows }) => {
         if (changing.has(kind)) operations += 1;
         if (full && (kind === 'allocate' || grows === true)) return errno('ENOSPC');

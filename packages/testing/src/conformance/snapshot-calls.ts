@@ -37,22 +37,6 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     });
   }
 
-  test('a buffer may be used anew when its write has resolved', async (place) => {
-    const sample = await sampleAt(12);
-    const store = place.store();
-    await store.open(owner);
-    const writer = await store.create(sample.meta);
-    const buffer = new Uint8Array(64);
-    while (writer.offset < sample.bytes.length) {
-      const piece = sample.bytes.subarray(writer.offset, writer.offset + buffer.length);
-      buffer.set(piece);
-      await writer.write(buffer.subarray(0, piece.length));
-      buffer.fill(0xee);
-    }
-    await writer.finish();
-    expect(await difference(store, [sample])).toEqual(undefined);
-  });
-
   test('the newest comes first, by number: 1000 before 999', async (place) => {
     const samples = await Promise.all([2 ** 40, 100_000, 1_000, 999, 9].map((index) => sampleAt(index, 10)));
     let store = place.store();
@@ -110,6 +94,36 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     }
     await save(store, sample);
     expect(await difference(store, [sample, before])).toEqual(undefined);
+  });
+
+  test('a sync goes on beside the writes that follow it, and covers what was written before it', async (place) => {
+    const sample = await sampleAt(12, 700_000);
+    let store = place.store();
+    await store.open(owner);
+    const writer = await store.create(sample.meta);
+    let synced = 0;
+    let syncing = Promise.resolve();
+    while (writer.offset < 500_000) {
+      await writer.write(sample.bytes.slice(writer.offset, writer.offset + 70_000));
+      await syncing;
+      const { offset } = writer;
+      syncing = writer.sync().then(() => void (synced = offset));
+    }
+    await writer.write(sample.bytes.slice(writer.offset, writer.offset + 70_000));
+    await syncing;
+    await store.close();
+    store = place.store();
+    await store.open(owner);
+    const next = await store.create(sample.meta);
+    expect(next.offset >= synced && next.offset <= writer.offset).toEqual(true);
+    while (next.offset < sample.bytes.length) {
+      await next.write(sample.bytes.slice(next.offset, next.offset + 70_000));
+      syncing = next.sync();
+      await next.write(sample.bytes.slice(next.offset, next.offset + 70_000));
+      await syncing;
+    }
+    await next.finish();
+    expect(await difference(store, [sample])).toEqual(undefined);
   });
 
   test('what was given up begins anew', async (place) => {

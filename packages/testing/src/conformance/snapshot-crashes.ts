@@ -11,9 +11,12 @@ const KINDS: readonly Crash[] = ['process', 'power'];
 /** The highest operation before which a recovery is interrupted. */
 const RECOVERY = 12;
 
-/** A call of a script; a snapshot is named by its index. `write` writes up to that part of it. */
+/**
+ * A call of a script; a snapshot is named by its index. `write` writes up to that part of it; a `beginSync` goes on beside
+ * what follows, until the next sync or the end.
+ */
 type Step =
-  | { readonly kind: 'create' | 'sync' | 'finish' | 'abort' | 'remove'; readonly index: number }
+  | { readonly kind: 'create' | 'sync' | 'beginSync' | 'finish' | 'abort' | 'remove'; readonly index: number }
   | { readonly kind: 'write'; readonly index: number; readonly part: number };
 
 const fixed: readonly Step[] = [
@@ -25,6 +28,12 @@ const fixed: readonly Step[] = [
   { kind: 'abort', index: 1_000 },
   { kind: 'remove', index: 10 },
   ...taken(1_001, [1]),
+  { kind: 'create', index: 1_500 },
+  ...[0.2, 0.5, 0.7, 1].flatMap((part): Step[] => [
+    { kind: 'write', index: 1_500, part },
+    { kind: 'beginSync', index: 1_500 },
+  ]),
+  { kind: 'finish', index: 1_500 },
   { kind: 'remove', index: 999 },
   ...taken(20_000, [0.3, 0.6, 0.9]).filter(({ kind }) => kind !== 'finish'),
 ];
@@ -45,7 +54,7 @@ function drawScript(random: Random): Step[] {
     steps.push({ kind: 'create', index });
     for (let part = random.next(); part < 1; part += random.next()) {
       steps.push({ kind: 'write', index, part });
-      if (random.chance(0.5)) steps.push({ kind: 'sync', index });
+      if (random.chance(0.5)) steps.push({ kind: random.chance(0.5) ? 'sync' : 'beginSync', index });
     }
     if (random.chance(0.2)) steps.push({ kind: 'abort', index });
     else {
@@ -66,6 +75,12 @@ interface Fate {
   /** Bytes, when it is the unfinished one that must go on. */
   synced: number;
   written: number;
+  /** The sync that goes on. */
+  syncing: Promise<void>;
+}
+
+function begun(sample: Sample, listed = false): Fate {
+  return { sample, listed, synced: 0, written: 0, syncing: Promise.resolve() };
 }
 
 /** What the calls so far have promised. A call that has begun and not ended may have had its effect. */
@@ -85,15 +100,20 @@ class Promised {
         fate.written = Math.ceil(step.part * bytes.length);
         return writer.write(bytes.slice(writer.offset, fate.written));
       case 'sync':
-        await writer.sync();
-        fate.synced = writer.offset;
-        return;
+      case 'beginSync': {
+        await fate.syncing;
+        const { offset } = writer;
+        fate.syncing = writer.sync().then(() => void (fate.synced = offset));
+        return step.kind === 'sync' ? fate.syncing : undefined;
+      }
       case 'finish':
+        await fate.syncing;
         [fate.listed, fate.synced] = [undefined, 0];
         await writer.finish();
         fate.listed = true;
         return;
       case 'abort':
+        await fate.syncing;
         fate.synced = 0;
         return writer.abort();
       case 'remove':
@@ -126,7 +146,7 @@ export async function crashEverywhere(
     try {
       const promised = new Promised();
       for (const [index, sample] of samples) {
-        promised.fates.set(index, { sample, listed: false, synced: 0, written: 0 });
+        promised.fates.set(index, begun(sample));
       }
       const ended = await runUntilCrash(place, promised, script, operation, kind);
       if (ended === true) return undefined;
@@ -219,7 +239,7 @@ async function goesOn(place: AblePlace<SnapshotStore, 'crash'>, promised: Promis
   }
   const last = await sampleAt(1_000_000);
   await save(store, last);
-  promised.fates.set(1_000_000, { sample: last, listed: true, synced: 0, written: 0 });
+  promised.fates.set(1_000_000, begun(last, true));
   place.crash('power');
   const wrong = await look(place.store(), promised);
   return wrong === undefined ? undefined : `opened again after more was written: ${wrong}`;

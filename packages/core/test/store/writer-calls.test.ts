@@ -1,0 +1,68 @@
+import { WriterCalls } from '@kontiki/core/store';
+import { beforeEach, expect, it } from 'vitest';
+
+/** A call whose end the test decides. */
+function gate(): { call: () => Promise<void>; end: () => void; fail: (error: Error) => void } {
+  let [end, fail]: [() => void, (error: Error) => void] = [() => {}, () => {}];
+  const promise = new Promise<void>((resolve, reject) => ([end, fail] = [resolve, reject]));
+  return { call: () => promise, end, fail };
+}
+
+const turn = (): Promise<void> => new Promise(setImmediate);
+
+let calls: WriterCalls;
+let forgotten: number;
+beforeEach(() => {
+  forgotten = 0;
+  calls = new WriterCalls({
+    id: 'x',
+    failure: (error) => new Error(`told: ${(error as Error).message}`),
+    forget: async () => {
+      forgotten += 1;
+    },
+  });
+});
+
+it('forgets what was written once, when no call is under way any more, and tells of it then', async () => {
+  const [write, sync] = [gate(), gate()];
+  const told: string[] = [];
+  for (const { call } of [write, sync]) {
+    void calls.run(call).catch(({ message }: Error) => told.push(message));
+  }
+  sync.fail(new Error('EIO'));
+  await turn();
+  expect([forgotten, told]).toEqual([0, []]);
+  write.fail(new Error('ENOSPC'));
+  await turn();
+  expect([forgotten, told.sort()]).toEqual([1, ['told: EIO', 'told: ENOSPC']]);
+  await expect(calls.run(async () => {})).rejects.toThrow('told: EIO');
+  await calls.abort();
+  expect(forgotten).toBe(1);
+});
+
+it('forgets nothing of what was finished while it was given up', async () => {
+  const finish = gate();
+  const finished = calls.run(async () => {
+    await finish.call();
+    calls.finished();
+  });
+  const aborted = calls.abort();
+  await expect(calls.run(async () => {})).rejects.toMatchObject({ code: 'KONTIKI_ABORTED' });
+  finish.end();
+  await Promise.all([finished, aborted]);
+  expect(forgotten).toBe(0);
+  await expect(calls.run(async () => {})).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
+});
+
+it('lets go when the calls under way have ended, and have been forgotten where they failed', async () => {
+  const write = gate();
+  const failed = calls.run(write.call).catch(({ message }: Error) => message);
+  let detached = false;
+  const detaching = calls.detach(new Error('the store is closed')).then(() => (detached = true));
+  await turn();
+  expect(detached).toBe(false);
+  write.fail(new Error('EIO'));
+  await detaching;
+  expect([await failed, forgotten]).toEqual(['told: EIO', 1]);
+  await expect(calls.run(async () => {})).rejects.toThrow('the store is closed');
+});
