@@ -37,9 +37,12 @@ export class Mailbox {
     }
   }
 
-  /** The next frame: all that is urgent, then of bulk what fits. Undefined when nothing waits. */
-  take(): Uint8Array | undefined {
-    return this.#frame(() => this.#outbox.take());
+  /**
+   * The next frame: all that is urgent, then of bulk what fits. Undefined when nothing waits. It is made in `memory` if it
+   * has room there, and may be overwritten by the next one that is.
+   */
+  take(memory?: Uint8Array): Uint8Array | undefined {
+    return this.#frame(() => this.#outbox.take(), memory);
   }
 
   /** The next frame without bulk. */
@@ -52,10 +55,10 @@ export class Mailbox {
     this.#outbox.clear();
   }
 
-  #frame(take: () => readonly Message[]): Uint8Array | undefined {
+  #frame(take: () => readonly Message[], memory?: Uint8Array): Uint8Array | undefined {
     for (let batch = take(); batch.length > 0; batch = take()) {
       try {
-        return encodeFrame(batch);
+        return encodeFrame(batch, 0, memory);
       } catch (error) {
         // A fault of this server's own, say a number that is none. Its node goes on; the messages are as good as lost.
         this.#log('error', 'encode', `dropping messages to ${this.#peer} that cannot be encoded`, { error });

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { isKontikiError, type ServerId } from '@kontiki/core';
-import { type Context, deliver, handshakeOutdated, type Hello, SILENT_LOOKS } from '@kontiki/peers';
+import { BATCH_BYTES, type Context, deliver, handshakeOutdated, type Hello, SILENT_LOOKS } from '@kontiki/peers';
 
 /** Who wants to know what happens to a connection. */
 export interface ConnectionEvents {
@@ -22,6 +22,7 @@ export class Connection {
   readonly #told: number | undefined;
   readonly #events: ConnectionEvents;
   #sending = false;
+  #memory: Uint8Array | undefined;
   /** Bytes read at the last look, and whether a frame has left since. */
   #read = -1;
   #progress = false;
@@ -65,6 +66,15 @@ export class Connection {
    */
   get ready(): boolean {
     return !this.#sending && !this.#closed && this.#ws.readyState === this.#ws.OPEN;
+  }
+
+  /**
+   * Where the next frame can be made once this is `ready`, since the one before has left it then. A snapshot that is sent
+   * would make as much garbage as it has bytes.
+   */
+  get memory(): Uint8Array {
+    this.#memory ??= new Uint8Array(BATCH_BYTES);
+    return this.#memory;
   }
 
   send(frame: Uint8Array): void {

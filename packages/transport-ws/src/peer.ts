@@ -76,7 +76,7 @@ export class WebSocketPeer implements Peer {
   flush(): void {
     const route = this.#dialled ?? this.#accepted;
     if (route?.ready !== true) return;
-    const frame = this.#mailbox.take();
+    const frame = this.#mailbox.take(route.memory);
     if (frame !== undefined) route.send(frame);
   }
 

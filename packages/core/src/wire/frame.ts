@@ -1,4 +1,5 @@
 import type { Message } from '../protocol/message.js';
+import { invariant } from '../invariant.js';
 import { crc32 } from './crc32.js';
 import { messageLength, MIN_MESSAGE, readMessage, writeMessage } from './messages.js';
 import { protocolError, Reader } from './reader.js';
@@ -27,9 +28,9 @@ export function frameLength(messages: readonly Message[]): number {
   return length;
 }
 
-/** One buffer, one checksum, one copy of each payload. */
-export function encodeFrame(messages: readonly Message[], group = 0): Uint8Array {
-  const writer = new Writer(frameLength(messages));
+/** One buffer, one checksum, one copy of each payload. `memory` is overwritten by the frame if that has room in it. */
+export function encodeFrame(messages: readonly Message[], group = 0, memory?: Uint8Array): Uint8Array {
+  const writer = new Writer(frameLength(messages), memory);
   writer.u32(0);
   writer.u8(VERSION);
   writer.u8(0);
@@ -37,6 +38,11 @@ export function encodeFrame(messages: readonly Message[], group = 0): Uint8Array
   writer.u32(0);
   writer.u32(messages.length);
   for (const message of messages) writeMessage(writer, message);
+  // What is not written would be what `memory` held before.
+  invariant(
+    writer.at === writer.bytes.length,
+    () => `a frame of ${writer.bytes.length} bytes was filled up to ${writer.at}`,
+  );
   writer.u32At(0, crc32(writer.bytes.subarray(4)));
   return writer.bytes;
 }

@@ -7,15 +7,18 @@ export function textLength(text: string): number {
   return 2 + utf8.encode(text).length;
 }
 
-/** Fills a buffer of a length known before: one allocation a frame. Numbers are little-endian. */
+/**
+ * Fills a buffer of a length known before: one allocation a frame, or none where `memory` has room for it. Numbers are
+ * little-endian.
+ */
 export class Writer {
   readonly bytes: Uint8Array;
   readonly #view: DataView;
   #at = 0;
 
-  constructor(length: number) {
-    this.bytes = new Uint8Array(length);
-    this.#view = new DataView(this.bytes.buffer);
+  constructor(length: number, memory?: Uint8Array) {
+    this.bytes = memory !== undefined && memory.length >= length ? memory.subarray(0, length) : new Uint8Array(length);
+    this.#view = new DataView(this.bytes.buffer, this.bytes.byteOffset, length);
   }
 
   get at(): number {

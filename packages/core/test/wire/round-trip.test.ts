@@ -29,6 +29,18 @@ it('gives back the messages and the group of a frame, whose length is known befo
   );
 });
 
+it('makes a frame in the memory of another one if it has room there, and leaves nothing of that one in it', () => {
+  const memory = new Uint8Array(frameLength(samples));
+  fc.assert(
+    fc.property(fc.array(message, { maxLength: 6 }), (messages) => {
+      memory.fill(0xee);
+      const frame = encodeFrame(messages, 0, memory);
+      expect(frame).toEqual(encodeFrame(messages));
+      expect(frame.buffer === memory.buffer).toBe(frame.length <= memory.length);
+    }),
+  );
+});
+
 it('reads a frame that stands in the middle of another buffer', () => {
   const frame = encodeFrame(samples);
   const buffer = new Uint8Array(frame.length + 11);
