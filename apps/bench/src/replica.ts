@@ -1,5 +1,5 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { bootstrap, isKontikiError, RaftNode } from '@kontiki/core';
+import { bootstrap, isKontikiError, RaftNode, type StateMachine } from '@kontiki/core';
 import { openFolder } from '@kontiki/files/node';
 import { FileSnapshots } from '@kontiki/snapshot';
 import { FileLog } from '@kontiki/storage-fs';
@@ -21,7 +21,7 @@ export interface Start {
   readonly state: number;
 }
 
-/** What the bench asks of a replica, a process of its own. */
+/** What the bench asks of a replica, a process of its own. One that is stopped can be started again. */
 export type Request =
   | Start
   | { readonly kind: 'load'; readonly proposers: number; readonly milliseconds: number }
@@ -60,6 +60,7 @@ export type Reply =
 const cluster = 'bench';
 const counted = nothing();
 let node: RaftNode<number> | undefined;
+let machine: StateMachine<number> | undefined;
 let stateBytes = 0;
 
 function reply(message: Reply): void {
@@ -68,6 +69,7 @@ function reply(message: Reply): void {
 
 async function start({ id, folder, members, transport: name, state }: Start): Promise<void> {
   stateBytes = state;
+  machine ??= state === 0 ? adder() : keeper(state);
   const log = new FileLog(countSyncs(await openFolder(folder), counted));
   await bootstrap(log, { cluster, server: id, members }).catch((error: unknown) => {
     if (!isKontikiError(error, 'KONTIKI_NOT_BLANK')) throw error;
@@ -78,7 +80,7 @@ async function start({ id, folder, members, transport: name, state }: Start): Pr
   node = await RaftNode.open({
     id,
     cluster,
-    machine: state === 0 ? adder() : keeper(state),
+    machine,
     log: countLog(log, counted),
     transport: countTransport(transport, counted),
     ...(state === 0 ? {} : { snapshots: new FileSnapshots(folder), snapshotPolicy: onDemand }),
@@ -94,26 +96,20 @@ const onDemand = { entries: Infinity, bytes: Infinity, trailingEntries: 0 };
 
 /** Tells when a snapshot has been installed, and the state machine holds it. */
 function watchInstall(of: RaftNode<number>): void {
-  let begin: number | undefined;
-  let resident = residentWatch();
+  let begun: { readonly at: number; readonly resident: ReturnType<typeof residentWatch> } | undefined;
   let awaited = Infinity;
   let size = 0;
-  of.on('snapshotReceiving', () => (begin ??= performance.now()));
+  of.on('snapshotReceiving', () => (begun ??= { at: performance.now(), resident: residentWatch() }));
   of.on('snapshotInstalled', ({ index, bytes }) => {
     awaited = index;
     size = bytes;
   });
   of.on('apply', ({ index }) => {
-    if (index < awaited) return;
+    if (index < awaited || begun === undefined) return;
     awaited = Infinity;
-    reply({
-      kind: 'caughtUp',
-      seconds: (performance.now() - (begin ?? NaN)) / 1_000,
-      bytes: size,
-      resident: resident.end(),
-    });
-    resident = residentWatch();
-    begin = undefined;
+    const seconds = (performance.now() - begun.at) / 1_000;
+    reply({ kind: 'caughtUp', seconds, bytes: size, resident: begun.resident.end() });
+    begun = undefined;
   });
 }
 
@@ -121,7 +117,7 @@ function watchInstall(of: RaftNode<number>): void {
 function residentWatch(): { end(): number } {
   let most = 0;
   const look = (): void => void (most = Math.max(most, process.memoryUsage.rss() - stateBytes));
-  const timer = setInterval(look, 20);
+  const timer = setInterval(look, 100);
   return {
     end: () => {
       look();
@@ -161,7 +157,6 @@ async function serve(request: Request): Promise<void> {
   if (request.kind === 'stop') {
     await node.close();
     reply({ kind: 'stopped' });
-    process.disconnect();
   }
 }
 

@@ -25,7 +25,11 @@ export async function snapshots({ path, rounds, milliseconds, state, tell }: Pla
   const cluster = await Cluster.open(path, { started: ids.slice(0, 2), state });
   const late = ids[2] as string;
   try {
+    tell('warming up');
     await cluster.load(PROPOSERS, milliseconds);
+    await compacted(cluster);
+    await catchUp(cluster, late);
+    await cluster.stop(late);
     const all: Round[] = [];
     for (let round = 1; round <= rounds; round += 1) {
       tell(`round ${round} of ${rounds}: taking a snapshot of ${show(state / MiB)} MiB`);

@@ -83,8 +83,8 @@ export function checkOptions(options: NodeOptions<unknown>): void {
   const { machine, snapshots } = options;
   if (snapshots !== undefined && (machine.snapshot === undefined || machine.restore === undefined))
     throw badOption('A state machine needs snapshot and restore where there is a store of snapshots.');
-  const policy = { ...defaultSnapshotPolicy, ...options.snapshotPolicy };
-  for (const [name, value] of Object.entries(policy)) {
+  const { bytesPerSecond = Infinity, ...policy } = { ...defaultSnapshotPolicy, ...options.snapshotPolicy };
+  for (const [name, value] of Object.entries({ ...policy, bytesPerSecond })) {
     const least = name.startsWith('trailing') ? 0 : 1;
     if (!(value >= least)) throw badOption(`snapshotPolicy.${name} must be a number from ${least} on, not ${value}.`);
   }

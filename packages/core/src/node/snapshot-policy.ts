@@ -12,8 +12,11 @@ export interface SnapshotPolicy {
   readonly trailingBytes: number;
   /** Snapshots that are kept. Default 2. */
   readonly keep: number;
-  /** Bytes a second that a leader sends to one follower, at the most. Default: no limit. */
-  readonly bytesPerSecond: number;
+  /**
+   * Bytes a second that a leader sends to one follower, at the most. Default: no limit, but 100 MB while commands wait to be
+   * committed, which would wait for processors and disks longer otherwise.
+   */
+  readonly bytesPerSecond: number | undefined;
 }
 
 const MiB = 1024 * 1024;
@@ -25,5 +28,5 @@ export const defaultSnapshotPolicy: SnapshotPolicy = {
   trailingEntries: 200,
   trailingBytes: 4 * MiB,
   keep: 2,
-  bytesPerSecond: Infinity,
+  bytesPerSecond: undefined,
 };

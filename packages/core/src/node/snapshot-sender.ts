@@ -18,7 +18,8 @@ export interface SenderOptions {
   /** Milliseconds without an answer after which the peer is asked where it stands, and more where answers take longer. */
   readonly patience: number;
   readonly window: SnapshotWindow;
-  readonly bytesPerSecond: number;
+  /** At the most, now. */
+  readonly bytesPerSecond: () => number;
   /** False when nobody wants it any more. */
   readonly send: (body: SnapshotBody) => boolean;
   readonly progress: (sent: number) => void;
@@ -149,7 +150,7 @@ export class SnapshotSender {
             this.#timed ??= { end: this.#sent, at: clock.now() };
           }
           if (!send({ kind: 'snapshotChunk', id: this.snapshot.id, offset, data })) return this.close();
-          this.#nextAt = Math.max(clock.now(), this.#nextAt) + (data.length / bytesPerSecond) * 1_000;
+          this.#nextAt = Math.max(clock.now(), this.#nextAt) + (data.length / bytesPerSecond()) * 1_000;
         }
       }
     } catch (error) {

@@ -15,14 +15,17 @@ import type { NodeEvents } from './status.js';
 /** How often a snapshot may fail to be read at one place until it counts as damaged: a disk may be busy, or broken there. */
 const READS = 3;
 
+/** Bytes a second to one peer while commands wait to be committed: a gigabit, near enough, is no small part of what a machine can do. */
+const BESIDE_COMMITS = 100e6;
+
 export interface SendersOptions {
   readonly raft: Raft;
   readonly store: SnapshotStore;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly events: Emitter<NodeEvents>;
-  /** To one peer, at the most. */
-  readonly bytesPerSecond: number;
+  /** To one peer, at the most. Undefined: as many as go without harm to commits. */
+  readonly bytesPerSecond: number | undefined;
   /** The protocol was told something: a turn must follow. */
   readonly schedule: () => void;
   /** This snapshot cannot be sent, for it is damaged. */
@@ -56,6 +59,7 @@ export class SnapshotSenders {
   /** A peer has come to an end for want of entries, and needs this snapshot, or the next one if there is none. */
   send(peer: ServerId, session: number, snapshot: SnapshotInfo | undefined): void {
     const { raft, store, clock, schedule, logger, events, bytesPerSecond } = this.#options;
+    const { log } = raft;
     const present = this.#senders.get(peer);
     const match = raft.peers?.get(peer)?.match ?? 0;
     // Entries that were on their way all the same are no reason to begin anew.
@@ -74,7 +78,7 @@ export class SnapshotSenders {
       clock,
       patience: 5 * raft.timings.heartbeat,
       window: this.#window,
-      bytesPerSecond,
+      bytesPerSecond: () => bytesPerSecond ?? (log.lastIndex > log.committed ? BESIDE_COMMITS : Infinity),
       send: (body) => {
         const wanted = raft.sendSnapshot(peer, session, body);
         if (wanted) schedule();

@@ -45,7 +45,7 @@ describe('a snapshot that is sent', () => {
       clock,
       patience: 500,
       window,
-      bytesPerSecond: Infinity,
+      bytesPerSecond: () => Infinity,
       send: (body) => {
         if (body.kind === 'snapshotChunk') sent.push(body.offset);
         else offers += 1;

@@ -59,7 +59,7 @@ describe('chunks of snapshots that are held', () => {
         clock,
         patience: 1e9,
         window,
-        bytesPerSecond: Infinity,
+        bytesPerSecond: () => Infinity,
         send: (body) => {
           if (body.kind === 'snapshotChunk') fed.sent = body.offset + body.data.length;
           return true;
@@ -168,7 +168,7 @@ describe('chunks of snapshots that are held', () => {
       clock,
       patience: 500,
       window: new SnapshotWindow(),
-      bytesPerSecond: Infinity,
+      bytesPerSecond: () => Infinity,
       send: (body) => {
         if (body.kind === 'snapshotOffer') clock.soon(() => sender.acknowledged(arrived));
         else if (queued + body.data.length <= 8 * MiB) {
@@ -211,7 +211,7 @@ describe('chunks of snapshots that are held', () => {
       clock,
       patience: 500,
       window: new SnapshotWindow(),
-      bytesPerSecond: 10 * 1024,
+      bytesPerSecond: () => 10 * 1024,
       send: (body) => {
         if (body.kind === 'snapshotChunk') sent = body.offset + body.data.length;
         clock.soon(() => sender.acknowledged(sent));
