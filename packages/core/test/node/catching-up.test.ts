@@ -56,6 +56,39 @@ describe('a peer that needs what is compacted', () => {
     expect(again.status().base).toBeGreaterThanOrEqual(50);
   });
 
+  it.each([
+    ['100 MB a second while commands wait to be committed', true, undefined, 100e6],
+    ['no bound while none waits', false, undefined, Infinity],
+    ['the bound that was asked for, while commands wait', true, 1e9, 1e9],
+    ['the bound that was asked for, while none waits', false, 20e6, 20e6],
+  ])('gets it at a rate: %s', async (_, waits, bytesPerSecond, rate) => {
+    const snapshotPolicy = { ...policy.snapshotPolicy, bytesPerSecond };
+    await cluster(['a', 'b', 'c'], { snapshotPolicy });
+    await nodes.get('c').close();
+    nodes.nodes.delete('c');
+    await nodes.clock.until(() => nodes.leader?.isLeader === true);
+    await write(24, 'x'.repeat(300_000));
+    const leader = nodes.leader as RaftNode<number>;
+    const times: number[] = [];
+    let size = 0;
+    leader.on('snapshotSending', ({ bytes: sent, total }) => {
+      size = total;
+      if (sent > 0) times.push(nodes.clock.now());
+      // Nobody but the one that is fed can make a majority with the leader.
+      if (waits && sent === 0) {
+        nodes.network.cut('a', 'b');
+        void leader.propose(bytes('waits')).catch(() => {});
+      }
+    });
+    const c = await open('c', { snapshotPolicy });
+    await nodes.clock.until(() => c.status().applied >= 20);
+    const took = (times.at(-1) as number) - (times[0] as number);
+    const least = (1_000 * (size - 2 * 256 * 1024)) / rate;
+    expect(size).toBeGreaterThan(5e6);
+    expect(took).toBeGreaterThanOrEqual(0.9 * least);
+    expect(took).toBeLessThan(1.5 * least + 25);
+  });
+
   it('gets it over a network that loses most of it', async () => {
     const leader = await behind();
     const random = new Random(7);
