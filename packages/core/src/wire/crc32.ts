@@ -34,7 +34,7 @@ const WORTH_A_CALL = 384;
 /** What core asks of a runtime that it does not know, and does without. */
 interface Runtime {
   readonly process?: {
-    getBuiltinModule?(id: string): { crc32?(bytes: Uint8Array, before: number): number } | undefined;
+    getBuiltinModule?(id: string): { readonly crc32?: (bytes: Uint8Array, before: number) => number } | undefined;
   };
 }
 

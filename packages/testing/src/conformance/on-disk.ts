@@ -30,7 +30,7 @@ export function onDisk<Store>(
       lies,
       delay: async ({ kind }) => {
         // What is written beside its caller takes its time, so that who does not wait for it shows it.
-        if (kind === 'write') for (let turns = 30 * random(); turns > 1; turns -= 1) await undefined;
+        if (kind === 'write') for (let turns = 30 * random(); turns > 1; turns -= 1) await Promise.resolve();
       },
       fail: ({ kind, grows }) => {
         if (changing.has(kind)) operations += 1;
