@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Mutant } from './mutant.js';
 
 const TOP = fileURLToPath(new URL('../../../../', import.meta.url));
+const VITEST = join(TOP, 'node_modules/vitest/vitest.mjs');
 const CONFIG = fileURLToPath(new URL('../../mutant.vitest.config.ts', import.meta.url));
 
 interface Report {
@@ -19,19 +20,9 @@ export function killByTest(mutant: Mutant, file: string): { readonly by: string 
   const folder = mkdtempSync(join(tmpdir(), 'kontiki-mutant-'));
   const report = join(folder, 'report.json');
   try {
-    const args = [
-      'exec',
-      'vitest',
-      'run',
-      file,
-      '--config',
-      CONFIG,
-      '--bail=1',
-      '--reporter=json',
-      `--outputFile=${report}`,
-    ];
+    const args = [VITEST, 'run', file, '--config', CONFIG, '--bail=1', '--reporter=json', `--outputFile=${report}`];
     const env = { ...process.env, KONTIKI_MUTANT: JSON.stringify(mutant) };
-    spawnSync('pnpm', args, { cwd: TOP, env, stdio: 'ignore' });
+    spawnSync(process.execPath, args, { cwd: TOP, env, stdio: 'ignore' });
     const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report;
     const results = testResults.flatMap(({ assertionResults }) => assertionResults);
     if (results.length === 0) throw new Error(`mutant ${mutant.name}: no test of ${file} ran`);
