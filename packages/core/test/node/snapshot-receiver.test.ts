@@ -1,23 +1,13 @@
-import { membershipOf, MemorySnapshots, type SnapshotMeta } from '@kontiki/core';
+import { MemorySnapshots, type SnapshotMeta } from '@kontiki/core';
 import { encodeSnapshot } from '@kontiki/core/wire';
 import { VirtualClock } from '@kontiki/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { SnapshotReceiver } from '../../src/node/snapshot-receiver.js';
 import { bytes } from './harness.js';
+import { metaOf } from './sample-meta.js';
 
 const clock = new VirtualClock();
 const from = { term: 2, incarnation: 1, session: 1 };
-
-function metaOf(letter: string, index: number): SnapshotMeta {
-  return {
-    id: letter.repeat(32),
-    cluster: 'test',
-    last: { index, term: 2 },
-    membership: { index: 1, membership: membershipOf([['a', { address: 'memory:a', metadata: '' }]]) },
-    origin: 5,
-    version: 0,
-  };
-}
 
 const [first, second, third] = [metaOf('a', 10), metaOf('b', 20), metaOf('c', 30)];
 

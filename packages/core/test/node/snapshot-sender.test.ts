@@ -1,21 +1,14 @@
-import { membershipOf, type SnapshotInfo } from '@kontiki/core';
+import type { SnapshotInfo } from '@kontiki/core';
 import { MAX_SNAPSHOT_CHUNK as CHUNK } from '@kontiki/core/wire';
 import { VirtualClock } from '@kontiki/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { SnapshotSender } from '../../src/node/snapshot-sender.js';
 import { SnapshotWindow } from '../../src/node/snapshot-window.js';
+import { metaOf } from './sample-meta.js';
 
 const MiB = 1024 * 1024;
 
-const snapshot: SnapshotInfo = {
-  id: 'a'.repeat(32),
-  cluster: 'test',
-  last: { index: 10, term: 2 },
-  membership: { index: 1, membership: membershipOf([['a', { address: 'memory:a', metadata: '' }]]) },
-  origin: 5,
-  version: 0,
-  bytes: 100 * CHUNK,
-};
+const snapshot: SnapshotInfo = { ...metaOf('a', 10), bytes: 100 * CHUNK };
 
 /** A store of nothing but bytes. */
 const store = {

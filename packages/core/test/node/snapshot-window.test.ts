@@ -1,10 +1,4 @@
-import {
-  membershipOf,
-  MemorySnapshots,
-  type SnapshotInfo,
-  type SnapshotMeta,
-  type SnapshotWriter,
-} from '@kontiki/core';
+import { MemorySnapshots, type SnapshotInfo, type SnapshotWriter } from '@kontiki/core';
 import { encodeSnapshot, MAX_SNAPSHOT_CHUNK } from '@kontiki/core/wire';
 import { VirtualClock } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
@@ -12,19 +6,13 @@ import { SnapshotReceiver } from '../../src/node/snapshot-receiver.js';
 import { SnapshotSender } from '../../src/node/snapshot-sender.js';
 import { SnapshotWindow } from '../../src/node/snapshot-window.js';
 import type { SnapshotChunk } from '../../src/protocol/message.js';
+import { metaOf } from './sample-meta.js';
 
 const MiB = 1024 * 1024;
 const MAX = 16 * MiB;
 const STATE = 24 * MiB;
 
-const meta: SnapshotMeta = {
-  id: 'a'.repeat(32),
-  cluster: 'test',
-  last: { index: 10, term: 2 },
-  membership: { index: 1, membership: membershipOf([['a', { address: 'memory:a', metadata: '' }]]) },
-  origin: 5,
-  version: 0,
-};
+const meta = metaOf('a', 10);
 
 async function* state(): AsyncIterable<Uint8Array> {
   const piece = new Uint8Array(MiB / 4);

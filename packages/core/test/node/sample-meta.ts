@@ -1,0 +1,13 @@
+import { membershipOf, type SnapshotMeta } from '@kontiki/core';
+
+/** What a snapshot of entry `index` could be of. `letter`: its id, many times. */
+export function metaOf(letter: string, index: number): SnapshotMeta {
+  return {
+    id: letter.repeat(32),
+    cluster: 'test',
+    last: { index, term: 2 },
+    membership: { index: 1, membership: membershipOf([['a', { address: 'memory:a', metadata: '' }]]) },
+    origin: 5,
+    version: 0,
+  };
+}
