@@ -140,8 +140,9 @@ export class SnapshotSenders {
   /** Whoever was being sent it waits for another one. */
   #giveUp({ id, last }: SnapshotInfo, cause: Error): void {
     const { logger, events, damaged } = this.#options;
-    const text = `The snapshot of entry ${last.index} is damaged; another one is taken. Look at this server's disk.`;
-    const error = new KontikiError('KONTIKI_CORRUPT', text, { cause });
+    const isDamage = isKontikiError(cause, 'KONTIKI_CORRUPT');
+    const text = `The snapshot of entry ${last.index} ${isDamage ? 'is damaged' : 'cannot be read'}; another one is taken. Look at this server's disk.`;
+    const error = new KontikiError(isDamage ? 'KONTIKI_CORRUPT' : 'KONTIKI_STORE_FAILED', text, { cause });
     logger.error(text, { snapshot: id, error });
     events.emit('snapshotFailed', { error });
     for (const [peer, { snapshot, session }] of this.#senders) {
