@@ -16,7 +16,7 @@ export class WriterCalls {
   #over: unknown;
   #finished = false;
   /** The calls under way: it resolves when they have ended. */
-  #calls: Promise<unknown> = Promise.resolve();
+  #calls: Promise<void> = Promise.resolve();
   #forgotten: Promise<void> | undefined;
 
   constructor(options: WriterCallsOptions) {
@@ -24,9 +24,10 @@ export class WriterCalls {
   }
 
   async run<T>(call: () => Promise<T>): Promise<T> {
-    if (this.#over !== undefined) throw this.#over;
+    if (this.#over !== undefined) return this.#refuse();
     const running = call();
-    this.#calls = Promise.allSettled([this.#calls, running]);
+    // Not what they came to: each would hold on to all before it.
+    this.#calls = Promise.allSettled([this.#calls, running]).then(() => {});
     try {
       return await running;
     } catch (error) {
@@ -44,7 +45,7 @@ export class WriterCalls {
   }
 
   async abort(): Promise<void> {
-    if (this.#over !== undefined) return;
+    if (this.#over !== undefined) return this.#forgotten;
     this.#over = new KontikiError('KONTIKI_ABORTED', `Snapshot ${this.#options.id} was given up.`);
     await this.#forget();
   }
@@ -54,6 +55,12 @@ export class WriterCalls {
     this.#over ??= closed;
     await this.#calls;
     await this.#forgotten;
+  }
+
+  /** Whoever is told may begin the same snapshot anew at once. */
+  async #refuse(): Promise<never> {
+    await this.#forgotten;
+    throw this.#over;
   }
 
   #forget(): Promise<void> {

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { WriterCalls } from '@kontiki/core/store';
 import { beforeEach, expect, it } from 'vitest';
 
@@ -12,12 +14,16 @@ const turn = (): Promise<void> => new Promise(setImmediate);
 
 let calls: WriterCalls;
 let forgotten: number;
+/** What forgetting waits for. */
+let forgetting: Promise<void>;
 beforeEach(() => {
   forgotten = 0;
+  forgetting = Promise.resolve();
   calls = new WriterCalls({
     id: 'x',
     failure: (error) => new Error(`told: ${(error as Error).message}`),
     forget: async () => {
+      await forgetting;
       forgotten += 1;
     },
   });
@@ -40,6 +46,38 @@ it('forgets what was written once, when no call is under way any more, and tells
   expect(forgotten).toBe(1);
 });
 
+it('tells nobody that it is over before what was written is forgotten: the same snapshot may be begun anew then', async () => {
+  const [sync, forget] = [gate(), gate()];
+  forgetting = forget.call();
+  const ended: string[] = [];
+  const failed = (call: Promise<void>): Promise<void> => call.catch(({ message }: Error) => void ended.push(message));
+  const first = failed(calls.run(sync.call));
+  sync.fail(new Error('EIO'));
+  await turn();
+  const all = [first, failed(calls.run(async () => {})), calls.abort().then(() => ended.push('aborted'))];
+  await turn();
+  expect(ended).toEqual([]);
+  forget.end();
+  await Promise.all(all);
+  expect(ended.sort()).toEqual(['aborted', 'told: EIO', 'told: EIO']);
+});
+
+it('takes no more calls when it was given up', async () => {
+  await calls.abort();
+  await expect(calls.run(async () => {})).rejects.toMatchObject({ code: 'KONTIKI_ABORTED' });
+  expect(forgotten).toBe(1);
+});
+
+it('keeps nothing of the calls that have ended', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const result = new WeakRef(await calls.run(async () => ({})));
+  await calls.run(async () => {});
+  await turn();
+  collect();
+  expect(result.deref()).toBe(undefined);
+});
+
 it('forgets nothing of what was finished while it was given up', async () => {
   const finish = gate();
   const finished = calls.run(async () => {
@@ -47,9 +85,9 @@ it('forgets nothing of what was finished while it was given up', async () => {
     calls.finished();
   });
   const aborted = calls.abort();
-  await expect(calls.run(async () => {})).rejects.toMatchObject({ code: 'KONTIKI_ABORTED' });
+  const refused = expect(calls.run(async () => {})).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
   finish.end();
-  await Promise.all([finished, aborted]);
+  await Promise.all([finished, aborted, refused]);
   expect(forgotten).toBe(0);
   await expect(calls.run(async () => {})).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
 });
