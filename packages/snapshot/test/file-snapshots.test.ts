@@ -2,8 +2,9 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { silent, type Logger } from '@kontiki/core';
+import { silent, type Logger, type SnapshotWriter } from '@kontiki/core';
 import { decodeSnapshot } from '@kontiki/core/wire';
+import type { File } from '@kontiki/files';
 import { FileSnapshots } from '@kontiki/snapshot';
 import { FileLog } from '@kontiki/storage-fs';
 import { SimulatedDisk, VirtualClock, type DiskOperation } from '@kontiki/testing';
@@ -280,5 +281,68 @@ describe('a disk that fails', () => {
     arm();
     await expect(joined(store.read(metaAt(5).id))).rejects.toMatchObject({ code: 'KONTIKI_STORE_FAILED' });
     expect(await joined(store.read(metaAt(5).id))).toEqual(await encoded(5));
+  });
+});
+
+describe('a piece that the system is writing', () => {
+  /** A writer whose last piece is being written until `end` is called, and how often its file was closed. */
+  async function writing(): Promise<{
+    store: FileSnapshots;
+    writer: SnapshotWriter;
+    end: (error?: Error) => void;
+    closed: () => number;
+  }> {
+    const { folder } = new SimulatedDisk();
+    let [end, closed]: [(error?: Error) => void, number] = [() => {}, 0];
+    const watched = (file: File): File => ({
+      size: () => file.size(),
+      write: (bytes, offset) => file.write(bytes, offset),
+      writeAsync: async (bytes, offset) => {
+        await new Promise<void>((resolve, reject) => (end = (error) => (error ? reject(error) : resolve())));
+        await file.writeAsync(bytes, offset);
+      },
+      datasync: () => file.datasync(),
+      read: (offset, length) => file.read(offset, length),
+      allocate: (size) => file.allocate(size),
+      close: async () => void (closed += 1),
+    });
+    const store = new FileSnapshots({
+      path: folder.path,
+      list: () => folder.list(),
+      open: (name) => folder.open(name),
+      create: async (name) =>
+        (name.startsWith('snapshot-part-') ? watched : (file: File): File => file)(await folder.create(name)),
+      rename: (from, to) => folder.rename(from, to),
+      remove: (name) => folder.remove(name),
+      sync: () => folder.sync(),
+      lock: (use) => folder.lock(use),
+    });
+    await store.open(owner);
+    const writer = await store.create(metaAt(7));
+    await writer.write((await encoded(7)).subarray(0, 150));
+    return { store, writer, end: (error) => end(error), closed: () => closed };
+  }
+
+  it.each<[string, (store: FileSnapshots, writer: SnapshotWriter) => Promise<unknown>]>([
+    ['it is given up', (_, writer) => writer.abort()],
+    ['its store closes', (store) => store.close()],
+    ['a damaged one follows', (_, writer) => writer.write(new Uint8Array(300)).catch(() => {})],
+    ['it is ended too early', (_, writer) => writer.finish().catch(() => {})],
+  ])('keeps its file open, whose number would be another one’s, when %s', async (_, happens) => {
+    const { store, writer, end, closed } = await writing();
+    const happened = happens(store, writer);
+    await new Promise(setImmediate);
+    expect(closed()).toBe(0);
+    end();
+    await happened;
+    expect(closed()).toBe(1);
+  });
+
+  it('and cannot write, ends the next call, however late that comes', async () => {
+    const { writer, end, closed } = await writing();
+    end(Object.assign(new Error('no room'), { code: 'ENOSPC' }));
+    await new Promise(setImmediate);
+    await expect(writer.sync()).rejects.toMatchObject({ code: 'KONTIKI_DISK_FULL' });
+    expect(closed()).toBe(1);
   });
 });
