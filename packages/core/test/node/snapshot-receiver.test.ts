@@ -217,5 +217,16 @@ describe('a snapshot that arrives', () => {
       await sendUpTo(all.length);
       expect([failures.map(({ message }) => message), received, [...store.writing]]).toEqual([['EIO'], [], []]);
     });
+
+    it('is abandoned with the next bytes when a sync fails while none come', async () => {
+      let fail = (_error: Error): void => {};
+      store.syncs.push(new Promise((_, reject) => (fail = reject)));
+      await sendUpTo(9 * MiB);
+      fail(new Error('EIO'));
+      // Whatever nobody has caught by then ends the process.
+      await new Promise(setImmediate);
+      await sendUpTo(all.length);
+      expect([failures.map(({ message }) => message), received, [...store.writing]]).toEqual([['EIO'], [], []]);
+    });
   });
 });
