@@ -21,6 +21,8 @@ export class Inode {
   #length: number;
   /** Writes that are not durable yet, oldest first. */
   #unsynced: Write[] = [];
+  /** How many are no more: synced, or dropped. */
+  #settled = 0;
   /** What is durable, where that is not just what can be read without what is unsynced: since a sync has failed. */
   #platter: Inode | undefined;
   /** What the newest sync made durable: nobody can tell damage to it from a write that was torn. */
@@ -43,8 +45,9 @@ export class Inode {
     return this.#length;
   }
 
-  get unsynced(): number {
-    return this.#unsynced.length;
+  /** How many writes there ever were. */
+  get writes(): number {
+    return this.#settled + this.#unsynced.length;
   }
 
   read(offset: number, length: number): Uint8Array {
@@ -57,9 +60,10 @@ export class Inode {
     this.#put(offset, bytes);
   }
 
-  /** The oldest `writes` of those that are not durable are so now. */
+  /** The first `writes` that there ever were are durable now. */
   sync(writes: number): void {
-    const synced = this.#unsynced.splice(0, writes);
+    const synced = this.#unsynced.splice(0, Math.max(0, writes - this.#settled));
+    this.#settled += synced.length;
     if (synced.length > 0) this.#lastSynced = synced.map(rangeOf);
     const platter = this.#platter;
     if (platter !== undefined) for (const { offset, bytes } of synced) platter.#put(offset, bytes);
@@ -68,6 +72,7 @@ export class Inode {
   /** A sync failed: what it was to make durable stays readable, and no later sync will do it. */
   drop(): void {
     this.#platter ??= new Inode(this.durable);
+    this.#settled += this.#unsynced.length;
     this.#unsynced = [];
   }
 

@@ -40,6 +40,8 @@ export class SimulatedDisk {
   #durableNames: Names = new Map();
   /** Changes of names that are not durable yet, oldest first. */
   #unsyncedNames: ((names: Names) => void)[] = [];
+  /** How many are. */
+  #syncedNames = 0;
   #life = 0;
   #locks = new Set<string>();
   /** Operations so far. */
@@ -137,14 +139,16 @@ export class SimulatedDisk {
     this.#unsyncedNames.push(change);
   }
 
-  /** @internal */
+  /** @internal The first `changes` of names that there ever were are durable. */
   syncNames(changes: number): void {
-    for (const change of this.#unsyncedNames.splice(0, changes)) change(this.#durableNames);
+    const synced = this.#unsyncedNames.splice(0, Math.max(0, changes - this.#syncedNames));
+    this.#syncedNames += synced.length;
+    for (const change of synced) change(this.#durableNames);
   }
 
-  /** @internal */
-  get unsyncedNames(): number {
-    return this.#unsyncedNames.length;
+  /** @internal How many changes of names there ever were. */
+  get changesOfNames(): number {
+    return this.#syncedNames + this.#unsyncedNames.length;
   }
 
   /** @internal */
@@ -167,7 +171,7 @@ export class SimulatedDisk {
 
   #cutPower(random: () => number): void {
     const kept = Math.floor(random() * (this.#unsyncedNames.length + 1));
-    this.syncNames(kept);
+    this.syncNames(this.#syncedNames + kept);
     this.#unsyncedNames = [];
     this.#names = new Map(this.#durableNames);
     for (const inode of this.#names.values()) inode.cutPower(random);
@@ -222,7 +226,7 @@ class SimulatedFolder implements Folder {
 
   sync(): Promise<void> {
     return this.#run('sync', '', () => {
-      const changes = this.#disk.unsyncedNames;
+      const changes = this.#disk.changesOfNames;
       return () => this.#disk.syncNames(changes);
     });
   }
@@ -266,7 +270,7 @@ class SimulatedFile implements File {
   async datasync(): Promise<void> {
     try {
       await this.#run('datasync', () => {
-        const writes = this.#inode.unsynced;
+        const writes = this.#inode.writes;
         return () => this.#inode.sync(writes);
       });
     } catch (error) {

@@ -77,6 +77,26 @@ describe('a simulated disk', () => {
     expect(disk.contents('x')).toEqual(bytes(1, 2, 3, 4));
   });
 
+  it('makes durable with each of two syncs at a time what was there when that began', async () => {
+    const ends: (() => void)[] = [];
+    const disk = new SimulatedDisk({
+      delay: async ({ kind }) => {
+        if (kind.endsWith('sync')) await new Promise<void>((resolve) => ends.push(resolve));
+      },
+    });
+    const { folder } = disk;
+    const file = await folder.create('x');
+    file.write(bytes(1), 0);
+    const syncs = [file.datasync(), file.datasync(), folder.sync(), folder.sync()];
+    file.write(bytes(2), 1);
+    await folder.rename('x', 'y');
+    for (const end of ends) end();
+    await Promise.all(syncs);
+    expect(disk.contents('y')).toEqual(bytes(1, 2));
+    disk.crash('power');
+    expect([disk.names, disk.contents('x')]).toEqual([['x'], bytes(1)]);
+  });
+
   it('copies what is durable, and can be lost whole', async () => {
     const { disk, file } = await begun();
     file.write(bytes(9), 0);
