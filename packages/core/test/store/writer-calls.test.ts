@@ -99,7 +99,12 @@ it('lets go when the calls under way have ended, and have been forgotten where t
   const detaching = calls.detach(new Error('the store is closed')).then(() => (detached = true));
   await turn();
   expect(detached).toBe(false);
+  const forget = gate();
+  forgetting = forget.call();
   write.fail(new Error('EIO'));
+  await turn();
+  expect(detached).toBe(false);
+  forget.end();
   await detaching;
   expect([await failed, forgotten]).toEqual(['told: EIO', 1]);
   await expect(calls.run(async () => {})).rejects.toThrow('the store is closed');
