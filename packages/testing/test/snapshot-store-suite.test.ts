@@ -102,6 +102,20 @@ const faults: readonly (readonly [string, string, Store])[] = [
     },
   ],
   [
+    'chunks are read into memory that is used again',
+    // The first one that reads several chunks of a snapshot.
+    'a sync goes on beside the writes that follow it',
+    class extends FileSnapshots {
+      override async *read(id: string, offset?: number): AsyncGenerator<Uint8Array, void> {
+        const memory = new Uint8Array(256 * 1024);
+        for await (const piece of super.read(id, offset)) {
+          memory.set(piece);
+          yield memory.subarray(0, piece.length);
+        }
+      }
+    },
+  ],
+  [
     'what is removed is only hidden',
     'what is removed is gone, also in another life',
     class extends FileSnapshots {

@@ -45,8 +45,9 @@ export interface SnapshotStore {
   /** Those that are whole as far as can be told without reading all of them, the newest (highest `last.index`) first. */
   list(): Promise<readonly SnapshotInfo[]>;
   /**
-   * The bytes from `offset` on, in chunks of at most 256 KiB. It is open from the first chunk on, until it ends or is
-   * returned: meanwhile it goes on reading a snapshot that is removed. `KONTIKI_NO_SNAPSHOT` when there is none of this id.
+   * The bytes from `offset` on, in chunks of at most 256 KiB, which do not change any more: they are kept, and written
+   * elsewhere. It is open from the first chunk on, until it ends or is returned: meanwhile it goes on reading a snapshot that
+   * is removed. `KONTIKI_NO_SNAPSHOT` when there is none of this id.
    */
   read(id: string, offset?: number): AsyncIterable<Uint8Array>;
   /**

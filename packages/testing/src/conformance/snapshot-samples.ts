@@ -33,7 +33,7 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
 
 export async function joined(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
-  for await (const piece of stream) pieces.push(piece.slice());
+  for await (const piece of stream) pieces.push(piece);
   const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const piece of pieces) {
