@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { silent, type Logger } from '@kontiki/core';
 import { decodeSnapshot } from '@kontiki/core/wire';
@@ -271,6 +272,34 @@ describe('a disk that fails', () => {
     expect(await indices(store)).toEqual([5]);
     await save(store, 7);
     expect(await indices(store)).toEqual([7, 5]);
+  });
+
+  it.each([
+    ['create', 'ENOSPC'],
+    ['write', 'ENOSPC'],
+    ['datasync', 'EIO'],
+    ['rename', 'EIO'],
+    ['sync', 'EIO'],
+  ] as const)(
+    '%s with %s while it is opened: told with the folder and the reason, and it opens later',
+    async (kind, code) => {
+      const { disk, arm } = failing(kind, code);
+      arm();
+      await expect(opened(disk)).rejects.toMatchObject({
+        code: 'KONTIKI_STORE_FAILED',
+        message: expect.stringContaining(`The snapshots' folder ${disk.folder.path} cannot be used (${code}`),
+        cause: { code },
+      });
+      await save(await opened(disk), 5);
+    },
+  );
+
+  it('says which folder cannot be used, and why', async () => {
+    const path = fileURLToPath(import.meta.url);
+    await expect(new FileSnapshots(path).open(owner)).rejects.toMatchObject({
+      code: 'KONTIKI_STORE_FAILED',
+      message: expect.stringContaining(`The snapshots' folder ${path} cannot be used (EEXIST`),
+    });
   });
 
   it('a read that fails says so', async () => {
