@@ -307,7 +307,10 @@ describe('a disk that fails', () => {
     const store = await opened(disk);
     await save(store, 5);
     arm();
-    await expect(joined(store.read(metaAt(5).id))).rejects.toMatchObject({ code: 'KONTIKI_STORE_FAILED' });
+    await expect(joined(store.read(metaAt(5).id))).rejects.toMatchObject({
+      code: 'KONTIKI_STORE_FAILED',
+      message: `The disk failed with ${disk.folder.path}/${name(5)} (EIO).`,
+    });
     expect(await joined(store.read(metaAt(5).id))).toEqual(await encoded(5));
   });
 });
