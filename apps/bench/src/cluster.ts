@@ -56,6 +56,8 @@ export class Cluster {
     );
     const all = new Cluster(path, Object.fromEntries(addresses), { state, transport });
     const led = new Promise<void>((resolve) => (all.#led = resolve));
+    // Before the folder is taken away: a replica that starts would make it again.
+    process.prependListener('exit', () => all.close());
     try {
       await Promise.all(started.map((id) => all.start(id)));
       await led;

@@ -51,13 +51,18 @@ function parse() {
   }
 }
 
-/** A folder of this run's own. */
+/** A folder of this run's own, that goes with it: when it is interrupted, too. */
 function folderIn(data: string): string {
+  let path: string;
   try {
-    return mkdtempSync(join(resolve(data), 'kontiki-bench-'));
+    path = mkdtempSync(join(resolve(data), 'kontiki-bench-'));
   } catch (error) {
     throw new UsageError(`--data ${data} cannot be used: ${(error as Error).message}.`);
   }
+  process.on('exit', () => rmSync(path, { recursive: true, maxRetries: 3 }));
+  process.once('SIGINT', () => process.exit(130));
+  process.once('SIGTERM', () => process.exit(143));
+  return path;
 }
 
 async function main(): Promise<void> {
@@ -71,22 +76,18 @@ async function main(): Promise<void> {
   if (unknown !== undefined) throw new UsageError(`There is no part ${unknown}: ${Object.keys(parts).join(', ')}.`);
   const path = folderIn(values.data);
   const figures: Record<string, unknown> = {};
-  try {
-    console.log(
-      `${cpus().length} x ${cpus()[0]?.model}, Node.js ${process.version}, ${rounds} rounds of ${seconds} s: median (least-most)`,
-    );
-    for (const [name, part] of Object.entries(parts)) {
-      if (positionals.length > 0 && !positionals.includes(name)) continue;
-      const tell = (text: string): void => void process.stderr.write(`${name}: ${text}\n`);
-      const plan = { path: join(path, name), rounds, milliseconds: seconds * 1_000, state: state * 1024 * 1024, tell };
-      const [text, found] = await part(plan);
-      console.log(`\n${text}`);
-      figures[name] = found;
-    }
-    if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
-  } finally {
-    rmSync(path, { recursive: true });
+  console.log(
+    `${cpus().length} x ${cpus()[0]?.model}, Node.js ${process.version}, ${rounds} rounds of ${seconds} s: median (least-most)`,
+  );
+  for (const [name, part] of Object.entries(parts)) {
+    if (positionals.length > 0 && !positionals.includes(name)) continue;
+    const tell = (text: string): void => void process.stderr.write(`${name}: ${text}\n`);
+    const plan = { path: join(path, name), rounds, milliseconds: seconds * 1_000, state: state * 1024 * 1024, tell };
+    const [text, found] = await part(plan);
+    console.log(`\n${text}`);
+    figures[name] = found;
   }
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
 }
 
 try {

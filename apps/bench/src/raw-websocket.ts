@@ -41,6 +41,7 @@ export async function rawWebSocket(bytes: number): Promise<number> {
 
 /** The other process: throws away what comes, and says when it has all. */
 async function receive(bytes: number): Promise<void> {
+  process.on('disconnect', () => process.exit());
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false });
   await once(server, 'listening');
   const address = server.address();

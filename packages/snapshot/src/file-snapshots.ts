@@ -12,7 +12,7 @@ import { admitSnapshot } from '@kontiki/core/store';
 import { MAX_SNAPSHOT_CHUNK } from '@kontiki/core/wire';
 import type { File, Folder, Lock } from '@kontiki/files';
 import { openFolder } from '@kontiki/files/node';
-import { failure, notOpen } from './failure.js';
+import { failure, notOpen, refused, unusable } from './failure.js';
 import { FileWriter } from './file-writer.js';
 import { finishedName, unfinishedName } from './names.js';
 import { recover, type Recovered } from './recovery.js';
@@ -50,17 +50,15 @@ export class FileSnapshots implements SnapshotStore {
   }
 
   async open(owner: Owner): Promise<void> {
-    const folder = typeof this.#place === 'string' ? await openFolder(this.#place) : this.#place;
-    const lock = await folder.lock('snapshots').catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'KONTIKI_LOCKED') throw error;
-      throw new KontikiError('KONTIKI_LOCKED', error.message, { cause: error });
-    });
+    const place = this.#place;
+    const folder = typeof place === 'string' ? await openFolder(place).catch(refused(place)) : place;
+    const lock = await folder.lock('snapshots').catch(refused(folder.path));
     try {
       const recovered = await recover(folder, owner, this.#logger);
       this.#opened = { ...recovered, owner, folder, lock, writers: new Map(), calls: new Set(), files: new Set() };
     } catch (error) {
       await lock.release();
-      throw error;
+      throw unusable(folder.path, error);
     }
   }
 

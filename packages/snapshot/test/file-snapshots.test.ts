@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { silent, type Logger, type SnapshotWriter } from '@kontiki/core';
 import { decodeSnapshot } from '@kontiki/core/wire';
@@ -274,12 +275,43 @@ describe('a disk that fails', () => {
     expect(await indices(store)).toEqual([7, 5]);
   });
 
+  it.each([
+    ['create', 'ENOSPC'],
+    ['write', 'ENOSPC'],
+    ['datasync', 'EIO'],
+    ['rename', 'EIO'],
+    ['sync', 'EIO'],
+  ] as const)(
+    '%s with %s while it is opened: told with the folder and the reason, and it opens later',
+    async (kind, code) => {
+      const { disk, arm } = failing(kind, code);
+      arm();
+      await expect(opened(disk)).rejects.toMatchObject({
+        code: 'KONTIKI_STORE_FAILED',
+        message: expect.stringContaining(`The snapshots' folder ${disk.folder.path} cannot be used (${code}`),
+        cause: { code },
+      });
+      await save(await opened(disk), 5);
+    },
+  );
+
+  it('says which folder cannot be used, and why', async () => {
+    const path = fileURLToPath(import.meta.url);
+    await expect(new FileSnapshots(path).open(owner)).rejects.toMatchObject({
+      code: 'KONTIKI_STORE_FAILED',
+      message: expect.stringContaining(`The snapshots' folder ${path} cannot be used (EEXIST`),
+    });
+  });
+
   it('a read that fails says so', async () => {
     const { disk, arm } = failing('read', 'EIO');
     const store = await opened(disk);
     await save(store, 5);
     arm();
-    await expect(joined(store.read(metaAt(5).id))).rejects.toMatchObject({ code: 'KONTIKI_STORE_FAILED' });
+    await expect(joined(store.read(metaAt(5).id))).rejects.toMatchObject({
+      code: 'KONTIKI_STORE_FAILED',
+      message: `The disk failed with ${disk.folder.path}/${name(5)} (EIO).`,
+    });
     expect(await joined(store.read(metaAt(5).id))).toEqual(await encoded(5));
   });
 });
