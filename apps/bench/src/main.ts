@@ -59,7 +59,7 @@ function folderIn(data: string): string {
   } catch (error) {
     throw new UsageError(`--data ${data} cannot be used: ${(error as Error).message}.`);
   }
-  process.on('exit', () => rmSync(path, { recursive: true, maxRetries: 3 }));
+  process.on('exit', () => rmSync(path, { recursive: true, force: true, maxRetries: 10 }));
   process.once('SIGINT', () => process.exit(130));
   process.once('SIGTERM', () => process.exit(143));
   return path;
