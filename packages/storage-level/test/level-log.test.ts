@@ -1,7 +1,3 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { ClassicLevel } from 'classic-level';
 import { MemoryLevel } from 'memory-level';
 import { describe, expect, it } from 'vitest';
 import { isKontikiError, type Entry } from '@kontiki/core';
@@ -10,65 +6,11 @@ import { LevelLog } from '../src/level-log.js';
 import { encodeBlock } from '../src/block.js';
 import { keyOf, OWNER } from '../src/keys.js';
 import { encodeOwner } from '../src/owner.js';
-import { command, commands, first, membership, owner } from './samples.js';
+import { code, command, commands, first, membership, owner } from './samples.js';
+import { WatchedLevel } from './watched-level.js';
 
 type Bytes = Uint8Array;
-type Operation = { readonly type: 'put' | 'del'; readonly key: Bytes; readonly value?: Bytes };
 
-async function code(promise: Promise<unknown>): Promise<string> {
-  return promise.then(
-    () => 'none',
-    (error: unknown) => (isKontikiError(error) ? error.code : String(error)),
-  );
-}
-
-/** A database that writes down what it is asked. */
-class Watched extends MemoryLevel {
-  readonly batches: { readonly operations: readonly Operation[]; readonly sync: boolean }[] = [];
-  read = 0;
-  /** Comes after the next block that is looked for, before it is given. */
-  meanwhile: () => Promise<void> = () => Promise.resolve();
-  clearing: Error | undefined;
-
-  async _clear(options: unknown): Promise<void> {
-    if (this.clearing !== undefined) throw this.clearing;
-    await (super['_clear' as never] as (...all: unknown[]) => Promise<void>).call(this, options);
-  }
-
-  async _batch(operations: Operation[], options: { readonly sync?: boolean }): Promise<void> {
-    this.batches.push({ operations: operations.map((one) => ({ ...one })), sync: options.sync === true });
-    await (super['_batch' as never] as (...all: unknown[]) => Promise<void>).call(this, operations, options);
-  }
-
-  async _getMany(keys: unknown[], options: unknown): Promise<unknown[]> {
-    this.read += keys.length;
-    return (super['_getMany' as never] as (...all: unknown[]) => Promise<unknown[]>).call(this, keys, options);
-  }
-
-  _iterator(options: unknown): unknown {
-    const iterator = (super['_iterator' as never] as (...all: unknown[]) => object).call(this, options) as {
-      _nextv(...all: unknown[]): Promise<unknown[]>;
-      _next(): Promise<unknown>;
-      _all(...all: unknown[]): Promise<unknown[]>;
-    };
-    const [one, all] = [iterator._next.bind(iterator), iterator._all.bind(iterator)];
-    iterator._next = async () => {
-      this.read += 1;
-      return one();
-    };
-    iterator._all = async (...given) => {
-      const found = await all(...given);
-      this.read += found.length;
-      const { meanwhile } = this;
-      this.meanwhile = () => Promise.resolve();
-      await meanwhile();
-      return found;
-    };
-    return iterator;
-  }
-}
-
-/** All keys and values of a database. */
 function contents(database: MemoryLevel): Promise<[Bytes, Bytes][]> {
   return database.iterator<Bytes, Bytes>({ keyEncoding: 'view', valueEncoding: 'view' }).all();
 }
@@ -106,7 +48,7 @@ async function fill(database: MemoryLevel): Promise<void> {
 
 describe('group commit', () => {
   it('what comes while a batch is written is the next one, synced, in one batch of the database', async () => {
-    const database = new Watched();
+    const database = new WatchedLevel();
     const log = new LevelLog(database);
     await log.open(owner);
     await log.append({ entries: [first] });
@@ -117,7 +59,7 @@ describe('group commit', () => {
   });
 
   it('bounds the bytes of a batch', async () => {
-    const database = new Watched();
+    const database = new WatchedLevel();
     const log = new LevelLog(database);
     await log.open(owner);
     await log.append({ entries: [first] });
@@ -133,7 +75,7 @@ describe('group commit', () => {
 
 describe('a start', () => {
   it('of a long log reads what is beside the entries, and one block', async () => {
-    const database = new Watched();
+    const database = new WatchedLevel();
     const log = new LevelLog(database);
     await log.open(owner);
     await log.append({ entries: [first] });
@@ -192,7 +134,7 @@ describe('reading', () => {
   });
 
   it('begins anew when what it found first has been replaced before it found the rest', async () => {
-    const database = new Watched();
+    const database = new WatchedLevel();
     const log = new LevelLog(database);
     await log.open(owner);
     await log.append({ entries: [first] });
@@ -206,8 +148,13 @@ describe('reading', () => {
 
 describe('a read that is slow', () => {
   /** A log of some blocks, with a read of entries 5 to 30 under way that has found the first block. */
-  async function reading(): Promise<{ log: LevelLog; database: Watched; read: Promise<Entry[]>; goOn: () => void }> {
-    const database = new Watched();
+  async function reading(): Promise<{
+    log: LevelLog;
+    database: WatchedLevel;
+    read: Promise<Entry[]>;
+    goOn: () => void;
+  }> {
+    const database = new WatchedLevel();
     const log = new LevelLog(database);
     await log.open(owner);
     await log.append({ entries: [first] });
@@ -238,7 +185,7 @@ describe('a read that is slow', () => {
 });
 
 it('what cannot be deleted ends the log, as what cannot be written does', async () => {
-  const database = new Watched();
+  const database = new WatchedLevel();
   await fill(database);
   const log = new LevelLog(database);
   await log.open(owner);
@@ -313,7 +260,7 @@ describe('damage', () => {
 
   it('a batch that a database has lost, with later ones there, is noticed or was of no matter', async () => {
     let noticed = 0;
-    const seen = new Watched();
+    const seen = new WatchedLevel();
     await fill(seen);
     const random = new Random(1, 'log');
     for (let round = 0; round < 20; round += 1) {
@@ -360,89 +307,5 @@ describe('damage', () => {
     const strange = new MemoryLevel();
     await strange.sublevel(['kontiki', 'log']).put('x', 'y');
     expect(await code(new LevelLog(strange).open(owner))).toBe('KONTIKI_CORRUPT');
-  });
-});
-
-describe('a shared database', () => {
-  it('holds two groups and other data, which do not meet', async () => {
-    const database = new MemoryLevel<string, { n: number }>({ valueEncoding: 'json' });
-    await database.put('mine', { n: 1 });
-    const [orders, users] = [new LevelLog(database, { name: 'orders' }), new LevelLog(database, { name: 'users' })];
-    await orders.open(owner);
-    await users.open({ cluster: 'other', server: 'b' });
-    await orders.append({ entries: [first, ...commands(2, 30, 1)] });
-    await users.append({ entries: [first] });
-    await users.append({ entries: [command(1, 9)] });
-    await orders.compact({ index: 20, term: 1, membership: { index: 1, membership }, origin: 77 });
-    await users.reset({ index: 40, term: 9, membership: { index: 1, membership }, origin: 77 });
-    await Promise.all([orders.close(), users.close()]);
-    expect((await orders.open(owner)).last).toBe(30);
-    expect(await orders.read(21, 30, Infinity)).toHaveLength(10);
-    expect((await users.open({ cluster: 'other', server: 'b' })).last).toBe(40);
-    expect(await database.get('mine')).toEqual({ n: 1 });
-    expect(await code(new LevelLog(database, { name: 'users' }).open(owner))).toBe('KONTIKI_LOCKED');
-  });
-
-  it('may itself be a part of another one', async () => {
-    const root = new MemoryLevel();
-    const log = new LevelLog(root.sublevel(['kontiki']), { name: 'deep' });
-    await log.open(owner);
-    expect(await code(new LevelLog(root.sublevel('kontiki'), { name: 'deep' }).open(owner))).toBe('KONTIKI_LOCKED');
-    await log.append({ entries: [first] });
-    await log.close();
-    const again = new LevelLog(root.sublevel('kontiki'), { name: 'deep' });
-    expect((await again.open(owner)).last).toBe(1);
-  });
-
-  it('is opened when it is closed, and never closed', async () => {
-    const database = new MemoryLevel();
-    const log = new LevelLog(database);
-    await log.open(owner);
-    await log.append({ entries: [first] });
-    await log.close();
-    expect(database.status).toBe('open');
-    await database.close();
-    expect((await log.open(owner)).last).toBe(1);
-    // Closed under a log that is open: its calls fail, and say why.
-    await database.close();
-    const error: unknown = await log.append({ entries: [command(2, 1)] }).catch((told: unknown) => told);
-    expect(isKontikiError(error, 'KONTIKI_STORE_FAILED') && (error.cause as { code: string }).code).toBe(
-      'LEVEL_DATABASE_NOT_OPEN',
-    );
-    await log.close();
-  });
-
-  it.each(['', 'a b', 'é', 'a"b', '!'])('has no part named %j', (name) => {
-    expect(() => new LevelLog(new MemoryLevel(), { name })).toThrow('printable ASCII');
-  });
-
-  it('that somebody else has open is KONTIKI_LOCKED', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'kontiki-level-'));
-    const mine = new ClassicLevel(folder);
-    const log = new LevelLog(mine);
-    await log.open(owner);
-    const other = new ClassicLevel(folder);
-    try {
-      const error: unknown = await new LevelLog(other).open(owner).catch((told: unknown) => told);
-      expect(isKontikiError(error, 'KONTIKI_LOCKED') && error.message).toContain(join(folder, 'LOCK'));
-      await log.append({ entries: [first] });
-      await log.close();
-    } finally {
-      await Promise.all([mine.close(), other.close()]);
-      rmSync(folder, { recursive: true });
-    }
-  });
-
-  it('that cannot be opened is told with the reason the database gives', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'kontiki-level-'));
-    try {
-      writeFileSync(join(folder, 'CURRENT'), 'MANIFEST-000007\n');
-      const error: unknown = await new LevelLog(new ClassicLevel(folder)).open(owner).catch((told: unknown) => told);
-      expect(isKontikiError(error, 'KONTIKI_STORE_FAILED') && error.message).toContain(
-        `${join(folder, 'MANIFEST-000007')}: No such file`,
-      );
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
   });
 });

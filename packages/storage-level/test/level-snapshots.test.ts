@@ -4,6 +4,7 @@ import { silent, type SnapshotMeta } from '@kontiki/core';
 import { encodeSnapshot } from '@kontiki/core/wire';
 import { LevelSnapshots } from '../src/level-snapshots.js';
 import { membership, owner } from './samples.js';
+import { WatchedLevel } from './watched-level.js';
 
 const meta: SnapshotMeta = {
   id: '0'.repeat(32),
@@ -43,16 +44,8 @@ it('what is written anew leaves nothing of what was there, and nothing to compla
 });
 
 it('puts one batch after the other, also when a sync goes on beside a write: a database may carry out two in any order', async () => {
-  let [under, most] = [0, 0];
-  class Watched extends MemoryLevel {
-    async _batch(...args: unknown[]): Promise<void> {
-      most = Math.max(most, (under += 1));
-      await new Promise(setImmediate);
-      await (MemoryLevel.prototype as unknown as Watched)._batch.apply(this, args);
-      under -= 1;
-    }
-  }
-  const store = new LevelSnapshots(new Watched());
+  const database = new WatchedLevel();
+  const store = new LevelSnapshots(database);
   await store.open(owner);
   const bytes: Uint8Array[] = [];
   for await (const piece of encodeSnapshot(meta, state(900_000))) bytes.push(piece);
@@ -63,6 +56,6 @@ it('puts one batch after the other, also when a sync goes on beside a write: a d
   await writer.write(all.subarray(1_000));
   await syncing;
   await writer.finish();
-  expect(most).toBe(1);
+  expect(database.most).toBe(1);
   await store.close();
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { MemoryLevel } from 'memory-level';
-import { membershipOf, type Entry } from '@kontiki/core';
+import { isKontikiError, membershipOf, type Entry } from '@kontiki/core';
 import { onDisk, type LogStoreSuite, type Place } from '@kontiki/testing';
 import { SimulatedLevel } from '@kontiki/testing/level';
 import type { Database } from '../src/room.js';
@@ -18,6 +18,14 @@ export function command(index: number, term: number, length = 20): Entry {
 
 export function commands(from: number, to: number, term: number): Entry[] {
   return Array.from({ length: to - from + 1 }, (_, i) => command(from + i, term));
+}
+
+/** The code that a call is refused with. */
+export async function code(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => 'none',
+    (error: unknown) => (isKontikiError(error) ? error.code : String(error)),
+  );
 }
 
 interface Closing {

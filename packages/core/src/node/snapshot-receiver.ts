@@ -123,7 +123,7 @@ export class SnapshotReceiver {
       arriving.synced = arriving.written;
       arriving.sync = writer.sync();
       arriving.sync.catch(() => {
-        // The writer is told of it with its next call.
+        // The next call of the writer fails with it.
       });
     }
     acknowledge(from, message, meta.id, arriving.written);

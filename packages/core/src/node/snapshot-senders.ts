@@ -15,7 +15,7 @@ import type { NodeEvents } from './status.js';
 /** How often a snapshot may fail to be read at one place until it counts as damaged: a disk may be busy, or broken there. */
 const READS = 3;
 
-/** Bytes a second to one peer while commands wait to be committed: a gigabit, near enough, is no small part of what a machine can do. */
+/** Bytes a second to one peer while commands wait to be committed, who need the same processors and disks. */
 const BESIDE_COMMITS = 100e6;
 
 export interface SendersOptions {
