@@ -92,7 +92,7 @@ async function start({ id, folder, members, transport: name, state }: Start): Pr
   watchInstall(node);
 }
 
-const onDemand = { entries: Infinity, bytes: Infinity, trailingEntries: 0 };
+const onDemand = { maxEntries: Infinity, maxBytes: Infinity, trailingEntries: 0 };
 
 /** Tells when a snapshot has been installed, and the state machine holds it. */
 function watchInstall(of: RaftNode<number>): void {

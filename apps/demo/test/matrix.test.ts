@@ -110,7 +110,7 @@ class Cluster {
       cluster: 'matrix',
       machine,
       ...this.#kept.get(id)!.stores(),
-      snapshotPolicy: { entries: 20, trailingEntries: 0, keep: 1 },
+      snapshotPolicy: { maxEntries: 20, trailingEntries: 0, keep: 1 },
       transport: this.#wire.transport(this.#members[id]!),
       timings: { heartbeat: 50, election: 250 },
     });

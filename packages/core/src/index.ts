@@ -13,7 +13,7 @@ export type { Identity, Transport } from './ports/transport.js';
 export type { ApplyBatch, RestorePoint, StateMachine } from './ports/state-machine.js';
 export type { SnapshotPolicy } from './node/snapshot-policy.js';
 export type { Clock, Timer } from './ports/clock.js';
-export { silent } from './ports/logger.js';
+export { silentLogger } from './ports/logger.js';
 export type { Logger } from './ports/logger.js';
 export { bootstrap, createClusterId } from './node/bootstrap.js';
 export type { BootstrapOptions } from './node/bootstrap.js';

@@ -11,7 +11,7 @@ export interface Hello {
   readonly to: ServerId;
   readonly incarnation: number;
   /** The checksum of the cluster's first entry; undefined while the speaker is blank. */
-  readonly origin: number | undefined;
+  readonly genesis: number | undefined;
 }
 
 /** Header names are in lower case, as Node gives them. */
@@ -19,7 +19,7 @@ type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 const ID = /^[A-Za-z0-9._-]{1,64}$/;
 const NUMBER = /^[1-9][0-9]{0,15}$/;
-const MAX_ORIGIN = 0xffff_ffff;
+const MAX_GENESIS = 0xffff_ffff;
 
 /** What `self` says to `to`, as HTTP headers. */
 export function helloHeaders(self: Identity, to: ServerId): Record<string, string> {
@@ -29,7 +29,7 @@ export function helloHeaders(self: Identity, to: ServerId): Record<string, strin
     'kontiki-from': self.server,
     'kontiki-to': to,
     'kontiki-incarnation': `${self.incarnation}`,
-    ...(self.origin === undefined ? {} : { 'kontiki-origin': `${self.origin}` }),
+    ...(self.genesis === undefined ? {} : { 'kontiki-genesis': `${self.genesis}` }),
   };
 }
 
@@ -39,7 +39,7 @@ export function helloHeaders(self: Identity, to: ServerId): Record<string, strin
  */
 export function checkHello(self: Identity, headers: Headers, dialled?: ServerId): Hello {
   const hello = readHello(headers);
-  const { cluster, from, to, incarnation, origin } = hello;
+  const { cluster, from, to, incarnation, genesis } = hello;
   if (cluster !== self.cluster) {
     throw new Refusal(
       'cluster',
@@ -63,9 +63,9 @@ export function checkHello(self: Identity, headers: Headers, dialled?: ServerId)
   if (to !== self.server) {
     throw new Refusal('receiver', `${from} meant to reach ${to}; this is ${self.server}.`);
   }
-  if (originsDiffer(origin, self.origin)) {
+  if (genesesDiffer(genesis, self.genesis)) {
     throw new Refusal(
-      'origin',
+      'genesis',
       `${from} was begun with another list of servers than ${self.server}: they are not of one cluster, though its id is the same.`,
     );
   }
@@ -73,20 +73,20 @@ export function checkHello(self: Identity, headers: Headers, dialled?: ServerId)
 }
 
 /** Whether both are known and are not the same. */
-function originsDiffer(one: number | undefined, other: number | undefined): boolean {
+function genesesDiffer(one: number | undefined, other: number | undefined): boolean {
   return one !== undefined && other !== undefined && one !== other;
 }
 
 /**
- * Whether a connection must be made anew, with `origin` being what this server knows now, `told` what it knew in the
+ * Whether a connection must be made anew, with `genesis` being what this server knows now, `told` what it knew in the
  * handshake and `heard` what it was told then: so a server that was blank is checked once it is not.
  */
 export function handshakeOutdated(
-  origin: number | undefined,
+  genesis: number | undefined,
   told: number | undefined,
   heard: number | undefined,
 ): boolean {
-  return origin !== told && origin !== heard;
+  return genesis !== told && genesis !== heard;
 }
 
 function readHello(headers: Headers): Hello {
@@ -99,13 +99,13 @@ function readHello(headers: Headers): Hello {
         : `The handshake is of version ${quoted(version)}; this server speaks version ${PROTOCOL_VERSION}.`,
     );
   }
-  const origin = headers['kontiki-origin'];
+  const genesis = headers['kontiki-genesis'];
   return {
     cluster: id(headers, 'kontiki-cluster'),
     from: id(headers, 'kontiki-from'),
     to: id(headers, 'kontiki-to'),
     incarnation: number(headers, 'kontiki-incarnation', Number.MAX_SAFE_INTEGER),
-    origin: origin === undefined ? undefined : number(headers, 'kontiki-origin', MAX_ORIGIN),
+    genesis: genesis === undefined ? undefined : number(headers, 'kontiki-genesis', MAX_GENESIS),
   };
 }
 

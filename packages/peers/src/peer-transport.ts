@@ -4,7 +4,7 @@ import {
   type Logger,
   type Message,
   type ServerId,
-  silent,
+  silentLogger,
   type Transport,
 } from '@kontiki/core';
 import type { Context } from './context.js';
@@ -50,7 +50,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   /** Throws `KONTIKI_BAD_OPTION`. Nothing is opened before `start`. */
   constructor(options: TransportOptions) {
     this.#limits = peerLimits(options.limits);
-    this.#logger = options.logger ?? silent;
+    this.#logger = options.logger ?? silentLogger;
     this.#random = options.random ?? Math.random;
   }
 

@@ -13,7 +13,7 @@ export type RefusalReason =
   /** The other side bears this server's own id. */
   | 'self'
   /** Both sides' clusters have one id, and were begun with different lists of servers. */
-  | 'origin'
+  | 'genesis'
   /** It comes from a browser. */
   | 'browser'
   /** It arrives from beyond this machine at a server that was not told to allow that. */
@@ -27,7 +27,7 @@ const meanings: Readonly<Record<RefusalReason, string>> = {
   cluster: 'it belongs to another cluster',
   receiver: 'it is another server',
   self: 'it bears the same id',
-  origin: 'its cluster was begun with another list of servers',
+  genesis: 'its cluster was begun with another list of servers',
   browser: 'it takes no connections from browsers',
   exposed: 'it takes no connections from beyond its machine',
   busy: 'it has as many connections as it allows',

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { Identity } from '@kontiki/core';
 import { checkHello, handshakeOutdated, helloHeaders, Refusal, refusalMeaning } from '@kontiki/peers';
 
-const a: Identity = { cluster: 'c-1', server: 'a', incarnation: 11, origin: 5 };
-const b: Identity = { cluster: 'c-1', server: 'b', incarnation: 12, origin: 5 };
+const a: Identity = { cluster: 'c-1', server: 'a', incarnation: 11, genesis: 5 };
+const b: Identity = { cluster: 'c-1', server: 'b', incarnation: 12, genesis: 5 };
 
 function reason(self: Identity, headers: Record<string, string | string[]>, dialled?: string): string {
   try {
@@ -22,30 +22,30 @@ it('says who speaks and who is meant, and is understood', () => {
     from: 'a',
     to: 'b',
     incarnation: 11,
-    origin: 5,
+    genesis: 5,
   });
   expect(checkHello(a, helloHeaders(b, 'a'), 'b').from).toBe('b');
 });
 
-it('carries the largest numbers, and no origin while there is none', () => {
-  const largest = { ...a, incarnation: Number.MAX_SAFE_INTEGER, origin: 0xffff_ffff };
-  expect(checkHello({ ...b, origin: undefined }, helloHeaders(largest, 'b'))).toMatchObject({
+it('carries the largest numbers, and no genesis while there is none', () => {
+  const largest = { ...a, incarnation: Number.MAX_SAFE_INTEGER, genesis: 0xffff_ffff };
+  expect(checkHello({ ...b, genesis: undefined }, helloHeaders(largest, 'b'))).toMatchObject({
     incarnation: Number.MAX_SAFE_INTEGER,
-    origin: 0xffff_ffff,
+    genesis: 0xffff_ffff,
   });
-  expect(checkHello(b, helloHeaders({ ...a, origin: undefined }, 'b')).origin).toBeUndefined();
+  expect(checkHello(b, helloHeaders({ ...a, genesis: undefined }, 'b')).genesis).toBeUndefined();
 });
 
 it('accepts a blank server, and is accepted as one', () => {
-  expect(reason(b, helloHeaders({ ...a, origin: undefined }, 'b'))).toBe('accepted');
-  expect(reason({ ...b, origin: undefined }, helloHeaders(a, 'b'))).toBe('accepted');
+  expect(reason(b, helloHeaders({ ...a, genesis: undefined }, 'b'))).toBe('accepted');
+  expect(reason({ ...b, genesis: undefined }, helloHeaders(a, 'b'))).toBe('accepted');
 });
 
 it.each([
   ['another cluster', { cluster: 'c-2' }, 'cluster'],
   ['this server itself', { server: 'b', incarnation: 12 }, 'self'],
   ['another process under this id', { server: 'b', incarnation: 99 }, 'self'],
-  ['another list of first servers', { origin: 6 }, 'origin'],
+  ['another list of first servers', { genesis: 6 }, 'genesis'],
 ])('refuses %s', (_, change, expected) => {
   expect(reason(b, helloHeaders({ ...a, ...change }, 'b'))).toBe(expected);
 });
@@ -59,10 +59,10 @@ describe('headers that cannot be read', () => {
   const good = helloHeaders(a, 'b');
   it.each(Object.keys(good))('%s', (name) => {
     const { [name]: _, ...without } = good;
-    if (name !== 'kontiki-origin') expect(reason(b, without)).not.toBe('accepted');
+    if (name !== 'kontiki-genesis') expect(reason(b, without)).not.toBe('accepted');
     const never = ['', ' ', 'a,b', '__proto__ ', 'é', '5, 5', 'x'.repeat(65_536), ['5', '5']];
     const noNumber = ['-1', '0', '05', '0x10', '1e5', '1.5', 'NaN'];
-    const isNumber = name === 'kontiki-incarnation' || name === 'kontiki-origin';
+    const isNumber = name === 'kontiki-incarnation' || name === 'kontiki-genesis';
     for (const value of [...never, ...(isNumber ? noNumber : [])]) {
       expect(['malformed', 'version']).toContain(reason(b, { ...good, [name]: value }));
     }
@@ -95,6 +95,6 @@ it.each([
   ['the other one was blank, and is checked there', 5, 5, undefined, false],
   ['it learned another', 5, undefined, 6, true],
   ['both were blank', 5, undefined, undefined, true],
-])('asks for a new handshake after a server came to its origin: %s', (_, now, told, heard, expected) => {
+])('asks for a new handshake after a server came to its genesis: %s', (_, now, told, heard, expected) => {
   expect(handshakeOutdated(now, told, heard)).toBe(expected);
 });

@@ -14,7 +14,7 @@ function append(prevIndex: number, bytes: number | undefined): Message {
     bytes === undefined
       ? []
       : [{ kind: 'command', index: prevIndex + 1, term: 1, data: new Uint8Array(bytes) } as const];
-  return { kind: 'append', term: 1, incarnation: 1, session: 1, prevIndex, prevTerm: 1, committed: 0, entries: data };
+  return { kind: 'append', term: 1, incarnation: 1, stream: 1, prevIndex, prevTerm: 1, committed: 0, entries: data };
 }
 
 function names(messages: readonly Message[]): string[] {

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { isKontikiError, silent } from '@kontiki/core';
+import { isKontikiError, silentLogger } from '@kontiki/core';
 import { Backoff, checkExposure, isLoopback, listen, parseAddress, peerLimits, ThrottledLogger } from '@kontiki/peers';
 
 describe('addresses', () => {
@@ -93,7 +93,10 @@ describe('a throttled logger', () => {
   it('says one line a topic in ten seconds, and how many it left out', () => {
     let now = 0;
     const lines: unknown[] = [];
-    const logger = new ThrottledLogger({ ...silent, warn: (text, details) => lines.push([text, details]) }, () => now);
+    const logger = new ThrottledLogger(
+      { ...silentLogger, warn: (text, details) => lines.push([text, details]) },
+      () => now,
+    );
     for (let i = 0; i < 5; i += 1) logger.log('warn', 'x', `line ${i}`);
     logger.log('warn', 'y', 'another');
     now = 10_000;
@@ -112,7 +115,10 @@ describe('a throttled logger', () => {
   it('says no more of many topics than of some hundreds, whoever invents them', () => {
     let now = 0;
     const lines: [string, unknown][] = [];
-    const logger = new ThrottledLogger({ ...silent, warn: (text, details) => lines.push([text, details]) }, () => now);
+    const logger = new ThrottledLogger(
+      { ...silentLogger, warn: (text, details) => lines.push([text, details]) },
+      () => now,
+    );
     for (let round = 0; round < 20; round += 1) {
       for (let i = 0; i < 500; i += 1) logger.log('warn', `topic ${i}`, `line ${i}`);
     }

@@ -1,6 +1,6 @@
 import {
   KontikiError,
-  silent,
+  silentLogger,
   type Logger,
   type Owner,
   type SnapshotInfo,
@@ -46,7 +46,7 @@ export class FileSnapshots implements SnapshotStore {
   /** `place`: the folder's path, or a folder that is open already. */
   constructor(place: string | Folder, options: FileSnapshotsOptions = {}) {
     this.#place = place;
-    this.#logger = options.logger ?? silent;
+    this.#logger = options.logger ?? silentLogger;
   }
 
   async open(owner: Owner): Promise<void> {

@@ -51,8 +51,8 @@ async function lookAt(folder: Folder, name: string): Promise<SnapshotInfo> {
   if (finishedName(summary) !== name) {
     throw new KontikiError('KONTIKI_CORRUPT', `Its head is that of ${finishedName(summary)}.`);
   }
-  const { id, cluster, last, membership, origin, version, bytes } = summary;
-  return { id, cluster, last, membership, origin, version, bytes };
+  const { id, cluster, last, membership, genesis, version, bytes } = summary;
+  return { id, cluster, last, membership, genesis, version, bytes };
 }
 
 async function newestUnfinished(folder: Folder, names: readonly string[], owner: Owner): Promise<Map<string, number>> {

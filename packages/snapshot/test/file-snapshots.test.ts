@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { silent, type Logger, type SnapshotWriter } from '@kontiki/core';
+import { silentLogger, type Logger, type SnapshotWriter } from '@kontiki/core';
 import { decodeSnapshot } from '@kontiki/core/wire';
 import type { File } from '@kontiki/files';
 import { FileSnapshots } from '@kontiki/snapshot';
@@ -17,10 +17,10 @@ const part = (index: number, bytes: number): string =>
 
 function told(): { logger: Logger; texts: string[] } {
   const texts: string[] = [];
-  return { logger: { ...silent, error: (text) => texts.push(text) }, texts };
+  return { logger: { ...silentLogger, error: (text) => texts.push(text) }, texts };
 }
 
-async function opened(disk: SimulatedDisk, logger: Logger = silent): Promise<FileSnapshots> {
+async function opened(disk: SimulatedDisk, logger: Logger = silentLogger): Promise<FileSnapshots> {
   const store = new FileSnapshots(disk.folder, { logger });
   await store.open(owner);
   return store;

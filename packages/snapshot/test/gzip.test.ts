@@ -9,7 +9,7 @@ const meta = {
   cluster: 'test',
   last: { index: 4711, term: 3 },
   membership: { index: 1, membership: membershipOf([['a', { address: 'a', metadata: '' }]]) },
-  origin: 1,
+  genesis: 1,
   version: 1,
 };
 const state = Buffer.alloc(3_000_000, 'all work and no play ');

@@ -9,7 +9,7 @@ export function metaAt(index: number): SnapshotMeta {
     cluster: owner.cluster,
     last: { index, term: 2 },
     membership: { index: 1, membership: membershipOf([['a', { address: 'ws://a', metadata: '' }]]) },
-    origin: 5,
+    genesis: 5,
     version: 1,
   };
 }

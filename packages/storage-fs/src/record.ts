@@ -52,13 +52,13 @@ export function checkpointLength({ ballot, base }: Checkpoint): number {
   return 1 + 16 + ballotLength(ballot) + baseLength(base) + 4;
 }
 
-export function writeCheckpoint(writer: Writer, { ballot, base, last, committed, origin }: Checkpoint): void {
+export function writeCheckpoint(writer: Writer, { ballot, base, last, committed, genesis }: Checkpoint): void {
   writer.u8(ballotFlags(ballot));
   writer.u53(last);
   writer.u53(committed);
   writeBallot(writer, ballot);
   writeBase(writer, base);
-  writer.u32(origin ?? 0);
+  writer.u32(genesis ?? 0);
 }
 
 export function readCheckpoint(reader: Reader): Checkpoint {
@@ -67,5 +67,5 @@ export function readCheckpoint(reader: Reader): Checkpoint {
   const committed = reader.u53();
   const ballot = readBallot(reader, flags);
   const base = readBase(reader);
-  return { ballot, base, last, committed, origin: reader.u32() || undefined };
+  return { ballot, base, last, committed, genesis: reader.u32() || undefined };
 }

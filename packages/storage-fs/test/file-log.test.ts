@@ -123,13 +123,13 @@ describe('reading', () => {
     await log.append({ entries: [first] });
     for (let index = 2; index <= 100; index += 1) await log.append({ entries: [command(index, 1, 100)] });
     const files = disk.names.length;
-    await log.compact({ index: 60, term: 1, membership: { index: 1, membership }, origin: 5 });
+    await log.compact({ index: 60, term: 1, membership: { index: 1, membership }, genesis: 5 });
     expect(disk.names.length).toBeLessThan(files);
     expect(await code(log.read(60, 70, Infinity))).toBe('KONTIKI_COMPACTED');
     expect(await log.read(61, 100, Infinity)).toHaveLength(40);
     const { state, log: next } = await reopened();
-    expect(state).toMatchObject({ last: 100, base: { index: 60, term: 1, origin: 5 }, terms: [], memberships: [] });
-    expect(state.origin).toBeGreaterThan(0);
+    expect(state).toMatchObject({ last: 100, base: { index: 60, term: 1, genesis: 5 }, terms: [], memberships: [] });
+    expect(state.genesis).toBeGreaterThan(0);
     expect(await next.read(61, 100, Infinity)).toHaveLength(40);
     expect(await code(next.append({ entries: [command(60, 2)] }))).toBe('KONTIKI_INVARIANT');
     expect(await code(next.append({ entries: [command(102, 2)] }))).toBe('KONTIKI_INVARIANT');

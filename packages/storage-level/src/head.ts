@@ -13,7 +13,7 @@ export interface Head {
   readonly ballot: Ballot | undefined;
   readonly last: number;
   readonly committed: number;
-  readonly origin: number | undefined;
+  readonly genesis: number | undefined;
   /** How often the log was reset. */
   readonly generation: number;
   /** Index of the base, which has a key of its own. */
@@ -25,16 +25,16 @@ export interface Head {
   readonly block: number;
 }
 
-/** flags (1 byte), last, committed (8 each), origin, generation (4 each), base (8), links to term and membership, block (4), ballot. */
+/** flags (1 byte), last, committed (8 each), genesis, generation (4 each), base (8), links to term and membership, block (4), ballot. */
 const FIXED = 1 + 3 * 8 + 2 * LINK + 3 * 4;
 
 export function encodeHead(head: Head): Uint8Array {
-  const { ballot, last, committed, origin, generation, base, term, membership, block } = head;
+  const { ballot, last, committed, genesis, generation, base, term, membership, block } = head;
   return seal(HEAD, FIXED + ballotLength(ballot), (writer) => {
     writer.u8(ballotFlags(ballot));
     writer.u53(last);
     writer.u53(committed);
-    writer.u32(origin ?? 0);
+    writer.u32(genesis ?? 0);
     writer.u32(generation);
     writer.u53(base);
     writeLink(writer, term);
@@ -48,9 +48,9 @@ export function decodeHead(value: Uint8Array | undefined, where: string): Head {
   return unseal(HEAD, value, [where, 'the head of the log'], (reader) => {
     const flags = reader.u8();
     const [last, committed] = [reader.u53(), reader.u53()];
-    const [origin, generation] = [reader.u32() || undefined, reader.u32()];
+    const [genesis, generation] = [reader.u32() || undefined, reader.u32()];
     const [base, term, membership] = [reader.u53(), readLink(reader), readLink(reader)];
     const block = reader.u32();
-    return { ballot: readBallot(reader, flags), last, committed, origin, generation, base, term, membership, block };
+    return { ballot: readBallot(reader, flags), last, committed, genesis, generation, base, term, membership, block };
   });
 }

@@ -1,6 +1,6 @@
 import {
   KontikiError,
-  silent,
+  silentLogger,
   type Logger,
   type Owner,
   type SnapshotInfo,
@@ -44,7 +44,7 @@ export class LevelSnapshots implements SnapshotStore {
   readonly #logger: Logger;
   #opened: Opened | undefined;
 
-  constructor(database: Database, { name = 'kontiki', logger = silent }: LevelSnapshotsOptions = {}) {
+  constructor(database: Database, { name = 'kontiki', logger = silentLogger }: LevelSnapshotsOptions = {}) {
     this.#database = database;
     this.#path = [checkName(name), 'snapshots'];
     this.#logger = logger;

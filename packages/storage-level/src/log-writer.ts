@@ -71,12 +71,12 @@ export class LogWriter {
 
   #head(): Operation {
     const { ledger } = this.#recovered;
-    const { ballot, base, last, committed, origin } = ledger.checkpoint;
+    const { ballot, base, last, committed, genesis } = ledger.checkpoint;
     const value = encodeHead({
       ballot,
       last,
       committed,
-      origin,
+      genesis,
       generation: this.#generation,
       base: base.index,
       term: linkTo(terms, ledger.terms.at(-1)),

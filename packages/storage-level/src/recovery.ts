@@ -34,7 +34,7 @@ export async function recover(room: Room, owner: Owner): Promise<Recovered | und
 
 async function readState(room: Room, head: Head, encodedBase: Uint8Array | undefined): Promise<Recovered> {
   const { where } = room;
-  const { ballot, last, committed, origin, generation, block } = head;
+  const { ballot, last, committed, genesis, generation, block } = head;
   const base = decodeBase(encodedBase, where);
   if (base.index !== head.base) {
     throw corrupt(where, `it says that it begins behind entry ${head.base}, and holds the base of ${base.index}`);
@@ -53,7 +53,7 @@ async function readState(room: Room, head: Head, encodedBase: Uint8Array | undef
     );
   }
   const ledger = new Ledger();
-  ledger.restore({ ballot, base, last, committed, origin }, found.terms, found.memberships);
+  ledger.restore({ ballot, base, last, committed, genesis }, found.terms, found.memberships);
   return { ledger, generation, block };
 }
 

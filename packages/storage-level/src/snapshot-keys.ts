@@ -61,7 +61,7 @@ export function encodeInfo(number: number, { meta, bytes = 0 }: Info): Uint8Arra
 export function decodeInfo(key: Uint8Array, value: Uint8Array, where: string): Info {
   return unseal(key, value, [where, `what says of what snapshot ${numberOf(key)} is`], (reader) => {
     const bytes = reader.u53() || undefined;
-    const { id, cluster, last, membership, origin, version } = readSnapshotHead(reader.raw(reader.left));
-    return { meta: { id, cluster, last, membership, origin, version }, bytes };
+    const { id, cluster, last, membership, genesis, version } = readSnapshotHead(reader.raw(reader.left));
+    return { meta: { id, cluster, last, membership, genesis, version }, bytes };
   });
 }

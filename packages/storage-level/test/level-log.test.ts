@@ -38,7 +38,7 @@ async function fill(database: MemoryLevel): Promise<void> {
   await log.append({ entries: [first, ...commands(2, 6, 1)], ballot: { term: 2, votedFor: 'b' } });
   await log.append({ entries: commands(7, 9, 2) });
   await log.append({ entries: [command(8, 3), { kind: 'membership', index: 9, term: 3, membership }], committed: 7 });
-  await log.compact({ index: 3, term: 1, membership: { index: 1, membership }, origin: 77 });
+  await log.compact({ index: 3, term: 1, membership: { index: 1, membership }, genesis: 77 });
   await log.append({ entries: commands(10, 11, 3) });
   await log.append({ ballot: { term: 5, votedFor: 'a' } });
   await log.append({ entries: commands(12, 13, 5), committed: 9 });
@@ -93,7 +93,7 @@ describe('a start', () => {
     await log.append({ entries: [first] });
     for (let index = 2; index <= 100; index += 1) await log.append({ entries: [command(index, index)] });
     const before = await contents(database);
-    await log.compact({ index: 90, term: 90, membership: { index: 1, membership }, origin: 77 });
+    await log.compact({ index: 90, term: 90, membership: { index: 1, membership }, genesis: 77 });
     await log.close();
     // As if nothing had been deleted when it crashed.
     const base = await contents(database);
@@ -103,7 +103,7 @@ describe('a start', () => {
       expect((await log.open(owner)).base.index).toBe(90);
       expect((await log.read(91, 100, Infinity)).length).toBe(10);
       await expect.poll(async () => (await contents(at)).length).toBe(3 + 11 + 10);
-      await log.reset({ index: 500, term: 200, membership: { index: 1, membership }, origin: 77 });
+      await log.reset({ index: 500, term: 200, membership: { index: 1, membership }, genesis: 77 });
       await expect.poll(async () => (await contents(at)).length).toBe(3);
       await log.close();
     }
@@ -168,7 +168,7 @@ describe('a read that is slow', () => {
 
   it('ends with what is there when all is forgotten by a reset meanwhile', async () => {
     const { log, database, read, goOn } = await reading();
-    await log.reset({ index: 3, term: 1, membership: { index: 1, membership }, origin: 77 });
+    await log.reset({ index: 3, term: 1, membership: { index: 1, membership }, genesis: 77 });
     await expect.poll(async () => (await contents(database)).length).toBe(3);
     goOn();
     expect(await read).toEqual([]);
@@ -190,7 +190,7 @@ it('what cannot be deleted ends the log, as what cannot be written does', async 
   const log = new LevelLog(database);
   await log.open(owner);
   database.clearing = new Error('the disk is gone');
-  await log.compact({ index: 12, term: 5, membership: { index: 9, membership }, origin: 77 });
+  await log.compact({ index: 12, term: 5, membership: { index: 9, membership }, genesis: 77 });
   await expect.poll(() => code(log.append({ ballot: { term: 9, votedFor: 'a' } }))).toBe('KONTIKI_STORE_FAILED');
   await log.close();
   database.clearing = undefined;

@@ -1,6 +1,6 @@
 import { MemoryLevel } from 'memory-level';
 import { expect, it } from 'vitest';
-import { silent, type SnapshotMeta } from '@kontiki/core';
+import { silentLogger, type SnapshotMeta } from '@kontiki/core';
 import { encodeSnapshot } from '@kontiki/core/wire';
 import { LevelSnapshots } from '../src/level-snapshots.js';
 import { membership, owner } from './samples.js';
@@ -11,7 +11,7 @@ const meta: SnapshotMeta = {
   cluster: owner.cluster,
   last: { index: 5, term: 1 },
   membership: { index: 1, membership },
-  origin: 77,
+  genesis: 77,
   version: 0,
 };
 
@@ -28,7 +28,7 @@ async function save(store: LevelSnapshots, bytes: number): Promise<void> {
 it('what is written anew leaves nothing of what was there, and nothing to complain of at the next start', async () => {
   const database = new MemoryLevel();
   const told: string[] = [];
-  const logger = { ...silent, error: (text: string) => told.push(text) };
+  const logger = { ...silentLogger, error: (text: string) => told.push(text) };
   const store = new LevelSnapshots(database, { logger });
   await store.open(owner);
   await save(store, 700_000);

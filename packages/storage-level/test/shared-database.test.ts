@@ -18,8 +18,8 @@ describe('a shared database', () => {
     await orders.append({ entries: [first, ...commands(2, 30, 1)] });
     await users.append({ entries: [first] });
     await users.append({ entries: [command(1, 9)] });
-    await orders.compact({ index: 20, term: 1, membership: { index: 1, membership }, origin: 77 });
-    await users.reset({ index: 40, term: 9, membership: { index: 1, membership }, origin: 77 });
+    await orders.compact({ index: 20, term: 1, membership: { index: 1, membership }, genesis: 77 });
+    await users.reset({ index: 40, term: 9, membership: { index: 1, membership }, genesis: 77 });
     await Promise.all([orders.close(), users.close()]);
     expect((await orders.open(owner)).last).toBe(30);
     expect(await orders.read(21, 30, Infinity)).toHaveLength(10);

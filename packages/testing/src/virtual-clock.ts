@@ -22,7 +22,7 @@ export class VirtualClock implements Clock {
     return this.#now;
   }
 
-  soon(callback: () => void): void {
+  defer(callback: () => void): void {
     this.#soon.push(callback);
   }
 

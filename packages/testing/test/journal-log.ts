@@ -1,5 +1,5 @@
 import { entryBytes, KontikiError } from '@kontiki/core';
-import { crc32, originOf } from '@kontiki/core/wire';
+import { crc32, genesisOf } from '@kontiki/core/wire';
 import type {
   Ballot,
   Entry,
@@ -34,7 +34,7 @@ export class JournalLog implements LogStore {
   #writing: Promise<void> = Promise.resolve();
   #failed: KontikiError | undefined;
   #ballot: Ballot | undefined;
-  #base: LogBase = { index: 0, term: 0, membership: undefined, origin: undefined };
+  #base: LogBase = { index: 0, term: 0, membership: undefined, genesis: undefined };
   #entries: Entry[] = [];
   #committed = 0;
 
@@ -107,7 +107,7 @@ export class JournalLog implements LogStore {
   /** Takes whole records, from the beginning; cuts a torn one at the end, and returns how many bytes that were. */
   async #replay(file: File, owner: Owner): Promise<number> {
     [this.#end, this.#number, this.#entries, this.#ballot, this.#committed] = [0, 0, [], undefined, 0];
-    this.#base = { index: 0, term: 0, membership: undefined, origin: undefined };
+    this.#base = { index: 0, term: 0, membership: undefined, genesis: undefined };
     const bytes = await file.read(0, await file.size());
     for (let found = recordAt(bytes, 0); found?.number === this.#number; found = recordAt(bytes, this.#end)) {
       this.#take(found.record, owner);
@@ -190,9 +190,9 @@ export class JournalLog implements LogStore {
       if (entry.kind === 'membership') memberships.push({ index: entry.index, membership: entry.membership });
     }
     const [first] = this.#entries;
-    const origin = this.#base.origin ?? (first?.kind === 'membership' ? originOf(first) : undefined);
+    const genesis = this.#base.genesis ?? (first?.kind === 'membership' ? genesisOf(first) : undefined);
     const [ballot, base, committed] = [this.#ballot, this.#base, this.#committed];
-    return { ballot, base, last: this.#last, terms, memberships, committed, origin, repairs };
+    return { ballot, base, last: this.#last, terms, memberships, committed, genesis, repairs };
   }
 
   get #last(): number {

@@ -125,7 +125,12 @@ describe('the suite for log stores', () => {
       '(terms.at(-1)?.term ?? this.#base.term)',
       'terms.at(-1)?.term',
     ],
-    ['the origin is lost when the first entry is', 'reports after every step', 'this.#base.origin ?? (first', '(first'],
+    [
+      'the genesis is lost when the first entry is',
+      'reports after every step',
+      'this.#base.genesis ?? (first',
+      '(first',
+    ],
     [
       'memberships are not reported',
       'reports after every step',

@@ -13,9 +13,9 @@ function led(): Scenario {
 /** The answer of a peer that it never gave. */
 function lie(cluster: Scenario, from: string, match: number): void {
   const { incarnation } = cluster.server(from);
-  const session = cluster.raft('a').peers?.get(from)?.session ?? 0;
+  const stream = cluster.raft('a').peers?.get(from)?.stream ?? 0;
   const to = cluster.server('a').incarnation;
-  cluster.forge(from, 'a', { kind: 'appendAccepted', term: 2, incarnation, to, session, match, full: false });
+  cluster.forge(from, 'a', { kind: 'appendAccepted', term: 2, incarnation, to, stream, match, full: false });
 }
 
 describe('a scenario fails when', () => {
@@ -57,7 +57,7 @@ describe('a scenario fails when', () => {
     cluster.propose('a', 'x');
     cluster.drop();
     const other = [command(3, 2, 'not x')];
-    const append = { kind: 'append', term: 2, incarnation: 9, session: 1, prevIndex: 2, prevTerm: 2 } as const;
+    const append = { kind: 'append', term: 2, incarnation: 9, stream: 1, prevIndex: 2, prevTerm: 2 } as const;
     expect(() => cluster.forge('a', 'b', { ...append, committed: 2, entries: other })).toThrow('logMatching');
   });
 
@@ -74,7 +74,7 @@ describe('a scenario fails when', () => {
     cluster.propose('a', 'x');
     cluster.settle();
     cluster.startWith('b', [2], 3);
-    const append = { kind: 'append', term: 3, incarnation: 9, session: 1, prevIndex: 2, prevTerm: 2 } as const;
+    const append = { kind: 'append', term: 3, incarnation: 9, stream: 1, prevIndex: 2, prevTerm: 2 } as const;
     expect(() => {
       cluster.forge('c', 'b', { ...append, committed: 3, entries: [command(3, 3)] });
       cluster.writeAll('b');

@@ -105,21 +105,21 @@ class Promiscuous extends Wrapped {
 
 class Unchecked extends Wrapped {
   override start(self: Identity, receive: Receive): Promise<void> {
-    return super.start({ ...self, origin: undefined }, receive);
+    return super.start({ ...self, genesis: undefined }, receive);
   }
 }
 
 /** Reads the identity once. */
 class Hasty extends Wrapped {
   override start(self: Identity, receive: Receive): Promise<void> {
-    return super.start({ ...self, origin: self.origin ?? 1 }, receive);
+    return super.start({ ...self, genesis: self.genesis ?? 1 }, receive);
   }
 }
 
 /** Goes on delivering what had arrived when it is closed. */
 class Undead extends Wrapped {
   override start(self: Identity, receive: Receive): Promise<void> {
-    return super.start(self, (from, message) => this.clock.soon(() => receive(from, message)));
+    return super.start(self, (from, message) => this.clock.defer(() => receive(from, message)));
   }
 }
 

@@ -3,6 +3,6 @@ import { HttpTransport } from '@kontiki/transport-http';
 /** A process of its own: it says a number to server a, at the address given, until it is ended. */
 const [address = ''] = process.argv.slice(2);
 const transport = new HttpTransport({ listen: { port: 0 } });
-await transport.start({ cluster: 'c-1', server: 'b', incarnation: 5, origin: undefined }, () => {});
+await transport.start({ cluster: 'c-1', server: 'b', incarnation: 5, genesis: undefined }, () => {});
 transport.setPeers(new Map([['a', address]]));
 setInterval(() => transport.send('a', [{ kind: 'readIndex', term: 1, incarnation: 1, ticket: 4711 }]), 20);

@@ -151,7 +151,7 @@ it('answers 503 before the start and after the end', async () => {
     return response.resume().statusCode;
   };
   expect(await status()).toBe(503);
-  await transport.start({ cluster: 'c', server: 'a', incarnation: 1, origin: undefined }, () => {});
+  await transport.start({ cluster: 'c', server: 'a', incarnation: 1, genesis: undefined }, () => {});
   expect(await status()).toBe(400);
   await transport.close();
   expect(await status()).toBe(503);
@@ -165,7 +165,7 @@ it('ends the requests it holds when it is closed, on a server that lives on', as
     incoming.once('end', held);
     a.transport.handler(incoming, response);
   });
-  const self = { cluster: 'c-1', server: 'b', incarnation: 7, origin: undefined };
+  const self = { cluster: 'c-1', server: 'b', incarnation: 7, genesis: undefined };
   const polling = request({
     port,
     method: 'POST',
@@ -187,7 +187,7 @@ it('cuts a connection on which nobody reads the answers', async () => {
   const socket = createConnection(await listening(http), '127.0.0.1');
   after(() => socket.destroy());
   socket.pause().on('error', () => {});
-  const self = { cluster: 'c-1', server: 'x', incarnation: 7, origin: undefined };
+  const self = { cluster: 'c-1', server: 'x', incarnation: 7, genesis: undefined };
   const headers = { host: 'a', ...helloHeaders(self, 'a'), 'content-length': '0', 'kontiki-poll': '1' };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   let index = 0;

@@ -8,7 +8,7 @@ import { helloHeaders } from '@kontiki/peers';
 import { testHandshakes } from '../../peers/test/transports/handshakes.js';
 import { after, append, heldBytes, introduce, numbered, started, type TestServer, until } from './servers.js';
 
-const stranger: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, origin: undefined };
+const stranger: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, genesis: undefined };
 
 testHandshakes(started);
 

@@ -18,7 +18,7 @@ export class Connection {
   readonly #ws: WebSocket;
   readonly #socket: Socket;
   readonly #context: Context;
-  /** What this server told of its own origin in the handshake. */
+  /** What this server told of its own genesis in the handshake. */
   readonly #told: number | undefined;
   readonly #events: ConnectionEvents;
   #sending = false;
@@ -92,10 +92,10 @@ export class Connection {
    * suspended. Bytes count and not frames: a large frame over a slow link is life too, and so is a frame that leaves.
    */
   look(): void {
-    if (handshakeOutdated(this.#context.self.origin, this.#told, this.hello.origin)) {
+    if (handshakeOutdated(this.#context.self.genesis, this.#told, this.hello.genesis)) {
       this.#context.logger.log(
         'info',
-        `origin ${this.peer}`,
+        `genesis ${this.peer}`,
         `renewing the connection with ${this.peer}: this server was blank when it was made`,
       );
       return this.terminate();

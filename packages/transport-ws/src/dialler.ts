@@ -61,7 +61,7 @@ export class Dialler {
 
   #dial(url: URL): void {
     const { self, limits } = this.#context;
-    const told = self.origin;
+    const told = self.genesis;
     const ws = new WebSocket(url, SUBPROTOCOL, {
       ...socketOptions,
       headers: helloHeaders(self, this.#peer),

@@ -18,7 +18,7 @@ import {
 import type { WebSocketOptions } from './options.js';
 import { SUBPROTOCOL, socketOptions } from './settings.js';
 
-/** A connection that has shown who it is. `told` is what this server said of its own origin. */
+/** A connection that has shown who it is. `told` is what this server said of its own genesis. */
 export type Accept = (ws: WebSocket, socket: Duplex, hello: Hello, told: number | undefined) => void;
 
 /** Lets peers in, on a port of its own or on a path of the user's server. */
@@ -96,7 +96,7 @@ export class WebSocketListener implements Listener {
     } catch (error) {
       return this.#refuse(socket, error as Refusal);
     }
-    const told = this.#context.self.origin;
+    const told = this.#context.self.genesis;
     this.#webSockets.handleUpgrade(request, socket, head, (ws) => {
       this.#own?.know(socket as Socket);
       this.#accepted += 1;

@@ -58,7 +58,7 @@ it('answers upgrades of other paths only where nobody else does', async () => {
   const server = await usersServer();
   const transport = new WebSocketTransport({ server });
   after(() => transport.close());
-  await transport.start({ cluster: 'c', server: 'a', incarnation: 1, origin: undefined }, () => {});
+  await transport.start({ cluster: 'c', server: 'a', incarnation: 1, genesis: undefined }, () => {});
   const ws = new WebSocket(`ws://127.0.0.1:${portOf(server)}/chat`);
   ws.on('error', () => {});
   const [, response] = await once(ws, 'unexpected-response');
@@ -72,7 +72,7 @@ it('is not mounted on a server that can be reached from beyond this machine', as
   await once(server, 'listening');
   after(() => server.close());
   const transport = new WebSocketTransport({ server });
-  const identity = { cluster: 'c', server: 'a', incarnation: 1, origin: undefined };
+  const identity = { cluster: 'c', server: 'a', incarnation: 1, genesis: undefined };
   await expect(transport.start(identity, () => {})).rejects.toMatchObject({ code: 'KONTIKI_BAD_OPTION' });
 });
 

@@ -9,7 +9,7 @@ import type { Identity } from '@kontiki/core';
 import { testHandshakes } from '../../peers/test/transports/handshakes.js';
 import { after, introduce, numbered, started, type TestServer, until } from './servers.js';
 
-const stranger: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, origin: undefined };
+const stranger: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, genesis: undefined };
 
 interface Dial {
   readonly headers?: Record<string, string>;
@@ -72,7 +72,7 @@ describe('on the port', () => {
     ['an incarnation of 0', { headers: changed('kontiki-incarnation', '0') }, 'malformed'],
     ['an incarnation above 2^53', { headers: changed('kontiki-incarnation', '9007199254740993') }, 'malformed'],
     ['an incarnation with an exponent', { headers: changed('kontiki-incarnation', '1e3') }, 'malformed'],
-    ['an origin above 2^32', { headers: changed('kontiki-origin', '4294967296') }, 'malformed'],
+    ['an genesis above 2^32', { headers: changed('kontiki-genesis', '4294967296') }, 'malformed'],
     ['a handshake for another server', { headers: changed('kontiki-to', 'b') }, 'receiver'],
   ])('%s is refused with its reason', async (_, options, reason) => {
     const a = await started('a');

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { bootstrap, createClusterId, isKontikiError, silent, type BootstrapOptions } from '@kontiki/core';
+import { bootstrap, createClusterId, isKontikiError, silentLogger, type BootstrapOptions } from '@kontiki/core';
 import { CliError, EXIT } from '../cli.js';
 import { clientUrl, peerUrl, readClusterFile, writeClusterFile, type ClusterFile } from './cluster-file.js';
 import { storagePath, storesAt, type Storage } from './storage.js';
@@ -87,7 +87,7 @@ async function begin(data: string, file: ClusterFile): Promise<ClusterFile> {
   for (const { id, storage } of nodes) {
     if (storage === 'memory') continue;
     try {
-      const { log, release } = await storesAt(storagePath(data, id, storage), storage, silent);
+      const { log, release } = await storesAt(storagePath(data, id, storage), storage, silentLogger);
       try {
         await bootstrap(log, { cluster, server: id, members: firstMembers(file) });
       } finally {

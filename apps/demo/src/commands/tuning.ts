@@ -19,7 +19,7 @@ export const tuningHelp = `  --heartbeat MS    how often a leader shows that it 
 
 export interface Tuning {
   readonly timings: Timings;
-  readonly snapshotPolicy: Pick<SnapshotPolicy, 'entries' | 'bytes' | 'trailingEntries'>;
+  readonly snapshotPolicy: Pick<SnapshotPolicy, 'maxEntries' | 'maxBytes' | 'trailingEntries'>;
 }
 
 /** What the flags ask for; what makes no sense is a usage error. */
@@ -37,8 +37,8 @@ export function tuningOf(values: ParsedArgs['values']): Tuning {
   return {
     timings: { heartbeat, election },
     snapshotPolicy: {
-      entries: number('snapshot-entries', 1, 1e9) ?? 10_000,
-      bytes: number('snapshot-bytes', 1, 1e12) ?? 64 * 1024 * 1024,
+      maxEntries: number('snapshot-entries', 1, 1e9) ?? 10_000,
+      maxBytes: number('snapshot-bytes', 1, 1e12) ?? 64 * 1024 * 1024,
       trailingEntries: number('snapshot-trailing', 0, 1e9) ?? 200,
     },
   };

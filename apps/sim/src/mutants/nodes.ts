@@ -29,13 +29,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'an entry is applied again after a restart',
-    file: 'node/join.ts',
+    file: 'node/start/align-stores.ts',
     find: 'const held = (await machine.open?.(owner)) ?? 0;',
     replace: 'const held = Math.max(0, ((await machine.open?.(owner)) ?? 0) - 1);',
   },
   {
     name: 'an entry is left out after a restart',
-    file: 'node/join.ts',
+    file: 'node/start/align-stores.ts',
     find: 'const held = (await machine.open?.(owner)) ?? 0;',
     replace: 'const held = Math.min(opened.committed, ((await machine.open?.(owner)) ?? 0) + 1);',
   },
@@ -54,7 +54,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'mail does not wait for the write before it',
     file: 'node/driver.ts',
-    find: 'if (output.after <= this.#raft.log.finished) this.#send(output.afterWrite);',
+    find: 'if (output.after <= this.#raft.log.lastDurableWrite) this.#send(output.afterWrite);',
     replace: 'if (output.after > 0) this.#send(output.afterWrite);',
   },
   {

@@ -18,14 +18,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'vote request leaves before the term is durable',
     file: 'protocol/candidates.ts',
-    find: "outbox.sendAfterWrite(to, { kind: 'vote',",
-    replace: "outbox.send(to, { kind: 'vote',",
+    find: "output.sendAfterWrite(to, { kind: 'vote',",
+    replace: "output.send(to, { kind: 'vote',",
   },
   {
     name: 'vote leaves before it is durable',
     file: 'protocol/raft.ts',
-    find: "this.outbox.sendAfterWrite(from, { kind: 'voteReply',",
-    replace: "this.outbox.send(from, { kind: 'voteReply',",
+    find: "this.output.sendAfterWrite(from, { kind: 'voteReply',",
+    replace: "this.output.send(from, { kind: 'voteReply',",
   },
   {
     name: 'votes twice in a term',
@@ -101,8 +101,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'no check-quorum',
     file: 'protocol/leader.ts',
-    find: 'if (this.#quorumAnswers()) this.#server.excuse(false);',
-    replace: 'if (true) this.#server.excuse(false);',
+    find: 'if (this.#quorumAnswers()) this.#server.forgiveLateTimer(false);',
+    replace: 'if (true) this.#server.forgiveLateTimer(false);',
   },
   {
     name: 'election timeouts are all the same',
@@ -113,8 +113,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'followers campaign though they hear the leader',
     file: 'protocol/follower.ts',
-    find: 'this.#server.excuse(false);\n    this.restartTimer();',
-    replace: 'this.#server.excuse(false);',
+    find: 'this.#server.forgiveLateTimer(false);\n    this.restartTimer();',
+    replace: 'this.#server.forgiveLateTimer(false);',
   },
   {
     name: 'leaders of earlier terms are followed',
@@ -138,8 +138,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'acknowledgement leaves before the entries are durable',
     file: 'protocol/follower.ts',
-    find: "outbox.sendAfterWrite(from, { kind: 'appendAccepted', ...answer,",
-    replace: "outbox.send(from, { kind: 'appendAccepted', ...answer,",
+    find: "output.sendAfterWrite(from, { kind: 'appendAccepted', ...answer,",
+    replace: "output.send(from, { kind: 'appendAccepted', ...answer,",
   },
   {
     name: 'commits entries of earlier terms by counting',
@@ -223,8 +223,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'heartbeat tells a commit index that was not matched',
     file: 'protocol/replication.ts',
-    find: 'const committed = this.#tell(progress, progress.match);',
-    replace: 'const committed = this.#tell(progress, Infinity);',
+    find: 'const committed = this.#noteCommitSent(progress, progress.match);',
+    replace: 'const committed = this.#noteCommitSent(progress, Infinity);',
   },
   {
     name: 'no entry of its own when elected',
@@ -242,7 +242,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'replaced entries count as durable while they are written',
-    file: 'log/durability.ts',
+    file: 'log/write-tracker.ts',
     find: 'for (const write of this.#underWay) durable = Math.min(durable, write.from - 1);',
     replace: '',
   },
@@ -255,7 +255,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a page read for an earlier position is sent',
     file: 'protocol/replication.ts',
-    find: 'if (progress.ready && progress.next === load.from) this.#append(',
+    find: 'if (progress.ready && progress.next === read.from) this.#append(',
     replace: 'if (progress.ready) this.#append(',
   },
   {

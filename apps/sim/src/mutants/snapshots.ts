@@ -4,7 +4,7 @@ import type { Mutant } from './mutant.js';
 export const mutants: readonly Mutant[] = [
   {
     name: 'a start keeps a log that contradicts the snapshot',
-    file: 'node/join.ts',
+    file: 'node/start/align-stores.ts',
     find: 'const meets = holds(opened, snapshot);',
     replace: 'const meets = opened.last >= last.index || holds(opened, snapshot);',
     rare: {
@@ -14,19 +14,19 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a start skips what the snapshot holds',
-    file: 'node/join.ts',
+    file: 'node/start/align-stores.ts',
     find: 'if (held < last.index && snapshots !== undefined) {',
     replace: 'if (held < 0 && snapshots !== undefined) {',
   },
   {
     name: 'an entry is applied again behind a snapshot',
-    file: 'node/join.ts',
+    file: 'node/start/align-stores.ts',
     find: 'applied: Math.max(held, last.index),',
     replace: 'applied: Math.max(held, last.index - 1),',
   },
   {
     name: 'a start takes a log that begins behind the snapshot',
-    file: 'node/join.ts',
+    file: 'node/start/align-stores.ts',
     find: 'if (applied < state.base.index) {',
     replace: 'if (applied < -1) {',
     rare: {
@@ -43,7 +43,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a snapshot older than what is committed is installed',
     file: 'protocol/raft.ts',
-    find: 'const installs = !log.includes(meta.last);',
+    find: 'const installs = !log.matchesTerm(meta.last);',
     replace: 'const installs = true;',
     rare: {
       why: 'a peer must catch up by entries while a snapshot is on its way to it',
@@ -61,7 +61,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a log that a snapshot replaces is not reset on the disk',
     file: 'node/driver.ts',
-    find: 'this.#log.reset({ ...reset, origin: this.#origin }),',
+    find: 'this.#log.reset({ ...reset, genesis: this.#genesis }),',
     replace: '',
   },
   {

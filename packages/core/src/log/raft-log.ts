@@ -1,7 +1,7 @@
 import { invariant } from '../invariant.js';
 import { entryBytes, type Entry, type Position } from './entry.js';
 import type { Membership, MembershipAt } from './membership.js';
-import { Durability } from './durability.js';
+import { WriteTracker } from './write-tracker.js';
 import { Tail, type Slice } from './tail.js';
 import { TermHistory } from './term-history.js';
 
@@ -40,7 +40,7 @@ export class RaftLog {
   #reset: Base | undefined;
   readonly #terms: TermHistory;
   readonly #tail: Tail;
-  readonly #writes: Durability;
+  readonly #writes: WriteTracker;
   /** Ascending; the one in force is the last. */
   readonly #memberships: MembershipAt[];
   readonly #tailBytes: number;
@@ -57,7 +57,7 @@ export class RaftLog {
     this.#base = base;
     this.#terms = new TermHistory(base, start.terms);
     this.#tail = new Tail(last + 1);
-    this.#writes = new Durability(last);
+    this.#writes = new WriteTracker(last);
     this.#memberships =
       base.membership === undefined ? [...start.memberships] : [base.membership, ...start.memberships];
     this.#tailBytes = tailBytes;
@@ -103,12 +103,12 @@ export class RaftLog {
   }
 
   /** The number of the newest write issued, and that up to which all are durable. */
-  get issued(): number {
-    return this.#writes.issued;
+  get lastIssuedWrite(): number {
+    return this.#writes.lastIssuedWrite;
   }
 
-  get finished(): number {
-    return this.#writes.finished;
+  get lastDurableWrite(): number {
+    return this.#writes.lastDurableWrite;
   }
 
   /** Bytes of entries that are not yet durable here. */
@@ -138,14 +138,14 @@ export class RaftLog {
   }
 
   /** Whether the entry at a position stands in this log, or is behind what was compacted. */
-  includes({ index, term }: Position): boolean {
+  matchesTerm({ index, term }: Position): boolean {
     return index <= this.#committed || this.termAt(index) === term;
   }
 
   /** The last place at or before `index` whose term is not above `term`; the base at the least. */
-  agreement(index: number, term: number): Position {
+  findConflictByTerm(index: number, term: number): Position {
     if (index <= this.base.index) return this.base;
-    return this.#terms.agreement(Math.min(index, this.#last), term);
+    return this.#terms.findConflictByTerm(Math.min(index, this.#last), term);
   }
 
   /** Whether a log that ends at `other` is at least as up to date as this one: last term first, then index (Raft §5.4.1). */
@@ -242,7 +242,7 @@ export class RaftLog {
   }
 
   /** Numbers a write of everything that has changed since the last one. */
-  issue(): IssuedWrite {
+  issueWrite(): IssuedWrite {
     const from = this.#changed;
     const reset = this.#reset;
     this.#reset = undefined;

@@ -11,7 +11,7 @@ export interface SnapshotMeta {
   /** The newest membership at or below that entry. */
   readonly membership: MembershipAt;
   /** The checksum of the cluster's first entry. */
-  readonly origin: number;
+  readonly genesis: number;
   /** The version of the state machine that wrote it. */
   readonly version: number;
 }

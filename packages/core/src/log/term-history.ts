@@ -51,7 +51,7 @@ export class TermHistory {
    * The last place at or before `index` whose term is not above `term`: where two logs can agree at the most when one
    * holds `term` at `index` and the other doesn't (the conflict hint of Raft §5.3, one probe a term).
    */
-  agreement(index: number, term: number): Position {
+  findConflictByTerm(index: number, term: number): Position {
     let at = this.#find(index);
     let end = index;
     while (at > 0 && this.#run(at).term > term) {

@@ -4,9 +4,9 @@ import type { Ballot } from '../log/ballot.js';
 import type { MembershipAt } from '../log/membership.js';
 import type { LogBase, LogState, LogStore, LogWrite, Owner } from '../ports/log-store.js';
 import { checkWhere, movedError } from '../store/moved.js';
-import { originOf } from '../wire/origin.js';
+import { genesisOf } from '../wire/genesis.js';
 
-const beginning: LogBase = { index: 0, term: 0, membership: undefined, origin: undefined };
+const beginning: LogBase = { index: 0, term: 0, membership: undefined, genesis: undefined };
 
 /**
  * A log that lives as long as this object: for tests, and for clusters that may forget. What is appended counts as
@@ -46,7 +46,7 @@ export class MemoryLog implements LogStore {
     }
     const last = this.#last;
     const [first] = this.#entries;
-    const origin = this.#base.origin ?? (first?.kind === 'membership' ? originOf(first) : undefined);
+    const genesis = this.#base.genesis ?? (first?.kind === 'membership' ? genesisOf(first) : undefined);
     return {
       ballot: this.#ballot,
       base: this.#base,
@@ -54,7 +54,7 @@ export class MemoryLog implements LogStore {
       terms,
       memberships,
       committed: this.#committed,
-      origin,
+      genesis,
       repairs: [],
     };
   }

@@ -89,7 +89,7 @@ export class MemoryNetwork {
     if (this.#cuts.has(`${from.server}>${to}`) || this.#options.loses?.() === true) return;
     const arrive = (): void => this.#arrive(from, to, frame);
     const latency = this.#options.latency?.() ?? 0;
-    if (latency <= 0) return this.#clock.soon(arrive);
+    if (latency <= 0) return this.#clock.defer(arrive);
     const timer = this.#clock.timer(() => {
       timer.close();
       arrive();
@@ -101,7 +101,7 @@ export class MemoryNetwork {
     const endpoint = this.#endpoints.get(to);
     // What a real transport's handshake refuses: another cluster's server, or one that was begun with another list.
     if (endpoint === undefined || endpoint.self.cluster !== from.cluster) return;
-    const [mine, theirs] = [endpoint.self.origin, from.origin];
+    const [mine, theirs] = [endpoint.self.genesis, from.genesis];
     if (mine !== undefined && theirs !== undefined && mine !== theirs) return;
     for (const message of decodeFrame(frame).messages) {
       // The receiver may close its transport meanwhile.

@@ -17,14 +17,14 @@ export interface ApplierOptions<Result> {
   readonly machine: StateMachine<Result>;
   readonly clock: Clock;
   /** A batch is applied up to `through`; `results` are those of its commands, in order. */
-  readonly applied: (entries: readonly Entry[], through: number, results: readonly Result[]) => void;
+  readonly onApplied: (entries: readonly Entry[], through: number, results: readonly Result[]) => void;
   /** The log begins with a snapshot that the machine is behind: puts it into the machine. */
   readonly restore: () => Promise<void>;
-  readonly failed: (error: Error) => void;
+  readonly onFailure: (error: Error) => void;
 }
 
 /** What runs between two batches, and who is told that it never will. */
-interface Between {
+interface BetweenBatches {
   readonly run: () => Promise<void>;
   readonly dropped: (error: Error) => void;
 }
@@ -39,7 +39,7 @@ export class Applier<Result> {
   /** A slice of time is over; the next one has been asked for. */
   #resting = false;
   #closed = false;
-  readonly #between: Between[] = [];
+  readonly #between: BetweenBatches[] = [];
   #idle: () => void = () => {};
 
   constructor(options: ApplierOptions<Result>) {
@@ -52,15 +52,15 @@ export class Applier<Result> {
   }
 
   /** Runs something between two batches; the next one waits until its promise settles. */
-  between(run: () => Promise<void>, dropped: (error: Error) => void): void {
+  runBetweenBatches(run: () => Promise<void>, dropped: (error: Error) => void): void {
     this.#between.push({ run, dropped });
-    this.kick();
+    this.applyNext();
   }
 
   /** Applies what may be applied. */
-  kick(): void {
+  applyNext(): void {
     if (this.#busy || this.#resting) return;
-    const { log, clock, failed } = this.#options;
+    const { log, clock, onFailure } = this.#options;
     const until = clock.now() + SLICE_MS;
     try {
       // Whoever is told that a batch is applied may close the node, or begin what the next batch must wait for.
@@ -80,7 +80,7 @@ export class Applier<Result> {
         }
       }
     } catch (error) {
-      failed(error as Error);
+      onFailure(error as Error);
     }
   }
 
@@ -94,9 +94,9 @@ export class Applier<Result> {
 
   #rest(): void {
     this.#resting = true;
-    this.#options.clock.soon(() => {
+    this.#options.clock.defer(() => {
       this.#resting = false;
-      this.kick();
+      this.applyNext();
     });
   }
 
@@ -109,11 +109,11 @@ export class Applier<Result> {
     pending.then(
       () => {
         end();
-        this.kick();
+        this.applyNext();
       },
       (error: Error) => {
         end();
-        if (!this.#closed) this.#options.failed(error);
+        if (!this.#closed) this.#options.onFailure(error);
       },
     );
   }
@@ -132,7 +132,7 @@ export class Applier<Result> {
   }
 
   async #restore(): Promise<void> {
-    const { log, restore, applied } = this.#options;
+    const { log, restore, onApplied } = this.#options;
     const { index } = log.base;
     try {
       await restore();
@@ -141,7 +141,7 @@ export class Applier<Result> {
       if (isKontikiError(error, 'KONTIKI_NO_SNAPSHOT') && index < log.base.index) return;
       throw error;
     }
-    if (!this.#closed) applied([], index, []);
+    if (!this.#closed) onApplied([], index, []);
   }
 
   /** Returns a promise only if the machine does, so that a synchronous one costs none. */
@@ -172,6 +172,6 @@ export class Applier<Result> {
       const cause = new TypeError(`apply gave ${results.length} results for ${commands} commands`);
       throw machineFailed(`applied entries up to ${through}`, cause);
     }
-    if (!this.#closed) this.#options.applied(entries, through, results);
+    if (!this.#closed) this.#options.onApplied(entries, through, results);
   }
 }

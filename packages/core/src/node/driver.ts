@@ -7,10 +7,10 @@ import type { ServerId } from '../log/server.js';
 import type { Clock, Timer } from '../ports/clock.js';
 import type { LogStore } from '../ports/log-store.js';
 import type { Message } from '../protocol/message.js';
-import type { Load, Mail, Output, Write } from '../protocol/output.js';
+import type { PageRead, Mail, Output, Write } from '../protocol/output.js';
 import type { Raft } from '../protocol/raft.js';
-import { originOf } from '../wire/origin.js';
-import type { Carrier } from './carrier.js';
+import { genesisOf } from '../wire/genesis.js';
+import type { TransportSwitch } from './transport-switch.js';
 
 /** What takes part in a turn besides the ports. */
 export interface TurnOwner {
@@ -25,11 +25,11 @@ export interface TurnOwner {
 export interface DriverOptions {
   readonly raft: Raft;
   readonly log: LogStore;
-  readonly carrier: Carrier;
+  readonly carrier: TransportSwitch;
   readonly clock: Clock;
   readonly owner: TurnOwner;
   /** The checksum of the cluster's first entry, as the log told it. */
-  readonly origin: number | undefined;
+  readonly genesis: number | undefined;
 }
 
 /** Mail that leaves when write `after` is durable. */
@@ -45,11 +45,11 @@ interface HeldMail {
 export class Driver {
   readonly #raft: Raft;
   readonly #log: LogStore;
-  readonly #carrier: Carrier;
+  readonly #carrier: TransportSwitch;
   readonly #clock: Clock;
   readonly #owner: TurnOwner;
   readonly #timer: Timer;
-  #origin: number | undefined;
+  #genesis: number | undefined;
   #inbox: { from: ServerId; message: Message }[] = [];
   #held: HeldMail[] = [];
   #persisted = 0;
@@ -61,24 +61,24 @@ export class Driver {
   #lettingIn = false;
   #stopped = false;
 
-  constructor({ raft, log, carrier, clock, owner, origin }: DriverOptions) {
+  constructor({ raft, log, carrier, clock, owner, genesis }: DriverOptions) {
     this.#raft = raft;
     this.#log = log;
     this.#carrier = carrier;
     this.#clock = clock;
     this.#owner = owner;
-    this.#origin = origin;
+    this.#genesis = genesis;
     this.#timer = clock.timer(() => this.#turn());
   }
 
   /** The checksum of the cluster's first entry; undefined while this server is blank. */
-  get origin(): number | undefined {
-    return this.#origin;
+  get genesis(): number | undefined {
+    return this.#genesis;
   }
 
   /** A blank server learns by its first snapshot which cluster's data it holds. */
-  learnOrigin(origin: number): void {
-    this.#origin ??= origin;
+  learnGenesis(genesis: number): void {
+    this.#genesis ??= genesis;
   }
 
   receive(from: ServerId, message: Message): void {
@@ -91,7 +91,7 @@ export class Driver {
   schedule(): void {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
-    this.#clock.soon(() => {
+    this.#clock.defer(() => {
       this.#scheduled = false;
       this.#turn();
     });
@@ -125,7 +125,7 @@ export class Driver {
       if (this.#stopped) return;
       this.#dueAt = letIn ? Infinity : raft.wakeAt;
       this.#timer.set(this.#dueAt);
-      if (output.again) this.schedule();
+      if (output.needsAnotherTurn) this.schedule();
     } catch (error) {
       this.#owner.failed(error as Error);
     }
@@ -133,7 +133,7 @@ export class Driver {
 
   #takeInputs(): void {
     const raft = this.#raft;
-    if (this.#persisted > raft.log.finished) {
+    if (this.#persisted > raft.log.lastDurableWrite) {
       raft.persisted(this.#persisted);
       while (this.#held[0] !== undefined && this.#held[0].after <= this.#persisted) {
         this.#send((this.#held.shift() as HeldMail).mail);
@@ -150,10 +150,10 @@ export class Driver {
     this.#send(output.messages);
     if (output.write !== undefined) this.#write(output.write);
     if (output.afterWrite.size > 0) {
-      if (output.after <= this.#raft.log.finished) this.#send(output.afterWrite);
+      if (output.after <= this.#raft.log.lastDurableWrite) this.#send(output.afterWrite);
       else this.#held.push({ after: output.after, mail: output.afterWrite });
     }
-    for (const load of output.loads) this.#load(load);
+    for (const load of output.pageReads) this.#load(load);
   }
 
   #send(mail: Mail): void {
@@ -162,7 +162,7 @@ export class Driver {
 
   #write({ number, ballot, reset, entries, committed }: Write): void {
     const [first] = entries;
-    if (first?.index === 1 && first.kind === 'membership') this.#origin = originOf(first);
+    if (first?.index === 1 && first.kind === 'membership') this.#genesis = genesisOf(first);
     const append = (): Promise<void> => this.#log.append({ ballot, entries, committed });
     const written = reset === undefined ? append() : this.#replace(ballot, reset, append);
     written.then(
@@ -178,12 +178,12 @@ export class Driver {
   async #replace(ballot: Ballot | undefined, reset: Base, append: () => Promise<void>): Promise<void> {
     await Promise.all([
       ballot === undefined ? undefined : this.#log.append({ ballot }),
-      this.#log.reset({ ...reset, origin: this.#origin }),
+      this.#log.reset({ ...reset, genesis: this.#genesis }),
       append(),
     ]);
   }
 
-  #load(load: Load): void {
+  #load(load: PageRead): void {
     this.#log.read(load.from, load.to, load.maxBytes).then(
       (entries) => this.#loaded(load, entries),
       (error: Error) => {
@@ -193,10 +193,10 @@ export class Driver {
     );
   }
 
-  #loaded(load: Load, entries: readonly Entry[] | undefined): void {
+  #loaded(load: PageRead, entries: readonly Entry[] | undefined): void {
     if (this.#stopped) return;
     try {
-      this.#raft.loaded(load, entries);
+      this.#raft.pageRead(load, entries);
       this.schedule();
     } catch (error) {
       this.#owner.failed(error as Error);

@@ -67,7 +67,7 @@ function pieces(stream: AsyncIterable<Uint8Array> = none()): { take(length: numb
 async function* none(): AsyncIterable<Uint8Array> {}
 
 /** All that a log tells at its start; how much is known to be committed apart, which is a hint. */
-function told({ ballot, base, last, terms, memberships, origin }: LogState): string {
+function told({ ballot, base, last, terms, memberships, genesis }: LogState): string {
   const at = ({ index, membership }: MembershipAt): string => {
     const writer = new Writer(membershipLength(membership));
     writeMembership(writer, membership);
@@ -76,7 +76,7 @@ function told({ ballot, base, last, terms, memberships, origin }: LogState): str
   return JSON.stringify([
     [ballot?.term, ballot?.votedFor],
     [base.index, base.term, base.membership && at(base.membership)],
-    [last, origin],
+    [last, genesis],
     terms.map(({ index, term }) => [index, term]),
     memberships.map(at),
   ]);

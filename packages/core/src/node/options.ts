@@ -52,6 +52,7 @@ export function checkId(what: string, id: unknown): string {
 }
 
 export function checkTimings(timings: Timings): Timings {
+  checkNames('timings', timings, defaultTimings);
   for (const [name, value] of Object.entries(timings)) {
     if (!(value >= 1 && value <= 3_600_000)) {
       throw badOption(`timings.${name} must be 1 to 3,600,000 milliseconds, not ${value}.`);
@@ -72,10 +73,19 @@ function checkSize(name: string, value: number, most = Infinity): void {
   throw badOption(`${name} must be ${range}, not ${value}.`);
 }
 
-/** Refuses what cannot work, before anything is opened. */
+/** Refuses a name that means nothing: a misspelled bound would leave its default in force. */
+function checkNames(option: string, given: object | undefined, known: object): void {
+  const unknown = Object.keys(given ?? {}).find((name) => !(name in known));
+  if (unknown === undefined) return;
+  throw badOption(`There is no ${option}.${unknown}. Known names: ${Object.keys(known).join(', ')}.`);
+}
+
+/** Refuses options that cannot work, before anything is opened. */
 export function checkOptions(options: NodeOptions<unknown>): void {
   checkId('id', options.id);
   checkId('cluster', options.cluster);
+  checkNames('limits', options.limits, defaultLimits);
+  checkNames('snapshotPolicy', options.snapshotPolicy, defaultSnapshotPolicy);
   checkTimings({ ...defaultTimings, ...options.timings });
   for (const [name, value] of Object.entries({ ...defaultLimits, ...options.limits })) {
     checkSize(`limits.${name}`, value, name === 'messageBytes' ? MAX_PAYLOAD : Infinity);

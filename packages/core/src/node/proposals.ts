@@ -1,6 +1,6 @@
 import { KontikiError } from '../errors.js';
 import { commandBytes, type Position } from '../log/entry.js';
-import type { Raft, Refusal } from '../protocol/raft.js';
+import type { Raft, ProposalRefusal } from '../protocol/raft.js';
 import type { Call } from './calls.js';
 
 /** How a proposal was carried out. */
@@ -53,7 +53,7 @@ export class Proposals<Result> {
   }
 
   /** Proposes all that is queued. */
-  append(raft: Raft, refusal: (why: Refusal) => KontikiError): void {
+  proposeQueued(raft: Raft, refusal: (why: ProposalRefusal) => KontikiError): void {
     if (this.#queued.length === 0) return;
     for (const proposal of this.#queued) {
       if (proposal.given) continue;
@@ -84,7 +84,7 @@ export class Proposals<Result> {
   }
 
   /** A snapshot has taken the place of everything up to `index`: what became of it stands nowhere. */
-  passOver(index: number): void {
+  failSuperseded(index: number): void {
     for (const calls of this.#appended.values()) {
       for (const [at, call] of calls) {
         if (at > index) continue;

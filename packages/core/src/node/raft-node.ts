@@ -3,18 +3,18 @@ import { commandBytes, type Entry } from '../log/entry.js';
 import type { ServerId } from '../log/server.js';
 import type { Clock } from '../ports/clock.js';
 import type { LogStore } from '../ports/log-store.js';
-import { silent, type Logger } from '../ports/logger.js';
+import { silentLogger, type Logger } from '../ports/logger.js';
 import type { Identity, Transport } from '../ports/transport.js';
 import type { SnapshotInfo, SnapshotStore } from '../ports/snapshot-store.js';
 import type { Output } from '../protocol/output.js';
-import { Raft, type Refusal } from '../protocol/raft.js';
+import { Raft, type ProposalRefusal } from '../protocol/raft.js';
 import { defaultLimits, defaultTimings, type Timings } from '../protocol/settings.js';
 import { Applier } from './applier.js';
 import { Calls, type CallOptions } from './calls.js';
-import { Carrier } from './carrier.js';
+import { TransportSwitch } from './transport-switch.js';
 import { Driver } from './driver.js';
 import { Emitter } from './emitter.js';
-import { join, type Joined } from './join.js';
+import { alignStores, type AlignedStores } from './start/align-stores.js';
 import { badOption, checkOptions, checkTimings, type NodeOptions } from './options.js';
 import { Proposals, type Applied } from './proposals.js';
 import { ReadQueue, serveRead } from './read-queue.js';
@@ -27,7 +27,7 @@ import { Snapshots } from './snapshots.js';
 import { leaderOf, statusOf } from './status-of.js';
 import type { Leader, NodeEvents, Status } from './status.js';
 import { SystemClock } from './system-clock.js';
-import { Watch } from './watch.js';
+import { ChangeEvents } from './watch.js';
 
 export interface ReadOptions extends CallOptions {
   /**
@@ -44,12 +44,12 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   readonly #raft: Raft;
   readonly #log: LogStore;
   readonly #snapshots: Snapshots | undefined;
-  readonly #carrier: Carrier;
+  readonly #carrier: TransportSwitch;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #calls: Calls;
   readonly #events: Emitter<NodeEvents>;
-  readonly #watch: Watch;
+  readonly #watch: ChangeEvents;
   readonly #driver: Driver;
   readonly #applier: Applier<Result>;
   readonly #proposals = new Proposals<Result>();
@@ -68,8 +68,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     const owner = { cluster: options.cluster, server: options.id };
     let node: RaftNode<Result> | undefined;
     try {
-      const { log, snapshots, machine, snapshotCompression: compression, logger = silent } = options;
-      const joined = await join({ log, snapshots, machine, compression, logger }, owner);
+      const { log, snapshots, machine, snapshotCompression: compression, logger = silentLogger } = options;
+      const joined = await alignStores({ log, snapshots, machine, compression, logger }, owner);
       node = new RaftNode(options, joined);
       await node.#start(joined);
       return node;
@@ -84,14 +84,14 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     }
   }
 
-  private constructor(options: NodeOptions<Result>, { state, applied, snapshot }: Joined) {
+  private constructor(options: NodeOptions<Result>, { state, applied, snapshot }: AlignedStores) {
     const { id, cluster, log, machine, transport, snapshots } = options;
     const random = options.random ?? Math.random;
     this.id = id;
     this.#cluster = cluster;
     this.#log = log;
     this.#clock = options.clock ?? new SystemClock();
-    this.#logger = options.logger ?? silent;
+    this.#logger = options.logger ?? silentLogger;
     this.#timeout = options.timeout ?? 10_000;
     this.#maxCommandBytes = options.maxCommandBytes ?? 1024 * 1024;
     this.#raft = new Raft({
@@ -105,17 +105,19 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       applied,
     });
     this.#events = new Emitter(this.#logger);
-    this.#watch = new Watch(this.#raft, this.#events, this.#logger);
+    this.#watch = new ChangeEvents(this.#raft, this.#events, this.#logger);
     this.#calls = new Calls(this.#clock);
-    this.#carrier = new Carrier(transport, this.#logger, (from, message) => this.#driver.receive(from, message));
+    this.#carrier = new TransportSwitch(transport, this.#logger, (from, message) =>
+      this.#driver.receive(from, message),
+    );
     this.#driver = new Driver({
       raft: this.#raft,
       log,
       carrier: this.#carrier,
       clock: this.#clock,
-      origin: state.origin,
+      genesis: state.genesis,
       owner: {
-        takeInputs: () => this.#proposals.append(this.#raft, (why) => this.#refusal(why)),
+        takeInputs: () => this.#proposals.proposeQueued(this.#raft, (why) => this.#refusal(why)),
         turned: (output) => this.#turned(output),
         failed: (error) => this.#fail(error),
       },
@@ -125,9 +127,9 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       store: log,
       machine,
       clock: this.#clock,
-      applied: (entries, through, results) => this.#applied(entries, through, results),
+      onApplied: (entries, through, results) => this.#applied(entries, through, results),
       restore: () => this.#restore(options),
-      failed: (error) => this.#fail(error),
+      onFailure: (error) => this.#fail(error),
     });
     if (snapshots !== undefined) this.#snapshots = this.#begin(snapshots, options, random, snapshot);
   }
@@ -139,7 +141,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     newest: SnapshotInfo | undefined,
   ): Snapshots {
     const driver = this.#driver;
-    const parts = { cluster, store, clock: this.#clock, origin: (): number | undefined => driver.origin };
+    const parts = { cluster, store, clock: this.#clock, genesis: (): number | undefined => driver.genesis };
     return new Snapshots({
       ...parts,
       raft: this.#raft,
@@ -150,9 +152,9 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       events: this.#events,
       newest,
       schedule: () => driver.schedule(),
-      learnOrigin: (origin) => driver.learnOrigin(origin),
-      installed: (index) => this.#proposals.passOver(index),
-      failed: (error) => this.#fail(error),
+      learnGenesis: (genesis) => driver.learnGenesis(genesis),
+      onInstalled: (index) => this.#proposals.failSuperseded(index),
+      onFailure: (error) => this.#fail(error),
     });
   }
 
@@ -269,7 +271,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   // ---- start and end
 
-  async #start({ state }: Joined): Promise<void> {
+  async #start({ state }: AlignedStores): Promise<void> {
     for (const repair of state.repairs) this.#logger.warn('cut the torn end of the log', { ...repair });
     if (this.#raft.log.blank) {
       this.#logger.info('this server is blank: it waits for a leader, and neither campaigns nor votes');
@@ -280,8 +282,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       cluster: this.#cluster,
       server: this.id,
       incarnation: this.#raft.header.incarnation,
-      get origin() {
-        return driver.origin;
+      get genesis() {
+        return driver.genesis;
       },
     };
     await this.#carrier.start(identity);
@@ -348,7 +350,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       throw this.#refusal('overloaded');
   }
 
-  #refusal(why: Refusal): KontikiError {
+  #refusal(why: ProposalRefusal): KontikiError {
     return why === 'notLeader' ? notLeader(this.id, this.leader) : refusal(why);
   }
 
@@ -358,9 +360,9 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     if (reads !== undefined) this.#reads.confirm(reads);
     for (const report of reports) logReport(this.#logger, report);
     for (const event of snapshots) this.#snapshots?.handle(event);
-    this.#applier.kick();
+    this.#applier.applyNext();
     this.#reads.serve(this.#applier.busy ? -1 : this.#raft.log.applied);
-    this.#watch.tell();
+    this.#watch.emitChanges();
   }
 
   #applied(entries: readonly Entry[], through: number, results: readonly Result[]): void {
@@ -369,7 +371,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     for (const entry of entries) this.#proposals.settle(entry, entry.kind === 'command' ? results[next++] : undefined);
     this.#reads.serve(through);
     this.#events.emit('apply', { index: through });
-    this.#snapshots?.applied(entries);
+    this.#snapshots?.onApplied(entries);
   }
 
   /** Brings the machine to where the log begins, and no further: a newer snapshot may be whole, and not installed. */

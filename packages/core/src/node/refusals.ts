@@ -1,6 +1,6 @@
 import { KontikiError } from '../errors.js';
 import type { ServerId } from '../log/server.js';
-import type { Refusal } from '../protocol/raft.js';
+import type { ProposalRefusal } from '../protocol/raft.js';
 import type { Leader } from './status.js';
 
 /** The command was not appended, since this server doesn't lead. `leader` says who does, as far as known here. */
@@ -19,7 +19,7 @@ export function notLeader(id: ServerId, leader: Leader | undefined): NotLeaderEr
   return new NotLeaderError(`Node ${id} does not lead. ${hint}`, leader);
 }
 
-export function refusal(why: Exclude<Refusal, 'notLeader'>): KontikiError {
+export function refusal(why: Exclude<ProposalRefusal, 'notLeader'>): KontikiError {
   return why === 'overloaded'
     ? new KontikiError(
         'KONTIKI_OVERLOADED',

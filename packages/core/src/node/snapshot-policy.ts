@@ -1,11 +1,11 @@
 /** When snapshots are taken, and what is kept beside them. */
 export interface SnapshotPolicy {
   /** A snapshot is due when so many entries were applied since the one before. Default 100,000. */
-  readonly entries: number;
+  readonly maxEntries: number;
   /** Or when these have so many bytes. Default 64 MiB. */
-  readonly bytes: number;
+  readonly maxBytes: number;
   /** Or, if there is anything new, after so many milliseconds. Default: never for that reason. */
-  readonly ms: number;
+  readonly maxAgeMs: number;
   /** Entries that stay in the log behind a snapshot, for followers that are a little late, as long as they are in memory. Default 200. */
   readonly trailingEntries: number;
   /** Their bytes, at the most. Default 4 MiB. */
@@ -22,9 +22,9 @@ export interface SnapshotPolicy {
 const MiB = 1024 * 1024;
 
 export const defaultSnapshotPolicy: SnapshotPolicy = {
-  entries: 100_000,
-  bytes: 64 * MiB,
-  ms: Infinity,
+  maxEntries: 100_000,
+  maxBytes: 64 * MiB,
+  maxAgeMs: Infinity,
   trailingEntries: 200,
   trailingBytes: 4 * MiB,
   keep: 2,

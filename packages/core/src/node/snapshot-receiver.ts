@@ -16,10 +16,10 @@ export interface ReceiverOptions {
   /** The bytes before `offset` are here. */
   readonly acknowledge: (from: ServerId, message: SnapshotOffer | SnapshotChunk, id: string, offset: number) => void;
   /** All of it is durable. */
-  readonly received: (info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk) => void;
-  readonly progress: (meta: SnapshotMeta, received: number, total: number, rate: number) => void;
+  readonly onReceived: (info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk) => void;
+  readonly onProgress: (meta: SnapshotMeta, received: number, total: number, rate: number) => void;
   /** It was abandoned; the leader will offer one again. */
-  readonly failed: (error: Error) => void;
+  readonly onFailure: (error: Error) => void;
 }
 
 /** A snapshot that is arriving. */
@@ -51,7 +51,7 @@ export class SnapshotReceiver {
   }
 
   /** A leader offers a snapshot, or asks how much of it is here. */
-  offered(from: ServerId, message: SnapshotOffer): void {
+  onOffer(from: ServerId, message: SnapshotOffer): void {
     const { meta, bytes } = message;
     const arriving = this.#arriving;
     if (arriving?.meta.id === meta.id) {
@@ -84,7 +84,7 @@ export class SnapshotReceiver {
   }
 
   /** The bytes from an offset on. */
-  arrived(from: ServerId, message: SnapshotChunk): void {
+  onChunk(from: ServerId, message: SnapshotChunk): void {
     const arriving = this.#arriving;
     if (arriving?.writer === undefined || arriving.meta.id !== message.id) return;
     const { data, offset } = message;
@@ -95,7 +95,7 @@ export class SnapshotReceiver {
   }
 
   /** The log holds everything up to `index` by now: a snapshot of no more is not waited for. */
-  passed(index: number): void {
+  onAppliedTo(index: number): void {
     if (this.#arriving === undefined || this.#arriving.meta.last.index > index) return;
     this.#arriving = undefined;
     this.#work = this.#work
@@ -112,7 +112,7 @@ export class SnapshotReceiver {
   }
 
   async #write(arriving: Arriving, from: ServerId, message: SnapshotChunk): Promise<void> {
-    const { acknowledge, progress } = this.#options;
+    const { acknowledge, onProgress } = this.#options;
     const { writer, meta, bytes, rate } = arriving;
     if (writer === undefined) return;
     rate.at(arriving.written);
@@ -127,7 +127,7 @@ export class SnapshotReceiver {
       });
     }
     acknowledge(from, message, meta.id, arriving.written);
-    progress(meta, arriving.written, bytes, rate.at(arriving.written));
+    onProgress(meta, arriving.written, bytes, rate.at(arriving.written));
     if (arriving.written === bytes) await this.#finish(arriving, from, message);
   }
 
@@ -135,7 +135,7 @@ export class SnapshotReceiver {
     await arriving.sync;
     const info = await (arriving.writer as SnapshotWriter).finish();
     if (this.#arriving === arriving) this.#arriving = undefined;
-    if (!this.#closed) this.#options.received(info, from, message);
+    if (!this.#closed) this.#options.onReceived(info, from, message);
   }
 
   /** One thing after the other, as long as this snapshot is the one that arrives. */
@@ -147,7 +147,7 @@ export class SnapshotReceiver {
         await arriving.writer?.abort().catch(() => {
           // Why it was abandoned says more.
         });
-        if (!this.#closed) this.#options.failed(error);
+        if (!this.#closed) this.#options.onFailure(error);
       });
   }
 }

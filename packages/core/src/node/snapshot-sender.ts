@@ -11,21 +11,21 @@ const MAX_DOUBLINGS = 6;
 
 export interface SenderOptions {
   /** Of the stream of appends that came to an end for want of entries. */
-  readonly session: number;
+  readonly stream: number;
   readonly snapshot: SnapshotInfo;
   readonly store: SnapshotStore;
   readonly clock: Clock;
   /** Milliseconds without an answer after which the peer is asked where it stands, and more where answers take longer. */
-  readonly patience: number;
+  readonly answerTimeoutMs: number;
   readonly window: SnapshotWindow;
   /** At the most, now. */
   readonly bytesPerSecond: () => number;
   /** False when nobody wants it any more. */
   readonly send: (body: SnapshotBody) => boolean;
-  readonly progress: (sent: number) => void;
+  readonly onProgress: (sent: number) => void;
   /** The peer has nothing any more of what it was sent. */
-  readonly startedOver: () => void;
-  readonly failed: (error: Error) => void;
+  readonly onStartedOver: () => void;
+  readonly onFailure: (error: Error) => void;
 }
 
 /**
@@ -34,7 +34,7 @@ export interface SenderOptions {
  */
 export class SnapshotSender {
   readonly snapshot: SnapshotInfo;
-  readonly session: number;
+  readonly stream: number;
   readonly #options: SenderOptions;
   readonly #timer: Timer;
   /** The peer has the bytes before `#acknowledged`; those before `#sent` are on their way. */
@@ -43,14 +43,14 @@ export class SnapshotSender {
   /** The next answer tells where the peer stands. */
   #asking = true;
   /** Counts streams: only the newest goes on. */
-  #stream = 0;
+  #pass = 0;
   #closed = false;
   /** Milliseconds: when the rate admits another chunk. */
   #nextAt = 0;
   /** Bytes that may be on their way: one chunk at first and after silence, and more with every answer. */
   #allowed = CHUNK;
   /** Milliseconds. Whoever asks a slow link too early fills it with what it is carrying already. */
-  #patience: number;
+  #answerTimeoutMs: number;
   #endRest: () => void = () => {};
   /** Where what was sent once ends, and the part of it whose answer is timed: what was sent twice tells no time. */
   #highest = 0;
@@ -59,11 +59,11 @@ export class SnapshotSender {
   constructor(options: SenderOptions) {
     this.#options = options;
     this.snapshot = options.snapshot;
-    this.session = options.session;
-    this.#patience = options.patience;
+    this.stream = options.stream;
+    this.#answerTimeoutMs = options.answerTimeoutMs;
     this.#timer = options.clock.timer(() => {
       this.#allowed = CHUNK;
-      this.#patience = Math.min(2 * this.#patience, 2 ** MAX_DOUBLINGS * options.patience);
+      this.#answerTimeoutMs = Math.min(2 * this.#answerTimeoutMs, 2 ** MAX_DOUBLINGS * options.answerTimeoutMs);
       this.#ask();
     });
   }
@@ -74,14 +74,14 @@ export class SnapshotSender {
   }
 
   /** The peer waits for the bytes from `offset` on. */
-  acknowledged(offset: number): void {
+  onAcknowledged(offset: number): void {
     if (offset > this.snapshot.bytes) return;
     if (this.#asking) {
       const startsOver = offset === 0 && this.#sent > 0;
       this.#asking = false;
       this.#acknowledged = this.#sent = offset;
       this.#wait();
-      if (startsOver) this.#options.startedOver();
+      if (startsOver) this.#options.onStartedOver();
       void this.#run(offset);
     } else if (offset > this.#acknowledged && offset <= this.#sent) {
       const arrived = offset - this.#acknowledged;
@@ -91,7 +91,7 @@ export class SnapshotSender {
       this.#wait();
       this.#options.window.give(arrived);
     }
-    this.#options.progress(this.#acknowledged);
+    this.#options.onProgress(this.#acknowledged);
   }
 
   close(): void {
@@ -113,7 +113,7 @@ export class SnapshotSender {
 
   /** What is on its way counts no more: the peer will tell what has come. */
   #giveUp(): void {
-    this.#stream += 1;
+    this.#pass += 1;
     this.#options.window.give(this.#sent - this.#acknowledged);
     this.#acknowledged = this.#sent;
     this.#timed = undefined;
@@ -123,19 +123,19 @@ export class SnapshotSender {
   /** Twice what an answer has taken. */
   #learn(): void {
     if (this.#timed === undefined || this.#acknowledged < this.#timed.end) return;
-    const { clock, patience } = this.#options;
-    this.#patience = Math.max(patience, 2 * (clock.now() - this.#timed.at));
+    const { clock, answerTimeoutMs } = this.#options;
+    this.#answerTimeoutMs = Math.max(answerTimeoutMs, 2 * (clock.now() - this.#timed.at));
     this.#timed = undefined;
   }
 
   #wait(): void {
-    if (!this.#closed) this.#timer.set(Math.max(this.#options.clock.now(), this.#nextAt) + this.#patience);
+    if (!this.#closed) this.#timer.set(Math.max(this.#options.clock.now(), this.#nextAt) + this.#answerTimeoutMs);
   }
 
   async #run(from: number): Promise<void> {
     const { store, send, clock, window, bytesPerSecond } = this.#options;
-    const stream = (this.#stream += 1);
-    const over = (): boolean => stream !== this.#stream;
+    const pass = (this.#pass += 1);
+    const over = (): boolean => pass !== this.#pass;
     try {
       for await (const bytes of store.read(this.snapshot.id, from)) {
         for (let at = 0; at < bytes.length; at += CHUNK) {
@@ -154,7 +154,7 @@ export class SnapshotSender {
         }
       }
     } catch (error) {
-      if (!over()) this.#options.failed(error as Error);
+      if (!over()) this.#options.onFailure(error as Error);
     }
   }
 

@@ -29,7 +29,7 @@ export interface SendersOptions {
   /** The protocol was told something: a turn must follow. */
   readonly schedule: () => void;
   /** This snapshot cannot be sent, for it is damaged. */
-  readonly damaged: (id: string) => void;
+  readonly onDamaged: (id: string) => void;
 }
 
 /** Sends snapshots to the peers that need one, several at a time. */
@@ -37,7 +37,7 @@ export class SnapshotSenders {
   readonly #options: SendersOptions;
   readonly #senders = new Map<ServerId, SnapshotSender>();
   readonly #window = new SnapshotWindow();
-  /** The sessions of peers that need a snapshot while there is none. */
+  /** The streams of peers that need a snapshot while there is none. */
   readonly #unserved = new Map<ServerId, number>();
   /** Ids of snapshots that were read through since a peer had to begin one anew. */
   readonly #checked = new Set<string>();
@@ -57,40 +57,40 @@ export class SnapshotSenders {
   }
 
   /** A peer has come to an end for want of entries, and needs this snapshot, or the next one if there is none. */
-  send(peer: ServerId, session: number, snapshot: SnapshotInfo | undefined): void {
+  send(peer: ServerId, stream: number, snapshot: SnapshotInfo | undefined): void {
     const { raft, store, clock, schedule, logger, events, bytesPerSecond } = this.#options;
     const { log } = raft;
     const present = this.#senders.get(peer);
     const match = raft.peers?.get(peer)?.match ?? 0;
     // Entries that were on their way all the same are no reason to begin anew.
-    if (present?.session === session && present.snapshot.last.index > match) return;
+    if (present?.stream === stream && present.snapshot.last.index > match) return;
     this.#end(peer);
-    if (snapshot === undefined) return void this.#unserved.set(peer, session);
+    if (snapshot === undefined) return void this.#unserved.set(peer, stream);
     const { index } = snapshot.last;
     logger.info(`sends ${peer} the snapshot of entry ${index}`, { bytes: snapshot.bytes });
     const rate = new Rate(clock);
     let reached = -1;
     let failures = 0;
     const sender: SnapshotSender = new SnapshotSender({
-      session,
+      stream,
       snapshot,
       store,
       clock,
-      patience: 5 * raft.timings.heartbeat,
+      answerTimeoutMs: 5 * raft.timings.heartbeat,
       window: this.#window,
       bytesPerSecond: () => bytesPerSecond ?? (log.lastIndex > log.committed ? BESIDE_COMMITS : Infinity),
       send: (body) => {
-        const wanted = raft.sendSnapshot(peer, session, body);
+        const wanted = raft.sendSnapshot(peer, stream, body);
         if (wanted) schedule();
         else if (this.#senders.get(peer) === sender) this.#end(peer);
         return wanted;
       },
-      progress: (bytes) => {
+      onProgress: (bytes) => {
         if (bytes > reached) [reached, failures] = [bytes, 0];
         events.emit('snapshotSending', { peer, index, bytes, total: snapshot.bytes, rate: rate.at(bytes) });
       },
-      startedOver: () => void this.#check(snapshot),
-      failed: (error) => {
+      onStartedOver: () => void this.#check(snapshot),
+      onFailure: (error) => {
         failures += 1;
         if (isKontikiError(error, 'KONTIKI_CORRUPT') || failures === READS) return this.#giveUp(snapshot, error);
         logger.warn(`the snapshot of entry ${index} cannot be read for ${peer}; it is tried again`, { error });
@@ -105,12 +105,12 @@ export class SnapshotSenders {
   serve(snapshot: SnapshotInfo): void {
     const peers = [...this.#unserved];
     this.#unserved.clear();
-    for (const [peer, session] of peers) this.send(peer, session, snapshot);
+    for (const [peer, stream] of peers) this.send(peer, stream, snapshot);
   }
 
-  acknowledged(from: ServerId, { id, offset }: SnapshotAck): void {
+  onAcknowledged(from: ServerId, { id, offset }: SnapshotAck): void {
     const sender = this.#senders.get(from);
-    if (sender?.snapshot.id === id) sender.acknowledged(offset);
+    if (sender?.snapshot.id === id) sender.onAcknowledged(offset);
   }
 
   close(): void {
@@ -139,17 +139,17 @@ export class SnapshotSenders {
 
   /** Whoever was being sent it waits for another one. */
   #giveUp({ id, last }: SnapshotInfo, cause: Error): void {
-    const { logger, events, damaged } = this.#options;
+    const { logger, events, onDamaged } = this.#options;
     const isDamage = isKontikiError(cause, 'KONTIKI_CORRUPT');
     const text = `The snapshot of entry ${last.index} ${isDamage ? 'is damaged' : 'cannot be read'}; another one is taken. Look at this server's disk.`;
     const error = new KontikiError(isDamage ? 'KONTIKI_CORRUPT' : 'KONTIKI_STORE_FAILED', text, { cause });
     logger.error(text, { snapshot: id, error });
     events.emit('snapshotFailed', { error });
-    for (const [peer, { snapshot, session }] of this.#senders) {
+    for (const [peer, { snapshot, stream }] of this.#senders) {
       if (snapshot.id !== id) continue;
       this.#end(peer);
-      this.#unserved.set(peer, session);
+      this.#unserved.set(peer, stream);
     }
-    damaged(id);
+    onDamaged(id);
   }
 }

@@ -17,11 +17,11 @@ export interface TakerOptions {
   readonly store: SnapshotStore;
   readonly machine: StateMachine;
   readonly compression: SnapshotCompression | undefined;
-  readonly applier: { between: Applier<unknown>['between'] };
+  readonly applier: Pick<Applier<unknown>, 'runBetweenBatches'>;
   readonly clock: Clock;
   readonly random: () => number;
   /** The checksum of the cluster's first entry. */
-  readonly origin: () => number | undefined;
+  readonly genesis: () => number | undefined;
 }
 
 /** The state between two applies, as it is being read. */
@@ -59,7 +59,7 @@ export class SnapshotTaker {
           if (this.#stopped) throw closed();
           await writer.write(bytes);
           if (clock.now() < until) continue;
-          await new Promise<void>((resolve) => clock.soon(resolve));
+          await new Promise<void>((resolve) => clock.defer(resolve));
           until = clock.now() + SLICE_MS;
         }
         return await writer.finish();
@@ -78,7 +78,7 @@ export class SnapshotTaker {
   #begin(): Promise<Reading> {
     const { applier, machine } = this.#options;
     return new Promise((resolve, reject) => {
-      applier.between(async () => {
+      applier.runBetweenBatches(async () => {
         let ended = (): void => {};
         const over = new Promise<void>((settle) => (ended = settle));
         try {
@@ -93,21 +93,21 @@ export class SnapshotTaker {
         } catch (error) {
           return reject(machineFailed('was to give its state', error));
         }
-        if (machine.pausing === true) await over;
+        if (machine.blocksApply === true) await over;
       }, reject);
     });
   }
 
   #meta(): SnapshotMeta {
-    const { cluster, log, machine, random, origin } = this.#options;
+    const { cluster, log, machine, random, genesis } = this.#options;
     const index = log.applied;
     const membership = log.membershipAt(index);
     const term = log.termAt(index);
-    const first = origin();
+    const first = genesis();
     if (membership === undefined || term === undefined || first === undefined)
       throw new KontikiError('KONTIKI_LOST_DATA', 'A server that holds nothing has no state to take a snapshot of.');
     const id = Array.from({ length: 32 }, () => Math.floor(random() * 16).toString(16)).join('');
-    return { id, cluster, last: { index, term }, membership, origin: first, version: machine.version ?? 0 };
+    return { id, cluster, last: { index, term }, membership, genesis: first, version: machine.version ?? 0 };
   }
 }
 

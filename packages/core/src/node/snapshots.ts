@@ -27,7 +27,7 @@ export interface SnapshotsOptions {
   readonly taker: SnapshotTaker;
   readonly policy: SnapshotPolicy;
   readonly cluster: string;
-  readonly origin: () => number | undefined;
+  readonly genesis: () => number | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly events: Emitter<NodeEvents>;
@@ -36,10 +36,10 @@ export interface SnapshotsOptions {
   /** The protocol was told something: a turn must follow. */
   readonly schedule: () => void;
   /** This server may be blank, and learns whose data it holds. */
-  readonly learnOrigin: (origin: number) => void;
+  readonly learnGenesis: (genesis: number) => void;
   /** A snapshot has taken the place of the log: what was proposed at or below `index` has no outcome here. */
-  readonly installed: (index: number) => void;
-  readonly failed: (error: Error) => void;
+  readonly onInstalled: (index: number) => void;
+  readonly onFailure: (error: Error) => void;
 }
 
 /** Takes snapshots when they are due, compacts the log behind them, sends them to peers that need one, and receives them. */
@@ -65,13 +65,13 @@ export class Snapshots {
     const { store, raft, schedule, events, logger, policy, clock } = options;
     this.#options = options;
     this.#newest = options.newest;
-    this.#dueAt = clock.now() + policy.ms;
+    this.#dueAt = clock.now() + policy.maxAgeMs;
     this.#timer = clock.timer(() => this.#consider());
     this.#timer.set(this.#dueAt);
     this.#senders = new SnapshotSenders({
       ...options,
       bytesPerSecond: policy.bytesPerSecond,
-      damaged: (id) => this.#replace(id),
+      onDamaged: (id) => this.#replace(id),
     });
     this.#receiver = new SnapshotReceiver({
       store,
@@ -80,10 +80,10 @@ export class Snapshots {
         raft.acknowledgeSnapshot(from, message, id, offset);
         schedule();
       },
-      received: (info, from, message) => this.#received(info, from, message),
-      progress: ({ last: { index } }, bytes, total, rate) =>
+      onReceived: (info, from, message) => this.#received(info, from, message),
+      onProgress: ({ last: { index } }, bytes, total, rate) =>
         events.emit('snapshotReceiving', { index, bytes, total, rate }),
-      failed: (error) => {
+      onFailure: (error) => {
         logger.warn('a snapshot from the leader was abandoned; it will be offered again', { error });
         events.emit('snapshotFailed', { error });
       },
@@ -104,9 +104,9 @@ export class Snapshots {
   }
 
   /** Entries were applied. */
-  applied(entries: readonly Entry[]): void {
+  onApplied(entries: readonly Entry[]): void {
     for (const entry of entries) this.#bytes += entryBytes(entry);
-    this.#receiver.passed(this.#options.raft.log.applied);
+    this.#receiver.onAppliedTo(this.#options.raft.log.applied);
     this.#consider();
   }
 
@@ -114,14 +114,14 @@ export class Snapshots {
     switch (event.kind) {
       case 'wanted':
         if (this.#newest === undefined) this.#begin();
-        return this.#senders.send(event.peer, event.session, this.#newest);
+        return this.#senders.send(event.peer, event.stream, this.#newest);
       case 'acknowledged':
-        return this.#senders.acknowledged(event.from, event.message);
+        return this.#senders.onAcknowledged(event.from, event.message);
       case 'offered':
-        if (this.#isOurs(event.from, event.message.meta)) this.#receiver.offered(event.from, event.message);
+        if (this.#isOurs(event.from, event.message.meta)) this.#receiver.onOffer(event.from, event.message);
         return;
       case 'arrived':
-        return this.#receiver.arrived(event.from, event.message);
+        return this.#receiver.onChunk(event.from, event.message);
     }
   }
 
@@ -150,7 +150,7 @@ export class Snapshots {
     const entries = raft.log.applied - (this.#newest?.last.index ?? 0);
     const late = now >= this.#dueAt && entries > 0;
     if (now < this.#notBefore) return;
-    if (entries < policy.entries && this.#bytes < policy.bytes && !late) return;
+    if (entries < policy.maxEntries && this.#bytes < policy.maxBytes && !late) return;
     this.#begin();
   }
 
@@ -171,18 +171,19 @@ export class Snapshots {
   }
 
   async #take(): Promise<SnapshotInfo> {
-    const { taker, policy, clock, events, logger, failed } = this.#options;
+    const { taker, policy, clock, events, logger, onFailure } = this.#options;
     this.#bytes = 0;
     try {
       const info = await taker.take();
-      this.#wait(clock.now() + policy.ms);
+      this.#wait(clock.now() + policy.maxAgeMs);
       logger.info(`took a snapshot of entry ${info.last.index}`, { bytes: info.bytes });
       events.emit('snapshot', { index: info.last.index, bytes: info.bytes });
       await this.#keep(info);
       return info;
     } catch (error) {
       // A machine that throws and a broken invariant stop the server; that a disk is full does not.
-      if (isKontikiError(error, 'KONTIKI_MACHINE_FAILED') || isKontikiError(error, 'KONTIKI_INVARIANT')) failed(error);
+      if (isKontikiError(error, 'KONTIKI_MACHINE_FAILED') || isKontikiError(error, 'KONTIKI_INVARIANT'))
+        onFailure(error);
       else if (!this.#closed) {
         logger.warn('no snapshot could be taken; the log is kept, and it is tried again', { error });
         events.emit('snapshotFailed', { error: error as Error });
@@ -225,7 +226,7 @@ export class Snapshots {
   }
 
   async #compact({ last }: SnapshotInfo): Promise<void> {
-    const { raft, log, policy, origin, failed } = this.#options;
+    const { raft, log, policy, genesis, onFailure } = this.#options;
     if (this.#closed) return;
     const needed = Math.max(this.#before, this.#neededByPeers());
     // One that has arrived may be of more than is applied here.
@@ -233,9 +234,9 @@ export class Snapshots {
     if (index <= raft.log.base.index) return;
     raft.compact(index);
     try {
-      await log.compact({ ...raft.log.base, origin: origin() });
+      await log.compact({ ...raft.log.base, genesis: genesis() });
     } catch (error) {
-      if (!this.#closed) failed(error as Error);
+      if (!this.#closed) onFailure(error as Error);
     }
   }
 
@@ -251,29 +252,29 @@ export class Snapshots {
 
   // ---- receiving
 
-  #isOurs(from: ServerId, { cluster, origin, last }: SnapshotMeta): boolean {
-    const own = this.#options.origin();
-    if (cluster === this.#options.cluster && (own === undefined || own === origin)) return true;
+  #isOurs(from: ServerId, { cluster, genesis, last }: SnapshotMeta): boolean {
+    const own = this.#options.genesis();
+    if (cluster === this.#options.cluster && (own === undefined || own === genesis)) return true;
     this.#options.logger.error(`server ${from} offers a snapshot of entry ${last.index} of another cluster; dropped`);
     return false;
   }
 
   #received(info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk): void {
-    const { raft, logger, schedule, learnOrigin, installed, events, failed } = this.#options;
+    const { raft, logger, schedule, learnGenesis, onInstalled, events, onFailure } = this.#options;
     if (this.#closed) return;
     try {
-      learnOrigin(info.origin);
+      learnGenesis(info.genesis);
       if (raft.install(info, from, message)) {
         logger.info(`installs the snapshot of entry ${info.last.index}`, { bytes: info.bytes });
         this.#bytes = 0;
-        installed(info.last.index);
+        onInstalled(info.last.index);
         events.emit('snapshotInstalled', { index: info.last.index, bytes: info.bytes });
       }
       schedule();
     } catch (error) {
-      return failed(error as Error);
+      return onFailure(error as Error);
     }
-    this.#keep(info).catch(failed);
+    this.#keep(info).catch(onFailure);
   }
 }
 

@@ -19,7 +19,7 @@ const LONGEST = 2 ** 31 - 1;
 
 /** The real time: monotonic, never the wall clock. */
 export class SystemClock implements Clock {
-  readonly soon: (callback: () => void) => void = afterArrivals();
+  readonly defer: (callback: () => void) => void = afterArrivals();
 
   now(): number {
     return performance.now();

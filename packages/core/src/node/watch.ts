@@ -19,7 +19,7 @@ function look({ role, leader, ballot, log }: Raft): Seen {
 }
 
 /** Tells listeners and the log what a turn has changed. */
-export class Watch {
+export class ChangeEvents {
   readonly #raft: Raft;
   readonly #events: Emitter<NodeEvents>;
   readonly #logger: Logger;
@@ -32,7 +32,7 @@ export class Watch {
     this.#seen = look(raft);
   }
 
-  tell(): void {
+  emitChanges(): void {
     const before = this.#seen;
     const after = look(this.#raft);
     this.#seen = after;

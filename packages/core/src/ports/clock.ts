@@ -13,5 +13,5 @@ export interface Clock {
   /** A timer that calls `fire`. */
   timer(fire: () => void): Timer;
   /** Calls back after what has already arrived at this process (sockets, files) was let in: one turn of the event loop. */
-  soon(callback: () => void): void;
+  defer(callback: () => void): void;
 }

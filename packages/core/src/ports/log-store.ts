@@ -14,7 +14,7 @@ export interface Owner {
 /** Where a log begins: everything up to and including this position is in a snapshot, or never was (index 0, term 0). */
 export interface LogBase extends Base {
   /** The checksum of the cluster's first entry, once that entry itself is gone. */
-  readonly origin: number | undefined;
+  readonly genesis: number | undefined;
 }
 
 /** What `open` cut from the end of a log that a crash had torn. Nothing of it had been acknowledged. */
@@ -40,7 +40,7 @@ export interface LogState {
   /** A commit index this server once knew, at most `last`; 0 when unknown. */
   readonly committed: number;
   /** The checksum of the cluster's first entry (`originOf`); undefined while the log is blank. */
-  readonly origin: number | undefined;
+  readonly genesis: number | undefined;
   /** What was cut while opening; empty after a clean stop. */
   readonly repairs: readonly Repair[];
 }

@@ -7,4 +7,4 @@ export interface Logger {
 }
 
 /** Says nothing. */
-export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };

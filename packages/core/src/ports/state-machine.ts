@@ -34,7 +34,7 @@ export interface StateMachine<Result = unknown> {
    */
   snapshot?(): AsyncIterable<Uint8Array>;
   /** The machine cannot change while it is read: applying waits until the snapshot has been read, the protocol does not. */
-  readonly pausing?: boolean | undefined;
+  readonly blocksApply?: boolean | undefined;
   /** Takes over a state that `snapshot` gave, in place of the one it has. All or nothing: it rejects, as it was, with what `chunks` throws. */
   restore?(chunks: AsyncIterable<Uint8Array>, at: RestorePoint): Promise<void>;
 }

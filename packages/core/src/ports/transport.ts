@@ -8,7 +8,7 @@ export interface Identity {
   /** Drawn at random at each start; a safe integer above 0. */
   readonly incarnation: number;
   /** The checksum of the cluster's first entry; undefined while this server is blank. May become known while it runs: read it anew for each handshake. */
-  readonly origin: number | undefined;
+  readonly genesis: number | undefined;
 }
 
 /**

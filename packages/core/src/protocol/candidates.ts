@@ -1,10 +1,10 @@
 import type { ServerId } from '../log/server.js';
 import type { PreVoteReply, VoteReply } from './message.js';
 import { voteResult } from './quorum.js';
-import { Bystander, type Server } from './role.js';
+import { BaseRole, type Server } from './role.js';
 
 /** What both kinds of candidate do: ask, count voters (not answers), give up after a while. */
-abstract class Asking extends Bystander {
+abstract class ElectionRole extends BaseRole {
   protected readonly server: Server;
   /** By voter, so that a duplicated answer counts once. */
   readonly #votes = new Map<ServerId, boolean>();
@@ -25,7 +25,7 @@ abstract class Asking extends Bystander {
   tick(late: boolean): void {
     const { server } = this;
     if (server.now < this.wakeAt) return;
-    if (!server.eligible || server.excuse(late)) server.follow(server.ballot.term, undefined);
+    if (!server.eligible || server.forgiveLateTimer(late)) server.follow(server.ballot.term, undefined);
     else server.askForPreVotes();
   }
 
@@ -50,14 +50,14 @@ abstract class Asking extends Bystander {
 }
 
 /** Asks whether a campaign would succeed, before it raises the term and disturbs anybody (thesis §9.6). */
-export class PreCandidate extends Asking {
+export class PreCandidate extends ElectionRole {
   readonly name = 'preCandidate';
 
   /** Begins to ask. Apart from the constructor, since a single server has won at once. */
   begin(): void {
-    const { header, log, outbox } = this.server;
+    const { header, log, output } = this.server;
     const { index: lastIndex, term: lastTerm } = log.last;
-    for (const to of this.others()) outbox.send(to, { kind: 'preVote', ...header, lastIndex, lastTerm });
+    for (const to of this.others()) output.send(to, { kind: 'preVote', ...header, lastIndex, lastTerm });
     this.count(this.server.id, true);
   }
 
@@ -72,14 +72,14 @@ export class PreCandidate extends Asking {
 }
 
 /** Asks for votes in its own term (Raft §5.2). Its own vote counts, and its requests leave, when both are durable. */
-export class Candidate extends Asking {
+export class Candidate extends ElectionRole {
   readonly name = 'candidate';
   #votedForSelf = false;
 
   begin(): void {
-    const { header, log, outbox } = this.server;
+    const { header, log, output } = this.server;
     const { index: lastIndex, term: lastTerm } = log.last;
-    for (const to of this.others()) outbox.sendAfterWrite(to, { kind: 'vote', ...header, lastIndex, lastTerm });
+    for (const to of this.others()) output.sendAfterWrite(to, { kind: 'vote', ...header, lastIndex, lastTerm });
   }
 
   override persisted(): void {

@@ -1,10 +1,10 @@
 import type { Entry } from '../log/entry.js';
 import type { ServerId } from '../log/server.js';
 import type { Append, Commit, Heartbeat, ReadIndexReply, SnapshotChunk, SnapshotOffer } from './message.js';
-import { Bystander, type Server } from './role.js';
+import { BaseRole, type Server } from './role.js';
 
 /** Follows a leader, known or not, and campaigns when none is heard (Raft §5.2, §5.3). */
-export class Follower extends Bystander {
+export class Follower extends BaseRole {
   readonly name = 'follower';
   readonly #server: Server;
   /** When the leader was last heard. */
@@ -45,7 +45,7 @@ export class Follower extends Bystander {
   tick(late: boolean): void {
     const server = this.#server;
     if (server.now < this.#electionAt) return;
-    const excused = server.eligible && server.excuse(late);
+    const excused = server.eligible && server.forgiveLateTimer(late);
     this.retime();
     if (excused) return server.report({ kind: 'campaignExcused' });
     server.leader = undefined;
@@ -65,25 +65,25 @@ export class Follower extends Bystander {
   }
 
   override readIndexReply(_from: ServerId, { ticket, index }: ReadIndexReply): void {
-    const { reads, outbox } = this.#server;
+    const { reads, output } = this.#server;
     const ready = reads.answer(ticket, index);
     if (ready === undefined) return;
-    outbox.readsReady(ready);
+    output.readsReady(ready);
     this.#forwarded = -Infinity;
   }
 
   override append(from: ServerId, message: Append): void {
     this.#hear();
-    const { log, header, outbox, full } = this.#server;
+    const { log, header, output, full } = this.#server;
     const end = message.prevIndex + message.entries.length;
     const settled = this.#settled(from, message);
     if (settled === undefined) return;
     const { prevIndex, prevTerm, entries } = settled;
-    const answer = { ...header, to: message.incarnation, session: message.session, full };
+    const answer = { ...header, to: message.incarnation, stream: message.stream, full };
     if (log.termAt(prevIndex) !== prevTerm) {
-      const { index, term } = log.agreement(prevIndex, prevTerm);
+      const { index, term } = log.findConflictByTerm(prevIndex, prevTerm);
       const { blank } = log;
-      outbox.sendAfterWrite(from, {
+      output.sendAfterWrite(from, {
         kind: 'appendRejected',
         ...answer,
         prevIndex: message.prevIndex,
@@ -96,14 +96,14 @@ export class Follower extends Bystander {
     if (!this.#take(entries)) return;
     this.#commitTo(Math.min(message.committed, end));
     // What is committed is in every leader's log, so it matches even where this message says nothing of it.
-    outbox.sendAfterWrite(from, { kind: 'appendAccepted', ...answer, match: Math.max(end, log.committed) });
+    output.sendAfterWrite(from, { kind: 'appendAccepted', ...answer, match: Math.max(end, log.committed) });
   }
 
   override heartbeat(from: ServerId, message: Heartbeat): void {
     this.commit(from, message);
     const { header, full, log } = this.#server;
-    const { incarnation: to, session, round } = message;
-    this.#server.send(from, { kind: 'heartbeatReply', ...header, to, session, round, full, blank: log.blank });
+    const { incarnation: to, stream, round } = message;
+    this.#server.send(from, { kind: 'heartbeatReply', ...header, to, stream, round, full, blank: log.blank });
   }
 
   override commit(from: ServerId, message: Heartbeat | Commit): void {
@@ -118,26 +118,26 @@ export class Follower extends Bystander {
 
   override snapshotOffer(from: ServerId, message: SnapshotOffer): void {
     this.#hear();
-    const { log, outbox } = this.#server;
+    const { log, output } = this.#server;
     // What it ends with is here already: then this log is the leader's up to there (log matching).
-    if (log.includes(message.meta.last)) this.#has(from, message);
-    else outbox.snapshot({ kind: 'offered', from, message });
+    if (log.matchesTerm(message.meta.last)) this.#has(from, message);
+    else output.snapshot({ kind: 'offered', from, message });
   }
 
   override snapshotChunk(from: ServerId, message: SnapshotChunk): void {
     this.#hear();
-    this.#server.outbox.snapshot({ kind: 'arrived', from, message });
+    this.#server.output.snapshot({ kind: 'arrived', from, message });
   }
 
-  #has(from: ServerId, { incarnation: to, session, meta }: SnapshotOffer): void {
-    const { log, header, outbox, full } = this.#server;
+  #has(from: ServerId, { incarnation: to, stream, meta }: SnapshotOffer): void {
+    const { log, header, output, full } = this.#server;
     this.#commitTo(Math.min(meta.last.index, log.lastIndex));
-    outbox.sendAfterWrite(from, { kind: 'appendAccepted', ...header, to, session, match: log.committed, full });
+    output.sendAfterWrite(from, { kind: 'appendAccepted', ...header, to, stream, match: log.committed, full });
   }
 
   #hear(): void {
     this.#heard = this.#server.now;
-    this.#server.excuse(false);
+    this.#server.forgiveLateTimer(false);
     this.restartTimer();
   }
 

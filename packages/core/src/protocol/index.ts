@@ -3,8 +3,8 @@
  * What is exported here alone may change with any release.
  */
 export type { LogStart, RaftLog } from '../log/raft-log.js';
-export type { Load, Mail, Output, ReadsReady, Report, Write } from './output.js';
+export type { PageRead, Mail, Output, ReadsReady, Report, Write } from './output.js';
 export type { Progress } from './progress.js';
 export { Raft } from './raft.js';
-export type { RaftStart, Refusal } from './raft.js';
+export type { RaftStart, ProposalRefusal } from './raft.js';
 export { defaultLimits, defaultTimings } from './settings.js';

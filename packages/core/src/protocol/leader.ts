@@ -1,15 +1,15 @@
 import { entryBytes, type Entry, type Position } from '../log/entry.js';
 import type { ServerId } from '../log/server.js';
 import type { AppendAccepted, AppendRejected, HeartbeatReply, ReadIndex, SnapshotAck } from './message.js';
-import type { Load } from './output.js';
+import type { PageRead } from './output.js';
 import type { Progress } from './progress.js';
 import { quorumReached, voteResult } from './quorum.js';
 import { ReadRounds } from './reads.js';
 import { Replication } from './replication.js';
-import { Bystander, type Server } from './role.js';
+import { BaseRole, type Server } from './role.js';
 
 /** Appends, counts acknowledgements, commits, and keeps its place only while a quorum answers (Raft §5.3, §5.4, §6; thesis §6.2, §6.4). */
-export class Leader extends Bystander {
+export class Leader extends BaseRole {
   readonly name = 'leader';
   readonly #server: Server;
   readonly #replication: Replication;
@@ -70,8 +70,8 @@ export class Leader extends Bystander {
     const { now, timings } = this.#server;
     if (now >= this.#quorumCheckAt) {
       this.#quorumCheckAt = now + timings.election;
-      if (this.#quorumAnswers()) this.#server.excuse(false);
-      else if (!this.#server.excuse(late)) return this.#stepDown('quorumSilent');
+      if (this.#quorumAnswers()) this.#server.forgiveLateTimer(false);
+      else if (!this.#server.forgiveLateTimer(late)) return this.#stepDown('quorumSilent');
     }
     if (this.#server.full && this.#othersHaveRoom()) return this.#stepDown('diskFull');
     if (now >= this.#heartbeatAt) {
@@ -90,8 +90,8 @@ export class Leader extends Bystander {
     this.#commit();
   }
 
-  loaded(load: Load, entries: readonly Entry[] | undefined): void {
-    this.#replication.loaded(load, entries);
+  pageRead(read: PageRead, entries: readonly Entry[] | undefined): void {
+    this.#replication.pageRead(read, entries);
   }
 
   override appendAccepted(from: ServerId, message: AppendAccepted): void {
@@ -100,20 +100,20 @@ export class Leader extends Bystander {
     if (message.match > this.#server.log.lastIndex) {
       return this.#server.report({ kind: 'ackBeyondLog', peer: from, index: message.match });
     }
-    const { match, session } = progress;
+    const { match, stream } = progress;
     progress.accepted(message.match, this.#server.log.base.index);
     // What it has installed meanwhile is not enough any more.
     if (progress.state === 'snapshot' && progress.match > match)
-      this.#server.outbox.snapshot({ kind: 'wanted', peer: from, session });
+      this.#server.output.snapshot({ kind: 'wanted', peer: from, stream });
     this.#commit();
   }
 
   override appendRejected(from: ServerId, message: AppendRejected): void {
     const progress = this.#identify(from, message, message.blank);
-    if (progress === undefined || !progress.isCurrent(message.session, message.prevIndex)) return;
+    if (progress === undefined || !progress.isCurrent(message.stream, message.prevIndex)) return;
     // Where the peer's log can agree by what it says, and this log by what it holds: at most one probe a term.
     const { log } = this.#server;
-    const agreement = log.agreement(Math.min(message.hintIndex, log.lastIndex), message.hintTerm);
+    const agreement = log.findConflictByTerm(Math.min(message.hintIndex, log.lastIndex), message.hintTerm);
     progress.rejected(message.prevIndex, agreement.index);
   }
 
@@ -127,8 +127,8 @@ export class Leader extends Bystander {
 
   override snapshotAck(from: ServerId, message: SnapshotAck): void {
     const progress = this.#replication.identify(from, message);
-    if (progress?.state === 'snapshot' && progress.session === message.session)
-      this.#server.outbox.snapshot({ kind: 'acknowledged', from, message });
+    if (progress?.state === 'snapshot' && progress.stream === message.stream)
+      this.#server.output.snapshot({ kind: 'acknowledged', from, message });
   }
 
   override readIndex(from: ServerId, { incarnation, ticket }: ReadIndex): void {
@@ -149,7 +149,7 @@ export class Leader extends Bystander {
     this.#replication.flush();
   }
 
-  /** The progress that an answer of this session is about, after noting what every answer tells. */
+  /** The progress that an answer of this stream is about, after noting what every answer tells. */
   #identify(
     from: ServerId,
     message: AppendAccepted | AppendRejected | HeartbeatReply,
@@ -180,7 +180,7 @@ export class Leader extends Bystander {
   }
 
   #endRound(): void {
-    const { membership, id, outbox, reads, header } = this.#server;
+    const { membership, id, output, reads, header } = this.#server;
     const answered = quorumReached(membership, (voter) =>
       voter === id ? this.#rounds.number : (this.#replication.peers.get(voter)?.round ?? 0),
     );
@@ -188,10 +188,10 @@ export class Leader extends Bystander {
     if (round === undefined) return;
     const { index } = round;
     for (const { server, incarnation: to, ticket } of round.askers) {
-      if (server !== id) outbox.send(server, { kind: 'readIndexReply', ...header, to, ticket, index });
+      if (server !== id) output.send(server, { kind: 'readIndexReply', ...header, to, ticket, index });
       else {
         const ready = reads.answer(ticket, index);
-        if (ready !== undefined) outbox.readsReady(ready);
+        if (ready !== undefined) output.readsReady(ready);
       }
     }
   }

@@ -4,7 +4,7 @@ import type { SnapshotMeta } from '../log/snapshot-meta.js';
 /**
  * What servers say to each other. Every message carries its sender's `term` and `incarnation` (a random number drawn at
  * start); an answer also carries the asker's incarnation in `to`, and is dropped by any other life of the asker.
- * A leader numbers its streams of appends to a peer in `session`; acknowledgements of a session begun for an earlier life
+ * A leader numbers its streams of appends to a peer in `stream`; acknowledgements of a stream begun for an earlier life
  * of the peer are dropped, so that nothing it said then is taken for the present one's.
  */
 interface FromServer {
@@ -45,7 +45,7 @@ export interface VoteReply extends Answer {
 /** AppendEntries (Raft §5.3): `entries` follow `prevIndex` without a gap; `committed` is the leader's commit index. */
 export interface Append extends FromServer {
   readonly kind: 'append';
-  readonly session: number;
+  readonly stream: number;
   readonly prevIndex: number;
   readonly prevTerm: number;
   readonly committed: number;
@@ -55,7 +55,7 @@ export interface Append extends FromServer {
 /** The receiver holds the leader's log up to and including `match`, durably. */
 export interface AppendAccepted extends Answer {
   readonly kind: 'appendAccepted';
-  readonly session: number;
+  readonly stream: number;
   readonly match: number;
   readonly full: boolean;
 }
@@ -66,7 +66,7 @@ export interface AppendAccepted extends Answer {
  */
 export interface AppendRejected extends Answer {
   readonly kind: 'appendRejected';
-  readonly session: number;
+  readonly stream: number;
   readonly prevIndex: number;
   readonly hintIndex: number;
   readonly hintTerm: number;
@@ -77,7 +77,7 @@ export interface AppendRejected extends Answer {
 /** The leader lives; the receiver's log is the leader's up to `committed`. Asks, by `round`, whether it still leads (Raft §8). */
 export interface Heartbeat extends FromServer {
   readonly kind: 'heartbeat';
-  readonly session: number;
+  readonly stream: number;
   readonly round: number;
   readonly committed: number;
 }
@@ -85,7 +85,7 @@ export interface Heartbeat extends FromServer {
 /** `blank` as in a rejection: a voter that has lost its disk must not vouch for a leader either. */
 export interface HeartbeatReply extends Answer {
   readonly kind: 'heartbeatReply';
-  readonly session: number;
+  readonly stream: number;
   readonly round: number;
   readonly blank: boolean;
   readonly full: boolean;
@@ -112,7 +112,7 @@ export interface ReadIndexReply extends Answer {
 /** The receiver needs entries that the leader's log no longer holds: a snapshot is ready for it (Raft §7). */
 export interface SnapshotOffer extends FromServer {
   readonly kind: 'snapshotOffer';
-  readonly session: number;
+  readonly stream: number;
   readonly meta: SnapshotMeta;
   /** Of its whole encoding. */
   readonly bytes: number;
@@ -121,7 +121,7 @@ export interface SnapshotOffer extends FromServer {
 /** Bytes of the encoding of a snapshot that was offered, from `offset` on. */
 export interface SnapshotChunk extends FromServer {
   readonly kind: 'snapshotChunk';
-  readonly session: number;
+  readonly stream: number;
   readonly id: string;
   readonly offset: number;
   readonly data: Uint8Array;
@@ -130,7 +130,7 @@ export interface SnapshotChunk extends FromServer {
 /** The receiver has the bytes before `offset`, and waits for those from there on. That it has installed all of it is said by `appendAccepted`. */
 export interface SnapshotAck extends Answer {
   readonly kind: 'snapshotAck';
-  readonly session: number;
+  readonly stream: number;
   readonly id: string;
   readonly offset: number;
 }

@@ -20,7 +20,7 @@ export interface Write {
 }
 
 /** Entries that a peer needs and that have left memory. Answered with `loaded`, by this very object. */
-export interface Load {
+export interface PageRead {
   readonly peer: ServerId;
   readonly from: number;
   readonly to: number;
@@ -29,8 +29,8 @@ export interface Load {
 
 /** What has to do with snapshots, which the protocol neither reads nor writes itself. */
 export type SnapshotEvent =
-  /** A peer of this leader needs one. Answered with `sendSnapshot` in this session, until that says that it is over. */
-  | { readonly kind: 'wanted'; readonly peer: ServerId; readonly session: number }
+  /** A peer of this leader needs one. Answered with `sendSnapshot` in this stream, until that says that it is over. */
+  | { readonly kind: 'wanted'; readonly peer: ServerId; readonly stream: number }
   /** The leader offers one that this server needs, or sends a part of it. Answered with `acknowledgeSnapshot`, in the end with `install`. */
   | { readonly kind: 'offered'; readonly from: ServerId; readonly message: SnapshotOffer }
   | { readonly kind: 'arrived'; readonly from: ServerId; readonly message: SnapshotChunk }
@@ -61,10 +61,10 @@ export interface Output {
   /** Leave when this output's write, and every write before it, is durable: when `persisted(after)` is due. */
   readonly afterWrite: Mail;
   readonly after: number;
-  readonly loads: readonly Load[];
+  readonly pageReads: readonly PageRead[];
   readonly reads: ReadsReady | undefined;
   readonly snapshots: readonly SnapshotEvent[];
   readonly reports: readonly Report[];
   /** Another turn should follow at once, with whatever has come by then. */
-  readonly again: boolean;
+  readonly needsAnotherTurn: boolean;
 }

@@ -1,5 +1,5 @@
 import { invariant } from '../invariant.js';
-import type { Load } from './output.js';
+import type { PageRead } from './output.js';
 import { Window } from './window.js';
 import type { Limits } from './settings.js';
 
@@ -15,9 +15,9 @@ export class Progress {
    * The number of this stream of appends. A rejection ends the stream and begins another one, so that the rejections of
    * what was sent behind the rejected append don't each begin it again; acknowledgements of earlier streams still count.
    */
-  session: number;
-  readonly #firstSession: number;
-  readonly #draw: () => number;
+  stream: number;
+  readonly #firstStream: number;
+  readonly #drawStream: () => number;
   readonly window: Window;
   state: ProgressState = 'probe';
   /** The peer's incarnation, once it has answered; 0 before. */
@@ -38,16 +38,16 @@ export class Progress {
   waiting = false;
   /** The window made no progress for a heartbeat: ask where the peer stands. */
   nudge = false;
-  loading: Load | undefined;
+  pendingRead: PageRead | undefined;
   #match = 0;
   #next: number;
   #matchAtBeat = 0;
   #beatAt = -Infinity;
 
-  /** `drawSession`: numbers that no other progress of this leader has. */
-  constructor(drawSession: () => number, next: number, now: number, limits: Limits) {
-    this.#draw = drawSession;
-    this.#firstSession = this.session = drawSession();
+  /** `drawStream`: numbers that no other progress of this leader has. */
+  constructor(drawStream: () => number, next: number, now: number, limits: Limits) {
+    this.#drawStream = drawStream;
+    this.#firstStream = this.stream = drawStream();
     this.#next = next;
     this.lastActive = now;
     this.window = new Window(limits.windowMessages, limits.windowBytes);
@@ -65,7 +65,7 @@ export class Progress {
 
   /** Whether another append may leave. */
   get ready(): boolean {
-    if (this.lost || this.full || this.loading !== undefined) return false;
+    if (this.lost || this.full || this.pendingRead !== undefined) return false;
     return this.state === 'probe' ? !this.waiting : this.state === 'replicate' && !this.window.full;
   }
 
@@ -91,20 +91,20 @@ export class Progress {
     this.#check();
   }
 
-  /** Whether an answer of this session is about this life of the peer, not about one before it. */
-  knows(session: number): boolean {
-    return session >= this.#firstSession && session <= this.session;
+  /** Whether an answer of this stream is about this life of the peer, not about one before it. */
+  knows(stream: number): boolean {
+    return stream >= this.#firstStream && stream <= this.stream;
   }
 
   /** Whether a rejection of the entry at `prevIndex` is an answer to the present stream, and to the last thing asked when probing. */
-  isCurrent(session: number, prevIndex: number): boolean {
-    if (session !== this.session || prevIndex <= this.#match) return false;
+  isCurrent(stream: number, prevIndex: number): boolean {
+    if (stream !== this.stream || prevIndex <= this.#match) return false;
     return this.state === 'replicate' || prevIndex === this.#next - 1;
   }
 
   /** The logs can agree at `index` at the most. */
   rejected(prevIndex: number, index: number): void {
-    this.session = this.#draw();
+    this.stream = this.#drawStream();
     this.#enter('probe', Math.max(this.#match + 1, Math.min(prevIndex, index + 1)));
     this.#check();
   }
@@ -130,7 +130,7 @@ export class Progress {
     this.#next = next;
     this.waiting = false;
     this.nudge = false;
-    this.loading = undefined;
+    this.pendingRead = undefined;
     this.window.clear();
   }
 

@@ -9,8 +9,8 @@ import { Candidate, PreCandidate } from './candidates.js';
 import { Follower } from './follower.js';
 import { Leader } from './leader.js';
 import type { Message, PreVote, SnapshotChunk, SnapshotOffer, Vote } from './message.js';
-import { Outbox } from './outbox.js';
-import type { Load, Output, Report } from './output.js';
+import { OutputBuilder } from './output-builder.js';
+import type { PageRead, Output, Report } from './output.js';
 import type { Progress } from './progress.js';
 import { Reads } from './reads.js';
 import type { Header, Role, RoleName, Server } from './role.js';
@@ -38,7 +38,7 @@ export type SnapshotBody =
   Pick<SnapshotOffer, 'kind' | 'meta' | 'bytes'> | Pick<SnapshotChunk, 'kind' | 'id' | 'offset' | 'data'>;
 
 /** Why a proposal was not appended. */
-export type Refusal = 'notLeader' | 'overloaded' | 'diskFull';
+export type ProposalRefusal = 'notLeader' | 'overloaded' | 'diskFull';
 
 /**
  * Raft, as a pure state machine: inputs go in by the methods, what they make due comes out of `takeOutput`. No clock,
@@ -50,7 +50,7 @@ export type Refusal = 'notLeader' | 'overloaded' | 'diskFull';
 export class Raft implements Server {
   readonly id: ServerId;
   readonly log: RaftLog;
-  readonly outbox: Outbox = new Outbox();
+  readonly output: OutputBuilder = new OutputBuilder();
   readonly reads: Reads = new Reads();
   readonly limits: Limits;
   leader: ServerId | undefined;
@@ -63,7 +63,7 @@ export class Raft implements Server {
   /** The write that carries the present ballot; `Infinity` until it is issued. */
   #ballotWrite = 0;
   #full = false;
-  #excused = false;
+  #forgaveLateTimer = false;
   #role: Role;
 
   constructor(start: RaftStart) {
@@ -123,7 +123,7 @@ export class Raft implements Server {
   }
 
   get ballotDurable(): boolean {
-    return this.log.finished >= this.#ballotWrite;
+    return this.log.lastDurableWrite >= this.#ballotWrite;
   }
 
   get membership(): Membership {
@@ -166,7 +166,7 @@ export class Raft implements Server {
   }
 
   /** Appends a command, if this server leads. Where it is appended does not mean that it is committed. */
-  propose(data: Uint8Array): Position | Refusal {
+  propose(data: Uint8Array): Position | ProposalRefusal {
     if (!(this.#role instanceof Leader)) return 'notLeader';
     if (this.#full) return 'diskFull';
     if (!this.#role.hasRoomFor(commandBytes(data.length))) return 'overloaded';
@@ -190,26 +190,26 @@ export class Raft implements Server {
   }
 
   /** What `Output.loads` asked for; undefined when it was compacted meanwhile. */
-  loaded(load: Load, entries: readonly Entry[] | undefined): void {
-    if (this.#role instanceof Leader) this.#role.loaded(load, entries);
+  pageRead(read: PageRead, entries: readonly Entry[] | undefined): void {
+    if (this.#role instanceof Leader) this.#role.pageRead(read, entries);
   }
 
   /**
-   * Sends a peer, in the session in which it wanted a snapshot, an offer of one or a part of it. False when that session
+   * Sends a peer, in the stream in which it wanted a snapshot, an offer of one or a part of it. False when that stream
    * is over.
    */
-  sendSnapshot(peer: ServerId, session: number, body: SnapshotBody): boolean {
+  sendSnapshot(peer: ServerId, stream: number, body: SnapshotBody): boolean {
     const progress = this.peers?.get(peer);
-    if (progress?.state !== 'snapshot' || progress.session !== session) return false;
-    this.send(peer, { ...body, ...this.#header, session });
+    if (progress?.state !== 'snapshot' || progress.stream !== stream) return false;
+    this.send(peer, { ...body, ...this.#header, stream });
     return true;
   }
 
   /** The bytes before `offset` of a snapshot that `from` offered are here. */
   acknowledgeSnapshot(from: ServerId, message: SnapshotOffer | SnapshotChunk, id: string, offset: number): void {
     if (message.term !== this.#ballot.term || this.leader !== from) return;
-    const { incarnation: to, session } = message;
-    this.send(from, { kind: 'snapshotAck', ...this.#header, to, session, id, offset });
+    const { incarnation: to, stream } = message;
+    this.send(from, { kind: 'snapshotAck', ...this.#header, to, stream, id, offset });
   }
 
   /**
@@ -218,14 +218,14 @@ export class Raft implements Server {
    */
   install(meta: SnapshotMeta, from: ServerId, message: SnapshotOffer | SnapshotChunk): boolean {
     const { log } = this;
-    const installs = !log.includes(meta.last);
+    const installs = !log.matchesTerm(meta.last);
     if (installs) log.reset({ ...meta.last, membership: meta.membership });
     else if (meta.last.index > log.committed) log.commitTo(meta.last.index);
     if (message.term === this.#ballot.term && this.leader === from) {
-      const { incarnation: to, session } = message;
+      const { incarnation: to, stream } = message;
       const match = meta.last.index;
-      const answer = { ...this.#header, to, session, match, full: this.#full };
-      this.outbox.sendAfterWrite(from, { kind: 'appendAccepted', ...answer });
+      const answer = { ...this.#header, to, stream, match, full: this.#full };
+      this.output.sendAfterWrite(from, { kind: 'appendAccepted', ...answer });
     }
     return installs;
   }
@@ -249,10 +249,10 @@ export class Raft implements Server {
   takeOutput(): Output {
     this.#role.flush();
     const ballot = this.#ballotWrite === Infinity ? this.#ballot : undefined;
-    if (ballot === undefined && !this.log.changed) return this.outbox.take(undefined, this.log.issued);
-    const { number, reset, entries } = this.log.issue();
+    if (ballot === undefined && !this.log.changed) return this.output.take(undefined, this.log.lastIssuedWrite);
+    const { number, reset, entries } = this.log.issueWrite();
     if (ballot !== undefined) this.#ballotWrite = number;
-    return this.outbox.take({ number, ballot, reset, entries, committed: this.log.committed }, number);
+    return this.output.take({ number, ballot, reset, entries, committed: this.log.committed }, number);
   }
 
   // ---- what roles use
@@ -261,18 +261,18 @@ export class Raft implements Server {
     return this.#timings.election * (1 + this.#random());
   }
 
-  excuse(late: boolean): boolean {
-    this.#excused = late && !this.#excused;
-    return this.#excused;
+  forgiveLateTimer(late: boolean): boolean {
+    this.#forgaveLateTimer = late && !this.#forgaveLateTimer;
+    return this.#forgaveLateTimer;
   }
 
   send(to: ServerId, message: Message): void {
-    if (this.ballotDurable) this.outbox.send(to, message);
-    else this.outbox.sendAfterWrite(to, message);
+    if (this.ballotDurable) this.output.send(to, message);
+    else this.output.sendAfterWrite(to, message);
   }
 
   report(report: Report): void {
-    this.outbox.report(report);
+    this.output.report(report);
   }
 
   follow(term: number, leader: ServerId | undefined): void {
@@ -330,7 +330,7 @@ export class Raft implements Server {
       if (this.#role instanceof Follower) this.#role.restartTimer();
     }
     const granted = free || votedFor === from;
-    this.outbox.sendAfterWrite(from, { kind: 'voteReply', ...this.#header, to: message.incarnation, granted });
+    this.output.sendAfterWrite(from, { kind: 'voteReply', ...this.#header, to: message.incarnation, granted });
   }
 
   #wouldVoteFor({ lastIndex, lastTerm }: PreVote | Vote): boolean {
@@ -342,10 +342,10 @@ export class Raft implements Server {
     const { incarnation: to } = message;
     if (message.kind === 'vote') {
       this.send(from, { kind: 'voteReply', ...this.#header, to, granted: false });
-    } else if ('session' in message && !('to' in message)) {
-      const { session } = message;
+    } else if ('stream' in message && !('to' in message)) {
+      const { stream } = message;
       const { blank } = this.log;
-      this.send(from, { kind: 'heartbeatReply', ...this.#header, to, session, round: 0, full: this.#full, blank });
+      this.send(from, { kind: 'heartbeatReply', ...this.#header, to, stream, round: 0, full: this.#full, blank });
     }
   }
 

@@ -2,7 +2,7 @@ import { invariant } from '../invariant.js';
 import type { Entry } from '../log/entry.js';
 import type { ServerId } from '../log/server.js';
 import type { Slice } from '../log/tail.js';
-import type { Load } from './output.js';
+import type { PageRead } from './output.js';
 import { Progress } from './progress.js';
 import type { Server } from './role.js';
 
@@ -10,7 +10,7 @@ import type { Server } from './role.js';
 export class Replication {
   readonly #server: Server;
   readonly #peers = new Map<ServerId, Progress>();
-  #sessions = 0;
+  #streams = 0;
   /** The slice sent last: peers that keep up get the same one, so that it is encoded once. */
   #cached: Slice | undefined;
 
@@ -24,12 +24,12 @@ export class Replication {
   }
 
   /**
-   * The progress an answer belongs to; undefined for a stranger, another session's or another life's. An answer of a
-   * new life begins a new session: what the earlier one acknowledged proves nothing about the present one.
+   * The progress an answer belongs to; undefined for a stranger, another stream's or another life's. An answer of a
+   * new life begins a new stream: what the earlier one acknowledged proves nothing about the present one.
    */
-  identify(from: ServerId, answer: { readonly session: number; readonly incarnation: number }): Progress | undefined {
+  identify(from: ServerId, answer: { readonly stream: number; readonly incarnation: number }): Progress | undefined {
     const progress = this.#peers.get(from);
-    if (progress === undefined || !progress.knows(answer.session)) return undefined;
+    if (progress === undefined || !progress.knows(answer.stream)) return undefined;
     if (progress.incarnation === 0) progress.incarnation = answer.incarnation;
     if (progress.incarnation !== answer.incarnation) {
       this.#begin(from);
@@ -40,10 +40,10 @@ export class Replication {
   }
 
   heartbeat(round: number): void {
-    const { outbox, header } = this.#server;
+    const { output, header } = this.#server;
     for (const [id, progress] of this.#peers) {
-      const committed = this.#tell(progress, progress.match);
-      outbox.send(id, { kind: 'heartbeat', ...header, session: progress.session, round, committed });
+      const committed = this.#noteCommitSent(progress, progress.match);
+      output.send(id, { kind: 'heartbeat', ...header, stream: progress.stream, round, committed });
     }
   }
 
@@ -56,30 +56,30 @@ export class Replication {
     this.#cached = undefined;
   }
 
-  loaded(load: Load, entries: readonly Entry[] | undefined): void {
-    const progress = this.#peers.get(load.peer);
+  pageRead(read: PageRead, entries: readonly Entry[] | undefined): void {
+    const progress = this.#peers.get(read.peer);
     // The progress has moved on to something else since it asked: by a rejection, say, or another life.
-    if (progress === undefined || progress.loading !== load) return;
-    progress.loading = undefined;
+    if (progress === undefined || progress.pendingRead !== read) return;
+    progress.pendingRead = undefined;
     // Compacted before it was read, or meanwhile: then the term before it is gone.
-    if (entries === undefined || load.from <= this.#server.log.base.index)
-      return this.#needSnapshot(load.peer, progress);
+    if (entries === undefined || read.from <= this.#server.log.base.index)
+      return this.#needSnapshot(read.peer, progress);
     const [first] = entries;
     invariant(
-      first?.index === load.from,
-      () => `entries from ${load.from} on were asked for, not from ${first?.index}`,
+      first?.index === read.from,
+      () => `entries from ${read.from} on were asked for, not from ${first?.index}`,
     );
-    if (progress.ready && progress.next === load.from) this.#append(load.peer, progress, entries, load.maxBytes);
+    if (progress.ready && progress.next === read.from) this.#append(read.peer, progress, entries, read.maxBytes);
   }
 
   #begin(id: ServerId): void {
     const { log, now, limits } = this.#server;
-    const draw = (): number => (this.#sessions += 1);
+    const draw = (): number => (this.#streams += 1);
     this.#peers.set(id, new Progress(draw, log.lastIndex + 1, now, limits));
   }
 
   #replicate(id: ServerId, progress: Progress): boolean {
-    const { log, limits, outbox } = this.#server;
+    const { log, limits, output } = this.#server;
     let sent = false;
     if (progress.nudge) {
       progress.nudge = false;
@@ -103,9 +103,9 @@ export class Replication {
       }
       const slice = this.#slice(next);
       if (slice === undefined) {
-        const load = { peer: id, from: next, to: log.lastIndex, maxBytes: limits.messageBytes };
-        progress.loading = load;
-        outbox.load(load);
+        const read = { peer: id, from: next, to: log.lastIndex, maxBytes: limits.messageBytes };
+        progress.pendingRead = read;
+        output.readPage(read);
         break;
       }
       this.#append(id, progress, slice.entries, slice.bytes);
@@ -123,20 +123,20 @@ export class Replication {
   }
 
   #append(id: ServerId, progress: Progress, entries: readonly Entry[], bytes: number): void {
-    const { log, header, outbox } = this.#server;
+    const { log, header, output } = this.#server;
     const prevIndex = progress.next - 1;
     const prevTerm = log.termAt(prevIndex);
     invariant(prevTerm !== undefined, () => `the term before entry ${progress.next} is gone`);
     const end = prevIndex + entries.length;
     progress.sent(end, bytes);
-    this.#tell(progress, end);
+    this.#noteCommitSent(progress, end);
     const { committed } = log;
-    const { session } = progress;
-    outbox.send(id, { kind: 'append', ...header, session, prevIndex, prevTerm, committed, entries });
+    const { stream } = progress;
+    output.send(id, { kind: 'append', ...header, stream, prevIndex, prevTerm, committed, entries });
   }
 
   /** The commit index as a peer that holds the log up to `held` may take it; remembered as told. */
-  #tell(progress: Progress, held: number): number {
+  #noteCommitSent(progress: Progress, held: number): number {
     const committed = Math.min(held, this.#server.log.committed);
     if (committed > progress.committedSent) progress.committedSent = committed;
     return committed;
@@ -147,20 +147,20 @@ export class Replication {
    * waits for one turn: who has just been answered often proposes again, and that append carries the news.
    */
   #announceCommit(id: ServerId, progress: Progress): void {
-    const { log, header, outbox } = this.#server;
+    const { log, header, output } = this.#server;
     if (progress.state !== 'replicate' || progress.window.size > 0) return;
     const news = Math.min(progress.match, log.committed);
     if (news <= progress.committedSent) return;
     if (news > progress.unannounced) {
       progress.unannounced = news;
-      return outbox.wantAnotherTurn();
+      return output.requestAnotherTurn();
     }
-    outbox.send(id, { kind: 'commit', ...header, committed: this.#tell(progress, progress.match) });
+    output.send(id, { kind: 'commit', ...header, committed: this.#noteCommitSent(progress, progress.match) });
   }
 
   #needSnapshot(id: ServerId, progress: Progress): void {
     progress.needsSnapshot();
     this.#server.report({ kind: 'needsSnapshot', peer: id });
-    this.#server.outbox.snapshot({ kind: 'wanted', peer: id, session: progress.session });
+    this.#server.output.snapshot({ kind: 'wanted', peer: id, stream: progress.stream });
   }
 }

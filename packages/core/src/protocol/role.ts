@@ -18,7 +18,7 @@ import type {
   SnapshotOffer,
   VoteReply,
 } from './message.js';
-import type { Outbox } from './outbox.js';
+import type { OutputBuilder } from './output-builder.js';
 import type { Report } from './output.js';
 import type { Reads } from './reads.js';
 import type { Limits, Timings } from './settings.js';
@@ -36,7 +36,7 @@ export interface Header {
 export interface Server {
   readonly id: ServerId;
   readonly log: RaftLog;
-  readonly outbox: Outbox;
+  readonly output: OutputBuilder;
   readonly reads: Reads;
   readonly limits: Limits;
   readonly timings: Timings;
@@ -57,7 +57,7 @@ export interface Server {
   /** A time to wait before campaigning, anew from [T, 2T) (Raft §5.2). */
   drawElectionTimeout(): number;
   /** Whether a timer that fired late is passed over: lateness is this server's own fault, but is never excused twice running. Not late: nothing is to be excused, and the next time may be. */
-  excuse(late: boolean): boolean;
+  forgiveLateTimer(late: boolean): boolean;
   /** Sends as soon as the present term is durable. */
   send(to: ServerId, message: Message): void;
   report(report: Report): void;
@@ -100,7 +100,7 @@ export interface Role {
 }
 
 /** A role that passes every message over; roles override what concerns them. */
-export abstract class Bystander implements Role {
+export abstract class BaseRole implements Role {
   abstract readonly name: RoleName;
   abstract readonly wakeAt: number;
   abstract tick(late: boolean): void;

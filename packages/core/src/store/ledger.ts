@@ -3,10 +3,10 @@ import type { Ballot } from '../log/ballot.js';
 import type { Entry, Position } from '../log/entry.js';
 import type { MembershipAt } from '../log/membership.js';
 import type { LogBase, LogState, Repair } from '../ports/log-store.js';
-import { originOf } from '../wire/origin.js';
+import { genesisOf } from '../wire/genesis.js';
 import type { LogRecord } from './record.js';
 
-const beginning: LogBase = { index: 0, term: 0, membership: undefined, origin: undefined };
+const beginning: LogBase = { index: 0, term: 0, membership: undefined, genesis: undefined };
 
 /** What a log holds, beside its entries, terms and memberships. */
 export interface Checkpoint {
@@ -14,7 +14,7 @@ export interface Checkpoint {
   readonly base: LogBase;
   readonly last: number;
   readonly committed: number;
-  readonly origin: number | undefined;
+  readonly genesis: number | undefined;
 }
 
 /** What a log holds, without the entries: kept up to date record by record, on opening and while running. */
@@ -25,7 +25,7 @@ export class Ledger {
   #terms: Position[] = [];
   #memberships: MembershipAt[] = [];
   #committed = 0;
-  #origin: number | undefined;
+  #genesis: number | undefined;
 
   get base(): LogBase {
     return this.#base;
@@ -41,7 +41,7 @@ export class Ledger {
       base: this.#base,
       last: this.#last,
       committed: this.#committed,
-      origin: this.#origin,
+      genesis: this.#genesis,
     };
   }
 
@@ -57,7 +57,7 @@ export class Ledger {
 
   /** Begins from a checkpoint. If it tells no terms, what lies between its base and its last index must be compacted later on. */
   restore(
-    { ballot, base, last, committed, origin }: Checkpoint,
+    { ballot, base, last, committed, genesis }: Checkpoint,
     terms: readonly Position[] = [],
     memberships: readonly MembershipAt[] = [],
   ): void {
@@ -65,7 +65,7 @@ export class Ledger {
     this.#base = base;
     this.#last = last;
     this.#committed = committed;
-    this.#origin = origin;
+    this.#genesis = genesis;
     this.#terms = [...terms];
     this.#memberships = [...memberships];
   }
@@ -85,7 +85,7 @@ export class Ledger {
       terms: [...this.#terms],
       memberships: [...this.#memberships],
       committed: this.#committed,
-      origin: this.#origin,
+      genesis: this.#genesis,
       repairs,
     };
   }
@@ -110,7 +110,7 @@ export class Ledger {
         this.#terms.push({ index: entry.index, term: entry.term });
       if (entry.kind !== 'membership') continue;
       this.#memberships.push({ index: entry.index, membership: entry.membership });
-      if (entry.index === 1) this.#origin = originOf(entry);
+      if (entry.index === 1) this.#genesis = genesisOf(entry);
     }
     this.#last = from + entries.length - 1;
   }
@@ -121,7 +121,7 @@ export class Ledger {
     this.#terms = [];
     this.#memberships = [];
     this.#committed = base.index;
-    this.#origin = base.origin ?? this.#origin;
+    this.#genesis = base.genesis ?? this.#genesis;
   }
 
   #compact(base: LogBase): void {

@@ -38,22 +38,22 @@ export function readBallot(reader: Reader, flags: number): Ballot | undefined {
   return { term: reader.u53(), votedFor: (flags & HAS_VOTE) === 0 ? undefined : reader.text(64) };
 }
 
-/** flags (1 byte), index, term (8 each), the membership and its index, the origin (4). */
-export function baseLength({ membership, origin }: LogBase): number {
+/** flags (1 byte), index, term (8 each), the membership and its index, the genesis (4). */
+export function baseLength({ membership, genesis }: LogBase): number {
   return (
-    17 + (membership === undefined ? 0 : 8 + membershipLength(membership.membership)) + (origin === undefined ? 0 : 4)
+    17 + (membership === undefined ? 0 : 8 + membershipLength(membership.membership)) + (genesis === undefined ? 0 : 4)
   );
 }
 
-export function writeBase(writer: Writer, { index, term, membership, origin }: LogBase): void {
-  writer.u8((membership === undefined ? 0 : HAS_MEMBERSHIP) | (origin === undefined ? 0 : HAS_ORIGIN));
+export function writeBase(writer: Writer, { index, term, membership, genesis }: LogBase): void {
+  writer.u8((membership === undefined ? 0 : HAS_MEMBERSHIP) | (genesis === undefined ? 0 : HAS_ORIGIN));
   writer.u53(index);
   writer.u53(term);
   if (membership !== undefined) {
     writer.u53(membership.index);
     writeMembership(writer, membership.membership);
   }
-  if (origin !== undefined) writer.u32(origin);
+  if (genesis !== undefined) writer.u32(genesis);
 }
 
 export function readBase(reader: Reader): LogBase {
@@ -61,5 +61,5 @@ export function readBase(reader: Reader): LogBase {
   const position = { index: reader.u53(), term: reader.u53() };
   const membership =
     (flags & HAS_MEMBERSHIP) === 0 ? undefined : { index: reader.u53(), membership: readMembership(reader) };
-  return { ...position, membership, origin: (flags & HAS_ORIGIN) === 0 ? undefined : reader.u32() };
+  return { ...position, membership, genesis: (flags & HAS_ORIGIN) === 0 ? undefined : reader.u32() };
 }

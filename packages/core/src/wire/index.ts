@@ -4,7 +4,7 @@ export { entriesLength, readEntries, writeEntries } from './entries.js';
 export { decodeFrame, encodeFrame, frameLength, MAX_FRAME, type Frame } from './frame.js';
 export { membershipLength, readMembership, writeMembership } from './membership.js';
 export { messageLength } from './messages.js';
-export { originOf } from './origin.js';
+export { genesisOf } from './genesis.js';
 export { protocolError, Reader } from './reader.js';
 export {
   checkSnapshot,

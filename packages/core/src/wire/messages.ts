@@ -76,28 +76,28 @@ export function writeMessage(writer: Writer, message: Message): void {
     case 'voteReply':
       return writer.u8(Number(message.granted));
     case 'append':
-      writer.u53(message.session);
+      writer.u53(message.stream);
       writer.u53(message.prevIndex);
       writer.u53(message.prevTerm);
       writer.u53(message.committed);
       return writeEntries(writer, message.entries);
     case 'appendAccepted':
-      writer.u53(message.session);
+      writer.u53(message.stream);
       writer.u53(message.match);
       return writer.u8(Number(message.full));
     case 'appendRejected':
-      writer.u53(message.session);
+      writer.u53(message.stream);
       writer.u53(message.prevIndex);
       writer.u53(message.hintIndex);
       writer.u53(message.hintTerm);
       writer.u8(Number(message.blank));
       return writer.u8(Number(message.full));
     case 'heartbeat':
-      writer.u53(message.session);
+      writer.u53(message.stream);
       writer.u53(message.round);
       return writer.u53(message.committed);
     case 'heartbeatReply':
-      writer.u53(message.session);
+      writer.u53(message.stream);
       writer.u53(message.round);
       writer.u8(Number(message.blank));
       return writer.u8(Number(message.full));
@@ -109,16 +109,16 @@ export function writeMessage(writer: Writer, message: Message): void {
       writer.u53(message.ticket);
       return writer.u53(message.index);
     case 'snapshotOffer':
-      writer.u53(message.session);
+      writer.u53(message.stream);
       writer.u53(message.bytes);
       return writeBytes(writer, encodeSnapshotHead(message.meta));
     case 'snapshotChunk':
-      writer.u53(message.session);
+      writer.u53(message.stream);
       writer.text(message.id);
       writer.u53(message.offset);
       return writeBytes(writer, message.data);
     case 'snapshotAck':
-      writer.u53(message.session);
+      writer.u53(message.stream);
       writer.text(message.id);
       return writer.u53(message.offset);
   }
@@ -147,36 +147,36 @@ export function readMessage(reader: Reader): Message {
     case KIND.voteReply:
       return { kind: 'voteReply', ...from, to: incarnation(reader), granted: reader.flag() };
     case KIND.append: {
-      const session = reader.u53();
+      const stream = reader.u53();
       const prev = position(reader, from.term);
       const committed = reader.u53();
       const entries = readEntries(reader, prev.index + 1, prev.term);
       upTo(from.term, entries.at(-1)?.term ?? 0);
-      return { kind: 'append', ...from, session, prevIndex: prev.index, prevTerm: prev.term, committed, entries };
+      return { kind: 'append', ...from, stream, prevIndex: prev.index, prevTerm: prev.term, committed, entries };
     }
     case KIND.appendAccepted:
       return {
         kind: 'appendAccepted',
         ...from,
         to: incarnation(reader),
-        session: reader.u53(),
+        stream: reader.u53(),
         match: reader.u53(),
         full: reader.flag(),
       };
     case KIND.appendRejected: {
-      const answer = { to: incarnation(reader), session: reader.u53(), prevIndex: reader.u53() };
+      const answer = { to: incarnation(reader), stream: reader.u53(), prevIndex: reader.u53() };
       const hint = position(reader, from.term);
       const state = { blank: reader.flag(), full: reader.flag() };
       return { kind: 'appendRejected', ...from, ...answer, hintIndex: hint.index, hintTerm: hint.term, ...state };
     }
     case KIND.heartbeat:
-      return { kind: 'heartbeat', ...from, session: reader.u53(), round: reader.u53(), committed: reader.u53() };
+      return { kind: 'heartbeat', ...from, stream: reader.u53(), round: reader.u53(), committed: reader.u53() };
     case KIND.heartbeatReply:
       return {
         kind: 'heartbeatReply',
         ...from,
         to: incarnation(reader),
-        session: reader.u53(),
+        stream: reader.u53(),
         round: reader.u53(),
         blank: reader.flag(),
         full: reader.flag(),
@@ -188,15 +188,15 @@ export function readMessage(reader: Reader): Message {
     case KIND.readIndexReply:
       return { kind: 'readIndexReply', ...from, to: incarnation(reader), ticket: reader.u53(), index: reader.u53() };
     case KIND.snapshotOffer: {
-      const session = reader.u53();
+      const stream = reader.u53();
       const bytes = reader.u53();
-      return { kind: 'snapshotOffer', ...from, session, bytes, meta: snapshotMeta(reader, from.term) };
+      return { kind: 'snapshotOffer', ...from, stream, bytes, meta: snapshotMeta(reader, from.term) };
     }
     case KIND.snapshotChunk:
       return {
         kind: 'snapshotChunk',
         ...from,
-        session: reader.u53(),
+        stream: reader.u53(),
         id: snapshotId(reader),
         offset: reader.u53(),
         data: reader.raw(reader.u32()),
@@ -206,7 +206,7 @@ export function readMessage(reader: Reader): Message {
         kind: 'snapshotAck',
         ...from,
         to: incarnation(reader),
-        session: reader.u53(),
+        stream: reader.u53(),
         id: snapshotId(reader),
         offset: reader.u53(),
       };
@@ -224,10 +224,10 @@ function writeBytes(writer: Writer, bytes: Uint8Array): void {
 function snapshotMeta(reader: Reader, term: number): SnapshotMeta {
   const head = reader.raw(reader.u32());
   try {
-    const { id, cluster, last, membership, origin, version, length } = readSnapshotHead(head);
+    const { id, cluster, last, membership, genesis, version, length } = readSnapshotHead(head);
     if (length !== head.length) throw protocolError(`${head.length - length} bytes follow the head of a snapshot.`);
     upTo(term, last.term);
-    return { id, cluster, last, membership, origin, version };
+    return { id, cluster, last, membership, genesis, version };
   } catch (error) {
     throw protocolError('A message offers a snapshot whose head cannot be read.', error);
   }

@@ -7,7 +7,7 @@ import { textLength, Writer } from './writer.js';
 
 /**
  * The beginning of a snapshot: "KONTISNP" (8 bytes), version (1), compression (1, 0 for none), flags (2, none yet), bytes
- * of the head (4), id (16), index and term of the last entry (8 each), index of the membership (8), origin (4), version of
+ * of the head (4), id (16), index and term of the last entry (8 each), index of the membership (8), genesis (4), version of
  * the state machine (8), cluster, membership, checksum of all that (4). docs/snapshot-format.md says the same in more words.
  */
 const MAGIC = new TextEncoder().encode('KONTISNP');
@@ -47,7 +47,7 @@ function metaFault({ id, cluster, last, membership }: SnapshotMeta): string | un
 }
 
 export function encodeSnapshotHead(meta: SnapshotMeta, compression = 0): Uint8Array {
-  const { id, cluster, last, membership, origin, version } = meta;
+  const { id, cluster, last, membership, genesis, version } = meta;
   const fault = metaFault(meta);
   if (fault !== undefined) throw protocolError(`A snapshot cannot be written: ${fault}.`);
   const length = FIXED + textLength(cluster) + membershipLength(membership.membership) + CHECKSUM;
@@ -61,7 +61,7 @@ export function encodeSnapshotHead(meta: SnapshotMeta, compression = 0): Uint8Ar
   writer.u53(last.index);
   writer.u53(last.term);
   writer.u53(membership.index);
-  writer.u32(origin);
+  writer.u32(genesis);
   writer.u53(version);
   writer.text(cluster);
   writeMembership(writer, membership.membership);
@@ -115,9 +115,9 @@ function readMeta(reader: Reader): SnapshotMeta {
   const id = Array.from(reader.raw(16), (byte) => byte.toString(16).padStart(2, '0')).join('');
   const last = { index: reader.u53(), term: reader.u53() };
   const membershipIndex = reader.u53();
-  const [origin, version, cluster] = [reader.u32(), reader.u53(), reader.text(64)];
+  const [genesis, version, cluster] = [reader.u32(), reader.u53(), reader.text(64)];
   const membership = { index: membershipIndex, membership: readMembership(reader) };
-  return { id, cluster, last, membership, origin, version };
+  return { id, cluster, last, membership, genesis, version };
 }
 
 function newer(what: string): KontikiError {

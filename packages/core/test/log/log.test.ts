@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isVoter, membershipFault, membershipOf, type Entry, type Membership } from '@kontiki/core';
 import { command } from '@kontiki/testing';
-import { Durability } from '../../src/log/durability.js';
+import { WriteTracker } from '../../src/log/write-tracker.js';
 import { RaftLog } from '../../src/log/raft-log.js';
 import { quorumReached, voteResult } from '../../src/protocol/quorum.js';
 
@@ -117,7 +117,7 @@ describe('memberships', () => {
 
 describe('what is durable', () => {
   it('an entry written, replaced and written again does not count on the word of the first write', () => {
-    const writes = new Durability(3);
+    const writes = new WriteTracker(3);
     const first = writes.issue(4, 5, 10); // Entries 4 and 5 ...
     const second = writes.issue(4, 4, 5); // ... replaced by another 4 ...
     const third = writes.issue(4, 5, 10); // ... and replaced again.
@@ -131,14 +131,14 @@ describe('what is durable', () => {
   });
 
   it('a ballot alone remembers the end too; what is changed and not issued does not count; nothing goes back', () => {
-    const writes = new Durability(3);
+    const writes = new WriteTracker(3);
     writes.issue(4, 6, 1);
     const ballot = writes.issue(Infinity, 6, 0);
     writes.finish(ballot);
     expect(writes.durable(Infinity)).toBe(6);
     expect(writes.durable(5)).toBe(4);
     writes.finish(1);
-    expect(writes.finished).toBe(ballot);
+    expect(writes.lastDurableWrite).toBe(ballot);
     expect(() => writes.finish(9)).toThrow(/issued/);
   });
 
@@ -152,7 +152,7 @@ describe('what is durable', () => {
     };
     const log = new RaftLog(start, 0, 0);
     for (let index = 1; index <= 10; index += 1) log.append(command(index, 1));
-    const { number, entries } = log.issue();
+    const { number, entries } = log.issueWrite();
     expect(entries).toHaveLength(10);
     expect(log.slice(1, 10, Infinity)?.entries).toHaveLength(10);
     log.persisted(number);

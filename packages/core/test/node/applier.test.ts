@@ -10,7 +10,7 @@ const start = { base: { index: 0, term: 0, membership: undefined }, last: 0, ter
 function committed(count: number, bytes = 1): RaftLog {
   const log = new RaftLog(start, 0, Infinity);
   for (let index = 1; index <= count; index += 1) log.append(command(index, 1, 'x'.repeat(bytes)));
-  log.persisted(log.issue().number);
+  log.persisted(log.issueWrite().number);
   log.commitTo(count);
   return log;
 }
@@ -38,23 +38,23 @@ describe('applying', () => {
           return entries.map(() => 0);
         },
       },
-      applied: (_, through) => {
+      onApplied: (_, through) => {
         log.appliedTo(through);
         if (through >= 3) void applier.close();
       },
       restore: () => Promise.reject(new Error('nothing is to be restored')),
-      failed: (error) => expect.unreachable(error.message),
+      onFailure: (error) => expect.unreachable(error.message),
     });
-    applier.kick();
-    applier.kick();
+    applier.applyNext();
+    applier.applyNext();
     expect(seen).toEqual([1, 2, 3]);
   });
 
   it('rests once between two slices, however often it is called meanwhile', async () => {
     const clock = new TickingClock();
     let slices = 0;
-    const soon = clock.soon.bind(clock);
-    clock.soon = (callback): void => {
+    const soon = clock.defer.bind(clock);
+    clock.defer = (callback): void => {
       slices += 1;
       soon(callback);
     };
@@ -64,11 +64,11 @@ describe('applying', () => {
       store: undefined as never,
       clock,
       machine: { apply: ({ entries }) => entries.map(() => 0) },
-      applied: (_, through) => log.appliedTo(through),
+      onApplied: (_, through) => log.appliedTo(through),
       restore: () => Promise.reject(new Error('nothing is to be restored')),
-      failed: (error) => expect.unreachable(error.message),
+      onFailure: (error) => expect.unreachable(error.message),
     });
-    for (let turn = 0; turn < 50; turn += 1) applier.kick();
+    for (let turn = 0; turn < 50; turn += 1) applier.applyNext();
     expect(slices).toBe(1);
     await clock.settle();
     expect(log.applied).toBe(100);
@@ -84,10 +84,10 @@ describe('applying', () => {
       store: undefined as never,
       clock,
       machine: { apply: ({ entries }) => entries.map(() => 0) },
-      applied: (_, through) => {
+      onApplied: (_, through) => {
         log.appliedTo(through);
         if (through !== 2) return;
-        applier.between(
+        applier.runBetweenBatches(
           () => {
             between.push(log.applied);
             return new Promise((resolve) => (end = resolve));
@@ -96,9 +96,9 @@ describe('applying', () => {
         );
       },
       restore: () => Promise.reject(new Error('nothing is to be restored')),
-      failed: (error) => expect.unreachable(error.message),
+      onFailure: (error) => expect.unreachable(error.message),
     });
-    applier.kick();
+    applier.applyNext();
     await clock.settle();
     expect(between).toEqual([2]);
     expect(log.applied).toBe(2);

@@ -12,7 +12,7 @@ import { bytes } from './harness.js';
 import { KeptJournal, cluster, machines, nodes, open, settled, stores, write } from './snapshot-harness.js';
 
 describe('a peer that needs what is compacted', () => {
-  const policy = { snapshotPolicy: { entries: 10, trailingEntries: 0, keep: 1 } };
+  const policy = { snapshotPolicy: { maxEntries: 10, trailingEntries: 0, keep: 1 } };
 
   /** c is down while so much is written that its entries are gone. */
   async function behind(): Promise<RaftNode<number>> {

@@ -35,8 +35,8 @@ class CountingClock implements Clock {
     return this.#clock.timer(() => this.#wake(fire));
   }
 
-  soon(callback: () => void): void {
-    this.#clock.soon(() => this.#wake(callback));
+  defer(callback: () => void): void {
+    this.#clock.defer(() => this.#wake(callback));
   }
 
   #wake(callback: () => void): void {

@@ -73,9 +73,9 @@ export class SuspendableProcess implements Clock {
     return this.#clock.timer(() => (this.#suspended ? this.#timers.push(fire) : fire()));
   }
 
-  soon(callback: () => void): void {
+  defer(callback: () => void): void {
     if (this.#suspended) this.#soon.push(callback);
-    else this.#clock.soon(() => (this.#suspended ? this.#soon.push(callback) : callback()));
+    else this.#clock.defer(() => (this.#suspended ? this.#soon.push(callback) : callback()));
   }
 
   /** A transport whose arrivals wait with the process. */

@@ -2,7 +2,7 @@ import {
   membershipOf,
   MemoryLog,
   MemorySnapshots,
-  silent,
+  silentLogger,
   type Entry,
   type SnapshotInfo,
   type SnapshotMeta,
@@ -10,7 +10,7 @@ import {
 } from '@kontiki/core';
 import { encodeSnapshot } from '@kontiki/core/wire';
 import { describe, expect, it } from 'vitest';
-import { join, type Joined } from '../../src/node/join.js';
+import { alignStores, type AlignedStores } from '../../src/node/start/align-stores.js';
 
 const owner = { cluster: 'test', server: 'a' };
 const membership = membershipOf([['a', { address: 'memory:a', metadata: '' }]]);
@@ -23,7 +23,7 @@ async function log(terms: readonly number[], base = { index: 0, term: 0 }): Prom
   const store = new MemoryLog();
   await store.open(owner);
   const at = base.index === 0 ? undefined : { index: 1, membership };
-  if (base.index > 0) await store.reset({ ...base, membership: at, origin: 7 });
+  if (base.index > 0) await store.reset({ ...base, membership: at, genesis: 7 });
   const entries = terms.map((term, i) => (base.index + i === 0 ? first : command(base.index + i + 1, term)));
   await store.append({ ballot: { term: 9, votedFor: undefined }, entries });
   await store.close();
@@ -50,7 +50,7 @@ async function snapshots(
       cluster: 'test',
       last: { index, term },
       membership: { index: 1, membership },
-      origin: 7,
+      genesis: 7,
       version,
     };
     const writer = await store.create(meta);
@@ -98,8 +98,8 @@ interface Case {
 async function joined({
   machine = new Machine(),
   ...stores
-}: Case): Promise<Joined & { machine: Machine; info: SnapshotInfo | undefined }> {
-  const result = await join({ ...stores, machine, logger: silent }, owner);
+}: Case): Promise<AlignedStores & { machine: Machine; info: SnapshotInfo | undefined }> {
+  const result = await alignStores({ ...stores, machine, logger: silentLogger }, owner);
   return { ...result, machine, info: result.snapshot };
 }
 

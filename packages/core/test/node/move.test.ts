@@ -37,7 +37,7 @@ const command = (index: number, term: number, length = 10): Entry => ({
 /** Entries up to 20 of some terms, a vote, and two snapshots; the log begins behind entry 5. */
 async function live(): Promise<void> {
   const { log, snapshots } = from;
-  const { memberships, origin } = await log.open(owner);
+  const { memberships, genesis } = await log.open(owner);
   const membership = memberships[0]!;
   await log.append({
     ballot: { term: 4, votedFor: 'b' },
@@ -51,14 +51,14 @@ async function live(): Promise<void> {
       cluster: owner.cluster,
       last: { index, term: index < 11 ? 2 : 3 },
       membership,
-      origin: origin ?? 0,
+      genesis: genesis ?? 0,
       version: 0,
     };
     const writer = await snapshots.create(meta);
     for await (const piece of encodeSnapshot(meta, state(index))) await writer.write(piece);
     await writer.finish();
   }
-  await log.compact({ index: 5, term: 2, membership, origin });
+  await log.compact({ index: 5, term: 2, membership, genesis });
   await log.close();
   await snapshots.close();
 }
@@ -195,7 +195,7 @@ describe('moving a server to other stores', () => {
     ['last entry', ({ last }) => ({ last: last + 1 })],
     ['terms', ({ terms }) => ({ terms: terms.slice(1) })],
     ['memberships', ({ base }) => ({ memberships: [{ index: 20, membership: base.membership!.membership }] })],
-    ['first entry', () => ({ origin: 1 })],
+    ['first entry', () => ({ genesis: 1 })],
   ])('notices that the copy tells another %s when it is opened', async (_, change) => {
     await live();
     class Liar extends MemoryLog {

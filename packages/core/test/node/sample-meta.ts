@@ -7,7 +7,7 @@ export function metaOf(letter: string, index: number): SnapshotMeta {
     cluster: 'test',
     last: { index, term: 2 },
     membership: { index: 1, membership: membershipOf([['a', { address: 'memory:a', metadata: '' }]]) },
-    origin: 5,
+    genesis: 5,
     version: 0,
   };
 }

@@ -7,10 +7,10 @@ import { bytes, Journal, Nodes } from './harness.js';
 export class KeptJournal extends Journal {
   /** Waits before each chunk but the first. */
   gate: () => Promise<void> = () => Promise.resolve();
-  pausing = false;
+  blocksApply = false;
 
   async *snapshot(): AsyncIterable<Uint8Array> {
-    const commands = this.pausing ? this.commands : [...this.commands];
+    const commands = this.blocksApply ? this.commands : [...this.commands];
     yield bytes(`${this.commands.length}\n`);
     for (const text of commands) {
       await this.gate();
@@ -43,7 +43,7 @@ beforeEach(() => {
 afterEach(() => nodes.close());
 
 /** No snapshot is taken but on demand. */
-export const never: Partial<SnapshotPolicy> = { entries: Infinity, bytes: Infinity, trailingEntries: 0 };
+export const never: Partial<SnapshotPolicy> = { maxEntries: Infinity, maxBytes: Infinity, trailingEntries: 0 };
 
 export async function open(id: string, options: Partial<NodeOptions<number>> = {}): Promise<RaftNode<number>> {
   const machine = new KeptJournal();

@@ -7,7 +7,7 @@ import { bytes } from './harness.js';
 import { metaOf } from './sample-meta.js';
 
 const clock = new VirtualClock();
-const from = { term: 2, incarnation: 1, session: 1 };
+const from = { term: 2, incarnation: 1, stream: 1 };
 
 const [first, second, third] = [metaOf('a', 10), metaOf('b', 20), metaOf('c', 30)];
 
@@ -64,9 +64,9 @@ describe('a snapshot that arrives', () => {
       store,
       clock,
       acknowledge: (_from, _message, id, offset) => told.push([id, offset]),
-      received: ({ id }) => received.push(id),
-      progress: () => {},
-      failed: (error) => failures.push(error),
+      onReceived: ({ id }) => received.push(id),
+      onProgress: () => {},
+      onFailure: (error) => failures.push(error),
     });
   });
 
@@ -74,9 +74,9 @@ describe('a snapshot that arrives', () => {
     store.gate = new Promise((resolve) => (open = resolve));
   };
   const offer = async (meta: SnapshotMeta, all?: Uint8Array): Promise<void> =>
-    receiver.offered('l', { kind: 'snapshotOffer', ...from, meta, bytes: (all ?? (await encoded(meta))).length });
+    receiver.onOffer('l', { kind: 'snapshotOffer', ...from, meta, bytes: (all ?? (await encoded(meta))).length });
   const send = (meta: SnapshotMeta, data: Uint8Array, offset = 0): void =>
-    receiver.arrived('l', { kind: 'snapshotChunk', ...from, id: meta.id, offset, data });
+    receiver.onChunk('l', { kind: 'snapshotChunk', ...from, id: meta.id, offset, data });
 
   it('gives way to the newest that is offered, however slow the disk is, and its file with it', async () => {
     await offer(first);
@@ -153,7 +153,7 @@ describe('a snapshot that arrives', () => {
       finish: () => expect.unreachable(),
       abort: async () => {},
     });
-    receiver.offered('l', { kind: 'snapshotOffer', ...from, meta: first, bytes: 1e9 });
+    receiver.onOffer('l', { kind: 'snapshotOffer', ...from, meta: first, bytes: 1e9 });
     await clock.settle();
     const data = new Uint8Array(256 * 1024);
     for (let at = 0; at < 20 * 1024 * 1024; at += data.length) {
@@ -167,10 +167,10 @@ describe('a snapshot that arrives', () => {
   it('is let go when the log has come as far, and may be offered again', async () => {
     await offer(second);
     await clock.settle();
-    receiver.passed(19);
+    receiver.onAppliedTo(19);
     await clock.settle();
     expect([...store.writing]).toEqual([second.id]);
-    receiver.passed(20);
+    receiver.onAppliedTo(20);
     await clock.settle();
     expect([...store.writing]).toEqual([]);
     await offer(second);

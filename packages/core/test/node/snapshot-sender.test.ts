@@ -32,11 +32,11 @@ describe('a snapshot that is sent', () => {
 
   function begin(): SnapshotSender {
     const sender = new SnapshotSender({
-      session: 1,
+      stream: 1,
       snapshot,
       store,
       clock,
-      patience: 500,
+      answerTimeoutMs: 500,
       window,
       bytesPerSecond: () => Infinity,
       send: (body) => {
@@ -44,9 +44,9 @@ describe('a snapshot that is sent', () => {
         else offers += 1;
         return true;
       },
-      progress: (bytes) => (told = bytes),
-      startedOver: () => {},
-      failed: (error) => expect.unreachable(error.message),
+      onProgress: (bytes) => (told = bytes),
+      onStartedOver: () => {},
+      onFailure: (error) => expect.unreachable(error.message),
     });
     sender.begin();
     return sender;
@@ -56,23 +56,23 @@ describe('a snapshot that is sent', () => {
   async function answer(sender: SnapshotSender, times: number): Promise<void> {
     for (let i = 0; i < times; i += 1) {
       await clock.settle();
-      sender.acknowledged((sent.at(-1) ?? -CHUNK) + CHUNK);
+      sender.onAcknowledged((sent.at(-1) ?? -CHUNK) + CHUNK);
     }
     await clock.settle();
   }
 
   it('moves on by no answer that says more than was sent, or more than there is', async () => {
     const sender = begin();
-    sender.acknowledged(snapshot.bytes + 1);
+    sender.onAcknowledged(snapshot.bytes + 1);
     await clock.settle();
     expect([sent, told]).toEqual([[], 0]);
-    sender.acknowledged(0);
+    sender.onAcknowledged(0);
     await clock.settle();
     expect(sent).toEqual([0]);
-    sender.acknowledged(2 * CHUNK);
+    sender.onAcknowledged(2 * CHUNK);
     await clock.settle();
     expect([sent, told]).toEqual([[0], 0]);
-    sender.acknowledged(CHUNK);
+    sender.onAcknowledged(CHUNK);
     await clock.settle();
     expect([sent, told]).toEqual([[0, CHUNK, 2 * CHUNK], CHUNK]);
   });
@@ -86,7 +86,7 @@ describe('a snapshot that is sent', () => {
     await clock.elapse(700);
     expect(offers).toBe(2);
     sent = [];
-    sender.acknowledged(CHUNK);
+    sender.onAcknowledged(CHUNK);
     await clock.settle();
     expect(sent).toEqual([CHUNK]);
   });
@@ -99,7 +99,7 @@ describe('a snapshot that is sent', () => {
     await clock.elapse(1_000);
     expect(room()).toBe(true);
     window.give(16 * MiB);
-    sender.acknowledged(0);
+    sender.onAcknowledged(0);
     await clock.settle();
     expect(room()).toBe(false);
     sender.close();

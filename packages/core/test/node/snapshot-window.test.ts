@@ -41,28 +41,28 @@ describe('chunks of snapshots that are held', () => {
     const window = new SnapshotWindow();
     const feed = (): Fed => {
       const sender = new SnapshotSender({
-        session: 1,
+        stream: 1,
         snapshot,
         store,
         clock,
-        patience: 1e9,
+        answerTimeoutMs: 1e9,
         window,
         bytesPerSecond: () => Infinity,
         send: (body) => {
           if (body.kind === 'snapshotChunk') fed.sent = body.offset + body.data.length;
           return true;
         },
-        progress: () => {},
-        startedOver: () => expect.unreachable(),
-        failed: (error) => expect.unreachable(error.message),
+        onProgress: () => {},
+        onStartedOver: () => expect.unreachable(),
+        onFailure: (error) => expect.unreachable(error.message),
       });
       const fed: Fed = { sender, sent: 0, acknowledged: 0 };
       sender.begin();
-      sender.acknowledged(0);
+      sender.onAcknowledged(0);
       return fed;
     };
     const peers = Array.from({ length: 4 }, feed);
-    const answer = (peer: Fed): void => peer.sender.acknowledged((peer.acknowledged = peer.sent));
+    const answer = (peer: Fed): void => peer.sender.onAcknowledged((peer.acknowledged = peer.sent));
     // Every answer lets more be sent.
     for (let i = 0; i < 8; i += 1) {
       await clock.settle();
@@ -109,16 +109,16 @@ describe('chunks of snapshots that are held', () => {
       store: new SlowSnapshots(),
       clock,
       acknowledge: () => {},
-      received: () => expect.unreachable(),
-      progress: () => {},
-      failed: (error) => expect.unreachable(error.message),
+      onReceived: () => expect.unreachable(),
+      onProgress: () => {},
+      onFailure: (error) => expect.unreachable(error.message),
     });
-    const from = { origin: undefined, term: 2, incarnation: 1, session: 1, to: 1 };
-    receiver.offered('b', { kind: 'snapshotOffer', ...from, meta, bytes: 10 * MAX } as never);
+    const from = { genesis: undefined, term: 2, incarnation: 1, stream: 1, to: 1 };
+    receiver.onOffer('b', { kind: 'snapshotOffer', ...from, meta, bytes: 10 * MAX } as never);
     await clock.settle();
     const data = new Uint8Array(MAX_SNAPSHOT_CHUNK);
     for (let offset = 0; offset < 3 * MAX; offset += data.length)
-      receiver.arrived('b', { kind: 'snapshotChunk', ...from, id: meta.id, offset, data } as SnapshotChunk);
+      receiver.onChunk('b', { kind: 'snapshotChunk', ...from, id: meta.id, offset, data } as SnapshotChunk);
     go();
     await clock.settle();
     const held = written.reduce((sum, bytes) => sum + bytes, 0);
@@ -144,21 +144,21 @@ describe('chunks of snapshots that are held', () => {
         queue.shift();
         queued -= next.length;
         crossed += next.length;
-        if (next.offset === arrived) sender.acknowledged((arrived += next.length));
+        if (next.offset === arrived) sender.onAcknowledged((arrived += next.length));
         cross();
       });
       timer.set(clock.now() + (next.length / rate) * 1_000);
     };
     const sender: SnapshotSender = new SnapshotSender({
-      session: 1,
+      stream: 1,
       snapshot,
       store,
       clock,
-      patience: 500,
+      answerTimeoutMs: 500,
       window: new SnapshotWindow(),
       bytesPerSecond: () => Infinity,
       send: (body) => {
-        if (body.kind === 'snapshotOffer') clock.soon(() => sender.acknowledged(arrived));
+        if (body.kind === 'snapshotOffer') clock.defer(() => sender.onAcknowledged(arrived));
         else if (queued + body.data.length <= 8 * MiB) {
           queue.push({ offset: body.offset, length: body.data.length });
           queued += body.data.length;
@@ -166,9 +166,9 @@ describe('chunks of snapshots that are held', () => {
         }
         return true;
       },
-      progress: () => {},
-      startedOver: () => {},
-      failed: (error) => expect.unreachable(error.message),
+      onProgress: () => {},
+      onStartedOver: () => {},
+      onFailure: (error) => expect.unreachable(error.message),
     });
     sender.begin();
     await clock.until(() => arrived === snapshot.bytes, (2 * snapshot.bytes * 1_000) / rate);
@@ -193,21 +193,21 @@ describe('chunks of snapshots that are held', () => {
     };
     let sent = 0;
     const sender: SnapshotSender = new SnapshotSender({
-      session: 1,
+      stream: 1,
       snapshot,
       store,
       clock,
-      patience: 500,
+      answerTimeoutMs: 500,
       window: new SnapshotWindow(),
       bytesPerSecond: () => 10 * 1024,
       send: (body) => {
         if (body.kind === 'snapshotChunk') sent = body.offset + body.data.length;
-        clock.soon(() => sender.acknowledged(sent));
+        clock.defer(() => sender.onAcknowledged(sent));
         return true;
       },
-      progress: () => {},
-      startedOver: () => {},
-      failed: (error) => expect.unreachable(error.message),
+      onProgress: () => {},
+      onStartedOver: () => {},
+      onFailure: (error) => expect.unreachable(error.message),
     });
     sender.begin();
     await clock.elapse(120_000);

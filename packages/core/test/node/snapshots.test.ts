@@ -84,7 +84,7 @@ describe('taking a snapshot', () => {
   it('of a pausing machine: applying waits, the protocol does not', async () => {
     const node = await cluster(['a', 'b', 'c']);
     const journal = machines.get(node.id) as KeptJournal;
-    journal.pausing = true;
+    journal.blocksApply = true;
     await write(3);
     let go = (): void => {};
     journal.gate = () => new Promise((resolve) => (go = resolve));
@@ -101,7 +101,7 @@ describe('taking a snapshot', () => {
   });
 
   it('by policy: after so many entries, so many bytes, so much time; the newest are kept, and entries behind them', async () => {
-    const node = await cluster(['a'], { snapshotPolicy: { entries: 10, trailingEntries: 4, keep: 2 } });
+    const node = await cluster(['a'], { snapshotPolicy: { maxEntries: 10, trailingEntries: 4, keep: 2 } });
     await write(35);
     const held = (await (stores.get('a') as MemorySnapshots).list()).map(({ last }) => last.index);
     expect(held).toHaveLength(2);
@@ -110,13 +110,13 @@ describe('taking a snapshot', () => {
     expect(node.status().base).toBe(newest - 4);
     await node.close();
 
-    const bytewise = await open('a', { snapshotPolicy: { entries: Infinity, bytes: 1_000, trailingEntries: 0 } });
+    const bytewise = await open('a', { snapshotPolicy: { maxEntries: Infinity, maxBytes: 1_000, trailingEntries: 0 } });
     await nodes.clock.until(() => bytewise.isLeader);
     await write(20);
     expect(bytewise.status().base).toBeGreaterThan(newest);
     await bytewise.close();
 
-    const timely = await open('a', { snapshotPolicy: { ...never, ms: 5_000 } });
+    const timely = await open('a', { snapshotPolicy: { ...never, maxAgeMs: 5_000 } });
     await nodes.clock.until(() => timely.isLeader);
     await write(1);
     const before = timely.status().base;
@@ -140,7 +140,7 @@ describe('taking a snapshot', () => {
     }
     const transport = nodes.network.transport();
     transport.start = () => Promise.reject(new Error('the port is taken'));
-    const options = { machine: new Kept(), transport, snapshotPolicy: { ...never, ms: 1_000 } };
+    const options = { machine: new Kept(), transport, snapshotPolicy: { ...never, maxAgeMs: 1_000 } };
     await expect(open('a', options)).rejects.toThrow('the port is taken');
     await nodes.clock.elapse(30_000);
     expect(snapshots).toBe(0);
@@ -157,7 +157,7 @@ describe('taking a snapshot', () => {
     }
     const store = new FullSnapshots();
     stores.set('a', store);
-    const node = await cluster(['a'], { snapshotPolicy: { entries: 5, trailingEntries: 0 } });
+    const node = await cluster(['a'], { snapshotPolicy: { maxEntries: 5, trailingEntries: 0 } });
     const failures: Error[] = [];
     node.on('snapshotFailed', ({ error }) => failures.push(error));
     let read = 0;
@@ -248,7 +248,7 @@ describe('taking a snapshot', () => {
     const node = await cluster(['a']);
     await write(3);
     const journal = machines.get('a') as KeptJournal;
-    journal.pausing = true;
+    journal.blocksApply = true;
     let go = (): void => {};
     journal.gate = () => new Promise((resolve) => (go = resolve));
     const taking = node.snapshot();
@@ -296,5 +296,9 @@ describe('taking a snapshot', () => {
       code: 'KONTIKI_BAD_OPTION',
     });
     await expect(open('a', { snapshotPolicy: { keep: 0 } })).rejects.toThrow('snapshotPolicy.keep');
+    const misspelled = { entries: 10 } as object;
+    await expect(open('a', { snapshotPolicy: misspelled })).rejects.toThrow('There is no snapshotPolicy.entries');
+    await expect(open('a', { limits: misspelled })).rejects.toThrow('There is no limits.entries');
+    await expect(open('a', { timings: misspelled })).rejects.toThrow('There is no timings.entries');
   });
 });

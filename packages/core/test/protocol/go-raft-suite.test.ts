@@ -25,7 +25,7 @@ const append = (term: number, prevIndex: number, prevTerm: number, entries: Entr
   kind: 'append',
   term,
   incarnation: 1,
-  session: 1,
+  stream: 1,
   prevIndex,
   prevTerm,
   committed,

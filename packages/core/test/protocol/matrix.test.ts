@@ -36,15 +36,15 @@ function message(kind: Message['kind'], term: number, to: number): Message {
     case 'voteReply':
       return { kind, ...from, to, granted: false };
     case 'append':
-      return { kind, ...from, session: 1, prevIndex: 2, prevTerm: 3, committed: 1, entries: [command(3, term)] };
+      return { kind, ...from, stream: 1, prevIndex: 2, prevTerm: 3, committed: 1, entries: [command(3, term)] };
     case 'appendAccepted':
-      return { kind, ...from, to, session: 1, match: 2, full: false };
+      return { kind, ...from, to, stream: 1, match: 2, full: false };
     case 'appendRejected':
-      return { kind, ...from, to, session: 1, prevIndex: 2, hintIndex: 1, hintTerm: 1, blank: false, full: false };
+      return { kind, ...from, to, stream: 1, prevIndex: 2, hintIndex: 1, hintTerm: 1, blank: false, full: false };
     case 'heartbeat':
-      return { kind, ...from, session: 1, round: 0, committed: 1 };
+      return { kind, ...from, stream: 1, round: 0, committed: 1 };
     case 'heartbeatReply':
-      return { kind, ...from, to, session: 1, round: 0, blank: false, full: false };
+      return { kind, ...from, to, stream: 1, round: 0, blank: false, full: false };
     case 'commit':
       return { kind, ...from, committed: 1 };
     case 'readIndex':
@@ -52,11 +52,11 @@ function message(kind: Message['kind'], term: number, to: number): Message {
     case 'readIndexReply':
       return { kind, ...from, to, ticket: 1, index: 1 };
     case 'snapshotOffer':
-      return { kind, ...from, session: 1, bytes: 100, meta: { ...meta, last: { index: 9, term: 4 } } };
+      return { kind, ...from, stream: 1, bytes: 100, meta: { ...meta, last: { index: 9, term: 4 } } };
     case 'snapshotChunk':
-      return { kind, ...from, session: 1, id: meta.id, offset: 0, data: new Uint8Array(1) };
+      return { kind, ...from, stream: 1, id: meta.id, offset: 0, data: new Uint8Array(1) };
     case 'snapshotAck':
-      return { kind, ...from, to, session: 1, id: meta.id, offset: 1 };
+      return { kind, ...from, to, stream: 1, id: meta.id, offset: 1 };
   }
 }
 

@@ -6,7 +6,7 @@ const text = (entry: Entry): string => (entry.kind === 'command' ? new TextDecod
 
 /** An append as a leader of `term` would send it to a server that has never heard it. */
 function append(term: number, prevIndex: number, prevTerm: number, entries: Entry[], committed = 0): Append {
-  return { kind: 'append', term, incarnation: 1, session: 1, prevIndex, prevTerm, committed, entries };
+  return { kind: 'append', term, incarnation: 1, stream: 1, prevIndex, prevTerm, committed, entries };
 }
 
 describe('replication', () => {
@@ -128,10 +128,10 @@ describe('replication', () => {
   it('acknowledgements that say nonsense are dropped and reported (go-raft L4)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
-    const { session } = cluster.raft('a').peers?.get('b') ?? { session: 0 };
+    const { stream } = cluster.raft('a').peers?.get('b') ?? { stream: 0 };
     const to = cluster.server('a').incarnation;
     const incarnation = cluster.server('b').incarnation;
-    cluster.forge('b', 'a', { kind: 'appendAccepted', term: 2, incarnation, to, session, match: 99, full: false });
+    cluster.forge('b', 'a', { kind: 'appendAccepted', term: 2, incarnation, to, stream, match: 99, full: false });
     expect(cluster.server('a').reports).toContainEqual({ kind: 'ackBeyondLog', peer: 'b', index: 99 });
     expect(cluster.raft('a').log.committed).toBe(2);
   });
@@ -141,19 +141,19 @@ describe('replication', () => {
     cluster.elect('a');
     cluster.propose('a', 'x');
     cluster.settle();
-    const { session } = cluster.raft('a').peers?.get('b') ?? { session: 0 };
+    const { stream } = cluster.raft('a').peers?.get('b') ?? { stream: 0 };
     const old = cluster.server('b').incarnation;
     cluster.crash('b');
     cluster.start('b');
     cluster.elapse(2 * cluster.timings.heartbeat);
     const progress = cluster.raft('a').peers?.get('b');
-    expect(progress?.session).toBeGreaterThan(session);
+    expect(progress?.stream).toBeGreaterThan(stream);
     expect(progress?.incarnation).toBe(cluster.server('b').incarnation);
-    // A late word of the earlier life, even with the new session's number, is not taken for the new one's.
+    // A late word of the earlier life, even with the new stream's number, is not taken for the new one's.
     cluster.isolate('b');
     cluster.propose('a', 'y');
     const to = cluster.server('a').incarnation;
-    cluster.forge('b', 'a', { kind: 'appendAccepted', term: 2, incarnation: old, to, session, match: 4, full: false });
+    cluster.forge('b', 'a', { kind: 'appendAccepted', term: 2, incarnation: old, to, stream, match: 4, full: false });
     expect(cluster.raft('a').peers?.get('b')?.match).toBe(3);
   });
 
@@ -208,15 +208,15 @@ describe('replication', () => {
     const progress = cluster.raft('a').peers?.get('b');
     const incarnation = cluster.server('b').incarnation;
     const to = cluster.server('a').incarnation;
-    const session = progress?.session ?? 0;
+    const stream = progress?.stream ?? 0;
     for (let i = 0; i < 10; i += 1) {
-      cluster.forge('b', 'a', { kind: 'appendAccepted', term: 2, incarnation, to, session, match: 2, full: false });
+      cluster.forge('b', 'a', { kind: 'appendAccepted', term: 2, incarnation, to, stream, match: 2, full: false });
       cluster.forge('b', 'a', {
         kind: 'appendRejected',
         term: 2,
         incarnation,
         to,
-        session,
+        stream,
         prevIndex: 2,
         hintIndex: 1,
         hintTerm: 1,
@@ -245,7 +245,7 @@ describe('replication', () => {
     cluster.heal();
     cluster.feed('a', (raft) => raft.follow(9, undefined));
     cluster.drop();
-    cluster.feed('a', (r) => r.loaded({ peer: 'c', from: 23, to: 27, maxBytes: 200 }, [command(23, 2)]));
+    cluster.feed('a', (r) => r.pageRead({ peer: 'c', from: 23, to: 27, maxBytes: 200 }, [command(23, 2)]));
     expect(cluster.underWay).toEqual([]);
   });
 

@@ -12,7 +12,7 @@ const metaAt = (index: number, term: number): SnapshotMeta => ({
   cluster: 'test',
   last: { index, term },
   membership,
-  origin: 1,
+  genesis: 1,
   version: 0,
 });
 
@@ -23,7 +23,7 @@ function install(raft: Raft, index: number, term: number): boolean {
     kind: 'snapshotOffer',
     term: raft.ballot.term,
     incarnation: 1,
-    session: 1,
+    stream: 1,
     meta,
     bytes: 100,
   } as const;
@@ -76,7 +76,7 @@ describe('a snapshot that has arrived', () => {
 
 describe('what is said of a snapshot that arrives', () => {
   const offerOf = (raft: Raft, term: number, meta = metaAt(9, 1)) =>
-    ({ kind: 'snapshotOffer', term, incarnation: raft.header.incarnation, session: 1, meta, bytes: 100 }) as const;
+    ({ kind: 'snapshotOffer', term, incarnation: raft.header.incarnation, stream: 1, meta, bytes: 100 }) as const;
   const kinds = (mail: Output['messages']): string[] => [...mail.values()].flat().map(({ kind }) => kind);
 
   it('is said to the leader of this term alone', () => {
@@ -111,11 +111,11 @@ describe('what is said of a snapshot that arrives', () => {
 });
 
 describe('a peer that needs a snapshot', () => {
-  it('is sent one, and heard, in the session in which it wanted it', () => {
+  it('is sent one, and heard, in the stream in which it wanted it', () => {
     const cluster = led(6);
     const raft = cluster.raft('a');
     const progress = raft.peers?.get('c');
-    const session = progress?.session ?? 0;
+    const stream = progress?.stream ?? 0;
     const body = { kind: 'snapshotOffer', meta: metaAt(5, 1), bytes: 100 } as const;
     const ack = {
       kind: 'snapshotAck',
@@ -126,15 +126,15 @@ describe('a peer that needs a snapshot', () => {
       offset: 0,
     } as const;
     const heard = (of: number): number => {
-      raft.step('c', { ...ack, session: of });
+      raft.step('c', { ...ack, stream: of });
       return raft.takeOutput().snapshots.length;
     };
-    expect([raft.sendSnapshot('c', session, body), heard(session)]).toEqual([false, 0]);
+    expect([raft.sendSnapshot('c', stream, body), heard(stream)]).toEqual([false, 0]);
     progress?.rejected(progress.next - 1, 0);
     progress?.needsSnapshot();
-    const next = progress?.session ?? 0;
-    expect(next).toBeGreaterThan(session);
-    expect([raft.sendSnapshot('c', session, body), heard(session)]).toEqual([false, 0]);
+    const next = progress?.stream ?? 0;
+    expect(next).toBeGreaterThan(stream);
+    expect([raft.sendSnapshot('c', stream, body), heard(stream)]).toEqual([false, 0]);
     expect([raft.sendSnapshot('c', next, body), heard(next)]).toEqual([true, 1]);
   });
 
@@ -157,19 +157,19 @@ describe('a peer that needs a snapshot', () => {
     const wanted = (): SnapshotEvent[] => events.filter(({ kind }) => kind === 'wanted');
     expect(wanted()).toMatchObject([{ peer: 'c' }]);
     const c = cluster.raft('c');
-    const { session } = events[0] as Extract<SnapshotEvent, { kind: 'wanted' }>;
+    const { stream } = events[0] as Extract<SnapshotEvent, { kind: 'wanted' }>;
     const accepted = {
       kind: 'appendAccepted',
       term: raft.ballot.term,
       incarnation: cluster.server('c').incarnation,
     } as const;
-    const answer = { ...accepted, to: cluster.server('a').incarnation, session, full: false };
+    const answer = { ...accepted, to: cluster.server('a').incarnation, stream, full: false };
     cluster.feed('a', (leader) => leader.step('c', { ...answer, match: 7 }));
     cluster.settle();
     expect(c.log.lastIndex).toBe(5);
     expect(wanted()).toMatchObject([
-      { peer: 'c', session },
-      { peer: 'c', session },
+      { peer: 'c', stream },
+      { peer: 'c', stream },
     ]);
     expect(raft.peers?.get('c')).toMatchObject({ state: 'snapshot', match: 7 });
     // And none when it reaches what the log holds: then entries follow.

@@ -118,7 +118,7 @@ describe('before anything is made for it', () => {
 
 describe('what no server can mean', () => {
   const from = { term: 5, incarnation: 1 };
-  const prev = { session: 0, committed: 0 };
+  const prev = { stream: 0, committed: 0 };
   it.each<[string, Message]>([
     ['a sender without an incarnation', { kind: 'commit', term: 5, incarnation: 0, committed: 1 }],
     ['an answer to nobody', { kind: 'voteReply', ...from, to: 0, granted: true }],
@@ -168,7 +168,7 @@ describe('what no server can mean', () => {
         kind: 'appendRejected',
         ...from,
         to: 1,
-        session: 1,
+        stream: 1,
         prevIndex: 9,
         hintIndex: 3,
         hintTerm: 6,

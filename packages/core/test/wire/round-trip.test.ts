@@ -8,7 +8,7 @@ import {
   frameLength,
   membershipLength,
   messageLength,
-  originOf,
+  genesisOf,
   readEntries,
   Reader,
   readMembership,
@@ -105,9 +105,9 @@ it('tells first entries apart, and the same one again', () => {
       servers: new Map([['a', { address, metadata: '' }]]),
     },
   });
-  expect(originOf(entry('x'))).toBe(originOf(entry('x')));
-  expect(originOf(entry('x'))).not.toBe(originOf(entry('y')));
-  expect(originOf(entry('x'))).toBeGreaterThan(0);
+  expect(genesisOf(entry('x'))).toBe(genesisOf(entry('x')));
+  expect(genesisOf(entry('x'))).not.toBe(genesisOf(entry('y')));
+  expect(genesisOf(entry('x'))).toBeGreaterThan(0);
 });
 
 it('writes no number that could not be read back', () => {

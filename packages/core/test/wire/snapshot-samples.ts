@@ -14,7 +14,7 @@ export const meta: SnapshotMeta = {
       ['b'],
     ),
   },
-  origin: 0xcafe_f00d,
+  genesis: 0xcafe_f00d,
   version: 3,
 };
 

@@ -294,7 +294,7 @@ describe('the checker', () => {
       { ...meta, id: 'e'.repeat(32) },
       { ...meta, last: { index: 5 + 2 ** 32, term: 9 } },
       { ...meta, version: 4 },
-      { ...meta, origin: 1 },
+      { ...meta, genesis: 1 },
     ]) {
       expect(() => new SnapshotChecker(other).write(whole)).toThrow(/head is that of another snapshot/);
     }

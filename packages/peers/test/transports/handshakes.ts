@@ -6,9 +6,9 @@ export function testHandshakes(started: Started, renewal?: RegExp): void {
   describe('a handshake is refused, on both sides, when the servers', () => {
     it.each([
       ['belong to different clusters', { cluster: 'c-2' }, /cluster c-2/, /another cluster/],
-      ['were begun with different lists', { origin: 8 }, /another list of servers/, /another list of servers/],
+      ['were begun with different lists', { genesis: 8 }, /another list of servers/, /another list of servers/],
     ])('%s', async (_, identity, atAcceptor, atDialler) => {
-      const [a, b] = [await started('a', {}, { origin: 7 }), await started('b', {}, identity)];
+      const [a, b] = [await started('a', {}, { genesis: 7 }), await started('b', {}, identity)];
       b.transport.setPeers(new Map([['a', a.address]]));
       b.transport.send('a', [numbered(1)]);
       await until(() => a.logged(atAcceptor) && b.logged(atDialler), 'both lines');
@@ -36,12 +36,12 @@ export function testHandshakes(started: Started, renewal?: RegExp): void {
     });
   });
 
-  it('a server that was blank drops those of another origin as soon as it has one', async () => {
+  it('a server that was blank drops those of another genesis as soon as it has one', async () => {
     const limits = { pingInterval: 20 };
-    const [a, b] = [await started('a', { limits }), await started('b', { limits }, { origin: 7 })];
+    const [a, b] = [await started('a', { limits }), await started('b', { limits }, { genesis: 7 })];
     introduce(a, b);
     await a.reaches(b);
-    a.identity.origin = 8;
+    a.identity.genesis = 8;
     await until(() => b.logged(/another list of servers/) || a.logged(/another list of servers/), 'the refusal');
     const before = b.received.length;
     a.transport.send('b', [numbered(3)]);
@@ -49,15 +49,15 @@ export function testHandshakes(started: Started, renewal?: RegExp): void {
     expect(b.received.length).toBe(before);
   });
 
-  it('two blank servers that come to one origin stay connected', async () => {
+  it('two blank servers that come to one genesis stay connected', async () => {
     const limits = { pingInterval: 20 };
     const [a, b] = [await started('a', { limits }), await started('b', { limits })];
     introduce(a, b);
     await a.reaches(b);
-    a.identity.origin = 7;
+    a.identity.genesis = 7;
     if (renewal !== undefined) await until(() => a.logged(renewal), 'the renewal');
     await a.reaches(b);
-    b.identity.origin = 7;
+    b.identity.genesis = 7;
     await a.reaches(b);
     await b.reaches(a);
     expect([...a.lines, ...b.lines].some(({ text }) => /another list/.test(text))).toBe(false);

@@ -70,7 +70,7 @@ export class TestServer<T extends Listening = Listening> extends EventEmitter {
     super();
     this.id = id;
     this.scheme = scheme;
-    this.identity = { cluster: 'c-1', server: id, incarnation: incarnations++, origin: undefined, ...identity };
+    this.identity = { cluster: 'c-1', server: id, incarnation: incarnations++, genesis: undefined, ...identity };
     const log =
       (level: keyof Logger) =>
       (text: string, details?: Readonly<Record<string, unknown>>): void => {
@@ -125,7 +125,7 @@ export function append(index: number, bytes: number): Message {
     kind: 'append',
     term: 1,
     incarnation: 1,
-    session: 1,
+    stream: 1,
     prevIndex: index - 1,
     prevTerm: index === 1 ? 0 : 1,
     committed: 0,

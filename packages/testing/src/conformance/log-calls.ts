@@ -31,12 +31,12 @@ export function testCalls({ expect, test, testAble }: LogTests): void {
   test('a new one is blank, also when opened again', async (place) => {
     const blank = {
       ballot: undefined,
-      base: { index: 0, term: 0, membership: undefined, origin: undefined },
+      base: { index: 0, term: 0, membership: undefined, genesis: undefined },
       last: 0,
       terms: [],
       memberships: [],
       committed: 0,
-      origin: undefined,
+      genesis: undefined,
       repairs: [],
     };
     const store = place.store();
@@ -47,7 +47,7 @@ export function testCalls({ expect, test, testAble }: LogTests): void {
   });
 
   for (const seed of [0, 1, 2, 3]) {
-    test(`reports after every step what it holds: ballot, base, entries, terms, memberships, origin (script ${seed})`, async (place) => {
+    test(`reports after every step what it holds: ballot, base, entries, terms, memberships, genesis (script ${seed})`, async (place) => {
       let store = place.store();
       await store.open(owner);
       const done: Call[] = [];

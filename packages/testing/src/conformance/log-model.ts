@@ -11,7 +11,7 @@ import {
   type Owner,
   type Position,
 } from '@kontiki/core';
-import { originOf } from '@kontiki/core/wire';
+import { genesisOf } from '@kontiki/core/wire';
 import { canonical } from './plain.js';
 
 export const owner: Owner = { cluster: 'conformance', server: 'a' };
@@ -23,7 +23,7 @@ const membership = membershipOf(
 
 /** The first entry of the cluster, and what stands in bases for it. */
 export const first: MembershipEntry = { kind: 'membership', index: 1, term: 1, membership };
-const origin: number = originOf(first);
+const genesis: number = genesisOf(first);
 
 export function command(index: number, term: number, length = 20): Entry {
   return { kind: 'command', index, term, data: new Uint8Array(length).fill((index * 31 + term) & 0xff) };
@@ -40,7 +40,7 @@ export function membershipEntry(index: number, term: number): Entry {
 
 /** A base whose newest membership is the first entry's, or that of an entry at `from`. */
 export function baseAt(index: number, term: number, from = 1): LogBase {
-  return { index, term, membership: { index: from, membership }, origin };
+  return { index, term, membership: { index: from, membership }, genesis };
 }
 
 /** A call that changes a log. */
@@ -68,7 +68,7 @@ export interface Model extends Holdings {
   readonly bases: readonly LogBase[];
 }
 
-const beginning: LogBase = { index: 0, term: 0, membership: undefined, origin: undefined };
+const beginning: LogBase = { index: 0, term: 0, membership: undefined, genesis: undefined };
 const blank: Model = {
   ballot: undefined,
   base: beginning,
@@ -154,7 +154,7 @@ function reported({ ballot, base, entries }: Holdings): Omit<LogState, 'committe
     last: lastOf({ ballot, base, entries }),
     terms,
     memberships,
-    origin: base.origin ?? (one?.index === 1 && one.kind === 'membership' ? originOf(one) : undefined),
+    genesis: base.genesis ?? (one?.index === 1 && one.kind === 'membership' ? genesisOf(one) : undefined),
   };
 }
 

@@ -17,7 +17,7 @@ const meta: SnapshotMeta = {
   cluster: 'conformance-0',
   last: { index: 7, term: 3 },
   membership: { index: 2, membership },
-  origin: 0xfeed_f00d,
+  genesis: 0xfeed_f00d,
   version: 4,
 };
 
@@ -30,30 +30,30 @@ const samples: { readonly [kind in Message['kind']]: readonly (Message & { reado
   append: [entries, []].map((held) => ({
     kind: 'append',
     ...from,
-    session: 2,
+    stream: 2,
     prevIndex: 0x1_0000_0001,
     prevTerm: 3,
     committed: 4,
     entries: held,
   })),
   appendAccepted: [
-    { kind: 'appendAccepted', ...answer, session: Number.MAX_SAFE_INTEGER, match: Number.MAX_SAFE_INTEGER, full: true },
+    { kind: 'appendAccepted', ...answer, stream: Number.MAX_SAFE_INTEGER, match: Number.MAX_SAFE_INTEGER, full: true },
   ],
   appendRejected: [true, false].map((blank) => ({
     kind: 'appendRejected',
     ...answer,
-    session: 2,
+    stream: 2,
     prevIndex: 6,
     hintIndex: 5,
     hintTerm: 3,
     blank,
     full: !blank,
   })),
-  heartbeat: [{ kind: 'heartbeat', ...from, session: 2, round: 4, committed: 5 }],
+  heartbeat: [{ kind: 'heartbeat', ...from, stream: 2, round: 4, committed: 5 }],
   heartbeatReply: [true, false].map((full) => ({
     kind: 'heartbeatReply',
     ...answer,
-    session: 2,
+    stream: 2,
     round: 4,
     blank: !full,
     full,
@@ -61,16 +61,16 @@ const samples: { readonly [kind in Message['kind']]: readonly (Message & { reado
   commit: [{ kind: 'commit', ...from, committed: 5 }],
   readIndex: [{ kind: 'readIndex', ...from, ticket: 1 }],
   readIndexReply: [{ kind: 'readIndexReply', ...answer, ticket: 1, index: 5 }],
-  snapshotOffer: [{ kind: 'snapshotOffer', ...from, session: 2, bytes: 12_345, meta }],
+  snapshotOffer: [{ kind: 'snapshotOffer', ...from, stream: 2, bytes: 12_345, meta }],
   snapshotChunk: [Uint8Array.of(0, 0xff, 7), new Uint8Array(0)].map((data) => ({
     kind: 'snapshotChunk',
     ...from,
-    session: 2,
+    stream: 2,
     id: meta.id,
     offset: 0x1_0000_0000,
     data,
   })),
-  snapshotAck: [{ kind: 'snapshotAck', ...answer, session: 2, id: meta.id, offset: 7 }],
+  snapshotAck: [{ kind: 'snapshotAck', ...answer, stream: 2, id: meta.id, offset: 7 }],
 };
 
 export const everyMessage: readonly Message[] = Object.values(samples).flat();
@@ -86,7 +86,7 @@ export function append(index: number, bytes: number): Message {
   for (let i = 0; i < bytes; i += 97) data[i] = index + i;
   const entry: Entry = { kind: 'command', index, term: 1, data };
   const prevTerm = index === 1 ? 0 : 1;
-  return { kind: 'append', ...from, session: 1, prevIndex: index - 1, prevTerm, committed: 0, entries: [entry] };
+  return { kind: 'append', ...from, stream: 1, prevIndex: index - 1, prevTerm, committed: 0, entries: [entry] };
 }
 
 /** Bytes of an entry that makes an append fill the largest frame. */

@@ -48,7 +48,7 @@ export class Servers<T extends Transport> {
       cluster: identity.cluster ?? 'conformance',
       server: id,
       incarnation: this.#incarnations,
-      origin: identity.origin,
+      genesis: identity.genesis,
     });
     const onMessage = (): void => {};
     const server: Server<T> = { id, transport, address: '', received, onMessage };

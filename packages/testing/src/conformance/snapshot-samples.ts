@@ -21,7 +21,7 @@ export async function sampleAt(index: number, stateBytes = 2_000, seed = 0): Pro
   const random = new Random(index + seed, 'snapshot');
   const id = Array.from({ length: 32 }, () => random.below(16).toString(16)).join('');
   const last = { index, term: 3 };
-  const meta = { id, cluster: owner.cluster, last, membership: { index: 1, membership }, origin: 77, version: 2 };
+  const meta = { id, cluster: owner.cluster, last, membership: { index: 1, membership }, genesis: 77, version: 2 };
   const state = Uint8Array.from({ length: stateBytes }, () => random.below(256));
   const chunkBytes = stateBytes > 100_000 ? undefined : CHUNK;
   return { meta, state, bytes: await joined(encodeSnapshot(meta, once(state), { chunkBytes })) };

@@ -78,7 +78,7 @@ export function testPeers<T extends Transport>({ expect, test }: TransportTests<
 
   const strangers: readonly [string, Partial<Identity>, Partial<Identity>][] = [
     ['of another cluster', {}, { cluster: 'other' }],
-    ['begun with another list', { origin: 1 }, { origin: 2 }],
+    ['begun with another list', { genesis: 1 }, { genesis: 2 }],
   ];
   for (const [title, ours, theirs] of strangers) {
     test(`refuses a server ${title}`, async (servers) => {
@@ -95,12 +95,12 @@ export function testPeers<T extends Transport>({ expect, test }: TransportTests<
   }
 
   test('takes a blank server, which has no first entry yet, and one whose first entry becomes known while it runs', async (servers) => {
-    const identity = { origin: undefined as number | undefined };
-    const [a, blank] = [await servers.start('a', { origin: 5 }), await servers.start('blank', identity)];
+    const identity = { genesis: undefined as number | undefined };
+    const [a, blank] = [await servers.start('a', { genesis: 5 }), await servers.start('blank', identity)];
     introduce(a, blank);
     await servers.meet(a, blank);
-    identity.origin = 5;
-    const c = await servers.start('c', { origin: 5 });
+    identity.genesis = 5;
+    const c = await servers.start('c', { genesis: 5 });
     introduce(a, blank, c);
     await servers.meet(a, blank, c);
   });

@@ -1,5 +1,5 @@
 import { entryBytes, type Ballot, type Entry } from '@kontiki/core';
-import type { Load, LogStart, Write } from '@kontiki/core/protocol';
+import type { PageRead, LogStart, Write } from '@kontiki/core/protocol';
 
 /** A log store without bytes that writes when it is told to. */
 export class ScenarioDisk {
@@ -62,7 +62,7 @@ export class ScenarioDisk {
   }
 
   /** Whoever reads sees what was issued. */
-  read({ from, to, maxBytes }: Load): Entry[] {
+  read({ from, to, maxBytes }: PageRead): Entry[] {
     const page: Entry[] = [];
     let bytes = 0;
     for (const entry of this.#issued.slice(from - 1, to)) {

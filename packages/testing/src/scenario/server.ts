@@ -1,5 +1,5 @@
 import type { Entry, ServerId } from '@kontiki/core';
-import type { Load, Mail, Output, Raft, Report } from '@kontiki/core/protocol';
+import type { PageRead, Mail, Output, Raft, Report } from '@kontiki/core/protocol';
 import type { Checks } from '../world/fast/checks.js';
 import { WaitingProposals, WaitingReads } from '../world/fast/waiting.js';
 import { ScenarioDisk } from './disk.js';
@@ -23,7 +23,7 @@ export class ScenarioServer {
   readonly #checks: Checks;
   readonly #net: ScenarioNet;
   #held: { readonly after: number; readonly mail: Mail }[] = [];
-  #loads: Load[] = [];
+  #loads: PageRead[] = [];
 
   constructor(id: ServerId, checks: Checks, net: ScenarioNet) {
     this.id = id;
@@ -58,7 +58,7 @@ export class ScenarioServer {
     const output = raft.takeOutput();
     this.#send(output.messages);
     this.#issue(output);
-    this.#loads.push(...output.loads);
+    this.#loads.push(...output.pageReads);
     this.reports.push(...output.reports);
     if (output.reads !== undefined) {
       this.answers.set(output.reads.ticket, output.reads.index);
@@ -66,7 +66,7 @@ export class ScenarioServer {
     }
     this.#apply();
     this.#checks.turned(this, raft);
-    if (output.again) this.turn();
+    if (output.needsAnotherTurn) this.turn();
   }
 
   /** Finishes the oldest write, and sends what waited for it. */
@@ -83,7 +83,7 @@ export class ScenarioServer {
   load(): boolean {
     const load = this.#loads.shift();
     if (load === undefined) return false;
-    this.raft.loaded(load, this.disk.read(load));
+    this.raft.pageRead(load, this.disk.read(load));
     this.turn();
     return true;
   }
@@ -98,9 +98,9 @@ export class ScenarioServer {
   }
 
   #release(): void {
-    const { finished } = this.raft.log;
-    const due = this.#held.filter(({ after }) => after <= finished);
-    this.#held = this.#held.filter(({ after }) => after > finished);
+    const { lastDurableWrite } = this.raft.log;
+    const due = this.#held.filter(({ after }) => after <= lastDurableWrite);
+    this.#held = this.#held.filter(({ after }) => after > lastDurableWrite);
     for (const { mail } of due) this.#send(mail);
   }
 

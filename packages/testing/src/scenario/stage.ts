@@ -7,7 +7,7 @@ import {
   type ServerId,
   type Timings,
 } from '@kontiki/core';
-import { defaultLimits, Raft, type Refusal } from '@kontiki/core/protocol';
+import { defaultLimits, Raft, type ProposalRefusal } from '@kontiki/core/protocol';
 import { Random } from '../random.js';
 import { Checks } from '../world/fast/checks.js';
 import { Judge } from '../world/judge.js';
@@ -238,7 +238,7 @@ export class Stage {
 
   // ---- callers
 
-  propose(id: ServerId, text: string): Position | Refusal {
+  propose(id: ServerId, text: string): Position | ProposalRefusal {
     return this.feed(id, (raft) => {
       const outcome = raft.propose(encoder.encode(text));
       if (typeof outcome === 'object') this.server(id).proposals.add(outcome);

@@ -70,7 +70,7 @@ function drawStrengths(random: Random, faults: readonly Fault[]): [Fault, number
 
 function drawPolicy(random: Random): Partial<SnapshotPolicy> {
   return {
-    entries: random.chance(0.2) ? Infinity : 1 + random.below(50),
+    maxEntries: random.chance(0.2) ? Infinity : 1 + random.below(50),
     trailingEntries: random.pick([0, 0, 3, 20]),
     keep: random.pick([1, 2, 3]),
     bytesPerSecond: random.chance(0.2) ? 50_000 : Infinity,

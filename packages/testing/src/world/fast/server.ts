@@ -1,5 +1,5 @@
 import type { Entry, Message, ServerId, Timings } from '@kontiki/core';
-import { Raft, type Load, type Mail, type Output } from '@kontiki/core/protocol';
+import { Raft, type PageRead, type Mail, type Output } from '@kontiki/core/protocol';
 import type { Random } from '../../random.js';
 import type { Bounds } from './bounds.js';
 import type { Checks } from './checks.js';
@@ -207,7 +207,7 @@ export class ModelServer implements Breakable {
       const output = raft.takeOutput();
       this.#carryOut(raft, output);
       this.#apply();
-      if (output.again) this.#later(0.01, () => this.wake());
+      if (output.needsAnotherTurn) this.#later(0.01, () => this.wake());
       this.#dueAt = letIn ? Infinity : raft.wakeAt;
       if (letIn) this.#later(0.01, () => this.#turn());
       else this.#setTimer(raft.wakeAt);
@@ -247,7 +247,7 @@ export class ModelServer implements Breakable {
   }
 
   #takePersisted(raft: Raft): void {
-    if (this.#persisted <= raft.log.finished) return;
+    if (this.#persisted <= raft.log.lastDurableWrite) return;
     raft.persisted(this.#persisted);
     while (this.#held[0] !== undefined && this.#held[0].after <= this.#persisted) {
       this.#send((this.#held.shift() as HeldMail).mail);
@@ -271,10 +271,10 @@ export class ModelServer implements Breakable {
       });
     }
     if (output.afterWrite.size > 0) {
-      if (output.after <= raft.log.finished) this.#send(output.afterWrite);
+      if (output.after <= raft.log.lastDurableWrite) this.#send(output.afterWrite);
       else this.#held.push({ after: output.after, mail: output.afterWrite });
     }
-    for (const load of output.loads) this.#load(load);
+    for (const load of output.pageReads) this.#load(load);
     if (output.reads !== undefined) this.reads.confirm(output.reads);
     const { tell } = this.#world;
     if (tell !== undefined) for (const report of output.reports) tell(`${this.id}: ${JSON.stringify(report)}`);
@@ -291,9 +291,9 @@ export class ModelServer implements Breakable {
     }
   }
 
-  #load(load: Load): void {
+  #load(load: PageRead): void {
     this.#later(this.disk.readLatency, () => {
-      this.#guarded(() => this.raft?.loaded(load, this.disk.read(load.from, load.to, load.maxBytes)));
+      this.#guarded(() => this.raft?.pageRead(load, this.disk.read(load.from, load.to, load.maxBytes)));
       this.wake();
     });
   }

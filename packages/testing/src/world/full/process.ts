@@ -80,7 +80,7 @@ export class Process implements Clock {
     return this.#offset + this.#schedule.now * this.#pace.rate;
   }
 
-  soon(callback: () => void): void {
+  defer(callback: () => void): void {
     this.after(this.#pace.loop(), callback);
   }
 

@@ -61,7 +61,7 @@ const UNUSABLE: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** Time for a log that is only looked at. */
-const stillness: Clock = { now: () => 0, soon() {}, timer: () => ({ set() {}, close() {} }) };
+const stillness: Clock = { now: () => 0, defer() {}, timer: () => ({ set() {}, close() {} }) };
 
 /** A server: a whole node on a simulated disk and network, in a process that stands still and dies. */
 export class NodeServer implements Breakable {

@@ -37,7 +37,7 @@ export class SimulatedTransport implements Transport {
     const sender = this.#self;
     if (sender === undefined || !this.#peers.has(to)) return;
     for (const message of messages) this.#line.sent(to, message);
-    this.#line.carry(to, { sender: { ...sender, origin: sender.origin }, frame: encodeFrame(messages) });
+    this.#line.carry(to, { sender: { ...sender, genesis: sender.genesis }, frame: encodeFrame(messages) });
   }
 
   setPeers(peers: ReadonlyMap<ServerId, string>): void {
@@ -60,7 +60,7 @@ export class SimulatedTransport implements Transport {
     this.#process.enter(() => {
       const self = this.#self;
       if (self === undefined || self.cluster !== sender.cluster) return;
-      if (self.origin !== undefined && sender.origin !== undefined && self.origin !== sender.origin) return;
+      if (self.genesis !== undefined && sender.genesis !== undefined && self.genesis !== sender.genesis) return;
       for (const message of messages) this.#receive?.(sender.server, message);
     });
     return true;

@@ -16,7 +16,7 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
   readonly open?: (owner: Owner) => Promise<number>;
   readonly snapshot?: () => AsyncIterable<Uint8Array>;
   readonly restore?: (chunks: AsyncIterable<Uint8Array>, at: RestorePoint) => Promise<void>;
-  readonly pausing: boolean;
+  readonly blocksApply: boolean;
   readonly version: number;
   readonly #watcher: MachineWatcher;
   readonly #delay: () => Promise<void> | undefined;
@@ -26,7 +26,7 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
     this.inner = inner;
     this.#watcher = watcher;
     this.#delay = delay;
-    this.pausing = inner.pausing ?? false;
+    this.blocksApply = inner.blocksApply ?? false;
     this.version = inner.version ?? 0;
     if (inner.open !== undefined) this.open = async (owner) => (this.through = (await inner.open?.(owner)) ?? 0);
     if (inner.snapshot !== undefined) {

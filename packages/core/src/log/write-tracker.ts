@@ -14,9 +14,9 @@ interface WriteUnderWay {
  * overlapping writes must not count on the word of the first of them: so a write takes everything from its first index
  * on out of the durable part when it is issued, and what it remembers counts again only when it has finished.
  */
-export class Durability {
-  #issued = 0;
-  #finished = 0;
+export class WriteTracker {
+  #lastIssuedWrite = 0;
+  #lastDurableWrite = 0;
   #underWay: WriteUnderWay[] = [];
   /** The last index remembered by the newest finished write. */
   #remembered: number;
@@ -27,13 +27,13 @@ export class Durability {
   }
 
   /** Number of the newest write issued; 0 before the first. */
-  get issued(): number {
-    return this.#issued;
+  get lastIssuedWrite(): number {
+    return this.#lastIssuedWrite;
   }
 
   /** Number up to which all writes have finished. */
-  get finished(): number {
-    return this.#finished;
+  get lastDurableWrite(): number {
+    return this.#lastDurableWrite;
   }
 
   /** Bytes of entries in writes under way. */
@@ -43,10 +43,10 @@ export class Durability {
 
   /** Numbers a write of entries `from` to `last`, or of a ballot alone (`from` is `Infinity`). */
   issue(from: number, last: number, bytes: number): number {
-    this.#issued += 1;
-    this.#underWay.push({ number: this.#issued, from, last, bytes });
+    this.#lastIssuedWrite += 1;
+    this.#underWay.push({ number: this.#lastIssuedWrite, from, last, bytes });
     this.#bytes += bytes;
-    return this.#issued;
+    return this.#lastIssuedWrite;
   }
 
   /** The log is replaced by a snapshot that ends at `last`, and is durable itself: what writes under way remember is of a log that is gone. */
@@ -57,9 +57,12 @@ export class Durability {
 
   /** All writes up to `number` are durable, in whatever order their callbacks ran. */
   finish(number: number): void {
-    invariant(number <= this.#issued, () => `write ${number} finished but only ${this.#issued} were issued`);
-    if (number <= this.#finished) return;
-    this.#finished = number;
+    invariant(
+      number <= this.#lastIssuedWrite,
+      () => `write ${number} finished but only ${this.#lastIssuedWrite} were issued`,
+    );
+    if (number <= this.#lastDurableWrite) return;
+    this.#lastDurableWrite = number;
     let done = 0;
     for (const write of this.#underWay) {
       if (write.number > number) break;

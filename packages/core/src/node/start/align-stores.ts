@@ -1,10 +1,10 @@
-import { isKontikiError, KontikiError } from '../errors.js';
-import type { LogState, LogStore, Owner } from '../ports/log-store.js';
-import type { Logger } from '../ports/logger.js';
-import type { SnapshotInfo, SnapshotStore } from '../ports/snapshot-store.js';
-import type { StateMachine } from '../ports/state-machine.js';
-import type { SnapshotCompression } from '../wire/index.js';
-import { restore } from './restore.js';
+import { isKontikiError, KontikiError } from '../../errors.js';
+import type { LogState, LogStore, Owner } from '../../ports/log-store.js';
+import type { Logger } from '../../ports/logger.js';
+import type { SnapshotInfo, SnapshotStore } from '../../ports/snapshot-store.js';
+import type { StateMachine } from '../../ports/state-machine.js';
+import type { SnapshotCompression } from '../../wire/index.js';
+import { restore } from '../restore.js';
 
 interface Parts {
   readonly log: LogStore;
@@ -15,7 +15,7 @@ interface Parts {
 }
 
 /** What a server begins its life with: a log, and a machine that holds what the entries up to `applied` have done. */
-export interface Joined {
+export interface AlignedStores {
   readonly state: LogState;
   readonly applied: number;
   /** The newest snapshot that can be used. */
@@ -27,7 +27,10 @@ export interface Joined {
  * hold at least what the log no longer does. Finishes an install that a crash interrupted. A gap is refused: an entry
  * that is skipped is never missed.
  */
-export async function join({ log, snapshots, machine, compression, logger }: Parts, owner: Owner): Promise<Joined> {
+export async function alignStores(
+  { log, snapshots, machine, compression, logger }: Parts,
+  owner: Owner,
+): Promise<AlignedStores> {
   const opened = await log.open(owner);
   await snapshots?.open(owner);
   const held = (await machine.open?.(owner)) ?? 0;
@@ -62,12 +65,12 @@ function holds({ base, last, terms }: LogState, { last: { index, term } }: Snaps
 }
 
 /** All that such a log holds is in the snapshot, or contradicts what is committed. */
-function replaced(state: LogState, { last, membership, origin }: SnapshotInfo): LogState {
-  const base = { ...last, membership, origin };
-  return { ...state, base, last: last.index, terms: [], memberships: [], committed: last.index, origin };
+function replaced(state: LogState, { last, membership, genesis }: SnapshotInfo): LogState {
+  const base = { ...last, membership, genesis };
+  return { ...state, base, last: last.index, terms: [], memberships: [], committed: last.index, genesis };
 }
 
-function check(joined: Joined): Joined {
+function check(joined: AlignedStores): AlignedStores {
   const { state, applied } = joined;
   if (applied < state.base.index) {
     throw new KontikiError(

@@ -1,12 +1,12 @@
 import type { ServerId } from '../log/server.js';
 import type { Message } from './message.js';
-import type { Load, Mail, Output, ReadsReady, Report, SnapshotEvent, Write } from './output.js';
+import type { PageRead, Mail, Output, ReadsReady, Report, SnapshotEvent, Write } from './output.js';
 
 type Sorted = Map<ServerId, Message[]>;
 
 // Most turns want little done: what is empty is shared.
 const noMail: Mail = new Map();
-const noLoads: readonly Load[] = [];
+const noLoads: readonly PageRead[] = [];
 const noSnapshots: readonly SnapshotEvent[] = [];
 const noReports: readonly Report[] = [];
 
@@ -17,14 +17,14 @@ function put(mail: Sorted, to: ServerId, message: Message): void {
 }
 
 /** Collects what one turn wants done, until the node takes it. */
-export class Outbox {
+export class OutputBuilder {
   #messages: Sorted | undefined;
   #afterWrite: Sorted | undefined;
-  #loads: Load[] | undefined;
+  #pageReads: PageRead[] | undefined;
   #snapshots: SnapshotEvent[] | undefined;
   #reports: Report[] | undefined;
   #reads: ReadsReady | undefined;
-  #again = false;
+  #needsAnotherTurn = false;
 
   /** A message that may leave at once. */
   send(to: ServerId, message: Message): void {
@@ -36,8 +36,8 @@ export class Outbox {
     put((this.#afterWrite ??= new Map()), to, message);
   }
 
-  load(load: Load): void {
-    (this.#loads ??= []).push(load);
+  readPage(read: PageRead): void {
+    (this.#pageReads ??= []).push(read);
   }
 
   snapshot(event: SnapshotEvent): void {
@@ -54,8 +54,8 @@ export class Outbox {
   }
 
   /** Something is left to be done when others have had a turn. */
-  wantAnotherTurn(): void {
-    this.#again = true;
+  requestAnotherTurn(): void {
+    this.#needsAnotherTurn = true;
   }
 
   /** All of it, with the write that this turn issues and the number of the newest one. */
@@ -65,19 +65,19 @@ export class Outbox {
       write,
       afterWrite: this.#afterWrite ?? noMail,
       after,
-      loads: this.#loads ?? noLoads,
+      pageReads: this.#pageReads ?? noLoads,
       reads: this.#reads,
       snapshots: this.#snapshots ?? noSnapshots,
       reports: this.#reports ?? noReports,
-      again: this.#again,
+      needsAnotherTurn: this.#needsAnotherTurn,
     };
     this.#messages = undefined;
     this.#afterWrite = undefined;
-    this.#loads = undefined;
+    this.#pageReads = undefined;
     this.#snapshots = undefined;
     this.#reports = undefined;
     this.#reads = undefined;
-    this.#again = false;
+    this.#needsAnotherTurn = false;
     return output;
   }
 }

@@ -5,7 +5,7 @@ import type { Identity, Transport } from '../ports/transport.js';
 import type { Message } from '../protocol/message.js';
 
 /** The transport that is in service, which may be replaced while the node runs. */
-export class Carrier {
+export class TransportSwitch {
   readonly #logger: Logger;
   readonly #receive: (from: ServerId, message: Message) => void;
   #current: Transport;
