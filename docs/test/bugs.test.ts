@@ -81,23 +81,35 @@ function ids(letter: string, ranges: string): string[] {
   });
 }
 
-/** The references of each row, by its id. */
-const rows = new Map<string, readonly (readonly [kind: string, name: string])[]>();
-for (const line of page.split('\n')) {
-  const id = /^\| (\w+)\s*\|/.exec(line)?.[1];
-  if (id === undefined) continue;
-  if (rows.has(id)) throw new Error(`${id} is in the list twice`);
-  const references = line.matchAll(/`([\w-]+) › ([^`]+)`/g);
-  rows.set(
-    id,
-    [...references].map(([, kind = '', name = '']) => [kind, name] as const),
-  );
+type Reference = readonly [kind: string, name: string];
+
+/** The references of each bug by its id, in a page whose bugs are headings of the third level. */
+function bugsOf(page: string): Map<string, readonly Reference[]> {
+  const bugs = new Map<string, Reference[]>();
+  let references: Reference[] | undefined;
+  for (const line of page.split('\n')) {
+    if (line.startsWith('#')) {
+      const [, id] = /^### (\w+)$/.exec(line) ?? [];
+      if (id === undefined && line.startsWith('###')) throw new Error(`"${line}" is not the heading of a bug`);
+      references = id === undefined ? undefined : [];
+      if (id === undefined || references === undefined) continue;
+      if (bugs.has(id)) throw new Error(`${id} is in the list twice`);
+      bugs.set(id, references);
+    } else if (references !== undefined && (line.includes('›') || /^\s*[-*+] /.test(line))) {
+      const [, kind, name] = /^- `([\w-]+) › ([^`]+)`$/.exec(line) ?? [];
+      if (kind === undefined || name === undefined) throw new Error(`"${line}" is not a reference`);
+      references.push([kind, name]);
+    }
+  }
+  return bugs;
 }
+
+const bugs = bugsOf(page);
 
 describe('the list of bugs', () => {
   it('names only tests, mutants, invariants, seeds, rules and types that are there', () => {
-    const references = [...rows.values()].flat();
-    expect(references.length).toBeGreaterThan(200);
+    const references = [...bugs.values()].flat();
+    expect(references.length).toBeGreaterThan(350);
     expect(references.filter(([kind, name]) => !exists(kind, name))).toEqual([]);
   });
 
@@ -111,17 +123,25 @@ describe('the list of bugs', () => {
       ...ids('O', '2'),
       ...ids('', '1-19, 22, 23, 25-36, 38-59, 63, 65, 68, 69, 76-94, 110-121, 123, 125-130'),
     ];
-    expect(all.filter((id) => !rows.has(id))).toEqual([]);
+    expect(all.filter((id) => !bugs.has(id))).toEqual([]);
   });
 
   it('rests on no invariant alone: a test or a mutant shows that it would notice', () => {
-    const alone = [...rows].filter(([, references]) => references.every(([kind]) => kind === 'invariant'));
+    const alone = [...bugs].filter(([, references]) => references.every(([kind]) => kind === 'invariant'));
     expect(alone).toEqual([]);
   });
 
   it('tells of each seed that ever found a bug', () => {
-    const told = [...rows.values()].flat().flatMap(([kind, name]) => (kind === 'seed' ? [name] : []));
+    const told = [...bugs.values()].flat().flatMap(([kind, name]) => (kind === 'seed' ? [name] : []));
     expect(seeds.map(({ seed }) => `${seed}`).filter((seed) => !told.includes(seed))).toEqual([]);
+  });
+
+  it('refuses a line that is not a reference, and an id that stands twice', () => {
+    expect(bugsOf('### 1\n\n- `a › b`\n')).toEqual(new Map([['1', [['a', 'b']]]]));
+    expect(() => bugsOf('### 1\n\n- a › b\n')).toThrow('"- a › b" is not a reference');
+    expect(() => bugsOf('### 1\n\n  - `a › b`\n')).toThrow('is not a reference');
+    expect(() => bugsOf('### 1 and 2\n')).toThrow('is not the heading of a bug');
+    expect(() => bugsOf('### 1\n### 1\n')).toThrow('1 is in the list twice');
   });
 
   it('would notice tests that are skipped, and names that stand only in comments', () => {
