@@ -1,3 +1,5 @@
+// Shows that docs/bugs.md is complete, and that every reference names something that exists. Reads
+// the page, the sources of all tests, the mutants, the seeds and the lint rules.
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,14 +28,17 @@ const lint = (JSON.parse(read('package.json')) as { readonly scripts: { readonly
 
 const oxlint = read('.oxlintrc.json');
 
-/** The titles of the tests and groups of a file, a suite's too, that run: `it.skip`, `it.todo` and comments have none. */
+/**
+ * Returns the titles of the tests and groups that run in a file. Ignores `it.skip`, `it.todo` and
+ * comments.
+ */
 function titlesOf(source: string): string[] {
   const title =
     /^\s*(?:it|describe|test|tests\.testPlaces|testAble|testPlaces|testHeld)(?:\.(?:each|runIf)\b[^]*?\))?\((?:\s*'\w+',)?\s*(['"`])((?:\\.|(?!\1)[^\\])+)\1/gm;
   return [...source.matchAll(title)].map(([, , text = '']) => text);
 }
 
-/** By the name of the file. */
+/** Titles of tests and groups, by the base name of their file. */
 const tests = new Map<string, string[]>();
 for (const folder of ['packages', 'apps']) {
   for (const path of filesOf(folder, '.test.ts')) {
@@ -42,24 +47,25 @@ for (const folder of ['packages', 'apps']) {
   }
 }
 
-/** What every transport's tests call, by the name of the file. */
+// Tests that every transport runs.
 for (const path of filesOf('packages/peers/test/transports', '.ts')) {
   const name = basename(path, '.ts');
   tests.set(name, [...(tests.get(name) ?? []), ...titlesOf(read(join('packages/peers/test/transports', path)))]);
 }
 
+// All conformance suites share the name `conformance`.
 for (const path of filesOf('packages/testing/src/conformance', '.ts')) {
   const titles = titlesOf(read(join('packages/testing/src/conformance', path)));
   tests.set('conformance', [...(tests.get('conformance') ?? []), ...titles]);
 }
 
-/** Whether a rule is an error, or the text of one that is. */
-function holds(name: string): boolean {
+/** Returns whether a lint rule is an error, or whether its message is configured. */
+function isLintError(name: string): boolean {
   if (name === 'unused exports fail') return /\bknip\b/.test(lint);
   return oxlint.includes(name.includes('/') ? `"${name}": "error"` : name);
 }
 
-/** Whether what a reference names is there. */
+/** Returns whether the target of a reference exists. */
 function exists(kind: string, name: string): boolean {
   if (kind === 'mutant')
     return [...ofProtocol, ...ofNodes, ...ofSnapshots, ...ofLevel].some(
@@ -67,13 +73,13 @@ function exists(kind: string, name: string): boolean {
     );
   if (kind === 'invariant') return [...INVARIANTS, ...NODE_INVARIANTS].some((invariant) => invariant === name);
   if (kind === 'seed') return seeds.some(({ seed }) => `${seed}` === name);
-  if (kind === 'lint') return holds(name);
+  if (kind === 'lint') return isLintError(name);
   if (kind === 'type')
     return new RegExp(`^export (?:abstract )?(?:class|interface|type) ${name}\\b`, 'm').test(sources);
   return tests.get(kind)?.some((title) => title.startsWith(name)) ?? false;
 }
 
-/** `1-3, 5` of a letter: all of them. */
+/** Returns all ids in ranges: `ids('S', '1-3, 5')` is S1, S2, S3 and S5. */
 function ids(letter: string, ranges: string): string[] {
   return ranges.split(', ').flatMap((range) => {
     const [from = 0, to = from] = range.split('-').map(Number);
@@ -81,27 +87,39 @@ function ids(letter: string, ranges: string): string[] {
   });
 }
 
-/** The references of each row, by its id. */
-const rows = new Map<string, readonly (readonly [kind: string, name: string])[]>();
-for (const line of page.split('\n')) {
-  const id = /^\| (\w+)\s*\|/.exec(line)?.[1];
-  if (id === undefined) continue;
-  if (rows.has(id)) throw new Error(`${id} is in the list twice`);
-  const references = line.matchAll(/`([\w-]+) › ([^`]+)`/g);
-  rows.set(
-    id,
-    [...references].map(([, kind = '', name = '']) => [kind, name] as const),
-  );
+type Reference = readonly [kind: string, name: string];
+
+/** Returns the references of each bug by its id. A bug is a heading of level three. */
+function bugsOf(page: string): Map<string, readonly Reference[]> {
+  const bugs = new Map<string, Reference[]>();
+  let references: Reference[] | undefined;
+  for (const line of page.split('\n')) {
+    if (line.startsWith('#')) {
+      const [, id] = /^### (\w+)$/.exec(line) ?? [];
+      if (id === undefined && line.startsWith('###')) throw new Error(`"${line}" is not the heading of a bug`);
+      references = id === undefined ? undefined : [];
+      if (id === undefined || references === undefined) continue;
+      if (bugs.has(id)) throw new Error(`${id} has two headings`);
+      bugs.set(id, references);
+    } else if (references !== undefined && (line.includes('›') || /^\s*[-*+] /.test(line))) {
+      const [, kind, name] = /^- `([\w-]+) › ([^`]+)`$/.exec(line) ?? [];
+      if (kind === undefined || name === undefined) throw new Error(`"${line}" is not a reference`);
+      references.push([kind, name]);
+    }
+  }
+  return bugs;
 }
 
-describe('the list of bugs', () => {
-  it('names only tests, mutants, invariants, seeds, rules and types that are there', () => {
-    const references = [...rows.values()].flat();
-    expect(references.length).toBeGreaterThan(200);
+const bugs = bugsOf(page);
+
+describe('docs/bugs.md', () => {
+  it('names only tests, mutants, invariants, seeds, types and rules that exist', () => {
+    const references = [...bugs.values()].flat();
+    expect(references.length).toBeGreaterThan(350);
     expect(references.filter(([kind, name]) => !exists(kind, name))).toEqual([]);
   });
 
-  it('has each of them, with something that keeps it out', () => {
+  it('has an entry for every known bug id', () => {
     const all = [
       ...ids('S', '1-13'),
       ...ids('D', '1-16'),
@@ -111,20 +129,28 @@ describe('the list of bugs', () => {
       ...ids('O', '2'),
       ...ids('', '1-19, 22, 23, 25-36, 38-59, 63, 65, 68, 69, 76-94, 110-121, 123, 125-130'),
     ];
-    expect(all.filter((id) => !rows.has(id))).toEqual([]);
+    expect(all.filter((id) => !bugs.has(id))).toEqual([]);
   });
 
-  it('rests on no invariant alone: a test or a mutant shows that it would notice', () => {
-    const alone = [...rows].filter(([, references]) => references.every(([kind]) => kind === 'invariant'));
-    expect(alone).toEqual([]);
+  it('names a test, mutant, type, rule or seed besides invariants for every bug', () => {
+    const withInvariantsOnly = [...bugs].filter(([, references]) => references.every(([kind]) => kind === 'invariant'));
+    expect(withInvariantsOnly).toEqual([]);
   });
 
-  it('tells of each seed that ever found a bug', () => {
-    const told = [...rows.values()].flat().flatMap(([kind, name]) => (kind === 'seed' ? [name] : []));
-    expect(seeds.map(({ seed }) => `${seed}`).filter((seed) => !told.includes(seed))).toEqual([]);
+  it('names every seed in regressions.json', () => {
+    const named = [...bugs.values()].flat().flatMap(([kind, name]) => (kind === 'seed' ? [name] : []));
+    expect(seeds.map(({ seed }) => `${seed}`).filter((seed) => !named.includes(seed))).toEqual([]);
   });
 
-  it('would notice tests that are skipped, and names that stand only in comments', () => {
+  it('the parser throws for a malformed reference or heading and for a duplicate id', () => {
+    expect(bugsOf('### 1\n\n- `a › b`\n')).toEqual(new Map([['1', [['a', 'b']]]]));
+    expect(() => bugsOf('### 1\n\n- a › b\n')).toThrow('"- a › b" is not a reference');
+    expect(() => bugsOf('### 1\n\n  - `a › b`\n')).toThrow('is not a reference');
+    expect(() => bugsOf('### 1 and 2\n')).toThrow('is not the heading of a bug');
+    expect(() => bugsOf('### 1\n### 1\n')).toThrow('1 has two headings');
+  });
+
+  it('the title search ignores skipped tests and comments', () => {
     const source =
       "it.skip('a', f);\n  it.todo('b');\n// it('c')\n  it('d, and more', f);\nit.each([\n  [1],\n])('e %i', f);";
     expect(titlesOf(source)).toEqual(['d, and more', 'e %i']);

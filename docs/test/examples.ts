@@ -1,3 +1,4 @@
+// Extracts the TypeScript examples of a page and runs them as programs.
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,34 +8,42 @@ import { freePorts } from '../../apps/demo/test/cluster.js';
 
 export const ROOT: string = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Folders of the packages, by their last part. */
+/** Folder names of the packages, without `packages/`. */
 export const packages: readonly string[] = readdirSync(join(ROOT, 'packages'));
 
-/** The TypeScript of a page. */
+/** Returns the TypeScript code blocks of a page. */
 export function examples(page: string): string[] {
   return [...readFileSync(join(ROOT, page), 'utf8').matchAll(/```ts\n([^]*?)```/g)].map(([, code = '']) => code);
 }
 
-/** What the comments behind `console.log` say will be printed; `…` stands for anything. */
-function promised(code: string): RegExp[] {
+/**
+ * Returns a pattern for each line of output that a comment after `console.log` promises. `…` in a
+ * comment matches any text.
+ */
+function promisedOutput(code: string): RegExp[] {
   const comments = [...code.matchAll(/console\.log\(.*\/\/ (.*)$/gm)].map(([, text = '']) => text);
   return comments.map((text) => new RegExp(text.replace(/[^\w\s…]/g, '\\$&').replaceAll('…', '[^]*')));
 }
 
-export interface Ended {
+/** Exit code of a program, and its output from both streams. */
+export interface Exit {
   readonly code: number | null;
   readonly output: string;
 }
 
-/** Runs a program to its end. */
-export function run(command: string, args: readonly string[], cwd: string): Promise<Ended> {
+/** Runs a program and resolves when it exits. */
+export function run(command: string, args: readonly string[], cwd: string): Promise<Exit> {
   const child = spawn(command, args, { cwd });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (output += data.toString()));
   return new Promise((resolve) => child.once('close', (code) => resolve({ code, output })));
 }
 
-/** Writes an example, with ports that are free now, to `file`, whose folder decides what it imports, and runs it in `cwd`. */
+/**
+ * Writes an example to `file` and runs it in `cwd`. Fails if the program fails or does not print
+ * a line that its comments promise. Free ports replace the ports 7000 to 7009. The folder of `file`
+ * decides which packages the example can import.
+ */
 export async function runsAsPrinted(code: string, file: string, cwd: string): Promise<void> {
   const ports = await freePorts(10);
   writeFileSync(
@@ -43,5 +52,5 @@ export async function runsAsPrinted(code: string, file: string, cwd: string): Pr
   );
   const { code: exit, output } = await run(process.execPath, ['--import', import.meta.resolve('tsx'), file], cwd);
   expect(exit, output).toBe(0);
-  for (const line of promised(code)) expect(output).toMatch(line);
+  for (const line of promisedOutput(code)) expect(output).toMatch(line);
 }

@@ -1,10 +1,12 @@
+// Shows that each package works outside the workspace. `pnpm pack` packs each package, npm installs
+// it into an empty project, and the first example of its README runs there.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { examples, packages, ROOT, run, runsAsPrinted, type Ended } from './examples.js';
+import { examples, packages, ROOT, run, runsAsPrinted, type Exit } from './examples.js';
 
-/** What `pnpm pack` makes of each package, installed with npm in projects of its own, far from the workspace. */
+/** Folder of the tarballs and of the projects that install them. */
 const folder = mkdtempSync(join(tmpdir(), 'kontiki-packages-'));
 const tarballs = new Map<string, string>();
 
@@ -13,7 +15,7 @@ interface Manifest {
   readonly version: string;
   readonly exports: Readonly<Record<string, unknown>>;
   readonly dependencies?: Readonly<Record<string, string>>;
-  /** Peers, all of them optional. */
+  /** Peer dependencies. All of them are optional. */
   readonly peerDependenciesMeta?: Readonly<Record<string, unknown>>;
 }
 
@@ -35,13 +37,13 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** A package and those of Kontiki that it depends on. */
+/** Returns a package and, transitively, the Kontiki packages that it depends on. */
 function closure(name: string): string[] {
   const needed = Object.keys(manifests.get(name)?.dependencies ?? {}).filter((other) => manifests.has(other));
   return [...new Set([name, ...needed.flatMap(closure)])];
 }
 
-/** The packages that an example imports. */
+/** Returns the packages that an example imports, without Node's built-in modules. */
 function imported(code: string): string[] {
   const names = [...code.matchAll(/from '([^'.][^']*)'/g)].map(([, path = '']) => path);
   const roots = names.map((path) => path.split('/', path.startsWith('@') ? 2 : 1).join('/'));
@@ -51,7 +53,7 @@ function imported(code: string): string[] {
 async function install(project: string, names: readonly string[]): Promise<void> {
   const packed = names.map((name) => tarballs.get(name) ?? name);
   const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
-  const { code, output }: Ended = await run('npm', ['install', ...quiet, ...packed], project);
+  const { code, output }: Exit = await run('npm', ['install', ...quiet, ...packed], project);
   expect(code, output).toBe(0);
 }
 
@@ -62,14 +64,15 @@ async function loads(project: string, entries: readonly string[]): Promise<void>
 }
 
 test.each(packages)(
-  '%s: installed by npm alone, it loads, and its README’s first example runs as printed',
+  '%s loads when npm installs it alone, and its first README example runs as printed',
   async (short) => {
     const name = `@kontiki/${short}`;
     const project = join(folder, short);
     mkdirSync(project);
     writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
 
-    // With what it declares, and nothing else; an entry that needs what only some users bring comes after that.
+    // Install only the declared dependencies first. Entry points that need an optional peer
+    // dependency are loaded after that.
     await install(project, closure(name));
     const { exports, peerDependenciesMeta: optional = {} } = manifests.get(name) as Manifest;
     await loads(project, [name]);
@@ -85,7 +88,7 @@ test.each(packages)(
     expect(built.map((file) => file.name).filter((file) => !/^[a-z0-9-]+(\.js|\.js\.map|\.d\.ts)$/.test(file))).toEqual(
       [],
     );
-    // Sources are not packed, so maps bring them.
+    // The tarball has no sources, so the source maps must contain them.
     const maps = built.filter((file) => file.name.endsWith('.map')).map((file) => join(file.parentPath, file.name));
     expect(maps.filter((map) => !readFileSync(map, 'utf8').includes('"sourcesContent"'))).toEqual([]);
 

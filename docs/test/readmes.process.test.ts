@@ -1,10 +1,12 @@
+// Shows that examples of the READMEs run as printed. Runs each example inside the workspace. The
+// first example of each package runs outside of the workspace, in packages.process.test.ts.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'vitest';
 import { examples, ROOT, runsAsPrinted } from './examples.js';
 
-/** Here the workspace's packages are found. */
+/** Folder for the examples. Programs in this folder can import the packages of the workspace. */
 const CACHE = join(ROOT, 'node_modules/.cache/readmes');
 
 async function runsHere(page: string, number: number): Promise<void> {
@@ -19,15 +21,14 @@ async function runsHere(page: string, number: number): Promise<void> {
   }
 }
 
-// The packages' first examples run outside the workspace, in packages.process.test.ts.
-test('README.md: its first example runs as printed', () => runsHere('README.md', 0));
+test('the first example of README.md runs as printed', () => runsHere('README.md', 0));
 
 const level = 'packages/storage-level/README.md';
-test(`${level}: the swap runs as printed`, () => runsHere(level, 1));
+test(`the second example of ${level} runs as printed`, () => runsHere(level, 1));
 
 const testing = 'packages/testing/README.md';
 test.each(
   examples(testing)
     .map((_, i) => i)
     .slice(1),
-)(`${testing}: example %i runs as printed`, (number) => runsHere(testing, number));
+)(`example %i of ${testing} runs as printed`, (number) => runsHere(testing, number));
