@@ -136,7 +136,7 @@ async function moveTo(copy: string, move: Move): Promise<void> {
       from: source,
       to: target,
       where: whereTo(move),
-      progress: (progress) => ticker.tell(() => lineOf(progress)),
+      onProgress: (progress) => ticker.tell(() => lineOf(progress)),
     });
   } finally {
     await source.release();

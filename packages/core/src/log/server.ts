@@ -8,3 +8,8 @@ export interface ServerInfo {
   /** Anything the application wants beside it, its client URL for redirects, say. At most 1,024 bytes of UTF-8. */
   readonly metadata: string;
 }
+
+/** The leader of a cluster, and where to reach it. */
+export interface Leader extends ServerInfo {
+  readonly id: ServerId;
+}

@@ -9,7 +9,7 @@ import type { Transport } from '../ports/transport.js';
 import { defaultLimits, defaultTimings, type Limits, type Timings } from '../protocol/settings.js';
 import { MAX_FRAME } from '../wire/frame.js';
 import type { SnapshotCompression } from '../wire/snapshot.js';
-import { defaultSnapshotPolicy, type SnapshotPolicy } from './snapshot-policy.js';
+import { defaultSnapshotPolicy, type SnapshotPolicy } from './snapshots/policy.js';
 
 /** What a node is made of. */
 export interface NodeOptions<Result> {

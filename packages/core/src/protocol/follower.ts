@@ -47,7 +47,7 @@ export class Follower extends BaseRole {
     if (server.now < this.#electionAt) return;
     const excused = server.eligible && server.forgiveLateTimer(late);
     this.retime();
-    if (excused) return server.report({ kind: 'campaignExcused' });
+    if (excused) return server.report({ kind: 'lateTimerForgiven' });
     server.leader = undefined;
     if (server.eligible) server.askForPreVotes();
   }

@@ -45,7 +45,7 @@ export interface ReadsReady {
 /** What an operator may want to know. None of it stops the server. */
 export type Report =
   | { readonly kind: 'steppedDown'; readonly reason: 'higherTerm' | 'quorumSilent' | 'diskFull' }
-  | { readonly kind: 'campaignExcused' }
+  | { readonly kind: 'lateTimerForgiven' }
   | { readonly kind: 'blankVoter'; readonly peer: ServerId }
   | { readonly kind: 'secondLeader'; readonly peer: ServerId }
   | { readonly kind: 'divergedBelowCommit'; readonly peer: ServerId; readonly index: number }

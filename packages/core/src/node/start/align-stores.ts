@@ -1,34 +1,28 @@
 import { isKontikiError, KontikiError } from '../../errors.js';
-import type { LogState, LogStore, Owner } from '../../ports/log-store.js';
-import type { Logger } from '../../ports/logger.js';
-import type { SnapshotInfo, SnapshotStore } from '../../ports/snapshot-store.js';
-import type { StateMachine } from '../../ports/state-machine.js';
-import type { SnapshotCompression } from '../../wire/index.js';
-import { restore } from '../restore.js';
+import type { LogState, Owner } from '../../ports/log-store.js';
+import { silentLogger } from '../../ports/logger.js';
+import type { SnapshotInfo } from '../../ports/snapshot-store.js';
+import { restore } from '../apply/restore.js';
+import type { NodeOptions } from '../options.js';
 
-interface Parts {
-  readonly log: LogStore;
-  readonly snapshots: SnapshotStore | undefined;
-  readonly machine: StateMachine;
-  readonly compression?: SnapshotCompression | undefined;
-  readonly logger: Logger;
-}
+/** The parts of a node that hold data. */
+type Parts = Pick<NodeOptions<unknown>, 'log' | 'snapshots' | 'machine' | 'snapshotCompression' | 'logger'>;
 
-/** What a server begins its life with: a log, and a machine that holds what the entries up to `applied` have done. */
+/** A log, and a state machine that has applied the entries up to `applied`. */
 export interface AlignedStores {
   readonly state: LogState;
   readonly applied: number;
-  /** The newest snapshot that can be used. */
+  /** The newest usable snapshot. */
   readonly snapshot: SnapshotInfo | undefined;
 }
 
 /**
- * Opens log, snapshots and machine, and joins them: the newest whole snapshot and the log must meet, and the machine must
- * hold at least what the log no longer does. Finishes an install that a crash interrupted. A gap is refused: an entry
- * that is skipped is never missed.
+ * Opens log, snapshots and state machine, and aligns them: the newest complete snapshot must reach the
+ * log, and the machine must hold everything that the log no longer does. Finishes an install that a
+ * crash interrupted. Refuses a gap, because a skipped entry would never be noticed.
  */
 export async function alignStores(
-  { log, snapshots, machine, compression, logger }: Parts,
+  { log, snapshots, machine, snapshotCompression, logger = silentLogger }: Parts,
   owner: Owner,
 ): Promise<AlignedStores> {
   const opened = await log.open(owner);
@@ -41,10 +35,10 @@ export async function alignStores(
     if (last.index < opened.base.index) break;
     if (held < last.index && snapshots !== undefined) {
       try {
-        await restore(machine, snapshots, snapshot, compression);
+        await restore(machine, snapshots, snapshot, snapshotCompression);
       } catch (error) {
         if (!isKontikiError(error, 'KONTIKI_CORRUPT')) throw error;
-        logger.error('a snapshot is damaged; the one before it is tried', { snapshot: snapshot.id, error });
+        logger.error('a snapshot is damaged; trying the snapshot before it', { snapshot: snapshot.id, error });
         continue;
       }
     }

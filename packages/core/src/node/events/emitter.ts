@@ -1,4 +1,4 @@
-import type { Logger } from '../ports/logger.js';
+import type { Logger } from '../../ports/logger.js';
 
 /** Typed events. Listeners run after the step that caused the event, so they may call anything; a throw of theirs is logged. */
 export class Emitter<Events extends object> {

@@ -1,16 +1,16 @@
 const MiB = 1024 * 1024;
-/** Bytes on their way to all peers, at the most. */
+/** Maximum bytes in flight to all peers together. */
 const MAX_BYTES = 16 * MiB;
-/** And to one of them, however few they are. */
-const MAX_SHARE = 4 * MiB;
+/** Maximum bytes in flight to one peer, however few peers there are. */
+const MAX_BYTES_PER_PEER = 4 * MiB;
 
-/** The bytes of snapshots that were sent and that nobody has acknowledged: bounded, however many peers are fed. */
+/** Bounds the bytes of snapshots that were sent and are not acknowledged, over all peers that receive one. */
 export class SnapshotWindow {
   #peers = 0;
   #bytes = 0;
   readonly #waiting = new Set<() => void>();
 
-  /** Another peer is fed. */
+  /** Adds a peer. Each peer gets an equal share of the window. */
   join(): void {
     this.#peers += 1;
   }
@@ -20,21 +20,21 @@ export class SnapshotWindow {
     this.#wake();
   }
 
-  /** Takes room for a chunk to a peer that has `own` bytes on their way already. False: not yet, another is due before. */
+  /** Reserves room for a chunk to a peer with `own` bytes in flight. Returns false if there is no room now. */
   take(bytes: number, own: number): boolean {
-    const share = Math.min(MAX_SHARE, MAX_BYTES / this.#peers);
+    const share = Math.min(MAX_BYTES_PER_PEER, MAX_BYTES / this.#peers);
     const admitted = this.#bytes + bytes <= MAX_BYTES && (own === 0 || own + bytes <= share);
     if (admitted) this.#bytes += bytes;
     return admitted;
   }
 
-  /** They have arrived, or are given up. */
+  /** Returns room for bytes that were acknowledged or given up. */
   give(bytes: number): void {
     this.#bytes -= bytes;
     this.#wake();
   }
 
-  /** Resolves when there may be room, or when something has ended. */
+  /** Resolves when there may be room again, or when a transfer has ended. */
   changed(): Promise<void> {
     return new Promise((resolve) => this.#waiting.add(resolve));
   }

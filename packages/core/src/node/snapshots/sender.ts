@@ -1,59 +1,62 @@
-import type { Clock, Timer } from '../ports/clock.js';
-import type { SnapshotInfo, SnapshotStore } from '../ports/snapshot-store.js';
-import type { SnapshotBody } from '../protocol/raft.js';
-import { MAX_SNAPSHOT_CHUNK } from '../wire/snapshot-checker.js';
-import type { SnapshotWindow } from './snapshot-window.js';
+import type { Clock, Timer } from '../../ports/clock.js';
+import type { SnapshotInfo, SnapshotStore } from '../../ports/snapshot-store.js';
+import type { SnapshotBody } from '../../protocol/raft.js';
+import { MAX_SNAPSHOT_CHUNK } from '../../wire/snapshot-checker.js';
+import type { SnapshotWindow } from './window.js';
 
-/** Bytes that are sent at a time: a store gives as many, and a frame with them stays below 256 KiB. */
+/** Bytes per chunk. A store reads as much at a time, and a frame with a chunk stays below 256 KiB. */
 const CHUNK = MAX_SNAPSHOT_CHUNK;
-/** How often patience doubles, at the most. */
+/** How often the answer timeout may double. */
 const MAX_DOUBLINGS = 6;
 
 export interface SenderOptions {
-  /** Of the stream of appends that came to an end for want of entries. */
+  /** The stream of appends that ended because the log no longer holds the entries that the peer needs. */
   readonly stream: number;
   readonly snapshot: SnapshotInfo;
   readonly store: SnapshotStore;
   readonly clock: Clock;
-  /** Milliseconds without an answer after which the peer is asked where it stands, and more where answers take longer. */
+  /** Milliseconds without an answer after which the snapshot is offered again. Grows if answers take longer. */
   readonly answerTimeoutMs: number;
   readonly window: SnapshotWindow;
-  /** At the most, now. */
+  /** Returns the limit of the rate at this moment. */
   readonly bytesPerSecond: () => number;
-  /** False when nobody wants it any more. */
+  /** Returns false if the peer no longer wants the snapshot in this stream. */
   readonly send: (body: SnapshotBody) => boolean;
-  readonly onProgress: (sent: number) => void;
-  /** The peer has nothing any more of what it was sent. */
+  /** Called when the peer has acknowledged `bytes`. */
+  readonly onProgress: (bytes: number) => void;
+  /** Called when the peer asks for the whole snapshot again. */
   readonly onStartedOver: () => void;
   readonly onFailure: (error: Error) => void;
 }
 
 /**
- * Sends a snapshot to one peer: offers it, learns how much of it is there already, and sends the rest within a window.
- * What is lost shows itself by silence: then it is offered again, and sent from where the peer stands.
+ * Sends a snapshot to one peer. It offers the snapshot, learns how many bytes the peer holds already,
+ * and sends the rest within a window. A loss shows as silence: after a timeout the snapshot is offered
+ * again, and the transfer resumes where the peer's answer says.
  */
 export class SnapshotSender {
   readonly snapshot: SnapshotInfo;
   readonly stream: number;
   readonly #options: SenderOptions;
   readonly #timer: Timer;
-  /** The peer has the bytes before `#acknowledged`; those before `#sent` are on their way. */
+  /** The peer holds the bytes before `#acknowledged`. The bytes from there to `#sent` are in flight. */
   #acknowledged = 0;
   #sent = 0;
-  /** The next answer tells where the peer stands. */
-  #asking = true;
-  /** Counts streams: only the newest goes on. */
+  /** The snapshot was offered, and the next answer says where to continue. */
+  #offering = true;
+  /** Counts the passes over the snapshot's bytes. Only the newest pass continues. */
   #pass = 0;
   #closed = false;
-  /** Milliseconds: when the rate admits another chunk. */
+  /** Milliseconds: the time at which the rate admits another chunk. */
   #nextAt = 0;
-  /** Bytes that may be on their way: one chunk at first and after silence, and more with every answer. */
+  /** Bytes that may be in flight: one chunk at first and after silence, more with every answer. */
   #allowed = CHUNK;
-  /** Milliseconds. Whoever asks a slow link too early fills it with what it is carrying already. */
+  /** Adapts to the time that answers take. Offering too early on a slow link would send again what is still in flight. */
   #answerTimeoutMs: number;
   #endRest: () => void = () => {};
-  /** Where what was sent once ends, and the part of it whose answer is timed: what was sent twice tells no time. */
+  /** The end of the bytes that were sent at least once. */
   #highest = 0;
+  /** A chunk whose answer is timed. Only bytes sent for the first time are timed, because an answer to resent bytes is ambiguous. */
   #timed: { readonly end: number; readonly at: number } | undefined;
 
   constructor(options: SenderOptions) {
@@ -64,31 +67,31 @@ export class SnapshotSender {
     this.#timer = options.clock.timer(() => {
       this.#allowed = CHUNK;
       this.#answerTimeoutMs = Math.min(2 * this.#answerTimeoutMs, 2 ** MAX_DOUBLINGS * options.answerTimeoutMs);
-      this.#ask();
+      this.#offer();
     });
   }
 
-  begin(): void {
+  start(): void {
     this.#options.window.join();
-    this.#ask();
+    this.#offer();
   }
 
-  /** The peer waits for the bytes from `offset` on. */
+  /** Called when the peer answers that it holds the bytes before `offset`. */
   onAcknowledged(offset: number): void {
     if (offset > this.snapshot.bytes) return;
-    if (this.#asking) {
+    if (this.#offering) {
       const startsOver = offset === 0 && this.#sent > 0;
-      this.#asking = false;
+      this.#offering = false;
       this.#acknowledged = this.#sent = offset;
-      this.#wait();
+      this.#awaitAnswer();
       if (startsOver) this.#options.onStartedOver();
-      void this.#run(offset);
+      void this.#sendFrom(offset);
     } else if (offset > this.#acknowledged && offset <= this.#sent) {
       const arrived = offset - this.#acknowledged;
       this.#acknowledged = offset;
       this.#allowed += arrived;
-      this.#learn();
-      this.#wait();
+      this.#adaptTimeout();
+      this.#awaitAnswer();
       this.#options.window.give(arrived);
     }
     this.#options.onProgress(this.#acknowledged);
@@ -98,21 +101,21 @@ export class SnapshotSender {
     if (this.#closed) return;
     this.#closed = true;
     this.#timer.close();
-    this.#giveUp();
+    this.#forgetInFlight();
     this.#options.window.leave();
   }
 
-  #ask(): void {
+  #offer(): void {
     const { send, snapshot } = this.#options;
     const { bytes, ...meta } = snapshot;
-    this.#asking = true;
-    this.#giveUp();
-    if (send({ kind: 'snapshotOffer', meta, bytes })) this.#wait();
+    this.#offering = true;
+    this.#forgetInFlight();
+    if (send({ kind: 'snapshotOffer', meta, bytes })) this.#awaitAnswer();
     else this.close();
   }
 
-  /** What is on its way counts no more: the peer will tell what has come. */
-  #giveUp(): void {
+  /** Ends the current pass and forgets the bytes in flight. The peer's next answer says how far it got. */
+  #forgetInFlight(): void {
     this.#pass += 1;
     this.#options.window.give(this.#sent - this.#acknowledged);
     this.#acknowledged = this.#sent;
@@ -120,29 +123,29 @@ export class SnapshotSender {
     this.#endRest();
   }
 
-  /** Twice what an answer has taken. */
-  #learn(): void {
+  /** Sets the answer timeout to twice the time that the timed answer took. */
+  #adaptTimeout(): void {
     if (this.#timed === undefined || this.#acknowledged < this.#timed.end) return;
     const { clock, answerTimeoutMs } = this.#options;
     this.#answerTimeoutMs = Math.max(answerTimeoutMs, 2 * (clock.now() - this.#timed.at));
     this.#timed = undefined;
   }
 
-  #wait(): void {
+  #awaitAnswer(): void {
     if (!this.#closed) this.#timer.set(Math.max(this.#options.clock.now(), this.#nextAt) + this.#answerTimeoutMs);
   }
 
-  async #run(from: number): Promise<void> {
+  async #sendFrom(start: number): Promise<void> {
     const { store, send, clock, window, bytesPerSecond } = this.#options;
     const pass = (this.#pass += 1);
-    const over = (): boolean => pass !== this.#pass;
+    const ended = (): boolean => pass !== this.#pass;
     try {
-      for await (const bytes of store.read(this.snapshot.id, from)) {
+      for await (const bytes of store.read(this.snapshot.id, start)) {
         for (let at = 0; at < bytes.length; at += CHUNK) {
           const data = bytes.subarray(at, at + CHUNK);
-          if (this.#nextAt - clock.now() >= 1) await this.#until(this.#nextAt);
-          while (!over() && !this.#take(data.length)) await window.changed();
-          if (over()) return;
+          if (this.#nextAt - clock.now() >= 1) await this.#restUntil(this.#nextAt);
+          while (!ended() && !this.#reserve(data.length)) await window.changed();
+          if (ended()) return;
           const offset = this.#sent;
           this.#sent += data.length;
           if (this.#sent > this.#highest) {
@@ -154,17 +157,17 @@ export class SnapshotSender {
         }
       }
     } catch (error) {
-      if (!over()) this.#options.onFailure(error as Error);
+      if (!ended()) this.#options.onFailure(error as Error);
     }
   }
 
-  #take(bytes: number): boolean {
+  #reserve(bytes: number): boolean {
     const own = this.#sent - this.#acknowledged;
     return (own === 0 || own + bytes <= this.#allowed) && this.#options.window.take(bytes, own);
   }
 
-  /** Resolves at that time, or when this stream is over. */
-  #until(time: number): Promise<void> {
+  /** Resolves at this time, or when the pass has ended. */
+  #restUntil(time: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = this.#options.clock.timer(() => this.#endRest());
       this.#endRest = (): void => {

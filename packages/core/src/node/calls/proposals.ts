@@ -1,75 +1,81 @@
-import { KontikiError } from '../errors.js';
-import { commandBytes, type Position } from '../log/entry.js';
-import type { Raft, ProposalRefusal } from '../protocol/raft.js';
+import { KontikiError } from '../../errors.js';
+import { commandBytes, type Position } from '../../log/entry.js';
+import type { Raft } from '../../protocol/raft.js';
 import type { Call } from './calls.js';
+import { refusalError } from './refusals.js';
 
-/** How a proposal was carried out. */
+/** The outcome of a proposal that was committed and applied. */
 export interface Applied<Result> {
   readonly index: number;
   readonly term: number;
-  /** What the state machine returned for it. */
+  /** The state machine's result for the command. */
   readonly result: Result;
 }
 
 interface Proposal<Result> {
   readonly data: Uint8Array;
   readonly call: Call<Applied<Result>>;
-  /** Where it was appended; undefined while it is queued. */
+  /** The entry's position; undefined while the proposal is queued. */
   position: Position | undefined;
-  /** Its caller has given it up. */
-  given: boolean;
+  /** Whether the caller has given up. */
+  abandoned: boolean;
 }
 
-/** The outcome of a proposal that was appended and whose fate this node will not tell. */
+/** The error for a proposal that was appended, and whose outcome this node cannot learn. */
 function unknownOutcome(cause: unknown): KontikiError {
   return new KontikiError(
     'KONTIKI_UNKNOWN_OUTCOME',
-    'The command was appended, but whether it will be applied is not known. Read before you repeat it, or make it safe to repeat.',
+    'The command was appended, but whether it will be applied is unknown. Read before you repeat it, or make it safe to repeat.',
     { cause },
   );
 }
 
 /**
- * Proposals: first those that wait for the next turn, then those that were appended here and wait for their fate.
- * Losing the leadership, or the entry, proves nothing: another server may hold it and commit it later. Only what is
- * committed at its index does.
+ * The proposals of this node: those that wait for the next turn, and those that were appended and
+ * wait for their outcome. Losing the leadership, or the entry, proves nothing, because another server
+ * may hold the entry and commit it later. Only the entry that is committed at its index decides.
  */
 export class Proposals<Result> {
+  readonly #raft: Raft;
   #queued: Proposal<Result>[] = [];
   #queuedBytes = 0;
-  /** By term, then by index: a server may lead twice and append at one index in both terms. */
+  /** By term, then by index: a server may lead twice and append at the same index in both terms. */
   readonly #appended = new Map<number, Map<number, Call<Applied<Result>>>>();
 
-  /** What waits for the next turn, as it will be counted in the log. */
+  constructor(raft: Raft) {
+    this.#raft = raft;
+  }
+
+  /** Bytes of the queued proposals, counted as the log will count them. */
   get queuedBytes(): number {
     return this.#queuedBytes;
   }
 
   queue(data: Uint8Array, call: Call<Applied<Result>>): void {
-    const proposal: Proposal<Result> = { data, call, position: undefined, given: false };
+    const proposal: Proposal<Result> = { data, call, position: undefined, abandoned: false };
     this.#queued.push(proposal);
     this.#queuedBytes += commandBytes(data.length);
-    call.giveUp = (why): void => this.#giveUp(proposal, why);
+    call.onGiveUp = (why): void => this.#giveUp(proposal, why);
   }
 
-  /** Proposes all that is queued. */
-  proposeQueued(raft: Raft, refusal: (why: ProposalRefusal) => KontikiError): void {
+  /** Proposes everything that is queued. */
+  proposeQueued(): void {
     if (this.#queued.length === 0) return;
     for (const proposal of this.#queued) {
-      if (proposal.given) continue;
+      if (proposal.abandoned) continue;
       const { data, call } = proposal;
-      const appended = raft.propose(data);
+      const appended = this.#raft.propose(data);
       if (typeof appended === 'object') {
         proposal.position = appended;
         this.#callsOf(appended.term).set(appended.index, call);
-      } else call.reject(refusal(appended));
+      } else call.reject(refusalError(this.#raft, appended));
     }
-    // Only now: should the protocol fail on one of them, those behind it are still to be refused.
+    // The queue is cleared last: if the protocol throws, `abandon` still rejects the remaining proposals.
     this.#queued = [];
     this.#queuedBytes = 0;
   }
 
-  /** `entry` is committed and applied; whoever waits at its index knows the outcome. */
+  /** Settles the proposals at the index of an entry that is committed and applied. */
   settle({ index, term }: Position, result: Result | undefined): void {
     for (const [proposed, calls] of this.#appended) {
       const call = calls.get(index);
@@ -78,12 +84,12 @@ export class Proposals<Result> {
         if (proposed === term) call.resolve({ index, term, result: result as Result });
         else call.reject(replaced(index));
       }
-      // Of the terms before, none waits any more: nothing is added to them either.
+      // No proposal of an earlier term can be added any more.
       if (calls.size === 0 && proposed < term) this.#appended.delete(proposed);
     }
   }
 
-  /** A snapshot has taken the place of everything up to `index`: what became of it stands nowhere. */
+  /** Rejects the proposals up to `index`: a snapshot replaced the log there, so their outcome cannot be known. */
   failSuperseded(index: number): void {
     for (const calls of this.#appended.values()) {
       for (const [at, call] of calls) {
@@ -94,10 +100,10 @@ export class Proposals<Result> {
     }
   }
 
-  /** The node ends: what is queued never will be appended, and of the rest nobody here will learn more. */
+  /** Rejects all proposals because the node ends: queued ones were never appended, the others are unknown. */
   abandon(refused: KontikiError): void {
-    for (const { call, given, position } of this.#queued) {
-      if (!given && position === undefined) call.reject(refused);
+    for (const { call, abandoned, position } of this.#queued) {
+      if (!abandoned && position === undefined) call.reject(refused);
     }
     for (const calls of this.#appended.values()) {
       for (const call of calls.values()) call.reject(unknownOutcome(refused.cause));
@@ -109,7 +115,7 @@ export class Proposals<Result> {
   #giveUp(proposal: Proposal<Result>, why: KontikiError): void {
     const { data, call, position } = proposal;
     if (position === undefined) {
-      proposal.given = true;
+      proposal.abandoned = true;
       this.#queuedBytes -= commandBytes(data.length);
       call.reject(why);
     } else {
@@ -131,6 +137,6 @@ export class Proposals<Result> {
 function replaced(index: number): KontikiError {
   return new KontikiError(
     'KONTIKI_REPLACED',
-    `Another entry was committed at index ${index}, so this command never will be. It is safe to propose it again.`,
+    `Another entry was committed at index ${index}, so this command never will be. It is safe to propose the command again.`,
   );
 }

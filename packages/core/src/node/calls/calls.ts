@@ -1,27 +1,27 @@
-import type { Clock, Timer } from '../ports/clock.js';
-import { KontikiError } from '../errors.js';
+import type { Clock, Timer } from '../../ports/clock.js';
+import { KontikiError } from '../../errors.js';
 
-/** Bounds how long a call may wait. */
+/** Limits how long a call may wait. */
 export interface CallOptions {
-  /** Gives the call up. */
+  /** Aborts the call. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds after which the call is given up. Default: the node's `timeout`. */
+  /** Milliseconds after which the call times out. Default: the node's `timeout`. */
   readonly timeout?: number | undefined;
 }
 
-/** What a deadline needs of a call. */
+/** A call, as its deadline sees it. */
 interface Waiting {
   abandon(error: KontikiError): void;
 }
 
-/** A caller's promise. Settles once; there is always a deadline. */
+/** A caller's promise. It settles once, and always has a deadline. */
 export class Call<T> {
   readonly promise: Promise<T>;
-  /** Called when the caller gives up, in place of `reject`; set by whoever holds the call. */
-  giveUp: ((error: KontikiError) => void) | undefined;
+  /** Called instead of `reject` when the caller gives up. */
+  onGiveUp: ((error: KontikiError) => void) | undefined;
   #resolve!: (value: T) => void;
   #reject!: (error: Error) => void;
-  /** The calls with the same deadline, this one among them. */
+  /** The calls with the same deadline, including this one. */
   readonly #due: Set<Waiting>;
   #unlisten: (() => void) | undefined;
 
@@ -34,7 +34,7 @@ export class Call<T> {
     due.add(this);
     if (signal === undefined) return;
     const abort = (): void => {
-      this.abandon(new KontikiError('KONTIKI_ABORTED', 'The caller gave the call up.', { cause: signal.reason }));
+      this.abandon(new KontikiError('KONTIKI_ABORTED', 'The caller aborted the call.', { cause: signal.reason }));
     };
     signal.addEventListener('abort', abort);
     this.#unlisten = (): void => signal.removeEventListener('abort', abort);
@@ -50,10 +50,10 @@ export class Call<T> {
     this.#reject(error);
   }
 
-  /** The caller waits no longer. */
+  /** Ends the call because its caller no longer waits. */
   abandon(error: KontikiError): void {
-    if (this.giveUp === undefined) this.reject(error);
-    else this.giveUp(error);
+    if (this.onGiveUp === undefined) this.reject(error);
+    else this.onGiveUp(error);
   }
 
   #release(): void {
@@ -62,10 +62,10 @@ export class Call<T> {
   }
 }
 
-/** Deadlines are kept by the tick of this many milliseconds, so that thousands of calls share one timer. */
+/** Deadlines are rounded up to a multiple of this many milliseconds, so that thousands of calls share one timer. */
 const TICK = 16;
 
-/** The calls that wait at a node: their deadlines and abort signals. */
+/** The calls that wait on a node: their deadlines and abort signals. */
 export class Calls {
   readonly #clock: Clock;
   readonly #timer: Timer;
@@ -100,12 +100,12 @@ export class Calls {
   #expire(): void {
     const now = this.#clock.now() / TICK;
     for (const [tick, due] of this.#byTick) {
-      // Whose calls have all ended is of no use either.
+      // A tick whose calls have all ended is dropped, too.
       if (tick <= now || due.size === 0) this.#byTick.delete(tick);
       if (tick > now) continue;
-      // Giving a call up takes it out of its set, which a Set allows while it is walked.
+      // Abandoning a call removes it from its set, which a Set allows during iteration.
       for (const call of due) {
-        call.abandon(new KontikiError('KONTIKI_TIMEOUT', 'The call did not come to an end before its deadline.'));
+        call.abandon(new KontikiError('KONTIKI_TIMEOUT', 'The call did not finish before its deadline.'));
       }
     }
     this.#wake(Math.min(Infinity, ...this.#byTick.keys()));

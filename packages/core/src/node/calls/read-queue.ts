@@ -1,8 +1,8 @@
-import { KontikiError } from '../errors.js';
-import type { ReadsReady } from '../protocol/output.js';
+import { KontikiError } from '../../errors.js';
+import type { ReadsReady } from '../../protocol/output.js';
 import type { Call } from './calls.js';
 
-/** Reads that may wait, for a leader's word or for the state machine: more of them would only fill memory. */
+/** Reads that may wait at the same time. More would only fill memory. */
 const MAX_WAITING = 65_536;
 
 /** A read and its caller. */
@@ -12,7 +12,7 @@ interface WaitingRead {
   readonly fail: (error: Error) => void;
 }
 
-/** Runs a read and gives its caller what comes of it. */
+/** Runs a read and settles its call with the result. */
 export function serveRead<T>(call: Call<T>, read: () => T): void {
   try {
     call.resolve(read());
@@ -21,31 +21,31 @@ export function serveRead<T>(call: Call<T>, read: () => T): void {
   }
 }
 
-/** Linearizable reads that wait: first for a quorum's word, then for the state machine to reach the index it named. */
+/** Reads that wait: first for a quorum to confirm a read index, then for the state machine to reach that index. */
 export class ReadQueue {
   /** Ascending by ticket. */
   readonly #asked = new Map<number, WaitingRead>();
-  /** By the index that must be applied, which ascends too: later reads are confirmed at later indices. */
+  /** By the index that must be applied. Indices ascend, because later reads are confirmed at later indices. */
   readonly #confirmed = new Map<number, Set<WaitingRead>>();
 
   readonly #all = new Set<WaitingRead>();
 
-  /** Why no other read may wait; undefined when one may. */
+  /** Returns the error for one more read if too many wait already; undefined otherwise. */
   refuse(): KontikiError | undefined {
     if (this.#all.size < MAX_WAITING) return undefined;
-    return new KontikiError('KONTIKI_OVERLOADED', `${MAX_WAITING} reads wait already. Try again later.`);
+    return new KontikiError('KONTIKI_OVERLOADED', `${MAX_WAITING} reads are waiting already. Try again later.`);
   }
 
   add<T>(ticket: number, call: Call<T>, read: () => T): void {
     this.#asked.set(ticket, this.#waiting(call, read, ticket));
   }
 
-  /** A read of the state here, as soon as nothing is being applied. */
+  /** Adds a local read, which runs as soon as no batch is being applied. */
   addLocal<T>(call: Call<T>, read: () => T): void {
     this.#confirmed.set(0, (this.#confirmed.get(0) ?? new Set()).add(this.#waiting(call, read)));
   }
 
-  /** A quorum has spoken for every read up to `ticket`. */
+  /** Notes that a quorum confirmed every read up to `ticket`. */
   confirm({ ticket, index }: ReadsReady): void {
     const reads = this.#confirmed.get(index) ?? new Set();
     for (const waiting of this.#asked.values()) {
@@ -56,7 +56,7 @@ export class ReadQueue {
     this.#confirmed.set(index, reads);
   }
 
-  /** Runs what may run once `applied` is applied. */
+  /** Runs the confirmed reads whose index is applied. */
   serve(applied: number): void {
     for (const [index, reads] of this.#confirmed) {
       if (index > applied) continue;
@@ -69,12 +69,12 @@ export class ReadQueue {
     const waiting: WaitingRead = {
       ticket,
       serve: () => {
-        // Another read may have given it up a moment ago.
+        // A read that ran just before may have aborted this one.
         if (this.#all.delete(waiting)) serveRead(call, read);
       },
       fail: (error) => call.reject(error),
     };
-    call.giveUp = (why): void => {
+    call.onGiveUp = (why): void => {
       this.#all.delete(waiting);
       this.#asked.delete(ticket);
       for (const reads of this.#confirmed.values()) reads.delete(waiting);

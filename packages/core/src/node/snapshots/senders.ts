@@ -1,22 +1,22 @@
-import type { ServerId } from '../log/server.js';
-import { isKontikiError, KontikiError } from '../errors.js';
-import type { Clock } from '../ports/clock.js';
-import type { Logger } from '../ports/logger.js';
-import type { SnapshotInfo, SnapshotStore } from '../ports/snapshot-store.js';
-import type { SnapshotAck } from '../protocol/message.js';
-import type { Raft } from '../protocol/raft.js';
-import { checkSnapshot } from '../wire/index.js';
-import type { Emitter } from './emitter.js';
-import { Rate } from './rate.js';
-import { SnapshotSender } from './snapshot-sender.js';
-import { SnapshotWindow } from './snapshot-window.js';
-import type { NodeEvents } from './status.js';
+import { isKontikiError, KontikiError } from '../../errors.js';
+import type { ServerId } from '../../log/server.js';
+import type { Clock } from '../../ports/clock.js';
+import type { Logger } from '../../ports/logger.js';
+import type { SnapshotInfo, SnapshotStore } from '../../ports/snapshot-store.js';
+import type { SnapshotAck } from '../../protocol/message.js';
+import type { Raft } from '../../protocol/raft.js';
+import { checkSnapshot } from '../../wire/index.js';
+import type { Emitter } from '../events/emitter.js';
+import type { NodeEvents } from '../events/events.js';
+import { ProgressMeter } from './progress.js';
+import { SnapshotSender } from './sender.js';
+import { SnapshotWindow } from './window.js';
 
-/** How often a snapshot may fail to be read at one place until it counts as damaged: a disk may be busy, or broken there. */
-const READS = 3;
+/** A snapshot counts as damaged after this many failed reads without progress. Fewer failures may mean a busy disk. */
+const MAX_FAILED_READS = 3;
 
-/** Bytes a second to one peer while commands wait to be committed, who need the same processors and disks. */
-const BESIDE_COMMITS = 100e6;
+/** Bytes per second to one peer while commands wait to be committed: they need the same processors and disks. */
+const BYTES_PER_SECOND_DURING_COMMITS = 100e6;
 
 export interface SendersOptions {
   readonly raft: Raft;
@@ -24,11 +24,11 @@ export interface SendersOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly events: Emitter<NodeEvents>;
-  /** To one peer, at the most. Undefined: as many as go without harm to commits. */
+  /** Maximum rate to one peer. Undefined: as much as does not slow down commits. */
   readonly bytesPerSecond: number | undefined;
-  /** The protocol was told something: a turn must follow. */
+  /** Called after an input to the protocol: a turn must follow. */
   readonly schedule: () => void;
-  /** This snapshot cannot be sent, for it is damaged. */
+  /** Called when a snapshot cannot be sent because it is damaged. */
   readonly onDamaged: (id: string) => void;
 }
 
@@ -37,9 +37,9 @@ export class SnapshotSenders {
   readonly #options: SendersOptions;
   readonly #senders = new Map<ServerId, SnapshotSender>();
   readonly #window = new SnapshotWindow();
-  /** The streams of peers that need a snapshot while there is none. */
+  /** Peers that need a snapshot while there is none, with the stream in which they need it. */
   readonly #unserved = new Map<ServerId, number>();
-  /** Ids of snapshots that were read through since a peer had to begin one anew. */
+  /** Ids of snapshots that were checked because a peer asked for the whole snapshot again. */
   readonly #checked = new Set<string>();
 
   constructor(options: SendersOptions) {
@@ -51,24 +51,24 @@ export class SnapshotSenders {
     return new Set([...this.#senders.values()].map(({ snapshot }) => snapshot.id));
   }
 
-  /** What a peer will hold when it has what it is being sent. */
+  /** The index that a peer will hold after the snapshot that it is being sent. */
   index(peer: ServerId): number | undefined {
     return this.#senders.get(peer)?.snapshot.last.index;
   }
 
-  /** A peer has come to an end for want of entries, and needs this snapshot, or the next one if there is none. */
+  /** Sends a snapshot to a peer that needs entries which the log no longer holds. Undefined: the next snapshot. */
   send(peer: ServerId, stream: number, snapshot: SnapshotInfo | undefined): void {
     const { raft, store, clock, schedule, logger, events, bytesPerSecond } = this.#options;
     const { log } = raft;
     const present = this.#senders.get(peer);
     const match = raft.peers?.get(peer)?.match ?? 0;
-    // Entries that were on their way all the same are no reason to begin anew.
+    // The transfer continues unless entries that were in flight took the peer beyond the snapshot.
     if (present?.stream === stream && present.snapshot.last.index > match) return;
     this.#end(peer);
     if (snapshot === undefined) return void this.#unserved.set(peer, stream);
     const { index } = snapshot.last;
     logger.info(`sends ${peer} the snapshot of entry ${index}`, { bytes: snapshot.bytes });
-    const rate = new Rate(clock);
+    const meter = new ProgressMeter(clock, index, snapshot.bytes);
     let reached = -1;
     let failures = 0;
     const sender: SnapshotSender = new SnapshotSender({
@@ -78,7 +78,8 @@ export class SnapshotSenders {
       clock,
       answerTimeoutMs: 5 * raft.timings.heartbeat,
       window: this.#window,
-      bytesPerSecond: () => bytesPerSecond ?? (log.lastIndex > log.committed ? BESIDE_COMMITS : Infinity),
+      bytesPerSecond: () =>
+        bytesPerSecond ?? (log.lastIndex > log.committed ? BYTES_PER_SECOND_DURING_COMMITS : Infinity),
       send: (body) => {
         const wanted = raft.sendSnapshot(peer, stream, body);
         if (wanted) schedule();
@@ -87,21 +88,22 @@ export class SnapshotSenders {
       },
       onProgress: (bytes) => {
         if (bytes > reached) [reached, failures] = [bytes, 0];
-        events.emit('snapshotSending', { peer, index, bytes, total: snapshot.bytes, rate: rate.at(bytes) });
+        events.emit('snapshotSending', { peer, ...meter.at(bytes) });
       },
       onStartedOver: () => void this.#check(snapshot),
       onFailure: (error) => {
         failures += 1;
-        if (isKontikiError(error, 'KONTIKI_CORRUPT') || failures === READS) return this.#giveUp(snapshot, error);
-        logger.warn(`the snapshot of entry ${index} cannot be read for ${peer}; it is tried again`, { error });
+        if (isKontikiError(error, 'KONTIKI_CORRUPT') || failures === MAX_FAILED_READS)
+          return this.#giveUp(snapshot, error);
+        logger.warn(`reading the snapshot of entry ${index} for ${peer} failed; trying again`, { error });
         events.emit('snapshotFailed', { error });
       },
     });
     this.#senders.set(peer, sender);
-    sender.begin();
+    sender.start();
   }
 
-  /** There is a new one. */
+  /** Sends a new snapshot to the peers that wait for one. */
   serve(snapshot: SnapshotInfo): void {
     const peers = [...this.#unserved];
     this.#unserved.clear();
@@ -123,8 +125,9 @@ export class SnapshotSenders {
   }
 
   /**
-   * A peer that has to begin anew may have met damage: it checks every byte, and this server none while it sends. A
-   * damaged snapshot would be offered and refused for ever.
+   * Reads a snapshot through once, because a peer asked for all of it again and so may have found
+   * damage. The peer checks every byte, but this server checks none while it sends. Without this
+   * check a damaged snapshot would be offered and refused forever.
    */
   async #check(snapshot: SnapshotInfo): Promise<void> {
     const { id } = snapshot;
@@ -137,11 +140,11 @@ export class SnapshotSenders {
     }
   }
 
-  /** Whoever was being sent it waits for another one. */
+  /** Stops sending a damaged snapshot. Its receivers wait for another one. */
   #giveUp({ id, last }: SnapshotInfo, cause: Error): void {
     const { logger, events, onDamaged } = this.#options;
     const isDamage = isKontikiError(cause, 'KONTIKI_CORRUPT');
-    const text = `The snapshot of entry ${last.index} ${isDamage ? 'is damaged' : 'cannot be read'}; another one is taken. Look at this server's disk.`;
+    const text = `The snapshot of entry ${last.index} ${isDamage ? 'is damaged' : 'cannot be read'}, so another one is taken. Check this server's disk.`;
     const error = new KontikiError(isDamage ? 'KONTIKI_CORRUPT' : 'KONTIKI_STORE_FAILED', text, { cause });
     logger.error(text, { snapshot: id, error });
     events.emit('snapshotFailed', { error });

@@ -1,18 +1,18 @@
-import { KontikiError } from '../errors.js';
-import type { RaftLog } from '../log/raft-log.js';
-import type { SnapshotMeta } from '../log/snapshot-meta.js';
-import type { Clock } from '../ports/clock.js';
-import type { SnapshotInfo, SnapshotStore } from '../ports/snapshot-store.js';
-import type { StateMachine } from '../ports/state-machine.js';
-import { encodeSnapshot, type SnapshotCompression } from '../wire/index.js';
-import type { Applier } from './applier.js';
-import { machineFailed } from './machine-failed.js';
+import { KontikiError, machineFailed } from '../../errors.js';
+import type { RaftLog } from '../../log/raft-log.js';
+import type { SnapshotMeta } from '../../log/snapshot-meta.js';
+import type { Clock } from '../../ports/clock.js';
+import type { SnapshotInfo, SnapshotStore } from '../../ports/snapshot-store.js';
+import type { StateMachine } from '../../ports/state-machine.js';
+import { encodeSnapshot, type SnapshotCompression } from '../../wire/index.js';
+import type { Applier } from '../apply/applier.js';
+import type { NodeIdentity } from '../identity.js';
 
-/** Milliseconds after which taking a snapshot gives way to messages and timers. */
+/** Milliseconds after which taking a snapshot yields to messages and timers. */
 const SLICE_MS = 5;
 
 export interface TakerOptions {
-  readonly cluster: string;
+  readonly identity: NodeIdentity;
   readonly log: RaftLog;
   readonly store: SnapshotStore;
   readonly machine: StateMachine;
@@ -20,19 +20,17 @@ export interface TakerOptions {
   readonly applier: Pick<Applier<unknown>, 'runBetweenBatches'>;
   readonly clock: Clock;
   readonly random: () => number;
-  /** The checksum of the cluster's first entry. */
-  readonly genesis: () => number | undefined;
 }
 
-/** The state between two applies, as it is being read. */
+/** A state between two applied batches, while it is read. */
 interface Reading {
   readonly meta: SnapshotMeta;
   readonly state: AsyncIterable<Uint8Array>;
-  /** Called when no more of it will be read, be it that nothing was. */
+  /** Ends the reading, whether or not all of the state was read. */
   readonly end: () => Promise<void>;
 }
 
-/** Takes snapshots, one at a time: the state is that between two applies, whatever is applied while it is written. */
+/** Takes snapshots, one at a time. A snapshot holds the state between two batches, even if more is applied while it is written. */
 export class SnapshotTaker {
   readonly #options: TakerOptions;
   #stopped = false;
@@ -41,7 +39,7 @@ export class SnapshotTaker {
     this.#options = options;
   }
 
-  /** Gives up a snapshot that is being written, and takes no other. */
+  /** Abandons a snapshot that is being written, and takes no further one. */
   stop(): void {
     this.#stopped = true;
   }
@@ -65,7 +63,7 @@ export class SnapshotTaker {
         return await writer.finish();
       } catch (error) {
         await writer.abort().catch(() => {
-          // Why it was abandoned says more.
+          // The first error is more useful.
         });
         throw error;
       }
@@ -74,48 +72,48 @@ export class SnapshotTaker {
     }
   }
 
-  /** Waits for the end of what is being applied, and looks at the state before anything else is. */
+  /** Waits until the current batch is applied, and starts reading the state before the next one. */
   #begin(): Promise<Reading> {
     const { applier, machine } = this.#options;
     return new Promise((resolve, reject) => {
       applier.runBetweenBatches(async () => {
-        let ended = (): void => {};
-        const over = new Promise<void>((settle) => (ended = settle));
+        let onEnd = (): void => {};
+        const ended = new Promise<void>((settle) => (onEnd = settle));
         try {
           const meta = this.#meta();
           const state = machine.snapshot?.();
-          if (state === undefined) throw new TypeError('it gives no snapshots');
+          if (state === undefined) throw new TypeError('it has no snapshot method');
           const chunks = state[Symbol.asyncIterator]();
-          // A generator runs nothing until it is pulled: what it looks at first, it must look at now.
+          // A generator runs no code until its first value is requested, so request it before the next batch.
           const first = await chunks.next();
-          const end = (): Promise<void> => letGo(chunks).finally(ended);
+          const end = (): Promise<void> => returnIterator(chunks).finally(onEnd);
           resolve({ meta, state: guarded(first, chunks, meta.last.index), end });
         } catch (error) {
-          return reject(machineFailed('was to give its state', error));
+          return reject(machineFailed('started a snapshot', error));
         }
-        if (machine.blocksApply === true) await over;
+        if (machine.blocksApply === true) await ended;
       }, reject);
     });
   }
 
   #meta(): SnapshotMeta {
-    const { cluster, log, machine, random, genesis } = this.#options;
+    const { identity, log, machine, random } = this.#options;
+    const { cluster, genesis } = identity;
     const index = log.applied;
     const membership = log.membershipAt(index);
     const term = log.termAt(index);
-    const first = genesis();
-    if (membership === undefined || term === undefined || first === undefined)
-      throw new KontikiError('KONTIKI_LOST_DATA', 'A server that holds nothing has no state to take a snapshot of.');
+    if (membership === undefined || term === undefined || genesis === undefined)
+      throw new KontikiError('KONTIKI_LOST_DATA', 'A blank server has no state to take a snapshot of.');
     const id = Array.from({ length: 32 }, () => Math.floor(random() * 16).toString(16)).join('');
-    return { id, cluster, last: { index, term }, membership, genesis: first, version: machine.version ?? 0 };
+    return { id, cluster, last: { index, term }, membership, genesis, version: machine.version ?? 0 };
   }
 }
 
 function closed(): KontikiError {
-  return new KontikiError('KONTIKI_CLOSED', 'The node was closed before its snapshot was whole.');
+  return new KontikiError('KONTIKI_CLOSED', 'The node was closed before its snapshot was complete.');
 }
 
-/** The machine's chunks; what it throws is told from what the store does. */
+/** Passes the machine's chunks on, and marks the machine's errors so that they differ from the store's. */
 async function* guarded(
   first: IteratorResult<Uint8Array, unknown>,
   rest: AsyncIterator<Uint8Array, unknown>,
@@ -124,11 +122,11 @@ async function* guarded(
   try {
     for (let next = first; next.done !== true; next = await rest.next()) yield next.value;
   } catch (error) {
-    throw machineFailed(`gave its state as of entry ${index}`, error);
+    throw machineFailed(`wrote a snapshot of entry ${index}`, error);
   }
 }
 
-/** What the machine holds for its reader goes, whether the reader has come to the end or not. */
-async function letGo(chunks: AsyncIterator<Uint8Array, unknown>): Promise<void> {
+/** Lets the machine release what it holds for this reader, whether or not everything was read. */
+async function returnIterator(chunks: AsyncIterator<Uint8Array, unknown>): Promise<void> {
   await chunks.return?.();
 }
