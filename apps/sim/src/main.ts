@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import { FAULTS, INVARIANTS, NODE_FAULTS, NODE_INVARIANTS, type Fault, type Invariant } from '@kontiki/testing';
 import { checkFile, describeFileFailure, modelNames } from './check-history.js';
-import { checkedOut } from './ledger.js';
 import { runMutants } from './mutants/run.js';
+import { cleanCommit } from './runs.js';
 import { runSeeds } from './seeds.js';
 import { UsageError } from './usage-error.js';
 import { runWorld, SECONDS, STORAGES, WORLDS, type Options, type World } from './worlds.js';
@@ -27,7 +27,7 @@ const help = `Runs Kontiki in worlds where everything goes wrong, and looks at i
   --seconds 20          simulated seconds before everything heals
   --only NAME,NAME      looks at these invariants only; all: ${invariants.join(', ')}
   --least 200           with --minutes: so many seeds, however long they take
-  --ledger              writes the run down in apps/sim/ledger.md
+  --record              writes the run down in apps/sim/runs.md
 `;
 
 function numberFlag(name: string, text: string | undefined, otherwise: number): number {
@@ -62,7 +62,7 @@ function parse(args: string[]) {
         world: { type: 'string', default: 'fast' },
         storage: { type: 'string', default: 'fs' },
         least: { type: 'string' },
-        ledger: { type: 'boolean' },
+        record: { type: 'boolean' },
         trace: { type: 'boolean' },
         without: { type: 'string' },
         seconds: { type: 'string' },
@@ -87,10 +87,13 @@ async function runOne(world: World, seed: number, trace: boolean, options: Optio
   return violation === undefined;
 }
 
-function ledgerFlag(wanted: boolean): string | undefined {
+function recordFlag(wanted: boolean): string | undefined {
   if (!wanted) return undefined;
-  const commit = checkedOut();
-  if (commit === undefined) throw new UsageError('--ledger names a commit, and there are changes that are in none.');
+  const commit = cleanCommit();
+  if (commit === undefined)
+    throw new UsageError(
+      '--record names the commit of the code, but there are uncommitted changes. Commit them first.',
+    );
   return commit;
 }
 
@@ -136,7 +139,7 @@ async function main(args: string[]): Promise<boolean> {
     minutes,
     least: wholeFlag('least', values.least, 0),
     options,
-    ledger: ledgerFlag(values.ledger === true),
+    recordCommit: recordFlag(values.record === true),
     regressions: values.regressions === true,
   });
 }

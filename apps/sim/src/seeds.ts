@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { Coverage } from './coverage.js';
-import { record } from './ledger.js';
 import { runPool } from './pool.js';
 import { Progress } from './progress.js';
+import { recordRun } from './runs.js';
 import { replayCommand, shrink } from './shrink.js';
 import type { SeedResult } from './worker.js';
 import type { Options, Storage, World } from './worlds.js';
@@ -16,8 +16,8 @@ export interface SeedsOptions {
   readonly least: number;
   /** What all of them are like. */
   readonly options: Omit<Options, 'tell'>;
-  /** The commit to write the run down under in the ledger; undefined for not at all. */
-  readonly ledger: string | undefined;
+  /** The commit to record the run under in `runs.md`. If undefined, the run is not recorded. */
+  readonly recordCommit: string | undefined;
   /** Begins with the seeds that ever found a bug. */
   readonly regressions: boolean;
 }
@@ -84,17 +84,17 @@ export async function runSeeds(run: SeedsOptions): Promise<boolean> {
     const shrunk = await shrink(world, seed, violation.invariant, options);
     console.log(`\n${shrunk.outcome.violation?.message}\n  ${replayCommand(shrunk)}`);
   }
-  if (run.ledger !== undefined) {
+  if (run.recordCommit !== undefined) {
     const { seeds, events, summary } = coverage;
-    const found = failed.map(({ seed, violation }) => `seed ${seed}: ${violation?.invariant}`);
-    record(run.ledger, {
+    const failures = failed.map(({ seed, violation }) => `seed ${seed}: ${violation?.invariant}`);
+    recordRun(run.recordCommit, {
       world: storage === 'fs' ? world : `${world}, ${storage}`,
       from,
       seeds,
       events,
       hours,
       coverage: summary,
-      found,
+      failures,
     });
   }
   return failed.length === 0 && coverage.missing.length === 0;

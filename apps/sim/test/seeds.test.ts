@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { runFastWorld, Violation, type Outcome } from '@kontiki/testing';
 import { Coverage } from '../src/coverage.js';
-import { ledgerLine } from '../src/ledger.js';
+import { runLine } from '../src/runs.js';
 import { replayCommand, shrink } from '../src/shrink.js';
 import type { Options, World } from '../src/worlds.js';
 
@@ -27,13 +27,13 @@ describe('coverage', () => {
   });
 });
 
-describe('the ledger', () => {
-  it('has a line a run, and says what was found', () => {
+describe('recorded runs', () => {
+  it('a recorded run is one table line that ends with its failures', () => {
     const run = { world: 'full', from: 7, seeds: 12_345, events: 4_560_000, hours: 78.91, coverage: 'reads 9' };
-    expect(ledgerLine('2026-01-02', 'abc1234', { ...run, found: [] })).toBe(
+    expect(runLine('2026-01-02', 'abc1234', { ...run, failures: [] })).toBe(
       '| 2026-01-02 | abc1234 | full | 12,345 | 7 | 4.6 | 78.9 | reads 9 | clean |\n',
     );
-    expect(ledgerLine('2026-01-02', 'abc1234', { ...run, found: ['seed 9: linearizable'] })).toContain(
+    expect(runLine('2026-01-02', 'abc1234', { ...run, failures: ['seed 9: linearizable'] })).toContain(
       '| seed 9: linearizable |',
     );
   });
