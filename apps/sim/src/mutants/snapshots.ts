@@ -1,6 +1,6 @@
 import type { Mutant } from './mutant.js';
 
-/** Bugs of snapshots: taken, kept, sent, installed, and found at a start. */
+/** Bugs in taking, storing, sending, installing and restoring snapshots. */
 export const mutants: readonly Mutant[] = [
   {
     name: 'a start keeps a log that contradicts the snapshot',
@@ -8,85 +8,85 @@ export const mutants: readonly Mutant[] = [
     find: 'const meets = holds(opened, snapshot);',
     replace: 'const meets = opened.last >= last.index || holds(opened, snapshot);',
     rare: {
-      why: 'a crash must come between two writes of an install, over a longer log that contradicts it',
+      why: 'a crash must happen between two writes of an install that replaces a longer, contradicting log',
       test: 'packages/core/test/node/join.test.ts',
     },
   },
   {
-    name: 'a start skips what the snapshot holds',
+    name: 'a start does not restore the snapshot',
     file: 'node/join.ts',
     find: 'if (held < last.index && snapshots !== undefined) {',
     replace: 'if (held < 0 && snapshots !== undefined) {',
   },
   {
-    name: 'an entry is applied again behind a snapshot',
+    name: 'the last entry of a restored snapshot is applied again',
     file: 'node/join.ts',
     find: 'applied: Math.max(held, last.index),',
     replace: 'applied: Math.max(held, last.index - 1),',
   },
   {
-    name: 'a start takes a log that begins behind the snapshot',
+    name: 'a start accepts a gap between the snapshot and the log',
     file: 'node/join.ts',
     find: 'if (applied < state.base.index) {',
     replace: 'if (applied < -1) {',
     rare: {
-      why: 'only a damaged snapshot beside a compacted log brings it about',
+      why: 'it needs a damaged snapshot together with a compacted log',
       test: 'packages/core/test/node/join.test.ts',
     },
   },
   {
-    name: 'the membership of a snapshot is passed over',
+    name: 'the membership of a snapshot is ignored',
     file: 'protocol/raft.ts',
     find: 'log.reset({ ...meta.last, membership: meta.membership });',
     replace: 'log.reset({ ...meta.last, membership: undefined });',
   },
   {
-    name: 'a snapshot older than what is committed is installed',
+    name: 'a snapshot is installed although the log holds its last entry',
     file: 'protocol/raft.ts',
     find: 'const installs = !log.includes(meta.last);',
     replace: 'const installs = true;',
     rare: {
-      why: 'a peer must catch up by entries while a snapshot is on its way to it',
+      why: 'a peer must catch up by entries while it is being sent a snapshot',
       test: 'packages/core/test/protocol/snapshots.test.ts',
     },
   },
   {
-    name: 'the term lies beyond a snapshot’s last entry',
+    name: 'a peer that needs the entry at the log base gets no snapshot',
     file: 'protocol/replication.ts',
     find: 'if (next <= log.base.index) {\n        this.#needSnapshot(id, progress);\n        break;',
     replace: 'if (next < log.base.index) {\n        this.#needSnapshot(id, progress);\n        break;',
     equivalent:
-      'the entry at the base is then asked of the store, which does not have it, and a snapshot is due all the same',
+      'the store is then asked for the entry at the base, does not have it, and the peer is sent a snapshot anyway',
   },
   {
-    name: 'a log that a snapshot replaces is not reset on the disk',
+    name: 'a log that a snapshot replaces is not reset on disk',
     file: 'node/driver.ts',
     find: 'this.#log.reset({ ...reset, origin: this.#origin }),',
     replace: '',
   },
   {
-    name: 'a snapshot is of more than the machine holds',
+    name: 'the index of a snapshot is beyond the applied index',
     file: 'node/snapshot-taker.ts',
     find: 'const index = log.applied;',
     replace: 'const index = log.committed;',
   },
   {
-    name: 'a snapshot is read while the machine goes on',
+    name: 'applying continues before the first snapshot chunk is read',
     file: 'node/snapshot-taker.ts',
     find: 'const first = await chunks.next();',
     replace: 'const first = { done: false, value: new Uint8Array(0) } as IteratorResult<Uint8Array, unknown>;',
     rare: {
-      why: 'something must be applied in the moment in which a store makes a file, and a world’s stores take none',
+      why: 'an entry must be applied while the store creates a file, which takes no time in a world',
       test: 'packages/core/test/node/snapshots.test.ts',
     },
   },
   {
-    name: 'a snapshot that is due holds back no batch of the same turn',
+    name: 'a due snapshot does not delay batches of the same turn',
     file: 'node/applier.ts',
     find: 'if (this.#closed || this.#busy) return;',
     replace: 'if (this.#closed) return;',
     rare: {
-      why: 'more than 256 KiB must wait to be applied, and a world’s commands are small',
+      why: 'more than 256 KiB must wait to be applied, and the commands of a world are small',
       test: 'packages/core/test/node/applier.test.ts',
     },
   },
@@ -97,44 +97,44 @@ export const mutants: readonly Mutant[] = [
     replace: 'void writer.finish().catch(() => {}); return { ...meta, bytes: 0 };',
   },
   {
-    name: 'the log is compacted past what is applied',
+    name: 'the log is compacted beyond the applied index',
     file: 'node/snapshots.ts',
     find: 'needed, raft.log.applied, raft.log.durable);',
     replace: 'needed) + 1;',
   },
   {
-    name: 'an installed snapshot is not put into the machine',
+    name: 'an installed snapshot is not restored into the machine',
     file: 'node/applier.ts',
     find: 'await restore();',
     replace: 'void restore;',
   },
   {
-    name: 'what a snapshot has passed over is called applied',
+    name: 'proposals that a snapshot covers are reported as applied',
     file: 'node/proposals.ts',
     find: 'if (at > index) continue;\n        calls.delete(at);\n        call.reject(unknownOutcome(undefined));',
     replace:
       'if (at > index) continue;\n        calls.delete(at);\n        call.resolve({ index: at, term: 1, result: undefined as Result });',
     rare: {
-      why: 'a leader must lose its place and be sent a snapshot over an entry whose caller still waits',
+      why: 'a deposed leader must be sent a snapshot that covers an entry whose caller still waits',
       test: 'packages/core/test/node/catching-up.test.ts',
     },
   },
   {
-    name: 'where a chunk belongs is not looked at',
+    name: 'the offset of a snapshot chunk is not checked',
     file: 'node/snapshot-receiver.ts',
     find: 'const fits = offset === arriving.next && offset',
     replace: 'const fits = offset',
     equivalent:
-      'every byte is checked before the snapshot counts: one that was pieced together wrongly is refused, and sent again',
+      'every byte is checked before the snapshot is used; one that was assembled wrongly is rejected and sent again',
   },
   {
-    name: 'a peer that has installed too little gets nothing else',
+    name: 'a peer that installed an older snapshot is sent nothing more',
     file: 'protocol/leader.ts',
     find: "if (progress.state === 'snapshot' && progress.match > match)",
     replace: "if (progress.state === 'snapshot' && progress.match < match)",
   },
   {
-    name: 'a lost part of a snapshot is never asked for again',
+    name: 'a lost snapshot chunk is never sent again',
     file: 'node/snapshot-sender.ts',
     find: 'if (!this.#closed) this.#timer.set(',
     replace: 'if (this.#closed) this.#timer.set(',
@@ -153,7 +153,7 @@ export const mutants: readonly Mutant[] = [
     find: 'const end = this.#end;\n      await this.#written;',
     replace: 'const end = this.#end;',
     rare: {
-      why: 'receivers sync every 8 MiB, and no world has so large a state',
+      why: 'receivers sync every 8 MiB, and no world has a state that large',
       test: 'packages/snapshot/test/conformance.test.ts',
     },
   },
@@ -165,7 +165,7 @@ export const mutants: readonly Mutant[] = [
     replace: 'await Promise.resolve().catch(async (error: unknown) => {',
   },
   {
-    name: 'the index of a state is kept before the state',
+    name: 'a durable state machine stores an index one too high',
     package: 'testing',
     file: 'workload/key-value-machine.ts',
     find: 'const kept: Kept = { through: this.#through,',
