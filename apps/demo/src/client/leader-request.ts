@@ -1,71 +1,88 @@
-import { request, type Agent, type IncomingHttpHeaders } from 'node:http';
+import { request as httpRequest, type Agent, type IncomingHttpHeaders } from 'node:http';
 
-export interface Answer {
+export interface NodeResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
 }
 
-export interface Question {
+export interface NodeRequest {
   readonly method: 'GET' | 'PUT';
-  /** The part behind the host: `/kv/greeting`. */
+  /** The part of the URL after the host, for example `/kv/greeting`. */
   readonly path: string;
   readonly body?: string | Uint8Array | undefined;
   readonly headers?: Record<string, string> | undefined;
 }
 
-/** How a question ended: with an answer and who gave it, surely refused, or unknown. */
-export type Outcome =
-  | { readonly kind: 'answered'; readonly answer: Answer; readonly by: string }
+/**
+ * Outcome of a request to the leader. `refused`: it surely had no effect. `unknown`: it may have
+ * had an effect. `by` is the URL of the node that answered.
+ */
+export type RequestOutcome =
+  | { readonly kind: 'answered'; readonly response: NodeResponse; readonly by: string }
   | { readonly kind: 'refused' }
   | { readonly kind: 'unknown' };
 
-/** Milliseconds after which a node is taken not to answer. */
-const PATIENCE = 3_000;
+/** Milliseconds without a response after which a request fails. */
+const RESPONSE_TIMEOUT = 3_000;
 const MAX_REDIRECTS = 3;
 
-/** Asks one node over connections that are kept. */
-export function send(url: string, { method, path, body, headers = {} }: Question, agent: Agent): Promise<Answer> {
+/** Sends a request to one node. Reuses the connections of `agent`. */
+export function sendRequest(
+  url: string,
+  { method, path, body, headers = {} }: NodeRequest,
+  agent: Agent,
+): Promise<NodeResponse> {
   return new Promise((resolve, reject) => {
-    const sent = request(url + path, { method, agent, headers, timeout: PATIENCE }, (response) => {
+    const sent = httpRequest(url + path, { method, agent, headers, timeout: RESPONSE_TIMEOUT }, (response) => {
       let text = '';
       response.on('data', (data: Buffer) => (text += data.toString()));
       response.on('error', reject);
       response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }));
     });
-    sent.on('timeout', () => sent.destroy(new Error('no answer in time')));
+    sent.on('timeout', () => sent.destroy(new Error(`no response within ${RESPONSE_TIMEOUT} ms`)));
     sent.on('error', reject);
     sent.end(body);
   });
 }
 
-/** Asks once, the node that leads, whichever is asked first; whether to try again is the caller's to say. */
-export async function ask(first: string, question: Question, agent: Agent): Promise<Outcome> {
-  let url = first;
+/**
+ * Sends a request to the node at `firstUrl` and follows redirects to the leader. Does not retry.
+ */
+export async function requestFromLeader(firstUrl: string, request: NodeRequest, agent: Agent): Promise<RequestOutcome> {
+  let url = firstUrl;
   for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
-    let answer: Answer;
+    let response: NodeResponse;
     try {
-      answer = await send(url, question, agent);
+      response = await sendRequest(url, request, agent);
     } catch (error) {
       return { kind: (error as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'refused' : 'unknown' };
     }
-    if (answer.status === 503) return { kind: 'refused' };
-    if (answer.status === 504) return { kind: 'unknown' };
-    if (answer.status !== 307) return { kind: 'answered', answer, by: url };
-    url = new URL(answer.headers.location ?? first).origin;
+    if (response.status === 503) return { kind: 'refused' };
+    if (response.status === 504) return { kind: 'unknown' };
+    if (response.status !== 307) return { kind: 'answered', response, by: url };
+    url = new URL(response.headers.location ?? firstUrl).origin;
   }
   return { kind: 'refused' };
 }
 
-/** How a PUT ended. `leader`: the node that took it, to be asked first next time. */
+/**
+ * Outcome of a PUT. `leader` is the URL of the node that accepted it, which later requests should
+ * use first.
+ */
 export interface PutOutcome {
   readonly kind: 'done' | 'refused' | 'unknown';
   readonly leader?: string | undefined;
 }
 
 /** Sets a key. */
-export async function put(first: string, key: string, value: string | Uint8Array, agent: Agent): Promise<PutOutcome> {
-  const outcome = await ask(first, { method: 'PUT', path: `/kv/${key}`, body: value }, agent);
+export async function put(
+  firstUrl: string,
+  key: string,
+  value: string | Uint8Array,
+  agent: Agent,
+): Promise<PutOutcome> {
+  const outcome = await requestFromLeader(firstUrl, { method: 'PUT', path: `/kv/${key}`, body: value }, agent);
   if (outcome.kind !== 'answered') return outcome;
-  return outcome.answer.status === 204 ? { kind: 'done', leader: outcome.by } : { kind: 'refused' };
+  return outcome.response.status === 204 ? { kind: 'done', leader: outcome.by } : { kind: 'refused' };
 }
