@@ -81,7 +81,7 @@ export class Cluster {
     return [...this.#replicas.keys()].filter((id) => id !== this.#leader);
   }
 
-  /** Resolves when the replica is a member that is running. */
+  /** Starts the node of a replica. Resolves when it is running. */
   async start(id: string): Promise<void> {
     if (!this.#replicas.has(id)) this.#fork(id);
     const folder = join(this.#path, id);

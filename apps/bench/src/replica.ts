@@ -38,9 +38,9 @@ export interface SnapshotResult {
   /** 99th percentile of the event loop's delay, without the timer's own millisecond. */
   readonly p99DelayMs: number;
   readonly maxDelayMs: number;
-  /** Resident bytes before the snapshot, without one state. */
+  /** Resident bytes before the snapshot, minus the size of the state. */
   readonly residentBefore: number;
-  /** Maximum of the resident bytes during the snapshot, without one state. */
+  /** Maximum of the resident bytes during the snapshot, minus the size of the state. */
   readonly maxResident: number;
 }
 
@@ -52,7 +52,7 @@ export interface CatchUpResult {
    */
   readonly seconds: number;
   readonly bytes: number;
-  /** Maximum of the resident bytes, without one state. */
+  /** Maximum of the resident bytes, minus the size of the state. */
   readonly maxResident: number;
 }
 
@@ -126,7 +126,7 @@ function reportInstalls(of: RaftNode<number>): void {
 }
 
 interface MemoryWatch {
-  /** Stops watching. Returns the maximum of the resident bytes, without one state. */
+  /** Stops watching. Returns the maximum of the resident bytes, minus the size of the state. */
   end(): number;
 }
 

@@ -18,7 +18,10 @@ interface Round {
   readonly fs: Rates;
 }
 
-/** Measures synced appends of 256 B to both logs, and to LevelDB alone, which groups them alike. */
+/**
+ * Measures synced appends of 256 B to a file log, to a log in LevelDB, and to LevelDB alone. All
+ * three group waiting appends into one sync.
+ */
 export async function stores({ path, rounds, milliseconds, onProgress }: Plan): Promise<[string, unknown]> {
   await mkdir(path, { recursive: true });
   const bare = await BareLevel.open(join(path, 'bare'));

@@ -20,7 +20,7 @@ export interface SeedsOptions {
   readonly options: Omit<Options, 'tell'>;
   /** The commit to record the run under in `runs.md`. If undefined, the run is not recorded. */
   readonly recordCommit: string | undefined;
-  /** First runs the seeds that once found a bug. */
+  /** Whether to run the seeds in `regressions.json` first. */
   readonly regressions: boolean;
 }
 

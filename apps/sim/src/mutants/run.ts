@@ -23,7 +23,7 @@ export interface MutantsOptions {
   readonly storage: Storage;
   /** Parts of the names of the mutants to run. Empty: all mutants. */
   readonly names: readonly string[];
-  /** Checks one invariant at a time, with all others off. */
+  /** Whether to check one invariant at a time, with all others off. */
   readonly alone: boolean;
   /** The invariants to check. Default: all invariants of the world. */
   readonly invariants: readonly Invariant[] | undefined;
