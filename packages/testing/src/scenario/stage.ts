@@ -47,7 +47,8 @@ export class Stage {
     this.#checks = new Checks(
       new Judge(new Set(INVARIANTS)),
       (id, index, term) =>
-        index <= this.#claimed || isQuorum(this.raft(id).log.membership as Membership, (at) => this.server(at).disk.holds(index, term)),
+        index <= this.#claimed ||
+        isQuorum(this.raft(id).log.membership as Membership, (at) => this.server(at).disk.holds(index, term)),
       () => {},
     );
     this.servers = new Map(ids.map((id) => [id, new ScenarioServer(id, this.#checks, this.net)]));

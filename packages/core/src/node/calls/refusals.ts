@@ -7,7 +7,8 @@ export function refusalError(raft: Raft, why: ProposalRefusal): KontikiError {
   switch (why) {
     case 'notLeader': {
       const leader = leaderOf(raft);
-      const hint = leader === undefined ? 'No leader is known: try again soon.' : `${leader.id} leads: propose it there.`;
+      const hint =
+        leader === undefined ? 'No leader is known: try again soon.' : `${leader.id} leads: propose it there.`;
       return new NotLeaderError(`Node ${raft.id} does not lead. ${hint}`, leader);
     }
     case 'overloaded':

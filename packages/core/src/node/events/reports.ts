@@ -15,7 +15,9 @@ export function logReport(logger: Logger, report: Report): void {
         `server ${report.peer} is a voter and holds no log: it has lost its disk, or was never bootstrapped. It receives no entries and does not count. Remove it and add a new id.`,
       );
     case 'secondLeader':
-      return logger.error(`server ${report.peer} claims to lead a term that has another leader; its messages are dropped`);
+      return logger.error(
+        `server ${report.peer} claims to lead a term that has another leader; its messages are dropped`,
+      );
     case 'divergedBelowCommit':
       return logger.error(
         `server ${report.peer} sent an entry that contradicts committed entry ${report.index}; the message is dropped. One of the two servers has damaged data.`,

@@ -82,7 +82,11 @@ export async function compareLogs(source: OpenStores, copy: OpenStores, onProgre
 }
 
 /** Rejects with `KONTIKI_CORRUPT` if the copied snapshots differ from their sources in any byte. */
-export async function compareSnapshots(source: OpenStores, copy: OpenStores, onProgress: OnMoveProgress): Promise<void> {
+export async function compareSnapshots(
+  source: OpenStores,
+  copy: OpenStores,
+  onProgress: OnMoveProgress,
+): Promise<void> {
   const total = source.snapshots.reduce((sum, { bytes }) => sum + bytes, 0);
   if (String(source.snapshots.map(({ id }) => id)) !== String(copy.snapshots.map(({ id }) => id)))
     throw differs('the list of snapshots');

@@ -93,7 +93,10 @@ export class Snapshots {
     const { raft } = this.#options;
     const wanted = raft.log.applied;
     if (wanted === 0)
-      throw new KontikiError('KONTIKI_NO_SNAPSHOT', 'Nothing is applied yet, so there is no state to take a snapshot of.');
+      throw new KontikiError(
+        'KONTIKI_NO_SNAPSHOT',
+        'Nothing is applied yet, so there is no state to take a snapshot of.',
+      );
     // A snapshot that is already being taken may cover less.
     await this.#taking?.catch(() => {});
     if (this.#newest !== undefined && this.#newest.last.index >= wanted) return this.#newest;
@@ -180,7 +183,8 @@ export class Snapshots {
       return info;
     } catch (error) {
       // A machine that throws and a broken invariant stop the server. A full disk does not.
-      if (isKontikiError(error, 'KONTIKI_MACHINE_FAILED') || isKontikiError(error, 'KONTIKI_INVARIANT')) onFailure(error);
+      if (isKontikiError(error, 'KONTIKI_MACHINE_FAILED') || isKontikiError(error, 'KONTIKI_INVARIANT'))
+        onFailure(error);
       else if (!this.#closed) {
         logger.warn('taking a snapshot failed; the log is kept, and the node tries again', { error });
         events.emit('snapshotFailed', { error: error as Error });

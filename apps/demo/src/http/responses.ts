@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { isKontikiError, NotLeaderError, type ErrorCode, type Leader } from '@kontiki/core';
 
-/** A request that is refused before it reaches the cluster. */
+/** An error with which a node refuses a request before it reaches the cluster. */
 export class HttpError extends Error {
   readonly status: number;
   readonly code: string;
@@ -13,10 +13,10 @@ export class HttpError extends Error {
   }
 }
 
-/** Seconds a client should wait before it tries again. */
+/** Seconds that a client should wait before it retries. */
 const RETRY_AFTER = { 'Retry-After': '1' };
 
-export function answerJson(
+export function sendJson(
   response: ServerResponse,
   status: number,
   body: unknown,
@@ -31,17 +31,17 @@ export function answerJson(
   response.end(text);
 }
 
-function answerError(
+function sendError(
   response: ServerResponse,
   status: number,
   code: string,
   message: string,
   headers?: Record<string, string>,
 ): void {
-  answerJson(response, status, { error: { code, message } }, headers);
+  sendJson(response, status, { error: { code, message } }, headers);
 }
 
-/** How each way a call can end is said over HTTP. What is not named here is a fault of the server: 500. */
+/** HTTP status of each error code of a call. Other codes are failures of the server: 500. */
 const STATUS: Partial<Record<ErrorCode, number>> = {
   KONTIKI_NOT_LEADER: 503,
   KONTIKI_OVERLOADED: 503,
@@ -54,23 +54,31 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   KONTIKI_UNKNOWN_OUTCOME: 504,
 };
 
-/** Sends a client to the leader. The address is the membership's, never one that a request names. */
+/**
+ * Redirects a client to the leader. The host is taken from the membership, never from the request.
+ */
 function redirect(response: ServerResponse, leader: Leader, path: string): void {
   response.writeHead(307, { Location: leader.metadata + path, 'Content-Length': 0 });
   response.end();
 }
 
-export function answerFailure(response: ServerResponse, path: string, error: unknown): void {
+/** Sends the response to a failed request: a redirect if another node leads, otherwise an error. */
+export function sendFailure(response: ServerResponse, path: string, error: unknown): void {
   if (error instanceof HttpError) {
-    // What is left of a body that was refused is not read.
+    // The rest of a refused body is not read, so the connection cannot be reused.
     const headers = response.req.complete ? {} : { Connection: 'close' };
-    answerError(response, error.status, error.code, error.message, headers);
+    sendError(response, error.status, error.code, error.message, headers);
   } else if (error instanceof NotLeaderError && error.leader !== undefined && error.leader.metadata !== '') {
     redirect(response, error.leader, path);
   } else if (isKontikiError(error)) {
     const status = STATUS[error.code] ?? 500;
-    answerError(response, status, error.code, error.message, status === 503 ? RETRY_AFTER : {});
+    sendError(response, status, error.code, error.message, status === 503 ? RETRY_AFTER : {});
   } else {
-    answerError(response, 500, 'INTERNAL', 'The node failed to answer; its log says more.');
+    sendError(
+      response,
+      500,
+      'INTERNAL',
+      'The node failed to handle the request. Run it with KONTIKI_DEBUG=1 to log the reason.',
+    );
   }
 }

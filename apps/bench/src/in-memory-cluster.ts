@@ -1,47 +1,48 @@
 import { bootstrap, MemoryLog, MemoryNetwork, RaftNode } from '@kontiki/core';
-import { CountingClock, countLog, countTransport, nothing, type Counted } from './counting.js';
+import { CountingClock, countLog, countTransport, newCounters, type Counters } from './counters.js';
 import { load, type LoadResult } from './load.js';
-import { adder } from './machine.js';
+import { adder } from './machines.js';
 
 const cluster = 'bench';
 const ids = ['a', 'b', 'c'];
 
 /** Three nodes in this process, over encoded frames, with logs in memory. */
-export class InMemory {
-  readonly counted = new Map<string, Counted>();
+export class InMemoryCluster {
+  readonly counters = new Map<string, Counters>();
   readonly #nodes: RaftNode<number>[] = [];
   readonly #clock = new CountingClock();
 
-  static async open(): Promise<InMemory> {
-    const all = new InMemory();
+  static async open(): Promise<InMemoryCluster> {
+    const opened = new InMemoryCluster();
     const network = new MemoryNetwork();
     const members = Object.fromEntries(ids.map((id) => [id, `memory:${id}`]));
     for (const id of ids) {
-      const counted = nothing();
-      all.counted.set(id, counted);
+      const counters = newCounters();
+      opened.counters.set(id, counters);
       const log = new MemoryLog();
       await bootstrap(log, { cluster, server: id, members });
-      all.#nodes.push(
+      opened.#nodes.push(
         await RaftNode.open({
           id,
           cluster,
           machine: adder(),
-          log: countLog(log, counted),
-          transport: countTransport(network.transport(), counted),
-          clock: all.#clock,
+          log: countLog(log, counters),
+          transport: countTransport(network.transport(), counters),
+          clock: opened.#clock,
           timings: { heartbeat: 50, election: 300 },
         }),
       );
     }
-    await new Promise<void>((led) => {
-      for (const node of all.#nodes) node.on('commit', () => node.isLeader && led());
+    await new Promise<void>((resolve) => {
+      for (const node of opened.#nodes) node.on('commit', () => node.isLeader && resolve());
     });
-    return all;
+    return opened;
   }
 
   get leader(): RaftNode<number> {
     const leader = this.#nodes.find((node) => node.isLeader);
-    if (leader === undefined) throw new Error('No node leads any more: this machine is too busy to measure on.');
+    if (leader === undefined)
+      throw new Error('The in-memory cluster lost its leader: this machine is too busy for measurements.');
     return leader;
   }
 
@@ -49,7 +50,7 @@ export class InMemory {
     return load(this.leader, proposers, milliseconds);
   }
 
-  /** Wake-ups a second of one idle node. */
+  /** Measures how many timers of one idle node fire per second. */
   async idleWakeUps(milliseconds: number): Promise<number> {
     const before = this.#clock.wakeUps;
     await new Promise((resolve) => setTimeout(resolve, milliseconds));

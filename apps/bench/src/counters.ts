@@ -2,30 +2,30 @@ import { SystemClock, type LogStore, type Timer, type Transport } from '@kontiki
 import { frameLength } from '@kontiki/core/wire';
 import type { File, Folder } from '@kontiki/files';
 
-/** What one server did. */
-export interface Counted {
+/** Counts of one server's operations. */
+export interface Counters {
   messages: number;
-  /** Of frames, as they are encoded. */
+  /** Encoded bytes of the frames. */
   bytes: number;
-  /** Times an entry was put into a frame: once for each follower. */
+  /** Entries put into frames: an entry counts once per follower. */
   entriesSent: number;
   writes: number;
   entriesWritten: number;
   syncs: number;
 }
 
-export function nothing(): Counted {
+export function newCounters(): Counters {
   return { messages: 0, bytes: 0, entriesSent: 0, writes: 0, entriesWritten: 0, syncs: 0 };
 }
 
-/** The transport, counted. */
-export function countTransport(transport: Transport, counted: Counted): Transport {
+/** Wraps a transport to count the messages, bytes and entries that it sends. */
+export function countTransport(transport: Transport, counters: Counters): Transport {
   return {
     start: (self, receive) => transport.start(self, receive),
     send: (to, messages) => {
-      counted.messages += messages.length;
-      counted.bytes += frameLength(messages);
-      for (const message of messages) if (message.kind === 'append') counted.entriesSent += message.entries.length;
+      counters.messages += messages.length;
+      counters.bytes += frameLength(messages);
+      for (const message of messages) if (message.kind === 'append') counters.entriesSent += message.entries.length;
       transport.send(to, messages);
     },
     setPeers: (peers) => transport.setPeers(peers),
@@ -33,13 +33,13 @@ export function countTransport(transport: Transport, counted: Counted): Transpor
   };
 }
 
-/** The log, counted. */
-export function countLog(log: LogStore, counted: Counted): LogStore {
+/** Wraps a log to count its writes and the entries in them. */
+export function countLog(log: LogStore, counters: Counters): LogStore {
   return {
     open: (owner) => log.open(owner),
     append: (write) => {
-      counted.writes += 1;
-      counted.entriesWritten += write.entries?.length ?? 0;
+      counters.writes += 1;
+      counters.entriesWritten += write.entries?.length ?? 0;
       return log.append(write);
     },
     reset: (base) => log.reset(base),
@@ -50,14 +50,14 @@ export function countLog(log: LogStore, counted: Counted): LogStore {
   };
 }
 
-/** A folder whose files count their syncs. */
-export function countSyncs(folder: Folder, counted: Counted): Folder {
+/** Wraps a folder to count the syncs of its files. */
+export function countSyncs(folder: Folder, counters: Counters): Folder {
   const wrap = (file: File): File => ({
     size: () => file.size(),
     write: (bytes, offset) => file.write(bytes, offset),
     writeAsync: (bytes, offset) => file.writeAsync(bytes, offset),
     datasync: () => {
-      counted.syncs += 1;
+      counters.syncs += 1;
       return file.datasync();
     },
     read: (offset, length) => file.read(offset, length),
@@ -76,7 +76,7 @@ export function countSyncs(folder: Folder, counted: Counted): Folder {
   };
 }
 
-/** A clock that counts how often it wakes somebody. */
+/** A clock that counts how often its timers fire. */
 export class CountingClock extends SystemClock {
   wakeUps = 0;
 

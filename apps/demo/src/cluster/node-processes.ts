@@ -2,15 +2,19 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { COMMAND, shellWord } from '../cli.js';
 import type { DemoNode } from './cluster-file.js';
 
-/** Milliseconds a node may take to stop before it is killed. */
+/** Milliseconds that a node may take to stop before it is killed. */
 const STOP_TIMEOUT = 10_000;
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 
-/** The nodes of a demo, each a process of its own. They end by themselves when this process dies: their IPC channel closes. */
-export class Children {
+/**
+ * The nodes of a demo, each in a process of its own. If this process dies, their IPC channel closes
+ * and they stop by themselves.
+ */
+export class NodeProcesses {
   readonly #processes = new Map<string, ChildProcess>();
   readonly #print: (line: string) => void;
   #stopping = false;
@@ -19,11 +23,14 @@ export class Children {
     this.#print = print;
   }
 
-  /** Starts a node; `begins`: of a cluster that has just begun. Resolves when it listens, or with its exit code when it ended before. */
-  async start(node: DemoNode, args: readonly string[], begins: boolean): Promise<number | 'listens'> {
+  /**
+   * Starts a node. `clusterIsNew`: this demo has just created the cluster. Resolves with
+   * `listening` when the node accepts requests, or with its exit code if it exits before that.
+   */
+  async start(node: DemoNode, args: readonly string[], clusterIsNew: boolean): Promise<number | 'listening'> {
     const child = fork(MAIN, ['node', '--id', node.id, ...args], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     this.#processes.set(node.id, child);
-    child.send({ begins });
+    child.send({ clusterIsNew });
     for (const stream of [child.stdout, child.stderr]) {
       if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#print(`${node.id} | ${line}`));
     }
@@ -31,31 +38,35 @@ export class Children {
       this.#processes.delete(node.id);
       return { code: Number(code ?? 1), signal };
     });
-    const first = await Promise.race([exited, once(child, 'message').then(() => 'listens' as const)]);
-    if (first !== 'listens') return first.code;
+    const first = await Promise.race([exited, once(child, 'message').then(() => 'listening' as const)]);
+    if (first !== 'listening') return first.code;
     void exited.then(({ code, signal }) => {
       if (this.#stopping) return;
+      const how = signal ?? `exit code ${code}`;
       this.#print(
-        `${node.id} has ended (${signal ?? `exit code ${code}`}). It is not restarted; to do so: kontiki-demo node --id ${node.id} ${args.join(' ')}`,
+        node.storage === 'memory'
+          ? `${node.id} has exited (${how}). Its data was in memory, so it cannot be started again.`
+          : `${node.id} has exited (${how}). The demo does not restart it. To restart it, run in another terminal:\n\n  ${COMMAND} node --id ${node.id} ${args.map(shellWord).join(' ')}\n`,
       );
     });
-    return 'listens';
+    return 'listening';
   }
 
+  /** Number of nodes that are running. */
   get running(): number {
     return this.#processes.size;
   }
 
-  /** Asks all to stop and waits until they have. */
+  /** Stops all nodes. Resolves when their processes have exited. */
   async stop(): Promise<void> {
     this.#stopping = true;
     await Promise.all(
       [...this.#processes.values()].map(async (child) => {
         const exited = once(child, 'exit');
         child.kill('SIGTERM');
-        const late = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT);
+        const killTimer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT);
         await exited;
-        clearTimeout(late);
+        clearTimeout(killTimer);
       }),
     );
   }
