@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { isKontikiError, NotLeaderError, type ErrorCode, type Leader } from '@kontiki/core';
+import { isKontikiError, type ErrorCode, type Leader } from '@kontiki/core';
 
 /** An error with which a node refuses a request before it reaches the cluster. */
 export class HttpError extends Error {
@@ -68,7 +68,7 @@ export function sendFailure(response: ServerResponse, path: string, error: unkno
     // The rest of a refused body is not read, so the connection cannot be reused.
     const headers = response.req.complete ? {} : { Connection: 'close' };
     sendError(response, error.status, error.code, error.message, headers);
-  } else if (error instanceof NotLeaderError && error.leader !== undefined && error.leader.metadata !== '') {
+  } else if (isKontikiError(error, 'KONTIKI_NOT_LEADER') && error.leader !== undefined && error.leader.metadata !== '') {
     redirect(response, error.leader, path);
   } else if (isKontikiError(error)) {
     const status = STATUS[error.code] ?? 500;
