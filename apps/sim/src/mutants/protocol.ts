@@ -177,10 +177,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a new leader keeps the match indexes of its earlier leadership',
     file: 'protocol/replication.ts',
-    find: 'for (const id of server.membership.servers.keys()) if (id !== server.id) this.#begin(id);',
+    find: 'for (const id of server.membership.servers.keys()) if (id !== server.id) this.#reset(id);',
     replace: `
     if (server.log.kept !== undefined) this.#peers = server.log.kept;
-    else for (const id of server.membership.servers.keys()) if (id !== server.id) this.#begin(id);
+    else for (const id of server.membership.servers.keys()) if (id !== server.id) this.#reset(id);
     server.log.kept = this.#peers;`,
   },
   {
@@ -246,7 +246,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'replaced entries count as durable until the write ends',
     file: 'log/write-tracker.ts',
-    find: 'for (const write of this.#underWay) durable = Math.min(durable, write.from - 1);',
+    find: 'for (const write of this.#pending) durable = Math.min(durable, write.from - 1);',
     replace: '',
   },
   {
@@ -264,8 +264,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a leader truncates its own log',
     file: 'protocol/leader.ts',
-    find: 'progress.beat(this.#server.now, this.#server.timings.heartbeat);',
-    replace: `progress.beat(this.#server.now, this.#server.timings.heartbeat);
+    find: 'progress.onHeartbeatReply(this.#server.now, this.#server.timings.heartbeat);',
+    replace: `progress.onHeartbeatReply(this.#server.now, this.#server.timings.heartbeat);
     const { log, ballot } = this.#server;
     if (log.lastIndex > log.committed + 5) {
       log.truncate(log.lastIndex);
@@ -275,14 +275,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'lost appends are never sent again',
     file: 'protocol/progress.ts',
-    find: "if (this.state === 'replicate') this.nudge = this.window.size > 0 && this.#matchAtBeat === this.#match;",
+    find: "if (this.state === 'replicate') this.nudge = this.window.size > 0 && this.#matchAtHeartbeat === this.#match;",
     replace: '',
   },
   {
     name: 'a lost probe is never sent again',
     file: 'protocol/progress.ts',
-    find: '    this.#beatAt = now;\n    this.waiting = false;',
-    replace: '    this.#beatAt = now;',
+    find: '    this.#heartbeatRepliedAt = now;\n    this.waiting = false;',
+    replace: '    this.#heartbeatRepliedAt = now;',
   },
   // ---- turns
   {
@@ -337,8 +337,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a read is served before the leader commits in its own term',
     file: 'protocol/leader.ts',
-    find: 'if (log.termAt(log.committed) === ballot.term && this.#rounds.begin(log.committed)) {',
-    replace: 'if (this.#rounds.begin(log.committed)) {',
+    find: 'if (log.termAt(log.committed) === ballot.term && this.#rounds.start(log.committed)) {',
+    replace: 'if (this.#rounds.start(log.committed)) {',
   },
   {
     name: 'replies to earlier heartbeats confirm a read',
@@ -355,8 +355,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a lost read index request is never sent again',
     file: 'protocol/follower.ts',
-    find: 'Infinity : this.#forwarded + timings.heartbeat;',
-    replace: 'Infinity : this.#forwarded === -Infinity ? -Infinity : Infinity;',
+    find: 'Infinity : this.#askedAt + timings.heartbeat;',
+    replace: 'Infinity : this.#askedAt === -Infinity ? -Infinity : Infinity;',
   },
   // ---- limits and message storms
   {
@@ -392,13 +392,13 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'an unchanged commit index is sent repeatedly',
     file: 'protocol/replication.ts',
-    find: 'if (news <= progress.committedSent) return;',
+    find: 'if (committed <= progress.committedSent) return;',
     replace: '',
   },
   {
     name: 'a follower forwards a waiting read in every turn',
     file: 'protocol/follower.ts',
-    find: 'if (reads.open === undefined || leader === undefined || now < this.#forwardAt) return;',
+    find: 'if (reads.open === undefined || leader === undefined || now < this.#askAt) return;',
     replace: 'if (leader === undefined) return;',
   },
   {

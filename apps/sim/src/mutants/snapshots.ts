@@ -5,8 +5,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a start keeps a log that contradicts the snapshot',
     file: 'node/start/align-stores.ts',
-    find: 'const meets = holds(opened, snapshot);',
-    replace: 'const meets = opened.last >= last.index || holds(opened, snapshot);',
+    find: 'const reaches = holds(opened, snapshot);',
+    replace: 'const reaches = opened.last >= last.index || holds(opened, snapshot);',
     rare: {
       why: 'a crash must happen between two writes of an install that replaces a longer, contradicting log',
       test: 'packages/core/test/node/align-stores.test.ts',
@@ -53,8 +53,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a peer that needs the entry at the log base gets no snapshot',
     file: 'protocol/replication.ts',
-    find: 'if (next <= log.base.index) {\n        this.#needSnapshot(id, progress);\n        break;',
-    replace: 'if (next < log.base.index) {\n        this.#needSnapshot(id, progress);\n        break;',
+    find: 'if (next <= log.base.index) {\n        this.#requestSnapshot(id, progress);\n        break;',
+    replace: 'if (next < log.base.index) {\n        this.#requestSnapshot(id, progress);\n        break;',
     equivalent:
       'the store is then asked for the entry at the base, does not have it, and the peer is sent a snapshot anyway',
   },

@@ -11,29 +11,29 @@ import { MAX_FRAME } from '../wire/frame.js';
 import type { SnapshotCompression } from '../wire/snapshot.js';
 import { defaultSnapshotPolicy, type SnapshotPolicy } from './snapshots/policy.js';
 
-/** What a node is made of. */
+/** The parts and settings of a node. */
 export interface NodeOptions<Result> {
-  /** This server's id, as the membership names it. */
+  /** This server's id in the membership. */
   readonly id: ServerId;
   /** The cluster's id, from `createClusterId`, the same on every server. */
   readonly cluster: string;
   readonly machine: StateMachine<Result>;
   readonly log: LogStore;
   readonly transport: Transport;
-  /** Where snapshots are kept; the machine needs `snapshot` and `restore` then. Without it the log only grows. */
+  /** The store for snapshots. The state machine needs `snapshot` and `restore` then. Without a store the log only grows. */
   readonly snapshots?: SnapshotStore | undefined;
   readonly snapshotPolicy?: Partial<SnapshotPolicy> | undefined;
-  /** How snapshots are compressed; those that are not can be read as well. The same on every server. Default: not at all. */
+  /** The compression of snapshots, the same on every server. Uncompressed snapshots can be read, too. Default: none. */
   readonly snapshotCompression?: SnapshotCompression | undefined;
   /** Default: heartbeat 100 ms, election 500 ms. */
   readonly timings?: Partial<Timings> | undefined;
   readonly limits?: Partial<Limits> | undefined;
   /** Largest command, in bytes. Default 1 MiB, at most 3 MiB. */
   readonly maxCommandBytes?: number | undefined;
-  /** Milliseconds a call may wait when it doesn't say so itself. Default 10,000. */
+  /** Milliseconds after which a call without a `timeout` of its own times out. Default 10,000. */
   readonly timeout?: number | undefined;
   readonly logger?: Logger | undefined;
-  /** Default: the system's monotonic time. */
+  /** Default: the system's monotonic clock. */
   readonly clock?: Clock | undefined;
   /** Uniform in [0, 1), for election timeouts and the incarnation. Default: `Math.random`. */
   readonly random?: (() => number) | undefined;
@@ -45,7 +45,7 @@ export function badOption(message: string): KontikiError {
 
 const ID = /^[A-Za-z0-9._-]{1,64}$/;
 
-/** Ids stand in file names, headers and logs, so they are kept plain. */
+/** Checks an id. Ids are part of file names, headers and logs, so only plain characters are allowed. */
 export function checkId(what: string, id: unknown): string {
   if (typeof id === 'string' && ID.test(id)) return id;
   throw badOption(`${what} must be 1 to 64 characters of A-Z a-z 0-9 . _ -, not ${JSON.stringify(id)}.`);
@@ -60,11 +60,11 @@ export function checkTimings(timings: Timings): Timings {
   }
   if (timings.election >= 2 * timings.heartbeat) return timings;
   throw badOption(
-    `timings.election (${timings.election}) must be at least twice timings.heartbeat (${timings.heartbeat}), or followers would campaign between two heartbeats.`,
+    `timings.election (${timings.election}) must be at least twice timings.heartbeat (${timings.heartbeat}), because followers would campaign between two heartbeats otherwise.`,
   );
 }
 
-/** What one message may carry in bytes: a frame, and room for what is around the entries. */
+/** Maximum bytes of entries in one message: a frame, less room for everything else in it. */
 const MAX_PAYLOAD = MAX_FRAME - 1024 * 1024;
 
 function checkSize(name: string, value: number, most = Infinity): void {
@@ -73,7 +73,7 @@ function checkSize(name: string, value: number, most = Infinity): void {
   throw badOption(`${name} must be ${range}, not ${value}.`);
 }
 
-/** Refuses a name that means nothing: a misspelled bound would leave its default in force. */
+/** Refuses an unknown name, because a misspelled option would silently keep its default. */
 function checkNames(option: string, given: object | undefined, known: object): void {
   const unknown = Object.keys(given ?? {}).find((name) => !(name in known));
   if (unknown === undefined) return;
@@ -92,7 +92,7 @@ export function checkOptions(options: NodeOptions<unknown>): void {
   }
   const { machine, snapshots } = options;
   if (snapshots !== undefined && (machine.snapshot === undefined || machine.restore === undefined))
-    throw badOption('A state machine needs snapshot and restore where there is a store of snapshots.');
+    throw badOption('A state machine needs the methods snapshot and restore if the node has a snapshot store.');
   const { bytesPerSecond = Infinity, ...policy } = { ...defaultSnapshotPolicy, ...options.snapshotPolicy };
   for (const [name, value] of Object.entries({ ...policy, bytesPerSecond })) {
     const least = name.startsWith('trailing') ? 0 : 1;

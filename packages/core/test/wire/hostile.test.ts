@@ -216,7 +216,7 @@ describe('entries', () => {
     ['a noop with a payload', 1, [1], /empty by its kind/],
     ['a membership without servers', 2, [0, 0, 0, 0], /no voter/],
     ['a membership with something behind it', 2, [1, 0, 0, 0, ...server('a', 1), 0], /follow the end/],
-    ['a server without a part', 2, [2, 0, 0, 0, ...server('a', 1), ...server('b', 0)], /no part/],
+    ['a server without a part', 2, [2, 0, 0, 0, ...server('a', 1), ...server('b', 0)], /neither voter nor learner/],
     ['a server with an unknown part', 2, [1, 0, 0, 0, ...server('a', 17)], /unknown part/],
     ['a server named twice', 2, [2, 0, 0, 0, ...server('a', 1), ...server('a', 1)], /twice/],
     ['a name that is none', 2, [1, 0, 0, 0, ...server('a/b', 1)], /no server id/],

@@ -1,6 +1,6 @@
 import type { Logger } from '../../ports/logger.js';
 
-/** Typed events. Listeners run after the step that caused the event, so they may call anything; a throw of theirs is logged. */
+/** Typed events. Listeners run after the turn that caused the event, so they may call the node. An exception of a listener is logged. */
 export class Emitter<Events extends object> {
   readonly #listeners = new Map<keyof Events, Set<(event: never) => void>>();
   readonly #logger: Logger;
@@ -21,7 +21,7 @@ export class Emitter<Events extends object> {
       try {
         listener(event);
       } catch (error) {
-        this.#logger.error(`a listener of '${String(name)}' threw`, { error });
+        this.#logger.error(`a listener for '${String(name)}' threw`, { error });
       }
     }
   }

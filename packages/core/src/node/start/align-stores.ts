@@ -42,48 +42,50 @@ export async function alignStores(
         continue;
       }
     }
-    const meets = holds(opened, snapshot);
-    const state = meets ? { ...opened, committed: Math.max(opened.committed, last.index) } : replaced(opened, snapshot);
-    const joined = check({ state, applied: Math.max(held, last.index), snapshot });
-    if (!meets) await log.reset(state.base);
-    return joined;
+    const reaches = holds(opened, snapshot);
+    const state = reaches
+      ? { ...opened, committed: Math.max(opened.committed, last.index) }
+      : replaced(opened, snapshot);
+    const aligned = check({ state, applied: Math.max(held, last.index), snapshot });
+    if (!reaches) await log.reset(state.base);
+    return aligned;
   }
   return check({ state: opened, applied: held, snapshot: undefined });
 }
 
-/** Whether the entry that a snapshot ends with stands in the log. */
+/** Returns whether the log holds the last entry of a snapshot. */
 function holds({ base, last, terms }: LogState, { last: { index, term } }: SnapshotInfo): boolean {
   if (index === base.index) return term === base.term;
   if (index > last) return false;
   return (terms.findLast((first) => first.index <= index)?.term ?? base.term) === term;
 }
 
-/** All that such a log holds is in the snapshot, or contradicts what is committed. */
+/** Returns the state of a log that the snapshot replaces: every entry is in the snapshot, or contradicts a committed one. */
 function replaced(state: LogState, { last, membership, genesis }: SnapshotInfo): LogState {
   const base = { ...last, membership, genesis };
   return { ...state, base, last: last.index, terms: [], memberships: [], committed: last.index, genesis };
 }
 
-function check(joined: AlignedStores): AlignedStores {
-  const { state, applied } = joined;
+function check(aligned: AlignedStores): AlignedStores {
+  const { state, applied } = aligned;
   if (applied < state.base.index) {
     throw new KontikiError(
       'KONTIKI_LOST_DATA',
-      `The log begins after entry ${state.base.index}, and no whole snapshot reaches it: entries ${applied + 1} to ${state.base.index} are lost here. Restore the snapshots, or remove this server from the cluster and add a new id.`,
+      `The log begins after entry ${state.base.index}, but no complete snapshot reaches it: entries ${applied + 1} to ${state.base.index} are lost on this server. Restore the snapshots, or remove this server from the cluster and add a new id.`,
     );
   }
   if (applied > state.last) {
     throw new KontikiError(
       'KONTIKI_LOST_DATA',
-      `The state machine has applied entry ${applied}, but the log ends at ${state.last}: part of the log was lost, or these are not of one server. Restore the log, or remove this server from the cluster and add a new id.`,
+      `The state machine has applied entry ${applied}, but the log ends at ${state.last}: part of the log was lost, or log and state machine belong to different servers. Restore the log, or remove this server from the cluster and add a new id.`,
     );
   }
-  return joined;
+  return aligned;
 }
 
 function lostLog({ last }: SnapshotInfo): KontikiError {
   return new KontikiError(
     'KONTIKI_LOST_DATA',
-    `There is a snapshot of entry ${last.index}, and a log that holds nothing, not even a vote: the log was lost, and whom this server elected is forgotten. Restore the log, or remove this server from the cluster and add a new id.`,
+    `There is a snapshot of entry ${last.index}, but the log holds nothing, not even a vote. So the log was lost, and with it this server's votes. Restore the log, or remove this server from the cluster and add a new id.`,
   );
 }

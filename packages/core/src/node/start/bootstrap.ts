@@ -8,21 +8,22 @@ import { badOption, checkId } from '../options.js';
 export interface BootstrapOptions {
   /** The cluster's id, from `createClusterId`. */
   readonly cluster: string;
-  /** The server whose log this is. */
+  /** The server that owns the log. */
   readonly server: ServerId;
-  /** The first voters, by id: their addresses, with metadata if there is any. The same on every one of them. */
+  /** The first voters by id: an address each, or address and metadata. The same on every first server. */
   readonly members: Readonly<Record<ServerId, string | ServerInfo>>;
 }
 
 /**
- * Begins a cluster, once, on each of its first servers and before any of them runs: writes the first entry, the
- * membership, committed by definition. Resolves when it is durable. Refused with `KONTIKI_NOT_BLANK` on a log that
- * holds anything: a server that has lost its disk must not begin anew, it would forget what it voted and acknowledged.
+ * Starts a cluster: writes the first entry, the membership, which is committed by definition. Call it
+ * once on each of the first servers, before any of them runs. Resolves when the entry is durable.
+ * Rejects with `KONTIKI_NOT_BLANK` on a log that holds anything. Never call it for a server that has lost
+ * its disk, because that server would forget its votes and acknowledgements.
  */
 export async function bootstrap(log: LogStore, options: BootstrapOptions): Promise<void> {
   const { cluster, server, members } = options;
   checkId('cluster', cluster);
-  // Sorted, so that the same members in another order make the same first entry.
+  // Sorted, so that the order in which members are listed does not change the first entry.
   const infos = Object.keys(members)
     .sort()
     .map((id): [ServerId, ServerInfo] => {
@@ -31,14 +32,14 @@ export async function bootstrap(log: LogStore, options: BootstrapOptions): Promi
     });
   const membership = membershipOf(infos);
   const fault = membershipFault(membership) ?? membershipOversize(membership);
-  if (fault !== undefined) throw badOption(`These members cannot begin a cluster: ${fault}.`);
-  if (!membership.servers.has(server)) throw badOption(`${server} is not among the members it is to begin with.`);
+  if (fault !== undefined) throw badOption(`These members cannot form a cluster: ${fault}.`);
+  if (!membership.servers.has(server)) throw badOption(`Server ${server} is not among the first members.`);
   const state = await log.open({ cluster, server });
   try {
     if (state.last > 0) {
       throw new KontikiError(
         'KONTIKI_NOT_BLANK',
-        `The log of ${server} holds entries up to ${state.last}: its cluster has begun already. Start the node instead.`,
+        `The log of ${server} holds entries up to ${state.last}, so its cluster was bootstrapped already. Start the node instead.`,
       );
     }
     await log.append({ entries: [{ kind: 'membership', index: 1, term: 1, membership }], committed: 1 });
@@ -47,7 +48,7 @@ export async function bootstrap(log: LogStore, options: BootstrapOptions): Promi
   }
 }
 
-/** Draws a cluster's id, once for all its servers: `billing` becomes, say, `billing-9f2c41d07ab3`. */
+/** Returns a random cluster id, for example `billing-9f2c41d07ab3` for the name `billing`. Create it once for all servers. */
 export function createClusterId(name: string): string {
   if (!/^[A-Za-z0-9._-]{1,40}$/.test(name)) {
     throw badOption(`A cluster's name must be 1 to 40 characters of A-Z a-z 0-9 . _ -, not ${JSON.stringify(name)}.`);
