@@ -68,7 +68,11 @@ export function sendFailure(response: ServerResponse, path: string, error: unkno
     // The rest of a refused body is not read, so the connection cannot be reused.
     const headers = response.req.complete ? {} : { Connection: 'close' };
     sendError(response, error.status, error.code, error.message, headers);
-  } else if (isKontikiError(error, 'KONTIKI_NOT_LEADER') && error.leader !== undefined && error.leader.metadata !== '') {
+  } else if (
+    isKontikiError(error, 'KONTIKI_NOT_LEADER') &&
+    error.leader !== undefined &&
+    error.leader.metadata !== ''
+  ) {
     redirect(response, error.leader, path);
   } else if (isKontikiError(error)) {
     const status = STATUS[error.code] ?? 500;

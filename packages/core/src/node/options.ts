@@ -75,7 +75,7 @@ function checkSize(name: string, value: number, most = Infinity): void {
 
 /** Refuses an unknown name, because a misspelled option would silently keep its default. */
 function checkNames(option: string, given: object | undefined, known: object): void {
-  const unknown = Object.keys(given ?? {}).find((name) => !(name in known));
+  const unknown = Object.keys(given ?? {}).find((name) => !Object.hasOwn(known, name));
   if (unknown === undefined) return;
   throw badOption(`There is no ${option}.${unknown}. Known names: ${Object.keys(known).join(', ')}.`);
 }
