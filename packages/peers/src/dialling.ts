@@ -32,7 +32,7 @@ export class Dialling {
     this.#context = context;
     this.#peer = peer;
     this.#dial = dial;
-    this.#backoff = new Backoff(limits.redialMin, limits.redialMax, random);
+    this.#backoff = new Backoff(limits.reconnectMinMs, limits.reconnectMaxMs, random);
     try {
       this.#url = parseAddress(address);
     } catch (error) {

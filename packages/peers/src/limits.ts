@@ -10,24 +10,24 @@ export interface PeerLimits {
   /** Accepted connections of different servers, at most. Default 256. */
   readonly connections: number;
   /** Connections that have not shown who they are, at most; the oldest makes way. Default 64. */
-  readonly strangers: number;
+  readonly unidentified: number;
   /** Milliseconds a connection may take to be made and to show who it is. Default 3,000. */
-  readonly handshakeTimeout: number;
+  readonly handshakeTimeoutMs: number;
   /** Milliseconds between two looks at each connection. A peer that stays silent for five of them is cut off. Default 1,000. */
-  readonly pingInterval: number;
+  readonly pingIntervalMs: number;
   /** Milliseconds before an unreachable peer is dialled again, at first and at most. Default 50 and 2,000. */
-  readonly redialMin: number;
-  readonly redialMax: number;
+  readonly reconnectMinMs: number;
+  readonly reconnectMaxMs: number;
 }
 
 const defaults: PeerLimits = {
   queueBytes: 8 * 1024 * 1024,
   connections: 256,
-  strangers: 64,
-  handshakeTimeout: 3_000,
-  pingInterval: 1_000,
-  redialMin: 50,
-  redialMax: 2_000,
+  unidentified: 64,
+  handshakeTimeoutMs: 3_000,
+  pingIntervalMs: 1_000,
+  reconnectMinMs: 50,
+  reconnectMaxMs: 2_000,
 };
 
 /** The limits with defaults for what isn't given. Throws `KONTIKI_BAD_OPTION`. */

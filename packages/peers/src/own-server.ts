@@ -9,32 +9,32 @@ export class OwnServer {
   readonly server: Server;
   readonly #context: Context;
   /** Connections that have not shown who they are, the oldest first. */
-  readonly #strangers = new Set<Socket>();
+  readonly #unidentified = new Set<Socket>();
 
   constructor(context: Context, answer: RequestListener) {
     this.#context = context;
-    const { handshakeTimeout, strangers } = context.limits;
+    const { handshakeTimeoutMs, unidentified } = context.limits;
     this.server = createServer(
       {
         maxHeaderSize: 8_192,
-        headersTimeout: handshakeTimeout,
+        headersTimeout: handshakeTimeoutMs,
         requestTimeout: 0,
-        connectionsCheckingInterval: Math.ceil(handshakeTimeout / 3),
+        connectionsCheckingInterval: Math.ceil(handshakeTimeoutMs / 3),
       },
       answer,
     );
     this.server.on('connection', (socket: Socket) => {
       // The oldest makes way: a peer shows who it is within one round trip, so it isn't the one that has waited longest.
-      const [oldest] = this.#strangers;
-      if (this.#strangers.size >= strangers) oldest?.destroy();
-      this.#strangers.add(socket);
-      socket.once('close', () => this.#strangers.delete(socket));
+      const [oldest] = this.#unidentified;
+      if (this.#unidentified.size >= unidentified) oldest?.destroy();
+      this.#unidentified.add(socket);
+      socket.once('close', () => this.#unidentified.delete(socket));
     });
   }
 
   /** It has shown who it is. */
-  know(socket: Socket): void {
-    this.#strangers.delete(socket);
+  markIdentified(socket: Socket): void {
+    this.#unidentified.delete(socket);
   }
 
   async start({ host = LOOPBACK, port }: ListenOptions): Promise<void> {
@@ -50,7 +50,7 @@ export class OwnServer {
     await new Promise<void>((resolve) => {
       this.server.close(() => resolve());
       this.server.closeAllConnections();
-      for (const socket of this.#strangers) socket.destroy();
+      for (const socket of this.#unidentified) socket.destroy();
     });
   }
 }

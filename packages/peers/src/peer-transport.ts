@@ -91,7 +91,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
     }
     this.#looks = setInterval(() => {
       for (const peer of this.#peers.values()) peer.look();
-    }, this.#limits.pingInterval);
+    }, this.#limits.pingIntervalMs);
     this.#dial(context);
   }
 

@@ -81,7 +81,7 @@ describe('listening', () => {
 
 describe('limits', () => {
   it('have defaults for what is not given', () => {
-    expect(peerLimits({ connections: 3 })).toMatchObject({ connections: 3, handshakeTimeout: 3000 });
+    expect(peerLimits({ connections: 3 })).toMatchObject({ connections: 3, handshakeTimeoutMs: 3000 });
   });
 
   it.each([0, -1, Number.NaN, Infinity, 2 ** 31])('refuse %s', (value) => {

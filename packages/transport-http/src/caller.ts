@@ -74,7 +74,7 @@ export class Caller {
     this.#route ??= new Route(url);
     this.#post('urgent', undefined);
     const post = this.#posts.get('urgent');
-    this.#deadline = setTimeout(() => post?.fail('it does not answer'), this.#context.limits.handshakeTimeout);
+    this.#deadline = setTimeout(() => post?.fail('it does not answer'), this.#context.limits.handshakeTimeoutMs);
   }
 
   #post(lane: Lane, frame: Uint8Array | undefined): void {

@@ -32,12 +32,12 @@ export class HttpListener implements Listener {
     this.#callers = callers;
     this.#accept = accept;
     if (options.listen === undefined) return;
-    const { connections, strangers, pingInterval } = context.limits;
+    const { connections, unidentified, pingIntervalMs } = context.limits;
     this.#own = new OwnServer(context, (request, response) => this.answer(request, response));
     const { server } = this.#own;
     // Longer than a peer is ever silent: or a request could meet a connection that is just being closed.
-    server.keepAliveTimeout = Math.max(server.keepAliveTimeout, 2 * SILENT_LOOKS * pingInterval);
-    server.maxConnections = strangers + 4 * connections;
+    server.keepAliveTimeout = Math.max(server.keepAliveTimeout, 2 * SILENT_LOOKS * pingIntervalMs);
+    server.maxConnections = unidentified + 4 * connections;
   }
 
   get port(): number | undefined {
@@ -66,7 +66,7 @@ export class HttpListener implements Listener {
       logRefusal(this.#context, refusal, request.socket.remoteAddress);
       return reject(response, 400, { [REFUSED_HEADER]: refusal.reason });
     }
-    this.#own?.know(request.socket);
+    this.#own?.markIdentified(request.socket);
     // A body that was read cannot be read again: the peer would wait in vain.
     if (request.readableDidRead || request.readableEnded) {
       const text =

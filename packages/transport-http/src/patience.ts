@@ -11,8 +11,8 @@ export class Patience {
   readonly #bytesPerLook: number;
   #looks = 0;
 
-  constructor({ pingInterval }: PeerLimits) {
-    this.#bytesPerLook = (SLOWEST_LINK * pingInterval) / 1_000;
+  constructor({ pingIntervalMs }: PeerLimits) {
+    this.#bytesPerLook = (SLOWEST_LINK * pingIntervalMs) / 1_000;
   }
 
   /** One look. Whether a request that has so many bytes has taken too long. */

@@ -22,7 +22,7 @@ testTransport(
     wire: () => {
       const proxies = new Map<string, Proxy>();
       return {
-        transport: () => new HttpTransport({ listen: { port: 0 }, limits: { pingInterval: 60_000 } }),
+        transport: () => new HttpTransport({ listen: { port: 0 }, limits: { pingIntervalMs: 60_000 } }),
         address: async ({ port }, id) => {
           const proxy = await new Proxy(() => port as number).start();
           proxies.set(id, proxy);

@@ -158,7 +158,7 @@ it('answers 503 before the start and after the end', async () => {
 });
 
 it('ends the requests it holds when it is closed, on a server that lives on', async () => {
-  const a = await mounted({ limits: { pingInterval: 60_000 } });
+  const a = await mounted({ limits: { pingIntervalMs: 60_000 } });
   let held = (): void => {};
   const arrived = new Promise<void>((resolve) => (held = resolve));
   const port = await listening((incoming, response) => {
@@ -180,7 +180,7 @@ it('ends the requests it holds when it is closed, on a server that lives on', as
 });
 
 it('cuts a connection on which nobody reads the answers', async () => {
-  const a = await mounted({ limits: { pingInterval: 20 } });
+  const a = await mounted({ limits: { pingIntervalMs: 20 } });
   const http = createServer(a.transport.handler);
   let cut = false;
   http.once('connection', (socket) => socket.once('close', () => (cut = true)));
@@ -218,7 +218,7 @@ it.each([
   [{ listen: { port: 70_000 } }],
   [{ listen: { port: 1.5 } }],
   [{ limits: { queueBytes: 0 } }],
-  [{ limits: { pingInterval: Number.NaN } }],
+  [{ limits: { pingIntervalMs: Number.NaN } }],
 ])('refuses the options %j', (options) => {
   expect(() => new HttpTransport(options)).toThrow(expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }));
 });

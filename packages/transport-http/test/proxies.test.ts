@@ -62,7 +62,7 @@ it('reaches servers behind a proxy that buffers, and is answered where it cannot
 });
 
 it('takes a proxy whose server is gone for a server that is gone', async () => {
-  const a = await started('a', { limits: { redialMax: 20 } });
+  const a = await started('a', { limits: { reconnectMaxMs: 20 } });
   const port = await reverseProxy({});
   a.transport.setPeers(new Map([['b', `http://127.0.0.1:${port}/b`]]));
   await until(() => a.logged(/it answers 502/), 'the line');

@@ -122,7 +122,7 @@ describe('nothing is told to a server', () => {
     ],
   ])('%s', async (_, answer, words) => {
     // No look comes in time: it is the deadline of the first answer that ends those that say too little.
-    const a = await started('a', { limits: { handshakeTimeout: 200, redialMax: 50, pingInterval: 60_000 } });
+    const a = await started('a', { limits: { handshakeTimeoutMs: 200, reconnectMaxMs: 50, pingIntervalMs: 60_000 } });
     const seen = { bytes: 0 };
     const address = await foreign(counting(seen, answer));
     a.transport.setPeers(new Map([['b', address]]));
@@ -133,7 +133,7 @@ describe('nothing is told to a server', () => {
   });
 
   it('that does not answer any more, once it is given up', async () => {
-    const a = await started('a', { limits: { pingInterval: 20, handshakeTimeout: 60_000 } });
+    const a = await started('a', { limits: { pingIntervalMs: 20, handshakeTimeoutMs: 60_000 } });
     let asked = 0;
     const address = await foreign((_, response) => {
       if (asked++ === 0) response.writeHead(200, helloHeaders({ ...stranger, server: 'b' }, 'a')).end();
@@ -144,7 +144,7 @@ describe('nothing is told to a server', () => {
   });
 
   it('that another one redirects to', async () => {
-    const [a, b] = [await started('a', { limits: { redialMax: 20 } }), await started('b')];
+    const [a, b] = [await started('a', { limits: { reconnectMaxMs: 20 } }), await started('b')];
     let asked = 0;
     const address = await foreign((_, response) => {
       asked += 1;
@@ -240,7 +240,7 @@ describe('on the port', () => {
   });
 
   it('half a body is cut, by who sends it or by the deadline, and nothing of it is received', async () => {
-    const a = await started('a', { limits: { pingInterval: 20, handshakeTimeout: 200 } });
+    const a = await started('a', { limits: { pingIntervalMs: 20, handshakeTimeoutMs: 200 } });
     const frame = Buffer.from(encodeFrame([numbered(1)])).toString('latin1');
     const half = `${head(a, `Content-Length: ${frame.length}`)}${frame.slice(0, 30)}`;
     const cut = raw(a, half);
@@ -257,7 +257,7 @@ describe('on the port', () => {
   });
 
   it('headers that come too slowly are cut', async () => {
-    const a = await started('a', { limits: { handshakeTimeout: 300 } });
+    const a = await started('a', { limits: { handshakeTimeoutMs: 300 } });
     const socket = raw(a, 'POST / HTTP/1.1\r\n');
     const drip = setInterval(() => socket.write('X: y\r\n'), 20);
     after(() => clearInterval(drip));
@@ -265,7 +265,7 @@ describe('on the port', () => {
   });
 
   it('one that sends its body byte by byte is cut', async () => {
-    const a = await started('a', { limits: { pingInterval: 20 } });
+    const a = await started('a', { limits: { pingIntervalMs: 20 } });
     const socket = raw(a, head(a, 'Content-Length: 100000'));
     const drip = setInterval(() => socket.write('x'), 10);
     after(() => clearInterval(drip));
@@ -274,7 +274,10 @@ describe('on the port', () => {
   });
 
   it('requests that two servers could take for different ones are refused', async () => {
-    const [a, b] = [await started('a', { limits: { handshakeTimeout: 300, pingInterval: 20 } }), await started('b')];
+    const [a, b] = [
+      await started('a', { limits: { handshakeTimeoutMs: 300, pingIntervalMs: 20 } }),
+      await started('b'),
+    ];
     introduce(a, b);
     const frame = Buffer.from(encodeFrame([numbered(1)])).toString('latin1');
     const [length, chunked] = [`Content-Length: ${frame.length}`, 'Transfer-Encoding: chunked'];
@@ -300,7 +303,7 @@ describe('on the port', () => {
   });
 
   it('connections that never show who they are make way, the oldest first, and end in time', async () => {
-    const a = await started('a', { limits: { strangers: 4, handshakeTimeout: 300 } });
+    const a = await started('a', { limits: { unidentified: 4, handshakeTimeoutMs: 300 } });
     const gone: number[] = [];
     for (let i = 0; i < 8; i += 1) {
       const socket = raw(a, '');
@@ -316,7 +319,7 @@ describe('on the port', () => {
   });
 
   it('no more servers are let in than allowed, until one has gone silent', async () => {
-    const a = await started('a', { limits: { connections: 1, pingInterval: 50 } });
+    const a = await started('a', { limits: { connections: 1, pingIntervalMs: 50 } });
     expect((await ask(a)).status).toBe(200);
     const second = { headers: helloHeaders({ ...stranger, server: 'y' }, 'a') };
     expect((await ask(a, second)).headers['kontiki-refused']).toBe('busy');
@@ -326,7 +329,7 @@ describe('on the port', () => {
   });
 
   it('a server that has gone silent is forgotten: nothing is kept for it any more', async () => {
-    const a = await started('a', { limits: { pingInterval: 20 } });
+    const a = await started('a', { limits: { pingIntervalMs: 20 } });
     await ask(a);
     await until(() => a.logged(/x has gone silent/), 'the silence');
     const before = heldBytes();
@@ -349,7 +352,7 @@ describe('on the port', () => {
   });
 
   it('an answer that is not read holds up nobody, and no memory', async () => {
-    const [a, b] = [await started('a', { limits: { pingInterval: 20 } }), await started('b')];
+    const [a, b] = [await started('a', { limits: { pingIntervalMs: 20 } }), await started('b')];
     introduce(a, b);
     // It has no address, so what waits for it leaves with the answers; and it reads none.
     const socket = createConnection(a.transport.port as number, '127.0.0.1');

@@ -70,7 +70,7 @@ export class Dialler {
       generateMask: (mask) => mask.fill(0),
     });
     this.#attempt = ws;
-    const deadline = setTimeout(() => this.#unreachable(ws, 'it does not answer'), limits.handshakeTimeout);
+    const deadline = setTimeout(() => this.#unreachable(ws, 'it does not answer'), limits.handshakeTimeoutMs);
     let accepted: { hello: Hello; socket: Socket } | undefined;
     ws.on('upgrade', (response: IncomingMessage) => {
       try {

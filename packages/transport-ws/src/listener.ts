@@ -98,7 +98,7 @@ export class WebSocketListener implements Listener {
     }
     const told = this.#context.self.genesis;
     this.#webSockets.handleUpgrade(request, socket, head, (ws) => {
-      this.#own?.know(socket as Socket);
+      this.#own?.markIdentified(socket as Socket);
       this.#accepted += 1;
       ws.once('close', () => (this.#accepted -= 1));
       this.#accept(ws, socket, hello, told);

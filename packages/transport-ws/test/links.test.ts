@@ -10,7 +10,7 @@ const MiB = 1024 * KiB;
 testLinks(started, { connections: 1, ping: 10 });
 
 it('a client that connects and never reads cannot make a server hold much', async () => {
-  const [a, b] = [await started('a', { limits: { queueBytes: MiB, pingInterval: 60_000 } }), await started('b')];
+  const [a, b] = [await started('a', { limits: { queueBytes: MiB, pingIntervalMs: 60_000 } }), await started('b')];
   introduce(a, b);
   const socket = createConnection(a.transport.port as number, '127.0.0.1');
   after(() => socket.destroy());

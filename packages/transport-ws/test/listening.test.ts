@@ -83,7 +83,7 @@ it.each([
   [{ listen: { port: 1.5 } }],
   [{ server: createServer(), path: 'raft' }],
   [{ listen: { port: 0 }, limits: { queueBytes: 0 } }],
-  [{ listen: { port: 0 }, limits: { pingInterval: Number.NaN } }],
+  [{ listen: { port: 0 }, limits: { pingIntervalMs: Number.NaN } }],
 ])('refuses the options %j', (options) => {
   expect(() => new WebSocketTransport(options as unknown as WebSocketOptions)).toThrow(
     expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }),

@@ -122,7 +122,7 @@ describe('on the port', () => {
   });
 
   it('bytes of all kinds do no harm', async () => {
-    const [a, b] = [await started('a', { limits: { handshakeTimeout: 300 } }), await started('b')];
+    const [a, b] = [await started('a', { limits: { handshakeTimeoutMs: 300 } }), await started('b')];
     introduce(a, b);
     const upgrade = (extra: string): string =>
       `GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${extra}\r\n`;
@@ -158,7 +158,7 @@ describe('on the port', () => {
   });
 
   it('connections that never show who they are make way, the oldest first, and end in time', async () => {
-    const a = await started('a', { limits: { strangers: 4, handshakeTimeout: 300 } });
+    const a = await started('a', { limits: { unidentified: 4, handshakeTimeoutMs: 300 } });
     const closed: number[] = [];
     for (let i = 0; i < 8; i += 1) {
       const socket = createConnection(a.transport.port as number, '127.0.0.1');

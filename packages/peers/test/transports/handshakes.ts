@@ -37,7 +37,7 @@ export function testHandshakes(started: Started, renewal?: RegExp): void {
   });
 
   it('a server that was blank drops those of another genesis as soon as it has one', async () => {
-    const limits = { pingInterval: 20 };
+    const limits = { pingIntervalMs: 20 };
     const [a, b] = [await started('a', { limits }), await started('b', { limits }, { genesis: 7 })];
     introduce(a, b);
     await a.reaches(b);
@@ -50,7 +50,7 @@ export function testHandshakes(started: Started, renewal?: RegExp): void {
   });
 
   it('two blank servers that come to one genesis stay connected', async () => {
-    const limits = { pingInterval: 20 };
+    const limits = { pingIntervalMs: 20 };
     const [a, b] = [await started('a', { limits }), await started('b', { limits })];
     introduce(a, b);
     await a.reaches(b);

@@ -19,7 +19,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
   }
 
   it('notices that a link carries nothing any more, and makes a new one', async () => {
-    const { a, b, proxy } = await throughProxy({ pingInterval: 30, handshakeTimeout: 200, redialMax: 100 });
+    const { a, b, proxy } = await throughProxy({ pingIntervalMs: 30, handshakeTimeoutMs: 200, reconnectMaxMs: 100 });
     proxy.swallow();
     await until(() => a.logged(/b: it (has gone silent|does not answer)/), 'the dialler’s line');
     await until(() => b.logged(/a.* has gone silent/), 'the acceptor’s line');
@@ -29,7 +29,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
   });
 
   it('goes on after connections were cut in the middle of what they carried, which is received whole or not at all', async () => {
-    const { a, b, proxy } = await throughProxy({ redialMax: 50 });
+    const { a, b, proxy } = await throughProxy({ reconnectMaxMs: 50 });
     proxy.rate = 64 * KiB;
     let index = 0;
     for (let cuts = 0; cuts < 5; cuts += 1) {
@@ -46,7 +46,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
   });
 
   it('keeps an idle link', async () => {
-    const { a, b, proxy } = await throughProxy({ pingInterval: 10 });
+    const { a, b, proxy } = await throughProxy({ pingIntervalMs: 10 });
     const carried = proxy.carried;
     await until(() => proxy.carried > carried + 20 * ping, 'many more pings than five looks take');
     expect(proxy.connections).toBeLessThanOrEqual(most);
@@ -54,7 +54,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
   });
 
   it('keeps a slow link that is busy for much longer than silence may last', async () => {
-    const { a, b, proxy } = await throughProxy({ pingInterval: 20 });
+    const { a, b, proxy } = await throughProxy({ pingIntervalMs: 20 });
     proxy.rate = 4 * KiB;
     const began = performance.now();
     a.transport.send('b', [append(1, 250 * KiB)]);
@@ -65,7 +65,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
   });
 
   it('holds a bounded queue for a peer that does not read, and what is urgent leaves first once it does', async () => {
-    const { a, b, proxy } = await throughProxy({ queueBytes: 2 * MiB, pingInterval: 60_000 });
+    const { a, b, proxy } = await throughProxy({ queueBytes: 2 * MiB, pingIntervalMs: 60_000 });
     proxy.swallow();
     const before = heldBytes();
     for (let index = 1; index <= 400; index += 1) {
@@ -88,7 +88,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
   });
 
   it('holds next to nothing for a peer that cannot be reached', async () => {
-    const a = await started('a', { limits: { redialMax: 50 } });
+    const a = await started('a', { limits: { reconnectMaxMs: 50 } });
     // Discard's port: nobody listens there.
     a.transport.setPeers(new Map([['b', 'ws://127.0.0.1:9']]));
     const before = heldBytes();
@@ -116,7 +116,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
   });
 
   it('a peer that comes back is dialled at once, not when the delay has passed', async () => {
-    const a = await started('a', { limits: { redialMin: 50, redialMax: 600_000 }, random: () => 1 });
+    const a = await started('a', { limits: { reconnectMinMs: 50, reconnectMaxMs: 600_000 }, random: () => 1 });
     const b = await started('b');
     const port = b.transport.port as number;
     const proxy = await new Proxy(() => port).start();
