@@ -1,4 +1,5 @@
 import { KontikiError } from '@kontiki/core';
+import { checkNames } from './check-names.js';
 
 /** What stays silent for so many looks is taken for dead. */
 export const SILENT_LOOKS = 5;
@@ -30,8 +31,9 @@ const defaults: PeerLimits = {
   reconnectMaxMs: 2_000,
 };
 
-/** The limits with defaults for what isn't given. Throws `KONTIKI_BAD_OPTION`. */
+/** Returns `given` completed with defaults. Throws `KONTIKI_BAD_OPTION`. */
 export function peerLimits(given: Partial<PeerLimits> = {}): PeerLimits {
+  checkNames('limits', given, Object.keys(defaults));
   const limits = { ...defaults, ...given };
   for (const [name, value] of Object.entries(limits)) {
     if (!(value >= 1 && value < 2 ** 31)) {

@@ -1,4 +1,5 @@
 import { KontikiError, type Logger } from '@kontiki/core';
+import { checkNames } from './check-names.js';
 import type { PeerLimits } from './limits.js';
 import { checkExposure, LOOPBACK } from './listening.js';
 
@@ -22,7 +23,9 @@ export interface TransportOptions {
 }
 
 /** Throws `KONTIKI_BAD_OPTION`. */
-export function checkListen({ host = LOOPBACK, port }: ListenOptions, insecure = false): void {
+export function checkListen(options: ListenOptions, insecure = false): void {
+  checkNames('listen', options, ['port', 'host']);
+  const { host = LOOPBACK, port } = options;
   checkExposure(host, insecure);
   if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
     throw new KontikiError('KONTIKI_BAD_OPTION', `listen.port must be an integer of 0 to 65535, not ${port}.`);

@@ -1,7 +1,17 @@
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { isKontikiError, silentLogger } from '@kontiki/core';
-import { Backoff, checkExposure, isLoopback, listen, parseAddress, peerLimits, ThrottledLogger } from '@kontiki/peers';
+import {
+  Backoff,
+  checkExposure,
+  checkListen,
+  isLoopback,
+  listen,
+  type ListenOptions,
+  parseAddress,
+  peerLimits,
+  ThrottledLogger,
+} from '@kontiki/peers';
 
 describe('addresses', () => {
   it.each([
@@ -86,6 +96,29 @@ describe('limits', () => {
 
   it.each([0, -1, Number.NaN, Infinity, 2 ** 31])('refuse %s', (value) => {
     expect(() => peerLimits({ queueBytes: value })).toThrow(/limits\.queueBytes/);
+  });
+});
+
+describe('unknown names', () => {
+  it('peerLimits throws for an unknown name and lists the known names', () => {
+    expect(() => peerLimits({ pingInterval: 5 } as object)).toThrow(
+      expect.objectContaining({
+        code: 'KONTIKI_BAD_OPTION',
+        message:
+          'There is no option limits.pingInterval. Known names: queueBytes, connections, unidentified, ' +
+          'handshakeTimeoutMs, pingIntervalMs, reconnectMinMs, reconnectMaxMs.',
+      }),
+    );
+    expect(() => peerLimits({ constructor: 5 } as object)).toThrow(/no option limits\.constructor/);
+  });
+
+  it('checkListen throws for an unknown name and lists the known names', () => {
+    expect(() => checkListen({ port: 0, hots: '::1' } as ListenOptions)).toThrow(
+      expect.objectContaining({
+        code: 'KONTIKI_BAD_OPTION',
+        message: 'There is no option listen.hots. Known names: port, host.',
+      }),
+    );
   });
 });
 

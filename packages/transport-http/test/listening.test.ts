@@ -217,8 +217,12 @@ it('refuses peers that reach it from beyond this machine', async () => {
 it.each([
   [{ listen: { port: 70_000 } }],
   [{ listen: { port: 1.5 } }],
+  [{ listen: { port: 0, hots: '::1' } }],
   [{ limits: { queueBytes: 0 } }],
+  [{ limits: { queueByte: 1 } }],
   [{ limits: { pingIntervalMs: Number.NaN } }],
 ])('refuses the options %j', (options) => {
-  expect(() => new HttpTransport(options)).toThrow(expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }));
+  expect(() => new HttpTransport(options as HttpOptions)).toThrow(
+    expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }),
+  );
 });

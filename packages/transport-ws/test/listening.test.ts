@@ -81,8 +81,10 @@ it.each([
   [{ listen: { port: 1 }, server: createServer() }],
   [{ listen: { port: 70_000 } }],
   [{ listen: { port: 1.5 } }],
+  [{ listen: { port: 0, hots: '::1' } }],
   [{ server: createServer(), path: 'raft' }],
   [{ listen: { port: 0 }, limits: { queueBytes: 0 } }],
+  [{ listen: { port: 0 }, limits: { queueByte: 1 } }],
   [{ listen: { port: 0 }, limits: { pingIntervalMs: Number.NaN } }],
 ])('refuses the options %j', (options) => {
   expect(() => new WebSocketTransport(options as unknown as WebSocketOptions)).toThrow(
