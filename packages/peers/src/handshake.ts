@@ -1,5 +1,5 @@
 import type { Identity, ServerId } from '@kontiki/core';
-import { Refusal } from './refusal.js';
+import { HandshakeError } from './handshake-error.js';
 
 /** Version of the handshake and of what follows it. A server refuses any other. */
 export const PROTOCOL_VERSION = 1;
@@ -34,37 +34,37 @@ export function helloHeaders(self: Identity, to: ServerId): Record<string, strin
 }
 
 /**
- * Reads the other side's hello and checks that this connection may be. Throws a `Refusal`.
- * `dialled`: the server that `self` meant to reach; undefined where `self` was dialled.
+ * Reads the other side's hello and checks that this connection may be. Throws a `HandshakeError`.
+ * `dialed`: the server that `self` meant to reach; undefined where `self` was dialed.
  */
-export function checkHello(self: Identity, headers: Headers, dialled?: ServerId): Hello {
+export function checkHello(self: Identity, headers: Headers, dialed?: ServerId): Hello {
   const hello = readHello(headers);
   const { cluster, from, to, incarnation, genesis } = hello;
   if (cluster !== self.cluster) {
-    throw new Refusal(
+    throw new HandshakeError(
       'cluster',
       `${from} is a server of cluster ${cluster}; this is ${self.server} of ${self.cluster}.`,
     );
   }
   if (from === self.server) {
-    throw new Refusal(
+    throw new HandshakeError(
       'self',
       incarnation === self.incarnation
-        ? `${from} has dialled itself: an address in the membership is wrong.`
+        ? `${from} has dialed itself: an address in the membership is wrong.`
         : `Another process runs as ${from}: two servers must never share an id. Stop one of them.`,
     );
   }
-  if (dialled !== undefined && from !== dialled) {
-    throw new Refusal(
+  if (dialed !== undefined && from !== dialed) {
+    throw new HandshakeError(
       'receiver',
-      `${from} answers where ${dialled} was dialled: an address in the membership is wrong.`,
+      `${from} answers where ${dialed} was dialed: an address in the membership is wrong.`,
     );
   }
   if (to !== self.server) {
-    throw new Refusal('receiver', `${from} meant to reach ${to}; this is ${self.server}.`);
+    throw new HandshakeError('receiver', `${from} meant to reach ${to}; this is ${self.server}.`);
   }
   if (genesesDiffer(genesis, self.genesis)) {
-    throw new Refusal(
+    throw new HandshakeError(
       'genesis',
       `${from} was begun with another list of servers than ${self.server}: they are not of one cluster, though its id is the same.`,
     );
@@ -78,21 +78,21 @@ function genesesDiffer(one: number | undefined, other: number | undefined): bool
 }
 
 /**
- * Whether a connection must be made anew, with `genesis` being what this server knows now, `told` what it knew in the
- * handshake and `heard` what it was told then: so a server that was blank is checked once it is not.
+ * Whether a connection must be made anew, with `genesis` being what this server knows now, `sentGenesis` what it knew in the
+ * handshake and `receivedGenesis` what it was told then: so a server that was blank is checked once it is not.
  */
-export function handshakeOutdated(
+export function isHandshakeOutdated(
   genesis: number | undefined,
-  told: number | undefined,
-  heard: number | undefined,
+  sentGenesis: number | undefined,
+  receivedGenesis: number | undefined,
 ): boolean {
-  return genesis !== told && genesis !== heard;
+  return genesis !== sentGenesis && genesis !== receivedGenesis;
 }
 
 function readHello(headers: Headers): Hello {
   const version = headers['kontiki-version'];
   if (version !== `${PROTOCOL_VERSION}`) {
-    throw new Refusal(
+    throw new HandshakeError(
       'version',
       version === undefined
         ? 'No Kontiki handshake.'
@@ -112,13 +112,16 @@ function readHello(headers: Headers): Hello {
 function id(headers: Headers, name: string): string {
   const value = headers[name];
   if (typeof value === 'string' && ID.test(value)) return value;
-  throw new Refusal('malformed', `The handshake's ${name} is ${quoted(value)}, which is no id.`);
+  throw new HandshakeError('malformed', `The handshake's ${name} is ${quoted(value)}, which is no id.`);
 }
 
 function number(headers: Headers, name: string, max: number): number {
   const value = headers[name];
   if (typeof value === 'string' && NUMBER.test(value) && Number(value) <= max) return Number(value);
-  throw new Refusal('malformed', `The handshake's ${name} is ${quoted(value)}, which is not a number of 1 to ${max}.`);
+  throw new HandshakeError(
+    'malformed',
+    `The handshake's ${name} is ${quoted(value)}, which is not a number of 1 to ${max}.`,
+  );
 }
 
 /** Foreign text, made fit for a log line. */

@@ -2,7 +2,7 @@ import { KontikiError } from '@kontiki/core';
 import { checkNames } from './check-names.js';
 
 /** What stays silent for so many looks is taken for dead. */
-export const SILENT_LOOKS = 5;
+export const SILENT_TICKS = 5;
 
 /** What a transport allows its peers, and whoever else reaches its port. */
 export interface PeerLimits {
@@ -16,7 +16,7 @@ export interface PeerLimits {
   readonly handshakeTimeoutMs: number;
   /** Milliseconds between two looks at each connection. A peer that stays silent for five of them is cut off. Default 1,000. */
   readonly pingIntervalMs: number;
-  /** Milliseconds before an unreachable peer is dialled again, at first and at most. Default 50 and 2,000. */
+  /** Milliseconds before an unreachable peer is dialed again, at first and at most. Default 50 and 2,000. */
   readonly reconnectMinMs: number;
   readonly reconnectMaxMs: number;
 }

@@ -21,7 +21,7 @@ export interface Peer {
   /** Hands over what waits, as far as there is room. */
   flush(): void;
   /** Called at every ping interval. */
-  look(): void;
+  tick(): void;
   close(): void;
 }
 
@@ -44,7 +44,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   #addresses: ReadonlyMap<ServerId, string> = new Map();
   #context: Context | undefined;
   #listener: Listener | undefined;
-  #looks: NodeJS.Timeout | undefined;
+  #ticks: NodeJS.Timeout | undefined;
   #closed: Promise<void> | undefined;
 
   /** Throws `KONTIKI_BAD_OPTION`. Nothing is opened before `start`. */
@@ -89,8 +89,8 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
       await this.#listener.close();
       throw closed();
     }
-    this.#looks = setInterval(() => {
-      for (const peer of this.#peers.values()) peer.look();
+    this.#ticks = setInterval(() => {
+      for (const peer of this.#peers.values()) peer.tick();
     }, this.#limits.pingIntervalMs);
     this.#dial(context);
   }
@@ -106,7 +106,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
 
   setPeers(peers: ReadonlyMap<ServerId, string>): void {
     this.#addresses = new Map(peers);
-    if (this.#context !== undefined && this.#looks !== undefined) this.#dial(this.#context);
+    if (this.#context !== undefined && this.#ticks !== undefined) this.#dial(this.#context);
   }
 
   close(): Promise<void> {
@@ -115,7 +115,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   }
 
   async #close(): Promise<void> {
-    clearInterval(this.#looks);
+    clearInterval(this.#ticks);
     const listening = this.#listener?.close();
     for (const peer of this.#peers.values()) peer.close();
     this.#peers.clear();

@@ -1,18 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import type { Identity } from '@kontiki/core';
-import { checkHello, handshakeOutdated, helloHeaders, Refusal, refusalMeaning } from '@kontiki/peers';
+import { checkHello, isHandshakeOutdated, helloHeaders, HandshakeError, describeReason } from '@kontiki/peers';
 
 const a: Identity = { cluster: 'c-1', server: 'a', incarnation: 11, genesis: 5 };
 const b: Identity = { cluster: 'c-1', server: 'b', incarnation: 12, genesis: 5 };
 
-function reason(self: Identity, headers: Record<string, string | string[]>, dialled?: string): string {
+function reason(self: Identity, headers: Record<string, string | string[]>, dialed?: string): string {
   try {
-    checkHello(self, headers, dialled);
+    checkHello(self, headers, dialed);
     return 'accepted';
   } catch (error) {
-    expect(error).toBeInstanceOf(Refusal);
+    expect(error).toBeInstanceOf(HandshakeError);
     expect(error).toMatchObject({ code: 'KONTIKI_PROTOCOL' });
-    return (error as Refusal).reason;
+    return (error as HandshakeError).reason;
   }
 }
 
@@ -50,7 +50,7 @@ it.each([
   expect(reason(b, helloHeaders({ ...a, ...change }, 'b'))).toBe(expected);
 });
 
-it('refuses what was meant for another, and who isn’t the one that was dialled', () => {
+it('refuses what was meant for another, and who isn’t the one that was dialed', () => {
   expect(reason(b, helloHeaders(a, 'c'))).toBe('receiver');
   expect(reason(b, helloHeaders(a, 'b'), 'c')).toBe('receiver');
 });
@@ -82,9 +82,9 @@ it('does not repeat foreign text at length in its sentences', () => {
 });
 
 it('explains the reasons it knows and no others', () => {
-  expect(refusalMeaning('cluster')).toBe('it belongs to another cluster');
+  expect(describeReason('cluster')).toBe('it belongs to another cluster');
   for (const unknown of ['constructor', '__proto__', 'x', '', undefined, ['cluster']]) {
-    expect(refusalMeaning(unknown)).toBeUndefined();
+    expect(describeReason(unknown)).toBeUndefined();
   }
 });
 
@@ -95,6 +95,6 @@ it.each([
   ['the other one was blank, and is checked there', 5, 5, undefined, false],
   ['it learned another', 5, undefined, 6, true],
   ['both were blank', 5, undefined, undefined, true],
-])('asks for a new handshake after a server came to its genesis: %s', (_, now, told, heard, expected) => {
-  expect(handshakeOutdated(now, told, heard)).toBe(expected);
+])('asks for a new handshake after a server came to its genesis: %s', (_, now, sent, received, expected) => {
+  expect(isHandshakeOutdated(now, sent, received)).toBe(expected);
 });

@@ -1,5 +1,13 @@
 import { isKontikiError, type ServerId } from '@kontiki/core';
-import { checkHello, type Context, Dialling, type Hello, helloHeaders, type Mailbox, Refusal } from '@kontiki/peers';
+import {
+  checkHello,
+  type Context,
+  Reconnector,
+  type Hello,
+  helloHeaders,
+  type Mailbox,
+  HandshakeError,
+} from '@kontiki/peers';
 import { type Outcome, Post } from './post.js';
 import { Route } from './route.js';
 import { POLL_HEADER } from './settings.js';
@@ -20,7 +28,7 @@ export class Caller {
   readonly #peer: ServerId;
   readonly #mailbox: Mailbox;
   readonly #events: CallerEvents;
-  readonly #dialling: Dialling;
+  readonly #reconnector: Reconnector;
   readonly #posts = new Map<Lane, Post>();
   #route: Route | undefined;
   #deadline: NodeJS.Timeout | undefined;
@@ -33,12 +41,12 @@ export class Caller {
     this.#peer = peer;
     this.#mailbox = mailbox;
     this.#events = events;
-    this.#dialling = new Dialling(context, peer, address, (url) => this.#greet(url));
-    this.#dialling.start();
+    this.#reconnector = new Reconnector(context, peer, address, (url) => this.#greet(url));
+    this.#reconnector.start();
   }
 
   get address(): string {
-    return this.#dialling.address;
+    return this.#reconnector.address;
   }
 
   /** Whether the peer has answered, and has gone on to. */
@@ -47,8 +55,8 @@ export class Caller {
   }
 
   /** The peer has shown that it lives: call it soon if it isn't being called. */
-  hurry(): void {
-    this.#dialling.hurry();
+  reconnectSoon(): void {
+    this.#reconnector.reconnectSoon();
   }
 
   flush(): void {
@@ -57,16 +65,16 @@ export class Caller {
     if (this.#mailbox.urgent && !this.#posts.has('urgent')) this.#post('urgent', this.#mailbox.takeUrgent());
   }
 
-  look(): void {
-    this.#dialling.look();
-    for (const post of this.#posts.values()) post.look();
+  tick(): void {
+    this.#reconnector.tick();
+    for (const post of this.#posts.values()) post.tick();
     // Shows that both live, keeps a connection open, and tells what each has come to know of itself.
     if (this.#up && this.#idle && !this.#posts.has('urgent')) this.#post('urgent', undefined);
     this.#idle = true;
   }
 
   close(): void {
-    this.#dialling.close();
+    this.#reconnector.close();
     this.#hangUp();
   }
 
@@ -90,7 +98,7 @@ export class Caller {
     this.#posts.delete(lane);
     if (outcome.kind === 'refused') return this.#refused(outcome.reason);
     if (outcome.kind === 'unreachable') {
-      this.#dialling.unreachable(outcome.reason);
+      this.#reconnector.onUnreachable(outcome.reason);
       return this.#lost();
     }
     const { headers, body } = outcome;
@@ -99,7 +107,7 @@ export class Caller {
       if (!this.#up) this.#connected();
       this.#events.answered(hello, body);
     } catch (error) {
-      if (!(error instanceof Refusal) && !isKontikiError(error, 'KONTIKI_PROTOCOL')) throw error;
+      if (!(error instanceof HandshakeError) && !isKontikiError(error, 'KONTIKI_PROTOCOL')) throw error;
       return this.#refused(error.message);
     }
     // The receiver may have closed the transport.
@@ -111,17 +119,17 @@ export class Caller {
   #connected(): void {
     clearTimeout(this.#deadline);
     this.#up = true;
-    this.#dialling.connected();
+    this.#reconnector.onConnected();
   }
 
   #refused(reason: string): void {
-    this.#dialling.refused(reason);
+    this.#reconnector.onRefused(reason);
     this.#lost();
   }
 
   #lost(): void {
     this.#hangUp();
-    this.#dialling.ended();
+    this.#reconnector.onEnded();
     this.#events.lost();
   }
 

@@ -4,11 +4,11 @@ import {
   type Context,
   type Hello,
   type Listener,
-  logRefusal,
+  logHandshakeError,
   OwnServer,
-  Refusal,
+  HandshakeError,
   REFUSED_HEADER,
-  SILENT_LOOKS,
+  SILENT_TICKS,
 } from '@kontiki/peers';
 import type { HttpOptions } from './options.js';
 import { reject } from './visit.js';
@@ -36,7 +36,7 @@ export class HttpListener implements Listener {
     this.#own = new OwnServer(context, (request, response) => this.answer(request, response));
     const { server } = this.#own;
     // Longer than a peer is ever silent: or a request could meet a connection that is just being closed.
-    server.keepAliveTimeout = Math.max(server.keepAliveTimeout, 2 * SILENT_LOOKS * pingIntervalMs);
+    server.keepAliveTimeout = Math.max(server.keepAliveTimeout, 2 * SILENT_TICKS * pingIntervalMs);
     server.maxConnections = unidentified + 4 * connections;
   }
 
@@ -61,10 +61,10 @@ export class HttpListener implements Listener {
     let hello: Hello;
     try {
       hello = this.#check(request);
-    } catch (error) {
-      const refusal = error as Refusal;
-      logRefusal(this.#context, refusal, request.socket.remoteAddress);
-      return reject(response, 400, { [REFUSED_HEADER]: refusal.reason });
+    } catch (caught) {
+      const error = caught as HandshakeError;
+      logHandshakeError(this.#context, error, request.socket.remoteAddress);
+      return reject(response, 400, { [REFUSED_HEADER]: error.reason });
     }
     this.#own?.markIdentified(request.socket);
     // A body that was read cannot be read again: the peer would wait in vain.
@@ -80,7 +80,7 @@ export class HttpListener implements Listener {
   #check(request: IncomingMessage): Hello {
     const hello = checkCaller(this.#context, request, this.#options.insecure);
     if (this.#callers.size >= this.#context.limits.connections && !this.#callers.has(hello.from)) {
-      throw new Refusal('busy', `${this.#callers.size} servers are connected already.`);
+      throw new HandshakeError('busy', `${this.#callers.size} servers are connected already.`);
     }
     return hello;
   }

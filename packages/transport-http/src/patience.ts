@@ -1,4 +1,4 @@
-import { type PeerLimits, SILENT_LOOKS } from '@kontiki/peers';
+import { type PeerLimits, SILENT_TICKS } from '@kontiki/peers';
 
 /** Bytes a second that every link is taken to carry. */
 const SLOWEST_LINK = 64 * 1024;
@@ -8,16 +8,16 @@ const SLOWEST_LINK = 64 * 1024;
  * milliseconds spares every peer after this process was suspended.
  */
 export class Patience {
-  readonly #bytesPerLook: number;
-  #looks = 0;
+  readonly #bytesPerTick: number;
+  #ticks = 0;
 
   constructor({ pingIntervalMs }: PeerLimits) {
-    this.#bytesPerLook = (SLOWEST_LINK * pingIntervalMs) / 1_000;
+    this.#bytesPerTick = (SLOWEST_LINK * pingIntervalMs) / 1_000;
   }
 
   /** One look. Whether a request that has so many bytes has taken too long. */
-  look(bytes: number): boolean {
-    this.#looks += 1;
-    return this.#looks > SILENT_LOOKS + bytes / this.#bytesPerLook;
+  tick(bytes: number): boolean {
+    this.#ticks += 1;
+    return this.#ticks > SILENT_TICKS + bytes / this.#bytesPerTick;
   }
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isKontikiError, type Message, type ServerId } from '@kontiki/core';
-import { type Context, deliver, type Hello, Mailbox, type Peer, SILENT_LOOKS } from '@kontiki/peers';
+import { type Context, deliver, type Hello, Mailbox, type Peer, SILENT_TICKS } from '@kontiki/peers';
 import { Caller } from './caller.js';
 import { Visit, type VisitEvents } from './visit.js';
 
@@ -59,7 +59,7 @@ export class HttpPeer implements Peer {
     const [oldest] = this.#visits;
     if (this.#visits.size >= MAX_VISITS) oldest?.terminate();
     this.#visits.add(new Visit(this.#context, request, response, hello, this.#events));
-    this.#caller?.hurry();
+    this.#caller?.reconnectSoon();
   }
 
   push(messages: readonly Message[]): void {
@@ -71,13 +71,13 @@ export class HttpPeer implements Peer {
     else if (!this.#mailbox.empty) this.#release();
   }
 
-  look(): void {
-    this.#caller?.look();
+  tick(): void {
+    this.#caller?.tick();
     this.#release();
-    for (const visit of this.#visits) visit.look();
+    for (const visit of this.#visits) visit.tick();
     if (!this.#callers.has(this.id) || this.#visits.size > 0) return;
     this.#silent += 1;
-    if (this.#silent < SILENT_LOOKS) return;
+    if (this.#silent < SILENT_TICKS) return;
     this.#callers.delete(this.id);
     this.#log('info', 'silent', `${this.id} has gone silent`);
     this.#lost();

@@ -1,5 +1,5 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { type PeerLimits, REFUSED_HEADER, refusalMeaning } from '@kontiki/peers';
+import { type PeerLimits, REFUSED_HEADER, describeReason } from '@kontiki/peers';
 import { Body } from './body.js';
 import { Patience } from './patience.js';
 import type { Route } from './route.js';
@@ -37,9 +37,9 @@ export class Post {
     this.#request = this.#send();
   }
 
-  look(): void {
+  tick(): void {
     const bytes = (this.#frame?.length ?? 0) + (this.#body?.received ?? 0);
-    if (this.#patience.look(bytes)) this.fail('it does not answer');
+    if (this.#patience.tick(bytes)) this.fail('it does not answer');
   }
 
   fail(reason: string): void {
@@ -68,7 +68,7 @@ export class Post {
   #answered(response: IncomingMessage): void {
     const { statusCode = 0, headers } = response;
     if (statusCode !== 200) {
-      const meaning = refusalMeaning(headers[REFUSED_HEADER]);
+      const meaning = describeReason(headers[REFUSED_HEADER]);
       if (meaning !== undefined) this.#settle({ kind: 'refused', reason: `it refuses: ${meaning}` });
       // A proxy whose server is down says so; a redirect or a missing page is a wrong address.
       else this.#settle({ kind: statusCode >= 500 ? 'unreachable' : 'refused', reason: `it answers ${statusCode}` });

@@ -64,8 +64,8 @@ export class Visit {
     else reject(this.#response, status);
   }
 
-  look(): void {
-    if (this.#patience.look(this.#body.received + this.#answered)) this.terminate();
+  tick(): void {
+    if (this.#patience.tick(this.#body.received + this.#answered)) this.terminate();
   }
 
   terminate(): void {

@@ -86,7 +86,7 @@ describe('nothing is told to a server', () => {
     [
       'that answers as another',
       (_, response) => void response.writeHead(200, helloHeaders({ ...stranger, server: 'c' }, 'a')).end(),
-      /c answers where b was dialled/,
+      /c answers where b was dialed/,
     ],
     ['that is no server of Kontiki', (_, response) => void response.end('hello'), /No Kontiki handshake/],
     [

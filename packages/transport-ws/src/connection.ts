@@ -2,14 +2,14 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { isKontikiError, type ServerId } from '@kontiki/core';
-import { BATCH_BYTES, type Context, deliver, handshakeOutdated, type Hello, SILENT_LOOKS } from '@kontiki/peers';
+import { BATCH_BYTES, type Context, deliver, isHandshakeOutdated, type Hello, SILENT_TICKS } from '@kontiki/peers';
 
 /** Who wants to know what happens to a connection. */
-export interface ConnectionEvents {
+export interface ConnectionCallbacks {
   /** The last frame has left for the system's buffers; another may follow. */
-  drained(): void;
+  onDrained(): void;
   /** It is closed, for whatever reason. Told once. */
-  closed(connection: Connection): void;
+  onClosed(connection: Connection): void;
 }
 
 /** An open connection whose handshake was accepted by both sides. */
@@ -18,9 +18,9 @@ export class Connection {
   readonly #ws: WebSocket;
   readonly #socket: Socket;
   readonly #context: Context;
-  /** What this server told of its own genesis in the handshake. */
-  readonly #told: number | undefined;
-  readonly #events: ConnectionEvents;
+  /** What this server sent as its own genesis in the handshake. */
+  readonly #sentGenesis: number | undefined;
+  readonly #callbacks: ConnectionCallbacks;
   #sending = false;
   #memory: Uint8Array | undefined;
   /** Bytes read at the last look, and whether a frame has left since. */
@@ -34,16 +34,16 @@ export class Connection {
     ws: WebSocket,
     socket: Duplex,
     hello: Hello,
-    told: number | undefined,
-    events: ConnectionEvents,
+    sentGenesis: number | undefined,
+    callbacks: ConnectionCallbacks,
   ) {
     this.#context = context;
     this.hello = hello;
     this.#ws = ws;
     // ws and node:http call it a Duplex, which it is; on a listening port it is a net or tls socket.
     this.#socket = socket as Socket;
-    this.#told = told;
-    this.#events = events;
+    this.#sentGenesis = sentGenesis;
+    this.#callbacks = callbacks;
     ws.on('message', (data: Buffer, isBinary: boolean) => this.#receive(data, isBinary));
     ws.on('error', (error: NodeJS.ErrnoException) => {
       // Peers crash and networks fail every day; what ws itself finds wrong was sent by somebody.
@@ -52,7 +52,7 @@ export class Connection {
     ws.on('close', () => {
       if (!this.#closed) context.logger.log('info', `ended ${this.peer}`, `${this.peer} has ended its connection`);
       this.#closed = true;
-      events.closed(this);
+      callbacks.onClosed(this);
     });
   }
 
@@ -83,7 +83,7 @@ export class Connection {
       this.#sending = false;
       this.#progress = true;
       // After an error it is closing, and `closed` will tell.
-      if (!error) this.#events.drained();
+      if (!error) this.#callbacks.onDrained();
     });
   }
 
@@ -91,8 +91,8 @@ export class Connection {
    * One look, at every ping interval. Counting looks rather than milliseconds spares every peer after this process was
    * suspended. Bytes count and not frames: a large frame over a slow link is life too, and so is a frame that leaves.
    */
-  look(): void {
-    if (handshakeOutdated(this.#context.self.genesis, this.#told, this.hello.genesis)) {
+  tick(): void {
+    if (isHandshakeOutdated(this.#context.self.genesis, this.#sentGenesis, this.hello.genesis)) {
       this.#context.logger.log(
         'info',
         `genesis ${this.peer}`,
@@ -104,7 +104,7 @@ export class Connection {
     this.#progress = false;
     this.#read = this.#socket.bytesRead;
     this.#silent = alive ? 0 : this.#silent + 1;
-    if (this.#silent >= SILENT_LOOKS) return this.#fault('it has gone silent');
+    if (this.#silent >= SILENT_TICKS) return this.#fault('it has gone silent');
     // Both sides ask: what one has sent may fill a slow link for long, and the other's pings show meanwhile that it lives.
     if (this.ready) this.#ws.ping();
   }

@@ -10,16 +10,16 @@ import {
   type Hello,
   helloHeaders,
   type Listener,
-  logRefusal,
+  logHandshakeError,
   OwnServer,
-  Refusal,
+  HandshakeError,
   REFUSED_HEADER,
 } from '@kontiki/peers';
 import type { WebSocketOptions } from './options.js';
 import { SUBPROTOCOL, socketOptions } from './settings.js';
 
-/** A connection that has shown who it is. `told` is what this server said of its own genesis. */
-export type Accept = (ws: WebSocket, socket: Duplex, hello: Hello, told: number | undefined) => void;
+/** A connection that has shown who it is. `sentGenesis` is what this server said of its own genesis. */
+export type Accept = (ws: WebSocket, socket: Duplex, hello: Hello, sentGenesis: number | undefined) => void;
 
 /** Lets peers in, on a port of its own or on a path of the user's server. */
 export class WebSocketListener implements Listener {
@@ -56,7 +56,7 @@ export class WebSocketListener implements Listener {
       for (const [name, value] of Object.entries(hello)) lines.push(`${name}: ${value}`);
     });
     this.#webSockets.on('wsClientError', (error, socket) =>
-      this.#refuse(socket, new Refusal('malformed', error.message)),
+      this.#refuse(socket, new HandshakeError('malformed', error.message)),
     );
   }
 
@@ -94,14 +94,14 @@ export class WebSocketListener implements Listener {
     try {
       hello = this.#check(request);
     } catch (error) {
-      return this.#refuse(socket, error as Refusal);
+      return this.#refuse(socket, error as HandshakeError);
     }
-    const told = this.#context.self.genesis;
+    const sentGenesis = this.#context.self.genesis;
     this.#webSockets.handleUpgrade(request, socket, head, (ws) => {
       this.#own?.markIdentified(socket as Socket);
       this.#accepted += 1;
       ws.once('close', () => (this.#accepted -= 1));
-      this.#accept(ws, socket, hello, told);
+      this.#accept(ws, socket, hello, sentGenesis);
     });
   };
 
@@ -109,17 +109,17 @@ export class WebSocketListener implements Listener {
     const hello = checkCaller(this.#context, request, this.#options.insecure);
     const protocols = request.headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
     if (protocols?.includes(SUBPROTOCOL) !== true) {
-      throw new Refusal('version', `It doesn't offer the subprotocol ${SUBPROTOCOL}.`);
+      throw new HandshakeError('version', `It doesn't offer the subprotocol ${SUBPROTOCOL}.`);
     }
     if (this.#accepted >= this.#context.limits.connections) {
-      throw new Refusal('busy', `${this.#accepted} connections are open already.`);
+      throw new HandshakeError('busy', `${this.#accepted} connections are open already.`);
     }
     return hello;
   }
 
-  #refuse(socket: Duplex, refusal: Refusal): void {
-    logRefusal(this.#context, refusal, (socket as Socket).remoteAddress);
-    answer(socket, '400 Bad Request', `${REFUSED_HEADER}: ${refusal.reason}\r\n`);
+  #refuse(socket: Duplex, error: HandshakeError): void {
+    logHandshakeError(this.#context, error, (socket as Socket).remoteAddress);
+    answer(socket, '400 Bad Request', `${REFUSED_HEADER}: ${error.reason}\r\n`);
   }
 }
 

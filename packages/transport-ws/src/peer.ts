@@ -1,10 +1,10 @@
 import type { Message, ServerId } from '@kontiki/core';
 import { type Context, Mailbox, type Peer } from '@kontiki/peers';
-import type { Connection, ConnectionEvents } from './connection.js';
-import { Dialler } from './dialler.js';
+import type { Connection, ConnectionCallbacks } from './connection.js';
+import { Dialer } from './dialer.js';
 
 /**
- * Another server: what waits for it and the connections with it, the one that this server dialled and the one that it
+ * Another server: what waits for it and the connections with it, the one that this server dialed and the one that it
  * accepted. It sends on its own and, while it has none, on the other: so it can answer a server whose address it
  * doesn't know yet, as a new server must until the log tells it its membership.
  */
@@ -13,8 +13,8 @@ export class WebSocketPeer implements Peer {
   readonly #context: Context;
   readonly #mailbox: Mailbox;
   readonly #onIdle: () => void;
-  #dialler: Dialler | undefined;
-  #dialled: Connection | undefined;
+  #dialer: Dialer | undefined;
+  #dialed: Connection | undefined;
   #accepted: Connection | undefined;
 
   /** `onIdle`: called when there is neither an address nor a connection any more. */
@@ -26,9 +26,9 @@ export class WebSocketPeer implements Peer {
   }
 
   /** What its accepted connection is to be made with. */
-  readonly events: ConnectionEvents = {
-    drained: () => this.flush(),
-    closed: (connection) => {
+  readonly callbacks: ConnectionCallbacks = {
+    onDrained: () => this.flush(),
+    onClosed: (connection) => {
       if (this.#accepted === connection) this.#accepted = undefined;
       this.#lost();
     },
@@ -36,19 +36,19 @@ export class WebSocketPeer implements Peer {
 
   /** Dials this address from now on, or none. */
   dial(address: string | undefined): void {
-    if (this.#dialler?.address === address) return;
-    this.#dialler?.close();
-    this.#dialler = undefined;
+    if (this.#dialer?.address === address) return;
+    this.#dialer?.close();
+    this.#dialer = undefined;
     if (address === undefined) return this.#lost();
-    this.#dialler = new Dialler(this.#context, this.id, address, {
-      connected: (connection) => {
-        this.#dialled = connection;
+    this.#dialer = new Dialer(this.#context, this.id, address, {
+      onConnected: (connection) => {
+        this.#dialed = connection;
         this.flush();
       },
-      drained: () => this.flush(),
-      failed: () => this.#lost(),
-      closed: (connection) => {
-        if (this.#dialled === connection) this.#dialled = undefined;
+      onDrained: () => this.flush(),
+      onFailed: () => this.#lost(),
+      onClosed: (connection) => {
+        if (this.#dialed === connection) this.#dialed = undefined;
         this.#lost();
       },
     });
@@ -64,7 +64,7 @@ export class WebSocketPeer implements Peer {
       this.#context.logger.log('info', `replaced ${this.id}`, text, { restarted });
       before.terminate();
     }
-    this.#dialler?.hurry();
+    this.#dialer?.reconnectSoon();
     this.flush();
   }
 
@@ -74,20 +74,20 @@ export class WebSocketPeer implements Peer {
 
   /** Hands over what waits, as far as a connection takes it. */
   flush(): void {
-    const route = this.#dialled ?? this.#accepted;
+    const route = this.#dialed ?? this.#accepted;
     if (route?.ready !== true) return;
     const frame = this.#mailbox.take(route.memory);
     if (frame !== undefined) route.send(frame);
   }
 
-  look(): void {
-    this.#dialled?.look();
-    this.#accepted?.look();
+  tick(): void {
+    this.#dialed?.tick();
+    this.#accepted?.tick();
   }
 
   close(): void {
-    this.#dialler?.close();
-    this.#dialler = undefined;
+    this.#dialer?.close();
+    this.#dialer = undefined;
     this.#accepted?.terminate();
   }
 
@@ -96,8 +96,8 @@ export class WebSocketPeer implements Peer {
    * lost with the connection, and would be stale on the next one.
    */
   #lost(): void {
-    if (this.#dialled !== undefined || this.#accepted !== undefined) return this.flush();
+    if (this.#dialed !== undefined || this.#accepted !== undefined) return this.flush();
     this.#mailbox.clear();
-    if (this.#dialler === undefined) this.#onIdle();
+    if (this.#dialer === undefined) this.#onIdle();
   }
 }

@@ -17,9 +17,9 @@ export class WebSocketTransport extends PeerTransport<WebSocketPeer> {
   }
 
   protected override listener(context: Context, peer: (id: ServerId) => WebSocketPeer): Listener {
-    return new WebSocketListener(context, this.#options, (ws, socket, hello, told) => {
+    return new WebSocketListener(context, this.#options, (ws, socket, hello, sentGenesis) => {
       const from = peer(hello.from);
-      from.accept(new Connection(context, ws, socket, hello, told, from.events));
+      from.accept(new Connection(context, ws, socket, hello, sentGenesis, from.callbacks));
     });
   }
 

@@ -37,7 +37,7 @@ async function refusal(server: TestServer, options: Dial): Promise<string | unde
   return response.headers['kontiki-refused'];
 }
 
-it('a dialler refuses a server that answers as another', async () => {
+it('a dialer refuses a server that answers as another', async () => {
   const a = await started('a');
   // It accepts anybody, and says that it is c.
   const { WebSocketServer } = await import('ws');
@@ -52,7 +52,7 @@ it('a dialler refuses a server that answers as another', async () => {
   await once(impostor, 'listening');
   a.transport.setPeers(new Map([['b', `ws://127.0.0.1:${(impostor.address() as { port: number }).port}`]]));
   a.transport.send('b', [numbered(1)]);
-  await until(() => a.logged(/c answers where b was dialled/), 'the line');
+  await until(() => a.logged(/c answers where b was dialed/), 'the line');
   expect(messages).toEqual([]);
 });
 

@@ -7,11 +7,11 @@ export function testHandshakes(started: Started, renewal?: RegExp): void {
     it.each([
       ['belong to different clusters', { cluster: 'c-2' }, /cluster c-2/, /another cluster/],
       ['were begun with different lists', { genesis: 8 }, /another list of servers/, /another list of servers/],
-    ])('%s', async (_, identity, atAcceptor, atDialler) => {
+    ])('%s', async (_, identity, atAcceptor, atDialer) => {
       const [a, b] = [await started('a', {}, { genesis: 7 }), await started('b', {}, identity)];
       b.transport.setPeers(new Map([['a', a.address]]));
       b.transport.send('a', [numbered(1)]);
-      await until(() => a.logged(atAcceptor) && b.logged(atDialler), 'both lines');
+      await until(() => a.logged(atAcceptor) && b.logged(atDialer), 'both lines');
       expect(a.received).toEqual([]);
     });
 
@@ -26,7 +26,7 @@ export function testHandshakes(started: Started, renewal?: RegExp): void {
     it('are one and the same', async () => {
       const a = await started('a');
       a.transport.setPeers(new Map([['b', a.address]]));
-      await until(() => a.logged(/has dialled itself/), 'the line');
+      await until(() => a.logged(/has dialed itself/), 'the line');
     });
 
     it('are two that share an id', async () => {

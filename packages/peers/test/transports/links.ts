@@ -21,7 +21,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
   it('notices that a link carries nothing any more, and makes a new one', async () => {
     const { a, b, proxy } = await throughProxy({ pingIntervalMs: 30, handshakeTimeoutMs: 200, reconnectMaxMs: 100 });
     proxy.swallow();
-    await until(() => a.logged(/b: it (has gone silent|does not answer)/), 'the dialler’s line');
+    await until(() => a.logged(/b: it (has gone silent|does not answer)/), 'the dialer’s line');
     await until(() => b.logged(/a.* has gone silent/), 'the acceptor’s line');
     await until(() => a.logged(/cannot connect to b: it does not answer/), 'an attempt that times out');
     proxy.carry();
@@ -115,7 +115,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     expect(order.findIndex(({ message }) => message.kind === 'readIndex')).toBeLessThanOrEqual(2);
   });
 
-  it('a peer that comes back is dialled at once, not when the delay has passed', async () => {
+  it('a peer that comes back is dialed at once, not when the delay has passed', async () => {
     const a = await started('a', { limits: { reconnectMinMs: 50, reconnectMaxMs: 600_000 }, random: () => 1 });
     const b = await started('b');
     const port = b.transport.port as number;

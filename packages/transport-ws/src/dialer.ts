@@ -5,63 +5,63 @@ import type { ServerId } from '@kontiki/core';
 import {
   checkHello,
   type Context,
-  Dialling,
+  Reconnector,
   type Hello,
   helloHeaders,
   REFUSED_HEADER,
-  refusalMeaning,
+  describeReason,
 } from '@kontiki/peers';
-import { Connection, type ConnectionEvents } from './connection.js';
+import { Connection, type ConnectionCallbacks } from './connection.js';
 import { SUBPROTOCOL, socketOptions } from './settings.js';
 
-export interface DiallerEvents extends ConnectionEvents {
-  connected(connection: Connection): void;
+export interface DialerCallbacks extends ConnectionCallbacks {
+  onConnected(connection: Connection): void;
   /** An attempt came to nothing. */
-  failed(): void;
+  onFailed(): void;
 }
 
 /** Keeps one connection to one peer at one address, again and again, until it is closed. */
-export class Dialler {
+export class Dialer {
   readonly #context: Context;
   readonly #peer: ServerId;
-  readonly #events: DiallerEvents;
-  readonly #dialling: Dialling;
+  readonly #callbacks: DialerCallbacks;
+  readonly #reconnector: Reconnector;
   #attempt: WebSocket | undefined;
   #connection: Connection | undefined;
   #closed = false;
 
-  constructor(context: Context, peer: ServerId, address: string, events: DiallerEvents) {
+  constructor(context: Context, peer: ServerId, address: string, callbacks: DialerCallbacks) {
     this.#context = context;
     this.#peer = peer;
-    this.#events = events;
-    this.#dialling = new Dialling(context, peer, address, (url) => this.#dial(url));
-    this.#dialling.start();
+    this.#callbacks = callbacks;
+    this.#reconnector = new Reconnector(context, peer, address, (url) => this.#dial(url));
+    this.#reconnector.start();
   }
 
   get address(): string {
-    return this.#dialling.address;
+    return this.#reconnector.address;
   }
 
-  /** The peer has shown that it lives: dial it soon if it isn't being dialled. */
-  hurry(): void {
-    this.#dialling.hurry();
+  /** The peer has shown that it lives: dial it soon if it isn't being dialed. */
+  reconnectSoon(): void {
+    this.#reconnector.reconnectSoon();
   }
 
-  look(): void {
-    this.#dialling.look();
-    this.#connection?.look();
+  tick(): void {
+    this.#reconnector.tick();
+    this.#connection?.tick();
   }
 
   close(): void {
     this.#closed = true;
-    this.#dialling.close();
+    this.#reconnector.close();
     this.#attempt?.terminate();
     this.#connection?.terminate();
   }
 
   #dial(url: URL): void {
     const { self, limits } = this.#context;
-    const told = self.genesis;
+    const sentGenesis = self.genesis;
     const ws = new WebSocket(url, SUBPROTOCOL, {
       ...socketOptions,
       headers: helloHeaders(self, this.#peer),
@@ -80,7 +80,7 @@ export class Dialler {
       }
     });
     ws.on('unexpected-response', (_, response) => {
-      const meaning = refusalMeaning(response.headers[REFUSED_HEADER]);
+      const meaning = describeReason(response.headers[REFUSED_HEADER]);
       this.#refuse(ws, meaning === undefined ? `it answers ${response.statusCode}` : `it refuses: ${meaning}`);
     });
     ws.on('error', (error) => {
@@ -91,9 +91,9 @@ export class Dialler {
       this.#attempt = undefined;
       if (accepted === undefined) return ws.terminate();
       const { hello, socket } = accepted;
-      this.#connection = new Connection(this.#context, ws, socket, hello, told, this.#events);
-      this.#dialling.connected();
-      this.#events.connected(this.#connection);
+      this.#connection = new Connection(this.#context, ws, socket, hello, sentGenesis, this.#callbacks);
+      this.#reconnector.onConnected();
+      this.#callbacks.onConnected(this.#connection);
     });
     ws.on('close', () => {
       clearTimeout(deadline);
@@ -101,18 +101,18 @@ export class Dialler {
       const failed = this.#connection === undefined;
       this.#connection = undefined;
       if (this.#closed) return;
-      if (failed) this.#events.failed();
-      this.#dialling.ended();
+      if (failed) this.#callbacks.onFailed();
+      this.#reconnector.onEnded();
     });
   }
 
   #refuse(ws: WebSocket, reason: string): void {
-    this.#dialling.refused(reason);
+    this.#reconnector.onRefused(reason);
     this.#abandon(ws);
   }
 
   #unreachable(ws: WebSocket, reason: string): void {
-    this.#dialling.unreachable(reason);
+    this.#reconnector.onUnreachable(reason);
     this.#abandon(ws);
   }
 

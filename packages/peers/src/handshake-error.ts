@@ -1,7 +1,7 @@
 import { KontikiError } from '@kontiki/core';
 
 /** Why a connection is refused, told to the other side in the header `kontiki-refused`: */
-export type RefusalReason =
+export type HandshakeErrorReason =
   /** The handshake cannot be read. */
   | 'malformed'
   /** It is of another version, or there is none. */
@@ -21,7 +21,7 @@ export type RefusalReason =
   /** This server has as many connections as it allows. */
   | 'busy';
 
-const meanings: Readonly<Record<RefusalReason, string>> = {
+const meanings: Readonly<Record<HandshakeErrorReason, string>> = {
   malformed: 'the handshake cannot be read',
   version: 'it speaks another version',
   cluster: 'it belongs to another cluster',
@@ -37,17 +37,19 @@ const meanings: Readonly<Record<RefusalReason, string>> = {
 export const REFUSED_HEADER = 'kontiki-refused';
 
 /** A connection that may not be. `message` is for this server's log and isn't sent. */
-export class Refusal extends KontikiError {
-  readonly reason: RefusalReason;
+export class HandshakeError extends KontikiError {
+  readonly reason: HandshakeErrorReason;
 
-  constructor(reason: RefusalReason, message: string) {
+  constructor(reason: HandshakeErrorReason, message: string) {
     super('KONTIKI_PROTOCOL', message);
-    this.name = 'Refusal';
+    this.name = 'HandshakeError';
     this.reason = reason;
   }
 }
 
 /** What the header of a refusing server means, for a log line. Unknown values aren't repeated. */
-export function refusalMeaning(header: unknown): string | undefined {
-  return typeof header === 'string' && Object.hasOwn(meanings, header) ? meanings[header as RefusalReason] : undefined;
+export function describeReason(header: unknown): string | undefined {
+  return typeof header === 'string' && Object.hasOwn(meanings, header)
+    ? meanings[header as HandshakeErrorReason]
+    : undefined;
 }

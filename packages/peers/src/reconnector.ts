@@ -10,7 +10,7 @@ import type { Context } from './context.js';
 const PATIENCE = 5_000;
 
 /** When to try to reach one peer at one address, again and again, and what to say of it. The transport does the trying. */
-export class Dialling {
+export class Reconnector {
   readonly address: string;
   readonly #context: Context;
   readonly #peer: ServerId;
@@ -22,7 +22,7 @@ export class Dialling {
   #without: number = performance.now();
   /** When there came to be one. */
   #connected: number | undefined;
-  #hurried = false;
+  #soon = false;
   #closed = false;
 
   /** `dial`: begins an attempt, whose end `connected` or `ended` tells. */
@@ -47,26 +47,26 @@ export class Dialling {
     if (this.#url !== undefined && !this.#closed) this.#dial(this.#url);
   }
 
-  /** The peer has shown that it lives: it is dialled soon if it isn't being dialled. */
-  hurry(): void {
-    if (this.#timer === undefined || this.#hurried) return;
+  /** The peer has shown that it lives: it is dialed soon if it isn't being dialed. */
+  reconnectSoon(): void {
+    if (this.#timer === undefined || this.#soon) return;
     // Once a look: somebody who calls all the time must neither put the attempt off for ever nor have many made.
-    this.#hurried = true;
+    this.#soon = true;
     this.#backoff.reset();
     this.#wait();
   }
 
-  look(): void {
-    this.#hurried = false;
+  tick(): void {
+    this.#soon = false;
   }
 
-  connected(): void {
+  onConnected(): void {
     this.#connected = performance.now();
     this.#log('info', 'connected', `connected to ${this.#peer}`, { address: this.address });
   }
 
   /** The connection, or the attempt at one, is over: another is made after a delay. */
-  ended(): void {
+  onEnded(): void {
     if (this.#closed) return;
     const now = performance.now();
     if (this.#connected !== undefined) {
@@ -78,11 +78,11 @@ export class Dialling {
   }
 
   /** A server answers, and it is the wrong one or doesn't want this one: that doesn't heal by itself. */
-  refused(reason: string): void {
+  onRefused(reason: string): void {
     this.#fail('warn', 'refused', reason);
   }
 
-  unreachable(reason: string): void {
+  onUnreachable(reason: string): void {
     const lasting = performance.now() - this.#without >= PATIENCE;
     this.#fail(lasting ? 'warn' : 'debug', lasting ? 'unreachable' : 'dial', reason);
   }
