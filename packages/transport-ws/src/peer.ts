@@ -81,7 +81,7 @@ export class WebSocketPeer implements Peer {
   }
 
   tick(): void {
-    this.#dialed?.tick();
+    this.#dialer?.tick();
     this.#accepted?.tick();
   }
 
