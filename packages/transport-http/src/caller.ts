@@ -5,7 +5,7 @@ import {
   Reconnector,
   type Hello,
   helloHeaders,
-  type Mailbox,
+  type SendQueue,
   HandshakeError,
 } from '@kontiki/peers';
 import { type Outcome, Post } from './post.js';
@@ -26,7 +26,7 @@ export interface CallerEvents {
 export class Caller {
   readonly #context: Context;
   readonly #peer: ServerId;
-  readonly #mailbox: Mailbox;
+  readonly #queue: SendQueue;
   readonly #events: CallerEvents;
   readonly #reconnector: Reconnector;
   readonly #posts = new Map<Lane, Post>();
@@ -36,10 +36,10 @@ export class Caller {
   /** Nothing urgent has left since the last look. */
   #idle = true;
 
-  constructor(context: Context, peer: ServerId, address: string, mailbox: Mailbox, events: CallerEvents) {
+  constructor(context: Context, peer: ServerId, address: string, queue: SendQueue, events: CallerEvents) {
     this.#context = context;
     this.#peer = peer;
-    this.#mailbox = mailbox;
+    this.#queue = queue;
     this.#events = events;
     this.#reconnector = new Reconnector(context, peer, address, (url) => this.#greet(url));
     this.#reconnector.start();
@@ -61,8 +61,8 @@ export class Caller {
 
   flush(): void {
     if (!this.#up) return;
-    if (this.#mailbox.bulk && !this.#posts.has('bulk')) this.#post('bulk', this.#mailbox.take());
-    if (this.#mailbox.urgent && !this.#posts.has('urgent')) this.#post('urgent', this.#mailbox.takeUrgent());
+    if (this.#queue.hasBulk && !this.#posts.has('bulk')) this.#post('bulk', this.#queue.takeFrame());
+    if (this.#queue.hasUrgent && !this.#posts.has('urgent')) this.#post('urgent', this.#queue.takeUrgentFrame());
   }
 
   tick(): void {

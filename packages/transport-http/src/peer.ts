@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isKontikiError, type Message, type ServerId } from '@kontiki/core';
-import { type Context, deliver, type Hello, Mailbox, type Peer, SILENT_TICKS } from '@kontiki/peers';
+import { type Context, deliver, type Hello, SendQueue, type Peer, SILENT_TICKS } from '@kontiki/peers';
 import { Caller } from './caller.js';
 import { Visit, type VisitEvents } from './visit.js';
 
@@ -15,7 +15,7 @@ const MAX_VISITS = 8;
 export class HttpPeer implements Peer {
   readonly id: ServerId;
   readonly #context: Context;
-  readonly #mailbox: Mailbox;
+  readonly #queue: SendQueue;
   /** All peers that call. */
   readonly #callers: Set<ServerId>;
   readonly #onIdle: () => void;
@@ -32,7 +32,7 @@ export class HttpPeer implements Peer {
   constructor(context: Context, id: ServerId, callers: Set<ServerId>, onIdle: () => void) {
     this.id = id;
     this.#context = context;
-    this.#mailbox = new Mailbox(context, id);
+    this.#queue = new SendQueue(id, context.limits.queueBytes, context.logger);
     this.#callers = callers;
     this.#onIdle = onIdle;
   }
@@ -42,7 +42,7 @@ export class HttpPeer implements Peer {
     this.#caller?.close();
     this.#caller = undefined;
     if (address === undefined) return this.#lost();
-    this.#caller = new Caller(this.#context, this.id, address, this.#mailbox, {
+    this.#caller = new Caller(this.#context, this.id, address, this.#queue, {
       answered: (hello, frame) => {
         this.#meet(hello);
         this.#receive(frame);
@@ -63,12 +63,12 @@ export class HttpPeer implements Peer {
   }
 
   push(messages: readonly Message[]): void {
-    this.#mailbox.push(messages);
+    this.#queue.push(messages);
   }
 
   flush(): void {
     if (this.#reached) this.#caller?.flush();
-    else if (!this.#mailbox.empty) this.#release();
+    else if (!this.#queue.isEmpty) this.#release();
   }
 
   tick(): void {
@@ -118,11 +118,11 @@ export class HttpPeer implements Peer {
 
   #answer(visit: Visit): void {
     if (!visit.polls) {
-      visit.answer(this.#reached ? undefined : this.#mailbox.takeUrgent(), !this.#reached);
+      visit.answer(this.#reached ? undefined : this.#queue.takeUrgentFrame(), !this.#reached);
     } else {
       this.#release();
       this.#held = visit;
-      if (this.#reached || !this.#mailbox.empty) this.#release();
+      if (this.#reached || !this.#queue.isEmpty) this.#release();
     }
   }
 
@@ -130,7 +130,7 @@ export class HttpPeer implements Peer {
   #release(): void {
     const held = this.#held;
     this.#held = undefined;
-    held?.answer(this.#reached ? undefined : this.#mailbox.take(), !this.#reached);
+    held?.answer(this.#reached ? undefined : this.#queue.takeFrame(), !this.#reached);
   }
 
   #meet({ incarnation }: Hello): void {
@@ -146,7 +146,7 @@ export class HttpPeer implements Peer {
    */
   #lost(): void {
     if (this.#reached || this.#callers.has(this.id)) return this.flush();
-    this.#mailbox.clear();
+    this.#queue.clear();
     if (this.#caller === undefined) this.#onIdle();
   }
 

@@ -364,7 +364,7 @@ describe('on the port', () => {
     let index = 0;
     await until(() => {
       a.transport.send('x', [append((index += 1), 3_000_000)]);
-      return a.logged(/dropping messages to x/);
+      return a.logged(/dropped a message to x/);
     }, 'the queue to be full');
     await b.reaches(a);
     await a.reaches(b);

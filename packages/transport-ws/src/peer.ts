@@ -1,5 +1,5 @@
 import type { Message, ServerId } from '@kontiki/core';
-import { type Context, Mailbox, type Peer } from '@kontiki/peers';
+import { type Context, SendQueue, type Peer } from '@kontiki/peers';
 import type { Connection, ConnectionCallbacks } from './connection.js';
 import { Dialer } from './dialer.js';
 
@@ -11,7 +11,7 @@ import { Dialer } from './dialer.js';
 export class WebSocketPeer implements Peer {
   readonly id: ServerId;
   readonly #context: Context;
-  readonly #mailbox: Mailbox;
+  readonly #queue: SendQueue;
   readonly #onIdle: () => void;
   #dialer: Dialer | undefined;
   #dialed: Connection | undefined;
@@ -21,7 +21,7 @@ export class WebSocketPeer implements Peer {
   constructor(context: Context, id: ServerId, onIdle: () => void) {
     this.id = id;
     this.#context = context;
-    this.#mailbox = new Mailbox(context, id);
+    this.#queue = new SendQueue(id, context.limits.queueBytes, context.logger);
     this.#onIdle = onIdle;
   }
 
@@ -69,14 +69,14 @@ export class WebSocketPeer implements Peer {
   }
 
   push(messages: readonly Message[]): void {
-    this.#mailbox.push(messages);
+    this.#queue.push(messages);
   }
 
   /** Hands over what waits, as far as a connection takes it. */
   flush(): void {
     const route = this.#dialed ?? this.#accepted;
     if (route?.ready !== true) return;
-    const frame = this.#mailbox.take(route.memory);
+    const frame = this.#queue.takeFrame(route.memory);
     if (frame !== undefined) route.send(frame);
   }
 
@@ -97,7 +97,7 @@ export class WebSocketPeer implements Peer {
    */
   #lost(): void {
     if (this.#dialed !== undefined || this.#accepted !== undefined) return this.flush();
-    this.#mailbox.clear();
+    this.#queue.clear();
     if (this.#dialer === undefined) this.#onIdle();
   }
 }

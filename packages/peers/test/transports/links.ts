@@ -73,7 +73,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
       // Gives the connection its turn, so that it takes what it ever takes.
       await new Promise((resolve) => setImmediate(resolve));
     }
-    await until(() => a.logged(/too many wait/), 'the queue to be full');
+    await until(() => a.logged(/queue for this peer is full/), 'the queue to be full');
     a.transport.send('b', [numbered(42)]);
     // 80 MB were sent: the queue, a frame, and what the system's buffers and the proxy hold may live.
     expect(heldBytes() - before).toBeLessThan(24 * MiB);
