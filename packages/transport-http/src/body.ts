@@ -6,7 +6,7 @@ export type BodyFault = 'large' | 'cut';
 
 /** Reads the body of a request or an answer: no more of it than a frame may have. */
 export class Body {
-  readonly #done: (body: Buffer | BodyFault) => void;
+  readonly #onDone: (body: Buffer | BodyFault) => void;
   /** Bytes that it will have, if it says so. */
   readonly #announced: number;
   /** Begins with what has come. One buffer, since whoever sends byte by byte would have each one cost a hundred. */
@@ -14,9 +14,9 @@ export class Body {
   #received = 0;
   #ended = false;
 
-  /** `done`: called once. */
-  constructor(message: IncomingMessage, done: (body: Buffer | BodyFault) => void) {
-    this.#done = done;
+  /** `onDone`: called once. */
+  constructor(message: IncomingMessage, onDone: (body: Buffer | BodyFault) => void) {
+    this.#onDone = onDone;
     this.#announced = Number(message.headers['content-length'] ?? MAX_FRAME);
     if (this.#announced > MAX_FRAME) this.#end('large');
     message.on('data', (chunk: Buffer) => {
@@ -53,6 +53,6 @@ export class Body {
     if (this.#ended) return;
     this.#ended = true;
     this.#bytes = Buffer.alloc(0);
-    this.#done(body);
+    this.#onDone(body);
   }
 }

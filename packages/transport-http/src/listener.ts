@@ -11,7 +11,7 @@ import {
   SILENT_TICKS,
 } from '@kontiki/peers';
 import type { HttpOptions } from './options.js';
-import { reject } from './visit.js';
+import { reject } from './inbound-request.js';
 
 /** A request whose handshake is a good one. */
 export type Accept = (request: IncomingMessage, response: ServerResponse, hello: Hello) => void;
@@ -20,16 +20,16 @@ export type Accept = (request: IncomingMessage, response: ServerResponse, hello:
 export class HttpListener implements Listener {
   readonly #context: Context;
   readonly #options: HttpOptions;
-  readonly #callers: ReadonlySet<string>;
+  readonly #inboundPeers: ReadonlySet<string>;
   readonly #accept: Accept;
   readonly #own: OwnServer | undefined;
   #open = false;
 
-  /** `callers`: the peers that call already. */
-  constructor(context: Context, options: HttpOptions, callers: ReadonlySet<string>, accept: Accept) {
+  /** `inboundPeers`: the peers that call already. */
+  constructor(context: Context, options: HttpOptions, inboundPeers: ReadonlySet<string>, accept: Accept) {
     this.#context = context;
     this.#options = options;
-    this.#callers = callers;
+    this.#inboundPeers = inboundPeers;
     this.#accept = accept;
     if (options.listen === undefined) return;
     const { connections, unidentified, pingIntervalMs } = context.limits;
@@ -79,8 +79,8 @@ export class HttpListener implements Listener {
 
   #check(request: IncomingMessage): Hello {
     const hello = checkCaller(this.#context, request, this.#options.insecure);
-    if (this.#callers.size >= this.#context.limits.connections && !this.#callers.has(hello.from)) {
-      throw new HandshakeError('busy', `${this.#callers.size} servers are connected already.`);
+    if (this.#inboundPeers.size >= this.#context.limits.connections && !this.#inboundPeers.has(hello.from)) {
+      throw new HandshakeError('busy', `${this.#inboundPeers.size} servers are connected already.`);
     }
     return hello;
   }

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isKontikiError, type Message, type ServerId } from '@kontiki/core';
 import { type Context, deliver, type Hello, SendQueue, type Peer, SILENT_TICKS } from '@kontiki/peers';
-import { Caller } from './caller.js';
-import { Visit, type VisitEvents } from './visit.js';
+import { PeerClient } from './peer-client.js';
+import { InboundRequest, type InboundCallbacks } from './inbound-request.js';
 
 /** A peer has three requests under way; those of before a lost connection may still hang in a proxy. */
-const MAX_VISITS = 8;
+const MAX_INBOUND = 8;
 
 /**
  * Another server: what waits for it, this server's requests to it and its requests to this one. What waits leaves with
@@ -17,49 +17,49 @@ export class HttpPeer implements Peer {
   readonly #context: Context;
   readonly #queue: SendQueue;
   /** All peers that call. */
-  readonly #callers: Set<ServerId>;
+  readonly #inboundPeers: Set<ServerId>;
   readonly #onIdle: () => void;
-  readonly #visits = new Set<Visit>();
-  #caller: Caller | undefined;
+  readonly #inbound = new Set<InboundRequest>();
+  #client: PeerClient | undefined;
   /** The request whose answer waits for something to say. */
-  #held: Visit | undefined;
+  #held: InboundRequest | undefined;
   #incarnation: number | undefined;
   /** Looks since it last called, and nothing of it was under way. */
   #silent = 0;
   #closed = false;
 
   /** `onIdle`: called when there is no address and no request any more. */
-  constructor(context: Context, id: ServerId, callers: Set<ServerId>, onIdle: () => void) {
+  constructor(context: Context, id: ServerId, inboundPeers: Set<ServerId>, onIdle: () => void) {
     this.id = id;
     this.#context = context;
     this.#queue = new SendQueue(id, context.limits.queueBytes, context.logger);
-    this.#callers = callers;
+    this.#inboundPeers = inboundPeers;
     this.#onIdle = onIdle;
   }
 
   dial(address: string | undefined): void {
-    if (this.#caller?.address === address) return;
-    this.#caller?.close();
-    this.#caller = undefined;
-    if (address === undefined) return this.#lost();
-    this.#caller = new Caller(this.#context, this.id, address, this.#queue, {
-      answered: (hello, frame) => {
-        this.#meet(hello);
+    if (this.#client?.address === address) return;
+    this.#client?.close();
+    this.#client = undefined;
+    if (address === undefined) return this.#onLost();
+    this.#client = new PeerClient(this.#context, this.id, address, this.#queue, {
+      onAnswered: (hello, frame) => {
+        this.#noteIncarnation(hello);
         this.#receive(frame);
       },
-      lost: () => this.#lost(),
+      onLost: () => this.#onLost(),
     });
   }
 
   /** It calls, and its handshake was accepted. */
-  visit(request: IncomingMessage, response: ServerResponse, hello: Hello): void {
+  accept(request: IncomingMessage, response: ServerResponse, hello: Hello): void {
     this.#silent = 0;
-    this.#callers.add(this.id);
-    this.#meet(hello);
-    const [oldest] = this.#visits;
-    if (this.#visits.size >= MAX_VISITS) oldest?.terminate();
-    this.#visits.add(new Visit(this.#context, request, response, hello, this.#events));
-    this.#caller?.reconnectSoon();
+    this.#inboundPeers.add(this.id);
+    this.#noteIncarnation(hello);
+    const [oldest] = this.#inbound;
+    if (this.#inbound.size >= MAX_INBOUND) oldest?.terminate();
+    this.#inbound.add(new InboundRequest(this.#context, request, response, hello, this.#callbacks));
+    this.#client?.reconnectSoon();
   }
 
   push(messages: readonly Message[]): void {
@@ -67,48 +67,48 @@ export class HttpPeer implements Peer {
   }
 
   flush(): void {
-    if (this.#reached) this.#caller?.flush();
+    if (this.#reached) this.#client?.flush();
     else if (!this.#queue.isEmpty) this.#release();
   }
 
   tick(): void {
-    this.#caller?.tick();
+    this.#client?.tick();
     this.#release();
-    for (const visit of this.#visits) visit.tick();
-    if (!this.#callers.has(this.id) || this.#visits.size > 0) return;
+    for (const request of this.#inbound) request.tick();
+    if (!this.#inboundPeers.has(this.id) || this.#inbound.size > 0) return;
     this.#silent += 1;
     if (this.#silent < SILENT_TICKS) return;
-    this.#callers.delete(this.id);
+    this.#inboundPeers.delete(this.id);
     this.#log('info', 'silent', `${this.id} has gone silent`);
-    this.#lost();
+    this.#onLost();
   }
 
   close(): void {
     this.#closed = true;
-    this.#caller?.close();
-    for (const visit of this.#visits) visit.terminate();
+    this.#client?.close();
+    for (const request of this.#inbound) request.terminate();
   }
 
   /** Whether what waits leaves with this server's own requests. */
   get #reached(): boolean {
-    return this.#caller?.up === true;
+    return this.#client?.isConnected === true;
   }
 
-  readonly #events: VisitEvents = {
-    arrived: (visit, body) => {
+  readonly #callbacks: InboundCallbacks = {
+    onBody: (request, body) => {
       if (this.#closed) return;
       try {
         this.#receive(body);
       } catch (error) {
         if (!isKontikiError(error, 'KONTIKI_PROTOCOL')) throw error;
         this.#log('warn', 'body', `refusing a request of ${this.id}: ${error.message}`);
-        return visit.reject(400);
+        return request.reject(400);
       }
-      this.#answer(visit);
+      this.#answer(request);
     },
-    closed: (visit) => {
-      this.#visits.delete(visit);
-      if (this.#held === visit) this.#held = undefined;
+    onClosed: (request) => {
+      this.#inbound.delete(request);
+      if (this.#held === request) this.#held = undefined;
     },
   };
 
@@ -116,12 +116,12 @@ export class HttpPeer implements Peer {
     if (body.length > 0) deliver(this.#context, this.id, body, () => !this.#closed);
   }
 
-  #answer(visit: Visit): void {
-    if (!visit.polls) {
-      visit.answer(this.#reached ? undefined : this.#queue.takeUrgentFrame(), !this.#reached);
+  #answer(request: InboundRequest): void {
+    if (!request.polls) {
+      request.answer(this.#reached ? undefined : this.#queue.takeUrgentFrame(), !this.#reached);
     } else {
       this.#release();
-      this.#held = visit;
+      this.#held = request;
       if (this.#reached || !this.#queue.isEmpty) this.#release();
     }
   }
@@ -133,7 +133,7 @@ export class HttpPeer implements Peer {
     held?.answer(this.#reached ? undefined : this.#queue.takeFrame(), !this.#reached);
   }
 
-  #meet({ incarnation }: Hello): void {
+  #noteIncarnation({ incarnation }: Hello): void {
     if (this.#incarnation !== undefined && this.#incarnation !== incarnation) {
       this.#log('info', 'restarted', `${this.id} has restarted`);
     }
@@ -144,10 +144,10 @@ export class HttpPeer implements Peer {
    * The peer cannot be reached, or has stopped calling. When it is both, what waits is dropped: it continues what was
    * lost, and would be stale when the peer is back.
    */
-  #lost(): void {
-    if (this.#reached || this.#callers.has(this.id)) return this.flush();
+  #onLost(): void {
+    if (this.#reached || this.#inboundPeers.has(this.id)) return this.flush();
     this.#queue.clear();
-    if (this.#caller === undefined) this.#onIdle();
+    if (this.#client === undefined) this.#onIdle();
   }
 
   #log(level: 'info' | 'warn', topic: string, text: string): void {

@@ -4,12 +4,12 @@ import { type Context, type Listener, PeerTransport } from '@kontiki/peers';
 import { HttpListener } from './listener.js';
 import { checkOptions, type HttpOptions } from './options.js';
 import { HttpPeer } from './peer.js';
-import { reject } from './visit.js';
+import { reject } from './inbound-request.js';
 
 /** Moves messages over HTTP. One transport serves one node. */
 export class HttpTransport extends PeerTransport<HttpPeer> {
   readonly #options: HttpOptions;
-  readonly #callers = new Set<ServerId>();
+  readonly #inboundPeers = new Set<ServerId>();
   #http: HttpListener | undefined;
 
   /** Throws `KONTIKI_BAD_OPTION`. Nothing is opened before `start`. */
@@ -29,13 +29,13 @@ export class HttpTransport extends PeerTransport<HttpPeer> {
   };
 
   protected override listener(context: Context, peer: (id: ServerId) => HttpPeer): Listener {
-    this.#http = new HttpListener(context, this.#options, this.#callers, (request, response, hello) =>
-      peer(hello.from).visit(request, response, hello),
+    this.#http = new HttpListener(context, this.#options, this.#inboundPeers, (request, response, hello) =>
+      peer(hello.from).accept(request, response, hello),
     );
     return this.#http;
   }
 
   protected override peer(context: Context, id: ServerId, onIdle: () => void): HttpPeer {
-    return new HttpPeer(context, id, this.#callers, onIdle);
+    return new HttpPeer(context, id, this.#inboundPeers, onIdle);
   }
 }

@@ -7,7 +7,7 @@ const SLOWEST_LINK = 64 * 1024;
  * How long one request may take: five looks, and what its bytes need on the slowest link. Counting looks rather than
  * milliseconds spares every peer after this process was suspended.
  */
-export class Patience {
+export class RequestDeadline {
   readonly #bytesPerTick: number;
   #ticks = 0;
 

@@ -7,7 +7,7 @@ import { CONTENT_TYPE } from './settings.js';
 const CONNECTIONS = 3;
 
 /** Where one peer is reached, and the connections that are kept with it. */
-export class Route {
+export class Endpoint {
   readonly #agent: Agent;
   readonly #options: RequestOptions;
   readonly #request: typeof request;
@@ -30,7 +30,7 @@ export class Route {
   }
 
   /** Ends all connections: what broke one has mostly broken the others. */
-  hangUp(): void {
+  closeConnections(): void {
     this.#agent.destroy();
   }
 }

@@ -1,38 +1,44 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Context, type Hello, helloHeaders } from '@kontiki/peers';
 import { Body } from './body.js';
-import { Patience } from './patience.js';
+import { RequestDeadline } from './request-deadline.js';
 import { CONTENT_TYPE, POLL_HEADER } from './settings.js';
 
-export interface VisitEvents {
+export interface InboundCallbacks {
   /** Its body is here, and wants an answer. */
-  arrived(visit: Visit, body: Buffer): void;
-  closed(visit: Visit): void;
+  onBody(request: InboundRequest, body: Buffer): void;
+  onClosed(request: InboundRequest): void;
 }
 
 /** One request of a peer, whose handshake was accepted. */
-export class Visit {
+export class InboundRequest {
   /** Whether its answer may wait for something to say. */
   readonly polls: boolean;
   readonly #context: Context;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #hello: Hello;
-  readonly #patience: Patience;
+  readonly #deadline: RequestDeadline;
   readonly #body: Body;
   #answered = 0;
 
-  constructor(context: Context, request: IncomingMessage, response: ServerResponse, hello: Hello, events: VisitEvents) {
+  constructor(
+    context: Context,
+    request: IncomingMessage,
+    response: ServerResponse,
+    hello: Hello,
+    callbacks: InboundCallbacks,
+  ) {
     this.polls = request.headers[POLL_HEADER] !== undefined;
     this.#context = context;
     this.#request = request;
     this.#response = response;
     this.#hello = hello;
-    this.#patience = new Patience(context.limits);
+    this.#deadline = new RequestDeadline(context.limits);
     response.on('error', () => {
       // It is closed, which is told below.
     });
-    response.once('close', () => events.closed(this));
+    response.once('close', () => callbacks.onClosed(this));
     this.#body = new Body(request, (body) => {
       if (body === 'large') {
         const { from } = hello;
@@ -41,7 +47,7 @@ export class Visit {
       } else if (body === 'cut') {
         this.terminate();
       } else {
-        events.arrived(this, body);
+        callbacks.onBody(this, body);
       }
     });
   }
@@ -65,7 +71,7 @@ export class Visit {
   }
 
   tick(): void {
-    if (this.#patience.tick(this.#body.received + this.#answered)) this.terminate();
+    if (this.#deadline.tick(this.#body.received + this.#answered)) this.terminate();
   }
 
   terminate(): void {

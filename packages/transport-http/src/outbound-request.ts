@@ -1,8 +1,8 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { type PeerLimits, REFUSED_HEADER, describeReason } from '@kontiki/peers';
 import { Body } from './body.js';
-import { Patience } from './patience.js';
-import type { Route } from './route.js';
+import { RequestDeadline } from './request-deadline.js';
+import type { Endpoint } from './endpoint.js';
 
 export type Outcome =
   | { readonly kind: 'answered'; readonly headers: IncomingHttpHeaders; readonly body: Buffer }
@@ -11,35 +11,35 @@ export type Outcome =
   | { readonly kind: 'unreachable'; readonly reason: string };
 
 /** One request to a peer. */
-export class Post {
-  readonly #route: Route;
+export class OutboundRequest {
+  readonly #endpoint: Endpoint;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #frame: Uint8Array | undefined;
-  readonly #settled: (outcome: Outcome) => void;
-  readonly #patience: Patience;
+  readonly #onSettled: (outcome: Outcome) => void;
+  readonly #deadline: RequestDeadline;
   #request: ClientRequest;
   #body: Body | undefined;
   #done = false;
 
-  /** `settled`: called once, unless it is aborted. */
+  /** `onSettled`: called once, unless it is aborted. */
   constructor(
-    route: Route,
+    endpoint: Endpoint,
     headers: Readonly<Record<string, string>>,
     frame: Uint8Array | undefined,
     limits: PeerLimits,
-    settled: (outcome: Outcome) => void,
+    onSettled: (outcome: Outcome) => void,
   ) {
-    this.#route = route;
+    this.#endpoint = endpoint;
     this.#headers = headers;
     this.#frame = frame;
-    this.#settled = settled;
-    this.#patience = new Patience(limits);
+    this.#onSettled = onSettled;
+    this.#deadline = new RequestDeadline(limits);
     this.#request = this.#send();
   }
 
   tick(): void {
     const bytes = (this.#frame?.length ?? 0) + (this.#body?.received ?? 0);
-    if (this.#patience.tick(bytes)) this.fail('it does not answer');
+    if (this.#deadline.tick(bytes)) this.fail('it does not answer');
   }
 
   fail(reason: string): void {
@@ -53,8 +53,8 @@ export class Post {
   }
 
   #send(): ClientRequest {
-    const request = this.#route.post(this.#headers, this.#frame);
-    request.on('response', (response) => this.#answered(response));
+    const request = this.#endpoint.post(this.#headers, this.#frame);
+    request.on('response', (response) => this.#onResponse(response));
     request.on('error', (error: NodeJS.ErrnoException) => {
       // The other side had closed the idle connection just before: that says nothing of the peer. Should it have taken
       // the frame nevertheless, it gets it twice, which it bears.
@@ -65,7 +65,7 @@ export class Post {
     return request;
   }
 
-  #answered(response: IncomingMessage): void {
+  #onResponse(response: IncomingMessage): void {
     const { statusCode = 0, headers } = response;
     if (statusCode !== 200) {
       const meaning = describeReason(headers[REFUSED_HEADER]);
@@ -84,6 +84,6 @@ export class Post {
   #settle(outcome: Outcome): void {
     if (this.#done) return;
     this.#done = true;
-    this.#settled(outcome);
+    this.#onSettled(outcome);
   }
 }
