@@ -1,42 +1,45 @@
 import { KontikiError } from '@kontiki/core';
+import type { Context } from './peer-transport.js';
 
-/** Why a connection is refused, told to the other side in the header `kontiki-refused`: */
+/** The reason for which a server refuses a connection. The header `kontiki-refused` carries it. */
 export type HandshakeErrorReason =
-  /** The handshake cannot be read. */
+  /** The handshake cannot be parsed. */
   | 'malformed'
-  /** It is of another version, or there is none. */
+  /** The handshake has another version, or there is no handshake. */
   | 'version'
-  /** The other side belongs to another cluster. */
+  /** The other server belongs to another cluster. */
   | 'cluster'
-  /** The other side is, or means, another server than this connection is between. */
+  /** The server that dialed meant another server, or another server answered. */
   | 'receiver'
-  /** The other side bears this server's own id. */
+  /** The other server has this server's own id. */
   | 'self'
-  /** Both sides' clusters have one id, and were begun with different lists of servers. */
+  /** The clusters have the same id, but started with different lists of servers. */
   | 'genesis'
-  /** It comes from a browser. */
+  /** The request comes from a browser. */
   | 'browser'
-  /** It arrives from beyond this machine at a server that was not told to allow that. */
+  /** The request comes from another machine, and `insecure` is not set. */
   | 'exposed'
-  /** This server has as many connections as it allows. */
+  /** The server has reached its limit of connections. */
   | 'busy';
 
-const meanings: Readonly<Record<HandshakeErrorReason, string>> = {
-  malformed: 'the handshake cannot be read',
-  version: 'it speaks another version',
+const descriptions: Readonly<Record<HandshakeErrorReason, string>> = {
+  malformed: 'it cannot parse the handshake',
+  version: 'it supports another version of the handshake',
   cluster: 'it belongs to another cluster',
   receiver: 'it is another server',
-  self: 'it bears the same id',
-  genesis: 'its cluster was begun with another list of servers',
-  browser: 'it takes no connections from browsers',
-  exposed: 'it takes no connections from beyond its machine',
-  busy: 'it has as many connections as it allows',
+  self: 'it has the same id',
+  genesis: 'its cluster started with another list of servers',
+  browser: 'it accepts no connections from browsers',
+  exposed: 'it accepts no connections from other machines',
+  busy: 'it has reached its limit of connections',
 };
 
-/** The header in which a refusing server says why. */
+/** The header in which a server that refuses a connection sends the reason. */
 export const REFUSED_HEADER = 'kontiki-refused';
 
-/** A connection that may not be. `message` is for this server's log and isn't sent. */
+/**
+ * Thrown for a connection that must be refused. The other server gets `reason`, but not `message`.
+ */
 export class HandshakeError extends KontikiError {
   readonly reason: HandshakeErrorReason;
 
@@ -47,9 +50,21 @@ export class HandshakeError extends KontikiError {
   }
 }
 
-/** What the header of a refusing server means, for a log line. Unknown values aren't repeated. */
+/**
+ * Returns a description of the reason in a `kontiki-refused` header, for log lines. Returns
+ * undefined for an unknown value, because that is text from another server.
+ */
 export function describeReason(header: unknown): string | undefined {
-  return typeof header === 'string' && Object.hasOwn(meanings, header)
-    ? meanings[header as HandshakeErrorReason]
+  return typeof header === 'string' && Object.hasOwn(descriptions, header)
+    ? descriptions[header as HandshakeErrorReason]
     : undefined;
+}
+
+/** Logs that this server refused a connection. `from`: address of the other machine. */
+export function logHandshakeError(
+  { logger }: Context,
+  { reason, message }: HandshakeError,
+  from: string | undefined,
+): void {
+  logger.log('warn', `refused ${reason}`, `refused a connection: ${message}`, { reason, from });
 }

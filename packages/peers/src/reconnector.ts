@@ -1,15 +1,21 @@
 import type { ServerId } from '@kontiki/core';
 import { parseAddress } from './address.js';
 import { Backoff } from './backoff.js';
-import type { Context } from './context.js';
+import type { Context } from './peer-transport.js';
 
 /**
- * Milliseconds. A connection that has lived so long was a good one: after it the delays begin anew. A peer that cannot
- * be reached for so long is worth a warning: before, it may just be starting.
+ * A connection that lasted this long was good, so the delays start again from the shortest. A peer
+ * that is unreachable for this long is logged as a warning. Before that, it may just be starting.
  */
-const PATIENCE = 5_000;
+const LASTING_MS = 5_000;
 
-/** When to try to reach one peer at one address, again and again, and what to say of it. The transport does the trying. */
+/**
+ * Decides when to dial one peer at one address, and logs the results. The transport makes the
+ * attempts in the callback `dial` and reports their results to the `on…` methods. The first attempt
+ * is made at once. After each lost connection or failed attempt, the next attempt follows after a
+ * delay that doubles from `reconnectMinMs` to `reconnectMaxMs`. If the peer itself connects, it is
+ * alive, so `reconnectSoon` shortens the delay to `reconnectMinMs`.
+ */
 export class Reconnector {
   readonly address: string;
   readonly #context: Context;
@@ -18,14 +24,15 @@ export class Reconnector {
   readonly #dial: (url: URL) => void;
   readonly #backoff: Backoff;
   #timer: NodeJS.Timeout | undefined;
-  /** When it began to be without a connection. */
-  #without: number = performance.now();
-  /** When there came to be one. */
-  #connected: number | undefined;
-  #soon = false;
+  /** The time at which the last connection was lost, or at which dialing started. */
+  #disconnectedAt: number = performance.now();
+  /** The time at which the current connection was made. Undefined without a connection. */
+  #connectedAt: number | undefined;
+  /** Whether `reconnectSoon` shortened a delay since the last tick. */
+  #shortened = false;
   #closed = false;
 
-  /** `dial`: begins an attempt, whose end `connected` or `ended` tells. */
+  /** `dial`: starts an attempt. The attempt must end with a call of `onConnected` or `onEnded`. */
   constructor(context: Context, peer: ServerId, address: string, dial: (url: URL) => void) {
     const { limits, random } = context;
     this.address = address;
@@ -36,55 +43,63 @@ export class Reconnector {
     try {
       this.#url = parseAddress(address);
     } catch (error) {
-      // It came with a membership, which cannot be refused any more: this peer can still dial us.
-      this.#log('error', 'address', `cannot dial ${peer}`, { error });
+      // Do not throw: the membership with this address is already in the log. The peer can still
+      // dial this server.
+      this.#log('error', 'address', `cannot dial ${peer}: its address in the membership is invalid`, { error });
     }
   }
 
-  /** The first attempt, at once. */
+  /** Makes the first attempt. */
   start(): void {
     this.#timer = undefined;
     if (this.#url !== undefined && !this.#closed) this.#dial(this.#url);
   }
 
-  /** The peer has shown that it lives: it is dialed soon if it isn't being dialed. */
+  /** Shortens the delay before the next attempt. Called when the peer shows that it is alive. */
   reconnectSoon(): void {
-    if (this.#timer === undefined || this.#soon) return;
-    // Once a look: somebody who calls all the time must neither put the attempt off for ever nor have many made.
-    this.#soon = true;
+    if (this.#timer === undefined || this.#shortened) return;
+    // Once per tick, because a peer that connects again and again must neither postpone the attempt
+    // forever nor cause many attempts.
+    this.#shortened = true;
     this.#backoff.reset();
     this.#wait();
   }
 
+  /** Called once per `pingIntervalMs`. */
   tick(): void {
-    this.#soon = false;
+    this.#shortened = false;
   }
 
+  /** Called when an attempt succeeded. */
   onConnected(): void {
-    this.#connected = performance.now();
+    this.#connectedAt = performance.now();
     this.#log('info', 'connected', `connected to ${this.#peer}`, { address: this.address });
   }
 
-  /** The connection, or the attempt at one, is over: another is made after a delay. */
+  /** Called when the connection was lost or the attempt failed. Schedules the next attempt. */
   onEnded(): void {
     if (this.#closed) return;
     const now = performance.now();
-    if (this.#connected !== undefined) {
-      this.#without = now;
-      if (now - this.#connected >= PATIENCE) this.#backoff.reset();
-      this.#connected = undefined;
+    if (this.#connectedAt !== undefined) {
+      this.#disconnectedAt = now;
+      if (now - this.#connectedAt >= LASTING_MS) this.#backoff.reset();
+      this.#connectedAt = undefined;
     }
     this.#wait();
   }
 
-  /** A server answers, and it is the wrong one or doesn't want this one: that doesn't heal by itself. */
+  /**
+   * Logs that a server answered, but that one of the two servers refused the other. Always a
+   * warning, because the cause does not go away by itself.
+   */
   onRefused(reason: string): void {
-    this.#fail('warn', 'refused', reason);
+    this.#logFailure('warn', 'refused', reason);
   }
 
+  /** Logs that the peer cannot be reached. */
   onUnreachable(reason: string): void {
-    const lasting = performance.now() - this.#without >= PATIENCE;
-    this.#fail(lasting ? 'warn' : 'debug', lasting ? 'unreachable' : 'dial', reason);
+    const lasting = performance.now() - this.#disconnectedAt >= LASTING_MS;
+    this.#logFailure(lasting ? 'warn' : 'debug', lasting ? 'unreachable' : 'dial', reason);
   }
 
   close(): void {
@@ -97,7 +112,7 @@ export class Reconnector {
     this.#timer = setTimeout(() => this.start(), this.#backoff.next());
   }
 
-  #fail(level: 'debug' | 'warn', topic: string, reason: string): void {
+  #logFailure(level: 'debug' | 'warn', topic: string, reason: string): void {
     if (!this.#closed) this.#log(level, topic, `cannot connect to ${this.#peer}: ${reason}`, { address: this.address });
   }
 

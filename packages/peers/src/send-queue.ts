@@ -3,8 +3,8 @@ import { encodeFrame, frameLength, MAX_FRAME, messageLength } from '@kontiki/cor
 import type { ThrottledLogger } from './throttled-logger.js';
 
 /**
- * Maximum length of a frame with several messages, 256 KiB, so that urgent messages do not wait long
- * while a frame is sent. A single larger message gets a frame of its own.
+ * Maximum length of a frame with several messages, 256 KiB, so that urgent messages do not wait
+ * long while a frame is sent. A single larger message gets a frame of its own.
  */
 export const BATCH_BYTES: number = 256 * 1024;
 
@@ -21,10 +21,10 @@ interface Bulk {
 /**
  * The messages that wait to be sent to one peer.
  *
- * The queue has two parts. Bulk messages are appends, including empty ones, and chunks of snapshots.
- * They are sent in order, because the peer would reject an append that arrives before the appends
- * that it follows. All other messages are urgent and are sent first. Otherwise heartbeats would wait
- * for megabytes of entries, and the peer would take a live leader for dead.
+ * The queue has two parts. Bulk messages are appends, including empty ones, and chunks of
+ * snapshots. They are sent in order, because the peer would reject an append that arrives before
+ * the appends that it follows. All other messages are urgent and are sent first. Otherwise
+ * heartbeats would wait for megabytes of entries, and the peer would take a live leader for dead.
  *
  * Both parts are bounded. A full queue drops the newest bulk message, since earlier appends are
  * still useful without the later ones. It drops the oldest urgent message, since a newer vote,
@@ -74,7 +74,7 @@ export class SendQueue {
     return this.#encode(() => this.#take(), memory);
   }
 
-  /** Returns the next frame with urgent messages only, or undefined if there are none. */
+  /** Returns the next frame with urgent messages only, or undefined if no urgent messages wait. */
   takeUrgentFrame(): Uint8Array | undefined {
     return this.#encode(() => this.#takeUrgent());
   }
@@ -107,7 +107,9 @@ export class SendQueue {
     this.#bulkBytes += bytes;
   }
 
-  /** Takes all urgent messages and as many bulk messages as fit. Takes at least one message if there is any. */
+  /**
+   * Takes the messages of the next frame. A message that does not fit is taken if it is the first.
+   */
   #take(): readonly Message[] {
     const batch = this.#takeUrgent();
     let room = BATCH_BYTES - frameLength(batch);

@@ -5,14 +5,14 @@ import { RequestDeadline } from './request-deadline.js';
 import { CONTENT_TYPE, POLL_HEADER } from './settings.js';
 
 export interface InboundCallbacks {
-  /** Its body is here, and wants an answer. */
+  /** Called when the body is complete. The request then needs an answer. */
   onBody(request: InboundRequest, body: Buffer): void;
   onClosed(request: InboundRequest): void;
 }
 
-/** One request of a peer, whose handshake was accepted. */
+/** A request from a peer, with an accepted handshake, and the response to it. */
 export class InboundRequest {
-  /** Whether its answer may wait for something to say. */
+  /** Whether the response may be held until there are messages for the peer. */
   readonly polls: boolean;
   readonly #context: Context;
   readonly #request: IncomingMessage;
@@ -20,7 +20,8 @@ export class InboundRequest {
   readonly #hello: Hello;
   readonly #deadline: RequestDeadline;
   readonly #body: Body;
-  #answered = 0;
+  /** Length of the response's body. */
+  #answeredBytes = 0;
 
   constructor(
     context: Context,
@@ -36,13 +37,14 @@ export class InboundRequest {
     this.#hello = hello;
     this.#deadline = new RequestDeadline(context.limits);
     response.on('error', () => {
-      // It is closed, which is told below.
+      // 'close' follows.
     });
     response.once('close', () => callbacks.onClosed(this));
     this.#body = new Body(request, (body) => {
       if (body === 'large') {
         const { from } = hello;
-        context.logger.log('warn', `body ${from}`, `refusing a request of ${from}: it is larger than any frame may be`);
+        const text = `refused a request from ${from}: its body is larger than a frame may be`;
+        context.logger.log('warn', `body ${from}`, text);
         this.reject(413);
       } else if (body === 'cut') {
         this.terminate();
@@ -52,45 +54,54 @@ export class InboundRequest {
     });
   }
 
-  /** `asks`: the peer is to poll, since this server cannot reach it. */
-  answer(frame: Uint8Array | undefined, asks: boolean): void {
-    if (this.#response.headersSent) return this.#outrun();
-    this.#answered = frame?.length ?? 0;
+  /**
+   * Sends the response. `requestPoll`: asks the peer to poll, since this server cannot reach it.
+   */
+  answer(frame: Uint8Array | undefined, requestPoll: boolean): void {
+    if (this.#response.headersSent) return this.#logForeignAnswer();
+    this.#answeredBytes = frame?.length ?? 0;
     this.#response.writeHead(200, {
       ...helloHeaders(this.#context.self, this.#hello.from),
       'content-type': CONTENT_TYPE,
-      'content-length': this.#answered,
-      ...(asks ? { [POLL_HEADER]: '1' } : {}),
+      'content-length': this.#answeredBytes,
+      ...(requestPoll ? { [POLL_HEADER]: '1' } : {}),
     });
     this.#response.end(frame);
   }
 
   reject(status: number): void {
-    if (this.#response.headersSent) this.#outrun();
-    else reject(this.#response, status);
+    if (this.#response.headersSent) this.#logForeignAnswer();
+    else rejectRequest(this.#response, status);
   }
 
   tick(): void {
-    if (this.#deadline.tick(this.#body.received + this.#answered)) this.terminate();
+    if (this.#deadline.tick(this.#body.received + this.#answeredBytes)) this.terminate();
   }
 
   terminate(): void {
-    // This cuts the connection only of a request that is not here whole,
+    // The first call closes the connection only while the request is incomplete. The second closes
+    // it only while the response is incomplete.
     this.#request.destroy();
-    // and this one only while the answer is owed, or on its way.
     this.#response.destroy();
   }
 
-  /** What the handler is mounted in goes on with its requests, which it must not. */
-  #outrun(): void {
-    const text = 'A peer’s request was answered by others than the handler: once it has the request, leave it alone';
-    this.#context.logger.log('error', 'outrun', text);
+  /** Other code of the application answered this request, although the handler had received it. */
+  #logForeignAnswer(): void {
+    const text =
+      'Other code answered a request that transport.handler had received. Do not use a request or its response after passing them to the handler';
+    this.#context.logger.log('error', 'foreign answer', text);
     this.terminate();
   }
 }
 
-/** Answers a request that is not wanted. What else it sends is not read. */
-export function reject(response: ServerResponse, status: number, headers: Readonly<Record<string, string>> = {}): void {
+/**
+ * Answers with an error status and closes the connection without reading the rest of the request.
+ */
+export function rejectRequest(
+  response: ServerResponse,
+  status: number,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   response.writeHead(status, { ...headers, connection: 'close', 'content-length': 0 });
   response.end();
 }

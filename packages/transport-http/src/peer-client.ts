@@ -2,27 +2,36 @@ import { isKontikiError, type ServerId } from '@kontiki/core';
 import {
   checkHello,
   type Context,
-  Reconnector,
+  HandshakeError,
   type Hello,
   helloHeaders,
+  Reconnector,
   type SendQueue,
-  HandshakeError,
 } from '@kontiki/peers';
-import { type Outcome, OutboundRequest } from './outbound-request.js';
 import { Endpoint } from './endpoint.js';
+import { type Outcome, OutboundRequest } from './outbound-request.js';
 import { POLL_HEADER } from './settings.js';
 
-/** At most one request of each is under way, so that bulk keeps its order and nothing urgent waits behind it. */
+/**
+ * The kinds of requests. At most one request of each kind is open at a time. So bulk messages keep
+ * their order, and urgent messages do not wait for them.
+ */
 type Lane = 'bulk' | 'urgent' | 'poll';
 
 export interface PeerClientCallbacks {
-  /** The peer has answered, with a frame perhaps. Throws `KONTIKI_PROTOCOL` where it is none. */
+  /**
+   * Called for each response. `frame` may be empty. Throws `KONTIKI_PROTOCOL` for an invalid frame.
+   */
   onAnswered(hello: Hello, frame: Buffer): void;
-  /** It cannot be reached any more, or an attempt came to nothing. */
+  /** Called when the peer becomes unreachable or an attempt fails. */
   onLost(): void;
 }
 
-/** Takes what waits for one peer to its address. Begins with an empty request: messages go only to who has shown who it is. */
+/**
+ * Sends the queued messages for one peer to its address. The first request is empty, so that a
+ * server gets messages only after its response has identified it. The client is connected from the
+ * first valid response until a request fails or is refused.
+ */
 export class PeerClient {
   readonly #context: Context;
   readonly #peer: ServerId;
@@ -33,7 +42,7 @@ export class PeerClient {
   #endpoint: Endpoint | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #isConnected = false;
-  /** Nothing urgent has left since the last look. */
+  /** Whether no urgent request was sent since the last tick. */
   #idle = true;
 
   constructor(context: Context, peer: ServerId, address: string, queue: SendQueue, callbacks: PeerClientCallbacks) {
@@ -49,12 +58,11 @@ export class PeerClient {
     return this.#reconnector.address;
   }
 
-  /** Whether the peer has answered, and has gone on to. */
   get isConnected(): boolean {
     return this.#isConnected;
   }
 
-  /** The peer has shown that it lives: call it soon if it isn't being called. */
+  /** Shortens the delay before the next attempt. Called when the peer shows that it is alive. */
   reconnectSoon(): void {
     this.#reconnector.reconnectSoon();
   }
@@ -68,14 +76,15 @@ export class PeerClient {
   tick(): void {
     this.#reconnector.tick();
     for (const request of this.#requests.values()) request.tick();
-    // Shows that both live, keeps a connection open, and tells what each has come to know of itself.
+    // An empty request shows that both servers are alive and keeps a connection open. It also
+    // repeats the handshake, since a blank server may have learned its genesis.
     if (this.#isConnected && this.#idle && !this.#requests.has('urgent')) this.#request('urgent', undefined);
     this.#idle = true;
   }
 
   close(): void {
     this.#reconnector.close();
-    this.#abortAll();
+    this.#disconnect();
   }
 
   #connect(url: URL): void {
@@ -112,7 +121,7 @@ export class PeerClient {
       if (!(error instanceof HandshakeError) && !isKontikiError(error, 'KONTIKI_PROTOCOL')) throw error;
       return this.#onRefused(error.message);
     }
-    // The receiver may have closed the transport.
+    // `onAnswered` may have closed the transport.
     if (!this.#isConnected) return;
     if (headers[POLL_HEADER] !== undefined && !this.#requests.has('poll')) this.#request('poll', undefined);
     this.flush();
@@ -130,12 +139,12 @@ export class PeerClient {
   }
 
   #onLost(): void {
-    this.#abortAll();
+    this.#disconnect();
     this.#reconnector.onEnded();
     this.#callbacks.onLost();
   }
 
-  #abortAll(): void {
+  #disconnect(): void {
     clearTimeout(this.#deadline);
     this.#isConnected = false;
     for (const request of this.#requests.values()) request.abort();

@@ -1,34 +1,41 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isKontikiError, type Message, type ServerId } from '@kontiki/core';
-import { type Context, deliver, type Hello, SendQueue, type Peer, SILENT_TICKS } from '@kontiki/peers';
+import { type Context, type Hello, type Peer, receiveFrame, SendQueue, SILENT_TICKS } from '@kontiki/peers';
+import { type InboundCallbacks, InboundRequest } from './inbound-request.js';
 import { PeerClient } from './peer-client.js';
-import { InboundRequest, type InboundCallbacks } from './inbound-request.js';
 
-/** A peer has three requests under way; those of before a lost connection may still hang in a proxy. */
+/**
+ * Maximum number of open requests from one peer. A peer sends three at a time, but older requests
+ * from a lost connection may still be open in a proxy.
+ */
 const MAX_INBOUND = 8;
 
 /**
- * Another server: what waits for it, this server's requests to it and its requests to this one. What waits leaves with
- * requests and, while the peer cannot be reached, with the answers to its own: so this server can answer one whose
- * address it doesn't know yet, as a new server must until the log tells it its membership.
+ * A peer with its queue, this server's requests to it, and its requests to this server. Queued
+ * messages leave in requests. While this server cannot reach the peer, they leave in responses, and
+ * each response asks the peer to poll. A new server needs this to answer its leader: it does not
+ * know the leader's address until it has received the membership in the log.
  */
 export class HttpPeer implements Peer {
   readonly id: ServerId;
   readonly #context: Context;
   readonly #queue: SendQueue;
-  /** All peers that call. */
+  /**
+   * The ids of all peers that currently send requests to this server. All `HttpPeer`s share this
+   * set.
+   */
   readonly #inboundPeers: Set<ServerId>;
   readonly #onIdle: () => void;
   readonly #inbound = new Set<InboundRequest>();
   #client: PeerClient | undefined;
-  /** The request whose answer waits for something to say. */
+  /** A poll that this server answers when there are messages for the peer, or at the next tick. */
   #held: InboundRequest | undefined;
   #incarnation: number | undefined;
-  /** Looks since it last called, and nothing of it was under way. */
-  #silent = 0;
+  /** Number of ticks without an open request since the peer's last request. */
+  #silentTicks = 0;
   #closed = false;
 
-  /** `onIdle`: called when there is no address and no request any more. */
+  /** `onIdle`: called when the peer has neither an address nor requests any more. */
   constructor(context: Context, id: ServerId, inboundPeers: Set<ServerId>, onIdle: () => void) {
     this.id = id;
     this.#context = context;
@@ -37,7 +44,7 @@ export class HttpPeer implements Peer {
     this.#onIdle = onIdle;
   }
 
-  dial(address: string | undefined): void {
+  setAddress(address: string | undefined): void {
     if (this.#client?.address === address) return;
     this.#client?.close();
     this.#client = undefined;
@@ -51,9 +58,9 @@ export class HttpPeer implements Peer {
     });
   }
 
-  /** It calls, and its handshake was accepted. */
+  /** Handles a request from the peer. Its handshake was accepted. */
   accept(request: IncomingMessage, response: ServerResponse, hello: Hello): void {
-    this.#silent = 0;
+    this.#silentTicks = 0;
     this.#inboundPeers.add(this.id);
     this.#noteIncarnation(hello);
     const [oldest] = this.#inbound;
@@ -67,19 +74,19 @@ export class HttpPeer implements Peer {
   }
 
   flush(): void {
-    if (this.#reached) this.#client?.flush();
-    else if (!this.#queue.isEmpty) this.#release();
+    if (this.#isReachable) this.#client?.flush();
+    else if (!this.#queue.isEmpty) this.#answerHeld();
   }
 
   tick(): void {
     this.#client?.tick();
-    this.#release();
+    this.#answerHeld();
     for (const request of this.#inbound) request.tick();
     if (!this.#inboundPeers.has(this.id) || this.#inbound.size > 0) return;
-    this.#silent += 1;
-    if (this.#silent < SILENT_TICKS) return;
+    this.#silentTicks += 1;
+    if (this.#silentTicks < SILENT_TICKS) return;
     this.#inboundPeers.delete(this.id);
-    this.#log('info', 'silent', `${this.id} has gone silent`);
+    this.#log('info', 'silent', `${this.id} is silent: it has sent no requests for ${SILENT_TICKS} ticks`);
     this.#onLost();
   }
 
@@ -89,8 +96,8 @@ export class HttpPeer implements Peer {
     for (const request of this.#inbound) request.terminate();
   }
 
-  /** Whether what waits leaves with this server's own requests. */
-  get #reached(): boolean {
+  /** Whether queued messages leave in requests, not in responses. */
+  get #isReachable(): boolean {
     return this.#client?.isConnected === true;
   }
 
@@ -101,7 +108,7 @@ export class HttpPeer implements Peer {
         this.#receive(body);
       } catch (error) {
         if (!isKontikiError(error, 'KONTIKI_PROTOCOL')) throw error;
-        this.#log('warn', 'body', `refusing a request of ${this.id}: ${error.message}`);
+        this.#log('warn', 'body', `refused a request from ${this.id}: ${error.message}`);
         return request.reject(400);
       }
       this.#answer(request);
@@ -113,39 +120,42 @@ export class HttpPeer implements Peer {
   };
 
   #receive(body: Buffer): void {
-    if (body.length > 0) deliver(this.#context, this.id, body, () => !this.#closed);
+    if (body.length > 0) receiveFrame(this.#context, this.id, body, () => !this.#closed);
   }
 
   #answer(request: InboundRequest): void {
     if (!request.polls) {
-      request.answer(this.#reached ? undefined : this.#queue.takeUrgentFrame(), !this.#reached);
+      request.answer(this.#isReachable ? undefined : this.#queue.takeUrgentFrame(), !this.#isReachable);
     } else {
-      this.#release();
+      this.#answerHeld();
       this.#held = request;
-      if (this.#reached || !this.#queue.isEmpty) this.#release();
+      if (this.#isReachable || !this.#queue.isEmpty) this.#answerHeld();
     }
   }
 
-  /** Answers the request that is held, with what waits: bulk leaves with such answers only, one at a time, so in order. */
-  #release(): void {
+  /**
+   * Answers the held poll with the queued messages. Bulk messages leave in these responses only,
+   * one at a time, so they keep their order.
+   */
+  #answerHeld(): void {
     const held = this.#held;
     this.#held = undefined;
-    held?.answer(this.#reached ? undefined : this.#queue.takeFrame(), !this.#reached);
+    held?.answer(this.#isReachable ? undefined : this.#queue.takeFrame(), !this.#isReachable);
   }
 
   #noteIncarnation({ incarnation }: Hello): void {
     if (this.#incarnation !== undefined && this.#incarnation !== incarnation) {
-      this.#log('info', 'restarted', `${this.id} has restarted`);
+      this.#log('info', 'restarted', `${this.id} restarted`);
     }
     this.#incarnation = incarnation;
   }
 
   /**
-   * The peer cannot be reached, or has stopped calling. When it is both, what waits is dropped: it continues what was
-   * lost, and would be stale when the peer is back.
+   * Called when the peer becomes unreachable or silent. If it is both, the queue is cleared. Its
+   * messages follow messages that were lost, and would be stale when the peer is back.
    */
   #onLost(): void {
-    if (this.#reached || this.#inboundPeers.has(this.id)) return this.flush();
+    if (this.#isReachable || this.#inboundPeers.has(this.id)) return this.flush();
     this.#queue.clear();
     if (this.#client === undefined) this.#onIdle();
   }

@@ -1,21 +1,22 @@
 import { type PeerLimits, SILENT_TICKS } from '@kontiki/peers';
 
-/** Bytes a second that every link is taken to carry. */
-const SLOWEST_LINK = 64 * 1024;
+/** The lowest throughput for which requests do not time out. */
+const MIN_BYTES_PER_SECOND = 64 * 1024;
 
 /**
- * How long one request may take: five looks, and what its bytes need on the slowest link. Counting looks rather than
- * milliseconds spares every peer after this process was suspended.
+ * The time limit of one request: five ticks, and in addition the time that its bytes need at
+ * `MIN_BYTES_PER_SECOND`. Ticks are counted instead of milliseconds, so that a suspended process
+ * does not cut off all peers when it resumes.
  */
 export class RequestDeadline {
   readonly #bytesPerTick: number;
   #ticks = 0;
 
   constructor({ pingIntervalMs }: PeerLimits) {
-    this.#bytesPerTick = (SLOWEST_LINK * pingIntervalMs) / 1_000;
+    this.#bytesPerTick = (MIN_BYTES_PER_SECOND * pingIntervalMs) / 1_000;
   }
 
-  /** One look. Whether a request that has so many bytes has taken too long. */
+  /** Counts a tick. Returns whether the request, of `bytes` so far, has exceeded its limit. */
   tick(bytes: number): boolean {
     this.#ticks += 1;
     return this.#ticks > SILENT_TICKS + bytes / this.#bytesPerTick;

@@ -5,22 +5,24 @@ import type { ServerId } from '@kontiki/core';
 import {
   checkHello,
   type Context,
-  Reconnector,
+  describeReason,
   type Hello,
   helloHeaders,
+  Reconnector,
   REFUSED_HEADER,
-  describeReason,
 } from '@kontiki/peers';
 import { Connection, type ConnectionCallbacks } from './connection.js';
 import { SUBPROTOCOL, socketOptions } from './settings.js';
 
 export interface DialerCallbacks extends ConnectionCallbacks {
   onConnected(connection: Connection): void;
-  /** An attempt came to nothing. */
+  /** Called when an attempt failed. */
   onFailed(): void;
 }
 
-/** Keeps one connection to one peer at one address, again and again, until it is closed. */
+/**
+ * Opens a connection to one peer at one address, and opens it again when it is lost, until `close`.
+ */
 export class Dialer {
   readonly #context: Context;
   readonly #peer: ServerId;
@@ -42,7 +44,7 @@ export class Dialer {
     return this.#reconnector.address;
   }
 
-  /** The peer has shown that it lives: dial it soon if it isn't being dialed. */
+  /** Shortens the delay before the next attempt. Called when the peer shows that it is alive. */
   reconnectSoon(): void {
     this.#reconnector.reconnectSoon();
   }
@@ -65,26 +67,27 @@ export class Dialer {
     const ws = new WebSocket(url, SUBPROTOCOL, {
       ...socketOptions,
       headers: helloHeaders(self, this.#peer),
-      // Masks keep scripts in browsers from feeding proxies forged requests. No browser is here, and masking in
-      // JavaScript more than halves the throughput; ws skips it for a mask of zeros, which the standard allows.
+      // Masks protect proxies from requests that scripts in browsers forge. There is no browser
+      // here, and masking in JavaScript more than halves the throughput. ws skips masking if the
+      // mask is zero, which the standard allows.
       generateMask: (mask) => mask.fill(0),
     });
     this.#attempt = ws;
-    const deadline = setTimeout(() => this.#unreachable(ws, 'it does not answer'), limits.handshakeTimeoutMs);
+    const deadline = setTimeout(() => this.#onUnreachable(ws, 'it does not answer'), limits.handshakeTimeoutMs);
     let accepted: { hello: Hello; socket: Socket } | undefined;
     ws.on('upgrade', (response: IncomingMessage) => {
       try {
         accepted = { hello: checkHello(self, response.headers, this.#peer), socket: response.socket };
       } catch (error) {
-        this.#refuse(ws, (error as Error).message);
+        this.#onRefused(ws, (error as Error).message);
       }
     });
     ws.on('unexpected-response', (_, response) => {
-      const meaning = describeReason(response.headers[REFUSED_HEADER]);
-      this.#refuse(ws, meaning === undefined ? `it answers ${response.statusCode}` : `it refuses: ${meaning}`);
+      const reason = describeReason(response.headers[REFUSED_HEADER]);
+      this.#onRefused(ws, reason === undefined ? `it answers ${response.statusCode}` : `it refuses: ${reason}`);
     });
     ws.on('error', (error) => {
-      if (this.#attempt === ws) this.#unreachable(ws, error.message);
+      if (this.#attempt === ws) this.#onUnreachable(ws, error.message);
     });
     ws.on('open', () => {
       clearTimeout(deadline);
@@ -106,12 +109,12 @@ export class Dialer {
     });
   }
 
-  #refuse(ws: WebSocket, reason: string): void {
+  #onRefused(ws: WebSocket, reason: string): void {
     this.#reconnector.onRefused(reason);
     this.#abandon(ws);
   }
 
-  #unreachable(ws: WebSocket, reason: string): void {
+  #onUnreachable(ws: WebSocket, reason: string): void {
     this.#reconnector.onUnreachable(reason);
     this.#abandon(ws);
   }
