@@ -76,7 +76,7 @@ describe('the listener', () => {
     ['an incarnation with an exponent', { headers: changed('kontiki-incarnation', '1e3') }, 'malformed'],
     ['a genesis above 2^32', { headers: changed('kontiki-genesis', '4294967296') }, 'malformed'],
     ['a handshake for another server', { headers: changed('kontiki-to', 'b') }, 'receiver'],
-  ])('a request with %s is refused, and the answer has the reason', async (_, options, reason) => {
+  ])('a request with %s is refused, and the response has the reason', async (_, options, reason) => {
     const a = await started('a');
     expect(await refusedReason(a, options)).toBe(reason);
     expect(a.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
