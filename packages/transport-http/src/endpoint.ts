@@ -3,11 +3,11 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { urlToHttpOptions } from 'node:url';
 import { CONTENT_TYPE } from './settings.js';
 
-/** As many as there are requests under way: bulk, urgent, and one that asks for answers. */
+/** Maximum number of requests to one peer at a time: one bulk, one urgent and one poll request. */
 const CONNECTIONS = 3;
 
-/** Where one peer is reached, and the connections that are kept with it. */
-export class Route {
+/** The URL of one peer, with the connections that are kept open to it. */
+export class Endpoint {
   readonly #agent: Agent;
   readonly #options: RequestOptions;
   readonly #request: typeof request;
@@ -19,7 +19,9 @@ export class Route {
     this.#request = secure ? httpsRequest : request;
   }
 
-  /** Posts a frame, or nothing. Node follows no redirects by itself, which is right: they could lead anywhere. */
+  /**
+   * Posts a frame or an empty body. Node.js does not follow redirects, which could lead anywhere.
+   */
   post(headers: Readonly<Record<string, string>>, frame: Uint8Array | undefined): ClientRequest {
     const posted = this.#request({
       ...this.#options,
@@ -29,8 +31,8 @@ export class Route {
     return posted;
   }
 
-  /** Ends all connections: what broke one has mostly broken the others. */
-  hangUp(): void {
+  /** Closes all connections. Called when one failed, since the others most likely fail, too. */
+  closeConnections(): void {
     this.#agent.destroy();
   }
 }

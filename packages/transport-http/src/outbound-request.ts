@@ -1,45 +1,46 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { type PeerLimits, REFUSED_HEADER, refusalMeaning } from '@kontiki/peers';
+import { describeReason, type PeerLimits, REFUSED_HEADER } from '@kontiki/peers';
 import { Body } from './body.js';
-import { Patience } from './patience.js';
-import type { Route } from './route.js';
+import type { Endpoint } from './endpoint.js';
+import { RequestDeadline } from './request-deadline.js';
 
+/** The result of a request. */
 export type Outcome =
   | { readonly kind: 'answered'; readonly headers: IncomingHttpHeaders; readonly body: Buffer }
-  /** A server answers that doesn't want this one. */
+  /** A server answered, but it refused the request. */
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'unreachable'; readonly reason: string };
 
-/** One request to a peer. */
-export class Post {
-  readonly #route: Route;
+/** A request to a peer. */
+export class OutboundRequest {
+  readonly #endpoint: Endpoint;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #frame: Uint8Array | undefined;
-  readonly #settled: (outcome: Outcome) => void;
-  readonly #patience: Patience;
+  readonly #onSettled: (outcome: Outcome) => void;
+  readonly #deadline: RequestDeadline;
   #request: ClientRequest;
   #body: Body | undefined;
   #done = false;
 
-  /** `settled`: called once, unless it is aborted. */
+  /** `onSettled`: called once, except after `abort`. */
   constructor(
-    route: Route,
+    endpoint: Endpoint,
     headers: Readonly<Record<string, string>>,
     frame: Uint8Array | undefined,
     limits: PeerLimits,
-    settled: (outcome: Outcome) => void,
+    onSettled: (outcome: Outcome) => void,
   ) {
-    this.#route = route;
+    this.#endpoint = endpoint;
     this.#headers = headers;
     this.#frame = frame;
-    this.#settled = settled;
-    this.#patience = new Patience(limits);
+    this.#onSettled = onSettled;
+    this.#deadline = new RequestDeadline(limits);
     this.#request = this.#send();
   }
 
-  look(): void {
+  tick(): void {
     const bytes = (this.#frame?.length ?? 0) + (this.#body?.received ?? 0);
-    if (this.#patience.look(bytes)) this.fail('it does not answer');
+    if (this.#deadline.tick(bytes)) this.fail('it does not answer');
   }
 
   fail(reason: string): void {
@@ -53,11 +54,11 @@ export class Post {
   }
 
   #send(): ClientRequest {
-    const request = this.#route.post(this.#headers, this.#frame);
-    request.on('response', (response) => this.#answered(response));
+    const request = this.#endpoint.post(this.#headers, this.#frame);
+    request.on('response', (response) => this.#onResponse(response));
     request.on('error', (error: NodeJS.ErrnoException) => {
-      // The other side had closed the idle connection just before: that says nothing of the peer. Should it have taken
-      // the frame nevertheless, it gets it twice, which it bears.
+      // If the peer closed an idle connection just before the request, send the request again. The
+      // peer may receive the frame twice, which Raft tolerates.
       const stale = request.reusedSocket && error.code === 'ECONNRESET' && this.#body === undefined;
       if (stale && !this.#done) this.#request = this.#send();
       else this.fail(error.message);
@@ -65,18 +66,19 @@ export class Post {
     return request;
   }
 
-  #answered(response: IncomingMessage): void {
+  #onResponse(response: IncomingMessage): void {
     const { statusCode = 0, headers } = response;
     if (statusCode !== 200) {
-      const meaning = refusalMeaning(headers[REFUSED_HEADER]);
-      if (meaning !== undefined) this.#settle({ kind: 'refused', reason: `it refuses: ${meaning}` });
-      // A proxy whose server is down says so; a redirect or a missing page is a wrong address.
+      const reason = describeReason(headers[REFUSED_HEADER]);
+      if (reason !== undefined) this.#settle({ kind: 'refused', reason: `it refuses: ${reason}` });
+      // Proxies answer 5xx if their server is down. A redirect or a 404 means that the address is
+      // wrong.
       else this.#settle({ kind: statusCode >= 500 ? 'unreachable' : 'refused', reason: `it answers ${statusCode}` });
       return this.abort();
     }
     this.#body = new Body(response, (body) => {
-      if (body === 'large') this.fail('its answer is larger than any frame may be');
-      else if (body === 'cut') this.fail('its answer was cut short');
+      if (body === 'large') this.fail('its response is larger than a frame may be');
+      else if (body === 'cut') this.fail('its response is incomplete');
       else this.#settle({ kind: 'answered', headers, body });
     });
   }
@@ -84,6 +86,6 @@ export class Post {
   #settle(outcome: Outcome): void {
     if (this.#done) return;
     this.#done = true;
-    this.#settled(outcome);
+    this.#onSettled(outcome);
   }
 }
