@@ -7,7 +7,7 @@ import { collect, onDisk, testSnapshotStore, type DiskOperation } from '@kontiki
 
 testSnapshotStore(
   { describe, it, expect },
-  { name: 'FileSnapshots', place: onDisk((folder) => new FileSnapshots(folder)) },
+  { name: 'FileSnapshots', medium: onDisk((folder) => new FileSnapshots(folder)) },
 );
 
 const real = 'this is a real disk';
@@ -16,7 +16,7 @@ testSnapshotStore(
   { describe, it, expect },
   {
     name: 'FileSnapshots in a folder of this machine',
-    place: () => {
+    medium: () => {
       const folder = mkdtempSync(join(tmpdir(), 'kontiki-snapshots-'));
       return {
         store: () => new FileSnapshots(folder),
@@ -30,7 +30,7 @@ testSnapshotStore(
 /** The titles of what fails on a disk whose syncs lie. */
 async function failing(lies: (operation: DiskOperation) => boolean): Promise<string> {
   const runner = collect();
-  testSnapshotStore(runner, { name: 'FileSnapshots', place: onDisk((folder) => new FileSnapshots(folder), { lies }) });
+  testSnapshotStore(runner, { name: 'FileSnapshots', medium: onDisk((folder) => new FileSnapshots(folder), { lies }) });
   const titles: string[] = [];
   for await (const { name, error } of runner.run()) if (error !== undefined) titles.push(name);
   return titles.join('\n');

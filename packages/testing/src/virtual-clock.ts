@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '@kontiki/core';
-import { drained } from './drained.js';
+import { drainPromises } from './drain-promises.js';
 
 interface Alarm {
   at: number;
@@ -42,7 +42,7 @@ export class VirtualClock implements Clock {
   /** Runs what can run without time passing: callbacks and promises, until none is left. */
   async settle(): Promise<void> {
     do {
-      await drained();
+      await drainPromises();
       const due = this.#soon;
       this.#soon = [];
       for (const callback of due) callback();
@@ -87,7 +87,7 @@ export class VirtualClock implements Clock {
 
   /** Whether promises that settled now have asked for more. */
   async #stirred(): Promise<boolean> {
-    await drained();
+    await drainPromises();
     return this.#soon.length > 0;
   }
 }

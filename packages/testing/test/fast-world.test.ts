@@ -10,7 +10,7 @@ describe('the world', () => {
 
   it('is the same whether it is told or not, and tells what happens', () => {
     const story: string[] = [];
-    const told = runFastWorld(7, { seconds: 2, tell: (at, text) => story.push(`${at} ${text}`) });
+    const told = runFastWorld(7, { seconds: 2, trace: (at, text) => story.push(`${at} ${text}`) });
     expect(told).toEqual(runFastWorld(7, { seconds: 2 }));
     expect(story.join('\n')).toMatch(/a starts: term 1[^]*append term[^]*everything heals/);
   });

@@ -8,14 +8,14 @@ const without = { fill: 'it prepares no room', retire: 'nobody moves away from i
 
 testLogStore(
   { describe, it, expect },
-  { name: 'JournalLog', place: onDisk((folder) => new JournalLog(folder)), without },
+  { name: 'JournalLog', medium: onDisk((folder) => new JournalLog(folder)), without },
 );
 
 /** The first test that fails with a fault. */
 async function failing(text: string, by: string): Promise<string | undefined> {
   const Faulty = await planted<Folder>('journal-log.ts', 'JournalLog', text, by);
   const runner = collect();
-  testLogStore(runner, { name: 'log', place: onDisk((folder) => new Faulty(folder)), without });
+  testLogStore(runner, { name: 'log', medium: onDisk((folder) => new Faulty(folder)), without });
   for await (const { name, error } of runner.run()) if (error !== undefined) return name;
   return undefined;
 }

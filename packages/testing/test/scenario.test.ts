@@ -27,7 +27,7 @@ describe('a scenario fails when', () => {
     cluster.server('c').disk.ballot = { term: 2, votedFor: undefined };
     cluster.start('c');
     cluster.forge('b', 'c', vote);
-    expect(() => cluster.writeAll('c')).toThrow('oneVoteATerm');
+    expect(() => cluster.writeAll('c')).toThrow('oneVotePerTerm');
   });
 
   it('a server forgets a term that it spoke in', () => {

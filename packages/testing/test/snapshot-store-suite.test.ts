@@ -9,7 +9,7 @@ type Store = new (folder: Folder) => FileSnapshots;
 /** The first test that fails with a faulty store. */
 async function failing(Faulty: Store): Promise<string | undefined> {
   const runner = collect();
-  testSnapshotStore(runner, { name: 'snapshots', place: onDisk((folder) => new Faulty(folder)) });
+  testSnapshotStore(runner, { name: 'snapshots', medium: onDisk((folder) => new Faulty(folder)) });
   for await (const { name, error } of runner.run()) if (error !== undefined) return name;
   return undefined;
 }

@@ -70,21 +70,21 @@ class Meddling extends Sum {
 }
 
 /** The first test that fails. */
-async function failing(machine: () => Sum, again?: (before: Sum) => Sum): Promise<string | undefined> {
+async function failing(machine: () => Sum, reopen?: (before: Sum) => Sum): Promise<string | undefined> {
   const runner = collect();
   testStateMachine(runner, {
     name: 'Sum',
     machine,
     commands: () => Array.from({ length: 50 }, (_, i) => Uint8Array.of(i)),
     digest: ({ sum }) => sum,
-    again,
+    reopen,
   });
   for await (const { name, error } of runner.run()) if (error !== undefined) return name;
   return undefined;
 }
 
 /** Keeps its state on a disk of its own, in memory; reports an index that is `ahead` of what it holds. */
-function durable(ahead: number): { machine: () => Sum; again: (before: Sum) => Sum } {
+function durable(ahead: number): { machine: () => Sum; reopen: (before: Sum) => Sum } {
   class Durable extends Sum {
     async open(): Promise<number> {
       return this.through + (this.through > 0 ? ahead : 0);
@@ -92,7 +92,7 @@ function durable(ahead: number): { machine: () => Sum; again: (before: Sum) => S
   }
   return {
     machine: () => new Durable(),
-    again: ({ sum, through }) => Object.assign(new Durable(), { sum, through }),
+    reopen: ({ sum, through }) => Object.assign(new Durable(), { sum, through }),
   };
 }
 
@@ -115,8 +115,8 @@ describe('the suite for state machines', () => {
 
   it('takes one with a disk of its own, and notices when it opens at an index that it does not hold', async () => {
     const [right, ahead, behind] = [durable(0), durable(1), durable(-1)];
-    expect(await failing(right.machine, right.again)).toBe(undefined);
-    expect(await failing(ahead.machine, ahead.again)).toContain('opened again');
-    expect(await failing(behind.machine, behind.again)).toContain('opened again');
+    expect(await failing(right.machine, right.reopen)).toBe(undefined);
+    expect(await failing(ahead.machine, ahead.reopen)).toContain('opened reopen');
+    expect(await failing(behind.machine, behind.reopen)).toContain('opened reopen');
   });
 });

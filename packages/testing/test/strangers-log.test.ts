@@ -6,7 +6,7 @@ import { TapePlace } from './tape-place.js';
 
 const suite = (Log: new (tape: Tape) => StrangersLog): LogStoreSuite => ({
   name: 'StrangersLog',
-  place: (random) => new TapePlace((tape) => new Log(tape), random),
+  medium: (random) => new TapePlace((tape) => new Log(tape), random),
   without: { fill: 'a tape does not say how much room it has left' },
 });
 
@@ -32,7 +32,7 @@ describe('a store of somebody else, on a medium of their own', () => {
     console.log(skipped.join('\n'));
     expect(skipped).toEqual([
       'StrangersLog, as a log store > skipped, since a tape does not say how much room it has left: ' +
-        'tells that the place is full before a write fails, still takes votes then, and tells when there is room',
+        'tells that the medium is full before a write fails, still takes votes then, and tells when there is room',
     ]);
   });
 

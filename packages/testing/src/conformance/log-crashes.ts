@@ -3,7 +3,7 @@ import { Random } from '../random.js';
 import type { Crash } from '../simulated-disk.js';
 import { unlessCrashed } from './crashing.js';
 import type { LogStoreSuite } from './log-context.js';
-import { able, type AblePlace, type Place } from './place.js';
+import { withAbility, type MediumWith, type Medium } from './medium.js';
 import { carryOut, difference, lastOf, models, owner, survivors, type Look, type Model } from './log-model.js';
 import { drawScript, script as fixed, type Script } from './log-script.js';
 
@@ -22,16 +22,16 @@ export async function crashEverywhere(suite: LogStoreSuite, kind: Crash, seed: n
   const states = models(script.flat());
   for (let operation = 1; ; operation += 1) {
     const random = new Random(seed * 100_000 + operation, kind);
-    const place = await suite.place(random.next);
+    const medium = await suite.medium(random.next);
     try {
-      const run = await runUntilCrash(able(place, 'crash'), script, operation, kind);
+      const run = await runUntilCrash(withAbility(medium, 'crash'), script, operation, kind);
       if (run.ended) return run.wrong;
       const allowed = survivors(states, run.resolved, run.begun);
-      const wrong = run.wrong ?? (await lookAfter(able(place, 'crash'), allowed, random));
+      const wrong = run.wrong ?? (await lookAfter(withAbility(medium, 'crash'), allowed, random));
       if (wrong === undefined) continue;
       return `seed ${seed}, ${kind} crash before operation ${operation}, ${run.resolved} of ${run.begun} calls resolved: ${wrong}`;
     } finally {
-      await place.remove?.();
+      await medium.remove?.();
     }
   }
 }
@@ -45,13 +45,13 @@ interface Run {
 }
 
 async function runUntilCrash(
-  place: AblePlace<LogStore, 'crash'>,
+  medium: MediumWith<LogStore, 'crash'>,
   script: Script,
   operation: number,
   kind: Crash,
 ): Promise<Run> {
-  const crash = place.crashAt(operation, kind);
-  const store = place.store();
+  const crash = medium.crashAt(operation, kind);
+  const store = medium.store();
   let [resolved, begun] = [0, 0];
   const run = async (): Promise<'ended'> => {
     await store.open(owner);
@@ -73,29 +73,29 @@ async function runUntilCrash(
 }
 
 async function lookAfter(
-  place: AblePlace<LogStore, 'crash'>,
+  medium: MediumWith<LogStore, 'crash'>,
   after: readonly Model[],
   random: Random,
 ): Promise<string | undefined> {
   let allowed = after;
   if (random.chance(0.5)) {
-    const crash = place.crashAt(1 + random.below(RECOVERY), random.pick(KINDS));
-    const found = await unlessCrashed(crash, difference(place.store(), allowed)).catch(failure);
+    const crash = medium.crashAt(1 + random.below(RECOVERY), random.pick(KINDS));
+    const found = await unlessCrashed(crash, difference(medium.store(), allowed)).catch(failure);
     if (found?.wrong !== undefined) return `opened again: ${found.wrong}`;
     if (found?.model !== undefined) allowed = [found.model];
-    place.crash(random.pick(KINDS));
+    medium.crash(random.pick(KINDS));
   }
   for (const opened of ['opened again', 'opened again after the power was cut when open had resolved']) {
-    const found = await look(place, allowed);
+    const found = await look(medium, allowed);
     if (found.wrong !== undefined) return `${opened}: ${found.wrong}`;
     allowed = [found.model as Model];
-    place.crash('power');
+    medium.crash('power');
   }
-  return goesOn(place, allowed[0] as Model);
+  return goesOn(medium, allowed[0] as Model);
 }
 
-function look(place: Place<LogStore>, allowed: readonly Model[]): Promise<Look> {
-  return difference(place.store(), allowed).catch(failure);
+function look(medium: Medium<LogStore>, allowed: readonly Model[]): Promise<Look> {
+  return difference(medium.store(), allowed).catch(failure);
 }
 
 function failure(error: unknown): Look {
@@ -103,13 +103,13 @@ function failure(error: unknown): Look {
 }
 
 /** What is written now is there after the next start. */
-async function goesOn(place: AblePlace<LogStore, 'crash'>, model: Model): Promise<string | undefined> {
+async function goesOn(medium: MediumWith<LogStore, 'crash'>, model: Model): Promise<string | undefined> {
   const ballot = { term: 1_000, votedFor: 'b' };
   const entry = { kind: 'noop', index: lastOf(model) + 1, term: 1_000 } as const;
-  const store = place.store();
+  const store = medium.store();
   await store.open(owner);
   await store.append({ ballot, entries: [entry] });
-  place.crash('power');
-  const { wrong } = await look(place, [{ ...model, ballot, entries: [...model.entries, entry] }]);
+  medium.crash('power');
+  const { wrong } = await look(medium, [{ ...model, ballot, entries: [...model.entries, entry] }]);
   return wrong === undefined ? undefined : `opened again after another write: ${wrong}`;
 }

@@ -12,7 +12,7 @@ import {
   type Call,
   type Model,
 } from './log-model.js';
-import { able } from './place.js';
+import { withAbility } from './medium.js';
 import { script } from './log-script.js';
 import { codeOf, until } from './waiting.js';
 
@@ -26,18 +26,18 @@ const MANY = 2_000;
 const REFUSED = ['KONTIKI_CORRUPT', 'KONTIKI_FORMAT', 'KONTIKI_FOREIGN_DATA', 'KONTIKI_LOST_DATA'];
 
 /** Places that are full, that fail, and that change what they hold. */
-export function testFaults({ expect, testAble, testPlaces }: LogTests, suite: LogStoreSuite): void {
-  testAble(
+export function testFaults({ expect, testAbility, testMedia }: LogTests, suite: LogStoreSuite): void {
+  testAbility(
     'fill',
-    'tells that the place is full before a write fails, still takes votes then, and tells when there is room',
-    async (place) => {
-      const wait = place.until?.bind(place) ?? until;
-      const store = place.store();
+    'tells that the medium is full before a write fails, still takes votes then, and tells when there is room',
+    async (medium) => {
+      const wait = medium.until?.bind(medium) ?? until;
+      const store = medium.store();
       const told: boolean[] = [];
       await store.open(owner);
       store.onFull((full) => told.push(full));
       await store.append({ entries: [first] });
-      place.fill(true);
+      medium.fill(true);
       let last = 1;
       // In small steps, with time between them for what is done in the background.
       for (let left = MANY; left > 0 && !told.includes(true); left -= 1) {
@@ -49,25 +49,25 @@ export function testFaults({ expect, testAble, testPlaces }: LogTests, suite: Lo
       expect(told).toEqual([true]);
       const ballot = { term: 5, votedFor: 'b' };
       await store.append({ ballot });
-      place.fill(false);
+      medium.fill(false);
       await wait(() => told.length > 1);
       expect(told).toEqual([true, false]);
       for (let i = 0; i < 100; i += 1) await store.append({ entries: [command((last += 1), 5)] });
       await store.close();
-      const state = await place.store().open(owner);
+      const state = await medium.store().open(owner);
       expect([state.last, state.ballot]).toEqual([last, ballot]);
     },
   );
 
   for (const operation of ['write', 'sync'] as const) {
-    testAble(
+    testAbility(
       'fail',
       `a ${operation} that fails ends the store for good; what was acknowledged is kept`,
-      async (place) => {
-        const store = place.store();
+      async (medium) => {
+        const store = medium.store();
         await store.open(owner);
         await store.append({ ballot: { term: 3, votedFor: 'b' }, entries: [first, command(2, 3)] });
-        place.fail(operation);
+        medium.fail(operation);
         let last = 2;
         let code = 'none';
         for (let left = MANY; left > 0 && code === 'none'; left -= 1) {
@@ -91,7 +91,7 @@ export function testFaults({ expect, testAble, testPlaces }: LogTests, suite: Lo
         const told: unknown = await store.read(1, 1, Infinity).catch((error: unknown) => error);
         expect((told as Error).cause instanceof Error).toEqual(true);
         await store.close();
-        const next = place.store();
+        const next = medium.store();
         const state = await next.open(owner);
         expect([state.last >= last && state.last <= last + 2, state.ballot]).toEqual([
           true,
@@ -99,12 +99,12 @@ export function testFaults({ expect, testAble, testPlaces }: LogTests, suite: Lo
         ]);
         await next.append({ entries: [command(state.last + 1, 4)] });
         await next.close();
-        expect((await place.store().open(owner)).last).toEqual(state.last + 1);
+        expect((await medium.store().open(owner)).last).toEqual(state.last + 1);
       },
     );
   }
 
-  testPlaces(
+  testMedia(
     'damage',
     `a bit that flips is noticed: refused, or nothing is lost but a last write (${FLIPS} bits)`,
     async () => {
@@ -114,14 +114,14 @@ export function testFaults({ expect, testAble, testPlaces }: LogTests, suite: Lo
       let refused = 0;
       for (let flip = 0; flip < FLIPS; flip += 1) {
         const random = new Random(flip, 'damage');
-        const place = able(await suite.place(random.next), 'damage');
+        const medium = withAbility(await suite.medium(random.next), 'damage');
         try {
-          const store = place.store();
+          const store = medium.store();
           await store.open(owner);
           for (const group of script) await Promise.all(group.map((call) => carryOut(store, call)));
           await store.close();
-          place.damage();
-          const again = place.store();
+          medium.damage();
+          const again = medium.store();
           const found = await difference(again, allowed).catch((error: unknown) => ({
             code: (error as { code: unknown }).code,
             error,
@@ -136,9 +136,9 @@ export function testFaults({ expect, testAble, testPlaces }: LogTests, suite: Lo
           const last = lastOf(found.model as Model);
           await again.append({ entries: [command(last + 1, 9)] });
           await again.close();
-          expect((await place.store().open(owner)).last).toEqual(last + 1);
+          expect((await medium.store().open(owner)).last).toEqual(last + 1);
         } finally {
-          await place.remove?.();
+          await medium.remove?.();
         }
       }
       // The log is not all padding.

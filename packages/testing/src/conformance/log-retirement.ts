@@ -12,17 +12,17 @@ function messageOf(promise: Promise<unknown>): Promise<string> {
 }
 
 /** A log that its server has moved away from never opens again. */
-export function testRetirement({ expect, testAble }: LogTests): void {
+export function testRetirement({ expect, testAbility }: LogTests): void {
   const retire = (store: LogStore, where = 'fs:/elsewhere'): Promise<void> => {
     if (store.retire !== undefined) return store.retire(where);
     throw new Error("The store has no retire(). Give it one, or say why not: without: { retire: '…' }.");
   };
 
-  testAble(
+  testAbility(
     'retire',
     'a retired log refuses every later call and start, and says where its server has gone',
-    async (place) => {
-      const store = place.store();
+    async (medium) => {
+      const store = medium.store();
       await store.open(owner);
       await store.append({ ballot: { term: 2, votedFor: 'a' }, entries: [first, command(2, 2)] });
       await retire(store);
@@ -30,27 +30,27 @@ export function testRetirement({ expect, testAble }: LogTests): void {
       expect(await codeOf(store.read(1, 1, Infinity))).toEqual('KONTIKI_MOVED');
       await store.close();
       // It was durable when it resolved.
-      place.crash?.('power');
+      medium.crash?.('power');
       for (let start = 0; start < 2; start += 1) {
-        const opened = place.store().open(owner);
+        const opened = medium.store().open(owner);
         expect(await codeOf(opened)).toEqual('KONTIKI_MOVED');
         expect((await messageOf(opened)).includes('fs:/elsewhere')).toEqual(true);
       }
     },
   );
 
-  testAble('retire', 'a retired log tells the whole of a long place', async (place) => {
+  testAbility('retire', 'a retired log tells the whole of a long place', async (medium) => {
     // As long as a path may be, of letters that take more than a byte.
     const where = `fs:/${'ä'.repeat(2_046)}/end`;
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
     await retire(store, where);
     await store.close();
-    expect(await messageOf(place.store().open(owner)).then((message) => message.includes(where))).toEqual(true);
+    expect(await messageOf(medium.store().open(owner)).then((message) => message.includes(where))).toEqual(true);
   });
 
-  testAble('retire', 'calls before the retirement end as ever, and close waits for it', async (place) => {
-    const store = place.store();
+  testAbility('retire', 'calls before the retirement end as ever, and close waits for it', async (medium) => {
+    const store = medium.store();
     await store.open(owner);
     const before = [store.append({ entries: [first] }), store.append({ ballot: { term: 2, votedFor: 'a' } })];
     const ends: string[] = [];
@@ -59,15 +59,15 @@ export function testRetirement({ expect, testAble }: LogTests): void {
     await store.close().then(() => ends.push('closed'));
     await Promise.all([...before, retired]);
     expect([ends, await after]).toEqual([['retired', 'closed'], 'KONTIKI_MOVED']);
-    expect(await codeOf(place.store().open(owner))).toEqual('KONTIKI_MOVED');
+    expect(await codeOf(medium.store().open(owner))).toEqual('KONTIKI_MOVED');
   });
 
-  testAble('retire', 'a log that is not open cannot be retired', async (place) => {
-    const store = place.store();
+  testAbility('retire', 'a log that is not open cannot be retired', async (medium) => {
+    const store = medium.store();
     expect(await codeOf(retire(store))).toEqual('KONTIKI_CLOSED');
     await store.open(owner);
     await store.close();
-    const next = place.store();
+    const next = medium.store();
     await next.open(owner);
     await next.close();
   });

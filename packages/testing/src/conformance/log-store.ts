@@ -25,12 +25,12 @@ export function testLogStore(test: TestFunctions, suite: LogStoreSuite): void {
       const look = async (kind: Crash): Promise<void> => {
         tests.expect(await crashEverywhere(suite, kind, seed)).toEqual(undefined);
       };
-      tests.testPlaces(
+      tests.testMedia(
         'crash',
         `a crash of the process, at any operation: what has resolved is there, each call whole or absent (seed ${seed})`,
         () => look('process'),
       );
-      tests.testPlaces(
+      tests.testMedia(
         'crash',
         `a power cut, at any operation: what has resolved is there, each call whole or absent (seed ${seed})`,
         () => look('power'),

@@ -2,10 +2,10 @@ import type { Clock } from '@kontiki/core';
 import type { Folder } from '@kontiki/files';
 import { SimulatedDisk, type DiskOperation, type SimulatedDiskOptions } from '../simulated-disk.js';
 import { VirtualClock } from '../virtual-clock.js';
-import type { Place } from './place.js';
+import type { Medium } from './medium.js';
 
 /** What a store is made with beside its folder. */
-export interface StoreSurroundings {
+export interface StoreEnvironment {
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -13,12 +13,12 @@ export interface StoreSurroundings {
 
 /**
  * Places for stores that are written on the port of `@kontiki/files`: each a simulated disk of its own, on virtual time,
- * that does everything a place can. `lies` makes syncs lie, to see the suite fail.
+ * that does everything a medium can. `lies` makes syncs lie, to see the suite fail.
  */
 export function onDisk<Store>(
-  make: (folder: Folder, surroundings: StoreSurroundings) => Store,
+  make: (folder: Folder, environment: StoreEnvironment) => Store,
   { lies }: Pick<SimulatedDiskOptions, 'lies'> = {},
-): (random: () => number) => Place<Store> {
+): (random: () => number) => Medium<Store> {
   return (random) => {
     const clock = new VirtualClock();
     const changing = new Set<DiskOperation['kind']>(['write', 'datasync', 'sync', 'allocate', 'rename', 'remove']);

@@ -2,7 +2,7 @@ import type { SnapshotStore, SnapshotWriter } from '@kontiki/core';
 import { Random } from '../random.js';
 import type { Crash } from '../simulated-disk.js';
 import { unlessCrashed } from './crashing.js';
-import { able, type AblePlace } from './place.js';
+import { withAbility, type MediumWith } from './medium.js';
 import { owner, sampleAt, save, unlike, type Sample } from './snapshot-samples.js';
 import type { StoreSuite } from './store-context.js';
 
@@ -142,32 +142,32 @@ export async function crashEverywhere(
     samples.set(index, samples.get(index) ?? (await sampleAt(index, 100 + (index % 3_000))));
   for (let operation = 1; ; operation += 1) {
     const random = new Random(seed * 100_000 + operation, kind);
-    const place = able(await suite.place(random.next), 'crash');
+    const medium = withAbility(await suite.medium(random.next), 'crash');
     try {
       const promised = new Promised();
       for (const [index, sample] of samples) {
         promised.fates.set(index, begun(sample));
       }
-      const ended = await runUntilCrash(place, promised, script, operation, kind);
+      const ended = await runUntilCrash(medium, promised, script, operation, kind);
       if (ended === true) return undefined;
-      const wrong = ended ?? (await lookAfter(place, promised, random));
+      const wrong = ended ?? (await lookAfter(medium, promised, random));
       if (wrong !== undefined) return `seed ${seed}, ${kind} crash before operation ${operation}: ${wrong}`;
     } finally {
-      await place.remove?.();
+      await medium.remove?.();
     }
   }
 }
 
 /** True when the script has ended before the crash; a text when it failed. */
 async function runUntilCrash(
-  place: AblePlace<SnapshotStore, 'crash'>,
+  medium: MediumWith<SnapshotStore, 'crash'>,
   promised: Promised,
   script: readonly Step[],
   operation: number,
   kind: Crash,
 ): Promise<true | string | undefined> {
-  const crash = place.crashAt(operation, kind);
-  const store = place.store();
+  const crash = medium.crashAt(operation, kind);
+  const store = medium.store();
   const run = async (): Promise<true> => {
     const writers = new Map<number, SnapshotWriter>();
     await store.open(owner);
@@ -181,22 +181,22 @@ async function runUntilCrash(
 }
 
 async function lookAfter(
-  place: AblePlace<SnapshotStore, 'crash'>,
+  medium: MediumWith<SnapshotStore, 'crash'>,
   promised: Promised,
   random: Random,
 ): Promise<string | undefined> {
   if (random.chance(0.5)) {
-    const crash = place.crashAt(1 + random.below(RECOVERY), random.pick(KINDS));
-    const wrong = await unlessCrashed(crash, look(place.store(), promised)).catch(failure);
+    const crash = medium.crashAt(1 + random.below(RECOVERY), random.pick(KINDS));
+    const wrong = await unlessCrashed(crash, look(medium.store(), promised)).catch(failure);
     if (wrong !== undefined) return `opened again: ${wrong}`;
-    place.crash(random.pick(KINDS));
+    medium.crash(random.pick(KINDS));
   }
   for (const opened of ['opened again', 'opened again after the power was cut when open had resolved']) {
-    const wrong = await look(place.store(), promised).catch(failure);
+    const wrong = await look(medium.store(), promised).catch(failure);
     if (wrong !== undefined) return `${opened}: ${wrong}`;
-    place.crash('power');
+    medium.crash('power');
   }
-  return goesOn(place, promised).catch(failure);
+  return goesOn(medium, promised).catch(failure);
 }
 
 function failure(error: unknown): string {
@@ -221,8 +221,8 @@ async function look(store: SnapshotStore, { fates }: Promised): Promise<string |
 }
 
 /** The unfinished one goes on and is finished; it and all that was listed are there after the next power cut. */
-async function goesOn(place: AblePlace<SnapshotStore, 'crash'>, promised: Promised): Promise<string | undefined> {
-  const store = place.store();
+async function goesOn(medium: MediumWith<SnapshotStore, 'crash'>, promised: Promised): Promise<string | undefined> {
+  const store = medium.store();
   await store.open(owner);
   const unfinished = [...promised.fates.values()].filter(({ written, listed }) => written > 0 && listed === false);
   // Creating one forgets the others, so the one that must go on comes first.
@@ -240,7 +240,7 @@ async function goesOn(place: AblePlace<SnapshotStore, 'crash'>, promised: Promis
   const last = await sampleAt(1_000_000);
   await save(store, last);
   promised.fates.set(1_000_000, begun(last, true));
-  place.crash('power');
-  const wrong = await look(place.store(), promised);
+  medium.crash('power');
+  const wrong = await look(medium.store(), promised);
   return wrong === undefined ? undefined : `opened again after more was written: ${wrong}`;
 }

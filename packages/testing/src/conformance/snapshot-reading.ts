@@ -5,9 +5,9 @@ import { codeOf } from './waiting.js';
 
 /** Readers, several at once, while snapshots come and go. */
 export function testReading({ expect, test }: StoreTests<SnapshotStore>): void {
-  test('reads from any offset on, in chunks of at most 256 KiB', async (place) => {
+  test('reads from any offset on, in chunks of at most 256 KiB', async (medium) => {
     const sample = await sampleAt(7, 700_000);
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
     await save(store, sample, 300_000);
     const { length } = sample.bytes;
@@ -28,9 +28,9 @@ export function testReading({ expect, test }: StoreTests<SnapshotStore>): void {
     }
   });
 
-  test('a reader goes on when its snapshot is removed, or written anew', async (place) => {
+  test('a reader goes on when its snapshot is removed, or written anew', async (medium) => {
     const [sample, other] = await Promise.all([sampleAt(7, 700_000), sampleAt(8, 10)]);
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
     await save(store, sample, 300_000);
     const readers = [0, 1, 2].map((i) => store.read(sample.meta.id, i)[Symbol.asyncIterator]());
@@ -60,9 +60,9 @@ export function testReading({ expect, test }: StoreTests<SnapshotStore>): void {
     }
   });
 
-  test('closes while there are readers and writers: what was synced goes on in another life', async (place) => {
+  test('closes while there are readers and writers: what was synced goes on in another life', async (medium) => {
     const [sample, begun] = await Promise.all([sampleAt(7, 700_000), sampleAt(8)]);
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
     await save(store, sample, 300_000);
     const writer = await store.create(begun.meta);

@@ -25,12 +25,12 @@ export function testSnapshotStore(test: TestFunctions, suite: SnapshotStoreSuite
       const look = async (kind: Crash): Promise<void> => {
         tests.expect(await crashEverywhere(suite, kind, seed)).toEqual(undefined);
       };
-      tests.testPlaces(
+      tests.testMedia(
         'crash',
         `a crash of the process, at any operation: snapshots are whole or absent, finished ones there, and unfinished ones go on behind what was synced (seed ${seed})`,
         () => look('process'),
       );
-      tests.testPlaces(
+      tests.testMedia(
         'crash',
         `a power cut, at any operation: snapshots are whole or absent, finished ones there, and unfinished ones go on behind what was synced (seed ${seed})`,
         () => look('power'),

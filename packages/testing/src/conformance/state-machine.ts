@@ -1,6 +1,6 @@
 import type { CommandEntry, StateMachine } from '@kontiki/core';
 import { Random } from '../random.js';
-import { inAnotherWorld } from './other-world.js';
+import { withFakeGlobals } from './fake-globals.js';
 import { owner } from './log-model.js';
 import { canonical, plain } from './plain.js';
 import { runnerOf, type TestFunctions } from './runner.js';
@@ -15,7 +15,7 @@ export interface StateMachineSuite<M extends StateMachine> {
   /** All of a machine's state, as a value that can be compared. */
   readonly digest: (machine: M) => unknown;
   /** For a machine with a disk of its own, which has `open`: another machine on the same disk, after this one was stopped. */
-  readonly again?: ((machine: M) => M | Promise<M>) | undefined;
+  readonly reopen?: ((machine: M) => M | Promise<M>) | undefined;
 }
 
 /** Other ways to cut the same commands into batches. */
@@ -54,8 +54,8 @@ export function testStateMachine<M extends StateMachine>(test: TestFunctions, su
     });
 
     it('comes to the same results and the same state at another time and with other random numbers', async () => {
-      const due = await inAnotherWorld(1, () => run(suite, () => 3));
-      expect(await inAnotherWorld(2, () => run(suite, () => 3))).toEqual(due);
+      const due = await withFakeGlobals(1, () => run(suite, () => 3));
+      expect(await withFakeGlobals(2, () => run(suite, () => 3))).toEqual(due);
     });
 
     it('changes no command', async () => {
@@ -65,10 +65,10 @@ export function testStateMachine<M extends StateMachine>(test: TestFunctions, su
       expect(plain(entries)).toEqual(plain(entriesOf(suite)));
     });
 
-    const { again } = suite;
-    if (again === undefined) return;
+    const { reopen } = suite;
+    if (reopen === undefined) return;
 
-    it('opened again it holds the state of the index that it names, and goes on from there', async () => {
+    it('opened reopen it holds the state of the index that it names, and goes on from there', async () => {
       const entries = entriesOf(suite);
       const due = await run(suite, (left) => left);
       for (let seed = 0; seed < CUTS; seed += 1) {
@@ -77,7 +77,7 @@ export function testStateMachine<M extends StateMachine>(test: TestFunctions, su
         expect(await first.open?.(owner)).toEqual(0);
         const end = random.below(entries.length + 1);
         await applyAll(first, entries.slice(0, end), () => 1 + random.below(5));
-        const second = await again(first);
+        const second = await reopen(first);
         const held = (await second.open?.(owner)) ?? -1;
         expect([held >= 0, held <= through(entries.slice(0, end))]).toEqual([true, true]);
         const prefix = await blank(suite);

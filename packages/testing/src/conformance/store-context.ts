@@ -1,12 +1,12 @@
 import { Random } from '../random.js';
-import { able, type Ability, type AblePlace, type Place } from './place.js';
+import { withAbility, type Ability, type MediumWith, type Medium } from './medium.js';
 import type { Matchers, Runner } from './runner.js';
 
 export interface StoreSuite<Store> {
   /** Stands in the titles. */
   readonly name: string;
-  /** A new, blank place. What it draws at random it draws from `random`, so that a failure repeats itself. */
-  readonly place: (random: () => number) => Place<Store> | Promise<Place<Store>>;
+  /** A new, blank medium. What it draws at random it draws from `random`, so that a failure repeats itself. */
+  readonly medium: (random: () => number) => Medium<Store> | Promise<Medium<Store>>;
   /** What is not to be tested, and why: the reason stands in the title of what is skipped. */
   readonly without?: Readonly<Partial<Record<Ability, string>>> | undefined;
 }
@@ -14,27 +14,27 @@ export interface StoreSuite<Store> {
 /** How the parts of a suite register their tests. */
 export interface StoreTests<Store> {
   readonly expect: (actual: unknown) => Matchers;
-  /** A test on a new place. */
-  readonly test: (title: string, body: (place: Place<Store>, random: Random) => Promise<void>) => void;
-  /** One on a place with an ability, or one whose title says why it is skipped. */
-  readonly testAble: <A extends Ability>(
+  /** A test on a new medium. */
+  readonly test: (title: string, body: (medium: Medium<Store>, random: Random) => Promise<void>) => void;
+  /** One on a medium with an ability, or one whose title says why it is skipped. */
+  readonly testAbility: <A extends Ability>(
     ability: A,
     title: string,
-    body: (place: AblePlace<Store, A>, random: Random) => Promise<void>,
+    body: (medium: MediumWith<Store, A>, random: Random) => Promise<void>,
   ) => void;
   /** One that makes its places itself. */
-  readonly testPlaces: (ability: Ability, title: string, body: () => Promise<void>) => void;
+  readonly testMedia: (ability: Ability, title: string, body: () => Promise<void>) => void;
 }
 
 export function storeTests<Store>({ it, expect }: Runner, suite: StoreSuite<Store>): StoreTests<Store> {
   const test: StoreTests<Store>['test'] = (title, body) =>
     void it(title, async () => {
       const random = new Random(1, title);
-      const place = await suite.place(random.next);
+      const medium = await suite.medium(random.next);
       try {
-        await body(place, random);
+        await body(medium, random);
       } finally {
-        await place.remove?.();
+        await medium.remove?.();
       }
     });
   const skipped = (ability: Ability, title: string): boolean => {
@@ -45,10 +45,10 @@ export function storeTests<Store>({ it, expect }: Runner, suite: StoreSuite<Stor
   return {
     expect,
     test,
-    testAble: (ability, title, body) => {
-      if (!skipped(ability, title)) test(title, (place, random) => body(able(place, ability), random));
+    testAbility: (ability, title, body) => {
+      if (!skipped(ability, title)) test(title, (medium, random) => body(withAbility(medium, ability), random));
     },
-    testPlaces: (ability, title, body) => {
+    testMedia: (ability, title, body) => {
       if (!skipped(ability, title)) it(title, body);
     },
   };

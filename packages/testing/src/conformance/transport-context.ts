@@ -22,7 +22,7 @@ export interface TransportTests<T extends Transport> {
   readonly expect: (actual: unknown) => Matchers;
   readonly test: (title: string, body: (servers: Servers<T>) => Promise<void>) => void;
   /** One on a wire that can hold up what is sent, or one whose title says why it is skipped. */
-  readonly testHeld: (
+  readonly testHold: (
     title: string,
     body: (servers: Servers<T>, hold: (id: ServerId, held: boolean) => void) => Promise<void>,
   ) => void;
@@ -44,7 +44,7 @@ export function transportTests<T extends Transport>(
   return {
     expect,
     test,
-    testHeld: (title, body) => {
+    testHold: (title, body) => {
       const why = suite.without?.hold;
       if (why !== undefined) return void it(`skipped, since ${why}: ${title}`, () => {});
       test(title, (servers) => {

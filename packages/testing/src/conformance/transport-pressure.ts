@@ -8,7 +8,7 @@ const FLOOD = 400;
 const BYTES = 200 * 1024;
 
 /** What is sent to those who take nothing. What arrives later shows how much was kept. */
-export function testPressure<T extends Transport>({ expect, test, testHeld }: TransportTests<T>): void {
+export function testPressure<T extends Transport>({ expect, test, testHold }: TransportTests<T>): void {
   test('keeps little for a peer that is not there', async (servers) => {
     const [a, b, c] = await servers.meeting('a', 'b', 'c');
     await b.transport.close();
@@ -20,7 +20,7 @@ export function testPressure<T extends Transport>({ expect, test, testHeld }: Tr
   });
 
   const title = 'keeps little for a peer that does not read, reaches others meanwhile, and it again once it reads';
-  testHeld(title, async (servers, hold) => {
+  testHold(title, async (servers, hold) => {
     const [a, b, c] = await servers.meeting('a', 'b', 'c');
     hold('b', true);
     await flood(servers, a, c);

@@ -28,13 +28,13 @@ interface Open {
  */
 export class Journal {
   readonly #folder: Folder;
-  readonly #lenient: boolean;
+  readonly #skipsDamagedBatches: boolean;
   #sequence = 0;
   #open: Open | undefined;
 
-  constructor(folder: Folder, lenient: boolean) {
+  constructor(folder: Folder, skipsDamagedBatches: boolean) {
     this.#folder = folder;
-    this.#lenient = lenient;
+    this.#skipsDamagedBatches = skipsDamagedBatches;
   }
 
   /** Puts into the table what the newest file holds. */
@@ -90,7 +90,7 @@ export class Journal {
   /** What stands behind damage. Behind a write that a crash has torn there is nothing: it is the end. */
   #behind(bytes: Uint8Array, at: number, name: string): ReturnType<typeof nextRecord> {
     if (!isProven(bytes, at)) return undefined;
-    if (this.#lenient) return nextRecord(bytes, at);
+    if (this.#skipsDamagedBatches) return nextRecord(bytes, at);
     throw Object.assign(new Error(`Corruption: ${this.#folder.path}/${name}, byte ${at}`), {
       code: 'LEVEL_CORRUPTION',
     });

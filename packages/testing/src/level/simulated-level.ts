@@ -6,7 +6,7 @@ import { Table, type Pair, type Range } from './table.js';
 
 export interface SimulatedLevelOptions {
   /** Passes over damaged batches, as LevelDB does, where it would otherwise refuse to open. Default false. */
-  readonly lenient?: boolean | undefined;
+  readonly skipsDamagedBatches?: boolean | undefined;
 }
 
 /** Pairs that an iterator asks the disk for at a time. */
@@ -24,17 +24,17 @@ type Encoded =
  */
 export class SimulatedLevel extends AbstractLevel<Uint8Array, string, string> {
   readonly #folder: Folder;
-  readonly #lenient: boolean;
+  readonly #skipsDamagedBatches: boolean;
   #table = new Table();
   #journal: Journal | undefined;
   #lock: Lock | undefined;
   /** The write under way: one at a time. */
   #writing: Promise<unknown> = Promise.resolve();
 
-  constructor(folder: Folder, { lenient = false }: SimulatedLevelOptions = {}) {
+  constructor(folder: Folder, { skipsDamagedBatches = false }: SimulatedLevelOptions = {}) {
     super({ encodings: { view: true } });
     this.#folder = folder;
-    this.#lenient = lenient;
+    this.#skipsDamagedBatches = skipsDamagedBatches;
   }
 
   /** @internal */
@@ -44,7 +44,7 @@ export class SimulatedLevel extends AbstractLevel<Uint8Array, string, string> {
     });
     try {
       this.#table = new Table();
-      this.#journal = new Journal(this.#folder, this.#lenient);
+      this.#journal = new Journal(this.#folder, this.#skipsDamagedBatches);
       await this.#journal.load(this.#table);
       this.#lock = lock;
     } catch (error) {

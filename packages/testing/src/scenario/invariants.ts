@@ -10,7 +10,7 @@ export const INVARIANTS: readonly Invariant[] = [
   'termsRise',
   'positionsRise',
   'commitIsDurable',
-  'oneVoteATerm',
+  'oneVotePerTerm',
   'termIsDurable',
   'readsAreFresh',
 ];

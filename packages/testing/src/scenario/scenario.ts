@@ -1,7 +1,7 @@
 import type { ServerId } from '@kontiki/core';
-import type { Which } from './net.js';
+import type { MessageFilter } from './network.js';
 import type { ScenarioServer } from './server.js';
-import { Stage } from './stage.js';
+import { ScenarioCluster } from './cluster.js';
 
 /** Steps after which a cluster that was to come to rest has a storm of messages. */
 const STORM = 100_000;
@@ -11,9 +11,9 @@ const STORM = 100_000;
  * messages arrive at `deliver`, time passes at `skip` and `tick`; or `settle` and `elapse` do all of it in a fixed order.
  * Every step throws a `Violation` when it breaks an invariant, whatever the case itself is about.
  */
-export class Scenario extends Stage {
+export class Scenario extends ScenarioCluster {
   /** A server campaigns until it leads, which it must be able to, without time passing; messages that `held` means stay under way. */
-  elect(id: ServerId, held?: Which): void {
+  elect(id: ServerId, held?: MessageFilter): void {
     this.settle(held);
     // A refusal may have to tell it of a higher term first.
     for (let attempt = 0; attempt < 3 && this.raft(id).role !== 'leader'; attempt += 1) {
@@ -24,16 +24,16 @@ export class Scenario extends Stage {
   }
 
   /** Lets disks and messages run until nothing moves, in order, without time passing; messages that `held` means stay under way. */
-  settle(held: Which = () => false): void {
+  settle(held: MessageFilter = () => false): void {
     for (let i = 0; i < STORM; i += 1) {
       let moved = false;
       for (const { id } of this.#running) {
         if (!this.stalled.has(id)) while (this.write(id)) moved = true;
         while (this.readPage(id)) moved = true;
       }
-      const flight = this.net.next(held, this.paused);
-      if (flight !== undefined) {
-        if (this.net.carries(flight)) this.arrive(flight);
+      const envelope = this.network.next(held, this.paused);
+      if (envelope !== undefined) {
+        if (this.network.carries(envelope)) this.arrive(envelope);
         moved = true;
       }
       if (!moved) return;

@@ -3,7 +3,7 @@ import type { Mail, PageRead, Raft, RawNode, Report, TurnHooks } from '@kontiki/
 import type { Checks } from '../world/fast/checks.js';
 import { WaitingProposals, WaitingReads } from '../world/fast/waiting.js';
 import { ScenarioDisk } from './disk.js';
-import type { ScenarioNet } from './net.js';
+import type { ScenarioNetwork } from './network.js';
 
 /** One server of a scenario: the shipped `RawNode`, a disk, and the callers that wait. */
 export class ScenarioServer {
@@ -21,15 +21,15 @@ export class ScenarioServer {
   readonly proposals: WaitingProposals;
   readonly reads: WaitingReads;
   readonly #checks: Checks;
-  readonly #net: ScenarioNet;
+  readonly #network: ScenarioNetwork;
   #pageReads: PageRead[] = [];
 
-  constructor(id: ServerId, checks: Checks, net: ScenarioNet) {
+  constructor(id: ServerId, checks: Checks, network: ScenarioNetwork) {
     this.id = id;
     this.proposals = new WaitingProposals(checks);
     this.reads = new WaitingReads(checks);
     this.#checks = checks;
-    this.#net = net;
+    this.#network = network;
   }
 
   get raft(): Raft {
@@ -95,7 +95,7 @@ export class ScenarioServer {
     for (const [to, messages] of mail) {
       for (const message of messages) {
         this.#checks.sent(this, to, message);
-        this.#net.send({ from: this.id, to, message });
+        this.#network.send({ from: this.id, to, message });
       }
     }
   }

@@ -19,7 +19,7 @@ interface State {
   readonly lists: [string, string[]][];
 }
 
-interface Kept extends State {
+interface SavedState extends State {
   readonly through: number;
 }
 
@@ -43,14 +43,14 @@ export class KeyValueMachine implements StateMachine<boolean> {
   async restore(chunks: AsyncIterable<Uint8Array>, _at: RestorePoint): Promise<void> {
     const parts: number[] = [];
     for await (const chunk of chunks) parts.push(...chunk);
-    this.takeOver(JSON.parse(decoder.decode(new Uint8Array(parts))) as State);
+    this.replaceState(JSON.parse(decoder.decode(new Uint8Array(parts))) as State);
   }
 
   protected get state(): State {
     return { values: [...this.values], lists: [...this.lists] };
   }
 
-  protected takeOver({ values, lists }: State): void {
+  protected replaceState({ values, lists }: State): void {
     this.values.clear();
     this.lists.clear();
     for (const [key, value] of values) this.values.set(key, value);
@@ -92,31 +92,31 @@ export class DurableKeyValueMachine extends KeyValueMachine {
     const file = await this.#folder.open(STATE);
     const text = decoder.decode(await file.read(0, await file.size()));
     await file.close();
-    const kept = JSON.parse(text) as Kept;
-    this.takeOver(kept);
-    this.#through = kept.through;
-    return kept.through;
+    const saved = JSON.parse(text) as SavedState;
+    this.replaceState(saved);
+    this.#through = saved.through;
+    return saved.through;
   }
 
   override async apply(batch: ApplyBatch): Promise<boolean[]> {
     const results = await super.apply(batch);
     this.#through = batch.through;
-    if (this.#random() < 0.02) await this.#keep();
+    if (this.#random() < 0.02) await this.#save();
     return results;
   }
 
   override async restore(chunks: AsyncIterable<Uint8Array>, at: RestorePoint): Promise<void> {
     await super.restore(chunks, at);
     this.#through = at.index;
-    await this.#keep();
+    await this.#save();
   }
 
-  async #keep(): Promise<void> {
-    const kept: Kept = { through: this.#through, ...this.state };
+  async #save(): Promise<void> {
+    const saved: SavedState = { through: this.#through, ...this.state };
     // What a crash has left of another try.
     await this.#folder.remove(NEXT);
     const file = await this.#folder.create(NEXT);
-    file.write(encoder.encode(JSON.stringify(kept)), 0);
+    file.write(encoder.encode(JSON.stringify(saved)), 0);
     await file.datasync();
     await file.close();
     await this.#folder.rename(NEXT, STATE);

@@ -3,7 +3,7 @@ import type { Operation } from '../linearizability/history.js';
 import { list, register, type ListInput, type RegisterInput } from '../linearizability/models.js';
 import { Random } from '../random.js';
 import { DurableKeyValueMachine, encodeCommand, KeyValueMachine } from './key-value-machine.js';
-import type { Request, Surroundings, Workload } from './workload.js';
+import type { Request, Environment, Workload } from './workload.js';
 
 type Machine = KeyValueMachine;
 type Asked = Request<Machine, unknown>;
@@ -22,7 +22,7 @@ export class KeyValueWorkload implements Workload<Machine> {
   /** By key, what a client last saw there: something for the next one to expect. */
   readonly #seen = new Map<string, string | null>();
 
-  machine({ folder, random, seed }: Surroundings): Machine {
+  machine({ folder, random, seed }: Environment): Machine {
     const durable = new Random(seed, 'durable machines').chance(0.4);
     return durable ? new DurableKeyValueMachine(folder, random) : new KeyValueMachine();
   }
@@ -50,7 +50,7 @@ export class KeyValueWorkload implements Workload<Machine> {
   #read(key: string): Asked {
     return {
       read: ({ values }) => values.get(key) ?? null,
-      ended: (call, end, answer) => {
+      onEnd: (call, end, answer) => {
         const value = answer as string | null;
         if (end === null) return;
         this.#seen.set(key, value);
@@ -60,17 +60,17 @@ export class KeyValueWorkload implements Workload<Machine> {
   }
 
   #write(key: string, value: string | null): Asked {
-    const ended = (call: number, end: number | null): void => {
+    const onEnd = (call: number, end: number | null): void => {
       this.registers.push({ key, call, end, input: { type: 'write', value } });
     };
-    return { command: encodeCommand({ type: 'write', key, value }), ended };
+    return { command: encodeCommand({ type: 'write', key, value }), onEnd };
   }
 
   #compareAndSet(key: string, value: string): Asked {
     const expected = this.#seen.get(key) ?? null;
     return {
       command: encodeCommand({ type: 'cas', key, expected, value }),
-      ended: (call, end, answer) => {
+      onEnd: (call, end, answer) => {
         const done = end === null ? {} : { done: answer as boolean };
         this.registers.push({ key, call, end, input: { type: 'cas', expected, value, ...done } });
       },
@@ -78,16 +78,16 @@ export class KeyValueWorkload implements Workload<Machine> {
   }
 
   #append(key: string, value: string): Asked {
-    const ended = (call: number, end: number | null): void => {
+    const onEnd = (call: number, end: number | null): void => {
       this.lists.push({ key, call, end, input: { type: 'append', value } });
     };
-    return { command: encodeCommand({ type: 'append', key, value }), ended };
+    return { command: encodeCommand({ type: 'append', key, value }), onEnd };
   }
 
   #readList(key: string): Asked {
     return {
       read: ({ lists }) => [...(lists.get(key) ?? [])],
-      ended: (call, end, answer) => {
+      onEnd: (call, end, answer) => {
         if (end !== null) this.lists.push({ key, call, end, input: { type: 'read', values: answer as string[] } });
       },
     };

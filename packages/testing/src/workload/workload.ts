@@ -3,7 +3,7 @@ import type { Folder } from '@kontiki/files';
 import type { Random } from '../random.js';
 
 /** What one life of a server is given. */
-export interface Surroundings {
+export interface Environment {
   /** The server's id. */
   readonly id: string;
   /** A folder of its own, on a disk that crashes with the server. */
@@ -25,13 +25,13 @@ export interface Request<Machine, Answer> {
    * Told how it ended. `call` and `end` order it among all requests of the world; `end` is null when it may have been
    * carried out at any time since, or never. What was surely not carried out is not told.
    */
-  ended?(call: number, end: number | null, answer: Answer | undefined): void;
+  onEnd?(call: number, end: number | null, answer: Answer | undefined): void;
 }
 
 /** A state machine, and clients for it. One object serves one world. */
 export interface Workload<Machine extends StateMachine = StateMachine> {
   /** The machine of one life of a server. With `open` it keeps its state in the folder; otherwise every life begins empty. */
-  machine(surroundings: Surroundings): Machine;
+  machine(environment: Environment): Machine;
   /** What a client asks next. `number` is another one each time. */
   request(random: Random, number: number): Request<Machine, unknown>;
   /** The same text for equal states, and for no others. */

@@ -1,22 +1,22 @@
 import type { Message, ServerId } from '@kontiki/core';
-import type { Judge } from './judge.js';
+import type { InvariantChecker } from './invariant-checker.js';
 
 /** Watches the terms that servers speak in, the votes they give, and who leads. */
 export class Ballots {
-  readonly #judge: Judge;
+  readonly #invariants: InvariantChecker;
   readonly #leaders = new Map<number, string>();
   readonly #votes = new Map<string, ServerId>();
   /** The highest term that a server has spoken in, over all its lives. */
   readonly #spoken = new Map<ServerId, number>();
 
-  constructor(judge: Judge) {
-    this.#judge = judge;
+  constructor(invariants: InvariantChecker) {
+    this.#invariants = invariants;
   }
 
   /** A server begins a life in a term. */
   started(id: ServerId, term: number): void {
     const spoken = this.#spoken.get(id) ?? 0;
-    this.#judge.must('termsRise', term >= spoken, () => `${id} spoke in term ${spoken} and starts in ${term}`);
+    this.#invariants.check('termsRise', term >= spoken, () => `${id} spoke in term ${spoken} and starts in ${term}`);
   }
 
   /** It remembers nothing any more, and may say so. */
@@ -29,7 +29,7 @@ export class Ballots {
     const { kind, term } = message;
     if (kind === 'preVote') return;
     if (term > (this.#spoken.get(id) ?? 0)) this.#spoken.set(id, term);
-    this.#judge.must(
+    this.#invariants.check(
       'termIsDurable',
       term <= durableTerm,
       () => `${id} sends ${kind} of term ${term}, with ${durableTerm} on its disk`,
@@ -41,7 +41,7 @@ export class Ballots {
   /** `life` tells the lives of a server apart. */
   leads(life: string, term: number): void {
     const other = this.#leaders.get(term) ?? life;
-    this.#judge.must('electionSafety', other === life, () => `${other} and ${life} lead term ${term}`);
+    this.#invariants.check('electionSafety', other === life, () => `${other} and ${life} lead term ${term}`);
     this.#leaders.set(term, life);
   }
 
@@ -49,7 +49,11 @@ export class Ballots {
     const key = `${voter}/${term}`;
     const before = this.#votes.get(key);
     const once = before === undefined || before === candidate;
-    this.#judge.must('oneVoteATerm', once, () => `${voter} votes for ${before} and ${candidate} in term ${term}`);
+    this.#invariants.check(
+      'oneVotePerTerm',
+      once,
+      () => `${voter} votes for ${before} and ${candidate} in term ${term}`,
+    );
     this.#votes.set(key, candidate);
   }
 }

@@ -1,5 +1,5 @@
 import type { Entry, ServerId } from '@kontiki/core';
-import type { Judge } from './judge.js';
+import type { InvariantChecker } from './invariant-checker.js';
 
 /** An entry as it was first seen in any log. */
 interface Known {
@@ -22,7 +22,7 @@ export type OnQuorum = (id: ServerId, index: number, term: number) => boolean;
 
 /** Watches what stands in the logs, what is committed and what is applied. */
 export class Entries {
-  readonly #judge: Judge;
+  readonly #invariants: InvariantChecker;
   readonly #onQuorum: OnQuorum;
   /** By index: the entries of different terms that were ever in some log there. */
   readonly #known: Known[][] = [];
@@ -30,8 +30,8 @@ export class Entries {
   readonly #committed: Committed[] = [{ term: 1, inTerm: 0 }];
   readonly #appliedAt = new Map<number, number>();
 
-  constructor(judge: Judge, onQuorum: OnQuorum) {
-    this.#judge = judge;
+  constructor(invariants: InvariantChecker, onQuorum: OnQuorum) {
+    this.#invariants = invariants;
     this.#onQuorum = onQuorum;
   }
 
@@ -56,7 +56,7 @@ export class Entries {
       if (known === undefined) here.push({ term, prevTerm, data });
       else {
         const same = known.prevTerm === prevTerm && sameBytes(known.data, data);
-        this.#judge.must(
+        this.#invariants.check(
           'logMatching',
           same,
           () => `${id} holds another entry ${index} of term ${term}, or other ones before`,
@@ -72,11 +72,15 @@ export class Entries {
       const term = termAt(index) as number;
       const known = this.#committed[index - 1];
       if (known !== undefined) {
-        this.#judge.must('stateMachineSafety', known.term === term, () => `${id} commits another entry ${index}`);
+        this.#invariants.check('stateMachineSafety', known.term === term, () => `${id} commits another entry ${index}`);
         continue;
       }
       const durable = this.#onQuorum(id, index, term);
-      this.#judge.must('commitIsDurable', durable, () => `${id} commits ${index}, which is not on a quorum's disks`);
+      this.#invariants.check(
+        'commitIsDurable',
+        durable,
+        () => `${id} commits ${index}, which is not on a quorum's disks`,
+      );
       this.#committed.push({ term, inTerm });
     }
   }
@@ -86,7 +90,7 @@ export class Entries {
     const index = this.#committed.findLastIndex(({ inTerm }) => inTerm < leads) + 1;
     if (index === 0) return;
     const complete = termAt(index) === this.#committed[index - 1]?.term;
-    this.#judge.must(
+    this.#invariants.check(
       'leaderCompleteness',
       complete,
       () => `${id} leads term ${leads} without committed entry ${index}`,
@@ -106,13 +110,13 @@ export class Entries {
   applied(id: ServerId, index: number, term: number): void {
     const committed = this.#committed[index - 1]?.term;
     const agreed = committed === undefined || committed === term;
-    this.#judge.must(
+    this.#invariants.check(
       'stateMachineSafety',
       agreed,
       () => `${id} applies entry ${index} of term ${term}, not of ${committed}`,
     );
     const before = this.#appliedAt.get(index);
-    this.#judge.must(
+    this.#invariants.check(
       'stateMachineSafety',
       before === undefined || before === term,
       () => `two entries applied at ${index}`,

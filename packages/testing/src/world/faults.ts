@@ -5,7 +5,7 @@ import type { Fault, Mix } from './mix.js';
 import type { Schedule } from './schedule.js';
 
 /** A server as faults see it. */
-export interface Breakable {
+export interface FaultTarget {
   readonly id: ServerId;
   readonly up: boolean;
   readonly leads: boolean;
@@ -27,35 +27,35 @@ export interface Breakable {
 }
 
 /** The network as faults see it. Each tells what it has done. */
-interface Cuttable {
+interface FaultNetwork {
   cut(): string;
   partition(alone: ServerId | undefined): string;
   join(): void;
 }
 
 /** What there is to be broken. */
-interface Faulty {
+interface FaultContext {
   readonly schedule: Schedule;
   readonly mix: Mix;
-  readonly network: Cuttable;
+  readonly network: FaultNetwork;
   readonly counts: Counts;
-  readonly tell: ((text: string) => void) | undefined;
-  readonly servers: readonly Breakable[];
+  readonly trace: ((text: string) => void) | undefined;
+  readonly servers: readonly FaultTarget[];
 }
 
 /** Breaks things, each kind at its own pace, until it ends. */
 export class Faults {
-  readonly #world: Faulty;
+  readonly #world: FaultContext;
   readonly #random: Random;
   #ended = false;
 
-  constructor(world: Faulty, random: Random) {
+  constructor(world: FaultContext, random: Random) {
     this.#world = world;
     this.#random = random;
   }
 
-  begin(): void {
-    const { network, tell, mix } = this.#world;
+  start(): void {
+    const { network, trace, mix } = this.#world;
     this.#every('kills', 5, () => this.#crash('kill'));
     this.#every('powerCuts', 7, () => this.#crash('powerCut'));
     this.#every('pauses', 5, () => this.#pause());
@@ -63,15 +63,15 @@ export class Faults {
     this.#every('wipes', 80, () => this.#wipe());
     this.#every('cuts', 5, () => {
       const cut = network.cut();
-      tell?.(`cut: ${cut}`);
+      trace?.(`cut: ${cut}`);
     });
     this.#every('partitions', 4, () => {
       const parts = network.partition(this.#random.chance(0.5) ? this.#victim.id : undefined);
-      tell?.(`partition: ${parts}`);
+      trace?.(`partition: ${parts}`);
     });
     this.#every(mix.strength.cuts > 0 ? 'cuts' : 'partitions', 6, () => {
       network.join();
-      tell?.('the network is whole again');
+      trace?.('the network is whole again');
     });
     this.#every('retimings', 20, () => {
       const stretch = this.#random.pick([0.5, 1, 2]);
@@ -85,9 +85,9 @@ export class Faults {
   }
 
   /** A leader that falls soon after its election leaves entries on some servers only: the stuff of Raft's Figure 8. */
-  elected(server: Breakable): void {
+  elected(server: FaultTarget): void {
     const { schedule, mix, network } = this.#world;
-    if (this.#ended || !this.#random.chance(mix.strength.coups)) return;
+    if (this.#ended || !this.#random.chance(mix.strength.earlyLeaderFailures)) return;
     schedule.after(this.#timeout * this.#random.next() ** 3, () => {
       if (this.#ended || !server.up) return;
       if (this.#random.chance(0.5)) return this.#bringDown(server, this.#random.chance(0.5) ? 'kill' : 'powerCut');
@@ -125,7 +125,7 @@ export class Faults {
     }
   }
 
-  #bringDown(server: Breakable, kind: 'kill' | 'powerCut'): void {
+  #bringDown(server: FaultTarget, kind: 'kill' | 'powerCut'): void {
     if (!server.up) return;
     const { mix, schedule, counts } = this.#world;
     server.crash(kind);
@@ -135,14 +135,14 @@ export class Faults {
     schedule.after(downtime, () => this.#restart(server));
   }
 
-  #restart(server: Breakable): void {
+  #restart(server: FaultTarget): void {
     if (server.up) return;
     server.start();
     this.#world.counts.restarts += 1;
   }
 
   /** Leaders have most to lose. */
-  get #victim(): Breakable {
+  get #victim(): FaultTarget {
     const { servers } = this.#world;
     const leaders = servers.filter(({ leads }) => leads);
     return this.#random.pick(leaders.length > 0 && this.#random.chance(0.4) ? leaders : servers);
@@ -150,10 +150,10 @@ export class Faults {
 
   #pause(): void {
     const server = this.#victim;
-    this.#world.tell?.(`${server.id} stands still`);
+    this.#world.trace?.(`${server.id} stands still`);
     server.pause();
     this.#world.schedule.after(this.#random.between(0, 4) * this.#timeout, () => {
-      this.#world.tell?.(`${server.id} goes on`);
+      this.#world.trace?.(`${server.id} goes on`);
       server.resume();
     });
   }
@@ -180,7 +180,7 @@ export class Faults {
   }
 
   /** Whose disk may be lost: as many as may be with a majority left. */
-  get #loser(): Breakable | undefined {
+  get #loser(): FaultTarget | undefined {
     const { servers } = this.#world;
     const whole = servers.filter(({ lost }) => !lost);
     return (whole.length - 1) * 2 <= servers.length ? undefined : this.#random.pick(whole);

@@ -1,13 +1,13 @@
-import type { Judge } from './judge.js';
+import type { InvariantChecker } from './invariant-checker.js';
 
 /** Watches that no read misses what was known before it began. */
 export class Freshness {
   /** Everything up to here was acknowledged to somebody, or seen by a read. */
   floor = 0;
-  readonly #judge: Judge;
+  readonly #invariants: InvariantChecker;
 
-  constructor(judge: Judge) {
-    this.#judge = judge;
+  constructor(invariants: InvariantChecker) {
+    this.#invariants = invariants;
   }
 
   acknowledged(index: number): void {
@@ -16,7 +16,7 @@ export class Freshness {
 
   /** A read saw everything up to `applied`; `floor` was the floor when it began. */
   read(applied: number, floor: number): void {
-    this.#judge.must(
+    this.#invariants.check(
       'readsAreFresh',
       applied >= floor,
       () => `a read saw ${applied}, and ${floor} was known before it began`,

@@ -10,7 +10,7 @@ export const FAULTS = [
   'duplicates',
   'cuts',
   'partitions',
-  'coups',
+  'earlyLeaderFailures',
   'kills',
   'powerCuts',
   'wipes',

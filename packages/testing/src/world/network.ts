@@ -17,7 +17,7 @@ export class ModelNetwork<Load> {
   readonly #cut = new Set<string>();
   /** When the newest load of a link arrives: without jitter nothing overtakes it. */
   readonly #arrivals = new Map<string, number>();
-  #calm = false;
+  #healed = false;
 
   constructor(schedule: Schedule, random: Random, mix: Mix, ids: readonly ServerId[], deliver: Deliver<Load>) {
     this.#schedule = schedule;
@@ -30,20 +30,20 @@ export class ModelNetwork<Load> {
   send(from: ServerId, to: ServerId, load: Load): void {
     this.sent += 1;
     const { loss, duplicates } = this.#mix.strength;
-    if (!this.#calm && this.#random.chance(loss * 0.3)) return;
-    const copies = !this.#calm && this.#random.chance(duplicates * 0.3) ? 2 : 1;
+    if (!this.#healed && this.#random.chance(loss * 0.3)) return;
+    const copies = !this.#healed && this.#random.chance(duplicates * 0.3) ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
-      this.#carry(from, to, load, this.#delay(`${from}>${to}`), this.#calm);
+      this.#carry(from, to, load, this.#delay(`${from}>${to}`), this.#healed);
     }
   }
 
   /** A cut takes what is on its way, or holds it up; what is late when all faults end never comes. */
-  #carry(from: ServerId, to: ServerId, load: Load, delay: number, calm: boolean): void {
+  #carry(from: ServerId, to: ServerId, load: Load, delay: number, healed: boolean): void {
     this.#schedule.after(delay, () => {
-      if (calm !== this.#calm) return;
+      if (healed !== this.#healed) return;
       if (!this.#cut.has(`${from}>${to}`)) this.#deliver(from, to, load);
       else if (this.#mix.strength.jitter > 0 && this.#random.chance(0.8)) {
-        this.#carry(from, to, load, this.#random.between(0, 3) * this.#mix.timings.election, calm);
+        this.#carry(from, to, load, this.#random.between(0, 3) * this.#mix.timings.election, healed);
       }
     });
   }
@@ -77,13 +77,13 @@ export class ModelNetwork<Load> {
 
   heal(): void {
     this.join();
-    this.#calm = true;
+    this.#healed = true;
   }
 
   #delay(link: string): number {
     const { latency, jitter } = this.#mix.strength;
     const { election } = this.#mix.timings;
-    if (this.#calm) return 1;
+    if (this.#healed) return 1;
     const base = this.#random.between(0.1, 2 + (latency * election) / 4);
     if (jitter > 0) {
       const held = this.#random.chance(jitter * 0.2);

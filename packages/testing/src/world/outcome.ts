@@ -6,7 +6,7 @@ export interface WorldOptions extends MixOptions {
   /** The invariants that are looked at. Default: all. */
   readonly invariants?: readonly Invariant[] | undefined;
   /** Is told the story: the simulated milliseconds, and what happened. */
-  readonly tell?: ((at: number, text: string) => void) | undefined;
+  readonly trace?: ((at: number, text: string) => void) | undefined;
 }
 
 /** How an execution ended. The same seed and options give the same, to the hash. */

@@ -8,15 +8,15 @@ export const INVARIANTS = [
   'termsRise',
   'positionsRise',
   'commitIsDurable',
-  'oneVoteATerm',
+  'oneVotePerTerm',
   'termIsDurable',
   'readsAreFresh',
   'callsSettle',
   'queuesAreBounded',
-  'leadsByRight',
+  'leaderHearsMajority',
   'recovers',
   'converges',
-  'isCalm',
+  'isQuiet',
   'assertions',
 ] as const;
 
@@ -25,8 +25,8 @@ export const NODE_INVARIANTS = [
   'appliesInOrder',
   'equalStates',
   'quorumsOverlap',
-  'foundIsDurable',
-  'acknowledgedIsKept',
+  'openedIsDurable',
+  'acknowledgedIsDurable',
   'linearizable',
 ] as const;
 
@@ -43,7 +43,7 @@ export class Violation extends Error {
   }
 }
 
-/** For a promise of nobody: a violation is known to the judge already, anything else is a bug of the world. */
-export function unlessViolation(error: unknown): void {
+/** For a promise of nobody: a violation is known to the checker already, anything else is a bug of the world. */
+export function ignoreViolation(error: unknown): void {
   if (!(error instanceof Violation)) throw error;
 }

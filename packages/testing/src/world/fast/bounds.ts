@@ -1,17 +1,17 @@
 import type { ServerId } from '@kontiki/core';
 import type { Raft } from '@kontiki/core/protocol';
-import type { Judge } from '../judge.js';
+import type { InvariantChecker } from '../invariant-checker.js';
 import type { Mix } from '../mix.js';
 
 /** Watches what a world's limits and timings bound: queues, and how long a leader leads unheard. */
 export class Bounds {
-  readonly #judge: Judge;
+  readonly #invariants: InvariantChecker;
   readonly #mix: Mix;
   /** The lives that have led: what they added then is on top of a follower's share. */
   readonly #ledOnce = new WeakSet<Raft>();
 
-  constructor(judge: Judge, mix: Mix) {
-    this.#judge = judge;
+  constructor(invariants: InvariantChecker, mix: Mix) {
+    this.#invariants = invariants;
     this.#mix = mix;
   }
 
@@ -49,10 +49,10 @@ export class Bounds {
     const { pauses, lateTimers, slowLoops, retimings } = this.#mix.strength;
     if (pauses + lateTimers + slowLoops + retimings > 0) return;
     const byRight = heard * 2 > this.#mix.servers;
-    this.#judge.must('leadsByRight', byRight, () => `${id} leads and hears ${heard - 1} others`);
+    this.#invariants.check('leaderHearsMajority', byRight, () => `${id} leads and hears ${heard - 1} others`);
   }
 
   #bound(holds: boolean, broken: () => string): void {
-    this.#judge.must('queuesAreBounded', holds, broken);
+    this.#invariants.check('queuesAreBounded', holds, broken);
   }
 }

@@ -4,7 +4,7 @@ import { Ballots } from '../ballots.js';
 import { noCounts, type Counts } from '../counts.js';
 import { Entries, type OnQuorum } from '../entries.js';
 import { Freshness } from '../freshness.js';
-import type { Judge } from '../judge.js';
+import type { InvariantChecker } from '../invariant-checker.js';
 import type { Invariant } from '../violation.js';
 
 /** What is looked at of a server. */
@@ -37,7 +37,7 @@ interface Seen {
 /** Looks at pure `Raft`s after every event, at what has changed since the one before: the rules of Raft, and of reads. */
 export class Checks {
   readonly counts: Counts = noCounts();
-  readonly #judge: Judge;
+  readonly #invariants: InvariantChecker;
   readonly #seen = new Map<ServerId, Seen>();
   readonly #ballots: Ballots;
   readonly #entries: Entries;
@@ -45,16 +45,16 @@ export class Checks {
   readonly #elected: (id: ServerId) => void;
 
   /** `elected` is told of every new leader. */
-  constructor(judge: Judge, onQuorum: OnQuorum, elected: (id: ServerId) => void) {
-    this.#judge = judge;
-    this.#ballots = new Ballots(judge);
-    this.#freshness = new Freshness(judge);
+  constructor(invariants: InvariantChecker, onQuorum: OnQuorum, elected: (id: ServerId) => void) {
+    this.#invariants = invariants;
+    this.#ballots = new Ballots(invariants);
+    this.#freshness = new Freshness(invariants);
     this.#elected = elected;
-    this.#entries = new Entries(judge, onQuorum);
+    this.#entries = new Entries(invariants, onQuorum);
   }
 
-  must(invariant: Invariant, holds: boolean, broken: () => string): void {
-    this.#judge.must(invariant, holds, broken);
+  check(invariant: Invariant, holds: boolean, broken: () => string): void {
+    this.#invariants.check(invariant, holds, broken);
   }
 
   /** Everything up to here was acknowledged to somebody, or seen by a read. */
@@ -62,8 +62,8 @@ export class Checks {
     return this.#freshness.floor;
   }
 
-  threw(id: ServerId, error: unknown): void {
-    this.#judge.threw(id, error);
+  checkThrown(id: ServerId, error: unknown): void {
+    this.#invariants.checkThrown(id, error);
   }
 
   // ---- what servers do
@@ -92,15 +92,15 @@ export class Checks {
     const { log, ballot } = raft;
     const { id } = server;
     const { term } = ballot;
-    this.must('termsRise', term >= seen.term, () => `${id} went from term ${seen.term} to ${term}`);
+    this.check('termsRise', term >= seen.term, () => `${id} went from term ${seen.term} to ${term}`);
     seen.term = term;
     const rose = log.committed >= seen.committed && log.applied >= seen.applied;
-    this.must(
+    this.check(
       'positionsRise',
       rose,
       () => `${id} forgot that ${seen.committed} was committed, ${seen.applied} applied`,
     );
-    this.must('positionsRise', log.applied <= log.applicable, () => `${id} applied ${log.applied}, too early`);
+    this.check('positionsRise', log.applied <= log.applicable, () => `${id} applied ${log.applied}, too early`);
     if (raft.role === 'leader') this.#leads(server, raft, seen);
     if (log.committed > seen.committed) {
       const before = this.#entries.committed;
@@ -125,7 +125,7 @@ export class Checks {
 
   applied({ id, disk }: Observed, entries: readonly Entry[]): void {
     for (const { index, term } of entries) {
-      this.must('commitIsDurable', disk.holds(index, term), () => `${id} applies ${index}, which is not on its disk`);
+      this.check('commitIsDurable', disk.holds(index, term), () => `${id} applies ${index}, which is not on its disk`);
       this.#entries.applied(id, index, term);
     }
   }
@@ -157,7 +157,7 @@ export class Checks {
       // What has left memory is committed, and looked at elsewhere.
       const held = log.entry(seen.lastIndex);
       const kept = log.lastIndex >= seen.lastIndex && (held === undefined || held === seen.lastEntry);
-      this.must(
+      this.check(
         'leaderAppendOnly',
         kept,
         () => `${id} leads term ${term} and no longer holds its entry ${seen.lastIndex}`,
@@ -168,8 +168,12 @@ export class Checks {
     for (const [peer, { match, next, incarnation: life }] of raft.peers ?? []) {
       const before = seen.matches.get(peer);
       const rose = before === undefined || before.incarnation !== life || before.match <= match;
-      this.must('positionsRise', rose, () => `${id} says ${peer} matches up to ${match}, after ${before?.match}`);
-      this.must('positionsRise', next > match, () => `${id} sends ${peer} entry ${next}, which matches up to ${match}`);
+      this.check('positionsRise', rose, () => `${id} says ${peer} matches up to ${match}, after ${before?.match}`);
+      this.check(
+        'positionsRise',
+        next > match,
+        () => `${id} sends ${peer} entry ${next}, which matches up to ${match}`,
+      );
       if (before?.incarnation !== life || before.match !== match) seen.matches.set(peer, { incarnation: life, match });
     }
   }

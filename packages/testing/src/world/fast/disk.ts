@@ -14,14 +14,14 @@ export class ModelDisk {
   entries: Entry[] = [];
   committed = 0;
   /** What was on the disk that this one has replaced. */
-  #gone: readonly Entry[] = [];
+  #lostEntries: readonly Entry[] = [];
   /** Durable writes that a crash has thrown away since, none of them acknowledged. */
   lostWrites = 0;
   full = false;
   readonly #schedule: Schedule;
   readonly #random: Random;
   readonly #mix: Mix;
-  #calm = false;
+  #healed = false;
   /** The log as its user sees it, durable or not. */
   #view: Entry[] = [];
   /** The batch that a sync is making durable, and what waits for that to end. */
@@ -79,7 +79,7 @@ export class ModelDisk {
 
   /** Whether the entry is durable here, or was until the disk was lost. */
   holds(index: number, term: number): boolean {
-    return (this.entries[index - 1] ?? this.#gone[index - 1])?.term === term;
+    return (this.entries[index - 1] ?? this.#lostEntries[index - 1])?.term === term;
   }
 
   get readLatency(): number {
@@ -103,14 +103,14 @@ export class ModelDisk {
   /** The disk is replaced by an empty one. */
   wipe(): void {
     this.ballot = undefined;
-    this.#gone = this.entries;
+    this.#lostEntries = this.entries;
     this.entries = [];
     this.committed = 0;
   }
 
   /** No more slow syncs and stalls. */
   heal(): void {
-    this.#calm = true;
+    this.#healed = true;
     this.full = false;
   }
 
@@ -143,7 +143,7 @@ export class ModelDisk {
 
   #latency(): number {
     const { slowDisks, stalls } = this.#mix.strength;
-    if (this.#calm) return 0.5;
+    if (this.#healed) return 0.5;
     if (this.#random.chance(stalls * 0.01)) return this.#random.between(0.5, 10) * this.#mix.timings.election;
     return this.#random.between(0.1, 1 + slowDisks * 40);
   }

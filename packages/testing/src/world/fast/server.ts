@@ -4,14 +4,14 @@ import type { Random } from '../../random.js';
 import type { Bounds } from './bounds.js';
 import type { Checks } from './checks.js';
 import type { ModelDisk } from './disk.js';
-import type { Breakable } from '../faults.js';
+import type { FaultTarget } from '../faults.js';
 import type { Mix } from '../mix.js';
 import type { ModelNetwork } from '../network.js';
 import type { Schedule } from '../schedule.js';
 import { WaitingProposals, WaitingReads } from './waiting.js';
 
 /** What a server of a world stands in. */
-export interface Surroundings {
+export interface ServerContext {
   readonly schedule: Schedule;
   readonly random: Random;
   readonly mix: Mix;
@@ -19,7 +19,7 @@ export interface Surroundings {
   readonly bounds: Bounds;
   readonly checks: Checks;
   /** Tells the story of the world, if anybody listens. */
-  readonly tell: ((text: string) => void) | undefined;
+  readonly trace: ((text: string) => void) | undefined;
   /** Folds a number into the hash of the execution. */
   readonly hash: (value: number) => void;
   /** Whether the faults are over. */
@@ -27,17 +27,17 @@ export interface Surroundings {
 }
 
 /** A server: the shipped `RawNode` on a model disk and network, crashed as processes are. */
-export class ModelServer implements Breakable {
+export class ModelServer implements FaultTarget {
   readonly id: ServerId;
   readonly disk: ModelDisk;
-  readonly #world: Surroundings;
+  readonly #world: ServerContext;
   incarnation = 0;
   /** It has lost its disk, and stays out for good. */
   lost = false;
-  /** What the state machine holds; `#kept` of it on its own disk. */
+  /** What the state machine holds; `#persisted` of it on its own disk. */
   applied = 0;
   turns = 0;
-  #kept = 0;
+  #persisted = 0;
   #life = 0;
   /** Undefined while the server is down. */
   #raw: RawNode | undefined;
@@ -51,7 +51,7 @@ export class ModelServer implements Breakable {
   #timerAt = Infinity;
   #clock = { rate: 1, offset: 0 };
 
-  constructor(id: ServerId, disk: ModelDisk, world: Surroundings) {
+  constructor(id: ServerId, disk: ModelDisk, world: ServerContext) {
     this.id = id;
     this.disk = disk;
     this.#world = world;
@@ -76,12 +76,12 @@ export class ModelServer implements Breakable {
 
   start(): void {
     if (this.#raw !== undefined) return;
-    const { random, mix, checks, tell } = this.#world;
+    const { random, mix, checks, trace } = this.#world;
     this.#life += 1;
     this.incarnation = 1 + random.below(2 ** 31);
     this.#clock = { rate: 1 + mix.strength.drift * random.between(-0.1, 0.1), offset: random.between(0, 1e6) };
     this.#timerAt = Infinity;
-    this.applied = mix.durableMachines ? this.#kept : 0;
+    this.applied = mix.durableMachines ? this.#persisted : 0;
     const raw = this.#guarded(
       () =>
         new RawNode({
@@ -98,7 +98,7 @@ export class ModelServer implements Breakable {
     if (raw === undefined) return;
     this.#raw = raw;
     const { raft } = raw;
-    tell?.(`${this.id} starts: term ${raft.ballot.term}, last ${raft.log.lastIndex}, applied ${this.applied}`);
+    trace?.(`${this.id} starts: term ${raft.ballot.term}, last ${raft.log.lastIndex}, applied ${this.applied}`);
     checks.started(this, raft);
     if (this.disk.full) raw.setFull(true);
     this.wake();
@@ -106,14 +106,14 @@ export class ModelServer implements Breakable {
 
   crash(kind: 'kill' | 'powerCut'): void {
     if (this.#raw === undefined) return;
-    this.#world.tell?.(`${this.id}: ${kind === 'kill' ? 'kill -9' : 'power cut'}`);
+    this.#world.trace?.(`${this.id}: ${kind === 'kill' ? 'kill -9' : 'power cut'}`);
     this.#raw = undefined;
     this.#life += 1;
     this.#commands = [];
     this.#scheduled = false;
     this.#paused = false;
     this.#applying = false;
-    this.#kept = this.#world.random.chance(0.5) ? this.applied : Math.min(this.#kept, this.applied);
+    this.#persisted = this.#world.random.chance(0.5) ? this.applied : Math.min(this.#persisted, this.applied);
     this.proposals.abandon();
     this.reads.abandon();
     this.disk.crash(kind);
@@ -121,9 +121,9 @@ export class ModelServer implements Breakable {
 
   wipe(): void {
     this.crash('powerCut');
-    this.#world.tell?.(`${this.id} loses its disk`);
+    this.#world.trace?.(`${this.id} loses its disk`);
     this.lost = true;
-    this.#kept = 0;
+    this.#persisted = 0;
     this.disk.wipe();
     this.#world.checks.wiped(this);
   }
@@ -139,7 +139,7 @@ export class ModelServer implements Breakable {
   }
 
   setFull(full: boolean): void {
-    this.#world.tell?.(`${this.id}: the disk ${full ? 'is full' : 'has room again'}`);
+    this.#world.trace?.(`${this.id}: the disk ${full ? 'is full' : 'has room again'}`);
     this.disk.full = full;
     this.#raw?.setFull(full);
     this.wake();
@@ -218,7 +218,7 @@ export class ModelServer implements Breakable {
     try {
       return step();
     } catch (error) {
-      this.#world.checks.threw(this.id, error);
+      this.#world.checks.checkThrown(this.id, error);
       this.crash('kill');
       return undefined;
     }
@@ -235,8 +235,8 @@ export class ModelServer implements Breakable {
     const { pageReads, reads, reports } = turn;
     for (const read of pageReads) this.#readPage(read);
     if (reads !== undefined) this.reads.confirm(reads);
-    const { tell } = this.#world;
-    if (tell !== undefined) for (const report of reports) tell(`${this.id}: ${JSON.stringify(report)}`);
+    const { trace } = this.#world;
+    if (trace !== undefined) for (const report of reports) trace(`${this.id}: ${JSON.stringify(report)}`);
   }
 
   #write({ raft }: RawNode, { write }: Turn): void {

@@ -1,7 +1,7 @@
 import { membershipOf, type Entry, type Message, type ServerId } from '@kontiki/core';
 import { Random } from '../../random.js';
 import type { Counts } from '../counts.js';
-import { Judge } from '../judge.js';
+import { InvariantChecker } from '../invariant-checker.js';
 import { Bounds } from './bounds.js';
 import { Checks } from './checks.js';
 import { ModelDisk } from './disk.js';
@@ -22,7 +22,7 @@ class World {
   readonly network: ModelNetwork<Message>;
   readonly random: Random;
   readonly servers: readonly ModelServer[];
-  readonly tell: ((text: string) => void) | undefined;
+  readonly trace: ((text: string) => void) | undefined;
   healed = false;
   readonly #clients: Random;
   readonly #faults: Faults;
@@ -31,21 +31,21 @@ class World {
   #commands = 0;
 
   constructor(seed: number, options: WorldOptions) {
-    const { tell, invariants = INVARIANTS } = options;
+    const { trace, invariants = INVARIANTS } = options;
     this.mix = drawMix(seed, options, 'rafts');
     this.random = new Random(seed, 'servers');
     this.#clients = new Random(seed, 'clients');
-    this.tell = tell && ((text): void => tell(this.schedule.now, text));
-    const judge = new Judge(new Set(invariants));
-    this.bounds = new Bounds(judge, this.mix);
+    this.trace = trace && ((text): void => trace(this.schedule.now, text));
+    const checker = new InvariantChecker(new Set(invariants));
+    this.bounds = new Bounds(checker, this.mix);
     this.checks = new Checks(
-      judge,
+      checker,
       (_id, index, term) => this.servers.filter(({ disk }) => disk.holds(index, term)).length * 2 > this.mix.servers,
       (id) => this.#faults.elected(this.#server(id)),
     );
     const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].slice(0, this.mix.servers);
     this.network = new ModelNetwork(this.schedule, new Random(seed, 'network'), this.mix, ids, (from, to, message) => {
-      this.tell?.(`${to} ← ${from}: ${describe(message)}`);
+      this.trace?.(`${to} ← ${from}: ${describe(message)}`);
       this.hash(message.term);
       this.#server(to).receive(from, message);
     });
@@ -72,9 +72,9 @@ class World {
   }
 
   run(): void {
-    this.tell?.(JSON.stringify(this.mix));
+    this.trace?.(JSON.stringify(this.mix));
     for (const server of this.servers) server.start();
-    this.#faults.begin();
+    this.#faults.start();
     this.#write();
     this.#read();
     this.#elapse(this.mix.seconds * 1_000);
@@ -88,7 +88,7 @@ class World {
     const { election, heartbeat } = this.mix.timings;
     // Ten election timeouts, each of up to 2T.
     const patience = 10 * 2 * election;
-    this.tell?.('everything heals');
+    this.trace?.('everything heals');
     this.healed = true;
     this.#faults.end();
     this.network.heal();
@@ -99,7 +99,7 @@ class World {
       server.start();
     }
     const led = this.#elapse(patience, () => this.#leader !== undefined);
-    this.checks.must('recovers', led, () => `no leader within ${patience} ms after everything has healed`);
+    this.checks.check('recovers', led, () => `no leader within ${patience} ms after everything has healed`);
     const { acknowledged } = this.checks.counts;
     // One entry a round trip, in some worlds, with thousands before it.
     const states = this.#states;
@@ -107,13 +107,13 @@ class World {
     const backlog = Math.max(...ends) - Math.min(...ends, ...states.map(({ committed }) => committed));
     const longer = patience + 10 * backlog;
     const wrote = this.#elapse(longer, () => this.checks.counts.acknowledged > acknowledged);
-    this.checks.must('recovers', wrote, () => `no write within ${longer} ms after there was a leader`);
+    this.checks.check('recovers', wrote, () => `no write within ${longer} ms after there was a leader`);
     this.#writing = false;
     const agree = this.#elapse(60_000, () => this.#agree);
-    this.checks.must('converges', agree, () => `the servers still differ: ${JSON.stringify(this.#states)}`);
+    this.checks.check('converges', agree, () => `the servers still differ: ${JSON.stringify(this.#states)}`);
     this.#elapse(patience);
     this.#allSettled();
-    this.#isCalm(10 * heartbeat);
+    this.#isQuiet(10 * heartbeat);
     this.#readAfterLeader(patience);
   }
 
@@ -136,9 +136,9 @@ class World {
 
   #allSettled(): void {
     for (const { id, reads, proposals, applied } of this.#alive) {
-      this.checks.must('callsSettle', reads.count === 0, () => `${reads.count} reads at ${id} have no answer`);
+      this.checks.check('callsSettle', reads.count === 0, () => `${reads.count} reads at ${id} have no answer`);
       const settled = proposals.first > applied;
-      this.checks.must(
+      this.checks.check(
         'callsSettle',
         settled,
         () => `the proposal of entry ${proposals.first} at ${id} has no outcome`,
@@ -147,17 +147,17 @@ class World {
   }
 
   /** Nothing is asked: heartbeats and their answers are all that moves. */
-  #isCalm(span: number): void {
+  #isQuiet(span: number): void {
     const { sent } = this.network;
     const turns = this.servers.map((server) => server.turns);
     this.#elapse(span);
     const beats = Math.ceil(span / this.mix.timings.heartbeat) + 2;
     const peers = this.mix.servers - 1;
     const messages = this.network.sent - sent;
-    this.checks.must('isCalm', messages <= 2 * beats * peers, () => `${messages} messages while nothing was asked`);
+    this.checks.check('isQuiet', messages <= 2 * beats * peers, () => `${messages} messages while nothing was asked`);
     this.servers.forEach(({ id, turns: now }, i) => {
       const woken = now - (turns[i] ?? 0);
-      this.checks.must('isCalm', woken <= beats * (peers + 3), () => `${id} woke ${woken} times with nothing to do`);
+      this.checks.check('isQuiet', woken <= beats * (peers + 3), () => `${id} woke ${woken} times with nothing to do`);
     });
   }
 
@@ -168,7 +168,7 @@ class World {
     leader?.start();
     for (const server of this.#alive) server.read();
     const served = this.#elapse(patience, () => this.#alive.every(({ reads }) => reads.count === 0));
-    this.checks.must('recovers', served, () => `no reads within ${patience} ms after the leader was killed`);
+    this.checks.check('recovers', served, () => `no reads within ${patience} ms after the leader was killed`);
   }
 
   get #leader(): ModelServer | undefined {
@@ -239,7 +239,7 @@ export function runFastWorld(seed: number, options: WorldOptions = {}): Outcome 
   } catch (error) {
     if (!(error instanceof Violation)) throw error;
     violation = error;
-    options.tell?.(world.schedule.now, error.message);
+    options.trace?.(world.schedule.now, error.message);
   }
   const { schedule, mix, digest: hash, checks } = world;
   for (const { disk } of world.servers) checks.counts.lostWrites += disk.lostWrites;

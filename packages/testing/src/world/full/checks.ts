@@ -3,7 +3,7 @@ import { Ballots } from '../ballots.js';
 import { noCounts, type Counts } from '../counts.js';
 import { Entries } from '../entries.js';
 import { Freshness } from '../freshness.js';
-import type { Judge } from '../judge.js';
+import type { InvariantChecker } from '../invariant-checker.js';
 import type { Mix } from '../mix.js';
 import { quorumsOverlap } from '../memberships.js';
 import type { LogMemory } from './watched-log.js';
@@ -29,7 +29,7 @@ interface Seen {
 export class NodeChecks {
   readonly counts: Counts = noCounts();
   readonly freshness: Freshness;
-  readonly judge: Judge;
+  readonly invariants: InvariantChecker;
   readonly #mix: Mix;
   readonly #ballots: Ballots;
   readonly #entries: Entries;
@@ -42,13 +42,13 @@ export class NodeChecks {
   /** By index: the term of every entry whose caller was told that it is done. */
   readonly acknowledged: Map<number, number> = new Map();
 
-  constructor(judge: Judge, mix: Mix, servers: () => readonly Observed[]) {
-    this.judge = judge;
+  constructor(invariants: InvariantChecker, mix: Mix, servers: () => readonly Observed[]) {
+    this.invariants = invariants;
     this.#mix = mix;
-    this.#ballots = new Ballots(judge);
-    this.freshness = new Freshness(judge);
+    this.#ballots = new Ballots(invariants);
+    this.freshness = new Freshness(invariants);
     this.#entries = new Entries(
-      judge,
+      invariants,
       (_id, index, term) =>
         servers().filter(({ log }) => log.durable.covers(index) || log.durable.at(index) === term).length * 2 >
         mix.servers,
@@ -74,7 +74,7 @@ export class NodeChecks {
     const replaces = first.index <= last;
     if (replaces) this.counts.truncations += 1;
     // Who steps down and truncates in one turn writes its new term with it.
-    this.judge.must(
+    this.invariants.check(
       'leaderAppendOnly',
       !(replaces && leads && ballot === undefined),
       () => `${id} leads and replaces its entry ${first.index}`,
@@ -107,29 +107,33 @@ export class NodeChecks {
   looked({ id, life }: Observed, status: Status): void {
     const seen = this.#seenOf(id, life);
     const { term, committed, applied, durable, heldBytes } = status;
-    this.judge.must('termsRise', term >= seen.term, () => `${id} went from term ${seen.term} to ${term}`);
+    this.invariants.check('termsRise', term >= seen.term, () => `${id} went from term ${seen.term} to ${term}`);
     const rose = committed >= seen.committed && applied >= seen.applied;
-    this.judge.must(
+    this.invariants.check(
       'positionsRise',
       rose,
       () => `${id} forgot that ${seen.committed} was committed, ${seen.applied} applied`,
     );
     const early = applied > Math.min(committed, durable);
-    this.judge.must('positionsRise', !early, () => `${id} applied ${applied}, with ${committed} committed`);
+    this.invariants.check('positionsRise', !early, () => `${id} applied ${applied}, with ${committed} committed`);
     Object.assign(seen, { term, committed, applied });
     for (const peer of status.peers) {
-      this.judge.must('positionsRise', peer.next > peer.match, () => `${id} sends ${peer.id} entry ${peer.next} again`);
+      this.invariants.check(
+        'positionsRise',
+        peer.next > peer.match,
+        () => `${id} sends ${peer.id} entry ${peer.next} again`,
+      );
       const fits = peer.inFlight <= this.#mix.limits.windowMessages;
-      this.judge.must('queuesAreBounded', fits, () => `${peer.inFlight} messages to ${peer.id} under way`);
+      this.invariants.check('queuesAreBounded', fits, () => `${peer.inFlight} messages to ${peer.id} under way`);
     }
     if (applied < status.last) return;
     const { tailBytes } = this.#mix.limits;
-    this.judge.must('queuesAreBounded', heldBytes <= tailBytes, () => `${id} keeps ${heldBytes} bytes`);
+    this.invariants.check('queuesAreBounded', heldBytes <= tailBytes, () => `${id} keeps ${heldBytes} bytes`);
   }
 
   /** A node stopped by itself, or would not start. */
   stopped(id: ServerId, excused: boolean, error: Error): void {
-    this.judge.must('assertions', excused, () => `${id} stopped, and nothing was done to it: ${error.message}`);
+    this.invariants.check('assertions', excused, () => `${id} stopped, and nothing was done to it: ${error.message}`);
   }
 
   // ---- machines
@@ -139,7 +143,7 @@ export class NodeChecks {
     const given = entries.map(({ index }) => index);
     const due = this.#entries.commands(after, through, (at) => this.#termAt(log, at));
     const isWhole = through > after && given.length === due.length && due.every((index, i) => index === given[i]);
-    this.judge.must(
+    this.invariants.check(
       'appliesInOrder',
       isWhole,
       () => `${id} applies ${given.join(', ')} up to ${through} after ${after}, not ${due.join(', ')}`,
@@ -150,7 +154,7 @@ export class NodeChecks {
       const known = this.#results.get(index);
       if (known === undefined) this.#results.set(index, result);
       const same = known === undefined || known === result || JSON.stringify(known) === JSON.stringify(result);
-      this.judge.must(
+      this.invariants.check(
         'equalStates',
         same,
         () => `entry ${index} gave ${String(result)} at ${id}, and something else before`,
@@ -163,7 +167,7 @@ export class NodeChecks {
     const known = this.#digests.get(through);
     if (known === undefined) this.#digests.set(through, digest);
     const same = known === undefined || known === digest;
-    this.judge.must('equalStates', same, () => `${id} at ${through} is ${digest}, not ${known}`);
+    this.invariants.check('equalStates', same, () => `${id} at ${through} is ${digest}, not ${known}`);
   }
 
   // ---- clients
@@ -172,7 +176,7 @@ export class NodeChecks {
   done(index: number, term: number, floor: number): void {
     this.counts.acknowledged += 1;
     this.acknowledged.set(index, term);
-    this.judge.must(
+    this.invariants.check(
       'readsAreFresh',
       index > floor,
       () => `a command came to stand at ${index}, and began after ${floor}`,
@@ -194,7 +198,11 @@ export class NodeChecks {
     const before = Math.max(0, ...[...this.#memberships.keys()].filter((other) => other < index));
     this.#memberships.set(index, membership);
     const overlap = quorumsOverlap(this.#memberships.get(before) ?? membership, membership);
-    this.judge.must('quorumsOverlap', overlap, () => `the memberships at ${before} and ${index} can decide apart`);
+    this.invariants.check(
+      'quorumsOverlap',
+      overlap,
+      () => `the memberships at ${before} and ${index} can decide apart`,
+    );
   }
 
   #seenOf(id: ServerId, life: number): Seen {

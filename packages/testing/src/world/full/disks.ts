@@ -5,7 +5,7 @@ import type { Mix } from '../mix.js';
 import type { Process } from './process.js';
 
 /** The world that a server's disks are in. */
-interface DiskSurroundings {
+interface DiskContext {
   readonly mix: Mix;
   /** Whether the faults are over. */
   readonly healed: boolean;
@@ -17,15 +17,15 @@ export class Disks {
   /** Of log and snapshots, and of the state machine. */
   readonly log: SimulatedDisk;
   readonly machine: SimulatedDisk;
-  readonly #world: DiskSurroundings;
+  readonly #world: DiskContext;
   readonly #random: Random;
   readonly #process: () => Process;
   /** Errors that the world made: a node may stop for these, and for no others. */
-  readonly #injected = new WeakSet<Error>();
+  readonly #injectedErrors = new WeakSet<Error>();
   full = false;
 
   /** `process`: the one that uses them now. */
-  constructor(world: DiskSurroundings, random: Random, process: () => Process) {
+  constructor(world: DiskContext, random: Random, process: () => Process) {
     this.#world = world;
     this.#random = random;
     this.#process = process;
@@ -40,9 +40,9 @@ export class Disks {
   }
 
   /** Whether an error, or one of its causes, is one that a disk was made to give. */
-  gave(error: Error): boolean {
+  injected(error: Error): boolean {
     for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
-      if (this.#injected.has(cause)) return true;
+      if (this.#injectedErrors.has(cause)) return true;
     }
     return false;
   }
@@ -62,7 +62,7 @@ export class Disks {
     const fails = (code: string): Error => {
       this.#world.checks.counts.diskErrors += 1;
       const error = Object.assign(new Error(`${code}: injected into ${kind}`), { code });
-      this.#injected.add(error);
+      this.#injectedErrors.add(error);
       return error;
     };
     // A name takes little room: mostly the file is there before it is found that nothing fits into it.

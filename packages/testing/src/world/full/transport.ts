@@ -3,14 +3,14 @@ import { decodeFrame, encodeFrame } from '@kontiki/core/wire';
 import type { Process } from './process.js';
 
 /** What travels: encoded messages, and who sent them. */
-export interface Parcel {
+export interface SentFrame {
   readonly sender: Identity;
   readonly frame: Uint8Array;
 }
 
 /** What carries parcels, and who watches. */
-export interface Line {
-  carry(to: ServerId, parcel: Parcel): void;
+export interface NetworkLink {
+  carry(to: ServerId, sent: SentFrame): void;
   /** Called with what leaves, before it does. */
   sent(to: ServerId, message: Message): void;
 }
@@ -18,14 +18,14 @@ export interface Line {
 /** A transport on a network of the world: messages are encoded as on a real wire, and refused as by a real handshake. */
 export class SimulatedTransport implements Transport {
   readonly #process: Process;
-  readonly #line: Line;
+  readonly #link: NetworkLink;
   #self: Identity | undefined;
   #receive: ((from: ServerId, message: Message) => void) | undefined;
   #peers: ReadonlyMap<ServerId, string> = new Map();
 
-  constructor(process: Process, line: Line) {
+  constructor(process: Process, link: NetworkLink) {
     this.#process = process;
-    this.#line = line;
+    this.#link = link;
   }
 
   async start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void> {
@@ -36,8 +36,8 @@ export class SimulatedTransport implements Transport {
   send(to: ServerId, messages: readonly Message[]): void {
     const sender = this.#self;
     if (sender === undefined || !this.#peers.has(to)) return;
-    for (const message of messages) this.#line.sent(to, message);
-    this.#line.carry(to, { sender: { ...sender, genesis: sender.genesis }, frame: encodeFrame(messages) });
+    for (const message of messages) this.#link.sent(to, message);
+    this.#link.carry(to, { sender: { ...sender, genesis: sender.genesis }, frame: encodeFrame(messages) });
   }
 
   setPeers(peers: ReadonlyMap<ServerId, string>): void {
@@ -48,8 +48,8 @@ export class SimulatedTransport implements Transport {
     this.#self = this.#receive = undefined;
   }
 
-  /** A parcel has arrived. Whether it could be read: one that was damaged on its way must be noticed. */
-  arrive({ sender, frame }: Parcel): boolean {
+  /** A frame has arrived. Whether it could be read: one that was damaged on its way must be noticed. */
+  arrive({ sender, frame }: SentFrame): boolean {
     let messages: readonly Message[];
     try {
       ({ messages } = decodeFrame(frame));

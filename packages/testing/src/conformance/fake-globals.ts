@@ -1,7 +1,7 @@
 import { Random } from '../random.js';
 
 /** Runs something while the clocks tell another time and randomness is drawn from a seed; then all is as it was. */
-export async function inAnotherWorld<T>(seed: number, run: () => Promise<T>): Promise<T> {
+export async function withFakeGlobals<T>(seed: number, run: () => Promise<T>): Promise<T> {
   const random = new Random(seed, 'world');
   const past = seed * 1e11;
   let now = past;

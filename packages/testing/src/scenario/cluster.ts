@@ -11,25 +11,25 @@ import {
 import { defaultLimits, RawNode, type ProposalRefusal, type Raft } from '@kontiki/core/protocol';
 import { Random } from '../random.js';
 import { Checks } from '../world/fast/checks.js';
-import { Judge } from '../world/judge.js';
+import { InvariantChecker } from '../world/invariant-checker.js';
 import { isQuorum } from '../world/memberships.js';
 import { command } from './command.js';
 import { INVARIANTS } from './invariants.js';
-import { isMeant, ScenarioNet, type Flight, type Which } from './net.js';
+import { matches, ScenarioNetwork, type Envelope, type MessageFilter } from './network.js';
 import type { ScenarioOptions } from './options.js';
 import { ScenarioServer } from './server.js';
 
 const encoder = new TextEncoder();
 
 /** The servers of a scenario, their disks and the links between them. Nothing on it moves by itself. */
-export class Stage {
+export class ScenarioCluster {
   readonly timings: Timings;
   readonly servers: ReadonlyMap<ServerId, ScenarioServer>;
   readonly #first: Entry;
   readonly #limits: Limits;
   readonly #random: () => number;
   readonly #checks: Checks;
-  protected readonly net: ScenarioNet = new ScenarioNet();
+  protected readonly network: ScenarioNetwork = new ScenarioNetwork();
   protected readonly stalled: Set<ServerId> = new Set();
   protected readonly paused: Set<ServerId> = new Set();
   #now = 0;
@@ -45,13 +45,13 @@ export class Stage {
     this.#limits = { ...defaultLimits, ...limits };
     this.#random = new Random(seed).next;
     this.#checks = new Checks(
-      new Judge(new Set(INVARIANTS)),
+      new InvariantChecker(new Set(INVARIANTS)),
       (id, index, term) =>
         index <= this.#claimed ||
         isQuorum(this.raft(id).log.membership as Membership, (at) => this.server(at).disk.holds(index, term)),
       () => {},
     );
-    this.servers = new Map(ids.map((id) => [id, new ScenarioServer(id, this.#checks, this.net)]));
+    this.servers = new Map(ids.map((id) => [id, new ScenarioServer(id, this.#checks, this.network)]));
     for (const { id, disk } of this.servers.values()) {
       if (!membership.servers.has(id)) continue;
       disk.entries = [this.#first];
@@ -83,13 +83,13 @@ export class Stage {
   }
 
   /** The messages under way, oldest first. */
-  get underWay(): readonly Flight[] {
-    return this.net.underWay;
+  get underWay(): readonly Envelope[] {
+    return this.network.underWay;
   }
 
   /** Every message that ever left a server, in order. */
-  get sent(): readonly Flight[] {
-    return this.net.sent;
+  get sent(): readonly Envelope[] {
+    return this.network.sent;
   }
 
   /** Milliseconds since the beginning. */
@@ -175,7 +175,7 @@ export class Stage {
 
   /** Messages of one direction are lost from now on. */
   cut(from: ServerId, to: ServerId): void {
-    this.net.cut(from, to);
+    this.network.cut(from, to);
   }
 
   /** Cuts a server off from all others, both ways. */
@@ -195,37 +195,37 @@ export class Stage {
   connect(...pairs: readonly (readonly [ServerId, ServerId])[]): void {
     for (const id of this.servers.keys()) this.isolate(id);
     for (const [a, b] of pairs) {
-      this.net.join(a, b);
-      this.net.join(b, a);
+      this.network.join(a, b);
+      this.network.join(b, a);
     }
   }
 
   heal(): void {
-    this.net.heal();
+    this.network.heal();
   }
 
   /** Hands over the messages under way that are meant, oldest first, also across cuts. */
-  deliver(which: Which = {}): void {
-    for (const flight of this.net.take(which)) this.arrive(flight);
+  deliver(filter: MessageFilter = {}): void {
+    for (const envelope of this.network.take(filter)) this.arrive(envelope);
   }
 
-  drop(which: Which = {}): void {
-    this.net.take(which);
+  drop(filter: MessageFilter = {}): void {
+    this.network.take(filter);
   }
 
   /** Puts a copy of each behind the messages under way. */
-  duplicate(which: Which = {}): void {
-    this.release(this.net.underWay.filter((flight) => isMeant(which, flight)));
+  duplicate(filter: MessageFilter = {}): void {
+    this.release(this.network.underWay.filter((envelope) => matches(filter, envelope)));
   }
 
   /** Takes messages off the net, to `release` them later. */
-  hold(which: Which = {}): Flight[] {
-    return this.net.take(which);
+  hold(filter: MessageFilter = {}): Envelope[] {
+    return this.network.take(filter);
   }
 
   /** Puts messages back on the net, behind the others. */
-  release(flights: readonly Flight[]): void {
-    this.net.underWay.push(...flights);
+  release(envelopes: readonly Envelope[]): void {
+    this.network.underWay.push(...envelopes);
   }
 
   /** A message that no server has sent. What it says is committed is believed, whatever the disks hold. */
@@ -305,7 +305,7 @@ export class Stage {
     }
   }
 
-  protected arrive({ from, to, message }: Flight): void {
+  protected arrive({ from, to, message }: Envelope): void {
     const server = this.server(to);
     if (!server.up) return;
     server.raw.receive(from, message);

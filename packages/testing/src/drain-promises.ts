@@ -1,5 +1,5 @@
 /** Resolves when every promise that can settle has settled: in a later turn of the event loop. */
-export function drained(): Promise<void> {
+export function drainPromises(): Promise<void> {
   const { port1, port2 } = (channel ??= new MessageChannel());
   return new Promise((resolve) => {
     waiting.push(resolve);

@@ -1,10 +1,10 @@
 import type { Crash } from '../simulated-disk.js';
 
 /**
- * Where the data of one store lies, through all lives of the process that uses it. What a place cannot do it leaves out,
+ * Where the data of one store lies, through all lives of the process that uses it. What a medium cannot do it leaves out,
  * and the suite says what it skips for that.
  */
-export interface Place<Store> {
+export interface Medium<Store> {
   /** A store on what lies here, as a process that has just started makes it: not opened yet. */
   store(): Store;
   /** Crashes now. What was opened before is dead: its calls end in an error, or never. Disarms `crashAt`. */
@@ -31,11 +31,11 @@ interface Methods {
   readonly fail: 'fail';
   readonly damage: 'damage';
   readonly operations: 'operations';
-  /** Of the store, not of its place. */
+  /** Of the store, not of its medium. */
   readonly retire: never;
 }
 
-/** What a place, or the store on it, may be unable to do. */
+/** What a medium, or the store on it, may be unable to do. */
 export type Ability = keyof Methods;
 
 const METHODS: { readonly [A in Ability]: readonly Methods[A][] } = {
@@ -47,12 +47,12 @@ const METHODS: { readonly [A in Ability]: readonly Methods[A][] } = {
   retire: [],
 };
 
-/** A place that can do it. */
-export type AblePlace<Store, A extends Ability> = Place<Store> & Required<Pick<Place<Store>, Methods[A]>>;
+/** A medium that can do it. */
+export type MediumWith<Store, A extends Ability> = Medium<Store> & Required<Pick<Medium<Store>, Methods[A]>>;
 
-/** The same place; throws if it cannot do it. */
-export function able<Store, A extends Ability>(place: Place<Store>, ability: A): AblePlace<Store, A> {
-  const missing = METHODS[ability].find((method) => place[method] === undefined);
-  if (missing === undefined) return place as AblePlace<Store, A>;
-  throw new Error(`The place has no ${missing}(). Give it one, or say why not: without: { ${ability}: '…' }.`);
+/** The same medium; throws if it cannot do it. */
+export function withAbility<Store, A extends Ability>(medium: Medium<Store>, ability: A): MediumWith<Store, A> {
+  const missing = METHODS[ability].find((method) => medium[method] === undefined);
+  if (missing === undefined) return medium as MediumWith<Store, A>;
+  throw new Error(`The medium has no ${missing}(). Give it one, or say why not: without: { ${ability}: '…' }.`);
 }
