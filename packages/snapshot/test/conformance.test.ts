@@ -38,10 +38,14 @@ async function failing(lies: (operation: DiskOperation) => boolean): Promise<str
 
 describe('the suite notices', { timeout: 60_000 }, () => {
   it('that files are not synced', async () => {
-    expect(await failing(({ kind }) => kind === 'datasync')).toContain('a power cut, at any operation');
+    expect(await failing(({ kind }) => kind === 'datasync')).toContain(
+      'a store keeps finished snapshots after a power cut',
+    );
   });
 
   it('that the folder is not synced when a snapshot has its name', async () => {
-    expect(await failing(({ kind }) => kind === 'sync')).toContain('a power cut, at any operation');
+    expect(await failing(({ kind }) => kind === 'sync')).toContain(
+      'a store keeps finished snapshots after a power cut',
+    );
   });
 });

@@ -60,15 +60,17 @@ async function failing(lies: (operation: DiskOperation, opening: boolean) => boo
 describe('the suite notices', { timeout: 60_000 }, () => {
   it('that append does not sync', async () => {
     const titles = await failing(({ kind }, opening) => kind === 'datasync' && !opening);
-    expect(titles.join('\n')).toContain('a power cut, at any operation');
+    expect(titles.join('\n')).toContain('a log keeps every resolved call after a power cut');
   });
 
   it('that open does not sync', async () => {
     const titles = await failing(({ kind }, opening) => kind === 'datasync' && opening);
-    expect(titles.join('\n')).toContain('a crash of the process, at any operation');
+    expect(titles.join('\n')).toContain('a log keeps every resolved call after a process crash');
   });
 
   it('that the folder is not synced', async () => {
-    expect((await failing(({ kind }) => kind === 'sync')).join('\n')).toContain('a power cut, at any operation');
+    expect((await failing(({ kind }) => kind === 'sync')).join('\n')).toContain(
+      'a log keeps every resolved call after a power cut',
+    );
   });
 });

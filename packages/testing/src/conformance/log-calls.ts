@@ -18,17 +18,22 @@ import type { Medium } from './medium.js';
 import { drawScript, script } from './log-script.js';
 import { plain } from './plain.js';
 
-/** What calls do, one after the other and overlapping, and what is there when the log is opened again. */
+/**
+ * Registers tests of the effects of calls, sequential and overlapping, and of the state after a
+ * restart.
+ */
 export function testCalls({ expect, test, testAbility }: LogTests): void {
-  /** Closes, opens anew, compares, and goes on. */
-  const reopened = async (medium: Medium<LogStore>, store: LogStore, model: Model): Promise<LogStore> => {
+  /**
+   * Closes a log, opens the data in a new one, compares it with the model, and returns the new log.
+   */
+  const reopen = async (medium: Medium<LogStore>, store: LogStore, model: Model): Promise<LogStore> => {
     await store.close();
     const next = medium.store();
     expect((await difference(next, [model])).wrong).toEqual(undefined);
     return next;
   };
 
-  test('a new one is blank, also when opened again', async (medium) => {
+  test('a new log is blank, and still blank after a restart', async (medium) => {
     const blank = {
       ballot: undefined,
       base: { index: 0, term: 0, membership: undefined, genesis: undefined },
@@ -47,19 +52,19 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
   });
 
   for (const seed of [0, 1, 2, 3]) {
-    test(`reports after every step what it holds: ballot, base, entries, terms, memberships, genesis (script ${seed})`, async (medium) => {
+    test(`open reports the whole state of a log after every step (script ${seed})`, async (medium) => {
       let store = medium.store();
       await store.open(owner);
       const done: Call[] = [];
       for (const group of seed === 0 ? script : drawScript(new Random(seed, 'steps'), 30)) {
         await Promise.all(group.map((call) => carryOut(store, call)));
         done.push(...group);
-        store = await reopened(medium, store, models(done).at(-1) as Model);
+        store = await reopen(medium, store, models(done).at(-1) as Model);
       }
     });
   }
 
-  test('nothing is to repair after a clean stop', async (medium) => {
+  test('open reports no repairs after close', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first, command(2, 1)] });
@@ -67,7 +72,7 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
     expect((await medium.store().open(owner)).repairs).toEqual([]);
   });
 
-  test('a shorter suffix that replaces a longer one leaves nothing of it', async (medium) => {
+  test('an append that replaces a longer suffix removes all of it', async (medium) => {
     const store = medium.store();
     const calls: Call[] = [
       {
@@ -79,10 +84,10 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
     await store.open(owner);
     for (const call of calls) await carryOut(store, call);
     expect(plain(await store.read(1, 99, Infinity))).toEqual(plain([first, ...commands(2, 3, 1), command(4, 3)]));
-    await reopened(medium, store, models(calls).at(-1) as Model);
+    await reopen(medium, store, models(calls).at(-1) as Model);
   });
 
-  test('the ballot is kept whatever happens to the entries', async (medium) => {
+  test('append, compact and reset keep the ballot', async (medium) => {
     const calls: Call[] = [
       { kind: 'append', write: { ballot: { term: 5, votedFor: 'c' }, entries: [first, ...commands(2, 5, 4)] } },
       { kind: 'compact', base: baseAt(3, 4) },
@@ -92,14 +97,14 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
     await store.open(owner);
     for (const [i, call] of calls.entries()) {
       await carryOut(store, call);
-      store = await reopened(medium, store, models(calls.slice(0, i + 1)).at(-1) as Model);
+      store = await reopen(medium, store, models(calls.slice(0, i + 1)).at(-1) as Model);
     }
     await store.append({ ballot: { term: 6, votedFor: undefined } });
     await store.close();
     expect(plain((await medium.store().open(owner)).ballot)).toEqual({ term: 6 });
   });
 
-  test('a reset may end the log before its last entry or after it', async (medium) => {
+  test('reset moves the end of a log backward or forward', async (medium) => {
     const calls: Call[] = [
       { kind: 'append', write: { entries: [first, ...commands(2, 9, 1)] } },
       { kind: 'reset', base: baseAt(6, 2) },
@@ -111,11 +116,11 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
     await store.open(owner);
     for (const [i, call] of calls.entries()) {
       await carryOut(store, call);
-      store = await reopened(medium, store, models(calls.slice(0, i + 1)).at(-1) as Model);
+      store = await reopen(medium, store, models(calls.slice(0, i + 1)).at(-1) as Model);
     }
   });
 
-  test('a log that is compacted up to its end goes on; what is compacted already is passed over', async (medium) => {
+  test('a log compacted up to its end takes appends, and ignores an older base', async (medium) => {
     const calls: Call[] = [
       { kind: 'append', write: { entries: [first, ...commands(2, 20, 1)] } },
       { kind: 'compact', base: baseAt(20, 1) },
@@ -126,10 +131,10 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
     await store.open(owner);
     for (const call of calls) await carryOut(store, call);
     expect(plain(await store.read(21, 99, Infinity))).toEqual(plain(commands(21, 22, 1)));
-    await reopened(medium, store, models(calls).at(-1) as Model);
+    await reopen(medium, store, models(calls).at(-1) as Model);
   });
 
-  test('calls that overlap take effect and resolve in the order in which they were made', async (medium) => {
+  test('overlapping calls take effect and resolve in call order', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     const calls: Call[] = [{ kind: 'append', write: { entries: [first] } }];
@@ -153,10 +158,10 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
     const order: number[] = [];
     await Promise.all(calls.map((call, i) => carryOut(store, call).then(() => order.push(i))));
     expect(order).toEqual(calls.map((_, i) => i));
-    await reopened(medium, store, models(calls).at(-1) as Model);
+    await reopen(medium, store, models(calls).at(-1) as Model);
   });
 
-  testAbility('operations', 'the commit index alone causes no write and no sync', async (medium) => {
+  testAbility('operations', 'a commit index alone causes no write and no sync', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first, command(2, 1)] });
@@ -170,7 +175,7 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
     expect(committed <= last).toEqual(true);
   });
 
-  test('the commit index that it reports is one that it was told', async (medium) => {
+  test('open reports a commit index that was appended, or 0', async (medium) => {
     let store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first, ...commands(2, 9, 1)], committed: 4 });
@@ -182,7 +187,7 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
     expect([0, 4, 6].includes(committed)).toEqual(true);
   });
 
-  test('closes while calls are under way: those end first, and all that resolved is there', async (medium) => {
+  test('close waits for calls in progress, and the log keeps their effects', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     const calls: Call[] = [
@@ -198,10 +203,10 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
     await store.close();
     expect(ended).toEqual(4);
     await Promise.all([...running, read]);
-    await reopened(medium, store, models(calls).at(-1) as Model);
+    await reopen(medium, store, models(calls).at(-1) as Model);
   });
 
-  test('the same object opens again after it was closed; closing twice is no error', async (medium) => {
+  test('a closed log opens again, and closing it twice is no error', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     const calls: Call[] = [{ kind: 'append', write: { entries: [first, ...commands(2, 6, 1)] } }];

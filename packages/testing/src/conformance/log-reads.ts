@@ -4,9 +4,9 @@ import { baseAt, command, commands, first, membershipEntry, owner } from './log-
 import { plain } from './plain.js';
 import { codeOf } from './waiting.js';
 
-/** What reading gives, beside calls that change the log. */
+/** Registers tests of `read`, alone and in parallel with calls that change the log. */
 export function testReads({ expect, test }: LogTests): void {
-  test('reads in pages: what fits into the bytes, one entry at least, nothing beyond the last', async (medium) => {
+  test('read returns pages of at most maxBytes, but at least one entry', async (medium) => {
     const entries: Entry[] = [
       first,
       ...commands(2, 30, 1),
@@ -15,7 +15,7 @@ export function testReads({ expect, test }: LogTests): void {
     ];
     const store = medium.store();
     await store.open(owner);
-    // Some that were written alone, and some together.
+    // Some entries are written alone, and some together.
     for (let at = 0, end = 1; at < entries.length; at = end, end += at < 6 ? 1 : 5) {
       await store.append({ entries: entries.slice(at, end) });
     }
@@ -38,7 +38,7 @@ export function testReads({ expect, test }: LogTests): void {
     expect(await store.read(33, 40, Infinity)).toEqual([]);
   });
 
-  test('gives back every byte, however many', async (medium) => {
+  test('read returns the exact bytes of entries of every size', async (medium) => {
     const sizes = [0, 1, 7, 8, 511, 512, 513, 65_536, 1_000_000, 5];
     const entries = [first, ...sizes.map((size, i) => command(i + 2, 1, size))];
     const data = (entries.at(-2) as { data: Uint8Array }).data;
@@ -53,7 +53,7 @@ export function testReads({ expect, test }: LogTests): void {
     expect(plain(await store.read(1, 99, Infinity))).toEqual(plain(entries));
   });
 
-  test('sees every earlier call, durable or not', async (medium) => {
+  test('read returns the effects of all earlier calls, durable or not', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first, ...commands(2, 3, 1)] });
@@ -73,7 +73,7 @@ export function testReads({ expect, test }: LogTests): void {
     await Promise.all(resets);
   });
 
-  test('what is compacted or reset away is KONTIKI_COMPACTED, and the rest is there', async (medium) => {
+  test('read rejects compacted entries with KONTIKI_COMPACTED and returns later ones', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first] });
@@ -86,7 +86,7 @@ export function testReads({ expect, test }: LogTests): void {
     expect(await store.read(101, 101, Infinity)).toEqual([]);
   });
 
-  test('compacted while it reads: the right entries, or KONTIKI_COMPACTED', async (medium) => {
+  test('a read during compact returns the entries or rejects with KONTIKI_COMPACTED', async (medium) => {
     let store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first] });

@@ -3,9 +3,9 @@ import { baseAt, command, commands, difference, first, models, owner, type Call 
 import { plain } from './plain.js';
 import { codeOf } from './waiting.js';
 
-/** What a log must not take. */
+/** Registers tests of calls that a log must reject. */
 export function testRefusals({ expect, test }: LogTests): void {
-  test('entries that leave a gap, and bases that are not held, are refused and change nothing', async (medium) => {
+  test('append rejects a gap and compact an unknown base, and both change nothing', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     expect(await codeOf(store.append({ entries: [command(2, 1)] }))).toEqual('KONTIKI_INVARIANT');
@@ -30,7 +30,7 @@ export function testRefusals({ expect, test }: LogTests): void {
     expect((await difference(medium.store(), all.slice(-1))).wrong).toEqual(undefined);
   });
 
-  test('a gap behind calls that are not durable yet is refused as well', async (medium) => {
+  test('append rejects a gap after entries that are not durable yet', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     const calls = [
@@ -43,7 +43,7 @@ export function testRefusals({ expect, test }: LogTests): void {
     expect(plain(await store.read(1, 9, Infinity))).toEqual(plain([first, command(2, 1), ...commands(3, 4, 2)]));
   });
 
-  test('the data of another cluster or another server is refused, and stays as it is', async (medium) => {
+  test('open rejects a log of another cluster or server, and does not change it', async (medium) => {
     const calls: Call[] = [];
     const steps: Call[] = [
       { kind: 'append', write: { entries: [first, ...commands(2, 30, 1)] } },
@@ -62,13 +62,13 @@ export function testRefusals({ expect, test }: LogTests): void {
       ]) {
         expect(await codeOf(medium.store().open(other))).toEqual('KONTIKI_FOREIGN_DATA');
       }
-      const again = medium.store();
-      expect((await difference(again, models(calls).slice(-1))).wrong).toEqual(undefined);
-      await again.close();
+      const next = medium.store();
+      expect((await difference(next, models(calls).slice(-1))).wrong).toEqual(undefined);
+      await next.close();
     }
   });
 
-  test('what is open cannot be opened a second time, and goes on', async (medium) => {
+  test('opening an open log rejects with KONTIKI_LOCKED, and the log keeps working', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first] });
@@ -81,7 +81,7 @@ export function testRefusals({ expect, test }: LogTests): void {
     await next.close();
   });
 
-  test('calls before open and after close are KONTIKI_CLOSED', async (medium) => {
+  test('a log rejects calls before open and after close with KONTIKI_CLOSED', async (medium) => {
     const store = medium.store();
     const refused = async (): Promise<void> => {
       expect(await codeOf(store.append({ entries: [first] }))).toEqual('KONTIKI_CLOSED');
@@ -98,7 +98,7 @@ export function testRefusals({ expect, test }: LogTests): void {
     expect((await medium.store().open(owner)).last).toEqual(1);
   });
 
-  test('a commit index beyond the end proves loss: it is refused, or not reported', async (medium) => {
+  test('a commit index after the last entry is rejected or not reported', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first] });

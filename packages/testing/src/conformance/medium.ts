@@ -1,27 +1,43 @@
 import type { Crash } from '../simulated-disk.js';
 
 /**
- * Where the data of one store lies, through all lives of the process that uses it. What a medium cannot do it leaves out,
- * and the suite says what it skips for that.
+ * The medium on which one store keeps its data: a folder, a database, memory. The data outlives the
+ * processes that use the store. A suite restarts and crashes these processes, and makes the medium
+ * fail. All methods except `store` are optional. For each missing ability the suite's option
+ * `without` must give the reason. The suite then skips the tests that need the ability.
  */
 export interface Medium<Store> {
-  /** A store on what lies here, as a process that has just started makes it: not opened yet. */
+  /** Creates a store on this data, not opened yet, as a process does that has just started. */
   store(): Store;
-  /** Crashes now. What was opened before is dead: its calls end in an error, or never. Disarms `crashAt`. */
+  /**
+   * Crashes the process, or cuts the power, now. All calls of earlier stores reject or never
+   * settle, and change nothing any more. Their locks are released. Cancels `crashAt`.
+   */
   crash?(kind: Crash): void;
-  /** Arms a crash before the operation of this number, counted from now, 1 is the next. Resolves when it has crashed. */
+  /**
+   * Schedules a crash before the nth operation from now that changes the medium. 1 is the next one,
+   * and it is not carried out. Resolves after the crash.
+   */
   crashAt?(operation: number, kind: Crash): Promise<void>;
-  /** From now on nothing more fits, or something does again. What was allocated before can still be written. */
+  /**
+   * Fills the medium, or makes room again. While it is full, only allocated space can be written.
+   */
   fill?(full: boolean): void;
-  /** The next write, or the next sync, fails. */
+  /** Makes the next write, or the next sync, fail. */
   fail?(operation: 'write' | 'sync'): void;
-  /** Flips one bit of what was durable here before the newest sync. Called while no store is open. */
+  /**
+   * Flips one bit. Called while no store is open. Must spare the bytes that the newest sync made
+   * durable, because no store can distinguish damage to these from a write torn by a crash.
+   */
   damage?(): void;
-  /** Writes and syncs so far. */
+  /** Returns the number of writes and syncs so far. */
   operations?(): number;
-  /** Waits until a condition holds, and throws when it never does. Default: looks at it for 20 seconds. */
+  /**
+   * Resolves when the condition holds, and rejects if it does not hold in time. For media on
+   * virtual time. Default: checks it for 20 seconds of real time.
+   */
   until?(condition: () => boolean): Promise<void>;
-  /** Called when the test is over. */
+  /** Called after the test. */
   remove?(): void | Promise<void>;
 }
 
@@ -31,11 +47,11 @@ interface Methods {
   readonly fail: 'fail';
   readonly damage: 'damage';
   readonly operations: 'operations';
-  /** Of the store, not of its medium. */
+  /** An ability of the store, so the medium needs no method. */
   readonly retire: never;
 }
 
-/** What a medium, or the store on it, may be unable to do. */
+/** An optional ability of a medium, or of the store on it. */
 export type Ability = keyof Methods;
 
 const METHODS: { readonly [A in Ability]: readonly Methods[A][] } = {
@@ -47,12 +63,12 @@ const METHODS: { readonly [A in Ability]: readonly Methods[A][] } = {
   retire: [],
 };
 
-/** A medium that can do it. */
+/** A medium with all methods of an ability. */
 export type MediumWith<Store, A extends Ability> = Medium<Store> & Required<Pick<Medium<Store>, Methods[A]>>;
 
-/** The same medium; throws if it cannot do it. */
+/** Returns the medium. Throws if it lacks a method of the ability. */
 export function withAbility<Store, A extends Ability>(medium: Medium<Store>, ability: A): MediumWith<Store, A> {
   const missing = METHODS[ability].find((method) => medium[method] === undefined);
   if (missing === undefined) return medium as MediumWith<Store, A>;
-  throw new Error(`The medium has no ${missing}(). Give it one, or say why not: without: { ${ability}: '…' }.`);
+  throw new Error(`The medium has no ${missing}(). Add it, or give the reason: without: { ${ability}: '…' }.`);
 }

@@ -3,9 +3,9 @@ import { plain } from './plain.js';
 import { difference, infoOf, joined, sampleAt, same, save, owner } from './snapshot-samples.js';
 import type { StoreTests } from './store-context.js';
 
-/** What is written, listed, resumed and forgotten. */
+/** Registers tests of writing, listing, resuming, discarding and removing snapshots. */
 export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
-  test('a new one is empty, also when opened again', async (medium) => {
+  test('a new snapshot store is empty, and still empty after a restart', async (medium) => {
     for (let life = 0; life < 2; life += 1) {
       const store = medium.store();
       await store.open(owner);
@@ -15,7 +15,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
   });
 
   for (const piece of [1, 77, 1_000_000]) {
-    test(`a snapshot is listed once it is finished, and holds what was written in pieces of ${piece}`, async (medium) => {
+    test(`a finished snapshot is listed and has all bytes, written ${piece} at a time`, async (medium) => {
       const sample = await sampleAt(12, 900);
       const store = medium.store();
       await store.open(owner);
@@ -37,7 +37,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     });
   }
 
-  test('the newest comes first, by number: 1000 before 999', async (medium) => {
+  test('list returns the newest snapshot first, index 1000 before 999', async (medium) => {
     const samples = await Promise.all([2 ** 40, 100_000, 1_000, 999, 9].map((index) => sampleAt(index, 10)));
     let store = medium.store();
     await store.open(owner);
@@ -49,7 +49,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     expect(await difference(store, samples)).toEqual(undefined);
   });
 
-  test('two at one index are two, the shorter one written last; the same one again takes its place', async (medium) => {
+  test('two snapshots of one index coexist, and writing one again replaces it', async (medium) => {
     const [long, short] = await Promise.all([sampleAt(50, 5_000), sampleAt(50, 20, 1)]);
     let store = medium.store();
     await store.open(owner);
@@ -66,12 +66,12 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     }
   });
 
-  test('an unfinished one goes on behind what was synced, in another life, and is not listed', async (medium) => {
+  test('an unfinished snapshot resumes after its synced bytes and is not listed', async (medium) => {
     const [before, sample] = await Promise.all([sampleAt(20), sampleAt(30, 3_000)]);
     let store = medium.store();
     await store.open(owner);
     await save(store, before);
-    // In a head, behind it, within a chunk, at the end.
+    // In turn, the synced bytes end in the head, after the head, within a chunk, and at the end.
     for (const [synced, written] of [
       [50, 60],
       [200, 900],
@@ -96,7 +96,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     expect(await difference(store, [sample, before])).toEqual(undefined);
   });
 
-  test('a sync goes on beside the writes that follow it, and covers what was written before it', async (medium) => {
+  test('a sync runs in parallel with later writes and covers all earlier ones', async (medium) => {
     const sample = await sampleAt(12, 700_000);
     let store = medium.store();
     await store.open(owner);
@@ -126,7 +126,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     expect(await difference(store, [sample])).toEqual(undefined);
   });
 
-  test('what was given up begins anew', async (medium) => {
+  test('an aborted snapshot starts again at offset 0', async (medium) => {
     const sample = await sampleAt(30);
     const store = medium.store();
     await store.open(owner);
@@ -143,7 +143,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     expect(await difference(store, [sample])).toEqual(undefined);
   });
 
-  test('one that is given up while it is being finished is there if it was finished', async (medium) => {
+  test('abort during finish keeps the snapshot exactly if finish resolves', async (medium) => {
     const sample = await sampleAt(10);
     const store = medium.store();
     await store.open(owner);
@@ -157,7 +157,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     expect(await difference(store, await finished)).toEqual(undefined);
   });
 
-  test('the one that another one takes the place of is forgotten; those that are being written are not', async (medium) => {
+  test('creating a snapshot discards an unfinished one, but none being written', async (medium) => {
     const [a, b, c] = await Promise.all([sampleAt(10), sampleAt(20), sampleAt(30)]);
     let store = medium.store();
     await store.open(owner);
@@ -168,16 +168,16 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     store = medium.store();
     await store.open(owner);
     const writers = [await store.create(b.meta), await store.create(c.meta)];
-    const anew = await store.create(a.meta);
-    expect(anew.offset).toEqual(0);
+    const restarted = await store.create(a.meta);
+    expect(restarted.offset).toEqual(0);
     for (const [i, { bytes }] of [b, c].entries()) await writers[i]?.write(bytes.slice(0, 1_000));
-    await anew.write(a.bytes);
+    await restarted.write(a.bytes);
     for (const [i, { bytes }] of [b, c].entries()) await writers[i]?.write(bytes.slice(1_000));
-    await Promise.all([...writers, anew].map((writer) => writer.finish()));
+    await Promise.all([...writers, restarted].map((writer) => writer.finish()));
     expect(await difference(store, [c, b, a])).toEqual(undefined);
   });
 
-  test('of several unfinished ones the newest goes on in another life', async (medium) => {
+  test('the newest of several unfinished snapshots resumes after a restart', async (medium) => {
     const samples = await Promise.all([sampleAt(999), sampleAt(1_000)]);
     let store = medium.store();
     await store.open(owner);
@@ -192,7 +192,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     expect((await store.create((samples[1] as (typeof samples)[number]).meta)).offset).toEqual(1_500);
   });
 
-  test('what is removed is gone, also in another life; removing what is not there is no error', async (medium) => {
+  test('a removed snapshot stays removed, and removing it again is no error', async (medium) => {
     const [a, b] = await Promise.all([sampleAt(10), sampleAt(20)]);
     let store = medium.store();
     await store.open(owner);

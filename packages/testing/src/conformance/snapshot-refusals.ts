@@ -3,9 +3,9 @@ import { difference, joined, owner, sampleAt, save } from './snapshot-samples.js
 import type { StoreTests } from './store-context.js';
 import { codeOf } from './waiting.js';
 
-/** What must not be taken. */
+/** Registers tests of calls and bytes that a snapshot store must reject. */
 export function testRefusals({ expect, test }: StoreTests<SnapshotStore>): void {
-  test('bytes that are no whole snapshot of what was announced are refused and forgotten; the store goes on', async (medium) => {
+  test('finish rejects damaged, truncated and wrong bytes with KONTIKI_CORRUPT', async (medium) => {
     const [before, sample, other] = await Promise.all([sampleAt(5), sampleAt(6), sampleAt(6, 2_000, 1)]);
     const store = medium.store();
     await store.open(owner);
@@ -35,7 +35,7 @@ export function testRefusals({ expect, test }: StoreTests<SnapshotStore>): void 
     expect(await difference(store, [sample, before])).toEqual(undefined);
   });
 
-  test('the same one cannot be written twice at a time', async (medium) => {
+  test('create rejects a snapshot that is being written, with KONTIKI_LOCKED', async (medium) => {
     const sample = await sampleAt(6);
     const store = medium.store();
     await store.open(owner);
@@ -50,7 +50,7 @@ export function testRefusals({ expect, test }: StoreTests<SnapshotStore>): void 
     expect(await difference(store, [sample])).toEqual(undefined);
   });
 
-  test('what no snapshot can be of is refused, and names nothing', async (medium) => {
+  test('create and read reject invalid ids, positions and clusters', async (medium) => {
     const { meta } = await sampleAt(6);
     const store = medium.store();
     await store.open(owner);
@@ -66,7 +66,7 @@ export function testRefusals({ expect, test }: StoreTests<SnapshotStore>): void 
     expect(await store.list()).toEqual([]);
   });
 
-  test('the snapshots of another cluster or another server are refused, and stay as they are', async (medium) => {
+  test('open rejects snapshots of another cluster or server, and does not change them', async (medium) => {
     const sample = await sampleAt(6);
     const store = medium.store();
     await store.open(owner);
@@ -84,7 +84,7 @@ export function testRefusals({ expect, test }: StoreTests<SnapshotStore>): void 
     }
   });
 
-  test('what is open cannot be opened a second time, and goes on', async (medium) => {
+  test('opening an open snapshot store rejects with KONTIKI_LOCKED', async (medium) => {
     const sample = await sampleAt(6);
     const store = medium.store();
     await store.open(owner);
@@ -94,7 +94,7 @@ export function testRefusals({ expect, test }: StoreTests<SnapshotStore>): void 
     expect(await difference(store, [sample])).toEqual(undefined);
   });
 
-  test('calls before open and after close are KONTIKI_CLOSED', async (medium) => {
+  test('a snapshot store rejects calls before open and after close', async (medium) => {
     const { meta } = await sampleAt(6);
     const store = medium.store();
     const refused = async (): Promise<void> => {

@@ -1,28 +1,39 @@
 import { Random } from '../random.js';
-import { withAbility, type Ability, type MediumWith, type Medium } from './medium.js';
+import { withAbility, type Ability, type Medium, type MediumWith } from './medium.js';
 import type { Matchers, Runner } from './runner.js';
 
 export interface StoreSuite<Store> {
-  /** Stands in the titles. */
+  /** The store's name in the titles. */
   readonly name: string;
-  /** A new, blank medium. What it draws at random it draws from `random`, so that a failure repeats itself. */
+  /**
+   * Creates a blank medium. It must draw all its random numbers from `random`, so that failures
+   * repeat.
+   */
   readonly medium: (random: () => number) => Medium<Store> | Promise<Medium<Store>>;
-  /** What is not to be tested, and why: the reason stands in the title of what is skipped. */
+  /**
+   * Abilities not to test, each with the reason. The titles of the skipped tests contain the
+   * reason.
+   */
   readonly without?: Readonly<Partial<Record<Ability, string>>> | undefined;
 }
 
-/** How the parts of a suite register their tests. */
+/** Functions with which the parts of a suite register tests. */
 export interface StoreTests<Store> {
   readonly expect: (actual: unknown) => Matchers;
-  /** A test on a new medium. */
+  /** Registers a test on a new medium. */
   readonly test: (title: string, body: (medium: Medium<Store>, random: Random) => Promise<void>) => void;
-  /** One on a medium with an ability, or one whose title says why it is skipped. */
+  /**
+   * Registers a test on a new medium with an ability. Skips it if the suite is `without` that
+   * ability.
+   */
   readonly testAbility: <A extends Ability>(
     ability: A,
     title: string,
     body: (medium: MediumWith<Store, A>, random: Random) => Promise<void>,
   ) => void;
-  /** One that makes its places itself. */
+  /**
+   * Registers a test that creates its media itself. Skips it if the suite is `without` the ability.
+   */
   readonly testMedia: (ability: Ability, title: string, body: () => Promise<void>) => void;
 }
 
@@ -38,9 +49,9 @@ export function storeTests<Store>({ it, expect }: Runner, suite: StoreSuite<Stor
       }
     });
   const skipped = (ability: Ability, title: string): boolean => {
-    const why = suite.without?.[ability];
-    if (why !== undefined) it(`skipped, since ${why}: ${title}`, () => {});
-    return why !== undefined;
+    const reason = suite.without?.[ability];
+    if (reason !== undefined) it(`skipped, since ${reason}: ${title}`, () => {});
+    return reason !== undefined;
   };
   return {
     expect,
