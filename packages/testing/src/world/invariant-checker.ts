@@ -1,9 +1,9 @@
 import { isKontikiError, type ServerId } from '@kontiki/core';
 import { Violation, type Invariant } from './violation.js';
 
-/** Ends a world in which an invariant that is looked at does not hold. */
+/** Throws a `Violation` when an enabled invariant does not hold, which ends the world. */
 export class InvariantChecker {
-  /** The first one that was broken: what it threw may have been caught by the code under test. */
+  /** The first violation. Kept here because the code under test may catch what `check` throws. */
   violation: Violation | undefined;
   readonly #enabled: ReadonlySet<Invariant>;
 
@@ -17,7 +17,11 @@ export class InvariantChecker {
     throw this.violation;
   }
 
-  /** An assertion of the code itself failed; anything else is a bug of the world. */
+  /**
+   * Reports an error of the code under test. A `KontikiError` is a failed assertion of that code
+   * and breaks the invariant `assertions`. Any other error is a bug of the world and is thrown
+   * again.
+   */
   checkThrown(id: ServerId, error: unknown): void {
     if (error instanceof Violation || !isKontikiError(error)) throw error;
     if (this.#enabled.has('assertions')) throw new Violation('assertions', `${id}: ${error.message}`, { cause: error });

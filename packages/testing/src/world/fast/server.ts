@@ -10,7 +10,7 @@ import type { ModelNetwork } from '../network.js';
 import type { Schedule } from '../schedule.js';
 import { WaitingProposals, WaitingReads } from './waiting.js';
 
-/** What a server of a world stands in. */
+/** The parts of a fast world that its servers use. */
 export interface ServerContext {
   readonly schedule: Schedule;
   readonly random: Random;
@@ -18,26 +18,31 @@ export interface ServerContext {
   readonly network: ModelNetwork<Message>;
   readonly bounds: Bounds;
   readonly checks: Checks;
-  /** Tells the story of the world, if anybody listens. */
+  /** Reports an event, if the world is traced. */
   readonly trace: ((text: string) => void) | undefined;
-  /** Folds a number into the hash of the execution. */
+  /** Adds a number to the hash of the execution. */
   readonly hash: (value: number) => void;
   /** Whether the faults are over. */
   readonly healed: boolean;
 }
 
-/** A server: the shipped `RawNode` on a model disk and network, crashed as processes are. */
+/**
+ * A server of the fast world: the shipped `RawNode` on a model disk and a model network. It can
+ * crash, restart and pause. Its event loop, its timers and its state machine can be slow.
+ */
 export class ModelServer implements FaultTarget {
   readonly id: ServerId;
   readonly disk: ModelDisk;
   readonly #world: ServerContext;
   incarnation = 0;
-  /** It has lost its disk, and stays out for good. */
+  /** Whether it lost its disk. From then on it is a blank server and does not take part. */
   lost = false;
-  /** What the state machine holds; `#persisted` of it on its own disk. */
+  /** Index of the last entry that the state machine applied. */
   applied = 0;
   turns = 0;
+  /** Index up to which the state machine's own disk has its state. */
   #persisted = 0;
+  /** Counts starts and crashes, so that events of an earlier process have no effect. */
   #life = 0;
   /** Undefined while the server is down. */
   #raw: RawNode | undefined;
@@ -47,7 +52,7 @@ export class ModelServer implements FaultTarget {
   #scheduled = false;
   #paused = false;
   #applying = false;
-  /** When the timer is set to, in the world's time. */
+  /** Time of the timer, in the world's time. */
   #timerAt = Infinity;
   #clock = { rate: 1, offset: 0 };
 
@@ -72,7 +77,7 @@ export class ModelServer implements FaultTarget {
     return this.raft?.role === 'leader';
   }
 
-  // ---- the life of a process
+  // ---- start and faults
 
   start(): void {
     if (this.#raw !== undefined) return;
@@ -169,7 +174,7 @@ export class ModelServer implements FaultTarget {
     this.wake();
   }
 
-  /** A turn comes: at once, or when the event loop gets to it. */
+  /** Takes a turn, immediately or after the delay of a slow event loop. */
   wake(): void {
     if (this.#scheduled || this.#paused || this.#raw === undefined) return;
     const { mix, random, healed } = this.#world;
@@ -188,7 +193,7 @@ export class ModelServer implements FaultTarget {
     if (raw === undefined) return;
     this.turns += 1;
     this.#guarded(() => {
-      // Nothing may depend on the order in which a turn takes messages and finished writes.
+      // The order of messages and finished writes in a turn must not matter.
       const messagesFirst = !this.#world.random.chance(0.5);
       const turn = raw.turn(this.#localNow, { messagesFirst, propose: this.#propose });
       this.#carryOut(raw, turn);
@@ -213,7 +218,7 @@ export class ModelServer implements FaultTarget {
     }
   };
 
-  /** What `Raft` throws is an assertion of its own that failed: the server stops, as `RaftNode` would. */
+  /** Runs a step. If an assertion of `Raft` fails in it, the server stops, as `RaftNode` would. */
   #guarded<T>(step: () => T): T | undefined {
     try {
       return step();
@@ -314,12 +319,12 @@ export class ModelServer implements FaultTarget {
 
   // ---- time
 
-  /** A clock of its own, which begins anywhere at each start and may run fast or slow. */
+  /** The server's own clock. It starts at a random time and may run fast or slow. */
   get #localNow(): number {
     return this.#clock.offset + this.#world.schedule.now * this.#clock.rate;
   }
 
-  /** In this life only. */
+  /** Runs a function after a delay, unless the process crashes before. */
   #later(delay: number, run: () => void): void {
     const life = this.#life;
     this.#world.schedule.after(delay, () => {
@@ -327,10 +332,12 @@ export class ModelServer implements FaultTarget {
     });
   }
 
-  /** A timer that is put off fires all the same, and is set anew then. */
+  /**
+   * Sets the timer. If `wakeAt` moves to a later time, the timer still fires at the earlier one.
+   */
   #setTimer(wakeAt: number): void {
     const { schedule, mix, random, healed } = this.#world;
-    // A thousandth keeps rounding from planning a moment that has not quite come.
+    // Rounding must not plan a time just before `wakeAt`, hence the added microsecond.
     const delay = Math.max(0, (wakeAt - this.#localNow) / this.#clock.rate) + 0.001;
     if (schedule.now + delay >= this.#timerAt) return;
     const at = schedule.now + delay;

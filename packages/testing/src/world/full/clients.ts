@@ -6,6 +6,7 @@ import type { Schedule } from '../schedule.js';
 import type { NodeChecks } from './checks.js';
 import type { RequestOutcome, NodeServer } from './server.js';
 
+/** The parts of a world that clients use. */
 interface ClientContext {
   /** Whether the faults are over. */
   readonly healed: boolean;
@@ -17,13 +18,16 @@ interface ClientContext {
   readonly hash: (value: number) => void;
 }
 
-/** Clients that ask one thing after the other of any server, and write down what they are told. */
+/**
+ * Clients that each send one request at a time to any server, and report the outcomes to the
+ * workload.
+ */
 export class Clients {
   readonly #world: ClientContext;
   readonly #random: Random;
   #running = true;
   #requests = 0;
-  /** Orders calls and ends among each other. */
+  /** Counts calls and ends, and so orders them. */
   #moments = 0;
 
   constructor(world: ClientContext, random: Random) {
@@ -36,7 +40,7 @@ export class Clients {
     for (let client = 0; client < clients; client += 1) this.#think(undefined, clients);
   }
 
-  /** What is under way goes on to its end; nothing else is asked. */
+  /** Stops sending new requests. Requests in progress continue. */
   end(): void {
     this.#running = false;
   }
@@ -44,23 +48,23 @@ export class Clients {
   #think(leader: ServerId | undefined, clients: number): void {
     const { schedule, mix } = this.#world;
     schedule.after(this.#random.between(0, 2 * mix.writeEvery * clients), () => {
-      if (this.#running) this.#ask(leader, clients);
+      if (this.#running) this.#request(leader, clients);
     });
   }
 
-  #ask(leader: ServerId | undefined, clients: number): void {
+  #request(leader: ServerId | undefined, clients: number): void {
     const { workload, checks, healed } = this.#world;
-    // In the end nobody waits for what a server without its disk will never have.
+    // After the faults, servers that lost their disk would never answer.
     const servers = healed ? this.#world.servers.filter(({ participates }) => participates) : this.#world.servers;
     const random = this.#random;
-    // Mostly who is said to lead, else anybody.
+    // Mostly the server that another one named as leader, otherwise any server.
     const server = servers.find(({ id }) => id === leader && random.chance(0.8)) ?? random.pick(servers);
     const request = workload.request(random, (this.#requests += 1));
     const call = (this.#moments += 1);
     const { floor } = checks.freshness;
     const timeout = random.chance(0.2) ? random.between(20, 500) : 3_000;
-    server.ask(request, timeout, (outcome) => {
-      this.#count(outcome, floor);
+    server.request(request, timeout, (outcome) => {
+      this.#check(outcome, floor);
       this.#world.hash(call);
       const end = (this.#moments += 1);
       if (outcome.kind === 'unknown') request.onEnd?.(call, null, undefined);
@@ -70,7 +74,7 @@ export class Clients {
     });
   }
 
-  #count(outcome: RequestOutcome, floor: number): void {
+  #check(outcome: RequestOutcome, floor: number): void {
     const { checks } = this.#world;
     if (outcome.kind === 'done') checks.done(outcome.index, outcome.term, floor);
     else if (outcome.kind === 'read') checks.read(outcome.through, floor);

@@ -2,20 +2,23 @@ import { isKontikiError, type Identity, type Message, type ServerId, type Transp
 import { decodeFrame, encodeFrame } from '@kontiki/core/wire';
 import type { Process } from './process.js';
 
-/** What travels: encoded messages, and who sent them. */
+/** An encoded frame in flight, with the identity of its sender. */
 export interface SentFrame {
   readonly sender: Identity;
   readonly frame: Uint8Array;
 }
 
-/** What carries parcels, and who watches. */
+/** Hooks of the world: the network that carries frames, and the checks. */
 export interface NetworkLink {
   carry(to: ServerId, sent: SentFrame): void;
-  /** Called with what leaves, before it does. */
+  /** Called with each message before it is sent. */
   sent(to: ServerId, message: Message): void;
 }
 
-/** A transport on a network of the world: messages are encoded as on a real wire, and refused as by a real handshake. */
+/**
+ * A transport on the network of a world. It encodes messages as real transports do, and refuses
+ * frames from senders that would fail a real handshake.
+ */
 export class SimulatedTransport implements Transport {
   readonly #process: Process;
   readonly #link: NetworkLink;
@@ -48,7 +51,9 @@ export class SimulatedTransport implements Transport {
     this.#self = this.#receive = undefined;
   }
 
-  /** A frame has arrived. Whether it could be read: one that was damaged on its way must be noticed. */
+  /**
+   * Receives a frame. Returns false if it could not be decoded, as must be so for a damaged frame.
+   */
   arrive({ sender, frame }: SentFrame): boolean {
     let messages: readonly Message[];
     try {

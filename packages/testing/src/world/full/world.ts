@@ -17,15 +17,18 @@ import { NodeServer } from './server.js';
 import type { SentFrame } from './transport.js';
 
 export interface FullWorldOptions extends WorldOptions {
-  /** Makes the log of one life of a server, on its folder. */
+  /** Creates the log store for one process of a server, on its folder. */
   readonly log: (environment: Environment) => LogStore;
-  /** Makes the store of snapshots of one life of a server. Default: none, and the logs only grow. */
+  /**
+   * Creates the snapshot store for one process of a server. Default: none, and logs are not
+   * compacted.
+   */
   readonly snapshots?: ((environment: Environment) => SnapshotStore) | undefined;
-  /** The state machine and what clients ask of it, for one world. Default: `KeyValueWorkload`. */
+  /** Creates the state machines and the requests of one world. Default: `KeyValueWorkload`. */
   readonly workload?: (() => Workload) | undefined;
 }
 
-/** A cluster of whole nodes on virtual time, with everything that may go wrong, until it heals. */
+/** The full world of one seed. See `runFullWorld`. */
 class World {
   readonly seed: number;
   readonly cluster = 'simulated';
@@ -48,7 +51,7 @@ class World {
     const { trace, invariants = [...INVARIANTS, ...NODE_INVARIANTS] } = options;
     this.seed = seed;
     const mix = drawMix(seed, options, 'nodes');
-    // A node takes no limit of nothing.
+    // `RaftNode` requires limits of at least 1.
     this.mix = { ...mix, limits: { ...mix.limits, tailBytes: Math.max(1, mix.limits.tailBytes) } };
     this.workload = options.workload?.() ?? new KeyValueWorkload();
     this.makeLog = options.log;
@@ -69,7 +72,7 @@ class World {
     return this.checks.counts;
   }
 
-  /** Folds a number into the hash of the execution. */
+  /** Adds a number to the hash of the execution. */
   readonly hash = (value: number): void => {
     this.#hash = Math.imul(this.#hash ^ value ^ (this.schedule.now * 1_000), 0x01000193);
   };
@@ -78,7 +81,7 @@ class World {
     this.network.send(from, to, sent);
   };
 
-  readonly elected = (server: NodeServer): void => this.#faults.elected(server);
+  readonly onElected = (server: NodeServer): void => this.#faults.onElected(server);
 
   get digest(): string {
     return (this.#hash >>> 0).toString(16).padStart(8, '0');
@@ -90,15 +93,14 @@ class World {
     for (const server of this.servers) server.start();
     this.#faults.start();
     this.#clients.start();
-    this.#look();
+    this.#checkStatuses();
     const { seconds } = this.mix;
-    // The disks are looked at a few times, and once more in the end.
     for (let part = 0; part < 3; part += 1) {
       await this.#elapse((seconds * 1_000) / 3);
-      await this.#looksAtDisks();
+      await this.#checkDisks();
     }
     await this.#heal();
-    await this.#looksAtDisks();
+    await this.#checkDisks();
     const anomalies = this.workload.anomalies?.() ?? [];
     this.checks.invariants.check('linearizable', anomalies.length === 0, () => anomalies.join('\n'));
   }
@@ -121,7 +123,7 @@ class World {
   }
 
   #deliver(to: ServerId, { sender, frame }: SentFrame): void {
-    // Its checksum stands for every byte.
+    // The frame's checksum covers all its bytes.
     this.hash(new DataView(frame.buffer, frame.byteOffset).getUint32(0));
     const { badFrames } = this.mix.strength;
     const server = this.servers.find(({ id }) => id === to) as NodeServer;
@@ -131,45 +133,53 @@ class World {
     const at = this.#random.below(damaged.length);
     damaged[at] = (damaged[at] as number) ^ (1 << this.#random.below(8));
     const read = server.up && server.arrive({ sender, frame: damaged });
-    this.checks.invariants.check('assertions', !read, () => `a damaged frame was read at ${to}`);
+    this.checks.invariants.check('assertions', !read, () => `${to} decoded a damaged frame`);
   }
 
-  /** Nodes say how they are, twice a heartbeat. */
-  #look(): void {
+  /** Checks the status of all nodes twice per heartbeat. */
+  #checkStatuses(): void {
     this.schedule.after(this.mix.timings.heartbeat / 2, () => {
       for (const server of this.servers)
-        if (server.node !== undefined) this.checks.looked(server, server.node.status());
-      this.#look();
+        if (server.node !== undefined) this.checks.status(server, server.node.status());
+      this.#checkStatuses();
     });
   }
 
-  /** What was acknowledged is on the disks of a quorum: as they would be if the power went now, and by what their stores say. */
-  async #looksAtDisks(): Promise<void> {
-    const held = await Promise.all(this.servers.map((server) => this.#held(server)));
+  /**
+   * Checks that acknowledged entries are on the disks of a majority, three times and at the end. It
+   * does not trust the promises of the stores. Instead it copies each disk as after the worst power
+   * cut and opens the store on the copy. This finds a store that resolves before its data is
+   * durable, which otherwise takes a crash at just the right moment.
+   */
+  async #checkDisks(): Promise<void> {
+    const terms = await Promise.all(this.servers.map((server) => this.#durableTerms(server)));
     const { acknowledged, invariants } = this.checks;
     for (const [index, term] of acknowledged) {
-      const disks = held.filter((termAt) => termAt(index) === term).length;
+      const disks = terms.filter((termAt) => termAt(index) === term).length;
       invariants.check(
         'acknowledgedIsDurable',
         disks * 2 > this.mix.servers,
-        () => `entry ${index}, which was acknowledged, is on ${disks} disks`,
+        () => `the acknowledged entry ${index} is on only ${disks} disks`,
       );
     }
   }
 
-  /** The terms of the entries that a server's disk holds; of one that was lost or damaged, what it held before. */
-  async #held(server: NodeServer): Promise<(index: number) => number | undefined> {
+  /**
+   * Returns the term of each entry on a server's disk. For a disk that was lost or damaged, the
+   * terms of the entries before that.
+   */
+  async #durableTerms(server: NodeServer): Promise<(index: number) => number | undefined> {
     const { durable } = server.log;
     const before = (index: number): number | undefined =>
       durable.covers(index) ? this.checks.acknowledged.get(index) : durable.at(index);
     if (!server.participates) return before;
     try {
-      const { state, covered } = await server.onDisk();
+      const { state, covered } = await server.durableState();
       const { base, last, terms } = state;
-      const message = `${server.id} has let go of entries up to ${base.index}, with a snapshot of ${covered}`;
+      const message = `${server.id} compacted its log up to ${base.index}, but its snapshot ends at ${covered}`;
       this.checks.invariants.check('acknowledgedIsDurable', base.index <= covered, () => message);
       return (index) => {
-        // What a snapshot holds is compared as a state, when it is restored.
+        // The state in a snapshot is compared when the snapshot is restored.
         if (index <= covered) return this.checks.acknowledged.get(index);
         return index > last ? undefined : (terms.findLast((first) => first.index <= index)?.term ?? base.term);
       };
@@ -186,14 +196,18 @@ class World {
     }
   }
 
-  // ---- in the end
+  // ---- after the faults
 
-  /** The faults end: a leader, a write that is acknowledged, agreement, and peace must come of themselves. */
+  /**
+   * Ends all faults. The cluster must then, without help, elect a leader, acknowledge a write,
+   * converge, and send nothing but heartbeats.
+   */
   async #heal(): Promise<void> {
     const { election, heartbeat } = this.mix.timings;
-    // Ten election timeouts, each of up to 2T; a full disk looks for room once a second.
+    // Ten election timeouts, each of up to 2T. A store on a full disk looks for room once per
+    // second.
     const patience = 10 * 2 * election + 2_000;
-    this.trace?.('everything heals');
+    this.trace?.('all faults end');
     this.healed = true;
     this.#faults.end();
     this.network.heal();
@@ -204,30 +218,35 @@ class World {
     }
     const { invariants, counts } = this.checks;
     const led = await this.#elapse(patience, () => this.servers.some(({ leads }) => leads));
-    invariants.check('recovers', led, () => `no leader within ${patience} ms after everything has healed`);
+    invariants.check('recovers', led, () => `no leader within ${patience} ms after the faults ended`);
     const { acknowledged } = counts;
     const ends = this.#statuses.map(({ last }) => last);
-    // One entry a round trip, in some worlds, with thousands before it; and a caller of before waits for three seconds.
+    // Some worlds send one entry per round trip, and thousands may come before the write. All
+    // clients may still wait for earlier requests, for up to three seconds.
     const longer = 2 * patience + 3_000 + 10 * (Math.max(0, ...ends) - Math.min(...ends));
     const wrote = await this.#elapse(longer, () => counts.acknowledged > acknowledged);
-    invariants.check('recovers', wrote, () => `no write within ${longer} ms after there was a leader`);
+    invariants.check('recovers', wrote, () => `no acknowledged write within ${longer} ms after a leader was elected`);
     this.#clients.end();
     const agree = await this.#elapse(60_000, () => this.#agree);
-    invariants.check('converges', agree, () => `the servers still differ: ${JSON.stringify(this.#statuses)}`);
+    invariants.check('converges', agree, () => `the servers do not converge: ${JSON.stringify(this.#statuses)}`);
     for (const { id, machine } of this.#participants) {
       if (machine !== undefined) this.checks.state(id, machine.through, this.workload.digest(machine.inner));
     }
-    // A deadline that was set before everything healed may be noticed late by a second.
+    // A timer that was set before the faults ended may be late by a second.
     await this.#elapse(patience + 1_000);
     for (const { id, pendingRequests } of this.servers)
-      invariants.check('callsSettle', pendingRequests === 0, () => `${pendingRequests} requests at ${id} have no end`);
+      invariants.check(
+        'callsSettle',
+        pendingRequests === 0,
+        () => `${pendingRequests} requests at ${id} got no outcome`,
+      );
     const { sent } = this.network;
     await this.#elapse(10 * heartbeat);
     const frames = this.network.sent - sent;
     invariants.check(
       'isQuiet',
       frames <= 24 * (this.mix.servers - 1),
-      () => `${frames} frames while nothing was asked`,
+      () => `${frames} frames were sent without requests`,
     );
   }
 
@@ -255,7 +274,10 @@ class World {
 
   // ---- time
 
-  /** Lets time pass, until a condition holds if one is given; after each event every promise settles that can. */
+  /**
+   * Lets time pass, or until a condition holds. Returns false if the condition does not hold in
+   * time. After each event it waits until all promises that can settle have settled.
+   */
   async #elapse(span: number, condition?: () => boolean): Promise<boolean> {
     const until = this.schedule.now + span;
     await this.#settle();
@@ -273,7 +295,16 @@ class World {
   }
 }
 
-/** Runs a cluster of whole nodes in the world of one seed to its end, or to the first invariant that breaks. */
+/**
+ * Runs the full world of one seed: a cluster of one to seven `RaftNode`s. Their log and snapshot
+ * stores are on simulated disks, and they exchange encoded frames. Clients send requests, and their
+ * histories must be linearizable. Like the fast world (`runFastWorld`), it is a repeatable
+ * simulation on virtual time, with faults that end after `seconds`. It is slower, but tests the
+ * node and its stores too.
+ *
+ * All promises settle between two events (`drainPromises`), so that promises do not make an
+ * execution depend on real time.
+ */
 export async function runFullWorld(seed: number, options: FullWorldOptions): Promise<Outcome> {
   const world = new World(seed, options);
   let violation: Violation | undefined;
