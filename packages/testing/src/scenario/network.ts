@@ -1,13 +1,13 @@
 import type { Message, ServerId } from '@kontiki/core';
 
-/** A message under way. */
+/** A message with its sender and its receiver. */
 export interface Envelope {
   readonly from: ServerId;
   readonly to: ServerId;
   readonly message: Message;
 }
 
-/** Which messages are meant: those with these properties, or those that a function says. */
+/** Selects messages by some of their properties, or by a function. */
 export type MessageFilter =
   | { readonly from?: ServerId; readonly to?: ServerId; readonly kind?: Message['kind'] }
   | ((envelope: Envelope) => boolean);
@@ -18,11 +18,11 @@ export function matches(filter: MessageFilter, envelope: Envelope): boolean {
   return from === envelope.from && to === envelope.to && kind === envelope.message.kind;
 }
 
-/** The messages between the servers of a scenario, and the links that carry them. */
+/** The messages in flight between the servers of a scenario, and the links that carry them. */
 export class ScenarioNetwork {
-  /** Under way, in the order in which they left. */
+  /** Messages in flight, in the order in which they were sent. */
   readonly underWay: Envelope[] = [];
-  /** Every message that ever left, in order. */
+  /** All messages ever sent, in order. */
   readonly sent: Envelope[] = [];
   readonly #cuts = new Set<string>();
 
@@ -31,7 +31,7 @@ export class ScenarioNetwork {
     this.underWay.push(envelope);
   }
 
-  /** Takes off the net what is meant. */
+  /** Removes matching messages from the network and returns them. */
   take(filter: MessageFilter): Envelope[] {
     const taken = this.underWay.filter((envelope) => matches(filter, envelope));
     const left = this.underWay.filter((envelope) => !taken.includes(envelope));
@@ -39,9 +39,9 @@ export class ScenarioNetwork {
     return taken;
   }
 
-  /** Takes the oldest message, but for those that `held` means and those to servers that stand still. */
-  next(held: MessageFilter, still: ReadonlySet<ServerId>): Envelope | undefined {
-    const at = this.underWay.findIndex((envelope) => !still.has(envelope.to) && !matches(held, envelope));
+  /** Removes and returns the oldest message that is not held, and not sent to a paused server. */
+  next(held: MessageFilter, paused: ReadonlySet<ServerId>): Envelope | undefined {
+    const at = this.underWay.findIndex((envelope) => !paused.has(envelope.to) && !matches(held, envelope));
     return at < 0 ? undefined : this.underWay.splice(at, 1)[0];
   }
 

@@ -1,7 +1,7 @@
 import type { ApplyBatch, Owner, RestorePoint, StateMachine } from '@kontiki/core';
 import type { Folder } from '@kontiki/files';
 
-/** What is replicated: a value, or the end of a list, under a key. */
+/** A command: sets or deletes a value, compares and sets it, or appends to a list. */
 export type KeyValueCommand =
   | { readonly type: 'write'; readonly key: string; readonly value: string | null }
   | { readonly type: 'cas'; readonly key: string; readonly expected: string | null; readonly value: string }
@@ -23,10 +23,10 @@ interface SavedState extends State {
   readonly through: number;
 }
 
-/** Bytes of a snapshot's chunks: few, so that there are several. */
+/** Number of bytes per chunk of a snapshot. Small, so that snapshots have several chunks. */
 const CHUNK = 200;
 
-/** Values and lists by key. Commands answer whether they did what they say. */
+/** A state machine with values and lists by key. A command's result is whether it took effect. */
 export class KeyValueMachine implements StateMachine<boolean> {
   readonly values: Map<string, string> = new Map();
   readonly lists: Map<string, string[]> = new Map();
@@ -75,7 +75,7 @@ export class KeyValueMachine implements StateMachine<boolean> {
 const STATE = 'state';
 const NEXT = 'next';
 
-/** The same with a disk of its own: from time to time it writes all that it holds, and the index, as one file. */
+/** A `KeyValueMachine` with a disk. Sometimes it writes its whole state and index to a file. */
 export class DurableKeyValueMachine extends KeyValueMachine {
   readonly #folder: Folder;
   readonly #random: () => number;
@@ -113,7 +113,7 @@ export class DurableKeyValueMachine extends KeyValueMachine {
 
   async #save(): Promise<void> {
     const saved: SavedState = { through: this.#through, ...this.state };
-    // What a crash has left of another try.
+    // Removes what an interrupted save left.
     await this.#folder.remove(NEXT);
     const file = await this.#folder.create(NEXT);
     file.write(encoder.encode(JSON.stringify(saved)), 0);
