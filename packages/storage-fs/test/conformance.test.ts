@@ -10,7 +10,7 @@ testLogStore(
   { describe, it, expect },
   {
     name: 'FileLog',
-    place: onDisk((folder, { clock, random }) => new FileLog(folder, { clock, random, segmentBytes: 700 })),
+    medium: onDisk((folder, { clock, random }) => new FileLog(folder, { clock, random, segmentBytes: 700 })),
   },
 );
 
@@ -20,7 +20,7 @@ testLogStore(
   { describe, it, expect },
   {
     name: 'FileLog in a folder of this machine',
-    place: () => {
+    medium: () => {
       const folder = mkdtempSync(join(tmpdir(), 'kontiki-log-'));
       return {
         store: () => new FileLog(folder, { segmentBytes: 4_000 }),
@@ -43,7 +43,7 @@ async function failing(lies: (operation: DiskOperation, opening: boolean) => boo
     }
   }
   const runner = collect();
-  const place = onDisk(
+  const medium = onDisk(
     (folder, { clock, random }) => {
       // What was opening before has died.
       opening = false;
@@ -51,7 +51,7 @@ async function failing(lies: (operation: DiskOperation, opening: boolean) => boo
     },
     { lies: (operation) => lies(operation, opening) },
   );
-  testLogStore(runner, { name: 'FileLog', place });
+  testLogStore(runner, { name: 'FileLog', medium });
   const titles: string[] = [];
   for await (const { name, error } of runner.run()) if (error !== undefined) titles.push(name);
   return titles;
@@ -60,15 +60,17 @@ async function failing(lies: (operation: DiskOperation, opening: boolean) => boo
 describe('the suite notices', { timeout: 60_000 }, () => {
   it('that append does not sync', async () => {
     const titles = await failing(({ kind }, opening) => kind === 'datasync' && !opening);
-    expect(titles.join('\n')).toContain('a power cut, at any operation');
+    expect(titles.join('\n')).toContain('a log keeps every resolved call after a power cut');
   });
 
   it('that open does not sync', async () => {
     const titles = await failing(({ kind }, opening) => kind === 'datasync' && opening);
-    expect(titles.join('\n')).toContain('a crash of the process, at any operation');
+    expect(titles.join('\n')).toContain('a log keeps every resolved call after a process crash');
   });
 
   it('that the folder is not synced', async () => {
-    expect((await failing(({ kind }) => kind === 'sync')).join('\n')).toContain('a power cut, at any operation');
+    expect((await failing(({ kind }) => kind === 'sync')).join('\n')).toContain(
+      'a log keeps every resolved call after a power cut',
+    );
   });
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { MemoryLevel } from 'memory-level';
 import { isKontikiError, membershipOf, type Entry } from '@kontiki/core';
-import { onDisk, type LogStoreSuite, type Place } from '@kontiki/testing';
+import { onDisk, type LogStoreSuite, type Medium } from '@kontiki/testing';
 import { SimulatedLevel } from '@kontiki/testing/level';
 import type { Database } from '../src/room.js';
 
@@ -55,7 +55,7 @@ function alone<Store extends Closing>(database: Database, store: Store): Store {
 }
 
 /** Places in folders of this machine, for stores on `classic-level`. */
-function onClassicLevel<Store extends Closing>(make: (database: Database) => Store): () => Place<Store> {
+function onClassicLevel<Store extends Closing>(make: (database: Database) => Store): () => Medium<Store> {
   return () => {
     const folder = mkdtempSync(join(tmpdir(), 'kontiki-level-'));
     const databases: ClassicLevel[] = [];
@@ -80,11 +80,11 @@ const memory = 'memory ends with its process';
 export function onEveryDatabase<Store extends Closing>(
   name: string,
   make: (database: Database) => Store,
-): readonly (Omit<LogStoreSuite, 'place'> & { readonly place: (random: () => number) => Place<Store> })[] {
-  const simulated = [false, true].map((lenient) => ({
-    name: `${name} on a database that ${lenient ? 'passes over' : 'refuses'} what is damaged`,
-    place: onDisk((folder) => {
-      const database = new SimulatedLevel(folder, { lenient });
+): readonly (Omit<LogStoreSuite, 'medium'> & { readonly medium: (random: () => number) => Medium<Store> })[] {
+  const simulated = [false, true].map((skipsDamagedBatches) => ({
+    name: `${name} on a database that ${skipsDamagedBatches ? 'skips' : 'refuses'} damaged batches`,
+    medium: onDisk((folder) => {
+      const database = new SimulatedLevel(folder, { skipsDamagedBatches });
       return alone(database, make(database));
     }),
   }));
@@ -92,12 +92,12 @@ export function onEveryDatabase<Store extends Closing>(
     ...simulated,
     {
       name: `${name} on classic-level`,
-      place: onClassicLevel(make),
+      medium: onClassicLevel(make),
       without: { crash: real, damage: real, fail: real, fill: real, operations: real },
     },
     {
       name: `${name} on memory-level`,
-      place: () => {
+      medium: () => {
         const database = new MemoryLevel();
         return { store: () => make(database) };
       },

@@ -13,7 +13,12 @@ const modules = {
   './json.js': json,
 };
 
-/** The class of a file beside this one, with some of its text replaced. */
+/**
+ * Returns the class of a source file in this folder with a planted fault: some text of the source
+ * is replaced. Tests of a conformance suite plant one fault at a time in a store that passes, and
+ * the suite must then fail. A suite that fails for no planted fault would prove nothing. Throws if
+ * the text does not occur exactly once.
+ */
 export async function planted<On>(
   file: string,
   name: string,
@@ -21,7 +26,8 @@ export async function planted<On>(
   by: string,
 ): Promise<new (on: On) => LogStore> {
   const parts = readFileSync(new URL(file, import.meta.url), 'utf8').split(text);
-  if (parts.length !== 2) throw new Error(`stands ${parts.length - 1} times in the source: ${text}`);
+  if (parts.length !== 2)
+    throw new Error(`the text to replace occurs ${parts.length - 1} times in ${file}, not once: ${text}`);
   const { code } = await transformWithEsbuild(parts.join(by), file, { target: 'es2022', sourcemap: false });
   const body = code
     .replaceAll(/import (\{.*\}) from ("[^"]+");/g, 'const $1 = modules[$2];')

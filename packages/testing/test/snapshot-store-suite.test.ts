@@ -9,7 +9,7 @@ type Store = new (folder: Folder) => FileSnapshots;
 /** The first test that fails with a faulty store. */
 async function failing(Faulty: Store): Promise<string | undefined> {
   const runner = collect();
-  testSnapshotStore(runner, { name: 'snapshots', place: onDisk((folder) => new Faulty(folder)) });
+  testSnapshotStore(runner, { name: 'snapshots', medium: onDisk((folder) => new Faulty(folder)) });
   for await (const { name, error } of runner.run()) if (error !== undefined) return name;
   return undefined;
 }
@@ -48,11 +48,19 @@ const writing = (change: (writer: SnapshotWriter, meta: SnapshotMeta) => Partial
   };
 
 const faults: readonly (readonly [string, string, Store])[] = [
-  ['nothing is synced', 'a crash of the process, at any operation', withFiles(() => ({ datasync: async () => {} }))],
-  ['the folder is not synced', 'a crash of the process, at any operation', on(() => ({ sync: async () => {} }))],
+  [
+    'nothing is synced',
+    'a store keeps finished snapshots after a process crash',
+    withFiles(() => ({ datasync: async () => {} })),
+  ],
+  [
+    'the folder is not synced',
+    'a store keeps finished snapshots after a process crash',
+    on(() => ({ sync: async () => {} })),
+  ],
   [
     'an old name goes away before the new one is there',
-    'a crash of the process, at any operation',
+    'a store keeps finished snapshots after a process crash',
     on((folder) => ({
       rename: async (from, to) => {
         // The file that is being written keeps its own.
@@ -69,12 +77,12 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'a sync says more than it has done',
-    'an unfinished one goes on behind what was synced',
+    'an unfinished snapshot resumes after its synced bytes',
     writing(() => ({ sync: async () => {} })),
   ],
   [
     'the newest is chosen by text',
-    'the newest comes first, by number',
+    'list returns the newest snapshot first',
     class extends FileSnapshots {
       override async list(): Promise<readonly SnapshotInfo[]> {
         return [...(await super.list())].sort((a, b) => (`${a.last.index}` < `${b.last.index}` ? 1 : -1));
@@ -83,7 +91,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'an offset is passed over',
-    'reads from any offset on',
+    'read starts at any offset',
     class extends FileSnapshots {
       override read(id: string): AsyncGenerator<Uint8Array, void> {
         return super.read(id);
@@ -92,7 +100,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'chunks are too large',
-    'reads from any offset on',
+    'read starts at any offset',
     class extends FileSnapshots {
       override async *read(id: string, offset?: number): AsyncGenerator<Uint8Array, void> {
         const pieces: Uint8Array[] = [];
@@ -104,7 +112,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   [
     'chunks are read into memory that is used again',
     // The first one that reads several chunks of a snapshot.
-    'a sync goes on beside the writes that follow it',
+    'a sync runs in parallel with later writes',
     class extends FileSnapshots {
       override async *read(id: string, offset?: number): AsyncGenerator<Uint8Array, void> {
         const memory = new Uint8Array(256 * 1024);
@@ -117,7 +125,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'what is removed is only hidden',
-    'what is removed is gone, also in another life',
+    'a removed snapshot stays removed',
     class extends FileSnapshots {
       readonly #hidden = new Set<string>();
       override async remove(id: string): Promise<void> {
@@ -130,7 +138,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'what is given up stays',
-    'what was given up begins anew',
+    'an aborted snapshot starts again at offset 0',
     writing((writer) => ({
       abort: async () => {
         await writer.sync().catch(() => {});
@@ -139,7 +147,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'readers of what is removed end',
-    'a reader goes on when its snapshot is removed',
+    'a reader continues when its snapshot is removed',
     class extends FileSnapshots {
       override async *read(id: string, offset?: number): AsyncGenerator<Uint8Array, void> {
         for await (const piece of super.read(id, offset)) {
@@ -151,7 +159,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'any owner is let in',
-    'the snapshots of another cluster or another server',
+    'open rejects snapshots of another cluster or server',
     class extends FileSnapshots {
       override open({ cluster }: Owner): Promise<void> {
         return super.open({ cluster, server: 'any' });
@@ -160,7 +168,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'a full disk is a failed one',
-    'a full disk ends a write and not the store',
+    'a full medium fails the snapshot being written',
     withFiles((file) => ({
       writeAsync: (bytes, offset) =>
         file.writeAsync(bytes, offset).catch(() => {

@@ -6,7 +6,7 @@ import { TapePlace } from './tape-place.js';
 
 const suite = (Log: new (tape: Tape) => StrangersLog): LogStoreSuite => ({
   name: 'StrangersLog',
-  place: (random) => new TapePlace((tape) => new Log(tape), random),
+  medium: (random) => new TapePlace((tape) => new Log(tape), random),
   without: { fill: 'a tape does not say how much room it has left' },
 });
 
@@ -32,56 +32,56 @@ describe('a store of somebody else, on a medium of their own', () => {
     console.log(skipped.join('\n'));
     expect(skipped).toEqual([
       'StrangersLog, as a log store > skipped, since a tape does not say how much room it has left: ' +
-        'tells that the place is full before a write fails, still takes votes then, and tells when there is room',
+        'a log reports a full medium before writes fail, and still stores ballots',
     ]);
   });
 
   it.each([
     [
       'append resolves before the sync',
-      'a power cut, at any operation: what has resolved is there',
+      'a log keeps every resolved call after a power cut',
       '      await this.#tape.sync();\n    } catch (cause)',
       '      void this.#tape.sync().catch(() => {});\n    } catch (cause)',
     ],
     [
       'the suffix that is replaced stays',
-      'a shorter suffix that replaces a longer one leaves nothing of it',
+      'an append that replaces a longer suffix removes all of it',
       'for (let index = entries[0]?.index ?? Infinity; this.#entries.delete(index); index += 1);',
       '',
     ],
     [
       'a reset forgets the ballot',
-      'the ballot is kept whatever happens to the entries',
+      'append, compact and reset keep the ballot',
       'this.#ledger.apply(line);',
       "if (line.kind === 'reset') this.#ledger = new Ledger(); this.#ledger.apply(line);",
     ],
     [
       'what is compacted is read as if the log began there',
-      'what is compacted or reset away is KONTIKI_COMPACTED',
+      'read rejects compacted entries with KONTIKI_COMPACTED',
       'if (from <= this.#ledger.base.index) throw',
       'from = Math.max(from, this.#ledger.base.index + 1); if (false) throw',
     ],
     [
       'a torn line is passed over and stays',
-      'a power cut, at any operation: what has resolved is there, each call whole or absent',
+      'a log keeps every resolved call after a power cut',
       'if (torn > 0) await this.#tape.cut(whole);',
       '',
     ],
     [
       'the log of another server is opened',
-      'the data of another cluster or another server is refused',
+      'open rejects a log of another cluster or server',
       'if (cluster === owner?.cluster && server === owner.server) return;',
       'return;',
     ],
     [
       'checksums are not looked at',
-      'a bit that flips is noticed',
+      'a log detects a flipped bit',
       'line.slice(0, CHECKSUM) !== checksum(json)',
       'false',
     ],
     [
       'a retired log opens again',
-      'a retired log refuses every later call and start',
+      'a retired log rejects calls and open with KONTIKI_MOVED',
       'if (this.#ended !== undefined) throw this.#ended as KontikiError;',
       'this.#ended = undefined;',
     ],
@@ -90,6 +90,6 @@ describe('a store of somebody else, on a medium of their own', () => {
     const { failing } = await results(Faulty);
     expect(failing.filter((name) => name.includes(title))).not.toEqual([]);
     // It is the fault that is seen, not a store that does nothing at all.
-    expect(failing.filter((name) => name.includes('nothing is to repair after a clean stop'))).toEqual([]);
+    expect(failing.filter((name) => name.includes('open reports no repairs after close'))).toEqual([]);
   });
 });

@@ -1,12 +1,12 @@
 import type { LogStore } from '@kontiki/core';
-import type { Crash, Place } from '@kontiki/testing';
+import type { Crash, Medium } from '@kontiki/testing';
 import type { Tape } from './strangers-log.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 type Write = (held: Bytes) => Bytes;
 
 /** A tape that crashes, fails and is damaged: what somebody with a medium of their own has to write to test a store on it. */
-export class TapePlace implements Place<LogStore> {
+export class TapePlace implements Medium<LogStore> {
   readonly #make: (tape: Tape) => LogStore;
   readonly #random: () => number;
   #durable: Bytes = new Uint8Array();
