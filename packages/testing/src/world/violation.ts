@@ -1,7 +1,7 @@
 /**
  * Properties that must hold after every event of a world, or at its end. The first five are the
  * safety properties of Figure 3 of the Raft paper. All of them are checked in both kinds of worlds,
- * except for `leaderHearsMajority`, which only the fast world checks.
+ * except for `leaderHearsMajority` and `stallsAreForgiven`, which only the fast world checks.
  *
  * - `electionSafety`: at most one process leads a term
  * - `leaderAppendOnly`: a leader never removes or replaces its own entries
@@ -18,6 +18,7 @@
  * - `callsSettle`: every call gets an outcome
  * - `queuesAreBounded`: queues, windows and entries in memory stay within their limits
  * - `leaderHearsMajority`: a leader that hears from no majority steps down in time
+ * - `stallsAreForgiven`: a server whose own process was stalled does not blame others for it
  * - `recovers`: after the faults end a leader is elected, commits writes and serves reads
  * - `converges`: after the faults end all servers commit and apply all entries
  * - `isQuiet`: without requests servers send only heartbeats and wake only for these
@@ -38,6 +39,7 @@ export const INVARIANTS = [
   'callsSettle',
   'queuesAreBounded',
   'leaderHearsMajority',
+  'stallsAreForgiven',
   'recovers',
   'converges',
   'isQuiet',

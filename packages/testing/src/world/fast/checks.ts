@@ -76,6 +76,8 @@ export class Checks {
   started({ id }: Observed, { ballot, log }: Raft): void {
     this.#ballots.started(id, ballot.term);
     const { committed, applied } = log;
+    // A crash within a turn comes before `turned`, so the disk may know of a commit first.
+    this.#entries.commits(id, ballot.term, this.#entries.committed + 1, committed, (index) => log.termAt(index));
     const matches = new Map();
     this.#seen.set(id, {
       term: ballot.term,

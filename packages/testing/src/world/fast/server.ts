@@ -8,6 +8,7 @@ import type { FaultTarget } from '../faults.js';
 import type { Mix } from '../mix.js';
 import type { ModelNetwork } from '../network.js';
 import type { Schedule } from '../schedule.js';
+import { StallCheck } from './stall-check.js';
 import { WaitingProposals, WaitingReads } from './waiting.js';
 
 /** The parts of a fast world that its servers use. */
@@ -49,6 +50,7 @@ export class ModelServer implements FaultTarget {
   readonly proposals: WaitingProposals;
   readonly reads: WaitingReads;
   #commands: Uint8Array[] = [];
+  #stalls!: StallCheck;
   #scheduled = false;
   #paused = false;
   #applying = false;
@@ -102,6 +104,7 @@ export class ModelServer implements FaultTarget {
     );
     if (raw === undefined) return;
     this.#raw = raw;
+    this.#stalls = new StallCheck(checks);
     const { raft } = raw;
     trace?.(`${this.id} starts: term ${raft.ballot.term}, last ${raft.log.lastIndex}, applied ${this.applied}`);
     checks.started(this, raft);
@@ -195,7 +198,10 @@ export class ModelServer implements FaultTarget {
     this.#guarded(() => {
       // The order of messages and finished writes in a turn must not matter.
       const messagesFirst = !this.#world.random.chance(0.5);
-      const turn = raw.turn(this.#localNow, { messagesFirst, propose: this.#propose });
+      const { role } = raw.raft;
+      const now = this.#localNow;
+      const turn = raw.turn(now, { messagesFirst, propose: this.#propose });
+      this.#stalls.turned(this.id, raw.raft, role, now, turn);
       this.#carryOut(raw, turn);
       if (this.#raw !== raw) return;
       this.#apply();
