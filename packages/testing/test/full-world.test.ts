@@ -68,7 +68,7 @@ describe('runFullWorld', () => {
     expect(sum('diskErrors') + sum('lostDisks') + sum('badFrames')).toBeGreaterThan(10);
   }, 120_000);
 
-  it('equalStates fails for a custom machine that differs between servers', async () => {
+  it('a full world detects a machine that differs between servers', async () => {
     expect(await firstViolation({ workload: counting(() => new Counter()) })).toBeUndefined();
     let machines = 0;
     class Uncertain extends Counter {
@@ -101,7 +101,7 @@ describe('runFullWorld', () => {
     expect(await firstViolation({ log: early })).toBeDefined();
   }, 60_000);
 
-  it('assertions fails if a node stops with an error that hides the disk’s error', async () => {
+  it('a full world detects a node that stops and hides the error of its disk', async () => {
     const hiding: FullWorldOptions['log'] = (surroundings) => {
       const store = log(surroundings);
       const append = store.append.bind(store);

@@ -5,7 +5,7 @@ import { codeOf } from './waiting.js';
 
 /** Registers tests of calls that a log must reject. */
 export function testRefusals({ expect, test }: LogTests): void {
-  test('append rejects a gap and compact an unknown base, and both change nothing', async (medium) => {
+  test('append rejects gaps, compact rejects unknown bases, and nothing changes', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     expect(await codeOf(store.append({ entries: [command(2, 1)] }))).toEqual('KONTIKI_INVARIANT');

@@ -143,7 +143,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     expect(await difference(store, [sample])).toEqual(undefined);
   });
 
-  test('abort during finish keeps the snapshot exactly if finish resolves', async (medium) => {
+  test('abort during finish discards the snapshot, unless finish resolves', async (medium) => {
     const sample = await sampleAt(10);
     const store = medium.store();
     await store.open(owner);

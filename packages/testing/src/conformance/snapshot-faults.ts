@@ -77,7 +77,7 @@ export function testFaults(
     expect(await difference(next, [other])).toEqual(undefined);
   });
 
-  testMedia('damage', `a snapshot with a flipped bit is not listed or rejects reads (${FLIPS} bits)`, async () => {
+  testMedia('damage', `a store does not list a damaged snapshot, or rejects reading it (${FLIPS} bits)`, async () => {
     const [old, sample, unfinished] = await Promise.all([sampleAt(5, 900), sampleAt(6, 1_500), sampleAt(7, 3_000)]);
     let detected = 0;
     for (let flip = 0; flip < FLIPS; flip += 1) {
