@@ -1,4 +1,5 @@
 import type { Identity, ServerId } from '@kontiki/core';
+import { isId } from '@kontiki/core/wire';
 import { Refusal } from './refusal.js';
 
 /** Version of the handshake and of what follows it. A server refuses any other. */
@@ -17,7 +18,6 @@ export interface Hello {
 /** Header names are in lower case, as Node gives them. */
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-const ID = /^[A-Za-z0-9._-]{1,64}$/;
 const NUMBER = /^[1-9][0-9]{0,15}$/;
 const MAX_GENESIS = 0xffff_ffff;
 
@@ -111,7 +111,7 @@ function readHello(headers: Headers): Hello {
 
 function id(headers: Headers, name: string): string {
   const value = headers[name];
-  if (typeof value === 'string' && ID.test(value)) return value;
+  if (isId(value)) return value;
   throw new Refusal('malformed', `The handshake's ${name} is ${quoted(value)}, which is no id.`);
 }
 
