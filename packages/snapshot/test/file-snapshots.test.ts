@@ -155,7 +155,7 @@ describe('a damaged file', () => {
     disk.overwrite(name(8), await encoded(7));
     const { logger, texts } = told();
     expect(await indices(await opened(disk, logger))).toEqual([]);
-    expect(texts[0]).toContain(`Its head is that of ${name(7)}`);
+    expect(texts[0]).toContain(`The file has the head of ${name(7)}`);
   });
 
   it('that is not whole yet begins anew', async () => {
@@ -211,7 +211,7 @@ describe('a damaged file', () => {
       new Uint8Array(0),
     ]) {
       disk.overwrite('snapshot-owner', wrong);
-      await expect(opened(disk)).rejects.toThrow(/remove it if the folder is this server's/);
+      await expect(opened(disk)).rejects.toThrow(/Remove the file if the folder belongs to this server/);
     }
     disk.overwrite('snapshot-owner', contents);
     await (await opened(disk)).close();
@@ -288,7 +288,7 @@ describe('a disk that fails', () => {
       arm();
       await expect(opened(disk)).rejects.toMatchObject({
         code: 'KONTIKI_STORE_FAILED',
-        message: expect.stringContaining(`The snapshots' folder ${disk.folder.path} cannot be used (${code}`),
+        message: expect.stringContaining(`Cannot open the snapshot store in ${disk.folder.path}: ${code}`),
         cause: { code },
       });
       await save(await opened(disk), 5);
@@ -299,7 +299,7 @@ describe('a disk that fails', () => {
     const path = fileURLToPath(import.meta.url);
     await expect(new FileSnapshots(path).open(owner)).rejects.toMatchObject({
       code: 'KONTIKI_STORE_FAILED',
-      message: expect.stringContaining(`The snapshots' folder ${path} cannot be used (EEXIST`),
+      message: expect.stringContaining(`Cannot open the snapshot store in ${path}: EEXIST`),
     });
   });
 
@@ -310,7 +310,7 @@ describe('a disk that fails', () => {
     arm();
     await expect(joined(store.read(metaAt(5).id))).rejects.toMatchObject({
       code: 'KONTIKI_STORE_FAILED',
-      message: `The disk failed with ${disk.folder.path}/${name(5)} (EIO).`,
+      message: expect.stringContaining(`Cannot read snapshot ${metaAt(5).id} in ${disk.folder.path}: EIO`),
     });
     expect(await joined(store.read(metaAt(5).id))).toEqual(await encoded(5));
   });

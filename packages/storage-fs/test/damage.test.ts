@@ -148,7 +148,7 @@ describe('a log that is damaged', () => {
     disk.overwrite(NAME, contents);
     await expect(openLog(disk, 700).open(owner)).rejects.toMatchObject({
       code: 'KONTIKI_CORRUPT',
-      message: expect.stringMatching(`${NAME}, byte \\d+: what follows up to byte \\d+ is damaged`) as string,
+      message: expect.stringMatching(`${NAME}, byte \\d+: the bytes from here to byte \\d+ are damaged`) as string,
     });
   });
 
@@ -173,7 +173,7 @@ describe('a log that is damaged', () => {
         .catch((error: unknown) => error),
     ).toMatchObject({
       code: 'KONTIKI_CORRUPT',
-      message: expect.stringContaining('the first batch of a segment is damaged') as string,
+      message: expect.stringContaining('the first batch of the segment is damaged') as string,
     });
   });
 

@@ -97,7 +97,7 @@ it('says which folder cannot be used, and why', async () => {
   const path = fileURLToPath(import.meta.url);
   await expect(new FileLog(path).open(owner)).rejects.toMatchObject({
     code: 'KONTIKI_STORE_FAILED',
-    message: expect.stringContaining(`The log's folder ${path} cannot be used (EEXIST`),
+    message: expect.stringContaining(`Cannot open the log in ${path}: EEXIST`),
   });
 });
 
@@ -288,7 +288,7 @@ describe('failures', () => {
     fail = ({ kind }) => (kind === 'allocate' ? errno('ENOSPC') : undefined);
     const error: unknown = await log.open(owner).catch((told: unknown) => told);
     expect(error).toMatchObject({ code: 'KONTIKI_STORE_FAILED', cause: { code: 'ENOSPC' } });
-    expect((error as Error).message).toContain(`${disk.folder.path} cannot be used (ENOSPC`);
+    expect((error as Error).message).toContain(`Cannot open the log in ${disk.folder.path}: ENOSPC`);
     fail = () => undefined;
     expect((await log.open(owner)).last).toBe(0);
   });

@@ -5,7 +5,7 @@ import { Random } from '@kontiki/testing';
 import { LevelLog } from '../src/level-log.js';
 import { encodeBlock } from '../src/block.js';
 import { keyOf, OWNER } from '../src/keys.js';
-import { encodeOwner } from '../src/owner.js';
+import { encodeOwner } from '../src/values.js';
 import { code, command, commands, first, membership, owner } from './samples.js';
 import { WatchedLevel } from './watched-level.js';
 
@@ -296,8 +296,8 @@ describe('damage', () => {
     const database = new MemoryLevel();
     await fill(database);
     const part = database.sublevel<Bytes, Bytes>(['kontiki', 'log'], { keyEncoding: 'view', valueEncoding: 'view' });
-    const { seal } = await import('../src/sealed.js');
-    const newer = encodeOwner(OWNER, owner).slice(4);
+    const { seal } = await import('../src/seal.js');
+    const newer = encodeOwner(owner).slice(4);
     newer[7] = 2;
     await part.put(
       OWNER,

@@ -6,7 +6,7 @@ import { MemoryLevel } from 'memory-level';
 import { isKontikiError, membershipOf, type Entry } from '@kontiki/core';
 import { onDisk, type LogStoreSuite, type Place } from '@kontiki/testing';
 import { SimulatedLevel } from '@kontiki/testing/level';
-import type { Database } from '../src/room.js';
+import type { Database } from '../src/namespace.js';
 
 export const owner = { cluster: 'test', server: 'a' };
 export const membership = membershipOf(['a', 'b'].map((id) => [id, { address: `ws://${id}`, metadata: '' }]));

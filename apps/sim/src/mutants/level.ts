@@ -5,31 +5,31 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'batches are not synced',
     package: 'storage-level',
-    file: 'room.ts',
-    find: 'part.batch(operations, durably)',
-    replace: 'part.batch(operations)',
+    file: 'namespace.ts',
+    find: 'this.db.batch(operations, DURABLY)',
+    replace: 'this.db.batch(operations)',
   },
   {
     name: 'what was found in a database is not made durable',
     package: 'storage-level',
     file: 'log-writer.ts',
-    find: 'await this.#room.write([...more, {',
-    replace: 'if (more.length > 0) await this.#room.write([...more, {',
+    find: 'await this.#namespace.write([...more, {',
+    replace: 'if (more.length > 0) await this.#namespace.write([...more, {',
   },
   {
     name: 'the head is not in the batch',
     package: 'storage-level',
     file: 'log-writer.ts',
-    find: 'operations.push(this.#head());\n    await this.#room.write(operations);',
+    find: 'operations.push(this.#head());\n    await this.#namespace.write(operations);',
     replace:
-      'const head = this.#head();\n    await this.#room.write(operations.length > 0 ? operations : [head]);\n    void this.#room.write([head]).catch(() => {});',
+      'const head = this.#head();\n    await this.#namespace.write(operations.length > 0 ? operations : [head]);\n    void this.#namespace.write([head]).catch(() => {});',
   },
   {
     name: 'a ballot alone is not written',
     package: 'storage-level',
     file: 'log-writer.ts',
-    find: 'await this.#room.write(operations);',
-    replace: 'if (operations.length > 1) await this.#room.write(operations);',
+    find: 'await this.#namespace.write(operations);',
+    replace: 'if (operations.length > 1) await this.#namespace.write(operations);',
   },
   {
     name: 'the blocks of a replaced suffix stay',
@@ -56,7 +56,7 @@ export const mutants: readonly Mutant[] = [
     name: 'the terms of what was replaced stay in the database',
     package: 'storage-level',
     file: 'log-writer.ts',
-    find: 'operations.push(...this.#forgetSince(from), ...',
+    find: 'operations.push(...this.#deleteItemsFrom(from), ...',
     replace: 'operations.push(...',
   },
   {
@@ -74,8 +74,8 @@ export const mutants: readonly Mutant[] = [
     name: 'the base is moved beside the batch',
     package: 'storage-level',
     file: 'log-writer.ts',
-    find: "operations.push({ type: 'put', key: BASE, value: encodeBase(ledger.base) });",
-    replace: "await this.#room.write([{ type: 'put', key: BASE, value: encodeBase(base) }]);",
+    find: "operations.push({ type: 'put', key: BASE, value: encodeBase(tracker.base) });",
+    replace: "await this.#namespace.write([{ type: 'put', key: BASE, value: encodeBase(base) }]);",
   },
   {
     name: 'blocks are deleted up to the base and beyond',
@@ -99,8 +99,8 @@ export const mutants: readonly Mutant[] = [
     name: 'a block does not name the one before',
     package: 'storage-level',
     file: 'block-reader.ts',
-    find: 'block.before === sum',
-    replace: 'block.before !== undefined',
+    find: 'block.previous === checksum',
+    replace: 'block.previous !== undefined',
     rare: {
       why: 'a database must have lost a batch and told nobody, as the simulated one of a world does not',
       test: 'packages/storage-level/test/level-log.test.ts',
@@ -108,10 +108,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a read is not tried again when a batch has come between',
-    package: 'storage-level',
-    file: 'level-log.ts',
-    find: 'if (writer.replaced === replaced)',
-    replace: 'if (writer.replaced >= replaced)',
+    file: 'store/abstract-log.ts',
+    find: 'if (calls.replacements === replacements)',
+    replace: 'if (calls.replacements >= replacements)',
     rare: {
       why: 'a node reads only what is committed, which nothing replaces',
       test: 'packages/storage-level/test/level-log.test.ts',
@@ -120,17 +119,17 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a snapshot is listed before its last chunk is written',
     package: 'storage-level',
-    file: 'snapshot-writer.ts',
-    find: 'await this.#putChunk(bytes);',
-    replace: 'void bytes;',
+    file: 'level-sink.ts',
+    find: 'await this.sync();\n    const operations',
+    replace: 'const operations',
   },
   {
     name: 'the chunks of a snapshot are not synced',
     package: 'storage-level',
-    file: 'snapshot-writer.ts',
-    find: `      room.write([
+    file: 'level-sink.ts',
+    find: `      this.#namespace.write([
         { type: 'put', key: chunkKey(number, begin), value },`,
-    replace: `      room.db.batch([
+    replace: `      this.#namespace.db.batch([
         { type: 'put', key: chunkKey(number, begin), value },`,
     rare: {
       why: 'the simulated database syncs what was before a synced batch, as LevelDB does unless it has just begun a file',
@@ -140,9 +139,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a snapshot is finished without a sync',
     package: 'storage-level',
-    file: 'snapshot-writer.ts',
-    find: "await room.write([{ type: 'put', key: infoKey(number), value }, ...replaces()]);",
-    replace: "await room.db.batch([{ type: 'put', key: infoKey(number), value }, ...replaces()]);",
+    file: 'level-sink.ts',
+    find: 'await this.#namespace.write(operations);',
+    replace: 'await this.#namespace.db.batch(operations);',
     rare: {
       why: 'the log is compacted behind it, by a batch that is synced',
       test: 'packages/storage-level/test/conformance.test.ts',
@@ -150,10 +149,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a removed snapshot goes from under its readers',
-    package: 'storage-level',
-    file: 'level-snapshots.ts',
-    find: 'if (readers.has(number) || this.#opened !== opened) return;',
-    replace: 'if (this.#opened !== opened) return;',
+    file: 'store/abstract-snapshots.ts',
+    find: 'if (!snapshot.isRemoved || snapshot.readers > 0 || !',
+    replace: 'if (!snapshot.isRemoved || !',
     rare: {
       why: 'whoever is sent a snapshot that goes is offered the next',
       test: 'packages/storage-level/test/conformance.test.ts',

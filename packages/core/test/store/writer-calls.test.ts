@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { WriterCalls } from '@kontiki/core/store';
+import { WriterCalls } from '../../src/store/writer-calls.js';
 import { beforeEach, expect, it } from 'vitest';
 
 /** A call whose end the test decides. */
@@ -22,7 +22,7 @@ beforeEach(() => {
   calls = new WriterCalls({
     id: 'x',
     failure: (error) => new Error(`told: ${(error as Error).message}`),
-    forget: async () => {
+    discard: async () => {
       await forgetting;
       forgotten += 1;
     },
@@ -82,7 +82,7 @@ it('forgets nothing of what was finished while it was given up', async () => {
   const finish = gate();
   const finished = calls.run(async () => {
     await finish.call();
-    calls.finished();
+    calls.markFinished();
   });
   const aborted = calls.abort();
   const refused = expect(calls.run(async () => {})).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
