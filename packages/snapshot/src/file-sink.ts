@@ -4,8 +4,8 @@ import type { File, Folder } from '@kontiki/files';
 import { finishedName, unfinishedName } from './names.js';
 
 /**
- * The file of an unfinished snapshot, whose name says how many of its bytes are durable. The system writes one piece while
- * the next piece is checked.
+ * The file of an unfinished snapshot, whose name says how many of its bytes are durable. The system
+ * writes one piece while the next piece is checked.
  */
 export class FileSink implements SnapshotSink<string> {
   readonly #folder: Folder;
@@ -65,7 +65,8 @@ export class FileSink implements SnapshotSink<string> {
   }
 
   async close(): Promise<void> {
-    // The system may reuse the number of a closed file, so the file must stay open while a write is in progress.
+    // The system may reuse the number of a closed file, so the file must stay open while a write is
+    // in progress.
     await this.#written.catch(() => {});
     await this.#file.close();
   }

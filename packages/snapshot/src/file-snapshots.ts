@@ -18,8 +18,8 @@ export interface FileSnapshotsOptions {
 }
 
 /**
- * Snapshots in files, one file each. The folder may also be that of the log. An unfinished snapshot has a different name
- * until it is whole and durable: only the name makes a file a snapshot.
+ * Snapshots in files, one file each. The folder may also be that of the log. An unfinished snapshot
+ * has a different name until it is whole and durable: only the name makes a file a snapshot.
  */
 export class FileSnapshots extends AbstractSnapshots<string> {
   readonly #place: string | Folder;

@@ -1,8 +1,9 @@
 import type { SnapshotMeta } from '@kontiki/core';
 
 /**
- * File names consist of checked numbers and hexadecimal digits. Numbers are padded, so that names sort by index. The name of
- * an unfinished snapshot says how many of its bytes are durable, so a start need not guess which bytes a crash has torn.
+ * File names consist of checked numbers and hexadecimal digits. Numbers are padded, so that names
+ * sort by index. The name of an unfinished snapshot says how many of its bytes are durable, so a
+ * start need not guess which bytes a crash has torn.
  */
 const FINISHED = /^snapshot-(\d{16})-(\d{16})-([0-9a-f]{32})$/;
 const UNFINISHED = /^snapshot-part-([0-9a-f]{32})-(\d{16})$/;

@@ -317,7 +317,10 @@ describe('a disk that fails', () => {
 });
 
 describe('a piece that the system is writing', () => {
-  /** A writer whose last piece is being written until `end` is called, and how often its file was closed. */
+  /**
+   * A writer whose last piece is being written until `end` is called, and how often its file was
+   * closed.
+   */
   async function writing(): Promise<{
     store: FileSnapshots;
     writer: SnapshotWriter;

@@ -15,8 +15,8 @@ export interface AppenderOptions extends Recovered {
 }
 
 /**
- * Writes batches of records to the newest segment. No byte is written during a sync, so a power cut can tear only the
- * last batch.
+ * Writes batches of records to the newest segment. No byte is written during a sync, so a power cut
+ * can tear only the last batch.
  */
 export class Appender {
   readonly #options: AppenderOptions;
@@ -53,7 +53,8 @@ export class Appender {
   }
 
   /**
-   * Marks everything so far as synced. The next batch is written over the mark, so the mark needs no sync of its own.
+   * Marks everything so far as synced. The next batch is written over the mark, so the mark needs
+   * no sync of its own.
    */
   writeIdleMark(): void {
     const { file, salt } = this.#segment;
@@ -79,8 +80,8 @@ export class Appender {
   }
 
   /**
-   * Creates a segment that begins with this batch. The file gets the name of a segment only when all of it is durable, so
-   * every segment that a start finds is whole.
+   * Creates a segment that begins with this batch. The file gets the name of a segment only when
+   * all of it is durable, so every segment that a start finds is whole.
    */
   async #createSegment(records: readonly LogRecord[]): Promise<void> {
     const { owner, folder, segments, tracker, spare } = this.#options;
@@ -110,7 +111,10 @@ export class Appender {
     spare.prepare();
   }
 
-  /** Removes the segments that hold no entry above the base, oldest first, so that the rest has no gap. */
+  /**
+   * Removes the segments that hold no entry above the base, oldest first, so that the rest has no
+   * gap.
+   */
   async #removeOldSegments(): Promise<void> {
     const { folder, segments, index } = this.#options;
     for (let next = segments[1]; next !== undefined; next = segments[1]) {

@@ -3,11 +3,12 @@ import { crc32, Reader, Writer } from '@kontiki/core/wire';
 import { readRecord, recordLength, writeRecord } from './record.js';
 
 /**
- * A batch holds the records that one sync makes durable. In a segment it consists of: checksum of everything that follows
- * (4 bytes), the segment's salt (4), bytes of the records (4), zeros (4), the batch's number (8), the records, and zeros up
- * to a multiple of 8.
+ * A batch holds the records that one sync makes durable. In a segment it consists of: checksum of
+ * everything that follows (4 bytes), the segment's salt (4), bytes of the records (4), zeros (4),
+ * the batch's number (8), the records, and zeros up to a multiple of 8.
  *
- * A batch without records is an idle mark. It proves that everything before it was synced, and the next batch overwrites it.
+ * A batch without records is an idle mark. It proves that everything before it was synced, and the
+ * next batch overwrites it.
  */
 export const BATCH_HEADER = 24;
 
@@ -46,8 +47,8 @@ export interface Batch {
 }
 
 /**
- * Returns the batch at `begin`, undefined unless a whole batch of this segment is there. No length is trusted before the
- * checksum has been verified.
+ * Returns the batch at `begin`, undefined unless a whole batch of this segment is there. No length
+ * is trusted before the checksum has been verified.
  */
 export function batchAt(bytes: Uint8Array, begin: number, salt: number): Batch | undefined {
   if (bytes.length - begin < BATCH_HEADER) return undefined;
@@ -64,8 +65,8 @@ export function batchAt(bytes: Uint8Array, begin: number, salt: number): Batch |
 }
 
 /**
- * Returns a whole batch at or after `from` whose number is above `number`. Such a batch proves that the bytes at `from` were
- * synced.
+ * Returns a whole batch at or after `from` whose number is above `number`. Such a batch proves that
+ * the bytes at `from` were synced.
  */
 export function findBatchAfter(bytes: Uint8Array, from: number, salt: number, number: number): Batch | undefined {
   for (let at = aligned(from); at <= bytes.length - BATCH_HEADER; at += 8) {

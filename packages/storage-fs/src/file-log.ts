@@ -36,7 +36,10 @@ interface OpenFileLog {
   readonly segments: readonly Segment[];
 }
 
-/** A log in files: segments, with group commit. One sync makes all records durable that arrived during the sync before. */
+/**
+ * A log in files: segments, with group commit. One sync makes all records durable that arrived
+ * during the sync before.
+ */
 export class FileLog extends AbstractLog {
   readonly #folder: string | Folder;
   readonly #segmentBytes: number;

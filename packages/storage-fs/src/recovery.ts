@@ -20,12 +20,12 @@ export interface Recovered {
 }
 
 /**
- * Reads a log back. A batch is written only when everything before it is synced. So a whole batch or an idle mark proves
- * that all bytes before it were durable, and damage to them is an error. After the last proof there is at most one torn
- * batch, which nobody acknowledged.
+ * Reads a log back. A batch is written only when everything before it is synced. So a whole batch
+ * or an idle mark proves that all bytes before it were durable, and damage to them is an error.
+ * After the last proof there is at most one torn batch, which nobody acknowledged.
  *
- * Everything that was found is durable when this function resolves. Bytes that a killed process left in the system's cache
- * can be read, but would be lost in a power cut.
+ * Everything that was found is durable when this function resolves. Bytes that a killed process
+ * left in the system's cache can be read, but would be lost in a power cut.
  */
 export async function recover(folder: Folder, owner: Owner): Promise<Recovered> {
   const sequences = (await folder.list()).map(sequenceOf).filter((sequence) => sequence !== undefined);
@@ -154,7 +154,8 @@ class Recovery {
   async #repairEnd(segment: Segment, bytes: Uint8Array, last: Batch | undefined, where: string): Promise<void> {
     const { file, salt } = segment;
     const end = this.#end;
-    // A segment gets its name when its first batch is synced. Only the first segment of all begins without a batch.
+    // A segment gets its name when its first batch is synced. Only the first segment of all begins
+    // without a batch.
     if (last === undefined && segment.sequence > 1) {
       throw corruptSegment(where, end, 'the first batch of the segment is damaged');
     }
@@ -171,7 +172,8 @@ class Recovery {
       this.repairs.push({ where, offset: from, bytes: torn - from, reason: 'the last write was incomplete' });
       file.write(new Uint8Array(torn - from), from);
     }
-    // The last batch may never have been synced. A sync alone does not write what a failed sync has dropped.
+    // The last batch may never have been synced. A sync alone does not write what a failed sync has
+    // dropped.
     if (last !== undefined && !proven) file.write(bytes.subarray(last.begin, last.end), last.begin);
     if (torn > from || !proven) await file.datasync();
     // With the mark, the next start can tell damage to the last batch from a torn write.

@@ -6,10 +6,11 @@ import { aligned } from './batch.js';
 import { checkpointLength, readCheckpoint, writeCheckpoint } from './record.js';
 
 /**
- * The header of a segment: checksum of the rest of the header (4 bytes), bytes of the header (4), "KONTIKI" and the version
- * of the format (8), the salt of the segment's batches (4), the number of the segment (8), the number of its first batch (8),
- * the end of the previous segment (4), cluster, server, and the checkpoint of the log when the segment was created. The
- * number of a segment is also its name.
+ * The header of a segment: checksum of the rest of the header (4 bytes), bytes of the header (4),
+ * "KONTIKI" and the version of the format (8), the salt of the segment's batches (4), the number of
+ * the segment (8), the number of its first batch (8), the end of the previous segment (4), cluster,
+ * server, and the checkpoint of the log when the segment was created. The number of a segment is
+ * also its name.
  */
 const MAGIC = new TextEncoder().encode('KONTIKI');
 const VERSION = 1;
@@ -17,7 +18,9 @@ const FIXED = 40;
 const MAX_HEADER = 1024 * 1024;
 
 export interface SegmentHeader {
-  /** Drawn at random, so that no client can write a command that looks like a batch of this segment. */
+  /**
+   * Drawn at random, so that no client can write a command that looks like a batch of this segment.
+   */
   readonly salt: number;
   readonly sequence: number;
   readonly firstBatch: number;

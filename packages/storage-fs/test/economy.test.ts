@@ -3,7 +3,10 @@ import { bootstrap, MemoryNetwork, RaftNode } from '@kontiki/core';
 import { Random, SimulatedDisk, VirtualClock } from '@kontiki/testing';
 import { FileLog } from '@kontiki/storage-fs';
 
-/** What a commit costs the disk, counted: three nodes on file logs, frames that travel for 1 ms, syncs that take 2 ms. */
+/**
+ * What a commit costs the disk, counted: three nodes on file logs, frames that travel for 1 ms,
+ * syncs that take 2 ms.
+ */
 const ids = ['a', 'b', 'c'];
 const command = new Uint8Array(256).fill(7);
 let clock: VirtualClock;
@@ -62,7 +65,10 @@ beforeEach(async () => {
 });
 afterEach(() => ended(Promise.all(nodes.map((node) => node.close()))));
 
-/** `proposers` that each wait for one result before they propose again; how many syncs each server made. */
+/**
+ * `proposers` that each wait for one result before they propose again; how many syncs each server
+ * made.
+ */
 async function load(proposers: number, each: number): Promise<number[]> {
   const leader = nodes.find((node) => node.isLeader) as RaftNode<number>;
   const propose = async (): Promise<void> => {

@@ -5,8 +5,9 @@ import { keyOf } from './keys.js';
 import type { Namespace } from './namespace.js';
 
 /**
- * Reads entries `from` to `to`, which the log holds, and stops after the block that exceeds `maxBytes`. Rejects with
- * `KONTIKI_CORRUPT` if an entry is missing or a block does not follow the previous one.
+ * Reads entries `from` to `to`, which the log holds, and stops after the block that exceeds
+ * `maxBytes`. Rejects with `KONTIKI_CORRUPT` if an entry is missing or a block does not follow the
+ * previous one.
  */
 export async function readBlocks(
   { db, where }: Namespace,

@@ -8,8 +8,9 @@ import { checksumOf, seal, unseal } from './seal.js';
 const MAX_BLOCK = 64 * 1024;
 
 /**
- * Entries that were written together, under the index of the first: the checksum of the previous block (4 bytes), then the
- * entries. The blocks form a chain, so no other block fits into the place of one.
+ * Entries that were written together, under the index of the first: the checksum of the previous
+ * block (4 bytes), then the entries. The blocks form a chain, so no other block fits into the place
+ * of one.
  */
 export interface Block {
   readonly entries: readonly [Entry, ...Entry[]];

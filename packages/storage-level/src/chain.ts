@@ -5,9 +5,9 @@ import { indexOf, keyOf, type Kind } from './keys.js';
 import { seal, unseal } from './seal.js';
 
 /**
- * The terms and the memberships of a log have keys of their own, so that a start need not read the entries. Each kind forms
- * a chain: every item begins with a link to the previous one, and the head of the log links to the last one. So a start
- * notices a missing item.
+ * The terms and the memberships of a log have keys of their own, so that a start need not read the
+ * entries. Each kind forms a chain: every item begins with a link to the previous one, and the head
+ * of the log links to the last one. So a start notices a missing item.
  */
 export interface Chain<T extends { readonly index: number }> {
   readonly kind: Kind;
@@ -94,8 +94,8 @@ export function encodeItemsFrom<T extends { readonly index: number }>(
 }
 
 /**
- * Decodes the items that were found above a base. Throws `KONTIKI_CORRUPT` unless each item links to the previous one and
- * `last` to the last one.
+ * Decodes the items that were found above a base. Throws `KONTIKI_CORRUPT` unless each item links
+ * to the previous one and `last` to the last one.
  */
 export function decodeItems<T extends { readonly index: number }>(
   chain: Chain<T>,

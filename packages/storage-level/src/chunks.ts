@@ -2,7 +2,10 @@ import { corruptData } from '@kontiki/core/store';
 import type { Namespace } from './namespace.js';
 import { chunkKey, offsetOf } from './snapshot-keys.js';
 
-/** Reads a snapshot from `offset` to the end of the chunk there. Rejects with `KONTIKI_CORRUPT` if there is no chunk. */
+/**
+ * Reads a snapshot from `offset` to the end of the chunk there. Rejects with `KONTIKI_CORRUPT` if
+ * there is no chunk.
+ */
 export async function readChunk({ db, where }: Namespace, number: number, offset: number): Promise<Uint8Array> {
   const range = { gte: chunkKey(number, 0), lte: chunkKey(number, offset), reverse: true, limit: 1 };
   const [found] = await db.iterator(range).all();

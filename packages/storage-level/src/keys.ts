@@ -1,9 +1,10 @@
 /**
- * The keys of a log. Some begin with a letter only. Blocks, terms and memberships have many keys: a letter, the generation
- * of the log (4 bytes) and an index (8), big-endian, so that keys sort by index.
+ * The keys of a log. Some begin with a letter only. Blocks, terms and memberships have many keys: a
+ * letter, the generation of the log (4 bytes) and an index (8), big-endian, so that keys sort by
+ * index.
  *
- * A batch of a database cannot delete a range of keys. So a reset of the log starts a new generation, and the keys of the
- * older generation are deleted later, in the background.
+ * A batch of a database cannot delete a range of keys. So a reset of the log starts a new
+ * generation, and the keys of the older generation are deleted later, in the background.
  */
 export const OWNER: Uint8Array = letter('o');
 export const HEAD: Uint8Array = letter('h');

@@ -5,8 +5,9 @@ import type { Namespace, Operation } from './namespace.js';
 import { chunkKey, encodeInfo, infoKey } from './snapshot-keys.js';
 
 /**
- * Writes an unfinished snapshot to the database in chunks. Each chunk is synced: a database may lose an unsynced batch even
- * when a later batch is durable. LevelDB, for example, starts a new file without syncing the previous one.
+ * Writes an unfinished snapshot to the database in chunks. Each chunk is synced: a database may
+ * lose an unsynced batch even when a later batch is durable. LevelDB, for example, starts a new
+ * file without syncing the previous one.
  */
 export class LevelSink implements SnapshotSink<number> {
   /** The number of the snapshot, which is part of its keys. */
@@ -18,7 +19,10 @@ export class LevelSink implements SnapshotSink<number> {
   #filled = 0;
   /** Bytes that were written so far. */
   #end: number;
-  /** The last batch. Batches are put one after the other, because a database may reorder concurrent batches. */
+  /**
+   * The last batch. Batches are put one after the other, because a database may reorder concurrent
+   * batches.
+   */
   #put: Promise<void> = Promise.resolve();
 
   /** `durable` is the number of bytes that are in the database already. */

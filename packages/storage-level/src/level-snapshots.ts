@@ -18,8 +18,8 @@ export interface LevelSnapshotsOptions extends LevelOptions {
 }
 
 /**
- * Snapshots in a database of `abstract-level`, in chunks of at most 252 KiB. The store opens the database if it is not open,
- * and never closes it, because other stores may use it.
+ * Snapshots in a database of `abstract-level`, in chunks of at most 252 KiB. The store opens the
+ * database if it is not open, and never closes it, because other stores may use it.
  */
 export class LevelSnapshots extends AbstractSnapshots<number> {
   readonly #database: Database;

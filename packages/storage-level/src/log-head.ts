@@ -5,9 +5,10 @@ import { HEAD } from './keys.js';
 import { seal, unseal } from './seal.js';
 
 /**
- * The value that every batch of a log writes. It names the newest block, term and membership, and each of those names the
- * previous one. So when the database has lost a batch, that is noticed as soon as a later batch is there. Databases do lose
- * batches: LevelDB skips damaged records in the middle of its own log.
+ * The value that every batch of a log writes. It names the newest block, term and membership, and
+ * each of those names the previous one. So when the database has lost a batch, that is noticed as
+ * soon as a later batch is there. Databases do lose batches: LevelDB skips damaged records in the
+ * middle of its own log.
  */
 export interface LogHead {
   readonly ballot: Ballot | undefined;
@@ -25,7 +26,10 @@ export interface LogHead {
   readonly block: number;
 }
 
-/** flags (1 byte), last, committed (8 each), genesis, generation (4 each), base (8), links to term and membership, block (4), ballot. */
+/**
+ * flags (1 byte), last, committed (8 each), genesis, generation (4 each), base (8), links to term
+ * and membership, block (4), ballot.
+ */
 const FIXED = 1 + 3 * 8 + 2 * LINK + 3 * 4;
 
 export function encodeHead(head: LogHead): Uint8Array {

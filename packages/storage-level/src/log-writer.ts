@@ -40,7 +40,10 @@ export class LogWriter {
     return this.#generation;
   }
 
-  /** Makes everything durable that was found at the start, and continues the cleanup of the last run. */
+  /**
+   * Makes everything durable that was found at the start, and continues the cleanup of the last
+   * run.
+   */
   async start(more: readonly Operation[]): Promise<void> {
     await this.#namespace.write([...more, { type: 'put', key: BASE, value: encodeBase(this.#base) }, this.#head()]);
     this.#sweep();
@@ -115,8 +118,8 @@ export class LogWriter {
   }
 
   /**
-   * Deletes the blocks with entries from an index on, one by one, because a batch cannot delete a range. The block in which
-   * the index is gets written again without those entries.
+   * Deletes the blocks with entries from an index on, one by one, because a batch cannot delete a
+   * range. The block in which the index is gets written again without those entries.
    */
   async #truncateBlocks(from: number): Promise<Operation[]> {
     const { db, where } = this.#namespace;

@@ -2,7 +2,8 @@ import { KontikiError } from '@kontiki/core';
 import type { AbstractBatchOperation, AbstractBatchOptions, AbstractLevel, AbstractSublevel } from 'abstract-level';
 
 /** Any database of `abstract-level` 3, whatever its encodings. */
-// The types of `abstract-level` are invariant in these parameters, so only `any` accepts every database.
+// The types of `abstract-level` are invariant in these parameters, so only `any` accepts every
+// database.
 export type Database = AbstractLevel<any, any, any>;
 
 type Sublevel = AbstractSublevel<Database, unknown, Uint8Array, Uint8Array>;
@@ -10,7 +11,10 @@ type Sublevel = AbstractSublevel<Database, unknown, Uint8Array, Uint8Array>;
 export type Operation = AbstractBatchOperation<Sublevel, Uint8Array, Uint8Array>;
 
 export interface LevelOptions {
-  /** Separates the stores in one database: one name per group. Printable ASCII above `"`. Default `kontiki`. */
+  /**
+   * Separates the stores in one database: one name per group. Printable ASCII above `"`. Default
+   * `kontiki`.
+   */
   readonly name?: string | undefined;
 }
 
@@ -20,7 +24,10 @@ const prefixesInUse = new WeakMap<object, Set<string>>();
 // Databases that have no option `sync` ignore it.
 const DURABLY: AbstractBatchOptions<Uint8Array, Uint8Array> & { readonly sync: true } = { sync: true };
 
-/** The sublevel of one store in a database. No other store of this process uses the sublevel while it is open. */
+/**
+ * The sublevel of one store in a database. No other store of this process uses the sublevel while
+ * it is open.
+ */
 export class Namespace {
   readonly db: Sublevel;
   /** Names the place for people. */
@@ -33,7 +40,10 @@ export class Namespace {
     this.#release = release;
   }
 
-  /** Opens the database if it is not open, and then the sublevel. Rejects with `KONTIKI_LOCKED` if that is in use. */
+  /**
+   * Opens the database if it is not open, and then the sublevel. Rejects with `KONTIKI_LOCKED` if
+   * that is in use.
+   */
   static async open(database: Database, path: readonly string[]): Promise<Namespace> {
     await database.open();
     const db = database.sublevel<Uint8Array, Uint8Array>([...path], { keyEncoding: 'view', valueEncoding: 'view' });
@@ -48,7 +58,10 @@ export class Namespace {
     }
   }
 
-  /** Resolves when all of the operations are durable. After a crash either all or none of them are found. */
+  /**
+   * Resolves when all of the operations are durable. After a crash either all or none of them are
+   * found.
+   */
   write(operations: Operation[]): Promise<void> {
     return this.db.batch(operations, DURABLY);
   }

@@ -15,7 +15,10 @@ export interface Recovered {
   readonly block: number;
 }
 
-/** Reads everything of a log but its entries, and its last block. Resolves with undefined if the log is new. */
+/**
+ * Reads everything of a log but its entries, and its last block. Resolves with undefined if the log
+ * is new.
+ */
 export async function recover(namespace: Namespace, owner: Owner): Promise<Recovered | undefined> {
   const { db, where } = namespace;
   const [held, head, base, moved] = await db.getMany([OWNER, HEAD, BASE, MOVED]);
@@ -53,7 +56,10 @@ async function readState(namespace: Namespace, head: LogHead, encodedBase: Uint8
   return { tracker, generation, block };
 }
 
-/** Checks that the last block is the one that the head names. The blocks before it are checked when they are read. */
+/**
+ * Checks that the last block is the one that the head names. The blocks before it are checked when
+ * they are read.
+ */
 async function checkLastBlock({ db, where }: Namespace, { base, last, generation, block }: LogHead): Promise<void> {
   if (last === base) return;
   const range = { gte: keyOf('block', generation, 0), lt: keyOf('block', generation + 1, 0) };

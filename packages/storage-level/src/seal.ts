@@ -4,7 +4,10 @@ import { crc32, Reader, Writer } from '@kontiki/core/wire';
 
 const CHECKSUM = 4;
 
-/** Encodes a value of the database: the checksum of its key and its content (4 bytes), then `length` bytes of content. */
+/**
+ * Encodes a value of the database: the checksum of its key and its content (4 bytes), then `length`
+ * bytes of content.
+ */
 export function seal(key: Uint8Array, length: number, write: (writer: Writer) => void): Uint8Array {
   const writer = new Writer(CHECKSUM + length);
   writer.u32(0);
@@ -14,8 +17,8 @@ export function seal(key: Uint8Array, length: number, write: (writer: Writer) =>
 }
 
 /**
- * Decodes a value that was sealed under this key. Throws `KONTIKI_CORRUPT` if it is missing or damaged. `what` the value is
- * and `where` it is stored are for people.
+ * Decodes a value that was sealed under this key. Throws `KONTIKI_CORRUPT` if it is missing or
+ * damaged. `what` the value is and `where` it is stored are for people.
  */
 export function unseal<T>(
   key: Uint8Array,
@@ -44,7 +47,9 @@ export function checksumOf(value: Uint8Array): number {
   return new DataView(value.buffer, value.byteOffset).getUint32(0, true);
 }
 
-/** Computes the checksum of a value. It includes the key, so a value under another key is noticed. */
+/**
+ * Computes the checksum of a value. It includes the key, so a value under another key is noticed.
+ */
 function checksumWith(key: Uint8Array, value: Uint8Array): number {
   return crc32(value.subarray(CHECKSUM), crc32(key));
 }

@@ -4,8 +4,9 @@ import { readIndex, writeIndex } from './keys.js';
 import { seal, unseal } from './seal.js';
 
 /**
- * Every snapshot gets a number that was never used before, and keys with that number: an info key, which says what the
- * snapshot is of, and one key per chunk, by offset. So writing a snapshot again does not disturb those who read the old one.
+ * Every snapshot gets a number that was never used before, and keys with that number: an info key,
+ * which says what the snapshot is of, and one key per chunk, by offset. So writing a snapshot again
+ * does not disturb those who read the old one.
  */
 const INFO = 'i'.charCodeAt(0);
 const CHUNK = 'c'.charCodeAt(0);
@@ -50,7 +51,10 @@ export interface Info {
   readonly bytes: number | undefined;
 }
 
-/** Encodes bytes (8), 0 for an unfinished snapshot, then the head of the snapshot without its compression. */
+/**
+ * Encodes bytes (8), 0 for an unfinished snapshot, then the head of the snapshot without its
+ * compression.
+ */
 export function encodeInfo(number: number, { meta, bytes = 0 }: Info): Uint8Array {
   const head = encodeSnapshotHead(meta);
   return seal(infoKey(number), 8 + head.length, (writer) => {

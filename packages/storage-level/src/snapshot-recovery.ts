@@ -19,9 +19,10 @@ export interface Recovered extends OpenedSnapshots<number> {
 }
 
 /**
- * Finds the snapshots in a database. Reads only the head and the trailer of each snapshot. Of the unfinished snapshots it
- * keeps the newest, and removes the others, chunks without a snapshot, and snapshots that were replaced. A damaged snapshot is
- * logged and not touched. Everything that was found is durable when this function resolves.
+ * Finds the snapshots in a database. Reads only the head and the trailer of each snapshot. Of the
+ * unfinished snapshots it keeps the newest, and removes the others, chunks without a snapshot, and
+ * snapshots that were replaced. A damaged snapshot is logged and not touched. Everything that was
+ * found is durable when this function resolves.
  */
 export async function recover(namespace: Namespace, owner: Owner, logger: Logger): Promise<Recovered> {
   const { db, where } = namespace;
@@ -80,7 +81,10 @@ async function readInfo(namespace: Namespace, key: Uint8Array, value: Uint8Array
   return info;
 }
 
-/** Deletes the chunks that belong to no snapshot, number by number. Returns the highest number that had chunks. */
+/**
+ * Deletes the chunks that belong to no snapshot, number by number. Returns the highest number that
+ * had chunks.
+ */
 async function clearUnknownChunks(namespace: Namespace, known: ReadonlySet<number>): Promise<number> {
   let highest = 0;
   for (let from: Uint8Array = CHUNKS.gte; ; from = chunkKey(highest + 1, 0)) {

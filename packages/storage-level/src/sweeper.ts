@@ -5,8 +5,9 @@ import type { Namespace } from './namespace.js';
 const SLICE = 4_096;
 
 /**
- * Deletes, in the background, the blocks, terms and memberships at or below the base and those of older generations. No
- * start reads them. If the process ends first, the next start deletes the rest.
+ * Deletes, in the background, the blocks, terms and memberships at or below the base and those of
+ * older generations. No start reads them. If the process ends first, the next start deletes the
+ * rest.
  */
 export class Sweeper {
   readonly #db: Namespace['db'];
@@ -51,7 +52,10 @@ export class Sweeper {
     }
   }
 
-  /** Deletes a range in slices. Each search begins after the deleted keys, because databases skip those slowly. */
+  /**
+   * Deletes a range in slices. Each search begins after the deleted keys, because databases skip
+   * those slowly.
+   */
   async #clear(from: Uint8Array, to: Uint8Array): Promise<void> {
     for (let at = from; !this.#isClosed;) {
       const [first] = await this.#db.keys({ gte: at, lt: to, limit: 1 }).all();

@@ -4,7 +4,9 @@ import { textLength } from '@kontiki/core/wire';
 import { BASE, MOVED, OWNER } from './keys.js';
 import { seal, unseal } from './seal.js';
 
-/** The value of `OWNER`: "KONTIKI" and the version of the format (8 bytes), then cluster and server. */
+/**
+ * The value of `OWNER`: "KONTIKI" and the version of the format (8 bytes), then cluster and server.
+ */
 const MAGIC = new TextEncoder().encode('KONTIKI');
 const VERSION = 1;
 

@@ -29,7 +29,9 @@ async function bundle(): Promise<string> {
   return outputFiles[0]?.text ?? '';
 }
 
-/** What the page says in one life of the browser: when it is loaded, and when it is loaded again. */
+/**
+ * What the page says in one life of the browser: when it is loaded, and when it is loaded again.
+ */
 async function visit(url: string, profile: string, said: unknown[], times: number): Promise<void> {
   const flags = [
     '--headless',

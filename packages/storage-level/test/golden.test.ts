@@ -1,5 +1,5 @@
-// Shows that the bytes in a database do not change by accident: keys and values after fixed runs are compared with ones that
-// were recorded before.
+// Shows that the bytes in a database do not change by accident: keys and values after fixed runs
+// are compared with ones that were recorded before.
 import { MemoryLevel } from 'memory-level';
 import { expect, it } from 'vitest';
 import type { SnapshotMeta } from '@kontiki/core';
@@ -8,7 +8,10 @@ import { LevelLog } from '../src/level-log.js';
 import { LevelSnapshots } from '../src/level-snapshots.js';
 import { command, commands, first, membership, owner } from './samples.js';
 
-/** Returns all keys in hexadecimal, without the prefix of the sublevel, each with the length of its value and the checksum of key and value. */
+/**
+ * Returns all keys in hexadecimal, without the prefix of the sublevel, each with the length of its
+ * value and the checksum of key and value.
+ */
 async function fingerprints(database: MemoryLevel): Promise<string[]> {
   const pairs = await database.iterator<Uint8Array, Uint8Array>({ keyEncoding: 'view', valueEncoding: 'view' }).all();
   return pairs.map(

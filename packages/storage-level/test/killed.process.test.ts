@@ -14,7 +14,9 @@ let folder: string;
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'kontiki-killed-'))));
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Kills a writer when it has acknowledged so many more; resolves with the last one it acknowledged. */
+/**
+ * Kills a writer when it has acknowledged so many more; resolves with the last one it acknowledged.
+ */
 function killedAfter(count: number): Promise<number> {
   const writer = spawn(process.execPath, [WRITER, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';

@@ -147,7 +147,9 @@ describe('reading', () => {
 });
 
 describe('a read that is slow', () => {
-  /** A log of some blocks, with a read of entries 5 to 30 under way that has found the first block. */
+  /**
+   * A log of some blocks, with a read of entries 5 to 30 under way that has found the first block.
+   */
   async function reading(): Promise<{
     log: LevelLog;
     database: WatchedLevel;

@@ -33,7 +33,10 @@ interface Closing {
   open(owner: { readonly cluster: string; readonly server: string }): Promise<unknown>;
 }
 
-/** A store that has its database for itself, and opens and closes it with itself: so every test opens what is on the disk. */
+/**
+ * A store that has its database for itself, and opens and closes it with itself: so every test
+ * opens what is on the disk.
+ */
 function alone<Store extends Closing>(database: Database, store: Store): Store {
   const [open, close] = [store.open.bind(store), store.close.bind(store)];
   const mine = { open: false };
@@ -76,7 +79,9 @@ function onClassicLevel<Store extends Closing>(make: (database: Database) => Sto
 const real = 'this is a real disk';
 const memory = 'memory ends with its process';
 
-/** Every kind of database, for a suite: what it is called, a place on it, and what that cannot do. */
+/**
+ * Every kind of database, for a suite: what it is called, a place on it, and what that cannot do.
+ */
 export function onEveryDatabase<Store extends Closing>(
   name: string,
   make: (database: Database) => Store,

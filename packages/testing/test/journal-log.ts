@@ -28,8 +28,9 @@ const NAME = 'journal';
 const HEADER = 16;
 
 /**
- * The simplest log on files that keeps its promises. One file holds parts, each of which is written and synced before the
- * next; all entries are also in memory. The file never shrinks. A part consists of: checksum, length, its number, JSON.
+ * The simplest log on files that keeps its promises. One file holds parts, each of which is written
+ * and synced before the next; all entries are also in memory. The file never shrinks. A part
+ * consists of: checksum, length, its number, JSON.
  */
 export class JournalLog extends AbstractLog {
   readonly #folder: Folder;
@@ -87,7 +88,10 @@ export class JournalLog extends AbstractLog {
     await this.#lock.release();
   }
 
-  /** Reads the whole parts, from the first on. Cuts a torn part at the end, and returns how many bytes were cut. */
+  /**
+   * Reads the whole parts, from the first on. Cuts a torn part at the end, and returns how many
+   * bytes were cut.
+   */
   async #replay(tracker: LogStateTracker, owner: Owner): Promise<number> {
     [this.#end, this.#number] = [0, 0];
     this.#entries.clear();

@@ -1,5 +1,5 @@
-// Shows that the conformance suite for log stores notices faults. Each fault is put into the source of a log, or into the
-// base class of all logs, and then a test of the suite must fail.
+// Shows that the conformance suite for log stores notices faults. Each fault is put into the source
+// of a log, or into the base class of all logs, and then a test of the suite must fail.
 import { describe, expect, it } from 'vitest';
 import type { Folder } from '@kontiki/files';
 import { collect, onDisk, testLogStore } from '@kontiki/testing';

@@ -10,7 +10,10 @@ export interface Fault {
   readonly by: string;
 }
 
-/** Bundles the class `name` of a file in this folder, with a fault in that file or in another one that it imports. */
+/**
+ * Bundles the class `name` of a file in this folder, with a fault in that file or in another one
+ * that it imports.
+ */
 export async function planted<On>(
   entry: string,
   name: string,

@@ -1,5 +1,6 @@
-// Shows that a user can test a log store on a medium of their own, and that the suite notices faults in it. Each fault is
-// put into the source of the store, and then a certain test of the suite must fail.
+// Shows that a user can test a log store on a medium of their own, and that the suite notices
+// faults in it. Each fault is put into the source of the store, and then a certain test of the
+// suite must fail.
 import { describe, expect, it } from 'vitest';
 import type { LogStore } from '@kontiki/core';
 import { collect, testLogStore, type LogStoreSuite } from '@kontiki/testing';

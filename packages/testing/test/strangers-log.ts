@@ -28,7 +28,10 @@ type Line =
 
 const CHECKSUM = 8;
 
-/** A log as a user might write it, on a medium that is no folder: one line of JSON per record, after its checksum. */
+/**
+ * A log as a user might write it, on a medium that is no folder: one line of JSON per record, after
+ * its checksum.
+ */
 export class StrangersLog extends AbstractLog {
   readonly #tape: Tape;
   readonly #entries = new Map<number, Entry>();

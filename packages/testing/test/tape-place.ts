@@ -5,7 +5,10 @@ import type { Tape } from './strangers-log.js';
 type Bytes = Uint8Array<ArrayBuffer>;
 type Write = (held: Bytes) => Bytes;
 
-/** A tape that crashes, fails and is damaged: what somebody with a medium of their own has to write to test a store on it. */
+/**
+ * A tape that crashes, fails and is damaged: what somebody with a medium of their own has to write
+ * to test a store on it.
+ */
 export class TapePlace implements Place<LogStore> {
   readonly #make: (tape: Tape) => LogStore;
   readonly #random: () => number;

@@ -236,7 +236,7 @@ export const mutants: readonly Mutant[] = [
     package: 'storage-fs',
     file: 'entry-index.ts',
     find: 'else run.last = index - 1;',
-    replace: 'else return cut;',
+    replace: 'else return hasRemoved;',
   },
   {
     name: 'open does not sync the folder',

@@ -7,8 +7,9 @@ import { movedError } from '../store/moved.js';
 import type { LogRecord } from '../store/record.js';
 
 /**
- * A log in memory, for tests and for clusters that may lose their data. Every write counts as durable at once. The same
- * object finds its entries again after `close` and `open`; a new object is blank.
+ * A log in memory, for tests and for clusters that may lose their data. Every write counts as
+ * durable at once. The same object finds its entries again after `close` and `open`; a new object
+ * is blank.
  */
 export class MemoryLog extends AbstractLog {
   #owner: Owner | undefined;

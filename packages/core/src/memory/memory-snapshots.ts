@@ -13,8 +13,9 @@ interface StoredSnapshot {
 }
 
 /**
- * Snapshots in memory, for tests and for clusters that may lose their data. Every write counts as durable at once. The same
- * object finds its snapshots again after `close` and `open`; a new object is blank.
+ * Snapshots in memory, for tests and for clusters that may lose their data. Every write counts as
+ * durable at once. The same object finds its snapshots again after `close` and `open`; a new object
+ * is blank.
  */
 export class MemorySnapshots extends AbstractSnapshots<StoredSnapshot> {
   #owner: Owner | undefined;

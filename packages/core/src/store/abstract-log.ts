@@ -18,13 +18,14 @@ export interface OpenedLog {
 }
 
 /**
- * The part of a log store that does not depend on where its bytes are. Public methods check the state of the store and
- * their arguments, group the calls into batches, answer reads of entries that are not durable yet, and let `close` wait
- * for every call. A store extends this class and implements the protected methods, whose names begin with `_`: they
- * contain its format and its recovery.
+ * The part of a log store that does not depend on where its bytes are. Public methods check the
+ * state of the store and their arguments, group the calls into batches, answer reads of entries
+ * that are not durable yet, and let `close` wait for every call. A store extends this class and
+ * implements the protected methods, whose names begin with `_`: they contain its format and its
+ * recovery.
  *
- * `_write` and `_retire` are called for one batch at a time, `_read` at any time between `_open` and `_close`. An error
- * that is no `KontikiError` is reported as `_failure` describes.
+ * `_write` and `_retire` are called for one batch at a time, `_read` at any time between `_open`
+ * and `_close`. An error that is no `KontikiError` is reported as `_failure` describes.
  */
 export abstract class AbstractLog implements LogStore {
   readonly #life = new Lifecycle<GroupCommit>(() => this.#name);
@@ -37,36 +38,47 @@ export abstract class AbstractLog implements LogStore {
   protected abstract get _where(): string;
 
   /**
-   * Reads the data of the log back, or starts a new log. Resolves when everything that it found is durable. Rejects with
-   * `KONTIKI_FOREIGN_DATA` (`checkOwner`), `KONTIKI_MOVED` (`movedError`), `KONTIKI_CORRUPT` (`corruptData`) or
-   * `KONTIKI_LOCKED`; then it must have released whatever it had opened.
+   * Reads the data of the log back, or starts a new log. Resolves when everything that it found is
+   * durable. Rejects with `KONTIKI_FOREIGN_DATA` (`checkOwner`), `KONTIKI_MOVED` (`movedError`),
+   * `KONTIKI_CORRUPT` (`corruptData`) or `KONTIKI_LOCKED`; then it must have released whatever it
+   * had opened.
    */
   protected abstract _open(owner: Owner): Promise<OpenedLog>;
 
   /**
-   * Makes records durable, in order. After a crash a prefix of all records must be found, each whole or absent. The
-   * records fit the log, as `LogStateTracker.apply` checks. Called again only after it has resolved, and never again
-   * after a failure. May return nothing if the records are durable at once.
+   * Makes records durable, in order. After a crash a prefix of all records must be found, each
+   * whole or absent. The records fit the log, as `LogStateTracker.apply` checks. Called again only
+   * after it has resolved, and never again after a failure. May return nothing if the records are
+   * durable at once.
    */
   protected abstract _write(records: readonly LogRecord[]): Promise<void> | void;
 
   /**
-   * Reads durable entries, `from` first and none above `to`, all of which the log holds. It may return fewer entries, or
-   * ones beyond `maxBytes`; an empty array means that there are no more. If a concurrent write has removed or replaced
-   * the entries, it may fail: then the call is repeated or answered with `KONTIKI_COMPACTED`.
+   * Reads durable entries, `from` first and none above `to`, all of which the log holds. It may
+   * return fewer entries, or ones beyond `maxBytes`; an empty array means that there are no more.
+   * If a concurrent write has removed or replaced the entries, it may fail: then the call is
+   * repeated or answered with `KONTIKI_COMPACTED`.
    */
   protected abstract _read(from: number, to: number, maxBytes: number): Promise<readonly Entry[]>;
 
-  /** Makes it durable that the server has moved to `where`, so that `_open` rejects with `KONTIKI_MOVED` from now on. */
+  /**
+   * Makes it durable that the server has moved to `where`, so that `_open` rejects with
+   * `KONTIKI_MOVED` from now on.
+   */
   protected abstract _retire(where: string): Promise<void>;
 
-  /** Releases what `_open` has opened. Called once per opening, when no other call is in progress. */
+  /**
+   * Releases what `_open` has opened. Called once per opening, when no other call is in progress.
+   */
   protected abstract _close(): Promise<void>;
 
   /** Called when every record is durable and none waits. */
   protected _onIdle(): void {}
 
-  /** Returns the error for `action` ("open the log in /data/a") that failed with an error that is no `KontikiError`. */
+  /**
+   * Returns the error for `action` ("open the log in /data/a") that failed with an error that is no
+   * `KontikiError`.
+   */
   protected _failure(action: string, error: unknown): KontikiError {
     return storeFailure(action, error);
   }
@@ -103,7 +115,8 @@ export abstract class AbstractLog implements LogStore {
   }
 
   append({ ballot, entries = [], committed }: LogWrite): Promise<void> {
-    // A commit index alone is not worth a write. The next write that has to be made contains a newer one.
+    // A commit index alone is not worth a write. The next write that has to be made contains a
+    // newer one.
     const isEmpty = ballot === undefined && entries.length === 0;
     return this.#add(isEmpty ? undefined : { kind: 'write', ballot, entries, committed });
   }
@@ -186,7 +199,8 @@ export abstract class AbstractLog implements LogStore {
         return await this._read(from, Math.min(to, last, until - 1), maxBytes);
       } catch (error) {
         if (from <= calls.base) throw compacted(from, calls.base);
-        // If entries were replaced during the read, the store may have found parts of both. Read again.
+        // If entries were replaced during the read, the store may have found parts of both. Read
+        // again.
         if (calls.replacements === replacements) throw this._failure(`read the log in ${this._where}`, error);
       }
     }

@@ -49,13 +49,15 @@ interface Opened<Location> {
 }
 
 /**
- * The part of a snapshot store that does not depend on where its bytes are. Public methods check the state of the store and
- * their arguments, keep the list of snapshots, check every byte that is written or resumed, and let `close` wait for every
- * call. A store extends this class and implements the protected methods, whose names begin with `_`: they contain its format
- * and its recovery.
+ * The part of a snapshot store that does not depend on where its bytes are. Public methods check
+ * the state of the store and their arguments, keep the list of snapshots, check every byte that is
+ * written or resumed, and let `close` wait for every call. A store extends this class and
+ * implements the protected methods, whose names begin with `_`: they contain its format and its
+ * recovery.
  *
- * `Location` is how the store finds the bytes of one snapshot: a file name, for example. An error that is no `KontikiError`
- * becomes `KONTIKI_DISK_FULL` if the disk is full, and otherwise what `_failure` returns.
+ * `Location` is how the store finds the bytes of one snapshot: a file name, for example. An error
+ * that is no `KontikiError` becomes `KONTIKI_DISK_FULL` if the disk is full, and otherwise what
+ * `_failure` returns.
  */
 export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   readonly #life = new Lifecycle<Opened<Location>>(() => `The snapshot store in ${this._where}`);
@@ -64,21 +66,24 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   protected abstract get _where(): string;
 
   /**
-   * Finds the snapshots, and removes what can be neither read nor resumed. Resolves when everything that it found is
-   * durable. Rejects with `KONTIKI_FOREIGN_DATA` (`checkOwner`) or `KONTIKI_LOCKED`; then it must have released whatever
-   * it had opened.
+   * Finds the snapshots, and removes what can be neither read nor resumed. Resolves when everything
+   * that it found is durable. Rejects with `KONTIKI_FOREIGN_DATA` (`checkOwner`) or
+   * `KONTIKI_LOCKED`; then it must have released whatever it had opened.
    */
   protected abstract _open(owner: Owner): Promise<OpenedSnapshots<Location>>;
 
-  /** Creates an unfinished snapshot; or continues `resumed`, whose first `bytes` bytes are right. */
+  /**
+   * Creates an unfinished snapshot; or continues `resumed`, whose first `bytes` bytes are right.
+   */
   protected abstract _create(
     meta: SnapshotMeta,
     resumed: UnfinishedSnapshot<Location> | undefined,
   ): Promise<SnapshotSink<Location>>;
 
   /**
-   * Reads a finished or unfinished snapshot from byte `offset` to byte `end`, in pieces of any size. It goes on when the
-   * snapshot is removed or replaced, and releases what it has opened when it is returned.
+   * Reads a finished or unfinished snapshot from byte `offset` to byte `end`, in pieces of any
+   * size. It goes on when the snapshot is removed or replaced, and releases what it has opened when
+   * it is returned.
    */
   protected abstract _read(location: Location, offset: number, end: number): AsyncGenerator<Uint8Array, void>;
 
@@ -86,15 +91,21 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   protected abstract _remove(location: Location): Promise<void>;
 
   /**
-   * Frees the bytes of a snapshot that was removed or replaced, once nobody reads it. A failure is ignored, so the next
-   * start must free what is left. For stores in which `_remove` cannot do that.
+   * Frees the bytes of a snapshot that was removed or replaced, once nobody reads it. A failure is
+   * ignored, so the next start must free what is left. For stores in which `_remove` cannot do
+   * that.
    */
   protected async _free(_location: Location): Promise<void> {}
 
-  /** Releases what `_open` has opened. Called once per opening, when no other call is in progress. */
+  /**
+   * Releases what `_open` has opened. Called once per opening, when no other call is in progress.
+   */
   protected abstract _close(): Promise<void>;
 
-  /** Returns the error for `action` ("write snapshot x in /data/a") that failed with an error that is no `KontikiError`. */
+  /**
+   * Returns the error for `action` ("write snapshot x in /data/a") that failed with an error that
+   * is no `KontikiError`.
+   */
   protected _failure(action: string, error: unknown): KontikiError {
     return storeFailure(action, error);
   }

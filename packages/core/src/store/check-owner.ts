@@ -8,8 +8,8 @@ interface StoredOwner {
 }
 
 /**
- * Throws `KONTIKI_FOREIGN_DATA` unless the data that a store found belongs to `owner`. `where` names the data at the
- * beginning of a sentence.
+ * Throws `KONTIKI_FOREIGN_DATA` unless the data that a store found belongs to `owner`. `where`
+ * names the data at the beginning of a sentence.
  */
 export function checkOwner(where: string, stored: StoredOwner, owner: Owner): void {
   if (stored.cluster === owner.cluster && (stored.server ?? owner.server) === owner.server) return;

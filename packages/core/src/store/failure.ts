@@ -7,7 +7,10 @@ function causesOf(error: unknown): readonly Error[] {
   return causes;
 }
 
-/** Returns the messages of an error and of its causes. A database often gives the reason only in a cause. */
+/**
+ * Returns the messages of an error and of its causes. A database often gives the reason only in a
+ * cause.
+ */
 export function messageOf(error: unknown): string {
   return causesOf(error)
     .map(({ message }) => message)
@@ -22,8 +25,8 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
 }
 
 /**
- * Whether an error means that there is no room left. File systems have error codes for it and IndexedDB has a name.
- * LevelDB only passes on the system's message.
+ * Whether an error means that there is no room left. File systems have error codes for it and
+ * IndexedDB has a name. LevelDB only passes on the system's message.
  */
 export function isDiskFull(error: unknown): boolean {
   if (hasCode(error, 'ENOSPC', 'EDQUOT', 'QuotaExceededError')) return true;
@@ -31,9 +34,9 @@ export function isDiskFull(error: unknown): boolean {
 }
 
 /**
- * Returns the error that a store reports when it cannot do `action`, for example "open the log in /data/a". Errors of
- * Kontiki pass unchanged. A folder that is in use keeps its code `KONTIKI_LOCKED`; any other error becomes
- * `KONTIKI_STORE_FAILED`.
+ * Returns the error that a store reports when it cannot do `action`, for example "open the log in
+ * /data/a". Errors of Kontiki pass unchanged. A folder that is in use keeps its code
+ * `KONTIKI_LOCKED`; any other error becomes `KONTIKI_STORE_FAILED`.
  */
 export function storeFailure(action: string, error: unknown): KontikiError {
   if (isKontikiError(error)) return error;
@@ -46,7 +49,10 @@ export function storeFailure(action: string, error: unknown): KontikiError {
   );
 }
 
-/** Returns the error for damage to data that was durable. No server can repair that damage by itself. */
+/**
+ * Returns the error for damage to data that was durable. No server can repair that damage by
+ * itself.
+ */
 export function corruptData(where: string, what: string, cause?: unknown): KontikiError {
   return new KontikiError(
     'KONTIKI_CORRUPT',

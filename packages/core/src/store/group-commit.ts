@@ -16,7 +16,10 @@ interface Waiting {
 export interface GroupCommitOptions {
   /** Returns the name of the log, at the beginning of a sentence. */
   readonly nameOf: () => string;
-  /** Makes a batch durable as a whole. Called for one batch at a time, and never again after the first failure. */
+  /**
+   * Makes a batch durable as a whole. Called for one batch at a time, and never again after the
+   * first failure.
+   */
   readonly write: (records: readonly LogRecord[]) => Promise<void> | void;
   /** Called when no record waits any more. */
   readonly onIdle: () => void;
@@ -26,8 +29,9 @@ export interface GroupCommitOptions {
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
 /**
- * Group commit: the records that arrive while one batch is written form the next batch, so that they share one sync.
- * Calls resolve in order. The first failed write ends the log: that call and every later one fail.
+ * Group commit: the records that arrive while one batch is written form the next batch, so that
+ * they share one sync. Calls resolve in order. The first failed write ends the log: that call and
+ * every later one fail.
  */
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
@@ -71,7 +75,10 @@ export class GroupCommit {
     return this.#replacements;
   }
 
-  /** Resolves when the record is durable. Its write starts within this call, unless another write is in progress. */
+  /**
+   * Resolves when the record is durable. Its write starts within this call, unless another write is
+   * in progress.
+   */
   add(record: LogRecord): Promise<void> {
     if (this.failed !== undefined) return Promise.reject(this.failed);
     const { last } = this;
@@ -88,8 +95,8 @@ export class GroupCommit {
   }
 
   /**
-   * Returns the entries from `index` on that a waiting call holds, undefined if none does. `until` is the first index
-   * from which on a newer call has replaced the entries.
+   * Returns the entries from `index` on that a waiting call holds, undefined if none does. `until`
+   * is the first index from which on a newer call has replaced the entries.
    */
   undurable(index: number): { readonly entries: readonly Entry[] | undefined; readonly until: number } {
     let until = Infinity;
@@ -117,8 +124,9 @@ export class GroupCommit {
   }
 
   /**
-   * Refuses further calls, waits for those in progress and then runs `persist`, which makes it durable that the log is
-   * retired. If `persist` fails, only the next opening shows whether the log is retired.
+   * Refuses further calls, waits for those in progress and then runs `persist`, which makes it
+   * durable that the log is retired. If `persist` fails, only the next opening shows whether the
+   * log is retired.
    */
   retire(where: string, persist: () => Promise<void>): Promise<void> {
     checkWhere(where);

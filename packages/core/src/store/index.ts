@@ -1,4 +1,7 @@
-/** The parts from which stores are built, those of Kontiki and others: base classes, and the encoding that logs share. */
+/**
+ * The parts from which stores are built, those of Kontiki and others: base classes, and the
+ * encoding that logs share.
+ */
 export { AbstractLog, type OpenedLog } from './abstract-log.js';
 export {
   AbstractSnapshots,

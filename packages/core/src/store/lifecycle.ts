@@ -1,8 +1,9 @@
 import { KontikiError } from '../errors.js';
 
 /**
- * Opens and closes one store object, any number of times, one opening at a time. It also counts the calls in progress,
- * because a close must wait for them. `Opened` is what the store keeps from one opening to the next close.
+ * Opens and closes one store object, any number of times, one opening at a time. It also counts the
+ * calls in progress, because a close must wait for them. `Opened` is what the store keeps from one
+ * opening to the next close.
  */
 export class Lifecycle<Opened> {
   readonly #nameOf: () => string;
@@ -27,7 +28,10 @@ export class Lifecycle<Opened> {
     return this.#opened === opened;
   }
 
-  /** Runs `start`. Rejects with `KONTIKI_LOCKED` if the store is open, is being opened or is still being closed. */
+  /**
+   * Runs `start`. Rejects with `KONTIKI_LOCKED` if the store is open, is being opened or is still
+   * being closed.
+   */
   async open(start: () => Promise<Opened>): Promise<void> {
     if (this.#opened !== undefined || this.#opening !== undefined || this.#closing !== undefined) {
       throw new KontikiError('KONTIKI_LOCKED', `${this.#nameOf()} is already open. Close the store first.`);
@@ -51,8 +55,8 @@ export class Lifecycle<Opened> {
   }
 
   /**
-   * Refuses further calls, waits for the calls in progress and runs `stop`. An opening in progress is finished first.
-   * Does nothing if the store is closed.
+   * Refuses further calls, waits for the calls in progress and runs `stop`. An opening in progress
+   * is finished first. Does nothing if the store is closed.
    */
   close(stop: (opened: Opened) => Promise<void>): Promise<void> {
     this.#closing ??= this.#close(stop).finally(() => {

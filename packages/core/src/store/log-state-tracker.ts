@@ -19,8 +19,8 @@ export interface Checkpoint {
 }
 
 /**
- * Tracks everything that a log reports when it opens (`LogState`), without storing the entries. A store applies each
- * record to it, both while it reads its data back and while it runs.
+ * Tracks everything that a log reports when it opens (`LogState`), without storing the entries. A
+ * store applies each record to it, both while it reads its data back and while it runs.
  */
 export class LogStateTracker {
   #ballot: Ballot | undefined;
@@ -61,8 +61,8 @@ export class LogStateTracker {
   }
 
   /**
-   * Starts from a checkpoint. Without `terms`, the entries between the base and the last index of the checkpoint have to
-   * be compacted or replaced by later records.
+   * Starts from a checkpoint. Without `terms`, the entries between the base and the last index of
+   * the checkpoint have to be compacted or replaced by later records.
    */
   restore(
     { ballot, base, last, committed, genesis }: Checkpoint,
@@ -78,7 +78,10 @@ export class LogStateTracker {
     this.#memberships = [...memberships];
   }
 
-  /** Applies a record. Throws `KONTIKI_INVARIANT` and changes nothing if the record does not fit the log. */
+  /**
+   * Applies a record. Throws `KONTIKI_INVARIANT` and changes nothing if the record does not fit the
+   * log.
+   */
   apply(record: LogRecord): void {
     if (record.kind === 'write') this.#write(record.ballot, record.entries ?? [], record.committed ?? 0);
     else if (record.kind === 'reset') this.#reset(record.base);

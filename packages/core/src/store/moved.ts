@@ -3,7 +3,10 @@ import { KontikiError } from '../errors.js';
 /** Bytes of the text that `retire` stores, in UTF-8. Longer than any path. */
 const MAX_WHERE = 16_384;
 
-/** Returns the error with which a retired log refuses to open. `log` names the log at the beginning of a sentence. */
+/**
+ * Returns the error with which a retired log refuses to open. `log` names the log at the beginning
+ * of a sentence.
+ */
 export function movedError(log: string, where: string): KontikiError {
   return new KontikiError(
     'KONTIKI_MOVED',

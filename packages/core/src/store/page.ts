@@ -1,8 +1,9 @@
 import { entryBytes, type Entry } from '../log/entry.js';
 
 /**
- * Returns the entries `from` to `to` that fit into `maxBytes`, at least one, as `LogStore.read` does. `find` returns some
- * entries from an index on, possibly more than fit, and none if there are no more.
+ * Returns the entries `from` to `to` that fit into `maxBytes`, at least one, as `LogStore.read`
+ * does. `find` returns some entries from an index on, possibly more than fit, and none if there are
+ * no more.
  */
 export async function readPage(
   find: (from: number, to: number, maxBytes: number) => Promise<readonly Entry[]>,

@@ -3,21 +3,28 @@ import type { SnapshotChecker } from '../wire/snapshot-checker.js';
 import { WriterCalls } from './writer-calls.js';
 
 /**
- * Stores the bytes of one unfinished snapshot, which were checked already. Only `sync` may overlap with calls of `write`.
+ * Stores the bytes of one unfinished snapshot, which were checked already. Only `sync` may overlap
+ * with calls of `write`.
  */
 export interface SnapshotSink<Location> {
   /** Where the bytes are now. */
   readonly location: Location;
-  /** Stores the next bytes, which must not change any more. Resolves when the sink accepts more; not durable yet. */
+  /**
+   * Stores the next bytes, which must not change any more. Resolves when the sink accepts more; not
+   * durable yet.
+   */
   write(bytes: Uint8Array): Promise<void>;
   /** Resolves when everything that was written before this call is durable. */
   sync(): Promise<void>;
   /**
-   * Makes the snapshot durable and visible to the next start. Resolves with its location. `replaced` is the finished
-   * snapshot with the same id: no start may find it any more.
+   * Makes the snapshot durable and visible to the next start. Resolves with its location.
+   * `replaced` is the finished snapshot with the same id: no start may find it any more.
    */
   finish(info: SnapshotInfo, replaced: Location | undefined): Promise<Location>;
-  /** Releases what the sink has opened, and keeps what is written. Called when no other call is in progress. */
+  /**
+   * Releases what the sink has opened, and keeps what is written. Called when no other call is in
+   * progress.
+   */
   close(): Promise<void>;
 }
 
@@ -34,7 +41,9 @@ export interface StoreWriterOptions<Location> {
   readonly onDiscarded: () => Promise<void>;
 }
 
-/** The writer that `AbstractSnapshots.create` returns: checks every byte and hands it to the sink. */
+/**
+ * The writer that `AbstractSnapshots.create` returns: checks every byte and hands it to the sink.
+ */
 export class StoreWriter<Location> implements SnapshotWriter {
   readonly #options: StoreWriterOptions<Location>;
   readonly #calls: WriterCalls;
@@ -82,7 +91,10 @@ export class StoreWriter<Location> implements SnapshotWriter {
     return this.#calls.abort();
   }
 
-  /** Refuses further calls with `closed`, and keeps what is written. Resolves when no call is in progress any more. */
+  /**
+   * Refuses further calls with `closed`, and keeps what is written. Resolves when no call is in
+   * progress any more.
+   */
   async detach(closed: Error): Promise<void> {
     await this.#calls.detach(closed);
     await this.#options.sink.close();

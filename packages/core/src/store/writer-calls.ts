@@ -10,8 +10,9 @@ export interface WriterCallsOptions {
 }
 
 /**
- * The calls of one `SnapshotWriter`. The first failed call ends the writer. Its error is reported only when everything that
- * was written is removed, because the caller may then create the same snapshot again at once.
+ * The calls of one `SnapshotWriter`. The first failed call ends the writer. Its error is reported
+ * only when everything that was written is removed, because the caller may then create the same
+ * snapshot again at once.
  */
 export class WriterCalls {
   readonly #options: WriterCallsOptions;
@@ -29,7 +30,8 @@ export class WriterCalls {
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (this.#ended !== undefined) return this.#refuse();
     const running = call();
-    // The result is dropped, because each promise would otherwise keep the results of all earlier calls in memory.
+    // The result is dropped, because each promise would otherwise keep the results of all earlier
+    // calls in memory.
     this.#calls = Promise.allSettled([this.#calls, running]).then(() => {});
     try {
       return await running;
@@ -54,8 +56,8 @@ export class WriterCalls {
   }
 
   /**
-   * Refuses further calls with `closed`, and keeps what is written. Resolves when the calls in progress have ended, and
-   * what they wrote is removed if they failed.
+   * Refuses further calls with `closed`, and keeps what is written. Resolves when the calls in
+   * progress have ended, and what they wrote is removed if they failed.
    */
   async detach(closed: Error): Promise<void> {
     this.#ended ??= closed;

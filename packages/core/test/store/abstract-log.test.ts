@@ -1,5 +1,5 @@
-// Shows what the base class of all logs adds to a store: state checks, group commit and the end of a log. The store below
-// keeps its records in an array, and lets a test decide when a write ends.
+// Shows what the base class of all logs adds to a store: state checks, group commit and the end of
+// a log. The store below keeps its records in an array, and lets a test decide when a write ends.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { isKontikiError, type CommandEntry, type Entry, type Owner } from '@kontiki/core';
 import { AbstractLog, LogStateTracker, type LogRecord, type OpenedLog } from '@kontiki/core/store';

@@ -1,5 +1,6 @@
-// Shows what the base class of all snapshot stores adds to a store: checked writes, resumed writes, readers and the removal of
-// what nobody needs. The store below keeps its bytes in a map, by location, and lets a test make a call fail.
+// Shows what the base class of all snapshot stores adds to a store: checked writes, resumed writes,
+// readers and the removal of what nobody needs. The store below keeps its bytes in a map, by
+// location, and lets a test make a call fail.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { isKontikiError, membershipOf, type Owner, type SnapshotInfo, type SnapshotMeta } from '@kontiki/core';
 import {
