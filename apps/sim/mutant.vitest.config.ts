@@ -3,7 +3,10 @@ import { defineConfig } from 'vitest/config';
 import { pathOf } from './src/mutants/build.js';
 import { mutate, type Mutant } from './src/mutants/mutant.js';
 
-/** Runs tests with a bug in the code, for `pnpm sim mutants`; the tree is left as it is. */
+/**
+ * Runs tests for `sim mutants` with a bug in the code. Vitest applies the bug when it loads the
+ * source, so no file is changed.
+ */
 const mutant = JSON.parse(process.env['KONTIKI_MUTANT'] ?? '{}') as Mutant;
 const path = pathOf(mutant);
 

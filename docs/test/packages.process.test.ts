@@ -63,39 +63,36 @@ async function loads(project: string, entries: readonly string[]): Promise<void>
   expect(code, output).toBe(0);
 }
 
-test.each(packages)(
-  '%s loads when npm installs it alone, and its first README example runs as printed',
-  async (short) => {
-    const name = `@kontiki/${short}`;
-    const project = join(folder, short);
-    mkdirSync(project);
-    writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+test.each(packages)('%s installs with npm alone, loads and runs its first README example', async (short) => {
+  const name = `@kontiki/${short}`;
+  const project = join(folder, short);
+  mkdirSync(project);
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
 
-    // Install only the declared dependencies first. Entry points that need an optional peer
-    // dependency are loaded after that.
-    await install(project, closure(name));
-    const { exports, peerDependenciesMeta: optional = {} } = manifests.get(name) as Manifest;
-    await loads(project, [name]);
-    if (Object.keys(optional).length > 0) await install(project, Object.keys(optional));
-    const entries = Object.keys(exports).map((path) => name + path.slice(1));
-    await loads(project, entries);
-    const held = readdirSync(join(project, 'node_modules/@kontiki')).map((other) => `@kontiki/${other}`);
-    expect(held.sort()).toEqual(closure(name).sort());
-    const files = readdirSync(join(project, 'node_modules', name));
-    expect(files.sort()).toEqual(['LICENSE', 'README.md', 'dist', 'package.json']);
-    const dist = join(project, 'node_modules', name, 'dist');
-    const built = readdirSync(dist, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-    expect(built.map((file) => file.name).filter((file) => !/^[a-z0-9-]+(\.js|\.js\.map|\.d\.ts)$/.test(file))).toEqual(
-      [],
-    );
-    // The tarball has no sources, so the source maps must contain them.
-    const maps = built.filter((file) => file.name.endsWith('.map')).map((file) => join(file.parentPath, file.name));
-    expect(maps.filter((map) => !readFileSync(map, 'utf8').includes('"sourcesContent"'))).toEqual([]);
+  // Install only the declared dependencies first. Entry points that need an optional peer
+  // dependency are loaded after that.
+  await install(project, closure(name));
+  const { exports, peerDependenciesMeta: optional = {} } = manifests.get(name) as Manifest;
+  await loads(project, [name]);
+  if (Object.keys(optional).length > 0) await install(project, Object.keys(optional));
+  const entries = Object.keys(exports).map((path) => name + path.slice(1));
+  await loads(project, entries);
+  const held = readdirSync(join(project, 'node_modules/@kontiki')).map((other) => `@kontiki/${other}`);
+  expect(held.sort()).toEqual(closure(name).sort());
+  const files = readdirSync(join(project, 'node_modules', name));
+  expect(files.sort()).toEqual(['LICENSE', 'README.md', 'dist', 'package.json']);
+  const dist = join(project, 'node_modules', name, 'dist');
+  const built = readdirSync(dist, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  expect(built.map((file) => file.name).filter((file) => !/^[a-z0-9-]+(\.js|\.js\.map|\.d\.ts)$/.test(file))).toEqual(
+    [],
+  );
+  // The tarball has no sources, so the source maps must contain them.
+  const maps = built.filter((file) => file.name.endsWith('.map')).map((file) => join(file.parentPath, file.name));
+  expect(maps.filter((map) => !readFileSync(map, 'utf8').includes('"sourcesContent"'))).toEqual([]);
 
-    const [code = ''] = examples(`packages/${short}/README.md`);
-    const others = imported(code).filter((other) => !held.includes(other));
-    if (others.length > 0)
-      await install(project, [...new Set(others.flatMap((other) => (manifests.has(other) ? closure(other) : other)))]);
-    await runsAsPrinted(code, join(project, 'example.mts'), project);
-  },
-);
+  const [code = ''] = examples(`packages/${short}/README.md`);
+  const others = imported(code).filter((other) => !held.includes(other));
+  if (others.length > 0)
+    await install(project, [...new Set(others.flatMap((other) => (manifests.has(other) ? closure(other) : other)))]);
+  await runsAsPrinted(code, join(project, 'example.mts'), project);
+});

@@ -1,22 +1,23 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { Counted } from './counting.js';
+import type { Counters } from './counters.js';
 import type { LoadResult } from './load.js';
-import type { CaughtUp, Reply, Request, Start, Taken, TransportName } from './replica.js';
+import type { CatchUpResult, Reply, Request, SnapshotResult, Start, TransportName } from './replica.js';
 
 export const ids: readonly string[] = ['a', 'b', 'c'];
 
 /**
- * As if objects filled 256 MiB of the heap, as those of most services do. V8 looks through all of a small heap as often as
- * that has doubled, buffers included: with hardly anything in it, some forty times for a snapshot of 256 MiB.
+ * Makes V8 behave as if objects filled 256 MiB of the heap, as they do in most services. V8 runs a
+ * full collection each time the memory it counts, buffers included, has doubled. In a nearly empty
+ * heap that is about forty collections for a snapshot of 256 MiB.
  */
 const EXEC = ['--initial-old-space-size=256'];
 
 export interface ClusterOptions {
-  /** Those that are started at first. Default: all. */
+  /** Servers to start at first. Default: all. */
   readonly started?: readonly string[];
-  /** Bytes of state, which snapshots are taken of. Default: none, and no snapshots. */
+  /** Bytes of state that snapshots are taken of. Default: no state and no snapshots. */
   readonly state?: number;
   /** Default: WebSocket. */
   readonly transport?: TransportName;
@@ -32,14 +33,17 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Three processes over WebSocket, with logs on the disk; the proposers are in the leader's process. */
+/**
+ * Three replicas in processes of their own, with logs on the disk. Proposers run in the leader's
+ * process.
+ */
 export class Cluster {
   readonly #path: string;
   readonly #members: Record<string, string>;
   readonly #settings: Pick<Start, 'state' | 'transport'>;
   readonly #replicas = new Map<string, ChildProcess>();
   #leader = '';
-  #led: () => void = () => {};
+  #onLeader: () => void = () => {};
 
   private constructor(path: string, members: Record<string, string>, settings: Pick<Start, 'state' | 'transport'>) {
     this.#path = path;
@@ -54,18 +58,19 @@ export class Cluster {
     const addresses = await Promise.all(
       ids.map(async (id) => [id, `${transport}://127.0.0.1:${await freePort()}`] as const),
     );
-    const all = new Cluster(path, Object.fromEntries(addresses), { state, transport });
-    const led = new Promise<void>((resolve) => (all.#led = resolve));
-    // Before the folder is taken away: a replica that starts would make it again.
-    process.prependListener('exit', () => all.close());
+    const cluster = new Cluster(path, Object.fromEntries(addresses), { state, transport });
+    const elected = new Promise<void>((resolve) => (cluster.#onLeader = resolve));
+    // Runs before the listener that removes the folder: a replica that is starting would create it
+    // again.
+    process.prependListener('exit', () => cluster.close());
     try {
-      await Promise.all(started.map((id) => all.start(id)));
-      await led;
+      await Promise.all(started.map((id) => cluster.start(id)));
+      await elected;
     } catch (error) {
-      all.close();
+      cluster.close();
       throw error;
     }
-    return all;
+    return cluster;
   }
 
   get leader(): string {
@@ -76,37 +81,40 @@ export class Cluster {
     return [...this.#replicas.keys()].filter((id) => id !== this.#leader);
   }
 
-  /** Resolves when it takes part. */
+  /** Starts the node of a replica. Resolves when it is running. */
   async start(id: string): Promise<void> {
     if (!this.#replicas.has(id)) this.#fork(id);
     const folder = join(this.#path, id);
-    await this.#ask(id, { kind: 'start', id, folder, members: this.#members, ...this.#settings }, 'started');
+    await this.#request(id, { kind: 'start', id, folder, members: this.#members, ...this.#settings }, 'started');
   }
 
-  /** It takes no part any more. Its process stays, so that what starts again is not measured together with a process. */
+  /**
+   * Closes the replica's node but keeps its process, so that a later start measures no process
+   * start.
+   */
   async stop(id: string): Promise<void> {
-    await this.#ask(id, { kind: 'stop' }, 'stopped');
+    await this.#request(id, { kind: 'stop' }, 'stopped');
   }
 
   load(proposers: number, milliseconds: number): Promise<LoadResult> {
-    return this.#ask(this.#leader, { kind: 'load', proposers, milliseconds }, 'loaded');
+    return this.#request(this.#leader, { kind: 'load', proposers, milliseconds }, 'loaded');
   }
 
-  async counts(): Promise<Map<string, Counted>> {
+  async counters(): Promise<Map<string, Counters>> {
     const all = await Promise.all(
-      ids.map(async (id) => [id, (await this.#ask(id, { kind: 'counts' }, 'counts')).counted] as const),
+      ids.map(async (id) => [id, (await this.#request(id, { kind: 'counters' }, 'counters')).counters] as const),
     );
     return new Map(all);
   }
 
-  /** The leader takes a snapshot. */
-  snapshot(): Promise<Taken> {
-    return this.#ask(this.#leader, { kind: 'snapshot' }, 'taken');
+  /** Takes a snapshot on the leader. */
+  snapshot(): Promise<SnapshotResult> {
+    return this.#request(this.#leader, { kind: 'snapshot' }, 'snapshotTaken');
   }
 
-  /** Resolves when a follower has installed the next snapshot. */
-  caughtUp(id: string): Promise<CaughtUp> {
-    return this.#hear(id, 'caughtUp');
+  /** Resolves when the follower has installed the next snapshot that it receives. */
+  caughtUp(id: string): Promise<CatchUpResult> {
+    return this.#nextReply(id, 'caughtUp');
   }
 
   close(): void {
@@ -119,29 +127,29 @@ export class Cluster {
     replica.on('message', (message: Reply) => {
       if (message.kind !== 'leads') return;
       this.#leader = id;
-      this.#led();
+      this.#onLeader();
     });
   }
 
-  #ask<Kind extends Reply['kind']>(id: string, request: Request, kind: Kind): Promise<ReplyOf<Kind>> {
-    const answer = this.#hear(id, kind);
+  #request<Kind extends Reply['kind']>(id: string, request: Request, kind: Kind): Promise<ReplyOf<Kind>> {
+    const reply = this.#nextReply(id, kind);
     this.#replicas.get(id)?.send(request);
-    return answer;
+    return reply;
   }
 
-  #hear<Kind extends Reply['kind']>(id: string, kind: Kind): Promise<ReplyOf<Kind>> {
+  #nextReply<Kind extends Reply['kind']>(id: string, kind: Kind): Promise<ReplyOf<Kind>> {
     const replica = this.#replicas.get(id);
-    if (replica === undefined) throw new Error(`Replica ${id} does not run.`);
+    if (replica === undefined) throw new Error(`Replica ${id} is not running.`);
     return new Promise((resolve, reject) => {
-      const ended = (code: number | null): void => reject(new Error(`Replica ${id} ended with ${code}.`));
-      const hear = (reply: Reply): void => {
+      const onExit = (code: number | null): void => reject(new Error(`Replica ${id} exited with code ${code}.`));
+      const onMessage = (reply: Reply): void => {
         if (reply.kind !== kind) return;
-        replica.off('message', hear);
-        replica.off('exit', ended);
+        replica.off('message', onMessage);
+        replica.off('exit', onExit);
         resolve(reply as ReplyOf<Kind>);
       };
-      replica.on('message', hear);
-      replica.once('exit', ended);
+      replica.on('message', onMessage);
+      replica.once('exit', onExit);
     });
   }
 }

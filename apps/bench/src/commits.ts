@@ -1,7 +1,7 @@
 import { Cluster } from './cluster.js';
-import type { Counted } from './counting.js';
+import type { Counters } from './counters.js';
 import { figure, show, showFigure, table, type Figure } from './figures.js';
-import { InMemory } from './in-memory.js';
+import { InMemoryCluster } from './in-memory-cluster.js';
 import type { LoadResult } from './load.js';
 import { rawSyncs } from './raw-disk.js';
 import { WRITERS, type Plan } from './plan.js';
@@ -12,25 +12,33 @@ interface Round {
   readonly durable: LoadResult[];
 }
 
-/** Commits of 256 B: durable and in memory, beside what the disk alone does; and what a commit costs. */
-export async function commits({ path, rounds, milliseconds, tell }: Plan): Promise<[text: string, figures: unknown]> {
+/**
+ * Measures commits of 256 B, durable and in memory, and compares them with appends to the raw disk.
+ * Then counts the cost of a commit.
+ */
+export async function commits({
+  path,
+  rounds,
+  milliseconds,
+  onProgress,
+}: Plan): Promise<[text: string, figures: unknown]> {
   const durable = await Cluster.open(path);
   const all: Round[] = [];
   try {
-    await inMemory((memory) => memory.load(64, milliseconds));
+    await withInMemoryCluster((memory) => memory.load(64, milliseconds));
     await durable.load(64, milliseconds);
     for (let round = 1; round <= rounds; round += 1) {
-      tell(`round ${round} of ${rounds}`);
+      onProgress(`round ${round} of ${rounds}`);
       const before = await rawSyncs(path, milliseconds / 2);
       const results: Pick<Round, 'memory' | 'durable'> = { memory: [], durable: [] };
       for (const proposers of WRITERS) {
-        results.memory.push(await inMemory((memory) => memory.load(proposers, milliseconds)));
+        results.memory.push(await withInMemoryCluster((memory) => memory.load(proposers, milliseconds)));
         results.durable.push(await durable.load(proposers, milliseconds));
       }
       const after = await rawSyncs(path, milliseconds / 2);
       all.push({ raw: (before + after) / 2, ...results });
     }
-    tell('counting');
+    onProgress('counting');
     const counts = await count(durable, milliseconds);
     return [report(all, counts), { rounds: all, counts }];
   } finally {
@@ -38,21 +46,24 @@ export async function commits({ path, rounds, milliseconds, tell }: Plan): Promi
   }
 }
 
-/** Nodes of their own for each load: a log in memory only grows, and so does what the garbage collector has to walk. */
-async function inMemory<T>(use: (nodes: InMemory) => Promise<T>): Promise<T> {
-  const nodes = await InMemory.open();
+/**
+ * Calls `use` with a new cluster in memory. Each load gets its own, because a log in memory only
+ * grows, and garbage collection becomes slower with it.
+ */
+async function withInMemoryCluster<T>(use: (cluster: InMemoryCluster) => Promise<T>): Promise<T> {
+  const cluster = await InMemoryCluster.open();
   try {
-    return await use(nodes);
+    return await use(cluster);
   } finally {
-    await nodes.close();
+    await cluster.close();
   }
 }
 
-/** What a commit costs, for each number of proposers, at the leader and at one follower. */
+/** Operations per commit at the leader and at one follower, for one number of proposers. */
 interface Cost {
   readonly proposers: number;
-  readonly leader: Counted;
-  readonly follower: Counted;
+  readonly leader: Counters;
+  readonly follower: Counters;
 }
 
 interface Counts {
@@ -63,12 +74,12 @@ interface Counts {
 async function count(durable: Cluster, milliseconds: number): Promise<Counts> {
   const costs: Cost[] = [];
   for (const proposers of WRITERS) {
-    const before = await durable.counts();
+    const before = await durable.counters();
     const { commits: committed } = await durable.load(proposers, milliseconds);
-    const after = await durable.counts();
-    const perCommit = (id: string): Counted => {
-      const [now, then] = [after.get(id) as Counted, before.get(id) as Counted];
-      const each = (name: keyof Counted): number => (now[name] - then[name]) / committed;
+    const after = await durable.counters();
+    const perCommit = (id: string): Counters => {
+      const [now, then] = [after.get(id) as Counters, before.get(id) as Counters];
+      const each = (name: keyof Counters): number => (now[name] - then[name]) / committed;
       return {
         messages: each('messages'),
         bytes: each('bytes'),
@@ -80,22 +91,22 @@ async function count(durable: Cluster, milliseconds: number): Promise<Counts> {
     };
     costs.push({ proposers, leader: perCommit(durable.leader), follower: perCommit(durable.followers[0] as string) });
   }
-  return { costs, idleWakeUps: await inMemory((memory) => memory.idleWakeUps(milliseconds)) };
+  return { costs, idleWakeUps: await withInMemoryCluster((memory) => memory.idleWakeUps(milliseconds)) };
 }
 
 function report(rounds: readonly Round[], counts: Counts): string {
   const raw = figure(rounds.map((round) => round.raw));
   const rates = table([
-    ['commits of 256 B', 'per second', 'of raw', 'p50 ms', 'p99 ms'],
-    ['raw: append and fdatasync', showFigure(raw), '1', showFigure(figure(rounds.map((r) => 1_000 / r.raw))), ''],
+    ['commits of 256 B', 'per second', 'ratio to raw disk', 'p50 ms', 'p99 ms'],
+    ['raw disk: append and fdatasync', showFigure(raw), '1', showFigure(figure(rounds.map((r) => 1_000 / r.raw))), ''],
     ...rateRows('durable, three processes', rounds, (round) => round.durable),
     ...rateRows('in memory, one process', rounds, (round) => round.memory),
   ]);
   const costs = table([
-    ['a durable commit costs', 'messages sent', 'bytes sent', 'times encoded', 'entries a sync'],
+    ['cost of a durable commit', 'messages sent', 'bytes sent', 'times encoded', 'entries per sync'],
     ...costRows(counts),
   ]);
-  const idle = `an idle node wakes up ${show(counts.idleWakeUps)} times a second, at 20 heartbeats a second`;
+  const idle = `an idle node wakes up ${show(counts.idleWakeUps)} times per second, with 20 heartbeats per second`;
   return `${rates}\n\n${costs}\n\n${idle}`;
 }
 
@@ -116,12 +127,12 @@ function rateRows(name: string, rounds: readonly Round[], of: (round: Round) => 
 
 function costRows({ costs }: Counts): string[][] {
   return costs.flatMap(({ proposers, leader, follower }) =>
-    [['leader', leader] as const, ['follower', follower] as const].map(([name, counted]) => [
+    [['leader', leader] as const, ['follower', follower] as const].map(([name, counters]) => [
       `${name}, ${proposers} proposers`,
-      show(counted.messages),
-      show(counted.bytes),
-      show(counted.entriesSent + counted.entriesWritten),
-      show(counted.entriesWritten / counted.syncs),
+      show(counters.messages),
+      show(counters.bytes),
+      show(counters.entriesSent + counters.entriesWritten),
+      show(counters.entriesWritten / counters.syncs),
     ]),
   );
 }

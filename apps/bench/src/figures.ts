@@ -1,26 +1,26 @@
-/** Several measurements of one thing. */
+/** Median and range of several measurements of the same quantity. */
 export interface Figure {
   readonly median: number;
-  readonly least: number;
-  readonly most: number;
+  readonly min: number;
+  readonly max: number;
 }
 
 export function figure(values: readonly number[]): Figure {
   const ascending = [...values].sort((a, b) => a - b);
   const at = (place: number): number => ascending[Math.floor(place)] ?? 0;
-  return { median: at((ascending.length - 1) / 2), least: at(0), most: at(ascending.length - 1) };
+  return { median: at((ascending.length - 1) / 2), min: at(0), max: at(ascending.length - 1) };
 }
 
-/** Three digits that count, thousands apart. */
+/** Formats a number with three significant digits and thousands separators. */
 export function show(value: number): string {
   return value.toLocaleString('en', { maximumSignificantDigits: 3 });
 }
 
-export function showFigure({ median, least, most }: Figure): string {
-  return `${show(median)} (${show(least)}-${show(most)})`;
+export function showFigure({ median, min, max }: Figure): string {
+  return `${show(median)} (${show(min)}-${show(max)})`;
 }
 
-/** Columns as wide as what stands in them. */
+/** Formats rows as a text table. Each column is as wide as its longest cell. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows

@@ -1,21 +1,22 @@
 import type { RaftNode } from '@kontiki/core';
 
-/** What a load brought. */
+/** Throughput and latency of one run of `load`. */
 export interface LoadResult {
   readonly commits: number;
   readonly seconds: number;
-  /** Milliseconds. */
+  /** Median latency of a commit in milliseconds. */
   readonly p50: number;
+  /** 99th percentile of the latency in milliseconds. */
   readonly p99: number;
 }
 
 const command = new Uint8Array(256).fill(7);
 
-/** Each proposer proposes 256 B, waits for the result, and proposes again. */
+/** Runs `proposers` in parallel. Each proposes 256 B, waits for the result, and proposes again. */
 export async function load(node: RaftNode<number>, proposers: number, milliseconds: number): Promise<LoadResult> {
   const latencies: number[] = [];
-  const begin = performance.now();
-  const end = begin + milliseconds;
+  const start = performance.now();
+  const end = start + milliseconds;
   const propose = async (): Promise<void> => {
     for (let at = performance.now(); at < end;) {
       await node.propose(command);
@@ -25,7 +26,7 @@ export async function load(node: RaftNode<number>, proposers: number, millisecon
     }
   };
   await Promise.all(Array.from({ length: proposers }, propose));
-  const seconds = (performance.now() - begin) / 1_000;
+  const seconds = (performance.now() - start) / 1_000;
   latencies.sort((a, b) => a - b);
   const quantile = (q: number): number => latencies[Math.floor(q * (latencies.length - 1))] ?? 0;
   return { commits: latencies.length, seconds, p50: quantile(0.5), p99: quantile(0.99) };

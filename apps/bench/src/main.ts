@@ -8,19 +8,25 @@ import { snapshots } from './snapshots.js';
 import { stores } from './stores.js';
 import { transports } from './transports.js';
 
-const help = `Measures Kontiki beside the disk and the network that it runs on, in rounds that take turns.
+const help = `Measures Kontiki and compares it with the disk and the network alone.
 
-  pnpm bench                   everything, in a few minutes
-  pnpm bench commits           commits of 256 B, and what one costs
-  pnpm bench snapshots         taking a snapshot, and catching a follower up by it
-  pnpm bench stores            both logs, and LevelDB alone
-  pnpm bench transports        WebSocket and HTTP
+  npx -y pnpm@10.34.9 bench [PART ...] [flags]
 
-  --rounds 3       the spread is that of the rounds
-  --seconds 1      of one measurement
-  --state 256      MiB of the state that snapshots are taken of
-  --data DIR       where the data is; the disk of the present folder by default
-  --json FILE      the figures for programs, too
+Parts (default: all of them, in a few minutes):
+
+  commits          commits of 256 B, durable and in memory, and the cost of a commit
+  snapshots        taking a snapshot, and a follower that catches up by it
+  stores           synced appends to a file log, a log in LevelDB, and LevelDB alone
+  transports       durable commits over WebSocket and over HTTP
+
+Flags:
+
+  --rounds N       number of rounds; results show their median and range (default 3)
+  --seconds N      duration of one measurement (default 1)
+  --state MIB      size of the state that snapshots are taken of, at most 1024 (default 256)
+  --data DIR       folder on the disk to measure; temporary data goes there (default .)
+  --json FILE      also write the results to FILE as JSON
+  --help           print this text
 `;
 
 const parts: Readonly<Record<string, (plan: Plan) => Promise<[text: string, figures: unknown]>>> = {
@@ -30,7 +36,7 @@ const parts: Readonly<Record<string, (plan: Plan) => Promise<[text: string, figu
   transports,
 };
 
-/** A sentence for whoever called. */
+/** An error in the command line. Its message is printed without a stack trace. */
 class UsageError extends Error {}
 
 function parse() {
@@ -51,13 +57,18 @@ function parse() {
   }
 }
 
-/** A folder of this run's own, that goes with it: when it is interrupted, too. */
-function folderIn(data: string): string {
+/**
+ * Creates a temporary folder in `data`. It is removed when the process exits, also by Ctrl-C or
+ * SIGTERM.
+ */
+function createFolder(data: string): string {
   let path: string;
   try {
     path = mkdtempSync(join(resolve(data), 'kontiki-bench-'));
   } catch (error) {
-    throw new UsageError(`--data ${data} cannot be used: ${(error as Error).message}.`);
+    throw new UsageError(
+      `--data ${data}: cannot create a folder there (${(error as Error).message}). Choose another folder.`,
+    );
   }
   process.on('exit', () => rmSync(path, { recursive: true, force: true, maxRetries: 10 }));
   process.once('SIGINT', () => process.exit(130));
@@ -70,22 +81,31 @@ async function main(): Promise<void> {
   if (values.help === true) return void process.stdout.write(help);
   const [rounds, seconds, state] = [Number(values.rounds), Number(values.seconds), Number(values.state)];
   if (!(Number.isInteger(rounds) && rounds > 0 && seconds > 0 && seconds < 3_600))
-    throw new UsageError('--rounds takes a whole number above 0, --seconds a number above 0 and below 3600.');
-  if (!(state > 0 && state <= 1_024)) throw new UsageError('--state takes a number above 0, and 1024 at most.');
+    throw new UsageError(
+      '--rounds must be a whole number of at least 1, and --seconds a number above 0 and below 3600.',
+    );
+  if (!(state > 0 && state <= 1_024)) throw new UsageError('--state must be a number above 0 and at most 1024.');
   const unknown = positionals.find((name) => !Object.hasOwn(parts, name));
-  if (unknown !== undefined) throw new UsageError(`There is no part ${unknown}: ${Object.keys(parts).join(', ')}.`);
-  const path = folderIn(values.data);
+  if (unknown !== undefined)
+    throw new UsageError(`There is no part ${JSON.stringify(unknown)}. Parts: ${Object.keys(parts).join(', ')}.`);
+  const path = createFolder(values.data);
   const figures: Record<string, unknown> = {};
   console.log(
-    `${cpus().length} x ${cpus()[0]?.model}, Node.js ${process.version}, ${rounds} rounds of ${seconds} s: median (least-most)`,
+    `${cpus().length} x ${cpus()[0]?.model}, Node.js ${process.version}, ${rounds} rounds, ${seconds} s per measurement: median (min-max)`,
   );
   for (const [name, part] of Object.entries(parts)) {
     if (positionals.length > 0 && !positionals.includes(name)) continue;
-    const tell = (text: string): void => void process.stderr.write(`${name}: ${text}\n`);
-    const plan = { path: join(path, name), rounds, milliseconds: seconds * 1_000, state: state * 1024 * 1024, tell };
-    const [text, found] = await part(plan);
+    const onProgress = (text: string): void => void process.stderr.write(`${name}: ${text}\n`);
+    const plan = {
+      path: join(path, name),
+      rounds,
+      milliseconds: seconds * 1_000,
+      state: state * 1024 * 1024,
+      onProgress,
+    };
+    const [text, results] = await part(plan);
     console.log(`\n${text}`);
-    figures[name] = found;
+    figures[name] = results;
   }
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
 }
@@ -94,6 +114,6 @@ try {
   await main();
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`${error.message} See: pnpm bench --help\n`);
+  process.stderr.write(`${error.message} See: npx -y pnpm@10.34.9 bench --help\n`);
   process.exitCode = 2;
 }

@@ -1,15 +1,15 @@
-/** How many callers append or propose at a time. */
+/** Numbers of concurrent callers that append or propose. */
 export const WRITERS = [1, 64, 256] as const;
 
-/** What a part of the benchmark is told. */
+/** Settings of one part of the benchmark. */
 export interface Plan {
-  /** A folder of its own, on the disk that is measured. */
+  /** A folder for this part alone, on the disk to measure. */
   readonly path: string;
   readonly rounds: number;
-  /** Of one measurement. */
+  /** Duration of one measurement. */
   readonly milliseconds: number;
   /** Bytes of the state that snapshots are taken of. */
   readonly state: number;
-  /** Shows how far it is. */
-  readonly tell: (text: string) => void;
+  /** Prints which step is running. */
+  readonly onProgress: (text: string) => void;
 }

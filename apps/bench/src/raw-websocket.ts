@@ -6,8 +6,9 @@ import { WebSocket, WebSocketServer } from 'ws';
 const FRAME = 252 * 1024;
 
 /**
- * Bytes a second over one WebSocket to another process, in frames of 252 KiB with masks of zeros, the next when one has
- * left. They are sent twice, and measured the second time, when the code of both has been compiled.
+ * Returns the bytes per second over one WebSocket to another process. Frames have 252 KiB and a
+ * mask of zeros, and each is sent when the previous one has left. All is sent twice and only the
+ * second time is measured, when both processes have compiled their code.
  */
 export async function rawWebSocket(bytes: number): Promise<number> {
   const receiver = fork(fileURLToPath(import.meta.url), ['receiver', String(bytes)]);
@@ -29,9 +30,9 @@ export async function rawWebSocket(bytes: number): Promise<number> {
       await received;
     };
     await send();
-    const begin = performance.now();
+    const start = performance.now();
     await send();
-    const rate = (bytes * 1_000) / (performance.now() - begin);
+    const rate = (bytes * 1_000) / (performance.now() - start);
     socket.terminate();
     return rate;
   } finally {
@@ -39,18 +40,18 @@ export async function rawWebSocket(bytes: number): Promise<number> {
   }
 }
 
-/** The other process: throws away what comes, and says when it has all. */
+/** Runs in the other process: discards the frames and replies when all `bytes` have arrived. */
 async function receive(bytes: number): Promise<void> {
   process.on('disconnect', () => process.exit());
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false });
   await once(server, 'listening');
   const address = server.address();
   server.on('connection', (socket) => {
-    let got = 0;
+    let received = 0;
     socket.on('message', (data: Buffer) => {
-      got += data.length;
-      if (got < bytes) return;
-      got = 0;
+      received += data.length;
+      if (received < bytes) return;
+      received = 0;
       socket.send('all');
     });
   });

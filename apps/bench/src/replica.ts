@@ -5,9 +5,9 @@ import { FileSnapshots } from '@kontiki/snapshot';
 import { FileLog } from '@kontiki/storage-fs';
 import { HttpTransport } from '@kontiki/transport-http';
 import { WebSocketTransport } from '@kontiki/transport-ws';
-import { countLog, countSyncs, countTransport, nothing, type Counted } from './counting.js';
+import { countLog, countSyncs, countTransport, newCounters, type Counters } from './counters.js';
 import { load, type LoadResult } from './load.js';
-import { adder, keeper } from './machine.js';
+import { adder, adderWithState } from './machines.js';
 
 export type TransportName = 'ws' | 'http';
 
@@ -17,48 +17,56 @@ export interface Start {
   readonly folder: string;
   readonly members: Record<string, string>;
   readonly transport: TransportName;
-  /** Bytes of state, which snapshots are taken of when asked. 0: no snapshots. */
+  /** Bytes of state that snapshots are taken of on request. 0: no snapshots. */
   readonly state: number;
 }
 
-/** What the bench asks of a replica, a process of its own. One that is stopped can be started again. */
+/**
+ * A request to a replica, which is a process of its own. A stopped replica can be started again.
+ */
 export type Request =
   | Start
   | { readonly kind: 'load'; readonly proposers: number; readonly milliseconds: number }
-  | { readonly kind: 'counts' }
+  | { readonly kind: 'counters' }
   | { readonly kind: 'snapshot' }
   | { readonly kind: 'stop' };
 
-export interface Taken {
+/** Measurement of one snapshot that the leader took. */
+export interface SnapshotResult {
   readonly seconds: number;
   readonly bytes: number;
-  /** Milliseconds by which the event loop was late, beyond the timer's own millisecond. */
-  readonly p99: number;
-  readonly most: number;
-  /** Bytes resident beside the state's own, at the most: before, and meanwhile. */
-  readonly before: number;
-  readonly meanwhile: number;
+  /** 99th percentile of the event loop's delay, without the timer's own millisecond. */
+  readonly p99DelayMs: number;
+  readonly maxDelayMs: number;
+  /** Resident bytes before the snapshot, minus the size of the state. */
+  readonly residentBefore: number;
+  /** Maximum of the resident bytes during the snapshot, minus the size of the state. */
+  readonly maxResident: number;
 }
 
-export interface CaughtUp {
-  /** From the first bytes that are there to the end of the install, the state machine's part included. */
+/** Measurement of one snapshot that a follower received and installed. */
+export interface CatchUpResult {
+  /**
+   * Time from the first received bytes to the end of the install, including the state machine's
+   * restore.
+   */
   readonly seconds: number;
   readonly bytes: number;
-  /** Bytes resident beside the state's own, at the most. */
-  readonly resident: number;
+  /** Maximum of the resident bytes, minus the size of the state. */
+  readonly maxResident: number;
 }
 
 export type Reply =
   | { readonly kind: 'started' }
   | { readonly kind: 'leads' }
-  | ({ readonly kind: 'caughtUp' } & CaughtUp)
+  | ({ readonly kind: 'caughtUp' } & CatchUpResult)
   | ({ readonly kind: 'loaded' } & LoadResult)
-  | ({ readonly kind: 'taken' } & Taken)
-  | { readonly kind: 'counts'; readonly counted: Counted }
+  | ({ readonly kind: 'snapshotTaken' } & SnapshotResult)
+  | { readonly kind: 'counters'; readonly counters: Counters }
   | { readonly kind: 'stopped' };
 
 const cluster = 'bench';
-const counted = nothing();
+const counters = newCounters();
 let node: RaftNode<number> | undefined;
 let machine: StateMachine<number> | undefined;
 let stateBytes = 0;
@@ -69,8 +77,8 @@ function reply(message: Reply): void {
 
 async function start({ id, folder, members, transport: name, state }: Start): Promise<void> {
   stateBytes = state;
-  machine ??= state === 0 ? adder() : keeper(state);
-  const log = new FileLog(countSyncs(await openFolder(folder), counted));
+  machine ??= state === 0 ? adder() : adderWithState(state);
+  const log = new FileLog(countSyncs(await openFolder(folder), counters));
   await bootstrap(log, { cluster, server: id, members }).catch((error: unknown) => {
     if (!isKontikiError(error, 'KONTIKI_NOT_BLANK')) throw error;
   });
@@ -81,79 +89,88 @@ async function start({ id, folder, members, transport: name, state }: Start): Pr
     id,
     cluster,
     machine,
-    log: countLog(log, counted),
-    transport: countTransport(transport, counted),
-    ...(state === 0 ? {} : { snapshots: new FileSnapshots(folder), snapshotPolicy: onDemand }),
+    log: countLog(log, counters),
+    transport: countTransport(transport, counters),
+    ...(state === 0 ? {} : { snapshots: new FileSnapshots(folder), snapshotPolicy: ON_REQUEST }),
     timings: { heartbeat: 50, election: 300 },
   });
   reply({ kind: 'started' });
   if (node.isLeader) reply({ kind: 'leads' });
   node.on('state', ({ role }) => role === 'leader' && reply({ kind: 'leads' }));
-  watchInstall(node);
+  reportInstalls(node);
 }
 
-const onDemand = { maxEntries: Infinity, maxBytes: Infinity, trailingEntries: 0 };
+/** Takes no snapshot by itself. */
+const ON_REQUEST = { maxEntries: Infinity, maxBytes: Infinity, trailingEntries: 0 };
 
-/** Tells when a snapshot has been installed, and the state machine holds it. */
-function watchInstall(of: RaftNode<number>): void {
-  let begun: { readonly at: number; readonly resident: ReturnType<typeof residentWatch> } | undefined;
-  let awaited = Infinity;
+/**
+ * Replies `caughtUp` each time the node has installed a snapshot and its state machine has restored
+ * it.
+ */
+function reportInstalls(of: RaftNode<number>): void {
+  let receiving: { readonly since: number; readonly memory: MemoryWatch } | undefined;
+  let awaitedIndex = Infinity;
   let size = 0;
-  of.on('snapshotReceiving', () => (begun ??= { at: performance.now(), resident: residentWatch() }));
+  of.on('snapshotReceiving', () => (receiving ??= { since: performance.now(), memory: watchMemory() }));
   of.on('snapshotInstalled', ({ index, bytes }) => {
-    awaited = index;
+    awaitedIndex = index;
     size = bytes;
   });
   of.on('apply', ({ index }) => {
-    if (index < awaited || begun === undefined) return;
-    awaited = Infinity;
-    const seconds = (performance.now() - begun.at) / 1_000;
-    reply({ kind: 'caughtUp', seconds, bytes: size, resident: begun.resident.end() });
-    begun = undefined;
+    if (index < awaitedIndex || receiving === undefined) return;
+    awaitedIndex = Infinity;
+    const seconds = (performance.now() - receiving.since) / 1_000;
+    reply({ kind: 'caughtUp', seconds, bytes: size, maxResident: receiving.memory.end() });
+    receiving = undefined;
   });
 }
 
-/** Bytes resident beside the state's own, at the most until `end`. */
-function residentWatch(): { end(): number } {
-  let most = 0;
-  const look = (): void => void (most = Math.max(most, process.memoryUsage.rss() - stateBytes));
-  const timer = setInterval(look, 100);
+interface MemoryWatch {
+  /** Stops watching. Returns the maximum of the resident bytes, minus the size of the state. */
+  end(): number;
+}
+
+/** Samples the resident memory of this process every 100 ms. */
+function watchMemory(): MemoryWatch {
+  let maxResident = 0;
+  const sample = (): void => void (maxResident = Math.max(maxResident, process.memoryUsage.rss() - stateBytes));
+  const timer = setInterval(sample, 100);
   return {
     end: () => {
-      look();
+      sample();
       clearInterval(timer);
-      return most;
+      return maxResident;
     },
   };
 }
 
-async function take(of: RaftNode<number>): Promise<Taken> {
-  const before = process.memoryUsage.rss() - stateBytes;
-  const resident = residentWatch();
+async function takeSnapshot(of: RaftNode<number>): Promise<SnapshotResult> {
+  const residentBefore = process.memoryUsage.rss() - stateBytes;
+  const memory = watchMemory();
   const delays = monitorEventLoopDelay({ resolution: 1 });
   delays.enable();
-  const begin = performance.now();
+  const start = performance.now();
   const { bytes } = await of.snapshot();
-  const seconds = (performance.now() - begin) / 1_000;
+  const seconds = (performance.now() - start) / 1_000;
   delays.disable();
-  const late = (nanoseconds: number): number => nanoseconds / 1e6 - 1;
+  const delayMs = (nanoseconds: number): number => nanoseconds / 1e6 - 1;
   return {
     seconds,
     bytes,
-    p99: late(delays.percentile(99)),
-    most: late(delays.max),
-    before,
-    meanwhile: resident.end(),
+    p99DelayMs: delayMs(delays.percentile(99)),
+    maxDelayMs: delayMs(delays.max),
+    residentBefore,
+    maxResident: memory.end(),
   };
 }
 
 async function serve(request: Request): Promise<void> {
   if (request.kind === 'start') return start(request);
-  if (request.kind === 'counts') return reply({ kind: 'counts', counted });
-  if (node === undefined) throw new Error('This replica has not started.');
+  if (request.kind === 'counters') return reply({ kind: 'counters', counters });
+  if (node === undefined) throw new Error('The replica is not started. Send it a start request first.');
   if (request.kind === 'load')
     reply({ kind: 'loaded', ...(await load(node, request.proposers, request.milliseconds)) });
-  if (request.kind === 'snapshot') reply({ kind: 'taken', ...(await take(node)) });
+  if (request.kind === 'snapshot') reply({ kind: 'snapshotTaken', ...(await takeSnapshot(node)) });
   if (request.kind === 'stop') {
     await node.close();
     reply({ kind: 'stopped' });

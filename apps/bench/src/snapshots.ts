@@ -3,51 +3,64 @@ import { figure, show, showFigure, table } from './figures.js';
 import type { Plan } from './plan.js';
 import { rawWriting } from './raw-disk.js';
 import { rawWebSocket } from './raw-websocket.js';
-import type { CaughtUp, Taken } from './replica.js';
+import type { CatchUpResult, SnapshotResult } from './replica.js';
 
 const PROPOSERS = 16;
 const MiB = 1024 * 1024;
 
 interface Round {
-  /** Bytes a second. */
-  readonly disk: number;
-  readonly socket: number;
-  readonly taken: Taken;
-  readonly idle: CaughtUp;
-  readonly busy: CaughtUp;
-  /** Commits a second, without the transfer and meanwhile. */
+  /** Bytes per second of writing one file. */
+  readonly rawFile: number;
+  /** Bytes per second over one WebSocket. */
+  readonly rawWebSocket: number;
+  readonly taken: SnapshotResult;
+  readonly idle: CatchUpResult;
+  readonly busy: CatchUpResult;
+  /** Commits per second without a transfer. */
   readonly without: number;
-  readonly meanwhile: number;
+  /** Commits per second during the transfer. */
+  readonly during: number;
 }
 
-/** Taking a snapshot, and catching a follower up by it, alone and under load, beside raw WebSocket and raw files. */
-export async function snapshots({ path, rounds, milliseconds, state, tell }: Plan): Promise<[string, unknown]> {
+/**
+ * Measures how the leader takes a snapshot and how a follower catches up by it, with and without
+ * load. Compares the transfer with a raw WebSocket and a raw file.
+ */
+export async function snapshots({ path, rounds, milliseconds, state, onProgress }: Plan): Promise<[string, unknown]> {
   const cluster = await Cluster.open(path, { started: ids.slice(0, 2), state });
-  const late = ids[2] as string;
+  const follower = ids[2] as string;
   try {
-    tell('warming up');
+    onProgress('warming up');
     await cluster.load(PROPOSERS, milliseconds);
-    await compacted(cluster);
-    await catchUp(cluster, late);
-    await cluster.stop(late);
+    await takeTwoSnapshots(cluster);
+    await catchUp(cluster, follower);
+    await cluster.stop(follower);
     const all: Round[] = [];
     for (let round = 1; round <= rounds; round += 1) {
-      tell(`round ${round} of ${rounds}: taking a snapshot of ${show(state / MiB)} MiB`);
-      const taken = await compacted(cluster);
-      tell(`round ${round} of ${rounds}: catching up, alone`);
-      const idle = await catchUp(cluster, late);
-      await cluster.stop(late);
-      const disk = await rawWriting(path, state);
-      const socket = await rawWebSocket(state);
-      tell(`round ${round} of ${rounds}: catching up, under load`);
-      await compacted(cluster);
+      onProgress(`round ${round} of ${rounds}: taking a snapshot of ${show(state / MiB)} MiB`);
+      const taken = await takeTwoSnapshots(cluster);
+      onProgress(`round ${round} of ${rounds}: catching up without load`);
+      const idle = await catchUp(cluster, follower);
+      await cluster.stop(follower);
+      const file = await rawWriting(path, state);
+      const webSocket = await rawWebSocket(state);
+      onProgress(`round ${round} of ${rounds}: catching up under load`);
+      await takeTwoSnapshots(cluster);
       const before = await rate(cluster, milliseconds);
-      const caught = catchUp(cluster, late);
-      const meanwhile = await rate(cluster, milliseconds, caught);
+      const caught = catchUp(cluster, follower);
+      const during = await rate(cluster, milliseconds, caught);
       const busy = await caught;
-      await cluster.stop(late);
+      await cluster.stop(follower);
       const after = await rate(cluster, milliseconds);
-      all.push({ disk, socket, taken, idle, busy, without: (before + after) / 2, meanwhile });
+      all.push({
+        rawFile: file,
+        rawWebSocket: webSocket,
+        taken,
+        idle,
+        busy,
+        without: (before + after) / 2,
+        during,
+      });
     }
     return [report(all, state), { rounds: all }];
   } finally {
@@ -55,22 +68,28 @@ export async function snapshots({ path, rounds, milliseconds, state, tell }: Pla
   }
 }
 
-/** Takes two snapshots, so that the log goes back no further than to the first: the latest one. */
-async function compacted(cluster: Cluster): Promise<Taken> {
+/**
+ * Takes two snapshots, some commits apart, and returns the second one's measurement. A leader keeps
+ * entries that a peer still needs, but only back to the snapshot before the newest. So the log now
+ * begins at the first of the two, and a server that was down longer must be sent a snapshot.
+ */
+async function takeTwoSnapshots(cluster: Cluster): Promise<SnapshotResult> {
   await cluster.load(PROPOSERS, 50);
   await cluster.snapshot();
   await cluster.load(PROPOSERS, 50);
   return cluster.snapshot();
 }
 
-async function catchUp(cluster: Cluster, id: string): Promise<CaughtUp> {
+async function catchUp(cluster: Cluster, id: string): Promise<CatchUpResult> {
   const started = cluster.start(id);
   const caught = cluster.caughtUp(id);
   await started;
   return caught;
 }
 
-/** Commits a second, for so long or until something else has ended. */
+/**
+ * Returns the commits per second, measured until `until` settles, or for `milliseconds` without it.
+ */
 async function rate(cluster: Cluster, milliseconds: number, until?: Promise<unknown>): Promise<number> {
   let over = false;
   void until?.finally(() => (over = true)).catch(() => {});
@@ -87,30 +106,30 @@ function report(rounds: readonly Round[], state: number): string {
   const column = (of: (round: Round) => number): string => showFigure(figure(rounds.map(of)));
   const megabytes = ({ bytes, seconds }: { readonly bytes: number; readonly seconds: number }): number =>
     bytes / 1e6 / seconds;
-  const slower = ({ disk, socket }: Round): number => Math.min(disk, socket) / 1e6;
+  const slower = (round: Round): number => Math.min(round.rawFile, round.rawWebSocket) / 1e6;
   const catching = table([
-    [`a follower catches up by ${show(state / MiB)} MiB`, 'MB/s', 'of the slower raw one', 'MiB beside its state'],
-    ['raw: WebSocket', column(({ socket }) => socket / 1e6), '', ''],
-    ['raw: file', column(({ disk }) => disk / 1e6), '', ''],
+    [`a follower installs ${show(state / MiB)} MiB`, 'MB/s', 'ratio to slower raw', 'memory without state, MiB'],
+    ['raw WebSocket', column((round) => round.rawWebSocket / 1e6), '', ''],
+    ['raw file', column((round) => round.rawFile / 1e6), '', ''],
     ...(['idle', 'busy'] as const).map((which) => [
-      which === 'idle' ? 'alone' : `with ${PROPOSERS} proposers`,
+      which === 'idle' ? 'without load' : `with ${PROPOSERS} proposers`,
       column((round) => megabytes(round[which])),
       column((round) => megabytes(round[which]) / slower(round)),
-      column((round) => round[which].resident / MiB),
+      column((round) => round[which].maxResident / MiB),
     ]),
   ]);
   const load = table([
-    [`commits of 256 B, ${PROPOSERS} proposers`, 'per second', 'of without'],
-    ['without a transfer', column(({ without }) => without), '1'],
-    ['meanwhile', column(({ meanwhile }) => meanwhile), column(({ meanwhile, without }) => meanwhile / without)],
+    [`commits of 256 B, ${PROPOSERS} proposers`, 'per second', 'ratio to no transfer'],
+    ['no transfer', column(({ without }) => without), '1'],
+    ['during the transfer', column(({ during }) => during), column(({ during, without }) => during / without)],
   ]);
   const taking = table([
     ['the leader takes a snapshot', ''],
     ['MB/s', column(({ taken }) => megabytes(taken))],
-    ['event loop late, p99 ms', column(({ taken }) => taken.p99)],
-    ['event loop late, most ms', column(({ taken }) => taken.most)],
-    ['MiB beside its state before', column(({ taken }) => taken.before / MiB)],
-    ['MiB beside its state meanwhile', column(({ taken }) => taken.meanwhile / MiB)],
+    ['event loop delay, p99 ms', column(({ taken }) => taken.p99DelayMs)],
+    ['event loop delay, max ms', column(({ taken }) => taken.maxDelayMs)],
+    ['memory without state before, MiB', column(({ taken }) => taken.residentBefore / MiB)],
+    ['memory without state during, MiB', column(({ taken }) => taken.maxResident / MiB)],
   ]);
   return `${catching}\n\n${load}\n\n${taking}`;
 }

@@ -9,7 +9,7 @@ import { WRITERS, type Plan } from './plan.js';
 
 const data = new Uint8Array(256).fill(7);
 
-/** What a round measured: entries a second, by the number of writers. */
+/** Entries per second of one round, in the order of `WRITERS`. */
 type Rates = number[];
 
 interface Round {
@@ -18,25 +18,28 @@ interface Round {
   readonly fs: Rates;
 }
 
-/** Appends of 256 B that wait for their sync: to both logs, and to LevelDB alone with the same batches. */
-export async function stores({ path, rounds, milliseconds, tell }: Plan): Promise<[string, unknown]> {
+/**
+ * Measures synced appends of 256 B to a file log, to a log in LevelDB, and to LevelDB alone. All
+ * three group waiting appends into one sync.
+ */
+export async function stores({ path, rounds, milliseconds, onProgress }: Plan): Promise<[string, unknown]> {
   await mkdir(path, { recursive: true });
   const bare = await BareLevel.open(join(path, 'bare'));
   const db = new ClassicLevel(join(path, 'level'));
-  const level = await Log.open(new LevelLog(db));
-  const fs = await Log.open(new FileLog(join(path, 'fs')));
+  const level = await LogAppender.open(new LevelLog(db));
+  const fs = await LogAppender.open(new FileLog(join(path, 'fs')));
   const all: Round[] = [];
   try {
-    for (const append of [bare, level, fs]) await rate(append, 64, milliseconds / 4);
+    for (const appender of [bare, level, fs]) await rate(appender, 64, milliseconds / 4);
     for (let round = 1; round <= rounds; round += 1) {
-      tell(`round ${round} of ${rounds}`);
-      const found: Round = { bare: [], level: [], fs: [] };
+      onProgress(`round ${round} of ${rounds}`);
+      const rates: Round = { bare: [], level: [], fs: [] };
       for (const writers of WRITERS) {
-        found.bare.push(await rate(bare, writers, milliseconds));
-        found.level.push(await rate(level, writers, milliseconds));
-        found.fs.push(await rate(fs, writers, milliseconds));
+        rates.bare.push(await rate(bare, writers, milliseconds));
+        rates.level.push(await rate(level, writers, milliseconds));
+        rates.fs.push(await rate(fs, writers, milliseconds));
       }
-      all.push(found);
+      all.push(rates);
     }
     return [report(all), { rounds: all }];
   } finally {
@@ -47,26 +50,26 @@ export async function stores({ path, rounds, milliseconds, tell }: Plan): Promis
   }
 }
 
-interface Appending {
+interface Appender {
   append(): Promise<void>;
 }
 
-/** Entries a second that so many writers append, each one after the other. */
-async function rate(log: Appending, writers: number, milliseconds: number): Promise<number> {
-  const begin = performance.now();
+/** Returns the entries per second that `writers` append in parallel, each one entry at a time. */
+async function rate(appender: Appender, writers: number, milliseconds: number): Promise<number> {
+  const start = performance.now();
   let appended = 0;
   const write = async (): Promise<void> => {
-    while (performance.now() - begin < milliseconds) {
-      await log.append();
+    while (performance.now() - start < milliseconds) {
+      await appender.append();
       appended += 1;
     }
   };
   await Promise.all(Array.from({ length: writers }, write));
-  return (appended * 1_000) / (performance.now() - begin);
+  return (appended * 1_000) / (performance.now() - start);
 }
 
-/** A log, open. */
-class Log implements Appending {
+/** Appends entries to an open log. */
+class LogAppender implements Appender {
   readonly #store: LogStore;
   #last = 1;
 
@@ -74,11 +77,11 @@ class Log implements Appending {
     this.#store = store;
   }
 
-  static async open(store: LogStore): Promise<Log> {
+  static async open(store: LogStore): Promise<LogAppender> {
     const owner = { cluster: 'bench', server: 'a' };
     await bootstrap(store, { ...owner, members: { a: 'memory:a' } });
     await store.open(owner);
-    return new Log(store);
+    return new LogAppender(store);
   }
 
   append(): Promise<void> {
@@ -91,8 +94,11 @@ class Log implements Appending {
   }
 }
 
-/** LevelDB alone, a key an entry: one synced batch at a time, of all that came while the one before was written. */
-class BareLevel implements Appending {
+/**
+ * LevelDB alone, with one key per entry. Writes one synced batch at a time: all appends that
+ * arrived during the previous batch.
+ */
+class BareLevel implements Appender {
   readonly #db: ClassicLevel<Uint8Array, Uint8Array>;
   #last = 0;
   #waiting: { readonly key: Uint8Array; readonly done: () => void }[] = [];
@@ -141,11 +147,11 @@ function report(rounds: readonly Round[]): string {
   return table([
     [
       'synced appends of 256 B',
-      'LevelDB alone /s',
-      'storage-level /s',
-      'of LevelDB',
-      'storage-fs /s',
-      'of storage-level',
+      'LevelDB alone per second',
+      'storage-level per second',
+      'storage-level / LevelDB',
+      'storage-fs per second',
+      'storage-fs / storage-level',
     ],
     ...WRITERS.map((writers, i) => {
       const at = (rates: Rates): number => rates[i] as number;

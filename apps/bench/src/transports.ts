@@ -9,21 +9,21 @@ interface Round {
   readonly http: LoadResult[];
 }
 
-/** Durable commits of 256 B in three processes, over WebSocket and over HTTP. */
-export async function transports({ path, rounds, milliseconds, tell }: Plan): Promise<[string, unknown]> {
+/** Measures durable commits of 256 B in three processes, over WebSocket and over HTTP. */
+export async function transports({ path, rounds, milliseconds, onProgress }: Plan): Promise<[string, unknown]> {
   const ws = await Cluster.open(join(path, 'ws'));
   const http = await Cluster.open(join(path, 'http'), { transport: 'http' });
   try {
     for (const cluster of [ws, http]) await cluster.load(64, milliseconds);
     const all: Round[] = [];
     for (let round = 1; round <= rounds; round += 1) {
-      tell(`round ${round} of ${rounds}`);
-      const found: Round = { ws: [], http: [] };
+      onProgress(`round ${round} of ${rounds}`);
+      const results: Round = { ws: [], http: [] };
       for (const proposers of WRITERS) {
-        found.ws.push(await ws.load(proposers, milliseconds));
-        found.http.push(await http.load(proposers, milliseconds));
+        results.ws.push(await ws.load(proposers, milliseconds));
+        results.http.push(await http.load(proposers, milliseconds));
       }
-      all.push(found);
+      all.push(results);
     }
     return [report(all), { rounds: all }];
   } finally {
@@ -35,7 +35,7 @@ export async function transports({ path, rounds, milliseconds, tell }: Plan): Pr
 function report(rounds: readonly Round[]): string {
   const column = (of: (round: Round) => number): string => showFigure(figure(rounds.map(of)));
   return table([
-    ['commits of 256 B', 'WebSocket /s', 'p50 ms', 'HTTP /s', 'p50 ms', 'HTTP of WebSocket'],
+    ['commits of 256 B', 'WebSocket per second', 'p50 ms', 'HTTP per second', 'p50 ms', 'HTTP / WebSocket'],
     ...WRITERS.map((proposers, i) => {
       const rate = ({ commits, seconds }: LoadResult): number => commits / seconds;
       const [ws, http] = (['ws', 'http'] as const).map((name) => (round: Round) => round[name][i] as LoadResult) as [

@@ -1,3 +1,6 @@
+// Shows that an interrupted benchmark cleans up: starts one with replicas, interrupts it, and
+// checks that its temporary folder and all its processes are gone.
+
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -12,12 +15,13 @@ let data: string;
 let bench: ChildProcess;
 beforeEach(async () => {
   data = mkdtempSync(join(tmpdir(), 'kontiki-bench-test-'));
-  // A process group, as a shell makes one.
+  // A process group of its own, as a shell makes one, so that SIGINT can be sent to all its
+  // processes.
   bench = spawn(process.execPath, [MAIN, 'snapshots', '--state', '1', '--seconds', '3', '--data', data], {
     detached: true,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  // Its replicas run by then, and write.
+  // The first progress line is printed when the replicas are running and writing.
   await once(bench.stderr as NodeJS.ReadableStream, 'data');
 });
 afterEach(() => rmSync(data, { recursive: true }));
@@ -25,9 +29,9 @@ afterEach(() => rmSync(data, { recursive: true }));
 it.each([
   ['Ctrl-C', (): boolean => process.kill(-(bench.pid as number), 'SIGINT'), 130],
   ['SIGTERM', (): boolean => bench.kill('SIGTERM'), 143],
-] as const)('leaves no folder and no process behind when it ends by %s', async (_, interrupt, code) => {
+] as const)('a benchmark interrupted by %s removes its folder and its processes', async (_, interrupt, code) => {
   expect(readdirSync(data)).toHaveLength(1);
-  // Everybody who holds its output has ended then, its replicas too.
+  // `close` is emitted when every process that shares its output has ended, the replicas included.
   const closed = once(bench, 'close');
   interrupt();
   expect((await closed)[0]).toBe(code);

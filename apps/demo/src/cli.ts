@@ -1,6 +1,18 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 
-/** What went wrong in the caller's own words or surroundings: one clear sentence, and an exit code. */
+/**
+ * The command that runs this program in a clone. Printed commands start with it, so they can be
+ * pasted.
+ */
+export const COMMAND = 'npx -y pnpm@10.34.9 kontiki-demo';
+
+/** The command that builds this program in a clone and starts a cluster. */
+export const DEMO_COMMAND = 'npx -y pnpm@10.34.9 demo';
+
+/**
+ * An expected failure. The command prints its message without a stack trace and exits with
+ * `exitCode`.
+ */
 export class CliError extends Error {
   readonly exitCode: number;
 
@@ -12,13 +24,13 @@ export class CliError extends Error {
 
 export const EXIT = {
   failed: 1,
-  /** The command line itself makes no sense. */
+  /** The command line is invalid. */
   usage: 2,
-  /** No such key, or a condition that did not hold. */
+  /** The key does not exist, or its condition does not hold. */
   notFound: 3,
-  /** The write may or may not be carried out. */
+  /** The write may or may not have taken effect. */
   unknown: 4,
-  /** This node has lost its disk and stays out. */
+  /** The node has lost its log, so it does not start. */
   staysOut: 5,
 } as const;
 
@@ -29,50 +41,52 @@ export interface ParsedArgs {
   readonly positionals: string[];
 }
 
-/** Parses flags; what is unknown or misses its value is a usage error that names the help. */
+/**
+ * Parses flags and arguments. An unknown or incomplete one is a usage error that names the help.
+ */
 export function parse(
   command: string,
   args: string[],
   options: Options,
   positionals: readonly string[] = [],
 ): ParsedArgs {
-  const help = `See: kontiki-demo ${command} --help`;
+  const help = `See: ${COMMAND} ${command} --help`;
   let parsed;
   try {
     parsed = parseArgs({ args, options: { ...options, help: { type: 'boolean' } }, allowPositionals: true });
   } catch (error) {
-    // Node's advice takes several lines, and ends with a full stop at times.
+    // Node's message may have several lines, and may end with a full stop.
     const text = (error as Error).message.replace(/\s+/g, ' ').replace(/\.$/, '');
     throw new CliError(`${text}. ${help}`, EXIT.usage);
   }
   const values = Object.entries(parsed.values as ParsedArgs['values']);
   const empty = values.find(([, value]) => [value].flat().includes(''))?.[0];
-  if (empty !== undefined) throw new CliError(`--${empty} takes a value that is not empty. ${help}`, EXIT.usage);
-  const wants = parsed.values['help'] === true ? [] : positionals;
+  if (empty !== undefined) throw new CliError(`--${empty} needs a value that is not empty. ${help}`, EXIT.usage);
+  const required = parsed.values['help'] === true ? [] : positionals;
   if (parsed.positionals.length > positionals.length) {
     throw new CliError(
       `Unexpected argument ${JSON.stringify(parsed.positionals[positionals.length])}. ${help}`,
       EXIT.usage,
     );
   }
-  if (parsed.positionals.length < wants.length) {
-    throw new CliError(`${wants[parsed.positionals.length]} is missing. ${help}`, EXIT.usage);
+  if (parsed.positionals.length < required.length) {
+    throw new CliError(`${required[parsed.positionals.length]} is missing. ${help}`, EXIT.usage);
   }
   return parsed as ParsedArgs;
 }
 
-/** A whole number from a flag, within bounds. */
-export function wholeNumber(flag: string, value: unknown, least: number, most: number): number | undefined {
+/** Parses the value of a flag as a whole number from `min` to `max`. */
+export function wholeNumber(flag: string, value: unknown, min: number, max: number): number | undefined {
   if (value === undefined) return undefined;
   const number = Number(value);
-  if (typeof value === 'string' && /^[0-9]+$/.test(value) && number >= least && number <= most) return number;
+  if (typeof value === 'string' && /^[0-9]+$/.test(value) && number >= min && number <= max) return number;
   throw new CliError(
-    `--${flag} takes a whole number from ${least} to ${most}, not ${JSON.stringify(value)}.`,
+    `--${flag} must be a whole number from ${min} to ${max}, not ${JSON.stringify(value)}.`,
     EXIT.usage,
   );
 }
 
-/** Values of a flag that takes some words only. */
+/** Checks that every value of a flag is one of `words`. */
 export function oneOf<Word extends string>(
   flag: string,
   values: readonly string[] | undefined,
@@ -80,5 +94,10 @@ export function oneOf<Word extends string>(
 ): readonly Word[] | undefined {
   const wrong = values?.find((value) => !words.includes(value as Word));
   if (wrong === undefined) return values as readonly Word[] | undefined;
-  throw new CliError(`--${flag} takes ${words.join(', ')}, not ${JSON.stringify(wrong)}.`, EXIT.usage);
+  throw new CliError(`--${flag} must be one of ${words.join(', ')}, not ${JSON.stringify(wrong)}.`, EXIT.usage);
+}
+
+/** Quotes a word for a POSIX shell if it contains special characters. */
+export function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

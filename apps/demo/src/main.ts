@@ -1,4 +1,4 @@
-import { CliError, EXIT } from './cli.js';
+import { COMMAND, CliError, DEMO_COMMAND, EXIT } from './cli.js';
 import { clientCommand, isClientCommand } from './commands/client.js';
 import { demoCommand } from './commands/demo.js';
 import { loadCommand } from './commands/load.js';
@@ -8,17 +8,23 @@ import { snapshotCommand } from './commands/snapshot.js';
 
 const help = `kontiki-demo: a replicated key/value store on Kontiki.
 
-  kontiki-demo demo                start a cluster on this machine
-  kontiki-demo node --id n1        run one node of it
-  kontiki-demo put KEY VALUE       set a key
-  kontiki-demo get KEY             print its value
-  kontiki-demo delete KEY          delete it
-  kontiki-demo status              what each node says of itself
-  kontiki-demo load                set keys as fast as the cluster takes them
-  kontiki-demo snapshot            take snapshots, copy them out, look into them
-  kontiki-demo migrate             move a stopped node's data to another store
+Start a cluster on this machine:
 
-  kontiki-demo COMMAND --help      more of each
+  ${DEMO_COMMAND}
+
+Then, in another terminal: ${COMMAND} COMMAND
+
+  put KEY VALUE      set a key
+  get KEY            print the value of a key
+  delete KEY         delete a key
+  status             print the state of each node
+  load               set keys as fast as the cluster accepts them
+  snapshot COMMAND   take, copy and check snapshots
+  node --id ID       run one node, for example after it was killed
+  migrate            move the data of a stopped node to another store
+  demo               start a cluster (the same as above, without building)
+
+Flags of a command: ${COMMAND} COMMAND --help
 `;
 
 async function main([command = '', ...args]: string[]): Promise<number> {
@@ -32,11 +38,11 @@ async function main([command = '', ...args]: string[]): Promise<number> {
     process.stdout.write(help);
     return 0;
   }
-  const what = command === '' ? 'A command is missing.' : `There is no command ${JSON.stringify(command)}.`;
-  throw new CliError(`${what} See: kontiki-demo --help`, EXIT.usage);
+  const problem = command === '' ? 'A command is missing.' : `There is no command ${JSON.stringify(command)}.`;
+  throw new CliError(`${problem} See: ${COMMAND} --help`, EXIT.usage);
 }
 
-// Whoever reads may have died (`| head`); that must not keep anything from coming to its end in order.
+// The reader of the output may exit first, as in `| head`. The program must still end in order.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
 try {
@@ -45,5 +51,5 @@ try {
   process.stderr.write(`kontiki-demo: ${describeFailure(error)}\n`);
   process.exitCode = error instanceof CliError ? error.exitCode : EXIT.failed;
 }
-// A node whose demo has died must not be held by the channel to it.
+// An open IPC channel to the demo would keep the process of a node alive.
 if (process.connected) process.disconnect();

@@ -22,18 +22,21 @@ export interface NodeStatus {
   readonly snapshot: { readonly index: number; readonly bytes: number; readonly at: string | null } | null;
 }
 
-/** Waits for a condition of real processes, with a generous deadline; returns the milliseconds it took. */
+/**
+ * Polls a condition of real processes until it holds, with a generous deadline. Returns the
+ * milliseconds that it took.
+ */
 export async function eventually(
-  what: string,
+  description: string,
   condition: () => boolean | Promise<boolean>,
-  limit = 30_000,
+  limitMs = 30_000,
 ): Promise<number> {
-  const begin = performance.now();
+  const start = performance.now();
   while (!(await condition())) {
-    if (performance.now() - begin > limit) throw new Error(`${what}: not within ${limit} ms`);
+    if (performance.now() - start > limitMs) throw new Error(`did not happen within ${limitMs} ms: ${description}`);
     await pause(20);
   }
-  return Math.round(performance.now() - begin);
+  return Math.round(performance.now() - start);
 }
 
 function isFree(port: number): Promise<boolean> {
@@ -44,7 +47,7 @@ function isFree(port: number): Promise<boolean> {
   });
 }
 
-/** The first of `count` free ports in a row. */
+/** Finds `count` consecutive free ports and returns the first. */
 export async function freePorts(count: number): Promise<number> {
   for (;;) {
     const first = 20_000 + Math.floor(Math.random() * 10_000);
@@ -53,25 +56,29 @@ export async function freePorts(count: number): Promise<number> {
   }
 }
 
-export interface Ended {
+/** Exit of a process, with all its output. */
+export interface ProcessResult {
   readonly code: number | null;
   readonly signal: string | null;
   readonly output: string;
 }
 
-/** A process of `kontiki-demo`, its output kept. */
+/** A process of `kontiki-demo` whose output is collected. */
 export class Program {
   readonly process: ChildProcess;
-  readonly ended: Promise<Ended>;
+  readonly result: Promise<ProcessResult>;
   output = '';
 
-  /** `cwd`: where `kontiki-data` would be; never the reader's, who may have a cluster there. */
+  /**
+   * `cwd`: the working directory. Not the current one, whose `kontiki-data` may hold a real
+   * cluster.
+   */
   constructor(args: readonly string[], cwd: string, input?: string) {
     this.process = spawn(process.execPath, [MAIN, ...args], { cwd, stdio: ['pipe', 'pipe', 'pipe'] });
     for (const stream of [this.process.stdout, this.process.stderr])
       stream?.on('data', (data: Buffer) => (this.output += data.toString()));
     this.process.stdin?.end(input);
-    this.ended = new Promise((resolve) => {
+    this.result = new Promise((resolve) => {
       this.process.once('close', (code, signal) => resolve({ code, signal, output: this.output }));
     });
   }
@@ -90,7 +97,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** A demo cluster in a folder of its own, and everything started in it. */
+/** A demo cluster in a temporary folder, with all processes that the test started in it. */
 export class DemoCluster {
   readonly data: string = mkdtempSync(join(tmpdir(), 'kontiki-demo-'));
   readonly programs: Program[] = [];
@@ -120,7 +127,7 @@ export class DemoCluster {
     return program;
   }
 
-  /** Starts the demo and waits until it says who leads. */
+  /** Starts the demo and waits until it prints which node leads. */
   async start(...flags: string[]): Promise<Program> {
     const { data, port, size } = this;
     const program = this.run([
@@ -135,8 +142,8 @@ export class DemoCluster {
       `${port + size}`,
       ...flags,
     ]);
-    await eventually('the demo says who leads', () => {
-      if (!program.alive) throw new Error(`the demo has ended:\n${program.output}`);
+    await eventually('the demo prints which node leads', () => {
+      if (!program.alive) throw new Error(`the demo has exited:\n${program.output}`);
       return program.output.includes(' leads. Try');
     });
     return program;
@@ -151,14 +158,17 @@ export class DemoCluster {
     }
   }
 
-  /** The leader of the highest term, if one answers; `but` is not asked: one that is stopped answers late. */
-  async leader(but?: string): Promise<NodeStatus | undefined> {
-    const all = await Promise.all(this.ids.filter((id) => id !== but).map((id) => this.status(id)));
+  /**
+   * Returns the leader of the highest term, if a leader answers. `exceptId` is not asked, because a
+   * node stopped by SIGSTOP would delay the result.
+   */
+  async leader(exceptId?: string): Promise<NodeStatus | undefined> {
+    const all = await Promise.all(this.ids.filter((id) => id !== exceptId).map((id) => this.status(id)));
     const leading = all.filter((status) => status?.role === 'leader');
     return leading.sort((a, b) => (b?.term ?? 0) - (a?.term ?? 0))[0];
   }
 
-  /** Whether a node has applied what the leader had committed when it was asked. */
+  /** Whether a node has applied every entry that the leader had committed just before. */
   async caughtUp(id: string): Promise<boolean> {
     const [leader, node] = [await this.leader(), await this.status(id)];
     return leader !== undefined && node !== undefined && node.applied >= leader.committed;
@@ -171,7 +181,7 @@ export class DemoCluster {
 
   async remove(): Promise<void> {
     for (const program of this.programs) if (program.alive) program.process.kill('SIGTERM');
-    await Promise.all(this.programs.map(({ ended }) => ended));
+    await Promise.all(this.programs.map(({ result }) => result));
     rmSync(this.data, { recursive: true });
   }
 }

@@ -16,7 +16,10 @@ afterEach(() => cluster.remove());
 
 const shell = promisify(execFile);
 
-/** Puts `chunks` times 64 KiB without saying how long that is; the answer may come, and the connection end, before all is sent. */
+/**
+ * Sends a PUT of `chunks` times 64 KiB without a Content-Length. Resolves with the status, which
+ * may arrive before everything is sent.
+ */
 function streamed(url: string, chunks: number): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const sent = request(`${url}/kv/streamed`, { method: 'PUT' }, (response) => {
@@ -33,8 +36,8 @@ async function leaderUrl(): Promise<string> {
   return cluster.url(((await cluster.leader()) as NodeStatus).id);
 }
 
-describe('the demo', () => {
-  it('says what to try, and its lines work as printed', async () => {
+describe('kontiki-demo demo', () => {
+  it('demo prints commands to try that work as printed', async () => {
     const { output } = await cluster.start();
     const lines = output.split('\n').filter((line) => line.startsWith('  curl'));
     expect(lines).toHaveLength(4);
@@ -45,43 +48,40 @@ describe('the demo', () => {
     const kill = output.split('\n').find((line) => line.startsWith('  kill -9')) as string;
     const { pid } = (await cluster.leader()) as NodeStatus;
     await shell('bash', ['-c', kill]);
-    await eventually('the leader is gone', () => !isAlive(pid));
+    await eventually('the leader has exited', () => !isAlive(pid));
   });
 
-  it('stops cleanly on SIGTERM and SIGINT, and a second start goes on from its data', async () => {
+  it('demo stops on SIGTERM or SIGINT, and a later start continues with its data', async () => {
     const demo = await cluster.start();
     await fetch(`${await leaderUrl()}/kv/a`, { method: 'PUT', body: '1' });
     const pids = await cluster.pids();
     demo.process.kill('SIGTERM');
-    expect(await demo.ended).toMatchObject({
+    expect(await demo.result).toMatchObject({
       code: 0,
-      output: expect.stringContaining('stopped. What is on the disk stays in'),
+      output: expect.stringContaining('stopped. Data on disk stays in'),
     });
     expect(pids.some(isAlive)).toBe(false);
-    const again = cluster.run(['demo', '--data', cluster.data]);
-    await eventually('it leads again', () => again.output.includes(' leads. Try'));
+    const second = cluster.run(['demo', '--data', cluster.data]);
+    await eventually('a node leads again', () => second.output.includes(' leads. Try'));
     expect(await (await fetch(`${await leaderUrl()}/kv/a`)).text()).toBe('1');
-    again.process.kill('SIGINT');
-    expect((await again.ended).code).toBe(0);
-    const refused = await cluster.run(['demo', '--data', cluster.data, '--nodes', '5']).ended;
+    second.process.kill('SIGINT');
+    expect((await second.result).code).toBe(0);
+    const refused = await cluster.run(['demo', '--data', cluster.data, '--nodes', '5']).result;
     expect(refused).toMatchObject({ code: 2, output: expect.stringContaining('--nodes 3, not 5') });
   });
 
-  it('a folder in use, a port in use, a bad flag: one clear sentence and an exit code', async () => {
+  it('demo prints one sentence for a folder or port in use or an invalid flag', async () => {
     await cluster.start();
-    const second = await cluster.run(['node', '--id', 'n1', '--data', cluster.data]).ended;
+    const second = await cluster.run(['node', '--id', 'n1', '--data', cluster.data]).result;
     expect(second.code).toBe(1);
-    const inUse = / is in use by another process\. Stop that one, or use another folder\. \[KONTIKI_LOCKED\]\n$/;
-    expect(second.output).toMatch(inUse);
+    expect(second.output).toMatch(/ is in use by another process\..* \[KONTIKI_LOCKED\]\n$/);
     expect(second.output.split('in use')).toHaveLength(2);
-    const demo = await cluster.run(['demo', '--data', cluster.data]).ended;
-    expect([demo.code, demo.output]).toEqual([
-      1,
-      `kontiki-demo: ${cluster.data} is in use by another process. Stop that one, or use another folder.\n`,
-    ]);
+    const demo = await cluster.run(['demo', '--data', cluster.data]).result;
+    expect(demo.code).toBe(1);
+    expect(demo.output).toMatch(/^kontiki-demo: .* is in use by another process\..*\n$/);
     const other = await DemoCluster.create();
     try {
-      const taken = other.run([
+      const refused = other.run([
         'demo',
         '--data',
         other.data,
@@ -90,95 +90,102 @@ describe('the demo', () => {
         '--peer-port',
         `${await freePorts(3)}`,
       ]);
-      const { code, output } = await taken.ended;
+      const { code, output } = await refused.result;
       expect([code, output]).toEqual([1, expect.stringContaining('is in use by another process')]);
     } finally {
       await other.remove();
     }
     const unused = join(cluster.data, 'unused');
-    for (const [args, says] of [
-      [['demo', '--nodes', '0'], '--nodes takes a whole number from 1 to 7'],
-      [['demo', '--nodes', 'three'], '--nodes takes'],
-      [['demo', '--nodes', '-1'], "use '--nodes=-XYZ'. See: kontiki-demo demo --help"],
-      [['demo', '--data', ''], '--data takes a value'],
+    for (const [args, sentence] of [
+      [['demo', '--nodes', '0'], '--nodes must be a whole number from 1 to 7'],
+      [['demo', '--nodes', 'three'], '--nodes must be'],
+      [['demo', '--nodes', '-1'], "use '--nodes=-XYZ'. See: npx -y pnpm@10.34.9 kontiki-demo demo --help"],
+      [['demo', '--data', ''], '--data needs a value'],
       [['demo', '--data', unused, '--heartbeat', '100', '--election', '150'], 'at least twice --heartbeat 100'],
-      [['demo', '--data', unused, '--heartbeat', '60001'], '--heartbeat takes a whole number from 1 to 60000'],
+      [['demo', '--data', unused, '--heartbeat', '60001'], '--heartbeat must be a whole number from 1 to 60000'],
       [['demo', '--color'], 'Unknown option'],
       [['demo', 'now'], 'Unexpected argument "now"'],
       [['demo', '--', '--nodes', '5'], 'Unexpected argument'],
       [['demo', '--port', '5000', '--peer-port', '5001'], 'overlap'],
       [['node'], '--id is missing'],
-      [['node', '--id', 'n9', '--data', cluster.data], 'and no n9'],
+      [['node', '--id', 'n9', '--data', cluster.data], 'has no node n9'],
       [['get'], 'KEY is missing'],
-      [['get', 'a', '--url', 'ftp://x'], '--url takes'],
-      [['put', 'a', 'b', '--url', 'http://127.0.0.1:99999'], '--url takes'],
+      [['get', 'a', '--url', 'ftp://x'], '--url must be'],
+      [['put', 'a', 'b', '--url', 'http://127.0.0.1:99999'], '--url must be'],
       [['launch'], 'There is no command "launch"'],
       [[], 'A command is missing'],
     ] as const) {
-      const { code, output } = await cluster.run(args).ended;
-      expect([code, output.split('\n').length, output], args.join(' ')).toEqual([2, 2, expect.stringContaining(says)]);
+      const { code, output } = await cluster.run(args).result;
+      expect([code, output.split('\n').length, output], args.join(' ')).toEqual([
+        2,
+        2,
+        expect.stringContaining(sentence),
+      ]);
     }
     expect(existsSync(unused)).toBe(false);
     for (const command of ['', 'demo', 'node', 'get', 'put', 'delete', 'status']) {
-      const { code, output } = await cluster.run([command, '--help'].filter(Boolean)).ended;
-      expect([code, output]).toEqual([0, expect.stringContaining('kontiki-demo')]);
+      const { code, output } = await cluster.run([command, '--help'].filter(Boolean)).result;
+      expect([code, output]).toEqual([0, expect.stringContaining('npx -y pnpm@10.34.9 ')]);
     }
   });
 
-  it('of several demos that begin one folder at once, one runs, and the others say why they do not', async () => {
+  it('of several demos started in one folder, one runs and the others report why not', async () => {
     const flags = ['--port', `${cluster.port}`, '--peer-port', `${cluster.port + cluster.size}`];
     const demos = Array.from({ length: 4 }, () => cluster.run(['demo', '--data', cluster.data, ...flags]));
-    await eventually('one leads and the others have ended', () => {
+    await eventually('one demo leads and the others have exited', () => {
       const alive = demos.filter((demo) => demo.alive);
       if (alive.length === 0) throw new Error(demos.map(({ output }) => output).join('\n'));
       return alive.length === 1 && alive.some(({ output }) => output.includes(' leads. Try'));
     });
-    for (const { alive, ended } of demos) {
+    for (const { alive, result } of demos) {
       if (!alive)
-        expect(await ended).toMatchObject({ code: 1, output: expect.stringContaining('in use by another process') });
+        expect(await result).toMatchObject({ code: 1, output: expect.stringContaining('in use by another process') });
     }
   });
 
-  it('a node whose disk is gone stays out and says why; the others go on', async () => {
+  it('a node with a lost disk does not start, and the others keep running', async () => {
     const demo = await cluster.start();
     demo.process.kill('SIGTERM');
-    await demo.ended;
+    await demo.result;
     rmSync(join(cluster.data, 'n2'), { recursive: true });
-    const again = await cluster.start();
-    expect(again.output).toContain('n2 stays out: its log');
+    const restarted = await cluster.start();
+    expect(restarted.output).toContain('n2 does not start: its log');
     expect(await cluster.status('n2')).toBe(undefined);
     expect((await fetch(`${await leaderUrl()}/kv/a`, { method: 'PUT', body: '1' })).status).toBe(204);
   });
 
-  it('begins no cluster where nodes of another are left', async () => {
+  it('demo creates no cluster in a folder with nodes of another cluster', async () => {
     const demo = await cluster.start();
     demo.process.kill('SIGTERM');
-    await demo.ended;
+    await demo.result;
     rmSync(join(cluster.data, 'cluster.json'));
-    const { code, output } = await cluster.run(['demo', '--data', cluster.data]).ended;
-    expect([code, output]).toEqual([1, expect.stringContaining('holds n1 of a cluster, but no cluster.json.')]);
+    const { code, output } = await cluster.run(['demo', '--data', cluster.data]).result;
+    expect([code, output]).toEqual([1, expect.stringContaining('has the data of node n1 but no cluster.json.')]);
     expect(existsSync(join(cluster.data, 'cluster.json'))).toBe(false);
     for (const text of ['null', '{"version":1,"cluster":"x","bootstrapped":true,"nodes":[{}]}']) {
       writeFileSync(join(cluster.data, 'cluster.json'), text);
-      const odd = await cluster.run(['demo', '--data', cluster.data]).ended;
-      expect([odd.code, odd.output]).toEqual([1, expect.stringContaining('is not a cluster file of this version')]);
+      const invalid = await cluster.run(['demo', '--data', cluster.data]).result;
+      expect([invalid.code, invalid.output]).toEqual([
+        1,
+        expect.stringContaining('is not a cluster file of this version'),
+      ]);
     }
   });
 
-  it('ends in order when nobody reads it any more', async () => {
+  it('demo stops its nodes and exits with 0 when its output is closed', async () => {
     const demo = await cluster.start();
     const pids = await cluster.pids();
     demo.process.stdout?.destroy();
-    process.kill(pids[0] as number, 'SIGKILL'); // The demo would say so.
-    const { code, output } = await demo.ended;
+    process.kill(pids[0] as number, 'SIGKILL'); // The demo prints that, and notices that its output is closed.
+    const { code, output } = await demo.result;
     expect([code, output]).toEqual([0, expect.not.stringContaining('EPIPE')]);
     expect(pids.some(isAlive)).toBe(false);
   });
 
-  it('a node whose demo dies while it starts ends too', async () => {
+  it('a node exits when its demo dies while the node starts', async () => {
     const demo = await cluster.start();
     demo.process.kill('SIGTERM');
-    await demo.ended;
+    await demo.result;
     const args = [MAIN, 'node', '--id', 'n1', '--data', cluster.data];
     const node = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     let output = '';
@@ -187,16 +194,16 @@ describe('the demo', () => {
     expect([await once(node, 'exit'), output]).toEqual([[0, null], expect.stringContaining('stopped')]);
   });
 
-  it('goes on with a bootstrap that was interrupted', async () => {
+  it('demo completes a bootstrap that was interrupted', async () => {
     const demo = await cluster.start();
     demo.process.kill('SIGTERM');
-    await demo.ended;
+    await demo.result;
     const path = join(cluster.data, 'cluster.json');
     const file = JSON.parse(readFileSync(path, 'utf8')) as object;
     writeFileSync(path, JSON.stringify({ ...file, bootstrapped: false }));
     rmSync(join(cluster.data, 'n3'), { recursive: true });
     await cluster.start();
-    await eventually('all three take part', async () => (await cluster.pids()).length === 3);
+    await eventually('all three nodes are running', async () => (await cluster.pids()).length === 3);
   });
 
   it('the latency of a PUT does not depend on the heartbeat', async () => {
@@ -205,21 +212,21 @@ describe('the demo', () => {
     await fetch(`${url}/kv/warm`, { method: 'PUT', body: 'x' });
     const times: number[] = [];
     for (let i = 0; i < 50; i += 1) {
-      const begin = performance.now();
+      const start = performance.now();
       expect((await fetch(`${url}/kv/${i}`, { method: 'PUT', body: 'x' })).status).toBe(204);
-      times.push(performance.now() - begin);
+      times.push(performance.now() - start);
     }
     times.sort((a, b) => a - b);
     console.log(
       `50 PUTs with a heartbeat of 1 s: median ${times[25]?.toFixed(2)} ms, slowest ${times.at(-1)?.toFixed(2)} ms`,
     );
-    // Had one of them waited for a heartbeat, the sum would show it.
+    // If every PUT waited for a heartbeat, the sum would be about 50 s.
     expect(times.reduce((a, b) => a + b)).toBeLessThan(20_000);
   });
 });
 
-describe('the HTTP interface', () => {
-  it('sets, reads, compares, deletes and lists, and redirects at followers', async () => {
+describe('the HTTP interface of a node', () => {
+  it('a leader serves all key requests, and a follower redirects to it', async () => {
     await cluster.start();
     const url = await leaderUrl();
     const leader = (await cluster.leader()) as NodeStatus;
@@ -256,25 +263,25 @@ describe('the HTTP interface', () => {
     const follow = await fetch(`${follower}/kv/followed`, { method: 'PUT', body: 'x' });
     expect(follow.status).toBe(204);
     await eventually(
-      'the follower has it',
+      'the follower has applied the PUT',
       async () => (await fetch(`${follower}/kv/followed?consistency=local`)).status === 200,
     );
     expect((await fetch(`${url}/kv/followed`, { method: 'DELETE' })).status).toBe(204);
     expect((await fetch(`${url}/kv/followed`, { method: 'DELETE' })).status).toBe(404);
     const absent = await fetch(`${url}/kv/followed`);
-    // There is nothing left to read of it, so the connection serves the next request.
+    // Its request was read completely, so the connection stays open for the next one.
     expect([absent.status, absent.headers.get('connection')]).toEqual([404, 'keep-alive']);
     expect(await (await fetch(`${follower}/health`)).json()).toMatchObject({ healthy: true, leader: leader.id });
   });
 
-  it('refuses what makes no sense, is too large or too slow, and lives', async () => {
+  it('a node refuses invalid, oversized and incomplete requests', async () => {
     await cluster.start();
     const url = await leaderUrl();
     const status = async (path: string, init?: RequestInit): Promise<number> => (await fetch(url + path, init)).status;
-    /** A busy machine may have an election just now: what is surely refused is tried again. */
+    /** Sends a PUT, and retries while the node refuses it because an election is running. */
     const put = async (path: string, body: BodyInit): Promise<number> => {
       let answer = 503;
-      await eventually('it is not refused for want of a leader', async () => {
+      await eventually('there is a leader to accept the PUT', async () => {
         answer = await status(path, { method: 'PUT', body });
         return answer !== 503;
       });
@@ -292,7 +299,8 @@ describe('the HTTP interface', () => {
     expect(await status('/kv', { method: 'DELETE' })).toBe(405);
     expect(await status('/elsewhere')).toBe(404);
     expect(await status('/kv/a', { headers: { 'X-Long': 'x'.repeat(20_000) } })).toBe(431);
-    // A body without a length is counted as it comes; one that is announced and ends early is nothing.
+    // A body without a length is refused once too much has arrived. A body that ends early is not
+    // written.
     expect(await streamed(url, 40)).toBe(413);
     const { port } = new URL(url);
     await new Promise<void>((resolve) => {
@@ -305,16 +313,13 @@ describe('the HTTP interface', () => {
     expect(await status('/kv/half')).toBe(404);
   });
 
-  it('without a majority it refuses to write with 503, or says 504 when the outcome is unknown', async () => {
+  it('a write without a majority gets 503, or 504 if its outcome is unknown', async () => {
     await cluster.start();
     const leader = (await cluster.leader()) as NodeStatus;
     const others = await Promise.all(cluster.ids.filter((id) => id !== leader.id).map((id) => cluster.status(id)));
     for (const other of others) process.kill((other as NodeStatus).pid, 'SIGKILL');
     const put = fetch(`${cluster.url(leader.id)}/kv/a`, { method: 'PUT', body: 'x' });
-    await eventually(
-      'it knows that it does not lead any more',
-      async () => (await cluster.status(leader.id))?.role !== 'leader',
-    );
+    await eventually('the leader has stepped down', async () => (await cluster.status(leader.id))?.role !== 'leader');
     const refused = await fetch(`${cluster.url(leader.id)}/kv/b`, { method: 'PUT', body: 'x' });
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
     const unknown = await put;
@@ -326,13 +331,13 @@ describe('the HTTP interface', () => {
   });
 });
 
-describe('the client', () => {
-  it('puts, gets, compares, deletes, by any node', async () => {
+describe('the command-line client', () => {
+  it('the client puts, gets, compares and deletes keys through a follower', async () => {
     await cluster.start();
     const leader = ((await cluster.leader()) as NodeStatus).id;
     const follower = cluster.url(cluster.ids.find((id) => id !== leader) as string);
     const client = async (...args: string[]): Promise<[number | null, string]> => {
-      const { code, output } = await cluster.run([...args, '--url', follower]).ended;
+      const { code, output } = await cluster.run([...args, '--url', follower]).result;
       return [code, output];
     };
     const [put, revision] = await client('put', 'a key/ä', 'value');
@@ -350,39 +355,40 @@ describe('the client', () => {
     expect(await client('delete', 'a key/ä')).toEqual([0, 'deleted\n']);
     expect(await client('get', 'a key/ä')).toEqual([3, 'kontiki-demo: There is no such key.\n']);
     expect((await client('status'))[0]).toBe(0);
-    const piped = await cluster.run(['put', 'b', '-', '--data', cluster.data], 'from stdin').ended;
+    const piped = await cluster.run(['put', 'b', '-', '--data', cluster.data], 'from stdin').result;
     expect(piped.code).toBe(0);
     expect(await client('get', 'b')).toEqual([0, 'from stdin']);
   });
 
-  it('puts load on the cluster and says how fast it was; bad flags are told', async () => {
+  it('load prints the rate and latency of its PUTs, and refuses invalid flags', async () => {
     await cluster.start();
     const load = cluster.run(['load', '--clients', '4', '--seconds', '1', '--data', cluster.data]);
-    const { code, output } = await load.ended;
+    const { code, output } = await load.result;
     expect(output).toMatch(
       /4 clients, 256 B: [\d,]+ PUT\/s {2}p50 [\d.]+ ms {2}p99 [\d.]+ ms {2}refused \d+ {2}unknown 0/,
     );
     expect(code).toBe(0);
-    const wrong = await cluster.run(['load', '--clients', 'many']).ended;
-    expect([wrong.code, wrong.output]).toEqual([2, expect.stringContaining('--clients takes a whole number from 1')]);
+    const wrong = await cluster.run(['load', '--clients', 'many']).result;
+    expect([wrong.code, wrong.output]).toEqual([2, expect.stringContaining('--clients must be a whole number from 1')]);
   });
 
-  it('tries again what was surely refused, and reports an unknown outcome as such', async () => {
+  it('the client retries refused requests and reports unknown outcomes', async () => {
     const closed = `http://127.0.0.1:${await freePorts(1)}`;
-    const refused = await cluster.run(['put', 'a', 'b', '--url', closed, '--timeout', '500']).ended;
+    const refused = await cluster.run(['put', 'a', 'b', '--url', closed, '--timeout', '500']).result;
     expect([refused.code, refused.output]).toEqual([1, expect.stringContaining('Nothing was written')]);
-    const nobody = ['put', 'a', 'b', '--url', 'http://nobody.invalid:80', '--url', 'http://127.0.0.1:6000'];
-    const unreached = await cluster.run([...nobody, '--timeout', '500']).ended;
-    expect([unreached.code, unreached.output]).toEqual([1, expect.stringContaining('Nothing was written')]);
-    const large = await cluster.run(['put', 'a', '-', '--url', closed], 'x'.repeat(1024 * 1024 + 1)).ended;
+    const unreachable = ['put', 'a', 'b', '--url', 'http://unknown.invalid:80', '--url', 'http://127.0.0.1:6000'];
+    const notSent = await cluster.run([...unreachable, '--timeout', '500']).result;
+    expect([notSent.code, notSent.output]).toEqual([1, expect.stringContaining('Nothing was written')]);
+    const large = await cluster.run(['put', 'a', '-', '--url', closed], 'x'.repeat(1024 * 1024 + 1)).result;
     expect([large.code, large.output]).toEqual([1, expect.stringContaining('Nothing was sent')]);
-    const step = await cluster.run(['put', '..', 'b', '--url', closed]).ended;
-    expect([step.code, step.output]).toEqual([2, expect.stringContaining('No URL can name the key ".."')]);
-    // It takes the request and dies: nobody knows.
+    const dots = await cluster.run(['put', '..', 'b', '--url', closed]).result;
+    expect([dots.code, dots.output]).toEqual([2, expect.stringContaining('The key ".." cannot be part of a URL')]);
+    // This server closes the connection after it has received the request, so the outcome is
+    // unknown.
     const server = createServer((socket) => socket.on('error', () => {}).once('data', () => socket.destroy()));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as { port: number };
-    const unknown = await cluster.run(['put', 'a', 'b', '--url', `http://127.0.0.1:${port}`]).ended;
+    const unknown = await cluster.run(['put', 'a', 'b', '--url', `http://127.0.0.1:${port}`]).result;
     expect([unknown.code, unknown.output]).toEqual([4, expect.stringContaining('UNKNOWN')]);
     server.close();
   });

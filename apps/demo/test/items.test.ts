@@ -1,3 +1,6 @@
+// Shows that items can change while snapshots of them are read: random changes and several readers
+// at once, each of which must get the items as they were when it started.
+
 import { describe, expect, it } from 'vitest';
 import { Random } from '@kontiki/testing';
 import { Items, type Item } from '../src/kv/items.js';
@@ -14,43 +17,43 @@ function change(items: Items, random: Random, revision: number): void {
   else items.set(key, { value: new Uint8Array(), revision });
 }
 
-describe('items that are read while they change', () => {
-  it('are given as they were when the first was asked for, each once, to each of several readers', () => {
+describe('snapshots of items', () => {
+  it('a snapshot yields each item once, as it was at the start, to several readers', () => {
     for (let seed = 0; seed < 200; seed += 1) {
-      const random = new Random(seed, 'walks');
+      const random = new Random(seed, 'snapshots');
       const items = new Items();
-      const readers: { due: Plain[]; given: [string, Item][]; walk: Iterator<[string, Item], void> }[] = [];
+      const readers: { expected: Plain[]; read: [string, Item][]; snapshot: Iterator<[string, Item], void> }[] = [];
       for (let revision = 1; revision < 300; revision += 1) {
         change(items, random, revision);
-        if (random.chance(0.02)) readers.push({ due: plain(items), given: [], walk: items.walk() });
+        if (random.chance(0.02)) readers.push({ expected: plain(items), read: [], snapshot: items.snapshot() });
         for (const reader of readers) {
-          // The first one at once: what a reader sees begins with it.
-          if (reader.given.length > 0 && random.chance(0.7)) continue;
-          const next = reader.walk.next();
-          if (next.done !== true) reader.given.push(next.value);
+          // Reads the first item at once, because that defines what the reader must see.
+          if (reader.read.length > 0 && random.chance(0.7)) continue;
+          const next = reader.snapshot.next();
+          if (next.done !== true) reader.read.push(next.value);
         }
       }
-      for (const { due, given, walk } of readers) {
-        for (let next = walk.next(); next.done !== true; next = walk.next()) given.push(next.value);
-        expect(plain(given)).toEqual(due);
+      for (const { expected, read, snapshot } of readers) {
+        for (let next = snapshot.next(); next.done !== true; next = snapshot.next()) read.push(next.value);
+        expect(plain(read)).toEqual(expected);
       }
     }
   });
 
-  it('may be left by a reader before their end', () => {
+  it('a reader can abandon a snapshot of items before its end', () => {
     const items = new Items();
     const set = (key: string): void => items.set(key, { value: new Uint8Array(), revision: 1 });
     ['a', 'b', 'c'].forEach(set);
-    const walk = items.walk();
-    walk.next();
+    const snapshot = items.snapshot();
+    snapshot.next();
     set('a');
-    walk.next();
-    walk.return();
+    snapshot.next();
+    snapshot.return();
     items.delete('c');
-    expect(plain(items.walk())).toEqual([
+    expect(plain(items.snapshot())).toEqual([
       ['a', 1],
       ['b', 1],
     ]);
-    expect(walk.next()).toEqual({ done: true, value: undefined });
+    expect(snapshot.next()).toEqual({ done: true, value: undefined });
   });
 });

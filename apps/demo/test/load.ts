@@ -1,11 +1,11 @@
 import { Agent } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
-import { put, send } from '../src/client/ask.js';
+import { put, sendRequest } from '../src/client/leader-request.js';
 import type { DemoCluster } from './cluster.js';
 
 const READERS = 16;
 
-/** Writers that each set one new key after another, and remember what was acknowledged. */
+/** Writers that each set one new key after another, and record which writes were acknowledged. */
 export class Load {
   readonly acknowledged = new Set<string>();
   unknown = 0;
@@ -26,7 +26,10 @@ export class Load {
     this.#agent.destroy();
   }
 
-  /** Reads every acknowledged key, linearizably or at one node; returns those that are not as they were acknowledged. */
+  /**
+   * Reads every acknowledged key, by linearizable reads or locally at one node. Returns the keys
+   * that do not have their acknowledged value.
+   */
   async missing(local?: string): Promise<string[]> {
     const agent = new Agent({ keepAlive: true });
     const leader = (await this.#cluster.leader())?.id;
@@ -36,7 +39,7 @@ export class Load {
     const read = async (): Promise<void> => {
       for (const key of keys) {
         const path = `/kv/${key}${local === undefined ? '' : '?consistency=local'}`;
-        const { status, body } = await send(url, { method: 'GET', path }, agent);
+        const { status, body } = await sendRequest(url, { method: 'GET', path }, agent);
         if (status !== 200 || body !== key) lost.push(key);
       }
     };
@@ -49,7 +52,8 @@ export class Load {
     const { ids } = this.#cluster;
     let url = this.#cluster.url(ids[0] as string);
     let n = 0;
-    // Goes round all nodes whatever failed: one that is stopped answers neither yes nor no.
+    // Tries the next node after every failure, because a node stopped by SIGSTOP does not answer at
+    // all.
     let attempt = 0;
     while (this.#running) {
       const key = `${name}-${n++}`;

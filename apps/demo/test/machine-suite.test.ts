@@ -1,9 +1,11 @@
+// Runs the conformance suite for state machines on KvMachine, with random commands.
+
 import { describe, expect, it } from 'vitest';
 import { Random, testStateMachine } from '@kontiki/testing';
 import { encodeCommand, type Condition, type KvCommand } from '../src/kv/command.js';
 import { KvMachine } from '../src/kv/machine.js';
 
-function draw(random: Random): KvCommand {
+function randomCommand(random: Random): KvCommand {
   const condition = random.pick<Condition>([
     { kind: 'always' },
     { kind: 'absent' },
@@ -21,7 +23,7 @@ testStateMachine(
     machine: () => new KvMachine(),
     commands: () => {
       const random = new Random(1);
-      return Array.from({ length: 200 }, () => encodeCommand(draw(random)));
+      return Array.from({ length: 200 }, () => encodeCommand(randomCommand(random)));
     },
     digest: (machine) => machine.list('', Infinity).map(([key, { revision, value }]) => [key, revision, value]),
   },

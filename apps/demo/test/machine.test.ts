@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeCommand } from '../src/kv/command.js';
 import { KvMachine } from '../src/kv/machine.js';
 
-function holding(keys: readonly string[]): KvMachine {
+function machineWith(keys: readonly string[]): KvMachine {
   const machine = new KvMachine();
   const entries = keys.map((key, i) => {
     const data = encodeCommand({ kind: 'put', key, condition: { kind: 'always' }, value: new Uint8Array() });
@@ -12,19 +12,19 @@ function holding(keys: readonly string[]): KvMachine {
   return machine;
 }
 
-describe('a listing', () => {
+describe('KvMachine.list', () => {
   const keys = Array.from({ length: 500 }, (_, i) => `${i % 3}-${(i * 271) % 500}`);
 
-  it.each([1, 2, 7, 100, 1_000])('of at most %i keys is what sorting all of them begins with', (limit) => {
+  it.each([1, 2, 7, 100, 1_000])('a listing of at most %i keys has the first keys in sort order', (limit) => {
     for (const order of [keys, [...keys].sort(), [...keys].sort().reverse()]) {
-      const listed = holding(order).list('1-', limit);
+      const listed = machineWith(order).list('1-', limit);
       const sorted = keys.filter((key) => key.startsWith('1-')).sort();
       expect(listed.map(([key]) => key)).toEqual(sorted.slice(0, limit));
     }
   });
 
-  it('sorts no more than it must: most keys are left out unsorted', () => {
-    const machine = holding(keys);
+  it('a listing skips most keys without sorting them', () => {
+    const machine = machineWith(keys);
     const sort = Array.prototype.sort;
     let sorted = 0;
     Array.prototype.sort = function (this: unknown[], ...args) {

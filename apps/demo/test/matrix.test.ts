@@ -1,3 +1,7 @@
+// Shows that every store works with every transport: each pair runs a cluster of three nodes
+// through writes, a compaction, catching up by a snapshot, and a change of leader. Prints a table
+// of results.
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,15 +26,15 @@ import { encodeCommand } from '../src/kv/command.js';
 import { KvMachine } from '../src/kv/machine.js';
 import { eventually, freePorts } from './cluster.js';
 
-/** What one server keeps, across its lives. */
-interface Kept {
-  /** The stores of one life. */
+/** The data of one server, which survives its restarts. */
+interface ServerData {
+  /** Returns the stores for one start of the server. */
   stores(): Stores;
-  /** Called after each life. */
+  /** Called when the node is closed. */
   release?(): Promise<void>;
 }
 
-const STORES: Readonly<Record<string, (folder: string) => Kept>> = {
+const STORES: Readonly<Record<string, (folder: string) => ServerData>> = {
   'storage-fs, snapshot': (folder) => ({
     stores: () => ({ log: new FileLog(folder), snapshots: new FileSnapshots(folder) }),
   }),
@@ -54,7 +58,7 @@ const STORES: Readonly<Record<string, (folder: string) => Kept>> = {
   },
 };
 
-/** A way to speak: the address of a server, and its end of it. */
+/** A kind of transport, with addresses for servers. */
 interface Wire {
   address(id: string): Promise<string>;
   transport(address: string): Transport;
@@ -76,12 +80,12 @@ const WIRES: Readonly<Record<string, () => Wire>> = {
 
 const ids = ['a', 'b', 'c'];
 const cells = Object.keys(STORES).flatMap((store) => Object.keys(WIRES).map((wire) => ({ store, wire })));
-const outcome = new Map<string, string>();
+const results = new Map<string, string>();
 
 /** Three servers with one kind of store and one kind of transport. */
 class Cluster {
   readonly #folder = mkdtempSync(join(tmpdir(), 'kontiki-matrix-'));
-  readonly #kept: ReadonlyMap<string, Kept>;
+  readonly #data: ReadonlyMap<string, ServerData>;
   readonly #wire: Wire;
   readonly #members: Record<string, string> = {};
   readonly machines = new Map<string, KvMachine>();
@@ -89,15 +93,15 @@ class Cluster {
 
   constructor(store: string, wire: string) {
     this.#wire = WIRES[wire]!();
-    this.#kept = new Map(ids.map((id) => [id, STORES[store]!(join(this.#folder, id))]));
+    this.#data = new Map(ids.map((id) => [id, STORES[store]!(join(this.#folder, id))]));
   }
 
-  async begin(): Promise<void> {
+  async bootstrap(): Promise<void> {
     for (const id of ids) this.#members[id] = await this.#wire.address(id);
     for (const id of ids) {
-      const kept = this.#kept.get(id)!;
-      await bootstrap(kept.stores().log, { cluster: 'matrix', server: id, members: this.#members });
-      await kept.release?.();
+      const data = this.#data.get(id)!;
+      await bootstrap(data.stores().log, { cluster: 'matrix', server: id, members: this.#members });
+      await data.release?.();
     }
     for (const id of ids) await this.start(id);
   }
@@ -109,7 +113,7 @@ class Cluster {
       id,
       cluster: 'matrix',
       machine,
-      ...this.#kept.get(id)!.stores(),
+      ...this.#data.get(id)!.stores(),
       snapshotPolicy: { maxEntries: 20, trailingEntries: 0, keep: 1 },
       transport: this.#wire.transport(this.#members[id]!),
       timings: { heartbeat: 50, election: 250 },
@@ -120,7 +124,7 @@ class Cluster {
   async stop(id: string): Promise<void> {
     await this.nodes.get(id)?.close();
     this.nodes.delete(id);
-    await this.#kept.get(id)!.release?.();
+    await this.#data.get(id)!.release?.();
   }
 
   get leader(): RaftNode<unknown> | undefined {
@@ -130,7 +134,7 @@ class Cluster {
   async write(from: number, to: number): Promise<void> {
     for (let i = from; i < to; i += 1) {
       const put = { kind: 'put', key: `k${i}`, value: Uint8Array.of(i), condition: { kind: 'always' } } as const;
-      // A busy machine may change its leader, and a put may be done twice.
+      // The leader may change on a busy machine. Then the put is retried, which is harmless.
       await eventually(`k${i} is written`, async () => {
         const written = await this.leader?.propose(encodeCommand(put)).catch(() => undefined);
         return written !== undefined;
@@ -156,7 +160,7 @@ describe('every store with every transport', () => {
     const wires = Object.keys(WIRES);
     const rows = Object.keys(STORES).map((store) => [
       store,
-      ...wires.map((w) => outcome.get(`${store} ${w}`) ?? 'FAILED'),
+      ...wires.map((w) => results.get(`${store} ${w}`) ?? 'FAILED'),
     ]);
     const text = [['', ...wires], ...rows].map((row) =>
       row
@@ -167,25 +171,26 @@ describe('every store with every transport', () => {
     console.log(`every store with every transport:\n${text.join('\n')}`);
   });
 
-  it.each(cells)('$store with $wire', async ({ store, wire }) => {
+  it.each(cells)('a cluster on $store with $wire elects, compacts and catches up', async ({ store, wire }) => {
     const cluster = new Cluster(store, wire);
     try {
-      await cluster.begin();
+      await cluster.bootstrap();
       await cluster.write(0, 10);
-      const late = ids.find((id) => id !== cluster.leader?.id)!;
-      const held = cluster.nodes.get(late)!.status().last;
-      await cluster.stop(late);
+      const follower = ids.find((id) => id !== cluster.leader?.id)!;
+      const lastIndex = cluster.nodes.get(follower)!.status().last;
+      await cluster.stop(follower);
       await cluster.write(10, 80);
-      // What it lacks is no longer in the log: only a snapshot can bring it.
-      await eventually('the leader has compacted', () => (cluster.leader?.status().base ?? 0) > held);
-      await cluster.start(late);
-      await cluster.caughtUp(late);
+      // Waits until the log no longer has the entries that the follower misses, so it needs a
+      // snapshot.
+      await eventually('the leader has compacted', () => (cluster.leader?.status().base ?? 0) > lastIndex);
+      await cluster.start(follower);
+      await cluster.caughtUp(follower);
       await cluster.stop(cluster.leader!.id);
       await cluster.write(80, 90);
-      const node = cluster.nodes.get(late)!;
-      const keys = await node.read(() => cluster.machines.get(late)!.size);
+      const node = cluster.nodes.get(follower)!;
+      const keys = await node.read(() => cluster.machines.get(follower)!.size);
       expect(keys).toBe(90);
-      outcome.set(`${store} ${wire}`, 'ok');
+      results.set(`${store} ${wire}`, 'ok');
     } finally {
       await cluster.remove();
     }

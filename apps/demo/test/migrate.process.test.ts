@@ -1,8 +1,12 @@
+// Shows that nodes can be moved from one store to another while the cluster runs, and that a move
+// that is interrupted or fails loses nothing: it runs `kontiki-demo migrate` on nodes of real
+// clusters.
+
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openFolder } from '@kontiki/files/node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DemoCluster, eventually, type Ended, type NodeStatus } from './cluster.js';
+import { DemoCluster, eventually, type ProcessResult, type NodeStatus } from './cluster.js';
 import { Load } from './load.js';
 
 let cluster: DemoCluster;
@@ -11,20 +15,24 @@ beforeEach(async () => {
 });
 afterEach(() => cluster.remove());
 
-const place = (id: string, storage: string): string => join(cluster.data, id, storage);
+const storePath = (id: string, storage: string): string => join(cluster.data, id, storage);
 
-function migrate(id: string, from: string, to: string): Promise<Ended> {
-  return cluster.run(['migrate', '--from', `${from}:${place(id, from)}`, '--to', `${to}:${place(id, to)}`]).ended;
+function migrate(id: string, from: string, to: string): Promise<ProcessResult> {
+  return cluster.run(['migrate', '--from', `${from}:${storePath(id, from)}`, '--to', `${to}:${storePath(id, to)}`])
+    .result;
 }
 
-/** Stops one node in order, and leaves the others alone. */
+/** Stops one node by SIGTERM. */
 async function stop(id: string): Promise<void> {
   const { pid } = (await cluster.status(id)) as NodeStatus;
   process.kill(pid, 'SIGTERM');
   await eventually(`${id} has stopped`, async () => (await cluster.status(id)) === undefined);
 }
 
-/** Bytes of the files in a folder. It comes and goes, as they do: whoever asks whether it is there first asks too early. */
+/**
+ * Returns the total size of the files in a folder. The folder and its files may disappear at any
+ * time, so there is no check before reading them.
+ */
 function size(folder: string): number {
   try {
     const sizes = readdirSync(folder).map((name) => statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0);
@@ -40,8 +48,8 @@ async function start(id: string): Promise<void> {
   await eventually(`${id} has caught up`, () => cluster.caughtUp(id));
 }
 
-describe('moving the nodes of a cluster to another store', () => {
-  it('one at a time, under load: the cluster stays up, and nothing that was acknowledged is lost', async () => {
+describe('kontiki-demo migrate', () => {
+  it('moving all nodes under load, one by one, loses no acknowledged write', async () => {
     await cluster.start('--snapshot-entries', '200');
     const load = new Load(cluster, 4, 'move');
     const more = async (count: number): Promise<void> => {
@@ -53,9 +61,9 @@ describe('moving the nodes of a cluster to another store', () => {
       await stop(id);
       await more(50);
       const { code, output } = await migrate(id, 'fs', 'level');
-      expect([code, output]).toEqual([0, expect.stringContaining(`${id} has its data in`)]);
-      // Nobody else can look into it: a database makes its files readable by all.
-      expect(statSync(place(id, 'level')).mode & 0o777).toBe(0o700);
+      expect([code, output]).toEqual([0, expect.stringContaining(`${id} now has its data in`)]);
+      // LevelDB makes its files readable by everyone, so the folder must be private.
+      expect(statSync(storePath(id, 'level')).mode & 0o777).toBe(0o700);
       await start(id);
       await more(50);
     }
@@ -63,60 +71,61 @@ describe('moving the nodes of a cluster to another store', () => {
     expect(await load.missing()).toEqual([]);
     for (const id of cluster.ids) expect(await load.missing(id)).toEqual([]);
 
-    // Whoever starts the old log all the same is told where its server has gone.
+    // A start on the old log is refused with an error that names the new store.
     await stop('n1');
     const path = join(cluster.data, 'cluster.json');
     const moved = readFileSync(path, 'utf8');
     writeFileSync(path, moved.replace('"level"', '"fs"'));
-    const old = await cluster.run(['node', '--id', 'n1', '--data', cluster.data]).ended;
+    const old = await cluster.run(['node', '--id', 'n1', '--data', cluster.data]).result;
     expect([old.code, old.output]).toEqual([1, expect.stringContaining('KONTIKI_MOVED')]);
-    expect(old.output).toContain(`level:${place('n1', 'level')}`);
+    expect(old.output).toContain(`level:${storePath('n1', 'level')}`);
     writeFileSync(path, moved);
-    // And back again, where the old log has been taken away.
+    // Moving back is refused while the old store's folder exists.
     const refused = await migrate('n1', 'level', 'fs');
-    expect([refused.code, refused.output]).toEqual([1, expect.stringContaining('is there already')]);
+    expect([refused.code, refused.output]).toEqual([1, expect.stringContaining('already exists')]);
   });
 
-  it('that was interrupted anywhere is begun again, and ends with one store that opens', async () => {
+  it('migrate completes after kill -9 at any step, with one store that opens', async () => {
     await cluster.start();
     const load = new Load(cluster, 4, 'interrupted');
     await eventually('400 acknowledged writes', () => load.acknowledged.size >= 400, 60_000);
     await load.stop();
     await stop('n1');
-    const args = ['migrate', '--from', `fs:${place('n1', 'fs')}`, '--to', `level:${place('n1', 'level')}`];
-    const copy = `${place('n1', 'level')}.copy`;
-    const begun = (): number | undefined => statSync(copy, { throwIfNoEntry: false })?.ino;
-    const retired = join(place('n1', 'fs'), 'wal-moved');
+    const args = ['migrate', '--from', `fs:${storePath('n1', 'fs')}`, '--to', `level:${storePath('n1', 'level')}`];
+    const copy = `${storePath('n1', 'level')}.copy`;
+    const copyInode = (): number | undefined => statSync(copy, { throwIfNoEntry: false })?.ino;
+    const retired = join(storePath('n1', 'fs'), 'wal-moved');
     for (const [name, moment] of [
-      ['at once', () => true],
-      ['when it begins to copy', () => true],
-      ['while it copies', () => size(copy) > 0],
-      ['when most is copied', () => size(copy) > 50_000],
-      ['when it retires the old log', () => existsSync(`${retired}.new`) || existsSync(retired)],
-      ['when the old log is retired', () => existsSync(retired)],
-      ['when the copy is in its place', () => existsSync(place('n1', 'level'))],
+      ['immediately', () => true],
+      ['when it has created a new copy', () => true],
+      ['when it has copied the first bytes', () => size(copy) > 0],
+      ['when it has copied most bytes', () => size(copy) > 50_000],
+      ['when it is retiring the old log', () => existsSync(`${retired}.new`) || existsSync(retired)],
+      ['when it has retired the old log', () => existsSync(retired)],
+      ['when it has renamed the copy', () => existsSync(storePath('n1', 'level'))],
     ] as const) {
-      // What an earlier one has left is thrown away before another copy is begun.
-      const before = begun();
+      // A new run deletes the copy of the previous run and creates its own, with another inode.
+      const before = copyInode();
       const killed = cluster.run(args);
-      const isItsOwn = (): boolean => name === 'at once' || existsSync(retired) || (begun() ?? before) !== before;
-      while (killed.alive && !(isItsOwn() && moment())) await new Promise(setImmediate);
+      const copyIsNew = (): boolean =>
+        name === 'immediately' || existsSync(retired) || (copyInode() ?? before) !== before;
+      while (killed.alive && !(copyIsNew() && moment())) await new Promise(setImmediate);
       killed.process.kill('SIGKILL');
-      await killed.ended;
+      await killed.result;
     }
-    const { code, output } = await cluster.run(args).ended;
-    expect([code, output]).toEqual([0, expect.stringContaining('n1 has its data in')]);
+    const { code, output } = await cluster.run(args).result;
+    expect([code, output]).toEqual([0, expect.stringContaining('n1 now has its data in')]);
     expect(existsSync(copy)).toBe(false);
     await start('n1');
     expect(await load.missing('n1')).toEqual([]);
   });
 
-  it('that fails leaves no copy, which could fill the disk, and the node goes on from its old store', async () => {
+  it('a failed migrate removes its copy, and the node starts on its old store', async () => {
     await cluster.start();
     await fetch(`${cluster.url('n1')}/snapshot`, { method: 'POST' });
     await stop('n1');
-    const name = readdirSync(place('n1', 'fs')).find((file) => file.startsWith('snapshot-0')) as string;
-    const file = join(place('n1', 'fs'), name);
+    const name = readdirSync(storePath('n1', 'fs')).find((file) => file.startsWith('snapshot-0')) as string;
+    const file = join(storePath('n1', 'fs'), name);
     const whole = readFileSync(file);
     writeFileSync(
       file,
@@ -129,72 +138,72 @@ describe('moving the nodes of a cluster to another store', () => {
     await start('n1');
   });
 
-  it('is refused while the node runs, and for what makes no sense: one clear sentence', async () => {
+  it('migrate refuses a running node and invalid flags with one sentence', async () => {
     await cluster.start();
     const running = await migrate('n1', 'fs', 'level');
     expect([running.code, running.output]).toEqual([1, expect.stringContaining('KONTIKI_LOCKED')]);
     expect((await cluster.status('n1'))?.id).toBe('n1');
-    const other = await (await openFolder(join(cluster.data, 'n2'))).lock('migrate');
+    const lock = await (await openFolder(join(cluster.data, 'n2'))).lock('migrate');
     const second = await migrate('n2', 'fs', 'level');
     expect([second.code, second.output]).toEqual([1, expect.stringContaining('is in use by another process')]);
-    expect(existsSync(place('n2', 'level.copy'))).toBe(false);
-    await other.release();
-    const fs = `fs:${place('n1', 'fs')}`;
-    const level = `level:${place('n1', 'level')}`;
+    expect(existsSync(storePath('n2', 'level.copy'))).toBe(false);
+    await lock.release();
+    const fs = `fs:${storePath('n1', 'fs')}`;
+    const level = `level:${storePath('n1', 'level')}`;
     for (const [args, text] of [
       [[], '--from is missing'],
       [['--from', fs], '--to is missing'],
-      [['--from', fs, '--to', 'here'], '--to takes STORE:DIR'],
-      [['--from', fs, '--to', `memory:${place('n1', 'memory')}`], '--to takes fs, level'],
-      [['--from', fs, '--to', fs], 'are the same'],
-      [['--from', fs, '--to', `level:${place('n2', 'level')}`], '--to must be level:'],
-      [['--from', `fs:${cluster.data}`, '--to', level], 'is no node'],
-      [['--from', level, '--to', fs], `that is in ${fs}, or lost`],
+      [['--from', fs, '--to', 'here'], '--to must be STORE:DIR'],
+      [['--from', fs, '--to', `memory:${storePath('n1', 'memory')}`], '--to must be one of fs, level'],
+      [['--from', fs, '--to', fs], 'are the same store'],
+      [['--from', fs, '--to', `level:${storePath('n2', 'level')}`], '--to must be level:'],
+      [['--from', `fs:${cluster.data}`, '--to', level], 'is not the store of a node'],
+      [['--from', level, '--to', fs], `is not the current store of n1. Use --from ${fs}`],
     ] as const) {
-      const { code, output } = await cluster.run(['migrate', ...args]).ended;
+      const { code, output } = await cluster.run(['migrate', ...args]).result;
       expect([code, output]).toEqual([2, expect.stringContaining(text)]);
       expect(output.split('\n')).toHaveLength(2);
     }
-    // Nothing was made where nothing was.
-    expect(existsSync(place('n1', 'level'))).toBe(false);
-    expect((await cluster.run(['migrate', '--help']).ended).output).toContain('--from');
+    // A refused call creates nothing.
+    expect(existsSync(storePath('n1', 'level'))).toBe(false);
+    expect((await cluster.run(['migrate', '--help']).result).output).toContain('--from');
   });
 });
 
 describe('nodes with different stores', () => {
-  it('a node that kept its data in memory stays out when it is started again, and the demo says so', async () => {
+  it('a node with its data in memory cannot be started again', async () => {
     const demo = await cluster.start('--storage', 'fs,memory,level', '--transport', 'http');
     expect(demo.output).toContain('n2 cannot be started again');
     const load = new Load(cluster, 4, 'mixed');
     await eventually('200 acknowledged writes', () => load.acknowledged.size >= 200, 60_000);
     const { pid } = (await cluster.status('n2')) as NodeStatus;
     process.kill(pid, 'SIGKILL');
-    await eventually('n2 is gone', async () => (await cluster.status('n2')) === undefined);
-    const { code, output } = await cluster.run(['node', '--id', 'n2', '--data', cluster.data]).ended;
-    expect([code, output]).toEqual([5, expect.stringContaining('it kept its log in memory')]);
+    await eventually('n2 has exited', async () => (await cluster.status('n2')) === undefined);
+    const { code, output } = await cluster.run(['node', '--id', 'n2', '--data', cluster.data]).result;
+    expect([code, output]).toEqual([5, expect.stringContaining('its log was in memory')]);
     const before = load.acknowledged.size;
-    await eventually('the others go on', () => load.acknowledged.size >= before + 100, 60_000);
+    await eventually('the others accept writes', () => load.acknowledged.size >= before + 100, 60_000);
     await load.stop();
     expect(await load.missing()).toEqual([]);
   });
 
-  it('bad flags are told, and so is another store than the one that the cluster has', async () => {
+  it('demo refuses unknown stores and transports, and others than the cluster has', async () => {
     for (const [args, text] of [
-      [['--storage', 'tape'], '--storage takes fs, level, memory'],
+      [['--storage', 'tape'], '--storage must be one of fs, level, memory'],
       [['--storage', 'fs,level'], 'names 2 stores for 3 nodes'],
-      [['--transport', 'pigeon'], '--transport takes ws, http'],
+      [['--transport', 'pigeon'], '--transport must be one of ws, http'],
     ] as const) {
-      const { code, output } = await cluster.run(['demo', '--data', join(cluster.data, 'x'), ...args]).ended;
+      const { code, output } = await cluster.run(['demo', '--data', join(cluster.data, 'x'), ...args]).result;
       expect([code, output]).toEqual([2, expect.stringContaining(text)]);
     }
     const demo = await cluster.start();
     demo.process.kill('SIGTERM');
-    await demo.ended;
+    await demo.result;
     for (const [args, text] of [
-      [['--storage', 'level'], 'holds a cluster with --storage fs,fs,fs'],
-      [['--transport', 'http'], 'holds a cluster with --transport ws'],
+      [['--storage', 'level'], 'uses --storage fs,fs,fs, not level'],
+      [['--transport', 'http'], 'uses --transport ws, not http'],
     ] as const) {
-      const { code, output } = await cluster.run(['demo', '--data', cluster.data, ...args]).ended;
+      const { code, output } = await cluster.run(['demo', '--data', cluster.data, ...args]).result;
       expect([code, output]).toEqual([2, expect.stringContaining(text)]);
     }
   });

@@ -1,14 +1,19 @@
 import { Agent } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Random, type Operation, type RegisterInput } from '@kontiki/testing';
-import { ask, type Outcome, type Question } from '../src/client/ask.js';
+import { requestFromLeader, type NodeRequest, type RequestOutcome } from '../src/client/leader-request.js';
 import type { DemoCluster } from './cluster.js';
 
-/** Milliseconds for which a set of keys is used, so that the history of each stays short. */
+/**
+ * Milliseconds after which clients switch to new keys, so that the history of each key stays short.
+ */
 const ROTATION = 250;
 const KEYS = 4;
 
-/** Clients that read, write, and compare and set a few keys at all nodes, and write down what they were told. */
+/**
+ * Clients that read, write, and compare and set a few keys through all nodes. They record each
+ * operation with the outcome that they observed.
+ */
 export class Recorder {
   readonly history: Operation<RegisterInput>[] = [];
   readonly #cluster: DemoCluster;
@@ -32,28 +37,28 @@ export class Recorder {
     while (this.#running) {
       const url = this.#cluster.url(random.pick(this.#cluster.ids));
       const key = `h-${Math.floor(performance.now() / ROTATION)}-${random.below(KEYS)}`;
-      const turn = random.next();
-      if (turn < 0.4) await this.#read(url, key);
-      else if (turn < 0.8) await this.#write(url, key);
+      const choice = random.next();
+      if (choice < 0.4) await this.#read(url, key);
+      else if (choice < 0.8) await this.#write(url, key);
       else await this.#compareAndSet(url, key);
     }
   }
 
   async #read(url: string, key: string): Promise<{ value: string | null; revision: string | undefined } | undefined> {
     const call = performance.now();
-    const outcome = await this.#ask(url, { method: 'GET', path: `/kv/${key}` });
-    if (outcome.kind !== 'answered' || ![200, 404].includes(outcome.answer.status)) return undefined;
-    const { status, body, headers } = outcome.answer;
+    const outcome = await this.#request(url, { method: 'GET', path: `/kv/${key}` });
+    if (outcome.kind !== 'answered' || ![200, 404].includes(outcome.response.status)) return undefined;
+    const { status, body, headers } = outcome.response;
     const value = status === 404 ? null : body;
-    this.#note(key, call, true, { type: 'read', value });
+    this.#record(key, call, true, { type: 'read', value });
     return { value, revision: headers.etag };
   }
 
   async #write(url: string, key: string): Promise<void> {
     const value = this.#nextValue;
     const call = performance.now();
-    const outcome = await this.#ask(url, { method: 'PUT', path: `/kv/${key}`, body: value });
-    if (outcome.kind !== 'refused') this.#note(key, call, outcome.kind === 'answered', { type: 'write', value });
+    const outcome = await this.#request(url, { method: 'PUT', path: `/kv/${key}`, body: value });
+    if (outcome.kind !== 'refused') this.#record(key, call, outcome.kind === 'answered', { type: 'write', value });
   }
 
   async #compareAndSet(url: string, key: string): Promise<void> {
@@ -64,23 +69,23 @@ export class Recorder {
     const headers: Record<string, string> =
       revision === undefined ? { 'If-None-Match': '*' } : { 'If-Match': revision };
     const call = performance.now();
-    const outcome = await this.#ask(url, { method: 'PUT', path: `/kv/${key}`, body: value, headers });
+    const outcome = await this.#request(url, { method: 'PUT', path: `/kv/${key}`, body: value, headers });
     if (outcome.kind === 'refused') return;
-    const done = outcome.kind === 'answered' ? { done: outcome.answer.status === 204 } : {};
-    this.#note(key, call, outcome.kind === 'answered', { type: 'cas', expected, value, ...done });
+    const done = outcome.kind === 'answered' ? { done: outcome.response.status === 204 } : {};
+    this.#record(key, call, outcome.kind === 'answered', { type: 'cas', expected, value, ...done });
   }
 
-  async #ask(url: string, question: Question): Promise<Outcome> {
-    const outcome = await ask(url, question, this.#agent);
+  async #request(url: string, request: NodeRequest): Promise<RequestOutcome> {
+    const outcome = await requestFromLeader(url, request, this.#agent);
     if (outcome.kind === 'refused') await pause(10);
     return outcome;
   }
 
-  #note(key: string, call: number, answered: boolean, input: RegisterInput): void {
+  #record(key: string, call: number, answered: boolean, input: RegisterInput): void {
     this.history.push({ key, call, end: answered ? performance.now() : null, input });
   }
 
-  /** No value is written twice. */
+  /** A value that was not written before. */
   get #nextValue(): string {
     return `v${(this.#values += 1)}`;
   }

@@ -13,7 +13,7 @@ function apply(machine: KvMachine, command: Omit<KvCommand, 'condition'> & { rea
   machine.apply({ entries: [{ kind: 'command', index, term: 1, data }], through: index });
 }
 
-/** Keys with values of 1 KiB, so that the state has many pieces. */
+/** Returns a machine with values of 1 KiB, enough for many chunks of state. */
 function filled(count = 500): KvMachine {
   const machine = new KvMachine();
   for (let i = 0; i < count; i += 1) {
@@ -28,85 +28,85 @@ function digest(machine: KvMachine): unknown {
     .map(([key, { value, revision }]) => [key, revision, Buffer.from(value).toString('hex')]);
 }
 
-async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
+async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
   const all: Uint8Array[] = [];
-  for await (const piece of pieces) all.push(piece);
+  for await (const chunk of chunks) all.push(chunk);
   return all;
 }
 
-async function* stream(pieces: readonly Uint8Array[], error?: Error): AsyncGenerator<Uint8Array, void> {
-  yield* pieces;
+async function* stream(chunks: readonly Uint8Array[], error?: Error): AsyncGenerator<Uint8Array, void> {
+  yield* chunks;
   if (error !== undefined) throw error;
 }
 
-const taken = async (machine: KvMachine): Promise<Uint8Array> =>
+const snapshotOf = async (machine: KvMachine): Promise<Uint8Array> =>
   new Uint8Array(Buffer.concat(await collect(machine.snapshot())));
 
-describe('the state of the key/value store', () => {
-  it('is the same restored, however its bytes are cut, and goes on by itself', async () => {
+describe('snapshots of KvMachine', () => {
+  it('a restored machine equals the original for any chunk sizes, and shares no memory', async () => {
     const machine = filled();
     apply(machine, { kind: 'put', key: 'k'.repeat(MAX_KEY), value: new Uint8Array(MAX_VALUE).fill(7) });
     apply(machine, { kind: 'put', key: 'empty', value: new Uint8Array() });
-    const bytes = await taken(machine);
+    const bytes = await snapshotOf(machine);
     for (let seed = 0; seed < 5; seed += 1) {
       const random = new Random(seed, 'cuts');
-      const pieces: Uint8Array[] = [];
+      const chunks: Uint8Array[] = [];
       for (let at = 0, n = 1; at < bytes.length; at += n) {
         n = 1 + random.below(seed === 0 ? 300 : 300_000);
-        pieces.push(bytes.slice(at, at + n));
+        chunks.push(bytes.slice(at, at + n));
       }
       const restored = filled(3);
-      await restored.restore(stream(pieces));
-      // What it holds is its own.
-      for (const piece of pieces) piece.fill(0xff);
+      await restored.restore(stream(chunks));
+      // Overwrites the chunks, which the machine must not share.
+      for (const chunk of chunks) chunk.fill(0xff);
       expect(digest(restored)).toEqual(digest(machine));
       apply(restored, { kind: 'delete', key: 'empty' });
       expect(restored.size).toBe(machine.size - 1);
     }
   });
 
-  it('is given in pieces, as it was when the first one was asked for, whatever is written meanwhile', async () => {
+  it('a snapshot has the state at its first chunk, whatever is applied between chunks', async () => {
     const machine = filled();
-    const [due, given] = [digest(machine), machine.snapshot()[Symbol.asyncIterator]()];
-    const pieces: Uint8Array[] = [];
-    for (let next = await given.next(); next.done !== true; next = await given.next()) {
-      pieces.push(next.value);
+    const [expected, snapshot] = [digest(machine), machine.snapshot()[Symbol.asyncIterator]()];
+    const chunks: Uint8Array[] = [];
+    for (let next = await snapshot.next(); next.done !== true; next = await snapshot.next()) {
+      chunks.push(next.value);
       expect(next.value.length).toBeLessThan(66 * 1024);
-      for (let i = pieces.length; i < 500; i += 7) {
+      for (let i = chunks.length; i < 500; i += 7) {
         apply(machine, { kind: 'put', key: `ä/${i}`, value: new Uint8Array(2) });
         apply(machine, { kind: 'delete', key: `ä/${(i * 31) % 500}` });
         apply(machine, { kind: 'put', key: `new/${i}`, value: new Uint8Array(3) });
       }
     }
-    expect(pieces.length).toBeGreaterThan(5);
+    expect(chunks.length).toBeGreaterThan(5);
     const restored = new KvMachine();
-    await restored.restore(stream(pieces));
-    expect(digest(restored)).toEqual(due);
-    expect(digest(machine)).not.toEqual(due);
+    await restored.restore(stream(chunks));
+    expect(digest(restored)).toEqual(expected);
+    expect(digest(machine)).not.toEqual(expected);
   });
 
-  it('is looked at piece by piece: what is not asked for costs nothing yet', async () => {
-    let asked = 0;
+  it('encodeState requests only the items of the chunk that is read', async () => {
+    let requested = 0;
     function* items(): Generator<[string, Item], void> {
-      for (; ; asked += 1) yield [`${asked}`, { value: new Uint8Array(1024), revision: 1 }];
+      for (; ; requested += 1) yield [`${requested}`, { value: new Uint8Array(1024), revision: 1 }];
     }
-    const pieces = encodeState(items());
-    expect((await pieces.next()).value?.length).toBeGreaterThanOrEqual(64 * 1024);
-    expect(asked).toBeLessThan(64);
-    await pieces.return();
+    const chunks = encodeState(items());
+    expect((await chunks.next()).value?.length).toBeGreaterThanOrEqual(64 * 1024);
+    expect(requested).toBeLessThan(64);
+    await chunks.return();
   });
 
-  it('stays as it was when what it is to be restored from breaks off, has an end too many or makes no sense', async () => {
+  it('a machine keeps its state when a restore fails', async () => {
     const machine = filled(50);
-    const [due, bytes] = [digest(machine), await taken(filled(100))];
+    const [expected, bytes] = [digest(machine), await snapshotOf(filled(100))];
     const broken = new Error('the disk is gone');
     await expect(machine.restore(stream([bytes.subarray(0, 70_000)], broken))).rejects.toBe(broken);
     await expect(machine.restore(stream([bytes.subarray(0, -1)]))).rejects.toThrow('in the middle of an item');
     await expect(machine.restore(stream([bytes, new Uint8Array(1)]))).rejects.toThrow('in the middle of an item');
     const endless = new Uint8Array(3 * MAX_VALUE).fill(0xff);
-    await expect(machine.restore(stream([endless]))).rejects.toThrow('cannot have');
+    await expect(machine.restore(stream([endless]))).rejects.toThrow('too long');
     await expect(machine.restore(stream([new Uint8Array(600 + 12).fill(2)]))).rejects.toThrow();
-    expect(digest(machine)).toEqual(due);
+    expect(digest(machine)).toEqual(expected);
     await machine.restore(stream([]));
     expect(machine.size).toBe(0);
   });

@@ -6,26 +6,33 @@ const models: Record<string, Model<unknown, never>> = {
   list: list as Model<unknown, never>,
 };
 
-/** The models that a history may be of. */
+/** Names for `--model`. */
 export const modelNames: readonly string[] = Object.keys(models);
 
-/** Says whether the history in a file of JSON lines is linearizable, and shows the fewest operations that tell otherwise. */
+/**
+ * Prints whether the history in a file of JSON lines is linearizable, and returns it. For each key
+ * that is not linearizable, prints the fewest operations that prove it.
+ */
 export function checkFile(path: string, model: string): boolean {
   const history = parseHistory<never>(readFileSync(path, 'utf8'));
   const anomalies = checkHistory(models[model] as Model<unknown, never>, history);
   const keys = new Set(history.map(({ key }) => key)).size;
-  const verdict = anomalies.length === 0 ? 'linearizable' : `NOT LINEARIZABLE on ${anomalies.length} of them`;
+  const verdict =
+    anomalies.length === 0 ? 'linearizable' : `NOT LINEARIZABLE, keys with anomalies: ${anomalies.length}`;
   console.log(`${history.length} operations on ${keys} keys: ${verdict}`);
   for (const { key, operations } of anomalies) {
-    console.log(`\n${key}: these fit into no order`);
+    console.log(`\nkey ${key}: no order explains these operations`);
     for (const { call, end, input } of operations) console.log(`  ${call} to ${end ?? '?'}: ${JSON.stringify(input)}`);
   }
   return anomalies.length === 0;
 }
 
-/** A failure of the file, in a sentence; undefined for any other. */
+/**
+ * Describes an error in reading or parsing the file in one sentence. Returns undefined for other
+ * errors.
+ */
 export function describeFileFailure(path: string, error: unknown): string | undefined {
   if (error instanceof HistoryError) return `${path}, ${error.message}.`;
   const { code } = error as NodeJS.ErrnoException;
-  return code === undefined ? undefined : `${path} cannot be read (${code}).`;
+  return code === undefined ? undefined : `Cannot read ${path} (${code}).`;
 }

@@ -1,8 +1,11 @@
 import type { Counts } from '@kontiki/testing';
 import type { World } from './worlds.js';
 
-/** What a thousand seeds bring about at the least: clean seeds of a world in which nothing happens would prove nothing. */
-const FLOORS: Readonly<Record<World, Counts>> = {
+/**
+ * Minimum counts per 1,000 seeds, by world. Clean seeds prove nothing if too little happens in
+ * their worlds.
+ */
+const MINIMUMS: Readonly<Record<World, Counts>> = {
   fast: {
     elections: 6_000,
     truncations: 1_000,
@@ -41,12 +44,12 @@ const FLOORS: Readonly<Record<World, Counts>> = {
   },
 };
 
-/** From this many seeds on the floors are held. */
-const ENOUGH = 300;
+/** With fewer seeds than this, counts vary too much to compare them with the minimums. */
+const MIN_SEEDS = 300;
 
-/** Adds up what happened. */
+/** Sums of what happened in the worlds of a run. */
 export class Coverage {
-  readonly #floors: Counts;
+  readonly #minimums: Counts;
   readonly #names: readonly (keyof Counts)[];
   readonly #sums: Counts;
   seeds = 0;
@@ -55,9 +58,9 @@ export class Coverage {
   elapsed = 0;
 
   constructor(world: World) {
-    this.#floors = FLOORS[world];
-    this.#names = Object.keys(this.#floors) as (keyof Counts)[];
-    this.#sums = { ...this.#floors };
+    this.#minimums = MINIMUMS[world];
+    this.#names = Object.keys(this.#minimums) as (keyof Counts)[];
+    this.#sums = { ...this.#minimums };
     for (const name of this.#names) this.#sums[name] = 0;
   }
 
@@ -68,26 +71,28 @@ export class Coverage {
     for (const name of this.#names) this.#sums[name] += counts[name];
   }
 
-  /** What happened, per 1,000 seeds. */
+  /** Counts per 1,000 seeds. */
   get rates(): Counts {
     const rates = { ...this.#sums };
     for (const name of this.#names) rates[name] = Math.round((this.#sums[name] * 1_000) / Math.max(1, this.seeds));
     return rates;
   }
 
-  /** The same in words: what this world has. */
+  /** The rates as text, without those that this world does not count. */
   get summary(): string {
     const { rates } = this;
-    const known = this.#names.filter((name) => this.#floors[name] > 0 || rates[name] > 0);
-    return known.map((name) => `${name} ${rates[name]}`).join(', ');
+    const counted = this.#names.filter((name) => this.#minimums[name] > 0 || rates[name] > 0);
+    return counted.map((name) => `${name} ${rates[name]}`).join(', ');
   }
 
-  /** What happened too seldom; nothing while there are too few seeds to tell. */
+  /** Describes each count below its minimum. Empty if there are too few seeds to compare. */
   get missing(): string[] {
-    if (this.seeds < ENOUGH) return [];
+    if (this.seeds < MIN_SEEDS) return [];
     const { rates } = this;
     return this.#names.flatMap((name) =>
-      rates[name] < this.#floors[name] ? [`${name}: ${rates[name]} per 1,000 seeds, not ${this.#floors[name]}`] : [],
+      rates[name] < this.#minimums[name]
+        ? [`${name} ${rates[name]} per 1,000 seeds, minimum ${this.#minimums[name]}`]
+        : [],
     );
   }
 }

@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
 import { FAULTS, INVARIANTS, NODE_FAULTS, NODE_INVARIANTS, type Fault, type Invariant } from '@kontiki/testing';
 import { checkFile, describeFileFailure, modelNames } from './check-history.js';
-import { checkedOut } from './ledger.js';
+import { COMMAND } from './command.js';
 import { runMutants } from './mutants/run.js';
+import { cleanCommit } from './runs.js';
 import { runSeeds } from './seeds.js';
 import { UsageError } from './usage-error.js';
 import { runWorld, SECONDS, STORAGES, WORLDS, type Options, type World } from './worlds.js';
@@ -10,41 +11,68 @@ import { runWorld, SECONDS, STORAGES, WORLDS, type Options, type World } from '.
 const faults: readonly Fault[] = [...FAULTS, ...NODE_FAULTS];
 const invariants: readonly Invariant[] = [...INVARIANTS, ...NODE_INVARIANTS];
 
-const help = `Runs Kontiki in worlds where everything goes wrong, and looks at it after every event.
+const help = `Runs Kontiki in simulated worlds with faults, and checks invariants after every event.
 
-  pnpm sim --seeds 1000 --from 0       many worlds, on all cores
-  pnpm sim --minutes 2 --from 0        as many as fit
-  pnpm sim --regressions               and first those that ever found a bug
-  pnpm sim --seed 51 --trace           one world, told as a story
-  pnpm sim mutants [NAME ...]          breaks a rule at a time: the worlds must notice
-  pnpm sim mutants --alone             with one invariant at a time: each must notice something
+  ${COMMAND} [flags]               runs many worlds on all cores
+  ${COMMAND} --seed 51 --trace     runs one world and prints its events
+  ${COMMAND} mutants [NAME ...]    puts in one bug at a time; the worlds must find it
+  ${COMMAND} check HISTORY         checks a history for linearizability
 
-  pnpm sim check HISTORY               whether a history in JSON lines is linearizable (--model register or list)
+Worlds:
 
-  --world fast          fast: the protocol alone; full: whole nodes, their files and frames
-  --storage fs          what the nodes of the full world keep their data in: files, or level
-  --without loss,cuts   leaves faults out; all: ${faults.join(', ')}
-  --seconds 20          simulated seconds before everything heals
-  --only NAME,NAME      looks at these invariants only; all: ${invariants.join(', ')}
-  --least 200           with --minutes: so many seeds, however long they take
-  --ledger              writes the run down in apps/sim/ledger.md
+  --world WORLD         fast: the protocol alone; full: whole nodes with their files and frames (default fast)
+  --storage STORE       where nodes of the full world store data: fs (files) or level (default fs)
+  --seconds N           simulated seconds with faults, before all faults end (default ${SECONDS})
+  --without FAULT,...   leaves these faults out
+  --only INVARIANT,...  checks only these invariants
+
+Many worlds:
+
+  --seeds N             number of worlds (default 1000, or unlimited with --minutes)
+  --from N              first seed (default 0)
+  --minutes N           starts no more worlds after N minutes
+  --least N             with --minutes: runs at least N worlds, however long that takes (default 0)
+  --regressions         first runs the seeds in apps/sim/regressions.json, which once found a bug
+  --record              adds the run to apps/sim/runs.md; all changes must be committed
+
+One world:
+
+  --seed N              the seed to run
+  --trace               prints every event
+
+Mutants, the bugs in apps/sim/src/mutants (also takes --world, --storage, --from and --only):
+
+  NAME                  part of a mutant's name (default: all mutants)
+  --seeds N             maximum number of worlds per mutant (default 2000)
+  --alone               checks one invariant at a time; each must find a mutant
+
+Histories, in JSON lines:
+
+  --model MODEL         ${modelNames.join(' or ')} (default register)
+
+Faults: ${faults.join(', ')}
+
+Invariants: ${invariants.join(', ')}
+
+Exit codes: 0 all is well, 1 a check failed, 2 the command line or a file is invalid.
 `;
 
-function numberFlag(name: string, text: string | undefined, otherwise: number): number {
-  if (text === undefined) return otherwise;
+function numberFlag(name: string, text: string | undefined, fallback: number): number {
+  if (text === undefined) return fallback;
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
   throw new UsageError(`--${name} must be a number, not ${JSON.stringify(text)}.`);
 }
 
-function wholeFlag(name: string, text: string | undefined, otherwise: number, least = 0): number {
-  const value = numberFlag(name, text, otherwise);
-  if (text === undefined || (Number.isSafeInteger(value) && value >= least)) return value;
-  throw new UsageError(`--${name} must be a whole number from ${least} on, not ${JSON.stringify(text)}.`);
+function wholeFlag(name: string, text: string | undefined, fallback: number, min = 0): number {
+  const value = numberFlag(name, text, fallback);
+  if (text === undefined || (Number.isSafeInteger(value) && value >= min)) return value;
+  throw new UsageError(`--${name} must be a whole number of at least ${min}, not ${JSON.stringify(text)}.`);
 }
 
 function listFlag<T extends string>(name: string, text: string | undefined, all: readonly T[]): T[] | undefined {
-  const wrong = text?.split(',').find((item) => !all.includes(item as T));
-  if (wrong !== undefined) throw new UsageError(`--${name} doesn't know ${JSON.stringify(wrong)}: ${all.join(', ')}.`);
+  const unknown = text?.split(',').find((item) => !all.includes(item as T));
+  if (unknown !== undefined)
+    throw new UsageError(`--${name} has no value ${JSON.stringify(unknown)}. Its values: ${all.join(', ')}.`);
   return text?.split(',') as T[] | undefined;
 }
 
@@ -62,7 +90,7 @@ function parse(args: string[]) {
         world: { type: 'string', default: 'fast' },
         storage: { type: 'string', default: 'fs' },
         least: { type: 'string' },
-        ledger: { type: 'boolean' },
+        record: { type: 'boolean' },
         trace: { type: 'boolean' },
         without: { type: 'string' },
         seconds: { type: 'string' },
@@ -73,30 +101,34 @@ function parse(args: string[]) {
       },
     });
   } catch (error) {
-    // Node's advice takes several lines, and ends with a full stop at times.
+    // Node's message may have several lines, and may end with a full stop.
     throw new UsageError(`${(error as Error).message.replace(/\s+/g, ' ').replace(/\.$/, '')}.`);
   }
 }
 
 async function runOne(world: World, seed: number, trace: boolean, options: Options): Promise<boolean> {
-  const story = (at: number, text: string): void => console.log(`${at.toFixed(2).padStart(10)}  ${text}`);
-  const outcome = await runWorld(world, seed, { ...options, ...(trace ? { tell: story } : {}) });
+  const printEvent = (at: number, text: string): void => console.log(`${at.toFixed(2).padStart(10)}  ${text}`);
+  const outcome = await runWorld(world, seed, { ...options, ...(trace ? { tell: printEvent } : {}) });
   const { events, elapsed, hash, violation } = outcome;
   console.log(`seed ${seed}: ${events} events in ${Math.round(elapsed)} ms, hash ${hash}`);
   console.log(violation?.message ?? 'clean');
   return violation === undefined;
 }
 
-function ledgerFlag(wanted: boolean): string | undefined {
+function recordFlag(wanted: boolean): string | undefined {
   if (!wanted) return undefined;
-  const commit = checkedOut();
-  if (commit === undefined) throw new UsageError('--ledger names a commit, and there are changes that are in none.');
+  const commit = cleanCommit();
+  if (commit === undefined)
+    throw new UsageError(
+      '--record names the commit of the code, but there are uncommitted changes. Commit them first.',
+    );
   return commit;
 }
 
 function check([path, ...more]: string[], model: string): boolean {
-  if (path === undefined || more.length > 0) throw new UsageError('check takes one file.');
-  if (!modelNames.includes(model)) throw new UsageError(`--model is ${modelNames.join(' or ')}, not ${model}.`);
+  if (path === undefined || more.length > 0) throw new UsageError('check needs exactly one file.');
+  if (!modelNames.includes(model))
+    throw new UsageError(`--model must be ${modelNames.join(' or ')}, not ${JSON.stringify(model)}.`);
   try {
     return checkFile(path, model);
   } catch (error) {
@@ -123,11 +155,12 @@ async function main(args: string[]): Promise<boolean> {
     return runMutants({ world, storage, names, alone: values.alone === true, seeds, from, invariants: only });
   }
   if (command === 'check') return check(names, values.model);
-  if (command !== undefined) throw new UsageError(`There is no command ${JSON.stringify(command)}.`);
+  if (command !== undefined)
+    throw new UsageError(`There is no command ${JSON.stringify(command)}. Commands: mutants, check.`);
   if (values.seed !== undefined) {
     return runOne(world, wholeFlag('seed', values.seed, 0), values.trace === true, options);
   }
-  if (values.trace === true) throw new UsageError('--trace tells one world: it needs --seed.');
+  if (values.trace === true) throw new UsageError('--trace prints one world, so it needs --seed.');
   const minutes = numberFlag('minutes', values.minutes, Infinity);
   return runSeeds({
     world,
@@ -136,7 +169,7 @@ async function main(args: string[]): Promise<boolean> {
     minutes,
     least: wholeFlag('least', values.least, 0),
     options,
-    ledger: ledgerFlag(values.ledger === true),
+    recordCommit: recordFlag(values.record === true),
     regressions: values.regressions === true,
   });
 }
@@ -145,6 +178,6 @@ try {
   process.exitCode = (await main(process.argv.slice(2))) ? 0 : 1;
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`${error.message} See: pnpm sim --help\n`);
+  process.stderr.write(`${error.message} See: ${COMMAND} --help\n`);
   process.exitCode = 2;
 }

@@ -5,33 +5,44 @@ import type { Job, SeedResult } from './worker.js';
 export interface PoolOptions {
   readonly world: Job['world'];
   readonly options: Job['options'];
-  /** The worker's script. Default: ours, on the code as it is. */
+  /** The worker's script. Default: the worker of this package, without a mutant. */
   readonly script?: URL | undefined;
-  /** The next seeds to run; none when there are no more. Seeds already handed out are finished. */
-  readonly next: () => readonly number[];
-  readonly result: (result: SeedResult) => void;
+  /**
+   * Called when a worker is idle. Returns the seeds that it runs next, or none to end the worker.
+   * Other workers still finish their seeds.
+   */
+  readonly nextSeeds: () => readonly number[];
+  readonly onResult: (result: SeedResult) => void;
 }
 
-/** Milliseconds after which a world has hung. The slowest take two seconds. */
-const HUNG = 120_000;
+/**
+ * Milliseconds without a result after which a world counts as hung. The slowest worlds take two
+ * seconds.
+ */
+const HANG_TIMEOUT = 120_000;
 
-/** Runs seeds on all cores. Rejects when the code under test throws what it never should, or hangs. */
-export async function runPool({ world, options, script, next, result }: PoolOptions): Promise<void> {
+/**
+ * Runs seeds on all cores. Rejects when the code under test throws an unexpected error or hangs.
+ */
+export async function runPool({ world, options, script, nextSeeds, onResult }: PoolOptions): Promise<void> {
   await Promise.all(
     Array.from({ length: availableParallelism() }, async () => {
       const worker = new Worker(script ?? new URL('worker.js', import.meta.url));
-      let hung: NodeJS.Timeout | undefined;
+      let hangTimer: NodeJS.Timeout | undefined;
       const ended = new Promise<void>((resolve, reject) => {
         const feed = (): void => {
-          const seeds = next();
+          const seeds = nextSeeds();
           if (seeds.length > 0) worker.postMessage({ world, seeds, options } satisfies Job);
           else resolve();
         };
-        hung = setTimeout(() => reject(new Error('a world hung')), HUNG);
+        hangTimer = setTimeout(
+          () => reject(new Error(`A worker has reported no result for ${HANG_TIMEOUT / 1_000} s: its world hangs.`)),
+          HANG_TIMEOUT,
+        );
         worker.on('message', (message: SeedResult | 'done') => {
-          hung?.refresh();
+          hangTimer?.refresh();
           if (message === 'done') feed();
-          else result(message);
+          else onResult(message);
         });
         worker.on('error', reject);
         feed();
@@ -39,7 +50,7 @@ export async function runPool({ world, options, script, next, result }: PoolOpti
       try {
         await ended;
       } finally {
-        clearTimeout(hung);
+        clearTimeout(hangTimer);
         await worker.terminate();
       }
     }),

@@ -1,16 +1,19 @@
-/** A line that is written over and over on a terminal, and now and then elsewhere. */
+/**
+ * Shows progress on standard error. On a terminal it overwrites one line five times per second.
+ * Elsewhere it prints a line every 15 seconds.
+ */
 export class Progress {
-  readonly #every = process.stderr.isTTY ? 200 : 15_000;
+  readonly #intervalMs = process.stderr.isTTY ? 200 : 15_000;
   #last = performance.now();
 
   show(line: () => string): void {
     const now = performance.now();
-    if (now - this.#last < this.#every) return;
+    if (now - this.#last < this.#intervalMs) return;
     this.#last = now;
     process.stderr.write(process.stderr.isTTY ? `\r\u001B[K${line()}` : `${line()}\n`);
   }
 
-  /** Clears the line, so that a result may stand there. */
+  /** Clears the progress line before other output. */
   clear(): void {
     if (process.stderr.isTTY) process.stderr.write('\r\u001B[K');
   }

@@ -1,24 +1,26 @@
 import { readFileSync } from 'node:fs';
 import { Coverage } from './coverage.js';
-import { record } from './ledger.js';
 import { runPool } from './pool.js';
 import { Progress } from './progress.js';
+import { recordRun } from './runs.js';
 import { replayCommand, shrink } from './shrink.js';
 import type { SeedResult } from './worker.js';
 import type { Options, Storage, World } from './worlds.js';
 
 export interface SeedsOptions {
   readonly world: World;
+  /** The first seed. */
   readonly from: number;
-  /** How many; with `minutes`, no more than fit, but `least` at the least. */
+  /** Maximum number of seeds. */
   readonly count: number;
+  /** Minutes after which no more seeds are started, unless there were fewer than `least`. */
   readonly minutes: number;
   readonly least: number;
-  /** What all of them are like. */
+  /** Options of every world. */
   readonly options: Omit<Options, 'tell'>;
-  /** The commit to write the run down under in the ledger; undefined for not at all. */
-  readonly ledger: string | undefined;
-  /** Begins with the seeds that ever found a bug. */
+  /** The commit to record the run under in `runs.md`. If undefined, the run is not recorded. */
+  readonly recordCommit: string | undefined;
+  /** Whether to run the seeds in `regressions.json` first. */
   readonly regressions: boolean;
 }
 
@@ -32,82 +34,84 @@ interface Regression {
 
 function regressions(world: World, storage: Storage): number[] {
   const all = JSON.parse(readFileSync(new URL('../regressions.json', import.meta.url), 'utf8')) as Regression[];
-  return all.filter((one) => one.world === world && (one.storage ?? 'fs') === storage).map(({ seed }) => seed);
+  return all
+    .filter((regression) => regression.world === world && (regression.storage ?? 'fs') === storage)
+    .map(({ seed }) => seed);
 }
 
 const BATCH = 5;
 
-/** Runs many seeds; resolves with whether all were clean and the world was busy. */
+/** Runs many seeds. Resolves with whether all were clean and enough happened in their worlds. */
 export async function runSeeds(run: SeedsOptions): Promise<boolean> {
   const { world, from, count, minutes, least, options } = run;
   const { storage = 'fs' } = options;
   const coverage = new Coverage(world);
   const progress = new Progress();
   const failed: SeedResult[] = [];
-  const begin = performance.now();
+  const start = performance.now();
   const known = run.regressions ? regressions(world, storage) : [];
-  let handed = 0;
+  let started = 0;
   let stopped = false;
   const stop = (): void => {
     stopped = true;
     progress.clear();
-    console.log('stops behind what is under way');
+    console.log('stopping after the worlds that are running');
   };
-  // Who has waited long for a run wants to know what came of it all the same.
+  // An interrupted run still reports its results so far.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
-  const next = (): readonly number[] => {
+  const nextSeeds = (): readonly number[] => {
     const seeds = known.splice(0, BATCH);
-    const late = performance.now() - begin > minutes * 60_000 && handed >= least;
-    const over = stopped || failed.length >= 10 || late;
-    while (!over && seeds.length < BATCH && handed < count) {
-      seeds.push(from + handed);
-      handed += 1;
+    const timeIsUp = performance.now() - start > minutes * 60_000 && started >= least;
+    const over = stopped || failed.length >= 10 || timeIsUp;
+    while (!over && seeds.length < BATCH && started < count) {
+      seeds.push(from + started);
+      started += 1;
     }
     return seeds;
   };
-  const result = (one: SeedResult): void => {
-    coverage.add(one.events, one.elapsed, one.counts);
-    if (one.violation !== undefined) {
-      failed.push(one);
+  const onResult = (result: SeedResult): void => {
+    coverage.add(result.events, result.elapsed, result.counts);
+    if (result.violation !== undefined) {
+      failed.push(result);
       progress.clear();
-      console.log(`seed ${one.seed} after ${Math.round(one.elapsed)} ms: ${one.violation.message}`);
+      console.log(`seed ${result.seed} after ${Math.round(result.elapsed)} ms: ${result.violation.message}`);
     }
-    progress.show(() => `${coverage.seeds} seeds, ${failed.length} failed, ${rate(coverage.events, begin)}`);
+    progress.show(() => `${coverage.seeds} seeds, ${failed.length} failed, ${rate(coverage.events, start)}`);
   };
-  await runPool({ world, options, next, result });
+  await runPool({ world, options, nextSeeds, onResult });
   progress.clear();
   const hours = coverage.elapsed / 3_600_000;
-  report(coverage, hours, begin);
-  for (const line of coverage.missing) console.log(`TOO QUIET: ${line}`);
+  report(coverage, hours, start);
+  for (const line of coverage.missing) console.log(`TOO LITTLE HAPPENED: ${line}`);
   for (const { seed, violation } of failed.slice(0, 3)) {
     if (violation === undefined) continue;
     const shrunk = await shrink(world, seed, violation.invariant, options);
     console.log(`\n${shrunk.outcome.violation?.message}\n  ${replayCommand(shrunk)}`);
   }
-  if (run.ledger !== undefined) {
+  if (run.recordCommit !== undefined) {
     const { seeds, events, summary } = coverage;
-    const found = failed.map(({ seed, violation }) => `seed ${seed}: ${violation?.invariant}`);
-    record(run.ledger, {
+    const failures = failed.map(({ seed, violation }) => `seed ${seed}: ${violation?.invariant}`);
+    recordRun(run.recordCommit, {
       world: storage === 'fs' ? world : `${world}, ${storage}`,
       from,
       seeds,
       events,
       hours,
       coverage: summary,
-      found,
+      failures,
     });
   }
   return failed.length === 0 && coverage.missing.length === 0;
 }
 
-function rate(events: number, begin: number): string {
-  return `${Math.round(events / (performance.now() - begin))} thousand events/s`;
+function rate(events: number, start: number): string {
+  return `${Math.round(events / (performance.now() - start))} thousand events/s`;
 }
 
-function report({ seeds, events, summary }: Coverage, hours: number, begin: number): void {
+function report({ seeds, events, summary }: Coverage, hours: number, start: number): void {
   const perSeed = Math.round(events / Math.max(1, seeds));
   console.log(
-    `${seeds} seeds, ${hours.toFixed(1)} simulated hours, ${perSeed} events a seed, ${rate(events, begin)} on all cores`,
+    `${seeds} seeds, ${hours.toFixed(1)} simulated hours, ${perSeed} events per seed, ${rate(events, start)} on all cores`,
   );
   console.log(`per 1,000 seeds: ${summary}`);
 }

@@ -1,7 +1,8 @@
 import { FAULTS, NODE_FAULTS, type Fault, type Invariant, type Outcome } from '@kontiki/testing';
+import { COMMAND } from './command.js';
 import { runWorld, SECONDS, type Options, type Storage, type World } from './worlds.js';
 
-/** The smallest world that still breaks: how to replay it, and how it ended. */
+/** The smallest world found that still fails: its settings for a replay, and its outcome. */
 export interface Shrunk {
   readonly world: World;
   readonly seed: number;
@@ -12,27 +13,28 @@ export interface Shrunk {
 }
 
 /**
- * Takes away one fault after the other, and then time, as long as the same invariant breaks. Every kind of fault draws
- * from a generator of its own only in part, so taking one away is another execution: often a shorter one.
+ * Shrinks a failing world. Leaves out one fault after another and then halves the time, as long as
+ * the same invariant is violated. Faults share some random draws, so a world without one of them is
+ * a different execution, often a shorter one.
  */
 export async function shrink(
   world: World,
   seed: number,
   invariant: Invariant,
   {
-    without: left = [],
-    seconds: span = SECONDS,
+    without: initialWithout = [],
+    seconds: initialSeconds = SECONDS,
     storage = 'fs',
   }: Pick<Options, 'without' | 'seconds' | 'storage'> = {},
   run: typeof runWorld = runWorld,
 ): Promise<Shrunk> {
-  const outcome = await run(world, seed, { without: left, seconds: span, storage });
-  let best: Shrunk = { world, seed, storage, without: left, seconds: span, outcome };
+  const outcome = await run(world, seed, { without: initialWithout, seconds: initialSeconds, storage });
+  let best: Shrunk = { world, seed, storage, without: initialWithout, seconds: initialSeconds, outcome };
   const attempt = async (without: readonly Fault[], seconds: number): Promise<boolean> => {
     const smaller = await run(world, seed, { without, seconds, storage });
-    const breaks = smaller.violation?.invariant === invariant;
-    if (breaks) best = { world, seed, storage, without, seconds, outcome: smaller };
-    return breaks;
+    const fails = smaller.violation?.invariant === invariant;
+    if (fails) best = { world, seed, storage, without, seconds, outcome: smaller };
+    return fails;
   };
   for (const fault of [...FAULTS, ...NODE_FAULTS]) {
     if (best.outcome.mix.strength[fault] > 0) await attempt([...best.without, fault], best.seconds);
@@ -41,6 +43,7 @@ export async function shrink(
   return best;
 }
 
+/** Returns the command that replays a world and prints its events. */
 export function replayCommand({ world, seed, storage, without, seconds }: Shrunk): string {
   const flags = [
     ...(world === 'fast' ? [] : [`--world ${world}`]),
@@ -49,5 +52,5 @@ export function replayCommand({ world, seed, storage, without, seconds }: Shrunk
     ...(without.length > 0 ? [`--without ${without.join(',')}`] : []),
     ...(seconds === SECONDS ? [] : [`--seconds ${seconds}`]),
   ];
-  return `pnpm sim ${flags.join(' ')} --trace`;
+  return `${COMMAND} ${flags.join(' ')} --trace`;
 }

@@ -1,2 +1,2 @@
-/** A sentence for whoever called. */
+/** An error in the command line. Its message is printed without a stack trace. */
 export class UsageError extends Error {}

@@ -2,14 +2,14 @@ import { parentPort } from 'node:worker_threads';
 import type { Counts, Invariant } from '@kontiki/testing';
 import { runWorld, type Options, type World } from './worlds.js';
 
-/** Seeds to run, in this order. */
+/** Seeds for a worker to run, in this order. */
 export interface Job {
   readonly world: World;
   readonly seeds: readonly number[];
   readonly options: Omit<Options, 'tell'>;
 }
 
-/** What came of one seed. */
+/** Result of one seed. */
 export interface SeedResult {
   readonly seed: number;
   readonly events: number;
@@ -22,11 +22,11 @@ export interface SeedResult {
 async function run({ world, seeds, options }: Job): Promise<void> {
   for (const seed of seeds) {
     const { events, elapsed, hash, counts, violation } = await runWorld(world, seed, options);
-    const broken = violation && { invariant: violation.invariant, message: violation.message };
-    parentPort?.postMessage({ seed, events, elapsed, hash, counts, violation: broken } satisfies SeedResult);
+    const plainViolation = violation && { invariant: violation.invariant, message: violation.message };
+    parentPort?.postMessage({ seed, events, elapsed, hash, counts, violation: plainViolation } satisfies SeedResult);
   }
   parentPort?.postMessage('done');
 }
 
-// What a world throws that is no violation is a bug of the code under test, and ends the worker.
+// An error that is not a violation is a bug in the code under test. It ends the worker.
 parentPort?.on('message', (job: Job) => void run(job));

@@ -11,17 +11,19 @@ import {
 } from '@kontiki/testing';
 import { SimulatedLevel } from '@kontiki/testing/level';
 
-/** `fast`: pure `Raft`s on model disks. `full`: whole nodes, with their stores and frames. */
+/**
+ * `fast`: the protocol alone, on model disks. `full`: whole nodes, with their stores and frames.
+ */
 export const WORLDS = ['fast', 'full'] as const;
 
 export type World = (typeof WORLDS)[number];
 
-/** What the servers of the full world keep their logs and snapshots in. */
+/** Stores of the full world: files, or a database of `abstract-level`. */
 export const STORAGES = ['fs', 'level'] as const;
 
 export type Storage = (typeof STORAGES)[number];
 
-/** What a world may be told, beside its seed. */
+/** Settings of a world other than its seed. */
 export interface Options extends Pick<WorldOptions, 'invariants' | 'seconds' | 'without' | 'tell'> {
   /** Default: `fs`. */
   readonly storage?: Storage | undefined;
@@ -29,15 +31,15 @@ export interface Options extends Pick<WorldOptions, 'invariants' | 'seconds' | '
 
 type Folder = Parameters<FullWorldOptions['log']>[0]['folder'];
 
-/** Simulated seconds of a world, unless somebody says otherwise. */
+/** Default duration of a world in simulated seconds. */
 export const SECONDS = 20;
 
-/** Small segments, so that a log has several. */
+/** Draws a small segment size, so that a log has several segments. */
 function segmentBytes(seed: number): number {
   return new Random(seed, 'segments').pick([700, 4_096, 65_536]);
 }
 
-/** The stores of one world. */
+/** Returns factories for the stores of one world. */
 function storesOf(seed: number, storage: Storage): Pick<FullWorldOptions, 'log' | 'snapshots'> {
   if (storage === 'fs') {
     return {
@@ -45,7 +47,8 @@ function storesOf(seed: number, storage: Storage): Pick<FullWorldOptions, 'log' 
       snapshots: ({ folder }) => new FileSnapshots(folder),
     };
   }
-  // One life's log and snapshots share a folder, and so a database.
+  // In one life of a server, the log and the snapshots get the same folder and must share a
+  // database.
   const databases = new WeakMap<Folder, SimulatedLevel>();
   const databaseOn = (folder: Folder): SimulatedLevel => {
     const database = databases.get(folder) ?? new SimulatedLevel(folder);
@@ -58,7 +61,7 @@ function storesOf(seed: number, storage: Storage): Pick<FullWorldOptions, 'log' 
   };
 }
 
-/** Runs one seed in a world; in the full one, on this repo's stores. */
+/** Runs one seed. In the full world, nodes use the stores of this repository. */
 export async function runWorld(
   world: World,
   seed: number,

@@ -8,7 +8,7 @@ const regressions = JSON.parse(readFileSync(new URL('../regressions.json', impor
   readonly storage?: string;
   readonly seed: number;
   readonly found: string;
-  /** The bug, put in again. */
+  /** The mutant that puts the bug in again. */
   readonly mutant: string;
 }[];
 
@@ -18,25 +18,27 @@ function sim(...args: string[]): { status: number | null; stdout: string; stderr
   return spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
 }
 
-describe('the sim', () => {
-  it('runs many seeds on all cores, one the same way as alone', () => {
+describe('the sim command', () => {
+  it('sim runs many seeds on all cores, and a seed gives the same hash each time', () => {
     const { status, stdout } = sim('--seeds', '12', '--from', '3', '--regressions');
     expect(stdout).toMatch(/1[3-9] seeds, [\d.]+ simulated hours[^]*per 1,000 seeds: elections \d+/);
     expect(status).toBe(0);
-    const [one, again] = [sim('--seed', '5'), sim('--seed', '5', '--trace')];
-    const hash = /hash (\w{8})\nclean/.exec(one.stdout)?.[1];
+    const [plain, traced] = [sim('--seed', '5'), sim('--seed', '5', '--trace')];
+    const hash = /hash (\w{8})\nclean/.exec(plain.stdout)?.[1];
     expect(hash).toBeDefined();
-    expect(again.stdout).toContain(`hash ${hash}`);
-    expect(again.stdout).toContain('everything heals');
+    expect(traced.stdout).toContain(`hash ${hash}`);
+    expect(traced.stdout).toContain('everything heals');
   });
 
-  it('finds a mutant, and says after how many seeds and by what', () => {
+  it('sim mutants prints the number of seeds and the invariant that found a mutant', () => {
     const { status, stdout } = sim('mutants', 'leader counts its entries');
-    expect(stdout).toMatch(/leader counts its entries before they are durable +\d+ seeds, by commitIsDurable/);
+    expect(stdout).toMatch(
+      /leader counts its entries before they are durable +found by commitIsDurable \(seeds: \d+\)/,
+    );
     expect(status).toBe(0);
   });
 
-  it.each(regressions)('still finds what a kept seed once found: $found', ({ world, storage = 'fs', seed, mutant }) => {
+  it.each(regressions)('a regression seed finds its bug again: $found', ({ world, storage = 'fs', seed, mutant }) => {
     const { status, stdout } = sim(
       'mutants',
       mutant,
@@ -49,25 +51,25 @@ describe('the sim', () => {
       '--seeds',
       '2',
     );
-    expect(stdout).toMatch(/ 1 seeds, by /);
+    expect(stdout).toMatch(/ found by .* \(seeds: 1\)/);
     expect(status).toBe(0);
   });
 
   it.each([
-    [['--seeds', 'many'], '--seeds must be a number, not "many". See: pnpm sim --help'],
-    [['--seeds', '0'], '--seeds must be a whole number from 1 on, not "0".'],
-    [['--seed', '1.5'], '--seed must be a whole number from 0 on, not "1.5".'],
+    [['--seeds', 'many'], '--seeds must be a number, not "many". See: npx -y pnpm@10.34.9 sim --help'],
+    [['--seeds', '0'], '--seeds must be a whole number of at least 1, not "0".'],
+    [['--seed', '1.5'], '--seed must be a whole number of at least 0, not "1.5".'],
     [['--seeds', '1e9999'], '--seeds must be a number'],
-    [['--trace'], '--trace tells one world'],
-    [['--without', 'rain'], '--without doesn\'t know "rain"'],
-    [['--only', 'luck'], '--only doesn\'t know "luck"'],
+    [['--trace'], '--trace prints one world, so it needs --seed.'],
+    [['--without', 'rain'], '--without has no value "rain".'],
+    [['--only', 'luck'], '--only has no value "luck".'],
     [['dance'], 'There is no command "dance".'],
     [['--wat'], "Unknown option '--wat'"],
-    [['check'], 'check takes one file.'],
-    [['mutants', 'unicorn'], "No mutant's name has unicorn in it."],
-    [['--storage', 'clay'], '--storage doesn\'t know "clay"'],
-    [['--world', 'flat'], '--world doesn\'t know "flat"'],
-  ])('%j: one clear sentence and an exit code', (args, sentence) => {
+    [['check'], 'check needs exactly one file.'],
+    [['mutants', 'unicorn'], 'No mutant name contains unicorn.'],
+    [['--storage', 'clay'], '--storage has no value "clay".'],
+    [['--world', 'flat'], '--world has no value "flat".'],
+  ])('a wrong command line prints one sentence and exits with 2: %j', (args, sentence) => {
     const { status, stderr } = sim(...args);
     expect(stderr).toContain(sentence);
     expect(status).toBe(2);

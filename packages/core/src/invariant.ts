@@ -1,14 +1,15 @@
 import { KontikiError } from './errors.js';
 
 /**
- * Stops the server when something that Raft proves cannot happen has happened. Stays in the code that runs: going on
- * would be guessing with other people's data. A text with numbers in it is made only when it is needed.
+ * Throws `KONTIKI_INVARIANT`, which stops the server, if a condition does not hold that Raft guarantees.
+ * These checks stay in the code that runs, because a server that continued would be guessing with its
+ * users' data. A message with numbers in it is a function, so that it is built only when needed.
  */
 export function invariant(condition: boolean, broken: string | (() => string)): asserts condition {
   if (!condition) {
     throw new KontikiError(
       'KONTIKI_INVARIANT',
-      `${typeof broken === 'string' ? broken : broken()}. This is a bug in Kontiki or damage in memory: keep the data folder and report it.`,
+      `${typeof broken === 'string' ? broken : broken()}. This is a bug in Kontiki, or memory is damaged. Keep the data folder and report the bug.`,
     );
   }
 }

@@ -8,22 +8,29 @@ const SCHEMES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * A peer's address as a URL of `http:` or `https:`: scheme, host, port, and perhaps a path; nothing that carries secrets
- * or is lost on the way. `ws:` and `wss:` are taken for these: addresses stand in the membership, and a cluster must be
- * able to change its transport. Throws `KONTIKI_BAD_OPTION`.
+ * Parses a peer's address and returns it as a URL with the scheme `http:` or `https:`. The schemes
+ * `ws:` and `wss:` are converted, so that a cluster can change its transport without changing the
+ * addresses in its membership. Throws `KONTIKI_BAD_OPTION` for other schemes, and for URLs with
+ * credentials, a query or a fragment.
  */
 export function parseAddress(address: string): URL {
   const url = URL.canParse(address) ? new URL(address) : undefined;
-  if (url === undefined) throw bad(address, 'it is no URL');
+  if (url === undefined) throw badAddress(address, 'it is not a URL');
   const scheme = SCHEMES.get(url.protocol);
-  if (scheme === undefined) throw bad(address, `its scheme is none of ${[...SCHEMES.keys()].join(' ')}`);
+  if (scheme === undefined) {
+    throw badAddress(address, `its scheme is not one of ${[...SCHEMES.keys()].join(' ')}`);
+  }
   url.protocol = scheme;
-  // The address stands in the log and in every status: a password has no place there.
-  if (url.username !== '' || url.password !== '') throw bad(url.host, 'it carries credentials');
-  if (url.search !== '' || url.hash !== '') throw bad(address, 'it has more than a host, a port and a path');
+  // Addresses are stored in the log and shown in `status()`, so they must not contain a password.
+  // The error must not contain it either.
+  if (url.username !== '' || url.password !== '') throw badAddress(url.host, 'it has credentials');
+  if (url.search !== '' || url.hash !== '') throw badAddress(address, 'it has a query or a fragment');
   return url;
 }
 
-function bad(address: string, fault: string): KontikiError {
-  return new KontikiError('KONTIKI_BAD_OPTION', `${JSON.stringify(address)} is no address of a peer: ${fault}.`);
+function badAddress(address: string, fault: string): KontikiError {
+  return new KontikiError(
+    'KONTIKI_BAD_OPTION',
+    `${JSON.stringify(address)} is not the address of a peer: ${fault}. An address has a scheme, a host, and optionally a port and a path.`,
+  );
 }

@@ -1,30 +1,30 @@
 /**
- * How long to wait before the next attempt: doubling from `min` to `max` milliseconds, of which the upper half is drawn
- * at random, so that servers that failed together don't try again together.
+ * Computes the delays between attempts. Delays double from `minMs` to `maxMs`. A random part of up
+ * to one half is subtracted, so that servers that failed together do not retry together.
  */
 export class Backoff {
-  readonly #min: number;
-  readonly #max: number;
+  readonly #minMs: number;
+  readonly #maxMs: number;
   readonly #random: () => number;
-  #next: number;
+  #nextMs: number;
 
-  /** `random`: uniform in [0, 1). */
-  constructor(min: number, max: number, random: () => number) {
-    this.#min = min;
-    this.#max = max;
+  /** `random`: returns numbers that are uniform in [0, 1). */
+  constructor(minMs: number, maxMs: number, random: () => number) {
+    this.#minMs = minMs;
+    this.#maxMs = maxMs;
     this.#random = random;
-    this.#next = min;
+    this.#nextMs = minMs;
   }
 
-  /** Milliseconds to wait now. */
+  /** Returns the milliseconds to wait before the next attempt. */
   next(): number {
-    const delay = this.#next;
-    this.#next = Math.min(this.#max, delay * 2);
+    const delay = this.#nextMs;
+    this.#nextMs = Math.min(this.#maxMs, delay * 2);
     return delay * (0.5 + this.#random() / 2);
   }
 
-  /** The attempt came to something: begins from `min` again. */
+  /** Starts again from `minMs`. Called after a success. */
   reset(): void {
-    this.#next = this.#min;
+    this.#nextMs = this.#minMs;
   }
 }

@@ -1,27 +1,43 @@
+import type { IncomingMessage } from 'node:http';
 import type { Identity, ServerId } from '@kontiki/core';
 import { isId } from '@kontiki/core/wire';
-import { Refusal } from './refusal.js';
+import { HandshakeError } from './handshake-error.js';
+import { isLoopback } from './listening.js';
+import type { Context } from './peer-transport.js';
 
-/** Version of the handshake and of what follows it. A server refuses any other. */
+/**
+ * Version of the handshake and of the messages that follow it. A server refuses every other
+ * version.
+ *
+ * The handshake is a set of `kontiki-…` headers that each side sends in an HTTP request or response
+ * before any message is accepted. The headers name the cluster, the sending server and the server
+ * that it wants to reach. So a wrong address is found at once. They also carry the sender's
+ * incarnation, which is drawn at each start, and its genesis. The genesis is the checksum of the
+ * cluster's first entry. It differs between clusters that have the same id but started with
+ * different lists of servers. A blank server has no genesis yet and learns it from the log; see
+ * `isHandshakeOutdated`. The handshake identifies servers but does not authenticate them.
+ */
 export const PROTOCOL_VERSION = 1;
 
-/** Says who speaks and who is meant. Travels in HTTP headers, both ways, before any message is let in. */
+/** The contents of a handshake. */
 export interface Hello {
   readonly cluster: string;
+  /** The server that sent the handshake. */
   readonly from: ServerId;
+  /** The server that `from` wants to reach. */
   readonly to: ServerId;
   readonly incarnation: number;
-  /** The checksum of the cluster's first entry; undefined while the speaker is blank. */
+  /** The checksum of the cluster's first entry. Undefined while `from` is blank. */
   readonly genesis: number | undefined;
 }
 
-/** Header names are in lower case, as Node gives them. */
+/** HTTP headers by name. Names are in lower case, as Node.js returns them. */
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 const NUMBER = /^[1-9][0-9]{0,15}$/;
 const MAX_GENESIS = 0xffff_ffff;
 
-/** What `self` says to `to`, as HTTP headers. */
+/** Returns the headers of the handshake that `self` sends to `to`. */
 export function helloHeaders(self: Identity, to: ServerId): Record<string, string> {
   return {
     'kontiki-version': `${PROTOCOL_VERSION}`,
@@ -34,94 +50,114 @@ export function helloHeaders(self: Identity, to: ServerId): Record<string, strin
 }
 
 /**
- * Reads the other side's hello and checks that this connection may be. Throws a `Refusal`.
- * `dialled`: the server that `self` meant to reach; undefined where `self` was dialled.
+ * Parses the other server's handshake and checks that `self` may talk to that server. Throws a
+ * `HandshakeError`. `dialed`: the server that `self` dialed, or undefined if `self` was dialed.
  */
-export function checkHello(self: Identity, headers: Headers, dialled?: ServerId): Hello {
-  const hello = readHello(headers);
+export function checkHello(self: Identity, headers: Headers, dialed?: ServerId): Hello {
+  const hello = parseHello(headers);
   const { cluster, from, to, incarnation, genesis } = hello;
   if (cluster !== self.cluster) {
-    throw new Refusal(
+    throw new HandshakeError(
       'cluster',
-      `${from} is a server of cluster ${cluster}; this is ${self.server} of ${self.cluster}.`,
+      `${from} belongs to cluster ${cluster}, but this is server ${self.server} of cluster ${self.cluster}.`,
     );
   }
   if (from === self.server) {
-    throw new Refusal(
+    throw new HandshakeError(
       'self',
       incarnation === self.incarnation
-        ? `${from} has dialled itself: an address in the membership is wrong.`
-        : `Another process runs as ${from}: two servers must never share an id. Stop one of them.`,
+        ? `${from} dialed itself. Correct the addresses in the membership.`
+        : `Another process runs as ${from}. Two servers must never share an id: stop one of them.`,
     );
   }
-  if (dialled !== undefined && from !== dialled) {
-    throw new Refusal(
+  if (dialed !== undefined && from !== dialed) {
+    throw new HandshakeError(
       'receiver',
-      `${from} answers where ${dialled} was dialled: an address in the membership is wrong.`,
+      `${from} answered at the address of ${dialed}. Correct the addresses in the membership.`,
     );
   }
   if (to !== self.server) {
-    throw new Refusal('receiver', `${from} meant to reach ${to}; this is ${self.server}.`);
+    throw new HandshakeError(
+      'receiver',
+      `${from} tried to reach ${to}, but this is ${self.server}. Correct the addresses in the membership.`,
+    );
   }
-  if (genesesDiffer(genesis, self.genesis)) {
-    throw new Refusal(
+  if (genesis !== undefined && self.genesis !== undefined && genesis !== self.genesis) {
+    throw new HandshakeError(
       'genesis',
-      `${from} was begun with another list of servers than ${self.server}: they are not of one cluster, though its id is the same.`,
+      `The clusters of ${from} and ${self.server} have the same id, but started with different lists of servers. Bootstrap the servers of one cluster with the same list.`,
     );
   }
   return hello;
 }
 
-/** Whether both are known and are not the same. */
-function genesesDiffer(one: number | undefined, other: number | undefined): boolean {
-  return one !== undefined && other !== undefined && one !== other;
+/**
+ * Checks a request from another server and returns its handshake. Throws a `HandshakeError`.
+ * Requests that browsers send are refused, and so are requests from other machines unless
+ * `insecure` is true.
+ */
+export function checkRequest({ self }: Context, { headers, socket }: IncomingMessage, insecure = false): Hello {
+  // `start` cannot check this for an application's server that starts to listen later.
+  if (!insecure && socket.localAddress !== undefined && !isLoopback(socket.localAddress)) {
+    throw new HandshakeError(
+      'exposed',
+      'The request comes from another machine. If you trust the network, set insecure: true.',
+    );
+  }
+  if (headers.origin !== undefined) {
+    throw new HandshakeError('browser', 'The request has an Origin header, so it comes from a browser.');
+  }
+  return checkHello(self, headers);
 }
 
 /**
- * Whether a connection must be made anew, with `genesis` being what this server knows now, `told` what it knew in the
- * handshake and `heard` what it was told then: so a server that was blank is checked once it is not.
+ * Returns whether the two servers must repeat their handshake, because this server was blank and
+ * now knows its genesis. `genesis` is the current genesis of this server. `sentGenesis` and
+ * `receivedGenesis` are those of the handshake. No new handshake is needed if this server sent its
+ * current genesis, since then the other server makes the check. Nor is it needed if this server
+ * received its current genesis.
  */
-export function handshakeOutdated(
+export function isHandshakeOutdated(
   genesis: number | undefined,
-  told: number | undefined,
-  heard: number | undefined,
+  sentGenesis: number | undefined,
+  receivedGenesis: number | undefined,
 ): boolean {
-  return genesis !== told && genesis !== heard;
+  return genesis !== sentGenesis && genesis !== receivedGenesis;
 }
 
-function readHello(headers: Headers): Hello {
+function parseHello(headers: Headers): Hello {
   const version = headers['kontiki-version'];
   if (version !== `${PROTOCOL_VERSION}`) {
-    throw new Refusal(
+    throw new HandshakeError(
       'version',
       version === undefined
-        ? 'No Kontiki handshake.'
-        : `The handshake is of version ${quoted(version)}; this server speaks version ${PROTOCOL_VERSION}.`,
+        ? 'There is no Kontiki handshake, so the other side is not a Kontiki server.'
+        : `The handshake has version ${quote(version)}, but this server supports only version ${PROTOCOL_VERSION}.`,
     );
   }
   const genesis = headers['kontiki-genesis'];
   return {
-    cluster: id(headers, 'kontiki-cluster'),
-    from: id(headers, 'kontiki-from'),
-    to: id(headers, 'kontiki-to'),
-    incarnation: number(headers, 'kontiki-incarnation', Number.MAX_SAFE_INTEGER),
-    genesis: genesis === undefined ? undefined : number(headers, 'kontiki-genesis', MAX_GENESIS),
+    cluster: parseId(headers, 'kontiki-cluster'),
+    from: parseId(headers, 'kontiki-from'),
+    to: parseId(headers, 'kontiki-to'),
+    incarnation: parseNumber(headers, 'kontiki-incarnation', Number.MAX_SAFE_INTEGER),
+    genesis: genesis === undefined ? undefined : parseNumber(headers, 'kontiki-genesis', MAX_GENESIS),
   };
 }
 
-function id(headers: Headers, name: string): string {
+function parseId(headers: Headers, name: string): string {
   const value = headers[name];
   if (isId(value)) return value;
-  throw new Refusal('malformed', `The handshake's ${name} is ${quoted(value)}, which is no id.`);
+  throw new HandshakeError('malformed', `The header ${name} must be an id, not ${quote(value)}.`);
 }
 
-function number(headers: Headers, name: string, max: number): number {
+function parseNumber(headers: Headers, name: string, max: number): number {
   const value = headers[name];
   if (typeof value === 'string' && NUMBER.test(value) && Number(value) <= max) return Number(value);
-  throw new Refusal('malformed', `The handshake's ${name} is ${quoted(value)}, which is not a number of 1 to ${max}.`);
+  throw new HandshakeError('malformed', `The header ${name} must be an integer of 1 to ${max}, not ${quote(value)}.`);
 }
 
-/** Foreign text, made fit for a log line. */
-function quoted(value: unknown): string {
+/** Quotes and cuts text from another server, so that a log line stays one short line. */
+function quote(value: unknown): string {
   return JSON.stringify(value ?? null).slice(0, 80);
 }

@@ -1,17 +1,26 @@
-/** What Kontiki's transports share on Node. For those who write a transport; users of one need nothing of it. */
+/** The parts that Kontiki's transports share on Node.js. Only authors of transports need them. */
 export { parseAddress } from './address.js';
 export { Backoff } from './backoff.js';
-export { checkCaller, logRefusal } from './callers.js';
-export type { Context } from './context.js';
-export { deliver } from './deliver.js';
-export { Dialling } from './dialling.js';
-export { checkHello, handshakeOutdated, helloHeaders, PROTOCOL_VERSION, type Hello } from './handshake.js';
-export { peerLimits, type PeerLimits, SILENT_LOOKS } from './limits.js';
+export {
+  checkHello,
+  checkRequest,
+  type Hello,
+  helloHeaders,
+  isHandshakeOutdated,
+  PROTOCOL_VERSION,
+} from './handshake.js';
+export {
+  describeReason,
+  HandshakeError,
+  type HandshakeErrorReason,
+  logHandshakeError,
+  REFUSED_HEADER,
+} from './handshake-error.js';
+export { peerLimits, type PeerLimits, SILENT_TICKS } from './limits.js';
 export { checkExposure, isLoopback, listen, LOOPBACK } from './listening.js';
-export { Mailbox } from './mailbox.js';
 export { checkListen, type ListenOptions, type TransportOptions } from './options.js';
-export { BATCH_BYTES, Outbox, type Pushed } from './outbox.js';
 export { OwnServer } from './own-server.js';
-export { type Listener, type Peer, PeerTransport } from './peer-transport.js';
-export { Refusal, REFUSED_HEADER, refusalMeaning, type RefusalReason } from './refusal.js';
+export { type Context, type Listener, type Peer, PeerTransport, receiveFrame } from './peer-transport.js';
+export { Reconnector } from './reconnector.js';
+export { BATCH_BYTES, SendQueue } from './send-queue.js';
 export { ThrottledLogger } from './throttled-logger.js';

@@ -1,41 +1,61 @@
 import { KontikiError } from '@kontiki/core';
+import { checkNames } from './check-names.js';
 
-/** What stays silent for so many looks is taken for dead. */
-export const SILENT_LOOKS = 5;
+/** The number of silent ticks after which a connection or a peer is considered dead. */
+export const SILENT_TICKS = 5;
 
-/** What a transport allows its peers, and whoever else reaches its port. */
+/** Limits for peers and for all other clients that reach a transport's port. */
 export interface PeerLimits {
-  /** Bytes of entries that may wait for one peer; what is beyond is dropped. Default 8 MiB. */
+  /**
+   * Maximum number of queued bytes of entries for one peer. Further entries are dropped. Default 8
+   * MiB.
+   */
   readonly queueBytes: number;
-  /** Accepted connections of different servers, at most. Default 256. */
+  /**
+   * Maximum number of servers that are connected to this server. Further servers are refused.
+   * Default 256.
+   */
   readonly connections: number;
-  /** Connections that have not shown who they are, at most; the oldest makes way. Default 64. */
-  readonly strangers: number;
-  /** Milliseconds a connection may take to be made and to show who it is. Default 3,000. */
-  readonly handshakeTimeout: number;
-  /** Milliseconds between two looks at each connection. A peer that stays silent for five of them is cut off. Default 1,000. */
-  readonly pingInterval: number;
-  /** Milliseconds before an unreachable peer is dialled again, at first and at most. Default 50 and 2,000. */
-  readonly redialMin: number;
-  readonly redialMax: number;
+  /**
+   * Maximum number of connections without a completed handshake. When there are more, the oldest is
+   * closed. Default 64.
+   */
+  readonly unidentified: number;
+  /** Maximum time to connect and to complete the handshake. Default 3,000 ms. */
+  readonly handshakeTimeoutMs: number;
+  /**
+   * Time between two ticks. At each tick, a transport checks its connections and pings idle ones. A
+   * peer that is silent for five ticks is disconnected. Default 1,000 ms.
+   */
+  readonly pingIntervalMs: number;
+  /**
+   * Delay before an unreachable peer is dialed again. Doubles with every attempt. Default 50 ms.
+   */
+  readonly reconnectMinMs: number;
+  /** Maximum delay before an unreachable peer is dialed again. Default 2,000 ms. */
+  readonly reconnectMaxMs: number;
 }
 
 const defaults: PeerLimits = {
   queueBytes: 8 * 1024 * 1024,
   connections: 256,
-  strangers: 64,
-  handshakeTimeout: 3_000,
-  pingInterval: 1_000,
-  redialMin: 50,
-  redialMax: 2_000,
+  unidentified: 64,
+  handshakeTimeoutMs: 3_000,
+  pingIntervalMs: 1_000,
+  reconnectMinMs: 50,
+  reconnectMaxMs: 2_000,
 };
 
-/** The limits with defaults for what isn't given. Throws `KONTIKI_BAD_OPTION`. */
+/** Returns `given` completed with defaults. Throws `KONTIKI_BAD_OPTION`. */
 export function peerLimits(given: Partial<PeerLimits> = {}): PeerLimits {
+  checkNames('limits', given, Object.keys(defaults));
   const limits = { ...defaults, ...given };
   for (const [name, value] of Object.entries(limits)) {
     if (!(value >= 1 && value < 2 ** 31)) {
-      throw new KontikiError('KONTIKI_BAD_OPTION', `limits.${name} must be a number of 1 to 2^31, not ${value}.`);
+      throw new KontikiError(
+        'KONTIKI_BAD_OPTION',
+        `limits.${name} must be a number of at least 1 and below 2^31, not ${value}.`,
+      );
     }
   }
   return limits;

@@ -1,56 +1,64 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Context } from './context.js';
-import { LOOPBACK, listen } from './listening.js';
+import { listen, LOOPBACK } from './listening.js';
 import type { ListenOptions } from './options.js';
+import type { Context } from './peer-transport.js';
 
-/** A port of a transport's own, and those who connect to it. */
+/**
+ * The HTTP server of a transport that has a port of its own. It limits the number of connections
+ * without a completed handshake, and the time until a request's headers are complete.
+ */
 export class OwnServer {
   readonly server: Server;
   readonly #context: Context;
-  /** Connections that have not shown who they are, the oldest first. */
-  readonly #strangers = new Set<Socket>();
+  /** Connections without a completed handshake, oldest first. */
+  readonly #unidentified = new Set<Socket>();
 
-  constructor(context: Context, answer: RequestListener) {
+  constructor(context: Context, onRequest: RequestListener) {
     this.#context = context;
-    const { handshakeTimeout, strangers } = context.limits;
+    const { handshakeTimeoutMs, unidentified } = context.limits;
     this.server = createServer(
       {
         maxHeaderSize: 8_192,
-        headersTimeout: handshakeTimeout,
+        headersTimeout: handshakeTimeoutMs,
         requestTimeout: 0,
-        connectionsCheckingInterval: Math.ceil(handshakeTimeout / 3),
+        connectionsCheckingInterval: Math.ceil(handshakeTimeoutMs / 3),
       },
-      answer,
+      onRequest,
     );
     this.server.on('connection', (socket: Socket) => {
-      // The oldest makes way: a peer shows who it is within one round trip, so it isn't the one that has waited longest.
-      const [oldest] = this.#strangers;
-      if (this.#strangers.size >= strangers) oldest?.destroy();
-      this.#strangers.add(socket);
-      socket.once('close', () => this.#strangers.delete(socket));
+      // Close the oldest connection. A peer completes its handshake within one round trip, so the
+      // oldest is not a peer.
+      const [oldest] = this.#unidentified;
+      if (this.#unidentified.size >= unidentified) oldest?.destroy();
+      this.#unidentified.add(socket);
+      socket.once('close', () => this.#unidentified.delete(socket));
     });
   }
 
-  /** It has shown who it is. */
-  know(socket: Socket): void {
-    this.#strangers.delete(socket);
+  /** Called when the handshake on a connection is complete. */
+  markIdentified(socket: Socket): void {
+    this.#unidentified.delete(socket);
   }
 
+  /** Rejects with `KONTIKI_LISTEN`. */
   async start({ host = LOOPBACK, port }: ListenOptions): Promise<void> {
     await listen(this.server, host, port);
-    this.server.on('error', (error) =>
-      this.#context.logger.log('error', 'server', 'the listening port failed', { error }),
-    );
+    this.server.on('error', (error) => {
+      this.#context.logger.log('error', 'server', `the server on port ${port} failed`, { error });
+    });
   }
 
-  /** Frees the port and cuts whoever is connected. Upgraded connections are no more the server's. */
+  /**
+   * Stops listening and closes all connections, except for upgraded connections, which no longer
+   * belong to the server.
+   */
   async close(): Promise<void> {
     if (!this.server.listening) return;
     await new Promise<void>((resolve) => {
       this.server.close(() => resolve());
       this.server.closeAllConnections();
-      for (const socket of this.#strangers) socket.destroy();
+      for (const socket of this.#unidentified) socket.destroy();
     });
   }
 }

@@ -7,72 +7,104 @@ import {
   silentLogger,
   type Transport,
 } from '@kontiki/core';
-import type { Context } from './context.js';
+import { decodeFrame, protocolError } from '@kontiki/core/wire';
 import { peerLimits, type PeerLimits } from './limits.js';
 import type { TransportOptions } from './options.js';
 import { ThrottledLogger } from './throttled-logger.js';
 
-/** Another server, as a transport sees it. */
+/** The identity, settings and callbacks that all parts of a started transport share. */
+export interface Context {
+  readonly self: Identity;
+  readonly logger: ThrottledLogger;
+  readonly limits: PeerLimits;
+  readonly random: () => number;
+  /** Passes a message from a peer to the node. */
+  readonly receive: (from: ServerId, message: Message) => void;
+}
+
+/** Another server, with its connections and the messages that wait for it. */
 export interface Peer {
   readonly id: ServerId;
-  /** Dials this address from now on, or none. */
-  dial(address: string | undefined): void;
+  /**
+   * Dials `address` from now on. Undefined stops dialing, for example when no membership names the
+   * peer.
+   */
+  setAddress(address: string | undefined): void;
+  /** Queues messages. `flush` is called in the same turn of the event loop. */
   push(messages: readonly Message[]): void;
-  /** Hands over what waits, as far as there is room. */
+  /** Sends queued messages as far as connections accept them. */
   flush(): void;
-  /** Called at every ping interval. */
-  look(): void;
+  /** Called once per `pingIntervalMs`. */
+  tick(): void;
   close(): void;
 }
 
-/** Where peers are let in. */
+/** The part of a transport that accepts connections from peers. */
 export interface Listener {
-  /** The port it listens on. */
+  /** The port on which it listens. */
   readonly port: number | undefined;
   start(): Promise<void>;
-  /** Lets nobody in any more. */
+  /** Stops accepting connections. */
   close(): Promise<void>;
 }
 
-/** What transports over sockets have in common: when they start and end, and whom they know. */
+/**
+ * Base class of transports over sockets. It implements the `Transport` port of `@kontiki/core` for
+ * a set of peers, and a subclass supplies the peers and the listener. A peer exists from the moment
+ * a membership names it or it connects, until it has neither an address nor a connection. Messages
+ * sent in one turn of the event loop are queued and flushed together, so they share a frame. One
+ * interval timer calls the `tick` of all peers once per `pingIntervalMs`. Long timeouts are counted
+ * in ticks, so that they need no timer each.
+ */
 export abstract class PeerTransport<P extends Peer> implements Transport {
   readonly #random: () => number;
   readonly #limits: PeerLimits;
   readonly #logger: Logger;
   readonly #peers = new Map<ServerId, P>();
+  /** Peers with messages that were pushed in this turn. */
   readonly #dirty = new Set<P>();
   #addresses: ReadonlyMap<ServerId, string> = new Map();
   #context: Context | undefined;
   #listener: Listener | undefined;
-  #looks: NodeJS.Timeout | undefined;
+  #ticks: NodeJS.Timeout | undefined;
   #closed: Promise<void> | undefined;
 
-  /** Throws `KONTIKI_BAD_OPTION`. Nothing is opened before `start`. */
+  /** Throws `KONTIKI_BAD_OPTION`. Opens nothing before `start`. */
   constructor(options: TransportOptions) {
     this.#limits = peerLimits(options.limits);
     this.#logger = options.logger ?? silentLogger;
     this.#random = options.random ?? Math.random;
   }
 
-  /** `peer`: gives the peer of this id, a new one where it was not known. */
-  protected abstract listener(context: Context, peer: (id: ServerId) => P): Listener;
+  /** Returns a listener. `getPeer` returns the peer with an id, and creates an unknown peer. */
+  protected abstract createListener(context: Context, getPeer: (id: ServerId) => P): Listener;
 
-  /** `onIdle`: called when there is neither an address nor a connection any more. */
-  protected abstract peer(context: Context, id: ServerId, onIdle: () => void): P;
+  /**
+   * Returns a peer that calls `onIdle` when it has neither an address nor a connection any more.
+   */
+  protected abstract createPeer(context: Context, id: ServerId, onIdle: () => void): P;
 
-  /** The port it listens on, of use where the system chose it; undefined while it doesn't. */
+  /**
+   * The port on which the transport listens. Needed if the system chose the port. Undefined while
+   * the transport does not listen.
+   */
   get port(): number | undefined {
     return this.#listener?.port;
   }
 
   /**
-   * Rejects with `KONTIKI_LISTEN` when the port cannot be had, `KONTIKI_BAD_OPTION` when the application's server can
-   * be reached from beyond this machine and `insecure` wasn't said, `KONTIKI_CLOSED` once it is closed.
+   * Starts to listen and to dial peers. Rejects with `KONTIKI_LISTEN` if the transport cannot
+   * listen on the port. Rejects with `KONTIKI_BAD_OPTION` if other machines can reach the
+   * application's server and `insecure` is not set. Rejects with `KONTIKI_CLOSED` if the transport
+   * was closed.
    */
   async start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void> {
-    if (this.#closed !== undefined) throw closed();
+    if (this.#closed !== undefined) throw closedError();
     if (this.#context !== undefined) {
-      throw new KontikiError('KONTIKI_BAD_OPTION', 'This transport serves a node already; each needs one of its own.');
+      throw new KontikiError(
+        'KONTIKI_BAD_OPTION',
+        'This transport already serves a node. Create one transport for each node.',
+      );
     }
     const context: Context = {
       self,
@@ -82,31 +114,30 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
       random: this.#random,
     };
     this.#context = context;
-    this.#listener = this.listener(context, (id) => this.#peer(context, id));
+    this.#listener = this.createListener(context, (id) => this.#getPeer(context, id));
     await this.#listener.start();
-    // It may have been closed while it waited for the port.
+    // `close` may have been called during the await.
     if (this.#isClosed()) {
       await this.#listener.close();
-      throw closed();
+      throw closedError();
     }
-    this.#looks = setInterval(() => {
-      for (const peer of this.#peers.values()) peer.look();
-    }, this.#limits.pingInterval);
-    this.#dial(context);
+    this.#ticks = setInterval(() => {
+      for (const peer of this.#peers.values()) peer.tick();
+    }, this.#limits.pingIntervalMs);
+    this.#applyAddresses(context);
   }
 
   send(to: ServerId, messages: readonly Message[]): void {
     const peer = this.#peers.get(to);
     if (peer === undefined || this.#closed !== undefined) return;
     peer.push(messages);
-    // Everything sent in one turn goes into one frame.
     if (this.#dirty.size === 0) queueMicrotask(() => this.#flush());
     this.#dirty.add(peer);
   }
 
   setPeers(peers: ReadonlyMap<ServerId, string>): void {
     this.#addresses = new Map(peers);
-    if (this.#context !== undefined && this.#looks !== undefined) this.#dial(this.#context);
+    if (this.#context !== undefined && this.#ticks !== undefined) this.#applyAddresses(this.#context);
   }
 
   close(): Promise<void> {
@@ -115,7 +146,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   }
 
   async #close(): Promise<void> {
-    clearInterval(this.#looks);
+    clearInterval(this.#ticks);
     const listening = this.#listener?.close();
     for (const peer of this.#peers.values()) peer.close();
     this.#peers.clear();
@@ -131,19 +162,19 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
     this.#dirty.clear();
   }
 
-  #dial(context: Context): void {
+  #applyAddresses(context: Context): void {
     for (const peer of this.#peers.values()) {
-      if (!this.#addresses.has(peer.id)) peer.dial(undefined);
+      if (!this.#addresses.has(peer.id)) peer.setAddress(undefined);
     }
     for (const [id, address] of this.#addresses) {
-      if (id !== context.self.server) this.#peer(context, id).dial(address);
+      if (id !== context.self.server) this.#getPeer(context, id).setAddress(address);
     }
   }
 
-  #peer(context: Context, id: ServerId): P {
+  #getPeer(context: Context, id: ServerId): P {
     const known = this.#peers.get(id);
     if (known !== undefined) return known;
-    const peer = this.peer(context, id, () => {
+    const peer = this.createPeer(context, id, () => {
       if (this.#peers.get(id) === peer) this.#peers.delete(id);
     });
     this.#peers.set(id, peer);
@@ -151,6 +182,20 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   }
 }
 
-function closed(): KontikiError {
-  return new KontikiError('KONTIKI_CLOSED', 'This transport is closed.');
+/**
+ * Decodes a frame and passes its messages to the node. Stops when `isOpen` returns false. Throws
+ * `KONTIKI_PROTOCOL` if the frame cannot be decoded.
+ */
+export function receiveFrame(context: Context, from: ServerId, bytes: Uint8Array, isOpen: () => boolean): void {
+  const { group, messages } = decodeFrame(bytes);
+  if (group !== 0) throw protocolError(`A frame is of the unknown group ${group}.`);
+  for (const message of messages) {
+    // The node may close the transport while it handles a message.
+    if (!isOpen()) return;
+    context.receive(from, message);
+  }
+}
+
+function closedError(): KontikiError {
+  return new KontikiError('KONTIKI_CLOSED', 'This transport is closed. Create another one.');
 }

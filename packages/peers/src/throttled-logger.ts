@@ -1,26 +1,33 @@
 import type { Logger } from '@kontiki/core';
 
-const INTERVAL = 10_000;
-/** Topics are made of reasons and peers' ids, so this is reached only by many peers or by somebody who invents ids. */
+const INTERVAL_MS = 10_000;
+/**
+ * Maximum number of topics in one interval. Topics consist of reasons and peer ids, so only many
+ * peers, or a client that invents ids, reach this number.
+ */
 const MAX_TOPICS = 256;
-/** What all others count as until those have had their ten seconds. */
+/** The topic of all lines beyond `MAX_TOPICS`. */
 const OTHERS = '';
 
 interface Topic {
+  /** Time of the last line that was logged. */
   readonly since: number;
+  /** Number of lines that were not logged since then. */
   suppressed: number;
 }
 
 /**
- * One line a topic every ten seconds, with the number of those left out, and some hundreds of lines in all: whoever can
- * reach a port could fill a disk.
+ * Logs at most one line per topic and at most 257 lines in all within ten seconds. The next line of
+ * a topic reports the number of omitted lines as `suppressed`. Without these limits, any client
+ * that reaches the port could fill the disk with log lines.
  */
 export class ThrottledLogger {
   readonly #logger: Logger;
   readonly #now: () => number;
+  /** Topics in the order of their last line, oldest first. */
   readonly #topics = new Map<string, Topic>();
 
-  /** `now`: monotonic milliseconds. */
+  /** `now`: returns monotonic milliseconds. */
   constructor(logger: Logger, now: () => number = () => performance.now()) {
     this.#logger = logger;
     this.#now = now;
@@ -28,10 +35,9 @@ export class ThrottledLogger {
 
   log(level: keyof Logger, topic: string, text: string, details: Readonly<Record<string, unknown>> = {}): void {
     const now = this.#now();
-    // The oldest come first.
-    for (const [old, { since }] of this.#topics) {
-      if (this.#topics.size < MAX_TOPICS || now - since < INTERVAL) break;
-      this.#topics.delete(old);
+    for (const [oldest, { since }] of this.#topics) {
+      if (this.#topics.size < MAX_TOPICS || now - since < INTERVAL_MS) break;
+      this.#topics.delete(oldest);
     }
     const known = this.#topics.has(topic) || this.#topics.size < MAX_TOPICS;
     this.#log(level, known ? topic : OTHERS, now, text, details);
@@ -45,7 +51,7 @@ export class ThrottledLogger {
     details: Readonly<Record<string, unknown>>,
   ): void {
     const last = this.#topics.get(topic);
-    if (last !== undefined && now - last.since < INTERVAL) {
+    if (last !== undefined && now - last.since < INTERVAL_MS) {
       last.suppressed += 1;
       return;
     }

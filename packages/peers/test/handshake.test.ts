@@ -1,22 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import type { Identity } from '@kontiki/core';
-import { checkHello, handshakeOutdated, helloHeaders, Refusal, refusalMeaning } from '@kontiki/peers';
+import { checkHello, isHandshakeOutdated, helloHeaders, HandshakeError, describeReason } from '@kontiki/peers';
 
 const a: Identity = { cluster: 'c-1', server: 'a', incarnation: 11, genesis: 5 };
 const b: Identity = { cluster: 'c-1', server: 'b', incarnation: 12, genesis: 5 };
 
-function reason(self: Identity, headers: Record<string, string | string[]>, dialled?: string): string {
+function reason(self: Identity, headers: Record<string, string | string[]>, dialed?: string): string {
   try {
-    checkHello(self, headers, dialled);
+    checkHello(self, headers, dialed);
     return 'accepted';
   } catch (error) {
-    expect(error).toBeInstanceOf(Refusal);
+    expect(error).toBeInstanceOf(HandshakeError);
     expect(error).toMatchObject({ code: 'KONTIKI_PROTOCOL' });
-    return (error as Refusal).reason;
+    return (error as HandshakeError).reason;
   }
 }
 
-it('says who speaks and who is meant, and is understood', () => {
+it('checkHello returns the identity that helloHeaders sent', () => {
   expect(checkHello(b, helloHeaders(a, 'b'))).toEqual({
     cluster: 'c-1',
     from: 'a',
@@ -27,7 +27,7 @@ it('says who speaks and who is meant, and is understood', () => {
   expect(checkHello(a, helloHeaders(b, 'a'), 'b').from).toBe('b');
 });
 
-it('carries the largest numbers, and no genesis while there is none', () => {
+it('a handshake carries the largest numbers and an undefined genesis', () => {
   const largest = { ...a, incarnation: Number.MAX_SAFE_INTEGER, genesis: 0xffff_ffff };
   expect(checkHello({ ...b, genesis: undefined }, helloHeaders(largest, 'b'))).toMatchObject({
     incarnation: Number.MAX_SAFE_INTEGER,
@@ -36,28 +36,28 @@ it('carries the largest numbers, and no genesis while there is none', () => {
   expect(checkHello(b, helloHeaders({ ...a, genesis: undefined }, 'b')).genesis).toBeUndefined();
 });
 
-it('accepts a blank server, and is accepted as one', () => {
+it('checkHello accepts a blank server, and a blank server accepts any genesis', () => {
   expect(reason(b, helloHeaders({ ...a, genesis: undefined }, 'b'))).toBe('accepted');
   expect(reason({ ...b, genesis: undefined }, helloHeaders(a, 'b'))).toBe('accepted');
 });
 
 it.each([
-  ['another cluster', { cluster: 'c-2' }, 'cluster'],
+  ['a server of another cluster', { cluster: 'c-2' }, 'cluster'],
   ['this server itself', { server: 'b', incarnation: 12 }, 'self'],
-  ['another process under this id', { server: 'b', incarnation: 99 }, 'self'],
-  ['another list of first servers', { genesis: 6 }, 'genesis'],
-])('refuses %s', (_, change, expected) => {
+  ['another process with the same id', { server: 'b', incarnation: 99 }, 'self'],
+  ['a server with another genesis', { genesis: 6 }, 'genesis'],
+])('checkHello refuses %s', (_, change, expected) => {
   expect(reason(b, helloHeaders({ ...a, ...change }, 'b'))).toBe(expected);
 });
 
-it('refuses what was meant for another, and who isn’t the one that was dialled', () => {
+it('checkHello refuses a handshake for or from an unexpected server', () => {
   expect(reason(b, helloHeaders(a, 'c'))).toBe('receiver');
   expect(reason(b, helloHeaders(a, 'b'), 'c')).toBe('receiver');
 });
 
-describe('headers that cannot be read', () => {
+describe('headers that cannot be parsed', () => {
   const good = helloHeaders(a, 'b');
-  it.each(Object.keys(good))('%s', (name) => {
+  it.each(Object.keys(good))('checkHello refuses a missing or malformed header %s', (name) => {
     const { [name]: _, ...without } = good;
     if (name !== 'kontiki-genesis') expect(reason(b, without)).not.toBe('accepted');
     const never = ['', ' ', 'a,b', '__proto__ ', 'é', '5, 5', 'x'.repeat(65_536), ['5', '5']];
@@ -69,7 +69,7 @@ describe('headers that cannot be read', () => {
   });
 });
 
-it('does not repeat foreign text at length in its sentences', () => {
+it('errors of checkHello quote foreign text and cut it', () => {
   const error = (() => {
     try {
       return checkHello(b, { ...helloHeaders(a, 'b'), 'kontiki-from': `\n${'x'.repeat(10_000)}` });
@@ -81,20 +81,20 @@ it('does not repeat foreign text at length in its sentences', () => {
   expect(error.message.length).toBeLessThan(200);
 });
 
-it('explains the reasons it knows and no others', () => {
-  expect(refusalMeaning('cluster')).toBe('it belongs to another cluster');
+it('describeReason describes only known reasons', () => {
+  expect(describeReason('cluster')).toBe('it belongs to another cluster');
   for (const unknown of ['constructor', '__proto__', 'x', '', undefined, ['cluster']]) {
-    expect(refusalMeaning(unknown)).toBeUndefined();
+    expect(describeReason(unknown)).toBeUndefined();
   }
 });
 
 it.each([
-  ['nothing has changed', 5, 5, 5, false],
-  ['it learned what it had been told', 5, undefined, 5, false],
-  ['both are still blank', undefined, undefined, undefined, false],
-  ['the other one was blank, and is checked there', 5, 5, undefined, false],
-  ['it learned another', 5, undefined, 6, true],
-  ['both were blank', 5, undefined, undefined, true],
-])('asks for a new handshake after a server came to its genesis: %s', (_, now, told, heard, expected) => {
-  expect(handshakeOutdated(now, told, heard)).toBe(expected);
+  [false, 'nothing changed', 5, 5, 5],
+  [false, 'the server learned the genesis that it had received', 5, undefined, 5],
+  [false, 'both servers are still blank', undefined, undefined, undefined],
+  [false, 'only the other server was blank', 5, 5, undefined],
+  [true, 'the server learned another genesis', 5, undefined, 6],
+  [true, 'both servers were blank', 5, undefined, undefined],
+])('isHandshakeOutdated returns %s if %s', (expected, _, now, sent, received) => {
+  expect(isHandshakeOutdated(now, sent, received)).toBe(expected);
 });

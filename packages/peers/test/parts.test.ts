@@ -1,16 +1,28 @@
+// Shows that the small parts of transports work by themselves: addresses, delays, listening,
+// options and the throttled logger.
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { isKontikiError, silentLogger } from '@kontiki/core';
-import { Backoff, checkExposure, isLoopback, listen, parseAddress, peerLimits, ThrottledLogger } from '@kontiki/peers';
+import {
+  Backoff,
+  checkExposure,
+  checkListen,
+  isLoopback,
+  listen,
+  type ListenOptions,
+  parseAddress,
+  peerLimits,
+  ThrottledLogger,
+} from '@kontiki/peers';
 
-describe('addresses', () => {
+describe('parseAddress', () => {
   it.each([
     ['ws://10.0.0.1:7001', 'http://10.0.0.1:7001/'],
     ['http://10.0.0.1:7001', 'http://10.0.0.1:7001/'],
     ['wss://raft.example.com', 'https://raft.example.com/'],
     ['https://raft.example.com:8443', 'https://raft.example.com:8443/'],
     ['ws://[::1]:1/raft/a', 'http://[::1]:1/raft/a'],
-  ])('%s is one, at %s', (address, url) => {
+  ])('parseAddress converts %s to %s', (address, url) => {
     expect(parseAddress(address).href).toBe(url);
   });
 
@@ -28,17 +40,17 @@ describe('addresses', () => {
     'ws://a?x=1',
     'ws://a:99999',
     'javascript:alert(1)',
-  ])('%j is none', (address) => {
+  ])('parseAddress throws for %j', (address) => {
     expect(() => parseAddress(address)).toThrow(expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }));
   });
 
-  it('that carry a password are refused without repeating it', () => {
+  it('parseAddress does not repeat a password in its error', () => {
     expect(() => parseAddress('ws://u:hunter2@a')).toThrow(/^(?!.*hunter2).*credentials/);
   });
 });
 
-describe('backoff', () => {
-  it('doubles up to its greatest delay, of which it draws the upper half', () => {
+describe('Backoff', () => {
+  it('Backoff doubles its delays up to the maximum and draws their upper half', () => {
     for (const [random, part] of [
       [() => 0, 0.5],
       [() => 1, 1],
@@ -52,13 +64,16 @@ describe('backoff', () => {
 });
 
 describe('listening', () => {
-  it.each(['127.0.0.1', '127.8.9.1', '::1', 'localhost', '::ffff:127.0.0.1'])('%s is this machine', (host) => {
-    expect(isLoopback(host)).toBe(true);
-    checkExposure(host, false);
-  });
+  it.each(['127.0.0.1', '127.8.9.1', '::1', 'localhost', '::ffff:127.0.0.1'])(
+    'isLoopback returns true for %s, and checkExposure accepts it',
+    (host) => {
+      expect(isLoopback(host)).toBe(true);
+      checkExposure(host, false);
+    },
+  );
 
   it.each(['', '0.0.0.0', '::', '10.0.0.1', '127.evil.com', '::ffff:10.0.0.1', '128.0.0.1', 'example.com'])(
-    '%j is more than this machine',
+    'isLoopback returns false for %j, and checkExposure accepts it if insecure',
     (host) => {
       expect(isLoopback(host)).toBe(false);
       expect(() => checkExposure(host, false)).toThrow(/insecure: true/);
@@ -66,31 +81,54 @@ describe('listening', () => {
     },
   );
 
-  it('explains what stands in its way', async () => {
+  it('listen rejects with a text that names the cause', async () => {
     const [one, other] = [createServer(), createServer()];
     await listen(one, '127.0.0.1', 0);
     const { port } = one.address() as { port: number };
     const error: unknown = await listen(other, '127.0.0.1', port).catch((failure: unknown) => failure);
     expect(isKontikiError(error, 'KONTIKI_LISTEN')).toBe(true);
     expect((error as Error).message).toMatch(/another process/);
-    await expect(listen(other, '192.0.2.1', 0)).rejects.toThrow(/no such address/);
+    await expect(listen(other, '192.0.2.1', 0)).rejects.toThrow(/does not have this address/);
     expect([other.listenerCount('error'), other.listenerCount('listening')]).toEqual([0, 0]);
     one.close();
   });
 });
 
-describe('limits', () => {
-  it('have defaults for what is not given', () => {
-    expect(peerLimits({ connections: 3 })).toMatchObject({ connections: 3, handshakeTimeout: 3000 });
+describe('peerLimits', () => {
+  it('peerLimits fills in the defaults', () => {
+    expect(peerLimits({ connections: 3 })).toMatchObject({ connections: 3, handshakeTimeoutMs: 3000 });
   });
 
-  it.each([0, -1, Number.NaN, Infinity, 2 ** 31])('refuse %s', (value) => {
+  it.each([0, -1, Number.NaN, Infinity, 2 ** 31])('peerLimits throws for a limit of %s', (value) => {
     expect(() => peerLimits({ queueBytes: value })).toThrow(/limits\.queueBytes/);
   });
 });
 
-describe('a throttled logger', () => {
-  it('says one line a topic in ten seconds, and how many it left out', () => {
+describe('checkNames', () => {
+  it('peerLimits throws for an unknown name and lists the known names', () => {
+    expect(() => peerLimits({ pingInterval: 5 } as object)).toThrow(
+      expect.objectContaining({
+        code: 'KONTIKI_BAD_OPTION',
+        message:
+          'There is no option limits.pingInterval. Known names: queueBytes, connections, unidentified, ' +
+          'handshakeTimeoutMs, pingIntervalMs, reconnectMinMs, reconnectMaxMs.',
+      }),
+    );
+    expect(() => peerLimits({ constructor: 5 } as object)).toThrow(/no option limits\.constructor/);
+  });
+
+  it('checkListen throws for an unknown name and lists the known names', () => {
+    expect(() => checkListen({ port: 0, hots: '::1' } as ListenOptions)).toThrow(
+      expect.objectContaining({
+        code: 'KONTIKI_BAD_OPTION',
+        message: 'There is no option listen.hots. Known names: port, host.',
+      }),
+    );
+  });
+});
+
+describe('ThrottledLogger', () => {
+  it('ThrottledLogger logs one line per topic in ten seconds and counts the others', () => {
     let now = 0;
     const lines: unknown[] = [];
     const logger = new ThrottledLogger(
@@ -112,7 +150,7 @@ describe('a throttled logger', () => {
     ]);
   });
 
-  it('says no more of many topics than of some hundreds, whoever invents them', () => {
+  it('ThrottledLogger logs at most 257 lines in ten seconds for any number of topics', () => {
     let now = 0;
     const lines: [string, unknown][] = [];
     const logger = new ThrottledLogger(
@@ -123,7 +161,7 @@ describe('a throttled logger', () => {
       for (let i = 0; i < 500; i += 1) logger.log('warn', `topic ${i}`, `line ${i}`);
     }
     expect(lines.map(([text]) => text)).toEqual(Array.from({ length: 257 }, (_, i) => `line ${i}`));
-    // They make way when their time is over.
+    // Topics expire after ten seconds.
     now = 10_000;
     logger.log('warn', 'new', 'another');
     logger.log('warn', 'topic 7', 'line 7');

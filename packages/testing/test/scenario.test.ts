@@ -41,7 +41,7 @@ describe('a scenario fails when', () => {
     const cluster = new Scenario(ids);
     cluster.isolate('b');
     cluster.elect('a');
-    cluster.feed('b', (raft) => raft.campaign());
+    cluster.makeCandidate('b');
     cluster.drop();
     const to = cluster.server('b').incarnation;
     expect(() => {
@@ -150,8 +150,8 @@ describe('the language', () => {
     const b = cluster.server('b');
     const beats = cluster.sent.filter(({ to, message }) => to === 'b' && message.kind === 'heartbeat').slice(-1);
     const turn = b.turn.bind(b);
-    b.turn = (): void => {
-      turn();
+    b.turn = (...args): void => {
+      turn(...args);
       cluster.release(beats);
     };
     cluster.read('a');

@@ -1,22 +1,25 @@
 import type { IncomingMessage } from 'node:http';
 import { MAX_FRAME } from '@kontiki/core/wire';
 
-/** Larger than any frame, or ended before it was whole. */
+/** The reason why a body is not available: larger than a frame may be, or incomplete. */
 export type BodyFault = 'large' | 'cut';
 
-/** Reads the body of a request or an answer: no more of it than a frame may have. */
+/** Reads the body of a request or response. Stops when the body is larger than a frame may be. */
 export class Body {
-  readonly #done: (body: Buffer | BodyFault) => void;
-  /** Bytes that it will have, if it says so. */
+  readonly #onDone: (body: Buffer | BodyFault) => void;
+  /** The length in the header, or the maximum length if there is no such header. */
   readonly #announced: number;
-  /** Begins with what has come. One buffer, since whoever sends byte by byte would have each one cost a hundred. */
+  /**
+   * A buffer that starts with the bytes received so far. The chunks are not kept, because a client
+   * that sends single bytes would make each byte cost about a hundred.
+   */
   #bytes: Buffer = Buffer.alloc(0);
   #received = 0;
   #ended = false;
 
-  /** `done`: called once. */
-  constructor(message: IncomingMessage, done: (body: Buffer | BodyFault) => void) {
-    this.#done = done;
+  /** `onDone`: called once. */
+  constructor(message: IncomingMessage, onDone: (body: Buffer | BodyFault) => void) {
+    this.#onDone = onDone;
     this.#announced = Number(message.headers['content-length'] ?? MAX_FRAME);
     if (this.#announced > MAX_FRAME) this.#end('large');
     message.on('data', (chunk: Buffer) => {
@@ -27,25 +30,25 @@ export class Body {
     message.on('close', () => this.#end('cut'));
   }
 
-  /** Bytes so far. */
+  /** The number of bytes received so far. */
   get received(): number {
     return this.#received;
   }
 
   #take(chunk: Buffer): void {
-    const begin = this.#received;
+    const start = this.#received;
     this.#received += chunk.length;
     if (this.#received > MAX_FRAME) return this.#end('large');
-    // Most come in one piece.
-    if (begin === 0) this.#bytes = chunk;
+    // Most bodies have one chunk, which needs no copy.
+    if (start === 0) this.#bytes = chunk;
     else {
       if (this.#received > this.#bytes.length) {
         const room = Math.min(this.#announced, 2 * this.#bytes.length);
         const larger = Buffer.allocUnsafeSlow(Math.max(this.#received, room));
-        this.#bytes.copy(larger, 0, 0, begin);
+        this.#bytes.copy(larger, 0, 0, start);
         this.#bytes = larger;
       }
-      chunk.copy(this.#bytes, begin);
+      chunk.copy(this.#bytes, start);
     }
   }
 
@@ -53,6 +56,6 @@ export class Body {
     if (this.#ended) return;
     this.#ended = true;
     this.#bytes = Buffer.alloc(0);
-    this.#done(body);
+    this.#onDone(body);
   }
 }

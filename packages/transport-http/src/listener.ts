@@ -1,43 +1,44 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
-  checkCaller,
+  checkRequest,
   type Context,
+  HandshakeError,
   type Hello,
   type Listener,
-  logRefusal,
+  logHandshakeError,
   OwnServer,
-  Refusal,
   REFUSED_HEADER,
-  SILENT_LOOKS,
+  SILENT_TICKS,
 } from '@kontiki/peers';
+import { rejectRequest } from './inbound-request.js';
 import type { HttpOptions } from './options.js';
-import { reject } from './visit.js';
 
-/** A request whose handshake is a good one. */
-export type Accept = (request: IncomingMessage, response: ServerResponse, hello: Hello) => void;
+/** Called for each request with a valid handshake. */
+export type OnAccepted = (request: IncomingMessage, response: ServerResponse, hello: Hello) => void;
 
-/** Lets peers in, on a port of its own or wherever the user has mounted it. */
+/** Accepts requests from peers, on a port of its own or from `transport.handler`. */
 export class HttpListener implements Listener {
   readonly #context: Context;
   readonly #options: HttpOptions;
-  readonly #callers: ReadonlySet<string>;
-  readonly #accept: Accept;
+  /** Peers that currently send requests to this server. */
+  readonly #inboundPeers: ReadonlySet<string>;
+  readonly #onAccepted: OnAccepted;
   readonly #own: OwnServer | undefined;
   #open = false;
 
-  /** `callers`: the peers that call already. */
-  constructor(context: Context, options: HttpOptions, callers: ReadonlySet<string>, accept: Accept) {
+  constructor(context: Context, options: HttpOptions, inboundPeers: ReadonlySet<string>, onAccepted: OnAccepted) {
     this.#context = context;
     this.#options = options;
-    this.#callers = callers;
-    this.#accept = accept;
+    this.#inboundPeers = inboundPeers;
+    this.#onAccepted = onAccepted;
     if (options.listen === undefined) return;
-    const { connections, strangers, pingInterval } = context.limits;
-    this.#own = new OwnServer(context, (request, response) => this.answer(request, response));
+    const { connections, unidentified, pingIntervalMs } = context.limits;
+    this.#own = new OwnServer(context, (request, response) => this.handle(request, response));
     const { server } = this.#own;
-    // Longer than a peer is ever silent: or a request could meet a connection that is just being closed.
-    server.keepAliveTimeout = Math.max(server.keepAliveTimeout, 2 * SILENT_LOOKS * pingInterval);
-    server.maxConnections = strangers + 4 * connections;
+    // Longer than a live peer is ever silent. Otherwise a request could arrive on a connection that
+    // this server is closing.
+    server.keepAliveTimeout = Math.max(server.keepAliveTimeout, 2 * SILENT_TICKS * pingIntervalMs);
+    server.maxConnections = unidentified + 4 * connections;
   }
 
   get port(): number | undefined {
@@ -55,32 +56,35 @@ export class HttpListener implements Listener {
     await this.#own?.close();
   }
 
-  answer(request: IncomingMessage, response: ServerResponse): void {
-    if (!this.#open) return reject(response, 503);
-    if (request.method !== 'POST') return reject(response, 405, { allow: 'POST' });
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    if (!this.#open) return rejectRequest(response, 503);
+    if (request.method !== 'POST') return rejectRequest(response, 405, { allow: 'POST' });
     let hello: Hello;
     try {
       hello = this.#check(request);
-    } catch (error) {
-      const refusal = error as Refusal;
-      logRefusal(this.#context, refusal, request.socket.remoteAddress);
-      return reject(response, 400, { [REFUSED_HEADER]: refusal.reason });
+    } catch (caught) {
+      const error = caught as HandshakeError;
+      logHandshakeError(this.#context, error, request.socket.remoteAddress);
+      return rejectRequest(response, 400, { [REFUSED_HEADER]: error.reason });
     }
-    this.#own?.know(request.socket);
-    // A body that was read cannot be read again: the peer would wait in vain.
+    this.#own?.markIdentified(request.socket);
+    // A body can be read only once, so the peer's messages are lost.
     if (request.readableDidRead || request.readableEnded) {
       const text =
-        'The body of a peer’s request was read before it came to the handler: mount the handler before body parsers';
+        'Other code read the body of a request before transport.handler received it. Mount the handler before body parsers';
       this.#context.logger.log('error', 'consumed', text);
-      return reject(response, 500);
+      return rejectRequest(response, 500);
     }
-    this.#accept(request, response, hello);
+    this.#onAccepted(request, response, hello);
   }
 
   #check(request: IncomingMessage): Hello {
-    const hello = checkCaller(this.#context, request, this.#options.insecure);
-    if (this.#callers.size >= this.#context.limits.connections && !this.#callers.has(hello.from)) {
-      throw new Refusal('busy', `${this.#callers.size} servers are connected already.`);
+    const hello = checkRequest(this.#context, request, this.#options.insecure);
+    if (this.#inboundPeers.size >= this.#context.limits.connections && !this.#inboundPeers.has(hello.from)) {
+      throw new HandshakeError(
+        'busy',
+        `${this.#inboundPeers.size} servers are connected already. To allow more, increase limits.connections.`,
+      );
     }
     return hello;
   }

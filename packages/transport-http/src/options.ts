@@ -1,7 +1,10 @@
 import { checkListen, type ListenOptions, type TransportOptions } from '@kontiki/peers';
 
 export interface HttpOptions extends TransportOptions {
-  /** A port of its own. Without it, peers come in through `transport.handler`, mounted on the application's server. */
+  /**
+   * The port and host of a server that the transport creates. Without this option, mount
+   * `transport.handler` on the application's server.
+   */
   readonly listen?: ListenOptions | undefined;
 }
 

@@ -1,153 +1,163 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isKontikiError, type Message, type ServerId } from '@kontiki/core';
-import { type Context, deliver, type Hello, Mailbox, type Peer, SILENT_LOOKS } from '@kontiki/peers';
-import { Caller } from './caller.js';
-import { Visit, type VisitEvents } from './visit.js';
-
-/** A peer has three requests under way; those of before a lost connection may still hang in a proxy. */
-const MAX_VISITS = 8;
+import { type Context, type Hello, type Peer, receiveFrame, SendQueue, SILENT_TICKS } from '@kontiki/peers';
+import { type InboundCallbacks, InboundRequest } from './inbound-request.js';
+import { PeerClient } from './peer-client.js';
 
 /**
- * Another server: what waits for it, this server's requests to it and its requests to this one. What waits leaves with
- * requests and, while the peer cannot be reached, with the answers to its own: so this server can answer one whose
- * address it doesn't know yet, as a new server must until the log tells it its membership.
+ * Maximum number of open requests from one peer. A peer sends three at a time, but older requests
+ * from a lost connection may still be open in a proxy.
+ */
+const MAX_INBOUND = 8;
+
+/**
+ * A peer with its queue, this server's requests to it, and its requests to this server. Queued
+ * messages leave in requests. While this server cannot reach the peer, they leave in responses, and
+ * each response asks the peer to poll. A new server needs this to answer its leader: it does not
+ * know the leader's address until it has received the membership in the log.
  */
 export class HttpPeer implements Peer {
   readonly id: ServerId;
   readonly #context: Context;
-  readonly #mailbox: Mailbox;
-  /** All peers that call. */
-  readonly #callers: Set<ServerId>;
+  readonly #queue: SendQueue;
+  /**
+   * The ids of all peers that currently send requests to this server. All `HttpPeer`s share this
+   * set.
+   */
+  readonly #inboundPeers: Set<ServerId>;
   readonly #onIdle: () => void;
-  readonly #visits = new Set<Visit>();
-  #caller: Caller | undefined;
-  /** The request whose answer waits for something to say. */
-  #held: Visit | undefined;
+  readonly #inbound = new Set<InboundRequest>();
+  #client: PeerClient | undefined;
+  /** A poll that this server answers when there are messages for the peer, or at the next tick. */
+  #held: InboundRequest | undefined;
   #incarnation: number | undefined;
-  /** Looks since it last called, and nothing of it was under way. */
-  #silent = 0;
+  /** Number of ticks without an open request since the peer's last request. */
+  #silentTicks = 0;
   #closed = false;
 
-  /** `onIdle`: called when there is no address and no request any more. */
-  constructor(context: Context, id: ServerId, callers: Set<ServerId>, onIdle: () => void) {
+  /** `onIdle`: called when the peer has neither an address nor requests any more. */
+  constructor(context: Context, id: ServerId, inboundPeers: Set<ServerId>, onIdle: () => void) {
     this.id = id;
     this.#context = context;
-    this.#mailbox = new Mailbox(context, id);
-    this.#callers = callers;
+    this.#queue = new SendQueue(id, context.limits.queueBytes, context.logger);
+    this.#inboundPeers = inboundPeers;
     this.#onIdle = onIdle;
   }
 
-  dial(address: string | undefined): void {
-    if (this.#caller?.address === address) return;
-    this.#caller?.close();
-    this.#caller = undefined;
-    if (address === undefined) return this.#lost();
-    this.#caller = new Caller(this.#context, this.id, address, this.#mailbox, {
-      answered: (hello, frame) => {
-        this.#meet(hello);
+  setAddress(address: string | undefined): void {
+    if (this.#client?.address === address) return;
+    this.#client?.close();
+    this.#client = undefined;
+    if (address === undefined) return this.#onLost();
+    this.#client = new PeerClient(this.#context, this.id, address, this.#queue, {
+      onAnswered: (hello, frame) => {
+        this.#noteIncarnation(hello);
         this.#receive(frame);
       },
-      lost: () => this.#lost(),
+      onLost: () => this.#onLost(),
     });
   }
 
-  /** It calls, and its handshake was accepted. */
-  visit(request: IncomingMessage, response: ServerResponse, hello: Hello): void {
-    this.#silent = 0;
-    this.#callers.add(this.id);
-    this.#meet(hello);
-    const [oldest] = this.#visits;
-    if (this.#visits.size >= MAX_VISITS) oldest?.terminate();
-    this.#visits.add(new Visit(this.#context, request, response, hello, this.#events));
-    this.#caller?.hurry();
+  /** Handles a request from the peer. Its handshake was accepted. */
+  accept(request: IncomingMessage, response: ServerResponse, hello: Hello): void {
+    this.#silentTicks = 0;
+    this.#inboundPeers.add(this.id);
+    this.#noteIncarnation(hello);
+    const [oldest] = this.#inbound;
+    if (this.#inbound.size >= MAX_INBOUND) oldest?.terminate();
+    this.#inbound.add(new InboundRequest(this.#context, request, response, hello, this.#callbacks));
+    this.#client?.reconnectSoon();
   }
 
   push(messages: readonly Message[]): void {
-    this.#mailbox.push(messages);
+    this.#queue.push(messages);
   }
 
   flush(): void {
-    if (this.#reached) this.#caller?.flush();
-    else if (!this.#mailbox.empty) this.#release();
+    if (this.#isReachable) this.#client?.flush();
+    else if (!this.#queue.isEmpty) this.#answerHeld();
   }
 
-  look(): void {
-    this.#caller?.look();
-    this.#release();
-    for (const visit of this.#visits) visit.look();
-    if (!this.#callers.has(this.id) || this.#visits.size > 0) return;
-    this.#silent += 1;
-    if (this.#silent < SILENT_LOOKS) return;
-    this.#callers.delete(this.id);
-    this.#log('info', 'silent', `${this.id} has gone silent`);
-    this.#lost();
+  tick(): void {
+    this.#client?.tick();
+    this.#answerHeld();
+    for (const request of this.#inbound) request.tick();
+    if (!this.#inboundPeers.has(this.id) || this.#inbound.size > 0) return;
+    this.#silentTicks += 1;
+    if (this.#silentTicks < SILENT_TICKS) return;
+    this.#inboundPeers.delete(this.id);
+    this.#log('info', 'silent', `${this.id} is silent: it has sent no requests for ${SILENT_TICKS} ticks`);
+    this.#onLost();
   }
 
   close(): void {
     this.#closed = true;
-    this.#caller?.close();
-    for (const visit of this.#visits) visit.terminate();
+    this.#client?.close();
+    for (const request of this.#inbound) request.terminate();
   }
 
-  /** Whether what waits leaves with this server's own requests. */
-  get #reached(): boolean {
-    return this.#caller?.up === true;
+  /** Whether queued messages leave in requests, not in responses. */
+  get #isReachable(): boolean {
+    return this.#client?.isConnected === true;
   }
 
-  readonly #events: VisitEvents = {
-    arrived: (visit, body) => {
+  readonly #callbacks: InboundCallbacks = {
+    onBody: (request, body) => {
       if (this.#closed) return;
       try {
         this.#receive(body);
       } catch (error) {
         if (!isKontikiError(error, 'KONTIKI_PROTOCOL')) throw error;
-        this.#log('warn', 'body', `refusing a request of ${this.id}: ${error.message}`);
-        return visit.reject(400);
+        this.#log('warn', 'body', `refused a request from ${this.id}: ${error.message}`);
+        return request.reject(400);
       }
-      this.#answer(visit);
+      this.#answer(request);
     },
-    closed: (visit) => {
-      this.#visits.delete(visit);
-      if (this.#held === visit) this.#held = undefined;
+    onClosed: (request) => {
+      this.#inbound.delete(request);
+      if (this.#held === request) this.#held = undefined;
     },
   };
 
   #receive(body: Buffer): void {
-    if (body.length > 0) deliver(this.#context, this.id, body, () => !this.#closed);
+    if (body.length > 0) receiveFrame(this.#context, this.id, body, () => !this.#closed);
   }
 
-  #answer(visit: Visit): void {
-    if (!visit.polls) {
-      visit.answer(this.#reached ? undefined : this.#mailbox.takeUrgent(), !this.#reached);
+  #answer(request: InboundRequest): void {
+    if (!request.polls) {
+      request.answer(this.#isReachable ? undefined : this.#queue.takeUrgentFrame(), !this.#isReachable);
     } else {
-      this.#release();
-      this.#held = visit;
-      if (this.#reached || !this.#mailbox.empty) this.#release();
+      this.#answerHeld();
+      this.#held = request;
+      if (this.#isReachable || !this.#queue.isEmpty) this.#answerHeld();
     }
   }
 
-  /** Answers the request that is held, with what waits: bulk leaves with such answers only, one at a time, so in order. */
-  #release(): void {
+  /**
+   * Answers the held poll with the queued messages. Bulk messages leave in these responses only,
+   * one at a time, so they keep their order.
+   */
+  #answerHeld(): void {
     const held = this.#held;
     this.#held = undefined;
-    held?.answer(this.#reached ? undefined : this.#mailbox.take(), !this.#reached);
+    held?.answer(this.#isReachable ? undefined : this.#queue.takeFrame(), !this.#isReachable);
   }
 
-  #meet({ incarnation }: Hello): void {
+  #noteIncarnation({ incarnation }: Hello): void {
     if (this.#incarnation !== undefined && this.#incarnation !== incarnation) {
-      this.#log('info', 'restarted', `${this.id} has restarted`);
+      this.#log('info', 'restarted', `${this.id} restarted`);
     }
     this.#incarnation = incarnation;
   }
 
   /**
-   * The peer cannot be reached, or has stopped calling. When it is both, what waits is dropped: it continues what was
-   * lost, and would be stale when the peer is back.
+   * Called when the peer becomes unreachable or silent. If it is both, the queue is cleared. Its
+   * messages follow messages that were lost, and would be stale when the peer is back.
    */
-  #lost(): void {
-    if (this.#reached || this.#callers.has(this.id)) return this.flush();
-    this.#mailbox.clear();
-    if (this.#caller === undefined) this.#onIdle();
+  #onLost(): void {
+    if (this.#isReachable || this.#inboundPeers.has(this.id)) return this.flush();
+    this.#queue.clear();
+    if (this.#client === undefined) this.#onIdle();
   }
 
   #log(level: 'info' | 'warn', topic: string, text: string): void {

@@ -1,18 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerId } from '@kontiki/core';
 import { type Context, type Listener, PeerTransport } from '@kontiki/peers';
+import { rejectRequest } from './inbound-request.js';
 import { HttpListener } from './listener.js';
 import { checkOptions, type HttpOptions } from './options.js';
 import { HttpPeer } from './peer.js';
-import { reject } from './visit.js';
 
-/** Moves messages over HTTP. One transport serves one node. */
+/** Sends messages over HTTP. Each node needs a transport of its own. */
 export class HttpTransport extends PeerTransport<HttpPeer> {
   readonly #options: HttpOptions;
-  readonly #callers = new Set<ServerId>();
-  #http: HttpListener | undefined;
+  readonly #inboundPeers = new Set<ServerId>();
+  #listener: HttpListener | undefined;
 
-  /** Throws `KONTIKI_BAD_OPTION`. Nothing is opened before `start`. */
+  /** Throws `KONTIKI_BAD_OPTION`. Opens nothing before `start`. */
   constructor(options: HttpOptions = {}) {
     checkOptions(options);
     super(options);
@@ -20,22 +20,23 @@ export class HttpTransport extends PeerTransport<HttpPeer> {
   }
 
   /**
-   * Answers peers' requests, on whatever path it is mounted: a listener of `node:http`, a handler of Express. What it is
-   * called for it answers always: with 503 before the start and after the end. Nothing may have read the request's body.
+   * Answers requests of peers. Mount it on any path, as a listener of `node:http` or a handler of
+   * Express. It answers every request: with 503 before the start and after `close`. No other code
+   * may read the request's body.
    */
   readonly handler = (request: IncomingMessage, response: ServerResponse): void => {
-    if (this.#http === undefined) reject(response, 503);
-    else this.#http.answer(request, response);
+    if (this.#listener === undefined) rejectRequest(response, 503);
+    else this.#listener.handle(request, response);
   };
 
-  protected override listener(context: Context, peer: (id: ServerId) => HttpPeer): Listener {
-    this.#http = new HttpListener(context, this.#options, this.#callers, (request, response, hello) =>
-      peer(hello.from).visit(request, response, hello),
+  protected override createListener(context: Context, getPeer: (id: ServerId) => HttpPeer): Listener {
+    this.#listener = new HttpListener(context, this.#options, this.#inboundPeers, (request, response, hello) =>
+      getPeer(hello.from).accept(request, response, hello),
     );
-    return this.#http;
+    return this.#listener;
   }
 
-  protected override peer(context: Context, id: ServerId, onIdle: () => void): HttpPeer {
-    return new HttpPeer(context, id, this.#callers, onIdle);
+  protected override createPeer(context: Context, id: ServerId, onIdle: () => void): HttpPeer {
+    return new HttpPeer(context, id, this.#inboundPeers, onIdle);
   }
 }

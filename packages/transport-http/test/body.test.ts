@@ -5,52 +5,61 @@ import { MAX_FRAME } from '@kontiki/core/wire';
 import { Body, type BodyFault } from '../src/body.js';
 import { heldBytes } from './servers.js';
 
-/** A message that says how long it is, or doesn't, and what becomes of its body. */
-function message(length?: number): { readonly message: EventEmitter; readonly body: Body; readonly ends: unknown[] } {
+/** Creates a message, optionally with a content length, and collects the results of its `Body`. */
+function createMessage(length?: number): {
+  readonly message: EventEmitter;
+  readonly body: Body;
+  readonly results: unknown[];
+} {
   const headers = length === undefined ? {} : { 'content-length': `${length}` };
   const incoming = Object.assign(new EventEmitter(), { headers });
-  const ends: (Buffer | BodyFault)[] = [];
-  return { message: incoming, body: new Body(incoming as unknown as IncomingMessage, (end) => ends.push(end)), ends };
+  const results: (Buffer | BodyFault)[] = [];
+  return {
+    message: incoming,
+    body: new Body(incoming as unknown as IncomingMessage, (result) => results.push(result)),
+    results,
+  };
 }
 
-it.each([undefined, 200_000])('is put together from pieces of any size (announced: %s)', (length) => {
+it.each([undefined, 200_000])('Body joins chunks of any size (content length: %s)', (length) => {
   const whole = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * 7919) & 255));
-  const { message: incoming, body, ends } = message(length);
+  const { message: incoming, body, results } = createMessage(length);
   for (let at = 0, size = 1; at < whole.length; at += size, size = (size * 3) % 4_099) {
     incoming.emit('data', whole.subarray(at, at + size));
     expect(body.received).toBe(Math.min(at + size, whole.length));
   }
   incoming.emit('end');
   incoming.emit('close');
-  expect(ends).toEqual([whole]);
-  // What was announced is what it takes, and what is kept of a frame keeps the rest.
-  if (length !== undefined) expect((ends[0] as Buffer).buffer.byteLength).toBe(length);
+  expect(results).toEqual([whole]);
+  // A slice of a frame keeps the whole buffer alive, so the buffer must not be larger than the
+  // body.
+  if (length !== undefined) expect((results[0] as Buffer).buffer.byteLength).toBe(length);
 });
 
-it('takes no more memory than its bytes when they come one by one', () => {
-  const { message: incoming, body, ends } = message();
+it('Body needs little memory for a body that arrives byte by byte', () => {
+  const { message: incoming, body, results } = createMessage();
   const held = (): number => heldBytes() + process.memoryUsage().heapUsed;
   const before = held();
   for (let i = 0; i < 300_000; i += 1) incoming.emit('data', Buffer.from([i & 255]));
   expect(body.received).toBe(300_000);
   expect(held() - before).toBeLessThan(5_000_000);
   incoming.emit('end');
-  expect(ends).toHaveLength(1);
+  expect(results).toHaveLength(1);
 });
 
 it.each([
   ['is announced', MAX_FRAME + 1],
-  ['comes', undefined],
-])('is given up, and nothing of it kept, when more than a frame %s', (_, length) => {
-  const { message: incoming, ends } = message(length);
+  ['arrives', undefined],
+])('Body stops and keeps nothing if more than a frame %s', (_, length) => {
+  const { message: incoming, results } = createMessage(length);
   for (let sent = 0; sent <= MAX_FRAME; sent += 0x10000) incoming.emit('data', Buffer.alloc(0x10000));
   incoming.emit('end');
-  expect(ends).toEqual(['large']);
+  expect(results).toEqual(['large']);
 });
 
-it('is cut when its connection is', () => {
-  const { message: incoming, ends } = message(10);
+it('Body reports a body that is cut off with its connection', () => {
+  const { message: incoming, results } = createMessage(10);
   incoming.emit('data', Buffer.from('half'));
   incoming.emit('close');
-  expect(ends).toEqual(['cut']);
+  expect(results).toEqual(['cut']);
 });

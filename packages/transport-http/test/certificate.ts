@@ -15,7 +15,7 @@ const sequence = (...parts: readonly Uint8Array[]): Buffer => der(0x30, ...parts
 const oid = (hex: string): Buffer => der(0x06, Buffer.from(hex, 'hex'));
 const time = (text: string): Buffer => der(0x18, Buffer.from(text));
 
-/** A key and a certificate of `localhost` and 127.0.0.1 that has signed itself (RFC 5280), as PEM. */
+/** Returns a key and a self-signed certificate for `localhost` and 127.0.0.1 (RFC 5280), as PEM. */
 export function selfSigned(): { readonly key: string; readonly cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const ecdsaSha256 = sequence(oid('2a8648ce3d040302'));

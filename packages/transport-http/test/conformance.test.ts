@@ -11,7 +11,7 @@ testTransport(
       transport: () => new HttpTransport({ listen: { port: 0 } }),
       address: ({ port }) => `http://127.0.0.1:${port}`,
     }),
-    without: { hold: 'that is tested behind proxies, below' },
+    without: { hold: 'tested with proxies below' },
   },
 );
 
@@ -22,13 +22,13 @@ testTransport(
     wire: () => {
       const proxies = new Map<string, Proxy>();
       return {
-        transport: () => new HttpTransport({ listen: { port: 0 }, limits: { pingInterval: 60_000 } }),
+        transport: () => new HttpTransport({ listen: { port: 0 }, limits: { pingIntervalMs: 60_000 } }),
         address: async ({ port }, id) => {
           const proxy = await new Proxy(() => port as number).start();
           proxies.set(id, proxy);
           return `http://${proxy.host}`;
         },
-        hold: (id, held) => (held ? proxies.get(id)?.swallow() : proxies.get(id)?.carry()),
+        hold: (id, held) => (held ? proxies.get(id)?.stall() : proxies.get(id)?.resume()),
       };
     },
   },

@@ -1,3 +1,6 @@
+// Shows that HttpTransport checks certificates. The server uses a self-signed certificate, which
+// only a process with NODE_EXTRA_CA_CERTS trusts, so the trusting peer runs in a process of its
+// own.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,8 +15,8 @@ import { after, started, until } from './servers.js';
 
 const PEER = fileURLToPath(new URL('https-peer.ts', import.meta.url));
 
-/** A server behind TLS, whose certificate nobody knows. */
-async function secured() {
+/** Starts a server behind TLS with a certificate that no system trusts. */
+async function securedServer() {
   const certificate = selfSigned();
   const a = await started('a', { listen: undefined });
   const server = createServer(certificate, a.transport.handler).listen(0, '127.0.0.1');
@@ -25,16 +28,16 @@ async function secured() {
   return { a, address: `https://127.0.0.1:${(server.address() as AddressInfo).port}/raft`, certificate };
 }
 
-it('does not talk to a server whose certificate it does not trust', async () => {
-  const { a, address } = await secured();
+it('HttpTransport does not connect to a server with an untrusted certificate', async () => {
+  const { a, address } = await securedServer();
   const b = await started('b');
   b.transport.setPeers(new Map([['a', address]]));
-  await until(() => b.logged(/cannot connect to a: self-signed certificate/), 'the line');
+  await until(() => b.logged(/cannot connect to a: self-signed certificate/), 'the log line');
   expect([a.received, a.lines]).toEqual([[], []]);
 });
 
-it('talks over TLS to one whose certificate is among those of NODE_EXTRA_CA_CERTS', async () => {
-  const { a, address, certificate } = await secured();
+it('HttpTransport connects over TLS to a certificate in NODE_EXTRA_CA_CERTS', async () => {
+  const { a, address, certificate } = await securedServer();
   const folder = mkdtempSync(join(tmpdir(), 'kontiki-https-'));
   after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'ca.pem');

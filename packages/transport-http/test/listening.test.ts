@@ -1,3 +1,5 @@
+// Shows that transport.handler works in the common frameworks and on plain servers, and reports
+// mistakes in mounting it. Real frameworks and sockets are used.
 import { once } from 'node:events';
 import { createServer, get, type IncomingMessage, request, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, createConnection } from 'node:net';
@@ -32,7 +34,7 @@ async function ask(port: number, path: string): Promise<string> {
   return text;
 }
 
-/** A server that has no port of its own. */
+/** Starts a server without a port of its own. */
 const mounted = (options: HttpOptions = {}): Promise<TestServer<HttpTransport>> =>
   started('a', { listen: undefined, ...options });
 
@@ -88,8 +90,8 @@ const applications: readonly [string, (handler: Handler) => Promise<RequestListe
   ],
 ];
 
-describe('mounted under a prefix on the application’s own server, it lives there and leaves the rest alone', () => {
-  it.each(applications)('%s', async (_, application) => {
+describe('a handler under a prefix', () => {
+  it.each(applications)('the handler carries messages and leaves other paths alone with %s', async (_, application) => {
     const a = await mounted();
     const port = await listening(await application(a.transport.handler));
     const b = await started('b');
@@ -104,18 +106,18 @@ describe('mounted under a prefix on the application’s own server, it lives the
 
     await a.transport.close();
     expect(await ask(port, '/still')).toBe('you asked for /still');
-    await until(() => b.logged(/cannot connect to a: it answers 503/), 'the line');
+    await until(() => b.logged(/cannot connect to a: it answers 503/), 'the log line');
     expect([...a.lines, ...b.lines].filter(({ level }) => level === 'error')).toEqual([]);
   });
 });
 
-it('a server of its own has no use for a prefix, and answers under each', async () => {
+it('a transport with a port of its own answers on every path', async () => {
   const [a, b] = [await started('a'), await started('b')];
   b.transport.setPeers(new Map([['a', `${a.address}/some/where`]]));
   await b.reaches(a);
 });
 
-it('says so, and answers, where a body parser was faster', async () => {
+it('the handler logs an error and answers 500 if a body parser ran before it', async () => {
   const a = await mounted();
   const app = express();
   app.use(express.raw({ type: '*/*' }));
@@ -123,12 +125,12 @@ it('says so, and answers, where a body parser was faster', async () => {
   const port = await listening(app as unknown as RequestListener);
   const b = await started('b');
   b.transport.setPeers(new Map([['a', `http://127.0.0.1:${port}/raft`]]));
-  await until(() => a.logged(/mount the handler before body parsers/), 'the line');
-  await until(() => b.logged(/cannot connect to a: it answers 500/), 'the peer’s line');
+  await until(() => a.logged(/Mount the handler before body parsers/), 'the log line');
+  await until(() => b.logged(/cannot connect to a: it answers 500/), 'the log line of the peer');
   expect(a.received).toEqual([]);
 });
 
-it('says so where others answer its requests as well, and lives on', async () => {
+it('the transport logs an error and keeps working if other code answers requests', async () => {
   const a = await mounted();
   const port = await listening((incoming, response) => {
     a.transport.handler(incoming, response);
@@ -136,12 +138,12 @@ it('says so where others answer its requests as well, and lives on', async () =>
   });
   const b = await started('b');
   b.transport.setPeers(new Map([['a', `http://127.0.0.1:${port}`]]));
-  await until(() => a.logged(/answered by others than the handler/), 'the line');
+  await until(() => a.logged(/Other code answered a request/), 'the log line');
   a.transport.setPeers(new Map([['b', b.address]]));
   await a.reaches(b);
 });
 
-it('answers 503 before the start and after the end', async () => {
+it('the handler answers 503 before start and after close', async () => {
   const transport = new HttpTransport();
   const port = await listening(transport.handler);
   const status = async (): Promise<number | undefined> => {
@@ -157,12 +159,12 @@ it('answers 503 before the start and after the end', async () => {
   expect(await status()).toBe(503);
 });
 
-it('ends the requests it holds when it is closed, on a server that lives on', async () => {
-  const a = await mounted({ limits: { pingInterval: 60_000 } });
-  let held = (): void => {};
-  const arrived = new Promise<void>((resolve) => (held = resolve));
+it('close ends held requests and leaves the application’s server open', async () => {
+  const a = await mounted({ limits: { pingIntervalMs: 60_000 } });
+  let onArrived = (): void => {};
+  const arrived = new Promise<void>((resolve) => (onArrived = resolve));
   const port = await listening((incoming, response) => {
-    incoming.once('end', held);
+    incoming.once('end', onArrived);
     a.transport.handler(incoming, response);
   });
   const self = { cluster: 'c-1', server: 'b', incarnation: 7, genesis: undefined };
@@ -179,8 +181,8 @@ it('ends the requests it holds when it is closed, on a server that lives on', as
   await expect(ended).rejects.toMatchObject({ code: 'ECONNRESET' });
 });
 
-it('cuts a connection on which nobody reads the answers', async () => {
-  const a = await mounted({ limits: { pingInterval: 20 } });
+it('the transport closes a connection if the client does not read responses', async () => {
+  const a = await mounted({ limits: { pingIntervalMs: 20 } });
   const http = createServer(a.transport.handler);
   let cut = false;
   http.once('connection', (socket) => socket.once('close', () => (cut = true)));
@@ -191,34 +193,38 @@ it('cuts a connection on which nobody reads the answers', async () => {
   const headers = { host: 'a', ...helloHeaders(self, 'a'), 'content-length': '0', 'kontiki-poll': '1' };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   let index = 0;
-  // What it is sent is soon more than the system holds for somebody who does not read.
+  // The responses soon exceed what the system buffers for a client that does not read.
   await until(() => {
     socket.write(`POST / HTTP/1.1\r\n${lines.join('')}\r\n`);
     a.transport.send('x', [append((index += 1), 250_000)]);
     return cut;
-  }, 'the cut');
+  }, 'the connection to be closed');
 });
 
-it('refuses peers that reach it from beyond this machine', async () => {
+it('the handler refuses peers from other machines', async () => {
   const a = await mounted();
   const port = await listening((incoming, response) => {
-    // As if the connection had come in at another interface.
+    // Simulates a connection to another interface.
     Object.defineProperty(incoming.socket, 'localAddress', { value: '10.0.0.1' });
     a.transport.handler(incoming, response);
   });
   const b = await started('b');
   b.transport.setPeers(new Map([['a', `http://127.0.0.1:${port}`]]));
   await until(
-    () => a.logged(/from beyond this machine/) && b.logged(/it refuses: .* beyond its machine/),
-    'both lines',
+    () => a.logged(/from another machine/) && b.logged(/it refuses: .* from other machines/),
+    'both log lines',
   );
 });
 
 it.each([
   [{ listen: { port: 70_000 } }],
   [{ listen: { port: 1.5 } }],
+  [{ listen: { port: 0, hots: '::1' } }],
   [{ limits: { queueBytes: 0 } }],
-  [{ limits: { pingInterval: Number.NaN } }],
-])('refuses the options %j', (options) => {
-  expect(() => new HttpTransport(options)).toThrow(expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }));
+  [{ limits: { queueByte: 1 } }],
+  [{ limits: { pingIntervalMs: Number.NaN } }],
+])('HttpTransport throws for the options %j', (options) => {
+  expect(() => new HttpTransport(options as HttpOptions)).toThrow(
+    expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }),
+  );
 });

@@ -1,3 +1,4 @@
+// Shows that HttpTransport works behind reverse proxies that buffer whole requests and responses.
 import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -6,29 +7,32 @@ import { HttpTransport } from '@kontiki/transport-http';
 import { Cluster } from '../../peers/test/transports/cluster.js';
 import { after, append, numbered, started, until } from './servers.js';
 
-async function whole(message: IncomingMessage): Promise<Buffer> {
+async function readAll(message: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of message) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
 }
 
-/** A reverse proxy as most are: it takes a request whole, passes it on over connections of its own, and so the answer. */
+/**
+ * Starts a reverse proxy that reads a whole request, forwards it over a connection of its own, and
+ * treats the response in the same way. The first part of the path selects the target.
+ */
 async function reverseProxy(targets: Readonly<Record<string, () => number>>, host = '127.0.0.1'): Promise<number> {
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
   const server = createServer((incoming, response) => {
     const pass = async (): Promise<void> => {
-      const body = await whole(incoming);
+      const body = await readAll(incoming);
       const target = targets[(incoming.url as string).split('/')[1] as string];
       const { connection: _, 'content-length': __, ...headers } = incoming.headers;
       const port = target?.();
       if (port === undefined) return void response.writeHead(502).end();
       const passed = request({ host, port, method: incoming.method as string, path: '/', headers, agent });
-      // Nothing says how long the body is: it comes in chunks.
+      // Without a content length, the body is sent with chunked encoding.
       if (body.length > 0) passed.write(body);
       passed.end();
       const [answer] = (await once(passed, 'response')) as [IncomingMessage];
       const { connection: ___, ...rest } = answer.headers;
-      response.writeHead(answer.statusCode as number, rest).end(await whole(answer));
+      response.writeHead(answer.statusCode as number, rest).end(await readAll(answer));
     };
     pass().catch(() => response.writeHead(502).end());
   });
@@ -42,7 +46,7 @@ async function reverseProxy(targets: Readonly<Record<string, () => number>>, hos
   return (server.address() as AddressInfo).port;
 }
 
-it('reaches servers behind a proxy that buffers, and is answered where it cannot be reached', async () => {
+it('messages pass a buffering proxy in requests and in responses', async () => {
   const [a, b] = [await started('a'), await started('b')];
   const port = await reverseProxy({ b: () => b.transport.port as number });
   a.transport.setPeers(new Map([['b', `http://127.0.0.1:${port}/b`]]));
@@ -57,19 +61,19 @@ it('reaches servers behind a proxy that buffers, and is answered where it cannot
     expect(indices).toEqual(indices.map((_, i) => i));
   }
   a.transport.send('b', [append(21, 3_000_000), numbered(5)]);
-  await until(() => b.received.filter(({ message }) => message.kind === 'append').length === 21, 'the large one');
+  await until(() => b.received.filter(({ message }) => message.kind === 'append').length === 21, 'the large append');
   await b.reaches(a);
 });
 
-it('takes a proxy whose server is gone for a server that is gone', async () => {
-  const a = await started('a', { limits: { redialMax: 20 } });
+it('a proxy without its server counts as an unreachable server', async () => {
+  const a = await started('a', { limits: { reconnectMaxMs: 20 } });
   const port = await reverseProxy({});
   a.transport.setPeers(new Map([['b', `http://127.0.0.1:${port}/b`]]));
-  await until(() => a.logged(/it answers 502/), 'the line');
+  await until(() => a.logged(/it answers 502/), 'the log line');
   expect(a.lines.filter(({ level }) => level === 'warn')).toEqual([]);
 });
 
-it('carries a cluster whose servers reach one another through such a proxy only', async () => {
+it('a cluster works when its servers reach each other only through a proxy', async () => {
   const ids = ['a', 'b', 'c'];
   const transports: HttpTransport[] = [];
   const targets = Object.fromEntries(ids.map((id, i) => [id, () => transports[i]?.port as number]));
@@ -83,7 +87,7 @@ it('carries a cluster whose servers reach one another through such a proxy only'
     },
     (id) => `http://127.0.0.1:${proxy}/${id}`,
   );
-  await cluster.begin(ids);
+  await cluster.bootstrap(ids);
   await cluster.open(...ids);
   await cluster.execute('one');
   await cluster.execute('two');

@@ -1,3 +1,5 @@
+// Shows that invalid requests and responses are refused and do no harm. Raw sockets and plain HTTP
+// servers play the other side.
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { type AddressInfo, createConnection, type Socket } from 'node:net';
@@ -8,7 +10,7 @@ import { helloHeaders } from '@kontiki/peers';
 import { testHandshakes } from '../../peers/test/transports/handshakes.js';
 import { after, append, heldBytes, introduce, numbered, started, type TestServer, until } from './servers.js';
 
-const stranger: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, genesis: undefined };
+const client: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, genesis: undefined };
 
 testHandshakes(started);
 
@@ -24,10 +26,10 @@ interface Answer {
   readonly body: Buffer;
 }
 
-/** A request of one that is no Kontiki server. By default its handshake is a good one. */
+/** Sends a request with a plain HTTP client. The default handshake is valid. */
 async function ask(
   { id, transport }: TestServer,
-  { method = 'POST', headers = helloHeaders(stranger, id), body }: Ask = {},
+  { method = 'POST', headers = helloHeaders(client, id), body }: Ask = {},
 ): Promise<Answer> {
   const asked = request({ host: '127.0.0.1', port: transport.port, method, headers, agent: false }).end(body);
   const [response] = (await once(asked, 'response')) as [IncomingMessage];
@@ -36,8 +38,8 @@ async function ask(
   return { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) };
 }
 
-/** A connection that sends what it likes. */
-function raw({ transport }: TestServer, bytes: Uint8Array | string): Socket {
+/** Connects and sends the bytes. */
+function sendRaw({ transport }: TestServer, bytes: Uint8Array | string): Socket {
   const socket = createConnection(transport.port as number, '127.0.0.1');
   after(() => socket.destroy());
   socket.on('error', () => {});
@@ -47,11 +49,11 @@ function raw({ transport }: TestServer, bytes: Uint8Array | string): Socket {
 }
 
 function head(server: TestServer, ...extra: readonly string[]): string {
-  const hello = Object.entries(helloHeaders(stranger, server.id)).map(([name, value]) => `${name}: ${value}`);
+  const hello = Object.entries(helloHeaders(client, server.id)).map(([name, value]) => `${name}: ${value}`);
   return `${['POST / HTTP/1.1', 'Host: a', ...hello, ...extra].join('\r\n')}\r\n\r\n`;
 }
 
-/** Whether in peace or not. */
+/** Resolves when the socket is closed, with or without an error. */
 function closed(socket: Socket): Promise<unknown> {
   return new Promise((resolve) => socket.once('close', resolve));
 }
@@ -59,8 +61,8 @@ function closed(socket: Socket): Promise<unknown> {
 const warnings = ({ lines }: TestServer): string[] =>
   lines.filter(({ level }) => level === 'warn').map(({ text }) => text);
 
-/** Some server that isn't Kontiki's, or is another. */
-async function foreign(answer: Parameters<typeof createServer>[1]): Promise<string> {
+/** Starts an HTTP server that is not the dialed Kontiki server, and returns its address. */
+async function foreignServer(answer: Parameters<typeof createServer>[1]): Promise<string> {
   const server = createServer(answer as never).listen(0, '127.0.0.1');
   await once(server, 'listening');
   after(() => {
@@ -70,8 +72,8 @@ async function foreign(answer: Parameters<typeof createServer>[1]): Promise<stri
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** Counts the bytes that a foreign server is sent. */
-function counting(
+/** Counts the bytes that a foreign server receives. */
+function countBytes(
   seen: { bytes: number },
   answer: Parameters<typeof createServer>[1],
 ): Parameters<typeof createServer>[1] {
@@ -81,72 +83,72 @@ function counting(
   }) as never;
 }
 
-describe('nothing is told to a server', () => {
+describe('outbound requests', () => {
   it.each<[string, Parameters<typeof createServer>[1], RegExp]>([
     [
-      'that answers as another',
-      (_, response) => void response.writeHead(200, helloHeaders({ ...stranger, server: 'c' }, 'a')).end(),
-      /c answers where b was dialled/,
+      'that answers with another id',
+      (_, response) => void response.writeHead(200, helloHeaders({ ...client, server: 'c' }, 'a')).end(),
+      /c answered at the address of b/,
     ],
-    ['that is no server of Kontiki', (_, response) => void response.end('hello'), /No Kontiki handshake/],
+    ['that is not a Kontiki server', (_, response) => void response.end('hello'), /There is no Kontiki handshake/],
     [
       'of another cluster',
       (_, response) =>
-        void response.writeHead(200, helloHeaders({ ...stranger, cluster: 'c-2', server: 'b' }, 'a')).end(),
+        void response.writeHead(200, helloHeaders({ ...client, cluster: 'c-2', server: 'b' }, 'a')).end(),
       /cluster c-2/,
     ],
-    ['that knows no such page', (_, response) => void response.writeHead(404).end(), /it answers 404/],
-    ['whose proxy cannot reach it', (_, response) => void response.writeHead(502).end(), /it answers 502/],
-    ['that hangs up', (incoming) => void incoming.socket.destroy(), /cannot connect to b: /],
-    ['that says nothing', () => {}, /it does not answer/],
+    ['that answers 404', (_, response) => void response.writeHead(404).end(), /it answers 404/],
+    ['whose proxy answers 502', (_, response) => void response.writeHead(502).end(), /it answers 502/],
+    ['that closes the connection', (incoming) => void incoming.socket.destroy(), /cannot connect to b: /],
+    ['that never answers', () => {}, /it does not answer/],
     [
-      'whose answer never ends',
-      (_, response) => void response.writeHead(200, helloHeaders({ ...stranger, server: 'b' }, 'a')).write('x'),
+      'whose response never ends',
+      (_, response) => void response.writeHead(200, helloHeaders({ ...client, server: 'b' }, 'a')).write('x'),
       /it does not answer/,
     ],
     [
-      'whose answer is too large',
+      'whose response is too large',
       (_, response) =>
         void response
-          .writeHead(200, { ...helloHeaders({ ...stranger, server: 'b' }, 'a'), 'content-length': MAX_FRAME + 1 })
+          .writeHead(200, { ...helloHeaders({ ...client, server: 'b' }, 'a'), 'content-length': MAX_FRAME + 1 })
           .write('x'),
-      /larger than any frame/,
+      /larger than a frame/,
     ],
     [
-      'whose answer is cut short',
+      'whose response is incomplete',
       (incoming, response) => {
-        response.writeHead(200, { ...helloHeaders({ ...stranger, server: 'b' }, 'a'), 'content-length': 10 });
+        response.writeHead(200, { ...helloHeaders({ ...client, server: 'b' }, 'a'), 'content-length': 10 });
         response.write('x', () => incoming.socket.destroy());
       },
       /cannot connect to b: /,
     ],
-  ])('%s', async (_, answer, words) => {
-    // No look comes in time: it is the deadline of the first answer that ends those that say too little.
-    const a = await started('a', { limits: { handshakeTimeout: 200, redialMax: 50, pingInterval: 60_000 } });
+  ])('no message is sent to a server %s', async (_, answer, words) => {
+    // There is no tick during the test, so the handshake timeout must end incomplete responses.
+    const a = await started('a', { limits: { handshakeTimeoutMs: 200, reconnectMaxMs: 50, pingIntervalMs: 60_000 } });
     const seen = { bytes: 0 };
-    const address = await foreign(counting(seen, answer));
+    const address = await foreignServer(countBytes(seen, answer));
     a.transport.setPeers(new Map([['b', address]]));
     a.transport.send('b', [numbered(1), append(1, 1_000)]);
-    await until(() => a.logged(words), 'the line');
+    await until(() => a.logged(words), 'the log line');
     expect(seen.bytes).toBe(0);
     expect(a.received).toEqual([]);
   });
 
-  it('that does not answer any more, once it is given up', async () => {
-    const a = await started('a', { limits: { pingInterval: 20, handshakeTimeout: 60_000 } });
+  it('a server that stops answering is dropped and dialed again', async () => {
+    const a = await started('a', { limits: { pingIntervalMs: 20, handshakeTimeoutMs: 60_000 } });
     let asked = 0;
-    const address = await foreign((_, response) => {
-      if (asked++ === 0) response.writeHead(200, helloHeaders({ ...stranger, server: 'b' }, 'a')).end();
+    const address = await foreignServer((_, response) => {
+      if (asked++ === 0) response.writeHead(200, helloHeaders({ ...client, server: 'b' }, 'a')).end();
     });
     a.transport.setPeers(new Map([['b', address]]));
-    await until(() => a.logged(/cannot connect to b: it does not answer/), 'the line');
+    await until(() => a.logged(/cannot connect to b: it does not answer/), 'the log line');
     await until(() => asked > 2, 'the next attempt');
   });
 
-  it('that another one redirects to', async () => {
-    const [a, b] = [await started('a', { limits: { redialMax: 20 } }), await started('b')];
+  it('redirects are not followed', async () => {
+    const [a, b] = [await started('a', { limits: { reconnectMaxMs: 20 } }), await started('b')];
     let asked = 0;
-    const address = await foreign((_, response) => {
+    const address = await foreignServer((_, response) => {
       asked += 1;
       response.writeHead(307, { location: b.address }).end();
     });
@@ -158,19 +160,19 @@ describe('nothing is told to a server', () => {
   });
 });
 
-describe('on the port', () => {
-  const good = helloHeaders(stranger, 'a');
+describe('inbound requests', () => {
+  const good = helloHeaders(client, 'a');
   const changed = (name: string, value: string): Record<string, string> => ({ ...good, [name]: value });
 
   it.each<[string, Ask, string]>([
     ['no handshake', { headers: {} }, 'version'],
     ['another version', { headers: changed('kontiki-version', '2') }, 'version'],
-    ['a browser', { headers: changed('origin', 'https://example.com') }, 'browser'],
-    ['a cluster id that is none', { headers: changed('kontiki-cluster', 'a b') }, 'malformed'],
+    ['the Origin header of a browser', { headers: changed('origin', 'https://example.com') }, 'browser'],
+    ['an invalid cluster id', { headers: changed('kontiki-cluster', 'a b') }, 'malformed'],
     ['an incarnation of 0', { headers: changed('kontiki-incarnation', '0') }, 'malformed'],
     ['a handshake for another server', { headers: changed('kontiki-to', 'b') }, 'receiver'],
-    ['another cluster', { headers: changed('kontiki-cluster', 'c-2') }, 'cluster'],
-  ])('%s is refused with its reason', async (_, options, reason) => {
+    ['the id of another cluster', { headers: changed('kontiki-cluster', 'c-2') }, 'cluster'],
+  ])('a request with %s is refused, and the response has the reason', async (_, options, reason) => {
     const a = await started('a');
     const { status, headers } = await ask(a, { ...options, body: encodeFrame([numbered(1)]) });
     expect([status, headers['kontiki-refused']]).toEqual([400, reason]);
@@ -178,14 +180,14 @@ describe('on the port', () => {
     expect(a.received).toEqual([]);
   });
 
-  it('a good request is answered, with who answers', async () => {
+  it('a valid request is answered with the handshake of this server', async () => {
     const a = await started('a');
     const { status, headers } = await ask(a, { body: encodeFrame([numbered(1)]) });
     expect([status, headers['kontiki-from'], headers['kontiki-to']]).toEqual([200, 'a', 'x']);
     expect(a.tickets).toEqual([1]);
   });
 
-  it('other methods are not allowed', async () => {
+  it('methods other than POST are answered with 405', async () => {
     const a = await started('a');
     for (const method of ['GET', 'PUT', 'DELETE']) {
       const { status, headers } = await ask(a, { method });
@@ -197,7 +199,7 @@ describe('on the port', () => {
     ['noise', Buffer.from('not a frame, though of some length'), /frame/],
     ['an unknown group', encodeFrame([numbered(1)], 1), /unknown group 1/],
     ['half a frame', encodeFrame([numbered(1)]).subarray(0, 20), /frame/],
-  ])('%s is refused, and the transport goes on', async (_, body, words) => {
+  ])('a body of %s is answered with 400, and other peers stay connected', async (_, body, words) => {
     const [a, b] = [await started('a'), await started('b')];
     introduce(a, b);
     expect((await ask(a, { body })).status).toBe(400);
@@ -206,18 +208,18 @@ describe('on the port', () => {
     await b.reaches(a);
   });
 
-  it('a body said to be larger than any frame is refused before it comes', async () => {
+  it('a body announced as larger than a frame is refused before it arrives', async () => {
     const a = await started('a');
-    const socket = raw(a, head(a, `Content-Length: ${MAX_FRAME + 1}`));
+    const socket = sendRaw(a, head(a, `Content-Length: ${MAX_FRAME + 1}`));
     const [bytes] = (await once(socket, 'data')) as [Buffer];
     expect(bytes.toString()).toMatch(/^HTTP\/1\.1 413 /);
     await closed(socket);
-    expect(warnings(a)).toEqual([expect.stringMatching(/larger than any frame/)]);
+    expect(warnings(a)).toEqual([expect.stringMatching(/larger than a frame/)]);
   });
 
-  it('a body that turns out larger than any frame is refused as it comes', async () => {
+  it('a chunked body that exceeds a frame is refused while it arrives', async () => {
     const a = await started('a');
-    const socket = raw(a, head(a, 'Transfer-Encoding: chunked'));
+    const socket = sendRaw(a, head(a, 'Transfer-Encoding: chunked'));
     let sent = 0;
     const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`;
     const more = (): void => {
@@ -227,54 +229,57 @@ describe('on the port', () => {
     more();
     await closed(socket);
     expect(sent).toBeLessThan(20 * MAX_FRAME);
-    expect(warnings(a)).toEqual([expect.stringMatching(/larger than any frame/)]);
+    expect(warnings(a)).toEqual([expect.stringMatching(/larger than a frame/)]);
   });
 
-  it('a body in chunks is as good as another', async () => {
+  it('a body with chunked encoding is accepted', async () => {
     const a = await started('a');
     const frame = Buffer.from(encodeFrame([numbered(7)]));
     const [one, two] = [frame.subarray(0, 9), frame.subarray(9)];
     const part = (bytes: Buffer): string => `${bytes.length.toString(16)}\r\n${bytes.toString('latin1')}\r\n`;
-    raw(a, `${head(a, 'Transfer-Encoding: chunked')}${part(one)}${part(two)}0\r\n\r\n`);
+    sendRaw(a, `${head(a, 'Transfer-Encoding: chunked')}${part(one)}${part(two)}0\r\n\r\n`);
     await until(() => a.tickets.includes(7), 'the message');
   });
 
-  it('half a body is cut, by who sends it or by the deadline, and nothing of it is received', async () => {
-    const a = await started('a', { limits: { pingInterval: 20, handshakeTimeout: 200 } });
+  it('an incomplete body is dropped when its connection or its time ends', async () => {
+    const a = await started('a', { limits: { pingIntervalMs: 20, handshakeTimeoutMs: 200 } });
     const frame = Buffer.from(encodeFrame([numbered(1)])).toString('latin1');
     const half = `${head(a, `Content-Length: ${frame.length}`)}${frame.slice(0, 30)}`;
-    const cut = raw(a, half);
+    const cut = sendRaw(a, half);
     await once(cut, 'connect');
     cut.end();
-    await closed(raw(a, half));
-    // A good request behind a short one: the rest is no request.
-    const lying = raw(a, `${head(a, 'Content-Length: 10')}${frame}`);
-    await closed(lying);
+    await closed(sendRaw(a, half));
+    // The body is longer than announced. Its rest is not a valid request.
+    const tooLong = sendRaw(a, `${head(a, 'Content-Length: 10')}${frame}`);
+    await closed(tooLong);
     const b = await started('b');
     introduce(a, b);
     await b.reaches(a);
     expect(a.tickets).not.toContain(1);
   });
 
-  it('headers that come too slowly are cut', async () => {
-    const a = await started('a', { limits: { handshakeTimeout: 300 } });
-    const socket = raw(a, 'POST / HTTP/1.1\r\n');
+  it('a connection with headers that arrive too slowly is closed', async () => {
+    const a = await started('a', { limits: { handshakeTimeoutMs: 300 } });
+    const socket = sendRaw(a, 'POST / HTTP/1.1\r\n');
     const drip = setInterval(() => socket.write('X: y\r\n'), 20);
     after(() => clearInterval(drip));
     await closed(socket);
   });
 
-  it('one that sends its body byte by byte is cut', async () => {
-    const a = await started('a', { limits: { pingInterval: 20 } });
-    const socket = raw(a, head(a, 'Content-Length: 100000'));
+  it('a connection with a body that arrives byte by byte is closed', async () => {
+    const a = await started('a', { limits: { pingIntervalMs: 20 } });
+    const socket = sendRaw(a, head(a, 'Content-Length: 100000'));
     const drip = setInterval(() => socket.write('x'), 10);
     after(() => clearInterval(drip));
     await closed(socket);
     expect(a.received).toEqual([]);
   });
 
-  it('requests that two servers could take for different ones are refused', async () => {
-    const [a, b] = [await started('a', { limits: { handshakeTimeout: 300, pingInterval: 20 } }), await started('b')];
+  it('ambiguous requests that could smuggle another request are refused', async () => {
+    const [a, b] = [
+      await started('a', { limits: { handshakeTimeoutMs: 300, pingIntervalMs: 20 } }),
+      await started('b'),
+    ];
     introduce(a, b);
     const frame = Buffer.from(encodeFrame([numbered(1)])).toString('latin1');
     const [length, chunked] = [`Content-Length: ${frame.length}`, 'Transfer-Encoding: chunked'];
@@ -294,64 +299,64 @@ describe('on the port', () => {
       `POST / HTTP/1.1\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`,
       String.fromCharCode(...Array.from({ length: 5000 }, (_, i) => (i * 7919) & 255)),
     ];
-    for (const bytes of smuggled) await closed(raw(a, `${bytes}${frame}`));
+    for (const bytes of smuggled) await closed(sendRaw(a, `${bytes}${frame}`));
     await b.reaches(a);
     expect(a.received.every(({ from }) => from === 'b')).toBe(true);
   });
 
-  it('connections that never show who they are make way, the oldest first, and end in time', async () => {
-    const a = await started('a', { limits: { strangers: 4, handshakeTimeout: 300 } });
-    const gone: number[] = [];
+  it('connections without a handshake are closed: the oldest first, then by timeout', async () => {
+    const a = await started('a', { limits: { unidentified: 4, handshakeTimeoutMs: 300 } });
+    const closedOrder: number[] = [];
     for (let i = 0; i < 8; i += 1) {
-      const socket = raw(a, '');
-      socket.on('close', () => gone.push(i));
+      const socket = sendRaw(a, '');
+      socket.on('close', () => closedOrder.push(i));
       await once(socket, 'connect');
     }
-    await until(() => gone.length >= 4, 'the oldest four');
-    expect(gone.slice(0, 4)).toEqual([0, 1, 2, 3]);
+    await until(() => closedOrder.length >= 4, 'the oldest four');
+    expect(closedOrder.slice(0, 4)).toEqual([0, 1, 2, 3]);
     const b = await started('b');
     introduce(a, b);
     await b.reaches(a);
-    await until(() => gone.length === 8, 'the others, by the timeout');
+    await until(() => closedOrder.length === 8, 'the others, by the timeout');
   });
 
-  it('no more servers are let in than allowed, until one has gone silent', async () => {
-    const a = await started('a', { limits: { connections: 1, pingInterval: 50 } });
+  it('a server beyond limits.connections is refused until another becomes silent', async () => {
+    const a = await started('a', { limits: { connections: 1, pingIntervalMs: 50 } });
     expect((await ask(a)).status).toBe(200);
-    const second = { headers: helloHeaders({ ...stranger, server: 'y' }, 'a') };
+    const second = { headers: helloHeaders({ ...client, server: 'y' }, 'a') };
     expect((await ask(a, second)).headers['kontiki-refused']).toBe('busy');
     expect((await ask(a)).status).toBe(200);
-    await until(() => a.logged(/x has gone silent/), 'the silence');
+    await until(() => a.logged(/x is silent/), 'the silence');
     expect((await ask(a, second)).status).toBe(200);
   });
 
-  it('a server that has gone silent is forgotten: nothing is kept for it any more', async () => {
-    const a = await started('a', { limits: { pingInterval: 20 } });
+  it('a silent server is removed, and messages for it are dropped', async () => {
+    const a = await started('a', { limits: { pingIntervalMs: 20 } });
     await ask(a);
-    await until(() => a.logged(/x has gone silent/), 'the silence');
+    await until(() => a.logged(/x is silent/), 'the silence');
     const before = heldBytes();
     for (let index = 1; index <= 5; index += 1) a.transport.send('x', [append(index, 1_000_000)]);
     expect(heldBytes() - before).toBeLessThan(1_000_000);
   });
 
-  it('one that has many requests under way loses the oldest', async () => {
+  it('a ninth request from one peer closes the oldest request', async () => {
     const a = await started('a');
-    const gone: number[] = [];
+    const closedOrder: number[] = [];
     for (let i = 0; i < 10; i += 1) {
-      const socket = raw(a, `${head(a, 'Content-Length: 1000')}x`);
-      socket.on('close', () => gone.push(i));
+      const socket = sendRaw(a, `${head(a, 'Content-Length: 1000')}x`);
+      socket.on('close', () => closedOrder.push(i));
       await once(socket, 'connect');
-      // Its request is there before the next one's.
+      // Ensures that the requests arrive in this order.
       await ask(a, { method: 'GET' });
     }
-    await until(() => gone.length >= 2, 'the oldest two');
-    expect(gone).toEqual([0, 1]);
+    await until(() => closedOrder.length >= 2, 'the oldest two');
+    expect(closedOrder).toEqual([0, 1]);
   });
 
-  it('an answer that is not read holds up nobody, and no memory', async () => {
-    const [a, b] = [await started('a', { limits: { pingInterval: 20 } }), await started('b')];
+  it('a client that does not read responses costs bounded memory and delays no peer', async () => {
+    const [a, b] = [await started('a', { limits: { pingIntervalMs: 20 } }), await started('b')];
     introduce(a, b);
-    // It has no address, so what waits for it leaves with the answers; and it reads none.
+    // The client has no address, so messages for it leave in responses, which it does not read.
     const socket = createConnection(a.transport.port as number, '127.0.0.1');
     after(() => socket.destroy());
     socket.on('error', () => {});
@@ -361,16 +366,16 @@ describe('on the port', () => {
     let index = 0;
     await until(() => {
       a.transport.send('x', [append((index += 1), 3_000_000)]);
-      return a.logged(/dropping messages to x/);
+      return a.logged(/dropped a message to x/);
     }, 'the queue to be full');
     await b.reaches(a);
     await a.reaches(b);
-    await until(() => a.logged(/x has gone silent/), 'the end of it');
+    await until(() => a.logged(/x is silent/), 'the client to be dropped');
     socket.resume();
     await end;
   });
 
-  it('the log is not filled by those who try again and again', async () => {
+  it('repeated refusals are logged once', async () => {
     const a = await started('a');
     for (let i = 0; i < 20; i += 1) await ask(a, { headers: {} });
     expect(a.lines).toHaveLength(1);

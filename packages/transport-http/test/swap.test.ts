@@ -4,7 +4,7 @@ import { HttpTransport } from '@kontiki/transport-http';
 import { WebSocketTransport } from '@kontiki/transport-ws';
 import { Cluster } from '../../peers/test/transports/cluster.js';
 
-it('a running cluster goes from WebSocket to HTTP, server by server, on the same ports', async () => {
+it('a running cluster moves from WebSocket to HTTP, one server at a time', async () => {
   const transports = new Map<number, Transport>();
   const cluster = new Cluster('ws', (port) => {
     const transport = new WebSocketTransport({ listen: { port } });
@@ -12,7 +12,7 @@ it('a running cluster goes from WebSocket to HTTP, server by server, on the same
     return transport;
   });
   const ids = ['a', 'b', 'c'];
-  await cluster.begin(ids);
+  await cluster.bootstrap(ids);
   await cluster.open(...ids);
   await cluster.execute('before');
   for (const id of ids) {

@@ -2,31 +2,34 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { isKontikiError, type ServerId } from '@kontiki/core';
-import { BATCH_BYTES, type Context, deliver, handshakeOutdated, type Hello, SILENT_LOOKS } from '@kontiki/peers';
+import { BATCH_BYTES, type Context, type Hello, isHandshakeOutdated, receiveFrame, SILENT_TICKS } from '@kontiki/peers';
 
-/** Who wants to know what happens to a connection. */
-export interface ConnectionEvents {
-  /** The last frame has left for the system's buffers; another may follow. */
-  drained(): void;
-  /** It is closed, for whatever reason. Told once. */
-  closed(connection: Connection): void;
+export interface ConnectionCallbacks {
+  /**
+   * Called when the last frame was handed to the system. The connection can send the next frame.
+   */
+  onDrained(): void;
+  /** Called once when the connection is closed, for any reason. */
+  onClosed(connection: Connection): void;
 }
 
-/** An open connection whose handshake was accepted by both sides. */
+/** An open connection. Both servers accepted the handshake. */
 export class Connection {
   readonly hello: Hello;
   readonly #ws: WebSocket;
   readonly #socket: Socket;
   readonly #context: Context;
-  /** What this server told of its own genesis in the handshake. */
-  readonly #told: number | undefined;
-  readonly #events: ConnectionEvents;
+  /** The genesis that this server sent in the handshake. */
+  readonly #sentGenesis: number | undefined;
+  readonly #callbacks: ConnectionCallbacks;
   #sending = false;
   #memory: Uint8Array | undefined;
-  /** Bytes read at the last look, and whether a frame has left since. */
-  #read = -1;
-  #progress = false;
-  #silent = 0;
+  /** Number of bytes that had been read at the last tick. */
+  #bytesRead = -1;
+  /** Whether a frame was sent since the last tick. */
+  #hasSent = false;
+  /** Number of consecutive ticks without a byte in either direction. */
+  #silentTicks = 0;
   #closed = false;
 
   constructor(
@@ -34,25 +37,26 @@ export class Connection {
     ws: WebSocket,
     socket: Duplex,
     hello: Hello,
-    told: number | undefined,
-    events: ConnectionEvents,
+    sentGenesis: number | undefined,
+    callbacks: ConnectionCallbacks,
   ) {
     this.#context = context;
     this.hello = hello;
     this.#ws = ws;
-    // ws and node:http call it a Duplex, which it is; on a listening port it is a net or tls socket.
+    // The types of ws and node:http say Duplex. On a listening port it is a net or TLS socket.
     this.#socket = socket as Socket;
-    this.#told = told;
-    this.#events = events;
+    this.#sentGenesis = sentGenesis;
+    this.#callbacks = callbacks;
     ws.on('message', (data: Buffer, isBinary: boolean) => this.#receive(data, isBinary));
     ws.on('error', (error: NodeJS.ErrnoException) => {
-      // Peers crash and networks fail every day; what ws itself finds wrong was sent by somebody.
+      // Crashes of peers and network errors are normal. Errors that ws itself detects are caused by
+      // invalid data.
       this.#end(error.code?.startsWith('WS_ERR') === true ? 'warn' : 'info', error.message);
     });
     ws.on('close', () => {
-      if (!this.#closed) context.logger.log('info', `ended ${this.peer}`, `${this.peer} has ended its connection`);
+      if (!this.#closed) context.logger.log('info', `ended ${this.peer}`, `${this.peer} closed its connection`);
       this.#closed = true;
-      events.closed(this);
+      callbacks.onClosed(this);
     });
   }
 
@@ -61,16 +65,17 @@ export class Connection {
   }
 
   /**
-   * Whether a frame may be handed over: one at a time, so that what is urgent waits behind one frame at most, and a
-   * peer that doesn't read fills no memory.
+   * Whether `send` may be called. Only one frame is sent at a time. So an urgent message waits for
+   * one frame at most, and a peer that does not read does not fill the memory of this process.
    */
-  get ready(): boolean {
+  get isReady(): boolean {
     return !this.#sending && !this.#closed && this.#ws.readyState === this.#ws.OPEN;
   }
 
   /**
-   * Where the next frame can be made once this is `ready`, since the one before has left it then. A snapshot that is sent
-   * would make as much garbage as it has bytes.
+   * Memory for the next frame. Use it only if `isReady`, because then the previous frame does not
+   * need it any more. Without reuse, sending a snapshot would create garbage of the snapshot's
+   * size.
    */
   get memory(): Uint8Array {
     this.#memory ??= new Uint8Array(BATCH_BYTES);
@@ -81,35 +86,38 @@ export class Connection {
     this.#sending = true;
     this.#ws.send(frame, (error) => {
       this.#sending = false;
-      this.#progress = true;
-      // After an error it is closing, and `closed` will tell.
-      if (!error) this.#events.drained();
+      this.#hasSent = true;
+      // After an error, ws closes the connection and `onClosed` follows.
+      if (!error) this.#callbacks.onDrained();
     });
   }
 
   /**
-   * One look, at every ping interval. Counting looks rather than milliseconds spares every peer after this process was
-   * suspended. Bytes count and not frames: a large frame over a slow link is life too, and so is a frame that leaves.
+   * Closes the connection if it was silent for too long, and pings the peer otherwise. Ticks are
+   * counted instead of milliseconds, so that a suspended process does not disconnect all peers when
+   * it resumes. Bytes are counted instead of frames, because a large frame on a slow connection
+   * shows that the peer is alive. So does a frame that was sent.
    */
-  look(): void {
-    if (handshakeOutdated(this.#context.self.genesis, this.#told, this.hello.genesis)) {
+  tick(): void {
+    if (isHandshakeOutdated(this.#context.self.genesis, this.#sentGenesis, this.hello.genesis)) {
       this.#context.logger.log(
         'info',
         `genesis ${this.peer}`,
-        `renewing the connection with ${this.peer}: this server was blank when it was made`,
+        `repeating the handshake with ${this.peer}: this server was blank during the last one`,
       );
       return this.terminate();
     }
-    const alive = this.#progress || this.#socket.bytesRead !== this.#read;
-    this.#progress = false;
-    this.#read = this.#socket.bytesRead;
-    this.#silent = alive ? 0 : this.#silent + 1;
-    if (this.#silent >= SILENT_LOOKS) return this.#fault('it has gone silent');
-    // Both sides ask: what one has sent may fill a slow link for long, and the other's pings show meanwhile that it lives.
-    if (this.ready) this.#ws.ping();
+    const alive = this.#hasSent || this.#socket.bytesRead !== this.#bytesRead;
+    this.#hasSent = false;
+    this.#bytesRead = this.#socket.bytesRead;
+    this.#silentTicks = alive ? 0 : this.#silentTicks + 1;
+    if (this.#silentTicks >= SILENT_TICKS) return this.#fail('it is silent');
+    // Both sides ping. While one side fills a slow connection with a frame, the pings of the other
+    // side show that it is alive.
+    if (this.isReady) this.#ws.ping();
   }
 
-  /** At once, without a farewell: there is nothing to say that a lost connection doesn't. */
+  /** Closes the connection at once, without a closing handshake, which would add no information. */
   terminate(): void {
     this.#closed = true;
     this.#ws.terminate();
@@ -117,16 +125,16 @@ export class Connection {
 
   #receive(data: Buffer, isBinary: boolean): void {
     if (this.#closed) return;
-    if (!isBinary) return this.#fault('it sent text');
+    if (!isBinary) return this.#fail('it sent text');
     try {
-      deliver(this.#context, this.peer, data, () => !this.#closed);
+      receiveFrame(this.#context, this.peer, data, () => !this.#closed);
     } catch (error) {
       if (!isKontikiError(error, 'KONTIKI_PROTOCOL')) throw error;
-      this.#fault(error.message);
+      this.#fail(error.message);
     }
   }
 
-  #fault(reason: string): void {
+  #fail(reason: string): void {
     this.#end('warn', reason);
   }
 

@@ -4,38 +4,44 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import {
-  checkCaller,
   checkExposure,
+  checkRequest,
   type Context,
+  HandshakeError,
   type Hello,
   helloHeaders,
   type Listener,
-  logRefusal,
+  logHandshakeError,
   OwnServer,
-  Refusal,
   REFUSED_HEADER,
 } from '@kontiki/peers';
 import type { WebSocketOptions } from './options.js';
 import { SUBPROTOCOL, socketOptions } from './settings.js';
 
-/** A connection that has shown who it is. `told` is what this server said of its own genesis. */
-export type Accept = (ws: WebSocket, socket: Duplex, hello: Hello, told: number | undefined) => void;
+/**
+ * Called for each connection with a valid handshake. `sentGenesis`: the genesis that this server
+ * sent.
+ */
+export type OnAccepted = (ws: WebSocket, socket: Duplex, hello: Hello, sentGenesis: number | undefined) => void;
 
-/** Lets peers in, on a port of its own or on a path of the user's server. */
+/**
+ * Accepts connections from peers, on a port of its own or on a path of the application's server.
+ */
 export class WebSocketListener implements Listener {
   readonly #context: Context;
   readonly #options: WebSocketOptions;
-  readonly #accept: Accept;
+  readonly #onAccepted: OnAccepted;
   readonly #own: OwnServer | undefined;
   readonly #server: HttpServer | HttpsServer;
   readonly #path: string;
   readonly #webSockets: WebSocketServer;
-  #accepted = 0;
+  /** Number of open connections. */
+  #connections = 0;
 
-  constructor(context: Context, options: WebSocketOptions, accept: Accept) {
+  constructor(context: Context, options: WebSocketOptions, onAccepted: OnAccepted) {
     this.#context = context;
     this.#options = options;
-    this.#accept = accept;
+    this.#onAccepted = onAccepted;
     if (options.server === undefined) {
       this.#own = new OwnServer(context, (_, response) => {
         response.writeHead(426, { connection: 'close', upgrade: 'websocket' });
@@ -51,16 +57,16 @@ export class WebSocketListener implements Listener {
       handleProtocols: () => SUBPROTOCOL,
     });
     this.#webSockets.on('headers', (lines, request) => {
-      // The request's hello was checked before, so it names its sender.
+      // The handshake in this request was checked before, so the header has the id of a server.
       const hello = helloHeaders(this.#context.self, request.headers['kontiki-from'] as string);
       for (const [name, value] of Object.entries(hello)) lines.push(`${name}: ${value}`);
     });
     this.#webSockets.on('wsClientError', (error, socket) =>
-      this.#refuse(socket, new Refusal('malformed', error.message)),
+      this.#refuse(socket, new HandshakeError('malformed', error.message)),
     );
   }
 
-  /** The port it listens on. */
+  /** The port on which the server listens. */
   get port(): number | undefined {
     const address = this.#server.address();
     return address !== null && typeof address === 'object' ? address.port : undefined;
@@ -77,7 +83,10 @@ export class WebSocketListener implements Listener {
     this.#server.on('upgrade', this.#onUpgrade);
   }
 
-  /** Lets nobody in any more. A port of its own is closed, the user's server is left as it was found. */
+  /**
+   * Stops accepting connections. Closes a server of its own, and leaves the application's server
+   * open.
+   */
   async close(): Promise<void> {
     this.#server.off('upgrade', this.#onUpgrade);
     await this.#own?.close();
@@ -86,46 +95,50 @@ export class WebSocketListener implements Listener {
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const path = request.url?.split('?', 1)[0];
     if (path !== this.#path) {
-      // Another listener's to answer. Without one nobody would, and the socket would stay open for ever.
-      if (this.#server.listenerCount('upgrade') === 1) answer(socket, '404 Not Found', '');
+      // Other listeners of the application answer other paths. If there is no other listener, the
+      // socket would stay open forever without this answer.
+      if (this.#server.listenerCount('upgrade') === 1) rejectUpgrade(socket, '404 Not Found', '');
       return;
     }
     let hello: Hello;
     try {
       hello = this.#check(request);
     } catch (error) {
-      return this.#refuse(socket, error as Refusal);
+      return this.#refuse(socket, error as HandshakeError);
     }
-    const told = this.#context.self.genesis;
+    const sentGenesis = this.#context.self.genesis;
     this.#webSockets.handleUpgrade(request, socket, head, (ws) => {
-      this.#own?.know(socket as Socket);
-      this.#accepted += 1;
-      ws.once('close', () => (this.#accepted -= 1));
-      this.#accept(ws, socket, hello, told);
+      this.#own?.markIdentified(socket as Socket);
+      this.#connections += 1;
+      ws.once('close', () => (this.#connections -= 1));
+      this.#onAccepted(ws, socket, hello, sentGenesis);
     });
   };
 
   #check(request: IncomingMessage): Hello {
-    const hello = checkCaller(this.#context, request, this.#options.insecure);
+    const hello = checkRequest(this.#context, request, this.#options.insecure);
     const protocols = request.headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
     if (protocols?.includes(SUBPROTOCOL) !== true) {
-      throw new Refusal('version', `It doesn't offer the subprotocol ${SUBPROTOCOL}.`);
+      throw new HandshakeError('version', `The request does not offer the subprotocol ${SUBPROTOCOL}.`);
     }
-    if (this.#accepted >= this.#context.limits.connections) {
-      throw new Refusal('busy', `${this.#accepted} connections are open already.`);
+    if (this.#connections >= this.#context.limits.connections) {
+      throw new HandshakeError(
+        'busy',
+        `There are ${this.#connections} connections already. To allow more, increase limits.connections.`,
+      );
     }
     return hello;
   }
 
-  #refuse(socket: Duplex, refusal: Refusal): void {
-    logRefusal(this.#context, refusal, (socket as Socket).remoteAddress);
-    answer(socket, '400 Bad Request', `${REFUSED_HEADER}: ${refusal.reason}\r\n`);
+  #refuse(socket: Duplex, error: HandshakeError): void {
+    logHandshakeError(this.#context, error, (socket as Socket).remoteAddress);
+    rejectUpgrade(socket, '400 Bad Request', `${REFUSED_HEADER}: ${error.reason}\r\n`);
   }
 }
 
-/** Answers an upgrade that isn't granted, and lets go of the socket. */
-function answer(socket: Duplex, status: string, headers: string): void {
-  // It may be gone already, which is as good.
+/** Answers an upgrade with an error status and closes the socket. */
+function rejectUpgrade(socket: Duplex, status: string, headers: string): void {
+  // The client may have closed the socket already.
   socket.on('error', () => {});
   socket.once('finish', () => socket.destroy());
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n${headers}\r\n`);

@@ -1,103 +1,104 @@
 import type { Message, ServerId } from '@kontiki/core';
-import { type Context, Mailbox, type Peer } from '@kontiki/peers';
-import type { Connection, ConnectionEvents } from './connection.js';
-import { Dialler } from './dialler.js';
+import { type Context, type Peer, SendQueue } from '@kontiki/peers';
+import type { Connection, ConnectionCallbacks } from './connection.js';
+import { Dialer } from './dialer.js';
 
 /**
- * Another server: what waits for it and the connections with it, the one that this server dialled and the one that it
- * accepted. It sends on its own and, while it has none, on the other: so it can answer a server whose address it
- * doesn't know yet, as a new server must until the log tells it its membership.
+ * A peer with its queue and at most two connections: one that this server dialed and one that it
+ * accepted. Each server sends on the connection that it dialed, so that the two servers need not
+ * agree which connection to keep. While a server has not dialed successfully, it sends on the
+ * accepted connection. A new server needs this to answer its leader: it does not know the leader's
+ * address until it has received the membership in the log.
  */
 export class WebSocketPeer implements Peer {
   readonly id: ServerId;
   readonly #context: Context;
-  readonly #mailbox: Mailbox;
+  readonly #queue: SendQueue;
   readonly #onIdle: () => void;
-  #dialler: Dialler | undefined;
-  #dialled: Connection | undefined;
+  #dialer: Dialer | undefined;
+  #dialed: Connection | undefined;
   #accepted: Connection | undefined;
 
-  /** `onIdle`: called when there is neither an address nor a connection any more. */
+  /** `onIdle`: called when the peer has neither an address nor a connection any more. */
   constructor(context: Context, id: ServerId, onIdle: () => void) {
     this.id = id;
     this.#context = context;
-    this.#mailbox = new Mailbox(context, id);
+    this.#queue = new SendQueue(id, context.limits.queueBytes, context.logger);
     this.#onIdle = onIdle;
   }
 
-  /** What its accepted connection is to be made with. */
-  readonly events: ConnectionEvents = {
-    drained: () => this.flush(),
-    closed: (connection) => {
+  /** Callbacks for the accepted connection. */
+  readonly callbacks: ConnectionCallbacks = {
+    onDrained: () => this.flush(),
+    onClosed: (connection) => {
       if (this.#accepted === connection) this.#accepted = undefined;
-      this.#lost();
+      this.#onEnded();
     },
   };
 
-  /** Dials this address from now on, or none. */
-  dial(address: string | undefined): void {
-    if (this.#dialler?.address === address) return;
-    this.#dialler?.close();
-    this.#dialler = undefined;
-    if (address === undefined) return this.#lost();
-    this.#dialler = new Dialler(this.#context, this.id, address, {
-      connected: (connection) => {
-        this.#dialled = connection;
+  setAddress(address: string | undefined): void {
+    if (this.#dialer?.address === address) return;
+    this.#dialer?.close();
+    this.#dialer = undefined;
+    if (address === undefined) return this.#onEnded();
+    this.#dialer = new Dialer(this.#context, this.id, address, {
+      onConnected: (connection) => {
+        this.#dialed = connection;
         this.flush();
       },
-      drained: () => this.flush(),
-      failed: () => this.#lost(),
-      closed: (connection) => {
-        if (this.#dialled === connection) this.#dialled = undefined;
-        this.#lost();
+      onDrained: () => this.flush(),
+      onFailed: () => this.#onEnded(),
+      onClosed: (connection) => {
+        if (this.#dialed === connection) this.#dialed = undefined;
+        this.#onEnded();
       },
     });
   }
 
-  /** A new connection of the same server replaces the one before: that is the server's own newer word. */
+  /** Replaces the accepted connection. A peer opens a second one only if it gave up the first. */
   accept(connection: Connection): void {
-    const before = this.#accepted;
+    const previous = this.#accepted;
     this.#accepted = connection;
-    if (before !== undefined) {
-      const restarted = before.hello.incarnation !== connection.hello.incarnation;
-      const text = `${this.id} has connected anew`;
+    if (previous !== undefined) {
+      const restarted = previous.hello.incarnation !== connection.hello.incarnation;
+      const text = `${this.id} opened a connection that replaces its previous one`;
       this.#context.logger.log('info', `replaced ${this.id}`, text, { restarted });
-      before.terminate();
+      previous.terminate();
     }
-    this.#dialler?.hurry();
+    this.#dialer?.reconnectSoon();
     this.flush();
   }
 
   push(messages: readonly Message[]): void {
-    this.#mailbox.push(messages);
+    this.#queue.push(messages);
   }
 
-  /** Hands over what waits, as far as a connection takes it. */
   flush(): void {
-    const route = this.#dialled ?? this.#accepted;
-    if (route?.ready !== true) return;
-    const frame = this.#mailbox.take(route.memory);
-    if (frame !== undefined) route.send(frame);
+    const connection = this.#dialed ?? this.#accepted;
+    if (connection?.isReady !== true) return;
+    const frame = this.#queue.takeFrame(connection.memory);
+    if (frame !== undefined) connection.send(frame);
   }
 
-  look(): void {
-    this.#dialled?.look();
-    this.#accepted?.look();
+  tick(): void {
+    this.#dialer?.tick();
+    this.#accepted?.tick();
   }
 
   close(): void {
-    this.#dialler?.close();
-    this.#dialler = undefined;
+    this.#dialer?.close();
+    this.#dialer = undefined;
     this.#accepted?.terminate();
   }
 
   /**
-   * A connection, or an attempt at one, has ended. When it was the last, what waits is dropped: it continues what was
-   * lost with the connection, and would be stale on the next one.
+   * Called when a connection was lost or an attempt failed. Without any connection, the queue is
+   * cleared. Its messages follow messages that were lost, and would be stale on the next
+   * connection.
    */
-  #lost(): void {
-    if (this.#dialled !== undefined || this.#accepted !== undefined) return this.flush();
-    this.#mailbox.clear();
-    if (this.#dialler === undefined) this.#onIdle();
+  #onEnded(): void {
+    if (this.#dialed !== undefined || this.#accepted !== undefined) return this.flush();
+    this.#queue.clear();
+    if (this.#dialer === undefined) this.#onIdle();
   }
 }

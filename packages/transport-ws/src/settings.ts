@@ -1,18 +1,19 @@
 import type { ClientOptions } from 'ws';
 import { MAX_FRAME } from '@kontiki/core/wire';
 
-/** The WebSocket subprotocol: one binary message a frame of `@kontiki/core/wire`. */
+/** The WebSocket subprotocol. Each binary message is one frame of `@kontiki/core/wire`. */
 export const SUBPROTOCOL = 'kontiki.1';
 
-/** What both ends ask of `ws`. */
+/** Options of ws for both ends of a connection. */
 export const socketOptions: Pick<
   ClientOptions,
   'perMessageDeflate' | 'maxPayload' | 'maxFragments' | 'maxBufferedChunks'
 > = {
-  // Five times slower with it, and a way to make a small frame fill the memory.
+  // Compression is five times slower, and a small message could decompress to a very large one.
   perMessageDeflate: false,
   maxPayload: MAX_FRAME,
-  // Peers send every frame whole; TCP may cut it into as many pieces as it likes, of 1,460 bytes mostly.
+  // Peers send each frame as one fragment. TCP may split it into many chunks, of 1,460 bytes
+  // usually.
   maxFragments: 4,
   maxBufferedChunks: 16_384,
 };

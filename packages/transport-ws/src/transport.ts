@@ -5,25 +5,25 @@ import { WebSocketListener } from './listener.js';
 import { checkOptions, type WebSocketOptions } from './options.js';
 import { WebSocketPeer } from './peer.js';
 
-/** Moves messages over WebSocket. One transport serves one node. */
+/** Sends messages over WebSocket. Each node needs a transport of its own. */
 export class WebSocketTransport extends PeerTransport<WebSocketPeer> {
   readonly #options: WebSocketOptions;
 
-  /** Throws `KONTIKI_BAD_OPTION`. Nothing is opened before `start`. */
+  /** Throws `KONTIKI_BAD_OPTION`. Opens nothing before `start`. */
   constructor(options: WebSocketOptions) {
     checkOptions(options);
     super(options);
     this.#options = options;
   }
 
-  protected override listener(context: Context, peer: (id: ServerId) => WebSocketPeer): Listener {
-    return new WebSocketListener(context, this.#options, (ws, socket, hello, told) => {
-      const from = peer(hello.from);
-      from.accept(new Connection(context, ws, socket, hello, told, from.events));
+  protected override createListener(context: Context, getPeer: (id: ServerId) => WebSocketPeer): Listener {
+    return new WebSocketListener(context, this.#options, (ws, socket, hello, sentGenesis) => {
+      const peer = getPeer(hello.from);
+      peer.accept(new Connection(context, ws, socket, hello, sentGenesis, peer.callbacks));
     });
   }
 
-  protected override peer(context: Context, id: ServerId, onIdle: () => void): WebSocketPeer {
+  protected override createPeer(context: Context, id: ServerId, onIdle: () => void): WebSocketPeer {
     return new WebSocketPeer(context, id, onIdle);
   }
 }

@@ -5,11 +5,11 @@ import { expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { WebSocketTransport, type WebSocketOptions } from '@kontiki/transport-ws';
 import { testListening } from '../../peers/test/transports/listening.js';
-import { after, server as made, started } from './servers.js';
+import { after, server as create, started } from './servers.js';
 
-testListening(made, started);
+testListening(create, started);
 
-async function usersServer(): Promise<Server> {
+async function applicationServer(): Promise<Server> {
   const server = createServer((request, response) => response.end(`you asked for ${request.url}`));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -31,11 +31,11 @@ async function ask(port: number, path: string): Promise<string> {
   return text;
 }
 
-it('lives on a path of the application’s own server, and leaves the rest of it alone', async () => {
-  const server = await usersServer();
-  const others = new WebSocketServer({ noServer: true });
+it('a transport on a path of the application’s server leaves other paths alone', async () => {
+  const server = await applicationServer();
+  const chatServer = new WebSocketServer({ noServer: true });
   server.on('upgrade', (request, socket, head) => {
-    if (request.url === '/chat') others.handleUpgrade(request, socket, head, (ws) => ws.send('welcome'));
+    if (request.url === '/chat') chatServer.handleUpgrade(request, socket, head, (ws) => ws.send('welcome'));
   });
   const a = await started('a', { server, path: '/raft' });
   const b = await started('b');
@@ -54,8 +54,8 @@ it('lives on a path of the application’s own server, and leaves the rest of it
   expect(server.listenerCount('upgrade')).toBe(1);
 });
 
-it('answers upgrades of other paths only where nobody else does', async () => {
-  const server = await usersServer();
+it('upgrades of other paths are answered with 404 if no other listener exists', async () => {
+  const server = await applicationServer();
   const transport = new WebSocketTransport({ server });
   after(() => transport.close());
   await transport.start({ cluster: 'c', server: 'a', incarnation: 1, genesis: undefined }, () => {});
@@ -66,7 +66,7 @@ it('answers upgrades of other paths only where nobody else does', async () => {
   ws.terminate();
 });
 
-it('is not mounted on a server that can be reached from beyond this machine', async () => {
+it('start rejects if other machines can reach the application’s server', async () => {
   const server = createServer();
   server.listen(0, '0.0.0.0');
   await once(server, 'listening');
@@ -81,10 +81,12 @@ it.each([
   [{ listen: { port: 1 }, server: createServer() }],
   [{ listen: { port: 70_000 } }],
   [{ listen: { port: 1.5 } }],
+  [{ listen: { port: 0, hots: '::1' } }],
   [{ server: createServer(), path: 'raft' }],
   [{ listen: { port: 0 }, limits: { queueBytes: 0 } }],
-  [{ listen: { port: 0 }, limits: { pingInterval: Number.NaN } }],
-])('refuses the options %j', (options) => {
+  [{ listen: { port: 0 }, limits: { queueByte: 1 } }],
+  [{ listen: { port: 0 }, limits: { pingIntervalMs: Number.NaN } }],
+])('WebSocketTransport throws for the options %j', (options) => {
   expect(() => new WebSocketTransport(options as unknown as WebSocketOptions)).toThrow(
     expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }),
   );

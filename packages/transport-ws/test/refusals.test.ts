@@ -1,3 +1,5 @@
+// Shows that clients without a valid handshake, and peers that send invalid data, are refused and
+// do no harm. A plain WebSocket client or a raw socket plays the other side.
 import { createConnection } from 'node:net';
 import { once } from 'node:events';
 import { request } from 'node:http';
@@ -9,7 +11,7 @@ import type { Identity } from '@kontiki/core';
 import { testHandshakes } from '../../peers/test/transports/handshakes.js';
 import { after, introduce, numbered, started, type TestServer, until } from './servers.js';
 
-const stranger: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, genesis: undefined };
+const client: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, genesis: undefined };
 
 interface Dial {
   readonly headers?: Record<string, string>;
@@ -18,10 +20,10 @@ interface Dial {
   readonly path?: string;
 }
 
-/** A client that is no Kontiki server. By default its handshake is a good one. */
+/** Dials a server with a plain WebSocket client. The default handshake is valid. */
 function dial(server: TestServer, { headers, protocol = 'kontiki.1', origin, path = '/' }: Dial = {}): WebSocket {
   const ws = new WebSocket(`ws://127.0.0.1:${server.transport.port}${path}`, protocol, {
-    headers: headers ?? helloHeaders(stranger, server.id),
+    headers: headers ?? helloHeaders(client, server.id),
     ...(origin === undefined ? {} : { origin }),
   });
   ws.on('error', () => {});
@@ -29,22 +31,22 @@ function dial(server: TestServer, { headers, protocol = 'kontiki.1', origin, pat
   return ws;
 }
 
-/** How a server answers an upgrade that it refuses. */
-async function refusal(server: TestServer, options: Dial): Promise<string | undefined> {
+/** Returns the reason with which a server refuses an upgrade. */
+async function refusedReason(server: TestServer, options: Dial): Promise<string | undefined> {
   const ws = dial(server, options);
   const [, response] = await once(ws, 'unexpected-response');
   ws.terminate();
   return response.headers['kontiki-refused'];
 }
 
-it('a dialler refuses a server that answers as another', async () => {
+it('a server refuses a peer that answers with another id', async () => {
   const a = await started('a');
-  // It accepts anybody, and says that it is c.
+  // A server that accepts every client and has the id c.
   const { WebSocketServer } = await import('ws');
   const impostor = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'kontiki.1' });
   after(() => impostor.close());
   impostor.on('headers', (lines) => {
-    const hello = helloHeaders({ ...stranger, server: 'c' }, 'a');
+    const hello = helloHeaders({ ...client, server: 'c' }, 'a');
     for (const [name, value] of Object.entries(hello)) lines.push(`${name}: ${value}`);
   });
   const messages: unknown[] = [];
@@ -52,41 +54,41 @@ it('a dialler refuses a server that answers as another', async () => {
   await once(impostor, 'listening');
   a.transport.setPeers(new Map([['b', `ws://127.0.0.1:${(impostor.address() as { port: number }).port}`]]));
   a.transport.send('b', [numbered(1)]);
-  await until(() => a.logged(/c answers where b was dialled/), 'the line');
+  await until(() => a.logged(/c answered at the address of b/), 'the log line');
   expect(messages).toEqual([]);
 });
 
-testHandshakes(started, /renewing/);
+testHandshakes(started, /repeating the handshake/);
 
-describe('on the port', () => {
-  const good = helloHeaders(stranger, 'a');
+describe('the listener', () => {
+  const good = helloHeaders(client, 'a');
   const changed = (name: string, value: string): Record<string, string> => ({ ...good, [name]: value });
 
   it.each<[string, Dial, string]>([
     ['no handshake', { headers: {} }, 'version'],
     ['another version', { headers: changed('kontiki-version', '2') }, 'version'],
     ['another subprotocol', { protocol: 'raft.v1' }, 'version'],
-    ['a browser', { origin: 'https://example.com' }, 'browser'],
-    ['a cluster id that is none', { headers: changed('kontiki-cluster', 'a b') }, 'malformed'],
-    ['a server id that is too long', { headers: changed('kontiki-from', 'x'.repeat(65)) }, 'malformed'],
+    ['the Origin header of a browser', { origin: 'https://example.com' }, 'browser'],
+    ['an invalid cluster id', { headers: changed('kontiki-cluster', 'a b') }, 'malformed'],
+    ['a server id of 65 characters', { headers: changed('kontiki-from', 'x'.repeat(65)) }, 'malformed'],
     ['an incarnation of 0', { headers: changed('kontiki-incarnation', '0') }, 'malformed'],
     ['an incarnation above 2^53', { headers: changed('kontiki-incarnation', '9007199254740993') }, 'malformed'],
     ['an incarnation with an exponent', { headers: changed('kontiki-incarnation', '1e3') }, 'malformed'],
-    ['an genesis above 2^32', { headers: changed('kontiki-genesis', '4294967296') }, 'malformed'],
+    ['a genesis above 2^32', { headers: changed('kontiki-genesis', '4294967296') }, 'malformed'],
     ['a handshake for another server', { headers: changed('kontiki-to', 'b') }, 'receiver'],
-  ])('%s is refused with its reason', async (_, options, reason) => {
+  ])('a request with %s is refused, and the response has the reason', async (_, options, reason) => {
     const a = await started('a');
-    expect(await refusal(a, options)).toBe(reason);
+    expect(await refusedReason(a, options)).toBe(reason);
     expect(a.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
   });
 
-  it('another path is not found', async () => {
+  it('an upgrade of another path is answered with 404', async () => {
     const a = await started('a');
     const [, response] = await once(dial(a, { path: '/elsewhere' }), 'unexpected-response');
     expect(response.statusCode).toBe(404);
   });
 
-  it('a plain request is told to upgrade', async () => {
+  it('a plain HTTP request is answered with 426', async () => {
     const a = await started('a');
     const asked = request({ port: a.transport.port, host: '127.0.0.1', method: 'POST' }).end('x');
     const [response] = await once(asked, 'response');
@@ -107,7 +109,7 @@ describe('on the port', () => {
       },
       /Too many message fragments/,
     ],
-  ])('%s ends the connection, and the transport goes on', async (_, send, words) => {
+  ])('%s closes the connection, and other peers stay connected', async (_, send, words) => {
     const [a, b] = [await started('a'), await started('b')];
     introduce(a, b);
     const ws = dial(a);
@@ -121,8 +123,8 @@ describe('on the port', () => {
     await b.reaches(a);
   });
 
-  it('bytes of all kinds do no harm', async () => {
-    const [a, b] = [await started('a', { limits: { handshakeTimeout: 300 } }), await started('b')];
+  it('invalid bytes close their connection and do no other harm', async () => {
+    const [a, b] = [await started('a', { limits: { handshakeTimeoutMs: 300 } }), await started('b')];
     introduce(a, b);
     const upgrade = (extra: string): string =>
       `GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${extra}\r\n`;
@@ -138,7 +140,7 @@ describe('on the port', () => {
       upgrade(`Sec-WebSocket-Protocol: kontiki.1\r\n${hello.join('')}`),
       upgrade(`${key}Sec-WebSocket-Protocol: kontiki.1\r\n${hello.join('')}${hello.join('')}`),
       upgrade(`${key}Sec-WebSocket-Protocol: kontiki.1\r\nSec-WebSocket-Key: short\r\n${hello.join('')}`),
-      // A good handshake with garbage right behind it: reserved bits, an unmasked frame, a length of 2^63.
+      // Valid handshakes followed by reserved bits, by an unmasked frame, and by a length of 2^63.
       `${upgrade(`${key}Sec-WebSocket-Protocol: kontiki.1\r\n${hello.join('')}`)}\xff\xff\xff`,
       `${upgrade(`${key}Sec-WebSocket-Protocol: kontiki.1\r\n${hello.join('')}`)}\x82\x01a`,
       Buffer.concat([
@@ -157,8 +159,8 @@ describe('on the port', () => {
     expect(a.received.every(({ from }) => from === 'b')).toBe(true);
   });
 
-  it('connections that never show who they are make way, the oldest first, and end in time', async () => {
-    const a = await started('a', { limits: { strangers: 4, handshakeTimeout: 300 } });
+  it('connections without a handshake are closed: the oldest first, then by timeout', async () => {
+    const a = await started('a', { limits: { unidentified: 4, handshakeTimeoutMs: 300 } });
     const closed: number[] = [];
     for (let i = 0; i < 8; i += 1) {
       const socket = createConnection(a.transport.port as number, '127.0.0.1');
@@ -176,20 +178,20 @@ describe('on the port', () => {
     await until(() => closed.length === 8, 'the others, by the timeout');
   });
 
-  it('no more servers are let in than allowed', async () => {
+  it('a server beyond limits.connections is refused until another disconnects', async () => {
     const a = await started('a', { limits: { connections: 1 } });
     const first = dial(a);
     await once(first, 'open');
-    const second = { ...stranger, server: 'y' };
-    expect(await refusal(a, { headers: helloHeaders(second, 'a') })).toBe('busy');
+    const second = { ...client, server: 'y' };
+    expect(await refusedReason(a, { headers: helloHeaders(second, 'a') })).toBe('busy');
     first.terminate();
-    await until(() => a.lines.length > 0, 'a line');
+    await until(() => a.lines.length > 0, 'a log line');
     const b = await started('b');
     b.transport.setPeers(new Map([['a', a.address]]));
     await b.reaches(a);
   });
 
-  it('a second connection of one server replaces the first', async () => {
+  it('a second connection of the same server replaces the first', async () => {
     const a = await started('a');
     const [first, second] = [dial(a), dial(a)];
     const closed = once(first, 'close');
@@ -197,9 +199,9 @@ describe('on the port', () => {
     await Promise.race([closed, once(second, 'close')]);
   });
 
-  it('the log is not filled by those who try again and again', async () => {
+  it('repeated refusals are logged once', async () => {
     const a = await started('a');
-    for (let i = 0; i < 20; i += 1) await refusal(a, { headers: {} });
+    for (let i = 0; i < 20; i += 1) await refusedReason(a, { headers: {} });
     expect(a.lines).toHaveLength(1);
   });
 });

@@ -1,15 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { CliError, EXIT } from '../cli.js';
+import { errorMessageOf, withoutFullStop } from './error-message.js';
 
 export interface KvRequest {
   readonly method: 'GET' | 'PUT' | 'DELETE';
-  /** The part behind the host: `/kv/greeting`. */
+  /** The part of the URL after the host, for example `/kv/greeting`. */
   readonly path: string;
   readonly body?: Uint8Array | undefined;
   readonly headers?: Record<string, string> | undefined;
 }
 
-export interface KvAnswer {
+export interface KvResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly body: Uint8Array;
@@ -18,44 +19,47 @@ export interface KvAnswer {
 const MAX_REDIRECTS = 5;
 
 /**
- * Talks to a cluster by any of its nodes: follows the way to the leader, tries again what was surely refused, and
- * reports an unknown outcome as such instead of trying again.
+ * Client of a cluster that can start from any node. It follows redirects to the leader and retries
+ * requests that surely had no effect. If a write may have taken effect, it throws instead of
+ * retrying.
  */
 export class KvClient {
   readonly #urls: readonly string[];
-  readonly #timeout: number;
+  readonly #timeoutMs: number;
 
-  /** `timeout`: milliseconds for the whole of a request, retries included. */
-  constructor(urls: readonly string[], timeout: number) {
+  /** `timeoutMs`: milliseconds for a whole request, including retries. */
+  constructor(urls: readonly string[], timeoutMs: number) {
     this.#urls = urls;
-    this.#timeout = timeout;
+    this.#timeoutMs = timeoutMs;
   }
 
-  async send(request: KvRequest): Promise<KvAnswer> {
-    const deadline = Date.now() + this.#timeout;
-    let why = 'no node answered';
+  async send(request: KvRequest): Promise<KvResponse> {
+    const deadline = Date.now() + this.#timeoutMs;
+    let reason = 'no node answered';
     for (let attempt = 0; Date.now() < deadline; attempt += 1) {
       const url = this.#urls[attempt % this.#urls.length] as string;
-      const answer = await this.#try(url + request.path, request, deadline - Date.now());
-      if (typeof answer !== 'string') return answer;
-      why = answer;
+      const response = await this.#attempt(url + request.path, request, deadline - Date.now());
+      if (typeof response !== 'string') return response;
+      reason = response;
       await delay(Math.min(1_000, 50 * 1.5 ** attempt) * (0.5 + Math.random()));
     }
-    const kept = request.method === 'GET' ? '' : ' Nothing was written.';
-    throw new CliError(`Refused until the time was up: ${why}.${kept}`);
+    const unchanged = request.method === 'GET' ? '' : ' Nothing was written.';
+    throw new CliError(
+      `Gave up after ${this.#timeoutMs} ms: ${reason}.${unchanged} Check that a majority of the nodes is running.`,
+    );
   }
 
-  /** An answer, or why it was surely refused. */
-  async #try(first: string, request: KvRequest, timeout: number): Promise<KvAnswer | string> {
+  /** Returns the response, or the reason why the request surely had no effect. */
+  async #attempt(first: string, request: KvRequest, timeoutMs: number): Promise<KvResponse | string> {
     let url = first;
-    const signal = AbortSignal.timeout(Math.max(1, timeout));
+    const signal = AbortSignal.timeout(Math.max(1, timeoutMs));
     for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
       let response: Response;
       try {
         const { method, headers = {}, body } = request;
         response = await fetch(url, { method, headers, body: body ?? null, redirect: 'manual', signal });
-        if (response.status === 503) return `${url} says: ${(await response.text()).trim()}`;
-        if (response.status === 504) throw unknownOutcome(await response.text());
+        if (response.status === 503) return `${url} refused: ${withoutFullStop(errorMessageOf(await response.text()))}`;
+        if (response.status === 504) throw unknownOutcome(errorMessageOf(await response.text()));
         if (response.status !== 307) {
           return {
             status: response.status,
@@ -65,26 +69,31 @@ export class KvClient {
         }
       } catch (error) {
         if (error instanceof CliError) throw error;
-        // What never connected has carried nothing; any other failure may have come after the node took the request.
+        // A request that never connected had no effect. After any other failure the node may have
+        // received it.
         const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
-        if (neverSent(cause)) return `${url} is not reached (${cause?.code ?? cause?.message})`;
-        if (request.method === 'GET') return `${url} did not answer (${cause?.code ?? (error as Error).message})`;
-        throw unknownOutcome(`${url} did not answer (${cause?.code ?? (error as Error).message})`);
+        if (neverSent(cause)) return `cannot connect to ${url} (${cause?.code ?? cause?.message})`;
+        const failure = `${url} did not answer (${cause?.code ?? (error as Error).message})`;
+        if (request.method === 'GET') return failure;
+        throw unknownOutcome(failure);
       }
       url = response.headers.get('location') ?? first;
     }
-    return 'the nodes send each other round in circles';
+    return `nodes redirect to each other in circles, starting at ${first}`;
   }
 }
 
-/** No name, no route, nobody who listens, or a port that `fetch` does not use. */
+/**
+ * Whether no request was sent: name or route not found, connection refused, or a port that `fetch`
+ * blocks.
+ */
 function neverSent(cause: NodeJS.ErrnoException | undefined): boolean {
   return cause?.code === 'ECONNREFUSED' || cause?.syscall === 'getaddrinfo' || cause?.message === 'bad port';
 }
 
-function unknownOutcome(why: string): CliError {
+function unknownOutcome(reason: string): CliError {
   return new CliError(
-    `UNKNOWN: the write may or may not have been carried out. Read before you repeat it. ${why.trim()}`,
+    `UNKNOWN: the write may or may not have taken effect (${withoutFullStop(reason)}). Read the key before you write it again.`,
     EXIT.unknown,
   );
 }

@@ -1,40 +1,44 @@
 const MiB = 1024 * 1024;
 
-/** Tells how far something is, on standard error, once a second; what takes less is not spoken of. */
-export class Ticker {
-  #told: number = performance.now();
+/**
+ * Prints progress on standard error, at most once per second. An operation under a second prints
+ * nothing.
+ */
+export class ProgressPrinter {
+  #lastPrinted: number = performance.now();
 
-  tell(line: () => string): void {
+  print(line: () => string): void {
     const now = performance.now();
-    if (now - this.#told < 1_000) return;
-    this.#told = now;
+    if (now - this.#lastPrinted < 1_000) return;
+    this.#lastPrinted = now;
     process.stderr.write(`${line()}\n`);
   }
 }
 
-/** Tells how much of something has come. */
-export class Progress {
+/** Prints how much of a stream has arrived. */
+export class StreamProgress {
   readonly #verb: string;
-  readonly #total: number;
+  readonly #totalBytes: number;
 
-  /** `total`: bytes. */
-  constructor(verb: string, total: number) {
+  /** `verb`: the first word of each line, for example `saved`. */
+  constructor(verb: string, totalBytes: number) {
     this.#verb = verb;
-    this.#total = total;
+    this.#totalBytes = totalBytes;
   }
 
-  /** The same pieces, counted. */
-  async *over(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
-    const begin = performance.now();
-    const ticker = new Ticker();
+  /** Yields the chunks unchanged and prints progress. */
+  async *watch(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+    const start = performance.now();
+    const printer = new ProgressPrinter();
     let bytes = 0;
-    for await (const piece of pieces) {
-      yield piece;
-      bytes += piece.length;
-      ticker.tell(() => {
-        const rate = bytes / MiB / ((performance.now() - begin) / 1_000);
-        const percent = Math.floor((100 * bytes) / this.#total);
-        return `${this.#verb} ${(bytes / MiB).toFixed(0)} of ${(this.#total / MiB).toFixed(0)} MiB (${percent} %), ${rate.toFixed(0)} MiB/s`;
+    for await (const chunk of chunks) {
+      yield chunk;
+      bytes += chunk.length;
+      printer.print(() => {
+        const rate = bytes / MiB / ((performance.now() - start) / 1_000);
+        const percent = Math.floor((100 * bytes) / this.#totalBytes);
+        const total = (this.#totalBytes / MiB).toFixed(0);
+        return `${this.#verb} ${(bytes / MiB).toFixed(0)} of ${total} MiB (${percent} %), ${rate.toFixed(0)} MiB/s`;
       });
     }
   }

@@ -2,59 +2,65 @@ import { access, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isKontikiError } from '@kontiki/core';
 import { checkSnapshot, type SnapshotSummary } from '@kontiki/core/wire';
-import { CliError, EXIT } from '../cli.js';
-import { Progress } from './progress.js';
+import { CliError, EXIT, shellWord } from '../cli.js';
+import { StreamProgress } from './progress.js';
 import type { SnapshotClient } from './snapshot-client.js';
 
-/** Writes the newest snapshot of a node to `file`, which is whole, checked and durable when this resolves, or absent. */
+/**
+ * Writes the newest snapshot of a node to `file`. When this resolves, the file is complete, checked
+ * and durable. When it rejects, there is no such file.
+ */
 export async function saveSnapshot(
   client: SnapshotClient,
   file: string,
 ): Promise<SnapshotSummary & { readonly url: string }> {
   await refuseToOverwrite(file);
-  const unfinished = `${file}.tmp`;
-  const handle = await create(unfinished);
+  const temporary = `${file}.tmp`;
+  const handle = await create(temporary);
   try {
-    const { url, total, pieces } = await client.newest();
-    const summary = await checkSnapshot(written(handle, new Progress('saved', total).over(pieces)));
+    const { url, totalBytes, chunks } = await client.download();
+    const summary = await checkSnapshot(writeTo(handle, new StreamProgress('saved', totalBytes).watch(chunks)));
     await handle.sync();
     await handle.close();
     await refuseToOverwrite(file);
-    await rename(unfinished, file);
+    await rename(temporary, file);
     await syncFolder(dirname(file));
     return { ...summary, url };
   } catch (error) {
     await handle.close();
-    await rm(unfinished, { force: true });
+    await rm(temporary, { force: true });
     throw isKontikiError(error) || error instanceof CliError ? error : cannotWrite(file, error);
   }
 }
 
 async function refuseToOverwrite(file: string): Promise<void> {
-  const there = await access(file).then(
+  const exists = await access(file).then(
     () => true,
     () => false,
   );
-  if (there) throw new CliError(`${file} is there already, and nothing is overwritten. Name another file.`);
+  if (exists) throw new CliError(`${file} already exists and was not overwritten. Choose another file name.`);
 }
 
-async function create(unfinished: string): Promise<FileHandle> {
+async function create(temporary: string): Promise<FileHandle> {
   try {
-    return await open(unfinished, 'wx', 0o600);
+    return await open(temporary, 'wx', 0o600);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw cannotWrite(unfinished, error);
-    throw new CliError(`${unfinished} is there: another save is writing it, or was interrupted. Remove it then.`);
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw cannotWrite(temporary, error);
+    throw new CliError(
+      `${temporary} already exists: another save is writing it, or one was interrupted. If no save is running: rm ${shellWord(temporary)}`,
+    );
   }
 }
 
 function cannotWrite(file: string, error: unknown): CliError {
-  return new CliError(`${file} cannot be written: ${(error as Error).message}.`, EXIT.failed, { cause: error });
+  return new CliError(`Cannot write ${file}: ${(error as Error).message}.`, EXIT.failed, { cause: error });
 }
 
-async function* written(handle: FileHandle, pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
-  for await (const piece of pieces) {
-    await handle.writeFile(piece);
-    yield piece;
+/** Writes the chunks to a file and yields them unchanged. */
+async function* writeTo(handle: FileHandle, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  for await (const chunk of chunks) {
+    await handle.writeFile(chunk);
+    yield chunk;
   }
 }
 

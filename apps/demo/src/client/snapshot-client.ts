@@ -1,90 +1,89 @@
 import { CliError, EXIT } from '../cli.js';
+import { errorMessageOf } from './error-message.js';
 
-export interface Taken {
+/** A snapshot that a node took on request. */
+export interface TakenSnapshot {
   readonly url: string;
   readonly index: number;
   readonly term: number;
   readonly bytes: number;
 }
 
-/** A snapshot that comes from a node. */
-export interface Coming {
+/** A snapshot that is being downloaded from a node. */
+export interface SnapshotDownload {
   readonly url: string;
-  /** Bytes that were announced. */
-  readonly total: number;
-  readonly pieces: AsyncIterable<Uint8Array>;
+  /** Size of the snapshot as announced by the node. */
+  readonly totalBytes: number;
+  readonly chunks: AsyncIterable<Uint8Array>;
 }
 
-/** Asks the first node that is reached: snapshots are each server's own. */
+/**
+ * Sends requests for snapshots to the first node that can be reached. Each node has its own
+ * snapshots.
+ */
 export class SnapshotClient {
   readonly #urls: readonly string[];
-  readonly #timeout: number;
+  readonly #timeoutMs: number;
 
-  /** `timeout`: milliseconds that a node may be silent. */
-  constructor(urls: readonly string[], timeout: number) {
+  /** `timeoutMs`: milliseconds without data from a node after which a request fails. */
+  constructor(urls: readonly string[], timeoutMs: number) {
     this.#urls = urls;
-    this.#timeout = timeout;
+    this.#timeoutMs = timeoutMs;
   }
 
-  /** Resolves when it is durable there. */
-  async take(): Promise<Taken> {
-    const { url, response } = await this.#ask('POST', AbortSignal.timeout(this.#timeout));
-    return { url, ...((await response.json()) as Omit<Taken, 'url'>) };
+  /** Takes a snapshot. Resolves when it is durable on the node. */
+  async take(): Promise<TakenSnapshot> {
+    const { url, response } = await this.#request('POST', AbortSignal.timeout(this.#timeoutMs));
+    return { url, ...((await response.json()) as Omit<TakenSnapshot, 'url'>) };
   }
 
-  async newest(): Promise<Coming> {
+  /** Starts to download the newest snapshot of a node. */
+  async download(): Promise<SnapshotDownload> {
     const silence = new AbortController();
-    const timer = setTimeout(() => silence.abort(new Error(`silent for ${this.#timeout} ms`)), this.#timeout);
-    const asked = await this.#ask('GET', silence.signal).catch((error: unknown) => {
+    const timer = setTimeout(() => silence.abort(new Error(`no data for ${this.#timeoutMs} ms`)), this.#timeoutMs);
+    const { url, response } = await this.#request('GET', silence.signal).catch((error: unknown) => {
       clearTimeout(timer);
       throw error;
     });
-    const { url, response } = asked;
-    async function* pieces(): AsyncGenerator<Uint8Array, void> {
+    async function* chunks(): AsyncGenerator<Uint8Array, void> {
       try {
-        for await (const piece of response.body ?? []) {
+        for await (const chunk of response.body ?? []) {
           timer.refresh();
-          yield piece as Uint8Array;
+          yield chunk as Uint8Array;
         }
       } catch (error) {
-        const cause = reasonOf(error);
-        throw new CliError(`${url} broke off in the middle: ${cause.message}. Try again.`, EXIT.failed, { cause });
+        const cause = rootCause(error);
+        throw new CliError(
+          `The download from ${url} was interrupted: ${cause.message}. No file was saved. Try again.`,
+          EXIT.failed,
+          { cause },
+        );
       } finally {
         clearTimeout(timer);
       }
     }
-    return { url, total: Number(response.headers.get('content-length')), pieces: pieces() };
+    return { url, totalBytes: Number(response.headers.get('content-length')), chunks: chunks() };
   }
 
-  async #ask(method: 'GET' | 'POST', signal: AbortSignal): Promise<{ url: string; response: Response }> {
-    const why: string[] = [];
+  async #request(method: 'GET' | 'POST', signal: AbortSignal): Promise<{ url: string; response: Response }> {
+    const failures: string[] = [];
     for (const url of this.#urls) {
       let response: Response;
       try {
         response = await fetch(`${url}/snapshot`, { method, signal });
       } catch (error) {
-        why.push(`${url} does not answer (${reasonOf(error).message})`);
+        failures.push(`${url} does not answer (${rootCause(error).message})`);
         continue;
       }
       if (response.ok) return { url, response };
-      throw new CliError(`${url} refuses: ${await refusal(response)}`);
+      throw new CliError(`${url} refused with status ${response.status}: ${errorMessageOf(await response.text())}`);
     }
-    throw new CliError(`No node is reached: ${why.join(', ')}.`);
+    throw new CliError(`No node can be reached: ${failures.join(', ')}. Check that the cluster is running.`);
   }
 }
 
-/** What `fetch` says is in its cause, if there is one. */
-function reasonOf(error: unknown): Error {
+/** Returns the cause of an error of `fetch`, which has the useful message, or the error itself. */
+function rootCause(error: unknown): Error {
   const { cause } = error as Error;
   return cause instanceof Error ? cause : (error as Error);
-}
-
-async function refusal(response: Response): Promise<string> {
-  const text = await response.text();
-  try {
-    return (JSON.parse(text) as { error: { message: string } }).error.message;
-  } catch {
-    // Not one of ours: said as it came.
-    return `${response.status} ${text.slice(0, 200)}`;
-  }
 }

@@ -4,7 +4,9 @@ import { CliError } from '../cli.js';
 import { STORAGES, type Storage } from './storage.js';
 import { TRANSPORTS, type TransportName } from './transport.js';
 
-/** One node of the demo: where its clients and its peers reach it, both on 127.0.0.1. */
+/**
+ * One node of the demo, with its port for clients and its port for peers. Both are on 127.0.0.1.
+ */
 export interface DemoNode {
   readonly id: string;
   readonly port: number;
@@ -12,13 +14,18 @@ export interface DemoNode {
   readonly storage: Storage;
 }
 
-/** What a data folder says of its cluster, in `cluster.json` beside the nodes' folders. */
+/**
+ * Content of `cluster.json`, which lies in the cluster's data folder next to the nodes' folders.
+ */
 export interface ClusterFile {
   readonly version: 2;
   readonly cluster: string;
   readonly transport: TransportName;
   readonly nodes: readonly DemoNode[];
-  /** Once true, a blank node has lost its disk, and is not begun anew: it would forget what it voted and acknowledged. */
+  /**
+   * Whether the first entry is in the log of every node. From then on, a node with an empty log has
+   * lost its disk. It must not be bootstrapped again, because its votes and entries are lost.
+   */
   readonly bootstrapped: boolean;
 }
 
@@ -32,7 +39,7 @@ function fileIn(data: string): string {
   return join(data, 'cluster.json');
 }
 
-/** The cluster a folder holds; undefined when it holds none. */
+/** Reads the cluster file of a data folder. Returns undefined if it does not exist. */
 export function readClusterFile(data: string): ClusterFile | undefined {
   const path = fileIn(data);
   if (!existsSync(path)) return undefined;
@@ -40,9 +47,9 @@ export function readClusterFile(data: string): ClusterFile | undefined {
     const file = JSON.parse(readFileSync(path, 'utf8')) as unknown;
     if (isClusterFile(file)) return file;
   } catch (error) {
-    throw new CliError(`${path} cannot be read: ${(error as Error).message}. Restore it, or use another --data.`);
+    throw new CliError(`Cannot read ${path}: ${(error as Error).message}. Restore the file, or use another --data.`);
   }
-  throw new CliError(`${path} is not a cluster file of this version. Restore it, or use another --data.`);
+  throw new CliError(`${path} is not a cluster file of this version. Restore the file, or use another --data.`);
 }
 
 function isClusterFile(file: unknown): file is ClusterFile {
@@ -61,7 +68,7 @@ function isClusterFile(file: unknown): file is ClusterFile {
   );
 }
 
-/** Durable, and whole or absent, when it returns. The folder is there. */
+/** Writes the cluster file into an existing folder, atomically. It is durable when this returns. */
 export function writeClusterFile(data: string, file: ClusterFile): void {
   const path = fileIn(data);
   writeFileSync(`${path}.new`, `${JSON.stringify(file, undefined, 2)}\n`, { mode: 0o600, flush: true });

@@ -6,83 +6,90 @@ import { clientUrl, peerUrl, readClusterFile, writeClusterFile, type ClusterFile
 import { storagePath, storesAt, type Storage } from './storage.js';
 import type { TransportName } from './transport.js';
 
-/** What the command line asks for; undefined where it says nothing. */
-export interface Wishes {
+/** Settings of a cluster from the command line. Undefined: the flag is not given. */
+export interface ClusterFlags {
   readonly nodes: number | undefined;
   readonly port: number | undefined;
   readonly peerPort: number | undefined;
-  /** One for all nodes, or one for each. */
+  /** One store for all nodes, or one per node. */
   readonly storage: readonly Storage[] | undefined;
   readonly transport: TransportName | undefined;
 }
 
-export interface Prepared {
+export interface PreparedCluster {
   readonly cluster: ClusterFile;
-  /** Nodes that keep their data in memory are blank now, as they must be, and never again. */
-  readonly begins: boolean;
+  /** Whether no node has run yet. Only then may nodes with data in memory be bootstrapped. */
+  readonly isNew: boolean;
 }
 
 const defaults = { nodes: 3, port: 4001, peerPort: 5001 };
 
-/** The cluster in a folder, begun if there is none. Wishes that contradict what is there are refused. */
-export async function prepareCluster(data: string, wishes: Wishes): Promise<Prepared> {
-  const held = readClusterFile(data);
-  if (held === undefined) {
-    const fresh = draw(wishes);
-    const left = fresh.nodes.find(({ id }) => existsSync(join(data, id)));
-    if (left !== undefined)
+/**
+ * Reads the cluster in a folder, or creates one. Throws if flags contradict the existing cluster.
+ */
+export async function prepareCluster(data: string, flags: ClusterFlags): Promise<PreparedCluster> {
+  const existing = readClusterFile(data);
+  if (existing === undefined) {
+    const created = newCluster(flags);
+    const leftover = created.nodes.find(({ id }) => existsSync(join(data, id)));
+    if (leftover !== undefined)
       throw new CliError(
-        `${data} holds ${left.id} of a cluster, but no cluster.json. Restore that, or use another --data.`,
+        `${data} has the data of node ${leftover.id} but no cluster.json. Restore cluster.json, or use another --data.`,
       );
-    // Written before the first log is: whatever happens between, the next start goes on with the same cluster.
-    writeClusterFile(data, fresh);
-    return { cluster: await begin(data, fresh), begins: true };
+    // Written before the first log. If this start is interrupted, the next one continues with the
+    // same cluster.
+    writeClusterFile(data, created);
+    return { cluster: await bootstrapNodes(data, created), isNew: true };
   }
-  refuseContradictions(data, held, wishes);
-  if (held.bootstrapped) return { cluster: held, begins: false };
-  return { cluster: await begin(data, held), begins: true };
+  refuseContradictions(data, existing, flags);
+  if (existing.bootstrapped) return { cluster: existing, isNew: false };
+  return { cluster: await bootstrapNodes(data, existing), isNew: true };
 }
 
-function draw(wishes: Wishes): ClusterFile {
+function newCluster(flags: ClusterFlags): ClusterFile {
   const { nodes, port, peerPort } = {
-    nodes: wishes.nodes ?? defaults.nodes,
-    port: wishes.port ?? defaults.port,
-    peerPort: wishes.peerPort ?? defaults.peerPort,
+    nodes: flags.nodes ?? defaults.nodes,
+    port: flags.port ?? defaults.port,
+    peerPort: flags.peerPort ?? defaults.peerPort,
   };
-  const storages = storagesOf(nodes, wishes.storage);
+  const storages = storagesOf(nodes, flags.storage);
   const overlap = Math.abs(port - peerPort) < nodes;
   if (overlap)
     throw new CliError(
-      `--port ${port} and --peer-port ${peerPort} overlap with ${nodes} nodes; leave at least ${nodes} between them.`,
+      `--port ${port} and --peer-port ${peerPort} overlap with ${nodes} nodes. They must differ by at least ${nodes}.`,
       EXIT.usage,
     );
   return {
     version: 2,
     cluster: createClusterId('demo'),
-    transport: wishes.transport ?? 'ws',
+    transport: flags.transport ?? 'ws',
     nodes: storages.map((storage, i) => ({ id: `n${i + 1}`, port: port + i, peerPort: peerPort + i, storage })),
     bootstrapped: false,
   };
 }
 
-function storagesOf(nodes: number, wishes: readonly Storage[] = ['fs']): Storage[] {
-  if (wishes.length !== 1 && wishes.length !== nodes)
+function storagesOf(nodes: number, storages: readonly Storage[] = ['fs']): Storage[] {
+  if (storages.length !== 1 && storages.length !== nodes)
     throw new CliError(
-      `--storage names ${wishes.length} stores for ${nodes} nodes: name one, or ${nodes}.`,
+      `--storage names ${storages.length} stores for ${nodes} nodes. Name one store, or ${nodes} stores.`,
       EXIT.usage,
     );
-  return Array.from({ length: nodes }, (_, i) => wishes[i] ?? (wishes[0] as Storage));
+  return Array.from({ length: nodes }, (_, i) => storages[i] ?? (storages[0] as Storage));
 }
 
-/** What the first entry of the cluster is made of. */
+/**
+ * Returns the members for the first entry of the cluster. Their metadata is the URL for clients.
+ */
 export function firstMembers({ nodes, transport }: ClusterFile): BootstrapOptions['members'] {
   return Object.fromEntries(
     nodes.map((node) => [node.id, { address: peerUrl(node, transport), metadata: clientUrl(node) }]),
   );
 }
 
-/** Writes the first entry on every server that keeps it, then the mark that this was done. */
-async function begin(data: string, file: ClusterFile): Promise<ClusterFile> {
+/**
+ * Writes the first entry into the log of every node with durable data. Then sets `bootstrapped`.
+ */
+async function bootstrapNodes(data: string, file: ClusterFile): Promise<ClusterFile> {
   const { cluster, nodes } = file;
   for (const { id, storage } of nodes) {
     if (storage === 'memory') continue;
@@ -94,29 +101,29 @@ async function begin(data: string, file: ClusterFile): Promise<ClusterFile> {
         await release();
       }
     } catch (error) {
-      // Done by an earlier start that did not come to its end; no node has run yet.
+      // An interrupted start has bootstrapped this log already. No node has run since.
       if (!isKontikiError(error, 'KONTIKI_NOT_BLANK')) throw error;
     }
   }
-  const begun = { ...file, bootstrapped: true };
-  writeClusterFile(data, begun);
-  return begun;
+  const bootstrapped = { ...file, bootstrapped: true };
+  writeClusterFile(data, bootstrapped);
+  return bootstrapped;
 }
 
-function refuseContradictions(data: string, { nodes, transport }: ClusterFile, wishes: Wishes): void {
+function refuseContradictions(data: string, { nodes, transport }: ClusterFile, flags: ClusterFlags): void {
   const [first] = nodes;
-  const contradicts = (flag: string, wish: number | string | undefined, is: number | string | undefined): void => {
-    if (wish === undefined || wish === is) return;
+  const check = (flag: string, given: number | string | undefined, actual: number | string | undefined): void => {
+    if (given === undefined || given === actual) return;
     throw new CliError(
-      `${data} holds a cluster with --${flag} ${is}, not ${wish}. Leave the flag out, or use another --data.`,
+      `The cluster in ${data} uses --${flag} ${actual}, not ${given}. Omit the flag, or use another --data.`,
       EXIT.usage,
     );
   };
-  contradicts('nodes', wishes.nodes, nodes.length);
-  contradicts('port', wishes.port, first?.port);
-  contradicts('peer-port', wishes.peerPort, first?.peerPort);
-  contradicts('transport', wishes.transport, transport);
+  check('nodes', flags.nodes, nodes.length);
+  check('port', flags.port, first?.port);
+  check('peer-port', flags.peerPort, first?.peerPort);
+  check('transport', flags.transport, transport);
   const stores = nodes.map(({ storage }) => storage);
-  if (wishes.storage !== undefined)
-    contradicts('storage', storagesOf(nodes.length, wishes.storage).join(','), stores.join(','));
+  if (flags.storage !== undefined)
+    check('storage', storagesOf(nodes.length, flags.storage).join(','), stores.join(','));
 }

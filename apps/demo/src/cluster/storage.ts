@@ -6,30 +6,33 @@ import { FileLog } from '@kontiki/storage-fs';
 import { LevelLog, LevelSnapshots } from '@kontiki/storage-level';
 import { Level } from 'level';
 
-/** In files, in a LevelDB, or nowhere: a node that keeps its data in memory does not outlive its process. */
+/**
+ * Kinds of stores: files, LevelDB, or memory. The data of a node in memory is lost with its
+ * process.
+ */
 export const STORAGES = ['fs', 'level', 'memory'] as const;
 
 export type Storage = (typeof STORAGES)[number];
 
-/** Where a node keeps its data. */
+/** Returns the folder of a node's data. */
 export function storagePath(data: string, id: string, storage: Storage): string {
   return join(data, id, storage);
 }
 
 export interface NodeStores extends Stores {
   readonly snapshots: SnapshotStore;
-  /** Lets go of what both stand on, when they are closed. */
+  /** Closes the database of both stores, if they have one. Call it after closing the stores. */
   readonly release: () => Promise<void>;
 }
 
-/** A node's stores, none of them open. */
+/** Creates the stores of a node without opening them. */
 export async function storesAt(path: string, storage: Storage, logger: Logger): Promise<NodeStores> {
   const release = async (): Promise<void> => {};
   switch (storage) {
     case 'fs':
       return { log: new FileLog(path), snapshots: new FileSnapshots(path, { logger }), release };
     case 'level': {
-      // LevelDB makes durable what is in its folder, and not the name of the folder; nor does it keep others out of it.
+      // Creates the folder durably and private to this user. LevelDB does neither.
       await openFolder(path);
       const db = new Level(path);
       return { log: new LevelLog(db), snapshots: new LevelSnapshots(db, { logger }), release: () => db.close() };

@@ -2,11 +2,12 @@ import type { Logger, Transport } from '@kontiki/core';
 import { HttpTransport } from '@kontiki/transport-http';
 import { WebSocketTransport } from '@kontiki/transport-ws';
 
-/** What the nodes of a cluster speak with each other. */
+/** Transports between the nodes: WebSocket or HTTP. */
 export const TRANSPORTS = ['ws', 'http'] as const;
 
 export type TransportName = (typeof TRANSPORTS)[number];
 
+/** Creates a transport that listens on a port. */
 export function transportOn(name: TransportName, host: string, port: number, logger: Logger): Transport {
   const options = { listen: { host, port }, logger };
   return name === 'ws' ? new WebSocketTransport(options) : new HttpTransport(options);

@@ -1,42 +1,48 @@
 import { resolve } from 'node:path';
-import { CliError, EXIT, parse, wholeNumber, type ParsedArgs } from '../cli.js';
-import { KvClient, type KvAnswer } from '../client/kv-client.js';
+import { COMMAND, CliError, DEMO_COMMAND, EXIT, parse, wholeNumber, type ParsedArgs } from '../cli.js';
+import { errorMessageOf } from '../client/error-message.js';
+import { KvClient, type KvResponse } from '../client/kv-client.js';
 import { clientUrl, readClusterFile } from '../cluster/cluster-file.js';
 import { MAX_VALUE } from '../kv/command.js';
 
-const common = `  --url URL         a node, any of them; may be given more than once (default: those of --data)
-  --data DIR        the cluster's folder (default kontiki-data)
-  --timeout MS      for everything, retries included (default 10000)
-  --help            this text
+const common = `  --url URL         URL of any node, http://HOST:PORT; repeatable (default: all nodes of --data)
+  --data DIR        folder of the cluster (default kontiki-data)
+  --timeout MS      time limit in milliseconds, including retries (default 10000)
+  --help            print this text
+`;
 
-Exit codes: 0 done, 1 refused, 2 bad flags, 3 no such key or condition not met, 4 unknown: it may have been done.
+const exitCodes = `
+Exit codes: 0 success, 1 refused or no answer, nothing was written, 2 invalid command line,
+3 no such key or condition not met, 4 unknown: the write may have taken effect.
 `;
 
 const clientHelp: Record<string, string> = {
-  get: `Prints a key's value.
+  get: `Prints the value of a key. The read is linearizable.
 
-  kontiki-demo get KEY [--local]
+  ${COMMAND} get KEY [--local]
 
-  --local           what the node holds, however old, instead of a linearizable read
-${common}`,
-  put: `Sets a key.
+  --local           read the value that the node holds, which may be out of date
+${common}${exitCodes}`,
+  put: `Sets a key to a value. Prints the new revision of the key on standard error.
 
-  kontiki-demo put KEY VALUE          VALUE - reads standard input
+  ${COMMAND} put KEY VALUE     if VALUE is -, it is read from standard input
 
-  --if-match N      only if the key is at revision N
-  --if-absent       only if the key is not there
-${common}`,
+  --if-match N      write only if the key is at revision N
+  --if-absent       write only if the key does not exist
+${common}${exitCodes}`,
   delete: `Deletes a key.
 
-  kontiki-demo delete KEY
+  ${COMMAND} delete KEY
 
-  --if-match N      only if the key is at revision N
-${common}`,
-  status: `Prints what each node says of itself.
+  --if-match N      delete only if the key is at revision N
+${common}${exitCodes}`,
+  status: `Prints the role, term, log positions and process id of each node.
 
-  kontiki-demo status
+  ${COMMAND} status
 
-${common}`,
+${common}
+Exit codes: 0 success, 1 no node answered, 2 invalid command line.
+`,
 };
 
 const flags = {
@@ -76,18 +82,22 @@ export async function clientCommand(command: ClientCommand, args: string[]): Pro
   return command === 'status' ? status(urls, limit) : key(command, parsed, new KvClient(urls, limit));
 }
 
-/** Where the nodes are: as given, or as the cluster's folder says. */
+/** Returns the URLs of the nodes from --url, or from the cluster file in --data. */
 export function urlsOf({ values }: ParsedArgs): string[] {
   const given = values['url'] as string[] | undefined;
   if (given !== undefined) {
-    const bad = given.find((url) => !/^https?:\/\/[^/]+\/?$/.test(url) || !URL.canParse(url));
-    if (bad !== undefined) throw new CliError(`--url takes http://HOST:PORT, not ${JSON.stringify(bad)}.`, EXIT.usage);
+    const invalid = given.find((url) => !/^https?:\/\/[^/]+\/?$/.test(url) || !URL.canParse(url));
+    if (invalid !== undefined)
+      throw new CliError(`--url must be http://HOST:PORT, not ${JSON.stringify(invalid)}.`, EXIT.usage);
     return given.map((url) => url.replace(/\/$/, ''));
   }
   const data = resolve((values['data'] as string | undefined) ?? 'kontiki-data');
   const cluster = readClusterFile(data);
   if (cluster === undefined)
-    throw new CliError(`${data} holds no cluster. Say where a node is with --url http://HOST:PORT.`, EXIT.usage);
+    throw new CliError(
+      `There is no cluster in ${data}. Name its folder with --data DIR or a node with --url http://HOST:PORT, or start a cluster: ${DEMO_COMMAND}`,
+      EXIT.usage,
+    );
   return cluster.nodes.map(clientUrl);
 }
 
@@ -97,9 +107,9 @@ async function key(
   client: KvClient,
 ): Promise<number> {
   const name = positionals[0] as string;
-  // They are steps in the path of a URL, however they are encoded.
+  // URLs resolve these path segments even if they are percent-encoded.
   if (name === '.' || name === '..')
-    throw new CliError(`No URL can name the key ${JSON.stringify(name)}. Take another.`, EXIT.usage);
+    throw new CliError(`The key ${JSON.stringify(name)} cannot be part of a URL. Use another key.`, EXIT.usage);
   const path = `/kv/${encodeURIComponent(name)}${values['local'] === true ? '?consistency=local' : ''}`;
   const headers: Record<string, string> = {};
   const revision = wholeNumber('if-match', values['if-match'], 1, Number.MAX_SAFE_INTEGER);
@@ -107,38 +117,33 @@ async function key(
   if (values['if-absent'] === true) headers['If-None-Match'] = '*';
   const method = { get: 'GET', put: 'PUT', delete: 'DELETE' } as const;
   const body = command === 'put' ? await valueOf(positionals[1] as string) : undefined;
-  const answer = await client.send({ method: method[command], path, headers, body });
-  if (answer.status === 200) process.stdout.write(answer.body);
-  else if (answer.status === 204)
-    process.stderr.write(`${command === 'put' ? `revision ${revisionOf(answer)}` : 'deleted'}\n`);
-  else throw refused(answer);
+  const response = await client.send({ method: method[command], path, headers, body });
+  if (response.status === 200) process.stdout.write(response.body);
+  else if (response.status === 204)
+    process.stderr.write(`${command === 'put' ? `revision ${revisionOf(response)}` : 'deleted'}\n`);
+  else throw refused(response);
   return 0;
 }
 
 async function valueOf(argument: string): Promise<Uint8Array> {
-  const value: Uint8Array[] = [];
+  const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const part of argument === '-' ? process.stdin : [Buffer.from(argument)]) {
-    value.push(part as Uint8Array);
-    length += (part as Uint8Array).length;
-    // Sent, it would be refused behind the first bytes, and a connection cut while it sends tells nothing.
-    if (length > MAX_VALUE) throw new CliError(`A value has up to ${MAX_VALUE} bytes. Nothing was sent.`);
+  for await (const chunk of argument === '-' ? process.stdin : [Buffer.from(argument)]) {
+    chunks.push(chunk as Uint8Array);
+    length += (chunk as Uint8Array).length;
+    // The node would refuse it early and close the connection, and then the outcome would look
+    // unknown.
+    if (length > MAX_VALUE) throw new CliError(`The value has more than ${MAX_VALUE} bytes. Nothing was sent.`);
   }
-  return Buffer.concat(value);
+  return Buffer.concat(chunks);
 }
 
-function revisionOf({ headers }: KvAnswer): string {
+function revisionOf({ headers }: KvResponse): string {
   return (headers.get('etag') ?? '').replaceAll('"', '');
 }
 
-function refused({ status, body }: KvAnswer): CliError {
-  const text = Buffer.from(body).toString();
-  let message = text;
-  try {
-    message = (JSON.parse(text) as { error: { message: string } }).error.message;
-  } catch {
-    // Not one of ours: said as it came.
-  }
+function refused({ status, body }: KvResponse): CliError {
+  const message = errorMessageOf(Buffer.from(body).toString());
   return new CliError(message, status === 404 || status === 412 ? EXIT.notFound : EXIT.failed);
 }
 
@@ -148,14 +153,14 @@ async function status(urls: readonly string[], limit: number): Promise<number> {
   for (const url of urls) {
     try {
       const response = await fetch(`${url}/status`, { signal: AbortSignal.any([signal, AbortSignal.timeout(2_000)]) });
-      const s = (await response.json()) as Record<string, unknown>;
+      const fields = (await response.json()) as Record<string, unknown>;
       answered += 1;
-      const fields = ['id', 'role', 'term', 'leader', 'base', 'last', 'committed', 'applied', 'keys', 'pid'];
-      process.stdout.write(`${url}  ${fields.map((field) => `${field} ${String(s[field])}`).join('  ')}\n`);
+      const names = ['id', 'role', 'term', 'leader', 'base', 'last', 'committed', 'applied', 'keys', 'pid'];
+      process.stdout.write(`${url}  ${names.map((name) => `${name} ${String(fields[name])}`).join('  ')}\n`);
     } catch {
       process.stdout.write(`${url}  does not answer\n`);
     }
   }
-  if (answered === 0) throw new CliError('No node answers.');
+  if (answered === 0) throw new CliError('No node answered. Check that the cluster is running.');
   return 0;
 }

@@ -3,28 +3,29 @@ import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FolderLockedError, type Lock } from '@kontiki/files';
 import { openFolder } from '@kontiki/files/node';
-import { CliError, EXIT, oneOf, parse, wholeNumber } from '../cli.js';
-import { send } from '../client/ask.js';
-import { Children } from '../cluster/children.js';
+import { CliError, DEMO_COMMAND, EXIT, oneOf, parse, wholeNumber } from '../cli.js';
+import { sendRequest } from '../client/leader-request.js';
 import { clientUrl, peerUrl, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
-import { prepareCluster, type Prepared } from '../cluster/prepare.js';
+import { NodeProcesses } from '../cluster/node-processes.js';
+import { prepareCluster, type PreparedCluster } from '../cluster/prepare.js';
 import { STORAGES } from '../cluster/storage.js';
 import { TRANSPORTS } from '../cluster/transport.js';
 import { tuningArgs, tuningFlags, tuningHelp, tuningOf } from './tuning.js';
 
-const demoHelp = `Starts a replicated key/value cluster on this machine, one process a node.
+const demoHelp = `Starts a cluster of a replicated key/value store on this machine, with one process per node.
 
-  kontiki-demo demo [--nodes 3] [--data kontiki-data]
+  ${DEMO_COMMAND} [flags]
 
-  --nodes N         how many nodes, 1 to 7 (default 3)
-  --data DIR        where they keep their data (default kontiki-data); a second start goes on from it
-  --port P          HTTP of the first node, the others on the ports after it (default 4001)
-  --peer-port P     the same for the nodes' own conversation (default 5001)
-  --storage S       what they keep their data in: ${STORAGES.join(', ')} (default fs); fs,memory,fs: for each node its own
-  --transport T     what they speak with each other: ${TRANSPORTS.join(', ')} (default ws)
-${tuningHelp}  --help            this text
+  --nodes N         number of nodes, 1 to 7 (default 3)
+  --data DIR        folder of the cluster (default kontiki-data); a later start continues with its data
+  --port P          HTTP port of the first node; the next ports are those of the other nodes (default 4001)
+  --peer-port P     port of the first node for the other nodes; the next ports likewise (default 5001)
+  --storage S       one store for all nodes or one per node, as in fs,memory,fs (default fs)
+                    fs: files; level: LevelDB; memory: lost when the process ends
+  --transport T     transport between the nodes: ${TRANSPORTS.join(' or ')} (default ws)
+${tuningHelp}  --help            print this text
 
-Ctrl-C stops them all. A node that dies is not restarted: kill -9 one and watch.
+Ctrl-C stops all nodes. The demo does not restart a node that dies, so try kill -9 on one.
 `;
 
 export async function demoCommand(args: string[]): Promise<number> {
@@ -42,77 +43,97 @@ export async function demoCommand(args: string[]): Promise<number> {
     return 0;
   }
   const data = resolve((values['data'] as string | undefined) ?? 'kontiki-data');
-  const wishes = {
+  const flags = {
     nodes: wholeNumber('nodes', values['nodes'], 1, 7),
     port: wholeNumber('port', values['port'], 1, 65_528),
     peerPort: wholeNumber('peer-port', values['peer-port'], 1, 65_528),
     storage: oneOf('storage', (values['storage'] as string | undefined)?.split(','), STORAGES),
     transport: oneOf('transport', [values['transport'] ?? []].flat() as string[], TRANSPORTS)?.[0],
   };
-  // The nodes would refuse what makes no sense too, but only once the cluster has begun.
+  // Reports invalid values now. The nodes would report them only after the cluster is created.
   tuningOf(values);
-  const pass = ['--data', data, ...tuningArgs(values)];
+  const nodeArgs = ['--data', data, ...tuningArgs(values)];
   const lock = await lockData(data);
   try {
-    return await runCluster(await prepareCluster(data, wishes), data, pass);
+    return await runCluster(await prepareCluster(data, flags), data, nodeArgs);
   } finally {
     await lock.release();
   }
 }
 
-/** Two demos that began one cluster at once would each begin another one, or each keep some of its nodes. */
+/**
+ * Locks the data folder. Two demos in one folder could create two clusters, or run some nodes of
+ * one cluster each.
+ */
 async function lockData(data: string): Promise<Lock> {
   try {
     return await (await openFolder(data)).lock('demo');
   } catch (error) {
     if (error instanceof FolderLockedError) throw error;
-    throw new CliError(`--data ${data} cannot be used: ${(error as Error).message}.`, EXIT.failed, { cause: error });
+    throw new CliError(`Cannot use --data ${data}: ${(error as Error).message}. Choose another folder.`, EXIT.failed, {
+      cause: error,
+    });
   }
 }
 
-async function runCluster({ cluster, begins }: Prepared, data: string, pass: readonly string[]): Promise<number> {
+async function runCluster(
+  { cluster, isNew }: PreparedCluster,
+  data: string,
+  nodeArgs: readonly string[],
+): Promise<number> {
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
-  // A cluster that nobody hears of any more would run on unseen.
+  // If the output is closed, stop. Otherwise the cluster would keep running unnoticed.
   process.stdout.on('error', () => stop.abort());
-  const children = new Children(print);
+  const processes = new NodeProcesses(print);
   try {
-    await startAll(children, { cluster, begins }, pass, stop.signal);
-    if (!stop.signal.aborted) await tellWhatToTry(cluster, data, print, stop.signal);
-    while (children.running > 0 && !stop.signal.aborted)
+    await startAll(processes, { cluster, isNew }, nodeArgs, stop.signal);
+    if (!stop.signal.aborted) await printInstructions(cluster, data, print, stop.signal);
+    while (processes.running > 0 && !stop.signal.aborted)
       await delay(200, undefined, { signal: stop.signal }).catch(() => {});
   } finally {
-    if (children.running > 0) print('stopping …');
-    await children.stop();
+    if (processes.running > 0) print('stopping …');
+    await processes.stop();
   }
-  if (stop.signal.aborted) print(`stopped. What is on the disk stays in ${data}`);
-  else throw new CliError('Every node has ended.');
+  if (stop.signal.aborted) print(`stopped. Data on disk stays in ${data}`);
+  else throw new CliError('All nodes have exited. Their last lines above give the reasons.');
   return 0;
 }
 
-/** A node that has lost its disk stays out, and the others go on; any other failure ends the demo. */
+/**
+ * Starts all nodes. If a node has lost its log, the others run without it. Any other failure ends
+ * the demo.
+ */
 async function startAll(
-  children: Children,
-  { cluster: { nodes }, begins }: Prepared,
+  processes: NodeProcesses,
+  { cluster: { nodes }, isNew }: PreparedCluster,
   args: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const ends = await Promise.all(nodes.map(async (node) => [node, await children.start(node, args, begins)] as const));
-  // Ctrl-C reaches the nodes too: those that had not started yet just end.
+  const results = await Promise.all(
+    nodes.map(async (node) => [node, await processes.start(node, args, isNew)] as const),
+  );
+  // Ctrl-C also reaches the nodes, so nodes that were starting may just have exited.
   if (signal.aborted) return;
-  const failed = ends.filter(([, end]) => end !== 'listens' && end !== EXIT.staysOut).map(([{ id }]) => id);
-  if (failed.length > 0) throw new CliError(`${failed.join(', ')} did not start; the reason stands above.`);
-  if (ends.every(([, end]) => end === EXIT.staysOut))
-    throw new CliError('No node has its data left. Begin another cluster with another --data.');
+  const failed = results
+    .filter(([, result]) => result !== 'listening' && result !== EXIT.staysOut)
+    .map(([{ id }]) => id);
+  if (failed.length > 0)
+    throw new CliError(
+      `Not started: ${failed.join(', ')}. The lines above give the reason. The other nodes were stopped.`,
+    );
+  if (results.every(([, result]) => result === EXIT.staysOut))
+    throw new CliError('All nodes have lost their data. Start a new cluster with another --data.');
 }
 
-async function leaderAmong(nodes: readonly DemoNode[], signal: AbortSignal): Promise<DemoNode | undefined> {
+/** Polls the nodes until one leads. Resolves with undefined if `signal` is aborted first. */
+async function waitForLeader(nodes: readonly DemoNode[], signal: AbortSignal): Promise<DemoNode | undefined> {
   const agent = new Agent();
   while (!signal.aborted) {
     for (const node of nodes) {
-      // Not `fetch`, which keeps off some ports.
-      const status = await send(clientUrl(node), { method: 'GET', path: '/status' }, agent)
+      // `fetch` would block some ports that --port allows.
+      const status = await sendRequest(clientUrl(node), { method: 'GET', path: '/status' }, agent)
         .then(({ body }) => JSON.parse(body) as { role: string })
         .catch(() => undefined);
       if (status?.role === 'leader') return node;
@@ -122,7 +143,7 @@ async function leaderAmong(nodes: readonly DemoNode[], signal: AbortSignal): Pro
   return undefined;
 }
 
-async function tellWhatToTry(
+async function printInstructions(
   { nodes, transport }: ClusterFile,
   data: string,
   print: (line: string) => void,
@@ -131,16 +152,16 @@ async function tellWhatToTry(
   print('');
   for (const node of nodes)
     print(`${node.id}   clients ${clientUrl(node)}   peers ${peerUrl(node, transport)}   data ${node.storage}`);
-  const forgetful = nodes.filter(({ storage }) => storage === 'memory').map(({ id }) => id);
-  if (forgetful.length > 0)
-    print(`What is kept in memory ends with its process: ${forgetful.join(', ')} cannot be started again.`);
+  const inMemory = nodes.filter(({ storage }) => storage === 'memory').map(({ id }) => id);
+  if (inMemory.length > 0)
+    print(`Data in memory is lost when its process ends: ${inMemory.join(', ')} cannot be started again.`);
   const first = nodes[0] as DemoNode;
-  const reminder = setTimeout(() => print('no leader yet: that takes a majority of the nodes'), 5_000);
-  const leader = await leaderAmong(nodes, signal);
+  const reminder = setTimeout(() => print('No leader yet. An election needs a majority of the nodes.'), 5_000);
+  const leader = await waitForLeader(nodes, signal);
   clearTimeout(reminder);
   if (leader === undefined) return;
   print(`
-${leader.id} leads. Try, in another terminal (-L follows a follower's redirect to the leader):
+${leader.id} leads. Try these commands in another terminal (-L follows a redirect to the leader):
 
   curl -L -X PUT --data-binary 'hello' ${clientUrl(first)}/kv/greeting
   curl -L ${clientUrl(first)}/kv/greeting
@@ -148,6 +169,6 @@ ${leader.id} leads. Try, in another terminal (-L follows a follower's redirect t
   curl ${clientUrl(first)}/status
   kill -9 $(curl -s ${clientUrl(leader)}/status | grep -o '"pid":[0-9]*' | cut -d: -f2)
 
-Ctrl-C stops the cluster. What it has on the disk stays in ${data}
+Ctrl-C stops the cluster. Data on disk stays in ${data}
 `);
 }

@@ -1,21 +1,21 @@
 import { Agent } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CliError, parse, wholeNumber } from '../cli.js';
-import { put, type PutOutcome } from '../client/ask.js';
+import { COMMAND, CliError, parse, wholeNumber } from '../cli.js';
+import { put, type PutOutcome } from '../client/leader-request.js';
 import { urlsOf } from './client.js';
 
-const help = `Sets keys as fast as the cluster takes them, and says how fast that is.
+const help = `Sets keys as fast as the cluster accepts them, and prints the rate and the latency.
 
-  kontiki-demo load [--clients 64] [--seconds 10] [--bytes 256]
+  ${COMMAND} load [flags]
 
-  --clients N       each waits for one PUT before it sends the next (1 to 4096, default 64)
-  --seconds N       1 to 86400, default 10
-  --bytes N         of a value, 0 to 65536, default 256
-  --url URL         a node, any of them; may be given more than once (default: those of --data)
-  --data DIR        the cluster's folder (default kontiki-data)
-  --help            this text
+  --clients N       number of parallel clients, 1 to 4096; each waits for its PUT (default 64)
+  --seconds N       duration, 1 to 86400 (default 10)
+  --bytes N         size of a value, 0 to 65536 (default 256)
+  --url URL         URL of any node, http://HOST:PORT; repeatable (default: all nodes of --data)
+  --data DIR        folder of the cluster (default kontiki-data)
+  --help            print this text
 
-Writes the keys load-0-0, load-0-1, ... over and over: a thousand of each client.
+Client C overwrites the keys load-C-0 to load-C-999 in turn.
 `;
 
 const flags = {
@@ -26,11 +26,11 @@ const flags = {
   data: { type: 'string' },
 } as const;
 
-/** What happened in some span of time. */
+/** Counts and latencies of the PUTs in a period of time. */
 class Tally {
   readonly counts = { done: 0, refused: 0, unknown: 0 };
   readonly #latencies: number[] = [];
-  readonly #begin = performance.now();
+  readonly #start = performance.now();
 
   add({ kind }: PutOutcome, latency: number): void {
     this.counts[kind] += 1;
@@ -38,7 +38,7 @@ class Tally {
   }
 
   toString(): string {
-    const seconds = (performance.now() - this.#begin) / 1_000;
+    const seconds = (performance.now() - this.#start) / 1_000;
     const ascending = this.#latencies.sort((a, b) => a - b);
     const quantile = (q: number): string => (ascending[Math.floor(q * (ascending.length - 1))] ?? 0).toFixed(2);
     const { done, refused, unknown } = this.counts;
@@ -60,9 +60,9 @@ export async function loadCommand(args: string[]): Promise<number> {
   const agent = new Agent({ keepAlive: true });
   const total = new Tally();
   let second = new Tally();
-  let shown = 0;
+  let elapsed = 0;
   const progress = setInterval(() => {
-    process.stderr.write(`${String((shown += 1)).padStart(6)} s  ${second.toString()}\n`);
+    process.stderr.write(`${String((elapsed += 1)).padStart(6)} s  ${second.toString()}\n`);
     second = new Tally();
   }, 1_000);
   const end = performance.now() + seconds * 1_000;
@@ -71,9 +71,9 @@ export async function loadCommand(args: string[]): Promise<number> {
     let attempt = number;
     let url = urls[attempt % urls.length] as string;
     for (let n = 0; performance.now() < end; n += 1) {
-      const begin = performance.now();
+      const start = performance.now();
       const outcome = await put(url, `load-${number}-${n % 1_000}`, value, agent);
-      const latency = performance.now() - begin;
+      const latency = performance.now() - start;
       total.add(outcome, latency);
       second.add(outcome, latency);
       if (outcome.leader === undefined) await delay(20);
@@ -87,6 +87,7 @@ export async function loadCommand(args: string[]): Promise<number> {
     agent.destroy();
   }
   process.stdout.write(`${clients} clients, ${bytes} B: ${total.toString()}\n`);
-  if (total.counts.done === 0) throw new CliError('No PUT was done: is the cluster running, and has it a leader?');
+  if (total.counts.done === 0)
+    throw new CliError('No PUT succeeded. Check that the cluster is running and has a leader.');
   return 0;
 }

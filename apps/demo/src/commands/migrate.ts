@@ -3,25 +3,30 @@ import { rename, rm } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { isKontikiError, moveServer, type MoveProgress } from '@kontiki/core';
 import { openFolder } from '@kontiki/files/node';
-import { CliError, EXIT, oneOf, parse } from '../cli.js';
-import { Ticker } from '../client/progress.js';
+import { COMMAND, CliError, EXIT, oneOf, parse, shellWord } from '../cli.js';
+import { ProgressPrinter } from '../client/progress.js';
 import { readClusterFile, writeClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { storagePath, STORAGES, storesAt, type Storage } from '../cluster/storage.js';
 import { plainLogger } from '../logger.js';
 
-const kept = STORAGES.filter((storage) => storage !== 'memory');
+const durableStores = STORAGES.filter((storage) => storage !== 'memory');
 
-const help = `Moves the data of a node that does not run from one store to another: log, vote and snapshots are copied, the copy
-is compared byte by byte, and the old log refuses every later start.
+const help = `Moves the data of a stopped node from one store to another.
 
-  kontiki-demo migrate --from fs:kontiki-data/n1/fs --to level:kontiki-data/n1/level
+  ${COMMAND} migrate --from fs:kontiki-data/n1/fs --to level:kontiki-data/n1/level
 
-  --from STORE:DIR  where its data is
-  --to STORE:DIR    where it is to be: DATA/NODE/STORE, where nothing is yet
-  --help            this text
+  --from STORE:DIR  the store that has the data now
+  --to STORE:DIR    the new store; DIR must be DATA/NODE/STORE and must not exist yet
+  --help            print this text
 
-STORE: ${kept.join(', ')}. Stop the node, move it, start it, and go on with the next one: so the cluster stays up. What is
-interrupted can be begun again. Exit codes: 0 done, 1 failed, 2 bad flags.
+STORE is ${durableStores.join(' or ')}.
+
+Copies the log, the vote and the snapshots, and compares the copy with the original byte by byte.
+Then it marks the old log as moved, so that no node can start on it again. If the command is
+interrupted, run it again. To keep the cluster available, move one node at a time: stop it, move it,
+start it, and wait until it has caught up.
+
+Exit codes: 0 success, 1 failure, 2 invalid command line.
 `;
 
 export async function migrateCommand(args: string[]): Promise<number> {
@@ -30,24 +35,26 @@ export async function migrateCommand(args: string[]): Promise<number> {
     process.stdout.write(help);
     return 0;
   }
-  const move = moveOf(placeOf('from', values['from']), placeOf('to', values['to']));
+  const move = checkMove(parseLocation('from', values['from']), parseLocation('to', values['to']));
   const { data, node, to } = move;
-  // Another call would take this one's copy for what an interrupted one has left.
+  // Another run of this command would mistake the unfinished copy for that of an interrupted run,
+  // and delete it.
   const lock = await (await openFolder(dirname(to.path))).lock('migrate');
   try {
-    await carryOut(move);
+    await runMove(move);
   } finally {
     await lock.release();
   }
   process.stdout.write(
-    `${node.id} has its data in ${to.path} now. Start it: kontiki-demo node --id ${node.id} --data ${data}\n`,
+    `${node.id} now has its data in ${to.path}. Start the node:\n\n  ${COMMAND} node --id ${node.id} --data ${shellWord(data)}\n`,
   );
   return 0;
 }
 
-/** A store of a node: DATA/NODE/STORE. */
-interface Place {
+/** Location of a node's store. */
+interface StoreLocation {
   readonly storage: Storage;
+  /** DATA/NODE/STORE. */
   readonly path: string;
 }
 
@@ -55,64 +62,73 @@ interface Move {
   readonly data: string;
   readonly cluster: string;
   readonly node: DemoNode;
-  readonly from: Place;
-  readonly to: Place;
+  readonly from: StoreLocation;
+  readonly to: StoreLocation;
 }
 
-function placeOf(flag: string, value: unknown): Place {
+function parseLocation(flag: string, value: unknown): StoreLocation {
   const [, storage, path] = (typeof value === 'string' && /^([^:]*):(.+)$/.exec(value)) || [];
   if (path === undefined) {
-    const what =
-      value === undefined ? `--${flag} is missing` : `--${flag} takes STORE:DIR, not ${JSON.stringify(value)}`;
-    throw new CliError(`${what}. See: kontiki-demo migrate --help`, EXIT.usage);
+    const problem =
+      value === undefined ? `--${flag} is missing` : `--${flag} must be STORE:DIR, not ${JSON.stringify(value)}`;
+    throw new CliError(`${problem}. See: ${COMMAND} migrate --help`, EXIT.usage);
   }
-  oneOf(flag, [storage as string], kept);
+  oneOf(flag, [storage as string], durableStores);
   return { storage: storage as Storage, path: resolve(path) };
 }
 
-function moveOf(from: Place, to: Place): Move {
+/** Checks the flags against the cluster file and the folders. Does not open the stores. */
+function checkMove(from: StoreLocation, to: StoreLocation): Move {
   const id = basename(dirname(from.path));
   const data = dirname(dirname(from.path));
   const cluster = readClusterFile(data);
-  const node = cluster?.nodes.find((one) => one.id === id);
+  const node = cluster?.nodes.find((candidate) => candidate.id === id);
   if (cluster === undefined || node === undefined || from.path !== storagePath(data, id, from.storage)) {
-    const wanted = storagePath('DATA', 'NODE', from.storage);
+    const pattern = storagePath('DATA', 'NODE', from.storage);
     throw new CliError(
-      `--from ${from.path} is no node's store: it would be ${wanted}, beside DATA/cluster.json.`,
+      `--from ${from.path} is not the store of a node. It must be ${pattern}, where DATA contains cluster.json.`,
       EXIT.usage,
     );
   }
   const target = storagePath(data, id, to.storage);
   if (to.path !== target)
-    throw new CliError(`--to must be ${to.storage}:${target}, where ${id} will look for it.`, EXIT.usage);
-  if (to.path === from.path) throw new CliError('--from and --to are the same.', EXIT.usage);
-  // Opening a store that is not there would make an empty one.
+    throw new CliError(`--to must be ${to.storage}:${target}, where ${id} looks for its data.`, EXIT.usage);
+  if (to.path === from.path) throw new CliError('--from and --to are the same store.', EXIT.usage);
+  // Opening a store that does not exist would create an empty one.
   if (!existsSync(from.path) || (node.storage !== from.storage && !existsSync(to.path))) {
-    const held = `${node.storage}:${storagePath(data, id, node.storage)}`;
-    throw new CliError(`--from ${from.path} is not the data of ${id}: that is in ${held}, or lost.`, EXIT.usage);
+    const current = `${node.storage}:${storagePath(data, id, node.storage)}`;
+    throw new CliError(
+      `--from ${from.path} is not the current store of ${id}. Use --from ${current}; if that is missing, the data is lost.`,
+      EXIT.usage,
+    );
   }
   return { data, cluster: cluster.cluster, node, from, to };
 }
 
 /**
- * The copy is made beside its place and gets there when the old log is retired: so at no moment both can be started.
- * Whatever interrupts it, the next call finds out from the old log how far it has come.
+ * Moves the data in three steps: copies it to a temporary folder, retires the old log, and renames
+ * the copy to its final folder. So a node can never be started on both stores. After an
+ * interruption, the old log and the folders show which steps are done.
  */
-async function carryOut(move: Move): Promise<void> {
+async function runMove(move: Move): Promise<void> {
   const { node, to } = move;
   const copy = `${to.path}.copy`;
   if (existsSync(to.path)) {
-    if (await isRetired(move)) return register(move);
-    if (node.storage === to.storage) throw new CliError(`${node.id} has its data in ${to.path} already: start it.`);
-    throw new CliError(`${to.path} is there already, and ${node.id} does not run on it. Move it away.`);
+    if (await isRetired(move)) return recordNewStore(move);
+    if (node.storage === to.storage)
+      throw new CliError(`${node.id} already has its data in ${to.path}. Start the node.`);
+    throw new CliError(
+      `${to.path} already exists, but it is not the current store of ${node.id}. Rename that folder and try again.`,
+    );
   }
   if (!(existsSync(copy) && (await isRetired(move)))) {
-    // Left by a call that was interrupted before the old log was retired: nobody has ever started it.
+    // Removes the copy of a run that was interrupted before it retired the old log. No node has
+    // ever started on that copy.
     await rm(copy, { recursive: true, force: true });
     try {
       await moveTo(copy, move);
     } catch (error) {
-      // Half a copy may be what fills the disk on which the old log goes on.
+      // Removes the unfinished copy, because it may have filled the disk of the old log.
       const retired = await isRetired(move).catch(() => undefined);
       if (retired === false) await rm(copy, { recursive: true, force: true });
       throw error;
@@ -120,13 +136,13 @@ async function carryOut(move: Move): Promise<void> {
   }
   await rename(copy, to.path);
   await (await openFolder(dirname(to.path))).sync();
-  register(move);
+  recordNewStore(move);
 }
 
 async function moveTo(copy: string, move: Move): Promise<void> {
   const { cluster, node, from, to } = move;
   const logger = plainLogger(process.stderr);
-  const ticker = new Ticker();
+  const printer = new ProgressPrinter();
   const source = await storesAt(from.path, from.storage, logger);
   const target = await storesAt(copy, to.storage, logger);
   try {
@@ -135,8 +151,8 @@ async function moveTo(copy: string, move: Move): Promise<void> {
       server: node.id,
       from: source,
       to: target,
-      where: whereTo(move),
-      progress: (progress) => ticker.tell(() => lineOf(progress)),
+      where: newLocation(move),
+      onProgress: (progress) => printer.print(() => progressLine(progress)),
     });
   } finally {
     await source.release();
@@ -144,12 +160,12 @@ async function moveTo(copy: string, move: Move): Promise<void> {
   }
 }
 
-/** What the old log says of where its server has gone. */
-function whereTo({ to: { storage, path } }: Move): string {
+/** Returns the new location, as the old log stores it and names it in its error. */
+function newLocation({ to: { storage, path } }: Move): string {
   return `${storage}:${path}`;
 }
 
-/** Whether the old log says that its server has moved there. */
+/** Whether the old log is retired in favor of the new location. */
 async function isRetired(move: Move): Promise<boolean> {
   const { cluster, node, from } = move;
   const { log, release } = await storesAt(from.path, from.storage, plainLogger(process.stderr));
@@ -157,7 +173,7 @@ async function isRetired(move: Move): Promise<boolean> {
     await log.open({ cluster, server: node.id });
     return false;
   } catch (error) {
-    if (isKontikiError(error, 'KONTIKI_MOVED') && error.message.includes(whereTo(move))) return true;
+    if (isKontikiError(error, 'KONTIKI_MOVED') && error.message.includes(newLocation(move))) return true;
     throw error;
   } finally {
     await log.close();
@@ -165,14 +181,17 @@ async function isRetired(move: Move): Promise<boolean> {
   }
 }
 
-/** From now on the node is started on its new store. Another one may have been moved meanwhile. */
-function register({ data, node: { id }, to: { storage } }: Move): void {
+/**
+ * Records the new store in the cluster file, so that the node starts on it. Reads the file again
+ * first, because another node may have been moved at the same time.
+ */
+function recordNewStore({ data, node: { id }, to: { storage } }: Move): void {
   const cluster = readClusterFile(data) as ClusterFile;
   const nodes = cluster.nodes.map((node) => (node.id === id ? { ...node, storage } : node));
   writeClusterFile(data, { ...cluster, nodes });
 }
 
-function lineOf({ step, done, total }: MoveProgress): string {
+function progressLine({ step, done, total }: MoveProgress): string {
   const MiB = 1024 * 1024;
   const show = (value: number): string => (step.endsWith('entries') ? `${value}` : `${(value / MiB).toFixed(0)} MiB`);
   return `${step}: ${show(done)} of ${show(total)} (${Math.floor((100 * done) / total)} %)`;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { bootstrap, isKontikiError, RaftNode, type Logger } from '@kontiki/core';
-import { CliError, EXIT, parse } from '../cli.js';
+import { COMMAND, CliError, DEMO_COMMAND, EXIT, parse, shellWord } from '../cli.js';
 import { clientUrl, HOST, readClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { firstMembers } from '../cluster/prepare.js';
 import { storagePath, storesAt, type NodeStores } from '../cluster/storage.js';
@@ -13,15 +13,17 @@ import { KvMachine } from '../kv/machine.js';
 import { plainLogger } from '../logger.js';
 import { tuningFlags, tuningHelp, tuningOf, type Tuning } from './tuning.js';
 
-const nodeHelp = `Runs one node of a cluster that \`kontiki-demo demo\` has begun.
+const nodeHelp = `Runs one node of a cluster that was created by: ${DEMO_COMMAND}
 
-  kontiki-demo node --id n1 [--data kontiki-data]
+  ${COMMAND} node --id ID [flags]
 
-  --id ID           which node
-  --data DIR        the cluster's folder (default kontiki-data)
-${tuningHelp}  --help            this text
+  --id ID           the node, for example n1
+  --data DIR        folder of the cluster (default kontiki-data)
+${tuningHelp}  --help            print this text
 
-Stops on SIGTERM and SIGINT. Exit codes: 0 stopped, 1 failed, 2 bad flags, 5 its log is lost, it stays out.
+Stops on SIGTERM and SIGINT.
+
+Exit codes: 0 stopped, 1 failure, 2 invalid command line, 5 the node has lost its log and does not start.
 `;
 
 export async function nodeCommand(args: string[]): Promise<number> {
@@ -32,16 +34,16 @@ export async function nodeCommand(args: string[]): Promise<number> {
   });
   if (values['help'] === true) return help();
   const id = values['id'];
-  if (typeof id !== 'string') throw new CliError('--id is missing. See: kontiki-demo node --help', EXIT.usage);
+  if (typeof id !== 'string') throw new CliError(`--id is missing. See: ${COMMAND} node --help`, EXIT.usage);
   const data = resolve((values['data'] as string | undefined) ?? 'kontiki-data');
   const tuning = tuningOf(values);
   const cluster = readClusterFile(data);
   if (cluster?.bootstrapped !== true)
-    throw new CliError(`${data} holds no cluster yet. Begin one: kontiki-demo demo --data ${data}`);
+    throw new CliError(`There is no cluster in ${data}. Create one: ${DEMO_COMMAND} --data ${shellWord(data)}`);
   const me = cluster.nodes.find((node) => node.id === id);
   if (me === undefined)
     throw new CliError(
-      `The cluster in ${data} has ${cluster.nodes.map((n) => n.id).join(', ')}, and no ${id}.`,
+      `The cluster in ${data} has no node ${id}. Its nodes: ${cluster.nodes.map((n) => n.id).join(', ')}.`,
       EXIT.usage,
     );
   await run(data, cluster, me, tuning, plainLogger(process.stderr));
@@ -72,7 +74,7 @@ async function runOn(
   logger: Logger,
 ): Promise<void> {
   const machine = new KvMachine();
-  if (me.storage === 'memory' && (await begins())) {
+  if (me.storage === 'memory' && (await clusterIsNew())) {
     await bootstrap(log, { cluster: cluster.cluster, server: me.id, members: firstMembers(cluster) });
   }
   const node = await RaftNode.open({
@@ -86,12 +88,12 @@ async function runOn(
     maxCommandBytes: MAX_COMMAND,
     logger,
   });
-  const failed = new Promise<Error>((stop) => node.on('fatal', ({ error }) => stop(error)));
+  const failed = new Promise<Error>((resolve) => node.on('fatal', ({ error }) => resolve(error)));
   if (node.status().last === 0) {
     await node.close();
-    const why = me.storage === 'memory' ? 'it kept its log in memory' : `its log in ${path} is gone`;
+    const reason = me.storage === 'memory' ? 'its log was in memory' : `its log in ${path} is gone`;
     throw new CliError(
-      `${me.id} stays out: ${why}, and the cluster has begun. A server that forgot what it voted and acknowledged must not come back under its id.`,
+      `${me.id} does not start: ${reason}. It has lost its votes and entries, so it could elect a second leader or lose acknowledged writes. The other nodes are not affected.`,
       EXIT.staysOut,
     );
   }
@@ -103,10 +105,10 @@ async function runOn(
     await node.close();
     throw listenFailed(me, error);
   }
-  logger.info(`listens on ${clientUrl(me)}`, { pid: process.pid });
-  // A demo that has died meanwhile does not hear it; it has a stop asked.
+  logger.info(`listening on ${clientUrl(me)}`, { pid: process.pid });
+  // If the demo has died, the channel is closed, and stopRequested() resolves at once.
   if (process.connected) process.send?.({ ready: true });
-  const error = await Promise.race([failed, stopAsked()]);
+  const error = await Promise.race([failed, stopRequested()]);
   server.close();
   server.closeAllConnections();
   await node.close();
@@ -114,31 +116,34 @@ async function runOn(
   logger.info('stopped');
 }
 
-/** Whether the demo that has started this process has just begun the cluster. */
-async function begins(): Promise<boolean> {
+/** Resolves with whether a demo started this process and has just created the cluster. */
+async function clusterIsNew(): Promise<boolean> {
   if (!process.connected) return false;
-  const [{ begins: told }] = (await once(process, 'message')) as [{ readonly begins: boolean }];
-  return told;
+  const [message] = (await once(process, 'message')) as [{ readonly clusterIsNew: boolean }];
+  return message.clusterIsNew;
 }
 
-/** Resolves when somebody wants this process to end: a signal, or the death of the demo that started it. */
-function stopAsked(): Promise<undefined> {
-  return new Promise((stop) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(undefined));
-    if (process.connected) process.once('disconnect', () => stop(undefined));
-    else if (process.send !== undefined) stop(undefined);
+/** Resolves on SIGTERM or SIGINT, or when the demo that started this process dies. */
+function stopRequested(): Promise<undefined> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve(undefined));
+    if (process.connected) process.once('disconnect', () => resolve(undefined));
+    else if (process.send !== undefined) resolve(undefined);
   });
 }
 
 function listenFailed({ id, port }: DemoNode, error: unknown): CliError {
-  const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-  const text = taken ? `port ${port} is in use by another process` : (error as Error).message;
+  const inUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+  const text = inUse ? 'the port is in use by another process. Stop that process' : (error as Error).message;
   return new CliError(`${id} cannot listen on ${HOST}:${port}: ${text}.`, EXIT.failed, { cause: error });
 }
 
+/**
+ * Formats an error for the terminal, with the message of its cause and the code of a Kontiki error.
+ */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const { message, cause: reason } = error;
-  const cause = reason instanceof Error && !message.includes(reason.message) ? ` (${reason.message})` : '';
-  return isKontikiError(error) ? `${message}${cause} [${error.code}]` : `${message}${cause}`;
+  const { message, cause } = error;
+  const reason = cause instanceof Error && !message.includes(cause.message) ? ` (${cause.message})` : '';
+  return isKontikiError(error) ? `${message}${reason} [${error.code}]` : `${message}${reason}`;
 }

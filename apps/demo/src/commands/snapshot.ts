@@ -3,49 +3,50 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isKontikiError } from '@kontiki/core';
 import { checkSnapshot, MAX_SNAPSHOT_HEAD, readSnapshotHead, type SnapshotHead } from '@kontiki/core/wire';
-import { CliError, EXIT, parse, wholeNumber } from '../cli.js';
+import { COMMAND, CliError, EXIT, parse, wholeNumber } from '../cli.js';
 import { saveSnapshot } from '../client/save-snapshot.js';
-import { Progress } from '../client/progress.js';
+import { StreamProgress } from '../client/progress.js';
 import { SnapshotClient } from '../client/snapshot-client.js';
 import { urlsOf } from './client.js';
 
-const common = `  --url URL         a node, the first that is reached; may be given more than once (default: those of --data)
-  --data DIR        the cluster's folder (default kontiki-data)
-  --timeout MS      how long a node may be silent (default 60000)
-  --help            this text
+const common = `  --url URL         URL of a node, http://HOST:PORT; repeatable (default: all nodes of --data)
+                    The first node that can be reached is used.
+  --data DIR        folder of the cluster (default kontiki-data)
+  --timeout MS      milliseconds without data from the node before giving up (default 60000)
+  --help            print this text
 
-Exit codes: 0 done, 1 failed, 2 bad flags.
+Exit codes: 0 success, 1 failure, 2 invalid command line.
 `;
 
 const helps = {
-  take: `Has a running node take a snapshot now.
+  take: `Takes a snapshot on a running node.
 
-  kontiki-demo snapshot take
-
-${common}`,
-  save: `Copies the newest snapshot out of a running node, every byte of it checked. Overwrites nothing.
-
-  kontiki-demo snapshot save FILE
+  ${COMMAND} snapshot take
 
 ${common}`,
-  inspect: `Prints what a snapshot file is of, and checks every byte of it.
+  save: `Copies the newest snapshot of a running node to FILE. Checks every byte and overwrites nothing.
 
-  kontiki-demo snapshot inspect FILE
+  ${COMMAND} snapshot save FILE
 
-Exit codes: 0 it is whole, 1 it is not, 2 bad flags.
+${common}`,
+  inspect: `Prints the origin of a snapshot file and checks every byte of it.
+
+  ${COMMAND} snapshot inspect FILE
+
+Exit codes: 0 the file is intact, 1 it is damaged or unreadable, 2 invalid command line.
 `,
 } as const;
 
-const help = `Snapshots of running nodes.
+const help = `Takes, copies and checks snapshots.
 
-  kontiki-demo snapshot take            have a node take one
-  kontiki-demo snapshot save FILE       copy the newest out of a node
-  kontiki-demo snapshot inspect FILE    print what a file is of, and check it
+  ${COMMAND} snapshot take             takes a snapshot on a running node
+  ${COMMAND} snapshot save FILE        copies the newest snapshot of a node to a file
+  ${COMMAND} snapshot inspect FILE     prints the origin of a snapshot file and checks it
 
-  kontiki-demo snapshot COMMAND --help  more of each
+  ${COMMAND} snapshot COMMAND --help   prints the flags of a command
 `;
 
-const asking = {
+const nodeFlags = {
   url: { type: 'string', multiple: true },
   data: { type: 'string' },
   timeout: { type: 'string' },
@@ -57,11 +58,13 @@ export async function snapshotCommand([action = '', ...args]: string[]): Promise
     return 0;
   }
   if (action !== 'take' && action !== 'save' && action !== 'inspect') {
-    const what =
-      action === '' ? 'take, save or inspect is missing.' : `There is no snapshot ${JSON.stringify(action)}.`;
-    throw new CliError(`${what} See: kontiki-demo snapshot --help`, EXIT.usage);
+    const problem =
+      action === ''
+        ? 'A snapshot command is missing: take, save or inspect.'
+        : `There is no snapshot command ${JSON.stringify(action)}.`;
+    throw new CliError(`${problem} See: ${COMMAND} snapshot --help`, EXIT.usage);
   }
-  const flags = action === 'inspect' ? {} : asking;
+  const flags = action === 'inspect' ? {} : nodeFlags;
   const parsed = parse(`snapshot ${action}`, args, flags, action === 'take' ? [] : ['FILE']);
   if (parsed.values['help'] === true) {
     process.stdout.write(helps[action]);
@@ -83,7 +86,7 @@ async function take(client: SnapshotClient): Promise<number> {
 async function save(client: SnapshotClient, file: string): Promise<number> {
   const { url, last, bytes } = await saveSnapshot(client, file);
   process.stdout.write(
-    `${file}: the snapshot of entry ${last.index} of ${url}, ${bytes} bytes, each of them checked\n`,
+    `saved the snapshot of entry ${last.index} from ${url} to ${file}: ${bytes} bytes, all checked\n`,
   );
   return 0;
 }
@@ -98,9 +101,9 @@ async function inspect(file: string): Promise<number> {
       print(readSnapshotHead(start as Uint8Array));
       break;
     }
-    const progress = new Progress('checked', size);
-    const { state } = await checkSnapshot(progress.over(createReadStream(file, { highWaterMark: MAX_SNAPSHOT_HEAD })));
-    process.stdout.write(`state       ${state} bytes, in a file of ${size}: every checksum is right\n`);
+    const progress = new StreamProgress('checked', size);
+    const { state } = await checkSnapshot(progress.watch(createReadStream(file, { highWaterMark: MAX_SNAPSHOT_HEAD })));
+    process.stdout.write(`state       ${state} bytes in a file of ${size} bytes, all checksums match\n`);
     return 0;
   } catch (error) {
     throw new CliError(describe(file, error), EXIT.failed, { cause: error });
@@ -114,11 +117,11 @@ cluster     ${cluster}
 last entry  ${last.index} of term ${last.term}
 members     ${servers.join(', ')} (entry ${membership.index})
 machine     version ${version}
-compressed  ${compression === 0 ? 'no' : compression === 1 ? 'gzip' : `in way ${compression}`}
+compressed  ${compression === 0 ? 'no' : compression === 1 ? 'gzip' : `unknown method ${compression}`}
 `);
 }
 
 function describe(file: string, error: unknown): string {
-  if (!isKontikiError(error)) return `${file} cannot be read: ${(error as Error).message}.`;
+  if (!isKontikiError(error)) return `Cannot read ${file}: ${(error as Error).message}.`;
   return `${file}: ${error.message} [${error.code}]`;
 }

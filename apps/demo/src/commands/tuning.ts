@@ -1,7 +1,7 @@
 import type { SnapshotPolicy, Timings } from '@kontiki/core';
 import { CliError, EXIT, wholeNumber, type ParsedArgs } from '../cli.js';
 
-/** The flags of `node` that `demo` hands on to all of them. */
+/** Flags that `demo` passes to every node. */
 export const tuningFlags = {
   heartbeat: { type: 'string' },
   election: { type: 'string' },
@@ -10,11 +10,12 @@ export const tuningFlags = {
   'snapshot-trailing': { type: 'string' },
 } as const;
 
-export const tuningHelp = `  --heartbeat MS    how often a leader shows that it lives (default 50)
-  --election MS     followers campaign after 1 to 2 times this silence (default 150, at least twice the heartbeat)
-  --snapshot-entries N   take a snapshot when so many entries were applied since the last (default 10000)
-  --snapshot-bytes N     or when these have so many bytes (default 67108864)
-  --snapshot-trailing N  entries kept in the log behind a snapshot, for followers that are a little late (default 200)
+export const tuningHelp = `  --heartbeat MS    milliseconds between two heartbeats of a leader (default 50)
+  --election MS     a follower campaigns after 1 to 2 times MS without a heartbeat
+                    (default 3 heartbeats, but at least 150; must be at least 2 heartbeats)
+  --snapshot-entries N   take a snapshot every N applied entries (default 10000)
+  --snapshot-bytes N     or earlier, when the entries since the last snapshot have N bytes (default 67108864)
+  --snapshot-trailing N  entries before a snapshot to keep in the log, for slow followers (default 200)
 `;
 
 export interface Tuning {
@@ -22,15 +23,15 @@ export interface Tuning {
   readonly snapshotPolicy: Pick<SnapshotPolicy, 'maxEntries' | 'maxBytes' | 'trailingEntries'>;
 }
 
-/** What the flags ask for; what makes no sense is a usage error. */
+/** Parses the values of the flags. An invalid value is a usage error. */
 export function tuningOf(values: ParsedArgs['values']): Tuning {
-  const number = (flag: keyof typeof tuningFlags, least: number, most: number): number | undefined =>
-    wholeNumber(flag, values[flag], least, most);
+  const number = (flag: keyof typeof tuningFlags, min: number, max: number): number | undefined =>
+    wholeNumber(flag, values[flag], min, max);
   const heartbeat = number('heartbeat', 1, 60_000) ?? 50;
   const election = number('election', 2, 600_000) ?? Math.max(150, 3 * heartbeat);
   if (election < 2 * heartbeat) {
     throw new CliError(
-      `--election ${election} must be at least twice --heartbeat ${heartbeat}, or followers would campaign between two heartbeats.`,
+      `--election ${election} must be at least twice --heartbeat ${heartbeat}. Otherwise followers campaign between two heartbeats.`,
       EXIT.usage,
     );
   }
@@ -44,7 +45,7 @@ export function tuningOf(values: ParsedArgs['values']): Tuning {
   };
 }
 
-/** The flags that were given, as they were given. */
+/** Returns the given flags as command line arguments. */
 export function tuningArgs(values: ParsedArgs['values']): string[] {
   return Object.keys(tuningFlags).flatMap((flag) => {
     const value = values[flag];

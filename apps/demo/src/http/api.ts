@@ -2,14 +2,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { NotLeaderError, type Logger, type RaftNode } from '@kontiki/core';
 import { encodeCommand, MAX_KEY, MAX_VALUE, type Condition } from '../kv/command.js';
 import type { KvMachine, KvResult } from '../kv/machine.js';
-import { answerFailure, answerJson, HttpError } from './answers.js';
+import { HttpError, sendFailure, sendJson } from './responses.js';
 import type { SnapshotApi } from './snapshot-api.js';
 
-/** Keys that one listing holds at the most. */
+/** Maximum number of keys in one listing. */
 const MAX_LIST = 1_000;
 
-/** What a request is about; `path` is the part behind the host, for redirects. */
+/** The target of a request, parsed from its URL. */
 interface Target {
+  /** The part of the URL after the host, for redirects. */
   readonly path: string;
   readonly query: URLSearchParams;
   /** The key of `/kv/KEY`; undefined for `/kv`. */
@@ -37,7 +38,7 @@ export class KvApi {
     this.#logger = logger;
   }
 
-  /** A server with limits of size and time; the caller listens. */
+  /** Creates a server with limits on size and time. The caller calls `listen`. */
   server(): Server {
     const server = createServer(
       {
@@ -52,7 +53,7 @@ export class KvApi {
         this.#handle(request, response).catch((error: unknown) => {
           if (response.headersSent || response.destroyed) return;
           if (!(error instanceof HttpError)) this.#logger.debug('a request failed', { error });
-          answerFailure(response, request.url ?? '/', error);
+          sendFailure(response, request.url ?? '/', error);
         });
       },
     );
@@ -67,18 +68,22 @@ export class KvApi {
     const query = new URLSearchParams(mark < 0 ? '' : path.slice(mark));
     if (route.startsWith('/kv/')) return this.#key(request, response, { path, query, key: keyOf(route.slice(4)) });
     if (route === '/snapshot') return this.#snapshots.handle(request, response);
-    if (request.method !== 'GET') throw new HttpError(405, 'METHOD', `${route} takes GET.`);
+    if (request.method !== 'GET') throw new HttpError(405, 'METHOD', `${route} supports only GET.`);
     if (route === '/kv') return this.#list(response, { path, query, key: undefined });
-    if (route === '/status') return answerJson(response, 200, await this.#status());
+    if (route === '/status') return sendJson(response, 200, await this.#status());
     if (route === '/health') return this.#health(response);
-    throw new HttpError(404, 'ROUTE', 'There are /kv/KEY, /kv?prefix=, /status, /health and /snapshot.');
+    throw new HttpError(
+      404,
+      'ROUTE',
+      'There is no such path. Paths: /kv/KEY, /kv?prefix=, /status, /health and /snapshot.',
+    );
   }
 
   async #key(request: IncomingMessage, response: ServerResponse, target: Target): Promise<void> {
     const key = target.key as string;
     if (request.method === 'GET' || request.method === 'HEAD') return this.#get(response, target);
     if (request.method !== 'PUT' && request.method !== 'DELETE') {
-      throw new HttpError(405, 'METHOD', 'A key takes GET, PUT and DELETE.');
+      throw new HttpError(405, 'METHOD', '/kv/KEY supports GET, PUT and DELETE.');
     }
     const condition = conditionOf(request);
     const body = await readBody(request, request.method === 'PUT' ? MAX_VALUE : 0);
@@ -96,7 +101,7 @@ export class KvApi {
       case 'absent':
         throw new HttpError(404, 'ABSENT', 'There is no such key.');
       case 'conflict':
-        return answerConflict(response, result.revision);
+        return sendConflict(response, result.revision);
     }
   }
 
@@ -114,17 +119,20 @@ export class KvApi {
   async #list(response: ServerResponse, target: Target): Promise<void> {
     const items = await this.#read(target, () => this.#machine.list(target.query.get('prefix') ?? '', MAX_LIST + 1));
     const keys = items.slice(0, MAX_LIST).map(([key, { revision, value }]) => ({ key, revision, bytes: value.length }));
-    answerJson(response, 200, { keys, more: items.length > MAX_LIST });
+    sendJson(response, 200, { keys, more: items.length > MAX_LIST });
   }
 
-  /** Linearizable reads are the leader's: that spares a round trip, and the redirect keeps the client there. */
+  /**
+   * Serves linearizable reads on the leader only. A follower would need another round trip per
+   * read, while a redirected client sends its next requests to the leader.
+   */
   #read<T>({ query }: Target, read: () => T): Promise<T> {
     const consistency = query.get('consistency') ?? 'linearizable';
     if (consistency === 'local') return this.#node.read(read, { consistency });
     if (consistency !== 'linearizable')
-      throw new HttpError(400, 'CONSISTENCY', 'consistency is linearizable or local.');
+      throw new HttpError(400, 'CONSISTENCY', 'consistency must be linearizable or local.');
     if (!this.#node.isLeader)
-      throw new NotLeaderError('This node does not lead, and no leader is known.', this.#node.leader);
+      throw new NotLeaderError('This node is not the leader, and the leader is unknown. Try again.', this.#node.leader);
     return this.#node.read(read);
   }
 
@@ -138,13 +146,13 @@ export class KvApi {
   #health(response: ServerResponse): void {
     const { role, leader } = this.#node.status();
     const healthy = leader !== undefined && role !== 'failed' && role !== 'closed';
-    answerJson(response, healthy ? 200 : 503, { healthy, role, leader: leader?.id ?? null });
+    sendJson(response, healthy ? 200 : 503, { healthy, role, leader: leader?.id ?? null });
   }
 }
 
-function answerConflict(response: ServerResponse, revision: number | undefined): void {
-  const message = revision === undefined ? 'The key is not there.' : `The key is at revision ${revision}.`;
-  answerJson(
+function sendConflict(response: ServerResponse, revision: number | undefined): void {
+  const message = revision === undefined ? 'The key does not exist.' : `The key is at revision ${revision}.`;
+  sendJson(
     response,
     412,
     { error: { code: 'CONFLICT', message } },
@@ -157,10 +165,10 @@ function keyOf(encoded: string): string {
   try {
     key = decodeURIComponent(encoded);
   } catch {
-    throw new HttpError(400, 'KEY', 'The key is not percent-encoded UTF-8.');
+    throw new HttpError(400, 'KEY', 'The key must be percent-encoded UTF-8.');
   }
   if (key === '' || Buffer.byteLength(key) > MAX_KEY)
-    throw new HttpError(400, 'KEY', `A key has 1 to ${MAX_KEY} bytes.`);
+    throw new HttpError(400, 'KEY', `A key must have 1 to ${MAX_KEY} bytes.`);
   return key;
 }
 
@@ -168,19 +176,21 @@ function conditionOf({ headers }: IncomingMessage): Condition {
   const match = headers['if-match'];
   if (headers['if-none-match'] !== undefined) {
     if (headers['if-none-match'] === '*' && match === undefined) return { kind: 'absent' };
-    throw new HttpError(400, 'CONDITION', 'If-None-Match takes * and goes without If-Match.');
+    throw new HttpError(400, 'CONDITION', 'If-None-Match must be *, and cannot be combined with If-Match.');
   }
   if (match === undefined) return { kind: 'always' };
   const revision = /^"([1-9][0-9]{0,15})"$/.exec(match)?.[1];
   if (revision === undefined || !Number.isSafeInteger(Number(revision))) {
-    throw new HttpError(400, 'CONDITION', 'If-Match takes one revision, as ETag gave it: "17".');
+    throw new HttpError(400, 'CONDITION', 'If-Match must be one revision as in an ETag, for example "17".');
   }
   return { kind: 'revision', revision: Number(revision) };
 }
 
-/** Reads a body of at most `limit` bytes; more is refused as soon as it is announced or seen. */
+/**
+ * Reads a body of at most `limit` bytes. Rejects as soon as a longer body is announced or received.
+ */
 function readBody(request: IncomingMessage, limit: number): Promise<Uint8Array> {
-  const tooLarge = (): HttpError => new HttpError(413, 'TOO_LARGE', `The body exceeds ${limit} bytes.`);
+  const tooLarge = (): HttpError => new HttpError(413, 'TOO_LARGE', `The body must have at most ${limit} bytes.`);
   if (Number(request.headers['content-length'] ?? 0) > limit) return Promise.reject(tooLarge());
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -192,8 +202,10 @@ function readBody(request: IncomingMessage, limit: number): Promise<Uint8Array> 
     });
     request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
     request.on('close', () => {
-      // It closes after its end too, and an error costs more than the rest of a request.
-      if (!request.complete) reject(new HttpError(400, 'ABORTED', 'The request ended early.'));
+      // `close` also follows `end`. Creating an error then would cost more than the rest of a
+      // request.
+      if (!request.complete)
+        reject(new HttpError(400, 'ABORTED', 'The request ended before its body was complete. Nothing was written.'));
     });
   });
 }

@@ -1,17 +1,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { RaftNode, SnapshotStore } from '@kontiki/core';
-import { answerJson, HttpError } from './answers.js';
+import { HttpError, sendJson } from './responses.js';
 
-/** What `/status` says of the newest snapshot. */
-interface Newest {
+/** The newest snapshot in a response to `/status`. */
+interface NewestSnapshot {
   readonly index: number;
   readonly bytes: number;
-  /** ISO 8601, when it was taken or installed; null if that was before this process began. */
+  /**
+   * Time when it was taken or installed, in ISO 8601. Null if that was before this process started.
+   */
   readonly at: string | null;
 }
 
-/** The snapshots of one node over HTTP: POST takes one, GET gives the newest as it stands in its file. */
+/**
+ * Serves the snapshots of one node over HTTP. POST takes a snapshot, GET sends the newest as it is
+ * stored.
+ */
 export class SnapshotApi {
   readonly #node: RaftNode;
   readonly #store: SnapshotStore;
@@ -20,20 +25,20 @@ export class SnapshotApi {
   constructor(node: RaftNode, store: SnapshotStore) {
     this.#node = node;
     this.#store = store;
-    const note = ({ index }: { readonly index: number }): void => {
+    const record = ({ index }: { readonly index: number }): void => {
       this.#latest = { index, at: new Date().toISOString() };
     };
-    node.on('snapshot', note);
-    node.on('snapshotInstalled', note);
+    node.on('snapshot', record);
+    node.on('snapshotInstalled', record);
   }
 
   handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.method === 'POST') return this.#take(response);
-    if (request.method === 'GET') return this.#give(response);
-    throw new HttpError(405, 'METHOD', '/snapshot takes GET and POST.');
+    if (request.method === 'GET') return this.#send(response);
+    throw new HttpError(405, 'METHOD', '/snapshot supports GET and POST.');
   }
 
-  async newest(): Promise<Newest | null> {
+  async newest(): Promise<NewestSnapshot | null> {
     const [newest] = await this.#store.list();
     if (newest === undefined) return null;
     const { last, bytes } = newest;
@@ -42,12 +47,13 @@ export class SnapshotApi {
 
   async #take(response: ServerResponse): Promise<void> {
     const { id, last, bytes } = await this.#node.snapshot();
-    answerJson(response, 200, { id, ...last, bytes });
+    sendJson(response, 200, { id, ...last, bytes });
   }
 
-  async #give(response: ServerResponse): Promise<void> {
+  async #send(response: ServerResponse): Promise<void> {
     const [newest] = await this.#store.list();
-    if (newest === undefined) throw new HttpError(404, 'NO_SNAPSHOT', 'This node has no snapshot yet.');
+    if (newest === undefined)
+      throw new HttpError(404, 'NO_SNAPSHOT', 'This node has no snapshot yet. Take one with POST /snapshot.');
     response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': newest.bytes });
     await pipeline(this.#store.read(newest.id), response);
   }

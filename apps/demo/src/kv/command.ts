@@ -6,14 +6,15 @@ export const MAX_VALUE = 1024 * 1024;
 /** Bytes of the largest command. */
 export const MAX_COMMAND = 12 + MAX_KEY + MAX_VALUE;
 
-/** What must be true of a key for a command to be carried out. */
+/** The condition on a key under which a command takes effect. */
 export type Condition =
   | { readonly kind: 'always' }
-  /** The key is there, and was last written at this log index. */
+  /** The key exists and was last written at this log index. */
   | { readonly kind: 'revision'; readonly revision: number }
+  /** The key does not exist. */
   | { readonly kind: 'absent' };
 
-/** What is replicated: a key is set to a value, or deleted. */
+/** A replicated command: sets a key to a value, or deletes it. */
 export type KvCommand = { readonly key: string; readonly condition: Condition } & (
   { readonly kind: 'put'; readonly value: Uint8Array } | { readonly kind: 'delete' }
 );
@@ -21,7 +22,9 @@ export type KvCommand = { readonly key: string; readonly condition: Condition } 
 const KINDS = ['put', 'delete'] as const;
 const CONDITIONS = ['always', 'revision', 'absent'] as const;
 
-/** kind (1 byte), condition (1), revision (8), key, then the value to the end. */
+/**
+ * Encodes a command: kind (1 byte), condition (1), revision (8), length and text of the key, value.
+ */
 export function encodeCommand(command: KvCommand): Uint8Array {
   const value = command.kind === 'put' ? command.value : undefined;
   const writer = new Writer(10 + textLength(command.key) + (value?.length ?? 0));
@@ -33,14 +36,14 @@ export function encodeCommand(command: KvCommand): Uint8Array {
   return writer.bytes;
 }
 
-/** The value is a view of `bytes`. */
+/** Decodes a command. The value is a view of `bytes`. */
 export function decodeCommand(bytes: Uint8Array): KvCommand {
   const reader = new Reader(bytes);
   const kind = KINDS[reader.u8()];
   const conditionKind = CONDITIONS[reader.u8()];
   const revision = reader.u53();
   const key = reader.text(MAX_KEY);
-  if (kind === undefined || conditionKind === undefined) throw new Error('a log entry is no key/value command');
+  if (kind === undefined || conditionKind === undefined) throw new Error('log entry is not a key/value command');
   const condition: Condition = conditionKind === 'revision' ? { kind: 'revision', revision } : { kind: conditionKind };
   if (kind === 'put') return { kind, key, condition, value: reader.raw(reader.left) };
   return { kind, key, condition };

@@ -4,29 +4,29 @@ export interface Item {
   readonly revision: number;
 }
 
-/** Where an item stands among all, in the order in which a map gives them: a key that is set anew keeps its place. */
-interface Placed extends Item {
-  readonly place: number;
+/** An item with its position in insertion order. A key keeps its position when it is set again. */
+interface PositionedItem extends Item {
+  readonly position: number;
 }
 
-/** Somebody who reads all items as they were when he began. */
-interface Walk {
-  /** The last place there was. */
+/** State of one iteration over the items as they were when it started. */
+interface Iteration {
+  /** The last position at the start. Items beyond it are newer and not part of the iteration. */
   readonly end: number;
-  /** Everything up to this place was given. */
-  passed: number;
-  /** Of what has changed since, and was not given yet, what it was. */
-  readonly kept: Map<string, Placed>;
+  /** Position up to which all items were yielded. */
+  yielded: number;
+  /** Old versions of items that changed after the start and were not yielded yet, by key. */
+  readonly saved: Map<string, PositionedItem>;
 }
 
 /**
- * Items by key that go on changing while they are read as they were: nothing is copied for that but references to those
- * that change before the reader comes to them.
+ * Items by key that can change while a snapshot of them is read. When an item changes before an
+ * iteration reaches it, its old version is saved for the iteration. Nothing else is copied.
  */
 export class Items {
-  readonly #map = new Map<string, Placed>();
-  readonly #walks = new Set<Walk>();
-  #places = 0;
+  readonly #map = new Map<string, PositionedItem>();
+  readonly #iterations = new Set<Iteration>();
+  #lastPosition = 0;
 
   get size(): number {
     return this.#map.size;
@@ -37,13 +37,13 @@ export class Items {
   }
 
   set(key: string, { value, revision }: Item): void {
-    const held = this.#keep(key);
-    this.#map.set(key, { value, revision, place: held?.place ?? (this.#places += 1) });
+    const current = this.#saveForIterations(key);
+    this.#map.set(key, { value, revision, position: current?.position ?? (this.#lastPosition += 1) });
   }
 
-  /** Whether it was there. */
+  /** Deletes a key. Returns whether it existed. */
   delete(key: string): boolean {
-    this.#keep(key);
+    this.#saveForIterations(key);
     return this.#map.delete(key);
   }
 
@@ -51,32 +51,37 @@ export class Items {
     return this.#map.entries();
   }
 
-  /** All items as they are when the first one is asked for, whatever changes while the others are. */
-  *walk(): Generator<[string, Item], void> {
-    const walk: Walk = { end: this.#places, passed: 0, kept: new Map() };
-    this.#walks.add(walk);
+  /**
+   * Yields all items as they are when the first item is requested. Later changes do not show.
+   */
+  *snapshot(): Generator<[string, Item], void> {
+    const iteration: Iteration = { end: this.#lastPosition, yielded: 0, saved: new Map() };
+    this.#iterations.add(iteration);
     try {
       for (const [key, item] of this.#map) {
-        if (item.place > walk.end) break;
-        walk.passed = item.place;
-        const kept = walk.kept.get(key);
-        if (kept !== undefined) walk.kept.delete(key);
-        yield [key, kept ?? item];
+        if (item.position > iteration.end) break;
+        iteration.yielded = item.position;
+        const saved = iteration.saved.get(key);
+        if (saved !== undefined) iteration.saved.delete(key);
+        yield [key, saved ?? item];
       }
-      // What was deleted.
-      yield* walk.kept;
+      // Items that were deleted before the iteration reached them.
+      yield* iteration.saved;
     } finally {
-      this.#walks.delete(walk);
+      this.#iterations.delete(iteration);
     }
   }
 
-  /** Before a key changes: whoever has not come to it yet will be given what it is now. */
-  #keep(key: string): Placed | undefined {
-    const held = this.#map.get(key);
-    if (held === undefined) return undefined;
-    for (const { passed, end, kept } of this.#walks) {
-      if (held.place > passed && held.place <= end && !kept.has(key)) kept.set(key, held);
+  /**
+   * Called before a key changes. Saves its item for every iteration that has not yielded it yet.
+   * Returns the item.
+   */
+  #saveForIterations(key: string): PositionedItem | undefined {
+    const current = this.#map.get(key);
+    if (current === undefined) return undefined;
+    for (const { yielded, end, saved } of this.#iterations) {
+      if (current.position > yielded && current.position <= end && !saved.has(key)) saved.set(key, current);
     }
-    return held;
+    return current;
   }
 }

@@ -3,12 +3,15 @@ import { decodeCommand, type Condition } from './command.js';
 import { Items, type Item } from './items.js';
 import { decodeState, encodeState } from './state.js';
 
-/** What became of a command, the same on every server. */
+/** The result of a command. It is the same on every server. */
 export type KvResult =
   | { readonly kind: 'written'; readonly revision: number }
   | { readonly kind: 'deleted' }
   | { readonly kind: 'absent' }
-  /** The condition did not hold; `revision` is the key's, if it is there. */
+  /**
+   * The condition did not hold. `revision` is that of the key, or undefined if the key does not
+   * exist.
+   */
   | { readonly kind: 'conflict'; readonly revision: number | undefined };
 
 /** The replicated key/value store. */
@@ -23,18 +26,19 @@ export class KvMachine implements StateMachine<KvResult> {
     return this.#items.get(key);
   }
 
-  /** The items whose key begins with `prefix`, sorted by key, `limit` at the most. */
+  /** Returns the first `limit` items whose key starts with `prefix`, sorted by key. */
   list(prefix: string, limit: number): [string, Item][] {
     let found: [string, Item][] = [];
-    // Sorting a million keys would keep the node from its heartbeats: what cannot be among the first is left out early.
-    let least: string | undefined;
+    // Sorting a million keys would delay heartbeats. So the list is cut to its first `limit` keys
+    // now and then, and keys after those are skipped.
+    let lastKept: string | undefined;
     const keepFirst = (): void => {
       found = found.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, limit);
-      least = found.length < limit ? undefined : found.at(-1)?.[0];
+      lastKept = found.length < limit ? undefined : found.at(-1)?.[0];
     };
     for (const entry of this.#items) {
       const [key] = entry;
-      if (!key.startsWith(prefix) || (least !== undefined && key > least)) continue;
+      if (!key.startsWith(prefix) || (lastKept !== undefined && key > lastKept)) continue;
       found.push(entry);
       if (found.length >= 2 * limit) keepFirst();
     }
@@ -46,9 +50,12 @@ export class KvMachine implements StateMachine<KvResult> {
     return entries.map((entry) => this.#apply(entry));
   }
 
-  /** Applying goes on while it is read. */
+  /**
+   * Returns the state as it is when the first chunk is read. Commands may be applied between
+   * chunks.
+   */
   snapshot(): AsyncIterable<Uint8Array> {
-    return encodeState(this.#items.walk());
+    return encodeState(this.#items.snapshot());
   }
 
   async restore(chunks: AsyncIterable<Uint8Array>): Promise<void> {
@@ -60,7 +67,8 @@ export class KvMachine implements StateMachine<KvResult> {
     const held = this.#items.get(command.key);
     if (!holds(command.condition, held)) return { kind: 'conflict', revision: held?.revision };
     if (command.kind === 'delete') return { kind: this.#items.delete(command.key) ? 'deleted' : 'absent' };
-    // Copied: a view would keep the whole frame or page that it came in alive.
+    // A copy, because a view would keep the whole frame or page in memory that contains the
+    // command.
     this.#items.set(command.key, { value: command.value.slice(), revision: index });
     return { kind: 'written', revision: index };
   }

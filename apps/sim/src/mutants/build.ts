@@ -8,17 +8,20 @@ const WORKER = fileURLToPath(new URL('../../src/worker.ts', import.meta.url));
 const PACKAGES = fileURLToPath(new URL('../../../../packages/', import.meta.url));
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/', import.meta.url));
 
-/** The source file that a mutant changes. */
+/** Returns the path of the source file that a mutant changes. */
 export function pathOf({ package: name = 'core', file }: Mutant): string {
   return join(PACKAGES, name, 'src', file);
 }
 
-/** What is in the source file that a mutant changes. */
+/** Returns the unchanged content of the source file that a mutant changes. */
 export function sourceOf(mutant: Mutant): string {
   return readFileSync(pathOf(mutant), 'utf8');
 }
 
-/** Bundles the worker with the bug in it, from the sources; the tree is left as it is. */
+/**
+ * Bundles the worker from the sources with the bug in them. Changes no source file. Returns the
+ * bundle's URL.
+ */
 export async function buildMutant(mutant: Mutant): Promise<URL> {
   const contents = mutate(sourceOf(mutant), mutant);
   const outfile = join(CACHE, `${mutant.name.replaceAll(/[^a-z0-9]+/gi, '-')}.mjs`);
@@ -31,7 +34,8 @@ export async function buildMutant(mutant: Mutant): Promise<URL> {
     platform: 'node',
     format: 'esm',
     conditions: ['@kontiki/source'],
-    // It asks for modules of Node in a way that a bundle of ES modules has not.
+    // `abstract-level` loads Node's modules with `require`, which a bundled ES module does not
+    // have.
     external: ['abstract-level'],
     plugins: [
       {

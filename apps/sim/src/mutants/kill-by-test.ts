@@ -15,7 +15,10 @@ interface Report {
   }[];
 }
 
-/** The title of the first test of a file that fails with the bug in the code; undefined when none does. */
+/**
+ * Runs a test file with the bug in the code. Returns the first failed test, or undefined if all
+ * pass.
+ */
 export function killByTest(mutant: Mutant, file: string): { readonly by: string } | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'kontiki-mutant-'));
   const report = join(folder, 'report.json');
@@ -25,9 +28,10 @@ export function killByTest(mutant: Mutant, file: string): { readonly by: string 
     spawnSync(process.execPath, args, { cwd: TOP, env, stdio: 'ignore' });
     const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report;
     const results = testResults.flatMap(({ assertionResults }) => assertionResults);
-    if (results.length === 0) throw new Error(`mutant ${mutant.name}: no test of ${file} ran`);
+    if (results.length === 0)
+      throw new Error(`mutant "${mutant.name}": no test of ${file} ran. Run the file with vitest to see the reason.`);
     const failed = results.find(({ status }) => status === 'failed');
-    return failed && { by: `'${failed.title}'` };
+    return failed && { by: `test '${failed.title}'` };
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -1,6 +1,6 @@
 import type { Mutant } from './mutant.js';
 
-/** Bugs of the stores on `abstract-level`: looked for with `--storage level`. */
+/** Bugs of the stores on `abstract-level`. They run with `--storage level`. */
 export const mutants: readonly Mutant[] = [
   {
     name: 'batches are not synced',
@@ -10,14 +10,14 @@ export const mutants: readonly Mutant[] = [
     replace: 'this.db.batch(operations)',
   },
   {
-    name: 'what was found in a database is not made durable',
+    name: 'open does not sync the state that it found in the database',
     package: 'storage-level',
     file: 'log-writer.ts',
     find: 'await this.#namespace.write([...more, {',
     replace: 'if (more.length > 0) await this.#namespace.write([...more, {',
   },
   {
-    name: 'the head is not in the batch',
+    name: 'the head is not written in the same batch',
     package: 'storage-level',
     file: 'log-writer.ts',
     find: 'operations.push(this.#head());\n    await this.#namespace.write(operations);',
@@ -25,99 +25,99 @@ export const mutants: readonly Mutant[] = [
       'const head = this.#head();\n    await this.#namespace.write(operations.length > 0 ? operations : [head]);\n    void this.#namespace.write([head]).catch(() => {});',
   },
   {
-    name: 'a ballot alone is not written',
+    name: 'a write of a ballot alone is skipped',
     package: 'storage-level',
     file: 'log-writer.ts',
     find: 'await this.#namespace.write(operations);',
     replace: 'if (operations.length > 1) await this.#namespace.write(operations);',
   },
   {
-    name: 'the blocks of a replaced suffix stay',
+    name: 'the blocks of a replaced suffix are kept',
     package: 'storage-level',
     file: 'log-writer.ts',
     find: "operations.push({ type: 'del', key });",
     replace: '',
   },
   {
-    name: 'a block is cut one entry too late',
+    name: 'a block is truncated one entry too late',
     package: 'storage-level',
     file: 'log-writer.ts',
     find: 'block.entries.filter(({ index }) => index < from)',
     replace: 'block.entries.filter(({ index }) => index <= from)',
   },
   {
-    name: 'a block is not cut',
+    name: 'a block is not truncated',
     package: 'storage-level',
     file: 'log-writer.ts',
     find: 'if (block.last < from) return operations;',
     replace: 'return operations;',
   },
   {
-    name: 'the terms of what was replaced stay in the database',
+    name: 'the terms of replaced entries stay in the database',
     package: 'storage-level',
     file: 'log-writer.ts',
     find: 'operations.push(...this.#deleteItemsFrom(from), ...',
     replace: 'operations.push(...',
   },
   {
-    name: 'a reset keeps the blocks',
+    name: 'a reset keeps the old blocks',
     package: 'storage-level',
     file: 'log-writer.ts',
     find: 'this.#generation += 1;',
     replace: '',
     rare: {
-      why: 'a log is hardly ever longer than the snapshot that replaces it',
+      why: 'the log must be longer than the snapshot that replaces it, which is rare',
       test: 'packages/storage-level/test/conformance.test.ts',
     },
   },
   {
-    name: 'the base is moved beside the batch',
+    name: 'the base is written in a batch of its own',
     package: 'storage-level',
     file: 'log-writer.ts',
     find: "operations.push({ type: 'put', key: BASE, value: encodeBase(tracker.base) });",
     replace: "await this.#namespace.write([{ type: 'put', key: BASE, value: encodeBase(base) }]);",
   },
   {
-    name: 'blocks are deleted up to the base and beyond',
+    name: 'compaction deletes a block beyond the base',
     package: 'storage-level',
     file: 'sweeper.ts',
     find: "await this.#clear(keyOf('block', 0, 0), last ?? from);",
     replace: "await this.#clear(keyOf('block', 0, 0), keyOf('block', generation, base + 2));",
   },
   {
-    name: 'the entries of a batch are not in their order',
+    name: 'a queued batch keeps entries that a later write replaces',
     package: 'storage-level',
     file: 'log-writer.ts',
     find: 'const kept = Math.max(0, first.index - (entries[0]?.index ?? first.index));',
     replace: 'const kept = entries.length;',
     rare: {
-      why: 'entries are hardly ever replaced that still wait to be written',
+      why: 'entries must be replaced while they wait to be written, which is rare',
       test: 'packages/storage-level/test/conformance.test.ts',
     },
   },
   {
-    name: 'a block does not name the one before',
+    name: 'the checksum link between blocks is not checked',
     package: 'storage-level',
     file: 'block-reader.ts',
     find: 'block.previous === checksum',
     replace: 'block.previous !== undefined',
     rare: {
-      why: 'a database must have lost a batch and told nobody, as the simulated one of a world does not',
+      why: 'the database must lose a batch silently, and the simulated database of a world never does',
       test: 'packages/storage-level/test/level-log.test.ts',
     },
   },
   {
-    name: 'a read is not tried again when a batch has come between',
+    name: 'a read is not retried after a batch replaced its entries',
     file: 'store/abstract-log.ts',
     find: 'if (calls.replacements === replacements)',
     replace: 'if (calls.replacements >= replacements)',
     rare: {
-      why: 'a node reads only what is committed, which nothing replaces',
+      why: 'a node reads only committed entries, which are never replaced',
       test: 'packages/storage-level/test/level-log.test.ts',
     },
   },
   {
-    name: 'a snapshot is listed before its last chunk is written',
+    name: 'a snapshot is listed without its last chunk',
     package: 'storage-level',
     file: 'level-sink.ts',
     find: 'await this.sync();\n    const operations',
@@ -132,7 +132,7 @@ export const mutants: readonly Mutant[] = [
     replace: `      this.#namespace.db.batch([
         { type: 'put', key: chunkKey(number, begin), value },`,
     rare: {
-      why: 'the simulated database syncs what was before a synced batch, as LevelDB does unless it has just begun a file',
+      why: 'a synced batch also syncs all earlier batches in the simulated database, as in LevelDB within one of its log files',
       test: 'packages/storage-level/test/conformance.test.ts',
     },
   },
@@ -143,17 +143,17 @@ export const mutants: readonly Mutant[] = [
     find: 'await this.#namespace.write(operations);',
     replace: 'await this.#namespace.db.batch(operations);',
     rare: {
-      why: 'the log is compacted behind it, by a batch that is synced',
+      why: 'the compaction that follows is a synced batch, which also makes the snapshot durable',
       test: 'packages/storage-level/test/conformance.test.ts',
     },
   },
   {
-    name: 'a removed snapshot goes from under its readers',
+    name: 'a snapshot is removed while it is being read',
     file: 'store/abstract-snapshots.ts',
     find: 'if (!snapshot.isRemoved || snapshot.readers > 0 || !',
     replace: 'if (!snapshot.isRemoved || !',
     rare: {
-      why: 'whoever is sent a snapshot that goes is offered the next',
+      why: 'a peer whose snapshot disappears is sent the next one',
       test: 'packages/storage-level/test/conformance.test.ts',
     },
   },

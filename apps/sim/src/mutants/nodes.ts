@@ -1,29 +1,31 @@
 import type { Mutant } from './mutant.js';
 
-/** Bugs around the protocol: in the node that drives it, in what it sends, and in the file log. */
+/**
+ * Bugs outside the protocol: in the node that drives it, in the wire format, and in the file log.
+ */
 export const mutants: readonly Mutant[] = [
   // ---- the node
   {
-    name: 'a proposal is answered when it is appended',
-    file: 'node/proposals.ts',
+    name: 'a proposal resolves when it is appended',
+    file: 'node/calls/proposals.ts',
     find: 'this.#callsOf(appended.term).set(appended.index, call);',
     replace: '(call as Call<unknown>).resolve({ ...appended, result: true });',
   },
   {
-    name: 'a proposal is answered by whatever was committed at its index',
-    file: 'node/proposals.ts',
+    name: 'a proposal resolves when another entry commits at its index',
+    file: 'node/calls/proposals.ts',
     find: 'if (proposed === term) call.resolve',
     replace: 'if (proposed !== 0) call.resolve',
   },
   {
-    name: 'a proposal whose deadline has passed is called refused',
-    file: 'node/proposals.ts',
+    name: 'a proposal that times out is reported as refused',
+    file: 'node/calls/proposals.ts',
     find: 'call.reject(unknownOutcome(why));',
     replace: 'call.reject(why);',
   },
   {
-    name: 'answers are crossed between the callers of a batch',
-    file: 'node/raft-node.ts',
+    name: 'results are swapped between the callers of a batch',
+    file: 'node/loop.ts',
     find: "entry.kind === 'command' ? results[next++] : undefined",
     replace: "entry.kind === 'command' ? results[results.length - 1 - next++] : undefined",
   },
@@ -34,95 +36,93 @@ export const mutants: readonly Mutant[] = [
     replace: 'const held = Math.max(0, ((await machine.open?.(owner)) ?? 0) - 1);',
   },
   {
-    name: 'an entry is left out after a restart',
+    name: 'an entry is skipped after a restart',
     file: 'node/start/align-stores.ts',
     find: 'const held = (await machine.open?.(owner)) ?? 0;',
     replace: 'const held = Math.min(opened.committed, ((await machine.open?.(owner)) ?? 0) + 1);',
   },
   {
-    name: 'a read is served before what it must see is applied',
-    file: 'node/read-queue.ts',
+    name: 'a read is served before its read index is applied',
+    file: 'node/calls/read-queue.ts',
     find: 'if (index > applied) continue;',
     replace: '',
   },
   {
-    name: 'a read looks into the middle of an asynchronous apply',
-    file: 'node/raft-node.ts',
-    find: 'this.#reads.serve(this.#applier.busy ? -1 : this.#raft.log.applied);',
-    replace: 'this.#reads.serve(this.#raft.log.committed);',
+    name: 'a read is served during an asynchronous apply',
+    file: 'node/loop.ts',
+    find: 'if (!this.applier.busy) this.reads.serve(this.#raw.raft.log.applied);',
+    replace: 'this.reads.serve(this.#raw.raft.log.committed);',
   },
   {
-    name: 'mail does not wait for the write before it',
-    file: 'node/driver.ts',
-    find: 'if (output.after <= this.#raft.log.lastDurableWrite) this.#send(output.afterWrite);',
-    replace: 'if (output.after > 0) this.#send(output.afterWrite);',
+    name: 'messages do not wait for the preceding write',
+    file: 'protocol/raw-node.ts',
+    find: 'if (after <= this.raft.log.lastDurableWrite) mail.push(afterWrite);',
+    replace: 'if (after > 0) mail.push(afterWrite);',
   },
   {
-    name: 'a write counts as durable when it was handed over',
-    file: 'node/driver.ts',
-    find: 'written.then(',
-    replace: 'void written.catch(() => {}); Promise.resolve().then(',
+    name: 'a write counts as durable when it is handed to the store',
+    file: 'node/loop.ts',
+    find: 'written.then(() => {\n      this.#raw',
+    replace: 'void written.catch(() => {});\n    Promise.resolve().then(() => {\n      this.#raw',
   },
   {
-    name: 'a failed write is passed over',
-    file: 'node/driver.ts',
-    find: `      (error: Error) => this.#owner.failed(error),
-    );
+    name: 'a failed write is ignored',
+    file: 'node/loop.ts',
+    find: `    }, this.#onFailure);
   }
 
-  /** The ballot`,
-    replace: `      () => {
-        this.#persisted = Math.max(this.#persisted, number);
-        this.schedule();
-      },
-    );
+  /** A reset keeps`,
+    replace: `    }, () => {
+      this.#raw.written(number);
+      this.schedule();
+    });
   }
 
-  /** The ballot`,
+  /** A reset keeps`,
   },
   {
-    name: 'calls are forgotten when the node ends',
-    file: 'node/proposals.ts',
+    name: 'appended proposals never settle when the node ends',
+    file: 'node/calls/proposals.ts',
     find: 'for (const call of calls.values()) call.reject(unknownOutcome(refused.cause));',
     replace: '',
   },
   {
-    name: 'a deadline is forgotten',
-    file: 'node/calls.ts',
+    name: 'the deadline of a call has no effect',
+    file: 'node/calls/calls.ts',
     find: "call.abandon(new KontikiError('KONTIKI_TIMEOUT',",
     replace: "void (call as unknown, new KontikiError('KONTIKI_TIMEOUT',",
   },
   {
-    name: 'what was appended is called refused when the node ends',
-    file: 'node/proposals.ts',
+    name: 'appended proposals are reported as refused when the node ends',
+    file: 'node/calls/proposals.ts',
     find: 'for (const call of calls.values()) call.reject(unknownOutcome(refused.cause));',
     replace: 'for (const call of calls.values()) call.reject(refused);',
   },
   {
-    name: 'what the next leader replaced or kept is called refused when a leader steps down',
-    file: 'node/proposals.ts',
+    name: 'appended proposals are reported as refused when a leader steps down',
+    file: 'node/calls/proposals.ts',
     find: '    if (this.#queued.length === 0) return;',
-    replace: `    if (raft.role !== 'leader') {
-      for (const calls of this.#appended.values()) for (const call of calls.values()) call.reject(refusal('notLeader'));
+    replace: `    if (this.#raft.role !== 'leader') {
+      for (const calls of this.#appended.values()) for (const call of calls.values()) call.reject(refusalError(this.#raft, 'notLeader'));
       this.#appended.clear();
     }
     if (this.#queued.length === 0) return;`,
   },
   {
-    name: 'a quorum that spoke for a read speaks for later ones too',
-    file: 'node/read-queue.ts',
+    name: 'the quorum of one read also confirms later reads',
+    file: 'node/calls/read-queue.ts',
     find: 'if (waiting.ticket > ticket) break;',
     replace: '',
   },
   {
-    name: 'a page that is read for the state machine begins one entry late',
-    file: 'node/applier.ts',
+    name: 'entries read for the state machine start one entry late',
+    file: 'node/apply/applier.ts',
     find: 'store.read(log.applied + 1, log.applicable, BATCH_BYTES)',
     replace: 'store.read(Math.min(log.applied + 2, log.applicable), log.applicable, BATCH_BYTES)',
   },
   {
-    name: 'what is applied at once leaves its last command out',
-    file: 'node/applier.ts',
+    name: 'the last command of a large apply batch is skipped',
+    file: 'node/apply/applier.ts',
     find: "const commands = entries.filter((entry): entry is CommandEntry => entry.kind === 'command');",
     replace:
       "const commands = entries.filter((entry, i): entry is CommandEntry => entry.kind === 'command' && (i < 8 || i < entries.length - 1));",
@@ -130,7 +130,7 @@ export const mutants: readonly Mutant[] = [
 
   // ---- the wire
   {
-    name: 'the checksum of a frame is not looked at',
+    name: 'the checksum of a frame is not checked',
     file: 'wire/frame.ts',
     find: 'if (checksum !== crc32(bytes.subarray(4)))',
     replace: 'if (checksum < 0)',
@@ -145,21 +145,21 @@ export const mutants: readonly Mutant[] = [
     replace: 'await Promise.resolve();',
   },
   {
-    name: 'a failed sync is passed over',
+    name: 'a failed sync is ignored',
     package: 'storage-fs',
     file: 'appender.ts',
     find: 'await segment.file.datasync();',
     replace: 'await segment.file.datasync().catch(() => {});',
   },
   {
-    name: 'open does not sync what it found',
+    name: 'open does not sync the last batch that it found',
     package: 'storage-fs',
     file: 'recovery.ts',
     find: 'if (torn > from || !proven) await file.datasync();',
     replace: '',
   },
   {
-    name: 'open syncs what it found and does not write it again',
+    name: 'open syncs the last batch without writing it again',
     package: 'storage-fs',
     file: 'recovery.ts',
     find: 'if (last !== undefined && !proven) file.write(bytes.subarray(last.begin, last.end), last.begin);',
@@ -180,21 +180,21 @@ export const mutants: readonly Mutant[] = [
     replace: 'const name',
   },
   {
-    name: 'writing goes on behind a torn end',
+    name: 'new batches are written after a torn end',
     package: 'storage-fs',
     file: 'recovery.ts',
     find: 'file.write(new Uint8Array(torn - from), from);',
     replace: 'this.#end = (torn + 7) & ~7;',
   },
   {
-    name: 'damage in the middle is taken for the end',
+    name: 'damage in the middle of the log is treated as its end',
     package: 'storage-fs',
     file: 'recovery.ts',
     find: 'if (later !== undefined)',
     replace: 'if (later === null)',
   },
   {
-    name: 'the end of a segment is not compared with what the next one says of it',
+    name: 'the end of a segment is not compared with the next header',
     package: 'storage-fs',
     file: 'recovery.ts',
     find: `      header.previousEnd !== this.#end ||
@@ -204,12 +204,12 @@ export const mutants: readonly Mutant[] = [
     replace: `      (this.#nextBatch = header.firstBatch) < 0
     ) {`,
     rare: {
-      why: 'only a vote alone in the last batch of a segment is lost by it, and a bit hardly ever flips just there',
+      why: 'it only loses a vote that is alone in the last batch of a segment, and a bit rarely flips there',
       test: 'packages/storage-fs/test/damage.test.ts',
     },
   },
   {
-    name: 'the checksum of a batch is not looked at',
+    name: 'the checksum of a batch is not checked',
     package: 'storage-fs',
     file: 'batch.ts',
     find: 'if (crc32(bytes.subarray(begin + 4, end)) !== checksum) return undefined;',
@@ -222,12 +222,12 @@ export const mutants: readonly Mutant[] = [
     replace: 'return HAS_BALLOT;',
   },
   {
-    name: 'a read does not see what replaces a suffix and waits to be written',
+    name: 'a read returns entries that a queued write replaces',
     file: 'store/group-commit.ts',
     find: 'until = Math.min(until, first);',
     replace: '',
     rare: {
-      why: 'a leader reads what was durable before its vote was, or what it wrote itself, and a state machine what is durable',
+      why: 'a leader reads only entries that were durable before its vote or that it wrote, and a state machine only durable ones',
       test: 'packages/storage-fs/test/conformance.test.ts',
     },
   },
@@ -245,12 +245,12 @@ export const mutants: readonly Mutant[] = [
     find: 'await folder.sync();',
     replace: '',
     rare: {
-      why: 'a process must be killed between the rename of a segment and the sync behind it',
+      why: 'the process must be killed between the rename of a segment and the sync of the folder',
       test: 'packages/storage-fs/test/conformance.test.ts',
     },
   },
   {
-    name: 'a batch is marked as synced before it is',
+    name: 'a batch is marked as synced before it is synced',
     package: 'storage-fs',
     file: 'appender.ts',
     find: 'segment.file.write(encodeBatch(this.#nextBatch, segment.salt, records), this.#end);',
@@ -258,7 +258,7 @@ export const mutants: readonly Mutant[] = [
       segment.file.write(encodeBatch(this.#nextBatch + 1, segment.salt, []), this.#end + length);`,
   },
   {
-    name: 'what open found is marked as synced before it is',
+    name: 'open marks the last batch as synced before it is synced',
     package: 'storage-fs',
     file: 'recovery.ts',
     find: 'if (last !== undefined && !proven) file.write(bytes.subarray(last.begin, last.end), last.begin);',
@@ -277,7 +277,7 @@ export const mutants: readonly Mutant[] = [
     await file.datasync();`,
   },
   {
-    name: 'the terms of what was replaced stay',
+    name: 'the terms of replaced entries are kept',
     file: 'store/log-state-tracker.ts',
     find: 'while ((this.#terms.at(-1)?.index ?? 0) >= from) this.#terms.pop();',
     replace: 'while ((this.#terms.at(-1)?.index ?? 0) > from) this.#terms.pop();',
@@ -289,7 +289,7 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (ballot?.votedFor === undefined) return 0;\n  return ballot.votedFor === undefined ? HAS_BALLOT',
   },
   {
-    name: 'damage is taken for the place where the log ends',
+    name: 'a segment is accepted although batches before it are missing',
     package: 'storage-fs',
     file: 'recovery.ts',
     find: `      header.previousEnd !== this.#end ||

@@ -1,46 +1,49 @@
 import type { Mutant } from './mutant.js';
 
-/** Bugs that Raft implementations have had or could have; each must be noticed in a few worlds. */
+/**
+ * Bugs that Raft implementations have had or could have. A few worlds must be enough to find each.
+ */
 export const mutants: readonly Mutant[] = [
   // ---- votes and terms
   {
     name: 'vote is not persisted',
-    file: 'protocol/raft.ts',
+    file: 'protocol/raft-server.ts',
     find: 'take({ number, ballot, reset, entries,',
     replace: 'take({ number, ballot: ballot && { term: ballot.term, votedFor: undefined }, reset, entries,',
   },
   {
     name: 'term is not persisted',
-    file: 'protocol/raft.ts',
+    file: 'protocol/raft-server.ts',
     find: 'take({ number, ballot, reset, entries,',
     replace: 'take({ number, ballot: undefined, reset, entries,',
   },
   {
-    name: 'vote request leaves before the term is durable',
+    name: 'a vote request is sent before the term is durable',
     file: 'protocol/candidates.ts',
     find: "output.sendAfterWrite(to, { kind: 'vote',",
     replace: "output.send(to, { kind: 'vote',",
   },
   {
-    name: 'vote leaves before it is durable',
+    name: 'a vote is sent before it is durable',
     file: 'protocol/raft.ts',
-    find: "this.output.sendAfterWrite(from, { kind: 'voteReply',",
-    replace: "this.output.send(from, { kind: 'voteReply',",
+    find: "server.output.sendAfterWrite(from, { kind: 'voteReply',",
+    replace: "server.output.send(from, { kind: 'voteReply',",
   },
   {
-    name: 'votes twice in a term',
-    file: 'protocol/raft.ts',
-    find: 'const free = votedFor === undefined && this.leader === undefined && this',
-    replace: 'this.#ballot = { term, votedFor: undefined }; const free = this',
+    name: 'a server votes twice in a term',
+    file: 'protocol/raft-server.ts',
+    find: 'this.#ballot = ballot;\n    this.#header',
+    replace:
+      'this.#ballot = ballot.votedFor === this.id ? ballot : { term: ballot.term, votedFor: undefined };\n    this.#header',
   },
   {
-    name: 'vote by length alone',
+    name: 'a vote compares only the lengths of the logs',
     file: 'log/raft-log.ts',
     find: 'return other.term > term || (other.term === term && other.index >= index);',
     replace: 'return other.index >= index;',
   },
   {
-    name: 'vote without a look at the log',
+    name: 'a vote does not compare the logs',
     file: 'protocol/raft.ts',
     find: 'return !this.log.blank && this.log.isUpToDate({ index: lastIndex, term: lastTerm });',
     replace: 'return !this.log.blank;',
@@ -54,8 +57,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'votes of earlier terms count',
     file: 'protocol/raft.ts',
-    find: "message.term < this.#ballot.term && message.kind !== 'preVoteReply'",
-    replace: "message.term < this.#ballot.term && message.kind !== 'preVoteReply' && message.kind !== 'voteReply'",
+    find: "message.term < server.ballot.term && message.kind !== 'preVoteReply'",
+    replace: "message.term < server.ballot.term && message.kind !== 'preVoteReply' && message.kind !== 'voteReply'",
   },
   {
     name: 'a duplicated vote counts twice',
@@ -72,13 +75,13 @@ export const mutants: readonly Mutant[] = [
     file: 'protocol/raft.ts',
     find: "if (message.kind === 'preVote') return this.#answerPreVote(from, message);",
     replace: `if (message.kind === 'preVote') {
-      if (message.term + 1 > this.#ballot.term) this.follow(message.term + 1, undefined);
+      if (message.term + 1 > server.ballot.term) server.follow(message.term + 1, undefined);
       return this.#answerPreVote(from, message);
     }`,
   },
   {
-    name: 'a pre-vote resets the vote',
-    file: 'protocol/raft.ts',
+    name: 'starting a pre-vote clears the vote',
+    file: 'protocol/raft-server.ts',
     find: '    const role = new PreCandidate(this);',
     replace:
       '    if (!this.log.blank) this.#ballot = { term: this.#ballot.term, votedFor: undefined };\n    const role = new PreCandidate(this);',
@@ -93,39 +96,39 @@ export const mutants: readonly Mutant[] = [
     override voteReply(from: ServerId, message: VoteReply): void {`,
   },
   {
-    name: 'leader passes over higher terms in answers',
+    name: 'a leader ignores higher terms in replies',
     file: 'protocol/raft.ts',
-    find: 'if (message.term > this.#ballot.term) {',
-    replace: "if (message.term > this.#ballot.term && !(this.#role.name === 'leader' && 'to' in message)) {",
+    find: 'if (message.term > server.ballot.term) {',
+    replace: "if (message.term > server.ballot.term && !(this.role === 'leader' && 'to' in message)) {",
   },
   {
-    name: 'no check-quorum',
+    name: 'a leader without a quorum does not step down',
     file: 'protocol/leader.ts',
     find: 'if (this.#quorumAnswers()) this.#server.forgiveLateTimer(false);',
     replace: 'if (true) this.#server.forgiveLateTimer(false);',
   },
   {
-    name: 'election timeouts are all the same',
-    file: 'protocol/raft.ts',
-    find: 'return this.#timings.election * (1 + this.#random());',
-    replace: 'return this.#timings.election;',
+    name: 'election timeouts are not randomized',
+    file: 'protocol/raft-server.ts',
+    find: 'return this.timings.election * (1 + this.#random());',
+    replace: 'return this.timings.election;',
   },
   {
-    name: 'followers campaign though they hear the leader',
+    name: 'a follower campaigns although the leader is alive',
     file: 'protocol/follower.ts',
     find: 'this.#server.forgiveLateTimer(false);\n    this.restartTimer();',
     replace: 'this.#server.forgiveLateTimer(false);',
   },
   {
-    name: 'leaders of earlier terms are followed',
+    name: 'a follower accepts appends of earlier terms',
     file: 'protocol/raft.ts',
-    find: "message.term < this.#ballot.term && message.kind !== 'preVoteReply'",
-    replace: "message.term < this.#ballot.term && message.kind !== 'preVoteReply' && message.kind !== 'append'",
+    find: "message.term < server.ballot.term && message.kind !== 'preVoteReply'",
+    replace: "message.term < server.ballot.term && message.kind !== 'preVoteReply' && message.kind !== 'append'",
   },
   {
-    name: 'answers to an earlier life count',
+    name: 'replies to an earlier incarnation are counted',
     file: 'protocol/raft.ts',
-    find: "if ('to' in message && message.to !== this.#incarnation) return;",
+    find: "if ('to' in message && message.to !== server.incarnation) return;",
     replace: '',
   },
   // ---- replication
@@ -136,58 +139,58 @@ export const mutants: readonly Mutant[] = [
     replace: 'voter === id ? log.lastIndex :',
   },
   {
-    name: 'acknowledgement leaves before the entries are durable',
+    name: 'entries are acknowledged before they are durable',
     file: 'protocol/follower.ts',
     find: "output.sendAfterWrite(from, { kind: 'appendAccepted', ...answer,",
     replace: "output.send(from, { kind: 'appendAccepted', ...answer,",
   },
   {
-    name: 'commits entries of earlier terms by counting',
+    name: 'a leader commits entries of earlier terms by counting replicas',
     file: 'protocol/leader.ts',
     find: 'if (held <= log.committed || log.termAt(held) !== ballot.term) return;',
     replace: 'if (held <= log.committed) return;',
   },
   {
-    name: 'commit needs half of the voters',
+    name: 'a commit needs only half of the voters',
     file: 'protocol/quorum.ts',
     find: 'return ascending[ids.length - (Math.floor(ids.length / 2) + 1)] ?? 0;',
     replace: 'return ascending[ids.length - Math.max(1, Math.floor(ids.length / 2))] ?? 0;',
   },
   {
-    name: 'every append truncates',
+    name: 'every append truncates the log',
     file: 'protocol/follower.ts',
     find: 'entries.findIndex((entry) => log.termAt(entry.index) !== entry.term)',
     replace: 'entries.length - entries.length',
   },
   {
-    name: 'conflicts are not truncated',
+    name: 'conflicting entries are not truncated',
     file: 'protocol/follower.ts',
     find: 'entries.findIndex((entry) => log.termAt(entry.index) !== entry.term)',
     replace: 'entries.findIndex((entry) => entry.index > log.lastIndex)',
   },
   {
-    name: 'the entry before is not compared',
+    name: 'the term of the previous entry is not compared',
     file: 'protocol/follower.ts',
     find: 'if (log.termAt(prevIndex) !== prevTerm) {',
     replace: 'if (log.termAt(prevIndex) === undefined) {',
   },
   {
-    name: 'a new leader takes over the match of the one before',
+    name: 'a new leader keeps the match indexes of its earlier leadership',
     file: 'protocol/replication.ts',
-    find: 'for (const id of server.membership.servers.keys()) if (id !== server.id) this.#begin(id);',
+    find: 'for (const id of server.membership.servers.keys()) if (id !== server.id) this.#reset(id);',
     replace: `
     if (server.log.kept !== undefined) this.#peers = server.log.kept;
-    else for (const id of server.membership.servers.keys()) if (id !== server.id) this.#begin(id);
+    else for (const id of server.membership.servers.keys()) if (id !== server.id) this.#reset(id);
     server.log.kept = this.#peers;`,
   },
   {
-    name: 'match is what was sent',
+    name: 'entries count as matched when they are sent',
     file: 'protocol/progress.ts',
     find: 'this.#next = last + 1;\n    }',
     replace: 'this.#next = last + 1;\n      this.#match = last;\n    }',
   },
   {
-    name: 'match may go back',
+    name: 'a match index can decrease',
     file: 'protocol/progress.ts',
     find: 'if (match > this.#match) this.#match = match;',
     replace: 'this.#match = match;',
@@ -198,16 +201,16 @@ export const mutants: readonly Mutant[] = [
     find: 'this.#commitTo(Math.min(message.committed, end));',
     replace: 'this.#commitTo(Math.min(message.committed, log.lastIndex));',
     equivalent:
-      'the first append that matches carries the entry behind the point where the logs agree (hints are upper bounds of it), so nothing that conflicts is left behind it',
+      'the first append that matches carries the entry after the last common one, because conflict hints are upper bounds of that position; so the append removes every conflicting entry',
   },
   {
-    name: 'commit index may go back',
+    name: 'the commit index can decrease',
     file: 'protocol/follower.ts',
     find: 'if (index > this.#server.log.committed) this.#server.log.commitTo(index);',
     replace: 'this.#server.log.commitTo(index);',
   },
   {
-    name: 'commit index goes back unasserted',
+    name: 'the commit index decreases and no assertion fails',
     file: 'log/raft-log.ts',
     find: '    invariant(index >= this.#committed, () => `the commit index was to go back from ${this.#committed} to ${index}`);\n',
     replace: '    index -= index % 7 === 0 ? 1 : 0;\n',
@@ -218,16 +221,16 @@ export const mutants: readonly Mutant[] = [
     find: 'match: Math.max(end, log.committed) });',
     replace: 'match: log.lastIndex });',
     equivalent:
-      'as above: once an append has matched, all of the log behind it is the same leader’s, and the answer leaves when all of it is durable',
+      'once an append has matched, the rest of the log is from the same leader, too; and the reply is sent only when all of it is durable',
   },
   {
-    name: 'heartbeat tells a commit index that was not matched',
+    name: 'a heartbeat carries a commit index beyond the match index',
     file: 'protocol/replication.ts',
     find: 'const committed = this.#noteCommitSent(progress, progress.match);',
     replace: 'const committed = this.#noteCommitSent(progress, Infinity);',
   },
   {
-    name: 'no entry of its own when elected',
+    name: 'a new leader appends no entry of its own term',
     file: 'protocol/leader.ts',
     find: "server.log.append({ kind: 'noop', index: server.log.lastIndex + 1, term: server.ballot.term });",
     replace: '',
@@ -238,22 +241,22 @@ export const mutants: readonly Mutant[] = [
     find: 'this.#writes.durable(this.#changed)',
     replace: 'this.#writes.durable(Infinity)',
     equivalent:
-      'a turn issues what it has replaced before anybody looks; and what replaces entries with committed ones comes after a rejection, which leaves when every earlier write has ended',
+      'a turn issues its write before the durable index is read; and an append with committed replacements follows a rejection, which is sent only after every earlier write has ended',
   },
   {
-    name: 'replaced entries count as durable while they are written',
+    name: 'replaced entries count as durable until the write ends',
     file: 'log/write-tracker.ts',
-    find: 'for (const write of this.#underWay) durable = Math.min(durable, write.from - 1);',
+    find: 'for (const write of this.#pending) durable = Math.min(durable, write.from - 1);',
     replace: '',
   },
   {
-    name: 'applies what is committed and not durable here',
+    name: 'a server applies committed entries before they are durable',
     file: 'log/raft-log.ts',
     find: 'return Math.min(this.#committed, this.durable);',
     replace: 'return this.#committed;',
   },
   {
-    name: 'a page read for an earlier position is sent',
+    name: 'entries that were read for an earlier position are sent',
     file: 'protocol/replication.ts',
     find: 'if (progress.ready && progress.next === read.from) this.#append(',
     replace: 'if (progress.ready) this.#append(',
@@ -261,8 +264,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a leader truncates its own log',
     file: 'protocol/leader.ts',
-    find: 'progress.beat(this.#server.now, this.#server.timings.heartbeat);',
-    replace: `progress.beat(this.#server.now, this.#server.timings.heartbeat);
+    find: 'progress.onHeartbeatReply(this.#server.now, this.#server.timings.heartbeat);',
+    replace: `progress.onHeartbeatReply(this.#server.now, this.#server.timings.heartbeat);
     const { log, ballot } = this.#server;
     if (log.lastIndex > log.committed + 5) {
       log.truncate(log.lastIndex);
@@ -270,51 +273,94 @@ export const mutants: readonly Mutant[] = [
     }`,
   },
   {
-    name: 'lost appends are never asked for again',
+    name: 'lost appends are never sent again',
     file: 'protocol/progress.ts',
-    find: "if (this.state === 'replicate') this.nudge = this.window.size > 0 && this.#matchAtBeat === this.#match;",
+    find: "if (this.state === 'replicate') this.nudge = this.window.size > 0 && this.#matchAtHeartbeat === this.#match;",
     replace: '',
   },
   {
     name: 'a lost probe is never sent again',
     file: 'protocol/progress.ts',
-    find: '    this.#beatAt = now;\n    this.waiting = false;',
-    replace: '    this.#beatAt = now;',
+    find: '    this.#heartbeatRepliedAt = now;\n    this.waiting = false;',
+    replace: '    this.#heartbeatRepliedAt = now;',
+  },
+  // ---- turns
+  {
+    name: 'held messages are sent before their write is durable',
+    file: 'protocol/raw-node.ts',
+    find: 'if (held.after > this.#lastWritten) break;',
+    replace: '',
+  },
+  {
+    name: 'a write finishes the write after it, too',
+    file: 'protocol/raw-node.ts',
+    find: 'this.#lastWritten = Math.max(this.#lastWritten, number);',
+    replace: 'this.#lastWritten = Math.min(Math.max(this.#lastWritten, number + 1), this.raft.log.lastIssuedWrite);',
+  },
+  {
+    name: 'a finished write leaves the write itself unfinished',
+    file: 'protocol/raw-node.ts',
+    find: 'this.#lastWritten = Math.max(this.#lastWritten, number);',
+    replace: 'this.#lastWritten = Math.max(this.#lastWritten, number - 1);',
+  },
+  {
+    name: 'a late turn checks its timers at once',
+    file: 'protocol/raw-node.ts',
+    find: 'const postpone = late && !this.#timersPostponed;',
+    replace: 'const postpone = false;',
+  },
+  {
+    name: 'a late turn postpones its timers every time',
+    file: 'protocol/raw-node.ts',
+    find: 'const postpone = late && !this.#timersPostponed;',
+    replace: 'const postpone = late || this.#timersPostponed;',
+  },
+  {
+    name: 'a stalled process does not forgive its late timer',
+    file: 'protocol/raw-node.ts',
+    find: 'if (!postpone) this.raft.tick(late || this.#timersPostponed);',
+    replace: 'if (!postpone) this.raft.tick(false);',
+  },
+  {
+    name: 'a page that was read is not handed to the protocol',
+    file: 'protocol/raw-node.ts',
+    find: 'for (const { read, entries } of pages) this.raft.pageRead(read, entries);',
+    replace: 'void pages;',
   },
   // ---- reads
   {
-    name: 'reads without a quorum',
+    name: 'a read is served without a quorum',
     file: 'protocol/reads.ts',
     find: 'if (round === undefined || answered < round.number) return undefined;',
     replace: 'if (round === undefined) return undefined;',
   },
   {
-    name: 'reads before an entry of the own term is committed',
+    name: 'a read is served before the leader commits in its own term',
     file: 'protocol/leader.ts',
-    find: 'if (log.termAt(log.committed) === ballot.term && this.#rounds.begin(log.committed)) {',
-    replace: 'if (this.#rounds.begin(log.committed)) {',
+    find: 'if (log.termAt(log.committed) === ballot.term && this.#rounds.start(log.committed)) {',
+    replace: 'if (this.#rounds.start(log.committed)) {',
   },
   {
-    name: 'answers to earlier heartbeats confirm a read',
+    name: 'replies to earlier heartbeats confirm a read',
     file: 'protocol/reads.ts',
     find: 'this.#number += 1;',
     replace: 'this.#number = 1;',
   },
   {
-    name: 'a read does not wait for what was committed',
+    name: 'a read does not wait for committed entries',
     file: 'protocol/reads.ts',
     find: 'index: committed, askers',
     replace: 'index: 0, askers',
   },
   {
-    name: 'a lost question for a read index is never put again',
+    name: 'a lost read index request is never sent again',
     file: 'protocol/follower.ts',
-    find: 'Infinity : this.#forwarded + timings.heartbeat;',
-    replace: 'Infinity : this.#forwarded === -Infinity ? -Infinity : Infinity;',
+    find: 'Infinity : this.#askedAt + timings.heartbeat;',
+    replace: 'Infinity : this.#askedAt === -Infinity ? -Infinity : Infinity;',
   },
-  // ---- bounds and storms
+  // ---- limits and message storms
   {
-    name: 'the window has no end',
+    name: 'the window of messages in flight is unlimited',
     file: 'protocol/window.ts',
     find: 'return this.#sent.length >= this.#maxMessages || this.#bytes >= this.#maxBytes;',
     replace: 'return false;',
@@ -326,37 +372,37 @@ export const mutants: readonly Mutant[] = [
     replace: 'const fits = (held: number, limit: number): boolean => true;',
   },
   {
-    name: 'a leader with a slow disk goes on taking proposals',
+    name: 'a leader with a slow disk keeps accepting proposals',
     file: 'protocol/leader.ts',
     find: ' && fits(log.undurableBytes, limits.undurableBytes);',
     replace: ';',
   },
   {
-    name: 'a follower with a slow disk goes on taking entries',
+    name: 'a follower with a slow disk keeps accepting entries',
     file: 'protocol/follower.ts',
     find: 'if (full || log.undurableBytes > limits.undurableBytes) return false;',
     replace: 'if (full) return false;',
   },
   {
-    name: 'entries never leave memory',
+    name: 'entries are never evicted from memory',
     file: 'log/raft-log.ts',
     find: 'this.#tail.evict(this.applicable, this.#tailBytes);',
     replace: '',
   },
   {
-    name: 'the commit index is told over and over',
+    name: 'an unchanged commit index is sent repeatedly',
     file: 'protocol/replication.ts',
-    find: 'if (news <= progress.committedSent) return;',
+    find: 'if (committed <= progress.committedSent) return;',
     replace: '',
   },
   {
-    name: 'a read is passed on in every turn',
+    name: 'a follower forwards a waiting read in every turn',
     file: 'protocol/follower.ts',
-    find: 'if (reads.open === undefined || leader === undefined || now < this.#forwardAt) return;',
+    find: 'if (reads.open === undefined || leader === undefined || now < this.#askAt) return;',
     replace: 'if (leader === undefined) return;',
   },
   {
-    name: 'heartbeats answer heartbeat answers',
+    name: 'a heartbeat reply triggers another heartbeat',
     file: 'protocol/leader.ts',
     find: 'progress.round = Math.max(progress.round, message.round);',
     replace: 'progress.round = Math.max(progress.round, message.round);\n    this.#heartbeatAt = 0;',

@@ -5,94 +5,99 @@ import type { SeedResult } from '../worker.js';
 import { buildMutant } from './build.js';
 import { UsageError } from '../usage-error.js';
 import type { Storage, World } from '../worlds.js';
-import { mutants as ofLevel } from './level.js';
+import { mutants as levelMutants } from './level.js';
 import { killByTest } from './kill-by-test.js';
 import type { Mutant } from './mutant.js';
-import { mutants as ofNodes } from './nodes.js';
-import { mutants as ofProtocol } from './protocol.js';
-import { mutants as ofSnapshots } from './snapshots.js';
+import { mutants as nodeMutants } from './nodes.js';
+import { mutants as protocolMutants } from './protocol.js';
+import { mutants as snapshotMutants } from './snapshots.js';
 
-/** The bugs that a world must notice. */
+/** Returns the mutants that a world must find. */
 function mutantsOf(world: World, storage: Storage): readonly Mutant[] {
-  if (world === 'fast') return ofProtocol;
-  return storage === 'level' ? ofLevel : [...ofNodes, ...ofSnapshots];
+  if (world === 'fast') return protocolMutants;
+  return storage === 'level' ? levelMutants : [...nodeMutants, ...snapshotMutants];
 }
 
 export interface MutantsOptions {
   readonly world: World;
   readonly storage: Storage;
-  /** Parts of the names of those to run; all when there are none. */
+  /** Parts of the names of the mutants to run. Empty: all mutants. */
   readonly names: readonly string[];
-  /** Looks with one invariant at a time. */
+  /** Whether to check one invariant at a time, with all others off. */
   readonly alone: boolean;
-  /** Default: all that the world has. */
+  /** The invariants to check. Default: all invariants of the world. */
   readonly invariants: readonly Invariant[] | undefined;
-  /** How many worlds a mutant must be found in, from which one on. */
+  /** Maximum number of worlds to run per mutant. */
   readonly seeds: number;
+  /** The first seed. */
   readonly from: number;
 }
 
-/** Resolves with whether each mutant was found or, with `alone`, whether each invariant found one. */
+/**
+ * Resolves with whether every mutant was found or, with `alone`, whether every invariant found a
+ * mutant.
+ */
 export async function runMutants({ names, alone, invariants, ...worlds }: MutantsOptions): Promise<boolean> {
   const { world, storage } = worlds;
   const all = mutantsOf(world, storage);
   const chosen = all.filter(({ name, equivalent }) =>
     names.length === 0 ? equivalent === undefined : names.some((part) => name.includes(part)),
   );
-  if (chosen.length === 0) throw new UsageError(`No mutant's name has ${names.join(' or ')} in it.`);
-  const looked = invariants ?? (world === 'fast' ? INVARIANTS : [...INVARIANTS, ...NODE_INVARIANTS]);
+  if (chosen.length === 0) throw new UsageError(`No mutant name contains ${names.join(' or ')}.`);
+  const checked = invariants ?? (world === 'fast' ? INVARIANTS : [...INVARIANTS, ...NODE_INVARIANTS]);
   if (alone)
-    return findAlone(
+    return checkInvariantsAlone(
       worlds,
       chosen.filter(({ rare }) => rare === undefined),
-      looked,
+      checked,
     );
-  const found = await findAll(worlds, chosen, looked);
+  const found = await findAll(worlds, chosen, checked);
   if (names.length > 0) return found;
   for (const { name, equivalent } of all)
-    if (equivalent !== undefined) console.log(`${name}: equivalent, ${equivalent}`);
+    if (equivalent !== undefined) console.log(`${name}: skipped as equivalent to the correct code: ${equivalent}`);
   return found;
 }
 
-/** The worlds in which mutants are looked for. */
+/** The worlds to run with a mutant. */
 type Worlds = Pick<MutantsOptions, 'world' | 'storage' | 'seeds' | 'from'>;
 
 interface Killed {
-  /** How many worlds it took, if it was looked for in worlds. */
+  /** Number of worlds up to the first failure. Undefined if a test found the mutant. */
   readonly seeds?: number;
+  /** The invariant, error or test that found the mutant. */
   readonly by: string;
 }
 
 async function findAll(worlds: Worlds, chosen: readonly Mutant[], invariants: readonly Invariant[]): Promise<boolean> {
-  const taken: number[] = [];
+  const seedCounts: number[] = [];
   let survivors = 0;
   for (const mutant of chosen) {
     const { name, rare } = mutant;
     const killed: Killed | undefined =
       rare === undefined ? await kill(worlds, mutant, invariants) : killByTest(mutant, rare.test);
     if (killed === undefined) survivors += 1;
-    else if (killed.seeds !== undefined) taken.push(killed.seeds);
-    const place = rare?.test ?? `${killed?.seeds ?? worlds.seeds} seeds`;
-    console.log(`${name.padEnd(62)} ${killed === undefined ? `SURVIVED ${place}` : `${place}, by ${killed.by}`}`);
+    else if (killed.seeds !== undefined) seedCounts.push(killed.seeds);
+    const effort = rare?.test ?? `seeds: ${killed?.seeds ?? worlds.seeds}`;
+    console.log(`${name.padEnd(70)} ${killed === undefined ? 'SURVIVED' : `found by ${killed.by}`} (${effort})`);
   }
-  const median = taken.sort((a, b) => a - b)[Math.floor(taken.length / 2)];
-  const effort = median === undefined ? '' : `; median ${median} seeds`;
-  console.log(`${chosen.length - survivors} killed, ${survivors} survived${effort}`);
+  const median = seedCounts.sort((a, b) => a - b)[Math.floor(seedCounts.length / 2)];
+  const typical = median === undefined ? '' : `; median of the seeds needed: ${median}`;
+  console.log(`${chosen.length - survivors} found, ${survivors} survived${typical}`);
   return survivors === 0;
 }
 
-async function findAlone(
+async function checkInvariantsAlone(
   worlds: Worlds,
   chosen: readonly Mutant[],
   invariants: readonly Invariant[],
 ): Promise<boolean> {
-  let blind = 0;
+  let failures = 0;
   for (const invariant of invariants) {
     const found = await firstKilled(worlds, chosen, invariant);
-    if (found === undefined) blind += 1;
-    console.log(`${invariant.padEnd(20)} ${found ?? `FINDS NOTHING within ${worlds.seeds} seeds each`}`);
+    if (found === undefined) failures += 1;
+    console.log(`${invariant.padEnd(20)} ${found ?? `FOUND NO MUTANT in ${worlds.seeds} seeds each`}`);
   }
-  return blind === 0;
+  return failures === 0;
 }
 
 async function firstKilled(
@@ -102,7 +107,7 @@ async function firstKilled(
 ): Promise<string | undefined> {
   for (const mutant of chosen) {
     const killed = await kill(worlds, mutant, [invariant]);
-    if (killed !== undefined) return `${mutant.name}, after ${killed.seeds} seeds`;
+    if (killed !== undefined) return `found "${mutant.name}" (seeds: ${killed.seeds})`;
   }
   return undefined;
 }
@@ -117,32 +122,33 @@ async function kill(
   const script = await buildMutant(mutant);
   const progress = new Progress();
   const failed: SeedResult[] = [];
-  let handed = 0;
+  let started = 0;
   let done = 0;
   try {
     await runPool({
       world,
       script,
       options: { invariants, storage },
-      next: () => {
-        if (failed.length > 0 || handed >= seeds) return [];
-        const batch = Array.from({ length: BATCH }, (_, i) => from + handed + i);
-        handed += BATCH;
+      nextSeeds: () => {
+        if (failed.length > 0 || started >= seeds) return [];
+        const batch = Array.from({ length: BATCH }, (_, i) => from + started + i);
+        started += BATCH;
         return batch;
       },
-      result: (result) => {
+      onResult: (result) => {
         done += 1;
         if (result.violation !== undefined) failed.push(result);
         progress.show(() => `${mutant.name}: ${done} seeds`);
       },
     });
   } catch (error) {
-    // The code threw what it never should, or no longer came to an end.
-    return { seeds: done + 1, by: (error as Error).message };
+    // The code threw an unexpected error or hung.
+    return { seeds: done + 1, by: `error '${(error as Error).message}'` };
   } finally {
     progress.clear();
   }
-  // Those handed out before the first failure was known have ended, too, so that the count is the same every time.
+  // Seeds that were started before the first failure have ended, too. So the lowest failed seed,
+  // and with it the count, is the same in every run.
   const first = failed.sort((a, b) => a.seed - b.seed)[0];
   return first?.violation && { seeds: first.seed + 1 - from, by: first.violation.invariant };
 }

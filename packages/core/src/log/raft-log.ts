@@ -5,13 +5,13 @@ import { WriteTracker } from './write-tracker.js';
 import { Tail, type Slice } from './tail.js';
 import { TermHistory } from './term-history.js';
 
-/** Where a log begins: everything up to this position is in a snapshot, or never was (index 0, term 0). */
+/** The position where a log begins. Everything up to it is in a snapshot; at index 0, term 0 nothing is. */
 export interface Base extends Position {
   /** The newest membership at or below the position; undefined only at index 0. */
   readonly membership: MembershipAt | undefined;
 }
 
-/** What a log begins from: what the store held at start. */
+/** The contents of the store at the start. */
 export interface LogStart {
   readonly base: Base;
   readonly last: number;
@@ -23,31 +23,32 @@ export interface LogStart {
 /** The entries of one write, and its number. */
 export interface IssuedWrite {
   readonly number: number;
-  /** The log is to forget everything before it takes the entries: a snapshot has taken its place. */
+  /** If set, the store discards its whole log before it appends the entries, because a snapshot replaced the log. */
   readonly reset: Base | undefined;
   readonly entries: readonly Entry[];
 }
 
-const nothing: readonly Entry[] = [];
+const noEntries: readonly Entry[] = [];
 
 /**
- * The log as the protocol sees it: positions (base, last, durable, committed, applied), the term at each index, the
- * memberships, and the newest entries. applied <= committed <= last; applied <= durable (Raft §5.3).
+ * The log as the protocol sees it: positions (base, last, durable, committed, applied), the term at
+ * each index, the memberships, and the newest entries. Always applied <= committed <= last, and
+ * applied <= durable (Raft §5.3).
  */
 export class RaftLog {
   #base: Base;
-  /** A snapshot has replaced the log, and that is not issued as a write yet. */
+  /** Set if a snapshot replaced the log and no write has been issued for that yet. */
   #reset: Base | undefined;
   readonly #terms: TermHistory;
   readonly #tail: Tail;
   readonly #writes: WriteTracker;
-  /** Ascending; the one in force is the last. */
+  /** Ascending by index. The last one is in force. */
   readonly #memberships: MembershipAt[];
   readonly #tailBytes: number;
   #last: number;
   #committed: number;
   #applied: number;
-  /** The first index changed in memory and not yet issued as a write; `Infinity` when there is none. */
+  /** The first index that changed in memory and is not issued as a write yet; `Infinity` if there is none. */
   #changed = Infinity;
   #changedBytes = 0;
 
@@ -79,13 +80,13 @@ export class RaftLog {
     return this.#last;
   }
 
-  /** No entry and no snapshot: such a server neither campaigns nor votes. */
+  /** Whether there is no entry and no snapshot. A blank server neither campaigns nor votes. */
   get blank(): boolean {
     return this.#last === 0;
   }
 
   get durable(): number {
-    // What is below the base is in a durable snapshot.
+    // Everything up to the base is in a durable snapshot.
     return Math.max(this.base.index, this.#writes.durable(this.#changed));
   }
 
@@ -97,21 +98,22 @@ export class RaftLog {
     return this.#applied;
   }
 
-  /** How far entries may be applied: no state machine is ever ahead of its own disk. */
+  /** The index up to which entries may be applied. No state machine is ever ahead of its server's disk. */
   get applicable(): number {
     return Math.min(this.#committed, this.durable);
   }
 
-  /** The number of the newest write issued, and that up to which all are durable. */
+  /** Number of the newest issued write. */
   get lastIssuedWrite(): number {
     return this.#writes.lastIssuedWrite;
   }
 
+  /** All writes up to this number are durable. */
   get lastDurableWrite(): number {
     return this.#writes.lastDurableWrite;
   }
 
-  /** Bytes of entries that are not yet durable here. */
+  /** Bytes of entries that are not durable on this server yet. */
   get undurableBytes(): number {
     return this.#writes.bytes + this.#changedBytes;
   }
@@ -121,45 +123,45 @@ export class RaftLog {
     return this.#tail.bytes;
   }
 
-  /** The newest membership in the log, committed or not; undefined on a blank server. */
+  /** The membership in force: the newest one in the log, committed or not. Undefined on a blank server. */
   get membership(): Membership | undefined {
     return this.#memberships.at(-1)?.membership;
   }
 
-  /** The memberships that may still be in force anywhere: the newest committed one and all after it. */
+  /** The memberships that may be in force on some server: the newest committed one and all later ones. */
   get liveMemberships(): readonly MembershipAt[] {
     const settled = this.#memberships.findLastIndex(({ index }) => index <= this.#committed);
     return this.#memberships.slice(Math.max(0, settled));
   }
 
-  /** The term at an index; undefined before the base and beyond the last entry. */
+  /** Returns the term at an index; undefined before the base and beyond the last entry. */
   termAt(index: number): number | undefined {
     return index < this.base.index || index > this.#last ? undefined : this.#terms.at(index);
   }
 
-  /** Whether the entry at a position stands in this log, or is behind what was compacted. */
+  /** Returns whether this log holds the entry at a committed position: the term matches, or the index is committed here. */
   matchesTerm({ index, term }: Position): boolean {
     return index <= this.#committed || this.termAt(index) === term;
   }
 
-  /** The last place at or before `index` whose term is not above `term`; the base at the least. */
+  /** Returns the last position at or before `index` whose term is at most `term`, or the base. */
   findConflictByTerm(index: number, term: number): Position {
     if (index <= this.base.index) return this.base;
     return this.#terms.findConflictByTerm(Math.min(index, this.#last), term);
   }
 
-  /** Whether a log that ends at `other` is at least as up to date as this one: last term first, then index (Raft §5.4.1). */
+  /** Returns whether a log that ends at `other` is at least as up to date as this one: by last term, then by index (Raft §5.4.1). */
   isUpToDate(other: Position): boolean {
     const { index, term } = this.last;
     return other.term > term || (other.term === term && other.index >= index);
   }
 
-  /** Entries from memory, at least one; undefined when `from` has left it. */
+  /** Returns entries from memory, at least one; undefined if `from` has left memory. */
   slice(from: number, to: number, maxBytes: number): Slice | undefined {
     return this.#tail.slice(from, to, maxBytes);
   }
 
-  /** An entry held in memory. */
+  /** Returns an entry from memory; undefined if it has left memory. */
   entry(index: number): Entry | undefined {
     return this.#tail.at(index);
   }
@@ -174,7 +176,7 @@ export class RaftLog {
     if (entry.kind === 'membership') this.#memberships.push({ index: entry.index, membership: entry.membership });
   }
 
-  /** Forgets the entries from `index` on, and the memberships among them. Another entry must take the place at once. */
+  /** Discards the entries from `index` on, and the memberships among them. The caller must append another entry at once. */
   truncate(index: number): void {
     invariant(index > this.#committed, () => `entry ${index} was to be removed, but ${this.#committed} is committed`);
     invariant(index <= this.#last, () => `entry ${index} was to be removed, but the log ends at ${this.#last}`);
@@ -189,12 +191,12 @@ export class RaftLog {
     while ((this.#memberships.at(-1)?.index ?? 0) >= index) this.#memberships.pop();
   }
 
-  /** The newest membership at or below an index. */
+  /** Returns the newest membership at or below an index. */
   membershipAt(index: number): MembershipAt | undefined {
     return this.#memberships.findLast((at) => at.index <= index);
   }
 
-  /** Lets go of everything up to `index`, which is applied and durable, and in a durable snapshot. */
+  /** Discards everything up to `index`, which must be applied, durable, and in a durable snapshot. */
   compact(index: number): void {
     invariant(index <= this.#applied && index <= this.durable, () => `entry ${index} was to be compacted too early`);
     if (index <= this.#base.index) return;
@@ -205,15 +207,15 @@ export class RaftLog {
     this.#tail.evict(index, 0);
   }
 
-  /** A durable snapshot that ends at `base` takes the place of the whole log, which does not hold what it ends with. */
+  /** Replaces the whole log by a durable snapshot that ends at `base`. The log must not hold the snapshot's last entry. */
   reset(base: Base): void {
     invariant(
       base.index > this.#committed,
-      () => `${this.#committed} is committed, and a snapshot of ${base.index} was installed`,
+      () => `a snapshot of entry ${base.index} was to be installed, but ${this.#committed} is committed`,
     );
     invariant(
       this.termAt(base.index) !== base.term,
-      () => `a snapshot of ${base.index} was installed that the log holds`,
+      () => `a snapshot of entry ${base.index} was to be installed, but the log holds that entry`,
     );
     this.#base = this.#reset = base;
     this.#terms.reset(base);
@@ -241,12 +243,12 @@ export class RaftLog {
     this.#evict();
   }
 
-  /** Numbers a write of everything that has changed since the last one. */
+  /** Issues a write of everything that has changed since the previous write. */
   issueWrite(): IssuedWrite {
     const from = this.#changed;
     const reset = this.#reset;
     this.#reset = undefined;
-    const entries = from > this.#last ? nothing : this.#tail.slice(from, this.#last, Infinity)?.entries;
+    const entries = from > this.#last ? noEntries : this.#tail.slice(from, this.#last, Infinity)?.entries;
     invariant(entries !== undefined, () => `entries from ${from} on left memory before they were written`);
     invariant(entries.length > 0 || from === Infinity, () => `entries from ${from} on were removed and not replaced`);
     const first = reset === undefined ? from : reset.index + 1;
@@ -261,13 +263,13 @@ export class RaftLog {
     return this.#changed !== Infinity || this.#reset !== undefined;
   }
 
-  /** All writes up to `number` are durable. */
+  /** Notes that all writes up to `number` are durable. */
   persisted(number: number): void {
     this.#writes.finish(number);
     this.#evict();
   }
 
-  /** Lets go of what is safe on disk, oldest first, when the tail outgrows its limit. Uncommitted entries stay: they may have to be counted. */
+  /** Evicts the oldest durable and committed entries if the tail exceeds its limit. Uncommitted entries stay, because a leader may have to count them. */
   #evict(): void {
     this.#tail.evict(this.applicable, this.#tailBytes);
   }

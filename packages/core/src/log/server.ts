@@ -1,10 +1,15 @@
 /** The name of a server: 1 to 64 characters of `A-Z a-z 0-9 . _ -`, unique in its cluster and never reused. */
 export type ServerId = string;
 
-/** Where a server is reached, and what the application wants known of it. */
+/** A server's address, and metadata of the application. */
 export interface ServerInfo {
-  /** The address peers dial, in the transport's own form (`ws://10.0.0.1:7001`). At most 512 bytes of UTF-8. */
+  /** The address that peers connect to, in the transport's own form (`ws://10.0.0.1:7001`). At most 512 bytes of UTF-8. */
   readonly address: string;
-  /** Anything the application wants beside it, its client URL for redirects, say. At most 1,024 bytes of UTF-8. */
+  /** Anything the application wants to publish for this server, such as its client URL for redirects. At most 1,024 bytes of UTF-8. */
   readonly metadata: string;
+}
+
+/** The leader of a cluster, and where to reach it. */
+export interface Leader extends ServerInfo {
+  readonly id: ServerId;
 }

@@ -1,17 +1,17 @@
 import type { Position } from './entry.js';
 import type { MembershipAt } from './membership.js';
 
-/** What a snapshot is of: its head says the same. */
+/** The description of a snapshot. The snapshot's head contains the same fields. */
 export interface SnapshotMeta {
-  /** Drawn at random when it is taken, 32 hexadecimal digits in lower case: two servers' snapshots at one index differ in their bytes. */
+  /** 32 lower-case hexadecimal digits, drawn at random for each snapshot. Two servers' snapshots of the same index may differ in their bytes. */
   readonly id: string;
   readonly cluster: string;
-  /** The last entry whose effect is in it. */
+  /** The last entry that the snapshot covers. */
   readonly last: Position;
   /** The newest membership at or below that entry. */
   readonly membership: MembershipAt;
   /** The checksum of the cluster's first entry. */
   readonly genesis: number;
-  /** The version of the state machine that wrote it. */
+  /** The version of the state machine that wrote the snapshot. */
   readonly version: number;
 }

@@ -1,16 +1,16 @@
 import { invariant } from '../invariant.js';
 import { entryBytes, type Entry } from './entry.js';
 
-/** A run of entries taken from memory, and what they count as. */
+/** Consecutive entries taken from memory, and the bytes that they count. */
 export interface Slice {
   readonly entries: readonly Entry[];
   readonly bytes: number;
 }
 
-/** The newest entries of the log, in memory. What has left it is read back from the store, in pages. */
+/** The newest entries of the log, in memory. Entries that have left it are read back from the store, in pages. */
 export class Tail {
   #entries: (Entry | undefined)[] = [];
-  /** Entries before this offset have left; the array is cut when they are many, and half of it. */
+  /** Entries before this offset have left. The array is sliced when they are many, and more than half of it. */
   #head = 0;
   /** Index of the entry at `#head`. */
   #first: number;
@@ -29,12 +29,12 @@ export class Tail {
   }
 
   push(entry: Entry): void {
-    invariant(entry.index === this.next, () => `entry ${entry.index} was to stand at ${this.next}`);
+    invariant(entry.index === this.next, () => `entry ${entry.index} was to be stored at ${this.next}`);
     this.#entries.push(entry);
     this.#bytes += entryBytes(entry);
   }
 
-  /** Forgets everything from `index` on. What lies before the first entry held is the store's. */
+  /** Discards everything from `index` on. */
   truncate(index: number): void {
     while (this.next > index && this.next > this.#first) {
       const entry = this.#entries.pop();
@@ -43,7 +43,7 @@ export class Tail {
     if (index < this.#first) this.#first = index;
   }
 
-  /** Forgets everything: the next entry stands at `next`. */
+  /** Discards everything. The next entry has index `next`. */
   reset(next: number): void {
     this.#entries = [];
     this.#head = 0;
@@ -55,7 +55,7 @@ export class Tail {
     return index < this.#first ? undefined : this.#entries[this.#head + index - this.#first];
   }
 
-  /** The entries from `from` to `to` that fit into `maxBytes`, at least one; undefined when `from` is not held. */
+  /** Returns the entries from `from` to `to` that fit into `maxBytes`, at least one; undefined if `from` is not in memory. */
   slice(from: number, to: number, maxBytes: number): Slice | undefined {
     if (from < this.#first || from > to || to >= this.next) return undefined;
     const begin = this.#head + from - this.#first;
@@ -71,7 +71,7 @@ export class Tail {
     return { entries: this.#entries.slice(begin, end) as Entry[], bytes };
   }
 
-  /** Lets entries at or below `index` go, oldest first, until no more than `maxBytes` are held. */
+  /** Evicts entries up to `index`, oldest first, until at most `maxBytes` are held. */
   evict(index: number, maxBytes: number): void {
     while (this.#bytes > maxBytes && this.#first <= index && this.#first < this.next) {
       this.#bytes -= entryBytes(this.#entry(this.#head));

@@ -2,11 +2,12 @@ import { invariant } from '../invariant.js';
 import type { Position } from './entry.js';
 
 /**
- * The term at every index from the base to the last entry, kept as the first index of each run of one term. A log of
- * millions of entries has as many runs as elections, so it stays in memory when the entries do not.
+ * The term at every index from the base to the last entry, stored as the first index of each term. A
+ * log of millions of entries has only as many runs as elections, so the history stays in memory when
+ * the entries do not.
  */
 export class TermHistory {
-  /** Ascending in both; the first one is the base. */
+  /** Index and term both ascend. The first run starts at the base. */
   #runs: Position[];
 
   constructor(base: Position, starts: readonly Position[]) {
@@ -18,38 +19,39 @@ export class TermHistory {
     return this.#run(this.#runs.length - 1).term;
   }
 
-  /** An entry of `term` now stands at `index`, behind all others. */
+  /** Notes that an entry of `term` was appended at `index`. */
   extend(index: number, term: number): void {
     const lastTerm = this.lastTerm;
     if (term === lastTerm) return;
-    invariant(term > lastTerm, () => `entry ${index} of term ${term} was to follow one of term ${lastTerm}`);
+    invariant(term > lastTerm, () => `entry ${index} of term ${term} was to follow an entry of term ${lastTerm}`);
     this.#runs.push({ index, term });
   }
 
-  /** Forgets everything from `index` on. */
+  /** Discards everything from `index` on. */
   truncate(index: number): void {
     while (this.#runs.length > 1 && this.#run(this.#runs.length - 1).index >= index) this.#runs.pop();
   }
 
-  /** Forgets everything before `base`, which becomes the first place there is. */
+  /** Discards everything before `base`, with which the history then starts. */
   compact(base: Position): void {
     const kept = this.#runs.filter(({ index }) => index > base.index);
     this.#runs = [{ index: base.index, term: base.term }, ...kept];
   }
 
-  /** Forgets everything but `base`. */
+  /** Discards everything except for `base`. */
   reset(base: Position): void {
     this.#runs = [{ index: base.index, term: base.term }];
   }
 
-  /** The term at an index from the base on; what lies beyond the last entry is the caller's to know. */
+  /** Returns the term at an index from the base on. The caller checks that the index is not beyond the last entry. */
   at(index: number): number {
     return this.#run(this.#find(index)).term;
   }
 
   /**
-   * The last place at or before `index` whose term is not above `term`: where two logs can agree at the most when one
-   * holds `term` at `index` and the other doesn't (the conflict hint of Raft §5.3, one probe a term).
+   * Returns the last position at or before `index` whose term is at most `term`. If another log holds
+   * `term` at `index` and this one does not, the two logs can match there at most (the conflict hint of
+   * Raft §5.3, which needs at most one probe per term).
    */
   findConflictByTerm(index: number, term: number): Position {
     let at = this.#find(index);
@@ -67,11 +69,11 @@ export class TermHistory {
     return run;
   }
 
-  /** The run that holds `index`: the last one that begins at or before it. */
+  /** Returns the run that contains `index`: the last run that starts at or before it. */
   #find(index: number): number {
     let low = 0;
     let high = this.#runs.length - 1;
-    invariant(index >= this.#run(0).index, () => `the term of compacted index ${index} was asked for`);
+    invariant(index >= this.#run(0).index, () => `the term of compacted index ${index} was requested`);
     if (index >= this.#run(high).index) return high;
     while (low < high) {
       const middle = (low + high + 1) >> 1;

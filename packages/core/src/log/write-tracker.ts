@@ -1,8 +1,8 @@
 import { invariant } from '../invariant.js';
 
-interface WriteUnderWay {
+interface PendingWrite {
   readonly number: number;
-  /** The first index it writes; `Infinity` for a ballot alone. */
+  /** The first index that it writes; `Infinity` for a ballot alone. */
   readonly from: number;
   /** The log's last index when it was issued. */
   readonly last: number;
@@ -10,52 +10,55 @@ interface WriteUnderWay {
 }
 
 /**
- * How far the log is durable here, from numbered writes. An entry that is written, replaced and written again by
- * overlapping writes must not count on the word of the first of them: so a write takes everything from its first index
- * on out of the durable part when it is issued, and what it remembers counts again only when it has finished.
+ * Tracks up to which index this server's log is durable, from numbered writes.
+ *
+ * Writes overlap, so an entry may be written, replaced and written again before the first write
+ * finishes. The first write's completion must not count for the third one (the ABA problem). So a write
+ * removes everything from its first index on from the durable part when it is issued. The last index
+ * that it remembers becomes durable only when this very write has finished.
  */
 export class WriteTracker {
   #lastIssuedWrite = 0;
   #lastDurableWrite = 0;
-  #underWay: WriteUnderWay[] = [];
-  /** The last index remembered by the newest finished write. */
-  #remembered: number;
+  #pending: PendingWrite[] = [];
+  /** The log's last index when the newest finished write was issued. */
+  #lastAtIssue: number;
   #bytes = 0;
 
   constructor(last: number) {
-    this.#remembered = last;
+    this.#lastAtIssue = last;
   }
 
-  /** Number of the newest write issued; 0 before the first. */
+  /** Number of the newest issued write; 0 before the first. */
   get lastIssuedWrite(): number {
     return this.#lastIssuedWrite;
   }
 
-  /** Number up to which all writes have finished. */
+  /** All writes up to this number are durable. */
   get lastDurableWrite(): number {
     return this.#lastDurableWrite;
   }
 
-  /** Bytes of entries in writes under way. */
+  /** Bytes of entries in pending writes. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Numbers a write of entries `from` to `last`, or of a ballot alone (`from` is `Infinity`). */
+  /** Numbers a write of the entries `from` to `last`, or of a ballot alone (`from` is `Infinity`). */
   issue(from: number, last: number, bytes: number): number {
     this.#lastIssuedWrite += 1;
-    this.#underWay.push({ number: this.#lastIssuedWrite, from, last, bytes });
+    this.#pending.push({ number: this.#lastIssuedWrite, from, last, bytes });
     this.#bytes += bytes;
     return this.#lastIssuedWrite;
   }
 
-  /** The log is replaced by a snapshot that ends at `last`, and is durable itself: what writes under way remember is of a log that is gone. */
+  /** Notes that a durable snapshot, which ends at `last`, replaced the log. Pending writes belong to the old log, so they now stand for `last`. */
   reset(last: number): void {
-    this.#underWay = this.#underWay.map((write) => ({ ...write, last }));
-    this.#remembered = last;
+    this.#pending = this.#pending.map((write) => ({ ...write, last }));
+    this.#lastAtIssue = last;
   }
 
-  /** All writes up to `number` are durable, in whatever order their callbacks ran. */
+  /** Notes that all writes up to `number` are durable, in whatever order their callbacks ran. */
   finish(number: number): void {
     invariant(
       number <= this.#lastIssuedWrite,
@@ -64,19 +67,19 @@ export class WriteTracker {
     if (number <= this.#lastDurableWrite) return;
     this.#lastDurableWrite = number;
     let done = 0;
-    for (const write of this.#underWay) {
+    for (const write of this.#pending) {
       if (write.number > number) break;
-      this.#remembered = write.last;
+      this.#lastAtIssue = write.last;
       this.#bytes -= write.bytes;
       done += 1;
     }
-    this.#underWay.splice(0, done);
+    this.#pending.splice(0, done);
   }
 
-  /** The index up to which the log is durable, when everything from `changed` on was changed in memory but not issued yet. */
+  /** Returns the durable index. `changed`: the first index that changed in memory and is not issued yet. */
   durable(changed: number): number {
-    let durable = Math.min(this.#remembered, changed - 1);
-    for (const write of this.#underWay) durable = Math.min(durable, write.from - 1);
+    let durable = Math.min(this.#lastAtIssue, changed - 1);
+    for (const write of this.#pending) durable = Math.min(durable, write.from - 1);
     return durable;
   }
 }

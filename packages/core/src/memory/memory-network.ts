@@ -7,11 +7,11 @@ import type { Message } from '../protocol/message.js';
 import { decodeFrame, encodeFrame, MAX_FRAME } from '../wire/index.js';
 
 export interface MemoryNetworkOptions {
-  /** Default: the system's monotonic time. */
+  /** Default: the system's monotonic clock. */
   readonly clock?: Clock | undefined;
-  /** Milliseconds a frame travels; called for each one. Default: none, it arrives with the next turn. */
+  /** Returns the milliseconds that a frame travels. Called for each frame. Default: the frame arrives in the next turn. */
   readonly latency?: (() => number) | undefined;
-  /** Whether a frame is lost; called for each one. */
+  /** Returns whether a frame is lost. Called for each frame. */
   readonly loses?: (() => boolean) | undefined;
 }
 
@@ -22,8 +22,9 @@ interface Endpoint {
 }
 
 /**
- * A network within one process: for tests and benchmarks. Servers are addressed by their ids. Frames are encoded and
- * decoded as on a real wire, so nothing rests on shared objects. Links can be cut one way, both ways, and healed.
+ * A network within one process, for tests and benchmarks. Servers are addressed by their ids. Frames are
+ * encoded and decoded as on a real wire, so servers share no objects. Links can be cut in one or both
+ * directions, and healed.
  */
 export class MemoryNetwork {
   readonly #clock: Clock;
@@ -36,12 +37,12 @@ export class MemoryNetwork {
     this.#options = options;
   }
 
-  /** A transport on this network, for one node. */
+  /** Creates a transport on this network, for one node. */
   transport(): Transport {
     return new MemoryTransport(this);
   }
 
-  /** Loses everything that `from` sends to `to` from now on. */
+  /** Drops everything that `from` sends to `to` from now on. */
   cut(from: ServerId, to: ServerId): void {
     this.#cuts.add(`${from}>${to}`);
   }
@@ -74,7 +75,7 @@ export class MemoryNetwork {
 
   /** @internal */
   carry({ self: from, peers }: Endpoint, to: ServerId, messages: readonly Message[]): void {
-    // Connected is who named the other, or was named by it.
+    // Two servers are connected if either of them has named the other.
     if (!peers().has(to) && this.#endpoints.get(to)?.peers().has(from.server) !== true) return;
     this.#send(from, to, messages);
   }
@@ -99,19 +100,19 @@ export class MemoryNetwork {
 
   #arrive(from: Identity, to: ServerId, frame: Uint8Array): void {
     const endpoint = this.#endpoints.get(to);
-    // What a real transport's handshake refuses: another cluster's server, or one that was begun with another list.
+    // A real transport's handshake refuses a server of another cluster, and one that was bootstrapped with other members.
     if (endpoint === undefined || endpoint.self.cluster !== from.cluster) return;
     const [mine, theirs] = [endpoint.self.genesis, from.genesis];
     if (mine !== undefined && theirs !== undefined && mine !== theirs) return;
     for (const message of decodeFrame(frame).messages) {
-      // The receiver may close its transport meanwhile.
+      // `receive` may have closed the transport.
       if (this.#endpoints.get(to) !== endpoint) return;
       endpoint.receive(from.server, message);
     }
   }
 }
 
-/** Nothing where a message cannot be encoded, a number being none, say: it is dropped, as on any transport. */
+/** Encodes a frame; undefined if a message cannot be encoded, which is then dropped, as on any transport. */
 function encoded(messages: readonly Message[]): Uint8Array | undefined {
   try {
     return encodeFrame(messages);

@@ -10,31 +10,31 @@ import type { Transport } from '../ports/transport.js';
 import { defaultLimits, defaultTimings, type Limits, type Timings } from '../protocol/settings.js';
 import { MAX_FRAME } from '../wire/frame.js';
 import type { SnapshotCompression } from '../wire/snapshot.js';
-import { defaultSnapshotPolicy, type SnapshotPolicy } from './snapshot-policy.js';
+import { defaultSnapshotPolicy, type SnapshotPolicy } from './snapshots/policy.js';
 
-/** What a node is made of. */
+/** The parts and settings of a node. */
 export interface NodeOptions<Result> {
-  /** This server's id, as the membership names it. */
+  /** This server's id in the membership. */
   readonly id: ServerId;
   /** The cluster's id, from `createClusterId`, the same on every server. */
   readonly cluster: string;
   readonly machine: StateMachine<Result>;
   readonly log: LogStore;
   readonly transport: Transport;
-  /** Where snapshots are kept; the machine needs `snapshot` and `restore` then. Without it the log only grows. */
+  /** The store for snapshots. The state machine needs `snapshot` and `restore` then. Without a store the log only grows. */
   readonly snapshots?: SnapshotStore | undefined;
   readonly snapshotPolicy?: Partial<SnapshotPolicy> | undefined;
-  /** How snapshots are compressed; those that are not can be read as well. The same on every server. Default: not at all. */
+  /** The compression of snapshots, the same on every server. Uncompressed snapshots can be read, too. Default: none. */
   readonly snapshotCompression?: SnapshotCompression | undefined;
   /** Default: heartbeat 100 ms, election 500 ms. */
   readonly timings?: Partial<Timings> | undefined;
   readonly limits?: Partial<Limits> | undefined;
   /** Largest command, in bytes. Default 1 MiB, at most 3 MiB. */
   readonly maxCommandBytes?: number | undefined;
-  /** Milliseconds a call may wait when it doesn't say so itself. Default 10,000. */
+  /** Milliseconds after which a call without a `timeout` of its own times out. Default 10,000. */
   readonly timeout?: number | undefined;
   readonly logger?: Logger | undefined;
-  /** Default: the system's monotonic time. */
+  /** Default: the system's monotonic clock. */
   readonly clock?: Clock | undefined;
   /** Uniform in [0, 1), for election timeouts and the incarnation. Default: `Math.random`. */
   readonly random?: (() => number) | undefined;
@@ -53,11 +53,11 @@ export function checkTimings(timings: Timings): Timings {
   }
   if (timings.election >= 2 * timings.heartbeat) return timings;
   throw badOption(
-    `timings.election (${timings.election}) must be at least twice timings.heartbeat (${timings.heartbeat}), or followers would campaign between two heartbeats.`,
+    `timings.election (${timings.election}) must be at least twice timings.heartbeat (${timings.heartbeat}), because followers would campaign between two heartbeats otherwise.`,
   );
 }
 
-/** What one message may carry in bytes: a frame, and room for what is around the entries. */
+/** Maximum bytes of entries in one message: a frame, less room for everything else in it. */
 const MAX_PAYLOAD = MAX_FRAME - 1024 * 1024;
 
 function checkSize(name: string, value: number, most = Infinity): void {
@@ -66,9 +66,9 @@ function checkSize(name: string, value: number, most = Infinity): void {
   throw badOption(`${name} must be ${range}, not ${value}.`);
 }
 
-/** Refuses a name that means nothing: a misspelled bound would leave its default in force. */
+/** Refuses an unknown name, because a misspelled option would silently keep its default. */
 function checkNames(option: string, given: object | undefined, known: object): void {
-  const unknown = Object.keys(given ?? {}).find((name) => !(name in known));
+  const unknown = Object.keys(given ?? {}).find((name) => !Object.hasOwn(known, name));
   if (unknown === undefined) return;
   throw badOption(`There is no ${option}.${unknown}. Known names: ${Object.keys(known).join(', ')}.`);
 }
@@ -85,7 +85,7 @@ export function checkOptions(options: NodeOptions<unknown>): void {
   }
   const { machine, snapshots } = options;
   if (snapshots !== undefined && (machine.snapshot === undefined || machine.restore === undefined))
-    throw badOption('A state machine needs snapshot and restore where there is a store of snapshots.');
+    throw badOption('A state machine needs the methods snapshot and restore if the node has a snapshot store.');
   const { bytesPerSecond = Infinity, ...policy } = { ...defaultSnapshotPolicy, ...options.snapshotPolicy };
   for (const [name, value] of Object.entries({ ...policy, bytesPerSecond })) {
     const least = name.startsWith('trailing') ? 0 : 1;

@@ -1,202 +1,148 @@
 import { KontikiError } from '../errors.js';
-import { commandBytes, type Entry } from '../log/entry.js';
-import type { ServerId } from '../log/server.js';
+import { commandBytes } from '../log/entry.js';
+import type { Leader, ServerId } from '../log/server.js';
 import type { Clock } from '../ports/clock.js';
-import type { LogStore } from '../ports/log-store.js';
 import { silentLogger, type Logger } from '../ports/logger.js';
-import type { Identity, Transport } from '../ports/transport.js';
-import type { SnapshotInfo, SnapshotStore } from '../ports/snapshot-store.js';
-import type { Output } from '../protocol/output.js';
-import { Raft, type ProposalRefusal } from '../protocol/raft.js';
+import type { SnapshotInfo } from '../ports/snapshot-store.js';
+import type { Transport } from '../ports/transport.js';
+import { RawNode } from '../protocol/raw-node.js';
 import { defaultLimits, defaultTimings, type Timings } from '../protocol/settings.js';
-import { Applier } from './applier.js';
-import { Calls, type CallOptions } from './calls.js';
-import { TransportSwitch } from './transport-switch.js';
-import { Driver } from './driver.js';
-import { Emitter } from './emitter.js';
-import { alignStores, type AlignedStores } from './start/align-stores.js';
+import { Calls, type CallOptions } from './calls/calls.js';
+import type { Applied } from './calls/proposals.js';
+import { serveRead } from './calls/read-queue.js';
+import { refusalError } from './calls/refusals.js';
+import { Emitter } from './events/emitter.js';
+import type { NodeEvents } from './events/events.js';
+import { NodeIdentity } from './identity.js';
+import { Loop } from './loop.js';
 import { badOption, checkOptions, checkTimings, type NodeOptions } from './options.js';
-import { Proposals, type Applied } from './proposals.js';
-import { ReadQueue, serveRead } from './read-queue.js';
-import { notLeader, refusal } from './refusals.js';
-import { logReport } from './reports.js';
-import { restore } from './restore.js';
-import { defaultSnapshotPolicy } from './snapshot-policy.js';
-import { SnapshotTaker } from './snapshot-taker.js';
-import { Snapshots } from './snapshots.js';
-import { leaderOf, statusOf } from './status-of.js';
-import type { Leader, NodeEvents, Status } from './status.js';
+import { alignStores, type AlignedStores } from './start/align-stores.js';
+import { leaderOf, statusOf, type Status } from './status.js';
 import { SystemClock } from './system-clock.js';
-import { ChangeEvents } from './watch.js';
 
 export interface ReadOptions extends CallOptions {
   /**
-   * `linearizable` (default): sees everything acknowledged anywhere before the read began, confirmed by a quorum.
-   * `local`: the state here, as old as it may be.
+   * `linearizable` (default): the read sees everything that was acknowledged anywhere before it
+   * started, confirmed by a quorum. `local`: the read sees this server's state, however old it is.
    */
   readonly consistency?: 'linearizable' | 'local' | undefined;
 }
 
-/** A server of the cluster: answers callers, and lets a `Driver` do the rest with the ports. */
+/** One server of a cluster. */
 export class RaftNode<Result = unknown> implements AsyncDisposable {
   readonly id: ServerId;
-  readonly #cluster: string;
-  readonly #raft: Raft;
-  readonly #log: LogStore;
-  readonly #snapshots: Snapshots | undefined;
-  readonly #carrier: TransportSwitch;
+  readonly #raw: RawNode;
+  readonly #loop: Loop<Result>;
+  readonly #identity: NodeIdentity;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #calls: Calls;
   readonly #events: Emitter<NodeEvents>;
-  readonly #watch: ChangeEvents;
-  readonly #driver: Driver;
-  readonly #applier: Applier<Result>;
-  readonly #proposals = new Proposals<Result>();
-  readonly #reads = new ReadQueue();
   readonly #timeout: number;
   readonly #maxCommandBytes: number;
   #ended: 'failed' | 'closed' | undefined;
   #closing: Promise<void> | undefined;
 
   /**
-   * Opens the log, the snapshots, the state machine and the transport, in this order, and takes part in the cluster.
-   * Rejects, with everything closed again, when one of them cannot be opened or doesn't fit the others.
+   * Opens the log, the snapshots, the state machine and the transport, in this order, and joins the
+   * cluster's traffic. Rejects, with every port closed again, if one of them cannot be opened or if
+   * they do not fit together.
    */
   static async open<Result>(options: NodeOptions<Result>): Promise<RaftNode<Result>> {
     checkOptions(options);
     const owner = { cluster: options.cluster, server: options.id };
     let node: RaftNode<Result> | undefined;
     try {
-      const { log, snapshots, machine, snapshotCompression: compression, logger = silentLogger } = options;
-      const joined = await alignStores({ log, snapshots, machine, compression, logger }, owner);
-      node = new RaftNode(options, joined);
-      await node.#start(joined);
+      const aligned = await alignStores(options, owner);
+      node = new RaftNode(options, aligned);
+      await node.#start(options, aligned);
       return node;
     } catch (error) {
       if (node !== undefined) node.#end('failed', error as Error);
       for (const port of [options.transport, options.snapshots, options.log]) {
         await port?.close().catch(() => {
-          // Why the node did not start says more.
+          // The reason why the node did not start is more useful.
         });
       }
       throw error;
     }
   }
 
-  private constructor(options: NodeOptions<Result>, { state, applied, snapshot }: AlignedStores) {
-    const { id, cluster, log, machine, transport, snapshots } = options;
-    const random = options.random ?? Math.random;
+  private constructor(options: NodeOptions<Result>, aligned: AlignedStores) {
+    const { id, cluster, clock = new SystemClock(), logger = silentLogger, random = Math.random } = options;
+    const incarnation = 1 + Math.floor(random() * (Number.MAX_SAFE_INTEGER - 1));
     this.id = id;
-    this.#cluster = cluster;
-    this.#log = log;
-    this.#clock = options.clock ?? new SystemClock();
-    this.#logger = options.logger ?? silentLogger;
+    this.#clock = clock;
+    this.#logger = logger;
     this.#timeout = options.timeout ?? 10_000;
     this.#maxCommandBytes = options.maxCommandBytes ?? 1024 * 1024;
-    this.#raft = new Raft({
+    this.#identity = new NodeIdentity(cluster, id, incarnation, aligned.state.genesis);
+    this.#events = new Emitter(logger);
+    this.#calls = new Calls(clock);
+    this.#raw = new RawNode({
       id,
-      incarnation: 1 + Math.floor(random() * (Number.MAX_SAFE_INTEGER - 1)),
+      incarnation,
       timings: { ...defaultTimings, ...options.timings },
       limits: { ...defaultLimits, ...options.limits },
       random,
-      now: this.#clock.now(),
-      log: state,
-      applied,
+      now: clock.now(),
+      log: aligned.state,
+      applied: aligned.applied,
     });
-    this.#events = new Emitter(this.#logger);
-    this.#watch = new ChangeEvents(this.#raft, this.#events, this.#logger);
-    this.#calls = new Calls(this.#clock);
-    this.#carrier = new TransportSwitch(transport, this.#logger, (from, message) =>
-      this.#driver.receive(from, message),
-    );
-    this.#driver = new Driver({
-      raft: this.#raft,
-      log,
-      carrier: this.#carrier,
-      clock: this.#clock,
-      genesis: state.genesis,
-      owner: {
-        takeInputs: () => this.#proposals.proposeQueued(this.#raft, (why) => this.#refusal(why)),
-        turned: (output) => this.#turned(output),
-        failed: (error) => this.#fail(error),
-      },
-    });
-    this.#applier = new Applier({
-      log: this.#raft.log,
-      store: log,
-      machine,
-      clock: this.#clock,
-      onApplied: (entries, through, results) => this.#applied(entries, through, results),
-      restore: () => this.#restore(options),
-      onFailure: (error) => this.#fail(error),
-    });
-    if (snapshots !== undefined) this.#snapshots = this.#begin(snapshots, options, random, snapshot);
-  }
-
-  #begin(
-    store: SnapshotStore,
-    { cluster, machine, snapshotPolicy, snapshotCompression: compression }: NodeOptions<Result>,
-    random: () => number,
-    newest: SnapshotInfo | undefined,
-  ): Snapshots {
-    const driver = this.#driver;
-    const parts = { cluster, store, clock: this.#clock, genesis: (): number | undefined => driver.genesis };
-    return new Snapshots({
-      ...parts,
-      raft: this.#raft,
-      log: this.#log,
-      taker: new SnapshotTaker({ ...parts, log: this.#raft.log, machine, compression, applier: this.#applier, random }),
-      policy: { ...defaultSnapshotPolicy, ...snapshotPolicy },
-      logger: this.#logger,
+    this.#loop = new Loop({
+      options,
+      raw: this.#raw,
+      identity: this.#identity,
+      aligned,
+      clock,
+      random,
+      logger,
       events: this.#events,
-      newest,
-      schedule: () => driver.schedule(),
-      learnGenesis: (genesis) => driver.learnGenesis(genesis),
-      onInstalled: (index) => this.#proposals.failSuperseded(index),
       onFailure: (error) => this.#fail(error),
     });
   }
 
-  // ---- what users call
+  // ---- calls
 
   /**
-   * Proposes a command, which must not change until this settles. Resolves with what the state machine returned, once
-   * the command is committed (durable on a majority) and applied here. Rejects with `KONTIKI_UNKNOWN_OUTCOME` when it
-   * may still be applied; with any other code it surely never will be: `KONTIKI_NOT_LEADER` (a `NotLeaderError` that
-   * names the leader), `KONTIKI_OVERLOADED`, `KONTIKI_TOO_LARGE`, `KONTIKI_DISK_FULL`, `KONTIKI_REPLACED`,
+   * Proposes a command. Resolves with the state machine's result once the command is committed
+   * (durable on a majority) and applied on this server. `data` must not change until the promise settles.
+   *
+   * Rejects with `KONTIKI_UNKNOWN_OUTCOME` if the command may still be applied. After any other error it
+   * never will be: `KONTIKI_NOT_LEADER` (a `NotLeaderError` that names the leader),
+   * `KONTIKI_OVERLOADED`, `KONTIKI_TOO_LARGE`, `KONTIKI_DISK_FULL`, `KONTIKI_REPLACED`,
    * `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`, `KONTIKI_CLOSED`.
    */
   propose(data: Uint8Array, options: CallOptions = {}): Promise<Applied<Result>> {
-    try {
-      this.#admit(data, options);
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
+    const refused = this.#refuseProposal(data, options);
+    if (refused !== undefined) return Promise.reject(refused);
     const call = this.#calls.open<Applied<Result>>(options.timeout ?? this.#timeout, options.signal);
-    this.#proposals.queue(data, call);
-    this.#driver.schedule();
+    this.#loop.proposals.queue(data, call);
+    this.#loop.schedule();
     return call.promise;
   }
 
   /**
-   * Runs `read` between two applies and resolves with what it returns. Linearizable by default, on any server: it waits
-   * for a leader to confirm, with a quorum, how far the log was committed, and for that to be applied here. Rejects
-   * with `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`, `KONTIKI_CLOSED`, `KONTIKI_OVERLOADED` when 65,536 reads wait already, or
-   * what `read` throws.
+   * Runs `read` between two applied batches, and resolves with its return value. Linearizable by
+   * default, on any server: the read waits until a leader has confirmed with a quorum how far the log
+   * is committed, and until that much is applied on this server.
+   *
+   * Rejects with `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`, `KONTIKI_CLOSED`, with `KONTIKI_OVERLOADED` if
+   * 65,536 reads are waiting already, or with whatever `read` throws.
    */
   read<T>(read: () => T, options: ReadOptions = {}): Promise<T> {
+    const { reads, applier } = this.#loop;
     const local = options.consistency === 'local';
-    const atOnce = local && !this.#applier.busy;
-    const refused = this.#refuseEnded(options) ?? (atOnce ? undefined : this.#reads.refuse());
+    const immediate = local && !applier.busy;
+    const refused = this.#refuseCall(options) ?? (immediate ? undefined : reads.refuse());
     if (refused !== undefined) return Promise.reject(refused);
     const call = this.#calls.open<T>(options.timeout ?? this.#timeout, options.signal);
     if (!local) {
-      this.#reads.add(this.#raft.read(), call, read);
-      this.#driver.schedule();
-    } else if (!atOnce) {
-      // In the middle of an asynchronous apply the state is between two indices: its end serves this.
-      this.#reads.addLocal(call, read);
+      reads.add(this.#raw.read(), call, read);
+      this.#loop.schedule();
+    } else if (!immediate) {
+      // An asynchronous apply is in progress, so the state is inconsistent. The read runs when the apply finishes.
+      reads.addLocal(call, read);
     } else {
       serveRead(call, read);
     }
@@ -204,64 +150,63 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Takes a snapshot of everything applied by now, or later, and compacts the log behind it. Resolves when it is durable.
-   * Rejects with `KONTIKI_UNSUPPORTED` without a store of snapshots, with `KONTIKI_NO_SNAPSHOT` when nothing is applied yet,
-   * with `KONTIKI_DISK_FULL` and nothing lost, with `KONTIKI_CLOSED`.
+   * Takes a snapshot that covers at least everything applied by now, and compacts the log. Resolves
+   * when the snapshot is durable. Rejects with `KONTIKI_UNSUPPORTED` without a snapshot store, with
+   * `KONTIKI_NO_SNAPSHOT` if nothing is applied yet, with `KONTIKI_DISK_FULL`, after which nothing is
+   * lost, and with `KONTIKI_CLOSED`.
    */
   snapshot(): Promise<SnapshotInfo> {
-    const ended = this.#refuseEnded({});
-    if (ended !== undefined) return Promise.reject(ended);
-    if (this.#snapshots !== undefined) return this.#snapshots.take();
-    return Promise.reject(
-      new KontikiError('KONTIKI_UNSUPPORTED', 'This node was opened without a store of snapshots.'),
-    );
+    const refused = this.#refuseCall({});
+    if (refused !== undefined) return Promise.reject(refused);
+    const { snapshots } = this.#loop;
+    if (snapshots !== undefined) return snapshots.take();
+    return Promise.reject(new KontikiError('KONTIKI_UNSUPPORTED', 'This node was opened without a snapshot store.'));
   }
 
-  /** Who leads, as far as known here. */
+  /** The current leader, if this server knows one. */
   get leader(): Leader | undefined {
-    const { leader, log } = this.#raft;
-    return leader === undefined ? undefined : leaderOf(leader, log.membership);
+    return leaderOf(this.#raw.raft);
   }
 
   get isLeader(): boolean {
-    return this.#raft.role === 'leader' && this.#ended === undefined;
+    return this.#raw.raft.role === 'leader' && this.#ended === undefined;
   }
 
-  /** The node as it is now. */
   status(): Status {
-    return statusOf(this.#raft, this.#cluster, this.#clock.now(), this.#ended);
+    return statusOf(this.#raw.raft, this.#identity.cluster, this.#clock.now(), this.#ended);
   }
 
-  /** Listens; the function returned stops it. Listeners are called after the step that caused the event. */
+  /** Adds a listener and returns a function that removes it. Listeners run after the turn that caused the event. */
   on<Name extends keyof NodeEvents>(name: Name, listener: (event: NodeEvents[Name]) => void): () => void {
     return this.#events.on(name, listener);
   }
 
-  /** Takes effect at once. The timings should be the same on every server. */
+  /** Changes the timings at once. They should be the same on every server. Throws `KONTIKI_BAD_OPTION`. */
   setTimings(timings: Partial<Timings>): void {
-    this.#raft.setTimings(checkTimings({ ...this.#raft.timings, ...timings }));
-    this.#driver.schedule();
+    this.#raw.setTimings(checkTimings({ ...this.#raw.raft.timings, ...timings }));
+    this.#loop.schedule();
   }
 
   /**
-   * Goes on with another transport, which must not have been started; what is on the way is lost, which Raft bears. The
-   * new one is started first and the one before is closed then, with which this resolves. Where the new one does not
-   * start, this rejects with its error, and the one before stays in service. Two that listen on the same port cannot run
-   * at once: close the one before yourself; the node is cut off until this resolves. Calls take their turns, the last
-   * one stays. Once the node has ended it rejects with `KONTIKI_CLOSED`. A transport that comes not into service, or
-   * out of it, is closed.
+   * Switches to another transport, which must not have been started. Messages in flight are dropped;
+   * Raft sends them again. The new transport starts first. Then the old one closes, and this resolves.
+   * If the new transport fails to start, this rejects with its error and the old one stays in use.
+   *
+   * Two transports that listen on the same port cannot run at once: close the old one first, and the
+   * node is cut off until this resolves. Calls take effect in order. Rejects with `KONTIKI_CLOSED`
+   * once the node has ended. A transport that does not come into use is closed.
    */
   setTransport(transport: Transport): Promise<void> {
-    return this.#carrier.replace(transport);
+    return this.#loop.transport.replace(transport);
   }
 
   /**
-   * Leaves the cluster's conversation and lets go of the ports; what is durable stays. Calls that wait are refused, or
-   * of unknown outcome if they were appended. Idempotent.
+   * Stops the node and closes its ports. Durable data stays. Waiting calls reject: a proposal that
+   * was appended rejects with `KONTIKI_UNKNOWN_OUTCOME`, every other call with `KONTIKI_CLOSED`. Idempotent.
    */
   close(): Promise<void> {
     this.#end('closed', new KontikiError('KONTIKI_CLOSED', `Node ${this.id} was closed.`));
-    this.#closing ??= this.#release();
+    this.#closing ??= this.#loop.closePorts();
     return this.#closing;
   }
 
@@ -271,126 +216,70 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   // ---- start and end
 
-  async #start({ state }: AlignedStores): Promise<void> {
-    for (const repair of state.repairs) this.#logger.warn('cut the torn end of the log', { ...repair });
-    if (this.#raft.log.blank) {
+  async #start({ log }: NodeOptions<Result>, { state }: AlignedStores): Promise<void> {
+    for (const repair of state.repairs) this.#logger.warn('truncated the torn end of the log', { ...repair });
+    if (this.#raw.raft.log.blank) {
       this.#logger.info('this server is blank: it waits for a leader, and neither campaigns nor votes');
     }
-    this.#log.onFull((full) => this.#setFull(full));
-    const driver = this.#driver;
-    const identity: Identity = {
-      cluster: this.#cluster,
-      server: this.id,
-      incarnation: this.#raft.header.incarnation,
-      get genesis() {
-        return driver.genesis;
-      },
-    };
-    await this.#carrier.start(identity);
-    driver.schedule();
-  }
-
-  #end(how: 'failed' | 'closed', cause: Error): void {
-    if (this.#ended !== undefined) return;
-    this.#ended = how;
-    this.#driver.stop();
-    this.#snapshots?.stop();
-    const text = `Node ${this.id} has ended; the command was not appended.`;
-    this.#proposals.abandon(new KontikiError('KONTIKI_CLOSED', text, { cause }));
-    this.#reads.abandon(new KontikiError('KONTIKI_CLOSED', `Node ${this.id} has ended.`, { cause }));
-    this.#calls.close();
-  }
-
-  async #release(): Promise<void> {
-    try {
-      await this.#applier.close();
-      await this.#snapshots?.close();
-    } finally {
-      // Whatever has become of the others: who cannot let go of one port keeps no lock on the next.
-      try {
-        await this.#carrier.close();
-      } finally {
-        await this.#log.close();
-      }
-    }
-  }
-
-  /** Stops for good, with the data kept: going on would be guessing. */
-  #fail(error: Error): void {
-    if (this.#ended !== undefined) return;
-    this.#logger.error('the server has stopped', { error });
-    this.#end('failed', error);
-    this.#closing ??= this.#release().catch((failure: unknown) => {
-      this.#logger.error('closing after the failure failed', { error: failure });
-    });
-    this.#events.emit('fatal', { error });
-  }
-
-  // ---- what may be asked
-
-  #refuseEnded({ signal, timeout }: CallOptions): KontikiError | undefined {
-    if (this.#ended !== undefined) return new KontikiError('KONTIKI_CLOSED', `Node ${this.id} has ended.`);
-    if (timeout !== undefined && !(timeout > 0))
-      return badOption(`timeout must be above 0 milliseconds, not ${timeout}.`);
-    if (signal?.aborted !== true) return undefined;
-    return new KontikiError('KONTIKI_ABORTED', 'The caller gave the call up.', { cause: signal.reason });
-  }
-
-  #admit(data: Uint8Array, options: CallOptions): void {
-    const ended = this.#refuseEnded(options);
-    if (ended !== undefined) throw ended;
-    if (!(data instanceof Uint8Array)) throw badOption('A command must be a Uint8Array.');
-    if (data.length > this.#maxCommandBytes) {
-      const text = `The command has ${data.length} bytes; this node takes ${this.#maxCommandBytes} at the most.`;
-      throw new KontikiError('KONTIKI_TOO_LARGE', text);
-    }
-    if (this.#raft.role !== 'leader') throw this.#refusal('notLeader');
-    const waiting = this.#raft.uncommittedBytes + this.#proposals.queuedBytes;
-    if (waiting > 0 && waiting + commandBytes(data.length) > this.#raft.limits.uncommittedBytes)
-      throw this.#refusal('overloaded');
-  }
-
-  #refusal(why: ProposalRefusal): KontikiError {
-    return why === 'notLeader' ? notLeader(this.id, this.leader) : refusal(why);
-  }
-
-  // ---- what happens
-
-  #turned({ reads, reports, snapshots }: Output): void {
-    if (reads !== undefined) this.#reads.confirm(reads);
-    for (const report of reports) logReport(this.#logger, report);
-    for (const event of snapshots) this.#snapshots?.handle(event);
-    this.#applier.applyNext();
-    this.#reads.serve(this.#applier.busy ? -1 : this.#raft.log.applied);
-    this.#watch.emitChanges();
-  }
-
-  #applied(entries: readonly Entry[], through: number, results: readonly Result[]): void {
-    this.#raft.applied(through);
-    let next = 0;
-    for (const entry of entries) this.#proposals.settle(entry, entry.kind === 'command' ? results[next++] : undefined);
-    this.#reads.serve(through);
-    this.#events.emit('apply', { index: through });
-    this.#snapshots?.onApplied(entries);
-  }
-
-  /** Brings the machine to where the log begins, and no further: a newer snapshot may be whole, and not installed. */
-  async #restore({ snapshots: store, machine, snapshotCompression }: NodeOptions<Result>): Promise<void> {
-    const { base } = this.#raft.log;
-    const held = (await store?.list()) ?? [];
-    const installed = held.find(({ last }) => last.index === base.index && last.term === base.term);
-    if (store === undefined || installed === undefined)
-      throw new KontikiError('KONTIKI_LOST_DATA', `The snapshot of entry ${base.index} was installed, and is gone.`);
-    await restore(machine, store, installed, snapshotCompression, () => this.#ended !== undefined);
+    log.onFull((full) => this.#setFull(full));
+    await this.#loop.transport.start(this.#identity);
+    this.#loop.schedule();
   }
 
   #setFull(full: boolean): void {
     if (this.#ended !== undefined) return;
     this.#logger.warn(
-      full ? 'the disk is full: this server votes and reads, and writes no entries' : 'the disk has room again',
+      full ? 'the disk is full: this server votes and reads, but writes no entries' : 'the disk has room again',
     );
-    this.#raft.setFull(full);
+    this.#raw.setFull(full);
     this.#events.emit('full', { full });
-    this.#driver.schedule();
+    this.#loop.schedule();
+  }
+
+  #end(how: 'failed' | 'closed', cause: Error): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = how;
+    this.#loop.stop();
+    const text = `Node ${this.id} has ended; the command was not appended.`;
+    this.#loop.proposals.abandon(new KontikiError('KONTIKI_CLOSED', text, { cause }));
+    this.#loop.reads.abandon(new KontikiError('KONTIKI_CLOSED', `Node ${this.id} has ended.`, { cause }));
+    this.#calls.close();
+  }
+
+  /** Stops for good and keeps the data: to continue after a failure would mean to guess. */
+  #fail(error: Error): void {
+    if (this.#ended !== undefined) return;
+    this.#logger.error('the server has stopped', { error });
+    this.#end('failed', error);
+    this.#closing ??= this.#loop.closePorts().catch((failure: unknown) => {
+      this.#logger.error('closing the ports after the failure failed', { error: failure });
+    });
+    this.#events.emit('fatal', { error });
+  }
+
+  // ---- checks
+
+  #refuseCall({ signal, timeout }: CallOptions): KontikiError | undefined {
+    if (this.#ended !== undefined) return new KontikiError('KONTIKI_CLOSED', `Node ${this.id} has ended.`);
+    if (timeout !== undefined && !(timeout > 0))
+      return badOption(`timeout must be above 0 milliseconds, not ${timeout}.`);
+    if (signal?.aborted !== true) return undefined;
+    return new KontikiError('KONTIKI_ABORTED', 'The caller aborted the call.', { cause: signal.reason });
+  }
+
+  #refuseProposal(data: Uint8Array, options: CallOptions): KontikiError | undefined {
+    const refused = this.#refuseCall(options);
+    if (refused !== undefined) return refused;
+    if (!(data instanceof Uint8Array)) return badOption('A command must be a Uint8Array.');
+    if (data.length > this.#maxCommandBytes) {
+      const text = `The command has ${data.length} bytes, but this node takes at most ${this.#maxCommandBytes}.`;
+      return new KontikiError('KONTIKI_TOO_LARGE', text);
+    }
+    const { raft } = this.#raw;
+    if (raft.role !== 'leader') return refusalError(raft, 'notLeader');
+    const waiting = raft.uncommittedBytes + this.#loop.proposals.queuedBytes;
+    if (waiting > 0 && waiting + commandBytes(data.length) > raft.limits.uncommittedBytes)
+      return refusalError(raft, 'overloaded');
+    return undefined;
   }
 }

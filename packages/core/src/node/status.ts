@@ -1,31 +1,27 @@
-import type { ServerId, ServerInfo } from '../log/server.js';
+import type { Leader, ServerId } from '../log/server.js';
 import type { Membership } from '../log/membership.js';
 import type { ProgressState } from '../protocol/progress.js';
+import type { Raft } from '../protocol/raft.js';
 import type { RoleName } from '../protocol/role.js';
 
-/** Where a server is reached, by id. */
-export interface Leader extends ServerInfo {
-  readonly id: ServerId;
-}
-
-/** What a leader knows of one of its peers. */
+/** A leader's view of one of its peers. */
 export interface PeerStatus {
   readonly id: ServerId;
   readonly state: ProgressState;
-  /** The peer holds the leader's log up to here, durably. */
+  /** The peer durably holds the leader's log up to this index. */
   readonly match: number;
   readonly next: number;
   /** Append messages not yet acknowledged. */
   readonly inFlight: number;
-  /** Milliseconds since it last answered. */
+  /** Milliseconds since the peer last answered. */
   readonly silentFor: number;
-  /** Its disk has no room. */
+  /** Whether the peer's disk has no room for entries. */
   readonly full: boolean;
-  /** A voter without a log: it has lost its disk and is not fed. Remove it and add a new id. */
+  /** Whether the peer is a voter without a log: it has lost its disk and receives no entries. Remove it and add a new id. */
   readonly lost: boolean;
 }
 
-/** A node as it is now. */
+/** The state of a node at one moment. */
 export interface Status {
   readonly id: ServerId;
   readonly cluster: string;
@@ -42,45 +38,47 @@ export interface Status {
   readonly applied: number;
   /** Bytes of log entries held in memory. */
   readonly heldBytes: number;
-  /** The disk has no room for another segment of the log. */
+  /** Whether the disk has no room for another segment of the log. */
   readonly full: boolean;
-  /** What a leader knows of its peers; empty on others. */
+  /** The leader's view of its peers; empty unless this server leads. */
   readonly peers: readonly PeerStatus[];
 }
 
-/** How far the transfer of a snapshot is. */
-export interface SnapshotProgress {
-  /** Of the last entry that it covers. */
-  readonly index: number;
-  readonly bytes: number;
-  readonly total: number;
-  /** Bytes a second, since it began or went on. */
-  readonly rate: number;
+/** The leader that this server knows, with its address if the membership known here names it. */
+export function leaderOf({ leader: id, log }: Raft): Leader | undefined {
+  if (id === undefined) return undefined;
+  const { address, metadata } = log.membership?.servers.get(id) ?? { address: '', metadata: '' };
+  return { id, address, metadata };
 }
 
-/** What a node tells those who listen. */
-export interface NodeEvents {
-  /** This server's role changed. */
-  state: { readonly role: RoleName; readonly previous: RoleName };
-  /** Another leader is known, or none. */
-  leader: { readonly leader: Leader | undefined; readonly term: number };
-  term: { readonly term: number; readonly previous: number };
-  /** Everything up to `index` is committed. */
-  commit: { readonly index: number };
-  /** Everything up to `index` is applied here. */
-  apply: { readonly index: number };
-  /** The disk has no room for another segment of the log, or has again. */
-  full: { readonly full: boolean };
-  /** A snapshot of everything up to `index` was taken, and is durable. */
-  snapshot: { readonly index: number; readonly bytes: number };
-  /** A leader sends one to a peer, which has `bytes` of `total`; told as they are acknowledged. */
-  snapshotSending: SnapshotProgress & { readonly peer: ServerId };
-  /** One arrives from the leader. */
-  snapshotReceiving: SnapshotProgress;
-  /** One that arrived has taken the place of the log. */
-  snapshotInstalled: { readonly index: number; readonly bytes: number };
-  /** One was abandoned while it was taken, sent or received; nothing is lost, and it is tried again. */
-  snapshotFailed: { readonly error: Error };
-  /** The node has stopped for good; its data is kept. */
-  fatal: { readonly error: Error };
+/** Returns the status of a node. `now`: monotonic milliseconds. */
+export function statusOf(raft: Raft, cluster: string, now: number, ended: 'failed' | 'closed' | undefined): Status {
+  const { log, ballot } = raft;
+  const peers: PeerStatus[] = [...(raft.peers ?? [])].map(([id, progress]) => ({
+    id,
+    state: progress.state,
+    match: progress.match,
+    next: progress.next,
+    inFlight: progress.window.size,
+    silentFor: Math.round(now - progress.lastActive),
+    full: progress.full,
+    lost: progress.lost,
+  }));
+  return {
+    id: raft.id,
+    cluster,
+    role: ended ?? raft.role,
+    term: ballot.term,
+    votedFor: ballot.votedFor,
+    leader: leaderOf(raft),
+    membership: log.membership,
+    base: log.base.index,
+    last: log.lastIndex,
+    durable: log.durable,
+    committed: log.committed,
+    applied: log.applied,
+    heldBytes: log.heldBytes,
+    full: raft.full,
+    peers,
+  };
 }

@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../ports/clock.js';
 
 declare const setImmediate: ((callback: () => void) => unknown) | undefined;
 
-/** Runs a callback after the I/O that has already arrived; a message channel does it where there is no `setImmediate`. */
+/** Runs a callback after pending I/O events. Uses a message channel where there is no `setImmediate`. */
 function afterArrivals(): (callback: () => void) => void {
   if (typeof setImmediate === 'function') return (callback) => void setImmediate(callback);
   const { port1, port2 } = new MessageChannel();
@@ -14,10 +14,10 @@ function afterArrivals(): (callback: () => void) => void {
   };
 }
 
-/** The longest that `setTimeout` waits, in milliseconds; who wants more is woken early, and sets the timer again. */
+/** The longest delay of `setTimeout`, in milliseconds. A longer timer fires early, and the node sets it again. */
 const LONGEST = 2 ** 31 - 1;
 
-/** The real time: monotonic, never the wall clock. */
+/** The real time. It is monotonic, and never the wall clock. */
 export class SystemClock implements Clock {
   readonly defer: (callback: () => void) => void = afterArrivals();
 
@@ -35,11 +35,11 @@ export class SystemClock implements Clock {
     };
     return {
       set: (at) => {
-        // A leader moves its wake-up at every turn, mostly to where it is already.
+        // A leader sets its timer in every turn, mostly to the time for which it is set already.
         if (at === due) return;
         clearTimeout(handle);
         due = at;
-        // Rounded up: a timer that fires a little early would be set again for nothing.
+        // Rounded up, because a timer that fires slightly early would only be set again.
         handle =
           at === Infinity
             ? undefined

@@ -4,16 +4,16 @@ import type { Logger } from '../ports/logger.js';
 import type { Identity, Transport } from '../ports/transport.js';
 import type { Message } from '../protocol/message.js';
 
-/** The transport that is in service, which may be replaced while the node runs. */
+/** Holds the transport in use, which may be replaced while the node runs. */
 export class TransportSwitch {
   readonly #logger: Logger;
   readonly #receive: (from: ServerId, message: Message) => void;
   #current: Transport;
-  /** The one that is to be in service next, or was until now. */
+  /** The transport that is about to come into use, or was in use until now. */
   #other: Transport | undefined;
   #self: Identity | undefined;
   #peers: ReadonlyMap<ServerId, string> = new Map();
-  /** One replacement at a time, in the order of the calls. */
+  /** The newest replacement. Replacements run one at a time, in call order. */
   #last: Promise<void> = Promise.resolve();
   #closed = false;
 
@@ -25,7 +25,7 @@ export class TransportSwitch {
 
   start(self: Identity): Promise<void> {
     this.#self = self;
-    return this.#begin(this.#current, self);
+    return this.#start(this.#current, self);
   }
 
   send(to: ServerId, messages: readonly Message[]): void {
@@ -37,11 +37,11 @@ export class TransportSwitch {
     this.#current.setPeers(peers);
   }
 
-  /** Starts a transport and, once it runs, closes the one before. Rejects, with the one before in service, when it does not start. */
+  /** Starts a transport and, once it runs, closes the previous one. If it does not start, rejects and keeps the previous one. */
   replace(transport: Transport): Promise<void> {
     const replaced = this.#last.then(() => this.#replace(transport));
     this.#last = replaced.catch(() => {
-      // Its caller is told; whoever waits for its turn is not concerned.
+      // Only the caller of the failed replacement sees the error.
     });
     return replaced;
   }
@@ -57,7 +57,7 @@ export class TransportSwitch {
     try {
       this.#refuseClosed();
       this.#other = transport;
-      await this.#begin(transport, this.#self as Identity);
+      await this.#start(transport, this.#self as Identity);
       this.#refuseClosed();
     } catch (error) {
       await this.#discard(transport);
@@ -68,8 +68,8 @@ export class TransportSwitch {
     await this.#discard(before);
   }
 
-  /** What comes from a transport that isn't in service, or not any more, is as good as lost on the way. */
-  #begin(transport: Transport, self: Identity): Promise<void> {
+  /** Starts a transport. Messages that it delivers while it is not in use are dropped. */
+  #start(transport: Transport, self: Identity): Promise<void> {
     return transport.start(self, (from, message) => {
       if (transport === this.#current) this.#receive(from, message);
     });
@@ -80,12 +80,13 @@ export class TransportSwitch {
     try {
       await transport.close();
     } catch (error) {
-      this.#logger.warn('a transport that is out of service could not be closed', { error });
+      this.#logger.warn('closing a replaced transport failed', { error });
     }
     this.#other = undefined;
   }
 
   #refuseClosed(): void {
-    if (this.#closed) throw new KontikiError('KONTIKI_CLOSED', 'The node has ended: it takes no transport any more.');
+    if (this.#closed)
+      throw new KontikiError('KONTIKI_CLOSED', 'The node has ended, so its transport cannot be replaced.');
   }
 }

@@ -1,17 +1,17 @@
-/** A timer that can be set again and again. */
+/** A timer that can be set repeatedly. */
 export interface Timer {
-  /** Fires once at this time, or as soon as possible after it. Replaces what was set before; `Infinity` clears. */
+  /** Fires once at this time, or as soon as possible after it. Replaces the previous setting; `Infinity` clears it. */
   set(at: number): void;
-  /** Lets go of it for good. */
+  /** Clears the timer for good. */
   close(): void;
 }
 
-/** Time, as the node sees it. Tests hand in a virtual one. */
+/** The node's source of time. Tests pass in a virtual clock. */
 export interface Clock {
-  /** Monotonic milliseconds from an arbitrary beginning. */
+  /** Returns monotonic milliseconds since an arbitrary moment. */
   now(): number;
-  /** A timer that calls `fire`. */
+  /** Creates a timer that calls `fire`. */
   timer(fire: () => void): Timer;
-  /** Calls back after what has already arrived at this process (sockets, files) was let in: one turn of the event loop. */
+  /** Calls back after one turn of the event loop, so that socket and file events that are already pending run before. */
   defer(callback: () => void): void;
 }

@@ -4,93 +4,100 @@ import type { MembershipAt } from '../log/membership.js';
 import type { Base } from '../log/raft-log.js';
 import type { ServerId } from '../log/server.js';
 
-/** Whose data a store holds. Data of another owner is refused with `KONTIKI_FOREIGN_DATA`. */
+/** The owner of the data in a store. A store refuses the data of another owner with `KONTIKI_FOREIGN_DATA`. */
 export interface Owner {
   /** The cluster's id, from `createClusterId`. */
   readonly cluster: string;
   readonly server: ServerId;
 }
 
-/** Where a log begins: everything up to and including this position is in a snapshot, or never was (index 0, term 0). */
+/** The position where a log begins. Everything up to and including it is in a snapshot; at index 0, term 0 nothing is. */
 export interface LogBase extends Base {
-  /** The checksum of the cluster's first entry, once that entry itself is gone. */
+  /** The checksum of the cluster's first entry, which the log no longer holds. */
   readonly genesis: number | undefined;
 }
 
-/** What `open` cut from the end of a log that a crash had torn. Nothing of it had been acknowledged. */
+/** Bytes that `open` truncated from the end of a log that a crash had torn. None of them had been acknowledged. */
 export interface Repair {
-  /** Where, for a person: a file, say. */
+  /** The location for an operator, such as a file name. */
   readonly where: string;
-  /** First byte that was cut, and how many. */
+  /** Offset of the first truncated byte, and the number of bytes. */
   readonly offset: number;
   readonly bytes: number;
   readonly reason: string;
 }
 
-/** What a log holds, told once at start so that nobody need read it through. All of it is durable. */
+/** A summary of a log, so that a start need not read all entries. Everything in it is durable. */
 export interface LogState {
   readonly ballot: Ballot | undefined;
   readonly base: LogBase;
-  /** Index of the last entry; the base's when there is none. */
+  /** Index of the last entry; the base's index if there is none. */
   readonly last: number;
-  /** The first index of each term that begins above the base, ascending: entries of the base's own term need none. */
+  /** The first index of each term above the base, ascending. A term that continues from the base has no entry here. */
   readonly terms: readonly Position[];
-  /** The memberships held above the base, ascending by index. */
+  /** The memberships above the base, ascending by index. */
   readonly memberships: readonly MembershipAt[];
-  /** A commit index this server once knew, at most `last`; 0 when unknown. */
+  /** A commit index that this server knew at some time, at most `last`; 0 if unknown. */
   readonly committed: number;
-  /** The checksum of the cluster's first entry (`originOf`); undefined while the log is blank. */
+  /** The checksum of the cluster's first entry (`genesisOf`); undefined while the log is blank. */
   readonly genesis: number | undefined;
-  /** What was cut while opening; empty after a clean stop. */
+  /** What `open` truncated; empty after a clean stop. */
   readonly repairs: readonly Repair[];
 }
 
-/** One write: durable as a whole or not at all. */
+/** One write, which becomes durable as a whole or not at all. */
 export interface LogWrite {
   readonly ballot?: Ballot | undefined;
   /**
-   * Contiguous, ascending, beginning above the base and at most one past the last index; others are refused with
-   * `KONTIKI_INVARIANT` and change nothing. They replace every entry from `entries[0].index` on.
+   * Contiguous and ascending, starting above the base and at most one past the last index. Other
+   * entries are refused with `KONTIKI_INVARIANT`, and nothing changes. They replace every entry from
+   * `entries[0].index` on.
    */
   readonly entries?: readonly Entry[] | undefined;
-  /** The commit index as known now, at most the last index after this write. Alone it causes no write and no sync. */
+  /** The current commit index, at most the last index after this write. On its own it causes no write and no sync. */
   readonly committed?: number | undefined;
 }
 
 /**
- * The log and the ballot of one server. Calls may overlap; `append` and `reset` take effect, become durable and resolve
- * in call order. A crash leaves a prefix of the calls, every resolved one included, each whole or absent. After the
- * first failed write or sync that call and every later one fail with `KONTIKI_STORE_FAILED`: a store never tries a failed
- * sync again. Before `open` and after `close` they fail with `KONTIKI_CLOSED`.
+ * The log and the ballot of one server. Calls may overlap. `append` and `reset` take effect, become
+ * durable and resolve in call order. A crash leaves a prefix of the calls that includes every resolved
+ * one, and each call is there as a whole or not at all.
+ *
+ * After the first failed write or sync, that call and every later one fail with
+ * `KONTIKI_STORE_FAILED`: a store never repeats a failed sync. Before `open` and after `close`, calls
+ * fail with `KONTIKI_CLOSED`.
  */
 export interface LogStore {
   /**
-   * Opens, or begins, the log. Entries above the last proven sync are written again and synced before it resolves.
-   * Callable again after `close`. Refuses the data of another owner (`KONTIKI_FOREIGN_DATA`), what is open already
-   * (`KONTIKI_LOCKED`), what is damaged (`KONTIKI_CORRUPT`) and what ends before its commit index (`KONTIKI_LOST_DATA`).
+   * Opens the log, or creates it. Entries that no sync is known to cover are written again and synced
+   * before this resolves. May be called again after `close`. Rejects with `KONTIKI_FOREIGN_DATA` for
+   * another owner's log, `KONTIKI_LOCKED` if it is open already, `KONTIKI_CORRUPT` if it is damaged, and
+   * `KONTIKI_LOST_DATA` if it ends before its commit index.
    */
   open(owner: Owner): Promise<LogState>;
   /** Resolves when the write is durable. `entries` are not copied and must not change. */
   append(write: LogWrite): Promise<void>;
-  /** Forgets every entry and keeps the ballot: a snapshot that ends at `base` replaces the log. Resolves when durable. */
+  /** Discards every entry and keeps the ballot, because a snapshot that ends at `base` replaces the log. Resolves when durable. */
   reset(base: LogBase): Promise<void>;
-  /** Forgets the entries up to and including `base.index`, which must be held, durable and in a durable snapshot. At leisure; a crash may undo it. */
+  /** Discards the entries up to and including `base.index`, which must be durable and in a durable snapshot. The store may do it later, and a crash may undo it. */
   compact(base: LogBase): Promise<void>;
   /**
-   * Entries `from` to `to`, both included, of those that fit into `maxBytes` (counted by `entryBytes`), at least one.
-   * Sees every earlier call, durable or not. `KONTIKI_COMPACTED` when `from` is at or below the base, also when it was
-   * compacted meanwhile; any other failure is fatal to the server.
+   * Resolves with the entries from `from` to `to` (inclusive) that fit into `maxBytes`, counted by
+   * `entryBytes`, but at least one. Sees every earlier call, durable or not. Rejects with
+   * `KONTIKI_COMPACTED` if `from` is at or below the base, even if it was compacted during the call. Any
+   * other failure is fatal to the server.
    */
   read(from: number, to: number, maxBytes: number): Promise<Entry[]>;
-  /** Tells when the disk has no room for another segment, and when it has again. Replaces the listener set before. */
+  /** Sets the listener that is called when the disk has no room for another segment, and when it has room again. */
   onFull(listener: (full: boolean) => void): void;
   /**
-   * Ends the life of this log for good, because its server has moved to another: every later `open` is refused with
-   * `KONTIKI_MOVED`, whose message has `where` in it: all of it, or the call is refused (`KONTIKI_BAD_OPTION`) and changes
-   * nothing. Calls before it end as ever, later ones fail. Resolves when durable; when it fails, only the next `open` tells
-   * whether it came to be. A store that has none cannot be moved from.
+   * Retires this log for good, because its server has moved to another log. Every later `open` rejects
+   * with `KONTIKI_MOVED`, and the message contains `where`. Rejects with `KONTIKI_BAD_OPTION`, and
+   * changes nothing, if `where` is too long. Earlier calls finish, later calls fail. Resolves when
+   * durable. If it fails, only the next `open` shows whether the log is retired. A server cannot move
+   * away from a store without this method.
    */
   retire?(where: string): Promise<void>;
-  /** Waits for the calls under way, then lets go of everything. Idempotent. */
+  /** Waits for the calls in progress, then releases everything. Idempotent. */
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Where a server tells what happens to it. A console serves. */
+/** Receives a server's log messages. `console` is one. */
 export interface Logger {
   debug(text: string, details?: Readonly<Record<string, unknown>>): void;
   info(text: string, details?: Readonly<Record<string, unknown>>): void;
@@ -6,5 +6,5 @@ export interface Logger {
   error(text: string, details?: Readonly<Record<string, unknown>>): void;
 }
 
-/** Says nothing. */
+/** Discards every message. */
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };

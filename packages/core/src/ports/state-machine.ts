@@ -4,37 +4,40 @@ import type { Owner } from './log-store.js';
 /** Committed commands, in log order. */
 export interface ApplyBatch {
   readonly entries: readonly CommandEntry[];
-  /** Everything up to this index is applied with the batch: entries that are no commands count too. */
+  /** The batch covers everything up to this index, including entries that are not commands. */
   readonly through: number;
 }
 
-/** What a state that is restored is of. */
+/** The position and version of a restored state. */
 export interface RestorePoint extends Position {
-  /** The version of the machine that wrote it. */
+  /** The version of the state machine that wrote the snapshot. */
   readonly version: number;
 }
 
 /**
- * What the cluster replicates. Given the same commands in the same order it must come to the same state on every
- * server: no clock, no randomness, no I/O whose outcome may differ.
+ * The state that the cluster replicates. It must be deterministic: the same commands in the same order
+ * must produce the same state on every server. So it uses no clock, no randomness, and no I/O whose
+ * outcome may differ.
  */
 export interface StateMachine<Result = unknown> {
-  /** For a machine with a disk of its own: the index up to which its state is durable. Without it every start applies the log anew. */
+  /** Opens a state machine that has a disk of its own. Resolves with the index up to which its state is durable. A machine without this method gets the whole log applied again at each start. */
   open?(owner: Owner): Promise<number>;
   /**
-   * Applies a batch and gives one result an entry. One call at a time. A throw stops the server for good: what is wrong
-   * with a command belongs into its result. `entries` may be empty (`through` alone moves on).
+   * Applies a batch and returns one result per entry. The node makes one call at a time. An exception
+   * stops the server for good, so a command that is invalid should return that as its result. `entries`
+   * may be empty, if only `through` advances.
    */
   apply(batch: ApplyBatch): readonly Result[] | Promise<readonly Result[]>;
-  /** The form of its state, which stands in every snapshot: an integer from 0 on. One of a higher version is refused. Default 0. */
+  /** The version of the snapshot's contents, an integer from 0 on. The node refuses a snapshot of a higher version. Default 0. */
   readonly version?: number | undefined;
   /**
-   * The state as it is now, in chunks of any size. Called between two applies; its first chunk is awaited before the next
-   * one, and applying goes on while the rest is read: what it yields must not change any more. A throw stops the server.
+   * Returns the current state, in chunks of any size. The node calls it between two batches and waits
+   * for the first chunk before it applies the next batch. It reads the rest in parallel with applying,
+   * so the yielded bytes must not change later. An exception stops the server.
    */
   snapshot?(): AsyncIterable<Uint8Array>;
-  /** The machine cannot change while it is read: applying waits until the snapshot has been read, the protocol does not. */
+  /** Whether the state cannot change while `snapshot` is read. Then applying waits until the snapshot is read; the protocol does not wait. */
   readonly blocksApply?: boolean | undefined;
-  /** Takes over a state that `snapshot` gave, in place of the one it has. All or nothing: it rejects, as it was, with what `chunks` throws. */
+  /** Replaces the state by one that `snapshot` returned. All or nothing: if `chunks` throws, it rejects with that error and keeps the old state. */
   restore?(chunks: AsyncIterable<Uint8Array>, at: RestorePoint): Promise<void>;
 }

@@ -3,7 +3,7 @@ import type { PreVoteReply, VoteReply } from './message.js';
 import { voteResult } from './quorum.js';
 import { BaseRole, type Server } from './role.js';
 
-/** What both kinds of candidate do: ask, count voters (not answers), give up after a while. */
+/** The common part of both candidate roles: ask the voters, count each voter once, and give up after a timeout. */
 abstract class ElectionRole extends BaseRole {
   protected readonly server: Server;
   /** By voter, so that a duplicated answer counts once. */
@@ -22,10 +22,10 @@ abstract class ElectionRole extends BaseRole {
     return this.#since + this.#timeout;
   }
 
-  tick(late: boolean): void {
+  tick(processWasStalled: boolean): void {
     const { server } = this;
     if (server.now < this.wakeAt) return;
-    if (!server.eligible || server.forgiveLateTimer(late)) server.follow(server.ballot.term, undefined);
+    if (!server.eligible || server.forgiveLateTimer(processWasStalled)) server.follow(server.ballot.term, undefined);
     else server.askForPreVotes();
   }
 
@@ -33,7 +33,7 @@ abstract class ElectionRole extends BaseRole {
     this.#timeout = this.server.drawElectionTimeout();
   }
 
-  /** Everybody else whose vote counts: of both halves when joint. */
+  /** All other voters, of both halves if the membership is joint. */
   protected *others(): Iterable<ServerId> {
     const { membership, id } = this.server;
     for (const other of new Set([...membership.voters, ...membership.outgoing])) if (other !== id) yield other;
@@ -49,11 +49,11 @@ abstract class ElectionRole extends BaseRole {
   protected abstract won(): void;
 }
 
-/** Asks whether a campaign would succeed, before it raises the term and disturbs anybody (thesis §9.6). */
+/** Asks whether a campaign would succeed, before it raises the term and disturbs other servers (thesis §9.6). */
 export class PreCandidate extends ElectionRole {
   readonly name = 'preCandidate';
 
-  /** Begins to ask. Apart from the constructor, since a single server has won at once. */
+  /** Asks the voters. This is not part of the constructor, because the only voter of a cluster wins at once and changes its role. */
   begin(): void {
     const { header, log, output } = this.server;
     const { index: lastIndex, term: lastTerm } = log.last;
@@ -61,7 +61,7 @@ export class PreCandidate extends ElectionRole {
     this.count(this.server.id, true);
   }
 
-  /** The answerer's own term may be below this one's: what counts is which candidacy it spoke of. */
+  /** The reply's own term may be lower than this server's. Its `candidacy` decides whether it counts. */
   override preVoteReply(from: ServerId, message: PreVoteReply): void {
     if (message.candidacy === this.server.ballot.term + 1) this.count(from, message.granted);
   }
@@ -71,7 +71,7 @@ export class PreCandidate extends ElectionRole {
   }
 }
 
-/** Asks for votes in its own term (Raft §5.2). Its own vote counts, and its requests leave, when both are durable. */
+/** Asks for votes in a new term (Raft §5.2). Its own vote counts, and its requests leave, when term and vote are durable. */
 export class Candidate extends ElectionRole {
   readonly name = 'candidate';
   #votedForSelf = false;

@@ -3,16 +3,16 @@ import type { ServerId } from '../log/server.js';
 import type { Append, Commit, Heartbeat, ReadIndexReply, SnapshotChunk, SnapshotOffer } from './message.js';
 import { BaseRole, type Server } from './role.js';
 
-/** Follows a leader, known or not, and campaigns when none is heard (Raft §5.2, §5.3). */
+/** Follows the leader, if one is known, and campaigns when it hears none (Raft §5.2, §5.3). */
 export class Follower extends BaseRole {
   readonly name = 'follower';
   readonly #server: Server;
-  /** When the leader was last heard. */
-  #heard = -Infinity;
+  /** The time at which the leader was last heard. */
+  #leaderHeardAt = -Infinity;
   #timeout: number;
   #electionAt: number;
-  /** When the reads that wait here were passed on to the leader; `-Infinity` when they were not. */
-  #forwarded = -Infinity;
+  /** The time at which this server last asked the leader about its waiting reads; `-Infinity` if it has not. */
+  #askedAt = -Infinity;
 
   constructor(server: Server) {
     super();
@@ -22,32 +22,32 @@ export class Follower extends BaseRole {
   }
 
   get wakeAt(): number {
-    return Math.min(this.#electionAt, this.#forwardAt);
+    return Math.min(this.#electionAt, this.#askAt);
   }
 
-  /** When the question on behalf of the reads that wait here is put again: it, or its answer, may have been lost. */
-  get #forwardAt(): number {
+  /** The time to ask the leader again about waiting reads: the question or its answer may have been lost. */
+  get #askAt(): number {
     const { reads, leader, timings } = this.#server;
-    return reads.open === undefined || leader === undefined ? Infinity : this.#forwarded + timings.heartbeat;
+    return reads.open === undefined || leader === undefined ? Infinity : this.#askedAt + timings.heartbeat;
   }
 
-  /** Judged by T, not by the drawn timeout: voters would deny a rightful election for up to twice as long. */
+  /** Compares with T, not with the drawn timeout, which would let voters refuse a valid election for up to twice as long. */
   override get leaderAlive(): boolean {
     const { leader, now, timings } = this.#server;
-    return leader !== undefined && now - this.#heard < timings.election;
+    return leader !== undefined && now - this.#leaderHeardAt < timings.election;
   }
 
-  /** Puts the next election off. */
+  /** Postpones the next election. */
   restartTimer(): void {
     this.#electionAt = this.#server.now + this.#timeout;
   }
 
-  tick(late: boolean): void {
+  tick(processWasStalled: boolean): void {
     const server = this.#server;
     if (server.now < this.#electionAt) return;
-    const excused = server.eligible && server.forgiveLateTimer(late);
+    const forgiven = server.eligible && server.forgiveLateTimer(processWasStalled);
     this.retime();
-    if (excused) return server.report({ kind: 'campaignExcused' });
+    if (forgiven) return server.report({ kind: 'lateTimerForgiven' });
     server.leader = undefined;
     if (server.eligible) server.askForPreVotes();
   }
@@ -59,8 +59,8 @@ export class Follower extends BaseRole {
 
   override flush(): void {
     const { reads, leader, header, now } = this.#server;
-    if (reads.open === undefined || leader === undefined || now < this.#forwardAt) return;
-    this.#forwarded = now;
+    if (reads.open === undefined || leader === undefined || now < this.#askAt) return;
+    this.#askedAt = now;
     this.#server.send(leader, { kind: 'readIndex', ...header, ticket: reads.open });
   }
 
@@ -69,16 +69,16 @@ export class Follower extends BaseRole {
     const ready = reads.answer(ticket, index);
     if (ready === undefined) return;
     output.readsReady(ready);
-    this.#forwarded = -Infinity;
+    this.#askedAt = -Infinity;
   }
 
   override append(from: ServerId, message: Append): void {
-    this.#hear();
+    this.#noteLeader();
     const { log, header, output, full } = this.#server;
     const end = message.prevIndex + message.entries.length;
-    const settled = this.#settled(from, message);
-    if (settled === undefined) return;
-    const { prevIndex, prevTerm, entries } = settled;
+    const rest = this.#withoutCommitted(from, message);
+    if (rest === undefined) return;
+    const { prevIndex, prevTerm, entries } = rest;
     const answer = { ...header, to: message.incarnation, stream: message.stream, full };
     if (log.termAt(prevIndex) !== prevTerm) {
       const { index, term } = log.findConflictByTerm(prevIndex, prevTerm);
@@ -93,9 +93,9 @@ export class Follower extends BaseRole {
       });
       return;
     }
-    if (!this.#take(entries)) return;
+    if (!this.#appendNew(entries)) return;
     this.#commitTo(Math.min(message.committed, end));
-    // What is committed is in every leader's log, so it matches even where this message says nothing of it.
+    // Committed entries are in the log of every leader, so they match even beyond the end of this message.
     output.sendAfterWrite(from, { kind: 'appendAccepted', ...answer, match: Math.max(end, log.committed) });
   }
 
@@ -107,8 +107,8 @@ export class Follower extends BaseRole {
   }
 
   override commit(from: ServerId, message: Heartbeat | Commit): void {
-    this.#hear();
-    // The leader says only what this server has acknowledged to it, so there is nothing to verify, but it must be there.
+    this.#noteLeader();
+    // The leader names only an index that this server has acknowledged, so the log must hold it.
     if (message.committed > this.#server.log.lastIndex) {
       this.#server.report({ kind: 'commitBeyondLog', peer: from, index: message.committed });
     } else {
@@ -117,32 +117,32 @@ export class Follower extends BaseRole {
   }
 
   override snapshotOffer(from: ServerId, message: SnapshotOffer): void {
-    this.#hear();
+    this.#noteLeader();
     const { log, output } = this.#server;
-    // What it ends with is here already: then this log is the leader's up to there (log matching).
-    if (log.matchesTerm(message.meta.last)) this.#has(from, message);
+    // The log already holds the snapshot's last entry, so it matches the leader's log up to there (Log Matching).
+    if (log.matchesTerm(message.meta.last)) this.#acceptOffered(from, message);
     else output.snapshot({ kind: 'offered', from, message });
   }
 
   override snapshotChunk(from: ServerId, message: SnapshotChunk): void {
-    this.#hear();
+    this.#noteLeader();
     this.#server.output.snapshot({ kind: 'arrived', from, message });
   }
 
-  #has(from: ServerId, { incarnation: to, stream, meta }: SnapshotOffer): void {
+  #acceptOffered(from: ServerId, { incarnation: to, stream, meta }: SnapshotOffer): void {
     const { log, header, output, full } = this.#server;
     this.#commitTo(Math.min(meta.last.index, log.lastIndex));
     output.sendAfterWrite(from, { kind: 'appendAccepted', ...header, to, stream, match: log.committed, full });
   }
 
-  #hear(): void {
-    this.#heard = this.#server.now;
+  #noteLeader(): void {
+    this.#leaderHeardAt = this.#server.now;
     this.#server.forgiveLateTimer(false);
     this.restartTimer();
   }
 
-  /** The message without what is committed here already; undefined when it contradicts that, which no rightful leader's does. */
-  #settled(from: ServerId, message: Append): Pick<Append, 'prevIndex' | 'prevTerm' | 'entries'> | undefined {
+  /** Returns the message without the entries that are already committed here. Returns undefined, and reports it, if an entry contradicts a committed one: no legitimate leader sends that. */
+  #withoutCommitted(from: ServerId, message: Append): Pick<Append, 'prevIndex' | 'prevTerm' | 'entries'> | undefined {
     const { log } = this.#server;
     const { prevIndex, prevTerm, entries } = message;
     const known = Math.min(entries.length, log.committed - prevIndex);
@@ -157,13 +157,13 @@ export class Follower extends BaseRole {
       if (i >= known || next === undefined) break;
       at = next;
     }
-    // All of it may lie below the base, where no term is known any more: the base stands for it.
+    // If all entries are below the base, where terms are unknown, continue from the base itself.
     if (at.index < log.base.index) at = log.base;
     return { prevIndex: at.index, prevTerm: at.term, entries: entries.slice(known) };
   }
 
-  /** Takes over what is new, and cuts the log only where an entry of another term stands. False when there is no room. */
-  #take(entries: readonly Entry[]): boolean {
+  /** Appends the new entries, and truncates the log only at an entry of another term. Returns false if there is no room. */
+  #appendNew(entries: readonly Entry[]): boolean {
     const { log, full, limits } = this.#server;
     const first = entries.findIndex((entry) => log.termAt(entry.index) !== entry.term);
     const fresh = entries[first];

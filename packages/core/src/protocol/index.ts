@@ -1,10 +1,14 @@
 /**
- * The protocol itself, pure and synchronous: for simulators, and for whoever drives it in another way than `RaftNode`.
- * What is exported here alone may change with any release.
+ * The protocol itself, pure and synchronous: for simulators, and for programs that drive it in
+ * another way than `RaftNode`. Exports that exist only here may change with any release.
  */
 export type { LogStart, RaftLog } from '../log/raft-log.js';
-export type { PageRead, Mail, Output, ReadsReady, Report, Write } from './output.js';
+export type * from './message.js';
+export type { Mail, Output, PageRead, ReadsReady, Report, SnapshotEvent, Write } from './output.js';
 export type { Progress } from './progress.js';
+export type { RaftStart } from './raft-server.js';
 export { Raft } from './raft.js';
-export type { RaftStart, ProposalRefusal } from './raft.js';
+export type { ProposalRefusal } from './raft.js';
+export { RawNode } from './raw-node.js';
+export type { Turn, TurnHooks } from './raw-node.js';
 export { defaultLimits, defaultTimings } from './settings.js';

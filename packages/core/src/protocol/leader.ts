@@ -8,7 +8,7 @@ import { ReadRounds } from './reads.js';
 import { Replication } from './replication.js';
 import { BaseRole, type Server } from './role.js';
 
-/** Appends, counts acknowledgements, commits, and keeps its place only while a quorum answers (Raft §5.3, §5.4, §6; thesis §6.2, §6.4). */
+/** Appends, counts acknowledgements, commits, and leads only while a quorum answers (Raft §5.3, §5.4, §6; thesis §6.2, §6.4). */
 export class Leader extends BaseRole {
   readonly name = 'leader';
   readonly #server: Server;
@@ -16,9 +16,9 @@ export class Leader extends BaseRole {
   readonly #rounds = new ReadRounds();
   #heartbeatAt: number;
   #quorumCheckAt: number;
-  /** The newest own read that a round was asked for. */
+  /** The newest read of this server that waits for a round. */
   #ticket = 0;
-  /** What this leader has appended and not yet committed. */
+  /** Bytes that this leader has appended and not yet committed. */
   #uncommittedBytes = 0;
 
   constructor(server: Server) {
@@ -27,11 +27,11 @@ export class Leader extends BaseRole {
     this.#heartbeatAt = server.now;
     this.#quorumCheckAt = server.now + server.timings.election;
     this.#replication = new Replication(server);
-    // Nothing of earlier terms may be committed by counting, so there must be something of this one (Raft §5.4.2).
+    // Counting replicas commits only entries of the current term, so there must be one (Raft §5.4.2).
     server.log.append({ kind: 'noop', index: server.log.lastIndex + 1, term: server.ballot.term });
   }
 
-  /** A leader that has lost its quorum notices within two election timeouts, and lives until then. */
+  /** A leader that has lost its quorum steps down within two election timeouts. Until then it counts as alive. */
   override get leaderAlive(): boolean {
     return true;
   }
@@ -49,8 +49,9 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Whether another `bytes` may be appended: one entry always may. The others can commit what this leader's own disk is
-   * slow to write, so that is bounded apart.
+   * Returns whether another `bytes` may be appended. One entry is always admitted. Undurable bytes
+   * have a bound of their own, because a quorum without this leader can commit entries that the
+   * leader's own disk is slow to write.
    */
   hasRoomFor(bytes: number): boolean {
     const { limits, log } = this.#server;
@@ -66,12 +67,12 @@ export class Leader extends BaseRole {
     return entry;
   }
 
-  tick(late: boolean): void {
+  tick(processWasStalled: boolean): void {
     const { now, timings } = this.#server;
     if (now >= this.#quorumCheckAt) {
       this.#quorumCheckAt = now + timings.election;
       if (this.#quorumAnswers()) this.#server.forgiveLateTimer(false);
-      else if (!this.#server.forgiveLateTimer(late)) return this.#stepDown('quorumSilent');
+      else if (!this.#server.forgiveLateTimer(processWasStalled)) return this.#stepDown('quorumSilent');
     }
     if (this.#server.full && this.#othersHaveRoom()) return this.#stepDown('diskFull');
     if (now >= this.#heartbeatAt) {
@@ -102,7 +103,7 @@ export class Leader extends BaseRole {
     }
     const { match, stream } = progress;
     progress.accepted(message.match, this.#server.log.base.index);
-    // What it has installed meanwhile is not enough any more.
+    // The snapshot that the peer has installed in the meantime no longer reaches this leader's log.
     if (progress.state === 'snapshot' && progress.match > match)
       this.#server.output.snapshot({ kind: 'wanted', peer: from, stream });
     this.#commit();
@@ -111,18 +112,18 @@ export class Leader extends BaseRole {
   override appendRejected(from: ServerId, message: AppendRejected): void {
     const progress = this.#identify(from, message, message.blank);
     if (progress === undefined || !progress.isCurrent(message.stream, message.prevIndex)) return;
-    // Where the peer's log can agree by what it says, and this log by what it holds: at most one probe a term.
+    // The newest index at which both logs can match: the peer's hint, limited by this log's terms. At most one probe per term.
     const { log } = this.#server;
-    const agreement = log.findConflictByTerm(Math.min(message.hintIndex, log.lastIndex), message.hintTerm);
-    progress.rejected(message.prevIndex, agreement.index);
+    const match = log.findConflictByTerm(Math.min(message.hintIndex, log.lastIndex), message.hintTerm);
+    progress.rejected(message.prevIndex, match.index);
   }
 
   override heartbeatReply(from: ServerId, message: HeartbeatReply): void {
     const progress = this.#identify(from, message, message.blank);
     if (progress === undefined) return;
-    progress.beat(this.#server.now, this.#server.timings.heartbeat);
+    progress.onHeartbeatReply(this.#server.now, this.#server.timings.heartbeat);
     progress.round = Math.max(progress.round, message.round);
-    this.#endRound();
+    this.#endReadRound();
   }
 
   override snapshotAck(from: ServerId, message: SnapshotAck): void {
@@ -141,15 +142,15 @@ export class Leader extends BaseRole {
       this.#ticket = reads.open;
       this.#rounds.ask({ server: id, incarnation: header.incarnation, ticket: reads.open });
     }
-    // Until an entry of its own term is committed a leader doesn't know what is (thesis §6.4).
-    if (log.termAt(log.committed) === ballot.term && this.#rounds.begin(log.committed)) {
+    // Until an entry of its own term is committed, a leader does not know the commit index (thesis §6.4).
+    if (log.termAt(log.committed) === ballot.term && this.#rounds.start(log.committed)) {
       this.#replication.heartbeat(this.#rounds.number);
-      this.#endRound();
+      this.#endReadRound();
     }
     this.#replication.flush();
   }
 
-  /** The progress that an answer of this stream is about, after noting what every answer tells. */
+  /** Returns the progress that an answer belongs to, after noting the fields that all answers have. */
   #identify(
     from: ServerId,
     message: AppendAccepted | AppendRejected | HeartbeatReply,
@@ -165,7 +166,7 @@ export class Leader extends BaseRole {
     return progress.lost ? undefined : progress;
   }
 
-  /** Commits what a durable quorum holds, if it is of this term: counting proves nothing about older ones (Raft §5.4.2, Figure 8). */
+  /** Commits the entries that a quorum durably holds, if the newest is of this term: counting proves nothing about older terms (Raft §5.4.2, Figure 8). */
   #commit(): void {
     const { log, membership, ballot, id } = this.#server;
     const held = quorumReached(membership, (voter) =>
@@ -179,7 +180,7 @@ export class Leader extends BaseRole {
     log.commitTo(held);
   }
 
-  #endRound(): void {
+  #endReadRound(): void {
     const { membership, id, output, reads, header } = this.#server;
     const answered = quorumReached(membership, (voter) =>
       voter === id ? this.#rounds.number : (this.#replication.peers.get(voter)?.round ?? 0),
@@ -207,7 +208,7 @@ export class Leader extends BaseRole {
     return voteResult(membership, answers) === 'won';
   }
 
-  /** Whether a quorum that this server is no part of lives and has room: then one of them leads better. */
+  /** Returns whether a quorum of other servers is alive and has room, so that one of them should lead instead. */
   #othersHaveRoom(): boolean {
     const { membership, now, timings } = this.#server;
     const room = (voter: ServerId): boolean => {

@@ -2,10 +2,12 @@ import type { Entry } from '../log/entry.js';
 import type { SnapshotMeta } from '../log/snapshot-meta.js';
 
 /**
- * What servers say to each other. Every message carries its sender's `term` and `incarnation` (a random number drawn at
- * start); an answer also carries the asker's incarnation in `to`, and is dropped by any other life of the asker.
- * A leader numbers its streams of appends to a peer in `stream`; acknowledgements of a stream begun for an earlier life
- * of the peer are dropped, so that nothing it said then is taken for the present one's.
+ * The messages between servers. Every message carries its sender's `term` and `incarnation`, a random
+ * number drawn at each start. An answer also carries the receiver's incarnation in `to`, so that a
+ * server drops answers to requests that it sent before a restart.
+ *
+ * A leader numbers its streams of appends to a peer in `stream`. It drops acknowledgements of a stream
+ * that belongs to an earlier incarnation of the peer, because a restarted peer may hold less.
  */
 interface FromServer {
   readonly term: number;
@@ -16,21 +18,21 @@ interface Answer extends FromServer {
   readonly to: number;
 }
 
-/** "Would you vote for me in `term` + 1?" (thesis §9.6). Changes nothing at the receiver. */
+/** Asks whether the receiver would vote for the sender in `term` + 1 (thesis §9.6). Changes nothing at the receiver. */
 export interface PreVote extends FromServer {
   readonly kind: 'preVote';
   readonly lastIndex: number;
   readonly lastTerm: number;
 }
 
-/** `term` is the answerer's own; `candidacy` the term that was asked about. */
+/** `term` is the replying server's own term, `candidacy` the term that the pre-vote asked about. */
 export interface PreVoteReply extends Answer {
   readonly kind: 'preVoteReply';
   readonly candidacy: number;
   readonly granted: boolean;
 }
 
-/** RequestVote (Raft §5.2, §5.4.1). Leaves only when the candidate's own term and vote are durable. */
+/** RequestVote (Raft §5.2, §5.4.1). Sent only when the candidate's own term and vote are durable. */
 export interface Vote extends FromServer {
   readonly kind: 'vote';
   readonly lastIndex: number;
@@ -52,7 +54,7 @@ export interface Append extends FromServer {
   readonly entries: readonly Entry[];
 }
 
-/** The receiver holds the leader's log up to and including `match`, durably. */
+/** Says that the sender durably holds the leader's log up to and including `match`. */
 export interface AppendAccepted extends Answer {
   readonly kind: 'appendAccepted';
   readonly stream: number;
@@ -61,8 +63,8 @@ export interface AppendAccepted extends Answer {
 }
 
 /**
- * The entry at `prevIndex` is not the leader's. The receiver's log can agree with the leader's at `hintIndex` at the
- * most, where it holds an entry of `hintTerm`. `blank`: it holds no entry and no snapshot.
+ * Says that the sender's entry at `prevIndex` is not the leader's. Its log can match the leader's at
+ * `hintIndex` at most, where it holds an entry of `hintTerm`. `blank`: it holds no entry and no snapshot.
  */
 export interface AppendRejected extends Answer {
   readonly kind: 'appendRejected';
@@ -74,7 +76,10 @@ export interface AppendRejected extends Answer {
   readonly full: boolean;
 }
 
-/** The leader lives; the receiver's log is the leader's up to `committed`. Asks, by `round`, whether it still leads (Raft §8). */
+/**
+ * Shows that the leader is alive. The receiver's log matches the leader's up to `committed`. The reply
+ * repeats `round`, which confirms to the leader that it still leads (Raft §8).
+ */
 export interface Heartbeat extends FromServer {
   readonly kind: 'heartbeat';
   readonly stream: number;
@@ -82,7 +87,7 @@ export interface Heartbeat extends FromServer {
   readonly committed: number;
 }
 
-/** `blank` as in a rejection: a voter that has lost its disk must not vouch for a leader either. */
+/** `blank` as in `AppendRejected`: the reply of a voter that has lost its disk must not count for the leader. */
 export interface HeartbeatReply extends Answer {
   readonly kind: 'heartbeatReply';
   readonly stream: number;
@@ -91,13 +96,13 @@ export interface HeartbeatReply extends Answer {
   readonly full: boolean;
 }
 
-/** The receiver's log is the leader's up to `committed`, which is committed. Unanswered: the next heartbeat says it again. */
+/** Says that the entries up to `committed` are committed, and that the receiver holds them. No reply: the next heartbeat repeats it. */
 export interface Commit extends FromServer {
   readonly kind: 'commit';
   readonly committed: number;
 }
 
-/** "Which index must I have applied to serve my reads up to number `ticket`?" (thesis §6.4) */
+/** Asks the leader for the index that the sender must apply to serve its reads up to number `ticket` (thesis §6.4). */
 export interface ReadIndex extends FromServer {
   readonly kind: 'readIndex';
   readonly ticket: number;
@@ -109,16 +114,16 @@ export interface ReadIndexReply extends Answer {
   readonly index: number;
 }
 
-/** The receiver needs entries that the leader's log no longer holds: a snapshot is ready for it (Raft §7). */
+/** Offers a snapshot to a peer that needs entries which the leader's log no longer holds (Raft §7). */
 export interface SnapshotOffer extends FromServer {
   readonly kind: 'snapshotOffer';
   readonly stream: number;
   readonly meta: SnapshotMeta;
-  /** Of its whole encoding. */
+  /** Size of the complete encoding. */
   readonly bytes: number;
 }
 
-/** Bytes of the encoding of a snapshot that was offered, from `offset` on. */
+/** Bytes of an offered snapshot's encoding, starting at `offset`. */
 export interface SnapshotChunk extends FromServer {
   readonly kind: 'snapshotChunk';
   readonly stream: number;
@@ -127,7 +132,7 @@ export interface SnapshotChunk extends FromServer {
   readonly data: Uint8Array;
 }
 
-/** The receiver has the bytes before `offset`, and waits for those from there on. That it has installed all of it is said by `appendAccepted`. */
+/** Says that the sender holds the bytes before `offset` and waits for the rest. After the install it sends `AppendAccepted`. */
 export interface SnapshotAck extends Answer {
   readonly kind: 'snapshotAck';
   readonly stream: number;

@@ -4,7 +4,7 @@ import type { PageRead, Mail, Output, ReadsReady, Report, SnapshotEvent, Write }
 
 type Sorted = Map<ServerId, Message[]>;
 
-// Most turns want little done: what is empty is shared.
+// Most turns produce little, so they share these empty values.
 const noMail: Mail = new Map();
 const noLoads: readonly PageRead[] = [];
 const noSnapshots: readonly SnapshotEvent[] = [];
@@ -16,7 +16,7 @@ function put(mail: Sorted, to: ServerId, message: Message): void {
   else list.push(message);
 }
 
-/** Collects what one turn wants done, until the node takes it. */
+/** Collects the output of one turn. */
 export class OutputBuilder {
   #messages: Sorted | undefined;
   #afterWrite: Sorted | undefined;
@@ -26,12 +26,12 @@ export class OutputBuilder {
   #reads: ReadsReady | undefined;
   #needsAnotherTurn = false;
 
-  /** A message that may leave at once. */
+  /** Adds a message that may leave at once. */
   send(to: ServerId, message: Message): void {
     put((this.#messages ??= new Map()), to, message);
   }
 
-  /** A message that leaves when everything changed so far is durable. */
+  /** Adds a message that leaves when everything changed so far is durable. */
   sendAfterWrite(to: ServerId, message: Message): void {
     put((this.#afterWrite ??= new Map()), to, message);
   }
@@ -48,17 +48,17 @@ export class OutputBuilder {
     (this.#reports ??= []).push(report);
   }
 
-  /** Later reads are ready at an index that serves the earlier ones too. */
+  /** Notes that reads are ready. The newest note replaces earlier ones, because its index also serves their reads. */
   readsReady(reads: ReadsReady): void {
     this.#reads = reads;
   }
 
-  /** Something is left to be done when others have had a turn. */
+  /** Asks for another turn after other events have been let in. */
   requestAnotherTurn(): void {
     this.#needsAnotherTurn = true;
   }
 
-  /** All of it, with the write that this turn issues and the number of the newest one. */
+  /** Returns everything collected, with this turn's write and the number of the newest write. */
   take(write: Write | undefined, after: number): Output {
     const output: Output = {
       messages: this.#messages ?? noMail,

@@ -4,22 +4,22 @@ import type { Base } from '../log/raft-log.js';
 import type { ServerId } from '../log/server.js';
 import type { Message, SnapshotAck, SnapshotChunk, SnapshotOffer } from './message.js';
 
-/** Messages by receiver, each list in the order it must be handed over in. */
+/** Messages by receiver, each list in sending order. */
 export type Mail = ReadonlyMap<ServerId, readonly Message[]>;
 
 /** One write of the server's single ordered stream of writes. */
 export interface Write {
-  /** Ascending by one; told back with `persisted`. */
+  /** Ascends by one. `RawNode.written` reports it back. */
   readonly number: number;
   readonly ballot: Ballot | undefined;
-  /** Behind the ballot and before the entries: the log forgets everything, for a snapshot that ends here. */
+  /** After the ballot and before the entries: discard the whole log, because a snapshot that ends here replaces it. */
   readonly reset: Base | undefined;
   readonly entries: readonly Entry[];
-  /** The commit index as known now; worth keeping, never worth a write. */
+  /** The current commit index. Worth storing, but never worth a write of its own. */
   readonly committed: number;
 }
 
-/** Entries that a peer needs and that have left memory. Answered with `loaded`, by this very object. */
+/** A request for entries that a peer needs and that have left memory. `RawNode.pageRead` answers it, with this object. */
 export interface PageRead {
   readonly peer: ServerId;
   readonly from: number;
@@ -27,25 +27,25 @@ export interface PageRead {
   readonly maxBytes: number;
 }
 
-/** What has to do with snapshots, which the protocol neither reads nor writes itself. */
+/** An event for the node's snapshot code. The protocol itself neither reads nor writes snapshots. */
 export type SnapshotEvent =
-  /** A peer of this leader needs one. Answered with `sendSnapshot` in this stream, until that says that it is over. */
+  /** A peer of this leader needs a snapshot. Answered by `sendSnapshot` in this stream, until that returns false. */
   | { readonly kind: 'wanted'; readonly peer: ServerId; readonly stream: number }
-  /** The leader offers one that this server needs, or sends a part of it. Answered with `acknowledgeSnapshot`, in the end with `install`. */
+  /** The leader offers a snapshot that this server needs, or sends a chunk. Answered by `acknowledgeSnapshot`, and finally by `install`. */
   | { readonly kind: 'offered'; readonly from: ServerId; readonly message: SnapshotOffer }
   | { readonly kind: 'arrived'; readonly from: ServerId; readonly message: SnapshotChunk }
   | { readonly kind: 'acknowledged'; readonly from: ServerId; readonly message: SnapshotAck };
 
-/** Every read up to number `ticket` may be served once `index` is applied (thesis §6.4). */
+/** Says that every read up to number `ticket` may be served once `index` is applied (thesis §6.4). */
 export interface ReadsReady {
   readonly ticket: number;
   readonly index: number;
 }
 
-/** What an operator may want to know. None of it stops the server. */
+/** An observation for the operator. None of them stops the server. */
 export type Report =
   | { readonly kind: 'steppedDown'; readonly reason: 'higherTerm' | 'quorumSilent' | 'diskFull' }
-  | { readonly kind: 'campaignExcused' }
+  | { readonly kind: 'lateTimerForgiven' }
   | { readonly kind: 'blankVoter'; readonly peer: ServerId }
   | { readonly kind: 'secondLeader'; readonly peer: ServerId }
   | { readonly kind: 'divergedBelowCommit'; readonly peer: ServerId; readonly index: number }
@@ -53,18 +53,18 @@ export type Report =
   | { readonly kind: 'commitBeyondLog'; readonly peer: ServerId; readonly index: number }
   | { readonly kind: 'needsSnapshot'; readonly peer: ServerId };
 
-/** What `Raft` wants done. Everything in it may be done at the same time, but for `afterWrite`. */
+/** Everything that `Raft` wants done. All of it may be done in parallel, except for `afterWrite`. */
 export interface Output {
-  /** May leave at once, while `write` is under way. */
+  /** Messages that may leave at once, in parallel with `write`. */
   readonly messages: Mail;
   readonly write: Write | undefined;
-  /** Leave when this output's write, and every write before it, is durable: when `persisted(after)` is due. */
+  /** Messages that may leave only when write number `after`, and every write before it, is durable. */
   readonly afterWrite: Mail;
   readonly after: number;
   readonly pageReads: readonly PageRead[];
   readonly reads: ReadsReady | undefined;
   readonly snapshots: readonly SnapshotEvent[];
   readonly reports: readonly Report[];
-  /** Another turn should follow at once, with whatever has come by then. */
+  /** Whether another turn should follow soon, with whatever has arrived by then. */
   readonly needsAnotherTurn: boolean;
 }

@@ -4,47 +4,49 @@ import { Window } from './window.js';
 import type { Limits } from './settings.js';
 
 /**
- * How entries travel to a peer. `probe`: one append at a time, to find where the logs agree. `replicate`: a stream
- * within a window. `snapshot`: the log no longer holds what the peer needs.
+ * The way a peer receives entries. `probe`: one append at a time, to find where the logs match.
+ * `replicate`: a stream of appends within a window. `snapshot`: the log no longer holds the entries
+ * that the peer needs.
  */
 export type ProgressState = 'probe' | 'replicate' | 'snapshot';
 
-/** What a leader knows of one life of a peer. match < next. */
+/** A leader's knowledge of one incarnation of a peer. Always match < next. */
 export class Progress {
   /**
-   * The number of this stream of appends. A rejection ends the stream and begins another one, so that the rejections of
-   * what was sent behind the rejected append don't each begin it again; acknowledgements of earlier streams still count.
+   * The number of the current stream of appends. A rejection ends the stream and starts another one.
+   * So the rejections of the appends that followed the rejected one are recognized as old, and do not
+   * each restart the stream. Acknowledgements of earlier streams still count.
    */
   stream: number;
   readonly #firstStream: number;
   readonly #drawStream: () => number;
   readonly window: Window;
   state: ProgressState = 'probe';
-  /** The peer's incarnation, once it has answered; 0 before. */
+  /** The peer's incarnation; 0 until it has answered. */
   incarnation = 0;
-  /** Milliseconds: when it last answered. */
+  /** Milliseconds: the time at which the peer last answered. */
   lastActive: number;
-  /** The newest read round it has answered. */
+  /** The newest read round that the peer has answered. */
   round = 0;
-  /** The commit index it was last told. */
+  /** The commit index last sent to the peer. */
   committedSent = 0;
-  /** The commit index that it is to be told of if nothing else tells it. */
+  /** The commit index to send with a message of its own if no append carries it before. */
   unannounced = 0;
-  /** It has no room on its disk: it gets no entries. */
+  /** Whether the peer's disk has no room. It receives no entries then. */
   full = false;
-  /** A voter that holds nothing has lost its disk; it counts for nothing and is fed nothing. */
+  /** Whether the peer is a voter that holds nothing: it has lost its disk. It counts for nothing and receives nothing. */
   lost = false;
-  /** While probing: an append is on its way. */
+  /** Whether a probe is in flight. */
   waiting = false;
-  /** The window made no progress for a heartbeat: ask where the peer stands. */
+  /** Whether the window made no progress for a heartbeat, so that an empty append should ask for the peer's position. */
   nudge = false;
   pendingRead: PageRead | undefined;
   #match = 0;
   #next: number;
-  #matchAtBeat = 0;
-  #beatAt = -Infinity;
+  #matchAtHeartbeat = 0;
+  #heartbeatRepliedAt = -Infinity;
 
-  /** `drawStream`: numbers that no other progress of this leader has. */
+  /** `drawStream` returns numbers that no other progress of this leader has. */
   constructor(drawStream: () => number, next: number, now: number, limits: Limits) {
     this.#drawStream = drawStream;
     this.#firstStream = this.stream = drawStream();
@@ -53,23 +55,23 @@ export class Progress {
     this.window = new Window(limits.windowMessages, limits.windowBytes);
   }
 
-  /** The peer's log is the leader's up to here, durably. 0 until it has said so. */
+  /** The peer durably holds the leader's log up to this index. 0 until it has acknowledged one. */
   get match(): number {
     return this.#match;
   }
 
-  /** The next entry to send. */
+  /** Index of the next entry to send. */
   get next(): number {
     return this.#next;
   }
 
-  /** Whether another append may leave. */
+  /** Whether another append may be sent. */
   get ready(): boolean {
     if (this.lost || this.full || this.pendingRead !== undefined) return false;
     return this.state === 'probe' ? !this.waiting : this.state === 'replicate' && !this.window.full;
   }
 
-  /** An append of entries up to `last` leaves; `last` is `next - 1` when it has none. */
+  /** Notes that an append of entries up to `last` was sent; `last` is `next - 1` for an empty one. */
   sent(last: number, bytes: number): void {
     if (this.state === 'probe') this.waiting = true;
     else if (last >= this.#next) {
@@ -79,8 +81,9 @@ export class Progress {
   }
 
   /**
-   * The peer holds the log up to `match`. Acknowledgements may come late and twice: nothing goes back. A peer that waits
-   * for a snapshot goes on waiting until what it holds reaches the leader's `base` (etcd-io/raft#110).
+   * Notes that the peer holds the log up to `match`. Acknowledgements may be late or duplicated, so
+   * `match` never decreases. A peer that waits for a snapshot keeps waiting until its log reaches the
+   * leader's `base` (etcd-io/raft#110).
    */
   accepted(match: number, base: number): void {
     if (match > this.#match) this.#match = match;
@@ -91,18 +94,18 @@ export class Progress {
     this.#check();
   }
 
-  /** Whether an answer of this stream is about this life of the peer, not about one before it. */
-  knows(stream: number): boolean {
+  /** Returns whether a stream belongs to this incarnation of the peer, not to an earlier one. */
+  ownsStream(stream: number): boolean {
     return stream >= this.#firstStream && stream <= this.stream;
   }
 
-  /** Whether a rejection of the entry at `prevIndex` is an answer to the present stream, and to the last thing asked when probing. */
+  /** Returns whether a rejection at `prevIndex` answers the current stream and, while probing, the current probe. */
   isCurrent(stream: number, prevIndex: number): boolean {
     if (stream !== this.stream || prevIndex <= this.#match) return false;
     return this.state === 'replicate' || prevIndex === this.#next - 1;
   }
 
-  /** The logs can agree at `index` at the most. */
+  /** Notes that the logs match at `index` at most. */
   rejected(prevIndex: number, index: number): void {
     this.stream = this.#drawStream();
     this.#enter('probe', Math.max(this.#match + 1, Math.min(prevIndex, index + 1)));
@@ -114,15 +117,16 @@ export class Progress {
   }
 
   /**
-   * A heartbeat was answered, so the link works: what got no answer since the last one was lost, or the peer's disk is
-   * slow. Read rounds are heartbeats too, and may be many: one in half an `interval` (milliseconds) counts.
+   * Notes a heartbeat reply. It shows that the link works, so an append without an answer since the
+   * previous reply was lost, or the peer's disk is slow. Read rounds are heartbeats, too, and may be
+   * frequent: at most one reply per half `interval` (milliseconds) counts.
    */
-  beat(now: number, interval: number): void {
-    if (now - this.#beatAt < interval / 2) return;
-    this.#beatAt = now;
+  onHeartbeatReply(now: number, interval: number): void {
+    if (now - this.#heartbeatRepliedAt < interval / 2) return;
+    this.#heartbeatRepliedAt = now;
     this.waiting = false;
-    if (this.state === 'replicate') this.nudge = this.window.size > 0 && this.#matchAtBeat === this.#match;
-    this.#matchAtBeat = this.#match;
+    if (this.state === 'replicate') this.nudge = this.window.size > 0 && this.#matchAtHeartbeat === this.#match;
+    this.#matchAtHeartbeat = this.#match;
   }
 
   #enter(state: ProgressState, next: number): void {

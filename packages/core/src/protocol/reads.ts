@@ -1,14 +1,14 @@
 import type { ServerId } from '../log/server.js';
 import type { ReadsReady } from './output.js';
 
-/** Who waits for a round: a server, that life of it, and its newest read. */
+/** A server whose reads wait for a round: its incarnation, and the number of its newest read. */
 export interface Asker {
   readonly server: ServerId;
   readonly incarnation: number;
   readonly ticket: number;
 }
 
-/** Reads that a round of heartbeats answers: the commit index when it began, and who asked before that. */
+/** A round of heartbeats that confirms reads: the commit index at its start, and the servers that asked before. */
 interface Round {
   readonly number: number;
   readonly index: number;
@@ -16,25 +16,26 @@ interface Round {
 }
 
 /**
- * ReadIndex (thesis §6.4). Reads are numbered, and an answer serves every read up to its number, so what waits takes
- * no room however many wait. `Reads` holds what outlives a role: the numbers; a leader's rounds are in `ReadRounds`.
+ * The reads of this server, for ReadIndex (thesis §6.4). Reads are numbers, not objects: an index that
+ * was confirmed after read n started serves all reads up to n. So any number of waiting reads takes
+ * constant memory, shares one round, and survives a change of leader. `ReadRounds` is the leader's part.
  */
 export class Reads {
   #asked = 0;
   #ready = 0;
 
-  /** The number of a new read. */
+  /** Starts a read and returns its number. */
   ask(): number {
     this.#asked += 1;
     return this.#asked;
   }
 
-  /** The newest read, when it is not answered yet. */
+  /** Number of the newest read; undefined if it is answered. */
   get open(): number | undefined {
     return this.#asked > this.#ready ? this.#asked : undefined;
   }
 
-  /** Every read up to `ticket` is answered; undefined when that is no news. */
+  /** Notes that every read up to `ticket` is answered. Returns undefined if that was known already. */
   answer(ticket: number, index: number): ReadsReady | undefined {
     if (ticket <= this.#ready || ticket > this.#asked) return undefined;
     this.#ready = ticket;
@@ -43,16 +44,17 @@ export class Reads {
 }
 
 /**
- * A leader's rounds: one under way for all reads that wait, the next one begins when it is answered. A round's number
- * rides on every heartbeat, so a lost one is asked again; answers to heartbeats that left before a read do not count.
+ * A leader's read rounds. One round is in progress for all reads that were waiting when it started,
+ * and the next one starts when it ends. Every heartbeat carries the number of the newest round, so a
+ * lost heartbeat is repeated. Replies to heartbeats that left before a read do not count for it.
  */
 export class ReadRounds {
   #number = 0;
   #round: Round | undefined;
-  /** By server: a newer request of the same one stands for the older. */
+  /** By server: a newer request of a server replaces its older one. */
   #waiting = new Map<ServerId, Asker>();
 
-  /** The newest round, for heartbeats to carry. */
+  /** Number of the newest round, which heartbeats carry. */
   get number(): number {
     return this.#number;
   }
@@ -63,8 +65,8 @@ export class ReadRounds {
     this.#waiting.set(asker.server, asker);
   }
 
-  /** Begins a round if reads wait and none is under way. */
-  begin(committed: number): boolean {
+  /** Starts a round if reads wait and none is in progress. Returns whether it did. */
+  start(committed: number): boolean {
     if (this.#round !== undefined || this.#waiting.size === 0) return false;
     this.#number += 1;
     this.#round = { number: this.#number, index: committed, askers: [...this.#waiting.values()] };
@@ -72,7 +74,7 @@ export class ReadRounds {
     return true;
   }
 
-  /** Ends the round if a quorum has answered it or a later one. */
+  /** Ends the round, and returns it, if a quorum has answered it or a later one. */
   end(answered: number): Round | undefined {
     const round = this.#round;
     if (round === undefined || answered < round.number) return undefined;

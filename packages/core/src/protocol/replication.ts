@@ -11,12 +11,12 @@ export class Replication {
   readonly #server: Server;
   readonly #peers = new Map<ServerId, Progress>();
   #streams = 0;
-  /** The slice sent last: peers that keep up get the same one, so that it is encoded once. */
+  /** The slice that was sent last. Peers that keep up share it, so that it is encoded once. */
   #cached: Slice | undefined;
 
   constructor(server: Server) {
     this.#server = server;
-    for (const id of server.membership.servers.keys()) if (id !== server.id) this.#begin(id);
+    for (const id of server.membership.servers.keys()) if (id !== server.id) this.#reset(id);
   }
 
   get peers(): ReadonlyMap<ServerId, Progress> {
@@ -24,15 +24,16 @@ export class Replication {
   }
 
   /**
-   * The progress an answer belongs to; undefined for a stranger, another stream's or another life's. An answer of a
-   * new life begins a new stream: what the earlier one acknowledged proves nothing about the present one.
+   * Returns the progress that an answer belongs to; undefined for an unknown server, and for a stream
+   * of an earlier incarnation. An answer of a new incarnation resets the peer's progress, because the
+   * acknowledgements of the earlier incarnation prove nothing about the new one.
    */
   identify(from: ServerId, answer: { readonly stream: number; readonly incarnation: number }): Progress | undefined {
     const progress = this.#peers.get(from);
-    if (progress === undefined || !progress.knows(answer.stream)) return undefined;
+    if (progress === undefined || !progress.ownsStream(answer.stream)) return undefined;
     if (progress.incarnation === 0) progress.incarnation = answer.incarnation;
     if (progress.incarnation !== answer.incarnation) {
-      this.#begin(from);
+      this.#reset(from);
       return undefined;
     }
     progress.lastActive = this.#server.now;
@@ -47,7 +48,7 @@ export class Replication {
     }
   }
 
-  /** Sends each peer what its window admits, and a commit index that nothing else carries. */
+  /** Sends each peer the entries that its window admits, or a commit index that no append carries. */
   flush(): void {
     for (const [id, progress] of this.#peers) {
       const sent = this.#replicate(id, progress);
@@ -58,21 +59,21 @@ export class Replication {
 
   pageRead(read: PageRead, entries: readonly Entry[] | undefined): void {
     const progress = this.#peers.get(read.peer);
-    // The progress has moved on to something else since it asked: by a rejection, say, or another life.
+    // The progress has changed since the request, because of a rejection or a restart of the peer.
     if (progress === undefined || progress.pendingRead !== read) return;
     progress.pendingRead = undefined;
-    // Compacted before it was read, or meanwhile: then the term before it is gone.
+    // The entries were compacted before or while they were read, so the term of the preceding entry is unknown.
     if (entries === undefined || read.from <= this.#server.log.base.index)
-      return this.#needSnapshot(read.peer, progress);
+      return this.#requestSnapshot(read.peer, progress);
     const [first] = entries;
     invariant(
       first?.index === read.from,
-      () => `entries from ${read.from} on were asked for, not from ${first?.index}`,
+      () => `entries from ${read.from} were requested, but entries from ${first?.index} were read`,
     );
     if (progress.ready && progress.next === read.from) this.#append(read.peer, progress, entries, read.maxBytes);
   }
 
-  #begin(id: ServerId): void {
+  #reset(id: ServerId): void {
     const { log, now, limits } = this.#server;
     const draw = (): number => (this.#streams += 1);
     this.#peers.set(id, new Progress(draw, log.lastIndex + 1, now, limits));
@@ -84,7 +85,7 @@ export class Replication {
     if (progress.nudge) {
       progress.nudge = false;
       if (progress.next <= log.base.index) {
-        this.#needSnapshot(id, progress);
+        this.#requestSnapshot(id, progress);
         return false;
       }
       this.#append(id, progress, [], 0);
@@ -93,7 +94,7 @@ export class Replication {
     while (progress.ready) {
       const { next } = progress;
       if (next <= log.base.index) {
-        this.#needSnapshot(id, progress);
+        this.#requestSnapshot(id, progress);
         break;
       }
       if (next > log.lastIndex) {
@@ -135,7 +136,7 @@ export class Replication {
     output.send(id, { kind: 'append', ...header, stream, prevIndex, prevTerm, committed, entries });
   }
 
-  /** The commit index as a peer that holds the log up to `held` may take it; remembered as told. */
+  /** Returns the commit index to send to a peer that holds the log up to `held`, and notes it as sent. */
   #noteCommitSent(progress: Progress, held: number): number {
     const committed = Math.min(held, this.#server.log.committed);
     if (committed > progress.committedSent) progress.committedSent = committed;
@@ -143,22 +144,23 @@ export class Replication {
   }
 
   /**
-   * Behind an append under way there is an answer, and behind that the next append: only an idle peer needs a word. It
-   * waits for one turn: who has just been answered often proposes again, and that append carries the news.
+   * Sends the commit index in a message of its own, if the peer is idle: an append in flight will be
+   * followed by another append that carries it. Waits one turn first, because a caller that was just
+   * answered often proposes again, and that append carries the commit index, too.
    */
   #announceCommit(id: ServerId, progress: Progress): void {
     const { log, header, output } = this.#server;
     if (progress.state !== 'replicate' || progress.window.size > 0) return;
-    const news = Math.min(progress.match, log.committed);
-    if (news <= progress.committedSent) return;
-    if (news > progress.unannounced) {
-      progress.unannounced = news;
+    const committed = Math.min(progress.match, log.committed);
+    if (committed <= progress.committedSent) return;
+    if (committed > progress.unannounced) {
+      progress.unannounced = committed;
       return output.requestAnotherTurn();
     }
     output.send(id, { kind: 'commit', ...header, committed: this.#noteCommitSent(progress, progress.match) });
   }
 
-  #needSnapshot(id: ServerId, progress: Progress): void {
+  #requestSnapshot(id: ServerId, progress: Progress): void {
     progress.needsSnapshot();
     this.#server.report({ kind: 'needsSnapshot', peer: id });
     this.#server.output.snapshot({ kind: 'wanted', peer: id, stream: progress.stream });

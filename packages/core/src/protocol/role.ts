@@ -23,16 +23,16 @@ import type { Report } from './output.js';
 import type { Reads } from './reads.js';
 import type { Limits, Timings } from './settings.js';
 
-/** The roles of Raft §5.1, with pre-vote's (thesis §9.6). */
+/** The roles of Raft §5.1, and the role that asks for pre-votes (thesis §9.6). */
 export type RoleName = 'follower' | 'preCandidate' | 'candidate' | 'leader';
 
-/** The term and incarnation that every message begins with. */
+/** The term and incarnation that every message carries. */
 export interface Header {
   readonly term: number;
   readonly incarnation: number;
 }
 
-/** What every role stands on, and the ways from one to another. Implemented by `Raft`. */
+/** The server as its roles see it: shared state, and the moves from one role to another. */
 export interface Server {
   readonly id: ServerId;
   readonly log: RaftLog;
@@ -40,25 +40,29 @@ export interface Server {
   readonly reads: Reads;
   readonly limits: Limits;
   readonly timings: Timings;
-  /** Monotonic milliseconds, as last told. */
+  /** Monotonic milliseconds, as last set by `Raft.advance`. */
   readonly now: number;
   readonly ballot: Ballot;
   readonly header: Header;
-  /** The leader of the present term, as far as known. */
+  /** The leader of the current term, as far as this server knows. */
   leader: ServerId | undefined;
-  /** The disk has no room for another segment of the log. */
+  /** Whether the disk has no room for another segment of the log. */
   readonly full: boolean;
-  /** Whether this server may campaign: a voter with a log, and with room for what it would append. */
+  /** Whether this server may campaign: it is a voter with a log, and has room for entries. */
   readonly eligible: boolean;
-  /** Whether the present term and vote are durable, so that messages may leave in it. */
+  /** Whether the current term and vote are durable, so that messages may leave in this term. */
   readonly ballotDurable: boolean;
-  /** The membership in force. Not on a blank server. */
+  /** The membership in force. A blank server has none. */
   readonly membership: Membership;
-  /** A time to wait before campaigning, anew from [T, 2T) (Raft §5.2). */
+  /** Draws an election timeout from [T, 2T) (Raft §5.2). */
   drawElectionTimeout(): number;
-  /** Whether a timer that fired late is passed over: lateness is this server's own fault, but is never excused twice running. Not late: nothing is to be excused, and the next time may be. */
-  forgiveLateTimer(late: boolean): boolean;
-  /** Sends as soon as the present term is durable. */
+  /**
+   * Returns whether to ignore a timer that has fired, because this process was stalled: then the
+   * silence of others proves nothing. Never returns true twice in a row, so that a process that is
+   * always late still campaigns. A call with false makes the next late timer forgivable again.
+   */
+  forgiveLateTimer(processWasStalled: boolean): boolean;
+  /** Sends a message as soon as the current term is durable. */
   send(to: ServerId, message: Message): void;
   report(report: Report): void;
   follow(term: number, leader: ServerId | undefined): void;
@@ -67,28 +71,28 @@ export interface Server {
   lead(): void;
 }
 
-/** How one role answers. A message that means nothing to a role is passed over by it, silently: the network may bring anything at any time. */
+/** The behavior of one role. A role silently ignores messages that mean nothing to it, because the network may deliver anything at any time. */
 export interface Role {
   readonly name: RoleName;
-  /** When it next wants `tick`, in milliseconds; `Infinity` for never. */
+  /** The time of the next `tick`, in milliseconds; `Infinity` for never. */
   readonly wakeAt: number;
-  /** Whether a leader is known to live, so that nobody else gets a vote (thesis §4.2.3). */
+  /** Whether this server has heard a leader recently, so that it votes for no other server (thesis §4.2.3). */
   readonly leaderAlive: boolean;
-  /** Looks at the timers. `late`: this server noticed the time too late for others' silence to prove anything. */
-  tick(late: boolean): void;
-  /** Something has become durable. */
+  /** Checks the timers. `processWasStalled`: the silence of others proves nothing. */
+  tick(processWasStalled: boolean): void;
+  /** Called when a write has become durable. */
   persisted(): void;
-  /** The timings have changed. */
+  /** Called when the timings have changed. */
   retime(): void;
-  /** Puts into the outbox what this turn's inputs have made due. */
+  /** Adds to the output what this turn's inputs have made due. */
   flush(): void;
-  /** The present leader's, in this term. */
+  // The next five come from the leader of the current term.
   append(from: ServerId, message: Append): void;
   heartbeat(from: ServerId, message: Heartbeat): void;
   commit(from: ServerId, message: Commit): void;
   snapshotOffer(from: ServerId, message: SnapshotOffer): void;
   snapshotChunk(from: ServerId, message: SnapshotChunk): void;
-  /** Answers to this life of this server. Pre-vote replies may be of any term, the others are of the present one. */
+  // Answers to requests of this incarnation. Pre-vote replies may be of any term, the others are of the current one.
   preVoteReply(from: ServerId, message: PreVoteReply): void;
   voteReply(from: ServerId, message: VoteReply): void;
   appendAccepted(from: ServerId, message: AppendAccepted): void;
@@ -99,11 +103,11 @@ export interface Role {
   readIndexReply(from: ServerId, message: ReadIndexReply): void;
 }
 
-/** A role that passes every message over; roles override what concerns them. */
+/** A role that ignores every message. Roles override the methods that concern them. */
 export abstract class BaseRole implements Role {
   abstract readonly name: RoleName;
   abstract readonly wakeAt: number;
-  abstract tick(late: boolean): void;
+  abstract tick(processWasStalled: boolean): void;
   abstract retime(): void;
 
   get leaderAlive(): boolean {

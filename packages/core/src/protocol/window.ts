@@ -3,7 +3,7 @@ interface Sent {
   readonly bytes: number;
 }
 
-/** What was sent to a peer and is not yet acknowledged: append messages that hold entries, in order. */
+/** The append messages with entries that were sent to a peer and are not yet acknowledged, in order. */
 export class Window {
   #sent: Sent[] = [];
   #bytes = 0;
@@ -19,7 +19,7 @@ export class Window {
     return this.#sent.length;
   }
 
-  /** One message may go over the limit of bytes, so that any message can be sent. */
+  /** One message may exceed the limit of bytes, so that any message can be sent. */
   get full(): boolean {
     return this.#sent.length >= this.#maxMessages || this.#bytes >= this.#maxBytes;
   }
@@ -29,7 +29,7 @@ export class Window {
     this.#bytes += bytes;
   }
 
-  /** Everything up to `index` has arrived. */
+  /** Notes that everything up to `index` is acknowledged. */
   free(index: number): void {
     let freed = 0;
     for (const { last, bytes } of this.#sent) {

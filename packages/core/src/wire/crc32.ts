@@ -1,4 +1,4 @@
-/** CRC-32 (IEEE 802.3, as in zlib), eight tables for eight bytes a step. */
+/** CRC-32 (IEEE 802.3, as in zlib), with eight tables for eight bytes per step. */
 const tables: Uint32Array[] = Array.from({ length: 8 }, () => new Uint32Array(256));
 
 function table(slice: number): Uint32Array {
@@ -28,20 +28,20 @@ const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as [
   Uint32Array,
 ];
 
-/** From so many bytes on the runtime's own is faster; below, the call costs more than it saves. */
+/** The runtime's own CRC is faster from this many bytes on. For fewer, the call costs more than it saves. */
 const WORTH_A_CALL = 384;
 
-/** What core asks of a runtime that it does not know, and does without. */
+/** The optional part of a runtime that has a CRC of its own. */
 interface Runtime {
   readonly process?: {
     getBuiltinModule?(id: string): { readonly crc32?: (bytes: Uint8Array, before: number) => number } | undefined;
   };
 }
 
-/** The runtime's own, where there is one: Node's is that of zlib, and four times as fast. */
+/** The runtime's own CRC, if there is one. Node's comes from zlib and is four times as fast. */
 const native = (globalThis as Runtime).process?.getBuiltinModule?.('node:zlib')?.crc32;
 
-/** The checksum of `bytes`, an unsigned 32-bit number; `before`, that of the bytes they follow. */
+/** Returns the checksum of `bytes`, an unsigned 32-bit number. `before`: the checksum of the bytes that they follow. */
 export function crc32(bytes: Uint8Array, before = 0): number {
   return native !== undefined && bytes.length >= WORTH_A_CALL ? native(bytes, before) : byTables(bytes, before);
 }

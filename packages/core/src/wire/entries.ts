@@ -4,8 +4,9 @@ import { protocolError, Reader } from './reader.js';
 import type { Writer } from './writer.js';
 
 /**
- * A run of entries, as messages carry it and stores keep it: a count, then for each the kind (1 byte), term (8), length
- * (4) and payload. The indices follow from the first one. Kinds not named here are kept for later formats.
+ * The encoding of consecutive entries, in messages and in stores: a count (4 bytes), then for each
+ * entry its kind (1 byte), term (8), length (4) and payload. The indices follow from the first one. All
+ * other kinds are reserved for later formats.
  */
 const KIND = { command: 0, noop: 1, membership: 2 } as const;
 const HEADER = 13;
@@ -15,7 +16,7 @@ function payloadLength(entry: Entry): number {
   return entry.kind === 'membership' ? membershipLength(entry.membership) : 0;
 }
 
-/** Bytes that `writeEntries` writes. */
+/** Returns the number of bytes that `writeEntries` writes. */
 export function entriesLength(entries: readonly Entry[]): number {
   let length = 4;
   for (const entry of entries) length += HEADER + payloadLength(entry);
@@ -33,10 +34,11 @@ export function writeEntries(writer: Writer, entries: readonly Entry[]): void {
   }
 }
 
-/** Reads a run whose first entry has index `first` and follows one of `prevTerm`. Payloads are views. */
+/** Reads entries, of which the first has index `first` and follows an entry of `prevTerm`. Payloads are views of the frame. */
 export function readEntries(reader: Reader, first: number, prevTerm: number): Entry[] {
   const count = reader.count(HEADER);
-  if (!Number.isSafeInteger(first + count)) throw protocolError(`${count} entries from ${first} on pass 2^53.`);
+  if (!Number.isSafeInteger(first + count))
+    throw protocolError(`${count} entries from index ${first} on exceed index 2^53.`);
   const entries: Entry[] = [];
   let lastTerm = prevTerm;
   for (let index = first; index < first + count; index += 1) {
@@ -44,7 +46,7 @@ export function readEntries(reader: Reader, first: number, prevTerm: number): En
     const term = reader.u53();
     const payload = reader.raw(reader.u32());
     if (term < lastTerm || term === 0)
-      throw protocolError(`Entry ${index} of term ${term} follows one of term ${lastTerm}.`);
+      throw protocolError(`Entry ${index} of term ${term} follows an entry of term ${lastTerm}.`);
     lastTerm = term;
     entries.push(readEntry(kind, index, term, payload));
   }
@@ -56,8 +58,7 @@ function readEntry(kind: number, index: number, term: number, payload: Uint8Arra
     case KIND.command:
       return { kind: 'command', index, term, data: payload };
     case KIND.noop:
-      if (payload.length > 0)
-        throw protocolError(`Entry ${index} is empty by its kind and has ${payload.length} bytes.`);
+      if (payload.length > 0) throw protocolError(`Entry ${index} must be empty, but has ${payload.length} bytes.`);
       return { kind: 'noop', index, term };
     case KIND.membership: {
       const reader = new Reader(payload);
@@ -66,6 +67,6 @@ function readEntry(kind: number, index: number, term: number, payload: Uint8Arra
       return { kind: 'membership', index, term, membership };
     }
     default:
-      throw protocolError(`Entry ${index} is of the unknown kind ${kind}. A newer version may have written it.`);
+      throw protocolError(`Entry ${index} has the unknown kind ${kind}. A newer version may have written it.`);
   }
 }

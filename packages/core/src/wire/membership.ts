@@ -8,13 +8,13 @@ const MAX_SERVERS = 32;
 const MAX_ADDRESS = 512;
 const MAX_METADATA = 1024;
 
-/** A server's part is one byte of these. */
+/** The parts of a server, combined in one byte. */
 const VOTER = 1;
 const OUTGOING = 2;
 const LEARNER = 4;
 const LEARNER_NEXT = 8;
 
-/** count, then each server: id, address, metadata, part. In the order of the map, so that the same membership has the same bytes. */
+/** Writes a count, then per server its id, address, metadata and parts. The map's order is kept, so that equal memberships have equal bytes. */
 export function membershipLength({ servers }: Membership): number {
   let length = 4;
   for (const [id, { address, metadata }] of servers) {
@@ -41,13 +41,13 @@ export function writeMembership(writer: Writer, membership: Membership): void {
 
 export function readMembership(reader: Reader): Membership {
   const count = reader.count(7);
-  if (count > MAX_SERVERS) throw protocolError(`A membership of ${count} servers exceeds the ${MAX_SERVERS} allowed.`);
+  if (count > MAX_SERVERS) throw protocolError(`A membership of ${count} servers exceeds the limit of ${MAX_SERVERS}.`);
   const servers = new Map<ServerId, ServerInfo>();
   const parts: [ServerId, number][] = [];
   for (let i = 0; i < count; i += 1) {
     const id = reader.text(64);
-    if (!isId(id)) throw protocolError(`${JSON.stringify(id)} is no server id.`);
-    if (servers.has(id)) throw protocolError(`Server ${id} is named twice.`);
+    if (!isId(id)) throw protocolError(`${JSON.stringify(id)} is not a server id.`);
+    if (servers.has(id)) throw protocolError(`Server ${id} is listed twice.`);
     servers.set(id, { address: reader.text(MAX_ADDRESS), metadata: reader.text(MAX_METADATA) });
     const part = reader.u8();
     if (part > 15) throw protocolError(`Server ${id} has the unknown part ${part}.`);
@@ -62,11 +62,11 @@ export function readMembership(reader: Reader): Membership {
     servers,
   };
   const fault = membershipFault(membership);
-  if (fault !== undefined) throw protocolError(`A membership is refused: ${fault}.`);
+  if (fault !== undefined) throw protocolError(`A membership is invalid: ${fault}.`);
   return membership;
 }
 
-/** What is too long to be written; undefined when nothing is. */
+/** Returns what is too long to be encoded, as part of a sentence; undefined if everything fits. */
 export function membershipOversize({ servers }: Membership): string | undefined {
   if (servers.size > MAX_SERVERS) return `it has ${servers.size} servers, more than ${MAX_SERVERS}`;
   for (const [id, { address, metadata }] of servers) {

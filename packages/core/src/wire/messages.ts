@@ -7,8 +7,8 @@ import { encodeSnapshotHead, readSnapshotHead } from './snapshot-head.js';
 import { textLength, type Writer } from './writer.js';
 
 /**
- * A message: kind (1 byte), term and incarnation (8 each), then the fields of its kind in the order below, numbers in
- * 8 bytes and flags in 1. Kinds not named here are kept for later formats.
+ * The encoding of a message: kind (1 byte), term and incarnation (8 each), then the fields of its kind
+ * in the order below, numbers in 8 bytes and flags in 1. All other kinds are reserved for later formats.
  */
 const KIND = {
   preVote: 1,
@@ -29,10 +29,10 @@ const KIND = {
 } as const satisfies Record<Message['kind'], number>;
 
 const HEADER = 17;
-/** The shortest message: a header and one number. */
+/** Bytes of the shortest message: a header and one number. */
 export const MIN_MESSAGE: number = HEADER + 8;
 
-/** Bytes behind the header, entries apart. */
+/** Bytes after the header, without entries. */
 const BODY = {
   preVote: 16,
   preVoteReply: 17,
@@ -51,7 +51,7 @@ const BODY = {
   snapshotAck: 24,
 } as const satisfies Record<Message['kind'], number>;
 
-/** Bytes that a message takes in a frame. */
+/** Returns the number of bytes of a message in a frame. */
 export function messageLength(message: Message): number {
   const length = HEADER + BODY[message.kind];
   if (message.kind === 'append') return length + entriesLength(message.entries);
@@ -211,7 +211,7 @@ export function readMessage(reader: Reader): Message {
         offset: reader.u53(),
       };
     default:
-      throw protocolError(`A message is of the unknown kind ${kind}. A newer version may have sent it.`);
+      throw protocolError(`A message has the unknown kind ${kind}. A newer version may have sent it.`);
   }
 }
 
@@ -220,7 +220,7 @@ function writeBytes(writer: Writer, bytes: Uint8Array): void {
   writer.raw(bytes);
 }
 
-/** The head of a snapshot, as a server of `term` can have one. */
+/** Reads the head of a snapshot. The head must be possible for a server of `term`. */
 function snapshotMeta(reader: Reader, term: number): SnapshotMeta {
   const head = reader.raw(reader.u32());
   try {
@@ -229,24 +229,24 @@ function snapshotMeta(reader: Reader, term: number): SnapshotMeta {
     upTo(term, last.term);
     return { id, cluster, last, membership, genesis, version };
   } catch (error) {
-    throw protocolError('A message offers a snapshot whose head cannot be read.', error);
+    throw protocolError('A message offers a snapshot whose head cannot be decoded.', error);
   }
 }
 
 const SNAPSHOT_ID = /^[0-9a-f]{32}$/;
 
-/** It may become a part of a file's name. */
+/** Reads a snapshot id. The id may become part of a file name. */
 function snapshotId(reader: Reader): string {
   const id = reader.text(32);
-  if (!SNAPSHOT_ID.test(id)) throw protocolError(`${JSON.stringify(id)} is no id of a snapshot.`);
+  if (!SNAPSHOT_ID.test(id)) throw protocolError(`${JSON.stringify(id)} is not a snapshot id.`);
   return id;
 }
 
-/** Whoever took over the last number there is could never campaign again, nor answer who asks about the next one. */
+/** Reads a term. The largest safe integer is refused, because a server in that term could never campaign again. */
 function termOf(reader: Reader): number {
   const term = reader.u53();
   if (term === Number.MAX_SAFE_INTEGER)
-    throw protocolError(`A message is of term ${term}, which no other could follow.`);
+    throw protocolError(`A message has term ${term}, which no higher term could follow.`);
   return term;
 }
 
@@ -256,15 +256,15 @@ function incarnation(reader: Reader): number {
   return value;
 }
 
-/** A place in a log, as a server of `term` can know it: index 0 has term 0, and no other index has. */
+/** Reads a position that a server of `term` can know. Index 0 has term 0, and no other index has. */
 function position(reader: Reader, term: number): Position {
   const at = { index: reader.u53(), term: upTo(term, reader.u53()) };
   if ((at.index === 0) === (at.term === 0)) return at;
-  throw protocolError(`A message speaks of entry ${at.index} in term ${at.term}.`);
+  throw protocolError(`A message names the impossible position of index ${at.index} and term ${at.term}.`);
 }
 
-/** No server holds anything of a term above its own. */
+/** Refuses an entry's term above the message's own: no server holds an entry of a term above its own. */
 function upTo(term: number, held: number): number {
-  if (held > term) throw protocolError(`A message of term ${term} speaks of an entry of term ${held}.`);
+  if (held > term) throw protocolError(`A message of term ${term} names an entry of term ${held}.`);
   return held;
 }

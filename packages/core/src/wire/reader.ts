@@ -2,19 +2,19 @@ import { KontikiError } from '../errors.js';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** What came from outside cannot be read. */
+/** Returns the error for bytes from outside that cannot be decoded. */
 export function protocolError(message: string, cause?: unknown): KontikiError {
   return new KontikiError('KONTIKI_PROTOCOL', message, { cause });
 }
 
-/** Reads what a `Writer` wrote. Every length is checked before use; whatever is wrong is a `KONTIKI_PROTOCOL` error. */
+/** Reads the output of a `Writer`. Checks every length before use, and throws `KONTIKI_PROTOCOL` for anything invalid. */
 export class Reader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
-    // A Buffer's own `subarray` gives Buffers, whose `slice` shares memory where a Uint8Array's copies: users get the plain thing.
+    // `subarray` of a Buffer returns a Buffer, whose `slice` shares memory, while that of a Uint8Array copies. Users get a plain Uint8Array.
     this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -39,7 +39,7 @@ export class Reader {
     return this.#view.getUint32(this.#take(4), true);
   }
 
-  /** A safe integer of 0 or more. */
+  /** Reads a safe integer of 0 or more. */
   u53(): number {
     const at = this.#take(8);
     const high = this.#view.getUint32(at + 4, true);
@@ -53,16 +53,16 @@ export class Reader {
     return value === 1;
   }
 
-  /** A view, not a copy: it keeps the whole frame alive. */
+  /** Returns a view, not a copy. The view keeps the whole frame in memory. */
   raw(length: number): Uint8Array {
     const at = this.#take(length);
     return this.#bytes.subarray(at, at + length);
   }
 
-  /** UTF-8 of at most `maxBytes`. */
+  /** Reads UTF-8 text of at most `maxBytes`. */
   text(maxBytes: number): string {
     const length = this.u16();
-    if (length > maxBytes) throw protocolError(`A text of ${length} bytes exceeds the ${maxBytes} allowed.`);
+    if (length > maxBytes) throw protocolError(`A text of ${length} bytes exceeds the limit of ${maxBytes}.`);
     const bytes = this.raw(length);
     try {
       return utf8.decode(bytes);
@@ -71,14 +71,14 @@ export class Reader {
     }
   }
 
-  /** A count of things that take at least `bytesEach`: one that cannot fit is refused before anything is made for it. */
+  /** Reads a count of items of at least `bytesEach`. Refuses a count that cannot fit before anything is allocated for it. */
   count(bytesEach: number): number {
     const count = this.u32();
-    if (count * bytesEach > this.left) throw protocolError(`${count} items are announced in ${this.left} bytes.`);
+    if (count * bytesEach > this.left) throw protocolError(`${count} items cannot fit in ${this.left} bytes.`);
     return count;
   }
 
-  /** Everything was read. */
+  /** Checks that everything was read. */
   end(): void {
     if (this.left > 0) throw protocolError(`${this.left} bytes follow the end.`);
   }

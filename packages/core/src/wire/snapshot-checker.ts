@@ -11,9 +11,10 @@ import {
 } from './snapshot-head.js';
 
 /**
- * Behind the head follow chunks: bytes of state in it (4 bytes, 1 to `MAX_STATE`), these, checksum (4). Then the trailer:
- * 0 (4), bytes of all chunks' state (8), bytes of the state before compression (8), checksum (4). Every checksum is that
- * of all bytes before it, the other checksums left out: so a chunk fits only into its own place of its own snapshot.
+ * After the head come chunks: length of the state in the chunk (4 bytes, 1 to `MAX_STATE`), the state,
+ * checksum (4). Then comes the trailer: 0 (4), bytes of state in all chunks (8), bytes of the state
+ * before compression (8), checksum (4). Every checksum covers all preceding bytes except for checksums.
+ * So a chunk is valid only at its own position in its own snapshot.
  */
 const LENGTH = 4;
 const CHECKSUM = 4;
@@ -21,18 +22,19 @@ export const CHUNK_OVERHEAD: number = LENGTH + CHECKSUM;
 /** Bytes of the trailer. */
 export const TRAILER: number = 24;
 
-/** Bytes of a chunk in all, at most: 252 KiB, so that one fits into a frame of 256 KiB. */
+/** Maximum bytes of a chunk: 252 KiB, so that a chunk fits into a frame of 256 KiB. */
 export const MAX_SNAPSHOT_CHUNK: number = 252 * 1024;
-/** Bytes of state in a chunk, at most. */
+/** Maximum bytes of state in a chunk. */
 export const MAX_STATE: number = MAX_SNAPSHOT_CHUNK - CHUNK_OVERHEAD;
 
 export interface SnapshotTrailer {
-  /** Bytes of state in all chunks, and before they were compressed. */
+  /** Bytes of state in all chunks. */
   readonly stored: number;
+  /** Bytes of the state before compression. */
   readonly state: number;
 }
 
-/** A trailer's fields, its checksum apart. `offset`: where it stands. */
+/** Reads a trailer without its checksum. `offset`: the position of the trailer in the snapshot. */
 export function readTrailer(bytes: Uint8Array, { compression }: SnapshotHead, offset: number): SnapshotTrailer {
   try {
     const reader = new Reader(bytes);
@@ -40,30 +42,31 @@ export function readTrailer(bytes: Uint8Array, { compression }: SnapshotHead, of
     const trailer = { stored: reader.u53(), state: reader.u53() };
     if (marker === 0 && (compression !== 0 || trailer.stored === trailer.state)) return trailer;
   } catch (error) {
-    throw corruptSnapshot(offset, 'its trailer cannot be read', error);
+    throw corruptSnapshot(offset, 'its trailer cannot be decoded', error);
   }
-  throw corruptSnapshot(offset, 'its trailer cannot be read');
+  throw corruptSnapshot(offset, 'its trailer cannot be decoded');
 }
 
 const NOTHING = new Uint8Array(0);
 
-/** What is collected now: a chunk's length, its state and its checksum come one after the other. */
+/** The part that is being read. A chunk's length, state and checksum follow one another. */
 type Stage = 'prefix' | 'head' | 'length' | 'state' | 'checksum' | 'trailer';
 
 /**
- * Follows the bytes of a snapshot, in pieces of any size, and checks them as they come: `KONTIKI_CORRUPT` (or
- * `KONTIKI_FORMAT`) at the first part that is wrong, with its offset. Copies no state, and keeps at most a chunk of it.
+ * Checks the bytes of a snapshot as they arrive, in pieces of any size. Throws `KONTIKI_CORRUPT` (or
+ * `KONTIKI_FORMAT`) at the first invalid part, with its offset. Copies no state, and keeps at most one
+ * chunk of it. Reading and both stores use it, so a finished snapshot is one that readers accept.
  */
 export class SnapshotChecker {
   readonly #expected: SnapshotMeta | undefined;
   #head: SnapshotHead | undefined;
   #trailer: SnapshotTrailer | undefined;
   #offset = 0;
-  /** Up to the last part that is whole and right: where it ends, the checksum there, bytes of state. */
-  #whole = 0;
+  /** The end of the last valid part, the checksum there, and the bytes of state up to there. */
+  #validEnd = 0;
   #sum = 0;
   #stored = 0;
-  /** Of the part that has begun: what is collected of it, and then the state in it, with the checksum so far. */
+  /** The current part: the bytes collected of it; for a chunk, its state, the bytes missing, and the checksum so far. */
   #stage: Stage = 'prefix';
   #field: Uint8Array = new Uint8Array(HEAD_PREFIX);
   #filled = 0;
@@ -71,53 +74,53 @@ export class SnapshotChecker {
   #missing = 0;
   #running = 0;
 
-  /** `expected`: what the snapshot must be of; another one is `KONTIKI_CORRUPT`, too. */
+  /** `expected`: the snapshot's meta. Another snapshot is `KONTIKI_CORRUPT`, too. */
   constructor(expected?: SnapshotMeta) {
     this.#expected = expected;
     if (expected !== undefined) encodeSnapshotHead(expected);
   }
 
-  /** Bytes that have come. */
+  /** Bytes written so far. */
   get offset(): number {
     return this.#offset;
   }
 
-  /** Where the last part ends that is whole and right. */
-  get whole(): number {
-    return this.#whole;
+  /** The end of the last valid part. */
+  get validEnd(): number {
+    return this.#validEnd;
   }
 
-  /** Once it is whole. */
+  /** The head; undefined until it is complete. */
   get head(): SnapshotHead | undefined {
     return this.#head;
   }
 
-  /** Takes the next bytes. `given` is given the state in the chunks that they complete: views of what was written, now or before. */
-  write(bytes: Uint8Array, given?: Uint8Array[]): void {
+  /** Checks the next bytes. Adds to `states` the state in the chunks that they complete, as views of the written bytes. */
+  write(bytes: Uint8Array, states?: Uint8Array[]): void {
     for (let at = 0; at < bytes.length;) {
-      if (this.#trailer !== undefined) throw corruptSnapshot(this.#whole, 'something follows its end');
+      if (this.#trailer !== undefined) throw corruptSnapshot(this.#validEnd, 'bytes follow its end');
       const rest = new Uint8Array(bytes.buffer, bytes.byteOffset + at, bytes.length - at);
-      const taken = this.#stage === 'state' ? this.#takeState(rest, given !== undefined) : this.#collect(rest);
+      const taken = this.#stage === 'state' ? this.#takeState(rest, states !== undefined) : this.#collect(rest);
       at += taken;
       this.#offset += taken;
-      if (this.#stage !== 'state' && this.#filled === this.#field.length) this.#advance(this.#field, given);
+      if (this.#stage !== 'state' && this.#filled === this.#field.length) this.#advance(this.#field, states);
     }
   }
 
-  /** Everything has come. `KONTIKI_CORRUPT` when that cannot be. */
+  /** Returns the summary of the snapshot. Throws `KONTIKI_CORRUPT` if it is incomplete. */
   end(): SnapshotInfo & SnapshotTrailer & SnapshotHead {
     const [head, trailer] = [this.#head, this.#trailer];
     if (head === undefined || trailer === undefined) {
-      throw corruptSnapshot(this.offset, `it ends here, in the part that begins at byte ${this.#whole}`);
+      throw corruptSnapshot(this.offset, `it ends here, within the part that starts at byte ${this.#validEnd}`);
     }
-    return { ...head, ...trailer, bytes: this.#whole };
+    return { ...head, ...trailer, bytes: this.#validEnd };
   }
 
-  #expect(stage: Stage, length: number, begun: Uint8Array = NOTHING): void {
+  #expect(stage: Stage, length: number, started: Uint8Array = NOTHING): void {
     this.#stage = stage;
     this.#field = new Uint8Array(length);
-    this.#field.set(begun);
-    this.#filled = begun.length;
+    this.#field.set(started);
+    this.#filled = started.length;
   }
 
   #collect(bytes: Uint8Array): number {
@@ -136,8 +139,8 @@ export class SnapshotChecker {
     return piece.length;
   }
 
-  /** What was to be collected has been. */
-  #advance(field: Uint8Array, given: Uint8Array[] | undefined): void {
+  /** Called when the current part is complete. */
+  #advance(field: Uint8Array, states: Uint8Array[] | undefined): void {
     switch (this.#stage) {
       case 'prefix':
         return this.#expect('head', snapshotHeadLength(field), field);
@@ -148,14 +151,14 @@ export class SnapshotChecker {
         return this.#beginChunk(u32(field, 0), field);
       case 'checksum':
         this.#compare(field, this.#running);
-        this.#stored += this.#offset - this.#whole - CHUNK_OVERHEAD;
-        given?.push(...this.#state);
+        this.#stored += this.#offset - this.#validEnd - CHUNK_OVERHEAD;
+        states?.push(...this.#state);
         this.#state = [];
         return this.#endPart(this.#running);
       case 'trailer': {
         const sum = crc32(field.subarray(0, -CHECKSUM), this.#sum);
         this.#compare(field, sum);
-        this.#trailer = this.#checked(readTrailer(field, this.#head as SnapshotHead, this.#whole));
+        this.#trailer = this.#checked(readTrailer(field, this.#head as SnapshotHead, this.#validEnd));
         return this.#endPart(sum);
       }
       case 'state':
@@ -164,7 +167,7 @@ export class SnapshotChecker {
 
   #beginChunk(length: number, field: Uint8Array): void {
     if (length === 0) return this.#expect('trailer', TRAILER, field);
-    if (length > MAX_STATE) throw corruptSnapshot(this.#whole, `a chunk cannot have ${length} bytes`);
+    if (length > MAX_STATE) throw corruptSnapshot(this.#validEnd, `a chunk cannot have ${length} bytes`);
     this.#stage = 'state';
     this.#missing = length;
     this.#running = crc32(field, this.#sum);
@@ -172,26 +175,26 @@ export class SnapshotChecker {
 
   #endPart(sum: number): void {
     this.#sum = sum;
-    this.#whole = this.#offset;
+    this.#validEnd = this.#offset;
     this.#expect('length', LENGTH);
   }
 
   #compare(field: Uint8Array, sum: number): void {
     if (u32(field, field.length - CHECKSUM) === sum) return;
-    throw corruptSnapshot(this.#whole, 'what begins here does not match its checksum');
+    throw corruptSnapshot(this.#validEnd, 'the part that starts here does not match its checksum');
   }
 
   #asExpected(head: SnapshotHead, bytes: Uint8Array): SnapshotHead {
     const expected = this.#expected === undefined ? bytes : encodeSnapshotHead(this.#expected, head.compression);
     if (expected.length === bytes.length && expected.every((byte, i) => byte === bytes[i])) return head;
-    throw corruptSnapshot(0, `its head is that of another snapshot, ${head.id} at entry ${head.last.index}`);
+    throw corruptSnapshot(0, `its head belongs to another snapshot, ${head.id} of entry ${head.last.index}`);
   }
 
   #checked(trailer: SnapshotTrailer): SnapshotTrailer {
     if (trailer.stored === this.#stored) return trailer;
     throw corruptSnapshot(
-      this.#whole,
-      `its trailer tells of ${trailer.stored} bytes of state, and ${this.#stored} are there`,
+      this.#validEnd,
+      `its trailer claims ${trailer.stored} bytes of state, but there are ${this.#stored}`,
     );
   }
 }

@@ -7,41 +7,42 @@ import { protocolError, Reader } from './reader.js';
 import { textLength, Writer } from './writer.js';
 
 /**
- * The beginning of a snapshot: "KONTISNP" (8 bytes), version (1), compression (1, 0 for none), flags (2, none yet), bytes
- * of the head (4), id (16), index and term of the last entry (8 each), index of the membership (8), genesis (4), version of
- * the state machine (8), cluster, membership, checksum of all that (4). docs/snapshot-format.md says the same in more words.
+ * The head of a snapshot: "KONTISNP" (8 bytes), version (1), compression (1, 0 for none), flags (2, none
+ * defined), length of the head (4), id (16), index and term of the last entry (8 each), index of the
+ * membership (8), genesis (4), version of the state machine (8), cluster, membership, checksum of
+ * everything before (4). docs/snapshot-format.md explains it.
  */
 const MAGIC = new TextEncoder().encode('KONTISNP');
 const VERSION = 1;
-/** Up to the length, which every version has in the same place. */
+/** Bytes up to and including the length, which every version stores at the same offset. */
 export const HEAD_PREFIX = 16;
 const FIXED = HEAD_PREFIX + 52;
 const CHECKSUM = 4;
 const ID = /^[0-9a-f]{32}$/;
 
-/** No head is longer: 64 KiB. */
+/** Maximum length of a head: 64 KiB. */
 export const MAX_SNAPSHOT_HEAD: number = 64 * 1024;
 
-/** What the head of a snapshot says. */
+/** The contents of a snapshot's head. */
 export interface SnapshotHead extends SnapshotMeta {
-  /** How the state is compressed: 0, not at all; 1, gzip; others are the application's. */
+  /** The compression of the state: 0 for none, 1 for gzip. Others belong to the application. */
   readonly compression: number;
-  /** Bytes of the head: where the first chunk begins. */
+  /** Length of the head, which is the offset of the first chunk. */
   readonly length: number;
 }
 
-/** A snapshot cannot be read: `offset` is that of the part that is damaged, from the beginning of the snapshot. */
+/** Returns the error for a damaged snapshot. `offset`: the position of the damaged part. */
 export function corruptSnapshot(offset: number, what: string, cause?: unknown): KontikiError {
   return new KontikiError('KONTIKI_CORRUPT', `The snapshot is damaged at byte ${offset}: ${what}.`, { cause });
 }
 
-/** What is wrong with a meta, in a sentence's words; undefined when nothing is. */
+/** Returns what is wrong with a meta, as part of a sentence; undefined if it is valid. */
 function metaFault({ id, cluster, last, membership }: SnapshotMeta): string | undefined {
-  if (!ID.test(id)) return `${JSON.stringify(id)} is no id of 32 hexadecimal digits`;
-  if (!isId(cluster)) return `${JSON.stringify(cluster)} is no cluster id`;
+  if (!ID.test(id)) return `${JSON.stringify(id)} is not an id of 32 hexadecimal digits`;
+  if (!isId(cluster)) return `${JSON.stringify(cluster)} is not a cluster id`;
   if (last.index === 0 || last.term === 0) return `it ends at entry ${last.index} of term ${last.term}`;
   if (membership.index === 0 || membership.index > last.index) {
-    return `its membership is that of entry ${membership.index}, and it ends at ${last.index}`;
+    return `its membership comes from entry ${membership.index}, but it ends at ${last.index}`;
   }
   return undefined;
 }
@@ -49,7 +50,7 @@ function metaFault({ id, cluster, last, membership }: SnapshotMeta): string | un
 export function encodeSnapshotHead(meta: SnapshotMeta, compression = 0): Uint8Array {
   const { id, cluster, last, membership, genesis, version } = meta;
   const fault = metaFault(meta);
-  if (fault !== undefined) throw protocolError(`A snapshot cannot be written: ${fault}.`);
+  if (fault !== undefined) throw protocolError(`A snapshot's meta is invalid: ${fault}.`);
   const length = FIXED + textLength(cluster) + membershipLength(membership.membership) + CHECKSUM;
   const writer = new Writer(length);
   writer.raw(MAGIC);
@@ -69,7 +70,7 @@ export function encodeSnapshotHead(meta: SnapshotMeta, compression = 0): Uint8Ar
   return writer.bytes;
 }
 
-/** Bytes of the head whose first 16 bytes these are: not trusted, but possible. */
+/** Returns the length of a head, read from its first 16 bytes. Range-checked, but not yet covered by the checksum. */
 export function snapshotHeadLength(prefix: Uint8Array): number {
   if (prefix.length < HEAD_PREFIX) throw corruptSnapshot(0, `only ${prefix.length} bytes are there`);
   if (!MAGIC.every((byte, i) => byte === prefix[i])) throw corruptSnapshot(0, 'it does not begin as a snapshot does');
@@ -81,8 +82,9 @@ export function snapshotHeadLength(prefix: Uint8Array): number {
 }
 
 /**
- * The head that `bytes` begin with; what follows it is not looked at, so the first `MAX_SNAPSHOT_HEAD` bytes of a snapshot
- * always do. `KONTIKI_CORRUPT` when it is damaged, `KONTIKI_FORMAT` when it is whole and a newer version wrote it.
+ * Reads the head at the start of `bytes`, and ignores bytes after it, so the first `MAX_SNAPSHOT_HEAD`
+ * bytes of a snapshot always suffice. Throws `KONTIKI_CORRUPT` if the head is damaged, and
+ * `KONTIKI_FORMAT` if it is intact but a newer version wrote it.
  */
 export function readSnapshotHead(bytes: Uint8Array): SnapshotHead {
   const length = snapshotHeadLength(bytes);
@@ -107,7 +109,7 @@ export function readSnapshotHead(bytes: Uint8Array): SnapshotHead {
     if (fault !== undefined) throw protocolError(fault);
     return { ...meta, compression, length };
   } catch (error) {
-    throw corruptSnapshot(0, 'its head cannot be read', error);
+    throw corruptSnapshot(0, 'its head cannot be decoded', error);
   }
 }
 

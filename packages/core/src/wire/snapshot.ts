@@ -13,9 +13,9 @@ import {
 import { corruptSnapshot, encodeSnapshotHead, readSnapshotHead, type SnapshotHead } from './snapshot-head.js';
 import { Writer } from './writer.js';
 
-/** A way to make state smaller. Both directions take and give pieces of any size, and end in an error when their source does. */
+/** A compression for snapshots. Both directions accept and return pieces of any size, and fail if their source fails. */
 export interface SnapshotCompression {
-  /** 1 to 255; stands in the head. 1 is gzip, 2 to 127 are kept for Kontiki, 128 to 255 are the application's. */
+  /** 1 to 255, stored in the head. 1 is gzip, 2 to 127 are reserved for Kontiki, 128 to 255 belong to the application. */
   readonly kind: number;
   compress(state: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
   decompress(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
@@ -24,17 +24,17 @@ export interface SnapshotCompression {
 export interface SnapshotEncoding {
   /** Default: none. */
   readonly compression?: SnapshotCompression | undefined;
-  /** Bytes of state in a chunk, all but the last. Default and most: `MAX_SNAPSHOT_CHUNK` less 8. */
+  /** Bytes of state in every chunk except for the last. Default and maximum: `MAX_SNAPSHOT_CHUNK` less 8. */
   readonly chunkBytes?: number | undefined;
 }
 
-/** All that can be said of a snapshot without its state. */
+/** Everything about a snapshot except for its state. */
 export interface SnapshotSummary extends SnapshotInfo, SnapshotHead, SnapshotTrailer {}
 
 /**
- * The bytes of a snapshot of `state`: the head, then as many pieces as it has chunks, each at most `MAX_SNAPSHOT_CHUNK`
- * long, then the trailer. The pieces may be kept; those of `state` are copied. Nothing of `state` is asked for before the
- * piece behind the head is.
+ * Encodes a snapshot of `state`: yields the head, one piece per chunk of at most `MAX_SNAPSHOT_CHUNK`
+ * bytes, and the trailer. Callers may keep the pieces, because `state` is copied. The first piece of
+ * `state` is requested only after the head was taken.
  */
 export async function* encodeSnapshot(
   meta: SnapshotMeta,
@@ -43,7 +43,7 @@ export async function* encodeSnapshot(
 ): AsyncGenerator<Uint8Array, void> {
   invariant(
     Number.isInteger(chunkBytes) && chunkBytes >= 1 && chunkBytes <= MAX_STATE,
-    () => `chunks of ${chunkBytes} bytes were asked for`,
+    () => `chunks of ${chunkBytes} bytes were requested`,
   );
   const head = encodeSnapshotHead(meta, compression?.kind);
   yield head;
@@ -53,7 +53,7 @@ export async function* encodeSnapshot(
   yield* chunks.end(counted.bytes);
 }
 
-/** Cuts a stream into chunks of one size. */
+/** Splits a stream into chunks of one size. */
 class Chunks {
   readonly #size: number;
   #sum: number;
@@ -107,9 +107,10 @@ class Chunks {
 }
 
 /**
- * The state in a snapshot, piece by piece, none before its chunk is checked. That all of it came is known when this ends:
- * until then it may still end in `KONTIKI_CORRUPT`, which says what is damaged, and at which offset. `KONTIKI_FORMAT` when a
- * newer version wrote it, `KONTIKI_UNSUPPORTED` when it is compressed in a way that is not among `compressions`.
+ * Decodes the state in a snapshot, piece by piece. A piece is yielded only after its chunk was checked.
+ * The state is complete only when this ends without an error. Throws `KONTIKI_CORRUPT`, with the
+ * offset of the damage, `KONTIKI_FORMAT` if a newer version wrote the snapshot, and
+ * `KONTIKI_UNSUPPORTED` if its compression is not among `compressions`.
  */
 export async function* decodeSnapshot(
   bytes: AsyncIterable<Uint8Array>,
@@ -118,15 +119,18 @@ export async function* decodeSnapshot(
   const checker = new SnapshotChecker();
   const chunks = chunksOf(bytes, checker);
   try {
-    // The head has come with the first chunk, or with the end.
+    // The head is known by now, after the first chunk or at the end.
     const stored = new Counted(resumed(await chunks.next(), chunks));
     const { compression } = checker.head as SnapshotHead;
     const state = new Counted(compression === 0 ? stored : decompressed(stored, compression, compressions));
     yield* state;
-    if (!stored.ended) throw corruptSnapshot(checker.whole, 'its compressed state ends before this');
+    if (!stored.ended) throw corruptSnapshot(checker.validEnd, 'bytes follow the end of its compressed state');
     const { state: bytesOfState, bytes: end } = checker.end();
     if (state.bytes !== bytesOfState) {
-      throw corruptSnapshot(end - TRAILER, `it tells of ${bytesOfState} bytes of state, and ${state.bytes} came out`);
+      throw corruptSnapshot(
+        end - TRAILER,
+        `its trailer claims ${bytesOfState} bytes of state, but decompression returned ${state.bytes}`,
+      );
     }
   } finally {
     await chunks.return();
@@ -157,7 +161,7 @@ async function* decompressed(
   if (compression === undefined) {
     throw new KontikiError(
       'KONTIKI_UNSUPPORTED',
-      `The snapshot is compressed in way ${kind}, which was not handed in to read it.`,
+      `The snapshot has compression ${kind}, for which no decompression was passed in.`,
     );
   }
   try {
@@ -168,7 +172,7 @@ async function* decompressed(
   }
 }
 
-/** A stream, and what came of it. */
+/** A stream that counts its bytes. */
 class Counted implements AsyncIterable<Uint8Array> {
   readonly #source: AsyncIterable<Uint8Array>;
   bytes = 0;
@@ -193,7 +197,7 @@ class Counted implements AsyncIterable<Uint8Array> {
   }
 }
 
-/** Reads a whole snapshot and says what it is of; decompresses nothing. Rejects as `decodeSnapshot` does when it is damaged. */
+/** Checks a complete snapshot without decompressing it, and resolves with its summary. Rejects like `decodeSnapshot` if it is damaged. */
 export async function checkSnapshot(bytes: AsyncIterable<Uint8Array>): Promise<SnapshotSummary> {
   const checker = new SnapshotChecker();
   for await (const piece of bytes) checker.write(piece);
@@ -201,8 +205,9 @@ export async function checkSnapshot(bytes: AsyncIterable<Uint8Array>): Promise<S
 }
 
 /**
- * What a snapshot is of, told from its ends alone: its first `MAX_SNAPSHOT_HEAD` bytes, its last `SNAPSHOT_TRAILER`, and how
- * many it has. `KONTIKI_CORRUPT` when these cannot be the ends of one; what is between them is not looked at.
+ * Returns the summary of a snapshot from its two ends: its first `MAX_SNAPSHOT_HEAD` bytes, its last
+ * `SNAPSHOT_TRAILER` bytes, and its size. Throws `KONTIKI_CORRUPT` if these cannot be the ends of a
+ * snapshot. Does not check the bytes between them.
  */
 export function summarizeSnapshot(start: Uint8Array, end: Uint8Array, bytes: number): SnapshotSummary {
   const head = readSnapshotHead(start);

@@ -2,14 +2,14 @@ import { invariant } from '../invariant.js';
 
 const utf8 = new TextEncoder();
 
-/** Bytes of a text in UTF-8, with its length of two bytes before it. */
+/** Returns the bytes of a text in UTF-8, including the two bytes of its length. */
 export function textLength(text: string): number {
   return 2 + utf8.encode(text).length;
 }
 
 /**
- * Fills a buffer of a length known before: one allocation a frame, or none where `memory` has room for it. Numbers are
- * little-endian.
+ * Fills a buffer whose length is known in advance: one allocation per frame, or none if `memory` is
+ * large enough. Numbers are little-endian.
  */
 export class Writer {
   readonly bytes: Uint8Array;
@@ -40,7 +40,7 @@ export class Writer {
     this.#at += 4;
   }
 
-  /** A safe integer of 0 or more, in eight bytes. */
+  /** Writes a safe integer of 0 or more, in eight bytes. */
   u53(value: number): void {
     invariant(
       Number.isSafeInteger(value) && value >= 0,
@@ -56,7 +56,7 @@ export class Writer {
     this.#at += bytes.length;
   }
 
-  /** UTF-8 behind a length of two bytes. */
+  /** Writes a length of two bytes, then UTF-8. */
   text(value: string): void {
     const bytes = utf8.encode(value);
     invariant(bytes.length <= 0xffff, () => `a text of ${bytes.length} bytes was to be written behind a length of two`);
@@ -64,7 +64,7 @@ export class Writer {
     this.raw(bytes);
   }
 
-  /** Writes over a place left before. */
+  /** Overwrites a number at an earlier offset. */
   u32At(at: number, value: number): void {
     this.#view.setUint32(at, value, true);
   }

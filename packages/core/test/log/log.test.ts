@@ -74,7 +74,7 @@ describe('memberships', () => {
           ['b', info],
         ]),
       }),
-    ).toContain('no part');
+    ).toContain('neither voter nor learner');
     const plain = membershipOf(
       [
         ['a', info],

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { SystemClock } from '@kontiki/core';
 import { command, VirtualClock } from '@kontiki/testing';
 import { RaftLog } from '../../src/log/raft-log.js';
-import { Applier } from '../../src/node/applier.js';
+import { Applier } from '../../src/node/apply/applier.js';
 
 const start = { base: { index: 0, term: 0, membership: undefined }, last: 0, terms: [], memberships: [], committed: 0 };
 

@@ -154,7 +154,7 @@ describe('a peer that needs what is compacted', () => {
     expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
     expect(failures).toEqual([
       ...failures.slice(0, -1).map(() => 'EIO'),
-      expect.stringContaining('cannot be read; another one is taken'),
+      expect.stringContaining('cannot be read, so another one is taken'),
     ]);
     expect(failures.length).toBeGreaterThanOrEqual(3);
   });

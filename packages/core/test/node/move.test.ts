@@ -24,8 +24,8 @@ beforeEach(async () => {
   await bootstrap(from.log, { cluster: owner.cluster, server: owner.server, members });
 });
 
-const move = (into: Stores = to, progress?: (progress: MoveProgress) => void): Promise<void> =>
-  moveServer({ ...owner, from, to: into, where: 'level:data/a', progress });
+const move = (into: Stores = to, onProgress?: (onProgress: MoveProgress) => void): Promise<void> =>
+  moveServer({ ...owner, from, to: into, where: 'level:data/a', onProgress });
 
 const command = (index: number, term: number, length = 10): Entry => ({
   kind: 'command',

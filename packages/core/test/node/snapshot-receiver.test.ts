@@ -2,7 +2,7 @@ import { MemorySnapshots, type SnapshotMeta } from '@kontiki/core';
 import { encodeSnapshot } from '@kontiki/core/wire';
 import { VirtualClock } from '@kontiki/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { SnapshotReceiver } from '../../src/node/snapshot-receiver.js';
+import { SnapshotReceiver } from '../../src/node/snapshots/receiver.js';
 import { bytes } from './harness.js';
 import { metaOf } from './sample-meta.js';
 

@@ -2,8 +2,8 @@ import type { SnapshotInfo } from '@kontiki/core';
 import { MAX_SNAPSHOT_CHUNK as CHUNK } from '@kontiki/core/wire';
 import { VirtualClock } from '@kontiki/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { SnapshotSender } from '../../src/node/snapshot-sender.js';
-import { SnapshotWindow } from '../../src/node/snapshot-window.js';
+import { SnapshotSender } from '../../src/node/snapshots/sender.js';
+import { SnapshotWindow } from '../../src/node/snapshots/window.js';
 import { metaOf } from './sample-meta.js';
 
 const MiB = 1024 * 1024;
@@ -48,7 +48,7 @@ describe('a snapshot that is sent', () => {
       onStartedOver: () => {},
       onFailure: (error) => expect.unreachable(error.message),
     });
-    sender.begin();
+    sender.start();
     return sender;
   }
 

@@ -2,9 +2,9 @@ import { MemorySnapshots, type SnapshotInfo, type SnapshotWriter } from '@kontik
 import { encodeSnapshot, MAX_SNAPSHOT_CHUNK } from '@kontiki/core/wire';
 import { VirtualClock } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
-import { SnapshotReceiver } from '../../src/node/snapshot-receiver.js';
-import { SnapshotSender } from '../../src/node/snapshot-sender.js';
-import { SnapshotWindow } from '../../src/node/snapshot-window.js';
+import { SnapshotReceiver } from '../../src/node/snapshots/receiver.js';
+import { SnapshotSender } from '../../src/node/snapshots/sender.js';
+import { SnapshotWindow } from '../../src/node/snapshots/window.js';
 import type { SnapshotChunk } from '../../src/protocol/message.js';
 import { metaOf } from './sample-meta.js';
 
@@ -57,7 +57,7 @@ describe('chunks of snapshots that are held', () => {
         onFailure: (error) => expect.unreachable(error.message),
       });
       const fed: Fed = { sender, sent: 0, acknowledged: 0 };
-      sender.begin();
+      sender.start();
       sender.onAcknowledged(0);
       return fed;
     };
@@ -170,7 +170,7 @@ describe('chunks of snapshots that are held', () => {
       onStartedOver: () => {},
       onFailure: (error) => expect.unreachable(error.message),
     });
-    sender.begin();
+    sender.start();
     await clock.until(() => arrived === snapshot.bytes, (2 * snapshot.bytes * 1_000) / rate);
     sender.close();
     expect(crossed).toBeLessThan(1.5 * snapshot.bytes);
@@ -209,7 +209,7 @@ describe('chunks of snapshots that are held', () => {
       onStartedOver: () => {},
       onFailure: (error) => expect.unreachable(error.message),
     });
-    sender.begin();
+    sender.start();
     await clock.elapse(120_000);
     expect(sent).toBeGreaterThan(900 * 1024);
     expect([readers, begun]).toEqual([1, 1]);

@@ -136,7 +136,10 @@ describe('another transport', () => {
     const logger = { debug: log, info: log, warn: log, error: log };
     const node = await nodes.open('a', { transport: before, logger });
     await node.setTransport(new Watched(anotherNetwork()));
-    expect(lines).toContainEqual([expect.stringMatching(/could not be closed/), { error: before.closing }]);
+    expect(lines).toContainEqual([
+      expect.stringMatching(/closing a replaced transport failed/),
+      { error: before.closing },
+    ]);
     await commits('x');
   });
 

@@ -14,7 +14,7 @@ describe('conflict hints', () => {
     cluster.startWith('b', spread(2)); // ... against even ones.
     cluster.startWith('c', [2]);
     cluster.crash('c');
-    cluster.feed('a', (raft) => raft.follow(3 + 2 * runs, undefined));
+    cluster.raiseTerm('a', 3 + 2 * runs);
     cluster.elect('a');
     cluster.elapse(2 * cluster.timings.heartbeat);
     expect(cluster.leaders).toEqual(['a']);

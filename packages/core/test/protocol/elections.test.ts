@@ -70,7 +70,7 @@ describe('elections', () => {
     cluster.forge('a', 'c', { kind: 'vote', term: 5, incarnation: 99, lastIndex: 1, lastTerm: 1 });
     cluster.writeAll('c');
     cluster.forge('b', 'c', { kind: 'preVote', term: 5, incarnation: 98, lastIndex: 1, lastTerm: 1 });
-    cluster.feed('c', (raft) => raft.askForPreVotes());
+    cluster.campaign('c');
     expect(cluster.raft('c').role).toBe('preCandidate');
     cluster.forge('b', 'c', { kind: 'vote', term: 5, incarnation: 98, lastIndex: 1, lastTerm: 1 });
     cluster.writeAll('c');
@@ -209,7 +209,7 @@ describe('elections', () => {
   it('pre-vote replies are no votes, duplicates count once, and answers to an earlier life are dropped (rows 4, 9)', () => {
     const cluster = new Scenario(['a', 'b', 'c', 'd', 'e']);
     for (const other of ['b', 'c', 'd', 'e']) cluster.crash(other);
-    cluster.feed('a', (raft) => raft.askForPreVotes());
+    cluster.campaign('a');
     const me = cluster.server('a').incarnation;
     const pre = { kind: 'preVoteReply', term: 1, incarnation: 50, to: me, candidacy: 2, granted: true } as const;
     cluster.forge('b', 'a', pre);
@@ -235,7 +235,7 @@ describe('elections', () => {
   it('a candidate’s own vote counts, and its requests leave, only when its term is durable', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.stall('a');
-    cluster.feed('a', (raft) => raft.askForPreVotes());
+    cluster.campaign('a');
     cluster.settle();
     expect(cluster.raft('a').role).toBe('candidate');
     expect(cluster.raft('b').ballot.term).toBe(1);
@@ -248,7 +248,7 @@ describe('elections', () => {
     // a's requests are held back with its write; a crash forgets both, so nobody has voted for the forgotten candidacy.
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.stall('a');
-    cluster.feed('a', (raft) => raft.askForPreVotes());
+    cluster.campaign('a');
     cluster.settle();
     expect(cluster.raft('a').ballot.term).toBe(2);
     cluster.crash('a');
@@ -266,7 +266,7 @@ describe('elections', () => {
     cluster.skip(10_000);
     cluster.tick('a', true);
     expect(cluster.raft('a').role).toBe('follower');
-    expect(cluster.server('a').reports).toEqual([{ kind: 'campaignExcused' }]);
+    expect(cluster.server('a').reports).toEqual([{ kind: 'lateTimerForgiven' }]);
     cluster.skip(10_000);
     cluster.tick('a', true);
     expect(cluster.raft('a').role).toBe('preCandidate');

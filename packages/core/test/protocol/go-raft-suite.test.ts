@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Append, Entry, Message } from '@kontiki/core';
+import type { Entry, Message } from '@kontiki/core';
+import type { Append } from '@kontiki/core/protocol';
 import { command, Scenario } from '@kontiki/testing';
 
 /**

@@ -11,8 +11,8 @@ function serverIn(role: RoleName): Scenario {
   disk.entries.push(command(2, 3));
   disk.ballot = { term: role === 'follower' || role === 'preCandidate' ? 5 : 4, votedFor: undefined };
   cluster.start('a');
-  if (role !== 'follower') cluster.feed('a', (raft) => raft.askForPreVotes());
-  if (role === 'candidate' || role === 'leader') cluster.feed('a', (raft) => raft.campaign());
+  if (role === 'preCandidate') cluster.campaign('a');
+  if (role === 'candidate' || role === 'leader') cluster.makeCandidate('a');
   cluster.writeAll('a');
   if (role === 'leader') {
     const to = cluster.server('a').incarnation;

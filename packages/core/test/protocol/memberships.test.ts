@@ -62,7 +62,7 @@ describe('learners', () => {
     cluster.start('e');
     cluster.elapse(4 * cluster.timings.heartbeat);
     expect(cluster.server('e').applied).toEqual(cluster.server('a').applied);
-    expect(cluster.raft('e').membership).toEqual(learning);
+    expect(cluster.raft('e').log.membership).toEqual(learning);
   });
 });
 
@@ -121,11 +121,11 @@ describe('a membership that was appended', () => {
     const cluster = appended(next);
     cluster.isolate('a');
     cluster.settle();
-    expect(cluster.raft('a').membership).toEqual(next);
+    expect(cluster.raft('a').log.membership).toEqual(next);
     cluster.elapseUntil(() => cluster.leaders.some((id) => id !== 'a'));
     cluster.heal();
     cluster.elapse(2 * cluster.timings.election);
-    expect(cluster.raft('a').membership).toEqual(cluster.raft('b').membership);
+    expect(cluster.raft('a').log.membership).toEqual(cluster.raft('b').log.membership);
     // Without b it could not win by the membership that is gone.
     cluster.crash('b');
     for (const id of cluster.leaders) if (id !== 'a') cluster.crash(id);
@@ -141,7 +141,7 @@ describe('a membership that was appended', () => {
     cluster.settle();
     cluster.crash('a');
     cluster.start('a'); // It comes back with what it wrote.
-    expect(cluster.raft('a').membership.voters).toEqual(['a', 'b']);
+    expect(cluster.raft('a').log.membership?.voters).toEqual(['a', 'b']);
     cluster.heal();
     cluster.isolate('b');
     cluster.skip(2 * cluster.timings.election);

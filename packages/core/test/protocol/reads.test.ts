@@ -31,7 +31,7 @@ describe('linearizable reads', () => {
     cluster.start('a');
     cluster.stall('a');
     const early = cluster.read('a');
-    cluster.feed('a', (raft) => raft.askForPreVotes());
+    cluster.campaign('a');
     cluster.write('a'); // Its term and vote: it leads, and its own entry is not durable yet.
     expect(cluster.raft('a').role).toBe('leader');
     const late = cluster.read('a');

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Append, Entry } from '@kontiki/core';
+import type { Entry } from '@kontiki/core';
+import type { Append } from '@kontiki/core/protocol';
 import { command, Scenario } from '@kontiki/testing';
 
 const text = (entry: Entry): string => (entry.kind === 'command' ? new TextDecoder().decode(entry.data) : entry.kind);
@@ -243,7 +244,7 @@ describe('replication', () => {
     for (let i = 0; i < 5; i += 1) cluster.propose('a', `more ${i}`);
     cluster.elapse(cluster.timings.heartbeat);
     cluster.heal();
-    cluster.feed('a', (raft) => raft.follow(9, undefined));
+    cluster.raiseTerm('a', 9);
     cluster.drop();
     cluster.feed('a', (r) => r.pageRead({ peer: 'c', from: 23, to: 27, maxBytes: 200 }, [command(23, 2)]));
     expect(cluster.underWay).toEqual([]);

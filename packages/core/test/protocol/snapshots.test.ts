@@ -55,7 +55,7 @@ describe('a snapshot that has arrived', () => {
     expect([raft.log.last.index, raft.log.committed]).toEqual([5, 5]);
     expect(install(raft, 3, raft.ballot.term)).toBe(false);
     expect(raft.log).toMatchObject({ base: log.base, lastIndex: 5, committed: 5 });
-    expect(raft.membership).not.toBe(membership.membership);
+    expect(raft.log.membership).not.toBe(membership.membership);
   });
 
   it('commits what the log holds of it, and what the log holds behind it stays', () => {
@@ -70,7 +70,7 @@ describe('a snapshot that has arrived', () => {
     expect(install(raft, 4, raft.ballot.term + 1)).toBe(true);
     expect([raft.log.base.index, raft.log.lastIndex, raft.log.committed]).toEqual([4, 4, 4]);
     expect(raft.log.termAt(4)).toBe(raft.ballot.term + 1);
-    expect(raft.membership).toBe(membership.membership);
+    expect(raft.log.membership).toBe(membership.membership);
   });
 });
 

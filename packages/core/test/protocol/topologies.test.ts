@@ -124,7 +124,7 @@ describe('links that fail in part', () => {
     cluster.elapse(cluster.timings.election);
     cluster.isolate('c');
     // Without pre-votes, as servers of another version might.
-    for (let i = 0; i < 5; i += 1) cluster.feed('c', (raft) => raft.campaign());
+    for (let i = 0; i < 5; i += 1) cluster.makeCandidate('c');
     cluster.writeAll('c');
     cluster.drop();
     const stuck = cluster.raft('c').ballot.term;

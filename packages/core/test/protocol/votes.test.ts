@@ -141,7 +141,7 @@ describe('votes and crashes', () => {
     cluster.isolate('c');
     cluster.propose('a', 'x');
     cluster.settle();
-    for (let i = 0; i < 5; i += 1) cluster.feed('c', (raft) => raft.campaign());
+    for (let i = 0; i < 5; i += 1) cluster.makeCandidate('c');
     cluster.writeAll('c');
     cluster.crash('a');
     cluster.drop();

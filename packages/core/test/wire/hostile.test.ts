@@ -99,13 +99,13 @@ describe('before anything is made for it', () => {
   }
 
   it('refuses four thousand million messages', () => {
-    expect(() => decodeFrame(countOf(whole, 14))).toThrow(/announced/);
+    expect(() => decodeFrame(countOf(whole, 14))).toThrow(/items cannot fit/);
   });
 
   it('refuses four thousand million entries, and a payload as long', () => {
     const append = samples.find((one) => one.kind === 'append') as Message;
     const count = frameLength([]) + 17 + 32;
-    expect(() => decodeFrame(countOf(encodeFrame([append]), count))).toThrow(/announced/);
+    expect(() => decodeFrame(countOf(encodeFrame([append]), count))).toThrow(/items cannot fit/);
     expect(() => decodeFrame(countOf(encodeFrame([append]), count + 4 + 9))).toThrow(/missing/);
   });
 
@@ -213,13 +213,13 @@ describe('entries', () => {
 
   it.each([
     ['an unknown kind', 9, [], /unknown kind 9/],
-    ['a noop with a payload', 1, [1], /empty by its kind/],
+    ['a noop with a payload', 1, [1], /must be empty/],
     ['a membership without servers', 2, [0, 0, 0, 0], /no voter/],
     ['a membership with something behind it', 2, [1, 0, 0, 0, ...server('a', 1), 0], /follow the end/],
-    ['a server without a part', 2, [2, 0, 0, 0, ...server('a', 1), ...server('b', 0)], /no part/],
+    ['a server without a part', 2, [2, 0, 0, 0, ...server('a', 1), ...server('b', 0)], /neither voter nor learner/],
     ['a server with an unknown part', 2, [1, 0, 0, 0, ...server('a', 17)], /unknown part/],
     ['a server named twice', 2, [2, 0, 0, 0, ...server('a', 1), ...server('a', 1)], /twice/],
-    ['a name that is none', 2, [1, 0, 0, 0, ...server('a/b', 1)], /no server id/],
+    ['a name that is none', 2, [1, 0, 0, 0, ...server('a/b', 1)], /not a server id/],
     ['a name too long', 2, [1, 0, 0, 0, ...server('a'.repeat(65), 1)], /65 bytes/],
     ['a name that is not UTF-8', 2, [1, 0, 0, 0, 1, 0, 0xff, 0, 0, 0, 0, 1], /UTF-8/],
     [

@@ -205,10 +205,10 @@ describe('a snapshot that is damaged', () => {
     const flipped = whole.slice();
     flipped[head.length + 18] = (flipped[head.length + 18] as number) ^ 1;
     await expect(joined(decodeSnapshot(streamOf(flipped)))).rejects.toThrow(
-      `damaged at byte ${head.length + 14}: what begins here does not match its checksum`,
+      `damaged at byte ${head.length + 14}: the part that starts here does not match its checksum`,
     );
     await expect(checkSnapshot(streamOf(whole.subarray(0, -1)))).rejects.toThrow(
-      `damaged at byte ${whole.length - 1}: it ends here, in the part that begins at byte ${whole.length - SNAPSHOT_TRAILER}`,
+      `damaged at byte ${whole.length - 1}: it ends here, within the part that starts at byte ${whole.length - SNAPSHOT_TRAILER}`,
     );
   });
 
@@ -246,7 +246,7 @@ describe('a snapshot that is damaged', () => {
     const packed = await joined(encodeSnapshot(meta, streamOf(state), { compression: inverted }));
     packed[packed.length - SNAPSHOT_TRAILER + 12] = 11;
     await expect(joined(decodeSnapshot(streamOf(seal(packed)), [inverted]))).rejects.toThrow(
-      /11 bytes of state, and 10/,
+      /claims 11 bytes of state, but/,
     );
   });
 
@@ -265,7 +265,9 @@ describe('a snapshot that is damaged', () => {
       cause,
     });
     const lazy: SnapshotCompression = { ...inverted, decompress: () => streamOf(state) };
-    await expect(joined(decodeSnapshot(cut(packed, 9), [lazy]))).rejects.toThrow(/compressed state ends before/);
+    await expect(joined(decodeSnapshot(cut(packed, 9), [lazy]))).rejects.toThrow(
+      /follow the end of its compressed state/,
+    );
   });
 });
 
@@ -286,7 +288,7 @@ describe('the checker', () => {
     const checker = new SnapshotChecker();
     const torn = head.length + 14 + 5;
     checker.write(whole.subarray(0, torn));
-    expect([checker.offset, checker.whole]).toEqual([torn, torn - 5]);
+    expect([checker.offset, checker.validEnd]).toEqual([torn, torn - 5]);
   });
 
   it('refuses the head of another snapshot than the one expected', () => {
@@ -296,7 +298,7 @@ describe('the checker', () => {
       { ...meta, version: 4 },
       { ...meta, genesis: 1 },
     ]) {
-      expect(() => new SnapshotChecker(other).write(whole)).toThrow(/head is that of another snapshot/);
+      expect(() => new SnapshotChecker(other).write(whole)).toThrow(/head belongs to another snapshot/);
     }
     const checker = new SnapshotChecker(meta);
     checker.write(whole);

@@ -4,7 +4,10 @@ import { expect, it } from 'vitest';
 import { MemoryLog, membershipOf, RaftNode, type ServerInfo, type StateMachine, type Transport } from '@kontiki/core';
 import { after, until } from './servers.js';
 
-/** A port that was free a moment ago: addresses must stand in the first membership, before anybody listens. */
+/**
+ * Returns a port that was free a moment ago. The first membership needs addresses before any server
+ * listens.
+ */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -21,7 +24,7 @@ class List implements StateMachine<number> {
   }
 }
 
-/** Servers of one cluster in this process, each on a port of its own. */
+/** A cluster of servers in this process. Each server has a port of its own. */
 export class Cluster {
   readonly nodes = new Map<string, RaftNode<number>>();
   readonly machines = new Map<string, List>();
@@ -30,14 +33,14 @@ export class Cluster {
   readonly #make: (port: number) => Transport;
   readonly #logs = new Map<string, MemoryLog>();
 
-  /** `address`: where a server is reached. Default: at its own port. */
+  /** `address`: returns the address of a server. Default: the address with its own port. */
   constructor(scheme: string, make: (port: number) => Transport, address?: (id: string) => string) {
     this.#make = make;
     this.#address = address ?? ((id) => `${scheme}://127.0.0.1:${this.ports.get(id)}`);
   }
 
-  /** Begins the cluster on its voters; learners are blank. */
-  async begin(voters: readonly string[], learners: readonly string[] = []): Promise<void> {
+  /** Writes the first entry of the cluster to the logs of the voters. Learners stay blank. */
+  async bootstrap(voters: readonly string[], learners: readonly string[] = []): Promise<void> {
     const servers: [string, ServerInfo][] = [];
     for (const id of [...voters, ...learners]) {
       this.#logs.set(id, new MemoryLog());
@@ -79,7 +82,10 @@ export class Cluster {
     return [...this.nodes.values()].find((node) => node.status().role === 'leader');
   }
 
-  /** Proposes until it is committed: a leader may be lost meanwhile, and a command be applied twice then. */
+  /**
+   * Proposes a command until a proposal succeeds. If the leader changes in between, the command may
+   * be applied twice.
+   */
   async execute(text: string): Promise<void> {
     for (let done = false; !done;) {
       await until(() => this.leader !== undefined, 'a leader');
@@ -91,28 +97,31 @@ export class Cluster {
     }
   }
 
-  /** Waits until a command is applied on these servers. */
+  /** Resolves when these servers have applied the command. */
   async applied(text: string, ...ids: readonly string[]): Promise<void> {
-    await until(() => ids.every((id) => this.machines.get(id)?.applied.includes(text)), 'a command on all servers');
+    await until(
+      () => ids.every((id) => this.machines.get(id)?.applied.includes(text)),
+      'all servers to apply a command',
+    );
   }
 }
 
-/** That whole nodes make a cluster over it. */
+/** Shows that nodes form a cluster over the transport. */
 export function testCluster(scheme: string, make: (port: number) => Transport): void {
-  it('carries a cluster: an election, commits on all servers, a server that goes and comes back', async () => {
+  it('a cluster elects a leader, commits everywhere and readmits a restarted server', async () => {
     const ids = ['a', 'b', 'c'];
     const cluster = new Cluster(scheme, make);
-    await cluster.begin(ids);
+    await cluster.bootstrap(ids);
     await cluster.open(...ids);
     const large = 'x'.repeat(500_000);
     await cluster.execute('one');
     await cluster.execute(large);
     await cluster.applied(large, ...ids);
 
-    const gone = (cluster.leader as RaftNode<number>).id;
-    await cluster.close(gone);
+    const stopped = (cluster.leader as RaftNode<number>).id;
+    await cluster.close(stopped);
     await cluster.execute('two');
-    await cluster.open(gone);
+    await cluster.open(stopped);
     await cluster.execute('three');
     await cluster.applied('three', ...ids);
     for (const id of ids) {
@@ -120,9 +129,9 @@ export function testCluster(scheme: string, make: (port: number) => Transport): 
     }
   });
 
-  it('feeds a blank server, which learns from its log who the others are', async () => {
+  it('a blank server receives the log and learns the other servers from it', async () => {
     const cluster = new Cluster(scheme, make);
-    await cluster.begin(['a'], ['blank']);
+    await cluster.bootstrap(['a'], ['blank']);
     await cluster.open('a');
     for (let i = 0; i < 20; i += 1) await cluster.execute(`${i} ${'x'.repeat(100_000)}`);
     await cluster.execute('last');

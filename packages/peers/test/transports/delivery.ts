@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 import { append, introduce, numbered, type Started, until } from './servers.js';
 
-/** That what is sent arrives, or is dropped with a word. */
+/** Shows that messages arrive, or are dropped and logged. */
 export function testDelivery(started: Started): void {
-  it('delivers both ways, in order', async () => {
+  it('a transport delivers messages in order in both directions', async () => {
     const [a, b] = [await started('a'), await started('b')];
     introduce(a, b);
     await a.reaches(b);
@@ -11,29 +11,29 @@ export function testDelivery(started: Started): void {
     const numbers = Array.from({ length: 2000 }, (_, i) => i);
     for (const n of numbers) a.transport.send('b', [numbered(n)]);
     await until(() => b.tickets.includes(1999), 'the last message');
-    // More than a thousand urgent messages in one turn: the oldest made way.
+    // The queue holds 1,024 urgent messages and drops the oldest.
     expect(b.tickets.filter((n) => n < 2000)).toEqual(numbers.slice(-1024));
     expect(new Set(b.received.map(({ from }) => from))).toEqual(new Set(['a']));
   });
 
-  it('drops what is larger than any frame, says so, and goes on', async () => {
+  it('a transport drops and logs a message that is larger than a frame may be', async () => {
     const [a, b] = [await started('a'), await started('b')];
     introduce(a, b);
     await a.reaches(b);
     a.transport.send('b', [append(1, 4 * 1024 * 1024)]);
     await a.reaches(b);
-    expect(a.logged(/larger than any frame/)).toBe(true);
+    expect(a.logged(/larger than a frame/)).toBe(true);
     expect(b.received.some(({ message }) => message.kind === 'append')).toBe(false);
   });
 
-  it('keeps what is sent while the first connection is made', async () => {
+  it('a transport keeps messages that are sent before the first connection is made', async () => {
     const [a, b] = [await started('a'), await started('b')];
     introduce(a, b);
     a.transport.send('b', [numbered(1), append(1, 10)]);
     await until(() => b.received.length === 2, 'both messages');
   });
 
-  it('finds a peer again that has restarted on its port', async () => {
+  it('a transport reconnects to a peer that restarted on the same port', async () => {
     const [a, b] = [await started('a'), await started('b')];
     introduce(a, b);
     await a.reaches(b);
@@ -45,7 +45,7 @@ export function testDelivery(started: Started): void {
     await again.reaches(a);
   });
 
-  it('logs an address it cannot dial, and lives on', async () => {
+  it('a transport logs invalid addresses and reaches its other peers', async () => {
     const [a, b] = [await started('a'), await started('b')];
     a.transport.setPeers(
       new Map([
@@ -67,14 +67,14 @@ export function testDelivery(started: Started): void {
     );
     await a.reaches(b);
     expect(a.lines.filter(({ level }) => level === 'error').map(({ text }) => text)).toEqual([
-      'cannot dial x',
-      'cannot dial y',
-      'cannot dial z',
+      'cannot dial x: its address in the membership is invalid',
+      'cannot dial y: its address in the membership is invalid',
+      'cannot dial z: its address in the membership is invalid',
     ]);
     expect(JSON.stringify(a.lines.map(({ details }) => String(details?.['error'])))).not.toContain('secret');
   });
 
-  it('drops a message that cannot be encoded, and says so', async () => {
+  it('a transport drops and logs a message that cannot be encoded', async () => {
     const [a, b] = [await started('a'), await started('b')];
     introduce(a, b);
     await a.reaches(b);

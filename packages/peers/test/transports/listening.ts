@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { introduce, type Made, type Started } from './servers.js';
+import { introduce, type Created, type Started } from './servers.js';
 
-/** How a transport begins and ends on a port of its own. */
-export function testListening(server: Made, started: Started): void {
-  it('says clearly that a port is taken', async () => {
+/** Shows how a transport with a port of its own starts and closes. */
+export function testListening(server: Created, started: Started): void {
+  it('start rejects with KONTIKI_LISTEN and the cause if the port is in use', async () => {
     const a = await started('a');
     const b = server('b', { listen: { port: a.transport.port as number } });
     await expect(b.start()).rejects.toMatchObject({
@@ -14,26 +14,26 @@ export function testListening(server: Made, started: Started): void {
     await b.transport.close();
   });
 
-  it.each(['0.0.0.0', '::', '10.0.0.1', ''])('does not listen on %j without being told that it is insecure', (host) => {
+  it.each(['0.0.0.0', '::', '10.0.0.1', ''])('a transport does not listen on %j unless insecure is set', (host) => {
     expect(() => server('a', { listen: { port: 0, host } })).toThrow(
       expect.objectContaining({ code: 'KONTIKI_BAD_OPTION', message: expect.stringMatching(/insecure: true/) }),
     );
   });
 
-  it('listens everywhere when told so', async () => {
+  it('a transport listens on all interfaces if insecure is set', async () => {
     const [a, b] = [await started('a', { listen: { port: 0, host: '0.0.0.0' }, insecure: true }), await started('b')];
     introduce(a, b);
     await b.reaches(a);
   });
 
-  it('starts once, and not after it was closed', async () => {
+  it('start rejects the second time and after close', async () => {
     const a = await started('a');
     await expect(a.start()).rejects.toMatchObject({ code: 'KONTIKI_BAD_OPTION' });
     await a.transport.close();
     await expect(a.start()).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
   });
 
-  it('can be closed before it has started, and while it starts', async () => {
+  it('a transport can be closed before start and during start', async () => {
     const never = server('a');
     await never.transport.close();
     const b = server('b', { listen: { port: 0, host: 'localhost' } });

@@ -14,16 +14,16 @@ afterEach(async () => {
   for (const close of toClose.splice(0).reverse()) await close();
 });
 
-/** Runs after the test, last come first. */
+/** Registers a function to run after the test. The functions run in reverse order. */
 export function after(close: () => unknown): void {
   toClose.push(close);
 }
 
-/** Waits for a condition that something under way brings about. */
+/** Resolves when `condition` returns true. Rejects after `deadline` milliseconds. */
 export async function until(condition: () => boolean, what: string, deadline = 15_000): Promise<void> {
   const end = performance.now() + deadline;
   while (!condition()) {
-    if (performance.now() > end) throw new Error(`${what} did not come about`);
+    if (performance.now() > end) throw new Error(`timed out waiting for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
@@ -31,33 +31,35 @@ export async function until(condition: () => boolean, what: string, deadline = 1
 setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc') as () => void;
 
-/** Bytes of buffers that are still held by somebody. */
+/** Returns the bytes of all buffers that are still referenced. */
 export function heldBytes(): number {
   gc();
   gc();
   return process.memoryUsage().arrayBuffers;
 }
 
+/** A log line. */
 export interface Line {
   readonly level: keyof Logger;
   readonly text: string;
   readonly details: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** A transport that listens on a port of its own. */
+/** A transport that listens on a port. */
 export type Listening = Transport & { readonly port: number | undefined };
 
-type Given = [
+type Args = [
   id: ServerId,
   options?: TransportOptions & { readonly listen?: ListenOptions },
   identity?: Partial<Identity>,
 ];
 
-/** Makes a server of the transport that is tested, by default on a port of its own. */
-export type Made = (...given: Given) => TestServer;
-export type Started = (...given: Given) => Promise<TestServer>;
+/** Creates a server with the transport under test, by default with a port of its own. */
+export type Created = (...args: Args) => TestServer;
+/** Creates a server and starts its transport. */
+export type Started = (...args: Args) => Promise<TestServer>;
 
-/** One server's transport, what it received and what it logged. */
+/** A server's transport, with the messages that it received and the lines that it logged. */
 export class TestServer<T extends Listening = Listening> extends EventEmitter {
   readonly transport: T;
   readonly received: { from: ServerId; message: Message }[] = [];
@@ -96,12 +98,14 @@ export class TestServer<T extends Listening = Listening> extends EventEmitter {
     return this.lines.some(({ text }) => words.test(text));
   }
 
-  /** Tickets of the read requests received, which tests use as numbered messages. */
+  /**
+   * Tickets of the read requests that were received. Tests use read requests as numbered messages.
+   */
   get tickets(): number[] {
     return this.received.flatMap(({ message }) => (message.kind === 'readIndex' ? [message.ticket] : []));
   }
 
-  /** Sends until one arrives: what is sent while there is no connection may be dropped. */
+  /** Sends a message until one arrives, since messages without a connection may be dropped. */
   async reaches(other: TestServer, deadline?: number): Promise<void> {
     const ticket = tickets++;
     const send = setInterval(() => this.transport.send(other.id, [numbered(ticket)]), 10);
@@ -133,22 +137,25 @@ export function append(index: number, bytes: number): Message {
   };
 }
 
-/** Tells each of these servers of all others. */
+/** Gives each server the addresses of all others. */
 export function introduce(...servers: readonly TestServer[]): void {
   for (const server of servers) {
     server.transport.setPeers(new Map(servers.filter((s) => s !== server).map((s) => [s.id, s.address])));
   }
 }
 
-/** A TCP proxy that can stop carrying bytes without closing anything, as a network that drops packets does. */
+/**
+ * A TCP proxy that can stall without closing its connections, like a network that drops packets.
+ */
 export class Proxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Bytes carried so far. */
   carried = 0;
   connections = 0;
-  /** Bytes carried each way in ten milliseconds. */
+  /** Maximum number of bytes per ten milliseconds, in each direction. */
   rate = Infinity;
-  #hole = false;
+  #stalled = false;
 
   constructor(target: () => number) {
     this.#server = createServer((near) => {
@@ -162,10 +169,10 @@ export class Proxy {
         from.on('error', () => {});
         from.on('close', () => {
           this.#sockets.delete(from);
-          if (!this.#hole) to.destroy();
+          if (!this.#stalled) to.destroy();
         });
         from.on('data', (bytes) => {
-          if (this.#hole) return;
+          if (this.#stalled) return;
           this.carried += bytes.length;
           if (this.rate < Infinity) return this.#trickle(bytes, from, to);
           if (!to.write(bytes)) {
@@ -173,7 +180,7 @@ export class Proxy {
             to.once('drain', () => from.resume());
           }
         });
-        if (this.#hole) from.pause();
+        if (this.#stalled) from.pause();
       }
     });
   }
@@ -185,7 +192,7 @@ export class Proxy {
     return this;
   }
 
-  /** Its host and port. */
+  /** The host and port of the proxy. */
   get host(): string {
     return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
@@ -197,19 +204,19 @@ export class Proxy {
     setTimeout(() => (rest.length > 0 ? this.#trickle(rest, from, to) : from.resume()), 10);
   }
 
-  /** From now on nothing is carried and nothing is read. */
-  swallow(): void {
-    this.#hole = true;
+  /** Stops reading and writing. */
+  stall(): void {
+    this.#stalled = true;
     for (const socket of this.#sockets) socket.pause();
   }
 
-  /** Carries again what hasn't been read yet, and new connections. */
-  carry(): void {
-    this.#hole = false;
+  /** Continues after `stall`, with the bytes that were not read yet. */
+  resume(): void {
+    this.#stalled = false;
     for (const socket of this.#sockets) socket.resume();
   }
 
-  /** Ends all connections, whatever is on its way. */
+  /** Resets all connections. */
   cut(): void {
     for (const socket of this.#sockets) socket.resetAndDestroy();
   }

@@ -29,7 +29,7 @@ export class Scenario extends Stage {
       let moved = false;
       for (const { id } of this.#running) {
         if (!this.stalled.has(id)) while (this.write(id)) moved = true;
-        while (this.load(id)) moved = true;
+        while (this.readPage(id)) moved = true;
       }
       const flight = this.net.next(held, this.paused);
       if (flight !== undefined) {
@@ -50,7 +50,7 @@ export class Scenario extends Stage {
       if (next > end) break;
       this.skip(Math.max(0, next - this.now));
       for (const { id, raft } of this.#running) {
-        if (raft.wakeAt <= this.now) this.tick(id, this.now > raft.wakeAt + this.timings.heartbeat);
+        if (raft.wakeAt <= this.now) this.turn(id);
       }
       this.settle();
     }

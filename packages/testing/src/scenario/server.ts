@@ -1,29 +1,28 @@
 import type { Entry, ServerId } from '@kontiki/core';
-import type { PageRead, Mail, Output, Raft, Report } from '@kontiki/core/protocol';
+import type { Mail, PageRead, Raft, RawNode, Report, TurnHooks } from '@kontiki/core/protocol';
 import type { Checks } from '../world/fast/checks.js';
 import { WaitingProposals, WaitingReads } from '../world/fast/waiting.js';
 import { ScenarioDisk } from './disk.js';
 import type { ScenarioNet } from './net.js';
 
-/** One server of a scenario: a pure `Raft`, its disk, and what is under way between them. */
+/** One server of a scenario: the shipped `RawNode`, a disk, and the callers that wait. */
 export class ScenarioServer {
   readonly id: ServerId;
   readonly disk: ScenarioDisk = new ScenarioDisk();
-  raft!: Raft;
+  raw!: RawNode;
   incarnation = 0;
   up = false;
-  /** Everything applied in this life. */
+  /** The entries applied since the last start. */
   applied: Entry[] = [];
-  /** Everything reported, in all lives. */
+  /** Everything reported, over all starts. */
   readonly reports: Report[] = [];
-  /** By the newest read that it answers, in this life: the index that must be applied to serve it. */
+  /** Answered reads since the last start: the newest read's number, and the index that must be applied to serve it. */
   readonly answers: Map<number, number> = new Map();
   readonly proposals: WaitingProposals;
   readonly reads: WaitingReads;
   readonly #checks: Checks;
   readonly #net: ScenarioNet;
-  #held: { readonly after: number; readonly mail: Mail }[] = [];
-  #loads: PageRead[] = [];
+  #pageReads: PageRead[] = [];
 
   constructor(id: ServerId, checks: Checks, net: ScenarioNet) {
     this.id = id;
@@ -33,75 +32,63 @@ export class ScenarioServer {
     this.#net = net;
   }
 
-  start(raft: Raft, incarnation: number): void {
-    this.raft = raft;
-    this.incarnation = incarnation;
-    this.up = true;
-    this.#checks.started(this, raft);
-    this.turn();
+  get raft(): Raft {
+    return this.raw.raft;
   }
 
-  /** Loses everything but its disk. */
+  start(raw: RawNode, incarnation: number, now: number): void {
+    this.raw = raw;
+    this.incarnation = incarnation;
+    this.up = true;
+    this.#checks.started(this, raw.raft);
+    this.turn(now, { timers: 'skip' });
+  }
+
+  /** Loses everything except the disk. */
   stop(): void {
     this.up = false;
     this.applied = [];
     this.answers.clear();
-    this.#held = [];
-    this.#loads = [];
+    this.#pageReads = [];
     this.proposals.abandon();
     this.reads.abandon();
   }
 
-  /** Takes what has become due and puts it where it belongs. */
-  turn(): void {
-    const { raft } = this;
-    const output = raft.takeOutput();
-    this.#send(output.messages);
-    this.#issue(output);
-    this.#loads.push(...output.pageReads);
-    this.reports.push(...output.reports);
-    if (output.reads !== undefined) {
-      this.answers.set(output.reads.ticket, output.reads.index);
-      this.reads.confirm(output.reads);
+  /** Takes a turn and carries out what it returns, except that the disk finishes nothing yet. */
+  turn(now: number, hooks: TurnHooks): void {
+    const turn = this.raw.turn(now, hooks);
+    for (const mail of turn.mail) this.#send(mail);
+    if (turn.write !== undefined) {
+      this.#checks.issued(this, this.raft, turn.write);
+      this.disk.issue(turn.write);
+    }
+    this.#pageReads.push(...turn.pageReads);
+    this.reports.push(...turn.reports);
+    if (turn.reads !== undefined) {
+      this.answers.set(turn.reads.ticket, turn.reads.index);
+      this.reads.confirm(turn.reads);
     }
     this.#apply();
-    this.#checks.turned(this, raft);
-    if (output.needsAnotherTurn) this.turn();
+    this.#checks.turned(this, this.raft);
+    if (turn.needsAnotherTurn) this.turn(now, { timers: hooks.timers === 'auto' ? 'auto' : 'skip' });
   }
 
-  /** Finishes the oldest write, and sends what waited for it. */
-  write(): boolean {
+  /** Finishes the oldest write, which lets the mail that waits for it leave. Returns false if no write is in progress. */
+  write(now: number): boolean {
     const write = this.disk.finish();
     if (write === undefined) return false;
-    this.raft.persisted(write.number);
-    this.turn();
-    this.#release();
+    this.raw.written(write.number);
+    this.turn(now, { timers: 'skip' });
     return true;
   }
 
-  /** Answers the oldest request for entries that have left memory. */
-  load(): boolean {
-    const load = this.#loads.shift();
-    if (load === undefined) return false;
-    this.raft.pageRead(load, this.disk.read(load));
-    this.turn();
+  /** Answers the oldest request for entries that have left memory. Returns false if there is none. */
+  readPage(now: number): boolean {
+    const read = this.#pageReads.shift();
+    if (read === undefined) return false;
+    this.raw.pageRead(read, this.disk.read(read));
+    this.turn(now, { timers: 'skip' });
     return true;
-  }
-
-  #issue({ write, after, afterWrite }: Output): void {
-    if (write !== undefined) {
-      this.#checks.issued(this, this.raft, write);
-      this.disk.issue(write);
-    }
-    if (afterWrite.size > 0) this.#held.push({ after, mail: afterWrite });
-    this.#release();
-  }
-
-  #release(): void {
-    const { lastDurableWrite } = this.raft.log;
-    const due = this.#held.filter(({ after }) => after <= lastDurableWrite);
-    this.#held = this.#held.filter(({ after }) => after > lastDurableWrite);
-    for (const { mail } of due) this.#send(mail);
   }
 
   #send(mail: Mail): void {
@@ -119,7 +106,7 @@ export class ScenarioServer {
       const entry = this.disk.entries[log.applied] as Entry;
       this.#checks.applied(this, [entry]);
       this.applied.push(entry);
-      this.raft.applied(entry.index);
+      this.raw.applied(entry.index);
       this.proposals.settle(entry);
     }
     this.reads.serve(log.applied);

@@ -2,12 +2,13 @@ import {
   membershipOf,
   type Entry,
   type Limits,
+  type Membership,
   type Message,
   type Position,
   type ServerId,
   type Timings,
 } from '@kontiki/core';
-import { defaultLimits, Raft, type ProposalRefusal } from '@kontiki/core/protocol';
+import { defaultLimits, RawNode, type ProposalRefusal, type Raft } from '@kontiki/core/protocol';
 import { Random } from '../random.js';
 import { Checks } from '../world/fast/checks.js';
 import { Judge } from '../world/judge.js';
@@ -46,7 +47,8 @@ export class Stage {
     this.#checks = new Checks(
       new Judge(new Set(INVARIANTS)),
       (id, index, term) =>
-        index <= this.#claimed || isQuorum(this.raft(id).membership, (at) => this.server(at).disk.holds(index, term)),
+        index <= this.#claimed ||
+        isQuorum(this.raft(id).log.membership as Membership, (at) => this.server(at).disk.holds(index, term)),
       () => {},
     );
     this.servers = new Map(ids.map((id) => [id, new ScenarioServer(id, this.#checks, this.net)]));
@@ -106,7 +108,7 @@ export class Stage {
     const { timings } = this;
     const log = server.disk.open();
     const [limits, random, now] = [this.#limits, this.#random, this.#now];
-    server.start(new Raft({ id, incarnation, timings, limits, random, now, log, applied: 0 }), incarnation);
+    server.start(new RawNode({ id, incarnation, timings, limits, random, now, log, applied: 0 }), incarnation, now);
   }
 
   /** Starts a server from a log that is written by hand: behind the bootstrapped membership, commands of these terms. */
@@ -156,9 +158,7 @@ export class Stage {
 
   /** Finishes the oldest write of a server; false when none is under way. */
   write(id: ServerId): boolean {
-    const server = this.server(id);
-    server.raft.advance(this.#now);
-    return server.write();
+    return this.server(id).write(this.#now);
   }
 
   /** Finishes all writes of a server. */
@@ -167,10 +167,8 @@ export class Stage {
   }
 
   /** Answers a server's oldest request for entries that have left its memory; false when there is none. */
-  load(id: ServerId): boolean {
-    const server = this.server(id);
-    server.raft.advance(this.#now);
-    return server.load();
+  readPage(id: ServerId): boolean {
+    return this.server(id).readPage(this.#now);
   }
 
   // ---- the network
@@ -263,19 +261,27 @@ export class Stage {
 
   /** Any input to a server's `Raft`, and what comes of it. */
   feed<T>(id: ServerId, input: (raft: Raft) => T): T {
-    const server = this.server(id);
-    if (!server.up) throw new Error(`${id} is down`);
-    server.raft.advance(this.#now);
-    const result = input(server.raft);
-    server.turn();
-    return result;
+    let result: { readonly value: T } | undefined;
+    this.#running(id).turn(this.#now, { timers: 'skip', propose: (raft) => (result = { value: input(raft) }) });
+    return (result as unknown as { readonly value: T }).value;
   }
 
   // ---- time
 
-  /** A server looks at its timers. `late`: it is its own fault that it does so only now. */
+  /** Checks a server's timers. `late`: its process was stalled, so that it checks them only now. */
   tick(id: ServerId, late = false): void {
-    this.feed(id, (raft) => raft.tick(late));
+    this.#running(id).turn(this.#now, { timers: late ? 'late' : 'onTime' });
+  }
+
+  /** Takes a server's turn as a node would: the server judges by itself whether it is late. */
+  turn(id: ServerId): void {
+    this.#running(id).turn(this.#now, { timers: 'auto' });
+  }
+
+  /** Makes a server follow a higher term without a leader, by a forged refusal of a vote. */
+  raiseTerm(id: ServerId, term: number): void {
+    const { incarnation: to } = this.server(id);
+    this.forge(id, id, { kind: 'voteReply', term, incarnation: to, to, granted: false });
   }
 
   /** Time passes, and nobody looks at the timers. */
@@ -285,10 +291,30 @@ export class Stage {
 
   /** A server's election timer fires. */
   campaign(id: ServerId): void {
-    this.feed(id, (raft) => raft.askForPreVotes());
+    this.feed(id, (raft) => raft.campaign());
+  }
+
+  /** Makes a server a candidate in a new term, by forged pre-votes of all others. */
+  makeCandidate(id: ServerId): void {
+    this.campaign(id);
+    const { incarnation: to } = this.server(id);
+    const { term } = this.raft(id).ballot;
+    for (const other of this.servers.keys()) {
+      if (other === id || this.raft(id).role !== 'preCandidate') continue;
+      this.forge(other, id, { kind: 'preVoteReply', term, incarnation: 1, to, candidacy: term + 1, granted: true });
+    }
   }
 
   protected arrive({ from, to, message }: Flight): void {
-    if (this.server(to).up) this.feed(to, (raft) => raft.step(from, message));
+    const server = this.server(to);
+    if (!server.up) return;
+    server.raw.receive(from, message);
+    server.turn(this.#now, { timers: 'skip' });
+  }
+
+  #running(id: ServerId): ScenarioServer {
+    const server = this.server(id);
+    if (!server.up) throw new Error(`${id} is down`);
+    return server;
   }
 }

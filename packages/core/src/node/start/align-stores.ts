@@ -1,34 +1,28 @@
 import { isKontikiError, KontikiError } from '../../errors.js';
-import type { LogState, LogStore, Owner } from '../../ports/log-store.js';
-import type { Logger } from '../../ports/logger.js';
-import type { SnapshotInfo, SnapshotStore } from '../../ports/snapshot-store.js';
-import type { StateMachine } from '../../ports/state-machine.js';
-import type { SnapshotCompression } from '../../wire/index.js';
-import { restore } from '../restore.js';
+import type { LogState, Owner } from '../../ports/log-store.js';
+import { silentLogger } from '../../ports/logger.js';
+import type { SnapshotInfo } from '../../ports/snapshot-store.js';
+import { restore } from '../apply/restore.js';
+import type { NodeOptions } from '../options.js';
 
-interface Parts {
-  readonly log: LogStore;
-  readonly snapshots: SnapshotStore | undefined;
-  readonly machine: StateMachine;
-  readonly compression?: SnapshotCompression | undefined;
-  readonly logger: Logger;
-}
+/** The parts of a node that hold data. */
+type Parts = Pick<NodeOptions<unknown>, 'log' | 'snapshots' | 'machine' | 'snapshotCompression' | 'logger'>;
 
-/** What a server begins its life with: a log, and a machine that holds what the entries up to `applied` have done. */
+/** A log, and a state machine that has applied the entries up to `applied`. */
 export interface AlignedStores {
   readonly state: LogState;
   readonly applied: number;
-  /** The newest snapshot that can be used. */
+  /** The newest usable snapshot. */
   readonly snapshot: SnapshotInfo | undefined;
 }
 
 /**
- * Opens log, snapshots and machine, and joins them: the newest whole snapshot and the log must meet, and the machine must
- * hold at least what the log no longer does. Finishes an install that a crash interrupted. A gap is refused: an entry
- * that is skipped is never missed.
+ * Opens log, snapshots and state machine, and aligns them: the newest complete snapshot must reach the
+ * log, and the machine must hold everything that the log no longer does. Finishes an install that a
+ * crash interrupted. Refuses a gap, because a skipped entry would never be noticed.
  */
 export async function alignStores(
-  { log, snapshots, machine, compression, logger }: Parts,
+  { log, snapshots, machine, snapshotCompression, logger = silentLogger }: Parts,
   owner: Owner,
 ): Promise<AlignedStores> {
   const opened = await log.open(owner);
@@ -41,55 +35,57 @@ export async function alignStores(
     if (last.index < opened.base.index) break;
     if (held < last.index && snapshots !== undefined) {
       try {
-        await restore(machine, snapshots, snapshot, compression);
+        await restore(machine, snapshots, snapshot, snapshotCompression);
       } catch (error) {
         if (!isKontikiError(error, 'KONTIKI_CORRUPT')) throw error;
-        logger.error('a snapshot is damaged; the one before it is tried', { snapshot: snapshot.id, error });
+        logger.error('a snapshot is damaged; trying the snapshot before it', { snapshot: snapshot.id, error });
         continue;
       }
     }
-    const meets = holds(opened, snapshot);
-    const state = meets ? { ...opened, committed: Math.max(opened.committed, last.index) } : replaced(opened, snapshot);
-    const joined = check({ state, applied: Math.max(held, last.index), snapshot });
-    if (!meets) await log.reset(state.base);
-    return joined;
+    const reaches = holds(opened, snapshot);
+    const state = reaches
+      ? { ...opened, committed: Math.max(opened.committed, last.index) }
+      : replaced(opened, snapshot);
+    const aligned = check({ state, applied: Math.max(held, last.index), snapshot });
+    if (!reaches) await log.reset(state.base);
+    return aligned;
   }
   return check({ state: opened, applied: held, snapshot: undefined });
 }
 
-/** Whether the entry that a snapshot ends with stands in the log. */
+/** Returns whether the log holds the last entry of a snapshot. */
 function holds({ base, last, terms }: LogState, { last: { index, term } }: SnapshotInfo): boolean {
   if (index === base.index) return term === base.term;
   if (index > last) return false;
   return (terms.findLast((first) => first.index <= index)?.term ?? base.term) === term;
 }
 
-/** All that such a log holds is in the snapshot, or contradicts what is committed. */
+/** Returns the state of a log that the snapshot replaces: every entry is in the snapshot, or contradicts a committed one. */
 function replaced(state: LogState, { last, membership, genesis }: SnapshotInfo): LogState {
   const base = { ...last, membership, genesis };
   return { ...state, base, last: last.index, terms: [], memberships: [], committed: last.index, genesis };
 }
 
-function check(joined: AlignedStores): AlignedStores {
-  const { state, applied } = joined;
+function check(aligned: AlignedStores): AlignedStores {
+  const { state, applied } = aligned;
   if (applied < state.base.index) {
     throw new KontikiError(
       'KONTIKI_LOST_DATA',
-      `The log begins after entry ${state.base.index}, and no whole snapshot reaches it: entries ${applied + 1} to ${state.base.index} are lost here. Restore the snapshots, or remove this server from the cluster and add a new id.`,
+      `The log begins after entry ${state.base.index}, but no complete snapshot reaches it: entries ${applied + 1} to ${state.base.index} are lost on this server. Restore the snapshots, or remove this server from the cluster and add a new id.`,
     );
   }
   if (applied > state.last) {
     throw new KontikiError(
       'KONTIKI_LOST_DATA',
-      `The state machine has applied entry ${applied}, but the log ends at ${state.last}: part of the log was lost, or these are not of one server. Restore the log, or remove this server from the cluster and add a new id.`,
+      `The state machine has applied entry ${applied}, but the log ends at ${state.last}: part of the log was lost, or log and state machine belong to different servers. Restore the log, or remove this server from the cluster and add a new id.`,
     );
   }
-  return joined;
+  return aligned;
 }
 
 function lostLog({ last }: SnapshotInfo): KontikiError {
   return new KontikiError(
     'KONTIKI_LOST_DATA',
-    `There is a snapshot of entry ${last.index}, and a log that holds nothing, not even a vote: the log was lost, and whom this server elected is forgotten. Restore the log, or remove this server from the cluster and add a new id.`,
+    `There is a snapshot of entry ${last.index}, but the log holds nothing, not even a vote. So the log was lost, and with it this server's votes. Restore the log, or remove this server from the cluster and add a new id.`,
   );
 }

@@ -1,5 +1,5 @@
 import type { Entry, Message, ServerId, Timings } from '@kontiki/core';
-import { Raft, type PageRead, type Mail, type Output } from '@kontiki/core/protocol';
+import { RawNode, type Mail, type PageRead, type Raft, type Turn } from '@kontiki/core/protocol';
 import type { Random } from '../../random.js';
 import type { Bounds } from './bounds.js';
 import type { Checks } from './checks.js';
@@ -26,18 +26,11 @@ export interface Surroundings {
   readonly healed: boolean;
 }
 
-interface HeldMail {
-  readonly after: number;
-  readonly mail: Mail;
-}
-
-/** A server: `Raft` on a model disk and network, driven as `RaftNode` drives it, and crashed as processes are. */
+/** A server: the shipped `RawNode` on a model disk and network, crashed as processes are. */
 export class ModelServer implements Breakable {
   readonly id: ServerId;
   readonly disk: ModelDisk;
   readonly #world: Surroundings;
-  /** Undefined while it is down. */
-  raft: Raft | undefined;
   incarnation = 0;
   /** It has lost its disk, and stays out for good. */
   lost = false;
@@ -46,15 +39,12 @@ export class ModelServer implements Breakable {
   turns = 0;
   #kept = 0;
   #life = 0;
-  #inbox: { from: ServerId; message: Message }[] = [];
-  #held: HeldMail[] = [];
-  #persisted = 0;
+  /** Undefined while the server is down. */
+  #raw: RawNode | undefined;
   readonly proposals: WaitingProposals;
   readonly reads: WaitingReads;
   #commands: Uint8Array[] = [];
   #scheduled = false;
-  #lettingIn = false;
-  #dueAt = Infinity;
   #paused = false;
   #applying = false;
   /** When the timer is set to, in the world's time. */
@@ -70,7 +60,12 @@ export class ModelServer implements Breakable {
   }
 
   get up(): boolean {
-    return this.raft !== undefined;
+    return this.#raw !== undefined;
+  }
+
+  /** Undefined while the server is down. */
+  get raft(): Raft | undefined {
+    return this.#raw?.raft;
   }
 
   get leads(): boolean {
@@ -80,19 +75,16 @@ export class ModelServer implements Breakable {
   // ---- the life of a process
 
   start(): void {
-    if (this.raft !== undefined) return;
+    if (this.#raw !== undefined) return;
     const { random, mix, checks, tell } = this.#world;
     this.#life += 1;
     this.incarnation = 1 + random.below(2 ** 31);
     this.#clock = { rate: 1 + mix.strength.drift * random.between(-0.1, 0.1), offset: random.between(0, 1e6) };
     this.#timerAt = Infinity;
-    this.#persisted = 0;
-    this.#lettingIn = false;
-    this.#dueAt = Infinity;
     this.applied = mix.durableMachines ? this.#kept : 0;
-    const raft = this.#guarded(
+    const raw = this.#guarded(
       () =>
-        new Raft({
+        new RawNode({
           id: this.id,
           incarnation: this.incarnation,
           timings: mix.timings,
@@ -103,21 +95,20 @@ export class ModelServer implements Breakable {
           applied: this.applied,
         }),
     );
-    if (raft === undefined) return;
-    this.raft = raft;
+    if (raw === undefined) return;
+    this.#raw = raw;
+    const { raft } = raw;
     tell?.(`${this.id} starts: term ${raft.ballot.term}, last ${raft.log.lastIndex}, applied ${this.applied}`);
     checks.started(this, raft);
-    if (this.disk.full) raft.setFull(true);
+    if (this.disk.full) raw.setFull(true);
     this.wake();
   }
 
   crash(kind: 'kill' | 'powerCut'): void {
-    if (this.raft === undefined) return;
+    if (this.#raw === undefined) return;
     this.#world.tell?.(`${this.id}: ${kind === 'kill' ? 'kill -9' : 'power cut'}`);
-    this.raft = undefined;
+    this.#raw = undefined;
     this.#life += 1;
-    this.#inbox = [];
-    this.#held = [];
     this.#commands = [];
     this.#scheduled = false;
     this.#paused = false;
@@ -150,19 +141,19 @@ export class ModelServer implements Breakable {
   setFull(full: boolean): void {
     this.#world.tell?.(`${this.id}: the disk ${full ? 'is full' : 'has room again'}`);
     this.disk.full = full;
-    this.raft?.setFull(full);
+    this.#raw?.setFull(full);
     this.wake();
   }
 
   setTimings(timings: Timings): void {
-    this.raft?.setTimings(timings);
+    this.#raw?.setTimings(timings);
   }
 
   // ---- inputs
 
   receive(from: ServerId, message: Message): void {
-    if (this.raft === undefined) return;
-    this.#inbox.push({ from, message });
+    if (this.#raw === undefined) return;
+    this.#raw.receive(from, message);
     this.wake();
   }
 
@@ -173,14 +164,14 @@ export class ModelServer implements Breakable {
   }
 
   read(): void {
-    if (this.raft === undefined) return;
-    this.reads.add(this.raft.read());
+    if (this.#raw === undefined) return;
+    this.reads.add(this.#raw.read());
     this.wake();
   }
 
   /** A turn comes: at once, or when the event loop gets to it. */
   wake(): void {
-    if (this.#scheduled || this.#paused || this.raft === undefined) return;
+    if (this.#scheduled || this.#paused || this.#raw === undefined) return;
     const { mix, random, healed } = this.#world;
     if (mix.strength.slowLoops === 0 || healed) return this.#turn();
     this.#scheduled = true;
@@ -193,30 +184,34 @@ export class ModelServer implements Breakable {
   // ---- the turn
 
   #turn(): void {
-    const { raft } = this;
-    if (raft === undefined) return;
+    const raw = this.#raw;
+    if (raw === undefined) return;
     this.turns += 1;
     this.#guarded(() => {
-      const now = this.#localNow;
-      const late = now > this.#dueAt + raft.timings.heartbeat;
-      raft.advance(now);
-      this.#takeInputs(raft);
-      const letIn = late && !this.#lettingIn;
-      if (!letIn) raft.tick(late || this.#lettingIn);
-      this.#lettingIn = letIn;
-      const output = raft.takeOutput();
-      this.#carryOut(raft, output);
+      // Nothing may depend on the order in which a turn takes messages and finished writes.
+      const messagesFirst = !this.#world.random.chance(0.5);
+      const turn = raw.turn(this.#localNow, { messagesFirst, propose: this.#propose });
+      this.#carryOut(raw, turn);
+      if (this.#raw !== raw) return;
       this.#apply();
-      if (output.needsAnotherTurn) this.#later(0.01, () => this.wake());
-      this.#dueAt = letIn ? Infinity : raft.wakeAt;
-      if (letIn) this.#later(0.01, () => this.#turn());
-      else this.#setTimer(raft.wakeAt);
+      if (turn.needsAnotherTurn) this.#later(0.01, () => this.wake());
+      this.#setTimer(turn.wakeAt);
     });
-    if (this.raft !== raft) return;
+    if (this.#raw !== raw) return;
+    const { raft } = raw;
     this.#world.checks.turned(this, raft);
     this.#world.bounds.turned(this.id, raft);
     this.#world.hash(raft.log.lastIndex * 64 + raft.log.committed * 8 + raft.role.length + raft.ballot.term);
   }
+
+  readonly #propose = (raft: Raft): void => {
+    const commands = this.#commands;
+    this.#commands = [];
+    for (const data of commands) {
+      const outcome = raft.propose(data);
+      if (typeof outcome === 'object') this.proposals.add(outcome);
+    }
+  };
 
   /** What `Raft` throws is an assertion of its own that failed: the server stops, as `RaftNode` would. */
   #guarded<T>(step: () => T): T | undefined {
@@ -229,55 +224,47 @@ export class ModelServer implements Breakable {
     }
   }
 
-  #takeInputs(raft: Raft): void {
-    // Nothing depends on the order in which a turn takes what is waiting.
-    if (this.#world.random.chance(0.5)) {
-      this.#takePersisted(raft);
-      this.#takeMessages(raft);
-    } else {
-      this.#takeMessages(raft);
-      this.#takePersisted(raft);
-    }
-    const commands = this.#commands;
-    this.#commands = [];
-    for (const data of commands) {
-      const outcome = raft.propose(data);
-      if (typeof outcome === 'object') this.proposals.add(outcome);
-    }
-  }
-
-  #takePersisted(raft: Raft): void {
-    if (this.#persisted <= raft.log.lastDurableWrite) return;
-    raft.persisted(this.#persisted);
-    while (this.#held[0] !== undefined && this.#held[0].after <= this.#persisted) {
-      this.#send((this.#held.shift() as HeldMail).mail);
-    }
-  }
-
-  #takeMessages(raft: Raft): void {
-    const inbox = this.#inbox;
-    this.#inbox = [];
-    for (const { from, message } of inbox) raft.step(from, message);
-  }
-
-  #carryOut(raft: Raft, output: Output): void {
-    this.#send(output.messages);
-    const { write } = output;
-    if (write !== undefined) {
-      this.#world.checks.issued(this, raft, write);
-      this.disk.append(write, (number) => {
-        this.#persisted = Math.max(this.#persisted, number);
-        this.wake();
-      });
-    }
-    if (output.afterWrite.size > 0) {
-      if (output.after <= raft.log.lastDurableWrite) this.#send(output.afterWrite);
-      else this.#held.push({ after: output.after, mail: output.afterWrite });
-    }
-    for (const load of output.pageReads) this.#load(load);
-    if (output.reads !== undefined) this.reads.confirm(output.reads);
+  #carryOut(raw: RawNode, turn: Turn): void {
+    // Sends and writes may happen in either order, and a crash may come between the two.
+    const sendsFirst = this.#world.random.chance(0.5);
+    if (sendsFirst) this.#sendAll(turn);
+    else this.#write(raw, turn);
+    if (this.#crashesBetween()) return;
+    if (sendsFirst) this.#write(raw, turn);
+    else this.#sendAll(turn);
+    const { pageReads, reads, reports } = turn;
+    for (const read of pageReads) this.#readPage(read);
+    if (reads !== undefined) this.reads.confirm(reads);
     const { tell } = this.#world;
-    if (tell !== undefined) for (const report of output.reports) tell(`${this.id}: ${JSON.stringify(report)}`);
+    if (tell !== undefined) for (const report of reports) tell(`${this.id}: ${JSON.stringify(report)}`);
+  }
+
+  #write({ raft }: RawNode, { write }: Turn): void {
+    if (write === undefined) return;
+    this.#world.checks.issued(this, raft, write);
+    this.disk.append(write, (number) => {
+      this.#raw?.written(number);
+      this.wake();
+    });
+  }
+
+  /** Draws a crash. Nothing else restarts this server, so a restart is scheduled here. */
+  #crashesBetween(): boolean {
+    const { random, mix, healed, schedule, checks } = this.#world;
+    const { kills, powerCuts } = mix.strength;
+    if (healed || !random.chance((kills + powerCuts) * 0.0002)) return false;
+    this.crash(random.chance(0.5) ? 'kill' : 'powerCut');
+    checks.counts.crashes += 1;
+    schedule.after(random.between(0, 5) * mix.timings.election, () => {
+      if (this.lost || this.#raw !== undefined) return;
+      checks.counts.restarts += 1;
+      this.start();
+    });
+    return true;
+  }
+
+  #sendAll({ mail }: Turn): void {
+    for (const some of mail) this.#send(some);
   }
 
   #send(mail: Mail): void {
@@ -291,9 +278,9 @@ export class ModelServer implements Breakable {
     }
   }
 
-  #load(load: PageRead): void {
+  #readPage(read: PageRead): void {
     this.#later(this.disk.readLatency, () => {
-      this.#guarded(() => this.raft?.pageRead(load, this.disk.read(load.from, load.to, load.maxBytes)));
+      this.#raw?.pageRead(read, this.disk.read(read.from, read.to, read.maxBytes));
       this.wake();
     });
   }
@@ -310,16 +297,16 @@ export class ModelServer implements Breakable {
   }
 
   #applyNow(): void {
-    const { raft } = this;
-    if (raft === undefined) return;
-    const { log } = raft;
+    const raw = this.#raw;
+    if (raw === undefined) return;
+    const { log } = raw.raft;
     while (log.applied < log.applicable) {
       const from = log.applied + 1;
       const entries: readonly Entry[] =
         log.slice(from, log.applicable, 10_000)?.entries ?? this.disk.read(from, log.applicable, 10_000);
       this.applied = from + entries.length - 1;
       this.#world.checks.applied(this, entries);
-      raft.applied(this.applied);
+      raw.applied(this.applied);
       for (const entry of entries) this.proposals.settle(entry);
     }
     this.reads.serve(this.applied);

@@ -1,0 +1,187 @@
+import { isKontikiError, KontikiError, machineFailed } from '../../errors.js';
+import { invariant } from '../../invariant.js';
+import type { CommandEntry, Entry } from '../../log/entry.js';
+import type { RaftLog } from '../../log/raft-log.js';
+import type { Clock } from '../../ports/clock.js';
+import type { LogStore } from '../../ports/log-store.js';
+import type { StateMachine } from '../../ports/state-machine.js';
+
+/** Bytes of entries handed to the state machine at a time. */
+const BATCH_BYTES = 256 * 1024;
+/** Milliseconds after which applying yields to messages and timers. */
+const SLICE_MS = 5;
+
+export interface ApplierOptions<Result> {
+  readonly log: RaftLog;
+  readonly store: LogStore;
+  readonly machine: StateMachine<Result>;
+  readonly clock: Clock;
+  /** Called when a batch is applied up to `through`. `results` holds one result per command, in order. */
+  readonly onApplied: (entries: readonly Entry[], through: number, results: readonly Result[]) => void;
+  /** Restores the installed snapshot, with which the log now begins, into the machine. */
+  readonly restore: () => Promise<void>;
+  readonly onFailure: (error: Error) => void;
+}
+
+/** A task to run between two batches, and a callback for when the task is cancelled. */
+interface BetweenBatches {
+  readonly run: () => Promise<void>;
+  readonly onCancelled: (error: Error) => void;
+}
+
+/**
+ * Applies committed entries to the state machine: in order, one batch at a time, in parallel with the
+ * protocol. Entries that have left memory are read back from the store. They are committed and
+ * durable, so they cannot change and may be read at any time.
+ */
+export class Applier<Result> {
+  readonly #options: ApplierOptions<Result>;
+  #busy = false;
+  /** A slice of time has ended, and the next one is scheduled. */
+  #yielding = false;
+  #closed = false;
+  /** A snapshot replaced the log, and the machine does not hold it yet. */
+  #restoreDue = false;
+  readonly #between: BetweenBatches[] = [];
+  #onIdle: () => void = () => {};
+
+  constructor(options: ApplierOptions<Result>) {
+    this.#options = options;
+  }
+
+  /** Whether a batch is being applied, which leaves the state between two indices. */
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  /** Runs a task between two batches. The next batch waits until the task's promise settles. */
+  runBetweenBatches(run: () => Promise<void>, onCancelled: (error: Error) => void): void {
+    this.#between.push({ run, onCancelled });
+    this.applyNext();
+  }
+
+  /** Notes that a snapshot was installed in place of the log: it is restored before anything else is applied. */
+  restoreInstalled(): void {
+    this.#restoreDue = true;
+  }
+
+  /** Starts whatever can be started: a restore, a task between batches, or the next batches. */
+  applyNext(): void {
+    if (this.#busy || this.#yielding) return;
+    const { log, clock, onFailure } = this.#options;
+    const until = clock.now() + SLICE_MS;
+    try {
+      // A callback of the previous batch may have closed the node, or started a task that the next batch must wait for.
+      for (;;) {
+        if (this.#closed || this.#busy) return;
+        // The restore comes first, so that no task between batches sees a machine that is behind the log's base.
+        if (this.#restoreDue) return this.#waitFor(this.#restore());
+        const next = this.#between.shift();
+        if (next !== undefined) return this.#waitFor(next.run());
+        if (log.applied >= log.applicable) return;
+        invariant(log.applied >= log.base.index, 'entries were to be applied to a machine that is behind the log');
+        if (clock.now() >= until) return this.#yield();
+        const held = log.slice(log.applied + 1, log.applicable, BATCH_BYTES);
+        const pending = held === undefined ? this.#readAndApply() : this.#apply(held.entries);
+        if (pending !== undefined) {
+          this.#waitFor(pending);
+          return;
+        }
+      }
+    } catch (error) {
+      onFailure(error as Error);
+    }
+  }
+
+  /** Starts no other batch, and resolves when the current one has ended. */
+  close(): Promise<void> {
+    this.#closed = true;
+    const ended = new KontikiError('KONTIKI_CLOSED', 'The node has ended.');
+    for (const { onCancelled } of this.#between.splice(0)) onCancelled(ended);
+    return this.#busy ? new Promise((resolve) => (this.#onIdle = resolve)) : Promise.resolve();
+  }
+
+  #yield(): void {
+    this.#yielding = true;
+    this.#options.clock.defer(() => {
+      this.#yielding = false;
+      this.applyNext();
+    });
+  }
+
+  #waitFor(pending: Promise<void>): void {
+    this.#busy = true;
+    const end = (): void => {
+      this.#busy = false;
+      this.#onIdle();
+    };
+    pending.then(
+      () => {
+        end();
+        this.applyNext();
+      },
+      (error: Error) => {
+        end();
+        if (!this.#closed) this.#options.onFailure(error);
+      },
+    );
+  }
+
+  async #readAndApply(): Promise<void> {
+    const { log, store } = this.#options;
+    let entries: readonly Entry[];
+    try {
+      entries = await store.read(log.applied + 1, log.applicable, BATCH_BYTES);
+    } catch (error) {
+      // A snapshot replaced the log in the meantime. It holds the effects of these entries.
+      if (isKontikiError(error, 'KONTIKI_COMPACTED') && this.#restoreDue) return;
+      throw error;
+    }
+    await this.#apply(entries);
+  }
+
+  async #restore(): Promise<void> {
+    const { log, restore, onApplied } = this.#options;
+    const { index } = log.base;
+    this.#restoreDue = false;
+    try {
+      await restore();
+    } catch (error) {
+      // A newer snapshot was installed and this one removed before it was opened. The machine is unchanged; restore the newer one.
+      if (isKontikiError(error, 'KONTIKI_NO_SNAPSHOT') && index < log.base.index) return;
+      throw error;
+    }
+    if (!this.#closed) onApplied([], index, []);
+  }
+
+  /** Returns a promise only if the machine does, so that a synchronous machine costs none. */
+  #apply(entries: readonly Entry[]): Promise<void> | undefined {
+    const { machine } = this.#options;
+    const commands = entries.filter((entry): entry is CommandEntry => entry.kind === 'command');
+    const through = entries.at(-1)?.index ?? 0;
+    let results: readonly Result[] | Promise<readonly Result[]>;
+    try {
+      results = machine.apply({ entries: commands, through });
+    } catch (error) {
+      throw machineFailed(`applied entries up to ${through}`, error);
+    }
+    if (!(results instanceof Promise)) {
+      this.#finish(entries, commands.length, through, results);
+      return undefined;
+    }
+    return results.then(
+      (settled) => this.#finish(entries, commands.length, through, settled),
+      (error: unknown) => {
+        throw machineFailed(`applied entries up to ${through}`, error);
+      },
+    );
+  }
+
+  #finish(entries: readonly Entry[], commands: number, through: number, results: readonly Result[]): void {
+    if (results.length !== commands) {
+      const cause = new TypeError(`apply returned ${results.length} results for ${commands} commands`);
+      throw machineFailed(`applied entries up to ${through}`, cause);
+    }
+    if (!this.#closed) this.#options.onApplied(entries, through, results);
+  }
+}

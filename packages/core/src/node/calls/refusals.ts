@@ -1,0 +1,22 @@
+import { KontikiError, NotLeaderError } from '../../errors.js';
+import type { ProposalRefusal, Raft } from '../../protocol/raft.js';
+import { leaderOf } from '../status.js';
+
+/** Returns the error for a proposal that was not appended. */
+export function refusalError(raft: Raft, why: ProposalRefusal): KontikiError {
+  switch (why) {
+    case 'notLeader': {
+      const leader = leaderOf(raft);
+      const hint =
+        leader === undefined ? 'No leader is known: try again soon.' : `${leader.id} leads: propose it there.`;
+      return new NotLeaderError(`Node ${raft.id} does not lead. ${hint}`, leader);
+    }
+    case 'overloaded':
+      return new KontikiError(
+        'KONTIKI_OVERLOADED',
+        "More is proposed than the cluster commits (limits.uncommittedBytes) or than the leader's disk writes (limits.undurableBytes). Try again later, or propose less.",
+      );
+    case 'diskFull':
+      return new KontikiError('KONTIKI_DISK_FULL', "The leader's disk is full. Make room, then try again.");
+  }
+}

@@ -1,0 +1,53 @@
+import type { ServerId } from '../../log/server.js';
+import type { Logger } from '../../ports/logger.js';
+import type { Raft } from '../../protocol/raft.js';
+import type { RoleName } from '../../protocol/role.js';
+import { leaderOf } from '../status.js';
+import type { Emitter } from './emitter.js';
+import type { NodeEvents } from './events.js';
+
+/** The state that listeners were last told. */
+interface Reported {
+  readonly role: RoleName;
+  readonly leader: ServerId | undefined;
+  readonly term: number;
+  readonly committed: number;
+}
+
+function read({ role, leader, ballot, log }: Raft): Reported {
+  return { role, leader, term: ballot.term, committed: log.committed };
+}
+
+/** Emits and logs what a turn changed: role, leader, term and commit index. */
+export class ChangeEvents {
+  readonly #raft: Raft;
+  readonly #events: Emitter<NodeEvents>;
+  readonly #logger: Logger;
+  #reported: Reported;
+
+  constructor(raft: Raft, events: Emitter<NodeEvents>, logger: Logger) {
+    this.#raft = raft;
+    this.#events = events;
+    this.#logger = logger;
+    this.#reported = read(raft);
+  }
+
+  emitChanges(): void {
+    const before = this.#reported;
+    const after = read(this.#raft);
+    this.#reported = after;
+    const { term } = after;
+    if (term !== before.term) this.#events.emit('term', { term, previous: before.term });
+    if (after.role !== before.role) {
+      this.#logger.info(`${before.role} became ${after.role}`, { term });
+      this.#events.emit('state', { role: after.role, previous: before.role });
+    }
+    if (after.leader !== before.leader) this.#emitLeader(after.leader, term);
+    if (after.committed !== before.committed) this.#events.emit('commit', { index: after.committed });
+  }
+
+  #emitLeader(id: ServerId | undefined, term: number): void {
+    if (id !== this.#raft.id) this.#logger.info(id === undefined ? 'no leader' : `leader is ${id}`, { term });
+    this.#events.emit('leader', { leader: leaderOf(this.#raft), term });
+  }
+}

@@ -1,0 +1,255 @@
+import { isKontikiError } from '../errors.js';
+import type { Ballot } from '../log/ballot.js';
+import type { Entry } from '../log/entry.js';
+import type { MembershipAt } from '../log/membership.js';
+import type { Base } from '../log/raft-log.js';
+import type { ServerId } from '../log/server.js';
+import type { Clock, Timer } from '../ports/clock.js';
+import type { LogStore, LogWrite } from '../ports/log-store.js';
+import type { Logger } from '../ports/logger.js';
+import type { SnapshotStore } from '../ports/snapshot-store.js';
+import type { Message } from '../protocol/message.js';
+import type { Mail, PageRead, Write } from '../protocol/output.js';
+import type { RawNode, TurnHooks } from '../protocol/raw-node.js';
+import { genesisOf } from '../wire/genesis.js';
+import { Applier } from './apply/applier.js';
+import { restoreInstalled } from './apply/restore.js';
+import { Proposals } from './calls/proposals.js';
+import { ReadQueue } from './calls/read-queue.js';
+import { ChangeEvents } from './events/change-events.js';
+import type { Emitter } from './events/emitter.js';
+import type { NodeEvents } from './events/events.js';
+import { logReport } from './events/reports.js';
+import type { NodeIdentity } from './identity.js';
+import type { NodeOptions } from './options.js';
+import { defaultSnapshotPolicy } from './snapshots/policy.js';
+import { Snapshots } from './snapshots/snapshots.js';
+import { SnapshotTaker } from './snapshots/taker.js';
+import type { AlignedStores } from './start/align-stores.js';
+import { TransportSwitch } from './transport-switch.js';
+
+export interface LoopOptions<Result> {
+  readonly options: NodeOptions<Result>;
+  readonly raw: RawNode;
+  readonly identity: NodeIdentity;
+  readonly aligned: AlignedStores;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly events: Emitter<NodeEvents>;
+  /** Called when the server cannot continue. */
+  readonly onFailure: (error: Error) => void;
+}
+
+/**
+ * Drives a `RawNode` with the ports. Whatever waits goes into one turn, and `#turn` carries out the
+ * result, in an order that a reader can follow line by line. Inputs that arrive while the disk or the
+ * network is busy become the next turn's batch, so batching needs no timer.
+ */
+export class Loop<Result> {
+  readonly transport: TransportSwitch;
+  readonly proposals: Proposals<Result>;
+  readonly reads: ReadQueue = new ReadQueue();
+  readonly applier: Applier<Result>;
+  readonly snapshots: Snapshots | undefined;
+  readonly #raw: RawNode;
+  readonly #log: LogStore;
+  readonly #identity: NodeIdentity;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #events: Emitter<NodeEvents>;
+  readonly #changes: ChangeEvents;
+  readonly #onFailure: (error: Error) => void;
+  readonly #hooks: TurnHooks;
+  readonly #timer: Timer;
+  #memberships: readonly MembershipAt[] = [];
+  #scheduled = false;
+  #stopped = false;
+
+  constructor({ options, raw, identity, aligned, clock, random, logger, events, onFailure }: LoopOptions<Result>) {
+    const { log, machine, transport, snapshots, snapshotCompression } = options;
+    this.#raw = raw;
+    this.#log = log;
+    this.#identity = identity;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#events = events;
+    this.#onFailure = onFailure;
+    this.#changes = new ChangeEvents(raw.raft, events, logger);
+    this.#timer = clock.timer(() => this.#turn());
+    this.proposals = new Proposals(raw.raft);
+    this.#hooks = { propose: () => this.proposals.proposeQueued() };
+    this.transport = new TransportSwitch(transport, logger, (from, message) => this.#receive(from, message));
+    this.applier = new Applier({
+      log: raw.raft.log,
+      store: log,
+      machine,
+      clock,
+      onApplied: (entries, through, results) => this.#onApplied(entries, through, results),
+      restore: () => restoreInstalled(raw.raft.log.base, machine, snapshots, snapshotCompression, () => this.#stopped),
+      onFailure,
+    });
+    if (snapshots !== undefined) this.snapshots = this.#openSnapshots(snapshots, options, aligned, random);
+  }
+
+  /** Asks for a turn soon: an input is waiting. */
+  schedule(): void {
+    if (this.#scheduled || this.#stopped) return;
+    this.#scheduled = true;
+    this.#clock.defer(() => {
+      this.#scheduled = false;
+      this.#turn();
+    });
+  }
+
+  /** Takes no further turn. */
+  stop(): void {
+    this.#stopped = true;
+    this.#timer.close();
+    this.snapshots?.stop();
+  }
+
+  /** Closes every port. A port is closed even if closing an earlier one failed. */
+  async closePorts(): Promise<void> {
+    try {
+      await this.applier.close();
+      await this.snapshots?.close();
+    } finally {
+      try {
+        await this.transport.close();
+      } finally {
+        await this.#log.close();
+      }
+    }
+  }
+
+  // ---- the turn
+
+  #turn(): void {
+    if (this.#stopped) return;
+    try {
+      // Inputs: messages, finished writes and pages wait in the RawNode, proposals in their queue.
+      const turn = this.#raw.turn(this.#clock.now(), this.#hooks);
+      this.#followMemberships();
+      for (const mail of turn.mail) this.#send(mail);
+      if (turn.write !== undefined) this.#write(turn.write);
+      for (const read of turn.pageReads) this.#readPage(read);
+      if (turn.reads !== undefined) this.reads.confirm(turn.reads);
+      for (const event of turn.snapshots) this.snapshots?.handle(event);
+      this.applier.applyNext();
+      this.#serveReads();
+      for (const report of turn.reports) logReport(this.#logger, report);
+      this.#changes.emitChanges();
+      // A listener may have closed the node.
+      if (this.#stopped) return;
+      this.#timer.set(turn.wakeAt);
+      if (turn.needsAnotherTurn) this.schedule();
+    } catch (error) {
+      this.#onFailure(error as Error);
+    }
+  }
+
+  #receive(from: ServerId, message: Message): void {
+    if (this.#stopped) return;
+    this.#raw.receive(from, message);
+    this.schedule();
+  }
+
+  #send(mail: Mail): void {
+    for (const [to, messages] of mail) this.transport.send(to, messages);
+  }
+
+  #write({ number, ballot, reset, entries, committed }: Write): void {
+    const [first] = entries;
+    if (first?.index === 1 && first.kind === 'membership') this.#identity.genesis = genesisOf(first);
+    const written =
+      reset === undefined
+        ? this.#log.append({ ballot, entries, committed })
+        : this.#replaceLog(ballot, reset, { entries, committed });
+    written.then(() => {
+      this.#raw.written(number);
+      this.schedule();
+    }, this.#onFailure);
+  }
+
+  /** A reset keeps the ballot, so the ballot is written first. The calls become durable in the order in which they are made. */
+  async #replaceLog(ballot: Ballot | undefined, base: Base, rest: LogWrite): Promise<void> {
+    const { genesis } = this.#identity;
+    await Promise.all([
+      ballot === undefined ? undefined : this.#log.append({ ballot }),
+      this.#log.reset({ ...base, genesis }),
+      this.#log.append(rest),
+    ]);
+  }
+
+  #readPage(read: PageRead): void {
+    const finish = (entries: readonly Entry[] | undefined): void => {
+      this.#raw.pageRead(read, entries);
+      this.schedule();
+    };
+    this.#log.read(read.from, read.to, read.maxBytes).then(finish, (error: Error) => {
+      if (isKontikiError(error, 'KONTIKI_COMPACTED')) finish(undefined);
+      else this.#onFailure(error);
+    });
+  }
+
+  /** Names to the transport every server of each membership that may be in force somewhere. */
+  #followMemberships(): void {
+    const { log, id: own } = this.#raw.raft;
+    const live = log.liveMemberships;
+    if (live.length === this.#memberships.length && live.every((at, i) => at === this.#memberships[i])) return;
+    this.#memberships = live;
+    const peers = new Map<ServerId, string>();
+    for (const { membership } of live) {
+      for (const [id, { address }] of membership.servers) if (id !== own) peers.set(id, address);
+    }
+    this.transport.setPeers(peers);
+  }
+
+  // ---- applying
+
+  #onApplied(entries: readonly Entry[], through: number, results: readonly Result[]): void {
+    this.#raw.applied(through);
+    let next = 0;
+    for (const entry of entries) {
+      this.proposals.settle(entry, entry.kind === 'command' ? results[next++] : undefined);
+    }
+    this.reads.serve(through);
+    this.#events.emit('apply', { index: through });
+    this.snapshots?.onApplied(entries);
+  }
+
+  /** A snapshot replaced the log up to `index`: the outcome of proposals below is unknown, and the machine must catch up. */
+  #onInstalled(index: number): void {
+    this.proposals.failSuperseded(index);
+    this.applier.restoreInstalled();
+  }
+
+  #serveReads(): void {
+    // While a batch is applied the state is between two indices. The end of the batch serves these reads.
+    if (!this.applier.busy) this.reads.serve(this.#raw.raft.log.applied);
+  }
+
+  #openSnapshots(
+    store: SnapshotStore,
+    { machine, snapshotPolicy, snapshotCompression: compression }: NodeOptions<Result>,
+    aligned: AlignedStores,
+    random: () => number,
+  ): Snapshots {
+    const { raft } = this.#raw;
+    const parts = { store, clock: this.#clock, identity: this.#identity };
+    return new Snapshots({
+      ...parts,
+      raft,
+      log: this.#log,
+      taker: new SnapshotTaker({ ...parts, log: raft.log, machine, compression, applier: this.applier, random }),
+      policy: { ...defaultSnapshotPolicy, ...snapshotPolicy },
+      logger: this.#logger,
+      events: this.#events,
+      newest: aligned.snapshot,
+      schedule: () => this.schedule(),
+      onInstalled: (index) => this.#onInstalled(index),
+      onFailure: this.#onFailure,
+    });
+  }
+}

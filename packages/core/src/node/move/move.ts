@@ -1,0 +1,102 @@
+import { KontikiError } from '../../errors.js';
+import type { Owner } from '../../ports/log-store.js';
+import { checkWhere } from '../../store/moved.js';
+import {
+  compareLogs,
+  compareSnapshots,
+  readPage,
+  withOpenStores,
+  type MoveProgress,
+  type OnMoveProgress,
+  type OpenStores,
+  type Stores,
+} from './compare.js';
+
+export interface MoveOptions extends Owner {
+  readonly from: Stores;
+  /** Blank stores. */
+  readonly to: Stores;
+  /** The server's new location, for the error that a later start on the old log gets. */
+  readonly where: string;
+  readonly onProgress?: ((progress: MoveProgress) => void) | undefined;
+}
+
+/**
+ * Moves a server that is not running to other stores, all of which are closed. Copies snapshots,
+ * ballot and entries, opens the copy again and compares every byte. Then retires the old log, so that
+ * every later start on it is refused with `KONTIKI_MOVED`: a server that continued on the old log
+ * would have forgotten what it voted and acknowledged since the move.
+ *
+ * A failure before the old log is retired leaves the old stores unchanged, and the new stores are to
+ * be deleted. It rejects with
+ * - `KONTIKI_LOST_DATA` if the old log is blank,
+ * - `KONTIKI_NOT_BLANK` if the new stores hold anything,
+ * - `KONTIKI_UNSUPPORTED` if the old log cannot be retired, or there is no store for its snapshots,
+ * - `KONTIKI_CORRUPT` if the copy differs,
+ * - `KONTIKI_BAD_OPTION` if `where` is too long.
+ *
+ * A later failure, or a crash, may have retired the old log. Delete the copy only if the old log
+ * still opens; if it refuses with `KONTIKI_MOVED`, the copy is complete. Start the server on the new
+ * stores only after this function has resolved, or after the old log has refused.
+ */
+export async function moveServer({ cluster, server, from, to, where, onProgress }: MoveOptions): Promise<void> {
+  const owner = { cluster, server };
+  checkWhere(where);
+  if (from.log.retire === undefined) {
+    throw unsupported('The old log cannot be retired, so nothing would stop this server from starting on both logs.');
+  }
+  await withOpenStores(from, owner, async (source) => {
+    if (source.state.ballot === undefined && source.state.last === 0) {
+      const text = `There is no log of server ${server} to move. If the log is not elsewhere, it is lost: remove the server from the cluster and add a new id.`;
+      throw new KontikiError('KONTIKI_LOST_DATA', text);
+    }
+    if (source.snapshots.length > 0 && to.snapshots === undefined) {
+      throw unsupported(`There are ${source.snapshots.length} snapshots, but no store to move them to.`);
+    }
+    await withOpenStores(to, owner, async (target) => {
+      if (target.state.ballot !== undefined || target.state.last > 0 || target.snapshots.length > 0) {
+        const text = 'The new stores already hold data. Choose an empty location.';
+        throw new KontikiError('KONTIKI_NOT_BLANK', text);
+      }
+      await copySnapshots(source, target, onProgress);
+      await copyLog(source, target, onProgress);
+    });
+    await withOpenStores(to, owner, async (copy) => {
+      await compareSnapshots(source, copy, onProgress);
+      await compareLogs(source, copy, onProgress);
+    });
+    await source.log.retire?.(where);
+  });
+}
+
+async function copySnapshots(source: OpenStores, target: OpenStores, onProgress: OnMoveProgress): Promise<void> {
+  const total = source.snapshots.reduce((sum, { bytes }) => sum + bytes, 0);
+  let done = 0;
+  for (const snapshot of source.snapshots) {
+    const writer = await target.store?.create(snapshot);
+    for await (const bytes of source.store?.read(snapshot.id) ?? []) {
+      await writer?.write(bytes);
+      onProgress?.({ step: 'copying snapshots', done: (done += bytes.length), total });
+    }
+    // Checks that the snapshot is complete and undamaged.
+    await writer?.finish();
+  }
+}
+
+async function copyLog(source: OpenStores, target: OpenStores, onProgress: OnMoveProgress): Promise<void> {
+  const { base, last, ballot, committed } = source.state;
+  // The ballot comes first, so that no crash leaves a log that has forgotten its vote.
+  if (ballot !== undefined) await target.log.append({ ballot });
+  if (base.index > 0) await target.log.reset(base);
+  const total = last - base.index;
+  for (let from = base.index + 1; from <= last;) {
+    const entries = await readPage(source, from, last);
+    from += entries.length;
+    await target.log.append({ entries, committed: Math.min(committed, from - 1) });
+    onProgress?.({ step: 'copying entries', done: from - 1 - base.index, total });
+  }
+}
+
+function unsupported(text: string): KontikiError {
+  return new KontikiError('KONTIKI_UNSUPPORTED', text);
+}

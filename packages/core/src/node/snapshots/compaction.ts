@@ -1,0 +1,20 @@
+import { entryBytes } from '../../log/entry.js';
+import type { RaftLog } from '../../log/raft-log.js';
+import type { SnapshotPolicy } from './policy.js';
+
+/**
+ * Returns the index up to which the log may be compacted after a snapshot that ends at `snapshot`.
+ * The policy's trailing entries stay, as far as memory holds them, for followers that are slightly
+ * behind. `needed`: everything above this index must stay, because a peer still has to receive it.
+ */
+export function compactionIndex(log: RaftLog, snapshot: number, needed: number, policy: SnapshotPolicy): number {
+  let kept = snapshot;
+  for (let bytes = 0; snapshot - kept < policy.trailingEntries; kept -= 1) {
+    const entry = log.entry(kept);
+    if (entry === undefined) break;
+    bytes += entryBytes(entry);
+    if (bytes > policy.trailingBytes) break;
+  }
+  // A received snapshot may cover more than is applied on this server.
+  return Math.min(kept, needed, log.applied, log.durable);
+}

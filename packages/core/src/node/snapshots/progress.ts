@@ -1,0 +1,40 @@
+import type { Clock } from '../../ports/clock.js';
+
+/** The progress of one transfer of a snapshot. */
+export interface SnapshotProgress {
+  /** Index of the last entry that the snapshot covers. */
+  readonly index: number;
+  readonly bytes: number;
+  readonly total: number;
+  /** Bytes per second since the transfer started or resumed. */
+  readonly rate: number;
+}
+
+/** Computes the progress of one transfer. */
+export class ProgressMeter {
+  readonly #clock: Clock;
+  readonly #index: number;
+  readonly #total: number;
+  readonly #since: number;
+  /** Bytes that were there before the transfer started. */
+  #first: number | undefined;
+
+  constructor(clock: Clock, index: number, total: number) {
+    this.#clock = clock;
+    this.#index = index;
+    this.#total = total;
+    this.#since = clock.now();
+  }
+
+  /** Notes the bytes that are there already, if they are the first to be seen, so that the rate leaves them out. */
+  resumeAt(bytes: number): void {
+    this.#first ??= bytes;
+  }
+
+  at(bytes: number): SnapshotProgress {
+    this.resumeAt(bytes);
+    const milliseconds = this.#clock.now() - this.#since;
+    const rate = milliseconds > 0 ? ((bytes - (this.#first as number)) * 1_000) / milliseconds : 0;
+    return { index: this.#index, bytes, total: this.#total, rate };
+  }
+}

@@ -1,0 +1,152 @@
+import type { SnapshotMeta } from '../../log/snapshot-meta.js';
+import type { ServerId } from '../../log/server.js';
+import type { Clock } from '../../ports/clock.js';
+import type { SnapshotInfo, SnapshotStore, SnapshotWriter } from '../../ports/snapshot-store.js';
+import type { SnapshotChunk, SnapshotOffer } from '../../protocol/message.js';
+import { ProgressMeter, type SnapshotProgress } from './progress.js';
+
+/** Bytes after which received bytes are synced, so that a transfer can resume after a restart. */
+const SYNC_BYTES = 8 * 1024 * 1024;
+/** Maximum bytes that wait to be written. No sender has more in flight. */
+const MAX_QUEUED = 16 * 1024 * 1024;
+
+export interface ReceiverOptions {
+  readonly store: SnapshotStore;
+  readonly clock: Clock;
+  /** Tells the leader that this server holds the bytes before `offset`. */
+  readonly acknowledge: (from: ServerId, message: SnapshotOffer | SnapshotChunk, id: string, offset: number) => void;
+  /** Called when the snapshot is complete and durable. */
+  readonly onReceived: (info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk) => void;
+  readonly onProgress: (progress: SnapshotProgress) => void;
+  /** Called when a transfer was abandoned. The leader will offer a snapshot again. */
+  readonly onFailure: (error: Error) => void;
+}
+
+/** A snapshot that is being received. */
+interface Incoming {
+  readonly meta: SnapshotMeta;
+  readonly bytes: number;
+  readonly meter: ProgressMeter;
+  /** Undefined while the store creates it. */
+  writer: SnapshotWriter | undefined;
+  /** The bytes before `next` were accepted. The bytes before `written` are in the store. */
+  next: number;
+  written: number;
+  /** The newest sync covers the bytes before `synced`. It runs in parallel with later writes. */
+  synced: number;
+  sync: Promise<void>;
+}
+
+/** Receives one snapshot at a time and stores its chunks in order. A chunk that does not fit is dropped: the sender asks again. */
+export class SnapshotReceiver {
+  readonly #options: ReceiverOptions;
+  #incoming: Incoming | undefined;
+  /** The newest writer. It belongs to an earlier snapshot until the writer of the incoming one is created. */
+  #writer: SnapshotWriter | undefined;
+  #work: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+  }
+
+  /** Called when a leader offers a snapshot, or asks how much of it this server holds. */
+  onOffer(from: ServerId, message: SnapshotOffer): void {
+    const { meta, bytes } = message;
+    const present = this.#incoming;
+    if (present?.meta.id === meta.id) {
+      // While chunks are being written, their own acknowledgements answer the question.
+      if (present.writer !== undefined && present.next === present.written)
+        this.#options.acknowledge(from, message, meta.id, present.written);
+      return;
+    }
+    const incoming: Incoming = {
+      meta,
+      bytes,
+      meter: new ProgressMeter(this.#options.clock, meta.last.index, bytes),
+      writer: undefined,
+      next: 0,
+      written: 0,
+      synced: 0,
+      sync: Promise.resolve(),
+    };
+    this.#incoming = incoming;
+    this.#enqueue(incoming, async () => {
+      // Another snapshot may have been offered in between.
+      await this.#writer?.abort();
+      const writer = await this.#options.store.create(meta);
+      incoming.writer = this.#writer = writer;
+      incoming.next = incoming.written = incoming.synced = writer.offset;
+      this.#options.acknowledge(from, message, meta.id, writer.offset);
+      if (writer.offset === bytes) await this.#finish(incoming, from, message);
+    });
+  }
+
+  /** Called when a chunk arrives. */
+  onChunk(from: ServerId, message: SnapshotChunk): void {
+    const incoming = this.#incoming;
+    if (incoming?.writer === undefined || incoming.meta.id !== message.id) return;
+    const { data, offset } = message;
+    const fits = offset === incoming.next && offset + data.length <= incoming.bytes;
+    if (!fits || incoming.next - incoming.written + data.length > MAX_QUEUED) return;
+    incoming.next += data.length;
+    this.#enqueue(incoming, () => this.#write(incoming, from, message));
+  }
+
+  /** Called when everything up to `index` is applied: a snapshot that covers no more is abandoned. */
+  onAppliedTo(index: number): void {
+    if (this.#incoming === undefined || this.#incoming.meta.last.index > index) return;
+    this.#incoming = undefined;
+    this.#work = this.#work
+      .then(() => this.#writer?.abort())
+      .catch(() => {
+        // The store removes leftovers when it opens.
+      });
+  }
+
+  /** Waits for the write in progress. */
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.#work;
+  }
+
+  async #write(incoming: Incoming, from: ServerId, message: SnapshotChunk): Promise<void> {
+    const { acknowledge, onProgress } = this.#options;
+    const { writer, meta, bytes, meter } = incoming;
+    if (writer === undefined) return;
+    meter.resumeAt(incoming.written);
+    await writer.write(message.data);
+    incoming.written += message.data.length;
+    if (incoming.written - incoming.synced >= SYNC_BYTES) {
+      await incoming.sync;
+      incoming.synced = incoming.written;
+      incoming.sync = writer.sync();
+      incoming.sync.catch(() => {
+        // The writer's next call fails with this error.
+      });
+    }
+    acknowledge(from, message, meta.id, incoming.written);
+    onProgress(meter.at(incoming.written));
+    if (incoming.written === bytes) await this.#finish(incoming, from, message);
+  }
+
+  async #finish(incoming: Incoming, from: ServerId, message: SnapshotOffer | SnapshotChunk): Promise<void> {
+    await incoming.sync;
+    const info = await (incoming.writer as SnapshotWriter).finish();
+    if (this.#incoming === incoming) this.#incoming = undefined;
+    if (!this.#closed) this.#options.onReceived(info, from, message);
+  }
+
+  /** Runs one task after the other, as long as this snapshot is the incoming one. */
+  #enqueue(incoming: Incoming, task: () => Promise<void>): void {
+    this.#work = this.#work
+      .then(() => (this.#closed || this.#incoming !== incoming ? undefined : task()))
+      .catch(async (error: Error) => {
+        if (this.#incoming === incoming) this.#incoming = undefined;
+        await incoming.writer?.abort().catch(() => {
+          // The first error is more useful.
+        });
+        if (!this.#closed) this.#options.onFailure(error);
+      });
+  }
+}

@@ -1,0 +1,285 @@
+import { isKontikiError, KontikiError } from '../../errors.js';
+import { entryBytes, type Entry } from '../../log/entry.js';
+import type { SnapshotMeta } from '../../log/snapshot-meta.js';
+import type { ServerId } from '../../log/server.js';
+import type { Clock, Timer } from '../../ports/clock.js';
+import type { LogStore } from '../../ports/log-store.js';
+import type { Logger } from '../../ports/logger.js';
+import type { SnapshotInfo, SnapshotStore } from '../../ports/snapshot-store.js';
+import type { SnapshotChunk, SnapshotOffer } from '../../protocol/message.js';
+import type { SnapshotEvent } from '../../protocol/output.js';
+import type { Raft } from '../../protocol/raft.js';
+import type { Emitter } from '../events/emitter.js';
+import type { NodeEvents } from '../events/events.js';
+import type { NodeIdentity } from '../identity.js';
+import { compactionIndex } from './compaction.js';
+import type { SnapshotPolicy } from './policy.js';
+import { SnapshotReceiver } from './receiver.js';
+import { SnapshotSenders } from './senders.js';
+import type { SnapshotTaker } from './taker.js';
+
+/** Milliseconds after a failure before the policy takes another snapshot. */
+const RETRY_MS = 10_000;
+
+export interface SnapshotsOptions {
+  readonly raft: Raft;
+  readonly log: LogStore;
+  readonly store: SnapshotStore;
+  readonly taker: SnapshotTaker;
+  readonly policy: SnapshotPolicy;
+  readonly identity: NodeIdentity;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly events: Emitter<NodeEvents>;
+  /** The newest snapshot at the start. */
+  readonly newest: SnapshotInfo | undefined;
+  /** Called after an input to the protocol: a turn must follow. */
+  readonly schedule: () => void;
+  /** Called when a received snapshot has replaced the log up to `index`. The state machine must restore it. */
+  readonly onInstalled: (index: number) => void;
+  readonly onFailure: (error: Error) => void;
+}
+
+/** Takes snapshots when they are due, compacts the log, sends snapshots to peers that need one, and receives them. */
+export class Snapshots {
+  readonly #options: SnapshotsOptions;
+  readonly #receiver: SnapshotReceiver;
+  readonly #senders: SnapshotSenders;
+  readonly #timer: Timer;
+  #newest: SnapshotInfo | undefined;
+  /** Id of a snapshot that turned out to be damaged. It is removed as soon as there is another. */
+  #damaged: string | undefined;
+  /** Index of the snapshot before the newest. The log may be compacted up to it even if a peer needs more. */
+  #previousIndex = 0;
+  #taking: Promise<SnapshotInfo> | undefined;
+  /** Bytes of entries applied since the newest snapshot. */
+  #bytesSince = 0;
+  /** Milliseconds: the time at which a snapshot is due because of its age. */
+  #dueAt: number;
+  /** Milliseconds: the policy takes no snapshot before this time, because the last attempt failed. */
+  #notBefore = -Infinity;
+  #closed = false;
+
+  constructor(options: SnapshotsOptions) {
+    const { store, raft, schedule, events, logger, policy, clock } = options;
+    this.#options = options;
+    this.#newest = options.newest;
+    this.#dueAt = clock.now() + policy.maxAgeMs;
+    this.#timer = clock.timer(() => this.#takeIfDue());
+    this.#timer.set(this.#dueAt);
+    this.#senders = new SnapshotSenders({
+      ...options,
+      bytesPerSecond: policy.bytesPerSecond,
+      onDamaged: (id) => this.#replaceDamaged(id),
+    });
+    this.#receiver = new SnapshotReceiver({
+      store,
+      clock,
+      acknowledge: (from, message, id, offset) => {
+        raft.acknowledgeSnapshot(from, message, id, offset);
+        schedule();
+      },
+      onReceived: (info, from, message) => this.#install(info, from, message),
+      onProgress: (progress) => events.emit('snapshotReceiving', progress),
+      onFailure: (error) => {
+        logger.warn('receiving a snapshot failed; the leader will offer it again', { error });
+        events.emit('snapshotFailed', { error });
+      },
+    });
+  }
+
+  /** Takes a snapshot that covers everything applied by now. Resolves when it is durable. */
+  async take(): Promise<SnapshotInfo> {
+    const { raft } = this.#options;
+    const wanted = raft.log.applied;
+    if (wanted === 0)
+      throw new KontikiError(
+        'KONTIKI_NO_SNAPSHOT',
+        'Nothing is applied yet, so there is no state to take a snapshot of.',
+      );
+    // A snapshot that is already being taken may cover less.
+    await this.#taking?.catch(() => {});
+    if (this.#newest !== undefined && this.#newest.last.index >= wanted) return this.#newest;
+    this.#taking ??= this.#take().finally(() => (this.#taking = undefined));
+    return this.#taking;
+  }
+
+  /** Called when entries were applied. */
+  onApplied(entries: readonly Entry[]): void {
+    for (const entry of entries) this.#bytesSince += entryBytes(entry);
+    this.#receiver.onAppliedTo(this.#options.raft.log.applied);
+    this.#takeIfDue();
+  }
+
+  handle(event: SnapshotEvent): void {
+    switch (event.kind) {
+      case 'wanted':
+        if (this.#newest === undefined) this.#takeInBackground();
+        return this.#senders.send(event.peer, event.stream, this.#newest);
+      case 'acknowledged':
+        return this.#senders.onAcknowledged(event.from, event.message);
+      case 'offered':
+        if (this.#isOurs(event.from, event.message.meta)) this.#receiver.onOffer(event.from, event.message);
+        return;
+      case 'arrived':
+        return this.#receiver.onChunk(event.from, event.message);
+    }
+  }
+
+  /** Starts nothing new, and abandons transfers and a snapshot that is being taken. */
+  stop(): void {
+    this.#closed = true;
+    this.#timer.close();
+    this.#options.taker.stop();
+    this.#senders.close();
+  }
+
+  /** Waits for the calls in progress, then closes the store. */
+  async close(): Promise<void> {
+    this.stop();
+    await this.#receiver.close();
+    await this.#taking?.catch(() => {});
+    await this.#options.store.close();
+  }
+
+  // ---- taking
+
+  #takeIfDue(): void {
+    const { raft, policy, clock } = this.#options;
+    if (this.#closed || this.#taking !== undefined) return;
+    const now = clock.now();
+    const entries = raft.log.applied - (this.#newest?.last.index ?? 0);
+    const overdue = now >= this.#dueAt && entries > 0;
+    if (now < this.#notBefore) return;
+    if (entries < policy.maxEntries && this.#bytesSince < policy.maxBytes && !overdue) return;
+    this.#takeInBackground();
+  }
+
+  /** Takes another snapshot in place of a damaged one. The log may no longer reach back before the damaged one. */
+  #replaceDamaged(damaged: string): void {
+    if (this.#newest !== undefined && this.#newest.id !== damaged) return this.#senders.serve(this.#newest);
+    this.#damaged = damaged;
+    this.#newest = undefined;
+    this.#takeInBackground();
+  }
+
+  #takeInBackground(): void {
+    if (this.#closed || this.#taking !== undefined) return;
+    this.#taking = this.#take().finally(() => (this.#taking = undefined));
+    this.#taking.catch(() => {
+      // #take has already reported it.
+    });
+  }
+
+  async #take(): Promise<SnapshotInfo> {
+    const { taker, policy, clock, events, logger, onFailure } = this.#options;
+    this.#bytesSince = 0;
+    try {
+      const info = await taker.take();
+      this.#wakeAt(clock.now() + policy.maxAgeMs);
+      logger.info(`took a snapshot of entry ${info.last.index}`, { bytes: info.bytes });
+      events.emit('snapshot', { index: info.last.index, bytes: info.bytes });
+      await this.#keep(info);
+      return info;
+    } catch (error) {
+      // A machine that throws and a broken invariant stop the server. A full disk does not.
+      if (isKontikiError(error, 'KONTIKI_MACHINE_FAILED') || isKontikiError(error, 'KONTIKI_INVARIANT'))
+        onFailure(error);
+      else if (!this.#closed) {
+        logger.warn('taking a snapshot failed; the log is kept, and the node tries again', { error });
+        events.emit('snapshotFailed', { error: error as Error });
+      }
+      this.#notBefore = clock.now() + RETRY_MS;
+      this.#wakeAt(this.#notBefore);
+      throw error;
+    }
+  }
+
+  #wakeAt(time: number): void {
+    this.#dueAt = time;
+    if (!this.#closed) this.#timer.set(time);
+  }
+
+  // ---- keeping
+
+  /** Called when a newer snapshot is durable: compacts the log, and removes older snapshots. */
+  async #keep(info: SnapshotInfo): Promise<void> {
+    const { logger } = this.#options;
+    if (this.#closed || (this.#newest !== undefined && this.#newest.last.index >= info.last.index)) return;
+    this.#previousIndex = this.#newest?.last.index ?? 0;
+    this.#newest = info;
+    this.#senders.serve(info);
+    await this.#compact(info);
+    try {
+      await this.#removeOlder(info);
+    } catch (error) {
+      if (isKontikiError(error, 'KONTIKI_INVARIANT')) throw error;
+      if (!this.#closed) logger.warn('removing an old snapshot failed; the next snapshot tries again', { error });
+    }
+  }
+
+  async #removeOlder(info: SnapshotInfo): Promise<void> {
+    const { store, policy } = this.#options;
+    const sent = this.#senders.ids;
+    // A snapshot that covers more is damaged or not installed yet, so it does not count as kept.
+    const held = (await store.list()).filter(({ last }) => last.index <= info.last.index);
+    const kept = new Set(held.filter(({ id }) => id !== this.#damaged).slice(0, policy.keep));
+    const old = held.filter((one) => !kept.has(one) && !sent.has(one.id));
+    for (const { id } of old) await store.remove(id);
+  }
+
+  async #compact({ last }: SnapshotInfo): Promise<void> {
+    const { raft, log, policy, identity, onFailure } = this.#options;
+    if (this.#closed) return;
+    const needed = Math.max(this.#previousIndex, this.#neededByPeers());
+    const index = compactionIndex(raft.log, last.index, needed, policy);
+    if (index <= raft.log.base.index) return;
+    raft.compact(index);
+    try {
+      await log.compact({ ...raft.log.base, genesis: identity.genesis });
+    } catch (error) {
+      if (!this.#closed) onFailure(error as Error);
+    }
+  }
+
+  /** The lowest index that a peer holds, or will hold after the snapshot that it is being sent. */
+  #neededByPeers(): number {
+    const { raft } = this.#options;
+    let needed = Infinity;
+    for (const [id, { match, lost }] of raft.peers ?? []) {
+      if (!lost) needed = Math.min(needed, this.#senders.index(id) ?? match);
+    }
+    return needed;
+  }
+
+  // ---- receiving
+
+  #isOurs(from: ServerId, { cluster, genesis, last }: SnapshotMeta): boolean {
+    const own = this.#options.identity;
+    if (cluster === own.cluster && (own.genesis === undefined || own.genesis === genesis)) return true;
+    this.#options.logger.error(
+      `server ${from} offered a snapshot of entry ${last.index} of another cluster; it is dropped`,
+    );
+    return false;
+  }
+
+  /** A received snapshot is durable: it replaces the log, unless the log has caught up in the meantime. */
+  #install(info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk): void {
+    const { raft, logger, schedule, identity, onInstalled, events, onFailure } = this.#options;
+    if (this.#closed) return;
+    try {
+      // A blank server learns from its first snapshot which cluster's data it holds.
+      identity.genesis ??= info.genesis;
+      if (raft.install(info, from, message)) {
+        logger.info(`installs the snapshot of entry ${info.last.index}`, { bytes: info.bytes });
+        this.#bytesSince = 0;
+        onInstalled(info.last.index);
+        events.emit('snapshotInstalled', { index: info.last.index, bytes: info.bytes });
+      }
+      schedule();
+    } catch (error) {
+      return onFailure(error as Error);
+    }
+    this.#keep(info).catch(onFailure);
+  }
+}

@@ -1,0 +1,132 @@
+import { KontikiError, machineFailed } from '../../errors.js';
+import type { RaftLog } from '../../log/raft-log.js';
+import type { SnapshotMeta } from '../../log/snapshot-meta.js';
+import type { Clock } from '../../ports/clock.js';
+import type { SnapshotInfo, SnapshotStore } from '../../ports/snapshot-store.js';
+import type { StateMachine } from '../../ports/state-machine.js';
+import { encodeSnapshot, type SnapshotCompression } from '../../wire/index.js';
+import type { Applier } from '../apply/applier.js';
+import type { NodeIdentity } from '../identity.js';
+
+/** Milliseconds after which taking a snapshot yields to messages and timers. */
+const SLICE_MS = 5;
+
+export interface TakerOptions {
+  readonly identity: NodeIdentity;
+  readonly log: RaftLog;
+  readonly store: SnapshotStore;
+  readonly machine: StateMachine;
+  readonly compression: SnapshotCompression | undefined;
+  readonly applier: Pick<Applier<unknown>, 'runBetweenBatches'>;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+/** A state between two applied batches, while it is read. */
+interface Reading {
+  readonly meta: SnapshotMeta;
+  readonly state: AsyncIterable<Uint8Array>;
+  /** Ends the reading, whether or not all of the state was read. */
+  readonly end: () => Promise<void>;
+}
+
+/** Takes snapshots, one at a time. A snapshot holds the state between two batches, even if more is applied while it is written. */
+export class SnapshotTaker {
+  readonly #options: TakerOptions;
+  #stopped = false;
+
+  constructor(options: TakerOptions) {
+    this.#options = options;
+  }
+
+  /** Abandons a snapshot that is being written, and takes no further one. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Resolves when the snapshot is durable. */
+  async take(): Promise<SnapshotInfo> {
+    const { store, clock, compression } = this.#options;
+    if (this.#stopped) throw closed();
+    const { meta, state, end } = await this.#begin();
+    try {
+      const writer = await store.create(meta);
+      try {
+        let until = clock.now() + SLICE_MS;
+        for await (const bytes of encodeSnapshot(meta, state, { compression })) {
+          if (this.#stopped) throw closed();
+          await writer.write(bytes);
+          if (clock.now() < until) continue;
+          await new Promise<void>((resolve) => clock.defer(resolve));
+          until = clock.now() + SLICE_MS;
+        }
+        return await writer.finish();
+      } catch (error) {
+        await writer.abort().catch(() => {
+          // The first error is more useful.
+        });
+        throw error;
+      }
+    } finally {
+      await end();
+    }
+  }
+
+  /** Waits until the current batch is applied, and starts reading the state before the next one. */
+  #begin(): Promise<Reading> {
+    const { applier, machine } = this.#options;
+    return new Promise((resolve, reject) => {
+      applier.runBetweenBatches(async () => {
+        let onEnd = (): void => {};
+        const ended = new Promise<void>((settle) => (onEnd = settle));
+        try {
+          const meta = this.#meta();
+          const state = machine.snapshot?.();
+          if (state === undefined) throw new TypeError('it has no snapshot method');
+          const chunks = state[Symbol.asyncIterator]();
+          // A generator runs no code until its first value is requested, so request it before the next batch.
+          const first = await chunks.next();
+          const end = (): Promise<void> => returnIterator(chunks).finally(onEnd);
+          resolve({ meta, state: guarded(first, chunks, meta.last.index), end });
+        } catch (error) {
+          return reject(machineFailed('started a snapshot', error));
+        }
+        if (machine.blocksApply === true) await ended;
+      }, reject);
+    });
+  }
+
+  #meta(): SnapshotMeta {
+    const { identity, log, machine, random } = this.#options;
+    const { cluster, genesis } = identity;
+    const index = log.applied;
+    const membership = log.membershipAt(index);
+    const term = log.termAt(index);
+    if (membership === undefined || term === undefined || genesis === undefined)
+      throw new KontikiError('KONTIKI_LOST_DATA', 'A blank server has no state to take a snapshot of.');
+    const id = Array.from({ length: 32 }, () => Math.floor(random() * 16).toString(16)).join('');
+    return { id, cluster, last: { index, term }, membership, genesis, version: machine.version ?? 0 };
+  }
+}
+
+function closed(): KontikiError {
+  return new KontikiError('KONTIKI_CLOSED', 'The node was closed before its snapshot was complete.');
+}
+
+/** Passes the machine's chunks on, and marks the machine's errors so that they differ from the store's. */
+async function* guarded(
+  first: IteratorResult<Uint8Array, unknown>,
+  rest: AsyncIterator<Uint8Array, unknown>,
+  index: number,
+): AsyncIterable<Uint8Array> {
+  try {
+    for (let next = first; next.done !== true; next = await rest.next()) yield next.value;
+  } catch (error) {
+    throw machineFailed(`wrote a snapshot of entry ${index}`, error);
+  }
+}
+
+/** Lets the machine release what it holds for this reader, whether or not everything was read. */
+async function returnIterator(chunks: AsyncIterator<Uint8Array, unknown>): Promise<void> {
+  await chunks.return?.();
+}

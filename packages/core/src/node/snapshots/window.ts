@@ -1,0 +1,46 @@
+const MiB = 1024 * 1024;
+/** Maximum bytes in flight to all peers together. */
+const MAX_BYTES = 16 * MiB;
+/** Maximum bytes in flight to one peer, however few peers there are. */
+const MAX_BYTES_PER_PEER = 4 * MiB;
+
+/** Bounds the bytes of snapshots that were sent and are not acknowledged, over all peers that receive one. */
+export class SnapshotWindow {
+  #peers = 0;
+  #bytes = 0;
+  readonly #waiting = new Set<() => void>();
+
+  /** Adds a peer. Each peer gets an equal share of the window. */
+  join(): void {
+    this.#peers += 1;
+  }
+
+  leave(): void {
+    this.#peers -= 1;
+    this.#wake();
+  }
+
+  /** Reserves room for a chunk to a peer with `own` bytes in flight. Returns false if there is no room now. */
+  take(bytes: number, own: number): boolean {
+    const share = Math.min(MAX_BYTES_PER_PEER, MAX_BYTES / this.#peers);
+    const admitted = this.#bytes + bytes <= MAX_BYTES && (own === 0 || own + bytes <= share);
+    if (admitted) this.#bytes += bytes;
+    return admitted;
+  }
+
+  /** Returns room for bytes that were acknowledged or given up. */
+  give(bytes: number): void {
+    this.#bytes -= bytes;
+    this.#wake();
+  }
+
+  /** Resolves when there may be room again, or when a transfer has ended. */
+  changed(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.add(resolve));
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
+  }
+}

@@ -1,0 +1,59 @@
+import { KontikiError } from '../../errors.js';
+import { checkId } from '../../id.js';
+import { membershipFault, membershipOf } from '../../log/membership.js';
+import type { ServerId, ServerInfo } from '../../log/server.js';
+import type { LogStore } from '../../ports/log-store.js';
+import { membershipOversize } from '../../wire/membership.js';
+import { badOption } from '../options.js';
+
+export interface BootstrapOptions {
+  /** The cluster's id, from `createClusterId`. */
+  readonly cluster: string;
+  /** The server that owns the log. */
+  readonly server: ServerId;
+  /** The first voters by id: an address each, or address and metadata. The same on every first server. */
+  readonly members: Readonly<Record<ServerId, string | ServerInfo>>;
+}
+
+/**
+ * Starts a cluster: writes the first entry, the membership, which is committed by definition. Call it
+ * once on each of the first servers, before any of them runs. Resolves when the entry is durable.
+ * Rejects with `KONTIKI_NOT_BLANK` on a log that holds anything. Never call it for a server that has lost
+ * its disk, because that server would forget its votes and acknowledgements.
+ */
+export async function bootstrap(log: LogStore, options: BootstrapOptions): Promise<void> {
+  const { cluster, server, members } = options;
+  checkId('cluster', cluster);
+  // Sorted, so that the order in which members are listed does not change the first entry.
+  const infos = Object.keys(members)
+    .sort()
+    .map((id): [ServerId, ServerInfo] => {
+      const member = members[id] as string | ServerInfo;
+      return [checkId('a member id', id), typeof member === 'string' ? { address: member, metadata: '' } : member];
+    });
+  const membership = membershipOf(infos);
+  const fault = membershipFault(membership) ?? membershipOversize(membership);
+  if (fault !== undefined) throw badOption(`These members cannot form a cluster: ${fault}.`);
+  if (!membership.servers.has(server)) throw badOption(`Server ${server} is not among the first members.`);
+  const state = await log.open({ cluster, server });
+  try {
+    if (state.last > 0) {
+      throw new KontikiError(
+        'KONTIKI_NOT_BLANK',
+        `The log of ${server} holds entries up to ${state.last}, so its cluster was bootstrapped already. Start the node instead.`,
+      );
+    }
+    await log.append({ entries: [{ kind: 'membership', index: 1, term: 1, membership }], committed: 1 });
+  } finally {
+    await log.close();
+  }
+}
+
+/** Returns a random cluster id, for example `billing-9f2c41d07ab3` for the name `billing`. Create it once for all servers. */
+export function createClusterId(name: string): string {
+  if (!/^[A-Za-z0-9._-]{1,40}$/.test(name)) {
+    throw badOption(`A cluster's name must be 1 to 40 characters of A-Z a-z 0-9 . _ -, not ${JSON.stringify(name)}.`);
+  }
+  const random = crypto.getRandomValues(new Uint8Array(6));
+  return `${name}-${Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+}

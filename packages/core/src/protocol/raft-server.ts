@@ -1,0 +1,159 @@
+import { invariant } from '../invariant.js';
+import type { Ballot } from '../log/ballot.js';
+import { isVoter, type Membership } from '../log/membership.js';
+import { RaftLog, type LogStart } from '../log/raft-log.js';
+import type { ServerId } from '../log/server.js';
+import { Candidate, PreCandidate } from './candidates.js';
+import { Follower } from './follower.js';
+import { Leader } from './leader.js';
+import type { Message } from './message.js';
+import { OutputBuilder } from './output-builder.js';
+import type { Output, Report } from './output.js';
+import { Reads } from './reads.js';
+import type { Header, Role, Server } from './role.js';
+import type { Limits, Timings } from './settings.js';
+
+/** Everything a server needs to start. */
+export interface RaftStart {
+  readonly id: ServerId;
+  /** A safe integer above 0, drawn at random for each start of the server (`Answer.to`). */
+  readonly incarnation: number;
+  readonly timings: Timings;
+  readonly limits: Limits;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Monotonic milliseconds. */
+  readonly now: number;
+  /** The contents of the log store, all of it durable. */
+  readonly log: LogStart & { readonly ballot: Ballot | undefined };
+  /** The index up to which the state machine already holds the state; 0 if it has no disk of its own. */
+  readonly applied: number;
+}
+
+/**
+ * The state that all roles of one server share: log, ballot, time, output. It also holds the moves
+ * from one role to another. `Raft` feeds it, and the roles see it as `Server`.
+ */
+export class RaftServer implements Server {
+  readonly id: ServerId;
+  readonly incarnation: number;
+  readonly log: RaftLog;
+  readonly output: OutputBuilder = new OutputBuilder();
+  readonly reads: Reads = new Reads();
+  readonly limits: Limits;
+  timings: Timings;
+  now: number;
+  leader: ServerId | undefined;
+  full = false;
+  role: Role;
+  readonly #random: () => number;
+  #ballot: Ballot;
+  #header: Header;
+  /** The number of the write that carries the current ballot; `Infinity` until it is issued. */
+  #ballotWrite = 0;
+  #forgaveLateTimer = false;
+
+  constructor(start: RaftStart) {
+    this.id = start.id;
+    this.incarnation = start.incarnation;
+    this.limits = start.limits;
+    this.timings = start.timings;
+    this.now = start.now;
+    this.log = new RaftLog(start.log, start.applied, start.limits.tailBytes);
+    this.#random = start.random;
+    const { ballot } = start.log;
+    const lastTerm = this.log.last.term;
+    this.#ballot = ballot === undefined || ballot.term < lastTerm ? { term: lastTerm, votedFor: undefined } : ballot;
+    this.#header = { term: this.#ballot.term, incarnation: start.incarnation };
+    this.role = new Follower(this);
+  }
+
+  get ballot(): Ballot {
+    return this.#ballot;
+  }
+
+  get header(): Header {
+    return this.#header;
+  }
+
+  get ballotDurable(): boolean {
+    return this.log.lastDurableWrite >= this.#ballotWrite;
+  }
+
+  get membership(): Membership {
+    const { membership } = this.log;
+    invariant(membership !== undefined, 'a blank server acted as a member');
+    return membership;
+  }
+
+  get eligible(): boolean {
+    const { membership } = this.log;
+    return membership !== undefined && isVoter(membership, this.id) && !this.full;
+  }
+
+  drawElectionTimeout(): number {
+    return this.timings.election * (1 + this.#random());
+  }
+
+  forgiveLateTimer(processWasStalled: boolean): boolean {
+    this.#forgaveLateTimer = processWasStalled && !this.#forgaveLateTimer;
+    return this.#forgaveLateTimer;
+  }
+
+  send(to: ServerId, message: Message): void {
+    if (this.ballotDurable) this.output.send(to, message);
+    else this.output.sendAfterWrite(to, message);
+  }
+
+  report(report: Report): void {
+    this.output.report(report);
+  }
+
+  setBallot(ballot: Ballot): void {
+    invariant(ballot.term > this.#ballot.term || this.#ballot.votedFor === undefined, 'a vote was to be changed');
+    invariant(
+      ballot.term >= this.#ballot.term,
+      () => `the term was to go back from ${this.#ballot.term} to ${ballot.term}`,
+    );
+    this.#ballot = ballot;
+    this.#header = { term: ballot.term, incarnation: this.incarnation };
+    this.#ballotWrite = Infinity;
+  }
+
+  follow(term: number, leader: ServerId | undefined): void {
+    if (term > this.#ballot.term) this.setBallot({ term, votedFor: undefined });
+    this.leader = leader;
+    // A follower keeps its election timer: only hearing the leader or granting a vote restarts it.
+    if (!(this.role instanceof Follower)) this.role = new Follower(this);
+  }
+
+  askForPreVotes(): void {
+    this.leader = undefined;
+    const role = new PreCandidate(this);
+    this.role = role;
+    role.begin();
+  }
+
+  campaign(): void {
+    this.setBallot({ term: this.#ballot.term + 1, votedFor: this.id });
+    const role = new Candidate(this);
+    this.role = role;
+    role.begin();
+  }
+
+  lead(): void {
+    invariant(this.ballotDurable && this.#ballot.votedFor === this.id, 'an election was won without a durable vote');
+    this.leader = this.id;
+    this.role = new Leader(this);
+  }
+
+  /** Returns everything that has become due since the previous call, and numbers the write in it. */
+  takeOutput(): Output {
+    this.role.flush();
+    const ballot = this.#ballotWrite === Infinity ? this.#ballot : undefined;
+    if (ballot === undefined && !this.log.changed) return this.output.take(undefined, this.log.lastIssuedWrite);
+    const { number, reset, entries } = this.log.issueWrite();
+    if (ballot !== undefined) this.#ballotWrite = number;
+    return this.output.take({ number, ballot, reset, entries, committed: this.log.committed }, number);
+  }
+}

@@ -1,0 +1,38 @@
+import { describe, expect, expectTypeOf, it, vi } from 'vitest';
+import { isKontikiError, KontikiError, NotLeaderError, type Leader } from '@kontiki/core';
+
+describe('isKontikiError', () => {
+  it('recognizes an error of another copy of the package', async () => {
+    vi.resetModules();
+    const copy = await import('../src/errors.js');
+    const error = new copy.KontikiError('KONTIKI_COMPACTED', 'gone');
+    expect(error instanceof KontikiError).toBe(false);
+    expect(isKontikiError(error)).toBe(true);
+    expect(isKontikiError(error, 'KONTIKI_COMPACTED')).toBe(true);
+    expect(isKontikiError(error, 'KONTIKI_CORRUPT')).toBe(false);
+  });
+
+  it.each([
+    ['an error of Node', Object.assign(new Error('x'), { code: 'KONTIKI_CLOSED' })],
+    ['a plain object', { code: 'KONTIKI_CLOSED', message: 'x' }],
+    ['a string', 'KONTIKI_CLOSED'],
+    ['null', null],
+    ['undefined', undefined],
+  ])('does not take %s for one', (_, value) => {
+    expect(isKontikiError(value)).toBe(false);
+    expect(isKontikiError(value, 'KONTIKI_CLOSED')).toBe(false);
+  });
+
+  it("narrows to the type of the code's error", () => {
+    const leader = { id: 'a', address: 'ws://a', metadata: '' };
+    const error: unknown = new NotLeaderError('b does not lead', leader);
+    if (!isKontikiError(error, 'KONTIKI_NOT_LEADER')) return expect.unreachable();
+    expectTypeOf(error.leader).toEqualTypeOf<Leader | undefined>();
+    expect(error.leader).toBe(leader);
+    expect(error).toMatchObject({ name: 'NotLeaderError', code: 'KONTIKI_NOT_LEADER' });
+  });
+
+  it('keeps the brand out of what JSON and loggers show', () => {
+    expect(Object.keys(new KontikiError('KONTIKI_CLOSED', 'x'))).toEqual(['code', 'name']);
+  });
+});

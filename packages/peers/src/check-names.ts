@@ -1,0 +1,12 @@
+import { KontikiError } from '@kontiki/core';
+
+/**
+ * Throws `KONTIKI_BAD_OPTION` if `given` has a name that is not in `known`. Without this check a
+ * misspelled name would be ignored, and its default would stay in force.
+ */
+export function checkNames(option: string, given: object, known: readonly string[]): void {
+  const unknown = Object.keys(given).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const text = `There is no option ${option}.${unknown}. Known names: ${known.join(', ')}.`;
+  throw new KontikiError('KONTIKI_BAD_OPTION', text);
+}

@@ -1,0 +1,70 @@
+import { KontikiError } from '@kontiki/core';
+import type { Context } from './peer-transport.js';
+
+/** The reason for which a server refuses a connection. The header `kontiki-refused` carries it. */
+export type HandshakeErrorReason =
+  /** The handshake cannot be parsed. */
+  | 'malformed'
+  /** The handshake has another version, or there is no handshake. */
+  | 'version'
+  /** The other server belongs to another cluster. */
+  | 'cluster'
+  /** The server that dialed meant another server, or another server answered. */
+  | 'receiver'
+  /** The other server has this server's own id. */
+  | 'self'
+  /** The clusters have the same id, but started with different lists of servers. */
+  | 'genesis'
+  /** The request comes from a browser. */
+  | 'browser'
+  /** The request comes from another machine, and `insecure` is not set. */
+  | 'exposed'
+  /** The server has reached its limit of connections. */
+  | 'busy';
+
+const descriptions: Readonly<Record<HandshakeErrorReason, string>> = {
+  malformed: 'it cannot parse the handshake',
+  version: 'it supports another version of the handshake',
+  cluster: 'it belongs to another cluster',
+  receiver: 'it is another server',
+  self: 'it has the same id',
+  genesis: 'its cluster started with another list of servers',
+  browser: 'it accepts no connections from browsers',
+  exposed: 'it accepts no connections from other machines',
+  busy: 'it has reached its limit of connections',
+};
+
+/** The header in which a server that refuses a connection sends the reason. */
+export const REFUSED_HEADER = 'kontiki-refused';
+
+/**
+ * Thrown for a connection that must be refused. The other server gets `reason`, but not `message`.
+ */
+export class HandshakeError extends KontikiError {
+  readonly reason: HandshakeErrorReason;
+
+  constructor(reason: HandshakeErrorReason, message: string) {
+    super('KONTIKI_PROTOCOL', message);
+    this.name = 'HandshakeError';
+    this.reason = reason;
+  }
+}
+
+/**
+ * Returns a description of the reason in a `kontiki-refused` header, for log lines. Returns
+ * undefined for an unknown value, because that is text from another server.
+ */
+export function describeReason(header: unknown): string | undefined {
+  return typeof header === 'string' && Object.hasOwn(descriptions, header)
+    ? descriptions[header as HandshakeErrorReason]
+    : undefined;
+}
+
+/** Logs that this server refused a connection. `from`: address of the other machine. */
+export function logHandshakeError(
+  { logger }: Context,
+  { reason, message }: HandshakeError,
+  from: string | undefined,
+): void {
+  logger.log('warn', `refused ${reason}`, `refused a connection: ${message}`, { reason, from });
+}

@@ -1,0 +1,127 @@
+import type { ServerId } from '@kontiki/core';
+import { parseAddress } from './address.js';
+import { Backoff } from './backoff.js';
+import type { Context } from './peer-transport.js';
+
+/**
+ * A connection that lasted this long was good, so the delays start again from the shortest. A peer
+ * that is unreachable for this long is logged as a warning. Before that, it may just be starting.
+ */
+const LASTING_MS = 5_000;
+
+/**
+ * Decides when to dial one peer at one address, and logs the results. The transport makes the
+ * attempts in the callback `dial` and reports their results to the `on…` methods. The first attempt
+ * is made at once. After each lost connection or failed attempt, the next attempt follows after a
+ * delay that doubles from `reconnectMinMs` to `reconnectMaxMs`. If the peer itself connects, it is
+ * alive, so `reconnectSoon` shortens the delay to `reconnectMinMs`.
+ */
+export class Reconnector {
+  readonly address: string;
+  readonly #context: Context;
+  readonly #peer: ServerId;
+  readonly #url: URL | undefined;
+  readonly #dial: (url: URL) => void;
+  readonly #backoff: Backoff;
+  #timer: NodeJS.Timeout | undefined;
+  /** The time at which the last connection was lost, or at which dialing started. */
+  #disconnectedAt: number = performance.now();
+  /** The time at which the current connection was made. Undefined without a connection. */
+  #connectedAt: number | undefined;
+  /** Whether `reconnectSoon` shortened a delay since the last tick. */
+  #shortened = false;
+  #closed = false;
+
+  /** `dial`: starts an attempt. The attempt must end with a call of `onConnected` or `onEnded`. */
+  constructor(context: Context, peer: ServerId, address: string, dial: (url: URL) => void) {
+    const { limits, random } = context;
+    this.address = address;
+    this.#context = context;
+    this.#peer = peer;
+    this.#dial = dial;
+    this.#backoff = new Backoff(limits.reconnectMinMs, limits.reconnectMaxMs, random);
+    try {
+      this.#url = parseAddress(address);
+    } catch (error) {
+      // Do not throw: the membership with this address is already in the log. The peer can still
+      // dial this server.
+      this.#log('error', 'address', `cannot dial ${peer}: its address in the membership is invalid`, { error });
+    }
+  }
+
+  /** Makes the first attempt. */
+  start(): void {
+    this.#timer = undefined;
+    if (this.#url !== undefined && !this.#closed) this.#dial(this.#url);
+  }
+
+  /** Shortens the delay before the next attempt. Called when the peer shows that it is alive. */
+  reconnectSoon(): void {
+    if (this.#timer === undefined || this.#shortened) return;
+    // Once per tick, because a peer that connects again and again must neither postpone the attempt
+    // forever nor cause many attempts.
+    this.#shortened = true;
+    this.#backoff.reset();
+    this.#wait();
+  }
+
+  /** Called once per `pingIntervalMs`. */
+  tick(): void {
+    this.#shortened = false;
+  }
+
+  /** Called when an attempt succeeded. */
+  onConnected(): void {
+    this.#connectedAt = performance.now();
+    this.#log('info', 'connected', `connected to ${this.#peer}`, { address: this.address });
+  }
+
+  /** Called when the connection was lost or the attempt failed. Schedules the next attempt. */
+  onEnded(): void {
+    if (this.#closed) return;
+    const now = performance.now();
+    if (this.#connectedAt !== undefined) {
+      this.#disconnectedAt = now;
+      if (now - this.#connectedAt >= LASTING_MS) this.#backoff.reset();
+      this.#connectedAt = undefined;
+    }
+    this.#wait();
+  }
+
+  /**
+   * Logs that a server answered, but that one of the two servers refused the other. Always a
+   * warning, because the cause does not go away by itself.
+   */
+  onRefused(reason: string): void {
+    this.#logFailure('warn', 'refused', reason);
+  }
+
+  /** Logs that the peer cannot be reached. */
+  onUnreachable(reason: string): void {
+    const lasting = performance.now() - this.#disconnectedAt >= LASTING_MS;
+    this.#logFailure(lasting ? 'warn' : 'debug', lasting ? 'unreachable' : 'dial', reason);
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #wait(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.start(), this.#backoff.next());
+  }
+
+  #logFailure(level: 'debug' | 'warn', topic: string, reason: string): void {
+    if (!this.#closed) this.#log(level, topic, `cannot connect to ${this.#peer}: ${reason}`, { address: this.address });
+  }
+
+  #log(
+    level: 'debug' | 'info' | 'warn' | 'error',
+    topic: string,
+    text: string,
+    details: Readonly<Record<string, unknown>>,
+  ): void {
+    this.#context.logger.log(level, `${topic} ${this.#peer}`, text, details);
+  }
+}

@@ -1,0 +1,154 @@
+import type { Message, ServerId } from '@kontiki/core';
+import { encodeFrame, frameLength, MAX_FRAME, messageLength } from '@kontiki/core/wire';
+import type { ThrottledLogger } from './throttled-logger.js';
+
+/**
+ * Maximum length of a frame with several messages, 256 KiB, so that urgent messages do not wait
+ * long while a frame is sent. A single larger message gets a frame of its own.
+ */
+export const BATCH_BYTES: number = 256 * 1024;
+
+/** Maximum number of queued urgent messages. An urgent message has about 60 bytes. */
+const MAX_URGENT = 1024;
+
+const EMPTY_FRAME = frameLength([]);
+
+interface Bulk {
+  readonly message: Message;
+  readonly bytes: number;
+}
+
+/**
+ * The messages that wait to be sent to one peer.
+ *
+ * The queue has two parts. Bulk messages are appends, including empty ones, and chunks of
+ * snapshots. They are sent in order, because the peer would reject an append that arrives before
+ * the appends that it follows. All other messages are urgent and are sent first. Otherwise
+ * heartbeats would wait for megabytes of entries, and the peer would take a live leader for dead.
+ *
+ * Both parts are bounded. A full queue drops the newest bulk message, since earlier appends are
+ * still useful without the later ones. It drops the oldest urgent message, since a newer vote,
+ * heartbeat or reply replaces it. Raft sends dropped messages again. The queue logs every drop.
+ */
+export class SendQueue {
+  readonly #peer: ServerId;
+  readonly #maxBytes: number;
+  readonly #logger: ThrottledLogger;
+  #urgent: Message[] = [];
+  #bulk: Bulk[] = [];
+  #bulkBytes = 0;
+
+  /** `maxBytes`: limit for bulk messages. An empty queue accepts one bulk message of any size. */
+  constructor(peer: ServerId, maxBytes: number, logger: ThrottledLogger) {
+    this.#peer = peer;
+    this.#maxBytes = maxBytes;
+    this.#logger = logger;
+  }
+
+  get hasUrgent(): boolean {
+    return this.#urgent.length > 0;
+  }
+
+  get hasBulk(): boolean {
+    return this.#bulk.length > 0;
+  }
+
+  get isEmpty(): boolean {
+    return !this.hasUrgent && !this.hasBulk;
+  }
+
+  /** Queues the messages, and drops and logs messages for which there is no room. */
+  push(messages: readonly Message[]): void {
+    for (const message of messages) {
+      if (message.kind === 'append' || message.kind === 'snapshotChunk') this.#pushBulk(message);
+      else this.#pushUrgent(message);
+    }
+  }
+
+  /**
+   * Returns the next frame, with all urgent messages and then as many bulk messages as fit. Returns
+   * undefined if the queue is empty. The frame is made in `memory` if `memory` is large enough. The
+   * next call with the same `memory` overwrites that frame.
+   */
+  takeFrame(memory?: Uint8Array): Uint8Array | undefined {
+    return this.#encode(() => this.#take(), memory);
+  }
+
+  /** Returns the next frame with urgent messages only, or undefined if no urgent messages wait. */
+  takeUrgentFrame(): Uint8Array | undefined {
+    return this.#encode(() => this.#takeUrgent());
+  }
+
+  /**
+   * Removes all messages. Called when a connection is lost: the queued appends follow appends that
+   * were lost with the connection, so the peer would reject them.
+   */
+  clear(): void {
+    this.#urgent = [];
+    this.#bulk = [];
+    this.#bulkBytes = 0;
+  }
+
+  #pushUrgent(message: Message): void {
+    this.#urgent.push(message);
+    if (this.#urgent.length <= MAX_URGENT) return;
+    this.#urgent.shift();
+    this.#logFull();
+  }
+
+  #pushBulk(message: Message): void {
+    const bytes = messageLength(message);
+    if (EMPTY_FRAME + bytes > MAX_FRAME) {
+      const text = `dropped a message to ${this.#peer}: it is larger than a frame may be (${MAX_FRAME} bytes)`;
+      return this.#log('error', 'large', text);
+    }
+    if (this.#bulk.length > 0 && this.#bulkBytes + bytes > this.#maxBytes) return this.#logFull();
+    this.#bulk.push({ message, bytes });
+    this.#bulkBytes += bytes;
+  }
+
+  /**
+   * Takes the messages of the next frame. A message that does not fit is taken if it is the first.
+   */
+  #take(): readonly Message[] {
+    const batch = this.#takeUrgent();
+    let room = BATCH_BYTES - frameLength(batch);
+    let taken = 0;
+    for (const { message, bytes } of this.#bulk) {
+      if (bytes > room && batch.length > 0) break;
+      room -= bytes;
+      this.#bulkBytes -= bytes;
+      taken += 1;
+      batch.push(message);
+    }
+    this.#bulk.splice(0, taken);
+    return batch;
+  }
+
+  #takeUrgent(): Message[] {
+    const batch = this.#urgent;
+    this.#urgent = [];
+    return batch;
+  }
+
+  #encode(take: () => readonly Message[], memory?: Uint8Array): Uint8Array | undefined {
+    for (let batch = take(); batch.length > 0; batch = take()) {
+      try {
+        return encodeFrame(batch, 0, memory);
+      } catch (error) {
+        // A bug in this process, such as a number that is not an integer. The node continues as if
+        // the network had lost these messages.
+        this.#log('error', 'encode', `dropped messages to ${this.#peer}: they cannot be encoded`, { error });
+      }
+    }
+    return undefined;
+  }
+
+  #logFull(): void {
+    this.#log('debug', 'full', `dropped a message to ${this.#peer}: the queue for this peer is full`);
+  }
+
+  #log(level: 'debug' | 'error', topic: string, text: string, details?: Readonly<Record<string, unknown>>): void {
+    this.#logger.log(level, `${topic} ${this.#peer}`, text, details);
+  }
+}

@@ -1,0 +1,38 @@
+import { Agent, type ClientRequest, request, type RequestOptions } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { urlToHttpOptions } from 'node:url';
+import { CONTENT_TYPE } from './settings.js';
+
+/** Maximum number of requests to one peer at a time: one bulk, one urgent and one poll request. */
+const CONNECTIONS = 3;
+
+/** The URL of one peer, with the connections that are kept open to it. */
+export class Endpoint {
+  readonly #agent: Agent;
+  readonly #options: RequestOptions;
+  readonly #request: typeof request;
+
+  constructor(url: URL) {
+    const secure = url.protocol === 'https:';
+    this.#agent = new (secure ? HttpsAgent : Agent)({ keepAlive: true, maxSockets: CONNECTIONS });
+    this.#options = { ...urlToHttpOptions(url), method: 'POST', agent: this.#agent };
+    this.#request = secure ? httpsRequest : request;
+  }
+
+  /**
+   * Posts a frame or an empty body. Node.js does not follow redirects, which could lead anywhere.
+   */
+  post(headers: Readonly<Record<string, string>>, frame: Uint8Array | undefined): ClientRequest {
+    const posted = this.#request({
+      ...this.#options,
+      headers: { ...headers, 'content-type': CONTENT_TYPE, 'content-length': frame?.length ?? 0 },
+    });
+    posted.end(frame);
+    return posted;
+  }
+
+  /** Closes all connections. Called when one failed, since the others most likely fail, too. */
+  closeConnections(): void {
+    this.#agent.destroy();
+  }
+}

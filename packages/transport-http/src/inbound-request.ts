@@ -1,0 +1,107 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Context, type Hello, helloHeaders } from '@kontiki/peers';
+import { Body } from './body.js';
+import { RequestDeadline } from './request-deadline.js';
+import { CONTENT_TYPE, POLL_HEADER } from './settings.js';
+
+export interface InboundCallbacks {
+  /** Called when the body is complete. The request then needs an answer. */
+  onBody(request: InboundRequest, body: Buffer): void;
+  onClosed(request: InboundRequest): void;
+}
+
+/** A request from a peer, with an accepted handshake, and the response to it. */
+export class InboundRequest {
+  /** Whether the response may be held until there are messages for the peer. */
+  readonly polls: boolean;
+  readonly #context: Context;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #hello: Hello;
+  readonly #deadline: RequestDeadline;
+  readonly #body: Body;
+  /** Length of the response's body. */
+  #answeredBytes = 0;
+
+  constructor(
+    context: Context,
+    request: IncomingMessage,
+    response: ServerResponse,
+    hello: Hello,
+    callbacks: InboundCallbacks,
+  ) {
+    this.polls = request.headers[POLL_HEADER] !== undefined;
+    this.#context = context;
+    this.#request = request;
+    this.#response = response;
+    this.#hello = hello;
+    this.#deadline = new RequestDeadline(context.limits);
+    response.on('error', () => {
+      // 'close' follows.
+    });
+    response.once('close', () => callbacks.onClosed(this));
+    this.#body = new Body(request, (body) => {
+      if (body === 'large') {
+        const { from } = hello;
+        const text = `refused a request from ${from}: its body is larger than a frame may be`;
+        context.logger.log('warn', `body ${from}`, text);
+        this.reject(413);
+      } else if (body === 'cut') {
+        this.terminate();
+      } else {
+        callbacks.onBody(this, body);
+      }
+    });
+  }
+
+  /**
+   * Sends the response. `requestPoll`: asks the peer to poll, since this server cannot reach it.
+   */
+  answer(frame: Uint8Array | undefined, requestPoll: boolean): void {
+    if (this.#response.headersSent) return this.#logForeignAnswer();
+    this.#answeredBytes = frame?.length ?? 0;
+    this.#response.writeHead(200, {
+      ...helloHeaders(this.#context.self, this.#hello.from),
+      'content-type': CONTENT_TYPE,
+      'content-length': this.#answeredBytes,
+      ...(requestPoll ? { [POLL_HEADER]: '1' } : {}),
+    });
+    this.#response.end(frame);
+  }
+
+  reject(status: number): void {
+    if (this.#response.headersSent) this.#logForeignAnswer();
+    else rejectRequest(this.#response, status);
+  }
+
+  tick(): void {
+    if (this.#deadline.tick(this.#body.received + this.#answeredBytes)) this.terminate();
+  }
+
+  terminate(): void {
+    // The first call closes the connection only while the request is incomplete. The second closes
+    // it only while the response is incomplete.
+    this.#request.destroy();
+    this.#response.destroy();
+  }
+
+  /** Other code of the application answered this request, although the handler had received it. */
+  #logForeignAnswer(): void {
+    const text =
+      'Other code answered a request that transport.handler had received. Do not use a request or its response after passing them to the handler';
+    this.#context.logger.log('error', 'foreign answer', text);
+    this.terminate();
+  }
+}
+
+/**
+ * Answers with an error status and closes the connection without reading the rest of the request.
+ */
+export function rejectRequest(
+  response: ServerResponse,
+  status: number,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  response.writeHead(status, { ...headers, connection: 'close', 'content-length': 0 });
+  response.end();
+}

@@ -1,0 +1,91 @@
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { describeReason, type PeerLimits, REFUSED_HEADER } from '@kontiki/peers';
+import { Body } from './body.js';
+import type { Endpoint } from './endpoint.js';
+import { RequestDeadline } from './request-deadline.js';
+
+/** The result of a request. */
+export type Outcome =
+  | { readonly kind: 'answered'; readonly headers: IncomingHttpHeaders; readonly body: Buffer }
+  /** A server answered, but it refused the request. */
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'unreachable'; readonly reason: string };
+
+/** A request to a peer. */
+export class OutboundRequest {
+  readonly #endpoint: Endpoint;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #frame: Uint8Array | undefined;
+  readonly #onSettled: (outcome: Outcome) => void;
+  readonly #deadline: RequestDeadline;
+  #request: ClientRequest;
+  #body: Body | undefined;
+  #done = false;
+
+  /** `onSettled`: called once, except after `abort`. */
+  constructor(
+    endpoint: Endpoint,
+    headers: Readonly<Record<string, string>>,
+    frame: Uint8Array | undefined,
+    limits: PeerLimits,
+    onSettled: (outcome: Outcome) => void,
+  ) {
+    this.#endpoint = endpoint;
+    this.#headers = headers;
+    this.#frame = frame;
+    this.#onSettled = onSettled;
+    this.#deadline = new RequestDeadline(limits);
+    this.#request = this.#send();
+  }
+
+  tick(): void {
+    const bytes = (this.#frame?.length ?? 0) + (this.#body?.received ?? 0);
+    if (this.#deadline.tick(bytes)) this.fail('it does not answer');
+  }
+
+  fail(reason: string): void {
+    this.#settle({ kind: 'unreachable', reason });
+    this.abort();
+  }
+
+  abort(): void {
+    this.#done = true;
+    this.#request.destroy();
+  }
+
+  #send(): ClientRequest {
+    const request = this.#endpoint.post(this.#headers, this.#frame);
+    request.on('response', (response) => this.#onResponse(response));
+    request.on('error', (error: NodeJS.ErrnoException) => {
+      // If the peer closed an idle connection just before the request, send the request again. The
+      // peer may receive the frame twice, which Raft tolerates.
+      const stale = request.reusedSocket && error.code === 'ECONNRESET' && this.#body === undefined;
+      if (stale && !this.#done) this.#request = this.#send();
+      else this.fail(error.message);
+    });
+    return request;
+  }
+
+  #onResponse(response: IncomingMessage): void {
+    const { statusCode = 0, headers } = response;
+    if (statusCode !== 200) {
+      const reason = describeReason(headers[REFUSED_HEADER]);
+      if (reason !== undefined) this.#settle({ kind: 'refused', reason: `it refuses: ${reason}` });
+      // Proxies answer 5xx if their server is down. A redirect or a 404 means that the address is
+      // wrong.
+      else this.#settle({ kind: statusCode >= 500 ? 'unreachable' : 'refused', reason: `it answers ${statusCode}` });
+      return this.abort();
+    }
+    this.#body = new Body(response, (body) => {
+      if (body === 'large') this.fail('its response is larger than a frame may be');
+      else if (body === 'cut') this.fail('its response is incomplete');
+      else this.#settle({ kind: 'answered', headers, body });
+    });
+  }
+
+  #settle(outcome: Outcome): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#onSettled(outcome);
+  }
+}

@@ -1,0 +1,126 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { WebSocket } from 'ws';
+import type { ServerId } from '@kontiki/core';
+import {
+  checkHello,
+  type Context,
+  describeReason,
+  type Hello,
+  helloHeaders,
+  Reconnector,
+  REFUSED_HEADER,
+} from '@kontiki/peers';
+import { Connection, type ConnectionCallbacks } from './connection.js';
+import { SUBPROTOCOL, socketOptions } from './settings.js';
+
+export interface DialerCallbacks extends ConnectionCallbacks {
+  onConnected(connection: Connection): void;
+  /** Called when an attempt failed. */
+  onFailed(): void;
+}
+
+/**
+ * Opens a connection to one peer at one address, and opens it again when it is lost, until `close`.
+ */
+export class Dialer {
+  readonly #context: Context;
+  readonly #peer: ServerId;
+  readonly #callbacks: DialerCallbacks;
+  readonly #reconnector: Reconnector;
+  #attempt: WebSocket | undefined;
+  #connection: Connection | undefined;
+  #closed = false;
+
+  constructor(context: Context, peer: ServerId, address: string, callbacks: DialerCallbacks) {
+    this.#context = context;
+    this.#peer = peer;
+    this.#callbacks = callbacks;
+    this.#reconnector = new Reconnector(context, peer, address, (url) => this.#dial(url));
+    this.#reconnector.start();
+  }
+
+  get address(): string {
+    return this.#reconnector.address;
+  }
+
+  /** Shortens the delay before the next attempt. Called when the peer shows that it is alive. */
+  reconnectSoon(): void {
+    this.#reconnector.reconnectSoon();
+  }
+
+  tick(): void {
+    this.#reconnector.tick();
+    this.#connection?.tick();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#reconnector.close();
+    this.#attempt?.terminate();
+    this.#connection?.terminate();
+  }
+
+  #dial(url: URL): void {
+    const { self, limits } = this.#context;
+    const sentGenesis = self.genesis;
+    const ws = new WebSocket(url, SUBPROTOCOL, {
+      ...socketOptions,
+      headers: helloHeaders(self, this.#peer),
+      // Masks protect proxies from requests that scripts in browsers forge. There is no browser
+      // here, and masking in JavaScript more than halves the throughput. ws skips masking if the
+      // mask is zero, which the standard allows.
+      generateMask: (mask) => mask.fill(0),
+    });
+    this.#attempt = ws;
+    const deadline = setTimeout(() => this.#onUnreachable(ws, 'it does not answer'), limits.handshakeTimeoutMs);
+    let accepted: { hello: Hello; socket: Socket } | undefined;
+    ws.on('upgrade', (response: IncomingMessage) => {
+      try {
+        accepted = { hello: checkHello(self, response.headers, this.#peer), socket: response.socket };
+      } catch (error) {
+        this.#onRefused(ws, (error as Error).message);
+      }
+    });
+    ws.on('unexpected-response', (_, response) => {
+      const reason = describeReason(response.headers[REFUSED_HEADER]);
+      this.#onRefused(ws, reason === undefined ? `it answers ${response.statusCode}` : `it refuses: ${reason}`);
+    });
+    ws.on('error', (error) => {
+      if (this.#attempt === ws) this.#onUnreachable(ws, error.message);
+    });
+    ws.on('open', () => {
+      clearTimeout(deadline);
+      this.#attempt = undefined;
+      if (accepted === undefined) return ws.terminate();
+      const { hello, socket } = accepted;
+      this.#connection = new Connection(this.#context, ws, socket, hello, sentGenesis, this.#callbacks);
+      this.#reconnector.onConnected();
+      this.#callbacks.onConnected(this.#connection);
+    });
+    ws.on('close', () => {
+      clearTimeout(deadline);
+      if (this.#attempt === ws) this.#attempt = undefined;
+      const failed = this.#connection === undefined;
+      this.#connection = undefined;
+      if (this.#closed) return;
+      if (failed) this.#callbacks.onFailed();
+      this.#reconnector.onEnded();
+    });
+  }
+
+  #onRefused(ws: WebSocket, reason: string): void {
+    this.#reconnector.onRefused(reason);
+    this.#abandon(ws);
+  }
+
+  #onUnreachable(ws: WebSocket, reason: string): void {
+    this.#reconnector.onUnreachable(reason);
+    this.#abandon(ws);
+  }
+
+  #abandon(ws: WebSocket): void {
+    if (this.#attempt === ws) this.#attempt = undefined;
+    ws.terminate();
+  }
+}
