@@ -10,7 +10,7 @@ testSnapshotStore(
   { name: 'FileSnapshots', place: onDisk((folder) => new FileSnapshots(folder)) },
 );
 
-const real = 'this is a real disk';
+const real = 'a real disk is used';
 
 testSnapshotStore(
   { describe, it, expect },
@@ -27,7 +27,7 @@ testSnapshotStore(
   },
 );
 
-/** The titles of what fails on a disk whose syncs lie. */
+/** Returns the titles of the tests that fail on a disk whose syncs lie. */
 async function failing(lies: (operation: DiskOperation) => boolean): Promise<string> {
   const runner = collect();
   testSnapshotStore(runner, { name: 'FileSnapshots', place: onDisk((folder) => new FileSnapshots(folder), { lies }) });
@@ -36,12 +36,12 @@ async function failing(lies: (operation: DiskOperation) => boolean): Promise<str
   return titles.join('\n');
 }
 
-describe('the suite notices', { timeout: 60_000 }, () => {
-  it('that files are not synced', async () => {
+describe('the suite for snapshot stores on a disk whose syncs lie', { timeout: 60_000 }, () => {
+  it('a FileSnapshots whose files are not synced fails the suite', async () => {
     expect(await failing(({ kind }) => kind === 'datasync')).toContain('a power cut, at any operation');
   });
 
-  it('that the folder is not synced when a snapshot has its name', async () => {
+  it('a FileSnapshots whose folder is not synced fails the suite', async () => {
     expect(await failing(({ kind }) => kind === 'sync')).toContain('a power cut, at any operation');
   });
 });

@@ -14,7 +14,7 @@ testLogStore(
   },
 );
 
-const real = 'this is a real disk';
+const real = 'a real disk is used';
 
 testLogStore(
   { describe, it, expect },
@@ -31,25 +31,25 @@ testLogStore(
   },
 );
 
-/** The titles of what fails on a disk whose syncs lie. */
-async function failing(lies: (operation: DiskOperation, opening: boolean) => boolean): Promise<string[]> {
-  let opening = false;
+/** Returns the titles of the tests that fail on a disk whose syncs lie. */
+async function failing(lies: (operation: DiskOperation, isOpening: boolean) => boolean): Promise<string[]> {
+  let isOpening = false;
   class Watched extends FileLog {
     override async open(owner: Owner): Promise<LogState> {
-      opening = true;
+      isOpening = true;
       const state = await super.open(owner);
-      opening = false;
+      isOpening = false;
       return state;
     }
   }
   const runner = collect();
   const place = onDisk(
     (folder, { clock, random }) => {
-      // What was opening before has died.
-      opening = false;
+      // The process of the previous log has crashed.
+      isOpening = false;
       return new Watched(folder, { clock, random, segmentBytes: 700 });
     },
-    { lies: (operation) => lies(operation, opening) },
+    { lies: (operation) => lies(operation, isOpening) },
   );
   testLogStore(runner, { name: 'FileLog', place });
   const titles: string[] = [];
@@ -57,18 +57,18 @@ async function failing(lies: (operation: DiskOperation, opening: boolean) => boo
   return titles;
 }
 
-describe('the suite notices', { timeout: 60_000 }, () => {
-  it('that append does not sync', async () => {
-    const titles = await failing(({ kind }, opening) => kind === 'datasync' && !opening);
+describe('the suite for log stores on a disk whose syncs lie', { timeout: 60_000 }, () => {
+  it('a FileLog whose append does not sync fails the suite', async () => {
+    const titles = await failing(({ kind }, isOpening) => kind === 'datasync' && !isOpening);
     expect(titles.join('\n')).toContain('a power cut, at any operation');
   });
 
-  it('that open does not sync', async () => {
-    const titles = await failing(({ kind }, opening) => kind === 'datasync' && opening);
+  it('a FileLog whose open does not sync fails the suite', async () => {
+    const titles = await failing(({ kind }, isOpening) => kind === 'datasync' && isOpening);
     expect(titles.join('\n')).toContain('a crash of the process, at any operation');
   });
 
-  it('that the folder is not synced', async () => {
+  it('a FileLog whose folder is not synced fails the suite', async () => {
     expect((await failing(({ kind }) => kind === 'sync')).join('\n')).toContain('a power cut, at any operation');
   });
 });

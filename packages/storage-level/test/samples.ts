@@ -20,7 +20,7 @@ export function commands(from: number, to: number, term: number): Entry[] {
   return Array.from({ length: to - from + 1 }, (_, i) => command(from + i, term));
 }
 
-/** The code that a call is refused with. */
+/** Returns the code of the error with which a call rejects. */
 export async function code(promise: Promise<unknown>): Promise<string> {
   return promise.then(
     () => 'none',
@@ -34,30 +34,30 @@ interface Closing {
 }
 
 /**
- * A store that has its database for itself, and opens and closes it with itself: so every test
- * opens what is on the disk.
+ * Makes a store open and close its database with itself, so that every test opens what is on the
+ * disk.
  */
-function alone<Store extends Closing>(database: Database, store: Store): Store {
+function withOwnDatabase<Store extends Closing>(database: Database, store: Store): Store {
   const [open, close] = [store.open.bind(store), store.close.bind(store)];
-  const mine = { open: false };
+  let isOpen = false;
   return Object.assign(store, {
     open: async (of: typeof owner) => {
       const state = await open(of).catch(async (error: unknown) => {
-        if (!mine.open) await database.close();
+        if (!isOpen) await database.close();
         throw error;
       });
-      mine.open = true;
+      isOpen = true;
       return state;
     },
     close: async () => {
       await close();
-      mine.open = false;
+      isOpen = false;
       await database.close();
     },
   });
 }
 
-/** Places in folders of this machine, for stores on `classic-level`. */
+/** Returns places in folders of this machine, for stores on `classic-level`. */
 function onClassicLevel<Store extends Closing>(make: (database: Database) => Store): () => Place<Store> {
   return () => {
     const folder = mkdtempSync(join(tmpdir(), 'kontiki-level-'));
@@ -66,7 +66,7 @@ function onClassicLevel<Store extends Closing>(make: (database: Database) => Sto
       store: () => {
         const database = new ClassicLevel(folder);
         databases.push(database);
-        return alone(database, make(database));
+        return withOwnDatabase(database, make(database));
       },
       remove: async () => {
         await Promise.all(databases.map((database) => database.close()));
@@ -76,11 +76,12 @@ function onClassicLevel<Store extends Closing>(make: (database: Database) => Sto
   };
 }
 
-const real = 'this is a real disk';
+const real = 'a real disk is used';
 const memory = 'memory ends with its process';
 
 /**
- * Every kind of database, for a suite: what it is called, a place on it, and what that cannot do.
+ * Returns, for each kind of database, the name of a store, a place for it, and what the place
+ * cannot do.
  */
 export function onEveryDatabase<Store extends Closing>(
   name: string,
@@ -90,7 +91,7 @@ export function onEveryDatabase<Store extends Closing>(
     name: `${name} on a database that ${lenient ? 'passes over' : 'refuses'} what is damaged`,
     place: onDisk((folder) => {
       const database = new SimulatedLevel(folder, { lenient });
-      return alone(database, make(database));
+      return withOwnDatabase(database, make(database));
     }),
   }));
   return [

@@ -1,4 +1,4 @@
-// Shows that the conformance suite for log stores notices faults. Each fault is put into the source
+// Shows that the conformance suite for log stores detects faults. Each fault is put into the source
 // of a log, or into the base class of all logs, and then a test of the suite must fail.
 import { describe, expect, it } from 'vitest';
 import type { Folder } from '@kontiki/files';
@@ -25,7 +25,7 @@ async function firstFailure(file: string, text: string, by: string): Promise<str
 const JOURNAL = 'journal-log.ts';
 const STORE = '../../core/src/store';
 
-describe('the suite for log stores', () => {
+describe('testLogStore', () => {
   it.each([
     [
       'append does not sync',
@@ -204,7 +204,7 @@ describe('the suite for log stores', () => {
       'const calls = this.#calls as GroupCommit;',
     ],
   ])(
-    'notices that %s: “%s”',
+    'testLogStore detects a log in which %s',
     async (_, title, file, text, by) => {
       expect(await firstFailure(file, text, by)).toContain(title);
     },

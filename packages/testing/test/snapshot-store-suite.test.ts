@@ -1,3 +1,5 @@
+// Shows that the conformance suite for snapshot stores detects faults. Each fault is put into
+// FileSnapshots, or into the folder below it, and then a test of the suite must fail.
 import { describe, expect, it } from 'vitest';
 import type { Owner, SnapshotInfo, SnapshotMeta, SnapshotWriter } from '@kontiki/core';
 import type { File, Folder } from '@kontiki/files';
@@ -6,7 +8,7 @@ import { collect, onDisk, testSnapshotStore } from '@kontiki/testing';
 
 type Store = new (folder: Folder) => FileSnapshots;
 
-/** The first test that fails with a faulty store. */
+/** Returns the title of the first test that fails with a faulty store. */
 async function failing(Faulty: Store): Promise<string | undefined> {
   const runner = collect();
   testSnapshotStore(runner, { name: 'snapshots', place: onDisk((folder) => new Faulty(folder)) });
@@ -14,48 +16,52 @@ async function failing(Faulty: Store): Promise<string | undefined> {
   return undefined;
 }
 
-/** The same methods, but for some. */
-function but<T extends object>(real: T, changed: Partial<T>): T {
+/** Returns an object with the methods of `real`, of which some are replaced. */
+function withMethods<T extends object>(real: T, replaced: Partial<T>): T {
   return new Proxy(real, {
     get: (target, key) => {
-      const own: unknown = Reflect.get(key in changed ? changed : target, key, target);
-      return typeof own === 'function' && !(key in changed) ? (own.bind(target) as unknown) : own;
+      const own: unknown = Reflect.get(key in replaced ? replaced : target, key, target);
+      return typeof own === 'function' && !(key in replaced) ? (own.bind(target) as unknown) : own;
     },
   });
 }
 
-const on = (change: (folder: Folder) => Partial<Folder>): Store =>
+const withFolder = (change: (folder: Folder) => Partial<Folder>): Store =>
   class extends FileSnapshots {
     constructor(folder: Folder) {
-      super(but(folder, change(folder)));
+      super(withMethods(folder, change(folder)));
     }
   };
 
 const withFiles = (change: (file: File) => Partial<File>): Store =>
-  on((folder) => ({
+  withFolder((folder) => ({
     create: async (name) => {
       const file = await folder.create(name);
-      return but(file, change(file));
+      return withMethods(file, change(file));
     },
   }));
 
-const writing = (change: (writer: SnapshotWriter, meta: SnapshotMeta) => Partial<SnapshotWriter>): Store =>
+const withWriter = (change: (writer: SnapshotWriter, meta: SnapshotMeta) => Partial<SnapshotWriter>): Store =>
   class extends FileSnapshots {
     override async create(meta: SnapshotMeta): Promise<SnapshotWriter> {
       const writer = await super.create(meta);
-      return but(writer, change(writer, meta));
+      return withMethods(writer, change(writer, meta));
     }
   };
 
 const faults: readonly (readonly [string, string, Store])[] = [
   ['nothing is synced', 'a crash of the process, at any operation', withFiles(() => ({ datasync: async () => {} }))],
-  ['the folder is not synced', 'a crash of the process, at any operation', on(() => ({ sync: async () => {} }))],
   [
-    'an old name goes away before the new one is there',
+    'the folder is not synced',
     'a crash of the process, at any operation',
-    on((folder) => ({
+    withFolder(() => ({ sync: async () => {} })),
+  ],
+  [
+    'the old file is removed before the new one is durable',
+    'a crash of the process, at any operation',
+    withFolder((folder) => ({
       rename: async (from, to) => {
-        // The file that is being written keeps its own.
+        // The file of an unfinished snapshot is renamed as usual.
         if (to.startsWith('snapshot-part-')) return folder.rename(from, to);
         const old = await folder.open(from);
         const bytes = await old.read(0, await old.size());
@@ -68,12 +74,12 @@ const faults: readonly (readonly [string, string, Store])[] = [
     })),
   ],
   [
-    'a sync says more than it has done',
+    'sync does nothing',
     'an unfinished one goes on behind what was synced',
-    writing(() => ({ sync: async () => {} })),
+    withWriter(() => ({ sync: async () => {} })),
   ],
   [
-    'the newest is chosen by text',
+    'snapshots are sorted as text',
     'the newest comes first, by number',
     class extends FileSnapshots {
       override async list(): Promise<readonly SnapshotInfo[]> {
@@ -82,7 +88,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
     },
   ],
   [
-    'an offset is passed over',
+    'an offset is ignored',
     'reads from any offset on',
     class extends FileSnapshots {
       override read(id: string): AsyncGenerator<Uint8Array, void> {
@@ -102,8 +108,8 @@ const faults: readonly (readonly [string, string, Store])[] = [
     },
   ],
   [
-    'chunks are read into memory that is used again',
-    // The first one that reads several chunks of a snapshot.
+    'all chunks share one piece of memory',
+    // The first test that reads several chunks of a snapshot.
     'a sync goes on beside the writes that follow it',
     class extends FileSnapshots {
       override async *read(id: string, offset?: number): AsyncGenerator<Uint8Array, void> {
@@ -116,7 +122,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
     },
   ],
   [
-    'what is removed is only hidden',
+    'remove only hides a snapshot',
     'what is removed is gone, also in another life',
     class extends FileSnapshots {
       readonly #hidden = new Set<string>();
@@ -129,16 +135,16 @@ const faults: readonly (readonly [string, string, Store])[] = [
     },
   ],
   [
-    'what is given up stays',
+    'an aborted snapshot is kept',
     'what was given up begins anew',
-    writing((writer) => ({
+    withWriter((writer) => ({
       abort: async () => {
         await writer.sync().catch(() => {});
       },
     })),
   ],
   [
-    'readers of what is removed end',
+    'readers of a removed snapshot fail',
     'a reader goes on when its snapshot is removed',
     class extends FileSnapshots {
       override async *read(id: string, offset?: number): AsyncGenerator<Uint8Array, void> {
@@ -150,7 +156,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
     },
   ],
   [
-    'any owner is let in',
+    'any owner is accepted',
     'the snapshots of another cluster or another server',
     class extends FileSnapshots {
       override open({ cluster }: Owner): Promise<void> {
@@ -159,7 +165,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
     },
   ],
   [
-    'a full disk is a failed one',
+    'a full disk is reported as a failed one',
     'a full disk ends a write and not the store',
     withFiles((file) => ({
       writeAsync: (bytes, offset) =>
@@ -170,16 +176,16 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
 ];
 
-describe('the suite for snapshot stores', () => {
+describe('testSnapshotStore', () => {
   it.each(faults)(
-    'notices that %s: “%s”',
+    'testSnapshotStore detects a store in which %s',
     async (_, title, Faulty) => {
       expect(await failing(Faulty)).toContain(title);
     },
     60_000,
   );
 
-  it('finds nothing wrong with the store that the faults are put into', async () => {
+  it('testSnapshotStore passes the store without a fault', async () => {
     expect(await failing(FileSnapshots)).toBe(undefined);
   });
 });

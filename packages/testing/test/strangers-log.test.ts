@@ -28,8 +28,8 @@ async function results(Log: new (tape: Tape) => LogStore): Promise<{ all: string
   return { all, failing };
 }
 
-describe('a log store on a medium of its own', () => {
-  it('passes the suite, which names the tests that it skips', async () => {
+describe('testLogStore on a tape', () => {
+  it('testLogStore passes a log on a tape and names the tests that it skips', async () => {
     const { all, failing } = await results(StrangersLog);
     expect(failing).toEqual([]);
     const skipped = all.filter((title) => title.includes('skipped'));
@@ -89,11 +89,11 @@ describe('a log store on a medium of its own', () => {
       "else if (line.kind === 'retire') throw movedError('The tape', line.where);",
       "else if (line.kind === 'retire') continue;",
     ],
-  ])('fails when %s: “%s”', async (_, title, text, by) => {
+  ])('testLogStore detects a log on a tape in which %s', async (_, title, text, by) => {
     const Faulty = await planted<Tape>('strangers-log.ts', 'StrangersLog', { file: 'strangers-log.ts', text, by });
     const { failing } = await results(Faulty);
     expect(failing.filter((name) => name.includes(title))).not.toEqual([]);
-    // The fault is noticed, and not a store that does nothing at all.
+    // The log still works otherwise, so the fault itself is detected.
     expect(failing.filter((name) => name.includes('nothing is to repair after a clean stop'))).toEqual([]);
   });
 });
