@@ -12,7 +12,8 @@ export interface File {
   write(bytes: Uint8Array, offset: number): void;
   /**
    * Writes all of `bytes` as `write` does, but without blocking the thread: for large pieces. Until
-   * it resolves, `bytes` must not change and the file must not be closed.
+   * it resolves, `bytes` must not change and the file must not be closed. A `datasync` that starts
+   * before does not cover the bytes.
    */
   writeAsync(bytes: Uint8Array, offset: number): Promise<void>;
   /**
@@ -35,7 +36,7 @@ export interface Lock {
   release(): Promise<void>;
 }
 
-/** A folder whose files belong to a store. The names of files contain no slash. */
+/** A folder with the files of a store. Names of files contain no slash. */
 export interface Folder {
   /** The path, for people. */
   readonly path: string;

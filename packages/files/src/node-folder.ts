@@ -83,7 +83,7 @@ class NodeFolder implements Folder {
 
 /**
  * Creates a folder and its missing parents. Returns the topmost folder that it created. The option
- * `recursive` of `mkdir` is not used: it never returns in a folder where nobody may create one
+ * `recursive` of `mkdir` is not used: it never returns in a folder that allows no new folders
  * (`/proc`), and reports ENOENT for a read-only disk.
  */
 async function createFolder(path: string): Promise<string | undefined> {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FolderLockedError, type Lock } from './folder.js';
 
-/** Prefix of the sockets that listen, or whose process has died. */
+/** Prefix of the sockets that listen, and of those of dead processes. */
 const VISIBLE = 'lock-';
 /** Prefix of the sockets that may not listen yet. Other processes ignore them. */
 const STARTING = '.starting-';

@@ -4,7 +4,7 @@ import type { File, Folder } from '@kontiki/files';
 import { finishedName, unfinishedName } from './names.js';
 
 /**
- * The file of an unfinished snapshot, whose name says how many of its bytes are durable. The system
+ * The file of an unfinished snapshot. Its name contains the number of durable bytes. The system
  * writes one piece while the next piece is checked.
  */
 export class FileSink implements SnapshotSink<string> {

@@ -2,7 +2,7 @@ import type { SnapshotMeta } from '@kontiki/core';
 
 /**
  * File names consist of checked numbers and hexadecimal digits. Numbers are padded, so that names
- * sort by index. The name of an unfinished snapshot says how many of its bytes are durable, so a
+ * sort by index. The name of an unfinished snapshot contains the number of durable bytes, so a
  * start need not guess which bytes a crash has torn.
  */
 const FINISHED = /^snapshot-(\d{16})-(\d{16})-([0-9a-f]{32})$/;

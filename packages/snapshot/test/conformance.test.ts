@@ -27,7 +27,7 @@ testSnapshotStore(
   },
 );
 
-/** Returns the titles of the tests that fail on a disk whose syncs lie. */
+/** Returns the titles of the tests that fail on a disk with syncs that lie. */
 async function failing(lies: (operation: DiskOperation) => boolean): Promise<string> {
   const runner = collect();
   testSnapshotStore(runner, { name: 'FileSnapshots', place: onDisk((folder) => new FileSnapshots(folder), { lies }) });
@@ -36,12 +36,12 @@ async function failing(lies: (operation: DiskOperation) => boolean): Promise<str
   return titles.join('\n');
 }
 
-describe('the suite for snapshot stores on a disk whose syncs lie', { timeout: 60_000 }, () => {
-  it('a FileSnapshots whose files are not synced fails the suite', async () => {
+describe('testSnapshotStore on a disk with syncs that lie', { timeout: 60_000 }, () => {
+  it('testSnapshotStore detects a FileSnapshots that does not sync its files', async () => {
     expect(await failing(({ kind }) => kind === 'datasync')).toContain('a power cut, at any operation');
   });
 
-  it('a FileSnapshots whose folder is not synced fails the suite', async () => {
+  it('testSnapshotStore detects a FileSnapshots that does not sync its folder', async () => {
     expect(await failing(({ kind }) => kind === 'sync')).toContain('a power cut, at any operation');
   });
 });

@@ -201,7 +201,7 @@ describe('a damaged file of FileSnapshots', () => {
     expect(disk.names).not.toContain(part(7, 200));
   });
 
-  it('open rejects a damaged owner file and says what to do', async () => {
+  it('open rejects a damaged owner file with a remedy', async () => {
     const disk = new SimulatedDisk();
     await (await opened(disk)).close();
     const contents = disk.contents('snapshot-owner');
@@ -315,8 +315,8 @@ describe('failures of FileSnapshots', () => {
 
 describe('a pending write of FileSnapshots', () => {
   /**
-   * Returns a writer whose last write is pending until `end` is called, and the number of times its
-   * file was closed.
+   * Returns a writer with a write that is pending until `end` is called, and the number of times
+   * its file was closed.
    */
   async function writing(): Promise<{
     store: FileSnapshots;

@@ -20,7 +20,7 @@ export interface AppenderOptions extends Recovered {
  */
 export class Appender {
   readonly #options: AppenderOptions;
-  /** Where the next batch goes in the newest segment. */
+  /** The offset of the next batch in the newest segment. */
   #end: number;
   #nextBatch: number;
   /** Bytes of the newest segment's file. */

@@ -65,7 +65,7 @@ export function batchAt(bytes: Uint8Array, begin: number, salt: number): Batch |
 }
 
 /**
- * Returns a whole batch at or after `from` whose number is above `number`. Such a batch proves that
+ * Returns a whole batch at or after `from` with a number above `number`. Such a batch proves that
  * the bytes at `from` were synced.
  */
 export function findBatchAfter(bytes: Uint8Array, from: number, salt: number, number: number): Batch | undefined {

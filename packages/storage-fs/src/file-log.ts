@@ -26,7 +26,7 @@ function strongRandom(): number {
   return (crypto.getRandomValues(new Uint32Array(1))[0] as number) / 2 ** 32;
 }
 
-/** What one opening of a log uses until it is closed. */
+/** The parts of an open log. */
 interface OpenFileLog {
   readonly folder: Folder;
   readonly lock: Lock;
@@ -38,7 +38,7 @@ interface OpenFileLog {
 
 /**
  * A log in files: segments, with group commit. One sync makes all records durable that arrived
- * during the sync before.
+ * during the previous sync.
  */
 export class FileLog extends AbstractLog {
   readonly #folder: string | Folder;

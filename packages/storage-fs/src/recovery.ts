@@ -5,14 +5,14 @@ import { batchAt, encodeBatch, findBatchAfter, readRecords, type Batch } from '.
 import { EntryIndex } from './entry-index.js';
 import { corruptSegment, readHeader, segmentName, sequenceOf, type Segment, type SegmentHeader } from './segment.js';
 
-/** What was found in the folder of a log, and where writing continues. */
+/** The log that was found in a folder, and the place where writing continues. */
 export interface Recovered {
   readonly tracker: LogStateTracker;
   readonly index: EntryIndex;
   /** Oldest first. New batches go to the last segment. */
   readonly segments: Segment[];
   readonly repairs: Repair[];
-  /** Where the next batch goes in the last segment. */
+  /** The offset of the next batch in the last segment. */
   readonly end: number;
   readonly nextBatch: number;
   /** Bytes of the last segment's file. */
@@ -22,7 +22,7 @@ export interface Recovered {
 /**
  * Reads a log back. A batch is written only when everything before it is synced. So a whole batch
  * or an idle mark proves that all bytes before it were durable, and damage to them is an error.
- * After the last proof there is at most one torn batch, which nobody acknowledged.
+ * After the last proof there is at most one torn batch, which was never acknowledged.
  *
  * Everything that was found is durable when this function resolves. Bytes that a killed process
  * left in the system's cache can be read, but would be lost in a power cut.
@@ -51,7 +51,7 @@ class Recovery {
   #end = 0;
   #nextBatch = 1;
   #capacity = 0;
-  /** The lowest index whose entry can be in the segments that were found. */
+  /** The lowest index of the entries that can be in the segments that were found. */
   #lowestIndex = 1;
 
   constructor(folder: Folder, owner: Owner) {
@@ -172,11 +172,11 @@ class Recovery {
       this.repairs.push({ where, offset: from, bytes: torn - from, reason: 'the last write was incomplete' });
       file.write(new Uint8Array(torn - from), from);
     }
-    // The last batch may never have been synced. A sync alone does not write what a failed sync has
-    // dropped.
+    // The last batch may never have been synced. A sync alone does not write bytes that a failed
+    // sync has dropped.
     if (last !== undefined && !proven) file.write(bytes.subarray(last.begin, last.end), last.begin);
     if (torn > from || !proven) await file.datasync();
-    // With the mark, the next start can tell damage to the last batch from a torn write.
+    // With the mark, the next start can distinguish damage to the last batch from a torn write.
     if (!proven) file.write(encodeBatch(this.#nextBatch, salt, []), end);
   }
 }

@@ -49,8 +49,8 @@ export class SpareSegment {
   }
 
   /**
-   * Returns a file of at least `bytes`, whose name is `NAME` until the caller renames it. Rejects
-   * if the disk has no room.
+   * Returns a file of at least `bytes`. Its name is `NAME` until the caller renames it. Rejects if
+   * the disk has no room.
    */
   async take(bytes: number): Promise<{ file: File; capacity: number }> {
     this.prepare();

@@ -31,7 +31,7 @@ testLogStore(
   },
 );
 
-/** Returns the titles of the tests that fail on a disk whose syncs lie. */
+/** Returns the titles of the tests that fail on a disk with syncs that lie. */
 async function failing(lies: (operation: DiskOperation, isOpening: boolean) => boolean): Promise<string[]> {
   let isOpening = false;
   class Watched extends FileLog {
@@ -57,18 +57,18 @@ async function failing(lies: (operation: DiskOperation, isOpening: boolean) => b
   return titles;
 }
 
-describe('the suite for log stores on a disk whose syncs lie', { timeout: 60_000 }, () => {
-  it('a FileLog whose append does not sync fails the suite', async () => {
+describe('testLogStore on a disk with syncs that lie', { timeout: 60_000 }, () => {
+  it('testLogStore detects a FileLog with an append that does not sync', async () => {
     const titles = await failing(({ kind }, isOpening) => kind === 'datasync' && !isOpening);
     expect(titles.join('\n')).toContain('a power cut, at any operation');
   });
 
-  it('a FileLog whose open does not sync fails the suite', async () => {
+  it('testLogStore detects a FileLog with an open that does not sync', async () => {
     const titles = await failing(({ kind }, isOpening) => kind === 'datasync' && isOpening);
     expect(titles.join('\n')).toContain('a crash of the process, at any operation');
   });
 
-  it('a FileLog whose folder is not synced fails the suite', async () => {
+  it('testLogStore detects a FileLog that does not sync its folder', async () => {
     expect((await failing(({ kind }) => kind === 'sync')).join('\n')).toContain('a power cut, at any operation');
   });
 });

@@ -24,7 +24,7 @@ export async function readBlocks(
     const due = from + page.length;
     const fits = checksum === undefined ? block.entries[0].index <= due : block.previous === checksum;
     if (!fits || block.last < due) throw corruptData(where, `entry ${due} is missing`);
-    // Only the next block proves a block right, so the block after the page was checked, too.
+    // Only the next block proves a block, so the block after the page was checked, too.
     if (page.length > 0 && bytes > maxBytes) return false;
     for (const entry of block.entries) {
       if (entry.index < due || entry.index > to) continue;

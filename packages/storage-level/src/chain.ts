@@ -20,7 +20,7 @@ export interface Chain<T extends { readonly index: number }> {
   readonly read: (reader: Reader, index: number) => T;
 }
 
-/** Index and fingerprint of an item; zeros if there is none. */
+/** Index and fingerprint of an item, or zeros without an item. */
 export interface Link {
   readonly index: number;
   readonly fingerprint: number;

@@ -8,7 +8,7 @@ import { checkName, Namespace, placeOf, type Database, type LevelOptions } from 
 import { recover } from './recovery.js';
 import { encodeMoved, encodeOwner } from './values.js';
 
-/** What one opening of a log uses until it is closed. */
+/** The parts of an open log. */
 interface OpenLevelLog {
   readonly namespace: Namespace;
   readonly writer: LogWriter;

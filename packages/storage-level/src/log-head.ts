@@ -27,8 +27,8 @@ export interface LogHead {
 }
 
 /**
- * flags (1 byte), last, committed (8 each), genesis, generation (4 each), base (8), links to term
- * and membership, block (4), ballot.
+ * The bytes of a head without its ballot: flags (1), last, committed (8 each), genesis, generation
+ * (4 each), base (8), links to term and membership, block (4). The ballot follows.
  */
 const FIXED = 1 + 3 * 8 + 2 * LINK + 3 * 4;
 

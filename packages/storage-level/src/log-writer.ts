@@ -119,7 +119,7 @@ export class LogWriter {
 
   /**
    * Deletes the blocks with entries from an index on, one by one, because a batch cannot delete a
-   * range. The block in which the index is gets written again without those entries.
+   * range. The block that contains the index is written again without those entries.
    */
   async #truncateBlocks(from: number): Promise<Operation[]> {
     const { db, where } = this.#namespace;

@@ -7,11 +7,11 @@ import { decodeHead, type LogHead } from './log-head.js';
 import type { Namespace } from './namespace.js';
 import { checkOwnerValue, decodeBase, decodeMoved } from './values.js';
 
-/** What was found in the database of a log. */
+/** The log that was found in a database. */
 export interface Recovered {
   readonly tracker: LogStateTracker;
   readonly generation: number;
-  /** The checksum of the newest block; 0 if there is none. */
+  /** The checksum of the newest block, or 0 without a block. */
   readonly block: number;
 }
 

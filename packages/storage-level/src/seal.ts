@@ -18,7 +18,7 @@ export function seal(key: Uint8Array, length: number, write: (writer: Writer) =>
 
 /**
  * Decodes a value that was sealed under this key. Throws `KONTIKI_CORRUPT` if it is missing or
- * damaged. `what` the value is and `where` it is stored are for people.
+ * damaged. `what` names the value and `where` its place, for people.
  */
 export function unseal<T>(
   key: Uint8Array,

@@ -4,9 +4,9 @@ import { readIndex, writeIndex } from './keys.js';
 import { seal, unseal } from './seal.js';
 
 /**
- * Every snapshot gets a number that was never used before, and keys with that number: an info key,
- * which says what the snapshot is of, and one key per chunk, by offset. So writing a snapshot again
- * does not disturb those who read the old one.
+ * Every snapshot gets a number that was never used before, and keys with that number: an info key
+ * with the meta of the snapshot, and one key per chunk, by offset. So writing a snapshot again does
+ * not disturb readers of the old one.
  */
 const INFO = 'i'.charCodeAt(0);
 const CHUNK = 'c'.charCodeAt(0);

@@ -13,7 +13,7 @@ import type { Namespace, Operation } from './namespace.js';
 import { chunkKey, CHUNKS, decodeInfo, infoKey, INFOS, numberOf, type Info } from './snapshot-keys.js';
 import { checkOwnerValue, encodeOwner } from './values.js';
 
-/** What was found in the database, and the number of the next snapshot. */
+/** The snapshots that were found in a database, and the number of the next snapshot. */
 export interface Recovered extends OpenedSnapshots<number> {
   readonly next: number;
 }

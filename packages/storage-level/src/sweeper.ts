@@ -1,7 +1,7 @@
 import { indexOf, keyOf } from './keys.js';
 import type { Namespace } from './namespace.js';
 
-/** Indices whose keys are deleted by one call. A close waits for at most one such call. */
+/** The range of indices that one call deletes. A close waits for at most one such call. */
 const SLICE = 4_096;
 
 /**

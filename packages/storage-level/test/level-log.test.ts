@@ -168,7 +168,7 @@ describe('a slow read of a database log', () => {
     return { log, database, read, resume };
   }
 
-  it('read returns nothing if a reset removes all entries meanwhile', async () => {
+  it('read returns nothing if a reset removes all entries during the read', async () => {
     const { log, database, read, resume } = await reading();
     await log.reset({ index: 3, term: 1, membership: { index: 1, membership }, genesis: 77 });
     await expect.poll(async () => (await contents(database)).length).toBe(3);

@@ -16,7 +16,7 @@ export class MemoryLog extends AbstractLog {
   readonly #tracker = new LogStateTracker();
   /** The entries above the base. */
   #entries: Entry[] = [];
-  /** Where the server has moved, once the log is retired. */
+  /** The place to which the server moved; undefined until the log is retired. */
   #movedTo: string | undefined;
 
   protected override get _where(): string {

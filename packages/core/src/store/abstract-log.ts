@@ -9,11 +9,11 @@ import type { LogStateTracker } from './log-state-tracker.js';
 import { readPage } from './page.js';
 import type { LogRecord } from './record.js';
 
-/** What a log store found and made durable when it opened its data. */
+/** The data that a log store found when it opened. All of it is durable. */
 export interface OpenedLog {
   /** The state of the log. The store may go on using this tracker. */
   readonly tracker: LogStateTracker;
-  /** What was cut from the end. Default: nothing. */
+  /** Bytes that were cut from the end of the log. Default: none. */
   readonly repairs?: readonly Repair[] | undefined;
 }
 
@@ -21,11 +21,11 @@ export interface OpenedLog {
  * The part of a log store that does not depend on where its bytes are. Public methods check the
  * state of the store and their arguments, group the calls into batches, answer reads of entries
  * that are not durable yet, and let `close` wait for every call. A store extends this class and
- * implements the protected methods, whose names begin with `_`: they contain its format and its
- * recovery.
+ * implements its protected methods with names that begin with `_`. These methods contain the format
+ * and the recovery of the store.
  *
  * `_write` and `_retire` are called for one batch at a time, `_read` at any time between `_open`
- * and `_close`. An error that is no `KontikiError` is reported as `_failure` describes.
+ * and `_close`. `_failure` converts errors other than a `KontikiError`.
  */
 export abstract class AbstractLog implements LogStore {
   readonly #life = new Lifecycle<GroupCommit>(() => this.#name);
@@ -68,16 +68,17 @@ export abstract class AbstractLog implements LogStore {
   protected abstract _retire(where: string): Promise<void>;
 
   /**
-   * Releases what `_open` has opened. Called once per opening, when no other call is in progress.
+   * Releases everything that `_open` has opened. Called once per opening, when no other call is in
+   * progress.
    */
   protected abstract _close(): Promise<void>;
 
-  /** Called when every record is durable and none waits. */
+  /** Called when every record is durable and no record waits. */
   protected _onIdle(): void {}
 
   /**
-   * Returns the error for `action` ("open the log in /data/a") that failed with an error that is no
-   * `KontikiError`.
+   * Converts an error other than a `KontikiError`, because of which the store cannot do `action`:
+   * "open the log in /data/a", for example.
    */
   protected _failure(action: string, error: unknown): KontikiError {
     return storeFailure(action, error);

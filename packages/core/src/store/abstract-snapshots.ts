@@ -23,7 +23,7 @@ export interface UnfinishedSnapshot<Location> {
   readonly bytes: number;
 }
 
-/** What a snapshot store found when it opened its data. */
+/** The snapshots that a store found when it opened. */
 export interface OpenedSnapshots<Location> {
   readonly finished: Iterable<FinishedSnapshot<Location>>;
   readonly unfinished: Iterable<UnfinishedSnapshot<Location>>;
@@ -32,7 +32,7 @@ export interface OpenedSnapshots<Location> {
 /** A finished snapshot and its readers. */
 interface Held<Location> extends FinishedSnapshot<Location> {
   readers: number;
-  /** Whether the snapshot was removed or replaced. Its readers go on. */
+  /** Whether the snapshot was removed or replaced. Its readers continue. */
   isRemoved: boolean;
 }
 
@@ -52,12 +52,11 @@ interface Opened<Location> {
  * The part of a snapshot store that does not depend on where its bytes are. Public methods check
  * the state of the store and their arguments, keep the list of snapshots, check every byte that is
  * written or resumed, and let `close` wait for every call. A store extends this class and
- * implements the protected methods, whose names begin with `_`: they contain its format and its
- * recovery.
+ * implements its protected methods with names that begin with `_`. These methods contain the format
+ * and the recovery of the store.
  *
  * `Location` is how the store finds the bytes of one snapshot: a file name, for example. An error
- * that is no `KontikiError` becomes `KONTIKI_DISK_FULL` if the disk is full, and otherwise what
- * `_failure` returns.
+ * of a full disk becomes `KONTIKI_DISK_FULL`. `_failure` converts all other errors.
  */
 export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   readonly #life = new Lifecycle<Opened<Location>>(() => `The snapshot store in ${this._where}`);
@@ -66,14 +65,15 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   protected abstract get _where(): string;
 
   /**
-   * Finds the snapshots, and removes what can be neither read nor resumed. Resolves when everything
-   * that it found is durable. Rejects with `KONTIKI_FOREIGN_DATA` (`checkOwner`) or
+   * Finds the snapshots, and removes leftovers that can be neither read nor resumed. Resolves when
+   * everything that it found is durable. Rejects with `KONTIKI_FOREIGN_DATA` (`checkOwner`) or
    * `KONTIKI_LOCKED`; then it must have released whatever it had opened.
    */
   protected abstract _open(owner: Owner): Promise<OpenedSnapshots<Location>>;
 
   /**
-   * Creates an unfinished snapshot; or continues `resumed`, whose first `bytes` bytes are right.
+   * Creates an unfinished snapshot. With `resumed`, continues that snapshot after its first `bytes`
+   * bytes, which were checked.
    */
   protected abstract _create(
     meta: SnapshotMeta,
@@ -82,8 +82,8 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
 
   /**
    * Reads a finished or unfinished snapshot from byte `offset` to byte `end`, in pieces of any
-   * size. It goes on when the snapshot is removed or replaced, and releases what it has opened when
-   * it is returned.
+   * size. It must continue if the snapshot is removed or replaced. When the generator is returned,
+   * it must release everything that it has opened.
    */
   protected abstract _read(location: Location, offset: number, end: number): AsyncGenerator<Uint8Array, void>;
 
@@ -91,20 +91,21 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   protected abstract _remove(location: Location): Promise<void>;
 
   /**
-   * Frees the bytes of a snapshot that was removed or replaced, once nobody reads it. A failure is
-   * ignored, so the next start must free what is left. For stores in which `_remove` cannot do
-   * that.
+   * Frees the bytes of a snapshot that was removed or replaced, when it has no reader any more. A
+   * failure is ignored, so the next start must free the rest. Only for stores in which `_remove`
+   * cannot free bytes that are being read.
    */
   protected async _free(_location: Location): Promise<void> {}
 
   /**
-   * Releases what `_open` has opened. Called once per opening, when no other call is in progress.
+   * Releases everything that `_open` has opened. Called once per opening, when no other call is in
+   * progress.
    */
   protected abstract _close(): Promise<void>;
 
   /**
-   * Returns the error for `action` ("write snapshot x in /data/a") that failed with an error that
-   * is no `KontikiError`.
+   * Converts an error other than a `KontikiError`, because of which the store cannot do `action`:
+   * "write snapshot x in /data/a", for example.
    */
   protected _failure(action: string, error: unknown): KontikiError {
     return storeFailure(action, error);
@@ -176,7 +177,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   async create(meta: SnapshotMeta): Promise<SnapshotWriter> {
     const opened = this.#life.opened;
     const { owner, writers } = opened;
-    // Also checks the meta, whose id may become part of a file name.
+    // Encoding the meta also checks it. Its id may become part of a file name.
     encodeSnapshotHead(meta);
     checkOwner(`Snapshot ${meta.id}`, { cluster: meta.cluster }, owner);
     if (writers.has(meta.id)) {
@@ -245,7 +246,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
       onDiscarded: async () => {
         // A store may replace a finished snapshot at the same location before it fails.
         if (finished.get(meta.id)?.location === sink.location) finished.delete(meta.id);
-        // The next start removes what cannot be removed now.
+        // If the removal fails, the next start repeats it.
         await this.#discard(sink.location).catch(() => {});
         writers.delete(meta.id);
       },

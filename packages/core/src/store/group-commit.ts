@@ -50,7 +50,7 @@ export class GroupCommit {
     this.#options = options;
   }
 
-  /** Starts from what the log holds when it is opened. */
+  /** Starts from the state of the log when it is opened. */
   restore(checkpoint: Checkpoint): void {
     this.#called.restore(checkpoint);
   }

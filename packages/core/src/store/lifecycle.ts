@@ -2,8 +2,8 @@ import { KontikiError } from '../errors.js';
 
 /**
  * Opens and closes one store object, any number of times, one opening at a time. It also counts the
- * calls in progress, because a close must wait for them. `Opened` is what the store keeps from one
- * opening to the next close.
+ * calls in progress, because a close must wait for them. `Opened` is the state that the store keeps
+ * from one opening to the next close.
  */
 export class Lifecycle<Opened> {
   readonly #nameOf: () => string;

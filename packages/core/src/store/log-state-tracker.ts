@@ -35,7 +35,7 @@ export class LogStateTracker {
     return this.#base;
   }
 
-  /** The index of the last entry; the index of the base if there is none. */
+  /** The index of the last entry, or of the base if the log has no entries. */
   get last(): number {
     return this.#last;
   }
@@ -88,7 +88,7 @@ export class LogStateTracker {
     else this.#compact(record.base);
   }
 
-  /** Returns what `LogStore.open` reports. */
+  /** Returns the result of `LogStore.open`. */
   state(repairs: readonly Repair[] = []): LogState {
     return {
       ballot: this.#ballot,

@@ -22,8 +22,8 @@ export function ballotLength(ballot: Ballot | undefined): number {
 }
 
 /**
- * Returns a byte whose bits say which parts of a ballot follow: 1, a ballot; 2, its vote. Callers
- * may use the other bits.
+ * Returns the flags of a ballot: 1 if there is a ballot, 2 if it has a vote. Callers may use the
+ * other bits of the byte.
  */
 export function ballotFlags(ballot: Ballot | undefined): number {
   if (ballot === undefined) return 0;

@@ -7,7 +7,7 @@ import { WriterCalls } from './writer-calls.js';
  * with calls of `write`.
  */
 export interface SnapshotSink<Location> {
-  /** Where the bytes are now. */
+  /** The current place of the bytes. */
   readonly location: Location;
   /**
    * Stores the next bytes, which must not change any more. Resolves when the sink accepts more; not
@@ -22,8 +22,8 @@ export interface SnapshotSink<Location> {
    */
   finish(info: SnapshotInfo, replaced: Location | undefined): Promise<Location>;
   /**
-   * Releases what the sink has opened, and keeps what is written. Called when no other call is in
-   * progress.
+   * Releases everything that the sink has opened, and keeps the written bytes. Called when no other
+   * call is in progress.
    */
   close(): Promise<void>;
 }
@@ -37,7 +37,7 @@ export interface StoreWriterOptions<Location> {
   /** Returns the location of the finished snapshot with this id. */
   readonly replaced: () => Location | undefined;
   readonly onFinished: (info: SnapshotInfo, location: Location) => void;
-  /** Called when the snapshot is given up and the sink is closed. */
+  /** Called when the snapshot was aborted or has failed, and the sink is closed. */
   readonly onDiscarded: () => Promise<void>;
 }
 
@@ -92,7 +92,7 @@ export class StoreWriter<Location> implements SnapshotWriter {
   }
 
   /**
-   * Refuses further calls with `closed`, and keeps what is written. Resolves when no call is in
+   * Refuses further calls with `closed`, and keeps the written bytes. Resolves when no call is in
    * progress any more.
    */
   async detach(closed: Error): Promise<void> {

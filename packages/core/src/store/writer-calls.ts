@@ -5,7 +5,7 @@ export interface WriterCallsOptions {
   readonly id: string;
   /** Returns the error with which a failed call and all later calls reject. */
   readonly failure: (error: unknown) => Error;
-  /** Removes what was written. Called at most once, when no call is in progress any more. */
+  /** Removes the written bytes. Called at most once, when no call is in progress any more. */
   readonly discard: () => Promise<void>;
 }
 
@@ -56,8 +56,8 @@ export class WriterCalls {
   }
 
   /**
-   * Refuses further calls with `closed`, and keeps what is written. Resolves when the calls in
-   * progress have ended, and what they wrote is removed if they failed.
+   * Refuses further calls with `closed`, and keeps the written bytes. Resolves when the calls in
+   * progress have ended, and a discard in progress, too.
    */
   async detach(closed: Error): Promise<void> {
     this.#ended ??= closed;

@@ -29,7 +29,7 @@ class SampleLog extends AbstractLog {
   readonly batches: (readonly LogRecord[])[] = [];
   readonly events: string[] = [];
   entries: Entry[] = [];
-  /** What opening, writing and reading wait for. */
+  /** The promises that opening, writing and reading wait for. */
   opening: Promise<void> = Promise.resolve();
   writing: Promise<void> = Promise.resolve();
   reading: Promise<void> = Promise.resolve();

@@ -1,6 +1,6 @@
 // Shows what the base class of all snapshot stores adds to a store: checked writes, resumed writes,
-// readers and the removal of what nobody needs. The store below keeps its bytes in a map, by
-// location, and lets a test make a call fail.
+// readers and removals. The store below keeps its bytes in a map, by location, and lets a test make
+// a call fail.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { isKontikiError, membershipOf, type Owner, type SnapshotInfo, type SnapshotMeta } from '@kontiki/core';
 import {
@@ -175,7 +175,7 @@ describe('reading', () => {
     expect(store.events).toContain('free new 1');
   });
 
-  it('close ends readers that nobody uses any more', async () => {
+  it('close ends readers that were abandoned', async () => {
     await store.open(owner);
     await save(1);
     const reader = store.read(metaAt(1).id);
@@ -244,7 +244,7 @@ describe('writing', () => {
 });
 
 describe('removing', () => {
-  it('a snapshot whose removal failed can be removed again', async () => {
+  it('a failed removal of a snapshot can be repeated', async () => {
     await store.open(owner);
     await save(1);
     store.failing = 'remove';
