@@ -20,7 +20,7 @@ testSnapshotStore(
       const folder = mkdtempSync(join(tmpdir(), 'kontiki-snapshots-'));
       return {
         store: () => new FileSnapshots(folder),
-        remove: () => rmSync(folder, { recursive: true }),
+        remove: () => rmSync(folder, { recursive: true, maxRetries: 10, retryDelay: 20 }),
       };
     },
     without: { crash: real, damage: real, fail: real, fill: real, operations: real },

@@ -24,7 +24,7 @@ testLogStore(
       const folder = mkdtempSync(join(tmpdir(), 'kontiki-log-'));
       return {
         store: () => new FileLog(folder, { segmentBytes: 4_000 }),
-        remove: () => rmSync(folder, { recursive: true }),
+        remove: () => rmSync(folder, { recursive: true, maxRetries: 10, retryDelay: 20 }),
       };
     },
     without: { crash: real, damage: real, fail: real, fill: real, operations: real },
