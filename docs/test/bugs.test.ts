@@ -34,7 +34,7 @@ const oxlint = read('.oxlintrc.json');
  */
 function titlesOf(source: string): string[] {
   const title =
-    /^\s*(?:it|describe|test|tests\.testPlaces|testAble|testPlaces|testHeld)(?:\.(?:each|runIf)\b[^]*?\))?\((?:\s*'\w+',)?\s*(['"`])((?:\\.|(?!\1)[^\\])+)\1/gm;
+    /^\s*(?:it|describe|test|tests\.testMedia|testAbility|testMedia|testHold)(?:\.(?:each|runIf)\b[^]*?\))?\((?:\s*'\w+',)?\s*(['"`])((?:\\.|(?!\1)[^\\])+)\1/gm;
   return [...source.matchAll(title)].map(([, , text = '']) => text);
 }
 

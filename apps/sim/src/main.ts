@@ -108,7 +108,7 @@ function parse(args: string[]) {
 
 async function runOne(world: World, seed: number, trace: boolean, options: Options): Promise<boolean> {
   const printEvent = (at: number, text: string): void => console.log(`${at.toFixed(2).padStart(10)}  ${text}`);
-  const outcome = await runWorld(world, seed, { ...options, ...(trace ? { tell: printEvent } : {}) });
+  const outcome = await runWorld(world, seed, { ...options, ...(trace ? { trace: printEvent } : {}) });
   const { events, elapsed, hash, violation } = outcome;
   console.log(`seed ${seed}: ${events} events in ${Math.round(elapsed)} ms, hash ${hash}`);
   console.log(violation?.message ?? 'clean');

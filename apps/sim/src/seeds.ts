@@ -17,7 +17,7 @@ export interface SeedsOptions {
   readonly minutes: number;
   readonly least: number;
   /** Options of every world. */
-  readonly options: Omit<Options, 'tell'>;
+  readonly options: Omit<Options, 'trace'>;
   /** The commit to record the run under in `runs.md`. If undefined, the run is not recorded. */
   readonly recordCommit: string | undefined;
   /** Whether to run the seeds in `regressions.json` first. */

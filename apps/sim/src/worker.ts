@@ -6,7 +6,7 @@ import { runWorld, type Options, type World } from './worlds.js';
 export interface Job {
   readonly world: World;
   readonly seeds: readonly number[];
-  readonly options: Omit<Options, 'tell'>;
+  readonly options: Omit<Options, 'trace'>;
 }
 
 /** Result of one seed. */

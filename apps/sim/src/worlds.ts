@@ -24,7 +24,7 @@ export const STORAGES = ['fs', 'level'] as const;
 export type Storage = (typeof STORAGES)[number];
 
 /** Settings of a world other than its seed. */
-export interface Options extends Pick<WorldOptions, 'invariants' | 'seconds' | 'without' | 'tell'> {
+export interface Options extends Pick<WorldOptions, 'invariants' | 'seconds' | 'without' | 'trace'> {
   /** Default: `fs`. */
   readonly storage?: Storage | undefined;
 }

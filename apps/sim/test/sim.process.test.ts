@@ -27,7 +27,7 @@ describe('the sim command', () => {
     const hash = /hash (\w{8})\nclean/.exec(plain.stdout)?.[1];
     expect(hash).toBeDefined();
     expect(traced.stdout).toContain(`hash ${hash}`);
-    expect(traced.stdout).toContain('everything heals');
+    expect(traced.stdout).toContain('all faults end');
   });
 
   it('sim mutants prints the number of seeds and the invariant that found a mutant', () => {

@@ -10,7 +10,7 @@ testLogStore(
   { describe, it, expect },
   {
     name: 'FileLog',
-    place: onDisk((folder, { clock, random }) => new FileLog(folder, { clock, random, segmentBytes: 700 })),
+    medium: onDisk((folder, { clock, random }) => new FileLog(folder, { clock, random, segmentBytes: 700 })),
   },
 );
 
@@ -20,7 +20,7 @@ testLogStore(
   { describe, it, expect },
   {
     name: 'FileLog in a folder of this machine',
-    place: () => {
+    medium: () => {
       const folder = mkdtempSync(join(tmpdir(), 'kontiki-log-'));
       return {
         store: () => new FileLog(folder, { segmentBytes: 4_000 }),
@@ -43,7 +43,7 @@ async function failing(lies: (operation: DiskOperation, isOpening: boolean) => b
     }
   }
   const runner = collect();
-  const place = onDisk(
+  const medium = onDisk(
     (folder, { clock, random }) => {
       // The process of the previous log has crashed.
       isOpening = false;
@@ -51,7 +51,7 @@ async function failing(lies: (operation: DiskOperation, isOpening: boolean) => b
     },
     { lies: (operation) => lies(operation, isOpening) },
   );
-  testLogStore(runner, { name: 'FileLog', place });
+  testLogStore(runner, { name: 'FileLog', medium });
   const titles: string[] = [];
   for await (const { name, error } of runner.run()) if (error !== undefined) titles.push(name);
   return titles;
@@ -60,15 +60,17 @@ async function failing(lies: (operation: DiskOperation, isOpening: boolean) => b
 describe('testLogStore on a disk with syncs that lie', { timeout: 60_000 }, () => {
   it('testLogStore detects a FileLog with an append that does not sync', async () => {
     const titles = await failing(({ kind }, isOpening) => kind === 'datasync' && !isOpening);
-    expect(titles.join('\n')).toContain('a power cut, at any operation');
+    expect(titles.join('\n')).toContain('a log keeps every resolved call after a power cut');
   });
 
   it('testLogStore detects a FileLog with an open that does not sync', async () => {
     const titles = await failing(({ kind }, isOpening) => kind === 'datasync' && isOpening);
-    expect(titles.join('\n')).toContain('a crash of the process, at any operation');
+    expect(titles.join('\n')).toContain('a log keeps every resolved call after a process crash');
   });
 
   it('testLogStore detects a FileLog that does not sync its folder', async () => {
-    expect((await failing(({ kind }) => kind === 'sync')).join('\n')).toContain('a power cut, at any operation');
+    expect((await failing(({ kind }) => kind === 'sync')).join('\n')).toContain(
+      'a log keeps every resolved call after a power cut',
+    );
   });
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { MemoryLevel } from 'memory-level';
 import { isKontikiError, membershipOf, type Entry } from '@kontiki/core';
-import { onDisk, type LogStoreSuite, type Place } from '@kontiki/testing';
+import { onDisk, type LogStoreSuite, type Medium } from '@kontiki/testing';
 import { SimulatedLevel } from '@kontiki/testing/level';
 import type { Database } from '../src/namespace.js';
 
@@ -57,8 +57,8 @@ function withOwnDatabase<Store extends Closing>(database: Database, store: Store
   });
 }
 
-/** Returns places in folders of this machine, for stores on `classic-level`. */
-function onClassicLevel<Store extends Closing>(make: (database: Database) => Store): () => Place<Store> {
+/** Returns media in folders of this machine, for stores on `classic-level`. */
+function onClassicLevel<Store extends Closing>(make: (database: Database) => Store): () => Medium<Store> {
   return () => {
     const folder = mkdtempSync(join(tmpdir(), 'kontiki-level-'));
     const databases: ClassicLevel[] = [];
@@ -80,17 +80,17 @@ const real = 'a real disk is used';
 const memory = 'memory ends with its process';
 
 /**
- * Returns, for each kind of database, the name of a store, a place for it, and what the place
+ * Returns, for each kind of database, the name of a store, a medium for it, and what the medium
  * cannot do.
  */
 export function onEveryDatabase<Store extends Closing>(
   name: string,
   make: (database: Database) => Store,
-): readonly (Omit<LogStoreSuite, 'place'> & { readonly place: (random: () => number) => Place<Store> })[] {
-  const simulated = [false, true].map((lenient) => ({
-    name: `${name} on a database that ${lenient ? 'passes over' : 'refuses'} what is damaged`,
-    place: onDisk((folder) => {
-      const database = new SimulatedLevel(folder, { lenient });
+): readonly (Omit<LogStoreSuite, 'medium'> & { readonly medium: (random: () => number) => Medium<Store> })[] {
+  const simulated = [false, true].map((skipsDamagedBatches) => ({
+    name: `${name} on a database that ${skipsDamagedBatches ? 'skips' : 'refuses'} damaged batches`,
+    medium: onDisk((folder) => {
+      const database = new SimulatedLevel(folder, { skipsDamagedBatches });
       return withOwnDatabase(database, make(database));
     }),
   }));
@@ -98,12 +98,12 @@ export function onEveryDatabase<Store extends Closing>(
     ...simulated,
     {
       name: `${name} on classic-level`,
-      place: onClassicLevel(make),
+      medium: onClassicLevel(make),
       without: { crash: real, damage: real, fail: real, fill: real, operations: real },
     },
     {
       name: `${name} on memory-level`,
-      place: () => {
+      medium: () => {
         const database = new MemoryLevel();
         return { store: () => make(database) };
       },

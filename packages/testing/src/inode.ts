@@ -1,8 +1,10 @@
+/** A write that is not durable yet. */
 interface Write {
   readonly offset: number;
   readonly bytes: Uint8Array;
-  /** What stood in its place, and how long the file was: a power cut takes the write back. */
+  /** The bytes that it replaced, with which a power cut undoes the write. */
   readonly before: Uint8Array;
+  /** Length of the file before the write. */
   readonly lengthBefore: number;
 }
 
@@ -12,20 +14,26 @@ interface Range {
   readonly to: number;
 }
 
-/** What a disk writes as a whole. */
+/** Number of bytes that a disk writes as a whole. */
 const SECTOR = 512;
 
-/** A file's contents, as a process reads them, and what a power cut would take back of them. */
+/**
+ * A file's contents: the bytes that a process reads, and the writes among these that a power cut
+ * may undo because they are not synced.
+ */
 export class Inode {
   #bytes: Uint8Array;
   #length: number;
   /** Writes that are not durable yet, oldest first. */
   #unsynced: Write[] = [];
-  /** How many are no more: synced, or dropped. */
+  /** Number of writes that were synced or dropped. */
   #settled = 0;
-  /** What is durable, where that is not just what can be read without what is unsynced: since a sync has failed. */
+  /**
+   * The durable contents after a failed sync. The dropped writes stay readable but are not in it.
+   * Undefined before a sync fails, when undoing the unsynced writes gives the durable contents.
+   */
   #platter: Inode | undefined;
-  /** What the newest sync made durable: nobody can tell damage to it from a write that was torn. */
+  /** Ranges that the newest sync made durable. Damage there looks like a torn write. */
   #lastSynced: readonly Range[] = [];
 
   constructor(contents: Uint8Array = new Uint8Array(0)) {
@@ -33,7 +41,7 @@ export class Inode {
     this.#length = contents.length;
   }
 
-  /** Other contents, durably. */
+  /** Replaces the contents durably. */
   overwrite(contents: Uint8Array): void {
     this.#bytes = contents.slice();
     this.#length = contents.length;
@@ -45,7 +53,7 @@ export class Inode {
     return this.#length;
   }
 
-  /** How many writes there ever were. */
+  /** Number of all writes so far. */
   get writes(): number {
     return this.#settled + this.#unsynced.length;
   }
@@ -60,7 +68,7 @@ export class Inode {
     this.#put(offset, bytes);
   }
 
-  /** The first `writes` that there ever were are durable now. */
+  /** Makes the first `writes` of all writes durable. */
   sync(writes: number): void {
     const synced = this.#unsynced.splice(0, Math.max(0, writes - this.#settled));
     this.#settled += synced.length;
@@ -69,25 +77,28 @@ export class Inode {
     if (platter !== undefined) for (const { offset, bytes } of synced) platter.#put(offset, bytes);
   }
 
-  /** A sync failed: what it was to make durable stays readable, and no later sync will do it. */
+  /**
+   * A sync failed. As on Linux, the unsynced writes stay readable, but no later sync makes them
+   * durable.
+   */
   drop(): void {
     this.#platter ??= new Inode(this.durable);
     this.#settled += this.#unsynced.length;
     this.#unsynced = [];
   }
 
-  /** What a power cut would leave that keeps nothing of what was not synced. */
+  /** The contents after a power cut that loses all unsynced writes. */
   get durable(): Uint8Array {
     if (this.#platter !== undefined) return this.#platter.durable;
     const copy = new Inode(this.read(0, this.#length));
     copy.#unsynced = [...this.#unsynced];
-    copy.#takeBack();
+    copy.#undoUnsynced();
     return copy.read(0, copy.#length);
   }
 
-  /** Keeps none, the first ones, or any sectors of what was not synced. */
+  /** Cuts the power. Of the unsynced writes none survive, or the first ones, or any sectors. */
   cutPower(random: () => number): void {
-    const lost = this.#takeBack();
+    const lost = this.#undoUnsynced();
     const mode = random();
     if (mode < 1 / 3) return;
     for (const { offset, bytes } of lost) {
@@ -100,7 +111,10 @@ export class Inode {
     }
   }
 
-  /** Flips a bit of what was durable before the newest sync, of something else than zeros if it finds it soon. Where; undefined when there is nothing. */
+  /**
+   * Flips a bit that was durable before the newest sync, preferably in a byte that is not zero.
+   * Returns the offset, or undefined if there is no such byte.
+   */
   flipBit(random: () => number): number | undefined {
     const unsafe = [...this.#lastSynced, ...this.#unsynced.map(rangeOf)];
     let found: number | undefined;
@@ -112,7 +126,8 @@ export class Inode {
     return found;
   }
 
-  #takeBack(): Write[] {
+  /** Undoes all unsynced writes and returns them. */
+  #undoUnsynced(): Write[] {
     const lost = this.#unsynced;
     this.#unsynced = [];
     if (this.#platter !== undefined) {

@@ -1,26 +1,32 @@
 import { FolderLockedError, type File, type Folder, type Lock } from '@kontiki/files';
 import { Inode } from './inode.js';
 
-/** What a store asks of a disk. */
+/** An operation of a store on a disk. */
 export interface DiskOperation {
   readonly kind: 'list' | 'open' | 'create' | 'rename' | 'remove' | 'sync' | 'write' | 'datasync' | 'read' | 'allocate';
-  /** The file; empty for what concerns the folder. */
+  /** Name of the file. Empty for operations on the folder. */
   readonly name: string;
-  /** Of a write: whether it makes the file longer, and so needs room. */
+  /** For a write: whether it makes the file longer and so needs space. */
   readonly grows?: boolean | undefined;
 }
 
-/** Of the process: what was not synced stays readable, and unsynced. Of power: it goes, or a part of it does. */
+/**
+ * Kind of a crash. After a crash of the process, unsynced writes stay readable and unsynced. A
+ * power cut loses all of them, or a part.
+ */
 export type Crash = 'process' | 'power';
 
 export interface SimulatedDiskOptions {
-  /** Uniform in [0, 1): what survives a power cut. Default: nothing does that was not synced. */
+  /**
+   * Returns numbers in [0, 1) that decide which unsynced writes survive a power cut. Default: a
+   * power cut loses all unsynced writes.
+   */
   readonly random?: (() => number) | undefined;
-  /** Called before each operation; an error it returns is the operation's. */
+  /** Called before each operation. If it returns an error, the operation fails with it. */
   readonly fail?: ((operation: DiskOperation) => Error | undefined) | undefined;
   /** Awaited before an asynchronous operation ends. */
   readonly delay?: ((operation: DiskOperation) => Promise<void>) | undefined;
-  /** Syncs that say they are done and did nothing: to show that a check would notice. */
+  /** Returns whether a sync resolves without doing anything, to see that a test detects this. */
   readonly lies?: ((operation: DiskOperation) => boolean) | undefined;
 }
 
@@ -31,8 +37,17 @@ function never<T>(): Promise<T> {
 }
 
 /**
- * One folder on a disk that can crash, in memory: what is synced stays, what is not is at the mercy of the crash. What
- * a store had opened before a crash is dead: its calls never end, as those of a dead process.
+ * A folder in memory, on a simulated disk that can crash. It implements the `Folder` of
+ * `@kontiki/files`.
+ *
+ * A power cut keeps all synced writes. Of the unsynced writes it keeps none, or the first ones, or
+ * random sectors of 512 bytes. As on real disks, the names of files are separate from their
+ * contents. `create`, `rename` and `remove` become durable with `Folder.sync`, and a power cut
+ * keeps the first ones of those that are not. A crash of the process loses nothing, but makes
+ * nothing durable.
+ *
+ * Folders and files that were opened before a crash belong to a dead process. Their calls change
+ * nothing, and their promises never settle.
  */
 export class SimulatedDisk {
   readonly #options: SimulatedDiskOptions;
@@ -40,26 +55,27 @@ export class SimulatedDisk {
   #durableNames: Names = new Map();
   /** Changes of names that are not durable yet, oldest first. */
   #unsyncedNames: ((names: Names) => void)[] = [];
-  /** How many are. */
+  /** Number of durable changes of names. */
   #syncedNames = 0;
   #life = 0;
   #locks = new Set<string>();
-  /** Operations so far. */
+  /** Number of operations so far. */
   operations = 0;
-  /** Crashes before the operation of this number. */
+  /** A crash before the operation with this number. */
   crashAt: { readonly operation: number; readonly kind: Crash } | undefined;
-  /** Called when it has crashed. */
+  /** Called after each crash. */
   onCrash: () => void = () => {};
 
   constructor(options: SimulatedDiskOptions = {}) {
     this.#options = options;
   }
 
-  /** The folder, for the process that lives now. */
+  /** The folder, for the process that runs until the next crash. */
   get folder(): Folder {
     return new SimulatedFolder(this, this.#life);
   }
 
+  /** Crashes now. */
   crash(kind: Crash): void {
     this.#life += 1;
     this.#locks = new Set();
@@ -68,20 +84,21 @@ export class SimulatedDisk {
     this.onCrash();
   }
 
-  /** A file's contents, as a process would read them. */
+  /** Returns a file's contents as a process reads them. */
   contents(name: string): Uint8Array {
     const inode = this.#inode(name);
     return inode.read(0, inode.length);
   }
 
-  /** Puts contents there, durably, behind everybody's back: damage. */
+  /** Replaces a file's contents durably, without the store's knowledge, to simulate damage. */
   overwrite(name: string, contents: Uint8Array): void {
     this.#inode(name).overwrite(contents);
   }
 
   /**
-   * Flips one bit somewhere, durably. Not in what was written last: damage there cannot be told from a torn write. Says
-   * where; undefined when nothing older is there.
+   * Flips a random bit durably. Spares the bytes that a file's newest sync made durable, because no
+   * store can distinguish damage to these from a torn write. Returns a description of the place, or
+   * undefined if the drawn file has no older bytes.
    */
   flipBit(random: () => number): string | undefined {
     const names = [...this.#durableNames];
@@ -90,7 +107,7 @@ export class SimulatedDisk {
     return offset === undefined ? undefined : `${name}, byte ${offset}`;
   }
 
-  /** Another disk, with what this one would hold after a power cut that keeps nothing of what was not synced. */
+  /** Returns a new disk with the durable contents of this one, as after the worst power cut. */
   durableCopy(): SimulatedDisk {
     const copy = new SimulatedDisk();
     for (const [name, { durable }] of this.#durableNames) copy.#durableNames.set(name, new Inode(durable));
@@ -98,19 +115,21 @@ export class SimulatedDisk {
     return copy;
   }
 
-  /** Another, empty disk takes its place, while nobody uses it. */
+  /** Cuts the power and replaces the disk with an empty one. */
   wipe(): void {
     this.crash('power');
     this.#names = new Map();
     this.#durableNames = new Map();
   }
 
-  /** The names a process would find. */
+  /** The names that a process finds. */
   get names(): string[] {
     return [...this.#names.keys()];
   }
 
-  /** @internal Counts an operation and lets it fail; false if the process that asks is dead. */
+  /**
+   * @internal Counts an operation, which may fail or crash. Returns false if its process is dead.
+   */
   enter(life: number, operation: DiskOperation): boolean {
     if (life !== this.#life) return false;
     this.operations += 1;
@@ -123,10 +142,13 @@ export class SimulatedDisk {
     return true;
   }
 
-  /** @internal Runs an operation that takes its time. */
-  async run<T>(life: number, operation: DiskOperation, begin: () => () => T): Promise<T> {
+  /**
+   * @internal Runs an asynchronous operation: `start` when it is called, the function it returns at
+   * the end.
+   */
+  async run<T>(life: number, operation: DiskOperation, start: () => () => T): Promise<T> {
     if (!this.enter(life, operation)) return never();
-    const end = begin();
+    const end = start();
     await this.#options.delay?.(operation);
     if (life !== this.#life) return never();
     const lies = this.#options.lies?.(operation) === true;
@@ -139,14 +161,14 @@ export class SimulatedDisk {
     this.#unsyncedNames.push(change);
   }
 
-  /** @internal The first `changes` of names that there ever were are durable. */
+  /** @internal Makes the first `changes` of all changes of names durable. */
   syncNames(changes: number): void {
     const synced = this.#unsyncedNames.splice(0, Math.max(0, changes - this.#syncedNames));
     this.#syncedNames += synced.length;
     for (const change of synced) change(this.#durableNames);
   }
 
-  /** @internal How many changes of names there ever were. */
+  /** @internal Number of all changes of names so far. */
   get changesOfNames(): number {
     return this.#syncedNames + this.#unsyncedNames.length;
   }
@@ -258,11 +280,14 @@ class SimulatedFile implements File {
   }
 
   write(bytes: Uint8Array, offset: number): void {
-    // What a dead process still tries changes nothing.
+    // Writes of a dead process change nothing.
     if (this.#disk.enter(this.#life, this.#writing(bytes, offset))) this.#inode.write(offset, bytes);
   }
 
-  /** Whatever `bytes` are when it ends is what is written: who changes them too early, or syncs, shows it. */
+  /**
+   * Writes the bytes as they are when the operation ends. This reveals a store that changes the
+   * buffer too early, or syncs before the write has ended.
+   */
   writeAsync(bytes: Uint8Array, offset: number): Promise<void> {
     return this.#disk.run(this.#life, this.#writing(bytes, offset), () => () => this.#inode.write(offset, bytes));
   }

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '@kontiki/core';
-import { drained } from './drained.js';
+import { drainPromises } from './drain-promises.js';
 
 interface Alarm {
   at: number;
@@ -9,13 +9,14 @@ interface Alarm {
 }
 
 /**
- * Time that passes only when a test says so. Between two steps all promises settle, so a whole node runs on it: one
- * order of events, however fast the machine is.
+ * A clock on which time passes only when a test calls `elapse` or `until`. Timers fire in the order
+ * of their time. All promises settle before the next timer fires. So whole nodes run on it, and the
+ * order of events does not depend on the speed of the computer.
  */
 export class VirtualClock implements Clock {
   #now = 0;
   #order = 0;
-  #soon: (() => void)[] = [];
+  #deferred: (() => void)[] = [];
   readonly #alarms = new Set<Alarm>();
 
   now(): number {
@@ -23,7 +24,7 @@ export class VirtualClock implements Clock {
   }
 
   defer(callback: () => void): void {
-    this.#soon.push(callback);
+    this.#deferred.push(callback);
   }
 
   timer(fire: () => void): Timer {
@@ -39,17 +40,17 @@ export class VirtualClock implements Clock {
     };
   }
 
-  /** Runs what can run without time passing: callbacks and promises, until none is left. */
+  /** Runs deferred callbacks and settles promises until none are left, without time passing. */
   async settle(): Promise<void> {
     do {
-      await drained();
-      const due = this.#soon;
-      this.#soon = [];
+      await drainPromises();
+      const due = this.#deferred;
+      this.#deferred = [];
       for (const callback of due) callback();
-    } while (this.#soon.length > 0 || (await this.#stirred()));
+    } while (this.#deferred.length > 0 || (await this.#hasDeferred()));
   }
 
-  /** Lets `ms` milliseconds pass, alarm by alarm. */
+  /** Lets milliseconds pass, timer by timer. */
   async elapse(ms: number): Promise<void> {
     const end = this.#now + ms;
     await this.settle();
@@ -63,7 +64,10 @@ export class VirtualClock implements Clock {
     this.#now = end;
   }
 
-  /** Lets time pass until a condition holds; throws when it doesn't within `limit` milliseconds. */
+  /**
+   * Lets time pass until a condition holds. Rejects if it does not hold within `limit`
+   * milliseconds.
+   */
   async until(condition: () => boolean, limit = 60_000): Promise<void> {
     await this.settle();
     for (const end = this.#now + limit; !condition(); await this.elapse(5)) {
@@ -71,7 +75,10 @@ export class VirtualClock implements Clock {
     }
   }
 
-  /** Time passes and nobody sees it: a suspended process, or a blocked event loop. */
+  /**
+   * Lets milliseconds pass without firing timers, as in a suspended process or a blocked event
+   * loop.
+   */
   suspend(ms: number): void {
     this.#now += ms;
   }
@@ -85,9 +92,9 @@ export class VirtualClock implements Clock {
     return next;
   }
 
-  /** Whether promises that settled now have asked for more. */
-  async #stirred(): Promise<boolean> {
-    await drained();
-    return this.#soon.length > 0;
+  /** Settles promises. Returns whether these have deferred callbacks. */
+  async #hasDeferred(): Promise<boolean> {
+    await drainPromises();
+    return this.#deferred.length > 0;
   }
 }

@@ -1,21 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { FAULTS, runFastWorld } from '@kontiki/testing';
 
-describe('the world', () => {
-  it('is one execution for a seed, and another one for another', () => {
-    const [once, again, other] = [runFastWorld(5), runFastWorld(5), runFastWorld(6)];
-    expect(again).toEqual(once);
-    expect(other.hash).not.toBe(once.hash);
+describe('runFastWorld', () => {
+  it('runFastWorld repeats the execution of a seed, and another seed differs', () => {
+    const [first, second, other] = [runFastWorld(5), runFastWorld(5), runFastWorld(6)];
+    expect(second).toEqual(first);
+    expect(other.hash).not.toBe(first.hash);
   });
 
-  it('is the same whether it is told or not, and tells what happens', () => {
-    const story: string[] = [];
-    const told = runFastWorld(7, { seconds: 2, tell: (at, text) => story.push(`${at} ${text}`) });
-    expect(told).toEqual(runFastWorld(7, { seconds: 2 }));
-    expect(story.join('\n')).toMatch(/a starts: term 1[^]*append term[^]*everything heals/);
+  it('a traced fast world reports its events and is otherwise the same', () => {
+    const lines: string[] = [];
+    const traced = runFastWorld(7, { seconds: 2, trace: (at, text) => lines.push(`${at} ${text}`) });
+    expect(traced).toEqual(runFastWorld(7, { seconds: 2 }));
+    expect(lines.join('\n')).toMatch(/a starts: term 1[^]*append term[^]*all faults end/);
   });
 
-  it('keeps every invariant through 40 seeds in which much happens', () => {
+  it('all invariants hold in 40 seeds of the fast world with many events', () => {
     const outcomes = Array.from({ length: 40 }, (_, seed) => runFastWorld(seed));
     expect(outcomes.filter(({ violation }) => violation !== undefined)).toEqual([]);
     const sum = (name: keyof (typeof outcomes)[0]['counts']): number =>
@@ -27,7 +27,7 @@ describe('the world', () => {
     expect(sum('acknowledged')).toBeGreaterThan(8_000);
   }, 120_000);
 
-  it('leaves each fault out of about half of the seeds, and out altogether when told so', () => {
+  it('each fault is drawn in about half of the seeds, and never if left out', () => {
     const mixes = Array.from({ length: 30 }, (_, seed) => runFastWorld(seed, { seconds: 0 }).mix);
     for (const fault of FAULTS) {
       const seeds = mixes.map(({ strength }) => strength[fault]);

@@ -9,8 +9,8 @@ const log: FullWorldOptions['log'] = ({ folder, clock, random }) =>
 const run = (seed: number, options: Partial<FullWorldOptions> = {}): Promise<Outcome> =>
   runFullWorld(seed, { log, seconds: 5, ...options });
 
-/** What is found first in a few seeds. */
-async function firstFound(options: Partial<FullWorldOptions>): Promise<Outcome['violation']> {
+/** Returns the first violation in a few seeds. */
+async function firstViolation(options: Partial<FullWorldOptions>): Promise<Outcome['violation']> {
   for (let seed = 0; seed < 20; seed += 1) {
     const { violation } = await run(seed, options);
     if (violation !== undefined) return violation;
@@ -18,7 +18,7 @@ async function firstFound(options: Partial<FullWorldOptions>): Promise<Outcome['
   return undefined;
 }
 
-/** Adds up what it is told. */
+/** A state machine that adds up the commands. */
 class Counter implements StateMachine<number> {
   total = 0;
 
@@ -40,17 +40,17 @@ function counting<Machine extends Counter>(machine: () => Machine): () => Worklo
   });
 }
 
-describe('the full world', () => {
-  it('is one execution for a seed, promises included, told or not, and another one for another', async () => {
-    const story: string[] = [];
-    const tell = (at: number, text: string): number => story.push(`${at} ${text}`);
-    const [once, again, other] = [await run(5), await run(5, { tell }), await run(6)];
-    expect(again).toEqual(once);
-    expect(other.hash).not.toBe(once.hash);
-    expect(story.join('\n')).toMatch(/a starts[^]*leads term[^]*everything heals/);
+describe('runFullWorld', () => {
+  it('runFullWorld repeats the execution of a seed, also when it is traced', async () => {
+    const lines: string[] = [];
+    const trace = (at: number, text: string): number => lines.push(`${at} ${text}`);
+    const [first, traced, other] = [await run(5), await run(5, { trace }), await run(6)];
+    expect(traced).toEqual(first);
+    expect(other.hash).not.toBe(first.hash);
+    expect(lines.join('\n')).toMatch(/a starts[^]*leads term[^]*all faults end/);
   });
 
-  it('keeps every invariant through 12 seeds in which much happens', async () => {
+  it('all invariants hold in 12 seeds of the full world with many events', async () => {
     const outcomes: Outcome[] = [];
     for (let seed = 0; seed < 12; seed += 1) outcomes.push(await run(seed, { seconds: 20 }));
     expect(outcomes.filter(({ violation }) => violation !== undefined)).toEqual([]);
@@ -68,8 +68,8 @@ describe('the full world', () => {
     expect(sum('diskErrors') + sum('lostDisks') + sum('badFrames')).toBeGreaterThan(10);
   }, 120_000);
 
-  it('runs a machine of one’s own, and notices that it is not the same everywhere', async () => {
-    expect(await firstFound({ workload: counting(() => new Counter()) })).toBeUndefined();
+  it('equalStates fails for a custom machine that differs between servers', async () => {
+    expect(await firstViolation({ workload: counting(() => new Counter()) })).toBeUndefined();
     let machines = 0;
     class Uncertain extends Counter {
       readonly #wrong = (machines += 1) % 5 === 0;
@@ -78,31 +78,31 @@ describe('the full world', () => {
         return super.add(this.#wrong && by === 7 ? 8 : by);
       }
     }
-    const violation = await firstFound({ workload: counting(() => new Uncertain()) });
+    const violation = await firstViolation({ workload: counting(() => new Uncertain()) });
     expect(violation?.invariant).toBe('equalStates');
   }, 60_000);
 
-  it('notices a machine that throws, and a store that says too early that it is done', async () => {
+  it('a full world detects a machine that throws, and a store that resolves early', async () => {
     class Throwing extends Counter {
       override add(by: number): number {
         if (this.total > 50) throw new Error('too much');
         return super.add(by);
       }
     }
-    const throws = await firstFound({ workload: counting(() => new Throwing()) });
-    expect(throws?.message).toMatch(/^assertions: \w stopped, and nothing was done to it/);
+    const throws = await firstViolation({ workload: counting(() => new Throwing()) });
+    expect(throws?.message).toMatch(/^assertions: \w stopped without an injected error/);
 
-    const hasty: FullWorldOptions['log'] = (surroundings) => {
+    const early: FullWorldOptions['log'] = (surroundings) => {
       const store = log(surroundings);
       const append = store.append.bind(store);
       store.append = async (write): Promise<void> => void append(write).catch(() => {});
       return store;
     };
-    expect(await firstFound({ log: hasty })).toBeDefined();
+    expect(await firstViolation({ log: early })).toBeDefined();
   }, 60_000);
 
-  it('excuses no node that stops without saying that its disk has failed', async () => {
-    const silent: FullWorldOptions['log'] = (surroundings) => {
+  it('assertions fails if a node stops with an error that hides the disk’s error', async () => {
+    const hiding: FullWorldOptions['log'] = (surroundings) => {
       const store = log(surroundings);
       const append = store.append.bind(store);
       store.append = (write) =>
@@ -112,12 +112,12 @@ describe('the full world', () => {
       return store;
     };
     const only = { without: FAULTS.filter((fault) => fault !== 'kills'), seconds: 20 };
-    const violation = await firstFound({ ...only, log: silent });
-    expect(violation?.message).toMatch(/^assertions: \w stopped, and nothing was done to it: something failed/);
+    const violation = await firstViolation({ ...only, log: hiding });
+    expect(violation?.message).toMatch(/^assertions: \w stopped without an injected error: something failed/);
   }, 60_000);
 
-  it('looks at what it is told to, and leaves out the faults it is told to', async () => {
-    const nothing = counting(
+  it('runFullWorld checks only the given invariants and leaves out given faults', async () => {
+    const alwaysThrows = counting(
       () =>
         new (class extends Counter {
           override add(): number {
@@ -125,8 +125,10 @@ describe('the full world', () => {
           }
         })(),
     );
-    expect((await run(3, { workload: nothing, invariants: ['electionSafety'] })).violation).toBeUndefined();
-    const { counts } = await run(8, { without: ['kills', 'powerCuts', 'wipes', 'bitFlips', 'diskErrors', 'coups'] });
+    expect((await run(3, { workload: alwaysThrows, invariants: ['electionSafety'] })).violation).toBeUndefined();
+    const { counts } = await run(8, {
+      without: ['kills', 'powerCuts', 'wipes', 'bitFlips', 'diskErrors', 'earlyLeaderFailures'],
+    });
     expect([counts.crashes, counts.lostDisks, counts.diskErrors]).toEqual([0, 0, 0]);
   });
 });

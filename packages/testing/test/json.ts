@@ -1,4 +1,4 @@
-/** JSON that keeps bytes and maps. */
+/** Returns JSON that preserves bytes and maps. */
 export function toJson(value: unknown): string {
   return JSON.stringify(value, (_, held: unknown) => {
     if (held instanceof Uint8Array) return { $bytes: Buffer.from(held).toString('base64') };
@@ -6,6 +6,7 @@ export function toJson(value: unknown): string {
   });
 }
 
+/** Parses the JSON of `toJson`. */
 export function fromJson(text: string): unknown {
   return JSON.parse(text, (_, value: unknown) => {
     const { $bytes, $map } = (value ?? {}) as { $bytes?: string; $map?: [string, unknown][] };

@@ -26,8 +26,8 @@ const cas = (expected: string | null, value: string, done?: boolean): RegisterIn
 });
 const holds = (...history: Operation<RegisterInput>[]): boolean => isLinearizable(register, history);
 
-describe('a register', () => {
-  it('reads what was written, in order and during overlaps', () => {
+describe('the register model', () => {
+  it('a register read returns the last written value or an overlapping one', () => {
     expect(holds(op(0, 1, read(null)), op(2, 3, write('a')), op(4, 5, read('a')))).toBe(true);
     expect(holds(op(0, 9, write('a')), op(1, 2, read(null)), op(3, 4, read('a')))).toBe(true);
     expect(holds(op(0, 9, write('a')), op(1, 2, read('a')), op(3, 4, read(null)))).toBe(false);
@@ -35,18 +35,18 @@ describe('a register', () => {
     expect(holds(op(0, 5, write('a')), op(0, 5, write('b')), op(6, 7, read('a')), op(8, 9, read('b')))).toBe(false);
   });
 
-  it('may have carried out what was never answered, at any time since, or not', () => {
+  it('a write without an answer may take effect at any later time, or never', () => {
     expect(holds(op(0, null, write('a')), op(5, 6, read(null)), op(7, 8, read('a')))).toBe(true);
     expect(holds(op(0, null, write('a')), op(5, 6, read(null)))).toBe(true);
     expect(holds(op(5, null, write('a')), op(0, 1, read('a')))).toBe(false);
     expect(holds(op(0, null, write('a')), op(1, 2, read('a')), op(3, 4, read(null)))).toBe(false);
   });
 
-  it('never shows what was refused', () => {
+  it('a read of a value that was never written is not linearizable', () => {
     expect(holds(op(0, 1, read('refused')))).toBe(false);
   });
 
-  it('compares and sets', () => {
+  it('a compare-and-set takes effect only if the register has the expected value', () => {
     expect(holds(op(0, 1, cas(null, 'a', true)), op(2, 3, cas('a', 'b', true)), op(4, 5, read('b')))).toBe(true);
     expect(holds(op(0, 9, cas(null, 'a', true)), op(0, 9, cas(null, 'b', true)))).toBe(false);
     expect(holds(op(0, 9, cas(null, 'a', true)), op(0, 9, cas(null, 'b', false)), op(10, 11, read('a')))).toBe(true);
@@ -54,7 +54,7 @@ describe('a register', () => {
   });
 });
 
-it('a list tells the order of what was appended', () => {
+it('a list read returns all appended values in one order', () => {
   const append = (value: string): ListInput => ({ type: 'append', value });
   const sees = (...values: string[]): ListInput => ({ type: 'read', values });
   const overlap = [op(0, 5, append('a')), op(0, 5, append('b'))];
@@ -63,26 +63,26 @@ it('a list tells the order of what was appended', () => {
   expect(isLinearizable(list, [...overlap, op(6, 7, sees('a'))])).toBe(false);
 });
 
-/** Tries every order there is. */
+/** Returns whether a history is linearizable, by trying every order. */
 function byForce<State>(model: Model<State, RegisterInput>, history: readonly Operation<RegisterInput>[]): boolean {
-  const place = (state: State, left: readonly Operation<RegisterInput>[]): boolean => {
+  const search = (state: State, left: readonly Operation<RegisterInput>[]): boolean => {
     if (left.every(({ end }) => end === null)) return true;
     return left.some((one) => {
       const before = left.some((other) => other !== one && other.end !== null && other.end < one.call);
       const next = before ? undefined : model.step(state, one.input);
       return (
         next !== undefined &&
-        place(
+        search(
           next,
           left.filter((other) => other !== one),
         )
       );
     });
   };
-  return place(model.initial, history);
+  return search(model.initial, history);
 }
 
-it('says what trying every order says, for 5,000 random histories', () => {
+it('isLinearizable agrees with trying every order, for 5,000 random histories', () => {
   const random = new Random(1);
   const verdicts = { true: 0, false: 0 };
   for (let round = 0; round < 5_000; round += 1) {
@@ -95,7 +95,7 @@ it('says what trying every order says, for 5,000 random histories', () => {
         write(value()),
         cas(value(), random.pick(['a', 'b']), end === null ? undefined : random.chance(0.5)),
       ]);
-      // A read that was never answered says nothing.
+      // A read without an answer has no result, so it gets an end.
       return op(call, input.type === 'read' ? (end ?? call) : end, input);
     });
     const verdict = isLinearizable(register, history);
@@ -105,7 +105,7 @@ it('says what trying every order says, for 5,000 random histories', () => {
   expect(Math.min(verdicts.true, verdicts.false)).toBeGreaterThan(1_000);
 });
 
-it('names the key, and the fewest operations that show what is wrong', () => {
+it('checkHistory returns the key and a minimal set of operations', () => {
   const noise = Array.from({ length: 50 }, (_, i) => op(i * 10, i * 10 + 5, write(`${i}`)));
   const wrong = [...noise, op(300, 305, read('28')), op(496, 497, read('49'))];
   const fine = noise.map((operation) => ({ ...operation, key: 'y' }));
@@ -115,7 +115,7 @@ it('names the key, and the fewest operations that show what is wrong', () => {
   expect(anomaly?.operations).toEqual([op(280, 285, write('28')), op(290, 295, write('29')), op(300, 305, read('28'))]);
 });
 
-it('takes thousands of operations, some of them never answered', () => {
+it('checkHistory handles thousands of operations, some without an answer', () => {
   const history = Array.from({ length: 1_500 }, (_, i) => [
     op(i * 10, i % 100 === 0 ? null : i * 10 + 8, write(`${i}`)),
     ...(i % 100 === 0 ? [] : [op(i * 10 + 9, i * 10 + 9, read(`${i}`))]),
@@ -123,13 +123,13 @@ it('takes thousands of operations, some of them never answered', () => {
   expect(checkHistory(register, history)).toEqual([]);
 });
 
-describe('JSON lines', () => {
-  it('are read, and what is wrong with one is told', () => {
+describe('parseHistory', () => {
+  it('parseHistory parses JSON lines, and names the line of an error', () => {
     const line = '{"key":"x","call":1,"end":null,"input":{"type":"write","value":"a"}}';
     expect(parseHistory(`${line}\n\n${line}\n`)).toEqual([op(1, null, write('a')), op(1, null, write('a'))]);
-    expect(() => parseHistory(`${line}\n{`)).toThrow(new HistoryError(2, 'this is no JSON'));
-    expect(() => parseHistory('{"key":"x","call":2,"end":1,"input":{}}')).toThrow('before it was called');
+    expect(() => parseHistory(`${line}\n{`)).toThrow(new HistoryError(2, 'not valid JSON'));
+    expect(() => parseHistory('{"key":"x","call":2,"end":1,"input":{}}')).toThrow('line 1: end 1 is before call 2');
     expect(() => parseHistory('{"call":2,"end":1,"input":{}}')).toThrow('line 1: key or input is missing');
-    expect(() => parseHistory('{"key":"x","call":"2","end":1,"input":{}}')).toThrow('call is a number');
+    expect(() => parseHistory('{"key":"x","call":"2","end":1,"input":{}}')).toThrow('call must be a number');
   });
 });

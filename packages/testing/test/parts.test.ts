@@ -5,9 +5,9 @@ import { quorumsOverlap } from '../src/world/memberships.js';
 
 const bytes = (...values: number[]): Uint8Array => new Uint8Array(values);
 
-describe('a simulated disk', () => {
-  /** A file `x` whose name and first contents are durable. */
-  async function begun(): Promise<{
+describe('SimulatedDisk', () => {
+  /** Creates a disk with a file `x` that has a durable name and durable contents. */
+  async function diskWithFile(): Promise<{
     disk: SimulatedDisk;
     file: Awaited<ReturnType<SimulatedDisk['folder']['create']>>;
   }> {
@@ -19,8 +19,8 @@ describe('a simulated disk', () => {
     return { disk, file };
   }
 
-  it('takes unsynced writes back when the power goes, the newest first, and growth with them', async () => {
-    const { disk, file } = await begun();
+  it('a power cut undoes unsynced writes and the growth of the file', async () => {
+    const { disk, file } = await diskWithFile();
     file.write(bytes(9, 9), 1);
     file.write(bytes(8, 8, 8), 2);
     expect(disk.contents('x')).toEqual(bytes(1, 9, 8, 8, 8));
@@ -28,7 +28,7 @@ describe('a simulated disk', () => {
     expect(disk.contents('x')).toEqual(bytes(1, 2, 3, 4));
   });
 
-  it('keeps any part of what was not synced, and of nothing else', async () => {
+  it('a power cut keeps any sectors of an unsynced write', async () => {
     const seen = new Set<string>();
     for (let seed = 0; seed < 40; seed += 1) {
       const disk = new SimulatedDisk({ random: new Random(seed).next });
@@ -38,15 +38,15 @@ describe('a simulated disk', () => {
       await disk.folder.sync();
       file.write(new Uint8Array(1_024).fill(7), 0);
       disk.crash('power');
-      const kept = disk.contents('x');
-      expect([0, 7]).toContain(kept[0]);
-      expect(new Set(kept.subarray(0, 512)).size).toBe(1);
-      seen.add(`${kept[0]}${kept[512]}`);
+      const contents = disk.contents('x');
+      expect([0, 7]).toContain(contents[0]);
+      expect(new Set(contents.subarray(0, 512)).size).toBe(1);
+      seen.add(`${contents[0]}${contents[512]}`);
     }
     expect([...seen].sort()).toEqual(['00', '07', '70', '77']);
   });
 
-  it('does not make durable with a later sync what a failed one has dropped', async () => {
+  it('writes dropped by a failed sync are not made durable by a later sync', async () => {
     let fails = false;
     const disk = new SimulatedDisk({
       fail: ({ kind }) => (fails && kind === 'datasync' ? new Error('EIO') : undefined),
@@ -64,8 +64,8 @@ describe('a simulated disk', () => {
     expect(disk.contents('x')).toEqual(bytes(0, 2));
   });
 
-  it('writes beside its caller what the bytes are at the end, and no sync that began before covers it', async () => {
-    const { disk, file } = await begun();
+  it('an asynchronous write takes its bytes at the end, after an earlier sync', async () => {
+    const { disk, file } = await diskWithFile();
     const written = bytes(7, 7);
     const writing = file.writeAsync(written, 0);
     const syncing = file.datasync();
@@ -77,7 +77,7 @@ describe('a simulated disk', () => {
     expect(disk.contents('x')).toEqual(bytes(1, 2, 3, 4));
   });
 
-  it('makes durable with each of two syncs at a time what was there when that began', async () => {
+  it('a sync makes durable only what was written before it started', async () => {
     const ends: (() => void)[] = [];
     const disk = new SimulatedDisk({
       delay: async ({ kind }) => {
@@ -97,8 +97,8 @@ describe('a simulated disk', () => {
     expect([disk.names, disk.contents('x')]).toEqual([['x'], bytes(1)]);
   });
 
-  it('copies what is durable, and can be lost whole', async () => {
-    const { disk, file } = await begun();
+  it('durableCopy copies what is durable, and wipe empties the disk', async () => {
+    const { disk, file } = await diskWithFile();
     file.write(bytes(9), 0);
     await disk.folder.create('unsynced');
     const copy = disk.durableCopy();
@@ -110,8 +110,8 @@ describe('a simulated disk', () => {
     expect(disk.names).toEqual([]);
   });
 
-  it('flips one bit of what was durable before the newest sync', async () => {
-    const { disk, file } = await begun();
+  it('flipBit flips one bit that was durable before the newest sync', async () => {
+    const { disk, file } = await diskWithFile();
     const random = new Random(1).next;
     expect(disk.flipBit(random)).toBeUndefined();
     file.write(bytes(5), 4);
@@ -125,10 +125,10 @@ describe('a simulated disk', () => {
   });
 });
 
-describe('quorums of two memberships', () => {
+describe('quorumsOverlap', () => {
   const of = (...ids: string[]): Membership => membershipOf(ids.map((id) => [id, { address: id, metadata: '' }]));
 
-  it('overlap when one voter comes or goes, or a joint membership stands between them', () => {
+  it('quorums overlap after adding or removing one voter, or with a joint membership', () => {
     expect(quorumsOverlap(of('a', 'b', 'c'), of('a', 'b', 'c', 'd'))).toBe(true);
     expect(quorumsOverlap(of('a', 'b', 'c'), of('a', 'b'))).toBe(true);
     const joint = { ...of('c', 'd', 'e'), outgoing: ['a', 'b', 'c'] };
@@ -136,7 +136,7 @@ describe('quorums of two memberships', () => {
     expect(quorumsOverlap(joint, of('c', 'd', 'e'))).toBe(true);
   });
 
-  it('do not when two voters come or go at once', () => {
+  it('quorums need not overlap after adding or replacing two voters', () => {
     expect(quorumsOverlap(of('a', 'b', 'c'), of('a', 'b', 'c', 'd', 'e'))).toBe(false);
     expect(quorumsOverlap(of('a', 'b', 'c'), of('c', 'd', 'e'))).toBe(false);
   });

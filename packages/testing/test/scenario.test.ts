@@ -1,25 +1,28 @@
 import { command, Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
+// Shows that a scenario throws a `Violation` when a step breaks an invariant, and that its controls
+// do what they say. Breaks the rules with forged messages and with changed disks.
 const ids = ['a', 'b', 'c'];
 
-function led(): Scenario {
+/** Returns a cluster of which `a` is the leader. */
+function clusterWithLeader(): Scenario {
   const cluster = new Scenario(ids);
   cluster.elect('a');
   cluster.elapse(cluster.timings.heartbeat);
   return cluster;
 }
 
-/** The answer of a peer that it never gave. */
-function lie(cluster: Scenario, from: string, match: number): void {
+/** Forges an answer of a peer that it has entries up to `match`. */
+function forgeMatch(cluster: Scenario, from: string, match: number): void {
   const { incarnation } = cluster.server(from);
   const stream = cluster.raft('a').peers?.get(from)?.stream ?? 0;
   const to = cluster.server('a').incarnation;
   cluster.forge(from, 'a', { kind: 'appendAccepted', term: 2, incarnation, to, stream, match, full: false });
 }
 
-describe('a scenario fails when', () => {
-  it('a voter votes twice in a term', () => {
+describe('a scenario', () => {
+  it('a scenario throws when a server votes twice in a term', () => {
     const cluster = new Scenario(ids);
     const vote = { kind: 'vote', term: 2, incarnation: 9, lastIndex: 1, lastTerm: 1 } as const;
     cluster.forge('a', 'c', vote);
@@ -27,17 +30,17 @@ describe('a scenario fails when', () => {
     cluster.server('c').disk.ballot = { term: 2, votedFor: undefined };
     cluster.start('c');
     cluster.forge('b', 'c', vote);
-    expect(() => cluster.writeAll('c')).toThrow('oneVoteATerm');
+    expect(() => cluster.writeAll('c')).toThrow('oneVotePerTerm');
   });
 
-  it('a server forgets a term that it spoke in', () => {
-    const cluster = led();
+  it('a scenario throws when a server forgets a term in which it sent messages', () => {
+    const cluster = clusterWithLeader();
     cluster.server('b').disk.entries.length = 1;
     cluster.server('b').disk.ballot = undefined;
     expect(() => cluster.start('b')).toThrow('termsRise');
   });
 
-  it('two servers lead one term', () => {
+  it('a scenario throws when two servers lead one term', () => {
     const cluster = new Scenario(ids);
     cluster.isolate('b');
     cluster.elect('a');
@@ -52,8 +55,8 @@ describe('a scenario fails when', () => {
     }).toThrow('electionSafety');
   });
 
-  it('an entry of one index and term is another one elsewhere', () => {
-    const cluster = led();
+  it('a scenario throws when entries of one index and term differ', () => {
+    const cluster = clusterWithLeader();
     cluster.propose('a', 'x');
     cluster.drop();
     const other = [command(3, 2, 'not x')];
@@ -61,16 +64,16 @@ describe('a scenario fails when', () => {
     expect(() => cluster.forge('a', 'b', { ...append, committed: 2, entries: other })).toThrow('logMatching');
   });
 
-  it('what no quorum has written is committed', () => {
-    const cluster = led();
+  it('a scenario throws when an entry is committed without a quorum', () => {
+    const cluster = clusterWithLeader();
     cluster.isolate('a');
     cluster.propose('a', 'x');
     cluster.settle();
-    expect(() => lie(cluster, 'b', 3)).toThrow('commitIsDurable');
+    expect(() => forgeMatch(cluster, 'b', 3)).toThrow('commitIsDurable');
   });
 
-  it('servers apply different entries at one index', () => {
-    const cluster = led();
+  it('a scenario throws when servers apply different entries at one index', () => {
+    const cluster = clusterWithLeader();
     cluster.propose('a', 'x');
     cluster.settle();
     cluster.startWith('b', [2], 3);
@@ -81,8 +84,8 @@ describe('a scenario fails when', () => {
     }).toThrow('stateMachineSafety');
   });
 
-  it('a leader is elected without what was committed', () => {
-    const cluster = led();
+  it('a scenario throws when a leader lacks a committed entry', () => {
+    const cluster = clusterWithLeader();
     cluster.propose('a', 'x');
     cluster.settle();
     for (const id of ['b', 'c']) cluster.startWith(id, [], 2);
@@ -90,8 +93,8 @@ describe('a scenario fails when', () => {
     expect(() => cluster.elect('b')).toThrow('leaderCompleteness');
   });
 
-  it('a read misses what was acknowledged before it began', () => {
-    const cluster = led();
+  it('a scenario throws when a read misses an acknowledged entry', () => {
+    const cluster = clusterWithLeader();
     cluster.isolate('b');
     cluster.propose('a', 'x');
     cluster.settle();
@@ -102,9 +105,9 @@ describe('a scenario fails when', () => {
   });
 });
 
-describe('the language', () => {
-  it('holds, doubles and drops just the messages that are meant', () => {
-    const cluster = led();
+describe('the controls of a scenario', () => {
+  it('hold, duplicate and drop affect only the matching messages', () => {
+    const cluster = clusterWithLeader();
     cluster.propose('a', 'x');
     cluster.drop({ to: 'c' });
     cluster.duplicate({ kind: 'append' });
@@ -120,8 +123,8 @@ describe('the language', () => {
     expect(cluster.raft('b').log.committed).toBe(3);
   });
 
-  it('a crash keeps the oldest writes under way, as many as are named', () => {
-    const cluster = led();
+  it('crash keeps the given number of the oldest writes', () => {
+    const cluster = clusterWithLeader();
     cluster.stall('b');
     for (const text of ['x', 'y', 'z']) {
       cluster.propose('a', text);
@@ -132,8 +135,8 @@ describe('the language', () => {
     expect(() => cluster.tick('b')).toThrow('b is down');
   });
 
-  it('what comes for a server that stands still waits, and its own lateness is excused', () => {
-    const cluster = led();
+  it('messages for a paused server wait, and its late timers start no election', () => {
+    const cluster = clusterWithLeader();
     cluster.pause('b');
     cluster.propose('a', 'x');
     cluster.elapse(10 * cluster.timings.election);
@@ -145,8 +148,8 @@ describe('the language', () => {
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('notices a storm of messages', () => {
-    const cluster = led();
+  it('settle throws when servers never stop sending', () => {
+    const cluster = clusterWithLeader();
     const b = cluster.server('b');
     const beats = cluster.sent.filter(({ to, message }) => to === 'b' && message.kind === 'heartbeat').slice(-1);
     const turn = b.turn.bind(b);
@@ -155,6 +158,6 @@ describe('the language', () => {
       cluster.release(beats);
     };
     cluster.read('a');
-    expect(() => cluster.settle()).toThrow('does not come to rest');
+    expect(() => cluster.settle()).toThrow('does not settle');
   });
 });

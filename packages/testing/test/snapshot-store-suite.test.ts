@@ -11,7 +11,7 @@ type Store = new (folder: Folder) => FileSnapshots;
 /** Returns the title of the first test that fails with a faulty store. */
 async function failing(Faulty: Store): Promise<string | undefined> {
   const runner = collect();
-  testSnapshotStore(runner, { name: 'snapshots', place: onDisk((folder) => new Faulty(folder)) });
+  testSnapshotStore(runner, { name: 'snapshots', medium: onDisk((folder) => new Faulty(folder)) });
   for await (const { name, error } of runner.run()) if (error !== undefined) return name;
   return undefined;
 }
@@ -50,15 +50,19 @@ const withWriter = (change: (writer: SnapshotWriter, meta: SnapshotMeta) => Part
   };
 
 const faults: readonly (readonly [string, string, Store])[] = [
-  ['nothing is synced', 'a crash of the process, at any operation', withFiles(() => ({ datasync: async () => {} }))],
+  [
+    'nothing is synced',
+    'a store keeps finished snapshots after a process crash',
+    withFiles(() => ({ datasync: async () => {} })),
+  ],
   [
     'the folder is not synced',
-    'a crash of the process, at any operation',
+    'a store keeps finished snapshots after a process crash',
     withFolder(() => ({ sync: async () => {} })),
   ],
   [
     'the old file is removed before the new one is durable',
-    'a crash of the process, at any operation',
+    'a store keeps finished snapshots after a process crash',
     withFolder((folder) => ({
       rename: async (from, to) => {
         // The file of an unfinished snapshot is renamed as usual.
@@ -75,12 +79,12 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'sync does nothing',
-    'an unfinished one goes on behind what was synced',
+    'an unfinished snapshot resumes after its synced bytes and is not listed',
     withWriter(() => ({ sync: async () => {} })),
   ],
   [
     'snapshots are sorted as text',
-    'the newest comes first, by number',
+    'list returns the newest snapshot first, index 1000 before 999',
     class extends FileSnapshots {
       override async list(): Promise<readonly SnapshotInfo[]> {
         return [...(await super.list())].sort((a, b) => (`${a.last.index}` < `${b.last.index}` ? 1 : -1));
@@ -89,7 +93,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'an offset is ignored',
-    'reads from any offset on',
+    'read starts at any offset and yields chunks of at most 256 KiB',
     class extends FileSnapshots {
       override read(id: string): AsyncGenerator<Uint8Array, void> {
         return super.read(id);
@@ -98,7 +102,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'chunks are too large',
-    'reads from any offset on',
+    'read starts at any offset and yields chunks of at most 256 KiB',
     class extends FileSnapshots {
       override async *read(id: string, offset?: number): AsyncGenerator<Uint8Array, void> {
         const pieces: Uint8Array[] = [];
@@ -110,7 +114,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   [
     'all chunks share one piece of memory',
     // The first test that reads several chunks of a snapshot.
-    'a sync goes on beside the writes that follow it',
+    'a sync runs in parallel with later writes and covers all earlier ones',
     class extends FileSnapshots {
       override async *read(id: string, offset?: number): AsyncGenerator<Uint8Array, void> {
         const memory = new Uint8Array(256 * 1024);
@@ -123,7 +127,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'remove only hides a snapshot',
-    'what is removed is gone, also in another life',
+    'a removed snapshot stays removed, and removing it again is no error',
     class extends FileSnapshots {
       readonly #hidden = new Set<string>();
       override async remove(id: string): Promise<void> {
@@ -136,7 +140,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'an aborted snapshot is kept',
-    'what was given up begins anew',
+    'an aborted snapshot starts again at offset 0',
     withWriter((writer) => ({
       abort: async () => {
         await writer.sync().catch(() => {});
@@ -145,7 +149,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'readers of a removed snapshot fail',
-    'a reader goes on when its snapshot is removed',
+    'a reader continues when its snapshot is removed or written again',
     class extends FileSnapshots {
       override async *read(id: string, offset?: number): AsyncGenerator<Uint8Array, void> {
         for await (const piece of super.read(id, offset)) {
@@ -157,7 +161,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'any owner is accepted',
-    'the snapshots of another cluster or another server',
+    'open rejects snapshots of another cluster or server, and does not change them',
     class extends FileSnapshots {
       override open({ cluster }: Owner): Promise<void> {
         return super.open({ cluster, server: 'any' });
@@ -166,7 +170,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'a full disk is reported as a failed one',
-    'a full disk ends a write and not the store',
+    'a full medium fails the snapshot being written, and the store keeps working',
     withFiles((file) => ({
       writeAsync: (bytes, offset) =>
         file.writeAsync(bytes, offset).catch(() => {

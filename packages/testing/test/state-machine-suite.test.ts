@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { ApplyBatch, StateMachine } from '@kontiki/core';
 import { collect, testStateMachine } from '@kontiki/testing';
 
-/** Sums up what commands say; faults override a part of it. */
+// Shows that `testStateMachine` passes correct machines and detects faulty ones. Each machine with
+// a planted fault must fail the test for that fault first.
+
+/** A correct machine that adds up the commands. The faulty machines override a part of it. */
 class Sum implements StateMachine<number> {
   sum = 0;
   through = 0;
@@ -24,67 +27,70 @@ class Asynchronous extends Sum {
   }
 }
 
-class Silent extends Sum {
+class NoResults extends Sum {
   override apply(batch: ApplyBatch): readonly number[] {
     void super.apply(batch);
     return [];
   }
 }
 
-class Batchwise extends Sum {
+class ResultsPerBatch extends Sum {
   override apply(batch: ApplyBatch): readonly number[] {
     void super.apply(batch);
     return batch.entries.map(() => this.sum);
   }
 }
 
-class Counting extends Sum {
+class CountsEmptyBatches extends Sum {
   override apply(batch: ApplyBatch): readonly number[] | Promise<readonly number[]> {
     if (batch.entries.length === 0) this.sum += 1;
     return super.apply(batch);
   }
 }
 
-class Random extends Sum {
+class UsesMathRandom extends Sum {
   override value(data: Uint8Array): number {
     return super.value(data) + Math.random();
   }
 }
 
-class Timed extends Sum {
+class UsesTime extends Sum {
   override value(data: Uint8Array): number {
     return super.value(data) + new Date().getFullYear();
   }
 }
 
-class Secret extends Sum {
+class UsesCrypto extends Sum {
   override value(data: Uint8Array): number {
     return super.value(data) + (crypto.getRandomValues(new Uint8Array(1))[0] as number);
   }
 }
 
-class Meddling extends Sum {
+class ChangesCommands extends Sum {
   override value(data: Uint8Array): number {
     return super.value(data) + (data.fill(0)[0] as number);
   }
 }
 
-/** The first test that fails. */
-async function failing(machine: () => Sum, again?: (before: Sum) => Sum): Promise<string | undefined> {
+/** Returns the title of the first test that fails. */
+async function failing(machine: () => Sum, reopen?: (before: Sum) => Sum): Promise<string | undefined> {
   const runner = collect();
   testStateMachine(runner, {
     name: 'Sum',
     machine,
     commands: () => Array.from({ length: 50 }, (_, i) => Uint8Array.of(i)),
     digest: ({ sum }) => sum,
-    again,
+    reopen,
   });
   for await (const { name, error } of runner.run()) if (error !== undefined) return name;
   return undefined;
 }
 
-/** Keeps its state on a disk of its own, in memory; reports an index that is `ahead` of what it holds. */
-function durable(ahead: number): { machine: () => Sum; again: (before: Sum) => Sum } {
+/**
+ * Returns a machine that keeps its state, but whose `open` returns an index that is wrong by
+ * `ahead`.
+ */
+function durable(ahead: number): { machine: () => Sum; reopen: (before: Sum) => Sum } {
   class Durable extends Sum {
     async open(): Promise<number> {
       return this.through + (this.through > 0 ? ahead : 0);
@@ -92,31 +98,34 @@ function durable(ahead: number): { machine: () => Sum; again: (before: Sum) => S
   }
   return {
     machine: () => new Durable(),
-    again: ({ sum, through }) => Object.assign(new Durable(), { sum, through }),
+    reopen: ({ sum, through }) => Object.assign(new Durable(), { sum, through }),
   };
 }
 
-describe('the suite for state machines', () => {
-  it.each([Sum, Asynchronous])('finds nothing in a right one: %o', async (Right) => {
-    expect(await failing(() => new Right())).toBe(undefined);
+describe('testStateMachine', () => {
+  it.each([
+    ['synchronous', Sum],
+    ['asynchronous', Asynchronous],
+  ])('testStateMachine passes a correct machine: %s', async (_, Correct) => {
+    expect(await failing(() => new Correct())).toBe(undefined);
   });
 
   it.each([
-    [Silent, 'gives one result a command'],
-    [Batchwise, 'however the commands are cut'],
-    [Counting, 'an empty batch changes nothing'],
-    [Random, 'however the commands are cut'],
-    [Timed, 'at another time'],
-    [Secret, 'however the commands are cut'],
-    [Meddling, 'changes no command'],
-  ])('notices %o: “%s”', async (Wrong, title) => {
-    expect(await failing(() => new Wrong())).toContain(title);
+    ['returns no results', NoResults, 'apply returns one result per command'],
+    ['returns results that depend on the batch', ResultsPerBatch, 'for all batch sizes'],
+    ['counts empty batches', CountsEmptyBatches, 'an empty batch does not change the state'],
+    ['uses Math.random', UsesMathRandom, 'for all batch sizes'],
+    ['uses the time', UsesTime, 'at another time'],
+    ['uses crypto', UsesCrypto, 'for all batch sizes'],
+    ['changes commands', ChangesCommands, 'apply does not change the commands'],
+  ])('testStateMachine detects a machine that %s', async (_, Faulty, title) => {
+    expect(await failing(() => new Faulty())).toContain(title);
   });
 
-  it('takes one with a disk of its own, and notices when it opens at an index that it does not hold', async () => {
+  it('testStateMachine detects a machine that reopens at a wrong index', async () => {
     const [right, ahead, behind] = [durable(0), durable(1), durable(-1)];
-    expect(await failing(right.machine, right.again)).toBe(undefined);
-    expect(await failing(ahead.machine, ahead.again)).toContain('opened again');
-    expect(await failing(behind.machine, behind.again)).toContain('opened again');
+    expect(await failing(right.machine, right.reopen)).toBe(undefined);
+    expect(await failing(ahead.machine, ahead.reopen)).toContain('a reopened machine');
+    expect(await failing(behind.machine, behind.reopen)).toContain('a reopened machine');
   });
 });

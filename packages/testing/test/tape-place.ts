@@ -1,5 +1,5 @@
 import type { LogStore } from '@kontiki/core';
-import type { Crash, Place } from '@kontiki/testing';
+import type { Crash, Medium } from '@kontiki/testing';
 import type { Tape } from './strangers-log.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -9,7 +9,7 @@ type Write = (held: Bytes) => Bytes;
  * A tape that can crash, fail and be damaged. Users with a medium of their own write such a class
  * to test a store on it.
  */
-export class TapePlace implements Place<LogStore> {
+export class TapePlace implements Medium<LogStore> {
   readonly #make: (tape: Tape) => LogStore;
   readonly #random: () => number;
   #durable: Bytes = new Uint8Array();

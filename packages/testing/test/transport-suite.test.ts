@@ -3,9 +3,15 @@ import { MemoryNetwork, type Identity, type Message, type ServerId, type Transpo
 import { MAX_FRAME, messageLength } from '@kontiki/core/wire';
 import { collect, testTransport, VirtualClock } from '@kontiki/testing';
 
+// Shows that `testTransport` passes a correct transport and detects faulty ones. Each transport
+// with a planted fault must fail the test for that fault first.
+
 type Receive = (from: ServerId, message: Message) => void;
 
-/** A transport that hands everything to another one; faults override a part of it. */
+/**
+ * A correct transport that passes all calls to another. The faulty transports override a part of
+ * it.
+ */
 class Wrapped implements Transport {
   readonly inner: Transport;
   readonly clock: VirtualClock;
@@ -34,7 +40,7 @@ class Wrapped implements Transport {
   }
 }
 
-class Altering extends Wrapped {
+class AltersMessages extends Wrapped {
   override send(to: ServerId, messages: readonly Message[]): void {
     super.send(
       to,
@@ -43,14 +49,14 @@ class Altering extends Wrapped {
   }
 }
 
-class Misnaming extends Wrapped {
+class NamesWrongSender extends Wrapped {
   override start(self: Identity, receive: Receive): Promise<void> {
     return super.start(self, (_, message) => receive(self.server, message));
   }
 }
 
-/** Holds every fifth append back until the next one has left. */
-class Reordering extends Wrapped {
+/** Sends every fifth append after the next one. */
+class ReordersAppends extends Wrapped {
   #held: Message[] = [];
   #count = 0;
 
@@ -62,7 +68,7 @@ class Reordering extends Wrapped {
   }
 }
 
-class Small extends Wrapped {
+class DropsLargeMessages extends Wrapped {
   override send(to: ServerId, messages: readonly Message[]): void {
     super.send(
       to,
@@ -71,24 +77,23 @@ class Small extends Wrapped {
   }
 }
 
-class Throwing extends Wrapped {
+class ThrowsAfterClose extends Wrapped {
   override send(to: ServerId, messages: readonly Message[]): void {
     if (this.closed) throw new Error('closed');
     super.send(to, messages);
   }
 }
 
-class Forgetful extends Wrapped {
-  #told = false;
+class IgnoresNewPeers extends Wrapped {
+  #hasPeers = false;
 
   override setPeers(peers: ReadonlyMap<ServerId, string>): void {
-    if (!this.#told) super.setPeers(peers);
-    this.#told = true;
+    if (!this.#hasPeers) super.setPeers(peers);
+    this.#hasPeers = true;
   }
 }
 
-/** Never lets go of a peer. */
-class Clinging extends Wrapped {
+class NeverRemovesPeers extends Wrapped {
   readonly #peers = new Map<ServerId, string>();
 
   override setPeers(peers: ReadonlyMap<ServerId, string>): void {
@@ -97,51 +102,51 @@ class Clinging extends Wrapped {
   }
 }
 
-class Promiscuous extends Wrapped {
+class IgnoresCluster extends Wrapped {
   override start(self: Identity, receive: Receive): Promise<void> {
     return super.start({ ...self, cluster: 'any' }, receive);
   }
 }
 
-class Unchecked extends Wrapped {
+class IgnoresGenesis extends Wrapped {
   override start(self: Identity, receive: Receive): Promise<void> {
     return super.start({ ...self, genesis: undefined }, receive);
   }
 }
 
-/** Reads the identity once. */
-class Hasty extends Wrapped {
+/** Reads the identity only at the start. */
+class NeverLearnsGenesis extends Wrapped {
   override start(self: Identity, receive: Receive): Promise<void> {
     return super.start({ ...self, genesis: self.genesis ?? 1 }, receive);
   }
 }
 
-/** Goes on delivering what had arrived when it is closed. */
-class Undead extends Wrapped {
+/** Delivers messages that had arrived before `close` also after it. */
+class DeliversAfterClose extends Wrapped {
   override start(self: Identity, receive: Receive): Promise<void> {
     return super.start(self, (from, message) => this.clock.defer(() => receive(from, message)));
   }
 }
 
-/** Keeps everything for whoever is not there. */
-class Hoarding extends Wrapped {
-  static readonly living = new Map<ServerId, Hoarding>();
-  readonly #kept = new Map<ServerId, Message[]>();
+/** Queues all messages for a peer that is down. */
+class QueuesWithoutLimit extends Wrapped {
+  static readonly running = new Map<ServerId, QueuesWithoutLimit>();
+  readonly #queued = new Map<ServerId, Message[]>();
 
   override async start(self: Identity, receive: Receive): Promise<void> {
     await super.start(self, receive);
-    Hoarding.living.set(self.server, this);
+    QueuesWithoutLimit.running.set(self.server, this);
   }
 
   override send(to: ServerId, messages: readonly Message[]): void {
-    const waiting = [...(this.#kept.get(to) ?? []), ...messages];
-    const there = Hoarding.living.get(to)?.closed === false;
-    this.#kept.set(to, there ? [] : waiting);
-    if (there) super.send(to, waiting);
+    const queued = [...(this.#queued.get(to) ?? []), ...messages];
+    const isUp = QueuesWithoutLimit.running.get(to)?.closed === false;
+    this.#queued.set(to, isUp ? [] : queued);
+    if (isUp) super.send(to, queued);
   }
 }
 
-/** The first test that fails with a fault. */
+/** Returns the title of the first test that fails with a transport. */
 async function failing(Faulty: typeof Wrapped): Promise<string | undefined> {
   const runner = collect();
   testTransport(runner, {
@@ -155,33 +160,33 @@ async function failing(Faulty: typeof Wrapped): Promise<string | undefined> {
         until: (condition) => clock.until(condition, 2_000),
       };
     },
-    without: { hold: 'nobody in one process stops reading' },
+    without: { hold: 'servers in one process cannot stop reading' },
   });
   for await (const { name, error } of runner.run()) if (error !== undefined) return name;
   return undefined;
 }
 
-describe('the suite for transports', () => {
-  it('finds nothing without a fault', async () => {
+describe('testTransport', () => {
+  it('testTransport passes a correct transport', async () => {
     expect(await failing(Wrapped)).toBe(undefined);
   }, 30_000);
 
   it.each([
-    [Altering, 'unaltered'],
-    [Misnaming, 'from whom they are'],
-    [Reordering, 'in the order in which they were sent'],
-    [Small, 'every size up to the largest frame'],
-    [Throwing, 'before start, and after close'],
-    [Forgetful, 'lets go of servers that are no peers any more'],
-    [Clinging, 'lets go of servers that are no peers any more'],
-    [Promiscuous, 'refuses a server of another cluster'],
-    [Unchecked, 'refuses a server begun with another list'],
-    [Hasty, 'takes a blank server'],
-    [Undead, 'receives nothing of a batch'],
-    [Hoarding, 'keeps little'],
+    ['alters messages', AltersMessages, 'send delivers messages of every kind unaltered'],
+    ['names a wrong sender', NamesWrongSender, 'with the id of the sender'],
+    ['reorders appends', ReordersAppends, 'send delivers appends in order'],
+    ['drops large messages', DropsLargeMessages, 'messages of every size up to the largest frame'],
+    ['throws after close', ThrowsAfterClose, 'before start and after close'],
+    ['ignores new peers', IgnoresNewPeers, 'disconnects from servers that are no longer peers'],
+    ['never removes peers', NeverRemovesPeers, 'disconnects from servers that are no longer peers'],
+    ['accepts other clusters', IgnoresCluster, 'refuses a server of another cluster'],
+    ['accepts other memberships', IgnoresGenesis, 'refuses a server bootstrapped with another membership'],
+    ['never learns its genesis', NeverLearnsGenesis, 'accepts a blank server'],
+    ['delivers after close', DeliversAfterClose, 'receives nothing more of a batch'],
+    ['queues without limit', QueuesWithoutLimit, 'send queues little'],
   ])(
-    'notices %o: “%s”',
-    async (Faulty, title) => {
+    'testTransport detects a transport that %s',
+    async (_, Faulty, title) => {
       expect(await failing(Faulty)).toContain(title);
     },
     30_000,

@@ -170,7 +170,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a durable state machine stores an index one too high',
     package: 'testing',
     file: 'workload/key-value-machine.ts',
-    find: 'const kept: Kept = { through: this.#through,',
-    replace: 'const kept: Kept = { through: this.#through + 1,',
+    find: 'const saved: SavedState = { through: this.#through,',
+    replace: 'const saved: SavedState = { through: this.#through + 1,',
   },
 ];

@@ -8,7 +8,7 @@ testLogStore(
   { describe, it, expect },
   {
     name: 'MemoryLog',
-    place: () => {
+    medium: () => {
       const log = new MemoryLog();
       return { store: () => log };
     },
@@ -20,7 +20,7 @@ testSnapshotStore(
   { describe, it, expect },
   {
     name: 'MemorySnapshots',
-    place: () => {
+    medium: () => {
       const snapshots = new MemorySnapshots();
       return { store: () => snapshots };
     },

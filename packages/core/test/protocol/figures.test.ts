@@ -1,4 +1,4 @@
-import { Scenario, type Flight } from '@kontiki/testing';
+import { Scenario, type Envelope } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
 describe('the paper’s figures', () => {
@@ -67,7 +67,7 @@ describe('the paper’s figures', () => {
   }
 
   /** An append that would put an entry of term 4 into the receiver's log. */
-  function bringsTermFour(cluster: Scenario, { to, message }: Flight): boolean {
+  function bringsTermFour(cluster: Scenario, { to, message }: Envelope): boolean {
     if (message.kind !== 'append' || message.entries.every(({ term }) => term < 4)) return false;
     return cluster.raft(to).log.termAt(message.prevIndex) === message.prevTerm;
   }

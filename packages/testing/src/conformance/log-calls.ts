@@ -14,21 +14,26 @@ import {
   type Call,
   type Model,
 } from './log-model.js';
-import type { Place } from './place.js';
+import type { Medium } from './medium.js';
 import { drawScript, script } from './log-script.js';
 import { plain } from './plain.js';
 
-/** What calls do, one after the other and overlapping, and what is there when the log is opened again. */
-export function testCalls({ expect, test, testAble }: LogTests): void {
-  /** Closes, opens anew, compares, and goes on. */
-  const reopened = async (place: Place<LogStore>, store: LogStore, model: Model): Promise<LogStore> => {
+/**
+ * Registers tests of the effects of calls, sequential and overlapping, and of the state after a
+ * restart.
+ */
+export function testCalls({ expect, test, testAbility }: LogTests): void {
+  /**
+   * Closes a log, opens the data in a new one, compares it with the model, and returns the new log.
+   */
+  const reopen = async (medium: Medium<LogStore>, store: LogStore, model: Model): Promise<LogStore> => {
     await store.close();
-    const next = place.store();
+    const next = medium.store();
     expect((await difference(next, [model])).wrong).toEqual(undefined);
     return next;
   };
 
-  test('a new one is blank, also when opened again', async (place) => {
+  test('a new log is blank, and still blank after a restart', async (medium) => {
     const blank = {
       ballot: undefined,
       base: { index: 0, term: 0, membership: undefined, genesis: undefined },
@@ -39,36 +44,36 @@ export function testCalls({ expect, test, testAble }: LogTests): void {
       genesis: undefined,
       repairs: [],
     };
-    const store = place.store();
+    const store = medium.store();
     expect(plain(await store.open(owner))).toEqual(plain(blank));
     expect(await store.read(1, 9, Infinity)).toEqual([]);
     await store.close();
-    expect(plain(await place.store().open(owner))).toEqual(plain(blank));
+    expect(plain(await medium.store().open(owner))).toEqual(plain(blank));
   });
 
   for (const seed of [0, 1, 2, 3]) {
-    test(`reports after every step what it holds: ballot, base, entries, terms, memberships, genesis (script ${seed})`, async (place) => {
-      let store = place.store();
+    test(`open reports the whole state of a log after every step (script ${seed})`, async (medium) => {
+      let store = medium.store();
       await store.open(owner);
       const done: Call[] = [];
       for (const group of seed === 0 ? script : drawScript(new Random(seed, 'steps'), 30)) {
         await Promise.all(group.map((call) => carryOut(store, call)));
         done.push(...group);
-        store = await reopened(place, store, models(done).at(-1) as Model);
+        store = await reopen(medium, store, models(done).at(-1) as Model);
       }
     });
   }
 
-  test('nothing is to repair after a clean stop', async (place) => {
-    const store = place.store();
+  test('open reports no repairs after close', async (medium) => {
+    const store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first, command(2, 1)] });
     await store.close();
-    expect((await place.store().open(owner)).repairs).toEqual([]);
+    expect((await medium.store().open(owner)).repairs).toEqual([]);
   });
 
-  test('a shorter suffix that replaces a longer one leaves nothing of it', async (place) => {
-    const store = place.store();
+  test('an append that replaces a longer suffix removes all of it', async (medium) => {
+    const store = medium.store();
     const calls: Call[] = [
       {
         kind: 'append',
@@ -79,27 +84,27 @@ export function testCalls({ expect, test, testAble }: LogTests): void {
     await store.open(owner);
     for (const call of calls) await carryOut(store, call);
     expect(plain(await store.read(1, 99, Infinity))).toEqual(plain([first, ...commands(2, 3, 1), command(4, 3)]));
-    await reopened(place, store, models(calls).at(-1) as Model);
+    await reopen(medium, store, models(calls).at(-1) as Model);
   });
 
-  test('the ballot is kept whatever happens to the entries', async (place) => {
+  test('append, compact and reset keep the ballot', async (medium) => {
     const calls: Call[] = [
       { kind: 'append', write: { ballot: { term: 5, votedFor: 'c' }, entries: [first, ...commands(2, 5, 4)] } },
       { kind: 'compact', base: baseAt(3, 4) },
       { kind: 'reset', base: baseAt(40, 5) },
     ];
-    let store = place.store();
+    let store = medium.store();
     await store.open(owner);
     for (const [i, call] of calls.entries()) {
       await carryOut(store, call);
-      store = await reopened(place, store, models(calls.slice(0, i + 1)).at(-1) as Model);
+      store = await reopen(medium, store, models(calls.slice(0, i + 1)).at(-1) as Model);
     }
     await store.append({ ballot: { term: 6, votedFor: undefined } });
     await store.close();
-    expect(plain((await place.store().open(owner)).ballot)).toEqual({ term: 6 });
+    expect(plain((await medium.store().open(owner)).ballot)).toEqual({ term: 6 });
   });
 
-  test('a reset may end the log before its last entry or after it', async (place) => {
+  test('reset moves the end of a log backward or forward', async (medium) => {
     const calls: Call[] = [
       { kind: 'append', write: { entries: [first, ...commands(2, 9, 1)] } },
       { kind: 'reset', base: baseAt(6, 2) },
@@ -107,30 +112,30 @@ export function testCalls({ expect, test, testAble }: LogTests): void {
       { kind: 'reset', base: baseAt(30, 4) },
       { kind: 'append', write: { entries: commands(31, 32, 4) } },
     ];
-    let store = place.store();
+    let store = medium.store();
     await store.open(owner);
     for (const [i, call] of calls.entries()) {
       await carryOut(store, call);
-      store = await reopened(place, store, models(calls.slice(0, i + 1)).at(-1) as Model);
+      store = await reopen(medium, store, models(calls.slice(0, i + 1)).at(-1) as Model);
     }
   });
 
-  test('a log that is compacted up to its end goes on; what is compacted already is passed over', async (place) => {
+  test('a log compacted up to its end takes appends, and ignores an older base', async (medium) => {
     const calls: Call[] = [
       { kind: 'append', write: { entries: [first, ...commands(2, 20, 1)] } },
       { kind: 'compact', base: baseAt(20, 1) },
       { kind: 'compact', base: baseAt(7, 1) },
       { kind: 'append', write: { entries: commands(21, 22, 1) } },
     ];
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
     for (const call of calls) await carryOut(store, call);
     expect(plain(await store.read(21, 99, Infinity))).toEqual(plain(commands(21, 22, 1)));
-    await reopened(place, store, models(calls).at(-1) as Model);
+    await reopen(medium, store, models(calls).at(-1) as Model);
   });
 
-  test('calls that overlap take effect and resolve in the order in which they were made', async (place) => {
-    const store = place.store();
+  test('overlapping calls take effect and resolve in call order', async (medium) => {
+    const store = medium.store();
     await store.open(owner);
     const calls: Call[] = [{ kind: 'append', write: { entries: [first] } }];
     for (let round = 0; round < 8; round += 1) {
@@ -153,37 +158,37 @@ export function testCalls({ expect, test, testAble }: LogTests): void {
     const order: number[] = [];
     await Promise.all(calls.map((call, i) => carryOut(store, call).then(() => order.push(i))));
     expect(order).toEqual(calls.map((_, i) => i));
-    await reopened(place, store, models(calls).at(-1) as Model);
+    await reopen(medium, store, models(calls).at(-1) as Model);
   });
 
-  testAble('operations', 'the commit index alone causes no write and no sync', async (place) => {
-    const store = place.store();
+  testAbility('operations', 'a commit index alone causes no write and no sync', async (medium) => {
+    const store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first, command(2, 1)] });
-    const before = place.operations();
+    const before = medium.operations();
     await store.append({ committed: 1 });
     await store.append({ committed: 2 });
-    expect(place.operations()).toEqual(before);
+    expect(medium.operations()).toEqual(before);
     await store.append({ ballot: { term: 2, votedFor: undefined } });
     await store.close();
-    const { committed, last } = await place.store().open(owner);
+    const { committed, last } = await medium.store().open(owner);
     expect(committed <= last).toEqual(true);
   });
 
-  test('the commit index that it reports is one that it was told', async (place) => {
-    let store = place.store();
+  test('open reports a commit index that was appended, or 0', async (medium) => {
+    let store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first, ...commands(2, 9, 1)], committed: 4 });
     await store.append({ committed: 6 });
     await store.append({ entries: [command(10, 1)] });
     await store.close();
-    store = place.store();
+    store = medium.store();
     const { committed } = await store.open(owner);
     expect([0, 4, 6].includes(committed)).toEqual(true);
   });
 
-  test('closes while calls are under way: those end first, and all that resolved is there', async (place) => {
-    const store = place.store();
+  test('close waits for calls in progress, and the log keeps their effects', async (medium) => {
+    const store = medium.store();
     await store.open(owner);
     const calls: Call[] = [
       { kind: 'append', write: { entries: [first] } },
@@ -198,11 +203,11 @@ export function testCalls({ expect, test, testAble }: LogTests): void {
     await store.close();
     expect(ended).toEqual(4);
     await Promise.all([...running, read]);
-    await reopened(place, store, models(calls).at(-1) as Model);
+    await reopen(medium, store, models(calls).at(-1) as Model);
   });
 
-  test('the same object opens again after it was closed; closing twice is no error', async (place) => {
-    const store = place.store();
+  test('a closed log opens again, and closing it twice is no error', async (medium) => {
+    const store = medium.store();
     await store.open(owner);
     const calls: Call[] = [{ kind: 'append', write: { entries: [first, ...commands(2, 6, 1)] } }];
     await carryOut(store, calls[0] as Call);

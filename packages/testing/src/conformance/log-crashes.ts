@@ -3,60 +3,66 @@ import { Random } from '../random.js';
 import type { Crash } from '../simulated-disk.js';
 import { unlessCrashed } from './crashing.js';
 import type { LogStoreSuite } from './log-context.js';
-import { able, type AblePlace, type Place } from './place.js';
-import { carryOut, difference, lastOf, models, owner, survivors, type Look, type Model } from './log-model.js';
+import { withAbility, type MediumWith, type Medium } from './medium.js';
+import { carryOut, difference, lastOf, models, owner, survivors, type Comparison, type Model } from './log-model.js';
 import { drawScript, script as fixed, type Script } from './log-script.js';
 
 const KINDS: readonly Crash[] = ['process', 'power'];
 
-/** The highest operation before which a recovery is interrupted. */
+/** The second crash interrupts the recovery before one of its first operations, this many. */
 const RECOVERY = 12;
 
 /**
- * Crashes a run at every operation. After each crash the log is opened, in half of the cases with another crash
- * during that, then the power is cut at once, and it is opened again: each time it must hold what `survivors` says, and
- * after the power cut no less than was reported before. Returns the first thing that is wrong.
+ * Enumerates crashes: runs a script once per operation of the medium, each time on a new medium,
+ * and crashes before that operation. The last run is the one that ends without a crash. Returns the
+ * first error found.
+ *
+ * After each crash it opens the log and compares it with `survivors`. Then it cuts the power and
+ * opens the log again. All that the first open reported must still exist, because `open` may report
+ * only durable data. In half of the cases another crash interrupts the first open.
  */
 export async function crashEverywhere(suite: LogStoreSuite, kind: Crash, seed: number): Promise<string | undefined> {
   const script = seed === 0 ? fixed : drawScript(new Random(seed, 'script'));
   const states = models(script.flat());
   for (let operation = 1; ; operation += 1) {
     const random = new Random(seed * 100_000 + operation, kind);
-    const place = await suite.place(random.next);
+    const medium = await suite.medium(random.next);
     try {
-      const run = await runUntilCrash(able(place, 'crash'), script, operation, kind);
+      const run = await runUntilCrash(withAbility(medium, 'crash'), script, operation, kind);
       if (run.ended) return run.wrong;
-      const allowed = survivors(states, run.resolved, run.begun);
-      const wrong = run.wrong ?? (await lookAfter(able(place, 'crash'), allowed, random));
+      const allowed = survivors(states, run.resolved, run.started);
+      const wrong = run.wrong ?? (await checkAfterCrash(withAbility(medium, 'crash'), allowed, random));
       if (wrong === undefined) continue;
-      return `seed ${seed}, ${kind} crash before operation ${operation}, ${run.resolved} of ${run.begun} calls resolved: ${wrong}`;
+      return `seed ${seed}, ${kind} crash before operation ${operation}, ${run.resolved} of ${run.started} calls resolved: ${wrong}`;
     } finally {
-      await place.remove?.();
+      await medium.remove?.();
     }
   }
 }
 
 interface Run {
-  /** Calls that had resolved, and that had begun, when it crashed. */
+  /** Calls that had resolved before the crash. */
   readonly resolved: number;
-  readonly begun: number;
+  /** Calls that had started before the crash. */
+  readonly started: number;
+  /** Whether the script ended without a crash. */
   readonly ended: boolean;
   readonly wrong?: string | undefined;
 }
 
 async function runUntilCrash(
-  place: AblePlace<LogStore, 'crash'>,
+  medium: MediumWith<LogStore, 'crash'>,
   script: Script,
   operation: number,
   kind: Crash,
 ): Promise<Run> {
-  const crash = place.crashAt(operation, kind);
-  const store = place.store();
-  let [resolved, begun] = [0, 0];
+  const crash = medium.crashAt(operation, kind);
+  const store = medium.store();
+  let [resolved, started] = [0, 0];
   const run = async (): Promise<'ended'> => {
     await store.open(owner);
     for (const group of script) {
-      begun += group.length;
+      started += group.length;
       await Promise.all(group.map((call) => carryOut(store, call).then(() => (resolved += 1))));
     }
     await store.close();
@@ -66,50 +72,53 @@ async function runUntilCrash(
   const failed = end instanceof Error;
   return {
     resolved,
-    begun,
+    started,
     ended: end !== undefined,
     wrong: failed ? `a run without a crash fails: ${end.message}` : undefined,
   };
 }
 
-async function lookAfter(
-  place: AblePlace<LogStore, 'crash'>,
+/**
+ * Opens the log after a crash, as described at `crashEverywhere`. Returns the first error found.
+ */
+async function checkAfterCrash(
+  medium: MediumWith<LogStore, 'crash'>,
   after: readonly Model[],
   random: Random,
 ): Promise<string | undefined> {
   let allowed = after;
   if (random.chance(0.5)) {
-    const crash = place.crashAt(1 + random.below(RECOVERY), random.pick(KINDS));
-    const found = await unlessCrashed(crash, difference(place.store(), allowed)).catch(failure);
-    if (found?.wrong !== undefined) return `opened again: ${found.wrong}`;
+    const crash = medium.crashAt(1 + random.below(RECOVERY), random.pick(KINDS));
+    const found = await unlessCrashed(crash, difference(medium.store(), allowed)).catch(failure);
+    if (found?.wrong !== undefined) return `after the crash: ${found.wrong}`;
     if (found?.model !== undefined) allowed = [found.model];
-    place.crash(random.pick(KINDS));
+    medium.crash(random.pick(KINDS));
   }
-  for (const opened of ['opened again', 'opened again after the power was cut when open had resolved']) {
-    const found = await look(place, allowed);
-    if (found.wrong !== undefined) return `${opened}: ${found.wrong}`;
+  for (const when of ['after the crash', 'after a power cut that followed the first open']) {
+    const found = await compare(medium, allowed);
+    if (found.wrong !== undefined) return `${when}: ${found.wrong}`;
     allowed = [found.model as Model];
-    place.crash('power');
+    medium.crash('power');
   }
-  return goesOn(place, allowed[0] as Model);
+  return checkAppend(medium, allowed[0] as Model);
 }
 
-function look(place: Place<LogStore>, allowed: readonly Model[]): Promise<Look> {
-  return difference(place.store(), allowed).catch(failure);
+function compare(medium: Medium<LogStore>, allowed: readonly Model[]): Promise<Comparison> {
+  return difference(medium.store(), allowed).catch(failure);
 }
 
-function failure(error: unknown): Look {
-  return { wrong: `it fails: ${(error as Error).message}` };
+function failure(error: unknown): Comparison {
+  return { wrong: `the log fails: ${(error as Error).message}` };
 }
 
-/** What is written now is there after the next start. */
-async function goesOn(place: AblePlace<LogStore, 'crash'>, model: Model): Promise<string | undefined> {
+/** Appends to a recovered log and checks that the entry survives a power cut. */
+async function checkAppend(medium: MediumWith<LogStore, 'crash'>, model: Model): Promise<string | undefined> {
   const ballot = { term: 1_000, votedFor: 'b' };
   const entry = { kind: 'noop', index: lastOf(model) + 1, term: 1_000 } as const;
-  const store = place.store();
+  const store = medium.store();
   await store.open(owner);
   await store.append({ ballot, entries: [entry] });
-  place.crash('power');
-  const { wrong } = await look(place, [{ ...model, ballot, entries: [...model.entries, entry] }]);
-  return wrong === undefined ? undefined : `opened again after another write: ${wrong}`;
+  medium.crash('power');
+  const { wrong } = await compare(medium, [{ ...model, ballot, entries: [...model.entries, entry] }]);
+  return wrong === undefined ? undefined : `after another append and a power cut: ${wrong}`;
 }

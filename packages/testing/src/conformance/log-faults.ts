@@ -12,137 +12,122 @@ import {
   type Call,
   type Model,
 } from './log-model.js';
-import { able } from './place.js';
+import { withAbility } from './medium.js';
 import { script } from './log-script.js';
 import { codeOf, until } from './waiting.js';
 
-/** Single bits that are flipped, each in a log of its own. */
+/** Number of bits to flip, each in a new log. */
 const FLIPS = 300;
 
-/** Writes after which whatever is to come has come. */
+/** Appends within which a log must report a full medium or a failed operation. */
 const MANY = 2_000;
 
-/** Codes that refuse data, at the latest when it is read. */
+/** Error codes with which a store rejects damaged data, when it opens or reads it. */
 const REFUSED = ['KONTIKI_CORRUPT', 'KONTIKI_FORMAT', 'KONTIKI_FOREIGN_DATA', 'KONTIKI_LOST_DATA'];
 
-/** Places that are full, that fail, and that change what they hold. */
-export function testFaults({ expect, testAble, testPlaces }: LogTests, suite: LogStoreSuite): void {
-  testAble(
-    'fill',
-    'tells that the place is full before a write fails, still takes votes then, and tells when there is room',
-    async (place) => {
-      const wait = place.until?.bind(place) ?? until;
-      const store = place.store();
-      const told: boolean[] = [];
-      await store.open(owner);
-      store.onFull((full) => told.push(full));
-      await store.append({ entries: [first] });
-      place.fill(true);
-      let last = 1;
-      // In small steps, with time between them for what is done in the background.
-      for (let left = MANY; left > 0 && !told.includes(true); left -= 1) {
-        await store.append({ entries: [command((last += 1), 1)] });
-        let turned = false;
-        void Promise.resolve().then(() => (turned = true));
-        await wait(() => turned);
-      }
-      expect(told).toEqual([true]);
-      const ballot = { term: 5, votedFor: 'b' };
-      await store.append({ ballot });
-      place.fill(false);
-      await wait(() => told.length > 1);
-      expect(told).toEqual([true, false]);
-      for (let i = 0; i < 100; i += 1) await store.append({ entries: [command((last += 1), 5)] });
-      await store.close();
-      const state = await place.store().open(owner);
-      expect([state.last, state.ballot]).toEqual([last, ballot]);
-    },
-  );
+/** Registers tests on media that are full, that fail, or that have damaged data. */
+export function testFaults({ expect, testAbility, testMedia }: LogTests, suite: LogStoreSuite): void {
+  testAbility('fill', 'a log reports a full medium before writes fail, and still stores ballots', async (medium) => {
+    const wait = medium.until?.bind(medium) ?? until;
+    const store = medium.store();
+    const reports: boolean[] = [];
+    await store.open(owner);
+    store.onFull((full) => reports.push(full));
+    await store.append({ entries: [first] });
+    medium.fill(true);
+    let last = 1;
+    // Small steps, with time between them for work in the background.
+    for (let left = MANY; left > 0 && !reports.includes(true); left -= 1) {
+      await store.append({ entries: [command((last += 1), 1)] });
+      let turned = false;
+      void Promise.resolve().then(() => (turned = true));
+      await wait(() => turned);
+    }
+    expect(reports).toEqual([true]);
+    const ballot = { term: 5, votedFor: 'b' };
+    await store.append({ ballot });
+    medium.fill(false);
+    await wait(() => reports.length > 1);
+    expect(reports).toEqual([true, false]);
+    for (let i = 0; i < 100; i += 1) await store.append({ entries: [command((last += 1), 5)] });
+    await store.close();
+    const state = await medium.store().open(owner);
+    expect([state.last, state.ballot]).toEqual([last, ballot]);
+  });
 
   for (const operation of ['write', 'sync'] as const) {
-    testAble(
-      'fail',
-      `a ${operation} that fails ends the store for good; what was acknowledged is kept`,
-      async (place) => {
-        const store = place.store();
-        await store.open(owner);
-        await store.append({ ballot: { term: 3, votedFor: 'b' }, entries: [first, command(2, 3)] });
-        place.fail(operation);
-        let last = 2;
-        let code = 'none';
-        for (let left = MANY; left > 0 && code === 'none'; left -= 1) {
-          const entry = command(last + 1, 3);
-          const calls = [store.append({ entries: [entry] }), store.append({ entries: [command(last + 2, 3)] })];
-          const codes = await Promise.all(calls.map(codeOf));
-          // The calls end in order: the first that fails takes those after it along.
-          expect(codes).toEqual(codes.includes('none') ? ['none', codes[1]] : codes);
-          code = codes[1] as string;
-          last += codes.filter((one) => one === 'none').length;
-        }
-        expect(code).toEqual('KONTIKI_STORE_FAILED');
-        const later = [
-          store.append({ entries: [command(last + 1, 3)] }),
-          store.append({ ballot: { term: 9, votedFor: 'a' } }),
-          store.compact(baseAt(1, 1)),
-          store.reset(baseAt(90, 3)),
-          store.read(1, 1, Infinity),
-        ];
-        expect(await Promise.all(later.map(codeOf))).toEqual(later.map(() => 'KONTIKI_STORE_FAILED'));
-        const told: unknown = await store.read(1, 1, Infinity).catch((error: unknown) => error);
-        expect((told as Error).cause instanceof Error).toEqual(true);
-        await store.close();
-        const next = place.store();
-        const state = await next.open(owner);
-        expect([state.last >= last && state.last <= last + 2, state.ballot]).toEqual([
-          true,
-          { term: 3, votedFor: 'b' },
-        ]);
-        await next.append({ entries: [command(state.last + 1, 4)] });
-        await next.close();
-        expect((await place.store().open(owner)).last).toEqual(state.last + 1);
-      },
-    );
+    testAbility('fail', `a failed ${operation} ends a log, which keeps all acknowledged entries`, async (medium) => {
+      const store = medium.store();
+      await store.open(owner);
+      await store.append({ ballot: { term: 3, votedFor: 'b' }, entries: [first, command(2, 3)] });
+      medium.fail(operation);
+      let last = 2;
+      let code = 'none';
+      for (let left = MANY; left > 0 && code === 'none'; left -= 1) {
+        const entry = command(last + 1, 3);
+        const calls = [store.append({ entries: [entry] }), store.append({ entries: [command(last + 2, 3)] })];
+        const codes = await Promise.all(calls.map(codeOf));
+        // After a call has failed, all later calls fail.
+        expect(codes).toEqual(codes.includes('none') ? ['none', codes[1]] : codes);
+        code = codes[1] as string;
+        last += codes.filter((one) => one === 'none').length;
+      }
+      expect(code).toEqual('KONTIKI_STORE_FAILED');
+      const later = [
+        store.append({ entries: [command(last + 1, 3)] }),
+        store.append({ ballot: { term: 9, votedFor: 'a' } }),
+        store.compact(baseAt(1, 1)),
+        store.reset(baseAt(90, 3)),
+        store.read(1, 1, Infinity),
+      ];
+      expect(await Promise.all(later.map(codeOf))).toEqual(later.map(() => 'KONTIKI_STORE_FAILED'));
+      const failure: unknown = await store.read(1, 1, Infinity).catch((error: unknown) => error);
+      expect((failure as Error).cause instanceof Error).toEqual(true);
+      await store.close();
+      const next = medium.store();
+      const state = await next.open(owner);
+      expect([state.last >= last && state.last <= last + 2, state.ballot]).toEqual([true, { term: 3, votedFor: 'b' }]);
+      await next.append({ entries: [command(state.last + 1, 4)] });
+      await next.close();
+      expect((await medium.store().open(owner)).last).toEqual(state.last + 1);
+    });
   }
 
-  testPlaces(
-    'damage',
-    `a bit that flips is noticed: refused, or nothing is lost but a last write (${FLIPS} bits)`,
-    async () => {
-      const calls: Call[] = script.flat();
-      const states = models(calls);
-      const allowed = states.slice(-2);
-      let refused = 0;
-      for (let flip = 0; flip < FLIPS; flip += 1) {
-        const random = new Random(flip, 'damage');
-        const place = able(await suite.place(random.next), 'damage');
-        try {
-          const store = place.store();
-          await store.open(owner);
-          for (const group of script) await Promise.all(group.map((call) => carryOut(store, call)));
-          await store.close();
-          place.damage();
-          const again = place.store();
-          const found = await difference(again, allowed).catch((error: unknown) => ({
-            code: (error as { code: unknown }).code,
-            error,
-          }));
-          if ('error' in found) {
-            if (!REFUSED.includes(String(found.code))) throw found.error;
-            refused += 1;
-            await again.close();
-            continue;
-          }
-          expect(found.wrong).toEqual(undefined);
-          const last = lastOf(found.model as Model);
-          await again.append({ entries: [command(last + 1, 9)] });
+  testMedia('damage', `a log detects a flipped bit, or loses only its last write (${FLIPS} bits)`, async () => {
+    const calls: Call[] = script.flat();
+    const states = models(calls);
+    const allowed = states.slice(-2);
+    let refused = 0;
+    for (let flip = 0; flip < FLIPS; flip += 1) {
+      const random = new Random(flip, 'damage');
+      const medium = withAbility(await suite.medium(random.next), 'damage');
+      try {
+        const store = medium.store();
+        await store.open(owner);
+        for (const group of script) await Promise.all(group.map((call) => carryOut(store, call)));
+        await store.close();
+        medium.damage();
+        const again = medium.store();
+        const found = await difference(again, allowed).catch((error: unknown) => ({
+          code: (error as { code: unknown }).code,
+          error,
+        }));
+        if ('error' in found) {
+          if (!REFUSED.includes(String(found.code))) throw found.error;
+          refused += 1;
           await again.close();
-          expect((await place.store().open(owner)).last).toEqual(last + 1);
-        } finally {
-          await place.remove?.();
+          continue;
         }
+        expect(found.wrong).toEqual(undefined);
+        const last = lastOf(found.model as Model);
+        await again.append({ entries: [command(last + 1, 9)] });
+        await again.close();
+        expect((await medium.store().open(owner)).last).toEqual(last + 1);
+      } finally {
+        await medium.remove?.();
       }
-      // The log is not all padding.
-      expect(refused > 0).toEqual(true);
-    },
-  );
+    }
+    // Some flips must hit more than padding.
+    expect(refused > 0).toEqual(true);
+  });
 }

@@ -21,7 +21,7 @@ const membership = membershipOf(
   ['c'],
 );
 
-/** The first entry of the cluster, and what stands in bases for it. */
+/** The first entry of the cluster. Bases contain its checksum as their `genesis`. */
 export const first: MembershipEntry = { kind: 'membership', index: 1, term: 1, membership };
 const genesis: number = genesisOf(first);
 
@@ -29,7 +29,7 @@ export function command(index: number, term: number, length = 20): Entry {
   return { kind: 'command', index, term, data: new Uint8Array(length).fill((index * 31 + term) & 0xff) };
 }
 
-/** Commands `from` to `to` of one term. */
+/** Returns commands at the indices `from` to `to`, in one term. */
 export function commands(from: number, to: number, term: number): Entry[] {
   return Array.from({ length: to - from + 1 }, (_, i) => command(from + i, term));
 }
@@ -38,7 +38,9 @@ export function membershipEntry(index: number, term: number): Entry {
   return { kind: 'membership', index, term, membership };
 }
 
-/** A base whose newest membership is the first entry's, or that of an entry at `from`. */
+/**
+ * Returns a base. Its newest membership is that of the entry at `from`, by default the first entry.
+ */
 export function baseAt(index: number, term: number, from = 1): LogBase {
   return { index, term, membership: { index: from, membership }, genesis };
 }
@@ -52,19 +54,22 @@ export function carryOut(store: LogStore, call: Call): Promise<void> {
   return call.kind === 'append' ? store.append(call.write) : store[call.kind](call.base);
 }
 
-/** What a log holds. */
+/** The contents of a log. */
 export interface Holdings {
   readonly ballot: Ballot | undefined;
   readonly base: LogBase;
   readonly entries: readonly Entry[];
 }
 
-/** What a log must hold after some calls, and the highest commit index that it was told. */
+/** The contents that a log must have after some calls. */
 export interface Model extends Holdings {
+  /** The highest commit index of the calls. */
   readonly committed: number;
-  /** How often the log was reset, and since then: every entry, and every base that it had. */
+  /** The number of resets. */
   readonly resets: number;
+  /** All entries since the last reset, including compacted ones. */
   readonly all: readonly Entry[];
+  /** All bases since the last reset. */
   readonly bases: readonly LogBase[];
 }
 
@@ -79,7 +84,7 @@ const blank: Model = {
   bases: [beginning],
 };
 
-/** The models after each number of calls, 0 included. */
+/** Returns the model before the first call and after each call. */
 export function models(calls: readonly Call[]): [Model, ...Model[]] {
   const list: [Model, ...Model[]] = [blank];
   for (const call of calls) list.push(after(list.at(-1) as Model, call));
@@ -122,12 +127,13 @@ function after(model: Model, call: Call): Model {
 }
 
 /**
- * What a log may hold after a crash: a prefix of the calls with every resolved one. Compacting happens at leisure, so
- * it may be undone, or done before an earlier call.
+ * Returns all contents that a log may have after a crash. The effects of a prefix of the calls
+ * survive, and the prefix contains every resolved call. A store may compact its data later, or
+ * earlier than a call that came before `compact`, so any base since the last reset is allowed.
  */
-export function survivors(states: readonly Model[], resolved: number, begun: number): Model[] {
-  return states.slice(resolved, begun + 1).flatMap((model) => {
-    const { bases } = states.slice(0, begun + 1).findLast(({ resets }) => resets === model.resets) as Model;
+export function survivors(states: readonly Model[], resolved: number, started: number): Model[] {
+  return states.slice(resolved, started + 1).flatMap((model) => {
+    const { bases } = states.slice(0, started + 1).findLast(({ resets }) => resets === model.resets) as Model;
     const last = lastOf(model);
     return bases
       .filter(({ index }) => index <= last)
@@ -139,7 +145,10 @@ export function lastOf({ base, entries }: Holdings): number {
   return entries.at(-1)?.index ?? base.index;
 }
 
-/** Everything that `open` must report of these holdings; the commit index, which is a hint, and repairs apart. */
+/**
+ * Returns the state that `open` must report, without the commit index, which is a hint, and
+ * repairs.
+ */
 function reported({ ballot, base, entries }: Holdings): Omit<LogState, 'committed' | 'repairs'> {
   const terms: Position[] = [];
   const memberships: MembershipAt[] = [];
@@ -158,7 +167,7 @@ function reported({ ballot, base, entries }: Holdings): Omit<LogState, 'committe
   };
 }
 
-/** What a log that has just been opened holds, read back. */
+/** Reads back all entries of a log that was just opened. */
 async function holdings(store: LogStore, { ballot, base, last }: LogState): Promise<Holdings> {
   const entries: Entry[] = [];
   for (let from = base.index + 1; from <= last; from = base.index + 1 + entries.length) {
@@ -169,14 +178,14 @@ async function holdings(store: LogStore, { ballot, base, last }: LogState): Prom
   return { ballot, base, entries };
 }
 
-/** What a look at a log has shown: what is wrong, or else which model it holds. */
-export interface Look {
+/** Result of comparing a log with models: the error found, or the model that it matches. */
+export interface Comparison {
   readonly wrong?: string | undefined;
   readonly model?: Model | undefined;
 }
 
-/** Opens a log, reads it, and says what is wrong if it holds none of these; undefined if nothing is. */
-export async function difference(store: LogStore, allowed: readonly Model[]): Promise<Look> {
+/** Opens a log, reads it, and compares it with the allowed models. */
+export async function difference(store: LogStore, allowed: readonly Model[]): Promise<Comparison> {
   const state = await store.open(owner);
   const { committed, repairs: _, ...rest } = state;
   const held = await holdings(store, state);
@@ -185,13 +194,15 @@ export async function difference(store: LogStore, allowed: readonly Model[]): Pr
   const model = matching.at(-1);
   if (model === undefined) {
     const wanted = allowed.map((one) => summary(one)).join(', or ');
-    return { wrong: `it holds ${summary(held)}; it must hold ${wanted}` };
+    return { wrong: `the log holds ${summary(held)}; expected ${wanted}` };
   }
-  const [told, wanted] = [canonical(rest), canonical(reported(model))];
-  if (told !== wanted) return { wrong: `open reports ${told} of what must be told as ${wanted}` };
+  const [reports, wanted] = [canonical(rest), canonical(reported(model))];
+  if (reports !== wanted) return { wrong: `open reports ${reports}; expected ${wanted}` };
   const known = Math.max(model.base.index, ...matching.map((one) => one.committed));
   if (committed > Math.min(known, rest.last)) {
-    return { wrong: `open reports commit index ${committed} of a log that ends at ${rest.last} and was told ${known}` };
+    return {
+      wrong: `open reports commit index ${committed}; the log ends at ${rest.last} and ${known} was appended as committed`,
+    };
   }
   return { model };
 }

@@ -4,18 +4,18 @@ import { baseAt, command, commands, first, membershipEntry, owner } from './log-
 import { plain } from './plain.js';
 import { codeOf } from './waiting.js';
 
-/** What reading gives, beside calls that change the log. */
+/** Registers tests of `read`, alone and in parallel with calls that change the log. */
 export function testReads({ expect, test }: LogTests): void {
-  test('reads in pages: what fits into the bytes, one entry at least, nothing beyond the last', async (place) => {
+  test('read returns pages of at most maxBytes, but at least one entry', async (medium) => {
     const entries: Entry[] = [
       first,
       ...commands(2, 30, 1),
       membershipEntry(31, 2),
       { kind: 'noop', index: 32, term: 2 },
     ];
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
-    // Some that were written alone, and some together.
+    // Some entries are written alone, and some together.
     for (let at = 0, end = 1; at < entries.length; at = end, end += at < 6 ? 1 : 5) {
       await store.append({ entries: entries.slice(at, end) });
     }
@@ -38,23 +38,23 @@ export function testReads({ expect, test }: LogTests): void {
     expect(await store.read(33, 40, Infinity)).toEqual([]);
   });
 
-  test('gives back every byte, however many', async (place) => {
+  test('read returns the exact bytes of entries of every size', async (medium) => {
     const sizes = [0, 1, 7, 8, 511, 512, 513, 65_536, 1_000_000, 5];
     const entries = [first, ...sizes.map((size, i) => command(i + 2, 1, size))];
     const data = (entries.at(-2) as { data: Uint8Array }).data;
     for (let i = 0; i < data.length; i += 1) data[i] = (i * 7 + (i >> 8)) & 0xff;
-    let store = place.store();
+    let store = medium.store();
     await store.open(owner);
     for (const entry of entries) await store.append({ entries: [entry] });
     expect(plain(await store.read(1, 99, Infinity))).toEqual(plain(entries));
     await store.close();
-    store = place.store();
+    store = medium.store();
     await store.open(owner);
     expect(plain(await store.read(1, 99, Infinity))).toEqual(plain(entries));
   });
 
-  test('sees every earlier call, durable or not', async (place) => {
-    const store = place.store();
+  test('read returns the effects of all earlier calls, durable or not', async (medium) => {
+    const store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first, ...commands(2, 3, 1)] });
     const calls = [
@@ -73,8 +73,8 @@ export function testReads({ expect, test }: LogTests): void {
     await Promise.all(resets);
   });
 
-  test('what is compacted or reset away is KONTIKI_COMPACTED, and the rest is there', async (place) => {
-    const store = place.store();
+  test('read rejects compacted entries with KONTIKI_COMPACTED and returns later ones', async (medium) => {
+    const store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first] });
     for (let at = 2; at < 80; at += 2) await store.append({ entries: commands(at, at + 1, 1) });
@@ -86,13 +86,13 @@ export function testReads({ expect, test }: LogTests): void {
     expect(await store.read(101, 101, Infinity)).toEqual([]);
   });
 
-  test('compacted while it reads: the right entries, or KONTIKI_COMPACTED', async (place) => {
-    let store = place.store();
+  test('a read during compact returns the entries or rejects with KONTIKI_COMPACTED', async (medium) => {
+    let store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first] });
     for (let at = 2; at < 120; at += 3) await store.append({ entries: commands(at, at + 2, 1).map(larger) });
     await store.close();
-    store = place.store();
+    store = medium.store();
     await store.open(owner);
     for (let base = 10; base <= 110; base += 10) {
       const froms = [base - 8, base, base + 1, base + 5];

@@ -3,10 +3,10 @@ import { baseAt, command, commands, difference, first, models, owner, type Call 
 import { plain } from './plain.js';
 import { codeOf } from './waiting.js';
 
-/** What a log must not take. */
+/** Registers tests of calls that a log must reject. */
 export function testRefusals({ expect, test }: LogTests): void {
-  test('entries that leave a gap, and bases that are not held, are refused and change nothing', async (place) => {
-    const store = place.store();
+  test('append rejects a gap and compact an unknown base, and both change nothing', async (medium) => {
+    const store = medium.store();
     await store.open(owner);
     expect(await codeOf(store.append({ entries: [command(2, 1)] }))).toEqual('KONTIKI_INVARIANT');
     const calls: Call[] = [
@@ -27,11 +27,11 @@ export function testRefusals({ expect, test }: LogTests): void {
     await store.append({ entries: [command(10, 1)] });
     await store.close();
     const all = models([...calls, { kind: 'append', write: { entries: [command(10, 1)] } }]);
-    expect((await difference(place.store(), all.slice(-1))).wrong).toEqual(undefined);
+    expect((await difference(medium.store(), all.slice(-1))).wrong).toEqual(undefined);
   });
 
-  test('a gap behind calls that are not durable yet is refused as well', async (place) => {
-    const store = place.store();
+  test('append rejects a gap after entries that are not durable yet', async (medium) => {
+    const store = medium.store();
     await store.open(owner);
     const calls = [
       store.append({ entries: [first, ...commands(2, 5, 1)] }),
@@ -43,7 +43,7 @@ export function testRefusals({ expect, test }: LogTests): void {
     expect(plain(await store.read(1, 9, Infinity))).toEqual(plain([first, command(2, 1), ...commands(3, 4, 2)]));
   });
 
-  test('the data of another cluster or another server is refused, and stays as it is', async (place) => {
+  test('open rejects a log of another cluster or server, and does not change it', async (medium) => {
     const calls: Call[] = [];
     const steps: Call[] = [
       { kind: 'append', write: { entries: [first, ...commands(2, 30, 1)] } },
@@ -51,7 +51,7 @@ export function testRefusals({ expect, test }: LogTests): void {
       { kind: 'reset', base: baseAt(50, 2) },
     ];
     for (const call of steps) {
-      const store = place.store();
+      const store = medium.store();
       await store.open(owner);
       await (call.kind === 'append' ? store.append(call.write) : store[call.kind](call.base));
       await store.close();
@@ -60,29 +60,29 @@ export function testRefusals({ expect, test }: LogTests): void {
         { ...owner, cluster: 'other' },
         { ...owner, server: 'b' },
       ]) {
-        expect(await codeOf(place.store().open(other))).toEqual('KONTIKI_FOREIGN_DATA');
+        expect(await codeOf(medium.store().open(other))).toEqual('KONTIKI_FOREIGN_DATA');
       }
-      const again = place.store();
-      expect((await difference(again, models(calls).slice(-1))).wrong).toEqual(undefined);
-      await again.close();
+      const next = medium.store();
+      expect((await difference(next, models(calls).slice(-1))).wrong).toEqual(undefined);
+      await next.close();
     }
   });
 
-  test('what is open cannot be opened a second time, and goes on', async (place) => {
-    const store = place.store();
+  test('opening an open log rejects with KONTIKI_LOCKED, and the log keeps working', async (medium) => {
+    const store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first] });
-    expect(await codeOf(place.store().open(owner))).toEqual('KONTIKI_LOCKED');
+    expect(await codeOf(medium.store().open(owner))).toEqual('KONTIKI_LOCKED');
     expect(await codeOf(store.open(owner))).toEqual('KONTIKI_LOCKED');
     await store.append({ entries: [command(2, 1)] });
     await store.close();
-    const next = place.store();
+    const next = medium.store();
     expect((await next.open(owner)).last).toEqual(2);
     await next.close();
   });
 
-  test('calls before open and after close are KONTIKI_CLOSED', async (place) => {
-    const store = place.store();
+  test('a log rejects calls before open and after close with KONTIKI_CLOSED', async (medium) => {
+    const store = medium.store();
     const refused = async (): Promise<void> => {
       expect(await codeOf(store.append({ entries: [first] }))).toEqual('KONTIKI_CLOSED');
       expect(await codeOf(store.read(1, 1, Infinity))).toEqual('KONTIKI_CLOSED');
@@ -95,16 +95,16 @@ export function testRefusals({ expect, test }: LogTests): void {
     await store.append({ entries: [first] });
     await store.close();
     await refused();
-    expect((await place.store().open(owner)).last).toEqual(1);
+    expect((await medium.store().open(owner)).last).toEqual(1);
   });
 
-  test('a commit index beyond the end proves loss: it is refused, or not reported', async (place) => {
-    const store = place.store();
+  test('a commit index after the last entry is rejected or not reported', async (medium) => {
+    const store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first] });
     const taken = await codeOf(store.append({ ballot: { term: 2, votedFor: 'a' }, committed: 9 }));
     await store.close();
-    const opened = await place
+    const opened = await medium
       .store()
       .open(owner)
       .then(

@@ -3,7 +3,7 @@ import type { LogTests } from './log-context.js';
 import { command, first, owner } from './log-model.js';
 import { codeOf } from './waiting.js';
 
-/** What a promise is rejected with says. */
+/** Returns the message of the error that a promise rejects with, or an empty text. */
 function messageOf(promise: Promise<unknown>): Promise<string> {
   return promise.then(
     () => '',
@@ -11,46 +11,44 @@ function messageOf(promise: Promise<unknown>): Promise<string> {
   );
 }
 
-/** A log that its server has moved away from never opens again. */
-export function testRetirement({ expect, testAble }: LogTests): void {
+/**
+ * Registers tests of `retire`: after its server moved to another store, a log never opens again.
+ */
+export function testRetirement({ expect, testAbility }: LogTests): void {
   const retire = (store: LogStore, where = 'fs:/elsewhere'): Promise<void> => {
     if (store.retire !== undefined) return store.retire(where);
-    throw new Error("The store has no retire(). Give it one, or say why not: without: { retire: '…' }.");
+    throw new Error("The store has no retire(). Add it, or give the reason: without: { retire: '…' }.");
   };
 
-  testAble(
-    'retire',
-    'a retired log refuses every later call and start, and says where its server has gone',
-    async (place) => {
-      const store = place.store();
-      await store.open(owner);
-      await store.append({ ballot: { term: 2, votedFor: 'a' }, entries: [first, command(2, 2)] });
-      await retire(store);
-      expect(await codeOf(store.append({ entries: [command(3, 2)] }))).toEqual('KONTIKI_MOVED');
-      expect(await codeOf(store.read(1, 1, Infinity))).toEqual('KONTIKI_MOVED');
-      await store.close();
-      // It was durable when it resolved.
-      place.crash?.('power');
-      for (let start = 0; start < 2; start += 1) {
-        const opened = place.store().open(owner);
-        expect(await codeOf(opened)).toEqual('KONTIKI_MOVED');
-        expect((await messageOf(opened)).includes('fs:/elsewhere')).toEqual(true);
-      }
-    },
-  );
+  testAbility('retire', 'a retired log rejects calls and open with KONTIKI_MOVED and the new place', async (medium) => {
+    const store = medium.store();
+    await store.open(owner);
+    await store.append({ ballot: { term: 2, votedFor: 'a' }, entries: [first, command(2, 2)] });
+    await retire(store);
+    expect(await codeOf(store.append({ entries: [command(3, 2)] }))).toEqual('KONTIKI_MOVED');
+    expect(await codeOf(store.read(1, 1, Infinity))).toEqual('KONTIKI_MOVED');
+    await store.close();
+    // `retire` resolves only when it is durable.
+    medium.crash?.('power');
+    for (let start = 0; start < 2; start += 1) {
+      const opened = medium.store().open(owner);
+      expect(await codeOf(opened)).toEqual('KONTIKI_MOVED');
+      expect((await messageOf(opened)).includes('fs:/elsewhere')).toEqual(true);
+    }
+  });
 
-  testAble('retire', 'a retired log tells the whole of a long place', async (place) => {
-    // As long as a path may be, of letters that take more than a byte.
+  testAbility('retire', 'a retired log reports a new place of 4,100 bytes in full', async (medium) => {
+    // The maximum length of a path, with letters of two bytes.
     const where = `fs:/${'ä'.repeat(2_046)}/end`;
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
     await retire(store, where);
     await store.close();
-    expect(await messageOf(place.store().open(owner)).then((message) => message.includes(where))).toEqual(true);
+    expect(await messageOf(medium.store().open(owner)).then((message) => message.includes(where))).toEqual(true);
   });
 
-  testAble('retire', 'calls before the retirement end as ever, and close waits for it', async (place) => {
-    const store = place.store();
+  testAbility('retire', 'calls before retire resolve, and close waits for retire', async (medium) => {
+    const store = medium.store();
     await store.open(owner);
     const before = [store.append({ entries: [first] }), store.append({ ballot: { term: 2, votedFor: 'a' } })];
     const ends: string[] = [];
@@ -59,15 +57,15 @@ export function testRetirement({ expect, testAble }: LogTests): void {
     await store.close().then(() => ends.push('closed'));
     await Promise.all([...before, retired]);
     expect([ends, await after]).toEqual([['retired', 'closed'], 'KONTIKI_MOVED']);
-    expect(await codeOf(place.store().open(owner))).toEqual('KONTIKI_MOVED');
+    expect(await codeOf(medium.store().open(owner))).toEqual('KONTIKI_MOVED');
   });
 
-  testAble('retire', 'a log that is not open cannot be retired', async (place) => {
-    const store = place.store();
+  testAbility('retire', 'retire rejects with KONTIKI_CLOSED on a log that is not open', async (medium) => {
+    const store = medium.store();
     expect(await codeOf(retire(store))).toEqual('KONTIKI_CLOSED');
     await store.open(owner);
     await store.close();
-    const next = place.store();
+    const next = medium.store();
     await next.open(owner);
     await next.close();
   });

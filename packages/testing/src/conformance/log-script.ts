@@ -12,14 +12,17 @@ import {
   type Model,
 } from './log-model.js';
 
-/** Groups of calls: those of a group overlap, each group waits for the one before. */
+/**
+ * Groups of calls. The calls of one group overlap. Each group waits until the previous group
+ * resolved.
+ */
 export type Script = readonly (readonly Call[])[];
 
 function write(entries: readonly Entry[], ballot?: Ballot, committed?: number): Call {
   return { kind: 'append', write: { entries, ballot, committed } };
 }
 
-/** Whatever may happen to a log, once. */
+/** A script with every kind of call that changes a log. */
 export const script: Script = [
   [write([first], undefined, 1)],
   [{ kind: 'append', write: { ballot: { term: 2, votedFor: 'b' } } }],
@@ -40,13 +43,14 @@ export const script: Script = [
   [write(commands(23, 24, 6))],
 ];
 
-/** A script drawn at random, of so many groups. */
+/** Draws a script of the given number of groups. */
 export function drawScript(random: Random, groups = 16): Script {
   const drawn: Call[][] = [[write([first], undefined, 1)]];
   let term = 1;
   while (drawn.length < groups) {
     const group: Call[] = [];
-    // What was durable when the group began, and stays: compacting must not go beyond.
+    // The last entry that is durable before this group and that the group does not replace. A base
+    // must not come after it.
     let durable = lastOf(state(drawn));
     for (let left = 1 + random.below(3); left > 0; left -= 1) {
       const model = state([...drawn, group]);

@@ -21,7 +21,7 @@ const meta: SnapshotMeta = {
   version: 4,
 };
 
-/** A message of every kind, and more than one where a flag or a list tells them apart. */
+/** Messages of every kind, several if they differ in a flag or in whether a list is empty. */
 const samples: { readonly [kind in Message['kind']]: readonly (Message & { readonly kind: kind })[] } = {
   preVote: [{ kind: 'preVote', ...from, lastIndex: 5, lastTerm: 3 }],
   preVoteReply: [true, false].map((granted) => ({ kind: 'preVoteReply', ...answer, candidacy: 10, granted })),
@@ -75,12 +75,12 @@ const samples: { readonly [kind in Message['kind']]: readonly (Message & { reado
 
 export const everyMessage: readonly Message[] = Object.values(samples).flat();
 
-/** A message that tests tell apart by its number. */
+/** Returns a message that tests recognize by its number. */
 export function numbered(ticket: number): Message {
   return { kind: 'readIndex', term: 1, incarnation: 1, ticket };
 }
 
-/** An append whose one entry, at an index, carries so many bytes. */
+/** Returns an append with one entry of the given index and number of bytes. */
 export function append(index: number, bytes: number): Message {
   const data = new Uint8Array(bytes);
   for (let i = 0; i < bytes; i += 97) data[i] = index + i;
@@ -89,8 +89,8 @@ export function append(index: number, bytes: number): Message {
   return { kind: 'append', ...from, stream: 1, prevIndex: index - 1, prevTerm, committed: 0, entries: [entry] };
 }
 
-/** Bytes of an entry that makes an append fill the largest frame. */
+/** Number of bytes of an entry with which an append fills the largest frame. */
 export const LARGEST: number = MAX_FRAME - frameLength([append(1, 0)]);
 
-/** One that no frame can hold: a number is none. */
+/** A message that cannot be encoded, because its number is not an integer. */
 export const unencodable: Message = numbered(1.5);

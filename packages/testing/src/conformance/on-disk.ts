@@ -2,23 +2,24 @@ import type { Clock } from '@kontiki/core';
 import type { Folder } from '@kontiki/files';
 import { SimulatedDisk, type DiskOperation, type SimulatedDiskOptions } from '../simulated-disk.js';
 import { VirtualClock } from '../virtual-clock.js';
-import type { Place } from './place.js';
+import type { Medium } from './medium.js';
 
-/** What a store is made with beside its folder. */
-export interface StoreSurroundings {
+/** The clock and the random numbers that a store under test must use. */
+export interface StoreEnvironment {
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
 }
 
 /**
- * Places for stores that are written on the port of `@kontiki/files`: each a simulated disk of its own, on virtual time,
- * that does everything a place can. `lies` makes syncs lie, to see the suite fail.
+ * Returns a factory of media for stores on the `Folder` of `@kontiki/files`. Each medium is a
+ * `SimulatedDisk` on virtual time and has all abilities. `lies` makes syncs resolve without doing
+ * anything, to see a suite fail.
  */
 export function onDisk<Store>(
-  make: (folder: Folder, surroundings: StoreSurroundings) => Store,
+  make: (folder: Folder, environment: StoreEnvironment) => Store,
   { lies }: Pick<SimulatedDiskOptions, 'lies'> = {},
-): (random: () => number) => Place<Store> {
+): (random: () => number) => Medium<Store> {
   return (random) => {
     const clock = new VirtualClock();
     const changing = new Set<DiskOperation['kind']>(['write', 'datasync', 'sync', 'allocate', 'rename', 'remove']);
@@ -29,7 +30,8 @@ export function onDisk<Store>(
       random,
       lies,
       delay: async ({ kind }) => {
-        // What is written beside its caller takes its time, so that who does not wait for it shows it.
+        // An asynchronous write takes some turns, so that tests notice a store that does not await
+        // it.
         if (kind === 'write') for (let turns = 30 * random(); turns > 1; turns -= 1) await Promise.resolve();
       },
       fail: ({ kind, grows }) => {

@@ -1,6 +1,9 @@
 import { crc32 } from '@kontiki/core/wire';
 
-/** A value in plain objects, arrays and strings, so that any runner compares and prints it: bytes in hexadecimal, maps as lists, nothing undefined. */
+/**
+ * Returns a value as plain objects, arrays and strings, so that any test runner compares and prints
+ * it. Bytes become hexadecimal digits and maps become lists. Undefined fields are left out.
+ */
 export function plain(value: unknown): unknown {
   if (value instanceof Uint8Array) return hex(value);
   if (value instanceof Map) return [...(value as Map<unknown, unknown>)].map(plain).sort(byText);
@@ -11,7 +14,7 @@ export function plain(value: unknown): unknown {
   return Object.fromEntries(fields.map(([name, field]) => [name, plain(field)]));
 }
 
-/** The same text for whatever is deeply equal. */
+/** Returns the same text for deeply equal values. */
 export function canonical(value: unknown): string {
   return JSON.stringify(plain(value)) ?? 'undefined';
 }
@@ -20,7 +23,7 @@ function byText(a: unknown, b: unknown): number {
   return JSON.stringify(a) < JSON.stringify(b) ? -1 : 1;
 }
 
-/** Long ones are told by their length and a checksum: megabytes of digits would be read by nobody. */
+/** Returns the digits, or for more than 64 bytes the length and a checksum. */
 function hex(bytes: Uint8Array): string {
   if (bytes.length > 64) return `${bytes.length} bytes, crc32 ${crc32(bytes)}`;
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -1,19 +1,22 @@
 import { canonical } from './plain.js';
 
-/** What the suites need of a test runner. Those of vitest, jest, bun and node:test fit as they are. */
+/**
+ * Functions of a test runner that the suites need. The functions of vitest, jest, bun and node:test
+ * can be passed unchanged.
+ */
 export interface TestFunctions {
   readonly describe: (name: string, body: () => void) => unknown;
   readonly it: (name: string, body: () => void | Promise<void>) => unknown;
-  /** Default: one that throws an `Error`, for runners that bring none. */
+  /** Default: an `expect` with matchers that throw an `Error`, for runners that have none. */
   readonly expect?: ((actual: unknown) => Matchers) | undefined;
 }
 
 export interface Matchers {
-  /** Deeply equal. */
+  /** Throws if the two values are not deeply equal. */
   toEqual(expected: unknown): unknown;
 }
 
-/** A runner's functions with the default for what isn't given. */
+/** The functions of a test runner, completed with the default `expect`. */
 export interface Runner extends TestFunctions {
   readonly expect: (actual: unknown) => Matchers;
 }
@@ -31,13 +34,18 @@ function expect(actual: unknown): Matchers {
   };
 }
 
-/** What became of a test: `error` is what it threw. */
+/** Result of one test. */
 export interface TestResult {
+  /** The titles of its suites and its own, joined by ` > `. */
   readonly name: string;
+  /** The error that the test threw. Missing if it passed. */
   readonly error?: unknown;
 }
 
-/** A runner that only remembers: `run` carries the tests out, one after the other, as far as its results are asked for. */
+/**
+ * Returns a test runner that collects the tests. `run` carries them out one after the other and
+ * yields their results. It runs no further than its results are consumed.
+ */
 export function collect(): Runner & { readonly run: () => AsyncGenerator<TestResult, void> } {
   const names: string[] = [];
   const tests: { readonly name: string; readonly body: () => void | Promise<void> }[] = [];

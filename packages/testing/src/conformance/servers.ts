@@ -2,21 +2,27 @@ import type { Identity, Message, ServerId, Transport } from '@kontiki/core';
 import { numbered } from './messages.js';
 import { until } from './waiting.js';
 
-/** What the transports of a test run on. What it cannot do it leaves out. */
+/** A network on which the transports of one test run. `hold`, `until` and `remove` are optional. */
 export interface Wire<T extends Transport> {
-  /** A transport for this server, not started yet. A server that restarts asks for another. */
+  /** Creates a transport for a server, not started yet. Called again when the server restarts. */
   transport(id: ServerId): T;
-  /** Where a transport that has been started is reached: what memberships say of its server. */
+  /** Returns the address of a started transport, as memberships contain it. */
   address(transport: T, id: ServerId): string | Promise<string>;
-  /** From now on the system of this server reads nothing that is sent to it, or does again; what is held up is delivered then. */
+  /**
+   * Stops the operating system of a server from reading what is sent to it, or lets it read again.
+   * Data that was held up is delivered then.
+   */
   hold?(id: ServerId, held: boolean): void;
-  /** Waits until a condition holds, and throws when it never does. Default: looks at it for 20 seconds. */
+  /**
+   * Resolves when the condition holds, and rejects if it does not hold in time. For wires on
+   * virtual time. Default: checks it for 20 seconds of real time.
+   */
   until?(condition: () => boolean): Promise<void>;
-  /** Called when the test is over and every transport closed. */
+  /** Called after the test, when every transport is closed. */
   remove?(): void | Promise<void>;
 }
 
-/** A server of a test: its transport, and what it received. */
+/** A server of a test: its transport, and the messages it received. */
 export interface Server<T extends Transport> {
   readonly id: ServerId;
   readonly transport: T;
@@ -37,13 +43,14 @@ export class Servers<T extends Transport> {
     this.wire = wire;
   }
 
-  /** Starts a server, again if it is one that was closed. */
+  /** Starts a server with a new transport and a new incarnation. */
   async start(id: ServerId, identity: Partial<Identity> = {}): Promise<Server<T>> {
     const transport = this.wire.transport(id);
     this.#started.push(transport);
     const received: Server<T>['received'] = [];
     this.#incarnations += 1;
-    // Identities are read anew for each handshake, so this object's own fields stand, and may be changed by the test.
+    // Transports read the identity for each handshake. Passing the given object itself lets a test
+    // change it later.
     const self = Object.assign(identity, {
       cluster: identity.cluster ?? 'conformance',
       server: id,
@@ -59,11 +66,13 @@ export class Servers<T extends Transport> {
     return Object.assign(server, { address: await this.wire.address(transport, id) });
   }
 
-  /** Starts servers, at once, tells each of all others, and waits until each has reached each. */
-  async meeting<Ids extends readonly ServerId[]>(...ids: Ids): Promise<{ [i in keyof Ids]: Server<T> }> {
+  /**
+   * Starts servers at the same time, introduces them, and waits until they have reached each other.
+   */
+  async startConnected<Ids extends readonly ServerId[]>(...ids: Ids): Promise<{ [i in keyof Ids]: Server<T> }> {
     const servers = await Promise.all(ids.map((id) => this.start(id)));
     introduce(...servers);
-    await this.meet(...servers);
+    await this.waitConnected(...servers);
     return servers as { [i in keyof Ids]: Server<T> };
   }
 
@@ -71,8 +80,10 @@ export class Servers<T extends Transport> {
     return this.wire.until?.(condition) ?? until(condition);
   }
 
-  /** Sends until a message arrives: what is sent while there is no connection may be dropped. */
-  async reaches(from: Server<T>, to: Server<T>): Promise<void> {
+  /**
+   * Sends a message again and again until it arrives. Sends without a connection may be dropped.
+   */
+  async waitReached(from: Server<T>, to: Server<T>): Promise<void> {
     this.#tickets += 1;
     const message = numbered(this.#tickets);
     await this.until(() => {
@@ -82,9 +93,9 @@ export class Servers<T extends Transport> {
     });
   }
 
-  /** Each reaches each. */
-  async meet(...servers: readonly Server<T>[]): Promise<void> {
-    for (const from of servers) for (const to of servers) if (from !== to) await this.reaches(from, to);
+  /** Waits until all these servers have reached each other. */
+  async waitConnected(...servers: readonly Server<T>[]): Promise<void> {
+    for (const from of servers) for (const to of servers) if (from !== to) await this.waitReached(from, to);
   }
 
   async close(): Promise<void> {
@@ -93,7 +104,7 @@ export class Servers<T extends Transport> {
   }
 }
 
-/** Tells each of these servers of all others. */
+/** Makes these servers peers of each other. */
 export function introduce<T extends Transport>(...servers: readonly Server<T>[]): void {
   for (const server of servers) {
     const others = servers.filter((other) => other !== server);
@@ -101,12 +112,12 @@ export function introduce<T extends Transport>(...servers: readonly Server<T>[])
   }
 }
 
-/** The numbers of the numbered messages that a server received. */
+/** Returns the numbers of the received `numbered` messages. */
 export function tickets({ received }: Server<Transport>): number[] {
   return received.flatMap(({ message }) => (message.kind === 'readIndex' ? [message.ticket] : []));
 }
 
-/** The first indices of the appends that a server received. */
+/** Returns the first indices of the received appends. */
 export function appends({ received }: Server<Transport>): number[] {
   return received.flatMap(({ message }) => (message.kind === 'append' ? [message.prevIndex + 1] : []));
 }

@@ -3,11 +3,11 @@ import { plain } from './plain.js';
 import { difference, infoOf, joined, sampleAt, same, save, owner } from './snapshot-samples.js';
 import type { StoreTests } from './store-context.js';
 
-/** What is written, listed, resumed and forgotten. */
+/** Registers tests of writing, listing, resuming, discarding and removing snapshots. */
 export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
-  test('a new one is empty, also when opened again', async (place) => {
+  test('a new snapshot store is empty, and still empty after a restart', async (medium) => {
     for (let life = 0; life < 2; life += 1) {
-      const store = place.store();
+      const store = medium.store();
       await store.open(owner);
       expect(await store.list()).toEqual([]);
       await store.close();
@@ -15,9 +15,9 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
   });
 
   for (const piece of [1, 77, 1_000_000]) {
-    test(`a snapshot is listed once it is finished, and holds what was written in pieces of ${piece}`, async (place) => {
+    test(`a finished snapshot is listed and has all bytes, written ${piece} at a time`, async (medium) => {
       const sample = await sampleAt(12, 900);
-      const store = place.store();
+      const store = medium.store();
       await store.open(owner);
       const writer = await store.create(sample.meta);
       expect(writer.offset).toEqual(0);
@@ -30,28 +30,28 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
       expect(plain(await store.list())).toEqual(plain([infoOf(sample)]));
       expect(same(await joined(store.read(sample.meta.id)), sample.bytes)).toEqual(true);
       await store.close();
-      const next = place.store();
+      const next = medium.store();
       await next.open(owner);
       expect(plain(await next.list())).toEqual(plain([infoOf(sample)]));
       expect(same(await joined(next.read(sample.meta.id)), sample.bytes)).toEqual(true);
     });
   }
 
-  test('the newest comes first, by number: 1000 before 999', async (place) => {
+  test('list returns the newest snapshot first, index 1000 before 999', async (medium) => {
     const samples = await Promise.all([2 ** 40, 100_000, 1_000, 999, 9].map((index) => sampleAt(index, 10)));
-    let store = place.store();
+    let store = medium.store();
     await store.open(owner);
     for (const i of [3, 0, 4, 2, 1]) await save(store, samples[i] as (typeof samples)[number]);
     expect(await difference(store, samples)).toEqual(undefined);
     await store.close();
-    store = place.store();
+    store = medium.store();
     await store.open(owner);
     expect(await difference(store, samples)).toEqual(undefined);
   });
 
-  test('two at one index are two, the shorter one written last; the same one again takes its place', async (place) => {
+  test('two snapshots of one index coexist, and writing one again replaces it', async (medium) => {
     const [long, short] = await Promise.all([sampleAt(50, 5_000), sampleAt(50, 20, 1)]);
-    let store = place.store();
+    let store = medium.store();
     await store.open(owner);
     await save(store, long);
     await save(store, short);
@@ -61,17 +61,17 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
       expect(listed.sort()).toEqual([long.meta.id, short.meta.id].sort());
       for (const { meta, bytes } of [long, short]) expect(same(await joined(store.read(meta.id)), bytes)).toEqual(true);
       await store.close();
-      store = place.store();
+      store = medium.store();
       await store.open(owner);
     }
   });
 
-  test('an unfinished one goes on behind what was synced, in another life, and is not listed', async (place) => {
+  test('an unfinished snapshot resumes after its synced bytes and is not listed', async (medium) => {
     const [before, sample] = await Promise.all([sampleAt(20), sampleAt(30, 3_000)]);
-    let store = place.store();
+    let store = medium.store();
     await store.open(owner);
     await save(store, before);
-    // In a head, behind it, within a chunk, at the end.
+    // In turn, the synced bytes end in the head, after the head, within a chunk, and at the end.
     for (const [synced, written] of [
       [50, 60],
       [200, 900],
@@ -84,7 +84,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
       if (writer.offset < written) await writer.write(sample.bytes.slice(writer.offset, written));
       expect(await difference(store, [before])).toEqual(undefined);
       await store.close();
-      store = place.store();
+      store = medium.store();
       await store.open(owner);
       expect(await difference(store, [before])).toEqual(undefined);
       const next = await store.create(sample.meta);
@@ -96,9 +96,9 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     expect(await difference(store, [sample, before])).toEqual(undefined);
   });
 
-  test('a sync goes on beside the writes that follow it, and covers what was written before it', async (place) => {
+  test('a sync runs in parallel with later writes and covers all earlier ones', async (medium) => {
     const sample = await sampleAt(12, 700_000);
-    let store = place.store();
+    let store = medium.store();
     await store.open(owner);
     const writer = await store.create(sample.meta);
     let synced = 0;
@@ -112,7 +112,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     await writer.write(sample.bytes.slice(writer.offset, writer.offset + 70_000));
     await syncing;
     await store.close();
-    store = place.store();
+    store = medium.store();
     await store.open(owner);
     const next = await store.create(sample.meta);
     expect(next.offset >= synced && next.offset <= writer.offset).toEqual(true);
@@ -126,9 +126,9 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     expect(await difference(store, [sample])).toEqual(undefined);
   });
 
-  test('what was given up begins anew', async (place) => {
+  test('an aborted snapshot starts again at offset 0', async (medium) => {
     const sample = await sampleAt(30);
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
     const writer = await store.create(sample.meta);
     await writer.write(sample.bytes.slice(0, 1_000));
@@ -143,9 +143,9 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     expect(await difference(store, [sample])).toEqual(undefined);
   });
 
-  test('one that is given up while it is being finished is there if it was finished', async (place) => {
+  test('abort during finish keeps the snapshot exactly if finish resolves', async (medium) => {
     const sample = await sampleAt(10);
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
     const writer = await store.create(sample.meta);
     await writer.write(sample.bytes);
@@ -157,29 +157,29 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     expect(await difference(store, await finished)).toEqual(undefined);
   });
 
-  test('the one that another one takes the place of is forgotten; those that are being written are not', async (place) => {
+  test('creating a snapshot discards an unfinished one, but none being written', async (medium) => {
     const [a, b, c] = await Promise.all([sampleAt(10), sampleAt(20), sampleAt(30)]);
-    let store = place.store();
+    let store = medium.store();
     await store.open(owner);
     const left = await store.create(a.meta);
     await left.write(a.bytes.slice(0, 1_500));
     await left.sync();
     await store.close();
-    store = place.store();
+    store = medium.store();
     await store.open(owner);
     const writers = [await store.create(b.meta), await store.create(c.meta)];
-    const anew = await store.create(a.meta);
-    expect(anew.offset).toEqual(0);
+    const restarted = await store.create(a.meta);
+    expect(restarted.offset).toEqual(0);
     for (const [i, { bytes }] of [b, c].entries()) await writers[i]?.write(bytes.slice(0, 1_000));
-    await anew.write(a.bytes);
+    await restarted.write(a.bytes);
     for (const [i, { bytes }] of [b, c].entries()) await writers[i]?.write(bytes.slice(1_000));
-    await Promise.all([...writers, anew].map((writer) => writer.finish()));
+    await Promise.all([...writers, restarted].map((writer) => writer.finish()));
     expect(await difference(store, [c, b, a])).toEqual(undefined);
   });
 
-  test('of several unfinished ones the newest goes on in another life', async (place) => {
+  test('the newest of several unfinished snapshots resumes after a restart', async (medium) => {
     const samples = await Promise.all([sampleAt(999), sampleAt(1_000)]);
-    let store = place.store();
+    let store = medium.store();
     await store.open(owner);
     for (const { meta, bytes } of samples) {
       const writer = await store.create(meta);
@@ -187,14 +187,14 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
       await writer.sync();
     }
     await store.close();
-    store = place.store();
+    store = medium.store();
     await store.open(owner);
     expect((await store.create((samples[1] as (typeof samples)[number]).meta)).offset).toEqual(1_500);
   });
 
-  test('what is removed is gone, also in another life; removing what is not there is no error', async (place) => {
+  test('a removed snapshot stays removed, and removing it again is no error', async (medium) => {
     const [a, b] = await Promise.all([sampleAt(10), sampleAt(20)]);
-    let store = place.store();
+    let store = medium.store();
     await store.open(owner);
     await save(store, a);
     await save(store, b);
@@ -203,7 +203,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     await store.remove('../../etc/passwd');
     expect(await difference(store, [a])).toEqual(undefined);
     await store.close();
-    store = place.store();
+    store = medium.store();
     await store.open(owner);
     expect(await difference(store, [a])).toEqual(undefined);
   });

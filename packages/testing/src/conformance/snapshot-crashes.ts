@@ -2,44 +2,45 @@ import type { SnapshotStore, SnapshotWriter } from '@kontiki/core';
 import { Random } from '../random.js';
 import type { Crash } from '../simulated-disk.js';
 import { unlessCrashed } from './crashing.js';
-import { able, type AblePlace } from './place.js';
-import { owner, sampleAt, save, unlike, type Sample } from './snapshot-samples.js';
+import { withAbility, type MediumWith } from './medium.js';
+import { owner, sampleAt, save, stateError, type Sample } from './snapshot-samples.js';
 import type { StoreSuite } from './store-context.js';
 
 const KINDS: readonly Crash[] = ['process', 'power'];
 
-/** The highest operation before which a recovery is interrupted. */
+/** The second crash interrupts the recovery before one of its first operations, this many. */
 const RECOVERY = 12;
 
 /**
- * A call of a script; a snapshot is named by its index. `write` writes up to that part of it; a `beginSync` goes on beside
- * what follows, until the next sync or the end.
+ * A call of a script, on the snapshot of an index. `write` writes up to a part of the snapshot's
+ * bytes, 1 being all of them. `startSync` does not wait for the sync, which runs in parallel with
+ * the next steps of this snapshot.
  */
 type Step =
-  | { readonly kind: 'create' | 'sync' | 'beginSync' | 'finish' | 'abort' | 'remove'; readonly index: number }
+  | { readonly kind: 'create' | 'sync' | 'startSync' | 'finish' | 'abort' | 'remove'; readonly index: number }
   | { readonly kind: 'write'; readonly index: number; readonly part: number };
 
 const fixed: readonly Step[] = [
-  ...taken(10, [0.3, 1]),
-  ...taken(999, [0.02, 0.5, 0.8, 1]),
+  ...snapshotSteps(10, [0.3, 1]),
+  ...snapshotSteps(999, [0.02, 0.5, 0.8, 1]),
   { kind: 'create', index: 1_000 },
   { kind: 'write', index: 1_000, part: 0.4 },
   { kind: 'sync', index: 1_000 },
   { kind: 'abort', index: 1_000 },
   { kind: 'remove', index: 10 },
-  ...taken(1_001, [1]),
+  ...snapshotSteps(1_001, [1]),
   { kind: 'create', index: 1_500 },
   ...[0.2, 0.5, 0.7, 1].flatMap((part): Step[] => [
     { kind: 'write', index: 1_500, part },
-    { kind: 'beginSync', index: 1_500 },
+    { kind: 'startSync', index: 1_500 },
   ]),
   { kind: 'finish', index: 1_500 },
   { kind: 'remove', index: 999 },
-  ...taken(20_000, [0.3, 0.6, 0.9]).filter(({ kind }) => kind !== 'finish'),
+  ...snapshotSteps(20_000, [0.3, 0.6, 0.9]).filter(({ kind }) => kind !== 'finish'),
 ];
 
-/** A snapshot written part by part, synced after each. */
-function taken(index: number, parts: readonly number[]): Step[] {
+/** Returns steps that write a snapshot part by part, with a sync after each, and finish it. */
+function snapshotSteps(index: number, parts: readonly number[]): Step[] {
   const written = parts.flatMap((part): Step[] => [
     { kind: 'write', index, part },
     { kind: 'sync', index },
@@ -49,87 +50,93 @@ function taken(index: number, parts: readonly number[]): Step[] {
 
 function drawScript(random: Random): Step[] {
   const steps: Step[] = [];
-  const there: number[] = [];
+  const finished: number[] = [];
   for (let index = 1 + random.below(5); steps.length < 40; index += 1 + random.below(1_000)) {
     steps.push({ kind: 'create', index });
     for (let part = random.next(); part < 1; part += random.next()) {
       steps.push({ kind: 'write', index, part });
-      if (random.chance(0.5)) steps.push({ kind: random.chance(0.5) ? 'sync' : 'beginSync', index });
+      if (random.chance(0.5)) steps.push({ kind: random.chance(0.5) ? 'sync' : 'startSync', index });
     }
     if (random.chance(0.2)) steps.push({ kind: 'abort', index });
     else {
       steps.push({ kind: 'write', index, part: 1 }, { kind: 'finish', index });
-      there.push(index);
+      finished.push(index);
     }
     if (random.chance(0.4))
-      for (const old of there.splice(0, random.below(there.length + 1))) steps.push({ kind: 'remove', index: old });
+      for (const old of finished.splice(0, random.below(finished.length + 1)))
+        steps.push({ kind: 'remove', index: old });
   }
   return steps;
 }
 
-/** What may be known of one snapshot. */
-interface Fate {
+/** Guarantees for one snapshot. */
+interface Guarantee {
   readonly sample: Sample;
-  /** Whether it must be listed; undefined when nobody can know. */
+  /** Whether the snapshot must be listed. Undefined if both are allowed. */
   listed: boolean | undefined;
-  /** Bytes, when it is the unfinished one that must go on. */
+  /** Bytes from which the snapshot must resume at least, if it is unfinished. */
   synced: number;
+  /** Bytes that were passed to `write`. */
   written: number;
-  /** The sync that goes on. */
+  /** The latest sync. */
   syncing: Promise<void>;
 }
 
-function begun(sample: Sample, listed = false): Fate {
+function guarantee(sample: Sample, listed = false): Guarantee {
   return { sample, listed, synced: 0, written: 0, syncing: Promise.resolve() };
 }
 
-/** What the calls so far have promised. A call that has begun and not ended may have had its effect. */
-class Promised {
-  readonly fates = new Map<number, Fate>();
+/** Guarantees of the calls so far. A call in progress may or may not have taken effect. */
+class Guarantees {
+  readonly byIndex = new Map<number, Guarantee>();
 
   async carryOut(store: SnapshotStore, writers: Map<number, SnapshotWriter>, step: Step): Promise<void> {
-    const fate = this.fates.get(step.index) as Fate;
-    const { meta, bytes } = fate.sample;
+    const snapshot = this.byIndex.get(step.index) as Guarantee;
+    const { meta, bytes } = snapshot.sample;
     const writer = writers.get(step.index) as SnapshotWriter;
     switch (step.kind) {
       case 'create':
-        for (const other of this.fates.values()) other.synced = 0;
+        for (const other of this.byIndex.values()) other.synced = 0;
         writers.set(step.index, await store.create(meta));
         return;
       case 'write':
-        fate.written = Math.ceil(step.part * bytes.length);
-        return writer.write(bytes.slice(writer.offset, fate.written));
+        snapshot.written = Math.ceil(step.part * bytes.length);
+        return writer.write(bytes.slice(writer.offset, snapshot.written));
       case 'sync':
-      case 'beginSync': {
-        await fate.syncing;
+      case 'startSync': {
+        await snapshot.syncing;
         const { offset } = writer;
-        fate.syncing = writer.sync().then(() => void (fate.synced = offset));
-        return step.kind === 'sync' ? fate.syncing : undefined;
+        snapshot.syncing = writer.sync().then(() => void (snapshot.synced = offset));
+        return step.kind === 'sync' ? snapshot.syncing : undefined;
       }
       case 'finish':
-        await fate.syncing;
-        [fate.listed, fate.synced] = [undefined, 0];
+        await snapshot.syncing;
+        [snapshot.listed, snapshot.synced] = [undefined, 0];
         await writer.finish();
-        fate.listed = true;
+        snapshot.listed = true;
         return;
       case 'abort':
-        await fate.syncing;
-        fate.synced = 0;
+        await snapshot.syncing;
+        snapshot.synced = 0;
         return writer.abort();
       case 'remove':
-        fate.listed = undefined;
+        snapshot.listed = undefined;
         await store.remove(meta.id);
-        fate.listed = false;
+        snapshot.listed = false;
         return;
     }
   }
 }
 
 /**
- * Crashes a run at every operation. After each crash the store is opened, in half of the cases with another crash during
- * that, then the power is cut at once, and it is opened again: each time it must list what is promised, whole, and
- * after the power cut no less than before; then what was unfinished goes on behind what was synced. Returns the first
- * thing that is wrong.
+ * Enumerates crashes: runs a script once per operation of the medium, each time on a new medium,
+ * and crashes before that operation. The last run is the one that ends without a crash. Returns the
+ * first error found.
+ *
+ * After each crash it opens the store, which must list the guaranteed snapshots with all their
+ * bytes. Then it cuts the power and opens the store again. All snapshots that the first open listed
+ * must still exist. In half of the cases another crash interrupts the first open. At the end every
+ * unfinished snapshot must resume after its synced bytes.
  */
 export async function crashEverywhere(
   suite: StoreSuite<SnapshotStore>,
@@ -142,36 +149,39 @@ export async function crashEverywhere(
     samples.set(index, samples.get(index) ?? (await sampleAt(index, 100 + (index % 3_000))));
   for (let operation = 1; ; operation += 1) {
     const random = new Random(seed * 100_000 + operation, kind);
-    const place = able(await suite.place(random.next), 'crash');
+    const medium = withAbility(await suite.medium(random.next), 'crash');
     try {
-      const promised = new Promised();
+      const guarantees = new Guarantees();
       for (const [index, sample] of samples) {
-        promised.fates.set(index, begun(sample));
+        guarantees.byIndex.set(index, guarantee(sample));
       }
-      const ended = await runUntilCrash(place, promised, script, operation, kind);
+      const ended = await runUntilCrash(medium, guarantees, script, operation, kind);
       if (ended === true) return undefined;
-      const wrong = ended ?? (await lookAfter(place, promised, random));
+      const wrong = ended ?? (await checkAfterCrash(medium, guarantees, random));
       if (wrong !== undefined) return `seed ${seed}, ${kind} crash before operation ${operation}: ${wrong}`;
     } finally {
-      await place.remove?.();
+      await medium.remove?.();
     }
   }
 }
 
-/** True when the script has ended before the crash; a text when it failed. */
+/**
+ * Returns undefined after a crash, true if the script ended before the crash, and an error if a
+ * call failed.
+ */
 async function runUntilCrash(
-  place: AblePlace<SnapshotStore, 'crash'>,
-  promised: Promised,
+  medium: MediumWith<SnapshotStore, 'crash'>,
+  guarantees: Guarantees,
   script: readonly Step[],
   operation: number,
   kind: Crash,
 ): Promise<true | string | undefined> {
-  const crash = place.crashAt(operation, kind);
-  const store = place.store();
+  const crash = medium.crashAt(operation, kind);
+  const store = medium.store();
   const run = async (): Promise<true> => {
     const writers = new Map<number, SnapshotWriter>();
     await store.open(owner);
-    for (const step of script) await promised.carryOut(store, writers, step);
+    for (const step of script) await guarantees.carryOut(store, writers, step);
     await store.close();
     return true;
   };
@@ -180,67 +190,78 @@ async function runUntilCrash(
   );
 }
 
-async function lookAfter(
-  place: AblePlace<SnapshotStore, 'crash'>,
-  promised: Promised,
+/**
+ * Opens the store after a crash, as described at `crashEverywhere`. Returns the first error found.
+ */
+async function checkAfterCrash(
+  medium: MediumWith<SnapshotStore, 'crash'>,
+  guarantees: Guarantees,
   random: Random,
 ): Promise<string | undefined> {
   if (random.chance(0.5)) {
-    const crash = place.crashAt(1 + random.below(RECOVERY), random.pick(KINDS));
-    const wrong = await unlessCrashed(crash, look(place.store(), promised)).catch(failure);
-    if (wrong !== undefined) return `opened again: ${wrong}`;
-    place.crash(random.pick(KINDS));
+    const crash = medium.crashAt(1 + random.below(RECOVERY), random.pick(KINDS));
+    const wrong = await unlessCrashed(crash, checkListed(medium.store(), guarantees)).catch(failure);
+    if (wrong !== undefined) return `after the crash: ${wrong}`;
+    medium.crash(random.pick(KINDS));
   }
-  for (const opened of ['opened again', 'opened again after the power was cut when open had resolved']) {
-    const wrong = await look(place.store(), promised).catch(failure);
-    if (wrong !== undefined) return `${opened}: ${wrong}`;
-    place.crash('power');
+  for (const when of ['after the crash', 'after a power cut that followed the first open']) {
+    const wrong = await checkListed(medium.store(), guarantees).catch(failure);
+    if (wrong !== undefined) return `${when}: ${wrong}`;
+    medium.crash('power');
   }
-  return goesOn(place, promised).catch(failure);
+  return checkResume(medium, guarantees).catch(failure);
 }
 
 function failure(error: unknown): string {
-  return `it fails: ${(error as Error).message}`;
+  return `the store fails: ${(error as Error).message}`;
 }
 
-/** What is wrong with what is listed. What it lists now it must list from now on. */
-async function look(store: SnapshotStore, { fates }: Promised): Promise<string | undefined> {
+/**
+ * Opens the store and checks the listed snapshots. Returns the first error found. From now on the
+ * store must list exactly these snapshots.
+ */
+async function checkListed(store: SnapshotStore, { byIndex }: Guarantees): Promise<string | undefined> {
   await store.open(owner);
   const ids = new Set((await store.list()).map(({ id }) => id));
-  for (const fate of fates.values()) {
-    const { meta } = fate.sample;
+  for (const snapshot of byIndex.values()) {
+    const { meta } = snapshot.sample;
     const listed = ids.delete(meta.id);
-    if (fate.listed !== undefined && listed !== fate.listed) {
+    if (snapshot.listed !== undefined && listed !== snapshot.listed) {
       return `the snapshot at ${meta.last.index} is ${listed ? '' : 'not '}listed`;
     }
-    fate.listed = listed;
-    const wrong = listed ? await unlike(store, fate.sample) : undefined;
+    snapshot.listed = listed;
+    const wrong = listed ? await stateError(store, snapshot.sample) : undefined;
     if (wrong !== undefined) return wrong;
   }
-  return ids.size > 0 ? `it lists ${[...ids].join()}, which nobody wrote` : undefined;
+  return ids.size > 0 ? `the store lists ${[...ids].join()}, which were never written` : undefined;
 }
 
-/** The unfinished one goes on and is finished; it and all that was listed are there after the next power cut. */
-async function goesOn(place: AblePlace<SnapshotStore, 'crash'>, promised: Promised): Promise<string | undefined> {
-  const store = place.store();
+/**
+ * Resumes and finishes the unfinished snapshots. Checks that a power cut then loses no snapshot.
+ */
+async function checkResume(
+  medium: MediumWith<SnapshotStore, 'crash'>,
+  guarantees: Guarantees,
+): Promise<string | undefined> {
+  const store = medium.store();
   await store.open(owner);
-  const unfinished = [...promised.fates.values()].filter(({ written, listed }) => written > 0 && listed === false);
-  // Creating one forgets the others, so the one that must go on comes first.
+  const unfinished = [...guarantees.byIndex.values()].filter(({ written, listed }) => written > 0 && listed === false);
+  // `create` discards other unfinished snapshots, so the one that must resume comes first.
   unfinished.sort((a, b) => b.synced - a.synced);
-  for (const fate of unfinished) {
-    const { sample, synced, written } = fate;
+  for (const snapshot of unfinished) {
+    const { sample, synced, written } = snapshot;
     const writer = await store.create(sample.meta);
     if (writer.offset < synced || writer.offset > written) {
-      return `the snapshot at ${sample.meta.last.index} goes on at ${writer.offset}; ${written} bytes were written, and ${synced} synced`;
+      return `the snapshot at ${sample.meta.last.index} resumes at ${writer.offset}; ${written} bytes were written, and ${synced} synced`;
     }
     await writer.write(sample.bytes.slice(writer.offset));
     await writer.finish();
-    fate.listed = true;
+    snapshot.listed = true;
   }
   const last = await sampleAt(1_000_000);
   await save(store, last);
-  promised.fates.set(1_000_000, begun(last, true));
-  place.crash('power');
-  const wrong = await look(place.store(), promised);
-  return wrong === undefined ? undefined : `opened again after more was written: ${wrong}`;
+  guarantees.byIndex.set(1_000_000, guarantee(last, true));
+  medium.crash('power');
+  const wrong = await checkListed(medium.store(), guarantees);
+  return wrong === undefined ? undefined : `after more snapshots and a power cut: ${wrong}`;
 }

@@ -1,28 +1,28 @@
 import type { SnapshotStore } from '@kontiki/core';
 import { decodeSnapshot } from '@kontiki/core/wire';
 import { Random } from '../random.js';
-import { able } from './place.js';
+import { withAbility } from './medium.js';
 import { difference, joined, owner, sampleAt, same, save } from './snapshot-samples.js';
 import type { StoreSuite, StoreTests } from './store-context.js';
 import { codeOf } from './waiting.js';
 
-/** Single bits that are flipped, each in a store of its own. */
+/** Number of bits to flip, each in a new store. */
 const FLIPS = 200;
 
-/** Places that are full, that fail, and that change what they hold. */
+/** Registers tests on media that are full, that fail, or that have damaged data. */
 export function testFaults(
-  { expect, testAble, testPlaces }: StoreTests<SnapshotStore>,
+  { expect, testAbility, testMedia }: StoreTests<SnapshotStore>,
   suite: StoreSuite<SnapshotStore>,
 ): void {
-  testAble('fill', 'a full disk ends a write and not the store, and nothing is left of it', async (place) => {
+  testAbility('fill', 'a full medium fails the snapshot being written, and the store keeps working', async (medium) => {
     const [before, sample] = await Promise.all([sampleAt(5), sampleAt(6)]);
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
     await save(store, before);
     const writer = await store.create(sample.meta);
     await writer.write(sample.bytes.slice(0, 500));
     await writer.sync();
-    place.fill(true);
+    medium.fill(true);
     const code = await codeOf(
       (async () => {
         await writer.write(sample.bytes.slice(500));
@@ -32,103 +32,99 @@ export function testFaults(
     expect(code).toEqual('KONTIKI_DISK_FULL');
     expect(await codeOf(writer.finish())).toEqual('KONTIKI_DISK_FULL');
     expect(await difference(store, [before])).toEqual(undefined);
-    place.fill(false);
+    medium.fill(false);
     expect((await store.create(sample.meta)).offset).toEqual(0);
     await store.close();
-    const next = place.store();
+    const next = medium.store();
     await next.open(owner);
     await save(next, sample);
     expect(await difference(next, [sample, before])).toEqual(undefined);
   });
 
   for (const operation of ['write', 'sync'] as const) {
-    testAble(
-      'fail',
-      `a ${operation} that fails ends the snapshot that is written, and not the store`,
-      async (place) => {
-        const [before, sample] = await Promise.all([sampleAt(5), sampleAt(6)]);
-        const store = place.store();
-        await store.open(owner);
-        await save(store, before);
-        place.fail(operation);
-        const told: unknown = await save(store, sample).catch((error: unknown) => error);
-        expect((told as { code: unknown }).code).toEqual('KONTIKI_STORE_FAILED');
-        expect((told as Error).cause instanceof Error).toEqual(true);
-        expect(await difference(store, [before])).toEqual(undefined);
-        await save(store, sample);
-        await store.close();
-        const next = place.store();
-        await next.open(owner);
-        expect(await difference(next, [sample, before])).toEqual(undefined);
-      },
-    );
+    testAbility('fail', `a failed ${operation} ends the snapshot being written, but not the store`, async (medium) => {
+      const [before, sample] = await Promise.all([sampleAt(5), sampleAt(6)]);
+      const store = medium.store();
+      await store.open(owner);
+      await save(store, before);
+      medium.fail(operation);
+      const failure: unknown = await save(store, sample).catch((error: unknown) => error);
+      expect((failure as { code: unknown }).code).toEqual('KONTIKI_STORE_FAILED');
+      expect((failure as Error).cause instanceof Error).toEqual(true);
+      expect(await difference(store, [before])).toEqual(undefined);
+      await save(store, sample);
+      await store.close();
+      const next = medium.store();
+      await next.open(owner);
+      expect(await difference(next, [sample, before])).toEqual(undefined);
+    });
   }
 
-  testAble('fail', 'a removal that fails can be asked for again, and is carried out then', async (place) => {
+  testAbility('fail', 'a failed removal of a snapshot can be retried', async (medium) => {
     const [sample, other] = await Promise.all([sampleAt(5), sampleAt(6)]);
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
     await save(store, sample);
     await save(store, other);
-    place.fail('sync');
+    medium.fail('sync');
     expect(await codeOf(store.remove(sample.meta.id))).toEqual('KONTIKI_STORE_FAILED');
     expect((await store.list()).map(({ id }) => id)).toEqual([other.meta.id, sample.meta.id]);
     await store.remove(sample.meta.id);
-    place.crash?.('power');
-    if (place.crash === undefined) await store.close();
-    const next = place.store();
+    medium.crash?.('power');
+    if (medium.crash === undefined) await store.close();
+    const next = medium.store();
     await next.open(owner);
     expect(await difference(next, [other])).toEqual(undefined);
   });
 
-  testPlaces('damage', `a bit that flips is noticed: not listed, or told when it is read (${FLIPS} bits)`, async () => {
-    const [old, sample, begun] = await Promise.all([sampleAt(5, 900), sampleAt(6, 1_500), sampleAt(7, 3_000)]);
-    let noticed = 0;
+  testMedia('damage', `a snapshot with a flipped bit is not listed or rejects reads (${FLIPS} bits)`, async () => {
+    const [old, sample, unfinished] = await Promise.all([sampleAt(5, 900), sampleAt(6, 1_500), sampleAt(7, 3_000)]);
+    let detected = 0;
     for (let flip = 0; flip < FLIPS; flip += 1) {
-      const place = able(await suite.place(new Random(flip, 'damage').next), 'damage');
+      const medium = withAbility(await suite.medium(new Random(flip, 'damage').next), 'damage');
       try {
-        const store = place.store();
+        const store = medium.store();
         await store.open(owner);
         await save(store, old, 100, true);
         await save(store, sample, 100, true);
-        const writer = await store.create(begun.meta);
+        const writer = await store.create(unfinished.meta);
         for (const to of [1_000, 2_000]) {
-          await writer.write(begun.bytes.slice(writer.offset, to));
+          await writer.write(unfinished.bytes.slice(writer.offset, to));
           await writer.sync();
         }
         await store.close();
-        place.damage();
-        const again = place.store();
-        if ((await codeOf(again.open(owner))) !== 'none') {
-          noticed += 1;
+        medium.damage();
+        const next = medium.store();
+        if ((await codeOf(next.open(owner))) !== 'none') {
+          detected += 1;
           continue;
         }
-        const listed = new Set((await again.list()).map(({ id }) => id));
+        const listed = new Set((await next.list()).map(({ id }) => id));
         for (const { meta, state } of [old, sample]) {
-          if (!listed.has(meta.id)) noticed += 1;
+          if (!listed.has(meta.id)) detected += 1;
           else {
-            const read = await joined(decodeSnapshot(again.read(meta.id))).catch((error: unknown) => error);
+            const read = await joined(decodeSnapshot(next.read(meta.id))).catch((error: unknown) => error);
             if (read instanceof Uint8Array) expect(same(read, state)).toEqual(true);
             else {
               expect((read as { code: unknown }).code).toEqual('KONTIKI_CORRUPT');
-              noticed += 1;
+              detected += 1;
             }
           }
         }
-        const resumed = await again.create(begun.meta);
+        const resumed = await next.create(unfinished.meta);
         const code = await codeOf(
           (async () => {
-            await resumed.write(begun.bytes.slice(resumed.offset));
+            await resumed.write(unfinished.bytes.slice(resumed.offset));
             await resumed.finish();
           })(),
         );
         if (code === 'none')
-          expect(same(await joined(decodeSnapshot(again.read(begun.meta.id))), begun.state)).toEqual(true);
+          expect(same(await joined(decodeSnapshot(next.read(unfinished.meta.id))), unfinished.state)).toEqual(true);
         else expect(code).toEqual('KONTIKI_CORRUPT');
       } finally {
-        await place.remove?.();
+        await medium.remove?.();
       }
     }
-    expect(noticed > FLIPS / 4).toEqual(true);
+    expect(detected > FLIPS / 4).toEqual(true);
   });
 }

@@ -3,11 +3,11 @@ import { joined, owner, same, sampleAt, save } from './snapshot-samples.js';
 import type { StoreTests } from './store-context.js';
 import { codeOf } from './waiting.js';
 
-/** Readers, several at once, while snapshots come and go. */
+/** Registers tests of several readers while snapshots are written and removed. */
 export function testReading({ expect, test }: StoreTests<SnapshotStore>): void {
-  test('reads from any offset on, in chunks of at most 256 KiB', async (place) => {
+  test('read starts at any offset and yields chunks of at most 256 KiB', async (medium) => {
     const sample = await sampleAt(7, 700_000);
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
     await save(store, sample, 300_000);
     const { length } = sample.bytes;
@@ -28,9 +28,9 @@ export function testReading({ expect, test }: StoreTests<SnapshotStore>): void {
     }
   });
 
-  test('a reader goes on when its snapshot is removed, or written anew', async (place) => {
+  test('a reader continues when its snapshot is removed or written again', async (medium) => {
     const [sample, other] = await Promise.all([sampleAt(7, 700_000), sampleAt(8, 10)]);
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
     await save(store, sample, 300_000);
     const readers = [0, 1, 2].map((i) => store.read(sample.meta.id, i)[Symbol.asyncIterator]());
@@ -60,24 +60,24 @@ export function testReading({ expect, test }: StoreTests<SnapshotStore>): void {
     }
   });
 
-  test('closes while there are readers and writers: what was synced goes on in another life', async (place) => {
-    const [sample, begun] = await Promise.all([sampleAt(7, 700_000), sampleAt(8)]);
-    const store = place.store();
+  test('close ends readers and writers, and keeps synced bytes of unfinished snapshots', async (medium) => {
+    const [sample, unfinished] = await Promise.all([sampleAt(7, 700_000), sampleAt(8)]);
+    const store = medium.store();
     await store.open(owner);
     await save(store, sample, 300_000);
-    const writer = await store.create(begun.meta);
-    await writer.write(begun.bytes.slice(0, 1_200));
+    const writer = await store.create(unfinished.meta);
+    await writer.write(unfinished.bytes.slice(0, 1_200));
     const reader = store.read(sample.meta.id)[Symbol.asyncIterator]();
     await reader.next();
-    const under = [writer.sync(), reader.next()];
+    const inProgress = [writer.sync(), reader.next()];
     await store.close();
-    await Promise.all(under);
+    await Promise.all(inProgress);
     expect(await codeOf(reader.next())).toEqual('KONTIKI_CLOSED');
-    const calls = [writer.write(begun.bytes), writer.sync(), writer.finish()];
+    const calls = [writer.write(unfinished.bytes), writer.sync(), writer.finish()];
     expect(await Promise.all(calls.map(codeOf))).toEqual(calls.map(() => 'KONTIKI_CLOSED'));
     await writer.abort();
     await store.close();
     await store.open(owner);
-    expect((await store.create(begun.meta)).offset).toEqual(1_200);
+    expect((await store.create(unfinished.meta)).offset).toEqual(1_200);
   });
 }

@@ -3,11 +3,11 @@ import { difference, joined, owner, sampleAt, save } from './snapshot-samples.js
 import type { StoreTests } from './store-context.js';
 import { codeOf } from './waiting.js';
 
-/** What must not be taken. */
+/** Registers tests of calls and bytes that a snapshot store must reject. */
 export function testRefusals({ expect, test }: StoreTests<SnapshotStore>): void {
-  test('bytes that are no whole snapshot of what was announced are refused and forgotten; the store goes on', async (place) => {
+  test('finish rejects damaged, truncated and wrong bytes with KONTIKI_CORRUPT', async (medium) => {
     const [before, sample, other] = await Promise.all([sampleAt(5), sampleAt(6), sampleAt(6, 2_000, 1)]);
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
     await save(store, before);
     const { bytes } = sample;
@@ -35,9 +35,9 @@ export function testRefusals({ expect, test }: StoreTests<SnapshotStore>): void 
     expect(await difference(store, [sample, before])).toEqual(undefined);
   });
 
-  test('the same one cannot be written twice at a time', async (place) => {
+  test('create rejects a snapshot that is being written, with KONTIKI_LOCKED', async (medium) => {
     const sample = await sampleAt(6);
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
     const first = store.create(sample.meta);
     expect(await codeOf(store.create(sample.meta))).toEqual('KONTIKI_LOCKED');
@@ -50,9 +50,9 @@ export function testRefusals({ expect, test }: StoreTests<SnapshotStore>): void 
     expect(await difference(store, [sample])).toEqual(undefined);
   });
 
-  test('what no snapshot can be of is refused, and names nothing', async (place) => {
+  test('create and read reject invalid ids, positions and clusters', async (medium) => {
     const { meta } = await sampleAt(6);
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
     for (const wrong of [
       { ...meta, id: '../../../../etc/passwd' },
@@ -66,9 +66,9 @@ export function testRefusals({ expect, test }: StoreTests<SnapshotStore>): void 
     expect(await store.list()).toEqual([]);
   });
 
-  test('the snapshots of another cluster or another server are refused, and stay as they are', async (place) => {
+  test('open rejects snapshots of another cluster or server, and does not change them', async (medium) => {
     const sample = await sampleAt(6);
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
     for (const steps of [[], [sample]]) {
       for (const step of steps) await save(store, step);
@@ -77,26 +77,26 @@ export function testRefusals({ expect, test }: StoreTests<SnapshotStore>): void 
         { ...owner, cluster: 'other' },
         { ...owner, server: 'b' },
       ]) {
-        expect(await codeOf(place.store().open(other))).toEqual('KONTIKI_FOREIGN_DATA');
+        expect(await codeOf(medium.store().open(other))).toEqual('KONTIKI_FOREIGN_DATA');
       }
       await store.open(owner);
       expect(await difference(store, steps)).toEqual(undefined);
     }
   });
 
-  test('what is open cannot be opened a second time, and goes on', async (place) => {
+  test('opening an open snapshot store rejects with KONTIKI_LOCKED', async (medium) => {
     const sample = await sampleAt(6);
-    const store = place.store();
+    const store = medium.store();
     await store.open(owner);
-    expect(await codeOf(place.store().open(owner))).toEqual('KONTIKI_LOCKED');
+    expect(await codeOf(medium.store().open(owner))).toEqual('KONTIKI_LOCKED');
     expect(await codeOf(store.open(owner))).toEqual('KONTIKI_LOCKED');
     await save(store, sample);
     expect(await difference(store, [sample])).toEqual(undefined);
   });
 
-  test('calls before open and after close are KONTIKI_CLOSED', async (place) => {
+  test('a snapshot store rejects calls before open and after close', async (medium) => {
     const { meta } = await sampleAt(6);
-    const store = place.store();
+    const store = medium.store();
     const refused = async (): Promise<void> => {
       const calls = [store.list(), store.create(meta), store.remove(meta.id), joined(store.read(meta.id))];
       expect(await Promise.all(calls.map(codeOf))).toEqual(calls.map(() => 'KONTIKI_CLOSED'));

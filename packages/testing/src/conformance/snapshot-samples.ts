@@ -6,7 +6,7 @@ export const owner: Owner = { cluster: 'conformance', server: 'a' };
 
 const membership = membershipOf(['a', 'b'].map((id) => [id, { address: `test://${id}:1`, metadata: '' }] as const));
 
-/** A snapshot and its bytes, in more than one chunk unless its state is tiny. */
+/** A snapshot and its bytes, which are several chunks unless its state is tiny. */
 export interface Sample {
   readonly meta: SnapshotMeta;
   readonly state: Uint8Array;
@@ -16,7 +16,7 @@ export interface Sample {
 /** Bytes of state in a chunk of a sample. */
 const CHUNK = 700;
 
-/** A snapshot at `index`. `seed` tells apart two at one index. */
+/** Returns a snapshot of `index`. Different seeds give different snapshots of one index. */
 export async function sampleAt(index: number, stateBytes = 2_000, seed = 0): Promise<Sample> {
   const random = new Random(index + seed, 'snapshot');
   const id = Array.from({ length: 32 }, () => random.below(16).toString(16)).join('');
@@ -31,6 +31,7 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
   yield bytes;
 }
 
+/** Returns all bytes of a stream. */
 export async function joined(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   for await (const piece of stream) pieces.push(piece);
@@ -43,7 +44,10 @@ export async function joined(stream: AsyncIterable<Uint8Array>): Promise<Uint8Ar
   return all;
 }
 
-/** Writes a sample from where the store goes on, syncing now and then, and finishes it. */
+/**
+ * Writes a sample, starting where the store resumes, and finishes it. `syncs`: syncs after each
+ * piece.
+ */
 export async function save(
   store: SnapshotStore,
   { meta, bytes }: Sample,
@@ -58,28 +62,31 @@ export async function save(
   return writer.finish();
 }
 
-/** What `list` must say of a sample. */
+/** Returns the item of a sample in `list`. */
 export function infoOf({ meta, bytes }: Sample): SnapshotInfo {
   return { ...meta, bytes: bytes.length };
 }
 
-/** What is wrong with a store that must list just these, the newest first, and hold all their bytes. */
+/**
+ * Checks that a store lists exactly these samples, the newest first, and has all their bytes.
+ * Returns the first error found.
+ */
 export async function difference(store: SnapshotStore, samples: readonly Sample[]): Promise<string | undefined> {
   const listed = (await store.list()).map(({ id }) => id);
   const wanted = samples.map(({ meta }) => meta.id);
   if (listed.join() !== wanted.join())
-    return `it lists ${listed.join() || 'nothing'}, not ${wanted.join() || 'nothing'}`;
+    return `the store lists ${listed.join() || 'nothing'}, not ${wanted.join() || 'nothing'}`;
   for (const sample of samples) {
-    const wrong = await unlike(store, sample);
+    const wrong = await stateError(store, sample);
     if (wrong !== undefined) return wrong;
   }
   return undefined;
 }
 
-/** What is wrong with a snapshot that must be there. */
-export async function unlike(store: SnapshotStore, { meta, state }: Sample): Promise<string | undefined> {
-  const held = await joined(decodeSnapshot(store.read(meta.id)));
-  return same(held, state) ? undefined : `snapshot ${meta.id} holds another state`;
+/** Returns an error if the state of a stored snapshot differs from the sample's. */
+export async function stateError(store: SnapshotStore, { meta, state }: Sample): Promise<string | undefined> {
+  const stored = await joined(decodeSnapshot(store.read(meta.id)));
+  return same(stored, state) ? undefined : `snapshot ${meta.id} has another state`;
 }
 
 export function same(a: Uint8Array, b: Uint8Array): boolean {

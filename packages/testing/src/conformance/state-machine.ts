@@ -1,32 +1,41 @@
 import type { CommandEntry, StateMachine } from '@kontiki/core';
 import { Random } from '../random.js';
-import { inAnotherWorld } from './other-world.js';
+import { withFakeGlobals } from './fake-globals.js';
 import { owner } from './log-model.js';
 import { canonical, plain } from './plain.js';
 import { runnerOf, type TestFunctions } from './runner.js';
 
 export interface StateMachineSuite<M extends StateMachine> {
-  /** Stands in the titles. */
+  /** The machine's name in the titles. */
   readonly name: string;
-  /** A new machine, blank. */
+  /** Creates a blank machine. */
   readonly machine: () => M | Promise<M>;
-  /** Commands to apply, in this order: every kind that there is, those that are refused too. The same at every call. */
+  /**
+   * Returns commands to apply in this order. They should cover every kind of command, including
+   * refused ones. Must return equal commands at every call.
+   */
   readonly commands: () => readonly Uint8Array[];
-  /** All of a machine's state, as a value that can be compared. */
+  /** Returns a machine's whole state as a value that can be compared. */
   readonly digest: (machine: M) => unknown;
-  /** For a machine with a disk of its own, which has `open`: another machine on the same disk, after this one was stopped. */
-  readonly again?: ((machine: M) => M | Promise<M>) | undefined;
+  /**
+   * Creates a machine on the disk of a machine that was stopped. For machines with `open`, which
+   * keep their state on a disk.
+   */
+  readonly reopen?: ((machine: M) => M | Promise<M>) | undefined;
 }
 
-/** Other ways to cut the same commands into batches. */
+/** Number of random ways to cut the commands into batches. */
 const CUTS = 20;
 
-/** Registers tests of everything that the port `StateMachine` promises: above all that nothing but the commands and their order counts. */
+/**
+ * Registers tests of all guarantees of the port `StateMachine`. Its results and its state must
+ * depend on nothing but the commands and their order.
+ */
 export function testStateMachine<M extends StateMachine>(test: TestFunctions, suite: StateMachineSuite<M>): void {
   const { describe, it, expect } = runnerOf(test);
 
   describe(`${suite.name}, as a state machine`, () => {
-    it('gives one result a command, and none for an empty batch', async () => {
+    it('apply returns one result per command, and none for an empty batch', async () => {
       const machine = await blank(suite);
       const entries = entriesOf(suite);
       expect(entries.length > 0).toEqual(true);
@@ -35,7 +44,7 @@ export function testStateMachine<M extends StateMachine>(test: TestFunctions, su
       expect(plain(await machine.apply({ entries: [], through: through(entries) + 1 }))).toEqual([]);
     });
 
-    it('an empty batch changes nothing that can be seen', async () => {
+    it('an empty batch does not change the state', async () => {
       const machine = await blank(suite);
       const entries = entriesOf(suite);
       await machine.apply({ entries, through: through(entries) });
@@ -44,40 +53,40 @@ export function testStateMachine<M extends StateMachine>(test: TestFunctions, su
       expect(canonical(suite.digest(machine))).toEqual(before);
     });
 
-    it(`comes to the same results and the same state however the commands are cut into batches (${CUTS} ways)`, async () => {
-      const due = await run(suite, (left) => left);
-      expect(await run(suite, () => 1)).toEqual(due);
+    it(`apply gives equal results and state for all batch sizes (${CUTS} ways)`, async () => {
+      const expected = await run(suite, (left) => left);
+      expect(await run(suite, () => 1)).toEqual(expected);
       for (let seed = 0; seed < CUTS; seed += 1) {
         const random = new Random(seed, 'cuts');
-        expect(await run(suite, (left) => random.below(Math.min(left, 8) + 1))).toEqual(due);
+        expect(await run(suite, (left) => random.below(Math.min(left, 8) + 1))).toEqual(expected);
       }
     });
 
-    it('comes to the same results and the same state at another time and with other random numbers', async () => {
-      const due = await inAnotherWorld(1, () => run(suite, () => 3));
-      expect(await inAnotherWorld(2, () => run(suite, () => 3))).toEqual(due);
+    it('apply gives equal results and state at another time, with other randomness', async () => {
+      const expected = await withFakeGlobals(1, () => run(suite, () => 3));
+      expect(await withFakeGlobals(2, () => run(suite, () => 3))).toEqual(expected);
     });
 
-    it('changes no command', async () => {
+    it('apply does not change the commands', async () => {
       const machine = await blank(suite);
       const entries = entriesOf(suite);
       await machine.apply({ entries, through: through(entries) });
       expect(plain(entries)).toEqual(plain(entriesOf(suite)));
     });
 
-    const { again } = suite;
-    if (again === undefined) return;
+    const { reopen } = suite;
+    if (reopen === undefined) return;
 
-    it('opened again it holds the state of the index that it names, and goes on from there', async () => {
+    it('a reopened machine has the state of the index that open returns', async () => {
       const entries = entriesOf(suite);
-      const due = await run(suite, (left) => left);
+      const expected = await run(suite, (left) => left);
       for (let seed = 0; seed < CUTS; seed += 1) {
         const random = new Random(seed, 'open');
         const first = await suite.machine();
         expect(await first.open?.(owner)).toEqual(0);
         const end = random.below(entries.length + 1);
         await applyAll(first, entries.slice(0, end), () => 1 + random.below(5));
-        const second = await again(first);
+        const second = await reopen(first);
         const held = (await second.open?.(owner)) ?? -1;
         expect([held >= 0, held <= through(entries.slice(0, end))]).toEqual([true, true]);
         const prefix = await blank(suite);
@@ -92,7 +101,7 @@ export function testStateMachine<M extends StateMachine>(test: TestFunctions, su
           entries.filter(({ index }) => index > held),
           () => 4,
         );
-        expect(canonical(suite.digest(second))).toEqual(due.state);
+        expect(canonical(suite.digest(second))).toEqual(expected.state);
       }
     });
   });
@@ -104,7 +113,9 @@ async function blank<M extends StateMachine>({ machine }: StateMachineSuite<M>):
   return made;
 }
 
-/** Commands where they could stand in a log: entries that are none lie between them. */
+/**
+ * Returns the commands as entries of a log. Gaps in the indices stand for entries without commands.
+ */
 function entriesOf({ commands }: Pick<StateMachineSuite<StateMachine>, 'commands'>): CommandEntry[] {
   const random = new Random(1, 'places');
   const at = { index: 1, term: 1 };
@@ -119,7 +130,9 @@ function through(entries: readonly CommandEntry[]): number {
   return entries.at(-1)?.index ?? 0;
 }
 
-/** Applies entries in batches, each as long as `cut` says of what is left; 0 is an empty batch. */
+/**
+ * Applies entries in batches. `cut` gets the number of entries left and returns a batch size or 0.
+ */
 async function applyAll(
   machine: StateMachine,
   entries: readonly CommandEntry[],
@@ -130,7 +143,7 @@ async function applyAll(
   for (let at = 0; at < entries.length;) {
     const batch = entries.slice(at, at + cut(entries.length - at));
     at += batch.length;
-    // Up to the next command, or to the last one of the batch.
+    // A batch ends just before the next command, or with its own last command.
     const next = entries[at]?.index ?? through(entries) + 1;
     reached = batch.length === 0 ? Math.max(reached, next - 1) : Math.max(through(batch), at % 2 === 0 ? next - 1 : 0);
     results.push(...(await machine.apply({ entries: batch, through: reached })));
@@ -138,7 +151,7 @@ async function applyAll(
   return results;
 }
 
-/** The results of all commands, and the state after them, as text. */
+/** Returns the results of all commands and the state after them, as text. */
 async function run<M extends StateMachine>(
   suite: StateMachineSuite<M>,
   cut: (left: number) => number,

@@ -2,27 +2,30 @@ import type { ServerId, Transport } from '@kontiki/core';
 import type { Matchers, Runner } from './runner.js';
 import { Servers, type Wire } from './servers.js';
 
-/** What a wire may be unable to do. */
+/** An optional ability of a wire. */
 export type WireAbility = 'hold';
 
 export interface TransportSuite<T extends Transport> {
-  /** Stands in the titles. */
+  /** The transport's name in the titles. */
   readonly name: string;
-  /** A new wire, without servers. */
+  /** Creates a wire without servers. */
   readonly wire: () => Wire<T> | Promise<Wire<T>>;
-  /** What is not to be tested, and why: the reason stands in the title of what is skipped. */
+  /**
+   * Abilities not to test, each with the reason. The titles of the skipped tests contain the
+   * reason.
+   */
   readonly without?: Readonly<Partial<Record<WireAbility, string>>> | undefined;
 }
 
-/** Rounds in which what must not arrive has its chance to. */
+/** Number of exchanges within which a message that must not arrive would arrive. */
 export const ROUNDS = 10;
 
-/** How the parts of the suite register their tests. */
+/** Functions with which the parts of the suite register tests. */
 export interface TransportTests<T extends Transport> {
   readonly expect: (actual: unknown) => Matchers;
   readonly test: (title: string, body: (servers: Servers<T>) => Promise<void>) => void;
-  /** One on a wire that can hold up what is sent, or one whose title says why it is skipped. */
-  readonly testHeld: (
+  /** Registers a test on a wire with `hold`. Skips it if the suite is `without` that ability. */
+  readonly testHold: (
     title: string,
     body: (servers: Servers<T>, hold: (id: ServerId, held: boolean) => void) => Promise<void>,
   ) => void;
@@ -44,13 +47,13 @@ export function transportTests<T extends Transport>(
   return {
     expect,
     test,
-    testHeld: (title, body) => {
-      const why = suite.without?.hold;
-      if (why !== undefined) return void it(`skipped, since ${why}: ${title}`, () => {});
+    testHold: (title, body) => {
+      const reason = suite.without?.hold;
+      if (reason !== undefined) return void it(`skipped, since ${reason}: ${title}`, () => {});
       test(title, (servers) => {
         const { wire } = servers;
         if (wire.hold !== undefined) return body(servers, wire.hold.bind(wire));
-        throw new Error("The wire has no hold(). Give it one, or say why not: without: { hold: '…' }.");
+        throw new Error("The wire has no hold(). Add it, or give the reason: without: { hold: '…' }.");
       });
     },
   };

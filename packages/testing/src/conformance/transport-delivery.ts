@@ -4,10 +4,10 @@ import { plain } from './plain.js';
 import { appends, tickets } from './servers.js';
 import type { TransportTests } from './transport-context.js';
 
-/** That messages arrive, as they were sent. */
+/** Registers tests of the delivery of messages. */
 export function testDelivery<T extends Transport>({ expect, test }: TransportTests<T>): void {
-  test('delivers messages of every kind, both ways, unaltered and from whom they are', async (servers) => {
-    const [a, b] = await servers.meeting('a', 'b');
+  test('send delivers messages of every kind unaltered, with the id of the sender', async (servers) => {
+    const [a, b] = await servers.startConnected('a', 'b');
     for (const [from, to] of [
       [a, b],
       [b, a],
@@ -15,7 +15,7 @@ export function testDelivery<T extends Transport>({ expect, test }: TransportTes
       to.received.length = 0;
       for (const message of everyMessage) from.transport.send(to.id, [message]);
       from.transport.send(to.id, everyMessage);
-      // What the servers met with may arrive only now.
+      // The messages of `startConnected` may arrive only now.
       const arrived = (): typeof to.received => to.received.filter(({ message }) => message.term !== numbered(0).term);
       await servers.until(() => arrived().length >= 2 * everyMessage.length);
       const sorted = (messages: readonly unknown[]): string[] =>
@@ -25,20 +25,20 @@ export function testDelivery<T extends Transport>({ expect, test }: TransportTes
     }
   });
 
-  test('delivers appends in the order in which they were sent', async (servers) => {
-    const [a, b] = await servers.meeting('a', 'b');
+  test('send delivers appends in order', async (servers) => {
+    const [a, b] = await servers.startConnected('a', 'b');
     const count = 300;
     for (let index = 1; index <= count; index += 1) {
       a.transport.send('b', [append(index, (index * 37) % 9_000), numbered(index)]);
-      // In one turn, and in turns of their own.
+      // 50 sends in one turn of the event loop, the next 50 in another.
       if (index % 50 === 0) await servers.until(() => appends(b).length === index);
     }
     await servers.until(() => appends(b).length === count);
     expect(appends(b)).toEqual(Array.from({ length: count }, (_, i) => i + 1));
   });
 
-  test('delivers every size up to the largest frame', async (servers) => {
-    const [a, b] = await servers.meeting('a', 'b');
+  test('send delivers messages of every size up to the largest frame', async (servers) => {
+    const [a, b] = await servers.startConnected('a', 'b');
     const sizes = [0, 1, 1_000, 65_535, 65_536, 262_144, 3_000_000, LARGEST, 17];
     for (const [i, size] of sizes.entries()) {
       a.transport.send('b', [append(i + 1, size)]);
@@ -48,18 +48,18 @@ export function testDelivery<T extends Transport>({ expect, test }: TransportTes
     expect(got).toEqual(sizes.map((size, i) => plain(append(i + 1, size))));
   });
 
-  test('messages that make more than the largest frame together all arrive', async (servers) => {
-    const [a, b] = await servers.meeting('a', 'b');
+  test('messages that exceed the largest frame together all arrive', async (servers) => {
+    const [a, b] = await servers.startConnected('a', 'b');
     a.transport.send('b', [append(1, LARGEST), append(2, 2_000_000), append(3, 10)]);
     await servers.until(() => appends(b).length === 3);
     expect(appends(b)).toEqual([1, 2, 3]);
   });
 
-  test('drops what is larger than any frame or cannot be encoded, and goes on', async (servers) => {
-    const [a, b] = await servers.meeting('a', 'b');
+  test('send drops messages that are too large or cannot be encoded', async (servers) => {
+    const [a, b] = await servers.startConnected('a', 'b');
     a.transport.send('b', [append(1, LARGEST + 1)]);
     a.transport.send('b', [unencodable]);
-    await servers.meet(a, b);
+    await servers.waitConnected(a, b);
     expect([appends(b), tickets(b).filter((ticket) => !Number.isInteger(ticket))]).toEqual([[], []]);
   });
 }

@@ -3,10 +3,10 @@ import { append, numbered } from './messages.js';
 import { appends, introduce, tickets } from './servers.js';
 import { ROUNDS, type TransportTests } from './transport-context.js';
 
-/** How a transport ends. */
+/** Registers tests of `close`. */
 export function testEnd<T extends Transport>({ expect, test }: TransportTests<T>): void {
-  test('closes in the middle of work, twice if asked, and nothing is received after', async (servers) => {
-    const [a, b] = await servers.meeting('a', 'b');
+  test('close resolves during traffic, and nothing is received afterwards', async (servers) => {
+    const [a, b] = await servers.startConnected('a', 'b');
     let index = 0;
     const send = (): void => {
       for (let i = 0; i < 20; i += 1) a.transport.send('b', [numbered((index += 1)), append(index, 10_000)]);
@@ -22,15 +22,15 @@ export function testEnd<T extends Transport>({ expect, test }: TransportTests<T>
     await Promise.all(closing);
     await b.transport.close();
     send();
-    // Time for what is on its way.
+    // Gives messages in flight the time to arrive.
     const c = await servers.start('c');
     introduce(a, c);
-    for (let round = 0; round < ROUNDS; round += 1) await servers.meet(a, c);
+    for (let round = 0; round < ROUNDS; round += 1) await servers.waitConnected(a, c);
     expect(b.received.length).toEqual(received);
   });
 
-  test('receives nothing of a batch once the receiver has closed the transport', async (servers) => {
-    const [a, b] = await servers.meeting('a', 'b');
+  test('a receiver that closes the transport receives nothing more of a batch', async (servers) => {
+    const [a, b] = await servers.startConnected('a', 'b');
     let closing: Promise<void> | undefined;
     b.onMessage = (message): void => {
       if (message.kind === 'readIndex' && message.ticket === 1) closing = b.transport.close();

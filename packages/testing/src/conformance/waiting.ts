@@ -1,16 +1,18 @@
-/** Milliseconds that what must come about may take on real time. */
+/** Milliseconds of real time within which a condition must hold. */
 const DEADLINE = 20_000;
 
-/** Waits, on real time, for a condition that something under way brings about. */
+/**
+ * Checks a condition every few milliseconds of real time until it holds. Rejects after 20 seconds.
+ */
 export async function until(condition: () => boolean): Promise<void> {
   const end = performance.now() + DEADLINE;
   while (!condition()) {
-    if (performance.now() > end) throw new Error(`it has not come about within ${DEADLINE / 1000} seconds`);
+    if (performance.now() > end) throw new Error(`the condition does not hold after ${DEADLINE / 1000} seconds`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
-/** The code of the error that a call ends with; 'none' when it succeeds. */
+/** Returns the code of the error that a call rejects with, or 'none' if it resolves. */
 export function codeOf(call: Promise<unknown>): Promise<string> {
   return call.then(
     () => 'none',

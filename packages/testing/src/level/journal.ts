@@ -5,39 +5,43 @@ import type { Table } from './table.js';
 const NAME = /^level-(\d{10})$/;
 const UNFINISHED = 'level-new';
 
-/** Bytes of a file behind which another one is begun, unless what it must hold has half as many. */
+/**
+ * Size in bytes after which a new file starts, unless the first record is more than half as long.
+ */
 const MAX_FILE = 64 * 1024;
 
 function nameOf(sequence: number): string {
   return `level-${`${sequence}`.padStart(10, '0')}`;
 }
 
+/** The file that is being written. */
 interface Open {
   readonly file: File;
   end: number;
-  /** Bytes that are synced. */
+  /** Number of synced bytes. */
   synced: number;
-  /** Bytes of the record that it begins with: all that there was. */
+  /** Length of the first record, which has the whole contents at the start of the file. */
   readonly first: number;
 }
 
 /**
- * The file of a database: a record a batch, one behind the other. It goes on in a new file, which begins with all that the
- * database holds, at the first change after a start, behind a failure, and when the file has grown: so nothing rests on what
- * a process that was killed or a sync that failed has left.
+ * The file of a database, with one record per batch. A new file starts with a record of the whole
+ * contents. The journal starts a new file at the first change after a start, after a failure, and
+ * when the file has grown. So it never appends to bytes that a killed process or a failed sync
+ * left.
  */
 export class Journal {
   readonly #folder: Folder;
-  readonly #lenient: boolean;
+  readonly #skipsDamagedBatches: boolean;
   #sequence = 0;
   #open: Open | undefined;
 
-  constructor(folder: Folder, lenient: boolean) {
+  constructor(folder: Folder, skipsDamagedBatches: boolean) {
     this.#folder = folder;
-    this.#lenient = lenient;
+    this.#skipsDamagedBatches = skipsDamagedBatches;
   }
 
-  /** Puts into the table what the newest file holds. */
+  /** Loads the newest file into a table. */
   async load(table: Table): Promise<void> {
     const sequences = (await this.#folder.list()).map((name) => Number(NAME.exec(name)?.[1] ?? 0));
     this.#sequence = Math.max(0, ...sequences);
@@ -47,7 +51,7 @@ export class Journal {
     try {
       const bytes = await file.read(0, await file.size());
       for (let at = 0; at < bytes.length;) {
-        const record = recordAt(bytes, at) ?? this.#behind(bytes, at, name);
+        const record = recordAt(bytes, at) ?? this.#afterDamage(bytes, at, name);
         if (record === undefined) return;
         for (const { key, value } of record.changes) table.set(key, value);
         at = record.end;
@@ -57,13 +61,13 @@ export class Journal {
     }
   }
 
-  /** Writes changes; `all`: what there is before them. */
+  /** Writes a batch of changes. `all` returns the contents before these changes. */
   async write(changes: readonly Change[], all: () => readonly Change[], sync: boolean): Promise<void> {
     const open = this.#open;
     this.#open = undefined;
     if (open === undefined || open.end > Math.max(MAX_FILE, 2 * open.first)) {
       await open?.file.close();
-      this.#open = await this.#begin(changes, all());
+      this.#open = await this.#startFile(changes, all());
       return;
     }
     const record = encodeRecord(changes, open.synced);
@@ -77,7 +81,7 @@ export class Journal {
     this.#open = open;
   }
 
-  /** Something that only takes time and may fail, as a read of a file does. */
+  /** Reads zero bytes of the file. It takes time and may fail, as any read does. */
   async touch(): Promise<void> {
     await this.#open?.file.read(0, 0);
   }
@@ -87,16 +91,20 @@ export class Journal {
     this.#open = undefined;
   }
 
-  /** What stands behind damage. Behind a write that a crash has torn there is nothing: it is the end. */
-  #behind(bytes: Uint8Array, at: number, name: string): ReturnType<typeof nextRecord> {
+  /**
+   * Called when there is no valid record at a position. Returns the next record if damaged ones are
+   * skipped, and otherwise throws. Returns undefined at a write that a crash tore, which is the
+   * end.
+   */
+  #afterDamage(bytes: Uint8Array, at: number, name: string): ReturnType<typeof nextRecord> {
     if (!isProven(bytes, at)) return undefined;
-    if (this.#lenient) return nextRecord(bytes, at);
+    if (this.#skipsDamagedBatches) return nextRecord(bytes, at);
     throw Object.assign(new Error(`Corruption: ${this.#folder.path}/${name}, byte ${at}`), {
       code: 'LEVEL_CORRUPTION',
     });
   }
 
-  async #begin(changes: readonly Change[], all: readonly Change[]): Promise<Open> {
+  async #startFile(changes: readonly Change[], all: readonly Change[]): Promise<Open> {
     const folder = this.#folder;
     await folder.remove(UNFINISHED);
     const file = await folder.create(UNFINISHED);
@@ -116,9 +124,9 @@ export class Journal {
   }
 }
 
-/** Whether what stands there was synced once: something that was written later says so. */
+/** Returns whether the bytes at a position were synced, as a later record proves. */
 function isProven(bytes: Uint8Array, at: number): boolean {
-  for (let later = nextRecord(bytes, at); later !== undefined; later = nextRecord(bytes, later.begin)) {
+  for (let later = nextRecord(bytes, at); later !== undefined; later = nextRecord(bytes, later.start)) {
     if (later.synced > at) return true;
   }
   return false;

@@ -1,15 +1,20 @@
 import { crc32, Reader, Writer } from '@kontiki/core/wire';
 
-/** One change of a database: `value` undefined deletes the key. */
+/** A change of one key. An undefined `value` deletes the key. */
 export interface Change {
   readonly key: Uint8Array;
   readonly value: Uint8Array | undefined;
 }
 
 /**
- * A batch as it stands in a file, at a multiple of 8: checksum of all that follows (4 bytes), length of the record (4),
- * bytes of the file that were synced before it was written (8), count of changes (4), then each: key and value behind their
- * lengths (4), a length of 2^32 - 1 for a key that is deleted.
+ * A record has one batch and starts at a multiple of 8 in its file. Its fields:
+ *
+ * - checksum of all following bytes (4 bytes)
+ * - length of the record (4)
+ * - number of bytes of the file that were synced before the record was written (8)
+ * - number of changes (4)
+ * - per change: length of the key (4), length of the value (4), key, value. The length of the value
+ *   is 2^32 - 1 if the key is deleted.
  */
 const HEADER = 20;
 const DELETED = 0xffff_ffff;
@@ -32,34 +37,35 @@ export function encodeRecord(changes: readonly Change[], synced: number): Uint8A
   return writer.bytes;
 }
 
+/** A record that was found in a file. */
 export interface FoundRecord {
   readonly changes: readonly Change[];
   readonly synced: number;
   readonly end: number;
 }
 
-/** The record that begins there; undefined when no whole one does. */
-export function recordAt(bytes: Uint8Array, begin: number): FoundRecord | undefined {
-  if (bytes.length - begin < HEADER) return undefined;
-  const reader = new Reader(bytes.subarray(begin));
+/** Returns the record at a position, or undefined if there is no valid one. */
+export function recordAt(bytes: Uint8Array, start: number): FoundRecord | undefined {
+  if (bytes.length - start < HEADER) return undefined;
+  const reader = new Reader(bytes.subarray(start));
   const checksum = reader.u32();
   const length = reader.u32();
-  if (length < HEADER || length > bytes.length - begin) return undefined;
-  if (crc32(bytes.subarray(begin + 4, begin + length)) !== checksum) return undefined;
+  if (length < HEADER || length > bytes.length - start) return undefined;
+  if (crc32(bytes.subarray(start + 4, start + length)) !== checksum) return undefined;
   const synced = reader.u53();
   const changes = Array.from({ length: reader.u32() }, () => {
     const [keyLength, valueLength] = [reader.u32(), reader.u32()];
     const key = reader.raw(keyLength).slice();
     return { key, value: valueLength === DELETED ? undefined : reader.raw(valueLength).slice() };
   });
-  return { changes, synced, end: begin + length };
+  return { changes, synced, end: start + length };
 }
 
-/** The next whole record behind a place where none begins. */
-export function nextRecord(bytes: Uint8Array, after: number): ({ readonly begin: number } & FoundRecord) | undefined {
-  for (let begin = after + 8; begin <= bytes.length - HEADER; begin += 8) {
-    const record = recordAt(bytes, begin);
-    if (record !== undefined) return { begin, ...record };
+/** Returns the next valid record after a position without one. */
+export function nextRecord(bytes: Uint8Array, after: number): ({ readonly start: number } & FoundRecord) | undefined {
+  for (let start = after + 8; start <= bytes.length - HEADER; start += 8) {
+    const record = recordAt(bytes, start);
+    if (record !== undefined) return { start, ...record };
   }
   return undefined;
 }

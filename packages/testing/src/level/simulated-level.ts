@@ -5,11 +5,14 @@ import type { Change } from './record.js';
 import { Table, type Pair, type Range } from './table.js';
 
 export interface SimulatedLevelOptions {
-  /** Passes over damaged batches, as LevelDB does, where it would otherwise refuse to open. Default false. */
-  readonly lenient?: boolean | undefined;
+  /**
+   * Skips damaged batches and so loses them, as LevelDB does. Otherwise `open` rejects if a batch
+   * is damaged. Default false.
+   */
+  readonly skipsDamagedBatches?: boolean | undefined;
 }
 
-/** Pairs that an iterator asks the disk for at a time. */
+/** Number of pairs that an iterator reads from the disk at a time. */
 const FETCHED = 100;
 
 type Encoded =
@@ -17,24 +20,27 @@ type Encoded =
   | { readonly type: 'del'; readonly key: Uint8Array };
 
 /**
- * A small database of `abstract-level` on the port of `@kontiki/files`, for stores that are tested on a `SimulatedDisk`: what
- * crashes, fails, fills up and rots there does so in it. It promises what a store may rely on, and nothing beyond: a batch
- * is there as a whole or not at all; with `sync: true` it is durable when it resolves, and so is all that could be read
- * before; without, a crash may take it. Batches that are under way when a process dies may be there or not.
+ * A small `abstract-level` database on a `Folder` of `@kontiki/files`. With a `SimulatedDisk` as
+ * its folder, it lets tests crash, fail, fill up and damage the database of a store.
+ *
+ * It gives only these guarantees, so that a test finds a store that relies on more. A batch exists
+ * as a whole or not at all. A batch with `sync: true` is durable when it resolves, and so are all
+ * earlier batches. A crash may lose any other batch. Batches in progress during a crash may exist
+ * or not.
  */
 export class SimulatedLevel extends AbstractLevel<Uint8Array, string, string> {
   readonly #folder: Folder;
-  readonly #lenient: boolean;
+  readonly #skipsDamagedBatches: boolean;
   #table = new Table();
   #journal: Journal | undefined;
   #lock: Lock | undefined;
-  /** The write under way: one at a time. */
+  /** The latest write. Writes run one at a time. */
   #writing: Promise<unknown> = Promise.resolve();
 
-  constructor(folder: Folder, { lenient = false }: SimulatedLevelOptions = {}) {
+  constructor(folder: Folder, { skipsDamagedBatches = false }: SimulatedLevelOptions = {}) {
     super({ encodings: { view: true } });
     this.#folder = folder;
-    this.#lenient = lenient;
+    this.#skipsDamagedBatches = skipsDamagedBatches;
   }
 
   /** @internal */
@@ -44,7 +50,7 @@ export class SimulatedLevel extends AbstractLevel<Uint8Array, string, string> {
     });
     try {
       this.#table = new Table();
-      this.#journal = new Journal(this.#folder, this.#lenient);
+      this.#journal = new Journal(this.#folder, this.#skipsDamagedBatches);
       await this.#journal.load(this.#table);
       this.#lock = lock;
     } catch (error) {
@@ -133,7 +139,7 @@ class SimulatedIterator<Level> extends AbstractIterator<Level, Uint8Array, Uint8
 
   /** @internal */
   async _next(): Promise<Pair | undefined> {
-    // Databases fetch many at a time.
+    // Databases read many pairs at a time.
     if (this.#at % FETCHED === 0) await this.#touch();
     return this.#pairs[this.#at++];
   }

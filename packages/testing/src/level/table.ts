@@ -1,4 +1,4 @@
-/** Bounds of keys, as `abstract-level` hands them to a database. */
+/** A range of keys, as `abstract-level` passes it to a database. */
 export interface Range {
   readonly gt?: Uint8Array | undefined;
   readonly gte?: Uint8Array | undefined;
@@ -10,9 +10,9 @@ export interface Range {
 
 export type Pair = [key: Uint8Array, value: Uint8Array];
 
-/** Keys in order, byte by byte, with their values. */
+/** A map from keys to values, sorted by the bytes of the keys. */
 export class Table {
-  /** As texts of one character a byte, which sort alike. */
+  /** The keys as texts with one character per byte, which sort in the same order. */
   readonly #keys: string[] = [];
   readonly #values = new Map<string, Uint8Array>();
 
@@ -20,6 +20,7 @@ export class Table {
     return this.#values.get(textOf(key));
   }
 
+  /** Sets the value of a key, or deletes the key if the value is undefined. */
   set(key: Uint8Array, value: Uint8Array | undefined): void {
     const text = textOf(key);
     const held = this.#values.has(text);
@@ -32,20 +33,20 @@ export class Table {
     }
   }
 
-  /** The pairs in a range as they are now, in order. */
+  /** Returns the current pairs in a range, in order. */
   select({ gt, gte, lt, lte, reverse = false, limit = -1 }: Range): Pair[] {
-    let [begin, end] = [0, this.#keys.length];
-    if (gte !== undefined) begin = this.#find(textOf(gte));
-    else if (gt !== undefined) begin = this.#find(`${textOf(gt)}\0`);
+    let [start, end] = [0, this.#keys.length];
+    if (gte !== undefined) start = this.#find(textOf(gte));
+    else if (gt !== undefined) start = this.#find(`${textOf(gt)}\0`);
     if (lt !== undefined) end = this.#find(textOf(lt));
     else if (lte !== undefined) end = this.#find(`${textOf(lte)}\0`);
-    const keys = this.#keys.slice(begin, Math.max(begin, end));
+    const keys = this.#keys.slice(start, Math.max(start, end));
     if (reverse) keys.reverse();
     if (limit >= 0) keys.splice(limit);
     return keys.map((text) => [bytesOf(text), this.#values.get(text) as Uint8Array]);
   }
 
-  /** Where a key stands, or would. */
+  /** Returns the position of a key in order, whether or not it exists. */
   #find(text: string): number {
     let [low, high] = [0, this.#keys.length];
     while (low < high) {

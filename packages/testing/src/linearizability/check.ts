@@ -1,23 +1,26 @@
 import type { Operation } from './history.js';
 import type { Model } from './models.js';
 
-/** A key whose operations fit into no order, and the fewest of them that were found to show it. */
+/** A key with operations that are not linearizable, and a small subset of them that shows it. */
 export interface Anomaly<Input> {
   readonly key: string;
   readonly operations: readonly Operation<Input>[];
 }
 
-/** An operation's call or its end, in a list of those not yet put in order, by time. */
+/** The call or the end of an operation, in a linked list by time of those not linearized yet. */
 interface Node {
   readonly operation: number;
   readonly isCall: boolean;
-  /** The end that belongs to a call; undefined when there is none. */
+  /** For a call: the operation's end. Undefined if the operation has no end. */
   end: Node | undefined;
   before: Node | undefined;
   after: Node | undefined;
 }
 
-/** The list of calls and ends, behind a node that is neither. At one moment calls come first: then they overlap. */
+/**
+ * Returns the head of a list of all calls and ends. At equal times calls come before ends, so these
+ * operations overlap.
+ */
 function nodesOf<Input>(operations: readonly Operation<Input>[]): Node {
   const timed = operations.flatMap(({ call, end }, operation) => {
     const node = (isCall: boolean): Node => ({
@@ -27,12 +30,12 @@ function nodesOf<Input>(operations: readonly Operation<Input>[]): Node {
       before: undefined,
       after: undefined,
     });
-    const begin = node(true);
-    if (end === null) return [{ at: call, node: begin }];
-    begin.end = node(false);
+    const start = node(true);
+    if (end === null) return [{ at: call, node: start }];
+    start.end = node(false);
     return [
-      { at: call, node: begin },
-      { at: end, node: begin.end },
+      { at: call, node: start },
+      { at: end, node: start.end },
     ];
   });
   timed.sort((a, b) => a.at - b.at || Number(b.node.isCall) - Number(a.node.isCall));
@@ -46,27 +49,32 @@ function nodesOf<Input>(operations: readonly Operation<Input>[]): Node {
   return head;
 }
 
-function takeOut(node: Node): void {
+function unlink(node: Node): void {
   if (node.before !== undefined) node.before.after = node.after;
   if (node.after !== undefined) node.after.before = node.before;
 }
 
-function putBack(node: Node): void {
+function relink(node: Node): void {
   if (node.before !== undefined) node.before.after = node;
   if (node.after !== undefined) node.after.before = node;
 }
 
 /**
- * Whether the operations of one key can be put in an order that respects time and the model: each takes effect at one
- * moment between its call and its end (Wing and Gong, with Lowe's memory of what was tried). Those without an end may
- * take effect at any moment after their call, or never.
+ * Returns whether the operations of one key are linearizable. They are if the model allows them in
+ * some order, and each can take effect in this order between its call and its end. An
+ * operation without an end may take effect at any time after its call, or never.
+ *
+ * The algorithm is Wing and Gong's search with Lowe's cache. It linearizes operations one by one,
+ * always one that was called before the first end in the list. When an operation ends that is not
+ * linearized, it backtracks. It skips combinations of linearized operations and state that it has
+ * tried before.
  */
 export function isLinearizable<State, Input>(
   model: Model<State, Input>,
   operations: readonly Operation<Input>[],
 ): boolean {
   const head = nodesOf(operations);
-  const placed = new Uint8Array(operations.length);
+  const linearized = new Uint8Array(operations.length);
   const tried = new Set<string>();
   const path: { readonly node: Node; readonly state: State }[] = [];
   let { initial: state } = model;
@@ -77,33 +85,33 @@ export function isLinearizable<State, Input>(
       const { operation } = node;
       const next = model.step(state, (operations[operation] as Operation<Input>).input);
       if (next !== undefined) {
-        placed[operation] = 1;
-        const sight = `${placed.join('')}${model.fingerprint(next)}`;
-        if (!tried.has(sight)) {
-          tried.add(sight);
+        linearized[operation] = 1;
+        const configuration = `${linearized.join('')}${model.fingerprint(next)}`;
+        if (!tried.has(configuration)) {
+          tried.add(configuration);
           path.push({ node, state });
           state = next;
-          takeOut(node);
+          unlink(node);
           if (node.end !== undefined) {
-            takeOut(node.end);
+            unlink(node.end);
             open -= 1;
           }
           node = head.after;
           continue;
         }
-        placed[operation] = 0;
+        linearized[operation] = 0;
       }
       node = node.after;
     } else {
-      // Here something ends that has found no place: what was placed last must stand elsewhere.
+      // An operation ends here that is not linearized. Undo the last step and try the next one.
       const last = path.pop();
       if (last === undefined) return false;
       if (last.node.end !== undefined) {
-        putBack(last.node.end);
+        relink(last.node.end);
         open += 1;
       }
-      putBack(last.node);
-      placed[last.node.operation] = 0;
+      relink(last.node);
+      linearized[last.node.operation] = 0;
       state = last.state;
       node = last.node.after;
     }
@@ -111,8 +119,11 @@ export function isLinearizable<State, Input>(
   return true;
 }
 
-/** Leaves out one operation after the other, as long as what is left still fits into no order. What others saw put there stays. */
-function smallest<State, Input>(
+/**
+ * Removes operations one by one as long as the rest is still not linearizable. Keeps a write whose
+ * value a remaining operation saw.
+ */
+function minimize<State, Input>(
   model: Model<State, Input>,
   operations: readonly Operation<Input>[],
 ): readonly Operation<Input>[] {
@@ -126,7 +137,10 @@ function smallest<State, Input>(
   return left;
 }
 
-/** The keys of a history whose operations are not linearizable; none when it is (it is when each key is: Herlihy and Wing). */
+/**
+ * Returns the keys of a history whose operations are not linearizable. A history is linearizable if
+ * the history of each key is (Herlihy and Wing), so an empty list means that it is.
+ */
 export function checkHistory<State, Input>(
   model: Model<State, Input>,
   history: readonly Operation<Input>[],
@@ -138,6 +152,6 @@ export function checkHistory<State, Input>(
     else same.push(operation);
   }
   return [...byKey].flatMap(([key, operations]) =>
-    isLinearizable(model, operations) ? [] : [{ key, operations: smallest(model, operations) }],
+    isLinearizable(model, operations) ? [] : [{ key, operations: minimize(model, operations) }],
   );
 }

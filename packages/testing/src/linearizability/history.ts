@@ -1,15 +1,18 @@
-/** What a client asked of one key, and what it was told. */
+/** An operation of a client on one key, with its result. */
 export interface Operation<Input> {
-  /** Operations of different keys have nothing to do with each other. */
+  /** Operations of different keys are independent. */
   readonly key: string;
+  /** The operation and its result, as the model defines them. */
   readonly input: Input;
-  /** When it was asked, on the one clock of the whole history; in any unit. */
+  /** Time of the call, on one clock for the whole history, in any unit. */
   readonly call: number;
-  /** When it was answered; `null`: never, it may have been carried out at any time since, or not at all. */
+  /**
+   * Time of the answer. `null` if the outcome is unknown: it took effect any time after, or never.
+   */
   readonly end: number | null;
 }
 
-/** A line of a history that cannot be used. */
+/** The error for an invalid line of a history. */
 export class HistoryError extends Error {
   readonly code = 'HISTORY';
 
@@ -20,8 +23,9 @@ export class HistoryError extends Error {
 }
 
 /**
- * Reads JSON lines: `{"key":"x","call":1,"end":2,"input":{...}}`, `end` null for an unknown outcome. What was refused is
- * left out of a history: its value must never be seen.
+ * Parses a history in JSON lines: `{"key":"x","call":1,"end":2,"input":{...}}`. `end` is null for
+ * an unknown outcome. A history must not contain refused operations, since their values must never
+ * be seen. Throws a `HistoryError` for an invalid line.
  */
 export function parseHistory<Input>(text: string): Operation<Input>[] {
   return text.split('\n').flatMap((line, i) => {
@@ -30,15 +34,14 @@ export function parseHistory<Input>(text: string): Operation<Input>[] {
     try {
       operation = JSON.parse(line) as Operation<Input>;
     } catch (error) {
-      throw new HistoryError(i + 1, 'this is no JSON', { cause: error });
+      throw new HistoryError(i + 1, 'not valid JSON', { cause: error });
     }
     const { key, call, end, input } = operation;
     if (typeof key !== 'string' || typeof input !== 'object') throw new HistoryError(i + 1, 'key or input is missing');
     if (typeof call !== 'number' || (end !== null && typeof end !== 'number')) {
-      throw new HistoryError(i + 1, 'call is a number, and end a number or null');
+      throw new HistoryError(i + 1, 'call must be a number, and end a number or null');
     }
-    if (end !== null && end < call)
-      throw new HistoryError(i + 1, `it ended at ${end}, before it was called at ${call}`);
+    if (end !== null && end < call) throw new HistoryError(i + 1, `end ${end} is before call ${call}`);
     return [operation];
   });
 }

@@ -1,23 +1,33 @@
-/** What operations on one key do, one after the other. */
+/** A sequential model of the operations on one key. */
 export interface Model<State, Input> {
   readonly initial: State;
-  /** The state after an operation; undefined when it cannot have been answered so in this state. */
+  /**
+   * Returns the state after an operation, or undefined if its result is impossible in this state.
+   */
   step(state: State, input: Input): State | undefined;
-  /** Equal for equal states, and for no others. */
+  /** Returns equal texts for equal states, and different texts for different ones. */
   fingerprint(state: State): string;
-  /** What an operation that changed the state has put there, and what one has seen there: as long as it was seen, it is needed. */
+  /** Returns the value that an operation writes. Used to minimize a counterexample. */
   puts(input: Input): string | undefined;
+  /**
+   * Returns the values that an operation sees. A counterexample keeps the operations that wrote
+   * them.
+   */
   sees(input: Input): readonly string[];
 }
 
-/** `null`: nothing is there. Values should be unique, or less can be told. */
+/**
+ * An operation on a register. `null` is no value. Unique values let the checker find more errors.
+ */
 export type RegisterInput =
   | { readonly type: 'read'; readonly value: string | null }
   | { readonly type: 'write'; readonly value: string | null }
-  /** Writes `value` if `expected` is there; `done`: whether it was, left out when the outcome is unknown. */
+  /**
+   * Writes `value` if the register has `expected`. `done` is whether it did, missing if unknown.
+   */
   | { readonly type: 'cas'; readonly expected: string | null; readonly value: string; readonly done?: boolean };
 
-/** One value: read, written, deleted, compared and set. */
+/** A model of a register: one value that is read, written, deleted, and compared and set. */
 export const register: Model<string | null, RegisterInput> = {
   initial: null,
   step(state, input) {
@@ -41,10 +51,14 @@ export const register: Model<string | null, RegisterInput> = {
   },
 };
 
+/** An operation on a list. */
 export type ListInput =
   { readonly type: 'append'; readonly value: string } | { readonly type: 'read'; readonly values: readonly string[] };
 
-/** A list that is appended to and read whole: a read tells the order of everything before it. */
+/**
+ * A model of a list to which values are appended. A read returns the whole list, and so their
+ * order.
+ */
 export const list: Model<readonly string[], ListInput> = {
   initial: [],
   step(state, input) {

@@ -1,20 +1,24 @@
 import { entryBytes, type Ballot, type Entry } from '@kontiki/core';
 import type { PageRead, LogStart, Write } from '@kontiki/core/protocol';
 
-/** A log store without bytes that writes when it is told to. */
+/** A model of a log store, without bytes. A write becomes durable when `finish` is called. */
 export class ScenarioDisk {
-  /** What is durable, and what a restart begins with. `entries[i]` has index i + 1. */
+  /** The durable ballot. */
   ballot: Ballot | undefined;
+  /** The durable entries. `entries[i]` has index i + 1. */
   entries: Entry[] = [];
+  /** The durable commit index. */
   committed = 0;
-  /** Issued and not yet durable, oldest first. */
+  /** Writes that are not durable yet, oldest first. */
   readonly writes: Write[] = [];
 
   issue(write: Write): void {
     this.writes.push(write);
   }
 
-  /** Makes the oldest write durable; undefined when none is under way. */
+  /**
+   * Makes the oldest write durable and returns it. Returns undefined if no write is in progress.
+   */
   finish(): Write | undefined {
     const write = this.writes.shift();
     if (write === undefined) return undefined;
@@ -24,7 +28,7 @@ export class ScenarioDisk {
     return write;
   }
 
-  /** The power goes: the oldest `keep` writes under way survive. */
+  /** Cuts the power. Of the writes in progress, only the oldest `keep` survive. */
   crash(keep: number): void {
     for (let i = 0; i < keep; i += 1) this.finish();
     this.writes.length = 0;
@@ -41,12 +45,12 @@ export class ScenarioDisk {
     return this.entries[index - 1]?.term === term;
   }
 
-  /** The last index as issued, durable or not. */
+  /** The last index of all issued writes, durable or not. */
   get issuedLast(): number {
     return this.#issued.length;
   }
 
-  /** What a server begins its life with. */
+  /** Returns the durable state, with which a server starts. */
   open(): LogStart & { readonly ballot: Ballot | undefined } {
     const { ballot, committed, entries } = this;
     return {
@@ -61,7 +65,7 @@ export class ScenarioDisk {
     };
   }
 
-  /** Whoever reads sees what was issued. */
+  /** Returns entries of all issued writes, durable or not. */
   read({ from, to, maxBytes }: PageRead): Entry[] {
     const page: Entry[] = [];
     let bytes = 0;
@@ -78,7 +82,7 @@ export class ScenarioDisk {
   }
 }
 
-/** A log behind a write: from its first entry on, the write's. */
+/** Returns a log after a write. Its entries replace the log from their first index on. */
 function replaced(log: Entry[], { entries }: Write): Entry[] {
   const [first] = entries;
   return first === undefined ? log : [...log.slice(0, first.index - 1), ...entries];

@@ -1,6 +1,9 @@
 import type { Invariant } from '../world/violation.js';
 
-/** What is looked at after each step. What bounds time and memory is not: a scenario moves both as it likes. */
+/**
+ * The invariants checked after each step of a scenario. Invariants that limit time or memory are
+ * left out, because a scenario controls both.
+ */
 export const INVARIANTS: readonly Invariant[] = [
   'electionSafety',
   'leaderAppendOnly',
@@ -10,7 +13,7 @@ export const INVARIANTS: readonly Invariant[] = [
   'termsRise',
   'positionsRise',
   'commitIsDurable',
-  'oneVoteATerm',
+  'oneVotePerTerm',
   'termIsDurable',
   'readsAreFresh',
 ];

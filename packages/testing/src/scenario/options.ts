@@ -1,12 +1,14 @@
 import type { Limits, Membership, Timings } from '@kontiki/core';
 
 export interface ScenarioOptions {
-  /** Draws the election timeouts. Default 1. */
+  /** Seed of the election timeouts. Default 1. */
   readonly seed?: number;
-  /** Milliseconds. Default: a heartbeat of 50, elections of 200. */
+  /** In milliseconds. Default: 50 for heartbeats and 200 for elections. */
   readonly timings?: Timings;
-  /** Default: those of `RaftNode`. */
+  /** Default: the limits of `RaftNode`. */
   readonly limits?: Partial<Limits>;
-  /** What the servers in it are bootstrapped with; the others are blank. Default: all are voters. */
+  /**
+   * Membership with which its servers are bootstrapped. Other servers are blank. Default: all vote.
+   */
   readonly membership?: Membership;
 }

@@ -1,21 +1,28 @@
 import type { ServerId } from '@kontiki/core';
-import type { Which } from './net.js';
+import type { MessageFilter } from './network.js';
 import type { ScenarioServer } from './server.js';
-import { Stage } from './stage.js';
+import { ScenarioCluster } from './cluster.js';
 
-/** Steps after which a cluster that was to come to rest has a storm of messages. */
-const STORM = 100_000;
+/** Number of steps within which `settle` must end. */
+const MAX_STEPS = 100_000;
 
 /**
- * A directed case: pure `Raft`s on virtual time, moved by hand. Nothing moves by itself: disks finish a write at `write`,
- * messages arrive at `deliver`, time passes at `skip` and `tick`; or `settle` and `elapse` do all of it in a fixed order.
- * Every step throws a `Violation` when it breaks an invariant, whatever the case itself is about.
+ * A scenario is a directed test of the protocol. It runs pure `Raft`s on virtual time under the
+ * control of the test, without randomness other than election timeouts. Nothing happens by itself.
+ * `write` finishes a disk write, `deliver` delivers messages, `skip` and `tick` let time pass.
+ * `settle` and `elapse` do all of this in a fixed order.
+ *
+ * Every step also checks invariants, and throws a `Violation` if it breaks one. So a scenario can
+ * fail for a bug other than the one that it tests.
  */
-export class Scenario extends Stage {
-  /** A server campaigns until it leads, which it must be able to, without time passing; messages that `held` means stay under way. */
-  elect(id: ServerId, held?: Which): void {
+export class Scenario extends ScenarioCluster {
+  /**
+   * Makes a server campaign until it leads, without time passing. Throws if it is not elected in
+   * three attempts. Messages that match `held` stay in flight.
+   */
+  elect(id: ServerId, held?: MessageFilter): void {
     this.settle(held);
-    // A refusal may have to tell it of a higher term first.
+    // The first attempt may fail because another server has a higher term.
     for (let attempt = 0; attempt < 3 && this.raft(id).role !== 'leader'; attempt += 1) {
       this.campaign(id);
       this.settle(held);
@@ -23,25 +30,28 @@ export class Scenario extends Stage {
     if (this.raft(id).role !== 'leader') throw new Error(`${id} is not elected`);
   }
 
-  /** Lets disks and messages run until nothing moves, in order, without time passing; messages that `held` means stay under way. */
-  settle(held: Which = () => false): void {
-    for (let i = 0; i < STORM; i += 1) {
-      let moved = false;
+  /**
+   * Finishes writes and delivers messages until none are left, without time passing. Messages that
+   * match `held` stay in flight. Throws if the servers never stop sending.
+   */
+  settle(held: MessageFilter = () => false): void {
+    for (let i = 0; i < MAX_STEPS; i += 1) {
+      let idle = true;
       for (const { id } of this.#running) {
-        if (!this.stalled.has(id)) while (this.write(id)) moved = true;
-        while (this.readPage(id)) moved = true;
+        if (!this.stalled.has(id)) while (this.write(id)) idle = false;
+        while (this.readPage(id)) idle = false;
       }
-      const flight = this.net.next(held, this.paused);
-      if (flight !== undefined) {
-        if (this.net.carries(flight)) this.arrive(flight);
-        moved = true;
+      const envelope = this.network.next(held, this.paused);
+      if (envelope !== undefined) {
+        if (this.network.carries(envelope)) this.arrive(envelope);
+        idle = false;
       }
-      if (!moved) return;
+      if (idle) return;
     }
-    throw new Error('the cluster does not come to rest: a storm of messages');
+    throw new Error(`the cluster does not settle within ${MAX_STEPS} steps`);
   }
 
-  /** Lets time pass, timer by timer, settling after each. */
+  /** Lets time pass, timer by timer, and settles after each timer. */
   elapse(ms: number): void {
     const end = this.now + ms;
     this.settle();
@@ -57,7 +67,10 @@ export class Scenario extends Stage {
     this.skip(end - this.now);
   }
 
-  /** Lets time pass until a condition holds; fails after `limit` milliseconds, by default of 20 elections. */
+  /**
+   * Lets time pass until a condition holds. Throws after `limit` milliseconds, by default 20
+   * timeouts.
+   */
   elapseUntil(condition: () => boolean, limit: number = 20 * this.timings.election): void {
     for (const end = this.now + limit; !condition(); this.elapse(5)) {
       if (this.now >= end) throw new Error(`the condition does not hold after ${limit} ms`);

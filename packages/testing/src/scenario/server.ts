@@ -3,9 +3,9 @@ import type { Mail, PageRead, Raft, RawNode, Report, TurnHooks } from '@kontiki/
 import type { Checks } from '../world/fast/checks.js';
 import { WaitingProposals, WaitingReads } from '../world/fast/waiting.js';
 import { ScenarioDisk } from './disk.js';
-import type { ScenarioNet } from './net.js';
+import type { ScenarioNetwork } from './network.js';
 
-/** One server of a scenario: the shipped `RawNode`, a disk, and the callers that wait. */
+/** A server of a scenario: the shipped `RawNode`, a disk, and the proposals and reads that wait. */
 export class ScenarioServer {
   readonly id: ServerId;
   readonly disk: ScenarioDisk = new ScenarioDisk();
@@ -14,22 +14,25 @@ export class ScenarioServer {
   up = false;
   /** The entries applied since the last start. */
   applied: Entry[] = [];
-  /** Everything reported, over all starts. */
+  /** All reports, over all starts. */
   readonly reports: Report[] = [];
-  /** Answered reads since the last start: the newest read's number, and the index that must be applied to serve it. */
+  /**
+   * Answered reads since the last start: the newest read's number, and the index that must be
+   * applied to serve it.
+   */
   readonly answers: Map<number, number> = new Map();
   readonly proposals: WaitingProposals;
   readonly reads: WaitingReads;
   readonly #checks: Checks;
-  readonly #net: ScenarioNet;
+  readonly #network: ScenarioNetwork;
   #pageReads: PageRead[] = [];
 
-  constructor(id: ServerId, checks: Checks, net: ScenarioNet) {
+  constructor(id: ServerId, checks: Checks, network: ScenarioNetwork) {
     this.id = id;
     this.proposals = new WaitingProposals(checks);
     this.reads = new WaitingReads(checks);
     this.#checks = checks;
-    this.#net = net;
+    this.#network = network;
   }
 
   get raft(): Raft {
@@ -73,7 +76,10 @@ export class ScenarioServer {
     if (turn.needsAnotherTurn) this.turn(now, { timers: hooks.timers === 'auto' ? 'auto' : 'skip' });
   }
 
-  /** Finishes the oldest write, which lets the mail that waits for it leave. Returns false if no write is in progress. */
+  /**
+   * Finishes the oldest write, which lets the mail that waits for it leave. Returns false if no
+   * write is in progress.
+   */
   write(now: number): boolean {
     const write = this.disk.finish();
     if (write === undefined) return false;
@@ -82,7 +88,9 @@ export class ScenarioServer {
     return true;
   }
 
-  /** Answers the oldest request for entries that have left memory. Returns false if there is none. */
+  /**
+   * Answers the oldest request for entries that have left memory. Returns false if there is none.
+   */
   readPage(now: number): boolean {
     const read = this.#pageReads.shift();
     if (read === undefined) return false;
@@ -95,7 +103,7 @@ export class ScenarioServer {
     for (const [to, messages] of mail) {
       for (const message of messages) {
         this.#checks.sent(this, to, message);
-        this.#net.send({ from: this.id, to, message });
+        this.#network.send({ from: this.id, to, message });
       }
     }
   }

@@ -1,7 +1,7 @@
 import type { ApplyBatch, Owner, RestorePoint, StateMachine } from '@kontiki/core';
 import type { Folder } from '@kontiki/files';
 
-/** What is replicated: a value, or the end of a list, under a key. */
+/** A command: sets or deletes a value, compares and sets it, or appends to a list. */
 export type KeyValueCommand =
   | { readonly type: 'write'; readonly key: string; readonly value: string | null }
   | { readonly type: 'cas'; readonly key: string; readonly expected: string | null; readonly value: string }
@@ -19,14 +19,14 @@ interface State {
   readonly lists: [string, string[]][];
 }
 
-interface Kept extends State {
+interface SavedState extends State {
   readonly through: number;
 }
 
-/** Bytes of a snapshot's chunks: few, so that there are several. */
+/** Number of bytes per chunk of a snapshot. Small, so that snapshots have several chunks. */
 const CHUNK = 200;
 
-/** Values and lists by key. Commands answer whether they did what they say. */
+/** A state machine with values and lists by key. A command's result is whether it took effect. */
 export class KeyValueMachine implements StateMachine<boolean> {
   readonly values: Map<string, string> = new Map();
   readonly lists: Map<string, string[]> = new Map();
@@ -43,14 +43,14 @@ export class KeyValueMachine implements StateMachine<boolean> {
   async restore(chunks: AsyncIterable<Uint8Array>, _at: RestorePoint): Promise<void> {
     const parts: number[] = [];
     for await (const chunk of chunks) parts.push(...chunk);
-    this.takeOver(JSON.parse(decoder.decode(new Uint8Array(parts))) as State);
+    this.replaceState(JSON.parse(decoder.decode(new Uint8Array(parts))) as State);
   }
 
   protected get state(): State {
     return { values: [...this.values], lists: [...this.lists] };
   }
 
-  protected takeOver({ values, lists }: State): void {
+  protected replaceState({ values, lists }: State): void {
     this.values.clear();
     this.lists.clear();
     for (const [key, value] of values) this.values.set(key, value);
@@ -75,7 +75,7 @@ export class KeyValueMachine implements StateMachine<boolean> {
 const STATE = 'state';
 const NEXT = 'next';
 
-/** The same with a disk of its own: from time to time it writes all that it holds, and the index, as one file. */
+/** A `KeyValueMachine` with a disk. Sometimes it writes its whole state and index to a file. */
 export class DurableKeyValueMachine extends KeyValueMachine {
   readonly #folder: Folder;
   readonly #random: () => number;
@@ -92,31 +92,31 @@ export class DurableKeyValueMachine extends KeyValueMachine {
     const file = await this.#folder.open(STATE);
     const text = decoder.decode(await file.read(0, await file.size()));
     await file.close();
-    const kept = JSON.parse(text) as Kept;
-    this.takeOver(kept);
-    this.#through = kept.through;
-    return kept.through;
+    const saved = JSON.parse(text) as SavedState;
+    this.replaceState(saved);
+    this.#through = saved.through;
+    return saved.through;
   }
 
   override async apply(batch: ApplyBatch): Promise<boolean[]> {
     const results = await super.apply(batch);
     this.#through = batch.through;
-    if (this.#random() < 0.02) await this.#keep();
+    if (this.#random() < 0.02) await this.#save();
     return results;
   }
 
   override async restore(chunks: AsyncIterable<Uint8Array>, at: RestorePoint): Promise<void> {
     await super.restore(chunks, at);
     this.#through = at.index;
-    await this.#keep();
+    await this.#save();
   }
 
-  async #keep(): Promise<void> {
-    const kept: Kept = { through: this.#through, ...this.state };
-    // What a crash has left of another try.
+  async #save(): Promise<void> {
+    const saved: SavedState = { through: this.#through, ...this.state };
+    // Removes what an interrupted save left.
     await this.#folder.remove(NEXT);
     const file = await this.#folder.create(NEXT);
-    file.write(encoder.encode(JSON.stringify(kept)), 0);
+    file.write(encoder.encode(JSON.stringify(saved)), 0);
     await file.datasync();
     await file.close();
     await this.#folder.rename(NEXT, STATE);

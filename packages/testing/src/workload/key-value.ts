@@ -3,26 +3,29 @@ import type { Operation } from '../linearizability/history.js';
 import { list, register, type ListInput, type RegisterInput } from '../linearizability/models.js';
 import { Random } from '../random.js';
 import { DurableKeyValueMachine, encodeCommand, KeyValueMachine } from './key-value-machine.js';
-import type { Request, Surroundings, Workload } from './workload.js';
+import type { Request, Environment, Workload } from './workload.js';
 
 type Machine = KeyValueMachine;
-type Asked = Request<Machine, unknown>;
+type KeyValueRequest = Request<Machine, unknown>;
 
-/** Operations on a set of keys before another set is used, so that the history of each key stays short. */
+/**
+ * Number of requests after which other keys are used, so that the history of each key stays short.
+ */
 const ROTATION = 80;
 const KEYS = 4;
 
 /**
- * Registers that are read, written, deleted, compared and set, and lists that are appended to and read. No value is
- * written twice. In the end everything that clients were told must fit into one order (it is linearizable).
+ * The default workload. Clients read, write, delete, and compare and set registers. They append to
+ * lists and read them. Every written value is unique. At the end the history of each key must be
+ * linearizable.
  */
 export class KeyValueWorkload implements Workload<Machine> {
   readonly registers: Operation<RegisterInput>[] = [];
   readonly lists: Operation<ListInput>[] = [];
-  /** By key, what a client last saw there: something for the next one to expect. */
+  /** The last value read per key, which a compare-and-set expects. */
   readonly #seen = new Map<string, string | null>();
 
-  machine({ folder, random, seed }: Surroundings): Machine {
+  machine({ folder, random, seed }: Environment): Machine {
     const durable = new Random(seed, 'durable machines').chance(0.4);
     return durable ? new DurableKeyValueMachine(folder, random) : new KeyValueMachine();
   }
@@ -31,7 +34,7 @@ export class KeyValueWorkload implements Workload<Machine> {
     return JSON.stringify([[...values], [...lists]]);
   }
 
-  request(random: Random, number: number): Asked {
+  request(random: Random, number: number): KeyValueRequest {
     const key = `k${Math.floor(number / ROTATION)}.${random.below(KEYS)}`;
     const value = `v${number}`;
     if (random.chance(0.2)) return random.chance(0.5) ? this.#append(key, value) : this.#readList(key);
@@ -42,15 +45,15 @@ export class KeyValueWorkload implements Workload<Machine> {
   anomalies(): readonly string[] {
     const wrong = [...checkHistory(register, this.registers), ...checkHistory(list, this.lists)];
     return wrong.map(({ key, operations }) => {
-      const told = operations.map(({ call, end, input }) => `${call}-${end ?? '?'} ${JSON.stringify(input)}`);
-      return `${key}: ${told.join('; ')}`;
+      const lines = operations.map(({ call, end, input }) => `${call}-${end ?? '?'} ${JSON.stringify(input)}`);
+      return `${key}: ${lines.join('; ')}`;
     });
   }
 
-  #read(key: string): Asked {
+  #read(key: string): KeyValueRequest {
     return {
       read: ({ values }) => values.get(key) ?? null,
-      ended: (call, end, answer) => {
+      onEnd: (call, end, answer) => {
         const value = answer as string | null;
         if (end === null) return;
         this.#seen.set(key, value);
@@ -59,35 +62,35 @@ export class KeyValueWorkload implements Workload<Machine> {
     };
   }
 
-  #write(key: string, value: string | null): Asked {
-    const ended = (call: number, end: number | null): void => {
+  #write(key: string, value: string | null): KeyValueRequest {
+    const onEnd = (call: number, end: number | null): void => {
       this.registers.push({ key, call, end, input: { type: 'write', value } });
     };
-    return { command: encodeCommand({ type: 'write', key, value }), ended };
+    return { command: encodeCommand({ type: 'write', key, value }), onEnd };
   }
 
-  #compareAndSet(key: string, value: string): Asked {
+  #compareAndSet(key: string, value: string): KeyValueRequest {
     const expected = this.#seen.get(key) ?? null;
     return {
       command: encodeCommand({ type: 'cas', key, expected, value }),
-      ended: (call, end, answer) => {
+      onEnd: (call, end, answer) => {
         const done = end === null ? {} : { done: answer as boolean };
         this.registers.push({ key, call, end, input: { type: 'cas', expected, value, ...done } });
       },
     };
   }
 
-  #append(key: string, value: string): Asked {
-    const ended = (call: number, end: number | null): void => {
+  #append(key: string, value: string): KeyValueRequest {
+    const onEnd = (call: number, end: number | null): void => {
       this.lists.push({ key, call, end, input: { type: 'append', value } });
     };
-    return { command: encodeCommand({ type: 'append', key, value }), ended };
+    return { command: encodeCommand({ type: 'append', key, value }), onEnd };
   }
 
-  #readList(key: string): Asked {
+  #readList(key: string): KeyValueRequest {
     return {
       read: ({ lists }) => [...(lists.get(key) ?? [])],
-      ended: (call, end, answer) => {
+      onEnd: (call, end, answer) => {
         if (end !== null) this.lists.push({ key, call, end, input: { type: 'read', values: answer as string[] } });
       },
     };

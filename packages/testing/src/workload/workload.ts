@@ -2,40 +2,49 @@ import type { Clock, StateMachine } from '@kontiki/core';
 import type { Folder } from '@kontiki/files';
 import type { Random } from '../random.js';
 
-/** What one life of a server is given. */
-export interface Surroundings {
+/**
+ * The environment of one server process in the full world. Stores and machines must use no other
+ * clock, randomness or disk, so that an execution depends on the seed only.
+ */
+export interface Environment {
   /** The server's id. */
   readonly id: string;
-  /** A folder of its own, on a disk that crashes with the server. */
+  /** A folder on the server's simulated disk. It crashes with the server. */
   readonly folder: Folder;
-  /** The server's clock: time stands still while its process does. */
+  /**
+   * The clock of the process. It may run fast or slow and jump, and no timer fires during a pause.
+   */
   readonly clock: Clock;
-  /** Uniform in [0, 1), drawn from the world's seed. */
+  /** Returns a number in [0, 1), drawn from the world's seed. */
   readonly random: () => number;
-  /** The world's seed: for what should differ from world to world and be the same for all servers. */
+  /** The world's seed, for choices that differ between worlds but not between servers. */
   readonly seed: number;
 }
 
-/** What a client asks of a server: a command to propose, or else a read. */
+/** A request of a client: a command to propose, or else a read. */
 export interface Request<Machine, Answer> {
   readonly command?: Uint8Array | undefined;
-  /** Run between two applies, as `RaftNode.read` does. */
+  /** Reads from the machine. Called between two applies, by `RaftNode.read`. */
   read?(machine: Machine): unknown;
   /**
-   * Told how it ended. `call` and `end` order it among all requests of the world; `end` is null when it may have been
-   * carried out at any time since, or never. What was surely not carried out is not told.
+   * Called with the outcome. `call` and `end` order the request among all requests of the world. If
+   * the outcome is unknown, `end` is null: the command may take effect at any later time, or never.
+   * Not called if the request was refused, which means that it certainly takes no effect.
    */
-  ended?(call: number, end: number | null, answer: Answer | undefined): void;
+  onEnd?(call: number, end: number | null, answer: Answer | undefined): void;
 }
 
-/** A state machine, and clients for it. One object serves one world. */
+/** State machines and the requests of their clients. Each world gets a new workload. */
 export interface Workload<Machine extends StateMachine = StateMachine> {
-  /** The machine of one life of a server. With `open` it keeps its state in the folder; otherwise every life begins empty. */
-  machine(surroundings: Surroundings): Machine;
-  /** What a client asks next. `number` is another one each time. */
+  /**
+   * Creates the machine of one server process. A machine with `open` finds its synced state in the
+   * folder. Any other machine starts empty.
+   */
+  machine(environment: Environment): Machine;
+  /** Returns the next request. `number` is different each time. */
   request(random: Random, number: number): Request<Machine, unknown>;
-  /** The same text for equal states, and for no others. */
+  /** Returns equal texts for equal states, and different texts for different ones. */
   digest(machine: Machine): string;
-  /** What in everything that clients were told cannot have been; asked once, in the end. */
+  /** Returns the contradictions in all answers to clients. Called once, at the end. */
   anomalies?(): readonly string[];
 }

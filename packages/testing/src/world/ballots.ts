@@ -1,55 +1,64 @@
 import type { Message, ServerId } from '@kontiki/core';
-import type { Judge } from './judge.js';
+import type { InvariantChecker } from './invariant-checker.js';
 
-/** Watches the terms that servers speak in, the votes they give, and who leads. */
+/**
+ * Checks the terms in messages, the votes and the leaders. Each method reports an event of a
+ * server.
+ */
 export class Ballots {
-  readonly #judge: Judge;
+  readonly #invariants: InvariantChecker;
+  /** Leaders by term, each with its process. */
   readonly #leaders = new Map<number, string>();
+  /** Candidates by voter and term. */
   readonly #votes = new Map<string, ServerId>();
-  /** The highest term that a server has spoken in, over all its lives. */
-  readonly #spoken = new Map<ServerId, number>();
+  /** The highest term in which a server sent a message, over all its processes. */
+  readonly #sentTerms = new Map<ServerId, number>();
 
-  constructor(judge: Judge) {
-    this.#judge = judge;
+  constructor(invariants: InvariantChecker) {
+    this.#invariants = invariants;
   }
 
-  /** A server begins a life in a term. */
+  /** A server starts in a term. */
   started(id: ServerId, term: number): void {
-    const spoken = this.#spoken.get(id) ?? 0;
-    this.#judge.must('termsRise', term >= spoken, () => `${id} spoke in term ${spoken} and starts in ${term}`);
+    const sent = this.#sentTerms.get(id) ?? 0;
+    this.#invariants.check('termsRise', term >= sent, () => `${id} sent in term ${sent} and starts in term ${term}`);
   }
 
-  /** It remembers nothing any more, and may say so. */
+  /** A server lost its disk. From now on it may send in lower terms. */
   wiped(id: ServerId): void {
-    this.#spoken.delete(id);
+    this.#sentTerms.delete(id);
   }
 
-  /** `durableTerm`: the newest term on the sender's disk. */
+  /** A server sends a message. `durableTerm` is the newest term on its disk. */
   sent(id: ServerId, to: ServerId, message: Message, durableTerm: number): void {
     const { kind, term } = message;
     if (kind === 'preVote') return;
-    if (term > (this.#spoken.get(id) ?? 0)) this.#spoken.set(id, term);
-    this.#judge.must(
+    if (term > (this.#sentTerms.get(id) ?? 0)) this.#sentTerms.set(id, term);
+    this.#invariants.check(
       'termIsDurable',
       term <= durableTerm,
-      () => `${id} sends ${kind} of term ${term}, with ${durableTerm} on its disk`,
+      () => `${id} sends ${kind} in term ${term}, but only term ${durableTerm} is durable`,
     );
     if (kind === 'vote') this.#voted(id, term, id);
     else if (kind === 'voteReply' && message.granted) this.#voted(id, term, to);
   }
 
-  /** `life` tells the lives of a server apart. */
-  leads(life: string, term: number): void {
-    const other = this.#leaders.get(term) ?? life;
-    this.#judge.must('electionSafety', other === life, () => `${other} and ${life} lead term ${term}`);
-    this.#leaders.set(term, life);
+  /** A process leads a term. `process` identifies the server and its process. */
+  leads(process: string, term: number): void {
+    const other = this.#leaders.get(term) ?? process;
+    this.#invariants.check('electionSafety', other === process, () => `${other} and ${process} lead term ${term}`);
+    this.#leaders.set(term, process);
   }
 
   #voted(voter: ServerId, term: number, candidate: ServerId): void {
     const key = `${voter}/${term}`;
     const before = this.#votes.get(key);
     const once = before === undefined || before === candidate;
-    this.#judge.must('oneVoteATerm', once, () => `${voter} votes for ${before} and ${candidate} in term ${term}`);
+    this.#invariants.check(
+      'oneVotePerTerm',
+      once,
+      () => `${voter} votes for ${before} and ${candidate} in term ${term}`,
+    );
     this.#votes.set(key, candidate);
   }
 }

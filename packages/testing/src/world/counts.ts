@@ -1,4 +1,4 @@
-/** What happened in a world: a world in which nothing happens proves nothing. */
+/** Numbers of events in a world. A run in which too little happened proves nothing. */
 export interface Counts {
   elections: number;
   truncations: number;
@@ -7,17 +7,23 @@ export interface Counts {
   reads: number;
   commits: number;
   acknowledged: number;
-  /** Writes that were issued and that a crash took away. */
+  /** Writes that were issued and lost in a crash. */
   lostWrites: number;
-  /** Of whole nodes only: requests whose end nobody knows, disks that failed or lost something, frames that were damaged, nodes that stopped by themselves, nodes that were closed and came to the end of it. */
+  /** Requests with an unknown outcome. This and all further counts are 0 in the fast world. */
   unknown: number;
+  /** Disk operations that failed. */
   diskErrors: number;
+  /** Disks that were lost or damaged. */
   lostDisks: number;
+  /** Frames that arrived damaged. */
   badFrames: number;
+  /** Nodes that stopped by themselves. */
   stops: number;
+  /** Nodes that were closed. */
   closes: number;
-  /** Snapshots that were taken, and that took the place of a log. */
+  /** Snapshots that were taken. */
   snapshots: number;
+  /** Snapshots that replaced a log. */
   installs: number;
 }
 

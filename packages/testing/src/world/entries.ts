@@ -1,5 +1,5 @@
 import type { Entry, ServerId } from '@kontiki/core';
-import type { Judge } from './judge.js';
+import type { InvariantChecker } from './invariant-checker.js';
 
 /** An entry as it was first seen in any log. */
 interface Known {
@@ -10,42 +10,44 @@ interface Known {
 
 interface Committed {
   readonly term: number;
-  /** The term of the server that was first seen to know. */
+  /** The term of the first server that reported the entry as committed. */
   readonly inTerm: number;
 }
 
-/** The term at an index of a server's log; undefined where it holds none. */
+/** Returns the term at an index of a server's log, or undefined if it has no entry there. */
 type TermAt = (index: number) => number | undefined;
 
-/** Whether an entry is on the disks of a quorum, by the membership that the server `id` goes by. */
+/** Returns whether an entry is durable on a quorum, by the membership that server `id` uses. */
 export type OnQuorum = (id: ServerId, index: number, term: number) => boolean;
 
-/** Watches what stands in the logs, what is committed and what is applied. */
+/** Checks the entries in logs, the committed and the applied ones. Each method reports an event. */
 export class Entries {
-  readonly #judge: Judge;
+  readonly #invariants: InvariantChecker;
   readonly #onQuorum: OnQuorum;
-  /** By index: the entries of different terms that were ever in some log there. */
+  /** By index: the entries that any log ever had there, one per term. */
   readonly #known: Known[][] = [];
-  /** By index - 1. The first entry, the membership, is committed by definition. */
+  /**
+   * Committed entries by index - 1. The first entry, the membership, is committed by definition.
+   */
   readonly #committed: Committed[] = [{ term: 1, inTerm: 0 }];
   readonly #appliedAt = new Map<number, number>();
 
-  constructor(judge: Judge, onQuorum: OnQuorum) {
-    this.#judge = judge;
+  constructor(invariants: InvariantChecker, onQuorum: OnQuorum) {
+    this.#invariants = invariants;
     this.#onQuorum = onQuorum;
   }
 
-  /** How many are committed. */
+  /** The number of committed entries. */
   get committed(): number {
     return this.#committed.length;
   }
 
-  /** The term of the entry that is committed at an index. */
+  /** Returns the term of the committed entry at an index. */
   termOf(index: number): number | undefined {
     return this.#committed[index - 1]?.term;
   }
 
-  /** A server takes entries into its log. */
+  /** A server appends entries to its log. */
   issued(id: ServerId, prevTermOfFirst: number, entries: readonly Entry[]): void {
     let prevTerm = prevTermOfFirst;
     for (const entry of entries) {
@@ -56,44 +58,55 @@ export class Entries {
       if (known === undefined) here.push({ term, prevTerm, data });
       else {
         const same = known.prevTerm === prevTerm && sameBytes(known.data, data);
-        this.#judge.must(
+        this.#invariants.check(
           'logMatching',
           same,
-          () => `${id} holds another entry ${index} of term ${term}, or other ones before`,
+          () => `${id} has a different entry ${index} of term ${term}, or a different entry before it`,
         );
       }
       prevTerm = term;
     }
   }
 
-  /** A server of `inTerm` says that everything from `from` to `to` is committed. */
+  /** A server in term `inTerm` reports the entries from `from` to `to` as committed. */
   commits(id: ServerId, inTerm: number, from: number, to: number, termAt: TermAt): void {
     for (let index = from; index <= to; index += 1) {
       const term = termAt(index) as number;
       const known = this.#committed[index - 1];
       if (known !== undefined) {
-        this.#judge.must('stateMachineSafety', known.term === term, () => `${id} commits another entry ${index}`);
+        this.#invariants.check(
+          'stateMachineSafety',
+          known.term === term,
+          () => `${id} commits a different entry ${index}`,
+        );
         continue;
       }
       const durable = this.#onQuorum(id, index, term);
-      this.#judge.must('commitIsDurable', durable, () => `${id} commits ${index}, which is not on a quorum's disks`);
+      this.#invariants.check(
+        'commitIsDurable',
+        durable,
+        () => `${id} commits entry ${index}, which is not durable on a quorum`,
+      );
       this.#committed.push({ term, inTerm });
     }
   }
 
-  /** A new leader holds every entry that was committed in an earlier term: log matching makes the last of them enough. */
+  /**
+   * A server starts to lead. It must have every entry that was committed in an earlier term.
+   * Checking the last of these is enough because of Log Matching.
+   */
   leads(id: ServerId, leads: number, termAt: TermAt): void {
     const index = this.#committed.findLastIndex(({ inTerm }) => inTerm < leads) + 1;
     if (index === 0) return;
     const complete = termAt(index) === this.#committed[index - 1]?.term;
-    this.#judge.must(
+    this.#invariants.check(
       'leaderCompleteness',
       complete,
       () => `${id} leads term ${leads} without committed entry ${index}`,
     );
   }
 
-  /** Where commands stand in a log, behind `after` and up to `through`. */
+  /** Returns the indices of the commands in a log, after `after` and up to `through`. */
   commands(after: number, through: number, termAt: TermAt): number[] {
     const indices: number[] = [];
     for (let index = after + 1; index <= through; index += 1) {
@@ -103,19 +116,20 @@ export class Entries {
     return indices;
   }
 
+  /** A server applies an entry. */
   applied(id: ServerId, index: number, term: number): void {
     const committed = this.#committed[index - 1]?.term;
     const agreed = committed === undefined || committed === term;
-    this.#judge.must(
+    this.#invariants.check(
       'stateMachineSafety',
       agreed,
       () => `${id} applies entry ${index} of term ${term}, not of ${committed}`,
     );
     const before = this.#appliedAt.get(index);
-    this.#judge.must(
+    this.#invariants.check(
       'stateMachineSafety',
       before === undefined || before === term,
-      () => `two entries applied at ${index}`,
+      () => `two different entries are applied at index ${index}`,
     );
     this.#appliedAt.set(index, term);
   }

@@ -4,12 +4,12 @@ import type { Counts } from './counts.js';
 import type { Fault, Mix } from './mix.js';
 import type { Schedule } from './schedule.js';
 
-/** A server as faults see it. */
-export interface Breakable {
+/** A server that faults can break. */
+export interface FaultTarget {
   readonly id: ServerId;
   readonly up: boolean;
   readonly leads: boolean;
-  /** It has lost its disk, and stays out for good. */
+  /** Whether its disk was lost or damaged. */
   readonly lost: boolean;
   start(): void;
   crash(kind: 'kill' | 'powerCut'): void;
@@ -18,44 +18,49 @@ export interface Breakable {
   resume(): void;
   setFull(full: boolean): void;
   setTimings(timings: Timings): void;
-  /** Damages what is on its disk, while it is down. */
+  /** Damages its disk while it is down. */
   damage?(): void;
-  /** Is closed in good order, and started again. */
+  /** Closes the node and starts it again. */
   close?(): void;
-  /** Its clock goes forward by so many milliseconds at once. */
+  /** Moves its clock forward by this many milliseconds at once. */
   jump?(span: number): void;
 }
 
-/** The network as faults see it. Each tells what it has done. */
-interface Cuttable {
+/** The network that faults can break. `cut` and `partition` return descriptions for the trace. */
+interface FaultNetwork {
   cut(): string;
+  /** Splits the servers into two groups, or separates the server `alone` from the others. */
   partition(alone: ServerId | undefined): string;
   join(): void;
 }
 
-/** What there is to be broken. */
-interface Faulty {
+/** The parts of a world that faults use. */
+interface FaultContext {
   readonly schedule: Schedule;
   readonly mix: Mix;
-  readonly network: Cuttable;
+  readonly network: FaultNetwork;
   readonly counts: Counts;
-  readonly tell: ((text: string) => void) | undefined;
-  readonly servers: readonly Breakable[];
+  readonly trace: ((text: string) => void) | undefined;
+  readonly servers: readonly FaultTarget[];
 }
 
-/** Breaks things, each kind at its own pace, until it ends. */
+/**
+ * Breaks the servers and the network of a world until `end` is called. Each kind of fault occurs at
+ * random intervals. These are multiples of the election timeout, so that faults keep pace with
+ * elections. A weaker fault has longer intervals.
+ */
 export class Faults {
-  readonly #world: Faulty;
+  readonly #world: FaultContext;
   readonly #random: Random;
   #ended = false;
 
-  constructor(world: Faulty, random: Random) {
+  constructor(world: FaultContext, random: Random) {
     this.#world = world;
     this.#random = random;
   }
 
-  begin(): void {
-    const { network, tell, mix } = this.#world;
+  start(): void {
+    const { network, trace, mix } = this.#world;
     this.#every('kills', 5, () => this.#crash('kill'));
     this.#every('powerCuts', 7, () => this.#crash('powerCut'));
     this.#every('pauses', 5, () => this.#pause());
@@ -63,15 +68,15 @@ export class Faults {
     this.#every('wipes', 80, () => this.#wipe());
     this.#every('cuts', 5, () => {
       const cut = network.cut();
-      tell?.(`cut: ${cut}`);
+      trace?.(`cut: ${cut}`);
     });
     this.#every('partitions', 4, () => {
       const parts = network.partition(this.#random.chance(0.5) ? this.#victim.id : undefined);
-      tell?.(`partition: ${parts}`);
+      trace?.(`partition: ${parts}`);
     });
     this.#every(mix.strength.cuts > 0 ? 'cuts' : 'partitions', 6, () => {
       network.join();
-      tell?.('the network is whole again');
+      trace?.('the network is whole again');
     });
     this.#every('retimings', 20, () => {
       const stretch = this.#random.pick([0.5, 1, 2]);
@@ -84,10 +89,14 @@ export class Faults {
     this.#every('clockJumps', 10, () => this.#victim.jump?.(this.#random.between(0, 5) * this.#timeout));
   }
 
-  /** A leader that falls soon after its election leaves entries on some servers only: the stuff of Raft's Figure 8. */
-  elected(server: Breakable): void {
+  /**
+   * Reports an elected leader. Crashes or isolates it soon, if `earlyLeaderFailures` is drawn. A
+   * leader that fails soon after its election leaves entries on some servers only. Figure 8 of the
+   * Raft paper needs several of these in a row.
+   */
+  onElected(server: FaultTarget): void {
     const { schedule, mix, network } = this.#world;
-    if (this.#ended || !this.#random.chance(mix.strength.coups)) return;
+    if (this.#ended || !this.#random.chance(mix.strength.earlyLeaderFailures)) return;
     schedule.after(this.#timeout * this.#random.next() ** 3, () => {
       if (this.#ended || !server.up) return;
       if (this.#random.chance(0.5)) return this.#bringDown(server, this.#random.chance(0.5) ? 'kill' : 'powerCut');
@@ -100,32 +109,36 @@ export class Faults {
     return this.#world.mix.timings.election;
   }
 
+  /** Ends all faults and restores the timings. */
   end(): void {
     this.#ended = true;
     for (const server of this.#world.servers) server.setTimings(this.#world.mix.timings);
   }
 
-  /** Something goes wrong every `mean` election timeouts at full strength, on average. */
-  #every(fault: Fault, mean: number, wrong: () => void): void {
+  /**
+   * Breaks something every `mean` election timeouts on average at full strength, less often at
+   * lower.
+   */
+  #every(fault: Fault, mean: number, breakSomething: () => void): void {
     const strength = this.#world.mix.strength[fault];
     if (strength === 0) return;
     this.#world.schedule.after(this.#random.between(0, (2 * mean) / strength) * this.#timeout, () => {
       if (this.#ended) return;
-      wrong();
-      this.#every(fault, mean, wrong);
+      breakSomething();
+      this.#every(fault, mean, breakSomething);
     });
   }
 
   #crash(kind: 'kill' | 'powerCut'): void {
     const { servers } = this.#world;
-    // A power cut often takes them all.
+    // A power cut often hits all servers.
     const all = this.#random.chance(kind === 'powerCut' ? 0.4 : 0.1);
     for (const server of all ? servers : [this.#victim]) {
       this.#bringDown(server, kind);
     }
   }
 
-  #bringDown(server: Breakable, kind: 'kill' | 'powerCut'): void {
+  #bringDown(server: FaultTarget, kind: 'kill' | 'powerCut'): void {
     if (!server.up) return;
     const { mix, schedule, counts } = this.#world;
     server.crash(kind);
@@ -135,14 +148,16 @@ export class Faults {
     schedule.after(downtime, () => this.#restart(server));
   }
 
-  #restart(server: Breakable): void {
+  #restart(server: FaultTarget): void {
     if (server.up) return;
     server.start();
     this.#world.counts.restarts += 1;
   }
 
-  /** Leaders have most to lose. */
-  get #victim(): Breakable {
+  /**
+   * Draws a server to break. Prefers leaders, since their failures lead to more different states.
+   */
+  get #victim(): FaultTarget {
     const { servers } = this.#world;
     const leaders = servers.filter(({ leads }) => leads);
     return this.#random.pick(leaders.length > 0 && this.#random.chance(0.4) ? leaders : servers);
@@ -150,10 +165,10 @@ export class Faults {
 
   #pause(): void {
     const server = this.#victim;
-    this.#world.tell?.(`${server.id} stands still`);
+    this.#world.trace?.(`${server.id} is paused`);
     server.pause();
     this.#world.schedule.after(this.#random.between(0, 4) * this.#timeout, () => {
-      this.#world.tell?.(`${server.id} goes on`);
+      this.#world.trace?.(`${server.id} resumes`);
       server.resume();
     });
   }
@@ -165,24 +180,27 @@ export class Faults {
   }
 
   #wipe(): void {
-    const server = this.#loser;
+    const server = this.#diskVictim;
     if (server === undefined) return;
     server.wipe();
     this.#world.schedule.after(this.#random.between(1, 1_000), () => this.#restart(server));
   }
 
-  /** Bits flip while a server is down. */
+  /** Kills a server and damages its disk. */
   #damage(): void {
-    const server = this.#loser;
+    const server = this.#diskVictim;
     if (server === undefined) return;
     this.#bringDown(server, 'kill');
     server.damage?.();
   }
 
-  /** Whose disk may be lost: as many as may be with a majority left. */
-  get #loser(): Breakable | undefined {
+  /**
+   * Draws a server that may lose its disk. Returns undefined if no majority with a disk would
+   * remain.
+   */
+  get #diskVictim(): FaultTarget | undefined {
     const { servers } = this.#world;
-    const whole = servers.filter(({ lost }) => !lost);
-    return (whole.length - 1) * 2 <= servers.length ? undefined : this.#random.pick(whole);
+    const intact = servers.filter(({ lost }) => !lost);
+    return (intact.length - 1) * 2 <= servers.length ? undefined : this.#random.pick(intact);
   }
 }

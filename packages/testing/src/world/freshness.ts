@@ -1,25 +1,28 @@
-import type { Judge } from './judge.js';
+import type { InvariantChecker } from './invariant-checker.js';
 
-/** Watches that no read misses what was known before it began. */
+/**
+ * Checks that reads are linearizable. A read must see every entry that was acknowledged, or seen by
+ * another read, before the read started.
+ */
 export class Freshness {
-  /** Everything up to here was acknowledged to somebody, or seen by a read. */
+  /** The highest index that was acknowledged or seen by a read. */
   floor = 0;
-  readonly #judge: Judge;
+  readonly #invariants: InvariantChecker;
 
-  constructor(judge: Judge) {
-    this.#judge = judge;
+  constructor(invariants: InvariantChecker) {
+    this.#invariants = invariants;
   }
 
   acknowledged(index: number): void {
     this.floor = Math.max(this.floor, index);
   }
 
-  /** A read saw everything up to `applied`; `floor` was the floor when it began. */
+  /** A read saw the state at index `applied`. `floor` was the floor when the read started. */
   read(applied: number, floor: number): void {
-    this.#judge.must(
+    this.#invariants.check(
       'readsAreFresh',
       applied >= floor,
-      () => `a read saw ${applied}, and ${floor} was known before it began`,
+      () => `a read saw the state at ${applied}, but ${floor} was acknowledged or read before it started`,
     );
     this.floor = Math.max(this.floor, applied);
   }

@@ -4,12 +4,15 @@ function isMajority(of: readonly ServerId[], has: (id: ServerId) => boolean): bo
   return of.filter(has).length * 2 > of.length;
 }
 
-/** Whether the servers of which `has` holds can decide: a majority, of both halves when joint. */
+/**
+ * Returns whether the servers for which `has` holds are a quorum. A joint membership needs two
+ * majorities.
+ */
 export function isQuorum({ voters, outgoing }: Membership, has: (id: ServerId) => boolean): boolean {
   return isMajority(voters, has) && (outgoing.length === 0 || isMajority(outgoing, has));
 }
 
-/** Whether no two groups of servers can decide apart from each other, one by each membership. */
+/** Returns whether each quorum of one membership shares a server with each quorum of the other. */
 export function quorumsOverlap(a: Membership, b: Membership): boolean {
   const ids = [...new Set([...a.voters, ...a.outgoing, ...b.voters, ...b.outgoing])];
   for (let group = 0; group < 2 ** ids.length; group += 1) {

@@ -2,7 +2,27 @@ import { defaultLimits } from '@kontiki/core/protocol';
 import type { Limits, SnapshotPolicy, Timings } from '@kontiki/core';
 import { Random } from '../random.js';
 
-/** What can go wrong in a world. Each seed leaves about half of it out, so that what remains has room to unfold. */
+/**
+ * Kinds of faults. Each seed leaves out about half of them, because faults can hide the effects of
+ * others. The order matters: strengths are drawn in this order.
+ *
+ * - `latency`: messages take longer
+ * - `jitter`: some messages are delayed, and others overtake them
+ * - `loss`, `duplicates`: messages are lost, or arrive twice
+ * - `cuts`, `partitions`: single links are cut, or all links between two groups
+ * - `earlyLeaderFailures`: leaders crash or are isolated soon after their election
+ * - `kills`, `powerCuts`: processes die, and unsynced writes survive or not
+ * - `wipes`: a disk is replaced by an empty one
+ * - `slowRestarts`: servers stay down for longer after a crash
+ * - `pauses`: processes are paused, as with SIGSTOP
+ * - `lateTimers`: timers fire up to a second late
+ * - `drift`: clocks run up to 10 % fast or slow
+ * - `slowDisks`, `stalls`: syncs are slow, or take up to ten election timeouts
+ * - `fullDisks`: disks are full for some time
+ * - `slowLoops`: the event loop runs callbacks late
+ * - `slowMachines`: state machines apply entries late
+ * - `retimings`: the timings of all servers change while they run
+ */
 export const FAULTS = [
   'latency',
   'jitter',
@@ -10,7 +30,7 @@ export const FAULTS = [
   'duplicates',
   'cuts',
   'partitions',
-  'coups',
+  'earlyLeaderFailures',
   'kills',
   'powerCuts',
   'wipes',
@@ -26,28 +46,44 @@ export const FAULTS = [
   'retimings',
 ] as const;
 
-/** What only whole nodes feel: frames that arrive damaged, disks that fail or rot, clocks that go forward at once, being closed in the middle of work. */
+/**
+ * Kinds of faults that only the full world has.
+ *
+ * - `badFrames`: frames arrive with a flipped bit
+ * - `diskErrors`: disk operations fail
+ * - `bitFlips`: a bit on a disk flips while its server is down
+ * - `clockJumps`: clocks jump forward
+ * - `closes`: nodes are closed and started again
+ */
 export const NODE_FAULTS = ['badFrames', 'diskErrors', 'bitFlips', 'clockJumps', 'closes'] as const;
 
 export type Fault = (typeof FAULTS)[number] | (typeof NODE_FAULTS)[number];
 
-/** What one seed's world is like. */
+/**
+ * The conditions in one world, drawn from its seed: size, timings, limits, workload, and how strong
+ * each fault is. Worlds with different conditions find different bugs. In half of the seeds a
+ * message has one entry, and windows and queues are small.
+ */
 export interface Mix {
   readonly servers: number;
-  /** Simulated seconds before everything heals. */
+  /** Simulated seconds with faults. Then all faults end. */
   readonly seconds: number;
   readonly timings: Timings;
   readonly limits: Limits;
-  /** How strongly each fault is at work: 0 when it is left out, else up to 1. */
+  /**
+   * Strength of each fault, from 0 to 1. 0 leaves the fault out. Otherwise the strength scales its
+   * frequency, its probability or its duration.
+   */
   readonly strength: Readonly<Record<Fault, number>>;
-  /** Milliseconds between two writes, and between two reads, on average. */
+  /** Milliseconds between two writes, on average. */
   readonly writeEvery: number;
+  /** Milliseconds between two reads, on average. */
   readonly readEvery: number;
   /** Bytes of the largest command. */
   readonly commandBytes: number;
-  /** Whether the state machines keep their state on a disk of their own. */
+  /** Whether state machines have a disk of their own, from which they recover after a restart. */
   readonly durableMachines: boolean;
-  /** When nodes take snapshots, and what they keep beside them. */
+  /** When nodes take snapshots, and how many entries and snapshots they keep. */
   readonly snapshotPolicy: Partial<SnapshotPolicy>;
 }
 
@@ -59,8 +95,9 @@ const TIMINGS: readonly Timings[] = [
 ];
 
 export interface MixOptions {
+  /** Simulated seconds with faults. Default 20. */
   readonly seconds?: number | undefined;
-  /** Faults to leave out, whatever the seed draws. */
+  /** Faults to leave out, even if the seed draws them. Default: none. */
   readonly without?: readonly Fault[] | undefined;
 }
 
@@ -77,7 +114,9 @@ function drawPolicy(random: Random): Partial<SnapshotPolicy> {
   };
 }
 
-/** `of`: what a world is made of; pure `Raft`s do not feel everything that whole nodes do. */
+/**
+ * Draws the conditions of a world of pure `Raft`s or whole nodes. The former have no `NODE_FAULTS`.
+ */
 export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions, of: 'rafts' | 'nodes'): Mix {
   const random = new Random(seed, 'mix');
   const strength = Object.fromEntries([

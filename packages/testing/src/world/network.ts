@@ -5,19 +5,23 @@ import type { Schedule } from './schedule.js';
 
 type Deliver<Load> = (from: ServerId, to: ServerId, load: Load) => void;
 
-/** Loses, delays, doubles and reorders what it carries, and cuts links, in one direction or both. */
+/**
+ * A network that loses, delays, duplicates and reorders messages. Links can be cut in each
+ * direction.
+ */
 export class ModelNetwork<Load> {
+  /** The number of sent messages. */
   sent = 0;
   readonly #schedule: Schedule;
   readonly #random: Random;
   readonly #mix: Mix;
   readonly #ids: readonly ServerId[];
   readonly #deliver: Deliver<Load>;
-  /** Links that carry nothing: `from>to`. */
+  /** Links that are cut, as `from>to`. */
   readonly #cut = new Set<string>();
-  /** When the newest load of a link arrives: without jitter nothing overtakes it. */
+  /** Arrival time of the newest message per link. Without jitter no message overtakes another. */
   readonly #arrivals = new Map<string, number>();
-  #calm = false;
+  #healed = false;
 
   constructor(schedule: Schedule, random: Random, mix: Mix, ids: readonly ServerId[], deliver: Deliver<Load>) {
     this.#schedule = schedule;
@@ -30,33 +34,40 @@ export class ModelNetwork<Load> {
   send(from: ServerId, to: ServerId, load: Load): void {
     this.sent += 1;
     const { loss, duplicates } = this.#mix.strength;
-    if (!this.#calm && this.#random.chance(loss * 0.3)) return;
-    const copies = !this.#calm && this.#random.chance(duplicates * 0.3) ? 2 : 1;
+    if (!this.#healed && this.#random.chance(loss * 0.3)) return;
+    const copies = !this.#healed && this.#random.chance(duplicates * 0.3) ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
-      this.#carry(from, to, load, this.#delay(`${from}>${to}`), this.#calm);
+      this.#carry(from, to, load, this.#delay(`${from}>${to}`), this.#healed);
     }
   }
 
-  /** A cut takes what is on its way, or holds it up; what is late when all faults end never comes. */
-  #carry(from: ServerId, to: ServerId, load: Load, delay: number, calm: boolean): void {
+  /**
+   * Delivers a message after a delay. A cut loses messages in flight or delays them further.
+   * Messages that were sent before all faults ended are lost if they would arrive later.
+   */
+  #carry(from: ServerId, to: ServerId, load: Load, delay: number, healed: boolean): void {
     this.#schedule.after(delay, () => {
-      if (calm !== this.#calm) return;
+      if (healed !== this.#healed) return;
       if (!this.#cut.has(`${from}>${to}`)) this.#deliver(from, to, load);
       else if (this.#mix.strength.jitter > 0 && this.#random.chance(0.8)) {
-        this.#carry(from, to, load, this.#random.between(0, 3) * this.#mix.timings.election, calm);
+        this.#carry(from, to, load, this.#random.between(0, 3) * this.#mix.timings.election, healed);
       }
     });
   }
 
-  /** Cuts one direction between two servers. */
+  /** Cuts one direction between two servers. Returns a description. */
   cut(): string {
     const from = this.#random.pick(this.#ids);
     const to = this.#random.pick(this.#ids);
     if (from !== to) this.#cut.add(`${from}>${to}`);
-    return `${from} no longer reaches ${to}`;
+    return `${from} cannot send to ${to}`;
   }
 
-  /** Splits the servers into two groups, or `alone` from the others; sometimes one server still reaches, and is reached by, both. */
+  /**
+   * Splits the servers into two groups, or separates `alone` from the others. Sometimes only one
+   * direction is cut, and sometimes one server remains connected to both groups. Returns a
+   * description.
+   */
   partition(alone: ServerId | undefined): string {
     const left = alone === undefined ? this.#ids.filter(() => this.#random.chance(0.5)) : [alone];
     const bridge = this.#random.chance(0.2) ? this.#random.pick(this.#ids) : undefined;
@@ -67,23 +78,24 @@ export class ModelNetwork<Load> {
         if (!oneWay || left.includes(from)) this.#cut.add(`${from}>${to}`);
       }
     }
-    return `[${left.join(' ')}] ${oneWay ? 'no longer reach' : 'are apart from'} the others${bridge === undefined ? '' : `, but for ${bridge}`}`;
+    return `[${left.join(' ')}] ${oneWay ? 'cannot send to' : 'are separated from'} the others${bridge === undefined ? '' : `, except for ${bridge}`}`;
   }
 
-  /** Joins what was cut. */
+  /** Restores all links. */
   join(): void {
     this.#cut.clear();
   }
 
+  /** Restores all links and ends all other faults of the network. */
   heal(): void {
     this.join();
-    this.#calm = true;
+    this.#healed = true;
   }
 
   #delay(link: string): number {
     const { latency, jitter } = this.#mix.strength;
     const { election } = this.#mix.timings;
-    if (this.#calm) return 1;
+    if (this.#healed) return 1;
     const base = this.#random.between(0.1, 2 + (latency * election) / 4);
     if (jitter > 0) {
       const held = this.#random.chance(jitter * 0.2);

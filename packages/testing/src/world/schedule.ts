@@ -8,38 +8,42 @@ function isBefore(a: Event, b: Event): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
-/** Virtual time: what is due next runs next; what is due at one moment, in the order it was planned (a binary heap). */
+/**
+ * Virtual time as a queue of events. Time advances to the next event, which then runs. Events of
+ * the same time run in the order in which they were planned. The queue is a binary heap.
+ */
 export class Schedule {
   readonly #heap: Event[] = [];
   #order = 0;
   #now = 0;
 
-  /** Milliseconds since the world began. */
+  /** Simulated milliseconds since the start of the world. */
   get now(): number {
     return this.#now;
   }
 
-  /** How many events have been planned so far. */
+  /** The number of events planned so far. */
   get planned(): number {
     return this.#order;
   }
 
+  /** Plans an event after a delay in milliseconds. */
   after(delay: number, run: () => void): void {
     const event = { at: this.#now + delay, order: (this.#order += 1), run };
     const heap = this.#heap;
-    let place = heap.length;
+    let position = heap.length;
     heap.push(event);
-    while (place > 0) {
-      const parent = (place - 1) >> 1;
+    while (position > 0) {
+      const parent = (position - 1) >> 1;
       const above = heap[parent] as Event;
       if (!isBefore(event, above)) break;
-      heap[place] = above;
-      place = parent;
+      heap[position] = above;
+      position = parent;
     }
-    heap[place] = event;
+    heap[position] = event;
   }
 
-  /** Runs the next event, unless it is later than `until`. */
+  /** Runs the next event. Returns false if no event is planned up to the time `until`. */
   step(until: number): boolean {
     const [first] = this.#heap;
     if (first === undefined || first.at > until) return false;
@@ -54,15 +58,15 @@ export class Schedule {
     const last = heap.pop() as Event;
     const { length } = heap;
     if (length === 0) return;
-    let place = 0;
+    let position = 0;
     for (;;) {
-      let child = 2 * place + 1;
+      let child = 2 * position + 1;
       if (child >= length) break;
       if (child + 1 < length && isBefore(heap[child + 1] as Event, heap[child] as Event)) child += 1;
       if (!isBefore(heap[child] as Event, last)) break;
-      heap[place] = heap[child] as Event;
-      place = child;
+      heap[position] = heap[child] as Event;
+      position = child;
     }
-    heap[place] = last;
+    heap[position] = last;
   }
 }

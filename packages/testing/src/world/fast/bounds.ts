@@ -1,26 +1,33 @@
 import type { ServerId } from '@kontiki/core';
 import type { Raft } from '@kontiki/core/protocol';
-import type { Judge } from '../judge.js';
+import type { InvariantChecker } from '../invariant-checker.js';
 import type { Mix } from '../mix.js';
 
-/** Watches what a world's limits and timings bound: queues, and how long a leader leads unheard. */
+/**
+ * Checks that queues stay within the world's limits, and that a leader without a majority steps
+ * down.
+ */
 export class Bounds {
-  readonly #judge: Judge;
+  readonly #invariants: InvariantChecker;
   readonly #mix: Mix;
-  /** The lives that have led: what they added then is on top of a follower's share. */
+  /** Processes that have led. They may still hold the entries that they appended as leaders. */
   readonly #ledOnce = new WeakSet<Raft>();
 
-  constructor(judge: Judge, mix: Mix) {
-    this.#judge = judge;
+  constructor(invariants: InvariantChecker, mix: Mix) {
+    this.#invariants = invariants;
     this.#mix = mix;
   }
 
-  /** A turn fills a window at the most, and answers what it was told: never anywhere near a thousand messages. */
+  /**
+   * A server sends messages to one peer in one turn. It may fill a window and answer the messages
+   * it received, which are far fewer than 1,000.
+   */
   mailed(id: ServerId, role: string | undefined, count: number): void {
     const most = this.#mix.limits.windowMessages + 1_000;
     this.#bound(count <= most, () => `${id} (${role}) sends ${count} messages in one turn`);
   }
 
+  /** A server took a turn. */
   turned(id: ServerId, raft: Raft): void {
     if (raft.role === 'leader') this.#leads(id, raft);
     const { log, uncommittedBytes } = raft;
@@ -30,12 +37,15 @@ export class Bounds {
     this.#bound(uncommitted, () => `${id} holds ${uncommittedBytes} uncommitted bytes`);
     const added = this.#ledOnce.has(raft) ? limits.uncommittedBytes : 0;
     const undurable = limits.undurableBytes + limits.messageBytes + added + entry;
-    this.#bound(log.undurableBytes <= undurable, () => `${id} awaits ${log.undurableBytes} bytes`);
+    this.#bound(log.undurableBytes <= undurable, () => `${id} holds ${log.undurableBytes} bytes that are not durable`);
     if (log.applied < log.lastIndex) return;
-    this.#bound(log.heldBytes <= limits.tailBytes, () => `${id} keeps ${log.heldBytes} bytes`);
+    this.#bound(log.heldBytes <= limits.tailBytes, () => `${id} holds ${log.heldBytes} bytes after applying them`);
   }
 
-  /** No leader leads for long without a majority's answers. Where time itself is broken nobody can tell how long. */
+  /**
+   * Checks that a leader heard from a majority in the last two election timeouts. Not checked if
+   * the world has faults of time, with which a leader may step down later.
+   */
   #leads(id: ServerId, raft: Raft): void {
     this.#ledOnce.add(raft);
     const { peers, now, timings } = raft;
@@ -43,16 +53,16 @@ export class Bounds {
     const longest = 2 * timings.election + timings.heartbeat;
     let heard = 1;
     for (const [peer, { window, lastActive }] of peers ?? []) {
-      this.#bound(window.size <= windowMessages, () => `${window.size} messages to ${peer} under way`);
+      this.#bound(window.size <= windowMessages, () => `${window.size} messages to ${peer} are in flight`);
       if (now - lastActive <= longest) heard += 1;
     }
     const { pauses, lateTimers, slowLoops, retimings } = this.#mix.strength;
     if (pauses + lateTimers + slowLoops + retimings > 0) return;
-    const byRight = heard * 2 > this.#mix.servers;
-    this.#judge.must('leadsByRight', byRight, () => `${id} leads and hears ${heard - 1} others`);
+    const hearsMajority = heard * 2 > this.#mix.servers;
+    this.#invariants.check('leaderHearsMajority', hearsMajority, () => `${id} leads and hears ${heard - 1} others`);
   }
 
   #bound(holds: boolean, broken: () => string): void {
-    this.#judge.must('queuesAreBounded', holds, broken);
+    this.#invariants.check('queuesAreBounded', holds, broken);
   }
 }

@@ -4,73 +4,80 @@ import { Ballots } from '../ballots.js';
 import { noCounts, type Counts } from '../counts.js';
 import { Entries, type OnQuorum } from '../entries.js';
 import { Freshness } from '../freshness.js';
-import type { Judge } from '../judge.js';
+import type { InvariantChecker } from '../invariant-checker.js';
 import type { Invariant } from '../violation.js';
 
-/** What is looked at of a server. */
+/** A server as the checks see it. */
 interface Observed {
   readonly id: ServerId;
   readonly incarnation: number;
   readonly disk: {
-    /** What is durable. */
+    /** The durable ballot. */
     readonly ballot: Ballot | undefined;
+    /** The durable entries. */
     readonly entries: readonly Entry[];
+    /** Returns whether an entry is durable, or was before the disk was lost. */
     holds(index: number, term: number): boolean;
-    /** The last index as issued, durable or not. */
+    /** The last index of all issued writes, durable or not. */
     readonly issuedLast: number;
   };
 }
 
-/** What one life of a server was last seen at. */
+/** The state of one server process after its latest turn. */
 interface Seen {
   term: number;
   committed: number;
   applied: number;
-  /** The term it was last seen to lead, and where its log ended then. */
+  /** The latest term in which it led. */
   leads: number;
+  /** The end of its log when it last led. */
   lastIndex: number;
   lastEntry: Entry | undefined;
-  /** By peer, in the term that it leads. */
+  /** Matched index by peer, in the term that it leads. */
   readonly matches: Map<ServerId, { readonly incarnation: number; readonly match: number }>;
 }
 
-/** Looks at pure `Raft`s after every event, at what has changed since the one before: the rules of Raft, and of reads. */
+/**
+ * Checks the rules of Raft and of linearizable reads on pure `Raft`s. Each method reports an event
+ * of a server, and compares its state with the state after its previous turn.
+ */
 export class Checks {
   readonly counts: Counts = noCounts();
-  readonly #judge: Judge;
+  readonly #invariants: InvariantChecker;
   readonly #seen = new Map<ServerId, Seen>();
   readonly #ballots: Ballots;
   readonly #entries: Entries;
   readonly #freshness: Freshness;
-  readonly #elected: (id: ServerId) => void;
+  readonly #onElected: (id: ServerId) => void;
 
-  /** `elected` is told of every new leader. */
-  constructor(judge: Judge, onQuorum: OnQuorum, elected: (id: ServerId) => void) {
-    this.#judge = judge;
-    this.#ballots = new Ballots(judge);
-    this.#freshness = new Freshness(judge);
-    this.#elected = elected;
-    this.#entries = new Entries(judge, onQuorum);
+  constructor(invariants: InvariantChecker, onQuorum: OnQuorum, onElected: (id: ServerId) => void) {
+    this.#invariants = invariants;
+    this.#ballots = new Ballots(invariants);
+    this.#freshness = new Freshness(invariants);
+    this.#onElected = onElected;
+    this.#entries = new Entries(invariants, onQuorum);
   }
 
-  must(invariant: Invariant, holds: boolean, broken: () => string): void {
-    this.#judge.must(invariant, holds, broken);
+  check(invariant: Invariant, holds: boolean, broken: () => string): void {
+    this.#invariants.check(invariant, holds, broken);
   }
 
-  /** Everything up to here was acknowledged to somebody, or seen by a read. */
+  /** The highest index that was acknowledged or seen by a read. */
   get floor(): number {
     return this.#freshness.floor;
   }
 
-  threw(id: ServerId, error: unknown): void {
-    this.#judge.threw(id, error);
+  checkThrown(id: ServerId, error: unknown): void {
+    this.#invariants.checkThrown(id, error);
   }
 
-  // ---- what servers do
+  // ---- events of servers
 
   started({ id }: Observed, { ballot, log }: Raft): void {
     this.#ballots.started(id, ballot.term);
     const { committed, applied } = log;
+    // A crash within a turn comes before `turned`, so the disk may know of a commit first.
+    this.#entries.commits(id, ballot.term, this.#entries.committed + 1, committed, (index) => log.termAt(index));
     const matches = new Map();
     this.#seen.set(id, {
       term: ballot.term,
@@ -92,15 +99,19 @@ export class Checks {
     const { log, ballot } = raft;
     const { id } = server;
     const { term } = ballot;
-    this.must('termsRise', term >= seen.term, () => `${id} went from term ${seen.term} to ${term}`);
+    this.check('termsRise', term >= seen.term, () => `${id} went from term ${seen.term} to ${term}`);
     seen.term = term;
     const rose = log.committed >= seen.committed && log.applied >= seen.applied;
-    this.must(
+    this.check(
       'positionsRise',
       rose,
-      () => `${id} forgot that ${seen.committed} was committed, ${seen.applied} applied`,
+      () => `${id} no longer has ${seen.committed} as committed or ${seen.applied} as applied`,
     );
-    this.must('positionsRise', log.applied <= log.applicable, () => `${id} applied ${log.applied}, too early`);
+    this.check(
+      'positionsRise',
+      log.applied <= log.applicable,
+      () => `${id} applied ${log.applied}, but only ${log.applicable} may be applied`,
+    );
     if (raft.role === 'leader') this.#leads(server, raft, seen);
     if (log.committed > seen.committed) {
       const before = this.#entries.committed;
@@ -125,7 +136,11 @@ export class Checks {
 
   applied({ id, disk }: Observed, entries: readonly Entry[]): void {
     for (const { index, term } of entries) {
-      this.must('commitIsDurable', disk.holds(index, term), () => `${id} applies ${index}, which is not on its disk`);
+      this.check(
+        'commitIsDurable',
+        disk.holds(index, term),
+        () => `${id} applies entry ${index}, which is not on its disk`,
+      );
       this.#entries.applied(id, index, term);
     }
   }
@@ -152,24 +167,24 @@ export class Checks {
       this.counts.elections += 1;
       this.#ballots.leads(`${id}/${incarnation}`, term);
       this.#entries.leads(id, term, (index) => log.termAt(index));
-      this.#elected(id);
+      this.#onElected(id);
     } else {
-      // What has left memory is committed, and looked at elsewhere.
+      // Entries that are no longer in memory are committed, and `Entries` checks these.
       const held = log.entry(seen.lastIndex);
       const kept = log.lastIndex >= seen.lastIndex && (held === undefined || held === seen.lastEntry);
-      this.must(
-        'leaderAppendOnly',
-        kept,
-        () => `${id} leads term ${term} and no longer holds its entry ${seen.lastIndex}`,
-      );
+      this.check('leaderAppendOnly', kept, () => `${id} leads term ${term} and lost its entry ${seen.lastIndex}`);
     }
     seen.lastIndex = log.lastIndex;
     seen.lastEntry = log.entry(log.lastIndex);
     for (const [peer, { match, next, incarnation: life }] of raft.peers ?? []) {
       const before = seen.matches.get(peer);
       const rose = before === undefined || before.incarnation !== life || before.match <= match;
-      this.must('positionsRise', rose, () => `${id} says ${peer} matches up to ${match}, after ${before?.match}`);
-      this.must('positionsRise', next > match, () => `${id} sends ${peer} entry ${next}, which matches up to ${match}`);
+      this.check('positionsRise', rose, () => `${id} lowered the match of ${peer} from ${before?.match} to ${match}`);
+      this.check(
+        'positionsRise',
+        next > match,
+        () => `${id} sends entry ${next} to ${peer}, which matches up to ${match}`,
+      );
       if (before?.incarnation !== life || before.match !== match) seen.matches.set(peer, { incarnation: life, match });
     }
   }

@@ -5,29 +5,32 @@ import type { Mix } from '../mix.js';
 import type { Schedule } from '../schedule.js';
 
 /**
- * A log store without bytes: what was issued during a sync is written as one batch when that sync has ended, and is
- * durable, all of it, one sync later. Keeps what it would keep through a crash.
+ * A model of a log store, without bytes. Writes issued during a sync form one batch. The batch is
+ * written when that sync ends, and the next sync makes all of it durable. After a crash it has what
+ * a real store could have.
  */
 export class ModelDisk {
-  /** What is durable. `entries[i]` has index i + 1. */
+  /** The durable ballot. */
   ballot: Ballot | undefined;
+  /** The durable entries. `entries[i]` has index i + 1. */
   entries: Entry[] = [];
   committed = 0;
-  /** What was on the disk that this one has replaced. */
-  #gone: readonly Entry[] = [];
-  /** Durable writes that a crash has thrown away since, none of them acknowledged. */
+  /** Entries of the disk that was lost. */
+  #lostEntries: readonly Entry[] = [];
+  /** Number of unacknowledged writes lost in crashes. */
   lostWrites = 0;
   full = false;
   readonly #schedule: Schedule;
   readonly #random: Random;
   readonly #mix: Mix;
-  #calm = false;
-  /** The log as its user sees it, durable or not. */
+  #healed = false;
+  /** The log with all issued writes, durable or not. */
   #view: Entry[] = [];
-  /** The batch that a sync is making durable, and what waits for that to end. */
+  /** The batch that the current sync makes durable. */
   #syncing: Write[] = [];
+  /** Writes that wait for the current sync to end. */
   #waiting: Write[] = [];
-  /** Counts crashes: the end of a sync of an earlier life is nobody's. */
+  /** Counts crashes, so that a sync from before a crash has no effect. */
   #life = 0;
 
   constructor(schedule: Schedule, random: Random, mix: Mix) {
@@ -36,7 +39,7 @@ export class ModelDisk {
     this.#mix = mix;
   }
 
-  /** What a server begins its life with. */
+  /** Returns the durable state, with which a server starts. */
   open(): LogStart & { readonly ballot: Ballot | undefined } {
     const { ballot, committed, entries } = this;
     this.#view = [...entries];
@@ -53,16 +56,16 @@ export class ModelDisk {
     return { ballot, base, last: entries.length, terms, memberships, committed };
   }
 
-  /** The last index as issued, durable or not. */
+  /** The last index of all issued writes, durable or not. */
   get issuedLast(): number {
     return this.#view.length;
   }
 
-  /** `durable` is called when the write is, and every write before it. */
-  append(write: Write, durable: (number: number) => void): void {
+  /** Issues a write. `onDurable` is called when this write and all earlier ones are durable. */
+  append(write: Write, onDurable: (number: number) => void): void {
     this.#replace(this.#view, write.entries);
     this.#waiting.push(write);
-    if (this.#syncing.length === 0) this.#sync(durable);
+    if (this.#syncing.length === 0) this.#sync(onDurable);
   }
 
   read(from: number, to: number, maxBytes: number): Entry[] {
@@ -77,9 +80,9 @@ export class ModelDisk {
     return page;
   }
 
-  /** Whether the entry is durable here, or was until the disk was lost. */
+  /** Returns whether an entry is durable, or was before the disk was lost. */
   holds(index: number, term: number): boolean {
-    return (this.entries[index - 1] ?? this.#gone[index - 1])?.term === term;
+    return (this.entries[index - 1] ?? this.#lostEntries[index - 1])?.term === term;
   }
 
   get readLatency(): number {
@@ -87,48 +90,48 @@ export class ModelDisk {
   }
 
   /**
-   * The process dies, or the power goes. The batch being synced stays as a whole or goes as a whole; what waited goes.
-   * After a kill it is there, unsynced, and opening the log syncs it.
+   * Kills the process or cuts the power. The batch being synced survives as a whole or is lost as a
+   * whole. Writes that waited for the sync are lost. Opening the log syncs a batch that survived.
    */
   crash(kind: 'kill' | 'powerCut'): void {
     this.#life += 1;
     const survives = this.#syncing.length > 0 && this.#random.chance(kind === 'kill' ? 0.8 : 0.3);
-    if (survives) for (const write of this.#syncing) this.#settle(write);
+    if (survives) for (const write of this.#syncing) this.#makeDurable(write);
     else this.lostWrites += this.#syncing.length;
     this.lostWrites += this.#waiting.length;
     this.#syncing = [];
     this.#waiting = [];
   }
 
-  /** The disk is replaced by an empty one. */
+  /** Replaces the disk with an empty one. */
   wipe(): void {
     this.ballot = undefined;
-    this.#gone = this.entries;
+    this.#lostEntries = this.entries;
     this.entries = [];
     this.committed = 0;
   }
 
-  /** No more slow syncs and stalls. */
+  /** Ends all faults of the disk. */
   heal(): void {
-    this.#calm = true;
+    this.#healed = true;
     this.full = false;
   }
 
-  #sync(durable: (number: number) => void): void {
+  #sync(onDurable: (number: number) => void): void {
     this.#syncing = this.#waiting;
     this.#waiting = [];
     const life = this.#life;
     this.#schedule.after(this.#latency(), () => {
       if (life !== this.#life) return;
-      for (const write of this.#syncing) this.#settle(write);
+      for (const write of this.#syncing) this.#makeDurable(write);
       const number = this.#syncing.at(-1)?.number ?? 0;
       this.#syncing = [];
-      if (this.#waiting.length > 0) this.#sync(durable);
-      durable(number);
+      if (this.#waiting.length > 0) this.#sync(onDurable);
+      onDurable(number);
     });
   }
 
-  #settle({ ballot, entries, committed }: Write): void {
+  #makeDurable({ ballot, entries, committed }: Write): void {
     if (ballot !== undefined) this.ballot = ballot;
     this.#replace(this.entries, entries);
     this.committed = Math.max(this.committed, Math.min(committed, this.entries.length));
@@ -143,7 +146,7 @@ export class ModelDisk {
 
   #latency(): number {
     const { slowDisks, stalls } = this.#mix.strength;
-    if (this.#calm) return 0.5;
+    if (this.#healed) return 0.5;
     if (this.#random.chance(stalls * 0.01)) return this.#random.between(0.5, 10) * this.#mix.timings.election;
     return this.#random.between(0.1, 1 + slowDisks * 40);
   }

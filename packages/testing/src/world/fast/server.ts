@@ -4,54 +4,61 @@ import type { Random } from '../../random.js';
 import type { Bounds } from './bounds.js';
 import type { Checks } from './checks.js';
 import type { ModelDisk } from './disk.js';
-import type { Breakable } from '../faults.js';
+import type { FaultTarget } from '../faults.js';
 import type { Mix } from '../mix.js';
 import type { ModelNetwork } from '../network.js';
 import type { Schedule } from '../schedule.js';
+import { StallCheck } from './stall-check.js';
 import { WaitingProposals, WaitingReads } from './waiting.js';
 
-/** What a server of a world stands in. */
-export interface Surroundings {
+/** The parts of a fast world that its servers use. */
+export interface ServerContext {
   readonly schedule: Schedule;
   readonly random: Random;
   readonly mix: Mix;
   readonly network: ModelNetwork<Message>;
   readonly bounds: Bounds;
   readonly checks: Checks;
-  /** Tells the story of the world, if anybody listens. */
-  readonly tell: ((text: string) => void) | undefined;
-  /** Folds a number into the hash of the execution. */
+  /** Reports an event, if the world is traced. */
+  readonly trace: ((text: string) => void) | undefined;
+  /** Adds a number to the hash of the execution. */
   readonly hash: (value: number) => void;
   /** Whether the faults are over. */
   readonly healed: boolean;
 }
 
-/** A server: the shipped `RawNode` on a model disk and network, crashed as processes are. */
-export class ModelServer implements Breakable {
+/**
+ * A server of the fast world: the shipped `RawNode` on a model disk and a model network. It can
+ * crash, restart and pause. Its event loop, its timers and its state machine can be slow.
+ */
+export class ModelServer implements FaultTarget {
   readonly id: ServerId;
   readonly disk: ModelDisk;
-  readonly #world: Surroundings;
+  readonly #world: ServerContext;
   incarnation = 0;
-  /** It has lost its disk, and stays out for good. */
+  /** Whether it lost its disk. From then on it is a blank server and does not take part. */
   lost = false;
-  /** What the state machine holds; `#kept` of it on its own disk. */
+  /** Index of the last entry that the state machine applied. */
   applied = 0;
   turns = 0;
-  #kept = 0;
+  /** Index up to which the state machine's own disk has its state. */
+  #persisted = 0;
+  /** Counts starts and crashes, so that events of an earlier process have no effect. */
   #life = 0;
   /** Undefined while the server is down. */
   #raw: RawNode | undefined;
   readonly proposals: WaitingProposals;
   readonly reads: WaitingReads;
   #commands: Uint8Array[] = [];
+  #stalls!: StallCheck;
   #scheduled = false;
   #paused = false;
   #applying = false;
-  /** When the timer is set to, in the world's time. */
+  /** Time of the timer, in the world's time. */
   #timerAt = Infinity;
   #clock = { rate: 1, offset: 0 };
 
-  constructor(id: ServerId, disk: ModelDisk, world: Surroundings) {
+  constructor(id: ServerId, disk: ModelDisk, world: ServerContext) {
     this.id = id;
     this.disk = disk;
     this.#world = world;
@@ -72,16 +79,16 @@ export class ModelServer implements Breakable {
     return this.raft?.role === 'leader';
   }
 
-  // ---- the life of a process
+  // ---- start and faults
 
   start(): void {
     if (this.#raw !== undefined) return;
-    const { random, mix, checks, tell } = this.#world;
+    const { random, mix, checks, trace } = this.#world;
     this.#life += 1;
     this.incarnation = 1 + random.below(2 ** 31);
     this.#clock = { rate: 1 + mix.strength.drift * random.between(-0.1, 0.1), offset: random.between(0, 1e6) };
     this.#timerAt = Infinity;
-    this.applied = mix.durableMachines ? this.#kept : 0;
+    this.applied = mix.durableMachines ? this.#persisted : 0;
     const raw = this.#guarded(
       () =>
         new RawNode({
@@ -97,8 +104,9 @@ export class ModelServer implements Breakable {
     );
     if (raw === undefined) return;
     this.#raw = raw;
+    this.#stalls = new StallCheck(checks);
     const { raft } = raw;
-    tell?.(`${this.id} starts: term ${raft.ballot.term}, last ${raft.log.lastIndex}, applied ${this.applied}`);
+    trace?.(`${this.id} starts: term ${raft.ballot.term}, last ${raft.log.lastIndex}, applied ${this.applied}`);
     checks.started(this, raft);
     if (this.disk.full) raw.setFull(true);
     this.wake();
@@ -106,14 +114,14 @@ export class ModelServer implements Breakable {
 
   crash(kind: 'kill' | 'powerCut'): void {
     if (this.#raw === undefined) return;
-    this.#world.tell?.(`${this.id}: ${kind === 'kill' ? 'kill -9' : 'power cut'}`);
+    this.#world.trace?.(`${this.id}: ${kind === 'kill' ? 'kill -9' : 'power cut'}`);
     this.#raw = undefined;
     this.#life += 1;
     this.#commands = [];
     this.#scheduled = false;
     this.#paused = false;
     this.#applying = false;
-    this.#kept = this.#world.random.chance(0.5) ? this.applied : Math.min(this.#kept, this.applied);
+    this.#persisted = this.#world.random.chance(0.5) ? this.applied : Math.min(this.#persisted, this.applied);
     this.proposals.abandon();
     this.reads.abandon();
     this.disk.crash(kind);
@@ -121,9 +129,9 @@ export class ModelServer implements Breakable {
 
   wipe(): void {
     this.crash('powerCut');
-    this.#world.tell?.(`${this.id} loses its disk`);
+    this.#world.trace?.(`${this.id} loses its disk`);
     this.lost = true;
-    this.#kept = 0;
+    this.#persisted = 0;
     this.disk.wipe();
     this.#world.checks.wiped(this);
   }
@@ -139,7 +147,7 @@ export class ModelServer implements Breakable {
   }
 
   setFull(full: boolean): void {
-    this.#world.tell?.(`${this.id}: the disk ${full ? 'is full' : 'has room again'}`);
+    this.#world.trace?.(`${this.id}: the disk ${full ? 'is full' : 'has room again'}`);
     this.disk.full = full;
     this.#raw?.setFull(full);
     this.wake();
@@ -169,7 +177,7 @@ export class ModelServer implements Breakable {
     this.wake();
   }
 
-  /** A turn comes: at once, or when the event loop gets to it. */
+  /** Takes a turn, immediately or after the delay of a slow event loop. */
   wake(): void {
     if (this.#scheduled || this.#paused || this.#raw === undefined) return;
     const { mix, random, healed } = this.#world;
@@ -188,9 +196,12 @@ export class ModelServer implements Breakable {
     if (raw === undefined) return;
     this.turns += 1;
     this.#guarded(() => {
-      // Nothing may depend on the order in which a turn takes messages and finished writes.
+      // The order of messages and finished writes in a turn must not matter.
       const messagesFirst = !this.#world.random.chance(0.5);
-      const turn = raw.turn(this.#localNow, { messagesFirst, propose: this.#propose });
+      const { role } = raw.raft;
+      const now = this.#localNow;
+      const turn = raw.turn(now, { messagesFirst, propose: this.#propose });
+      this.#stalls.turned(this.id, raw.raft, role, now, turn);
       this.#carryOut(raw, turn);
       if (this.#raw !== raw) return;
       this.#apply();
@@ -213,12 +224,12 @@ export class ModelServer implements Breakable {
     }
   };
 
-  /** What `Raft` throws is an assertion of its own that failed: the server stops, as `RaftNode` would. */
+  /** Runs a step. If an assertion of `Raft` fails in it, the server stops, as `RaftNode` would. */
   #guarded<T>(step: () => T): T | undefined {
     try {
       return step();
     } catch (error) {
-      this.#world.checks.threw(this.id, error);
+      this.#world.checks.checkThrown(this.id, error);
       this.crash('kill');
       return undefined;
     }
@@ -235,8 +246,8 @@ export class ModelServer implements Breakable {
     const { pageReads, reads, reports } = turn;
     for (const read of pageReads) this.#readPage(read);
     if (reads !== undefined) this.reads.confirm(reads);
-    const { tell } = this.#world;
-    if (tell !== undefined) for (const report of reports) tell(`${this.id}: ${JSON.stringify(report)}`);
+    const { trace } = this.#world;
+    if (trace !== undefined) for (const report of reports) trace(`${this.id}: ${JSON.stringify(report)}`);
   }
 
   #write({ raft }: RawNode, { write }: Turn): void {
@@ -314,12 +325,12 @@ export class ModelServer implements Breakable {
 
   // ---- time
 
-  /** A clock of its own, which begins anywhere at each start and may run fast or slow. */
+  /** The server's own clock. It starts at a random time and may run fast or slow. */
   get #localNow(): number {
     return this.#clock.offset + this.#world.schedule.now * this.#clock.rate;
   }
 
-  /** In this life only. */
+  /** Runs a function after a delay, unless the process crashes before. */
   #later(delay: number, run: () => void): void {
     const life = this.#life;
     this.#world.schedule.after(delay, () => {
@@ -327,10 +338,12 @@ export class ModelServer implements Breakable {
     });
   }
 
-  /** A timer that is put off fires all the same, and is set anew then. */
+  /**
+   * Sets the timer. If `wakeAt` moves to a later time, the timer still fires at the earlier one.
+   */
   #setTimer(wakeAt: number): void {
     const { schedule, mix, random, healed } = this.#world;
-    // A thousandth keeps rounding from planning a moment that has not quite come.
+    // Rounding must not plan a time just before `wakeAt`, hence the added microsecond.
     const delay = Math.max(0, (wakeAt - this.#localNow) / this.#clock.rate) + 0.001;
     if (schedule.now + delay >= this.#timerAt) return;
     const at = schedule.now + delay;

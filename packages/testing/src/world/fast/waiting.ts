@@ -2,7 +2,7 @@ import type { Entry, Position } from '@kontiki/core';
 import type { ReadsReady } from '@kontiki/core/protocol';
 import type { Checks } from './checks.js';
 
-/** The proposals of one server that were appended and have no outcome yet. */
+/** The proposals of one server that were appended and have no outcome yet, by index and term. */
 export class WaitingProposals {
   readonly #checks: Checks;
   readonly #byIndex = new Map<number, number[]>();
@@ -17,6 +17,7 @@ export class WaitingProposals {
     else terms.push(term);
   }
 
+  /** An entry was applied: acknowledges its proposal and forgets others for the same index. */
   settle({ index, term }: Entry): void {
     const terms = this.#byIndex.get(index);
     if (terms === undefined) return;
@@ -24,12 +25,12 @@ export class WaitingProposals {
     if (terms.includes(term)) this.#checks.acknowledged(index);
   }
 
-  /** The process is gone: their outcome is unknown. */
+  /** Forgets all proposals after a crash. Their outcome is unknown. */
   abandon(): void {
     this.#byIndex.clear();
   }
 
-  /** The lowest index that is waited for. */
+  /** The lowest index of a waiting proposal. Infinity without waiting proposals. */
   get first(): number {
     return Math.min(...this.#byIndex.keys());
   }
@@ -37,14 +38,19 @@ export class WaitingProposals {
 
 interface WaitingRead {
   readonly ticket: number;
-  /** What must be seen: everything acknowledged, and seen by other reads, before this one began. */
+  /**
+   * Index that the read must see: the highest one acknowledged or read before this read started.
+   */
   readonly floor: number;
 }
 
-/** The linearizable reads of one server: those that wait for a quorum's word, and those that wait for the state machine. */
+/**
+ * The linearizable reads of one server. A read waits until a quorum confirms its index, and then
+ * until the state machine has applied that index.
+ */
 export class WaitingReads {
   readonly #checks: Checks;
-  #asked: WaitingRead[] = [];
+  #unconfirmed: WaitingRead[] = [];
   #confirmed: { readonly index: number; readonly floor: number }[] = [];
 
   constructor(checks: Checks) {
@@ -52,19 +58,21 @@ export class WaitingReads {
   }
 
   get count(): number {
-    return this.#asked.length + this.#confirmed.length;
+    return this.#unconfirmed.length + this.#confirmed.length;
   }
 
   add(ticket: number): void {
-    this.#asked.push({ ticket, floor: this.#checks.floor });
+    this.#unconfirmed.push({ ticket, floor: this.#checks.floor });
   }
 
+  /** All reads with numbers up to `ticket` may be served when `index` is applied. */
   confirm({ ticket, index }: ReadsReady): void {
-    const still = this.#asked.findIndex((read) => read.ticket > ticket);
-    const ready = this.#asked.splice(0, still === -1 ? this.#asked.length : still);
+    const still = this.#unconfirmed.findIndex((read) => read.ticket > ticket);
+    const ready = this.#unconfirmed.splice(0, still === -1 ? this.#unconfirmed.length : still);
     for (const { floor } of ready) this.#confirmed.push({ index, floor });
   }
 
+  /** Serves the confirmed reads up to an applied index. */
   serve(applied: number): void {
     if (this.#confirmed.length === 0) return;
     const waiting = this.#confirmed.filter(({ index }) => index > applied);
@@ -74,7 +82,7 @@ export class WaitingReads {
   }
 
   abandon(): void {
-    this.#asked = [];
+    this.#unconfirmed = [];
     this.#confirmed = [];
   }
 }

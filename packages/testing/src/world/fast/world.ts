@@ -1,7 +1,7 @@
 import { membershipOf, type Entry, type Message, type ServerId } from '@kontiki/core';
 import { Random } from '../../random.js';
 import type { Counts } from '../counts.js';
-import { Judge } from '../judge.js';
+import { InvariantChecker } from '../invariant-checker.js';
 import { Bounds } from './bounds.js';
 import { Checks } from './checks.js';
 import { ModelDisk } from './disk.js';
@@ -13,7 +13,7 @@ import { Schedule } from '../schedule.js';
 import { ModelServer } from './server.js';
 import { INVARIANTS, Violation } from '../violation.js';
 
-/** A cluster of pure `Raft`s on virtual time, with everything that may go wrong, until it heals. */
+/** The fast world of one seed. See `runFastWorld`. */
 class World {
   readonly schedule = new Schedule();
   readonly mix: Mix;
@@ -22,7 +22,7 @@ class World {
   readonly network: ModelNetwork<Message>;
   readonly random: Random;
   readonly servers: readonly ModelServer[];
-  readonly tell: ((text: string) => void) | undefined;
+  readonly trace: ((text: string) => void) | undefined;
   healed = false;
   readonly #clients: Random;
   readonly #faults: Faults;
@@ -31,21 +31,21 @@ class World {
   #commands = 0;
 
   constructor(seed: number, options: WorldOptions) {
-    const { tell, invariants = INVARIANTS } = options;
+    const { trace, invariants = INVARIANTS } = options;
     this.mix = drawMix(seed, options, 'rafts');
     this.random = new Random(seed, 'servers');
     this.#clients = new Random(seed, 'clients');
-    this.tell = tell && ((text): void => tell(this.schedule.now, text));
-    const judge = new Judge(new Set(invariants));
-    this.bounds = new Bounds(judge, this.mix);
+    this.trace = trace && ((text): void => trace(this.schedule.now, text));
+    const checker = new InvariantChecker(new Set(invariants));
+    this.bounds = new Bounds(checker, this.mix);
     this.checks = new Checks(
-      judge,
+      checker,
       (_id, index, term) => this.servers.filter(({ disk }) => disk.holds(index, term)).length * 2 > this.mix.servers,
-      (id) => this.#faults.elected(this.#server(id)),
+      (id) => this.#faults.onElected(this.#server(id)),
     );
     const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].slice(0, this.mix.servers);
     this.network = new ModelNetwork(this.schedule, new Random(seed, 'network'), this.mix, ids, (from, to, message) => {
-      this.tell?.(`${to} ← ${from}: ${describe(message)}`);
+      this.trace?.(`${to} ← ${from}: ${describe(message)}`);
       this.hash(message.term);
       this.#server(to).receive(from, message);
     });
@@ -72,23 +72,26 @@ class World {
   }
 
   run(): void {
-    this.tell?.(JSON.stringify(this.mix));
+    this.trace?.(JSON.stringify(this.mix));
     for (const server of this.servers) server.start();
-    this.#faults.begin();
+    this.#faults.start();
     this.#write();
     this.#read();
     this.#elapse(this.mix.seconds * 1_000);
     this.#heal();
   }
 
-  // ---- in the end
+  // ---- after the faults
 
-  /** The faults end: a leader, a write that is acknowledged, agreement, and peace must come of themselves. */
+  /**
+   * Ends all faults. The cluster must then, without help, elect a leader, acknowledge a write,
+   * converge, and send nothing but heartbeats.
+   */
   #heal(): void {
     const { election, heartbeat } = this.mix.timings;
     // Ten election timeouts, each of up to 2T.
     const patience = 10 * 2 * election;
-    this.tell?.('everything heals');
+    this.trace?.('all faults end');
     this.healed = true;
     this.#faults.end();
     this.network.heal();
@@ -99,21 +102,21 @@ class World {
       server.start();
     }
     const led = this.#elapse(patience, () => this.#leader !== undefined);
-    this.checks.must('recovers', led, () => `no leader within ${patience} ms after everything has healed`);
+    this.checks.check('recovers', led, () => `no leader within ${patience} ms after the faults ended`);
     const { acknowledged } = this.checks.counts;
-    // One entry a round trip, in some worlds, with thousands before it.
+    // Some worlds send one entry per round trip, and thousands may come before the write.
     const states = this.#states;
     const ends = states.map(({ lastIndex }) => lastIndex);
     const backlog = Math.max(...ends) - Math.min(...ends, ...states.map(({ committed }) => committed));
     const longer = patience + 10 * backlog;
     const wrote = this.#elapse(longer, () => this.checks.counts.acknowledged > acknowledged);
-    this.checks.must('recovers', wrote, () => `no write within ${longer} ms after there was a leader`);
+    this.checks.check('recovers', wrote, () => `no acknowledged write within ${longer} ms after a leader was elected`);
     this.#writing = false;
     const agree = this.#elapse(60_000, () => this.#agree);
-    this.checks.must('converges', agree, () => `the servers still differ: ${JSON.stringify(this.#states)}`);
+    this.checks.check('converges', agree, () => `the servers do not converge: ${JSON.stringify(this.#states)}`);
     this.#elapse(patience);
     this.#allSettled();
-    this.#isCalm(10 * heartbeat);
+    this.#isQuiet(10 * heartbeat);
     this.#readAfterLeader(patience);
   }
 
@@ -136,39 +139,49 @@ class World {
 
   #allSettled(): void {
     for (const { id, reads, proposals, applied } of this.#alive) {
-      this.checks.must('callsSettle', reads.count === 0, () => `${reads.count} reads at ${id} have no answer`);
+      this.checks.check('callsSettle', reads.count === 0, () => `${reads.count} reads at ${id} got no answer`);
       const settled = proposals.first > applied;
-      this.checks.must(
+      this.checks.check(
         'callsSettle',
         settled,
-        () => `the proposal of entry ${proposals.first} at ${id} has no outcome`,
+        () => `the proposal of entry ${proposals.first} at ${id} got no outcome`,
       );
     }
   }
 
-  /** Nothing is asked: heartbeats and their answers are all that moves. */
-  #isCalm(span: number): void {
+  /** Checks that without requests the servers send only heartbeats and their answers. */
+  #isQuiet(span: number): void {
     const { sent } = this.network;
     const turns = this.servers.map((server) => server.turns);
     this.#elapse(span);
     const beats = Math.ceil(span / this.mix.timings.heartbeat) + 2;
     const peers = this.mix.servers - 1;
     const messages = this.network.sent - sent;
-    this.checks.must('isCalm', messages <= 2 * beats * peers, () => `${messages} messages while nothing was asked`);
+    this.checks.check(
+      'isQuiet',
+      messages <= 2 * beats * peers,
+      () => `${messages} messages were sent without requests`,
+    );
     this.servers.forEach(({ id, turns: now }, i) => {
       const woken = now - (turns[i] ?? 0);
-      this.checks.must('isCalm', woken <= beats * (peers + 3), () => `${id} woke ${woken} times with nothing to do`);
+      this.checks.check('isQuiet', woken <= beats * (peers + 3), () => `${id} woke ${woken} times without requests`);
     });
   }
 
-  /** A new leader must find out what is committed by itself: nobody writes any more. */
+  /**
+   * Checks that a new leader serves reads without new writes, by committing an entry of its term.
+   */
   #readAfterLeader(patience: number): void {
     const leader = this.#leader;
     leader?.crash('kill');
     leader?.start();
     for (const server of this.#alive) server.read();
     const served = this.#elapse(patience, () => this.#alive.every(({ reads }) => reads.count === 0));
-    this.checks.must('recovers', served, () => `no reads within ${patience} ms after the leader was killed`);
+    this.checks.check(
+      'recovers',
+      served,
+      () => `reads got no answer within ${patience} ms after the leader was killed`,
+    );
   }
 
   get #leader(): ModelServer | undefined {
@@ -177,7 +190,7 @@ class World {
 
   // ---- clients
 
-  /** Whoever leads, or believes that it does, is asked. */
+  /** Proposes commands to a leader, which may be deposed without knowing it. */
   #write(): void {
     this.schedule.after(this.#clients.between(0, 2 * this.mix.writeEvery), () => {
       if (!this.#writing) return;
@@ -192,7 +205,7 @@ class World {
       if (!this.#writing) return;
       this.#read();
       const server = this.#clients.pick(this.servers);
-      // Enough that they pile up, too few to drown the world while no leader answers.
+      // Allows reads to queue up, but not without bound while there is no leader.
       if (!server.lost && server.reads.count < 100) server.read();
     });
   }
@@ -205,7 +218,10 @@ class World {
 
   // ---- time
 
-  /** Lets time pass, until a condition holds if one is given. */
+  /**
+   * Lets time pass, or until a condition holds. Returns false if the condition does not hold in
+   * time.
+   */
   #elapse(span: number, condition?: () => boolean): boolean {
     const until = this.schedule.now + span;
     while (condition?.() !== true) if (!this.schedule.step(until)) return condition === undefined;
@@ -230,7 +246,15 @@ function describe(message: object): string {
   );
 }
 
-/** Runs the world of one seed to its end, or to the first invariant that breaks. */
+/**
+ * Runs the fast world of one seed. A world is a simulation of a cluster on virtual time. It draws
+ * its conditions (`Mix`) and all its events from the seed, and checks invariants after every event.
+ * A run is therefore repeatable: one seed gives one execution.
+ *
+ * The fast world has one to seven pure `Raft`s, with model disks and a model network that do all
+ * that real ones may do. Servers crash, pause and lose their disks. After `seconds` all faults end,
+ * and the cluster must recover. The run stops at the first broken invariant and returns it.
+ */
 export function runFastWorld(seed: number, options: WorldOptions = {}): Outcome {
   const world = new World(seed, options);
   let violation: Violation | undefined;
@@ -239,7 +263,7 @@ export function runFastWorld(seed: number, options: WorldOptions = {}): Outcome 
   } catch (error) {
     if (!(error instanceof Violation)) throw error;
     violation = error;
-    options.tell?.(world.schedule.now, error.message);
+    options.trace?.(world.schedule.now, error.message);
   }
   const { schedule, mix, digest: hash, checks } = world;
   for (const { disk } of world.servers) checks.counts.lostWrites += disk.lostWrites;

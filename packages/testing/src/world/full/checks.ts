@@ -3,21 +3,21 @@ import { Ballots } from '../ballots.js';
 import { noCounts, type Counts } from '../counts.js';
 import { Entries } from '../entries.js';
 import { Freshness } from '../freshness.js';
-import type { Judge } from '../judge.js';
+import type { InvariantChecker } from '../invariant-checker.js';
 import type { Mix } from '../mix.js';
 import { quorumsOverlap } from '../memberships.js';
 import type { LogMemory } from './watched-log.js';
 
-/** What is looked at of a server. */
+/** A server as the checks see it. */
 interface Observed {
   readonly id: ServerId;
-  /** Tells its lives apart. */
+  /** Number of its current process. */
   readonly life: number;
   readonly leads: boolean;
   readonly log: LogMemory;
 }
 
-/** What one life of a server was last seen at. */
+/** The latest known state of one server process. */
 interface Seen {
   life: number;
   term: number;
@@ -25,30 +25,34 @@ interface Seen {
   applied: number;
 }
 
-/** Looks at whole nodes from outside: at their stores, machines, messages and events. */
+/**
+ * Checks whole nodes from outside: their stores, state machines, messages and events. Each method
+ * reports an event of a server.
+ */
 export class NodeChecks {
   readonly counts: Counts = noCounts();
   readonly freshness: Freshness;
-  readonly judge: Judge;
+  readonly invariants: InvariantChecker;
   readonly #mix: Mix;
   readonly #ballots: Ballots;
   readonly #entries: Entries;
   readonly #seen = new Map<ServerId, Seen>();
-  /** By index: the membership that stands there. */
+  /** Memberships by the index of their entry. */
   readonly #memberships = new Map<number, Membership>();
-  /** By index: what applying gave, and now and then what the state was. */
+  /** Results of applied commands by index. */
   readonly #results = new Map<number, unknown>();
+  /** Digests of the state by the index of the last applied entry, for some indices. */
   readonly #digests = new Map<number, string>();
-  /** By index: the term of every entry whose caller was told that it is done. */
+  /** Terms of all acknowledged entries by index. */
   readonly acknowledged: Map<number, number> = new Map();
 
-  constructor(judge: Judge, mix: Mix, servers: () => readonly Observed[]) {
-    this.judge = judge;
+  constructor(invariants: InvariantChecker, mix: Mix, servers: () => readonly Observed[]) {
+    this.invariants = invariants;
     this.#mix = mix;
-    this.#ballots = new Ballots(judge);
-    this.freshness = new Freshness(judge);
+    this.#ballots = new Ballots(invariants);
+    this.freshness = new Freshness(invariants);
     this.#entries = new Entries(
-      judge,
+      invariants,
       (_id, index, term) =>
         servers().filter(({ log }) => log.durable.covers(index) || log.durable.at(index) === term).length * 2 >
         mix.servers,
@@ -63,7 +67,7 @@ export class NodeChecks {
     this.#seen.set(id, { life, term, committed, applied: 0 });
   }
 
-  /** Its disk was replaced by an empty one. */
+  /** A server's disk was replaced by an empty one. */
   wiped(id: ServerId): void {
     this.#ballots.wiped(id);
   }
@@ -73,11 +77,11 @@ export class NodeChecks {
     if (first === undefined) return;
     const replaces = first.index <= last;
     if (replaces) this.counts.truncations += 1;
-    // Who steps down and truncates in one turn writes its new term with it.
-    this.judge.must(
+    // A leader may step down and truncate in one turn. Then the write contains the new term.
+    this.invariants.check(
       'leaderAppendOnly',
       !(replaces && leads && ballot === undefined),
-      () => `${id} leads and replaces its entry ${first.index}`,
+      () => `${id} leads and replaced its entry ${first.index}`,
     );
     this.#entries.issued(id, prevTerm, entries);
     for (const entry of entries) if (entry.kind === 'membership') this.#joins(entry.index, entry.membership);
@@ -103,46 +107,59 @@ export class NodeChecks {
     this.#ballots.sent(id, to, message, log.durableTerm);
   }
 
-  /** A node as it says it is. */
-  looked({ id, life }: Observed, status: Status): void {
+  /** A node returned its status. */
+  status({ id, life }: Observed, status: Status): void {
     const seen = this.#seenOf(id, life);
     const { term, committed, applied, durable, heldBytes } = status;
-    this.judge.must('termsRise', term >= seen.term, () => `${id} went from term ${seen.term} to ${term}`);
+    this.invariants.check('termsRise', term >= seen.term, () => `${id} went from term ${seen.term} to ${term}`);
     const rose = committed >= seen.committed && applied >= seen.applied;
-    this.judge.must(
+    this.invariants.check(
       'positionsRise',
       rose,
-      () => `${id} forgot that ${seen.committed} was committed, ${seen.applied} applied`,
+      () => `${id} no longer has ${seen.committed} as committed or ${seen.applied} as applied`,
     );
     const early = applied > Math.min(committed, durable);
-    this.judge.must('positionsRise', !early, () => `${id} applied ${applied}, with ${committed} committed`);
+    this.invariants.check(
+      'positionsRise',
+      !early,
+      () => `${id} applied ${applied}, but committed ${committed} and made ${durable} durable`,
+    );
     Object.assign(seen, { term, committed, applied });
     for (const peer of status.peers) {
-      this.judge.must('positionsRise', peer.next > peer.match, () => `${id} sends ${peer.id} entry ${peer.next} again`);
+      this.invariants.check(
+        'positionsRise',
+        peer.next > peer.match,
+        () => `${id} sends entry ${peer.next} to ${peer.id}, which matches up to ${peer.match}`,
+      );
       const fits = peer.inFlight <= this.#mix.limits.windowMessages;
-      this.judge.must('queuesAreBounded', fits, () => `${peer.inFlight} messages to ${peer.id} under way`);
+      this.invariants.check('queuesAreBounded', fits, () => `${peer.inFlight} messages to ${peer.id} are in flight`);
     }
     if (applied < status.last) return;
     const { tailBytes } = this.#mix.limits;
-    this.judge.must('queuesAreBounded', heldBytes <= tailBytes, () => `${id} keeps ${heldBytes} bytes`);
+    this.invariants.check(
+      'queuesAreBounded',
+      heldBytes <= tailBytes,
+      () => `${id} holds ${heldBytes} bytes after applying them`,
+    );
   }
 
-  /** A node stopped by itself, or would not start. */
+  /** A node stopped by itself or failed to start. `excused`: the cause was an injected fault. */
   stopped(id: ServerId, excused: boolean, error: Error): void {
-    this.judge.must('assertions', excused, () => `${id} stopped, and nothing was done to it: ${error.message}`);
+    this.invariants.check('assertions', excused, () => `${id} stopped without an injected error: ${error.message}`);
   }
 
   // ---- machines
 
-  /** `after`: the index up to which everything was applied before. */
+  /** A machine applied a batch. `after` is the index that it had applied before. */
   applied({ id, log }: Observed, after: number, { entries, through }: ApplyBatch, results: readonly unknown[]): void {
     const given = entries.map(({ index }) => index);
-    const due = this.#entries.commands(after, through, (at) => this.#termAt(log, at));
-    const isWhole = through > after && given.length === due.length && due.every((index, i) => index === given[i]);
-    this.judge.must(
+    const expected = this.#entries.commands(after, through, (at) => this.#termAt(log, at));
+    const isWhole =
+      through > after && given.length === expected.length && expected.every((index, i) => index === given[i]);
+    this.invariants.check(
       'appliesInOrder',
       isWhole,
-      () => `${id} applies ${given.join(', ')} up to ${through} after ${after}, not ${due.join(', ')}`,
+      () => `${id} applies ${given.join(', ')} up to ${through} after ${after}, not ${expected.join(', ')}`,
     );
     entries.forEach(({ index, term }, i) => {
       this.#entries.applied(id, index, term);
@@ -150,32 +167,39 @@ export class NodeChecks {
       const known = this.#results.get(index);
       if (known === undefined) this.#results.set(index, result);
       const same = known === undefined || known === result || JSON.stringify(known) === JSON.stringify(result);
-      this.judge.must(
+      this.invariants.check(
         'equalStates',
         same,
-        () => `entry ${index} gave ${String(result)} at ${id}, and something else before`,
+        () => `entry ${index} has the result ${String(result)} on ${id}, and another one on another server`,
       );
     });
   }
 
-  /** Two machines that have applied the same entries are the same. */
+  /** A machine has the state with a digest after the entry `through`. */
   state(id: ServerId, through: number, digest: string): void {
     const known = this.#digests.get(through);
     if (known === undefined) this.#digests.set(through, digest);
     const same = known === undefined || known === digest;
-    this.judge.must('equalStates', same, () => `${id} at ${through} is ${digest}, not ${known}`);
+    this.invariants.check(
+      'equalStates',
+      same,
+      () => `${id} has the state ${digest} at ${through}, another server has ${known}`,
+    );
   }
 
   // ---- clients
 
-  /** A caller was told that its command is done; when it began, everything up to `floor` was known. */
+  /**
+   * A command was acknowledged. `floor` is the highest index acknowledged or read before it
+   * started.
+   */
   done(index: number, term: number, floor: number): void {
     this.counts.acknowledged += 1;
     this.acknowledged.set(index, term);
-    this.judge.must(
+    this.invariants.check(
       'readsAreFresh',
       index > floor,
-      () => `a command came to stand at ${index}, and began after ${floor}`,
+      () => `a command got the index ${index}, but ${floor} was acknowledged or read before it started`,
     );
     this.freshness.acknowledged(index);
   }
@@ -185,7 +209,9 @@ export class NodeChecks {
     this.freshness.read(through, floor);
   }
 
-  /** The term that a server's log has at an index; where a snapshot stands for it, the right one. */
+  /**
+   * Returns the term at an index of a server's log. For entries in a snapshot, the committed term.
+   */
   #termAt({ issued }: LogMemory, index: number): number | undefined {
     return issued.covers(index) ? this.#entries.termOf(index) : issued.at(index);
   }
@@ -194,7 +220,11 @@ export class NodeChecks {
     const before = Math.max(0, ...[...this.#memberships.keys()].filter((other) => other < index));
     this.#memberships.set(index, membership);
     const overlap = quorumsOverlap(this.#memberships.get(before) ?? membership, membership);
-    this.judge.must('quorumsOverlap', overlap, () => `the memberships at ${before} and ${index} can decide apart`);
+    this.invariants.check(
+      'quorumsOverlap',
+      overlap,
+      () => `the memberships at ${before} and ${index} have quorums without a common server`,
+    );
   }
 
   #seenOf(id: ServerId, life: number): Seen {

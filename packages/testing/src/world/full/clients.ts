@@ -4,9 +4,10 @@ import type { Workload } from '../../workload/workload.js';
 import type { Mix } from '../mix.js';
 import type { Schedule } from '../schedule.js';
 import type { NodeChecks } from './checks.js';
-import type { Ending, NodeServer } from './server.js';
+import type { RequestOutcome, NodeServer } from './server.js';
 
-interface Market {
+/** The parts of a world that clients use. */
+interface ClientContext {
   /** Whether the faults are over. */
   readonly healed: boolean;
   readonly schedule: Schedule;
@@ -17,26 +18,29 @@ interface Market {
   readonly hash: (value: number) => void;
 }
 
-/** Clients that ask one thing after the other of any server, and write down what they are told. */
+/**
+ * Clients that each send one request at a time to any server, and report the outcomes to the
+ * workload.
+ */
 export class Clients {
-  readonly #world: Market;
+  readonly #world: ClientContext;
   readonly #random: Random;
   #running = true;
   #requests = 0;
-  /** Orders calls and ends among each other. */
+  /** Counts calls and ends, and so orders them. */
   #moments = 0;
 
-  constructor(world: Market, random: Random) {
+  constructor(world: ClientContext, random: Random) {
     this.#world = world;
     this.#random = random;
   }
 
-  begin(): void {
+  start(): void {
     const clients = 1 + this.#random.below(6);
     for (let client = 0; client < clients; client += 1) this.#think(undefined, clients);
   }
 
-  /** What is under way goes on to its end; nothing else is asked. */
+  /** Stops sending new requests. Requests in progress continue. */
   end(): void {
     this.#running = false;
   }
@@ -44,36 +48,36 @@ export class Clients {
   #think(leader: ServerId | undefined, clients: number): void {
     const { schedule, mix } = this.#world;
     schedule.after(this.#random.between(0, 2 * mix.writeEvery * clients), () => {
-      if (this.#running) this.#ask(leader, clients);
+      if (this.#running) this.#request(leader, clients);
     });
   }
 
-  #ask(leader: ServerId | undefined, clients: number): void {
+  #request(leader: ServerId | undefined, clients: number): void {
     const { workload, checks, healed } = this.#world;
-    // In the end nobody waits for what a server without its disk will never have.
-    const servers = healed ? this.#world.servers.filter(({ takesPart }) => takesPart) : this.#world.servers;
+    // After the faults, servers that lost their disk would never answer.
+    const servers = healed ? this.#world.servers.filter(({ participates }) => participates) : this.#world.servers;
     const random = this.#random;
-    // Mostly who is said to lead, else anybody.
+    // Mostly the server that another one named as leader, otherwise any server.
     const server = servers.find(({ id }) => id === leader && random.chance(0.8)) ?? random.pick(servers);
     const request = workload.request(random, (this.#requests += 1));
     const call = (this.#moments += 1);
     const { floor } = checks.freshness;
     const timeout = random.chance(0.2) ? random.between(20, 500) : 3_000;
-    server.ask(request, timeout, (ending) => {
-      this.#told(ending, floor);
+    server.request(request, timeout, (outcome) => {
+      this.#check(outcome, floor);
       this.#world.hash(call);
       const end = (this.#moments += 1);
-      if (ending.kind === 'unknown') request.ended?.(call, null, undefined);
-      else if (ending.kind !== 'refused') request.ended?.(call, end, ending.answer);
-      const next = ending.kind === 'refused' ? ending.leader : server.id;
+      if (outcome.kind === 'unknown') request.onEnd?.(call, null, undefined);
+      else if (outcome.kind !== 'refused') request.onEnd?.(call, end, outcome.answer);
+      const next = outcome.kind === 'refused' ? outcome.leader : server.id;
       this.#think(next, clients);
     });
   }
 
-  #told(ending: Ending, floor: number): void {
+  #check(outcome: RequestOutcome, floor: number): void {
     const { checks } = this.#world;
-    if (ending.kind === 'done') checks.done(ending.index, ending.term, floor);
-    else if (ending.kind === 'read') checks.read(ending.through, floor);
-    else if (ending.kind === 'unknown') checks.counts.unknown += 1;
+    if (outcome.kind === 'done') checks.done(outcome.index, outcome.term, floor);
+    else if (outcome.kind === 'read') checks.read(outcome.through, floor);
+    else if (outcome.kind === 'unknown') checks.counts.unknown += 1;
   }
 }

@@ -4,28 +4,32 @@ import type { Counts } from '../counts.js';
 import type { Mix } from '../mix.js';
 import type { Process } from './process.js';
 
-/** The world that a server's disks are in. */
-interface DiskSurroundings {
+/** The parts of a world that disks use. */
+interface DiskContext {
   readonly mix: Mix;
   /** Whether the faults are over. */
   readonly healed: boolean;
   readonly checks: { readonly counts: Counts };
 }
 
-/** The disks of one server, and what a world does to them: they fail, fill up, are slow, lose power. */
+/**
+ * The two disks of one server, which fail, fill up, are slow and lose power as the world's mix
+ * says.
+ */
 export class Disks {
-  /** Of log and snapshots, and of the state machine. */
+  /** The disk of the log and the snapshots. */
   readonly log: SimulatedDisk;
+  /** The disk of the state machine. */
   readonly machine: SimulatedDisk;
-  readonly #world: DiskSurroundings;
+  readonly #world: DiskContext;
   readonly #random: Random;
   readonly #process: () => Process;
-  /** Errors that the world made: a node may stop for these, and for no others. */
-  readonly #injected = new WeakSet<Error>();
+  /** Errors that the world injected. A node may stop because of these, and of no others. */
+  readonly #injectedErrors = new WeakSet<Error>();
   full = false;
 
-  /** `process`: the one that uses them now. */
-  constructor(world: DiskSurroundings, random: Random, process: () => Process) {
+  /** `process` returns the process that currently uses the disks. */
+  constructor(world: DiskContext, random: Random, process: () => Process) {
     this.#world = world;
     this.#random = random;
     this.#process = process;
@@ -39,10 +43,10 @@ export class Disks {
     this.machine = disk();
   }
 
-  /** Whether an error, or one of its causes, is one that a disk was made to give. */
-  gave(error: Error): boolean {
+  /** Returns whether an error or one of its causes was injected. */
+  injected(error: Error): boolean {
     for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
-      if (this.#injected.has(cause)) return true;
+      if (this.#injectedErrors.has(cause)) return true;
     }
     return false;
   }
@@ -62,16 +66,17 @@ export class Disks {
     const fails = (code: string): Error => {
       this.#world.checks.counts.diskErrors += 1;
       const error = Object.assign(new Error(`${code}: injected into ${kind}`), { code });
-      this.#injected.add(error);
+      this.#injectedErrors.add(error);
       return error;
     };
-    // A name takes little room: mostly the file is there before it is found that nothing fits into it.
+    // On a full disk, creating a file often succeeds because a name needs little space. Allocating
+    // space in the file then fails.
     const grows = kind === 'allocate' || (kind === 'create' && this.#random.chance(0.3));
     if (this.full && grows) return fails('ENOSPC');
     return this.#random.chance(mix.strength.diskErrors * 0.003) ? fails('EIO') : undefined;
   }
 
-  /** Never ends in a process that has died meanwhile. */
+  /** Resolves after the latency of an operation, or never if the process has died by then. */
   #delay({ kind }: DiskOperation): Promise<void> {
     const { mix, healed } = this.#world;
     const { slowDisks, stalls } = mix.strength;

@@ -1,19 +1,20 @@
 import type { Clock, Timer } from '@kontiki/core';
 import type { Schedule } from '../schedule.js';
 
-/** How a process perceives time. */
+/** The clock, event loop and timers of a process. */
 export interface Pace {
-  /** Milliseconds of its own in one of the world's. */
+  /** Milliseconds of the process's clock per millisecond of the world. */
   readonly rate: number;
-  /** Milliseconds that its event loop needs to get to something; asked each time. */
+  /** Draws the milliseconds that the event loop needs until it runs a deferred callback. */
   readonly loop: () => number;
-  /** Milliseconds by which a timer is late; asked each time. */
+  /** Draws the milliseconds by which a timer is late. */
   readonly lateness: () => number;
 }
 
 /**
- * One life of a server's process: what calls into it waits while it stands still, and never comes once it is dead. Its
- * clock begins anywhere, and may run fast or slow.
+ * One process of a server, from a start to a crash. Everything that runs in it enters through this
+ * class. While the process is paused, entries wait. After it is killed, they are dropped. It is
+ * also the clock of the process, which starts at a random time and may run fast or slow.
  */
 export class Process implements Clock {
   readonly #schedule: Schedule;
@@ -21,7 +22,7 @@ export class Process implements Clock {
   #offset: number;
   #dead = false;
   #paused = false;
-  /** What would have called while it stood still, oldest first. */
+  /** Calls that wait until the process resumes, oldest first. */
   #waiting: (() => void)[] = [];
 
   constructor(schedule: Schedule, pace: Pace, offset: number) {
@@ -34,7 +35,7 @@ export class Process implements Clock {
     return !this.#dead;
   }
 
-  // ---- what is done to it
+  // ---- faults
 
   kill(): void {
     this.#dead = true;
@@ -48,24 +49,27 @@ export class Process implements Clock {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    // One after the other: each with its promises, as an event loop does it.
+    // Each call is an event of its own, so that its promises settle before the next call runs.
     for (const run of this.#waiting.splice(0)) this.after(0, run);
   }
 
-  /** Its clock goes forward by `span` milliseconds at once. */
+  /** Moves the clock forward by `span` milliseconds at once. */
   jump(span: number): void {
     this.#offset += span;
   }
 
-  // ---- what it is called by
+  // ---- calls into the process
 
-  /** Calls into it: at once, when it goes on, or never. */
+  /**
+   * Runs a function in the process: immediately, after a pause, or never if the process is dead.
+   */
   enter(run: () => void): void {
     if (this.#dead) return;
     if (this.#paused) this.#waiting.push(run);
     else run();
   }
 
+  /** Runs a function in the process after a delay in the world's milliseconds. */
   after(delay: number, run: () => void): void {
     this.#schedule.after(delay, () => this.enter(run));
   }
@@ -74,7 +78,7 @@ export class Process implements Clock {
     return new Promise((resolve) => this.after(delay, resolve));
   }
 
-  // ---- as a clock
+  // ---- Clock
 
   now(): number {
     return this.#offset + this.#schedule.now * this.#pace.rate;
@@ -86,9 +90,12 @@ export class Process implements Clock {
 
   timer(fire: () => void): Timer {
     let due = Infinity;
-    /** When it is looked at next, in the world's time: a timer that is put off is looked at all the same, and planned anew. */
+    /**
+     * World time of the next check. If the timer moves to a later time, the check stays and plans
+     * another.
+     */
     let planned = Infinity;
-    const look = (at: number): void => {
+    const check = (at: number): void => {
       if (planned !== at) return;
       planned = Infinity;
       if (this.now() < due) return plan();
@@ -97,12 +104,12 @@ export class Process implements Clock {
     };
     const plan = (): void => {
       if (due === Infinity) return;
-      // A thousandth keeps rounding from planning a moment that has not quite come.
+      // Rounding must not plan a time just before `due`, hence the added microsecond.
       const delay = Math.max(0, (due - this.now()) / this.#pace.rate) + 0.001;
       const at = this.#schedule.now + delay + this.#pace.lateness();
       if (at >= planned) return;
       planned = at;
-      this.after(at - this.#schedule.now, () => look(at));
+      this.after(at - this.#schedule.now, () => check(at));
     };
     return {
       set: (at) => {

@@ -13,46 +13,46 @@ import {
 } from '@kontiki/core';
 import type { Random } from '../../random.js';
 import type { SimulatedDisk } from '../../simulated-disk.js';
-import type { Request, Surroundings, Workload } from '../../workload/workload.js';
-import type { Breakable } from '../faults.js';
+import type { Request, Environment, Workload } from '../../workload/workload.js';
+import type { FaultTarget } from '../faults.js';
 import type { Mix } from '../mix.js';
 import type { Schedule } from '../schedule.js';
-import { unlessViolation, Violation } from '../violation.js';
+import { ignoreViolation, Violation } from '../violation.js';
 import type { NodeChecks } from './checks.js';
 import { Disks } from './disks.js';
 import { Process } from './process.js';
-import { SimulatedTransport, type Parcel } from './transport.js';
+import { SimulatedTransport, type SentFrame } from './transport.js';
 import { LogMemory, WatchedLog } from './watched-log.js';
 import { WatchedMachine } from './watched-machine.js';
 
-/** What a node of a world stands in. */
-export interface NodeSurroundings {
+/** The parts of a full world that its servers use. */
+export interface NodeContext {
   readonly seed: number;
   readonly cluster: string;
   readonly schedule: Schedule;
   readonly mix: Mix;
   readonly checks: NodeChecks;
   readonly workload: Workload;
-  readonly makeLog: (surroundings: Surroundings) => LogStore;
-  readonly makeSnapshots: ((surroundings: Surroundings) => SnapshotStore) | undefined;
-  readonly tell: ((text: string) => void) | undefined;
-  /** Folds a number into the hash of the execution. */
+  readonly makeLog: (environment: Environment) => LogStore;
+  readonly makeSnapshots: ((environment: Environment) => SnapshotStore) | undefined;
+  readonly trace: ((text: string) => void) | undefined;
+  /** Adds a number to the hash of the execution. */
   readonly hash: (value: number) => void;
   /** Whether the faults are over. */
   readonly healed: boolean;
-  readonly carry: (from: ServerId, to: ServerId, parcel: Parcel) => void;
-  /** Is told of a new leader. */
-  readonly elected: (server: NodeServer) => void;
+  readonly carry: (from: ServerId, to: ServerId, sent: SentFrame) => void;
+  /** Called when a server becomes leader. */
+  readonly onElected: (server: NodeServer) => void;
 }
 
-/** How a client's request ended. A refused one was surely not carried out. */
-export type Ending =
+/** Outcome of a client's request. A refused request was certainly not carried out. */
+export type RequestOutcome =
   | { readonly kind: 'done'; readonly index: number; readonly term: number; readonly answer: unknown }
   | { readonly kind: 'read'; readonly through: number; readonly answer: unknown }
   | { readonly kind: 'refused'; readonly leader: ServerId | undefined }
   | { readonly kind: 'unknown' };
 
-/** What says that the data is of no use to a server, for good. */
+/** Errors that mean that a server's data is permanently unusable. */
 const UNUSABLE: ReadonlySet<ErrorCode> = new Set([
   'KONTIKI_CORRUPT',
   'KONTIKI_FORMAT',
@@ -60,40 +60,51 @@ const UNUSABLE: ReadonlySet<ErrorCode> = new Set([
   'KONTIKI_LOST_DATA',
 ]);
 
-/** Time for a log that is only looked at. */
-const stillness: Clock = { now: () => 0, defer() {}, timer: () => ({ set() {}, close() {} }) };
+/** A clock for stores that are opened only to be inspected. */
+const frozenClock: Clock = { now: () => 0, defer() {}, timer: () => ({ set() {}, close() {} }) };
 
-/** A server: a whole node on a simulated disk and network, in a process that stands still and dies. */
-export class NodeServer implements Breakable {
+/**
+ * A server of the full world: a whole node with its stores on simulated disks. It runs in a
+ * `Process` that can be paused and killed, and its ports are wrapped so that the checks see all
+ * calls.
+ */
+export class NodeServer implements FaultTarget {
   readonly id: ServerId;
-  /** What its log holds; of the disk that was lost, if that was. */
+  /** Contents of its log. After its disk was lost, the contents at that time. */
   readonly log: LogMemory = new LogMemory();
-  readonly #world: NodeSurroundings;
+  readonly #world: NodeContext;
   readonly #random: Random;
   readonly #disks: Disks;
+  /** Number of its current process. */
   life = 0;
   process: Process | undefined;
   node: RaftNode | undefined;
   machine: WatchedMachine<StateMachine> | undefined;
   leads = false;
+  /** Whether its disk was lost or damaged. */
   lost = false;
-  /** It will not run again: its disk is lost, or it refuses what is on it. */
-  out = false;
+  /** Whether its store rejects the data on its disk. Then it is never started again. */
+  unusable = false;
+  /** Whether its disk was replaced by an empty one. */
   #wiped = false;
   #transport: SimulatedTransport | undefined;
-  /** Requests that have no end yet: what tells their clients that the server is gone. */
-  readonly #asked = new Set<() => void>();
-  /** Those of them that the node has got: others wait while the process stands still. */
-  readonly #heard = new Set<() => void>();
+  /**
+   * For each request without an outcome, a function that ends it as unknown when the process dies.
+   */
+  readonly #openRequests = new Set<() => void>();
+  /**
+   * The requests among these that the node has received. Others wait while the process is paused.
+   */
+  readonly #nodeRequests = new Set<() => void>();
 
-  constructor(id: ServerId, world: NodeSurroundings, random: Random) {
+  constructor(id: ServerId, world: NodeContext, random: Random) {
     this.id = id;
     this.#world = world;
     this.#random = random;
     this.#disks = new Disks(world, random, () => this.process as Process);
   }
 
-  /** Of its log and snapshots. */
+  /** The disk of its log and snapshots. */
   get disk(): SimulatedDisk {
     return this.#disks.log;
   }
@@ -102,25 +113,25 @@ export class NodeServer implements Breakable {
     return this.process !== undefined;
   }
 
-  /** Requests that the node has got and not answered. */
-  get asked(): number {
-    return this.#heard.size;
+  /** Number of requests that the node has received and not answered. */
+  get pendingRequests(): number {
+    return this.#nodeRequests.size;
   }
 
-  // ---- the life of a process
+  // ---- start and stop
 
   start(): void {
-    if (this.process !== undefined || this.out) return;
-    this.#open(this.begin()).catch(unlessViolation);
+    if (this.process !== undefined || this.unusable) return;
+    this.#open(this.startProcess()).catch(ignoreViolation);
   }
 
-  /** Begins a process, in which nothing runs yet. */
-  begin(): Process {
-    const { schedule, mix, tell } = this.#world;
+  /** Starts a process in which nothing runs yet. */
+  startProcess(): Process {
+    const { schedule, mix, trace } = this.#world;
     const { drift, lateTimers, slowLoops } = mix.strength;
     const random = this.#random;
     this.life += 1;
-    tell?.(`${this.id} starts`);
+    trace?.(`${this.id} starts`);
     const process = new Process(
       schedule,
       {
@@ -134,23 +145,23 @@ export class NodeServer implements Breakable {
     return process;
   }
 
-  /** What a life of this server is given. */
-  surroundings(clock: Clock): Surroundings {
+  /** Returns the environment for the stores and the machine of a process. */
+  environment(clock: Clock): Environment {
     return { id: this.id, folder: this.disk.folder, clock, random: this.#random.next, seed: this.#world.seed };
   }
 
   async #open(process: Process): Promise<void> {
     const { cluster, workload, makeLog, makeSnapshots, mix, checks } = this.#world;
-    const surroundings = this.surroundings(process);
+    const environment = this.environment(process);
     const machine = new WatchedMachine(
-      workload.machine({ ...surroundings, folder: this.#disks.machine.folder }),
+      workload.machine({ ...environment, folder: this.#disks.machine.folder }),
       {
         applied: (batch, results, after) => {
           checks.applied(this, after, batch, results);
           if (batch.through % 16 === 0) checks.state(this.id, batch.through, workload.digest(machine.inner));
           this.#world.hash(batch.through);
         },
-        looked: (through) => {
+        hasState: (through) => {
           checks.state(this.id, through, workload.digest(machine.inner));
           this.#world.hash(through);
         },
@@ -161,15 +172,15 @@ export class NodeServer implements Breakable {
           : process.sleep(this.#random.between(0, mix.strength.slowMachines * 50)),
     );
     this.#transport = new SimulatedTransport(process, {
-      carry: (to, parcel) => this.#world.carry(this.id, to, parcel),
+      carry: (to, sent) => this.#world.carry(this.id, to, sent),
       sent: (to, message) => checks.sent(this, to, message),
     });
-    // Of a server that has lost its disk, what the lost one held still counts.
+    // After a lost disk, `this.log` keeps the contents of that disk.
     const memory = this.#wiped ? new LogMemory() : this.log;
-    const log = new WatchedLog(makeLog(surroundings), memory, {
+    const log = new WatchedLog(makeLog(environment), memory, {
       opened: async (state) => {
         checks.opened(this, state);
-        if (this.#random.chance(0.25)) await this.#looksAt(state);
+        if (this.#random.chance(0.25)) await this.#checkOpened(state);
       },
       issued: (prevTerm, last, write) => checks.issued(this, prevTerm, last, write),
     });
@@ -180,7 +191,7 @@ export class NodeServer implements Breakable {
         machine,
         log,
         transport: this.#transport,
-        snapshots: makeSnapshots?.(surroundings),
+        snapshots: makeSnapshots?.(environment),
         snapshotPolicy: mix.snapshotPolicy,
         timings: mix.timings,
         limits: mix.limits,
@@ -196,20 +207,27 @@ export class NodeServer implements Breakable {
     }
   }
 
-  /** What a store has found when it opens is durable by then: it would be there if the power went now. */
-  async #looksAt(found: LogState): Promise<void> {
+  /** Checks that everything a log reported when it opened would survive a power cut now. */
+  async #checkOpened(found: LogState): Promise<void> {
     if (this.lost) return;
-    const { judge } = this.#world.checks;
-    const { last, terms, ballot } = (await this.onDisk()).state;
+    const { invariants } = this.#world.checks;
+    const { last, terms, ballot } = (await this.durableState()).state;
     const same = JSON.stringify([last, terms, ballot]) === JSON.stringify([found.last, found.terms, found.ballot]);
-    judge.must('foundIsDurable', same, () => `${this.id} found ${found.last} entries, and its disk holds ${last}`);
+    invariants.check(
+      'openedIsDurable',
+      same,
+      () => `${this.id} opened a log of ${found.last} entries, but only ${last} are durable`,
+    );
   }
 
-  /** What would be found if the power went now, with the worst of luck: the log, and up to where a snapshot reaches. */
-  async onDisk(): Promise<{ readonly state: LogState; readonly covered: number }> {
+  /**
+   * Opens the stores on a copy of the disk with only its durable bytes, as after the worst power
+   * cut. Returns the state of the log, and the index up to which a snapshot exists.
+   */
+  async durableState(): Promise<{ readonly state: LogState; readonly covered: number }> {
     const { cluster, makeLog, makeSnapshots } = this.#world;
-    const surroundings = { ...this.surroundings(stillness), folder: this.disk.durableCopy().folder };
-    const [log, snapshots] = [makeLog(surroundings), makeSnapshots?.(surroundings)];
+    const environment = { ...this.environment(frozenClock), folder: this.disk.durableCopy().folder };
+    const [log, snapshots] = [makeLog(environment), makeSnapshots?.(environment)];
     const owner = { cluster, server: this.id };
     const state = await log.open(owner);
     await snapshots?.open(owner);
@@ -219,7 +237,7 @@ export class NodeServer implements Breakable {
   }
 
   #listen(node: RaftNode): void {
-    const { checks, hash, elected } = this.#world;
+    const { checks, hash, onElected } = this.#world;
     const { role } = node.status();
     this.leads = role === 'leader';
     node.on('term', ({ term }) => hash(term));
@@ -233,83 +251,90 @@ export class NodeServer implements Breakable {
     });
     node.on('snapshotInstalled', ({ index }) => {
       checks.counts.installs += 1;
-      this.#world.tell?.(`${this.id} installs the snapshot of entry ${index}`);
+      this.#world.trace?.(`${this.id} installs the snapshot of entry ${index}`);
       hash(index);
     });
     node.on('state', (state) => {
       this.leads = state.role === 'leader';
       if (!this.leads) return;
       const { term } = node.status();
-      this.#world.tell?.(`${this.id} leads term ${term}`);
+      this.#world.trace?.(`${this.id} leads term ${term}`);
       checks.leads(this, term);
-      elected(this);
+      onElected(this);
     });
-    node.on('fatal', ({ error }) => this.#ended(() => this.#stopped(error)));
+    node.on('fatal', ({ error }) => this.#nodeEnded(() => this.#stopped(error)));
   }
 
-  /** A node has ended, and its process will. */
-  #ended(then: () => void): void {
-    // By then it has told its callers.
+  /** The node stopped. Checks that all its calls got an outcome, and then runs `then`. */
+  #nodeEnded(then: () => void): void {
+    // The calls settle in the turn in which the node stops.
     this.process?.after(0.001, () => {
-      const { judge } = this.#world.checks;
-      judge.must('callsSettle', this.asked === 0, () => `${this.id} has ended, and ${this.asked} calls hang`);
+      const { invariants } = this.#world.checks;
+      invariants.check(
+        'callsSettle',
+        this.pendingRequests === 0,
+        () => `${this.id} stopped, and ${this.pendingRequests} calls got no outcome`,
+      );
       then();
     });
   }
 
-  /** The node has stopped by itself, or did not start: somebody has a look, and starts it again. */
+  /** The node stopped by itself or failed to start. Starts it again later, as an operator would. */
   #stopped(error: Error): void {
-    const { checks, schedule, tell } = this.#world;
+    const { checks, schedule, trace } = this.#world;
     if (error instanceof Violation) return;
     checks.stopped(this.id, this.#excuses(error), error);
     checks.counts.stops += 1;
-    tell?.(`${this.id} has stopped: ${error.message}`);
-    if (this.lost && isKontikiError(error) && UNUSABLE.has(error.code)) this.out = true;
+    trace?.(`${this.id} stopped: ${error.message}`);
+    if (this.lost && isKontikiError(error) && UNUSABLE.has(error.code)) this.unusable = true;
     this.crash('kill');
     schedule.after(this.#random.between(10, 1_000), () => this.start());
   }
 
-  /** Whether it may stop for this: a disk has failed, which the error or one of its causes says, or its data is damaged or gone. */
+  /**
+   * Returns whether the node may stop for an error: one that was injected, or one of damaged or
+   * lost data.
+   */
   #excuses(error: Error): boolean {
-    return (this.lost && isKontikiError(error) && UNUSABLE.has(error.code)) || this.#disks.gave(error);
+    return (this.lost && isKontikiError(error) && UNUSABLE.has(error.code)) || this.#disks.injected(error);
   }
 
-  // ---- what is done to it
+  // ---- faults
 
   crash(kind: 'kill' | 'powerCut'): void {
     if (this.process === undefined) return;
-    this.#world.tell?.(`${this.id}: ${kind === 'kill' ? 'kill -9' : 'power cut'}`);
+    this.#world.trace?.(`${this.id}: ${kind === 'kill' ? 'kill -9' : 'power cut'}`);
     this.process.kill();
-    this.#world.checks.counts.lostWrites += this.log.underWay;
+    this.#world.checks.counts.lostWrites += this.log.pendingWrites;
     this.process = this.node = this.machine = this.#transport = undefined;
     this.leads = false;
     this.#disks.crash(kind);
-    for (const gone of this.#asked) gone();
+    for (const onCrash of this.#openRequests) onCrash();
   }
 
   close(): void {
-    // One that stands still does it when it goes on.
+    // A paused process closes the node when it resumes.
     if (this.node !== undefined) this.process?.enter(() => this.#close());
   }
 
   #close(): void {
-    const { checks, schedule, tell } = this.#world;
+    const { checks, schedule, trace } = this.#world;
     if (this.node === undefined) return;
-    tell?.(`${this.id} is closed`);
+    trace?.(`${this.id} is closed`);
     const closed = (): void => {
       checks.counts.closes += 1;
       this.crash('kill');
       schedule.after(this.#random.between(1, 500), () => this.start());
     };
     this.node.close().then(
-      () => this.#ended(closed),
-      (error: Error) => this.#ended(() => this.#stopped(error)),
+      () => this.#nodeEnded(closed),
+      (error: Error) => this.#nodeEnded(() => this.#stopped(error)),
     );
   }
 
   wipe(): void {
     this.crash('powerCut');
-    this.#world.tell?.(`${this.id} loses its disk`);
+    this.#world.trace?.(`${this.id} loses its disk`);
     this.lost = this.#wiped = true;
     this.#world.checks.counts.lostDisks += 1;
     this.#disks.wipe();
@@ -321,7 +346,7 @@ export class NodeServer implements Breakable {
     if (where === undefined) return;
     this.lost = true;
     this.#world.checks.counts.lostDisks += 1;
-    this.#world.tell?.(`${this.id}: a bit flips in ${where}`);
+    this.#world.trace?.(`${this.id}: a bit flips in ${where}`);
   }
 
   pause(): void {
@@ -333,12 +358,12 @@ export class NodeServer implements Breakable {
   }
 
   jump(span: number): void {
-    this.#world.tell?.(`${this.id}: the clock goes forward by ${Math.round(span)} ms`);
+    this.#world.trace?.(`${this.id}: the clock goes forward by ${Math.round(span)} ms`);
     this.process?.jump(span);
   }
 
   setFull(full: boolean): void {
-    this.#world.tell?.(`${this.id}: the disk ${full ? 'is full' : 'has room again'}`);
+    this.#world.trace?.(`${this.id}: the disk ${full ? 'is full' : 'has room again'}`);
     this.#disks.full = full;
   }
 
@@ -346,52 +371,58 @@ export class NodeServer implements Breakable {
     this.node?.setTimings(timings);
   }
 
-  /** Whether it stands with the others in the end. A blank server stays out. */
-  get takesPart(): boolean {
-    return !this.out && !this.#wiped;
+  /** Whether it must recover after the faults. A server with a lost or unusable disk stays out. */
+  get participates(): boolean {
+    return !this.unusable && !this.#wiped;
   }
 
-  // ---- what comes to it
+  // ---- inputs
 
-  arrive(parcel: Parcel): boolean {
-    return this.#transport?.arrive(parcel) ?? true;
+  /** Receives a frame. Returns false if it could not be decoded. */
+  arrive(sent: SentFrame): boolean {
+    return this.#transport?.arrive(sent) ?? true;
   }
 
-  ask(request: Request<StateMachine, unknown>, timeout: number, ended: (ending: Ending) => void): void {
+  /** Sends a request to the node. Calls `onEnd` once with the outcome. */
+  request(request: Request<StateMachine, unknown>, timeout: number, onEnd: (outcome: RequestOutcome) => void): void {
     let open = true;
-    const end = (ending: Ending): void => {
+    const end = (outcome: RequestOutcome): void => {
       if (!open) return;
       open = false;
-      this.#asked.delete(gone);
-      this.#heard.delete(gone);
+      this.#openRequests.delete(onCrash);
+      this.#nodeRequests.delete(onCrash);
       try {
-        ended(ending);
+        onEnd(outcome);
       } catch (error) {
-        unlessViolation(error);
+        ignoreViolation(error);
       }
     };
-    const gone = (): void => end({ kind: 'unknown' });
-    this.#asked.add(gone);
+    const onCrash = (): void => end({ kind: 'unknown' });
+    this.#openRequests.add(onCrash);
     const { process } = this;
     if (process === undefined) return end({ kind: 'refused', leader: undefined });
     process.enter(() => {
       const { node, machine } = this;
       if (node === undefined || machine === undefined) return end({ kind: 'refused', leader: undefined });
-      this.#heard.add(gone);
-      const failed = (error: unknown): void => end(endingOf(error));
+      this.#nodeRequests.add(onCrash);
+      const failed = (error: unknown): void => end(outcomeOf(error));
       if (request.command !== undefined) {
         node.propose(request.command, { timeout }).then(({ index, term, result }) => {
           end({ kind: 'done', index, term, answer: result });
         }, failed);
       } else {
-        const read = (): Ending => ({ kind: 'read', through: machine.through, answer: request.read?.(machine.inner) });
+        const read = (): RequestOutcome => ({
+          kind: 'read',
+          through: machine.through,
+          answer: request.read?.(machine.inner),
+        });
         node.read(read, { timeout }).then(end, failed);
       }
     });
   }
 }
 
-function endingOf(error: unknown): Ending {
+function outcomeOf(error: unknown): RequestOutcome {
   if (!isKontikiError(error)) throw error;
   if (error.code === 'KONTIKI_UNKNOWN_OUTCOME') return { kind: 'unknown' };
   const { leader } = error as KontikiError & { readonly leader?: { readonly id: ServerId } };

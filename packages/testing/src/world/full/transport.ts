@@ -2,30 +2,33 @@ import { isKontikiError, type Identity, type Message, type ServerId, type Transp
 import { decodeFrame, encodeFrame } from '@kontiki/core/wire';
 import type { Process } from './process.js';
 
-/** What travels: encoded messages, and who sent them. */
-export interface Parcel {
+/** An encoded frame in flight, with the identity of its sender. */
+export interface SentFrame {
   readonly sender: Identity;
   readonly frame: Uint8Array;
 }
 
-/** What carries parcels, and who watches. */
-export interface Line {
-  carry(to: ServerId, parcel: Parcel): void;
-  /** Called with what leaves, before it does. */
+/** Hooks of the world: the network that carries frames, and the checks. */
+export interface NetworkLink {
+  carry(to: ServerId, sent: SentFrame): void;
+  /** Called with each message before it is sent. */
   sent(to: ServerId, message: Message): void;
 }
 
-/** A transport on a network of the world: messages are encoded as on a real wire, and refused as by a real handshake. */
+/**
+ * A transport on the network of a world. It encodes messages as real transports do, and refuses
+ * frames from senders that would fail a real handshake.
+ */
 export class SimulatedTransport implements Transport {
   readonly #process: Process;
-  readonly #line: Line;
+  readonly #link: NetworkLink;
   #self: Identity | undefined;
   #receive: ((from: ServerId, message: Message) => void) | undefined;
   #peers: ReadonlyMap<ServerId, string> = new Map();
 
-  constructor(process: Process, line: Line) {
+  constructor(process: Process, link: NetworkLink) {
     this.#process = process;
-    this.#line = line;
+    this.#link = link;
   }
 
   async start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void> {
@@ -36,8 +39,8 @@ export class SimulatedTransport implements Transport {
   send(to: ServerId, messages: readonly Message[]): void {
     const sender = this.#self;
     if (sender === undefined || !this.#peers.has(to)) return;
-    for (const message of messages) this.#line.sent(to, message);
-    this.#line.carry(to, { sender: { ...sender, genesis: sender.genesis }, frame: encodeFrame(messages) });
+    for (const message of messages) this.#link.sent(to, message);
+    this.#link.carry(to, { sender: { ...sender, genesis: sender.genesis }, frame: encodeFrame(messages) });
   }
 
   setPeers(peers: ReadonlyMap<ServerId, string>): void {
@@ -48,8 +51,10 @@ export class SimulatedTransport implements Transport {
     this.#self = this.#receive = undefined;
   }
 
-  /** A parcel has arrived. Whether it could be read: one that was damaged on its way must be noticed. */
-  arrive({ sender, frame }: Parcel): boolean {
+  /**
+   * Receives a frame. Returns false if it could not be decoded, as must be so for a damaged frame.
+   */
+  arrive({ sender, frame }: SentFrame): boolean {
     let messages: readonly Message[];
     try {
       ({ messages } = decodeFrame(frame));

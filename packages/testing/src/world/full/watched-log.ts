@@ -1,25 +1,30 @@
 import type { Ballot, Entry, LogBase, LogState, LogStore, LogWrite, Owner, Position } from '@kontiki/core';
 
-/** Is told what goes through a log. */
+/** Callbacks for the calls of a log. */
 export interface LogWatcher {
-  /** What is opened is given to the node when this has settled. */
+  /** Called after the log opened. The node gets the state when the promise resolves. */
   opened(state: LogState): Promise<void>;
-  /** Called before the store is. `prevTerm`: the term before the first entry. */
+  /**
+   * Called before the store appends. `prevTerm` is the term of the entry before the first one, and
+   * `last` the index of the log's last entry.
+   */
   issued(prevTerm: number, last: number, write: LogWrite): void;
 }
 
-/** What a server's log holds by index: terms only, since equal terms mean equal entries. */
+/**
+ * The terms of a log's entries by index. Terms are enough, since equal terms mean equal entries.
+ */
 class Terms {
   #terms: number[] = [];
-  /** Everything up to here is in a snapshot. */
+  /** Entries up to this index are in a snapshot. */
   #covered = 0;
 
-  /** Whether a snapshot stands for the entry, whose term it does not tell. */
+  /** Returns whether a snapshot covers the entry. Then its term is unknown. */
   covers(index: number): boolean {
     return index <= this.#covered;
   }
 
-  /** A snapshot that ends here takes the place of everything. */
+  /** Replaces all entries by a snapshot that ends at a position. */
   reset({ index, term }: Position): void {
     this.#terms = [];
     this.#terms[index - 1] = term;
@@ -51,31 +56,37 @@ class Terms {
   }
 }
 
-/** Remembers, for all lives of a server, what its store was given and what it has said is durable. */
+/**
+ * Records, over all processes of a server, the writes that its store got and those it reported as
+ * durable.
+ */
 export class LogMemory {
-  /** Everything that was issued, durable or not. */
+  /** Entries of all issued writes, durable or not. */
   readonly issued: Terms = new Terms();
-  /** What the store has said to be durable. */
+  /** Entries that the store reported as durable. */
   readonly durable: Terms = new Terms();
+  /** The highest durable term, of the ballot or of an entry. */
   durableTerm = 0;
-  /** Writes that are not durable yet. */
-  underWay = 0;
+  /** Number of writes that are not durable yet. */
+  pendingWrites = 0;
 
   opened(state: LogState): void {
-    this.underWay = 0;
+    this.pendingWrites = 0;
     this.issued.open(state);
     this.durable.open(state);
     this.durableTerm = Math.max(state.ballot?.term ?? 0, this.durable.at(state.last) ?? 0);
   }
 
   persisted(ballot: Ballot | undefined, entries: readonly Entry[]): void {
-    this.underWay -= 1;
+    this.pendingWrites -= 1;
     this.durable.replace(entries);
     this.durableTerm = Math.max(this.durableTerm, ballot?.term ?? 0, entries.at(-1)?.term ?? 0);
   }
 }
 
-/** A log store whose user and whose promises are watched. */
+/**
+ * Wraps a log store, and reports its calls and their results to a `LogMemory` and a `LogWatcher`.
+ */
 export class WatchedLog implements LogStore {
   readonly #store: LogStore;
   readonly #memory: LogMemory;
@@ -99,16 +110,16 @@ export class WatchedLog implements LogStore {
     const entries = write.entries ?? [];
     this.#watcher.issued(issued.at((entries[0]?.index ?? 1) - 1) ?? 0, issued.last, write);
     issued.replace(entries);
-    this.#memory.underWay += 1;
+    this.#memory.pendingWrites += 1;
     await this.#store.append(write);
     this.#memory.persisted(write.ballot, entries);
   }
 
   async reset(base: LogBase): Promise<void> {
     this.#memory.issued.reset(base);
-    this.#memory.underWay += 1;
+    this.#memory.pendingWrites += 1;
     await this.#store.reset(base);
-    this.#memory.underWay -= 1;
+    this.#memory.pendingWrites -= 1;
     this.#memory.durable.reset(base);
   }
 

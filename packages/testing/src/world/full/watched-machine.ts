@@ -1,18 +1,25 @@
 import type { ApplyBatch, Owner, RestorePoint, StateMachine } from '@kontiki/core';
 
-/** Is told what a machine was given, and what it gave. `after`: everything up to here was in its state before. */
+/** Callbacks for the calls of a state machine. */
 export interface MachineWatcher {
+  /** The machine applied a batch. `after` is the index that it had applied before. */
   applied(batch: ApplyBatch, results: readonly unknown[], after: number): void;
-  /** It is asked for its state as of `through`, or has taken one over. */
-  looked(through: number): void;
+  /**
+   * The machine has the state of the index `through`: it is about to be snapshotted, or was
+   * restored.
+   */
+  hasState(through: number): void;
 }
 
-/** A state machine that is watched, and takes its time where it should. */
+/**
+ * Wraps a state machine, reports its calls to a watcher, and delays them in worlds with slow
+ * machines.
+ */
 export class WatchedMachine<Machine extends StateMachine> implements StateMachine {
   readonly inner: Machine;
-  /** Everything up to here is in its state. */
+  /** The index of the last entry in the machine's state. */
   through = 0;
-  // What the machine lacks, this one lacks too.
+  // Optional methods that the machine lacks stay undefined.
   readonly open?: (owner: Owner) => Promise<number>;
   readonly snapshot?: () => AsyncIterable<Uint8Array>;
   readonly restore?: (chunks: AsyncIterable<Uint8Array>, at: RestorePoint) => Promise<void>;
@@ -21,7 +28,7 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
   readonly #watcher: MachineWatcher;
   readonly #delay: () => Promise<void> | undefined;
 
-  /** `delay`: what applying a batch waits for first. */
+  /** `delay` returns a promise that `apply` awaits first, or undefined. */
   constructor(inner: Machine, watcher: MachineWatcher, delay: () => Promise<void> | undefined) {
     this.inner = inner;
     this.#watcher = watcher;
@@ -31,7 +38,7 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
     if (inner.open !== undefined) this.open = async (owner) => (this.through = (await inner.open?.(owner)) ?? 0);
     if (inner.snapshot !== undefined) {
       this.snapshot = () => {
-        watcher.looked(this.through);
+        watcher.hasState(this.through);
         return inner.snapshot?.() ?? nothing();
       };
     }
@@ -39,7 +46,7 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
     this.restore = async (chunks, at) => {
       await inner.restore?.(chunks, at);
       this.through = at.index;
-      watcher.looked(at.index);
+      watcher.hasState(at.index);
     };
   }
 
@@ -48,7 +55,7 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
     return delay === undefined ? this.#apply(batch) : delay.then(() => this.#apply(batch));
   }
 
-  /** Asynchronous only if the machine is. */
+  /** Applies a batch. Stays synchronous if the machine is. */
   #apply(batch: ApplyBatch): readonly unknown[] | Promise<readonly unknown[]> {
     const results = this.inner.apply(batch);
     return results instanceof Promise

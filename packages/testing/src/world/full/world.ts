@@ -1,11 +1,11 @@
 import { bootstrap, isKontikiError, type LogStore, type ServerId, type SnapshotStore } from '@kontiki/core';
-import { drained } from '../../drained.js';
+import { drainPromises } from '../../drain-promises.js';
 import { Random } from '../../random.js';
 import { KeyValueWorkload } from '../../workload/key-value.js';
-import type { Surroundings, Workload } from '../../workload/workload.js';
+import type { Environment, Workload } from '../../workload/workload.js';
 import type { Counts } from '../counts.js';
 import { Faults } from '../faults.js';
-import { Judge } from '../judge.js';
+import { InvariantChecker } from '../invariant-checker.js';
 import { drawMix, type Mix } from '../mix.js';
 import { ModelNetwork } from '../network.js';
 import type { Outcome, WorldOptions } from '../outcome.js';
@@ -14,30 +14,33 @@ import { INVARIANTS, NODE_INVARIANTS, Violation } from '../violation.js';
 import { NodeChecks } from './checks.js';
 import { Clients } from './clients.js';
 import { NodeServer } from './server.js';
-import type { Parcel } from './transport.js';
+import type { SentFrame } from './transport.js';
 
 export interface FullWorldOptions extends WorldOptions {
-  /** Makes the log of one life of a server, on its folder. */
-  readonly log: (surroundings: Surroundings) => LogStore;
-  /** Makes the store of snapshots of one life of a server. Default: none, and the logs only grow. */
-  readonly snapshots?: ((surroundings: Surroundings) => SnapshotStore) | undefined;
-  /** The state machine and what clients ask of it, for one world. Default: `KeyValueWorkload`. */
+  /** Creates the log store for one process of a server, on its folder. */
+  readonly log: (environment: Environment) => LogStore;
+  /**
+   * Creates the snapshot store for one process of a server. Default: none, and logs are not
+   * compacted.
+   */
+  readonly snapshots?: ((environment: Environment) => SnapshotStore) | undefined;
+  /** Creates the state machines and the requests of one world. Default: `KeyValueWorkload`. */
   readonly workload?: (() => Workload) | undefined;
 }
 
-/** A cluster of whole nodes on virtual time, with everything that may go wrong, until it heals. */
+/** The full world of one seed. See `runFullWorld`. */
 class World {
   readonly seed: number;
   readonly cluster = 'simulated';
   readonly schedule = new Schedule();
   readonly mix: Mix;
   readonly checks: NodeChecks;
-  readonly network: ModelNetwork<Parcel>;
+  readonly network: ModelNetwork<SentFrame>;
   readonly servers: readonly NodeServer[];
   readonly workload: Workload;
-  readonly makeLog: (surroundings: Surroundings) => LogStore;
-  readonly makeSnapshots: ((surroundings: Surroundings) => SnapshotStore) | undefined;
-  readonly tell: ((text: string) => void) | undefined;
+  readonly makeLog: (environment: Environment) => LogStore;
+  readonly makeSnapshots: ((environment: Environment) => SnapshotStore) | undefined;
+  readonly trace: ((text: string) => void) | undefined;
   healed = false;
   readonly #random: Random;
   readonly #clients: Clients;
@@ -45,20 +48,20 @@ class World {
   #hash = 0x811c9dc5;
 
   constructor(seed: number, options: FullWorldOptions) {
-    const { tell, invariants = [...INVARIANTS, ...NODE_INVARIANTS] } = options;
+    const { trace, invariants = [...INVARIANTS, ...NODE_INVARIANTS] } = options;
     this.seed = seed;
     const mix = drawMix(seed, options, 'nodes');
-    // A node takes no limit of nothing.
+    // `RaftNode` requires limits of at least 1.
     this.mix = { ...mix, limits: { ...mix.limits, tailBytes: Math.max(1, mix.limits.tailBytes) } };
     this.workload = options.workload?.() ?? new KeyValueWorkload();
     this.makeLog = options.log;
     this.makeSnapshots = options.snapshots;
-    this.tell = tell && ((text): void => tell(this.schedule.now, text));
-    this.checks = new NodeChecks(new Judge(new Set(invariants)), this.mix, () => this.servers);
+    this.trace = trace && ((text): void => trace(this.schedule.now, text));
+    this.checks = new NodeChecks(new InvariantChecker(new Set(invariants)), this.mix, () => this.servers);
     this.#random = new Random(seed, 'world');
     const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].slice(0, this.mix.servers);
-    this.network = new ModelNetwork(this.schedule, new Random(seed, 'network'), this.mix, ids, (_from, to, parcel) =>
-      this.#deliver(to, parcel),
+    this.network = new ModelNetwork(this.schedule, new Random(seed, 'network'), this.mix, ids, (_from, to, sent) =>
+      this.#deliver(to, sent),
     );
     this.servers = ids.map((id) => new NodeServer(id, this, new Random(seed, `server ${id}`)));
     this.#clients = new Clients(this, new Random(seed, 'clients'));
@@ -69,57 +72,58 @@ class World {
     return this.checks.counts;
   }
 
-  /** Folds a number into the hash of the execution. */
+  /** Adds a number to the hash of the execution. */
   readonly hash = (value: number): void => {
     this.#hash = Math.imul(this.#hash ^ value ^ (this.schedule.now * 1_000), 0x01000193);
   };
 
-  readonly carry = (from: ServerId, to: ServerId, parcel: Parcel): void => {
-    this.network.send(from, to, parcel);
+  readonly carry = (from: ServerId, to: ServerId, sent: SentFrame): void => {
+    this.network.send(from, to, sent);
   };
 
-  readonly elected = (server: NodeServer): void => this.#faults.elected(server);
+  readonly onElected = (server: NodeServer): void => this.#faults.onElected(server);
 
   get digest(): string {
     return (this.#hash >>> 0).toString(16).padStart(8, '0');
   }
 
   async run(): Promise<void> {
-    this.tell?.(JSON.stringify(this.mix));
+    this.trace?.(JSON.stringify(this.mix));
     await this.#bootstrap();
     for (const server of this.servers) server.start();
-    this.#faults.begin();
-    this.#clients.begin();
-    this.#look();
+    this.#faults.start();
+    this.#clients.start();
+    this.#checkStatuses();
     const { seconds } = this.mix;
-    // The disks are looked at a few times, and once more in the end.
     for (let part = 0; part < 3; part += 1) {
       await this.#elapse((seconds * 1_000) / 3);
-      await this.#looksAtDisks();
+      await this.#checkDisks();
     }
     await this.#heal();
-    await this.#looksAtDisks();
+    await this.#checkDisks();
     const anomalies = this.workload.anomalies?.() ?? [];
-    this.checks.judge.must('linearizable', anomalies.length === 0, () => anomalies.join('\n'));
+    this.checks.invariants.check('linearizable', anomalies.length === 0, () => anomalies.join('\n'));
   }
 
   async #bootstrap(): Promise<void> {
     const members = Object.fromEntries(this.servers.map(({ id }) => [id, `simulated:${id}`]));
     this.healed = true;
     for (const server of this.servers) {
-      const process = server.begin();
-      const log = this.makeLog(server.surroundings(process));
+      const process = server.startProcess();
+      const log = this.makeLog(server.environment(process));
       let done = false;
-      const begun = bootstrap(log, { cluster: this.cluster, server: server.id, members }).then(() => (done = true));
+      const bootstrapping = bootstrap(log, { cluster: this.cluster, server: server.id, members }).then(
+        () => (done = true),
+      );
       await this.#elapse(10_000, () => done);
-      await begun;
+      await bootstrapping;
       server.crash('kill');
     }
     this.healed = false;
   }
 
-  #deliver(to: ServerId, { sender, frame }: Parcel): void {
-    // Its checksum stands for every byte.
+  #deliver(to: ServerId, { sender, frame }: SentFrame): void {
+    // The frame's checksum covers all its bytes.
     this.hash(new DataView(frame.buffer, frame.byteOffset).getUint32(0));
     const { badFrames } = this.mix.strength;
     const server = this.servers.find(({ id }) => id === to) as NodeServer;
@@ -129,45 +133,53 @@ class World {
     const at = this.#random.below(damaged.length);
     damaged[at] = (damaged[at] as number) ^ (1 << this.#random.below(8));
     const read = server.up && server.arrive({ sender, frame: damaged });
-    this.checks.judge.must('assertions', !read, () => `a damaged frame was read at ${to}`);
+    this.checks.invariants.check('assertions', !read, () => `${to} decoded a damaged frame`);
   }
 
-  /** Nodes say how they are, twice a heartbeat. */
-  #look(): void {
+  /** Checks the status of all nodes twice per heartbeat. */
+  #checkStatuses(): void {
     this.schedule.after(this.mix.timings.heartbeat / 2, () => {
       for (const server of this.servers)
-        if (server.node !== undefined) this.checks.looked(server, server.node.status());
-      this.#look();
+        if (server.node !== undefined) this.checks.status(server, server.node.status());
+      this.#checkStatuses();
     });
   }
 
-  /** What was acknowledged is on the disks of a quorum: as they would be if the power went now, and by what their stores say. */
-  async #looksAtDisks(): Promise<void> {
-    const held = await Promise.all(this.servers.map((server) => this.#held(server)));
-    const { acknowledged, judge } = this.checks;
+  /**
+   * Checks that acknowledged entries are on the disks of a majority, three times and at the end. It
+   * does not trust the promises of the stores. Instead it copies each disk as after the worst power
+   * cut and opens the store on the copy. This finds a store that resolves before its data is
+   * durable, which otherwise takes a crash at just the right moment.
+   */
+  async #checkDisks(): Promise<void> {
+    const terms = await Promise.all(this.servers.map((server) => this.#durableTerms(server)));
+    const { acknowledged, invariants } = this.checks;
     for (const [index, term] of acknowledged) {
-      const disks = held.filter((termAt) => termAt(index) === term).length;
-      judge.must(
-        'acknowledgedIsKept',
+      const disks = terms.filter((termAt) => termAt(index) === term).length;
+      invariants.check(
+        'acknowledgedIsDurable',
         disks * 2 > this.mix.servers,
-        () => `entry ${index}, which was acknowledged, is on ${disks} disks`,
+        () => `the acknowledged entry ${index} is on only ${disks} disks`,
       );
     }
   }
 
-  /** The terms of the entries that a server's disk holds; of one that was lost or damaged, what it held before. */
-  async #held(server: NodeServer): Promise<(index: number) => number | undefined> {
+  /**
+   * Returns the term of each entry on a server's disk. For a disk that was lost or damaged, the
+   * terms of the entries before that.
+   */
+  async #durableTerms(server: NodeServer): Promise<(index: number) => number | undefined> {
     const { durable } = server.log;
     const before = (index: number): number | undefined =>
       durable.covers(index) ? this.checks.acknowledged.get(index) : durable.at(index);
-    if (!server.takesPart) return before;
+    if (!server.participates) return before;
     try {
-      const { state, covered } = await server.onDisk();
+      const { state, covered } = await server.durableState();
       const { base, last, terms } = state;
-      const gone = `${server.id} has let go of entries up to ${base.index}, with a snapshot of ${covered}`;
-      this.checks.judge.must('acknowledgedIsKept', base.index <= covered, () => gone);
+      const message = `${server.id} compacted its log up to ${base.index}, but its snapshot ends at ${covered}`;
+      this.checks.invariants.check('acknowledgedIsDurable', base.index <= covered, () => message);
       return (index) => {
-        // What a snapshot holds is compared as a state, when it is restored.
+        // The state in a snapshot is compared when the snapshot is restored.
         if (index <= covered) return this.checks.acknowledged.get(index);
         return index > last ? undefined : (terms.findLast((first) => first.index <= index)?.term ?? base.term);
       };
@@ -175,19 +187,27 @@ class World {
       if (error instanceof Violation) throw error;
       const damaged = server.lost && isKontikiError(error);
       const why = (error as Error).message;
-      this.checks.judge.must('acknowledgedIsKept', damaged, () => `the disk of ${server.id} cannot be read: ${why}`);
+      this.checks.invariants.check(
+        'acknowledgedIsDurable',
+        damaged,
+        () => `the disk of ${server.id} cannot be read: ${why}`,
+      );
       return before;
     }
   }
 
-  // ---- in the end
+  // ---- after the faults
 
-  /** The faults end: a leader, a write that is acknowledged, agreement, and peace must come of themselves. */
+  /**
+   * Ends all faults. The cluster must then, without help, elect a leader, acknowledge a write,
+   * converge, and send nothing but heartbeats.
+   */
   async #heal(): Promise<void> {
     const { election, heartbeat } = this.mix.timings;
-    // Ten election timeouts, each of up to 2T; a full disk looks for room once a second.
+    // Ten election timeouts, each of up to 2T. A store on a full disk looks for room once per
+    // second.
     const patience = 10 * 2 * election + 2_000;
-    this.tell?.('everything heals');
+    this.trace?.('all faults end');
     this.healed = true;
     this.#faults.end();
     this.network.heal();
@@ -196,33 +216,42 @@ class World {
       server.setFull(false);
       server.start();
     }
-    const { judge, counts } = this.checks;
+    const { invariants, counts } = this.checks;
     const led = await this.#elapse(patience, () => this.servers.some(({ leads }) => leads));
-    judge.must('recovers', led, () => `no leader within ${patience} ms after everything has healed`);
+    invariants.check('recovers', led, () => `no leader within ${patience} ms after the faults ended`);
     const { acknowledged } = counts;
     const ends = this.#statuses.map(({ last }) => last);
-    // One entry a round trip, in some worlds, with thousands before it; and a caller of before waits for three seconds.
+    // Some worlds send one entry per round trip, and thousands may come before the write. All
+    // clients may still wait for earlier requests, for up to three seconds.
     const longer = 2 * patience + 3_000 + 10 * (Math.max(0, ...ends) - Math.min(...ends));
     const wrote = await this.#elapse(longer, () => counts.acknowledged > acknowledged);
-    judge.must('recovers', wrote, () => `no write within ${longer} ms after there was a leader`);
+    invariants.check('recovers', wrote, () => `no acknowledged write within ${longer} ms after a leader was elected`);
     this.#clients.end();
     const agree = await this.#elapse(60_000, () => this.#agree);
-    judge.must('converges', agree, () => `the servers still differ: ${JSON.stringify(this.#statuses)}`);
-    for (const { id, machine } of this.#taking) {
+    invariants.check('converges', agree, () => `the servers do not converge: ${JSON.stringify(this.#statuses)}`);
+    for (const { id, machine } of this.#participants) {
       if (machine !== undefined) this.checks.state(id, machine.through, this.workload.digest(machine.inner));
     }
-    // A deadline that was set before everything healed may be noticed late by a second.
+    // A timer that was set before the faults ended may be late by a second.
     await this.#elapse(patience + 1_000);
-    for (const { id, asked } of this.servers)
-      judge.must('callsSettle', asked === 0, () => `${asked} requests at ${id} have no end`);
+    for (const { id, pendingRequests } of this.servers)
+      invariants.check(
+        'callsSettle',
+        pendingRequests === 0,
+        () => `${pendingRequests} requests at ${id} got no outcome`,
+      );
     const { sent } = this.network;
     await this.#elapse(10 * heartbeat);
     const frames = this.network.sent - sent;
-    judge.must('isCalm', frames <= 24 * (this.mix.servers - 1), () => `${frames} frames while nothing was asked`);
+    invariants.check(
+      'isQuiet',
+      frames <= 24 * (this.mix.servers - 1),
+      () => `${frames} frames were sent without requests`,
+    );
   }
 
-  get #taking(): readonly NodeServer[] {
-    return this.servers.filter(({ takesPart }) => takesPart);
+  get #participants(): readonly NodeServer[] {
+    return this.servers.filter(({ participates }) => participates);
   }
 
   get #statuses(): {
@@ -231,7 +260,7 @@ class World {
     readonly committed: number;
     readonly applied: number;
   }[] {
-    return this.#taking.map(({ id, node }) => {
+    return this.#participants.map(({ id, node }) => {
       const { last = 0, committed = 0, applied = 0 } = node?.status() ?? {};
       return { id, last, committed, applied };
     });
@@ -245,7 +274,10 @@ class World {
 
   // ---- time
 
-  /** Lets time pass, until a condition holds if one is given; after each event every promise settles that can. */
+  /**
+   * Lets time pass, or until a condition holds. Returns false if the condition does not hold in
+   * time. After each event it waits until all promises that can settle have settled.
+   */
   async #elapse(span: number, condition?: () => boolean): Promise<boolean> {
     const until = this.schedule.now + span;
     await this.#settle();
@@ -257,13 +289,22 @@ class World {
   }
 
   async #settle(): Promise<void> {
-    await drained();
-    const { violation } = this.checks.judge;
+    await drainPromises();
+    const { violation } = this.checks.invariants;
     if (violation !== undefined) throw violation;
   }
 }
 
-/** Runs a cluster of whole nodes in the world of one seed to its end, or to the first invariant that breaks. */
+/**
+ * Runs the full world of one seed: a cluster of one to seven `RaftNode`s. Their log and snapshot
+ * stores are on simulated disks, and they exchange encoded frames. Clients send requests, and their
+ * histories must be linearizable. Like the fast world (`runFastWorld`), it is a repeatable
+ * simulation on virtual time, with faults that end after `seconds`. It is slower, but tests the
+ * node and its stores too.
+ *
+ * All promises settle between two events (`drainPromises`), so that promises do not make an
+ * execution depend on real time.
+ */
 export async function runFullWorld(seed: number, options: FullWorldOptions): Promise<Outcome> {
   const world = new World(seed, options);
   let violation: Violation | undefined;
@@ -272,7 +313,7 @@ export async function runFullWorld(seed: number, options: FullWorldOptions): Pro
   } catch (error) {
     if (!(error instanceof Violation)) throw error;
     violation = error;
-    options.tell?.(world.schedule.now, error.message);
+    options.trace?.(world.schedule.now, error.message);
   }
   const { schedule, mix, digest: hash, counts } = world;
   return { seed, mix, hash, events: schedule.planned, elapsed: schedule.now, counts, violation };

@@ -11,31 +11,33 @@ import {
 import { defaultLimits, RawNode, type ProposalRefusal, type Raft } from '@kontiki/core/protocol';
 import { Random } from '../random.js';
 import { Checks } from '../world/fast/checks.js';
-import { Judge } from '../world/judge.js';
+import { InvariantChecker } from '../world/invariant-checker.js';
 import { isQuorum } from '../world/memberships.js';
 import { command } from './command.js';
 import { INVARIANTS } from './invariants.js';
-import { isMeant, ScenarioNet, type Flight, type Which } from './net.js';
+import { matches, ScenarioNetwork, type Envelope, type MessageFilter } from './network.js';
 import type { ScenarioOptions } from './options.js';
 import { ScenarioServer } from './server.js';
 
 const encoder = new TextEncoder();
 
-/** The servers of a scenario, their disks and the links between them. Nothing on it moves by itself. */
-export class Stage {
+/** The servers of a scenario, their disks and the links between them. Nothing happens by itself. */
+export class ScenarioCluster {
   readonly timings: Timings;
   readonly servers: ReadonlyMap<ServerId, ScenarioServer>;
   readonly #first: Entry;
   readonly #limits: Limits;
   readonly #random: () => number;
   readonly #checks: Checks;
-  protected readonly net: ScenarioNet = new ScenarioNet();
+  protected readonly network: ScenarioNetwork = new ScenarioNetwork();
   protected readonly stalled: Set<ServerId> = new Set();
   protected readonly paused: Set<ServerId> = new Set();
   #now = 0;
   #lives = 0;
-  /** Up to here a message that no server has sent says that it is committed. */
-  #claimed = 0;
+  /**
+   * The highest commit index in a forged message. Entries up to it count as durable on a quorum.
+   */
+  #forgedCommit = 0;
 
   constructor(ids: readonly ServerId[], options: ScenarioOptions = {}) {
     const { seed = 1, timings = { heartbeat: 50, election: 200 }, limits } = options;
@@ -45,13 +47,13 @@ export class Stage {
     this.#limits = { ...defaultLimits, ...limits };
     this.#random = new Random(seed).next;
     this.#checks = new Checks(
-      new Judge(new Set(INVARIANTS)),
+      new InvariantChecker(new Set(INVARIANTS)),
       (id, index, term) =>
-        index <= this.#claimed ||
+        index <= this.#forgedCommit ||
         isQuorum(this.raft(id).log.membership as Membership, (at) => this.server(at).disk.holds(index, term)),
       () => {},
     );
-    this.servers = new Map(ids.map((id) => [id, new ScenarioServer(id, this.#checks, this.net)]));
+    this.servers = new Map(ids.map((id) => [id, new ScenarioServer(id, this.#checks, this.network)]));
     for (const { id, disk } of this.servers.values()) {
       if (!membership.servers.has(id)) continue;
       disk.entries = [this.#first];
@@ -60,7 +62,7 @@ export class Stage {
     for (const id of ids) this.start(id);
   }
 
-  // ---- what there is to see
+  // ---- state
 
   server(id: ServerId): ScenarioServer {
     const server = this.servers.get(id);
@@ -72,34 +74,34 @@ export class Stage {
     return this.server(id).raft;
   }
 
-  /** Who leads, as they think. */
+  /** The servers that are up and consider themselves leaders. */
   get leaders(): ServerId[] {
     return [...this.servers.values()].filter((s) => s.up && s.raft.role === 'leader').map(({ id }) => id);
   }
 
-  /** The terms of the entries on a server's disk. */
+  /** Returns the terms of the entries on a server's disk. */
   terms(id: ServerId): number[] {
     return this.server(id).disk.entries.map(({ term }) => term);
   }
 
-  /** The messages under way, oldest first. */
-  get underWay(): readonly Flight[] {
-    return this.net.underWay;
+  /** The messages in flight, oldest first. */
+  get underWay(): readonly Envelope[] {
+    return this.network.underWay;
   }
 
-  /** Every message that ever left a server, in order. */
-  get sent(): readonly Flight[] {
-    return this.net.sent;
+  /** All messages ever sent, in order. */
+  get sent(): readonly Envelope[] {
+    return this.network.sent;
   }
 
-  /** Milliseconds since the beginning. */
+  /** Milliseconds since the start of the scenario. */
   get now(): number {
     return this.#now;
   }
 
   // ---- servers
 
-  /** Starts a server from what its disk holds; one that is up crashes before. */
+  /** Starts a server from its disk. Crashes it first if it is up. */
   start(id: ServerId): void {
     const server = this.server(id);
     if (server.up) this.crash(id);
@@ -111,7 +113,9 @@ export class Stage {
     server.start(new RawNode({ id, incarnation, timings, limits, random, now, log, applied: 0 }), incarnation, now);
   }
 
-  /** Starts a server from a log that is written by hand: behind the bootstrapped membership, commands of these terms. */
+  /**
+   * Starts a server with a handwritten log: the first membership, then one command per given term.
+   */
   startWith(id: ServerId, terms: readonly number[], term: number = Math.max(1, ...terms)): void {
     const { disk } = this.server(id);
     this.crash(id);
@@ -121,7 +125,7 @@ export class Stage {
     this.start(id);
   }
 
-  /** Loses what is not durable; of the writes under way the oldest `keep` are. */
+  /** Crashes a server. Of its writes in progress, only the oldest `keep` survive. */
   crash(id: ServerId, keep = 0): void {
     const server = this.server(id);
     server.disk.crash(keep);
@@ -129,14 +133,14 @@ export class Stage {
     this.paused.delete(id);
   }
 
-  /** Crashes and loses its disk. */
+  /** Crashes a server and empties its disk. */
   wipe(id: ServerId): void {
     this.crash(id);
     this.server(id).disk.wipe();
     this.#checks.wiped(this.server(id));
   }
 
-  /** The process stands still (SIGSTOP): what comes for it waits, its timers fire late. */
+  /** Pauses a process (SIGSTOP). Messages for it wait, and its timers fire late. */
   pause(id: ServerId): void {
     this.paused.add(id);
   }
@@ -147,7 +151,7 @@ export class Stage {
 
   // ---- disks
 
-  /** The disk finishes nothing by itself, until `unstall`. */
+  /** Keeps `settle` from finishing writes of a server, until `unstall`. */
   stall(id: ServerId): void {
     this.stalled.add(id);
   }
@@ -156,7 +160,7 @@ export class Stage {
     this.stalled.delete(id);
   }
 
-  /** Finishes the oldest write of a server; false when none is under way. */
+  /** Finishes the oldest write of a server. Returns false if no write is in progress. */
   write(id: ServerId): boolean {
     return this.server(id).write(this.#now);
   }
@@ -166,19 +170,22 @@ export class Stage {
     while (this.write(id));
   }
 
-  /** Answers a server's oldest request for entries that have left its memory; false when there is none. */
+  /**
+   * Answers a server's oldest request for entries that left its memory. Returns false if there is
+   * none.
+   */
   readPage(id: ServerId): boolean {
     return this.server(id).readPage(this.#now);
   }
 
   // ---- the network
 
-  /** Messages of one direction are lost from now on. */
+  /** Cuts one direction between two servers. Messages on it are lost. */
   cut(from: ServerId, to: ServerId): void {
-    this.net.cut(from, to);
+    this.network.cut(from, to);
   }
 
-  /** Cuts a server off from all others, both ways. */
+  /** Cuts both directions between a server and all others. */
   isolate(id: ServerId): void {
     for (const other of this.servers.keys()) {
       this.cut(id, other);
@@ -186,56 +193,62 @@ export class Stage {
     }
   }
 
-  /** Splits the cluster: messages pass within each group only. */
+  /** Cuts all links except for those within each group. */
   partition(...groups: readonly (readonly ServerId[])[]): void {
     this.connect(...groups.flatMap((group) => group.flatMap((a) => group.map((b) => [a, b] as const))));
   }
 
-  /** Messages pass between these pairs only, both ways. */
+  /** Cuts all links except for both directions between these pairs. */
   connect(...pairs: readonly (readonly [ServerId, ServerId])[]): void {
     for (const id of this.servers.keys()) this.isolate(id);
     for (const [a, b] of pairs) {
-      this.net.join(a, b);
-      this.net.join(b, a);
+      this.network.join(a, b);
+      this.network.join(b, a);
     }
   }
 
+  /** Restores all links. */
   heal(): void {
-    this.net.heal();
+    this.network.heal();
   }
 
-  /** Hands over the messages under way that are meant, oldest first, also across cuts. */
-  deliver(which: Which = {}): void {
-    for (const flight of this.net.take(which)) this.arrive(flight);
+  /** Delivers matching messages, oldest first, even on links that are cut. */
+  deliver(filter: MessageFilter = {}): void {
+    for (const envelope of this.network.take(filter)) this.arrive(envelope);
   }
 
-  drop(which: Which = {}): void {
-    this.net.take(which);
+  /** Drops matching messages. */
+  drop(filter: MessageFilter = {}): void {
+    this.network.take(filter);
   }
 
-  /** Puts a copy of each behind the messages under way. */
-  duplicate(which: Which = {}): void {
-    this.release(this.net.underWay.filter((flight) => isMeant(which, flight)));
+  /** Appends a copy of each matching message to the messages in flight. */
+  duplicate(filter: MessageFilter = {}): void {
+    this.release(this.network.underWay.filter((envelope) => matches(filter, envelope)));
   }
 
-  /** Takes messages off the net, to `release` them later. */
-  hold(which: Which = {}): Flight[] {
-    return this.net.take(which);
+  /** Removes matching messages from the network and returns them, for `release`. */
+  hold(filter: MessageFilter = {}): Envelope[] {
+    return this.network.take(filter);
   }
 
-  /** Puts messages back on the net, behind the others. */
-  release(flights: readonly Flight[]): void {
-    this.net.underWay.push(...flights);
+  /** Appends messages to those in flight. */
+  release(envelopes: readonly Envelope[]): void {
+    this.network.underWay.push(...envelopes);
   }
 
-  /** A message that no server has sent. What it says is committed is believed, whatever the disks hold. */
+  /**
+   * Delivers a message that no server sent. The checks trust its commit index, whatever is on the
+   * disks.
+   */
   forge(from: ServerId, to: ServerId, message: Message): void {
-    if ('committed' in message) this.#claimed = Math.max(this.#claimed, message.committed);
+    if ('committed' in message) this.#forgedCommit = Math.max(this.#forgedCommit, message.committed);
     this.arrive({ from, to, message });
   }
 
   // ---- callers
 
+  /** Proposes a command. Returns its position, or the reason why it was refused. */
   propose(id: ServerId, text: string): Position | ProposalRefusal {
     return this.feed(id, (raft) => {
       const outcome = raft.propose(encoder.encode(text));
@@ -244,7 +257,7 @@ export class Stage {
     });
   }
 
-  /** A linearizable read begins. Returns its number. */
+  /** Starts a linearizable read. Returns its number. */
   read(id: ServerId): number {
     return this.feed(id, (raft) => {
       const ticket = raft.read();
@@ -253,13 +266,16 @@ export class Stage {
     });
   }
 
-  /** The index that a read sees at the least; undefined while it waits for an answer. */
+  /**
+   * Returns the index that must be applied to serve a read, or undefined while it waits for an
+   * answer.
+   */
   answer(id: ServerId, ticket: number): number | undefined {
     for (const [upTo, index] of this.server(id).answers) if (upTo >= ticket) return index;
     return undefined;
   }
 
-  /** Any input to a server's `Raft`, and what comes of it. */
+  /** Passes an input to a server's `Raft` in a turn, and returns its result. */
   feed<T>(id: ServerId, input: (raft: Raft) => T): T {
     let result: { readonly value: T } | undefined;
     this.#running(id).turn(this.#now, { timers: 'skip', propose: (raft) => (result = { value: input(raft) }) });
@@ -268,33 +284,33 @@ export class Stage {
 
   // ---- time
 
-  /** Checks a server's timers. `late`: its process was stalled, so that it checks them only now. */
+  /** Makes a server check its timers. `late`: as after a stall of its process. */
   tick(id: ServerId, late = false): void {
     this.#running(id).turn(this.#now, { timers: late ? 'late' : 'onTime' });
   }
 
-  /** Takes a server's turn as a node would: the server judges by itself whether it is late. */
+  /** Takes a turn of a server as a node does, which decides itself whether its timers are late. */
   turn(id: ServerId): void {
     this.#running(id).turn(this.#now, { timers: 'auto' });
   }
 
-  /** Makes a server follow a higher term without a leader, by a forged refusal of a vote. */
+  /** Moves a server to a higher term without a leader, with a forged rejection of a vote. */
   raiseTerm(id: ServerId, term: number): void {
     const { incarnation: to } = this.server(id);
     this.forge(id, id, { kind: 'voteReply', term, incarnation: to, to, granted: false });
   }
 
-  /** Time passes, and nobody looks at the timers. */
+  /** Lets time pass without checking timers. */
   skip(ms: number): void {
     this.#now += ms;
   }
 
-  /** A server's election timer fires. */
+  /** Makes a server campaign, as its election timer does. */
   campaign(id: ServerId): void {
     this.feed(id, (raft) => raft.campaign());
   }
 
-  /** Makes a server a candidate in a new term, by forged pre-votes of all others. */
+  /** Makes a server a candidate in a new term, with forged pre-votes of others. */
   makeCandidate(id: ServerId): void {
     this.campaign(id);
     const { incarnation: to } = this.server(id);
@@ -305,7 +321,7 @@ export class Stage {
     }
   }
 
-  protected arrive({ from, to, message }: Flight): void {
+  protected arrive({ from, to, message }: Envelope): void {
     const server = this.server(to);
     if (!server.up) return;
     server.raw.receive(from, message);

@@ -1,9 +1,9 @@
 import { isKontikiError, type ServerId } from '@kontiki/core';
 import { Violation, type Invariant } from './violation.js';
 
-/** Ends a world in which an invariant that is looked at does not hold. */
-export class Judge {
-  /** The first one that was broken: what it threw may have been caught by the code under test. */
+/** Throws a `Violation` when an enabled invariant does not hold, which ends the world. */
+export class InvariantChecker {
+  /** The first violation. Kept here because the code under test may catch what `check` throws. */
   violation: Violation | undefined;
   readonly #enabled: ReadonlySet<Invariant>;
 
@@ -11,14 +11,18 @@ export class Judge {
     this.#enabled = enabled;
   }
 
-  must(invariant: Invariant, holds: boolean, broken: () => string): void {
+  check(invariant: Invariant, holds: boolean, broken: () => string): void {
     if (holds || !this.#enabled.has(invariant)) return;
     this.violation ??= new Violation(invariant, broken());
     throw this.violation;
   }
 
-  /** An assertion of the code itself failed; anything else is a bug of the world. */
-  threw(id: ServerId, error: unknown): void {
+  /**
+   * Reports an error of the code under test. A `KontikiError` is a failed assertion of that code
+   * and breaks the invariant `assertions`. Any other error is a bug of the world and is thrown
+   * again.
+   */
+  checkThrown(id: ServerId, error: unknown): void {
     if (error instanceof Violation || !isKontikiError(error)) throw error;
     if (this.#enabled.has('assertions')) throw new Violation('assertions', `${id}: ${error.message}`, { cause: error });
   }

@@ -1,7 +1,10 @@
 import { Random } from '../random.js';
 
-/** Runs something while the clocks tell another time and randomness is drawn from a seed; then all is as it was. */
-export async function inAnotherWorld<T>(seed: number, run: () => Promise<T>): Promise<T> {
+/**
+ * Runs a function with other clocks and seeded random numbers in the global objects, and restores
+ * them. Two runs with different seeds differ in everything that must not influence a state machine.
+ */
+export async function withFakeGlobals<T>(seed: number, run: () => Promise<T>): Promise<T> {
   const random = new Random(seed, 'world');
   const past = seed * 1e11;
   let now = past;
@@ -35,7 +38,7 @@ export async function inAnotherWorld<T>(seed: number, run: () => Promise<T>): Pr
   } finally {
     for (const [i, [on, name]] of stubs.entries()) {
       const original = before[i];
-      // What was inherited shows again once the stub is gone.
+      // An inherited property becomes visible again when the stub is deleted.
       if (original === undefined) Reflect.deleteProperty(on, name);
       else Object.defineProperty(on, name, original);
     }
