@@ -15,7 +15,8 @@ interface Manifest {
   readonly version: string;
   readonly exports: Readonly<Record<string, unknown>>;
   readonly dependencies?: Readonly<Record<string, string>>;
-  /** Peer dependencies. All of them are optional. */
+  readonly peerDependencies?: Readonly<Record<string, string>>;
+  /** The optional peer dependencies. */
   readonly peerDependenciesMeta?: Readonly<Record<string, unknown>>;
 }
 
@@ -37,9 +38,10 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Returns a package and, transitively, the Kontiki packages that it depends on. */
+/** Returns a package and, transitively, the Kontiki packages that it depends on, peers included. */
 function closure(name: string): string[] {
-  const needed = Object.keys(manifests.get(name)?.dependencies ?? {}).filter((other) => manifests.has(other));
+  const { dependencies, peerDependencies } = manifests.get(name) ?? {};
+  const needed = Object.keys({ ...dependencies, ...peerDependencies }).filter((other) => manifests.has(other));
   return [...new Set([name, ...needed.flatMap(closure)])];
 }
 

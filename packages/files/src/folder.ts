@@ -1,50 +1,74 @@
-/** An open file. After a failed `write`, `writeAsync`, `datasync` or `allocate` nothing may be concluded about its contents. */
+/**
+ * An open file. After a failed `write`, `writeAsync`, `datasync` or `allocate`, its contents are
+ * unknown: never try the call again.
+ */
 export interface File {
-  /** Bytes it has now. */
+  /** Returns the size of the file in bytes. */
   size(): Promise<number>;
-  /** Writes all of `bytes` at `offset`, growing the file as needed. Synchronous: it takes microseconds, and durable only with `datasync`. */
+  /**
+   * Writes all of `bytes` at `offset`, and grows the file if needed. The call is synchronous,
+   * because it takes microseconds. The bytes are durable only after `datasync`.
+   */
   write(bytes: Uint8Array, offset: number): void;
-  /** As `write`, beside the calling thread: for what takes longer than microseconds. `bytes` must not change, nor the file be closed, until it has ended. */
+  /**
+   * Writes all of `bytes` as `write` does, but without blocking the thread: for large pieces. Until
+   * it resolves, `bytes` must not change and the file must not be closed. A `datasync` that starts
+   * before does not cover the bytes.
+   */
   writeAsync(bytes: Uint8Array, offset: number): Promise<void>;
-  /** Resolves when everything written before the call is durable. A failed one must never be tried again: the system may have dropped what it could not write. */
+  /**
+   * Resolves when everything that was written before this call is durable. Never repeat a failed
+   * call: the system may have dropped the bytes that it could not write.
+   */
   datasync(): Promise<void>;
-  /** Bytes from `offset` on, `length` at the most; fewer at the end of the file. */
+  /** Reads at most `length` bytes from `offset` on, fewer at the end of the file. */
   read(offset: number, length: number): Promise<Uint8Array>;
-  /** Fills the file with zeros up to `size`, in slices, and makes them durable: a full disk shows itself here. */
+  /**
+   * Fills the file with zeros up to `size` and makes them durable. Rejects if the disk has no room.
+   */
   allocate(size: number): Promise<void>;
-  /** Idempotent. */
+  /** Closes the file. Does nothing if it is closed. */
   close(): Promise<void>;
 }
 
-/** A lock on a folder, held until it is released or the process dies, however it dies. */
+/** A lock on a folder. It ends when it is released, or when its process dies in any way. */
 export interface Lock {
   release(): Promise<void>;
 }
 
-/** A folder whose files a store owns. Names are plain, without a slash. */
+/** A folder with the files of a store. Names of files contain no slash. */
 export interface Folder {
-  /** Where it is, for people. */
+  /** The path, for people. */
   readonly path: string;
-  /** The names in it. */
+  /** Returns the names of all files in the folder. */
   list(): Promise<string[]>;
-  /** Opens a file that is there. */
+  /** Opens a file that exists. */
   open(name: string): Promise<File>;
-  /** Makes a file that is not there yet, readable by its owner only. Its name is durable only with `sync`. */
+  /**
+   * Creates a file that does not exist, with access for its owner only. The name is durable only
+   * after `sync`.
+   */
   create(name: string): Promise<File>;
-  /** Atomic: the file is found under one of the names, and replaces what had the new one. Durable only with `sync`. */
+  /**
+   * Renames a file atomically, and replaces the file that has the new name. After a crash the file
+   * has one of the two names. The new name is durable only after `sync`.
+   */
   rename(from: string, to: string): Promise<void>;
-  /** No error if it is not there. */
+  /**
+   * Removes a file. Does nothing if it does not exist. The removal is durable only after `sync`.
+   */
   remove(name: string): Promise<void>;
-  /** Resolves when the names in the folder are durable. */
+  /** Resolves when all created, renamed and removed names are durable. */
   sync(): Promise<void>;
   /**
-   * Keeps every other process out of the folder. Within this process several uses of different names share it; the
-   * same use twice is refused. Rejects with a `FolderLockedError`.
+   * Locks the folder against all other processes. Uses with different names share the lock within
+   * this process. Rejects with a `FolderLockedError` if another process or the same use has the
+   * lock.
    */
   lock(use: string): Promise<Lock>;
 }
 
-/** Somebody else uses the folder. */
+/** The error of `Folder.lock` if the folder is in use. */
 export class FolderLockedError extends Error {
   readonly code = 'KONTIKI_LOCKED';
 

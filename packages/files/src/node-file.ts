@@ -2,13 +2,16 @@ import { close, fdatasync, fstat, read, write, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { File } from './folder.js';
 
-/** Zeros written at a time while a file is allocated. */
+/** Bytes of zeros per write while a file is allocated. */
 const SLICE = 1024 * 1024;
 
 const sync = promisify(fdatasync);
 const stat = promisify(fstat);
 
-/** A file of the system. Callbacks on a number, not `fs/promises`: those cost fifty microseconds a call. */
+/**
+ * A file of the system. It uses callbacks and a file descriptor, because `fs/promises` costs 50 µs
+ * per call.
+ */
 export class NodeFile implements File {
   readonly #fd: number;
   #closed: Promise<void> | undefined;
@@ -22,7 +25,8 @@ export class NodeFile implements File {
   }
 
   write(bytes: Uint8Array, offset: number): void {
-    // The system may write less than it was asked to; a disk without room says so at the next try.
+    // The system may write fewer bytes than requested. A full disk then reports its error at the
+    // next call.
     for (let at = 0; at < bytes.length;) at += writeSync(this.#fd, bytes, at, bytes.length - at, offset + at);
   }
 
@@ -35,7 +39,8 @@ export class NodeFile implements File {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    // Not filled with zeros first, which takes longer than to read what is in memory already.
+    // Memory that is not filled with zeros first: that would take longer than reading bytes that
+    // are cached.
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
     let at = 0;
     while (at < length) {

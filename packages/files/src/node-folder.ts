@@ -9,14 +9,14 @@ import { lockFolder } from './node-lock.js';
 const openFd = promisify(open);
 const { O_RDWR, O_CREAT, O_EXCL, O_RDONLY, O_NOFOLLOW } = constants;
 
-/** A lock that this process holds, and what uses it. */
-interface Shared {
+/** A lock of this process on a folder, and the uses that share it. */
+interface SharedLock {
   readonly lock: Promise<Lock>;
   readonly uses: Set<string>;
 }
 
-/** By the folder's real path. */
-const held = new Map<string, Shared>();
+/** The locks of this process, by the real path of the folder. */
+const sharedLocks = new Map<string, SharedLock>();
 
 class NodeFolder implements Folder {
   readonly path: string;
@@ -56,21 +56,25 @@ class NodeFolder implements Folder {
 
   async lock(use: string): Promise<Lock> {
     const key = await realpath(this.path);
-    const shared = held.get(key) ?? { lock: lockFolder(key), uses: new Set() };
-    if (shared.uses.has(use)) throw new FolderLockedError(`${this.path} is in use by this process already (${use}).`);
+    const shared = sharedLocks.get(key) ?? { lock: lockFolder(key), uses: new Set() };
+    if (shared.uses.has(use)) {
+      throw new FolderLockedError(
+        `The folder ${this.path} is already in use by this process (${use}). Close the other store first.`,
+      );
+    }
     shared.uses.add(use);
-    held.set(key, shared);
+    sharedLocks.set(key, shared);
     let lock: Lock;
     try {
       lock = await shared.lock;
     } catch (error) {
-      held.delete(key);
+      sharedLocks.delete(key);
       throw error;
     }
     const release = async (): Promise<void> => {
       shared.uses.delete(use);
       if (shared.uses.size > 0) return;
-      held.delete(key);
+      sharedLocks.delete(key);
       await lock.release();
     };
     return { release };
@@ -78,12 +82,13 @@ class NodeFolder implements Folder {
 }
 
 /**
- * Makes a folder and those above it that are not there; returns the topmost that it made. `recursive: true` instead
- * never ends where the system lets nobody make one (`/proc`), and says ENOENT of a disk that is read-only.
+ * Creates a folder and its missing parents. Returns the topmost folder that it created. The option
+ * `recursive` of `mkdir` is not used: it never returns in a folder that allows no new folders
+ * (`/proc`), and reports ENOENT for a read-only disk.
  */
-async function makeFolder(path: string): Promise<string | undefined> {
-  const above = dirname(path);
-  const topmost = above === path || (await isFolder(above)) ? undefined : await makeFolder(above);
+async function createFolder(path: string): Promise<string | undefined> {
+  const parent = dirname(path);
+  const topmost = parent === path || (await isFolder(parent)) ? undefined : await createFolder(parent);
   try {
     await mkdir(path, { mode: 0o700 });
     return topmost ?? path;
@@ -97,19 +102,23 @@ async function isFolder(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() === true;
 }
 
-/** The folder at `path`, made if it is not there, for its owner only. Its own name is made durable too. */
+/**
+ * Opens the folder at `path`. Creates it if it does not exist, with access for its owner only. The
+ * name of the folder is durable when this function resolves.
+ */
 export async function openFolder(path: string): Promise<Folder> {
   if (process.platform === 'win32') {
-    throw new Error('Kontiki keeps no files on Windows yet: how durable they are there has not been tested.');
+    throw new Error('Kontiki stores no files on Windows: it has not been tested whether they are durable there.');
   }
   const absolute = resolve(path);
-  const made = await makeFolder(absolute);
-  // Every folder that was made is a name in the one above it.
-  for (let at = absolute; made !== undefined && at.length >= made.length; at = dirname(at)) {
+  const created = await createFolder(absolute);
+  // Sync the parent of every folder that was created, because the parent contains its name.
+  for (let at = absolute; created !== undefined && at.length >= created.length; at = dirname(at)) {
     await new NodeFolder(dirname(at)).sync();
   }
-  // One that was there may have been made by a process that died before it synced. Whose folder above may not be read was made by somebody else.
-  if (made === undefined) {
+  // A process may have created the folder and died before it synced the parent. If the parent may
+  // not be read, another user created the folder, so there is nothing to sync.
+  if (created === undefined) {
     await new NodeFolder(dirname(absolute)).sync().catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EACCES') throw error;
     });

@@ -6,25 +6,36 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FolderLockedError, type Lock } from './folder.js';
 
-/** Sockets that listen, or whose process has died. */
+/** Prefix of the sockets that listen, and of those of dead processes. */
 const VISIBLE = 'lock-';
-/** Sockets that may not listen yet; nobody asks them. */
+/** Prefix of the sockets that may not listen yet. Other processes ignore them. */
 const STARTING = '.starting-';
-/** Milliseconds for a process to answer. One that is stopped or busy does not, and lives. */
+/**
+ * Milliseconds for a process to answer. A process that does not answer may be stopped or busy, so
+ * it counts as alive.
+ */
 const ANSWER_TIMEOUT = 3_000;
-/** A Unix socket's path is at most this long on every system. */
+/** Bytes of a path that every system accepts for a Unix socket. */
 const MAX_PATH = 100;
 
 type State = 'contending' | 'held';
 type Answer = State | 'dead' | 'silent';
 
 /**
- * Keeps other processes out of a folder by a Unix socket in it, which answers as long as its process lives: the system
- * closes it with the process, however that ends. Everybody listens on a socket of a name never used before, gives it a
- * visible name, and then asks all other visible ones. Of two, the one that looked later sees the other, so:
- * whoever sees a holder gives up; of two contenders the one with the greater name gives up, and the other waits until
- * it has. So at most one holds the folder, and of many that start at once exactly one does. A name whose socket refuses
- * is a dead process's, since visible ones listen, and can be removed, since no name comes twice.
+ * Locks a folder against other processes with a Unix socket in it. The socket answers as long as
+ * its process lives, because the system closes the sockets of a process that ends in any way.
+ *
+ * Every process that wants the lock listens on a socket with a name that was never used before. It
+ * then gives the socket a visible name and asks all other visible sockets. Of two processes, the
+ * one that lists the folder later sees the other:
+ *
+ * - If the other process holds the lock, this process gives up.
+ * - If both still contend, the process with the greater name gives up, and the other waits until it
+ *   has.
+ *
+ * So at most one process holds the lock, and of many that start at once exactly one gets it. A
+ * visible socket that refuses connections belongs to a dead process. Its name can be removed,
+ * because no name is used twice.
  */
 export async function lockFolder(folder: string): Promise<Lock> {
   const sockets = new Sockets(folder);
@@ -49,10 +60,13 @@ export async function lockFolder(folder: string): Promise<Lock> {
   return { release };
 }
 
-/** The sockets of a folder, reached by a short path. */
+/** The sockets in a folder. */
 class Sockets {
   readonly #folder: string;
-  /** On Linux a folder is also found under the number it is open as, however long its path. */
+  /**
+   * The open folder. On Linux its descriptor gives every socket a short path, however long the path
+   * of the folder is.
+   */
   readonly #fd: number;
   readonly #root: string;
 
@@ -79,7 +93,10 @@ class Sockets {
     });
   }
 
-  /** Resolves when `other` is no rival any more; rejects when it holds the folder, or goes first. */
+  /**
+   * Resolves when `other` has given up or died. Rejects if it holds the lock, or has the lower
+   * name.
+   */
   async outlast(other: string, mine: string): Promise<void> {
     for (const until = Date.now() + ANSWER_TIMEOUT; ; await delay(10)) {
       const answer = await this.#ask(other);
@@ -87,7 +104,7 @@ class Sockets {
       const goesFirst = answer === 'contending' && other < mine;
       if (answer === 'contending' && !goesFirst && Date.now() < until) continue;
       throw new FolderLockedError(
-        `${this.#folder} is in use by another process. Stop that one, or use another folder.`,
+        `The folder ${this.#folder} is in use by another process. Stop that process, or use another folder.`,
       );
     }
   }
@@ -103,7 +120,7 @@ class Sockets {
       socket.on('data', (data) => (answer += data.toString()));
       socket.on('end', () => resolve(answer === 'contending' ? 'contending' : 'held'));
       socket.on('error', (error: NodeJS.ErrnoException) => {
-        // Only these two say that nobody is there; any other failure proves nothing.
+        // Only these two errors prove that no process listens.
         resolve(error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? 'dead' : 'silent');
       });
     });
@@ -113,7 +130,7 @@ class Sockets {
     const path = join(this.#root, name);
     if (Buffer.byteLength(path) <= MAX_PATH) return path;
     throw new Error(
-      `The path ${this.#folder} is too long for a lock; on this system it may have ${MAX_PATH - name.length} bytes.`,
+      `The path ${this.#folder} is too long for a lock. On this system it may have at most ${MAX_PATH - name.length} bytes.`,
     );
   }
 }

@@ -13,8 +13,8 @@ let root: string;
 beforeEach(() => (root = mkdtempSync(join(tmpdir(), 'kontiki-files-'))));
 afterEach(() => rmSync(root, { recursive: true }));
 
-describe('a folder of the system', () => {
-  it('and its files are their owner’s only, and made with the folders above', async () => {
+describe('openFolder', () => {
+  it('openFolder creates parents, and only the owner has access', async () => {
     const folder = await openFolder(join(root, 'a', 'b'));
     const file = await folder.create('x');
     await file.close();
@@ -23,7 +23,7 @@ describe('a folder of the system', () => {
     expect(statSync(join(root, 'a', 'b', 'x')).mode & 0o777).toBe(0o600);
   });
 
-  it.runIf(traced)('that is there already is a durable name too: its maker may have died before it synced', () => {
+  it.runIf(traced)('openFolder syncs the name of a folder that exists already', () => {
     const synced = (path: string): boolean => {
       const { stderr, status } = spawnSync(
         'strace',
@@ -38,7 +38,7 @@ describe('a folder of the system', () => {
     expect(synced(path)).toBe(true);
   });
 
-  it('says what keeps a folder from being made, and does not try for ever', async () => {
+  it('openFolder reports why a folder cannot be created', async () => {
     writeFileSync(join(root, 'file'), '');
     await expect(openFolder(join(root, 'file'))).rejects.toMatchObject({ code: 'EEXIST' });
     await expect(openFolder(join(root, 'file', 'a'))).rejects.toMatchObject({ code: 'EEXIST' });
@@ -46,13 +46,13 @@ describe('a folder of the system', () => {
       await expect(openFolder('/proc/kontiki/a')).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
-  it('can be made by several at once', async () => {
+  it('openFolder can create one folder several times at once', async () => {
     const path = join(root, 'a', 'b', 'c');
     const folders = await Promise.all(Array.from({ length: 8 }, () => openFolder(path)));
     expect(folders.map((folder) => folder.path)).toEqual(folders.map(() => path));
   });
 
-  it('writes, reads, allocates, renames and removes', async () => {
+  it('a folder writes, reads, allocates, renames and removes files', async () => {
     const folder = await openFolder(root);
     const file = await folder.create('x');
     await file.allocate(3_000_000);
@@ -73,7 +73,7 @@ describe('a folder of the system', () => {
     expect(await folder.list()).toEqual([]);
   });
 
-  it('makes no file that is there, opens none that is not, and follows no link', async () => {
+  it('create rejects existing files; open rejects missing files and links', async () => {
     const folder = await openFolder(root);
     writeFileSync(join(root, 'target'), 'x');
     symlinkSync(join(root, 'target'), join(root, 'link'));

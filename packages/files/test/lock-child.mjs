@@ -1,4 +1,4 @@
-// Tries to lock a folder, says how that went, and holds the lock until its input ends.
+// Tries to lock a folder, prints the result, and holds the lock until its input ends.
 import { openFolder } from '../dist/node-folder.js';
 
 process.stdin.resume();
@@ -8,6 +8,6 @@ try {
   process.stdin.on('end', () => lock.release());
 } catch (error) {
   console.log(error.code ?? error.message);
-  // Its end by itself: an exit would not wait until what it says is written.
+  // Ends the process without an exit, which would not wait for the output.
   process.stdin.destroy();
 }

@@ -27,7 +27,7 @@ function start(): Starter {
   const child = spawn(process.execPath, [CHILD, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
   const answer = new Promise<string>((resolve) => {
     child.stdout.once('data', (data: Buffer) => resolve(data.toString().trim()));
-    // Not at its exit: what it said may not have been read by then.
+    // The event `close`, because at `exit` the output may not have been read.
     child.once('close', () => resolve('no answer'));
   });
   const starter = { process: child, answer };
@@ -40,14 +40,14 @@ async function ended({ process }: Starter): Promise<void> {
     await new Promise((resolve) => process.once('exit', resolve));
 }
 
-describe('the lock of a folder', () => {
-  it.each([1, 2, 3])('of 20 processes that start at once exactly one gets it (round %i)', async () => {
+describe('the lock of a folder between processes', () => {
+  it.each([1, 2, 3])('exactly one of 20 concurrent processes gets the lock (round %i)', async () => {
     const all = Array.from({ length: 20 }, start);
     const answers = await Promise.all(all.map(({ answer }) => answer));
     expect(answers.toSorted()).toEqual([...Array.from({ length: 19 }, () => 'KONTIKI_LOCKED'), 'won']);
   });
 
-  it('is free when its holder was killed with kill -9, and of many that come then one gets it', async () => {
+  it('one of many processes gets the lock of a killed process', async () => {
     const holder = start();
     expect(await holder.answer).toBe('won');
     expect(await start().answer).toBe('KONTIKI_LOCKED');
@@ -55,11 +55,11 @@ describe('the lock of a folder', () => {
     await ended(holder);
     const answers = await Promise.all(Array.from({ length: 10 }, () => start().answer));
     expect(answers.filter((answer) => answer === 'won')).toHaveLength(1);
-    // The dead one's name has been cleared away.
+    // The name of the dead process was removed.
     expect(readdirSync(folder).filter((name) => name.startsWith('lock-'))).toHaveLength(1);
   });
 
-  it('is kept by a process that is stopped, and free when it is released', async () => {
+  it('a stopped process keeps its lock, and releases it later', async () => {
     const holder = start();
     expect(await holder.answer).toBe('won');
     holder.process.kill('SIGSTOP');
@@ -70,7 +70,7 @@ describe('the lock of a folder', () => {
     expect(await start().answer).toBe('won');
   });
 
-  it('is shared within a process by different uses, not by the same, however long the path', async () => {
+  it('different uses in one process share a lock, at any path length', async () => {
     const deep = join(folder, ...Array.from({ length: 12 }, () => 'a-rather-long-name'));
     mkdirSync(deep, { recursive: true });
     const opened = await openFolder(deep);

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Identity, ServerId } from '@kontiki/core';
+import { isId } from '@kontiki/core/wire';
 import { HandshakeError } from './handshake-error.js';
 import { isLoopback } from './listening.js';
 import type { Context } from './peer-transport.js';
@@ -33,7 +34,6 @@ export interface Hello {
 /** HTTP headers by name. Names are in lower case, as Node.js returns them. */
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-const ID = /^[A-Za-z0-9._-]{1,64}$/;
 const NUMBER = /^[1-9][0-9]{0,15}$/;
 const MAX_GENESIS = 0xffff_ffff;
 
@@ -147,7 +147,7 @@ function parseHello(headers: Headers): Hello {
 
 function parseId(headers: Headers, name: string): string {
   const value = headers[name];
-  if (typeof value === 'string' && ID.test(value)) return value;
+  if (isId(value)) return value;
   throw new HandshakeError('malformed', `The header ${name} must be an id, not ${quote(value)}.`);
 }
 

@@ -2,7 +2,9 @@ import { pipeline, type Transform } from 'node:stream';
 import { createGunzip, createGzip } from 'node:zlib';
 import type { SnapshotCompression } from '@kontiki/core/wire';
 
-/** Compression with gzip, in the threads of the system. `level`: 1, fast, to 9, small. */
+/**
+ * Returns a compression with gzip, which runs in the thread pool. `level` is 1 (fast) to 9 (small).
+ */
 export function gzip(level = 1): SnapshotCompression {
   return {
     kind: 1,
@@ -11,7 +13,10 @@ export function gzip(level = 1): SnapshotCompression {
   };
 }
 
-/** An error of the source ends the stream, and whoever stops reading stops the source. */
+/**
+ * Pipes `source` through `transform`. An error of the source ends the stream, and an early return
+ * ends the source.
+ */
 async function* through(source: AsyncIterable<Uint8Array>, transform: Transform): AsyncGenerator<Uint8Array, void> {
   pipeline(source, transform, () => {});
   for await (const piece of transform) yield piece as Uint8Array;

@@ -1,8 +1,9 @@
 import type { SnapshotMeta } from '@kontiki/core';
 
 /**
- * The names of files: numbers and hexadecimal digits that were checked, padded so that they sort as they count. The name of
- * an unfinished one says how much of it is durable, so nobody has to guess after a crash.
+ * File names consist of checked numbers and hexadecimal digits. Numbers are padded, so that names
+ * sort by index. The name of an unfinished snapshot contains the number of durable bytes, so a
+ * start need not guess which bytes a crash has torn.
  */
 const FINISHED = /^snapshot-(\d{16})-(\d{16})-([0-9a-f]{32})$/;
 const UNFINISHED = /^snapshot-part-([0-9a-f]{32})-(\d{16})$/;
@@ -23,7 +24,7 @@ export function unfinishedName(id: string, durable: number): string {
   return `snapshot-part-${id}-${padded(durable)}`;
 }
 
-/** What the name of an unfinished one says; undefined for any other file. */
+/** Parses the name of an unfinished snapshot. Returns undefined for any other name. */
 export function parseUnfinished(name: string): { readonly id: string; readonly durable: number } | undefined {
   const [, id, durable] = UNFINISHED.exec(name) ?? [];
   return id === undefined ? undefined : { id, durable: Number(durable) };

@@ -1,24 +1,26 @@
 import { KontikiError, type Owner } from '@kontiki/core';
+import { checkOwner } from '@kontiki/core/store';
 import { crc32, Reader, textLength, Writer } from '@kontiki/core/wire';
 import type { Folder } from '@kontiki/files';
 
-/** Whose snapshots a folder holds: checksum of all that follows (4 bytes), "KONTIOWN" and the version (9), cluster, server. */
+/**
+ * The file that names the owner of the snapshots in a folder: checksum of everything that follows
+ * (4 bytes), "KONTIOWN" and the version of the format (9), cluster, server.
+ */
 const NAME = 'snapshot-owner';
 const UNFINISHED = 'snapshot-owner.new';
 const MAGIC = new TextEncoder().encode('KONTIOWN');
 const VERSION = 1;
 const MAX_BYTES = 1024;
 
-/** Refuses a folder that is another's, and takes one that is nobody's yet: durably, once the folder is synced. */
-export async function claim(folder: Folder, names: readonly string[], owner: Owner): Promise<void> {
+/**
+ * Rejects with `KONTIKI_FOREIGN_DATA` if the folder belongs to another owner. A folder without an
+ * owner gets this one, which is durable once the folder is synced.
+ */
+export async function claimFolder(folder: Folder, names: readonly string[], owner: Owner): Promise<void> {
   if (names.includes(UNFINISHED)) await folder.remove(UNFINISHED);
   if (!names.includes(NAME)) return write(folder, owner);
-  const { cluster, server } = await read(folder);
-  if (cluster === owner.cluster && server === owner.server) return;
-  throw new KontikiError(
-    'KONTIKI_FOREIGN_DATA',
-    `The snapshots in ${folder.path} are of server ${server} in cluster ${cluster}, not of ${owner.server} in ${owner.cluster}. Use the folder of this server.`,
-  );
+  checkOwner(`The snapshot store in ${folder.path}`, await read(folder), owner);
 }
 
 async function write(folder: Folder, { cluster, server }: Owner): Promise<void> {
@@ -44,8 +46,8 @@ async function read(folder: Folder): Promise<Owner> {
   try {
     const bytes = await file.read(0, MAX_BYTES);
     const reader = new Reader(bytes);
-    const right = reader.u32() === crc32(bytes.subarray(4)) && MAGIC.every((byte) => byte === reader.u8());
-    if (right && reader.u8() === VERSION) return { cluster: reader.text(64), server: reader.text(64) };
+    const isValid = reader.u32() === crc32(bytes.subarray(4)) && MAGIC.every((byte) => byte === reader.u8());
+    if (isValid && reader.u8() === VERSION) return { cluster: reader.text(64), server: reader.text(64) };
   } catch (error) {
     throw damaged(folder, error);
   } finally {
@@ -57,7 +59,7 @@ async function read(folder: Folder): Promise<Owner> {
 function damaged({ path }: Folder, cause?: unknown): KontikiError {
   return new KontikiError(
     'KONTIKI_CORRUPT',
-    `${path}/${NAME} cannot be read. It only says whose snapshots these are: remove it if the folder is this server's.`,
+    `${path}/${NAME} cannot be read. The snapshots are not affected: the file only names their owner. Remove the file if the folder belongs to this server.`,
     { cause },
   );
 }

@@ -10,7 +10,7 @@ testSnapshotStore(
   { name: 'FileSnapshots', medium: onDisk((folder) => new FileSnapshots(folder)) },
 );
 
-const real = 'this is a real disk';
+const real = 'a real disk is used';
 
 testSnapshotStore(
   { describe, it, expect },
@@ -20,14 +20,14 @@ testSnapshotStore(
       const folder = mkdtempSync(join(tmpdir(), 'kontiki-snapshots-'));
       return {
         store: () => new FileSnapshots(folder),
-        remove: () => rmSync(folder, { recursive: true }),
+        remove: () => rmSync(folder, { recursive: true, maxRetries: 10, retryDelay: 20 }),
       };
     },
     without: { crash: real, damage: real, fail: real, fill: real, operations: real },
   },
 );
 
-/** The titles of what fails on a disk whose syncs lie. */
+/** Returns the titles of the tests that fail on a disk with syncs that lie. */
 async function failing(lies: (operation: DiskOperation) => boolean): Promise<string> {
   const runner = collect();
   testSnapshotStore(runner, { name: 'FileSnapshots', medium: onDisk((folder) => new FileSnapshots(folder), { lies }) });
@@ -36,14 +36,14 @@ async function failing(lies: (operation: DiskOperation) => boolean): Promise<str
   return titles.join('\n');
 }
 
-describe('the suite notices', { timeout: 60_000 }, () => {
-  it('that files are not synced', async () => {
+describe('testSnapshotStore on a disk with syncs that lie', { timeout: 60_000 }, () => {
+  it('testSnapshotStore detects a FileSnapshots that does not sync its files', async () => {
     expect(await failing(({ kind }) => kind === 'datasync')).toContain(
       'a store keeps finished snapshots after a power cut',
     );
   });
 
-  it('that the folder is not synced when a snapshot has its name', async () => {
+  it('testSnapshotStore detects a FileSnapshots that does not sync its folder', async () => {
     expect(await failing(({ kind }) => kind === 'sync')).toContain(
       'a store keeps finished snapshots after a power cut',
     );

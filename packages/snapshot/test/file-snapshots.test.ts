@@ -15,7 +15,7 @@ const name = (index: number): string => `snapshot-${`${index}`.padStart(16, '0')
 const part = (index: number, bytes: number): string =>
   `snapshot-part-${metaAt(index).id}-${`${bytes}`.padStart(16, '0')}`;
 
-function told(): { logger: Logger; texts: string[] } {
+function recorder(): { logger: Logger; texts: string[] } {
   const texts: string[] = [];
   return { logger: { ...silentLogger, error: (text) => texts.push(text) }, texts };
 }
@@ -28,8 +28,8 @@ async function opened(disk: SimulatedDisk, logger: Logger = silentLogger): Promi
 
 const indices = async (store: FileSnapshots): Promise<number[]> => (await store.list()).map(({ last }) => last.index);
 
-describe('files', () => {
-  it('have names that are made of numbers, and sort as they count', async () => {
+describe('the files of FileSnapshots', () => {
+  it('names of files contain numbers and sort by index', async () => {
     const disk = new SimulatedDisk();
     const store = await opened(disk);
     for (const index of [1000, 999, 20_000]) await save(store, index);
@@ -42,13 +42,13 @@ describe('files', () => {
     expect(disk.names.filter((one) => /-\d{16}-\d{16}-/.test(one)).sort()).toEqual([999, 1000, 20_000].map(name));
   });
 
-  it('hold just the bytes of the format', async () => {
+  it('a finished file contains exactly the encoded snapshot', async () => {
     const disk = new SimulatedDisk();
     await save(await opened(disk), 7);
     expect(disk.contents(name(7))).toEqual(await encoded(7));
   });
 
-  it('are synced before they have their names, and those before it is told', async () => {
+  it('finish syncs the file, renames it and syncs the folder', async () => {
     const operations: string[] = [];
     const disk = new SimulatedDisk({ fail: ({ kind }) => void operations.push(kind) });
     const store = await opened(disk);
@@ -57,7 +57,7 @@ describe('files', () => {
     expect(operations).toEqual(['create', 'write', 'datasync', 'rename', 'sync']);
   });
 
-  it('that nobody can use are cleaned away when it is opened, and others left alone', async () => {
+  it('open removes files that cannot be resumed, and keeps other files', async () => {
     const disk = new SimulatedDisk();
     const folder = disk.folder;
     for (const other of ['wal-0000000001', 'snapshot-', 'snapshot-1-2-3', `snapshot-part-${metaAt(1).id}`, 'notes']) {
@@ -77,7 +77,7 @@ describe('files', () => {
     expect((await store.create(metaAt(1000))).offset).toBe(150);
   });
 
-  it('are only its owner’s to read', async () => {
+  it('files can be read only by their owner', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'kontiki-snapshots-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const store = new FileSnapshots(folder);
@@ -91,7 +91,7 @@ describe('files', () => {
     await store.close();
   });
 
-  it('share their folder with those of the log', async () => {
+  it('a log and snapshots share one folder', async () => {
     const disk = new SimulatedDisk();
     for (let life = 0; life < 2; life += 1) {
       const log = new FileLog(disk.folder, { clock: new VirtualClock(), random: () => 0.5, segmentBytes: 700 });
@@ -107,8 +107,8 @@ describe('files', () => {
   });
 });
 
-describe('a damaged file', () => {
-  it('flipped at every byte: not listed and told, or told when it is read; and left where it is', async () => {
+describe('a damaged file of FileSnapshots', () => {
+  it('a flipped bit is logged by open, or found by a read; the file stays', async () => {
     const bytes = await encoded(7);
     let unlisted = 0;
     for (let at = 0; at < bytes.length; at += 1) {
@@ -121,7 +121,7 @@ describe('a damaged file', () => {
         name(7),
         bytes.map((byte, i) => (i === at ? byte ^ (1 << (at % 8)) : byte)),
       );
-      const { logger, texts } = told();
+      const { logger, texts } = recorder();
       const store = await opened(disk, logger);
       if ((await indices(store)).includes(7)) {
         await expect(joined(decodeSnapshot(store.read(metaAt(7).id))), `byte ${at}`).rejects.toThrow(/damaged at byte/);
@@ -136,29 +136,29 @@ describe('a damaged file', () => {
     expect(unlisted).toBeGreaterThan(100);
   });
 
-  it('cut at any byte, or empty, or with something behind it: not listed, and told', async () => {
+  it('open logs a file that is cut, empty or too long, and does not list it', async () => {
     const bytes = await encoded(7);
     for (let length = 0; length <= bytes.length + 1; length += length < 140 ? 20 : 1) {
       if (length === bytes.length) continue;
       const disk = new SimulatedDisk();
       await disk.folder.create(name(7));
       disk.overwrite(name(7), new Uint8Array([...bytes, 0].slice(0, length)));
-      const { logger, texts } = told();
+      const { logger, texts } = recorder();
       expect(await indices(await opened(disk, logger)), `${length} bytes`).toEqual([]);
       expect(texts).toHaveLength(1);
     }
   });
 
-  it('under another one’s name is not listed, and told', async () => {
+  it('open logs a file with the name of another snapshot, and does not list it', async () => {
     const disk = new SimulatedDisk();
     await disk.folder.create(name(8));
     disk.overwrite(name(8), await encoded(7));
-    const { logger, texts } = told();
+    const { logger, texts } = recorder();
     expect(await indices(await opened(disk, logger))).toEqual([]);
-    expect(texts[0]).toContain(`Its head is that of ${name(7)}`);
+    expect(texts[0]).toContain(`The file has the head of ${name(7)}`);
   });
 
-  it('that is not whole yet begins anew', async () => {
+  it('a damaged unfinished snapshot begins again', async () => {
     const bytes = await encoded(7);
     for (let at = 0; at < 200; at += 3) {
       const disk = new SimulatedDisk();
@@ -169,7 +169,7 @@ describe('a damaged file', () => {
       );
       const store = await opened(disk);
       const writer = await store.create(metaAt(7));
-      // What stands in a chunk that is not whole shows itself when it is.
+      // Damage to an incomplete chunk is found when the chunk is complete.
       await writer.write(bytes.subarray(writer.offset)).catch(() => {});
       const end = await writer.finish().catch((error: { code: string }) => error.code);
       if (end === 'KONTIKI_CORRUPT') await save(store, 7);
@@ -177,7 +177,7 @@ describe('a damaged file', () => {
     }
   });
 
-  it('that goes on behind the end of the snapshot is no snapshot, and begins anew', async () => {
+  it('an unfinished file longer than its snapshot is rejected and begins again', async () => {
     const bytes = await encoded(7);
     const disk = new SimulatedDisk();
     await disk.folder.create(part(7, 200));
@@ -192,7 +192,7 @@ describe('a damaged file', () => {
     expect(disk.contents(name(7))).toEqual(bytes);
   });
 
-  it('that is shorter than its name says begins anew', async () => {
+  it('an unfinished file shorter than its name says begins again', async () => {
     const disk = new SimulatedDisk();
     await disk.folder.create(part(7, 200));
     disk.overwrite(part(7, 200), (await encoded(7)).subarray(0, 190));
@@ -201,7 +201,7 @@ describe('a damaged file', () => {
     expect(disk.names).not.toContain(part(7, 200));
   });
 
-  it('that says whose the folder is: an error that says what to do', async () => {
+  it('open rejects a damaged owner file with a remedy', async () => {
     const disk = new SimulatedDisk();
     await (await opened(disk)).close();
     const contents = disk.contents('snapshot-owner');
@@ -211,15 +211,15 @@ describe('a damaged file', () => {
       new Uint8Array(0),
     ]) {
       disk.overwrite('snapshot-owner', wrong);
-      await expect(opened(disk)).rejects.toThrow(/remove it if the folder is this server's/);
+      await expect(opened(disk)).rejects.toThrow(/Remove the file if the folder belongs to this server/);
     }
     disk.overwrite('snapshot-owner', contents);
     await (await opened(disk)).close();
   });
 });
 
-describe('another owner', () => {
-  it('whose snapshot lies in the folder is refused, whole or not', async () => {
+describe('the owner of FileSnapshots', () => {
+  it('open rejects a folder with a snapshot of another cluster', async () => {
     for (const [file, length] of [
       [name(7), Infinity],
       [part(7, 200), 200],
@@ -233,7 +233,7 @@ describe('another owner', () => {
     }
   });
 
-  it('a snapshot that somebody put into an empty folder is taken', async () => {
+  it('open lists a snapshot that was copied into an empty folder', async () => {
     const disk = new SimulatedDisk();
     await disk.folder.create(name(7));
     disk.overwrite(name(7), await encoded(7));
@@ -241,7 +241,7 @@ describe('another owner', () => {
   });
 });
 
-describe('a disk that fails', () => {
+describe('failures of FileSnapshots', () => {
   const failing = (kind: DiskOperation['kind'], code: string): { disk: SimulatedDisk; arm: () => void } => {
     let armed = false;
     const disk = new SimulatedDisk({
@@ -263,12 +263,12 @@ describe('a disk that fails', () => {
     ['datasync', 'EIO', 'KONTIKI_STORE_FAILED'],
     ['rename', 'EIO', 'KONTIKI_STORE_FAILED'],
     ['sync', 'EIO', 'KONTIKI_STORE_FAILED'],
-  ] as const)('%s with %s: %s, nothing is left, and the store goes on', async (kind, code, told_) => {
+  ] as const)('a %s that fails with %s is %s, leaves nothing, and the store works', async (kind, code, expected) => {
     const { disk, arm } = failing(kind, code);
     const store = await opened(disk);
     await save(store, 5);
     arm();
-    await expect(save(store, 7)).rejects.toMatchObject({ code: told_, cause: { code } });
+    await expect(save(store, 7)).rejects.toMatchObject({ code: expected, cause: { code } });
     expect(disk.names.sort()).toEqual([name(5), 'snapshot-owner'].sort());
     expect(await indices(store)).toEqual([5]);
     await save(store, 7);
@@ -281,43 +281,43 @@ describe('a disk that fails', () => {
     ['datasync', 'EIO'],
     ['rename', 'EIO'],
     ['sync', 'EIO'],
-  ] as const)(
-    '%s with %s while it is opened: told with the folder and the reason, and it opens later',
-    async (kind, code) => {
-      const { disk, arm } = failing(kind, code);
-      arm();
-      await expect(opened(disk)).rejects.toMatchObject({
-        code: 'KONTIKI_STORE_FAILED',
-        message: expect.stringContaining(`The snapshots' folder ${disk.folder.path} cannot be used (${code}`),
-        cause: { code },
-      });
-      await save(await opened(disk), 5);
-    },
-  );
+  ] as const)('open names folder and reason if a %s fails with %s, and works later', async (kind, code) => {
+    const { disk, arm } = failing(kind, code);
+    arm();
+    await expect(opened(disk)).rejects.toMatchObject({
+      code: 'KONTIKI_STORE_FAILED',
+      message: expect.stringContaining(`Cannot open the snapshot store in ${disk.folder.path}: ${code}`),
+      cause: { code },
+    });
+    await save(await opened(disk), 5);
+  });
 
-  it('says which folder cannot be used, and why', async () => {
+  it('open names the folder that it cannot use and the reason', async () => {
     const path = fileURLToPath(import.meta.url);
     await expect(new FileSnapshots(path).open(owner)).rejects.toMatchObject({
       code: 'KONTIKI_STORE_FAILED',
-      message: expect.stringContaining(`The snapshots' folder ${path} cannot be used (EEXIST`),
+      message: expect.stringContaining(`Cannot open the snapshot store in ${path}: EEXIST`),
     });
   });
 
-  it('a read that fails says so', async () => {
+  it('a failed read names the snapshot, the folder and the reason', async () => {
     const { disk, arm } = failing('read', 'EIO');
     const store = await opened(disk);
     await save(store, 5);
     arm();
     await expect(joined(store.read(metaAt(5).id))).rejects.toMatchObject({
       code: 'KONTIKI_STORE_FAILED',
-      message: `The disk failed with ${disk.folder.path}/${name(5)} (EIO).`,
+      message: expect.stringContaining(`Cannot read snapshot ${metaAt(5).id} in ${disk.folder.path}: EIO`),
     });
     expect(await joined(store.read(metaAt(5).id))).toEqual(await encoded(5));
   });
 });
 
-describe('a piece that the system is writing', () => {
-  /** A writer whose last piece is being written until `end` is called, and how often its file was closed. */
+describe('a pending write of FileSnapshots', () => {
+  /**
+   * Returns a writer with a write that is pending until `end` is called, and the number of times
+   * its file was closed.
+   */
   async function writing(): Promise<{
     store: FileSnapshots;
     writer: SnapshotWriter;
@@ -356,11 +356,11 @@ describe('a piece that the system is writing', () => {
   }
 
   it.each<[string, (store: FileSnapshots, writer: SnapshotWriter) => Promise<unknown>]>([
-    ['it is given up', (_, writer) => writer.abort()],
+    ['its snapshot is aborted', (_, writer) => writer.abort()],
     ['its store closes', (store) => store.close()],
-    ['a damaged one follows', (_, writer) => writer.write(new Uint8Array(300)).catch(() => {})],
-    ['it is ended too early', (_, writer) => writer.finish().catch(() => {})],
-  ])('keeps its file open, whose number would be another one’s, when %s', async (_, happens) => {
+    ['damaged bytes follow', (_, writer) => writer.write(new Uint8Array(300)).catch(() => {})],
+    ['its snapshot is finished too early', (_, writer) => writer.finish().catch(() => {})],
+  ])('a pending write keeps its file open when %s', async (_, happens) => {
     const { store, writer, end, closed } = await writing();
     const happened = happens(store, writer);
     await new Promise(setImmediate);
@@ -370,7 +370,7 @@ describe('a piece that the system is writing', () => {
     expect(closed()).toBe(1);
   });
 
-  it('and cannot write, ends the next call, however late that comes', async () => {
+  it('a failed write is reported by the next call', async () => {
     const { writer, end, closed } = await writing();
     end(Object.assign(new Error('no room'), { code: 'ENOSPC' }));
     await new Promise(setImmediate);

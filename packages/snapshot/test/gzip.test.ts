@@ -25,31 +25,31 @@ async function joined(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
 }
 
 describe('gzip', () => {
-  it('makes state smaller, and gives it back', async () => {
+  it('gzip makes a state smaller and restores it', async () => {
     const encoded = await joined(encodeSnapshot(meta, cut(state, 70_000), { compression: gzip() }));
     expect(encoded.length).toBeLessThan(state.length / 10);
     expect(await checkSnapshot(cut(encoded, 1_000))).toMatchObject({ ...meta, compression: 1, state: state.length });
     expect((await joined(decodeSnapshot(cut(encoded, 1_000), [gzip()]))).equals(state)).toBe(true);
   });
 
-  it('is what every gunzip reads, at every level', async () => {
+  it('any gunzip reads what gzip writes, at every level', async () => {
     for (const level of [1, 9]) {
       const packed = await joined(gzip(level).compress(cut(state, 100_000)));
       expect(gunzipSync(packed).equals(state)).toBe(true);
     }
   });
 
-  it('of no state at all is read as none', async () => {
+  it('gzip of an empty state is restored as empty', async () => {
     const encoded = await joined(encodeSnapshot(meta, cut(Buffer.alloc(0), 1), { compression: gzip() }));
     expect((await joined(decodeSnapshot(cut(encoded, 50), [gzip()]))).length).toBe(0);
   });
 
-  it('is refused where it was not handed in', async () => {
+  it('a compressed snapshot is KONTIKI_UNSUPPORTED without gzip', async () => {
     const encoded = await joined(encodeSnapshot(meta, cut(state, 70_000), { compression: gzip() }));
     await expect(joined(decodeSnapshot(cut(encoded, 9_000)))).rejects.toMatchObject({ code: 'KONTIKI_UNSUPPORTED' });
   });
 
-  it('that does not unpack is damage, and ends the stream', async () => {
+  it('bytes that gunzip rejects are KONTIKI_CORRUPT', async () => {
     const lying = { ...gzip(), compress: (source: AsyncIterable<Uint8Array>) => source };
     const encoded = await joined(encodeSnapshot(meta, cut(state, 70_000), { compression: lying }));
     await expect(joined(decodeSnapshot(cut(encoded, 9_000), [gzip()]))).rejects.toMatchObject({
@@ -58,7 +58,7 @@ describe('gzip', () => {
     });
   });
 
-  it('ends in the error of its source, and lets go of it when nobody reads on', async () => {
+  it('gzip passes on errors of its source, and ends it on an early return', async () => {
     const gone = new Error('gone');
     const failing = async function* (): AsyncGenerator<Uint8Array, void> {
       yield state;

@@ -24,7 +24,7 @@ export async function joined(stream: AsyncIterable<Uint8Array>): Promise<Uint8Ar
   return new Uint8Array(Buffer.concat(pieces));
 }
 
-/** The bytes of a snapshot at `index` with so many bytes of state, in chunks of 40. */
+/** Encodes a snapshot at `index` with `length` bytes of state, in chunks of 40 bytes. */
 export function encoded(index: number, length = 100): Promise<Uint8Array> {
   const state = Uint8Array.from({ length }, (_, i) => (i * index) & 0xff);
   return joined(encodeSnapshot(metaAt(index), streamOf(state), { chunkBytes: 40 }));

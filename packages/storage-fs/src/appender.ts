@@ -1,8 +1,7 @@
 import type { Owner } from '@kontiki/core';
-import { GroupCommit, type LogRecord } from '@kontiki/core/store';
+import type { LogRecord } from '@kontiki/core/store';
 import type { Folder } from '@kontiki/files';
 import { BATCH_HEADER, batchLength, encodeBatch } from './batch.js';
-import { recordLength } from './record.js';
 import type { Recovered } from './recovery.js';
 import { encodeHeader, segmentName, type Segment } from './segment.js';
 import { SpareSegment } from './spare-segment.js';
@@ -11,16 +10,20 @@ export interface AppenderOptions extends Recovered {
   readonly owner: Owner;
   readonly folder: Folder;
   readonly spare: SpareSegment;
-  /** Uniform in [0, 1), for salts. */
+  /** Returns numbers uniform in [0, 1), for the salts of segments. */
   readonly random: () => number;
 }
 
-/** Writes records to the newest segment. No byte is written during a sync, so a power cut can tear the last batch only. */
+/**
+ * Writes batches of records to the newest segment. No byte is written during a sync, so a power cut
+ * can tear only the last batch.
+ */
 export class Appender {
-  readonly calls: GroupCommit;
   readonly #options: AppenderOptions;
+  /** The offset of the next batch in the newest segment. */
   #end: number;
   #nextBatch: number;
+  /** Bytes of the newest segment's file. */
   #capacity: number;
 
   constructor(options: AppenderOptions) {
@@ -28,55 +31,61 @@ export class Appender {
     this.#end = options.end;
     this.#nextBatch = options.nextBatch;
     this.#capacity = options.capacity;
-    this.calls = new GroupCommit({
-      checkpoint: options.ledger.checkpoint,
-      where: options.folder.path,
-      bytesOf: recordLength,
-      write: (records) => this.#writeBatch(records),
-      idle: () => this.#mark(),
-    });
   }
 
-  /** Begins the first segment of a new log. */
-  async begin(): Promise<void> {
-    await this.#beginSegment([]);
+  /** Creates the first segment of a new log. */
+  async createFirstSegment(): Promise<void> {
+    await this.#createSegment([]);
   }
 
-  async #writeBatch(records: readonly LogRecord[]): Promise<void> {
+  /** Makes a batch durable. */
+  async write(records: readonly LogRecord[]): Promise<void> {
     const length = batchLength(records);
-    // Behind the batch there must be room for a mark.
-    if (this.#end + length + BATCH_HEADER > this.#capacity) await this.#beginSegment(records);
+    // The segment must also have room for an idle mark after the batch.
+    if (this.#end + length + BATCH_HEADER > this.#capacity) await this.#createSegment(records);
     else {
       const segment = this.#segment;
       segment.file.write(encodeBatch(this.#nextBatch, segment.salt, records), this.#end);
       await segment.file.datasync();
-      this.#written(records, length);
+      this.#addToState(records, length);
     }
-    if (records.some(({ kind }) => kind !== 'write')) await this.#letGo();
+    if (records.some(({ kind }) => kind !== 'write')) await this.#removeOldSegments();
+  }
+
+  /**
+   * Marks everything so far as synced. The next batch is written over the mark, so the mark needs
+   * no sync of its own.
+   */
+  writeIdleMark(): void {
+    const { file, salt } = this.#segment;
+    file.write(encodeBatch(this.#nextBatch, salt, []), this.#end);
   }
 
   get #segment(): Segment {
     return this.#options.segments.at(-1) as Segment;
   }
 
-  /** The batch that was due is durable. */
-  #written(records: readonly LogRecord[], length: number): void {
-    const { ledger, index } = this.#options;
+  /** Updates the state of the log with a batch that is durable now. */
+  #addToState(records: readonly LogRecord[], length: number): void {
+    const { tracker, index } = this.#options;
     const begin = this.#end;
     this.#end += length;
     this.#nextBatch += 1;
     for (const record of records) {
-      ledger.apply(record);
+      tracker.apply(record);
       if (record.kind === 'write') index.add(this.#segment, begin, this.#end, record.entries ?? []);
       else if (record.kind === 'compact') index.compact(record.base.index);
       else index.clear();
     }
   }
 
-  /** Begins a segment with its first batch. It gets its name when all of it is durable, so a segment that is found is whole. */
-  async #beginSegment(records: readonly LogRecord[]): Promise<void> {
-    const { owner, folder, segments, ledger, spare } = this.#options;
-    const { checkpoint } = ledger;
+  /**
+   * Creates a segment that begins with this batch. The file gets the name of a segment only when
+   * all of it is durable, so every segment that a start finds is whole.
+   */
+  async #createSegment(records: readonly LogRecord[]): Promise<void> {
+    const { owner, folder, segments, tracker, spare } = this.#options;
+    const { checkpoint } = tracker;
     const sequence = (segments.at(-1)?.sequence ?? 0) + 1;
     const salt = 1 + Math.floor(this.#options.random() * 0xffff_fffe);
     const header = encodeHeader({
@@ -98,18 +107,15 @@ export class Appender {
     segments.push({ sequence, name, file, salt });
     this.#end = header.length;
     this.#capacity = capacity;
-    if (length > 0) this.#written(records, length);
+    if (length > 0) this.#addToState(records, length);
     spare.prepare();
   }
 
-  /** Says that everything so far is synced, while nobody waits. The next batch takes its place, so it needs no sync of its own. */
-  #mark(): void {
-    const { file, salt } = this.#segment;
-    file.write(encodeBatch(this.#nextBatch, salt, []), this.#end);
-  }
-
-  /** Removes segments that hold nothing above the base, oldest first, so that what is left is always a chain. */
-  async #letGo(): Promise<void> {
+  /**
+   * Removes the segments that hold no entry above the base, oldest first, so that the rest has no
+   * gap.
+   */
+  async #removeOldSegments(): Promise<void> {
     const { folder, segments, index } = this.#options;
     for (let next = segments[1]; next !== undefined; next = segments[1]) {
       const [oldest] = segments as [Segment];

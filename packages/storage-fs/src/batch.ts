@@ -3,13 +3,16 @@ import { crc32, Reader, Writer } from '@kontiki/core/wire';
 import { readRecord, recordLength, writeRecord } from './record.js';
 
 /**
- * What one sync makes durable, as it stands in a segment: checksum of all that follows (4 bytes), the segment's salt
- * (4), bytes of the records (4), zeros (4), the batch's number (8), the records, and zeros up to a multiple of 8.
- * A batch without records is a mark: it says that everything before it was synced, and the next batch overwrites it.
+ * A batch holds the records that one sync makes durable. In a segment it consists of: checksum of
+ * everything that follows (4 bytes), the segment's salt (4), bytes of the records (4), zeros (4),
+ * the batch's number (8), the records, and zeros up to a multiple of 8.
+ *
+ * A batch without records is an idle mark. It proves that everything before it was synced, and the
+ * next batch overwrites it.
  */
 export const BATCH_HEADER = 24;
 
-/** The next place where a batch may begin. */
+/** Returns the next offset at which a batch may begin. */
 export function aligned(offset: number): number {
   return (offset + 7) & ~7;
 }
@@ -33,19 +36,23 @@ export function encodeBatch(number: number, salt: number, records: readonly LogR
   return writer.bytes;
 }
 
-/** A batch that was found whole. */
+/** A whole batch that was found in a segment. */
 export interface Batch {
   readonly number: number;
-  /** Its first byte, and the one after its last, in the bytes it was found in. */
+  /** Offset of its first byte, and of the byte after its last one. */
   readonly begin: number;
   readonly end: number;
+  /** The encoded records. */
   readonly body: Uint8Array;
 }
 
-/** The batch at `begin`; undefined when no whole one of this segment stands there. No length is trusted before the checksum. */
+/**
+ * Returns the batch at `begin`, undefined unless a whole batch of this segment is there. No length
+ * is trusted before the checksum has been verified.
+ */
 export function batchAt(bytes: Uint8Array, begin: number, salt: number): Batch | undefined {
   if (bytes.length - begin < BATCH_HEADER) return undefined;
-  // Looked at first, since whoever searches a segment asks at two million places.
+  // Checked first and cheaply, because a search through a segment tries two million offsets.
   if (bytes[begin + 4] !== (salt & 0xff)) return undefined;
   const reader = new Reader(bytes.subarray(begin));
   const checksum = reader.u32();
@@ -57,8 +64,11 @@ export function batchAt(bytes: Uint8Array, begin: number, salt: number): Batch |
   return { number: reader.u53(), begin, end, body: reader.raw(length) };
 }
 
-/** Whether a batch of a number above `number` begins anywhere after `from`: then what stands at `from` was synced once. */
-export function laterBatch(bytes: Uint8Array, from: number, salt: number, number: number): Batch | undefined {
+/**
+ * Returns a whole batch at or after `from` with a number above `number`. Such a batch proves that
+ * the bytes at `from` were synced.
+ */
+export function findBatchAfter(bytes: Uint8Array, from: number, salt: number, number: number): Batch | undefined {
   for (let at = aligned(from); at <= bytes.length - BATCH_HEADER; at += 8) {
     const batch = batchAt(bytes, at, salt);
     if (batch !== undefined && batch.number > number) return batch;

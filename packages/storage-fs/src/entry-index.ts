@@ -1,10 +1,13 @@
 import type { Entry } from '@kontiki/core';
 import type { Segment } from './segment.js';
 
-/** Bytes of a segment that one run covers, about: what one read of an entry costs. */
+/** Approximate bytes of a segment that one run covers. Reading one entry reads a whole run. */
 const RUN_BYTES = 64 * 1024;
 
-/** Entries `first` to `last` stand in the batches from byte `begin` to `end` of a segment. */
+/**
+ * The batches from byte `begin` to byte `end` of a segment, which hold the entries `first` to
+ * `last`.
+ */
 export interface Run {
   readonly segment: Segment;
   readonly first: number;
@@ -13,25 +16,28 @@ export interface Run {
   end: number;
 }
 
-/** Where entries stand. A run covers many batches, so that the index stays small; a replaced suffix begins a new run. */
+/**
+ * Maps the index of an entry to its place in a segment. A run covers many batches, so that the map
+ * stays small. Entries that replace a suffix begin a new run.
+ */
 export class EntryIndex {
   #runs: Run[] = [];
 
-  /** A batch at `begin` to `end` holds `entries`, which replace everything from their first index on. */
+  /** Adds a batch with `entries`, which replace everything from their first index on. */
   add(segment: Segment, begin: number, end: number, entries: readonly Entry[]): void {
     const [first, last] = [entries[0], entries.at(-1)];
     if (first === undefined || last === undefined) return;
-    const replaces = this.#cut(first.index);
+    const hasReplaced = this.#truncate(first.index);
     const run = this.#runs.at(-1);
     const continues =
-      !replaces && run?.segment === segment && run.last === first.index - 1 && run.end - run.begin < RUN_BYTES;
+      !hasReplaced && run?.segment === segment && run.last === first.index - 1 && run.end - run.begin < RUN_BYTES;
     if (run !== undefined && continues) {
       run.last = last.index;
       run.end = end;
     } else this.#runs.push({ segment, first: first.index, last: last.index, begin, end });
   }
 
-  /** The run that holds an entry. */
+  /** Returns the run that holds an entry. */
   find(index: number): Run | undefined {
     let low = 0;
     let high = this.#runs.length - 1;
@@ -44,12 +50,12 @@ export class EntryIndex {
     return run !== undefined && run.first <= index && index <= run.last ? run : undefined;
   }
 
-  /** Whether no entry stands in a segment before this one. */
+  /** Whether no earlier segment holds an entry. */
   isEmptyBefore({ sequence }: Segment): boolean {
     return this.#runs.every(({ segment }) => segment.sequence >= sequence);
   }
 
-  /** Forgets runs that end at or before an index. */
+  /** Removes the runs that end at or before an index. */
   compact(index: number): void {
     this.#runs = this.#runs.filter((run) => run.last > index);
   }
@@ -58,14 +64,14 @@ export class EntryIndex {
     this.#runs = [];
   }
 
-  /** Everything from an index on stands elsewhere now. Whether there was anything. */
-  #cut(index: number): boolean {
-    let cut = false;
+  /** Removes everything from an index on. Returns whether there was anything. */
+  #truncate(index: number): boolean {
+    let hasRemoved = false;
     for (let run = this.#runs.at(-1); run !== undefined && run.last >= index; run = this.#runs.at(-1)) {
-      cut = true;
+      hasRemoved = true;
       if (run.first >= index) this.#runs.pop();
       else run.last = index - 1;
     }
-    return cut;
+    return hasRemoved;
   }
 }

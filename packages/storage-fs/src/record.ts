@@ -13,10 +13,13 @@ import {
 import { entriesLength, readEntries, writeEntries, type Reader, type Writer } from '@kontiki/core/wire';
 
 const KIND = { write: 1, reset: 2, compact: 3 } as const;
-/** Beside the flags of a ballot. */
+/** The flag for entries, in the same byte as the flags of a ballot. */
 const HAS_ENTRIES = 4;
 
-/** Bytes of a record: kind (1), then of a write: flags (1), committed (8), ballot, first index (8) and entries. */
+/**
+ * Bytes of an encoded record: kind (1), and then either a base or a write. A write consists of
+ * flags (1), committed (8), ballot, first index (8) and entries.
+ */
 export function recordLength(record: LogRecord): number {
   if (record.kind !== 'write') return 1 + baseLength(record.base);
   const { ballot, entries = [] } = record;
@@ -40,7 +43,7 @@ export function readRecord(reader: Reader): LogRecord {
   const kind = reader.u8();
   if (kind === KIND.reset) return { kind: 'reset', base: readBase(reader) };
   if (kind === KIND.compact) return { kind: 'compact', base: readBase(reader) };
-  if (kind !== KIND.write) throw new TypeError(`a record is of the unknown kind ${kind}`);
+  if (kind !== KIND.write) throw new TypeError(`a record has the unknown kind ${kind}`);
   const flags = reader.u8();
   const committed = reader.u53();
   const ballot = readBallot(reader, flags);

@@ -1,18 +1,18 @@
-import { KontikiError, type Owner, type Repair } from '@kontiki/core';
-import { Ledger, type LogRecord } from '@kontiki/core/store';
+import type { Owner, Repair } from '@kontiki/core';
+import { checkOwner, corruptData, LogStateTracker, type LogRecord } from '@kontiki/core/store';
 import type { Folder } from '@kontiki/files';
-import { batchAt, encodeBatch, laterBatch, readRecords, type Batch } from './batch.js';
+import { batchAt, encodeBatch, findBatchAfter, readRecords, type Batch } from './batch.js';
 import { EntryIndex } from './entry-index.js';
-import { corrupt, readHeader, segmentName, sequenceOf, type Segment, type SegmentHeader } from './segment.js';
+import { corruptSegment, readHeader, segmentName, sequenceOf, type Segment, type SegmentHeader } from './segment.js';
 
-/** What opening a folder found: where the log goes on. */
+/** The log that was found in a folder, and the place where writing continues. */
 export interface Recovered {
-  readonly ledger: Ledger;
+  readonly tracker: LogStateTracker;
   readonly index: EntryIndex;
-  /** Oldest first; writing goes on in the last one. */
+  /** Oldest first. New batches go to the last segment. */
   readonly segments: Segment[];
   readonly repairs: Repair[];
-  /** Where the next batch is written in the last segment, and its number. */
+  /** The offset of the next batch in the last segment. */
   readonly end: number;
   readonly nextBatch: number;
   /** Bytes of the last segment's file. */
@@ -20,10 +20,12 @@ export interface Recovered {
 }
 
 /**
- * Reads a log back. A batch is written only after everything before it was synced, so whatever stands before a whole
- * batch or mark was durable, and damage there is an error; behind the last one stands at most what a crash tore, and
- * nothing of that was acknowledged. Before it returns, everything it found is made durable: after a crash of the
- * process, unsynced bytes are readable, and would die with the power.
+ * Reads a log back. A batch is written only when everything before it is synced. So a whole batch
+ * or an idle mark proves that all bytes before it were durable, and damage to them is an error.
+ * After the last proof there is at most one torn batch, which was never acknowledged.
+ *
+ * Everything that was found is durable when this function resolves. Bytes that a killed process
+ * left in the system's cache can be read, but would be lost in a power cut.
  */
 export async function recover(folder: Folder, owner: Owner): Promise<Recovered> {
   const sequences = (await folder.list()).map(sequenceOf).filter((sequence) => sequence !== undefined);
@@ -40,7 +42,7 @@ export async function recover(folder: Folder, owner: Owner): Promise<Recovered> 
 }
 
 class Recovery {
-  readonly ledger = new Ledger();
+  readonly tracker = new LogStateTracker();
   readonly index = new EntryIndex();
   readonly segments: Segment[] = [];
   readonly repairs: Repair[] = [];
@@ -49,8 +51,8 @@ class Recovery {
   #end = 0;
   #nextBatch = 1;
   #capacity = 0;
-  /** The lowest index whose entry can be in the segments that are left. */
-  #reachesBackTo = 1;
+  /** The lowest index of the entries that can be in the segments that were found. */
+  #lowestIndex = 1;
 
   constructor(folder: Folder, owner: Owner) {
     this.#folder = folder;
@@ -61,12 +63,12 @@ class Recovery {
     const name = segmentName(sequence);
     const where = `${this.#folder.path}/${name}`;
     const file = await this.#folder.open(name);
-    const before = this.segments.at(-1);
+    const previous = this.segments.at(-1);
     const bytes = await file.read(0, await file.size());
     let parsed: ReturnType<typeof readHeader>;
     try {
       parsed = readHeader(bytes, where);
-      this.#checkHeader(parsed.header, sequence, before, where);
+      this.#checkHeader(parsed.header, sequence, previous, where);
     } catch (error) {
       await file.close();
       throw error;
@@ -75,114 +77,106 @@ class Recovery {
     this.segments.push(segment);
     const last = this.#readBatches(segment, bytes, parsed.length, where);
     this.#capacity = bytes.length;
-    if (isLast) await this.#mend(segment, bytes, last, where);
+    if (isLast) await this.#repairEnd(segment, bytes, last, where);
   }
 
   finish(): Recovered {
-    const { ledger, index, segments, repairs } = this;
-    if (segments.length > 0 && ledger.base.index + 1 < this.#reachesBackTo) {
-      throw corrupt(
-        this.#folder.path,
-        0,
-        `entries ${ledger.base.index + 1} to ${this.#reachesBackTo - 1} are in no segment: the oldest ones are gone`,
-      );
+    const { tracker, index, segments, repairs } = this;
+    const first = tracker.base.index + 1;
+    if (segments.length > 0 && first < this.#lowestIndex) {
+      const missing = `entries ${first} to ${this.#lowestIndex - 1} are missing, because the oldest segments are gone`;
+      throw corruptData(this.#folder.path, missing);
     }
-    const { committed } = ledger.checkpoint;
-    if (committed > ledger.last) {
-      throw new KontikiError(
-        'KONTIKI_LOST_DATA',
-        `${this.#folder.path} ends at entry ${ledger.last}, but ${committed} was committed here. Restore the folder, or remove this server from the cluster and add a new id.`,
-      );
-    }
-    return { ledger, index, segments, repairs, end: this.#end, nextBatch: this.#nextBatch, capacity: this.#capacity };
+    return { tracker, index, segments, repairs, end: this.#end, nextBatch: this.#nextBatch, capacity: this.#capacity };
   }
 
-  #checkHeader(header: SegmentHeader, sequence: number, before: Segment | undefined, where: string): void {
+  #checkHeader(header: SegmentHeader, sequence: number, previous: Segment | undefined, where: string): void {
     const { owner, checkpoint } = header;
-    if (owner.cluster !== this.#owner.cluster || owner.server !== this.#owner.server) {
-      throw new KontikiError(
-        'KONTIKI_FOREIGN_DATA',
-        `${where} is of server ${owner.server} in cluster ${owner.cluster}, not of ${this.#owner.server} in ${this.#owner.cluster}. Use the folder of this server.`,
-      );
+    checkOwner(where, owner, this.#owner);
+    if (header.sequence !== sequence) {
+      throw corruptSegment(where, 0, `the header is that of segment ${header.sequence}`);
     }
-    if (header.sequence !== sequence) throw corrupt(where, 0, `it says that it is segment ${header.sequence}`);
-    if (before === undefined) {
-      this.ledger.restore(checkpoint);
+    if (previous === undefined) {
+      this.tracker.restore(checkpoint);
       this.#nextBatch = header.firstBatch;
-      this.#reachesBackTo = checkpoint.last + 1;
-    } else if (sequence !== before.sequence + 1) {
-      throw corrupt(where, 0, `segment ${before.sequence + 1} before it is missing`);
+      this.#lowestIndex = checkpoint.last + 1;
+    } else if (sequence !== previous.sequence + 1) {
+      throw corruptSegment(where, 0, `the segment before it, number ${previous.sequence + 1}, is missing`);
     } else if (
       header.previousEnd !== this.#end ||
       header.firstBatch !== this.#nextBatch ||
-      checkpoint.last !== this.ledger.last
+      checkpoint.last !== this.tracker.last
     ) {
-      // All of the segment before was synced when this one was begun.
-      throw corrupt(
-        `${this.#folder.path}/${before.name}`,
+      // All of the previous segment was synced before this segment was created.
+      throw corruptSegment(
+        `${this.#folder.path}/${previous.name}`,
         this.#end,
-        `what follows up to byte ${header.previousEnd} is damaged`,
+        `the bytes from here to byte ${header.previousEnd} are damaged`,
       );
     }
   }
 
-  /** Takes over whole batches from `begin` on, and returns the last one. */
+  /** Applies the whole batches from `begin` on. Returns the last of them. */
   #readBatches(segment: Segment, bytes: Uint8Array, begin: number, where: string): Batch | undefined {
     let last: Batch | undefined;
     this.#end = begin;
     for (;;) {
       const batch = batchAt(bytes, this.#end, segment.salt);
       if (batch === undefined || batch.number !== this.#nextBatch || batch.body.length === 0) return last;
-      this.#take(segment, batch, where);
+      this.#apply(segment, batch, where);
       last = batch;
     }
   }
 
-  #take(segment: Segment, batch: Batch, where: string): void {
+  #apply(segment: Segment, batch: Batch, where: string): void {
     let records: LogRecord[];
     try {
       records = readRecords(batch);
-      for (const record of records) this.ledger.apply(record);
+      for (const record of records) this.tracker.apply(record);
     } catch (error) {
-      throw corrupt(where, batch.begin, 'a whole batch cannot be read', error);
+      throw corruptSegment(where, batch.begin, 'a batch with a valid checksum cannot be read', error);
     }
     for (const record of records) {
       if (record.kind === 'write') {
         this.index.add(segment, batch.begin, batch.end, record.entries ?? []);
-        this.#reachesBackTo = Math.min(this.#reachesBackTo, record.entries?.[0]?.index ?? Infinity);
+        this.#lowestIndex = Math.min(this.#lowestIndex, record.entries?.[0]?.index ?? Infinity);
       } else if (record.kind === 'compact') this.index.compact(record.base.index);
       else {
         this.index.clear();
-        this.#reachesBackTo = record.base.index + 1;
+        this.#lowestIndex = record.base.index + 1;
       }
     }
     this.#end = batch.end;
     this.#nextBatch = batch.number + 1;
   }
 
-  /** Cuts what a crash tore behind the last batch, and makes everything before durable. */
-  async #mend(segment: Segment, bytes: Uint8Array, last: Batch | undefined, where: string): Promise<void> {
+  /** Cuts a torn write after the last batch, and makes everything before it durable. */
+  async #repairEnd(segment: Segment, bytes: Uint8Array, last: Batch | undefined, where: string): Promise<void> {
     const { file, salt } = segment;
     const end = this.#end;
-    // A segment gets its name when its first batch is synced; the very first one begins without any.
-    if (last === undefined && segment.sequence > 1)
-      throw corrupt(where, end, 'the first batch of a segment is damaged');
-    const later = laterBatch(bytes, end, salt, this.#nextBatch);
-    if (later !== undefined)
-      throw corrupt(where, end, `a batch is damaged, and a whole one follows at byte ${later.begin}`);
+    // A segment gets its name when its first batch is synced. Only the first segment of all begins
+    // without a batch.
+    if (last === undefined && segment.sequence > 1) {
+      throw corruptSegment(where, end, 'the first batch of the segment is damaged');
+    }
+    const later = findBatchAfter(bytes, end, salt, this.#nextBatch);
+    if (later !== undefined) {
+      throw corruptSegment(where, end, `a batch is damaged, but a whole batch follows at byte ${later.begin}`);
+    }
     const mark = batchAt(bytes, end, salt);
     const proven = mark?.number === this.#nextBatch && mark.body.length === 0;
     const from = proven ? mark.end : end;
     let torn = bytes.length;
     while (torn > from && bytes[torn - 1] === 0) torn -= 1;
     if (torn > from) {
-      this.repairs.push({ where, offset: from, bytes: torn - from, reason: 'a write had not come to its end' });
+      this.repairs.push({ where, offset: from, bytes: torn - from, reason: 'the last write was incomplete' });
       file.write(new Uint8Array(torn - from), from);
     }
-    // The last batch may never have been synced, and a sync alone would not bring back what a failed one has dropped.
+    // The last batch may never have been synced. A sync alone does not write bytes that a failed
+    // sync has dropped.
     if (last !== undefined && !proven) file.write(bytes.subarray(last.begin, last.end), last.begin);
     if (torn > from || !proven) await file.datasync();
-    // From now on the last batch is known to have been synced, so damage to it is told from a torn write.
+    // With the mark, the next start can distinguish damage to the last batch from a torn write.
     if (!proven) file.write(encodeBatch(this.#nextBatch, salt, []), end);
   }
 }

@@ -1,14 +1,16 @@
 import { KontikiError, type Owner } from '@kontiki/core';
-import type { Checkpoint } from '@kontiki/core/store';
+import { corruptData, type Checkpoint } from '@kontiki/core/store';
 import { crc32, Reader, textLength, Writer } from '@kontiki/core/wire';
 import type { File } from '@kontiki/files';
 import { aligned } from './batch.js';
 import { checkpointLength, readCheckpoint, writeCheckpoint } from './record.js';
 
 /**
- * The beginning of a segment: checksum of all that follows (4 bytes), bytes of the header (4), "KONTIKI" and the
- * version (8), the salt of its batches (4), the segment's number (8), the number of its first batch (8), where the segment before it ends (4),
- * cluster, server, and the log's state when it was begun. Segments are named by their number.
+ * The header of a segment: checksum of the rest of the header (4 bytes), bytes of the header (4),
+ * "KONTIKI" and the version of the format (8), the salt of the segment's batches (4), the number of
+ * the segment (8), the number of its first batch (8), the end of the previous segment (4), cluster,
+ * server, and the checkpoint of the log when the segment was created. The number of a segment is
+ * also its name.
  */
 const MAGIC = new TextEncoder().encode('KONTIKI');
 const VERSION = 1;
@@ -16,11 +18,13 @@ const FIXED = 40;
 const MAX_HEADER = 1024 * 1024;
 
 export interface SegmentHeader {
-  /** Drawn at random, so that nobody can put bytes into a command that look like one of its batches. */
+  /**
+   * Drawn at random, so that no client can write a command that looks like a batch of this segment.
+   */
   readonly salt: number;
   readonly sequence: number;
   readonly firstBatch: number;
-  /** The end of the last batch of the segment before; 0 for the first one. */
+  /** Offset after the last batch of the previous segment; 0 in the first segment. */
   readonly previousEnd: number;
   readonly owner: Owner;
   readonly checkpoint: Checkpoint;
@@ -31,7 +35,7 @@ export interface Segment {
   readonly sequence: number;
   readonly name: string;
   readonly file: File;
-  /** Distinguishes its batches from those of any other segment. */
+  /** Distinguishes the batches of this segment from those of any other. */
   readonly salt: number;
 }
 
@@ -41,7 +45,7 @@ export function segmentName(sequence: number): string {
   return `wal-${`${sequence}`.padStart(10, '0')}`;
 }
 
-/** The number in a segment's name; undefined for any other file. */
+/** Returns the number in the name of a segment, undefined for any other file. */
 export function sequenceOf(name: string): number | undefined {
   const digits = NAME.exec(name)?.[1];
   return digits === undefined ? undefined : Number(digits);
@@ -72,9 +76,9 @@ export function encodeHeader({
   return writer.bytes;
 }
 
-/** The header at the beginning of `bytes`, and its length. `where`: the file, for people. */
+/** Reads the header at the beginning of a segment's bytes. `where` names the file for people. */
 export function readHeader(bytes: Uint8Array, where: string): { header: SegmentHeader; length: number } {
-  const damaged = (cause?: unknown): KontikiError => corrupt(where, 0, 'the header of a segment is damaged', cause);
+  const damaged = (cause?: unknown): KontikiError => corruptSegment(where, 0, 'the header is damaged', cause);
   if (bytes.length < FIXED) throw damaged();
   const reader = new Reader(bytes);
   const checksum = reader.u32();
@@ -84,7 +88,7 @@ export function readHeader(bytes: Uint8Array, where: string): { header: SegmentH
   if (version !== VERSION && crc32(bytes.subarray(4, Math.min(length, bytes.length))) === checksum) {
     throw new KontikiError(
       'KONTIKI_FORMAT',
-      `${where} is of format ${version}; this version reads format ${VERSION}. Use the version that wrote it.`,
+      `${where} has format ${version}, but this version reads format ${VERSION}. Nothing was changed. Use the version that wrote the file.`,
     );
   }
   if (length > MAX_HEADER || length > bytes.length || crc32(bytes.subarray(4, length)) !== checksum) throw damaged();
@@ -98,11 +102,7 @@ export function readHeader(bytes: Uint8Array, where: string): { header: SegmentH
   }
 }
 
-/** Damage below what was once synced: nothing that this server could mend by itself. */
-export function corrupt(where: string, offset: number, what: string, cause?: unknown): KontikiError {
-  return new KontikiError(
-    'KONTIKI_CORRUPT',
-    `${where}, byte ${offset}: ${what}. It was durable once, so acknowledged entries may be lost. Keep the folder, restore it from a copy if there is one, or remove this server from the cluster and add a new id.`,
-    { cause },
-  );
+/** Returns the error for damage to bytes of a segment that were durable. */
+export function corruptSegment(where: string, offset: number, what: string, cause?: unknown): KontikiError {
+  return corruptData(`${where}, byte ${offset}`, what, cause);
 }

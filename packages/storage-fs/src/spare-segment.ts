@@ -1,10 +1,13 @@
 import type { Clock, Timer } from '@kontiki/core';
 import type { File, Folder } from '@kontiki/files';
 
-/** Milliseconds between two tries to make room on a full disk. */
+/** Milliseconds between two attempts to allocate the file on a full disk. */
 const RETRY_MS = 1_000;
 
-/** A file of zeros, made in the background, that becomes the next segment. That there is no room shows itself here, long before a write needs it. */
+/**
+ * The spare segment: a file of zeros, allocated in the background, that becomes the next segment.
+ * So a full disk is noticed one segment before a write needs the room.
+ */
 export class SpareSegment {
   static readonly NAME = 'spare';
 
@@ -13,10 +16,12 @@ export class SpareSegment {
   readonly #clock: Clock;
   readonly #retry: Timer;
   readonly #onFull: (full: boolean) => void;
+  /** The file that is allocated, or is being allocated. */
   #file: Promise<File> | undefined;
-  #full = false;
-  #closed = false;
+  #isFull = false;
+  #isClosed = false;
 
+  /** `onFull` is called when the disk turns out to be full, and when it has room again. */
   constructor(folder: Folder, bytes: number, clock: Clock, onFull: (full: boolean) => void) {
     this.#folder = folder;
     this.#bytes = bytes;
@@ -25,36 +30,35 @@ export class SpareSegment {
     this.#retry = clock.timer(() => this.prepare());
   }
 
-  /** Whether the disk had no room at the last try. */
-  get full(): boolean {
-    return this.#full;
-  }
-
-  /** Begins to make the file, unless it is being made or there. */
+  /** Starts to allocate the file, unless there is one already. */
   prepare(): void {
-    if (this.#closed || this.#file !== undefined) return;
-    const file = this.#make(this.#bytes);
+    if (this.#isClosed || this.#file !== undefined) return;
+    const file = this.#allocate(this.#bytes);
     this.#file = file;
     file.then(
       () => this.#setFull(false),
       (error: NodeJS.ErrnoException) => {
-        const noRoom = error.code === 'ENOSPC' || error.code === 'EDQUOT';
-        // Whatever else went wrong is told to the write that needs the file; on a full disk none comes.
-        if (!noRoom && !this.#full) return;
+        const isDiskFull = error.code === 'ENOSPC' || error.code === 'EDQUOT';
+        // Any other error is reported by the next write that needs the file. If the disk is full,
+        // there is no such write.
+        if (!isDiskFull && !this.#isFull) return;
         this.#file = undefined;
         this.#setFull(true);
       },
     );
   }
 
-  /** A file of at least `bytes`, under `NAME`; the caller renames it. Rejects when the disk has no room for it. */
+  /**
+   * Returns a file of at least `bytes`. Its name is `NAME` until the caller renames it. Rejects if
+   * the disk has no room.
+   */
   async take(bytes: number): Promise<{ file: File; capacity: number }> {
     this.prepare();
     let file = await (this.#file as Promise<File>);
     let capacity = this.#bytes;
     if (bytes > capacity) {
       await file.close();
-      file = await this.#make(bytes);
+      file = await this.#allocate(bytes);
       capacity = bytes;
     }
     this.#file = undefined;
@@ -62,14 +66,14 @@ export class SpareSegment {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#isClosed = true;
     this.#retry.close();
     const file = await this.#file?.catch(() => undefined);
     await file?.close();
     await this.#folder.remove(SpareSegment.NAME);
   }
 
-  async #make(bytes: number): Promise<File> {
+  async #allocate(bytes: number): Promise<File> {
     await this.#folder.remove(SpareSegment.NAME);
     const file = await this.#folder.create(SpareSegment.NAME);
     try {
@@ -77,17 +81,17 @@ export class SpareSegment {
       return file;
     } catch (error) {
       await file.close();
-      // What was written of it would keep the disk full.
+      // A part of the file would keep the disk full.
       await this.#folder.remove(SpareSegment.NAME);
       throw error;
     }
   }
 
   #setFull(full: boolean): void {
-    if (this.#closed) return;
+    if (this.#isClosed) return;
     this.#retry.set(full ? this.#clock.now() + RETRY_MS : Infinity);
-    if (full === this.#full) return;
-    this.#full = full;
+    if (full === this.#isFull) return;
+    this.#isFull = full;
     this.#onFull(full);
   }
 }

@@ -14,7 +14,7 @@ testLogStore(
   },
 );
 
-const real = 'this is a real disk';
+const real = 'a real disk is used';
 
 testLogStore(
   { describe, it, expect },
@@ -24,32 +24,32 @@ testLogStore(
       const folder = mkdtempSync(join(tmpdir(), 'kontiki-log-'));
       return {
         store: () => new FileLog(folder, { segmentBytes: 4_000 }),
-        remove: () => rmSync(folder, { recursive: true }),
+        remove: () => rmSync(folder, { recursive: true, maxRetries: 10, retryDelay: 20 }),
       };
     },
     without: { crash: real, damage: real, fail: real, fill: real, operations: real },
   },
 );
 
-/** The titles of what fails on a disk whose syncs lie. */
-async function failing(lies: (operation: DiskOperation, opening: boolean) => boolean): Promise<string[]> {
-  let opening = false;
+/** Returns the titles of the tests that fail on a disk with syncs that lie. */
+async function failing(lies: (operation: DiskOperation, isOpening: boolean) => boolean): Promise<string[]> {
+  let isOpening = false;
   class Watched extends FileLog {
     override async open(owner: Owner): Promise<LogState> {
-      opening = true;
+      isOpening = true;
       const state = await super.open(owner);
-      opening = false;
+      isOpening = false;
       return state;
     }
   }
   const runner = collect();
   const medium = onDisk(
     (folder, { clock, random }) => {
-      // What was opening before has died.
-      opening = false;
+      // The process of the previous log has crashed.
+      isOpening = false;
       return new Watched(folder, { clock, random, segmentBytes: 700 });
     },
-    { lies: (operation) => lies(operation, opening) },
+    { lies: (operation) => lies(operation, isOpening) },
   );
   testLogStore(runner, { name: 'FileLog', medium });
   const titles: string[] = [];
@@ -57,18 +57,18 @@ async function failing(lies: (operation: DiskOperation, opening: boolean) => boo
   return titles;
 }
 
-describe('the suite notices', { timeout: 60_000 }, () => {
-  it('that append does not sync', async () => {
-    const titles = await failing(({ kind }, opening) => kind === 'datasync' && !opening);
+describe('testLogStore on a disk with syncs that lie', { timeout: 60_000 }, () => {
+  it('testLogStore detects a FileLog with an append that does not sync', async () => {
+    const titles = await failing(({ kind }, isOpening) => kind === 'datasync' && !isOpening);
     expect(titles.join('\n')).toContain('a log keeps every resolved call after a power cut');
   });
 
-  it('that open does not sync', async () => {
-    const titles = await failing(({ kind }, opening) => kind === 'datasync' && opening);
+  it('testLogStore detects a FileLog with an open that does not sync', async () => {
+    const titles = await failing(({ kind }, isOpening) => kind === 'datasync' && isOpening);
     expect(titles.join('\n')).toContain('a log keeps every resolved call after a process crash');
   });
 
-  it('that the folder is not synced', async () => {
+  it('testLogStore detects a FileLog that does not sync its folder', async () => {
     expect((await failing(({ kind }) => kind === 'sync')).join('\n')).toContain(
       'a log keeps every resolved call after a power cut',
     );

@@ -1,3 +1,5 @@
+// Shows which damage a file log notices when it opens. The bytes of a log are flipped, cut or
+// replaced at every offset, and then a new log opens them.
 import { describe, expect, it } from 'vitest';
 import { KontikiError, type LogState } from '@kontiki/core';
 import { SimulatedDisk } from '@kontiki/testing';
@@ -6,27 +8,30 @@ import { command, first, openLog, owner } from './samples.js';
 
 const NAME = 'wal-0000000001';
 
-/** Where the mark behind the last batch stands; the next batch goes there. */
+/** Returns the offset of the idle mark after the last batch. The next batch is written there. */
 function markIn(contents: Uint8Array): number {
   const last = contents.findLastIndex((byte) => byte !== 0);
   return ((last + 8) & ~7) - 24;
 }
 
-/** Five batches, each awaited, and where each begins. The last place is that of the mark. */
-async function write(): Promise<{ contents: Uint8Array; places: number[] }> {
+/**
+ * Returns a segment with five batches, and the offset of each. The last offset is that of the idle
+ * mark.
+ */
+async function write(): Promise<{ contents: Uint8Array; offsets: number[] }> {
   const disk = new SimulatedDisk();
   const log = openLog(disk, 4_000);
   await log.open(owner);
   const header = new DataView(disk.contents(NAME).buffer).getUint32(4, true);
-  const places = [header];
+  const offsets = [header];
   await log.append({ entries: [first] });
   for (let index = 2; index <= 5; index += 1) {
-    places.push(markIn(disk.contents(NAME)));
+    offsets.push(markIn(disk.contents(NAME)));
     await log.append({ ballot: { term: index, votedFor: 'a' }, entries: [command(index, index)] });
   }
-  places.push(markIn(disk.contents(NAME)));
+  offsets.push(markIn(disk.contents(NAME)));
   await log.close();
-  return { contents: disk.contents(NAME), places };
+  return { contents: disk.contents(NAME), offsets };
 }
 
 /** Opens a log of one segment with these contents. */
@@ -38,7 +43,7 @@ async function open(contents: Uint8Array): Promise<LogState | KontikiError> {
   const log = openLog(disk, 4_000);
   const opened = await log.open(owner).catch((error: KontikiError) => error);
   if (opened instanceof KontikiError) return opened;
-  // Whatever it was, the log goes on behind it, and the next start finds that.
+  // The log accepts a write, and the next start finds it.
   await log.append({ entries: [command(opened.last + 1, 9)] });
   disk.crash('power');
   const next = await openLog(disk, 4_000).open(owner);
@@ -46,30 +51,30 @@ async function open(contents: Uint8Array): Promise<LogState | KontikiError> {
   return opened;
 }
 
-const batchOf = (places: number[], at: number): number => places.findLastIndex((place) => place <= at);
+const batchOf = (offsets: number[], at: number): number => offsets.findLastIndex((place) => place <= at);
 
-describe('a log that is damaged', () => {
-  it('flipped at every byte: an error that names file and offset, or nothing is lost', async () => {
-    const { contents, places } = await write();
-    const end = (places.at(-1) as number) + 24;
+describe('a damaged file log', () => {
+  it('open rejects a flipped bit with file and offset, or loses nothing', async () => {
+    const { contents, offsets } = await write();
+    const end = (offsets.at(-1) as number) + 24;
     for (let at = 0; at < end + 40; at += 1) {
       const flipped = contents.map((byte, i) => (i === at ? byte ^ (1 << (at % 8)) : byte));
       const opened = await open(flipped);
-      if (at < (places.at(-1) as number)) {
+      if (at < (offsets.at(-1) as number)) {
         expect(opened, `byte ${at}`).toBeInstanceOf(KontikiError);
         const { code, message } = opened as KontikiError;
         expect(code).toBe('KONTIKI_CORRUPT');
-        expect(message).toMatch(new RegExp(`${NAME}, byte ${Math.max(0, places[batchOf(places, at)] ?? 0)}:`));
+        expect(message).toMatch(new RegExp(`${NAME}, byte ${Math.max(0, offsets[batchOf(offsets, at)] ?? 0)}:`));
       } else {
-        // In the mark or behind it: what the mark stood for is whole, and what is cut is told.
+        // The idle mark or a byte after it is damaged. All batches are whole, and the rest is cut.
         expect(opened).toMatchObject({ last: 5, repairs: [{ where: `disk/${NAME}` }] });
       }
     }
   });
 
-  it('without its last mark, flipped at every byte of the last batch: that batch is cut and reported, all before is there', async () => {
-    const { contents, places } = await write();
-    const [begin, end] = places.slice(-2) as [number, number];
+  it('open cuts and reports a damaged last batch that no idle mark proves', async () => {
+    const { contents, offsets } = await write();
+    const [begin, end] = offsets.slice(-2) as [number, number];
     const unmarked = contents.map((byte, i) => (i >= end ? 0 : byte));
     expect(await open(unmarked)).toMatchObject({ last: 5, repairs: [] });
     for (let at = begin; at < end; at += 1) {
@@ -83,47 +88,47 @@ describe('a log that is damaged', () => {
   });
 
   it.each(['zeros', 'end of file'])(
-    'cut at every byte, followed by %s: a prefix of whole calls, and every cut is reported',
+    'open finds whole calls and reports the rest in a file cut at any byte, then %s',
     async (after) => {
-      const { contents, places } = await write();
-      const header = places[0] as number;
-      for (let at = 0; at <= (places.at(-1) as number) + 24; at += 1) {
+      const { contents, offsets } = await write();
+      const header = offsets[0] as number;
+      for (let at = 0; at <= (offsets.at(-1) as number) + 24; at += 1) {
         const kept = contents.slice(0, at);
         const cut = new Uint8Array(after === 'zeros' ? contents.length : at);
         cut.set(kept);
         const opened = await open(cut);
         if (at < header) {
-          // A header may end in zeros: then nothing of it was cut.
+          // If the rest of the header is zeros, the cut file is equal to the whole one.
           if (opened instanceof KontikiError) expect(opened.code).toBe('KONTIKI_CORRUPT');
           else expect(opened.last).toBe(0);
           continue;
         }
         expect(opened, `byte ${at}`).not.toBeInstanceOf(KontikiError);
         const { last, repairs } = opened as LogState;
-        const whole = places.findLastIndex((place) => place <= at);
-        // Batches are padded with zeros: cut there, one is still whole.
+        const whole = offsets.findLastIndex((place) => place <= at);
+        // A batch ends in padding zeros, so it is still whole if only those were cut.
         expect([whole, whole + 1]).toContain(last);
-        const torn = kept.subarray(places[last] as number).some((byte) => byte !== 0);
-        const marked = at >= (places.at(-1) as number) + 24;
+        const torn = kept.subarray(offsets[last] as number).some((byte) => byte !== 0);
+        const marked = at >= (offsets.at(-1) as number) + 24;
         expect(repairs.length, `byte ${at}`).toBe(torn && !marked && !(last === 5 && repairs.length === 0) ? 1 : 0);
       }
     },
   );
 
-  it('garbage where a length stands is not trusted (row 117)', async () => {
-    const { contents, places } = await write();
-    const at = places.at(-1) as number;
+  it('open trusts no length without a valid checksum (bugs.md#117)', async () => {
+    const { contents, offsets } = await write();
+    const at = offsets.at(-1) as number;
     const garbage = contents.slice();
     garbage.fill(0xff, at, at + 64);
     expect(await open(garbage)).toMatchObject({ last: 5, repairs: [{ offset: at, bytes: 64 }] });
   });
 
-  it('that was opened and closed after a crash: its last batch was synced then, and damage to it is an error', async () => {
-    const { contents, places } = await write();
-    const [begin, end] = places.slice(-2) as [number, number];
+  it('open rejects damage to the last batch after an earlier open proved the batch', async () => {
+    const { contents, offsets } = await write();
+    const [begin, end] = offsets.slice(-2) as [number, number];
     const disk = new SimulatedDisk();
     await disk.folder.create(NAME);
-    // Without the mark: as a crash leaves it.
+    // Without the idle mark, as a crash leaves the file.
     disk.overwrite(NAME, contents.fill(0, end));
     const log = openLog(disk, 4_000);
     expect((await log.open(owner)).last).toBe(5);
@@ -133,7 +138,7 @@ describe('a log that is damaged', () => {
     expect(await open(damaged)).toMatchObject({ code: 'KONTIKI_CORRUPT' });
   });
 
-  it('in the last batch of an earlier segment, though only a vote stands there: it was synced before the next began', async () => {
+  it('open rejects damage to a vote alone at the end of an earlier segment', async () => {
     const disk = new SimulatedDisk();
     const log = openLog(disk, 700);
     await log.open(owner);
@@ -148,11 +153,11 @@ describe('a log that is damaged', () => {
     disk.overwrite(NAME, contents);
     await expect(openLog(disk, 700).open(owner)).rejects.toMatchObject({
       code: 'KONTIKI_CORRUPT',
-      message: expect.stringMatching(`${NAME}, byte \\d+: what follows up to byte \\d+ is damaged`) as string,
+      message: expect.stringMatching(`${NAME}, byte \\d+: the bytes from here to byte \\d+ are damaged`) as string,
     });
   });
 
-  it('in the first batch of a later segment: that was synced before the segment had its name', async () => {
+  it('open rejects damage to the first batch of a later segment', async () => {
     const disk = new SimulatedDisk();
     const log = openLog(disk, 700);
     await log.open(owner);
@@ -173,11 +178,11 @@ describe('a log that is damaged', () => {
         .catch((error: unknown) => error),
     ).toMatchObject({
       code: 'KONTIKI_CORRUPT',
-      message: expect.stringContaining('the first batch of a segment is damaged') as string,
+      message: expect.stringContaining('the first batch of the segment is damaged') as string,
     });
   });
 
-  it('is told from commands that look like batches: each segment’s salt is drawn at random', async () => {
+  it('each segment gets a random salt, so commands cannot imitate its batches', async () => {
     const salts = new Set<number>();
     for (let i = 0; i < 5; i += 1) {
       const disk = new SimulatedDisk();
@@ -190,14 +195,14 @@ describe('a log that is damaged', () => {
   });
 });
 
-describe('the format', () => {
-  it('is what it was: golden bytes (they may change until the first release)', async () => {
-    const { contents, places } = await write();
+describe('the format of file logs', () => {
+  it('a segment has the same bytes as in earlier versions', async () => {
+    const { contents, offsets } = await write();
     const hex = (from: number, to: number): string => Buffer.from(contents.subarray(from, to)).toString('hex');
     expect({
-      header: hex(0, places[0] as number),
-      first: hex(places[0] as number, places[1] as number),
-      second: hex(places[1] as number, places[2] as number),
+      header: hex(0, offsets[0] as number),
+      first: hex(offsets[0] as number, offsets[1] as number),
+      second: hex(offsets[1] as number, offsets[2] as number),
     }).toMatchInlineSnapshot(`
       {
         "first": "d8b735a50000008043000000000000000100000000000000010400000000000000000100000000000000010000000201000000000000002000000002000000010061060077733a2f2f61000001010062060077733a2f2f620000010000000000",
@@ -207,7 +212,7 @@ describe('the format', () => {
     `);
   });
 
-  it('of another version is refused as such', async () => {
+  it('open rejects a segment of another format version with KONTIKI_FORMAT', async () => {
     const { contents } = await write();
     const { crc32 } = await import('@kontiki/core/wire');
     const other = contents.slice();

@@ -1,3 +1,5 @@
+// Shows that a real disk error ends a file log without loss. A process appends entries under
+// strace, which makes one system call fail.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,9 +10,9 @@ import { FileLog } from '@kontiki/storage-fs';
 
 const WRITER = fileURLToPath(new URL('writer.mjs', import.meta.url));
 
-/** Whether this machine lets a process be traced; containers often don't. */
+/** Whether this machine allows tracing. Containers often do not. */
 const traced = spawnSync('strace', ['-f', 'true']).status === 0;
-if (!traced) console.log('skipped: the tests with failing system calls need strace, and the right to trace');
+if (!traced) console.log('skipped: tests with failing system calls need strace and permission to trace');
 
 let folder: string;
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'kontiki-eio-'))));
@@ -32,24 +34,24 @@ function write(...inject: string[]): Outcome {
   try {
     return JSON.parse(stdout) as Outcome;
   } catch {
-    throw new Error(`the writer gave no answer: ${stdout}${stderr}`);
+    throw new Error(`the writer printed no result: ${stdout}${stderr}`);
   }
 }
 
-describe.runIf(traced)('a disk that fails, in a real process', () => {
+describe.runIf(traced)('a file log of a real process', () => {
   it.each([
-    ['a sync', 'EIO', 'inject=fdatasync:error=EIO:when=60'],
-    ['a write', 'EIO', 'inject=pwrite64:error=EIO:when=60'],
-    ['a write', 'ENOSPC', 'inject=pwrite64:error=ENOSPC:when=60'],
-  ])('%s that fails with %s ends the log for good; nothing acknowledged is lost', async (_, cause, inject) => {
-    const { acknowledged, code, cause: given, again } = write('-e', inject);
-    expect({ code, given, again }).toEqual({
+    ['sync', 'EIO', 'inject=fdatasync:error=EIO:when=60'],
+    ['write', 'EIO', 'inject=pwrite64:error=EIO:when=60'],
+    ['write', 'ENOSPC', 'inject=pwrite64:error=ENOSPC:when=60'],
+  ])('a failed %s with %s ends the log and loses no acknowledged entry', async (_, cause, inject) => {
+    const { acknowledged, code, cause: actualCause, again } = write('-e', inject);
+    expect({ code, actualCause, again }).toEqual({
       code: 'KONTIKI_STORE_FAILED',
-      given: cause,
+      actualCause: cause,
       again: 'KONTIKI_STORE_FAILED',
     });
     expect(acknowledged).toBeGreaterThan(10);
-    // The next start, on a disk that is well again, holds it all and goes on.
+    // The next start, on a disk that works again, finds every acknowledged entry.
     const log = new FileLog(folder, { segmentBytes: 64 * 1024 });
     expect((await log.open({ cluster: 'test', server: 'a' })).last).toBeGreaterThanOrEqual(acknowledged);
     await log.close();

@@ -41,8 +41,8 @@ async function reopened(at = disk, segmentBytes = 4_000): Promise<{ state: LogSt
   return { state: await next.open(owner), log: next };
 }
 
-describe('group commit', () => {
-  it('what arrives during a sync is one batch with one sync; calls resolve in order', async () => {
+describe('group commit of a file log', () => {
+  it('calls that arrive during a sync share the next sync and resolve in order', async () => {
     await log.open(owner);
     await log.append({ entries: [first] });
     let release = (): void => {};
@@ -52,37 +52,37 @@ describe('group commit', () => {
     const calls = Array.from({ length: 20 }, (_, i) =>
       log.append({ entries: [command(i + 2, 1)] }).then(() => order.push(i)),
     );
-    expect(count('write') - before.writes).toBe(1); // At once, in the call that brought it.
+    expect(count('write') - before.writes).toBe(1); // The write starts within the call.
     delay = undefined;
     release();
     await Promise.all(calls);
     expect(order).toEqual(Array.from({ length: 20 }, (_, i) => i));
     expect(count('datasync') - before.syncs).toBe(2);
-    expect(count('write') - before.writes).toBe(3); // Two batches, and the mark when nothing waits.
+    expect(count('write') - before.writes).toBe(3); // Two batches, and the idle mark.
   });
 
-  it('writes no byte while a sync is under way', async () => {
-    let syncing = false;
-    const broken: string[] = [];
+  it('a file log writes no byte during a sync', async () => {
+    let isSyncing = false;
+    const written: string[] = [];
     const strict = new SimulatedDisk({
       fail: ({ kind, name }) => {
-        if (kind === 'write' && syncing && name !== 'spare') broken.push(name);
-        if (kind === 'datasync') syncing = true;
+        if (kind === 'write' && isSyncing && name !== 'spare') written.push(name);
+        if (kind === 'datasync') isSyncing = true;
         return undefined;
       },
       delay: async ({ kind }) => {
         await Promise.resolve();
-        if (kind === 'datasync') syncing = false;
+        if (kind === 'datasync') isSyncing = false;
       },
     });
     const strictLog = openLog(strict, 1_000);
     await strictLog.open(owner);
     await strictLog.append({ entries: [first] });
     await Promise.all(Array.from({ length: 60 }, (_, i) => strictLog.append({ entries: [command(i + 2, 1, 50)] })));
-    expect(broken).toEqual([]);
+    expect(written).toEqual([]);
   });
 
-  it('the commit index alone causes no write and no sync, and rides along with the next', async () => {
+  it('a commit index alone causes no write and is stored with the next write', async () => {
     await log.open(owner);
     await log.append({ entries: [first] });
     const before = operations.length;
@@ -93,16 +93,16 @@ describe('group commit', () => {
   });
 });
 
-it('says which folder cannot be used, and why', async () => {
+it('open names the folder that it cannot use and the reason', async () => {
   const path = fileURLToPath(import.meta.url);
   await expect(new FileLog(path).open(owner)).rejects.toMatchObject({
     code: 'KONTIKI_STORE_FAILED',
-    message: expect.stringContaining(`The log's folder ${path} cannot be used (EEXIST`),
+    message: expect.stringContaining(`Cannot open the log in ${path}: EEXIST`),
   });
 });
 
-describe('reading', () => {
-  it('goes across many batches and segments, and after a start too', async () => {
+describe('reading a file log', () => {
+  it('read crosses batches and segments, also after a restart', async () => {
     await log.open(owner);
     const entries: Entry[] = [first];
     await log.append({ entries: [first] });
@@ -118,7 +118,7 @@ describe('reading', () => {
     expect(next.state.terms).toEqual([1, 50, 100, 150].map((index) => ({ index, term: 1 + Math.floor(index / 50) })));
   });
 
-  it('what is compacted is gone, whole segments of it from the disk, and the rest stays readable', async () => {
+  it('compact removes whole segments and keeps later entries readable', async () => {
     await log.open(owner);
     await log.append({ entries: [first] });
     for (let index = 2; index <= 100; index += 1) await log.append({ entries: [command(index, 1, 100)] });
@@ -136,7 +136,7 @@ describe('reading', () => {
     await next.append({ entries: [command(101, 2)] });
   });
 
-  it('a batch larger than a segment gets one of its own size', async () => {
+  it('a batch larger than a segment gets a segment of its own size', async () => {
     await log.open(owner);
     await log.append({ entries: [first, command(2, 1, 20_000)] });
     await log.append({ entries: [command(3, 1)] });
@@ -146,9 +146,9 @@ describe('reading', () => {
   });
 });
 
-describe('failures', () => {
+describe('failures of a file log', () => {
   it.each(['write', 'datasync'] as const)(
-    'a failed %s ends the log for good: nothing is tried again (rows 118, 119, 121)',
+    'a failed %s ends the log and is not retried (bugs.md#118, bugs.md#119)',
     async (kind) => {
       for (const errorCode of ['EIO', 'ENOSPC']) {
         disk = new SimulatedDisk({ fail: (operation) => fail(operation) });
@@ -165,7 +165,7 @@ describe('failures', () => {
         expect(failures).toBe(before);
         await log.close();
         fail = () => undefined;
-        // The next start takes what it finds, makes it durable, and goes on.
+        // The next start makes everything that it finds durable, and accepts writes.
         const { state, log: next } = await reopened();
         expect(state.last).toBeGreaterThanOrEqual(1);
         await next.append({ entries: [command(state.last + 1, 1)] });
@@ -176,7 +176,7 @@ describe('failures', () => {
   );
 
   it.each(['fails', 'power', 'process'] as const)(
-    'a retirement that ends at any step (%s) leaves a log that is retired or is what it was, and takes nothing more',
+    'a retirement interrupted at any step (%s) leaves the log retired or unchanged',
     async (end) => {
       let step = 0;
       const found = new Set<string>();
@@ -210,7 +210,7 @@ describe('failures', () => {
     },
   );
 
-  it('a log of which a call before the retirement fails is not retired', async () => {
+  it('a log is not retired if an earlier call fails', async () => {
     await log.open(owner);
     let failures = 0;
     fail = ({ kind }) => (kind === 'datasync' && failures++ === 0 ? errno('EIO') : undefined);
@@ -220,7 +220,7 @@ describe('failures', () => {
     expect(await code(reopened())).toBe('none');
   });
 
-  it('an error of the disk has a code of ours, at whatever step of a start or a read it comes', async () => {
+  it('a disk error at any step of open or read is KONTIKI_STORE_FAILED', async () => {
     await log.open(owner);
     await log.append({ entries: [first] });
     for (let step = 1, refused = ''; refused !== 'none'; step += 1) {
@@ -234,49 +234,49 @@ describe('failures', () => {
     }
   });
 
-  it('a full disk shows itself when the next segment is prepared, votes still fit, and it ends when there is room', async () => {
+  it('onFull reports a full disk one segment early, and room again; votes still fit', async () => {
     const clock = new VirtualClock();
     log = new FileLog(disk.folder, { segmentBytes: 4_000, clock });
-    const told: boolean[] = [];
-    log.onFull((full) => told.push(full));
+    const reports: boolean[] = [];
+    log.onFull((full) => reports.push(full));
     let full = true;
     fail = ({ kind, name }) =>
       full && kind === 'allocate' && name === 'spare' && disk.names.length > 1 ? errno('ENOSPC') : undefined;
     await log.open(owner);
     await clock.elapse(10);
-    expect(told).toEqual([true]);
+    expect(reports).toEqual([true]);
     for (let term = 1; term < 10; term += 1) await log.append({ ballot: { term, votedFor: 'b' } });
     await clock.elapse(3_000);
-    expect(told).toEqual([true]);
+    expect(reports).toEqual([true]);
     full = false;
     await clock.elapse(1_100);
-    expect(told).toEqual([true, false]);
+    expect(reports).toEqual([true, false]);
   });
 
-  it('a full disk is tried again whatever the tries fail with', async () => {
+  it('a full disk is retried even if an attempt fails with another error', async () => {
     const clock = new VirtualClock();
     log = new FileLog(disk.folder, { segmentBytes: 4_000, clock });
-    const told: boolean[] = [];
-    log.onFull((full) => told.push(full));
-    let wrong: string | undefined = 'ENOSPC';
+    const reports: boolean[] = [];
+    log.onFull((full) => reports.push(full));
+    let failure: string | undefined = 'ENOSPC';
     fail = ({ kind, name }) =>
-      wrong !== undefined && kind === 'allocate' && name === 'spare' && disk.names.length > 1
-        ? errno(wrong)
+      failure !== undefined && kind === 'allocate' && name === 'spare' && disk.names.length > 1
+        ? errno(failure)
         : undefined;
     await log.open(owner);
     await clock.elapse(10);
-    wrong = 'EMFILE';
+    failure = 'EMFILE';
     await clock.elapse(3_000);
-    wrong = undefined;
+    failure = undefined;
     await clock.elapse(1_100);
-    expect(told).toEqual([true, false]);
+    expect(reports).toEqual([true, false]);
   });
 
-  it.each([0, -1, 1.5, Number.NaN, 2 ** 31])('segments of %s bytes are refused', (segmentBytes) => {
+  it.each([0, -1, 1.5, Number.NaN, 2 ** 31])('a log rejects segments of %s bytes', (segmentBytes) => {
     expect(() => new FileLog('x', { segmentBytes })).toThrow(/segmentBytes must be an integer from 512/);
   });
 
-  it('a full disk that a write cannot do without ends the log', async () => {
+  it('a write that needs a segment ends the log if the disk is full', async () => {
     fail = ({ kind, name }) =>
       kind === 'allocate' && name === 'spare' && disk.names.length > 1 ? errno('ENOSPC') : undefined;
     await log.open(owner);
@@ -284,16 +284,16 @@ describe('failures', () => {
     expect(await code(log.append({ entries: [command(2, 1, 10_000)] }))).toBe('KONTIKI_STORE_FAILED');
   });
 
-  it('a full disk that the first segment does not fit on is told with the folder and the reason', async () => {
+  it('open names folder and reason if the first segment does not fit on the disk', async () => {
     fail = ({ kind }) => (kind === 'allocate' ? errno('ENOSPC') : undefined);
-    const error: unknown = await log.open(owner).catch((told: unknown) => told);
+    const error: unknown = await log.open(owner).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'KONTIKI_STORE_FAILED', cause: { code: 'ENOSPC' } });
-    expect((error as Error).message).toContain(`${disk.folder.path} cannot be used (ENOSPC`);
+    expect((error as Error).message).toContain(`Cannot open the log in ${disk.folder.path}: ENOSPC`);
     fail = () => undefined;
     expect((await log.open(owner)).last).toBe(0);
   });
 
-  it('refuses a commit index beyond the end', async () => {
+  it('open rejects a log that ends before its commit index', async () => {
     await log.open(owner);
     await log.append({ entries: [first], committed: 1 });
     await log.append({ ballot: { term: 1, votedFor: undefined }, committed: 9 });
@@ -301,7 +301,7 @@ describe('failures', () => {
     expect(await code(openLog(disk).open(owner))).toBe('KONTIKI_LOST_DATA');
   });
 
-  it('a missing or damaged segment in the middle is an error, never passed over (row 113)', async () => {
+  it('open rejects a missing or damaged segment in the middle (bugs.md#113)', async () => {
     await log.open(owner);
     await log.append({ entries: [first] });
     for (let index = 2; index <= 100; index += 1) await log.append({ entries: [command(index, 1, 100)] });
@@ -322,6 +322,6 @@ describe('failures', () => {
     expect(await code(openLog(disk).open(owner))).toBe('KONTIKI_CORRUPT');
     await disk.folder.remove(segments[0] as string);
     await disk.folder.remove(segments[2] as string);
-    expect(await code(openLog(disk).open(owner))).toBe('KONTIKI_CORRUPT'); // The oldest ones are gone.
+    expect(await code(openLog(disk).open(owner))).toBe('KONTIKI_CORRUPT'); // The oldest segments are missing.
   });
 });

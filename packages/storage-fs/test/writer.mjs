@@ -1,4 +1,5 @@
-// Appends to the log in the folder given, and prints what was acknowledged and what ended it.
+// Appends to the log in the given folder. Prints how many entries were acknowledged, and the error
+// that ended the log.
 import { FileLog } from '@kontiki/storage-fs';
 
 const log = new FileLog(process.argv[2], { segmentBytes: 64 * 1024 });

@@ -1,15 +1,16 @@
 import { entryBytes, type Entry } from '@kontiki/core';
+import { corruptData } from '@kontiki/core/store';
 import { decodeBlock } from './block.js';
-import { corrupt } from './failure.js';
 import { keyOf } from './keys.js';
-import type { Room } from './room.js';
+import type { Namespace } from './namespace.js';
 
 /**
- * Entries `from` to `to`, which are there, as far as they go with the block that passes `maxBytes`. `KONTIKI_CORRUPT` when
- * one is missing, or is not what once stood behind the one before.
+ * Reads entries `from` to `to`, which the log holds, and stops after the block that exceeds
+ * `maxBytes`. Rejects with `KONTIKI_CORRUPT` if an entry is missing or a block does not follow the
+ * previous one.
  */
 export async function readBlocks(
-  { db, where }: Room,
+  { db, where }: Namespace,
   generation: number,
   from: number,
   to: number,
@@ -17,30 +18,30 @@ export async function readBlocks(
 ): Promise<Entry[]> {
   const page: Entry[] = [];
   let bytes = 0;
-  let sum: number | undefined;
+  let checksum: number | undefined;
   const take = (key: Uint8Array, value: Uint8Array): boolean => {
     const block = decodeBlock(key, value, where);
     const due = from + page.length;
-    const fits = sum === undefined ? block.entries[0].index <= due : block.before === sum;
-    if (!fits || block.last < due) throw corrupt(where, `entry ${due} is lost`);
-    // A block is what it was unless the one behind it says otherwise, so that one is looked at, too.
+    const fits = checksum === undefined ? block.entries[0].index <= due : block.previous === checksum;
+    if (!fits || block.last < due) throw corruptData(where, `entry ${due} is missing`);
+    // Only the next block proves a block, so the block after the page was checked, too.
     if (page.length > 0 && bytes > maxBytes) return false;
     for (const entry of block.entries) {
       if (entry.index < due || entry.index > to) continue;
       bytes += entryBytes(entry);
       page.push(entry);
     }
-    sum = block.sum;
+    checksum = block.checksum;
     return true;
   };
   const low = keyOf('block', generation, 0);
   const begin = keyOf('block', generation, from);
   const [first] = await db.iterator({ gte: low, lte: begin, reverse: true, limit: 1 }).all();
-  if (first === undefined) throw corrupt(where, `entry ${from} is lost`);
+  if (first === undefined) throw corruptData(where, `entry ${from} is missing`);
   take(...first);
   for await (const [key, value] of db.iterator({ gt: begin, lte: keyOf('block', generation, to) })) {
     if (!take(key, value)) return page;
   }
-  if (from + page.length <= to) throw corrupt(where, `entry ${from + page.length} is lost`);
+  if (from + page.length <= to) throw corruptData(where, `entry ${from + page.length} is missing`);
   return page;
 }

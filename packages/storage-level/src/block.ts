@@ -1,52 +1,57 @@
 import type { Entry } from '@kontiki/core';
+import { corruptData } from '@kontiki/core/store';
 import { entriesLength, readEntries, writeEntries } from '@kontiki/core/wire';
-import { corrupt } from './failure.js';
 import { indexOf, keyOf } from './keys.js';
-import { checksumOf, seal, unseal } from './sealed.js';
+import { checksumOf, seal, unseal } from './seal.js';
 
-/** Bytes of a block, above a single entry of any size: what a read of one entry costs at the most. */
+/** Bytes of a block, unless a single entry is larger. Reading one entry costs at most as much. */
 const MAX_BLOCK = 64 * 1024;
 
-/** Entries that were written together, under the index of the first one: the checksum of the block before (4 bytes), then the entries. */
+/**
+ * Entries that were written together, under the index of the first: the checksum of the previous
+ * block (4 bytes), then the entries. The blocks form a chain, so no other block fits into the place
+ * of one.
+ */
 export interface Block {
   readonly entries: readonly [Entry, ...Entry[]];
+  /** Index of the last entry. */
   readonly last: number;
-  /** Checksums of this block and of the one before it: a chain, in which no other block has the same place. */
-  readonly sum: number;
-  readonly before: number;
+  readonly checksum: number;
+  /** The checksum of the previous block; 0 in the first block. */
+  readonly previous: number;
 }
 
 export interface EncodedBlock {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
-  readonly sum: number;
+  readonly checksum: number;
 }
 
-/** `before`: the checksum of the block before it. */
-export function encodeBlock(generation: number, entries: readonly Entry[], before: number): EncodedBlock {
+/** Encodes a block. `previous` is the checksum of the previous block. */
+export function encodeBlock(generation: number, entries: readonly Entry[], previous: number): EncodedBlock {
   const key = keyOf('block', generation, (entries[0] as Entry).index);
   const value = seal(key, 4 + entriesLength(entries), (writer) => {
-    writer.u32(before);
+    writer.u32(previous);
     writeEntries(writer, entries);
   });
-  return { key, value, sum: checksumOf(value) };
+  return { key, value, checksum: checksumOf(value) };
 }
 
 export function decodeBlock(key: Uint8Array, value: Uint8Array, where: string): Block {
   const first = indexOf(key);
-  if (first === undefined) throw corrupt(where, `a key of ${key.length} bytes stands among the entries`);
+  if (first === undefined) throw corruptData(where, `a key of ${key.length} bytes is among the keys of entries`);
   const what = `the block of entries that begins at ${first}`;
   return unseal(key, value, [where, what], (reader) => {
-    const before = reader.u32();
+    const previous = reader.u32();
     const entries = readEntries(reader, first, 0);
     const last = entries.at(-1);
-    if (last === undefined) throw corrupt(where, `${what} is empty`);
-    return { entries: entries as [Entry, ...Entry[]], last: last.index, sum: checksumOf(value), before };
+    if (last === undefined) throw corruptData(where, `${what} is empty`);
+    return { entries: entries as [Entry, ...Entry[]], last: last.index, checksum: checksumOf(value), previous };
   });
 }
 
-/** Cuts entries into those of one block each. */
-export function* blocksOf(entries: readonly Entry[]): Generator<readonly Entry[]> {
+/** Splits entries into groups, one per block. */
+export function* splitIntoBlocks(entries: readonly Entry[]): Generator<readonly Entry[]> {
   let begin = 0;
   let bytes = 0;
   for (const [i, entry] of entries.entries()) {

@@ -1,11 +1,15 @@
 /**
- * Keys sort as what they name counts: a letter, for what there are many of the log's generation (4 bytes) and an index (8),
- * big-endian. A reset begins a generation, since a batch cannot delete a range: what the one before has left goes at leisure.
+ * The keys of a log. Some begin with a letter only. Blocks, terms and memberships have many keys: a
+ * letter, the generation of the log (4 bytes) and an index (8), big-endian, so that keys sort by
+ * index.
+ *
+ * A batch of a database cannot delete a range of keys. So a reset of the log starts a new
+ * generation, and the keys of the older generation are deleted later, in the background.
  */
 export const OWNER: Uint8Array = letter('o');
 export const HEAD: Uint8Array = letter('h');
 export const BASE: Uint8Array = letter('b');
-/** There when the log is retired: where its server has gone. */
+/** Present if the log is retired. Its value says where the server has moved. */
 export const MOVED: Uint8Array = letter('z');
 
 export type Kind = 'block' | 'term' | 'membership';
@@ -26,12 +30,12 @@ export function keyOf(kind: Kind, generation: number, index: number): Uint8Array
   return key;
 }
 
-/** The index in a key; undefined for a key of another form. */
+/** Returns the index in a key, undefined for a key of another form. */
 export function indexOf(key: Uint8Array): number | undefined {
   return key.length === LENGTH ? readIndex(key, 5) : undefined;
 }
 
-/** Eight bytes, the highest first. */
+/** Writes eight bytes, big-endian. */
 export function writeIndex(view: DataView, at: number, index: number): void {
   view.setUint32(at, Math.floor(index / 2 ** 32));
   view.setUint32(at + 4, index % 2 ** 32);

@@ -1,77 +1,92 @@
 import type { Entry, LogBase } from '@kontiki/core';
-import { GroupCommit, type LogRecord } from '@kontiki/core/store';
-import { entriesLength } from '@kontiki/core/wire';
-import { encodeBase } from './base.js';
-import { blocksOf, decodeBlock, encodeBlock } from './block.js';
-import { encodeHead } from './head.js';
+import type { LogRecord } from '@kontiki/core/store';
+import { decodeBlock, encodeBlock, splitIntoBlocks } from './block.js';
+import { encodeItemsFrom, itemsFrom, linkTo, memberships, terms } from './chain.js';
 import { BASE, HEAD, keyOf } from './keys.js';
-import { encodeSince, linkTo, memberships, since, terms } from './linked.js';
+import { encodeHead } from './log-head.js';
+import type { Namespace, Operation } from './namespace.js';
 import type { Recovered } from './recovery.js';
-import type { Operation, Room } from './room.js';
 import { Sweeper } from './sweeper.js';
+import { encodeBase } from './values.js';
 
-/** What a batch of calls comes to. */
-interface Sum {
-  readonly resets: boolean;
-  /** Where the log begins now; undefined when that has not changed. */
+/** The combined effect of the records of one batch. */
+interface Effect {
+  readonly isReset: boolean;
+  /** The new base; undefined if the base has not changed. */
   readonly base: LogBase | undefined;
-  /** Entries that are there now, and replace all from the first one on. */
+  /** The new entries. They replace everything from the first one on. */
   readonly entries: readonly Entry[];
 }
 
-/** Writes calls to the database, a batch of them in one batch of it. */
+/** Writes each batch of records to the database in one batch of its own. */
 export class LogWriter {
-  readonly calls: GroupCommit;
-  readonly #room: Room;
+  readonly #namespace: Namespace;
   readonly #recovered: Recovered;
   readonly #sweeper: Sweeper;
   #generation: number;
   /** The checksum of the newest block. */
   #block: number;
-  /** How often entries that were there have been replaced. */
-  replaced = 0;
 
-  constructor(room: Room, recovered: Recovered) {
-    this.#room = room;
+  /** `onFailed` is called when the background cleanup fails. */
+  constructor(namespace: Namespace, recovered: Recovered, onFailed: (error: unknown) => void) {
+    this.#namespace = namespace;
     this.#recovered = recovered;
     this.#generation = recovered.generation;
     this.#block = recovered.block;
-    this.calls = new GroupCommit({
-      checkpoint: recovered.ledger.checkpoint,
-      where: room.where,
-      bytesOf: (record) => (record.kind === 'write' ? entriesLength(record.entries ?? []) : 0),
-      write: (records) => this.#write(records),
-    });
-    this.#sweeper = new Sweeper(room.db, (error) => this.calls.fail(error));
+    this.#sweeper = new Sweeper(namespace.db, onFailed);
   }
 
   get generation(): number {
     return this.#generation;
   }
 
-  /** Index of the last entry that is in the database, or is being written. */
-  get last(): number {
-    return this.#recovered.ledger.last;
-  }
-
-  /** Makes what was found durable, whoever wrote it, and goes on with what a life before has left undone. */
-  async begin(more: readonly Operation[]): Promise<void> {
-    await this.#room.write([...more, { type: 'put', key: BASE, value: encodeBase(this.#base) }, this.#head()]);
+  /**
+   * Makes everything durable that was found at the start, and continues the cleanup of the last
+   * run.
+   */
+  async start(more: readonly Operation[]): Promise<void> {
+    await this.#namespace.write([...more, { type: 'put', key: BASE, value: encodeBase(this.#base) }, this.#head()]);
     this.#sweep();
   }
 
-  async close(): Promise<void> {
-    await this.calls.close();
-    await this.#sweeper.close();
+  async write(records: readonly LogRecord[]): Promise<void> {
+    const { tracker } = this.#recovered;
+    const { isReset, base, entries } = combine(records);
+    const operations: Operation[] = [];
+    const from = entries[0]?.index ?? Infinity;
+    if (isReset) {
+      this.#generation += 1;
+      this.#block = 0;
+    } else if (from <= tracker.last) {
+      operations.push(...this.#deleteItemsFrom(from), ...(await this.#truncateBlocks(from)));
+    }
+    for (const record of records) tracker.apply(record);
+    const generation = this.#generation;
+    for (const group of splitIntoBlocks(entries)) operations.push(this.#putBlock(group));
+    for (const put of [
+      ...encodeItemsFrom(terms, generation, tracker.terms, from),
+      ...encodeItemsFrom(memberships, generation, tracker.memberships, from),
+    ]) {
+      operations.push({ type: 'put', ...put });
+    }
+    if (base !== undefined) operations.push({ type: 'put', key: BASE, value: encodeBase(tracker.base) });
+    operations.push(this.#head());
+    await this.#namespace.write(operations);
+    if (base !== undefined) this.#sweep();
+  }
+
+  /** Waits for the background cleanup. */
+  close(): Promise<void> {
+    return this.#sweeper.close();
   }
 
   get #base(): LogBase {
-    return this.#recovered.ledger.base;
+    return this.#recovered.tracker.base;
   }
 
   #head(): Operation {
-    const { ledger } = this.#recovered;
-    const { ballot, base, last, committed, genesis } = ledger.checkpoint;
+    const { tracker } = this.#recovered;
+    const { ballot, base, last, committed, genesis } = tracker.checkpoint;
     const value = encodeHead({
       ballot,
       last,
@@ -79,75 +94,50 @@ export class LogWriter {
       genesis,
       generation: this.#generation,
       base: base.index,
-      term: linkTo(terms, ledger.terms.at(-1)),
-      membership: linkTo(memberships, ledger.memberships.at(-1)),
+      term: linkTo(terms, tracker.terms.at(-1)),
+      membership: linkTo(memberships, tracker.memberships.at(-1)),
       block: this.#block,
     });
     return { type: 'put', key: HEAD, value };
   }
 
-  async #write(records: readonly LogRecord[]): Promise<void> {
-    const { ledger } = this.#recovered;
-    const { resets, base, entries } = sum(records);
-    const operations: Operation[] = [];
-    const from = entries[0]?.index ?? Infinity;
-    if (resets) {
-      this.replaced += 1;
-      this.#generation += 1;
-      this.#block = 0;
-    } else if (from <= ledger.last) {
-      this.replaced += 1;
-      operations.push(...this.#forgetSince(from), ...(await this.#cut(from)));
-    }
-    for (const record of records) ledger.apply(record);
-    const generation = this.#generation;
-    for (const held of blocksOf(entries)) operations.push(this.#put(held));
-    for (const put of [
-      ...encodeSince(terms, generation, ledger.terms, from),
-      ...encodeSince(memberships, generation, ledger.memberships, from),
-    ]) {
-      operations.push({ type: 'put', ...put });
-    }
-    if (base !== undefined) operations.push({ type: 'put', key: BASE, value: encodeBase(ledger.base) });
-    operations.push(this.#head());
-    await this.#room.write(operations);
-    if (base !== undefined) this.#sweep();
-  }
-
-  #put(entries: readonly Entry[]): Operation {
-    const { key, value, sum: block } = encodeBlock(this.#generation, entries, this.#block);
-    this.#block = block;
+  #putBlock(entries: readonly Entry[]): Operation {
+    const { key, value, checksum } = encodeBlock(this.#generation, entries, this.#block);
+    this.#block = checksum;
     return { type: 'put', key, value };
   }
 
-  /** Deletes the terms and memberships of what is replaced. */
-  #forgetSince(from: number): Operation[] {
-    const { ledger } = this.#recovered;
+  /** Deletes the terms and memberships from an index on. */
+  #deleteItemsFrom(from: number): Operation[] {
+    const { tracker } = this.#recovered;
     const generation = this.#generation;
     return [
-      ...since(ledger.terms, from).map(({ index }) => keyOf('term', generation, index)),
-      ...since(ledger.memberships, from).map(({ index }) => keyOf('membership', generation, index)),
+      ...itemsFrom(tracker.terms, from).map(({ index }) => keyOf('term', generation, index)),
+      ...itemsFrom(tracker.memberships, from).map(({ index }) => keyOf('membership', generation, index)),
     ].map((key) => ({ type: 'del', key }));
   }
 
-  /** Deletes the blocks that hold entries from an index on, one by one: a range cannot be deleted in a batch. Of the first one, what is before stays. */
-  async #cut(from: number): Promise<Operation[]> {
-    const { db, where } = this.#room;
+  /**
+   * Deletes the blocks with entries from an index on, one by one, because a batch cannot delete a
+   * range. The block that contains the index is written again without those entries.
+   */
+  async #truncateBlocks(from: number): Promise<Operation[]> {
+    const { db, where } = this.#namespace;
     const generation = this.#generation;
     const [low, high] = [keyOf('block', generation, 0), keyOf('block', generation + 1, 0)];
     const begin = keyOf('block', generation, from);
-    const [before] = await db.iterator({ gte: low, lt: begin, reverse: true, limit: 1 }).all();
+    const [previous] = await db.iterator({ gte: low, lt: begin, reverse: true, limit: 1 }).all();
     const operations: Operation[] = [];
     for await (const key of db.keys({ gte: begin, lt: high })) operations.push({ type: 'del', key });
-    if (before === undefined) {
+    if (previous === undefined) {
       this.#block = 0;
       return operations;
     }
-    const block = decodeBlock(...before, where);
-    this.#block = block.sum;
+    const block = decodeBlock(...previous, where);
+    this.#block = block.checksum;
     if (block.last < from) return operations;
-    this.#block = block.before;
-    operations.push(this.#put(block.entries.filter(({ index }) => index < from)));
+    this.#block = block.previous;
+    operations.push(this.#putBlock(block.entries.filter(({ index }) => index < from)));
     return operations;
   }
 
@@ -156,25 +146,25 @@ export class LogWriter {
   }
 }
 
-/** What calls come to, in their order. */
-function sum(records: readonly LogRecord[]): Sum {
-  let resets = false;
+/** Combines records into their effect, in order. */
+function combine(records: readonly LogRecord[]): Effect {
+  let isReset = false;
   let base: LogBase | undefined;
   let entries: Entry[] = [];
   for (const record of records) {
     if (record.kind !== 'write') {
       ({ base } = record);
       if (record.kind === 'compact') continue;
-      resets = true;
+      isReset = true;
       entries = [];
       continue;
     }
     const [first, more = []] = [record.entries?.[0], record.entries];
     if (first === undefined) continue;
-    // They follow these, replace some of them, or begin before all of them.
+    // The record may append to these entries, replace some of them, or begin before all of them.
     const kept = Math.max(0, first.index - (entries[0]?.index ?? first.index));
     entries.length = Math.min(entries.length, kept);
     for (const entry of more) entries.push(entry);
   }
-  return { resets, base, entries };
+  return { isReset, base, entries };
 }

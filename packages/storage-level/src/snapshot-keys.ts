@@ -1,22 +1,23 @@
 import type { SnapshotMeta } from '@kontiki/core';
 import { encodeSnapshotHead, readSnapshotHead } from '@kontiki/core/wire';
 import { readIndex, writeIndex } from './keys.js';
-import { seal, unseal } from './sealed.js';
+import { seal, unseal } from './seal.js';
 
 /**
- * Each snapshot that is written gets a number never used before, and so keys of its own: one that says what it is of, and
- * one a chunk, by its offset. What is written anew thus disturbs nobody who reads what was there.
+ * Every snapshot gets a number that was never used before, and keys with that number: an info key
+ * with the meta of the snapshot, and one key per chunk, by offset. So writing a snapshot again does
+ * not disturb readers of the old one.
  */
 const INFO = 'i'.charCodeAt(0);
 const CHUNK = 'c'.charCodeAt(0);
 
-interface Keys {
+interface KeyRange {
   readonly gte: Uint8Array;
   readonly lt: Uint8Array;
 }
 
-export const INFOS: Keys = { gte: Uint8Array.of(INFO), lt: Uint8Array.of(INFO + 1) };
-export const CHUNKS: Keys = { gte: Uint8Array.of(CHUNK), lt: Uint8Array.of(CHUNK + 1) };
+export const INFOS: KeyRange = { gte: Uint8Array.of(INFO), lt: Uint8Array.of(INFO + 1) };
+export const CHUNKS: KeyRange = { gte: Uint8Array.of(CHUNK), lt: Uint8Array.of(CHUNK + 1) };
 
 export function infoKey(number: number): Uint8Array {
   return keyOf(INFO, number);
@@ -33,23 +34,27 @@ function keyOf(letter: number, ...numbers: readonly number[]): Uint8Array {
   return key;
 }
 
-/** The number in an info key or a chunk's. */
+/** Returns the number of the snapshot in an info key or a chunk key. */
 export function numberOf(key: Uint8Array): number {
   return readIndex(key, 1);
 }
 
-export function offsetOf(chunk: Uint8Array): number {
-  return readIndex(chunk, 9);
+/** Returns the offset in a chunk key. */
+export function offsetOf(key: Uint8Array): number {
+  return readIndex(key, 9);
 }
 
-/** What stands under an info key. */
+/** The value of an info key. */
 export interface Info {
   readonly meta: SnapshotMeta;
-  /** Of a finished one: how many it has. */
+  /** Bytes of a finished snapshot; undefined for an unfinished one. */
   readonly bytes: number | undefined;
 }
 
-/** bytes (8), 0 for one that is not finished, then the head of the snapshot without its compression. */
+/**
+ * Encodes bytes (8), 0 for an unfinished snapshot, then the head of the snapshot without its
+ * compression.
+ */
 export function encodeInfo(number: number, { meta, bytes = 0 }: Info): Uint8Array {
   const head = encodeSnapshotHead(meta);
   return seal(infoKey(number), 8 + head.length, (writer) => {
@@ -59,7 +64,7 @@ export function encodeInfo(number: number, { meta, bytes = 0 }: Info): Uint8Arra
 }
 
 export function decodeInfo(key: Uint8Array, value: Uint8Array, where: string): Info {
-  return unseal(key, value, [where, `what says of what snapshot ${numberOf(key)} is`], (reader) => {
+  return unseal(key, value, [where, `the info of snapshot ${numberOf(key)}`], (reader) => {
     const bytes = reader.u53() || undefined;
     const { id, cluster, last, membership, genesis, version } = readSnapshotHead(reader.raw(reader.left));
     return { meta: { id, cluster, last, membership, genesis, version }, bytes };

@@ -1,106 +1,96 @@
-import { isKontikiError, KontikiError, type Logger, type Owner, type SnapshotInfo } from '@kontiki/core';
+import { isKontikiError, type Logger, type Owner } from '@kontiki/core';
+import {
+  checkOwner,
+  corruptData,
+  type FinishedSnapshot,
+  type OpenedSnapshots,
+  type UnfinishedSnapshot,
+} from '@kontiki/core/store';
 import { MAX_SNAPSHOT_HEAD, SNAPSHOT_TRAILER, summarizeSnapshot } from '@kontiki/core/wire';
-import { bytesAt, clearChunks, endOf } from './chunks.js';
-import { corrupt } from './failure.js';
+import { clearChunks, endOf, readBytes } from './chunks.js';
 import { OWNER } from './keys.js';
-import { checkOwner, encodeOwner } from './owner.js';
-import type { Operation, Room } from './room.js';
+import type { Namespace, Operation } from './namespace.js';
 import { chunkKey, CHUNKS, decodeInfo, infoKey, INFOS, numberOf, type Info } from './snapshot-keys.js';
+import { checkOwnerValue, encodeOwner } from './values.js';
 
-/** A finished snapshot and its number. */
-interface Finished {
-  readonly info: SnapshotInfo;
-  readonly number: number;
-}
-
-/** What opening a database found. */
-export interface Recovered {
-  /** By id. */
-  readonly finished: Map<string, Finished>;
-  /** By id, the number of one that can be resumed. */
-  readonly unfinished: Map<string, number>;
-  /** The next number. */
-  next: number;
+/** The snapshots that were found in a database, and the number of the next snapshot. */
+export interface Recovered extends OpenedSnapshots<number> {
+  readonly next: number;
 }
 
 /**
- * Looks at the ends of every snapshot, and takes away what can neither be read nor resumed: of the unfinished ones all but
- * the newest, chunks that belong to nothing, and what was written anew. What is damaged is told and left where it is. All
- * that was found is durable then.
+ * Finds the snapshots in a database. Reads only the head and the trailer of each snapshot. Of the
+ * unfinished snapshots it keeps the newest, and removes the others, chunks without a snapshot, and
+ * snapshots that were replaced. A damaged snapshot is logged and not touched. Everything that was
+ * found is durable when this function resolves.
  */
-export async function recover(room: Room, owner: Owner, logger: Logger): Promise<Recovered> {
-  const { db, where } = room;
+export async function recover(namespace: Namespace, owner: Owner, logger: Logger): Promise<Recovered> {
+  const { db, where } = namespace;
   const held = await db.get(OWNER);
-  if (held !== undefined) checkOwner(OWNER, held, owner, where);
-  else if ((await db.keys({ limit: 1 }).all()).length > 0)
-    throw corrupt(where, 'what says whose data it is, is missing');
-  const finished = new Map<string, Finished>();
+  if (held !== undefined) checkOwnerValue(held, owner, where);
+  else if ((await db.keys({ limit: 1 }).all()).length > 0) throw corruptData(where, 'the owner is missing');
+  const finished = new Map<string, FinishedSnapshot<number>>();
   const known = new Set<number>();
-  const forgotten: number[] = [];
+  const removed: number[] = [];
   let newest: { readonly id: string; readonly number: number; readonly index: number } | undefined;
   for (const [key, value] of await db.iterator(INFOS).all()) {
     const number = numberOf(key);
     known.add(number);
-    const found = await lookAt(room, key, value).catch((error: unknown) => {
+    const found = await readInfo(namespace, key, value).catch((error: unknown) => {
       if (!isKontikiError(error)) throw error;
-      const text = `Snapshot ${number} in ${where} is not used and left where it is: ${error.message}`;
+      const text = `Snapshot ${number} in ${where} is damaged and not used: ${error.message}`;
       logger.error(text, { code: error.code });
     });
     if (found === undefined) continue;
     const { meta, bytes } = found;
-    if (meta.cluster !== owner.cluster) throw foreign(where, meta.cluster, owner);
+    checkOwner(`Snapshot ${meta.id} in ${where}`, { cluster: meta.cluster }, owner);
     if (bytes === undefined) {
-      const index = meta.last.index;
-      const [older, newer] =
-        newest !== undefined && newest.index >= index
-          ? [number, newest]
-          : [newest?.number, { id: meta.id, number, index }];
-      newest = newer;
-      if (older !== undefined) forgotten.push(older);
+      const { id, last } = meta;
+      const isNewest = newest === undefined || newest.index < last.index;
+      const older = isNewest ? newest?.number : number;
+      if (isNewest) newest = { id, number, index: last.index };
+      if (older !== undefined) removed.push(older);
     } else {
-      const anew = finished.get(meta.id);
-      if (anew !== undefined) forgotten.push(anew.number);
-      finished.set(meta.id, { info: { ...meta, bytes }, number });
+      const replaced = finished.get(meta.id);
+      if (replaced !== undefined) removed.push(replaced.location);
+      finished.set(meta.id, { info: { ...meta, bytes }, location: number });
     }
   }
-  const operations: Operation[] = forgotten.map((number) => ({ type: 'del', key: infoKey(number) }));
-  await room.write([...operations, { type: 'put', key: OWNER, value: encodeOwner(OWNER, owner) }]);
-  for (const number of forgotten) known.delete(number);
-  const highest = await clearUnknown(room, known);
-  return {
-    finished,
-    unfinished: new Map(newest === undefined ? [] : [[newest.id, newest.number]]),
-    next: Math.max(highest, ...known, 0) + 1,
-  };
+  const operations: Operation[] = removed.map((number) => ({ type: 'del', key: infoKey(number) }));
+  await namespace.write([...operations, { type: 'put', key: OWNER, value: encodeOwner(owner) }]);
+  for (const number of removed) known.delete(number);
+  const highest = await clearUnknownChunks(namespace, known);
+  const unfinished: UnfinishedSnapshot<number>[] = [];
+  if (newest !== undefined) {
+    const { id, number } = newest;
+    unfinished.push({ id, location: number, bytes: await endOf(namespace, number) });
+  }
+  return { finished: finished.values(), unfinished, next: Math.max(highest, ...known, 0) + 1 };
 }
 
-async function lookAt(room: Room, key: Uint8Array, value: Uint8Array): Promise<Info> {
-  const info = decodeInfo(key, value, room.where);
+async function readInfo(namespace: Namespace, key: Uint8Array, value: Uint8Array): Promise<Info> {
+  const info = decodeInfo(key, value, namespace.where);
   const { meta, bytes } = info;
   if (bytes === undefined) return info;
   const number = numberOf(key);
-  const end = await bytesAt(room, number, Math.max(0, bytes - SNAPSHOT_TRAILER), SNAPSHOT_TRAILER);
-  const { id } = summarizeSnapshot(await bytesAt(room, number, 0, MAX_SNAPSHOT_HEAD), end, bytes);
-  if (id !== meta.id || (await endOf(room, number)) !== bytes) {
-    throw corrupt(room.where, `snapshot ${number} is not the one that was written`);
+  const end = await readBytes(namespace, number, Math.max(0, bytes - SNAPSHOT_TRAILER), SNAPSHOT_TRAILER);
+  const { id } = summarizeSnapshot(await readBytes(namespace, number, 0, MAX_SNAPSHOT_HEAD), end, bytes);
+  if (id !== meta.id || (await endOf(namespace, number)) !== bytes) {
+    throw corruptData(namespace.where, `snapshot ${number} has the chunks of another snapshot`);
   }
   return info;
 }
 
-/** Deletes the chunks that belong to no snapshot, number by number. The highest number that there was. */
-async function clearUnknown(room: Room, known: ReadonlySet<number>): Promise<number> {
+/**
+ * Deletes the chunks that belong to no snapshot, number by number. Returns the highest number that
+ * had chunks.
+ */
+async function clearUnknownChunks(namespace: Namespace, known: ReadonlySet<number>): Promise<number> {
   let highest = 0;
   for (let from: Uint8Array = CHUNKS.gte; ; from = chunkKey(highest + 1, 0)) {
-    const [first] = await room.db.keys({ gte: from, lt: CHUNKS.lt, limit: 1 }).all();
+    const [first] = await namespace.db.keys({ gte: from, lt: CHUNKS.lt, limit: 1 }).all();
     if (first === undefined) return highest;
     highest = numberOf(first);
-    if (!known.has(highest)) await clearChunks(room, highest);
+    if (!known.has(highest)) await clearChunks(namespace, highest);
   }
-}
-
-function foreign(where: string, cluster: string, owner: Owner): KontikiError {
-  return new KontikiError(
-    'KONTIKI_FOREIGN_DATA',
-    `${where} holds a snapshot of cluster ${cluster}, not of ${owner.cluster}. Use the database of this server.`,
-  );
 }

@@ -1,40 +1,44 @@
 import { indexOf, keyOf } from './keys.js';
-import type { Room } from './room.js';
+import type { Namespace } from './namespace.js';
 
-/** Indices whose blocks are deleted in one go: what a close waits for at the most. */
+/** The range of indices that one call deletes. A close waits for at most one such call. */
 const SLICE = 4_096;
 
-/** Deletes at leisure what no start would look at: what is at or below the base, and what was before a reset. What it leaves undone, the next start does. */
+/**
+ * Deletes, in the background, the blocks, terms and memberships at or below the base and those of
+ * older generations. No start reads them. If the process ends first, the next start deletes the
+ * rest.
+ */
 export class Sweeper {
-  readonly #db: Room['db'];
-  readonly #failed: (error: unknown) => void;
-  #busy: Promise<void> | undefined;
+  readonly #db: Namespace['db'];
+  readonly #onFailed: (error: unknown) => void;
+  #running: Promise<void> | undefined;
   #due: { readonly generation: number; readonly base: number } | undefined;
-  #closed = false;
+  #isClosed = false;
 
-  constructor(db: Room['db'], failed: (error: unknown) => void) {
+  constructor(db: Namespace['db'], onFailed: (error: unknown) => void) {
     this.#db = db;
-    this.#failed = failed;
+    this.#onFailed = onFailed;
   }
 
   sweep(generation: number, base: number): void {
     this.#due = { generation, base };
-    this.#busy ??= this.#run();
+    this.#running ??= this.#run();
   }
 
-  /** Waits for what is under way. */
+  /** Stops, and waits for the call in progress. */
   async close(): Promise<void> {
-    this.#closed = true;
-    await this.#busy;
+    this.#isClosed = true;
+    await this.#running;
   }
 
   async #run(): Promise<void> {
     try {
-      for (let due = this.#due; due !== undefined && !this.#closed; due = this.#due) {
+      for (let due = this.#due; due !== undefined && !this.#isClosed; due = this.#due) {
         this.#due = undefined;
         const { generation, base } = due;
         const next = keyOf('block', generation, base + 1);
-        // The block that holds the next entry may begin before it.
+        // The block that holds the first entry above the base may begin below it.
         const from = keyOf('block', generation, 0);
         const [last] = await this.#db.keys({ gte: from, lte: next, reverse: true, limit: 1 }).all();
         await this.#clear(keyOf('block', 0, 0), last ?? from);
@@ -42,19 +46,22 @@ export class Sweeper {
           await this.#clear(keyOf(kind, 0, 0), keyOf(kind, generation, base + 1));
       }
     } catch (error) {
-      this.#failed(error);
+      this.#onFailed(error);
     } finally {
-      this.#busy = undefined;
+      this.#running = undefined;
     }
   }
 
-  /** Slice by slice: each search begins behind what is deleted, which databases are slow to pass over. */
+  /**
+   * Deletes a range in slices. Each search begins after the deleted keys, because databases skip
+   * those slowly.
+   */
   async #clear(from: Uint8Array, to: Uint8Array): Promise<void> {
-    for (let at = from; !this.#closed;) {
+    for (let at = from; !this.#isClosed;) {
       const [first] = await this.#db.keys({ gte: at, lt: to, limit: 1 }).all();
       if (first === undefined) return;
       const index = indexOf(first) ?? 0;
-      // A copy: what a database gives may be a Buffer, whose `slice` shares its memory.
+      // A copy, because a database may return a Buffer, and `slice` of a Buffer shares its memory.
       const next = new Uint8Array(first);
       next.set(keyOf('block', 0, index + SLICE).subarray(5), 5);
       at = compare(next, to) < 0 ? next : to;

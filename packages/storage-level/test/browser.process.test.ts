@@ -1,3 +1,5 @@
+// Shows that the stores work in a browser. A headless browser loads a page with a node on IndexedDB
+// several times, and the page posts its results to the test.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -9,12 +11,12 @@ import { build } from 'esbuild';
 import { expect, it } from 'vitest';
 
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
-const there = existsSync(CHROMIUM);
-if (!there)
-  console.log(`skipped: the stores in a browser, since ${CHROMIUM} is not there (CHROMIUM names another one)`);
+const hasBrowser = existsSync(CHROMIUM);
+if (!hasBrowser)
+  console.log(`skipped: the stores in a browser, because there is no ${CHROMIUM} (set CHROMIUM to another browser)`);
 
 /** Milliseconds for a browser to start and a page to run. */
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
 async function bundle(): Promise<string> {
   const { outputFiles } = await build({
@@ -29,8 +31,8 @@ async function bundle(): Promise<string> {
   return outputFiles[0]?.text ?? '';
 }
 
-/** What the page says in one life of the browser: when it is loaded, and when it is loaded again. */
-async function visit(url: string, profile: string, said: unknown[], times: number): Promise<void> {
+/** Starts a browser on a page, and waits until the page has sent `times` more results. */
+async function visit(url: string, profile: string, results: unknown[], times: number): Promise<void> {
   const flags = [
     '--headless',
     '--no-sandbox',
@@ -40,26 +42,26 @@ async function visit(url: string, profile: string, said: unknown[], times: numbe
   ];
   const browser = spawn(CHROMIUM, [...flags, '--remote-debugging-port=0', url], { stdio: 'ignore' });
   const ended = new Promise((resolve) => browser.once('close', resolve));
-  const wanted = said.length + times;
+  const wanted = results.length + times;
   try {
-    await expect.poll(() => said.length, { timeout: PATIENCE, interval: 50 }).toBe(wanted);
+    await expect.poll(() => results.length, { timeout: TIMEOUT, interval: 50 }).toBe(wanted);
   } finally {
     browser.kill();
     await ended;
   }
 }
 
-it.runIf(there)(
-  'a node keeps its log and its snapshots in IndexedDB, over a reload and a new browser',
+it.runIf(hasBrowser)(
+  'a node finds its data in IndexedDB after a reload and in a new browser process',
   async () => {
     const script = await bundle();
-    const said: unknown[] = [];
+    const results: unknown[] = [];
     const server = createServer((request, response) => {
       if (request.method === 'POST') {
         let body = '';
         request.on('data', (data: Buffer) => (body += data.toString()));
         request.on('end', () => {
-          said.push(JSON.parse(body));
+          results.push(JSON.parse(body));
           response.end();
         });
       } else if (request.url === '/page.js') response.setHeader('content-type', 'text/javascript').end(script);
@@ -69,16 +71,16 @@ it.runIf(there)(
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
     const profile = mkdtempSync(join(tmpdir(), 'kontiki-browser-'));
     try {
-      await visit(url, profile, said, 2);
-      await visit(`${url}#last`, profile, said, 1);
-      // Each life counts 2, and begins with the snapshot of the one before.
-      const lives = said as { readonly result: number; readonly snapshot: number }[];
-      expect(lives.map(({ result }) => result)).toEqual([1, 3, 5]);
-      expect(lives.map(({ snapshot }) => snapshot > 0)).toEqual([true, true, true]);
+      await visit(url, profile, results, 2);
+      await visit(`${url}#last`, profile, results, 1);
+      // Each load of the page adds 2, and begins with the snapshot of the previous load.
+      const loads = results as { readonly result: number; readonly snapshot: number }[];
+      expect(loads.map(({ result }) => result)).toEqual([1, 3, 5]);
+      expect(loads.map(({ snapshot }) => snapshot > 0)).toEqual([true, true, true]);
     } finally {
       server.close();
       rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     }
   },
-  3 * PATIENCE,
+  3 * TIMEOUT,
 );

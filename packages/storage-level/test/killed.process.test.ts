@@ -14,7 +14,9 @@ let folder: string;
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'kontiki-killed-'))));
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Kills a writer when it has acknowledged so many more; resolves with the last one it acknowledged. */
+/**
+ * Starts a writer and kills it after `count` acknowledgements. Returns the last acknowledged index.
+ */
 function killedAfter(count: number): Promise<number> {
   const writer = spawn(process.execPath, [WRITER, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
@@ -25,14 +27,14 @@ function killedAfter(count: number): Promise<number> {
   return new Promise((resolve) => writer.once('close', () => resolve(Number(text.split('\n').at(-2)))));
 }
 
-it('kill -9 of a process that writes to LevelDB takes nothing that was acknowledged', async () => {
+it('LevelDB keeps every acknowledged entry when its process is killed', async () => {
   for (const count of [1, 50, 400, 77]) {
     const acknowledged = await killedAfter(count);
     const database = new ClassicLevel(folder);
     const log = new LevelLog(database);
     const { last, ballot } = await log.open({ cluster: 'test', server: 'a' });
     expect(last).toBeGreaterThanOrEqual(acknowledged);
-    // A ballot is in the batch of its entry.
+    // Each ballot was written in the batch of its entry.
     expect(ballot).toEqual({ term: last, votedFor: 'a' });
     const entries = (await log.read(1, last, Infinity)) as CommandEntry[];
     expect(entries.map(({ index, data }) => [index, data[0], data.length])).toEqual(

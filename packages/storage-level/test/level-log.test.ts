@@ -5,7 +5,7 @@ import { Random } from '@kontiki/testing';
 import { LevelLog } from '../src/level-log.js';
 import { encodeBlock } from '../src/block.js';
 import { keyOf, OWNER } from '../src/keys.js';
-import { encodeOwner } from '../src/owner.js';
+import { encodeOwner } from '../src/values.js';
 import { code, command, commands, first, membership, owner } from './samples.js';
 import { WatchedLevel } from './watched-level.js';
 
@@ -15,7 +15,7 @@ function contents(database: MemoryLevel): Promise<[Bytes, Bytes][]> {
   return database.iterator<Bytes, Bytes>({ keyEncoding: 'view', valueEncoding: 'view' }).all();
 }
 
-async function holding(pairs: Iterable<readonly [Bytes, Bytes]>): Promise<MemoryLevel> {
+async function databaseOf(pairs: Iterable<readonly [Bytes, Bytes]>): Promise<MemoryLevel> {
   const database = new MemoryLevel();
   for (const [key, value] of pairs) {
     await database.put<Bytes, Bytes>(key, value.slice(), { keyEncoding: 'view', valueEncoding: 'view' });
@@ -23,15 +23,15 @@ async function holding(pairs: Iterable<readonly [Bytes, Bytes]>): Promise<Memory
   return database;
 }
 
-/** What a log holds, read through. */
-async function holdings(log: LevelLog): Promise<unknown> {
+/** Opens a log and returns its state and all entries. */
+async function contentsOf(log: LevelLog): Promise<unknown> {
   const { repairs: _, ...state } = await log.open(owner);
   const entries = state.last === state.base.index ? [] : await log.read(state.base.index + 1, state.last, Infinity);
   await log.close();
   return { ...state, entries };
 }
 
-/** A log with everything in it: terms, memberships, a replaced suffix, a base, a vote. */
+/** Fills a log with terms, memberships, a replaced suffix, a base and a vote. */
 async function fill(database: MemoryLevel): Promise<void> {
   const log = new LevelLog(database);
   await log.open(owner);
@@ -46,8 +46,8 @@ async function fill(database: MemoryLevel): Promise<void> {
   await log.close();
 }
 
-describe('group commit', () => {
-  it('what comes while a batch is written is the next one, synced, in one batch of the database', async () => {
+describe('group commit of a database log', () => {
+  it('calls that arrive during a batch share the next synced batch', async () => {
     const database = new WatchedLevel();
     const log = new LevelLog(database);
     await log.open(owner);
@@ -58,7 +58,7 @@ describe('group commit', () => {
     expect(database.batches.every(({ sync }) => sync)).toBe(true);
   });
 
-  it('bounds the bytes of a batch', async () => {
+  it('a batch has at most 4 MiB of entries', async () => {
     const database = new WatchedLevel();
     const log = new LevelLog(database);
     await log.open(owner);
@@ -73,8 +73,8 @@ describe('group commit', () => {
   });
 });
 
-describe('a start', () => {
-  it('of a long log reads what is beside the entries, and one block', async () => {
+describe('opening a database log', () => {
+  it('open reads one block of entries of a long log', async () => {
     const database = new WatchedLevel();
     const log = new LevelLog(database);
     await log.open(owner);
@@ -86,7 +86,7 @@ describe('a start', () => {
     expect(database.read).toBeLessThan(25);
   });
 
-  it('finishes a compaction that was interrupted, and leaves nothing of what is compacted or reset', async () => {
+  it('open finishes an interrupted compaction and deletes all compacted entries', async () => {
     const database = new MemoryLevel();
     let log = new LevelLog(database);
     await log.open(owner);
@@ -95,9 +95,9 @@ describe('a start', () => {
     const before = await contents(database);
     await log.compact({ index: 90, term: 90, membership: { index: 1, membership }, genesis: 77 });
     await log.close();
-    // As if nothing had been deleted when it crashed.
+    // A crash before anything was deleted.
     const base = await contents(database);
-    const crashed = await holding([...before, ...base]);
+    const crashed = await databaseOf([...before, ...base]);
     for (const at of [database, crashed]) {
       log = new LevelLog(at);
       expect((await log.open(owner)).base.index).toBe(90);
@@ -110,10 +110,10 @@ describe('a start', () => {
   });
 });
 
-describe('reading', () => {
-  it('while entries are replaced gives the old ones or the new ones, at any time', async () => {
+describe('reading a database log', () => {
+  it('a read during a replacement returns old or new entries, never a gap', async () => {
     const old = commands(2, 30, 1);
-    const anew = commands(9, 40, 2);
+    const newer = commands(9, 40, 2);
     for (let wait = 0; wait < 60; wait += 1) {
       const log = new LevelLog(new MemoryLevel());
       await log.open(owner);
@@ -121,118 +121,120 @@ describe('reading', () => {
       for (let at = 0; at < old.length; at += 3) await log.append({ entries: old.slice(at, at + 3) });
       const read = log.read(5, 30, Infinity);
       for (let turn = 0; turn < wait; turn += 1) await Promise.resolve();
-      const replaced = log.append({ entries: anew });
+      const replaced = log.append({ entries: newer });
       const page = (await read) as Entry[];
       expect(page.map(({ index }) => index)).toEqual(page.map((_, i) => 5 + i));
       expect(page.every(({ term }, i) => term >= (page[i - 1]?.term ?? 0))).toBe(true);
       expect(page.slice(0, 4)).toEqual(old.slice(3, 7));
-      expect([old[7], anew[0]]).toContainEqual(page[4]);
-      expect([old[28], anew[21]]).toContainEqual(page[25]);
+      expect([old[7], newer[0]]).toContainEqual(page[4]);
+      expect([old[28], newer[21]]).toContainEqual(page[25]);
       await replaced;
       await log.close();
     }
   });
 
-  it('begins anew when what it found first has been replaced before it found the rest', async () => {
+  it('read starts again if entries are replaced before it has found all of them', async () => {
     const database = new WatchedLevel();
     const log = new LevelLog(database);
     await log.open(owner);
     await log.append({ entries: [first] });
     await log.append({ entries: commands(2, 7, 1) });
     await log.append({ entries: commands(8, 9, 1) });
-    const anew = commands(6, 12, 2);
-    database.meanwhile = () => log.append({ entries: anew });
-    expect(await log.read(5, 9, Infinity)).toEqual([command(5, 1), ...anew.slice(0, 4)]);
+    const newer = commands(6, 12, 2);
+    database.onFound = () => log.append({ entries: newer });
+    expect(await log.read(5, 9, Infinity)).toEqual([command(5, 1), ...newer.slice(0, 4)]);
   });
 });
 
-describe('a read that is slow', () => {
-  /** A log of some blocks, with a read of entries 5 to 30 under way that has found the first block. */
+describe('a slow read of a database log', () => {
+  /**
+   * Returns a log of several blocks, and a read of entries 5 to 30 that has found the first block.
+   */
   async function reading(): Promise<{
     log: LevelLog;
     database: WatchedLevel;
     read: Promise<Entry[]>;
-    goOn: () => void;
+    resume: () => void;
   }> {
     const database = new WatchedLevel();
     const log = new LevelLog(database);
     await log.open(owner);
     await log.append({ entries: [first] });
     for (let at = 2; at <= 30; at += 4) await log.append({ entries: commands(at, Math.min(at + 3, 30), 1) });
-    let goOn = (): void => {};
-    database.meanwhile = () => new Promise((resolve) => (goOn = resolve));
+    let resume = (): void => {};
+    database.onFound = () => new Promise((resolve) => (resume = resolve));
     const read = log.read(5, 30, Infinity);
     await new Promise(setImmediate);
-    return { log, database, read, goOn };
+    return { log, database, read, resume };
   }
 
-  it('ends with what is there when all is forgotten by a reset meanwhile', async () => {
-    const { log, database, read, goOn } = await reading();
+  it('read returns nothing if a reset removes all entries during the read', async () => {
+    const { log, database, read, resume } = await reading();
     await log.reset({ index: 3, term: 1, membership: { index: 1, membership }, genesis: 77 });
     await expect.poll(async () => (await contents(database)).length).toBe(3);
-    goOn();
+    resume();
     expect(await read).toEqual([]);
   });
 
-  it('is waited for by close', async () => {
-    const { log, database, read, goOn } = await reading();
+  it('close waits for a read', async () => {
+    const { log, database, read, resume } = await reading();
     const closed = log.close().then(() => database.close());
     await new Promise(setImmediate);
-    goOn();
+    resume();
     expect(await read).toEqual(commands(5, 30, 1));
     await closed;
   });
 });
 
-it('what cannot be deleted ends the log, as what cannot be written does', async () => {
+it('a log ends if compacted entries cannot be deleted', async () => {
   const database = new WatchedLevel();
   await fill(database);
   const log = new LevelLog(database);
   await log.open(owner);
-  database.clearing = new Error('the disk is gone');
+  database.clearError = new Error('the disk is gone');
   await log.compact({ index: 12, term: 5, membership: { index: 9, membership }, genesis: 77 });
   await expect.poll(() => code(log.append({ ballot: { term: 9, votedFor: 'a' } }))).toBe('KONTIKI_STORE_FAILED');
   await log.close();
-  database.clearing = undefined;
+  database.clearError = undefined;
   expect((await log.open(owner)).base.index).toBe(12);
 });
 
-describe('damage', () => {
-  it('every value flipped at any of its bytes, and every key that is gone, is refused or told when it is read', async () => {
+describe('damage to a database log', () => {
+  it('a log rejects flipped bits in any value, and notices a missing key', async () => {
     const database = new MemoryLevel();
     await fill(database);
     const pairs = await contents(database);
-    const held = await holdings(new LevelLog(await holding(pairs)));
-    for (const [gone, [key, value]] of pairs.entries()) {
-      const without = await holding(pairs.filter((_, i) => i !== gone));
-      const found = await holdings(new LevelLog(without)).catch((error: unknown) => error as { code: string });
+    const held = await contentsOf(new LevelLog(await databaseOf(pairs)));
+    for (const [missing, [key, value]] of pairs.entries()) {
+      const withoutKey = await databaseOf(pairs.filter((_, i) => i !== missing));
+      const found = await contentsOf(new LevelLog(withoutKey)).catch((error: unknown) => error as { code: string });
       const text = new TextDecoder().decode(key);
       if ('code' in (found as object)) expect((found as { code: string }).code, text).toBe('KONTIKI_CORRUPT');
       else expect(found, text).toEqual(held);
       for (let at = 0; at < value.length; at += 1) {
         const flipped = value.slice();
         flipped[at] = (flipped[at] as number) ^ (1 << (at % 8));
-        const damaged = await holding(pairs.map((pair, i) => (i === gone ? [key, flipped] : pair)));
-        expect(await code(holdings(new LevelLog(damaged))), `${text}, byte ${at}`).toBe('KONTIKI_CORRUPT');
+        const damaged = await databaseOf(pairs.map((pair, i) => (i === missing ? [key, flipped] : pair)));
+        expect(await code(contentsOf(new LevelLog(damaged))), `${text}, byte ${at}`).toBe('KONTIKI_CORRUPT');
       }
     }
   });
 
-  it('the newest entries gone, or put back to what they once were, are refused at the start', async () => {
+  it('open rejects a missing or outdated newest block', async () => {
     const database = new MemoryLevel();
     await fill(database);
     const pairs = await contents(database);
     const isBlock = ([key]: readonly [Bytes, Bytes]): boolean => key.at(-13) === keyOf('block', 0, 0)[0];
     const end = pairs.indexOf(pairs.filter(isBlock).at(-1) as [Bytes, Bytes]);
-    const gone = await holding(pairs.filter((_, i) => i !== end));
+    const gone = await databaseOf(pairs.filter((_, i) => i !== end));
     expect(await code(new LevelLog(gone).open(owner))).toBe('KONTIKI_CORRUPT');
     const [key] = pairs[end] as [Bytes, Bytes];
     const older = encodeBlock(0, commands(14, 14, 5), 1234).value;
-    const back = await holding(pairs.map((pair, i) => (i === end ? [key, older] : pair)));
+    const back = await databaseOf(pairs.map((pair, i) => (i === end ? [key, older] : pair)));
     expect(await code(new LevelLog(back).open(owner))).toBe('KONTIKI_CORRUPT');
   });
 
-  it('a value in the place of another one is told, however little is read', async () => {
+  it('a log rejects a value under the key of another value, in pages of any size', async () => {
     const database = new MemoryLevel();
     await fill(database);
     const pairs = await contents(database);
@@ -242,14 +244,14 @@ describe('damage', () => {
       for (let index = base.index + 1; index <= last; index += 1) entries.push(...(await log.read(index, index, 1)));
       return entries;
     };
-    const held = await entriesOf(new LevelLog(await holding(pairs)));
+    const held = await entriesOf(new LevelLog(await databaseOf(pairs)));
     let refused = 0;
     for (const [i, [key]] of pairs.entries()) {
       for (const [j, [, value]] of pairs.entries()) {
         if (i === j) continue;
-        const wrong = new LevelLog(await holding(pairs.map((pair, at) => (at === i ? [key, value] : pair))));
+        const wrong = new LevelLog(await databaseOf(pairs.map((pair, at) => (at === i ? [key, value] : pair))));
         const found = await entriesOf(wrong).catch((error: unknown) => error);
-        // Some of what is compacted away may still be there.
+        // A compacted block that is not deleted yet may be replaced without harm.
         if (!isKontikiError(found)) expect(found, `${j} in the place of ${i}`).toEqual(held);
         else expect(found.code).toBe('KONTIKI_CORRUPT');
         refused += isKontikiError(found) ? 1 : 0;
@@ -258,7 +260,7 @@ describe('damage', () => {
     expect(refused).toBeGreaterThan(pairs.length * (pairs.length - 3));
   });
 
-  it('a batch that a database has lost, with later ones there, is noticed or was of no matter', async () => {
+  it('a log notices a lost batch, or equals the log with that batch', async () => {
     let noticed = 0;
     const seen = new WatchedLevel();
     await fill(seen);
@@ -279,9 +281,9 @@ describe('damage', () => {
         for (const operations of played) await at.batch(operations as never, { valueEncoding: 'view' });
         return at;
       };
-      const held = await holdings(new LevelLog(await replay(-1)));
+      const held = await contentsOf(new LevelLog(await replay(-1)));
       for (let lost = 0; lost < end - 1; lost += 1) {
-        const found = await holdings(new LevelLog(await replay(lost))).catch((error: unknown) => error);
+        const found = await contentsOf(new LevelLog(await replay(lost))).catch((error: unknown) => error);
         if (!isKontikiError(found)) expect(found, `batch ${lost} of ${end}`).toEqual(held);
         else {
           expect(found.code).toBe('KONTIKI_CORRUPT');
@@ -292,12 +294,12 @@ describe('damage', () => {
     expect(noticed).toBeGreaterThan(100);
   });
 
-  it('another format is refused, and so are keys that are nobody’s', async () => {
+  it('open rejects another format and keys of unknown origin', async () => {
     const database = new MemoryLevel();
     await fill(database);
     const part = database.sublevel<Bytes, Bytes>(['kontiki', 'log'], { keyEncoding: 'view', valueEncoding: 'view' });
-    const { seal } = await import('../src/sealed.js');
-    const newer = encodeOwner(OWNER, owner).slice(4);
+    const { seal } = await import('../src/seal.js');
+    const newer = encodeOwner(owner).slice(4);
     newer[7] = 2;
     await part.put(
       OWNER,

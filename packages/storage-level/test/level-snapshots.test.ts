@@ -25,25 +25,25 @@ async function save(store: LevelSnapshots, bytes: number): Promise<void> {
   await writer.finish();
 }
 
-it('what is written anew leaves nothing of what was there, and nothing to complain of at the next start', async () => {
+it('a snapshot that is written again leaves nothing of the old one', async () => {
   const database = new MemoryLevel();
-  const told: string[] = [];
-  const logger = { ...silentLogger, error: (text: string) => told.push(text) };
+  const errors: string[] = [];
+  const logger = { ...silentLogger, error: (text: string) => errors.push(text) };
   const store = new LevelSnapshots(database, { logger });
   await store.open(owner);
   await save(store, 700_000);
   await save(store, 10_000);
   const keys = async (): Promise<number> => (await database.keys().all()).length;
-  // Whose data it is, what it is, and its one chunk.
+  // The owner, the info of the snapshot, and its one chunk.
   await expect.poll(keys).toBe(3);
   await store.close();
   await store.open(owner);
-  expect(told).toEqual([]);
+  expect(errors).toEqual([]);
   expect((await store.list()).map(({ id }) => id)).toEqual([meta.id]);
   await store.close();
 });
 
-it('puts one batch after the other, also when a sync goes on beside a write: a database may carry out two in any order', async () => {
+it('a writer puts one batch at a time, also when sync and write overlap', async () => {
   const database = new WatchedLevel();
   const store = new LevelSnapshots(database);
   await store.open(owner);
@@ -56,6 +56,6 @@ it('puts one batch after the other, also when a sync goes on beside a write: a d
   await writer.write(all.subarray(1_000));
   await syncing;
   await writer.finish();
-  expect(database.most).toBe(1);
+  expect(database.mostBatches).toBe(1);
   await store.close();
 });

@@ -1,4 +1,5 @@
-// What a browser runs: a cluster of one server, which counts how often this page was loaded.
+// The page that a browser loads: a cluster of one server, which counts how often the page was
+// loaded.
 import { BrowserLevel } from 'browser-level';
 import { bootstrap, isKontikiError, MemoryNetwork, RaftNode, type ApplyBatch } from '@kontiki/core';
 import { LevelLog, LevelSnapshots } from '@kontiki/storage-level';
@@ -29,7 +30,7 @@ async function run(): Promise<unknown> {
   const { base } = node.status();
   if (!node.isLeader) await new Promise<void>((led) => node.on('state', ({ role }) => role === 'leader' && led()));
   const { result } = await node.propose(Uint8Array.of(1));
-  // One that is bigger than a chunk, and read back in pages.
+  // A large command, which is read back in several pages.
   await node.propose(new Uint8Array(300_000).fill(1));
   const { last } = await node.snapshot();
   await node.close();
@@ -37,11 +38,11 @@ async function run(): Promise<unknown> {
   return { result, base, snapshot: last.index };
 }
 
-// The tabs of a browser share its databases: one at a time.
-const said = await navigator.locks
+// The tabs of a browser share its databases, so only one tab at a time may run the node.
+const result = await navigator.locks
   .request('counter', () => run())
   .catch((error: unknown) => ({ error: String(error) }));
-await fetch('/said', { method: 'POST', body: JSON.stringify(said) });
+await fetch('/result', { method: 'POST', body: JSON.stringify(result) });
 if (new URL(location.href).hash === '') {
   location.hash = 'again';
   location.reload();

@@ -6,7 +6,7 @@ import { MemoryLevel } from 'memory-level';
 import { isKontikiError, membershipOf, type Entry } from '@kontiki/core';
 import { onDisk, type LogStoreSuite, type Medium } from '@kontiki/testing';
 import { SimulatedLevel } from '@kontiki/testing/level';
-import type { Database } from '../src/room.js';
+import type { Database } from '../src/namespace.js';
 
 export const owner = { cluster: 'test', server: 'a' };
 export const membership = membershipOf(['a', 'b'].map((id) => [id, { address: `ws://${id}`, metadata: '' }]));
@@ -20,7 +20,7 @@ export function commands(from: number, to: number, term: number): Entry[] {
   return Array.from({ length: to - from + 1 }, (_, i) => command(from + i, term));
 }
 
-/** The code that a call is refused with. */
+/** Returns the code of the error with which a call rejects. */
 export async function code(promise: Promise<unknown>): Promise<string> {
   return promise.then(
     () => 'none',
@@ -33,28 +33,31 @@ interface Closing {
   open(owner: { readonly cluster: string; readonly server: string }): Promise<unknown>;
 }
 
-/** A store that has its database for itself, and opens and closes it with itself: so every test opens what is on the disk. */
-function alone<Store extends Closing>(database: Database, store: Store): Store {
+/**
+ * Makes a store open and close its database with itself, so that every test opens what is on the
+ * disk.
+ */
+function withOwnDatabase<Store extends Closing>(database: Database, store: Store): Store {
   const [open, close] = [store.open.bind(store), store.close.bind(store)];
-  const mine = { open: false };
+  let isOpen = false;
   return Object.assign(store, {
     open: async (of: typeof owner) => {
       const state = await open(of).catch(async (error: unknown) => {
-        if (!mine.open) await database.close();
+        if (!isOpen) await database.close();
         throw error;
       });
-      mine.open = true;
+      isOpen = true;
       return state;
     },
     close: async () => {
       await close();
-      mine.open = false;
+      isOpen = false;
       await database.close();
     },
   });
 }
 
-/** Places in folders of this machine, for stores on `classic-level`. */
+/** Returns media in folders of this machine, for stores on `classic-level`. */
 function onClassicLevel<Store extends Closing>(make: (database: Database) => Store): () => Medium<Store> {
   return () => {
     const folder = mkdtempSync(join(tmpdir(), 'kontiki-level-'));
@@ -63,7 +66,7 @@ function onClassicLevel<Store extends Closing>(make: (database: Database) => Sto
       store: () => {
         const database = new ClassicLevel(folder);
         databases.push(database);
-        return alone(database, make(database));
+        return withOwnDatabase(database, make(database));
       },
       remove: async () => {
         await Promise.all(databases.map((database) => database.close()));
@@ -73,10 +76,13 @@ function onClassicLevel<Store extends Closing>(make: (database: Database) => Sto
   };
 }
 
-const real = 'this is a real disk';
+const real = 'a real disk is used';
 const memory = 'memory ends with its process';
 
-/** Every kind of database, for a suite: what it is called, a place on it, and what that cannot do. */
+/**
+ * Returns, for each kind of database, the name of a store, a medium for it, and what the medium
+ * cannot do.
+ */
 export function onEveryDatabase<Store extends Closing>(
   name: string,
   make: (database: Database) => Store,
@@ -85,7 +91,7 @@ export function onEveryDatabase<Store extends Closing>(
     name: `${name} on a database that ${skipsDamagedBatches ? 'skips' : 'refuses'} damaged batches`,
     medium: onDisk((folder) => {
       const database = new SimulatedLevel(folder, { skipsDamagedBatches });
-      return alone(database, make(database));
+      return withOwnDatabase(database, make(database));
     }),
   }));
   return [

@@ -8,8 +8,8 @@ import { isKontikiError } from '@kontiki/core';
 import { LevelLog } from '../src/level-log.js';
 import { code, command, commands, first, membership, owner } from './samples.js';
 
-describe('a shared database', () => {
-  it('holds two groups and other data, which do not meet', async () => {
+describe('a database that several stores share', () => {
+  it('two groups and other data in one database are independent', async () => {
     const database = new MemoryLevel<string, { n: number }>({ valueEncoding: 'json' });
     await database.put('mine', { n: 1 });
     const [orders, users] = [new LevelLog(database, { name: 'orders' }), new LevelLog(database, { name: 'users' })];
@@ -28,7 +28,7 @@ describe('a shared database', () => {
     expect(await code(new LevelLog(database, { name: 'users' }).open(owner))).toBe('KONTIKI_LOCKED');
   });
 
-  it('may itself be a part of another one', async () => {
+  it('a log works in a sublevel of another database', async () => {
     const root = new MemoryLevel();
     const log = new LevelLog(root.sublevel(['kontiki']), { name: 'deep' });
     await log.open(owner);
@@ -39,7 +39,7 @@ describe('a shared database', () => {
     expect((await again.open(owner)).last).toBe(1);
   });
 
-  it('is opened when it is closed, and never closed', async () => {
+  it('a log opens a closed database, and never closes a database', async () => {
     const database = new MemoryLevel();
     const log = new LevelLog(database);
     await log.open(owner);
@@ -48,27 +48,27 @@ describe('a shared database', () => {
     expect(database.status).toBe('open');
     await database.close();
     expect((await log.open(owner)).last).toBe(1);
-    // Closed under a log that is open: its calls fail, and say why.
+    // If the database is closed while the log is open, calls of the log fail with that reason.
     await database.close();
-    const error: unknown = await log.append({ entries: [command(2, 1)] }).catch((told: unknown) => told);
+    const error: unknown = await log.append({ entries: [command(2, 1)] }).catch((reason: unknown) => reason);
     expect(isKontikiError(error, 'KONTIKI_STORE_FAILED') && (error.cause as { code: string }).code).toBe(
       'LEVEL_DATABASE_NOT_OPEN',
     );
     await log.close();
   });
 
-  it.each(['', 'a b', 'é', 'a"b', '!'])('has no part named %j', (name) => {
+  it.each(['', 'a b', 'é', 'a"b', '!'])('a log rejects the name %j', (name) => {
     expect(() => new LevelLog(new MemoryLevel(), { name })).toThrow('printable ASCII');
   });
 
-  it('that somebody else has open is KONTIKI_LOCKED', async () => {
+  it('open rejects a database that is open elsewhere with KONTIKI_LOCKED', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'kontiki-level-'));
     const mine = new ClassicLevel(folder);
     const log = new LevelLog(mine);
     await log.open(owner);
     const other = new ClassicLevel(folder);
     try {
-      const error: unknown = await new LevelLog(other).open(owner).catch((told: unknown) => told);
+      const error: unknown = await new LevelLog(other).open(owner).catch((reason: unknown) => reason);
       expect(isKontikiError(error, 'KONTIKI_LOCKED') && error.message).toContain(join(folder, 'LOCK'));
       await log.append({ entries: [first] });
       await log.close();
@@ -78,11 +78,13 @@ describe('a shared database', () => {
     }
   });
 
-  it('that cannot be opened is told with the reason the database gives', async () => {
+  it('open reports the reason of a database that cannot be opened', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'kontiki-level-'));
     try {
       writeFileSync(join(folder, 'CURRENT'), 'MANIFEST-000007\n');
-      const error: unknown = await new LevelLog(new ClassicLevel(folder)).open(owner).catch((told: unknown) => told);
+      const error: unknown = await new LevelLog(new ClassicLevel(folder))
+        .open(owner)
+        .catch((reason: unknown) => reason);
       expect(isKontikiError(error, 'KONTIKI_STORE_FAILED') && error.message).toContain(
         `${join(folder, 'MANIFEST-000007')}: No such file`,
       );

@@ -2,28 +2,30 @@ import { MemoryLevel } from 'memory-level';
 
 type Operation = { readonly type: 'put' | 'del'; readonly key: Uint8Array; readonly value?: Uint8Array };
 
-/** A database that writes down what it is asked. */
+/** A database that records its calls, and can delay or fail them. */
 export class WatchedLevel extends MemoryLevel {
   readonly batches: { readonly operations: readonly Operation[]; readonly sync: boolean }[] = [];
-  /** Batches under way at a time, at the most. */
-  most = 0;
-  #under = 0;
+  /** The highest number of concurrent batches. */
+  mostBatches = 0;
+  #batches = 0;
+  /** Keys and values that were read. */
   read = 0;
-  /** Comes after the next block that is looked for, before it is given. */
-  meanwhile: () => Promise<void> = () => Promise.resolve();
-  clearing: Error | undefined;
+  /** Called once, when a search has found its results and before it returns them. */
+  onFound: () => Promise<void> = () => Promise.resolve();
+  /** The error of the next calls that delete a range. */
+  clearError: Error | undefined;
 
   async _clear(options: unknown): Promise<void> {
-    if (this.clearing !== undefined) throw this.clearing;
+    if (this.clearError !== undefined) throw this.clearError;
     await (super['_clear' as never] as (...all: unknown[]) => Promise<void>).call(this, options);
   }
 
   async _batch(operations: Operation[], options: { readonly sync?: boolean }): Promise<void> {
     this.batches.push({ operations: operations.map((one) => ({ ...one })), sync: options.sync === true });
-    this.#under += 1;
-    this.most = Math.max(this.most, this.#under);
+    this.#batches += 1;
+    this.mostBatches = Math.max(this.mostBatches, this.#batches);
     await (super['_batch' as never] as (...all: unknown[]) => Promise<void>).call(this, operations, options);
-    this.#under -= 1;
+    this.#batches -= 1;
   }
 
   async _getMany(keys: unknown[], options: unknown): Promise<unknown[]> {
@@ -45,13 +47,11 @@ export class WatchedLevel extends MemoryLevel {
     iterator._all = async (...given) => {
       const found = await all(...given);
       this.read += found.length;
-      const { meanwhile } = this;
-      this.meanwhile = () => Promise.resolve();
-      await meanwhile();
+      const { onFound } = this;
+      this.onFound = () => Promise.resolve();
+      await onFound();
       return found;
     };
     return iterator;
   }
 }
-
-/** All keys and values of a database. */

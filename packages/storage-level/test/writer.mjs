@@ -1,4 +1,4 @@
-// Appends to the log in the LevelDB given, as fast as it can, and prints what was acknowledged.
+// Appends to the log in the given LevelDB as fast as possible. Prints each acknowledged index.
 import { ClassicLevel } from 'classic-level';
 import { LevelLog } from '@kontiki/storage-level';
 

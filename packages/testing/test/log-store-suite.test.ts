@@ -1,162 +1,212 @@
+// Shows that the conformance suite for log stores detects faults. Each fault is put into the source
+// of a log, or into the base class of all logs, and then a test of the suite must fail.
 import { describe, expect, it } from 'vitest';
 import type { Folder } from '@kontiki/files';
 import { collect, onDisk, testLogStore } from '@kontiki/testing';
 import { JournalLog } from './journal-log.js';
 import { planted } from './planting.js';
 
-const without = { fill: 'it prepares no room', retire: 'nobody moves away from it' };
+const without = { fill: 'the journal does not allocate space in advance' };
 
 testLogStore(
   { describe, it, expect },
   { name: 'JournalLog', medium: onDisk((folder) => new JournalLog(folder)), without },
 );
 
-/** The first test that fails with a fault. */
-async function failing(text: string, by: string): Promise<string | undefined> {
-  const Faulty = await planted<Folder>('journal-log.ts', 'JournalLog', text, by);
+/** Returns the title of the first test that fails with a fault. */
+async function firstFailure(file: string, text: string, by: string): Promise<string | undefined> {
+  const Faulty = await planted<Folder>('journal-log.ts', 'JournalLog', { file, text, by });
   const runner = collect();
   testLogStore(runner, { name: 'log', medium: onDisk((folder) => new Faulty(folder)), without });
   for await (const { name, error } of runner.run()) if (error !== undefined) return name;
   return undefined;
 }
 
-describe('the suite for log stores', () => {
+const JOURNAL = 'journal-log.ts';
+const STORE = '../../core/src/store';
+
+describe('testLogStore', () => {
   it.each([
     [
       'append does not sync',
       'a log keeps every resolved call after a process crash',
-      '        await file.datasync();',
-      '',
+      JOURNAL,
+      'records });\n    await this.#file.datasync();',
+      'records });',
     ],
     [
       'open does not sync',
       'a log keeps every resolved call after a process crash',
-      '      await file.datasync();\n      await this',
+      JOURNAL,
+      '      await this.#file.datasync();\n      await this',
       '      await this',
     ],
     [
       'the folder is not synced',
-      'a log keeps every resolved call after a process crash',
-      '      await this.#folder.sync();',
+      'a retired log rejects calls and open with KONTIKI_MOVED and the new place',
+      JOURNAL,
+      'await this.#folder.sync();',
       '',
     ],
     [
-      'calls write while another is synced',
-      'a log keeps every resolved call after a power cut',
-      'this.#writing = this.#writing.then(async () => {',
-      'this.#writing = Promise.resolve().then(async () => {',
+      'batches are written concurrently',
+      'open reports the whole state of a log after every step',
+      `${STORE}/group-commit.ts`,
+      'if (!this.#isWriting) this.#written',
+      'this.#written',
     ],
     [
-      'a torn record stays',
-      'a log keeps every resolved call after a process crash',
+      'a torn part stays',
+      'a log keeps every resolved call after a power cut',
+      JOURNAL,
       'if (torn === this.#end) return 0;',
       'if (torn === this.#end) return 0; this.#end = bytes.length; return 0;',
     ],
     [
-      'damage is cut like a torn record',
-      'a log detects a flipped bit',
-      'if (recordAt(bytes, at) !== undefined) throw',
+      'damage is cut like a torn part',
+      'a log detects a flipped bit, or loses only its last write',
+      JOURNAL,
+      'if (partAt(bytes, at) !== undefined) throw',
       'if (false) throw',
     ],
     [
-      'checksums are not looked at',
-      'a log keeps every resolved call after a process crash',
+      'checksums are not compared',
+      'a log keeps every resolved call after a power cut',
+      JOURNAL,
       'if (view.getUint32(0) !== crc32(bytes.subarray(at + 4, end))) return undefined;',
       '',
     ],
-    ['a gap is accepted', 'append rejects gaps', 'from > this.#last + 1) throw', 'false) throw'],
-    ['a gap within a write is accepted', 'append rejects gaps', 'index !== from + i)) throw', 'false)) throw'],
+    ['a gap is accepted', 'append rejects gaps', `${STORE}/log-state-tracker.ts`, 'from > this.#last + 1) {', 'false) {'],
+    [
+      'a gap within a write is accepted',
+      'append rejects gaps',
+      `${STORE}/log-state-tracker.ts`,
+      'if (gap >= 0) throw',
+      'if (false) throw',
+    ],
     [
       'the data of another server is accepted',
-      'open rejects a log of another cluster or server',
-      ' && server === owner.server',
+      'open rejects a log of another cluster or server, and does not change it',
+      `${STORE}/check-owner.ts`,
+      ' && (stored.server ?? owner.server) === owner.server',
       '',
     ],
     [
       'the data of another cluster is accepted',
-      'open rejects a log of another cluster or server',
-      'cluster === owner?.cluster && ',
+      'open rejects a log of another cluster or server, and does not change it',
+      `${STORE}/check-owner.ts`,
+      'stored.cluster === owner.cluster && ',
       '',
     ],
     [
       'a shorter suffix leaves the rest of a longer one',
       'open reports the whole state of a log after every step',
-      '...entries];\n',
-      '...entries, ...this.#entries.slice(from - this.#base.index - 1 + entries.length)];\n',
+      `${STORE}/log-state-tracker.ts`,
+      'this.#last = from + entries.length - 1;',
+      'this.#last = Math.max(this.#last, from + entries.length - 1);',
     ],
     [
-      'a reset forgets the ballot',
+      'a reset loses the ballot',
       'open reports the whole state of a log after every step',
-      "if (record.kind === 'reset') {",
-      "if (record.kind === 'reset') { this.#ballot = undefined;",
+      `${STORE}/log-state-tracker.ts`,
+      'this.#last = base.index;',
+      'this.#last = base.index; this.#ballot = undefined;',
     ],
     [
-      'a reset keeps entries above its base',
-      'reset moves the end of a log',
-      '[base, [], base.index]',
-      '[base, this.#entries.filter((e) => e.index > base.index), base.index]',
+      'a reset keeps the entries above its base',
+      'reset moves the end of a log backward or forward',
+      `${STORE}/log-state-tracker.ts`,
+      'this.#last = base.index;',
+      'this.#last = Math.max(this.#last, base.index);',
     ],
     [
-      'what is compacted is still read',
-      'read returns the effects of all earlier calls',
-      'if (from <= this.#base.index) throw',
+      'compacted entries can be read',
+      'read returns the effects of all earlier calls, durable or not',
+      `${STORE}/abstract-log.ts`,
+      'if (from <= base) throw',
       'if (false) throw',
     ],
     [
       'a page exceeds its bytes',
-      'read returns pages of at most maxBytes',
-      'page.length > 0 && bytes > maxBytes',
-      'page.length > 1 && bytes > maxBytes',
+      'read returns pages of at most maxBytes, but at least one entry',
+      `${STORE}/page.ts`,
+      'entry.index > to || (page.length > 0 && bytes > maxBytes)',
+      'entry.index > to || (page.length > 1 && bytes > maxBytes)',
     ],
     [
       'a page may be empty',
-      'read returns pages of at most maxBytes',
-      '(page.length > 0 && bytes > maxBytes)',
-      'bytes > maxBytes',
+      'read returns pages of at most maxBytes, but at least one entry',
+      `${STORE}/page.ts`,
+      'entry.index > to || (page.length > 0 && bytes > maxBytes)',
+      'entry.index > to || bytes > maxBytes',
     ],
     [
       'the commit index alone is written',
-      'a commit index alone causes no write',
-      'if (write.ballot === undefined && !write.entries?.length)',
-      'if (false)',
+      'a commit index alone causes no write and no sync',
+      `${STORE}/abstract-log.ts`,
+      'const isEmpty = ballot === undefined && entries.length === 0;',
+      'const isEmpty = false;',
     ],
-    ['a failed write is tried again', 'a failed write ends a log', 'throw this.#failed;\n      }', '}'],
-    ['goes on after a failure', 'a failed write ends a log', 'if (this.#failed !== undefined) throw this.#failed;', ''],
-    ['close does not wait', 'close waits for calls in progress', 'await this.#writing.catch(() => {});', ''],
     [
-      'it opens twice',
-      'opening an open log rejects with KONTIKI_LOCKED',
+      'a failed write is tried again',
+      'a failed write ends a log',
+      `${STORE}/group-commit.ts`,
+      'this.fail(error);\n    } finally {',
+      'return this.#writeAll();\n    } finally {',
+    ],
+    [
+      'calls are accepted after a failure',
+      'a failed write ends a log',
+      `${STORE}/group-commit.ts`,
+      'reject(this.#failed);\n    this.#waiting = [];',
+      'reject(this.#failed);\n    this.#waiting = []; this.#failed = undefined;',
+    ],
+    [
+      'close does not wait for writes',
+      'calls before retire resolve, and close waits for retire',
+      `${STORE}/abstract-log.ts`,
+      'await calls.close();',
+      '',
+    ],
+    [
+      'the log opens twice',
+      'opening an open log rejects with KONTIKI_LOCKED, and the log keeps working',
+      JOURNAL,
       "await this.#folder.lock('log')",
       '{ release: async () => {} }',
     ],
     [
       'terms begin below the base',
       'open reports the whole state of a log after every step',
-      '(terms.at(-1)?.term ?? this.#base.term)',
-      'terms.at(-1)?.term',
+      `${STORE}/log-state-tracker.ts`,
+      '(this.#terms.at(-1)?.term ?? this.#base.term)',
+      'this.#terms.at(-1)?.term',
     ],
     [
-      'the genesis is lost when the first entry is',
+      'the genesis is lost with the first entry',
       'open reports the whole state of a log after every step',
-      'this.#base.genesis ?? (first',
-      '(first',
+      `${STORE}/log-state-tracker.ts`,
+      'this.#genesis = base.genesis ?? this.#genesis;',
+      'this.#genesis = undefined;',
     ],
     [
       'memberships are not reported',
       'open reports the whole state of a log after every step',
-      "if (entry.kind === 'membership') memberships",
-      'if (false) memberships',
-    ],
-    [
-      'takes calls before it is open',
-      'a log rejects calls before open and after close',
-      "if (this.#file === undefined) throw new KontikiError('KONTIKI_CLOSED', 'The journal is not open.');",
+      `${STORE}/log-state-tracker.ts`,
+      'this.#memberships.push({ index: entry.index, membership: entry.membership });',
       '',
     ],
+    [
+      'calls are accepted before open',
+      'a log rejects calls before open and after close with KONTIKI_CLOSED',
+      `${STORE}/abstract-log.ts`,
+      'const calls = this.#life.opened;',
+      'const calls = this.#calls as GroupCommit;',
+    ],
   ])(
-    'notices that %s: “%s”',
-    async (_, title, text, by) => {
-      expect(await failing(text, by)).toContain(title);
+    'testLogStore detects a log in which %s',
+    async (_, title, file, text, by) => {
+      expect(await firstFailure(file, text, by)).toContain(title);
     },
     60_000,
   );

@@ -1,38 +1,50 @@
 import { readFileSync } from 'node:fs';
-import { transformWithEsbuild } from 'vite';
-import * as core from '@kontiki/core';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import type { LogStore } from '@kontiki/core';
-import * as store from '@kontiki/core/store';
-import * as wire from '@kontiki/core/wire';
-import * as json from './json.js';
 
-const modules = {
-  '@kontiki/core': core,
-  '@kontiki/core/store': store,
-  '@kontiki/core/wire': wire,
-  './json.js': json,
-};
+/** A fault: in `file`, relative to this folder, `text` is replaced. */
+export interface Fault {
+  readonly file: string;
+  readonly text: string;
+  readonly by: string;
+}
 
 /**
- * Returns the class of a source file in this folder with a planted fault: some text of the source
- * is replaced. Tests of a conformance suite plant one fault at a time in a store that passes, and
- * the suite must then fail. A suite that fails for no planted fault would prove nothing. Throws if
- * the text does not occur exactly once.
+ * Bundles the class `name` of a file in this folder, with a fault in that file or in another one
+ * that it imports.
  */
 export async function planted<On>(
-  file: string,
+  entry: string,
   name: string,
-  text: string,
-  by: string,
+  { file, text, by }: Fault,
 ): Promise<new (on: On) => LogStore> {
-  const parts = readFileSync(new URL(file, import.meta.url), 'utf8').split(text);
-  if (parts.length !== 2)
-    throw new Error(`the text to replace occurs ${parts.length - 1} times in ${file}, not once: ${text}`);
-  const { code } = await transformWithEsbuild(parts.join(by), file, { target: 'es2022', sourcemap: false });
-  const body = code
-    .replaceAll(/import (\{.*\}) from ("[^"]+");/g, 'const $1 = modules[$2];')
-    .replace(/export \{[^}]*\};?/, '')
-    .replace('export class', 'class');
+  const path = fileURLToPath(new URL(file, import.meta.url));
+  const parts = readFileSync(path, 'utf8').split(text);
+  if (parts.length !== 2) throw new Error(`${file} contains this text ${parts.length - 1} times: ${text}`);
+  let used = false;
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL(entry, import.meta.url))],
+    bundle: true,
+    write: false,
+    format: 'iife',
+    globalName: 'bundle',
+    conditions: ['@kontiki/source'],
+    plugins: [
+      {
+        name: 'fault',
+        setup: (bundle) => {
+          bundle.onLoad({ filter: /\.ts$/ }, (loaded) => {
+            if (loaded.path !== path) return undefined;
+            used = true;
+            return { contents: parts.join(by), loader: 'ts' };
+          });
+        },
+      },
+    ],
+  });
+  if (!used) throw new Error(`${entry} does not import ${file}`);
   // oxlint-disable-next-line typescript/no-implied-eval
-  return new Function('modules', `${body}; return ${name};`)(modules) as new (on: On) => LogStore;
+  const bundle = new Function(`${outputFiles[0]?.text}; return bundle;`)() as Record<string, new (on: On) => LogStore>;
+  return bundle[name] as new (on: On) => LogStore;
 }

@@ -1,3 +1,5 @@
+// Shows that the conformance suite for snapshot stores detects faults. Each fault is put into
+// FileSnapshots, or into the folder below it, and then a test of the suite must fail.
 import { describe, expect, it } from 'vitest';
 import type { Owner, SnapshotInfo, SnapshotMeta, SnapshotWriter } from '@kontiki/core';
 import type { File, Folder } from '@kontiki/files';
@@ -6,7 +8,7 @@ import { collect, onDisk, testSnapshotStore } from '@kontiki/testing';
 
 type Store = new (folder: Folder) => FileSnapshots;
 
-/** The first test that fails with a faulty store. */
+/** Returns the title of the first test that fails with a faulty store. */
 async function failing(Faulty: Store): Promise<string | undefined> {
   const runner = collect();
   testSnapshotStore(runner, { name: 'snapshots', medium: onDisk((folder) => new Faulty(folder)) });
@@ -14,36 +16,36 @@ async function failing(Faulty: Store): Promise<string | undefined> {
   return undefined;
 }
 
-/** The same methods, but for some. */
-function but<T extends object>(real: T, changed: Partial<T>): T {
+/** Returns an object with the methods of `real`, of which some are replaced. */
+function withMethods<T extends object>(real: T, replaced: Partial<T>): T {
   return new Proxy(real, {
     get: (target, key) => {
-      const own: unknown = Reflect.get(key in changed ? changed : target, key, target);
-      return typeof own === 'function' && !(key in changed) ? (own.bind(target) as unknown) : own;
+      const own: unknown = Reflect.get(key in replaced ? replaced : target, key, target);
+      return typeof own === 'function' && !(key in replaced) ? (own.bind(target) as unknown) : own;
     },
   });
 }
 
-const on = (change: (folder: Folder) => Partial<Folder>): Store =>
+const withFolder = (change: (folder: Folder) => Partial<Folder>): Store =>
   class extends FileSnapshots {
     constructor(folder: Folder) {
-      super(but(folder, change(folder)));
+      super(withMethods(folder, change(folder)));
     }
   };
 
 const withFiles = (change: (file: File) => Partial<File>): Store =>
-  on((folder) => ({
+  withFolder((folder) => ({
     create: async (name) => {
       const file = await folder.create(name);
-      return but(file, change(file));
+      return withMethods(file, change(file));
     },
   }));
 
-const writing = (change: (writer: SnapshotWriter, meta: SnapshotMeta) => Partial<SnapshotWriter>): Store =>
+const withWriter = (change: (writer: SnapshotWriter, meta: SnapshotMeta) => Partial<SnapshotWriter>): Store =>
   class extends FileSnapshots {
     override async create(meta: SnapshotMeta): Promise<SnapshotWriter> {
       const writer = await super.create(meta);
-      return but(writer, change(writer, meta));
+      return withMethods(writer, change(writer, meta));
     }
   };
 
@@ -56,14 +58,14 @@ const faults: readonly (readonly [string, string, Store])[] = [
   [
     'the folder is not synced',
     'a store keeps finished snapshots after a process crash',
-    on(() => ({ sync: async () => {} })),
+    withFolder(() => ({ sync: async () => {} })),
   ],
   [
-    'an old name goes away before the new one is there',
+    'the old file is removed before the new one is durable',
     'a store keeps finished snapshots after a process crash',
-    on((folder) => ({
+    withFolder((folder) => ({
       rename: async (from, to) => {
-        // The file that is being written keeps its own.
+        // The file of an unfinished snapshot is renamed as usual.
         if (to.startsWith('snapshot-part-')) return folder.rename(from, to);
         const old = await folder.open(from);
         const bytes = await old.read(0, await old.size());
@@ -76,13 +78,13 @@ const faults: readonly (readonly [string, string, Store])[] = [
     })),
   ],
   [
-    'a sync says more than it has done',
-    'an unfinished snapshot resumes after its synced bytes',
-    writing(() => ({ sync: async () => {} })),
+    'sync does nothing',
+    'an unfinished snapshot resumes after its synced bytes and is not listed',
+    withWriter(() => ({ sync: async () => {} })),
   ],
   [
-    'the newest is chosen by text',
-    'list returns the newest snapshot first',
+    'snapshots are sorted as text',
+    'list returns the newest snapshot first, index 1000 before 999',
     class extends FileSnapshots {
       override async list(): Promise<readonly SnapshotInfo[]> {
         return [...(await super.list())].sort((a, b) => (`${a.last.index}` < `${b.last.index}` ? 1 : -1));
@@ -90,8 +92,8 @@ const faults: readonly (readonly [string, string, Store])[] = [
     },
   ],
   [
-    'an offset is passed over',
-    'read starts at any offset',
+    'an offset is ignored',
+    'read starts at any offset and yields chunks of at most 256 KiB',
     class extends FileSnapshots {
       override read(id: string): AsyncGenerator<Uint8Array, void> {
         return super.read(id);
@@ -100,7 +102,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'chunks are too large',
-    'read starts at any offset',
+    'read starts at any offset and yields chunks of at most 256 KiB',
     class extends FileSnapshots {
       override async *read(id: string, offset?: number): AsyncGenerator<Uint8Array, void> {
         const pieces: Uint8Array[] = [];
@@ -110,9 +112,9 @@ const faults: readonly (readonly [string, string, Store])[] = [
     },
   ],
   [
-    'chunks are read into memory that is used again',
-    // The first one that reads several chunks of a snapshot.
-    'a sync runs in parallel with later writes',
+    'all chunks share one piece of memory',
+    // The first test that reads several chunks of a snapshot.
+    'a sync runs in parallel with later writes and covers all earlier ones',
     class extends FileSnapshots {
       override async *read(id: string, offset?: number): AsyncGenerator<Uint8Array, void> {
         const memory = new Uint8Array(256 * 1024);
@@ -124,8 +126,8 @@ const faults: readonly (readonly [string, string, Store])[] = [
     },
   ],
   [
-    'what is removed is only hidden',
-    'a removed snapshot stays removed',
+    'remove only hides a snapshot',
+    'a removed snapshot stays removed, and removing it again is no error',
     class extends FileSnapshots {
       readonly #hidden = new Set<string>();
       override async remove(id: string): Promise<void> {
@@ -137,17 +139,17 @@ const faults: readonly (readonly [string, string, Store])[] = [
     },
   ],
   [
-    'what is given up stays',
+    'an aborted snapshot is kept',
     'an aborted snapshot starts again at offset 0',
-    writing((writer) => ({
+    withWriter((writer) => ({
       abort: async () => {
         await writer.sync().catch(() => {});
       },
     })),
   ],
   [
-    'readers of what is removed end',
-    'a reader continues when its snapshot is removed',
+    'readers of a removed snapshot fail',
+    'a reader continues when its snapshot is removed or written again',
     class extends FileSnapshots {
       override async *read(id: string, offset?: number): AsyncGenerator<Uint8Array, void> {
         for await (const piece of super.read(id, offset)) {
@@ -158,8 +160,8 @@ const faults: readonly (readonly [string, string, Store])[] = [
     },
   ],
   [
-    'any owner is let in',
-    'open rejects snapshots of another cluster or server',
+    'any owner is accepted',
+    'open rejects snapshots of another cluster or server, and does not change them',
     class extends FileSnapshots {
       override open({ cluster }: Owner): Promise<void> {
         return super.open({ cluster, server: 'any' });
@@ -167,8 +169,8 @@ const faults: readonly (readonly [string, string, Store])[] = [
     },
   ],
   [
-    'a full disk is a failed one',
-    'a full medium fails the snapshot being written',
+    'a full disk is reported as a failed one',
+    'a full medium fails the snapshot being written, and the store keeps working',
     withFiles((file) => ({
       writeAsync: (bytes, offset) =>
         file.writeAsync(bytes, offset).catch(() => {
@@ -178,16 +180,16 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
 ];
 
-describe('the suite for snapshot stores', () => {
+describe('testSnapshotStore', () => {
   it.each(faults)(
-    'notices that %s: “%s”',
+    'testSnapshotStore detects a store in which %s',
     async (_, title, Faulty) => {
       expect(await failing(Faulty)).toContain(title);
     },
     60_000,
   );
 
-  it('finds nothing wrong with the store that the faults are put into', async () => {
+  it('testSnapshotStore passes the store without a fault', async () => {
     expect(await failing(FileSnapshots)).toBe(undefined);
   });
 });

@@ -5,20 +5,24 @@ import type { Tape } from './strangers-log.js';
 type Bytes = Uint8Array<ArrayBuffer>;
 type Write = (held: Bytes) => Bytes;
 
-/** A tape that crashes, fails and is damaged: what somebody with a medium of their own has to write to test a store on it. */
+/**
+ * A tape that can crash, fail and be damaged. Users with a medium of their own write such a class
+ * to test a store on it.
+ */
 export class TapePlace implements Medium<LogStore> {
   readonly #make: (tape: Tape) => LogStore;
   readonly #random: () => number;
   #durable: Bytes = new Uint8Array();
   /** Bytes that were durable before the newest sync. */
   #settled = 0;
-  /** What is not synced, in order. */
+  /** The writes that are not synced, in order. */
   #unsynced: { readonly write: Write; readonly torn?: Write }[] = [];
+  /** The store that has locked the tape. */
   #holder: object | undefined;
-  /** The process that runs now. */
-  #life = {};
+  /** Identifies the process that runs now. */
+  #process = {};
   #operations = 0;
-  #armed: { readonly at: number; readonly kind: Crash; readonly crashed: () => void } | undefined;
+  #armedCrash: { readonly at: number; readonly kind: Crash; readonly crashed: () => void } | undefined;
   #failing: 'write' | 'sync' | undefined;
 
   constructor(make: (tape: Tape) => LogStore, random: () => number) {
@@ -27,7 +31,7 @@ export class TapePlace implements Medium<LogStore> {
   }
 
   store(): LogStore {
-    const [life, self] = [this.#life, {}];
+    const [process, self] = [this.#process, {}];
     return this.#make({
       take: () => {
         if (this.#holder !== undefined) return false;
@@ -38,11 +42,11 @@ export class TapePlace implements Medium<LogStore> {
         if (this.#holder === self) this.#holder = undefined;
       },
       read: async () => {
-        this.#alive(life);
+        this.#checkAlive(process);
         return this.#written;
       },
       write: async (bytes) => {
-        this.#begin(life, 'write');
+        this.#begin(process, 'write');
         const part = Math.floor(this.#random() * bytes.length);
         this.#unsynced.push({
           write: (held) => Buffer.concat([held, bytes]),
@@ -50,11 +54,11 @@ export class TapePlace implements Medium<LogStore> {
         });
       },
       cut: async (length) => {
-        this.#begin(life, 'write');
+        this.#begin(process, 'write');
         this.#unsynced.push({ write: (held) => held.slice(0, length) });
       },
       sync: async () => {
-        this.#begin(life, 'sync');
+        this.#begin(process, 'sync');
         this.#settled = this.#durable.length;
         [this.#durable, this.#unsynced] = [this.#written, []];
       },
@@ -62,7 +66,7 @@ export class TapePlace implements Medium<LogStore> {
   }
 
   crash(kind: Crash): void {
-    [this.#life, this.#holder] = [{}, undefined];
+    [this.#process, this.#holder] = [{}, undefined];
     if (kind === 'power') {
       const kept = Math.floor(this.#random() * (this.#unsynced.length + 1));
       const torn = this.#unsynced[kept]?.torn;
@@ -70,13 +74,13 @@ export class TapePlace implements Medium<LogStore> {
       this.#durable = torn?.(this.#written) ?? this.#written;
       this.#unsynced = [];
     }
-    const armed = this.#armed;
-    this.#armed = undefined;
+    const armed = this.#armedCrash;
+    this.#armedCrash = undefined;
     armed?.crashed();
   }
 
   crashAt(operation: number, kind: Crash): Promise<void> {
-    return new Promise((crashed) => (this.#armed = { at: this.#operations + operation, kind, crashed }));
+    return new Promise((crashed) => (this.#armedCrash = { at: this.#operations + operation, kind, crashed }));
   }
 
   fail(operation: 'write' | 'sync'): void {
@@ -96,18 +100,18 @@ export class TapePlace implements Medium<LogStore> {
     return this.#unsynced.reduce((held, { write }) => write(held), this.#durable);
   }
 
-  #begin(life: object, kind: 'write' | 'sync'): void {
-    this.#alive(life);
+  #begin(process: object, kind: 'write' | 'sync'): void {
+    this.#checkAlive(process);
     this.#operations += 1;
-    if (this.#operations === this.#armed?.at) this.crash(this.#armed.kind);
-    this.#alive(life);
+    if (this.#operations === this.#armedCrash?.at) this.crash(this.#armedCrash.kind);
+    this.#checkAlive(process);
     if (this.#failing !== kind) return;
     this.#failing = undefined;
     throw new Error(`The tape's ${kind} failed.`);
   }
 
-  /** Calls of a process that has crashed do nothing any more. */
-  #alive(life: object): void {
-    if (life !== this.#life) throw new Error('The process has crashed.');
+  /** Throws if the process of a call has crashed. */
+  #checkAlive(process: object): void {
+    if (process !== this.#process) throw new Error('The process has crashed.');
   }
 }

@@ -5,31 +5,31 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'batches are not synced',
     package: 'storage-level',
-    file: 'room.ts',
-    find: 'part.batch(operations, durably)',
-    replace: 'part.batch(operations)',
+    file: 'namespace.ts',
+    find: 'this.db.batch(operations, DURABLY)',
+    replace: 'this.db.batch(operations)',
   },
   {
     name: 'open does not sync the state that it found in the database',
     package: 'storage-level',
     file: 'log-writer.ts',
-    find: 'await this.#room.write([...more, {',
-    replace: 'if (more.length > 0) await this.#room.write([...more, {',
+    find: 'await this.#namespace.write([...more, {',
+    replace: 'if (more.length > 0) await this.#namespace.write([...more, {',
   },
   {
     name: 'the head is not written in the same batch',
     package: 'storage-level',
     file: 'log-writer.ts',
-    find: 'operations.push(this.#head());\n    await this.#room.write(operations);',
+    find: 'operations.push(this.#head());\n    await this.#namespace.write(operations);',
     replace:
-      'const head = this.#head();\n    await this.#room.write(operations.length > 0 ? operations : [head]);\n    void this.#room.write([head]).catch(() => {});',
+      'const head = this.#head();\n    await this.#namespace.write(operations.length > 0 ? operations : [head]);\n    void this.#namespace.write([head]).catch(() => {});',
   },
   {
     name: 'a write of a ballot alone is skipped',
     package: 'storage-level',
     file: 'log-writer.ts',
-    find: 'await this.#room.write(operations);',
-    replace: 'if (operations.length > 1) await this.#room.write(operations);',
+    find: 'await this.#namespace.write(operations);',
+    replace: 'if (operations.length > 1) await this.#namespace.write(operations);',
   },
   {
     name: 'the blocks of a replaced suffix are kept',
@@ -56,7 +56,7 @@ export const mutants: readonly Mutant[] = [
     name: 'the terms of replaced entries stay in the database',
     package: 'storage-level',
     file: 'log-writer.ts',
-    find: 'operations.push(...this.#forgetSince(from), ...',
+    find: 'operations.push(...this.#deleteItemsFrom(from), ...',
     replace: 'operations.push(...',
   },
   {
@@ -74,8 +74,8 @@ export const mutants: readonly Mutant[] = [
     name: 'the base is written in a batch of its own',
     package: 'storage-level',
     file: 'log-writer.ts',
-    find: "operations.push({ type: 'put', key: BASE, value: encodeBase(ledger.base) });",
-    replace: "await this.#room.write([{ type: 'put', key: BASE, value: encodeBase(base) }]);",
+    find: "operations.push({ type: 'put', key: BASE, value: encodeBase(tracker.base) });",
+    replace: "await this.#namespace.write([{ type: 'put', key: BASE, value: encodeBase(base) }]);",
   },
   {
     name: 'compaction deletes a block beyond the base',
@@ -99,8 +99,8 @@ export const mutants: readonly Mutant[] = [
     name: 'the checksum link between blocks is not checked',
     package: 'storage-level',
     file: 'block-reader.ts',
-    find: 'block.before === sum',
-    replace: 'block.before !== undefined',
+    find: 'block.previous === checksum',
+    replace: 'block.previous !== undefined',
     rare: {
       why: 'the database must lose a batch silently, and the simulated database of a world never does',
       test: 'packages/storage-level/test/level-log.test.ts',
@@ -108,10 +108,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a read is not retried after a batch replaced its entries',
-    package: 'storage-level',
-    file: 'level-log.ts',
-    find: 'if (writer.replaced === replaced)',
-    replace: 'if (writer.replaced >= replaced)',
+    file: 'store/abstract-log.ts',
+    find: 'if (calls.replacements === replacements)',
+    replace: 'if (calls.replacements >= replacements)',
     rare: {
       why: 'a node reads only committed entries, which are never replaced',
       test: 'packages/storage-level/test/level-log.test.ts',
@@ -120,17 +119,17 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a snapshot is listed without its last chunk',
     package: 'storage-level',
-    file: 'snapshot-writer.ts',
-    find: 'await this.#putChunk(bytes);',
-    replace: 'void bytes;',
+    file: 'level-sink.ts',
+    find: 'await this.sync();\n    const operations',
+    replace: 'const operations',
   },
   {
     name: 'the chunks of a snapshot are not synced',
     package: 'storage-level',
-    file: 'snapshot-writer.ts',
-    find: `      room.write([
+    file: 'level-sink.ts',
+    find: `      this.#namespace.write([
         { type: 'put', key: chunkKey(number, begin), value },`,
-    replace: `      room.db.batch([
+    replace: `      this.#namespace.db.batch([
         { type: 'put', key: chunkKey(number, begin), value },`,
     rare: {
       why: 'a synced batch also syncs all earlier batches in the simulated database, as in LevelDB within one of its log files',
@@ -140,9 +139,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a snapshot is finished without a sync',
     package: 'storage-level',
-    file: 'snapshot-writer.ts',
-    find: "await room.write([{ type: 'put', key: infoKey(number), value }, ...replaces()]);",
-    replace: "await room.db.batch([{ type: 'put', key: infoKey(number), value }, ...replaces()]);",
+    file: 'level-sink.ts',
+    find: 'await this.#namespace.write(operations);',
+    replace: 'await this.#namespace.db.batch(operations);',
     rare: {
       why: 'the compaction that follows is a synced batch, which also makes the snapshot durable',
       test: 'packages/storage-level/test/conformance.test.ts',
@@ -150,10 +149,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a snapshot is removed while it is being read',
-    package: 'storage-level',
-    file: 'level-snapshots.ts',
-    find: 'if (readers.has(number) || this.#opened !== opened) return;',
-    replace: 'if (this.#opened !== opened) return;',
+    file: 'store/abstract-snapshots.ts',
+    find: 'if (!snapshot.isRemoved || snapshot.readers > 0 || !',
+    replace: 'if (!snapshot.isRemoved || !',
     rare: {
       why: 'a peer whose snapshot disappears is sent the next one',
       test: 'packages/storage-level/test/conformance.test.ts',

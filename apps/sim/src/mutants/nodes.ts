@@ -199,7 +199,7 @@ export const mutants: readonly Mutant[] = [
     file: 'recovery.ts',
     find: `      header.previousEnd !== this.#end ||
       header.firstBatch !== this.#nextBatch ||
-      checkpoint.last !== this.ledger.last
+      checkpoint.last !== this.tracker.last
     ) {`,
     replace: `      (this.#nextBatch = header.firstBatch) < 0
     ) {`,
@@ -236,7 +236,7 @@ export const mutants: readonly Mutant[] = [
     package: 'storage-fs',
     file: 'entry-index.ts',
     find: 'else run.last = index - 1;',
-    replace: 'else return cut;',
+    replace: 'else return hasRemoved;',
   },
   {
     name: 'open does not sync the folder',
@@ -278,7 +278,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'the terms of replaced entries are kept',
-    file: 'store/ledger.ts',
+    file: 'store/log-state-tracker.ts',
     find: 'while ((this.#terms.at(-1)?.index ?? 0) >= from) this.#terms.pop();',
     replace: 'while ((this.#terms.at(-1)?.index ?? 0) > from) this.#terms.pop();',
   },
@@ -294,9 +294,9 @@ export const mutants: readonly Mutant[] = [
     file: 'recovery.ts',
     find: `      header.previousEnd !== this.#end ||
       header.firstBatch !== this.#nextBatch ||
-      checkpoint.last !== this.ledger.last
+      checkpoint.last !== this.tracker.last
     ) {`,
-    replace: `      ((this.#nextBatch = header.firstBatch), (this.#end = header.previousEnd), this.ledger.restore({ ...checkpoint, base: this.ledger.base })) !== undefined
+    replace: `      ((this.#nextBatch = header.firstBatch), (this.#end = header.previousEnd), this.tracker.restore({ ...checkpoint, base: this.tracker.base })) !== undefined
     ) {`,
   },
 ];

@@ -142,15 +142,15 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the contents of a snapshot are not synced',
     package: 'snapshot',
-    file: 'file-writer.ts',
-    find: 'await this.#file.datasync();\n      await this.#file.close();',
+    file: 'file-sink.ts',
+    find: 'await this.#file.datasync();\n    await this.#file.close();',
     replace: 'await this.#file.close();',
   },
   {
     name: 'a snapshot is synced while it is still being written',
     package: 'snapshot',
-    file: 'file-writer.ts',
-    find: 'const end = this.#end;\n      await this.#written;',
+    file: 'file-sink.ts',
+    find: 'const end = this.#end;\n    await this.#written;',
     replace: 'const end = this.#end;',
     rare: {
       why: 'receivers sync every 8 MiB, and no world has a state that large',
@@ -160,9 +160,11 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the name of a snapshot is not synced',
     package: 'snapshot',
-    file: 'file-writer.ts',
-    find: 'await this.#folder.sync().catch(async (error: unknown) => {',
-    replace: 'await Promise.resolve().catch(async (error: unknown) => {',
+    file: 'file-sink.ts',
+    find: 'await this.#rename(finishedName(info));',
+    replace: `const name = finishedName(info);
+    await this.#folder.rename(this.#name, name);
+    this.#name = name;`,
   },
   {
     name: 'a durable state machine stores an index one too high',

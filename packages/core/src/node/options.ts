@@ -1,4 +1,5 @@
 import { KontikiError } from '../errors.js';
+import { checkId } from '../id.js';
 import type { ServerId } from '../log/server.js';
 import type { Clock } from '../ports/clock.js';
 import type { Logger } from '../ports/logger.js';
@@ -41,14 +42,6 @@ export interface NodeOptions<Result> {
 
 export function badOption(message: string): KontikiError {
   return new KontikiError('KONTIKI_BAD_OPTION', message);
-}
-
-const ID = /^[A-Za-z0-9._-]{1,64}$/;
-
-/** Checks an id. Ids are part of file names, headers and logs, so only plain characters are allowed. */
-export function checkId(what: string, id: unknown): string {
-  if (typeof id === 'string' && ID.test(id)) return id;
-  throw badOption(`${what} must be 1 to 64 characters of A-Z a-z 0-9 . _ -, not ${JSON.stringify(id)}.`);
 }
 
 export function checkTimings(timings: Timings): Timings {

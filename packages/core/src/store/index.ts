@@ -1,10 +1,19 @@
-/** What log stores are made of, ours and others: the state that every log must report, group commit, and the encoding of both. */
-export { admitSnapshot } from './admission.js';
-export { GroupCommit, type GroupCommitOptions } from './group-commit.js';
-export { Ledger, type Checkpoint } from './ledger.js';
-export { checkWhere, movedError } from './moved.js';
-export { readPage } from './page.js';
-export { WriterCalls, type WriterCallsOptions } from './writer-calls.js';
+/**
+ * The parts from which stores are built, those of Kontiki and others: base classes, and the
+ * encoding that logs share.
+ */
+export { AbstractLog, type OpenedLog } from './abstract-log.js';
+export {
+  AbstractSnapshots,
+  type FinishedSnapshot,
+  type OpenedSnapshots,
+  type UnfinishedSnapshot,
+} from './abstract-snapshots.js';
+export { checkOwner } from './check-owner.js';
+export { corruptData, hasCode, messageOf, storeFailure } from './failure.js';
+export { LogStateTracker, type Checkpoint } from './log-state-tracker.js';
+export { movedError } from './moved.js';
+export type { SnapshotSink } from './store-writer.js';
 export {
   ballotFlags,
   ballotLength,

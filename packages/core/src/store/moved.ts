@@ -1,17 +1,20 @@
 import { KontikiError } from '../errors.js';
 
-/** Bytes, in UTF-8, of what a retired log says of where its server has gone: more than any path has. */
+/** Bytes of the text that `retire` stores, in UTF-8. Longer than any path. */
 const MAX_WHERE = 16_384;
 
-/** What the `open` of a retired log is refused with. `log`: which one, at the beginning of a sentence. */
+/**
+ * Returns the error with which a retired log refuses to open. `log` names the log at the beginning
+ * of a sentence.
+ */
 export function movedError(log: string, where: string): KontikiError {
   return new KontikiError(
     'KONTIKI_MOVED',
-    `${log} is retired: its server has moved to ${where}, and has voted and acknowledged there since. Start it there.`,
+    `${log} is retired: its server moved to ${where} and has voted and acknowledged writes there since. Start the server there.`,
   );
 }
 
-/** Throws `KONTIKI_BAD_OPTION` on a text that `retire` does not take: it is told whole or not at all. */
+/** Throws `KONTIKI_BAD_OPTION` if `where` is too long to be stored whole by `retire`. */
 export function checkWhere(where: string): void {
   const { length } = new TextEncoder().encode(where);
   if (length <= MAX_WHERE) return;

@@ -1,8 +1,9 @@
 import { entryBytes, type Entry } from '../log/entry.js';
 
 /**
- * The entries `from` to `to` that fit into `maxBytes`, at least one, as `LogStore.read` gives them. `find` gives some from
- * an index on, which may be more than fit; none when there are no more.
+ * Returns the entries `from` to `to` that fit into `maxBytes`, at least one, as `LogStore.read`
+ * does. `find` returns some entries from an index on, possibly more than fit, and none if there are
+ * no more.
  */
 export async function readPage(
   find: (from: number, to: number, maxBytes: number) => Promise<readonly Entry[]>,

@@ -4,7 +4,7 @@ import { membershipLength, readMembership, writeMembership } from '../wire/membe
 import type { Reader } from '../wire/reader.js';
 import { textLength, type Writer } from '../wire/writer.js';
 
-/** One call of a log's owner. */
+/** One call that changes a log, as a store encodes it. */
 export type LogRecord =
   | ({ readonly kind: 'write' } & LogWrite)
   | { readonly kind: 'reset'; readonly base: LogBase }
@@ -13,15 +13,18 @@ export type LogRecord =
 const HAS_BALLOT = 1;
 const HAS_VOTE = 2;
 const HAS_MEMBERSHIP = 8;
-const HAS_ORIGIN = 16;
+const HAS_GENESIS = 16;
 
-/** term (8 bytes), then the candidate if there is one. */
+/** Bytes of an encoded ballot: term (8), then the candidate if there is one. */
 export function ballotLength(ballot: Ballot | undefined): number {
   if (ballot === undefined) return 0;
   return 8 + (ballot.votedFor === undefined ? 0 : textLength(ballot.votedFor));
 }
 
-/** A byte that says which parts of a ballot follow: 1, there is one; 2, with a vote. The other bits are the caller's. */
+/**
+ * Returns the flags of a ballot: 1 if there is a ballot, 2 if it has a vote. Callers may use the
+ * other bits of the byte.
+ */
 export function ballotFlags(ballot: Ballot | undefined): number {
   if (ballot === undefined) return 0;
   return ballot.votedFor === undefined ? HAS_BALLOT : HAS_BALLOT | HAS_VOTE;
@@ -38,7 +41,10 @@ export function readBallot(reader: Reader, flags: number): Ballot | undefined {
   return { term: reader.u53(), votedFor: (flags & HAS_VOTE) === 0 ? undefined : reader.text(64) };
 }
 
-/** flags (1 byte), index, term (8 each), the membership and its index, the genesis (4). */
+/**
+ * Bytes of an encoded base: flags (1), index and term (8 each), the membership and its index, the
+ * genesis (4).
+ */
 export function baseLength({ membership, genesis }: LogBase): number {
   return (
     17 + (membership === undefined ? 0 : 8 + membershipLength(membership.membership)) + (genesis === undefined ? 0 : 4)
@@ -46,7 +52,7 @@ export function baseLength({ membership, genesis }: LogBase): number {
 }
 
 export function writeBase(writer: Writer, { index, term, membership, genesis }: LogBase): void {
-  writer.u8((membership === undefined ? 0 : HAS_MEMBERSHIP) | (genesis === undefined ? 0 : HAS_ORIGIN));
+  writer.u8((membership === undefined ? 0 : HAS_MEMBERSHIP) | (genesis === undefined ? 0 : HAS_GENESIS));
   writer.u53(index);
   writer.u53(term);
   if (membership !== undefined) {
@@ -61,5 +67,5 @@ export function readBase(reader: Reader): LogBase {
   const position = { index: reader.u53(), term: reader.u53() };
   const membership =
     (flags & HAS_MEMBERSHIP) === 0 ? undefined : { index: reader.u53(), membership: readMembership(reader) };
-  return { ...position, membership, genesis: (flags & HAS_ORIGIN) === 0 ? undefined : reader.u32() };
+  return { ...position, membership, genesis: (flags & HAS_GENESIS) === 0 ? undefined : reader.u32() };
 }

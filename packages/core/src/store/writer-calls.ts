@@ -1,71 +1,78 @@
 import { KontikiError } from '../errors.js';
 
 export interface WriterCallsOptions {
-  /** The snapshot's. */
+  /** The id of the snapshot. */
   readonly id: string;
-  /** What a failed call and all later ones are told. */
+  /** Returns the error with which a failed call and all later calls reject. */
   readonly failure: (error: unknown) => Error;
-  /** Takes away what was written. Called once at the most, when no call is under way any more. */
-  readonly forget: () => Promise<void>;
+  /** Removes the written bytes. Called at most once, when no call is in progress any more. */
+  readonly discard: () => Promise<void>;
 }
 
-/** The calls of one `SnapshotWriter`: the first that fails ends it, and what was written is forgotten before that is told. */
+/**
+ * The calls of one `SnapshotWriter`. The first failed call ends the writer. Its error is reported
+ * only when everything that was written is removed, because the caller may then create the same
+ * snapshot again at once.
+ */
 export class WriterCalls {
   readonly #options: WriterCallsOptions;
-  /** What every later call is told. */
-  #over: unknown;
-  #finished = false;
-  /** The calls under way: it resolves when they have ended. */
+  /** The error for every later call; undefined while calls are accepted. */
+  #ended: unknown;
+  #isFinished = false;
+  /** Resolves when the calls so far have ended. */
   #calls: Promise<void> = Promise.resolve();
-  #forgotten: Promise<void> | undefined;
+  #discarded: Promise<void> | undefined;
 
   constructor(options: WriterCallsOptions) {
     this.#options = options;
   }
 
   async run<T>(call: () => Promise<T>): Promise<T> {
-    if (this.#over !== undefined) return this.#refuse();
+    if (this.#ended !== undefined) return this.#refuse();
     const running = call();
-    // Not what they came to: each would hold on to all before it.
+    // The result is dropped, because each promise would otherwise keep the results of all earlier
+    // calls in memory.
     this.#calls = Promise.allSettled([this.#calls, running]).then(() => {});
     try {
       return await running;
     } catch (error) {
       const failure = this.#options.failure(error);
-      this.#over ??= failure;
-      await this.#forget();
+      this.#ended ??= failure;
+      await this.#discard();
       throw failure;
     }
   }
 
-  /** Told by the call that has made it whole and visible. */
-  finished(): void {
-    this.#finished = true;
-    this.#over = new KontikiError('KONTIKI_CLOSED', `Snapshot ${this.#options.id} is finished.`);
+  /** To be called by the call that has made the snapshot durable and visible. */
+  markFinished(): void {
+    this.#isFinished = true;
+    this.#ended = new KontikiError('KONTIKI_CLOSED', `Snapshot ${this.#options.id} is finished already.`);
   }
 
   async abort(): Promise<void> {
-    if (this.#over !== undefined) return this.#forgotten;
-    this.#over = new KontikiError('KONTIKI_ABORTED', `Snapshot ${this.#options.id} was given up.`);
-    await this.#forget();
+    if (this.#ended !== undefined) return this.#discarded;
+    this.#ended = new KontikiError('KONTIKI_ABORTED', `The writer of snapshot ${this.#options.id} was aborted.`);
+    await this.#discard();
   }
 
-  /** The store closes: what is written stays. Resolves when the calls under way have ended. */
+  /**
+   * Refuses further calls with `closed`, and keeps the written bytes. Resolves when the calls in
+   * progress have ended, and a discard in progress, too.
+   */
   async detach(closed: Error): Promise<void> {
-    this.#over ??= closed;
+    this.#ended ??= closed;
     await this.#calls;
-    await this.#forgotten;
+    await this.#discarded;
   }
 
-  /** Whoever is told may begin the same snapshot anew at once. */
   async #refuse(): Promise<never> {
-    await this.#forgotten;
-    throw this.#over;
+    await this.#discarded;
+    throw this.#ended;
   }
 
-  #forget(): Promise<void> {
-    // The call under way may have finished it.
-    this.#forgotten ??= this.#calls.then(() => (this.#finished ? undefined : this.#options.forget()));
-    return this.#forgotten;
+  #discard(): Promise<void> {
+    // A call in progress may still finish the snapshot.
+    this.#discarded ??= this.#calls.then(() => (this.#isFinished ? undefined : this.#options.discard()));
+    return this.#discarded;
   }
 }

@@ -1,3 +1,4 @@
+import { isId } from '../id.js';
 import { membershipFault, type Membership } from '../log/membership.js';
 import type { ServerId, ServerInfo } from '../log/server.js';
 import { protocolError, type Reader } from './reader.js';
@@ -6,7 +7,6 @@ import { textLength, type Writer } from './writer.js';
 const MAX_SERVERS = 32;
 const MAX_ADDRESS = 512;
 const MAX_METADATA = 1024;
-const ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** The parts of a server, combined in one byte. */
 const VOTER = 1;
@@ -46,7 +46,7 @@ export function readMembership(reader: Reader): Membership {
   const parts: [ServerId, number][] = [];
   for (let i = 0; i < count; i += 1) {
     const id = reader.text(64);
-    if (!ID.test(id)) throw protocolError(`${JSON.stringify(id)} is not a server id.`);
+    if (!isId(id)) throw protocolError(`${JSON.stringify(id)} is not a server id.`);
     if (servers.has(id)) throw protocolError(`Server ${id} is listed twice.`);
     servers.set(id, { address: reader.text(MAX_ADDRESS), metadata: reader.text(MAX_METADATA) });
     const part = reader.u8();

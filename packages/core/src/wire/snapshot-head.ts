@@ -1,4 +1,5 @@
 import { KontikiError } from '../errors.js';
+import { isId } from '../id.js';
 import type { SnapshotMeta } from '../ports/snapshot-store.js';
 import { crc32 } from './crc32.js';
 import { membershipLength, readMembership, writeMembership } from './membership.js';
@@ -18,7 +19,6 @@ export const HEAD_PREFIX = 16;
 const FIXED = HEAD_PREFIX + 52;
 const CHECKSUM = 4;
 const ID = /^[0-9a-f]{32}$/;
-const CLUSTER = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** Maximum length of a head: 64 KiB. */
 export const MAX_SNAPSHOT_HEAD: number = 64 * 1024;
@@ -39,7 +39,7 @@ export function corruptSnapshot(offset: number, what: string, cause?: unknown): 
 /** Returns what is wrong with a meta, as part of a sentence; undefined if it is valid. */
 function metaFault({ id, cluster, last, membership }: SnapshotMeta): string | undefined {
   if (!ID.test(id)) return `${JSON.stringify(id)} is not an id of 32 hexadecimal digits`;
-  if (!CLUSTER.test(cluster)) return `${JSON.stringify(cluster)} is not a cluster id`;
+  if (!isId(cluster)) return `${JSON.stringify(cluster)} is not a cluster id`;
   if (last.index === 0 || last.term === 0) return `it ends at entry ${last.index} of term ${last.term}`;
   if (membership.index === 0 || membership.index > last.index) {
     return `its membership comes from entry ${membership.index}, but it ends at ${last.index}`;

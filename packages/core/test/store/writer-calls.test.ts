@@ -1,9 +1,11 @@
+// Shows how calls of one snapshot writer may overlap, and when a failed or aborted snapshot is
+// discarded. The tests decide when each call ends.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { WriterCalls } from '@kontiki/core/store';
+import { WriterCalls } from '../../src/store/writer-calls.js';
 import { beforeEach, expect, it } from 'vitest';
 
-/** A call whose end the test decides. */
+/** Returns a call that the test ends. */
 function gate(): { call: () => Promise<void>; end: () => void; fail: (error: Error) => void } {
   let [end, fail]: [() => void, (error: Error) => void] = [() => {}, () => {}];
   const promise = new Promise<void>((resolve, reject) => ([end, fail] = [resolve, reject]));
@@ -13,42 +15,42 @@ function gate(): { call: () => Promise<void>; end: () => void; fail: (error: Err
 const turn = (): Promise<void> => new Promise(setImmediate);
 
 let calls: WriterCalls;
-let forgotten: number;
-/** What forgetting waits for. */
-let forgetting: Promise<void>;
+let discarded: number;
+/** The promise that discarding waits for. */
+let discarding: Promise<void>;
 beforeEach(() => {
-  forgotten = 0;
-  forgetting = Promise.resolve();
+  discarded = 0;
+  discarding = Promise.resolve();
   calls = new WriterCalls({
     id: 'x',
-    failure: (error) => new Error(`told: ${(error as Error).message}`),
-    forget: async () => {
-      await forgetting;
-      forgotten += 1;
+    failure: (error) => new Error(`failed: ${(error as Error).message}`),
+    discard: async () => {
+      await discarding;
+      discarded += 1;
     },
   });
 });
 
-it('forgets what was written once, when no call is under way any more, and tells of it then', async () => {
+it('a failed call discards the snapshot once, after all calls have ended', async () => {
   const [write, sync] = [gate(), gate()];
-  const told: string[] = [];
+  const messages: string[] = [];
   for (const { call } of [write, sync]) {
-    void calls.run(call).catch(({ message }: Error) => told.push(message));
+    void calls.run(call).catch(({ message }: Error) => messages.push(message));
   }
   sync.fail(new Error('EIO'));
   await turn();
-  expect([forgotten, told]).toEqual([0, []]);
+  expect([discarded, messages]).toEqual([0, []]);
   write.fail(new Error('ENOSPC'));
   await turn();
-  expect([forgotten, told.sort()]).toEqual([1, ['told: EIO', 'told: ENOSPC']]);
-  await expect(calls.run(async () => {})).rejects.toThrow('told: EIO');
+  expect([discarded, messages.sort()]).toEqual([1, ['failed: EIO', 'failed: ENOSPC']]);
+  await expect(calls.run(async () => {})).rejects.toThrow('failed: EIO');
   await calls.abort();
-  expect(forgotten).toBe(1);
+  expect(discarded).toBe(1);
 });
 
-it('tells nobody that it is over before what was written is forgotten: the same snapshot may be begun anew then', async () => {
-  const [sync, forget] = [gate(), gate()];
-  forgetting = forget.call();
+it('no call rejects before the snapshot is discarded', async () => {
+  const [sync, discard] = [gate(), gate()];
+  discarding = discard.call();
   const ended: string[] = [];
   const failed = (call: Promise<void>): Promise<void> => call.catch(({ message }: Error) => void ended.push(message));
   const first = failed(calls.run(sync.call));
@@ -57,18 +59,18 @@ it('tells nobody that it is over before what was written is forgotten: the same 
   const all = [first, failed(calls.run(async () => {})), calls.abort().then(() => ended.push('aborted'))];
   await turn();
   expect(ended).toEqual([]);
-  forget.end();
+  discard.end();
   await Promise.all(all);
-  expect(ended.sort()).toEqual(['aborted', 'told: EIO', 'told: EIO']);
+  expect(ended.sort()).toEqual(['aborted', 'failed: EIO', 'failed: EIO']);
 });
 
-it('takes no more calls when it was given up', async () => {
+it('calls after abort reject with KONTIKI_ABORTED', async () => {
   await calls.abort();
   await expect(calls.run(async () => {})).rejects.toMatchObject({ code: 'KONTIKI_ABORTED' });
-  expect(forgotten).toBe(1);
+  expect(discarded).toBe(1);
 });
 
-it('keeps nothing of the calls that have ended', async () => {
+it('results of earlier calls can be collected as garbage', async () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const result = new WeakRef(await calls.run(async () => ({})));
@@ -78,34 +80,34 @@ it('keeps nothing of the calls that have ended', async () => {
   expect(result.deref()).toBe(undefined);
 });
 
-it('forgets nothing of what was finished while it was given up', async () => {
+it('abort does not discard a snapshot that a pending call finishes', async () => {
   const finish = gate();
   const finished = calls.run(async () => {
     await finish.call();
-    calls.finished();
+    calls.markFinished();
   });
   const aborted = calls.abort();
   const refused = expect(calls.run(async () => {})).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
   finish.end();
   await Promise.all([finished, aborted, refused]);
-  expect(forgotten).toBe(0);
+  expect(discarded).toBe(0);
   await expect(calls.run(async () => {})).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
 });
 
-it('lets go when the calls under way have ended, and have been forgotten where they failed', async () => {
+it('detach waits for pending calls and for a pending discard', async () => {
   const write = gate();
   const failed = calls.run(write.call).catch(({ message }: Error) => message);
   let detached = false;
   const detaching = calls.detach(new Error('the store is closed')).then(() => (detached = true));
   await turn();
   expect(detached).toBe(false);
-  const forget = gate();
-  forgetting = forget.call();
+  const discard = gate();
+  discarding = discard.call();
   write.fail(new Error('EIO'));
   await turn();
   expect(detached).toBe(false);
-  forget.end();
+  discard.end();
   await detaching;
-  expect([await failed, forgotten]).toEqual(['told: EIO', 1]);
+  expect([await failed, discarded]).toEqual(['failed: EIO', 1]);
   await expect(calls.run(async () => {})).rejects.toThrow('the store is closed');
 });

@@ -1,9 +1,10 @@
 import { KontikiError } from '../../errors.js';
+import { checkId } from '../../id.js';
 import { membershipFault, membershipOf } from '../../log/membership.js';
 import type { ServerId, ServerInfo } from '../../log/server.js';
 import type { LogStore } from '../../ports/log-store.js';
 import { membershipOversize } from '../../wire/membership.js';
-import { badOption, checkId } from '../options.js';
+import { badOption } from '../options.js';
 
 export interface BootstrapOptions {
   /** The cluster's id, from `createClusterId`. */

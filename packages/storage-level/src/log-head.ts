@@ -1,15 +1,16 @@
 import type { Ballot } from '@kontiki/core';
 import { ballotFlags, ballotLength, readBallot, writeBallot } from '@kontiki/core/store';
+import { LINK, readLink, writeLink, type Link } from './chain.js';
 import { HEAD } from './keys.js';
-import { LINK, readLink, writeLink, type Link } from './linked.js';
-import { seal, unseal } from './sealed.js';
+import { seal, unseal } from './seal.js';
 
 /**
- * What every batch writes anew. It names the last of everything that has a key of its own, and each of those names the one
- * before: so a batch that a database has lost is noticed as soon as a later one is there. Databases do lose some (LevelDB
- * passes over what is damaged in the middle of its own log).
+ * The value that every batch of a log writes. It names the newest block, term and membership, and
+ * each of those names the previous one. So when the database has lost a batch, that is noticed as
+ * soon as a later batch is there. Databases do lose batches: LevelDB skips damaged records in the
+ * middle of its own log.
  */
-export interface Head {
+export interface LogHead {
   readonly ballot: Ballot | undefined;
   readonly last: number;
   readonly committed: number;
@@ -18,17 +19,20 @@ export interface Head {
   readonly generation: number;
   /** Index of the base, which has a key of its own. */
   readonly base: number;
-  /** The newest term that begins above the base, and the newest membership there. */
+  /** The newest term and the newest membership above the base. */
   readonly term: Link;
   readonly membership: Link;
-  /** The checksum of the newest block of entries; 0 before the first one of a generation. */
+  /** The checksum of the newest block of entries; 0 before the first block of a generation. */
   readonly block: number;
 }
 
-/** flags (1 byte), last, committed (8 each), genesis, generation (4 each), base (8), links to term and membership, block (4), ballot. */
+/**
+ * The bytes of a head without its ballot: flags (1), last, committed (8 each), genesis, generation
+ * (4 each), base (8), links to term and membership, block (4). The ballot follows.
+ */
 const FIXED = 1 + 3 * 8 + 2 * LINK + 3 * 4;
 
-export function encodeHead(head: Head): Uint8Array {
+export function encodeHead(head: LogHead): Uint8Array {
   const { ballot, last, committed, genesis, generation, base, term, membership, block } = head;
   return seal(HEAD, FIXED + ballotLength(ballot), (writer) => {
     writer.u8(ballotFlags(ballot));
@@ -44,7 +48,7 @@ export function encodeHead(head: Head): Uint8Array {
   });
 }
 
-export function decodeHead(value: Uint8Array | undefined, where: string): Head {
+export function decodeHead(value: Uint8Array | undefined, where: string): LogHead {
   return unseal(HEAD, value, [where, 'the head of the log'], (reader) => {
     const flags = reader.u8();
     const [last, committed] = [reader.u53(), reader.u53()];

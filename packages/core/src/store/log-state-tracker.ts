@@ -6,9 +6,10 @@ import type { LogBase, LogState, Repair } from '../ports/log-store.js';
 import { genesisOf } from '../wire/genesis.js';
 import type { LogRecord } from './record.js';
 
-const beginning: LogBase = { index: 0, term: 0, membership: undefined, genesis: undefined };
+/** The base of a log from which nothing was compacted. */
+const BLANK_BASE: LogBase = { index: 0, term: 0, membership: undefined, genesis: undefined };
 
-/** What a log holds, beside its entries, terms and memberships. */
+/** The state of a log without its entries, terms and memberships. */
 export interface Checkpoint {
   readonly ballot: Ballot | undefined;
   readonly base: LogBase;
@@ -17,10 +18,13 @@ export interface Checkpoint {
   readonly genesis: number | undefined;
 }
 
-/** What a log holds, without the entries: kept up to date record by record, on opening and while running. */
-export class Ledger {
+/**
+ * Tracks everything that a log reports when it opens (`LogState`), without storing the entries. A
+ * store applies each record to it, both while it reads its data back and while it runs.
+ */
+export class LogStateTracker {
   #ballot: Ballot | undefined;
-  #base = beginning;
+  #base = BLANK_BASE;
   #last = 0;
   #terms: Position[] = [];
   #memberships: MembershipAt[] = [];
@@ -31,6 +35,7 @@ export class Ledger {
     return this.#base;
   }
 
+  /** The index of the last entry, or of the base if the log has no entries. */
   get last(): number {
     return this.#last;
   }
@@ -55,7 +60,10 @@ export class Ledger {
     return this.#memberships;
   }
 
-  /** Begins from a checkpoint. If it tells no terms, what lies between its base and its last index must be compacted later on. */
+  /**
+   * Starts from a checkpoint. Without `terms`, the entries between the base and the last index of
+   * the checkpoint have to be compacted or replaced by later records.
+   */
   restore(
     { ballot, base, last, committed, genesis }: Checkpoint,
     terms: readonly Position[] = [],
@@ -70,14 +78,18 @@ export class Ledger {
     this.#memberships = [...memberships];
   }
 
-  /** Throws, and changes nothing, if the record does not fit. */
+  /**
+   * Applies a record. Throws `KONTIKI_INVARIANT` and changes nothing if the record does not fit the
+   * log.
+   */
   apply(record: LogRecord): void {
     if (record.kind === 'write') this.#write(record.ballot, record.entries ?? [], record.committed ?? 0);
     else if (record.kind === 'reset') this.#reset(record.base);
     else this.#compact(record.base);
   }
 
-  state(repairs: readonly Repair[]): LogState {
+  /** Returns the result of `LogStore.open`. */
+  state(repairs: readonly Repair[] = []): LogState {
     return {
       ballot: this.#ballot,
       base: this.#base,
@@ -99,10 +111,10 @@ export class Ledger {
 
   #replace(from: number, entries: readonly Entry[]): void {
     if (from <= this.#base.index || from > this.#last + 1) {
-      throw misuse(`entries from ${from} on do not fit a log that holds ${this.#base.index + 1} to ${this.#last}`);
+      throw refused(`entry ${from} does not follow a log that holds ${this.#base.index + 1} to ${this.#last}`);
     }
     const gap = entries.findIndex((entry, i) => entry.index !== from + i);
-    if (gap >= 0) throw misuse(`entry ${entries[gap]?.index} stands where ${from + gap} was due`);
+    if (gap >= 0) throw refused(`entry ${entries[gap]?.index} was given instead of entry ${from + gap}`);
     while ((this.#terms.at(-1)?.index ?? 0) >= from) this.#terms.pop();
     while ((this.#memberships.at(-1)?.index ?? 0) >= from) this.#memberships.pop();
     for (const entry of entries) {
@@ -125,17 +137,21 @@ export class Ledger {
   }
 
   #compact(base: LogBase): void {
-    if (base.index > this.#last)
-      throw misuse(`the log ends at ${this.#last} and was to be compacted up to ${base.index}`);
+    if (base.index > this.#last) {
+      throw refused(`the log ends at entry ${this.#last} and cannot be compacted up to entry ${base.index}`);
+    }
     if (base.index <= this.#base.index) return;
     this.#base = base;
-    // After a start from a checkpoint, the first term it saw may have begun below the base.
+    // After a restore without terms, the first term that was seen may have begun below the base.
     this.#terms = this.#terms.filter(({ index, term }) => index > base.index && term !== base.term);
     this.#memberships = this.#memberships.filter(({ index }) => index > base.index);
     this.#committed = Math.max(this.#committed, base.index);
   }
 }
 
-function misuse(text: string): KontikiError {
-  return new KontikiError('KONTIKI_INVARIANT', `A write was refused: ${text}.`);
+function refused(reason: string): KontikiError {
+  return new KontikiError(
+    'KONTIKI_INVARIANT',
+    `The log refused a write: ${reason}. Nothing was changed. This is a bug of the caller.`,
+  );
 }

@@ -1,0 +1,23 @@
+import { KontikiError } from './errors.js';
+
+const ID = /^[A-Za-z0-9._-]{1,64}$/;
+
+/**
+ * Whether a value is a valid cluster id or server id. Ids appear in file names, HTTP headers and
+ * logs, so the characters that are special there are not allowed.
+ */
+export function isId(value: unknown): value is string {
+  return typeof value === 'string' && ID.test(value);
+}
+
+/**
+ * Returns `id`. Throws `KONTIKI_BAD_OPTION` if it is not a valid id. `option` names the option in
+ * the message.
+ */
+export function checkId(option: string, id: unknown): string {
+  if (isId(id)) return id;
+  throw new KontikiError(
+    'KONTIKI_BAD_OPTION',
+    `${option} must be 1 to 64 characters of A-Z a-z 0-9 . _ -, not ${JSON.stringify(id)}.`,
+  );
+}

@@ -1,0 +1,216 @@
+import { KontikiError } from '../errors.js';
+import { checkId } from '../id.js';
+import type { Entry } from '../log/entry.js';
+import type { LogBase, LogState, LogStore, LogWrite, Owner, Repair } from '../ports/log-store.js';
+import { storeFailure } from './failure.js';
+import { GroupCommit } from './group-commit.js';
+import { Lifecycle } from './lifecycle.js';
+import type { LogStateTracker } from './log-state-tracker.js';
+import { readPage } from './page.js';
+import type { LogRecord } from './record.js';
+
+/** The data that a log store found when it opened. All of it is durable. */
+export interface OpenedLog {
+  /** The state of the log. The store may go on using this tracker. */
+  readonly tracker: LogStateTracker;
+  /** Bytes that were cut from the end of the log. Default: none. */
+  readonly repairs?: readonly Repair[] | undefined;
+}
+
+/**
+ * The part of a log store that does not depend on where its bytes are. Public methods check the
+ * state of the store and their arguments, group the calls into batches, answer reads of entries
+ * that are not durable yet, and let `close` wait for every call. A store extends this class and
+ * implements its protected methods with names that begin with `_`. These methods contain the format
+ * and the recovery of the store.
+ *
+ * `_write` and `_retire` are called for one batch at a time, `_read` at any time between `_open`
+ * and `_close`. `_failure` converts errors other than a `KontikiError`.
+ */
+export abstract class AbstractLog implements LogStore {
+  readonly #life = new Lifecycle<GroupCommit>(() => this.#name);
+  /** The calls of the newest opening. */
+  #calls: GroupCommit | undefined;
+  #isFull = false;
+  #onFull: (full: boolean) => void = () => {};
+
+  /** Names the place of the log for people: a path, for example. */
+  protected abstract get _where(): string;
+
+  /**
+   * Reads the data of the log back, or starts a new log. Resolves when everything that it found is
+   * durable. Rejects with `KONTIKI_FOREIGN_DATA` (`checkOwner`), `KONTIKI_MOVED` (`movedError`),
+   * `KONTIKI_CORRUPT` (`corruptData`) or `KONTIKI_LOCKED`; then it must have released whatever it
+   * had opened.
+   */
+  protected abstract _open(owner: Owner): Promise<OpenedLog>;
+
+  /**
+   * Makes records durable, in order. After a crash a prefix of all records must be found, each
+   * whole or absent. The records fit the log, as `LogStateTracker.apply` checks. Called again only
+   * after it has resolved, and never again after a failure. May return nothing if the records are
+   * durable at once.
+   */
+  protected abstract _write(records: readonly LogRecord[]): Promise<void> | void;
+
+  /**
+   * Reads durable entries, `from` first and none above `to`, all of which the log holds. It may
+   * return fewer entries, or ones beyond `maxBytes`; an empty array means that there are no more.
+   * If a concurrent write has removed or replaced the entries, it may fail: then the call is
+   * repeated or answered with `KONTIKI_COMPACTED`.
+   */
+  protected abstract _read(from: number, to: number, maxBytes: number): Promise<readonly Entry[]>;
+
+  /**
+   * Makes it durable that the server has moved to `where`, so that `_open` rejects with
+   * `KONTIKI_MOVED` from now on.
+   */
+  protected abstract _retire(where: string): Promise<void>;
+
+  /**
+   * Releases everything that `_open` has opened. Called once per opening, when no other call is in
+   * progress.
+   */
+  protected abstract _close(): Promise<void>;
+
+  /** Called when every record is durable and no record waits. */
+  protected _onIdle(): void {}
+
+  /**
+   * Converts an error other than a `KontikiError`, because of which the store cannot do `action`:
+   * "open the log in /data/a", for example.
+   */
+  protected _failure(action: string, error: unknown): KontikiError {
+    return storeFailure(action, error);
+  }
+
+  /** Ends the log as a failed write does. For work that the store does in the background. */
+  protected fail(cause: unknown): void {
+    this.#calls?.fail(cause);
+  }
+
+  /** Reports whether the disk is full, to the listener that `onFull` has set. */
+  protected setFull(full: boolean): void {
+    this.#isFull = full;
+    this.#onFull(full);
+  }
+
+  async open(owner: Owner): Promise<LogState> {
+    checkId('cluster', owner.cluster);
+    checkId('server', owner.server);
+    let state: LogState | undefined;
+    await this.#life.open(async () => {
+      const calls = new GroupCommit({
+        nameOf: () => this.#name,
+        write: (records) => this._write(records),
+        onIdle: () => this._onIdle(),
+      });
+      this.#calls = calls;
+      this.#isFull = false;
+      const { tracker, repairs } = await this.#openData(owner);
+      calls.restore(tracker.checkpoint);
+      state = tracker.state(repairs);
+      return calls;
+    });
+    return state as unknown as LogState;
+  }
+
+  append({ ballot, entries = [], committed }: LogWrite): Promise<void> {
+    // A commit index alone is not worth a write. The next write that has to be made contains a
+    // newer one.
+    const isEmpty = ballot === undefined && entries.length === 0;
+    return this.#add(isEmpty ? undefined : { kind: 'write', ballot, entries, committed });
+  }
+
+  reset(base: LogBase): Promise<void> {
+    return this.#add({ kind: 'reset', base });
+  }
+
+  compact(base: LogBase): Promise<void> {
+    return this.#add({ kind: 'compact', base });
+  }
+
+  async read(from: number, to: number, maxBytes: number): Promise<Entry[]> {
+    const calls = this.#usable;
+    return this.#life.track(readPage((...part) => this.#find(calls, ...part), from, to, maxBytes));
+  }
+
+  async retire(where: string): Promise<void> {
+    await this.#usable.retire(where, () => this._retire(where));
+  }
+
+  onFull(listener: (full: boolean) => void): void {
+    this.#onFull = listener;
+    if (this.#isFull) listener(true);
+  }
+
+  close(): Promise<void> {
+    return this.#life.close(async (calls) => {
+      await calls.close();
+      await this._close();
+    });
+  }
+
+  get #name(): string {
+    return `The log in ${this._where}`;
+  }
+
+  /** The calls of a log that is open and has not failed. */
+  get #usable(): GroupCommit {
+    const calls = this.#life.opened;
+    if (calls.failed !== undefined) throw calls.failed;
+    return calls;
+  }
+
+  async #openData(owner: Owner): Promise<OpenedLog> {
+    let opened: OpenedLog;
+    try {
+      opened = await this._open(owner);
+    } catch (error) {
+      throw this._failure(`open the log in ${this._where}`, error);
+    }
+    const { committed, last } = opened.tracker.checkpoint;
+    if (committed <= last) return opened;
+    await this._close();
+    throw new KontikiError(
+      'KONTIKI_LOST_DATA',
+      `${this.#name} ends at entry ${last}, but entry ${committed} was committed on this server. Restore the log from a copy, or remove this server from the cluster and add a server with a new id.`,
+    );
+  }
+
+  #add(record: LogRecord | undefined): Promise<void> {
+    try {
+      const calls = this.#usable;
+      return record === undefined ? Promise.resolve() : calls.add(record);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  /** Returns some entries from `from` on, none if there are no more. */
+  async #find(calls: GroupCommit, from: number, to: number, maxBytes: number): Promise<readonly Entry[]> {
+    for (;;) {
+      const { failed, base, last, replacements } = calls;
+      if (failed !== undefined) throw failed;
+      if (from <= base) throw compacted(from, base);
+      const { entries, until } = calls.undurable(from);
+      if (entries !== undefined) return entries.slice(0, until - from);
+      if (from > last) return [];
+      try {
+        return await this._read(from, Math.min(to, last, until - 1), maxBytes);
+      } catch (error) {
+        if (from <= calls.base) throw compacted(from, calls.base);
+        // If entries were replaced during the read, the store may have found parts of both. Read
+        // again.
+        if (calls.replacements === replacements) throw this._failure(`read the log in ${this._where}`, error);
+      }
+    }
+  }
+}
+
+function compacted(from: number, base: number): KontikiError {
+  return new KontikiError(
+    'KONTIKI_COMPACTED',
+    `Entry ${from} cannot be read: entries up to ${base} are compacted. Install a snapshot instead.`,
+  );
+}

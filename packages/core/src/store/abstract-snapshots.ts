@@ -1,0 +1,312 @@
+import { isKontikiError, KontikiError } from '../errors.js';
+import { checkId } from '../id.js';
+import type { Owner } from '../ports/log-store.js';
+import type { SnapshotInfo, SnapshotMeta, SnapshotStore, SnapshotWriter } from '../ports/snapshot-store.js';
+import { MAX_SNAPSHOT_CHUNK, SnapshotChecker } from '../wire/snapshot-checker.js';
+import { encodeSnapshotHead } from '../wire/snapshot-head.js';
+import { checkOwner } from './check-owner.js';
+import { isDiskFull, storeFailure } from './failure.js';
+import { Lifecycle } from './lifecycle.js';
+import { StoreWriter, type SnapshotSink } from './store-writer.js';
+
+/** A finished snapshot in a store. */
+export interface FinishedSnapshot<Location> {
+  readonly info: SnapshotInfo;
+  readonly location: Location;
+}
+
+/** An unfinished snapshot in a store, which can be resumed. */
+export interface UnfinishedSnapshot<Location> {
+  readonly id: string;
+  readonly location: Location;
+  /** Bytes of it that are durable. */
+  readonly bytes: number;
+}
+
+/** The snapshots that a store found when it opened. */
+export interface OpenedSnapshots<Location> {
+  readonly finished: Iterable<FinishedSnapshot<Location>>;
+  readonly unfinished: Iterable<UnfinishedSnapshot<Location>>;
+}
+
+/** A finished snapshot and its readers. */
+interface Held<Location> extends FinishedSnapshot<Location> {
+  readers: number;
+  /** Whether the snapshot was removed or replaced. Its readers continue. */
+  isRemoved: boolean;
+}
+
+type Pieces = AsyncGenerator<Uint8Array, void>;
+
+/** The snapshots of one opening. */
+interface Opened<Location> {
+  readonly owner: Owner;
+  readonly finished: Map<string, Held<Location>>;
+  readonly unfinished: Map<string, UnfinishedSnapshot<Location>>;
+  /** By id; undefined while the writer is being created. */
+  readonly writers: Map<string, StoreWriter<Location> | undefined>;
+  readonly readers: Set<Pieces>;
+}
+
+/**
+ * The part of a snapshot store that does not depend on where its bytes are. Public methods check
+ * the state of the store and their arguments, keep the list of snapshots, check every byte that is
+ * written or resumed, and let `close` wait for every call. A store extends this class and
+ * implements its protected methods with names that begin with `_`. These methods contain the format
+ * and the recovery of the store.
+ *
+ * `Location` is how the store finds the bytes of one snapshot: a file name, for example. An error
+ * of a full disk becomes `KONTIKI_DISK_FULL`. `_failure` converts all other errors.
+ */
+export abstract class AbstractSnapshots<Location> implements SnapshotStore {
+  readonly #life = new Lifecycle<Opened<Location>>(() => `The snapshot store in ${this._where}`);
+
+  /** Names the place of the snapshots for people: a path, for example. */
+  protected abstract get _where(): string;
+
+  /**
+   * Finds the snapshots, and removes leftovers that can be neither read nor resumed. Resolves when
+   * everything that it found is durable. Rejects with `KONTIKI_FOREIGN_DATA` (`checkOwner`) or
+   * `KONTIKI_LOCKED`; then it must have released whatever it had opened.
+   */
+  protected abstract _open(owner: Owner): Promise<OpenedSnapshots<Location>>;
+
+  /**
+   * Creates an unfinished snapshot. With `resumed`, continues that snapshot after its first `bytes`
+   * bytes, which were checked.
+   */
+  protected abstract _create(
+    meta: SnapshotMeta,
+    resumed: UnfinishedSnapshot<Location> | undefined,
+  ): Promise<SnapshotSink<Location>>;
+
+  /**
+   * Reads a finished or unfinished snapshot from byte `offset` to byte `end`, in pieces of any
+   * size. It must continue if the snapshot is removed or replaced. When the generator is returned,
+   * it must release everything that it has opened.
+   */
+  protected abstract _read(location: Location, offset: number, end: number): AsyncGenerator<Uint8Array, void>;
+
+  /** Removes a snapshot, finished or not. Resolves when no start will find it. */
+  protected abstract _remove(location: Location): Promise<void>;
+
+  /**
+   * Frees the bytes of a snapshot that was removed or replaced, when it has no reader any more. A
+   * failure is ignored, so the next start must free the rest. Only for stores in which `_remove`
+   * cannot free bytes that are being read.
+   */
+  protected async _free(_location: Location): Promise<void> {}
+
+  /**
+   * Releases everything that `_open` has opened. Called once per opening, when no other call is in
+   * progress.
+   */
+  protected abstract _close(): Promise<void>;
+
+  /**
+   * Converts an error other than a `KontikiError`, because of which the store cannot do `action`:
+   * "write snapshot x in /data/a", for example.
+   */
+  protected _failure(action: string, error: unknown): KontikiError {
+    return storeFailure(action, error);
+  }
+
+  async open(owner: Owner): Promise<void> {
+    checkId('cluster', owner.cluster);
+    checkId('server', owner.server);
+    await this.#life.open(async () => {
+      let found: OpenedSnapshots<Location>;
+      try {
+        found = await this._open(owner);
+      } catch (error) {
+        throw this._failure(`open the snapshot store in ${this._where}`, error);
+      }
+      const finished = [...found.finished].map((snapshot) => [snapshot.info.id, held(snapshot)] as const);
+      const unfinished = [...found.unfinished].map((snapshot) => [snapshot.id, snapshot] as const);
+      return {
+        owner,
+        finished: new Map(finished),
+        unfinished: new Map(unfinished),
+        writers: new Map(),
+        readers: new Set(),
+      };
+    });
+  }
+
+  async list(): Promise<readonly SnapshotInfo[]> {
+    const infos = [...this.#life.opened.finished.values()].map(({ info }) => info);
+    return infos.sort((a, b) => b.last.index - a.last.index);
+  }
+
+  async *read(id: string, offset = 0): AsyncGenerator<Uint8Array, void> {
+    const opened = this.#life.opened;
+    const snapshot = opened.finished.get(id);
+    if (snapshot === undefined) throw new KontikiError('KONTIKI_NO_SNAPSHOT', `There is no snapshot ${id}.`);
+    const { info, location } = snapshot;
+    const pieces = this._read(location, offset, info.bytes);
+    snapshot.readers += 1;
+    opened.readers.add(pieces);
+    // One piece is read ahead, while the caller uses the previous one.
+    let ahead = this.#nextPiece(opened, pieces);
+    try {
+      let at = offset;
+      for (let piece = await ahead; piece.done !== true; piece = await ahead) {
+        ahead = this.#nextPiece(opened, pieces);
+        at += piece.value.length;
+        for (let from = 0; from < piece.value.length; from += MAX_SNAPSHOT_CHUNK) {
+          yield piece.value.subarray(from, from + MAX_SNAPSHOT_CHUNK);
+          this.#checkOpen(opened);
+        }
+      }
+      if (at < info.bytes) {
+        throw new KontikiError(
+          'KONTIKI_CORRUPT',
+          `Snapshot ${id} in ${this._where} ends at byte ${at}, but it had ${info.bytes} bytes. Remove the snapshot.`,
+        );
+      }
+    } catch (error) {
+      throw this.#failure(`read snapshot ${id}`, error);
+    } finally {
+      opened.readers.delete(pieces);
+      await Promise.allSettled([ahead, pieces.return()]);
+      snapshot.readers -= 1;
+      this.#freeUnread(opened, snapshot);
+    }
+  }
+
+  async create(meta: SnapshotMeta): Promise<SnapshotWriter> {
+    const opened = this.#life.opened;
+    const { owner, writers } = opened;
+    // Encoding the meta also checks it. Its id may become part of a file name.
+    encodeSnapshotHead(meta);
+    checkOwner(`Snapshot ${meta.id}`, { cluster: meta.cluster }, owner);
+    if (writers.has(meta.id)) {
+      throw new KontikiError('KONTIKI_LOCKED', `Snapshot ${meta.id} has a writer already. Finish or abort it first.`);
+    }
+    writers.set(meta.id, undefined);
+    try {
+      return await this.#life.track(this.#createWriter(opened, meta));
+    } catch (error) {
+      writers.delete(meta.id);
+      throw this.#failure(`write snapshot ${meta.id}`, error);
+    }
+  }
+
+  async remove(id: string): Promise<void> {
+    const opened = this.#life.opened;
+    const { finished } = opened;
+    const snapshot = finished.get(id);
+    if (snapshot === undefined) return;
+    finished.delete(id);
+    try {
+      await this.#life.track(this._remove(snapshot.location));
+    } catch (error) {
+      // The snapshot may still be there, so it can be removed again, unless a new one has its id.
+      if (!finished.has(id)) finished.set(id, snapshot);
+      throw this.#failure(`remove snapshot ${id}`, error);
+    }
+    snapshot.isRemoved = true;
+    this.#freeUnread(opened, snapshot);
+  }
+
+  close(): Promise<void> {
+    return this.#life.close(async ({ writers, readers }) => {
+      try {
+        await Promise.all([...writers.values()].map(async (writer) => writer?.detach(this.#closedError())));
+        await Promise.all([...readers].map((pieces) => pieces.return()));
+      } finally {
+        await this._close();
+      }
+    });
+  }
+
+  async #createWriter(opened: Opened<Location>, meta: SnapshotMeta): Promise<StoreWriter<Location>> {
+    const { finished, unfinished, writers } = opened;
+    const found = unfinished.get(meta.id);
+    const others = [...unfinished.values()].filter((snapshot) => snapshot !== found);
+    unfinished.clear();
+    for (const { location } of others) await this.#discard(location);
+    const checked = found === undefined ? undefined : await this.#checkUnfinished(meta, found);
+    if (found !== undefined && checked === undefined) await this.#discard(found.location);
+    const sink = await this._create(meta, checked === undefined ? undefined : found);
+    const writer = new StoreWriter({
+      meta,
+      checker: checked ?? new SnapshotChecker(meta),
+      sink,
+      failure: (error) => this.#failure(`write snapshot ${meta.id}`, error),
+      replaced: () => finished.get(meta.id)?.location,
+      onFinished: (info, location) => {
+        writers.delete(meta.id);
+        const replaced = finished.get(meta.id);
+        finished.set(meta.id, held({ info, location }));
+        if (replaced === undefined) return;
+        replaced.isRemoved = true;
+        this.#freeUnread(opened, replaced);
+      },
+      onDiscarded: async () => {
+        // A store may replace a finished snapshot at the same location before it fails.
+        if (finished.get(meta.id)?.location === sink.location) finished.delete(meta.id);
+        // If the removal fails, the next start repeats it.
+        await this.#discard(sink.location).catch(() => {});
+        writers.delete(meta.id);
+      },
+    });
+    writers.set(meta.id, writer);
+    return writer;
+  }
+
+  /** Reads an unfinished snapshot through. Resolves with undefined if it cannot be resumed. */
+  async #checkUnfinished(
+    meta: SnapshotMeta,
+    { location, bytes }: UnfinishedSnapshot<Location>,
+  ): Promise<SnapshotChecker | undefined> {
+    const checker = new SnapshotChecker(meta);
+    try {
+      for await (const piece of this._read(location, 0, bytes)) checker.write(piece);
+    } catch {
+      // The bytes are damaged, or those of a snapshot with another meta.
+      return undefined;
+    }
+    return checker.offset === bytes ? checker : undefined;
+  }
+
+  async #discard(location: Location): Promise<void> {
+    await this._remove(location);
+    await this._free(location);
+  }
+
+  #freeUnread(opened: Opened<Location>, snapshot: Held<Location>): void {
+    if (!snapshot.isRemoved || snapshot.readers > 0 || !this.#life.isOpen(opened)) return;
+    this.#life.track(this._free(snapshot.location)).catch(() => {});
+  }
+
+  #nextPiece(opened: Opened<Location>, pieces: Pieces): Promise<IteratorResult<Uint8Array, void>> {
+    const isOpen = this.#life.isOpen(opened);
+    const piece = isOpen ? this.#life.track(pieces.next()) : Promise.reject(this.#closedError());
+    // A failure is reported when the caller asks for the piece.
+    piece.catch(() => {});
+    return piece;
+  }
+
+  #checkOpen(opened: Opened<Location>): void {
+    if (!this.#life.isOpen(opened)) throw this.#closedError();
+  }
+
+  #closedError(): KontikiError {
+    return new KontikiError('KONTIKI_CLOSED', `The snapshot store in ${this._where} was closed.`);
+  }
+
+  #failure(action: string, error: unknown): KontikiError {
+    const where = `${action} in ${this._where}`;
+    if (isKontikiError(error) || !isDiskFull(error)) return this._failure(where, error);
+    return new KontikiError(
+      'KONTIKI_DISK_FULL',
+      `Cannot ${where}: the disk is full. Finished snapshots are kept. Free some space and try again.`,
+      { cause: error },
+    );
+  }
+}
+
+function held<Location>(snapshot: FinishedSnapshot<Location>): Held<Location> {
+  return { ...snapshot, readers: 0, isRemoved: false };
+}

@@ -1,0 +1,21 @@
+import { KontikiError } from '../errors.js';
+import type { Owner } from '../ports/log-store.js';
+
+/** The owner that stored data names. The data of a snapshot names only the cluster. */
+interface StoredOwner {
+  readonly cluster: string;
+  readonly server?: string | undefined;
+}
+
+/**
+ * Throws `KONTIKI_FOREIGN_DATA` unless the data that a store found belongs to `owner`. `where`
+ * names the data at the beginning of a sentence.
+ */
+export function checkOwner(where: string, stored: StoredOwner, owner: Owner): void {
+  if (stored.cluster === owner.cluster && (stored.server ?? owner.server) === owner.server) return;
+  const holder = stored.server === undefined ? '' : `server ${stored.server} of `;
+  throw new KontikiError(
+    'KONTIKI_FOREIGN_DATA',
+    `${where} belongs to ${holder}cluster ${stored.cluster}, not to server ${owner.server} of cluster ${owner.cluster}. Nothing was changed. Use the data of this server instead.`,
+  );
+}

@@ -1,0 +1,62 @@
+import { isKontikiError, KontikiError } from '../errors.js';
+
+/** Returns an error and its causes, outermost first. */
+function causesOf(error: unknown): readonly Error[] {
+  const causes: Error[] = [];
+  for (let at = error; at instanceof Error; at = at.cause) causes.push(at);
+  return causes;
+}
+
+/**
+ * Returns the messages of an error and of its causes. A database often gives the reason only in a
+ * cause.
+ */
+export function messageOf(error: unknown): string {
+  return causesOf(error)
+    .map(({ message }) => message)
+    .join(': ');
+}
+
+/** Whether an error or one of its causes has one of these codes or names. */
+export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  return causesOf(error).some(
+    (at) => codes.includes(String((at as { code?: unknown }).code)) || codes.includes(at.name),
+  );
+}
+
+/**
+ * Whether an error means that there is no room left. File systems have error codes for it and
+ * IndexedDB has a name. LevelDB only passes on the system's message.
+ */
+export function isDiskFull(error: unknown): boolean {
+  if (hasCode(error, 'ENOSPC', 'EDQUOT', 'QuotaExceededError')) return true;
+  return causesOf(error).some(({ message }) => /no space left on device|disk quota exceeded/i.test(message));
+}
+
+/**
+ * Returns the error that a store reports when it cannot do `action`, for example "open the log in
+ * /data/a". Errors of Kontiki pass unchanged. A folder that is in use keeps its code
+ * `KONTIKI_LOCKED`; any other error becomes `KONTIKI_STORE_FAILED`.
+ */
+export function storeFailure(action: string, error: unknown): KontikiError {
+  if (isKontikiError(error)) return error;
+  const reason = messageOf(error);
+  if (hasCode(error, 'KONTIKI_LOCKED')) return new KontikiError('KONTIKI_LOCKED', reason, { cause: error });
+  return new KontikiError(
+    'KONTIKI_STORE_FAILED',
+    `Cannot ${action}: ${reason}. No acknowledged data was removed. Repair the disk or the database, then start the server again.`,
+    { cause: error },
+  );
+}
+
+/**
+ * Returns the error for damage to data that was durable. No server can repair that damage by
+ * itself.
+ */
+export function corruptData(where: string, what: string, cause?: unknown): KontikiError {
+  return new KontikiError(
+    'KONTIKI_CORRUPT',
+    `${where}: ${what}. The data was durable before, so acknowledged writes may be lost. Nothing was changed. Restore the data from a copy, or remove this server from the cluster and add a server with a new id.`,
+    { cause },
+  );
+}

@@ -1,0 +1,265 @@
+// Shows what the base class of all snapshot stores adds to a store: checked writes, resumed writes,
+// readers and removals. The store below keeps its bytes in a map, by location, and lets a test make
+// a call fail.
+import { beforeEach, describe, expect, it } from 'vitest';
+import { isKontikiError, membershipOf, type Owner, type SnapshotInfo, type SnapshotMeta } from '@kontiki/core';
+import {
+  AbstractSnapshots,
+  type FinishedSnapshot,
+  type OpenedSnapshots,
+  type SnapshotSink,
+  type UnfinishedSnapshot,
+} from '@kontiki/core/store';
+import { encodeSnapshot } from '@kontiki/core/wire';
+
+const owner = { cluster: 'test', server: 'a' };
+
+function metaAt(index: number): SnapshotMeta {
+  return {
+    id: `${index}`.padStart(32, '0'),
+    cluster: owner.cluster,
+    last: { index, term: 1 },
+    membership: { index: 1, membership: membershipOf([['a', { address: 'a', metadata: '' }]]) },
+    genesis: 1,
+    version: 1,
+  };
+}
+
+async function joined(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of stream) pieces.push(piece);
+  return new Uint8Array(Buffer.concat(pieces));
+}
+
+/** The bytes of the snapshot at `index`. */
+function encoded(index: number, length = 600_000): Promise<Uint8Array> {
+  async function* state(): AsyncGenerator<Uint8Array> {
+    yield new Uint8Array(length).fill(index);
+  }
+  return joined(encodeSnapshot(metaAt(index), state()));
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => 'none',
+    (error: unknown) => (isKontikiError(error) ? error.code : String(error)),
+  );
+}
+
+type Call = 'write' | 'finish' | 'remove' | 'free' | 'read';
+
+class SampleSnapshots extends AbstractSnapshots<string> {
+  readonly bytes = new Map<string, Uint8Array>();
+  readonly finished: FinishedSnapshot<string>[] = [];
+  readonly unfinished: UnfinishedSnapshot<string>[] = [];
+  readonly events: string[] = [];
+  /** The call that fails once. */
+  failing: Call | undefined;
+  error: Error = new Error('EIO');
+  #created = 0;
+
+  protected override get _where(): string {
+    return 'a map';
+  }
+
+  protected override async _open(_owner: Owner): Promise<OpenedSnapshots<string>> {
+    return { finished: this.finished, unfinished: this.unfinished };
+  }
+
+  protected override async _create(
+    _meta: SnapshotMeta,
+    resumed: UnfinishedSnapshot<string> | undefined,
+  ): Promise<SnapshotSink<string>> {
+    this.#created += 1;
+    const location = resumed?.location ?? `new ${this.#created}`;
+    this.bytes.set(location, this.bytes.get(location)?.slice(0, resumed?.bytes) ?? new Uint8Array());
+    return {
+      location,
+      write: async (bytes) => {
+        this.#failIf('write');
+        this.bytes.set(location, new Uint8Array(Buffer.concat([this.bytes.get(location) as Uint8Array, bytes])));
+      },
+      sync: async () => {},
+      finish: async (_info: SnapshotInfo, replaced: string | undefined) => {
+        this.#failIf('finish');
+        this.events.push(`finish ${location}${replaced === undefined ? '' : ` instead of ${replaced}`}`);
+        return location;
+      },
+      close: async () => void this.events.push(`close ${location}`),
+    };
+  }
+
+  protected override async *_read(location: string, offset: number, end: number): AsyncGenerator<Uint8Array, void> {
+    const bytes = this.bytes.get(location) as Uint8Array;
+    try {
+      for (let at = offset; at < Math.min(end, bytes.length); at += 300_000) {
+        this.#failIf('read');
+        yield bytes.subarray(at, Math.min(end, at + 300_000));
+      }
+    } finally {
+      this.events.push(`end reading ${location}`);
+    }
+  }
+
+  protected override async _remove(location: string): Promise<void> {
+    this.#failIf('remove');
+    this.events.push(`remove ${location}`);
+  }
+
+  protected override async _free(location: string): Promise<void> {
+    this.#failIf('free');
+    this.events.push(`free ${location}`);
+  }
+
+  protected override async _close(): Promise<void> {
+    this.events.push('close the store');
+  }
+
+  #failIf(call: Call): void {
+    if (this.failing !== call) return;
+    this.failing = undefined;
+    throw this.error;
+  }
+}
+
+let store: SampleSnapshots;
+beforeEach(async () => {
+  store = new SampleSnapshots();
+});
+
+async function save(index: number): Promise<void> {
+  const writer = await store.create(metaAt(index));
+  await writer.write((await encoded(index)).subarray(writer.offset));
+  await writer.finish();
+}
+
+describe('reading', () => {
+  it('pieces that are longer than a chunk are cut', async () => {
+    await store.open(owner);
+    await save(1);
+    const sizes: number[] = [];
+    for await (const { length } of store.read(metaAt(1).id, 100_000)) sizes.push(length);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(252 * 1024);
+    const rest = await joined(store.read(metaAt(1).id, 100_000));
+    expect(Buffer.compare(rest, (await encoded(1)).subarray(100_000))).toBe(0);
+  });
+
+  it('a snapshot that is shorter than before is KONTIKI_CORRUPT', async () => {
+    await store.open(owner);
+    await save(1);
+    store.bytes.set('new 1', (await encoded(1)).subarray(0, 350_000));
+    expect(await codeOf(joined(store.read(metaAt(1).id)))).toBe('KONTIKI_CORRUPT');
+  });
+
+  it('a removed snapshot is freed when its last reader ends', async () => {
+    await store.open(owner);
+    await save(1);
+    const readers = [store.read(metaAt(1).id), store.read(metaAt(1).id)];
+    for (const reader of readers) await reader.next();
+    await store.remove(metaAt(1).id);
+    await readers[0]?.return();
+    expect(store.events).not.toContain('free new 1');
+    for await (const _ of readers[1] as AsyncIterable<Uint8Array>);
+    expect(store.events).toContain('free new 1');
+  });
+
+  it('a replaced snapshot is freed when its last reader ends', async () => {
+    await store.open(owner);
+    await save(1);
+    const reader = store.read(metaAt(1).id);
+    await reader.next();
+    await save(1);
+    expect(store.events).toContain('finish new 2 instead of new 1');
+    expect(store.events).not.toContain('free new 1');
+    await reader.return();
+    expect(store.events).toContain('free new 1');
+  });
+
+  it('close ends readers that were abandoned', async () => {
+    await store.open(owner);
+    await save(1);
+    const reader = store.read(metaAt(1).id);
+    await reader.next();
+    await store.close();
+    expect(store.events.slice(-2)).toEqual(['end reading new 1', 'close the store']);
+    await store.open(owner);
+    expect(await codeOf(reader.next())).toBe('KONTIKI_CLOSED');
+  });
+});
+
+describe('writing', () => {
+  it('an unfinished snapshot is checked and then resumed', async () => {
+    store.bytes.set('old', await encoded(1));
+    store.unfinished.push({ id: metaAt(1).id, location: 'old', bytes: 400_000 });
+    await store.open(owner);
+    const writer = await store.create(metaAt(1));
+    expect(writer.offset).toBe(400_000);
+    await writer.write((await encoded(1)).subarray(400_000));
+    await writer.finish();
+    expect(Buffer.compare(await joined(store.read(metaAt(1).id)), await encoded(1))).toBe(0);
+  });
+
+  it.each([
+    ['is damaged', 1, 400_000],
+    ['is shorter than its durable bytes', 0, 700_000],
+  ])('an unfinished snapshot that %s is removed and begins again', async (_, flippedBits, bytes) => {
+    const held = await encoded(1);
+    held[0] = (held[0] as number) ^ flippedBits;
+    store.bytes.set('old', held);
+    store.unfinished.push({ id: metaAt(1).id, location: 'old', bytes });
+    await store.open(owner);
+    expect((await store.create(metaAt(1))).offset).toBe(0);
+    expect(store.events.slice(-2)).toEqual(['remove old', 'free old']);
+  });
+
+  it('create removes unfinished snapshots with other ids', async () => {
+    store.unfinished.push({ id: metaAt(1).id, location: 'old', bytes: 0 });
+    await store.open(owner);
+    await store.create(metaAt(2));
+    expect(store.events).toEqual(['remove old', 'free old']);
+  });
+
+  it.each([
+    ['write', 'ENOSPC', 'KONTIKI_DISK_FULL'],
+    ['finish', 'EDQUOT', 'KONTIKI_DISK_FULL'],
+    ['write', 'EIO', 'KONTIKI_STORE_FAILED'],
+  ] as const)('a %s that fails with %s is %s and removes what was written', async (call, code, expected) => {
+    await store.open(owner);
+    store.failing = call;
+    store.error = Object.assign(new Error(code), { code });
+    expect(await codeOf(save(1))).toBe(expected);
+    expect(store.events).toEqual(['close new 1', 'remove new 1', 'free new 1']);
+    expect(await store.list()).toEqual([]);
+    await save(1);
+  });
+
+  it('close keeps what is written, and closes it', async () => {
+    await store.open(owner);
+    const writer = await store.create(metaAt(1));
+    await writer.write((await encoded(1)).subarray(0, 1_000));
+    await store.close();
+    expect(store.events).toEqual(['close new 1', 'close the store']);
+    expect(await codeOf(writer.sync())).toBe('KONTIKI_CLOSED');
+  });
+});
+
+describe('removing', () => {
+  it('a failed removal of a snapshot can be repeated', async () => {
+    await store.open(owner);
+    await save(1);
+    store.failing = 'remove';
+    expect(await codeOf(store.remove(metaAt(1).id))).toBe('KONTIKI_STORE_FAILED');
+    expect((await store.list()).length).toBe(1);
+    await store.remove(metaAt(1).id);
+    expect(await store.list()).toEqual([]);
+  });
+
+  it('a failure to free the bytes of a removed snapshot is ignored', async () => {
+    await store.open(owner);
+    await save(1);
+    store.failing = 'free';
+    await store.remove(metaAt(1).id);
+    await store.close();
+    expect(store.events.at(-1)).toBe('close the store');
+  });
+});

@@ -1,0 +1,77 @@
+import type { SnapshotInfo, SnapshotMeta } from '@kontiki/core';
+import type { SnapshotSink } from '@kontiki/core/store';
+import { MAX_SNAPSHOT_CHUNK } from '@kontiki/core/wire';
+import type { Namespace, Operation } from './namespace.js';
+import { chunkKey, encodeInfo, infoKey } from './snapshot-keys.js';
+
+/**
+ * Writes an unfinished snapshot to the database in chunks. Each chunk is synced: a database may
+ * lose an unsynced batch even when a later batch is durable. LevelDB, for example, starts a new
+ * file without syncing the previous one.
+ */
+export class LevelSink implements SnapshotSink<number> {
+  /** The number of the snapshot, which is part of its keys. */
+  readonly location: number;
+  readonly #namespace: Namespace;
+  readonly #meta: SnapshotMeta;
+  /** The bytes after the last chunk that was put. */
+  #chunk = new Uint8Array(MAX_SNAPSHOT_CHUNK);
+  #filled = 0;
+  /** Bytes that were written so far. */
+  #end: number;
+  /**
+   * The last batch. Batches are put one after the other, because a database may reorder concurrent
+   * batches.
+   */
+  #put: Promise<void> = Promise.resolve();
+
+  /** `durable` is the number of bytes that are in the database already. */
+  constructor(namespace: Namespace, meta: SnapshotMeta, number: number, durable: number) {
+    this.#namespace = namespace;
+    this.#meta = meta;
+    this.location = number;
+    this.#end = durable;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      const piece = bytes.subarray(at, at + MAX_SNAPSHOT_CHUNK - this.#filled);
+      this.#chunk.set(piece, this.#filled);
+      this.#filled += piece.length;
+      this.#end += piece.length;
+      at += piece.length;
+      if (this.#filled === MAX_SNAPSHOT_CHUNK) await this.sync();
+    }
+  }
+
+  /** Puts the bytes that have no chunk yet, after the batches that are being put. */
+  sync(): Promise<void> {
+    if (this.#filled === 0) return this.#put;
+    const begin = this.#end - this.#filled;
+    const isFull = this.#filled === MAX_SNAPSHOT_CHUNK;
+    const value = isFull ? this.#chunk : this.#chunk.slice(0, this.#filled);
+    if (isFull) this.#chunk = new Uint8Array(MAX_SNAPSHOT_CHUNK);
+    this.#filled = 0;
+    const number = this.location;
+    this.#put = this.#put.then(() =>
+      this.#namespace.write([
+        { type: 'put', key: chunkKey(number, begin), value },
+        { type: 'put', key: infoKey(number), value: encodeInfo(number, { meta: this.#meta, bytes: undefined }) },
+      ]),
+    );
+    return this.#put;
+  }
+
+  async finish({ bytes }: SnapshotInfo, replaced: number | undefined): Promise<number> {
+    const number = this.location;
+    await this.sync();
+    const operations: Operation[] = [
+      { type: 'put', key: infoKey(number), value: encodeInfo(number, { meta: this.#meta, bytes }) },
+    ];
+    if (replaced !== undefined) operations.push({ type: 'del', key: infoKey(replaced) });
+    await this.#namespace.write(operations);
+    return number;
+  }
+
+  async close(): Promise<void> {}
+}

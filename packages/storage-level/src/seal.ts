@@ -1,0 +1,55 @@
+import { isKontikiError } from '@kontiki/core';
+import { corruptData } from '@kontiki/core/store';
+import { crc32, Reader, Writer } from '@kontiki/core/wire';
+
+const CHECKSUM = 4;
+
+/**
+ * Encodes a value of the database: the checksum of its key and its content (4 bytes), then `length`
+ * bytes of content.
+ */
+export function seal(key: Uint8Array, length: number, write: (writer: Writer) => void): Uint8Array {
+  const writer = new Writer(CHECKSUM + length);
+  writer.u32(0);
+  write(writer);
+  writer.u32At(0, checksumWith(key, writer.bytes));
+  return writer.bytes;
+}
+
+/**
+ * Decodes a value that was sealed under this key. Throws `KONTIKI_CORRUPT` if it is missing or
+ * damaged. `what` names the value and `where` its place, for people.
+ */
+export function unseal<T>(
+  key: Uint8Array,
+  value: Uint8Array | undefined,
+  [where, what]: readonly [where: string, what: string],
+  read: (reader: Reader) => T,
+): T {
+  if (value === undefined) throw corruptData(where, `${what} is missing`);
+  if (value.length < CHECKSUM || checksumOf(value) !== checksumWith(key, value)) {
+    throw corruptData(where, `${what} does not match its checksum`);
+  }
+  try {
+    const reader = new Reader(value.subarray(CHECKSUM));
+    const content = read(reader);
+    reader.end();
+    return content;
+  } catch (error) {
+    // Content that cannot be decoded is damaged. `read` throws the other errors on purpose.
+    if (isKontikiError(error) && error.code !== 'KONTIKI_PROTOCOL') throw error;
+    throw corruptData(where, `${what} cannot be read`, error);
+  }
+}
+
+/** Returns the checksum at the beginning of a sealed value. */
+export function checksumOf(value: Uint8Array): number {
+  return new DataView(value.buffer, value.byteOffset).getUint32(0, true);
+}
+
+/**
+ * Computes the checksum of a value. It includes the key, so a value under another key is noticed.
+ */
+function checksumWith(key: Uint8Array, value: Uint8Array): number {
+  return crc32(value.subarray(CHECKSUM), crc32(key));
+}
