@@ -1,6 +1,9 @@
 import type { Leader } from './log/server.js';
 
-/** Every code that a Kontiki error can carry. Codes are stable: a code keeps its meaning across releases. */
+/**
+ * Every code that a Kontiki error can carry. Codes are stable: a code keeps its meaning across
+ * releases.
+ */
 export type ErrorCode =
   // A call was not carried out, or its outcome is unknown.
   | 'KONTIKI_NOT_LEADER'
@@ -33,12 +36,16 @@ export type ErrorCode =
   | 'KONTIKI_PROTOCOL';
 
 /**
- * Marks Kontiki's errors. A program may hold two copies of this package, after a partial upgrade for
- * example, and `instanceof` does not recognize the errors of the other copy. A registered symbol does.
+ * Marks Kontiki's errors. A program may hold two copies of this package, after a partial upgrade
+ * for example, and `instanceof` does not recognize the errors of the other copy. A registered
+ * symbol does.
  */
 const BRAND: symbol = Symbol.for('kontiki.error');
 
-/** An error with a stable `code`, a message that says what failed and what to do, and a `cause` if there is one. */
+/**
+ * An error with a stable `code`, a message that says what failed and what to do, and a `cause` if
+ * there is one.
+ */
 export class KontikiError extends Error {
   readonly code: ErrorCode;
 
@@ -68,16 +75,24 @@ export type ErrorOf<Code extends ErrorCode> = Code extends 'KONTIKI_NOT_LEADER'
   ? NotLeaderError
   : KontikiError & { readonly code: Code };
 
-/** Returns whether a caught value is a Kontiki error, from this copy of the package or another one. */
+/**
+ * Returns whether a caught value is a Kontiki error, from this copy of the package or another one.
+ */
 export function isKontikiError(error: unknown): error is KontikiError;
-/** Returns whether a caught value is the Kontiki error of this code, and narrows its type to that error's. */
+/**
+ * Returns whether a caught value is the Kontiki error of this code, and narrows its type to that
+ * error's.
+ */
 export function isKontikiError<Code extends ErrorCode>(error: unknown, code: Code): error is ErrorOf<Code>;
 export function isKontikiError(error: unknown, code?: ErrorCode): boolean {
   if (typeof error !== 'object' || error === null || !(BRAND in error)) return false;
   return code === undefined || (error as KontikiError).code === code;
 }
 
-/** The error for a state machine that threw. It stops the server: to continue would skip or repeat an entry. */
+/**
+ * The error for a state machine that threw. It stops the server: to continue would skip or repeat
+ * an entry.
+ */
 export function machineFailed(doing: string, cause: unknown): KontikiError {
   return new KontikiError(
     'KONTIKI_MACHINE_FAILED',

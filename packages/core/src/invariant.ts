@@ -1,9 +1,10 @@
 import { KontikiError } from './errors.js';
 
 /**
- * Throws `KONTIKI_INVARIANT`, which stops the server, if a condition does not hold that Raft guarantees.
- * These checks stay in the code that runs, because a server that continued would be guessing with its
- * users' data. A message with numbers in it is a function, so that it is built only when needed.
+ * Throws `KONTIKI_INVARIANT`, which stops the server, if a condition does not hold that Raft
+ * guarantees. These checks stay in the code that runs, because a server that continued would be
+ * guessing with its users' data. A message with numbers in it is a function, so that it is built
+ * only when needed.
  */
 export function invariant(condition: boolean, broken: string | (() => string)): asserts condition {
   if (!condition) {

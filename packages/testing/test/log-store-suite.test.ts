@@ -76,7 +76,13 @@ describe('testLogStore', () => {
       'if (view.getUint32(0) !== crc32(bytes.subarray(at + 4, end))) return undefined;',
       '',
     ],
-    ['a gap is accepted', 'append rejects gaps', `${STORE}/log-state-tracker.ts`, 'from > this.#last + 1) {', 'false) {'],
+    [
+      'a gap is accepted',
+      'append rejects gaps',
+      `${STORE}/log-state-tracker.ts`,
+      'from > this.#last + 1) {',
+      'false) {',
+    ],
     [
       'a gap within a write is accepted',
       'append rejects gaps',

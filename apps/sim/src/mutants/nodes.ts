@@ -71,14 +71,16 @@ export const mutants: readonly Mutant[] = [
     find: `    }, this.#onFailure);
   }
 
-  /** A reset keeps`,
+  /**
+   * A reset keeps`,
     replace: `    }, () => {
       this.#raw.written(number);
       this.schedule();
     });
   }
 
-  /** A reset keeps`,
+  /**
+   * A reset keeps`,
   },
   {
     name: 'appended proposals never settle when the node ends',

@@ -1,18 +1,27 @@
 import type { Membership } from './membership.js';
 
-/** A position in the log: the index of an entry and the term of the leader that created it. Index 0, term 0 is the position before the first entry. */
+/**
+ * A position in the log: the index of an entry and the term of the leader that created it. Index 0,
+ * term 0 is the position before the first entry.
+ */
 export interface Position {
   readonly index: number;
   readonly term: number;
 }
 
-/** A command that a caller proposed: opaque bytes, which the state machine applies once they are committed. */
+/**
+ * A command that a caller proposed: opaque bytes, which the state machine applies once they are
+ * committed.
+ */
 export interface CommandEntry extends Position {
   readonly kind: 'command';
   readonly data: Uint8Array;
 }
 
-/** The empty entry that a new leader appends, so that it can commit entries of earlier terms (Raft §5.4.2, §8). */
+/**
+ * The empty entry that a new leader appends, so that it can commit entries of earlier terms (Raft
+ * §5.4.2, §8).
+ */
 export interface NoopEntry extends Position {
   readonly kind: 'noop';
 }
@@ -26,7 +35,10 @@ export interface MembershipEntry extends Position {
 /** An entry of the replicated log. It is immutable: the same object is sent, stored and applied. */
 export type Entry = CommandEntry | NoopEntry | MembershipEntry;
 
-/** The cost of an entry in addition to its payload, in memory and on the wire. A round figure, so that empty entries are not free. */
+/**
+ * The cost of an entry in addition to its payload, in memory and on the wire. A round figure, so
+ * that empty entries are not free.
+ */
 const ENTRY_OVERHEAD = 64;
 
 /** Returns the bytes that a command of this length counts against every limit. */

@@ -1,14 +1,17 @@
 import type { ServerId, ServerInfo } from './server.js';
 
 /**
- * The servers of a cluster and their parts. The membership is joint while `outgoing` is not empty: then
- * elections, commits, reads and check-quorum each need a majority of `voters` and a majority of
- * `outgoing` (Raft §6; thesis §4.3).
+ * The servers of a cluster and their parts. The membership is joint while `outgoing` is not empty:
+ * then elections, commits, reads and check-quorum each need a majority of `voters` and a majority
+ * of `outgoing` (Raft §6; thesis §4.3).
  */
 export interface Membership {
   /** The servers whose majority decides. Never empty. */
   readonly voters: readonly ServerId[];
-  /** The voters before a joint change, whose majority is needed, too, until the joint membership is left. Empty otherwise. */
+  /**
+   * The voters before a joint change, whose majority is needed, too, until the joint membership is
+   * left. Empty otherwise.
+   */
   readonly outgoing: readonly ServerId[];
   /** Servers that receive the log but do not count. */
   readonly learners: readonly ServerId[];
@@ -41,7 +44,10 @@ export function membershipOf(
   return { voters, outgoing: none, learners, learnersNext: none, servers: all };
 }
 
-/** Returns what is wrong with a membership, as part of a sentence; undefined if it is valid. The rules are those of thesis §4.3 and of `Membership`. */
+/**
+ * Returns what is wrong with a membership, as part of a sentence; undefined if it is valid. The
+ * rules are those of thesis §4.3 and of `Membership`.
+ */
 export function membershipFault(membership: Membership): string | undefined {
   const { voters, outgoing, learners, learnersNext, servers } = membership;
   if (voters.length === 0) return 'it has no voter';

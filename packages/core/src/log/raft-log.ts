@@ -5,7 +5,10 @@ import { WriteTracker } from './write-tracker.js';
 import { Tail, type Slice } from './tail.js';
 import { TermHistory } from './term-history.js';
 
-/** The position where a log begins. Everything up to it is in a snapshot; at index 0, term 0 nothing is. */
+/**
+ * The position where a log begins. Everything up to it is in a snapshot; at index 0, term 0 nothing
+ * is.
+ */
 export interface Base extends Position {
   /** The newest membership at or below the position; undefined only at index 0. */
   readonly membership: MembershipAt | undefined;
@@ -23,7 +26,10 @@ export interface LogStart {
 /** The entries of one write, and its number. */
 export interface IssuedWrite {
   readonly number: number;
-  /** If set, the store discards its whole log before it appends the entries, because a snapshot replaced the log. */
+  /**
+   * If set, the store discards its whole log before it appends the entries, because a snapshot
+   * replaced the log.
+   */
   readonly reset: Base | undefined;
   readonly entries: readonly Entry[];
 }
@@ -48,7 +54,10 @@ export class RaftLog {
   #last: number;
   #committed: number;
   #applied: number;
-  /** The first index that changed in memory and is not issued as a write yet; `Infinity` if there is none. */
+  /**
+   * The first index that changed in memory and is not issued as a write yet; `Infinity` if there is
+   * none.
+   */
   #changed = Infinity;
   #changedBytes = 0;
 
@@ -98,7 +107,10 @@ export class RaftLog {
     return this.#applied;
   }
 
-  /** The index up to which entries may be applied. No state machine is ever ahead of its server's disk. */
+  /**
+   * The index up to which entries may be applied. No state machine is ever ahead of its server's
+   * disk.
+   */
   get applicable(): number {
     return Math.min(this.#committed, this.durable);
   }
@@ -123,12 +135,18 @@ export class RaftLog {
     return this.#tail.bytes;
   }
 
-  /** The membership in force: the newest one in the log, committed or not. Undefined on a blank server. */
+  /**
+   * The membership in force: the newest one in the log, committed or not. Undefined on a blank
+   * server.
+   */
   get membership(): Membership | undefined {
     return this.#memberships.at(-1)?.membership;
   }
 
-  /** The memberships that may be in force on some server: the newest committed one and all later ones. */
+  /**
+   * The memberships that may be in force on some server: the newest committed one and all later
+   * ones.
+   */
   get liveMemberships(): readonly MembershipAt[] {
     const settled = this.#memberships.findLastIndex(({ index }) => index <= this.#committed);
     return this.#memberships.slice(Math.max(0, settled));
@@ -139,7 +157,10 @@ export class RaftLog {
     return index < this.base.index || index > this.#last ? undefined : this.#terms.at(index);
   }
 
-  /** Returns whether this log holds the entry at a committed position: the term matches, or the index is committed here. */
+  /**
+   * Returns whether this log holds the entry at a committed position: the term matches, or the
+   * index is committed here.
+   */
   matchesTerm({ index, term }: Position): boolean {
     return index <= this.#committed || this.termAt(index) === term;
   }
@@ -150,7 +171,10 @@ export class RaftLog {
     return this.#terms.findConflictByTerm(Math.min(index, this.#last), term);
   }
 
-  /** Returns whether a log that ends at `other` is at least as up to date as this one: by last term, then by index (Raft §5.4.1). */
+  /**
+   * Returns whether a log that ends at `other` is at least as up to date as this one: by last term,
+   * then by index (Raft §5.4.1).
+   */
   isUpToDate(other: Position): boolean {
     const { index, term } = this.last;
     return other.term > term || (other.term === term && other.index >= index);
@@ -176,7 +200,10 @@ export class RaftLog {
     if (entry.kind === 'membership') this.#memberships.push({ index: entry.index, membership: entry.membership });
   }
 
-  /** Discards the entries from `index` on, and the memberships among them. The caller must append another entry at once. */
+  /**
+   * Discards the entries from `index` on, and the memberships among them. The caller must append
+   * another entry at once.
+   */
   truncate(index: number): void {
     invariant(index > this.#committed, () => `entry ${index} was to be removed, but ${this.#committed} is committed`);
     invariant(index <= this.#last, () => `entry ${index} was to be removed, but the log ends at ${this.#last}`);
@@ -196,7 +223,9 @@ export class RaftLog {
     return this.#memberships.findLast((at) => at.index <= index);
   }
 
-  /** Discards everything up to `index`, which must be applied, durable, and in a durable snapshot. */
+  /**
+   * Discards everything up to `index`, which must be applied, durable, and in a durable snapshot.
+   */
   compact(index: number): void {
     invariant(index <= this.#applied && index <= this.durable, () => `entry ${index} was to be compacted too early`);
     if (index <= this.#base.index) return;
@@ -207,7 +236,10 @@ export class RaftLog {
     this.#tail.evict(index, 0);
   }
 
-  /** Replaces the whole log by a durable snapshot that ends at `base`. The log must not hold the snapshot's last entry. */
+  /**
+   * Replaces the whole log by a durable snapshot that ends at `base`. The log must not hold the
+   * snapshot's last entry.
+   */
   reset(base: Base): void {
     invariant(
       base.index > this.#committed,
@@ -269,7 +301,10 @@ export class RaftLog {
     this.#evict();
   }
 
-  /** Evicts the oldest durable and committed entries if the tail exceeds its limit. Uncommitted entries stay, because a leader may have to count them. */
+  /**
+   * Evicts the oldest durable and committed entries if the tail exceeds its limit. Uncommitted
+   * entries stay, because a leader may have to count them.
+   */
   #evict(): void {
     this.#tail.evict(this.applicable, this.#tailBytes);
   }

@@ -1,11 +1,20 @@
-/** The name of a server: 1 to 64 characters of `A-Z a-z 0-9 . _ -`, unique in its cluster and never reused. */
+/**
+ * The name of a server: 1 to 64 characters of `A-Z a-z 0-9 . _ -`, unique in its cluster and never
+ * reused.
+ */
 export type ServerId = string;
 
 /** A server's address, and metadata of the application. */
 export interface ServerInfo {
-  /** The address that peers connect to, in the transport's own form (`ws://10.0.0.1:7001`). At most 512 bytes of UTF-8. */
+  /**
+   * The address that peers connect to, in the transport's own form (`ws://10.0.0.1:7001`). At most
+   * 512 bytes of UTF-8.
+   */
   readonly address: string;
-  /** Anything the application wants to publish for this server, such as its client URL for redirects. At most 1,024 bytes of UTF-8. */
+  /**
+   * Anything the application wants to publish for this server, such as its client URL for
+   * redirects. At most 1,024 bytes of UTF-8.
+   */
   readonly metadata: string;
 }
 

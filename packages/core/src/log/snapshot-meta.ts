@@ -3,7 +3,10 @@ import type { MembershipAt } from './membership.js';
 
 /** The description of a snapshot. The snapshot's head contains the same fields. */
 export interface SnapshotMeta {
-  /** 32 lower-case hexadecimal digits, drawn at random for each snapshot. Two servers' snapshots of the same index may differ in their bytes. */
+  /**
+   * 32 lower-case hexadecimal digits, drawn at random for each snapshot. Two servers' snapshots of
+   * the same index may differ in their bytes.
+   */
   readonly id: string;
   readonly cluster: string;
   /** The last entry that the snapshot covers. */

@@ -7,10 +7,16 @@ export interface Slice {
   readonly bytes: number;
 }
 
-/** The newest entries of the log, in memory. Entries that have left it are read back from the store, in pages. */
+/**
+ * The newest entries of the log, in memory. Entries that have left it are read back from the store,
+ * in pages.
+ */
 export class Tail {
   #entries: (Entry | undefined)[] = [];
-  /** Entries before this offset have left. The array is sliced when they are many, and more than half of it. */
+  /**
+   * Entries before this offset have left. The array is sliced when they are many, and more than
+   * half of it.
+   */
   #head = 0;
   /** Index of the entry at `#head`. */
   #first: number;
@@ -55,7 +61,10 @@ export class Tail {
     return index < this.#first ? undefined : this.#entries[this.#head + index - this.#first];
   }
 
-  /** Returns the entries from `from` to `to` that fit into `maxBytes`, at least one; undefined if `from` is not in memory. */
+  /**
+   * Returns the entries from `from` to `to` that fit into `maxBytes`, at least one; undefined if
+   * `from` is not in memory.
+   */
   slice(from: number, to: number, maxBytes: number): Slice | undefined {
     if (from < this.#first || from > to || to >= this.next) return undefined;
     const begin = this.#head + from - this.#first;

@@ -2,9 +2,9 @@ import { invariant } from '../invariant.js';
 import type { Position } from './entry.js';
 
 /**
- * The term at every index from the base to the last entry, stored as the first index of each term. A
- * log of millions of entries has only as many runs as elections, so the history stays in memory when
- * the entries do not.
+ * The term at every index from the base to the last entry, stored as the first index of each term.
+ * A log of millions of entries has only as many runs as elections, so the history stays in memory
+ * when the entries do not.
  */
 export class TermHistory {
   /** Index and term both ascend. The first run starts at the base. */
@@ -43,15 +43,18 @@ export class TermHistory {
     this.#runs = [{ index: base.index, term: base.term }];
   }
 
-  /** Returns the term at an index from the base on. The caller checks that the index is not beyond the last entry. */
+  /**
+   * Returns the term at an index from the base on. The caller checks that the index is not beyond
+   * the last entry.
+   */
   at(index: number): number {
     return this.#run(this.#find(index)).term;
   }
 
   /**
-   * Returns the last position at or before `index` whose term is at most `term`. If another log holds
-   * `term` at `index` and this one does not, the two logs can match there at most (the conflict hint of
-   * Raft §5.3, which needs at most one probe per term).
+   * Returns the last position at or before `index` whose term is at most `term`. If another log
+   * holds `term` at `index` and this one does not, the two logs can match there at most (the
+   * conflict hint of Raft §5.3, which needs at most one probe per term).
    */
   findConflictByTerm(index: number, term: number): Position {
     let at = this.#find(index);

@@ -13,9 +13,9 @@ interface PendingWrite {
  * Tracks up to which index this server's log is durable, from numbered writes.
  *
  * Writes overlap, so an entry may be written, replaced and written again before the first write
- * finishes. The first write's completion must not count for the third one (the ABA problem). So a write
- * removes everything from its first index on from the durable part when it is issued. The last index
- * that it remembers becomes durable only when this very write has finished.
+ * finishes. The first write's completion must not count for the third one (the ABA problem). So a
+ * write removes everything from its first index on from the durable part when it is issued. The
+ * last index that it remembers becomes durable only when this very write has finished.
  */
 export class WriteTracker {
   #lastIssuedWrite = 0;
@@ -44,7 +44,9 @@ export class WriteTracker {
     return this.#bytes;
   }
 
-  /** Numbers a write of the entries `from` to `last`, or of a ballot alone (`from` is `Infinity`). */
+  /**
+   * Numbers a write of the entries `from` to `last`, or of a ballot alone (`from` is `Infinity`).
+   */
   issue(from: number, last: number, bytes: number): number {
     this.#lastIssuedWrite += 1;
     this.#pending.push({ number: this.#lastIssuedWrite, from, last, bytes });
@@ -52,7 +54,10 @@ export class WriteTracker {
     return this.#lastIssuedWrite;
   }
 
-  /** Notes that a durable snapshot, which ends at `last`, replaced the log. Pending writes belong to the old log, so they now stand for `last`. */
+  /**
+   * Notes that a durable snapshot, which ends at `last`, replaced the log. Pending writes belong to
+   * the old log, so they now stand for `last`.
+   */
   reset(last: number): void {
     this.#pending = this.#pending.map((write) => ({ ...write, last }));
     this.#lastAtIssue = last;
@@ -76,7 +81,10 @@ export class WriteTracker {
     this.#pending.splice(0, done);
   }
 
-  /** Returns the durable index. `changed`: the first index that changed in memory and is not issued yet. */
+  /**
+   * Returns the durable index. `changed`: the first index that changed in memory and is not issued
+   * yet.
+   */
   durable(changed: number): number {
     let durable = Math.min(this.#lastAtIssue, changed - 1);
     for (const write of this.#pending) durable = Math.min(durable, write.from - 1);

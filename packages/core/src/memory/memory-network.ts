@@ -9,7 +9,10 @@ import { decodeFrame, encodeFrame, MAX_FRAME } from '../wire/index.js';
 export interface MemoryNetworkOptions {
   /** Default: the system's monotonic clock. */
   readonly clock?: Clock | undefined;
-  /** Returns the milliseconds that a frame travels. Called for each frame. Default: the frame arrives in the next turn. */
+  /**
+   * Returns the milliseconds that a frame travels. Called for each frame. Default: the frame
+   * arrives in the next turn.
+   */
   readonly latency?: (() => number) | undefined;
   /** Returns whether a frame is lost. Called for each frame. */
   readonly loses?: (() => boolean) | undefined;
@@ -22,9 +25,9 @@ interface Endpoint {
 }
 
 /**
- * A network within one process, for tests and benchmarks. Servers are addressed by their ids. Frames are
- * encoded and decoded as on a real wire, so servers share no objects. Links can be cut in one or both
- * directions, and healed.
+ * A network within one process, for tests and benchmarks. Servers are addressed by their ids.
+ * Frames are encoded and decoded as on a real wire, so servers share no objects. Links can be cut
+ * in one or both directions, and healed.
  */
 export class MemoryNetwork {
   readonly #clock: Clock;
@@ -100,7 +103,8 @@ export class MemoryNetwork {
 
   #arrive(from: Identity, to: ServerId, frame: Uint8Array): void {
     const endpoint = this.#endpoints.get(to);
-    // A real transport's handshake refuses a server of another cluster, and one that was bootstrapped with other members.
+    // A real transport's handshake refuses a server of another cluster, and one that was
+    // bootstrapped with other members.
     if (endpoint === undefined || endpoint.self.cluster !== from.cluster) return;
     const [mine, theirs] = [endpoint.self.genesis, from.genesis];
     if (mine !== undefined && theirs !== undefined && mine !== theirs) return;
@@ -112,7 +116,10 @@ export class MemoryNetwork {
   }
 }
 
-/** Encodes a frame; undefined if a message cannot be encoded, which is then dropped, as on any transport. */
+/**
+ * Encodes a frame; undefined if a message cannot be encoded, which is then dropped, as on any
+ * transport.
+ */
 function encoded(messages: readonly Message[]): Uint8Array | undefined {
   try {
     return encodeFrame(messages);

@@ -3,8 +3,8 @@ import type { Identity } from '../ports/transport.js';
 
 /**
  * The identity of a running node. Transports, the log and snapshots all read this one object,
- * because a blank server learns its genesis only while it runs: from the first entry that it writes,
- * or from the first snapshot that it receives.
+ * because a blank server learns its genesis only while it runs: from the first entry that it
+ * writes, or from the first snapshot that it receives.
  */
 export class NodeIdentity implements Identity {
   readonly cluster: string;

@@ -43,8 +43,8 @@ export interface LoopOptions<Result> {
 
 /**
  * Drives a `RawNode` with the ports. Whatever waits goes into one turn, and `#turn` carries out the
- * result, in an order that a reader can follow line by line. Inputs that arrive while the disk or the
- * network is busy become the next turn's batch, so batching needs no timer.
+ * result, in an order that a reader can follow line by line. Inputs that arrive while the disk or
+ * the network is busy become the next turn's batch, so batching needs no timer.
  */
 export class Loop<Result> {
   readonly transport: TransportSwitch;
@@ -172,7 +172,10 @@ export class Loop<Result> {
     }, this.#onFailure);
   }
 
-  /** A reset keeps the ballot, so the ballot is written first. The calls become durable in the order in which they are made. */
+  /**
+   * A reset keeps the ballot, so the ballot is written first. The calls become durable in the order
+   * in which they are made.
+   */
   async #replaceLog(ballot: Ballot | undefined, base: Base, rest: LogWrite): Promise<void> {
     const { genesis } = this.#identity;
     await Promise.all([
@@ -219,14 +222,18 @@ export class Loop<Result> {
     this.snapshots?.onApplied(entries);
   }
 
-  /** A snapshot replaced the log up to `index`: the outcome of proposals below is unknown, and the machine must catch up. */
+  /**
+   * A snapshot replaced the log up to `index`: the outcome of proposals below is unknown, and the
+   * machine must catch up.
+   */
   #onInstalled(index: number): void {
     this.proposals.failSuperseded(index);
     this.applier.restoreInstalled();
   }
 
   #serveReads(): void {
-    // While a batch is applied the state is between two indices. The end of the batch serves these reads.
+    // While a batch is applied the state is between two indices. The end of the batch serves these
+    // reads.
     if (!this.applier.busy) this.reads.serve(this.#raw.raft.log.applied);
   }
 

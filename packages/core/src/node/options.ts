@@ -21,10 +21,16 @@ export interface NodeOptions<Result> {
   readonly machine: StateMachine<Result>;
   readonly log: LogStore;
   readonly transport: Transport;
-  /** The store for snapshots. The state machine needs `snapshot` and `restore` then. Without a store the log only grows. */
+  /**
+   * The store for snapshots. The state machine needs `snapshot` and `restore` then. Without a store
+   * the log only grows.
+   */
   readonly snapshots?: SnapshotStore | undefined;
   readonly snapshotPolicy?: Partial<SnapshotPolicy> | undefined;
-  /** The compression of snapshots, the same on every server. Uncompressed snapshots can be read, too. Default: none. */
+  /**
+   * The compression of snapshots, the same on every server. Uncompressed snapshots can be read,
+   * too. Default: none.
+   */
   readonly snapshotCompression?: SnapshotCompression | undefined;
   /** Default: heartbeat 100 ms, election 500 ms. */
   readonly timings?: Partial<Timings> | undefined;

@@ -106,10 +106,11 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   /**
    * Proposes a command. Resolves with the state machine's result once the command is committed
-   * (durable on a majority) and applied on this server. `data` must not change until the promise settles.
+   * (durable on a majority) and applied on this server. `data` must not change until the promise
+   * settles.
    *
-   * Rejects with `KONTIKI_UNKNOWN_OUTCOME` if the command may still be applied. After any other error it
-   * never will be: `KONTIKI_NOT_LEADER` (a `NotLeaderError` that names the leader),
+   * Rejects with `KONTIKI_UNKNOWN_OUTCOME` if the command may still be applied. After any other
+   * error it never will be: `KONTIKI_NOT_LEADER` (a `NotLeaderError` that names the leader),
    * `KONTIKI_OVERLOADED`, `KONTIKI_TOO_LARGE`, `KONTIKI_DISK_FULL`, `KONTIKI_REPLACED`,
    * `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`, `KONTIKI_CLOSED`.
    */
@@ -124,11 +125,11 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   /**
    * Runs `read` between two applied batches, and resolves with its return value. Linearizable by
-   * default, on any server: the read waits until a leader has confirmed with a quorum how far the log
-   * is committed, and until that much is applied on this server.
+   * default, on any server: the read waits until a leader has confirmed with a quorum how far the
+   * log is committed, and until that much is applied on this server.
    *
-   * Rejects with `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`, `KONTIKI_CLOSED`, with `KONTIKI_OVERLOADED` if
-   * 65,536 reads are waiting already, or with whatever `read` throws.
+   * Rejects with `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`, `KONTIKI_CLOSED`, with `KONTIKI_OVERLOADED`
+   * if 65,536 reads are waiting already, or with whatever `read` throws.
    */
   read<T>(read: () => T, options: ReadOptions = {}): Promise<T> {
     const { reads, applier } = this.#loop;
@@ -141,7 +142,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       reads.add(this.#raw.read(), call, read);
       this.#loop.schedule();
     } else if (!immediate) {
-      // An asynchronous apply is in progress, so the state is inconsistent. The read runs when the apply finishes.
+      // An asynchronous apply is in progress, so the state is inconsistent. The read runs when the
+      // apply finishes.
       reads.addLocal(call, read);
     } else {
       serveRead(call, read);
@@ -152,8 +154,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   /**
    * Takes a snapshot that covers at least everything applied by now, and compacts the log. Resolves
    * when the snapshot is durable. Rejects with `KONTIKI_UNSUPPORTED` without a snapshot store, with
-   * `KONTIKI_NO_SNAPSHOT` if nothing is applied yet, with `KONTIKI_DISK_FULL`, after which nothing is
-   * lost, and with `KONTIKI_CLOSED`.
+   * `KONTIKI_NO_SNAPSHOT` if nothing is applied yet, with `KONTIKI_DISK_FULL`, after which nothing
+   * is lost, and with `KONTIKI_CLOSED`.
    */
   snapshot(): Promise<SnapshotInfo> {
     const refused = this.#refuseCall({});
@@ -176,25 +178,32 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     return statusOf(this.#raw.raft, this.#identity.cluster, this.#clock.now(), this.#ended);
   }
 
-  /** Adds a listener and returns a function that removes it. Listeners run after the turn that caused the event. */
+  /**
+   * Adds a listener and returns a function that removes it. Listeners run after the turn that
+   * caused the event.
+   */
   on<Name extends keyof NodeEvents>(name: Name, listener: (event: NodeEvents[Name]) => void): () => void {
     return this.#events.on(name, listener);
   }
 
-  /** Changes the timings at once. They should be the same on every server. Throws `KONTIKI_BAD_OPTION`. */
+  /**
+   * Changes the timings at once. They should be the same on every server. Throws
+   * `KONTIKI_BAD_OPTION`.
+   */
   setTimings(timings: Partial<Timings>): void {
     this.#raw.setTimings(checkTimings({ ...this.#raw.raft.timings, ...timings }));
     this.#loop.schedule();
   }
 
   /**
-   * Switches to another transport, which must not have been started. Messages in flight are dropped;
-   * Raft sends them again. The new transport starts first. Then the old one closes, and this resolves.
-   * If the new transport fails to start, this rejects with its error and the old one stays in use.
+   * Switches to another transport, which must not have been started. Messages in flight are
+   * dropped; Raft sends them again. The new transport starts first. Then the old one closes, and
+   * this resolves. If the new transport fails to start, this rejects with its error and the old one
+   * stays in use.
    *
-   * Two transports that listen on the same port cannot run at once: close the old one first, and the
-   * node is cut off until this resolves. Calls take effect in order. Rejects with `KONTIKI_CLOSED`
-   * once the node has ended. A transport that does not come into use is closed.
+   * Two transports that listen on the same port cannot run at once: close the old one first, and
+   * the node is cut off until this resolves. Calls take effect in order. Rejects with
+   * `KONTIKI_CLOSED` once the node has ended. A transport that does not come into use is closed.
    */
   setTransport(transport: Transport): Promise<void> {
     return this.#loop.transport.replace(transport);
@@ -202,7 +211,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   /**
    * Stops the node and closes its ports. Durable data stays. Waiting calls reject: a proposal that
-   * was appended rejects with `KONTIKI_UNKNOWN_OUTCOME`, every other call with `KONTIKI_CLOSED`. Idempotent.
+   * was appended rejects with `KONTIKI_UNKNOWN_OUTCOME`, every other call with `KONTIKI_CLOSED`.
+   * Idempotent.
    */
   close(): Promise<void> {
     this.#end('closed', new KontikiError('KONTIKI_CLOSED', `Node ${this.id} was closed.`));

@@ -17,7 +17,10 @@ export interface PeerStatus {
   readonly silentFor: number;
   /** Whether the peer's disk has no room for entries. */
   readonly full: boolean;
-  /** Whether the peer is a voter without a log: it has lost its disk and receives no entries. Remove it and add a new id. */
+  /**
+   * Whether the peer is a voter without a log: it has lost its disk and receives no entries. Remove
+   * it and add a new id.
+   */
   readonly lost: boolean;
 }
 

@@ -2,7 +2,10 @@ import type { Clock, Timer } from '../ports/clock.js';
 
 declare const setImmediate: ((callback: () => void) => unknown) | undefined;
 
-/** Runs a callback after pending I/O events. Uses a message channel where there is no `setImmediate`. */
+/**
+ * Runs a callback after pending I/O events. Uses a message channel where there is no
+ * `setImmediate`.
+ */
 function afterArrivals(): (callback: () => void) => void {
   if (typeof setImmediate === 'function') return (callback) => void setImmediate(callback);
   const { port1, port2 } = new MessageChannel();
@@ -14,7 +17,10 @@ function afterArrivals(): (callback: () => void) => void {
   };
 }
 
-/** The longest delay of `setTimeout`, in milliseconds. A longer timer fires early, and the node sets it again. */
+/**
+ * The longest delay of `setTimeout`, in milliseconds. A longer timer fires early, and the node sets
+ * it again.
+ */
 const LONGEST = 2 ** 31 - 1;
 
 /** The real time. It is monotonic, and never the wall clock. */

@@ -37,7 +37,10 @@ export class TransportSwitch {
     this.#current.setPeers(peers);
   }
 
-  /** Starts a transport and, once it runs, closes the previous one. If it does not start, rejects and keeps the previous one. */
+  /**
+   * Starts a transport and, once it runs, closes the previous one. If it does not start, rejects
+   * and keeps the previous one.
+   */
   replace(transport: Transport): Promise<void> {
     const replaced = this.#last.then(() => this.#replace(transport));
     this.#last = replaced.catch(() => {

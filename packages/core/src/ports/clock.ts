@@ -1,6 +1,9 @@
 /** A timer that can be set repeatedly. */
 export interface Timer {
-  /** Fires once at this time, or as soon as possible after it. Replaces the previous setting; `Infinity` clears it. */
+  /**
+   * Fires once at this time, or as soon as possible after it. Replaces the previous setting;
+   * `Infinity` clears it.
+   */
   set(at: number): void;
   /** Clears the timer for good. */
   close(): void;
@@ -12,6 +15,9 @@ export interface Clock {
   now(): number;
   /** Creates a timer that calls `fire`. */
   timer(fire: () => void): Timer;
-  /** Calls back after one turn of the event loop, so that socket and file events that are already pending run before. */
+  /**
+   * Calls back after one turn of the event loop, so that socket and file events that are already
+   * pending run before.
+   */
   defer(callback: () => void): void;
 }

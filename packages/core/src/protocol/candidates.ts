@@ -3,7 +3,10 @@ import type { PreVoteReply, VoteReply } from './message.js';
 import { voteResult } from './quorum.js';
 import { BaseRole, type Server } from './role.js';
 
-/** The common part of both candidate roles: ask the voters, count each voter once, and give up after a timeout. */
+/**
+ * The common part of both candidate roles: ask the voters, count each voter once, and give up after
+ * a timeout.
+ */
 abstract class ElectionRole extends BaseRole {
   protected readonly server: Server;
   /** By voter, so that a duplicated answer counts once. */
@@ -49,11 +52,17 @@ abstract class ElectionRole extends BaseRole {
   protected abstract won(): void;
 }
 
-/** Asks whether a campaign would succeed, before it raises the term and disturbs other servers (thesis §9.6). */
+/**
+ * Asks whether a campaign would succeed, before it raises the term and disturbs other servers
+ * (thesis §9.6).
+ */
 export class PreCandidate extends ElectionRole {
   readonly name = 'preCandidate';
 
-  /** Asks the voters. This is not part of the constructor, because the only voter of a cluster wins at once and changes its role. */
+  /**
+   * Asks the voters. This is not part of the constructor, because the only voter of a cluster wins
+   * at once and changes its role.
+   */
   begin(): void {
     const { header, log, output } = this.server;
     const { index: lastIndex, term: lastTerm } = log.last;
@@ -61,7 +70,10 @@ export class PreCandidate extends ElectionRole {
     this.count(this.server.id, true);
   }
 
-  /** The reply's own term may be lower than this server's. Its `candidacy` decides whether it counts. */
+  /**
+   * The reply's own term may be lower than this server's. Its `candidacy` decides whether it
+   * counts.
+   */
   override preVoteReply(from: ServerId, message: PreVoteReply): void {
     if (message.candidacy === this.server.ballot.term + 1) this.count(from, message.granted);
   }
@@ -71,7 +83,10 @@ export class PreCandidate extends ElectionRole {
   }
 }
 
-/** Asks for votes in a new term (Raft §5.2). Its own vote counts, and its requests leave, when term and vote are durable. */
+/**
+ * Asks for votes in a new term (Raft §5.2). Its own vote counts, and its requests leave, when term
+ * and vote are durable.
+ */
 export class Candidate extends ElectionRole {
   readonly name = 'candidate';
   #votedForSelf = false;

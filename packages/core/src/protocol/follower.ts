@@ -11,7 +11,10 @@ export class Follower extends BaseRole {
   #leaderHeardAt = -Infinity;
   #timeout: number;
   #electionAt: number;
-  /** The time at which this server last asked the leader about its waiting reads; `-Infinity` if it has not. */
+  /**
+   * The time at which this server last asked the leader about its waiting reads; `-Infinity` if it
+   * has not.
+   */
   #askedAt = -Infinity;
 
   constructor(server: Server) {
@@ -25,13 +28,19 @@ export class Follower extends BaseRole {
     return Math.min(this.#electionAt, this.#askAt);
   }
 
-  /** The time to ask the leader again about waiting reads: the question or its answer may have been lost. */
+  /**
+   * The time to ask the leader again about waiting reads: the question or its answer may have been
+   * lost.
+   */
   get #askAt(): number {
     const { reads, leader, timings } = this.#server;
     return reads.open === undefined || leader === undefined ? Infinity : this.#askedAt + timings.heartbeat;
   }
 
-  /** Compares with T, not with the drawn timeout, which would let voters refuse a valid election for up to twice as long. */
+  /**
+   * Compares with T, not with the drawn timeout, which would let voters refuse a valid election for
+   * up to twice as long.
+   */
   override get leaderAlive(): boolean {
     const { leader, now, timings } = this.#server;
     return leader !== undefined && now - this.#leaderHeardAt < timings.election;
@@ -95,7 +104,8 @@ export class Follower extends BaseRole {
     }
     if (!this.#appendNew(entries)) return;
     this.#commitTo(Math.min(message.committed, end));
-    // Committed entries are in the log of every leader, so they match even beyond the end of this message.
+    // Committed entries are in the log of every leader, so they match even beyond the end of this
+    // message.
     output.sendAfterWrite(from, { kind: 'appendAccepted', ...answer, match: Math.max(end, log.committed) });
   }
 
@@ -119,7 +129,8 @@ export class Follower extends BaseRole {
   override snapshotOffer(from: ServerId, message: SnapshotOffer): void {
     this.#noteLeader();
     const { log, output } = this.#server;
-    // The log already holds the snapshot's last entry, so it matches the leader's log up to there (Log Matching).
+    // The log already holds the snapshot's last entry, so it matches the leader's log up to there
+    // (Log Matching).
     if (log.matchesTerm(message.meta.last)) this.#acceptOffered(from, message);
     else output.snapshot({ kind: 'offered', from, message });
   }
@@ -141,7 +152,10 @@ export class Follower extends BaseRole {
     this.restartTimer();
   }
 
-  /** Returns the message without the entries that are already committed here. Returns undefined, and reports it, if an entry contradicts a committed one: no legitimate leader sends that. */
+  /**
+   * Returns the message without the entries that are already committed here. Returns undefined, and
+   * reports it, if an entry contradicts a committed one: no legitimate leader sends that.
+   */
   #withoutCommitted(from: ServerId, message: Append): Pick<Append, 'prevIndex' | 'prevTerm' | 'entries'> | undefined {
     const { log } = this.#server;
     const { prevIndex, prevTerm, entries } = message;
@@ -162,7 +176,10 @@ export class Follower extends BaseRole {
     return { prevIndex: at.index, prevTerm: at.term, entries: entries.slice(known) };
   }
 
-  /** Appends the new entries, and truncates the log only at an entry of another term. Returns false if there is no room. */
+  /**
+   * Appends the new entries, and truncates the log only at an entry of another term. Returns false
+   * if there is no room.
+   */
   #appendNew(entries: readonly Entry[]): boolean {
     const { log, full, limits } = this.#server;
     const first = entries.findIndex((entry) => log.termAt(entry.index) !== entry.term);

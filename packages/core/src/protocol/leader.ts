@@ -8,7 +8,10 @@ import { ReadRounds } from './reads.js';
 import { Replication } from './replication.js';
 import { BaseRole, type Server } from './role.js';
 
-/** Appends, counts acknowledgements, commits, and leads only while a quorum answers (Raft §5.3, §5.4, §6; thesis §6.2, §6.4). */
+/**
+ * Appends, counts acknowledgements, commits, and leads only while a quorum answers (Raft §5.3,
+ * §5.4, §6; thesis §6.2, §6.4).
+ */
 export class Leader extends BaseRole {
   readonly name = 'leader';
   readonly #server: Server;
@@ -27,11 +30,15 @@ export class Leader extends BaseRole {
     this.#heartbeatAt = server.now;
     this.#quorumCheckAt = server.now + server.timings.election;
     this.#replication = new Replication(server);
-    // Counting replicas commits only entries of the current term, so there must be one (Raft §5.4.2).
+    // Counting replicas commits only entries of the current term, so there must be one (Raft
+    // §5.4.2).
     server.log.append({ kind: 'noop', index: server.log.lastIndex + 1, term: server.ballot.term });
   }
 
-  /** A leader that has lost its quorum steps down within two election timeouts. Until then it counts as alive. */
+  /**
+   * A leader that has lost its quorum steps down within two election timeouts. Until then it counts
+   * as alive.
+   */
   override get leaderAlive(): boolean {
     return true;
   }
@@ -112,7 +119,8 @@ export class Leader extends BaseRole {
   override appendRejected(from: ServerId, message: AppendRejected): void {
     const progress = this.#identify(from, message, message.blank);
     if (progress === undefined || !progress.isCurrent(message.stream, message.prevIndex)) return;
-    // The newest index at which both logs can match: the peer's hint, limited by this log's terms. At most one probe per term.
+    // The newest index at which both logs can match: the peer's hint, limited by this log's terms.
+    // At most one probe per term.
     const { log } = this.#server;
     const match = log.findConflictByTerm(Math.min(message.hintIndex, log.lastIndex), message.hintTerm);
     progress.rejected(message.prevIndex, match.index);
@@ -142,7 +150,8 @@ export class Leader extends BaseRole {
       this.#ticket = reads.open;
       this.#rounds.ask({ server: id, incarnation: header.incarnation, ticket: reads.open });
     }
-    // Until an entry of its own term is committed, a leader does not know the commit index (thesis §6.4).
+    // Until an entry of its own term is committed, a leader does not know the commit index (thesis
+    // §6.4).
     if (log.termAt(log.committed) === ballot.term && this.#rounds.start(log.committed)) {
       this.#replication.heartbeat(this.#rounds.number);
       this.#endReadRound();
@@ -150,7 +159,9 @@ export class Leader extends BaseRole {
     this.#replication.flush();
   }
 
-  /** Returns the progress that an answer belongs to, after noting the fields that all answers have. */
+  /**
+   * Returns the progress that an answer belongs to, after noting the fields that all answers have.
+   */
   #identify(
     from: ServerId,
     message: AppendAccepted | AppendRejected | HeartbeatReply,
@@ -166,7 +177,10 @@ export class Leader extends BaseRole {
     return progress.lost ? undefined : progress;
   }
 
-  /** Commits the entries that a quorum durably holds, if the newest is of this term: counting proves nothing about older terms (Raft §5.4.2, Figure 8). */
+  /**
+   * Commits the entries that a quorum durably holds, if the newest is of this term: counting proves
+   * nothing about older terms (Raft §5.4.2, Figure 8).
+   */
   #commit(): void {
     const { log, membership, ballot, id } = this.#server;
     const held = quorumReached(membership, (voter) =>
@@ -208,7 +222,10 @@ export class Leader extends BaseRole {
     return voteResult(membership, answers) === 'won';
   }
 
-  /** Returns whether a quorum of other servers is alive and has room, so that one of them should lead instead. */
+  /**
+   * Returns whether a quorum of other servers is alive and has room, so that one of them should
+   * lead instead.
+   */
   #othersHaveRoom(): boolean {
     const { membership, now, timings } = this.#server;
     const room = (voter: ServerId): boolean => {

@@ -2,12 +2,13 @@ import type { Entry } from '../log/entry.js';
 import type { SnapshotMeta } from '../log/snapshot-meta.js';
 
 /**
- * The messages between servers. Every message carries its sender's `term` and `incarnation`, a random
- * number drawn at each start. An answer also carries the receiver's incarnation in `to`, so that a
- * server drops answers to requests that it sent before a restart.
+ * The messages between servers. Every message carries its sender's `term` and `incarnation`, a
+ * random number drawn at each start. An answer also carries the receiver's incarnation in `to`, so
+ * that a server drops answers to requests that it sent before a restart.
  *
- * A leader numbers its streams of appends to a peer in `stream`. It drops acknowledgements of a stream
- * that belongs to an earlier incarnation of the peer, because a restarted peer may hold less.
+ * A leader numbers its streams of appends to a peer in `stream`. It drops acknowledgements of a
+ * stream that belongs to an earlier incarnation of the peer, because a restarted peer may hold
+ * less.
  */
 interface FromServer {
   readonly term: number;
@@ -18,7 +19,10 @@ interface Answer extends FromServer {
   readonly to: number;
 }
 
-/** Asks whether the receiver would vote for the sender in `term` + 1 (thesis §9.6). Changes nothing at the receiver. */
+/**
+ * Asks whether the receiver would vote for the sender in `term` + 1 (thesis §9.6). Changes nothing
+ * at the receiver.
+ */
 export interface PreVote extends FromServer {
   readonly kind: 'preVote';
   readonly lastIndex: number;
@@ -32,7 +36,9 @@ export interface PreVoteReply extends Answer {
   readonly granted: boolean;
 }
 
-/** RequestVote (Raft §5.2, §5.4.1). Sent only when the candidate's own term and vote are durable. */
+/**
+ * RequestVote (Raft §5.2, §5.4.1). Sent only when the candidate's own term and vote are durable.
+ */
 export interface Vote extends FromServer {
   readonly kind: 'vote';
   readonly lastIndex: number;
@@ -44,7 +50,10 @@ export interface VoteReply extends Answer {
   readonly granted: boolean;
 }
 
-/** AppendEntries (Raft §5.3): `entries` follow `prevIndex` without a gap; `committed` is the leader's commit index. */
+/**
+ * AppendEntries (Raft §5.3): `entries` follow `prevIndex` without a gap; `committed` is the
+ * leader's commit index.
+ */
 export interface Append extends FromServer {
   readonly kind: 'append';
   readonly stream: number;
@@ -63,8 +72,9 @@ export interface AppendAccepted extends Answer {
 }
 
 /**
- * Says that the sender's entry at `prevIndex` is not the leader's. Its log can match the leader's at
- * `hintIndex` at most, where it holds an entry of `hintTerm`. `blank`: it holds no entry and no snapshot.
+ * Says that the sender's entry at `prevIndex` is not the leader's. Its log can match the leader's
+ * at `hintIndex` at most, where it holds an entry of `hintTerm`. `blank`: it holds no entry and no
+ * snapshot.
  */
 export interface AppendRejected extends Answer {
   readonly kind: 'appendRejected';
@@ -77,8 +87,8 @@ export interface AppendRejected extends Answer {
 }
 
 /**
- * Shows that the leader is alive. The receiver's log matches the leader's up to `committed`. The reply
- * repeats `round`, which confirms to the leader that it still leads (Raft §8).
+ * Shows that the leader is alive. The receiver's log matches the leader's up to `committed`. The
+ * reply repeats `round`, which confirms to the leader that it still leads (Raft §8).
  */
 export interface Heartbeat extends FromServer {
   readonly kind: 'heartbeat';
@@ -87,7 +97,10 @@ export interface Heartbeat extends FromServer {
   readonly committed: number;
 }
 
-/** `blank` as in `AppendRejected`: the reply of a voter that has lost its disk must not count for the leader. */
+/**
+ * `blank` as in `AppendRejected`: the reply of a voter that has lost its disk must not count for
+ * the leader.
+ */
 export interface HeartbeatReply extends Answer {
   readonly kind: 'heartbeatReply';
   readonly stream: number;
@@ -96,13 +109,19 @@ export interface HeartbeatReply extends Answer {
   readonly full: boolean;
 }
 
-/** Says that the entries up to `committed` are committed, and that the receiver holds them. No reply: the next heartbeat repeats it. */
+/**
+ * Says that the entries up to `committed` are committed, and that the receiver holds them. No
+ * reply: the next heartbeat repeats it.
+ */
 export interface Commit extends FromServer {
   readonly kind: 'commit';
   readonly committed: number;
 }
 
-/** Asks the leader for the index that the sender must apply to serve its reads up to number `ticket` (thesis §6.4). */
+/**
+ * Asks the leader for the index that the sender must apply to serve its reads up to number `ticket`
+ * (thesis §6.4).
+ */
 export interface ReadIndex extends FromServer {
   readonly kind: 'readIndex';
   readonly ticket: number;
@@ -114,7 +133,9 @@ export interface ReadIndexReply extends Answer {
   readonly index: number;
 }
 
-/** Offers a snapshot to a peer that needs entries which the leader's log no longer holds (Raft §7). */
+/**
+ * Offers a snapshot to a peer that needs entries which the leader's log no longer holds (Raft §7).
+ */
 export interface SnapshotOffer extends FromServer {
   readonly kind: 'snapshotOffer';
   readonly stream: number;
@@ -132,7 +153,10 @@ export interface SnapshotChunk extends FromServer {
   readonly data: Uint8Array;
 }
 
-/** Says that the sender holds the bytes before `offset` and waits for the rest. After the install it sends `AppendAccepted`. */
+/**
+ * Says that the sender holds the bytes before `offset` and waits for the rest. After the install it
+ * sends `AppendAccepted`.
+ */
 export interface SnapshotAck extends Answer {
   readonly kind: 'snapshotAck';
   readonly stream: number;

@@ -48,7 +48,10 @@ export class OutputBuilder {
     (this.#reports ??= []).push(report);
   }
 
-  /** Notes that reads are ready. The newest note replaces earlier ones, because its index also serves their reads. */
+  /**
+   * Notes that reads are ready. The newest note replaces earlier ones, because its index also
+   * serves their reads.
+   */
   readsReady(reads: ReadsReady): void {
     this.#reads = reads;
   }

@@ -12,14 +12,20 @@ export interface Write {
   /** Ascends by one. `RawNode.written` reports it back. */
   readonly number: number;
   readonly ballot: Ballot | undefined;
-  /** After the ballot and before the entries: discard the whole log, because a snapshot that ends here replaces it. */
+  /**
+   * After the ballot and before the entries: discard the whole log, because a snapshot that ends
+   * here replaces it.
+   */
   readonly reset: Base | undefined;
   readonly entries: readonly Entry[];
   /** The current commit index. Worth storing, but never worth a write of its own. */
   readonly committed: number;
 }
 
-/** A request for entries that a peer needs and that have left memory. `RawNode.pageRead` answers it, with this object. */
+/**
+ * A request for entries that a peer needs and that have left memory. `RawNode.pageRead` answers it,
+ * with this object.
+ */
 export interface PageRead {
   readonly peer: ServerId;
   readonly from: number;
@@ -27,16 +33,26 @@ export interface PageRead {
   readonly maxBytes: number;
 }
 
-/** An event for the node's snapshot code. The protocol itself neither reads nor writes snapshots. */
+/**
+ * An event for the node's snapshot code. The protocol itself neither reads nor writes snapshots.
+ */
 export type SnapshotEvent =
-  /** A peer of this leader needs a snapshot. Answered by `sendSnapshot` in this stream, until that returns false. */
+  /**
+   * A peer of this leader needs a snapshot. Answered by `sendSnapshot` in this stream, until that
+   * returns false.
+   */
   | { readonly kind: 'wanted'; readonly peer: ServerId; readonly stream: number }
-  /** The leader offers a snapshot that this server needs, or sends a chunk. Answered by `acknowledgeSnapshot`, and finally by `install`. */
+  /**
+   * The leader offers a snapshot that this server needs, or sends a chunk. Answered by
+   * `acknowledgeSnapshot`, and finally by `install`.
+   */
   | { readonly kind: 'offered'; readonly from: ServerId; readonly message: SnapshotOffer }
   | { readonly kind: 'arrived'; readonly from: ServerId; readonly message: SnapshotChunk }
   | { readonly kind: 'acknowledged'; readonly from: ServerId; readonly message: SnapshotAck };
 
-/** Says that every read up to number `ticket` may be served once `index` is applied (thesis §6.4). */
+/**
+ * Says that every read up to number `ticket` may be served once `index` is applied (thesis §6.4).
+ */
 export interface ReadsReady {
   readonly ticket: number;
   readonly index: number;
@@ -53,12 +69,16 @@ export type Report =
   | { readonly kind: 'commitBeyondLog'; readonly peer: ServerId; readonly index: number }
   | { readonly kind: 'needsSnapshot'; readonly peer: ServerId };
 
-/** Everything that `Raft` wants done. All of it may be done in parallel, except for `afterWrite`. */
+/**
+ * Everything that `Raft` wants done. All of it may be done in parallel, except for `afterWrite`.
+ */
 export interface Output {
   /** Messages that may leave at once, in parallel with `write`. */
   readonly messages: Mail;
   readonly write: Write | undefined;
-  /** Messages that may leave only when write number `after`, and every write before it, is durable. */
+  /**
+   * Messages that may leave only when write number `after`, and every write before it, is durable.
+   */
   readonly afterWrite: Mail;
   readonly after: number;
   readonly pageReads: readonly PageRead[];

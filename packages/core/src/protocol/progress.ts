@@ -13,9 +13,9 @@ export type ProgressState = 'probe' | 'replicate' | 'snapshot';
 /** A leader's knowledge of one incarnation of a peer. Always match < next. */
 export class Progress {
   /**
-   * The number of the current stream of appends. A rejection ends the stream and starts another one.
-   * So the rejections of the appends that followed the rejected one are recognized as old, and do not
-   * each restart the stream. Acknowledgements of earlier streams still count.
+   * The number of the current stream of appends. A rejection ends the stream and starts another
+   * one. So the rejections of the appends that followed the rejected one are recognized as old, and
+   * do not each restart the stream. Acknowledgements of earlier streams still count.
    */
   stream: number;
   readonly #firstStream: number;
@@ -34,11 +34,17 @@ export class Progress {
   unannounced = 0;
   /** Whether the peer's disk has no room. It receives no entries then. */
   full = false;
-  /** Whether the peer is a voter that holds nothing: it has lost its disk. It counts for nothing and receives nothing. */
+  /**
+   * Whether the peer is a voter that holds nothing: it has lost its disk. It counts for nothing and
+   * receives nothing.
+   */
   lost = false;
   /** Whether a probe is in flight. */
   waiting = false;
-  /** Whether the window made no progress for a heartbeat, so that an empty append should ask for the peer's position. */
+  /**
+   * Whether the window made no progress for a heartbeat, so that an empty append should ask for the
+   * peer's position.
+   */
   nudge = false;
   pendingRead: PageRead | undefined;
   #match = 0;
@@ -71,7 +77,9 @@ export class Progress {
     return this.state === 'probe' ? !this.waiting : this.state === 'replicate' && !this.window.full;
   }
 
-  /** Notes that an append of entries up to `last` was sent; `last` is `next - 1` for an empty one. */
+  /**
+   * Notes that an append of entries up to `last` was sent; `last` is `next - 1` for an empty one.
+   */
   sent(last: number, bytes: number): void {
     if (this.state === 'probe') this.waiting = true;
     else if (last >= this.#next) {
@@ -82,8 +90,8 @@ export class Progress {
 
   /**
    * Notes that the peer holds the log up to `match`. Acknowledgements may be late or duplicated, so
-   * `match` never decreases. A peer that waits for a snapshot keeps waiting until its log reaches the
-   * leader's `base` (etcd-io/raft#110).
+   * `match` never decreases. A peer that waits for a snapshot keeps waiting until its log reaches
+   * the leader's `base` (etcd-io/raft#110).
    */
   accepted(match: number, base: number): void {
     if (match > this.#match) this.#match = match;
@@ -99,7 +107,10 @@ export class Progress {
     return stream >= this.#firstStream && stream <= this.stream;
   }
 
-  /** Returns whether a rejection at `prevIndex` answers the current stream and, while probing, the current probe. */
+  /**
+   * Returns whether a rejection at `prevIndex` answers the current stream and, while probing, the
+   * current probe.
+   */
   isCurrent(stream: number, prevIndex: number): boolean {
     if (stream !== this.stream || prevIndex <= this.#match) return false;
     return this.state === 'replicate' || prevIndex === this.#next - 1;
@@ -118,8 +129,8 @@ export class Progress {
 
   /**
    * Notes a heartbeat reply. It shows that the link works, so an append without an answer since the
-   * previous reply was lost, or the peer's disk is slow. Read rounds are heartbeats, too, and may be
-   * frequent: at most one reply per half `interval` (milliseconds) counts.
+   * previous reply was lost, or the peer's disk is slow. Read rounds are heartbeats, too, and may
+   * be frequent: at most one reply per half `interval` (milliseconds) counts.
    */
   onHeartbeatReply(now: number, interval: number): void {
     if (now - this.#heartbeatRepliedAt < interval / 2) return;

@@ -26,7 +26,10 @@ export interface RaftStart {
   readonly now: number;
   /** The contents of the log store, all of it durable. */
   readonly log: LogStart & { readonly ballot: Ballot | undefined };
-  /** The index up to which the state machine already holds the state; 0 if it has no disk of its own. */
+  /**
+   * The index up to which the state machine already holds the state; 0 if it has no disk of its
+   * own.
+   */
   readonly applied: number;
 }
 
@@ -147,7 +150,9 @@ export class RaftServer implements Server {
     this.role = new Leader(this);
   }
 
-  /** Returns everything that has become due since the previous call, and numbers the write in it. */
+  /**
+   * Returns everything that has become due since the previous call, and numbers the write in it.
+   */
   takeOutput(): Output {
     this.role.flush();
     const ballot = this.#ballotWrite === Infinity ? this.#ballot : undefined;

@@ -101,24 +101,34 @@ export class Raft {
 
   // ---- inputs
 
-  /** Sets the current time. Only `tick` checks timers, so messages that have arrived can be taken before. */
+  /**
+   * Sets the current time. Only `tick` checks timers, so messages that have arrived can be taken
+   * before.
+   */
   advance(now: number): void {
     invariant(now >= this.#server.now, () => `time was to go back from ${this.#server.now} to ${now}`);
     this.#server.now = now;
   }
 
-  /** Checks the timers. `processWasStalled`: this process is so late that the silence of others proves nothing. */
+  /**
+   * Checks the timers. `processWasStalled`: this process is so late that the silence of others
+   * proves nothing.
+   */
   tick(processWasStalled: boolean): void {
     this.#server.role.tick(processWasStalled);
   }
 
-  /** Takes a message from a server of this cluster, member or not: a server may learn of its membership late. */
+  /**
+   * Takes a message from a server of this cluster, member or not: a server may learn of its
+   * membership late.
+   */
   step(from: ServerId, message: Message): void {
     const server = this.#server;
     if ('to' in message && message.to !== server.incarnation) return; // An answer to an earlier life.
     if (message.kind === 'preVote') return this.#answerPreVote(from, message);
     if (message.term > server.ballot.term) {
-      // A server that hears a leader ignores candidates, so that they cannot disturb it (Raft §6, thesis §4.2.3).
+      // A server that hears a leader ignores candidates, so that they cannot disturb it (Raft §6,
+      // thesis §4.2.3).
       if (message.kind === 'vote' && server.role.leaderAlive) return;
       if (this.role === 'leader') server.report({ kind: 'steppedDown', reason: 'higherTerm' });
       server.follow(message.term, undefined);
@@ -128,7 +138,10 @@ export class Raft {
     this.#dispatch(from, message);
   }
 
-  /** Appends a command if this server leads. Returns the entry's position. The entry is not committed yet. */
+  /**
+   * Appends a command if this server leads. Returns the entry's position. The entry is not
+   * committed yet.
+   */
   propose(data: Uint8Array): Position | ProposalRefusal {
     const { role, full } = this.#server;
     if (!(role instanceof Leader)) return 'notLeader';
@@ -137,7 +150,10 @@ export class Raft {
     return role.propose(data);
   }
 
-  /** Starts a linearizable read and returns its number. `Output.reads` says when the read may be served. */
+  /**
+   * Starts a linearizable read and returns its number. `Output.reads` says when the read may be
+   * served.
+   */
   read(): number {
     return this.#server.reads.ask();
   }
@@ -153,7 +169,10 @@ export class Raft {
     this.log.appliedTo(index);
   }
 
-  /** Takes the entries that `Output.pageReads` asked for; undefined if they were compacted in the meantime. */
+  /**
+   * Takes the entries that `Output.pageReads` asked for; undefined if they were compacted in the
+   * meantime.
+   */
   pageRead(read: PageRead, entries: readonly Entry[] | undefined): void {
     const { role } = this.#server;
     if (role instanceof Leader) role.pageRead(read, entries);
@@ -175,7 +194,10 @@ export class Raft {
     return true;
   }
 
-  /** Tells the leader that this server holds the bytes before `offset` of the snapshot that it offered. */
+  /**
+   * Tells the leader that this server holds the bytes before `offset` of the snapshot that it
+   * offered.
+   */
   acknowledgeSnapshot(from: ServerId, message: SnapshotOffer | SnapshotChunk, id: string, offset: number): void {
     if (message.term !== this.ballot.term || this.leader !== from) return;
     const { incarnation: to, stream } = message;
@@ -183,8 +205,8 @@ export class Raft {
   }
 
   /**
-   * Installs a snapshot from `from` that is durable on this server: it replaces the log. Returns false
-   * if the log already holds the snapshot's last entry; then only the commit index moves.
+   * Installs a snapshot from `from` that is durable on this server: it replaces the log. Returns
+   * false if the log already holds the snapshot's last entry; then only the commit index moves.
    */
   install(meta: SnapshotMeta, from: ServerId, message: SnapshotOffer | SnapshotChunk): boolean {
     const { log } = this;
@@ -222,7 +244,10 @@ export class Raft {
 
   // ---- terms and votes
 
-  /** Grants a pre-vote exactly if it would grant the vote. A refusal carries this server's term, so that terms spread without campaigns. */
+  /**
+   * Grants a pre-vote exactly if it would grant the vote. A refusal carries this server's term, so
+   * that terms spread without campaigns.
+   */
   #answerPreVote(from: ServerId, message: PreVote): void {
     const server = this.#server;
     const granted = message.term >= server.ballot.term && !server.role.leaderAlive && this.#wouldVoteFor(message);
@@ -246,7 +271,10 @@ export class Raft {
     return !this.log.blank && this.log.isUpToDate({ index: lastIndex, term: lastTerm });
   }
 
-  /** Tells a leader or candidate of an earlier term about the current one. Drops answers of earlier terms. */
+  /**
+   * Tells a leader or candidate of an earlier term about the current one. Drops answers of earlier
+   * terms.
+   */
   #answerStale(from: ServerId, message: Message): void {
     const { incarnation: to } = message;
     if (message.kind === 'vote') {

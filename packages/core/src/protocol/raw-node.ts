@@ -8,7 +8,9 @@ import type { Timings } from './settings.js';
 
 /** What one turn wants done, in this order: send `mail`, issue `write`, then the rest. */
 export interface Turn extends Pick<Output, 'write' | 'pageReads' | 'reads' | 'snapshots' | 'reports'> {
-  /** Messages that may leave now, in sending order. Mail whose write has become durable comes first. */
+  /**
+   * Messages that may leave now, in sending order. Mail whose write has become durable comes first.
+   */
   readonly mail: readonly Mail[];
   /** Whether another turn should follow as soon as other events have been let in. */
   readonly needsAnotherTurn: boolean;
@@ -20,9 +22,15 @@ export interface Turn extends Pick<Output, 'write' | 'pageReads' | 'reads' | 'sn
 export interface TurnHooks {
   /** Called after the messages and before the timers. May propose. */
   readonly propose?: ((raft: Raft) => void) | undefined;
-  /** Whether messages are taken before finished writes. Nothing may depend on this order. Default false. */
+  /**
+   * Whether messages are taken before finished writes. Nothing may depend on this order. Default
+   * false.
+   */
   readonly messagesFirst?: boolean | undefined;
-  /** Replaces the judgment whether timers are checked, and whether this process was stalled. Default `auto`. */
+  /**
+   * Replaces the judgment whether timers are checked, and whether this process was stalled. Default
+   * `auto`.
+   */
   readonly timers?: 'auto' | 'skip' | 'onTime' | 'late' | undefined;
 }
 
@@ -70,12 +78,18 @@ export class RawNode {
     this.#lastWritten = Math.max(this.#lastWritten, number);
   }
 
-  /** Answers `Turn.pageReads`, with the same object; undefined if the entries were compacted in the meantime. */
+  /**
+   * Answers `Turn.pageReads`, with the same object; undefined if the entries were compacted in the
+   * meantime.
+   */
   pageRead(read: PageRead, entries: readonly Entry[] | undefined): void {
     this.#pagesRead.push({ read, entries });
   }
 
-  /** Starts a linearizable read and returns its number. `Turn.reads` says when the read may be served. */
+  /**
+   * Starts a linearizable read and returns its number. `Turn.reads` says when the read may be
+   * served.
+   */
   read(): number {
     return this.raft.read();
   }
@@ -98,7 +112,10 @@ export class RawNode {
 
   // ---- the turn
 
-  /** Feeds all waiting inputs to `Raft` and returns what they made due. `now`: monotonic milliseconds. */
+  /**
+   * Feeds all waiting inputs to `Raft` and returns what they made due. `now`: monotonic
+   * milliseconds.
+   */
   turn(now: number, hooks: TurnHooks = {}): Turn {
     const { raft } = this;
     const mail: Mail[] = [];

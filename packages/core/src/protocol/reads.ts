@@ -8,7 +8,10 @@ export interface Asker {
   readonly ticket: number;
 }
 
-/** A round of heartbeats that confirms reads: the commit index at its start, and the servers that asked before. */
+/**
+ * A round of heartbeats that confirms reads: the commit index at its start, and the servers that
+ * asked before.
+ */
 interface Round {
   readonly number: number;
   readonly index: number;
@@ -16,9 +19,10 @@ interface Round {
 }
 
 /**
- * The reads of this server, for ReadIndex (thesis §6.4). Reads are numbers, not objects: an index that
- * was confirmed after read n started serves all reads up to n. So any number of waiting reads takes
- * constant memory, shares one round, and survives a change of leader. `ReadRounds` is the leader's part.
+ * The reads of this server, for ReadIndex (thesis §6.4). Reads are numbers, not objects: an index
+ * that was confirmed after read n started serves all reads up to n. So any number of waiting reads
+ * takes constant memory, shares one round, and survives a change of leader. `ReadRounds` is the
+ * leader's part.
  */
 export class Reads {
   #asked = 0;
@@ -35,7 +39,9 @@ export class Reads {
     return this.#asked > this.#ready ? this.#asked : undefined;
   }
 
-  /** Notes that every read up to `ticket` is answered. Returns undefined if that was known already. */
+  /**
+   * Notes that every read up to `ticket` is answered. Returns undefined if that was known already.
+   */
   answer(ticket: number, index: number): ReadsReady | undefined {
     if (ticket <= this.#ready || ticket > this.#asked) return undefined;
     this.#ready = ticket;
@@ -45,8 +51,8 @@ export class Reads {
 
 /**
  * A leader's read rounds. One round is in progress for all reads that were waiting when it started,
- * and the next one starts when it ends. Every heartbeat carries the number of the newest round, so a
- * lost heartbeat is repeated. Replies to heartbeats that left before a read do not count for it.
+ * and the next one starts when it ends. Every heartbeat carries the number of the newest round, so
+ * a lost heartbeat is repeated. Replies to heartbeats that left before a read do not count for it.
  */
 export class ReadRounds {
   #number = 0;

@@ -24,9 +24,9 @@ export class Replication {
   }
 
   /**
-   * Returns the progress that an answer belongs to; undefined for an unknown server, and for a stream
-   * of an earlier incarnation. An answer of a new incarnation resets the peer's progress, because the
-   * acknowledgements of the earlier incarnation prove nothing about the new one.
+   * Returns the progress that an answer belongs to; undefined for an unknown server, and for a
+   * stream of an earlier incarnation. An answer of a new incarnation resets the peer's progress,
+   * because the acknowledgements of the earlier incarnation prove nothing about the new one.
    */
   identify(from: ServerId, answer: { readonly stream: number; readonly incarnation: number }): Progress | undefined {
     const progress = this.#peers.get(from);
@@ -48,7 +48,9 @@ export class Replication {
     }
   }
 
-  /** Sends each peer the entries that its window admits, or a commit index that no append carries. */
+  /**
+   * Sends each peer the entries that its window admits, or a commit index that no append carries.
+   */
   flush(): void {
     for (const [id, progress] of this.#peers) {
       const sent = this.#replicate(id, progress);
@@ -62,7 +64,8 @@ export class Replication {
     // The progress has changed since the request, because of a rejection or a restart of the peer.
     if (progress === undefined || progress.pendingRead !== read) return;
     progress.pendingRead = undefined;
-    // The entries were compacted before or while they were read, so the term of the preceding entry is unknown.
+    // The entries were compacted before or while they were read, so the term of the preceding entry
+    // is unknown.
     if (entries === undefined || read.from <= this.#server.log.base.index)
       return this.#requestSnapshot(read.peer, progress);
     const [first] = entries;
@@ -136,7 +139,10 @@ export class Replication {
     output.send(id, { kind: 'append', ...header, stream, prevIndex, prevTerm, committed, entries });
   }
 
-  /** Returns the commit index to send to a peer that holds the log up to `held`, and notes it as sent. */
+  /**
+   * Returns the commit index to send to a peer that holds the log up to `held`, and notes it as
+   * sent.
+   */
   #noteCommitSent(progress: Progress, held: number): number {
     const committed = Math.min(held, this.#server.log.committed);
     if (committed > progress.committedSent) progress.committedSent = committed;
@@ -144,9 +150,9 @@ export class Replication {
   }
 
   /**
-   * Sends the commit index in a message of its own, if the peer is idle: an append in flight will be
-   * followed by another append that carries it. Waits one turn first, because a caller that was just
-   * answered often proposes again, and that append carries the commit index, too.
+   * Sends the commit index in a message of its own, if the peer is idle: an append in flight will
+   * be followed by another append that carries it. Waits one turn first, because a caller that was
+   * just answered often proposes again, and that append carries the commit index, too.
    */
   #announceCommit(id: ServerId, progress: Progress): void {
     const { log, header, output } = this.#server;

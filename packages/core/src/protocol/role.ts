@@ -71,12 +71,18 @@ export interface Server {
   lead(): void;
 }
 
-/** The behavior of one role. A role silently ignores messages that mean nothing to it, because the network may deliver anything at any time. */
+/**
+ * The behavior of one role. A role silently ignores messages that mean nothing to it, because the
+ * network may deliver anything at any time.
+ */
 export interface Role {
   readonly name: RoleName;
   /** The time of the next `tick`, in milliseconds; `Infinity` for never. */
   readonly wakeAt: number;
-  /** Whether this server has heard a leader recently, so that it votes for no other server (thesis §4.2.3). */
+  /**
+   * Whether this server has heard a leader recently, so that it votes for no other server (thesis
+   * §4.2.3).
+   */
   readonly leaderAlive: boolean;
   /** Checks the timers. `processWasStalled`: the silence of others proves nothing. */
   tick(processWasStalled: boolean): void;
@@ -92,7 +98,8 @@ export interface Role {
   commit(from: ServerId, message: Commit): void;
   snapshotOffer(from: ServerId, message: SnapshotOffer): void;
   snapshotChunk(from: ServerId, message: SnapshotChunk): void;
-  // Answers to requests of this incarnation. Pre-vote replies may be of any term, the others are of the current one.
+  // Answers to requests of this incarnation. Pre-vote replies may be of any term, the others are of
+  // the current one.
   preVoteReply(from: ServerId, message: PreVoteReply): void;
   voteReply(from: ServerId, message: VoteReply): void;
   appendAccepted(from: ServerId, message: AppendAccepted): void;

@@ -2,11 +2,17 @@
 export interface Timings {
   /** The interval of a leader's heartbeats. Default 100. */
   readonly heartbeat: number;
-  /** T: a follower campaigns after hearing no leader for a time drawn from [T, 2T). Default 500. At least twice the heartbeat. */
+  /**
+   * T: a follower campaigns after hearing no leader for a time drawn from [T, 2T). Default 500. At
+   * least twice the heartbeat.
+   */
   readonly election: number;
 }
 
-/** Node's garbage collector pauses for up to 100 ms, so shorter defaults would cause needless elections. */
+/**
+ * Node's garbage collector pauses for up to 100 ms, so shorter defaults would cause needless
+ * elections.
+ */
 export const defaultTimings: Timings = { heartbeat: 100, election: 500 };
 
 /** Bounds, in bytes unless stated otherwise. One entry is always admitted, however large. */
@@ -17,9 +23,15 @@ export interface Limits {
   readonly windowMessages: number;
   /** Entries sent to a peer and not yet acknowledged. Default 4 MiB. */
   readonly windowBytes: number;
-  /** Proposals that this leader has appended and not yet committed. Further proposals are refused. Default 32 MiB. */
+  /**
+   * Proposals that this leader has appended and not yet committed. Further proposals are refused.
+   * Default 32 MiB.
+   */
   readonly uncommittedBytes: number;
-  /** Entries that are not yet durable on this server. Beyond it a follower drops appends, and a leader refuses proposals. Default 32 MiB. */
+  /**
+   * Entries that are not yet durable on this server. Beyond it a follower drops appends, and a
+   * leader refuses proposals. Default 32 MiB.
+   */
   readonly undurableBytes: number;
   /** Entries kept in memory after they are committed and durable. Default 16 MiB. */
   readonly tailBytes: number;

@@ -3,7 +3,9 @@ interface Sent {
   readonly bytes: number;
 }
 
-/** The append messages with entries that were sent to a peer and are not yet acknowledged, in order. */
+/**
+ * The append messages with entries that were sent to a peer and are not yet acknowledged, in order.
+ */
 export class Window {
   #sent: Sent[] = [];
   #bytes = 0;

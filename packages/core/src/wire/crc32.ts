@@ -28,7 +28,10 @@ const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as [
   Uint32Array,
 ];
 
-/** The runtime's own CRC is faster from this many bytes on. For fewer, the call costs more than it saves. */
+/**
+ * The runtime's own CRC is faster from this many bytes on. For fewer, the call costs more than it
+ * saves.
+ */
 const WORTH_A_CALL = 384;
 
 /** The optional part of a runtime that has a CRC of its own. */
@@ -41,7 +44,10 @@ interface Runtime {
 /** The runtime's own CRC, if there is one. Node's comes from zlib and is four times as fast. */
 const native = (globalThis as Runtime).process?.getBuiltinModule?.('node:zlib')?.crc32;
 
-/** Returns the checksum of `bytes`, an unsigned 32-bit number. `before`: the checksum of the bytes that they follow. */
+/**
+ * Returns the checksum of `bytes`, an unsigned 32-bit number. `before`: the checksum of the bytes
+ * that they follow.
+ */
 export function crc32(bytes: Uint8Array, before = 0): number {
   return native !== undefined && bytes.length >= WORTH_A_CALL ? native(bytes, before) : byTables(bytes, before);
 }

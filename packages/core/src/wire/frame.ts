@@ -28,7 +28,10 @@ export function frameLength(messages: readonly Message[]): number {
   return length;
 }
 
-/** Encodes a frame with one buffer, one checksum and one copy of each payload. Uses `memory` for the frame if it is large enough. */
+/**
+ * Encodes a frame with one buffer, one checksum and one copy of each payload. Uses `memory` for the
+ * frame if it is large enough.
+ */
 export function encodeFrame(messages: readonly Message[], group = 0, memory?: Uint8Array): Uint8Array {
   const writer = new Writer(frameLength(messages), memory);
   writer.u32(0);
@@ -47,7 +50,10 @@ export function encodeFrame(messages: readonly Message[], group = 0, memory?: Ui
   return writer.bytes;
 }
 
-/** Decodes a frame. Payloads are views of `bytes`, which must not change. Throws `KONTIKI_PROTOCOL` for anything invalid. */
+/**
+ * Decodes a frame. Payloads are views of `bytes`, which must not change. Throws `KONTIKI_PROTOCOL`
+ * for anything invalid.
+ */
 export function decodeFrame(bytes: Uint8Array, maxBytes: number = MAX_FRAME): Frame {
   if (bytes.length > maxBytes)
     throw protocolError(`A frame of ${bytes.length} bytes exceeds the limit of ${maxBytes}.`);

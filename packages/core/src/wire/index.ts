@@ -1,4 +1,7 @@
-/** The binary encoding that all transports and stores of Kontiki share. Version 1. It may change until the first release. */
+/**
+ * The binary encoding that all transports and stores of Kontiki share. Version 1. It may change
+ * until the first release.
+ */
 export { isId } from '../id.js';
 export { crc32 } from './crc32.js';
 export { entriesLength, readEntries, writeEntries } from './entries.js';

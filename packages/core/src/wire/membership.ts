@@ -14,7 +14,10 @@ const OUTGOING = 2;
 const LEARNER = 4;
 const LEARNER_NEXT = 8;
 
-/** Writes a count, then per server its id, address, metadata and parts. The map's order is kept, so that equal memberships have equal bytes. */
+/**
+ * Writes a count, then per server its id, address, metadata and parts. The map's order is kept, so
+ * that equal memberships have equal bytes.
+ */
 export function membershipLength({ servers }: Membership): number {
   let length = 4;
   for (const [id, { address, metadata }] of servers) {

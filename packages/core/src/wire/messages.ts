@@ -7,8 +7,9 @@ import { encodeSnapshotHead, readSnapshotHead } from './snapshot-head.js';
 import { textLength, type Writer } from './writer.js';
 
 /**
- * The encoding of a message: kind (1 byte), term and incarnation (8 each), then the fields of its kind
- * in the order below, numbers in 8 bytes and flags in 1. All other kinds are reserved for later formats.
+ * The encoding of a message: kind (1 byte), term and incarnation (8 each), then the fields of its
+ * kind in the order below, numbers in 8 bytes and flags in 1. All other kinds are reserved for
+ * later formats.
  */
 const KIND = {
   preVote: 1,
@@ -242,7 +243,10 @@ function snapshotId(reader: Reader): string {
   return id;
 }
 
-/** Reads a term. The largest safe integer is refused, because a server in that term could never campaign again. */
+/**
+ * Reads a term. The largest safe integer is refused, because a server in that term could never
+ * campaign again.
+ */
 function termOf(reader: Reader): number {
   const term = reader.u53();
   if (term === Number.MAX_SAFE_INTEGER)
@@ -256,14 +260,19 @@ function incarnation(reader: Reader): number {
   return value;
 }
 
-/** Reads a position that a server of `term` can know. Index 0 has term 0, and no other index has. */
+/**
+ * Reads a position that a server of `term` can know. Index 0 has term 0, and no other index has.
+ */
 function position(reader: Reader, term: number): Position {
   const at = { index: reader.u53(), term: upTo(term, reader.u53()) };
   if ((at.index === 0) === (at.term === 0)) return at;
   throw protocolError(`A message names the impossible position of index ${at.index} and term ${at.term}.`);
 }
 
-/** Refuses an entry's term above the message's own: no server holds an entry of a term above its own. */
+/**
+ * Refuses an entry's term above the message's own: no server holds an entry of a term above its
+ * own.
+ */
 function upTo(term: number, held: number): number {
   if (held > term) throw protocolError(`A message of term ${term} names an entry of term ${held}.`);
   return held;

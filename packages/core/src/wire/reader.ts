@@ -7,14 +7,18 @@ export function protocolError(message: string, cause?: unknown): KontikiError {
   return new KontikiError('KONTIKI_PROTOCOL', message, { cause });
 }
 
-/** Reads the output of a `Writer`. Checks every length before use, and throws `KONTIKI_PROTOCOL` for anything invalid. */
+/**
+ * Reads the output of a `Writer`. Checks every length before use, and throws `KONTIKI_PROTOCOL` for
+ * anything invalid.
+ */
 export class Reader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
-    // `subarray` of a Buffer returns a Buffer, whose `slice` shares memory, while that of a Uint8Array copies. Users get a plain Uint8Array.
+    // `subarray` of a Buffer returns a Buffer, whose `slice` shares memory, while that of a
+    // Uint8Array copies. Users get a plain Uint8Array.
     this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -71,7 +75,10 @@ export class Reader {
     }
   }
 
-  /** Reads a count of items of at least `bytesEach`. Refuses a count that cannot fit before anything is allocated for it. */
+  /**
+   * Reads a count of items of at least `bytesEach`. Refuses a count that cannot fit before anything
+   * is allocated for it.
+   */
   count(bytesEach: number): number {
     const count = this.u32();
     if (count * bytesEach > this.left) throw protocolError(`${count} items cannot fit in ${this.left} bytes.`);

@@ -11,10 +11,10 @@ import {
 } from './snapshot-head.js';
 
 /**
- * After the head come chunks: length of the state in the chunk (4 bytes, 1 to `MAX_STATE`), the state,
- * checksum (4). Then comes the trailer: 0 (4), bytes of state in all chunks (8), bytes of the state
- * before compression (8), checksum (4). Every checksum covers all preceding bytes except for checksums.
- * So a chunk is valid only at its own position in its own snapshot.
+ * After the head come chunks: length of the state in the chunk (4 bytes, 1 to `MAX_STATE`), the
+ * state, checksum (4). Then comes the trailer: 0 (4), bytes of state in all chunks (8), bytes of
+ * the state before compression (8), checksum (4). Every checksum covers all preceding bytes except
+ * for checksums. So a chunk is valid only at its own position in its own snapshot.
  */
 const LENGTH = 4;
 const CHECKSUM = 4;
@@ -53,9 +53,10 @@ const NOTHING = new Uint8Array(0);
 type Stage = 'prefix' | 'head' | 'length' | 'state' | 'checksum' | 'trailer';
 
 /**
- * Checks the bytes of a snapshot as they arrive, in pieces of any size. Throws `KONTIKI_CORRUPT` (or
- * `KONTIKI_FORMAT`) at the first invalid part, with its offset. Copies no state, and keeps at most one
- * chunk of it. Reading and both stores use it, so a finished snapshot is one that readers accept.
+ * Checks the bytes of a snapshot as they arrive, in pieces of any size. Throws `KONTIKI_CORRUPT`
+ * (or `KONTIKI_FORMAT`) at the first invalid part, with its offset. Copies no state, and keeps at
+ * most one chunk of it. Reading and both stores use it, so a finished snapshot is one that readers
+ * accept.
  */
 export class SnapshotChecker {
   readonly #expected: SnapshotMeta | undefined;
@@ -66,7 +67,10 @@ export class SnapshotChecker {
   #validEnd = 0;
   #sum = 0;
   #stored = 0;
-  /** The current part: the bytes collected of it; for a chunk, its state, the bytes missing, and the checksum so far. */
+  /**
+   * The current part: the bytes collected of it; for a chunk, its state, the bytes missing, and the
+   * checksum so far.
+   */
   #stage: Stage = 'prefix';
   #field: Uint8Array = new Uint8Array(HEAD_PREFIX);
   #filled = 0;
@@ -95,7 +99,10 @@ export class SnapshotChecker {
     return this.#head;
   }
 
-  /** Checks the next bytes. Adds to `states` the state in the chunks that they complete, as views of the written bytes. */
+  /**
+   * Checks the next bytes. Adds to `states` the state in the chunks that they complete, as views of
+   * the written bytes.
+   */
   write(bytes: Uint8Array, states?: Uint8Array[]): void {
     for (let at = 0; at < bytes.length;) {
       if (this.#trailer !== undefined) throw corruptSnapshot(this.#validEnd, 'bytes follow its end');

@@ -7,10 +7,10 @@ import { protocolError, Reader } from './reader.js';
 import { textLength, Writer } from './writer.js';
 
 /**
- * The head of a snapshot: "KONTISNP" (8 bytes), version (1), compression (1, 0 for none), flags (2, none
- * defined), length of the head (4), id (16), index and term of the last entry (8 each), index of the
- * membership (8), genesis (4), version of the state machine (8), cluster, membership, checksum of
- * everything before (4). docs/snapshot-format.md explains it.
+ * The head of a snapshot: "KONTISNP" (8 bytes), version (1), compression (1, 0 for none), flags (2,
+ * none defined), length of the head (4), id (16), index and term of the last entry (8 each), index
+ * of the membership (8), genesis (4), version of the state machine (8), cluster, membership,
+ * checksum of everything before (4). docs/snapshot-format.md explains it.
  */
 const MAGIC = new TextEncoder().encode('KONTISNP');
 const VERSION = 1;
@@ -70,7 +70,10 @@ export function encodeSnapshotHead(meta: SnapshotMeta, compression = 0): Uint8Ar
   return writer.bytes;
 }
 
-/** Returns the length of a head, read from its first 16 bytes. Range-checked, but not yet covered by the checksum. */
+/**
+ * Returns the length of a head, read from its first 16 bytes. Range-checked, but not yet covered by
+ * the checksum.
+ */
 export function snapshotHeadLength(prefix: Uint8Array): number {
   if (prefix.length < HEAD_PREFIX) throw corruptSnapshot(0, `only ${prefix.length} bytes are there`);
   if (!MAGIC.every((byte, i) => byte === prefix[i])) throw corruptSnapshot(0, 'it does not begin as a snapshot does');
@@ -82,9 +85,9 @@ export function snapshotHeadLength(prefix: Uint8Array): number {
 }
 
 /**
- * Reads the head at the start of `bytes`, and ignores bytes after it, so the first `MAX_SNAPSHOT_HEAD`
- * bytes of a snapshot always suffice. Throws `KONTIKI_CORRUPT` if the head is damaged, and
- * `KONTIKI_FORMAT` if it is intact but a newer version wrote it.
+ * Reads the head at the start of `bytes`, and ignores bytes after it, so the first
+ * `MAX_SNAPSHOT_HEAD` bytes of a snapshot always suffice. Throws `KONTIKI_CORRUPT` if the head is
+ * damaged, and `KONTIKI_FORMAT` if it is intact but a newer version wrote it.
  */
 export function readSnapshotHead(bytes: Uint8Array): SnapshotHead {
   const length = snapshotHeadLength(bytes);

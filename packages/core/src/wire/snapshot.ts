@@ -13,9 +13,15 @@ import {
 import { corruptSnapshot, encodeSnapshotHead, readSnapshotHead, type SnapshotHead } from './snapshot-head.js';
 import { Writer } from './writer.js';
 
-/** A compression for snapshots. Both directions accept and return pieces of any size, and fail if their source fails. */
+/**
+ * A compression for snapshots. Both directions accept and return pieces of any size, and fail if
+ * their source fails.
+ */
 export interface SnapshotCompression {
-  /** 1 to 255, stored in the head. 1 is gzip, 2 to 127 are reserved for Kontiki, 128 to 255 belong to the application. */
+  /**
+   * 1 to 255, stored in the head. 1 is gzip, 2 to 127 are reserved for Kontiki, 128 to 255 belong
+   * to the application.
+   */
   readonly kind: number;
   compress(state: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
   decompress(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
@@ -24,7 +30,10 @@ export interface SnapshotCompression {
 export interface SnapshotEncoding {
   /** Default: none. */
   readonly compression?: SnapshotCompression | undefined;
-  /** Bytes of state in every chunk except for the last. Default and maximum: `MAX_SNAPSHOT_CHUNK` less 8. */
+  /**
+   * Bytes of state in every chunk except for the last. Default and maximum: `MAX_SNAPSHOT_CHUNK`
+   * less 8.
+   */
   readonly chunkBytes?: number | undefined;
 }
 
@@ -32,9 +41,9 @@ export interface SnapshotEncoding {
 export interface SnapshotSummary extends SnapshotInfo, SnapshotHead, SnapshotTrailer {}
 
 /**
- * Encodes a snapshot of `state`: yields the head, one piece per chunk of at most `MAX_SNAPSHOT_CHUNK`
- * bytes, and the trailer. Callers may keep the pieces, because `state` is copied. The first piece of
- * `state` is requested only after the head was taken.
+ * Encodes a snapshot of `state`: yields the head, one piece per chunk of at most
+ * `MAX_SNAPSHOT_CHUNK` bytes, and the trailer. Callers may keep the pieces, because `state` is
+ * copied. The first piece of `state` is requested only after the head was taken.
  */
 export async function* encodeSnapshot(
   meta: SnapshotMeta,
@@ -107,9 +116,9 @@ class Chunks {
 }
 
 /**
- * Decodes the state in a snapshot, piece by piece. A piece is yielded only after its chunk was checked.
- * The state is complete only when this ends without an error. Throws `KONTIKI_CORRUPT`, with the
- * offset of the damage, `KONTIKI_FORMAT` if a newer version wrote the snapshot, and
+ * Decodes the state in a snapshot, piece by piece. A piece is yielded only after its chunk was
+ * checked. The state is complete only when this ends without an error. Throws `KONTIKI_CORRUPT`,
+ * with the offset of the damage, `KONTIKI_FORMAT` if a newer version wrote the snapshot, and
  * `KONTIKI_UNSUPPORTED` if its compression is not among `compressions`.
  */
 export async function* decodeSnapshot(
@@ -197,7 +206,10 @@ class Counted implements AsyncIterable<Uint8Array> {
   }
 }
 
-/** Checks a complete snapshot without decompressing it, and resolves with its summary. Rejects like `decodeSnapshot` if it is damaged. */
+/**
+ * Checks a complete snapshot without decompressing it, and resolves with its summary. Rejects like
+ * `decodeSnapshot` if it is damaged.
+ */
 export async function checkSnapshot(bytes: AsyncIterable<Uint8Array>): Promise<SnapshotSummary> {
   const checker = new SnapshotChecker();
   for await (const piece of bytes) checker.write(piece);
@@ -205,9 +217,9 @@ export async function checkSnapshot(bytes: AsyncIterable<Uint8Array>): Promise<S
 }
 
 /**
- * Returns the summary of a snapshot from its two ends: its first `MAX_SNAPSHOT_HEAD` bytes, its last
- * `SNAPSHOT_TRAILER` bytes, and its size. Throws `KONTIKI_CORRUPT` if these cannot be the ends of a
- * snapshot. Does not check the bytes between them.
+ * Returns the summary of a snapshot from its two ends: its first `MAX_SNAPSHOT_HEAD` bytes, its
+ * last `SNAPSHOT_TRAILER` bytes, and its size. Throws `KONTIKI_CORRUPT` if these cannot be the ends
+ * of a snapshot. Does not check the bytes between them.
  */
 export function summarizeSnapshot(start: Uint8Array, end: Uint8Array, bytes: number): SnapshotSummary {
   const head = readSnapshotHead(start);

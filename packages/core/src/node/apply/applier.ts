@@ -16,7 +16,10 @@ export interface ApplierOptions<Result> {
   readonly store: LogStore;
   readonly machine: StateMachine<Result>;
   readonly clock: Clock;
-  /** Called when a batch is applied up to `through`. `results` holds one result per command, in order. */
+  /**
+   * Called when a batch is applied up to `through`. `results` holds one result per command, in
+   * order.
+   */
   readonly onApplied: (entries: readonly Entry[], through: number, results: readonly Result[]) => void;
   /** Restores the installed snapshot, with which the log now begins, into the machine. */
   readonly restore: () => Promise<void>;
@@ -30,8 +33,8 @@ interface BetweenBatches {
 }
 
 /**
- * Applies committed entries to the state machine: in order, one batch at a time, in parallel with the
- * protocol. Entries that have left memory are read back from the store. They are committed and
+ * Applies committed entries to the state machine: in order, one batch at a time, in parallel with
+ * the protocol. Entries that have left memory are read back from the store. They are committed and
  * durable, so they cannot change and may be read at any time.
  */
 export class Applier<Result> {
@@ -60,7 +63,10 @@ export class Applier<Result> {
     this.applyNext();
   }
 
-  /** Notes that a snapshot was installed in place of the log: it is restored before anything else is applied. */
+  /**
+   * Notes that a snapshot was installed in place of the log: it is restored before anything else is
+   * applied.
+   */
   restoreInstalled(): void {
     this.#restoreDue = true;
   }
@@ -71,10 +77,12 @@ export class Applier<Result> {
     const { log, clock, onFailure } = this.#options;
     const until = clock.now() + SLICE_MS;
     try {
-      // A callback of the previous batch may have closed the node, or started a task that the next batch must wait for.
+      // A callback of the previous batch may have closed the node, or started a task that the next
+      // batch must wait for.
       for (;;) {
         if (this.#closed || this.#busy) return;
-        // The restore comes first, so that no task between batches sees a machine that is behind the log's base.
+        // The restore comes first, so that no task between batches sees a machine that is behind
+        // the log's base.
         if (this.#restoreDue) return this.#waitFor(this.#restore());
         const next = this.#between.shift();
         if (next !== undefined) return this.#waitFor(next.run());
@@ -147,7 +155,8 @@ export class Applier<Result> {
     try {
       await restore();
     } catch (error) {
-      // A newer snapshot was installed and this one removed before it was opened. The machine is unchanged; restore the newer one.
+      // A newer snapshot was installed and this one removed before it was opened. The machine is
+      // unchanged; restore the newer one.
       if (isKontikiError(error, 'KONTIKI_NO_SNAPSHOT') && index < log.base.index) return;
       throw error;
     }

@@ -6,8 +6,8 @@ import type { StateMachine } from '../../ports/state-machine.js';
 import { decodeSnapshot, type SnapshotCompression } from '../../wire/index.js';
 
 /**
- * Restores the installed snapshot, which ends where the log begins. It is not necessarily the newest
- * snapshot in the store: a newer one may be complete without being installed.
+ * Restores the installed snapshot, which ends where the log begins. It is not necessarily the
+ * newest snapshot in the store: a newer one may be complete without being installed.
  */
 export async function restoreInstalled(
   base: Base,

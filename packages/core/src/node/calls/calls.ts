@@ -62,7 +62,10 @@ export class Call<T> {
   }
 }
 
-/** Deadlines are rounded up to a multiple of this many milliseconds, so that thousands of calls share one timer. */
+/**
+ * Deadlines are rounded up to a multiple of this many milliseconds, so that thousands of calls
+ * share one timer.
+ */
 const TICK = 16;
 
 /** The calls that wait on a node: their deadlines and abort signals. */

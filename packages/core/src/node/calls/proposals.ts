@@ -32,8 +32,9 @@ function unknownOutcome(cause: unknown): KontikiError {
 
 /**
  * The proposals of this node: those that wait for the next turn, and those that were appended and
- * wait for their outcome. Losing the leadership, or the entry, proves nothing, because another server
- * may hold the entry and commit it later. Only the entry that is committed at its index decides.
+ * wait for their outcome. Losing the leadership, or the entry, proves nothing, because another
+ * server may hold the entry and commit it later. Only the entry that is committed at its index
+ * decides.
  */
 export class Proposals<Result> {
   readonly #raft: Raft;
@@ -70,7 +71,8 @@ export class Proposals<Result> {
         this.#callsOf(appended.term).set(appended.index, call);
       } else call.reject(refusalError(this.#raft, appended));
     }
-    // The queue is cleared last: if the protocol throws, `abandon` still rejects the remaining proposals.
+    // The queue is cleared last: if the protocol throws, `abandon` still rejects the remaining
+    // proposals.
     this.#queued = [];
     this.#queuedBytes = 0;
   }
@@ -89,7 +91,10 @@ export class Proposals<Result> {
     }
   }
 
-  /** Rejects the proposals up to `index`: a snapshot replaced the log there, so their outcome cannot be known. */
+  /**
+   * Rejects the proposals up to `index`: a snapshot replaced the log there, so their outcome cannot
+   * be known.
+   */
   failSuperseded(index: number): void {
     for (const calls of this.#appended.values()) {
       for (const [at, call] of calls) {
@@ -100,7 +105,10 @@ export class Proposals<Result> {
     }
   }
 
-  /** Rejects all proposals because the node ends: queued ones were never appended, the others are unknown. */
+  /**
+   * Rejects all proposals because the node ends: queued ones were never appended, the others are
+   * unknown.
+   */
   abandon(refused: KontikiError): void {
     for (const { call, abandoned, position } of this.#queued) {
       if (!abandoned && position === undefined) call.reject(refused);

@@ -21,11 +21,17 @@ export function serveRead<T>(call: Call<T>, read: () => T): void {
   }
 }
 
-/** Reads that wait: first for a quorum to confirm a read index, then for the state machine to reach that index. */
+/**
+ * Reads that wait: first for a quorum to confirm a read index, then for the state machine to reach
+ * that index.
+ */
 export class ReadQueue {
   /** Ascending by ticket. */
   readonly #asked = new Map<number, WaitingRead>();
-  /** By the index that must be applied. Indices ascend, because later reads are confirmed at later indices. */
+  /**
+   * By the index that must be applied. Indices ascend, because later reads are confirmed at later
+   * indices.
+   */
   readonly #confirmed = new Map<number, Set<WaitingRead>>();
 
   readonly #all = new Set<WaitingRead>();

@@ -1,6 +1,9 @@
 import type { Logger } from '../../ports/logger.js';
 
-/** Typed events. Listeners run after the turn that caused the event, so they may call the node. An exception of a listener is logged. */
+/**
+ * Typed events. Listeners run after the turn that caused the event, so they may call the node. An
+ * exception of a listener is logged.
+ */
 export class Emitter<Events extends object> {
   readonly #listeners = new Map<keyof Events, Set<(event: never) => void>>();
   readonly #logger: Logger;

@@ -65,7 +65,10 @@ export async function readPage({ log }: OpenStores, from: number, to: number): P
   );
 }
 
-/** Rejects with `KONTIKI_CORRUPT` if a copied log differs from its source in its state or in any entry. */
+/**
+ * Rejects with `KONTIKI_CORRUPT` if a copied log differs from its source in its state or in any
+ * entry.
+ */
 export async function compareLogs(source: OpenStores, copy: OpenStores, onProgress: OnMoveProgress): Promise<void> {
   const { base, last } = source.state;
   if (summary(source.state) !== summary(copy.state)) throw differs('the state of the log');
@@ -127,7 +130,9 @@ function pieces(stream: AsyncIterable<Uint8Array> = none()): { take(length: numb
 
 async function* none(): AsyncIterable<Uint8Array> {}
 
-/** Everything that a log reports at its start, except for the commit index, which is only a hint. */
+/**
+ * Everything that a log reports at its start, except for the commit index, which is only a hint.
+ */
 function summary({ ballot, base, last, terms, memberships, genesis }: LogState): string {
   const at = ({ index, membership }: MembershipAt): string => {
     const writer = new Writer(membershipLength(membership));

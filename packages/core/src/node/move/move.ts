@@ -23,12 +23,12 @@ export interface MoveOptions extends Owner {
 
 /**
  * Moves a server that is not running to other stores, all of which are closed. Copies snapshots,
- * ballot and entries, opens the copy again and compares every byte. Then retires the old log, so that
- * every later start on it is refused with `KONTIKI_MOVED`: a server that continued on the old log
- * would have forgotten what it voted and acknowledged since the move.
+ * ballot and entries, opens the copy again and compares every byte. Then retires the old log, so
+ * that every later start on it is refused with `KONTIKI_MOVED`: a server that continued on the old
+ * log would have forgotten what it voted and acknowledged since the move.
  *
- * A failure before the old log is retired leaves the old stores unchanged, and the new stores are to
- * be deleted. It rejects with
+ * A failure before the old log is retired leaves the old stores unchanged, and the new stores are
+ * to be deleted. It rejects with
  * - `KONTIKI_LOST_DATA` if the old log is blank,
  * - `KONTIKI_NOT_BLANK` if the new stores hold anything,
  * - `KONTIKI_UNSUPPORTED` if the old log cannot be retired, or there is no store for its snapshots,
@@ -36,8 +36,8 @@ export interface MoveOptions extends Owner {
  * - `KONTIKI_BAD_OPTION` if `where` is too long.
  *
  * A later failure, or a crash, may have retired the old log. Delete the copy only if the old log
- * still opens; if it refuses with `KONTIKI_MOVED`, the copy is complete. Start the server on the new
- * stores only after this function has resolved, or after the old log has refused.
+ * still opens; if it refuses with `KONTIKI_MOVED`, the copy is complete. Start the server on the
+ * new stores only after this function has resolved, or after the old log has refused.
  */
 export async function moveServer({ cluster, server, from, to, where, onProgress }: MoveOptions): Promise<void> {
   const owner = { cluster, server };

@@ -26,7 +26,10 @@ export class ProgressMeter {
     this.#since = clock.now();
   }
 
-  /** Notes the bytes that are there already, if they are the first to be seen, so that the rate leaves them out. */
+  /**
+   * Notes the bytes that are there already, if they are the first to be seen, so that the rate
+   * leaves them out.
+   */
   resumeAt(bytes: number): void {
     this.#first ??= bytes;
   }

@@ -37,11 +37,17 @@ interface Incoming {
   sync: Promise<void>;
 }
 
-/** Receives one snapshot at a time and stores its chunks in order. A chunk that does not fit is dropped: the sender asks again. */
+/**
+ * Receives one snapshot at a time and stores its chunks in order. A chunk that does not fit is
+ * dropped: the sender asks again.
+ */
 export class SnapshotReceiver {
   readonly #options: ReceiverOptions;
   #incoming: Incoming | undefined;
-  /** The newest writer. It belongs to an earlier snapshot until the writer of the incoming one is created. */
+  /**
+   * The newest writer. It belongs to an earlier snapshot until the writer of the incoming one is
+   * created.
+   */
   #writer: SnapshotWriter | undefined;
   #work: Promise<void> = Promise.resolve();
   #closed = false;
@@ -93,7 +99,9 @@ export class SnapshotReceiver {
     this.#enqueue(incoming, () => this.#write(incoming, from, message));
   }
 
-  /** Called when everything up to `index` is applied: a snapshot that covers no more is abandoned. */
+  /**
+   * Called when everything up to `index` is applied: a snapshot that covers no more is abandoned.
+   */
   onAppliedTo(index: number): void {
     if (this.#incoming === undefined || this.#incoming.meta.last.index > index) return;
     this.#incoming = undefined;

@@ -4,18 +4,26 @@ import type { SnapshotBody } from '../../protocol/raft.js';
 import { MAX_SNAPSHOT_CHUNK } from '../../wire/snapshot-checker.js';
 import type { SnapshotWindow } from './window.js';
 
-/** Bytes per chunk. A store reads as much at a time, and a frame with a chunk stays below 256 KiB. */
+/**
+ * Bytes per chunk. A store reads as much at a time, and a frame with a chunk stays below 256 KiB.
+ */
 const CHUNK = MAX_SNAPSHOT_CHUNK;
 /** How often the answer timeout may double. */
 const MAX_DOUBLINGS = 6;
 
 export interface SenderOptions {
-  /** The stream of appends that ended because the log no longer holds the entries that the peer needs. */
+  /**
+   * The stream of appends that ended because the log no longer holds the entries that the peer
+   * needs.
+   */
   readonly stream: number;
   readonly snapshot: SnapshotInfo;
   readonly store: SnapshotStore;
   readonly clock: Clock;
-  /** Milliseconds without an answer after which the snapshot is offered again. Grows if answers take longer. */
+  /**
+   * Milliseconds without an answer after which the snapshot is offered again. Grows if answers take
+   * longer.
+   */
   readonly answerTimeoutMs: number;
   readonly window: SnapshotWindow;
   /** Returns the limit of the rate at this moment. */
@@ -30,16 +38,18 @@ export interface SenderOptions {
 }
 
 /**
- * Sends a snapshot to one peer. It offers the snapshot, learns how many bytes the peer holds already,
- * and sends the rest within a window. A loss shows as silence: after a timeout the snapshot is offered
- * again, and the transfer resumes where the peer's answer says.
+ * Sends a snapshot to one peer. It offers the snapshot, learns how many bytes the peer holds
+ * already, and sends the rest within a window. A loss shows as silence: after a timeout the
+ * snapshot is offered again, and the transfer resumes where the peer's answer says.
  */
 export class SnapshotSender {
   readonly snapshot: SnapshotInfo;
   readonly stream: number;
   readonly #options: SenderOptions;
   readonly #timer: Timer;
-  /** The peer holds the bytes before `#acknowledged`. The bytes from there to `#sent` are in flight. */
+  /**
+   * The peer holds the bytes before `#acknowledged`. The bytes from there to `#sent` are in flight.
+   */
   #acknowledged = 0;
   #sent = 0;
   /** The snapshot was offered, and the next answer says where to continue. */
@@ -51,12 +61,18 @@ export class SnapshotSender {
   #nextAt = 0;
   /** Bytes that may be in flight: one chunk at first and after silence, more with every answer. */
   #allowed = CHUNK;
-  /** Adapts to the time that answers take. Offering too early on a slow link would send again what is still in flight. */
+  /**
+   * Adapts to the time that answers take. Offering too early on a slow link would send again what
+   * is still in flight.
+   */
   #answerTimeoutMs: number;
   #endRest: () => void = () => {};
   /** The end of the bytes that were sent at least once. */
   #highest = 0;
-  /** A chunk whose answer is timed. Only bytes sent for the first time are timed, because an answer to resent bytes is ambiguous. */
+  /**
+   * A chunk whose answer is timed. Only bytes sent for the first time are timed, because an answer
+   * to resent bytes is ambiguous.
+   */
   #timed: { readonly end: number; readonly at: number } | undefined;
 
   constructor(options: SenderOptions) {
@@ -114,7 +130,10 @@ export class SnapshotSender {
     else this.close();
   }
 
-  /** Ends the current pass and forgets the bytes in flight. The peer's next answer says how far it got. */
+  /**
+   * Ends the current pass and forgets the bytes in flight. The peer's next answer says how far it
+   * got.
+   */
   #forgetInFlight(): void {
     this.#pass += 1;
     this.#options.window.give(this.#sent - this.#acknowledged);

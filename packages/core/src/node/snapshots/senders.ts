@@ -12,10 +12,16 @@ import { ProgressMeter } from './progress.js';
 import { SnapshotSender } from './sender.js';
 import { SnapshotWindow } from './window.js';
 
-/** A snapshot counts as damaged after this many failed reads without progress. Fewer failures may mean a busy disk. */
+/**
+ * A snapshot counts as damaged after this many failed reads without progress. Fewer failures may
+ * mean a busy disk.
+ */
 const MAX_FAILED_READS = 3;
 
-/** Bytes per second to one peer while commands wait to be committed: they need the same processors and disks. */
+/**
+ * Bytes per second to one peer while commands wait to be committed: they need the same processors
+ * and disks.
+ */
 const BYTES_PER_SECOND_DURING_COMMITS = 100e6;
 
 export interface SendersOptions {
@@ -56,7 +62,10 @@ export class SnapshotSenders {
     return this.#senders.get(peer)?.snapshot.last.index;
   }
 
-  /** Sends a snapshot to a peer that needs entries which the log no longer holds. Undefined: the next snapshot. */
+  /**
+   * Sends a snapshot to a peer that needs entries which the log no longer holds. Undefined: the
+   * next snapshot.
+   */
   send(peer: ServerId, stream: number, snapshot: SnapshotInfo | undefined): void {
     const { raft, store, clock, schedule, logger, events, bytesPerSecond } = this.#options;
     const { log } = raft;

@@ -35,12 +35,18 @@ export interface SnapshotsOptions {
   readonly newest: SnapshotInfo | undefined;
   /** Called after an input to the protocol: a turn must follow. */
   readonly schedule: () => void;
-  /** Called when a received snapshot has replaced the log up to `index`. The state machine must restore it. */
+  /**
+   * Called when a received snapshot has replaced the log up to `index`. The state machine must
+   * restore it.
+   */
   readonly onInstalled: (index: number) => void;
   readonly onFailure: (error: Error) => void;
 }
 
-/** Takes snapshots when they are due, compacts the log, sends snapshots to peers that need one, and receives them. */
+/**
+ * Takes snapshots when they are due, compacts the log, sends snapshots to peers that need one, and
+ * receives them.
+ */
 export class Snapshots {
   readonly #options: SnapshotsOptions;
   readonly #receiver: SnapshotReceiver;
@@ -49,14 +55,19 @@ export class Snapshots {
   #newest: SnapshotInfo | undefined;
   /** Id of a snapshot that turned out to be damaged. It is removed as soon as there is another. */
   #damaged: string | undefined;
-  /** Index of the snapshot before the newest. The log may be compacted up to it even if a peer needs more. */
+  /**
+   * Index of the snapshot before the newest. The log may be compacted up to it even if a peer needs
+   * more.
+   */
   #previousIndex = 0;
   #taking: Promise<SnapshotInfo> | undefined;
   /** Bytes of entries applied since the newest snapshot. */
   #bytesSince = 0;
   /** Milliseconds: the time at which a snapshot is due because of its age. */
   #dueAt: number;
-  /** Milliseconds: the policy takes no snapshot before this time, because the last attempt failed. */
+  /**
+   * Milliseconds: the policy takes no snapshot before this time, because the last attempt failed.
+   */
   #notBefore = -Infinity;
   #closed = false;
 
@@ -155,7 +166,10 @@ export class Snapshots {
     this.#takeInBackground();
   }
 
-  /** Takes another snapshot in place of a damaged one. The log may no longer reach back before the damaged one. */
+  /**
+   * Takes another snapshot in place of a damaged one. The log may no longer reach back before the
+   * damaged one.
+   */
   #replaceDamaged(damaged: string): void {
     if (this.#newest !== undefined && this.#newest.id !== damaged) return this.#senders.serve(this.#newest);
     this.#damaged = damaged;
@@ -263,7 +277,10 @@ export class Snapshots {
     return false;
   }
 
-  /** A received snapshot is durable: it replaces the log, unless the log has caught up in the meantime. */
+  /**
+   * A received snapshot is durable: it replaces the log, unless the log has caught up in the
+   * meantime.
+   */
   #install(info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk): void {
     const { raft, logger, schedule, identity, onInstalled, events, onFailure } = this.#options;
     if (this.#closed) return;

@@ -30,7 +30,10 @@ interface Reading {
   readonly end: () => Promise<void>;
 }
 
-/** Takes snapshots, one at a time. A snapshot holds the state between two batches, even if more is applied while it is written. */
+/**
+ * Takes snapshots, one at a time. A snapshot holds the state between two batches, even if more is
+ * applied while it is written.
+ */
 export class SnapshotTaker {
   readonly #options: TakerOptions;
   #stopped = false;
@@ -84,7 +87,8 @@ export class SnapshotTaker {
           const state = machine.snapshot?.();
           if (state === undefined) throw new TypeError('it has no snapshot method');
           const chunks = state[Symbol.asyncIterator]();
-          // A generator runs no code until its first value is requested, so request it before the next batch.
+          // A generator runs no code until its first value is requested, so request it before the
+          // next batch.
           const first = await chunks.next();
           const end = (): Promise<void> => returnIterator(chunks).finally(onEnd);
           resolve({ meta, state: guarded(first, chunks, meta.last.index), end });
@@ -113,7 +117,10 @@ function closed(): KontikiError {
   return new KontikiError('KONTIKI_CLOSED', 'The node was closed before its snapshot was complete.');
 }
 
-/** Passes the machine's chunks on, and marks the machine's errors so that they differ from the store's. */
+/**
+ * Passes the machine's chunks on, and marks the machine's errors so that they differ from the
+ * store's.
+ */
 async function* guarded(
   first: IteratorResult<Uint8Array, unknown>,
   rest: AsyncIterator<Uint8Array, unknown>,

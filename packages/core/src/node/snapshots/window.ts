@@ -4,7 +4,10 @@ const MAX_BYTES = 16 * MiB;
 /** Maximum bytes in flight to one peer, however few peers there are. */
 const MAX_BYTES_PER_PEER = 4 * MiB;
 
-/** Bounds the bytes of snapshots that were sent and are not acknowledged, over all peers that receive one. */
+/**
+ * Bounds the bytes of snapshots that were sent and are not acknowledged, over all peers that
+ * receive one.
+ */
 export class SnapshotWindow {
   #peers = 0;
   #bytes = 0;
@@ -20,7 +23,10 @@ export class SnapshotWindow {
     this.#wake();
   }
 
-  /** Reserves room for a chunk to a peer with `own` bytes in flight. Returns false if there is no room now. */
+  /**
+   * Reserves room for a chunk to a peer with `own` bytes in flight. Returns false if there is no
+   * room now.
+   */
   take(bytes: number, own: number): boolean {
     const share = Math.min(MAX_BYTES_PER_PEER, MAX_BYTES / this.#peers);
     const admitted = this.#bytes + bytes <= MAX_BYTES && (own === 0 || own + bytes <= share);

@@ -17,9 +17,9 @@ export interface AlignedStores {
 }
 
 /**
- * Opens log, snapshots and state machine, and aligns them: the newest complete snapshot must reach the
- * log, and the machine must hold everything that the log no longer does. Finishes an install that a
- * crash interrupted. Refuses a gap, because a skipped entry would never be noticed.
+ * Opens log, snapshots and state machine, and aligns them: the newest complete snapshot must reach
+ * the log, and the machine must hold everything that the log no longer does. Finishes an install
+ * that a crash interrupted. Refuses a gap, because a skipped entry would never be noticed.
  */
 export async function alignStores(
   { log, snapshots, machine, snapshotCompression, logger = silentLogger }: Parts,
@@ -60,7 +60,10 @@ function holds({ base, last, terms }: LogState, { last: { index, term } }: Snaps
   return (terms.findLast((first) => first.index <= index)?.term ?? base.term) === term;
 }
 
-/** Returns the state of a log that the snapshot replaces: every entry is in the snapshot, or contradicts a committed one. */
+/**
+ * Returns the state of a log that the snapshot replaces: every entry is in the snapshot, or
+ * contradicts a committed one.
+ */
 function replaced(state: LogState, { last, membership, genesis }: SnapshotInfo): LogState {
   const base = { ...last, membership, genesis };
   return { ...state, base, last: last.index, terms: [], memberships: [], committed: last.index, genesis };

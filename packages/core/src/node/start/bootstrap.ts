@@ -11,15 +11,18 @@ export interface BootstrapOptions {
   readonly cluster: string;
   /** The server that owns the log. */
   readonly server: ServerId;
-  /** The first voters by id: an address each, or address and metadata. The same on every first server. */
+  /**
+   * The first voters by id: an address each, or address and metadata. The same on every first
+   * server.
+   */
   readonly members: Readonly<Record<ServerId, string | ServerInfo>>;
 }
 
 /**
- * Starts a cluster: writes the first entry, the membership, which is committed by definition. Call it
- * once on each of the first servers, before any of them runs. Resolves when the entry is durable.
- * Rejects with `KONTIKI_NOT_BLANK` on a log that holds anything. Never call it for a server that has lost
- * its disk, because that server would forget its votes and acknowledgements.
+ * Starts a cluster: writes the first entry, the membership, which is committed by definition. Call
+ * it once on each of the first servers, before any of them runs. Resolves when the entry is
+ * durable. Rejects with `KONTIKI_NOT_BLANK` on a log that holds anything. Never call it for a
+ * server that has lost its disk, because that server would forget its votes and acknowledgements.
  */
 export async function bootstrap(log: LogStore, options: BootstrapOptions): Promise<void> {
   const { cluster, server, members } = options;
@@ -49,7 +52,10 @@ export async function bootstrap(log: LogStore, options: BootstrapOptions): Promi
   }
 }
 
-/** Returns a random cluster id, for example `billing-9f2c41d07ab3` for the name `billing`. Create it once for all servers. */
+/**
+ * Returns a random cluster id, for example `billing-9f2c41d07ab3` for the name `billing`. Create it
+ * once for all servers.
+ */
 export function createClusterId(name: string): string {
   if (!/^[A-Za-z0-9._-]{1,40}$/.test(name)) {
     throw badOption(`A cluster's name must be 1 to 40 characters of A-Z a-z 0-9 . _ -, not ${JSON.stringify(name)}.`);

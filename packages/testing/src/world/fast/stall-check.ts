@@ -15,7 +15,10 @@ export class StallCheck {
   readonly #checks: Checks;
   #wakeAt = Infinity;
   #afterLateTurn = false;
-  /** Whether the next late timer must be forgiven: no stall has used that up since the server last campaigned. */
+  /**
+   * Whether the next late timer must be forgiven: no stall has used that up since the server last
+   * campaigned.
+   */
   #mustForgive = true;
 
   constructor(checks: Checks) {

@@ -4,7 +4,8 @@ import type { Workload } from '../../workload/workload.js';
 import type { Mix } from '../mix.js';
 import type { Schedule } from '../schedule.js';
 import type { NodeChecks } from './checks.js';
-import type { RequestOutcome, NodeServer } from './server.js';
+import type { RequestOutcome } from './outcome.js';
+import type { NodeServer } from './server.js';
 
 /** The parts of a world that clients use. */
 interface ClientContext {

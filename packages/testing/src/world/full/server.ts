@@ -3,54 +3,23 @@ import {
   RaftNode,
   type Clock,
   type ErrorCode,
-  type KontikiError,
   type LogState,
-  type LogStore,
   type ServerId,
-  type SnapshotStore,
   type StateMachine,
   type Timings,
 } from '@kontiki/core';
 import type { Random } from '../../random.js';
 import type { SimulatedDisk } from '../../simulated-disk.js';
-import type { Request, Environment, Workload } from '../../workload/workload.js';
+import type { Request, Environment } from '../../workload/workload.js';
 import type { FaultTarget } from '../faults.js';
-import type { Mix } from '../mix.js';
-import type { Schedule } from '../schedule.js';
 import { ignoreViolation, Violation } from '../violation.js';
-import type { NodeChecks } from './checks.js';
+import type { NodeContext } from './context.js';
 import { Disks } from './disks.js';
+import { outcomeOf, type RequestOutcome } from './outcome.js';
 import { Process } from './process.js';
 import { SimulatedTransport, type SentFrame } from './transport.js';
 import { LogMemory, WatchedLog } from './watched-log.js';
 import { WatchedMachine } from './watched-machine.js';
-
-/** The parts of a full world that its servers use. */
-export interface NodeContext {
-  readonly seed: number;
-  readonly cluster: string;
-  readonly schedule: Schedule;
-  readonly mix: Mix;
-  readonly checks: NodeChecks;
-  readonly workload: Workload;
-  readonly makeLog: (environment: Environment) => LogStore;
-  readonly makeSnapshots: ((environment: Environment) => SnapshotStore) | undefined;
-  readonly trace: ((text: string) => void) | undefined;
-  /** Adds a number to the hash of the execution. */
-  readonly hash: (value: number) => void;
-  /** Whether the faults are over. */
-  readonly healed: boolean;
-  readonly carry: (from: ServerId, to: ServerId, sent: SentFrame) => void;
-  /** Called when a server becomes leader. */
-  readonly onElected: (server: NodeServer) => void;
-}
-
-/** Outcome of a client's request. A refused request was certainly not carried out. */
-export type RequestOutcome =
-  | { readonly kind: 'done'; readonly index: number; readonly term: number; readonly answer: unknown }
-  | { readonly kind: 'read'; readonly through: number; readonly answer: unknown }
-  | { readonly kind: 'refused'; readonly leader: ServerId | undefined }
-  | { readonly kind: 'unknown' };
 
 /** Errors that mean that a server's data is permanently unusable. */
 const UNUSABLE: ReadonlySet<ErrorCode> = new Set([
@@ -420,11 +389,4 @@ export class NodeServer implements FaultTarget {
       }
     });
   }
-}
-
-function outcomeOf(error: unknown): RequestOutcome {
-  if (!isKontikiError(error)) throw error;
-  if (error.code === 'KONTIKI_UNKNOWN_OUTCOME') return { kind: 'unknown' };
-  const { leader } = error as KontikiError & { readonly leader?: { readonly id: ServerId } };
-  return { kind: 'refused', leader: leader?.id };
 }

@@ -4,7 +4,7 @@ import { Random } from '../../random.js';
 import { KeyValueWorkload } from '../../workload/key-value.js';
 import type { Environment, Workload } from '../../workload/workload.js';
 import type { Counts } from '../counts.js';
-import { Faults } from '../faults.js';
+import { Faults, type FaultTarget } from '../faults.js';
 import { InvariantChecker } from '../invariant-checker.js';
 import { drawMix, type Mix } from '../mix.js';
 import { ModelNetwork } from '../network.js';
@@ -81,7 +81,7 @@ class World {
     this.network.send(from, to, sent);
   };
 
-  readonly onElected = (server: NodeServer): void => this.#faults.onElected(server);
+  readonly onElected = (server: FaultTarget): void => this.#faults.onElected(server);
 
   get digest(): string {
     return (this.#hash >>> 0).toString(16).padStart(8, '0');

@@ -1,0 +1,27 @@
+import type { LogStore, ServerId, SnapshotStore } from '@kontiki/core';
+import type { Environment, Workload } from '../../workload/workload.js';
+import type { Mix } from '../mix.js';
+import type { Schedule } from '../schedule.js';
+import type { NodeChecks } from './checks.js';
+import type { FaultTarget } from '../faults.js';
+import type { SentFrame } from './transport.js';
+
+/** The parts of a full world that its servers use. */
+export interface NodeContext {
+  readonly seed: number;
+  readonly cluster: string;
+  readonly schedule: Schedule;
+  readonly mix: Mix;
+  readonly checks: NodeChecks;
+  readonly workload: Workload;
+  readonly makeLog: (environment: Environment) => LogStore;
+  readonly makeSnapshots: ((environment: Environment) => SnapshotStore) | undefined;
+  readonly trace: ((text: string) => void) | undefined;
+  /** Adds a number to the hash of the execution. */
+  readonly hash: (value: number) => void;
+  /** Whether the faults are over. */
+  readonly healed: boolean;
+  readonly carry: (from: ServerId, to: ServerId, sent: SentFrame) => void;
+  /** Called when a server becomes leader. */
+  readonly onElected: (server: FaultTarget) => void;
+}

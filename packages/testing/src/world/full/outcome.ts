@@ -1,0 +1,16 @@
+import { isKontikiError, type ServerId } from '@kontiki/core';
+
+/** Outcome of a client's request. A refused request was certainly not carried out. */
+export type RequestOutcome =
+  | { readonly kind: 'done'; readonly index: number; readonly term: number; readonly answer: unknown }
+  | { readonly kind: 'read'; readonly through: number; readonly answer: unknown }
+  | { readonly kind: 'refused'; readonly leader: ServerId | undefined }
+  | { readonly kind: 'unknown' };
+
+/** Returns the outcome of a request that failed with a Kontiki error. Throws any other error again. */
+export function outcomeOf(error: unknown): RequestOutcome {
+  if (!isKontikiError(error)) throw error;
+  if (error.code === 'KONTIKI_UNKNOWN_OUTCOME') return { kind: 'unknown' };
+  const leader = isKontikiError(error, 'KONTIKI_NOT_LEADER') ? error.leader?.id : undefined;
+  return { kind: 'refused', leader };
+}
