@@ -2,7 +2,7 @@ import { describe, expect, expectTypeOf, it, vi } from 'vitest';
 import { isKontikiError, KontikiError, NotLeaderError, type Leader } from '@kontiki/core';
 
 describe('isKontikiError', () => {
-  it('recognizes an error of another copy of the package', async () => {
+  it('isKontikiError recognizes errors of another copy of the package', async () => {
     vi.resetModules();
     const copy = await import('../src/errors.js');
     const error = new copy.KontikiError('KONTIKI_COMPACTED', 'gone');
@@ -18,12 +18,12 @@ describe('isKontikiError', () => {
     ['a string', 'KONTIKI_CLOSED'],
     ['null', null],
     ['undefined', undefined],
-  ])('does not take %s for one', (_, value) => {
+  ])('isKontikiError returns false for %s', (_, value) => {
     expect(isKontikiError(value)).toBe(false);
     expect(isKontikiError(value, 'KONTIKI_CLOSED')).toBe(false);
   });
 
-  it("narrows to the type of the code's error", () => {
+  it('isKontikiError narrows the type to the error of the code', () => {
     const leader = { id: 'a', address: 'ws://a', metadata: '' };
     const error: unknown = new NotLeaderError('b does not lead', leader);
     if (!isKontikiError(error, 'KONTIKI_NOT_LEADER')) return expect.unreachable();
@@ -32,7 +32,7 @@ describe('isKontikiError', () => {
     expect(error).toMatchObject({ name: 'NotLeaderError', code: 'KONTIKI_NOT_LEADER' });
   });
 
-  it('keeps the brand out of what JSON and loggers show', () => {
+  it('a Kontiki error has no enumerable properties except code and name', () => {
     expect(Object.keys(new KontikiError('KONTIKI_CLOSED', 'x'))).toEqual(['code', 'name']);
   });
 });

@@ -1,3 +1,5 @@
+// Shows the rules for quorums, memberships and durable writes. Tests the classes of log/ and the
+// functions of protocol/quorum.ts directly, without a server.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isVoter, membershipFault, membershipOf, type Entry, type Membership } from '@kontiki/core';
@@ -15,8 +17,8 @@ const joint = (voters: string[], outgoing: string[], learners: string[] = []): M
   servers: new Map([...voters, ...outgoing, ...learners].map((id) => [id, info])),
 });
 
-describe('quorums', () => {
-  it.each([1, 2, 3, 4, 5, 6, 7, 8, 9])('of %i voters more than half', (size) => {
+describe('quorum', () => {
+  it.each([1, 2, 3, 4, 5, 6, 7, 8, 9])('a quorum of %i voters is more than half of them', (size) => {
     const ids = Array.from({ length: size }, (_, i) => `s${i}`);
     const needed = Math.floor(size / 2) + 1;
     for (let yes = 0; yes <= size; yes += 1) {
@@ -29,7 +31,7 @@ describe('quorums', () => {
     }
   });
 
-  it('are of both halves when joint, and learners do not count: as a naive count says', () => {
+  it('a joint quorum needs a majority of each half, and learners do not count', () => {
     const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
     const some = fc.subarray(ids, { minLength: 1 });
     fc.assert(
@@ -58,8 +60,8 @@ describe('quorums', () => {
   });
 });
 
-describe('memberships', () => {
-  it('say what is wrong with them', () => {
+describe('membership', () => {
+  it('membershipFault names the fault of an invalid membership', () => {
     expect(membershipFault(joint(['a', 'b'], ['b', 'c'], ['d']))).toBe(undefined);
     expect(membershipFault(joint([], ['a']))).toContain('no voter');
     expect(membershipFault(joint(['a', 'a'], []))).toContain('twice');
@@ -75,6 +77,9 @@ describe('memberships', () => {
         ]),
       }),
     ).toContain('neither voter nor learner');
+  });
+
+  it('isVoter is true for voters and outgoing voters, and false for learners', () => {
     const plain = membershipOf(
       [
         ['a', info],
@@ -85,7 +90,7 @@ describe('memberships', () => {
     expect([isVoter(plain, 'a'), isVoter(plain, 'b'), isVoter(joint(['a'], ['b']), 'b')]).toEqual([true, false, true]);
   });
 
-  it('take effect when appended and are rolled back when truncated', () => {
+  it('a membership takes effect when appended and is undone when truncated', () => {
     const first = { index: 1, membership: membershipOf([['a', info]]) };
     const start = {
       base: { index: 0, term: 0, membership: undefined },
@@ -115,12 +120,20 @@ describe('memberships', () => {
   });
 });
 
-describe('what is durable', () => {
-  it('an entry written, replaced and written again does not count on the word of the first write', () => {
+const blank = {
+  base: { index: 0, term: 0, membership: undefined },
+  last: 0,
+  terms: [],
+  memberships: [],
+  committed: 0,
+};
+
+describe('durability', () => {
+  it('a finished write does not count for an entry that was replaced and rewritten', () => {
     const writes = new WriteTracker(3);
-    const first = writes.issue(4, 5, 10); // Entries 4 and 5 ...
-    const second = writes.issue(4, 4, 5); // ... replaced by another 4 ...
-    const third = writes.issue(4, 5, 10); // ... and replaced again.
+    const first = writes.issue(4, 5, 10); // Writes entries 4 and 5.
+    const second = writes.issue(4, 4, 5); // Replaces both by another entry 4.
+    const third = writes.issue(4, 5, 10); // Replaces them again by entries 4 and 5.
     expect(writes.durable(Infinity)).toBe(3);
     writes.finish(first);
     expect([writes.durable(Infinity), writes.bytes]).toEqual([3, 15]);
@@ -130,27 +143,28 @@ describe('what is durable', () => {
     expect([writes.durable(Infinity), writes.bytes]).toEqual([5, 0]);
   });
 
-  it('a ballot alone remembers the end too; what is changed and not issued does not count; nothing goes back', () => {
+  it('a finished write of a ballot also finishes earlier writes of entries', () => {
     const writes = new WriteTracker(3);
     writes.issue(4, 6, 1);
     const ballot = writes.issue(Infinity, 6, 0);
     writes.finish(ballot);
     expect(writes.durable(Infinity)).toBe(6);
+    // Entry 5 has changed again, and its write is not issued yet.
     expect(writes.durable(5)).toBe(4);
+  });
+
+  it('WriteTracker ignores a late earlier write and rejects one that was never issued', () => {
+    const writes = new WriteTracker(3);
+    writes.issue(4, 6, 1);
+    const ballot = writes.issue(Infinity, 6, 0);
+    writes.finish(ballot);
     writes.finish(1);
     expect(writes.lastDurableWrite).toBe(ballot);
     expect(() => writes.finish(9)).toThrow(/issued/);
   });
 
-  it('the tail in memory keeps what is not durable or not committed, whatever its limit', () => {
-    const start = {
-      base: { index: 0, term: 0, membership: undefined },
-      last: 0,
-      terms: [],
-      memberships: [],
-      committed: 0,
-    };
-    const log = new RaftLog(start, 0, 0);
+  it('a log keeps entries in memory until they are durable and committed', () => {
+    const log = new RaftLog(blank, 0, 0);
     for (let index = 1; index <= 10; index += 1) log.append(command(index, 1));
     const { number, entries } = log.issueWrite();
     expect(entries).toHaveLength(10);
@@ -162,6 +176,14 @@ describe('what is durable', () => {
     expect(log.slice(6, 10, Infinity)).toBe(undefined);
     expect(log.slice(7, 10, 1)?.entries).toHaveLength(1);
     expect(log.termAt(3)).toBe(1);
+  });
+
+  it('RaftLog rejects applied and commit indices that are out of order', () => {
+    const log = new RaftLog(blank, 0, 0);
+    for (let index = 1; index <= 10; index += 1) log.append(command(index, 1));
+    log.persisted(log.issueWrite().number);
+    log.commitTo(6);
+    log.appliedTo(4);
     expect(() => log.appliedTo(7)).toThrow(/committed/);
     expect(() => log.commitTo(11)).toThrow(/lost/);
     expect(() => log.commitTo(5)).toThrow(/go back/);

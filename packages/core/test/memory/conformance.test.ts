@@ -1,8 +1,11 @@
+// Shows that the log, the snapshots and the network in memory obey the contracts of their ports.
+// Runs the conformance suites of @kontiki/testing.
 import { describe, expect, it } from 'vitest';
 import { MemoryLog, MemoryNetwork, MemorySnapshots } from '@kontiki/core';
 import { testLogStore, testSnapshotStore, testTransport, VirtualClock } from '@kontiki/testing';
 
-const memory = 'memory ends with its process';
+/** The reason for skipping tests of crashes, damage and failing disks. */
+const memory = 'memory does not outlive its process';
 
 testLogStore(
   { describe, it, expect },
@@ -37,6 +40,6 @@ testTransport(
       const network = new MemoryNetwork({ clock, latency: () => 1 });
       return { transport: () => network.transport(), address: (_, id) => id, until: (holds) => clock.until(holds) };
     },
-    without: { hold: 'nobody in one process stops reading' },
+    without: { hold: 'a peer in the same process cannot stop reading' },
   },
 );

@@ -1,3 +1,5 @@
+// Shows how a start aligns log, snapshots and state machine, and which gaps between them it
+// rejects. Each test builds the ports in memory and calls alignStores.
 import {
   membershipOf,
   MemoryLog,
@@ -18,21 +20,24 @@ const first: Entry = { kind: 'membership', index: 1, term: 1, membership };
 
 const command = (index: number, term: number): Entry => ({ kind: 'command', index, term, data: new Uint8Array(1) });
 
-/** A log of entries from its base on, whose terms are given; with a vote. */
+/** Returns a log with a vote, and with one entry per given term after its base. */
 async function log(terms: readonly number[], base = { index: 0, term: 0 }): Promise<MemoryLog> {
   const store = new MemoryLog();
   await store.open(owner);
-  const at = base.index === 0 ? undefined : { index: 1, membership };
-  if (base.index > 0) await store.reset({ ...base, membership: at, genesis: 7 });
+  const membershipAt = base.index === 0 ? undefined : { index: 1, membership };
+  if (base.index > 0) await store.reset({ ...base, membership: membershipAt, genesis: 7 });
   const entries = terms.map((term, i) => (base.index + i === 0 ? first : command(base.index + i + 1, term)));
   await store.append({ ballot: { term: 9, votedFor: undefined }, entries });
   await store.close();
   return store;
 }
 
-/** Snapshots of these places; `damaged` ones give other bytes than were written. */
+/**
+ * Returns a store with a snapshot at each position. `damaged` ones read back other bytes than were
+ * written.
+ */
 async function snapshots(
-  ...places: readonly { index: number; term: number; damaged?: boolean; version?: number }[]
+  ...positions: readonly { index: number; term: number; damaged?: boolean; version?: number }[]
 ): Promise<MemorySnapshots> {
   const damaged = new Set<string>();
   class Damaged extends MemorySnapshots {
@@ -42,7 +47,7 @@ async function snapshots(
   }
   const store = new Damaged();
   await store.open(owner);
-  for (const [i, { index, term, version = 0, damaged: isDamaged = false }] of places.entries()) {
+  for (const [i, { index, term, version = 0, damaged: isDamaged = false }] of positions.entries()) {
     const id = `${i}`.padStart(32, '0');
     if (isDamaged) damaged.add(id);
     const meta: SnapshotMeta = {
@@ -65,13 +70,13 @@ async function* stateOf(index: number): AsyncIterable<Uint8Array> {
   yield new Uint8Array([index]);
 }
 
-/** Knows which state it has. */
+/** A state machine whose whole state is the index of the snapshot that it restored last. */
 class Machine implements StateMachine {
   held: number;
   readonly restored: number[] = [];
   open?: () => Promise<number>;
 
-  /** `disk`: what it holds on a disk of its own. */
+  /** `disk`: the index of the state on the machine's own disk, if it has one. */
   constructor(disk?: number) {
     this.held = disk ?? 0;
     if (disk !== undefined) this.open = (): Promise<number> => Promise.resolve(disk);
@@ -89,48 +94,48 @@ class Machine implements StateMachine {
   }
 }
 
-interface Case {
+interface Ports {
   readonly log: MemoryLog;
   readonly snapshots: MemorySnapshots;
   readonly machine?: Machine;
 }
 
-async function joined({
+async function align({
   machine = new Machine(),
   ...stores
-}: Case): Promise<AlignedStores & { machine: Machine; info: SnapshotInfo | undefined }> {
+}: Ports): Promise<AlignedStores & { machine: Machine; info: SnapshotInfo | undefined }> {
   const result = await alignStores({ ...stores, machine, logger: silentLogger }, owner);
   return { ...result, machine, info: result.snapshot };
 }
 
 const none = (): Promise<MemorySnapshots> => snapshots();
 
-describe('a start', () => {
-  it('without snapshots applies the log from its beginning', async () => {
-    const { state, applied, machine } = await joined({ log: await log([1, 1, 2]), snapshots: await none() });
+describe('alignStores', () => {
+  it('alignStores without snapshots leaves the whole log to be applied', async () => {
+    const { state, applied, machine } = await align({ log: await log([1, 1, 2]), snapshots: await none() });
     expect([state.last, applied, machine.restored]).toEqual([3, 0, []]);
   });
 
-  it('restores the newest snapshot that the log holds, and keeps what is behind it', async () => {
+  it('alignStores restores the newest snapshot and keeps the entries after it', async () => {
     const stores = {
       log: await log([1, 1, 2, 2, 3]),
       snapshots: await snapshots({ index: 2, term: 1 }, { index: 4, term: 2 }),
     };
-    const { state, applied, machine } = await joined(stores);
+    const { state, applied, machine } = await align(stores);
     expect([state.base.index, state.last, state.committed, applied, machine.restored]).toEqual([0, 5, 4, 4, [4]]);
   });
 
-  it('joins at the base of a compacted log', async () => {
+  it('alignStores restores a snapshot that ends at the base of the log', async () => {
     const stores = { log: await log([2, 3], { index: 4, term: 2 }), snapshots: await snapshots({ index: 4, term: 2 }) };
-    expect(await joined(stores)).toMatchObject({ applied: 4, state: { base: { index: 4 }, last: 6 } });
+    expect(await align(stores)).toMatchObject({ applied: 4, state: { base: { index: 4 }, last: 6 } });
   });
 
   it.each([
     ['of another term', [1, 1, 2, 2, 2], { index: 4, term: 3 }],
-    ['beyond its end', [1, 1], { index: 4, term: 3 }],
-  ])('finishes an install: what the log holds is %s, so the snapshot takes its place', async (_, terms, place) => {
+    ['that is too short', [1, 1], { index: 4, term: 3 }],
+  ])('alignStores finishes an interrupted install over a log %s (bugs.md#d11)', async (_, terms, position) => {
     const store = await log(terms);
-    const { state, applied, machine } = await joined({ log: store, snapshots: await snapshots(place) });
+    const { state, applied, machine } = await align({ log: store, snapshots: await snapshots(position) });
     expect([state.base.index, state.base.term, state.last, state.committed, applied, machine.held]).toEqual([
       4, 3, 4, 4, 4, 4,
     ]);
@@ -139,79 +144,80 @@ describe('a start', () => {
     expect(await store.open(owner)).toMatchObject({ base: { index: 4, term: 3 }, last: 4, ballot: { term: 9 } });
   });
 
-  it('brings a machine with a disk of its own to the snapshot when it is behind, and leaves one that is ahead', async () => {
-    const stores = async (): Promise<Omit<Case, 'machine'>> => ({
-      log: await log([2, 2], { index: 4, term: 2 }),
-      snapshots: await snapshots({ index: 4, term: 2 }),
-    });
-    const behind = await joined({ ...(await stores()), machine: new Machine(2) });
-    expect([behind.applied, behind.machine.restored]).toEqual([4, [4]]);
-    const ahead = await joined({ ...(await stores()), machine: new Machine(5) });
-    expect([ahead.applied, ahead.machine.restored]).toEqual([5, []]);
+  it('alignStores restores a machine with its own disk that is behind the snapshot', async () => {
+    const stores = { log: await log([2, 2], { index: 4, term: 2 }), snapshots: await snapshots({ index: 4, term: 2 }) };
+    const { applied, machine } = await align({ ...stores, machine: new Machine(2) });
+    expect([applied, machine.restored]).toEqual([4, [4]]);
   });
 
-  it('takes the snapshot before a damaged one if the log reaches back to it', async () => {
-    const places = [
+  it('alignStores leaves a machine with its own disk that is ahead of the snapshot', async () => {
+    const stores = { log: await log([2, 2], { index: 4, term: 2 }), snapshots: await snapshots({ index: 4, term: 2 }) };
+    const { applied, machine } = await align({ ...stores, machine: new Machine(5) });
+    expect([applied, machine.restored]).toEqual([5, []]);
+  });
+
+  it('alignStores uses the snapshot before a damaged one if the log follows it', async () => {
+    const positions = [
       { index: 2, term: 1 },
       { index: 4, term: 2, damaged: true },
     ];
-    const { applied, info, machine } = await joined({
+    const { applied, info, machine } = await align({
       log: await log([1, 1, 2, 2, 3]),
-      snapshots: await snapshots(...places),
+      snapshots: await snapshots(...positions),
     });
     expect([applied, info?.last.index, machine.restored]).toEqual([2, 2, [2]]);
   });
 
   it.each([
-    ['the only snapshot is damaged', { index: 4, term: 2 }, [{ index: 4, term: 2, damaged: true }]],
+    ['its only snapshot is damaged', { index: 4, term: 2 }, [{ index: 4, term: 2, damaged: true }]],
     [
-      'the one before a damaged one ends before the log begins',
+      'the snapshot before a damaged one ends below its base',
       { index: 4, term: 2 },
       [
         { index: 2, term: 1 },
         { index: 4, term: 2, damaged: true },
       ],
     ],
-    ['no snapshot is there', { index: 4, term: 2 }, []],
-    ['the newest ends before the log begins', { index: 4, term: 2 }, [{ index: 3, term: 2 }]],
-  ])('is refused when the log is compacted and %s', async (_, base, places) => {
+    ['there is no snapshot', { index: 4, term: 2 }, []],
+    ['the newest snapshot ends below its base', { index: 4, term: 2 }, [{ index: 3, term: 2 }]],
+  ])('alignStores rejects a compacted log if %s', async (_, base, positions) => {
     const store = await log([2, 3], base);
-    await expect(joined({ log: store, snapshots: await snapshots(...places) })).rejects.toMatchObject({
+    await expect(align({ log: store, snapshots: await snapshots(...positions) })).rejects.toMatchObject({
       code: 'KONTIKI_LOST_DATA',
     });
     await store.close();
     expect(await store.open(owner)).toMatchObject({ base: { index: 4 }, last: 6 });
   });
 
-  it('goes on without snapshots when a machine with a disk of its own holds what the log no longer does', async () => {
+  it('alignStores needs no snapshot if the machine itself holds the compacted part', async () => {
     const stores = { log: await log([2, 3], { index: 4, term: 2 }), snapshots: await none() };
-    expect(await joined({ ...stores, machine: new Machine(5) })).toMatchObject({ applied: 5, snapshot: undefined });
+    expect(await align({ ...stores, machine: new Machine(5) })).toMatchObject({ applied: 5, snapshot: undefined });
   });
 
-  it('is refused beside a log that holds nothing, not even a vote: it was lost', async () => {
+  it('alignStores rejects a snapshot next to a log that holds nothing, not even a vote', async () => {
     const stores = { log: new MemoryLog(), snapshots: await snapshots({ index: 4, term: 2 }) };
-    await expect(joined(stores)).rejects.toMatchObject({ code: 'KONTIKI_LOST_DATA' });
+    await expect(align(stores)).rejects.toMatchObject({ code: 'KONTIKI_LOST_DATA' });
   });
 
-  it('is refused when the machine is ahead of the log, and nothing is changed', async () => {
+  it('alignStores rejects a machine that is ahead of the log, and changes nothing', async () => {
     const store = await log([1, 1]);
     const stores = { log: store, snapshots: await snapshots({ index: 4, term: 3 }) };
-    await expect(joined({ ...stores, machine: new Machine(6) })).rejects.toThrow(
+    await expect(align({ ...stores, machine: new Machine(6) })).rejects.toThrow(
       'applied entry 6, but the log ends at 4',
     );
     await store.close();
     expect(await store.open(owner)).toMatchObject({ base: { index: 0 }, last: 2 });
   });
 
-  it('is refused when a newer machine wrote the snapshot', async () => {
+  it('alignStores rejects a snapshot of a newer version of the machine', async () => {
     const stores = { log: await log([1, 1, 2, 2]), snapshots: await snapshots({ index: 4, term: 2, version: 3 }) };
-    await expect(joined(stores)).rejects.toMatchObject({ code: 'KONTIKI_FORMAT' });
+    await expect(align(stores)).rejects.toMatchObject({ code: 'KONTIKI_FORMAT' });
   });
 
-  it('is refused when the machine cannot take the state over', async () => {
+  it('alignStores rejects if the machine fails to restore', async () => {
     const machine = new Machine();
     machine.restore = (): Promise<void> => Promise.reject(new Error('cannot'));
     const stores = { log: await log([1, 1, 2, 2]), snapshots: await snapshots({ index: 4, term: 2 }) };
-    await expect(joined({ ...stores, machine })).rejects.toMatchObject({ code: 'KONTIKI_MACHINE_FAILED' });
+    await expect(align({ ...stores, machine })).rejects.toMatchObject({ code: 'KONTIKI_MACHINE_FAILED' });
   });
 });

@@ -1,12 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { SystemClock } from '@kontiki/core';
 import { command, VirtualClock } from '@kontiki/testing';
 import { RaftLog } from '../../src/log/raft-log.js';
 import { Applier } from '../../src/node/apply/applier.js';
 
 const start = { base: { index: 0, term: 0, membership: undefined }, last: 0, terms: [], memberships: [], committed: 0 };
 
-/** A log of entries that may all be applied. */
+/** Returns a log whose entries are all durable and committed. */
 function committed(count: number, bytes = 1): RaftLog {
   const log = new RaftLog(start, 0, Infinity);
   for (let index = 1; index <= count; index += 1) log.append(command(index, 1, 'x'.repeat(bytes)));
@@ -15,17 +14,17 @@ function committed(count: number, bytes = 1): RaftLog {
   return log;
 }
 
-/** Time that passes by a millisecond each time somebody looks. */
+/** A clock that advances by one millisecond with each call of `now`. */
 class TickingClock extends VirtualClock {
-  #looks = 0;
+  #now = 0;
 
   override now(): number {
-    return (this.#looks += 1);
+    return (this.#now += 1);
   }
 }
 
-describe('applying', () => {
-  it('stops where a listener closes the node, and applies nothing twice', () => {
+describe('Applier', () => {
+  it('Applier stops when a listener closes the node, and applies no entry twice', () => {
     const log = committed(20, 200_000);
     const seen: number[] = [];
     const applier = new Applier<number>({
@@ -42,7 +41,7 @@ describe('applying', () => {
         log.appliedTo(through);
         if (through >= 3) void applier.close();
       },
-      restore: () => Promise.reject(new Error('nothing is to be restored')),
+      restore: () => Promise.reject(new Error('unexpected restore')),
       onFailure: (error) => expect.unreachable(error.message),
     });
     applier.applyNext();
@@ -50,13 +49,13 @@ describe('applying', () => {
     expect(seen).toEqual([1, 2, 3]);
   });
 
-  it('rests once between two slices, however often it is called meanwhile', async () => {
+  it('Applier pauses once between two slices, however often it is called', async () => {
     const clock = new TickingClock();
     let slices = 0;
-    const soon = clock.defer.bind(clock);
+    const defer = clock.defer.bind(clock);
     clock.defer = (callback): void => {
       slices += 1;
-      soon(callback);
+      defer(callback);
     };
     const log = committed(100, 300_000);
     const applier = new Applier<number>({
@@ -65,7 +64,7 @@ describe('applying', () => {
       clock,
       machine: { apply: ({ entries }) => entries.map(() => 0) },
       onApplied: (_, through) => log.appliedTo(through),
-      restore: () => Promise.reject(new Error('nothing is to be restored')),
+      restore: () => Promise.reject(new Error('unexpected restore')),
       onFailure: (error) => expect.unreachable(error.message),
     });
     for (let turn = 0; turn < 50; turn += 1) applier.applyNext();
@@ -74,7 +73,7 @@ describe('applying', () => {
     expect(log.applied).toBe(100);
   });
 
-  it('waits for what is to run between two batches, also when a batch asks for it', async () => {
+  it('Applier waits for a task between two batches that a batch requested', async () => {
     const clock = new VirtualClock();
     const log = committed(4, 300_000);
     let end = (): void => {};
@@ -95,7 +94,7 @@ describe('applying', () => {
           () => expect.unreachable(),
         );
       },
-      restore: () => Promise.reject(new Error('nothing is to be restored')),
+      restore: () => Promise.reject(new Error('unexpected restore')),
       onFailure: (error) => expect.unreachable(error.message),
     });
     applier.applyNext();
@@ -106,14 +105,4 @@ describe('applying', () => {
     await clock.settle();
     expect(log.applied).toBe(4);
   });
-});
-
-it('a timer of thirty days does not fire at once', async () => {
-  const clock = new SystemClock();
-  let fired = 0;
-  const timer = clock.timer(() => (fired += 1));
-  timer.set(clock.now() + 30 * 24 * 3_600_000);
-  await new Promise((resolve) => clock.timer(() => resolve(undefined)).set(clock.now() + 20));
-  timer.close();
-  expect(fired).toBe(0);
 });

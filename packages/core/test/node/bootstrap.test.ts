@@ -8,20 +8,26 @@ afterEach(async () => {
   nodes = new Nodes();
 });
 
-describe('beginning a cluster', () => {
-  it('bootstrap is refused on a log that is not blank, and for members that make no cluster', async () => {
+describe('starting a cluster', () => {
+  it('bootstrap rejects members that cannot form a cluster', async () => {
     const log = new MemoryLog();
-    const begin = (members: Record<string, string>, server = 'a'): Promise<unknown> =>
+    const create = (members: Record<string, string>, server = 'a'): Promise<unknown> =>
       outcome(bootstrap(log, { cluster: 'test', server, members }));
-    expect(await begin({})).toBe('KONTIKI_BAD_OPTION');
-    expect(await begin({ b: 'x' })).toBe('KONTIKI_BAD_OPTION');
-    expect(await begin({ 'a b': 'x' }, 'a b')).toBe('KONTIKI_BAD_OPTION');
-    expect(await begin({ a: 'x'.repeat(600) })).toBe('KONTIKI_BAD_OPTION');
-    expect(await begin({ a: 'x' })).toBe(undefined);
-    expect(await begin({ a: 'x' })).toBe('KONTIKI_NOT_BLANK');
+    expect(await create({})).toBe('KONTIKI_BAD_OPTION');
+    expect(await create({ b: 'x' })).toBe('KONTIKI_BAD_OPTION');
+    expect(await create({ 'a b': 'x' }, 'a b')).toBe('KONTIKI_BAD_OPTION');
+    expect(await create({ a: 'x'.repeat(600) })).toBe('KONTIKI_BAD_OPTION');
+    expect(await create({ a: 'x' })).toBe(undefined);
   });
 
-  it('members in another order make the same first entry', async () => {
+  it('bootstrap rejects a log that is not blank with KONTIKI_NOT_BLANK (bugs.md#s11)', async () => {
+    const log = new MemoryLog();
+    await bootstrap(log, { cluster: 'test', server: 'a', members: { a: 'x' } });
+    const again = outcome(bootstrap(log, { cluster: 'test', server: 'a', members: { a: 'x' } }));
+    expect(await again).toBe('KONTIKI_NOT_BLANK');
+  });
+
+  it('bootstrap writes the same first entry for members in any order', async () => {
     const genesisSums = [];
     for (const members of [
       { a: '1', b: '2' },
@@ -35,18 +41,18 @@ describe('beginning a cluster', () => {
     expect(genesisSums[0]).toBe(genesisSums[1]);
   });
 
-  it('a blank node waits for ever, and says so', async () => {
-    const said: string[] = [];
-    const logger: Logger = { debug() {}, info: (text) => said.push(text), warn() {}, error() {} };
+  it('a blank server waits as a follower and logs that it is blank (bugs.md#s11)', async () => {
+    const lines: string[] = [];
+    const logger: Logger = { debug() {}, info: (text) => lines.push(text), warn() {}, error() {} };
     await nodes.open('a', { logger });
     await nodes.clock.elapse(10_000);
     expect(nodes.get('a').status()).toMatchObject({ role: 'follower', term: 0, last: 0 });
-    expect(said.join()).toContain('blank');
+    expect(lines.join()).toContain('blank');
   });
 
-  it('servers that were begun with another list, or are of another cluster, do not hear each other (rows 109, design 3.15)', async () => {
+  it('servers that were bootstrapped with different members do not communicate', async () => {
     const network = new MemoryNetwork({ clock: nodes.clock });
-    const begun: RaftNode[] = [];
+    const servers: RaftNode[] = [];
     for (const [id, members] of [
       ['a', { a: 'a', b: 'b' }],
       ['b', { a: 'a', b: 'b', c: 'c' }],
@@ -54,7 +60,7 @@ describe('beginning a cluster', () => {
       const log = new MemoryLog();
       await bootstrap(log, { cluster: 'test', server: id, members });
       const { clock } = nodes;
-      begun.push(
+      servers.push(
         await RaftNode.open({
           id,
           cluster: 'test',
@@ -66,17 +72,17 @@ describe('beginning a cluster', () => {
       );
     }
     await nodes.clock.elapse(10_000);
-    expect(begun.map((node) => node.status().role)).not.toContain('leader');
-    await Promise.all(begun.map((node) => node.close()));
+    expect(servers.map((node) => node.status().role)).not.toContain('leader');
+    await Promise.all(servers.map((node) => node.close()));
   });
 
-  it('createClusterId draws a new one each time, and takes plain names only', () => {
+  it('createClusterId returns a new id each time and rejects a name with spaces', () => {
     expect(createClusterId('billing')).toMatch(/^billing-[0-9a-f]{12}$/);
     expect(createClusterId('x')).not.toBe(createClusterId('x'));
     expect(() => createClusterId('no spaces')).toThrow(/1 to 40/);
   });
 
-  it('options that make no sense are refused with what to do', async () => {
+  it('open rejects invalid options with KONTIKI_BAD_OPTION', async () => {
     expect(await outcome(nodes.open('a', { timings: { heartbeat: 100, election: 150 } }))).toBe('KONTIKI_BAD_OPTION');
     expect(await outcome(nodes.open('a', { maxCommandBytes: 4 * 1024 * 1024 }))).toBe('KONTIKI_BAD_OPTION');
     expect(await outcome(nodes.open('a', { limits: { messageBytes: 4 * 1024 * 1024 } }))).toBe('KONTIKI_BAD_OPTION');

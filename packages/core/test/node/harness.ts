@@ -18,7 +18,7 @@ import { Random, VirtualClock } from '@kontiki/testing';
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (data: Uint8Array): string => new TextDecoder().decode(data);
 
-/** Remembers every command, and answers with how many there were. */
+/** A state machine that keeps every command. The result of a command is its number, from 1 on. */
 export class Journal implements StateMachine<number> {
   readonly commands: string[] = [];
   through = 0;
@@ -29,12 +29,13 @@ export class Journal implements StateMachine<number> {
   }
 }
 
-/** A memory log whose writes become durable when the test says so. */
+/** A memory log whose writes become durable only while the test allows it. */
 export class GatedLog extends MemoryLog {
   #gate: Promise<void> = Promise.resolve();
   #openGate: () => void = () => {};
 
-  shut(): void {
+  /** Holds later writes until `release`. */
+  hold(): void {
     this.#gate = new Promise((resolve) => (this.#openGate = resolve));
   }
 
@@ -51,15 +52,15 @@ export class GatedLog extends MemoryLog {
 }
 
 /**
- * A process that can be suspended: its timers and arrivals wait. When it goes on, timers run first and then what has
- * arrived, as in Node's event loop, and what was asked for `soon` comes after that.
+ * A process that can be suspended. While it is suspended, its timers, messages and deferred
+ * callbacks wait. When it resumes, they run in this order, as in Node's event loop.
  */
 export class SuspendableProcess implements Clock {
   readonly #clock: VirtualClock;
   #suspended = false;
   #timers: (() => void)[] = [];
-  #arrivals: (() => void)[] = [];
-  #soon: (() => void)[] = [];
+  #messages: (() => void)[] = [];
+  #deferred: (() => void)[] = [];
 
   constructor(clock: VirtualClock) {
     this.#clock = clock;
@@ -74,16 +75,16 @@ export class SuspendableProcess implements Clock {
   }
 
   defer(callback: () => void): void {
-    if (this.#suspended) this.#soon.push(callback);
-    else this.#clock.defer(() => (this.#suspended ? this.#soon.push(callback) : callback()));
+    if (this.#suspended) this.#deferred.push(callback);
+    else this.#clock.defer(() => (this.#suspended ? this.#deferred.push(callback) : callback()));
   }
 
-  /** A transport whose arrivals wait with the process. */
-  holding(transport: Transport): Transport {
+  /** Wraps a transport so that its messages wait while the process is suspended. */
+  wrap(transport: Transport): Transport {
     return {
       start: (self, receive) =>
         transport.start(self, (from, message) => {
-          if (this.#suspended) this.#arrivals.push(() => receive(from, message));
+          if (this.#suspended) this.#messages.push(() => receive(from, message));
           else receive(from, message);
         }),
       send: (to, messages) => transport.send(to, messages),
@@ -97,18 +98,19 @@ export class SuspendableProcess implements Clock {
   }
 
   resume(): void {
-    for (const waiting of [this.#timers, this.#arrivals]) for (const run of waiting.splice(0)) run();
+    for (const waiting of [this.#timers, this.#messages]) for (const run of waiting.splice(0)) run();
     this.#suspended = false;
-    for (const run of this.#soon.splice(0)) run();
+    for (const run of this.#deferred.splice(0)) run();
   }
 }
 
-/** Whole nodes on virtual time, over encoded frames. */
+/** Nodes on virtual time. They exchange encoded frames over a `MemoryNetwork`. */
 export class Nodes {
   readonly clock = new VirtualClock();
   readonly network: MemoryNetwork;
   readonly logs = new Map<string, LogStore>();
   readonly machines = new Map<string, Journal>();
+  /** The nodes by id, including closed ones unless a test deleted them. */
   readonly nodes = new Map<string, RaftNode<number>>();
   readonly #random: () => number;
 
@@ -146,7 +148,7 @@ export class Nodes {
     return node;
   }
 
-  /** A cluster that has a leader. */
+  /** Bootstraps and opens servers, and waits until one of them leads. */
   async cluster(...ids: string[]): Promise<void> {
     await this.bootstrap(...ids);
     for (const id of ids) await this.open(id);
@@ -163,6 +165,7 @@ export class Nodes {
     return this.machines.get(id) as Journal;
   }
 
+  /** The leader with the highest term. */
   get leader(): RaftNode<number> | undefined {
     const leading = [...this.nodes.values()].filter((node) => node.status().role === 'leader');
     return leading.sort((a, b) => b.status().term - a.status().term)[0];
@@ -177,7 +180,7 @@ export class Nodes {
   }
 }
 
-/** How a promise ended: its value, or its error's code. */
+/** Resolves with the value of a promise, or with the code of its error. */
 export async function outcome(promise: Promise<unknown>): Promise<unknown> {
   try {
     return await promise;
@@ -186,8 +189,8 @@ export async function outcome(promise: Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** Lets virtual time pass until a promise has ended. */
-export async function ended(nodes: Nodes, promise: Promise<unknown>): Promise<unknown> {
+/** Lets virtual time pass until a promise settles. Resolves like `outcome`. */
+export async function runToOutcome(nodes: Nodes, promise: Promise<unknown>): Promise<unknown> {
   let done = false;
   const result = outcome(promise).finally(() => (done = true));
   await nodes.clock.until(() => done);

@@ -24,7 +24,7 @@ beforeEach(async () => {
   await bootstrap(from.log, { cluster: owner.cluster, server: owner.server, members });
 });
 
-const move = (into: Stores = to, onProgress?: (onProgress: MoveProgress) => void): Promise<void> =>
+const move = (into: Stores = to, onProgress?: (progress: MoveProgress) => void): Promise<void> =>
   moveServer({ ...owner, from, to: into, where: 'level:data/a', onProgress });
 
 const command = (index: number, term: number, length = 10): Entry => ({
@@ -34,8 +34,8 @@ const command = (index: number, term: number, length = 10): Entry => ({
   data: new Uint8Array(length).fill(index),
 });
 
-/** Entries up to 20 of some terms, a vote, and two snapshots; the log begins behind entry 5. */
-async function live(): Promise<void> {
+/** Fills the old stores: a vote, entries 6 to 20 of two terms, and two snapshots. */
+async function fillStores(): Promise<void> {
   const { log, snapshots } = from;
   const { memberships, genesis } = await log.open(owner);
   const membership = memberships[0]!;
@@ -76,12 +76,11 @@ async function readAll(log: LogStore): Promise<[unknown, Entry[]]> {
   return [opened, entries];
 }
 
-describe('moving a server to other stores', () => {
-  it('copies ballot, entries and snapshots, shows how far it is, and retires the old log', async () => {
-    await live();
+describe('moveServer', () => {
+  it('moveServer copies ballot, entries and snapshots, and retires the old log', async () => {
+    await fillStores();
     const before = await readAll(from.log);
-    const steps: MoveProgress[] = [];
-    await move(to, (step) => steps.push(step));
+    await move(to);
     expect(await readAll(to.log)).toEqual(before);
     await to.snapshots.open(owner);
     expect((await to.snapshots.list()).map(({ last }) => last.index)).toEqual([12, 5]);
@@ -89,6 +88,12 @@ describe('moving a server to other stores', () => {
       code: 'KONTIKI_MOVED',
       message: expect.stringContaining('level:data/a'),
     });
+  });
+
+  it('moveServer reports the progress of each step until the step is complete', async () => {
+    await fillStores();
+    const steps: MoveProgress[] = [];
+    await move(to, (step) => steps.push(step));
     const ends = new Map(steps.map((step) => [step.step, step]));
     expect([...ends.keys()]).toEqual([
       'copying snapshots',
@@ -100,76 +105,90 @@ describe('moving a server to other stores', () => {
     expect(steps.length).toBeGreaterThan(8);
   });
 
-  it('of a server that is blank but for its first entry, and of one without snapshots', async () => {
+  it('moveServer moves a bootstrapped log without a snapshot store', async () => {
     await moveServer({ ...owner, from: { log: from.log }, to: { log: to.log }, where: 'elsewhere' });
     expect((await to.log.open(owner)).last).toBe(1);
   });
 
-  it('refuses to call a log moved that is not there', async () => {
+  it('moveServer rejects a blank log with KONTIKI_LOST_DATA', async () => {
     from.log = new MemoryLog();
     await expect(move()).rejects.toMatchObject({ code: 'KONTIKI_LOST_DATA' });
     expect((await from.log.open(owner)).last).toBe(0);
   });
 
-  it('refuses what is not blank, and what cannot be retired, before it changes anything', async () => {
-    await live();
+  it('moveServer rejects stores that are not blank, and changes nothing', async () => {
+    await fillStores();
     await bootstrap(to.log, { cluster: owner.cluster, server: owner.server, members });
     await expect(move()).rejects.toMatchObject({ code: 'KONTIKI_NOT_BLANK' });
-    await expect(move({ log: new MemoryLog() })).rejects.toMatchObject({ code: 'KONTIKI_UNSUPPORTED' });
-    const eternal = Object.assign(new MemoryLog(), { retire: undefined }) as unknown as LogStore;
-    const moved = moveServer({ ...owner, from: { log: eternal }, to: { log: new MemoryLog() }, where: 'x' });
-    await expect(moved).rejects.toMatchObject({ code: 'KONTIKI_UNSUPPORTED' });
-    // All of them are closed again, and the old one is as it was.
+    // moveServer has closed the log, or `open` would reject.
     expect((await from.log.open(owner)).last).toBe(20);
+  });
+
+  it('moveServer rejects a move that would leave the snapshots behind', async () => {
+    await fillStores();
+    await expect(move({ log: new MemoryLog() })).rejects.toMatchObject({ code: 'KONTIKI_UNSUPPORTED' });
+    expect((await from.log.open(owner)).last).toBe(20);
+  });
+
+  it('moveServer rejects an old log that has no retire method', async () => {
+    const log = Object.assign(new MemoryLog(), { retire: undefined }) as unknown as LogStore;
+    const moved = moveServer({ ...owner, from: { log }, to: { log: new MemoryLog() }, where: 'x' });
+    await expect(moved).rejects.toMatchObject({ code: 'KONTIKI_UNSUPPORTED' });
   });
 
   it.each([
     [
-      'an entry',
+      'a changed entry',
       (write: LogWrite) => ({
         ...write,
         entries: write.entries?.map((e) => (e.index === 17 ? command(17, 3, 200_000 - 1) : e)),
       }),
     ],
-    ['the vote', ({ ballot, ...write }: LogWrite) => ({ ...write, ballot: ballot && { ...ballot, votedFor: 'a' } })],
-    ['the end', (write: LogWrite) => ({ ...write, entries: write.entries?.filter(({ index }) => index < 20) })],
-  ])('notices that the copy differs in %s, and leaves the old one in service', async (_, change) => {
-    await live();
-    class Forgetful extends MemoryLog {
+    [
+      'another vote',
+      ({ ballot, ...write }: LogWrite) => ({ ...write, ballot: ballot && { ...ballot, votedFor: 'a' } }),
+    ],
+    [
+      'a missing last entry',
+      (write: LogWrite) => ({ ...write, entries: write.entries?.filter(({ index }) => index < 20) }),
+    ],
+  ])('moveServer rejects a copy with %s and keeps the old log in use', async (_, change) => {
+    await fillStores();
+    class ChangingLog extends MemoryLog {
       override append(write: LogWrite): Promise<void> {
         return super.append(change(write));
       }
     }
-    await expect(move({ log: new Forgetful(), snapshots: to.snapshots })).rejects.toMatchObject({
+    await expect(move({ log: new ChangingLog(), snapshots: to.snapshots })).rejects.toMatchObject({
       code: 'KONTIKI_CORRUPT',
     });
     expect((await from.log.open(owner)).last).toBe(20);
   });
 
   it.each([
-    ['none', () => []],
-    ['others', (page: Entry[]) => page.slice(1)],
-    ['more', (page: Entry[]) => [...page, command(page.at(-1)!.index + 1, 3)]],
-  ])('does not go on with a log that gives %s of the entries it was asked for', async (_, change) => {
-    await live();
-    class Wrong extends MemoryLog {
+    ['no entries', () => []],
+    ['other entries', (page: Entry[]) => page.slice(1)],
+    ['too many entries', (page: Entry[]) => [...page, command(page.at(-1)!.index + 1, 3)]],
+  ])('moveServer rejects a log that returns %s', async (_, change) => {
+    await fillStores();
+    class WrongPages extends MemoryLog {
       override async read(first: number, last: number, maxBytes: number): Promise<Entry[]> {
         const page = await super.read(first, last, maxBytes);
         return page.at(-1)?.index === last ? change(page) : page;
       }
     }
-    await expect(move({ log: new Wrong(), snapshots: to.snapshots })).rejects.toMatchObject({
+    await expect(move({ log: new WrongPages(), snapshots: to.snapshots })).rejects.toMatchObject({
       code: 'KONTIKI_CORRUPT',
     });
-    // As the one that is moved from: it cannot even be copied.
-    const bad = { log: new Wrong() };
+    // Such a log cannot be moved from, either.
+    const bad = { log: new WrongPages() };
     await bootstrap(bad.log, { cluster: owner.cluster, server: owner.server, members });
     const moved = moveServer({ ...owner, from: bad, to: { log: to.log }, where: 'x' });
     await expect(moved).rejects.toMatchObject({ code: 'KONTIKI_CORRUPT' });
     expect((await from.log.open(owner)).last).toBe(20);
   });
 
-  it('refuses a server that runs, and leaves it running', async () => {
+  it('moveServer rejects a server that is running, and does not disturb it', async () => {
     await from.log.open(owner);
     await expect(move()).rejects.toMatchObject({ code: 'KONTIKI_LOCKED' });
     expect(await from.log.read(1, 1, Infinity)).toHaveLength(1);
@@ -177,11 +196,11 @@ describe('moving a server to other stores', () => {
     await from.snapshots.open(owner);
     await expect(move()).rejects.toMatchObject({ code: 'KONTIKI_LOCKED' });
     expect(await from.snapshots.list()).toEqual([]);
-    // What it has opened by itself is closed again.
+    // The log, which moveServer opened before the snapshots, is closed again.
     expect((await from.log.open(owner)).last).toBe(1);
   });
 
-  it('refuses a place that the old log could not tell whole, before it copies anything', async () => {
+  it('moveServer rejects a location that is too long before it copies anything', async () => {
     const moved = moveServer({ ...owner, from, to, where: 'x'.repeat(16_385) });
     await expect(moved).rejects.toMatchObject({ code: 'KONTIKI_BAD_OPTION' });
     expect((await to.log.open(owner)).last).toBe(0);
@@ -193,24 +212,26 @@ describe('moving a server to other stores', () => {
     ['base', ({ base }) => ({ base: { ...base, term: base.term + 1 } })],
     ['membership at the base', ({ base }) => ({ base: { ...base, membership: undefined } })],
     ['last entry', ({ last }) => ({ last: last + 1 })],
-    ['terms', ({ terms }) => ({ terms: terms.slice(1) })],
-    ['memberships', ({ base }) => ({ memberships: [{ index: 20, membership: base.membership!.membership }] })],
+    ['term history', ({ terms }) => ({ terms: terms.slice(1) })],
+    ['list of memberships', ({ base }) => ({ memberships: [{ index: 20, membership: base.membership!.membership }] })],
     ['first entry', () => ({ genesis: 1 })],
-  ])('notices that the copy tells another %s when it is opened', async (_, change) => {
-    await live();
-    class Liar extends MemoryLog {
+  ])('moveServer rejects a copy that opens with another %s', async (_, change) => {
+    await fillStores();
+    class WrongStateLog extends MemoryLog {
       override async open(as: typeof owner): Promise<LogState> {
         const state = await super.open(as);
         return state.last === 0 ? state : { ...state, ...change(state) };
       }
     }
-    await expect(move({ log: new Liar(), snapshots: to.snapshots })).rejects.toMatchObject({ code: 'KONTIKI_CORRUPT' });
+    await expect(move({ log: new WrongStateLog(), snapshots: to.snapshots })).rejects.toMatchObject({
+      code: 'KONTIKI_CORRUPT',
+    });
     expect((await from.log.open(owner)).last).toBe(20);
   });
 
   it.each<[string, Partial<MemorySnapshots>]>([
     [
-      'in a byte',
+      'with a changed byte',
       {
         async *read(id, offset) {
           for await (const piece of to.snapshots.read(id, offset)) {
@@ -220,7 +241,7 @@ describe('moving a server to other stores', () => {
       },
     ],
     [
-      'by a byte that is one too many',
+      'with an extra byte',
       {
         async *read(id, offset) {
           yield* to.snapshots.read(id, offset);
@@ -229,16 +250,16 @@ describe('moving a server to other stores', () => {
       },
     ],
     [
-      'by bytes that it has not',
+      'with missing bytes',
       {
         async *read(id, offset) {
           for await (const piece of to.snapshots.read(id, offset)) yield piece.subarray(0, -1);
         },
       },
     ],
-    ['by one that it has not', { list: async () => (await to.snapshots.list()).slice(1) }],
-  ])('notices that the snapshots differ %s', async (_, wrong) => {
-    await live();
+    ['if one is missing', { list: async () => (await to.snapshots.list()).slice(1) }],
+  ])('moveServer rejects copied snapshots %s', async (_, wrong) => {
+    await fillStores();
     const snapshots = new Proxy(to.snapshots, {
       get: (target, name) => wrong[name as keyof MemorySnapshots] ?? (target[name as 'list'].bind(target) as unknown),
     });

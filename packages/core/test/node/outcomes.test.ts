@@ -1,3 +1,5 @@
+// Shows every way in which a proposal or a read can end: done, refused or unknown. Runs whole nodes
+// on virtual time.
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   bootstrap,
@@ -8,7 +10,7 @@ import {
   RaftNode,
   type ApplyBatch,
 } from '@kontiki/core';
-import { bytes, ended, GatedLog, Nodes, outcome } from './harness.js';
+import { bytes, runToOutcome, GatedLog, Nodes, outcome } from './harness.js';
 
 let nodes = new Nodes();
 afterEach(async () => {
@@ -16,8 +18,17 @@ afterEach(async () => {
   nodes = new Nodes();
 });
 
-describe('every way a proposal can end', () => {
-  it('refused: not the leader, with the leader’s id, address and metadata', async () => {
+/** Starts a cluster of three with small limits, and resolves with its leader. */
+async function limitedLeader(): Promise<RaftNode<number>> {
+  await nodes.bootstrap('a', 'b', 'c');
+  for (const id of ['a', 'b', 'c'])
+    await nodes.open(id, { maxCommandBytes: 2_000, limits: { uncommittedBytes: 3_000 } });
+  await nodes.clock.until(() => nodes.leader !== undefined);
+  return nodes.leader as RaftNode<number>;
+}
+
+describe('outcomes of proposals and reads', () => {
+  it("a follower refuses a proposal and names the leader's address and metadata", async () => {
     await nodes.cluster('a', 'b', 'c');
     await nodes.clock.elapse(100);
     const leader = (nodes.leader as RaftNode<number>).id;
@@ -30,7 +41,7 @@ describe('every way a proposal can end', () => {
     });
   });
 
-  it('refused: no leader is known', async () => {
+  it('a server that knows no leader refuses a proposal and names none', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     await nodes.open('a');
     const error = (await nodes
@@ -40,50 +51,51 @@ describe('every way a proposal can end', () => {
     expect(error.leader).toBe(undefined);
   });
 
-  it('refused: too large, no bytes, a bad timeout, aborted before it began, overloaded', async () => {
-    await nodes.bootstrap('a', 'b', 'c');
-    for (const id of ['a', 'b', 'c'])
-      await nodes.open(id, { maxCommandBytes: 2_000, limits: { uncommittedBytes: 3_000 } });
-    await nodes.clock.until(() => nodes.leader !== undefined);
-    const leader = nodes.leader as RaftNode<number>;
+  it('propose rejects invalid commands, invalid timeouts and aborted signals', async () => {
+    const leader = await limitedLeader();
     expect(await outcome(leader.propose(new Uint8Array(2_001)))).toBe('KONTIKI_TOO_LARGE');
     expect(await outcome(leader.propose('x' as never))).toBe('KONTIKI_BAD_OPTION');
     expect(await outcome(leader.propose(bytes('x'), { timeout: -1 }))).toBe('KONTIKI_BAD_OPTION');
     expect(await outcome(leader.propose(bytes('x'), { signal: AbortSignal.abort() }))).toBe('KONTIKI_ABORTED');
+  });
+
+  it('propose rejects with KONTIKI_OVERLOADED above uncommittedBytes', async () => {
+    const leader = await limitedLeader();
     nodes.network.isolate(leader.id);
     const waiting = leader.propose(new Uint8Array(2_000));
     expect(await outcome(leader.propose(new Uint8Array(2_000)))).toBe('KONTIKI_OVERLOADED');
     await nodes.clock.elapse(10);
     expect(await outcome(leader.propose(new Uint8Array(2_000)))).toBe('KONTIKI_OVERLOADED');
     nodes.network.heal();
-    expect(await ended(nodes, waiting)).toMatchObject({ result: 1 });
+    expect(await runToOutcome(nodes, waiting)).toMatchObject({ result: 1 });
   });
 
-  it('refused: another entry was committed at its index', async () => {
+  it('a proposal is refused if another entry is committed at its index (bugs.md#65)', async () => {
     await nodes.cluster('a', 'b', 'c');
     const old = nodes.leader as RaftNode<number>;
     nodes.network.isolate(old.id);
     const lost = old.propose(bytes('lost'));
     await nodes.clock.until(() => nodes.leader !== old);
-    await ended(nodes, (nodes.leader as RaftNode<number>).propose(bytes('won')));
+    await runToOutcome(nodes, (nodes.leader as RaftNode<number>).propose(bytes('won')));
     nodes.network.heal();
-    expect(await ended(nodes, lost)).toBe('KONTIKI_REPLACED');
+    expect(await runToOutcome(nodes, lost)).toBe('KONTIKI_REPLACED');
     expect(nodes.machine(old.id).commands).toEqual(['won']);
   });
 
-  it('done: although its leader was deposed meanwhile, the next one committed it', async () => {
+  it('a proposal of a deposed leader succeeds if the next leader commits it', async () => {
     await nodes.cluster('a', 'b', 'c');
     await nodes.clock.elapse(100);
     const old = nodes.leader as RaftNode<number>;
     const others = [...nodes.nodes.keys()].filter((id) => id !== old.id);
-    for (const id of others) nodes.network.cut(id, old.id); // It reaches them and hears nothing back.
+    // Appends arrive, but their acknowledgements are lost.
+    for (const id of others) nodes.network.cut(id, old.id);
     const result = old.propose(bytes('x'));
     await nodes.clock.until(() => nodes.leader !== undefined && nodes.leader !== old);
     nodes.network.heal();
-    expect(await ended(nodes, result)).toMatchObject({ index: 3, term: 2, result: 1 });
+    expect(await runToOutcome(nodes, result)).toMatchObject({ index: 3, term: 2, result: 1 });
   });
 
-  it('unknown: its deadline passed, its caller gave up, or the node closed, after it was appended', async () => {
+  it('the outcome of an appended proposal is unknown after timeout, abort and close', async () => {
     await nodes.cluster('a', 'b', 'c');
     const leader = nodes.leader as RaftNode<number>;
     nodes.network.isolate(leader.id);
@@ -93,18 +105,18 @@ describe('every way a proposal can end', () => {
     const closed = leader.propose(bytes('3'));
     await nodes.clock.elapse(10);
     controller.abort(new Error('enough'));
-    const why = (promise: Promise<unknown>): Promise<unknown> =>
+    const codes = (promise: Promise<unknown>): Promise<unknown> =>
       promise.catch((error: KontikiError) => [error.code, (error.cause as KontikiError).code]);
-    expect(await why(aborted)).toEqual(['KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_ABORTED']);
-    const lateEnd = why(late);
+    expect(await codes(aborted)).toEqual(['KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_ABORTED']);
+    const lateEnd = codes(late);
     await nodes.clock.elapse(200);
     expect(await lateEnd).toEqual(['KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_TIMEOUT']);
-    const closedEnd = why(closed);
+    const closedEnd = codes(closed);
     await leader.close();
     expect(await closedEnd).toEqual(['KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_CLOSED']);
   });
 
-  it('refused: given up or closed before it was appended; and everything after the end', async () => {
+  it('a proposal that is not appended yet is refused after an abort and after close', async () => {
     await nodes.cluster('a');
     const node = nodes.get('a');
     const controller = new AbortController();
@@ -112,20 +124,27 @@ describe('every way a proposal can end', () => {
     controller.abort();
     const closed = outcome(node.propose(bytes('2')));
     await node.close();
-    await node.close();
     expect(await aborted).toBe('KONTIKI_ABORTED');
     expect(await closed).toBe('KONTIKI_CLOSED');
-    expect(await outcome(node.propose(bytes('3')))).toBe('KONTIKI_CLOSED');
-    expect(await outcome(node.read(() => 1))).toBe('KONTIKI_CLOSED');
-    expect(node.status().role).toBe('closed');
     expect(nodes.machine('a').commands).toEqual([]);
   });
 
-  it('none is answered before it is durable: not even in a single node', async () => {
+  // bugs.md#l5, bugs.md#l6
+  it('calls on a closed node reject with KONTIKI_CLOSED, and close resolves again', async () => {
+    await nodes.cluster('a');
+    const node = nodes.get('a');
+    await node.close();
+    await node.close();
+    expect(await outcome(node.propose(bytes('3')))).toBe('KONTIKI_CLOSED');
+    expect(await outcome(node.read(() => 1))).toBe('KONTIKI_CLOSED');
+    expect(node.status().role).toBe('closed');
+  });
+
+  it('a single server resolves a proposal only once it is on disk (bugs.md#116)', async () => {
     const log = new GatedLog();
     nodes.logs.set('a', log);
     await nodes.cluster('a');
-    log.shut();
+    log.hold();
     let done = false;
     const result = nodes
       .get('a')
@@ -134,26 +153,26 @@ describe('every way a proposal can end', () => {
     await nodes.clock.elapse(1_000);
     expect(done).toBe(false);
     log.release();
-    expect(await ended(nodes, result)).toMatchObject({ result: 1 });
+    expect(await runToOutcome(nodes, result)).toMatchObject({ result: 1 });
   });
 
-  it('none is answered before a majority’s disks have it: a follower acknowledges when its own has', async () => {
+  it('a proposal resolves only when a majority has the entry on disk', async () => {
     const logs = new Map(['a', 'b'].map((id) => [id, new GatedLog()]));
     for (const [id, log] of logs) nodes.logs.set(id, log);
     await nodes.cluster('a', 'b');
     await nodes.clock.elapse(200);
     const follower = nodes.followers[0] as RaftNode<number>;
-    logs.get(follower.id)?.shut();
+    logs.get(follower.id)?.hold();
     let done = false;
     const result = (nodes.leader as RaftNode<number>).propose(bytes('x')).finally(() => (done = true));
     await nodes.clock.elapse(1_000);
     expect(done).toBe(false);
     expect(follower.status()).toMatchObject({ last: 3, durable: 2 });
     logs.get(follower.id)?.release();
-    expect(await ended(nodes, result)).toMatchObject({ result: 1 });
+    expect(await runToOutcome(nodes, result)).toMatchObject({ result: 1 });
   });
 
-  it('a read is refused when very many wait for a leader', async () => {
+  it('a read is refused if 65,536 reads wait for a leader', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     const alone = await nodes.open('a');
     const waiting = Array.from({ length: 65_536 }, () => outcome(alone.read(() => 1)));
@@ -162,7 +181,7 @@ describe('every way a proposal can end', () => {
     expect(new Set(await Promise.all(waiting))).toEqual(new Set(['KONTIKI_CLOSED']));
   });
 
-  it('a read is refused when very many wait for the state machine, whether confirmed or local', async () => {
+  it('a read is refused if 65,536 reads wait for the state machine', async () => {
     let release = (): void => {};
     const stuck = new Promise<void>((resolve) => (release = resolve));
     const log = new MemoryLog();
@@ -179,13 +198,13 @@ describe('every way a proposal can end', () => {
     expect(await outcome(node.read(() => 1, { consistency: 'local' }))).toBe('KONTIKI_OVERLOADED');
     release();
     expect(
-      await ended(
+      await runToOutcome(
         nodes,
         Promise.all([...waiting, local]).then((all) => new Set(all)),
       ),
     ).toEqual(new Set([1]));
     expect(
-      await ended(
+      await runToOutcome(
         nodes,
         node.read(() => 2),
       ),
@@ -193,13 +212,18 @@ describe('every way a proposal can end', () => {
     await node.close();
   });
 
-  it('a read gives up at its deadline; a follower without a leader waits for one', async () => {
+  it('a read rejects with KONTIKI_TIMEOUT at its deadline', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     await nodes.open('a');
     const read = nodes.get('a').read(() => 1, { timeout: 300 });
-    expect(await ended(nodes, read)).toBe('KONTIKI_TIMEOUT');
-    const patient = nodes.get('a').read(() => 2);
+    expect(await runToOutcome(nodes, read)).toBe('KONTIKI_TIMEOUT');
+  });
+
+  it('a read on a server without a leader waits until one is elected', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    await nodes.open('a');
+    const read = nodes.get('a').read(() => 2);
     await nodes.open('b');
-    expect(await ended(nodes, patient)).toBe(2);
+    expect(await runToOutcome(nodes, read)).toBe(2);
   });
 });

@@ -1,6 +1,6 @@
 import { membershipOf, type SnapshotMeta } from '@kontiki/core';
 
-/** What a snapshot of entry `index` could be of. `letter`: its id, many times. */
+/** Returns the meta of a snapshot that ends at entry `index`. Its id is `letter`, 32 times. */
 export function metaOf(letter: string, index: number): SnapshotMeta {
   return {
     id: letter.repeat(32),

@@ -3,9 +3,9 @@ import { decodeSnapshot } from '@kontiki/core/wire';
 import { afterEach, beforeEach } from 'vitest';
 import { bytes, Journal, Nodes } from './harness.js';
 
-/** A journal that gives its state, a command a chunk, and takes one over. */
-export class KeptJournal extends Journal {
-  /** Waits before each chunk but the first. */
+/** A journal with snapshots: one chunk for the number of commands, then one chunk per command. */
+export class SnapshotJournal extends Journal {
+  /** Called before each chunk except for the first. The snapshot waits for its promise. */
   gate: () => Promise<void> = () => Promise.resolve();
   blocksApply = false;
 
@@ -30,10 +30,12 @@ async function textOf(chunks: AsyncIterable<Uint8Array>): Promise<string> {
   return text;
 }
 
-/** Those of the test that runs. */
+/** The nodes of the running test. */
 export let nodes: Nodes;
+/** The snapshot stores of the running test, by server. They survive a restart. */
 export const stores: Map<string, MemorySnapshots> = new Map();
-export const machines: Map<string, KeptJournal> = new Map();
+/** The state machine of the last start of each server. */
+export const machines: Map<string, SnapshotJournal> = new Map();
 
 beforeEach(() => {
   nodes = new Nodes();
@@ -42,17 +44,19 @@ beforeEach(() => {
 });
 afterEach(() => nodes.close());
 
-/** No snapshot is taken but on demand. */
-export const never: Partial<SnapshotPolicy> = { maxEntries: Infinity, maxBytes: Infinity, trailingEntries: 0 };
+/** A policy under which only `snapshot()` takes snapshots. */
+export const onDemand: Partial<SnapshotPolicy> = { maxEntries: Infinity, maxBytes: Infinity, trailingEntries: 0 };
 
+/** Opens a server with an empty state machine and its snapshot store. */
 export async function open(id: string, options: Partial<NodeOptions<number>> = {}): Promise<RaftNode<number>> {
-  const machine = new KeptJournal();
+  const machine = new SnapshotJournal();
   machines.set(id, machine);
   const store = stores.get(id) ?? new MemorySnapshots();
   stores.set(id, store);
-  return nodes.open(id, { machine, snapshots: store, snapshotPolicy: never, ...options });
+  return nodes.open(id, { machine, snapshots: store, snapshotPolicy: onDemand, ...options });
 }
 
+/** Starts a cluster and resolves with its leader. */
 export async function cluster(
   ids: readonly string[],
   options: Partial<NodeOptions<number>> = {},
@@ -63,7 +67,9 @@ export async function cluster(
   return nodes.leader as RaftNode<number>;
 }
 
-/** Proposes `count` commands at whoever leads, and waits for their results. */
+/**
+ * Proposes `count` commands to the current leader, one after the other, and waits for each result.
+ */
 export async function write(count: number, prefix = 'x'): Promise<void> {
   for (let i = 0; i < count; i += 1) {
     const proposed = (nodes.leader as RaftNode<number>).propose(bytes(`${prefix}${i}`));
@@ -73,15 +79,16 @@ export async function write(count: number, prefix = 'x'): Promise<void> {
   }
 }
 
-export async function settled<T>(promise: Promise<T>): Promise<T> {
-  let over = false;
-  const end = promise.finally(() => (over = true));
-  end.catch(() => {});
-  await nodes.clock.until(() => over);
-  return end;
+/** Lets virtual time pass until a promise settles, and settles like it. */
+export async function runToEnd<T>(promise: Promise<T>): Promise<T> {
+  let settled = false;
+  const result = promise.finally(() => (settled = true));
+  result.catch(() => {});
+  await nodes.clock.until(() => settled);
+  return result;
 }
 
-/** The state in the newest snapshot of a server. */
+/** Resolves with the state in the newest snapshot of a server. */
 export const stateOf = async (id: string): Promise<string> => {
   const [newest] = await (stores.get(id) as MemorySnapshots).list();
   return textOf(decodeSnapshot((stores.get(id) as MemorySnapshots).read(newest?.id ?? '')));

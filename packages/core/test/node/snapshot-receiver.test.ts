@@ -20,11 +20,11 @@ async function encoded(meta: SnapshotMeta, held: Uint8Array = bytes('state')): P
   return Buffer.concat(pieces);
 }
 
-/** A store that is slow when the test says so, and whose writers are counted. */
+/** A store whose calls wait for a gate. It records which ids are being written. */
 class SlowSnapshots extends MemorySnapshots {
   gate: Promise<void> = Promise.resolve();
   readonly writing = new Set<string>();
-  /** What its syncs come to, one after the other; done at once when there is none. */
+  /** Results of the next syncs, in order. Without one, a sync succeeds at once. */
   readonly syncs: Promise<void>[] = [];
   synced = 0;
 
@@ -32,7 +32,7 @@ class SlowSnapshots extends MemorySnapshots {
     await this.gate;
     const writer = await super.create(meta);
     this.writing.add(meta.id);
-    const over = (): boolean => this.writing.delete(meta.id);
+    const ended = (): boolean => this.writing.delete(meta.id);
     return {
       get offset() {
         return writer.offset;
@@ -42,87 +42,87 @@ class SlowSnapshots extends MemorySnapshots {
         this.synced += 1;
         return this.syncs.shift() ?? writer.sync();
       },
-      finish: () => this.gate.then(() => writer.finish()).finally(over),
-      abort: () => writer.abort().finally(over),
+      finish: () => this.gate.then(() => writer.finish()).finally(ended),
+      abort: () => writer.abort().finally(ended),
     };
   }
 }
 
-describe('a snapshot that arrives', () => {
+describe('SnapshotReceiver', () => {
   let store: SlowSnapshots;
   let receiver: SnapshotReceiver;
-  let open = (): void => {};
-  let told: [id: string, offset: number][] = [];
+  let openGate = (): void => {};
+  let acks: [id: string, offset: number][] = [];
   let failures: Error[] = [];
   let received: string[] = [];
 
   beforeEach(async () => {
     store = new SlowSnapshots();
     await store.open({ cluster: 'test', server: 'c' });
-    [told, failures, received] = [[], [], []];
+    [acks, failures, received] = [[], [], []];
     receiver = new SnapshotReceiver({
       store,
       clock,
-      acknowledge: (_from, _message, id, offset) => told.push([id, offset]),
+      acknowledge: (_from, _message, id, offset) => acks.push([id, offset]),
       onReceived: ({ id }) => received.push(id),
       onProgress: () => {},
       onFailure: (error) => failures.push(error),
     });
   });
 
-  const shut = (): void => {
-    store.gate = new Promise((resolve) => (open = resolve));
+  const closeGate = (): void => {
+    store.gate = new Promise((resolve) => (openGate = resolve));
   };
   const offer = async (meta: SnapshotMeta, all?: Uint8Array): Promise<void> =>
     receiver.onOffer('l', { kind: 'snapshotOffer', ...from, meta, bytes: (all ?? (await encoded(meta))).length });
   const send = (meta: SnapshotMeta, data: Uint8Array, offset = 0): void =>
     receiver.onChunk('l', { kind: 'snapshotChunk', ...from, id: meta.id, offset, data });
 
-  it('gives way to the newest that is offered, however slow the disk is, and its file with it', async () => {
+  it('a new offer replaces the snapshot being received, and its file is discarded', async () => {
     await offer(first);
     await clock.settle();
-    shut();
+    closeGate();
     send(first, (await encoded(first)).subarray(0, 40));
     for (const meta of [second, third, first]) await offer(meta);
-    open();
+    openGate();
     await clock.settle();
     expect(failures).toEqual([]);
     expect([...store.writing]).toEqual([first.id]);
-    expect(told.at(-1)).toEqual([first.id, 0]);
+    expect(acks.at(-1)).toEqual([first.id, 0]);
     send(first, await encoded(first));
     await clock.settle();
     expect(received).toEqual([first.id]);
   });
 
-  it('is begun although the one before it is only just becoming whole', async () => {
+  it('an offer is accepted while the previous snapshot is being finished', async () => {
     await offer(first);
     await clock.settle();
     send(first, await encoded(first));
-    shut();
+    closeGate();
     await offer(second);
-    open();
+    openGate();
     await clock.settle();
     expect(received).toEqual([first.id]);
-    expect(told.at(-1)).toEqual([second.id, 0]);
+    expect(acks.at(-1)).toEqual([second.id, 0]);
     expect([...store.writing]).toEqual([second.id]);
   });
 
-  it('is asked for from no byte before it is known where it goes on', async () => {
+  it('an offer is acknowledged only once the offset to resume at is known', async () => {
     const writer = await store.create(first);
     await writer.write((await encoded(first)).subarray(0, 40));
     await store.close();
     await store.open({ cluster: 'test', server: 'c' });
-    shut();
+    closeGate();
     await offer(first);
     await offer(first);
     await clock.settle();
-    expect(told).toEqual([]);
-    open();
+    expect(acks).toEqual([]);
+    openGate();
     await clock.settle();
-    expect(told).toEqual([[first.id, 40]]);
+    expect(acks).toEqual([[first.id, 40]]);
   });
 
-  it('is finished when all of it was here already, and forgotten when it fails', async () => {
+  it('a snapshot that is already complete is finished without another chunk', async () => {
     const writer = await store.create(first);
     await writer.write(await encoded(first));
     await store.close();
@@ -131,9 +131,12 @@ describe('a snapshot that arrives', () => {
     await offer(first);
     await clock.settle();
     expect([received, [...store.writing]]).toEqual([[first.id], []]);
-    const sync = store.create.bind(store);
+  });
+
+  it('an incoming snapshot is discarded if a write fails', async () => {
+    const create = store.create.bind(store);
     store.create = async (meta) => {
-      const failing = await sync(meta);
+      const failing = await create(meta);
       failing.write = () => Promise.reject(new Error('no room'));
       return failing;
     };
@@ -144,7 +147,7 @@ describe('a snapshot that arrives', () => {
     expect([failures, [...store.writing]]).toMatchObject([[{ message: 'no room' }], []]);
   });
 
-  it('is durable but for 8 MiB at the most', async () => {
+  it('at most 8 MiB of an incoming snapshot are not synced', async () => {
     let [written, synced] = [0, 0];
     store.create = async () => ({
       offset: 0,
@@ -164,7 +167,7 @@ describe('a snapshot that arrives', () => {
     expect(written).toBe(20 * 1024 * 1024);
   });
 
-  it('is let go when the log has come as far, and may be offered again', async () => {
+  it('an incoming snapshot is discarded once the log has caught up with it', async () => {
     await offer(second);
     await clock.settle();
     receiver.onAppliedTo(19);
@@ -181,11 +184,11 @@ describe('a snapshot that arrives', () => {
     expect([received, failures]).toEqual([[second.id], []]);
   });
 
-  describe('and is large', () => {
+  describe('syncs of a large incoming snapshot', () => {
     const MiB = 1024 * 1024;
     let all: Uint8Array;
     const sendUpTo = async (end: number): Promise<void> => {
-      for (let at = told.at(-1)?.[1] ?? 0; at < end; at += MiB)
+      for (let at = acks.at(-1)?.[1] ?? 0; at < end; at += MiB)
         send(first, all.subarray(at, Math.min(end, at + MiB)), at);
       await clock.settle();
     };
@@ -195,35 +198,35 @@ describe('a snapshot that arrives', () => {
       await clock.settle();
     });
 
-    it('goes on while it is synced, one sync at a time, and is finished behind the last one', async () => {
+    it('chunks are written during a sync, and finish waits for the last sync', async () => {
       const ends: (() => void)[] = [];
       for (let i = 0; i < 2; i += 1) store.syncs.push(new Promise((resolve) => ends.push(resolve)));
       await sendUpTo(15 * MiB);
-      expect([store.synced, told.at(-1)]).toEqual([1, [first.id, 15 * MiB]]);
+      expect([store.synced, acks.at(-1)]).toEqual([1, [first.id, 15 * MiB]]);
       await sendUpTo(17 * MiB);
-      expect([store.synced, told.at(-1)]).toEqual([1, [first.id, 15 * MiB]]);
+      expect([store.synced, acks.at(-1)]).toEqual([1, [first.id, 15 * MiB]]);
       ends[0]?.();
       await clock.settle();
-      expect([store.synced, told.at(-1)]).toEqual([2, [first.id, 17 * MiB]]);
+      expect([store.synced, acks.at(-1)]).toEqual([2, [first.id, 17 * MiB]]);
       await sendUpTo(all.length);
-      expect([told.at(-1), received]).toEqual([[first.id, all.length], []]);
+      expect([acks.at(-1), received]).toEqual([[first.id, all.length], []]);
       ends[1]?.();
       await clock.settle();
       expect([received, failures]).toEqual([[first.id], []]);
     });
 
-    it('is abandoned when a sync fails that went on beside its writes', async () => {
+    it('a sync that fails during a write discards the incoming snapshot', async () => {
       store.syncs.push(Promise.reject(new Error('EIO')));
       await sendUpTo(all.length);
       expect([failures.map(({ message }) => message), received, [...store.writing]]).toEqual([['EIO'], [], []]);
     });
 
-    it('is abandoned with the next bytes when a sync fails while none come', async () => {
+    it('a sync that fails between chunks discards the snapshot at the next chunk', async () => {
       let fail = (_error: Error): void => {};
       store.syncs.push(new Promise((_, reject) => (fail = reject)));
       await sendUpTo(9 * MiB);
       fail(new Error('EIO'));
-      // Whatever nobody has caught by then ends the process.
+      // Wait one turn, after which an unhandled rejection would end the process.
       await new Promise(setImmediate);
       await sendUpTo(all.length);
       expect([failures.map(({ message }) => message), received, [...store.writing]]).toEqual([['EIO'], [], []]);

@@ -10,27 +10,27 @@ const MiB = 1024 * 1024;
 
 const snapshot: SnapshotInfo = { ...metaOf('a', 10), bytes: 100 * CHUNK };
 
-/** A store of nothing but bytes. */
+/** A snapshot store that only reads. Its bytes are zeros. */
 const store = {
   async *read(_id: string, offset = 0): AsyncIterable<Uint8Array> {
     for (let at = offset; at < snapshot.bytes; at += CHUNK) yield new Uint8Array(Math.min(CHUNK, snapshot.bytes - at));
   },
 } as never;
 
-describe('a snapshot that is sent', () => {
+describe('SnapshotSender', () => {
   let clock: VirtualClock;
   let window: SnapshotWindow;
   let sent: number[] = [];
   let offers = 0;
-  let told = 0;
+  let acknowledged = 0;
 
   beforeEach(() => {
     clock = new VirtualClock();
     window = new SnapshotWindow();
-    [sent, offers, told] = [[], 0, 0];
+    [sent, offers, acknowledged] = [[], 0, 0];
   });
 
-  function begin(): SnapshotSender {
+  function startSender(): SnapshotSender {
     const sender = new SnapshotSender({
       stream: 1,
       snapshot,
@@ -44,7 +44,7 @@ describe('a snapshot that is sent', () => {
         else offers += 1;
         return true;
       },
-      onProgress: (bytes) => (told = bytes),
+      onProgress: (bytes) => (acknowledged = bytes),
       onStartedOver: () => {},
       onFailure: (error) => expect.unreachable(error.message),
     });
@@ -52,8 +52,8 @@ describe('a snapshot that is sent', () => {
     return sender;
   }
 
-  /** Answers all that was sent, so often. */
-  async function answer(sender: SnapshotSender, times: number): Promise<void> {
+  /** Acknowledges everything that was sent, `times` times. */
+  async function acknowledge(sender: SnapshotSender, times: number): Promise<void> {
     for (let i = 0; i < times; i += 1) {
       await clock.settle();
       sender.onAcknowledged((sent.at(-1) ?? -CHUNK) + CHUNK);
@@ -61,25 +61,25 @@ describe('a snapshot that is sent', () => {
     await clock.settle();
   }
 
-  it('moves on by no answer that says more than was sent, or more than there is', async () => {
-    const sender = begin();
+  it('SnapshotSender ignores an acknowledgement beyond what it has sent', async () => {
+    const sender = startSender();
     sender.onAcknowledged(snapshot.bytes + 1);
     await clock.settle();
-    expect([sent, told]).toEqual([[], 0]);
+    expect([sent, acknowledged]).toEqual([[], 0]);
     sender.onAcknowledged(0);
     await clock.settle();
     expect(sent).toEqual([0]);
     sender.onAcknowledged(2 * CHUNK);
     await clock.settle();
-    expect([sent, told]).toEqual([[0], 0]);
+    expect([sent, acknowledged]).toEqual([[0], 0]);
     sender.onAcknowledged(CHUNK);
     await clock.settle();
-    expect([sent, told]).toEqual([[0, CHUNK, 2 * CHUNK], CHUNK]);
+    expect([sent, acknowledged]).toEqual([[0, CHUNK, 2 * CHUNK], CHUNK]);
   });
 
-  it('is asked about after silence, and goes on with one chunk from where the peer stands', async () => {
-    const sender = begin();
-    await answer(sender, 3);
+  it('SnapshotSender offers again after silence and resumes with one chunk', async () => {
+    const sender = startSender();
+    await acknowledge(sender, 3);
     expect(sent.length).toBeGreaterThan(4);
     await clock.elapse(400);
     expect(offers).toBe(1);
@@ -91,10 +91,10 @@ describe('a snapshot that is sent', () => {
     expect(sent).toEqual([CHUNK]);
   });
 
-  it('leaves the window to others when the peer is silent, and when it is over', async () => {
+  it('SnapshotSender frees its part of the window when silent or closed (bugs.md#94)', async () => {
     const room = (): boolean => window.take(16 * MiB, 0);
-    const sender = begin();
-    await answer(sender, 3);
+    const sender = startSender();
+    await acknowledge(sender, 3);
     expect(room()).toBe(false);
     await clock.elapse(1_000);
     expect(room()).toBe(true);
@@ -105,7 +105,7 @@ describe('a snapshot that is sent', () => {
     sender.close();
     expect(room()).toBe(true);
     window.give(16 * MiB);
-    for (let i = 0; i < 100; i += 1) begin().close();
+    for (let i = 0; i < 100; i += 1) startSender().close();
     window.join();
     expect(window.take(MiB, 2 * MiB)).toBe(true);
   });

@@ -1,3 +1,5 @@
+// Shows that snapshot transfers take bounded memory and send few bytes twice. Connects senders and
+// receivers to links and stores that the test controls.
 import { MemorySnapshots, type SnapshotInfo, type SnapshotWriter } from '@kontiki/core';
 import { encodeSnapshot, MAX_SNAPSHOT_CHUNK } from '@kontiki/core/wire';
 import { VirtualClock } from '@kontiki/testing';
@@ -27,19 +29,19 @@ async function stored(): Promise<[MemorySnapshots, SnapshotInfo]> {
   return [store, await writer.finish()];
 }
 
-/** A peer that is sent a snapshot, and answers when the test says so. */
-interface Fed {
+/** A peer that receives a snapshot, and acknowledges bytes when the test does. */
+interface Peer {
   readonly sender: SnapshotSender;
   sent: number;
   acknowledged: number;
 }
 
-describe('chunks of snapshots that are held', () => {
-  it('have 16 MiB at the sender, however many peers are fed, and every peer gets its part', async () => {
+describe('memory and reads of snapshot transfers', () => {
+  it('a leader holds at most 16 MiB of chunks in flight, and serves every peer', async () => {
     const [store, snapshot] = await stored();
     const clock = new VirtualClock();
     const window = new SnapshotWindow();
-    const feed = (): Fed => {
+    const startPeer = (): Peer => {
       const sender = new SnapshotSender({
         stream: 1,
         snapshot,
@@ -49,37 +51,37 @@ describe('chunks of snapshots that are held', () => {
         window,
         bytesPerSecond: () => Infinity,
         send: (body) => {
-          if (body.kind === 'snapshotChunk') fed.sent = body.offset + body.data.length;
+          if (body.kind === 'snapshotChunk') peer.sent = body.offset + body.data.length;
           return true;
         },
         onProgress: () => {},
         onStartedOver: () => expect.unreachable(),
         onFailure: (error) => expect.unreachable(error.message),
       });
-      const fed: Fed = { sender, sent: 0, acknowledged: 0 };
+      const peer: Peer = { sender, sent: 0, acknowledged: 0 };
       sender.start();
       sender.onAcknowledged(0);
-      return fed;
+      return peer;
     };
-    const peers = Array.from({ length: 4 }, feed);
-    const answer = (peer: Fed): void => peer.sender.onAcknowledged((peer.acknowledged = peer.sent));
-    // Every answer lets more be sent.
+    const peers = Array.from({ length: 4 }, startPeer);
+    const acknowledge = (peer: Peer): void => peer.sender.onAcknowledged((peer.acknowledged = peer.sent));
+    // Each acknowledgement lets the sender send more.
     for (let i = 0; i < 8; i += 1) {
       await clock.settle();
-      for (const peer of peers) answer(peer);
+      for (const peer of peers) acknowledge(peer);
     }
     await clock.settle();
     const held = (): number => peers.reduce((sum, { sent, acknowledged }) => sum + sent - acknowledged, 0);
     expect(held()).toBeGreaterThan(MAX - 4 * (MiB / 4));
     expect(held()).toBeLessThanOrEqual(MAX);
-    // They come late, when the others have taken it all.
-    peers.push(...Array.from({ length: 80 }, feed));
+    // These peers start when the others fill the window.
+    peers.push(...Array.from({ length: 80 }, startPeer));
     await clock.settle();
     while (peers.some(({ acknowledged }) => acknowledged < snapshot.bytes)) {
       const before = peers.map(({ sent }) => sent);
       for (const peer of peers) {
         if (peer.acknowledged === peer.sent) continue;
-        answer(peer);
+        acknowledge(peer);
         if (peer.sent === snapshot.bytes) peer.sender.close();
       }
       await clock.settle();
@@ -89,7 +91,7 @@ describe('chunks of snapshots that are held', () => {
     expect(peers.filter(({ acknowledged }) => acknowledged < snapshot.bytes)).toEqual([]);
   });
 
-  it('have 16 MiB at the receiver, whatever a sender sends', async () => {
+  it('a receiver holds at most 16 MiB of chunks, whatever is sent', async () => {
     const written: number[] = [];
     let go = (): void => {};
     const gate = new Promise<void>((resolve) => (go = resolve));
@@ -126,15 +128,15 @@ describe('chunks of snapshots that are held', () => {
     expect(held).toBeLessThanOrEqual(MAX);
   });
 
-  it.each([64 * 1024, 1024 * 1024])('cross a link of %i bytes a second little more than once', async (rate) => {
+  it.each([64 * 1024, 1024 * 1024])('a link of %i bytes per second carries few chunks more than once', async (rate) => {
     const [store, snapshot] = await stored();
     const clock = new VirtualClock();
-    // Like an outbox of 8 MiB: what is beyond is dropped.
+    // A send queue of 8 MiB. Chunks beyond it are dropped.
     const queue: { offset: number; length: number }[] = [];
     let queued = 0;
-    let [crossed, arrived] = [0, 0];
+    let [carried, arrived] = [0, 0];
     let busy = false;
-    const cross = (): void => {
+    const carryNext = (): void => {
       const [next] = queue;
       if (busy || next === undefined) return;
       busy = true;
@@ -143,9 +145,9 @@ describe('chunks of snapshots that are held', () => {
         busy = false;
         queue.shift();
         queued -= next.length;
-        crossed += next.length;
+        carried += next.length;
         if (next.offset === arrived) sender.onAcknowledged((arrived += next.length));
-        cross();
+        carryNext();
       });
       timer.set(clock.now() + (next.length / rate) * 1_000);
     };
@@ -162,7 +164,7 @@ describe('chunks of snapshots that are held', () => {
         else if (queued + body.data.length <= 8 * MiB) {
           queue.push({ offset: body.offset, length: body.data.length });
           queued += body.data.length;
-          cross();
+          carryNext();
         }
         return true;
       },
@@ -173,18 +175,18 @@ describe('chunks of snapshots that are held', () => {
     sender.start();
     await clock.until(() => arrived === snapshot.bytes, (2 * snapshot.bytes * 1_000) / rate);
     sender.close();
-    expect(crossed).toBeLessThan(1.5 * snapshot.bytes);
+    expect(carried).toBeLessThan(1.5 * snapshot.bytes);
   });
 
-  it('leave at a low rate by one reader, which goes with its sender', async () => {
+  it('a slow transfer uses one reader of the store, which closes with the sender', async () => {
     const [store, snapshot] = await stored();
     const clock = new VirtualClock();
     let readers = 0;
-    let begun = 0;
+    let started = 0;
     const read = store.read.bind(store);
     store.read = async function* (id, offset) {
       readers += 1;
-      begun += 1;
+      started += 1;
       try {
         yield* read(id, offset);
       } finally {
@@ -212,7 +214,7 @@ describe('chunks of snapshots that are held', () => {
     sender.start();
     await clock.elapse(120_000);
     expect(sent).toBeGreaterThan(900 * 1024);
-    expect([readers, begun]).toEqual([1, 1]);
+    expect([readers, started]).toEqual([1, 1]);
     sender.close();
     await clock.settle();
     expect(readers).toBe(0);

@@ -1,25 +1,27 @@
+// Shows when a node takes snapshots, what they contain and which failures stop the node. Runs whole
+// nodes on virtual time.
 import { KontikiError, MemorySnapshots, type SnapshotMeta } from '@kontiki/core';
 import { describe, expect, it } from 'vitest';
 import { bytes } from './harness.js';
 import {
-  KeptJournal,
+  SnapshotJournal,
   cluster,
   machines,
-  never,
+  onDemand,
   nodes,
   open,
-  settled,
+  runToEnd,
   stateOf,
   stores,
   write,
 } from './snapshot-harness.js';
 
-describe('taking a snapshot', () => {
-  it('on demand: durable first, then the log is compacted, and a start goes on from it', async () => {
+describe('snapshots that a node takes', () => {
+  it('snapshot() compacts the log, and a restart continues from the snapshot', async () => {
     const node = await cluster(['a']);
     await write(10);
-    const { index } = (await settled(node.propose(bytes('last')))) as { index: number };
-    const info = await settled(node.snapshot());
+    const { index } = (await runToEnd(node.propose(bytes('last')))) as { index: number };
+    const info = await runToEnd(node.snapshot());
     expect(info.last.index).toBe(index);
     expect(node.status()).toMatchObject({ base: index, last: index });
     await write(3, 'y');
@@ -32,41 +34,41 @@ describe('taking a snapshot', () => {
     );
   });
 
-  it('of the state between two applies, whatever is applied while it is read', async () => {
+  it('a snapshot excludes commands that are applied while it is read (bugs.md#s9)', async () => {
     const node = await cluster(['a']);
     await write(3);
-    let go = (): void => {};
-    (machines.get('a') as KeptJournal).gate = () => new Promise((resolve) => (go = resolve));
+    let proceed = (): void => {};
+    (machines.get('a') as SnapshotJournal).gate = () => new Promise((resolve) => (proceed = resolve));
     const taking = node.snapshot();
     await write(2, 'later');
     expect(machines.get('a')?.commands).toHaveLength(5);
-    (machines.get('a') as KeptJournal).gate = () => Promise.resolve();
-    go();
-    await settled(taking);
+    (machines.get('a') as SnapshotJournal).gate = () => Promise.resolve();
+    proceed();
+    await runToEnd(taking);
     expect(await stateOf('a')).toBe('3\nx0\nx1\nx2\n');
   });
 
-  it('of everything that was applied when it was asked for, though an earlier one is being written', async () => {
+  it('snapshot() covers everything applied by then, even during another snapshot', async () => {
     const node = await cluster(['a']);
     await write(3);
-    let go = (): void => {};
-    const journal = machines.get('a') as KeptJournal;
-    journal.gate = () => new Promise((resolve) => (go = resolve));
+    let proceed = (): void => {};
+    const journal = machines.get('a') as SnapshotJournal;
+    journal.gate = () => new Promise((resolve) => (proceed = resolve));
     const earlier = node.snapshot();
     await write(2, 'later');
     const { applied } = node.status();
     const later = node.snapshot();
     journal.gate = () => Promise.resolve();
-    go();
-    expect((await settled(earlier)).last.index).toBeLessThan(applied);
-    expect((await settled(later)).last.index).toBe(applied);
+    proceed();
+    expect((await runToEnd(earlier)).last.index).toBeLessThan(applied);
+    expect((await runToEnd(later)).last.index).toBe(applied);
   });
 
-  it('of that state even when the store is slow to begin', async () => {
-    let go = (): void => {};
+  it('a snapshot holds the state at its start even if the store creates it late', async () => {
+    let proceed = (): void => {};
     class SlowSnapshots extends MemorySnapshots {
       override async create(meta: SnapshotMeta): ReturnType<MemorySnapshots['create']> {
-        await new Promise<void>((resolve) => (go = resolve));
+        await new Promise<void>((resolve) => (proceed = resolve));
         return super.create(meta);
       }
     }
@@ -76,31 +78,31 @@ describe('taking a snapshot', () => {
     const taking = node.snapshot();
     await nodes.clock.settle();
     await write(2, 'later');
-    go();
-    await settled(taking);
+    proceed();
+    await runToEnd(taking);
     expect(await stateOf('a')).toBe('3\nx0\nx1\nx2\n');
   });
 
-  it('of a pausing machine: applying waits, the protocol does not', async () => {
+  it('with blocksApply applying waits for a snapshot, but the protocol does not', async () => {
     const node = await cluster(['a', 'b', 'c']);
-    const journal = machines.get(node.id) as KeptJournal;
+    const journal = machines.get(node.id) as SnapshotJournal;
     journal.blocksApply = true;
     await write(3);
-    let go = (): void => {};
-    journal.gate = () => new Promise((resolve) => (go = resolve));
+    let proceed = (): void => {};
+    journal.gate = () => new Promise((resolve) => (proceed = resolve));
     const taking = node.snapshot();
     await nodes.clock.elapse(20);
     const proposed = node.propose(bytes('waits'));
     await nodes.clock.elapse(1_000);
     expect(node.status()).toMatchObject({ role: 'leader', committed: 6, applied: 5 });
     journal.gate = () => Promise.resolve();
-    go();
-    await settled(taking);
-    expect((await settled(proposed)).result).toBe(4);
+    proceed();
+    await runToEnd(taking);
+    expect((await runToEnd(proposed)).result).toBe(4);
     expect(await stateOf(node.id)).toBe('3\nx0\nx1\nx2\n');
   });
 
-  it('by policy: after so many entries, so many bytes, so much time; the newest are kept, and entries behind them', async () => {
+  it('maxEntries triggers snapshots, and keep and trailingEntries limit what stays', async () => {
     const node = await cluster(['a'], { snapshotPolicy: { maxEntries: 10, trailingEntries: 4, keep: 2 } });
     await write(35);
     const held = (await (stores.get('a') as MemorySnapshots).list()).map(({ last }) => last.index);
@@ -108,30 +110,32 @@ describe('taking a snapshot', () => {
     const [newest = 0, older = 0] = held;
     expect(newest - older).toBe(10);
     expect(node.status().base).toBe(newest - 4);
-    await node.close();
-
-    const bytewise = await open('a', { snapshotPolicy: { maxEntries: Infinity, maxBytes: 1_000, trailingEntries: 0 } });
-    await nodes.clock.until(() => bytewise.isLeader);
-    await write(20);
-    expect(bytewise.status().base).toBeGreaterThan(newest);
-    await bytewise.close();
-
-    const timely = await open('a', { snapshotPolicy: { ...never, maxAgeMs: 5_000 } });
-    await nodes.clock.until(() => timely.isLeader);
-    await write(1);
-    const before = timely.status().base;
-    await nodes.clock.elapse(4_000);
-    expect(timely.status().base).toBe(before);
-    await nodes.clock.elapse(2_000);
-    expect(timely.status().base).toBe(timely.status().applied);
   });
 
-  it('is taken by no node that could not be opened', async () => {
+  it('maxBytes triggers a snapshot', async () => {
+    const node = await cluster(['a'], { snapshotPolicy: { ...onDemand, maxBytes: 1_000 } });
+    await write(1);
+    expect(node.status().base).toBe(0);
+    await write(20);
+    expect(node.status().base).toBeGreaterThan(0);
+  });
+
+  it('maxAgeMs triggers a snapshot', async () => {
+    const node = await cluster(['a'], { snapshotPolicy: { ...onDemand, maxAgeMs: 5_000 } });
+    await write(1);
+    const before = node.status().base;
+    await nodes.clock.elapse(4_000);
+    expect(node.status().base).toBe(before);
+    await nodes.clock.elapse(2_000);
+    expect(node.status().base).toBe(node.status().applied);
+  });
+
+  it('a node that failed to open takes no snapshots', async () => {
     const node = await cluster(['a']);
     await write(3);
     await node.close();
     let snapshots = 0;
-    class Kept extends KeptJournal {
+    class DurableJournal extends SnapshotJournal {
       open = () => Promise.resolve(3);
       override async *snapshot(): AsyncIterable<Uint8Array> {
         snapshots += 1;
@@ -140,13 +144,13 @@ describe('taking a snapshot', () => {
     }
     const transport = nodes.network.transport();
     transport.start = () => Promise.reject(new Error('the port is taken'));
-    const options = { machine: new Kept(), transport, snapshotPolicy: { ...never, maxAgeMs: 1_000 } };
+    const options = { machine: new DurableJournal(), transport, snapshotPolicy: { ...onDemand, maxAgeMs: 1_000 } };
     await expect(open('a', options)).rejects.toThrow('the port is taken');
     await nodes.clock.elapse(30_000);
     expect(snapshots).toBe(0);
   });
 
-  it('fails and loses nothing when the disk is full; it is told, and tried again', async () => {
+  it('a snapshot that fails on a full disk is reported and retried (bugs.md#d10)', async () => {
     const full = new KontikiError('KONTIKI_DISK_FULL', 'no room');
     class FullSnapshots extends MemorySnapshots {
       full = true;
@@ -160,12 +164,12 @@ describe('taking a snapshot', () => {
     const node = await cluster(['a'], { snapshotPolicy: { maxEntries: 5, trailingEntries: 0 } });
     const failures: Error[] = [];
     node.on('snapshotFailed', ({ error }) => failures.push(error));
-    let read = 0;
+    let started = 0;
     let ended = 0;
-    const journal = machines.get('a') as KeptJournal;
+    const journal = machines.get('a') as SnapshotJournal;
     const snapshot = journal.snapshot.bind(journal);
     journal.snapshot = async function* () {
-      read += 1;
+      started += 1;
       try {
         yield* snapshot();
       } finally {
@@ -174,16 +178,16 @@ describe('taking a snapshot', () => {
     };
     await write(8);
     expect(failures).toEqual([full]);
-    expect([read, ended]).toEqual([1, 1]);
+    expect([started, ended]).toEqual([1, 1]);
     expect(node.status()).toMatchObject({ role: 'leader', base: 0 });
-    await expect(settled(node.snapshot())).rejects.toBe(full);
+    await expect(runToEnd(node.snapshot())).rejects.toBe(full);
     store.full = false;
     await nodes.clock.elapse(11_000);
     await write(1);
     expect(node.status().base).toBeGreaterThan(0);
   });
 
-  it('is taken, and the node goes on, when an older one cannot be removed; the next one tries again', async () => {
+  it('a snapshot succeeds although an old one cannot be removed, until the next one', async () => {
     class Sticky extends MemorySnapshots {
       sticky = true;
       override async remove(id: string): Promise<void> {
@@ -193,21 +197,21 @@ describe('taking a snapshot', () => {
     }
     const store = new Sticky();
     stores.set('a', store);
-    const node = await cluster(['a'], { snapshotPolicy: { ...never, keep: 1 } });
+    const node = await cluster(['a'], { snapshotPolicy: { ...onDemand, keep: 1 } });
     const failures: Error[] = [];
     node.on('snapshotFailed', ({ error }) => failures.push(error));
     for (const round of [1, 2]) {
       await write(1, `${round}`);
-      expect((await settled(node.snapshot())).last.index).toBe(node.status().applied);
+      expect((await runToEnd(node.snapshot())).last.index).toBe(node.status().applied);
     }
     expect([failures, await store.list()]).toMatchObject([[], [{}, {}]]);
     store.sticky = false;
     await write(1);
-    await settled(node.snapshot());
+    await runToEnd(node.snapshot());
     expect(await store.list()).toHaveLength(1);
   });
 
-  it('stops the node for an invariant that breaks while it is kept', async () => {
+  it('a snapshot store that breaks an invariant stops the node', async () => {
     const broken = new KontikiError('KONTIKI_INVARIANT', 'cannot be');
     class BrokenSnapshots extends MemorySnapshots {
       broken = false;
@@ -220,37 +224,37 @@ describe('taking a snapshot', () => {
     stores.set('a', store);
     const node = await cluster(['a']);
     await write(1);
-    const stopped: Error[] = [];
-    node.on('fatal', ({ error }) => stopped.push(error));
+    const fatal: Error[] = [];
+    node.on('fatal', ({ error }) => fatal.push(error));
     store.broken = true;
-    await expect(settled(node.snapshot())).rejects.toBe(broken);
-    expect(stopped).toEqual([broken]);
+    await expect(runToEnd(node.snapshot())).rejects.toBe(broken);
+    expect(fatal).toEqual([broken]);
   });
 
-  it('is refused before anything is applied, and the node goes on', async () => {
+  it('snapshot() rejects with KONTIKI_NO_SNAPSHOT while nothing is applied', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     const node = await open('a');
     await expect(node.snapshot()).rejects.toMatchObject({ code: 'KONTIKI_NO_SNAPSHOT' });
     expect(node.status()).toMatchObject({ role: 'follower', applied: 0 });
   });
 
-  it('stops the node when the machine throws', async () => {
+  it('a state machine that throws during a snapshot stops the node', async () => {
     const node = await cluster(['a']);
     await write(1);
-    const stopped: Error[] = [];
-    node.on('fatal', ({ error }) => stopped.push(error));
-    (machines.get('a') as KeptJournal).gate = () => Promise.reject(new Error('no state'));
-    await expect(settled(node.snapshot())).rejects.toMatchObject({ code: 'KONTIKI_MACHINE_FAILED' });
-    expect(stopped).toMatchObject([{ code: 'KONTIKI_MACHINE_FAILED' }]);
+    const fatal: Error[] = [];
+    node.on('fatal', ({ error }) => fatal.push(error));
+    (machines.get('a') as SnapshotJournal).gate = () => Promise.reject(new Error('no state'));
+    await expect(runToEnd(node.snapshot())).rejects.toMatchObject({ code: 'KONTIKI_MACHINE_FAILED' });
+    expect(fatal).toMatchObject([{ code: 'KONTIKI_MACHINE_FAILED' }]);
   });
 
-  it('is given up when the node is closed, and leaves nothing behind', async () => {
+  it('close aborts a snapshot in progress and leaves nothing in the store', async () => {
     const node = await cluster(['a']);
     await write(3);
-    const journal = machines.get('a') as KeptJournal;
+    const journal = machines.get('a') as SnapshotJournal;
     journal.blocksApply = true;
-    let go = (): void => {};
-    journal.gate = () => new Promise((resolve) => (go = resolve));
+    let proceed = (): void => {};
+    journal.gate = () => new Promise((resolve) => (proceed = resolve));
     const taking = node.snapshot();
     await nodes.clock.elapse(20);
     const waiting = node.snapshot();
@@ -259,16 +263,16 @@ describe('taking a snapshot', () => {
     journal.gate = () => Promise.resolve();
     const failures: Error[] = [];
     node.on('snapshotFailed', ({ error }) => failures.push(error));
-    go();
-    await expect(settled(taking)).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
-    await expect(settled(waiting)).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
+    proceed();
+    await expect(runToEnd(taking)).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
+    await expect(runToEnd(waiting)).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
     expect(failures).toEqual([]);
-    await settled(closed);
+    await runToEnd(closed);
     await open('a');
     expect(await (stores.get('a') as MemorySnapshots).list()).toEqual([]);
   });
 
-  it('in a store that cannot be closed keeps no log from being opened again', async () => {
+  it('a snapshot store that fails to close does not keep the log locked', async () => {
     class Stuck extends MemorySnapshots {
       stuck = true;
       override async close(): Promise<void> {
@@ -279,7 +283,7 @@ describe('taking a snapshot', () => {
     const store = new Stuck();
     stores.set('a', store);
     const node = await cluster(['a']);
-    await expect(settled(node.close())).rejects.toThrow('the disk is gone');
+    await expect(runToEnd(node.close())).rejects.toThrow('the disk is gone');
     const transport = nodes.network.transport();
     transport.start = () => Promise.reject(new Error('the port is taken'));
     await expect(open('a', { transport })).rejects.toThrow('the port is taken');
@@ -287,15 +291,23 @@ describe('taking a snapshot', () => {
     await open('a');
   });
 
-  it('needs a store, a machine that can, and a policy that makes sense', async () => {
+  it('snapshot() rejects without a snapshot store', async () => {
     await nodes.bootstrap('a');
     const node = await nodes.open('a');
     await expect(node.snapshot()).rejects.toMatchObject({ code: 'KONTIKI_UNSUPPORTED' });
-    await node.close();
+  });
+
+  it('open rejects a snapshot store if the state machine has no snapshot method', async () => {
     await expect(nodes.open('a', { snapshots: new MemorySnapshots() })).rejects.toMatchObject({
       code: 'KONTIKI_BAD_OPTION',
     });
+  });
+
+  it('open rejects an invalid snapshot policy', async () => {
     await expect(open('a', { snapshotPolicy: { keep: 0 } })).rejects.toThrow('snapshotPolicy.keep');
+  });
+
+  it('open rejects misspelled names in limits, timings and snapshotPolicy', async () => {
     const misspelled = { entries: 10 } as object;
     await expect(open('a', { snapshotPolicy: misspelled })).rejects.toThrow('There is no snapshotPolicy.entries');
     await expect(open('a', { limits: misspelled })).rejects.toThrow('There is no limits.entries');

@@ -1,6 +1,7 @@
+// Shows which failures stop a node, and that its data is kept. Makes logs and state machines fail.
 import { afterEach, describe, expect, it } from 'vitest';
 import { KontikiError, type MemoryLog, type RaftNode } from '@kontiki/core';
-import { bytes, ended, Journal, Nodes, outcome } from './harness.js';
+import { bytes, runToOutcome, Journal, Nodes, outcome } from './harness.js';
 
 let nodes = new Nodes();
 afterEach(async () => {
@@ -8,53 +9,53 @@ afterEach(async () => {
   nodes = new Nodes();
 });
 
-describe('what stops a node', () => {
-  it('a state machine that throws, or gives too few results: with the cause, its data kept', async () => {
-    for (const apply of [
-      (): never => {
+describe('failures that stop a node', () => {
+  // bugs.md#s12
+  it.each<[string, () => number[]]>([
+    [
+      'throws',
+      () => {
         throw new Error('broken');
       },
-      (): number[] => [1, 2, 3],
-    ]) {
-      nodes = new Nodes();
-      await nodes.bootstrap('a');
-      const node = await nodes.open('a', {
-        machine: { apply: (batch) => (batch.entries.length === 0 ? [] : apply()) },
-      });
-      await nodes.clock.until(() => node.status().role === 'leader');
-      let fatal: unknown;
-      node.on('fatal', ({ error }) => (fatal = error));
-      expect(await ended(nodes, node.propose(bytes('x')))).toBe('KONTIKI_UNKNOWN_OUTCOME');
-      expect((fatal as KontikiError).code).toBe('KONTIKI_MACHINE_FAILED');
-      expect((fatal as KontikiError).cause).toBeInstanceOf(Error);
-      expect(node.status().role).toBe('failed');
-      await node.close();
-      const restarted = await nodes.open('a');
-      await nodes.clock.until(() => nodes.machine('a').commands.length === 1);
-      await restarted.close();
-    }
+    ],
+    ['returns too many results', () => [1, 2, 3]],
+  ])('a state machine that %s stops the node, and the log is kept', async (_, apply) => {
+    await nodes.bootstrap('a');
+    const node = await nodes.open('a', {
+      machine: { apply: (batch) => (batch.entries.length === 0 ? [] : apply()) },
+    });
+    await nodes.clock.until(() => node.status().role === 'leader');
+    let fatal: unknown;
+    node.on('fatal', ({ error }) => (fatal = error));
+    expect(await runToOutcome(nodes, node.propose(bytes('x')))).toBe('KONTIKI_UNKNOWN_OUTCOME');
+    expect((fatal as KontikiError).code).toBe('KONTIKI_MACHINE_FAILED');
+    expect((fatal as KontikiError).cause).toBeInstanceOf(Error);
+    expect(node.status().role).toBe('failed');
+    await node.close();
+    await nodes.open('a');
+    await nodes.clock.until(() => nodes.machine('a').commands.length === 1);
   });
 
-  it('a log that fails', async () => {
+  it('a failed append stops the leader, and another server is elected', async () => {
     await nodes.cluster('a', 'b', 'c');
     const leader = nodes.leader as RaftNode<number>;
     const log = nodes.logs.get(leader.id) as MemoryLog;
     log.append = () => Promise.reject(new KontikiError('KONTIKI_STORE_FAILED', 'no disk'));
     let fatal: unknown;
     leader.on('fatal', ({ error }) => (fatal = error));
-    expect(await ended(nodes, leader.propose(bytes('x')))).toBe('KONTIKI_UNKNOWN_OUTCOME');
+    expect(await runToOutcome(nodes, leader.propose(bytes('x')))).toBe('KONTIKI_UNKNOWN_OUTCOME');
     expect((fatal as KontikiError).code).toBe('KONTIKI_STORE_FAILED');
     await nodes.clock.until(() => nodes.leader !== undefined && nodes.leader !== leader);
   });
 
-  it('a log that cannot be read: none of what was asked for reaches a follower, malformed or not (row 50)', async () => {
+  it('a leader that cannot read its log stops and sends no append (bugs.md#50)', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     for (const id of ['a', 'b', 'c']) await nodes.open(id, { limits: { tailBytes: 1 } });
     await nodes.clock.until(() => nodes.leader !== undefined);
     const leader = nodes.leader as RaftNode<number>;
     const away = nodes.followers[0]?.id as string;
     nodes.network.isolate(away);
-    for (const command of ['x', 'y', 'z']) await ended(nodes, leader.propose(bytes(command)));
+    for (const command of ['x', 'y', 'z']) await runToOutcome(nodes, leader.propose(bytes(command)));
     const log = nodes.logs.get(leader.id) as MemoryLog;
     log.read = () => Promise.reject(new KontikiError('KONTIKI_CORRUPT', 'byte 7'));
     let fatal: unknown;
@@ -64,21 +65,21 @@ describe('what stops a node', () => {
     await nodes.clock.until(() => leader.status().role === 'failed');
     expect((fatal as KontikiError).code).toBe('KONTIKI_CORRUPT');
     expect(nodes.get(away).status().last).toBe(before);
-    // The next leader's log is whole.
+    // The next leader can read its log.
     await nodes.clock.until(() => nodes.machine(away).commands.length === 3);
     expect(nodes.machine(away).commands).toEqual(['x', 'y', 'z']);
   });
 
-  it('a state machine that is ahead of its log is refused, and everything is closed again', async () => {
+  it('open rejects a state machine that is ahead of its log, and closes the log', async () => {
     await nodes.bootstrap('a');
     const machine = { open: () => Promise.resolve(7), apply: () => [] };
     expect(await outcome(nodes.open('a', { machine }))).toBe('KONTIKI_LOST_DATA');
     await nodes.open('a');
   });
 
-  it('a state machine with its own disk goes on from where it is', async () => {
+  it('a state machine with its own disk gets only later commands after a restart', async () => {
     await nodes.cluster('a');
-    for (const command of ['1', '2', '3']) await ended(nodes, nodes.get('a').propose(bytes(command)));
+    for (const command of ['1', '2', '3']) await runToOutcome(nodes, nodes.get('a').propose(bytes(command)));
     const { applied } = nodes.get('a').status();
     await nodes.get('a').close();
     const machine = new (class extends Journal {

@@ -8,25 +8,26 @@ afterEach(async () => {
   nodes = new Nodes();
 });
 
-/** A transport that says what is done to it, and starts when the test lets it. */
-class Watched implements Transport {
+/** A transport that records its calls. The test decides when it starts and closes. */
+class RecordedTransport implements Transport {
   readonly calls: string[] = [];
   readonly #transport: Transport;
-  readonly #begin: Promise<void>;
+  readonly #startGate: Promise<void>;
   receive: ((from: string, message: Message) => void) | undefined;
-  closing: Error | undefined;
-  /** Resolves when it may be closed. */
-  end: Promise<void> = Promise.resolve();
+  /** The error of `close`. */
+  closeError: Error | undefined;
+  /** `close` waits for this promise. */
+  closeGate: Promise<void> = Promise.resolve();
 
-  constructor(network: MemoryNetwork, begin: Promise<void> = Promise.resolve()) {
+  constructor(network: MemoryNetwork, startGate: Promise<void> = Promise.resolve()) {
     this.#transport = network.transport();
-    this.#begin = begin;
+    this.#startGate = startGate;
   }
 
   async start(...[self, receive]: Parameters<Transport['start']>): Promise<void> {
     this.calls.push('start');
     this.receive = receive;
-    await this.#begin;
+    await this.#startGate;
     await this.#transport.start(self, receive);
     this.calls.push('started');
   }
@@ -42,15 +43,16 @@ class Watched implements Transport {
 
   async close(): Promise<void> {
     this.calls.push('close');
-    await this.end;
+    await this.closeGate;
     await this.#transport.close();
-    if (this.closing !== undefined) throw this.closing;
+    if (this.closeError !== undefined) throw this.closeError;
   }
 }
 
 const anotherNetwork = (): MemoryNetwork => new MemoryNetwork({ clock: nodes.clock, latency: () => 1 });
 
-async function commits(command: string): Promise<void> {
+/** Proposes a command to the current leader, again and again, until it is committed. */
+async function commit(command: string): Promise<void> {
   let committed = false;
   const attempt = (): void => {
     const again = (): void => {
@@ -65,34 +67,34 @@ async function commits(command: string): Promise<void> {
 
 const error = (code: string): unknown => expect.objectContaining({ code });
 
-describe('another transport', () => {
-  it('takes a cluster over, server by server, while it commits', async () => {
+describe('setTransport', () => {
+  it('setTransport moves a cluster to another network, server by server', async () => {
     await nodes.cluster('a', 'b', 'c');
-    await commits('before');
+    await commit('before');
     const network = anotherNetwork();
     for (const id of ['a', 'b', 'c']) {
       await nodes.get(id).setTransport(network.transport());
-      await commits(`after ${id}`);
+      await commit(`after ${id}`);
     }
     nodes.network.isolate('a');
-    await commits('at the end');
+    await commit('at the end');
     await nodes.clock.until(() => ['a', 'b', 'c'].every((id) => nodes.machine(id).commands.includes('at the end')));
     const [first] = nodes.machine('a').commands;
     expect(first).toBe('before');
     for (const id of ['b', 'c']) expect(nodes.machine(id).commands).toEqual(nodes.machine('a').commands);
   });
 
-  it('is started, told the peers of now, and then the one before is closed', async () => {
+  it('setTransport starts the new transport, sets its peers and closes the old one', async () => {
     await nodes.bootstrap('a', 'b', 'c');
-    const before = new Watched(nodes.network);
+    const before = new RecordedTransport(nodes.network);
     const node = await nodes.open('a', { transport: before });
     await nodes.clock.elapse(10);
-    let begin = (): void => {};
-    const next = new Watched(anotherNetwork(), new Promise((resolve) => (begin = resolve)));
+    let start = (): void => {};
+    const next = new RecordedTransport(anotherNetwork(), new Promise((resolve) => (start = resolve)));
     const replaced = node.setTransport(next);
     await nodes.clock.elapse(10);
     expect([before.calls.includes('close'), next.calls]).toEqual([false, ['start']]);
-    begin();
+    start();
     await replaced;
     expect(next.calls).toEqual(['start', 'started', 'peers b c']);
     expect(before.calls.at(-1)).toBe('close');
@@ -100,23 +102,23 @@ describe('another transport', () => {
     expect(next.calls.at(-1)).toBe('close');
   });
 
-  it('that does not start is closed, its error is told, and the one before stays in service', async () => {
+  it('setTransport keeps the old transport if the new one does not start', async () => {
     await nodes.cluster('a', 'b', 'c');
     const taken = new KontikiError('KONTIKI_LISTEN', 'The port is taken.');
-    const next = new Watched(anotherNetwork(), Promise.reject(taken));
+    const next = new RecordedTransport(anotherNetwork(), Promise.reject(taken));
     const leader = nodes.leader as RaftNode<number>;
     await expect(leader.setTransport(next)).rejects.toBe(taken);
     expect(next.calls).toEqual(['start', 'close']);
     const { term } = leader.status();
-    await commits('still');
+    await commit('still');
     expect(leader.status()).toMatchObject({ role: 'leader', term });
   });
 
-  it('is the only one that is heard', async () => {
+  it('setTransport ignores later messages from the old transport', async () => {
     await nodes.bootstrap('a', 'b', 'c');
-    const before = new Watched(nodes.network);
+    const before = new RecordedTransport(nodes.network);
     const node = await nodes.open('a', { transport: before });
-    const next = new Watched(anotherNetwork());
+    const next = new RecordedTransport(anotherNetwork());
     await node.setTransport(next);
     const vote = { kind: 'vote', term: 77, incarnation: 5, lastIndex: 9, lastTerm: 9 } as const;
     before.receive?.('b', vote);
@@ -127,26 +129,30 @@ describe('another transport', () => {
     expect(node.status().term).toBe(77);
   });
 
-  it('may fail to let go of the one before: the new one serves', async () => {
+  it('setTransport succeeds although the old transport fails to close', async () => {
     await nodes.bootstrap('a');
-    const before = new Watched(nodes.network);
-    before.closing = new Error('stuck');
+    const before = new RecordedTransport(nodes.network);
+    before.closeError = new Error('stuck');
     const lines: unknown[] = [];
     const log = (text: string, details?: unknown): void => void lines.push([text, details]);
     const logger = { debug: log, info: log, warn: log, error: log };
     const node = await nodes.open('a', { transport: before, logger });
-    await node.setTransport(new Watched(anotherNetwork()));
+    await node.setTransport(new RecordedTransport(anotherNetwork()));
     expect(lines).toContainEqual([
       expect.stringMatching(/closing a replaced transport failed/),
-      { error: before.closing },
+      { error: before.closeError },
     ]);
-    await commits('x');
+    await commit('x');
   });
 
-  it('calls at once take their turns, and the last one stays', async () => {
+  it('concurrent calls of setTransport take effect in order', async () => {
     await nodes.cluster('a', 'b', 'c');
-    const [one, two, three] = [new Watched(anotherNetwork()), new Watched(anotherNetwork()), anotherNetwork()];
-    const last = new Watched(three);
+    const [one, two, three] = [
+      new RecordedTransport(anotherNetwork()),
+      new RecordedTransport(anotherNetwork()),
+      anotherNetwork(),
+    ];
+    const last = new RecordedTransport(three);
     const node = nodes.get('a');
     await Promise.all([node.setTransport(one), node.setTransport(two), node.setTransport(last)]);
     expect(one.calls).toEqual(['start', 'started', 'peers b c', 'close']);
@@ -154,36 +160,36 @@ describe('another transport', () => {
     expect(last.calls).toEqual(['start', 'started', 'peers b c']);
     await nodes.get('b').setTransport(three.transport());
     await nodes.get('c').setTransport(three.transport());
-    await commits('x');
+    await commit('x');
   });
 
-  it('may not have taken its place yet when the node ends: close waits for the one before, too', async () => {
+  it('close waits until setTransport has closed the old transport', async () => {
     await nodes.bootstrap('a');
-    const before = new Watched(nodes.network);
-    let end = (): void => {};
-    before.end = new Promise((resolve) => (end = resolve));
+    const before = new RecordedTransport(nodes.network);
+    let finishClose = (): void => {};
+    before.closeGate = new Promise((resolve) => (finishClose = resolve));
     const node = await nodes.open('a', { transport: before });
-    const replaced = node.setTransport(new Watched(anotherNetwork()));
+    const replaced = node.setTransport(new RecordedTransport(anotherNetwork()));
     await nodes.clock.elapse(1);
     expect(before.calls.at(-1)).toBe('close');
     let closed = false;
     const closing = node.close().then(() => (closed = true));
     await nodes.clock.elapse(1);
     expect(closed).toBe(false);
-    end();
+    finishClose();
     await Promise.all([replaced, closing]);
   });
 
-  it('may be the same as the one in service, which goes on', async () => {
+  it('setTransport with the transport in use does not restart it', async () => {
     await nodes.bootstrap('a');
-    const transport = new Watched(nodes.network);
+    const transport = new RecordedTransport(nodes.network);
     const node = await nodes.open('a', { transport });
     await node.setTransport(transport);
     expect(transport.calls).not.toContain('close');
-    await commits('x');
+    await commit('x');
   });
 
-  it('comes on the place of the one before once that was closed by its owner', async () => {
+  it('setTransport can reuse an address after the old transport is closed', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     const before = nodes.network.transport();
     const node = await nodes.open('a', { transport: before });
@@ -192,25 +198,25 @@ describe('another transport', () => {
     await before.close();
     await node.setTransport(nodes.network.transport());
     await nodes.clock.until(() => nodes.leader !== undefined);
-    await commits('x');
+    await commit('x');
   });
 
-  it('is refused, and closed, once the node has ended, and while it ends', async () => {
+  it('setTransport on a closed node rejects and closes the new transport', async () => {
     await nodes.bootstrap('a');
     const node = await nodes.open('a');
-    let begin = (): void => {};
-    const starting = new Watched(anotherNetwork(), new Promise((resolve) => (begin = resolve)));
-    const waiting = new Watched(anotherNetwork());
+    let start = (): void => {};
+    const starting = new RecordedTransport(anotherNetwork(), new Promise((resolve) => (start = resolve)));
+    const waiting = new RecordedTransport(anotherNetwork());
     const calls = [node.setTransport(starting), node.setTransport(waiting)].map((call) =>
       expect(call).rejects.toEqual(error('KONTIKI_CLOSED')),
     );
     await nodes.clock.elapse(1);
     await node.close();
-    begin();
+    start();
     await Promise.all(calls);
     expect(starting.calls.at(-1)).toBe('close');
     expect(waiting.calls).toEqual(['close']);
-    const late = new Watched(anotherNetwork());
+    const late = new RecordedTransport(anotherNetwork());
     await expect(node.setTransport(late)).rejects.toEqual(error('KONTIKI_CLOSED'));
     expect(late.calls).toEqual(['close']);
   });

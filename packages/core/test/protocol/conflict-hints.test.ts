@@ -2,16 +2,16 @@ import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
 describe('conflict hints', () => {
-  // 1 to 200 conflicting entries over many terms: at most one probe for each differing term (Raft §5.3, row 38).
+  // Raft §5.3: at most one probe per conflicting term. bugs.md#38
   const cases = [1, 2, 3, 5, 10, 50, 100, 200].flatMap((length) =>
     [1, 2, 5, length].map((runs) => [length, Math.min(runs, length)] as const),
   );
-  it.each(cases)('%i conflicting entries in %i terms', (length, runs) => {
+  it.each(cases)('a leader replaces %i conflicting entries of %i terms with one probe per term', (length, runs) => {
     const cluster = new Scenario(['a', 'b', 'c']);
     const spread = (first: number): number[] =>
       Array.from({ length }, (_, i) => first + 2 * Math.floor((i * runs) / length));
-    cluster.startWith('a', spread(3)); // Odd terms ...
-    cluster.startWith('b', spread(2)); // ... against even ones.
+    cluster.startWith('a', spread(3)); // All terms are odd.
+    cluster.startWith('b', spread(2)); // All terms are even.
     cluster.startWith('c', [2]);
     cluster.crash('c');
     cluster.raiseTerm('a', 3 + 2 * runs);

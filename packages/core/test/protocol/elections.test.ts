@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Scenario, type ScenarioServer } from '@kontiki/testing';
 
-function votesOf(cluster: Scenario, server: ScenarioServer): string[] {
+/** Returns whether each reply to a vote or pre-vote that a server has in flight grants it. */
+function votesInFlight(cluster: Scenario, server: ScenarioServer): string[] {
   return [...cluster.underWay]
     .filter(
       ({ from, message }) => from === server.id && (message.kind === 'voteReply' || message.kind === 'preVoteReply'),
@@ -10,14 +11,14 @@ function votesOf(cluster: Scenario, server: ScenarioServer): string[] {
 }
 
 describe('elections', () => {
-  it.each([1, 2, 3, 4, 5, 7])('%i servers elect exactly one leader, within a few election timeouts', (size) => {
+  it.each([1, 2, 3, 4, 5, 7])('a cluster of %i elects one leader within ten election timeouts', (size) => {
     const cluster = new Scenario(['a', 'b', 'c', 'd', 'e', 'f', 'g'].slice(0, size), { seed: size });
     cluster.elapseUntil(() => cluster.leaders.length === 1, 10 * cluster.timings.election);
     cluster.elapse(10 * cluster.timings.election);
     expect(cluster.leaders).toHaveLength(1);
   });
 
-  it('a single server elects itself, also after a restart, and commits on its own sync', () => {
+  it('a single server elects itself after each start and commits on its own sync', () => {
     const cluster = new Scenario(['a']);
     cluster.elapse(2 * cluster.timings.election);
     expect(cluster.leaders).toEqual(['a']);
@@ -35,7 +36,7 @@ describe('elections', () => {
     expect(cluster.raft('a').ballot.term).toBe(3);
   });
 
-  it('election timeouts are drawn from [T, 2T), anew each time', () => {
+  it('each election timeout is drawn from [T, 2T)', () => {
     const cluster = new Scenario(['a', 'b']);
     cluster.isolate('a');
     const waits = new Set<number>();
@@ -50,22 +51,22 @@ describe('elections', () => {
     expect(waits.size).toBeGreaterThan(40);
   });
 
-  it('a vote is kept across a restart: one vote a term (go-raft S1)', () => {
+  it('a server keeps its vote across a restart (bugs.md#s1)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     const ask = (from: string): void =>
       cluster.forge(from, 'c', { kind: 'vote', term: 5, incarnation: 99, lastIndex: 1, lastTerm: 1 });
     ask('a');
     cluster.writeAll('c');
-    expect(votesOf(cluster, cluster.server('c'))).toEqual(['true']);
+    expect(votesInFlight(cluster, cluster.server('c'))).toEqual(['true']);
     cluster.crash('c');
     cluster.start('c');
     expect(cluster.raft('c').ballot).toEqual({ term: 5, votedFor: 'a' });
     ask('b');
     cluster.writeAll('c');
-    expect(votesOf(cluster, cluster.server('c'))).toEqual(['true', 'false']);
+    expect(votesInFlight(cluster, cluster.server('c'))).toEqual(['true', 'false']);
   });
 
-  it('asking for pre-votes, and answering them, leaves term and vote as they are (row 3)', () => {
+  it('a pre-vote changes neither the term nor the vote of a server (bugs.md#3)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.forge('a', 'c', { kind: 'vote', term: 5, incarnation: 99, lastIndex: 1, lastTerm: 1 });
     cluster.writeAll('c');
@@ -78,16 +79,16 @@ describe('elections', () => {
     expect(cluster.server('c').disk.ballot).toEqual({ term: 5, votedFor: 'a' });
   });
 
-  it('no vote reply leaves before the vote is durable', () => {
+  it('a vote reply does not leave before the vote is durable (bugs.md#1)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.forge('a', 'c', { kind: 'vote', term: 5, incarnation: 99, lastIndex: 1, lastTerm: 1 });
-    expect(votesOf(cluster, cluster.server('c'))).toEqual([]);
+    expect(votesInFlight(cluster, cluster.server('c'))).toEqual([]);
     cluster.crash('c');
     cluster.start('c');
     expect(cluster.raft('c').ballot.term).toBe(1);
   });
 
-  // Raft §5.4.1: last term first, then index (go-raft S2, rows 7 and 8).
+  // Raft §5.4.1: the last term decides, then the last index. bugs.md#7, bugs.md#8, bugs.md#s2
   it.each([
     { mine: [1, 1], index: 3, term: 1, granted: true },
     { mine: [1, 1], index: 2, term: 1, granted: false },
@@ -96,17 +97,17 @@ describe('elections', () => {
     { mine: [2, 2], index: 2, term: 3, granted: true },
     { mine: [2, 2], index: 2, term: 2, granted: false },
     { mine: [1, 3], index: 99, term: 2, granted: false },
-  ])('a log ending with $mine gives ($index, $term) a vote: $granted', ({ mine, index, term, granted }) => {
+  ])('a log with terms $mine grants a vote to ($index, $term): $granted', ({ mine, index, term, granted }) => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('c', mine);
     cluster.forge('a', 'c', { kind: 'preVote', term: 8, incarnation: 9, lastIndex: index, lastTerm: term });
-    expect(votesOf(cluster, cluster.server('c'))).toEqual([`${granted}`]);
+    expect(votesInFlight(cluster, cluster.server('c'))).toEqual([`${granted}`]);
     cluster.forge('a', 'c', { kind: 'vote', term: 9, incarnation: 9, lastIndex: index, lastTerm: term });
     cluster.writeAll('c');
-    expect(votesOf(cluster, cluster.server('c'))).toEqual([`${granted}`, `${granted}`]);
+    expect(votesInFlight(cluster, cluster.server('c'))).toEqual([`${granted}`, `${granted}`]);
   });
 
-  it('a pre-vote from an earlier term is refused, with the term, so that it is not asked in vain for ever (rows 10, 14)', () => {
+  it('a pre-vote from an earlier term is refused with the current term (bugs.md#14)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('c', [2], 7);
     for (const term of [6, 7])
@@ -118,7 +119,7 @@ describe('elections', () => {
     expect(cluster.raft('c').ballot).toEqual({ term: 7, votedFor: undefined });
   });
 
-  it('nobody votes while a leader is heard, and the term stays (pre-vote, votes and leader stickiness; go-raft L7)', () => {
+  it('a server that hears a leader grants no vote and keeps its term (bugs.md#l7)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
@@ -131,7 +132,7 @@ describe('elections', () => {
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('the refusal lasts T, not the drawn timeout of up to 2T (row 22)', () => {
+  it('a server ignores candidates for T after a heartbeat, not 2T (bugs.md#22)', () => {
     const cluster = new Scenario(['a', 'b', 'c'], { seed: 4 });
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -142,7 +143,7 @@ describe('elections', () => {
     expect(cluster.raft('b').ballot).toEqual({ term: 9, votedFor: 'c' });
   });
 
-  it('a server that comes back from a partition deposes nobody (row 16)', () => {
+  it('a server that returns from a partition deposes no leader (bugs.md#16)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.isolate('c');
@@ -155,17 +156,18 @@ describe('elections', () => {
     expect(cluster.raft('a').ballot.term).toBe(term);
   });
 
-  it('a leader that hears no quorum steps down within two election timeouts (check-quorum; row 18, go-raft L8)', () => {
+  it('a leader that hears no quorum steps down within two timeouts (bugs.md#18)', () => {
     const cluster = new Scenario(['a', 'b', 'c', 'd', 'e']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
-    for (const other of ['b', 'c', 'd', 'e']) cluster.cut(other, 'a'); // It can send, and hears nothing.
+    // It can send, but receives nothing.
+    for (const other of ['b', 'c', 'd', 'e']) cluster.cut(other, 'a');
     cluster.elapse(2 * cluster.timings.election);
     expect(cluster.raft('a').role).not.toBe('leader');
     cluster.elapseUntil(() => cluster.leaders.length === 1 && cluster.leaders[0] !== 'a');
   });
 
-  it('a blank server neither votes nor campaigns, and its word counts for nothing (design: blank servers)', () => {
+  it('a blank server neither votes nor campaigns, and its replies do not count', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.propose('a', 'x');
@@ -176,7 +178,7 @@ describe('elections', () => {
     expect(cluster.leaders).toEqual(['a']);
     expect(cluster.server('a').reports).toContainEqual({ kind: 'blankVoter', peer: 'c' });
     expect(cluster.raft('c').log.lastIndex).toBe(0);
-    // Without b there is no quorum: c vouches neither for reads nor for the leader's place.
+    // Without b there is no quorum: replies of c confirm neither reads nor the leadership.
     cluster.isolate('b');
     const ticket = cluster.feed('a', (raft) => raft.read());
     cluster.elapse(10 * cluster.timings.election);
@@ -188,28 +190,32 @@ describe('elections', () => {
     expect(cluster.raft('c').ballot.votedFor).toBe(undefined);
   });
 
-  it('pre-votes spread higher terms, so that six servers in two cohorts do not refuse each other for ever (rows 14, 15)', () => {
+  it('six servers whose pre-votes fail spread their terms and elect (bugs.md#15)', () => {
     const ids = ['a', 'b', 'c', 'd', 'e', 'f'];
     const cluster = new Scenario(ids);
-    for (const id of ['a', 'b', 'c']) cluster.startWith(id, [2, 2, 2], 2); // A long log in a low term.
-    for (const id of ['d', 'e', 'f']) cluster.startWith(id, [2], 9); // A short one in a high term.
+    // A long log with a low term.
+    for (const id of ['a', 'b', 'c']) cluster.startWith(id, [2, 2, 2], 2);
+    // A short log with a high term.
+    for (const id of ['d', 'e', 'f']) cluster.startWith(id, [2], 9);
     cluster.elapseUntil(() => cluster.leaders.length === 1, 20 * cluster.timings.election);
     expect(['a', 'b', 'c']).toContain(cluster.leaders[0]);
   });
 
-  it('a pre-vote reply that carries the voter’s old term counts (row 13)', () => {
+  it('a pre-vote reply from a voter in an older term counts (bugs.md#13)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('a', [1], 7);
     cluster.crash('c');
-    // No time passes, so b asks for nothing itself and cannot learn the term from a refusal.
+    // No time passes, so b starts no pre-vote and cannot learn the term from a refusal.
     cluster.elect('a');
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('pre-vote replies are no votes, duplicates count once, and answers to an earlier life are dropped (rows 4, 9)', () => {
+  it('a candidate counts each voter of its current candidacy once (bugs.md#9)', () => {
     const cluster = new Scenario(['a', 'b', 'c', 'd', 'e']);
     for (const other of ['b', 'c', 'd', 'e']) cluster.crash(other);
     cluster.campaign('a');
+    // Pre-vote replies are not votes, duplicates count once, and replies to an earlier incarnation
+    // or another candidacy are dropped. bugs.md#4
     const me = cluster.server('a').incarnation;
     const pre = { kind: 'preVoteReply', term: 1, incarnation: 50, to: me, candidacy: 2, granted: true } as const;
     cluster.forge('b', 'a', pre);
@@ -232,7 +238,7 @@ describe('elections', () => {
     expect(cluster.raft('a').role).toBe('leader');
   });
 
-  it('a candidate’s own vote counts, and its requests leave, only when its term is durable', () => {
+  it("a candidate's vote and requests wait until its term is durable", () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.stall('a');
     cluster.campaign('a');
@@ -244,8 +250,9 @@ describe('elections', () => {
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('cannot win one term twice: what it sent before its term was durable would come back as another entry', () => {
-    // a's requests are held back with its write; a crash forgets both, so nobody has voted for the forgotten candidacy.
+  it('a candidate that crashed before its term was durable has received no votes', () => {
+    // Suppose that requests left before the term was durable. Then a could win term 2, forget it in
+    // a crash, win term 2 again, and put other entries at the same indices.
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.stall('a');
     cluster.campaign('a');
@@ -261,7 +268,7 @@ describe('elections', () => {
     expect(cluster.raft('a').ballot.term).toBe(2);
   });
 
-  it('a late wake-up is excused once, and never twice running', () => {
+  it('a server ignores one late election timer, but not two in a row', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.skip(10_000);
     cluster.tick('a', true);
@@ -272,7 +279,7 @@ describe('elections', () => {
     expect(cluster.raft('a').role).toBe('preCandidate');
   });
 
-  it('an excuse is given back once the leader is heard: the next stall is excused again', () => {
+  it('a server that heard its leader may ignore a late timer again', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('b');
     for (let stall = 0; stall < 3; stall += 1) {
@@ -285,7 +292,7 @@ describe('elections', () => {
     }
   });
 
-  it('a full server does not campaign, and votes', () => {
+  it('a server with a full disk votes but does not campaign', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.feed('a', (raft) => raft.setFull(true));
     cluster.crash('c');
@@ -293,7 +300,7 @@ describe('elections', () => {
     expect(cluster.leaders).toEqual(['b']);
   });
 
-  it('all servers crash and restart: a leader within bounds (row 23)', () => {
+  it('restarted servers elect a leader within six timeouts (bugs.md#23)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     for (const id of ['a', 'b', 'c']) cluster.crash(id);

@@ -1,13 +1,12 @@
+// Shows what the tests of go-raft showed, except for those of membership changes and snapshots. The
+// comment above each test has its name in go-raft. Where go-raft was wrong (a late message
+// truncated its log, and it forgot its votes), the test asserts the correct result.
 import { describe, expect, it } from 'vitest';
 import type { Entry, Message } from '@kontiki/core';
 import type { Append } from '@kontiki/core/protocol';
 import { command, Scenario } from '@kontiki/testing';
 
-/**
- * What go-raft's own tests asserted, by their names, where membership changes and snapshots have no part in it. Where
- * go-raft was wrong (its log could be cut by a late message, its votes were forgotten), the right thing is asserted.
- */
-/** What a server answers to a message, once its disk has what it must have. */
+/** Delivers a message, finishes the writes that it causes, and returns the reply. */
 function ask(cluster: Scenario, from: string, to: string, message: Message): Message | undefined {
   cluster.drop();
   cluster.forge(from, to, message);
@@ -33,26 +32,30 @@ const append = (term: number, prevIndex: number, prevTerm: number, entries: Entr
   entries,
 });
 
-describe('go-raft, server_test.go', () => {
-  it('TestServerRequestVote', () => {
+describe('tests of go-raft, server_test.go', () => {
+  // TestServerRequestVote
+  it('a server grants its vote to a candidate that asks first', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     expect(ask(cluster, 'b', 'a', vote(2, 1, 1))).toMatchObject({ kind: 'voteReply', term: 2, granted: true });
   });
 
-  it('TestServerRequestVoteDeniedForStaleTerm', () => {
+  // TestServerRequestVoteDeniedForStaleTerm
+  it('a server refuses its vote in a stale term', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('a', [], 2);
     expect(ask(cluster, 'b', 'a', vote(1, 1, 1))).toMatchObject({ term: 2, granted: false });
     expect(cluster.raft('a').ballot).toEqual({ term: 2, votedFor: undefined });
   });
 
-  it('TestServerRequestVoteDeniedIfAlreadyVoted', () => {
+  // TestServerRequestVoteDeniedIfAlreadyVoted
+  it('a server grants one vote per term', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     expect(ask(cluster, 'b', 'a', vote(2, 1, 1))).toMatchObject({ granted: true });
     expect(ask(cluster, 'c', 'a', vote(2, 1, 1))).toMatchObject({ term: 2, granted: false });
   });
 
-  it('TestServerRequestVoteApprovedIfAlreadyVotedInOlderTerm', () => {
+  // TestServerRequestVoteApprovedIfAlreadyVotedInOlderTerm
+  it('a server that voted in an older term grants a vote in a newer one', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     ask(cluster, 'b', 'a', vote(2, 1, 1));
     expect(cluster.raft('a').ballot.votedFor).toBe('b');
@@ -60,16 +63,18 @@ describe('go-raft, server_test.go', () => {
     expect(cluster.raft('a').ballot.votedFor).toBe('c');
   });
 
-  it('TestServerRequestVoteDenyIfCandidateLogIsBehind', () => {
+  // TestServerRequestVoteDenyIfCandidateLogIsBehind
+  it('a server refuses its vote to a candidate whose log is behind (bugs.md#s2)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
-    cluster.startWith('a', [1, 2]); // It ends at (3, 2).
+    cluster.startWith('a', [1, 2]); // The log ends at index 3, term 2.
     expect(ask(cluster, 'b', 'a', vote(3, 2, 2))).toMatchObject({ term: 3, granted: false });
     expect(ask(cluster, 'b', 'a', vote(2, 3, 2))).toMatchObject({ term: 3, granted: false });
     expect(ask(cluster, 'b', 'a', vote(3, 3, 2))).toMatchObject({ term: 3, granted: true });
     expect(ask(cluster, 'b', 'a', vote(4, 4, 2))).toMatchObject({ term: 4, granted: true });
   });
 
-  it('TestProcessVoteResponse', () => {
+  // TestProcessVoteResponse
+  it('a leader steps down when a vote reply has a higher term', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     const to = cluster.server('a').incarnation;
@@ -79,7 +84,8 @@ describe('go-raft, server_test.go', () => {
     expect(cluster.raft('a').role).toBe('follower');
   });
 
-  it('TestServerPromoteSelf, TestServerPromote', () => {
+  // TestServerPromoteSelf, TestServerPromote
+  it('a cluster of one or three servers elects a leader', () => {
     for (const ids of [['a'], ['a', 'b', 'c']]) {
       const cluster = new Scenario(ids);
       cluster.elapse(4 * cluster.timings.election);
@@ -87,7 +93,8 @@ describe('go-raft, server_test.go', () => {
     }
   });
 
-  it('TestServerAppendEntries', () => {
+  // TestServerAppendEntries
+  it('a server appends entries and commits up to the committed index of an append', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     expect(ask(cluster, 'b', 'a', append(2, 1, 1, [command(2, 2)], 1))).toMatchObject({
       kind: 'appendAccepted',
@@ -100,7 +107,8 @@ describe('go-raft, server_test.go', () => {
     expect(cluster.raft('a').log.committed).toBe(4);
   });
 
-  it('TestServerAppendEntriesWithStaleTermsAreRejected', () => {
+  // TestServerAppendEntriesWithStaleTermsAreRejected
+  it('a server rejects an append of a stale term', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('a', [], 2);
     expect(ask(cluster, 'b', 'a', append(1, 1, 1, [command(2, 1)], 2))).toMatchObject({
@@ -110,25 +118,29 @@ describe('go-raft, server_test.go', () => {
     expect([cluster.terms('a'), cluster.raft('a').log.committed]).toEqual([[1], 1]);
   });
 
-  it('TestServerAppendEntriesRejectedIfAlreadyCommitted', () => {
+  // TestServerAppendEntriesRejectedIfAlreadyCommitted
+  it('a server drops an append that contradicts a committed entry', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     ask(cluster, 'b', 'a', append(2, 1, 1, [command(2, 2), command(3, 2)], 3));
     expect(ask(cluster, 'c', 'a', append(3, 2, 2, [command(3, 3)], 3))).toBe(undefined);
     expect(cluster.terms('a')).toEqual([1, 2, 2]);
   });
 
-  it('TestServerAppendEntriesOverwritesUncommittedEntries', () => {
+  // TestServerAppendEntriesOverwritesUncommittedEntries
+  it('a server overwrites uncommitted entries', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     ask(cluster, 'b', 'a', append(2, 1, 1, [command(2, 2), command(3, 2)], 2));
     expect(ask(cluster, 'c', 'a', append(3, 2, 2, [command(3, 3)], 3))).toMatchObject({ match: 3 });
     expect([cluster.terms('a'), cluster.raft('a').log.committed]).toEqual([[1, 2, 3], 3]);
   });
 
-  it('TestServerDenyCommandExecutionWhenFollower', () => {
+  // TestServerDenyCommandExecutionWhenFollower
+  it('a follower refuses a command', () => {
     expect(new Scenario(['a', 'b', 'c']).propose('a', 'x')).toBe('notLeader');
   });
 
-  it('TestServerRecoverFromPreviousLogAndConf', () => {
+  // TestServerRecoverFromPreviousLogAndConf
+  it('five restarted servers recover their logs and elect once they are connected', () => {
     const ids = ['a', 'b', 'c', 'd', 'e'];
     const cluster = new Scenario(ids);
     cluster.elect('a');
@@ -147,17 +159,19 @@ describe('go-raft, server_test.go', () => {
     cluster.heal();
     cluster.elapseUntil(() => cluster.leaders.length === 1);
     cluster.elapse(cluster.timings.election);
-    for (const id of ids) expect(cluster.raft(id).log.committed).toBe(committed + 1); // The noop of the new term.
+    // The no-op of the new term.
+    for (const id of ids) expect(cluster.raft(id).log.committed).toBe(committed + 1);
   });
 
-  it('TestServerMultiNode: twenty rounds of two servers cut off, one leader among the other three, and commands', () => {
+  // TestServerMultiNode
+  it('five servers commit through twenty rounds in which two are cut off', () => {
     const ids = ['a', 'b', 'c', 'd', 'e'];
     const cluster = new Scenario(ids, { seed: 20 });
     for (let round = 0; round < 20; round += 1) {
       const away = [ids[round % 5] as string, ids[(round + 2) % 5] as string];
       const rest = ids.filter((id) => !away.includes(id));
       cluster.partition(away, rest);
-      cluster.elapse(2 * cluster.timings.election); // One that led the last minority notices that it leads nobody.
+      cluster.elapse(2 * cluster.timings.election); // A leader without a quorum steps down.
       cluster.elapseUntil(() => rest.filter((id) => cluster.raft(id).role === 'leader').length === 1);
       const leader = rest.find((id) => cluster.raft(id).role === 'leader') as string;
       for (let i = 0; i < 10; i += 1)
@@ -173,8 +187,9 @@ describe('go-raft, server_test.go', () => {
   });
 });
 
-describe('go-raft, log_test.go', () => {
-  it('TestLogContainsEntries, TestLogTruncate', () => {
+describe('tests of go-raft, log_test.go', () => {
+  // TestLogContainsEntries, TestLogTruncate
+  it('a log reports the term of each index and truncates uncommitted entries only', () => {
     const cluster = new Scenario(['a']);
     cluster.startWith('a', [1, 2]);
     const { log } = cluster.raft('a');

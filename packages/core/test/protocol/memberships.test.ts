@@ -1,3 +1,5 @@
+// Shows how learners, joint memberships and uncommitted memberships count in elections, commits and
+// reads. The memberships are written into the logs, because members cannot be changed yet.
 import { membershipOf, type Membership } from '@kontiki/core';
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
@@ -11,7 +13,7 @@ function membership(voters: string[], outgoing: string[], learners: string[] = [
   return { voters, outgoing, learners, learnersNext: [], servers };
 }
 
-/** a leads; its log holds a membership that it has appended and nobody else has heard of. */
+/** Returns a scenario in which a leads and has appended a membership that it has not sent yet. */
 function appended(next: Membership): Scenario {
   const cluster = new Scenario(ids);
   cluster.elect('a');
@@ -25,7 +27,7 @@ function appended(next: Membership): Scenario {
 describe('learners', () => {
   const learning = membership(['a', 'b', 'c'], [], ['d', 'e']);
 
-  it('get the log, never campaign, also after a restart, and lead nobody (row 20)', () => {
+  it('learners receive the log but never campaign, even after a restart', () => {
     const cluster = new Scenario(ids, { membership: learning });
     cluster.elect('a');
     cluster.propose('a', 'x');
@@ -39,7 +41,7 @@ describe('learners', () => {
     expect(['d', 'e'].map((id) => cluster.raft(id).role)).toEqual(['follower', 'follower']);
   });
 
-  it('count neither for commits nor for the leader’s place (row 46)', () => {
+  it('learners count neither for commits nor for check-quorum (bugs.md#46)', () => {
     const cluster = new Scenario(ids, { membership: learning });
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -53,7 +55,7 @@ describe('learners', () => {
     expect(cluster.leaders).toEqual([]);
   });
 
-  it('that are blank get everything from the first entry on, the membership with it', () => {
+  it('a blank learner receives the whole log, including the membership', () => {
     const cluster = new Scenario(ids, { membership: learning });
     cluster.wipe('e');
     cluster.elect('a');
@@ -76,7 +78,7 @@ describe('joint memberships', () => {
     { down: ['d', 'e'], able: false },
     { down: ['b', 'c'], able: false },
     { down: ['c', 'd'], able: false },
-  ])('commit and read by a majority of each half: without $down: $able (rule 7)', ({ down, able }) => {
+  ])('a joint membership without $down can commit and read: $able (bugs.md#46)', ({ down, able }) => {
     const cluster = new Scenario(ids, { membership: joint });
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -87,14 +89,14 @@ describe('joint memberships', () => {
     expect(cluster.raft('a').log.committed).toBe(able ? 3 : 2);
     expect(cluster.answer('a', ticket)).toBe(able ? 2 : undefined);
     cluster.elapse(3 * cluster.timings.election);
-    expect(cluster.leaders).toEqual(able ? ['a'] : []); // Check-quorum too.
+    expect(cluster.leaders).toEqual(able ? ['a'] : []); // Check-quorum needs both majorities, too.
   });
 
   it.each([
     { down: ['b', 'd'], able: true },
     { down: ['d', 'e'], able: false },
     { down: ['b', 'c'], able: false },
-  ])('elect by a majority of each half: without $down: $able (rule 7)', ({ down, able }) => {
+  ])('a joint membership without $down can elect a leader: $able', ({ down, able }) => {
     const cluster = new Scenario(ids, { membership: joint });
     for (const id of down) cluster.crash(id);
     cluster.elapse(20 * cluster.timings.election);
@@ -103,8 +105,8 @@ describe('joint memberships', () => {
   });
 });
 
-describe('a membership that was appended', () => {
-  it('is in force at once: what was proposed before needs its quorum too (row 97)', () => {
+describe('uncommitted memberships', () => {
+  it('an appended membership is in force before it is committed', () => {
     const cluster = appended(membership(['a', 'b'], ids));
     cluster.isolate('b');
     cluster.propose('a', 'x');
@@ -116,7 +118,7 @@ describe('a membership that was appended', () => {
     expect(cluster.raft('a').log.committed).toBe(4);
   });
 
-  it('and was replaced before it was committed is in force no more: its server goes by the one before (row 103)', () => {
+  it('a replaced membership is no longer in force, and the previous one is again', () => {
     const next = membership(['a', 'b'], ids);
     const cluster = appended(next);
     cluster.isolate('a');
@@ -126,7 +128,7 @@ describe('a membership that was appended', () => {
     cluster.heal();
     cluster.elapse(2 * cluster.timings.election);
     expect(cluster.raft('a').log.membership).toEqual(cluster.raft('b').log.membership);
-    // Without b it could not win by the membership that is gone.
+    // By the replaced membership, a could not win without b.
     cluster.crash('b');
     for (const id of cluster.leaders) if (id !== 'a') cluster.crash(id);
     cluster.skip(2 * cluster.timings.election);
@@ -135,12 +137,12 @@ describe('a membership that was appended', () => {
     expect(cluster.raft('a').log.committed).toBe(cluster.raft('a').log.lastIndex);
   });
 
-  it('binds its holder in elections, also when it was never committed: it needs both halves (rows 97, 101)', () => {
+  it('a server that holds an uncommitted joint membership needs both majorities', () => {
     const cluster = appended(membership(['a', 'b'], ids));
     for (const id of ['b', 'c', 'd']) cluster.isolate(id);
     cluster.settle();
     cluster.crash('a');
-    cluster.start('a'); // It comes back with what it wrote.
+    cluster.start('a'); // Its disk holds the membership.
     expect(cluster.raft('a').log.membership?.voters).toEqual(['a', 'b']);
     cluster.heal();
     cluster.isolate('b');

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Scenario } from '@kontiki/testing';
 
 describe('linearizable reads', () => {
-  it('at the leader and at a follower, of everything committed before', () => {
+  it('a leader and a follower serve reads of everything committed before', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.propose('a', 'x');
@@ -13,26 +13,27 @@ describe('linearizable reads', () => {
     expect(cluster.answer('b', follower)).toBe(3);
   });
 
-  it('a single server answers at once', () => {
+  it('a single server answers a read at once', () => {
     const cluster = new Scenario(['a']);
     cluster.elect('a');
     const ticket = cluster.read('a');
     expect(cluster.answer('a', ticket)).toBe(2);
   });
 
-  it('a single server that has restarted answers none from behind what it acknowledged (row 59)', () => {
+  it('a restarted single server answers no read before it commits (bugs.md#59)', () => {
     const cluster = new Scenario(['a']);
     cluster.elect('a');
     cluster.propose('a', 'x');
     cluster.settle();
     expect(cluster.raft('a').log.committed).toBe(3);
     cluster.crash('a');
-    cluster.server('a').disk.committed = 1; // A store need not remember what is committed.
+    cluster.server('a').disk.committed = 1; // A store may lose the commit index.
     cluster.start('a');
     cluster.stall('a');
     const early = cluster.read('a');
     cluster.campaign('a');
-    cluster.write('a'); // Its term and vote: it leads, and its own entry is not durable yet.
+    // Term and vote are durable, so it leads. Its first entry is not durable yet.
+    cluster.write('a');
     expect(cluster.raft('a').role).toBe('leader');
     const late = cluster.read('a');
     expect([early, late].map((ticket) => cluster.answer('a', ticket))).toEqual([undefined, undefined]);
@@ -40,7 +41,7 @@ describe('linearizable reads', () => {
     expect([early, late].map((ticket) => cluster.answer('a', ticket))).toEqual([4, 4]);
   });
 
-  it('a deposed leader serves none (row 55)', () => {
+  it('a deposed leader answers no read (bugs.md#55)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -51,23 +52,23 @@ describe('linearizable reads', () => {
     cluster.propose(other, 'new');
     cluster.elapse(cluster.timings.election);
     expect(cluster.answer('a', ticket)).toBe(undefined);
-    // Back in the cluster, the read that still waits is served by the new leader, with what was written since.
+    // After the partition the new leader answers the waiting read, which sees the new entries.
     cluster.heal();
     cluster.elapse(4 * cluster.timings.election);
     expect(cluster.answer('a', ticket)).toBeGreaterThanOrEqual(cluster.raft(other).log.committed - 1);
   });
 
-  it('after an election none before an entry of the new term is committed (row 54)', () => {
+  it('a new leader answers no read before it commits in its term (bugs.md#54)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.propose('a', 'x');
-    // b has the entry, but not the news that it is committed, and is elected.
+    // b has the entry, but does not know that it is committed. b is elected.
     cluster.settle({ kind: 'commit' });
     expect(cluster.raft('a').log.committed).toBe(3);
     cluster.drop();
     cluster.crash('a');
     cluster.skip(2 * cluster.timings.election);
-    // The noop of b's term reaches nobody yet.
+    // The no-op of b's term reaches no other server yet.
     const appends = { kind: 'append' } as const;
     cluster.elect('b', appends);
     expect(cluster.raft('b').log.committed).toBe(2);
@@ -79,19 +80,19 @@ describe('linearizable reads', () => {
     expect(cluster.answer('b', ticket)).toBeGreaterThanOrEqual(3);
   });
 
-  it('answers to heartbeats that left before the read do not confirm it (row 56)', () => {
+  it('replies to heartbeats sent before a read do not confirm it (bugs.md#56)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
-    // Numbers of rounds go on: these heartbeats carry that of an earlier read's.
+    // Round numbers never restart, so the next heartbeats carry the round of an earlier read.
     const earlier = cluster.read('a');
     cluster.elapse(cluster.timings.heartbeat);
     expect(cluster.answer('a', earlier)).toBe(2);
     cluster.skip(cluster.raft('a').wakeAt - cluster.now);
     cluster.tick('a');
-    const beats = cluster.hold();
+    const heartbeats = cluster.hold();
     const ticket = cluster.read('a');
     const rounds = cluster.hold();
-    cluster.release(beats);
+    cluster.release(heartbeats);
     cluster.settle();
     expect(cluster.answer('a', ticket)).toBe(undefined);
     cluster.release(rounds);
@@ -99,7 +100,7 @@ describe('linearizable reads', () => {
     expect(cluster.answer('a', ticket)).toBe(2);
   });
 
-  it('one round serves all reads that wait', () => {
+  it('one round of heartbeats confirms all waiting reads', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -107,11 +108,12 @@ describe('linearizable reads', () => {
     for (let i = 0; i < 100; i += 1) cluster.read('a');
     cluster.settle();
     expect(cluster.answer('a', 100)).toBe(2);
-    const beats = cluster.sent.slice(before).filter(({ message }) => message.kind === 'heartbeat');
-    expect(beats).toHaveLength(4); // Two peers: the first read's round, and one for the 99 that came meanwhile.
+    const heartbeats = cluster.sent.slice(before).filter(({ message }) => message.kind === 'heartbeat');
+    // To two peers: one round for the first read, and one for the 99 that came during it.
+    expect(heartbeats).toHaveLength(4);
   });
 
-  it('an answer to an earlier life of the asker answers nothing (rows 57, design: incarnations)', () => {
+  it('a reply to an earlier incarnation of a follower answers no read (bugs.md#57)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -133,7 +135,7 @@ describe('linearizable reads', () => {
     expect(cluster.answer('b', ticket)).toBe(3);
   });
 
-  it('a lost question, answer or round is asked again', () => {
+  it('lost read requests, replies and rounds are sent again', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -144,7 +146,7 @@ describe('linearizable reads', () => {
     expect(cluster.answer('b', follower)).toBe(2);
   });
 
-  it('a read that began under a leader that dies is served by the next one', () => {
+  it('a read that started under a crashed leader is answered by the next one', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);

@@ -5,13 +5,13 @@ import { command, Scenario } from '@kontiki/testing';
 
 const text = (entry: Entry): string => (entry.kind === 'command' ? new TextDecoder().decode(entry.data) : entry.kind);
 
-/** An append as a leader of `term` would send it to a server that has never heard it. */
+/** Returns an append of a leader of `term`, in its first stream. */
 function append(term: number, prevIndex: number, prevTerm: number, entries: Entry[], committed = 0): Append {
   return { kind: 'append', term, incarnation: 1, stream: 1, prevIndex, prevTerm, committed, entries };
 }
 
 describe('replication', () => {
-  it('sends at once, commits by a durable majority, and tells the followers, without a heartbeat (go-raft P1)', () => {
+  it('a command commits on all servers without waiting for a heartbeat (bugs.md#p1)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     const before = cluster.now;
@@ -21,7 +21,7 @@ describe('replication', () => {
     for (const id of ['a', 'b', 'c']) expect(cluster.server(id).applied.map(text)).toEqual(['membership', 'noop', 'x']);
   });
 
-  it('the leader counts itself only when its own disk has the entry (mutant 3)', () => {
+  it('a leader counts itself only once its own disk has the entry (bugs.md#48)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.stall('a');
@@ -35,7 +35,7 @@ describe('replication', () => {
     expect(cluster.raft('a').log.committed).toBe(3);
   });
 
-  it('followers alone commit while the leader’s own disk is slow, and it applies nothing before its own disk has it', () => {
+  it('a leader with a slow disk commits by its followers, but does not apply yet', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.stall('a');
@@ -46,7 +46,7 @@ describe('replication', () => {
     expect(cluster.raft('b').log.applied).toBe(3);
   });
 
-  it.each([2, 4, 6])('%i servers need more than half (go-raft S4)', (size) => {
+  it.each([2, 4, 6])('a cluster of %i commits only with more than half of its servers (bugs.md#s4)', (size) => {
     const ids = ['a', 'b', 'c', 'd', 'e', 'f'].slice(0, size);
     const cluster = new Scenario(ids);
     cluster.elect('a');
@@ -59,7 +59,7 @@ describe('replication', () => {
     expect(cluster.raft('a').log.committed).toBe(3);
   });
 
-  it('acknowledges nothing before it is durable, not even a duplicate (row 49)', () => {
+  it('a follower acknowledges only durable entries, also of duplicates (bugs.md#49)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.stall('b');
     const message = append(2, 1, 1, [command(2, 2)]);
@@ -72,7 +72,7 @@ describe('replication', () => {
     expect(accepted()).toHaveLength(3);
   });
 
-  it('a late, short or empty append erases nothing (go-raft S3; rows 27, 29)', () => {
+  it('a late, short or empty append truncates nothing (bugs.md#s3, bugs.md#27)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.forge('a', 'b', append(2, 1, 1, [command(2, 2), command(3, 2), command(4, 2)]));
     cluster.writeAll('b');
@@ -81,35 +81,36 @@ describe('replication', () => {
     cluster.forge('a', 'b', append(2, 1, 1, []));
     cluster.writeAll('b');
     expect(cluster.terms('b')).toEqual([1, 2, 2, 2]);
-    // And what it acknowledges is what the message verified, not where its log happens to end.
+    // The follower acknowledges what each append verified, not the end of its log. bugs.md#29
     expect(cluster.underWay.map(({ message }) => (message as { match?: number }).match)).toEqual([2, 1]);
   });
 
-  it('commits only up to what the append verified (row 31)', () => {
+  it('a follower commits only up to the entries that an append verified (bugs.md#31)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('b', [2, 2, 2]);
     cluster.forge('a', 'b', append(3, 2, 2, [], 4));
     expect(cluster.raft('b').log.committed).toBe(2);
   });
 
-  it('an append whose predecessor is missing or of another term is rejected and commits nothing (rows 30, 39)', () => {
+  it('an append whose previous entry is missing or different is rejected (bugs.md#39)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('b', [2]);
     cluster.forge('a', 'b', append(3, 3, 3, [], 3));
     cluster.forge('a', 'b', append(3, 2, 3, [], 2));
     cluster.writeAll('b');
     expect(cluster.underWay.map(({ message }) => message.kind)).toEqual(['appendRejected', 'appendRejected']);
-    expect(cluster.raft('b').log.committed).toBe(1);
+    expect(cluster.raft('b').log.committed).toBe(1); // bugs.md#30
   });
 
-  it('replaces uncommitted entries of another term, never committed ones', () => {
+  it('a follower replaces uncommitted entries, never committed ones (bugs.md#52)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.forge('a', 'b', append(2, 1, 1, [command(2, 2), command(3, 2)], 2));
     cluster.writeAll('b');
     cluster.forge('c', 'b', append(3, 2, 2, [command(3, 3, 'new')], 3));
     cluster.writeAll('b');
     expect(cluster.server('b').applied.map(text)).toEqual(['membership', '2/2', 'new']);
-    // Something that contradicts what is committed cannot come from a rightful leader: it is dropped and reported.
+    // No legitimate leader sends an append that contradicts a committed entry. It is dropped and
+    // reported.
     cluster.drop();
     cluster.forge('a', 'b', append(4, 2, 2, [command(3, 4)]));
     cluster.writeAll('b');
@@ -118,7 +119,7 @@ describe('replication', () => {
     expect(cluster.server('b').reports).toContainEqual({ kind: 'divergedBelowCommit', peer: 'a', index: 3 });
   });
 
-  it('an append of its own term at a leader is dropped and reported (go-raft S10)', () => {
+  it('a leader drops and reports an append of its own term (bugs.md#s10)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.forge('b', 'a', append(2, 1, 1, [command(2, 2)]));
@@ -126,7 +127,7 @@ describe('replication', () => {
     expect(cluster.server('a').reports).toContainEqual({ kind: 'secondLeader', peer: 'b' });
   });
 
-  it('acknowledgements that say nonsense are dropped and reported (go-raft L4)', () => {
+  it('a leader drops and reports an acknowledgement beyond its log (bugs.md#l4)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     const { stream } = cluster.raft('a').peers?.get('b') ?? { stream: 0 };
@@ -137,7 +138,7 @@ describe('replication', () => {
     expect(cluster.raft('a').log.committed).toBe(2);
   });
 
-  it('a new life of a peer begins anew: what an earlier one acknowledged does not count (row 36, design: incarnations)', () => {
+  it('acknowledgements of an earlier incarnation of a peer do not count (bugs.md#36)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.propose('a', 'x');
@@ -150,7 +151,8 @@ describe('replication', () => {
     const progress = cluster.raft('a').peers?.get('b');
     expect(progress?.stream).toBeGreaterThan(stream);
     expect(progress?.incarnation).toBe(cluster.server('b').incarnation);
-    // A late word of the earlier life, even with the new stream's number, is not taken for the new one's.
+    // A late acknowledgement of the earlier incarnation does not count, even with the new stream's
+    // number.
     cluster.isolate('b');
     cluster.propose('a', 'y');
     const to = cluster.server('a').incarnation;
@@ -158,7 +160,7 @@ describe('replication', () => {
     expect(cluster.raft('a').peers?.get('b')?.match).toBe(3);
   });
 
-  it('a window lost whole is sent again, with the heartbeat (etcd#14633, row 44)', () => {
+  it('a leader sends a lost window again after a heartbeat (bugs.md#44)', () => {
     const cluster = new Scenario(['a', 'b'], { limits: { messageBytes: 1, windowMessages: 8 } });
     cluster.elect('a');
     cluster.cut('a', 'b');
@@ -170,7 +172,7 @@ describe('replication', () => {
     expect(cluster.raft('b').log.committed).toBe(32);
   });
 
-  it('bounds what is in flight to a silent peer, in messages and in bytes (row 45)', () => {
+  it('a leader bounds the bytes in flight to a silent peer (bugs.md#45)', () => {
     const cluster = new Scenario(['a', 'b', 'c'], {
       limits: { messageBytes: 500, windowMessages: 64, windowBytes: 2_000 },
     });
@@ -184,7 +186,7 @@ describe('replication', () => {
     expect(cluster.raft('a').log.committed).toBe(202);
   });
 
-  it('rounds of reads do not send probes again: a heartbeat interval does', () => {
+  it('read rounds within a heartbeat interval do not send a probe again', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.isolate('c');
@@ -201,7 +203,7 @@ describe('replication', () => {
     expect(appends.length).toBeLessThanOrEqual(2);
   });
 
-  it('duplicated acknowledgements and rejections cause no sends and move nothing back (rows 28, 45)', () => {
+  it('duplicate acknowledgements and rejections cause no messages (bugs.md#28)', () => {
     const cluster = new Scenario(['a', 'b']);
     cluster.elect('a');
     cluster.propose('a', 'x');
@@ -229,7 +231,7 @@ describe('replication', () => {
     expect(progress?.match).toBe(3);
   });
 
-  it('entries that left memory come back from the store, and only under the leadership that asked for them', () => {
+  it('a leader sends entries read from its log store only in the same term', () => {
     const cluster = new Scenario(['a', 'b', 'c'], { limits: { tailBytes: 0, messageBytes: 200 } });
     cluster.elect('a');
     cluster.isolate('c');
@@ -239,7 +241,7 @@ describe('replication', () => {
     cluster.heal();
     cluster.elapse(4 * cluster.timings.heartbeat);
     expect(cluster.server('c').applied.map(text)).toEqual(cluster.server('a').applied.map(text));
-    // A load asked for in one term and answered in another is dropped.
+    // A page that was requested in one term and read in another is dropped. bugs.md#51
     cluster.isolate('c');
     for (let i = 0; i < 5; i += 1) cluster.propose('a', `more ${i}`);
     cluster.elapse(cluster.timings.heartbeat);
@@ -250,7 +252,7 @@ describe('replication', () => {
     expect(cluster.underWay).toEqual([]);
   });
 
-  it('refuses proposals above the limit of uncommitted bytes, and always admits one (row 128)', () => {
+  it('a leader refuses proposals above uncommittedBytes, but admits one (bugs.md#128)', () => {
     const cluster = new Scenario(['a', 'b', 'c'], { limits: { uncommittedBytes: 1_000 } });
     cluster.elect('a');
     cluster.isolate('a');
@@ -262,7 +264,7 @@ describe('replication', () => {
     expect(cluster.propose('b', 'z')).toBe('notLeader');
   });
 
-  it('a leader whose own disk is slow refuses proposals before they fill its memory, though others commit them', () => {
+  it('a leader with a slow disk refuses proposals above undurableBytes (bugs.md#k1)', () => {
     const cluster = new Scenario(['a', 'b', 'c'], { limits: { undurableBytes: 1_000 } });
     cluster.elect('a');
     cluster.stall('a');
@@ -275,7 +277,7 @@ describe('replication', () => {
     expect(cluster.propose('a', 'y')).toMatchObject({ index: 4 });
   });
 
-  it('a full follower drops appends unacknowledged and gets none until it has room; then it catches up', () => {
+  it('a follower with a full disk drops appends and catches up once it has room', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.feed('b', (raft) => raft.setFull(true));
@@ -289,7 +291,7 @@ describe('replication', () => {
     expect(cluster.raft('b').log.committed).toBe(3);
   });
 
-  it('a full leader steps down if a quorum of others has room, else it leads on and refuses proposals', () => {
+  it('a leader with a full disk steps down only if a quorum of others has room', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);

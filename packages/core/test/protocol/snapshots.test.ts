@@ -1,3 +1,5 @@
+// Shows what the protocol decides about snapshots: installing, acknowledging and sending them. No
+// bytes of a snapshot are involved.
 import { membershipOf, type SnapshotMeta } from '@kontiki/core';
 import type { Output, Raft } from '@kontiki/core/protocol';
 import { Scenario } from '@kontiki/testing';
@@ -16,7 +18,7 @@ const metaAt = (index: number, term: number): SnapshotMeta => ({
   version: 0,
 });
 
-/** A snapshot of entry `index` has arrived whole at `raft`, from a leader of its own term. */
+/** Installs a complete snapshot up to entry `index`, from a leader of `raft`'s term. */
 function install(raft: Raft, index: number, term: number): boolean {
   const meta = metaAt(index, term);
   const offer = {
@@ -30,6 +32,7 @@ function install(raft: Raft, index: number, term: number): boolean {
   return raft.install(meta, 'a', offer);
 }
 
+/** Returns a scenario in which a leads and has committed some commands. */
 function led(entries: number): Scenario {
   const cluster = new Scenario(['a', 'b', 'c']);
   cluster.elect('a');
@@ -38,7 +41,10 @@ function led(entries: number): Scenario {
   return cluster;
 }
 
-/** A follower that holds entries 3 to 5, none of them committed: no disk but the leader's has them yet. */
+/**
+ * Returns a follower that holds entries 3 to 5 uncommitted, because they are on the leader's disk
+ * only.
+ */
 function uncommitted(): Raft {
   const cluster = led(0);
   cluster.stall('b');
@@ -48,8 +54,8 @@ function uncommitted(): Raft {
   return cluster.raft('b');
 }
 
-describe('a snapshot that has arrived', () => {
-  it('is passed over when the log holds its last entry: nothing that is committed goes (mutant 39)', () => {
+describe('installing a snapshot', () => {
+  it('install keeps a log that holds the last entry of the snapshot (bugs.md#s8)', () => {
     const { log } = led(3).raft('b');
     const raft = led(3).raft('b');
     expect([raft.log.last.index, raft.log.committed]).toEqual([5, 5]);
@@ -58,14 +64,14 @@ describe('a snapshot that has arrived', () => {
     expect(raft.log.membership).not.toBe(membership.membership);
   });
 
-  it('commits what the log holds of it, and what the log holds behind it stays', () => {
+  it('install commits the entries that the snapshot covers and keeps later ones', () => {
     const raft = uncommitted();
     expect([raft.log.lastIndex, raft.log.committed]).toEqual([5, 2]);
     expect(install(raft, 4, raft.ballot.term)).toBe(false);
     expect([raft.log.base.index, raft.log.lastIndex, raft.log.committed]).toEqual([0, 5, 4]);
   });
 
-  it('takes the place of a log that contradicts it, its membership too (mutants 34 and 35)', () => {
+  it('install replaces a log that contradicts the snapshot, and its membership', () => {
     const raft = uncommitted();
     expect(install(raft, 4, raft.ballot.term + 1)).toBe(true);
     expect([raft.log.base.index, raft.log.lastIndex, raft.log.committed]).toEqual([4, 4, 4]);
@@ -74,12 +80,12 @@ describe('a snapshot that has arrived', () => {
   });
 });
 
-describe('what is said of a snapshot that arrives', () => {
+describe('acknowledging a snapshot', () => {
   const offerOf = (raft: Raft, term: number, meta = metaAt(9, 1)) =>
     ({ kind: 'snapshotOffer', term, incarnation: raft.header.incarnation, stream: 1, meta, bytes: 100 }) as const;
   const kinds = (mail: Output['messages']): string[] => [...mail.values()].flat().map(({ kind }) => kind);
 
-  it('is said to the leader of this term alone', () => {
+  it('a follower acknowledges chunks only to the leader of its term', () => {
     const raft = uncommitted();
     const { term } = raft.ballot;
     raft.takeOutput();
@@ -90,7 +96,7 @@ describe('what is said of a snapshot that arrives', () => {
     expect(kinds(raft.takeOutput().messages)).toEqual(['snapshotAck']);
   });
 
-  it('is that it is installed only when the log has been reset on disk', () => {
+  it('a follower acknowledges an install only when the reset is durable', () => {
     const raft = uncommitted();
     raft.takeOutput();
     expect(install(raft, 4, raft.ballot.term + 1)).toBe(true);
@@ -99,7 +105,7 @@ describe('what is said of a snapshot that arrives', () => {
     expect([write?.reset?.index, after]).toEqual([4, write?.number]);
   });
 
-  it('is that it is here already, when the log has let go of its last entry', () => {
+  it('a follower accepts an offer of compacted entries as held already', () => {
     const raft = led(3).raft('b');
     raft.applied(5);
     raft.compact(5);
@@ -110,8 +116,8 @@ describe('what is said of a snapshot that arrives', () => {
   });
 });
 
-describe('a peer that needs a snapshot', () => {
-  it('is sent one, and heard, in the stream in which it wanted it', () => {
+describe('sending a snapshot', () => {
+  it('a leader sends a snapshot only in the stream that needs one', () => {
     const cluster = led(6);
     const raft = cluster.raft('a');
     const progress = raft.peers?.get('c');
@@ -125,20 +131,21 @@ describe('a peer that needs a snapshot', () => {
       id: 'x',
       offset: 0,
     } as const;
-    const heard = (of: number): number => {
+    /** Acknowledges a snapshot in a stream, and returns the number of events. */
+    const acknowledged = (of: number): number => {
       raft.step('c', { ...ack, stream: of });
       return raft.takeOutput().snapshots.length;
     };
-    expect([raft.sendSnapshot('c', stream, body), heard(stream)]).toEqual([false, 0]);
+    expect([raft.sendSnapshot('c', stream, body), acknowledged(stream)]).toEqual([false, 0]);
     progress?.rejected(progress.next - 1, 0);
     progress?.needsSnapshot();
     const next = progress?.stream ?? 0;
     expect(next).toBeGreaterThan(stream);
-    expect([raft.sendSnapshot('c', stream, body), heard(stream)]).toEqual([false, 0]);
-    expect([raft.sendSnapshot('c', next, body), heard(next)]).toEqual([true, 1]);
+    expect([raft.sendSnapshot('c', stream, body), acknowledged(stream)]).toEqual([false, 0]);
+    expect([raft.sendSnapshot('c', next, body), acknowledged(next)]).toEqual([true, 1]);
   });
 
-  it('needs another when what it has installed is less than the log has let go of', () => {
+  it('a peer whose installed snapshot ends below the log needs another (bugs.md#42)', () => {
     const cluster = led(3);
     cluster.crash('c');
     for (let i = 0; i < 6; i += 1) cluster.propose('a', `y${i}`);
@@ -154,8 +161,8 @@ describe('a peer that needs a snapshot', () => {
     raft.compact(8);
     cluster.start('c');
     cluster.elapse(3 * cluster.timings.heartbeat);
-    const wanted = (): SnapshotEvent[] => events.filter(({ kind }) => kind === 'wanted');
-    expect(wanted()).toMatchObject([{ peer: 'c' }]);
+    const requests = (): SnapshotEvent[] => events.filter(({ kind }) => kind === 'wanted');
+    expect(requests()).toMatchObject([{ peer: 'c' }]);
     const c = cluster.raft('c');
     const { stream } = events[0] as Extract<SnapshotEvent, { kind: 'wanted' }>;
     const accepted = {
@@ -167,14 +174,14 @@ describe('a peer that needs a snapshot', () => {
     cluster.feed('a', (leader) => leader.step('c', { ...answer, match: 7 }));
     cluster.settle();
     expect(c.log.lastIndex).toBe(5);
-    expect(wanted()).toMatchObject([
+    expect(requests()).toMatchObject([
       { peer: 'c', stream },
       { peer: 'c', stream },
     ]);
     expect(raft.peers?.get('c')).toMatchObject({ state: 'snapshot', match: 7 });
-    // And none when it reaches what the log holds: then entries follow.
+    // The peer reaches the base of the log, so it gets entries and no further snapshot.
     cluster.feed('a', (leader) => leader.step('c', { ...answer, match: 8 }));
     expect(raft.peers?.get('c')).toMatchObject({ state: 'replicate', match: 8 });
-    expect(wanted()).toHaveLength(2);
+    expect(requests()).toHaveLength(2);
   });
 });

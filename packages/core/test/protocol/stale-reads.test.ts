@@ -1,6 +1,9 @@
+// Shows that no linearizable read returns stale data after pauses, partitions, restarts and late
+// replies. Moves single messages between servers by hand.
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
+/** Returns a scenario in which a leads. */
 function led(ids: readonly string[] = ['a', 'b', 'c']): Scenario {
   const cluster = new Scenario(ids);
   cluster.elect('a');
@@ -8,7 +11,7 @@ function led(ids: readonly string[] = ['a', 'b', 'c']): Scenario {
   return cluster;
 }
 
-/** Somebody else than a is elected and commits "new"; returns who. */
+/** Lets time pass until another server leads and commits "new". Returns that server. */
 function replaced(cluster: Scenario): string {
   cluster.elapseUntil(() => cluster.leaders.some((id) => id !== 'a'));
   const other = cluster.leaders.find((id) => id !== 'a') as string;
@@ -18,13 +21,13 @@ function replaced(cluster: Scenario): string {
   return other;
 }
 
-describe('reads that could be stale', () => {
-  it('a leader that stood still (SIGSTOP) answers from before its sleep to nobody (rows 57, 61)', () => {
+describe('stale reads', () => {
+  it('a leader resumed after SIGSTOP serves no stale reads', () => {
     const cluster = led();
     cluster.pause('a');
     const other = replaced(cluster);
     cluster.resume('a');
-    expect(cluster.raft('a').role).toBe('leader'); // As it thinks.
+    expect(cluster.raft('a').role).toBe('leader'); // It does not know the new term yet.
     const ticket = cluster.read('a');
     expect(cluster.answer('a', ticket)).toBe(undefined);
     cluster.elapse(2 * cluster.timings.election);
@@ -32,11 +35,11 @@ describe('reads that could be stale', () => {
     expect(cluster.answer('a', ticket)).toBe(4);
   });
 
-  it('answers that lay in its sockets while it stood still confirm no read that began after (rows 56, 57, 61)', () => {
+  it('replies that waited for a paused leader confirm no later read (bugs.md#56)', () => {
     const cluster = led();
     const first = cluster.read('a');
-    cluster.deliver({ kind: 'heartbeat' }); // Both have answered, ...
-    cluster.pause('a'); // ... and it never got to read them.
+    cluster.deliver({ kind: 'heartbeat' }); // Both followers reply.
+    cluster.pause('a'); // a is paused before it processes the replies.
     const answers = cluster.hold({ kind: 'heartbeatReply', to: 'a' });
     expect(answers).toHaveLength(2);
     replaced(cluster);
@@ -46,11 +49,11 @@ describe('reads that could be stale', () => {
     const second = cluster.read('a');
     cluster.release(answers);
     cluster.deliver({ to: 'a' });
-    expect(cluster.answer('a', first)).toBe(2); // It began before the others went on.
+    expect(cluster.answer('a', first)).toBe(2); // It started before another leader was elected.
     expect(cluster.answer('a', second)).toBe(undefined);
   });
 
-  it('answers to the heartbeats of its earlier leadership, said again, confirm no read of the present one (row 57)', () => {
+  it('replies from an earlier leadership confirm no read (bugs.md#57)', () => {
     const cluster = led();
     const first = cluster.read('a');
     cluster.settle();
@@ -60,7 +63,7 @@ describe('reads that could be stale', () => {
     const other = replaced(cluster);
     cluster.heal();
     cluster.elapse(2 * cluster.timings.heartbeat);
-    // a leads again, and again without knowing that it is over.
+    // a leads again, and is cut off again.
     cluster.isolate(other);
     cluster.skip(2 * cluster.timings.election);
     cluster.elect('a');
@@ -75,7 +78,7 @@ describe('reads that could be stale', () => {
     expect(cluster.answer('a', second)).toBeGreaterThanOrEqual(4);
   });
 
-  it('a leader with a minority serves none, however often its followers there answer (row 55)', () => {
+  it('a leader in a minority answers no reads, however often peers reply (bugs.md#55)', () => {
     const cluster = led(['a', 'b', 'c', 'd', 'e']);
     cluster.partition(['a', 'b'], ['c', 'd', 'e']);
     const tickets = [cluster.read('a'), cluster.read('b')] as const;
@@ -92,7 +95,7 @@ describe('reads that could be stale', () => {
     expect([cluster.answer('a', tickets[0]), cluster.answer('b', tickets[1])]).toEqual([4, 4]);
   });
 
-  it('a late answer to a follower’s read serves that one, and none that began after (row 57)', () => {
+  it("a late reply to a follower's read answers no later read (bugs.md#57)", () => {
     const cluster = led();
     const first = cluster.read('b');
     cluster.settle({ kind: 'readIndexReply' });
@@ -111,7 +114,7 @@ describe('reads that could be stale', () => {
     expect(cluster.answer('b', second)).toBe(3);
   });
 
-  it('an answer of a leader that is deposed meanwhile serves nobody in the next one’s term (row 55)', () => {
+  it('a read reply from a deposed leader answers no read in the next term', () => {
     const cluster = led();
     const ticket = cluster.read('b');
     cluster.settle({ kind: 'readIndexReply' });
@@ -124,11 +127,11 @@ describe('reads that could be stale', () => {
     cluster.release(late);
     cluster.deliver({ from: 'a' });
     expect(cluster.answer('b', ticket)).toBe(undefined);
-    cluster.elapse(2 * cluster.timings.heartbeat); // It is asked again, of c.
+    cluster.elapse(2 * cluster.timings.heartbeat); // b asks c, the new leader.
     expect(cluster.answer('b', ticket)).toBe(4);
   });
 
-  it('a follower that has not written what is committed waits for its own disk before it serves (row 63)', () => {
+  it('a follower serves a read only once its own disk has the entry (bugs.md#63)', () => {
     const cluster = led();
     cluster.stall('b');
     cluster.propose('a', 'x');
@@ -137,20 +140,20 @@ describe('reads that could be stale', () => {
     cluster.settle();
     expect(cluster.answer('b', ticket)).toBe(3);
     expect(cluster.server('b').applied).toHaveLength(2);
-    expect(cluster.server('b').reads.count).toBe(1); // Nobody has been answered from that.
+    expect(cluster.server('b').reads.count).toBe(1); // The read still waits.
     cluster.unstall('b');
     cluster.settle();
     expect(cluster.server('b').reads.count).toBe(0);
   });
 
-  it('all restart without a commit index: no read sees less than what was acknowledged before (row 58)', () => {
+  it('reads after a restart of all see everything acknowledged before (bugs.md#58)', () => {
     const ids = ['a', 'b', 'c'];
     const cluster = led();
     cluster.propose('a', 'x');
     cluster.settle();
     for (const id of ids) {
       cluster.crash(id);
-      cluster.server(id).disk.committed = 1; // A store need not remember it.
+      cluster.server(id).disk.committed = 1; // A store may lose the commit index.
     }
     for (const id of ids) cluster.start(id);
     const tickets = ids.map((id) => cluster.read(id));
@@ -160,17 +163,17 @@ describe('reads that could be stale', () => {
     for (const [i, id] of ids.entries()) expect(cluster.answer(id, tickets[i] as number)).toBeGreaterThanOrEqual(3);
   });
 
-  it('a new leader that cannot commit serves none, though all of its peers confirm that it leads (row 54)', () => {
+  it('a new leader that cannot commit answers no reads (bugs.md#54)', () => {
     const cluster = led();
     cluster.propose('a', 'x');
-    cluster.settle({ kind: 'commit' }); // Acknowledged, and only a knows that.
+    cluster.settle({ kind: 'commit' }); // Only a knows that the entry is committed.
     cluster.crash('a');
     cluster.drop();
     cluster.stall('c');
     cluster.skip(2 * cluster.timings.election);
     cluster.campaign('b');
     cluster.settle();
-    cluster.write('c'); // Its vote; b's first entry stays in its memory.
+    cluster.write('c'); // c's vote is durable. b's first entry is only in c's memory.
     cluster.settle();
     expect(cluster.leaders).toEqual(['b']);
     const ticket = cluster.read('b');

@@ -1,12 +1,17 @@
+// Shows that crashes and rival candidates never lead to two leaders in one term. Crashes servers
+// between single messages and disk writes.
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
+/** Returns the receiver and the term of each vote that a server granted. */
 const granted = (cluster: Scenario, from: string): unknown[] =>
   cluster.sent.flatMap(({ from: voter, to, message: m }) =>
     voter === from && m.kind === 'voteReply' && m.granted ? [[to, m.term]] : [],
   );
 
-/** a and b both campaign in term 2; their requests to each other and to c are under way. */
+/**
+ * Returns a scenario in which a and b campaign in term 2. Their vote requests to c are in flight.
+ */
 function rivals(): Scenario {
   const cluster = new Scenario(['a', 'b', 'c']);
   cluster.campaign('a');
@@ -19,7 +24,7 @@ function rivals(): Scenario {
 }
 
 describe('votes and crashes', () => {
-  it('a voter that answers, dies and is back at once gives its rival nothing: one leader in the term (row 1)', () => {
+  it('a voter that crashes after its reply does not vote for a rival (bugs.md#1)', () => {
     const cluster = rivals();
     cluster.deliver({ from: 'a', to: 'c' });
     cluster.writeAll('c');
@@ -34,7 +39,7 @@ describe('votes and crashes', () => {
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('a vote that was not synced was not given: its voter may give it to another one (row 1)', () => {
+  it('a vote that was not synced can go to another candidate (bugs.md#1)', () => {
     const cluster = rivals();
     cluster.deliver({ from: 'a', to: 'c' });
     cluster.crash('c');
@@ -45,7 +50,7 @@ describe('votes and crashes', () => {
     expect(cluster.leaders).toEqual(['b']);
   });
 
-  it('a vote that was synced and never told binds its voter all the same (row 1)', () => {
+  it('a synced vote binds its voter although no reply was sent (bugs.md#1)', () => {
     const cluster = rivals();
     cluster.deliver({ from: 'a', to: 'c' });
     cluster.crash('c', 1);
@@ -57,7 +62,7 @@ describe('votes and crashes', () => {
     cluster.elapseUntil(() => cluster.leaders.length === 1);
   });
 
-  it('a candidate that restarts in its term is not elected by answers to its earlier life: it never leads a term twice (row 5)', () => {
+  it('a restarted candidate ignores votes for its earlier incarnation (bugs.md#5)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.campaign('a');
     cluster.settle({ kind: 'voteReply' });
@@ -71,7 +76,7 @@ describe('votes and crashes', () => {
     expect(cluster.raft('a').ballot.term).toBe(3);
   });
 
-  it('one candidate, elected, killed and elected again: in two terms, and its entries of the first are kept or gone everywhere', () => {
+  it('a leader that crashes and is elected again leads another term', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a', { kind: 'append' });
     expect(cluster.raft('a').ballot.term).toBe(2);
@@ -85,7 +90,7 @@ describe('votes and crashes', () => {
     for (const id of ['a', 'b', 'c']) expect(cluster.terms(id)).toEqual([1, 2, 3]);
   });
 
-  it('a leader that had not written what the others committed cannot win again without it (row 48)', () => {
+  it('a leader that lost an entry its peers committed cannot win (bugs.md#48)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.stall('a');
@@ -102,7 +107,7 @@ describe('votes and crashes', () => {
     expect(cluster.terms('a').slice(0, 3)).toEqual([1, 2, 2]);
   });
 
-  it('a split vote elects nobody, and the next round, at other times, does', () => {
+  it('a split vote elects no leader, and a later election does', () => {
     const ids = ['a', 'b', 'c', 'd'];
     const cluster = new Scenario(ids);
     cluster.campaign('a');
@@ -118,7 +123,7 @@ describe('votes and crashes', () => {
     cluster.elapseUntil(() => cluster.leaders.length === 1);
   });
 
-  it('two servers: neither leads without the other, whichever is lost, and both are one again (rule 19)', () => {
+  it('neither of two servers leads without the other', () => {
     for (const lost of ['a', 'b']) {
       const cluster = new Scenario(['a', 'b']);
       cluster.elect('a');
@@ -135,7 +140,7 @@ describe('votes and crashes', () => {
     }
   });
 
-  it('a candidate in the highest term that misses committed entries only lends its term to one that has them (rows 8, 14)', () => {
+  it('a candidate that lacks committed entries only raises the term (bugs.md#8)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.isolate('c');
@@ -151,7 +156,7 @@ describe('votes and crashes', () => {
     expect(cluster.raft('b').ballot.term).toBeGreaterThan(6);
   });
 
-  it('a leader that stood still while another was elected steps down when it wakes, whatever it had still to say (SIGSTOP)', () => {
+  it('a leader resumed after SIGSTOP steps down if another leader was elected', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
@@ -161,7 +166,7 @@ describe('votes and crashes', () => {
     const other = cluster.leaders.find((id) => id !== 'a') as string;
     cluster.propose(other, 'y');
     cluster.elapse(5 * cluster.timings.election);
-    expect(cluster.raft('a').role).toBe('leader'); // As it thinks.
+    expect(cluster.raft('a').role).toBe('leader'); // It does not know the new term yet.
     cluster.resume('a');
     cluster.elapse(cluster.timings.heartbeat);
     expect(cluster.leaders).toEqual([other]);

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { membershipOf, type Entry, type Membership, type Message, type ServerInfo } from '@kontiki/core';
 import { meta } from './snapshot-samples.js';
 
-/** Well-formed messages of every kind, entries of every kind, numbers up to the largest. */
+// Arbitraries for well-formed messages and entries of every kind, with numbers up to the largest.
+
 const index = fc.oneof(fc.nat(20), fc.maxSafeNat());
 const incarnation = fc.oneof(
   fc.integer({ min: 1, max: 20 }),
@@ -13,6 +14,7 @@ const utf8 = new TextEncoder();
 const text = (bytes: number): fc.Arbitrary<string> =>
   fc.string({ unit: 'grapheme', maxLength: 40 }).filter((s) => utf8.encode(s).length <= bytes);
 
+/** A valid membership of 1 to 32 servers. */
 export const membership: fc.Arbitrary<Membership> = fc
   .uniqueArray(fc.tuple(id, fc.record<ServerInfo>({ address: text(512), metadata: text(1024) })), {
     minLength: 1,
@@ -26,13 +28,13 @@ export const membership: fc.Arbitrary<Membership> = fc
         maxLength: servers.length,
       })
       .map((parts) => {
-        const those = (...wanted: string[]): string[] =>
+        const named = (...wanted: string[]): string[] =>
           servers.map(([name]) => name).filter((_, i) => wanted.includes(i === 0 ? 'voter' : (parts[i] as string)));
         return {
-          voters: those('voter', 'both'),
-          outgoing: those('outgoing', 'both', 'next'),
-          learners: those('learner'),
-          learnersNext: those('next'),
+          voters: named('voter', 'both'),
+          outgoing: named('outgoing', 'both', 'next'),
+          learners: named('learner'),
+          learnersNext: named('next'),
           servers: new Map(servers),
         };
       }),
@@ -49,7 +51,7 @@ const body: fc.Arbitrary<Body> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('membership' as const), membership }) },
 );
 
-/** Entries that follow one at `prevIndex` of `prevTerm`. */
+/** Returns entries that follow an entry at `prevIndex` of `prevTerm`. */
 export function entriesAfter(prevIndex: number, prevTerm: number): fc.Arbitrary<Entry[]> {
   return fc.array(fc.tuple(fc.nat(3), body), { maxLength: 8 }).map((steps) => {
     let term = Math.max(1, prevTerm);
@@ -57,11 +59,12 @@ export function entriesAfter(prevIndex: number, prevTerm: number): fc.Arbitrary<
   });
 }
 
-/** A place in a log; index 0 has term 0. */
+/** A position in a log. Index 0 has term 0. */
 const position = fc
   .tuple(fc.oneof(fc.nat(20), fc.nat(2 ** 50)), fc.oneof(fc.nat(20), fc.nat(2 ** 50)))
   .map(([i, term]) => (i === 0 || term === 0 ? { index: 0, term: 0 } : { index: i, term }));
 
+/** A valid message of any kind. */
 export const message: fc.Arbitrary<Message> = fc
   .record({
     position,
@@ -113,7 +116,7 @@ export const message: fc.Arbitrary<Message> = fc
     }),
   );
 
-/** One message of every kind, and an append with an entry of every kind. */
+/** One message of every kind. The append has an entry of every kind. */
 export const samples: readonly Message[] = [
   { kind: 'preVote', term: 7, incarnation: 11, lastIndex: 5, lastTerm: 3 },
   { kind: 'preVoteReply', term: 7, incarnation: 12, to: 11, candidacy: 8, granted: true },

@@ -10,11 +10,11 @@ it.each([
   ['a', 0xe8b7be43],
   ['123456789', 0xcbf43926],
   ['The quick brown fox jumps over the lazy dog', 0x414fa339],
-])('gives the published checksum of %j', (text, sum) => {
+])('crc32 returns the published checksum of %j', (text, sum) => {
   expect(crc32(utf8.encode(text))).toBe(sum);
 });
 
-it.each(['with', 'without'])('agrees with zlib, whole or in pieces, %s the runtime’s own', async (which) => {
+it.each(['with', 'without'])("crc32 agrees with zlib, whole or in pieces, %s the runtime's zlib", async (which) => {
   const runtime = vi.spyOn(process, 'getBuiltinModule');
   if (which === 'without') runtime.mockReturnValue(undefined as never);
   vi.resetModules();

@@ -18,7 +18,7 @@ import {
 } from '@kontiki/core/wire';
 import { entriesAfter, membership, message, samples } from './arbitraries.js';
 
-it('gives back the messages and the group of a frame, whose length is known before', () => {
+it('a frame has the length of frameLength and decodes to its messages and group', () => {
   fc.assert(
     fc.property(fc.array(message, { maxLength: 6 }), fc.nat(0xffff_ffff), (messages, group) => {
       const frame = encodeFrame(messages, group);
@@ -29,7 +29,7 @@ it('gives back the messages and the group of a frame, whose length is known befo
   );
 });
 
-it('makes a frame in the memory of another one if it has room there, and leaves nothing of that one in it', () => {
+it('encodeFrame reuses memory that is large enough and leaves no old bytes in it', () => {
   const memory = new Uint8Array(frameLength(samples));
   fc.assert(
     fc.property(fc.array(message, { maxLength: 6 }), (messages) => {
@@ -41,27 +41,27 @@ it('makes a frame in the memory of another one if it has room there, and leaves 
   );
 });
 
-it('reads a frame that stands in the middle of another buffer', () => {
+it('decodeFrame reads a frame in the middle of a buffer', () => {
   const frame = encodeFrame(samples);
   const buffer = new Uint8Array(frame.length + 11);
   buffer.set(frame, 5);
   expect(decodeFrame(buffer.subarray(5, 5 + frame.length)).messages).toEqual(samples);
 });
 
-it('gives views of the frame and no copies', () => {
+it('decodeFrame returns views of the frame, not copies', () => {
   const frame = encodeFrame(samples);
   const append = decodeFrame(frame).messages.find((m) => m.kind === 'append');
   const first = append?.entries[0];
   expect(first?.kind === 'command' && first.data.buffer === frame.buffer).toBe(true);
 });
 
-it('gives plain bytes, also of a Buffer', () => {
+it('decodeFrame returns plain Uint8Arrays for a Buffer', () => {
   const append = decodeFrame(Buffer.from(encodeFrame(samples))).messages.find((m) => m.kind === 'append');
   const first = append?.entries[0];
   expect(first?.kind === 'command' && first.data.constructor).toBe(Uint8Array);
 });
 
-it('gives back entries, whose length is known before', () => {
+it('entries have the length of entriesLength and read back unchanged', () => {
   fc.assert(
     fc.property(entriesAfter(7, 2), (entries) => {
       const writer = new Writer(entriesLength(entries));
@@ -74,7 +74,7 @@ it('gives back entries, whose length is known before', () => {
   );
 });
 
-it('gives back a membership, and the same bytes for the same membership', () => {
+it('a membership reads back unchanged and always has the same bytes', () => {
   fc.assert(
     fc.property(membership, (value) => {
       const bytes = [0, 1].map(() => {
@@ -88,11 +88,11 @@ it('gives back a membership, and the same bytes for the same membership', () => 
   );
 });
 
-it('measures each message', () => {
+it('messageLength returns the length of each kind of message', () => {
   for (const one of samples) expect(frameLength([one])).toBe(frameLength([]) + messageLength(one));
 });
 
-it('tells first entries apart, and the same one again', () => {
+it('genesisOf is equal only for equal first entries', () => {
   const entry = (address: string): MembershipEntry => ({
     kind: 'membership',
     index: 1,
@@ -110,12 +110,12 @@ it('tells first entries apart, and the same one again', () => {
   expect(genesisOf(entry('x'))).toBeGreaterThan(0);
 });
 
-it('writes no number that could not be read back', () => {
+it('encodeFrame rejects numbers that are not safe integers from 0 on', () => {
   for (const committed of [-1, 1.5, Number.NaN, 2 ** 53]) {
     expect(() => encodeFrame([{ kind: 'commit', term: 1, incarnation: 1, committed }])).toThrow(/safe integer/);
   }
 });
 
-it('writes no text that is too long for its length', () => {
+it('Writer rejects a text of 65,536 bytes', () => {
   expect(() => new Writer(70_000).text('x'.repeat(65_536))).toThrow(/65536 bytes/);
 });

@@ -1,5 +1,6 @@
 import { membershipOf, type SnapshotMeta } from '@kontiki/core';
 
+/** The meta of the golden snapshot. */
 export const meta: SnapshotMeta = {
   id: '00112233445566778899aabbccddeeff',
   cluster: 'billing-9f2c41d07ab3',
@@ -18,24 +19,26 @@ export const meta: SnapshotMeta = {
   version: 3,
 };
 
-/** A stream of pieces. */
+/** Returns a stream of these pieces. */
 export async function* streamOf(...pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void> {
   yield* pieces;
 }
 
-export async function joined(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+/** Resolves with all bytes of a stream. */
+export async function collect(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   for await (const piece of stream) pieces.push(piece.slice());
   return new Uint8Array(Buffer.concat(pieces));
 }
 
-/** The same bytes in pieces of one size. */
-export function cut(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array, void> {
+/** Returns a stream of the bytes in pieces of `size`. */
+export function inPieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array, void> {
   const pieces: Uint8Array[] = [];
   for (let at = 0; at < bytes.length; at += size) pieces.push(bytes.subarray(at, at + size));
   return streamOf(...pieces);
 }
 
-export function numbered(length: number): Uint8Array {
+/** Returns bytes that count from 0 to 250 again and again. */
+export function countingBytes(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => i % 251);
 }

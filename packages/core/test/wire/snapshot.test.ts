@@ -16,27 +16,33 @@ import {
   type SnapshotCompression,
 } from '@kontiki/core/wire';
 import { membership } from './arbitraries.js';
-import { cut, joined, meta, numbered, streamOf } from './snapshot-samples.js';
+import { inPieces, collect, meta, countingBytes, streamOf } from './snapshot-samples.js';
 
-/** What version 1 looks like: two chunks of state. Bytes written by any release must be read by every later one, so these never change. */
+/**
+ * A snapshot of version 1 with two chunks of state. Every release must read the bytes of every
+ * earlier one, so these bytes never change.
+ */
 const golden =
   '4b4f4e5449534e50010000008400000000112233445566778899aabbccddeeff020000000100000009000000000000000700' +
   '0000000000000df0feca0300000000000000140062696c6c696e672d39663263343164303761623302000000010061080077' +
   '733a2f2f613a31000001010062080077733a2f2f623a310200c3a904e98be19a060000000001020304057cc2884404000000' +
   '0607080927c8a48f000000000a000000000000000a0000000000000086932dcb';
 
-const state = numbered(10);
+const state = countingBytes(10);
 const head = encodeSnapshotHead(meta);
-const whole = await joined(encodeSnapshot(meta, streamOf(state), { chunkBytes: 6 }));
+const whole = await collect(encodeSnapshot(meta, streamOf(state), { chunkBytes: 6 }));
 
-/** Turns every byte around: a compression that needs no library. */
+/** Inverts every byte, as a compression that needs no library. */
 const inverse = async function* (bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
   for await (const piece of bytes) yield piece.map((byte) => byte ^ 0xff);
 };
 const inverted: SnapshotCompression = { kind: 200, compress: inverse, decompress: inverse };
 
-/** Makes the checksums right again as far as the lengths allow, so that what was changed reaches the fields. */
-function seal(snapshot: Uint8Array): Uint8Array {
+/**
+ * Makes the checksums of a changed snapshot valid, as far as its lengths allow, so that the decoder
+ * reads the changed fields.
+ */
+function fixChecksums(snapshot: Uint8Array): Uint8Array {
   const view = new DataView(snapshot.buffer, snapshot.byteOffset, snapshot.length);
   let sum = 0;
   let at = 0;
@@ -51,10 +57,13 @@ function seal(snapshot: Uint8Array): Uint8Array {
   }
 }
 
-/** What came of bytes: their state, or the refusal. Anything but one of ours is a failure of the decoder. */
+/**
+ * Resolves with the decoded state, or with the code of the error. Rejects with an unexpected error,
+ * because it is a bug of the decoder.
+ */
 async function outcome(bytes: Uint8Array, piece = 1 << 20): Promise<string> {
   try {
-    return Buffer.from(await joined(decodeSnapshot(cut(bytes, piece)))).toString('hex');
+    return Buffer.from(await collect(decodeSnapshot(inPieces(bytes, piece)))).toString('hex');
   } catch (error) {
     if (isKontikiError(error, 'KONTIKI_CORRUPT') || isKontikiError(error, 'KONTIKI_FORMAT')) return error.code;
     if (isKontikiError(error, 'KONTIKI_UNSUPPORTED')) return error.code;
@@ -62,14 +71,14 @@ async function outcome(bytes: Uint8Array, piece = 1 << 20): Promise<string> {
   }
 }
 
-describe('snapshots, encoded', () => {
-  it('are what they were: golden bytes', async () => {
+describe('the encoding of snapshots', () => {
+  it('the encoding of snapshots in version 1 does not change', async () => {
     expect(Buffer.from(whole).toString('hex')).toBe(golden);
-    expect(await joined(decodeSnapshot(streamOf(Buffer.from(golden, 'hex'))))).toEqual(state);
+    expect(await collect(decodeSnapshot(streamOf(Buffer.from(golden, 'hex'))))).toEqual(state);
     expect(readSnapshotHead(Buffer.from(golden, 'hex'))).toEqual({ ...meta, compression: 0, length: head.length });
   });
 
-  it('give back what they are of, and the state, whatever pieces they come in', async () => {
+  it('a snapshot decodes to its meta and state, whatever pieces it comes in', async () => {
     const pieces = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 6 });
     const sizes = fc.record({ chunkBytes: fc.integer({ min: 1, max: 50 }), piece: fc.integer({ min: 1, max: 90 }) });
     await fc.assert(
@@ -81,10 +90,10 @@ describe('snapshots, encoded', () => {
         async (given, { chunkBytes, piece }, members, packed) => {
           const of = { ...meta, membership: { index: 3, membership: members } };
           const compression = packed ? inverted : undefined;
-          const encoded = await joined(encodeSnapshot(of, streamOf(...given), { chunkBytes, compression }));
-          const decoded = await joined(decodeSnapshot(cut(encoded, piece), [inverted]));
+          const encoded = await collect(encodeSnapshot(of, streamOf(...given), { chunkBytes, compression }));
+          const decoded = await collect(decodeSnapshot(inPieces(encoded, piece), [inverted]));
           expect(decoded).toEqual(new Uint8Array(Buffer.concat(given)));
-          const info = await checkSnapshot(cut(encoded, piece));
+          const info = await checkSnapshot(inPieces(encoded, piece));
           expect(info).toMatchObject({ ...of, bytes: encoded.length, state: decoded.length, stored: decoded.length });
           const ends = [encoded.subarray(0, MAX_SNAPSHOT_HEAD), encoded.subarray(-SNAPSHOT_TRAILER)] as const;
           expect(summarizeSnapshot(...ends, encoded.length)).toEqual(info);
@@ -93,33 +102,33 @@ describe('snapshots, encoded', () => {
     );
   });
 
-  it('come in pieces that fit into a frame, full ones whatever the state came in', async () => {
-    const large = numbered(3 * MAX_SNAPSHOT_CHUNK);
+  it('encodeSnapshot returns full chunks that fit into a frame', async () => {
+    const large = countingBytes(3 * MAX_SNAPSHOT_CHUNK);
     const lengths: number[] = [];
-    for await (const piece of encodeSnapshot(meta, cut(large, 100_000))) lengths.push(piece.length);
+    for await (const piece of encodeSnapshot(meta, inPieces(large, 100_000))) lengths.push(piece.length);
     const full = MAX_SNAPSHOT_CHUNK;
     expect(lengths).toEqual([head.length, full, full, full, 32, SNAPSHOT_TRAILER]);
     const pieces: Uint8Array[] = [];
     for await (const piece of encodeSnapshot(meta, streamOf(large))) pieces.push(piece);
-    expect(await joined(decodeSnapshot(streamOf(...pieces)))).toEqual(large);
+    expect(await collect(decodeSnapshot(streamOf(...pieces)))).toEqual(large);
   });
 
-  it('ask for no state before they are asked for the piece behind the head', async () => {
-    let asked = false;
+  it('encodeSnapshot requests no state before the piece after the head is requested', async () => {
+    let requested = false;
     const pieces = encodeSnapshot(
       meta,
       (async function* () {
-        asked = true;
+        requested = true;
         yield state;
       })(),
     );
     expect((await pieces.next()).value).toEqual(head);
-    expect(asked).toBe(false);
+    expect(requested).toBe(false);
     await pieces.next();
-    expect(asked).toBe(true);
+    expect(requested).toBe(true);
   });
 
-  it('give views of what they are read from, and no copies; plain ones, also of a Buffer', () => {
+  it('SnapshotChecker returns plain Uint8Array views of its input, not copies', () => {
     const checker = new SnapshotChecker();
     const views: Uint8Array[] = [];
     const split = head.length + 9;
@@ -131,29 +140,29 @@ describe('snapshots, encoded', () => {
   });
 
   it.each([
-    ['an id that is none', { ...meta, id: '../../etc/passwd' }],
-    ['a cluster that is none', { ...meta, cluster: 'a/b' }],
-    ['no entry', { ...meta, last: { index: 0, term: 0 } }],
-    ['a membership above its last entry', { ...meta, membership: { ...meta.membership, index: 2 ** 40 } }],
-  ])('are not written of %s', (_, of) => {
+    ['an invalid id', { ...meta, id: '../../etc/passwd' }],
+    ['an invalid cluster', { ...meta, cluster: 'a/b' }],
+    ['a last entry with index 0', { ...meta, last: { index: 0, term: 0 } }],
+    ['a membership above the last entry', { ...meta, membership: { ...meta.membership, index: 2 ** 40 } }],
+  ])('encodeSnapshotHead rejects %s', (_, of) => {
     expect(() => encodeSnapshotHead(of)).toThrow(expect.objectContaining({ code: 'KONTIKI_PROTOCOL' }));
   });
 
-  it('end in the error of their state, and of the bytes they are read from', async () => {
+  it('encodeSnapshot and decodeSnapshot throw the error of their source', async () => {
     const gone = new Error('gone');
     const failing = async function* (bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
       yield bytes;
       throw gone;
     };
-    await expect(joined(encodeSnapshot(meta, failing(state)))).rejects.toBe(gone);
-    await expect(joined(encodeSnapshot(meta, failing(state), { compression: inverted }))).rejects.toBe(gone);
+    await expect(collect(encodeSnapshot(meta, failing(state)))).rejects.toBe(gone);
+    await expect(collect(encodeSnapshot(meta, failing(state), { compression: inverted }))).rejects.toBe(gone);
     for (const compression of [undefined, inverted]) {
-      const encoded = await joined(encodeSnapshot(meta, streamOf(state), { compression }));
-      await expect(joined(decodeSnapshot(failing(encoded.subarray(0, -5)), [inverted]))).rejects.toBe(gone);
+      const encoded = await collect(encodeSnapshot(meta, streamOf(state), { compression }));
+      await expect(collect(decodeSnapshot(failing(encoded.subarray(0, -5)), [inverted]))).rejects.toBe(gone);
     }
   });
 
-  it('let go of what they are read from when nobody reads on', async () => {
+  it('decodeSnapshot closes its source when the caller stops reading', async () => {
     let ended = 0;
     const source = async function* (): AsyncGenerator<Uint8Array, void> {
       try {
@@ -168,15 +177,15 @@ describe('snapshots, encoded', () => {
   });
 });
 
-describe('a snapshot that is damaged', () => {
-  it('cut at any byte, the checksums right or not, is refused', async () => {
+describe('damaged snapshots', () => {
+  it('decodeSnapshot rejects a cut at any byte, even with valid checksums', async () => {
     for (let length = 0; length < whole.length; length += 1) {
       expect(await outcome(whole.slice(0, length)), `${length} bytes`).toBe('KONTIKI_CORRUPT');
-      if (length > 16) expect(await outcome(seal(whole.slice(0, length)))).toBe('KONTIKI_CORRUPT');
+      if (length > 16) expect(await outcome(fixChecksums(whole.slice(0, length)))).toBe('KONTIKI_CORRUPT');
     }
   });
 
-  it('with any bit turned is refused, whatever pieces it comes in', async () => {
+  it('decodeSnapshot rejects any flipped bit, whatever pieces the bytes come in', async () => {
     for (let bit = 0; bit < whole.length * 8; bit += 1) {
       const flipped = whole.slice();
       flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));
@@ -184,16 +193,16 @@ describe('a snapshot that is damaged', () => {
     }
   });
 
-  it('with something behind its end is refused', async () => {
+  it('decodeSnapshot rejects bytes after the end of a snapshot', async () => {
     expect(await outcome(Buffer.concat([whole, Buffer.of(0)]))).toBe('KONTIKI_CORRUPT');
     expect(await outcome(Buffer.concat([whole, whole]))).toBe('KONTIKI_CORRUPT');
   });
 
-  it('whose chunks change places, come twice, are left out or belong to another one is refused', async () => {
+  it('decodeSnapshot rejects moved, duplicate, missing and foreign chunks', async () => {
     const second = head.length + 14;
     const [a, b] = [whole.subarray(head.length, second), whole.subarray(second, second + 12)];
     const end = whole.subarray(second + 12);
-    const other = await joined(encodeSnapshot({ ...meta, id: 'f'.repeat(32) }, streamOf(state), { chunkBytes: 6 }));
+    const other = await collect(encodeSnapshot({ ...meta, id: 'f'.repeat(32) }, streamOf(state), { chunkBytes: 6 }));
     const foreign = other.subarray(head.length, second);
     for (const parts of [[b, a], [a, a, b], [a, b, b], [a], [b], [foreign, b]]) {
       expect(await outcome(Buffer.concat([head, ...parts, end]))).toBe('KONTIKI_CORRUPT');
@@ -201,10 +210,10 @@ describe('a snapshot that is damaged', () => {
     expect(await outcome(Buffer.concat([head, a, b, end]))).not.toContain('KONTIKI');
   });
 
-  it('says where, and with what', async () => {
+  it('an error for a damaged snapshot names the offset and the kind of damage', async () => {
     const flipped = whole.slice();
     flipped[head.length + 18] = (flipped[head.length + 18] as number) ^ 1;
-    await expect(joined(decodeSnapshot(streamOf(flipped)))).rejects.toThrow(
+    await expect(collect(decodeSnapshot(streamOf(flipped)))).rejects.toThrow(
       `damaged at byte ${head.length + 14}: the part that starts here does not match its checksum`,
     );
     await expect(checkSnapshot(streamOf(whole.subarray(0, -1)))).rejects.toThrow(
@@ -212,46 +221,46 @@ describe('a snapshot that is damaged', () => {
     );
   });
 
-  it('any byte changed behind right checksums: another state, or a refusal with a code', async () => {
+  it('decodeSnapshot survives any changed byte under valid checksums', async () => {
     const seen = new Set<string>();
     for (let at = 0; at < whole.length; at += 1) {
       for (const by of [0x01, 0x80, 0xff]) {
         const changed = whole.slice();
         changed[at] = (changed[at] as number) ^ by;
-        const came = await outcome(seal(changed), 1 + (at % 50));
-        seen.add(came.startsWith('KONTIKI') ? came : 'read');
+        const result = await outcome(fixChecksums(changed), 1 + (at % 50));
+        seen.add(result.startsWith('KONTIKI') ? result : 'read');
       }
     }
     expect([...seen].sort()).toEqual(['KONTIKI_CORRUPT', 'KONTIKI_FORMAT', 'KONTIKI_UNSUPPORTED', 'read']);
   });
 
-  it('is refused for a length before anything is made for it', async () => {
+  it('checkSnapshot rejects an impossible length before it allocates memory', async () => {
     for (const [at, words] of [
       [12, /head cannot have 4294967295 bytes/],
       [head.length, /chunk cannot have 4294967295 bytes/],
     ] as const) {
       const changed = whole.slice();
       new DataView(changed.buffer).setUint32(at, 0xffff_ffff, true);
-      await expect(checkSnapshot(cut(changed, 1))).rejects.toThrow(words);
+      await expect(checkSnapshot(inPieces(changed, 1))).rejects.toThrow(words);
     }
   });
 
-  it('whose trailer tells of another length is refused, decompressed too', async () => {
+  it('decodeSnapshot rejects a trailer whose lengths are wrong', async () => {
     const at = whole.length - SNAPSHOT_TRAILER + 4;
     for (const offset of [at, at + 8]) {
       const changed = whole.slice();
       changed[offset] = 11;
-      expect(await outcome(seal(changed))).toBe('KONTIKI_CORRUPT');
+      expect(await outcome(fixChecksums(changed))).toBe('KONTIKI_CORRUPT');
     }
-    const packed = await joined(encodeSnapshot(meta, streamOf(state), { compression: inverted }));
+    const packed = await collect(encodeSnapshot(meta, streamOf(state), { compression: inverted }));
     packed[packed.length - SNAPSHOT_TRAILER + 12] = 11;
-    await expect(joined(decodeSnapshot(streamOf(seal(packed)), [inverted]))).rejects.toThrow(
+    await expect(collect(decodeSnapshot(streamOf(fixChecksums(packed)), [inverted]))).rejects.toThrow(
       /claims 11 bytes of state, but/,
     );
   });
 
-  it('whose state does not decompress is refused, with the cause', async () => {
-    const packed = await joined(encodeSnapshot(meta, streamOf(state), { compression: inverted }));
+  it('decodeSnapshot rejects state that does not decompress, with the cause', async () => {
+    const packed = await collect(encodeSnapshot(meta, streamOf(state), { compression: inverted }));
     const cause = new Error('bad block');
     const throws: SnapshotCompression = {
       ...inverted,
@@ -260,19 +269,19 @@ describe('a snapshot that is damaged', () => {
         throw cause;
       },
     };
-    await expect(joined(decodeSnapshot(streamOf(packed), [throws]))).rejects.toMatchObject({
+    await expect(collect(decodeSnapshot(streamOf(packed), [throws]))).rejects.toMatchObject({
       code: 'KONTIKI_CORRUPT',
       cause,
     });
     const lazy: SnapshotCompression = { ...inverted, decompress: () => streamOf(state) };
-    await expect(joined(decodeSnapshot(cut(packed, 9), [lazy]))).rejects.toThrow(
+    await expect(collect(decodeSnapshot(inPieces(packed, 9), [lazy]))).rejects.toThrow(
       /follow the end of its compressed state/,
     );
   });
 });
 
-describe('the ends of a snapshot', () => {
-  it('that do not fit its length are refused', () => {
+describe('summarizeSnapshot', () => {
+  it('summarizeSnapshot rejects a head and a trailer that do not fit the length', () => {
     const ends = [whole.subarray(0, 200), whole.subarray(-SNAPSHOT_TRAILER)] as const;
     expect(summarizeSnapshot(...ends, whole.length).bytes).toBe(whole.length);
     for (const off of [-1, 1, 8]) {
@@ -283,15 +292,15 @@ describe('the ends of a snapshot', () => {
   });
 });
 
-describe('the checker', () => {
-  it('tells how far the bytes are whole and right', () => {
+describe('SnapshotChecker', () => {
+  it('SnapshotChecker reports the end of the last valid part', () => {
     const checker = new SnapshotChecker();
     const torn = head.length + 14 + 5;
     checker.write(whole.subarray(0, torn));
     expect([checker.offset, checker.validEnd]).toEqual([torn, torn - 5]);
   });
 
-  it('refuses the head of another snapshot than the one expected', () => {
+  it('SnapshotChecker rejects the head of another snapshot than the expected one', () => {
     for (const other of [
       { ...meta, id: 'e'.repeat(32) },
       { ...meta, last: { index: 5 + 2 ** 32, term: 9 } },

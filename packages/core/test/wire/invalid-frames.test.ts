@@ -1,3 +1,5 @@
+// Shows that decoders reject invalid bytes with a protocol error, and allocate nothing for lengths
+// that cannot be right. Cuts, flips and changes valid frames.
 import { Random } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 import { isKontikiError, type Message } from '@kontiki/core';
@@ -13,47 +15,51 @@ import {
 } from '@kontiki/core/wire';
 import { samples } from './arbitraries.js';
 
-/** What came of bytes: their messages, or the refusal. Anything but a protocol error is a failure of the decoder. */
-function outcome(bytes: Uint8Array): 'read' | 'refused' {
+/**
+ * Decodes a frame. Throws any error other than a protocol error, because it is a bug of the
+ * decoder.
+ */
+function outcome(bytes: Uint8Array): 'read' | 'rejected' {
   try {
     decodeFrame(bytes);
     return 'read';
   } catch (error) {
-    if (isKontikiError(error, 'KONTIKI_PROTOCOL')) return 'refused';
+    if (isKontikiError(error, 'KONTIKI_PROTOCOL')) return 'rejected';
     throw error;
   }
 }
 
-/** Makes the checksum right again, so that what was changed reaches the fields. */
-function seal(frame: Uint8Array): Uint8Array {
+/** Makes the checksum of a changed frame valid, so that the decoder reads the changed fields. */
+function fixChecksum(frame: Uint8Array): Uint8Array {
   new DataView(frame.buffer, frame.byteOffset).setUint32(0, crc32(frame.subarray(4)), true);
   return frame;
 }
 
+/** A valid frame with one message of every kind. */
 const whole = encodeFrame(samples);
 
-it('refuses a frame cut at any byte', () => {
+it('decodeFrame rejects a frame cut at any byte', () => {
   for (let length = 0; length < whole.length; length += 1) {
-    expect(outcome(whole.subarray(0, length))).toBe('refused');
-    if (length >= 4) expect(outcome(seal(whole.slice(0, length)))).toBe('refused');
+    expect(outcome(whole.subarray(0, length))).toBe('rejected');
+    if (length >= 4) expect(outcome(fixChecksum(whole.slice(0, length)))).toBe('rejected');
   }
 });
 
-it('refuses a frame with any bit turned', () => {
+it('decodeFrame rejects a frame with any bit flipped', () => {
   for (let bit = 0; bit < whole.length * 8; bit += 1) {
     const frame = whole.slice();
     frame[bit >> 3] = (frame[bit >> 3] as number) ^ (1 << (bit & 7));
-    expect(outcome(frame)).toBe('refused');
+    expect(outcome(frame)).toBe('rejected');
   }
 });
 
-it('refuses anything behind the last message', () => {
+it('decodeFrame rejects bytes after the last message', () => {
   const frame = new Uint8Array(whole.length + 1);
   frame.set(whole);
-  expect(outcome(seal(frame))).toBe('refused');
+  expect(outcome(fixChecksum(frame))).toBe('rejected');
 });
 
-it('survives 150,000 changed frames whose checksum is right', () => {
+it('decodeFrame survives 150,000 changed frames with valid checksums', () => {
   const random = new Random(20_26).next;
   const below = (n: number): number => Math.floor(random() * n);
   const interesting = [0, 1, 2, 12, 13, 15, 16, 31, 32, 33, 127, 128, 254, 255];
@@ -70,68 +76,69 @@ it('survives 150,000 changed frames whose checksum is right', () => {
       else if (how === 3) frame.copyWithin(at, 4 + below(frame.length - 4));
       else frame = frame.slice(0, Math.max(5, at));
     }
-    if (outcome(seal(frame)) === 'read') read += 1;
+    if (outcome(fixChecksum(frame)) === 'read') read += 1;
   }
-  // Many changes only make another valid message; had all been refused, the fields would not have been reached.
+  // Many changes result in another valid message. So the changes reached the fields.
   expect(read).toBeGreaterThan(10_000);
 });
 
-it('refuses the last term there is: whoever took it over could never campaign again', () => {
+it('decodeFrame rejects the largest term, after which no server could campaign', () => {
   const ask = (term: number): Uint8Array =>
     encodeFrame([{ kind: 'preVote', term, incarnation: 1, lastIndex: 1, lastTerm: 1 }]);
   expect(outcome(ask(Number.MAX_SAFE_INTEGER - 1))).toBe('read');
-  expect(outcome(ask(Number.MAX_SAFE_INTEGER))).toBe('refused');
+  expect(outcome(ask(Number.MAX_SAFE_INTEGER))).toBe('rejected');
 });
 
-it('survives noise', () => {
+it('decodeFrame rejects 20,000 frames of random bytes', () => {
   const random = new Random(7).next;
   for (let i = 0; i < 20_000; i += 1) {
     const noise = Uint8Array.from({ length: Math.floor(random() * 120) }, () => Math.floor(random() * 256));
-    expect(outcome(noise)).toBe('refused');
+    expect(outcome(noise)).toBe('rejected');
   }
 });
 
-describe('before anything is made for it', () => {
-  function countOf(bytes: Uint8Array, at: number): Uint8Array {
+describe('lengths that cannot fit', () => {
+  /** Returns a frame with the largest count or length at an offset. */
+  function withHugeCount(bytes: Uint8Array, at: number): Uint8Array {
     const frame = bytes.slice();
     new DataView(frame.buffer).setUint32(at, 0xffff_ffff, true);
-    return seal(frame);
+    return fixChecksum(frame);
   }
 
-  it('refuses four thousand million messages', () => {
-    expect(() => decodeFrame(countOf(whole, 14))).toThrow(/items cannot fit/);
+  it('decodeFrame rejects a count of messages that cannot fit', () => {
+    expect(() => decodeFrame(withHugeCount(whole, 14))).toThrow(/items cannot fit/);
   });
 
-  it('refuses four thousand million entries, and a payload as long', () => {
+  it('decodeFrame rejects a count of entries or a payload length that cannot fit', () => {
     const append = samples.find((one) => one.kind === 'append') as Message;
     const count = frameLength([]) + 17 + 32;
-    expect(() => decodeFrame(countOf(encodeFrame([append]), count))).toThrow(/items cannot fit/);
-    expect(() => decodeFrame(countOf(encodeFrame([append]), count + 4 + 9))).toThrow(/missing/);
+    expect(() => decodeFrame(withHugeCount(encodeFrame([append]), count))).toThrow(/items cannot fit/);
+    expect(() => decodeFrame(withHugeCount(encodeFrame([append]), count + 4 + 9))).toThrow(/missing/);
   });
 
-  it('refuses a frame above the limit', () => {
+  it('decodeFrame rejects a frame above the maximum length', () => {
     expect(() => decodeFrame(new Uint8Array(MAX_FRAME + 1))).toThrow(/exceeds/);
     expect(() => decodeFrame(whole, whole.length - 1)).toThrow(/exceeds/);
     expect(decodeFrame(whole, whole.length).messages).toHaveLength(samples.length);
   });
 });
 
-describe('what no server can mean', () => {
+describe('messages that no correct server sends', () => {
   const from = { term: 5, incarnation: 1 };
   const prev = { stream: 0, committed: 0 };
   it.each<[string, Message]>([
     ['a sender without an incarnation', { kind: 'commit', term: 5, incarnation: 0, committed: 1 }],
-    ['an answer to nobody', { kind: 'voteReply', ...from, to: 0, granted: true }],
+    ['a reply without the incarnation it answers', { kind: 'voteReply', ...from, to: 0, granted: true }],
     ['a candidate ahead of its own term', { kind: 'vote', ...from, lastIndex: 1, lastTerm: 6 }],
-    ['an entry before the first', { kind: 'preVote', ...from, lastIndex: 0, lastTerm: 4 }],
-    ['an entry without a term', { kind: 'preVote', ...from, lastIndex: 4, lastTerm: 0 }],
-    ['a place above the term', { kind: 'append', ...from, ...prev, prevIndex: 4, prevTerm: 6, entries: [] }],
+    ['a last index of 0 with a term', { kind: 'preVote', ...from, lastIndex: 0, lastTerm: 4 }],
+    ['a last index with term 0', { kind: 'preVote', ...from, lastIndex: 4, lastTerm: 0 }],
+    ['a previous term above the term', { kind: 'append', ...from, ...prev, prevIndex: 4, prevTerm: 6, entries: [] }],
     [
-      'an entry above the term',
+      'an entry of a term above the term',
       { kind: 'append', ...from, ...prev, prevIndex: 4, prevTerm: 4, entries: [{ kind: 'noop', index: 5, term: 6 }] },
     ],
     [
-      'entries whose terms fall',
+      'entries with decreasing terms',
       {
         kind: 'append',
         ...from,
@@ -145,11 +152,11 @@ describe('what no server can mean', () => {
       },
     ],
     [
-      'an entry older than the one before it',
+      'an entry of a term below the previous term',
       { kind: 'append', ...from, ...prev, prevIndex: 4, prevTerm: 4, entries: [{ kind: 'noop', index: 5, term: 3 }] },
     ],
     [
-      'entries past the last index there is',
+      'entries beyond the largest index',
       {
         kind: 'append',
         ...from,
@@ -176,14 +183,14 @@ describe('what no server can mean', () => {
         full: false,
       },
     ],
-  ])('%s is refused', (_, message) => {
+  ])('decodeFrame rejects %s', (_, message) => {
     expect(() => decodeFrame(encodeFrame([message]))).toThrow(expect.objectContaining({ code: 'KONTIKI_PROTOCOL' }));
   });
 
   function changed(at: number, value: number): Uint8Array {
     const frame = encodeFrame([{ kind: 'voteReply', ...from, to: 1, granted: true }]);
     frame[at] = value;
-    return seal(frame);
+    return fixChecksum(frame);
   }
 
   it.each([
@@ -192,13 +199,14 @@ describe('what no server can mean', () => {
     ['an unknown epoch', 10, 1, /epoch/],
     ['an unknown kind', 18, 77, /unknown kind 77/],
     ['a number above 2^53', 18 + 1 + 7, 0xff, /2\^53/],
-    ['a flag that is neither', 18 + 25, 2, /flag/],
-  ])('%s is refused by name', (_, at, value, words) => {
+    ['a boolean that is neither 0 nor 1', 18 + 25, 2, /flag/],
+  ])('the error of decodeFrame names %s', (_, at, value, words) => {
     expect(() => decodeFrame(changed(at, value))).toThrow(words);
   });
 });
 
-describe('entries', () => {
+describe('invalid entries', () => {
+  /** Returns a reader of one encoded entry. */
   function entry(kind: number, payload: readonly number[]): Reader {
     const writer = new Writer(4 + 13 + payload.length);
     writer.u32(1);
@@ -215,20 +223,20 @@ describe('entries', () => {
     ['an unknown kind', 9, [], /unknown kind 9/],
     ['a noop with a payload', 1, [1], /must be empty/],
     ['a membership without servers', 2, [0, 0, 0, 0], /no voter/],
-    ['a membership with something behind it', 2, [1, 0, 0, 0, ...server('a', 1), 0], /follow the end/],
+    ['a membership with bytes after it', 2, [1, 0, 0, 0, ...server('a', 1), 0], /follow the end/],
     ['a server without a part', 2, [2, 0, 0, 0, ...server('a', 1), ...server('b', 0)], /neither voter nor learner/],
     ['a server with an unknown part', 2, [1, 0, 0, 0, ...server('a', 17)], /unknown part/],
     ['a server named twice', 2, [2, 0, 0, 0, ...server('a', 1), ...server('a', 1)], /twice/],
-    ['a name that is none', 2, [1, 0, 0, 0, ...server('a/b', 1)], /not a server id/],
-    ['a name too long', 2, [1, 0, 0, 0, ...server('a'.repeat(65), 1)], /65 bytes/],
-    ['a name that is not UTF-8', 2, [1, 0, 0, 0, 1, 0, 0xff, 0, 0, 0, 0, 1], /UTF-8/],
+    ['an invalid server id', 2, [1, 0, 0, 0, ...server('a/b', 1)], /not a server id/],
+    ['a server id that is too long', 2, [1, 0, 0, 0, ...server('a'.repeat(65), 1)], /65 bytes/],
+    ['a server id that is not UTF-8', 2, [1, 0, 0, 0, 1, 0, 0xff, 0, 0, 0, 0, 1], /UTF-8/],
     [
       'too many servers',
       2,
       [33, 0, 0, 0, ...Array.from({ length: 33 }, (_, i) => server(`s${i}`, 1)).flat()],
       /33 servers/,
     ],
-  ])('%s is refused by name', (_, kind, payload, words) => {
+  ])('the error of readEntries names %s', (_, kind, payload, words) => {
     expect(() => readEntries(entry(kind, payload), 1, 0)).toThrow(words);
   });
 });

@@ -1,10 +1,15 @@
+// Shows how a server in each role reacts to each message of a lower, the same and a higher term.
+// Compares each reaction with a table of Raft's rules.
 import { describe, expect, it } from 'vitest';
 import type { Message } from '@kontiki/core';
 import type { RoleName } from '../../src/protocol/role.js';
 import { command, Scenario } from '@kontiki/testing';
 import { meta } from '../wire/snapshot-samples.js';
 
-/** A server in each role, in term 5, with a log of the bootstrap entry and one of term 3; b leads its followers. */
+/**
+ * Returns a scenario in which a has a role in term 5. Its log holds the first entry and an entry of
+ * term 3.
+ */
 function serverIn(role: RoleName): Scenario {
   const cluster = new Scenario(['a', 'b', 'c']);
   const { disk } = cluster.server('a');
@@ -60,10 +65,11 @@ function message(kind: Message['kind'], term: number, to: number): Message {
   }
 }
 
-interface Outcome {
+/** The state of a server after a message, and the kind of its reply. */
+interface Reaction {
   role: RoleName;
   term: number;
-  answer: Message['kind'] | undefined;
+  reply: Message['kind'] | undefined;
 }
 
 const kinds = [
@@ -84,40 +90,47 @@ const kinds = [
   'snapshotAck',
 ] as const satisfies Message['kind'][];
 const roles: RoleName[] = ['follower', 'preCandidate', 'candidate', 'leader'];
-const leaders: readonly Message['kind'][] = ['append', 'heartbeat', 'commit', 'snapshotOffer', 'snapshotChunk'];
+/** The kinds of messages that only a leader sends. */
+const fromLeaders: readonly Message['kind'][] = ['append', 'heartbeat', 'commit', 'snapshotOffer', 'snapshotChunk'];
 
-const answers: Partial<Record<Message['kind'], Message['kind']>> = {
+/** The replies to messages that a server accepts. */
+const replies: Partial<Record<Message['kind'], Message['kind']>> = {
   preVote: 'preVoteReply',
   vote: 'voteReply',
   append: 'appendAccepted',
   heartbeat: 'heartbeatReply',
 };
 
-/** What the rules of Raft Figure 2 and of thesis §9.6 and §4.2.3 say, written down apart from the code. */
-function expected(role: RoleName, kind: Message['kind'], order: 'lower' | 'same' | 'higher'): Outcome {
-  const stays: Outcome = { role, term: 5, answer: undefined };
-  if (kind === 'preVote') return { ...stays, answer: 'preVoteReply' }; // Changes nothing, is always answered.
+/**
+ * The rules of Raft, Figure 2, and of the thesis, §9.6 and §4.2.3, written down independently of
+ * the code.
+ */
+function expected(role: RoleName, kind: Message['kind'], order: 'lower' | 'same' | 'higher'): Reaction {
+  const unchanged: Reaction = { role, term: 5, reply: undefined };
+  // Changes nothing, and always gets a reply.
+  if (kind === 'preVote') return { ...unchanged, reply: 'preVoteReply' };
   if (order === 'lower') {
-    // Old leaders and candidates are told the term; a word that is over gets none.
-    if (kind === 'vote') return { ...stays, answer: 'voteReply' };
-    if (leaders.includes(kind) && kind !== 'commit') return { ...stays, answer: 'heartbeatReply' };
-    // A pre-vote reply of a voter in an older term counts: one refusal of two does not decide yet.
-    return stays;
+    // Stale leaders and candidates learn the term. Other stale messages get no reply.
+    if (kind === 'vote') return { ...unchanged, reply: 'voteReply' };
+    if (fromLeaders.includes(kind) && kind !== 'commit') return { ...unchanged, reply: 'heartbeatReply' };
+    // A pre-vote reply from an older term counts, but one refusal of two decides nothing yet.
+    return unchanged;
   }
   if (order === 'higher') {
-    if (kind === 'vote' && role === 'leader') return stays; // It lives, so nobody else gets a vote.
-    return { role: 'follower', term: 6, answer: answers[kind] };
+    if (kind === 'vote' && role === 'leader') return unchanged; // A living leader grants no votes.
+    return { role: 'follower', term: 6, reply: replies[kind] };
   }
   if (role === 'leader') {
-    // No second leader of a term can be; votes of it are over; it does answer a candidate of its own term.
-    return kind === 'vote' ? { ...stays, answer: 'voteReply' } : stays;
+    // A term has one leader, and its election is over. The leader replies only to candidates of its
+    // term, and refuses them.
+    return kind === 'vote' ? { ...unchanged, reply: 'voteReply' } : unchanged;
   }
-  if (leaders.includes(kind)) return { role: 'follower', term: 5, answer: answers[kind] };
-  if (kind === 'vote') return { ...stays, answer: 'voteReply' };
-  return stays;
+  if (fromLeaders.includes(kind)) return { role: 'follower', term: 5, reply: replies[kind] };
+  if (kind === 'vote') return { ...unchanged, reply: 'voteReply' };
+  return unchanged;
 }
 
-describe('role x message x term', () => {
+describe('reactions of a server by role, message and term', () => {
   for (const role of roles) {
     for (const kind of kinds) {
       for (const [order, term] of [
@@ -125,26 +138,26 @@ describe('role x message x term', () => {
         ['same', 5],
         ['higher', 6],
       ] as const) {
-        it(`${role}, ${kind} of a ${order} term`, () => {
+        it(`a ${role} that receives ${kind} of a ${order} term follows the rules`, () => {
           const cluster = serverIn(role);
           const sent = message(kind, term, cluster.server('a').incarnation);
           cluster.forge('b', 'a', sent);
           cluster.writeAll('a');
-          const answer = cluster.underWay.find(
+          const reply = cluster.underWay.find(
             ({ to, message: { kind: k } }) => to === 'b' && k !== 'append' && k !== 'heartbeat',
           );
           const { raft } = cluster.server('a');
-          const got: Outcome = { role: raft.role, term: raft.ballot.term, answer: answer?.message.kind };
+          const got: Reaction = { role: raft.role, term: raft.ballot.term, reply: reply?.message.kind };
           expect(got).toEqual(expected(role, kind, order));
-          // A vote in a term that this server campaigned in, or leads, is never granted (row 6).
-          const granted = answer?.message.kind === 'voteReply' && answer.message.granted;
+          // No vote in a term in which this server campaigns or leads. bugs.md#6
+          const granted = reply?.message.kind === 'voteReply' && reply.message.granted;
           expect(granted).toBe(
             kind === 'vote' &&
               (order === 'higher'
                 ? role !== 'leader'
                 : order === 'same' && (role === 'follower' || role === 'preCandidate')),
           );
-          // The same message again, and everything else, in any role: nothing throws (rows 5, 12, 25).
+          // Later messages of every kind, also duplicates, throw nothing. bugs.md#12, bugs.md#25
           for (const other of kinds) cluster.forge('c', 'a', message(other, term, cluster.server('a').incarnation));
           cluster.forge('b', 'a', sent);
         });

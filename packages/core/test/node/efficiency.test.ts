@@ -1,3 +1,5 @@
+// Shows how much work a command, a batch and an idle second cost. Counts messages, bytes, writes
+// and wake-ups, because no test of behavior notices wasted work.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   MemoryLog,
@@ -12,13 +14,12 @@ import { frameLength } from '@kontiki/core/wire';
 import type { VirtualClock } from '@kontiki/testing';
 import { Nodes } from './harness.js';
 
-/** What work costs, counted: a batch that falls apart, or a message too many, shows here and in no test of behaviour. */
 interface Sent {
   readonly from: string;
   readonly messages: readonly Message[];
 }
 
-/** A node's own view of the time, which counts whatever wakes it: timers, and turns that were asked for. */
+/** The clock of one node. Counts the timers that fire and the callbacks that are deferred. */
 class CountingClock implements Clock {
   wakeUps = 0;
   readonly #clock: VirtualClock;
@@ -84,7 +85,7 @@ beforeEach(async () => {
   }
   await nodes.clock.until(() => nodes.leader?.status().applied === 2);
   leader = nodes.leader as RaftNode<number>;
-  // Between two heartbeats: none is counted.
+  // Start shortly after a heartbeat, so that the tests count none.
   const before = sent.length;
   await nodes.clock.until(() => sent.slice(before).some(({ messages }) => messages[0]?.kind === 'heartbeat'));
   await nodes.clock.elapse(10);
@@ -101,29 +102,30 @@ async function propose(count: number): Promise<void> {
 }
 
 const kinds = (from: (id: string) => boolean): string[] =>
-  sent.filter((one) => from(one.from)).flatMap(({ messages }) => messages.map(({ kind }) => kind));
+  sent.filter(({ from: id }) => from(id)).flatMap(({ messages }) => messages.map(({ kind }) => kind));
 const isLeader = (id: string): boolean => id === leader.id;
 
-describe('a cluster of three', () => {
-  it('commits one command with two messages to each follower and one back', async () => {
+describe('messages, writes and wake-ups of a cluster', () => {
+  it('a command takes two messages to each follower and one reply', async () => {
     await propose(1);
     expect(kinds(isLeader)).toEqual(['append', 'append', 'commit', 'commit']);
     expect(kinds((id) => !isLeader(id))).toEqual(['appendAccepted', 'appendAccepted']);
   });
 
-  it('commits 256 that wait with the same messages, one write a server, and no byte twice', async () => {
+  it('a batch of 256 commands takes the messages of one, and one write per server', async () => {
     await propose(256);
     expect(kinds(isLeader)).toEqual(['append', 'append', 'commit', 'commit']);
     expect(kinds((id) => !isLeader(id))).toEqual(['appendAccepted', 'appendAccepted']);
     for (const id of ['a', 'b', 'c']) expect(logOf(id).writes.map(({ entries }) => entries?.length)).toEqual([256]);
     const bytes = (from: (id: string) => boolean): number =>
-      sent.filter((one) => from(one.from)).reduce((sum, { messages }) => sum + frameLength(messages), 0);
-    // Each command once to each follower, with its header; a follower's word is for all of them.
+      sent.filter(({ from: id }) => from(id)).reduce((sum, { messages }) => sum + frameLength(messages), 0);
+    // Each command is sent once to each follower, with a header. One reply acknowledges all
+    // commands.
     expect(bytes(isLeader)).toBeLessThan(2 * 256 * (256 + 16));
     expect(bytes((id) => !isLeader(id))).toBeLessThan(256);
   });
 
-  it('the same entries go to both followers, so that they can be encoded once', async () => {
+  it('appends to both followers share one array of entries', async () => {
     await propose(64);
     const [one, other] = sent.flatMap(({ messages }) =>
       messages.flatMap((message) => (message.kind === 'append' ? [message.entries] : [])),
@@ -131,35 +133,36 @@ describe('a cluster of three', () => {
     expect(one).toBe(other);
   });
 
-  it('puts each entry into one frame for each follower, and into no other', async () => {
+  it('each entry is sent exactly once to each follower', async () => {
     await propose(64);
     await propose(1);
     const entries = (from: (id: string) => boolean): number =>
       sent
-        .filter((one) => from(one.from))
+        .filter(({ from: id }) => from(id))
         .flatMap(({ messages }) => messages)
         .reduce((sum, message) => sum + (message.kind === 'append' ? message.entries.length : 0), 0);
     expect(entries(isLeader)).toBe(2 * 65);
     expect(entries((id) => !isLeader(id))).toBe(0);
   });
 
-  it('has little to do when there is nothing to do', async () => {
+  it('an idle cluster sends and wakes up only for heartbeats and replies', async () => {
     const before = sent.length;
     for (const clock of clocks.values()) clock.wakeUps = 0;
     await nodes.clock.elapse(10_000);
-    // Twenty heartbeats a second to each follower, and their answers.
+    // Twenty heartbeats per second to each follower, and as many replies.
     expect(sent.length - before).toBeLessThanOrEqual(4 * 201);
     for (const [id, { wakeUps }] of clocks) {
-      // A follower wakes for each heartbeat. A leader wakes to send them, and for each answer.
+      // A follower wakes up for each heartbeat. A leader wakes up to send them, and for each reply.
       expect(wakeUps).toBeLessThanOrEqual(isLeader(id) ? 3 * 201 : 201);
       expect(wakeUps).toBeGreaterThanOrEqual(199);
     }
   });
 
-  it('wakes a blank server for its election timer, drawn from 200 to 400 ms, and for nothing else', async () => {
+  it('a blank server wakes up only for its election timer', async () => {
     const clock = new CountingClock(nodes.clock);
     await nodes.open('d', { clock });
     await nodes.clock.elapse(10_000);
+    // The timer is drawn from 200 to 400 ms, and one wake-up starts the node.
     expect(clock.wakeUps).toBeLessThanOrEqual(50 + 1);
   });
 });
