@@ -156,7 +156,7 @@ describe('alignStores', () => {
     expect([applied, machine.restored]).toEqual([5, []]);
   });
 
-  it('alignStores uses the snapshot before a damaged one if the log follows it', async () => {
+  it('alignStores restores the previous snapshot if the newest one is damaged', async () => {
     const positions = [
       { index: 2, term: 1 },
       { index: 4, term: 2, damaged: true },
@@ -214,7 +214,7 @@ describe('alignStores', () => {
     await expect(align(stores)).rejects.toMatchObject({ code: 'KONTIKI_FORMAT' });
   });
 
-  it('alignStores rejects if the machine fails to restore', async () => {
+  it('alignStores rejects with KONTIKI_MACHINE_FAILED if restore fails', async () => {
     const machine = new Machine();
     machine.restore = (): Promise<void> => Promise.reject(new Error('cannot'));
     const stores = { log: await log([1, 1, 2, 2]), snapshots: await snapshots({ index: 4, term: 2 }) };

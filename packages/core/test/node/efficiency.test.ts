@@ -112,7 +112,7 @@ describe('messages, writes and wake-ups of a cluster', () => {
     expect(kinds((id) => !isLeader(id))).toEqual(['appendAccepted', 'appendAccepted']);
   });
 
-  it('a batch of 256 commands takes the messages of one, and one write per server', async () => {
+  it('a batch of 256 commands takes as many messages as one, and one write per server', async () => {
     await propose(256);
     expect(kinds(isLeader)).toEqual(['append', 'append', 'commit', 'commit']);
     expect(kinds((id) => !isLeader(id))).toEqual(['appendAccepted', 'appendAccepted']);

@@ -95,7 +95,7 @@ describe('outcomes of proposals and reads', () => {
     expect(await runToOutcome(nodes, result)).toMatchObject({ index: 3, term: 2, result: 1 });
   });
 
-  it('the outcome of an appended proposal is unknown after timeout, abort and close', async () => {
+  it('the outcome of an appended proposal is unknown after timeout, abort or close', async () => {
     await nodes.cluster('a', 'b', 'c');
     const leader = nodes.leader as RaftNode<number>;
     nodes.network.isolate(leader.id);
@@ -116,7 +116,7 @@ describe('outcomes of proposals and reads', () => {
     expect(await closedEnd).toEqual(['KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_CLOSED']);
   });
 
-  it('a proposal that is not appended yet is refused after an abort and after close', async () => {
+  it('a queued proposal is refused after an abort or a close', async () => {
     await nodes.cluster('a');
     const node = nodes.get('a');
     const controller = new AbortController();

@@ -48,7 +48,7 @@ describe('snapshots that a node takes', () => {
     expect(await stateOf('a')).toBe('3\nx0\nx1\nx2\n');
   });
 
-  it('snapshot() covers everything applied by then, even during another snapshot', async () => {
+  it('snapshot() covers everything applied before the call, even during another one', async () => {
     const node = await cluster(['a']);
     await write(3);
     let proceed = (): void => {};
@@ -187,7 +187,7 @@ describe('snapshots that a node takes', () => {
     expect(node.status().base).toBeGreaterThan(0);
   });
 
-  it('a snapshot succeeds although an old one cannot be removed, until the next one', async () => {
+  it('a snapshot that cannot remove an old one succeeds, and the next one removes it', async () => {
     class Sticky extends MemorySnapshots {
       sticky = true;
       override async remove(id: string): Promise<void> {

@@ -63,7 +63,7 @@ describe('diverged logs', () => {
   it.each([
     { keep: 0, left: [1, 2, 2, 2] },
     { keep: 1, left: [1, 2, 3, 3] },
-  ])('a crash during a replacement keeps all or nothing of it: $left (bugs.md#41)', ({ keep, left }) => {
+  ])('a crash while entries are replaced keeps all or none of them: $left (bugs.md#41)', ({ keep, left }) => {
     const cluster = deposed('lost', 'lost too');
     cluster.partition(['a'], ['b', 'c', 'd', 'e']);
     cluster.stall('b');

@@ -36,7 +36,7 @@ describe('elections', () => {
     expect(cluster.raft('a').ballot.term).toBe(3);
   });
 
-  it('each election timeout is drawn from [T, 2T)', () => {
+  it('each election timeout is drawn between timings.election and twice that', () => {
     const cluster = new Scenario(['a', 'b']);
     cluster.isolate('a');
     const waits = new Set<number>();
@@ -97,7 +97,7 @@ describe('elections', () => {
     { mine: [2, 2], index: 2, term: 3, granted: true },
     { mine: [2, 2], index: 2, term: 2, granted: false },
     { mine: [1, 3], index: 99, term: 2, granted: false },
-  ])('a log with terms $mine grants a vote to ($index, $term): $granted', ({ mine, index, term, granted }) => {
+  ])('a server whose log has terms $mine votes for ($index, $term): $granted', ({ mine, index, term, granted }) => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('c', mine);
     cluster.forge('a', 'c', { kind: 'preVote', term: 8, incarnation: 9, lastIndex: index, lastTerm: term });
@@ -132,7 +132,7 @@ describe('elections', () => {
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('a server ignores candidates for T after a heartbeat, not 2T (bugs.md#22)', () => {
+  it('a server ignores candidates for the minimum timeout, not its own (bugs.md#22)', () => {
     const cluster = new Scenario(['a', 'b', 'c'], { seed: 4 });
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -190,7 +190,7 @@ describe('elections', () => {
     expect(cluster.raft('c').ballot.votedFor).toBe(undefined);
   });
 
-  it('six servers whose pre-votes fail spread their terms and elect (bugs.md#15)', () => {
+  it("two groups that refuse each other's pre-votes elect a leader (bugs.md#15)", () => {
     const ids = ['a', 'b', 'c', 'd', 'e', 'f'];
     const cluster = new Scenario(ids);
     // A long log with a low term.
@@ -279,7 +279,7 @@ describe('elections', () => {
     expect(cluster.raft('a').role).toBe('preCandidate');
   });
 
-  it('a server that heard its leader may ignore a late timer again', () => {
+  it('a server that hears its leader again may ignore another late timer', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('b');
     for (let stall = 0; stall < 3; stall += 1) {

@@ -22,7 +22,7 @@ function stableLeader(cluster: Scenario): string {
 }
 
 describe('partial failures of the network', () => {
-  it('a follower cut off from the leader alone disturbs no one (bugs.md#17)', () => {
+  it('a follower that only the leader cannot reach disturbs no one (bugs.md#17)', () => {
     // The Cloudflare outage of 2020: a switch fails, and c reaches b but not the leader a.
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
