@@ -11,7 +11,10 @@ import type { Context } from './peer-transport.js';
 export class OwnServer {
   readonly server: Server;
   readonly #context: Context;
-  /** Connections without a completed handshake, oldest first. */
+  /**
+   * Unidentified connections: those without a completed handshake, oldest first. Anyone who reaches
+   * the port can open them, so their number is limited, and the oldest one makes room for a new one.
+   */
   readonly #unidentified = new Set<Socket>();
 
   constructor(context: Context, onRequest: RequestListener) {

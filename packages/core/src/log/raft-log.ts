@@ -89,7 +89,11 @@ export class RaftLog {
     return this.#last;
   }
 
-  /** Whether there is no entry and no snapshot. A blank server neither campaigns nor votes. */
+  /**
+   * Whether there is no entry and no snapshot. A blank server neither campaigns nor votes: it does
+   * not know its membership, and a server that lost its disk is blank, too, and has forgotten its
+   * votes. It only waits for a leader. Bootstrap, or the first append or snapshot, ends this state.
+   */
   get blank(): boolean {
     return this.#last === 0;
   }
@@ -144,8 +148,9 @@ export class RaftLog {
   }
 
   /**
-   * The memberships that may be in force on some server: the newest committed one and all later
-   * ones.
+   * The live memberships: those that may be in force on some server. A membership is in force from
+   * the moment it is appended, and a server may miss the newest ones. So these are the newest
+   * committed membership and all later ones. The transport must reach every server that they name.
    */
   get liveMemberships(): readonly MembershipAt[] {
     const settled = this.#memberships.findLastIndex(({ index }) => index <= this.#committed);

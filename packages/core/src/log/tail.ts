@@ -8,8 +8,10 @@ export interface Slice {
 }
 
 /**
- * The newest entries of the log, in memory. Entries that have left it are read back from the store,
- * in pages.
+ * The tail: the newest entries of the log, in memory. Peers that keep up are served from it, and the
+ * state machine usually applies from it. Entries leave it, oldest first, when they are committed and
+ * durable and the tail exceeds its limit of bytes. Entries that have left it are read back from the
+ * store, in pages.
  */
 export class Tail {
   #entries: (Entry | undefined)[] = [];

@@ -23,8 +23,10 @@ export interface Write {
 }
 
 /**
- * A request for entries that a peer needs and that have left memory. `RawNode.pageRead` answers it,
- * with this object.
+ * A page read: a request for entries that a peer needs and that have left memory. The protocol is
+ * synchronous and cannot wait for a disk. So it names the entries in its output, continues without
+ * them, and sends them when `RawNode.pageRead` returns them with this object. If the peer's progress
+ * has changed by then, the page is dropped.
  */
 export interface PageRead {
   readonly peer: ServerId;

@@ -29,8 +29,9 @@ export interface Limits {
    */
   readonly uncommittedBytes: number;
   /**
-   * Entries that are not yet durable on this server. Beyond it a follower drops appends, and a
-   * leader refuses proposals. Default 32 MiB.
+   * Undurable bytes: entries that are not durable on this server yet. Beyond this limit a follower
+   * drops appends, and a leader refuses proposals. A leader needs the limit, too, because the other
+   * servers can commit entries that its own slow disk has not written. Default 32 MiB.
    */
   readonly undurableBytes: number;
   /** Entries kept in memory after they are committed and durable. Default 16 MiB. */

@@ -4,7 +4,9 @@ interface Sent {
 }
 
 /**
- * The append messages with entries that were sent to a peer and are not yet acknowledged, in order.
+ * The window of one peer: the append messages with entries that were sent to it and are not yet
+ * acknowledged, in order. A leader keeps sending without waiting for each reply, but only until the
+ * window is full, in messages or in bytes. An acknowledgement frees everything up to its index.
  */
 export class Window {
   #sent: Sent[] = [];
