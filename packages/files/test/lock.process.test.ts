@@ -70,7 +70,7 @@ describe('the lock of a folder between processes', () => {
     expect(await start().answer).toBe('won');
   });
 
-  it('different uses in one process share a lock, at any path length', async () => {
+  it('the log and snapshots of one process share a folder lock, at any path length', async () => {
     const deep = join(folder, ...Array.from({ length: 12 }, () => 'a-rather-long-name'));
     mkdirSync(deep, { recursive: true });
     const opened = await openFolder(deep);

@@ -9,7 +9,10 @@ export class TransportSwitch {
   readonly #logger: Logger;
   readonly #receive: (from: ServerId, message: Message) => void;
   #current: Transport;
-  /** The transport that is about to come into use, or was in use until now. */
+  /**
+   * During a replacement, the other transport: the new one until it has started, then the old one
+   * until it is closed.
+   */
   #other: Transport | undefined;
   #self: Identity | undefined;
   #peers: ReadonlyMap<ServerId, string> = new Map();

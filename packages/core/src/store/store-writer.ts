@@ -30,7 +30,7 @@ export interface SnapshotSink<Location> {
 
 export interface StoreWriterOptions<Location> {
   readonly meta: SnapshotMeta;
-  /** Has checked the bytes that the sink holds already. */
+  /** A checker that has already checked the bytes in the sink. */
   readonly checker: SnapshotChecker;
   readonly sink: SnapshotSink<Location>;
   readonly failure: (error: unknown) => Error;

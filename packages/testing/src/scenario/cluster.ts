@@ -289,7 +289,10 @@ export class ScenarioCluster {
     this.#running(id).turn(this.#now, { timers: late ? 'late' : 'onTime' });
   }
 
-  /** Takes a turn of a server as a node does, which decides itself whether its timers are late. */
+  /**
+   * Runs one turn of a server as a node would: the server itself decides whether its timers are
+   * late.
+   */
   turn(id: ServerId): void {
     this.#running(id).turn(this.#now, { timers: 'auto' });
   }
