@@ -13,7 +13,7 @@ export interface SeedsOptions {
   readonly from: number;
   /** Maximum number of seeds. */
   readonly count: number;
-  /** Minutes after which no more seeds are started, unless there were fewer than `least`. */
+  /** Minutes after which no more seeds are started, unless fewer than `least` have run. */
   readonly minutes: number;
   readonly least: number;
   /** Options of every world. */

@@ -15,7 +15,7 @@ interface SharedLock {
   readonly uses: Set<string>;
 }
 
-/** The locks of this process, by the real path of the folder. */
+/** The locks that this process holds, by the real path of the folder. */
 const sharedLocks = new Map<string, SharedLock>();
 
 class NodeFolder implements Folder {

@@ -69,7 +69,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   #ticks: NodeJS.Timeout | undefined;
   #closed: Promise<void> | undefined;
 
-  /** Throws `KONTIKI_BAD_OPTION`. Opens nothing before `start`. */
+  /** Throws `KONTIKI_BAD_OPTION` if an option is invalid. Nothing is opened before `start`. */
   constructor(options: TransportOptions) {
     this.#limits = peerLimits(options.limits);
     this.#logger = options.logger ?? silentLogger;

@@ -81,7 +81,7 @@ export class SpareSegment {
       return file;
     } catch (error) {
       await file.close();
-      // A part of the file would keep the disk full.
+      // Remove the partial file, which would keep the disk full.
       await this.#folder.remove(SpareSegment.NAME);
       throw error;
     }

@@ -146,7 +146,7 @@ export class LogWriter {
   }
 }
 
-/** Combines records into their effect, in order. */
+/** Combines records, in order, into their net effect. */
 function combine(records: readonly LogRecord[]): Effect {
   let isReset = false;
   let base: LogBase | undefined;

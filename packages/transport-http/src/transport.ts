@@ -12,7 +12,7 @@ export class HttpTransport extends PeerTransport<HttpPeer> {
   readonly #inboundPeers = new Set<ServerId>();
   #listener: HttpListener | undefined;
 
-  /** Throws `KONTIKI_BAD_OPTION`. Opens nothing before `start`. */
+  /** Throws `KONTIKI_BAD_OPTION` if an option is invalid. Nothing is opened before `start`. */
   constructor(options: HttpOptions = {}) {
     checkOptions(options);
     super(options);

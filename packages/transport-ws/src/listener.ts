@@ -84,8 +84,8 @@ export class WebSocketListener implements Listener {
   }
 
   /**
-   * Stops accepting connections. Closes a server of its own, and leaves the application's server
-   * open.
+   * Stops accepting connections. Closes the server if the transport created it. A server of the
+   * application stays open.
    */
   async close(): Promise<void> {
     this.#server.off('upgrade', this.#onUpgrade);

@@ -62,8 +62,8 @@ export async function demoCommand(args: string[]): Promise<number> {
 }
 
 /**
- * Locks the data folder. Two demos in one folder could create two clusters, or run some nodes of
- * one cluster each.
+ * Locks the data folder. Without the lock, two demos in one folder could create two clusters, or
+ * each run a part of one cluster.
  */
 async function lockData(data: string): Promise<Lock> {
   try {

@@ -41,7 +41,10 @@ function sendError(
   sendJson(response, status, { error: { code, message } }, headers);
 }
 
-/** HTTP status of each error code of a call. Other codes are failures of the server: 500. */
+/**
+ * HTTP status for each error code that a call can return. Any other code is a failure of the server
+ * (500).
+ */
 const STATUS: Partial<Record<ErrorCode, number>> = {
   KONTIKI_NOT_LEADER: 503,
   KONTIKI_OVERLOADED: 503,

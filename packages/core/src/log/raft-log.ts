@@ -48,7 +48,7 @@ export class RaftLog {
   readonly #terms: TermHistory;
   readonly #tail: Tail;
   readonly #writes: WriteTracker;
-  /** Ascending by index. The last one is in force. */
+  /** Memberships in ascending order of their index. The last one is in force. */
   readonly #memberships: MembershipAt[];
   readonly #tailBytes: number;
   #last: number;

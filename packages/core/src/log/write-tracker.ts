@@ -45,7 +45,8 @@ export class WriteTracker {
   }
 
   /**
-   * Numbers a write of the entries `from` to `last`, or of a ballot alone (`from` is `Infinity`).
+   * Assigns a number to a write of the entries `from` to `last`, or of a ballot alone (`from` is
+   * `Infinity`).
    */
   issue(from: number, last: number, bytes: number): number {
     this.#lastIssuedWrite += 1;

@@ -26,7 +26,7 @@ export class OutputBuilder {
   #reads: ReadsReady | undefined;
   #needsAnotherTurn = false;
 
-  /** Adds a message that may leave at once. */
+  /** Queues a message that may be sent at once. */
   send(to: ServerId, message: Message): void {
     put((this.#messages ??= new Map()), to, message);
   }

@@ -49,7 +49,8 @@ export class Replication {
   }
 
   /**
-   * Sends each peer the entries that its window admits, or a commit index that no append carries.
+   * Sends each peer the entries that its window allows, or only the commit index if no append
+   * carries it.
    */
   flush(): void {
     for (const [id, progress] of this.#peers) {

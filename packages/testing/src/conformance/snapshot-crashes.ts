@@ -72,7 +72,10 @@ function drawScript(random: Random): Step[] {
 /** Guarantees for one snapshot. */
 interface Guarantee {
   readonly sample: Sample;
-  /** Whether the snapshot must be listed. Undefined if both are allowed. */
+  /**
+   * Whether the snapshot must be listed (true) or must not be (false). Undefined if either is
+   * allowed.
+   */
   listed: boolean | undefined;
   /** Bytes from which the snapshot must resume at least, if it is unfinished. */
   synced: number;

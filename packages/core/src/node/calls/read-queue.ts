@@ -29,8 +29,8 @@ export class ReadQueue {
   /** Ascending by ticket. */
   readonly #asked = new Map<number, WaitingRead>();
   /**
-   * By the index that must be applied. Indices ascend, because later reads are confirmed at later
-   * indices.
+   * Confirmed reads by the index that must be applied first. Indices ascend, because later reads
+   * are confirmed at later indices.
    */
   readonly #confirmed = new Map<number, Set<WaitingRead>>();
 

@@ -27,7 +27,7 @@ export interface OpenStores {
 /** The progress of a move. */
 export interface MoveProgress {
   readonly step: 'copying snapshots' | 'copying entries' | 'comparing snapshots' | 'comparing entries';
-  /** Bytes of snapshots, or number of entries. */
+  /** The amount done: bytes for snapshots, a count for entries. */
   readonly done: number;
   readonly total: number;
 }

@@ -57,9 +57,9 @@ export class SnapshotSender {
   /** Counts the passes over the snapshot's bytes. Only the newest pass continues. */
   #pass = 0;
   #closed = false;
-  /** Milliseconds: the time at which the rate admits another chunk. */
+  /** The time, in milliseconds, at which the rate limit allows another chunk. */
   #nextAt = 0;
-  /** Bytes that may be in flight: one chunk at first and after silence, more with every answer. */
+  /** Maximum bytes in flight: one chunk at first and after silence, more with every answer. */
   #allowed = CHUNK;
   /**
    * Adapts to the time that answers take. Offering too early on a slow link would send again what

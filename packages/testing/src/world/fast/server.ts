@@ -41,7 +41,7 @@ export class ModelServer implements FaultTarget {
   /** Index of the last entry that the state machine applied. */
   applied = 0;
   turns = 0;
-  /** Index up to which the state machine's own disk has its state. */
+  /** The index up to which the state machine has stored its state on its own disk. */
   #persisted = 0;
   /** Counts starts and crashes, so that events of an earlier process have no effect. */
   #life = 0;

@@ -2,7 +2,7 @@ import type { Ballot, Entry, LogBase, LogState, LogStore, LogWrite, Owner, Posit
 
 /** Callbacks for the calls of a log. */
 export interface LogWatcher {
-  /** Called after the log opened. The node gets the state when the promise resolves. */
+  /** Called once the log is open. The node receives the state when the promise resolves. */
   opened(state: LogState): Promise<void>;
   /**
    * Called before the store appends. `prevTerm` is the term of the entry before the first one, and
