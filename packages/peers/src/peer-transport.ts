@@ -115,7 +115,12 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
     };
     this.#context = context;
     this.#listener = this.createListener(context, (id) => this.#getPeer(context, id));
-    await this.#listener.start();
+    try {
+      await this.#listener.start();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
     // `close` may have been called during the await.
     if (this.#isClosed()) {
       await this.#listener.close();

@@ -40,6 +40,18 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (!postpone) this.raft.tick(false);',
   },
   {
+    name: 'a follower that hears its leader does not forgive the next stall',
+    file: 'protocol/follower.ts',
+    find: 'this.#server.forgiveLateTimer(false);',
+    replace: '',
+  },
+  {
+    name: 'a leader whose quorum answers does not forgive the next stall',
+    file: 'protocol/leader.ts',
+    find: 'if (this.#quorumAnswers()) this.#server.forgiveLateTimer(false);',
+    replace: 'if (this.#quorumAnswers()) void 0;',
+  },
+  {
     name: 'a page that was read is not handed to the protocol',
     file: 'protocol/raw-node.ts',
     find: 'for (const { read, entries } of pages) this.raft.pageRead(read, entries);',

@@ -138,8 +138,9 @@ class MemoryTransport implements Transport {
   }
 
   async start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void> {
-    this.#endpoint = { self, receive, peers: () => this.#peers };
-    this.#network.join(this.#endpoint);
+    const endpoint = { self, receive, peers: () => this.#peers };
+    this.#network.join(endpoint);
+    this.#endpoint = endpoint;
   }
 
   send(to: ServerId, messages: readonly Message[]): void {

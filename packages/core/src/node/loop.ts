@@ -228,7 +228,7 @@ export class Loop<Result> {
    */
   #onInstalled(index: number): void {
     this.proposals.failSuperseded(index);
-    this.applier.restoreInstalled();
+    this.applier.requireRestore();
   }
 
   #serveReads(): void {

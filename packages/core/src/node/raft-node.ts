@@ -45,22 +45,24 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   /**
    * Opens the log, the snapshots, the state machine and the transport, in this order, and joins the
-   * cluster's traffic. Rejects, with every port closed again, if one of them cannot be opened or if
-   * they do not fit together.
+   * cluster's traffic. Rejects if one of them cannot be opened or if they do not fit together. Then
+   * every port that this call has opened is closed again.
    */
   static async open<Result>(options: NodeOptions<Result>): Promise<RaftNode<Result>> {
     checkOptions(options);
     const owner = { cluster: options.cluster, server: options.id };
     let node: RaftNode<Result> | undefined;
+    // The ports that this call has opened. The others may be in use by another node.
+    const opened: { close(): Promise<void> }[] = [];
     try {
-      const aligned = await alignStores(options, owner);
+      const aligned = await alignStores(options, owner, (store) => opened.push(store));
       node = new RaftNode(options, aligned);
       await node.#start(options, aligned);
       return node;
     } catch (error) {
       if (node !== undefined) node.#end('failed', error as Error);
-      for (const port of [options.transport, options.snapshots, options.log]) {
-        await port?.close().catch(() => {
+      for (const port of opened.reverse()) {
+        await port.close().catch(() => {
           // The reason why the node did not start is more useful.
         });
       }

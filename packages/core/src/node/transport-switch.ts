@@ -65,12 +65,12 @@ export class TransportSwitch {
       this.#other = transport;
       await this.#start(transport, this.#self as Identity);
       this.#refuseClosed();
+      transport.setPeers(this.#peers);
     } catch (error) {
       await this.#discard(transport);
       throw error;
     }
     this.#current = transport;
-    transport.setPeers(this.#peers);
     await this.#discard(before);
   }
 

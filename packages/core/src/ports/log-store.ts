@@ -88,6 +88,7 @@ export interface LogStore {
    * synced before this resolves. May be called again after `close`. Rejects with
    * `KONTIKI_FOREIGN_DATA` for another owner's log, `KONTIKI_LOCKED` if it is open already,
    * `KONTIKI_CORRUPT` if it is damaged, and `KONTIKI_LOST_DATA` if it ends before its commit index.
+   * When it rejects, it has released whatever it had opened.
    */
   open(owner: Owner): Promise<LogState>;
   /** Resolves when the write is durable. `entries` are not copied and must not change. */

@@ -49,7 +49,7 @@ export interface SnapshotStore {
   /**
    * Opens the store, or creates it, and removes useless leftovers of a crash. May be called again
    * after `close`. Rejects with `KONTIKI_FOREIGN_DATA` for another owner's data, and with
-   * `KONTIKI_LOCKED` if it is open already.
+   * `KONTIKI_LOCKED` if it is open already. When it rejects, it has released whatever it had opened.
    */
   open(owner: Owner): Promise<void>;
   /**

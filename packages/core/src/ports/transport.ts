@@ -24,7 +24,7 @@ export interface Transport {
   /**
    * Starts listening and connecting. `receive` is called for each message from a server of the same
    * cluster, member or not, with the id from that server's handshake. It does not throw. Rejects if
-   * the transport cannot listen.
+   * the transport cannot listen, and has then released whatever it had opened.
    */
   start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void>;
   /**

@@ -56,7 +56,7 @@ export class Follower extends BaseRole {
     if (server.now < this.#electionAt) return;
     const forgiven = server.eligible && server.forgiveLateTimer(processWasStalled);
     this.retime();
-    if (forgiven) return server.report({ kind: 'lateTimerForgiven' });
+    if (forgiven) return;
     server.leader = undefined;
     if (server.eligible) server.askForPreVotes();
   }

@@ -6,7 +6,7 @@ type Sorted = Map<ServerId, Message[]>;
 
 // Most turns produce little, so they share these empty values.
 const noMail: Mail = new Map();
-const noLoads: readonly PageRead[] = [];
+const noPageReads: readonly PageRead[] = [];
 const noSnapshots: readonly SnapshotEvent[] = [];
 const noReports: readonly Report[] = [];
 
@@ -68,7 +68,7 @@ export class OutputBuilder {
       write,
       afterWrite: this.#afterWrite ?? noMail,
       after,
-      pageReads: this.#pageReads ?? noLoads,
+      pageReads: this.#pageReads ?? noPageReads,
       reads: this.#reads,
       snapshots: this.#snapshots ?? noSnapshots,
       reports: this.#reports ?? noReports,

@@ -100,6 +100,7 @@ export class RaftServer implements Server {
 
   forgiveLateTimer(processWasStalled: boolean): boolean {
     this.#forgaveLateTimer = processWasStalled && !this.#forgaveLateTimer;
+    if (this.#forgaveLateTimer) this.report({ kind: 'lateTimerForgiven' });
     return this.#forgaveLateTimer;
   }
 

@@ -176,7 +176,10 @@ export class RawNode {
 
   #checkTimers(now: number, timers: NonNullable<TurnHooks['timers']>): void {
     if (timers === 'skip') return;
-    if (timers !== 'auto') return this.raft.tick(timers === 'late');
+    if (timers !== 'auto') {
+      this.#timersPostponed = false;
+      return this.raft.tick(timers === 'late');
+    }
     const late = now > this.#plannedAt + this.raft.timings.heartbeat;
     // Postponed once, never twice in a row: a process that is always late must still elect.
     const postpone = late && !this.#timersPostponed;

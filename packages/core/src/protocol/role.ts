@@ -57,8 +57,8 @@ export interface Server {
   /** Draws an election timeout from [T, 2T) (Raft §5.2). */
   drawElectionTimeout(): number;
   /**
-   * Returns whether to ignore a timer that has fired, because this process was stalled: then the
-   * silence of others proves nothing. Never returns true twice in a row, so that a process that is
+   * Returns whether to ignore a timer that has fired, and reports it, because this process was
+   * stalled: then the silence of others proves nothing. Never returns true twice in a row, so that a process that is
    * always late still campaigns. A call with false makes the next late timer forgivable again.
    */
   forgiveLateTimer(processWasStalled: boolean): boolean;

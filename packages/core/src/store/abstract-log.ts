@@ -1,4 +1,4 @@
-import { KontikiError } from '../errors.js';
+import { isKontikiError, KontikiError } from '../errors.js';
 import { checkId } from '../id.js';
 import type { Entry } from '../log/entry.js';
 import type { LogBase, LogState, LogStore, LogWrite, Owner, Repair } from '../ports/log-store.js';
@@ -167,15 +167,21 @@ export abstract class AbstractLog implements LogStore {
     try {
       opened = await this._open(owner);
     } catch (error) {
-      throw this._failure(`open the log in ${this._where}`, error);
+      throw this.#failure('open the log', error);
     }
     const { committed, last } = opened.tracker.checkpoint;
     if (committed <= last) return opened;
-    await this._close();
+    await this._close().catch(() => {
+      // The lost data is the more useful reason.
+    });
     throw new KontikiError(
       'KONTIKI_LOST_DATA',
       `${this.#name} ends at entry ${last}, but entry ${committed} was committed on this server. Restore the log from a copy, or remove this server from the cluster and add a server with a new id.`,
     );
+  }
+
+  #failure(action: string, error: unknown): KontikiError {
+    return isKontikiError(error) ? error : this._failure(`${action} in ${this._where}`, error);
   }
 
   #add(record: LogRecord | undefined): Promise<void> {
@@ -202,7 +208,7 @@ export abstract class AbstractLog implements LogStore {
         if (from <= calls.base) throw compacted(from, calls.base);
         // If entries were replaced during the read, the store may have found parts of both. Read
         // again.
-        if (calls.replacements === replacements) throw this._failure(`read the log in ${this._where}`, error);
+        if (calls.replacements === replacements) throw this.#failure('read the log', error);
       }
     }
   }

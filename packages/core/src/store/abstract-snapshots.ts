@@ -46,6 +46,8 @@ interface Opened<Location> {
   /** By id; undefined while the writer is being created. */
   readonly writers: Map<string, StoreWriter<Location> | undefined>;
   readonly readers: Set<Pieces>;
+  /** Settles with the newest change of the stored snapshots. */
+  changes: Promise<void>;
 }
 
 /**
@@ -119,7 +121,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
       try {
         found = await this._open(owner);
       } catch (error) {
-        throw this._failure(`open the snapshot store in ${this._where}`, error);
+        throw isKontikiError(error) ? error : this._failure(`open the snapshot store in ${this._where}`, error);
       }
       const finished = [...found.finished].map((snapshot) => [snapshot.info.id, held(snapshot)] as const);
       const unfinished = [...found.unfinished].map((snapshot) => [snapshot.id, snapshot] as const);
@@ -129,6 +131,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
         unfinished: new Map(unfinished),
         writers: new Map(),
         readers: new Set(),
+        changes: Promise.resolve(),
       };
     });
   }
@@ -185,7 +188,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
     }
     writers.set(meta.id, undefined);
     try {
-      return await this.#life.track(this.#createWriter(opened, meta));
+      return await this.#change(opened, () => this.#createWriter(opened, meta));
     } catch (error) {
       writers.delete(meta.id);
       throw this.#failure(`write snapshot ${meta.id}`, error);
@@ -195,29 +198,46 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   async remove(id: string): Promise<void> {
     const opened = this.#life.opened;
     const { finished } = opened;
-    const snapshot = finished.get(id);
-    if (snapshot === undefined) return;
-    finished.delete(id);
-    try {
-      await this.#life.track(this._remove(snapshot.location));
-    } catch (error) {
-      // The snapshot may still be there, so it can be removed again, unless a new one has its id.
-      if (!finished.has(id)) finished.set(id, snapshot);
-      throw this.#failure(`remove snapshot ${id}`, error);
-    }
-    snapshot.isRemoved = true;
-    this.#freeUnread(opened, snapshot);
+    await this.#change(opened, async () => {
+      const snapshot = finished.get(id);
+      if (snapshot === undefined) return;
+      finished.delete(id);
+      try {
+        await this._remove(snapshot.location);
+      } catch (error) {
+        // The snapshot may still be there, so it can be removed again.
+        finished.set(id, snapshot);
+        throw this.#failure(`remove snapshot ${id}`, error);
+      }
+      snapshot.isRemoved = true;
+      this.#freeUnread(opened, snapshot);
+    });
   }
 
   close(): Promise<void> {
     return this.#life.close(async ({ writers, readers }) => {
-      try {
-        await Promise.all([...writers.values()].map(async (writer) => writer?.detach(this.#closedError())));
-        await Promise.all([...readers].map((pieces) => pieces.return()));
-      } finally {
-        await this._close();
-      }
+      // A writer or reader that fails to end must not keep the others, or the store, from closing.
+      const ended = await Promise.allSettled([
+        ...[...writers.values()].map(async (writer) => writer?.detach(this.#closedError())),
+        ...[...readers].map((pieces) => pieces.return()),
+      ]);
+      await this._close();
+      const failed = ended.find((result) => result.status === 'rejected');
+      if (failed !== undefined) throw this.#failure('close a snapshot', failed.reason);
     });
+  }
+
+  /**
+   * Runs changes of the stored snapshots one at a time, in call order, so that no change finds
+   * another one half done.
+   */
+  #change<T>(opened: Opened<Location>, change: () => Promise<T>): Promise<T> {
+    const changed = opened.changes.then(change);
+    opened.changes = changed.then(
+      () => {},
+      () => {},
+    );
+    return this.#life.track(changed);
   }
 
   async #createWriter(opened: Opened<Location>, meta: SnapshotMeta): Promise<StoreWriter<Location>> {
@@ -234,25 +254,29 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
       checker: checked ?? new SnapshotChecker(meta),
       sink,
       failure: (error) => this.#failure(`write snapshot ${meta.id}`, error),
-      replaced: () => finished.get(meta.id)?.location,
-      onFinished: (info, location) => {
-        writers.delete(meta.id);
-        const replaced = finished.get(meta.id);
-        finished.set(meta.id, held({ info, location }));
-        if (replaced === undefined) return;
-        replaced.isRemoved = true;
-        this.#freeUnread(opened, replaced);
-      },
+      finish: (info) => this.#change(opened, () => this.#finish(opened, info, sink)),
       onDiscarded: async () => {
-        // A store may replace a finished snapshot at the same location before it fails.
-        if (finished.get(meta.id)?.location === sink.location) finished.delete(meta.id);
-        // If the removal fails, the next start repeats it.
-        await this.#discard(sink.location).catch(() => {});
-        writers.delete(meta.id);
+        await this.#change(opened, async () => {
+          // A store may replace a finished snapshot at the same location before it fails.
+          if (finished.get(meta.id)?.location === sink.location) finished.delete(meta.id);
+          // If the removal fails, the next start repeats it.
+          await this.#discard(sink.location).catch(() => {});
+          writers.delete(meta.id);
+        });
       },
     });
     writers.set(meta.id, writer);
     return writer;
+  }
+
+  async #finish(opened: Opened<Location>, info: SnapshotInfo, sink: SnapshotSink<Location>): Promise<void> {
+    const replaced = opened.finished.get(info.id);
+    const location = await sink.finish(info, replaced?.location);
+    opened.writers.delete(info.id);
+    opened.finished.set(info.id, held({ info, location }));
+    if (replaced === undefined) return;
+    replaced.isRemoved = true;
+    this.#freeUnread(opened, replaced);
   }
 
   /** Reads an unfinished snapshot through. Resolves with undefined if it cannot be resumed. */
@@ -298,7 +322,8 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
 
   #failure(action: string, error: unknown): KontikiError {
     const where = `${action} in ${this._where}`;
-    if (isKontikiError(error) || !isDiskFull(error)) return this._failure(where, error);
+    if (isKontikiError(error)) return error;
+    if (!isDiskFull(error)) return this._failure(where, error);
     return new KontikiError(
       'KONTIKI_DISK_FULL',
       `Cannot ${where}: the disk is full. Finished snapshots are kept. Free some space and try again.`,

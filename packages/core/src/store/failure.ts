@@ -1,20 +1,19 @@
 import { isKontikiError, KontikiError } from '../errors.js';
 
-/** Returns an error and its causes, outermost first. */
+/** Returns an error and its causes, outermost first. Errors may be each other's causes. */
 function causesOf(error: unknown): readonly Error[] {
   const causes: Error[] = [];
-  for (let at = error; at instanceof Error; at = at.cause) causes.push(at);
+  for (let at = error; at instanceof Error && !causes.includes(at); at = at.cause) causes.push(at);
   return causes;
 }
 
 /**
- * Returns the messages of an error and of its causes. A database often gives the reason only in a
- * cause.
+ * Returns the messages of an error and of its causes: a database often gives the reason only in a
+ * cause. A thrown value that is no error is converted to a string.
  */
 export function messageOf(error: unknown): string {
-  return causesOf(error)
-    .map(({ message }) => message)
-    .join(': ');
+  const causes = causesOf(error);
+  return causes.length === 0 ? String(error) : causes.map(({ message }) => message).join(': ');
 }
 
 /** Whether an error or one of its causes has one of these codes or names. */

@@ -34,9 +34,8 @@ export interface StoreWriterOptions<Location> {
   readonly checker: SnapshotChecker;
   readonly sink: SnapshotSink<Location>;
   readonly failure: (error: unknown) => Error;
-  /** Returns the location of the finished snapshot with this id. */
-  readonly replaced: () => Location | undefined;
-  readonly onFinished: (info: SnapshotInfo, location: Location) => void;
+  /** Makes the snapshot durable and visible, when no other change of the store is in progress. */
+  readonly finish: (info: SnapshotInfo) => Promise<void>;
   /** Called when the snapshot was aborted or has failed, and the sink is closed. */
   readonly onDiscarded: () => Promise<void>;
 }
@@ -78,11 +77,10 @@ export class StoreWriter<Location> implements SnapshotWriter {
 
   finish(): Promise<SnapshotInfo> {
     return this.#calls.run(async () => {
-      const { meta, checker, sink, replaced, onFinished } = this.#options;
+      const { meta, checker, finish } = this.#options;
       const info = { ...meta, bytes: checker.end().bytes };
-      const location = await sink.finish(info, replaced());
+      await finish(info);
       this.#calls.markFinished();
-      onFinished(info, location);
       return info;
     });
   }

@@ -66,7 +66,7 @@ describe('SnapshotReceiver', () => {
       acknowledge: (_from, _message, id, offset) => acks.push([id, offset]),
       onReceived: ({ id }) => received.push(id),
       onProgress: () => {},
-      onFailure: (error) => failures.push(error),
+      onTransferFailed: (error) => failures.push(error),
     });
   });
 

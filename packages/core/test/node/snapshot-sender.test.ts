@@ -46,7 +46,7 @@ describe('SnapshotSender', () => {
       },
       onProgress: (bytes) => (acknowledged = bytes),
       onStartedOver: () => {},
-      onFailure: (error) => expect.unreachable(error.message),
+      onTransferFailed: (error) => expect.unreachable(error.message),
     });
     sender.start();
     return sender;

@@ -56,7 +56,7 @@ describe('memory and reads of snapshot transfers', () => {
         },
         onProgress: () => {},
         onStartedOver: () => expect.unreachable(),
-        onFailure: (error) => expect.unreachable(error.message),
+        onTransferFailed: (error) => expect.unreachable(error.message),
       });
       const peer: Peer = { sender, sent: 0, acknowledged: 0 };
       sender.start();
@@ -113,7 +113,7 @@ describe('memory and reads of snapshot transfers', () => {
       acknowledge: () => {},
       onReceived: () => expect.unreachable(),
       onProgress: () => {},
-      onFailure: (error) => expect.unreachable(error.message),
+      onTransferFailed: (error) => expect.unreachable(error.message),
     });
     const from = { genesis: undefined, term: 2, incarnation: 1, stream: 1, to: 1 };
     receiver.onOffer('b', { kind: 'snapshotOffer', ...from, meta, bytes: 10 * MAX } as never);
@@ -170,7 +170,7 @@ describe('memory and reads of snapshot transfers', () => {
       },
       onProgress: () => {},
       onStartedOver: () => {},
-      onFailure: (error) => expect.unreachable(error.message),
+      onTransferFailed: (error) => expect.unreachable(error.message),
     });
     sender.start();
     await clock.until(() => arrived === snapshot.bytes, (2 * snapshot.bytes * 1_000) / rate);
@@ -209,7 +209,7 @@ describe('memory and reads of snapshot transfers', () => {
       },
       onProgress: () => {},
       onStartedOver: () => {},
-      onFailure: (error) => expect.unreachable(error.message),
+      onTransferFailed: (error) => expect.unreachable(error.message),
     });
     sender.start();
     await clock.elapse(120_000);

@@ -1,7 +1,8 @@
 // Shows which failures stop a node, and that its data is kept. Makes logs and state machines fail.
 import { afterEach, describe, expect, it } from 'vitest';
-import { KontikiError, type MemoryLog, type RaftNode } from '@kontiki/core';
+import { KontikiError, MemorySnapshots, type MemoryLog, type RaftNode } from '@kontiki/core';
 import { bytes, runToOutcome, Journal, Nodes, outcome } from './harness.js';
+import { SnapshotJournal } from './snapshot-harness.js';
 
 let nodes = new Nodes();
 afterEach(async () => {
@@ -75,6 +76,29 @@ describe('failures that stop a node', () => {
     const machine = { open: () => Promise.resolve(7), apply: () => [] };
     expect(await outcome(nodes.open('a', { machine }))).toBe('KONTIKI_LOST_DATA');
     await nodes.open('a');
+  });
+
+  it('open refused by a log in use closes no port of the node that uses it', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const transport = nodes.network.transport();
+    const calls: string[] = [];
+    const spied = { ...transport, close: async () => void calls.push('close') };
+    expect(await outcome(nodes.open('a', { transport: spied }))).toBe('KONTIKI_LOCKED');
+    expect(calls).toEqual([]);
+    const leader = nodes.leader as RaftNode<number>;
+    expect(await runToOutcome(nodes, leader.propose(bytes('x')))).toMatchObject({ result: 1 });
+  });
+
+  it('open refused by a state machine closes both stores', async () => {
+    await nodes.bootstrap('a');
+    const snapshots = new MemorySnapshots();
+    const machine = new (class extends SnapshotJournal {
+      open(): Promise<number> {
+        return Promise.reject(new KontikiError('KONTIKI_MACHINE_FAILED', 'EIO'));
+      }
+    })();
+    expect(await outcome(nodes.open('a', { machine, snapshots }))).toBe('KONTIKI_MACHINE_FAILED');
+    await nodes.open('a', { machine: new SnapshotJournal(), snapshots });
   });
 
   it('a state machine with its own disk gets only later commands after a restart', async () => {

@@ -144,6 +144,17 @@ describe('opening and closing', () => {
     expect(await codeOf(log.open(owner))).toBe('KONTIKI_LOST_DATA');
     expect(log.events).toEqual(['open', 'close']);
   });
+
+  it('a log that lost data is refused for that reason even if it fails to close', async () => {
+    class Stuck extends SampleLog {
+      protected override _close(): Promise<void> {
+        return Promise.reject(new Error('EIO, close'));
+      }
+    }
+    log = new Stuck();
+    log.tracker.apply({ kind: 'write', entries: [command(1)], committed: 2 });
+    expect(await codeOf(log.open(owner))).toBe('KONTIKI_LOST_DATA');
+  });
 });
 
 describe('writing', () => {

@@ -56,6 +56,8 @@ class SampleSnapshots extends AbstractSnapshots<string> {
   /** The call that fails once. */
   failing: Call | undefined;
   error: Error = new Error('EIO');
+  /** The promise that finishing and removing wait for. */
+  changing: Promise<void> = Promise.resolve();
   #created = 0;
 
   protected override get _where(): string {
@@ -82,6 +84,7 @@ class SampleSnapshots extends AbstractSnapshots<string> {
       sync: async () => {},
       finish: async (_info: SnapshotInfo, replaced: string | undefined) => {
         this.#failIf('finish');
+        await this.changing;
         this.events.push(`finish ${location}${replaced === undefined ? '' : ` instead of ${replaced}`}`);
         return location;
       },
@@ -103,6 +106,7 @@ class SampleSnapshots extends AbstractSnapshots<string> {
 
   protected override async _remove(location: string): Promise<void> {
     this.#failIf('remove');
+    await this.changing;
     this.events.push(`remove ${location}`);
   }
 
@@ -260,6 +264,56 @@ describe('removing', () => {
     store.failing = 'free';
     await store.remove(metaAt(1).id);
     await store.close();
+    expect(store.events.at(-1)).toBe('close the store');
+  });
+});
+
+describe('concurrent changes', () => {
+  /** Makes changes of the store wait, and returns a function that ends the wait. */
+  function holdChanges(): () => void {
+    let release = (): void => {};
+    store.changing = new Promise((resolve) => (release = resolve));
+    return release;
+  }
+
+  it('a snapshot created while a leftover of its id is removed starts afterwards', async () => {
+    store.unfinished.push({ id: metaAt(1).id, location: 'old 1', bytes: 3 });
+    store.unfinished.push({ id: metaAt(2).id, location: 'old 2', bytes: 3 });
+    await store.open(owner);
+    const release = holdChanges();
+    const creating = [store.create(metaAt(3)), store.create(metaAt(1))];
+    release();
+    await Promise.all(creating);
+    expect(store.events).toEqual(['remove old 1', 'free old 1', 'remove old 2', 'free old 2']);
+    expect([...store.bytes.keys()]).toEqual(['new 1', 'new 2']);
+  });
+
+  it('remove waits for a snapshot of the same id that is being finished', async () => {
+    await store.open(owner);
+    await save(1);
+    const writer = await store.create(metaAt(1));
+    await writer.write(await encoded(1));
+    const release = holdChanges();
+    const finished = writer.finish();
+    const removed = store.remove(metaAt(1).id);
+    release();
+    await Promise.all([finished, removed]);
+    expect(store.events.slice(-2)).toEqual(['remove new 2', 'free new 2']);
+    expect(await store.list()).toEqual([]);
+  });
+
+  it('close closes the store although a reader fails to end, and then reports it', async () => {
+    class Stuck extends SampleSnapshots {
+      protected override async *_read(): AsyncGenerator<Uint8Array, void> {
+        await using _file = { [Symbol.asyncDispose]: () => Promise.reject(new Error('EIO, close')) };
+        for (;;) yield new Uint8Array(10);
+      }
+    }
+    store = new Stuck();
+    await store.open(owner);
+    await save(1);
+    await store.read(metaAt(1).id)[Symbol.asyncIterator]().next();
+    expect(await codeOf(store.close())).toBe('KONTIKI_STORE_FAILED');
     expect(store.events.at(-1)).toBe('close the store');
   });
 });

@@ -67,7 +67,7 @@ export class Applier<Result> {
    * Notes that a snapshot was installed in place of the log: it is restored before anything else is
    * applied.
    */
-  restoreInstalled(): void {
+  requireRestore(): void {
     this.#restoreDue = true;
   }
 

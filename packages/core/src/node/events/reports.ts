@@ -8,7 +8,7 @@ export function logReport(logger: Logger, report: Report): void {
       return logger.warn(`stepped down: ${reasons[report.reason]}`);
     case 'lateTimerForgiven':
       return logger.warn(
-        'the process was stalled (a blocked event loop or a suspended machine); the election timer was restarted instead of campaigning',
+        'the process was stalled (a blocked event loop or a suspended machine); its late timer was ignored: the silence of the other servers proves nothing',
       );
     case 'blankVoter':
       return logger.error(

@@ -19,7 +19,7 @@ export interface ReceiverOptions {
   readonly onReceived: (info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk) => void;
   readonly onProgress: (progress: SnapshotProgress) => void;
   /** Called when a transfer was abandoned. The leader will offer a snapshot again. */
-  readonly onFailure: (error: Error) => void;
+  readonly onTransferFailed: (error: Error) => void;
 }
 
 /** A snapshot that is being received. */
@@ -154,7 +154,7 @@ export class SnapshotReceiver {
         await incoming.writer?.abort().catch(() => {
           // The first error is more useful.
         });
-        if (!this.#closed) this.#options.onFailure(error);
+        if (!this.#closed) this.#options.onTransferFailed(error);
       });
   }
 }

@@ -34,7 +34,7 @@ export interface SenderOptions {
   readonly onProgress: (bytes: number) => void;
   /** Called when the peer asks for the whole snapshot again. */
   readonly onStartedOver: () => void;
-  readonly onFailure: (error: Error) => void;
+  readonly onTransferFailed: (error: Error) => void;
 }
 
 /**
@@ -176,7 +176,7 @@ export class SnapshotSender {
         }
       }
     } catch (error) {
-      if (!ended()) this.#options.onFailure(error as Error);
+      if (!ended()) this.#options.onTransferFailed(error as Error);
     }
   }
 

@@ -100,7 +100,7 @@ export class SnapshotSenders {
         events.emit('snapshotSending', { peer, ...meter.at(bytes) });
       },
       onStartedOver: () => void this.#check(snapshot),
-      onFailure: (error) => {
+      onTransferFailed: (error) => {
         failures += 1;
         if (isKontikiError(error, 'KONTIKI_CORRUPT') || failures === MAX_FAILED_READS)
           return this.#giveUp(snapshot, error);

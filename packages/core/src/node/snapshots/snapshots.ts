@@ -92,7 +92,7 @@ export class Snapshots {
       },
       onReceived: (info, from, message) => this.#install(info, from, message),
       onProgress: (progress) => events.emit('snapshotReceiving', progress),
-      onFailure: (error) => {
+      onTransferFailed: (error) => {
         logger.warn('receiving a snapshot failed; the leader will offer it again', { error });
         events.emit('snapshotFailed', { error });
       },

@@ -1,7 +1,7 @@
 import { isKontikiError, KontikiError } from '../../errors.js';
-import type { LogState, Owner } from '../../ports/log-store.js';
+import type { LogState, LogStore, Owner } from '../../ports/log-store.js';
 import { silentLogger } from '../../ports/logger.js';
-import type { SnapshotInfo } from '../../ports/snapshot-store.js';
+import type { SnapshotInfo, SnapshotStore } from '../../ports/snapshot-store.js';
 import { restore } from '../apply/restore.js';
 import type { NodeOptions } from '../options.js';
 
@@ -24,9 +24,14 @@ export interface AlignedStores {
 export async function alignStores(
   { log, snapshots, machine, snapshotCompression, logger = silentLogger }: Parts,
   owner: Owner,
+  onOpened: (store: LogStore | SnapshotStore) => void = () => {},
 ): Promise<AlignedStores> {
   const opened = await log.open(owner);
-  await snapshots?.open(owner);
+  onOpened(log);
+  if (snapshots !== undefined) {
+    await snapshots.open(owner);
+    onOpened(snapshots);
+  }
   const held = (await machine.open?.(owner)) ?? 0;
   const infos = (await snapshots?.list()) ?? [];
   if (infos.length > 0 && opened.ballot === undefined && opened.last === 0) throw lostLog(infos[0] as SnapshotInfo);

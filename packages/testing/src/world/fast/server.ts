@@ -42,7 +42,7 @@ export class ModelServer implements FaultTarget {
   applied = 0;
   turns = 0;
   /** The index up to which the state machine has stored its state on its own disk. */
-  #persisted = 0;
+  #machineStored = 0;
   /** Counts starts and crashes, so that events of an earlier process have no effect. */
   #life = 0;
   /** Undefined while the server is down. */
@@ -88,7 +88,7 @@ export class ModelServer implements FaultTarget {
     this.incarnation = 1 + random.below(2 ** 31);
     this.#clock = { rate: 1 + mix.strength.drift * random.between(-0.1, 0.1), offset: random.between(0, 1e6) };
     this.#timerAt = Infinity;
-    this.applied = mix.durableMachines ? this.#persisted : 0;
+    this.applied = mix.durableMachines ? this.#machineStored : 0;
     const raw = this.#guarded(
       () =>
         new RawNode({
@@ -121,7 +121,7 @@ export class ModelServer implements FaultTarget {
     this.#scheduled = false;
     this.#paused = false;
     this.#applying = false;
-    this.#persisted = this.#world.random.chance(0.5) ? this.applied : Math.min(this.#persisted, this.applied);
+    this.#machineStored = this.#world.random.chance(0.5) ? this.applied : Math.min(this.#machineStored, this.applied);
     this.proposals.abandon();
     this.reads.abandon();
     this.disk.crash(kind);
@@ -131,7 +131,7 @@ export class ModelServer implements FaultTarget {
     this.crash('powerCut');
     this.#world.trace?.(`${this.id} loses its disk`);
     this.lost = true;
-    this.#persisted = 0;
+    this.#machineStored = 0;
     this.disk.wipe();
     this.#world.checks.wiped(this);
   }
@@ -161,6 +161,7 @@ export class ModelServer implements FaultTarget {
 
   receive(from: ServerId, message: Message): void {
     if (this.#raw === undefined) return;
+    this.#stalls.received(from, message);
     this.#raw.receive(from, message);
     this.wake();
   }
@@ -291,7 +292,7 @@ export class ModelServer implements FaultTarget {
 
   #readPage(read: PageRead): void {
     this.#later(this.disk.readLatency, () => {
-      this.#raw?.pageRead(read, this.disk.read(read.from, read.to, read.maxBytes));
+      this.#guarded(() => this.#raw?.pageRead(read, this.disk.read(read.from, read.to, read.maxBytes)));
       this.wake();
     });
   }

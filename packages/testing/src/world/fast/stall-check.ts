@@ -1,4 +1,4 @@
-import type { RoleName } from '@kontiki/core';
+import type { Message, RoleName, ServerId, Timings } from '@kontiki/core';
 import type { Raft, Report, Turn } from '@kontiki/core/protocol';
 import type { Checks } from './checks.js';
 
@@ -9,37 +9,66 @@ import type { Checks } from './checks.js';
  * asked for. The silence of other servers proves nothing then, because their messages may still
  * wait in sockets. So a late turn must leave the timers alone: no campaign, no leader that steps
  * down for want of answers, and no late timer forgiven yet. The next turn checks the timers, and
- * must forgive a late one, unless an earlier stall has used up that forgiveness.
+ * must forgive a late one.
+ *
+ * A server may forgive only once in a row, or a process that is always late would never campaign.
+ * It may forgive again when it has acted on a timer, when it has heard its leader, or when it leads
+ * and a quorum has answered. This class derives that from outside, and never asks the server.
  */
 export class StallCheck {
   readonly #checks: Checks;
   #wakeAt = Infinity;
   #afterLateTurn = false;
-  /**
-   * Whether the next late timer must be forgiven: no stall has used that up since the server last
-   * campaigned.
-   */
+  /** Whether the server must forgive the next late timer. */
   #mustForgive = true;
+  /** Senders and terms of the appends that wait for the next turn. */
+  #appends: { readonly from: ServerId; readonly term: number }[] = [];
+  /** The state of the server after the previous turn. */
+  #leader: ServerId | undefined;
+  #term = 0;
+  #timings: Timings | undefined;
+  /** Since when a leader has neither changed its timings nor forgiven a timer. */
+  #steadySince = Infinity;
 
   constructor(checks: Checks) {
     this.#checks = checks;
   }
 
+  /** Notes a message that the server takes in its next turn. */
+  received(from: ServerId, message: Message): void {
+    if (message.kind === 'append') this.#appends.push({ from, term: message.term });
+  }
+
   /** Checks a turn that ran at `now`. `before`: the role before the turn. */
   turned(id: string, raft: Raft, before: RoleName, now: number, turn: Turn): void {
-    const late = now > this.#wakeAt + raft.timings.heartbeat && !this.#afterLateTurn;
+    const late = now > this.#wakeAt + raft.timings.heartbeat;
     const acted = campaigns(before, raft.role) || turn.reports.some(isSilence);
     const forgave = turn.reports.some(({ kind }) => kind === 'lateTimerForgiven');
+    if (this.#heardLeader(raft)) this.#mustForgive = true;
     if (late) {
       this.#checks.check('stallsAreForgiven', !acted && !forgave, () => `${id} checked its timers in a late turn`);
     } else if (this.#afterLateTurn) {
       const blames = acted && this.#mustForgive;
       this.#checks.check('stallsAreForgiven', !blames, () => `${id} blamed others for its own stall`);
-      this.#mustForgive = false;
     }
-    if (acted) this.#mustForgive = true;
+    const steady = before === 'leader' && raft.role === 'leader' && raft.timings === this.#timings && !forgave;
+    if (!steady) this.#steadySince = now;
+    // A leader checks its quorum once per election timeout, but not in a late turn.
+    const quorumAnswered = !late && now >= this.#steadySince + raft.timings.election;
+    if (acted || quorumAnswered) this.#mustForgive = true;
+    else if (forgave) this.#mustForgive = false;
     this.#afterLateTurn = late;
     this.#wakeAt = turn.wakeAt;
+    this.#leader = raft.leader;
+    this.#term = raft.ballot.term;
+    this.#timings = raft.timings;
+    this.#appends = [];
+  }
+
+  /** Whether a follower took an append of the leader and term that it followed already. */
+  #heardLeader(raft: Raft): boolean {
+    if (raft.ballot.term !== this.#term) return false;
+    return this.#appends.some(({ from, term }) => from === this.#leader && term === this.#term);
   }
 }
 

@@ -1,0 +1,113 @@
+// Shows that the fast world notices each way to mishandle a late timer. The check sees made-up turns
+// of one server; the fast worlds show that correct servers pass it.
+import type { RoleName } from '@kontiki/core';
+import type { Raft, Report, Turn } from '@kontiki/core/protocol';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { StallCheck } from '../src/world/fast/stall-check.js';
+import type { Checks } from '../src/world/fast/checks.js';
+
+const timings = { heartbeat: 10, election: 100 };
+const forgiven: Report = { kind: 'lateTimerForgiven' };
+const silent: Report = { kind: 'steppedDown', reason: 'quorumSilent' };
+
+describe('StallCheck', () => {
+  let broken: string[];
+  let stalls: StallCheck;
+
+  beforeEach(() => {
+    broken = [];
+    const checks = {
+      check: (_name: string, holds: boolean, text: () => string) => void (holds || broken.push(text())),
+    };
+    stalls = new StallCheck(checks as unknown as Checks);
+  });
+
+  /** Takes a turn that asks for the next turn 10 milliseconds later. */
+  function turn(now: number, before: RoleName, role: RoleName, ...reports: Report[]): void {
+    const raft = { role, timings, leader: 'b', ballot: { term: 3 } } as unknown as Raft;
+    stalls.turned('a', raft, before, now, { reports, wakeAt: now + 10 } as unknown as Turn);
+  }
+
+  /** Takes a turn on time, a late one, and then a turn that campaigns. */
+  function blame(start: number): void {
+    turn(start, 'follower', 'follower');
+    turn(start + 500, 'follower', 'follower');
+    turn(start + 501, 'follower', 'preCandidate');
+  }
+
+  function forgive(start: number): void {
+    turn(start, 'follower', 'follower');
+    turn(start + 500, 'follower', 'follower');
+    turn(start + 501, 'follower', 'follower', forgiven);
+  }
+
+  function hearLeader(from: string, term: number): void {
+    stalls.received(from, { kind: 'append', term } as never);
+  }
+
+  it('a campaign in a late turn breaks the invariant', () => {
+    turn(0, 'follower', 'follower');
+    turn(500, 'follower', 'preCandidate');
+    expect(broken).toEqual(['a checked its timers in a late turn']);
+  });
+
+  it('a campaign right after a late turn breaks the invariant', () => {
+    blame(0);
+    expect(broken).toEqual(['a blamed others for its own stall']);
+  });
+
+  it('a leader that steps down right after a late turn breaks the invariant', () => {
+    turn(0, 'leader', 'leader');
+    turn(500, 'leader', 'leader');
+    turn(501, 'leader', 'follower', silent);
+    expect(broken).toEqual(['a blamed others for its own stall']);
+  });
+
+  it('a server that has just forgiven a late timer may act on the next one', () => {
+    forgive(0);
+    blame(502);
+    expect(broken).toEqual([]);
+  });
+
+  it('late turns without a late timer do not use up the forgiveness', () => {
+    turn(0, 'follower', 'follower');
+    turn(500, 'follower', 'follower');
+    turn(501, 'follower', 'follower');
+    blame(502);
+    expect(broken).toHaveLength(1);
+  });
+
+  it('a follower that hears its leader must forgive again', () => {
+    forgive(0);
+    hearLeader('b', 3);
+    blame(502);
+    expect(broken).toHaveLength(1);
+  });
+
+  it('an append of an earlier leader does not require forgiveness', () => {
+    forgive(0);
+    hearLeader('b', 2);
+    hearLeader('c', 3);
+    blame(502);
+    expect(broken).toEqual([]);
+  });
+
+  it('a leader whose quorum answers for an election timeout must forgive again', () => {
+    turn(0, 'leader', 'leader');
+    turn(500, 'leader', 'leader');
+    turn(501, 'leader', 'leader', forgiven);
+    for (let now = 510; now <= 610; now += 10) turn(now, 'leader', 'leader');
+    turn(900, 'leader', 'leader');
+    turn(901, 'leader', 'follower', silent);
+    expect(broken).toHaveLength(1);
+  });
+
+  it('a leader stalled again within an election timeout may step down', () => {
+    turn(0, 'leader', 'leader');
+    turn(500, 'leader', 'leader');
+    turn(501, 'leader', 'leader', forgiven);
+    turn(900, 'leader', 'leader');
+    turn(901, 'leader', 'follower', silent);
+    expect(broken).toEqual([]);
+  });
+});
