@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import type { Identity, ServerId } from '@kontiki/core';
-import { isId } from '@kontiki/core/wire';
+import { FRAMING, isId } from '@kontiki/core/wire';
 import { HandshakeError } from './handshake-error.js';
 import { isLoopback } from './listening.js';
 import type { Context } from './peer-transport.js';
 
 /**
- * Version of the handshake and of the messages that follow it. A server refuses every other
- * version.
+ * Version of the handshake. A server refuses every other version. It will not change: the header
+ * `kontiki-framing` negotiates everything that follows.
  *
  * The handshake is a set of `kontiki-…` headers that each side sends in an HTTP request or response
  * before any message is accepted. The headers name the cluster, the sending server and the server
@@ -16,6 +16,11 @@ import type { Context } from './peer-transport.js';
  * cluster's first entry. It differs between clusters that have the same id but started with
  * different lists of servers. A blank server has no genesis yet and learns it from the log; see
  * `isHandshakeOutdated`. The handshake identifies servers but does not authenticate them.
+ *
+ * `kontiki-framing` is the range of versions of frames that a server supports, for example `1-2`.
+ * Both servers choose the highest version in both ranges. A server that sends no range supports
+ * version 1. The name `kontiki-epoch` is reserved for a cluster epoch of 32 hexadecimal digits.
+ * Headers with unknown names are ignored.
  */
 export const PROTOCOL_VERSION = 1;
 
@@ -29,6 +34,8 @@ export interface Hello {
   readonly incarnation: number;
   /** The checksum of the cluster's first entry. Undefined while `from` is blank. */
   readonly genesis: number | undefined;
+  /** The version of the frames that both servers send after the handshake. */
+  readonly framing: number;
 }
 
 /** HTTP headers by name. Names are in lower case, as Node.js returns them. */
@@ -36,6 +43,7 @@ type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 const NUMBER = /^[1-9][0-9]{0,15}$/;
 const MAX_GENESIS = 0xffff_ffff;
+const FRAMING_RANGE = /^([1-9][0-9]?)-([1-9][0-9]?)$/;
 
 /** Returns the headers of the handshake that `self` sends to `to`. */
 export function helloHeaders(self: Identity, to: ServerId): Record<string, string> {
@@ -45,6 +53,7 @@ export function helloHeaders(self: Identity, to: ServerId): Record<string, strin
     'kontiki-from': self.server,
     'kontiki-to': to,
     'kontiki-incarnation': `${self.incarnation}`,
+    'kontiki-framing': `${FRAMING.min}-${FRAMING.max}`,
     ...(self.genesis === undefined ? {} : { 'kontiki-genesis': `${self.genesis}` }),
   };
 }
@@ -142,7 +151,22 @@ function parseHello(headers: Headers): Hello {
     to: parseId(headers, 'kontiki-to'),
     incarnation: parseNumber(headers, 'kontiki-incarnation', Number.MAX_SAFE_INTEGER),
     genesis: genesis === undefined ? undefined : parseNumber(headers, 'kontiki-genesis', MAX_GENESIS),
+    framing: chooseFraming(headers['kontiki-framing'] ?? '1-1'),
   };
+}
+
+/** Returns the highest version of frames that both servers support. */
+function chooseFraming(range: string | readonly string[]): number {
+  const [, min, max] = (typeof range === 'string' ? FRAMING_RANGE.exec(range) : undefined) ?? [];
+  if (min === undefined || max === undefined || Number(min) > Number(max)) {
+    throw new HandshakeError('malformed', `The header kontiki-framing must be a range like 1-2, not ${quote(range)}.`);
+  }
+  const version = Math.min(Number(max), FRAMING.max);
+  if (version >= Math.max(Number(min), FRAMING.min)) return version;
+  throw new HandshakeError(
+    'version',
+    `The other server supports frames of versions ${min} to ${max}, but this server supports ${FRAMING.min} to ${FRAMING.max}. Update the older server.`,
+  );
 }
 
 function parseId(headers: Headers, name: string): string {

@@ -18,6 +18,8 @@ export interface Context {
   readonly logger: ThrottledLogger;
   readonly limits: PeerLimits;
   readonly random: () => number;
+  /** The senders and kinds of messages that were skipped and reported. */
+  readonly skippedKinds: Set<string>;
   /** Passes a message from a peer to the node. */
   readonly receive: (from: ServerId, message: Message) => void;
 }
@@ -112,6 +114,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
       limits: this.#limits,
       logger: new ThrottledLogger(this.#logger),
       random: this.#random,
+      skippedKinds: new Set(),
     };
     this.#context = context;
     this.#listener = this.createListener(context, (id) => this.#getPeer(context, id));
@@ -192,13 +195,23 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
  * `KONTIKI_PROTOCOL` if the frame cannot be decoded.
  */
 export function receiveFrame(context: Context, from: ServerId, bytes: Uint8Array, isOpen: () => boolean): void {
-  const { group, messages } = decodeFrame(bytes);
+  const { group, messages, skipped } = decodeFrame(bytes);
   if (group !== 0) throw protocolError(`A frame is of the unknown group ${group}.`);
+  for (const kind of skipped) reportSkipped(context, from, kind);
   for (const message of messages) {
     // The node may close the transport while it handles a message.
     if (!isOpen()) return;
     context.receive(from, message);
   }
+}
+
+/** Reports once that a peer sends messages of a kind that this version does not know. */
+function reportSkipped({ skippedKinds, logger }: Context, from: ServerId, kind: number): void {
+  const key = `${from} ${kind}`;
+  if (skippedKinds.has(key)) return;
+  skippedKinds.add(key);
+  const text = `${from} sends messages of the unknown kind ${kind}, which are skipped. It runs a newer version: update this server.`;
+  logger.log('warn', `skipped ${key}`, text);
 }
 
 function closedError(): KontikiError {

@@ -1,5 +1,5 @@
 import type { Message, ServerId } from '@kontiki/core';
-import { encodeFrame, frameLength, MAX_FRAME, messageLength } from '@kontiki/core/wire';
+import { encodeFrame, frameLength, type FrameOptions, MAX_FRAME } from '@kontiki/core/wire';
 import type { ThrottledLogger } from './throttled-logger.js';
 
 /**
@@ -67,16 +67,17 @@ export class SendQueue {
 
   /**
    * Returns the next frame, with all urgent messages and then as many bulk messages as fit. Returns
-   * undefined if the queue is empty. The frame is made in `memory` if `memory` is large enough. The
-   * next call with the same `memory` overwrites that frame.
+   * undefined if the queue is empty. `version`: the version of the frame, from the handshake. The
+   * frame is made in `memory` if `memory` is large enough. The next call with the same `memory`
+   * overwrites that frame.
    */
-  takeFrame(memory?: Uint8Array): Uint8Array | undefined {
-    return this.#encode(() => this.#take(), memory);
+  takeFrame(version: number, memory?: Uint8Array): Uint8Array | undefined {
+    return this.#encode(() => this.#take(), { version, memory });
   }
 
   /** Returns the next frame with urgent messages only, or undefined if no urgent messages wait. */
-  takeUrgentFrame(): Uint8Array | undefined {
-    return this.#encode(() => this.#takeUrgent());
+  takeUrgentFrame(version: number): Uint8Array | undefined {
+    return this.#encode(() => this.#takeUrgent(), { version });
   }
 
   /**
@@ -97,7 +98,7 @@ export class SendQueue {
   }
 
   #pushBulk(message: Message): void {
-    const bytes = messageLength(message);
+    const bytes = frameLength([message]) - EMPTY_FRAME;
     if (EMPTY_FRAME + bytes > MAX_FRAME) {
       const text = `dropped a message to ${this.#peer}: it is larger than a frame may be (${MAX_FRAME} bytes)`;
       return this.#log('error', 'large', text);
@@ -131,10 +132,10 @@ export class SendQueue {
     return batch;
   }
 
-  #encode(take: () => readonly Message[], memory?: Uint8Array): Uint8Array | undefined {
+  #encode(take: () => readonly Message[], options: FrameOptions): Uint8Array | undefined {
     for (let batch = take(); batch.length > 0; batch = take()) {
       try {
-        return encodeFrame(batch, 0, memory);
+        return encodeFrame(batch, options);
       } catch (error) {
         // A bug in this process, such as a number that is not an integer. The node continues as if
         // the network had lost these messages.

@@ -23,6 +23,7 @@ it('checkHello returns the identity that helloHeaders sent', () => {
     to: 'b',
     incarnation: 11,
     genesis: 5,
+    framing: 2,
   });
   expect(checkHello(a, helloHeaders(b, 'a'), 'b').from).toBe('b');
 });
@@ -55,11 +56,34 @@ it('checkHello refuses a handshake for or from an unexpected server', () => {
   expect(reason(b, helloHeaders(a, 'b'), 'c')).toBe('receiver');
 });
 
+it.each([
+  [undefined, 1],
+  ['1-1', 1],
+  ['1-2', 2],
+  ['2-2', 2],
+  ['1-9', 2],
+])('checkHello chooses from the framing %s the version %i', (range, version) => {
+  const { 'kontiki-framing': _, ...headers } = helloHeaders(a, 'b');
+  const hello = checkHello(b, range === undefined ? headers : { ...headers, 'kontiki-framing': range });
+  expect(hello.framing).toBe(version);
+});
+
+it.each([
+  ['3-9', 'version'],
+  ['2-1', 'malformed'],
+  ['0-2', 'malformed'],
+  ['2', 'malformed'],
+  ['1-2-3', 'malformed'],
+])('checkHello refuses the framing %s', (range, expected) => {
+  expect(reason(b, { ...helloHeaders(a, 'b'), 'kontiki-framing': range })).toBe(expected);
+});
+
 describe('headers that cannot be parsed', () => {
   const good = helloHeaders(a, 'b');
   it.each(Object.keys(good))('checkHello refuses a missing or malformed header %s', (name) => {
     const { [name]: _, ...without } = good;
-    if (name !== 'kontiki-genesis') expect(reason(b, without)).not.toBe('accepted');
+    const optional = ['kontiki-genesis', 'kontiki-framing'];
+    if (!optional.includes(name)) expect(reason(b, without)).not.toBe('accepted');
     const never = ['', ' ', 'a,b', '__proto__ ', 'é', '5, 5', 'x'.repeat(65_536), ['5', '5']];
     const noNumber = ['-1', '0', '05', '0x10', '1e5', '1.5', 'NaN'];
     const isNumber = name === 'kontiki-incarnation' || name === 'kontiki-genesis';

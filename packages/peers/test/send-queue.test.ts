@@ -32,24 +32,24 @@ function messagesOf(frame: Uint8Array | undefined): string[] {
 /** Takes all frames and returns their messages as short texts. */
 function drain(queue: SendQueue): string[] {
   const all: string[] = [];
-  while (!queue.isEmpty) all.push(...messagesOf(queue.takeFrame()));
+  while (!queue.isEmpty) all.push(...messagesOf(queue.takeFrame(2)));
   return all;
 }
 
 it('a frame has urgent messages first, and each kind in the order of its pushes', () => {
   const queue = queueOf(1024 * KiB);
   queue.push([append(1, 10), commit(1), append(2, 10), append(9, undefined), commit(2)]);
-  expect(messagesOf(queue.takeFrame())).toEqual(['commit 1', 'commit 2', 'append 1', 'append 2', 'append 9']);
+  expect(messagesOf(queue.takeFrame(2))).toEqual(['commit 1', 'commit 2', 'append 1', 'append 2', 'append 9']);
   expect(queue.isEmpty).toBe(true);
-  expect(queue.takeFrame()).toBeUndefined();
+  expect(queue.takeFrame(2)).toBeUndefined();
 });
 
 it('takeUrgentFrame leaves bulk messages in the queue', () => {
   const queue = queueOf(1024 * KiB);
   queue.push([append(1, 10), commit(1)]);
-  expect(messagesOf(queue.takeUrgentFrame())).toEqual(['commit 1']);
+  expect(messagesOf(queue.takeUrgentFrame(2))).toEqual(['commit 1']);
   expect([queue.hasUrgent, queue.hasBulk]).toEqual([false, true]);
-  expect(queue.takeUrgentFrame()).toBeUndefined();
+  expect(queue.takeUrgentFrame(2)).toBeUndefined();
 });
 
 it('frames are filled up to 256 KiB and no further', () => {
@@ -57,7 +57,7 @@ it('frames are filled up to 256 KiB and no further', () => {
   for (let i = 1; i <= 100; i += 1) queue.push([append(i, 10 * KiB)]);
   let count = 0;
   while (!queue.isEmpty) {
-    const frame = queue.takeFrame() as Uint8Array;
+    const frame = queue.takeFrame(2) as Uint8Array;
     count += messagesOf(frame).length;
     expect(frame.length).toBeLessThanOrEqual(BATCH_BYTES);
     if (!queue.isEmpty) expect(frame.length).toBeGreaterThan(BATCH_BYTES - 11 * KiB);
@@ -68,9 +68,9 @@ it('frames are filled up to 256 KiB and no further', () => {
 it('a message larger than 256 KiB gets a frame of its own', () => {
   const queue = queueOf(10_000 * KiB);
   queue.push([append(1, 1000 * KiB), append(2, 10), commit(1)]);
-  expect(messagesOf(queue.takeFrame())).toEqual(['commit 1']);
-  expect(messagesOf(queue.takeFrame())).toEqual(['append 1']);
-  expect(messagesOf(queue.takeFrame())).toEqual(['append 2']);
+  expect(messagesOf(queue.takeFrame(2))).toEqual(['commit 1']);
+  expect(messagesOf(queue.takeFrame(2))).toEqual(['append 1']);
+  expect(messagesOf(queue.takeFrame(2))).toEqual(['append 2']);
 });
 
 it('a full queue drops the newest appends, so that the queued appends have no gap', () => {
@@ -88,7 +88,7 @@ it('an empty queue accepts one append of any size that fits into a frame', () =>
   expect([queue.isEmpty, lines]).toEqual([true, [expect.stringMatching(/larger than a frame/)]]);
   queue.push([append(1, MAX_FRAME - 200), append(2, 1)]);
   expect(lines).toEqual([expect.anything(), expect.stringMatching(/queue for this peer is full/)]);
-  const frame = queue.takeFrame() as Uint8Array;
+  const frame = queue.takeFrame(2) as Uint8Array;
   expect(messagesOf(frame)).toEqual(['append 1']);
   expect(frame.length).toBeLessThanOrEqual(MAX_FRAME);
 });
@@ -96,7 +96,7 @@ it('an empty queue accepts one append of any size that fits into a frame', () =>
 it('a full queue drops the oldest urgent messages and fits the others into one frame', () => {
   const queue = queueOf(1);
   for (let i = 0; i < 5000; i += 1) queue.push([commit(i)]);
-  const frame = queue.takeFrame() as Uint8Array;
+  const frame = queue.takeFrame(2) as Uint8Array;
   expect(messagesOf(frame)).toEqual(Array.from({ length: 1024 }, (_, i) => `commit ${5000 - 1024 + i}`));
   expect(frame.length).toBeLessThan(BATCH_BYTES);
 });

@@ -54,6 +54,11 @@ export class InboundRequest {
     });
   }
 
+  /** The version of frames that the peer reads. */
+  get framing(): number {
+    return this.#hello.framing;
+  }
+
   /**
    * Sends the response. `requestPoll`: asks the peer to poll, since this server cannot reach it.
    */

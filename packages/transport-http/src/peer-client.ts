@@ -1,4 +1,5 @@
 import { isKontikiError, type ServerId } from '@kontiki/core';
+import { FRAMING } from '@kontiki/core/wire';
 import {
   checkHello,
   type Context,
@@ -42,6 +43,8 @@ export class PeerClient {
   #endpoint: Endpoint | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #isConnected = false;
+  /** The version of frames to the peer, from its newest response. */
+  #framing = FRAMING.min;
   /** Whether no urgent request was sent since the last tick. */
   #idle = true;
 
@@ -69,8 +72,10 @@ export class PeerClient {
 
   flush(): void {
     if (!this.#isConnected) return;
-    if (this.#queue.hasBulk && !this.#requests.has('bulk')) this.#request('bulk', this.#queue.takeFrame());
-    if (this.#queue.hasUrgent && !this.#requests.has('urgent')) this.#request('urgent', this.#queue.takeUrgentFrame());
+    if (this.#queue.hasBulk && !this.#requests.has('bulk')) this.#request('bulk', this.#queue.takeFrame(this.#framing));
+    if (this.#queue.hasUrgent && !this.#requests.has('urgent')) {
+      this.#request('urgent', this.#queue.takeUrgentFrame(this.#framing));
+    }
   }
 
   tick(): void {
@@ -115,6 +120,7 @@ export class PeerClient {
     const { headers, body } = outcome;
     try {
       const hello = checkHello(this.#context.self, headers, this.#peer);
+      this.#framing = hello.framing;
       if (!this.#isConnected) this.#onConnected();
       this.#callbacks.onAnswered(hello, body);
     } catch (error) {

@@ -125,7 +125,8 @@ export class HttpPeer implements Peer {
 
   #answer(request: InboundRequest): void {
     if (!request.polls) {
-      request.answer(this.#isReachable ? undefined : this.#queue.takeUrgentFrame(), !this.#isReachable);
+      const { framing } = request;
+      request.answer(this.#isReachable ? undefined : this.#queue.takeUrgentFrame(framing), !this.#isReachable);
     } else {
       this.#answerHeld();
       this.#held = request;
@@ -140,7 +141,7 @@ export class HttpPeer implements Peer {
   #answerHeld(): void {
     const held = this.#held;
     this.#held = undefined;
-    held?.answer(this.#isReachable ? undefined : this.#queue.takeFrame(), !this.#isReachable);
+    held?.answer(this.#isReachable ? undefined : this.#queue.takeFrame(held.framing), !this.#isReachable);
   }
 
   #noteIncarnation({ incarnation }: Hello): void {

@@ -8,7 +8,17 @@ import type { Identity } from '@kontiki/core';
 import { encodeFrame, MAX_FRAME } from '@kontiki/core/wire';
 import { helloHeaders } from '@kontiki/peers';
 import { testHandshakes } from '../../peers/test/transports/handshakes.js';
-import { after, append, heldBytes, introduce, numbered, started, type TestServer, until } from './servers.js';
+import {
+  after,
+  append,
+  frameOfUnknownKind,
+  heldBytes,
+  introduce,
+  numbered,
+  started,
+  type TestServer,
+  until,
+} from './servers.js';
 
 const client: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, genesis: undefined };
 
@@ -197,7 +207,7 @@ describe('inbound requests', () => {
 
   it.each<[string, Uint8Array, RegExp]>([
     ['noise', Buffer.from('not a frame, though of some length'), /frame/],
-    ['an unknown group', encodeFrame([numbered(1)], 1), /unknown group 1/],
+    ['an unknown group', encodeFrame([numbered(1)], { group: 1 }), /unknown group 1/],
     ['half a frame', encodeFrame([numbered(1)]).subarray(0, 20), /frame/],
   ])('a body of %s is answered with 400, and other peers stay connected', async (_, body, words) => {
     const [a, b] = [await started('a'), await started('b')];
@@ -379,5 +389,28 @@ describe('inbound requests', () => {
     const a = await started('a');
     for (let i = 0; i < 20; i += 1) await ask(a, { headers: {} });
     expect(a.lines).toHaveLength(1);
+  });
+});
+
+describe('versions', () => {
+  const { 'kontiki-framing': _, ...oldHello } = helloHeaders(client, 'a');
+
+  it.each([
+    ['version 1 to a client without a framing range', oldHello, 1],
+    ['version 2 to a client that supports it', helloHeaders(client, 'a'), 2],
+  ])('a server answers with frames of %s', async (_text, headers, version) => {
+    const a = await started('a');
+    await ask(a, { headers });
+    a.transport.send('x', [numbered(2)]);
+    const { body } = await ask(a, { headers, body: encodeFrame([numbered(1)], { version }) });
+    expect(a.tickets).toEqual([1]);
+    expect(body[4]).toBe(version);
+  });
+
+  it('messages of an unknown kind are skipped and reported once', async () => {
+    const a = await started('a');
+    for (const ticket of [1, 2]) await ask(a, { body: frameOfUnknownKind(ticket) });
+    expect(a.tickets).toEqual([1, 2]);
+    expect(a.lines.filter(({ text }) => /unknown kind 99/.test(text))).toHaveLength(1);
   });
 });

@@ -76,7 +76,7 @@ export class WebSocketPeer implements Peer {
   flush(): void {
     const connection = this.#dialed ?? this.#accepted;
     if (connection?.isReady !== true) return;
-    const frame = this.#queue.takeFrame(connection.memory);
+    const frame = this.#queue.takeFrame(connection.hello.framing, connection.memory);
     if (frame !== undefined) connection.send(frame);
   }
 

@@ -9,7 +9,7 @@ import { encodeFrame, MAX_FRAME } from '@kontiki/core/wire';
 import { helloHeaders } from '@kontiki/peers';
 import type { Identity } from '@kontiki/core';
 import { testHandshakes } from '../../peers/test/transports/handshakes.js';
-import { after, introduce, numbered, started, type TestServer, until } from './servers.js';
+import { after, frameOfUnknownKind, introduce, numbered, started, type TestServer, until } from './servers.js';
 
 const client: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, genesis: undefined };
 
@@ -100,7 +100,7 @@ describe('the listener', () => {
     ['text', (ws: WebSocket) => ws.send('hello'), /it sent text/],
     ['noise', (ws: WebSocket) => ws.send(Buffer.from('not a frame')), /frame/],
     ['an empty message', (ws: WebSocket) => ws.send(Buffer.alloc(0)), /missing/],
-    ['an unknown group', (ws: WebSocket) => ws.send(encodeFrame([numbered(1)], 1)), /unknown group 1/],
+    ['an unknown group', (ws: WebSocket) => ws.send(encodeFrame([numbered(1)], { group: 1 })), /unknown group 1/],
     ['a message too large', (ws: WebSocket) => ws.send(Buffer.alloc(MAX_FRAME + 1)), /Max payload size exceeded/],
     [
       'a message in too many pieces',
@@ -203,5 +203,33 @@ describe('the listener', () => {
     const a = await started('a');
     for (let i = 0; i < 20; i += 1) await refusedReason(a, { headers: {} });
     expect(a.lines).toHaveLength(1);
+  });
+});
+
+describe('versions', () => {
+  const { 'kontiki-framing': _, ...oldHello } = helloHeaders(client, 'a');
+
+  it.each([
+    ['version 1 to a client without a framing range', oldHello, 1],
+    ['version 2 to a client that supports it', helloHeaders(client, 'a'), 2],
+  ])('a server sends frames of %s', async (_text, headers, version) => {
+    const a = await started('a');
+    const ws = dial(a, { headers });
+    await once(ws, 'open');
+    ws.send(encodeFrame([numbered(1)], { version }));
+    await until(() => a.tickets.includes(1), 'the message');
+    a.transport.send('x', [numbered(2)]);
+    const [data] = await once(ws, 'message');
+    expect((data as Buffer)[4]).toBe(version);
+  });
+
+  it('messages of an unknown kind are skipped and reported once', async () => {
+    const a = await started('a');
+    const ws = dial(a);
+    await once(ws, 'open');
+    for (const ticket of [1, 2]) ws.send(frameOfUnknownKind(ticket));
+    await until(() => a.tickets.includes(2), 'the messages');
+    expect(a.tickets).toEqual([1, 2]);
+    expect(a.lines.filter(({ text }) => /unknown kind 99/.test(text))).toHaveLength(1);
   });
 });

@@ -6,7 +6,8 @@ import type { Writer } from './writer.js';
 /**
  * The encoding of consecutive entries, in messages and in stores: a count (4 bytes), then for each
  * entry its kind (1 byte), term (8), length (4) and payload. The indices follow from the first one.
- * All other kinds are reserved for later formats.
+ * All other kinds are reserved for later versions; kinds from 128 on for entries whose term is
+ * followed by a log time (8 bytes).
  */
 const KIND = { command: 0, noop: 1, membership: 2 } as const;
 const HEADER = 13;

@@ -1,16 +1,29 @@
 import type { Message } from '../protocol/message.js';
 import { invariant } from '../invariant.js';
 import { crc32 } from './crc32.js';
-import { messageLength, MIN_MESSAGE, readMessage, writeMessage } from './messages.js';
+import { isKnownKind, isKnownTo, messageLength, MIN_MESSAGE, readMessage, writeMessage } from './messages.js';
 import { protocolError, Reader } from './reader.js';
 import { Writer } from './writer.js';
 
 /**
  * The encoding of a frame: checksum of everything after it (4 bytes), version (1), flags (1, none
- * defined), group (4), epoch (4, reserved), count (4), then the messages.
+ * defined), group (4), epoch of the group (4, reserved), count (4), then the messages.
+ *
+ * In version 2 each message is preceded by its length (4 bytes), so that a server can skip a
+ * message of a kind that it does not know. In version 1 an unknown kind makes the whole frame
+ * unreadable. Two servers use the highest version that both support (`FRAMING`).
  */
-const VERSION = 1;
 const HEADER = 18;
+const LENGTH = 4;
+
+/** A range of versions, both ends included. */
+export interface VersionRange {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** The versions of frames that this server reads and writes. */
+export const FRAMING: VersionRange = { min: 1, max: 2 };
 
 /** Maximum bytes of a frame, unless the caller sets another limit: 4 MiB. */
 export const MAX_FRAME: number = 4 * 1024 * 1024;
@@ -19,28 +32,52 @@ export interface Frame {
   /** The Raft group on this connection; always 0 today. */
   readonly group: number;
   readonly messages: readonly Message[];
+  /** The kinds of the messages that were skipped, because this version does not know them. */
+  readonly skipped: readonly number[];
+}
+
+export interface FrameOptions {
+  /** Default 0. */
+  readonly group?: number | undefined;
+  /** The version to write. Default `FRAMING.max`. */
+  readonly version?: number | undefined;
+  /** Memory for the frame. Used if it is large enough. */
+  readonly memory?: Uint8Array | undefined;
 }
 
 /** Returns the number of bytes of a frame with these messages. */
-export function frameLength(messages: readonly Message[]): number {
+export function frameLength(messages: readonly Message[], version: number = FRAMING.max): number {
   let length = HEADER;
-  for (const message of messages) length += messageLength(message);
+  for (const message of messages) {
+    if (isKnownTo(version, message)) length += messageLength(message) + (version === 1 ? 0 : LENGTH);
+  }
   return length;
 }
 
 /**
- * Encodes a frame with one buffer, one checksum and one copy of each payload. Uses `memory` for the
- * frame if it is large enough.
+ * Encodes a frame with one buffer, one checksum and one copy of each payload. Omits messages that
+ * the version does not know.
  */
-export function encodeFrame(messages: readonly Message[], group = 0, memory?: Uint8Array): Uint8Array {
-  const writer = new Writer(frameLength(messages), memory);
+export function encodeFrame(
+  messages: readonly Message[],
+  { group = 0, version = FRAMING.max, memory }: FrameOptions = {},
+): Uint8Array {
+  const known = messages.every((message) => isKnownTo(version, message))
+    ? messages
+    : messages.filter((message) => isKnownTo(version, message));
+  const writer = new Writer(frameLength(known, version), memory);
   writer.u32(0);
-  writer.u8(VERSION);
+  writer.u8(version);
   writer.u8(0);
   writer.u32(group);
   writer.u32(0);
-  writer.u32(messages.length);
-  for (const message of messages) writeMessage(writer, message);
+  writer.u32(known.length);
+  for (const message of known) {
+    const { at } = writer;
+    if (version > 1) writer.u32(0);
+    writeMessage(writer, message);
+    if (version > 1) writer.u32At(at, writer.at - at - LENGTH);
+  }
   // A byte that was not written would still be the old content of `memory`.
   invariant(
     writer.at === writer.bytes.length,
@@ -60,17 +97,34 @@ export function decodeFrame(bytes: Uint8Array, maxBytes: number = MAX_FRAME): Fr
   const reader = new Reader(bytes);
   const checksum = reader.u32();
   const version = reader.u8();
-  if (version !== VERSION)
-    throw protocolError(`A frame has version ${version}, but this server supports version ${VERSION}.`);
+  if (version < FRAMING.min || version > FRAMING.max) {
+    throw protocolError(
+      `A frame has version ${version}, but this server supports versions ${FRAMING.min} to ${FRAMING.max}.`,
+    );
+  }
   if (checksum !== crc32(bytes.subarray(4))) throw protocolError('A frame does not match its checksum.');
   const flags = reader.u8();
   if (flags !== 0) throw protocolError(`A frame has the unknown flags ${flags}.`);
   const group = reader.u32();
   const epoch = reader.u32();
   if (epoch !== 0) throw protocolError(`A frame has the unknown epoch ${epoch}.`);
-  const count = reader.count(MIN_MESSAGE);
   const messages: Message[] = [];
-  for (let i = 0; i < count; i += 1) messages.push(readMessage(reader));
+  const skipped: number[] = [];
+  // A message that is skipped has at least its kind.
+  const count = reader.count(version === 1 ? MIN_MESSAGE : LENGTH + 1);
+  for (let i = 0; i < count; i += 1) {
+    if (version === 1) messages.push(readMessage(reader));
+    else readPrefixed(reader, messages, skipped);
+  }
   reader.end();
-  return { group, messages };
+  return { group, messages, skipped };
+}
+
+function readPrefixed(reader: Reader, messages: Message[], skipped: number[]): void {
+  const bytes = reader.raw(reader.u32());
+  const [kind = 0] = bytes;
+  if (!isKnownKind(kind)) return void skipped.push(kind);
+  const message = new Reader(bytes);
+  messages.push(readMessage(message));
+  message.end();
 }

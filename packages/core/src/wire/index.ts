@@ -1,11 +1,20 @@
 /**
- * The binary encoding that all transports and stores of Kontiki share. Version 1. It may change
- * until the first release.
+ * The binary encoding that all transports and stores of Kontiki share. It may change until the first
+ * release.
  */
 export { isId } from '../id.js';
 export { crc32 } from './crc32.js';
 export { entriesLength, readEntries, writeEntries } from './entries.js';
-export { decodeFrame, encodeFrame, frameLength, MAX_FRAME, type Frame } from './frame.js';
+export {
+  decodeFrame,
+  encodeFrame,
+  frameLength,
+  FRAMING,
+  MAX_FRAME,
+  type Frame,
+  type FrameOptions,
+  type VersionRange,
+} from './frame.js';
 export { membershipLength, readMembership, writeMembership } from './membership.js';
 export { messageLength } from './messages.js';
 export { genesisOf } from './genesis.js';

@@ -9,7 +9,7 @@ import { textLength, type Writer } from './writer.js';
 /**
  * The encoding of a message: kind (1 byte), term and incarnation (8 each), then the fields of its
  * kind in the order below, numbers in 8 bytes and flags in 1. All other kinds are reserved for
- * later formats.
+ * later versions.
  */
 const KIND = {
   preVote: 1,
@@ -52,7 +52,21 @@ const BODY = {
   snapshotAck: 24,
 } as const satisfies Record<Message['kind'], number>;
 
-/** Returns the number of bytes of a message in a frame. */
+const KINDS: ReadonlySet<number> = new Set(Object.values(KIND));
+/** The highest kind that frames of version 1 may contain. */
+const LAST_OF_VERSION_1 = KIND.snapshotAck;
+
+/** Returns whether this server knows the messages of a kind. */
+export function isKnownKind(kind: number): boolean {
+  return KINDS.has(kind);
+}
+
+/** Returns whether frames of a version may contain a message. */
+export function isKnownTo(version: number, { kind }: Message): boolean {
+  return version > 1 || KIND[kind] <= LAST_OF_VERSION_1;
+}
+
+/** Returns the number of bytes of a message, without the length before it. */
 export function messageLength(message: Message): number {
   const length = HEADER + BODY[message.kind];
   if (message.kind === 'append') return length + entriesLength(message.entries);

@@ -8,7 +8,7 @@ import { textLength, Writer } from './writer.js';
 
 /**
  * The head of a snapshot: "KONTISNP" (8 bytes), version (1), compression (1, 0 for none), flags (2,
- * none defined), length of the head (4), id (16), index and term of the last entry (8 each), index
+ * none defined; 1 is reserved for a cluster epoch of 16 bytes after the genesis), length of the head (4), id (16), index and term of the last entry (8 each), index
  * of the membership (8), genesis (4), version of the state machine (8), cluster, membership,
  * checksum of everything before (4). docs/snapshot-format.md explains it.
  */

@@ -111,7 +111,7 @@ describe('lengths that cannot fit', () => {
 
   it('decodeFrame rejects a count of entries or a payload length that cannot fit', () => {
     const append = samples.find((one) => one.kind === 'append') as Message;
-    const count = frameLength([]) + 17 + 32;
+    const count = frameLength([]) + 4 + 17 + 32;
     expect(() => decodeFrame(withHugeCount(encodeFrame([append]), count))).toThrow(/items cannot fit/);
     expect(() => decodeFrame(withHugeCount(encodeFrame([append]), count + 4 + 9))).toThrow(/missing/);
   });
@@ -188,13 +188,14 @@ describe('messages that no correct server sends', () => {
   });
 
   function changed(at: number, value: number): Uint8Array {
-    const frame = encodeFrame([{ kind: 'voteReply', ...from, to: 1, granted: true }]);
+    const frame = encodeFrame([{ kind: 'voteReply', ...from, to: 1, granted: true }], { version: 1 });
     frame[at] = value;
     return fixChecksum(frame);
   }
 
   it.each([
-    ['another version', 4, 2, /version 2/],
+    ['an older version', 4, 0, /version 0/],
+    ['a newer version', 4, 3, /version 3/],
     ['unknown flags', 5, 1, /flags/],
     ['an unknown epoch', 10, 1, /epoch/],
     ['an unknown kind', 18, 77, /unknown kind 77/],
@@ -202,6 +203,36 @@ describe('messages that no correct server sends', () => {
     ['a boolean that is neither 0 nor 1', 18 + 25, 2, /flag/],
   ])('the error of decodeFrame names %s', (_, at, value, words) => {
     expect(() => decodeFrame(changed(at, value))).toThrow(words);
+  });
+});
+
+describe('messages of unknown kinds', () => {
+  const known = samples.find((one) => one.kind === 'commit') as Message;
+
+  /** Returns a frame with a known message, a message of `kind` and the known message again. */
+  function around(kind: number): Uint8Array {
+    const frame = encodeFrame([known, known, known]);
+    const length = (frame.length - frameLength([])) / 3;
+    frame[frameLength([]) + length + 4] = kind;
+    return fixChecksum(frame);
+  }
+
+  it.each([0, 99, 255])('decodeFrame skips a message of kind %i and reads the others', (kind) => {
+    expect(decodeFrame(around(kind))).toEqual({ group: 0, messages: [known, known], skipped: [kind] });
+  });
+
+  it('decodeFrame rejects an empty message and one with bytes after its last field', () => {
+    const frame = encodeFrame([known]);
+    const longer = new Uint8Array(frame.length + 1);
+    longer.set(frame);
+    const view = new DataView(longer.buffer);
+    view.setUint32(frameLength([]), frame.length - frameLength([]) - 4 + 1, true);
+    expect(outcome(fixChecksum(longer))).toBe('rejected');
+    const empty = encodeFrame([]);
+    const withEmpty = new Uint8Array(empty.length + 5);
+    withEmpty.set(empty);
+    new DataView(withEmpty.buffer).setUint32(empty.length - 4, 1, true);
+    expect(outcome(fixChecksum(withEmpty))).toBe('rejected');
   });
 });
 

@@ -21,9 +21,9 @@ import { entriesAfter, membership, message, samples } from './arbitraries.js';
 it('a frame has the length of frameLength and decodes to its messages and group', () => {
   fc.assert(
     fc.property(fc.array(message, { maxLength: 6 }), fc.nat(0xffff_ffff), (messages, group) => {
-      const frame = encodeFrame(messages, group);
+      const frame = encodeFrame(messages, { group });
       expect(frame.length).toBe(frameLength(messages));
-      expect(decodeFrame(frame)).toEqual({ group, messages });
+      expect(decodeFrame(frame)).toEqual({ group, messages, skipped: [] });
     }),
     { numRuns: 2000 },
   );
@@ -34,7 +34,7 @@ it('encodeFrame reuses memory that is large enough and leaves no old bytes in it
   fc.assert(
     fc.property(fc.array(message, { maxLength: 6 }), (messages) => {
       memory.fill(0xee);
-      const frame = encodeFrame(messages, 0, memory);
+      const frame = encodeFrame(messages, { memory });
       expect(frame).toEqual(encodeFrame(messages));
       expect(frame.buffer === memory.buffer).toBe(frame.length <= memory.length);
     }),
@@ -89,7 +89,10 @@ it('a membership reads back unchanged and always has the same bytes', () => {
 });
 
 it('messageLength returns the length of each kind of message', () => {
-  for (const one of samples) expect(frameLength([one])).toBe(frameLength([]) + messageLength(one));
+  for (const one of samples) {
+    expect(frameLength([one], 1)).toBe(frameLength([]) + messageLength(one));
+    expect(frameLength([one], 2)).toBe(frameLength([]) + 4 + messageLength(one));
+  }
 });
 
 it('genesisOf is equal only for equal first entries', () => {

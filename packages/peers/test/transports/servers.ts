@@ -1,3 +1,4 @@
+import { crc32, encodeFrame, frameLength } from '@kontiki/core/wire';
 import { EventEmitter, once } from 'node:events';
 import { createConnection, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
@@ -119,6 +120,14 @@ export class TestServer<T extends Listening = Listening> extends EventEmitter {
 
 let incarnations = 1;
 let tickets = 1_000_000;
+
+/** Returns a frame with a message of a kind that no version knows, and then message `ticket`. */
+export function frameOfUnknownKind(ticket: number): Uint8Array {
+  const frame = encodeFrame([numbered(0), numbered(ticket)]);
+  frame[frameLength([]) + 4] = 99;
+  new DataView(frame.buffer, frame.byteOffset).setUint32(0, crc32(frame.subarray(4)), true);
+  return frame;
+}
 
 export function numbered(ticket: number): Message {
   return { kind: 'readIndex', term: 1, incarnation: 1, ticket };
