@@ -86,6 +86,7 @@ export class Loop<Result> {
       machine,
       clock,
       onApplied: (entries, through, results) => this.#onApplied(entries, through, results),
+      onIdle: () => this.#serveReads(),
       restore: () => restoreInstalled(raw.raft.log.base, machine, snapshots, snapshotCompression, () => this.#stopped),
       onFailure,
     });
@@ -234,7 +235,7 @@ export class Loop<Result> {
   #serveReads(): void {
     // While a batch is applied the state is between two indices. The end of the batch serves these
     // reads.
-    if (!this.applier.busy) this.reads.serve(this.#raw.raft.log.applied);
+    if (!this.applier.isChangingState) this.reads.serve(this.#raw.raft.log.applied);
   }
 
   #openSnapshots(

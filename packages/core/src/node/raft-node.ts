@@ -8,6 +8,7 @@ import type { Transport } from '../ports/transport.js';
 import { RawNode } from '../protocol/raw-node.js';
 import { defaultLimits, defaultTimings, type Timings } from '../protocol/settings.js';
 import { Calls, type CallOptions } from './calls/calls.js';
+import { CommandCopies } from './calls/command-copies.js';
 import type { Applied } from './calls/proposals.js';
 import { serveRead } from './calls/read-queue.js';
 import { refusalError } from './calls/refusals.js';
@@ -37,6 +38,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #calls: Calls;
+  readonly #copies = new CommandCopies();
   readonly #events: Emitter<NodeEvents>;
   readonly #timeout: number;
   readonly #maxCommandBytes: number;
@@ -108,8 +110,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   /**
    * Proposes a command. Resolves with the state machine's result once the command is committed
-   * (durable on a majority) and applied on this server. `data` must not change until the promise
-   * settles.
+   * (durable on a majority) and applied on this server. `data` is copied, so its memory may be reused
+   * as soon as this method returns.
    *
    * Rejects with `KONTIKI_UNKNOWN_OUTCOME` if the command may still be applied. After any other
    * error it never will be: `KONTIKI_NOT_LEADER` (a `NotLeaderError` that names the leader),
@@ -119,8 +121,14 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   propose(data: Uint8Array, options: CallOptions = {}): Promise<Applied<Result>> {
     const refused = this.#refuseProposal(data, options);
     if (refused !== undefined) return Promise.reject(refused);
+    let command: Uint8Array;
+    try {
+      command = this.#copies.copy(data);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
     const call = this.#calls.open<Applied<Result>>(options.timeout ?? this.#timeout, options.signal);
-    this.#loop.proposals.queue(data, call);
+    this.#loop.proposals.queue(command, call);
     this.#loop.schedule();
     return call.promise;
   }
@@ -136,7 +144,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   read<T>(read: () => T, options: ReadOptions = {}): Promise<T> {
     const { reads, applier } = this.#loop;
     const local = options.consistency === 'local';
-    const immediate = local && !applier.busy;
+    const immediate = local && !applier.isChangingState;
     const refused = this.#refuseCall(options) ?? (immediate ? undefined : reads.refuse());
     if (refused !== undefined) return Promise.reject(refused);
     const call = this.#calls.open<T>(options.timeout ?? this.#timeout, options.signal);

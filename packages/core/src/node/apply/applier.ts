@@ -5,6 +5,7 @@ import type { RaftLog } from '../../log/raft-log.js';
 import type { Clock } from '../../ports/clock.js';
 import type { LogStore } from '../../ports/log-store.js';
 import type { StateMachine } from '../../ports/state-machine.js';
+import { BatchSize } from './batch-size.js';
 
 /** Bytes of entries handed to the state machine at a time. */
 const BATCH_BYTES = 256 * 1024;
@@ -23,6 +24,8 @@ export interface ApplierOptions<Result> {
   readonly onApplied: (entries: readonly Entry[], through: number, results: readonly Result[]) => void;
   /** Restores the installed snapshot, with which the log now begins, into the machine. */
   readonly restore: () => Promise<void>;
+  /** Called when no batch, restore or task is in progress any more, so the state is consistent. */
+  readonly onIdle: () => void;
   readonly onFailure: (error: Error) => void;
 }
 
@@ -39,22 +42,28 @@ interface BetweenBatches {
  */
 export class Applier<Result> {
   readonly #options: ApplierOptions<Result>;
+  /** Whether a batch, a restore or a task between batches is in progress. */
   #busy = false;
+  #isChangingState = false;
+  readonly #batchSize = new BatchSize();
   /** A slice of time has ended, and the next one is scheduled. */
   #yielding = false;
   #closed = false;
   /** A snapshot replaced the log, and the machine does not hold it yet. */
   #restoreDue = false;
   readonly #between: BetweenBatches[] = [];
-  #onIdle: () => void = () => {};
+  #onClosed: () => void = () => {};
 
   constructor(options: ApplierOptions<Result>) {
     this.#options = options;
   }
 
-  /** Whether a batch is being applied, which leaves the state between two indices. */
-  get busy(): boolean {
-    return this.#busy;
+  /**
+   * Whether a batch is being applied or a snapshot restored, which leaves the state between two
+   * indices. A task between batches only reads the state.
+   */
+  get isChangingState(): boolean {
+    return this.#isChangingState;
   }
 
   /** Runs a task between two batches. The next batch waits until the task's promise settles. */
@@ -83,18 +92,15 @@ export class Applier<Result> {
         if (this.#closed || this.#busy) return;
         // The restore comes first, so that no task between batches sees a machine that is behind
         // the log's base.
-        if (this.#restoreDue) return this.#waitFor(this.#restore());
+        if (this.#restoreDue) return this.#waitFor(this.#restore(), true);
         const next = this.#between.shift();
-        if (next !== undefined) return this.#waitFor(next.run());
+        if (next !== undefined) return this.#waitFor(next.run(), false);
         if (log.applied >= log.applicable) return;
         invariant(log.applied >= log.base.index, 'entries were to be applied to a machine that is behind the log');
         if (clock.now() >= until) return this.#yield();
-        const held = log.slice(log.applied + 1, log.applicable, BATCH_BYTES);
+        const held = log.slice(log.applied + 1, this.#batchEnd, BATCH_BYTES);
         const pending = held === undefined ? this.#readAndApply() : this.#apply(held.entries);
-        if (pending !== undefined) {
-          this.#waitFor(pending);
-          return;
-        }
+        if (pending !== undefined) return this.#waitFor(pending, true);
       }
     } catch (error) {
       onFailure(error as Error);
@@ -106,7 +112,7 @@ export class Applier<Result> {
     this.#closed = true;
     const ended = new KontikiError('KONTIKI_CLOSED', 'The node has ended.');
     for (const { onCancelled } of this.#between.splice(0)) onCancelled(ended);
-    return this.#busy ? new Promise((resolve) => (this.#onIdle = resolve)) : Promise.resolve();
+    return this.#busy ? new Promise((resolve) => (this.#onClosed = resolve)) : Promise.resolve();
   }
 
   #yield(): void {
@@ -117,15 +123,24 @@ export class Applier<Result> {
     });
   }
 
-  #waitFor(pending: Promise<void>): void {
+  /** Index of the last entry that the next batch may contain. */
+  get #batchEnd(): number {
+    const { log } = this.#options;
+    return Math.min(log.applicable, log.applied + this.#batchSize.commands);
+  }
+
+  #waitFor(pending: Promise<void>, changesState: boolean): void {
     this.#busy = true;
+    this.#isChangingState = changesState;
     const end = (): void => {
       this.#busy = false;
-      this.#onIdle();
+      this.#isChangingState = false;
+      this.#onClosed();
     };
     pending.then(
       () => {
         end();
+        if (!this.#closed) this.#options.onIdle();
         this.applyNext();
       },
       (error: Error) => {
@@ -139,7 +154,7 @@ export class Applier<Result> {
     const { log, store } = this.#options;
     let entries: readonly Entry[];
     try {
-      entries = await store.read(log.applied + 1, log.applicable, BATCH_BYTES);
+      entries = await store.read(log.applied + 1, this.#batchEnd, BATCH_BYTES);
     } catch (error) {
       // A snapshot replaced the log in the meantime. It holds the effects of these entries.
       if (isKontikiError(error, 'KONTIKI_COMPACTED') && this.#restoreDue) return;
@@ -165,32 +180,65 @@ export class Applier<Result> {
 
   /** Returns a promise only if the machine does, so that a synchronous machine costs none. */
   #apply(entries: readonly Entry[]): Promise<void> | undefined {
-    const { machine } = this.#options;
-    const commands = entries.filter((entry): entry is CommandEntry => entry.kind === 'command');
+    const { machine, clock } = this.#options;
+    const commands = copiesOfCommands(entries);
     const through = entries.at(-1)?.index ?? 0;
-    let results: readonly Result[] | Promise<readonly Result[]>;
+    const start = clock.now();
+    let results: readonly Result[] | PromiseLike<readonly Result[]>;
     try {
       results = machine.apply({ entries: commands, through });
     } catch (error) {
       throw machineFailed(`applied entries up to ${through}`, error);
     }
-    if (!(results instanceof Promise)) {
-      this.#finish(entries, commands.length, through, results);
-      return undefined;
-    }
-    return results.then(
-      (settled) => this.#finish(entries, commands.length, through, settled),
-      (error: unknown) => {
+    const finish = (settled: readonly Result[]): void => {
+      this.#batchSize.note(commands.length, clock.now() - start);
+      this.#finish(entries, commands.length, through, settled);
+    };
+    if (isThenable(results)) {
+      return Promise.resolve(results).then(finish, (error: unknown) => {
         throw machineFailed(`applied entries up to ${through}`, error);
-      },
-    );
+      });
+    }
+    finish(results);
+    return undefined;
   }
 
   #finish(entries: readonly Entry[], commands: number, through: number, results: readonly Result[]): void {
-    if (results.length !== commands) {
-      const cause = new TypeError(`apply returned ${results.length} results for ${commands} commands`);
-      throw machineFailed(`applied entries up to ${through}`, cause);
-    }
+    const fault = faultOf(results, commands);
+    if (fault !== undefined) throw machineFailed(`applied entries up to ${through}`, new TypeError(fault));
     if (!this.#closed) this.#options.onApplied(entries, through, results);
   }
+}
+
+/**
+ * Returns the commands of a batch, with copies of their data in one piece of memory. The machine may
+ * change or keep its copy: the log sends and stores the original.
+ */
+function copiesOfCommands(entries: readonly Entry[]): CommandEntry[] {
+  const commands = entries.filter((entry): entry is CommandEntry => entry.kind === 'command');
+  const memory = new Uint8Array(commands.reduce((sum, { data }) => sum + data.length, 0));
+  let at = 0;
+  return commands.map(({ kind, index, term, data }) => {
+    memory.set(data, at);
+    const copy = memory.subarray(at, at + data.length);
+    at += data.length;
+    return { kind, index, term, data: copy };
+  });
+}
+
+function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as { then?: unknown } | undefined | null)?.then === 'function';
+}
+
+/** Returns what is wrong with the results of `apply`; undefined if they are valid. */
+function faultOf(results: unknown, commands: number): string | undefined {
+  if (!Array.isArray(results)) {
+    return `apply returned ${results === null ? 'null' : typeof results} instead of an array with one result per command`;
+  }
+  if (results.length !== commands) return `apply returned ${results.length} results for ${commands} commands`;
+  // The state would change after the caller was answered.
+  if (results.some(isThenable)) {
+    return 'apply returned an array that contains a promise. Await every command, and return one array of results';
+  }
+  return undefined;
 }

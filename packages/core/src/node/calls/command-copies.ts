@@ -1,0 +1,36 @@
+import { badOption } from '../options.js';
+
+/** Size of the blocks that small commands share. */
+const BLOCK_BYTES = 64 * 1024;
+/** Maximum size of a command in a shared block. */
+const SHARED_BYTES = 4 * 1024;
+
+/**
+ * Copies proposed commands, so that callers may reuse their memory as soon as `propose` returns, and
+ * so that every server holds a plain `Uint8Array`. Small commands share blocks, because one
+ * allocation per command would cost more than its copy.
+ */
+export class CommandCopies {
+  #block = new Uint8Array(0);
+  #used = 0;
+
+  /** Throws `KONTIKI_BAD_OPTION` if the command's memory was transferred to another thread. */
+  copy(data: Uint8Array): Uint8Array {
+    try {
+      return data.length > SHARED_BYTES ? new Uint8Array(data) : this.#copySmall(data);
+    } catch {
+      throw badOption('The memory of this command was transferred. Propose a command before you transfer it.');
+    }
+  }
+
+  #copySmall(data: Uint8Array): Uint8Array {
+    if (this.#block.length - this.#used < data.length) {
+      this.#block = new Uint8Array(BLOCK_BYTES);
+      this.#used = 0;
+    }
+    const copy = this.#block.subarray(this.#used, this.#used + data.length);
+    copy.set(data);
+    this.#used += data.length;
+    return copy;
+  }
+}
