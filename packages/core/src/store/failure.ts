@@ -8,8 +8,8 @@ function causesOf(error: unknown): readonly Error[] {
 }
 
 /**
- * Returns the messages of an error and of its causes. A database often gives the reason only in a
- * cause.
+ * Returns the messages of an error and its causes. Database errors often contain the reason only in
+ * a cause.
  */
 export function messageOf(error: unknown): string {
   return causesOf(error)
@@ -17,7 +17,7 @@ export function messageOf(error: unknown): string {
     .join(': ');
 }
 
-/** Whether an error or one of its causes has one of these codes or names. */
+/** Returns whether an error or one of its causes has one of the given codes or names. */
 export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
   return causesOf(error).some(
     (at) => codes.includes(String((at as { code?: unknown }).code)) || codes.includes(at.name),
@@ -25,8 +25,8 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
 }
 
 /**
- * Whether an error means that there is no room left. File systems have error codes for it and
- * IndexedDB has a name. LevelDB only passes on the system's message.
+ * Returns whether an error means that the disk is full. File systems report this with error codes,
+ * and IndexedDB with an error name. LevelDB only passes on the system's error message.
  */
 export function isDiskFull(error: unknown): boolean {
   if (hasCode(error, 'ENOSPC', 'EDQUOT', 'QuotaExceededError')) return true;
@@ -34,9 +34,9 @@ export function isDiskFull(error: unknown): boolean {
 }
 
 /**
- * Returns the error that a store reports when it cannot do `action`, for example "open the log in
- * /data/a". Errors of Kontiki pass unchanged. A folder that is in use keeps its code
- * `KONTIKI_LOCKED`; any other error becomes `KONTIKI_STORE_FAILED`.
+ * Returns the error that a store reports when `action`, for example "open the log in /data/a",
+ * fails. A `KontikiError` is returned unchanged. An error with the code `KONTIKI_LOCKED` keeps that
+ * code; any other error becomes `KONTIKI_STORE_FAILED`.
  */
 export function storeFailure(action: string, error: unknown): KontikiError {
   if (isKontikiError(error)) return error;
@@ -49,10 +49,7 @@ export function storeFailure(action: string, error: unknown): KontikiError {
   );
 }
 
-/**
- * Returns the error for damage to data that was durable. No server can repair that damage by
- * itself.
- */
+/** Returns the error for damage to durable data, which a server cannot repair by itself. */
 export function corruptData(where: string, what: string, cause?: unknown): KontikiError {
   return new KontikiError(
     'KONTIKI_CORRUPT',

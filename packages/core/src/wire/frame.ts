@@ -6,17 +6,17 @@ import { protocolError, Reader } from './reader.js';
 import { Writer } from './writer.js';
 
 /**
- * The encoding of a frame: checksum of everything after it (4 bytes), version (1), flags (1, none
- * defined), group (4), epoch (4, reserved), count (4), then the messages.
+ * The encoding of a frame: a checksum of the following bytes (4 bytes), version (1), flags (1, none
+ * defined), group (4), epoch (4, reserved), message count (4), then the messages.
  */
 const VERSION = 1;
 const HEADER = 18;
 
-/** Maximum bytes of a frame, unless the caller sets another limit: 4 MiB. */
+/** Default limit of bytes in a frame: 4 MiB. */
 export const MAX_FRAME: number = 4 * 1024 * 1024;
 
 export interface Frame {
-  /** The Raft group on this connection; always 0 today. */
+  /** The Raft group on this connection; currently always 0. */
   readonly group: number;
   readonly messages: readonly Message[];
 }
@@ -41,7 +41,7 @@ export function encodeFrame(messages: readonly Message[], group = 0, memory?: Ui
   writer.u32(0);
   writer.u32(messages.length);
   for (const message of messages) writeMessage(writer, message);
-  // A byte that was not written would still be the old content of `memory`.
+  // An unwritten byte would contain old data from `memory`.
   invariant(
     writer.at === writer.bytes.length,
     () => `a frame of ${writer.bytes.length} bytes was filled up to ${writer.at}`,
@@ -52,7 +52,7 @@ export function encodeFrame(messages: readonly Message[], group = 0, memory?: Ui
 
 /**
  * Decodes a frame. Payloads are views of `bytes`, which must not change. Throws `KONTIKI_PROTOCOL`
- * for anything invalid.
+ * if the frame is invalid.
  */
 export function decodeFrame(bytes: Uint8Array, maxBytes: number = MAX_FRAME): Frame {
   if (bytes.length > maxBytes)

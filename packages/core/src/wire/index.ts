@@ -1,5 +1,5 @@
 /**
- * The binary encoding that all transports and stores of Kontiki share. Version 1. It may change
+ * The binary encoding shared by all transports and stores of Kontiki. Version 1, which may change
  * until the first release.
  */
 export { isId } from '../id.js';
