@@ -91,7 +91,7 @@ export function isKontikiError(error: unknown, code?: ErrorCode): boolean {
 export function machineFailed(doing: string, cause: unknown): KontikiError {
   return new KontikiError(
     'KONTIKI_MACHINE_FAILED',
-    `The state machine threw while it ${doing}. The server has stopped and its log is intact: mend the state machine and start again.`,
+    `The state machine threw while it ${doing}. The server has stopped and its log is intact: fix the state machine and start the server again.`,
     { cause },
   );
 }

@@ -200,7 +200,7 @@ export class RaftLog {
   }
 
   append(entry: Entry): void {
-    invariant(entry.index === this.#last + 1, () => `entry ${entry.index} was to follow ${this.#last}`);
+    invariant(entry.index === this.#last + 1, () => `entry ${entry.index} cannot follow entry ${this.#last}`);
     this.#terms.extend(entry.index, entry.term);
     this.#tail.push(entry);
     this.#last = entry.index;
@@ -214,8 +214,8 @@ export class RaftLog {
    * another entry immediately.
    */
   truncate(index: number): void {
-    invariant(index > this.#committed, () => `entry ${index} was to be removed, but ${this.#committed} is committed`);
-    invariant(index <= this.#last, () => `entry ${index} was to be removed, but the log ends at ${this.#last}`);
+    invariant(index > this.#committed, () => `entry ${index} cannot be truncated, because ${this.#committed} is committed`);
+    invariant(index <= this.#last, () => `entry ${index} cannot be truncated, because the log ends at ${this.#last}`);
     for (let i = Math.max(this.#changed, index); i <= this.#last; i += 1) {
       const entry = this.#tail.at(i);
       if (entry !== undefined) this.#changedBytes -= entryBytes(entry);
@@ -237,7 +237,7 @@ export class RaftLog {
    * snapshot.
    */
   compact(index: number): void {
-    invariant(index <= this.#applied && index <= this.durable, () => `entry ${index} was to be compacted too early`);
+    invariant(index <= this.#applied && index <= this.durable, () => `entry ${index} is not applied and durable, so it cannot be compacted`);
     if (index <= this.#base.index) return;
     const membership = this.membershipAt(index);
     this.#base = { index, term: this.#terms.at(index), membership };
@@ -253,11 +253,11 @@ export class RaftLog {
   reset(base: Base): void {
     invariant(
       base.index > this.#committed,
-      () => `a snapshot of entry ${base.index} was to be installed, but ${this.#committed} is committed`,
+      () => `a snapshot of entry ${base.index} cannot be installed, because ${this.#committed} is committed`,
     );
     invariant(
       this.termAt(base.index) !== base.term,
-      () => `a snapshot of entry ${base.index} was to be installed, but the log holds that entry`,
+      () => `a snapshot of entry ${base.index} cannot be installed, because the log contains that entry`,
     );
     this.#base = this.#reset = base;
     this.#terms.reset(base);
@@ -279,7 +279,7 @@ export class RaftLog {
   }
 
   appliedTo(index: number): void {
-    invariant(index >= this.#applied, () => `the applied index was to go back from ${this.#applied} to ${index}`);
+    invariant(index >= this.#applied, () => `the applied index cannot decrease from ${this.#applied} to ${index}`);
     invariant(index <= this.applicable, () => `entry ${index} was applied before it was committed and durable here`);
     this.#applied = index;
     this.#evict();

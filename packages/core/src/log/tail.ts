@@ -37,7 +37,7 @@ export class Tail {
   }
 
   push(entry: Entry): void {
-    invariant(entry.index === this.next, () => `entry ${entry.index} was to be stored at ${this.next}`);
+    invariant(entry.index === this.next, () => `entry ${entry.index} cannot be stored at ${this.next}`);
     this.#entries.push(entry);
     this.#bytes += entryBytes(entry);
   }

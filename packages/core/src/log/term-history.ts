@@ -23,7 +23,7 @@ export class TermHistory {
   extend(index: number, term: number): void {
     const lastTerm = this.lastTerm;
     if (term === lastTerm) return;
-    invariant(term > lastTerm, () => `entry ${index} of term ${term} was to follow an entry of term ${lastTerm}`);
+    invariant(term > lastTerm, () => `entry ${index} of term ${term} cannot follow an entry of term ${lastTerm}`);
     this.#runs.push({ index, term });
   }
 

@@ -173,8 +173,8 @@ export class Loop<Result> {
   }
 
   /**
-   * Replaces the log after a snapshot was installed. A reset keeps the ballot, so the ballot is
-   * written first. The calls become durable in call order.
+   * A reset keeps the ballot, so this method writes the ballot before it resets the log for an
+   * installed snapshot. The calls become durable in call order.
    */
   async #replaceLog(ballot: Ballot | undefined, base: Base, rest: LogWrite): Promise<void> {
     const { genesis } = this.#identity;

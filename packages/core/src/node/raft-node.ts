@@ -286,7 +286,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     if (refused !== undefined) return refused;
     if (!(data instanceof Uint8Array)) return badOption('A command must be a Uint8Array.');
     if (data.length > this.#maxCommandBytes) {
-      const text = `The command has ${data.length} bytes, but this node takes at most ${this.#maxCommandBytes}.`;
+      const text = `The command has ${data.length} bytes, but this node accepts at most ${this.#maxCommandBytes}.`;
       return new KontikiError('KONTIKI_TOO_LARGE', text);
     }
     const { raft } = this.#raw;

@@ -117,10 +117,10 @@ export class RaftServer implements Server {
   }
 
   setBallot(ballot: Ballot): void {
-    invariant(ballot.term > this.#ballot.term || this.#ballot.votedFor === undefined, 'a vote was to be changed');
+    invariant(ballot.term > this.#ballot.term || this.#ballot.votedFor === undefined, 'a vote cannot be changed within a term');
     invariant(
       ballot.term >= this.#ballot.term,
-      () => `the term was to go back from ${this.#ballot.term} to ${ballot.term}`,
+      () => `the term cannot decrease from ${this.#ballot.term} to ${ballot.term}`,
     );
     this.#ballot = ballot;
     this.#header = { term: ballot.term, incarnation: this.incarnation };

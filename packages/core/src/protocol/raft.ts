@@ -107,7 +107,7 @@ export class Raft {
    * processed before `tick`.
    */
   advance(now: number): void {
-    invariant(now >= this.#server.now, () => `time was to go back from ${this.#server.now} to ${now}`);
+    invariant(now >= this.#server.now, () => `time cannot go back from ${this.#server.now} to ${now}`);
     this.#server.now = now;
   }
 

@@ -114,7 +114,7 @@ export class LogStateTracker {
       throw refused(`entry ${from} does not follow a log that holds ${this.#base.index + 1} to ${this.#last}`);
     }
     const gap = entries.findIndex((entry, i) => entry.index !== from + i);
-    if (gap >= 0) throw refused(`entry ${entries[gap]?.index} was given instead of entry ${from + gap}`);
+    if (gap >= 0) throw refused(`entry ${entries[gap]?.index} is in the place of entry ${from + gap}`);
     while ((this.#terms.at(-1)?.index ?? 0) >= from) this.#terms.pop();
     while ((this.#memberships.at(-1)?.index ?? 0) >= from) this.#memberships.pop();
     for (const entry of entries) {
@@ -152,6 +152,6 @@ export class LogStateTracker {
 function refused(reason: string): KontikiError {
   return new KontikiError(
     'KONTIKI_INVARIANT',
-    `The log refused a write: ${reason}. Nothing was changed. This is a bug of the caller.`,
+    `The log refused a write: ${reason}. Nothing was changed. This is a bug in the caller.`,
   );
 }

@@ -44,7 +44,7 @@ export class Writer {
   u53(value: number): void {
     invariant(
       Number.isSafeInteger(value) && value >= 0,
-      () => `${value} was to be written as an unsigned safe integer`,
+      () => `${value} is not an unsigned safe integer`,
     );
     this.#view.setUint32(this.#at, value % 0x1_0000_0000, true);
     this.#view.setUint32(this.#at + 4, Math.floor(value / 0x1_0000_0000), true);
@@ -59,7 +59,7 @@ export class Writer {
   /** Writes a two-byte length, then the text in UTF-8. */
   text(value: string): void {
     const bytes = utf8.encode(value);
-    invariant(bytes.length <= 0xffff, () => `a text of ${bytes.length} bytes was to be written behind a length of two`);
+    invariant(bytes.length <= 0xffff, () => `a text of ${bytes.length} bytes is too long for a two-byte length`);
     this.u16(bytes.length);
     this.raw(bytes);
   }

@@ -87,7 +87,7 @@ export class Applier<Result> {
         const next = this.#between.shift();
         if (next !== undefined) return this.#waitFor(next.run());
         if (log.applied >= log.applicable) return;
-        invariant(log.applied >= log.base.index, 'entries were to be applied to a machine that is behind the log');
+        invariant(log.applied >= log.base.index, 'the state machine is behind the base of the log');
         if (clock.now() >= until) return this.#yield();
         const held = log.slice(log.applied + 1, log.applicable, BATCH_BYTES);
         const pending = held === undefined ? this.#readAndApply() : this.#apply(held.entries);
