@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Scenario } from '@kontiki/testing';
 
 describe('linearizable reads', () => {
-  it('a leader and a follower serve reads of everything committed before', () => {
+  it('reads on leaders and followers see everything committed before', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.propose('a', 'x');
@@ -13,7 +13,7 @@ describe('linearizable reads', () => {
     expect(cluster.answer('b', follower)).toBe(3);
   });
 
-  it('a single server answers a read at once', () => {
+  it('a single server answers a read immediately', () => {
     const cluster = new Scenario(['a']);
     cluster.elect('a');
     const ticket = cluster.read('a');
@@ -32,7 +32,7 @@ describe('linearizable reads', () => {
     cluster.stall('a');
     const early = cluster.read('a');
     cluster.campaign('a');
-    // Term and vote are durable, so it leads. Its first entry is not durable yet.
+    // Term and vote are durable, so a leads. Its first entry is not durable yet.
     cluster.write('a');
     expect(cluster.raft('a').role).toBe('leader');
     const late = cluster.read('a');
@@ -52,7 +52,8 @@ describe('linearizable reads', () => {
     cluster.propose(other, 'new');
     cluster.elapse(cluster.timings.election);
     expect(cluster.answer('a', ticket)).toBe(undefined);
-    // After the partition the new leader answers the waiting read, which sees the new entries.
+    // After the partition is healed, the new leader answers the waiting read, which sees the new
+    // entries.
     cluster.heal();
     cluster.elapse(4 * cluster.timings.election);
     expect(cluster.answer('a', ticket)).toBeGreaterThanOrEqual(cluster.raft(other).log.committed - 1);
@@ -68,7 +69,7 @@ describe('linearizable reads', () => {
     cluster.drop();
     cluster.crash('a');
     cluster.skip(2 * cluster.timings.election);
-    // The no-op of b's term reaches no other server yet.
+    // b's no-op reaches no other server yet.
     const appends = { kind: 'append' } as const;
     cluster.elect('b', appends);
     expect(cluster.raft('b').log.committed).toBe(2);
@@ -83,7 +84,7 @@ describe('linearizable reads', () => {
   it('replies to heartbeats sent before a read do not confirm it (bugs.md#56)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
-    // Round numbers never restart, so the next heartbeats carry the round of an earlier read.
+    // Heartbeats carry the number of the newest round, which here belongs to an earlier read.
     const earlier = cluster.read('a');
     cluster.elapse(cluster.timings.heartbeat);
     expect(cluster.answer('a', earlier)).toBe(2);
@@ -109,7 +110,8 @@ describe('linearizable reads', () => {
     cluster.settle();
     expect(cluster.answer('a', 100)).toBe(2);
     const heartbeats = cluster.sent.slice(before).filter(({ message }) => message.kind === 'heartbeat');
-    // To two peers: one round for the first read, and one for the 99 that came during it.
+    // There are two peers, one round for the first read, and one round for the 99 reads that
+    // arrived during it.
     expect(heartbeats).toHaveLength(4);
   });
 
@@ -146,7 +148,7 @@ describe('linearizable reads', () => {
     expect(cluster.answer('b', follower)).toBe(2);
   });
 
-  it('a read that started under a crashed leader is answered by the next one', () => {
+  it('a read started under a crashed leader is answered by the next leader', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);

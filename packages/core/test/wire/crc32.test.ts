@@ -14,7 +14,7 @@ it.each([
   expect(crc32(utf8.encode(text))).toBe(sum);
 });
 
-it.each(['with', 'without'])("crc32 agrees with zlib, whole or in pieces, %s the runtime's zlib", async (which) => {
+it.each(['with', 'without'])("crc32 agrees with zlib, whole or in pieces, %s the runtime's native CRC", async (which) => {
   const runtime = vi.spyOn(process, 'getBuiltinModule');
   if (which === 'without') runtime.mockReturnValue(undefined as never);
   vi.resetModules();

@@ -1,8 +1,8 @@
 import type { Message } from '@kontiki/core';
 
 /**
- * Frames of group 3 with one message each, in hexadecimal: checksum, version, flags, group, epoch,
- * number of messages, then the message.
+ * Hexadecimal frames of group 3 with one message each: checksum, version, flags, group, epoch,
+ * message count, then the message.
  */
 export const golden: Readonly<Record<Message['kind'], string>> = {
   preVote: '9f0439c301000300000000000000010000000107000000000000000b0000000000000005000000000000000300000000000000',
