@@ -214,7 +214,10 @@ export class RaftLog {
    * another entry immediately.
    */
   truncate(index: number): void {
-    invariant(index > this.#committed, () => `entry ${index} cannot be truncated, because ${this.#committed} is committed`);
+    invariant(
+      index > this.#committed,
+      () => `entry ${index} cannot be truncated, because ${this.#committed} is committed`,
+    );
     invariant(index <= this.#last, () => `entry ${index} cannot be truncated, because the log ends at ${this.#last}`);
     for (let i = Math.max(this.#changed, index); i <= this.#last; i += 1) {
       const entry = this.#tail.at(i);
@@ -237,7 +240,10 @@ export class RaftLog {
    * snapshot.
    */
   compact(index: number): void {
-    invariant(index <= this.#applied && index <= this.durable, () => `entry ${index} is not applied and durable, so it cannot be compacted`);
+    invariant(
+      index <= this.#applied && index <= this.durable,
+      () => `entry ${index} is not applied and durable, so it cannot be compacted`,
+    );
     if (index <= this.#base.index) return;
     const membership = this.membershipAt(index);
     this.#base = { index, term: this.#terms.at(index), membership };

@@ -117,7 +117,10 @@ export class RaftServer implements Server {
   }
 
   setBallot(ballot: Ballot): void {
-    invariant(ballot.term > this.#ballot.term || this.#ballot.votedFor === undefined, 'a vote cannot be changed within a term');
+    invariant(
+      ballot.term > this.#ballot.term || this.#ballot.votedFor === undefined,
+      'a vote cannot be changed within a term',
+    );
     invariant(
       ballot.term >= this.#ballot.term,
       () => `the term cannot decrease from ${this.#ballot.term} to ${ballot.term}`,

@@ -76,7 +76,8 @@ export function encodeSnapshotHead(meta: SnapshotMeta, compression = 0): Uint8Ar
  */
 export function snapshotHeadLength(prefix: Uint8Array): number {
   if (prefix.length < HEAD_PREFIX) throw corruptSnapshot(0, `it has only ${prefix.length} bytes`);
-  if (!MAGIC.every((byte, i) => byte === prefix[i])) throw corruptSnapshot(0, 'it does not begin with the snapshot signature');
+  if (!MAGIC.every((byte, i) => byte === prefix[i]))
+    throw corruptSnapshot(0, 'it does not begin with the snapshot signature');
   const length = new DataView(prefix.buffer, prefix.byteOffset).getUint32(12, true);
   if (length < FIXED + CHECKSUM || length > MAX_SNAPSHOT_HEAD) {
     throw corruptSnapshot(12, `its head cannot have ${length} bytes`);

@@ -42,10 +42,7 @@ export class Writer {
 
   /** Writes a safe integer of at least 0, in eight bytes. */
   u53(value: number): void {
-    invariant(
-      Number.isSafeInteger(value) && value >= 0,
-      () => `${value} is not an unsigned safe integer`,
-    );
+    invariant(Number.isSafeInteger(value) && value >= 0, () => `${value} is not an unsigned safe integer`);
     this.#view.setUint32(this.#at, value % 0x1_0000_0000, true);
     this.#view.setUint32(this.#at + 4, Math.floor(value / 0x1_0000_0000), true);
     this.#at += 8;

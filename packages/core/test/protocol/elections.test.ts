@@ -99,15 +99,18 @@ describe('elections', () => {
     { mine: [2, 2], index: 2, term: 3, granted: true },
     { mine: [2, 2], index: 2, term: 2, granted: false },
     { mine: [1, 3], index: 99, term: 2, granted: false },
-  ])('a server with log terms $mine votes for a log end at ($index, $term): $granted', ({ mine, index, term, granted }) => {
-    const cluster = new Scenario(['a', 'b', 'c']);
-    cluster.startWith('c', mine);
-    cluster.forge('a', 'c', { kind: 'preVote', term: 8, incarnation: 9, lastIndex: index, lastTerm: term });
-    expect(votesInFlight(cluster, cluster.server('c'))).toEqual([`${granted}`]);
-    cluster.forge('a', 'c', { kind: 'vote', term: 9, incarnation: 9, lastIndex: index, lastTerm: term });
-    cluster.writeAll('c');
-    expect(votesInFlight(cluster, cluster.server('c'))).toEqual([`${granted}`, `${granted}`]);
-  });
+  ])(
+    'a server with log terms $mine votes for a log end at ($index, $term): $granted',
+    ({ mine, index, term, granted }) => {
+      const cluster = new Scenario(['a', 'b', 'c']);
+      cluster.startWith('c', mine);
+      cluster.forge('a', 'c', { kind: 'preVote', term: 8, incarnation: 9, lastIndex: index, lastTerm: term });
+      expect(votesInFlight(cluster, cluster.server('c'))).toEqual([`${granted}`]);
+      cluster.forge('a', 'c', { kind: 'vote', term: 9, incarnation: 9, lastIndex: index, lastTerm: term });
+      cluster.writeAll('c');
+      expect(votesInFlight(cluster, cluster.server('c'))).toEqual([`${granted}`, `${granted}`]);
+    },
+  );
 
   it('a server refuses a pre-vote from an earlier term with its own term (bugs.md#14)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
