@@ -135,7 +135,7 @@ export class RaftLog {
     return this.#writes.bytes + this.#changedBytes;
   }
 
-  /** Bytes of entries held in memory. */
+  /** Bytes of entries in memory. */
   get heldBytes(): number {
     return this.#tail.bytes;
   }

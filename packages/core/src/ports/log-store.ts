@@ -83,8 +83,8 @@ export interface LogStore {
   /**
    * Opens or creates the log. Rewrites and syncs entries that may not have been synced before, then
    * resolves. A closed log may be opened again. Rejects with `KONTIKI_FOREIGN_DATA` if the log
-   * belongs to another owner, `KONTIKI_LOCKED` if it is already open, `KONTIKI_CORRUPT` if it is
-   * damaged, and `KONTIKI_LOST_DATA` if it ends before its commit index.
+   * belongs to another owner, and `KONTIKI_LOCKED` if it is already open. Rejects with
+   * `KONTIKI_CORRUPT` if it is damaged, and `KONTIKI_LOST_DATA` if it ends before its commit index.
    */
   open(owner: Owner): Promise<LogState>;
   /**
@@ -110,8 +110,8 @@ export interface LogStore {
    */
   read(from: number, to: number, maxBytes: number): Promise<Entry[]>;
   /**
-   * Sets the listener that is called with `true` when the disk has no room for another log segment,
-   * and with `false` when it has room again.
+   * Sets the listener for a full disk. It is called with `true` when there is no room for another
+   * log segment, and with `false` when there is room again.
    */
   onFull(listener: (full: boolean) => void): void;
   /**

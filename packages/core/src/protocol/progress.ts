@@ -28,7 +28,7 @@ export class Progress {
   lastActive: number;
   /** The newest read round answered by the peer. */
   round = 0;
-  /** The commit index last sent to the peer. */
+  /** The last commit index sent to the peer. */
   committedSent = 0;
   /** The commit index to send in a commit message, unless an append carries it first. */
   unannounced = 0;

@@ -72,8 +72,8 @@ export interface Server {
 }
 
 /**
- * The behavior of one role. A role silently ignores messages that mean nothing to it, because the
- * network may deliver anything at any time.
+ * The behavior of one role. A role silently ignores messages that do not concern it, because the
+ * network may deliver any message at any time.
  */
 export interface Role {
   readonly name: RoleName;

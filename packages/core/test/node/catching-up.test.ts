@@ -13,7 +13,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { bytes } from './harness.js';
 import { SnapshotJournal, cluster, machines, nodes, open, runToEnd, stores, write } from './snapshot-harness.js';
 
-describe('catching up by snapshot', () => {
+describe('catching up with a snapshot', () => {
   const policy = { snapshotPolicy: { maxEntries: 10, trailingEntries: 0, keep: 1 } };
 
   /** Starts a cluster in which c is down and needs compacted entries. Resolves with the leader. */

@@ -145,7 +145,7 @@ describe('number of messages, writes and wake-ups in a cluster', () => {
     expect(entries((id) => !isLeader(id))).toBe(0);
   });
 
-  it('an idle cluster sends and wakes up only for heartbeats and replies', async () => {
+  it('an idle cluster sends only heartbeats and replies, and wakes up only for them', async () => {
     const before = sent.length;
     for (const clock of clocks.values()) clock.wakeUps = 0;
     await nodes.clock.elapse(10_000);

@@ -154,10 +154,10 @@ describe('a cluster of RaftNodes', () => {
     expect(terms).toEqual([]);
   });
 
-  it('a cluster keeps its leader after all of its processes were suspended', async () => {
+  it('a cluster keeps its leader after all processes were suspended', async () => {
     await nodes.cluster('a', 'b', 'c');
     const { term } = (nodes.leader as RaftNode<number>).status();
-    nodes.clock.suspend(3_000); // Suspends all processes at once, so every timer is late.
+    nodes.clock.suspend(3_000); // Suspends all processes together, so every timer is late.
     await nodes.clock.elapse(2_000);
     expect(nodes.leader?.status().term).toBe(term);
   });

@@ -59,7 +59,7 @@ describe('outcomes of proposals and reads', () => {
     expect(await outcome(leader.propose(bytes('x'), { signal: AbortSignal.abort() }))).toBe('KONTIKI_ABORTED');
   });
 
-  it('propose rejects with KONTIKI_OVERLOADED above uncommittedBytes', async () => {
+  it('propose rejects with KONTIKI_OVERLOADED beyond uncommittedBytes', async () => {
     const leader = await limitedLeader();
     nodes.network.isolate(leader.id);
     const waiting = leader.propose(new Uint8Array(2_000));

@@ -36,7 +36,7 @@ interface Peer {
   acknowledged: number;
 }
 
-describe('memory and reads of snapshot transfers', () => {
+describe('memory and store reads of snapshot transfers', () => {
   it('a leader has at most 16 MiB of chunks in flight and serves every peer', async () => {
     const [store, snapshot] = await stored();
     const clock = new VirtualClock();

@@ -49,7 +49,7 @@ describe('divergent logs', () => {
     cluster.crash('a');
     cluster.skip(2 * cluster.timings.election);
     cluster.elect('b', { kind: 'append' });
-    cluster.release(late); // c has elected b, but received no append of b yet.
+    cluster.release(late); // c has elected b, but received no append from b yet.
     cluster.deliver({ from: 'a' });
     expect(cluster.raft('c').log.lastIndex).toBe(2);
     cluster.propose('b', 'new');

@@ -40,7 +40,7 @@ describe('tests of go-raft, server_test.go', () => {
   });
 
   // TestServerRequestVoteDeniedForStaleTerm
-  it('a server refuses its vote in a stale term', () => {
+  it('a server refuses a vote request from a stale term', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('a', [], 2);
     expect(ask(cluster, 'b', 'a', vote(1, 1, 1))).toMatchObject({ term: 2, granted: false });

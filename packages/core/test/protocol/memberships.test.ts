@@ -143,7 +143,7 @@ describe('uncommitted memberships', () => {
     for (const id of ['b', 'c', 'd']) cluster.isolate(id);
     cluster.settle();
     cluster.crash('a');
-    cluster.start('a'); // Its disk holds the membership.
+    cluster.start('a'); // The membership is on a's disk.
     expect(cluster.raft('a').log.membership?.voters).toEqual(['a', 'b']);
     cluster.heal();
     cluster.isolate('b');

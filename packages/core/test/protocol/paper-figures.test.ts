@@ -30,7 +30,7 @@ describe('figures of the Raft paper', () => {
     const cluster = new Scenario(['l', ...Object.keys(followers)], { limits: { messageBytes: 1 } });
     cluster.startWith('l', leaderTerms, 7);
     for (const [id, terms] of Object.entries(followers)) cluster.startWith(id, terms);
-    cluster.elect('l'); // By the votes of a, b, e and f. The logs of c and d are more up to date.
+    cluster.elect('l'); // With votes from a, b, e and f. The logs of c and d are more up to date.
     cluster.elapse(3 * cluster.timings.heartbeat);
     for (const id of cluster.servers.keys()) expect(cluster.terms(id)).toEqual([1, ...leaderTerms, 8]);
     expect(cluster.raft('l').log.committed).toBe(11);
@@ -92,7 +92,7 @@ describe('figures of the Raft paper', () => {
     for (const id of cluster.servers.keys()) expect(cluster.terms(id)).toEqual([1, 3, 5]);
   });
 
-  it("Figure 8 (e): an entry of the leader's term commits the old entry below it", () => {
+  it("Figure 8 (e): an entry of the leader's term commits the old entry before it", () => {
     const cluster = untilC();
     cluster.settle({ kind: 'append', to: 's4' });
     expect(cluster.raft('s1').log.committed).toBe(3);

@@ -20,7 +20,7 @@ describe('linearizable reads', () => {
     expect(cluster.answer('a', ticket)).toBe(2);
   });
 
-  it('a restarted single server answers no read before it commits (bugs.md#59)', () => {
+  it('a restarted single server answers no reads before it commits (bugs.md#59)', () => {
     const cluster = new Scenario(['a']);
     cluster.elect('a');
     cluster.propose('a', 'x');
@@ -41,7 +41,7 @@ describe('linearizable reads', () => {
     expect([early, late].map((ticket) => cluster.answer('a', ticket))).toEqual([4, 4]);
   });
 
-  it('a deposed leader answers no read (bugs.md#55)', () => {
+  it('a deposed leader does not answer reads (bugs.md#55)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -59,7 +59,7 @@ describe('linearizable reads', () => {
     expect(cluster.answer('a', ticket)).toBeGreaterThanOrEqual(cluster.raft(other).log.committed - 1);
   });
 
-  it('a new leader answers no read before it commits in its term (bugs.md#54)', () => {
+  it('a new leader answers no reads before it commits in its term (bugs.md#54)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.propose('a', 'x');
@@ -115,7 +115,7 @@ describe('linearizable reads', () => {
     expect(heartbeats).toHaveLength(4);
   });
 
-  it('a reply to an earlier incarnation of a follower answers no read (bugs.md#57)', () => {
+  it("a reply to a follower's earlier incarnation does not answer reads (bugs.md#57)", () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -137,7 +137,7 @@ describe('linearizable reads', () => {
     expect(cluster.answer('b', ticket)).toBe(3);
   });
 
-  it('lost read requests, replies and rounds are sent again', () => {
+  it('lost read requests, replies and rounds are resent', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);

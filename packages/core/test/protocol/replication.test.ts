@@ -120,7 +120,7 @@ describe('replication', () => {
     expect(cluster.server('b').reports).toContainEqual({ kind: 'divergedBelowCommit', peer: 'a', index: 3 });
   });
 
-  it('a leader drops and reports an append of its own term (bugs.md#s10)', () => {
+  it("a leader drops and reports another leader's append in its own term (bugs.md#s10)", () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.forge('b', 'a', append(2, 1, 1, [command(2, 2)]));

@@ -119,7 +119,7 @@ function expected(role: RoleName, kind: Message['kind'], order: 'lower' | 'same'
     return unchanged;
   }
   if (order === 'higher') {
-    if (kind === 'vote' && role === 'leader') return unchanged; // A living leader grants no votes.
+    if (kind === 'vote' && role === 'leader') return unchanged; // A leader grants no votes.
     return { role: 'follower', term: 6, reply: replies[kind] };
   }
   if (role === 'leader') {

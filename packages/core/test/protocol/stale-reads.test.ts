@@ -27,7 +27,7 @@ describe('stale reads', () => {
     cluster.pause('a');
     const other = replaced(cluster);
     cluster.resume('a');
-    expect(cluster.raft('a').role).toBe('leader'); // It does not know the new term yet.
+    expect(cluster.raft('a').role).toBe('leader'); // a does not know the new term yet.
     const ticket = cluster.read('a');
     expect(cluster.answer('a', ticket)).toBe(undefined);
     cluster.elapse(2 * cluster.timings.election);
@@ -49,7 +49,7 @@ describe('stale reads', () => {
     const second = cluster.read('a');
     cluster.release(answers);
     cluster.deliver({ to: 'a' });
-    expect(cluster.answer('a', first)).toBe(2); // It started before another leader was elected.
+    expect(cluster.answer('a', first)).toBe(2); // The read started before another leader was elected.
     expect(cluster.answer('a', second)).toBe(undefined);
   });
 

@@ -33,8 +33,8 @@ function unknownOutcome(cause: unknown): KontikiError {
 /**
  * The proposals of this node: queued proposals wait for the next turn, and appended proposals wait
  * for their outcome. If this server loses its leadership or truncates the entry, the outcome is
- * still open, because another server may have the entry and commit it later. Only the committed
- * entry at the same index decides the outcome.
+ * still open. Another server may have the entry and commit it later. Only the committed entry at
+ * the same index decides the outcome.
  */
 export class Proposals<Result> {
   readonly #raft: Raft;
