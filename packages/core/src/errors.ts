@@ -1,11 +1,8 @@
 import type { Leader } from './log/server.js';
 
-/**
- * Every code that a Kontiki error can carry. Codes are stable: a code keeps its meaning across
- * releases.
- */
+/** Codes of Kontiki errors. A code keeps its meaning across releases. */
 export type ErrorCode =
-  // A call was not carried out, or its outcome is unknown.
+  // The call failed, or its outcome is unknown.
   | 'KONTIKI_NOT_LEADER'
   | 'KONTIKI_OVERLOADED'
   | 'KONTIKI_TOO_LARGE'
@@ -15,7 +12,7 @@ export type ErrorCode =
   | 'KONTIKI_ABORTED'
   | 'KONTIKI_UNKNOWN_OUTCOME'
   | 'KONTIKI_CLOSED'
-  // A server stopped or did not start.
+  // The server stopped or failed to start.
   | 'KONTIKI_BAD_OPTION'
   | 'KONTIKI_FOREIGN_DATA'
   | 'KONTIKI_FORMAT'
@@ -29,22 +26,22 @@ export type ErrorCode =
   | 'KONTIKI_INVARIANT'
   | 'KONTIKI_UNSUPPORTED'
   | 'KONTIKI_LISTEN'
-  // A store does not hold what was read.
+  // The store does not have the requested data.
   | 'KONTIKI_COMPACTED'
   | 'KONTIKI_NO_SNAPSHOT'
-  // Bytes from the network or a file cannot be read.
+  // Bytes from the network or a file cannot be decoded.
   | 'KONTIKI_PROTOCOL';
 
 /**
- * Marks Kontiki's errors. A program may hold two copies of this package, after a partial upgrade
- * for example, and `instanceof` does not recognize the errors of the other copy. A registered
- * symbol does.
+ * A mark on every Kontiki error. A program may load two copies of this package, for example after a
+ * partial upgrade. `instanceof` fails for errors from the other copy, but a symbol from the global
+ * registry works.
  */
 const BRAND: symbol = Symbol.for('kontiki.error');
 
 /**
- * An error with a stable `code`, a message that says what failed and what to do, and a `cause` if
- * there is one.
+ * An error with a stable `code`, a message that explains the failure and the remedy, and an
+ * optional `cause`.
  */
 export class KontikiError extends Error {
   readonly code: ErrorCode;
@@ -57,7 +54,7 @@ export class KontikiError extends Error {
   }
 }
 
-/** Rejects a proposal on a server that does not lead: the command was not appended. */
+/** The error for a proposal on a server that is not the leader. The command was not appended. */
 export class NotLeaderError extends KontikiError {
   declare readonly code: 'KONTIKI_NOT_LEADER';
   /** The current leader, if this server knows one. */
@@ -70,18 +67,16 @@ export class NotLeaderError extends KontikiError {
   }
 }
 
-/** The error that carries `Code`. */
+/** The error type for `Code`. */
 export type ErrorOf<Code extends ErrorCode> = Code extends 'KONTIKI_NOT_LEADER'
   ? NotLeaderError
   : KontikiError & { readonly code: Code };
 
-/**
- * Returns whether a caught value is a Kontiki error, from this copy of the package or another one.
- */
+/** Returns whether a caught value is a Kontiki error, from this or another copy of the package. */
 export function isKontikiError(error: unknown): error is KontikiError;
 /**
- * Returns whether a caught value is the Kontiki error of this code, and narrows its type to that
- * error's.
+ * Returns whether a caught value is a Kontiki error with this code, and narrows its type
+ * accordingly.
  */
 export function isKontikiError<Code extends ErrorCode>(error: unknown, code: Code): error is ErrorOf<Code>;
 export function isKontikiError(error: unknown, code?: ErrorCode): boolean {
@@ -90,13 +85,13 @@ export function isKontikiError(error: unknown, code?: ErrorCode): boolean {
 }
 
 /**
- * The error for a state machine that threw. It stops the server: to continue would skip or repeat
- * an entry.
+ * Returns the error for a state machine that threw. The error stops the server, because continuing
+ * would skip or repeat an entry.
  */
 export function machineFailed(doing: string, cause: unknown): KontikiError {
   return new KontikiError(
     'KONTIKI_MACHINE_FAILED',
-    `The state machine threw while it ${doing}. The server has stopped and its log is intact: mend the state machine and start again.`,
+    `The state machine threw while it ${doing}. The server has stopped and its log is intact: fix the state machine and start the server again.`,
     { cause },
   );
 }

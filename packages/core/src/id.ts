@@ -3,16 +3,16 @@ import { KontikiError } from './errors.js';
 const ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 /**
- * Whether a value is a valid cluster id or server id. Ids appear in file names, HTTP headers and
- * logs, so the characters that are special there are not allowed.
+ * Returns whether a value is a valid cluster or server id. Ids appear in file names, HTTP headers
+ * and logs, so characters that are special there are not allowed.
  */
 export function isId(value: unknown): value is string {
   return typeof value === 'string' && ID.test(value);
 }
 
 /**
- * Returns `id`. Throws `KONTIKI_BAD_OPTION` if it is not a valid id. `option` names the option in
- * the message.
+ * Returns `id`, or throws `KONTIKI_BAD_OPTION` if it is invalid. The message refers to it as
+ * `option`.
  */
 export function checkId(option: string, id: unknown): string {
   if (isId(id)) return id;

@@ -1,10 +1,10 @@
 import { KontikiError } from './errors.js';
 
 /**
- * Throws `KONTIKI_INVARIANT`, which stops the server, if a condition does not hold that Raft
- * guarantees. These checks stay in the code that runs, because a server that continued would be
- * guessing with its users' data. A message with numbers in it is a function, so that it is built
- * only when needed.
+ * Throws `KONTIKI_INVARIANT`, which stops the server, if a condition that Raft guarantees is false.
+ * These checks also run in production, because a server in an impossible state could damage its
+ * users' data. Pass a function if the message contains values, so that the text is built only on
+ * failure.
  */
 export function invariant(condition: boolean, broken: string | (() => string)): asserts condition {
   if (!condition) {

@@ -2,7 +2,7 @@ import { describe, expect, expectTypeOf, it, vi } from 'vitest';
 import { isKontikiError, KontikiError, NotLeaderError, type Leader } from '@kontiki/core';
 
 describe('isKontikiError', () => {
-  it('isKontikiError recognizes errors of another copy of the package', async () => {
+  it('isKontikiError recognizes errors from another copy of the package', async () => {
     vi.resetModules();
     const copy = await import('../src/errors.js');
     const error = new copy.KontikiError('KONTIKI_COMPACTED', 'gone');
@@ -23,7 +23,7 @@ describe('isKontikiError', () => {
     expect(isKontikiError(value, 'KONTIKI_CLOSED')).toBe(false);
   });
 
-  it('isKontikiError narrows the type to the error of the code', () => {
+  it('isKontikiError narrows the type to the error with the given code', () => {
     const leader = { id: 'a', address: 'ws://a', metadata: '' };
     const error: unknown = new NotLeaderError('b does not lead', leader);
     if (!isKontikiError(error, 'KONTIKI_NOT_LEADER')) return expect.unreachable();

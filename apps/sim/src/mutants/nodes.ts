@@ -50,7 +50,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a read is served during an asynchronous apply',
     file: 'node/loop.ts',
-    find: 'if (!this.applier.busy) this.reads.serve(this.#raw.raft.log.applied);',
+    find: 'if (!this.applier.isChangingState) this.reads.serve(this.#raw.raft.log.applied);',
     replace: 'this.reads.serve(this.#raw.raft.log.committed);',
   },
   {
@@ -119,8 +119,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'entries read for the state machine start one entry late',
     file: 'node/apply/applier.ts',
-    find: 'store.read(log.applied + 1, log.applicable, BATCH_BYTES)',
-    replace: 'store.read(Math.min(log.applied + 2, log.applicable), log.applicable, BATCH_BYTES)',
+    find: 'store.read(log.applied + 1, this.#batchEnd, BATCH_BYTES)',
+    replace: 'store.read(Math.min(log.applied + 2, this.#batchEnd), this.#batchEnd, BATCH_BYTES)',
   },
   {
     name: 'the last command of a large apply batch is skipped',

@@ -1,8 +1,8 @@
 import type { Membership } from './membership.js';
 
 /**
- * A position in the log: the index of an entry and the term of the leader that created it. Index 0,
- * term 0 is the position before the first entry.
+ * A position in the log: the index of an entry, and the term of the leader that created the entry.
+ * The position before the first entry has index 0 and term 0.
  */
 export interface Position {
   readonly index: number;
@@ -10,7 +10,7 @@ export interface Position {
 }
 
 /**
- * A command that a caller proposed: opaque bytes, which the state machine applies once they are
+ * An entry with a proposed command: opaque bytes that the state machine applies once the entry is
  * committed.
  */
 export interface CommandEntry extends Position {
@@ -26,27 +26,33 @@ export interface NoopEntry extends Position {
   readonly kind: 'noop';
 }
 
-/** A membership. It is in force on each server from the moment it is appended there (Raft §6). */
+/**
+ * An entry with a membership. A server uses the membership as soon as it appends the entry (Raft
+ * §6).
+ */
 export interface MembershipEntry extends Position {
   readonly kind: 'membership';
   readonly membership: Membership;
 }
 
-/** An entry of the replicated log. It is immutable: the same object is sent, stored and applied. */
+/**
+ * An entry of the replicated log. Entries are immutable, because the same object is sent, stored
+ * and applied.
+ */
 export type Entry = CommandEntry | NoopEntry | MembershipEntry;
 
 /**
- * The cost of an entry in addition to its payload, in memory and on the wire. A round figure, so
- * that empty entries are not free.
+ * Estimated bytes of an entry in addition to its payload, in memory and on the wire, so that empty
+ * entries also count against limits.
  */
 const ENTRY_OVERHEAD = 64;
 
-/** Returns the bytes that a command of this length counts against every limit. */
+/** Returns the bytes that a command of this length counts against limits. */
 export function commandBytes(length: number): number {
   return ENTRY_OVERHEAD + length;
 }
 
-/** Returns the bytes that an entry counts against every limit. */
+/** Returns the bytes that an entry counts against limits. */
 export function entryBytes(entry: Entry): number {
   switch (entry.kind) {
     case 'command':

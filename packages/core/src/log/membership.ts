@@ -1,27 +1,27 @@
 import type { ServerId, ServerInfo } from './server.js';
 
 /**
- * The servers of a cluster and their parts. The membership is joint while `outgoing` is not empty:
- * then elections, commits, reads and check-quorum each need a majority of `voters` and a majority
- * of `outgoing` (Raft §6; thesis §4.3).
+ * The servers of a cluster and their parts. The membership is joint while `outgoing` is not empty.
+ * Then elections, commits, reads and check-quorum each need majorities of both `voters` and
+ * `outgoing` (Raft §6; thesis §4.3).
  */
 export interface Membership {
-  /** The servers whose majority decides. Never empty. */
+  /** Servers whose majority is needed for elections and commits. Never empty. */
   readonly voters: readonly ServerId[];
   /**
-   * The voters before a joint change, whose majority is needed, too, until the joint membership is
-   * left. Empty otherwise.
+   * Voters of the previous membership, whose majority is also needed while the membership is joint.
+   * Empty otherwise.
    */
   readonly outgoing: readonly ServerId[];
-  /** Servers that receive the log but do not count. */
+  /** Servers that receive the log but do not vote. */
   readonly learners: readonly ServerId[];
-  /** Outgoing voters that become learners when the joint membership is left. */
+  /** Outgoing voters that become learners when the joint phase ends. */
   readonly learnersNext: readonly ServerId[];
-  /** Each server named above, and no other. */
+  /** Address and metadata of exactly the servers named above. */
   readonly servers: ReadonlyMap<ServerId, ServerInfo>;
 }
 
-/** A membership and the index of the entry that holds it. */
+/** A membership and the index of its entry. */
 export interface MembershipAt {
   readonly index: number;
   readonly membership: Membership;
@@ -29,7 +29,7 @@ export interface MembershipAt {
 
 const none: readonly ServerId[] = [];
 
-/** Returns whether a server's vote counts in elections and its log in commits. */
+/** Returns whether a server counts in elections and commits. */
 export function isVoter(membership: Membership, id: ServerId): boolean {
   return membership.voters.includes(id) || membership.outgoing.includes(id);
 }
@@ -45,8 +45,8 @@ export function membershipOf(
 }
 
 /**
- * Returns what is wrong with a membership, as part of a sentence; undefined if it is valid. The
- * rules are those of thesis §4.3 and of `Membership`.
+ * Returns why a membership is invalid, as part of a sentence; undefined if it is valid. The rules
+ * come from thesis §4.3 and `Membership`.
  */
 export function membershipFault(membership: Membership): string | undefined {
   const { voters, outgoing, learners, learnersNext, servers } = membership;

@@ -6,15 +6,15 @@ import { Tail, type Slice } from './tail.js';
 import { TermHistory } from './term-history.js';
 
 /**
- * The position where a log begins. Everything up to it is in a snapshot; at index 0, term 0 nothing
- * is.
+ * The position where a log begins. A snapshot covers everything up to and including this position.
+ * At index 0, term 0 there is no snapshot.
  */
 export interface Base extends Position {
-  /** The newest membership at or below the position; undefined only at index 0. */
+  /** The newest membership at or before this position; undefined only at index 0. */
   readonly membership: MembershipAt | undefined;
 }
 
-/** The contents of the store at the start. */
+/** The contents of the log store when the server starts. */
 export interface LogStart {
   readonly base: Base;
   readonly last: number;
@@ -27,8 +27,8 @@ export interface LogStart {
 export interface IssuedWrite {
   readonly number: number;
   /**
-   * If set, the store discards its whole log before it appends the entries, because a snapshot
-   * replaced the log.
+   * The new base, if a snapshot replaced the log. The store then discards its whole log before it
+   * appends the entries.
    */
   readonly reset: Base | undefined;
   readonly entries: readonly Entry[];
@@ -37,31 +37,31 @@ export interface IssuedWrite {
 const noEntries: readonly Entry[] = [];
 
 /**
- * The log as the protocol sees it: positions (base, last, durable, committed, applied), the term at
+ * The in-memory view of the log: positions (base, last, durable, committed, applied), the term at
  * each index, the memberships, and the newest entries. Always applied <= committed <= last, and
  * applied <= durable (Raft §5.3).
  */
 export class RaftLog {
   #base: Base;
-  /** Set if a snapshot replaced the log and no write has been issued for that yet. */
+  /** The new base, while a snapshot has replaced the log and no write was issued for the change. */
   #reset: Base | undefined;
   readonly #terms: TermHistory;
   readonly #tail: Tail;
   readonly #writes: WriteTracker;
-  /** Memberships in ascending order of their index. The last one is in force. */
+  /** Memberships in ascending order of their index. The last membership is in force. */
   readonly #memberships: MembershipAt[];
   readonly #tailBytes: number;
   #last: number;
   #committed: number;
   #applied: number;
-  /**
-   * The first index that changed in memory and is not issued as a write yet; `Infinity` if there is
-   * none.
-   */
+  /** The first index changed since the last issued write; `Infinity` if nothing changed. */
   #changed = Infinity;
   #changedBytes = 0;
 
-  /** `applied`: the index up to which the state machine already holds the state. */
+  /**
+   * Creates the log. `applied` is the index up to which the state machine has already applied
+   * entries.
+   */
   constructor(start: LogStart, applied: number, tailBytes: number) {
     const { base, last } = start;
     this.#base = base;
@@ -90,16 +90,17 @@ export class RaftLog {
   }
 
   /**
-   * Whether there is no entry and no snapshot. A blank server neither campaigns nor votes: it does
-   * not know its membership, and a server that lost its disk is blank, too, and has forgotten its
-   * votes. It only waits for a leader. Bootstrap, or the first append or snapshot, ends this state.
+   * Whether the log has neither entries nor a snapshot. A blank server does not know its
+   * membership. A server that lost its disk is also blank, and has forgotten its votes. So a blank
+   * server neither campaigns nor votes, and waits for a leader. It is no longer blank after
+   * bootstrap, or after its first append or snapshot.
    */
   get blank(): boolean {
     return this.#last === 0;
   }
 
   get durable(): number {
-    // Everything up to the base is in a durable snapshot.
+    // A durable snapshot covers everything up to the base.
     return Math.max(this.base.index, this.#writes.durable(this.#changed));
   }
 
@@ -112,8 +113,8 @@ export class RaftLog {
   }
 
   /**
-   * The index up to which entries may be applied. No state machine is ever ahead of its server's
-   * disk.
+   * The index up to which entries may be applied: committed, and durable on this server. So a state
+   * machine is never ahead of its server's disk.
    */
   get applicable(): number {
     return Math.min(this.#committed, this.durable);
@@ -124,7 +125,7 @@ export class RaftLog {
     return this.#writes.lastIssuedWrite;
   }
 
-  /** All writes up to this number are durable. */
+  /** Number of the newest durable write. All earlier writes are durable, too. */
   get lastDurableWrite(): number {
     return this.#writes.lastDurableWrite;
   }
@@ -134,69 +135,72 @@ export class RaftLog {
     return this.#writes.bytes + this.#changedBytes;
   }
 
-  /** Bytes of entries held in memory. */
+  /** Bytes of entries in memory. */
   get heldBytes(): number {
     return this.#tail.bytes;
   }
 
   /**
-   * The membership in force: the newest one in the log, committed or not. Undefined on a blank
-   * server.
+   * The membership in force: the newest membership in the log, committed or not. Undefined on a
+   * blank server.
    */
   get membership(): Membership | undefined {
     return this.#memberships.at(-1)?.membership;
   }
 
   /**
-   * The live memberships: those that may be in force on some server. A membership is in force from
-   * the moment it is appended, and a server may miss the newest ones. So these are the newest
-   * committed membership and all later ones. The transport must reach every server that they name.
+   * The live memberships: the newest committed membership and all later ones. A server uses a
+   * membership as soon as it appends it, and some servers may not have received the newest
+   * memberships. So any live membership may be in force on some server, and the transport must
+   * reach every server in them.
    */
   get liveMemberships(): readonly MembershipAt[] {
     const settled = this.#memberships.findLastIndex(({ index }) => index <= this.#committed);
     return this.#memberships.slice(Math.max(0, settled));
   }
 
-  /** Returns the term at an index; undefined before the base and beyond the last entry. */
+  /** Returns the term at an index; undefined before the base and after the last entry. */
   termAt(index: number): number | undefined {
     return index < this.base.index || index > this.#last ? undefined : this.#terms.at(index);
   }
 
   /**
-   * Returns whether this log holds the entry at a committed position: the term matches, or the
-   * index is committed here.
+   * Returns whether this log contains the entry at a committed position: either the term matches,
+   * or the index is already committed here.
    */
   matchesTerm({ index, term }: Position): boolean {
     return index <= this.#committed || this.termAt(index) === term;
   }
 
-  /** Returns the last position at or before `index` whose term is at most `term`, or the base. */
+  /** Returns the last position at or before `index` with a term of at most `term`, or the base. */
   findConflictByTerm(index: number, term: number): Position {
     if (index <= this.base.index) return this.base;
     return this.#terms.findConflictByTerm(Math.min(index, this.#last), term);
   }
 
   /**
-   * Returns whether a log that ends at `other` is at least as up to date as this one: by last term,
-   * then by index (Raft §5.4.1).
+   * Returns whether a log that ends at `other` is at least as up to date as this one. Compares last
+   * terms, then last indices (Raft §5.4.1).
    */
   isUpToDate(other: Position): boolean {
     const { index, term } = this.last;
     return other.term > term || (other.term === term && other.index >= index);
   }
 
-  /** Returns entries from memory, at least one; undefined if `from` has left memory. */
+  /**
+   * Returns entries from memory, at least one; undefined if entry `from` is no longer in memory.
+   */
   slice(from: number, to: number, maxBytes: number): Slice | undefined {
     return this.#tail.slice(from, to, maxBytes);
   }
 
-  /** Returns an entry from memory; undefined if it has left memory. */
+  /** Returns an entry from memory; undefined if the entry is no longer in memory. */
   entry(index: number): Entry | undefined {
     return this.#tail.at(index);
   }
 
   append(entry: Entry): void {
-    invariant(entry.index === this.#last + 1, () => `entry ${entry.index} was to follow ${this.#last}`);
+    invariant(entry.index === this.#last + 1, () => `entry ${entry.index} cannot follow entry ${this.#last}`);
     this.#terms.extend(entry.index, entry.term);
     this.#tail.push(entry);
     this.#last = entry.index;
@@ -207,11 +211,14 @@ export class RaftLog {
 
   /**
    * Discards the entries from `index` on, and the memberships among them. The caller must append
-   * another entry at once.
+   * another entry immediately.
    */
   truncate(index: number): void {
-    invariant(index > this.#committed, () => `entry ${index} was to be removed, but ${this.#committed} is committed`);
-    invariant(index <= this.#last, () => `entry ${index} was to be removed, but the log ends at ${this.#last}`);
+    invariant(
+      index > this.#committed,
+      () => `entry ${index} cannot be truncated, because ${this.#committed} is committed`,
+    );
+    invariant(index <= this.#last, () => `entry ${index} cannot be truncated, because the log ends at ${this.#last}`);
     for (let i = Math.max(this.#changed, index); i <= this.#last; i += 1) {
       const entry = this.#tail.at(i);
       if (entry !== undefined) this.#changedBytes -= entryBytes(entry);
@@ -229,10 +236,14 @@ export class RaftLog {
   }
 
   /**
-   * Discards everything up to `index`, which must be applied, durable, and in a durable snapshot.
+   * Discards everything up to `index`, which must be applied, durable, and covered by a durable
+   * snapshot.
    */
   compact(index: number): void {
-    invariant(index <= this.#applied && index <= this.durable, () => `entry ${index} was to be compacted too early`);
+    invariant(
+      index <= this.#applied && index <= this.durable,
+      () => `entry ${index} is not applied and durable, so it cannot be compacted`,
+    );
     if (index <= this.#base.index) return;
     const membership = this.membershipAt(index);
     this.#base = { index, term: this.#terms.at(index), membership };
@@ -242,17 +253,17 @@ export class RaftLog {
   }
 
   /**
-   * Replaces the whole log by a durable snapshot that ends at `base`. The log must not hold the
-   * snapshot's last entry.
+   * Replaces the whole log with a durable snapshot that ends at `base`. The log must not contain
+   * the snapshot's last entry.
    */
   reset(base: Base): void {
     invariant(
       base.index > this.#committed,
-      () => `a snapshot of entry ${base.index} was to be installed, but ${this.#committed} is committed`,
+      () => `a snapshot of entry ${base.index} cannot be installed, because ${this.#committed} is committed`,
     );
     invariant(
       this.termAt(base.index) !== base.term,
-      () => `a snapshot of entry ${base.index} was to be installed, but the log holds that entry`,
+      () => `a snapshot of entry ${base.index} cannot be installed, because the log contains that entry`,
     );
     this.#base = this.#reset = base;
     this.#terms.reset(base);
@@ -274,13 +285,13 @@ export class RaftLog {
   }
 
   appliedTo(index: number): void {
-    invariant(index >= this.#applied, () => `the applied index was to go back from ${this.#applied} to ${index}`);
+    invariant(index >= this.#applied, () => `the applied index cannot decrease from ${this.#applied} to ${index}`);
     invariant(index <= this.applicable, () => `entry ${index} was applied before it was committed and durable here`);
     this.#applied = index;
     this.#evict();
   }
 
-  /** Issues a write of everything that has changed since the previous write. */
+  /** Issues a write of everything that changed since the previous write. */
   issueWrite(): IssuedWrite {
     const from = this.#changed;
     const reset = this.#reset;
@@ -307,8 +318,8 @@ export class RaftLog {
   }
 
   /**
-   * Evicts the oldest durable and committed entries if the tail exceeds its limit. Uncommitted
-   * entries stay, because a leader may have to count them.
+   * Evicts the oldest durable and committed entries if the tail exceeds its limit. Keeps
+   * uncommitted entries, because a leader may still have to count their bytes.
    */
   #evict(): void {
     this.#tail.evict(this.applicable, this.#tailBytes);

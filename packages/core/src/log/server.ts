@@ -4,21 +4,21 @@
  */
 export type ServerId = string;
 
-/** A server's address, and metadata of the application. */
+/** A server's address, and metadata from the application. */
 export interface ServerInfo {
   /**
-   * The address that peers connect to, in the transport's own form (`ws://10.0.0.1:7001`). At most
+   * The address that peers connect to, in the transport's format (`ws://10.0.0.1:7001`). At most
    * 512 bytes of UTF-8.
    */
   readonly address: string;
   /**
-   * Anything the application wants to publish for this server, such as its client URL for
-   * redirects. At most 1,024 bytes of UTF-8.
+   * Data that the application publishes for this server, such as a client URL for redirects. At
+   * most 1,024 bytes of UTF-8.
    */
   readonly metadata: string;
 }
 
-/** The leader of a cluster, and where to reach it. */
+/** The leader of a cluster, with its id, address and metadata. */
 export interface Leader extends ServerInfo {
   readonly id: ServerId;
 }

@@ -4,14 +4,14 @@ import type { MembershipAt } from './membership.js';
 /** The description of a snapshot. The snapshot's head contains the same fields. */
 export interface SnapshotMeta {
   /**
-   * 32 lower-case hexadecimal digits, drawn at random for each snapshot. Two servers' snapshots of
-   * the same index may differ in their bytes.
+   * A random id of 32 lower-case hexadecimal digits. Ids differ between servers, because their
+   * snapshots of the same index may differ in their bytes.
    */
   readonly id: string;
   readonly cluster: string;
   /** The last entry that the snapshot covers. */
   readonly last: Position;
-  /** The newest membership at or below that entry. */
+  /** The newest membership at or before the last entry. */
   readonly membership: MembershipAt;
   /** The checksum of the cluster's first entry. */
   readonly genesis: number;

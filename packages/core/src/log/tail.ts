@@ -1,23 +1,23 @@
 import { invariant } from '../invariant.js';
 import { entryBytes, type Entry } from './entry.js';
 
-/** Consecutive entries taken from memory, and the bytes that they count. */
+/** Consecutive entries from memory, and the bytes that they count against limits. */
 export interface Slice {
   readonly entries: readonly Entry[];
   readonly bytes: number;
 }
 
 /**
- * The tail: the newest entries of the log, in memory. Peers that keep up are served from it, and the
- * state machine usually applies from it. Entries leave it, oldest first, when they are committed and
- * durable and the tail exceeds its limit of bytes. Entries that have left it are read back from the
- * store, in pages.
+ * The tail: the newest entries of the log, kept in memory. The leader sends entries from the tail
+ * to peers that keep up, and the state machine usually applies them from there. When the tail
+ * exceeds its limit in bytes, it evicts its oldest committed and durable entries. Evicted entries
+ * are read back from the store, in pages.
  */
 export class Tail {
   #entries: (Entry | undefined)[] = [];
   /**
-   * Entries before this offset have left. The array is sliced when they are many, and more than
-   * half of it.
+   * Offset of the first entry in the array; earlier entries are evicted. The array is sliced when
+   * the evicted entries are many, and more than half of it.
    */
   #head = 0;
   /** Index of the entry at `#head`. */
@@ -37,7 +37,7 @@ export class Tail {
   }
 
   push(entry: Entry): void {
-    invariant(entry.index === this.next, () => `entry ${entry.index} was to be stored at ${this.next}`);
+    invariant(entry.index === this.next, () => `entry ${entry.index} cannot be stored at ${this.next}`);
     this.#entries.push(entry);
     this.#bytes += entryBytes(entry);
   }
@@ -82,7 +82,7 @@ export class Tail {
     return { entries: this.#entries.slice(begin, end) as Entry[], bytes };
   }
 
-  /** Evicts entries up to `index`, oldest first, until at most `maxBytes` are held. */
+  /** Evicts entries up to `index`, oldest first, until at most `maxBytes` remain. */
   evict(index: number, maxBytes: number): void {
     while (this.#bytes > maxBytes && this.#first <= index && this.#first < this.next) {
       this.#bytes -= entryBytes(this.#entry(this.#head));

@@ -2,12 +2,12 @@ import { invariant } from '../invariant.js';
 import type { Position } from './entry.js';
 
 /**
- * The term at every index from the base to the last entry, stored as the first index of each term.
- * A log of millions of entries has only as many runs as elections, so the history stays in memory
- * when the entries do not.
+ * The term at every index from the base to the last entry, stored as runs: the first index of each
+ * term. A log of millions of entries has at most one run per election, so the whole history fits in
+ * memory.
  */
 export class TermHistory {
-  /** Index and term both ascend. The first run starts at the base. */
+  /** Runs in ascending order of both index and term. The first run starts at the base. */
   #runs: Position[];
 
   constructor(base: Position, starts: readonly Position[]) {
@@ -23,7 +23,7 @@ export class TermHistory {
   extend(index: number, term: number): void {
     const lastTerm = this.lastTerm;
     if (term === lastTerm) return;
-    invariant(term > lastTerm, () => `entry ${index} of term ${term} was to follow an entry of term ${lastTerm}`);
+    invariant(term > lastTerm, () => `entry ${index} of term ${term} cannot follow an entry of term ${lastTerm}`);
     this.#runs.push({ index, term });
   }
 
@@ -32,7 +32,7 @@ export class TermHistory {
     while (this.#runs.length > 1 && this.#run(this.#runs.length - 1).index >= index) this.#runs.pop();
   }
 
-  /** Discards everything before `base`, with which the history then starts. */
+  /** Discards everything before `base`, which becomes the start of the history. */
   compact(base: Position): void {
     const kept = this.#runs.filter(({ index }) => index > base.index);
     this.#runs = [{ index: base.index, term: base.term }, ...kept];
@@ -44,17 +44,17 @@ export class TermHistory {
   }
 
   /**
-   * Returns the term at an index from the base on. The caller checks that the index is not beyond
-   * the last entry.
+   * Returns the term at an index of at least the base. The caller checks that the index is not
+   * after the last entry.
    */
   at(index: number): number {
     return this.#run(this.#find(index)).term;
   }
 
   /**
-   * Returns the last position at or before `index` whose term is at most `term`. If another log
-   * holds `term` at `index` and this one does not, the two logs can match there at most (the
-   * conflict hint of Raft §5.3, which needs at most one probe per term).
+   * Returns the last position at or before `index` with a term of at most `term`. If another log
+   * has `term` at `index` and this log does not, the logs cannot match after the returned position.
+   * With this conflict hint (Raft §5.3) a leader needs at most one probe per term.
    */
   findConflictByTerm(index: number, term: number): Position {
     let at = this.#find(index);

@@ -2,20 +2,20 @@ import { invariant } from '../invariant.js';
 
 interface PendingWrite {
   readonly number: number;
-  /** The first index that it writes; `Infinity` for a ballot alone. */
+  /** The first index in the write; `Infinity` for a ballot without entries. */
   readonly from: number;
-  /** The log's last index when it was issued. */
+  /** The log's last index when the write was issued. */
   readonly last: number;
   readonly bytes: number;
 }
 
 /**
- * Tracks up to which index this server's log is durable, from numbered writes.
+ * Tracks this server's durable index by numbering its writes.
  *
  * Writes overlap, so an entry may be written, replaced and written again before the first write
- * finishes. The first write's completion must not count for the third one (the ABA problem). So a
- * write removes everything from its first index on from the durable part when it is issued. The
- * last index that it remembers becomes durable only when this very write has finished.
+ * finishes. The completion of the first write must not count for the third (the ABA problem). So
+ * issuing a write lowers the durable index below the write's first index. The last index of a write
+ * becomes durable only when that same write has finished.
  */
 export class WriteTracker {
   #lastIssuedWrite = 0;
@@ -34,7 +34,7 @@ export class WriteTracker {
     return this.#lastIssuedWrite;
   }
 
-  /** All writes up to this number are durable. */
+  /** Number of the newest durable write. All earlier writes are durable, too. */
   get lastDurableWrite(): number {
     return this.#lastDurableWrite;
   }
@@ -45,8 +45,8 @@ export class WriteTracker {
   }
 
   /**
-   * Assigns a number to a write of the entries `from` to `last`, or of a ballot alone (`from` is
-   * `Infinity`).
+   * Assigns a number to a write of the entries `from` to `last`, or of a ballot without entries
+   * (`from` is `Infinity`).
    */
   issue(from: number, last: number, bytes: number): number {
     this.#lastIssuedWrite += 1;
@@ -57,14 +57,16 @@ export class WriteTracker {
 
   /**
    * Notes that a durable snapshot, which ends at `last`, replaced the log. Pending writes belong to
-   * the old log, so they now stand for `last`.
+   * the old log, so finishing them now only proves that `last` is durable.
    */
   reset(last: number): void {
     this.#pending = this.#pending.map((write) => ({ ...write, last }));
     this.#lastAtIssue = last;
   }
 
-  /** Notes that all writes up to `number` are durable, in whatever order their callbacks ran. */
+  /**
+   * Notes that all writes up to `number` are durable, even if their callbacks ran in another order.
+   */
   finish(number: number): void {
     invariant(
       number <= this.#lastIssuedWrite,
@@ -83,8 +85,7 @@ export class WriteTracker {
   }
 
   /**
-   * Returns the durable index. `changed`: the first index that changed in memory and is not issued
-   * yet.
+   * Returns the durable index. `changed` is the first index changed since the last issued write.
    */
   durable(changed: number): number {
     let durable = Math.min(this.#lastAtIssue, changed - 1);

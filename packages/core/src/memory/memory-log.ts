@@ -8,7 +8,7 @@ import type { LogRecord } from '../store/record.js';
 
 /**
  * A log in memory, for tests and for clusters that may lose their data. Every write counts as
- * durable at once. The same object finds its entries again after `close` and `open`; a new object
+ * durable immediately. An object keeps its entries when it is closed and opened again; a new object
  * is blank.
  */
 export class MemoryLog extends AbstractLog {

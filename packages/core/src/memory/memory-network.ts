@@ -7,14 +7,14 @@ import type { Message } from '../protocol/message.js';
 import { decodeFrame, encodeFrame, MAX_FRAME } from '../wire/index.js';
 
 export interface MemoryNetworkOptions {
-  /** Default: the system's monotonic clock. */
+  /** The clock for latencies. Default: the system's monotonic clock. */
   readonly clock?: Clock | undefined;
   /**
-   * Returns the milliseconds that a frame travels. Called for each frame. Default: the frame
-   * arrives in the next turn.
+   * Returns the latency of a frame in milliseconds. Called for each frame. Default: the frame
+   * arrives in the next turn of the event loop.
    */
   readonly latency?: (() => number) | undefined;
-  /** Returns whether a frame is lost. Called for each frame. */
+  /** Returns whether to drop a frame. Called for each frame. Default: no frame is dropped. */
   readonly loses?: (() => boolean) | undefined;
 }
 
@@ -25,9 +25,9 @@ interface Endpoint {
 }
 
 /**
- * A network within one process, for tests and benchmarks. Servers are addressed by their ids.
- * Frames are encoded and decoded as on a real wire, so servers share no objects. Links can be cut
- * in one or both directions, and healed.
+ * A network within one process, for tests and benchmarks. A server's address is its id. Frames are
+ * encoded and decoded as on a real network, so servers share no objects. Links can be cut in one or
+ * both directions, and restored.
  */
 export class MemoryNetwork {
   readonly #clock: Clock;
@@ -40,17 +40,17 @@ export class MemoryNetwork {
     this.#options = options;
   }
 
-  /** Creates a transport on this network, for one node. */
+  /** Creates a transport on this network for one node. */
   transport(): Transport {
     return new MemoryTransport(this);
   }
 
-  /** Drops everything that `from` sends to `to` from now on. */
+  /** Drops all further frames from `from` to `to`. */
   cut(from: ServerId, to: ServerId): void {
     this.#cuts.add(`${from}>${to}`);
   }
 
-  /** Cuts a server off from all others, both ways. */
+  /** Cuts a server off from all other servers, in both directions. */
   isolate(id: ServerId): void {
     for (const other of this.#endpoints.keys()) {
       this.cut(id, other);
@@ -78,7 +78,7 @@ export class MemoryNetwork {
 
   /** @internal */
   carry({ self: from, peers }: Endpoint, to: ServerId, messages: readonly Message[]): void {
-    // Two servers are connected if either of them has named the other.
+    // Two servers are connected if either server has passed the other to `setPeers`.
     if (!peers().has(to) && this.#endpoints.get(to)?.peers().has(from.server) !== true) return;
     this.#send(from, to, messages);
   }
@@ -103,8 +103,8 @@ export class MemoryNetwork {
 
   #arrive(from: Identity, to: ServerId, frame: Uint8Array): void {
     const endpoint = this.#endpoints.get(to);
-    // A real transport's handshake refuses a server of another cluster, and one that was
-    // bootstrapped with other members.
+    // As in a real transport's handshake, refuse a server of another cluster or one bootstrapped
+    // with other members.
     if (endpoint === undefined || endpoint.self.cluster !== from.cluster) return;
     const [mine, theirs] = [endpoint.self.genesis, from.genesis];
     if (mine !== undefined && theirs !== undefined && mine !== theirs) return;
@@ -117,8 +117,8 @@ export class MemoryNetwork {
 }
 
 /**
- * Encodes a frame; undefined if a message cannot be encoded, which is then dropped, as on any
- * transport.
+ * Encodes a frame. Returns undefined if a message cannot be encoded. Like any transport, this one
+ * then drops the messages.
  */
 function encoded(messages: readonly Message[]): Uint8Array | undefined {
   try {

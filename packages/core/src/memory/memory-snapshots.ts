@@ -8,14 +8,14 @@ import type { SnapshotSink } from '../store/store-writer.js';
 interface StoredSnapshot {
   readonly id: string;
   readonly pieces: Uint8Array[];
-  /** Undefined while the snapshot is unfinished. */
+  /** The description of the finished snapshot; undefined while the snapshot is unfinished. */
   info: SnapshotInfo | undefined;
 }
 
 /**
- * Snapshots in memory, for tests and for clusters that may lose their data. Every write counts as
- * durable at once. The same object finds its snapshots again after `close` and `open`; a new object
- * is blank.
+ * A snapshot store in memory, for tests and for clusters that may lose their data. Every write
+ * counts as durable immediately. An object keeps its snapshots when it is closed and opened again;
+ * a new object is blank.
  */
 export class MemorySnapshots extends AbstractSnapshots<StoredSnapshot> {
   #owner: Owner | undefined;

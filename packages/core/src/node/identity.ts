@@ -2,9 +2,8 @@ import type { ServerId } from '../log/server.js';
 import type { Identity } from '../ports/transport.js';
 
 /**
- * The identity of a running node. Transports, the log and snapshots all read this one object,
- * because a blank server learns its genesis only while it runs: from the first entry that it
- * writes, or from the first snapshot that it receives.
+ * The identity of a running node. A blank server learns its genesis only while it runs, from its
+ * first entry or its first snapshot. So the transport, the log and the snapshots share this object.
  */
 export class NodeIdentity implements Identity {
   readonly cluster: string;

@@ -37,14 +37,14 @@ export interface LoopOptions<Result> {
   readonly random: () => number;
   readonly logger: Logger;
   readonly events: Emitter<NodeEvents>;
-  /** Called when the server cannot continue. */
+  /** Called when an error stops the server. */
   readonly onFailure: (error: Error) => void;
 }
 
 /**
- * Drives a `RawNode` with the ports. Whatever waits goes into one turn, and `#turn` carries out the
- * result, in an order that a reader can follow line by line. Inputs that arrive while the disk or
- * the network is busy become the next turn's batch, so batching needs no timer.
+ * Connects a `RawNode` to the ports. A turn processes all waiting inputs, and `#turn` carries out
+ * its output step by step. Inputs that arrive while the disk or the network is busy form the next
+ * turn's batch, so batching needs no timer.
  */
 export class Loop<Result> {
   readonly transport: TransportSwitch;
@@ -93,7 +93,7 @@ export class Loop<Result> {
     if (snapshots !== undefined) this.snapshots = this.#openSnapshots(snapshots, options, aligned, random);
   }
 
-  /** Asks for a turn soon: an input is waiting. */
+  /** Schedules a turn, because an input is waiting. */
   schedule(): void {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
@@ -103,14 +103,14 @@ export class Loop<Result> {
     });
   }
 
-  /** Takes no further turn. */
+  /** Stops the loop. No further turn runs. */
   stop(): void {
     this.#stopped = true;
     this.#timer.close();
     this.snapshots?.stop();
   }
 
-  /** Closes every port. A port is closed even if closing an earlier one failed. */
+  /** Closes every port, even if closing an earlier port failed. */
   async closePorts(): Promise<void> {
     try {
       await this.applier.close();
@@ -129,7 +129,7 @@ export class Loop<Result> {
   #turn(): void {
     if (this.#stopped) return;
     try {
-      // Inputs: messages, finished writes and pages wait in the RawNode, proposals in their queue.
+      // Messages, finished writes and pages wait in the RawNode. Proposals wait in their own queue.
       const turn = this.#raw.turn(this.#clock.now(), this.#hooks);
       this.#followMemberships();
       for (const mail of turn.mail) this.#send(mail);
@@ -174,8 +174,8 @@ export class Loop<Result> {
   }
 
   /**
-   * A reset keeps the ballot, so the ballot is written first. The calls become durable in the order
-   * in which they are made.
+   * A reset keeps the ballot, so this method writes the ballot before it resets the log for an
+   * installed snapshot. The calls become durable in call order.
    */
   async #replaceLog(ballot: Ballot | undefined, base: Base, rest: LogWrite): Promise<void> {
     const { genesis } = this.#identity;
@@ -197,7 +197,7 @@ export class Loop<Result> {
     });
   }
 
-  /** Names to the transport every server of each membership that may be in force somewhere. */
+  /** Passes the servers of all live memberships to the transport. */
   #followMemberships(): void {
     const { log, id: own } = this.#raw.raft;
     const live = log.liveMemberships;
@@ -224,8 +224,8 @@ export class Loop<Result> {
   }
 
   /**
-   * A snapshot replaced the log up to `index`: the outcome of proposals below is unknown, and the
-   * machine must catch up.
+   * Called when a snapshot replaced the log up to `index`. The outcome of proposals up to there is
+   * unknown, and the machine must restore the snapshot.
    */
   #onInstalled(index: number): void {
     this.proposals.failSuperseded(index);
@@ -233,7 +233,7 @@ export class Loop<Result> {
   }
 
   #serveReads(): void {
-    // While a batch is applied the state is between two indices. The end of the batch serves these
+    // While a batch is being applied, the state is inconsistent. The end of the batch serves these
     // reads.
     if (!this.applier.isChangingState) this.reads.serve(this.#raw.raft.log.applied);
   }

@@ -22,27 +22,30 @@ export interface NodeOptions<Result> {
   readonly log: LogStore;
   readonly transport: Transport;
   /**
-   * The store for snapshots. The state machine needs `snapshot` and `restore` then. Without a store
-   * the log only grows.
+   * The snapshot store. If set, the state machine must have the methods `snapshot` and `restore`.
+   * Without a snapshot store the log grows forever.
    */
   readonly snapshots?: SnapshotStore | undefined;
   readonly snapshotPolicy?: Partial<SnapshotPolicy> | undefined;
   /**
-   * The compression of snapshots, the same on every server. Uncompressed snapshots can be read,
-   * too. Default: none.
+   * The compression of snapshots, which must be the same on every server. Uncompressed snapshots
+   * remain readable. Default: none.
    */
   readonly snapshotCompression?: SnapshotCompression | undefined;
-  /** Default: heartbeat 100 ms, election 500 ms. */
+  /** Heartbeat interval and election timeout. Default: heartbeat 100 ms, election 500 ms. */
   readonly timings?: Partial<Timings> | undefined;
   readonly limits?: Partial<Limits> | undefined;
-  /** Largest command, in bytes. Default 1 MiB, at most 3 MiB. */
+  /** Maximum bytes of a command. Default 1 MiB, at most 3 MiB. */
   readonly maxCommandBytes?: number | undefined;
-  /** Milliseconds after which a call without a `timeout` of its own times out. Default 10,000. */
+  /** Default timeout of calls, in milliseconds. Default 10,000. */
   readonly timeout?: number | undefined;
   readonly logger?: Logger | undefined;
-  /** Default: the system's monotonic clock. */
+  /** The source of time. Default: the system's monotonic clock. */
   readonly clock?: Clock | undefined;
-  /** Uniform in [0, 1), for election timeouts and the incarnation. Default: `Math.random`. */
+  /**
+   * A random generator, uniform in [0, 1), for election timeouts and the incarnation. Default:
+   * `Math.random`.
+   */
   readonly random?: (() => number) | undefined;
 }
 
@@ -63,7 +66,10 @@ export function checkTimings(timings: Timings): Timings {
   );
 }
 
-/** Maximum bytes of entries in one message: a frame, less room for everything else in it. */
+/**
+ * Maximum bytes of entries in one message. The rest of the frame is reserved for other fields and
+ * messages.
+ */
 const MAX_PAYLOAD = MAX_FRAME - 1024 * 1024;
 
 function checkSize(name: string, value: number, most = Infinity): void {
@@ -72,14 +78,14 @@ function checkSize(name: string, value: number, most = Infinity): void {
   throw badOption(`${name} must be ${range}, not ${value}.`);
 }
 
-/** Refuses an unknown name, because a misspelled option would silently keep its default. */
+/** Throws on an unknown name, because a misspelled option would silently keep its default. */
 function checkNames(option: string, given: object | undefined, known: object): void {
   const unknown = Object.keys(given ?? {}).find((name) => !Object.hasOwn(known, name));
   if (unknown === undefined) return;
   throw badOption(`There is no ${option}.${unknown}. Known names: ${Object.keys(known).join(', ')}.`);
 }
 
-/** Refuses options that cannot work, before anything is opened. */
+/** Throws `KONTIKI_BAD_OPTION` on invalid options. Called before any port is opened. */
 export function checkOptions(options: NodeOptions<unknown>): void {
   checkId('id', options.id);
   checkId('cluster', options.cluster);

@@ -23,8 +23,9 @@ import { SystemClock } from './system-clock.js';
 
 export interface ReadOptions extends CallOptions {
   /**
-   * `linearizable` (default): the read sees everything that was acknowledged anywhere before it
-   * started, confirmed by a quorum. `local`: the read sees this server's state, however old it is.
+   * The consistency of the read. `linearizable` (default): a quorum confirms the read, so it sees
+   * every command acknowledged on any server before the read started. `local`: the read sees this
+   * server's state, which may be out of date.
    */
   readonly consistency?: 'linearizable' | 'local' | undefined;
 }
@@ -46,9 +47,9 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   /**
-   * Opens the log, the snapshots, the state machine and the transport, in this order, and joins the
-   * cluster's traffic. Rejects if one of them cannot be opened or if they do not fit together. Then
-   * every port that this call has opened is closed again.
+   * Opens the log, the snapshots, the state machine and the transport, in this order, and starts
+   * the node. If a port cannot be opened, or their data is inconsistent, closes the ports that this
+   * call has opened and rejects.
    */
   static async open<Result>(options: NodeOptions<Result>): Promise<RaftNode<Result>> {
     checkOptions(options);
@@ -65,7 +66,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       if (node !== undefined) node.#end('failed', error as Error);
       for (const port of opened.reverse()) {
         await port.close().catch(() => {
-          // The reason why the node did not start is more useful.
+          // The first error explains why the node did not start, so it is more useful.
         });
       }
       throw error;
@@ -113,10 +114,11 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    * (durable on a majority) and applied on this server. `data` is copied, so its memory may be reused
    * as soon as this method returns.
    *
-   * Rejects with `KONTIKI_UNKNOWN_OUTCOME` if the command may still be applied. After any other
-   * error it never will be: `KONTIKI_NOT_LEADER` (a `NotLeaderError` that names the leader),
-   * `KONTIKI_OVERLOADED`, `KONTIKI_TOO_LARGE`, `KONTIKI_DISK_FULL`, `KONTIKI_REPLACED`,
-   * `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`, `KONTIKI_CLOSED`.
+   * Rejects with `KONTIKI_UNKNOWN_OUTCOME` if the command may have been applied or may still be
+   * applied. After any other error the command will never be applied: `KONTIKI_NOT_LEADER` (a
+   * `NotLeaderError` with the leader), `KONTIKI_OVERLOADED`, `KONTIKI_TOO_LARGE`,
+   * `KONTIKI_DISK_FULL`, `KONTIKI_REPLACED`, `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`,
+   * `KONTIKI_CLOSED`.
    */
   propose(data: Uint8Array, options: CallOptions = {}): Promise<Applied<Result>> {
     const refused = this.#refuseProposal(data, options);
@@ -134,12 +136,12 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Runs `read` between two applied batches, and resolves with its return value. Linearizable by
-   * default, on any server: the read waits until a leader has confirmed with a quorum how far the
-   * log is committed, and until that much is applied on this server.
+   * Runs `read` between two applied batches, and resolves with its return value. Reads are
+   * linearizable by default, on any server. The read waits until a leader has confirmed the commit
+   * index with a quorum, and until this server has applied entries up to that index.
    *
-   * Rejects with `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`, `KONTIKI_CLOSED`, with `KONTIKI_OVERLOADED`
-   * if 65,536 reads are waiting already, or with whatever `read` throws.
+   * Rejects with `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED` or `KONTIKI_CLOSED`, with
+   * `KONTIKI_OVERLOADED` if 65,536 reads are already waiting, or with the error that `read` throws.
    */
   read<T>(read: () => T, options: ReadOptions = {}): Promise<T> {
     const { reads, applier } = this.#loop;
@@ -152,7 +154,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       reads.add(this.#raw.read(), call, read);
       this.#loop.schedule();
     } else if (!immediate) {
-      // An asynchronous apply is in progress, so the state is inconsistent. The read runs when the
+      // An asynchronous apply is in progress, so the state is inconsistent. Run the read when the
       // apply finishes.
       reads.addLocal(call, read);
     } else {
@@ -162,10 +164,10 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Takes a snapshot that covers at least everything applied by now, and compacts the log. Resolves
-   * when the snapshot is durable. Rejects with `KONTIKI_UNSUPPORTED` without a snapshot store, with
-   * `KONTIKI_NO_SNAPSHOT` if nothing is applied yet, with `KONTIKI_DISK_FULL`, after which nothing
-   * is lost, and with `KONTIKI_CLOSED`.
+   * Takes a snapshot that covers at least all entries applied so far, and compacts the log.
+   * Resolves when the snapshot is durable. Rejects with `KONTIKI_UNSUPPORTED` if there is no
+   * snapshot store, `KONTIKI_NO_SNAPSHOT` if nothing is applied yet, `KONTIKI_DISK_FULL` if there
+   * is no room, and `KONTIKI_CLOSED`. No error loses data.
    */
   snapshot(): Promise<SnapshotInfo> {
     const refused = this.#refuseCall({});
@@ -197,8 +199,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Changes the timings at once. They should be the same on every server. Throws
-   * `KONTIKI_BAD_OPTION`.
+   * Changes the timings immediately. They should be the same on every server. Throws
+   * `KONTIKI_BAD_OPTION` if they are invalid.
    */
   setTimings(timings: Partial<Timings>): void {
     this.#raw.setTimings(checkTimings({ ...this.#raw.raft.timings, ...timings }));
@@ -206,23 +208,22 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Switches to another transport, which must not have been started. Messages in flight are
-   * dropped; Raft sends them again. The new transport starts first. Then the old one closes, and
-   * this resolves. If the new transport fails to start, this rejects with its error and the old one
-   * stays in use.
+   * Switches to another transport, which must not have been started. Starts the new transport, then
+   * closes the old transport and resolves. Messages in flight are dropped; Raft sends them again.
+   * If the new transport fails to start, rejects with its error and keeps the old transport.
    *
-   * Two transports that listen on the same port cannot run at once: close the old one first, and
-   * the node is cut off until this resolves. Calls take effect in order. Rejects with
-   * `KONTIKI_CLOSED` once the node has ended. A transport that does not come into use is closed.
+   * Two transports cannot listen on the same port at the same time. In that case close the old
+   * transport first; the node is disconnected until this method resolves. Calls take effect in
+   * order. Rejects with `KONTIKI_CLOSED` if the node has closed or failed. Closes the new transport
+   * if it is not used.
    */
   setTransport(transport: Transport): Promise<void> {
     return this.#loop.transport.replace(transport);
   }
 
   /**
-   * Stops the node and closes its ports. Durable data stays. Waiting calls reject: a proposal that
-   * was appended rejects with `KONTIKI_UNKNOWN_OUTCOME`, every other call with `KONTIKI_CLOSED`.
-   * Idempotent.
+   * Stops the node and closes its ports. Durable data is kept. Appended proposals reject with
+   * `KONTIKI_UNKNOWN_OUTCOME`, and all other waiting calls with `KONTIKI_CLOSED`. Idempotent.
    */
   close(): Promise<void> {
     this.#end('closed', new KontikiError('KONTIKI_CLOSED', `Node ${this.id} was closed.`));
@@ -266,7 +267,10 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     this.#calls.close();
   }
 
-  /** Stops for good and keeps the data: to continue after a failure would mean to guess. */
+  /**
+   * Stops the node permanently and keeps its data. After a failure its state is uncertain, so it
+   * must not continue.
+   */
   #fail(error: Error): void {
     if (this.#ended !== undefined) return;
     this.#logger.error('the server has stopped', { error });
@@ -292,7 +296,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     if (refused !== undefined) return refused;
     if (!(data instanceof Uint8Array)) return badOption('A command must be a Uint8Array.');
     if (data.length > this.#maxCommandBytes) {
-      const text = `The command has ${data.length} bytes, but this node takes at most ${this.#maxCommandBytes}.`;
+      const text = `The command has ${data.length} bytes, but this node accepts at most ${this.#maxCommandBytes}.`;
       return new KontikiError('KONTIKI_TOO_LARGE', text);
     }
     const { raft } = this.#raw;

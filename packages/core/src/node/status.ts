@@ -8,18 +8,18 @@ import type { RoleName } from '../protocol/role.js';
 export interface PeerStatus {
   readonly id: ServerId;
   readonly state: ProgressState;
-  /** The peer durably holds the leader's log up to this index. */
+  /** The index up to which the leader's log is durable on the peer. */
   readonly match: number;
   readonly next: number;
-  /** Append messages not yet acknowledged. */
+  /** Number of append messages that are not acknowledged yet. */
   readonly inFlight: number;
-  /** Milliseconds since the peer last answered. */
+  /** Milliseconds since the peer's last answer. */
   readonly silentFor: number;
-  /** Whether the peer's disk has no room for entries. */
+  /** Whether the peer's disk is full. */
   readonly full: boolean;
   /**
-   * Whether the peer is a voter without a log: it has lost its disk and receives no entries. Remove
-   * it and add a new id.
+   * Whether the peer is a blank voter: it has lost its disk and receives no entries. Remove it from
+   * the cluster and add a server with a new id.
    */
   readonly lost: boolean;
 }
@@ -39,22 +39,25 @@ export interface Status {
   readonly durable: number;
   readonly committed: number;
   readonly applied: number;
-  /** Bytes of log entries held in memory. */
+  /** Bytes of log entries in memory. */
   readonly heldBytes: number;
-  /** Whether the disk has no room for another segment of the log. */
+  /** Whether the disk is too full for another log segment. */
   readonly full: boolean;
   /** The leader's view of its peers; empty unless this server leads. */
   readonly peers: readonly PeerStatus[];
 }
 
-/** The leader that this server knows, with its address if the membership known here names it. */
+/**
+ * Returns the leader known to this server. Address and metadata are empty if the server's
+ * membership does not include the leader.
+ */
 export function leaderOf({ leader: id, log }: Raft): Leader | undefined {
   if (id === undefined) return undefined;
   const { address, metadata } = log.membership?.servers.get(id) ?? { address: '', metadata: '' };
   return { id, address, metadata };
 }
 
-/** Returns the status of a node. `now`: monotonic milliseconds. */
+/** Returns the status of a node. `now` is the monotonic time in milliseconds. */
 export function statusOf(raft: Raft, cluster: string, now: number, ended: 'failed' | 'closed' | undefined): Status {
   const { log, ballot } = raft;
   const peers: PeerStatus[] = [...(raft.peers ?? [])].map(([id, progress]) => ({

@@ -3,8 +3,8 @@ import type { Clock, Timer } from '../ports/clock.js';
 declare const setImmediate: ((callback: () => void) => unknown) | undefined;
 
 /**
- * Runs a callback after pending I/O events. Uses a message channel where there is no
- * `setImmediate`.
+ * Returns a function that runs a callback after pending I/O events. Uses a message channel if the
+ * runtime has no `setImmediate`.
  */
 function afterArrivals(): (callback: () => void) => void {
   if (typeof setImmediate === 'function') return (callback) => void setImmediate(callback);
@@ -18,12 +18,12 @@ function afterArrivals(): (callback: () => void) => void {
 }
 
 /**
- * The longest delay of `setTimeout`, in milliseconds. A longer timer fires early, and the node sets
- * it again.
+ * Maximum delay of `setTimeout`, in milliseconds. A timer with a longer delay fires early, and the
+ * node sets it again.
  */
 const LONGEST = 2 ** 31 - 1;
 
-/** The real time. It is monotonic, and never the wall clock. */
+/** The system's monotonic clock, which changes of the wall clock do not affect. */
 export class SystemClock implements Clock {
   readonly defer: (callback: () => void) => void = afterArrivals();
 
@@ -41,11 +41,11 @@ export class SystemClock implements Clock {
     };
     return {
       set: (at) => {
-        // A leader sets its timer in every turn, mostly to the time for which it is set already.
+        // A leader sets its timer in every turn, usually to the same time as before.
         if (at === due) return;
         clearTimeout(handle);
         due = at;
-        // Rounded up, because a timer that fires slightly early would only be set again.
+        // Round up, because a timer that fires slightly early must be set again.
         handle =
           at === Infinity
             ? undefined

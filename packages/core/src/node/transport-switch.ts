@@ -4,14 +4,14 @@ import type { Logger } from '../ports/logger.js';
 import type { Identity, Transport } from '../ports/transport.js';
 import type { Message } from '../protocol/message.js';
 
-/** Holds the transport in use, which may be replaced while the node runs. */
+/** The current transport of a node, which can be replaced while the node runs. */
 export class TransportSwitch {
   readonly #logger: Logger;
   readonly #receive: (from: ServerId, message: Message) => void;
   #current: Transport;
   /**
-   * During a replacement, the other transport: the new one until it has started, then the old one
-   * until it is closed.
+   * The second transport during a replacement: the new transport until it has started, then the old
+   * transport until it is closed.
    */
   #other: Transport | undefined;
   #self: Identity | undefined;
@@ -41,8 +41,8 @@ export class TransportSwitch {
   }
 
   /**
-   * Starts a transport and, once it runs, closes the previous one. If it does not start, rejects
-   * and keeps the previous one.
+   * Starts a transport, then closes the previous transport. If the new transport fails to start,
+   * rejects and keeps the previous transport.
    */
   replace(transport: Transport): Promise<void> {
     const replaced = this.#last.then(() => this.#replace(transport));
@@ -74,7 +74,7 @@ export class TransportSwitch {
     await this.#discard(before);
   }
 
-  /** Starts a transport. Messages that it delivers while it is not in use are dropped. */
+  /** Starts a transport. Drops messages from this transport while it is not the current one. */
   #start(transport: Transport, self: Identity): Promise<void> {
     return transport.start(self, (from, message) => {
       if (transport === this.#current) this.#receive(from, message);

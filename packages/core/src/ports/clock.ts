@@ -1,23 +1,23 @@
-/** A timer that can be set repeatedly. */
+/** A reusable one-shot timer. */
 export interface Timer {
   /**
-   * Fires once at this time, or as soon as possible after it. Replaces the previous setting;
-   * `Infinity` clears it.
+   * Schedules the timer to fire once, at this time or as soon as possible after it. Replaces the
+   * previous setting; `Infinity` clears the timer.
    */
   set(at: number): void;
-  /** Clears the timer for good. */
+  /** Clears the timer permanently. */
   close(): void;
 }
 
-/** The node's source of time. Tests pass in a virtual clock. */
+/** The node's source of time. Tests use a virtual clock. */
 export interface Clock {
-  /** Returns monotonic milliseconds since an arbitrary moment. */
+  /** Returns monotonic time in milliseconds since an arbitrary start. */
   now(): number;
-  /** Creates a timer that calls `fire`. */
+  /** Creates a timer that calls `fire` when it fires. */
   timer(fire: () => void): Timer;
   /**
-   * Calls back after one turn of the event loop, so that socket and file events that are already
-   * pending run before.
+   * Calls `callback` after one turn of the event loop, so that pending socket and file events run
+   * first.
    */
   defer(callback: () => void): void;
 }

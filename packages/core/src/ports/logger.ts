@@ -1,4 +1,4 @@
-/** Receives a server's log messages. `console` is one. */
+/** Receives a server's log messages. `console` implements this interface. */
 export interface Logger {
   debug(text: string, details?: Readonly<Record<string, unknown>>): void;
   info(text: string, details?: Readonly<Record<string, unknown>>): void;

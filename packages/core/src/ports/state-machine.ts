@@ -4,7 +4,7 @@ import type { Owner } from './log-store.js';
 /** Committed commands, in log order. */
 export interface ApplyBatch {
   readonly entries: readonly CommandEntry[];
-  /** The batch covers everything up to this index, including entries that are not commands. */
+  /** Index of the last log entry that the batch covers, which may not be a command. */
   readonly through: number;
 }
 
@@ -15,41 +15,43 @@ export interface RestorePoint extends Position {
 }
 
 /**
- * The state that the cluster replicates. It must be deterministic: the same commands in the same
- * order must produce the same state on every server. So it uses no clock, no randomness, and no I/O
- * whose outcome may differ.
+ * The application's state machine, which the cluster replicates. It must be deterministic: the same
+ * commands in the same order must produce the same state on every server. So it must not use a
+ * clock, randomness, or I/O whose outcome may differ.
  */
 export interface StateMachine<Result = unknown> {
   /**
-   * Opens a state machine that has a disk of its own. Resolves with the index up to which its state
-   * is durable. A machine without this method gets the whole log applied again at each start.
+   * Opens a state machine that stores its own state. Resolves with the index of the last applied
+   * entry whose effects are durable. A machine without this method gets the whole log applied again
+   * at each start.
    */
   open?(owner: Owner): Promise<number>;
   /**
    * Applies a batch and returns one result per entry. The node makes one call at a time. An
-   * exception stops the server for good, so a command that is invalid should return that as its
-   * result. `entries` may be empty, if only `through` advances.
+   * exception stops the server, so report an invalid command through its result instead. `entries`
+   * is empty if only `through` advances.
    */
   apply(batch: ApplyBatch): readonly Result[] | Promise<readonly Result[]>;
   /**
-   * The version of the snapshot's contents, an integer from 0 on. The node refuses a snapshot of a
-   * higher version. Default 0.
+   * The version of the snapshot's contents, an integer of at least 0. The node refuses to restore a
+   * snapshot with a higher version. Default 0.
    */
   readonly version?: number | undefined;
   /**
-   * Returns the current state, in chunks of any size. The node calls it between two batches and
-   * waits for the first chunk before it applies the next batch. It reads the rest in parallel with
-   * applying, so the yielded bytes must not change later. An exception stops the server.
+   * Returns the current state, in chunks of any size. The node calls this method between two
+   * batches and waits for the first chunk before it applies the next batch. It reads the other
+   * chunks while it applies later batches, so the yielded bytes must not change. An exception stops
+   * the server.
    */
   snapshot?(): AsyncIterable<Uint8Array>;
   /**
-   * Whether the state cannot change while `snapshot` is read. Then applying waits until the
-   * snapshot is read; the protocol does not wait.
+   * Whether the node must not apply entries while it reads a snapshot. The protocol continues in
+   * the meantime.
    */
   readonly blocksApply?: boolean | undefined;
   /**
-   * Replaces the state by one that `snapshot` returned. All or nothing: if `chunks` throws, it
-   * rejects with that error and keeps the old state.
+   * Replaces the state with one that `snapshot` returned. If `chunks` throws, the method must
+   * reject with that error and keep the old state.
    */
   restore?(chunks: AsyncIterable<Uint8Array>, at: RestorePoint): Promise<void>;
 }

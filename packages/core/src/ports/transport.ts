@@ -5,7 +5,7 @@ import type { Message } from '../protocol/message.js';
 export interface Identity {
   readonly cluster: string;
   readonly server: ServerId;
-  /** A safe integer above 0, drawn at random at each start. */
+  /** The server's incarnation: a safe integer above 0, drawn at random at each start. */
   readonly incarnation: number;
   /**
    * The checksum of the cluster's first entry; undefined while this server is blank. It may become
@@ -15,29 +15,30 @@ export interface Identity {
 }
 
 /**
- * Carries messages between the servers of a cluster. It may drop, delay, duplicate and reorder
- * messages. It must not alter them, must not queue without bound, and `send` must neither throw nor
- * block. Messages other than appends should overtake appends that wait for room: otherwise a slow
- * link makes a live leader look dead.
+ * Carries messages between the servers of a cluster. A transport may drop, delay, duplicate and
+ * reorder messages. It must not alter them or queue them without bound, and `send` must neither
+ * throw nor block. Other messages should overtake queued appends. Otherwise a slow link makes a
+ * live leader appear dead.
  */
 export interface Transport {
   /**
-   * Starts listening and connecting. `receive` is called for each message from a server of the same
-   * cluster, member or not, with the id from that server's handshake. It does not throw. Rejects if
-   * the transport cannot listen, and has then released whatever it had opened.
+   * Starts listening and connecting. Calls `receive`, which never throws, for each message from a
+   * server of the same cluster, member or not. `from` is the id that the sender gave in its
+   * handshake. Rejects if the transport cannot listen, and then has released everything that it had
+   * opened.
    */
   start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void>;
   /**
-   * Queues messages; appends leave in this order, as far as room allows. Messages are dropped if
-   * the queue is full, or if `setPeers` did not name the receiver and it is not connected. A server
-   * that has just joined is connected before it is named, so it can be answered.
+   * Queues messages. Appends to one peer are sent in call order. Drops messages if the queue is
+   * full, or if the receiver was not passed to `setPeers` and is not connected. A server that has
+   * just joined connects before `setPeers` names it, so it can receive answers.
    */
   send(to: ServerId, messages: readonly Message[]): void;
   /**
-   * Sets the addresses of all other servers in every membership that may be in force. Replaces the
-   * previous map.
+   * Sets the addresses of all other servers in the live memberships (`RaftLog.liveMemberships`).
+   * Replaces the previous map.
    */
   setPeers(peers: ReadonlyMap<ServerId, string>): void;
-  /** Stops. No message is received after this was called. Idempotent. */
+  /** Stops the transport. After this call `receive` is no longer called. Idempotent. */
   close(): Promise<void>;
 }

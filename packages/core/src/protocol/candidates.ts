@@ -4,12 +4,12 @@ import { voteResult } from './quorum.js';
 import { BaseRole, type Server } from './role.js';
 
 /**
- * The common part of both candidate roles: ask the voters, count each voter once, and give up after
- * a timeout.
+ * The common base of both candidate roles. It counts one answer per voter, and ends the attempt
+ * after a timeout.
  */
 abstract class ElectionRole extends BaseRole {
   protected readonly server: Server;
-  /** By voter, so that a duplicated answer counts once. */
+  /** Answers by voter, so that a duplicate answer counts once. */
   readonly #votes = new Map<ServerId, boolean>();
   readonly #since: number;
   #timeout: number;
@@ -36,7 +36,7 @@ abstract class ElectionRole extends BaseRole {
     this.#timeout = this.server.drawElectionTimeout();
   }
 
-  /** All other voters, of both halves if the membership is joint. */
+  /** Returns all other voters, including outgoing voters if the membership is joint. */
   protected *others(): Iterable<ServerId> {
     const { membership, id } = this.server;
     for (const other of new Set([...membership.voters, ...membership.outgoing])) if (other !== id) yield other;
@@ -53,15 +53,15 @@ abstract class ElectionRole extends BaseRole {
 }
 
 /**
- * Asks whether a campaign would succeed, before it raises the term and disturbs other servers
- * (thesis §9.6).
+ * Asks the voters whether a campaign would succeed, before a campaign raises the term and disturbs
+ * other servers (thesis §9.6).
  */
 export class PreCandidate extends ElectionRole {
   readonly name = 'preCandidate';
 
   /**
-   * Asks the voters. This is not part of the constructor, because the only voter of a cluster wins
-   * at once and changes its role.
+   * Asks the voters. The constructor does not do this, because the only voter of a cluster wins
+   * immediately and changes its role.
    */
   begin(): void {
     const { header, log, output } = this.server;
@@ -71,8 +71,8 @@ export class PreCandidate extends ElectionRole {
   }
 
   /**
-   * The reply's own term may be lower than this server's. Its `candidacy` decides whether it
-   * counts.
+   * Counts a reply if its `candidacy` matches. The term of the reply may be lower than this
+   * server's term.
    */
   override preVoteReply(from: ServerId, message: PreVoteReply): void {
     if (message.candidacy === this.server.ballot.term + 1) this.count(from, message.granted);
@@ -84,8 +84,8 @@ export class PreCandidate extends ElectionRole {
 }
 
 /**
- * Asks for votes in a new term (Raft §5.2). Its own vote counts, and its requests leave, when term
- * and vote are durable.
+ * Asks for votes in a new term (Raft §5.2). Once its term and vote are durable, the candidate
+ * counts its own vote and sends its requests.
  */
 export class Candidate extends ElectionRole {
   readonly name = 'candidate';

@@ -3,17 +3,20 @@ import type { ServerId } from '../log/server.js';
 import type { Append, Commit, Heartbeat, ReadIndexReply, SnapshotChunk, SnapshotOffer } from './message.js';
 import { BaseRole, type Server } from './role.js';
 
-/** Follows the leader, if one is known, and campaigns when it hears none (Raft §5.2, §5.3). */
+/**
+ * The follower role: accepts entries from the leader, and campaigns if it does not hear from a
+ * leader (Raft §5.2, §5.3).
+ */
 export class Follower extends BaseRole {
   readonly name = 'follower';
   readonly #server: Server;
-  /** The time at which the leader was last heard. */
+  /** The time of the last message from the leader. */
   #leaderHeardAt = -Infinity;
   #timeout: number;
   #electionAt: number;
   /**
-   * The time at which this server last asked the leader about its waiting reads; `-Infinity` if it
-   * has not.
+   * The time of the last request to the leader to confirm waiting reads; `-Infinity` if there was
+   * none.
    */
   #askedAt = -Infinity;
 
@@ -29,8 +32,8 @@ export class Follower extends BaseRole {
   }
 
   /**
-   * The time to ask the leader again about waiting reads: the question or its answer may have been
-   * lost.
+   * The time to send the leader another request to confirm waiting reads, because the request or
+   * the answer may have been lost.
    */
   get #askAt(): number {
     const { reads, leader, timings } = this.#server;
@@ -38,8 +41,8 @@ export class Follower extends BaseRole {
   }
 
   /**
-   * Compares with T, not with the drawn timeout, which would let voters refuse a valid election for
-   * up to twice as long.
+   * Whether the leader was heard within T. The drawn timeout can be almost twice as long, and would
+   * make voters refuse a valid election for that time.
    */
   override get leaderAlive(): boolean {
     const { leader, now, timings } = this.#server;
@@ -104,7 +107,7 @@ export class Follower extends BaseRole {
     }
     if (!this.#appendNew(entries)) return;
     this.#commitTo(Math.min(message.committed, end));
-    // Committed entries are in the log of every leader, so they match even beyond the end of this
+    // Every leader's log contains all committed entries, so they match even beyond the end of this
     // message.
     output.sendAfterWrite(from, { kind: 'appendAccepted', ...answer, match: Math.max(end, log.committed) });
   }
@@ -118,7 +121,7 @@ export class Follower extends BaseRole {
 
   override commit(from: ServerId, message: Heartbeat | Commit): void {
     this.#noteLeader();
-    // The leader names only an index that this server has acknowledged, so the log must hold it.
+    // The leader sends only an index that this server has acknowledged, so the log must contain it.
     if (message.committed > this.#server.log.lastIndex) {
       this.#server.report({ kind: 'commitBeyondLog', peer: from, index: message.committed });
     } else {
@@ -129,8 +132,8 @@ export class Follower extends BaseRole {
   override snapshotOffer(from: ServerId, message: SnapshotOffer): void {
     this.#noteLeader();
     const { log, output } = this.#server;
-    // The log already holds the snapshot's last entry, so it matches the leader's log up to there
-    // (Log Matching).
+    // The log already contains the snapshot's last entry, so it matches the leader's log up to that
+    // entry (Log Matching).
     if (log.matchesTerm(message.meta.last)) this.#acceptOffered(from, message);
     else output.snapshot({ kind: 'offered', from, message });
   }
@@ -153,8 +156,9 @@ export class Follower extends BaseRole {
   }
 
   /**
-   * Returns the message without the entries that are already committed here. Returns undefined, and
-   * reports it, if an entry contradicts a committed one: no legitimate leader sends that.
+   * Returns the message without entries that are already committed here. If an entry contradicts a
+   * committed entry, reports the conflict and returns undefined, because no legitimate leader sends
+   * such an entry.
    */
   #withoutCommitted(from: ServerId, message: Append): Pick<Append, 'prevIndex' | 'prevTerm' | 'entries'> | undefined {
     const { log } = this.#server;
@@ -177,8 +181,8 @@ export class Follower extends BaseRole {
   }
 
   /**
-   * Appends the new entries, and truncates the log only at an entry of another term. Returns false
-   * if there is no room.
+   * Appends the new entries. Truncates the log only if an existing entry has a different term.
+   * Returns false if there is no room.
    */
   #appendNew(entries: readonly Entry[]): boolean {
     const { log, full, limits } = this.#server;

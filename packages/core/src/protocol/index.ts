@@ -1,6 +1,6 @@
 /**
- * The protocol itself, pure and synchronous: for simulators, and for programs that drive it in
- * another way than `RaftNode`. Exports that exist only here may change with any release.
+ * The protocol itself, pure and synchronous, for simulators and for programs that replace
+ * `RaftNode`. Exports that exist only here may change in any release.
  */
 export type { LogStart, RaftLog } from '../log/raft-log.js';
 export type * from './message.js';

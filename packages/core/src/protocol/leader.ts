@@ -9,8 +9,8 @@ import { Replication } from './replication.js';
 import { BaseRole, type Server } from './role.js';
 
 /**
- * Appends, counts acknowledgements, commits, and leads only while a quorum answers (Raft §5.3,
- * §5.4, §6; thesis §6.2, §6.4).
+ * The leader role: appends entries, counts acknowledgements and commits. A leader steps down if no
+ * quorum answers (Raft §5.3, §5.4, §6; thesis §6.2, §6.4).
  */
 export class Leader extends BaseRole {
   readonly name = 'leader';
@@ -19,9 +19,9 @@ export class Leader extends BaseRole {
   readonly #rounds = new ReadRounds();
   #heartbeatAt: number;
   #quorumCheckAt: number;
-  /** The newest read of this server that waits for a round. */
+  /** Number of this server's newest read that was passed to `#rounds`. */
   #ticket = 0;
-  /** Bytes that this leader has appended and not yet committed. */
+  /** Bytes that this leader has appended but not committed yet. */
   #uncommittedBytes = 0;
 
   constructor(server: Server) {
@@ -30,15 +30,12 @@ export class Leader extends BaseRole {
     this.#heartbeatAt = server.now;
     this.#quorumCheckAt = server.now + server.timings.election;
     this.#replication = new Replication(server);
-    // Counting replicas commits only entries of the current term, so there must be one (Raft
-    // §5.4.2).
+    // A leader counts replicas only for entries of its current term, so it must append one to
+    // commit earlier entries (Raft §5.4.2).
     server.log.append({ kind: 'noop', index: server.log.lastIndex + 1, term: server.ballot.term });
   }
 
-  /**
-   * A leader that has lost its quorum steps down within two election timeouts. Until then it counts
-   * as alive.
-   */
+  /** Always true. A leader that has lost its quorum steps down within two election timeouts. */
   override get leaderAlive(): boolean {
     return true;
   }
@@ -56,9 +53,9 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Returns whether another `bytes` may be appended. One entry is always admitted. Undurable bytes
-   * have a bound of their own, because a quorum without this leader can commit entries that the
-   * leader's own disk is slow to write.
+   * Returns whether an entry of `bytes` may be appended. A single entry is always accepted.
+   * Undurable bytes have a separate limit, because a quorum without this leader can commit entries
+   * that the leader's slow disk has not written yet.
    */
   hasRoomFor(bytes: number): boolean {
     const { limits, log } = this.#server;
@@ -110,7 +107,8 @@ export class Leader extends BaseRole {
     }
     const { match, stream } = progress;
     progress.accepted(message.match, this.#server.log.base.index);
-    // The snapshot that the peer has installed in the meantime no longer reaches this leader's log.
+    // The peer has installed a snapshot, but this leader's log was compacted further in the
+    // meantime.
     if (progress.state === 'snapshot' && progress.match > match)
       this.#server.output.snapshot({ kind: 'wanted', peer: from, stream });
     this.#commit();
@@ -120,7 +118,7 @@ export class Leader extends BaseRole {
     const progress = this.#identify(from, message, message.blank);
     if (progress === undefined || !progress.isCurrent(message.stream, message.prevIndex)) return;
     // The newest index at which both logs can match: the peer's hint, limited by this log's terms.
-    // At most one probe per term.
+    // So the leader sends at most one probe per term.
     const { log } = this.#server;
     const match = log.findConflictByTerm(Math.min(message.hintIndex, log.lastIndex), message.hintTerm);
     progress.rejected(message.prevIndex, match.index);
@@ -160,7 +158,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Returns the progress that an answer belongs to, after noting the fields that all answers have.
+   * Returns the progress of the peer that sent an answer, updated with the fields common to all
+   * answers.
    */
   #identify(
     from: ServerId,
@@ -178,8 +177,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Commits the entries that a quorum durably holds, if the newest is of this term: counting proves
-   * nothing about older terms (Raft §5.4.2, Figure 8).
+   * Commits the entries that are durable on a quorum, if the newest of them has the current term.
+   * Counting replicas proves nothing about entries of earlier terms (Raft §5.4.2, Figure 8).
    */
   #commit(): void {
     const { log, membership, ballot, id } = this.#server;
@@ -223,8 +222,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Returns whether a quorum of other servers is alive and has room, so that one of them should
-   * lead instead.
+   * Returns whether a quorum of other servers is alive and has room on disk, so that one of them
+   * can take over as leader.
    */
   #othersHaveRoom(): boolean {
     const { membership, now, timings } = this.#server;

@@ -2,13 +2,12 @@ import type { Entry } from '../log/entry.js';
 import type { SnapshotMeta } from '../log/snapshot-meta.js';
 
 /**
- * The messages between servers. Every message carries its sender's `term` and `incarnation`, a
- * random number drawn at each start. An answer also carries the receiver's incarnation in `to`, so
- * that a server drops answers to requests that it sent before a restart.
+ * The messages between servers. Every message carries the sender's `term` and `incarnation`, a
+ * random number drawn at each start. An answer also carries the receiver's incarnation in `to`. So
+ * a server can drop answers to requests that it sent before a restart.
  *
- * A leader numbers its streams of appends to a peer in `stream`. It drops acknowledgements of a
- * stream that belongs to an earlier incarnation of the peer, because a restarted peer may hold
- * less.
+ * A leader numbers its streams of appends to a peer in `stream`. It drops acknowledgements for
+ * streams to an earlier incarnation of the peer, because a restarted peer may have lost entries.
  */
 interface FromServer {
   readonly term: number;
@@ -20,8 +19,8 @@ interface Answer extends FromServer {
 }
 
 /**
- * Asks whether the receiver would vote for the sender in `term` + 1 (thesis §9.6). Changes nothing
- * at the receiver.
+ * Asks whether the receiver would vote for the sender in `term` + 1 (thesis §9.6). The receiver's
+ * state does not change.
  */
 export interface PreVote extends FromServer {
   readonly kind: 'preVote';
@@ -29,7 +28,10 @@ export interface PreVote extends FromServer {
   readonly lastTerm: number;
 }
 
-/** `term` is the replying server's own term, `candidacy` the term that the pre-vote asked about. */
+/**
+ * Answers a pre-vote. `term` is the term of the replying server, and `candidacy` is the term that
+ * the pre-vote asked about.
+ */
 export interface PreVoteReply extends Answer {
   readonly kind: 'preVoteReply';
   readonly candidacy: number;
@@ -37,7 +39,7 @@ export interface PreVoteReply extends Answer {
 }
 
 /**
- * RequestVote (Raft §5.2, §5.4.1). Sent only when the candidate's own term and vote are durable.
+ * RequestVote (Raft §5.2, §5.4.1). Sent only after the candidate's own term and vote are durable.
  */
 export interface Vote extends FromServer {
   readonly kind: 'vote';
@@ -51,7 +53,7 @@ export interface VoteReply extends Answer {
 }
 
 /**
- * AppendEntries (Raft §5.3): `entries` follow `prevIndex` without a gap; `committed` is the
+ * AppendEntries (Raft §5.3). `entries` follow `prevIndex` without a gap. `committed` is the
  * leader's commit index.
  */
 export interface Append extends FromServer {
@@ -63,7 +65,7 @@ export interface Append extends FromServer {
   readonly entries: readonly Entry[];
 }
 
-/** Says that the sender durably holds the leader's log up to and including `match`. */
+/** Acknowledges that the leader's log up to and including `match` is durable on the sender. */
 export interface AppendAccepted extends Answer {
   readonly kind: 'appendAccepted';
   readonly stream: number;
@@ -72,9 +74,9 @@ export interface AppendAccepted extends Answer {
 }
 
 /**
- * Says that the sender's entry at `prevIndex` is not the leader's. Its log can match the leader's
- * at `hintIndex` at most, where it holds an entry of `hintTerm`. `blank`: it holds no entry and no
- * snapshot.
+ * Rejects an append, because the sender's entry at `prevIndex` differs from the leader's. The logs
+ * match at most up to `hintIndex`, where the sender has an entry of `hintTerm`. `blank` means that
+ * the sender has neither entries nor a snapshot.
  */
 export interface AppendRejected extends Answer {
   readonly kind: 'appendRejected';
@@ -88,7 +90,7 @@ export interface AppendRejected extends Answer {
 
 /**
  * Shows that the leader is alive. The receiver's log matches the leader's up to `committed`. The
- * reply repeats `round`, which confirms to the leader that it still leads (Raft §8).
+ * reply repeats `round`, so that replies from a quorum confirm the leadership (Raft §8).
  */
 export interface Heartbeat extends FromServer {
   readonly kind: 'heartbeat';
@@ -98,8 +100,8 @@ export interface Heartbeat extends FromServer {
 }
 
 /**
- * `blank` as in `AppendRejected`: the reply of a voter that has lost its disk must not count for
- * the leader.
+ * Answers a heartbeat. `blank` has the same meaning as in `AppendRejected`: a reply from a voter
+ * that lost its disk must not count toward a quorum.
  */
 export interface HeartbeatReply extends Answer {
   readonly kind: 'heartbeatReply';
@@ -110,8 +112,8 @@ export interface HeartbeatReply extends Answer {
 }
 
 /**
- * Says that the entries up to `committed` are committed, and that the receiver holds them. No
- * reply: the next heartbeat repeats it.
+ * Announces that entries up to `committed`, which the receiver already has, are committed. Needs no
+ * reply, because the next heartbeat repeats the index.
  */
 export interface Commit extends FromServer {
   readonly kind: 'commit';
@@ -119,8 +121,8 @@ export interface Commit extends FromServer {
 }
 
 /**
- * Asks the leader for the index that the sender must apply to serve its reads up to number `ticket`
- * (thesis §6.4).
+ * Asks the leader for a read index: the sender may serve its reads up to number `ticket` once it
+ * has applied that index (thesis §6.4).
  */
 export interface ReadIndex extends FromServer {
   readonly kind: 'readIndex';
@@ -133,18 +135,16 @@ export interface ReadIndexReply extends Answer {
   readonly index: number;
 }
 
-/**
- * Offers a snapshot to a peer that needs entries which the leader's log no longer holds (Raft §7).
- */
+/** Offers a snapshot to a peer that needs entries compacted from the leader's log (Raft §7). */
 export interface SnapshotOffer extends FromServer {
   readonly kind: 'snapshotOffer';
   readonly stream: number;
   readonly meta: SnapshotMeta;
-  /** Size of the complete encoding. */
+  /** Size of the encoded snapshot. */
   readonly bytes: number;
 }
 
-/** Bytes of an offered snapshot's encoding, starting at `offset`. */
+/** Carries bytes of an encoded snapshot, starting at `offset`. */
 export interface SnapshotChunk extends FromServer {
   readonly kind: 'snapshotChunk';
   readonly stream: number;
@@ -154,8 +154,8 @@ export interface SnapshotChunk extends FromServer {
 }
 
 /**
- * Says that the sender holds the bytes before `offset` and waits for the rest. After the install it
- * sends `AppendAccepted`.
+ * Acknowledges the snapshot's bytes before `offset` and requests the rest. After installing the
+ * snapshot, the sender sends `AppendAccepted`.
  */
 export interface SnapshotAck extends Answer {
   readonly kind: 'snapshotAck';

@@ -26,12 +26,12 @@ export class OutputBuilder {
   #reads: ReadsReady | undefined;
   #needsAnotherTurn = false;
 
-  /** Queues a message that may be sent at once. */
+  /** Queues a message that may be sent immediately. */
   send(to: ServerId, message: Message): void {
     put((this.#messages ??= new Map()), to, message);
   }
 
-  /** Adds a message that leaves when everything changed so far is durable. */
+  /** Queues a message to send once everything changed so far is durable. */
   sendAfterWrite(to: ServerId, message: Message): void {
     put((this.#afterWrite ??= new Map()), to, message);
   }
@@ -49,19 +49,22 @@ export class OutputBuilder {
   }
 
   /**
-   * Notes that reads are ready. The newest note replaces earlier ones, because its index also
-   * serves their reads.
+   * Notes that reads are ready. A newer note replaces earlier notes, because its index is high
+   * enough for their reads, too.
    */
   readsReady(reads: ReadsReady): void {
     this.#reads = reads;
   }
 
-  /** Asks for another turn after other events have been let in. */
+  /** Requests another turn after other pending events were handled. */
   requestAnotherTurn(): void {
     this.#needsAnotherTurn = true;
   }
 
-  /** Returns everything collected, with this turn's write and the number of the newest write. */
+  /**
+   * Returns the collected output, together with this turn's write and the number of the newest
+   * write.
+   */
   take(write: Write | undefined, after: number): Output {
     const output: Output = {
       messages: this.#messages ?? noMail,

@@ -4,29 +4,32 @@ import type { Base } from '../log/raft-log.js';
 import type { ServerId } from '../log/server.js';
 import type { Message, SnapshotAck, SnapshotChunk, SnapshotOffer } from './message.js';
 
-/** Messages by receiver, each list in sending order. */
+/** Messages by receiver, in sending order. */
 export type Mail = ReadonlyMap<ServerId, readonly Message[]>;
 
-/** One write of the server's single ordered stream of writes. */
+/** One write in the server's ordered stream of writes. */
 export interface Write {
-  /** Ascends by one. `RawNode.written` reports it back. */
+  /**
+   * The number of the write, one more than the previous write's. Passed to `RawNode.written` once
+   * the write is durable.
+   */
   readonly number: number;
   readonly ballot: Ballot | undefined;
   /**
-   * After the ballot and before the entries: discard the whole log, because a snapshot that ends
-   * here replaces it.
+   * The new base, if a snapshot that ends there replaced the log. Discard the whole log after
+   * writing the ballot and before appending the entries.
    */
   readonly reset: Base | undefined;
   readonly entries: readonly Entry[];
-  /** The current commit index. Worth storing, but never worth a write of its own. */
+  /** The current commit index. Store it only together with other data. */
   readonly committed: number;
 }
 
 /**
- * A page read: a request for entries that a peer needs and that have left memory. The protocol is
- * synchronous and cannot wait for a disk. So it names the entries in its output, continues without
- * them, and sends them when `RawNode.pageRead` returns them with this object. If the peer's progress
- * has changed by then, the page is dropped.
+ * A page read: a request for entries that a peer needs and that are no longer in memory. The
+ * protocol is synchronous and cannot wait for a disk. So it requests the entries in its output and
+ * continues. The driver passes the entries and this object to `RawNode.pageRead`. Then the protocol
+ * sends the entries, unless the peer's progress has changed in the meantime.
  */
 export interface PageRead {
   readonly peer: ServerId;
@@ -40,27 +43,28 @@ export interface PageRead {
  */
 export type SnapshotEvent =
   /**
-   * A peer of this leader needs a snapshot. Answered by `sendSnapshot` in this stream, until that
-   * returns false.
+   * A peer of this leader needs a snapshot. The node calls `sendSnapshot` for this stream until
+   * that returns false.
    */
   | { readonly kind: 'wanted'; readonly peer: ServerId; readonly stream: number }
   /**
-   * The leader offers a snapshot that this server needs, or sends a chunk. Answered by
-   * `acknowledgeSnapshot`, and finally by `install`.
+   * The leader offers a snapshot that this server needs, or sends a chunk. The node calls
+   * `acknowledgeSnapshot`, and finally `install`.
    */
   | { readonly kind: 'offered'; readonly from: ServerId; readonly message: SnapshotOffer }
   | { readonly kind: 'arrived'; readonly from: ServerId; readonly message: SnapshotChunk }
   | { readonly kind: 'acknowledged'; readonly from: ServerId; readonly message: SnapshotAck };
 
 /**
- * Says that every read up to number `ticket` may be served once `index` is applied (thesis §6.4).
+ * Confirmed reads: every read up to number `ticket` may be served once `index` is applied (thesis
+ * §6.4).
  */
 export interface ReadsReady {
   readonly ticket: number;
   readonly index: number;
 }
 
-/** An observation for the operator. None of them stops the server. */
+/** An observation for the operator. Reports do not stop the server. */
 export type Report =
   | { readonly kind: 'steppedDown'; readonly reason: 'higherTerm' | 'quorumSilent' | 'diskFull' }
   | { readonly kind: 'lateTimerForgiven' }
@@ -72,21 +76,20 @@ export type Report =
   | { readonly kind: 'needsSnapshot'; readonly peer: ServerId };
 
 /**
- * Everything that `Raft` wants done. All of it may be done in parallel, except for `afterWrite`.
+ * Everything that `Raft` requests in one turn. All of it may be done in parallel, except that
+ * `afterWrite` must wait for a write.
  */
 export interface Output {
-  /** Messages that may leave at once, in parallel with `write`. */
+  /** Messages to send immediately, in parallel with `write`. */
   readonly messages: Mail;
   readonly write: Write | undefined;
-  /**
-   * Messages that may leave only when write number `after`, and every write before it, is durable.
-   */
+  /** Messages to send once write number `after` and every earlier write are durable. */
   readonly afterWrite: Mail;
   readonly after: number;
   readonly pageReads: readonly PageRead[];
   readonly reads: ReadsReady | undefined;
   readonly snapshots: readonly SnapshotEvent[];
   readonly reports: readonly Report[];
-  /** Whether another turn should follow soon, with whatever has arrived by then. */
+  /** Whether another turn should follow soon, even without new input. */
   readonly needsAnotherTurn: boolean;
 }

@@ -4,18 +4,18 @@ import { Window } from './window.js';
 import type { Limits } from './settings.js';
 
 /**
- * The way a peer receives entries. `probe`: one append at a time, to find where the logs match.
- * `replicate`: a stream of appends within a window. `snapshot`: the log no longer holds the entries
- * that the peer needs.
+ * The state of replication to a peer. `probe`: the leader sends one append at a time, to find where
+ * the logs match. `replicate`: it streams appends within a window. `snapshot`: the peer needs
+ * entries that were compacted, so it receives a snapshot.
  */
 export type ProgressState = 'probe' | 'replicate' | 'snapshot';
 
 /** A leader's knowledge of one incarnation of a peer. Always match < next. */
 export class Progress {
   /**
-   * The number of the current stream of appends. A rejection ends the stream and starts another
-   * one. So the rejections of the appends that followed the rejected one are recognized as old, and
-   * do not each restart the stream. Acknowledgements of earlier streams still count.
+   * The number of the current stream of appends. A rejection ends the stream and starts a new
+   * stream. So further rejections from the old stream are ignored, and do not restart replication
+   * again. Acknowledgements from earlier streams still count.
    */
   stream: number;
   readonly #firstStream: number;
@@ -24,26 +24,26 @@ export class Progress {
   state: ProgressState = 'probe';
   /** The peer's incarnation; 0 until it has answered. */
   incarnation = 0;
-  /** Milliseconds: the time at which the peer last answered. */
+  /** The time of the peer's last answer, in milliseconds. */
   lastActive: number;
-  /** The newest read round that the peer has answered. */
+  /** The newest read round answered by the peer. */
   round = 0;
-  /** The commit index last sent to the peer. */
+  /** The last commit index sent to the peer. */
   committedSent = 0;
-  /** The commit index to send with a message of its own if no append carries it before. */
+  /** The commit index to send in a commit message, unless an append carries it first. */
   unannounced = 0;
-  /** Whether the peer's disk has no room. It receives no entries then. */
+  /** Whether the peer's disk is full. A full peer receives no entries. */
   full = false;
   /**
-   * Whether the peer is a voter that holds nothing: it has lost its disk. It counts for nothing and
-   * receives nothing.
+   * Whether the peer is a blank voter: it has lost its disk. Its answers do not count toward a
+   * quorum, and it receives no entries.
    */
   lost = false;
   /** Whether a probe is in flight. */
   waiting = false;
   /**
-   * Whether the window made no progress for a heartbeat, so that an empty append should ask for the
-   * peer's position.
+   * Whether to send an empty append to ask for the peer's position, because the peer acknowledged
+   * nothing between two heartbeat replies.
    */
   nudge = false;
   pendingRead: PageRead | undefined;
@@ -52,7 +52,10 @@ export class Progress {
   #matchAtHeartbeat = 0;
   #heartbeatRepliedAt = -Infinity;
 
-  /** `drawStream` returns numbers that no other progress of this leader has. */
+  /**
+   * Creates the progress of a peer. `drawStream` returns stream numbers that are unique for this
+   * leader.
+   */
   constructor(drawStream: () => number, next: number, now: number, limits: Limits) {
     this.#drawStream = drawStream;
     this.#firstStream = this.stream = drawStream();
@@ -61,7 +64,10 @@ export class Progress {
     this.window = new Window(limits.windowMessages, limits.windowBytes);
   }
 
-  /** The peer durably holds the leader's log up to this index. 0 until it has acknowledged one. */
+  /**
+   * The index up to which the leader's log is durable on the peer; 0 until the peer has
+   * acknowledged an entry.
+   */
   get match(): number {
     return this.#match;
   }
@@ -78,7 +84,8 @@ export class Progress {
   }
 
   /**
-   * Notes that an append of entries up to `last` was sent; `last` is `next - 1` for an empty one.
+   * Notes that an append of entries up to `last` was sent. For an empty append `last` is `next -
+   * 1`.
    */
   sent(last: number, bytes: number): void {
     if (this.state === 'probe') this.waiting = true;
@@ -89,9 +96,9 @@ export class Progress {
   }
 
   /**
-   * Notes that the peer holds the log up to `match`. Acknowledgements may be late or duplicated, so
-   * `match` never decreases. A peer that waits for a snapshot keeps waiting until its log reaches
-   * the leader's `base` (etcd-io/raft#110).
+   * Notes that the log up to `match` is durable on the peer. Acknowledgements may be late or
+   * duplicated, so `match` never decreases. A peer that waits for a snapshot keeps waiting until
+   * its log reaches the leader's `base` (etcd-io/raft#110).
    */
   accepted(match: number, base: number): void {
     if (match > this.#match) this.#match = match;
@@ -102,7 +109,10 @@ export class Progress {
     this.#check();
   }
 
-  /** Returns whether a stream belongs to this incarnation of the peer, not to an earlier one. */
+  /**
+   * Returns whether a stream belongs to this incarnation of the peer rather than an earlier
+   * incarnation.
+   */
   ownsStream(stream: number): boolean {
     return stream >= this.#firstStream && stream <= this.stream;
   }
@@ -116,7 +126,7 @@ export class Progress {
     return this.state === 'replicate' || prevIndex === this.#next - 1;
   }
 
-  /** Notes that the logs match at `index` at most. */
+  /** Notes a rejection: the logs match at most up to `index`. */
   rejected(prevIndex: number, index: number): void {
     this.stream = this.#drawStream();
     this.#enter('probe', Math.max(this.#match + 1, Math.min(prevIndex, index + 1)));
@@ -128,9 +138,9 @@ export class Progress {
   }
 
   /**
-   * Notes a heartbeat reply. It shows that the link works, so an append without an answer since the
-   * previous reply was lost, or the peer's disk is slow. Read rounds are heartbeats, too, and may
-   * be frequent: at most one reply per half `interval` (milliseconds) counts.
+   * Notes a heartbeat reply, which shows that the link works. If an append is still unanswered
+   * since the previous reply, the append was lost or the peer's disk is slow. Read rounds also use
+   * heartbeats and may be frequent, so at most one reply per half `interval` (milliseconds) counts.
    */
   onHeartbeatReply(now: number, interval: number): void {
     if (now - this.#heartbeatRepliedAt < interval / 2) return;

@@ -2,20 +2,20 @@ import type { Membership } from '../log/membership.js';
 import type { ServerId } from '../log/server.js';
 
 /**
- * Returns the largest value that a majority of `ids` has reached; `Infinity` for no ids, so that an
- * empty half decides nothing.
+ * Returns the largest value that a majority of `ids` has reached. Returns `Infinity` for no ids, so
+ * that an empty half of a membership has no effect.
  */
 function majorityReached(ids: readonly ServerId[], reached: (id: ServerId) => number): number {
   if (ids.length === 0) return Infinity;
   const ascending = ids.map(reached).sort((a, b) => a - b);
-  // Of n values in ascending order, the value at position n - (n/2 + 1) and those after it are a
-  // majority.
+  // In an ascending list of n values, the value at position n - (n/2 + 1) and all later values form
+  // a majority.
   return ascending[ids.length - (Math.floor(ids.length / 2) + 1)] ?? 0;
 }
 
 /**
- * Returns the largest value that a quorum has reached, in both halves if the membership is joint
- * (Raft §6).
+ * Returns the largest value that a quorum has reached. A joint membership needs a majority in both
+ * halves (Raft §6).
  */
 export function quorumReached(membership: Membership, reached: (id: ServerId) => number): number {
   return Math.min(majorityReached(membership.voters, reached), majorityReached(membership.outgoing, reached));
@@ -37,8 +37,8 @@ function majorityVote(ids: readonly ServerId[], vote: (id: ServerId) => boolean 
 }
 
 /**
- * Returns the state of an election. Each half of a joint membership must be won, and either half
- * can lose it.
+ * Returns the result of an election. In a joint membership a candidate must win both halves, and
+ * loses if it loses either half.
  */
 export function voteResult(membership: Membership, vote: (id: ServerId) => boolean | undefined): VoteResult {
   const voters = majorityVote(membership.voters, vote);

@@ -13,29 +13,33 @@ import { Reads } from './reads.js';
 import type { Header, Role, Server } from './role.js';
 import type { Limits, Timings } from './settings.js';
 
-/** Everything a server needs to start. */
+/** The initial state and settings of a server. */
 export interface RaftStart {
   readonly id: ServerId;
-  /** A safe integer above 0, drawn at random for each start of the server (`Answer.to`). */
+  /**
+   * The server's incarnation: a safe integer above 0, drawn at random for each start (see
+   * `Answer.to`).
+   */
   readonly incarnation: number;
   readonly timings: Timings;
   readonly limits: Limits;
-  /** Uniform in [0, 1). */
+  /** A random generator, uniform in [0, 1). */
   readonly random: () => number;
-  /** Monotonic milliseconds. */
+  /** The current monotonic time in milliseconds. */
   readonly now: number;
-  /** The contents of the log store, all of it durable. */
+  /** The durable contents of the log store. */
   readonly log: LogStart & { readonly ballot: Ballot | undefined };
   /**
-   * The index up to which the state machine already holds the state; 0 if it has no disk of its
-   * own.
+   * The index up to which the state machine has already applied entries; 0 if it does not store its
+   * own state.
    */
   readonly applied: number;
 }
 
 /**
- * The state that all roles of one server share: log, ballot, time, output. It also holds the moves
- * from one role to another. `Raft` feeds it, and the roles see it as `Server`.
+ * The state that all roles of one server share: log, ballot, time and output. It also implements
+ * the transitions between roles. `Raft` passes it the inputs, and the roles access it through
+ * `Server`.
  */
 export class RaftServer implements Server {
   readonly id: ServerId;
@@ -114,10 +118,13 @@ export class RaftServer implements Server {
   }
 
   setBallot(ballot: Ballot): void {
-    invariant(ballot.term > this.#ballot.term || this.#ballot.votedFor === undefined, 'a vote was to be changed');
+    invariant(
+      ballot.term > this.#ballot.term || this.#ballot.votedFor === undefined,
+      'a vote cannot be changed within a term',
+    );
     invariant(
       ballot.term >= this.#ballot.term,
-      () => `the term was to go back from ${this.#ballot.term} to ${ballot.term}`,
+      () => `the term cannot decrease from ${this.#ballot.term} to ${ballot.term}`,
     );
     this.#ballot = ballot;
     this.#header = { term: ballot.term, incarnation: this.incarnation };
@@ -127,7 +134,8 @@ export class RaftServer implements Server {
   follow(term: number, leader: ServerId | undefined): void {
     if (term > this.#ballot.term) this.setBallot({ term, votedFor: undefined });
     this.leader = leader;
-    // A follower keeps its election timer: only hearing the leader or granting a vote restarts it.
+    // A follower keeps its election timer. Only a message from the leader or a granted vote
+    // restarts the timer.
     if (!(this.role instanceof Follower)) this.role = new Follower(this);
   }
 
@@ -151,9 +159,7 @@ export class RaftServer implements Server {
     this.role = new Leader(this);
   }
 
-  /**
-   * Returns everything that has become due since the previous call, and numbers the write in it.
-   */
+  /** Returns the output since the previous call, and assigns a number to its write. */
   takeOutput(): Output {
     this.role.flush();
     const ballot = this.#ballotWrite === Infinity ? this.#ballot : undefined;

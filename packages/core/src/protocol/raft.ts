@@ -13,21 +13,22 @@ import { RaftServer, type RaftStart } from './raft-server.js';
 import type { Header, RoleName } from './role.js';
 import type { Limits, Timings } from './settings.js';
 
-/** The part of a snapshot message that the sender of snapshots fills in. */
+/** The fields of a snapshot message that the snapshot sender fills in. */
 export type SnapshotBody =
   Pick<SnapshotOffer, 'kind' | 'meta' | 'bytes'> | Pick<SnapshotChunk, 'kind' | 'id' | 'offset' | 'data'>;
 
-/** The reason why a proposal was not appended. */
+/** The reason for not appending a proposal. */
 export type ProposalRefusal = 'notLeader' | 'overloaded' | 'diskFull';
 
 /**
  * The Raft protocol of one server as a pure state machine. Methods are inputs, and `takeOutput`
- * returns everything that the inputs made due. There is no clock, promise, I/O or randomness except
- * for the injected generator: the same inputs produce the same outputs. `RawNode` drives it.
+ * returns the resulting output. The same inputs always produce the same outputs: there is no clock,
+ * promise or I/O, and the random generator is injected. `RawNode` drives this class.
  *
- * No message except pre-votes leaves in a term that is not durable on this server. Suppose a
- * candidate's request left first. The candidate could win by the votes of others, send entries,
- * crash, forget the term, win the same term again and put other entries at the same indices.
+ * Except for pre-votes, a server sends no message in a term that is not durable on its disk.
+ * Suppose a candidate sent its vote requests too early. It could win with the votes of others, send
+ * entries, crash and forget the term. Then it could win the same term again and append other
+ * entries at the same indices.
  */
 export class Raft {
   readonly #server: RaftServer;
@@ -36,7 +37,7 @@ export class Raft {
     this.#server = new RaftServer(start);
   }
 
-  // ---- state that a node may read
+  // ---- public state
 
   get id(): ServerId {
     return this.#server.id;
@@ -72,29 +73,29 @@ export class Raft {
     return this.#server.timings;
   }
 
-  /** Monotonic milliseconds, as last set by `advance`. */
+  /** The monotonic time in milliseconds, as last set by `advance`. */
   get now(): number {
     return this.#server.now;
   }
 
-  /** Whether the disk has no room for another segment of the log. */
+  /** Whether the disk is too full for another log segment. */
   get full(): boolean {
     return this.#server.full;
   }
 
-  /** The leader's progress of each peer; undefined unless this server leads. */
+  /** The progress of each peer; undefined unless this server leads. */
   get peers(): ReadonlyMap<ServerId, Progress> | undefined {
     const { role } = this.#server;
     return role instanceof Leader ? role.peers : undefined;
   }
 
-  /** Bytes proposed to this leader and not yet committed. */
+  /** Bytes proposed to this leader but not committed yet. */
   get uncommittedBytes(): number {
     const { role } = this.#server;
     return role instanceof Leader ? role.uncommittedBytes : 0;
   }
 
-  /** The time at which `tick` is next due, in the milliseconds of `advance`. */
+  /** The time of the next `tick`, on the clock of `advance`. */
   get wakeAt(): number {
     return this.#server.role.wakeAt;
   }
@@ -102,33 +103,33 @@ export class Raft {
   // ---- inputs
 
   /**
-   * Sets the current time. Only `tick` checks timers, so messages that have arrived can be taken
-   * before.
+   * Sets the current time without checking timers. So messages that have already arrived can be
+   * processed before `tick`.
    */
   advance(now: number): void {
-    invariant(now >= this.#server.now, () => `time was to go back from ${this.#server.now} to ${now}`);
+    invariant(now >= this.#server.now, () => `time cannot go back from ${this.#server.now} to ${now}`);
     this.#server.now = now;
   }
 
   /**
-   * Checks the timers. `processWasStalled`: this process is so late that the silence of others
-   * proves nothing.
+   * Checks the timers. `processWasStalled` means that this process runs so late that silence from
+   * other servers proves nothing.
    */
   tick(processWasStalled: boolean): void {
     this.#server.role.tick(processWasStalled);
   }
 
   /**
-   * Takes a message from a server of this cluster, member or not: a server may learn of its
-   * membership late.
+   * Processes a message from a server of this cluster. The sender need not be in the known
+   * membership, because this server may not have received the newest membership yet.
    */
   step(from: ServerId, message: Message): void {
     const server = this.#server;
-    if ('to' in message && message.to !== server.incarnation) return; // An answer to an earlier life.
+    if ('to' in message && message.to !== server.incarnation) return; // An answer to an earlier incarnation.
     if (message.kind === 'preVote') return this.#answerPreVote(from, message);
     if (message.term > server.ballot.term) {
-      // A server that hears a leader ignores candidates, so that they cannot disturb it (Raft §6,
-      // thesis §4.2.3).
+      // A server that has recently heard from a leader ignores candidates, so that they cannot
+      // disrupt the cluster (Raft §6, thesis §4.2.3).
       if (message.kind === 'vote' && server.role.leaderAlive) return;
       if (this.role === 'leader') server.report({ kind: 'steppedDown', reason: 'higherTerm' });
       server.follow(message.term, undefined);
@@ -139,8 +140,8 @@ export class Raft {
   }
 
   /**
-   * Appends a command if this server leads. Returns the entry's position. The entry is not
-   * committed yet.
+   * Appends a command and returns the entry's position, or the reason for a refusal. The entry is
+   * not committed yet.
    */
   propose(data: Uint8Array): Position | ProposalRefusal {
     const { role, full } = this.#server;
@@ -151,7 +152,7 @@ export class Raft {
   }
 
   /**
-   * Starts a linearizable read and returns its number. `Output.reads` says when the read may be
+   * Starts a linearizable read and returns its number. `Output.reads` reports when the read may be
    * served.
    */
   read(): number {
@@ -170,7 +171,7 @@ export class Raft {
   }
 
   /**
-   * Takes the entries that `Output.pageReads` asked for; undefined if they were compacted in the
+   * Takes the entries that `Output.pageReads` requested; undefined if they were compacted in the
    * meantime.
    */
   pageRead(read: PageRead, entries: readonly Entry[] | undefined): void {
@@ -184,8 +185,8 @@ export class Raft {
   }
 
   /**
-   * Sends a peer an offer or a chunk of a snapshot, in the stream in which the peer asked for it.
-   * Returns false if that stream has ended.
+   * Sends a snapshot offer or chunk to a peer, in the stream of the `wanted` event. Returns false
+   * if that stream has ended.
    */
   sendSnapshot(peer: ServerId, stream: number, body: SnapshotBody): boolean {
     const progress = this.peers?.get(peer);
@@ -195,8 +196,8 @@ export class Raft {
   }
 
   /**
-   * Tells the leader that this server holds the bytes before `offset` of the snapshot that it
-   * offered.
+   * Acknowledges to the leader that this server has the bytes before `offset` of the offered
+   * snapshot.
    */
   acknowledgeSnapshot(from: ServerId, message: SnapshotOffer | SnapshotChunk, id: string, offset: number): void {
     if (message.term !== this.ballot.term || this.leader !== from) return;
@@ -205,8 +206,9 @@ export class Raft {
   }
 
   /**
-   * Installs a snapshot from `from` that is durable on this server: it replaces the log. Returns
-   * false if the log already holds the snapshot's last entry; then only the commit index moves.
+   * Replaces the log with a snapshot that was received from `from` and is durable on this server.
+   * If the log already contains the snapshot's last entry, only advances the commit index and
+   * returns false.
    */
   install(meta: SnapshotMeta, from: ServerId, message: SnapshotOffer | SnapshotChunk): boolean {
     const { log } = this;
@@ -222,12 +224,12 @@ export class Raft {
     return installs;
   }
 
-  /** Discards the entries up to `index`, whose effects a durable snapshot holds. */
+  /** Discards the entries up to `index`, which a durable snapshot covers. */
   compact(index: number): void {
     this.log.compact(index);
   }
 
-  /** Notes whether the disk has no room for another segment of the log. */
+  /** Notes whether the disk is too full for another log segment. */
   setFull(full: boolean): void {
     this.#server.full = full;
   }
@@ -237,7 +239,7 @@ export class Raft {
     this.#server.role.retime();
   }
 
-  /** Returns everything that has become due since the previous call. */
+  /** Returns the output since the previous call. */
   takeOutput(): Output {
     return this.#server.takeOutput();
   }
@@ -245,8 +247,8 @@ export class Raft {
   // ---- terms and votes
 
   /**
-   * Grants a pre-vote exactly if it would grant the vote. A refusal carries this server's term, so
-   * that terms spread without campaigns.
+   * Grants a pre-vote exactly if this server would grant the vote. A refusal carries this server's
+   * term, so that terms spread without campaigns.
    */
   #answerPreVote(from: ServerId, message: PreVote): void {
     const server = this.#server;
@@ -272,8 +274,8 @@ export class Raft {
   }
 
   /**
-   * Tells a leader or candidate of an earlier term about the current one. Drops answers of earlier
-   * terms.
+   * Answers a leader or candidate of an earlier term, so that it learns the current term. Drops
+   * answers from earlier terms.
    */
   #answerStale(from: ServerId, message: Message): void {
     const { incarnation: to } = message;
@@ -328,8 +330,9 @@ export class Raft {
   }
 
   /**
-   * Follows the sender of a leader's message in the current term. Returns false, and reports it, if
-   * another server leads this term: Raft allows one leader per term, so the message is wrong.
+   * Follows the sender of a leader's message in the current term. If another server already leads
+   * this term, reports a second leader and returns false, because Raft allows only one leader per
+   * term.
    */
   #followSender(from: ServerId): boolean {
     const server = this.#server;

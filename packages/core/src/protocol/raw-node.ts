@@ -6,88 +6,86 @@ import type { RaftStart } from './raft-server.js';
 import { Raft } from './raft.js';
 import type { Timings } from './settings.js';
 
-/** What one turn wants done, in this order: send `mail`, issue `write`, then the rest. */
+/** The output of one turn. Send `mail` first, then issue `write`, then process the rest. */
 export interface Turn extends Pick<Output, 'write' | 'pageReads' | 'reads' | 'snapshots' | 'reports'> {
   /**
-   * Messages that may leave now, in sending order. Mail whose write has become durable comes first.
+   * Messages to send now, in this order. Messages that were held until a write became durable come
+   * first.
    */
   readonly mail: readonly Mail[];
-  /** Whether another turn should follow as soon as other events have been let in. */
+  /** Whether another turn should follow as soon as other pending events were handled. */
   readonly needsAnotherTurn: boolean;
-  /** The time of the next turn, in the milliseconds of `turn`, if no input comes before. */
+  /** The time of the next turn, on the clock of `turn`, unless an input arrives earlier. */
   readonly wakeAt: number;
 }
 
-/** Decisions that a caller may take inside a turn. A simulator draws them; a node only proposes. */
+/** Hooks into a turn. A node only proposes; a simulator also draws the other settings at random. */
 export interface TurnHooks {
-  /** Called after the messages and before the timers. May propose. */
+  /** Called after messages are processed and before timers are checked. May propose commands. */
   readonly propose?: ((raft: Raft) => void) | undefined;
   /**
-   * Whether messages are taken before finished writes. Nothing may depend on this order. Default
-   * false.
+   * Whether to process messages before finished writes. Both orders must be correct. Default false.
    */
   readonly messagesFirst?: boolean | undefined;
-  /**
-   * Replaces the judgment whether timers are checked, and whether this process was stalled. Default
-   * `auto`.
-   */
+  /** Overrides whether to check timers, and whether this process was stalled. Default `auto`. */
   readonly timers?: 'auto' | 'skip' | 'onTime' | 'late' | undefined;
 }
 
 interface HeldMail {
-  /** The mail leaves when this write is durable. */
+  /** The number of the write that must be durable before the mail is sent. */
   readonly after: number;
   readonly mail: Mail;
 }
 
 /**
- * One turn of a server, pure and synchronous: the layer between `Raft` and whatever drives it (the
- * same three layers as in etcd: raft, RawNode, Node). Inputs wait here until `turn` feeds them to
- * `Raft` together, so everything that arrives while a disk or network is busy becomes one batch.
+ * The layer between `Raft` and its driver, pure and synchronous. etcd has the same three layers:
+ * raft, RawNode and Node. Inputs wait here until `turn` passes them to `Raft` together. So
+ * everything that arrives while a disk or network is busy becomes one batch.
  *
- * A turn keeps three rules that every driver would have to keep. Mail that acknowledges something
- * is held until the write it depends on is durable. Writes are numbered, and a finished write
- * finishes all earlier ones. A turn that runs much later than planned is this process's own fault
- * (a blocked event loop, a suspended machine), so it proves nothing about the silence of others:
- * such a turn takes what has arrived and leaves the timers to the next turn.
+ * A turn enforces three rules, so that drivers need not. Mail that acknowledges something is held
+ * until the write it depends on is durable. Writes are numbered, and a finished write implies that
+ * all earlier writes are finished. A turn that runs much later than planned was delayed by this
+ * process itself, for example by a blocked event loop or a suspended machine. Such a delay does not
+ * prove that other servers were silent. So a late turn processes the messages that have arrived and
+ * leaves the timers to the next turn.
  */
 export class RawNode {
   readonly raft: Raft;
   #inbox: { readonly from: ServerId; readonly message: Message }[] = [];
   #pagesRead: { readonly read: PageRead; readonly entries: readonly Entry[] | undefined }[] = [];
   #held: HeldMail[] = [];
-  /** All writes up to this number are durable. */
+  /** Number of the newest durable write. All earlier writes are durable, too. */
   #lastWritten = 0;
   /** The time for which the next turn was planned. */
   #plannedAt = Infinity;
-  /** The previous turn was late and left the timers to this one. */
+  /** Whether the previous turn was late and left the timers to the next turn. */
   #timersPostponed = false;
 
   constructor(start: RaftStart) {
     this.raft = new Raft(start);
   }
 
-  // ---- inputs: each asks for a turn soon
+  // ---- inputs: call `turn` soon after each of them
 
   receive(from: ServerId, message: Message): void {
     this.#inbox.push({ from, message });
   }
 
-  /** Notes that the write of this number, and every write before it, is durable. */
+  /** Notes that the write with this number and every earlier write are durable. */
   written(number: number): void {
     this.#lastWritten = Math.max(this.#lastWritten, number);
   }
 
   /**
-   * Answers `Turn.pageReads`, with the same object; undefined if the entries were compacted in the
-   * meantime.
+   * Answers a request in `Turn.pageReads`, passing the same object. `entries` is undefined if the
+   * entries were compacted in the meantime.
    */
   pageRead(read: PageRead, entries: readonly Entry[] | undefined): void {
     this.#pagesRead.push({ read, entries });
   }
 
   /**
-   * Starts a linearizable read and returns its number. `Turn.reads` says when the read may be
+   * Starts a linearizable read and returns its number. `Turn.reads` reports when the read may be
    * served.
    */
   read(): number {
@@ -113,8 +111,8 @@ export class RawNode {
   // ---- the turn
 
   /**
-   * Feeds all waiting inputs to `Raft` and returns what they made due. `now`: monotonic
-   * milliseconds.
+   * Passes all waiting inputs to `Raft` and returns the resulting output. `now` is the monotonic
+   * time in milliseconds.
    */
   turn(now: number, hooks: TurnHooks = {}): Turn {
     const { raft } = this;
@@ -181,7 +179,8 @@ export class RawNode {
       return this.raft.tick(timers === 'late');
     }
     const late = now > this.#plannedAt + this.raft.timings.heartbeat;
-    // Postponed once, never twice in a row: a process that is always late must still elect.
+    // Never postpone timers twice in a row, so that a process that is always late can still start
+    // elections.
     const postpone = late && !this.#timersPostponed;
     if (!postpone) this.raft.tick(late || this.#timersPostponed);
     this.#timersPostponed = postpone;

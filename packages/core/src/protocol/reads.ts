@@ -1,7 +1,9 @@
 import type { ServerId } from '../log/server.js';
 import type { ReadsReady } from './output.js';
 
-/** A server whose reads wait for a round: its incarnation, and the number of its newest read. */
+/**
+ * A server with reads that wait for a round, its incarnation, and the number of its newest read.
+ */
 export interface Asker {
   readonly server: ServerId;
   readonly incarnation: number;
@@ -10,7 +12,7 @@ export interface Asker {
 
 /**
  * A round of heartbeats that confirms reads: the commit index at its start, and the servers that
- * asked before.
+ * asked before it started.
  */
 interface Round {
   readonly number: number;
@@ -19,10 +21,10 @@ interface Round {
 }
 
 /**
- * The reads of this server, for ReadIndex (thesis §6.4). Reads are numbers, not objects: an index
- * that was confirmed after read n started serves all reads up to n. So any number of waiting reads
- * takes constant memory, shares one round, and survives a change of leader. `ReadRounds` is the
- * leader's part.
+ * The reads of this server, for ReadIndex (thesis §6.4). Reads are numbers rather than objects,
+ * because an index confirmed after read n started is valid for all reads up to n. So any number of
+ * waiting reads needs constant memory, shares one round, and survives a change of leader.
+ * `ReadRounds` is the leader's side.
  */
 export class Reads {
   #asked = 0;
@@ -34,13 +36,14 @@ export class Reads {
     return this.#asked;
   }
 
-  /** Number of the newest read; undefined if it is answered. */
+  /** Number of the newest read; undefined once that read is answered. */
   get open(): number | undefined {
     return this.#asked > this.#ready ? this.#asked : undefined;
   }
 
   /**
-   * Notes that every read up to `ticket` is answered. Returns undefined if that was known already.
+   * Notes that every read up to `ticket` is answered. Returns undefined if these reads were already
+   * answered.
    */
   answer(ticket: number, index: number): ReadsReady | undefined {
     if (ticket <= this.#ready || ticket > this.#asked) return undefined;
@@ -50,14 +53,15 @@ export class Reads {
 }
 
 /**
- * A leader's read rounds. One round is in progress for all reads that were waiting when it started,
- * and the next one starts when it ends. Every heartbeat carries the number of the newest round, so
- * a lost heartbeat is repeated. Replies to heartbeats that left before a read do not count for it.
+ * A leader's read rounds. A round confirms all reads that were waiting when it started. Only one
+ * round is in progress at a time. Every heartbeat carries the number of the newest round, so a
+ * later heartbeat replaces a lost one. Replies to heartbeats sent before a read started do not
+ * count for that read.
  */
 export class ReadRounds {
   #number = 0;
   #round: Round | undefined;
-  /** By server: a newer request of a server replaces its older one. */
+  /** Waiting requests by server. A server's newer request replaces its older request. */
   #waiting = new Map<ServerId, Asker>();
 
   /** Number of the newest round, which heartbeats carry. */
@@ -71,7 +75,10 @@ export class ReadRounds {
     this.#waiting.set(asker.server, asker);
   }
 
-  /** Starts a round if reads wait and none is in progress. Returns whether it did. */
+  /**
+   * Starts a round if reads are waiting and no round is in progress. Returns whether a round was
+   * started.
+   */
   start(committed: number): boolean {
     if (this.#round !== undefined || this.#waiting.size === 0) return false;
     this.#number += 1;
@@ -80,7 +87,7 @@ export class ReadRounds {
     return true;
   }
 
-  /** Ends the round, and returns it, if a quorum has answered it or a later one. */
+  /** Ends and returns the current round if a quorum has answered up to its number. */
   end(answered: number): Round | undefined {
     const round = this.#round;
     if (round === undefined || answered < round.number) return undefined;

@@ -11,7 +11,10 @@ export class Replication {
   readonly #server: Server;
   readonly #peers = new Map<ServerId, Progress>();
   #streams = 0;
-  /** The slice that was sent last. Peers that keep up share it, so that it is encoded once. */
+  /**
+   * The slice that was sent last. Peers that keep up receive the same slice, so it is encoded only
+   * once.
+   */
   #cached: Slice | undefined;
 
   constructor(server: Server) {
@@ -24,9 +27,9 @@ export class Replication {
   }
 
   /**
-   * Returns the progress that an answer belongs to; undefined for an unknown server, and for a
-   * stream of an earlier incarnation. An answer of a new incarnation resets the peer's progress,
-   * because the acknowledgements of the earlier incarnation prove nothing about the new one.
+   * Returns the progress of the peer that sent an answer. Returns undefined if the server is
+   * unknown or the stream belongs to an earlier incarnation. An answer from a new incarnation
+   * resets the progress, because earlier acknowledgements prove nothing about a restarted peer.
    */
   identify(from: ServerId, answer: { readonly stream: number; readonly incarnation: number }): Progress | undefined {
     const progress = this.#peers.get(from);
@@ -49,8 +52,8 @@ export class Replication {
   }
 
   /**
-   * Sends each peer the entries that its window allows, or only the commit index if no append
-   * carries it.
+   * Sends each peer as many entries as its window allows. If there is no append to carry the commit
+   * index, sends the index alone.
    */
   flush(): void {
     for (const [id, progress] of this.#peers) {
@@ -62,11 +65,11 @@ export class Replication {
 
   pageRead(read: PageRead, entries: readonly Entry[] | undefined): void {
     const progress = this.#peers.get(read.peer);
-    // The progress has changed since the request, because of a rejection or a restart of the peer.
+    // A rejection or a restart of the peer has changed the progress since the request.
     if (progress === undefined || progress.pendingRead !== read) return;
     progress.pendingRead = undefined;
-    // The entries were compacted before or while they were read, so the term of the preceding entry
-    // is unknown.
+    // The entries were compacted before or during the read, so the term of the preceding entry is
+    // unknown.
     if (entries === undefined || read.from <= this.#server.log.base.index)
       return this.#requestSnapshot(read.peer, progress);
     const [first] = entries;
@@ -141,7 +144,7 @@ export class Replication {
   }
 
   /**
-   * Returns the commit index to send to a peer that holds the log up to `held`, and notes it as
+   * Returns the commit index to send to a peer whose log matches up to `held`, and notes it as
    * sent.
    */
   #noteCommitSent(progress: Progress, held: number): number {
@@ -151,9 +154,9 @@ export class Replication {
   }
 
   /**
-   * Sends the commit index in a message of its own, if the peer is idle: an append in flight will
-   * be followed by another append that carries it. Waits one turn first, because a caller that was
-   * just answered often proposes again, and that append carries the commit index, too.
+   * Sends a commit message to an idle peer. A peer with appends in flight will receive another
+   * append that carries the commit index. Waits one turn first, because a caller whose proposal
+   * just succeeded often proposes again, and that append carries the commit index, too.
    */
   #announceCommit(id: ServerId, progress: Progress): void {
     const { log, header, output } = this.#server;

@@ -23,7 +23,7 @@ import type { Report } from './output.js';
 import type { Reads } from './reads.js';
 import type { Limits, Timings } from './settings.js';
 
-/** The roles of Raft §5.1, and the role that asks for pre-votes (thesis §9.6). */
+/** The roles of Raft §5.1, and the pre-candidate of thesis §9.6. */
 export type RoleName = 'follower' | 'preCandidate' | 'candidate' | 'leader';
 
 /** The term and incarnation that every message carries. */
@@ -32,7 +32,7 @@ export interface Header {
   readonly incarnation: number;
 }
 
-/** The server as its roles see it: shared state, and the moves from one role to another. */
+/** The interface of a server to its roles: shared state, and transitions to other roles. */
 export interface Server {
   readonly id: ServerId;
   readonly log: RaftLog;
@@ -40,26 +40,27 @@ export interface Server {
   readonly reads: Reads;
   readonly limits: Limits;
   readonly timings: Timings;
-  /** Monotonic milliseconds, as last set by `Raft.advance`. */
+  /** The monotonic time in milliseconds, as last set by `Raft.advance`. */
   readonly now: number;
   readonly ballot: Ballot;
   readonly header: Header;
   /** The leader of the current term, as far as this server knows. */
   leader: ServerId | undefined;
-  /** Whether the disk has no room for another segment of the log. */
+  /** Whether the disk is too full for another log segment. */
   readonly full: boolean;
-  /** Whether this server may campaign: it is a voter with a log, and has room for entries. */
+  /** Whether this server may campaign: it is a voter, is not blank, and has room for entries. */
   readonly eligible: boolean;
-  /** Whether the current term and vote are durable, so that messages may leave in this term. */
+  /** Whether the current term and vote are durable, so that messages of this term may be sent. */
   readonly ballotDurable: boolean;
-  /** The membership in force. A blank server has none. */
+  /** The membership in force. Throws on a blank server. */
   readonly membership: Membership;
   /** Draws an election timeout from [T, 2T) (Raft §5.2). */
   drawElectionTimeout(): number;
   /**
-   * Returns whether to ignore a timer that has fired, and reports it, because this process was
-   * stalled: then the silence of others proves nothing. Never returns true twice in a row, so that a process that is
-   * always late still campaigns. A call with false makes the next late timer forgivable again.
+   * Returns whether to ignore an expired timer because this process was stalled, so silence from
+   * other servers proves nothing. Reports each ignored timer. Never returns true twice in a row, so
+   * that a process that is always late still campaigns. After a call with false, the next late timer
+   * may be ignored again.
    */
   forgiveLateTimer(processWasStalled: boolean): boolean;
   /** Sends a message as soon as the current term is durable. */
@@ -72,34 +73,36 @@ export interface Server {
 }
 
 /**
- * The behavior of one role. A role silently ignores messages that mean nothing to it, because the
- * network may deliver anything at any time.
+ * The behavior of one role. A role silently ignores messages that do not concern it, because the
+ * network may deliver any message at any time.
  */
 export interface Role {
   readonly name: RoleName;
-  /** The time of the next `tick`, in milliseconds; `Infinity` for never. */
+  /** The time of the next `tick`, in milliseconds; `Infinity` if no timer is set. */
   readonly wakeAt: number;
   /**
-   * Whether this server has heard a leader recently, so that it votes for no other server (thesis
-   * §4.2.3).
+   * Whether this server has recently heard from a leader, and so grants no votes to other servers
+   * (thesis §4.2.3).
    */
   readonly leaderAlive: boolean;
-  /** Checks the timers. `processWasStalled`: the silence of others proves nothing. */
+  /**
+   * Checks the timers. `processWasStalled` means that silence from other servers proves nothing.
+   */
   tick(processWasStalled: boolean): void;
   /** Called when a write has become durable. */
   persisted(): void;
   /** Called when the timings have changed. */
   retime(): void;
-  /** Adds to the output what this turn's inputs have made due. */
+  /** Called at the end of a turn. Adds the results of the turn's inputs to the output. */
   flush(): void;
-  // The next five come from the leader of the current term.
+  // The next five messages come from the leader of the current term.
   append(from: ServerId, message: Append): void;
   heartbeat(from: ServerId, message: Heartbeat): void;
   commit(from: ServerId, message: Commit): void;
   snapshotOffer(from: ServerId, message: SnapshotOffer): void;
   snapshotChunk(from: ServerId, message: SnapshotChunk): void;
-  // Answers to requests of this incarnation. Pre-vote replies may be of any term, the others are of
-  // the current one.
+  // The next messages belong to the current term, except that pre-vote replies may have any term.
+  // Answers are for this incarnation.
   preVoteReply(from: ServerId, message: PreVoteReply): void;
   voteReply(from: ServerId, message: VoteReply): void;
   appendAccepted(from: ServerId, message: AppendAccepted): void;
@@ -110,7 +113,7 @@ export interface Role {
   readIndexReply(from: ServerId, message: ReadIndexReply): void;
 }
 
-/** A role that ignores every message. Roles override the methods that concern them. */
+/** A base class that ignores every message. Roles override the methods that they need. */
 export abstract class BaseRole implements Role {
   abstract readonly name: RoleName;
   abstract readonly wakeAt: number;

@@ -1,40 +1,44 @@
-/** Milliseconds. They should be the same on every server. */
+/** Timings in milliseconds. They should be the same on every server. */
 export interface Timings {
   /** The interval of a leader's heartbeats. Default 100. */
   readonly heartbeat: number;
   /**
-   * T: a follower campaigns after hearing no leader for a time drawn from [T, 2T). Default 500. At
-   * least twice the heartbeat.
+   * The election timeout T. A follower campaigns if it hears from no leader for a time drawn from
+   * [T, 2T). At least twice the heartbeat. Default 500.
    */
   readonly election: number;
 }
 
 /**
- * Node's garbage collector pauses for up to 100 ms, so shorter defaults would cause needless
- * elections.
+ * The default timings. Node's garbage collector pauses for up to 100 ms, so shorter timings would
+ * cause needless elections.
  */
 export const defaultTimings: Timings = { heartbeat: 100, election: 500 };
 
-/** Bounds, in bytes unless stated otherwise. One entry is always admitted, however large. */
+/**
+ * Limits, in bytes unless stated otherwise. A single entry is always accepted, whatever its size.
+ */
 export interface Limits {
-  /** Entries in one append message. Default 252 KiB, which keeps a frame within 256 KiB. */
+  /**
+   * Bytes of entries in one append message. Default 252 KiB, so that a frame stays within 256 KiB.
+   */
   readonly messageBytes: number;
   /** Number of append messages sent to a peer and not yet acknowledged. Default 64. */
   readonly windowMessages: number;
-  /** Entries sent to a peer and not yet acknowledged. Default 4 MiB. */
+  /** Bytes of entries sent to a peer and not yet acknowledged. Default 4 MiB. */
   readonly windowBytes: number;
   /**
-   * Proposals that this leader has appended and not yet committed. Further proposals are refused.
-   * Default 32 MiB.
+   * Bytes of proposals that this leader has appended but not committed yet. The leader refuses
+   * proposals beyond this limit. Default 32 MiB.
    */
   readonly uncommittedBytes: number;
   /**
-   * Undurable bytes: entries that are not durable on this server yet. Beyond this limit a follower
-   * drops appends, and a leader refuses proposals. A leader needs the limit, too, because the other
-   * servers can commit entries that its own slow disk has not written. Default 32 MiB.
+   * Bytes of entries that are not durable on this server yet. Beyond this limit a follower drops
+   * appends, and a leader refuses proposals. A leader needs this limit, too, because other servers
+   * can commit entries that its own slow disk has not written. Default 32 MiB.
    */
   readonly undurableBytes: number;
-  /** Entries kept in memory after they are committed and durable. Default 16 MiB. */
+  /** Bytes of committed and durable entries kept in memory. Default 16 MiB. */
   readonly tailBytes: number;
 }
 

@@ -4,9 +4,9 @@ interface Sent {
 }
 
 /**
- * The window of one peer: the append messages with entries that were sent to it and are not yet
- * acknowledged, in order. A leader keeps sending without waiting for each reply, but only until the
- * window is full, in messages or in bytes. An acknowledgement frees everything up to its index.
+ * The window of one peer: non-empty appends in flight, in order. A leader sends appends without
+ * waiting for replies until the window is full, either in messages or in bytes. An acknowledgement
+ * removes everything up to its index from the window.
  */
 export class Window {
   #sent: Sent[] = [];
@@ -23,7 +23,10 @@ export class Window {
     return this.#sent.length;
   }
 
-  /** One message may exceed the limit of bytes, so that any message can be sent. */
+  /**
+   * Whether no further append may be sent. A single message may exceed the byte limit, so that a
+   * message of any size can be sent.
+   */
   get full(): boolean {
     return this.#sent.length >= this.#maxMessages || this.#bytes >= this.#maxBytes;
   }

@@ -11,85 +11,85 @@ import type { LogRecord } from './record.js';
 
 /** The data that a log store found when it opened. All of it is durable. */
 export interface OpenedLog {
-  /** The state of the log. The store may go on using this tracker. */
+  /** The state of the log. The store may continue to use this tracker. */
   readonly tracker: LogStateTracker;
-  /** Bytes that were cut from the end of the log. Default: none. */
+  /** Bytes that were truncated from the end of the log. Default: none. */
   readonly repairs?: readonly Repair[] | undefined;
 }
 
 /**
- * The part of a log store that does not depend on where its bytes are. Public methods check the
- * state of the store and their arguments, group the calls into batches, answer reads of entries
+ * The base class of log stores, independent of the storage medium. The public methods check the
+ * state of the store and their arguments. They group calls into batches, answer reads of entries
  * that are not durable yet, and let `close` wait for every call. A store extends this class and
- * implements its protected methods with names that begin with `_`. These methods contain the format
- * and the recovery of the store.
+ * implements the protected methods whose names begin with `_`, which contain its format and
+ * recovery.
  *
- * `_write` and `_retire` are called for one batch at a time, `_read` at any time between `_open`
- * and `_close`. `_failure` converts errors other than a `KontikiError`.
+ * Calls of `_write` and `_retire` do not overlap. `_read` may be called at any time between `_open`
+ * and `_close`. `_failure` converts errors that are not a `KontikiError`.
  */
 export abstract class AbstractLog implements LogStore {
   readonly #life = new Lifecycle<GroupCommit>(() => this.#name);
-  /** The calls of the newest opening. */
+  /** The calls since the newest `open`. */
   #calls: GroupCommit | undefined;
   #isFull = false;
   #onFull: (full: boolean) => void = () => {};
 
-  /** Names the place of the log for people: a path, for example. */
+  /** The location of the log, such as a path, for error messages. */
   protected abstract get _where(): string;
 
   /**
-   * Reads the data of the log back, or starts a new log. Resolves when everything that it found is
-   * durable. Rejects with `KONTIKI_FOREIGN_DATA` (`checkOwner`), `KONTIKI_MOVED` (`movedError`),
-   * `KONTIKI_CORRUPT` (`corruptData`) or `KONTIKI_LOCKED`; then it must have released whatever it
-   * had opened.
+   * Reads the stored log, or creates a new log. Resolves when everything found is durable. Rejects
+   * with `KONTIKI_FOREIGN_DATA` (`checkOwner`), `KONTIKI_MOVED` (`movedError`), `KONTIKI_CORRUPT`
+   * (`corruptData`) or `KONTIKI_LOCKED`. Before it rejects, it must release everything that it
+   * opened.
    */
   protected abstract _open(owner: Owner): Promise<OpenedLog>;
 
   /**
-   * Makes records durable, in order. After a crash a prefix of all records must be found, each
-   * whole or absent. The records fit the log, as `LogStateTracker.apply` checks. Called again only
-   * after it has resolved, and never again after a failure. May return nothing if the records are
-   * durable at once.
+   * Makes records durable, in order. After a crash the store must find a prefix of all records,
+   * without partial records. The records are valid for the log (`LogStateTracker.apply` checks
+   * them). Calls do not overlap, and no call follows a failure. May return nothing if the records
+   * are already durable on return.
    */
   protected abstract _write(records: readonly LogRecord[]): Promise<void> | void;
 
   /**
-   * Reads durable entries, `from` first and none above `to`, all of which the log holds. It may
-   * return fewer entries, or ones beyond `maxBytes`; an empty array means that there are no more.
-   * If a concurrent write has removed or replaced the entries, it may fail: then the call is
-   * repeated or answered with `KONTIKI_COMPACTED`.
+   * Reads durable entries, starting with `from` and ending at or before `to`. The log contains all
+   * of them. May return fewer entries than requested, or more than `maxBytes`. An empty array means
+   * that there are no more entries. May reject if a concurrent write has removed or replaced the
+   * entries. The caller then reads again, or reports `KONTIKI_COMPACTED`.
    */
   protected abstract _read(from: number, to: number, maxBytes: number): Promise<readonly Entry[]>;
 
   /**
-   * Makes it durable that the server has moved to `where`, so that `_open` rejects with
-   * `KONTIKI_MOVED` from now on.
+   * Durably marks the log as moved to `where`, so that every later `_open` rejects with
+   * `KONTIKI_MOVED`.
    */
   protected abstract _retire(where: string): Promise<void>;
 
   /**
-   * Releases everything that `_open` has opened. Called once per opening, when no other call is in
+   * Releases everything that `_open` opened. Called once per `_open`, when no other call is in
    * progress.
    */
   protected abstract _close(): Promise<void>;
 
-  /** Called when every record is durable and no record waits. */
+  /** Called when all records are durable. */
   protected _onIdle(): void {}
 
   /**
-   * Converts an error other than a `KontikiError`, because of which the store cannot do `action`:
-   * "open the log in /data/a", for example.
+   * Converts an error that is not a `KontikiError`. `action` describes the failed action, for
+   * example "open the log in /data/a".
    */
   protected _failure(action: string, error: unknown): KontikiError {
     return storeFailure(action, error);
   }
 
-  /** Ends the log as a failed write does. For work that the store does in the background. */
+  /** Stops the log like a failed write. For failures of background work in the store. */
   protected fail(cause: unknown): void {
     this.#calls?.fail(cause);
   }
 
-  /** Reports whether the disk is full, to the listener that `onFull` has set. */
+  /** Reports to the `onFull` listener whether the disk is full. */
   protected setFull(full: boolean): void {
     this.#isFull = full;
     this.#onFull(full);
@@ -116,8 +116,8 @@ export abstract class AbstractLog implements LogStore {
   }
 
   append({ ballot, entries = [], committed }: LogWrite): Promise<void> {
-    // A commit index alone is not worth a write. The next write that has to be made contains a
-    // newer one.
+    // A commit index alone needs no write, because the next necessary write contains a newer commit
+    // index.
     const isEmpty = ballot === undefined && entries.length === 0;
     return this.#add(isEmpty ? undefined : { kind: 'write', ballot, entries, committed });
   }
@@ -155,7 +155,7 @@ export abstract class AbstractLog implements LogStore {
     return `The log in ${this._where}`;
   }
 
-  /** The calls of a log that is open and has not failed. */
+  /** The calls of the open log. Throws if the log is not open or has failed. */
   get #usable(): GroupCommit {
     const calls = this.#life.opened;
     if (calls.failed !== undefined) throw calls.failed;
@@ -193,7 +193,7 @@ export abstract class AbstractLog implements LogStore {
     }
   }
 
-  /** Returns some entries from `from` on, none if there are no more. */
+  /** Returns one or more entries from `from` on, or none if there are no more. */
   async #find(calls: GroupCommit, from: number, to: number, maxBytes: number): Promise<readonly Entry[]> {
     for (;;) {
       const { failed, base, last, replacements } = calls;
@@ -206,8 +206,8 @@ export abstract class AbstractLog implements LogStore {
         return await this._read(from, Math.min(to, last, until - 1), maxBytes);
       } catch (error) {
         if (from <= calls.base) throw compacted(from, calls.base);
-        // If entries were replaced during the read, the store may have found parts of both. Read
-        // again.
+        // If entries were replaced during the read, the store may have found a mix of old and new
+        // entries. Read again.
         if (calls.replacements === replacements) throw this.#failure('read the log', error);
       }
     }

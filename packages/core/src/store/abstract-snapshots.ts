@@ -19,7 +19,7 @@ export interface FinishedSnapshot<Location> {
 export interface UnfinishedSnapshot<Location> {
   readonly id: string;
   readonly location: Location;
-  /** Bytes of it that are durable. */
+  /** Number of durable bytes of the snapshot. */
   readonly bytes: number;
 }
 
@@ -32,18 +32,18 @@ export interface OpenedSnapshots<Location> {
 /** A finished snapshot and its readers. */
 interface Held<Location> extends FinishedSnapshot<Location> {
   readers: number;
-  /** Whether the snapshot was removed or replaced. Its readers continue. */
+  /** Whether the snapshot was removed or replaced. Existing readers continue. */
   isRemoved: boolean;
 }
 
 type Pieces = AsyncGenerator<Uint8Array, void>;
 
-/** The snapshots of one opening. */
+/** The snapshots of an open store, with their writers and readers. */
 interface Opened<Location> {
   readonly owner: Owner;
   readonly finished: Map<string, Held<Location>>;
   readonly unfinished: Map<string, UnfinishedSnapshot<Location>>;
-  /** By id; undefined while the writer is being created. */
+  /** Writers by snapshot id; undefined while the writer is being created. */
   readonly writers: Map<string, StoreWriter<Location> | undefined>;
   readonly readers: Set<Pieces>;
   /** Settles with the newest change of the stored snapshots. */
@@ -51,31 +51,32 @@ interface Opened<Location> {
 }
 
 /**
- * The part of a snapshot store that does not depend on where its bytes are. Public methods check
- * the state of the store and their arguments, keep the list of snapshots, check every byte that is
- * written or resumed, and let `close` wait for every call. A store extends this class and
- * implements its protected methods with names that begin with `_`. These methods contain the format
- * and the recovery of the store.
+ * The base class of snapshot stores, independent of the storage medium. The public methods check
+ * the state of the store and their arguments. They maintain the list of snapshots, check every byte
+ * that is written or resumed, and let `close` wait for every call. A store extends this class and
+ * implements the protected methods whose names begin with `_`, which contain its format and
+ * recovery.
  *
- * `Location` is how the store finds the bytes of one snapshot: a file name, for example. An error
- * of a full disk becomes `KONTIKI_DISK_FULL`. `_failure` converts all other errors.
+ * A `Location` identifies the bytes of one snapshot in the store, for example by a file name.
+ * Errors caused by a full disk become `KONTIKI_DISK_FULL`, and `_failure` converts all other
+ * errors.
  */
 export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   readonly #life = new Lifecycle<Opened<Location>>(() => `The snapshot store in ${this._where}`);
 
-  /** Names the place of the snapshots for people: a path, for example. */
+  /** The location of the snapshots, such as a path, for error messages. */
   protected abstract get _where(): string;
 
   /**
-   * Finds the snapshots, and removes leftovers that can be neither read nor resumed. Resolves when
-   * everything that it found is durable. Rejects with `KONTIKI_FOREIGN_DATA` (`checkOwner`) or
-   * `KONTIKI_LOCKED`; then it must have released whatever it had opened.
+   * Finds the stored snapshots, and removes leftovers that can be neither read nor resumed.
+   * Resolves when everything found is durable. Rejects with `KONTIKI_FOREIGN_DATA` (`checkOwner`)
+   * or `KONTIKI_LOCKED`. Before it rejects, it must release everything that it opened.
    */
   protected abstract _open(owner: Owner): Promise<OpenedSnapshots<Location>>;
 
   /**
-   * Creates an unfinished snapshot. With `resumed`, continues that snapshot after its first `bytes`
-   * bytes, which were checked.
+   * Creates an unfinished snapshot. If `resumed` is set, continues that snapshot after its first
+   * `bytes` bytes, which the caller has checked.
    */
   protected abstract _create(
     meta: SnapshotMeta,
@@ -84,30 +85,30 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
 
   /**
    * Reads a finished or unfinished snapshot from byte `offset` to byte `end`, in pieces of any
-   * size. It must continue if the snapshot is removed or replaced. When the generator is returned,
-   * it must release everything that it has opened.
+   * size. Must continue if the snapshot is removed or replaced. When `return` is called, the
+   * generator must release everything that it opened.
    */
   protected abstract _read(location: Location, offset: number, end: number): AsyncGenerator<Uint8Array, void>;
 
-  /** Removes a snapshot, finished or not. Resolves when no start will find it. */
+  /** Removes a finished or unfinished snapshot. Resolves when no later `_open` will find it. */
   protected abstract _remove(location: Location): Promise<void>;
 
   /**
-   * Frees the bytes of a snapshot that was removed or replaced, when it has no reader any more. A
-   * failure is ignored, so the next start must free the rest. Only for stores in which `_remove`
-   * cannot free bytes that are being read.
+   * Frees the bytes of a removed or replaced snapshot that has no readers left. Only needed by
+   * stores in which `_remove` cannot free bytes that are being read. Errors are ignored, so the
+   * next `_open` must free the remaining bytes.
    */
   protected async _free(_location: Location): Promise<void> {}
 
   /**
-   * Releases everything that `_open` has opened. Called once per opening, when no other call is in
+   * Releases everything that `_open` opened. Called once per `_open`, when no other call is in
    * progress.
    */
   protected abstract _close(): Promise<void>;
 
   /**
-   * Converts an error other than a `KontikiError`, because of which the store cannot do `action`:
-   * "write snapshot x in /data/a", for example.
+   * Converts an error that is not a `KontikiError`. `action` describes the failed action, for
+   * example "write snapshot x in /data/a".
    */
   protected _failure(action: string, error: unknown): KontikiError {
     return storeFailure(action, error);
@@ -149,7 +150,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
     const pieces = this._read(location, offset, info.bytes);
     snapshot.readers += 1;
     opened.readers.add(pieces);
-    // One piece is read ahead, while the caller uses the previous one.
+    // Read the next piece ahead while the caller uses the current piece.
     let ahead = this.#nextPiece(opened, pieces);
     try {
       let at = offset;
@@ -180,7 +181,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   async create(meta: SnapshotMeta): Promise<SnapshotWriter> {
     const opened = this.#life.opened;
     const { owner, writers } = opened;
-    // Encoding the meta also checks it. Its id may become part of a file name.
+    // Encoding the meta validates it. This matters because the store may use the id in a file name.
     encodeSnapshotHead(meta);
     checkOwner(`Snapshot ${meta.id}`, { cluster: meta.cluster }, owner);
     if (writers.has(meta.id)) {
@@ -257,9 +258,9 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
       finish: (info) => this.#change(opened, () => this.#finish(opened, info, sink)),
       onDiscarded: async () => {
         await this.#change(opened, async () => {
-          // A store may replace a finished snapshot at the same location before it fails.
+          // The store may have replaced a finished snapshot at the same location before it failed.
           if (finished.get(meta.id)?.location === sink.location) finished.delete(meta.id);
-          // If the removal fails, the next start repeats it.
+          // If the removal fails, the next `open` repeats it.
           await this.#discard(sink.location).catch(() => {});
           writers.delete(meta.id);
         });
@@ -279,7 +280,10 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
     this.#freeUnread(opened, replaced);
   }
 
-  /** Reads an unfinished snapshot through. Resolves with undefined if it cannot be resumed. */
+  /**
+   * Checks all bytes of an unfinished snapshot. Resolves with undefined if the snapshot cannot be
+   * resumed.
+   */
   async #checkUnfinished(
     meta: SnapshotMeta,
     { location, bytes }: UnfinishedSnapshot<Location>,
@@ -288,7 +292,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
     try {
       for await (const piece of this._read(location, 0, bytes)) checker.write(piece);
     } catch {
-      // The bytes are damaged, or those of a snapshot with another meta.
+      // The bytes are damaged, or belong to a snapshot with another meta.
       return undefined;
     }
     return checker.offset === bytes ? checker : undefined;
@@ -307,7 +311,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   #nextPiece(opened: Opened<Location>, pieces: Pieces): Promise<IteratorResult<Uint8Array, void>> {
     const isOpen = this.#life.isOpen(opened);
     const piece = isOpen ? this.#life.track(pieces.next()) : Promise.reject(this.#closedError());
-    // A failure is reported when the caller asks for the piece.
+    // The caller sees the error when it requests the piece.
     piece.catch(() => {});
     return piece;
   }

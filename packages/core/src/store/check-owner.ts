@@ -1,15 +1,15 @@
 import { KontikiError } from '../errors.js';
 import type { Owner } from '../ports/log-store.js';
 
-/** The owner that stored data names. The data of a snapshot names only the cluster. */
+/** The owner recorded in stored data. A snapshot records only the cluster. */
 interface StoredOwner {
   readonly cluster: string;
   readonly server?: string | undefined;
 }
 
 /**
- * Throws `KONTIKI_FOREIGN_DATA` unless the data that a store found belongs to `owner`. `where`
- * names the data at the beginning of a sentence.
+ * Throws `KONTIKI_FOREIGN_DATA` unless stored data belongs to `owner`. `where` names the data in
+ * the error message, at the beginning of a sentence.
  */
 export function checkOwner(where: string, stored: StoredOwner, owner: Owner): void {
   if (stored.cluster === owner.cluster && (stored.server ?? owner.server) === owner.server) return;

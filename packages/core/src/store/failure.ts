@@ -8,15 +8,15 @@ function causesOf(error: unknown): readonly Error[] {
 }
 
 /**
- * Returns the messages of an error and of its causes: a database often gives the reason only in a
- * cause. A thrown value that is no error is converted to a string.
+ * Returns the messages of an error and its causes. Database errors often contain the reason only in
+ * a cause. A thrown value that is not an error is converted to a string.
  */
 export function messageOf(error: unknown): string {
   const causes = causesOf(error);
   return causes.length === 0 ? String(error) : causes.map(({ message }) => message).join(': ');
 }
 
-/** Whether an error or one of its causes has one of these codes or names. */
+/** Returns whether an error or one of its causes has one of the given codes or names. */
 export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
   return causesOf(error).some(
     (at) => codes.includes(String((at as { code?: unknown }).code)) || codes.includes(at.name),
@@ -24,8 +24,8 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
 }
 
 /**
- * Whether an error means that there is no room left. File systems have error codes for it and
- * IndexedDB has a name. LevelDB only passes on the system's message.
+ * Returns whether an error means that the disk is full. File systems report this with error codes,
+ * and IndexedDB with an error name. LevelDB only passes on the system's error message.
  */
 export function isDiskFull(error: unknown): boolean {
   if (hasCode(error, 'ENOSPC', 'EDQUOT', 'QuotaExceededError')) return true;
@@ -33,9 +33,9 @@ export function isDiskFull(error: unknown): boolean {
 }
 
 /**
- * Returns the error that a store reports when it cannot do `action`, for example "open the log in
- * /data/a". Errors of Kontiki pass unchanged. A folder that is in use keeps its code
- * `KONTIKI_LOCKED`; any other error becomes `KONTIKI_STORE_FAILED`.
+ * Returns the error that a store reports when `action`, for example "open the log in /data/a",
+ * fails. A `KontikiError` is returned unchanged. An error with the code `KONTIKI_LOCKED` keeps that
+ * code; any other error becomes `KONTIKI_STORE_FAILED`.
  */
 export function storeFailure(action: string, error: unknown): KontikiError {
   if (isKontikiError(error)) return error;
@@ -48,10 +48,7 @@ export function storeFailure(action: string, error: unknown): KontikiError {
   );
 }
 
-/**
- * Returns the error for damage to data that was durable. No server can repair that damage by
- * itself.
- */
+/** Returns the error for damage to durable data, which a server cannot repair by itself. */
 export function corruptData(where: string, what: string, cause?: unknown): KontikiError {
   return new KontikiError(
     'KONTIKI_CORRUPT',

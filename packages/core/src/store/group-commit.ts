@@ -14,28 +14,28 @@ interface Waiting {
 }
 
 export interface GroupCommitOptions {
-  /** Returns the name of the log, at the beginning of a sentence. */
+  /** Returns the name of the log, for the beginning of an error message. */
   readonly nameOf: () => string;
   /**
-   * Makes a batch durable as a whole. Called for one batch at a time, and never again after the
-   * first failure.
+   * Makes a batch durable atomically. Called for one batch at a time, and never again after a
+   * failure.
    */
   readonly write: (records: readonly LogRecord[]) => Promise<void> | void;
-  /** Called when no record waits any more. */
+  /** Called when no records are waiting. */
   readonly onIdle: () => void;
 }
 
-/** Bytes of entries in one batch. A single larger record is a batch of its own. */
+/** Maximum bytes of entries in one batch. A single larger record forms its own batch. */
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
 /**
- * Group commit: the records that arrive while one batch is written form the next batch, so that
- * they share one sync. Calls resolve in order. The first failed write ends the log: that call and
- * every later one fail.
+ * Group commit: records that arrive while one batch is being written form the next batch and share
+ * one sync. Calls resolve in order. After the first failed write, all pending and later calls
+ * reject.
  */
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
-  /** The log as its callers see it, including the records that wait. */
+  /** The state of the log as callers see it, including waiting records. */
   readonly #called = new LogStateTracker();
   /** Calls that are not durable yet, oldest first. */
   #waiting: Waiting[] = [];
@@ -50,17 +50,17 @@ export class GroupCommit {
     this.#options = options;
   }
 
-  /** Starts from the state of the log when it is opened. */
+  /** Sets the state that the log had when it was opened. */
   restore(checkpoint: Checkpoint): void {
     this.#called.restore(checkpoint);
   }
 
-  /** Why the log accepts no more calls; undefined if it does. */
+  /** The error for all further calls; undefined while the log accepts calls. */
   get failed(): KontikiError | undefined {
     return this.#failed ?? this.#moved;
   }
 
-  /** The index up to which everything is compacted, or is about to be. */
+  /** The index up to which entries are compacted or being compacted. */
   get base(): number {
     return this.#called.base.index;
   }
@@ -70,14 +70,14 @@ export class GroupCommit {
     return this.#called.last;
   }
 
-  /** How often entries of the log have been replaced. */
+  /** Number of writes that have replaced entries of the log. */
   get replacements(): number {
     return this.#replacements;
   }
 
   /**
-   * Resolves when the record is durable. Its write starts within this call, unless another write is
-   * in progress.
+   * Adds a record and resolves when it is durable. Starts the write during this call, unless
+   * another write is in progress.
    */
   add(record: LogRecord): Promise<void> {
     if (this.failed !== undefined) return Promise.reject(this.failed);
@@ -95,14 +95,14 @@ export class GroupCommit {
   }
 
   /**
-   * Returns the entries from `index` on that a waiting call holds, undefined if none does. `until`
-   * is the first index from which on a newer call has replaced the entries.
+   * Returns the entries from `index` on in a waiting call; `entries` is undefined if no waiting
+   * call contains `index`. From `until` on, newer calls have replaced the entries.
    */
   undurable(index: number): { readonly entries: readonly Entry[] | undefined; readonly until: number } {
     let until = Infinity;
     for (let i = this.#waiting.length - 1; i >= 0; i -= 1) {
       const { record } = this.#waiting[i] as Waiting;
-      // A reset leaves no older entry.
+      // A reset discards all older entries.
       if (record.kind === 'reset') return { entries: [], until };
       const entries = record.kind === 'write' ? (record.entries ?? []) : [];
       const first = entries[0]?.index ?? Infinity;
@@ -112,7 +112,7 @@ export class GroupCommit {
     return { entries: undefined, until };
   }
 
-  /** Ends the log: every waiting call and every later one fails. */
+  /** Stops the log. All waiting and later calls reject. */
   fail(cause: unknown): void {
     this.#failed ??= new KontikiError(
       'KONTIKI_STORE_FAILED',
@@ -124,9 +124,8 @@ export class GroupCommit {
   }
 
   /**
-   * Refuses further calls, waits for those in progress and then runs `persist`, which makes it
-   * durable that the log is retired. If `persist` fails, only the next opening shows whether the
-   * log is retired.
+   * Refuses further calls, waits for the calls in progress, and runs `persist`, which durably marks
+   * the log as retired. If `persist` fails, only the next `open` shows whether the log is retired.
    */
   retire(where: string, persist: () => Promise<void>): Promise<void> {
     checkWhere(where);
@@ -159,7 +158,7 @@ export class GroupCommit {
         const batch = this.#nextBatch();
         const written = this.#options.write(batch.map(({ record }) => record));
         if (written !== undefined) await written;
-        // Something else may have ended the log during the write.
+        // Another failure may have stopped the log during the write.
         if (this.#failed !== undefined) return;
         this.#waiting.splice(0, batch.length);
         for (const { resolve } of batch) resolve();
@@ -184,7 +183,7 @@ function bytesOf(record: LogRecord): number {
   return record.kind === 'write' ? entriesLength(record.entries ?? []) : 0;
 }
 
-/** Whether a record replaces entries of a log that ended at `last`. */
+/** Returns whether a record replaces entries of a log that ends at `last`. */
 function replaces(record: LogRecord, last: number): boolean {
   if (record.kind !== 'write') return record.kind === 'reset';
   return (record.entries?.[0]?.index ?? Infinity) <= last;

@@ -1,6 +1,6 @@
 /**
- * The parts from which stores are built, those of Kontiki and others: base classes, and the
- * encoding that logs share.
+ * Building blocks for stores, both Kontiki's and your own: base classes, and the encoding shared by
+ * logs.
  */
 export { AbstractLog, type OpenedLog } from './abstract-log.js';
 export {

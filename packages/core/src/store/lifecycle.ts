@@ -1,9 +1,9 @@
 import { KontikiError } from '../errors.js';
 
 /**
- * Opens and closes one store object, any number of times, one opening at a time. It also counts the
- * calls in progress, because a close must wait for them. `Opened` is the state that the store keeps
- * from one opening to the next close.
+ * Manages opening and closing of a store object. A store may be opened again after it was closed.
+ * The class also tracks calls in progress, because `close` must wait for them. `Opened` is the
+ * state that exists while the store is open.
  */
 export class Lifecycle<Opened> {
   readonly #nameOf: () => string;
@@ -12,25 +12,30 @@ export class Lifecycle<Opened> {
   #closing: Promise<void> | undefined;
   readonly #calls = new Set<Promise<unknown>>();
 
-  /** `nameOf` names the store at the beginning of a sentence. */
+  /**
+   * Creates the lifecycle. `nameOf` returns the store's name, for the beginning of error messages.
+   */
   constructor(nameOf: () => string) {
     this.#nameOf = nameOf;
   }
 
-  /** The open store. Throws `KONTIKI_CLOSED` unless it is open. */
+  /** The state of the open store. Throws `KONTIKI_CLOSED` if the store is not open. */
   get opened(): Opened {
     if (this.#opened !== undefined) return this.#opened;
     throw new KontikiError('KONTIKI_CLOSED', `${this.#nameOf()} is not open. Open the store before you use it.`);
   }
 
-  /** Whether `opened` is still open: not closed, and not opened again since. */
+  /**
+   * Returns whether `opened` is still the current state: the store was neither closed nor opened
+   * again.
+   */
   isOpen(opened: Opened): boolean {
     return this.#opened === opened;
   }
 
   /**
-   * Runs `start`. Rejects with `KONTIKI_LOCKED` if the store is open, is being opened or is still
-   * being closed.
+   * Runs `start` to open the store. Rejects with `KONTIKI_LOCKED` if the store is open, opening or
+   * closing.
    */
   async open(start: () => Promise<Opened>): Promise<void> {
     if (this.#opened !== undefined || this.#opening !== undefined || this.#closing !== undefined) {
@@ -44,7 +49,7 @@ export class Lifecycle<Opened> {
     }
   }
 
-  /** Makes a close wait for a call. */
+  /** Makes `close` wait for a call. */
   async track<T>(call: Promise<T>): Promise<T> {
     this.#calls.add(call);
     try {
@@ -55,8 +60,8 @@ export class Lifecycle<Opened> {
   }
 
   /**
-   * Refuses further calls, waits for the calls in progress and runs `stop`. An opening in progress
-   * is finished first. Does nothing if the store is closed.
+   * Refuses further calls, waits for the calls in progress, and runs `stop`. If `open` is in
+   * progress, waits for it first. Does nothing if the store is closed.
    */
   close(stop: (opened: Opened) => Promise<void>): Promise<void> {
     this.#closing ??= this.#close(stop).finally(() => {

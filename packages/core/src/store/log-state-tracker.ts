@@ -20,7 +20,7 @@ export interface Checkpoint {
 
 /**
  * Tracks everything that a log reports when it opens (`LogState`), without storing the entries. A
- * store applies each record to it, both while it reads its data back and while it runs.
+ * store applies each record to the tracker, both while it reads its data and while it runs.
  */
 export class LogStateTracker {
   #ballot: Ballot | undefined;
@@ -35,7 +35,7 @@ export class LogStateTracker {
     return this.#base;
   }
 
-  /** The index of the last entry, or of the base if the log has no entries. */
+  /** Index of the last entry, or of the base if the log has no entries. */
   get last(): number {
     return this.#last;
   }
@@ -55,14 +55,14 @@ export class LogStateTracker {
     return this.#terms;
   }
 
-  /** The memberships above the base, ascending. */
+  /** The memberships above the base, in ascending order of their index. */
   get memberships(): readonly MembershipAt[] {
     return this.#memberships;
   }
 
   /**
-   * Starts from a checkpoint. Without `terms`, the entries between the base and the last index of
-   * the checkpoint have to be compacted or replaced by later records.
+   * Sets the state to a checkpoint. Without `terms`, later records must compact or replace the
+   * entries between the checkpoint's base and last index.
    */
   restore(
     { ballot, base, last, committed, genesis }: Checkpoint,
@@ -79,8 +79,8 @@ export class LogStateTracker {
   }
 
   /**
-   * Applies a record. Throws `KONTIKI_INVARIANT` and changes nothing if the record does not fit the
-   * log.
+   * Applies a record. If the record is not valid for the log, throws `KONTIKI_INVARIANT` and
+   * changes nothing.
    */
   apply(record: LogRecord): void {
     if (record.kind === 'write') this.#write(record.ballot, record.entries ?? [], record.committed ?? 0);
@@ -114,7 +114,7 @@ export class LogStateTracker {
       throw refused(`entry ${from} does not follow a log that holds ${this.#base.index + 1} to ${this.#last}`);
     }
     const gap = entries.findIndex((entry, i) => entry.index !== from + i);
-    if (gap >= 0) throw refused(`entry ${entries[gap]?.index} was given instead of entry ${from + gap}`);
+    if (gap >= 0) throw refused(`entry ${entries[gap]?.index} is in the place of entry ${from + gap}`);
     while ((this.#terms.at(-1)?.index ?? 0) >= from) this.#terms.pop();
     while ((this.#memberships.at(-1)?.index ?? 0) >= from) this.#memberships.pop();
     for (const entry of entries) {
@@ -142,7 +142,7 @@ export class LogStateTracker {
     }
     if (base.index <= this.#base.index) return;
     this.#base = base;
-    // After a restore without terms, the first term that was seen may have begun below the base.
+    // After a restore without terms, the first known term may have started below the base.
     this.#terms = this.#terms.filter(({ index, term }) => index > base.index && term !== base.term);
     this.#memberships = this.#memberships.filter(({ index }) => index > base.index);
     this.#committed = Math.max(this.#committed, base.index);
@@ -152,6 +152,6 @@ export class LogStateTracker {
 function refused(reason: string): KontikiError {
   return new KontikiError(
     'KONTIKI_INVARIANT',
-    `The log refused a write: ${reason}. Nothing was changed. This is a bug of the caller.`,
+    `The log refused a write: ${reason}. Nothing was changed. This is a bug in the caller.`,
   );
 }

@@ -1,11 +1,11 @@
 import { KontikiError } from '../errors.js';
 
-/** Bytes of the text that `retire` stores, in UTF-8. Longer than any path. */
+/** Maximum bytes of the text that `retire` stores, in UTF-8. Longer than any path. */
 const MAX_WHERE = 16_384;
 
 /**
- * Returns the error with which a retired log refuses to open. `log` names the log at the beginning
- * of a sentence.
+ * Returns the error for opening a retired log. `log` is the log's name, for the beginning of the
+ * message.
  */
 export function movedError(log: string, where: string): KontikiError {
   return new KontikiError(
@@ -14,7 +14,7 @@ export function movedError(log: string, where: string): KontikiError {
   );
 }
 
-/** Throws `KONTIKI_BAD_OPTION` if `where` is too long to be stored whole by `retire`. */
+/** Throws `KONTIKI_BAD_OPTION` if `where` is too long for `retire` to store. */
 export function checkWhere(where: string): void {
   const { length } = new TextEncoder().encode(where);
   if (length <= MAX_WHERE) return;

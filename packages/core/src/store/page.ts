@@ -1,9 +1,9 @@
 import { entryBytes, type Entry } from '../log/entry.js';
 
 /**
- * Returns the entries `from` to `to` that fit into `maxBytes`, at least one, as `LogStore.read`
- * does. `find` returns some entries from an index on, possibly more than fit, and none if there are
- * no more.
+ * Resolves with the entries from `from` to `to` that fit into `maxBytes`, but with at least one,
+ * like `LogStore.read`. `find` returns entries from an index on, possibly more than fit, or none if
+ * there are no more.
  */
 export async function readPage(
   find: (from: number, to: number, maxBytes: number) => Promise<readonly Entry[]>,

@@ -4,7 +4,7 @@ import { membershipLength, readMembership, writeMembership } from '../wire/membe
 import type { Reader } from '../wire/reader.js';
 import { textLength, type Writer } from '../wire/writer.js';
 
-/** One call that changes a log, as a store encodes it. */
+/** A call that changes a log, in the form that stores encode. */
 export type LogRecord =
   | ({ readonly kind: 'write' } & LogWrite)
   | { readonly kind: 'reset'; readonly base: LogBase }
@@ -15,15 +15,18 @@ const HAS_VOTE = 2;
 const HAS_MEMBERSHIP = 8;
 const HAS_GENESIS = 16;
 
-/** Bytes of an encoded ballot: term (8), then the candidate if there is one. */
+/**
+ * Returns the number of bytes of an encoded ballot: the term (8), then the candidate if there is a
+ * vote.
+ */
 export function ballotLength(ballot: Ballot | undefined): number {
   if (ballot === undefined) return 0;
   return 8 + (ballot.votedFor === undefined ? 0 : textLength(ballot.votedFor));
 }
 
 /**
- * Returns the flags of a ballot: 1 if there is a ballot, 2 if it has a vote. Callers may use the
- * other bits of the byte.
+ * Returns the flags of a ballot: 1 if there is a ballot, 2 if the ballot has a vote. Callers may
+ * use the other bits of the byte.
  */
 export function ballotFlags(ballot: Ballot | undefined): number {
   if (ballot === undefined) return 0;
@@ -42,8 +45,8 @@ export function readBallot(reader: Reader, flags: number): Ballot | undefined {
 }
 
 /**
- * Bytes of an encoded base: flags (1), index and term (8 each), the membership and its index, the
- * genesis (4).
+ * Returns the number of bytes of an encoded base: flags (1), index and term (8 each), the
+ * membership and its index, and the genesis (4).
  */
 export function baseLength({ membership, genesis }: LogBase): number {
   return (

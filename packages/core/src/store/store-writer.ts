@@ -3,26 +3,26 @@ import type { SnapshotChecker } from '../wire/snapshot-checker.js';
 import { WriterCalls } from './writer-calls.js';
 
 /**
- * Stores the bytes of one unfinished snapshot, which were checked already. Only `sync` may overlap
- * with calls of `write`.
+ * Stores the bytes of one unfinished snapshot after they were checked. Only `sync` may overlap with
+ * calls of `write`.
  */
 export interface SnapshotSink<Location> {
-  /** The current place of the bytes. */
+  /** The current location of the bytes. */
   readonly location: Location;
   /**
-   * Stores the next bytes, which must not change any more. Resolves when the sink accepts more; not
-   * durable yet.
+   * Stores the next bytes, which must not change later. Resolves when the sink accepts more. The
+   * bytes need not be durable yet.
    */
   write(bytes: Uint8Array): Promise<void>;
-  /** Resolves when everything that was written before this call is durable. */
+  /** Resolves when everything written before this call is durable. */
   sync(): Promise<void>;
   /**
-   * Makes the snapshot durable and visible to the next start. Resolves with its location.
-   * `replaced` is the finished snapshot with the same id: no start may find it any more.
+   * Makes the snapshot durable and visible to later calls of `_open`. Resolves with its location.
+   * `replaced` is the finished snapshot with the same id, which no later `_open` may find.
    */
   finish(info: SnapshotInfo, replaced: Location | undefined): Promise<Location>;
   /**
-   * Releases everything that the sink has opened, and keeps the written bytes. Called when no other
+   * Releases everything that the sink opened, and keeps the written bytes. Called when no other
    * call is in progress.
    */
   close(): Promise<void>;
@@ -30,18 +30,19 @@ export interface SnapshotSink<Location> {
 
 export interface StoreWriterOptions<Location> {
   readonly meta: SnapshotMeta;
-  /** A checker that has already checked the bytes in the sink. */
+  /** The checker of the snapshot, which has already checked the bytes in the sink. */
   readonly checker: SnapshotChecker;
   readonly sink: SnapshotSink<Location>;
   readonly failure: (error: unknown) => Error;
   /** Makes the snapshot durable and visible, when no other change of the store is in progress. */
   readonly finish: (info: SnapshotInfo) => Promise<void>;
-  /** Called when the snapshot was aborted or has failed, and the sink is closed. */
+  /** Called after the snapshot was aborted or has failed, and the sink was closed. */
   readonly onDiscarded: () => Promise<void>;
 }
 
 /**
- * The writer that `AbstractSnapshots.create` returns: checks every byte and hands it to the sink.
+ * The writer that `AbstractSnapshots.create` returns. It checks every byte and passes it to the
+ * sink.
  */
 export class StoreWriter<Location> implements SnapshotWriter {
   readonly #options: StoreWriterOptions<Location>;
@@ -90,8 +91,8 @@ export class StoreWriter<Location> implements SnapshotWriter {
   }
 
   /**
-   * Refuses further calls with `closed`, and keeps the written bytes. Resolves when no call is in
-   * progress any more.
+   * Makes further calls reject with `closed`, and keeps the written bytes. Resolves when no call is
+   * in progress.
    */
   async detach(closed: Error): Promise<void> {
     await this.#calls.detach(closed);

@@ -3,23 +3,23 @@ import { KontikiError } from '../errors.js';
 export interface WriterCallsOptions {
   /** The id of the snapshot. */
   readonly id: string;
-  /** Returns the error with which a failed call and all later calls reject. */
+  /** Returns the error for a failed call and all later calls. */
   readonly failure: (error: unknown) => Error;
-  /** Removes the written bytes. Called at most once, when no call is in progress any more. */
+  /** Removes the written bytes. Called at most once, when no call is in progress. */
   readonly discard: () => Promise<void>;
 }
 
 /**
- * The calls of one `SnapshotWriter`. The first failed call ends the writer. Its error is reported
- * only when everything that was written is removed, because the caller may then create the same
- * snapshot again at once.
+ * The calls of one `SnapshotWriter`. The first failed call ends the writer. The call rejects only
+ * after the written bytes were removed, because the caller may then immediately create the same
+ * snapshot again.
  */
 export class WriterCalls {
   readonly #options: WriterCallsOptions;
   /** The error for every later call; undefined while calls are accepted. */
   #ended: unknown;
   #isFinished = false;
-  /** Resolves when the calls so far have ended. */
+  /** A promise that resolves when all calls so far have ended. */
   #calls: Promise<void> = Promise.resolve();
   #discarded: Promise<void> | undefined;
 
@@ -30,8 +30,8 @@ export class WriterCalls {
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (this.#ended !== undefined) return this.#refuse();
     const running = call();
-    // The result is dropped, because each promise would otherwise keep the results of all earlier
-    // calls in memory.
+    // Drop the results. Otherwise each promise would keep the results of all earlier calls in
+    // memory.
     this.#calls = Promise.allSettled([this.#calls, running]).then(() => {});
     try {
       return await running;
@@ -43,7 +43,7 @@ export class WriterCalls {
     }
   }
 
-  /** To be called by the call that has made the snapshot durable and visible. */
+  /** Called by `finish` once the snapshot is durable and visible. */
   markFinished(): void {
     this.#isFinished = true;
     this.#ended = new KontikiError('KONTIKI_CLOSED', `Snapshot ${this.#options.id} is finished already.`);
@@ -56,8 +56,8 @@ export class WriterCalls {
   }
 
   /**
-   * Refuses further calls with `closed`, and keeps the written bytes. Resolves when the calls in
-   * progress have ended, and a discard in progress, too.
+   * Makes further calls reject with `closed`, and keeps the written bytes. Resolves when all calls
+   * and discards in progress have ended.
    */
   async detach(closed: Error): Promise<void> {
     this.#ended ??= closed;

@@ -1,4 +1,6 @@
-/** CRC-32 (IEEE 802.3, as in zlib), with eight tables for eight bytes per step. */
+/**
+ * Lookup tables for CRC-32 (IEEE 802.3, as in zlib): eight tables, to process eight bytes per step.
+ */
 const tables: Uint32Array[] = Array.from({ length: 8 }, () => new Uint32Array(256));
 
 function table(slice: number): Uint32Array {
@@ -29,24 +31,26 @@ const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as [
 ];
 
 /**
- * The runtime's own CRC is faster from this many bytes on. For fewer, the call costs more than it
- * saves.
+ * Minimum bytes for the runtime's own CRC. For fewer bytes, the cost of the call exceeds the gain.
  */
 const WORTH_A_CALL = 384;
 
-/** The optional part of a runtime that has a CRC of its own. */
+/** The part of `globalThis` that provides a native CRC in some runtimes. */
 interface Runtime {
   readonly process?: {
     getBuiltinModule?(id: string): { readonly crc32?: (bytes: Uint8Array, before: number) => number } | undefined;
   };
 }
 
-/** The runtime's own CRC, if there is one. Node's comes from zlib and is four times as fast. */
+/**
+ * The runtime's own CRC, if there is one. Node's implementation is zlib's, which is four times as
+ * fast.
+ */
 const native = (globalThis as Runtime).process?.getBuiltinModule?.('node:zlib')?.crc32;
 
 /**
- * Returns the checksum of `bytes`, an unsigned 32-bit number. `before`: the checksum of the bytes
- * that they follow.
+ * Returns the checksum of `bytes`, an unsigned 32-bit number. `before` is the checksum of the
+ * preceding bytes.
  */
 export function crc32(bytes: Uint8Array, before = 0): number {
   return native !== undefined && bytes.length >= WORTH_A_CALL ? native(bytes, before) : byTables(bytes, before);

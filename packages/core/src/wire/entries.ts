@@ -5,9 +5,9 @@ import type { Writer } from './writer.js';
 
 /**
  * The encoding of consecutive entries, in messages and in stores: a count (4 bytes), then for each
- * entry its kind (1 byte), term (8), length (4) and payload. The indices follow from the first one.
- * All other kinds are reserved for later versions; kinds from 128 on for entries whose term is
- * followed by a log time (8 bytes).
+ * entry its kind (1 byte), term (8), length (4) and payload. Indices are not stored; readers count
+ * up from the first index. All other kinds are reserved for later versions. Kinds from 128 on are
+ * reserved for entries with a log time (8 bytes) after the term.
  */
 const KIND = { command: 0, noop: 1, membership: 2 } as const;
 const HEADER = 13;
@@ -36,8 +36,8 @@ export function writeEntries(writer: Writer, entries: readonly Entry[]): void {
 }
 
 /**
- * Reads entries, of which the first has index `first` and follows an entry of `prevTerm`. Payloads
- * are views of the frame.
+ * Reads consecutive entries. The first entry has index `first` and follows an entry of `prevTerm`.
+ * Payloads are views of the frame.
  */
 export function readEntries(reader: Reader, first: number, prevTerm: number): Entry[] {
   const count = reader.count(HEADER);

@@ -6,8 +6,8 @@ import { protocolError, Reader } from './reader.js';
 import { Writer } from './writer.js';
 
 /**
- * The encoding of a frame: checksum of everything after it (4 bytes), version (1), flags (1, none
- * defined), group (4), epoch of the group (4, reserved), count (4), then the messages.
+ * The encoding of a frame: a checksum of the following bytes (4 bytes), version (1), flags (1, none
+ * defined), group (4), epoch of the group (4, reserved), message count (4), then the messages.
  *
  * In version 2 each message is preceded by its length (4 bytes), so that a server can skip a
  * message of a kind that it does not know. In version 1 an unknown kind makes the whole frame
@@ -25,11 +25,11 @@ export interface VersionRange {
 /** The versions of frames that this server reads and writes. */
 export const FRAMING: VersionRange = { min: 1, max: 2 };
 
-/** Maximum bytes of a frame, unless the caller sets another limit: 4 MiB. */
+/** Default limit of bytes in a frame: 4 MiB. */
 export const MAX_FRAME: number = 4 * 1024 * 1024;
 
 export interface Frame {
-  /** The Raft group on this connection; always 0 today. */
+  /** The Raft group on this connection; currently always 0. */
   readonly group: number;
   readonly messages: readonly Message[];
   /** The kinds of the messages that were skipped, because this version does not know them. */
@@ -78,7 +78,7 @@ export function encodeFrame(
     writeMessage(writer, message);
     if (version > 1) writer.u32At(at, writer.at - at - LENGTH);
   }
-  // A byte that was not written would still be the old content of `memory`.
+  // An unwritten byte would contain old data from `memory`.
   invariant(
     writer.at === writer.bytes.length,
     () => `a frame of ${writer.bytes.length} bytes was filled up to ${writer.at}`,
@@ -89,7 +89,7 @@ export function encodeFrame(
 
 /**
  * Decodes a frame. Payloads are views of `bytes`, which must not change. Throws `KONTIKI_PROTOCOL`
- * for anything invalid.
+ * if the frame is invalid.
  */
 export function decodeFrame(bytes: Uint8Array, maxBytes: number = MAX_FRAME): Frame {
   if (bytes.length > maxBytes)

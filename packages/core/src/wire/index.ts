@@ -1,5 +1,5 @@
 /**
- * The binary encoding that all transports and stores of Kontiki share. It may change until the first
+ * The binary encoding shared by all transports and stores of Kontiki. It may change until the first
  * release.
  */
 export { isId } from '../id.js';

@@ -8,15 +8,15 @@ const MAX_SERVERS = 32;
 const MAX_ADDRESS = 512;
 const MAX_METADATA = 1024;
 
-/** The parts of a server, combined in one byte. */
+/** Flags for a server's parts in a membership, combined in one byte. */
 const VOTER = 1;
 const OUTGOING = 2;
 const LEARNER = 4;
 const LEARNER_NEXT = 8;
 
 /**
- * Writes a count, then per server its id, address, metadata and parts. The map's order is kept, so
- * that equal memberships have equal bytes.
+ * Returns the number of bytes of an encoded membership: a count, then id, address, metadata and
+ * parts of each server. Servers keep their order in the map, so equal memberships have equal bytes.
  */
 export function membershipLength({ servers }: Membership): number {
   let length = 4;
@@ -69,7 +69,7 @@ export function readMembership(reader: Reader): Membership {
   return membership;
 }
 
-/** Returns what is too long to be encoded, as part of a sentence; undefined if everything fits. */
+/** Returns why a membership is too large to encode, as part of a sentence; undefined if it fits. */
 export function membershipOversize({ servers }: Membership): string | undefined {
   if (servers.size > MAX_SERVERS) return `it has ${servers.size} servers, more than ${MAX_SERVERS}`;
   for (const [id, { address, metadata }] of servers) {

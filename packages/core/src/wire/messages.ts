@@ -8,8 +8,8 @@ import { textLength, type Writer } from './writer.js';
 
 /**
  * The encoding of a message: kind (1 byte), term and incarnation (8 each), then the fields of its
- * kind in the order below, numbers in 8 bytes and flags in 1. All other kinds are reserved for
- * later versions.
+ * kind in the order written below. Numbers take 8 bytes and flags 1 byte. All other kinds are
+ * reserved for later versions.
  */
 const KIND = {
   preVote: 1,
@@ -30,10 +30,10 @@ const KIND = {
 } as const satisfies Record<Message['kind'], number>;
 
 const HEADER = 17;
-/** Bytes of the shortest message: a header and one number. */
+/** Bytes of the shortest message, which has a header and one number. */
 export const MIN_MESSAGE: number = HEADER + 8;
 
-/** Bytes after the header, without entries. */
+/** Bytes after the header, excluding entries. */
 const BODY = {
   preVote: 16,
   preVoteReply: 17,
@@ -235,7 +235,7 @@ function writeBytes(writer: Writer, bytes: Uint8Array): void {
   writer.raw(bytes);
 }
 
-/** Reads the head of a snapshot. The head must be possible for a server of `term`. */
+/** Reads the head of a snapshot. Throws if a server in `term` cannot know its positions. */
 function snapshotMeta(reader: Reader, term: number): SnapshotMeta {
   const head = reader.raw(reader.u32());
   try {
@@ -250,7 +250,7 @@ function snapshotMeta(reader: Reader, term: number): SnapshotMeta {
 
 const SNAPSHOT_ID = /^[0-9a-f]{32}$/;
 
-/** Reads a snapshot id. The id may become part of a file name. */
+/** Reads and checks a snapshot id, because a store may use it in a file name. */
 function snapshotId(reader: Reader): string {
   const id = reader.text(32);
   if (!SNAPSHOT_ID.test(id)) throw protocolError(`${JSON.stringify(id)} is not a snapshot id.`);
@@ -258,7 +258,7 @@ function snapshotId(reader: Reader): string {
 }
 
 /**
- * Reads a term. The largest safe integer is refused, because a server in that term could never
+ * Reads a term. Throws for the largest safe integer, because a server in that term could never
  * campaign again.
  */
 function termOf(reader: Reader): number {
@@ -275,7 +275,8 @@ function incarnation(reader: Reader): number {
 }
 
 /**
- * Reads a position that a server of `term` can know. Index 0 has term 0, and no other index has.
+ * Reads a position. Throws if its term is above `term`. Exactly the position with index 0 has term
+ * 0.
  */
 function position(reader: Reader, term: number): Position {
   const at = { index: reader.u53(), term: upTo(term, reader.u53()) };
@@ -284,8 +285,8 @@ function position(reader: Reader, term: number): Position {
 }
 
 /**
- * Refuses an entry's term above the message's own: no server holds an entry of a term above its
- * own.
+ * Returns `held`, the term of an entry. Throws if it is above the term of the message, because no
+ * server has an entry from a later term than its own.
  */
 function upTo(term: number, held: number): number {
   if (held > term) throw protocolError(`A message of term ${term} names an entry of term ${held}.`);

@@ -2,14 +2,14 @@ import { KontikiError } from '../errors.js';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Returns the error for bytes from outside that cannot be decoded. */
+/** Returns the error for bytes that cannot be decoded. */
 export function protocolError(message: string, cause?: unknown): KontikiError {
   return new KontikiError('KONTIKI_PROTOCOL', message, { cause });
 }
 
 /**
  * Reads the output of a `Writer`. Checks every length before use, and throws `KONTIKI_PROTOCOL` for
- * anything invalid.
+ * invalid bytes.
  */
 export class Reader {
   readonly #bytes: Uint8Array;
@@ -17,8 +17,8 @@ export class Reader {
   #at = 0;
 
   constructor(bytes: Uint8Array) {
-    // `subarray` of a Buffer returns a Buffer, whose `slice` shares memory, while that of a
-    // Uint8Array copies. Users get a plain Uint8Array.
+    // Users get plain Uint8Arrays. A `subarray` of a Buffer would be a Buffer, whose `slice` shares
+    // memory instead of copying.
     this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -43,7 +43,7 @@ export class Reader {
     return this.#view.getUint32(this.#take(4), true);
   }
 
-  /** Reads a safe integer of 0 or more. */
+  /** Reads a safe integer of at least 0. */
   u53(): number {
     const at = this.#take(8);
     const high = this.#view.getUint32(at + 4, true);
@@ -76,8 +76,8 @@ export class Reader {
   }
 
   /**
-   * Reads a count of items of at least `bytesEach`. Refuses a count that cannot fit before anything
-   * is allocated for it.
+   * Reads a count of items, each of at least `bytesEach` bytes. Throws if that many items cannot
+   * fit, before the caller allocates memory for them.
    */
   count(bytesEach: number): number {
     const count = this.u32();
@@ -85,7 +85,7 @@ export class Reader {
     return count;
   }
 
-  /** Checks that everything was read. */
+  /** Throws unless all bytes were read. */
   end(): void {
     if (this.left > 0) throw protocolError(`${this.left} bytes follow the end.`);
   }

@@ -11,10 +11,11 @@ import {
 } from './snapshot-head.js';
 
 /**
- * After the head come chunks: length of the state in the chunk (4 bytes, 1 to `MAX_STATE`), the
- * state, checksum (4). Then comes the trailer: 0 (4), bytes of state in all chunks (8), bytes of
- * the state before compression (8), checksum (4). Every checksum covers all preceding bytes except
- * for checksums. So a chunk is valid only at its own position in its own snapshot.
+ * Chunks follow the head: length of the state in the chunk (4 bytes, 1 to `MAX_STATE`), the state,
+ * and a checksum (4). The trailer follows the chunks: 0 (4), bytes of state in all chunks (8),
+ * bytes of the state before compression (8), and a checksum (4). Every checksum covers all
+ * preceding bytes except for other checksums. So a chunk is valid only at its own position in its
+ * own snapshot.
  */
 const LENGTH = 4;
 const CHECKSUM = 4;
@@ -34,7 +35,10 @@ export interface SnapshotTrailer {
   readonly state: number;
 }
 
-/** Reads a trailer without its checksum. `offset`: the position of the trailer in the snapshot. */
+/**
+ * Reads a trailer without checking its checksum. `offset` is the trailer's position in the
+ * snapshot.
+ */
 export function readTrailer(bytes: Uint8Array, { compression }: SnapshotHead, offset: number): SnapshotTrailer {
   try {
     const reader = new Reader(bytes);
@@ -49,27 +53,30 @@ export function readTrailer(bytes: Uint8Array, { compression }: SnapshotHead, of
 
 const NOTHING = new Uint8Array(0);
 
-/** The part that is being read. A chunk's length, state and checksum follow one another. */
+/** The part that is being read. A chunk consists of the stages `length`, `state` and `checksum`. */
 type Stage = 'prefix' | 'head' | 'length' | 'state' | 'checksum' | 'trailer';
 
 /**
- * Checks the bytes of a snapshot as they arrive, in pieces of any size. Throws `KONTIKI_CORRUPT`
- * (or `KONTIKI_FORMAT`) at the first invalid part, with its offset. Copies no state, and keeps at
- * most one chunk of it. Reading and both stores use it, so a finished snapshot is one that readers
- * accept.
+ * Checks the bytes of a snapshot as they arrive, in pieces of any size. Throws `KONTIKI_CORRUPT` or
+ * `KONTIKI_FORMAT` at the first invalid part, with its offset. Does not copy state, and keeps at
+ * most one chunk of it. Readers and all stores use this class, so every finished snapshot is
+ * readable.
  */
 export class SnapshotChecker {
   readonly #expected: SnapshotMeta | undefined;
   #head: SnapshotHead | undefined;
   #trailer: SnapshotTrailer | undefined;
   #offset = 0;
-  /** The end of the last valid part, the checksum there, and the bytes of state up to there. */
+  /**
+   * Offset where the last valid part ends. `#sum` is the checksum and `#stored` the bytes of state
+   * up to there.
+   */
   #validEnd = 0;
   #sum = 0;
   #stored = 0;
   /**
-   * The current part: the bytes collected of it; for a chunk, its state, the bytes missing, and the
-   * checksum so far.
+   * The current part. The following fields are its collected bytes and, for a chunk, its state, the
+   * missing bytes, and the checksum so far.
    */
   #stage: Stage = 'prefix';
   #field: Uint8Array = new Uint8Array(HEAD_PREFIX);
@@ -78,7 +85,10 @@ export class SnapshotChecker {
   #missing = 0;
   #running = 0;
 
-  /** `expected`: the snapshot's meta. Another snapshot is `KONTIKI_CORRUPT`, too. */
+  /**
+   * Creates a checker. If `expected` is set, a snapshot with another meta also causes
+   * `KONTIKI_CORRUPT`.
+   */
   constructor(expected?: SnapshotMeta) {
     this.#expected = expected;
     if (expected !== undefined) encodeSnapshotHead(expected);
@@ -89,7 +99,7 @@ export class SnapshotChecker {
     return this.#offset;
   }
 
-  /** The end of the last valid part. */
+  /** Offset where the last valid part ends. */
   get validEnd(): number {
     return this.#validEnd;
   }
@@ -100,8 +110,8 @@ export class SnapshotChecker {
   }
 
   /**
-   * Checks the next bytes. Adds to `states` the state in the chunks that they complete, as views of
-   * the written bytes.
+   * Checks the next bytes. Appends the state of each completed chunk to `states`, as views of the
+   * written bytes.
    */
   write(bytes: Uint8Array, states?: Uint8Array[]): void {
     for (let at = 0; at < bytes.length;) {

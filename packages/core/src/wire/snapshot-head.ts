@@ -8,13 +8,14 @@ import { textLength, Writer } from './writer.js';
 
 /**
  * The head of a snapshot: "KONTISNP" (8 bytes), version (1), compression (1, 0 for none), flags (2,
- * none defined; 1 is reserved for a cluster epoch of 16 bytes after the genesis), length of the head (4), id (16), index and term of the last entry (8 each), index
- * of the membership (8), genesis (4), version of the state machine (8), cluster, membership,
- * checksum of everything before (4). docs/snapshot-format.md explains it.
+ * none defined), length of the head (4), id (16), index and term of the last entry (8 each), index
+ * of the membership (8), genesis (4), version of the state machine (8), cluster, membership, and a
+ * checksum of the preceding bytes (4). See docs/snapshot-format.md. Flag 1 is reserved for a
+ * cluster epoch (16 bytes) after the genesis.
  */
 const MAGIC = new TextEncoder().encode('KONTISNP');
 const VERSION = 1;
-/** Bytes up to and including the length, which every version stores at the same offset. */
+/** Bytes up to and including the length field, which has the same offset in every version. */
 export const HEAD_PREFIX = 16;
 const FIXED = HEAD_PREFIX + 52;
 const CHECKSUM = 4;
@@ -25,18 +26,18 @@ export const MAX_SNAPSHOT_HEAD: number = 64 * 1024;
 
 /** The contents of a snapshot's head. */
 export interface SnapshotHead extends SnapshotMeta {
-  /** The compression of the state: 0 for none, 1 for gzip. Others belong to the application. */
+  /** The compression of the state (`SnapshotCompression.kind`): 0 for none, 1 for gzip. */
   readonly compression: number;
   /** Length of the head, which is the offset of the first chunk. */
   readonly length: number;
 }
 
-/** Returns the error for a damaged snapshot. `offset`: the position of the damaged part. */
+/** Returns the error for a damaged snapshot. `offset` is the position of the damaged part. */
 export function corruptSnapshot(offset: number, what: string, cause?: unknown): KontikiError {
   return new KontikiError('KONTIKI_CORRUPT', `The snapshot is damaged at byte ${offset}: ${what}.`, { cause });
 }
 
-/** Returns what is wrong with a meta, as part of a sentence; undefined if it is valid. */
+/** Returns why a meta is invalid, as part of a sentence; undefined if it is valid. */
 function metaFault({ id, cluster, last, membership }: SnapshotMeta): string | undefined {
   if (!ID.test(id)) return `${JSON.stringify(id)} is not an id of 32 hexadecimal digits`;
   if (!isId(cluster)) return `${JSON.stringify(cluster)} is not a cluster id`;
@@ -71,12 +72,13 @@ export function encodeSnapshotHead(meta: SnapshotMeta, compression = 0): Uint8Ar
 }
 
 /**
- * Returns the length of a head, read from its first 16 bytes. Range-checked, but not yet covered by
- * the checksum.
+ * Returns the length of a head, read from its first 16 bytes. The length is range-checked but not
+ * yet verified by the checksum.
  */
 export function snapshotHeadLength(prefix: Uint8Array): number {
-  if (prefix.length < HEAD_PREFIX) throw corruptSnapshot(0, `only ${prefix.length} bytes are there`);
-  if (!MAGIC.every((byte, i) => byte === prefix[i])) throw corruptSnapshot(0, 'it does not begin as a snapshot does');
+  if (prefix.length < HEAD_PREFIX) throw corruptSnapshot(0, `it has only ${prefix.length} bytes`);
+  if (!MAGIC.every((byte, i) => byte === prefix[i]))
+    throw corruptSnapshot(0, 'it does not begin with the snapshot signature');
   const length = new DataView(prefix.buffer, prefix.byteOffset).getUint32(12, true);
   if (length < FIXED + CHECKSUM || length > MAX_SNAPSHOT_HEAD) {
     throw corruptSnapshot(12, `its head cannot have ${length} bytes`);
@@ -85,9 +87,9 @@ export function snapshotHeadLength(prefix: Uint8Array): number {
 }
 
 /**
- * Reads the head at the start of `bytes`, and ignores bytes after it, so the first
- * `MAX_SNAPSHOT_HEAD` bytes of a snapshot always suffice. Throws `KONTIKI_CORRUPT` if the head is
- * damaged, and `KONTIKI_FORMAT` if it is intact but a newer version wrote it.
+ * Reads the head at the start of `bytes` and ignores the bytes after it. The first
+ * `MAX_SNAPSHOT_HEAD` bytes of a snapshot always contain the whole head. Throws `KONTIKI_CORRUPT`
+ * if the head is damaged, and `KONTIKI_FORMAT` if it is intact but was written by a newer version.
  */
 export function readSnapshotHead(bytes: Uint8Array): SnapshotHead {
   const length = snapshotHeadLength(bytes);

@@ -14,13 +14,13 @@ import { corruptSnapshot, encodeSnapshotHead, readSnapshotHead, type SnapshotHea
 import { Writer } from './writer.js';
 
 /**
- * A compression for snapshots. Both directions accept and return pieces of any size, and fail if
- * their source fails.
+ * A compression for snapshots. Both methods accept and return pieces of any size, and throw if
+ * their source throws.
  */
 export interface SnapshotCompression {
   /**
-   * 1 to 255, stored in the head. 1 is gzip, 2 to 127 are reserved for Kontiki, 128 to 255 belong
-   * to the application.
+   * The number of this compression, stored in the head: 1 for gzip, 128 to 255 for applications. 2
+   * to 127 are reserved for Kontiki.
    */
   readonly kind: number;
   compress(state: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
@@ -28,11 +28,11 @@ export interface SnapshotCompression {
 }
 
 export interface SnapshotEncoding {
-  /** Default: none. */
+  /** The compression of the state. Default: none. */
   readonly compression?: SnapshotCompression | undefined;
   /**
    * Bytes of state in every chunk except for the last. Default and maximum: `MAX_SNAPSHOT_CHUNK`
-   * less 8.
+   * minus 8.
    */
   readonly chunkBytes?: number | undefined;
 }
@@ -43,7 +43,7 @@ export interface SnapshotSummary extends SnapshotInfo, SnapshotHead, SnapshotTra
 /**
  * Encodes a snapshot of `state`: yields the head, one piece per chunk of at most
  * `MAX_SNAPSHOT_CHUNK` bytes, and the trailer. Callers may keep the pieces, because `state` is
- * copied. The first piece of `state` is requested only after the head was taken.
+ * copied. Requests the first piece of `state` only after yielding the head.
  */
 export async function* encodeSnapshot(
   meta: SnapshotMeta,
@@ -116,10 +116,10 @@ class Chunks {
 }
 
 /**
- * Decodes the state in a snapshot, piece by piece. A piece is yielded only after its chunk was
- * checked. The state is complete only when this ends without an error. Throws `KONTIKI_CORRUPT`,
- * with the offset of the damage, `KONTIKI_FORMAT` if a newer version wrote the snapshot, and
- * `KONTIKI_UNSUPPORTED` if its compression is not among `compressions`.
+ * Decodes the state in a snapshot, piece by piece. Yields a piece only after its chunk was checked.
+ * The state is complete only if the generator ends without an error. Throws `KONTIKI_CORRUPT` with
+ * the offset of the damage, `KONTIKI_FORMAT` if a newer version wrote the snapshot, and
+ * `KONTIKI_UNSUPPORTED` if its compression is not in `compressions`.
  */
 export async function* decodeSnapshot(
   bytes: AsyncIterable<Uint8Array>,
@@ -128,7 +128,7 @@ export async function* decodeSnapshot(
   const checker = new SnapshotChecker();
   const chunks = chunksOf(bytes, checker);
   try {
-    // The head is known by now, after the first chunk or at the end.
+    // Once the first `next` has resolved, the head is known, even if there are no chunks.
     const stored = new Counted(resumed(await chunks.next(), chunks));
     const { compression } = checker.head as SnapshotHead;
     const state = new Counted(compression === 0 ? stored : decompressed(stored, compression, compressions));
@@ -207,8 +207,8 @@ class Counted implements AsyncIterable<Uint8Array> {
 }
 
 /**
- * Checks a complete snapshot without decompressing it, and resolves with its summary. Rejects like
- * `decodeSnapshot` if it is damaged.
+ * Checks a complete snapshot without decompressing it, and resolves with its summary. Rejects with
+ * `KONTIKI_CORRUPT` or `KONTIKI_FORMAT` like `decodeSnapshot`.
  */
 export async function checkSnapshot(bytes: AsyncIterable<Uint8Array>): Promise<SnapshotSummary> {
   const checker = new SnapshotChecker();
@@ -230,7 +230,7 @@ export function summarizeSnapshot(start: Uint8Array, end: Uint8Array, bytes: num
   if (!Number.isInteger(chunks) || chunks < trailer.stored / MAX_STATE || chunks > trailer.stored) {
     throw corruptSnapshot(
       at,
-      `its trailer tells of ${trailer.stored} bytes of state, which ${between} bytes cannot hold`,
+      `its trailer claims ${trailer.stored} bytes of state, which ${between} bytes cannot hold`,
     );
   }
   return { ...head, ...trailer, bytes };

@@ -2,14 +2,14 @@ import { invariant } from '../invariant.js';
 
 const utf8 = new TextEncoder();
 
-/** Returns the bytes of a text in UTF-8, including the two bytes of its length. */
+/** Returns the number of bytes of a text in UTF-8, including the two bytes for its length. */
 export function textLength(text: string): number {
   return 2 + utf8.encode(text).length;
 }
 
 /**
- * Fills a buffer whose length is known in advance: one allocation per frame, or none if `memory` is
- * large enough. Numbers are little-endian.
+ * Fills a buffer of known length. Allocates the buffer once, or uses `memory` if it is large
+ * enough. Numbers are little-endian.
  */
 export class Writer {
   readonly bytes: Uint8Array;
@@ -40,12 +40,9 @@ export class Writer {
     this.#at += 4;
   }
 
-  /** Writes a safe integer of 0 or more, in eight bytes. */
+  /** Writes a safe integer of at least 0, in eight bytes. */
   u53(value: number): void {
-    invariant(
-      Number.isSafeInteger(value) && value >= 0,
-      () => `${value} was to be written as an unsigned safe integer`,
-    );
+    invariant(Number.isSafeInteger(value) && value >= 0, () => `${value} is not an unsigned safe integer`);
     this.#view.setUint32(this.#at, value % 0x1_0000_0000, true);
     this.#view.setUint32(this.#at + 4, Math.floor(value / 0x1_0000_0000), true);
     this.#at += 8;
@@ -56,10 +53,10 @@ export class Writer {
     this.#at += bytes.length;
   }
 
-  /** Writes a length of two bytes, then UTF-8. */
+  /** Writes a two-byte length, then the text in UTF-8. */
   text(value: string): void {
     const bytes = utf8.encode(value);
-    invariant(bytes.length <= 0xffff, () => `a text of ${bytes.length} bytes was to be written behind a length of two`);
+    invariant(bytes.length <= 0xffff, () => `a text of ${bytes.length} bytes is too long for a two-byte length`);
     this.u16(bytes.length);
     this.raw(bytes);
   }

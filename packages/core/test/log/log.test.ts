@@ -1,5 +1,5 @@
-// Shows the rules for quorums, memberships and durable writes. Tests the classes of log/ and the
-// functions of protocol/quorum.ts directly, without a server.
+// Shows the rules for quorums, memberships and durable writes. Tests the classes in log/ and the
+// functions in protocol/quorum.ts without a server.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isVoter, membershipFault, membershipOf, type Entry, type Membership } from '@kontiki/core';
@@ -31,7 +31,7 @@ describe('quorum', () => {
     }
   });
 
-  it('a joint quorum needs a majority of each half, and learners do not count', () => {
+  it('a joint quorum needs a majority of each half and excludes learners', () => {
     const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
     const some = fc.subarray(ids, { minLength: 1 });
     fc.assert(
@@ -61,7 +61,7 @@ describe('quorum', () => {
 });
 
 describe('membership', () => {
-  it('membershipFault names the fault of an invalid membership', () => {
+  it('membershipFault describes why a membership is invalid', () => {
     expect(membershipFault(joint(['a', 'b'], ['b', 'c'], ['d']))).toBe(undefined);
     expect(membershipFault(joint([], ['a']))).toContain('no voter');
     expect(membershipFault(joint(['a', 'a'], []))).toContain('twice');
@@ -90,7 +90,7 @@ describe('membership', () => {
     expect([isVoter(plain, 'a'), isVoter(plain, 'b'), isVoter(joint(['a'], ['b']), 'b')]).toEqual([true, false, true]);
   });
 
-  it('a membership takes effect when appended and is undone when truncated', () => {
+  it('a membership takes effect when appended and is reverted when truncated', () => {
     const first = { index: 1, membership: membershipOf([['a', info]]) };
     const start = {
       base: { index: 0, term: 0, membership: undefined },
@@ -129,11 +129,11 @@ const blank = {
 };
 
 describe('durability', () => {
-  it('a finished write does not count for an entry that was replaced and rewritten', () => {
+  it('a finished write does not make a replaced and rewritten entry durable', () => {
     const writes = new WriteTracker(3);
     const first = writes.issue(4, 5, 10); // Writes entries 4 and 5.
-    const second = writes.issue(4, 4, 5); // Replaces both by another entry 4.
-    const third = writes.issue(4, 5, 10); // Replaces them again by entries 4 and 5.
+    const second = writes.issue(4, 4, 5); // Replaces both with a new entry 4.
+    const third = writes.issue(4, 5, 10); // Replaces it with new entries 4 and 5.
     expect(writes.durable(Infinity)).toBe(3);
     writes.finish(first);
     expect([writes.durable(Infinity), writes.bytes]).toEqual([3, 15]);
@@ -149,11 +149,11 @@ describe('durability', () => {
     const ballot = writes.issue(Infinity, 6, 0);
     writes.finish(ballot);
     expect(writes.durable(Infinity)).toBe(6);
-    // Entry 5 has changed again, and its write is not issued yet.
+    // Entry 5 has changed again, and the write for this change is not issued yet.
     expect(writes.durable(5)).toBe(4);
   });
 
-  it('WriteTracker ignores a late earlier write and rejects one that was never issued', () => {
+  it('WriteTracker ignores late completions and rejects writes that were never issued', () => {
     const writes = new WriteTracker(3);
     writes.issue(4, 6, 1);
     const ballot = writes.issue(Infinity, 6, 0);
@@ -178,7 +178,7 @@ describe('durability', () => {
     expect(log.termAt(3)).toBe(1);
   });
 
-  it('RaftLog rejects applied and commit indices that are out of order', () => {
+  it('RaftLog rejects out-of-order applied and commit indices', () => {
     const log = new RaftLog(blank, 0, 0);
     for (let index = 1; index <= 10; index += 1) log.append(command(index, 1));
     log.persisted(log.issueWrite().number);

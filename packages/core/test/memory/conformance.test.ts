@@ -1,10 +1,10 @@
-// Shows that the log, the snapshots and the network in memory obey the contracts of their ports.
+// Shows that the in-memory log, snapshot store and network fulfill the contracts of their ports.
 // Runs the conformance suites of @kontiki/testing.
 import { describe, expect, it } from 'vitest';
 import { MemoryLog, MemoryNetwork, MemorySnapshots } from '@kontiki/core';
 import { testLogStore, testSnapshotStore, testTransport, VirtualClock } from '@kontiki/testing';
 
-/** The reason for skipping tests of crashes, damage and failing disks. */
+/** The reason to skip tests of crashes, damage and failing disks. */
 const memory = 'memory does not outlive its process';
 
 testLogStore(

@@ -1,5 +1,5 @@
-// Shows how a start aligns log, snapshots and state machine, and which gaps between them it
-// rejects. Each test builds the ports in memory and calls alignStores.
+// Shows how alignStores aligns log, snapshots and state machine at a start, and which gaps it
+// rejects. Each test builds these ports in memory.
 import {
   membershipOf,
   MemoryLog,
@@ -20,7 +20,7 @@ const first: Entry = { kind: 'membership', index: 1, term: 1, membership };
 
 const command = (index: number, term: number): Entry => ({ kind: 'command', index, term, data: new Uint8Array(1) });
 
-/** Returns a log with a vote, and with one entry per given term after its base. */
+/** Returns a log with a ballot, and with one entry after its base per given term. */
 async function log(terms: readonly number[], base = { index: 0, term: 0 }): Promise<MemoryLog> {
   const store = new MemoryLog();
   await store.open(owner);
@@ -33,8 +33,8 @@ async function log(terms: readonly number[], base = { index: 0, term: 0 }): Prom
 }
 
 /**
- * Returns a store with a snapshot at each position. `damaged` ones read back other bytes than were
- * written.
+ * Returns a store with a snapshot at each position. Snapshots marked `damaged` return changed bytes
+ * when read.
  */
 async function snapshots(
   ...positions: readonly { index: number; term: number; damaged?: boolean; version?: number }[]
@@ -70,13 +70,13 @@ async function* stateOf(index: number): AsyncIterable<Uint8Array> {
   yield new Uint8Array([index]);
 }
 
-/** A state machine whose whole state is the index of the snapshot that it restored last. */
+/** A state machine whose state is the index of the last restored snapshot. */
 class Machine implements StateMachine {
   held: number;
   readonly restored: number[] = [];
   open?: () => Promise<number>;
 
-  /** `disk`: the index of the state on the machine's own disk, if it has one. */
+  /** Creates a machine. `disk` is the index of its durable state, if it stores its own state. */
   constructor(disk?: number) {
     this.held = disk ?? 0;
     if (disk !== undefined) this.open = (): Promise<number> => Promise.resolve(disk);
@@ -111,7 +111,7 @@ async function align({
 const none = (): Promise<MemorySnapshots> => snapshots();
 
 describe('alignStores', () => {
-  it('alignStores without snapshots leaves the whole log to be applied', async () => {
+  it('alignStores leaves the whole log to be applied if there are no snapshots', async () => {
     const { state, applied, machine } = await align({ log: await log([1, 1, 2]), snapshots: await none() });
     expect([state.last, applied, machine.restored]).toEqual([3, 0, []]);
   });
@@ -131,9 +131,9 @@ describe('alignStores', () => {
   });
 
   it.each([
-    ['of another term', [1, 1, 2, 2, 2], { index: 4, term: 3 }],
-    ['that is too short', [1, 1], { index: 4, term: 3 }],
-  ])('alignStores finishes an interrupted install over a log %s (bugs.md#d11)', async (_, terms, position) => {
+    ['has another term', [1, 1, 2, 2, 2], { index: 4, term: 3 }],
+    ['is too short', [1, 1], { index: 4, term: 3 }],
+  ])('alignStores finishes an interrupted install if the log %s (bugs.md#d11)', async (_, terms, position) => {
     const store = await log(terms);
     const { state, applied, machine } = await align({ log: store, snapshots: await snapshots(position) });
     expect([state.base.index, state.base.term, state.last, state.committed, applied, machine.held]).toEqual([
@@ -144,19 +144,19 @@ describe('alignStores', () => {
     expect(await store.open(owner)).toMatchObject({ base: { index: 4, term: 3 }, last: 4, ballot: { term: 9 } });
   });
 
-  it('alignStores restores a machine with its own disk that is behind the snapshot', async () => {
+  it('alignStores restores a durable machine that is behind the snapshot', async () => {
     const stores = { log: await log([2, 2], { index: 4, term: 2 }), snapshots: await snapshots({ index: 4, term: 2 }) };
     const { applied, machine } = await align({ ...stores, machine: new Machine(2) });
     expect([applied, machine.restored]).toEqual([4, [4]]);
   });
 
-  it('alignStores leaves a machine with its own disk that is ahead of the snapshot', async () => {
+  it('alignStores does not restore a durable machine that is ahead of the snapshot', async () => {
     const stores = { log: await log([2, 2], { index: 4, term: 2 }), snapshots: await snapshots({ index: 4, term: 2 }) };
     const { applied, machine } = await align({ ...stores, machine: new Machine(5) });
     expect([applied, machine.restored]).toEqual([5, []]);
   });
 
-  it('alignStores restores the previous snapshot if the newest one is damaged', async () => {
+  it('alignStores restores the previous snapshot if the newest snapshot is damaged', async () => {
     const positions = [
       { index: 2, term: 1 },
       { index: 4, term: 2, damaged: true },
@@ -189,17 +189,17 @@ describe('alignStores', () => {
     expect(await store.open(owner)).toMatchObject({ base: { index: 4 }, last: 6 });
   });
 
-  it('alignStores needs no snapshot if the machine itself holds the compacted part', async () => {
+  it('alignStores needs no snapshot if the machine has applied all compacted entries', async () => {
     const stores = { log: await log([2, 3], { index: 4, term: 2 }), snapshots: await none() };
     expect(await align({ ...stores, machine: new Machine(5) })).toMatchObject({ applied: 5, snapshot: undefined });
   });
 
-  it('alignStores rejects a snapshot next to a log that holds nothing, not even a vote', async () => {
+  it('alignStores rejects a snapshot if the log has neither entries nor a ballot', async () => {
     const stores = { log: new MemoryLog(), snapshots: await snapshots({ index: 4, term: 2 }) };
     await expect(align(stores)).rejects.toMatchObject({ code: 'KONTIKI_LOST_DATA' });
   });
 
-  it('alignStores rejects a machine that is ahead of the log, and changes nothing', async () => {
+  it('alignStores rejects a machine ahead of the log without changing anything', async () => {
     const store = await log([1, 1]);
     const stores = { log: store, snapshots: await snapshots({ index: 4, term: 3 }) };
     await expect(align({ ...stores, machine: new Machine(6) })).rejects.toThrow(
@@ -209,7 +209,7 @@ describe('alignStores', () => {
     expect(await store.open(owner)).toMatchObject({ base: { index: 0 }, last: 2 });
   });
 
-  it('alignStores rejects a snapshot of a newer version of the machine', async () => {
+  it('alignStores rejects a snapshot written by a newer version of the machine', async () => {
     const stores = { log: await log([1, 1, 2, 2]), snapshots: await snapshots({ index: 4, term: 2, version: 3 }) };
     await expect(align(stores)).rejects.toMatchObject({ code: 'KONTIKI_FORMAT' });
   });

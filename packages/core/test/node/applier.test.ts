@@ -5,7 +5,7 @@ import { Applier } from '../../src/node/apply/applier.js';
 
 const start = { base: { index: 0, term: 0, membership: undefined }, last: 0, terms: [], memberships: [], committed: 0 };
 
-/** Returns a log whose entries are all durable and committed. */
+/** Returns a log in which all entries are durable and committed. */
 function committed(count: number, bytes = 1): RaftLog {
   const log = new RaftLog(start, 0, Infinity);
   for (let index = 1; index <= count; index += 1) log.append(command(index, 1, 'x'.repeat(bytes)));
@@ -24,7 +24,7 @@ class TickingClock extends VirtualClock {
 }
 
 describe('Applier', () => {
-  it('Applier stops when a listener closes the node, and applies no entry twice', () => {
+  it('Applier stops when a listener closes the node, without applying an entry twice', () => {
     const log = committed(20, 200_000);
     const seen: number[] = [];
     const applier = new Applier<number>({
@@ -50,7 +50,7 @@ describe('Applier', () => {
     expect(seen).toEqual([1, 2, 3]);
   });
 
-  it('Applier pauses once between two slices, however often it is called', async () => {
+  it('Applier pauses once between two slices, even if called repeatedly', async () => {
     const clock = new TickingClock();
     let slices = 0;
     const defer = clock.defer.bind(clock);
@@ -75,7 +75,7 @@ describe('Applier', () => {
     expect(log.applied).toBe(100);
   });
 
-  it('Applier waits for a task between two batches that a batch requested', async () => {
+  it('Applier runs a task requested by a batch before the next batch', async () => {
     const clock = new VirtualClock();
     const log = committed(4, 300_000);
     let end = (): void => {};

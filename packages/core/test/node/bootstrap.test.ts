@@ -20,14 +20,14 @@ describe('starting a cluster', () => {
     expect(await create({ a: 'x' })).toBe(undefined);
   });
 
-  it('bootstrap rejects a log that is not blank with KONTIKI_NOT_BLANK (bugs.md#s11)', async () => {
+  it('bootstrap rejects a non-blank log with KONTIKI_NOT_BLANK (bugs.md#s11)', async () => {
     const log = new MemoryLog();
     await bootstrap(log, { cluster: 'test', server: 'a', members: { a: 'x' } });
     const again = outcome(bootstrap(log, { cluster: 'test', server: 'a', members: { a: 'x' } }));
     expect(await again).toBe('KONTIKI_NOT_BLANK');
   });
 
-  it('bootstrap writes the same first entry for members in any order', async () => {
+  it('bootstrap writes the same first entry regardless of the order of members', async () => {
     const genesisSums = [];
     for (const members of [
       { a: '1', b: '2' },
@@ -50,7 +50,7 @@ describe('starting a cluster', () => {
     expect(lines.join()).toContain('blank');
   });
 
-  it('servers that were bootstrapped with different members do not communicate', async () => {
+  it('servers bootstrapped with different members do not communicate', async () => {
     const network = new MemoryNetwork({ clock: nodes.clock });
     const servers: RaftNode[] = [];
     for (const [id, members] of [

@@ -1,4 +1,4 @@
-// Shows how a follower whose entries are compacted catches up by snapshot. Runs whole nodes on
+// Shows how a follower that needs compacted entries catches up with a snapshot. Runs whole nodes on
 // virtual time, and makes disks, links and state machines fail during the transfer.
 import {
   type ApplyBatch,
@@ -13,13 +13,10 @@ import { describe, expect, it, vi } from 'vitest';
 import { bytes } from './harness.js';
 import { SnapshotJournal, cluster, machines, nodes, open, runToEnd, stores, write } from './snapshot-harness.js';
 
-describe('catching up by snapshot', () => {
+describe('catching up with a snapshot', () => {
   const policy = { snapshotPolicy: { maxEntries: 10, trailingEntries: 0, keep: 1 } };
 
-  /**
-   * Starts a cluster in which c is down and misses entries that are compacted. Resolves with the
-   * leader.
-   */
+  /** Starts a cluster in which c is down and needs compacted entries. Resolves with the leader. */
   async function leaderWithoutC(): Promise<RaftNode<number>> {
     await cluster(['a', 'b', 'c'], policy);
     await write(3);
@@ -32,7 +29,7 @@ describe('catching up by snapshot', () => {
     return leader;
   }
 
-  it('a follower behind the log gets a snapshot, then entries, in the same term', async () => {
+  it('a follower that needs compacted entries gets a snapshot and entries in one term', async () => {
     const leader = await leaderWithoutC();
     const { term } = leader.status();
     const progress: number[] = [];
@@ -54,7 +51,7 @@ describe('catching up by snapshot', () => {
     expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
     expect(leader.status()).toMatchObject({ role: 'leader', term });
     expect(await runToEnd(c.read(() => machines.get('c')?.commands.length))).toBe(68);
-    // The snapshot is on c's own disk now.
+    // The snapshot is now in c's own store.
     await c.close();
     const again = await open('c', policy);
     expect(machines.get('c')?.commands.length).toBeGreaterThan(45);
@@ -79,7 +76,7 @@ describe('catching up by snapshot', () => {
     leader.on('snapshotSending', ({ bytes: sent, total }) => {
       size = total;
       if (sent > 0) times.push(nodes.clock.now());
-      // Cut off the other follower, so that the command waits for c.
+      // Cut off the other follower, so that the command cannot commit before c catches up.
       if (waits && sent === 0) {
         nodes.network.cut('a', 'b');
         void leader.propose(bytes('waits')).catch(() => {});
@@ -94,7 +91,7 @@ describe('catching up by snapshot', () => {
     expect(took).toBeLessThan(1.5 * least + 25);
   });
 
-  it('a snapshot arrives over a link that is down most of the time', async () => {
+  it('a snapshot transfer completes over a link that is down most of the time', async () => {
     const leader = await leaderWithoutC();
     const random = new Random(7);
     nodes.network.cut('a', 'c');
@@ -119,7 +116,7 @@ describe('catching up by snapshot', () => {
         throw new KontikiError('KONTIKI_CORRUPT', 'it ends too early');
       },
     ],
-  ])('a leader takes a new snapshot if the stored one %s', async (_, damage) => {
+  ])('a leader takes a new snapshot if the stored snapshot %s', async (_, damage) => {
     const leader = await leaderWithoutC();
     const store = stores.get(leader.id) as MemorySnapshots;
     const [damaged] = await store.list();
@@ -136,14 +133,14 @@ describe('catching up by snapshot', () => {
     expect((await store.list()).map(({ id }) => id)).not.toContain(damaged?.id);
   });
 
-  it('a leader takes a new snapshot if the disk fails to read the stored one', async () => {
+  it('a leader takes a new snapshot if the stored snapshot cannot be read from disk', async () => {
     const leader = await leaderWithoutC();
     const store = stores.get(leader.id) as MemorySnapshots;
     const [unreadable] = await store.list();
     const read = store.read.bind(store);
     store.read = async function* (id, offset) {
       for await (const piece of read(id, offset)) {
-        // The bytes before the broken sector are read.
+        // Return the bytes before the broken sector.
         if (id === unreadable?.id && (offset ?? 0) === 0) yield piece.subarray(0, 100);
         if (id === unreadable?.id) throw new KontikiError('KONTIKI_STORE_FAILED', 'EIO');
         yield piece;
@@ -161,7 +158,7 @@ describe('catching up by snapshot', () => {
     expect(failures.length).toBeGreaterThanOrEqual(3);
   });
 
-  it('a leader that is closed while it takes a snapshot does not send it', async () => {
+  it('a leader closed while taking a snapshot does not send the snapshot', async () => {
     const leader = await leaderWithoutC();
     const store = stores.get(leader.id) as MemorySnapshots;
     const [damaged] = await store.list();
@@ -194,14 +191,14 @@ describe('catching up by snapshot', () => {
     expect([reads.mock.calls, timers.mock.calls]).toEqual([[], []]);
   });
 
-  it('a follower restores the installed snapshot, not a newer one in its store', async () => {
+  it('a follower restores the installed snapshot, not a newer snapshot in its store', async () => {
     const leader = await leaderWithoutC();
     const store = new MemorySnapshots();
     stores.set('c', store);
     const c = await open('c', policy);
     let installed = 0;
     c.on('snapshotInstalled', ({ index }) => (installed = index));
-    // After the install, `list` waits until a newer snapshot is in the store.
+    // After the install, let `list` wait until the store contains a newer snapshot.
     const list = store.list.bind(store);
     let openGate = (): void => {};
     const gate = new Promise<void>((resolve) => (openGate = resolve));
@@ -219,7 +216,7 @@ describe('catching up by snapshot', () => {
     expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
   });
 
-  it('a follower whose restore fails stops, and restores at its next start', async () => {
+  it('a follower stops if a restore fails, and restores again at its next start', async () => {
     const leader = await leaderWithoutC();
     const c = await open('c', policy);
     const fatal: Error[] = [];
@@ -234,7 +231,7 @@ describe('catching up by snapshot', () => {
     expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
   });
 
-  /** Starts a cluster and waits until a follower, c, has applied everything. */
+  /** Starts a cluster and waits until the follower c has applied everything. */
   async function withFollower(): Promise<{ readonly c: RaftNode<number>; readonly machine: SnapshotJournal }> {
     await cluster(['a', 'b', 'c'], policy);
     await write(3);
@@ -266,7 +263,7 @@ describe('catching up by snapshot', () => {
     expect(machine.commands).toEqual(machines.get(nodes.leader?.id ?? '')?.commands);
   });
 
-  it('a restore succeeds although a newer snapshot replaced the installed one', async () => {
+  it('a restore succeeds even if a newer snapshot has replaced the installed one', async () => {
     const { c, machine } = await withFollower();
     let installs = 0;
     c.on('snapshotInstalled', () => (installs += 1));
@@ -313,7 +310,7 @@ describe('catching up by snapshot', () => {
     expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
   });
 
-  it('a leader keeps the entries that a follower lacks until its second snapshot', async () => {
+  it('a leader keeps entries that a follower still needs until its second snapshot', async () => {
     const { c } = await withFollower();
     const held = c.status().last;
     const leader = nodes.leader as RaftNode<number>;
@@ -328,7 +325,7 @@ describe('catching up by snapshot', () => {
     expect(leader.status().base).toBe(leader.status().applied - 5);
   });
 
-  it('a snapshot that is being sent is kept although newer ones are taken', async () => {
+  it('a snapshot being sent is kept while newer snapshots are taken', async () => {
     const leader = await leaderWithoutC();
     const store = stores.get(leader.id) as MemorySnapshots;
     const [sent] = await store.list();
@@ -353,7 +350,7 @@ describe('catching up by snapshot', () => {
     return transport;
   }
 
-  it('a follower installs a snapshot although it cannot remove the previous one', async () => {
+  it('a follower installs a snapshot even if it cannot remove the previous snapshot', async () => {
     const { c } = await withFollower();
     const store = stores.get(c.id) as MemorySnapshots;
     await runToEnd(c.snapshot());
@@ -366,7 +363,7 @@ describe('catching up by snapshot', () => {
     await nodes.clock.until(() => c.status().applied === nodes.leader?.status().applied);
   });
 
-  it('a proposal below an installed snapshot rejects with KONTIKI_UNKNOWN_OUTCOME', async () => {
+  it('a proposal covered by an installed snapshot has an unknown outcome', async () => {
     const old = await cluster(['a', 'b', 'c'], policy);
     await write(3);
     nodes.network.isolate(old.id);

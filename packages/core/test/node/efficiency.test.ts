@@ -1,5 +1,5 @@
-// Shows how much work a command, a batch and an idle second cost. Counts messages, bytes, writes
-// and wake-ups, because no test of behavior notices wasted work.
+// Shows how much work commands, batches and idle time cost. Counts messages, bytes, writes and
+// wake-ups, because functional tests do not notice wasted work.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   MemoryLog,
@@ -19,7 +19,7 @@ interface Sent {
   readonly messages: readonly Message[];
 }
 
-/** The clock of one node. Counts the timers that fire and the callbacks that are deferred. */
+/** A clock that counts fired timers and deferred callbacks of one node. */
 class CountingClock implements Clock {
   wakeUps = 0;
   readonly #clock: VirtualClock;
@@ -85,7 +85,7 @@ beforeEach(async () => {
   }
   await nodes.clock.until(() => nodes.leader?.status().applied === 2);
   leader = nodes.leader as RaftNode<number>;
-  // Start shortly after a heartbeat, so that the tests count none.
+  // Start shortly after a heartbeat, so that the count includes no heartbeat.
   const before = sent.length;
   await nodes.clock.until(() => sent.slice(before).some(({ messages }) => messages[0]?.kind === 'heartbeat'));
   await nodes.clock.elapse(10);
@@ -105,14 +105,14 @@ const kinds = (from: (id: string) => boolean): string[] =>
   sent.filter(({ from: id }) => from(id)).flatMap(({ messages }) => messages.map(({ kind }) => kind));
 const isLeader = (id: string): boolean => id === leader.id;
 
-describe('messages, writes and wake-ups of a cluster', () => {
-  it('a command takes two messages to each follower and one reply', async () => {
+describe('number of messages, writes and wake-ups in a cluster', () => {
+  it('a command costs two messages to each follower and one reply', async () => {
     await propose(1);
     expect(kinds(isLeader)).toEqual(['append', 'append', 'commit', 'commit']);
     expect(kinds((id) => !isLeader(id))).toEqual(['appendAccepted', 'appendAccepted']);
   });
 
-  it('a batch of 256 commands takes as many messages as one, and one write per server', async () => {
+  it('256 queued commands cost the messages of one command and one write per server', async () => {
     await propose(256);
     expect(kinds(isLeader)).toEqual(['append', 'append', 'commit', 'commit']);
     expect(kinds((id) => !isLeader(id))).toEqual(['appendAccepted', 'appendAccepted']);
@@ -125,7 +125,7 @@ describe('messages, writes and wake-ups of a cluster', () => {
     expect(bytes((id) => !isLeader(id))).toBeLessThan(256);
   });
 
-  it('appends to both followers share one array of entries', async () => {
+  it('appends to different followers share one array of entries', async () => {
     await propose(64);
     const [one, other] = sent.flatMap(({ messages }) =>
       messages.flatMap((message) => (message.kind === 'append' ? [message.entries] : [])),
@@ -133,7 +133,7 @@ describe('messages, writes and wake-ups of a cluster', () => {
     expect(one).toBe(other);
   });
 
-  it('each entry is sent exactly once to each follower', async () => {
+  it('a leader sends each entry exactly once to each follower', async () => {
     await propose(64);
     await propose(1);
     const entries = (from: (id: string) => boolean): number =>
@@ -145,14 +145,15 @@ describe('messages, writes and wake-ups of a cluster', () => {
     expect(entries((id) => !isLeader(id))).toBe(0);
   });
 
-  it('an idle cluster sends and wakes up only for heartbeats and replies', async () => {
+  it('an idle cluster sends only heartbeats and replies, and wakes up only for them', async () => {
     const before = sent.length;
     for (const clock of clocks.values()) clock.wakeUps = 0;
     await nodes.clock.elapse(10_000);
-    // Twenty heartbeats per second to each follower, and as many replies.
+    // There are twenty heartbeats per second to each follower, and as many replies.
     expect(sent.length - before).toBeLessThanOrEqual(4 * 201);
     for (const [id, { wakeUps }] of clocks) {
-      // A follower wakes up for each heartbeat. A leader wakes up to send them, and for each reply.
+      // A follower wakes up for each heartbeat. A leader wakes up to send heartbeats, and for each
+      // reply.
       expect(wakeUps).toBeLessThanOrEqual(isLeader(id) ? 3 * 201 : 201);
       expect(wakeUps).toBeGreaterThanOrEqual(199);
     }
@@ -162,7 +163,7 @@ describe('messages, writes and wake-ups of a cluster', () => {
     const clock = new CountingClock(nodes.clock);
     await nodes.open('d', { clock });
     await nodes.clock.elapse(10_000);
-    // The timer is drawn from 200 to 400 ms, and one wake-up starts the node.
+    // The timeout is between 200 and 400 ms, and starting the node takes one wake-up.
     expect(clock.wakeUps).toBeLessThanOrEqual(50 + 1);
   });
 });

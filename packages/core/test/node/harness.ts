@@ -18,7 +18,7 @@ import { Random, VirtualClock } from '@kontiki/testing';
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (data: Uint8Array): string => new TextDecoder().decode(data);
 
-/** A state machine that keeps every command. The result of a command is its number, from 1 on. */
+/** A state machine that stores every command. Its result is the number of commands so far. */
 export class Journal implements StateMachine<number> {
   readonly commands: string[] = [];
   through = 0;
@@ -34,7 +34,7 @@ export class GatedLog extends MemoryLog {
   #gate: Promise<void> = Promise.resolve();
   #openGate: () => void = () => {};
 
-  /** Holds later writes until `release`. */
+  /** Delays further writes until `release` is called. */
   hold(): void {
     this.#gate = new Promise((resolve) => (this.#openGate = resolve));
   }
@@ -52,8 +52,8 @@ export class GatedLog extends MemoryLog {
 }
 
 /**
- * A process that can be suspended. While it is suspended, its timers, messages and deferred
- * callbacks wait. When it resumes, they run in this order, as in Node's event loop.
+ * A process that can be suspended. While suspended, its timers, messages and deferred callbacks
+ * wait. On resume they run in this order, as in Node's event loop.
  */
 export class SuspendableProcess implements Clock {
   readonly #clock: VirtualClock;
@@ -79,7 +79,7 @@ export class SuspendableProcess implements Clock {
     else this.#clock.defer(() => (this.#suspended ? this.#deferred.push(callback) : callback()));
   }
 
-  /** Wraps a transport so that its messages wait while the process is suspended. */
+  /** Wraps a transport so that received messages wait while the process is suspended. */
   wrap(transport: Transport): Transport {
     return {
       start: (self, receive) =>
@@ -104,7 +104,7 @@ export class SuspendableProcess implements Clock {
   }
 }
 
-/** Nodes on virtual time. They exchange encoded frames over a `MemoryNetwork`. */
+/** Nodes on virtual time that exchange encoded frames over a `MemoryNetwork`. */
 export class Nodes {
   readonly clock = new VirtualClock();
   readonly network: MemoryNetwork;
@@ -148,7 +148,7 @@ export class Nodes {
     return node;
   }
 
-  /** Bootstraps and opens servers, and waits until one of them leads. */
+  /** Bootstraps and opens servers, and waits until there is a leader. */
   async cluster(...ids: string[]): Promise<void> {
     await this.bootstrap(...ids);
     for (const id of ids) await this.open(id);

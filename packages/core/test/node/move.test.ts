@@ -34,7 +34,7 @@ const command = (index: number, term: number, length = 10): Entry => ({
   data: new Uint8Array(length).fill(index),
 });
 
-/** Fills the old stores: a vote, entries 6 to 20 of two terms, and two snapshots. */
+/** Fills the old stores with a vote, entries 6 to 20 of two terms, and two snapshots. */
 async function fillStores(): Promise<void> {
   const { log, snapshots } = from;
   const { memberships, genesis } = await log.open(owner);
@@ -116,21 +116,21 @@ describe('moveServer', () => {
     expect((await from.log.open(owner)).last).toBe(0);
   });
 
-  it('moveServer rejects stores that are not blank, and changes nothing', async () => {
+  it('moveServer rejects non-blank target stores and leaves them unchanged', async () => {
     await fillStores();
     await bootstrap(to.log, { cluster: owner.cluster, server: owner.server, members });
     await expect(move()).rejects.toMatchObject({ code: 'KONTIKI_NOT_BLANK' });
-    // moveServer has closed the log, or `open` would reject.
+    // `open` succeeds only if moveServer has closed the log.
     expect((await from.log.open(owner)).last).toBe(20);
   });
 
-  it('moveServer rejects a move that would leave the snapshots behind', async () => {
+  it('moveServer rejects a move if there is no target store for the snapshots', async () => {
     await fillStores();
     await expect(move({ log: new MemoryLog() })).rejects.toMatchObject({ code: 'KONTIKI_UNSUPPORTED' });
     expect((await from.log.open(owner)).last).toBe(20);
   });
 
-  it('moveServer rejects an old log that has no retire method', async () => {
+  it('moveServer rejects an old log without a retire method', async () => {
     const log = Object.assign(new MemoryLog(), { retire: undefined }) as unknown as LogStore;
     const moved = moveServer({ ...owner, from: { log }, to: { log: new MemoryLog() }, where: 'x' });
     await expect(moved).rejects.toMatchObject({ code: 'KONTIKI_UNSUPPORTED' });
@@ -180,7 +180,7 @@ describe('moveServer', () => {
     await expect(move({ log: new WrongPages(), snapshots: to.snapshots })).rejects.toMatchObject({
       code: 'KONTIKI_CORRUPT',
     });
-    // Such a log cannot be moved from, either.
+    // Moving away from such a log must fail, too.
     const bad = { log: new WrongPages() };
     await bootstrap(bad.log, { cluster: owner.cluster, server: owner.server, members });
     const moved = moveServer({ ...owner, from: bad, to: { log: to.log }, where: 'x' });
@@ -188,7 +188,7 @@ describe('moveServer', () => {
     expect((await from.log.open(owner)).last).toBe(20);
   });
 
-  it('moveServer rejects a server that is running, and does not disturb it', async () => {
+  it('moveServer rejects a running server without affecting it', async () => {
     await from.log.open(owner);
     await expect(move()).rejects.toMatchObject({ code: 'KONTIKI_LOCKED' });
     expect(await from.log.read(1, 1, Infinity)).toHaveLength(1);
@@ -196,11 +196,11 @@ describe('moveServer', () => {
     await from.snapshots.open(owner);
     await expect(move()).rejects.toMatchObject({ code: 'KONTIKI_LOCKED' });
     expect(await from.snapshots.list()).toEqual([]);
-    // The log, which moveServer opened before the snapshots, is closed again.
+    // moveServer opens the log before the snapshots, and must close it again.
     expect((await from.log.open(owner)).last).toBe(1);
   });
 
-  it('moveServer rejects a location that is too long before it copies anything', async () => {
+  it('moveServer rejects an overlong location before copying anything', async () => {
     const moved = moveServer({ ...owner, from, to, where: 'x'.repeat(16_385) });
     await expect(moved).rejects.toMatchObject({ code: 'KONTIKI_BAD_OPTION' });
     expect((await to.log.open(owner)).last).toBe(0);
@@ -215,7 +215,7 @@ describe('moveServer', () => {
     ['term history', ({ terms }) => ({ terms: terms.slice(1) })],
     ['list of memberships', ({ base }) => ({ memberships: [{ index: 20, membership: base.membership!.membership }] })],
     ['first entry', () => ({ genesis: 1 })],
-  ])('moveServer rejects a copy that opens with another %s', async (_, change) => {
+  ])('moveServer rejects a copy that opens with a different %s', async (_, change) => {
     await fillStores();
     class WrongStateLog extends MemoryLog {
       override async open(as: typeof owner): Promise<LogState> {

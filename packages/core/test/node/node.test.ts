@@ -9,7 +9,7 @@ afterEach(async () => {
 });
 
 describe('a cluster of RaftNodes', () => {
-  it('a cluster replicates commands and returns each caller its own result', async () => {
+  it('a cluster replicates commands and returns the right result to each caller', async () => {
     await nodes.cluster('a', 'b', 'c');
     const leader = nodes.leader as RaftNode<number>;
     const results = Promise.all(['x', 'y', 'z'].map((command) => leader.propose(bytes(command))));
@@ -18,7 +18,7 @@ describe('a cluster of RaftNodes', () => {
     for (const id of ['a', 'b', 'c']) expect(nodes.machine(id).commands).toEqual(['x', 'y', 'z']);
   });
 
-  it('the latency of a proposal does not depend on the heartbeat (bugs.md#p1)', async () => {
+  it('proposals complete without waiting for a heartbeat (bugs.md#p1)', async () => {
     await nodes.cluster('a', 'b', 'c');
     const leader = nodes.leader as RaftNode<number>;
     for (const node of nodes.nodes.values()) node.setTimings({ heartbeat: 5_000, election: 20_000 });
@@ -28,7 +28,7 @@ describe('a cluster of RaftNodes', () => {
     expect(nodes.machine('a').commands.length + nodes.machine('b').commands.length).toBeGreaterThan(0);
   });
 
-  it('proposals that wait together become one write', async () => {
+  it('proposals queued together are written in one batch', async () => {
     await nodes.cluster('a', 'b', 'c');
     const leader = nodes.leader as RaftNode<number>;
     const log = nodes.logs.get(leader.id) as MemoryLog;
@@ -44,7 +44,7 @@ describe('a cluster of RaftNodes', () => {
     expect(writes).toBe(1);
   });
 
-  it('a cluster survives the loss of a leader, which catches up after its restart', async () => {
+  it('a cluster survives a leader crash, and the old leader catches up after a restart', async () => {
     await nodes.cluster('a', 'b', 'c');
     const first = nodes.leader as RaftNode<number>;
     await runToOutcome(nodes, first.propose(bytes('x')));
@@ -57,13 +57,13 @@ describe('a cluster of RaftNodes', () => {
     expect(nodes.machine(first.id).commands).toEqual(['x', 'y']);
   });
 
-  it('a cluster of one server commits when its own log has the entry', async () => {
+  it('a single server commits an entry once it is in its own log', async () => {
     await nodes.cluster('a');
     expect(await runToOutcome(nodes, nodes.get('a').propose(bytes('x')))).toMatchObject({ result: 1 });
     expect(nodes.machine('a').commands).toEqual(['x']);
   });
 
-  it('a leader and a follower serve linearizable reads, and local reads at once', async () => {
+  it('leaders and followers serve linearizable reads, and local reads without waiting', async () => {
     await nodes.cluster('a', 'b', 'c');
     const leader = nodes.leader as RaftNode<number>;
     const follower = nodes.followers[0] as RaftNode<number>;
@@ -76,7 +76,7 @@ describe('a cluster of RaftNodes', () => {
     expect(await follower.read(count(follower.id), { consistency: 'local' })).toBe(1);
   });
 
-  it('a read rejects with the error of its function', async () => {
+  it('a read rejects with the error thrown by its function', async () => {
     await nodes.cluster('a');
     const read = nodes.get('a').read(
       () => {
@@ -87,7 +87,7 @@ describe('a cluster of RaftNodes', () => {
     expect(await outcome(read)).toBeInstanceOf(RangeError);
   });
 
-  it('a follower runs a read only when the read index is applied (bugs.md#63)', async () => {
+  it('a follower runs a read only after applying its read index (bugs.md#63)', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     let release = (): void => {};
     const slow = new (class extends Journal {
@@ -154,15 +154,15 @@ describe('a cluster of RaftNodes', () => {
     expect(terms).toEqual([]);
   });
 
-  it('a cluster keeps its leader after all of its processes were suspended', async () => {
+  it('a cluster keeps its leader after all processes were suspended', async () => {
     await nodes.cluster('a', 'b', 'c');
     const { term } = (nodes.leader as RaftNode<number>).status();
-    nodes.clock.suspend(3_000); // Suspends all processes at once, so every timer is late.
+    nodes.clock.suspend(3_000); // Suspends all processes together, so every timer is late.
     await nodes.clock.elapse(2_000);
     expect(nodes.leader?.status().term).toBe(term);
   });
 
-  it('a resumed follower takes waiting messages before it checks its timers', async () => {
+  it('a resumed follower processes waiting messages before checking its timers', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     const process = new SuspendableProcess(nodes.clock);
     await nodes.open('a');
@@ -202,7 +202,7 @@ describe('a cluster of RaftNodes', () => {
       expect(peer).toMatchObject({ state: 'replicate', match: 2, next: 3, inFlight: 0, lost: false });
   });
 
-  it('a leader holds at most tailBytes, and a late follower still catches up', async () => {
+  it('a leader keeps at most tailBytes in memory, and lagging followers still catch up', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     const limits = { tailBytes: 2_000, messageBytes: 500 };
     for (const id of ['a', 'b', 'c']) await nodes.open(id, { limits });

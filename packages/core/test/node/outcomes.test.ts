@@ -1,5 +1,5 @@
-// Shows every way in which a proposal or a read can end: done, refused or unknown. Runs whole nodes
-// on virtual time.
+// Shows every outcome of proposals and reads: success, refusal or unknown. Runs whole nodes on
+// virtual time.
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   bootstrap,
@@ -18,7 +18,7 @@ afterEach(async () => {
   nodes = new Nodes();
 });
 
-/** Starts a cluster of three with small limits, and resolves with its leader. */
+/** Starts a cluster of three servers with small limits. Resolves with the leader. */
 async function limitedLeader(): Promise<RaftNode<number>> {
   await nodes.bootstrap('a', 'b', 'c');
   for (const id of ['a', 'b', 'c'])
@@ -28,7 +28,7 @@ async function limitedLeader(): Promise<RaftNode<number>> {
 }
 
 describe('outcomes of proposals and reads', () => {
-  it("a follower refuses a proposal and names the leader's address and metadata", async () => {
+  it("a follower rejects a proposal with the leader's address and metadata", async () => {
     await nodes.cluster('a', 'b', 'c');
     await nodes.clock.elapse(100);
     const leader = (nodes.leader as RaftNode<number>).id;
@@ -41,7 +41,7 @@ describe('outcomes of proposals and reads', () => {
     });
   });
 
-  it('a server that knows no leader refuses a proposal and names none', async () => {
+  it('a server without a known leader rejects a proposal without naming a leader', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     await nodes.open('a');
     const error = (await nodes
@@ -59,7 +59,7 @@ describe('outcomes of proposals and reads', () => {
     expect(await outcome(leader.propose(bytes('x'), { signal: AbortSignal.abort() }))).toBe('KONTIKI_ABORTED');
   });
 
-  it('propose rejects with KONTIKI_OVERLOADED above uncommittedBytes', async () => {
+  it('propose rejects with KONTIKI_OVERLOADED beyond uncommittedBytes', async () => {
     const leader = await limitedLeader();
     nodes.network.isolate(leader.id);
     const waiting = leader.propose(new Uint8Array(2_000));
@@ -70,7 +70,7 @@ describe('outcomes of proposals and reads', () => {
     expect(await runToOutcome(nodes, waiting)).toMatchObject({ result: 1 });
   });
 
-  it('a proposal is refused if another entry is committed at its index (bugs.md#65)', async () => {
+  it('a proposal is rejected if another entry is committed at its index (bugs.md#65)', async () => {
     await nodes.cluster('a', 'b', 'c');
     const old = nodes.leader as RaftNode<number>;
     nodes.network.isolate(old.id);
@@ -82,7 +82,7 @@ describe('outcomes of proposals and reads', () => {
     expect(nodes.machine(old.id).commands).toEqual(['won']);
   });
 
-  it('a proposal of a deposed leader succeeds if the next leader commits it', async () => {
+  it("a deposed leader's proposal succeeds if the next leader commits it", async () => {
     await nodes.cluster('a', 'b', 'c');
     await nodes.clock.elapse(100);
     const old = nodes.leader as RaftNode<number>;
@@ -95,7 +95,7 @@ describe('outcomes of proposals and reads', () => {
     expect(await runToOutcome(nodes, result)).toMatchObject({ index: 3, term: 2, result: 1 });
   });
 
-  it('the outcome of an appended proposal is unknown after timeout, abort or close', async () => {
+  it('an appended proposal has an unknown outcome after a timeout, abort or close', async () => {
     await nodes.cluster('a', 'b', 'c');
     const leader = nodes.leader as RaftNode<number>;
     nodes.network.isolate(leader.id);
@@ -116,7 +116,7 @@ describe('outcomes of proposals and reads', () => {
     expect(await closedEnd).toEqual(['KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_CLOSED']);
   });
 
-  it('a queued proposal is refused after an abort or a close', async () => {
+  it('a queued proposal is rejected as not appended after an abort or a close', async () => {
     await nodes.cluster('a');
     const node = nodes.get('a');
     const controller = new AbortController();
@@ -130,7 +130,7 @@ describe('outcomes of proposals and reads', () => {
   });
 
   // bugs.md#l5, bugs.md#l6
-  it('calls on a closed node reject with KONTIKI_CLOSED, and close resolves again', async () => {
+  it('calls on a closed node reject with KONTIKI_CLOSED, and close is idempotent', async () => {
     await nodes.cluster('a');
     const node = nodes.get('a');
     await node.close();
@@ -140,7 +140,7 @@ describe('outcomes of proposals and reads', () => {
     expect(node.status().role).toBe('closed');
   });
 
-  it('a single server resolves a proposal only once it is on disk (bugs.md#116)', async () => {
+  it('a single server resolves a proposal only after it is durable (bugs.md#116)', async () => {
     const log = new GatedLog();
     nodes.logs.set('a', log);
     await nodes.cluster('a');
@@ -156,7 +156,7 @@ describe('outcomes of proposals and reads', () => {
     expect(await runToOutcome(nodes, result)).toMatchObject({ result: 1 });
   });
 
-  it('a proposal resolves only when a majority has the entry on disk', async () => {
+  it('a proposal resolves only after its entry is durable on a majority', async () => {
     const logs = new Map(['a', 'b'].map((id) => [id, new GatedLog()]));
     for (const [id, log] of logs) nodes.logs.set(id, log);
     await nodes.cluster('a', 'b');
@@ -172,7 +172,7 @@ describe('outcomes of proposals and reads', () => {
     expect(await runToOutcome(nodes, result)).toMatchObject({ result: 1 });
   });
 
-  it('a read is refused if 65,536 reads wait for a leader', async () => {
+  it('a read is rejected if 65,536 reads are waiting for a leader', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     const alone = await nodes.open('a');
     const waiting = Array.from({ length: 65_536 }, () => outcome(alone.read(() => 1)));
@@ -181,7 +181,7 @@ describe('outcomes of proposals and reads', () => {
     expect(new Set(await Promise.all(waiting))).toEqual(new Set(['KONTIKI_CLOSED']));
   });
 
-  it('a read is refused if 65,536 reads wait for the state machine', async () => {
+  it('a read is rejected if 65,536 reads are waiting for the state machine', async () => {
     let release = (): void => {};
     const stuck = new Promise<void>((resolve) => (release = resolve));
     const log = new MemoryLog();
@@ -219,7 +219,7 @@ describe('outcomes of proposals and reads', () => {
     expect(await runToOutcome(nodes, read)).toBe('KONTIKI_TIMEOUT');
   });
 
-  it('a read on a server without a leader waits until one is elected', async () => {
+  it('a read on a server without a leader waits until a leader is elected', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     await nodes.open('a');
     const read = nodes.get('a').read(() => 2);

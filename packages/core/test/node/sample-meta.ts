@@ -1,6 +1,9 @@
 import { membershipOf, type SnapshotMeta } from '@kontiki/core';
 
-/** Returns the meta of a snapshot that ends at entry `index`. Its id is `letter`, 32 times. */
+/**
+ * Returns the meta of a snapshot that ends at entry `index`. Its id consists of `letter` repeated
+ * 32 times.
+ */
 export function metaOf(letter: string, index: number): SnapshotMeta {
   return {
     id: letter.repeat(32),

@@ -3,9 +3,12 @@ import { decodeSnapshot } from '@kontiki/core/wire';
 import { afterEach, beforeEach } from 'vitest';
 import { bytes, Journal, Nodes } from './harness.js';
 
-/** A journal with snapshots: one chunk for the number of commands, then one chunk per command. */
+/**
+ * A journal with snapshots. The first chunk is the number of commands, followed by one chunk per
+ * command.
+ */
 export class SnapshotJournal extends Journal {
-  /** Called before each chunk except for the first. The snapshot waits for its promise. */
+  /** Called before each chunk except for the first. The snapshot waits for the returned promise. */
   gate: () => Promise<void> = () => Promise.resolve();
   blocksApply = false;
 
@@ -32,9 +35,9 @@ async function textOf(chunks: AsyncIterable<Uint8Array>): Promise<string> {
 
 /** The nodes of the running test. */
 export let nodes: Nodes;
-/** The snapshot stores of the running test, by server. They survive a restart. */
+/** The snapshot stores of the running test, by server. They survive restarts. */
 export const stores: Map<string, MemorySnapshots> = new Map();
-/** The state machine of the last start of each server. */
+/** The state machine from the last start of each server. */
 export const machines: Map<string, SnapshotJournal> = new Map();
 
 beforeEach(() => {
@@ -44,7 +47,7 @@ beforeEach(() => {
 });
 afterEach(() => nodes.close());
 
-/** A policy under which only `snapshot()` takes snapshots. */
+/** A policy that takes no snapshots except through `snapshot()`. */
 export const onDemand: Partial<SnapshotPolicy> = { maxEntries: Infinity, maxBytes: Infinity, trailingEntries: 0 };
 
 /** Opens a server with an empty state machine and its snapshot store. */
@@ -67,9 +70,7 @@ export async function cluster(
   return nodes.leader as RaftNode<number>;
 }
 
-/**
- * Proposes `count` commands to the current leader, one after the other, and waits for each result.
- */
+/** Proposes `count` commands to the current leader, one at a time, waiting for each result. */
 export async function write(count: number, prefix = 'x'): Promise<void> {
   for (let i = 0; i < count; i += 1) {
     const proposed = (nodes.leader as RaftNode<number>).propose(bytes(`${prefix}${i}`));
@@ -79,7 +80,7 @@ export async function write(count: number, prefix = 'x'): Promise<void> {
   }
 }
 
-/** Lets virtual time pass until a promise settles, and settles like it. */
+/** Lets virtual time pass until a promise settles. Settles with the same value or error. */
 export async function runToEnd<T>(promise: Promise<T>): Promise<T> {
   let settled = false;
   const result = promise.finally(() => (settled = true));

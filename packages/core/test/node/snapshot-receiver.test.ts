@@ -20,11 +20,11 @@ async function encoded(meta: SnapshotMeta, held: Uint8Array = bytes('state')): P
   return Buffer.concat(pieces);
 }
 
-/** A store whose calls wait for a gate. It records which ids are being written. */
+/** A store whose calls wait for a gate. Records the ids that are being written. */
 class SlowSnapshots extends MemorySnapshots {
   gate: Promise<void> = Promise.resolve();
   readonly writing = new Set<string>();
-  /** Results of the next syncs, in order. Without one, a sync succeeds at once. */
+  /** Results of the next syncs, in order. If the array is empty, a sync succeeds immediately. */
   readonly syncs: Promise<void>[] = [];
   synced = 0;
 
@@ -78,7 +78,7 @@ describe('SnapshotReceiver', () => {
   const send = (meta: SnapshotMeta, data: Uint8Array, offset = 0): void =>
     receiver.onChunk('l', { kind: 'snapshotChunk', ...from, id: meta.id, offset, data });
 
-  it('a new offer replaces the snapshot being received, and its file is discarded', async () => {
+  it('a new offer replaces and discards the snapshot being received', async () => {
     await offer(first);
     await clock.settle();
     closeGate();
@@ -94,7 +94,7 @@ describe('SnapshotReceiver', () => {
     expect(received).toEqual([first.id]);
   });
 
-  it('an offer is accepted while the previous snapshot is being finished', async () => {
+  it('the receiver accepts an offer while it finishes the previous snapshot', async () => {
     await offer(first);
     await clock.settle();
     send(first, await encoded(first));
@@ -107,7 +107,7 @@ describe('SnapshotReceiver', () => {
     expect([...store.writing]).toEqual([second.id]);
   });
 
-  it('an offer is acknowledged only once the offset to resume at is known', async () => {
+  it('the receiver acknowledges an offer only once the resume offset is known', async () => {
     const writer = await store.create(first);
     await writer.write((await encoded(first)).subarray(0, 40));
     await store.close();
@@ -122,7 +122,7 @@ describe('SnapshotReceiver', () => {
     expect(acks).toEqual([[first.id, 40]]);
   });
 
-  it('a snapshot that is already complete is finished without another chunk', async () => {
+  it('an unfinished snapshot with all its bytes is finished without another chunk', async () => {
     const writer = await store.create(first);
     await writer.write(await encoded(first));
     await store.close();
@@ -133,7 +133,7 @@ describe('SnapshotReceiver', () => {
     expect([received, [...store.writing]]).toEqual([[first.id], []]);
   });
 
-  it('an incoming snapshot is discarded if a write fails', async () => {
+  it('the receiver discards an incoming snapshot if a write fails', async () => {
     const create = store.create.bind(store);
     store.create = async (meta) => {
       const failing = await create(meta);
@@ -147,7 +147,7 @@ describe('SnapshotReceiver', () => {
     expect([failures, [...store.writing]]).toMatchObject([[{ message: 'no room' }], []]);
   });
 
-  it('at most 8 MiB of an incoming snapshot are not synced', async () => {
+  it('the receiver leaves at most 8 MiB of an incoming snapshot unsynced', async () => {
     let [written, synced] = [0, 0];
     store.create = async () => ({
       offset: 0,
@@ -167,7 +167,7 @@ describe('SnapshotReceiver', () => {
     expect(written).toBe(20 * 1024 * 1024);
   });
 
-  it('an incoming snapshot is discarded once the log has caught up with it', async () => {
+  it('the receiver discards an incoming snapshot once the log has caught up with it', async () => {
     await offer(second);
     await clock.settle();
     receiver.onAppliedTo(19);
@@ -198,7 +198,7 @@ describe('SnapshotReceiver', () => {
       await clock.settle();
     });
 
-    it('chunks are written during a sync, and finish waits for the last sync', async () => {
+    it('chunks are written during a sync, and the receiver finishes after the last sync', async () => {
       const ends: (() => void)[] = [];
       for (let i = 0; i < 2; i += 1) store.syncs.push(new Promise((resolve) => ends.push(resolve)));
       await sendUpTo(15 * MiB);
@@ -215,13 +215,13 @@ describe('SnapshotReceiver', () => {
       expect([received, failures]).toEqual([[first.id], []]);
     });
 
-    it('a sync that fails during a write discards the incoming snapshot', async () => {
+    it('the receiver discards an incoming snapshot if a sync fails during a write', async () => {
       store.syncs.push(Promise.reject(new Error('EIO')));
       await sendUpTo(all.length);
       expect([failures.map(({ message }) => message), received, [...store.writing]]).toEqual([['EIO'], [], []]);
     });
 
-    it('a sync that fails between chunks discards the snapshot at the next chunk', async () => {
+    it('the receiver discards a snapshot at the next chunk after a failed sync', async () => {
       let fail = (_error: Error): void => {};
       store.syncs.push(new Promise((_, reject) => (fail = reject)));
       await sendUpTo(9 * MiB);

@@ -10,7 +10,7 @@ const MiB = 1024 * 1024;
 
 const snapshot: SnapshotInfo = { ...metaOf('a', 10), bytes: 100 * CHUNK };
 
-/** A snapshot store that only reads. Its bytes are zeros. */
+/** A read-only snapshot store that returns zeros. */
 const store = {
   async *read(_id: string, offset = 0): AsyncIterable<Uint8Array> {
     for (let at = offset; at < snapshot.bytes; at += CHUNK) yield new Uint8Array(Math.min(CHUNK, snapshot.bytes - at));
@@ -52,7 +52,7 @@ describe('SnapshotSender', () => {
     return sender;
   }
 
-  /** Acknowledges everything that was sent, `times` times. */
+  /** Acknowledges everything sent so far, `times` times. */
   async function acknowledge(sender: SnapshotSender, times: number): Promise<void> {
     for (let i = 0; i < times; i += 1) {
       await clock.settle();
@@ -61,7 +61,7 @@ describe('SnapshotSender', () => {
     await clock.settle();
   }
 
-  it('SnapshotSender ignores an acknowledgement beyond what it has sent', async () => {
+  it('SnapshotSender ignores an acknowledgement of bytes that it has not sent', async () => {
     const sender = startSender();
     sender.onAcknowledged(snapshot.bytes + 1);
     await clock.settle();
@@ -77,7 +77,7 @@ describe('SnapshotSender', () => {
     expect([sent, acknowledged]).toEqual([[0, CHUNK, 2 * CHUNK], CHUNK]);
   });
 
-  it('SnapshotSender offers again after silence and resumes with one chunk', async () => {
+  it('SnapshotSender repeats its offer after a timeout and resumes with one chunk', async () => {
     const sender = startSender();
     await acknowledge(sender, 3);
     expect(sent.length).toBeGreaterThan(4);
@@ -91,7 +91,7 @@ describe('SnapshotSender', () => {
     expect(sent).toEqual([CHUNK]);
   });
 
-  it('SnapshotSender frees its part of the window when silent or closed (bugs.md#94)', async () => {
+  it('SnapshotSender frees its window share on timeout and close (bugs.md#94)', async () => {
     const room = (): boolean => window.take(16 * MiB, 0);
     const sender = startSender();
     await acknowledge(sender, 3);

@@ -1,4 +1,4 @@
-// Shows that snapshot transfers take bounded memory and send few bytes twice. Connects senders and
+// Shows that snapshot transfers use bounded memory and resend few bytes. Connects senders and
 // receivers to links and stores that the test controls.
 import { MemorySnapshots, type SnapshotInfo, type SnapshotWriter } from '@kontiki/core';
 import { encodeSnapshot, MAX_SNAPSHOT_CHUNK } from '@kontiki/core/wire';
@@ -29,15 +29,15 @@ async function stored(): Promise<[MemorySnapshots, SnapshotInfo]> {
   return [store, await writer.finish()];
 }
 
-/** A peer that receives a snapshot, and acknowledges bytes when the test does. */
+/** A peer that receives a snapshot. The test decides when it acknowledges bytes. */
 interface Peer {
   readonly sender: SnapshotSender;
   sent: number;
   acknowledged: number;
 }
 
-describe('memory and reads of snapshot transfers', () => {
-  it('a leader holds at most 16 MiB of chunks in flight, and serves every peer', async () => {
+describe('memory and store reads of snapshot transfers', () => {
+  it('a leader has at most 16 MiB of chunks in flight and serves every peer', async () => {
     const [store, snapshot] = await stored();
     const clock = new VirtualClock();
     const window = new SnapshotWindow();
@@ -74,7 +74,7 @@ describe('memory and reads of snapshot transfers', () => {
     const held = (): number => peers.reduce((sum, { sent, acknowledged }) => sum + sent - acknowledged, 0);
     expect(held()).toBeGreaterThan(MAX - 4 * (MiB / 4));
     expect(held()).toBeLessThanOrEqual(MAX);
-    // These peers start when the others fill the window.
+    // These peers start while the other peers fill the window.
     peers.push(...Array.from({ length: 80 }, startPeer));
     await clock.settle();
     while (peers.some(({ acknowledged }) => acknowledged < snapshot.bytes)) {
@@ -91,7 +91,7 @@ describe('memory and reads of snapshot transfers', () => {
     expect(peers.filter(({ acknowledged }) => acknowledged < snapshot.bytes)).toEqual([]);
   });
 
-  it('a receiver holds at most 16 MiB of chunks, whatever is sent', async () => {
+  it('a receiver buffers at most 16 MiB of chunks, even if the sender sends more', async () => {
     const written: number[] = [];
     let go = (): void => {};
     const gate = new Promise<void>((resolve) => (go = resolve));
@@ -128,7 +128,7 @@ describe('memory and reads of snapshot transfers', () => {
     expect(held).toBeLessThanOrEqual(MAX);
   });
 
-  it.each([64 * 1024, 1024 * 1024])('a link of %i bytes per second carries few chunks more than once', async (rate) => {
+  it.each([64 * 1024, 1024 * 1024])('a sender resends few chunks over a link of %i bytes per second', async (rate) => {
     const [store, snapshot] = await stored();
     const clock = new VirtualClock();
     // A send queue of 8 MiB. Chunks beyond it are dropped.
@@ -178,7 +178,7 @@ describe('memory and reads of snapshot transfers', () => {
     expect(carried).toBeLessThan(1.5 * snapshot.bytes);
   });
 
-  it('a slow transfer uses one reader of the store, which closes with the sender', async () => {
+  it('a slow transfer uses one store reader, which closes with the sender', async () => {
     const [store, snapshot] = await stored();
     const clock = new VirtualClock();
     let readers = 0;

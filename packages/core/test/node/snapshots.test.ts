@@ -1,5 +1,5 @@
-// Shows when a node takes snapshots, what they contain and which failures stop the node. Runs whole
-// nodes on virtual time.
+// Shows when a node takes snapshots, what the snapshots contain, and which failures stop the node.
+// Runs whole nodes on virtual time.
 import { KontikiError, MemorySnapshots, type SnapshotMeta } from '@kontiki/core';
 import { describe, expect, it } from 'vitest';
 import { bytes } from './harness.js';
@@ -16,7 +16,7 @@ import {
   write,
 } from './snapshot-harness.js';
 
-describe('snapshots that a node takes', () => {
+describe('taking snapshots', () => {
   it('snapshot() compacts the log, and a restart continues from the snapshot', async () => {
     const node = await cluster(['a']);
     await write(10);
@@ -34,7 +34,7 @@ describe('snapshots that a node takes', () => {
     );
   });
 
-  it('a snapshot excludes commands that are applied while it is read (bugs.md#s9)', async () => {
+  it('a snapshot excludes commands applied while it is being read (bugs.md#s9)', async () => {
     const node = await cluster(['a']);
     await write(3);
     let proceed = (): void => {};
@@ -48,7 +48,7 @@ describe('snapshots that a node takes', () => {
     expect(await stateOf('a')).toBe('3\nx0\nx1\nx2\n');
   });
 
-  it('snapshot() covers everything applied before the call, even during another one', async () => {
+  it('snapshot() covers all applied entries, even during another snapshot', async () => {
     const node = await cluster(['a']);
     await write(3);
     let proceed = (): void => {};
@@ -64,7 +64,7 @@ describe('snapshots that a node takes', () => {
     expect((await runToEnd(later)).last.index).toBe(applied);
   });
 
-  it('a snapshot holds the state at its start even if the store creates it late', async () => {
+  it('a snapshot contains the state at its start, even if the store is slow', async () => {
     let proceed = (): void => {};
     class SlowSnapshots extends MemorySnapshots {
       override async create(meta: SnapshotMeta): ReturnType<MemorySnapshots['create']> {
@@ -83,7 +83,7 @@ describe('snapshots that a node takes', () => {
     expect(await stateOf('a')).toBe('3\nx0\nx1\nx2\n');
   });
 
-  it('with blocksApply applying waits for a snapshot, but the protocol does not', async () => {
+  it('blocksApply delays applying during a snapshot without delaying commits', async () => {
     const node = await cluster(['a', 'b', 'c']);
     const journal = machines.get(node.id) as SnapshotJournal;
     journal.blocksApply = true;
@@ -102,7 +102,7 @@ describe('snapshots that a node takes', () => {
     expect(await stateOf(node.id)).toBe('3\nx0\nx1\nx2\n');
   });
 
-  it('maxEntries triggers snapshots, and keep and trailingEntries limit what stays', async () => {
+  it('maxEntries triggers snapshots, and keep and trailingEntries limit what is kept', async () => {
     const node = await cluster(['a'], { snapshotPolicy: { maxEntries: 10, trailingEntries: 4, keep: 2 } });
     await write(35);
     const held = (await (stores.get('a') as MemorySnapshots).list()).map(({ last }) => last.index);
@@ -130,7 +130,7 @@ describe('snapshots that a node takes', () => {
     expect(node.status().base).toBe(node.status().applied);
   });
 
-  it('a node that failed to open takes no snapshots', async () => {
+  it('a node that fails to open takes no snapshots', async () => {
     const node = await cluster(['a']);
     await write(3);
     await node.close();
@@ -187,7 +187,7 @@ describe('snapshots that a node takes', () => {
     expect(node.status().base).toBeGreaterThan(0);
   });
 
-  it('a snapshot that cannot remove an old one succeeds, and the next one removes it', async () => {
+  it('a snapshot succeeds if removing an old one fails, and the next one retries', async () => {
     class Sticky extends MemorySnapshots {
       sticky = true;
       override async remove(id: string): Promise<void> {
@@ -231,7 +231,7 @@ describe('snapshots that a node takes', () => {
     expect(fatal).toEqual([broken]);
   });
 
-  it('snapshot() rejects with KONTIKI_NO_SNAPSHOT while nothing is applied', async () => {
+  it('snapshot() rejects with KONTIKI_NO_SNAPSHOT if nothing is applied', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     const node = await open('a');
     await expect(node.snapshot()).rejects.toMatchObject({ code: 'KONTIKI_NO_SNAPSHOT' });
@@ -248,7 +248,7 @@ describe('snapshots that a node takes', () => {
     expect(fatal).toMatchObject([{ code: 'KONTIKI_MACHINE_FAILED' }]);
   });
 
-  it('close aborts a snapshot in progress and leaves nothing in the store', async () => {
+  it('close aborts a snapshot in progress and removes it from the store', async () => {
     const node = await cluster(['a']);
     await write(3);
     const journal = machines.get('a') as SnapshotJournal;
@@ -272,7 +272,7 @@ describe('snapshots that a node takes', () => {
     expect(await (stores.get('a') as MemorySnapshots).list()).toEqual([]);
   });
 
-  it('a snapshot store that fails to close does not keep the log locked', async () => {
+  it('the log is closed even if the snapshot store fails to close', async () => {
     class Stuck extends MemorySnapshots {
       stuck = true;
       override async close(): Promise<void> {

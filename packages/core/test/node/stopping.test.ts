@@ -1,4 +1,5 @@
-// Shows which failures stop a node, and that its data is kept. Makes logs and state machines fail.
+// Shows which failures stop a node, and that the node keeps its data. Makes logs and state machines
+// fail.
 import { afterEach, describe, expect, it } from 'vitest';
 import { KontikiError, MemorySnapshots, type MemoryLog, type RaftNode } from '@kontiki/core';
 import { bytes, runToOutcome, Journal, Nodes, outcome } from './harness.js';
@@ -20,7 +21,7 @@ describe('failures that stop a node', () => {
       },
     ],
     ['returns too many results', () => [1, 2, 3]],
-  ])('a state machine that %s stops the node, and the log is kept', async (_, apply) => {
+  ])('a state machine that %s stops the node but leaves the log intact', async (_, apply) => {
     await nodes.bootstrap('a');
     const node = await nodes.open('a', {
       machine: { apply: (batch) => (batch.entries.length === 0 ? [] : apply()) },
@@ -49,7 +50,7 @@ describe('failures that stop a node', () => {
     await nodes.clock.until(() => nodes.leader !== undefined && nodes.leader !== leader);
   });
 
-  it('a leader that cannot read its log stops and sends no append (bugs.md#50)', async () => {
+  it('a leader that cannot read its log stops without sending an append (bugs.md#50)', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     for (const id of ['a', 'b', 'c']) await nodes.open(id, { limits: { tailBytes: 1 } });
     await nodes.clock.until(() => nodes.leader !== undefined);
@@ -66,12 +67,12 @@ describe('failures that stop a node', () => {
     await nodes.clock.until(() => leader.status().role === 'failed');
     expect((fatal as KontikiError).code).toBe('KONTIKI_CORRUPT');
     expect(nodes.get(away).status().last).toBe(before);
-    // The next leader can read its log.
+    // The next leader can read its own log.
     await nodes.clock.until(() => nodes.machine(away).commands.length === 3);
     expect(nodes.machine(away).commands).toEqual(['x', 'y', 'z']);
   });
 
-  it('open rejects a state machine that is ahead of its log, and closes the log', async () => {
+  it('open rejects a state machine that is ahead of its log and closes the log', async () => {
     await nodes.bootstrap('a');
     const machine = { open: () => Promise.resolve(7), apply: () => [] };
     expect(await outcome(nodes.open('a', { machine }))).toBe('KONTIKI_LOST_DATA');
@@ -101,7 +102,7 @@ describe('failures that stop a node', () => {
     await nodes.open('a', { machine: new SnapshotJournal(), snapshots });
   });
 
-  it('a state machine with its own disk gets only later commands after a restart', async () => {
+  it('a state machine with durable state receives only later commands after a restart', async () => {
     await nodes.cluster('a');
     for (const command of ['1', '2', '3']) await runToOutcome(nodes, nodes.get('a').propose(bytes(command)));
     const { applied } = nodes.get('a').status();

@@ -1,7 +1,7 @@
 import { SystemClock } from '@kontiki/core';
 import { expect, it } from 'vitest';
 
-it('SystemClock does not fire a timer of thirty days at once', async () => {
+it('SystemClock does not fire a thirty-day timer immediately', async () => {
   const clock = new SystemClock();
   let fired = 0;
   const timer = clock.timer(() => (fired += 1));

@@ -51,7 +51,7 @@ class RecordedTransport implements Transport {
 
 const anotherNetwork = (): MemoryNetwork => new MemoryNetwork({ clock: nodes.clock, latency: () => 1 });
 
-/** Proposes a command to the current leader, again and again, until it is committed. */
+/** Repeatedly proposes a command to the current leader until it is committed. */
 async function commit(command: string): Promise<void> {
   let committed = false;
   const attempt = (): void => {
@@ -68,7 +68,7 @@ async function commit(command: string): Promise<void> {
 const error = (code: string): unknown => expect.objectContaining({ code });
 
 describe('setTransport', () => {
-  it('setTransport moves a cluster to another network, server by server', async () => {
+  it('setTransport moves a cluster to another network, one server at a time', async () => {
     await nodes.cluster('a', 'b', 'c');
     await commit('before');
     const network = anotherNetwork();
@@ -102,7 +102,7 @@ describe('setTransport', () => {
     expect(next.calls.at(-1)).toBe('close');
   });
 
-  it('setTransport keeps the old transport if the new one does not start', async () => {
+  it('setTransport keeps the old transport if the new transport fails to start', async () => {
     await nodes.cluster('a', 'b', 'c');
     const taken = new KontikiError('KONTIKI_LISTEN', 'The port is taken.');
     const next = new RecordedTransport(anotherNetwork(), Promise.reject(taken));
@@ -129,7 +129,7 @@ describe('setTransport', () => {
     expect(node.status().term).toBe(77);
   });
 
-  it('setTransport succeeds although the old transport fails to close', async () => {
+  it('setTransport succeeds even if the old transport fails to close', async () => {
     await nodes.bootstrap('a');
     const before = new RecordedTransport(nodes.network);
     before.closeError = new Error('stuck');
@@ -145,7 +145,7 @@ describe('setTransport', () => {
     await commit('x');
   });
 
-  it('concurrent calls of setTransport take effect in order', async () => {
+  it('concurrent setTransport calls take effect in order', async () => {
     await nodes.cluster('a', 'b', 'c');
     const [one, two, three] = [
       new RecordedTransport(anotherNetwork()),
@@ -163,7 +163,7 @@ describe('setTransport', () => {
     await commit('x');
   });
 
-  it('close waits until setTransport has closed the old transport', async () => {
+  it('close waits for setTransport to close the old transport', async () => {
     await nodes.bootstrap('a');
     const before = new RecordedTransport(nodes.network);
     let finishClose = (): void => {};
@@ -180,7 +180,7 @@ describe('setTransport', () => {
     await Promise.all([replaced, closing]);
   });
 
-  it('setTransport with the transport in use does not restart it', async () => {
+  it('setTransport with the current transport does not restart it', async () => {
     await nodes.bootstrap('a');
     const transport = new RecordedTransport(nodes.network);
     const node = await nodes.open('a', { transport });

@@ -6,7 +6,7 @@ describe('conflict hints', () => {
   const cases = [1, 2, 3, 5, 10, 50, 100, 200].flatMap((length) =>
     [1, 2, 5, length].map((runs) => [length, Math.min(runs, length)] as const),
   );
-  it.each(cases)('a leader replaces %i conflicting entries of %i terms with one probe per term', (length, runs) => {
+  it.each(cases)('a leader replaces %i conflicting entries in %i terms with one probe per term', (length, runs) => {
     const cluster = new Scenario(['a', 'b', 'c']);
     const spread = (first: number): number[] =>
       Array.from({ length }, (_, i) => first + 2 * Math.floor((i * runs) / length));

@@ -1,5 +1,5 @@
-// Shows that logs that diverged become equal again, and that late messages and crashes lose no
-// committed entry. Moves single messages between servers by hand.
+// Shows that divergent logs converge, and that late messages and crashes lose no committed entry.
+// Delivers single messages between servers by hand.
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
@@ -9,8 +9,8 @@ const commands = (cluster: Scenario, id: string): string[] =>
     .applied.flatMap((entry) => (entry.kind === 'command' ? [new TextDecoder().decode(entry.data)] : []));
 
 /**
- * Five servers. a leads term 2, is cut off together with b, and holds `texts` as proposals. c leads
- * the others in term 3 and has committed "new".
+ * Returns a scenario with five servers. a leads term 2, is cut off together with b, and has
+ * appended `texts`. c leads the other servers in term 3 and has committed "new".
  */
 function deposed(...texts: string[]): Scenario {
   const cluster = new Scenario(['a', 'b', 'c', 'd', 'e']);
@@ -27,8 +27,8 @@ function deposed(...texts: string[]): Scenario {
   return cluster;
 }
 
-describe('diverged logs', () => {
-  it('proposals of a deposed leader are replaced and applied on no server', () => {
+describe('divergent logs', () => {
+  it('proposals of a deposed leader are replaced and never applied', () => {
     const cluster = deposed('lost', 'lost too', 'and this');
     expect(['a', 'b'].map((id) => cluster.raft(id).log.committed)).toEqual([2, 2]);
     cluster.heal();
@@ -39,7 +39,7 @@ describe('diverged logs', () => {
     }
   });
 
-  it('a late append of a deposed leader changes nothing (bugs.md#27)', () => {
+  it('a late append from a deposed leader has no effect (bugs.md#27)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -49,7 +49,7 @@ describe('diverged logs', () => {
     cluster.crash('a');
     cluster.skip(2 * cluster.timings.election);
     cluster.elect('b', { kind: 'append' });
-    cluster.release(late); // c has elected b, but received no append of b yet.
+    cluster.release(late); // c has elected b, but received no append from b yet.
     cluster.deliver({ from: 'a' });
     expect(cluster.raft('c').log.lastIndex).toBe(2);
     cluster.propose('b', 'new');
@@ -63,7 +63,7 @@ describe('diverged logs', () => {
   it.each([
     { keep: 0, left: [1, 2, 2, 2] },
     { keep: 1, left: [1, 2, 3, 3] },
-  ])('a crash while entries are replaced keeps all or none of them: $left (bugs.md#41)', ({ keep, left }) => {
+  ])('a crash during a replacement leaves the old or new entries: $left (bugs.md#41)', ({ keep, left }) => {
     const cluster = deposed('lost', 'lost too');
     cluster.partition(['a'], ['b', 'c', 'd', 'e']);
     cluster.stall('b');
@@ -79,7 +79,7 @@ describe('diverged logs', () => {
     expect(commands(cluster, 'b')).toEqual(['new']);
   });
 
-  it('late and duplicate rejections change nothing (bugs.md#28)', () => {
+  it('late and duplicate rejections have no effect (bugs.md#28)', () => {
     const cluster = deposed('lost', 'lost too');
     cluster.start('c');
     cluster.skip(2 * cluster.timings.election);
@@ -97,7 +97,7 @@ describe('diverged logs', () => {
     for (const id of ['a', 'b']) expect(cluster.raft('d').peers?.get(id)?.match).toBe(6);
   });
 
-  it("acknowledgements of a leader's earlier term do not count later (bugs.md#36)", () => {
+  it('acknowledgements from an earlier term as leader do not count (bugs.md#36)', () => {
     const cluster = deposed('gone', 'gone too');
     const old = cluster.sent.filter(({ to, message }) => to === 'a' && message.kind === 'appendAccepted');
     cluster.heal();
@@ -115,7 +115,7 @@ describe('diverged logs', () => {
     expect(cluster.terms('b')).toEqual([1, 2, 3, 3, 4]);
   });
 
-  it('logs agree although the network reverses and duplicates messages (bugs.md#43)', () => {
+  it('logs converge even if messages are reversed and duplicated (bugs.md#43)', () => {
     const cluster = new Scenario(['a', 'b', 'c'], { limits: { messageBytes: 1 } });
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -134,12 +134,12 @@ describe('diverged logs', () => {
     }
     cluster.elapse(5 * cluster.timings.heartbeat);
     for (const id of ['a', 'b', 'c']) expect(commands(cluster, id)).toEqual(expected);
-    // Each of 60 entries takes an append, an acknowledgement and a commit per peer. Allow as many
-    // for repairs.
+    // Each of 60 entries takes an append, an acknowledgement and a commit message per peer. Allow
+    // the same number for repairs.
     expect(cluster.sent.length).toBeLessThan(60 * 2 * 3 * 2);
   });
 
-  it('an entry is not committed while most servers hold it only in memory', () => {
+  it('an entry is not committed while it is only in memory on most servers', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -202,7 +202,7 @@ describe('diverged logs', () => {
     expect(cluster.raft('b').log.committed).toBe(3);
   });
 
-  it('a follower that lost its commit index learns it from the leader', () => {
+  it('a follower that lost its commit index learns the index from the leader', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.propose('a', 'x');

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { Scenario, type ScenarioServer } from '@kontiki/testing';
 
-/** Returns whether each reply to a vote or pre-vote that a server has in flight grants it. */
+/**
+ * Returns, for each of a server's vote and pre-vote replies in flight, whether it grants the vote.
+ */
 function votesInFlight(cluster: Scenario, server: ScenarioServer): string[] {
   return [...cluster.underWay]
     .filter(
@@ -11,14 +13,14 @@ function votesInFlight(cluster: Scenario, server: ScenarioServer): string[] {
 }
 
 describe('elections', () => {
-  it.each([1, 2, 3, 4, 5, 7])('a cluster of %i elects one leader within ten election timeouts', (size) => {
+  it.each([1, 2, 3, 4, 5, 7])('a cluster of %i servers elects one leader within ten election timeouts', (size) => {
     const cluster = new Scenario(['a', 'b', 'c', 'd', 'e', 'f', 'g'].slice(0, size), { seed: size });
     cluster.elapseUntil(() => cluster.leaders.length === 1, 10 * cluster.timings.election);
     cluster.elapse(10 * cluster.timings.election);
     expect(cluster.leaders).toHaveLength(1);
   });
 
-  it('a single server elects itself after each start and commits on its own sync', () => {
+  it('a single server elects itself after each start and commits after its own sync', () => {
     const cluster = new Scenario(['a']);
     cluster.elapse(2 * cluster.timings.election);
     expect(cluster.leaders).toEqual(['a']);
@@ -36,7 +38,7 @@ describe('elections', () => {
     expect(cluster.raft('a').ballot.term).toBe(3);
   });
 
-  it('each election timeout is drawn between timings.election and twice that', () => {
+  it('each election timeout is between timings.election and twice that value', () => {
     const cluster = new Scenario(['a', 'b']);
     cluster.isolate('a');
     const waits = new Set<number>();
@@ -79,7 +81,7 @@ describe('elections', () => {
     expect(cluster.server('c').disk.ballot).toEqual({ term: 5, votedFor: 'a' });
   });
 
-  it('a vote reply does not leave before the vote is durable (bugs.md#1)', () => {
+  it('a server does not send a vote reply before the vote is durable (bugs.md#1)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.forge('a', 'c', { kind: 'vote', term: 5, incarnation: 99, lastIndex: 1, lastTerm: 1 });
     expect(votesInFlight(cluster, cluster.server('c'))).toEqual([]);
@@ -97,17 +99,20 @@ describe('elections', () => {
     { mine: [2, 2], index: 2, term: 3, granted: true },
     { mine: [2, 2], index: 2, term: 2, granted: false },
     { mine: [1, 3], index: 99, term: 2, granted: false },
-  ])('a server whose log has terms $mine votes for ($index, $term): $granted', ({ mine, index, term, granted }) => {
-    const cluster = new Scenario(['a', 'b', 'c']);
-    cluster.startWith('c', mine);
-    cluster.forge('a', 'c', { kind: 'preVote', term: 8, incarnation: 9, lastIndex: index, lastTerm: term });
-    expect(votesInFlight(cluster, cluster.server('c'))).toEqual([`${granted}`]);
-    cluster.forge('a', 'c', { kind: 'vote', term: 9, incarnation: 9, lastIndex: index, lastTerm: term });
-    cluster.writeAll('c');
-    expect(votesInFlight(cluster, cluster.server('c'))).toEqual([`${granted}`, `${granted}`]);
-  });
+  ])(
+    'a server with log terms $mine votes for a log end at ($index, $term): $granted',
+    ({ mine, index, term, granted }) => {
+      const cluster = new Scenario(['a', 'b', 'c']);
+      cluster.startWith('c', mine);
+      cluster.forge('a', 'c', { kind: 'preVote', term: 8, incarnation: 9, lastIndex: index, lastTerm: term });
+      expect(votesInFlight(cluster, cluster.server('c'))).toEqual([`${granted}`]);
+      cluster.forge('a', 'c', { kind: 'vote', term: 9, incarnation: 9, lastIndex: index, lastTerm: term });
+      cluster.writeAll('c');
+      expect(votesInFlight(cluster, cluster.server('c'))).toEqual([`${granted}`, `${granted}`]);
+    },
+  );
 
-  it('a pre-vote from an earlier term is refused with the current term (bugs.md#14)', () => {
+  it('a server refuses a pre-vote from an earlier term with its own term (bugs.md#14)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('c', [2], 7);
     for (const term of [6, 7])
@@ -119,7 +124,7 @@ describe('elections', () => {
     expect(cluster.raft('c').ballot).toEqual({ term: 7, votedFor: undefined });
   });
 
-  it('a server that hears a leader grants no vote and keeps its term (bugs.md#l7)', () => {
+  it('a server with a live leader grants no vote and keeps its term (bugs.md#l7)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
@@ -132,7 +137,7 @@ describe('elections', () => {
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('a server ignores candidates for the minimum timeout, not its own (bugs.md#22)', () => {
+  it('a server ignores candidates for the minimum election timeout (bugs.md#22)', () => {
     const cluster = new Scenario(['a', 'b', 'c'], { seed: 4 });
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -143,7 +148,7 @@ describe('elections', () => {
     expect(cluster.raft('b').ballot).toEqual({ term: 9, votedFor: 'c' });
   });
 
-  it('a server that returns from a partition deposes no leader (bugs.md#16)', () => {
+  it('a server returning from a partition does not depose the leader (bugs.md#16)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.isolate('c');
@@ -156,11 +161,11 @@ describe('elections', () => {
     expect(cluster.raft('a').ballot.term).toBe(term);
   });
 
-  it('a leader that hears no quorum steps down within two timeouts (bugs.md#18)', () => {
+  it('a leader without a quorum steps down within two election timeouts (bugs.md#18)', () => {
     const cluster = new Scenario(['a', 'b', 'c', 'd', 'e']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
-    // It can send, but receives nothing.
+    // a can send, but cannot receive.
     for (const other of ['b', 'c', 'd', 'e']) cluster.cut(other, 'a');
     cluster.elapse(2 * cluster.timings.election);
     expect(cluster.raft('a').role).not.toBe('leader');
@@ -178,7 +183,7 @@ describe('elections', () => {
     expect(cluster.leaders).toEqual(['a']);
     expect(cluster.server('a').reports).toContainEqual({ kind: 'blankVoter', peer: 'c' });
     expect(cluster.raft('c').log.lastIndex).toBe(0);
-    // Without b there is no quorum: replies of c confirm neither reads nor the leadership.
+    // Without b there is no quorum, because replies from the blank c do not count.
     cluster.isolate('b');
     const ticket = cluster.feed('a', (raft) => raft.read());
     cluster.elapse(10 * cluster.timings.election);
@@ -193,9 +198,9 @@ describe('elections', () => {
   it("two groups that refuse each other's pre-votes elect a leader (bugs.md#15)", () => {
     const ids = ['a', 'b', 'c', 'd', 'e', 'f'];
     const cluster = new Scenario(ids);
-    // A long log with a low term.
+    // These logs are long and end in a low term.
     for (const id of ['a', 'b', 'c']) cluster.startWith(id, [2, 2, 2], 2);
-    // A short log with a high term.
+    // These logs are short and end in a high term.
     for (const id of ['d', 'e', 'f']) cluster.startWith(id, [2], 9);
     cluster.elapseUntil(() => cluster.leaders.length === 1, 20 * cluster.timings.election);
     expect(['a', 'b', 'c']).toContain(cluster.leaders[0]);
@@ -205,7 +210,7 @@ describe('elections', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('a', [1], 7);
     cluster.crash('c');
-    // No time passes, so b starts no pre-vote and cannot learn the term from a refusal.
+    // No time passes, so b sends no pre-vote and cannot learn the term from a refusal.
     cluster.elect('a');
     expect(cluster.leaders).toEqual(['a']);
   });
@@ -214,7 +219,7 @@ describe('elections', () => {
     const cluster = new Scenario(['a', 'b', 'c', 'd', 'e']);
     for (const other of ['b', 'c', 'd', 'e']) cluster.crash(other);
     cluster.campaign('a');
-    // Pre-vote replies are not votes, duplicates count once, and replies to an earlier incarnation
+    // Pre-vote replies are not votes, and duplicates count once. Replies to an earlier incarnation
     // or another candidacy are dropped. bugs.md#4
     const me = cluster.server('a').incarnation;
     const pre = { kind: 'preVoteReply', term: 1, incarnation: 50, to: me, candidacy: 2, granted: true } as const;
@@ -250,9 +255,9 @@ describe('elections', () => {
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('a candidate that crashed before its term was durable has received no votes', () => {
-    // Suppose that requests left before the term was durable. Then a could win term 2, forget it in
-    // a crash, win term 2 again, and put other entries at the same indices.
+  it('a candidate that crashes before its term is durable receives no votes', () => {
+    // Suppose a sent its vote requests before the term was durable. Then a could win term 2, forget
+    // it in a crash, win term 2 again, and append other entries at the same indices.
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.stall('a');
     cluster.campaign('a');
@@ -279,7 +284,7 @@ describe('elections', () => {
     expect(cluster.raft('a').role).toBe('preCandidate');
   });
 
-  it('a server that hears its leader again may ignore another late timer', () => {
+  it('a server that hears from its leader again may ignore another late timer', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('b');
     for (let stall = 0; stall < 3; stall += 1) {
@@ -300,7 +305,7 @@ describe('elections', () => {
     expect(cluster.leaders).toEqual(['b']);
   });
 
-  it('restarted servers elect a leader within six timeouts (bugs.md#23)', () => {
+  it('restarted servers elect a leader within six election timeouts (bugs.md#23)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     for (const id of ['a', 'b', 'c']) cluster.crash(id);

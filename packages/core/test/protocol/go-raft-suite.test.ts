@@ -1,12 +1,12 @@
-// Shows what the tests of go-raft showed, except for those of membership changes and snapshots. The
-// comment above each test has its name in go-raft. Where go-raft was wrong (a late message
-// truncated its log, and it forgot its votes), the test asserts the correct result.
+// Repeats the tests of go-raft, except for its tests of membership changes and snapshots. The
+// comment above each test is its name in go-raft. If go-raft was wrong, the test asserts the
+// correct result: in go-raft a late message truncated the log, and a restart lost the vote.
 import { describe, expect, it } from 'vitest';
 import type { Entry, Message } from '@kontiki/core';
 import type { Append } from '@kontiki/core/protocol';
 import { command, Scenario } from '@kontiki/testing';
 
-/** Delivers a message, finishes the writes that it causes, and returns the reply. */
+/** Delivers a message, finishes the resulting writes, and returns the reply. */
 function ask(cluster: Scenario, from: string, to: string, message: Message): Message | undefined {
   cluster.drop();
   cluster.forge(from, to, message);
@@ -34,13 +34,13 @@ const append = (term: number, prevIndex: number, prevTerm: number, entries: Entr
 
 describe('tests of go-raft, server_test.go', () => {
   // TestServerRequestVote
-  it('a server grants its vote to a candidate that asks first', () => {
+  it('a server grants its vote to the first candidate that requests it', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     expect(ask(cluster, 'b', 'a', vote(2, 1, 1))).toMatchObject({ kind: 'voteReply', term: 2, granted: true });
   });
 
   // TestServerRequestVoteDeniedForStaleTerm
-  it('a server refuses its vote in a stale term', () => {
+  it('a server refuses a vote request from a stale term', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('a', [], 2);
     expect(ask(cluster, 'b', 'a', vote(1, 1, 1))).toMatchObject({ term: 2, granted: false });
@@ -55,7 +55,7 @@ describe('tests of go-raft, server_test.go', () => {
   });
 
   // TestServerRequestVoteApprovedIfAlreadyVotedInOlderTerm
-  it('a server that voted in an older term grants a vote in a newer one', () => {
+  it('a server that voted in an earlier term can vote again in a later term', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     ask(cluster, 'b', 'a', vote(2, 1, 1));
     expect(cluster.raft('a').ballot.votedFor).toBe('b');
@@ -64,7 +64,7 @@ describe('tests of go-raft, server_test.go', () => {
   });
 
   // TestServerRequestVoteDenyIfCandidateLogIsBehind
-  it('a server refuses its vote to a candidate whose log is behind (bugs.md#s2)', () => {
+  it('a server refuses its vote to a candidate with an outdated log (bugs.md#s2)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('a', [1, 2]); // The log ends at index 3, term 2.
     expect(ask(cluster, 'b', 'a', vote(3, 2, 2))).toMatchObject({ term: 3, granted: false });
@@ -94,7 +94,7 @@ describe('tests of go-raft, server_test.go', () => {
   });
 
   // TestServerAppendEntries
-  it('a server appends entries and commits up to the committed index of an append', () => {
+  it('a server appends entries and commits up to the commit index in an append', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     expect(ask(cluster, 'b', 'a', append(2, 1, 1, [command(2, 2)], 1))).toMatchObject({
       kind: 'appendAccepted',
@@ -108,7 +108,7 @@ describe('tests of go-raft, server_test.go', () => {
   });
 
   // TestServerAppendEntriesWithStaleTermsAreRejected
-  it('a server rejects an append of a stale term', () => {
+  it('a server rejects an append from a stale term', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('a', [], 2);
     expect(ask(cluster, 'b', 'a', append(1, 1, 1, [command(2, 1)], 2))).toMatchObject({
@@ -135,12 +135,12 @@ describe('tests of go-raft, server_test.go', () => {
   });
 
   // TestServerDenyCommandExecutionWhenFollower
-  it('a follower refuses a command', () => {
+  it('a follower refuses a proposal', () => {
     expect(new Scenario(['a', 'b', 'c']).propose('a', 'x')).toBe('notLeader');
   });
 
   // TestServerRecoverFromPreviousLogAndConf
-  it('five restarted servers recover their logs and elect once they are connected', () => {
+  it('five restarted servers recover their logs and elect a leader once connected', () => {
     const ids = ['a', 'b', 'c', 'd', 'e'];
     const cluster = new Scenario(ids);
     cluster.elect('a');
@@ -159,12 +159,12 @@ describe('tests of go-raft, server_test.go', () => {
     cluster.heal();
     cluster.elapseUntil(() => cluster.leaders.length === 1);
     cluster.elapse(cluster.timings.election);
-    // The no-op of the new term.
+    // Only the no-op of the new term is committed in addition.
     for (const id of ids) expect(cluster.raft(id).log.committed).toBe(committed + 1);
   });
 
   // TestServerMultiNode
-  it('five servers commit through twenty rounds in which two are cut off', () => {
+  it('five servers keep committing during twenty rounds with two servers cut off', () => {
     const ids = ['a', 'b', 'c', 'd', 'e'];
     const cluster = new Scenario(ids, { seed: 20 });
     for (let round = 0; round < 20; round += 1) {
@@ -189,7 +189,7 @@ describe('tests of go-raft, server_test.go', () => {
 
 describe('tests of go-raft, log_test.go', () => {
   // TestLogContainsEntries, TestLogTruncate
-  it('a log reports the term of each index and truncates uncommitted entries only', () => {
+  it('a log reports the term of each index and truncates only uncommitted entries', () => {
     const cluster = new Scenario(['a']);
     cluster.startWith('a', [1, 2]);
     const { log } = cluster.raft('a');

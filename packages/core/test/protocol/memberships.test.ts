@@ -1,5 +1,6 @@
-// Shows how learners, joint memberships and uncommitted memberships count in elections, commits and
-// reads. The memberships are written into the logs, because members cannot be changed yet.
+// Shows how learners, joint memberships and uncommitted memberships affect elections, commits and
+// reads. The tests write the memberships into the logs, because membership changes are not
+// implemented yet.
 import { membershipOf, type Membership } from '@kontiki/core';
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
@@ -13,7 +14,7 @@ function membership(voters: string[], outgoing: string[], learners: string[] = [
   return { voters, outgoing, learners, learnersNext: [], servers };
 }
 
-/** Returns a scenario in which a leads and has appended a membership that it has not sent yet. */
+/** Returns a scenario in which a leads and has appended but not sent a membership. */
 function appended(next: Membership): Scenario {
   const cluster = new Scenario(ids);
   cluster.elect('a');
@@ -41,7 +42,7 @@ describe('learners', () => {
     expect(['d', 'e'].map((id) => cluster.raft(id).role)).toEqual(['follower', 'follower']);
   });
 
-  it('learners count neither for commits nor for check-quorum (bugs.md#46)', () => {
+  it('learners do not count for commits or check-quorum (bugs.md#46)', () => {
     const cluster = new Scenario(ids, { membership: learning });
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -69,7 +70,7 @@ describe('learners', () => {
 });
 
 describe('joint memberships', () => {
-  // Majorities: two of a, b, c and two of c, d, e.
+  // A joint membership, which needs two of a, b, c and two of c, d, e.
   const joint = membership(['a', 'b', 'c'], ['c', 'd', 'e']);
 
   it.each([
@@ -106,7 +107,7 @@ describe('joint memberships', () => {
 });
 
 describe('uncommitted memberships', () => {
-  it('an appended membership is in force before it is committed', () => {
+  it('an appended membership takes effect before it is committed', () => {
     const cluster = appended(membership(['a', 'b'], ids));
     cluster.isolate('b');
     cluster.propose('a', 'x');
@@ -118,7 +119,7 @@ describe('uncommitted memberships', () => {
     expect(cluster.raft('a').log.committed).toBe(4);
   });
 
-  it('a replaced membership is no longer in force, and the previous one is again', () => {
+  it('replacing an uncommitted membership restores the previous membership', () => {
     const next = membership(['a', 'b'], ids);
     const cluster = appended(next);
     cluster.isolate('a');
@@ -128,7 +129,7 @@ describe('uncommitted memberships', () => {
     cluster.heal();
     cluster.elapse(2 * cluster.timings.election);
     expect(cluster.raft('a').log.membership).toEqual(cluster.raft('b').log.membership);
-    // By the replaced membership, a could not win without b.
+    // With the replaced membership, a could not win without b.
     cluster.crash('b');
     for (const id of cluster.leaders) if (id !== 'a') cluster.crash(id);
     cluster.skip(2 * cluster.timings.election);
@@ -137,12 +138,12 @@ describe('uncommitted memberships', () => {
     expect(cluster.raft('a').log.committed).toBe(cluster.raft('a').log.lastIndex);
   });
 
-  it('a server that holds an uncommitted joint membership needs both majorities', () => {
+  it('a server with an uncommitted joint membership needs both majorities', () => {
     const cluster = appended(membership(['a', 'b'], ids));
     for (const id of ['b', 'c', 'd']) cluster.isolate(id);
     cluster.settle();
     cluster.crash('a');
-    cluster.start('a'); // Its disk holds the membership.
+    cluster.start('a'); // The membership is on a's disk.
     expect(cluster.raft('a').log.membership?.voters).toEqual(['a', 'b']);
     cluster.heal();
     cluster.isolate('b');

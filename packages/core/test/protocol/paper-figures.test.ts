@@ -2,7 +2,8 @@ import { Scenario, type Envelope } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
 describe('figures of the Raft paper', () => {
-  // Figure 7: a leader, and six followers that miss entries, have extra entries, or both.
+  // Figure 7: the terms in the leader's log. The logs of the six followers lack entries, have extra
+  // entries, or both.
   const leaderTerms = [1, 1, 4, 4, 5, 5, 6, 6, 6];
   const followers = {
     a: [1, 1, 4, 4, 5, 5, 6, 6],
@@ -18,18 +19,18 @@ describe('figures of the Raft paper', () => {
     cluster.startWith('l', leaderTerms, 7);
     cluster.startWith('x', follower);
     cluster.startWith('y', [1]);
-    // The log of x may be more up to date. Then the vote of y decides.
+    // If the log of x is more up to date, y's vote elects the leader.
     cluster.elect('l');
     cluster.elapse(3 * cluster.timings.heartbeat);
     expect(cluster.terms('x')).toEqual([1, ...leaderTerms, 8]);
     expect(cluster.terms('y')).toEqual([1, ...leaderTerms, 8]);
   });
 
-  it('the leader of Figure 7 brings all six followers to its log at once', () => {
+  it('the leader of Figure 7 repairs the logs of all six followers in parallel', () => {
     const cluster = new Scenario(['l', ...Object.keys(followers)], { limits: { messageBytes: 1 } });
     cluster.startWith('l', leaderTerms, 7);
     for (const [id, terms] of Object.entries(followers)) cluster.startWith(id, terms);
-    cluster.elect('l'); // By the votes of a, b, e and f. The logs of c and d are more up to date.
+    cluster.elect('l'); // With votes from a, b, e and f. The logs of c and d are more up to date.
     cluster.elapse(3 * cluster.timings.heartbeat);
     for (const id of cluster.servers.keys()) expect(cluster.terms(id)).toEqual([1, ...leaderTerms, 8]);
     expect(cluster.raft('l').log.committed).toBe(11);
@@ -40,19 +41,19 @@ describe('figures of the Raft paper', () => {
   });
 
   /**
-   * Figure 8 up to (c): S1 leads term 4. It has replicated its entry of term 2 to S3 and S4, and
-   * its no-op of term 4 to no server.
+   * Returns a scenario at step (c) of Figure 8. S1 leads term 4. It has replicated its entry of
+   * term 2 to S3 and S4, and its no-op of term 4 to no server.
    */
   function untilC(): Scenario {
     const cluster = new Scenario(['s1', 's2', 's3', 's4', 's5'], { limits: { messageBytes: 1 } });
     const appends = { kind: 'append' } as const;
-    // (a): S1 leads term 2, and its first entry reaches S2 only.
+    // (a): S1 leads term 2, and only S2 receives its first entry.
     cluster.elect('s1', appends);
     cluster.deliver({ kind: 'append', to: 's2' });
     cluster.writeAll('s2');
     cluster.crash('s1');
     cluster.drop();
-    // (b): S5 leads term 3 by the votes of S3 and S4, and has another entry at the same index.
+    // (b): S5 leads term 3 with votes from S3 and S4, and appends another entry at the same index.
     cluster.skip(2 * cluster.timings.election);
     cluster.elect('s5', appends);
     expect(cluster.raft('s5').ballot.term).toBe(3);
@@ -63,7 +64,7 @@ describe('figures of the Raft paper', () => {
     cluster.skip(2 * cluster.timings.election);
     cluster.elect('s1', (flight) => appendsTermFour(cluster, flight));
     expect(cluster.raft('s1').ballot.term).toBe(4);
-    // The entry is on a majority, and S1 knows it, but that does not commit the entry.
+    // S1 knows that the entry is on a majority, but does not commit it.
     for (const id of ['s1', 's2', 's3', 's4']) expect(cluster.terms(id).slice(0, 2)).toEqual([1, 2]);
     expect(['s3', 's4'].map((id) => cluster.raft('s1').peers?.get(id)?.match)).toEqual([2, 2]);
     expect(cluster.raft('s1').log.committed).toBe(1);
@@ -78,7 +79,7 @@ describe('figures of the Raft paper', () => {
     return cluster.raft(to).log.termAt(message.prevIndex) === message.prevTerm;
   }
 
-  it('Figure 8 (d): an old entry on a majority is not committed (bugs.md#26)', () => {
+  it('Figure 8 (d): an old entry on a majority is not yet committed (bugs.md#26)', () => {
     const cluster = untilC();
     cluster.crash('s1');
     cluster.drop();
@@ -91,7 +92,7 @@ describe('figures of the Raft paper', () => {
     for (const id of cluster.servers.keys()) expect(cluster.terms(id)).toEqual([1, 3, 5]);
   });
 
-  it("Figure 8 (e): an entry of the leader's term commits the old entry below it", () => {
+  it("Figure 8 (e): an entry of the leader's term commits the old entry before it", () => {
     const cluster = untilC();
     cluster.settle({ kind: 'append', to: 's4' });
     expect(cluster.raft('s1').log.committed).toBe(3);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Scenario } from '@kontiki/testing';
 
 describe('linearizable reads', () => {
-  it('a leader and a follower serve reads of everything committed before', () => {
+  it('reads on leaders and followers see everything committed before', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.propose('a', 'x');
@@ -13,14 +13,14 @@ describe('linearizable reads', () => {
     expect(cluster.answer('b', follower)).toBe(3);
   });
 
-  it('a single server answers a read at once', () => {
+  it('a single server answers a read immediately', () => {
     const cluster = new Scenario(['a']);
     cluster.elect('a');
     const ticket = cluster.read('a');
     expect(cluster.answer('a', ticket)).toBe(2);
   });
 
-  it('a restarted single server answers no read before it commits (bugs.md#59)', () => {
+  it('a restarted single server answers no reads before it commits (bugs.md#59)', () => {
     const cluster = new Scenario(['a']);
     cluster.elect('a');
     cluster.propose('a', 'x');
@@ -32,7 +32,7 @@ describe('linearizable reads', () => {
     cluster.stall('a');
     const early = cluster.read('a');
     cluster.campaign('a');
-    // Term and vote are durable, so it leads. Its first entry is not durable yet.
+    // Term and vote are durable, so a leads. Its first entry is not durable yet.
     cluster.write('a');
     expect(cluster.raft('a').role).toBe('leader');
     const late = cluster.read('a');
@@ -41,7 +41,7 @@ describe('linearizable reads', () => {
     expect([early, late].map((ticket) => cluster.answer('a', ticket))).toEqual([4, 4]);
   });
 
-  it('a deposed leader answers no read (bugs.md#55)', () => {
+  it('a deposed leader does not answer reads (bugs.md#55)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -52,13 +52,14 @@ describe('linearizable reads', () => {
     cluster.propose(other, 'new');
     cluster.elapse(cluster.timings.election);
     expect(cluster.answer('a', ticket)).toBe(undefined);
-    // After the partition the new leader answers the waiting read, which sees the new entries.
+    // After the partition is healed, the new leader answers the waiting read, which sees the new
+    // entries.
     cluster.heal();
     cluster.elapse(4 * cluster.timings.election);
     expect(cluster.answer('a', ticket)).toBeGreaterThanOrEqual(cluster.raft(other).log.committed - 1);
   });
 
-  it('a new leader answers no read before it commits in its term (bugs.md#54)', () => {
+  it('a new leader answers no reads before it commits in its term (bugs.md#54)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.propose('a', 'x');
@@ -68,7 +69,7 @@ describe('linearizable reads', () => {
     cluster.drop();
     cluster.crash('a');
     cluster.skip(2 * cluster.timings.election);
-    // The no-op of b's term reaches no other server yet.
+    // b's no-op reaches no other server yet.
     const appends = { kind: 'append' } as const;
     cluster.elect('b', appends);
     expect(cluster.raft('b').log.committed).toBe(2);
@@ -83,7 +84,7 @@ describe('linearizable reads', () => {
   it('replies to heartbeats sent before a read do not confirm it (bugs.md#56)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
-    // Round numbers never restart, so the next heartbeats carry the round of an earlier read.
+    // Heartbeats carry the number of the newest round, which here belongs to an earlier read.
     const earlier = cluster.read('a');
     cluster.elapse(cluster.timings.heartbeat);
     expect(cluster.answer('a', earlier)).toBe(2);
@@ -109,11 +110,12 @@ describe('linearizable reads', () => {
     cluster.settle();
     expect(cluster.answer('a', 100)).toBe(2);
     const heartbeats = cluster.sent.slice(before).filter(({ message }) => message.kind === 'heartbeat');
-    // To two peers: one round for the first read, and one for the 99 that came during it.
+    // There are two peers, one round for the first read, and one round for the 99 reads that
+    // arrived during it.
     expect(heartbeats).toHaveLength(4);
   });
 
-  it('a reply to an earlier incarnation of a follower answers no read (bugs.md#57)', () => {
+  it("a reply to a follower's earlier incarnation does not answer reads (bugs.md#57)", () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -135,7 +137,7 @@ describe('linearizable reads', () => {
     expect(cluster.answer('b', ticket)).toBe(3);
   });
 
-  it('lost read requests, replies and rounds are sent again', () => {
+  it('lost read requests, replies and rounds are resent', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -146,7 +148,7 @@ describe('linearizable reads', () => {
     expect(cluster.answer('b', follower)).toBe(2);
   });
 
-  it('a read that started under a crashed leader is answered by the next one', () => {
+  it('a read started under a crashed leader is answered by the next leader', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);

@@ -5,7 +5,7 @@ import { command, Scenario } from '@kontiki/testing';
 
 const text = (entry: Entry): string => (entry.kind === 'command' ? new TextDecoder().decode(entry.data) : entry.kind);
 
-/** Returns an append of a leader of `term`, in its first stream. */
+/** Returns an append from a leader of `term`, in its first stream. */
 function append(term: number, prevIndex: number, prevTerm: number, entries: Entry[], committed = 0): Append {
   return { kind: 'append', term, incarnation: 1, stream: 1, prevIndex, prevTerm, committed, entries };
 }
@@ -21,7 +21,7 @@ describe('replication', () => {
     for (const id of ['a', 'b', 'c']) expect(cluster.server(id).applied.map(text)).toEqual(['membership', 'noop', 'x']);
   });
 
-  it('a leader counts itself only once its own disk has the entry (bugs.md#48)', () => {
+  it('a leader counts itself only after the entry is on its own disk (bugs.md#48)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.stall('a');
@@ -35,7 +35,7 @@ describe('replication', () => {
     expect(cluster.raft('a').log.committed).toBe(3);
   });
 
-  it('a leader with a slow disk commits by its followers, but does not apply yet', () => {
+  it('a leader with a slow disk commits with its followers but applies later', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.stall('a');
@@ -46,7 +46,7 @@ describe('replication', () => {
     expect(cluster.raft('b').log.applied).toBe(3);
   });
 
-  it.each([2, 4, 6])('a cluster of %i commits only with more than half of its servers (bugs.md#s4)', (size) => {
+  it.each([2, 4, 6])('a cluster of %i servers commits only with a majority (bugs.md#s4)', (size) => {
     const ids = ['a', 'b', 'c', 'd', 'e', 'f'].slice(0, size);
     const cluster = new Scenario(ids);
     cluster.elect('a');
@@ -59,7 +59,7 @@ describe('replication', () => {
     expect(cluster.raft('a').log.committed).toBe(3);
   });
 
-  it('a follower acknowledges only durable entries, also of duplicates (bugs.md#49)', () => {
+  it('a follower acknowledges only durable entries, even in duplicates (bugs.md#49)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.stall('b');
     const message = append(2, 1, 1, [command(2, 2)]);
@@ -72,7 +72,7 @@ describe('replication', () => {
     expect(accepted()).toHaveLength(3);
   });
 
-  it('a late, short or empty append truncates nothing (bugs.md#s3, bugs.md#27)', () => {
+  it('a late, short or empty append does not truncate the log (bugs.md#s3, bugs.md#27)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.forge('a', 'b', append(2, 1, 1, [command(2, 2), command(3, 2), command(4, 2)]));
     cluster.writeAll('b');
@@ -81,18 +81,19 @@ describe('replication', () => {
     cluster.forge('a', 'b', append(2, 1, 1, []));
     cluster.writeAll('b');
     expect(cluster.terms('b')).toEqual([1, 2, 2, 2]);
-    // The follower acknowledges what each append verified, not the end of its log. bugs.md#29
+    // The follower acknowledges the entries that each append verified, not the end of its log.
+    // bugs.md#29
     expect(cluster.underWay.map(({ message }) => (message as { match?: number }).match)).toEqual([2, 1]);
   });
 
-  it('a follower commits only up to the entries that an append verified (bugs.md#31)', () => {
+  it('a follower commits only entries that an append has verified (bugs.md#31)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('b', [2, 2, 2]);
     cluster.forge('a', 'b', append(3, 2, 2, [], 4));
     expect(cluster.raft('b').log.committed).toBe(2);
   });
 
-  it('an append whose previous entry is missing or different is rejected (bugs.md#39)', () => {
+  it('a follower rejects an append after a missing or different entry (bugs.md#39)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('b', [2]);
     cluster.forge('a', 'b', append(3, 3, 3, [], 3));
@@ -102,15 +103,15 @@ describe('replication', () => {
     expect(cluster.raft('b').log.committed).toBe(1); // bugs.md#30
   });
 
-  it('a follower replaces uncommitted entries, never committed ones (bugs.md#52)', () => {
+  it('a follower replaces uncommitted entries but no committed entries (bugs.md#52)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.forge('a', 'b', append(2, 1, 1, [command(2, 2), command(3, 2)], 2));
     cluster.writeAll('b');
     cluster.forge('c', 'b', append(3, 2, 2, [command(3, 3, 'new')], 3));
     cluster.writeAll('b');
     expect(cluster.server('b').applied.map(text)).toEqual(['membership', '2/2', 'new']);
-    // No legitimate leader sends an append that contradicts a committed entry. It is dropped and
-    // reported.
+    // No legitimate leader sends an append that contradicts a committed entry. The follower drops
+    // and reports it.
     cluster.drop();
     cluster.forge('a', 'b', append(4, 2, 2, [command(3, 4)]));
     cluster.writeAll('b');
@@ -119,7 +120,7 @@ describe('replication', () => {
     expect(cluster.server('b').reports).toContainEqual({ kind: 'divergedBelowCommit', peer: 'a', index: 3 });
   });
 
-  it('a leader drops and reports an append of its own term (bugs.md#s10)', () => {
+  it("a leader drops and reports another leader's append in its own term (bugs.md#s10)", () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.forge('b', 'a', append(2, 1, 1, [command(2, 2)]));
@@ -138,7 +139,7 @@ describe('replication', () => {
     expect(cluster.raft('a').log.committed).toBe(2);
   });
 
-  it('acknowledgements of an earlier incarnation of a peer do not count (bugs.md#36)', () => {
+  it("acknowledgements from a peer's earlier incarnation do not count (bugs.md#36)", () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.propose('a', 'x');
@@ -151,8 +152,8 @@ describe('replication', () => {
     const progress = cluster.raft('a').peers?.get('b');
     expect(progress?.stream).toBeGreaterThan(stream);
     expect(progress?.incarnation).toBe(cluster.server('b').incarnation);
-    // A late acknowledgement of the earlier incarnation does not count, even with the new stream's
-    // number.
+    // A late acknowledgement from the earlier incarnation does not count, even with the new
+    // stream's number.
     cluster.isolate('b');
     cluster.propose('a', 'y');
     const to = cluster.server('a').incarnation;
@@ -160,7 +161,7 @@ describe('replication', () => {
     expect(cluster.raft('a').peers?.get('b')?.match).toBe(3);
   });
 
-  it('a leader sends a lost window again after a heartbeat (bugs.md#44)', () => {
+  it('a leader resends a lost window of appends after a heartbeat (bugs.md#44)', () => {
     const cluster = new Scenario(['a', 'b'], { limits: { messageBytes: 1, windowMessages: 8 } });
     cluster.elect('a');
     cluster.cut('a', 'b');
@@ -172,7 +173,7 @@ describe('replication', () => {
     expect(cluster.raft('b').log.committed).toBe(32);
   });
 
-  it('a leader bounds the bytes in flight to a silent peer (bugs.md#45)', () => {
+  it('a leader limits the bytes in flight to an unresponsive peer (bugs.md#45)', () => {
     const cluster = new Scenario(['a', 'b', 'c'], {
       limits: { messageBytes: 500, windowMessages: 64, windowBytes: 2_000 },
     });
@@ -186,7 +187,7 @@ describe('replication', () => {
     expect(cluster.raft('a').log.committed).toBe(202);
   });
 
-  it('read rounds within a heartbeat interval do not send a probe again', () => {
+  it('read rounds within a heartbeat interval do not resend a probe', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.isolate('c');
@@ -241,7 +242,7 @@ describe('replication', () => {
     cluster.heal();
     cluster.elapse(4 * cluster.timings.heartbeat);
     expect(cluster.server('c').applied.map(text)).toEqual(cluster.server('a').applied.map(text));
-    // A page that was requested in one term and read in another is dropped. bugs.md#51
+    // A page requested in one term and read in another is dropped. bugs.md#51
     cluster.isolate('c');
     for (let i = 0; i < 5; i += 1) cluster.propose('a', `more ${i}`);
     cluster.elapse(cluster.timings.heartbeat);
@@ -252,7 +253,7 @@ describe('replication', () => {
     expect(cluster.underWay).toEqual([]);
   });
 
-  it('a leader refuses proposals above uncommittedBytes, but admits one (bugs.md#128)', () => {
+  it('a leader refuses proposals beyond uncommittedBytes except for one (bugs.md#128)', () => {
     const cluster = new Scenario(['a', 'b', 'c'], { limits: { uncommittedBytes: 1_000 } });
     cluster.elect('a');
     cluster.isolate('a');
@@ -264,7 +265,7 @@ describe('replication', () => {
     expect(cluster.propose('b', 'z')).toBe('notLeader');
   });
 
-  it('a leader with a slow disk refuses proposals above undurableBytes (bugs.md#k1)', () => {
+  it('a leader with a slow disk refuses proposals beyond undurableBytes (bugs.md#k1)', () => {
     const cluster = new Scenario(['a', 'b', 'c'], { limits: { undurableBytes: 1_000 } });
     cluster.elect('a');
     cluster.stall('a');
@@ -277,7 +278,7 @@ describe('replication', () => {
     expect(cluster.propose('a', 'y')).toMatchObject({ index: 4 });
   });
 
-  it('a follower with a full disk drops appends and catches up once it has room', () => {
+  it('a follower with a full disk drops appends and catches up when it has room', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.feed('b', (raft) => raft.setFull(true));
@@ -291,7 +292,7 @@ describe('replication', () => {
     expect(cluster.raft('b').log.committed).toBe(3);
   });
 
-  it('a leader with a full disk steps down only if a quorum of others has room', () => {
+  it('a leader with a full disk steps down only if a quorum of other servers has room', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);

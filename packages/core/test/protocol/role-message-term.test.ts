@@ -1,5 +1,5 @@
-// Shows how a server in each role reacts to each message of a lower, the same and a higher term.
-// Compares each reaction with a table of Raft's rules.
+// Shows how a server in each role reacts to each kind of message from a lower, equal or higher
+// term. Compares each reaction with a table of Raft's rules.
 import { describe, expect, it } from 'vitest';
 import type { Message } from '@kontiki/core';
 import type { RoleName } from '../../src/protocol/role.js';
@@ -7,8 +7,8 @@ import { command, Scenario } from '@kontiki/testing';
 import { meta } from '../wire/snapshot-samples.js';
 
 /**
- * Returns a scenario in which a has a role in term 5. Its log holds the first entry and an entry of
- * term 3.
+ * Returns a scenario in which a has the given role in term 5. Its log contains the first entry and
+ * an entry of term 3.
  */
 function serverIn(role: RoleName): Scenario {
   const cluster = new Scenario(['a', 'b', 'c']);
@@ -102,27 +102,29 @@ const replies: Partial<Record<Message['kind'], Message['kind']>> = {
 };
 
 /**
- * The rules of Raft, Figure 2, and of the thesis, §9.6 and §4.2.3, written down independently of
- * the code.
+ * Returns the expected reaction by the rules of Raft, Figure 2, and thesis §9.6 and §4.2.3, written
+ * independently of the code.
  */
 function expected(role: RoleName, kind: Message['kind'], order: 'lower' | 'same' | 'higher'): Reaction {
   const unchanged: Reaction = { role, term: 5, reply: undefined };
-  // Changes nothing, and always gets a reply.
+  // A pre-vote changes nothing and always gets a reply.
   if (kind === 'preVote') return { ...unchanged, reply: 'preVoteReply' };
   if (order === 'lower') {
-    // Stale leaders and candidates learn the term. Other stale messages get no reply.
+    // Leaders and candidates of earlier terms learn the current term. Other messages from earlier
+    // terms get no reply.
     if (kind === 'vote') return { ...unchanged, reply: 'voteReply' };
     if (fromLeaders.includes(kind) && kind !== 'commit') return { ...unchanged, reply: 'heartbeatReply' };
-    // A pre-vote reply from an older term counts, but one refusal of two decides nothing yet.
+    // A pre-vote reply from an earlier term counts, but one of two refusals does not decide the
+    // election.
     return unchanged;
   }
   if (order === 'higher') {
-    if (kind === 'vote' && role === 'leader') return unchanged; // A living leader grants no votes.
+    if (kind === 'vote' && role === 'leader') return unchanged; // A leader grants no votes.
     return { role: 'follower', term: 6, reply: replies[kind] };
   }
   if (role === 'leader') {
-    // A term has one leader, and its election is over. The leader replies only to candidates of its
-    // term, and refuses them.
+    // A term has only one leader. It refuses candidates of its term and replies to no other
+    // message.
     return kind === 'vote' ? { ...unchanged, reply: 'voteReply' } : unchanged;
   }
   if (fromLeaders.includes(kind)) return { role: 'follower', term: 5, reply: replies[kind] };
@@ -130,7 +132,7 @@ function expected(role: RoleName, kind: Message['kind'], order: 'lower' | 'same'
   return unchanged;
 }
 
-describe('reactions of a server by role, message and term', () => {
+describe('reaction of a server by role, message and term', () => {
   for (const role of roles) {
     for (const kind of kinds) {
       for (const [order, term] of [
@@ -138,7 +140,7 @@ describe('reactions of a server by role, message and term', () => {
         ['same', 5],
         ['higher', 6],
       ] as const) {
-        it(`a ${role} that receives ${kind} of a ${order} term follows the rules`, () => {
+        it(`a ${role} handles ${kind} from a ${order} term by Raft's rules`, () => {
           const cluster = serverIn(role);
           const sent = message(kind, term, cluster.server('a').incarnation);
           cluster.forge('b', 'a', sent);
@@ -149,7 +151,7 @@ describe('reactions of a server by role, message and term', () => {
           const { raft } = cluster.server('a');
           const got: Reaction = { role: raft.role, term: raft.ballot.term, reply: reply?.message.kind };
           expect(got).toEqual(expected(role, kind, order));
-          // No vote in a term in which this server campaigns or leads. bugs.md#6
+          // A server grants no vote in a term in which it campaigns or leads. bugs.md#6
           const granted = reply?.message.kind === 'voteReply' && reply.message.granted;
           expect(granted).toBe(
             kind === 'vote' &&
@@ -157,7 +159,8 @@ describe('reactions of a server by role, message and term', () => {
                 ? role !== 'leader'
                 : order === 'same' && (role === 'follower' || role === 'preCandidate')),
           );
-          // Later messages of every kind, also duplicates, throw nothing. bugs.md#12, bugs.md#25
+          // Later messages of every kind, including duplicates, do not throw. bugs.md#12,
+          // bugs.md#25
           for (const other of kinds) cluster.forge('c', 'a', message(other, term, cluster.server('a').incarnation));
           cluster.forge('b', 'a', sent);
         });

@@ -1,5 +1,5 @@
-// Shows what the protocol decides about snapshots: installing, acknowledging and sending them. No
-// bytes of a snapshot are involved.
+// Shows how the protocol installs, acknowledges and sends snapshots. No snapshot bytes are
+// involved.
 import { membershipOf, type SnapshotMeta } from '@kontiki/core';
 import type { Output, Raft } from '@kontiki/core/protocol';
 import { Scenario } from '@kontiki/testing';
@@ -18,7 +18,7 @@ const metaAt = (index: number, term: number): SnapshotMeta => ({
   version: 0,
 });
 
-/** Installs a complete snapshot up to entry `index`, from a leader of `raft`'s term. */
+/** Installs a complete snapshot up to entry `index` from the leader of the current term. */
 function install(raft: Raft, index: number, term: number): boolean {
   const meta = metaAt(index, term);
   const offer = {
@@ -41,10 +41,7 @@ function led(entries: number): Scenario {
   return cluster;
 }
 
-/**
- * Returns a follower that holds entries 3 to 5 uncommitted, because they are on the leader's disk
- * only.
- */
+/** Returns a follower with uncommitted entries 3 to 5, which are durable only on the leader. */
 function uncommitted(): Raft {
   const cluster = led(0);
   cluster.stall('b');
@@ -55,7 +52,7 @@ function uncommitted(): Raft {
 }
 
 describe('installing a snapshot', () => {
-  it('install keeps a log that holds the last entry of the snapshot (bugs.md#s8)', () => {
+  it("install keeps a log that contains the snapshot's last entry (bugs.md#s8)", () => {
     const { log } = led(3).raft('b');
     const raft = led(3).raft('b');
     expect([raft.log.last.index, raft.log.committed]).toEqual([5, 5]);
@@ -64,14 +61,14 @@ describe('installing a snapshot', () => {
     expect(raft.log.membership).not.toBe(membership.membership);
   });
 
-  it('install commits the entries that the snapshot covers and keeps later ones', () => {
+  it('install commits the entries covered by the snapshot and keeps later entries', () => {
     const raft = uncommitted();
     expect([raft.log.lastIndex, raft.log.committed]).toEqual([5, 2]);
     expect(install(raft, 4, raft.ballot.term)).toBe(false);
     expect([raft.log.base.index, raft.log.lastIndex, raft.log.committed]).toEqual([0, 5, 4]);
   });
 
-  it('install replaces a log that contradicts the snapshot, and its membership', () => {
+  it('install replaces a conflicting log and its membership', () => {
     const raft = uncommitted();
     expect(install(raft, 4, raft.ballot.term + 1)).toBe(true);
     expect([raft.log.base.index, raft.log.lastIndex, raft.log.committed]).toEqual([4, 4, 4]);
@@ -96,7 +93,7 @@ describe('acknowledging a snapshot', () => {
     expect(kinds(raft.takeOutput().messages)).toEqual(['snapshotAck']);
   });
 
-  it('a follower acknowledges an install only when the reset is durable', () => {
+  it('a follower acknowledges an install only after the log reset is durable', () => {
     const raft = uncommitted();
     raft.takeOutput();
     expect(install(raft, 4, raft.ballot.term + 1)).toBe(true);
@@ -105,7 +102,7 @@ describe('acknowledging a snapshot', () => {
     expect([write?.reset?.index, after]).toEqual([4, write?.number]);
   });
 
-  it('a follower accepts an offer of compacted entries as held already', () => {
+  it('a follower acknowledges an offered snapshot that its log already covers', () => {
     const raft = led(3).raft('b');
     raft.applied(5);
     raft.compact(5);
@@ -117,7 +114,7 @@ describe('acknowledging a snapshot', () => {
 });
 
 describe('sending a snapshot', () => {
-  it('a leader sends a snapshot only in the stream that needs one', () => {
+  it('a leader sends a snapshot only in the stream that requested it', () => {
     const cluster = led(6);
     const raft = cluster.raft('a');
     const progress = raft.peers?.get('c');
@@ -145,7 +142,7 @@ describe('sending a snapshot', () => {
     expect([raft.sendSnapshot('c', next, body), acknowledged(next)]).toEqual([true, 1]);
   });
 
-  it('a peer whose installed snapshot ends below the log needs another (bugs.md#42)', () => {
+  it('a peer needs another snapshot if its installed one is too old (bugs.md#42)', () => {
     const cluster = led(3);
     cluster.crash('c');
     for (let i = 0; i < 6; i += 1) cluster.propose('a', `y${i}`);
@@ -179,7 +176,7 @@ describe('sending a snapshot', () => {
       { peer: 'c', stream },
     ]);
     expect(raft.peers?.get('c')).toMatchObject({ state: 'snapshot', match: 7 });
-    // The peer reaches the base of the log, so it gets entries and no further snapshot.
+    // The peer has reached the base of the log, so it receives entries instead of another snapshot.
     cluster.feed('a', (leader) => leader.step('c', { ...answer, match: 8 }));
     expect(raft.peers?.get('c')).toMatchObject({ state: 'replicate', match: 8 });
     expect(requests()).toHaveLength(2);

@@ -1,5 +1,5 @@
-// Shows that no linearizable read returns stale data after pauses, partitions, restarts and late
-// replies. Moves single messages between servers by hand.
+// Shows that linearizable reads never return stale data after pauses, partitions, restarts and late
+// replies. Delivers single messages between servers by hand.
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
@@ -11,7 +11,7 @@ function led(ids: readonly string[] = ['a', 'b', 'c']): Scenario {
   return cluster;
 }
 
-/** Lets time pass until another server leads and commits "new". Returns that server. */
+/** Lets time pass until another server leads and commits "new". Returns the id of that server. */
 function replaced(cluster: Scenario): string {
   cluster.elapseUntil(() => cluster.leaders.some((id) => id !== 'a'));
   const other = cluster.leaders.find((id) => id !== 'a') as string;
@@ -27,7 +27,7 @@ describe('stale reads', () => {
     cluster.pause('a');
     const other = replaced(cluster);
     cluster.resume('a');
-    expect(cluster.raft('a').role).toBe('leader'); // It does not know the new term yet.
+    expect(cluster.raft('a').role).toBe('leader'); // a does not know the new term yet.
     const ticket = cluster.read('a');
     expect(cluster.answer('a', ticket)).toBe(undefined);
     cluster.elapse(2 * cluster.timings.election);
@@ -35,7 +35,7 @@ describe('stale reads', () => {
     expect(cluster.answer('a', ticket)).toBe(4);
   });
 
-  it('replies that waited for a paused leader confirm no later read (bugs.md#56)', () => {
+  it("replies delayed by a leader's pause do not confirm later reads (bugs.md#56)", () => {
     const cluster = led();
     const first = cluster.read('a');
     cluster.deliver({ kind: 'heartbeat' }); // Both followers reply.
@@ -49,11 +49,11 @@ describe('stale reads', () => {
     const second = cluster.read('a');
     cluster.release(answers);
     cluster.deliver({ to: 'a' });
-    expect(cluster.answer('a', first)).toBe(2); // It started before another leader was elected.
+    expect(cluster.answer('a', first)).toBe(2); // The read started before another leader was elected.
     expect(cluster.answer('a', second)).toBe(undefined);
   });
 
-  it('replies from an earlier leadership confirm no read (bugs.md#57)', () => {
+  it('replies from an earlier term as leader do not confirm reads (bugs.md#57)', () => {
     const cluster = led();
     const first = cluster.read('a');
     cluster.settle();
@@ -63,7 +63,7 @@ describe('stale reads', () => {
     const other = replaced(cluster);
     cluster.heal();
     cluster.elapse(2 * cluster.timings.heartbeat);
-    // a leads again, and is cut off again.
+    // a becomes leader again and is cut off again.
     cluster.isolate(other);
     cluster.skip(2 * cluster.timings.election);
     cluster.elect('a');
@@ -78,7 +78,7 @@ describe('stale reads', () => {
     expect(cluster.answer('a', second)).toBeGreaterThanOrEqual(4);
   });
 
-  it('a leader in a minority answers no reads, however often peers reply (bugs.md#55)', () => {
+  it('a leader in a minority answers no reads, even after many replies (bugs.md#55)', () => {
     const cluster = led(['a', 'b', 'c', 'd', 'e']);
     cluster.partition(['a', 'b'], ['c', 'd', 'e']);
     const tickets = [cluster.read('a'), cluster.read('b')] as const;
@@ -95,7 +95,7 @@ describe('stale reads', () => {
     expect([cluster.answer('a', tickets[0]), cluster.answer('b', tickets[1])]).toEqual([4, 4]);
   });
 
-  it("a late reply to a follower's read answers no later read (bugs.md#57)", () => {
+  it("a late reply to a follower's read does not answer later reads (bugs.md#57)", () => {
     const cluster = led();
     const first = cluster.read('b');
     cluster.settle({ kind: 'readIndexReply' });
@@ -114,7 +114,7 @@ describe('stale reads', () => {
     expect(cluster.answer('b', second)).toBe(3);
   });
 
-  it('a read reply from a deposed leader answers no read in the next term', () => {
+  it('a read reply from a deposed leader does not answer reads in the next term', () => {
     const cluster = led();
     const ticket = cluster.read('b');
     cluster.settle({ kind: 'readIndexReply' });
@@ -131,7 +131,7 @@ describe('stale reads', () => {
     expect(cluster.answer('b', ticket)).toBe(4);
   });
 
-  it('a follower serves a read only once its own disk has the entry (bugs.md#63)', () => {
+  it('a follower serves a read only after the entry is on its own disk (bugs.md#63)', () => {
     const cluster = led();
     cluster.stall('b');
     cluster.propose('a', 'x');
@@ -146,7 +146,7 @@ describe('stale reads', () => {
     expect(cluster.server('b').reads.count).toBe(0);
   });
 
-  it('reads after a restart of all see everything acknowledged before (bugs.md#58)', () => {
+  it('reads after a restart of all servers see acknowledged commands (bugs.md#58)', () => {
     const ids = ['a', 'b', 'c'];
     const cluster = led();
     cluster.propose('a', 'x');
@@ -163,7 +163,7 @@ describe('stale reads', () => {
     for (const [i, id] of ids.entries()) expect(cluster.answer(id, tickets[i] as number)).toBeGreaterThanOrEqual(3);
   });
 
-  it('a new leader that cannot commit answers no reads (bugs.md#54)', () => {
+  it('a new leader answers no reads while it cannot commit (bugs.md#54)', () => {
     const cluster = led();
     cluster.propose('a', 'x');
     cluster.settle({ kind: 'commit' }); // Only a knows that the entry is committed.

@@ -1,5 +1,5 @@
-// Shows that a cluster keeps or finds a stable leader when only some links work. The scenarios
-// "quorum loss", "constrained election" and "chained" are those of the OmniPaxos paper.
+// Shows that a cluster keeps or elects a stable leader when only some links work. The scenarios
+// "quorum loss", "constrained election" and "chained" come from the OmniPaxos paper.
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
@@ -7,8 +7,8 @@ const five = ['a', 'b', 'c', 'd', 'e'];
 const terms = (cluster: Scenario): number[] => [...cluster.servers.values()].map(({ raft }) => raft.ballot.term);
 
 /**
- * Lets 40 election timeouts pass. Fails unless there is exactly one leader, and no term and no
- * leader changes during the last 20. Returns the leader.
+ * Lets 40 election timeouts pass and returns the leader. Fails unless there is exactly one leader,
+ * and the leader and all terms are unchanged during the last 20 timeouts.
  */
 function stableLeader(cluster: Scenario): string {
   cluster.elapse(20 * cluster.timings.election);
@@ -22,7 +22,7 @@ function stableLeader(cluster: Scenario): string {
 }
 
 describe('partial failures of the network', () => {
-  it('a follower that only the leader cannot reach disturbs no one (bugs.md#17)', () => {
+  it('a follower cut off only from the leader causes no election (bugs.md#17)', () => {
     // The Cloudflare outage of 2020: a switch fails, and c reaches b but not the leader a.
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
@@ -39,16 +39,17 @@ describe('partial failures of the network', () => {
     expect(cluster.terms('c')).toEqual(cluster.terms('a'));
   });
 
-  it('a leader that most servers cannot reach is replaced once (bugs.md#17)', () => {
+  it('a leader cut off from most servers is replaced once (bugs.md#17)', () => {
     const cluster = new Scenario(five);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
-    // The Cloudflare outage with the leader on the far side: a reaches only e, and e reaches all.
+    // This is the Cloudflare outage from the leader's side: a reaches only e, and e reaches all
+    // servers.
     cluster.connect(['a', 'e'], ['b', 'c'], ['b', 'd'], ['b', 'e'], ['c', 'd'], ['c', 'e'], ['d', 'e']);
     expect(stableLeader(cluster)).not.toBe('a');
   });
 
-  it('quorum loss: the hub of a star replaces a leader at the rim (bugs.md#17)', () => {
+  it('quorum loss: the center of a star replaces an outer leader (bugs.md#17)', () => {
     const cluster = new Scenario(five);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
@@ -59,7 +60,7 @@ describe('partial failures of the network', () => {
     for (const id of five) expect(cluster.server(id).applied).toEqual(cluster.server('c').applied);
   });
 
-  it('constrained election: a hub without committed entries never leads (bugs.md#17)', () => {
+  it('constrained election: a center that lacks entries never leads (bugs.md#17)', () => {
     const cluster = new Scenario(five);
     cluster.elect('a');
     cluster.partition(['a', 'b', 'd'], ['c', 'e']);
@@ -76,7 +77,7 @@ describe('partial failures of the network', () => {
     expect(['a', 'b', 'd']).toContain(cluster.leaders[0]);
   });
 
-  it('chained: an inner server of a row leads, and no end disturbs it (bugs.md#17)', () => {
+  it('chained: an inner server of a chain leads without disruption (bugs.md#17)', () => {
     const cluster = new Scenario(five);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
@@ -84,7 +85,7 @@ describe('partial failures of the network', () => {
     expect(['b', 'c', 'd']).toContain(stableLeader(cluster));
   });
 
-  it('a leader that receives but cannot send is replaced (bugs.md#18)', () => {
+  it('a leader that can receive but not send is replaced (bugs.md#18)', () => {
     const cluster = new Scenario(five);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
@@ -95,7 +96,7 @@ describe('partial failures of the network', () => {
     expect(cluster.server('a').reports).toContainEqual({ kind: 'steppedDown', reason: 'higherTerm' });
   });
 
-  it('a follower that cannot send disturbs no one', () => {
+  it('a follower that cannot send does not disrupt the cluster', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
@@ -107,7 +108,7 @@ describe('partial failures of the network', () => {
     expect(cluster.raft('c').role).toBe('follower');
   });
 
-  it('a follower that cannot receive sends pre-votes only, which disturb no one', () => {
+  it('a follower that cannot receive sends only harmless pre-votes', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
@@ -128,7 +129,7 @@ describe('partial failures of the network', () => {
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
     cluster.isolate('c');
-    // c raises its term without pre-votes, as a server of another version might.
+    // c raises its term without pre-votes, as a server running another version might.
     for (let i = 0; i < 5; i += 1) cluster.makeCandidate('c');
     cluster.writeAll('c');
     cluster.drop();

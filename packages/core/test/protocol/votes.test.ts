@@ -1,4 +1,4 @@
-// Shows that crashes and rival candidates never lead to two leaders in one term. Crashes servers
+// Shows that crashes and rival candidates never cause two leaders in one term. Crashes servers
 // between single messages and disk writes.
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
@@ -24,7 +24,7 @@ function rivals(): Scenario {
 }
 
 describe('votes and crashes', () => {
-  it('a voter that crashes after its reply does not vote for a rival (bugs.md#1)', () => {
+  it('a voter that crashes after its reply votes for no other server (bugs.md#1)', () => {
     const cluster = rivals();
     cluster.deliver({ from: 'a', to: 'c' });
     cluster.writeAll('c');
@@ -39,7 +39,7 @@ describe('votes and crashes', () => {
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('a vote that was not synced can go to another candidate (bugs.md#1)', () => {
+  it('a voter that crashes before syncing its vote can vote for a rival (bugs.md#1)', () => {
     const cluster = rivals();
     cluster.deliver({ from: 'a', to: 'c' });
     cluster.crash('c');
@@ -50,7 +50,7 @@ describe('votes and crashes', () => {
     expect(cluster.leaders).toEqual(['b']);
   });
 
-  it('a synced vote binds its voter although no reply was sent (bugs.md#1)', () => {
+  it('a voter keeps a synced vote even if it crashes before replying (bugs.md#1)', () => {
     const cluster = rivals();
     cluster.deliver({ from: 'a', to: 'c' });
     cluster.crash('c', 1);
@@ -76,7 +76,7 @@ describe('votes and crashes', () => {
     expect(cluster.raft('a').ballot.term).toBe(3);
   });
 
-  it('a leader that crashes and is elected again leads another term', () => {
+  it('a leader elected again after a crash leads in a new term', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a', { kind: 'append' });
     expect(cluster.raft('a').ballot.term).toBe(2);
@@ -90,7 +90,7 @@ describe('votes and crashes', () => {
     for (const id of ['a', 'b', 'c']) expect(cluster.terms(id)).toEqual([1, 2, 3]);
   });
 
-  it('a leader that lost an entry its peers committed cannot win (bugs.md#48)', () => {
+  it('a leader that loses a committed entry in a crash cannot win (bugs.md#48)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.stall('a');
@@ -107,7 +107,7 @@ describe('votes and crashes', () => {
     expect(cluster.terms('a').slice(0, 3)).toEqual([1, 2, 2]);
   });
 
-  it('a split vote elects no leader, and a later election does', () => {
+  it('a split vote elects no leader, and a later election succeeds', () => {
     const ids = ['a', 'b', 'c', 'd'];
     const cluster = new Scenario(ids);
     cluster.campaign('a');
@@ -123,7 +123,7 @@ describe('votes and crashes', () => {
     cluster.elapseUntil(() => cluster.leaders.length === 1);
   });
 
-  it('neither of two servers leads without the other', () => {
+  it('in a cluster of two servers, neither leads without the other', () => {
     for (const lost of ['a', 'b']) {
       const cluster = new Scenario(['a', 'b']);
       cluster.elect('a');
@@ -166,7 +166,7 @@ describe('votes and crashes', () => {
     const other = cluster.leaders.find((id) => id !== 'a') as string;
     cluster.propose(other, 'y');
     cluster.elapse(5 * cluster.timings.election);
-    expect(cluster.raft('a').role).toBe('leader'); // It does not know the new term yet.
+    expect(cluster.raft('a').role).toBe('leader'); // a does not know the new term yet.
     cluster.resume('a');
     cluster.elapse(cluster.timings.heartbeat);
     expect(cluster.leaders).toEqual([other]);

@@ -1,5 +1,6 @@
-// Shows what the base class of all logs adds to a store: state checks, group commit and the end of
-// a log. The store below keeps its records in an array, and lets a test decide when a write ends.
+// Shows the behavior that AbstractLog adds to a store: state checks, group commit and failure
+// handling. The store below keeps its records in an array, and lets a test decide when a write
+// ends.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { isKontikiError, type CommandEntry, type Entry, type Owner } from '@kontiki/core';
 import { AbstractLog, LogStateTracker, type LogRecord, type OpenedLog } from '@kontiki/core/store';
@@ -13,7 +14,7 @@ const command = (index: number, term = 1): CommandEntry => ({
   data: new Uint8Array([index]),
 });
 
-/** Lets every promise settle that can. */
+/** Lets all pending promises settle. */
 const settle = (): Promise<void> => new Promise(setImmediate);
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {
@@ -25,11 +26,11 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 
 class SampleLog extends AbstractLog {
   tracker = new LogStateTracker();
-  /** The batches so far, each as its records. */
+  /** The records of each batch so far. */
   readonly batches: (readonly LogRecord[])[] = [];
   readonly events: string[] = [];
   entries: Entry[] = [];
-  /** The promises that opening, writing and reading wait for. */
+  /** Promises that opening, writing and reading wait for. */
   opening: Promise<void> = Promise.resolve();
   writing: Promise<void> = Promise.resolve();
   reading: Promise<void> = Promise.resolve();
@@ -81,7 +82,7 @@ class SampleLog extends AbstractLog {
   }
 }
 
-/** A promise that a test ends. */
+/** Returns a promise that a test resolves or rejects. */
 function gate(): { promise: Promise<void>; open: () => void; fail: (error: Error) => void } {
   let [open, fail]: [() => void, (error: Error) => void] = [() => {}, () => {}];
   const promise = new Promise<void>((resolve, reject) => ([open, fail] = [resolve, reject]));
@@ -93,14 +94,14 @@ beforeEach(() => {
   log = new SampleLog();
 });
 
-describe('opening and closing', () => {
-  it('open refuses ids that are not valid', async () => {
+describe('AbstractLog: opening and closing', () => {
+  it('open rejects invalid ids', async () => {
     expect(await codeOf(log.open({ ...owner, server: '' }))).toBe('KONTIKI_BAD_OPTION');
     expect(await codeOf(log.open({ ...owner, cluster: 'a/b' }))).toBe('KONTIKI_BAD_OPTION');
     expect(log.events).toEqual([]);
   });
 
-  it('open is refused while the log is being opened or closed', async () => {
+  it('open rejects while the log is opening or closing', async () => {
     const opening = gate();
     log.opening = opening.promise;
     const first = log.open(owner);
@@ -122,7 +123,7 @@ describe('opening and closing', () => {
     expect((await log.open(owner)).last).toBe(0);
   });
 
-  it('close during an opening closes the log after it', async () => {
+  it('close during open closes the log once open finishes', async () => {
     const opening = gate();
     log.opening = opening.promise;
     const opened = log.open(owner);
@@ -133,13 +134,13 @@ describe('opening and closing', () => {
     expect(await codeOf(log.read(1, 1, 1))).toBe('KONTIKI_CLOSED');
   });
 
-  it('two calls of close close the log once', async () => {
+  it('concurrent calls of close close the log once', async () => {
     await log.open(owner);
     await Promise.all([log.close(), log.close()]);
     expect(log.events).toEqual(['open', 'close']);
   });
 
-  it('a log that ends before its commit index is closed and refused', async () => {
+  it('open rejects and closes a log that ends before its commit index', async () => {
     log.tracker.apply({ kind: 'write', entries: [command(1)], committed: 2 });
     expect(await codeOf(log.open(owner))).toBe('KONTIKI_LOST_DATA');
     expect(log.events).toEqual(['open', 'close']);
@@ -157,8 +158,8 @@ describe('opening and closing', () => {
   });
 });
 
-describe('writing', () => {
-  it('calls that arrive during a write share the next write', async () => {
+describe('AbstractLog: writing', () => {
+  it('calls made during a write share the next write', async () => {
     await log.open(owner);
     const writing = gate();
     log.writing = writing.promise;
@@ -171,7 +172,7 @@ describe('writing', () => {
     expect(log.events).toEqual(['open', 'idle']);
   });
 
-  it('a failed write fails every waiting and every later call', async () => {
+  it('a failed write makes all waiting and later calls reject', async () => {
     await log.open(owner);
     const writing = gate();
     log.writing = writing.promise;
@@ -183,7 +184,7 @@ describe('writing', () => {
     expect(log.batches.length).toBe(1);
   });
 
-  it('a failure in the background ends the log, even during its opening', async () => {
+  it('a background failure makes later calls reject, even if it occurs during open', async () => {
     const opening = gate();
     log.opening = opening.promise;
     const opened = log.open(owner);
@@ -196,7 +197,7 @@ describe('writing', () => {
     expect(await codeOf(log.append({ entries: [command(1)] }))).toBe('none');
   });
 
-  it('a retirement that fails ends the log', async () => {
+  it('a failed retirement makes later calls reject', async () => {
     await log.open(owner);
     log.writing = Promise.reject(new Error('EIO'));
     expect(await codeOf(log.retire('elsewhere'))).toBe('KONTIKI_STORE_FAILED');
@@ -204,8 +205,8 @@ describe('writing', () => {
   });
 });
 
-describe('reading', () => {
-  it('a read of entries that are not durable does not ask the store', async () => {
+describe('AbstractLog: reading', () => {
+  it('reading undurable entries does not read from the store', async () => {
     await log.open(owner);
     const writing = gate();
     log.writing = writing.promise;
@@ -217,7 +218,7 @@ describe('reading', () => {
     expect(log.events).toEqual(['open', 'idle', 'read 1 to 2']);
   });
 
-  it('the store is not asked for entries that a waiting call replaces', async () => {
+  it('a read does not request entries from the store that a waiting call replaces', async () => {
     await log.open(owner);
     await log.append({ entries: [1, 2, 3, 4].map((index) => command(index)) });
     const writing = gate();
@@ -229,7 +230,7 @@ describe('reading', () => {
     await written;
   });
 
-  it('a read that fails while entries are replaced is repeated', async () => {
+  it('a read that fails because entries were replaced is repeated', async () => {
     await log.open(owner);
     await log.append({ entries: [1, 2, 3].map((index) => command(index)) });
     const reading = gate();
@@ -241,7 +242,7 @@ describe('reading', () => {
     expect(await read).toEqual([command(1), command(2, 2)]);
   });
 
-  it('a read that fails is reported with its cause', async () => {
+  it('a failed read rejects with the cause', async () => {
     await log.open(owner);
     await log.append({ entries: [command(1)] });
     log.reading = Promise.reject(new Error('EIO'));
@@ -249,7 +250,7 @@ describe('reading', () => {
     expect(error).toMatchObject({ code: 'KONTIKI_STORE_FAILED', cause: { message: 'EIO' } });
   });
 
-  it('a read that fails after its entries were compacted is KONTIKI_COMPACTED', async () => {
+  it('a read that fails because of compaction rejects with KONTIKI_COMPACTED', async () => {
     await log.open(owner);
     await log.append({ entries: [command(1), command(2)] });
     const reading = gate();
@@ -260,7 +261,7 @@ describe('reading', () => {
     expect(await codeOf(read)).toBe('KONTIKI_COMPACTED');
   });
 
-  it('close waits for a read', async () => {
+  it('close waits for pending reads', async () => {
     await log.open(owner);
     await log.append({ entries: [command(1)] });
     const reading = gate();
@@ -275,7 +276,7 @@ describe('reading', () => {
   });
 });
 
-it('onFull calls a listener at once if the disk is full already', async () => {
+it('onFull calls its listener immediately if the disk is already full', async () => {
   await log.open(owner);
   log.setFull(true);
   const heard: boolean[] = [];

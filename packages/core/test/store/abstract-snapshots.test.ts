@@ -1,5 +1,5 @@
-// Shows what the base class of all snapshot stores adds to a store: checked writes, resumed writes,
-// readers and removals. The store below keeps its bytes in a map, by location, and lets a test make
+// Shows the behavior that AbstractSnapshots adds to a store: checked writes, resumed writes,
+// readers and removals. The store below keeps its bytes in a map by location, and lets a test make
 // a call fail.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { isKontikiError, membershipOf, type Owner, type SnapshotInfo, type SnapshotMeta } from '@kontiki/core';
@@ -31,7 +31,7 @@ async function joined(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   return new Uint8Array(Buffer.concat(pieces));
 }
 
-/** The bytes of the snapshot at `index`. */
+/** Resolves with the bytes of the snapshot at `index`. */
 function encoded(index: number, length = 600_000): Promise<Uint8Array> {
   async function* state(): AsyncGenerator<Uint8Array> {
     yield new Uint8Array(length).fill(index);
@@ -53,7 +53,7 @@ class SampleSnapshots extends AbstractSnapshots<string> {
   readonly finished: FinishedSnapshot<string>[] = [];
   readonly unfinished: UnfinishedSnapshot<string>[] = [];
   readonly events: string[] = [];
-  /** The call that fails once. */
+  /** The next call that fails, once. */
   failing: Call | undefined;
   error: Error = new Error('EIO');
   /** The promise that finishing and removing wait for. */
@@ -137,8 +137,8 @@ async function save(index: number): Promise<void> {
   await writer.finish();
 }
 
-describe('reading', () => {
-  it('pieces that are longer than a chunk are cut', async () => {
+describe('AbstractSnapshots: reading', () => {
+  it('read splits pieces that are longer than a chunk', async () => {
     await store.open(owner);
     await save(1);
     const sizes: number[] = [];
@@ -148,14 +148,14 @@ describe('reading', () => {
     expect(Buffer.compare(rest, (await encoded(1)).subarray(100_000))).toBe(0);
   });
 
-  it('a snapshot that is shorter than before is KONTIKI_CORRUPT', async () => {
+  it('reading a truncated snapshot rejects with KONTIKI_CORRUPT', async () => {
     await store.open(owner);
     await save(1);
     store.bytes.set('new 1', (await encoded(1)).subarray(0, 350_000));
     expect(await codeOf(joined(store.read(metaAt(1).id)))).toBe('KONTIKI_CORRUPT');
   });
 
-  it('a removed snapshot is freed when its last reader ends', async () => {
+  it('a removed snapshot is freed after its last reader ends', async () => {
     await store.open(owner);
     await save(1);
     const readers = [store.read(metaAt(1).id), store.read(metaAt(1).id)];
@@ -167,7 +167,7 @@ describe('reading', () => {
     expect(store.events).toContain('free new 1');
   });
 
-  it('a replaced snapshot is freed when its last reader ends', async () => {
+  it('a replaced snapshot is freed after its last reader ends', async () => {
     await store.open(owner);
     await save(1);
     const reader = store.read(metaAt(1).id);
@@ -179,7 +179,7 @@ describe('reading', () => {
     expect(store.events).toContain('free new 1');
   });
 
-  it('close ends readers that were abandoned', async () => {
+  it('close ends abandoned readers', async () => {
     await store.open(owner);
     await save(1);
     const reader = store.read(metaAt(1).id);
@@ -191,8 +191,8 @@ describe('reading', () => {
   });
 });
 
-describe('writing', () => {
-  it('an unfinished snapshot is checked and then resumed', async () => {
+describe('AbstractSnapshots: writing', () => {
+  it('create resumes an unfinished snapshot after checking it', async () => {
     store.bytes.set('old', await encoded(1));
     store.unfinished.push({ id: metaAt(1).id, location: 'old', bytes: 400_000 });
     await store.open(owner);
@@ -206,7 +206,7 @@ describe('writing', () => {
   it.each([
     ['is damaged', 1, 400_000],
     ['is shorter than its durable bytes', 0, 700_000],
-  ])('an unfinished snapshot that %s is removed and begins again', async (_, flippedBits, bytes) => {
+  ])('create restarts an unfinished snapshot that %s', async (_, flippedBits, bytes) => {
     const held = await encoded(1);
     held[0] = (held[0] as number) ^ flippedBits;
     store.bytes.set('old', held);
@@ -227,7 +227,7 @@ describe('writing', () => {
     ['write', 'ENOSPC', 'KONTIKI_DISK_FULL'],
     ['finish', 'EDQUOT', 'KONTIKI_DISK_FULL'],
     ['write', 'EIO', 'KONTIKI_STORE_FAILED'],
-  ] as const)('a %s that fails with %s is %s and removes what was written', async (call, code, expected) => {
+  ] as const)('a %s that fails with %s rejects with %s and removes the written bytes', async (call, code, expected) => {
     await store.open(owner);
     store.failing = call;
     store.error = Object.assign(new Error(code), { code });
@@ -237,7 +237,7 @@ describe('writing', () => {
     await save(1);
   });
 
-  it('close keeps what is written, and closes it', async () => {
+  it('close closes unfinished snapshots and keeps their bytes', async () => {
     await store.open(owner);
     const writer = await store.create(metaAt(1));
     await writer.write((await encoded(1)).subarray(0, 1_000));
@@ -247,8 +247,8 @@ describe('writing', () => {
   });
 });
 
-describe('removing', () => {
-  it('a failed removal of a snapshot can be repeated', async () => {
+describe('AbstractSnapshots: removing', () => {
+  it('a failed remove can be retried', async () => {
     await store.open(owner);
     await save(1);
     store.failing = 'remove';
@@ -258,7 +258,7 @@ describe('removing', () => {
     expect(await store.list()).toEqual([]);
   });
 
-  it('a failure to free the bytes of a removed snapshot is ignored', async () => {
+  it('remove succeeds even if freeing the bytes fails', async () => {
     await store.open(owner);
     await save(1);
     store.failing = 'free';

@@ -1,11 +1,11 @@
-// Shows how calls of one snapshot writer may overlap, and when a failed or aborted snapshot is
+// Shows how the calls of a snapshot writer may overlap, and when a failed or aborted snapshot is
 // discarded. The tests decide when each call ends.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { WriterCalls } from '../../src/store/writer-calls.js';
 import { beforeEach, expect, it } from 'vitest';
 
-/** Returns a call that the test ends. */
+/** Returns a call that the test can end or fail. */
 function gate(): { call: () => Promise<void>; end: () => void; fail: (error: Error) => void } {
   let [end, fail]: [() => void, (error: Error) => void] = [() => {}, () => {}];
   const promise = new Promise<void>((resolve, reject) => ([end, fail] = [resolve, reject]));
@@ -16,7 +16,7 @@ const turn = (): Promise<void> => new Promise(setImmediate);
 
 let calls: WriterCalls;
 let discarded: number;
-/** The promise that discarding waits for. */
+/** A promise that `discard` waits for. */
 let discarding: Promise<void>;
 beforeEach(() => {
   discarded = 0;
@@ -48,7 +48,7 @@ it('a failed call discards the snapshot once, after all calls have ended', async
   expect(discarded).toBe(1);
 });
 
-it('no call rejects before the snapshot is discarded', async () => {
+it('calls reject only after the snapshot was discarded', async () => {
   const [sync, discard] = [gate(), gate()];
   discarding = discard.call();
   const ended: string[] = [];
@@ -70,7 +70,7 @@ it('calls after abort reject with KONTIKI_ABORTED', async () => {
   expect(discarded).toBe(1);
 });
 
-it('results of earlier calls can be collected as garbage', async () => {
+it('results of earlier calls can be garbage-collected', async () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const result = new WeakRef(await calls.run(async () => ({})));
@@ -80,7 +80,7 @@ it('results of earlier calls can be collected as garbage', async () => {
   expect(result.deref()).toBe(undefined);
 });
 
-it('abort does not discard a snapshot that a pending call finishes', async () => {
+it('abort does not discard a snapshot if a pending call finishes it', async () => {
   const finish = gate();
   const finished = calls.run(async () => {
     await finish.call();
@@ -94,7 +94,7 @@ it('abort does not discard a snapshot that a pending call finishes', async () =>
   await expect(calls.run(async () => {})).rejects.toMatchObject({ code: 'KONTIKI_CLOSED' });
 });
 
-it('detach waits for pending calls and for a pending discard', async () => {
+it('detach waits for pending calls and a pending discard', async () => {
   const write = gate();
   const failed = calls.run(write.call).catch(({ message }: Error) => message);
   let detached = false;

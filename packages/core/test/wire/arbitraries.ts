@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { membershipOf, type Entry, type Membership, type Message, type ServerInfo } from '@kontiki/core';
 import { meta } from './snapshot-samples.js';
 
-// Arbitraries for well-formed messages and entries of every kind, with numbers up to the largest.
+// Arbitraries for well-formed messages and entries of every kind, with numbers up to the maximum.
 
 const index = fc.oneof(fc.nat(20), fc.maxSafeNat());
 const incarnation = fc.oneof(
@@ -14,7 +14,7 @@ const utf8 = new TextEncoder();
 const text = (bytes: number): fc.Arbitrary<string> =>
   fc.string({ unit: 'grapheme', maxLength: 40 }).filter((s) => utf8.encode(s).length <= bytes);
 
-/** A valid membership of 1 to 32 servers. */
+/** An arbitrary for valid memberships of 1 to 32 servers. */
 export const membership: fc.Arbitrary<Membership> = fc
   .uniqueArray(fc.tuple(id, fc.record<ServerInfo>({ address: text(512), metadata: text(1024) })), {
     minLength: 1,
@@ -51,7 +51,7 @@ const body: fc.Arbitrary<Body> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('membership' as const), membership }) },
 );
 
-/** Returns entries that follow an entry at `prevIndex` of `prevTerm`. */
+/** Returns an arbitrary for entries after an entry of `prevTerm` at `prevIndex`. */
 export function entriesAfter(prevIndex: number, prevTerm: number): fc.Arbitrary<Entry[]> {
   return fc.array(fc.tuple(fc.nat(3), body), { maxLength: 8 }).map((steps) => {
     let term = Math.max(1, prevTerm);
@@ -59,12 +59,12 @@ export function entriesAfter(prevIndex: number, prevTerm: number): fc.Arbitrary<
   });
 }
 
-/** A position in a log. Index 0 has term 0. */
+/** An arbitrary for positions in a log. Index 0 has term 0. */
 const position = fc
   .tuple(fc.oneof(fc.nat(20), fc.nat(2 ** 50)), fc.oneof(fc.nat(20), fc.nat(2 ** 50)))
   .map(([i, term]) => (i === 0 || term === 0 ? { index: 0, term: 0 } : { index: i, term }));
 
-/** A valid message of any kind. */
+/** An arbitrary for valid messages of any kind. */
 export const message: fc.Arbitrary<Message> = fc
   .record({
     position,

@@ -3,7 +3,7 @@ import { decodeFrame, encodeFrame } from '@kontiki/core/wire';
 import { samples } from './arbitraries.js';
 import { golden } from './golden.js';
 
-// Every release must read the bytes of every earlier one, so the golden bytes never change.
+// Every release must read the bytes of all earlier releases, so the golden bytes never change.
 const versions = Object.entries(golden).flatMap(([version, frames]) =>
   samples.map((message) => [message.kind, Number(version), message, frames[message.kind]] as const),
 );

@@ -1,5 +1,5 @@
-// Shows that decoders reject invalid bytes with a protocol error, and allocate nothing for lengths
-// that cannot be right. Cuts, flips and changes valid frames.
+// Shows that decoders reject invalid bytes with a protocol error, and allocate nothing for
+// impossible lengths. Truncates and modifies valid frames.
 import { Random } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 import { isKontikiError, type Message } from '@kontiki/core';
@@ -16,8 +16,8 @@ import {
 import { samples } from './arbitraries.js';
 
 /**
- * Decodes a frame. Throws any error other than a protocol error, because it is a bug of the
- * decoder.
+ * Decodes a frame. Throws any error other than a protocol error, because such an error is a bug in
+ * the decoder.
  */
 function outcome(bytes: Uint8Array): 'read' | 'rejected' {
   try {
@@ -29,7 +29,7 @@ function outcome(bytes: Uint8Array): 'read' | 'rejected' {
   }
 }
 
-/** Makes the checksum of a changed frame valid, so that the decoder reads the changed fields. */
+/** Corrects the checksum of a modified frame, so that the decoder reads the modified fields. */
 function fixChecksum(frame: Uint8Array): Uint8Array {
   new DataView(frame.buffer, frame.byteOffset).setUint32(0, crc32(frame.subarray(4)), true);
   return frame;
@@ -38,7 +38,7 @@ function fixChecksum(frame: Uint8Array): Uint8Array {
 /** A valid frame with one message of every kind. */
 const whole = encodeFrame(samples);
 
-it('decodeFrame rejects a frame cut at any byte', () => {
+it('decodeFrame rejects a frame truncated at any byte', () => {
   for (let length = 0; length < whole.length; length += 1) {
     expect(outcome(whole.subarray(0, length))).toBe('rejected');
     if (length >= 4) expect(outcome(fixChecksum(whole.slice(0, length)))).toBe('rejected');
@@ -59,7 +59,7 @@ it('decodeFrame rejects bytes after the last message', () => {
   expect(outcome(fixChecksum(frame))).toBe('rejected');
 });
 
-it('decodeFrame survives 150,000 changed frames with valid checksums', () => {
+it('decodeFrame decodes or rejects 150,000 modified frames with valid checksums', () => {
   const random = new Random(20_26).next;
   const below = (n: number): number => Math.floor(random() * n);
   const interesting = [0, 1, 2, 12, 13, 15, 16, 31, 32, 33, 127, 128, 254, 255];
@@ -78,11 +78,11 @@ it('decodeFrame survives 150,000 changed frames with valid checksums', () => {
     }
     if (outcome(fixChecksum(frame)) === 'read') read += 1;
   }
-  // Many changes result in another valid message. So the changes reached the fields.
+  // Many modified frames are valid, which shows that the changes reached the fields.
   expect(read).toBeGreaterThan(10_000);
 });
 
-it('decodeFrame rejects the largest term, after which no server could campaign', () => {
+it('decodeFrame rejects the largest term, because no server could campaign after it', () => {
   const ask = (term: number): Uint8Array =>
     encodeFrame([{ kind: 'preVote', term, incarnation: 1, lastIndex: 1, lastTerm: 1 }]);
   expect(outcome(ask(Number.MAX_SAFE_INTEGER - 1))).toBe('read');
@@ -97,33 +97,33 @@ it('decodeFrame rejects 20,000 frames of random bytes', () => {
   }
 });
 
-describe('lengths that cannot fit', () => {
-  /** Returns a frame with the largest count or length at an offset. */
+describe('impossible lengths', () => {
+  /** Returns a frame with the maximum count or length at an offset. */
   function withHugeCount(bytes: Uint8Array, at: number): Uint8Array {
     const frame = bytes.slice();
     new DataView(frame.buffer).setUint32(at, 0xffff_ffff, true);
     return fixChecksum(frame);
   }
 
-  it('decodeFrame rejects a count of messages that cannot fit', () => {
+  it('decodeFrame rejects an impossible message count', () => {
     expect(() => decodeFrame(withHugeCount(whole, 14))).toThrow(/items cannot fit/);
   });
 
-  it('decodeFrame rejects a count of entries or a payload length that cannot fit', () => {
+  it('decodeFrame rejects an impossible entry count or payload length', () => {
     const append = samples.find((one) => one.kind === 'append') as Message;
     const count = frameLength([]) + 4 + 17 + 32;
     expect(() => decodeFrame(withHugeCount(encodeFrame([append]), count))).toThrow(/items cannot fit/);
     expect(() => decodeFrame(withHugeCount(encodeFrame([append]), count + 4 + 9))).toThrow(/missing/);
   });
 
-  it('decodeFrame rejects a frame above the maximum length', () => {
+  it('decodeFrame rejects a frame that exceeds the maximum length', () => {
     expect(() => decodeFrame(new Uint8Array(MAX_FRAME + 1))).toThrow(/exceeds/);
     expect(() => decodeFrame(whole, whole.length - 1)).toThrow(/exceeds/);
     expect(decodeFrame(whole, whole.length).messages).toHaveLength(samples.length);
   });
 });
 
-describe('messages that no correct server sends', () => {
+describe('impossible messages', () => {
   const from = { term: 5, incarnation: 1 };
   const prev = { stream: 0, committed: 0 };
   it.each<[string, Message]>([
@@ -201,7 +201,7 @@ describe('messages that no correct server sends', () => {
     ['an unknown kind', 18, 77, /unknown kind 77/],
     ['a number above 2^53', 18 + 1 + 7, 0xff, /2\^53/],
     ['a boolean that is neither 0 nor 1', 18 + 25, 2, /flag/],
-  ])('the error of decodeFrame names %s', (_, at, value, words) => {
+  ])('decodeFrame throws an error that describes %s', (_, at, value, words) => {
     expect(() => decodeFrame(changed(at, value))).toThrow(words);
   });
 });

@@ -18,7 +18,7 @@ import {
 } from '@kontiki/core/wire';
 import { entriesAfter, membership, message, samples } from './arbitraries.js';
 
-it('a frame has the length of frameLength and decodes to its messages and group', () => {
+it('a frame has the length given by frameLength and decodes to the same messages', () => {
   fc.assert(
     fc.property(fc.array(message, { maxLength: 6 }), fc.nat(0xffff_ffff), (messages, group) => {
       const frame = encodeFrame(messages, { group });
@@ -29,7 +29,7 @@ it('a frame has the length of frameLength and decodes to its messages and group'
   );
 });
 
-it('encodeFrame reuses memory that is large enough and leaves no old bytes in it', () => {
+it('encodeFrame reuses sufficiently large memory and overwrites all old bytes', () => {
   const memory = new Uint8Array(frameLength(samples));
   fc.assert(
     fc.property(fc.array(message, { maxLength: 6 }), (messages) => {
@@ -61,7 +61,7 @@ it('decodeFrame returns plain Uint8Arrays for a Buffer', () => {
   expect(first?.kind === 'command' && first.data.constructor).toBe(Uint8Array);
 });
 
-it('entries have the length of entriesLength and read back unchanged', () => {
+it('entries have the length given by entriesLength and decode unchanged', () => {
   fc.assert(
     fc.property(entriesAfter(7, 2), (entries) => {
       const writer = new Writer(entriesLength(entries));
@@ -74,7 +74,7 @@ it('entries have the length of entriesLength and read back unchanged', () => {
   );
 });
 
-it('a membership reads back unchanged and always has the same bytes', () => {
+it('a membership decodes unchanged and always encodes to the same bytes', () => {
   fc.assert(
     fc.property(membership, (value) => {
       const bytes = [0, 1].map(() => {
@@ -95,7 +95,7 @@ it('messageLength returns the length of each kind of message', () => {
   }
 });
 
-it('genesisOf is equal only for equal first entries', () => {
+it('genesisOf returns equal checksums only for equal first entries', () => {
   const entry = (address: string): MembershipEntry => ({
     kind: 'membership',
     index: 1,
@@ -113,7 +113,7 @@ it('genesisOf is equal only for equal first entries', () => {
   expect(genesisOf(entry('x'))).toBeGreaterThan(0);
 });
 
-it('encodeFrame rejects numbers that are not safe integers from 0 on', () => {
+it('encodeFrame rejects numbers that are not safe non-negative integers', () => {
   for (const committed of [-1, 1.5, Number.NaN, 2 ** 53]) {
     expect(() => encodeFrame([{ kind: 'commit', term: 1, incarnation: 1, committed }])).toThrow(/safe integer/);
   }

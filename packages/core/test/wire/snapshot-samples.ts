@@ -19,7 +19,7 @@ export const meta: SnapshotMeta = {
   version: 3,
 };
 
-/** Returns a stream of these pieces. */
+/** Returns a stream of the given pieces. */
 export async function* streamOf(...pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void> {
   yield* pieces;
 }
@@ -31,14 +31,14 @@ export async function collect(stream: AsyncIterable<Uint8Array>): Promise<Uint8A
   return new Uint8Array(Buffer.concat(pieces));
 }
 
-/** Returns a stream of the bytes in pieces of `size`. */
+/** Returns a stream of `bytes` in pieces of `size` bytes. */
 export function inPieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array, void> {
   const pieces: Uint8Array[] = [];
   for (let at = 0; at < bytes.length; at += size) pieces.push(bytes.subarray(at, at + size));
   return streamOf(...pieces);
 }
 
-/** Returns bytes that count from 0 to 250 again and again. */
+/** Returns bytes that repeat the values from 0 to 250. */
 export function countingBytes(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => i % 251);
 }

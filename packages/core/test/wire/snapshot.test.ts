@@ -19,8 +19,8 @@ import { membership } from './arbitraries.js';
 import { inPieces, collect, meta, countingBytes, streamOf } from './snapshot-samples.js';
 
 /**
- * A snapshot of version 1 with two chunks of state. Every release must read the bytes of every
- * earlier one, so these bytes never change.
+ * A version 1 snapshot with two chunks of state. Every release must read the bytes of all earlier
+ * releases, so these bytes never change.
  */
 const golden =
   '4b4f4e5449534e50010000008400000000112233445566778899aabbccddeeff020000000100000009000000000000000700' +
@@ -32,15 +32,15 @@ const state = countingBytes(10);
 const head = encodeSnapshotHead(meta);
 const whole = await collect(encodeSnapshot(meta, streamOf(state), { chunkBytes: 6 }));
 
-/** Inverts every byte, as a compression that needs no library. */
+/** A stand-in for a compression: inverts every byte. */
 const inverse = async function* (bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
   for await (const piece of bytes) yield piece.map((byte) => byte ^ 0xff);
 };
 const inverted: SnapshotCompression = { kind: 200, compress: inverse, decompress: inverse };
 
 /**
- * Makes the checksums of a changed snapshot valid, as far as its lengths allow, so that the decoder
- * reads the changed fields.
+ * Corrects the checksums of a modified snapshot, as far as its lengths allow, so that the decoder
+ * reads the modified fields.
  */
 function fixChecksums(snapshot: Uint8Array): Uint8Array {
   const view = new DataView(snapshot.buffer, snapshot.byteOffset, snapshot.length);
@@ -58,8 +58,8 @@ function fixChecksums(snapshot: Uint8Array): Uint8Array {
 }
 
 /**
- * Resolves with the decoded state, or with the code of the error. Rejects with an unexpected error,
- * because it is a bug of the decoder.
+ * Resolves with the decoded state, or with the code of an expected error. Rejects with an
+ * unexpected error, because such an error is a bug in the decoder.
  */
 async function outcome(bytes: Uint8Array, piece = 1 << 20): Promise<string> {
   try {
@@ -71,14 +71,14 @@ async function outcome(bytes: Uint8Array, piece = 1 << 20): Promise<string> {
   }
 }
 
-describe('the encoding of snapshots', () => {
-  it('the encoding of snapshots in version 1 does not change', async () => {
+describe('snapshot encoding', () => {
+  it('the snapshot encoding of version 1 does not change', async () => {
     expect(Buffer.from(whole).toString('hex')).toBe(golden);
     expect(await collect(decodeSnapshot(streamOf(Buffer.from(golden, 'hex'))))).toEqual(state);
     expect(readSnapshotHead(Buffer.from(golden, 'hex'))).toEqual({ ...meta, compression: 0, length: head.length });
   });
 
-  it('a snapshot decodes to its meta and state, whatever pieces it comes in', async () => {
+  it('a snapshot decodes to its meta and state from pieces of any size', async () => {
     const pieces = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 6 });
     const sizes = fc.record({ chunkBytes: fc.integer({ min: 1, max: 50 }), piece: fc.integer({ min: 1, max: 90 }) });
     await fc.assert(
@@ -113,7 +113,7 @@ describe('the encoding of snapshots', () => {
     expect(await collect(decodeSnapshot(streamOf(...pieces)))).toEqual(large);
   });
 
-  it('encodeSnapshot requests no state before the piece after the head is requested', async () => {
+  it('encodeSnapshot requests no state before its caller requests the first chunk', async () => {
     let requested = false;
     const pieces = encodeSnapshot(
       meta,
@@ -148,7 +148,7 @@ describe('the encoding of snapshots', () => {
     expect(() => encodeSnapshotHead(of)).toThrow(expect.objectContaining({ code: 'KONTIKI_PROTOCOL' }));
   });
 
-  it('encodeSnapshot and decodeSnapshot throw the error of their source', async () => {
+  it('encodeSnapshot and decodeSnapshot throw errors from their source', async () => {
     const gone = new Error('gone');
     const failing = async function* (bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
       yield bytes;
@@ -178,14 +178,14 @@ describe('the encoding of snapshots', () => {
 });
 
 describe('damaged snapshots', () => {
-  it('decodeSnapshot rejects a cut at any byte, even with valid checksums', async () => {
+  it('decodeSnapshot rejects truncation at any byte, even with valid checksums', async () => {
     for (let length = 0; length < whole.length; length += 1) {
       expect(await outcome(whole.slice(0, length)), `${length} bytes`).toBe('KONTIKI_CORRUPT');
       if (length > 16) expect(await outcome(fixChecksums(whole.slice(0, length)))).toBe('KONTIKI_CORRUPT');
     }
   });
 
-  it('decodeSnapshot rejects any flipped bit, whatever pieces the bytes come in', async () => {
+  it('decodeSnapshot rejects any flipped bit, in pieces of any size', async () => {
     for (let bit = 0; bit < whole.length * 8; bit += 1) {
       const flipped = whole.slice();
       flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));
@@ -210,7 +210,7 @@ describe('damaged snapshots', () => {
     expect(await outcome(Buffer.concat([head, a, b, end]))).not.toContain('KONTIKI');
   });
 
-  it('an error for a damaged snapshot names the offset and the kind of damage', async () => {
+  it('the error for a damaged snapshot describes the offset and kind of damage', async () => {
     const flipped = whole.slice();
     flipped[head.length + 18] = (flipped[head.length + 18] as number) ^ 1;
     await expect(collect(decodeSnapshot(streamOf(flipped)))).rejects.toThrow(
@@ -221,7 +221,7 @@ describe('damaged snapshots', () => {
     );
   });
 
-  it('decodeSnapshot survives any changed byte under valid checksums', async () => {
+  it('decodeSnapshot decodes or rejects any changed byte with valid checksums', async () => {
     const seen = new Set<string>();
     for (let at = 0; at < whole.length; at += 1) {
       for (const by of [0x01, 0x80, 0xff]) {
@@ -245,7 +245,7 @@ describe('damaged snapshots', () => {
     }
   });
 
-  it('decodeSnapshot rejects a trailer whose lengths are wrong', async () => {
+  it('decodeSnapshot rejects a trailer with wrong lengths', async () => {
     const at = whole.length - SNAPSHOT_TRAILER + 4;
     for (const offset of [at, at + 8]) {
       const changed = whole.slice();
@@ -259,7 +259,7 @@ describe('damaged snapshots', () => {
     );
   });
 
-  it('decodeSnapshot rejects state that does not decompress, with the cause', async () => {
+  it('decodeSnapshot rejects state that cannot be decompressed, with the cause', async () => {
     const packed = await collect(encodeSnapshot(meta, streamOf(state), { compression: inverted }));
     const cause = new Error('bad block');
     const throws: SnapshotCompression = {
@@ -281,7 +281,7 @@ describe('damaged snapshots', () => {
 });
 
 describe('summarizeSnapshot', () => {
-  it('summarizeSnapshot rejects a head and a trailer that do not fit the length', () => {
+  it('summarizeSnapshot rejects a head and trailer that do not match the length', () => {
     const ends = [whole.subarray(0, 200), whole.subarray(-SNAPSHOT_TRAILER)] as const;
     expect(summarizeSnapshot(...ends, whole.length).bytes).toBe(whole.length);
     for (const off of [-1, 1, 8]) {
@@ -300,7 +300,7 @@ describe('SnapshotChecker', () => {
     expect([checker.offset, checker.validEnd]).toEqual([torn, torn - 5]);
   });
 
-  it('SnapshotChecker rejects the head of another snapshot than the expected one', () => {
+  it('SnapshotChecker rejects the head of an unexpected snapshot', () => {
     for (const other of [
       { ...meta, id: 'e'.repeat(32) },
       { ...meta, last: { index: 5 + 2 ** 32, term: 9 } },

@@ -7,9 +7,9 @@ import type { LogStore } from '../../ports/log-store.js';
 import type { StateMachine } from '../../ports/state-machine.js';
 import { BatchSize } from './batch-size.js';
 
-/** Bytes of entries handed to the state machine at a time. */
+/** Maximum bytes of entries in one batch for the state machine. */
 const BATCH_BYTES = 256 * 1024;
-/** Milliseconds after which applying yields to messages and timers. */
+/** Milliseconds after which the applier yields to messages and timers. */
 const SLICE_MS = 5;
 
 export interface ApplierOptions<Result> {
@@ -18,11 +18,11 @@ export interface ApplierOptions<Result> {
   readonly machine: StateMachine<Result>;
   readonly clock: Clock;
   /**
-   * Called when a batch is applied up to `through`. `results` holds one result per command, in
+   * Called when a batch up to `through` was applied. `results` contains one result per command, in
    * order.
    */
   readonly onApplied: (entries: readonly Entry[], through: number, results: readonly Result[]) => void;
-  /** Restores the installed snapshot, with which the log now begins, into the machine. */
+  /** Restores the installed snapshot, which ends where the log now begins. */
   readonly restore: () => Promise<void>;
   /** Called when no batch, restore or task is in progress any more, so the state is consistent. */
   readonly onIdle: () => void;
@@ -37,8 +37,8 @@ interface BetweenBatches {
 
 /**
  * Applies committed entries to the state machine: in order, one batch at a time, in parallel with
- * the protocol. Entries that have left memory are read back from the store. They are committed and
- * durable, so they cannot change and may be read at any time.
+ * the protocol. Entries that are no longer in memory are read from the store. They are committed
+ * and durable, so they cannot change during the read.
  */
 export class Applier<Result> {
   readonly #options: ApplierOptions<Result>;
@@ -46,10 +46,10 @@ export class Applier<Result> {
   #busy = false;
   #isChangingState = false;
   readonly #batchSize = new BatchSize();
-  /** A slice of time has ended, and the next one is scheduled. */
+  /** Whether a time slice has ended and the next slice is scheduled. */
   #yielding = false;
   #closed = false;
-  /** A snapshot replaced the log, and the machine does not hold it yet. */
+  /** Whether a snapshot replaced the log and was not restored into the machine yet. */
   #restoreDue = false;
   readonly #between: BetweenBatches[] = [];
   #onClosed: () => void = () => {};
@@ -73,30 +73,30 @@ export class Applier<Result> {
   }
 
   /**
-   * Notes that a snapshot was installed in place of the log: it is restored before anything else is
-   * applied.
+   * Notes that an installed snapshot replaced the log. The snapshot is restored before anything
+   * else is applied.
    */
   requireRestore(): void {
     this.#restoreDue = true;
   }
 
-  /** Starts whatever can be started: a restore, a task between batches, or the next batches. */
+  /** Starts the next step that is due: a restore, a task between batches, or the next batches. */
   applyNext(): void {
     if (this.#busy || this.#yielding) return;
     const { log, clock, onFailure } = this.#options;
     const until = clock.now() + SLICE_MS;
     try {
-      // A callback of the previous batch may have closed the node, or started a task that the next
-      // batch must wait for.
+      // A callback of the previous batch may have closed the node, or started a task that must
+      // finish before the next batch.
       for (;;) {
         if (this.#closed || this.#busy) return;
-        // The restore comes first, so that no task between batches sees a machine that is behind
-        // the log's base.
+        // Restore first, so that a task between batches never sees a machine whose state is older
+        // than the log's base.
         if (this.#restoreDue) return this.#waitFor(this.#restore(), true);
         const next = this.#between.shift();
         if (next !== undefined) return this.#waitFor(next.run(), false);
         if (log.applied >= log.applicable) return;
-        invariant(log.applied >= log.base.index, 'entries were to be applied to a machine that is behind the log');
+        invariant(log.applied >= log.base.index, 'the state machine is behind the base of the log');
         if (clock.now() >= until) return this.#yield();
         const held = log.slice(log.applied + 1, this.#batchEnd, BATCH_BYTES);
         const pending = held === undefined ? this.#readAndApply() : this.#apply(held.entries);
@@ -107,7 +107,7 @@ export class Applier<Result> {
     }
   }
 
-  /** Starts no other batch, and resolves when the current one has ended. */
+  /** Prevents further batches, and resolves when the current batch has ended. */
   close(): Promise<void> {
     this.#closed = true;
     const ended = new KontikiError('KONTIKI_CLOSED', 'The node has ended.');
@@ -156,7 +156,7 @@ export class Applier<Result> {
     try {
       entries = await store.read(log.applied + 1, this.#batchEnd, BATCH_BYTES);
     } catch (error) {
-      // A snapshot replaced the log in the meantime. It holds the effects of these entries.
+      // A snapshot replaced the log in the meantime, and it includes the effects of these entries.
       if (isKontikiError(error, 'KONTIKI_COMPACTED') && this.#restoreDue) return;
       throw error;
     }
@@ -170,15 +170,17 @@ export class Applier<Result> {
     try {
       await restore();
     } catch (error) {
-      // A newer snapshot was installed and this one removed before it was opened. The machine is
-      // unchanged; restore the newer one.
+      // A newer snapshot was installed, and this snapshot was removed before it was opened. The
+      // machine is unchanged, so restore the newer snapshot.
       if (isKontikiError(error, 'KONTIKI_NO_SNAPSHOT') && index < log.base.index) return;
       throw error;
     }
     if (!this.#closed) onApplied([], index, []);
   }
 
-  /** Returns a promise only if the machine does, so that a synchronous machine costs none. */
+  /**
+   * Returns a promise only if the machine does, so that a synchronous machine needs no promises.
+   */
   #apply(entries: readonly Entry[]): Promise<void> | undefined {
     const { machine, clock } = this.#options;
     const commands = copiesOfCommands(entries);

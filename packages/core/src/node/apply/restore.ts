@@ -6,8 +6,8 @@ import type { StateMachine } from '../../ports/state-machine.js';
 import { decodeSnapshot, type SnapshotCompression } from '../../wire/index.js';
 
 /**
- * Restores the installed snapshot, which ends where the log begins. It is not necessarily the
- * newest snapshot in the store: a newer one may be complete without being installed.
+ * Restores the installed snapshot, which ends where the log begins. The store may contain a newer
+ * snapshot that is complete but not installed yet.
  */
 export async function restoreInstalled(
   base: Base,
@@ -25,8 +25,8 @@ export async function restoreInstalled(
 
 /**
  * Restores a snapshot into the state machine. Rejects with `KONTIKI_CORRUPT` if the snapshot is
- * damaged, which leaves the machine unchanged, and with `KONTIKI_FORMAT` if a newer version of the
- * machine wrote it.
+ * damaged; the machine then keeps its state. Rejects with `KONTIKI_FORMAT` if a newer version of
+ * the machine wrote the snapshot.
  */
 export async function restore(
   machine: StateMachine,

@@ -1,27 +1,27 @@
 import type { Clock, Timer } from '../../ports/clock.js';
 import { KontikiError } from '../../errors.js';
 
-/** Limits how long a call may wait. */
+/** Options that limit how long a call may wait. */
 export interface CallOptions {
-  /** Aborts the call. */
+  /** A signal that aborts the call. */
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds after which the call times out. Default: the node's `timeout`. */
   readonly timeout?: number | undefined;
 }
 
-/** A call, as its deadline sees it. */
+/** The part of a call that its deadline needs. */
 interface Waiting {
   abandon(error: KontikiError): void;
 }
 
-/** A caller's promise. It settles once, and always has a deadline. */
+/** A waiting call: a promise that settles once and has a deadline. */
 export class Call<T> {
   readonly promise: Promise<T>;
-  /** Called instead of `reject` when the caller gives up. */
+  /** Called when the call times out or is aborted, instead of `reject`. */
   onGiveUp: ((error: KontikiError) => void) | undefined;
   #resolve!: (value: T) => void;
   #reject!: (error: Error) => void;
-  /** The calls with the same deadline, including this one. */
+  /** All calls with the same deadline, including this call. */
   readonly #due: Set<Waiting>;
   #unlisten: (() => void) | undefined;
 
@@ -50,7 +50,7 @@ export class Call<T> {
     this.#reject(error);
   }
 
-  /** Ends the call because its caller no longer waits. */
+  /** Ends the call because it timed out or its caller aborted it. */
   abandon(error: KontikiError): void {
     if (this.onGiveUp === undefined) this.reject(error);
     else this.onGiveUp(error);
@@ -63,12 +63,12 @@ export class Call<T> {
 }
 
 /**
- * Deadlines are rounded up to a multiple of this many milliseconds, so that thousands of calls
- * share one timer.
+ * Resolution of deadlines in milliseconds. Deadlines are rounded up to a multiple, so that
+ * thousands of calls share one timer.
  */
 const TICK = 16;
 
-/** The calls that wait on a node: their deadlines and abort signals. */
+/** Manages the deadlines and abort signals of a node's waiting calls. */
 export class Calls {
   readonly #clock: Clock;
   readonly #timer: Timer;
@@ -103,10 +103,10 @@ export class Calls {
   #expire(): void {
     const now = this.#clock.now() / TICK;
     for (const [tick, due] of this.#byTick) {
-      // A tick whose calls have all ended is dropped, too.
+      // Also drop a tick if all its calls have ended.
       if (tick <= now || due.size === 0) this.#byTick.delete(tick);
       if (tick > now) continue;
-      // Abandoning a call removes it from its set, which a Set allows during iteration.
+      // Abandoning a call removes it from this set. A Set may be changed during iteration.
       for (const call of due) {
         call.abandon(new KontikiError('KONTIKI_TIMEOUT', 'The call did not finish before its deadline.'));
       }

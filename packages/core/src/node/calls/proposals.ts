@@ -4,7 +4,7 @@ import type { Raft } from '../../protocol/raft.js';
 import type { Call } from './calls.js';
 import { refusalError } from './refusals.js';
 
-/** The outcome of a proposal that was committed and applied. */
+/** The outcome of a committed and applied proposal. */
 export interface Applied<Result> {
   readonly index: number;
   readonly term: number;
@@ -21,7 +21,7 @@ interface Proposal<Result> {
   abandoned: boolean;
 }
 
-/** The error for a proposal that was appended, and whose outcome this node cannot learn. */
+/** Returns the error for a proposal that was appended but whose outcome this node cannot learn. */
 function unknownOutcome(cause: unknown): KontikiError {
   return new KontikiError(
     'KONTIKI_UNKNOWN_OUTCOME',
@@ -31,23 +31,26 @@ function unknownOutcome(cause: unknown): KontikiError {
 }
 
 /**
- * The proposals of this node: those that wait for the next turn, and those that were appended and
- * wait for their outcome. Losing the leadership, or the entry, proves nothing, because another
- * server may hold the entry and commit it later. Only the entry that is committed at its index
- * decides.
+ * The proposals of this node: queued proposals wait for the next turn, and appended proposals wait
+ * for their outcome. If this server loses its leadership or truncates the entry, the outcome is
+ * still open. Another server may have the entry and commit it later. Only the committed entry at
+ * the same index decides the outcome.
  */
 export class Proposals<Result> {
   readonly #raft: Raft;
   #queued: Proposal<Result>[] = [];
   #queuedBytes = 0;
-  /** By term, then by index: a server may lead twice and append at the same index in both terms. */
+  /**
+   * Appended proposals by term, then by index. A server may lead in two terms and append at the
+   * same index in both.
+   */
   readonly #appended = new Map<number, Map<number, Call<Applied<Result>>>>();
 
   constructor(raft: Raft) {
     this.#raft = raft;
   }
 
-  /** Bytes of the queued proposals, counted as the log will count them. */
+  /** Bytes of the queued proposals, counted like the log's limits. */
   get queuedBytes(): number {
     return this.#queuedBytes;
   }
@@ -59,7 +62,7 @@ export class Proposals<Result> {
     call.onGiveUp = (why): void => this.#giveUp(proposal, why);
   }
 
-  /** Proposes everything that is queued. */
+  /** Proposes all queued commands. */
   proposeQueued(): void {
     if (this.#queued.length === 0) return;
     for (const proposal of this.#queued) {
@@ -71,13 +74,13 @@ export class Proposals<Result> {
         this.#callsOf(appended.term).set(appended.index, call);
       } else call.reject(refusalError(this.#raft, appended));
     }
-    // The queue is cleared last: if the protocol throws, `abandon` still rejects the remaining
-    // proposals.
+    // Clear the queue last, so that `abandon` rejects the remaining proposals if the protocol
+    // throws.
     this.#queued = [];
     this.#queuedBytes = 0;
   }
 
-  /** Settles the proposals at the index of an entry that is committed and applied. */
+  /** Settles the proposals at the index of a committed and applied entry. */
   settle({ index, term }: Position, result: Result | undefined): void {
     for (const [proposed, calls] of this.#appended) {
       const call = calls.get(index);
@@ -86,14 +89,14 @@ export class Proposals<Result> {
         if (proposed === term) call.resolve({ index, term, result: result as Result });
         else call.reject(replaced(index));
       }
-      // No proposal of an earlier term can be added any more.
+      // No more proposals of an earlier term can be added.
       if (calls.size === 0 && proposed < term) this.#appended.delete(proposed);
     }
   }
 
   /**
-   * Rejects the proposals up to `index`: a snapshot replaced the log there, so their outcome cannot
-   * be known.
+   * Rejects the proposals up to `index`, because a snapshot replaced the log up to there and their
+   * outcome is unknown.
    */
   failSuperseded(index: number): void {
     for (const calls of this.#appended.values()) {
@@ -106,8 +109,8 @@ export class Proposals<Result> {
   }
 
   /**
-   * Rejects all proposals because the node ends: queued ones were never appended, the others are
-   * unknown.
+   * Rejects all proposals because the node stops. Queued proposals were never appended, and the
+   * outcome of appended proposals is unknown.
    */
   abandon(refused: KontikiError): void {
     for (const { call, abandoned, position } of this.#queued) {

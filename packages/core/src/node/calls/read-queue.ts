@@ -2,7 +2,7 @@ import { KontikiError } from '../../errors.js';
 import type { ReadsReady } from '../../protocol/output.js';
 import type { Call } from './calls.js';
 
-/** Reads that may wait at the same time. More would only fill memory. */
+/** Maximum number of waiting reads, to bound memory. */
 const MAX_WAITING = 65_536;
 
 /** A read and its caller. */
@@ -22,21 +22,18 @@ export function serveRead<T>(call: Call<T>, read: () => T): void {
 }
 
 /**
- * Reads that wait: first for a quorum to confirm a read index, then for the state machine to reach
- * that index.
+ * Waiting reads. A read first waits for a quorum to confirm its read index, then for the state
+ * machine to reach that index.
  */
 export class ReadQueue {
-  /** Ascending by ticket. */
+  /** Unconfirmed reads by ticket, in ascending order. */
   readonly #asked = new Map<number, WaitingRead>();
-  /**
-   * Confirmed reads by the index that must be applied first. Indices ascend, because later reads
-   * are confirmed at later indices.
-   */
+  /** Confirmed reads by the index that must be applied first. */
   readonly #confirmed = new Map<number, Set<WaitingRead>>();
 
   readonly #all = new Set<WaitingRead>();
 
-  /** Returns the error for one more read if too many wait already; undefined otherwise. */
+  /** Returns an error if too many reads are waiting; undefined otherwise. */
   refuse(): KontikiError | undefined {
     if (this.#all.size < MAX_WAITING) return undefined;
     return new KontikiError('KONTIKI_OVERLOADED', `${MAX_WAITING} reads are waiting already. Try again later.`);
@@ -62,7 +59,7 @@ export class ReadQueue {
     this.#confirmed.set(index, reads);
   }
 
-  /** Runs the confirmed reads whose index is applied. */
+  /** Runs the confirmed reads with an index up to `applied`. */
   serve(applied: number): void {
     for (const [index, reads] of this.#confirmed) {
       if (index > applied) continue;
@@ -75,7 +72,7 @@ export class ReadQueue {
     const waiting: WaitingRead = {
       ticket,
       serve: () => {
-        // A read that ran just before may have aborted this one.
+        // An earlier read in this loop may have aborted this read.
         if (this.#all.delete(waiting)) serveRead(call, read);
       },
       fail: (error) => call.reject(error),

@@ -17,6 +17,6 @@ export function refusalError(raft: Raft, why: ProposalRefusal): KontikiError {
         "More is proposed than the cluster commits (limits.uncommittedBytes) or than the leader's disk writes (limits.undurableBytes). Try again later, or propose less.",
       );
     case 'diskFull':
-      return new KontikiError('KONTIKI_DISK_FULL', "The leader's disk is full. Make room, then try again.");
+      return new KontikiError('KONTIKI_DISK_FULL', "The leader's disk is full. Free some space, then try again.");
   }
 }

@@ -6,7 +6,7 @@ import { leaderOf } from '../status.js';
 import type { Emitter } from './emitter.js';
 import type { NodeEvents } from './events.js';
 
-/** The state that listeners were last told. */
+/** The state that was last reported to listeners. */
 interface Reported {
   readonly role: RoleName;
   readonly leader: ServerId | undefined;

@@ -1,8 +1,8 @@
 import type { Logger } from '../../ports/logger.js';
 
 /**
- * Typed events. Listeners run after the turn that caused the event, so they may call the node. An
- * exception of a listener is logged.
+ * A typed event emitter. Listeners run after the turn that caused the event, so they may call the
+ * node. Exceptions in listeners are logged.
  */
 export class Emitter<Events extends object> {
   readonly #listeners = new Map<keyof Events, Set<(event: never) => void>>();

@@ -6,25 +6,25 @@ import type { SnapshotProgress } from '../snapshots/progress.js';
 export interface NodeEvents {
   /** This server's role changed. */
   state: { readonly role: RoleName; readonly previous: RoleName };
-  /** This server learned of another leader, or lost its leader. */
+  /** The leader known to this server changed; undefined if there is none. */
   leader: { readonly leader: Leader | undefined; readonly term: number };
   term: { readonly term: number; readonly previous: number };
-  /** Everything up to `index` is committed. */
+  /** Entries up to `index` are committed. */
   commit: { readonly index: number };
-  /** Everything up to `index` is applied on this server. */
+  /** Entries up to `index` are applied on this server. */
   apply: { readonly index: number };
-  /** The disk ran out of room for another segment of the log, or has room again. */
+  /** The disk became too full for another log segment, or has room again. */
   full: { readonly full: boolean };
-  /** This server took a snapshot of everything up to `index`, and the snapshot is durable. */
+  /** This server took a snapshot that covers entries up to `index`. The snapshot is durable. */
   snapshot: { readonly index: number; readonly bytes: number };
-  /** This leader sends a snapshot to `peer`, which has acknowledged `bytes` of `total`. */
+  /** This leader is sending a snapshot to `peer`, which has acknowledged `bytes` of `total`. */
   snapshotSending: SnapshotProgress & { readonly peer: ServerId };
-  /** This server receives a snapshot from the leader. */
+  /** This server is receiving a snapshot from the leader. */
   snapshotReceiving: SnapshotProgress;
   /** A received snapshot replaced the log. */
   snapshotInstalled: { readonly index: number; readonly bytes: number };
-  /** Taking, sending or receiving a snapshot failed. Nothing is lost, and the node tries again. */
+  /** Taking, sending or receiving a snapshot failed. No data is lost, and the node tries again. */
   snapshotFailed: { readonly error: Error };
-  /** The node has stopped for good. Its data is kept. */
+  /** The node failed and has stopped permanently. Its data is kept. */
   fatal: { readonly error: Error };
 }

@@ -1,7 +1,7 @@
 import type { Logger } from '../../ports/logger.js';
 import type { Report } from '../../protocol/output.js';
 
-/** Logs a report of the protocol in an operator's words. */
+/** Logs a protocol report in words for an operator. */
 export function logReport(logger: Logger, report: Report): void {
   switch (report.kind) {
     case 'steppedDown':

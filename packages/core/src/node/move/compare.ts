@@ -6,7 +6,7 @@ import type { SnapshotInfo, SnapshotStore } from '../../ports/snapshot-store.js'
 import { entriesLength, membershipLength, writeEntries, writeMembership } from '../../wire/index.js';
 import { Writer } from '../../wire/writer.js';
 
-/** Bytes of entries that are read and written at a time. */
+/** Maximum bytes of entries per read and write. */
 const PAGE_BYTES = 1024 * 1024;
 
 /** The stores of one server. */
@@ -20,21 +20,21 @@ export interface OpenStores {
   readonly log: LogStore;
   readonly state: LogState;
   readonly store: SnapshotStore | undefined;
-  /** Oldest first. */
+  /** The snapshots, oldest first. */
   readonly snapshots: readonly SnapshotInfo[];
 }
 
 /** The progress of a move. */
 export interface MoveProgress {
   readonly step: 'copying snapshots' | 'copying entries' | 'comparing snapshots' | 'comparing entries';
-  /** The amount done: bytes for snapshots, a count for entries. */
+  /** The completed amount: bytes of snapshots, or number of entries. */
   readonly done: number;
   readonly total: number;
 }
 
 export type OnMoveProgress = ((progress: MoveProgress) => void) | undefined;
 
-/** Opens stores, calls `use`, and closes every store that was opened, whatever happens. */
+/** Opens stores and calls `use`. Afterwards closes every opened store, even if a step failed. */
 export async function withOpenStores(
   stores: Stores,
   owner: Owner,
@@ -55,7 +55,10 @@ export async function withOpenStores(
   }
 }
 
-/** Reads a page of entries that the log claims to hold: from `from` on, `to` at the most. */
+/**
+ * Reads a page of entries from `from` on, at most up to `to`. Rejects if the log does not return
+ * entries that it reported.
+ */
 export async function readPage({ log }: OpenStores, from: number, to: number): Promise<readonly Entry[]> {
   const page = await log.read(from, to, PAGE_BYTES);
   if (page.length > 0 && page.length <= to - from + 1 && page.every(({ index }, i) => index === from + i)) return page;
@@ -104,7 +107,7 @@ export async function compareSnapshots(
   }
 }
 
-/** Cuts a stream into pieces of the requested lengths. The last piece may be shorter. */
+/** Splits a stream into pieces of the requested lengths. The last piece may be shorter. */
 function pieces(stream: AsyncIterable<Uint8Array> = none()): { take(length: number): Promise<Uint8Array> } {
   const rest = stream[Symbol.asyncIterator]();
   let held = new Uint8Array(0);
@@ -130,9 +133,7 @@ function pieces(stream: AsyncIterable<Uint8Array> = none()): { take(length: numb
 
 async function* none(): AsyncIterable<Uint8Array> {}
 
-/**
- * Everything that a log reports at its start, except for the commit index, which is only a hint.
- */
+/** Returns everything in a log's state except for the commit index, which is only a hint. */
 function summary({ ballot, base, last, terms, memberships, genesis }: LogState): string {
   const at = ({ index, membership }: MembershipAt): string => {
     const writer = new Writer(membershipLength(membership));

@@ -14,30 +14,31 @@ import {
 
 export interface MoveOptions extends Owner {
   readonly from: Stores;
-  /** Blank stores. */
+  /** The new stores, which must be blank. */
   readonly to: Stores;
-  /** The server's new location, for the error that a later start on the old log gets. */
+  /** The server's new location, for the error message of later starts on the old log. */
   readonly where: string;
   readonly onProgress?: ((progress: MoveProgress) => void) | undefined;
 }
 
 /**
- * Moves a server that is not running to other stores, all of which are closed. Copies snapshots,
- * ballot and entries, opens the copy again and compares every byte. Then retires the old log, so
- * that every later start on it is refused with `KONTIKI_MOVED`: a server that continued on the old
- * log would have forgotten what it voted and acknowledged since the move.
+ * Moves a stopped server to other stores. All stores must be closed. Copies snapshots, ballot and
+ * entries, opens the copy again, and compares every byte. Then retires the old log, so that every
+ * later start on it rejects with `KONTIKI_MOVED`. A server that continued on the old log would have
+ * forgotten its votes and acknowledgements since the move.
  *
- * A failure before the old log is retired leaves the old stores unchanged, and the new stores are
- * to be deleted. It rejects with
+ * If this function rejects before it retires the old log, the old stores are unchanged. Delete the
+ * new stores in that case. The error codes are
  * - `KONTIKI_LOST_DATA` if the old log is blank,
  * - `KONTIKI_NOT_BLANK` if the new stores hold anything,
  * - `KONTIKI_UNSUPPORTED` if the old log cannot be retired, or there is no store for its snapshots,
  * - `KONTIKI_CORRUPT` if the copy differs,
  * - `KONTIKI_BAD_OPTION` if `where` is too long.
  *
- * A later failure, or a crash, may have retired the old log. Delete the copy only if the old log
- * still opens; if it refuses with `KONTIKI_MOVED`, the copy is complete. Start the server on the
- * new stores only after this function has resolved, or after the old log has refused.
+ * After a later failure or a crash, the old log may be retired. If opening the old log rejects with
+ * `KONTIKI_MOVED`, the copy is complete. If it still opens, delete the copy. Start the server on
+ * the new stores only after this function has resolved, or after the old log has rejected with
+ * `KONTIKI_MOVED`.
  */
 export async function moveServer({ cluster, server, from, to, where, onProgress }: MoveOptions): Promise<void> {
   const owner = { cluster, server };
@@ -78,14 +79,14 @@ async function copySnapshots(source: OpenStores, target: OpenStores, onProgress:
       await writer?.write(bytes);
       onProgress?.({ step: 'copying snapshots', done: (done += bytes.length), total });
     }
-    // Checks that the snapshot is complete and undamaged.
+    // `finish` checks that the snapshot is complete and undamaged.
     await writer?.finish();
   }
 }
 
 async function copyLog(source: OpenStores, target: OpenStores, onProgress: OnMoveProgress): Promise<void> {
   const { base, last, ballot, committed } = source.state;
-  // The ballot comes first, so that no crash leaves a log that has forgotten its vote.
+  // Write the ballot first, so that a crash cannot leave a log without its vote.
   if (ballot !== undefined) await target.log.append({ ballot });
   if (base.index > 0) await target.log.reset(base);
   const total = last - base.index;

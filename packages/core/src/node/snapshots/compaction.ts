@@ -4,8 +4,8 @@ import type { SnapshotPolicy } from './policy.js';
 
 /**
  * Returns the index up to which the log may be compacted after a snapshot that ends at `snapshot`.
- * The policy's trailing entries stay, as far as memory holds them, for followers that are slightly
- * behind. `needed`: everything above this index must stay, because a peer still has to receive it.
+ * Keeps the policy's trailing entries, as far as they are in memory, for followers that are
+ * slightly behind. Also keeps everything above `needed`, which peers still have to receive.
  */
 export function compactionIndex(log: RaftLog, snapshot: number, needed: number, policy: SnapshotPolicy): number {
   let kept = snapshot;
@@ -15,6 +15,6 @@ export function compactionIndex(log: RaftLog, snapshot: number, needed: number, 
     bytes += entryBytes(entry);
     if (bytes > policy.trailingBytes) break;
   }
-  // A received snapshot may cover more than is applied on this server.
+  // A received snapshot may cover entries that this server has not applied yet.
   return Math.min(kept, needed, log.applied, log.durable);
 }

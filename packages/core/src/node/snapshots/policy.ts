@@ -1,32 +1,32 @@
-/** When a node takes snapshots, and what it keeps. */
+/** The policy for taking snapshots, and for keeping snapshots and log entries. */
 export interface SnapshotPolicy {
   /**
-   * A snapshot is due after this many entries were applied since the previous one. Default 100,000.
+   * Entries applied since the previous snapshot after which a new snapshot is due. Default 100,000.
    */
   readonly maxEntries: number;
   /**
-   * A snapshot is due after this many bytes of entries were applied since the previous one. Default
+   * Bytes of entries applied since the previous snapshot after which a new snapshot is due. Default
    * 64 MiB.
    */
   readonly maxBytes: number;
   /**
-   * A snapshot is due this many milliseconds after the previous one, if anything was applied since.
-   * Default: never.
+   * Age of the previous snapshot, in milliseconds, after which a new snapshot is due if entries
+   * were applied since. Default: never.
    */
   readonly maxAgeMs: number;
   /**
-   * Entries that stay in the log below a snapshot, as far as memory holds them. They save followers
-   * that are slightly behind from needing the snapshot. Default 200.
+   * Number of entries to keep in the log below a snapshot, as far as they are in memory. Slightly
+   * lagging followers then need no snapshot. Default 200.
    */
   readonly trailingEntries: number;
   /** Maximum bytes of the trailing entries. Default 4 MiB. */
   readonly trailingBytes: number;
-  /** Snapshots that are kept. Default 2. */
+  /** Number of snapshots to keep. Default 2. */
   readonly keep: number;
   /**
-   * Maximum bytes per second that a leader sends to one follower. Default: no limit while no
-   * command waits to be committed, 100 MB while one does. Commits need the same processors and
-   * disks.
+   * Maximum bytes per second that a leader sends to one follower. Default: 100 MB while commands
+   * are waiting to be committed, because commits need the same processors and disks. No limit
+   * otherwise.
    */
   readonly bytesPerSecond: number | undefined;
 }

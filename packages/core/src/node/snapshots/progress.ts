@@ -1,6 +1,6 @@
 import type { Clock } from '../../ports/clock.js';
 
-/** The progress of one transfer of a snapshot. */
+/** The progress of a snapshot transfer. */
 export interface SnapshotProgress {
   /** Index of the last entry that the snapshot covers. */
   readonly index: number;
@@ -10,13 +10,13 @@ export interface SnapshotProgress {
   readonly rate: number;
 }
 
-/** Computes the progress of one transfer. */
+/** Measures the progress and rate of one transfer. */
 export class ProgressMeter {
   readonly #clock: Clock;
   readonly #index: number;
   readonly #total: number;
   readonly #since: number;
-  /** Bytes that were there before the transfer started. */
+  /** Bytes that the receiver had before the transfer started. */
   #first: number | undefined;
 
   constructor(clock: Clock, index: number, total: number) {
@@ -27,8 +27,8 @@ export class ProgressMeter {
   }
 
   /**
-   * Notes the bytes that are there already, if they are the first to be seen, so that the rate
-   * leaves them out.
+   * Notes the bytes that the receiver had before this transfer, so that the rate excludes them.
+   * Only the first call has an effect.
    */
   resumeAt(bytes: number): void {
     this.#first ??= bytes;

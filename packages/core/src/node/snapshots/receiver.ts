@@ -5,15 +5,18 @@ import type { SnapshotInfo, SnapshotStore, SnapshotWriter } from '../../ports/sn
 import type { SnapshotChunk, SnapshotOffer } from '../../protocol/message.js';
 import { ProgressMeter, type SnapshotProgress } from './progress.js';
 
-/** Bytes after which received bytes are synced, so that a transfer can resume after a restart. */
+/**
+ * Number of received bytes after which the receiver syncs, so that a transfer can resume after a
+ * restart.
+ */
 const SYNC_BYTES = 8 * 1024 * 1024;
-/** Maximum bytes that wait to be written. No sender has more in flight. */
+/** Maximum bytes waiting to be written. Senders have at most this many bytes in flight. */
 const MAX_QUEUED = 16 * 1024 * 1024;
 
 export interface ReceiverOptions {
   readonly store: SnapshotStore;
   readonly clock: Clock;
-  /** Tells the leader that this server holds the bytes before `offset`. */
+  /** Acknowledges to the leader that this server has the bytes before `offset`. */
   readonly acknowledge: (from: ServerId, message: SnapshotOffer | SnapshotChunk, id: string, offset: number) => void;
   /** Called when the snapshot is complete and durable. */
   readonly onReceived: (info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk) => void;
@@ -27,26 +30,29 @@ interface Incoming {
   readonly meta: SnapshotMeta;
   readonly bytes: number;
   readonly meter: ProgressMeter;
-  /** Undefined while the store creates it. */
+  /** The writer of the snapshot; undefined while the store creates it. */
   writer: SnapshotWriter | undefined;
-  /** The bytes before `next` were accepted. The bytes before `written` are in the store. */
+  /** Offset after the accepted bytes. The bytes before `written` were passed to the store. */
   next: number;
   written: number;
-  /** The newest sync covers the bytes before `synced`. It runs in parallel with later writes. */
+  /**
+   * Offset up to which the newest sync covers the bytes. The sync runs in parallel with later
+   * writes.
+   */
   synced: number;
   sync: Promise<void>;
 }
 
 /**
- * Receives one snapshot at a time and stores its chunks in order. A chunk that does not fit is
- * dropped: the sender asks again.
+ * Receives one snapshot at a time and stores its chunks in order. Drops a chunk that is out of
+ * order or exceeds the queue; the sender sends it again.
  */
 export class SnapshotReceiver {
   readonly #options: ReceiverOptions;
   #incoming: Incoming | undefined;
   /**
-   * The newest writer. It belongs to an earlier snapshot until the writer of the incoming one is
-   * created.
+   * The newest writer. It belongs to an earlier snapshot until the writer of the incoming snapshot
+   * is created.
    */
   #writer: SnapshotWriter | undefined;
   #work: Promise<void> = Promise.resolve();
@@ -56,12 +62,12 @@ export class SnapshotReceiver {
     this.#options = options;
   }
 
-  /** Called when a leader offers a snapshot, or asks how much of it this server holds. */
+  /** Called when a leader offers a snapshot, or asks how much of it this server has. */
   onOffer(from: ServerId, message: SnapshotOffer): void {
     const { meta, bytes } = message;
     const present = this.#incoming;
     if (present?.meta.id === meta.id) {
-      // While chunks are being written, their own acknowledgements answer the question.
+      // While chunks are being written, their acknowledgements already answer the leader.
       if (present.writer !== undefined && present.next === present.written)
         this.#options.acknowledge(from, message, meta.id, present.written);
       return;
@@ -78,7 +84,7 @@ export class SnapshotReceiver {
     };
     this.#incoming = incoming;
     this.#enqueue(incoming, async () => {
-      // Another snapshot may have been offered in between.
+      // Abort the writer of an earlier offer.
       await this.#writer?.abort();
       const writer = await this.#options.store.create(meta);
       incoming.writer = this.#writer = writer;
@@ -100,7 +106,8 @@ export class SnapshotReceiver {
   }
 
   /**
-   * Called when everything up to `index` is applied: a snapshot that covers no more is abandoned.
+   * Called when entries up to `index` are applied. Abandons an incoming snapshot that covers no
+   * later entries.
    */
   onAppliedTo(index: number): void {
     if (this.#incoming === undefined || this.#incoming.meta.last.index > index) return;
@@ -130,7 +137,7 @@ export class SnapshotReceiver {
       incoming.synced = incoming.written;
       incoming.sync = writer.sync();
       incoming.sync.catch(() => {
-        // The writer's next call fails with this error.
+        // The writer's next call rejects with the same error.
       });
     }
     acknowledge(from, message, meta.id, incoming.written);
@@ -145,7 +152,7 @@ export class SnapshotReceiver {
     if (!this.#closed) this.#options.onReceived(info, from, message);
   }
 
-  /** Runs one task after the other, as long as this snapshot is the incoming one. */
+  /** Runs tasks one after another, as long as `incoming` is the current snapshot. */
   #enqueue(incoming: Incoming, task: () => Promise<void>): void {
     this.#work = this.#work
       .then(() => (this.#closed || this.#incoming !== incoming ? undefined : task()))

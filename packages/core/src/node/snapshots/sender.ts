@@ -5,42 +5,42 @@ import { MAX_SNAPSHOT_CHUNK } from '../../wire/snapshot-checker.js';
 import type { SnapshotWindow } from './window.js';
 
 /**
- * Bytes per chunk. A store reads as much at a time, and a frame with a chunk stays below 256 KiB.
+ * Bytes per chunk. Stores read chunks of this size, and a frame with one chunk stays below 256 KiB.
  */
 const CHUNK = MAX_SNAPSHOT_CHUNK;
-/** How often the answer timeout may double. */
+/** Maximum number of times that the answer timeout doubles. */
 const MAX_DOUBLINGS = 6;
 
 export interface SenderOptions {
-  /**
-   * The stream of appends that ended because the log no longer holds the entries that the peer
-   * needs.
-   */
+  /** The stream of appends for which the peer needs the snapshot. */
   readonly stream: number;
   readonly snapshot: SnapshotInfo;
   readonly store: SnapshotStore;
   readonly clock: Clock;
   /**
-   * Milliseconds without an answer after which the snapshot is offered again. Grows if answers take
-   * longer.
+   * Initial milliseconds without an answer after which the sender offers the snapshot again. The
+   * timeout grows if answers take longer.
    */
   readonly answerTimeoutMs: number;
   readonly window: SnapshotWindow;
-  /** Returns the limit of the rate at this moment. */
+  /** Returns the current rate limit. */
   readonly bytesPerSecond: () => number;
-  /** Returns false if the peer no longer wants the snapshot in this stream. */
+  /**
+   * Sends a message to the peer. Returns false if the peer no longer needs the snapshot in this
+   * stream.
+   */
   readonly send: (body: SnapshotBody) => boolean;
   /** Called when the peer has acknowledged `bytes`. */
   readonly onProgress: (bytes: number) => void;
-  /** Called when the peer asks for the whole snapshot again. */
+  /** Called when the peer requests the whole snapshot again. */
   readonly onStartedOver: () => void;
   readonly onTransferFailed: (error: Error) => void;
 }
 
 /**
- * Sends a snapshot to one peer. It offers the snapshot, learns how many bytes the peer holds
- * already, and sends the rest within a window. A loss shows as silence: after a timeout the
- * snapshot is offered again, and the transfer resumes where the peer's answer says.
+ * Sends a snapshot to one peer. It offers the snapshot, learns how many bytes the peer already has,
+ * and sends the rest within a window. If a message is lost, the peer stops answering. After a
+ * timeout the sender offers the snapshot again, and resumes at the offset in the peer's answer.
  */
 export class SnapshotSender {
   readonly snapshot: SnapshotInfo;
@@ -48,30 +48,30 @@ export class SnapshotSender {
   readonly #options: SenderOptions;
   readonly #timer: Timer;
   /**
-   * The peer holds the bytes before `#acknowledged`. The bytes from there to `#sent` are in flight.
+   * Offset up to which the peer has the snapshot. The bytes from there to `#sent` are in flight.
    */
   #acknowledged = 0;
   #sent = 0;
-  /** The snapshot was offered, and the next answer says where to continue. */
+  /** Whether an offer is unanswered. The answer contains the offset at which to continue. */
   #offering = true;
-  /** Counts the passes over the snapshot's bytes. Only the newest pass continues. */
+  /** Number of the current pass over the snapshot's bytes. Earlier passes stop. */
   #pass = 0;
   #closed = false;
-  /** The time, in milliseconds, at which the rate limit allows another chunk. */
+  /** The time, in milliseconds, when the rate limit allows another chunk. */
   #nextAt = 0;
-  /** Maximum bytes in flight: one chunk at first and after silence, more with every answer. */
+  /** Maximum bytes in flight: one chunk at first and after a timeout, growing with every answer. */
   #allowed = CHUNK;
   /**
-   * Adapts to the time that answers take. Offering too early on a slow link would send again what
-   * is still in flight.
+   * The answer timeout, which adapts to the time that answers take. On a slow link, an early offer
+   * would resend bytes that are still in flight.
    */
   #answerTimeoutMs: number;
   #endRest: () => void = () => {};
-  /** The end of the bytes that were sent at least once. */
+  /** Offset up to which bytes were sent at least once. */
   #highest = 0;
   /**
-   * A chunk whose answer is timed. Only bytes sent for the first time are timed, because an answer
-   * to resent bytes is ambiguous.
+   * The chunk whose answer is being timed. Only chunks sent for the first time are timed, because
+   * an answer to a resent chunk is ambiguous.
    */
   #timed: { readonly end: number; readonly at: number } | undefined;
 
@@ -92,7 +92,7 @@ export class SnapshotSender {
     this.#offer();
   }
 
-  /** Called when the peer answers that it holds the bytes before `offset`. */
+  /** Called when the peer acknowledges the bytes before `offset`. */
   onAcknowledged(offset: number): void {
     if (offset > this.snapshot.bytes) return;
     if (this.#offering) {
@@ -131,8 +131,8 @@ export class SnapshotSender {
   }
 
   /**
-   * Ends the current pass and forgets the bytes in flight. The peer's next answer says how far it
-   * got.
+   * Ends the current pass and forgets the bytes in flight. The peer's next answer contains its
+   * offset.
    */
   #forgetInFlight(): void {
     this.#pass += 1;
@@ -185,7 +185,7 @@ export class SnapshotSender {
     return (own === 0 || own + bytes <= this.#allowed) && this.#options.window.take(bytes, own);
   }
 
-  /** Resolves at this time, or when the pass has ended. */
+  /** Resolves at `time`, or when the current pass ends. */
   #restUntil(time: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = this.#options.clock.timer(() => this.#endRest());

@@ -13,14 +13,14 @@ import { SnapshotSender } from './sender.js';
 import { SnapshotWindow } from './window.js';
 
 /**
- * A snapshot counts as damaged after this many failed reads without progress. Fewer failures may
- * mean a busy disk.
+ * Number of failed reads without progress after which a snapshot counts as damaged. Fewer failures
+ * may be due to a busy disk.
  */
 const MAX_FAILED_READS = 3;
 
 /**
- * Bytes per second to one peer while commands wait to be committed: they need the same processors
- * and disks.
+ * Bytes per second to one peer while commands are waiting to be committed, because commits need the
+ * same processors and disks.
  */
 const BYTES_PER_SECOND_DURING_COMMITS = 100e6;
 
@@ -30,11 +30,14 @@ export interface SendersOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly events: Emitter<NodeEvents>;
-  /** Maximum rate to one peer. Undefined: as much as does not slow down commits. */
+  /**
+   * Maximum bytes per second to one peer. If undefined, there is a limit only while commands are
+   * waiting to be committed.
+   */
   readonly bytesPerSecond: number | undefined;
-  /** Called after an input to the protocol: a turn must follow. */
+  /** Called after an input to the protocol, to schedule a turn. */
   readonly schedule: () => void;
-  /** Called when a snapshot cannot be sent because it is damaged. */
+  /** Called when a snapshot cannot be sent because it is damaged or unreadable. */
   readonly onDamaged: (id: string) => void;
 }
 
@@ -43,9 +46,9 @@ export class SnapshotSenders {
   readonly #options: SendersOptions;
   readonly #senders = new Map<ServerId, SnapshotSender>();
   readonly #window = new SnapshotWindow();
-  /** Peers that need a snapshot while there is none, with the stream in which they need it. */
+  /** Peers that wait for the next snapshot, each with the stream in which the peer needs it. */
   readonly #unserved = new Map<ServerId, number>();
-  /** Ids of snapshots that were checked because a peer asked for the whole snapshot again. */
+  /** Ids of snapshots that were checked because a peer requested the whole snapshot again. */
   readonly #checked = new Set<string>();
 
   constructor(options: SendersOptions) {
@@ -57,21 +60,21 @@ export class SnapshotSenders {
     return new Set([...this.#senders.values()].map(({ snapshot }) => snapshot.id));
   }
 
-  /** The index that a peer will hold after the snapshot that it is being sent. */
+  /** Returns the last index of the snapshot that is being sent to a peer. */
   index(peer: ServerId): number | undefined {
     return this.#senders.get(peer)?.snapshot.last.index;
   }
 
   /**
-   * Sends a snapshot to a peer that needs entries which the log no longer holds. Undefined: the
-   * next snapshot.
+   * Sends a snapshot to a peer that needs compacted entries. If `snapshot` is undefined, the peer
+   * waits for the next snapshot.
    */
   send(peer: ServerId, stream: number, snapshot: SnapshotInfo | undefined): void {
     const { raft, store, clock, schedule, logger, events, bytesPerSecond } = this.#options;
     const { log } = raft;
     const present = this.#senders.get(peer);
     const match = raft.peers?.get(peer)?.match ?? 0;
-    // The transfer continues unless entries that were in flight took the peer beyond the snapshot.
+    // Continue the transfer unless appends in flight have brought the peer past the snapshot.
     if (present?.stream === stream && present.snapshot.last.index > match) return;
     this.#end(peer);
     if (snapshot === undefined) return void this.#unserved.set(peer, stream);
@@ -112,7 +115,7 @@ export class SnapshotSenders {
     sender.start();
   }
 
-  /** Sends a new snapshot to the peers that wait for one. */
+  /** Sends a new snapshot to the peers that are waiting for it. */
   serve(snapshot: SnapshotInfo): void {
     const peers = [...this.#unserved];
     this.#unserved.clear();
@@ -134,8 +137,8 @@ export class SnapshotSenders {
   }
 
   /**
-   * Reads a snapshot through once, because a peer asked for all of it again and so may have found
-   * damage. The peer checks every byte, but this server checks none while it sends. Without this
+   * Checks all bytes of a snapshot once, because a peer requested the whole snapshot again and so
+   * may have found damage. The peer checks every byte, but the sender checks none. Without this
    * check a damaged snapshot would be offered and refused forever.
    */
   async #check(snapshot: SnapshotInfo): Promise<void> {
@@ -149,7 +152,7 @@ export class SnapshotSenders {
     }
   }
 
-  /** Stops sending a damaged snapshot. Its receivers wait for another one. */
+  /** Stops sending a damaged snapshot. Its receivers wait for another snapshot. */
   #giveUp({ id, last }: SnapshotInfo, cause: Error): void {
     const { logger, events, onDamaged } = this.#options;
     const isDamage = isKontikiError(cause, 'KONTIKI_CORRUPT');

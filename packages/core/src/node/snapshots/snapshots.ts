@@ -18,7 +18,7 @@ import { SnapshotReceiver } from './receiver.js';
 import { SnapshotSenders } from './senders.js';
 import type { SnapshotTaker } from './taker.js';
 
-/** Milliseconds after a failure before the policy takes another snapshot. */
+/** Milliseconds to wait after a failure before taking another snapshot. */
 const RETRY_MS = 10_000;
 
 export interface SnapshotsOptions {
@@ -31,13 +31,13 @@ export interface SnapshotsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly events: Emitter<NodeEvents>;
-  /** The newest snapshot at the start. */
+  /** The newest snapshot when the node starts. */
   readonly newest: SnapshotInfo | undefined;
-  /** Called after an input to the protocol: a turn must follow. */
+  /** Called after an input to the protocol, to schedule a turn. */
   readonly schedule: () => void;
   /**
-   * Called when a received snapshot has replaced the log up to `index`. The state machine must
-   * restore it.
+   * Called when a received snapshot has replaced the log up to `index`. The state machine must then
+   * restore the snapshot.
    */
   readonly onInstalled: (index: number) => void;
   readonly onFailure: (error: Error) => void;
@@ -53,20 +53,20 @@ export class Snapshots {
   readonly #senders: SnapshotSenders;
   readonly #timer: Timer;
   #newest: SnapshotInfo | undefined;
-  /** Id of a snapshot that turned out to be damaged. It is removed as soon as there is another. */
+  /** Id of a damaged snapshot, which is removed as soon as there is another snapshot. */
   #damaged: string | undefined;
   /**
-   * Index of the snapshot before the newest. The log may be compacted up to it even if a peer needs
-   * more.
+   * Index of the second newest snapshot. The log may be compacted up to this index even if a peer
+   * still needs the entries.
    */
   #previousIndex = 0;
   #taking: Promise<SnapshotInfo> | undefined;
   /** Bytes of entries applied since the newest snapshot. */
   #bytesSince = 0;
-  /** Milliseconds: the time at which a snapshot is due because of its age. */
+  /** The time, in milliseconds, when `maxAgeMs` makes a snapshot due. */
   #dueAt: number;
   /**
-   * Milliseconds: the policy takes no snapshot before this time, because the last attempt failed.
+   * The time, in milliseconds, before which no snapshot is taken because the last attempt failed.
    */
   #notBefore = -Infinity;
   #closed = false;
@@ -99,7 +99,9 @@ export class Snapshots {
     });
   }
 
-  /** Takes a snapshot that covers everything applied by now. Resolves when it is durable. */
+  /**
+   * Takes a snapshot that covers all entries applied so far. Resolves when the snapshot is durable.
+   */
   async take(): Promise<SnapshotInfo> {
     const { raft } = this.#options;
     const wanted = raft.log.applied;
@@ -108,7 +110,7 @@ export class Snapshots {
         'KONTIKI_NO_SNAPSHOT',
         'Nothing is applied yet, so there is no state to take a snapshot of.',
       );
-    // A snapshot that is already being taken may cover less.
+    // Wait for a snapshot that is being taken, because it may not cover all applied entries.
     await this.#taking?.catch(() => {});
     if (this.#newest !== undefined && this.#newest.last.index >= wanted) return this.#newest;
     this.#taking ??= this.#take().finally(() => (this.#taking = undefined));
@@ -137,7 +139,7 @@ export class Snapshots {
     }
   }
 
-  /** Starts nothing new, and abandons transfers and a snapshot that is being taken. */
+  /** Stops taking and sending snapshots, and abandons those in progress. */
   stop(): void {
     this.#closed = true;
     this.#timer.close();
@@ -167,8 +169,8 @@ export class Snapshots {
   }
 
   /**
-   * Takes another snapshot in place of a damaged one. The log may no longer reach back before the
-   * damaged one.
+   * Takes another snapshot to replace a damaged snapshot. The log may no longer contain the entries
+   * before the damaged snapshot.
    */
   #replaceDamaged(damaged: string): void {
     if (this.#newest !== undefined && this.#newest.id !== damaged) return this.#senders.serve(this.#newest);
@@ -196,7 +198,7 @@ export class Snapshots {
       await this.#keep(info);
       return info;
     } catch (error) {
-      // A machine that throws and a broken invariant stop the server. A full disk does not.
+      // A failed machine or a broken invariant stops the server, but a full disk does not.
       if (isKontikiError(error, 'KONTIKI_MACHINE_FAILED') || isKontikiError(error, 'KONTIKI_INVARIANT'))
         onFailure(error);
       else if (!this.#closed) {
@@ -216,7 +218,7 @@ export class Snapshots {
 
   // ---- keeping
 
-  /** Called when a newer snapshot is durable: compacts the log, and removes older snapshots. */
+  /** Called when a newer snapshot is durable. Compacts the log and removes older snapshots. */
   async #keep(info: SnapshotInfo): Promise<void> {
     const { logger } = this.#options;
     if (this.#closed || (this.#newest !== undefined && this.#newest.last.index >= info.last.index)) return;
@@ -235,7 +237,8 @@ export class Snapshots {
   async #removeOlder(info: SnapshotInfo): Promise<void> {
     const { store, policy } = this.#options;
     const sent = this.#senders.ids;
-    // A snapshot that covers more is damaged or not installed yet, so it does not count as kept.
+    // A snapshot that covers later entries is damaged or not installed yet, so it does not count
+    // toward `keep`.
     const held = (await store.list()).filter(({ last }) => last.index <= info.last.index);
     const kept = new Set(held.filter(({ id }) => id !== this.#damaged).slice(0, policy.keep));
     const old = held.filter((one) => !kept.has(one) && !sent.has(one.id));
@@ -256,7 +259,10 @@ export class Snapshots {
     }
   }
 
-  /** The lowest index that a peer holds, or will hold after the snapshot that it is being sent. */
+  /**
+   * Returns the lowest index of all peers. A peer that is being sent a snapshot counts with the
+   * snapshot's last index.
+   */
   #neededByPeers(): number {
     const { raft } = this.#options;
     let needed = Infinity;
@@ -278,14 +284,14 @@ export class Snapshots {
   }
 
   /**
-   * A received snapshot is durable: it replaces the log, unless the log has caught up in the
-   * meantime.
+   * Called when a received snapshot is durable. Replaces the log with the snapshot, unless the log
+   * has caught up in the meantime.
    */
   #install(info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk): void {
     const { raft, logger, schedule, identity, onInstalled, events, onFailure } = this.#options;
     if (this.#closed) return;
     try {
-      // A blank server learns from its first snapshot which cluster's data it holds.
+      // A blank server learns its genesis from its first snapshot.
       identity.genesis ??= info.genesis;
       if (raft.install(info, from, message)) {
         logger.info(`installs the snapshot of entry ${info.last.index}`, { bytes: info.bytes });

@@ -8,7 +8,7 @@ import { encodeSnapshot, type SnapshotCompression } from '../../wire/index.js';
 import type { Applier } from '../apply/applier.js';
 import type { NodeIdentity } from '../identity.js';
 
-/** Milliseconds after which taking a snapshot yields to messages and timers. */
+/** Milliseconds after which the taker yields to messages and timers. */
 const SLICE_MS = 5;
 
 export interface TakerOptions {
@@ -22,17 +22,17 @@ export interface TakerOptions {
   readonly random: () => number;
 }
 
-/** A state between two applied batches, while it is read. */
+/** A state between two applied batches that is being read. */
 interface Reading {
   readonly meta: SnapshotMeta;
   readonly state: AsyncIterable<Uint8Array>;
-  /** Ends the reading, whether or not all of the state was read. */
+  /** Ends the read, whether or not all of the state was read. */
   readonly end: () => Promise<void>;
 }
 
 /**
- * Takes snapshots, one at a time. A snapshot holds the state between two batches, even if more is
- * applied while it is written.
+ * Takes snapshots, one at a time. A snapshot contains the state between two batches, even if later
+ * batches are applied while it is written.
  */
 export class SnapshotTaker {
   readonly #options: TakerOptions;
@@ -42,12 +42,12 @@ export class SnapshotTaker {
     this.#options = options;
   }
 
-  /** Abandons a snapshot that is being written, and takes no further one. */
+  /** Abandons the snapshot that is being written, and prevents further snapshots. */
   stop(): void {
     this.#stopped = true;
   }
 
-  /** Resolves when the snapshot is durable. */
+  /** Takes a snapshot. Resolves when it is durable. */
   async take(): Promise<SnapshotInfo> {
     const { store, clock, compression } = this.#options;
     if (this.#stopped) throw closed();
@@ -87,8 +87,8 @@ export class SnapshotTaker {
           const state = machine.snapshot?.();
           if (state === undefined) throw new TypeError('it has no snapshot method');
           const chunks = state[Symbol.asyncIterator]();
-          // A generator runs no code until its first value is requested, so request it before the
-          // next batch.
+          // A generator runs no code until its first value is requested, so request the value
+          // before the next batch.
           const first = await chunks.next();
           const end = (): Promise<void> => returnIterator(chunks).finally(onEnd);
           resolve({ meta, state: guarded(first, chunks, meta.last.index), end });
@@ -118,8 +118,8 @@ function closed(): KontikiError {
 }
 
 /**
- * Passes the machine's chunks on, and marks the machine's errors so that they differ from the
- * store's.
+ * Yields the machine's chunks. Converts errors from the machine, to distinguish them from errors of
+ * the store.
  */
 async function* guarded(
   first: IteratorResult<Uint8Array, unknown>,
@@ -133,7 +133,7 @@ async function* guarded(
   }
 }
 
-/** Lets the machine release what it holds for this reader, whether or not everything was read. */
+/** Lets the machine release the resources of this read, whether or not everything was read. */
 async function returnIterator(chunks: AsyncIterator<Uint8Array, unknown>): Promise<void> {
   await chunks.return?.();
 }

@@ -1,13 +1,10 @@
 const MiB = 1024 * 1024;
 /** Maximum bytes in flight to all peers together. */
 const MAX_BYTES = 16 * MiB;
-/** Maximum bytes in flight to one peer, however few peers there are. */
+/** Maximum bytes in flight to one peer, even if there are few peers. */
 const MAX_BYTES_PER_PEER = 4 * MiB;
 
-/**
- * Bounds the bytes of snapshots that were sent and are not acknowledged, over all peers that
- * receive one.
- */
+/** Limits the bytes of snapshots in flight, over all peers that are receiving a snapshot. */
 export class SnapshotWindow {
   #peers = 0;
   #bytes = 0;
@@ -34,13 +31,13 @@ export class SnapshotWindow {
     return admitted;
   }
 
-  /** Returns room for bytes that were acknowledged or given up. */
+  /** Releases the room of bytes that were acknowledged or abandoned. */
   give(bytes: number): void {
     this.#bytes -= bytes;
     this.#wake();
   }
 
-  /** Resolves when there may be room again, or when a transfer has ended. */
+  /** Resolves when there may be room again. */
   changed(): Promise<void> {
     return new Promise((resolve) => this.#waiting.add(resolve));
   }

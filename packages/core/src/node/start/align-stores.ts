@@ -5,10 +5,10 @@ import type { SnapshotInfo, SnapshotStore } from '../../ports/snapshot-store.js'
 import { restore } from '../apply/restore.js';
 import type { NodeOptions } from '../options.js';
 
-/** The parts of a node that hold data. */
+/** The parts of a node that store data. */
 type Parts = Pick<NodeOptions<unknown>, 'log' | 'snapshots' | 'machine' | 'snapshotCompression' | 'logger'>;
 
-/** A log, and a state machine that has applied the entries up to `applied`. */
+/** The aligned stores: the state machine has applied the log's entries up to `applied`. */
 export interface AlignedStores {
   readonly state: LogState;
   readonly applied: number;
@@ -17,9 +17,10 @@ export interface AlignedStores {
 }
 
 /**
- * Opens log, snapshots and state machine, and aligns them: the newest complete snapshot must reach
- * the log, and the machine must hold everything that the log no longer does. Finishes an install
- * that a crash interrupted. Refuses a gap, because a skipped entry would never be noticed.
+ * Opens log, snapshots and state machine, and aligns them. There must be no gap between the newest
+ * complete snapshot and the log, and the machine must have applied all compacted entries. Finishes
+ * an install that a crash interrupted. Rejects if there is a gap, because a skipped entry would
+ * never be noticed.
  */
 export async function alignStores(
   { log, snapshots, machine, snapshotCompression, logger = silentLogger }: Parts,
@@ -58,7 +59,7 @@ export async function alignStores(
   return check({ state: opened, applied: held, snapshot: undefined });
 }
 
-/** Returns whether the log holds the last entry of a snapshot. */
+/** Returns whether the log contains the last entry of a snapshot. */
 function holds({ base, last, terms }: LogState, { last: { index, term } }: SnapshotInfo): boolean {
   if (index === base.index) return term === base.term;
   if (index > last) return false;
@@ -66,8 +67,8 @@ function holds({ base, last, terms }: LogState, { last: { index, term } }: Snaps
 }
 
 /**
- * Returns the state of a log that the snapshot replaces: every entry is in the snapshot, or
- * contradicts a committed one.
+ * Returns the state of a log after a snapshot replaced it. Every entry of the log is covered by the
+ * snapshot or contradicts a committed entry.
  */
 function replaced(state: LogState, { last, membership, genesis }: SnapshotInfo): LogState {
   const base = { ...last, membership, genesis };

@@ -9,25 +9,25 @@ import { badOption } from '../options.js';
 export interface BootstrapOptions {
   /** The cluster's id, from `createClusterId`. */
   readonly cluster: string;
-  /** The server that owns the log. */
+  /** The id of the server that owns the log. */
   readonly server: ServerId;
   /**
-   * The first voters by id: an address each, or address and metadata. The same on every first
-   * server.
+   * The initial voters by id, each with an address, or with address and metadata. Must be the same
+   * on each of them.
    */
   readonly members: Readonly<Record<ServerId, string | ServerInfo>>;
 }
 
 /**
  * Starts a cluster: writes the first entry, the membership, which is committed by definition. Call
- * it once on each of the first servers, before any of them runs. Resolves when the entry is
- * durable. Rejects with `KONTIKI_NOT_BLANK` on a log that holds anything. Never call it for a
- * server that has lost its disk, because that server would forget its votes and acknowledgements.
+ * this function once for each initial server, before any of them runs. Resolves when the entry is
+ * durable. Rejects with `KONTIKI_NOT_BLANK` if the log is not blank. Never call it for a server
+ * that has lost its disk, because that server has forgotten its votes and acknowledgements.
  */
 export async function bootstrap(log: LogStore, options: BootstrapOptions): Promise<void> {
   const { cluster, server, members } = options;
   checkId('cluster', cluster);
-  // Sorted, so that the order in which members are listed does not change the first entry.
+  // Sort the members, so that the order of the option does not change the first entry.
   const infos = Object.keys(members)
     .sort()
     .map((id): [ServerId, ServerInfo] => {
@@ -53,8 +53,8 @@ export async function bootstrap(log: LogStore, options: BootstrapOptions): Promi
 }
 
 /**
- * Returns a random cluster id, for example `billing-9f2c41d07ab3` for the name `billing`. Create it
- * once for all servers.
+ * Returns a random cluster id, for example `billing-9f2c41d07ab3` for the name `billing`. Create
+ * the id once for all servers.
  */
 export function createClusterId(name: string): string {
   if (!/^[A-Za-z0-9._-]{1,40}$/.test(name)) {
