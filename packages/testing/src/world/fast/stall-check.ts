@@ -3,21 +3,22 @@ import type { Raft, Report, Turn } from '@kontiki/core/protocol';
 import type { Checks } from './checks.js';
 
 /**
- * Checks how one server behaves after its own process was stalled.
+ * Checks how a server behaves after its own process stalled.
  *
- * A turn is late if it runs more than a heartbeat interval after the time that the previous turn
- * asked for. The silence of other servers proves nothing then, because their messages may still
- * wait in sockets. So a late turn must leave the timers alone: no campaign, no leader that steps
- * down for want of answers, and no late timer forgiven yet. The next turn checks the timers, and
- * must forgive a late one, unless an earlier stall has used up that forgiveness.
+ * A turn is late if it runs more than a heartbeat interval after the time requested by the previous
+ * turn. The silence of other servers then proves nothing, because their messages may still be
+ * waiting in sockets. A late turn must therefore not check its timers. It must not campaign, step
+ * down because of silent peers, or forgive a late timer. The next turn checks the timers. It must
+ * forgive a late timer once, that is, restart it instead of acting on it. It need not forgive
+ * another one until the server has campaigned or stepped down.
  */
 export class StallCheck {
   readonly #checks: Checks;
   #wakeAt = Infinity;
   #afterLateTurn = false;
   /**
-   * Whether the next late timer must be forgiven: no stall has used that up since the server last
-   * campaigned.
+   * Whether the server must forgive the next late timer. False after a late timer was checked,
+   * until the server campaigns or steps down.
    */
   #mustForgive = true;
 
@@ -25,7 +26,7 @@ export class StallCheck {
     this.#checks = checks;
   }
 
-  /** Checks a turn that ran at `now`. `before`: the role before the turn. */
+  /** Checks a turn that ran at the time `now`. `before` is the role before the turn. */
   turned(id: string, raft: Raft, before: RoleName, now: number, turn: Turn): void {
     const late = now > this.#wakeAt + raft.timings.heartbeat && !this.#afterLateTurn;
     const acted = campaigns(before, raft.role) || turn.reports.some(isSilence);
