@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { FAULTS, runFastWorld } from '@kontiki/testing';
 
 describe('runFastWorld', () => {
-  it('runFastWorld gives equal executions for equal seeds and different ones for others', () => {
+  it('runFastWorld gives equal executions only for equal seeds', () => {
     const [first, second, other] = [runFastWorld(5), runFastWorld(5), runFastWorld(6)];
     expect(second).toEqual(first);
     expect(other.hash).not.toBe(first.hash);

@@ -46,7 +46,7 @@ describe('SimulatedDisk', () => {
     expect([...seen].sort()).toEqual(['00', '07', '70', '77']);
   });
 
-  it('a later sync does not make writes durable that a failed sync dropped', async () => {
+  it('writes dropped by a failed sync never become durable', async () => {
     let fails = false;
     const disk = new SimulatedDisk({
       fail: ({ kind }) => (fails && kind === 'datasync' ? new Error('EIO') : undefined),
@@ -77,7 +77,7 @@ describe('SimulatedDisk', () => {
     expect(disk.contents('x')).toEqual(bytes(1, 2, 3, 4));
   });
 
-  it('a sync makes only writes durable that were issued before it started', async () => {
+  it('a sync covers only writes issued before it started', async () => {
     const ends: (() => void)[] = [];
     const disk = new SimulatedDisk({
       delay: async ({ kind }) => {
@@ -136,7 +136,7 @@ describe('quorumsOverlap', () => {
     expect(quorumsOverlap(joint, of('c', 'd', 'e'))).toBe(true);
   });
 
-  it('quorums may not overlap after adding or replacing two voters', () => {
+  it('quorums can be disjoint after adding or replacing two voters', () => {
     expect(quorumsOverlap(of('a', 'b', 'c'), of('a', 'b', 'c', 'd', 'e'))).toBe(false);
     expect(quorumsOverlap(of('a', 'b', 'c'), of('c', 'd', 'e'))).toBe(false);
   });

@@ -40,7 +40,7 @@ describe('a scenario', () => {
     expect(() => cluster.start('b')).toThrow('termsRise');
   });
 
-  it('a scenario throws when two servers lead one term', () => {
+  it('a scenario throws when two servers lead in the same term', () => {
     const cluster = new Scenario(ids);
     cluster.isolate('b');
     cluster.elect('a');
@@ -55,7 +55,7 @@ describe('a scenario', () => {
     }).toThrow('electionSafety');
   });
 
-  it('a scenario throws when entries of one index and term differ', () => {
+  it('a scenario throws when entries with the same index and term differ', () => {
     const cluster = clusterWithLeader();
     cluster.propose('a', 'x');
     cluster.drop();
@@ -72,7 +72,7 @@ describe('a scenario', () => {
     expect(() => forgeMatch(cluster, 'b', 3)).toThrow('commitIsDurable');
   });
 
-  it('a scenario throws when servers apply different entries at one index', () => {
+  it('a scenario throws when servers apply different entries at the same index', () => {
     const cluster = clusterWithLeader();
     cluster.propose('a', 'x');
     cluster.settle();
@@ -135,7 +135,7 @@ describe('the controls of a scenario', () => {
     expect(() => cluster.tick('b')).toThrow('b is down');
   });
 
-  it('messages to a paused server wait, and it starts no election when resumed', () => {
+  it('a resumed server receives waiting messages and starts no election', () => {
     const cluster = clusterWithLeader();
     cluster.pause('b');
     cluster.propose('a', 'x');

@@ -14,7 +14,7 @@ export const mutants: readonly Mutant[] = [
     replace: 'take({ number, ballot: ballot && { term: ballot.term, votedFor: undefined }, reset, entries,',
   },
   {
-    name: 'a term is not persisted',
+    name: 'a new term is not persisted',
     file: 'protocol/raft-server.ts',
     find: 'take({ number, ballot, reset, entries,',
     replace: 'take({ number, ballot: undefined, reset, entries,',
