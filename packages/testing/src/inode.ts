@@ -54,7 +54,7 @@ export class Inode {
     return this.#length;
   }
 
-  /** Number of all writes so far. */
+  /** Number of writes so far. */
   get writes(): number {
     return this.#settled + this.#unsynced.length;
   }

@@ -24,7 +24,7 @@ export interface Medium<Store> {
    * allocated space.
    */
   fill?(full: boolean): void;
-  /** Makes the next write, or the next sync, fail. */
+  /** Makes the next write or sync fail. */
   fail?(operation: 'write' | 'sync'): void;
   /**
    * Flips one bit. Called while no store is open. Must spare the bytes made durable by the newest

@@ -19,7 +19,7 @@ export interface Matchers {
   toEqual(expected: unknown): unknown;
 }
 
-/** The functions of a test runner, completed with the default `expect`. */
+/** The functions of a test runner, with the default `expect` if the runner has none. */
 export interface Runner extends TestFunctions {
   readonly expect: (actual: unknown) => Matchers;
 }

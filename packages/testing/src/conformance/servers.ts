@@ -8,7 +8,7 @@ export interface Wire<T extends Transport> {
    * Creates a transport for a server without starting it. Called again when the server restarts.
    */
   transport(id: ServerId): T;
-  /** Returns the address of a started transport, as memberships contain it. */
+  /** Returns the address of a started transport, in the form used in memberships. */
   address(transport: T, id: ServerId): string | Promise<string>;
   /**
    * Stops a server's operating system from reading received data, or lets it read again. Held data

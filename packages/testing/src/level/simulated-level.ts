@@ -138,7 +138,7 @@ class SimulatedIterator<Level> extends AbstractIterator<Level, Uint8Array, Uint8
 
   /** @internal */
   async _next(): Promise<Pair | undefined> {
-    // Databases read many pairs at a time.
+    // Like a real database, reads many pairs at a time.
     if (this.#at % FETCHED === 0) await this.#touch();
     return this.#pairs[this.#at++];
   }

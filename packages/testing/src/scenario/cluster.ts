@@ -105,7 +105,7 @@ export class ScenarioCluster {
 
   // ---- servers
 
-  /** Starts a server from its disk. Crashes it first if it is up. */
+  /** Starts a server from its disk. Crashes the server first if it is running. */
   start(id: ServerId): void {
     const server = this.server(id);
     if (server.up) this.crash(id);

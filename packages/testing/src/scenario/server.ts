@@ -47,7 +47,7 @@ export class ScenarioServer {
     this.turn(now, { timers: 'skip' });
   }
 
-  /** Loses everything except the disk. */
+  /** Stops the process. Only the contents of the disk survive. */
   stop(): void {
     this.up = false;
     this.applied = [];

@@ -7,7 +7,7 @@ import type { Random } from '../random.js';
  * other clock, random numbers or disk, so that an execution depends only on the seed.
  */
 export interface Environment {
-  /** The server's id. */
+  /** Id of the server. */
   readonly id: string;
   /** A folder on the server's simulated disk, which crashes with the server. */
   readonly folder: Folder;

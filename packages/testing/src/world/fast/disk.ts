@@ -61,7 +61,7 @@ export class ModelDisk {
     return this.#view.length;
   }
 
-  /** Issues a write. `onDurable` is called when this write and all earlier ones are durable. */
+  /** Issues a write. Calls `onDurable` once this write and all earlier writes are durable. */
   append(write: Write, onDurable: (number: number) => void): void {
     this.#replace(this.#view, write.entries);
     this.#waiting.push(write);
