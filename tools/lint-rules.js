@@ -7,7 +7,7 @@ const refuseAsync = (context) => (node) => {
 };
 
 /**
- * Calls of `Raft` that make up a turn. Only `RawNode` may take turns, so that their rules exist
+ * Methods of `Raft` that make up a turn. Only `RawNode` may take turns, so that their rules exist
  * only once.
  */
 const TURN_CALLS = new Set(['advance', 'step', 'tick', 'takeOutput', 'persisted']);

@@ -34,7 +34,7 @@ export async function runPool({ world, options, script, nextSeeds, onResult }: P
           else resolve();
         };
         hangTimer = setTimeout(
-          () => reject(new Error(`A worker has reported no result for ${HANG_TIMEOUT / 1_000} s: its world hangs.`)),
+          () => reject(new Error(`A worker reported no result for ${HANG_TIMEOUT / 1_000} s, so its world hangs.`)),
           HANG_TIMEOUT,
         );
         worker.on('message', (message: SeedResult | 'done') => {

@@ -183,7 +183,7 @@ export class SimulatedDisk {
 
   /** @internal */
   lock(life: number, use: string): Lock {
-    if (this.#locks.has(use)) throw new FolderLockedError(`The simulated folder is in use already (${use}).`);
+    if (this.#locks.has(use)) throw new FolderLockedError(`The simulated folder is already in use (${use}).`);
     const locks = this.#locks.add(use);
     return { release: async () => void (life === this.#life && locks.delete(use)) };
   }
@@ -227,7 +227,8 @@ class SimulatedFolder implements Folder {
 
   create(name: string): Promise<File> {
     return this.#run('create', name, () => () => {
-      if (this.#disk.find(name) !== undefined) throw Object.assign(new Error(`${name} is there`), { code: 'EEXIST' });
+      if (this.#disk.find(name) !== undefined)
+        throw Object.assign(new Error(`${name} already exists`), { code: 'EEXIST' });
       const inode = new Inode();
       this.#disk.changeNames((names) => names.set(name, inode));
       return new SimulatedFile(this.#disk, this.#life, name, inode);

@@ -1,6 +1,5 @@
 // Shows that the conformance suite for log stores detects faults. Injects each fault into the
-// source of a log, or of the base class of all logs, and expects a certain test of the suite to
-// fail.
+// source of a log or of its base class, and expects a certain test of the suite to fail.
 import { describe, expect, it } from 'vitest';
 import type { Folder } from '@kontiki/files';
 import { collect, onDisk, testLogStore } from '@kontiki/testing';

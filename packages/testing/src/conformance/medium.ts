@@ -49,7 +49,7 @@ interface Methods {
   readonly fail: 'fail';
   readonly damage: 'damage';
   readonly operations: 'operations';
-  /** An ability of the store, which needs no method of the medium. */
+  /** An ability of the store. The medium needs no method for it. */
   readonly retire: never;
 }
 

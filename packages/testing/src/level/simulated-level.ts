@@ -25,7 +25,7 @@ type Encoded =
  *
  * It makes only the following guarantees, so that tests expose a store that relies on more. Batches
  * are atomic. When a batch with `sync: true` resolves, it and all earlier batches are durable. A
- * crash may lose any other batch. A batch in progress during a crash may survive or not.
+ * crash may lose any other batch. A batch in progress during a crash may or may not survive.
  */
 export class SimulatedLevel extends AbstractLevel<Uint8Array, string, string> {
   readonly #folder: Folder;
@@ -45,7 +45,7 @@ export class SimulatedLevel extends AbstractLevel<Uint8Array, string, string> {
   /** @internal */
   async _open(): Promise<void> {
     const lock = await this.#folder.lock('level').catch((error: unknown) => {
-      throw Object.assign(new Error('The database is open already.', { cause: error }), { code: 'LEVEL_LOCKED' });
+      throw Object.assign(new Error('The database is already open.', { cause: error }), { code: 'LEVEL_LOCKED' });
     });
     try {
       this.#table = new Table();

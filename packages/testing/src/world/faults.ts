@@ -79,7 +79,7 @@ export class Faults {
     });
     this.#every(mix.strength.cuts > 0 ? 'cuts' : 'partitions', 6, () => {
       network.join();
-      trace?.('the network is whole again');
+      trace?.('all links are restored');
     });
     this.#every('retimings', 20, () => {
       const stretch = this.#random.pick([0.5, 1, 2]);

@@ -30,7 +30,7 @@ export class ModelDisk {
   #syncing: Write[] = [];
   /** Writes waiting for the current sync to end. */
   #waiting: Write[] = [];
-  /** Number of crashes. A sync issued before a crash compares it and has no effect. */
+  /** Number of crashes, used to ignore syncs issued before a crash. */
   #life = 0;
 
   constructor(schedule: Schedule, random: Random, mix: Mix) {

@@ -46,7 +46,7 @@ export class ModelServer implements FaultTarget {
   turns = 0;
   /** The index up to which the state machine's own disk has its state. */
   #persisted = 0;
-  /** Number of starts and crashes. Events of an earlier process compare it and have no effect. */
+  /** Number of starts and crashes, used to ignore events of an earlier process. */
   #life = 0;
   /** The running node. Undefined while the server is down. */
   #raw: RawNode | undefined;

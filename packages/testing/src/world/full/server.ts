@@ -337,7 +337,7 @@ export class NodeServer implements FaultTarget {
   }
 
   jump(span: number): void {
-    this.#world.trace?.(`${this.id}: the clock goes forward by ${Math.round(span)} ms`);
+    this.#world.trace?.(`${this.id}: the clock jumps forward by ${Math.round(span)} ms`);
     this.process?.jump(span);
   }
 
