@@ -1,14 +1,20 @@
 /** Lint rules of this repository. */
 
-/** `sync`: the protocol and the log are synchronous. */
+/** Reports asynchronous code in the protocol and the log, which must be synchronous. */
 const refuseAsync = (context) => (node) => {
-  if (node.async || node.type === 'AwaitExpression' || node.await) context.report({ node, message: 'No async here.' });
+  if (node.async || node.type === 'AwaitExpression' || node.await)
+    context.report({ node, message: 'Asynchronous code is not allowed here.' });
 };
 
-/** The calls that make a turn. Only `RawNode` makes one, so that its rules are written once. */
+/**
+ * Methods of `Raft` that make up a turn. Only `RawNode` may take turns, so that their rules exist
+ * only once.
+ */
 const TURN_CALLS = new Set(['advance', 'step', 'tick', 'takeOutput', 'persisted']);
 
-/** The last name of an expression: `raft` in `raft`, `this.#raft` and `raw.raft`. */
+/**
+ * Returns the last name in an expression, such as `raft` for `raft`, `this.#raft` and `raw.raft`.
+ */
 const lastName = ({ type, name, property }) =>
   type === 'MemberExpression' ? (property.name ?? '') : type === 'Identifier' ? name : '';
 
@@ -27,13 +33,19 @@ export default {
         };
       },
     },
-    /** Another copy of the package has classes of its own, so `instanceof` fails for its errors. */
+    /**
+     * Reports `instanceof` for Kontiki's errors, which fails for errors from another copy of the
+     * package.
+     */
     'branded-errors': {
       create(context) {
         return {
           BinaryExpression(node) {
             if (node.operator !== 'instanceof' || !/^(Kontiki|NotLeader)Error$/.test(node.right.name ?? '')) return;
-            context.report({ node, message: 'Use isKontikiError: it recognizes errors of another copy of core, too.' });
+            context.report({
+              node,
+              message: 'Use isKontikiError, which also recognizes errors from another copy of core.',
+            });
           },
         };
       },
@@ -45,7 +57,7 @@ export default {
             const { callee } = node;
             if (callee.type !== 'MemberExpression' || !TURN_CALLS.has(callee.property.name)) return;
             if (!/raft$/i.test(lastName(callee.object))) return;
-            context.report({ node, message: 'Only RawNode takes turns: call its turn() instead.' });
+            context.report({ node, message: 'Only RawNode may take turns. Call its turn() instead.' });
           },
         };
       },

@@ -4,7 +4,7 @@ import { pathOf } from './src/mutants/build.js';
 import { mutate, type Mutant } from './src/mutants/mutant.js';
 
 /**
- * Runs tests for `sim mutants` with a bug in the code. Vitest applies the bug when it loads the
+ * Runs tests for `sim mutants` with a bug injected. Vitest injects the bug when it loads the
  * source, so no file is changed.
  */
 const mutant = JSON.parse(process.env['KONTIKI_MUTANT'] ?? '{}') as Mutant;

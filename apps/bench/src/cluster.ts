@@ -8,18 +8,18 @@ import type { CatchUpResult, Reply, Request, SnapshotResult, Start, TransportNam
 export const ids: readonly string[] = ['a', 'b', 'c'];
 
 /**
- * Makes V8 behave as if objects filled 256 MiB of the heap, as they do in most services. V8 runs a
- * full collection each time the memory it counts, buffers included, has doubled. In a nearly empty
- * heap that is about forty collections for a snapshot of 256 MiB.
+ * Flags that make V8 behave as if objects filled 256 MiB of the heap, as in most services. V8 runs
+ * a full collection each time its memory, including buffers, has doubled. In a nearly empty heap,
+ * it runs about forty for a snapshot of 256 MiB.
  */
 const EXEC = ['--initial-old-space-size=256'];
 
 export interface ClusterOptions {
-  /** Servers to start at first. Default: all. */
+  /** Servers that `open` starts. Default: all. */
   readonly started?: readonly string[];
-  /** Bytes of state that snapshots are taken of. Default: no state and no snapshots. */
+  /** Size of the state machine's state in bytes. Default: no state and no snapshots. */
   readonly state?: number;
-  /** Default: WebSocket. */
+  /** The transport of all servers. Default: WebSocket. */
   readonly transport?: TransportName;
 }
 
@@ -34,8 +34,7 @@ async function freePort(): Promise<number> {
 }
 
 /**
- * Three replicas in processes of their own, with logs on the disk. Proposers run in the leader's
- * process.
+ * Three replicas in separate processes, with logs on disk. Proposers run in the leader's process.
  */
 export class Cluster {
   readonly #path: string;
@@ -60,8 +59,8 @@ export class Cluster {
     );
     const cluster = new Cluster(path, Object.fromEntries(addresses), { state, transport });
     const elected = new Promise<void>((resolve) => (cluster.#onLeader = resolve));
-    // Runs before the listener that removes the folder: a replica that is starting would create it
-    // again.
+    // Must run before the listener that removes the folder, because a starting replica would create
+    // the folder again.
     process.prependListener('exit', () => cluster.close());
     try {
       await Promise.all(started.map((id) => cluster.start(id)));
@@ -81,7 +80,7 @@ export class Cluster {
     return [...this.#replicas.keys()].filter((id) => id !== this.#leader);
   }
 
-  /** Starts the node of a replica. Resolves when it is running. */
+  /** Starts the node of a replica. Resolves when the node is running. */
   async start(id: string): Promise<void> {
     if (!this.#replicas.has(id)) this.#fork(id);
     const folder = join(this.#path, id);
@@ -89,8 +88,8 @@ export class Cluster {
   }
 
   /**
-   * Closes the replica's node but keeps its process, so that a later start measures no process
-   * start.
+   * Closes the replica's node but keeps its process, so that a later measurement does not include
+   * the start of a process.
    */
   async stop(id: string): Promise<void> {
     await this.#request(id, { kind: 'stop' }, 'stopped');

@@ -13,8 +13,8 @@ interface Round {
 }
 
 /**
- * Measures commits of 256 B, durable and in memory, and compares them with appends to the raw disk.
- * Then counts the cost of a commit.
+ * Measures durable and in-memory commits of 256 B, and compares them with appends to the raw disk.
+ * Then counts the operations per commit.
  */
 export async function commits({
   path,
@@ -47,8 +47,8 @@ export async function commits({
 }
 
 /**
- * Calls `use` with a new cluster in memory. Each load gets its own, because a log in memory only
- * grows, and garbage collection becomes slower with it.
+ * Calls `use` with a new in-memory cluster. Each load gets its own cluster, because an in-memory
+ * log only grows and slows down garbage collection.
  */
 async function withInMemoryCluster<T>(use: (cluster: InMemoryCluster) => Promise<T>): Promise<T> {
   const cluster = await InMemoryCluster.open();

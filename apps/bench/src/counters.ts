@@ -2,12 +2,12 @@ import { SystemClock, type LogStore, type Timer, type Transport } from '@kontiki
 import { frameLength } from '@kontiki/core/wire';
 import type { File, Folder } from '@kontiki/files';
 
-/** Counts of one server's operations. */
+/** Operation counts of one server. */
 export interface Counters {
   messages: number;
-  /** Encoded bytes of the frames. */
+  /** Bytes of encoded frames. */
   bytes: number;
-  /** Entries put into frames: an entry counts once per follower. */
+  /** Number of entries in sent frames. An entry counts once per follower. */
   entriesSent: number;
   writes: number;
   entriesWritten: number;
@@ -18,7 +18,7 @@ export function newCounters(): Counters {
   return { messages: 0, bytes: 0, entriesSent: 0, writes: 0, entriesWritten: 0, syncs: 0 };
 }
 
-/** Wraps a transport to count the messages, bytes and entries that it sends. */
+/** Wraps a transport to count sent messages, bytes and entries. */
 export function countTransport(transport: Transport, counters: Counters): Transport {
   return {
     start: (self, receive) => transport.start(self, receive),
@@ -33,7 +33,7 @@ export function countTransport(transport: Transport, counters: Counters): Transp
   };
 }
 
-/** Wraps a log to count its writes and the entries in them. */
+/** Wraps a log to count its writes and written entries. */
 export function countLog(log: LogStore, counters: Counters): LogStore {
   return {
     open: (owner) => log.open(owner),
@@ -76,7 +76,7 @@ export function countSyncs(folder: Folder, counters: Counters): Folder {
   };
 }
 
-/** A clock that counts how often its timers fire. */
+/** A clock that counts timer firings. */
 export class CountingClock extends SystemClock {
   wakeUps = 0;
 

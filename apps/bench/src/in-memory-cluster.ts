@@ -6,7 +6,7 @@ import { adder } from './machines.js';
 const cluster = 'bench';
 const ids = ['a', 'b', 'c'];
 
-/** Three nodes in this process, over encoded frames, with logs in memory. */
+/** Three nodes in this process with in-memory logs, which exchange encoded frames. */
 export class InMemoryCluster {
   readonly counters = new Map<string, Counters>();
   readonly #nodes: RaftNode<number>[] = [];
@@ -42,7 +42,9 @@ export class InMemoryCluster {
   get leader(): RaftNode<number> {
     const leader = this.#nodes.find((node) => node.isLeader);
     if (leader === undefined)
-      throw new Error('The in-memory cluster lost its leader: this machine is too busy for measurements.');
+      throw new Error(
+        'The in-memory cluster lost its leader. This machine is too busy for measurements. Run them again later.',
+      );
     return leader;
   }
 
@@ -50,7 +52,7 @@ export class InMemoryCluster {
     return load(this.leader, proposers, milliseconds);
   }
 
-  /** Measures how many timers of one idle node fire per second. */
+  /** Measures how many timers fire per second in one idle node. */
   async idleWakeUps(milliseconds: number): Promise<number> {
     const before = this.#clock.wakeUps;
     await new Promise((resolve) => setTimeout(resolve, milliseconds));

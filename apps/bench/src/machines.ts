@@ -1,11 +1,10 @@
 import type { StateMachine } from '@kontiki/core';
 
-/** Bytes of one chunk of a snapshot. */
+/** Bytes per chunk of a snapshot. */
 const CHUNK = 256 * 1024;
 
 /**
- * Returns a state machine that only sums the lengths of its commands, so that its own work is
- * negligible.
+ * Returns a state machine that only sums the lengths of its commands, which takes negligible time.
  */
 export function adder(): StateMachine<number> {
   let sum = 0;
@@ -13,9 +12,9 @@ export function adder(): StateMachine<number> {
 }
 
 /**
- * Returns an adder that also holds `bytes` of state. The state never changes, so a snapshot needs
- * no copy-on-write. It restores into a second buffer that exists from the start, because how fast
- * the system hands out memory is not Kontiki's doing.
+ * Returns an adder that also has `bytes` of state. The state never changes, so a snapshot needs no
+ * copy-on-write. It restores into a second buffer allocated at the start, so that measurements do
+ * not include memory allocation.
  */
 export function adderWithState(bytes: number): StateMachine<number> {
   let [state, spare] = [new Uint8Array(bytes).fill(1), new Uint8Array(bytes).fill(2)];

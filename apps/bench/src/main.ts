@@ -8,14 +8,14 @@ import { snapshots } from './snapshots.js';
 import { stores } from './stores.js';
 import { transports } from './transports.js';
 
-const help = `Measures Kontiki and compares it with the disk and the network alone.
+const help = `Measures Kontiki and compares it with the raw disk and network.
 
   npx -y pnpm@10.34.9 bench [PART ...] [flags]
 
 Parts (default: all of them, in a few minutes):
 
-  commits          commits of 256 B, durable and in memory, and the cost of a commit
-  snapshots        taking a snapshot, and a follower that catches up by it
+  commits          durable and in-memory commits of 256 B, and the operations per commit
+  snapshots        taking a snapshot, and bringing a follower up to date with it
   stores           synced appends to a file log, a log in LevelDB, and LevelDB alone
   transports       durable commits over WebSocket and over HTTP
 
@@ -23,7 +23,7 @@ Flags:
 
   --rounds N       number of rounds; results show their median and range (default 3)
   --seconds N      duration of one measurement (default 1)
-  --state MIB      size of the state that snapshots are taken of, at most 1024 (default 256)
+  --state MIB      size of the state machine's state, at most 1024 (default 256)
   --data DIR       folder on the disk to measure; temporary data goes there (default .)
   --json FILE      also write the results to FILE as JSON
   --help           print this text
@@ -58,8 +58,8 @@ function parse() {
 }
 
 /**
- * Creates a temporary folder in `data`. It is removed when the process exits, also by Ctrl-C or
- * SIGTERM.
+ * Creates a temporary folder in `data`, which is removed when the process exits, including by
+ * Ctrl-C or SIGTERM.
  */
 function createFolder(data: string): string {
   let path: string;

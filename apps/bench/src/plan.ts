@@ -1,15 +1,15 @@
-/** Numbers of concurrent callers that append or propose. */
+/** Numbers of concurrent writers or proposers to measure. */
 export const WRITERS = [1, 64, 256] as const;
 
 /** Settings of one part of the benchmark. */
 export interface Plan {
-  /** A folder for this part alone, on the disk to measure. */
+  /** A folder on the measured disk, used only by this part. */
   readonly path: string;
   readonly rounds: number;
-  /** Duration of one measurement. */
+  /** Duration of one measurement in milliseconds. */
   readonly milliseconds: number;
-  /** Bytes of the state that snapshots are taken of. */
+  /** Size of the state machine's state in bytes. */
   readonly state: number;
-  /** Prints which step is running. */
+  /** Prints the current step. */
   readonly onProgress: (text: string) => void;
 }

@@ -6,8 +6,8 @@ const SIZE = 16 * 1024 * 1024;
 const piece = new Uint8Array(256 * 1024).fill(7);
 
 /**
- * Returns how many writes of 256 B to a preallocated file, each synced, the disk completes per
- * second. This is the upper limit of a server that commits one entry at a time.
+ * Returns the number of synced 256-byte writes per second to a preallocated file. A server that
+ * commits one entry at a time cannot be faster.
  */
 export async function rawSyncs(path: string, milliseconds: number): Promise<number> {
   const folder = await openFolder(join(path, 'raw'));
@@ -27,7 +27,7 @@ export async function rawSyncs(path: string, milliseconds: number): Promise<numb
 }
 
 /**
- * Returns the bytes per second of writing one file in pieces of 256 KiB and syncing it at the end.
+ * Returns the bytes per second for writing a file in pieces of 256 KiB and syncing it at the end.
  */
 export async function rawWriting(path: string, bytes: number): Promise<number> {
   const folder = await openFolder(join(path, 'raw'));
@@ -35,7 +35,7 @@ export async function rawWriting(path: string, bytes: number): Promise<number> {
   const start = performance.now();
   for (let at = 0; at < bytes; at += piece.length) {
     file.write(piece, at);
-    // Yields to the event loop, as every server must.
+    // Yield to the event loop, as every server must.
     await new Promise(setImmediate);
   }
   await file.datasync();

@@ -6,9 +6,9 @@ import { WebSocket, WebSocketServer } from 'ws';
 const FRAME = 252 * 1024;
 
 /**
- * Returns the bytes per second over one WebSocket to another process. Frames have 252 KiB and a
- * mask of zeros, and each is sent when the previous one has left. All is sent twice and only the
- * second time is measured, when both processes have compiled their code.
+ * Returns the bytes per second over one WebSocket to another process. Sends frames of 252 KiB with
+ * a mask of zeros, each after the previous frame has left. Sends all bytes twice and measures only
+ * the second time, when both processes have compiled their code.
  */
 export async function rawWebSocket(bytes: number): Promise<number> {
   const receiver = fork(fileURLToPath(import.meta.url), ['receiver', String(bytes)]);
@@ -40,7 +40,7 @@ export async function rawWebSocket(bytes: number): Promise<number> {
   }
 }
 
-/** Runs in the other process: discards the frames and replies when all `bytes` have arrived. */
+/** Runs in the other process. Discards the frames and replies when all `bytes` have arrived. */
 async function receive(bytes: number): Promise<void> {
   process.on('disconnect', () => process.exit());
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false });

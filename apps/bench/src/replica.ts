@@ -17,13 +17,11 @@ export interface Start {
   readonly folder: string;
   readonly members: Record<string, string>;
   readonly transport: TransportName;
-  /** Bytes of state that snapshots are taken of on request. 0: no snapshots. */
+  /** Size of the state machine's state in bytes. With 0, the replica takes no snapshots. */
   readonly state: number;
 }
 
-/**
- * A request to a replica, which is a process of its own. A stopped replica can be started again.
- */
+/** A request to a replica process. A stopped replica can be started again. */
 export type Request =
   | Start
   | { readonly kind: 'load'; readonly proposers: number; readonly milliseconds: number }
@@ -31,28 +29,28 @@ export type Request =
   | { readonly kind: 'snapshot' }
   | { readonly kind: 'stop' };
 
-/** Measurement of one snapshot that the leader took. */
+/** Measurement of a snapshot taken by the leader. */
 export interface SnapshotResult {
   readonly seconds: number;
   readonly bytes: number;
-  /** 99th percentile of the event loop's delay, without the timer's own millisecond. */
+  /** 99th percentile of the event loop delay, minus the timer's resolution of one millisecond. */
   readonly p99DelayMs: number;
   readonly maxDelayMs: number;
   /** Resident bytes before the snapshot, minus the size of the state. */
   readonly residentBefore: number;
-  /** Maximum of the resident bytes during the snapshot, minus the size of the state. */
+  /** Maximum number of resident bytes during the snapshot, minus the size of the state. */
   readonly maxResident: number;
 }
 
-/** Measurement of one snapshot that a follower received and installed. */
+/** Measurement of a snapshot received and installed by a follower. */
 export interface CatchUpResult {
   /**
-   * Time from the first received bytes to the end of the install, including the state machine's
-   * restore.
+   * Time from the first received bytes to the end of the installation, including the state
+   * machine's restore.
    */
   readonly seconds: number;
   readonly bytes: number;
-  /** Maximum of the resident bytes, minus the size of the state. */
+  /** Maximum number of resident bytes, minus the size of the state. */
   readonly maxResident: number;
 }
 
@@ -100,12 +98,12 @@ async function start({ id, folder, members, transport: name, state }: Start): Pr
   reportInstalls(node);
 }
 
-/** Takes no snapshot by itself. */
+/** A policy under which a node takes no snapshots unless requested. */
 const ON_REQUEST = { maxEntries: Infinity, maxBytes: Infinity, trailingEntries: 0 };
 
 /**
- * Replies `caughtUp` each time the node has installed a snapshot and its state machine has restored
- * it.
+ * Sends the reply `caughtUp` each time the node has installed a snapshot and its state machine has
+ * restored it.
  */
 function reportInstalls(of: RaftNode<number>): void {
   let receiving: { readonly since: number; readonly memory: MemoryWatch } | undefined;
@@ -126,7 +124,7 @@ function reportInstalls(of: RaftNode<number>): void {
 }
 
 interface MemoryWatch {
-  /** Stops watching. Returns the maximum of the resident bytes, minus the size of the state. */
+  /** Stops sampling. Returns the maximum number of resident bytes, minus the size of the state. */
   end(): number;
 }
 

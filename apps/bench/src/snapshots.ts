@@ -9,7 +9,7 @@ const PROPOSERS = 16;
 const MiB = 1024 * 1024;
 
 interface Round {
-  /** Bytes per second of writing one file. */
+  /** Bytes per second when writing one file. */
   readonly rawFile: number;
   /** Bytes per second over one WebSocket. */
   readonly rawWebSocket: number;
@@ -23,7 +23,7 @@ interface Round {
 }
 
 /**
- * Measures how the leader takes a snapshot and how a follower catches up by it, with and without
+ * Measures how fast the leader takes a snapshot and a follower catches up with it, with and without
  * load. Compares the transfer with a raw WebSocket and a raw file.
  */
 export async function snapshots({ path, rounds, milliseconds, state, onProgress }: Plan): Promise<[string, unknown]> {
@@ -69,9 +69,9 @@ export async function snapshots({ path, rounds, milliseconds, state, onProgress 
 }
 
 /**
- * Takes two snapshots, some commits apart, and returns the second one's measurement. A leader keeps
- * entries that a peer still needs, but only back to the snapshot before the newest. So the log now
- * begins at the first of the two, and a server that was down longer must be sent a snapshot.
+ * Takes two snapshots, some commits apart, and returns the measurement of the second. A leader
+ * keeps the entries that a peer still needs, but only back to the previous snapshot. The log then
+ * begins at the first of the two snapshots, so a server that was down for longer needs a snapshot.
  */
 async function takeTwoSnapshots(cluster: Cluster): Promise<SnapshotResult> {
   await cluster.load(PROPOSERS, 50);
@@ -88,7 +88,8 @@ async function catchUp(cluster: Cluster, id: string): Promise<CatchUpResult> {
 }
 
 /**
- * Returns the commits per second, measured until `until` settles, or for `milliseconds` without it.
+ * Returns the commits per second, measured until `until` settles. Without `until`, measures for
+ * `milliseconds`.
  */
 async function rate(cluster: Cluster, milliseconds: number, until?: Promise<unknown>): Promise<number> {
   let over = false;

@@ -20,7 +20,7 @@ interface Round {
 
 /**
  * Measures synced appends of 256 B to a file log, to a log in LevelDB, and to LevelDB alone. All
- * three group waiting appends into one sync.
+ * three combine waiting appends into one sync.
  */
 export async function stores({ path, rounds, milliseconds, onProgress }: Plan): Promise<[string, unknown]> {
   await mkdir(path, { recursive: true });
@@ -54,7 +54,10 @@ interface Appender {
   append(): Promise<void>;
 }
 
-/** Returns the entries per second that `writers` append in parallel, each one entry at a time. */
+/**
+ * Returns the entries per second that `writers` parallel writers append. Each writer appends one
+ * entry at a time.
+ */
 async function rate(appender: Appender, writers: number, milliseconds: number): Promise<number> {
   const start = performance.now();
   let appended = 0;
@@ -95,8 +98,8 @@ class LogAppender implements Appender {
 }
 
 /**
- * LevelDB alone, with one key per entry. Writes one synced batch at a time: all appends that
- * arrived during the previous batch.
+ * LevelDB alone, with one key per entry. Writes one synced batch at a time, which contains all
+ * appends that arrived during the previous batch.
  */
 class BareLevel implements Appender {
   readonly #db: ClassicLevel<Uint8Array, Uint8Array>;

@@ -1,5 +1,5 @@
-// Shows that an interrupted benchmark cleans up: starts one with replicas, interrupts it, and
-// checks that its temporary folder and all its processes are gone.
+// Shows that an interrupted benchmark cleans up. Starts a benchmark with replicas, interrupts it,
+// and checks that its temporary folder and all its processes are gone.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,13 +15,12 @@ let data: string;
 let bench: ChildProcess;
 beforeEach(async () => {
   data = mkdtempSync(join(tmpdir(), 'kontiki-bench-test-'));
-  // A process group of its own, as a shell makes one, so that SIGINT can be sent to all its
-  // processes.
+  // Start a new process group, as a shell does, so that SIGINT can be sent to all its processes.
   bench = spawn(process.execPath, [MAIN, 'snapshots', '--state', '1', '--seconds', '3', '--data', data], {
     detached: true,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  // The first progress line is printed when the replicas are running and writing.
+  // The first progress line is printed when the replicas are running.
   await once(bench.stderr as NodeJS.ReadableStream, 'data');
 });
 afterEach(() => rmSync(data, { recursive: true }));
@@ -29,9 +28,9 @@ afterEach(() => rmSync(data, { recursive: true }));
 it.each([
   ['Ctrl-C', (): boolean => process.kill(-(bench.pid as number), 'SIGINT'), 130],
   ['SIGTERM', (): boolean => bench.kill('SIGTERM'), 143],
-] as const)('a benchmark interrupted by %s removes its folder and its processes', async (_, interrupt, code) => {
+] as const)('a benchmark interrupted by %s leaves no folder and no processes behind', async (_, interrupt, code) => {
   expect(readdirSync(data)).toHaveLength(1);
-  // `close` is emitted when every process that shares its output has ended, the replicas included.
+  // `close` is emitted once all processes that share its output have ended, including the replicas.
   const closed = once(bench, 'close');
   interrupt();
   expect((await closed)[0]).toBe(code);

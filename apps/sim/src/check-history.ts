@@ -6,12 +6,12 @@ const models: Record<string, Model<unknown, never>> = {
   list: list as Model<unknown, never>,
 };
 
-/** Names for `--model`. */
+/** Valid values of `--model`. */
 export const modelNames: readonly string[] = Object.keys(models);
 
 /**
- * Prints whether the history in a file of JSON lines is linearizable, and returns it. For each key
- * that is not linearizable, prints the fewest operations that prove it.
+ * Prints and returns whether the history in a file of JSON lines is linearizable. For each key that
+ * is not linearizable, prints a small set of operations that proves it.
  */
 export function checkFile(path: string, model: string): boolean {
   const history = parseHistory<never>(readFileSync(path, 'utf8'));
@@ -28,8 +28,8 @@ export function checkFile(path: string, model: string): boolean {
 }
 
 /**
- * Describes an error in reading or parsing the file in one sentence. Returns undefined for other
- * errors.
+ * Describes an error from reading or parsing the file in one sentence. Returns undefined for any
+ * other error.
  */
 export function describeFileFailure(path: string, error: unknown): string | undefined {
   if (error instanceof HistoryError) return `${path}, ${error.message}.`;

@@ -2,8 +2,8 @@ import type { Counts } from '@kontiki/testing';
 import type { World } from './worlds.js';
 
 /**
- * Minimum counts per 1,000 seeds, by world. Clean seeds prove nothing if too little happens in
- * their worlds.
+ * Minimum event counts per 1,000 seeds, by world. Clean seeds prove nothing if their worlds have
+ * too few events.
  */
 const MINIMUMS: Readonly<Record<World, Counts>> = {
   fast: {
@@ -44,17 +44,17 @@ const MINIMUMS: Readonly<Record<World, Counts>> = {
   },
 };
 
-/** With fewer seeds than this, counts vary too much to compare them with the minimums. */
+/** Minimum number of seeds. With fewer, counts vary too much to be compared with `MINIMUMS`. */
 const MIN_SEEDS = 300;
 
-/** Sums of what happened in the worlds of a run. */
+/** Sums of the event counts of all worlds of a run. */
 export class Coverage {
   readonly #minimums: Counts;
   readonly #names: readonly (keyof Counts)[];
   readonly #sums: Counts;
   seeds = 0;
   events = 0;
-  /** Simulated milliseconds. */
+  /** Total simulated time in milliseconds. */
   elapsed = 0;
 
   constructor(world: World) {
@@ -71,21 +71,21 @@ export class Coverage {
     for (const name of this.#names) this.#sums[name] += counts[name];
   }
 
-  /** Counts per 1,000 seeds. */
+  /** Event counts per 1,000 seeds. */
   get rates(): Counts {
     const rates = { ...this.#sums };
     for (const name of this.#names) rates[name] = Math.round((this.#sums[name] * 1_000) / Math.max(1, this.seeds));
     return rates;
   }
 
-  /** The rates as text, without those that this world does not count. */
+  /** The rates as text, without counts that this kind of world does not have. */
   get summary(): string {
     const { rates } = this;
     const counted = this.#names.filter((name) => this.#minimums[name] > 0 || rates[name] > 0);
     return counted.map((name) => `${name} ${rates[name]}`).join(', ');
   }
 
-  /** Describes each count below its minimum. Empty if there are too few seeds to compare. */
+  /** Descriptions of all counts below their minimum. Empty if too few seeds have run. */
   get missing(): string[] {
     if (this.seeds < MIN_SEEDS) return [];
     const { rates } = this;

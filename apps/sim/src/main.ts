@@ -15,24 +15,24 @@ const help = `Runs Kontiki in simulated worlds with faults, and checks invariant
 
   ${COMMAND} [flags]               runs many worlds on all cores
   ${COMMAND} --seed 51 --trace     runs one world and prints its events
-  ${COMMAND} mutants [NAME ...]    puts in one bug at a time; the worlds must find it
+  ${COMMAND} mutants [NAME ...]    injects one bug at a time, which the worlds must find
   ${COMMAND} check HISTORY         checks a history for linearizability
 
 Worlds:
 
-  --world WORLD         fast: the protocol alone; full: whole nodes with their files and frames (default fast)
+  --world WORLD         fast: the protocol alone; full: whole nodes with their stores and frames (default fast)
   --storage STORE       where nodes of the full world store data: fs (files) or level (default fs)
-  --seconds N           simulated seconds with faults, before all faults end (default ${SECONDS})
-  --without FAULT,...   leaves these faults out
+  --seconds N           simulated seconds until all faults end (default ${SECONDS})
+  --without FAULT,...   disables these faults
   --only INVARIANT,...  checks only these invariants
 
 Many worlds:
 
   --seeds N             number of worlds (default 1000, or unlimited with --minutes)
   --from N              first seed (default 0)
-  --minutes N           starts no more worlds after N minutes
-  --least N             with --minutes: runs at least N worlds, however long that takes (default 0)
-  --regressions         first runs the seeds in apps/sim/regressions.json, which once found a bug
+  --minutes N           stops starting worlds after N minutes
+  --least N             with --minutes: runs at least N worlds, regardless of time (default 0)
+  --regressions         first runs the seeds in apps/sim/regressions.json, which found bugs before
   --record              adds the run to apps/sim/runs.md; all changes must be committed
 
 One world:
@@ -44,7 +44,7 @@ Mutants, the bugs in apps/sim/src/mutants (also takes --world, --storage, --from
 
   NAME                  part of a mutant's name (default: all mutants)
   --seeds N             maximum number of worlds per mutant (default 2000)
-  --alone               checks one invariant at a time; each must find a mutant
+  --alone               checks one invariant at a time; each must find some mutant
 
 Histories, in JSON lines:
 
@@ -101,7 +101,7 @@ function parse(args: string[]) {
       },
     });
   } catch (error) {
-    // Node's message may have several lines, and may end with a full stop.
+    // Node's message may have several lines and may end with a period.
     throw new UsageError(`${(error as Error).message.replace(/\s+/g, ' ').replace(/\.$/, '')}.`);
   }
 }
@@ -119,9 +119,7 @@ function recordFlag(wanted: boolean): string | undefined {
   if (!wanted) return undefined;
   const commit = cleanCommit();
   if (commit === undefined)
-    throw new UsageError(
-      '--record names the commit of the code, but there are uncommitted changes. Commit them first.',
-    );
+    throw new UsageError('--record records the current commit, but there are uncommitted changes. Commit them first.');
   return commit;
 }
 

@@ -8,22 +8,20 @@ export interface PoolOptions {
   /** The worker's script. Default: the worker of this package, without a mutant. */
   readonly script?: URL | undefined;
   /**
-   * Called when a worker is idle. Returns the seeds that it runs next, or none to end the worker.
-   * Other workers still finish their seeds.
+   * Called when a worker is idle. Returns the worker's next seeds. An empty list ends the worker,
+   * while the other workers finish their seeds.
    */
   readonly nextSeeds: () => readonly number[];
   readonly onResult: (result: SeedResult) => void;
 }
 
 /**
- * Milliseconds without a result after which a world counts as hung. The slowest worlds take two
+ * Milliseconds without a result after which a world is considered hung. The slowest worlds take two
  * seconds.
  */
 const HANG_TIMEOUT = 120_000;
 
-/**
- * Runs seeds on all cores. Rejects when the code under test throws an unexpected error or hangs.
- */
+/** Runs seeds on all cores. Rejects if the code under test throws an unexpected error or hangs. */
 export async function runPool({ world, options, script, nextSeeds, onResult }: PoolOptions): Promise<void> {
   await Promise.all(
     Array.from({ length: availableParallelism() }, async () => {
@@ -36,7 +34,7 @@ export async function runPool({ world, options, script, nextSeeds, onResult }: P
           else resolve();
         };
         hangTimer = setTimeout(
-          () => reject(new Error(`A worker has reported no result for ${HANG_TIMEOUT / 1_000} s: its world hangs.`)),
+          () => reject(new Error(`A worker reported no result for ${HANG_TIMEOUT / 1_000} s, so its world hangs.`)),
           HANG_TIMEOUT,
         );
         worker.on('message', (message: SeedResult | 'done') => {

@@ -1,6 +1,6 @@
 /**
- * Shows progress on standard error. On a terminal it overwrites one line five times per second.
- * Elsewhere it prints a line every 15 seconds.
+ * Shows progress on standard error. On a terminal, it overwrites one line five times per second.
+ * Otherwise, it prints a line every 15 seconds.
  */
 export class Progress {
   readonly #intervalMs = process.stderr.isTTY ? 200 : 15_000;

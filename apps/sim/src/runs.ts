@@ -14,13 +14,11 @@ export interface Run {
   readonly hours: number;
   /** Event counts per 1,000 seeds. */
   readonly coverage: string;
-  /** The failures, each as seed and invariant. */
+  /** The failing seeds, each with the broken invariant. */
   readonly failures: readonly string[];
 }
 
-/**
- * Returns the commit that is checked out, or undefined if tracked files have uncommitted changes.
- */
+/** Returns the current commit, or undefined if tracked files have uncommitted changes. */
 export function cleanCommit(): string | undefined {
   const git = (...args: string[]): string =>
     execFileSync('git', args, { encoding: 'utf8', cwd: fileURLToPath(new URL('..', import.meta.url)) }).trim();

@@ -13,12 +13,12 @@ export interface SeedsOptions {
   readonly from: number;
   /** Maximum number of seeds. */
   readonly count: number;
-  /** Minutes after which no more seeds are started, unless fewer than `least` have run. */
+  /** Minutes after which no more seeds are started, unless fewer than `least` have been started. */
   readonly minutes: number;
   readonly least: number;
-  /** Options of every world. */
+  /** Options for every world. */
   readonly options: Omit<Options, 'trace'>;
-  /** The commit to record the run under in `runs.md`. If undefined, the run is not recorded. */
+  /** The commit to record with the run in `runs.md`. If undefined, the run is not recorded. */
   readonly recordCommit: string | undefined;
   /** Whether to run the seeds in `regressions.json` first. */
   readonly regressions: boolean;
@@ -26,7 +26,7 @@ export interface SeedsOptions {
 
 interface Regression {
   readonly world: World;
-  /** Default: `fs`. */
+  /** The stores of the nodes. Default: `fs`. */
   readonly storage?: Storage;
   readonly seed: number;
   readonly found: string;
@@ -41,7 +41,10 @@ function regressions(world: World, storage: Storage): number[] {
 
 const BATCH = 5;
 
-/** Runs many seeds. Resolves with whether all were clean and enough happened in their worlds. */
+/**
+ * Runs many seeds. Resolves with whether all seeds were clean and all event counts reached their
+ * minimums.
+ */
 export async function runSeeds(run: SeedsOptions): Promise<boolean> {
   const { world, from, count, minutes, least, options } = run;
   const { storage = 'fs' } = options;
@@ -55,9 +58,9 @@ export async function runSeeds(run: SeedsOptions): Promise<boolean> {
   const stop = (): void => {
     stopped = true;
     progress.clear();
-    console.log('stopping after the worlds that are running');
+    console.log('stopping after the running worlds finish');
   };
-  // An interrupted run still reports its results so far.
+  // An interrupted run still reports its results.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
   const nextSeeds = (): readonly number[] => {
     const seeds = known.splice(0, BATCH);
@@ -82,7 +85,7 @@ export async function runSeeds(run: SeedsOptions): Promise<boolean> {
   progress.clear();
   const hours = coverage.elapsed / 3_600_000;
   report(coverage, hours, start);
-  for (const line of coverage.missing) console.log(`TOO LITTLE HAPPENED: ${line}`);
+  for (const line of coverage.missing) console.log(`TOO FEW EVENTS: ${line}`);
   for (const { seed, violation } of failed.slice(0, 3)) {
     if (violation === undefined) continue;
     const shrunk = await shrink(world, seed, violation.invariant, options);

@@ -2,7 +2,7 @@ import { FAULTS, NODE_FAULTS, type Fault, type Invariant, type Outcome } from '@
 import { COMMAND } from './command.js';
 import { runWorld, SECONDS, type Options, type Storage, type World } from './worlds.js';
 
-/** The smallest world found that still fails: its settings for a replay, and its outcome. */
+/** The smallest failing world found, with its settings and outcome. */
 export interface Shrunk {
   readonly world: World;
   readonly seed: number;
@@ -13,9 +13,9 @@ export interface Shrunk {
 }
 
 /**
- * Shrinks a failing world. Leaves out one fault after another and then halves the time, as long as
- * the same invariant is violated. Faults share some random draws, so a world without one of them is
- * a different execution, often a shorter one.
+ * Shrinks a failing world. Disables one fault after another and then halves the time, as long as
+ * the same invariant is violated. Faults share some random draws, so disabling a fault leads to a
+ * different and often shorter execution.
  */
 export async function shrink(
   world: World,

@@ -2,7 +2,7 @@ import { parentPort } from 'node:worker_threads';
 import type { Counts, Invariant } from '@kontiki/testing';
 import { runWorld, type Options, type World } from './worlds.js';
 
-/** Seeds for a worker to run, in this order. */
+/** Seeds that a worker runs, in order. */
 export interface Job {
   readonly world: World;
   readonly seeds: readonly number[];
@@ -28,5 +28,5 @@ async function run({ world, seeds, options }: Job): Promise<void> {
   parentPort?.postMessage('done');
 }
 
-// An error that is not a violation is a bug in the code under test. It ends the worker.
+// An error other than a violation is a bug in the code under test and ends the worker.
 parentPort?.on('message', (job: Job) => void run(job));

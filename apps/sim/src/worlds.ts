@@ -12,20 +12,21 @@ import {
 import { SimulatedLevel } from '@kontiki/testing/level';
 
 /**
- * `fast`: the protocol alone, on model disks. `full`: whole nodes, with their stores and frames.
+ * Kinds of worlds. `fast` runs only the protocol, on model disks. `full` runs whole nodes with
+ * their stores and frames.
  */
 export const WORLDS = ['fast', 'full'] as const;
 
 export type World = (typeof WORLDS)[number];
 
-/** Stores of the full world: files, or a database of `abstract-level`. */
+/** Kinds of stores in the full world: files, or an `abstract-level` database. */
 export const STORAGES = ['fs', 'level'] as const;
 
 export type Storage = (typeof STORAGES)[number];
 
 /** Settings of a world other than its seed. */
 export interface Options extends Pick<WorldOptions, 'invariants' | 'seconds' | 'without' | 'trace'> {
-  /** Default: `fs`. */
+  /** The stores of the nodes. Default: `fs`. */
   readonly storage?: Storage | undefined;
 }
 
@@ -34,7 +35,7 @@ type Folder = Parameters<FullWorldOptions['log']>[0]['folder'];
 /** Default duration of a world in simulated seconds. */
 export const SECONDS = 20;
 
-/** Draws a small segment size, so that a log has several segments. */
+/** Draws a segment size small enough that a log has several segments. */
 function segmentBytes(seed: number): number {
   return new Random(seed, 'segments').pick([700, 4_096, 65_536]);
 }
@@ -47,8 +48,7 @@ function storesOf(seed: number, storage: Storage): Pick<FullWorldOptions, 'log' 
       snapshots: ({ folder }) => new FileSnapshots(folder),
     };
   }
-  // In one life of a server, the log and the snapshots get the same folder and must share a
-  // database.
+  // The log and the snapshots of one server process have the same folder and must share a database.
   const databases = new WeakMap<Folder, SimulatedLevel>();
   const databaseOn = (folder: Folder): SimulatedLevel => {
     const database = databases.get(folder) ?? new SimulatedLevel(folder);

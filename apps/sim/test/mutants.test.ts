@@ -1,5 +1,5 @@
-// Shows that every mutant still fits the code: its find text must occur exactly once in the source.
-// Whether the worlds find the mutants takes minutes, so `sim mutants` checks that.
+// Shows that every mutant still fits the code. Its find text must occur exactly once in the source.
+// `sim mutants` checks whether the worlds find the mutants, which takes minutes.
 
 import { describe, expect, it } from 'vitest';
 import { mutants as levelMutants } from '../src/mutants/level.js';
@@ -13,18 +13,18 @@ const mutants = [...protocolMutants, ...nodeMutants, ...snapshotMutants, ...leve
 
 describe('mutants', () => {
   it.each(mutants.map((mutant) => [mutant.name, mutant] as const))(
-    'the find text occurs once in the source: %s',
+    'the find text of a mutant occurs once in the source: %s',
     (_, mutant) => {
       const source = sourceOf(mutant);
       expect(mutate(source, mutant)).not.toBe(source);
     },
   );
 
-  it('mutants have different names', () => {
+  it('all mutants have different names', () => {
     expect(new Set(mutants.map(({ name }) => name)).size).toBe(mutants.length);
   });
 
-  it('a mutant throws if its find text occurs never or twice', () => {
+  it('mutate throws if the find text does not occur exactly once', () => {
     const mutant = { name: 'x', file: 'a.ts', find: 'gone', replace: '' };
     expect(() => mutate('text', mutant)).toThrow('mutant "x": its find text occurs 0 times in a.ts');
     expect(() => mutate('gone, gone', mutant)).toThrow('occurs 2 times');

@@ -1,5 +1,5 @@
-// Shows how a run of many seeds is judged, recorded and shrunk: on counts, runs and outcomes made
-// up here. The real worlds are run by sim.process.test.ts and by CI.
+// Shows how a run of many seeds is judged, recorded and shrunk, on made-up counts, runs and
+// outcomes. sim.process.test.ts and CI run the real worlds.
 
 import { describe, expect, it } from 'vitest';
 import { runFastWorld, Violation, type Outcome } from '@kontiki/testing';
@@ -11,7 +11,7 @@ import type { Options, World } from '../src/worlds.js';
 const counts = runFastWorld(1, { seconds: 1 }).counts;
 
 describe('coverage', () => {
-  it('coverage reports every count of worlds in which nothing happens', () => {
+  it('coverage reports every count as missing if 300 worlds had no events', () => {
     const coverage = new Coverage('full');
     const idle = Object.fromEntries(Object.keys(counts).map((name) => [name, 0])) as unknown as typeof counts;
     for (let seed = 0; seed < 299; seed += 1) coverage.add(1, 1, idle);
@@ -21,7 +21,7 @@ describe('coverage', () => {
     expect(coverage.missing[0]).toMatch(/^elections 0 per 1,000 seeds, minimum \d+$/);
   });
 
-  it('coverage reports nothing missing when every count reaches its minimum', () => {
+  it('coverage reports no missing counts if every count reaches its minimum', () => {
     const coverage = new Coverage('full');
     const busy = Object.fromEntries(Object.keys(counts).map((name) => [name, 1_000])) as unknown as typeof counts;
     for (let seed = 0; seed < 400; seed += 1) coverage.add(1, 1, busy);
@@ -31,7 +31,7 @@ describe('coverage', () => {
 });
 
 describe('recorded runs', () => {
-  it('a recorded run is one table line that ends with its failures', () => {
+  it('runLine formats a run as a table row that ends with its failures', () => {
     const run = { world: 'full', from: 7, seeds: 12_345, events: 4_560_000, hours: 78.91, coverage: 'reads 9' };
     expect(runLine('2026-01-02', 'abc1234', { ...run, failures: [] })).toBe(
       '| 2026-01-02 | abc1234 | full | 12,345 | 7 | 4.6 | 78.9 | reads 9 | clean |\n',
@@ -43,7 +43,7 @@ describe('recorded runs', () => {
 });
 
 describe('shrinking', () => {
-  /** Simulates a world that fails if it has kills and lasts three seconds or more. */
+  /** Simulates a world that fails if it has kills and lasts at least three seconds. */
   const failsByKills = async (_world: World, seed: number, options: Options = {}): Promise<Outcome> => {
     const outcome = runFastWorld(seed, { ...options, seconds: 0 });
     const kills = options.without?.includes('kills') !== true && (options.seconds ?? 20) >= 3;
@@ -55,7 +55,7 @@ describe('shrinking', () => {
     };
   };
 
-  it('a failing seed shrinks to the faults and time it needs, with a replay command', async () => {
+  it('shrink reduces a failing seed to the faults and seconds that it needs', async () => {
     const shrunk = await shrink('full', 9, 'electionSafety', {}, failsByKills);
     expect(shrunk.without).toContain('loss');
     expect(shrunk.without).not.toContain('kills');

@@ -8,7 +8,7 @@ const regressions = JSON.parse(readFileSync(new URL('../regressions.json', impor
   readonly storage?: string;
   readonly seed: number;
   readonly found: string;
-  /** The mutant that puts the bug in again. */
+  /** The mutant that injects the bug again. */
   readonly mutant: string;
 }[];
 
@@ -19,7 +19,7 @@ function sim(...args: string[]): { status: number | null; stdout: string; stderr
 }
 
 describe('the sim command', () => {
-  it('sim runs many seeds on all cores, and a seed gives the same hash each time', () => {
+  it('sim runs many seeds, and one seed gives the same hash each time', () => {
     const { status, stdout } = sim('--seeds', '12', '--from', '3', '--regressions');
     expect(stdout).toMatch(/1[3-9] seeds, [\d.]+ simulated hours[^]*per 1,000 seeds: elections \d+/);
     expect(status).toBe(0);
@@ -69,7 +69,7 @@ describe('the sim command', () => {
     [['mutants', 'unicorn'], 'No mutant name contains unicorn.'],
     [['--storage', 'clay'], '--storage has no value "clay".'],
     [['--world', 'flat'], '--world has no value "flat".'],
-  ])('a wrong command line prints one sentence and exits with 2: %j', (args, sentence) => {
+  ])('sim prints one sentence and exits with 2 for an invalid command line: %j', (args, sentence) => {
     const { status, stderr } = sim(...args);
     expect(stderr).toContain(sentence);
     expect(status).toBe(2);

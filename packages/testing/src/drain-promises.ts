@@ -1,8 +1,8 @@
 /**
- * Resolves after all promises that can settle have settled, in a later turn of the event loop. The
- * event loop handles a message of a channel only when no callback of a settled promise is left. So
- * code with promises runs to a standstill between two events of a simulation, in the same order
- * each time, and without real timers.
+ * Resolves in a later turn of the event loop, after all promises that can settle have settled. The
+ * event loop delivers a `MessageChannel` message only once the microtask queue is empty. A
+ * simulation uses this to let asynchronous code finish between two events, in the same order every
+ * time and without real timers.
  */
 export function drainPromises(): Promise<void> {
   const { port1, port2 } = (channel ??= new MessageChannel());
@@ -13,7 +13,7 @@ export function drainPromises(): Promise<void> {
   });
 }
 
-/** All calls share one channel, since creating one costs more than a hundred messages. */
+/** The channel, shared by all calls because creating one costs more than a hundred messages. */
 let channel: MessageChannel | undefined;
 const waiting: (() => void)[] = [];
 

@@ -2,7 +2,7 @@
 interface Write {
   readonly offset: number;
   readonly bytes: Uint8Array;
-  /** The bytes that it replaced, with which a power cut undoes the write. */
+  /** The replaced bytes, which a power cut restores. */
   readonly before: Uint8Array;
   /** Length of the file before the write. */
   readonly lengthBefore: number;
@@ -14,26 +14,27 @@ interface Range {
   readonly to: number;
 }
 
-/** Number of bytes that a disk writes as a whole. */
+/** Size in bytes of a sector, which a disk writes atomically. */
 const SECTOR = 512;
 
 /**
- * A file's contents: the bytes that a process reads, and the writes among these that a power cut
- * may undo because they are not synced.
+ * The contents of a simulated file. Processes read all written bytes. A power cut may undo the
+ * writes that are not synced.
  */
 export class Inode {
   #bytes: Uint8Array;
   #length: number;
   /** Writes that are not durable yet, oldest first. */
   #unsynced: Write[] = [];
-  /** Number of writes that were synced or dropped. */
+  /** Number of synced or dropped writes. */
   #settled = 0;
   /**
-   * The durable contents after a failed sync. The dropped writes stay readable but are not in it.
-   * Undefined before a sync fails, when undoing the unsynced writes gives the durable contents.
+   * The durable contents after a failed sync, without the dropped writes, which stay readable.
+   * Undefined until a sync fails. Until then, undoing the unsynced writes gives the durable
+   * contents.
    */
   #platter: Inode | undefined;
-  /** Ranges that the newest sync made durable. Damage there looks like a torn write. */
+  /** Ranges made durable by the newest sync. Damage there looks like a torn write. */
   #lastSynced: readonly Range[] = [];
 
   constructor(contents: Uint8Array = new Uint8Array(0)) {
@@ -53,7 +54,7 @@ export class Inode {
     return this.#length;
   }
 
-  /** Number of all writes so far. */
+  /** Number of writes so far. */
   get writes(): number {
     return this.#settled + this.#unsynced.length;
   }
@@ -68,7 +69,7 @@ export class Inode {
     this.#put(offset, bytes);
   }
 
-  /** Makes the first `writes` of all writes durable. */
+  /** Makes the first `writes` writes durable. */
   sync(writes: number): void {
     const synced = this.#unsynced.splice(0, Math.max(0, writes - this.#settled));
     this.#settled += synced.length;
@@ -78,8 +79,8 @@ export class Inode {
   }
 
   /**
-   * A sync failed. As on Linux, the unsynced writes stay readable, but no later sync makes them
-   * durable.
+   * Drops the unsynced writes after a failed sync. As on Linux, they stay readable, but no later
+   * sync makes them durable.
    */
   drop(): void {
     this.#platter ??= new Inode(this.durable);
@@ -96,7 +97,9 @@ export class Inode {
     return copy.read(0, copy.#length);
   }
 
-  /** Cuts the power. Of the unsynced writes none survive, or the first ones, or any sectors. */
+  /**
+   * Cuts the power. Either no unsynced write survives, or the oldest ones do, or random sectors do.
+   */
   cutPower(random: () => number): void {
     const lost = this.#undoUnsynced();
     const mode = random();
@@ -112,8 +115,8 @@ export class Inode {
   }
 
   /**
-   * Flips a bit that was durable before the newest sync, preferably in a byte that is not zero.
-   * Returns the offset, or undefined if there is no such byte.
+   * Flips a bit that was durable before the newest sync, preferably in a nonzero byte. Returns the
+   * byte's offset, or undefined if no byte was durable by then.
    */
   flipBit(random: () => number): number | undefined {
     const unsafe = [...this.#lastSynced, ...this.#unsynced.map(rangeOf)];

@@ -2,7 +2,7 @@
 export class Random {
   #state: number;
 
-  /** Different `stream`s of one seed are independent: drawing from one does not change another. */
+  /** Creates a generator. Streams with different names are independent, even with the same seed. */
   constructor(seed: number, stream = '') {
     // FNV-1a over the name, starting from the seed. One round of mixing separates adjacent seeds.
     let hash = Math.imul(seed ^ 0x811c9dc5, 0x9e3779b1);
@@ -10,7 +10,7 @@ export class Random {
     this.#state = (hash ^ (hash >>> 15)) >>> 0;
   }
 
-  /** Returns a number that is uniform in [0, 1). */
+  /** Returns a uniformly distributed number in [0, 1). */
   readonly next = (): number => {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let t = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
@@ -18,7 +18,7 @@ export class Random {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
 
-  /** Returns true with a probability. Draws no number if the probability is 0. */
+  /** Returns true with the given probability. Draws no number if the probability is 0. */
   chance(probability: number): boolean {
     return probability > 0 && this.next() < probability;
   }

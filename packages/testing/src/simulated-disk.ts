@@ -1,32 +1,32 @@
 import { FolderLockedError, type File, type Folder, type Lock } from '@kontiki/files';
 import { Inode } from './inode.js';
 
-/** An operation of a store on a disk. */
+/** A disk operation of a store. */
 export interface DiskOperation {
   readonly kind: 'list' | 'open' | 'create' | 'rename' | 'remove' | 'sync' | 'write' | 'datasync' | 'read' | 'allocate';
   /** Name of the file. Empty for operations on the folder. */
   readonly name: string;
-  /** For a write: whether it makes the file longer and so needs space. */
+  /** Whether a write extends the file and therefore needs space. Undefined for other operations. */
   readonly grows?: boolean | undefined;
 }
 
 /**
- * Kind of a crash. After a crash of the process, unsynced writes stay readable and unsynced. A
- * power cut loses all of them, or a part.
+ * Kind of crash. After a process crash, unsynced writes stay readable and unsynced. A power cut
+ * loses some or all of them.
  */
 export type Crash = 'process' | 'power';
 
 export interface SimulatedDiskOptions {
   /**
-   * Returns numbers in [0, 1) that decide which unsynced writes survive a power cut. Default: a
-   * power cut loses all unsynced writes.
+   * Returns a random number in [0, 1). These numbers decide which unsynced writes survive a power
+   * cut. Default: none survive.
    */
   readonly random?: (() => number) | undefined;
   /** Called before each operation. If it returns an error, the operation fails with it. */
   readonly fail?: ((operation: DiskOperation) => Error | undefined) | undefined;
   /** Awaited before an asynchronous operation ends. */
   readonly delay?: ((operation: DiskOperation) => Promise<void>) | undefined;
-  /** Returns whether a sync resolves without doing anything, to see that a test detects this. */
+  /** Returns whether a sync resolves without syncing. Set it to check that a test detects this. */
   readonly lies?: ((operation: DiskOperation) => boolean) | undefined;
 }
 
@@ -40,28 +40,28 @@ function never<T>(): Promise<T> {
  * A folder in memory, on a simulated disk that can crash. It implements the `Folder` of
  * `@kontiki/files`.
  *
- * A power cut keeps all synced writes. Of the unsynced writes it keeps none, or the first ones, or
- * random sectors of 512 bytes. As on real disks, the names of files are separate from their
- * contents. `create`, `rename` and `remove` become durable with `Folder.sync`, and a power cut
- * keeps the first ones of those that are not. A crash of the process loses nothing, but makes
+ * A power cut keeps all synced writes. It keeps none of the unsynced writes, or the oldest ones, or
+ * random sectors of 512 bytes. As on real disks, file names are stored separately from file
+ * contents. `create`, `rename` and `remove` become durable with `Folder.sync`. A power cut keeps a
+ * random number of the oldest unsynced name changes. A process crash loses nothing, but makes
  * nothing durable.
  *
- * Folders and files that were opened before a crash belong to a dead process. Their calls change
- * nothing, and their promises never settle.
+ * Folders and files opened before a crash belong to a dead process. Calls on them change nothing,
+ * and their promises never settle.
  */
 export class SimulatedDisk {
   readonly #options: SimulatedDiskOptions;
   #names: Names = new Map();
   #durableNames: Names = new Map();
-  /** Changes of names that are not durable yet, oldest first. */
+  /** Name changes that are not durable yet, oldest first. */
   #unsyncedNames: ((names: Names) => void)[] = [];
-  /** Number of durable changes of names. */
+  /** Number of durable name changes. */
   #syncedNames = 0;
   #life = 0;
   #locks = new Set<string>();
   /** Number of operations so far. */
   operations = 0;
-  /** A crash before the operation with this number. */
+  /** A scheduled crash, before the operation with this number. */
   crashAt: { readonly operation: number; readonly kind: Crash } | undefined;
   /** Called after each crash. */
   onCrash: () => void = () => {};
@@ -70,12 +70,12 @@ export class SimulatedDisk {
     this.#options = options;
   }
 
-  /** The folder, for the process that runs until the next crash. */
+  /** The folder as seen by the current process, which runs until the next crash. */
   get folder(): Folder {
     return new SimulatedFolder(this, this.#life);
   }
 
-  /** Crashes now. */
+  /** Crashes the process or cuts the power. */
   crash(kind: Crash): void {
     this.#life += 1;
     this.#locks = new Set();
@@ -84,21 +84,21 @@ export class SimulatedDisk {
     this.onCrash();
   }
 
-  /** Returns a file's contents as a process reads them. */
+  /** Returns a file's current contents, including unsynced writes. */
   contents(name: string): Uint8Array {
     const inode = this.#inode(name);
     return inode.read(0, inode.length);
   }
 
-  /** Replaces a file's contents durably, without the store's knowledge, to simulate damage. */
+  /** Replaces a file's contents durably, without the store's knowledge. Simulates damage. */
   overwrite(name: string, contents: Uint8Array): void {
     this.#inode(name).overwrite(contents);
   }
 
   /**
    * Flips a random bit durably. Spares the bytes that a file's newest sync made durable, because no
-   * store can distinguish damage to these from a torn write. Returns a description of the place, or
-   * undefined if the drawn file has no older bytes.
+   * store can distinguish damage to them from a torn write. Returns the file name and offset as
+   * text, or undefined if the drawn file has no older bytes.
    */
   flipBit(random: () => number): string | undefined {
     const names = [...this.#durableNames];
@@ -107,7 +107,9 @@ export class SimulatedDisk {
     return offset === undefined ? undefined : `${name}, byte ${offset}`;
   }
 
-  /** Returns a new disk with the durable contents of this one, as after the worst power cut. */
+  /**
+   * Returns a new disk with only the durable contents of this disk, as after the worst power cut.
+   */
   durableCopy(): SimulatedDisk {
     const copy = new SimulatedDisk();
     for (const [name, { durable }] of this.#durableNames) copy.#durableNames.set(name, new Inode(durable));
@@ -122,13 +124,14 @@ export class SimulatedDisk {
     this.#durableNames = new Map();
   }
 
-  /** The names that a process finds. */
+  /** The file names that a process sees, durable or not. */
   get names(): string[] {
     return [...this.#names.keys()];
   }
 
   /**
-   * @internal Counts an operation, which may fail or crash. Returns false if its process is dead.
+   * @internal Counts an operation. Throws if the operation must fail, and crashes if a crash is
+   * due. Returns false if the calling process is dead.
    */
   enter(life: number, operation: DiskOperation): boolean {
     if (life !== this.#life) return false;
@@ -143,8 +146,8 @@ export class SimulatedDisk {
   }
 
   /**
-   * @internal Runs an asynchronous operation: `start` when it is called, the function it returns at
-   * the end.
+   * @internal Runs an asynchronous operation. Calls `start` immediately, and the function that
+   * `start` returned after the delay.
    */
   async run<T>(life: number, operation: DiskOperation, start: () => () => T): Promise<T> {
     if (!this.enter(life, operation)) return never();
@@ -161,14 +164,14 @@ export class SimulatedDisk {
     this.#unsyncedNames.push(change);
   }
 
-  /** @internal Makes the first `changes` of all changes of names durable. */
+  /** @internal Makes the first `changes` name changes durable. */
   syncNames(changes: number): void {
     const synced = this.#unsyncedNames.splice(0, Math.max(0, changes - this.#syncedNames));
     this.#syncedNames += synced.length;
     for (const change of synced) change(this.#durableNames);
   }
 
-  /** @internal Number of all changes of names so far. */
+  /** @internal Number of name changes so far, durable or not. */
   get changesOfNames(): number {
     return this.#syncedNames + this.#unsyncedNames.length;
   }
@@ -180,7 +183,7 @@ export class SimulatedDisk {
 
   /** @internal */
   lock(life: number, use: string): Lock {
-    if (this.#locks.has(use)) throw new FolderLockedError(`The simulated folder is in use already (${use}).`);
+    if (this.#locks.has(use)) throw new FolderLockedError(`The simulated folder is already in use (${use}).`);
     const locks = this.#locks.add(use);
     return { release: async () => void (life === this.#life && locks.delete(use)) };
   }
@@ -224,7 +227,8 @@ class SimulatedFolder implements Folder {
 
   create(name: string): Promise<File> {
     return this.#run('create', name, () => () => {
-      if (this.#disk.find(name) !== undefined) throw Object.assign(new Error(`${name} is there`), { code: 'EEXIST' });
+      if (this.#disk.find(name) !== undefined)
+        throw Object.assign(new Error(`${name} already exists`), { code: 'EEXIST' });
       const inode = new Inode();
       this.#disk.changeNames((names) => names.set(name, inode));
       return new SimulatedFile(this.#disk, this.#life, name, inode);
@@ -280,13 +284,13 @@ class SimulatedFile implements File {
   }
 
   write(bytes: Uint8Array, offset: number): void {
-    // Writes of a dead process change nothing.
+    // A dead process writes nothing.
     if (this.#disk.enter(this.#life, this.#writing(bytes, offset))) this.#inode.write(offset, bytes);
   }
 
   /**
-   * Writes the bytes as they are when the operation ends. This reveals a store that changes the
-   * buffer too early, or syncs before the write has ended.
+   * Writes the buffer's contents as of the end of the operation. This exposes a store that reuses
+   * the buffer too early, or syncs before the write finished.
    */
   writeAsync(bytes: Uint8Array, offset: number): Promise<void> {
     return this.#disk.run(this.#life, this.#writing(bytes, offset), () => () => this.#inode.write(offset, bytes));

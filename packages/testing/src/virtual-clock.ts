@@ -3,15 +3,15 @@ import { drainPromises } from './drain-promises.js';
 
 interface Alarm {
   at: number;
-  /** Alarms of the same time fire in the order in which they were set. */
+  /** Position among alarms due at the same time. They fire in the order in which they were set. */
   order: number;
   readonly fire: () => void;
 }
 
 /**
- * A clock on which time passes only when a test calls `elapse` or `until`. Timers fire in the order
- * of their time. All promises settle before the next timer fires. So whole nodes run on it, and the
- * order of events does not depend on the speed of the computer.
+ * A clock whose time advances only when a test calls `elapse`, `until` or `suspend`. Timers fire in
+ * the order of their due times, and all promises settle before the next timer fires. Tests run
+ * whole nodes on it, with an order of events that does not depend on the machine's speed.
  */
 export class VirtualClock implements Clock {
   #now = 0;
@@ -40,7 +40,7 @@ export class VirtualClock implements Clock {
     };
   }
 
-  /** Runs deferred callbacks and settles promises until none are left, without time passing. */
+  /** Runs deferred callbacks and settles promises until none are left, without advancing time. */
   async settle(): Promise<void> {
     do {
       await drainPromises();
@@ -50,7 +50,7 @@ export class VirtualClock implements Clock {
     } while (this.#deferred.length > 0 || (await this.#hasDeferred()));
   }
 
-  /** Lets milliseconds pass, timer by timer. */
+  /** Advances time by `ms` milliseconds and fires each timer on the way. */
   async elapse(ms: number): Promise<void> {
     const end = this.#now + ms;
     await this.settle();
@@ -65,20 +65,17 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * Lets time pass until a condition holds. Rejects if it does not hold within `limit`
+   * Advances time until a condition is true. Rejects if it is still false after `limit`
    * milliseconds.
    */
   async until(condition: () => boolean, limit = 60_000): Promise<void> {
     await this.settle();
     for (const end = this.#now + limit; !condition(); await this.elapse(5)) {
-      if (this.#now >= end) throw new Error(`the condition does not hold after ${limit} ms of virtual time`);
+      if (this.#now >= end) throw new Error(`the condition is still false after ${limit} ms of virtual time`);
     }
   }
 
-  /**
-   * Lets milliseconds pass without firing timers, as in a suspended process or a blocked event
-   * loop.
-   */
+  /** Advances time without firing timers, like a suspended process or a blocked event loop. */
   suspend(ms: number): void {
     this.#now += ms;
   }
@@ -92,7 +89,7 @@ export class VirtualClock implements Clock {
     return next;
   }
 
-  /** Settles promises. Returns whether these have deferred callbacks. */
+  /** Settles promises. Returns whether they deferred more callbacks. */
   async #hasDeferred(): Promise<boolean> {
     await drainPromises();
     return this.#deferred.length > 0;

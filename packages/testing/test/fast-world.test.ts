@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { FAULTS, runFastWorld } from '@kontiki/testing';
 
 describe('runFastWorld', () => {
-  it('runFastWorld repeats the execution of a seed, and another seed differs', () => {
+  it('runFastWorld gives equal executions only for equal seeds', () => {
     const [first, second, other] = [runFastWorld(5), runFastWorld(5), runFastWorld(6)];
     expect(second).toEqual(first);
     expect(other.hash).not.toBe(first.hash);
   });
 
-  it('a traced fast world reports its events and is otherwise the same', () => {
+  it('tracing a fast world reports its events and does not change the outcome', () => {
     const lines: string[] = [];
     const traced = runFastWorld(7, { seconds: 2, trace: (at, text) => lines.push(`${at} ${text}`) });
     expect(traced).toEqual(runFastWorld(7, { seconds: 2 }));
@@ -27,7 +27,7 @@ describe('runFastWorld', () => {
     expect(sum('acknowledged')).toBeGreaterThan(8_000);
   }, 120_000);
 
-  it('each fault is drawn in about half of the seeds, and never if left out', () => {
+  it('seeds draw each fault about half of the time, and never if disabled', () => {
     const mixes = Array.from({ length: 30 }, (_, seed) => runFastWorld(seed, { seconds: 0 }).mix);
     for (const fault of FAULTS) {
       const seeds = mixes.map(({ strength }) => strength[fault]);

@@ -18,7 +18,7 @@ async function firstViolation(options: Partial<FullWorldOptions>): Promise<Outco
   return undefined;
 }
 
-/** A state machine that adds up the commands. */
+/** A state machine that sums the commands. */
 class Counter implements StateMachine<number> {
   total = 0;
 
@@ -41,7 +41,7 @@ function counting<Machine extends Counter>(machine: () => Machine): () => Worklo
 }
 
 describe('runFullWorld', () => {
-  it('runFullWorld repeats the execution of a seed, also when it is traced', async () => {
+  it('runFullWorld gives equal executions for equal seeds, with or without a trace', async () => {
     const lines: string[] = [];
     const trace = (at: number, text: string): number => lines.push(`${at} ${text}`);
     const [first, traced, other] = [await run(5), await run(5, { trace }), await run(6)];
@@ -68,7 +68,7 @@ describe('runFullWorld', () => {
     expect(sum('diskErrors') + sum('lostDisks') + sum('badFrames')).toBeGreaterThan(10);
   }, 120_000);
 
-  it('a full world detects a machine that differs between servers', async () => {
+  it('a full world detects a state machine that differs between servers', async () => {
     expect(await firstViolation({ workload: counting(() => new Counter()) })).toBeUndefined();
     let machines = 0;
     class Uncertain extends Counter {
@@ -82,7 +82,7 @@ describe('runFullWorld', () => {
     expect(violation?.invariant).toBe('equalStates');
   }, 60_000);
 
-  it('a full world detects a machine that throws, and a store that resolves early', async () => {
+  it('a full world detects a throwing state machine and a store that resolves early', async () => {
     class Throwing extends Counter {
       override add(by: number): number {
         if (this.total > 50) throw new Error('too much');
@@ -101,7 +101,7 @@ describe('runFullWorld', () => {
     expect(await firstViolation({ log: early })).toBeDefined();
   }, 60_000);
 
-  it('a full world detects a node that stops and hides the error of its disk', async () => {
+  it('a full world detects a node that stops without reporting its disk error', async () => {
     const hiding: FullWorldOptions['log'] = (surroundings) => {
       const store = log(surroundings);
       const append = store.append.bind(store);
@@ -116,7 +116,7 @@ describe('runFullWorld', () => {
     expect(violation?.message).toMatch(/^assertions: \w stopped without an injected error: something failed/);
   }, 60_000);
 
-  it('runFullWorld checks only the given invariants and leaves out given faults', async () => {
+  it('runFullWorld checks only the given invariants and disables the given faults', async () => {
     const alwaysThrows = counting(
       () =>
         new (class extends Counter {

@@ -17,7 +17,7 @@ type Content =
   | { readonly kind: 'batch'; readonly records: readonly LogRecord[] }
   | { readonly kind: 'moved'; readonly where: string };
 
-/** A piece of the journal, with its number and the offset after it. */
+/** A part of the journal, with its number and end offset. */
 interface Part {
   readonly content: Content;
   readonly number: number;
@@ -28,9 +28,9 @@ const NAME = 'journal';
 const HEADER = 16;
 
 /**
- * The simplest log on files that keeps its promises. One file holds parts, each of which is written
- * and synced before the next; all entries are also in memory. The file never shrinks. A part
- * consists of: checksum, length, its number, JSON.
+ * The simplest correct log on files. It appends parts to one file, and syncs each part before it
+ * writes the next. All entries are also in memory. The file never shrinks. A part consists of a
+ * checksum, its length, its number and JSON.
  */
 export class JournalLog extends AbstractLog {
   readonly #folder: Folder;
@@ -57,7 +57,7 @@ export class JournalLog extends AbstractLog {
       const tracker = new LogStateTracker();
       const torn = await this.#replay(tracker, owner);
       if (this.#number === 0) this.#put({ kind: 'owner', owner });
-      // After a crash of the process, the parts that were read may not be durable.
+      // After a process crash, the parts just read may not be durable.
       await this.#file.datasync();
       await this.#folder.sync();
       const repair = { where: NAME, offset: this.#end, bytes: torn, reason: 'a torn part' };
@@ -89,8 +89,8 @@ export class JournalLog extends AbstractLog {
   }
 
   /**
-   * Reads the whole parts, from the first on. Cuts a torn part at the end, and returns how many
-   * bytes were cut.
+   * Reads all complete parts from the first. Overwrites a torn part at the end with zeros, and
+   * returns its length.
    */
   async #replay(tracker: LogStateTracker, owner: Owner): Promise<number> {
     [this.#end, this.#number] = [0, 0];
@@ -112,7 +112,7 @@ export class JournalLog extends AbstractLog {
     let torn = bytes.length;
     while (torn > this.#end && bytes[torn - 1] === 0) torn -= 1;
     if (torn === this.#end) return 0;
-    // Every part before the last one was synced, so only the last part can be torn.
+    // All parts except for the last were synced, so only the last part can be torn.
     for (let at = this.#end + 1; at < torn; at += 1) {
       if (partAt(bytes, at) !== undefined) throw corruptData('The journal', `byte ${this.#end} is damaged`);
     }
@@ -138,7 +138,7 @@ export class JournalLog extends AbstractLog {
   }
 }
 
-/** Returns the part at an offset, undefined if no whole part is there. */
+/** Returns the part at an offset, or undefined if no complete part starts there. */
 function partAt(bytes: Uint8Array, at: number): Part | undefined {
   if (bytes.length - at < HEADER) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset + at);

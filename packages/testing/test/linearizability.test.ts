@@ -27,7 +27,7 @@ const cas = (expected: string | null, value: string, done?: boolean): RegisterIn
 const holds = (...history: Operation<RegisterInput>[]): boolean => isLinearizable(register, history);
 
 describe('the register model', () => {
-  it('a register read returns the last written value or an overlapping one', () => {
+  it('a register read returns the last written value or a concurrently written one', () => {
     expect(holds(op(0, 1, read(null)), op(2, 3, write('a')), op(4, 5, read('a')))).toBe(true);
     expect(holds(op(0, 9, write('a')), op(1, 2, read(null)), op(3, 4, read('a')))).toBe(true);
     expect(holds(op(0, 9, write('a')), op(1, 2, read('a')), op(3, 4, read(null)))).toBe(false);
@@ -35,14 +35,14 @@ describe('the register model', () => {
     expect(holds(op(0, 5, write('a')), op(0, 5, write('b')), op(6, 7, read('a')), op(8, 9, read('b')))).toBe(false);
   });
 
-  it('a write without an answer may take effect at any later time, or never', () => {
+  it('a write without a response may take effect at any later time, or never', () => {
     expect(holds(op(0, null, write('a')), op(5, 6, read(null)), op(7, 8, read('a')))).toBe(true);
     expect(holds(op(0, null, write('a')), op(5, 6, read(null)))).toBe(true);
     expect(holds(op(5, null, write('a')), op(0, 1, read('a')))).toBe(false);
     expect(holds(op(0, null, write('a')), op(1, 2, read('a')), op(3, 4, read(null)))).toBe(false);
   });
 
-  it('a read of a value that was never written is not linearizable', () => {
+  it('reading a value that was never written is not linearizable', () => {
     expect(holds(op(0, 1, read('refused')))).toBe(false);
   });
 
@@ -54,7 +54,7 @@ describe('the register model', () => {
   });
 });
 
-it('a list read returns all appended values in one order', () => {
+it('list reads return all appended values in one consistent order', () => {
   const append = (value: string): ListInput => ({ type: 'append', value });
   const sees = (...values: string[]): ListInput => ({ type: 'read', values });
   const overlap = [op(0, 5, append('a')), op(0, 5, append('b'))];
@@ -82,7 +82,7 @@ function byForce<State>(model: Model<State, RegisterInput>, history: readonly Op
   return search(model.initial, history);
 }
 
-it('isLinearizable agrees with trying every order, for 5,000 random histories', () => {
+it('isLinearizable agrees with brute force on 5,000 random histories', () => {
   const random = new Random(1);
   const verdicts = { true: 0, false: 0 };
   for (let round = 0; round < 5_000; round += 1) {
@@ -95,7 +95,7 @@ it('isLinearizable agrees with trying every order, for 5,000 random histories', 
         write(value()),
         cas(value(), random.pick(['a', 'b']), end === null ? undefined : random.chance(0.5)),
       ]);
-      // A read without an answer has no result, so it gets an end.
+      // A read without a response has no result, so give it an end.
       return op(call, input.type === 'read' ? (end ?? call) : end, input);
     });
     const verdict = isLinearizable(register, history);
@@ -105,7 +105,7 @@ it('isLinearizable agrees with trying every order, for 5,000 random histories', 
   expect(Math.min(verdicts.true, verdicts.false)).toBeGreaterThan(1_000);
 });
 
-it('checkHistory returns the key and a minimal set of operations', () => {
+it('checkHistory returns the key and a minimal set of conflicting operations', () => {
   const noise = Array.from({ length: 50 }, (_, i) => op(i * 10, i * 10 + 5, write(`${i}`)));
   const wrong = [...noise, op(300, 305, read('28')), op(496, 497, read('49'))];
   const fine = noise.map((operation) => ({ ...operation, key: 'y' }));
@@ -115,7 +115,7 @@ it('checkHistory returns the key and a minimal set of operations', () => {
   expect(anomaly?.operations).toEqual([op(280, 285, write('28')), op(290, 295, write('29')), op(300, 305, read('28'))]);
 });
 
-it('checkHistory handles thousands of operations, some without an answer', () => {
+it('checkHistory handles thousands of operations, some without a response', () => {
   const history = Array.from({ length: 1_500 }, (_, i) => [
     op(i * 10, i % 100 === 0 ? null : i * 10 + 8, write(`${i}`)),
     ...(i % 100 === 0 ? [] : [op(i * 10 + 9, i * 10 + 9, read(`${i}`))]),
@@ -124,7 +124,7 @@ it('checkHistory handles thousands of operations, some without an answer', () =>
 });
 
 describe('parseHistory', () => {
-  it('parseHistory parses JSON lines, and names the line of an error', () => {
+  it('parseHistory parses JSON lines and reports the line of an error', () => {
     const line = '{"key":"x","call":1,"end":null,"input":{"type":"write","value":"a"}}';
     expect(parseHistory(`${line}\n\n${line}\n`)).toEqual([op(1, null, write('a')), op(1, null, write('a'))]);
     expect(() => parseHistory(`${line}\n{`)).toThrow(new HistoryError(2, 'not valid JSON'));

@@ -1,5 +1,5 @@
-// Shows that the conformance suite for log stores detects faults. Each fault is put into the source
-// of a log, or into the base class of all logs, and then a test of the suite must fail.
+// Shows that the conformance suite for log stores detects faults. Injects each fault into the
+// source of a log or of its base class, and expects a certain test of the suite to fail.
 import { describe, expect, it } from 'vitest';
 import type { Folder } from '@kontiki/files';
 import { collect, onDisk, testLogStore } from '@kontiki/testing';
@@ -13,7 +13,7 @@ testLogStore(
   { name: 'JournalLog', medium: onDisk((folder) => new JournalLog(folder)), without },
 );
 
-/** Returns the title of the first test that fails with a fault. */
+/** Returns the title of the first test that fails with the fault. */
 async function firstFailure(file: string, text: string, by: string): Promise<string | undefined> {
   const Faulty = await planted<Folder>('journal-log.ts', 'JournalLog', { file, text, by });
   const runner = collect();
@@ -43,7 +43,7 @@ describe('testLogStore', () => {
     ],
     [
       'the folder is not synced',
-      'a retired log rejects calls and open with KONTIKI_MOVED and the new place',
+      'a retired log rejects all calls with KONTIKI_MOVED and the new location',
       JOURNAL,
       'await this.#folder.sync();',
       '',
@@ -56,15 +56,15 @@ describe('testLogStore', () => {
       'this.#written',
     ],
     [
-      'a torn part stays',
+      'a torn part is kept',
       'a log keeps every resolved call after a power cut',
       JOURNAL,
       'if (torn === this.#end) return 0;',
       'if (torn === this.#end) return 0; this.#end = bytes.length; return 0;',
     ],
     [
-      'damage is cut like a torn part',
-      'a log detects a flipped bit, or loses only its last write',
+      'a damaged part is truncated like a torn part',
+      'a log detects a flipped bit, or loses at most its last write',
       JOURNAL,
       'if (partAt(bytes, at) !== undefined) throw',
       'if (false) throw',
@@ -91,21 +91,21 @@ describe('testLogStore', () => {
       'if (false) throw',
     ],
     [
-      'the data of another server is accepted',
-      'open rejects a log of another cluster or server, and does not change it',
+      'data of another server is accepted',
+      'open rejects a log of another cluster or server and leaves it unchanged',
       `${STORE}/check-owner.ts`,
       ' && (stored.server ?? owner.server) === owner.server',
       '',
     ],
     [
-      'the data of another cluster is accepted',
-      'open rejects a log of another cluster or server, and does not change it',
+      'data of another cluster is accepted',
+      'open rejects a log of another cluster or server and leaves it unchanged',
       `${STORE}/check-owner.ts`,
       'stored.cluster === owner.cluster && ',
       '',
     ],
     [
-      'a shorter suffix leaves the rest of a longer one',
+      'a shorter suffix leaves the rest of the longer suffix that it replaces',
       'open reports the whole state of a log after every step',
       `${STORE}/log-state-tracker.ts`,
       'this.#last = from + entries.length - 1;',
@@ -127,13 +127,13 @@ describe('testLogStore', () => {
     ],
     [
       'compacted entries can be read',
-      'read returns the effects of all earlier calls, durable or not',
+      'read reflects all earlier calls, whether or not they are durable',
       `${STORE}/abstract-log.ts`,
       'if (from <= base) throw',
       'if (false) throw',
     ],
     [
-      'a page exceeds its bytes',
+      'a page exceeds maxBytes',
       'read returns pages of at most maxBytes, but at least one entry',
       `${STORE}/page.ts`,
       'entry.index > to || (page.length > 0 && bytes > maxBytes)',
@@ -147,42 +147,42 @@ describe('testLogStore', () => {
       'entry.index > to || bytes > maxBytes',
     ],
     [
-      'the commit index alone is written',
-      'a commit index alone causes no write and no sync',
+      'a commit index without entries or a ballot is written',
+      'appending only a commit index causes no write or sync',
       `${STORE}/abstract-log.ts`,
       'const isEmpty = ballot === undefined && entries.length === 0;',
       'const isEmpty = false;',
     ],
     [
-      'a failed write is tried again',
-      'a failed write ends a log',
+      'a failed write is retried',
+      'after a failed write, a log rejects calls',
       `${STORE}/group-commit.ts`,
       'this.fail(error);\n    } finally {',
       'return this.#writeAll();\n    } finally {',
     ],
     [
       'calls are accepted after a failure',
-      'a failed write ends a log',
+      'after a failed write, a log rejects calls',
       `${STORE}/group-commit.ts`,
       'reject(this.#failed);\n    this.#waiting = [];',
       'reject(this.#failed);\n    this.#waiting = []; this.#failed = undefined;',
     ],
     [
       'close does not wait for writes',
-      'calls before retire resolve, and close waits for retire',
+      'calls made before retire resolve, and close waits for retire',
       `${STORE}/abstract-log.ts`,
       'await calls.close();',
       '',
     ],
     [
-      'the log opens twice',
+      'an open log can be opened again',
       'opening an open log rejects with KONTIKI_LOCKED, and the log keeps working',
       JOURNAL,
       "await this.#folder.lock('log')",
       '{ release: async () => {} }',
     ],
     [
-      'terms begin below the base',
+      'the term of the base is ignored',
       'open reports the whole state of a log after every step',
       `${STORE}/log-state-tracker.ts`,
       '(this.#terms.at(-1)?.term ?? this.#base.term)',

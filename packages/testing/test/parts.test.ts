@@ -6,7 +6,7 @@ import { quorumsOverlap } from '../src/world/memberships.js';
 const bytes = (...values: number[]): Uint8Array => new Uint8Array(values);
 
 describe('SimulatedDisk', () => {
-  /** Creates a disk with a file `x` that has a durable name and durable contents. */
+  /** Creates a disk with a file `x` whose name and contents are durable. */
   async function diskWithFile(): Promise<{
     disk: SimulatedDisk;
     file: Awaited<ReturnType<SimulatedDisk['folder']['create']>>;
@@ -19,7 +19,7 @@ describe('SimulatedDisk', () => {
     return { disk, file };
   }
 
-  it('a power cut undoes unsynced writes and the growth of the file', async () => {
+  it('a power cut undoes unsynced writes and restores the file length', async () => {
     const { disk, file } = await diskWithFile();
     file.write(bytes(9, 9), 1);
     file.write(bytes(8, 8, 8), 2);
@@ -28,7 +28,7 @@ describe('SimulatedDisk', () => {
     expect(disk.contents('x')).toEqual(bytes(1, 2, 3, 4));
   });
 
-  it('a power cut keeps any sectors of an unsynced write', async () => {
+  it('a power cut keeps a random subset of the sectors of an unsynced write', async () => {
     const seen = new Set<string>();
     for (let seed = 0; seed < 40; seed += 1) {
       const disk = new SimulatedDisk({ random: new Random(seed).next });
@@ -46,7 +46,7 @@ describe('SimulatedDisk', () => {
     expect([...seen].sort()).toEqual(['00', '07', '70', '77']);
   });
 
-  it('writes dropped by a failed sync are not made durable by a later sync', async () => {
+  it('writes dropped by a failed sync never become durable', async () => {
     let fails = false;
     const disk = new SimulatedDisk({
       fail: ({ kind }) => (fails && kind === 'datasync' ? new Error('EIO') : undefined),
@@ -64,7 +64,7 @@ describe('SimulatedDisk', () => {
     expect(disk.contents('x')).toEqual(bytes(0, 2));
   });
 
-  it('an asynchronous write takes its bytes at the end, after an earlier sync', async () => {
+  it('an asynchronous write reads its buffer when it ends', async () => {
     const { disk, file } = await diskWithFile();
     const written = bytes(7, 7);
     const writing = file.writeAsync(written, 0);
@@ -77,7 +77,7 @@ describe('SimulatedDisk', () => {
     expect(disk.contents('x')).toEqual(bytes(1, 2, 3, 4));
   });
 
-  it('a sync makes durable only what was written before it started', async () => {
+  it('a sync covers only writes issued before it started', async () => {
     const ends: (() => void)[] = [];
     const disk = new SimulatedDisk({
       delay: async ({ kind }) => {
@@ -97,7 +97,7 @@ describe('SimulatedDisk', () => {
     expect([disk.names, disk.contents('x')]).toEqual([['x'], bytes(1)]);
   });
 
-  it('durableCopy copies what is durable, and wipe empties the disk', async () => {
+  it('durableCopy copies only durable data, and wipe empties the disk', async () => {
     const { disk, file } = await diskWithFile();
     file.write(bytes(9), 0);
     await disk.folder.create('unsynced');
@@ -128,7 +128,7 @@ describe('SimulatedDisk', () => {
 describe('quorumsOverlap', () => {
   const of = (...ids: string[]): Membership => membershipOf(ids.map((id) => [id, { address: id, metadata: '' }]));
 
-  it('quorums overlap after adding or removing one voter, or with a joint membership', () => {
+  it('quorums overlap after a change of one voter, or with a joint membership', () => {
     expect(quorumsOverlap(of('a', 'b', 'c'), of('a', 'b', 'c', 'd'))).toBe(true);
     expect(quorumsOverlap(of('a', 'b', 'c'), of('a', 'b'))).toBe(true);
     const joint = { ...of('c', 'd', 'e'), outgoing: ['a', 'b', 'c'] };
@@ -136,7 +136,7 @@ describe('quorumsOverlap', () => {
     expect(quorumsOverlap(joint, of('c', 'd', 'e'))).toBe(true);
   });
 
-  it('quorums need not overlap after adding or replacing two voters', () => {
+  it('quorums can be disjoint after adding or replacing two voters', () => {
     expect(quorumsOverlap(of('a', 'b', 'c'), of('a', 'b', 'c', 'd', 'e'))).toBe(false);
     expect(quorumsOverlap(of('a', 'b', 'c'), of('c', 'd', 'e'))).toBe(false);
   });

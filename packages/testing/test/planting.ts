@@ -3,7 +3,10 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import type { LogStore } from '@kontiki/core';
 
-/** A fault: in `file`, relative to this folder, `text` is replaced. */
+/**
+ * A fault, which replaces `text` with `by` in a file. The path of the file is relative to this
+ * folder.
+ */
 export interface Fault {
   readonly file: string;
   readonly text: string;
@@ -11,8 +14,8 @@ export interface Fault {
 }
 
 /**
- * Bundles the class `name` of a file in this folder, with a fault in that file or in another one
- * that it imports.
+ * Bundles the file `entry` of this folder with a fault in it or in a file that it imports. Returns
+ * its class `name`.
  */
 export async function planted<On>(
   entry: string,

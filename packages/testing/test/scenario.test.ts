@@ -2,10 +2,10 @@ import { command, Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
 // Shows that a scenario throws a `Violation` when a step breaks an invariant, and that its controls
-// do what they say. Breaks the rules with forged messages and with changed disks.
+// work. Breaks invariants by forging messages and changing disks.
 const ids = ['a', 'b', 'c'];
 
-/** Returns a cluster of which `a` is the leader. */
+/** Returns a cluster with the leader `a`. */
 function clusterWithLeader(): Scenario {
   const cluster = new Scenario(ids);
   cluster.elect('a');
@@ -13,7 +13,7 @@ function clusterWithLeader(): Scenario {
   return cluster;
 }
 
-/** Forges an answer of a peer that it has entries up to `match`. */
+/** Forges a reply in which a peer claims to have all entries up to `match`. */
 function forgeMatch(cluster: Scenario, from: string, match: number): void {
   const { incarnation } = cluster.server(from);
   const stream = cluster.raft('a').peers?.get(from)?.stream ?? 0;
@@ -40,7 +40,7 @@ describe('a scenario', () => {
     expect(() => cluster.start('b')).toThrow('termsRise');
   });
 
-  it('a scenario throws when two servers lead one term', () => {
+  it('a scenario throws when two servers lead in the same term', () => {
     const cluster = new Scenario(ids);
     cluster.isolate('b');
     cluster.elect('a');
@@ -55,7 +55,7 @@ describe('a scenario', () => {
     }).toThrow('electionSafety');
   });
 
-  it('a scenario throws when entries of one index and term differ', () => {
+  it('a scenario throws when entries with the same index and term differ', () => {
     const cluster = clusterWithLeader();
     cluster.propose('a', 'x');
     cluster.drop();
@@ -72,7 +72,7 @@ describe('a scenario', () => {
     expect(() => forgeMatch(cluster, 'b', 3)).toThrow('commitIsDurable');
   });
 
-  it('a scenario throws when servers apply different entries at one index', () => {
+  it('a scenario throws when servers apply different entries at the same index', () => {
     const cluster = clusterWithLeader();
     cluster.propose('a', 'x');
     cluster.settle();
@@ -106,7 +106,7 @@ describe('a scenario', () => {
 });
 
 describe('the controls of a scenario', () => {
-  it('hold, duplicate and drop affect only the matching messages', () => {
+  it('hold, duplicate and drop affect only matching messages', () => {
     const cluster = clusterWithLeader();
     cluster.propose('a', 'x');
     cluster.drop({ to: 'c' });
@@ -123,7 +123,7 @@ describe('the controls of a scenario', () => {
     expect(cluster.raft('b').log.committed).toBe(3);
   });
 
-  it('crash keeps the given number of the oldest writes', () => {
+  it('crash keeps the given number of oldest writes', () => {
     const cluster = clusterWithLeader();
     cluster.stall('b');
     for (const text of ['x', 'y', 'z']) {
@@ -135,7 +135,7 @@ describe('the controls of a scenario', () => {
     expect(() => cluster.tick('b')).toThrow('b is down');
   });
 
-  it('messages for a paused server wait, and its late timers start no election', () => {
+  it('a resumed server receives waiting messages and starts no election', () => {
     const cluster = clusterWithLeader();
     cluster.pause('b');
     cluster.propose('a', 'x');

@@ -1,5 +1,5 @@
-// Shows that the conformance suite for snapshot stores detects faults. Each fault is put into
-// FileSnapshots, or into the folder below it, and then a test of the suite must fail.
+// Shows that the conformance suite for snapshot stores detects faults. Injects each fault into
+// FileSnapshots or its folder, and expects a certain test of the suite to fail.
 import { describe, expect, it } from 'vitest';
 import type { Owner, SnapshotInfo, SnapshotMeta, SnapshotWriter } from '@kontiki/core';
 import type { File, Folder } from '@kontiki/files';
@@ -16,7 +16,7 @@ async function failing(Faulty: Store): Promise<string | undefined> {
   return undefined;
 }
 
-/** Returns an object with the methods of `real`, of which some are replaced. */
+/** Returns a proxy of `real` in which some methods are replaced. */
 function withMethods<T extends object>(real: T, replaced: Partial<T>): T {
   return new Proxy(real, {
     get: (target, key) => {
@@ -65,7 +65,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
     'a store keeps finished snapshots after a process crash',
     withFolder((folder) => ({
       rename: async (from, to) => {
-        // The file of an unfinished snapshot is renamed as usual.
+        // Rename the file of an unfinished snapshot as usual.
         if (to.startsWith('snapshot-part-')) return folder.rename(from, to);
         const old = await folder.open(from);
         const bytes = await old.read(0, await old.size());
@@ -83,8 +83,8 @@ const faults: readonly (readonly [string, string, Store])[] = [
     withWriter(() => ({ sync: async () => {} })),
   ],
   [
-    'snapshots are sorted as text',
-    'list returns the newest snapshot first, index 1000 before 999',
+    'snapshots are sorted as strings',
+    'list sorts snapshots by index, newest first (1000 before 999)',
     class extends FileSnapshots {
       override async list(): Promise<readonly SnapshotInfo[]> {
         return [...(await super.list())].sort((a, b) => (`${a.last.index}` < `${b.last.index}` ? 1 : -1));
@@ -92,7 +92,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
     },
   ],
   [
-    'an offset is ignored',
+    'the offset of a read is ignored',
     'read starts at any offset and yields chunks of at most 256 KiB',
     class extends FileSnapshots {
       override read(id: string): AsyncGenerator<Uint8Array, void> {
@@ -112,9 +112,9 @@ const faults: readonly (readonly [string, string, Store])[] = [
     },
   ],
   [
-    'all chunks share one piece of memory',
-    // The first test that reads several chunks of a snapshot.
-    'a sync runs in parallel with later writes and covers all earlier ones',
+    'all chunks share one buffer',
+    // This is the first test that reads a snapshot of several chunks.
+    'sync covers all earlier writes while later writes run in parallel',
     class extends FileSnapshots {
       override async *read(id: string, offset?: number): AsyncGenerator<Uint8Array, void> {
         const memory = new Uint8Array(256 * 1024);
@@ -127,7 +127,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'remove only hides a snapshot',
-    'a removed snapshot stays removed, and removing it again is no error',
+    'a removed snapshot stays removed, and removing it again succeeds',
     class extends FileSnapshots {
       readonly #hidden = new Set<string>();
       override async remove(id: string): Promise<void> {
@@ -149,7 +149,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'readers of a removed snapshot fail',
-    'a reader continues when its snapshot is removed or written again',
+    'a reader continues while its snapshot is removed or rewritten',
     class extends FileSnapshots {
       override async *read(id: string, offset?: number): AsyncGenerator<Uint8Array, void> {
         for await (const piece of super.read(id, offset)) {
@@ -161,7 +161,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
   ],
   [
     'any owner is accepted',
-    'open rejects snapshots of another cluster or server, and does not change them',
+    'open rejects snapshots of another cluster or server and leaves them unchanged',
     class extends FileSnapshots {
       override open({ cluster }: Owner): Promise<void> {
         return super.open({ cluster, server: 'any' });
@@ -169,8 +169,8 @@ const faults: readonly (readonly [string, string, Store])[] = [
     },
   ],
   [
-    'a full disk is reported as a failed one',
-    'a full medium fails the snapshot being written, and the store keeps working',
+    'a full disk is reported as a failed disk',
+    'a full medium fails the snapshot being written, but the store keeps working',
     withFiles((file) => ({
       writeAsync: (bytes, offset) =>
         file.writeAsync(bytes, offset).catch(() => {
@@ -189,7 +189,7 @@ describe('testSnapshotStore', () => {
     60_000,
   );
 
-  it('testSnapshotStore passes the store without a fault', async () => {
+  it('testSnapshotStore passes a correct store', async () => {
     expect(await failing(FileSnapshots)).toBe(undefined);
   });
 });

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { ApplyBatch, StateMachine } from '@kontiki/core';
 import { collect, testStateMachine } from '@kontiki/testing';
 
-// Shows that `testStateMachine` passes correct machines and detects faulty ones. Each machine with
-// a planted fault must fail the test for that fault first.
+// Shows that `testStateMachine` passes correct machines and detects faulty ones. The first failing
+// test of each faulty machine must be the test for its fault.
 
-/** A correct machine that adds up the commands. The faulty machines override a part of it. */
+/** A correct machine that sums the commands. Faulty machines override one of its methods. */
 class Sum implements StateMachine<number> {
   sum = 0;
   through = 0;
@@ -87,7 +87,7 @@ async function failing(machine: () => Sum, reopen?: (before: Sum) => Sum): Promi
 }
 
 /**
- * Returns a machine that keeps its state, but whose `open` returns an index that is wrong by
+ * Returns a machine that keeps its state, but whose `open` returns an index that is too high by
  * `ahead`.
  */
 function durable(ahead: number): { machine: () => Sum; reopen: (before: Sum) => Sum } {
@@ -106,7 +106,7 @@ describe('testStateMachine', () => {
   it.each([
     ['synchronous', Sum],
     ['asynchronous', Asynchronous],
-  ])('testStateMachine passes a correct machine: %s', async (_, Correct) => {
+  ])('testStateMachine passes a correct %s machine', async (_, Correct) => {
     expect(await failing(() => new Correct())).toBe(undefined);
   });
 
@@ -115,14 +115,14 @@ describe('testStateMachine', () => {
     ['returns results that depend on the batch', ResultsPerBatch, 'for all batch sizes'],
     ['counts empty batches', CountsEmptyBatches, 'an empty batch does not change the state'],
     ['uses Math.random', UsesMathRandom, 'for all batch sizes'],
-    ['uses the time', UsesTime, 'at another time'],
+    ['uses the time', UsesTime, 'do not depend on the time'],
     ['uses crypto', UsesCrypto, 'for all batch sizes'],
     ['changes commands', ChangesCommands, 'apply does not change the commands'],
   ])('testStateMachine detects a machine that %s', async (_, Faulty, title) => {
     expect(await failing(() => new Faulty())).toContain(title);
   });
 
-  it('testStateMachine detects a machine that reopens at a wrong index', async () => {
+  it('testStateMachine detects a machine whose open returns a wrong index', async () => {
     const [right, ahead, behind] = [durable(0), durable(1), durable(-1)];
     expect(await failing(right.machine, right.reopen)).toBe(undefined);
     expect(await failing(ahead.machine, ahead.reopen)).toContain('a reopened machine');

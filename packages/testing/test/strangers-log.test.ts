@@ -1,6 +1,5 @@
-// Shows that a user can test a log store on a medium of their own, and that the suite notices
-// faults in it. Each fault is put into the source of the store, and then a certain test of the
-// suite must fail.
+// Shows that users can test a log store on their own medium, and that the suite detects faults in
+// it. Injects each fault into the source of the store, and expects a certain test to fail.
 import { describe, expect, it } from 'vitest';
 import type { LogStore } from '@kontiki/core';
 import { collect, testLogStore, type LogStoreSuite } from '@kontiki/testing';
@@ -11,12 +10,12 @@ import { TapePlace } from './tape-place.js';
 const suite = (Log: new (tape: Tape) => LogStore): LogStoreSuite => ({
   name: 'StrangersLog',
   medium: (random) => new TapePlace((tape) => new Log(tape), random),
-  without: { fill: 'a tape does not report how much room it has left' },
+  without: { fill: 'a tape does not report its free space' },
 });
 
 testLogStore({ describe, it, expect }, suite(StrangersLog));
 
-/** Returns the titles of all tests, and of those that fail. */
+/** Returns the titles of all tests and of the failing tests. */
 async function results(Log: new (tape: Tape) => LogStore): Promise<{ all: string[]; failing: string[] }> {
   const runner = collect();
   testLogStore(runner, suite(Log));
@@ -29,13 +28,13 @@ async function results(Log: new (tape: Tape) => LogStore): Promise<{ all: string
 }
 
 describe('testLogStore on a tape', () => {
-  it('testLogStore passes a log on a tape and names the tests that it skips', async () => {
+  it('testLogStore passes a log on a tape and reports which tests it skips', async () => {
     const { all, failing } = await results(StrangersLog);
     expect(failing).toEqual([]);
     const skipped = all.filter((title) => title.includes('skipped'));
     console.log(skipped.join('\n'));
     expect(skipped).toEqual([
-      'StrangersLog, as a log store > skipped, since a tape does not report how much room it has left: ' +
+      'StrangersLog, as a log store > skipped because a tape does not report its free space: ' +
         'a log reports a full medium before writes fail, and still stores ballots',
     ]);
   });
@@ -48,8 +47,8 @@ describe('testLogStore on a tape', () => {
       'printed(record));\n    void this.#tape.sync().catch(() => {});',
     ],
     [
-      'the older of two entries is kept',
-      'an append that replaces a longer suffix removes all of it',
+      'an entry does not replace an older one at its index',
+      'append truncates the whole suffix that it replaces',
       'this.#entries.set(entry.index, entry);',
       'if (!this.#entries.has(entry.index)) this.#entries.set(entry.index, entry);',
     ],
@@ -61,31 +60,31 @@ describe('testLogStore on a tape', () => {
     ],
     [
       'a compaction is not stored',
-      'a log compacted up to its end takes appends, and ignores an older base',
+      'a log compacted to its end accepts appends and ignores an older base',
       'for (const record of records) await this.#tape.write(printed(record));',
       "for (const record of records) if (record.kind !== 'compact') await this.#tape.write(printed(record));",
     ],
     [
-      'a torn line stays',
+      'a torn line is kept',
       'a log keeps every resolved call after a power cut',
       'if (torn > 0) await this.#tape.cut(whole);',
       '',
     ],
     [
-      'the log of another server opens',
-      'open rejects a log of another cluster or server, and does not change it',
+      'data of another server is accepted',
+      'open rejects a log of another cluster or server and leaves it unchanged',
       "if (line.kind === 'owner') checkOwner('The tape', line.owner, owner);",
       "if (line.kind === 'owner') continue;",
     ],
     [
       'checksums are not compared',
-      'a log detects a flipped bit, or loses only its last write',
+      'a log detects a flipped bit, or loses at most its last write',
       'line.slice(0, CHECKSUM) !== checksum(json)',
       'false',
     ],
     [
-      'a retired log opens again',
-      'a retired log rejects calls and open with KONTIKI_MOVED and the new place',
+      'a retired log can be opened',
+      'a retired log rejects all calls with KONTIKI_MOVED and the new location',
       "else if (line.kind === 'retire') throw movedError('The tape', line.where);",
       "else if (line.kind === 'retire') continue;",
     ],
@@ -93,7 +92,7 @@ describe('testLogStore on a tape', () => {
     const Faulty = await planted<Tape>('strangers-log.ts', 'StrangersLog', { file: 'strangers-log.ts', text, by });
     const { failing } = await results(Faulty);
     expect(failing.filter((name) => name.includes(title))).not.toEqual([]);
-    // The log still works otherwise, so the fault itself is detected.
-    expect(failing.filter((name) => name.includes('open reports no repairs after close'))).toEqual([]);
+    // Other tests must pass, so that the failure is due to this fault.
+    expect(failing.filter((name) => name.includes('open reports no repairs after a clean close'))).toEqual([]);
   });
 });

@@ -11,7 +11,7 @@ import {
 import { crc32 } from '@kontiki/core/wire';
 import { fromJson, toJson } from './json.js';
 
-/** A medium that stores bytes one after the other. */
+/** A medium that stores bytes sequentially. */
 export interface Tape {
   /** Locks the tape. Returns false if another log has locked it. */
   take(): boolean;
@@ -29,8 +29,8 @@ type Line =
 const CHECKSUM = 8;
 
 /**
- * A log as a user might write it, on a medium that is no folder: one line of JSON per record, after
- * its checksum.
+ * A log as a user might write it, on a medium other than a folder. Each record is one line with a
+ * checksum and JSON.
  */
 export class StrangersLog extends AbstractLog {
   readonly #tape: Tape;
@@ -64,7 +64,7 @@ export class StrangersLog extends AbstractLog {
       const torn = bytes.length - whole;
       if (torn > 0) await this.#tape.cut(whole);
       if (whole === 0) await this.#tape.write(printed({ kind: 'owner', owner }));
-      // After a crash of the process, the lines that were read may not be durable.
+      // After a process crash, the lines just read may not be durable.
       await this.#tape.sync();
       return {
         tracker,

@@ -6,20 +6,20 @@ type Bytes = Uint8Array<ArrayBuffer>;
 type Write = (held: Bytes) => Bytes;
 
 /**
- * A tape that can crash, fail and be damaged. Users with a medium of their own write such a class
- * to test a store on it.
+ * A tape that can crash, fail and be damaged. Users write a similar class to test a store on their
+ * own medium.
  */
 export class TapePlace implements Medium<LogStore> {
   readonly #make: (tape: Tape) => LogStore;
   readonly #random: () => number;
   #durable: Bytes = new Uint8Array();
-  /** Bytes that were durable before the newest sync. */
+  /** Number of bytes that were durable before the newest sync. */
   #settled = 0;
-  /** The writes that are not synced, in order. */
+  /** Unsynced writes, oldest first. */
   #unsynced: { readonly write: Write; readonly torn?: Write }[] = [];
   /** The store that has locked the tape. */
   #holder: object | undefined;
-  /** Identifies the process that runs now. */
+  /** Identity of the current process. */
   #process = {};
   #operations = 0;
   #armedCrash: { readonly at: number; readonly kind: Crash; readonly crashed: () => void } | undefined;
@@ -110,7 +110,7 @@ export class TapePlace implements Medium<LogStore> {
     throw new Error(`The tape's ${kind} failed.`);
   }
 
-  /** Throws if the process of a call has crashed. */
+  /** Throws if the calling process has crashed. */
   #checkAlive(process: object): void {
     if (process !== this.#process) throw new Error('The process has crashed.');
   }

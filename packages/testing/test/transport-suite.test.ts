@@ -3,14 +3,14 @@ import { MemoryNetwork, type Identity, type Message, type ServerId, type Transpo
 import { MAX_FRAME, messageLength } from '@kontiki/core/wire';
 import { collect, testTransport, VirtualClock } from '@kontiki/testing';
 
-// Shows that `testTransport` passes a correct transport and detects faulty ones. Each transport
-// with a planted fault must fail the test for that fault first.
+// Shows that `testTransport` passes a correct transport and detects faulty ones. The first failing
+// test of each faulty transport must be the test for its fault.
 
 type Receive = (from: ServerId, message: Message) => void;
 
 /**
- * A correct transport that passes all calls to another. The faulty transports override a part of
- * it.
+ * A correct transport that forwards all calls to another transport. Faulty transports override one
+ * of its methods.
  */
 class Wrapped implements Transport {
   readonly inner: Transport;
@@ -55,7 +55,7 @@ class NamesWrongSender extends Wrapped {
   }
 }
 
-/** Sends every fifth append after the next one. */
+/** Sends every fifth append after the append that follows it. */
 class ReordersAppends extends Wrapped {
   #held: Message[] = [];
   #count = 0;
@@ -114,14 +114,14 @@ class IgnoresGenesis extends Wrapped {
   }
 }
 
-/** Reads the identity only at the start. */
+/** Reads the identity only once, in `start`. */
 class NeverLearnsGenesis extends Wrapped {
   override start(self: Identity, receive: Receive): Promise<void> {
     return super.start({ ...self, genesis: self.genesis ?? 1 }, receive);
   }
 }
 
-/** Delivers messages that had arrived before `close` also after it. */
+/** Delivers messages even after `close` if they arrived before it. */
 class DeliversAfterClose extends Wrapped {
   override start(self: Identity, receive: Receive): Promise<void> {
     return super.start(self, (from, message) => this.clock.defer(() => receive(from, message)));
@@ -146,7 +146,7 @@ class QueuesWithoutLimit extends Wrapped {
   }
 }
 
-/** Returns the title of the first test that fails with a transport. */
+/** Returns the title of the first test that fails with a faulty transport. */
 async function failing(Faulty: typeof Wrapped): Promise<string | undefined> {
   const runner = collect();
   testTransport(runner, {
@@ -173,16 +173,16 @@ describe('testTransport', () => {
 
   it.each([
     ['alters messages', AltersMessages, 'send delivers messages of every kind unaltered'],
-    ['names a wrong sender', NamesWrongSender, 'with the id of the sender'],
+    ['names a wrong sender', NamesWrongSender, 'with the sender id'],
     ['reorders appends', ReordersAppends, 'send delivers appends in order'],
     ['drops large messages', DropsLargeMessages, 'messages of every size up to the largest frame'],
     ['throws after close', ThrowsAfterClose, 'before start and after close'],
     ['ignores new peers', IgnoresNewPeers, 'disconnects from servers that are no longer peers'],
     ['never removes peers', NeverRemovesPeers, 'disconnects from servers that are no longer peers'],
     ['accepts other clusters', IgnoresCluster, 'refuses a server of another cluster'],
-    ['accepts other memberships', IgnoresGenesis, 'refuses a server bootstrapped with another membership'],
+    ['accepts other memberships', IgnoresGenesis, 'refuses a server bootstrapped with a different membership'],
     ['never learns its genesis', NeverLearnsGenesis, 'accepts a blank server'],
-    ['delivers after close', DeliversAfterClose, 'receives nothing more of a batch'],
+    ['delivers after close', DeliversAfterClose, 'drops the rest of the batch'],
     ['queues without limit', QueuesWithoutLimit, 'send queues little'],
   ])(
     'testTransport detects a transport that %s',

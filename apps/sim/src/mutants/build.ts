@@ -19,8 +19,8 @@ export function sourceOf(mutant: Mutant): string {
 }
 
 /**
- * Bundles the worker from the sources with the bug in them. Changes no source file. Returns the
- * bundle's URL.
+ * Bundles the worker from the sources and injects the bug, without changing any source file.
+ * Returns the bundle's URL.
  */
 export async function buildMutant(mutant: Mutant): Promise<URL> {
   const contents = mutate(sourceOf(mutant), mutant);
@@ -34,8 +34,8 @@ export async function buildMutant(mutant: Mutant): Promise<URL> {
     platform: 'node',
     format: 'esm',
     conditions: ['@kontiki/source'],
-    // `abstract-level` loads Node's modules with `require`, which a bundled ES module does not
-    // have.
+    // `abstract-level` loads Node's modules with `require`, which is missing in a bundled ES
+    // module.
     external: ['abstract-level'],
     plugins: [
       {

@@ -16,7 +16,7 @@ interface Report {
 }
 
 /**
- * Runs a test file with the bug in the code. Returns the first failed test, or undefined if all
+ * Runs a test file with the bug injected. Returns the first failing test, or undefined if all tests
  * pass.
  */
 export function killByTest(mutant: Mutant, file: string): { readonly by: string } | undefined {

@@ -1,6 +1,6 @@
 import type { Mutant } from './mutant.js';
 
-/** Bugs of the stores on `abstract-level`. They run with `--storage level`. */
+/** Bugs in the stores on `abstract-level`. They run with `--storage level`. */
 export const mutants: readonly Mutant[] = [
   {
     name: 'batches are not synced',
@@ -10,7 +10,7 @@ export const mutants: readonly Mutant[] = [
     replace: 'this.db.batch(operations)',
   },
   {
-    name: 'open does not sync the state that it found in the database',
+    name: 'open does not sync the state it finds in the database',
     package: 'storage-level',
     file: 'log-writer.ts',
     find: 'await this.#namespace.write([...more, {',
@@ -25,7 +25,7 @@ export const mutants: readonly Mutant[] = [
       'const head = this.#head();\n    await this.#namespace.write(operations.length > 0 ? operations : [head]);\n    void this.#namespace.write([head]).catch(() => {});',
   },
   {
-    name: 'a write of a ballot alone is skipped',
+    name: 'a write that contains only a ballot is skipped',
     package: 'storage-level',
     file: 'log-writer.ts',
     find: 'await this.#namespace.write(operations);',
@@ -53,7 +53,7 @@ export const mutants: readonly Mutant[] = [
     replace: 'return operations;',
   },
   {
-    name: 'the terms of replaced entries stay in the database',
+    name: 'the terms of replaced entries are not deleted',
     package: 'storage-level',
     file: 'log-writer.ts',
     find: 'operations.push(...this.#deleteItemsFrom(from), ...',
@@ -66,12 +66,12 @@ export const mutants: readonly Mutant[] = [
     find: 'this.#generation += 1;',
     replace: '',
     rare: {
-      why: 'the log must be longer than the snapshot that replaces it, which is rare',
+      why: 'the log must extend beyond the snapshot that replaces it, which is rare',
       test: 'packages/storage-level/test/conformance.test.ts',
     },
   },
   {
-    name: 'the base is written in a batch of its own',
+    name: 'the base is written in a separate batch',
     package: 'storage-level',
     file: 'log-writer.ts',
     find: "operations.push({ type: 'put', key: BASE, value: encodeBase(tracker.base) });",
@@ -91,7 +91,7 @@ export const mutants: readonly Mutant[] = [
     find: 'const kept = Math.max(0, first.index - (entries[0]?.index ?? first.index));',
     replace: 'const kept = entries.length;',
     rare: {
-      why: 'entries must be replaced while they wait to be written, which is rare',
+      why: 'entries must be replaced while they are waiting to be written, which is rare',
       test: 'packages/storage-level/test/conformance.test.ts',
     },
   },
@@ -132,7 +132,7 @@ export const mutants: readonly Mutant[] = [
     replace: `      this.#namespace.db.batch([
         { type: 'put', key: chunkKey(number, begin), value },`,
     rare: {
-      why: 'a synced batch also syncs all earlier batches in the simulated database, as in LevelDB within one of its log files',
+      why: 'in the simulated database, a synced batch also syncs all earlier batches, as in a log file of LevelDB',
       test: 'packages/storage-level/test/conformance.test.ts',
     },
   },
@@ -153,7 +153,7 @@ export const mutants: readonly Mutant[] = [
     find: 'if (!snapshot.isRemoved || snapshot.readers > 0 || !',
     replace: 'if (!snapshot.isRemoved || !',
     rare: {
-      why: 'a peer whose snapshot disappears is sent the next one',
+      why: 'a peer whose snapshot disappears is sent the next snapshot',
       test: 'packages/storage-level/test/conformance.test.ts',
     },
   },

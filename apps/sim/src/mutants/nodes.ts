@@ -1,12 +1,10 @@
 import type { Mutant } from './mutant.js';
 
-/**
- * Bugs outside the protocol: in the node that drives it, in the wire format, and in the file log.
- */
+/** Bugs outside of the protocol, in the node, the wire format and the file log. */
 export const mutants: readonly Mutant[] = [
   // ---- the node
   {
-    name: 'a proposal resolves when it is appended',
+    name: 'a proposal resolves when its entry is appended',
     file: 'node/calls/proposals.ts',
     find: 'this.#callsOf(appended.term).set(appended.index, call);',
     replace: '(call as Call<unknown>).resolve({ ...appended, result: true });',
@@ -60,7 +58,7 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (after > 0) mail.push(afterWrite);',
   },
   {
-    name: 'a write counts as durable when it is handed to the store',
+    name: 'a write counts as durable when it is passed to the store',
     file: 'node/loop.ts',
     find: 'written.then(() => {\n      this.#raw',
     replace: 'void written.catch(() => {});\n    Promise.resolve().then(() => {\n      this.#raw',
@@ -83,19 +81,19 @@ export const mutants: readonly Mutant[] = [
    * A reset keeps`,
   },
   {
-    name: 'appended proposals never settle when the node ends',
+    name: 'appended proposals never settle when the node stops',
     file: 'node/calls/proposals.ts',
     find: 'for (const call of calls.values()) call.reject(unknownOutcome(refused.cause));',
     replace: '',
   },
   {
-    name: 'the deadline of a call has no effect',
+    name: 'the deadline of a call is ignored',
     file: 'node/calls/calls.ts',
     find: "call.abandon(new KontikiError('KONTIKI_TIMEOUT',",
     replace: "void (call as unknown, new KontikiError('KONTIKI_TIMEOUT',",
   },
   {
-    name: 'appended proposals are reported as refused when the node ends',
+    name: 'appended proposals are reported as refused when the node stops',
     file: 'node/calls/proposals.ts',
     find: 'for (const call of calls.values()) call.reject(unknownOutcome(refused.cause));',
     replace: 'for (const call of calls.values()) call.reject(refused);',
@@ -154,14 +152,14 @@ export const mutants: readonly Mutant[] = [
     replace: 'await segment.file.datasync().catch(() => {});',
   },
   {
-    name: 'open does not sync the last batch that it found',
+    name: 'open does not sync the last batch it finds',
     package: 'storage-fs',
     file: 'recovery.ts',
     find: 'if (torn > from || !proven) await file.datasync();',
     replace: '',
   },
   {
-    name: 'open syncs the last batch without writing it again',
+    name: 'open syncs the last batch without rewriting it',
     package: 'storage-fs',
     file: 'recovery.ts',
     find: 'if (last !== undefined && !proven) file.write(bytes.subarray(last.begin, last.end), last.begin);',
@@ -206,7 +204,7 @@ export const mutants: readonly Mutant[] = [
     replace: `      (this.#nextBatch = header.firstBatch) < 0
     ) {`,
     rare: {
-      why: 'it only loses a vote that is alone in the last batch of a segment, and a bit rarely flips there',
+      why: 'the bug loses only a vote in the last batch of a segment, where a bit rarely flips',
       test: 'packages/storage-fs/test/damage.test.ts',
     },
   },
@@ -229,12 +227,12 @@ export const mutants: readonly Mutant[] = [
     find: 'until = Math.min(until, first);',
     replace: '',
     rare: {
-      why: 'a leader reads only entries that were durable before its vote or that it wrote, and a state machine only durable ones',
+      why: 'a leader reads only its own entries and entries that were durable before its vote, and a state machine reads only durable entries',
       test: 'packages/storage-fs/test/conformance.test.ts',
     },
   },
   {
-    name: 'a replaced entry stays in the index',
+    name: 'a replaced entry is not removed from the index',
     package: 'storage-fs',
     file: 'entry-index.ts',
     find: 'else run.last = index - 1;',
@@ -268,7 +266,7 @@ export const mutants: readonly Mutant[] = [
     if (!proven) file.write(encodeBatch(this.#nextBatch, salt, []), end);`,
   },
   {
-    name: 'a segment gets its name before its contents are synced',
+    name: 'a segment is renamed before its contents are synced',
     package: 'storage-fs',
     file: 'appender.ts',
     find: `    await file.datasync();
@@ -279,7 +277,7 @@ export const mutants: readonly Mutant[] = [
     await file.datasync();`,
   },
   {
-    name: 'the terms of replaced entries are kept',
+    name: 'the terms of replaced entries are not removed',
     file: 'store/log-state-tracker.ts',
     find: 'while ((this.#terms.at(-1)?.index ?? 0) >= from) this.#terms.pop();',
     replace: 'while ((this.#terms.at(-1)?.index ?? 0) > from) this.#terms.pop();',
@@ -291,7 +289,7 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (ballot?.votedFor === undefined) return 0;\n  return ballot.votedFor === undefined ? HAS_BALLOT',
   },
   {
-    name: 'a segment is accepted although batches before it are missing',
+    name: 'a segment is accepted even if batches before it are missing',
     package: 'storage-fs',
     file: 'recovery.ts',
     find: `      header.previousEnd !== this.#end ||

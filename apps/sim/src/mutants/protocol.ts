@@ -2,18 +2,19 @@ import type { Mutant } from './mutant.js';
 import { mutants as turns } from './turns.js';
 
 /**
- * Bugs that Raft implementations have had or could have. A few worlds must be enough to find each.
+ * Bugs that Raft implementations have had or could have. A few worlds must suffice to find each of
+ * them.
  */
 export const mutants: readonly Mutant[] = [
   // ---- votes and terms
   {
-    name: 'vote is not persisted',
+    name: 'a vote is not persisted',
     file: 'protocol/raft-server.ts',
     find: 'take({ number, ballot, reset, entries,',
     replace: 'take({ number, ballot: ballot && { term: ballot.term, votedFor: undefined }, reset, entries,',
   },
   {
-    name: 'term is not persisted',
+    name: 'a new term is not persisted',
     file: 'protocol/raft-server.ts',
     find: 'take({ number, ballot, reset, entries,',
     replace: 'take({ number, ballot: undefined, reset, entries,',
@@ -50,7 +51,7 @@ export const mutants: readonly Mutant[] = [
     replace: 'return !this.log.blank;',
   },
   {
-    name: 'election is won by half of the votes',
+    name: 'half of the votes win an election',
     file: 'protocol/quorum.ts',
     find: 'const needed = Math.floor(ids.length / 2) + 1;',
     replace: 'const needed = Math.max(1, Math.floor(ids.length / 2));',
@@ -72,7 +73,7 @@ export const mutants: readonly Mutant[] = [
     this.again = voter;`,
   },
   {
-    name: 'pre-vote raises the term',
+    name: 'a pre-vote raises the term',
     file: 'protocol/raft.ts',
     find: "if (message.kind === 'preVote') return this.#answerPreVote(from, message);",
     replace: `if (message.kind === 'preVote') {
@@ -115,7 +116,7 @@ export const mutants: readonly Mutant[] = [
     replace: 'return this.timings.election;',
   },
   {
-    name: 'a follower campaigns although the leader is alive',
+    name: 'a follower campaigns while the leader is alive',
     file: 'protocol/follower.ts',
     find: 'this.#server.forgiveLateTimer(false);\n    this.restartTimer();',
     replace: 'this.#server.forgiveLateTimer(false);',
@@ -134,7 +135,7 @@ export const mutants: readonly Mutant[] = [
   },
   // ---- replication
   {
-    name: 'leader counts its entries before they are durable',
+    name: 'a leader counts its entries before they are durable',
     file: 'protocol/leader.ts',
     find: 'voter === id ? log.durable :',
     replace: 'voter === id ? log.lastIndex :',
@@ -170,13 +171,13 @@ export const mutants: readonly Mutant[] = [
     replace: 'entries.findIndex((entry) => entry.index > log.lastIndex)',
   },
   {
-    name: 'the term of the previous entry is not compared',
+    name: 'the term of the previous entry is not checked',
     file: 'protocol/follower.ts',
     find: 'if (log.termAt(prevIndex) !== prevTerm) {',
     replace: 'if (log.termAt(prevIndex) === undefined) {',
   },
   {
-    name: 'a new leader keeps the match indexes of its earlier leadership',
+    name: 'a new leader keeps the match indices of its earlier leadership',
     file: 'protocol/replication.ts',
     find: 'for (const id of server.membership.servers.keys()) if (id !== server.id) this.#reset(id);',
     replace: `
@@ -197,12 +198,12 @@ export const mutants: readonly Mutant[] = [
     replace: 'this.#match = match;',
   },
   {
-    name: 'follower commits up to its own last entry',
+    name: 'a follower commits up to its own last entry',
     file: 'protocol/follower.ts',
     find: 'this.#commitTo(Math.min(message.committed, end));',
     replace: 'this.#commitTo(Math.min(message.committed, log.lastIndex));',
     equivalent:
-      'the first append that matches carries the entry after the last common one, because conflict hints are upper bounds of that position; so the append removes every conflicting entry',
+      'conflict hints never point below the last common entry, so the first matching append contains the entry after it and removes every conflicting entry',
   },
   {
     name: 'the commit index can decrease',
@@ -211,18 +212,18 @@ export const mutants: readonly Mutant[] = [
     replace: 'this.#server.log.commitTo(index);',
   },
   {
-    name: 'the commit index decreases and no assertion fails',
+    name: 'the commit index can decrease without a failed assertion',
     file: 'log/raft-log.ts',
     find: '    invariant(index >= this.#committed, () => `the commit index was to go back from ${this.#committed} to ${index}`);\n',
     replace: '    index -= index % 7 === 0 ? 1 : 0;\n',
   },
   {
-    name: 'follower acknowledges its own last entry',
+    name: 'a follower acknowledges its own last entry',
     file: 'protocol/follower.ts',
     find: 'match: Math.max(end, log.committed) });',
     replace: 'match: log.lastIndex });',
     equivalent:
-      'once an append has matched, the rest of the log is from the same leader, too; and the reply is sent only when all of it is durable',
+      'once an append has matched, the rest of the log is from the same leader, and the reply is sent only when the whole log is durable',
   },
   {
     name: 'a heartbeat carries a commit index beyond the match index',
@@ -242,10 +243,10 @@ export const mutants: readonly Mutant[] = [
     find: 'this.#writes.durable(this.#changed)',
     replace: 'this.#writes.durable(Infinity)',
     equivalent:
-      'a turn issues its write before the durable index is read; and an append with committed replacements follows a rejection, which is sent only after every earlier write has ended',
+      'a turn issues its write before it reads the durable index, and an append with committed replacements follows a rejection, which is sent only after every earlier write has finished',
   },
   {
-    name: 'replaced entries count as durable until the write ends',
+    name: 'replaced entries count as durable until the write finishes',
     file: 'log/write-tracker.ts',
     find: 'for (const write of this.#pending) durable = Math.min(durable, write.from - 1);',
     replace: '',
@@ -257,7 +258,7 @@ export const mutants: readonly Mutant[] = [
     replace: 'return this.#committed;',
   },
   {
-    name: 'entries that were read for an earlier position are sent',
+    name: 'entries read for an earlier position are sent',
     file: 'protocol/replication.ts',
     find: 'if (progress.ready && progress.next === read.from) this.#append(',
     replace: 'if (progress.ready) this.#append(',

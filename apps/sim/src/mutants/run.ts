@@ -12,7 +12,7 @@ import { mutants as nodeMutants } from './nodes.js';
 import { mutants as protocolMutants } from './protocol.js';
 import { mutants as snapshotMutants } from './snapshots.js';
 
-/** Returns the mutants that a world must find. */
+/** Returns the mutants that a kind of world must find. */
 function mutantsOf(world: World, storage: Storage): readonly Mutant[] {
   if (world === 'fast') return protocolMutants;
   return storage === 'level' ? levelMutants : [...nodeMutants, ...snapshotMutants];
@@ -21,9 +21,9 @@ function mutantsOf(world: World, storage: Storage): readonly Mutant[] {
 export interface MutantsOptions {
   readonly world: World;
   readonly storage: Storage;
-  /** Parts of the names of the mutants to run. Empty: all mutants. */
+  /** Substrings of the names of the mutants to run. If empty, all mutants run. */
   readonly names: readonly string[];
-  /** Whether to check one invariant at a time, with all others off. */
+  /** Whether to check one invariant at a time and disable all others. */
   readonly alone: boolean;
   /** The invariants to check. Default: all invariants of the world. */
   readonly invariants: readonly Invariant[] | undefined;
@@ -34,8 +34,8 @@ export interface MutantsOptions {
 }
 
 /**
- * Resolves with whether every mutant was found or, with `alone`, whether every invariant found a
- * mutant.
+ * Resolves with whether every mutant was found. With `alone`, resolves with whether every invariant
+ * found a mutant.
  */
 export async function runMutants({ names, alone, invariants, ...worlds }: MutantsOptions): Promise<boolean> {
   const { world, storage } = worlds;
@@ -62,7 +62,10 @@ export async function runMutants({ names, alone, invariants, ...worlds }: Mutant
 type Worlds = Pick<MutantsOptions, 'world' | 'storage' | 'seeds' | 'from'>;
 
 interface Killed {
-  /** Number of worlds up to the first failure. Undefined if a test found the mutant. */
+  /**
+   * Number of worlds up to and including the first failing one. Undefined if a test found the
+   * mutant.
+   */
   readonly seeds?: number;
   /** The invariant, error or test that found the mutant. */
   readonly by: string;
@@ -142,13 +145,13 @@ async function kill(
       },
     });
   } catch (error) {
-    // The code threw an unexpected error or hung.
+    // The buggy code threw an unexpected error or hung.
     return { seeds: done + 1, by: `error '${(error as Error).message}'` };
   } finally {
     progress.clear();
   }
-  // Seeds that were started before the first failure have ended, too. So the lowest failed seed,
-  // and with it the count, is the same in every run.
+  // All seeds started before the first failure have finished. The lowest failed seed, and therefore
+  // the count, is the same in every run.
   const first = failed.sort((a, b) => a.seed - b.seed)[0];
   return first?.violation && { seeds: first.seed + 1 - from, by: first.violation.invariant };
 }

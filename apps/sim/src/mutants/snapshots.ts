@@ -30,7 +30,7 @@ export const mutants: readonly Mutant[] = [
     find: 'if (applied < state.base.index) {',
     replace: 'if (applied < -1) {',
     rare: {
-      why: 'it needs a damaged snapshot together with a compacted log',
+      why: 'a snapshot must be damaged while the log is compacted',
       test: 'packages/core/test/node/align-stores.test.ts',
     },
   },
@@ -41,7 +41,7 @@ export const mutants: readonly Mutant[] = [
     replace: 'log.reset({ ...meta.last, membership: undefined });',
   },
   {
-    name: 'a snapshot is installed although the log holds its last entry',
+    name: 'a snapshot is installed even if the log contains its last entry',
     file: 'protocol/raft.ts',
     find: 'const installs = !log.matchesTerm(meta.last);',
     replace: 'const installs = true;',
@@ -56,7 +56,7 @@ export const mutants: readonly Mutant[] = [
     find: 'if (next <= log.base.index) {\n        this.#requestSnapshot(id, progress);\n        break;',
     replace: 'if (next < log.base.index) {\n        this.#requestSnapshot(id, progress);\n        break;',
     equivalent:
-      'the store is then asked for the entry at the base, does not have it, and the peer is sent a snapshot anyway',
+      'the node asks the store for the entry at the base, does not get it, and sends the peer a snapshot anyway',
   },
   {
     name: 'a log that a snapshot replaces is not reset on disk',
@@ -65,7 +65,7 @@ export const mutants: readonly Mutant[] = [
     replace: '',
   },
   {
-    name: 'the index of a snapshot is beyond the applied index',
+    name: 'a snapshot claims an index beyond the applied index',
     file: 'node/snapshots/taker.ts',
     find: 'const index = log.applied;',
     replace: 'const index = log.committed;',
@@ -81,7 +81,7 @@ export const mutants: readonly Mutant[] = [
     },
   },
   {
-    name: 'a due snapshot does not delay batches of the same turn',
+    name: 'a due snapshot does not delay later batches of the same turn',
     file: 'node/apply/applier.ts',
     find: 'if (this.#closed || this.#busy) return;',
     replace: 'if (this.#closed) return;',
@@ -109,13 +109,13 @@ export const mutants: readonly Mutant[] = [
     replace: 'void restore;',
   },
   {
-    name: 'proposals that a snapshot covers are reported as applied',
+    name: 'proposals covered by a snapshot are reported as applied',
     file: 'node/calls/proposals.ts',
     find: 'if (at > index) continue;\n        calls.delete(at);\n        call.reject(unknownOutcome(undefined));',
     replace:
       'if (at > index) continue;\n        calls.delete(at);\n        call.resolve({ index: at, term: 1, result: undefined as Result });',
     rare: {
-      why: 'a deposed leader must be sent a snapshot that covers an entry whose caller still waits',
+      why: 'a deposed leader must receive a snapshot that covers an entry whose caller is still waiting',
       test: 'packages/core/test/node/catching-up.test.ts',
     },
   },
@@ -125,7 +125,7 @@ export const mutants: readonly Mutant[] = [
     find: 'const fits = offset === incoming.next && offset',
     replace: 'const fits = offset',
     equivalent:
-      'every byte is checked before the snapshot is used; one that was assembled wrongly is rejected and sent again',
+      'every byte is checked before the snapshot is used, so an incorrectly assembled snapshot is rejected and sent again',
   },
   {
     name: 'a peer that installed an older snapshot is sent nothing more',

@@ -1,6 +1,6 @@
 import type { Mutant } from './mutant.js';
 
-/** Bugs of turns and reads, and missing limits. The fast worlds must find each of them. */
+/** Bugs in turns, reads and limits. The fast world must find each of them. */
 export const mutants: readonly Mutant[] = [
   // ---- turns
   {
@@ -10,25 +10,25 @@ export const mutants: readonly Mutant[] = [
     replace: '',
   },
   {
-    name: 'a write finishes the write after it, too',
+    name: 'finishing a write also finishes the next write',
     file: 'protocol/raw-node.ts',
     find: 'this.#lastWritten = Math.max(this.#lastWritten, number);',
     replace: 'this.#lastWritten = Math.min(Math.max(this.#lastWritten, number + 1), this.raft.log.lastIssuedWrite);',
   },
   {
-    name: 'a finished write leaves the write itself unfinished',
+    name: 'finishing a write finishes only the writes before it',
     file: 'protocol/raw-node.ts',
     find: 'this.#lastWritten = Math.max(this.#lastWritten, number);',
     replace: 'this.#lastWritten = Math.max(this.#lastWritten, number - 1);',
   },
   {
-    name: 'a late turn checks its timers at once',
+    name: 'a late turn checks its timers immediately',
     file: 'protocol/raw-node.ts',
     find: 'const postpone = late && !this.#timersPostponed;',
     replace: 'const postpone = false;',
   },
   {
-    name: 'lateness is ignored',
+    name: 'late turns are treated as on time',
     file: 'protocol/raw-node.ts',
     find: 'const late = now > this.#plannedAt + this.raft.timings.heartbeat;',
     replace: 'const late = false;',
@@ -52,7 +52,7 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (this.#quorumAnswers()) void 0;',
   },
   {
-    name: 'a page that was read is not handed to the protocol',
+    name: 'a page read from the log is not passed to the protocol',
     file: 'protocol/raw-node.ts',
     find: 'for (const { read, entries } of pages) this.raft.pageRead(read, entries);',
     replace: 'void pages;',

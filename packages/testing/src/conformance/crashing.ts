@@ -1,12 +1,12 @@
 /**
- * Returns the result of some work, or undefined if the crash came first. Errors that a crashed
- * process gets are ignored.
+ * Resolves with the result of `work`, or with undefined if the crash comes first. Ignores errors in
+ * a crashed process.
  */
 export async function unlessCrashed<T>(crash: Promise<void>, work: Promise<T>): Promise<T | undefined> {
   let crashed = false;
   const crashing = crash.then(() => void (crashed = true));
   const result = work.catch(async (error: unknown) => {
-    // The crash may have caused the error. Its promise may resolve a moment later.
+    // The crash may have caused the error, and its promise may resolve a moment later.
     await new Promise((resolve) => setTimeout(resolve));
     if (!crashed) throw error;
   });

@@ -1,8 +1,9 @@
 import { Random } from '../random.js';
 
 /**
- * Runs a function with other clocks and seeded random numbers in the global objects, and restores
- * them. Two runs with different seeds differ in everything that must not influence a state machine.
+ * Runs a function with fake clocks and seeded random numbers in the global objects, and then
+ * restores the globals. Two runs with different seeds differ in every input that must not influence
+ * a state machine.
  */
 export async function withFakeGlobals<T>(seed: number, run: () => Promise<T>): Promise<T> {
   const random = new Random(seed, 'world');
@@ -38,7 +39,7 @@ export async function withFakeGlobals<T>(seed: number, run: () => Promise<T>): P
   } finally {
     for (const [i, [on, name]] of stubs.entries()) {
       const original = before[i];
-      // An inherited property becomes visible again when the stub is deleted.
+      // Deleting the stub makes the inherited property visible again.
       if (original === undefined) Reflect.deleteProperty(on, name);
       else Object.defineProperty(on, name, original);
     }

@@ -19,13 +19,11 @@ import { drawScript, script } from './log-script.js';
 import { plain } from './plain.js';
 
 /**
- * Registers tests of the effects of calls, sequential and overlapping, and of the state after a
+ * Registers tests of the effects of sequential and overlapping calls, and of the state after a
  * restart.
  */
 export function testCalls({ expect, test, testAbility }: LogTests): void {
-  /**
-   * Closes a log, opens the data in a new one, compares it with the model, and returns the new log.
-   */
+  /** Closes a log, opens its data in a new log, compares that with the model, and returns it. */
   const reopen = async (medium: Medium<LogStore>, store: LogStore, model: Model): Promise<LogStore> => {
     await store.close();
     const next = medium.store();
@@ -33,7 +31,7 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
     return next;
   };
 
-  test('a new log is blank, and still blank after a restart', async (medium) => {
+  test('a new log is blank and stays blank after a restart', async (medium) => {
     const blank = {
       ballot: undefined,
       base: { index: 0, term: 0, membership: undefined, genesis: undefined },
@@ -64,7 +62,7 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
     });
   }
 
-  test('open reports no repairs after close', async (medium) => {
+  test('open reports no repairs after a clean close', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first, command(2, 1)] });
@@ -72,7 +70,7 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
     expect((await medium.store().open(owner)).repairs).toEqual([]);
   });
 
-  test('an append that replaces a longer suffix removes all of it', async (medium) => {
+  test('append truncates the whole suffix that it replaces', async (medium) => {
     const store = medium.store();
     const calls: Call[] = [
       {
@@ -120,7 +118,7 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
     }
   });
 
-  test('a log compacted up to its end takes appends, and ignores an older base', async (medium) => {
+  test('a log compacted to its end accepts appends and ignores an older base', async (medium) => {
     const calls: Call[] = [
       { kind: 'append', write: { entries: [first, ...commands(2, 20, 1)] } },
       { kind: 'compact', base: baseAt(20, 1) },
@@ -161,7 +159,7 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
     await reopen(medium, store, models(calls).at(-1) as Model);
   });
 
-  testAbility('operations', 'a commit index alone causes no write and no sync', async (medium) => {
+  testAbility('operations', 'appending only a commit index causes no write or sync', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first, command(2, 1)] });
@@ -175,7 +173,7 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
     expect(committed <= last).toEqual(true);
   });
 
-  test('open reports a commit index that was appended, or 0', async (medium) => {
+  test('open reports an appended commit index, or 0', async (medium) => {
     let store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first, ...commands(2, 9, 1)], committed: 4 });
@@ -206,7 +204,7 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
     await reopen(medium, store, models(calls).at(-1) as Model);
   });
 
-  test('a closed log opens again, and closing it twice is no error', async (medium) => {
+  test('a closed log can be reopened, and closing it twice succeeds', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     const calls: Call[] = [{ kind: 'append', write: { entries: [first, ...commands(2, 6, 1)] } }];

@@ -9,17 +9,16 @@ import { drawScript, script as fixed, type Script } from './log-script.js';
 
 const KINDS: readonly Crash[] = ['process', 'power'];
 
-/** The second crash interrupts the recovery before one of its first operations, this many. */
+/** Number of operations at the start of the recovery among which the second crash is drawn. */
 const RECOVERY = 12;
 
 /**
- * Enumerates crashes: runs a script once per operation of the medium, each time on a new medium,
- * and crashes before that operation. The last run is the one that ends without a crash. Returns the
- * first error found.
+ * Tests a crash before every operation of the medium. Runs a script on a new medium for each, until
+ * a run ends without a crash. Returns the first error found.
  *
- * After each crash it opens the log and compares it with `survivors`. Then it cuts the power and
- * opens the log again. All that the first open reported must still exist, because `open` may report
- * only durable data. In half of the cases another crash interrupts the first open.
+ * After each crash, opens the log and compares it with `survivors`. Then cuts the power and opens
+ * the log again. All data that the first open reported must still exist, because `open` may report
+ * only durable data. In half of the cases, another crash interrupts the first open.
  */
 export async function crashEverywhere(suite: LogStoreSuite, kind: Crash, seed: number): Promise<string | undefined> {
   const script = seed === 0 ? fixed : drawScript(new Random(seed, 'script'));
@@ -41,9 +40,9 @@ export async function crashEverywhere(suite: LogStoreSuite, kind: Crash, seed: n
 }
 
 interface Run {
-  /** Calls that had resolved before the crash. */
+  /** Number of calls that had resolved before the crash. */
   readonly resolved: number;
-  /** Calls that had started before the crash. */
+  /** Number of calls that had started before the crash. */
   readonly started: number;
   /** Whether the script ended without a crash. */
   readonly ended: boolean;
@@ -79,7 +78,8 @@ async function runUntilCrash(
 }
 
 /**
- * Opens the log after a crash, as described at `crashEverywhere`. Returns the first error found.
+ * Opens and checks the log after a crash, as `crashEverywhere` describes. Returns the first error
+ * found.
  */
 async function checkAfterCrash(
   medium: MediumWith<LogStore, 'crash'>,
@@ -111,7 +111,7 @@ function failure(error: unknown): Comparison {
   return { wrong: `the log fails: ${(error as Error).message}` };
 }
 
-/** Appends to a recovered log and checks that the entry survives a power cut. */
+/** Appends to a recovered log, and checks that the entry survives a power cut. */
 async function checkAppend(medium: MediumWith<LogStore, 'crash'>, model: Model): Promise<string | undefined> {
   const ballot = { term: 1_000, votedFor: 'b' };
   const entry = { kind: 'noop', index: lastOf(model) + 1, term: 1_000 } as const;

@@ -19,13 +19,13 @@ import { codeOf, until } from './waiting.js';
 /** Number of bits to flip, each in a new log. */
 const FLIPS = 300;
 
-/** Appends within which a log must report a full medium or a failed operation. */
+/** Number of appends within which a log must report a full medium or a failed operation. */
 const MANY = 2_000;
 
-/** Error codes with which a store rejects damaged data, when it opens or reads it. */
+/** Error codes with which a store may reject damaged data. */
 const REFUSED = ['KONTIKI_CORRUPT', 'KONTIKI_FORMAT', 'KONTIKI_FOREIGN_DATA', 'KONTIKI_LOST_DATA'];
 
-/** Registers tests on media that are full, that fail, or that have damaged data. */
+/** Registers tests with full, failing and damaged media. */
 export function testFaults({ expect, testAbility, testMedia }: LogTests, suite: LogStoreSuite): void {
   testAbility('fill', 'a log reports a full medium before writes fail, and still stores ballots', async (medium) => {
     const wait = medium.until?.bind(medium) ?? until;
@@ -36,7 +36,7 @@ export function testFaults({ expect, testAbility, testMedia }: LogTests, suite: 
     await store.append({ entries: [first] });
     medium.fill(true);
     let last = 1;
-    // Small steps, with time between them for work in the background.
+    // Append in small steps, and leave time for background work between them.
     for (let left = MANY; left > 0 && !reports.includes(true); left -= 1) {
       await store.append({ entries: [command((last += 1), 1)] });
       let turned = false;
@@ -56,44 +56,51 @@ export function testFaults({ expect, testAbility, testMedia }: LogTests, suite: 
   });
 
   for (const operation of ['write', 'sync'] as const) {
-    testAbility('fail', `a failed ${operation} ends a log, which keeps all acknowledged entries`, async (medium) => {
-      const store = medium.store();
-      await store.open(owner);
-      await store.append({ ballot: { term: 3, votedFor: 'b' }, entries: [first, command(2, 3)] });
-      medium.fail(operation);
-      let last = 2;
-      let code = 'none';
-      for (let left = MANY; left > 0 && code === 'none'; left -= 1) {
-        const entry = command(last + 1, 3);
-        const calls = [store.append({ entries: [entry] }), store.append({ entries: [command(last + 2, 3)] })];
-        const codes = await Promise.all(calls.map(codeOf));
-        // After a call has failed, all later calls fail.
-        expect(codes).toEqual(codes.includes('none') ? ['none', codes[1]] : codes);
-        code = codes[1] as string;
-        last += codes.filter((one) => one === 'none').length;
-      }
-      expect(code).toEqual('KONTIKI_STORE_FAILED');
-      const later = [
-        store.append({ entries: [command(last + 1, 3)] }),
-        store.append({ ballot: { term: 9, votedFor: 'a' } }),
-        store.compact(baseAt(1, 1)),
-        store.reset(baseAt(90, 3)),
-        store.read(1, 1, Infinity),
-      ];
-      expect(await Promise.all(later.map(codeOf))).toEqual(later.map(() => 'KONTIKI_STORE_FAILED'));
-      const failure: unknown = await store.read(1, 1, Infinity).catch((error: unknown) => error);
-      expect((failure as Error).cause instanceof Error).toEqual(true);
-      await store.close();
-      const next = medium.store();
-      const state = await next.open(owner);
-      expect([state.last >= last && state.last <= last + 2, state.ballot]).toEqual([true, { term: 3, votedFor: 'b' }]);
-      await next.append({ entries: [command(state.last + 1, 4)] });
-      await next.close();
-      expect((await medium.store().open(owner)).last).toEqual(state.last + 1);
-    });
+    testAbility(
+      'fail',
+      `after a failed ${operation}, a log rejects calls but keeps acknowledged entries`,
+      async (medium) => {
+        const store = medium.store();
+        await store.open(owner);
+        await store.append({ ballot: { term: 3, votedFor: 'b' }, entries: [first, command(2, 3)] });
+        medium.fail(operation);
+        let last = 2;
+        let code = 'none';
+        for (let left = MANY; left > 0 && code === 'none'; left -= 1) {
+          const entry = command(last + 1, 3);
+          const calls = [store.append({ entries: [entry] }), store.append({ entries: [command(last + 2, 3)] })];
+          const codes = await Promise.all(calls.map(codeOf));
+          // Once a call has failed, all later calls must fail.
+          expect(codes).toEqual(codes.includes('none') ? ['none', codes[1]] : codes);
+          code = codes[1] as string;
+          last += codes.filter((one) => one === 'none').length;
+        }
+        expect(code).toEqual('KONTIKI_STORE_FAILED');
+        const later = [
+          store.append({ entries: [command(last + 1, 3)] }),
+          store.append({ ballot: { term: 9, votedFor: 'a' } }),
+          store.compact(baseAt(1, 1)),
+          store.reset(baseAt(90, 3)),
+          store.read(1, 1, Infinity),
+        ];
+        expect(await Promise.all(later.map(codeOf))).toEqual(later.map(() => 'KONTIKI_STORE_FAILED'));
+        const failure: unknown = await store.read(1, 1, Infinity).catch((error: unknown) => error);
+        expect((failure as Error).cause instanceof Error).toEqual(true);
+        await store.close();
+        const next = medium.store();
+        const state = await next.open(owner);
+        expect([state.last >= last && state.last <= last + 2, state.ballot]).toEqual([
+          true,
+          { term: 3, votedFor: 'b' },
+        ]);
+        await next.append({ entries: [command(state.last + 1, 4)] });
+        await next.close();
+        expect((await medium.store().open(owner)).last).toEqual(state.last + 1);
+      },
+    );
   }
 
-  testMedia('damage', `a log detects a flipped bit, or loses only its last write (${FLIPS} bits)`, async () => {
+  testMedia('damage', `a log detects a flipped bit, or loses at most its last write (${FLIPS} bits)`, async () => {
     const calls: Call[] = script.flat();
     const states = models(calls);
     const allowed = states.slice(-2);
@@ -127,7 +134,7 @@ export function testFaults({ expect, testAbility, testMedia }: LogTests, suite: 
         await medium.remove?.();
       }
     }
-    // Some flips must hit more than padding.
+    // Some flips must hit bytes other than padding.
     expect(refused > 0).toEqual(true);
   });
 }

@@ -21,7 +21,7 @@ const membership = membershipOf(
   ['c'],
 );
 
-/** The first entry of the cluster. Bases contain its checksum as their `genesis`. */
+/** The first entry of the cluster. The `genesis` of a base is the checksum of this entry. */
 export const first: MembershipEntry = { kind: 'membership', index: 1, term: 1, membership };
 const genesis: number = genesisOf(first);
 
@@ -39,7 +39,7 @@ export function membershipEntry(index: number, term: number): Entry {
 }
 
 /**
- * Returns a base. Its newest membership is that of the entry at `from`, by default the first entry.
+ * Returns a base whose newest membership is from the entry at `from`, by default the first entry.
  */
 export function baseAt(index: number, term: number, from = 1): LogBase {
   return { index, term, membership: { index: from, membership }, genesis };
@@ -61,11 +61,11 @@ export interface Holdings {
   readonly entries: readonly Entry[];
 }
 
-/** The contents that a log must have after some calls. */
+/** The expected contents of a log after some calls. */
 export interface Model extends Holdings {
   /** The highest commit index of the calls. */
   readonly committed: number;
-  /** The number of resets. */
+  /** Number of resets. */
   readonly resets: number;
   /** All entries since the last reset, including compacted ones. */
   readonly all: readonly Entry[];
@@ -127,9 +127,10 @@ function after(model: Model, call: Call): Model {
 }
 
 /**
- * Returns all contents that a log may have after a crash. The effects of a prefix of the calls
- * survive, and the prefix contains every resolved call. A store may compact its data later, or
- * earlier than a call that came before `compact`, so any base since the last reset is allowed.
+ * Returns all possible contents of a log after a crash. The effects of a prefix of the calls
+ * survive, and the prefix contains every resolved call. A store may compact its data later than
+ * requested, or before it finishes an earlier call. Any base since the last reset is therefore
+ * allowed.
  */
 export function survivors(states: readonly Model[], resolved: number, started: number): Model[] {
   return states.slice(resolved, started + 1).flatMap((model) => {
@@ -146,8 +147,8 @@ export function lastOf({ base, entries }: Holdings): number {
 }
 
 /**
- * Returns the state that `open` must report, without the commit index, which is a hint, and
- * repairs.
+ * Returns the state that `open` must report. Leaves out repairs and the commit index, which is only
+ * a hint.
  */
 function reported({ ballot, base, entries }: Holdings): Omit<LogState, 'committed' | 'repairs'> {
   const terms: Position[] = [];
@@ -167,7 +168,7 @@ function reported({ ballot, base, entries }: Holdings): Omit<LogState, 'committe
   };
 }
 
-/** Reads back all entries of a log that was just opened. */
+/** Reads all entries of a newly opened log. */
 async function holdings(store: LogStore, { ballot, base, last }: LogState): Promise<Holdings> {
   const entries: Entry[] = [];
   for (let from = base.index + 1; from <= last; from = base.index + 1 + entries.length) {
@@ -178,13 +179,13 @@ async function holdings(store: LogStore, { ballot, base, last }: LogState): Prom
   return { ballot, base, entries };
 }
 
-/** Result of comparing a log with models: the error found, or the model that it matches. */
+/** Result of comparing a log with models: the error found, or the matching model. */
 export interface Comparison {
   readonly wrong?: string | undefined;
   readonly model?: Model | undefined;
 }
 
-/** Opens a log, reads it, and compares it with the allowed models. */
+/** Opens a log, reads its entries, and compares the log with the allowed models. */
 export async function difference(store: LogStore, allowed: readonly Model[]): Promise<Comparison> {
   const state = await store.open(owner);
   const { committed, repairs: _, ...rest } = state;
@@ -194,7 +195,7 @@ export async function difference(store: LogStore, allowed: readonly Model[]): Pr
   const model = matching.at(-1);
   if (model === undefined) {
     const wanted = allowed.map((one) => summary(one)).join(', or ');
-    return { wrong: `the log holds ${summary(held)}; expected ${wanted}` };
+    return { wrong: `the log contains ${summary(held)}; expected ${wanted}` };
   }
   const [reports, wanted] = [canonical(rest), canonical(reported(model))];
   if (reports !== wanted) return { wrong: `open reports ${reports}; expected ${wanted}` };

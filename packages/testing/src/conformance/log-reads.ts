@@ -15,7 +15,7 @@ export function testReads({ expect, test }: LogTests): void {
     ];
     const store = medium.store();
     await store.open(owner);
-    // Some entries are written alone, and some together.
+    // Write some entries one by one and some in batches.
     for (let at = 0, end = 1; at < entries.length; at = end, end += at < 6 ? 1 : 5) {
       await store.append({ entries: entries.slice(at, end) });
     }
@@ -53,7 +53,7 @@ export function testReads({ expect, test }: LogTests): void {
     expect(plain(await store.read(1, 99, Infinity))).toEqual(plain(entries));
   });
 
-  test('read returns the effects of all earlier calls, durable or not', async (medium) => {
+  test('read reflects all earlier calls, whether or not they are durable', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first, ...commands(2, 3, 1)] });

@@ -5,7 +5,7 @@ import { codeOf } from './waiting.js';
 
 /** Registers tests of calls that a log must reject. */
 export function testRefusals({ expect, test }: LogTests): void {
-  test('append rejects gaps, compact rejects unknown bases, and nothing changes', async (medium) => {
+  test('append rejects gaps and compact rejects bases past the end, without effect', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     expect(await codeOf(store.append({ entries: [command(2, 1)] }))).toEqual('KONTIKI_INVARIANT');
@@ -30,7 +30,7 @@ export function testRefusals({ expect, test }: LogTests): void {
     expect((await difference(medium.store(), all.slice(-1))).wrong).toEqual(undefined);
   });
 
-  test('append rejects a gap after entries that are not durable yet', async (medium) => {
+  test('append rejects a gap after entries that are not yet durable', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     const calls = [
@@ -43,7 +43,7 @@ export function testRefusals({ expect, test }: LogTests): void {
     expect(plain(await store.read(1, 9, Infinity))).toEqual(plain([first, command(2, 1), ...commands(3, 4, 2)]));
   });
 
-  test('open rejects a log of another cluster or server, and does not change it', async (medium) => {
+  test('open rejects a log of another cluster or server and leaves it unchanged', async (medium) => {
     const calls: Call[] = [];
     const steps: Call[] = [
       { kind: 'append', write: { entries: [first, ...commands(2, 30, 1)] } },
@@ -98,7 +98,7 @@ export function testRefusals({ expect, test }: LogTests): void {
     expect((await medium.store().open(owner)).last).toEqual(1);
   });
 
-  test('a commit index after the last entry is rejected or not reported', async (medium) => {
+  test('a commit index past the last entry is rejected or never reported', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     await store.append({ entries: [first] });

@@ -3,7 +3,9 @@ import type { LogTests } from './log-context.js';
 import { command, first, owner } from './log-model.js';
 import { codeOf } from './waiting.js';
 
-/** Returns the message of the error that a promise rejects with, or an empty text. */
+/**
+ * Returns the message of the error that a promise rejects with, or an empty string if it resolves.
+ */
 function messageOf(promise: Promise<unknown>): Promise<string> {
   return promise.then(
     () => '',
@@ -12,7 +14,8 @@ function messageOf(promise: Promise<unknown>): Promise<string> {
 }
 
 /**
- * Registers tests of `retire`: after its server moved to another store, a log never opens again.
+ * Registers tests of `retire`. Once its server has moved to another store, a retired log must never
+ * open again.
  */
 export function testRetirement({ expect, testAbility }: LogTests): void {
   const retire = (store: LogStore, where = 'fs:/elsewhere'): Promise<void> => {
@@ -20,7 +23,7 @@ export function testRetirement({ expect, testAbility }: LogTests): void {
     throw new Error("The store has no retire(). Add it, or give the reason: without: { retire: '…' }.");
   };
 
-  testAbility('retire', 'a retired log rejects calls and open with KONTIKI_MOVED and the new place', async (medium) => {
+  testAbility('retire', 'a retired log rejects all calls with KONTIKI_MOVED and the new location', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     await store.append({ ballot: { term: 2, votedFor: 'a' }, entries: [first, command(2, 2)] });
@@ -28,7 +31,7 @@ export function testRetirement({ expect, testAbility }: LogTests): void {
     expect(await codeOf(store.append({ entries: [command(3, 2)] }))).toEqual('KONTIKI_MOVED');
     expect(await codeOf(store.read(1, 1, Infinity))).toEqual('KONTIKI_MOVED');
     await store.close();
-    // `retire` resolves only when it is durable.
+    // `retire` must be durable when it resolves.
     medium.crash?.('power');
     for (let start = 0; start < 2; start += 1) {
       const opened = medium.store().open(owner);
@@ -37,8 +40,8 @@ export function testRetirement({ expect, testAbility }: LogTests): void {
     }
   });
 
-  testAbility('retire', 'a retired log reports a new place of 4,100 bytes in full', async (medium) => {
-    // The maximum length of a path, with letters of two bytes.
+  testAbility('retire', 'a retired log reports a new location of 4,100 bytes in full', async (medium) => {
+    // A path of the maximum length, in two-byte characters.
     const where = `fs:/${'ä'.repeat(2_046)}/end`;
     const store = medium.store();
     await store.open(owner);
@@ -47,7 +50,7 @@ export function testRetirement({ expect, testAbility }: LogTests): void {
     expect(await messageOf(medium.store().open(owner)).then((message) => message.includes(where))).toEqual(true);
   });
 
-  testAbility('retire', 'calls before retire resolve, and close waits for retire', async (medium) => {
+  testAbility('retire', 'calls made before retire resolve, and close waits for retire', async (medium) => {
     const store = medium.store();
     await store.open(owner);
     const before = [store.append({ entries: [first] }), store.append({ ballot: { term: 2, votedFor: 'a' } })];

@@ -13,7 +13,7 @@ import {
 } from './log-model.js';
 
 /**
- * Groups of calls. The calls of one group overlap. Each group waits until the previous group
+ * Groups of calls. The calls of a group overlap, and each group starts once the previous group has
  * resolved.
  */
 export type Script = readonly (readonly Call[])[];
@@ -43,14 +43,14 @@ export const script: Script = [
   [write(commands(23, 24, 6))],
 ];
 
-/** Draws a script of the given number of groups. */
+/** Draws a random script with the given number of groups. */
 export function drawScript(random: Random, groups = 16): Script {
   const drawn: Call[][] = [[write([first], undefined, 1)]];
   let term = 1;
   while (drawn.length < groups) {
     const group: Call[] = [];
-    // The last entry that is durable before this group and that the group does not replace. A base
-    // must not come after it.
+    // Index of the last entry that is durable before this group and not replaced by it. Bases must
+    // not exceed this index.
     let durable = lastOf(state(drawn));
     for (let left = 1 + random.below(3); left > 0; left -= 1) {
       const model = state([...drawn, group]);

@@ -10,8 +10,8 @@ import { runnerOf, type TestFunctions } from './runner.js';
 import { storeTests } from './store-context.js';
 
 /**
- * Each seed draws which unsynced bytes survive a crash. Seed 0 runs the fixed script, others draw
- * one.
+ * Seeds of the crash tests. A seed determines which unsynced bytes survive a crash. Seed 0 runs the
+ * fixed script, and other seeds draw one.
  */
 const SEEDS = [0, 1, 2, 3, 4];
 

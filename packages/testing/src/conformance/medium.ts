@@ -1,40 +1,42 @@
 import type { Crash } from '../simulated-disk.js';
 
 /**
- * The medium on which one store keeps its data: a folder, a database, memory. The data outlives the
- * processes that use the store. A suite restarts and crashes these processes, and makes the medium
- * fail. All methods except `store` are optional. For each missing ability the suite's option
- * `without` must give the reason. The suite then skips the tests that need the ability.
+ * The medium on which one store keeps its data: a folder, a database, or memory. The data outlives
+ * the processes that use the store. A suite restarts and crashes these processes, and makes the
+ * medium fail. All methods except `store` are optional. For each missing ability, the suite's
+ * option `without` must give the reason. The suite then skips the tests that need the ability.
  */
 export interface Medium<Store> {
-  /** Creates a store on this data, not opened yet, as a process does that has just started. */
+  /** Creates a store on this data without opening it, like a newly started process. */
   store(): Store;
   /**
-   * Crashes the process, or cuts the power, now. All calls of earlier stores reject or never
-   * settle, and change nothing any more. Their locks are released. Cancels `crashAt`.
+   * Crashes the process or cuts the power immediately. From then on, calls to earlier stores reject
+   * or never settle, and change nothing. The locks of these stores are released. Cancels `crashAt`.
    */
   crash?(kind: Crash): void;
   /**
-   * Schedules a crash before the nth operation from now that changes the medium. 1 is the next one,
-   * and it is not carried out. Resolves after the crash.
+   * Schedules a crash before the nth operation from now that changes the medium. With 1, the crash
+   * comes before the next operation. Resolves after the crash.
    */
   crashAt?(operation: number, kind: Crash): Promise<void>;
   /**
-   * Fills the medium, or makes room again. While it is full, only allocated space can be written.
+   * Fills the medium or frees space again. While the medium is full, stores can write only to
+   * allocated space.
    */
   fill?(full: boolean): void;
-  /** Makes the next write, or the next sync, fail. */
+  /** Makes the next write or sync fail. */
   fail?(operation: 'write' | 'sync'): void;
   /**
-   * Flips one bit. Called while no store is open. Must spare the bytes that the newest sync made
-   * durable, because no store can distinguish damage to these from a write torn by a crash.
+   * Flips one bit. Called while no store is open. Must spare the bytes made durable by the newest
+   * sync, because no store can distinguish damage to them from a torn write.
    */
   damage?(): void;
   /** Returns the number of writes and syncs so far. */
   operations?(): number;
   /**
-   * Resolves when the condition holds, and rejects if it does not hold in time. For media on
-   * virtual time. Default: checks it for 20 seconds of real time.
+   * Resolves when a condition becomes true, and rejects if it does not within some time limit.
+   * Needed only for media on virtual time. Default: checks the condition for 20 seconds of real
+   * time.
    */
   until?(condition: () => boolean): Promise<void>;
   /** Called after the test. */
@@ -47,7 +49,7 @@ interface Methods {
   readonly fail: 'fail';
   readonly damage: 'damage';
   readonly operations: 'operations';
-  /** An ability of the store, so the medium needs no method. */
+  /** An ability of the store. The medium needs no method for it. */
   readonly retire: never;
 }
 

@@ -21,7 +21,10 @@ const meta: SnapshotMeta = {
   version: 4,
 };
 
-/** Messages of every kind, several if they differ in a flag or in whether a list is empty. */
+/**
+ * Messages of every kind. Kinds with a flag or a list have one message per value of the flag, or
+ * with and without items.
+ */
 const samples: { readonly [kind in Message['kind']]: readonly (Message & { readonly kind: kind })[] } = {
   preVote: [{ kind: 'preVote', ...from, lastIndex: 5, lastTerm: 3 }],
   preVoteReply: [true, false].map((granted) => ({ kind: 'preVoteReply', ...answer, candidacy: 10, granted })),
@@ -75,12 +78,12 @@ const samples: { readonly [kind in Message['kind']]: readonly (Message & { reado
 
 export const everyMessage: readonly Message[] = Object.values(samples).flat();
 
-/** Returns a message that tests recognize by its number. */
+/** Returns a message that tests can identify by its number. */
 export function numbered(ticket: number): Message {
   return { kind: 'readIndex', term: 1, incarnation: 1, ticket };
 }
 
-/** Returns an append with one entry of the given index and number of bytes. */
+/** Returns an append with one entry of the given index and size. */
 export function append(index: number, bytes: number): Message {
   const data = new Uint8Array(bytes);
   for (let i = 0; i < bytes; i += 97) data[i] = index + i;
@@ -89,7 +92,7 @@ export function append(index: number, bytes: number): Message {
   return { kind: 'append', ...from, stream: 1, prevIndex: index - 1, prevTerm, committed: 0, entries: [entry] };
 }
 
-/** Number of bytes of an entry with which an append fills the largest frame. */
+/** Size of the entry with which an append fills the largest frame. */
 export const LARGEST: number = MAX_FRAME - frameLength([append(1, 0)]);
 
 /** A message that cannot be encoded, because its number is not an integer. */

@@ -4,17 +4,17 @@ import { SimulatedDisk, type DiskOperation, type SimulatedDiskOptions } from '..
 import { VirtualClock } from '../virtual-clock.js';
 import type { Medium } from './medium.js';
 
-/** The clock and the random numbers that a store under test must use. */
+/** The clock and the source of random numbers that a store under test must use. */
 export interface StoreEnvironment {
   readonly clock: Clock;
-  /** Uniform in [0, 1). */
+  /** Returns a uniformly distributed number in [0, 1). */
   readonly random: () => number;
 }
 
 /**
  * Returns a factory of media for stores on the `Folder` of `@kontiki/files`. Each medium is a
- * `SimulatedDisk` on virtual time and has all abilities. `lies` makes syncs resolve without doing
- * anything, to see a suite fail.
+ * `SimulatedDisk` on virtual time and has all abilities. Set `lies` to make syncs resolve without
+ * syncing and check that a suite fails.
  */
 export function onDisk<Store>(
   make: (folder: Folder, environment: StoreEnvironment) => Store,
@@ -30,8 +30,8 @@ export function onDisk<Store>(
       random,
       lies,
       delay: async ({ kind }) => {
-        // An asynchronous write takes some turns, so that tests notice a store that does not await
-        // it.
+        // An asynchronous write takes several turns, so that tests detect a store that does not
+        // await it.
         if (kind === 'write') for (let turns = 30 * random(); turns > 1; turns -= 1) await Promise.resolve();
       },
       fail: ({ kind, grows }) => {

@@ -1,8 +1,8 @@
 import { crc32 } from '@kontiki/core/wire';
 
 /**
- * Returns a value as plain objects, arrays and strings, so that any test runner compares and prints
- * it. Bytes become hexadecimal digits and maps become lists. Undefined fields are left out.
+ * Converts a value to plain objects, arrays and strings, which any test runner can compare and
+ * print. Converts bytes to hexadecimal digits and maps to lists, and leaves out undefined fields.
  */
 export function plain(value: unknown): unknown {
   if (value instanceof Uint8Array) return hex(value);
@@ -23,7 +23,7 @@ function byText(a: unknown, b: unknown): number {
   return JSON.stringify(a) < JSON.stringify(b) ? -1 : 1;
 }
 
-/** Returns the digits, or for more than 64 bytes the length and a checksum. */
+/** Returns bytes as hexadecimal digits, or the length and a checksum of more than 64 bytes. */
 function hex(bytes: Uint8Array): string {
   if (bytes.length > 64) return `${bytes.length} bytes, crc32 ${crc32(bytes)}`;
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -1,13 +1,16 @@
 import { canonical } from './plain.js';
 
 /**
- * Functions of a test runner that the suites need. The functions of vitest, jest, bun and node:test
- * can be passed unchanged.
+ * The test runner's functions that the suites need. Those of vitest, jest, bun and node:test can be
+ * passed unchanged.
  */
 export interface TestFunctions {
   readonly describe: (name: string, body: () => void) => unknown;
   readonly it: (name: string, body: () => void | Promise<void>) => unknown;
-  /** Default: an `expect` with matchers that throw an `Error`, for runners that have none. */
+  /**
+   * The runner's `expect`. Default: an `expect` whose matchers throw an `Error`, for runners
+   * without one.
+   */
   readonly expect?: ((actual: unknown) => Matchers) | undefined;
 }
 
@@ -16,7 +19,7 @@ export interface Matchers {
   toEqual(expected: unknown): unknown;
 }
 
-/** The functions of a test runner, completed with the default `expect`. */
+/** The functions of a test runner, with the default `expect` if the runner has none. */
 export interface Runner extends TestFunctions {
   readonly expect: (actual: unknown) => Matchers;
 }
@@ -36,15 +39,15 @@ function expect(actual: unknown): Matchers {
 
 /** Result of one test. */
 export interface TestResult {
-  /** The titles of its suites and its own, joined by ` > `. */
+  /** The titles of the enclosing suites and of the test, joined by ` > `. */
   readonly name: string;
   /** The error that the test threw. Missing if it passed. */
   readonly error?: unknown;
 }
 
 /**
- * Returns a test runner that collects the tests. `run` carries them out one after the other and
- * yields their results. It runs no further than its results are consumed.
+ * Returns a test runner that collects tests. `run` runs them one after the other and yields their
+ * results. It starts a test only when the consumer asks for the next result.
  */
 export function collect(): Runner & { readonly run: () => AsyncGenerator<TestResult, void> } {
   const names: string[] = [];

@@ -2,33 +2,36 @@ import type { Identity, Message, ServerId, Transport } from '@kontiki/core';
 import { numbered } from './messages.js';
 import { until } from './waiting.js';
 
-/** A network on which the transports of one test run. `hold`, `until` and `remove` are optional. */
+/** A network for the transports of one test. `hold`, `until` and `remove` are optional. */
 export interface Wire<T extends Transport> {
-  /** Creates a transport for a server, not started yet. Called again when the server restarts. */
+  /**
+   * Creates a transport for a server without starting it. Called again when the server restarts.
+   */
   transport(id: ServerId): T;
-  /** Returns the address of a started transport, as memberships contain it. */
+  /** Returns the address of a started transport, in the form used in memberships. */
   address(transport: T, id: ServerId): string | Promise<string>;
   /**
-   * Stops the operating system of a server from reading what is sent to it, or lets it read again.
-   * Data that was held up is delivered then.
+   * Stops a server's operating system from reading received data, or lets it read again. Held data
+   * is delivered when reading resumes.
    */
   hold?(id: ServerId, held: boolean): void;
   /**
-   * Resolves when the condition holds, and rejects if it does not hold in time. For wires on
-   * virtual time. Default: checks it for 20 seconds of real time.
+   * Resolves when a condition becomes true, and rejects if it does not within some time limit.
+   * Needed only for wires on virtual time. Default: checks the condition for 20 seconds of real
+   * time.
    */
   until?(condition: () => boolean): Promise<void>;
-  /** Called after the test, when every transport is closed. */
+  /** Called after the test, once all transports are closed. */
   remove?(): void | Promise<void>;
 }
 
-/** A server of a test: its transport, and the messages it received. */
+/** A server of a test, with its transport and its received messages. */
 export interface Server<T extends Transport> {
   readonly id: ServerId;
   readonly transport: T;
   readonly address: string;
   readonly received: { readonly from: ServerId; readonly message: Message }[];
-  /** Called for each message. */
+  /** Called for each received message. */
   onMessage: (message: Message) => void;
 }
 
@@ -49,8 +52,8 @@ export class Servers<T extends Transport> {
     this.#started.push(transport);
     const received: Server<T>['received'] = [];
     this.#incarnations += 1;
-    // Transports read the identity for each handshake. Passing the given object itself lets a test
-    // change it later.
+    // Transports read the identity for each handshake. Pass the given object itself, so that a test
+    // can change it later.
     const self = Object.assign(identity, {
       cluster: identity.cluster ?? 'conformance',
       server: id,
@@ -67,7 +70,8 @@ export class Servers<T extends Transport> {
   }
 
   /**
-   * Starts servers at the same time, introduces them, and waits until they have reached each other.
+   * Starts servers at the same time, makes them peers, and waits until they have reached each
+   * other.
    */
   async startConnected<Ids extends readonly ServerId[]>(...ids: Ids): Promise<{ [i in keyof Ids]: Server<T> }> {
     const servers = await Promise.all(ids.map((id) => this.start(id)));
@@ -81,7 +85,8 @@ export class Servers<T extends Transport> {
   }
 
   /**
-   * Sends a message again and again until it arrives. Sends without a connection may be dropped.
+   * Sends a message repeatedly until it arrives, because a transport may drop messages while it has
+   * no connection.
    */
   async waitReached(from: Server<T>, to: Server<T>): Promise<void> {
     this.#tickets += 1;
@@ -93,7 +98,7 @@ export class Servers<T extends Transport> {
     });
   }
 
-  /** Waits until all these servers have reached each other. */
+  /** Waits until all of these servers have reached each other. */
   async waitConnected(...servers: readonly Server<T>[]): Promise<void> {
     for (const from of servers) for (const to of servers) if (from !== to) await this.waitReached(from, to);
   }

@@ -5,7 +5,7 @@ import type { StoreTests } from './store-context.js';
 
 /** Registers tests of writing, listing, resuming, discarding and removing snapshots. */
 export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
-  test('a new snapshot store is empty, and still empty after a restart', async (medium) => {
+  test('a new snapshot store is empty and stays empty after a restart', async (medium) => {
     for (let life = 0; life < 2; life += 1) {
       const store = medium.store();
       await store.open(owner);
@@ -15,7 +15,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
   });
 
   for (const piece of [1, 77, 1_000_000]) {
-    test(`a finished snapshot is listed and has all bytes, written ${piece} at a time`, async (medium) => {
+    test(`a snapshot written ${piece} bytes at a time is listed and complete after finish`, async (medium) => {
       const sample = await sampleAt(12, 900);
       const store = medium.store();
       await store.open(owner);
@@ -37,7 +37,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     });
   }
 
-  test('list returns the newest snapshot first, index 1000 before 999', async (medium) => {
+  test('list sorts snapshots by index, newest first (1000 before 999)', async (medium) => {
     const samples = await Promise.all([2 ** 40, 100_000, 1_000, 999, 9].map((index) => sampleAt(index, 10)));
     let store = medium.store();
     await store.open(owner);
@@ -49,7 +49,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     expect(await difference(store, samples)).toEqual(undefined);
   });
 
-  test('two snapshots of one index coexist, and writing one again replaces it', async (medium) => {
+  test('two snapshots at the same index coexist, and rewriting one replaces it', async (medium) => {
     const [long, short] = await Promise.all([sampleAt(50, 5_000), sampleAt(50, 20, 1)]);
     let store = medium.store();
     await store.open(owner);
@@ -71,7 +71,8 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     let store = medium.store();
     await store.open(owner);
     await save(store, before);
-    // In turn, the synced bytes end in the head, after the head, within a chunk, and at the end.
+    // The synced bytes end in the head, after the head, within a chunk, and at the end of the
+    // snapshot, in that order.
     for (const [synced, written] of [
       [50, 60],
       [200, 900],
@@ -96,7 +97,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     expect(await difference(store, [sample, before])).toEqual(undefined);
   });
 
-  test('a sync runs in parallel with later writes and covers all earlier ones', async (medium) => {
+  test('sync covers all earlier writes while later writes run in parallel', async (medium) => {
     const sample = await sampleAt(12, 700_000);
     let store = medium.store();
     await store.open(owner);
@@ -157,7 +158,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     expect(await difference(store, await finished)).toEqual(undefined);
   });
 
-  test('creating a snapshot discards an unfinished one, but none being written', async (medium) => {
+  test('create discards unfinished snapshots that have no open writer', async (medium) => {
     const [a, b, c] = await Promise.all([sampleAt(10), sampleAt(20), sampleAt(30)]);
     let store = medium.store();
     await store.open(owner);
@@ -192,7 +193,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     expect((await store.create((samples[1] as (typeof samples)[number]).meta)).offset).toEqual(1_500);
   });
 
-  test('a removed snapshot stays removed, and removing it again is no error', async (medium) => {
+  test('a removed snapshot stays removed, and removing it again succeeds', async (medium) => {
     const [a, b] = await Promise.all([sampleAt(10), sampleAt(20)]);
     let store = medium.store();
     await store.open(owner);

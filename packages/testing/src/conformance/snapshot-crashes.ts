@@ -8,13 +8,13 @@ import type { StoreSuite } from './store-context.js';
 
 const KINDS: readonly Crash[] = ['process', 'power'];
 
-/** The second crash interrupts the recovery before one of its first operations, this many. */
+/** Number of operations at the start of the recovery among which the second crash is drawn. */
 const RECOVERY = 12;
 
 /**
- * A call of a script, on the snapshot of an index. `write` writes up to a part of the snapshot's
- * bytes, 1 being all of them. `startSync` does not wait for the sync, which runs in parallel with
- * the next steps of this snapshot.
+ * A call of a script, on the snapshot at an index. `write` writes up to a fraction of the
+ * snapshot's bytes, where 1 is all of them. `startSync` does not await the sync, which runs in
+ * parallel with the next steps of this snapshot.
  */
 type Step =
   | { readonly kind: 'create' | 'sync' | 'startSync' | 'finish' | 'abort' | 'remove'; readonly index: number }
@@ -39,7 +39,9 @@ const fixed: readonly Step[] = [
   ...snapshotSteps(20_000, [0.3, 0.6, 0.9]).filter(({ kind }) => kind !== 'finish'),
 ];
 
-/** Returns steps that write a snapshot part by part, with a sync after each, and finish it. */
+/**
+ * Returns steps that write a snapshot part by part, sync after each part, and finish the snapshot.
+ */
 function snapshotSteps(index: number, parts: readonly number[]): Step[] {
   const written = parts.flatMap((part): Step[] => [
     { kind: 'write', index, part },
@@ -73,15 +75,15 @@ function drawScript(random: Random): Step[] {
 interface Guarantee {
   readonly sample: Sample;
   /**
-   * Whether the snapshot must be listed (true) or must not be (false). Undefined if either is
-   * allowed.
+   * Whether the snapshot must be listed (true) or must not be listed (false). Undefined if either
+   * is allowed.
    */
   listed: boolean | undefined;
-  /** Bytes from which the snapshot must resume at least, if it is unfinished. */
+  /** Lowest offset at which an unfinished snapshot may resume. */
   synced: number;
-  /** Bytes that were passed to `write`. */
+  /** Number of bytes passed to `write`. */
   written: number;
-  /** The latest sync. */
+  /** Promise of the latest sync. */
   syncing: Promise<void>;
 }
 
@@ -89,7 +91,10 @@ function guarantee(sample: Sample, listed = false): Guarantee {
   return { sample, listed, synced: 0, written: 0, syncing: Promise.resolve() };
 }
 
-/** Guarantees of the calls so far. A call in progress may or may not have taken effect. */
+/**
+ * The guarantees that follow from the calls so far. A call in progress may or may not have taken
+ * effect.
+ */
 class Guarantees {
   readonly byIndex = new Map<number, Guarantee>();
 
@@ -132,14 +137,13 @@ class Guarantees {
 }
 
 /**
- * Enumerates crashes: runs a script once per operation of the medium, each time on a new medium,
- * and crashes before that operation. The last run is the one that ends without a crash. Returns the
- * first error found.
+ * Tests a crash before every operation of the medium. Runs a script on a new medium for each, until
+ * a run ends without a crash. Returns the first error found.
  *
- * After each crash it opens the store, which must list the guaranteed snapshots with all their
- * bytes. Then it cuts the power and opens the store again. All snapshots that the first open listed
- * must still exist. In half of the cases another crash interrupts the first open. At the end every
- * unfinished snapshot must resume after its synced bytes.
+ * After each crash, opens the store, which must list the guaranteed snapshots with all their bytes.
+ * Then cuts the power and opens the store again. All snapshots listed the first time must still
+ * exist. In half of the cases, another crash interrupts the first open. Finally, every unfinished
+ * snapshot must resume after its synced bytes.
  */
 export async function crashEverywhere(
   suite: StoreSuite<SnapshotStore>,
@@ -194,7 +198,8 @@ async function runUntilCrash(
 }
 
 /**
- * Opens the store after a crash, as described at `crashEverywhere`. Returns the first error found.
+ * Opens and checks the store after a crash, as `crashEverywhere` describes. Returns the first error
+ * found.
  */
 async function checkAfterCrash(
   medium: MediumWith<SnapshotStore, 'crash'>,
@@ -220,7 +225,7 @@ function failure(error: unknown): string {
 }
 
 /**
- * Opens the store and checks the listed snapshots. Returns the first error found. From now on the
+ * Opens the store and checks the listed snapshots. Returns the first error found. From then on, the
  * store must list exactly these snapshots.
  */
 async function checkListed(store: SnapshotStore, { byIndex }: Guarantees): Promise<string | undefined> {
@@ -240,7 +245,7 @@ async function checkListed(store: SnapshotStore, { byIndex }: Guarantees): Promi
 }
 
 /**
- * Resumes and finishes the unfinished snapshots. Checks that a power cut then loses no snapshot.
+ * Resumes and finishes the unfinished snapshots. Then checks that a power cut loses no snapshot.
  */
 async function checkResume(
   medium: MediumWith<SnapshotStore, 'crash'>,
@@ -249,7 +254,7 @@ async function checkResume(
   const store = medium.store();
   await store.open(owner);
   const unfinished = [...guarantees.byIndex.values()].filter(({ written, listed }) => written > 0 && listed === false);
-  // `create` discards other unfinished snapshots, so the one that must resume comes first.
+  // `create` discards other unfinished snapshots, so start with the one that must resume.
   unfinished.sort((a, b) => b.synced - a.synced);
   for (const snapshot of unfinished) {
     const { sample, synced, written } = snapshot;

@@ -9,12 +9,12 @@ import { codeOf } from './waiting.js';
 /** Number of bits to flip, each in a new store. */
 const FLIPS = 200;
 
-/** Registers tests on media that are full, that fail, or that have damaged data. */
+/** Registers tests with full, failing and damaged media. */
 export function testFaults(
   { expect, testAbility, testMedia }: StoreTests<SnapshotStore>,
   suite: StoreSuite<SnapshotStore>,
 ): void {
-  testAbility('fill', 'a full medium fails the snapshot being written, and the store keeps working', async (medium) => {
+  testAbility('fill', 'a full medium fails the snapshot being written, but the store keeps working', async (medium) => {
     const [before, sample] = await Promise.all([sampleAt(5), sampleAt(6)]);
     const store = medium.store();
     await store.open(owner);
@@ -42,7 +42,7 @@ export function testFaults(
   });
 
   for (const operation of ['write', 'sync'] as const) {
-    testAbility('fail', `a failed ${operation} ends the snapshot being written, but not the store`, async (medium) => {
+    testAbility('fail', `a failed ${operation} fails the snapshot being written, but not the store`, async (medium) => {
       const [before, sample] = await Promise.all([sampleAt(5), sampleAt(6)]);
       const store = medium.store();
       await store.open(owner);
@@ -77,7 +77,7 @@ export function testFaults(
     expect(await difference(next, [other])).toEqual(undefined);
   });
 
-  testMedia('damage', `a store does not list a damaged snapshot, or rejects reading it (${FLIPS} bits)`, async () => {
+  testMedia('damage', `a damaged snapshot is not listed, or reading it rejects (${FLIPS} bits)`, async () => {
     const [old, sample, unfinished] = await Promise.all([sampleAt(5, 900), sampleAt(6, 1_500), sampleAt(7, 3_000)]);
     let detected = 0;
     for (let flip = 0; flip < FLIPS; flip += 1) {

@@ -3,7 +3,7 @@ import { joined, owner, same, sampleAt, save } from './snapshot-samples.js';
 import type { StoreTests } from './store-context.js';
 import { codeOf } from './waiting.js';
 
-/** Registers tests of several readers while snapshots are written and removed. */
+/** Registers tests of concurrent readers while snapshots are written and removed. */
 export function testReading({ expect, test }: StoreTests<SnapshotStore>): void {
   test('read starts at any offset and yields chunks of at most 256 KiB', async (medium) => {
     const sample = await sampleAt(7, 700_000);
@@ -28,7 +28,7 @@ export function testReading({ expect, test }: StoreTests<SnapshotStore>): void {
     }
   });
 
-  test('a reader continues when its snapshot is removed or written again', async (medium) => {
+  test('a reader continues while its snapshot is removed or rewritten', async (medium) => {
     const [sample, other] = await Promise.all([sampleAt(7, 700_000), sampleAt(8, 10)]);
     const store = medium.store();
     await store.open(owner);
@@ -60,7 +60,7 @@ export function testReading({ expect, test }: StoreTests<SnapshotStore>): void {
     }
   });
 
-  test('close ends readers and writers, and keeps synced bytes of unfinished snapshots', async (medium) => {
+  test('close ends readers and writers and keeps synced bytes of unfinished snapshots', async (medium) => {
     const [sample, unfinished] = await Promise.all([sampleAt(7, 700_000), sampleAt(8)]);
     const store = medium.store();
     await store.open(owner);

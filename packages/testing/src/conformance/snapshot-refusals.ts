@@ -5,7 +5,7 @@ import { codeOf } from './waiting.js';
 
 /** Registers tests of calls and bytes that a snapshot store must reject. */
 export function testRefusals({ expect, test }: StoreTests<SnapshotStore>): void {
-  test('finish rejects damaged, truncated and wrong bytes with KONTIKI_CORRUPT', async (medium) => {
+  test('finish rejects damaged, truncated or foreign bytes with KONTIKI_CORRUPT', async (medium) => {
     const [before, sample, other] = await Promise.all([sampleAt(5), sampleAt(6), sampleAt(6, 2_000, 1)]);
     const store = medium.store();
     await store.open(owner);
@@ -35,7 +35,7 @@ export function testRefusals({ expect, test }: StoreTests<SnapshotStore>): void 
     expect(await difference(store, [sample, before])).toEqual(undefined);
   });
 
-  test('create rejects a snapshot that is being written, with KONTIKI_LOCKED', async (medium) => {
+  test('create rejects a snapshot already being written with KONTIKI_LOCKED', async (medium) => {
     const sample = await sampleAt(6);
     const store = medium.store();
     await store.open(owner);
@@ -66,7 +66,7 @@ export function testRefusals({ expect, test }: StoreTests<SnapshotStore>): void 
     expect(await store.list()).toEqual([]);
   });
 
-  test('open rejects snapshots of another cluster or server, and does not change them', async (medium) => {
+  test('open rejects snapshots of another cluster or server and leaves them unchanged', async (medium) => {
     const sample = await sampleAt(6);
     const store = medium.store();
     await store.open(owner);

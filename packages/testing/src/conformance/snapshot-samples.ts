@@ -6,17 +6,17 @@ export const owner: Owner = { cluster: 'conformance', server: 'a' };
 
 const membership = membershipOf(['a', 'b'].map((id) => [id, { address: `test://${id}:1`, metadata: '' }] as const));
 
-/** A snapshot and its bytes, which are several chunks unless its state is tiny. */
+/** A snapshot and its encoded bytes. They span several chunks unless the state is tiny. */
 export interface Sample {
   readonly meta: SnapshotMeta;
   readonly state: Uint8Array;
   readonly bytes: Uint8Array;
 }
 
-/** Bytes of state in a chunk of a sample. */
+/** Bytes of state per chunk of a sample. */
 const CHUNK = 700;
 
-/** Returns a snapshot of `index`. Different seeds give different snapshots of one index. */
+/** Returns a snapshot at `index`. Different seeds give different snapshots at one index. */
 export async function sampleAt(index: number, stateBytes = 2_000, seed = 0): Promise<Sample> {
   const random = new Random(index + seed, 'snapshot');
   const id = Array.from({ length: 32 }, () => random.below(16).toString(16)).join('');
@@ -31,7 +31,7 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
   yield bytes;
 }
 
-/** Returns all bytes of a stream. */
+/** Reads a stream to its end and returns all bytes. */
 export async function joined(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   for await (const piece of stream) pieces.push(piece);
@@ -45,8 +45,8 @@ export async function joined(stream: AsyncIterable<Uint8Array>): Promise<Uint8Ar
 }
 
 /**
- * Writes a sample, starting where the store resumes, and finishes it. `syncs`: syncs after each
- * piece.
+ * Writes a sample, starting where the store resumes, and finishes it. Syncs after each piece if
+ * `syncs` is true.
  */
 export async function save(
   store: SnapshotStore,
@@ -62,14 +62,14 @@ export async function save(
   return writer.finish();
 }
 
-/** Returns the item of a sample in `list`. */
+/** Returns the item that `list` must return for a sample. */
 export function infoOf({ meta, bytes }: Sample): SnapshotInfo {
   return { ...meta, bytes: bytes.length };
 }
 
 /**
- * Checks that a store lists exactly these samples, the newest first, and has all their bytes.
- * Returns the first error found.
+ * Checks that a store lists exactly these samples, in this order, and has all their bytes. Returns
+ * the first error found.
  */
 export async function difference(store: SnapshotStore, samples: readonly Sample[]): Promise<string | undefined> {
   const listed = (await store.list()).map(({ id }) => id);
@@ -83,10 +83,10 @@ export async function difference(store: SnapshotStore, samples: readonly Sample[
   return undefined;
 }
 
-/** Returns an error if the state of a stored snapshot differs from the sample's. */
+/** Returns an error if the state in a stored snapshot differs from the sample's state. */
 export async function stateError(store: SnapshotStore, { meta, state }: Sample): Promise<string | undefined> {
   const stored = await joined(decodeSnapshot(store.read(meta.id)));
-  return same(stored, state) ? undefined : `snapshot ${meta.id} has another state`;
+  return same(stored, state) ? undefined : `snapshot ${meta.id} has a different state`;
 }
 
 export function same(a: Uint8Array, b: Uint8Array): boolean {

@@ -11,8 +11,8 @@ import { storeTests, type StoreSuite } from './store-context.js';
 export type SnapshotStoreSuite = StoreSuite<SnapshotStore>;
 
 /**
- * Each seed draws which unsynced bytes survive a crash. Seed 0 runs the fixed script, others draw
- * one.
+ * Seeds of the crash tests. A seed determines which unsynced bytes survive a crash. Seed 0 runs the
+ * fixed script, and other seeds draw one.
  */
 const SEEDS = [0, 1, 2, 3];
 

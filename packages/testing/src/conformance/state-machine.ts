@@ -6,30 +6,30 @@ import { canonical, plain } from './plain.js';
 import { runnerOf, type TestFunctions } from './runner.js';
 
 export interface StateMachineSuite<M extends StateMachine> {
-  /** The machine's name in the titles. */
+  /** The machine's name in test titles. */
   readonly name: string;
   /** Creates a blank machine. */
   readonly machine: () => M | Promise<M>;
   /**
-   * Returns commands to apply in this order. They should cover every kind of command, including
-   * refused ones. Must return equal commands at every call.
+   * Returns the commands to apply, in order. They should cover every kind of command, including
+   * refused ones. Must return equal commands in every call.
    */
   readonly commands: () => readonly Uint8Array[];
-  /** Returns a machine's whole state as a value that can be compared. */
+  /** Returns a machine's whole state as a comparable value. */
   readonly digest: (machine: M) => unknown;
   /**
-   * Creates a machine on the disk of a machine that was stopped. For machines with `open`, which
-   * keep their state on a disk.
+   * Creates a machine on the disk of a stopped machine. Needed for machines with `open`, which keep
+   * their state on a disk.
    */
   readonly reopen?: ((machine: M) => M | Promise<M>) | undefined;
 }
 
-/** Number of random ways to cut the commands into batches. */
+/** Number of random ways to split the commands into batches. */
 const CUTS = 20;
 
 /**
- * Registers tests of all guarantees of the port `StateMachine`. Its results and its state must
- * depend on nothing but the commands and their order.
+ * Registers tests of all guarantees of the port `StateMachine`. A machine's results and state must
+ * depend only on the commands and their order.
  */
 export function testStateMachine<M extends StateMachine>(test: TestFunctions, suite: StateMachineSuite<M>): void {
   const { describe, it, expect } = runnerOf(test);
@@ -53,7 +53,7 @@ export function testStateMachine<M extends StateMachine>(test: TestFunctions, su
       expect(canonical(suite.digest(machine))).toEqual(before);
     });
 
-    it(`apply gives equal results and state for all batch sizes (${CUTS} ways)`, async () => {
+    it(`apply produces the same results and state for all batch sizes (${CUTS} splits)`, async () => {
       const expected = await run(suite, (left) => left);
       expect(await run(suite, () => 1)).toEqual(expected);
       for (let seed = 0; seed < CUTS; seed += 1) {
@@ -62,7 +62,7 @@ export function testStateMachine<M extends StateMachine>(test: TestFunctions, su
       }
     });
 
-    it('apply gives equal results and state at another time, with other randomness', async () => {
+    it('results and state do not depend on the time or on random numbers', async () => {
       const expected = await withFakeGlobals(1, () => run(suite, () => 3));
       expect(await withFakeGlobals(2, () => run(suite, () => 3))).toEqual(expected);
     });
@@ -77,7 +77,7 @@ export function testStateMachine<M extends StateMachine>(test: TestFunctions, su
     const { reopen } = suite;
     if (reopen === undefined) return;
 
-    it('a reopened machine has the state of the index that open returns', async () => {
+    it('a reopened machine has the state at the index that open returns', async () => {
       const entries = entriesOf(suite);
       const expected = await run(suite, (left) => left);
       for (let seed = 0; seed < CUTS; seed += 1) {
@@ -113,9 +113,7 @@ async function blank<M extends StateMachine>({ machine }: StateMachineSuite<M>):
   return made;
 }
 
-/**
- * Returns the commands as entries of a log. Gaps in the indices stand for entries without commands.
- */
+/** Returns the commands as log entries. Gaps in the indices stand for entries without commands. */
 function entriesOf({ commands }: Pick<StateMachineSuite<StateMachine>, 'commands'>): CommandEntry[] {
   const random = new Random(1, 'places');
   const at = { index: 1, term: 1 };
@@ -131,7 +129,8 @@ function through(entries: readonly CommandEntry[]): number {
 }
 
 /**
- * Applies entries in batches. `cut` gets the number of entries left and returns a batch size or 0.
+ * Applies entries in batches. `cut` is called with the number of remaining entries and returns the
+ * next batch size, which may be 0.
  */
 async function applyAll(
   machine: StateMachine,
@@ -143,7 +142,7 @@ async function applyAll(
   for (let at = 0; at < entries.length;) {
     const batch = entries.slice(at, at + cut(entries.length - at));
     at += batch.length;
-    // A batch ends just before the next command, or with its own last command.
+    // A batch ends at its last command or just before the next command.
     const next = entries[at]?.index ?? through(entries) + 1;
     reached = batch.length === 0 ? Math.max(reached, next - 1) : Math.max(through(batch), at % 2 === 0 ? next - 1 : 0);
     results.push(...(await machine.apply({ entries: batch, through: reached })));
@@ -151,7 +150,7 @@ async function applyAll(
   return results;
 }
 
-/** Returns the results of all commands and the state after them, as text. */
+/** Applies all commands. Returns the results and the final state, as text. */
 async function run<M extends StateMachine>(
   suite: StateMachineSuite<M>,
   cut: (left: number) => number,

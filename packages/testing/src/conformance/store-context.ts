@@ -3,27 +3,26 @@ import { withAbility, type Ability, type Medium, type MediumWith } from './mediu
 import type { Matchers, Runner } from './runner.js';
 
 export interface StoreSuite<Store> {
-  /** The store's name in the titles. */
+  /** The store's name in test titles. */
   readonly name: string;
   /**
-   * Creates a blank medium. It must draw all its random numbers from `random`, so that failures
-   * repeat.
+   * Creates a blank medium. It must draw all random numbers from `random`, so that failures are
+   * reproducible.
    */
   readonly medium: (random: () => number) => Medium<Store> | Promise<Medium<Store>>;
   /**
-   * Abilities not to test, each with the reason. The titles of the skipped tests contain the
-   * reason.
+   * Abilities that are not tested, each with the reason, which the titles of skipped tests contain.
    */
   readonly without?: Readonly<Partial<Record<Ability, string>>> | undefined;
 }
 
-/** Functions with which the parts of a suite register tests. */
+/** Functions that the parts of a suite use to register tests. */
 export interface StoreTests<Store> {
   readonly expect: (actual: unknown) => Matchers;
   /** Registers a test on a new medium. */
   readonly test: (title: string, body: (medium: Medium<Store>, random: Random) => Promise<void>) => void;
   /**
-   * Registers a test on a new medium with an ability. Skips it if the suite is `without` that
+   * Registers a test on a new medium with an ability. Skips the test if `without` contains the
    * ability.
    */
   readonly testAbility: <A extends Ability>(
@@ -32,7 +31,7 @@ export interface StoreTests<Store> {
     body: (medium: MediumWith<Store, A>, random: Random) => Promise<void>,
   ) => void;
   /**
-   * Registers a test that creates its media itself. Skips it if the suite is `without` the ability.
+   * Registers a test that creates its own media. Skips the test if `without` contains the ability.
    */
   readonly testMedia: (ability: Ability, title: string, body: () => Promise<void>) => void;
 }
@@ -50,7 +49,7 @@ export function storeTests<Store>({ it, expect }: Runner, suite: StoreSuite<Stor
     });
   const skipped = (ability: Ability, title: string): boolean => {
     const reason = suite.without?.[ability];
-    if (reason !== undefined) it(`skipped, since ${reason}: ${title}`, () => {});
+    if (reason !== undefined) it(`skipped because ${reason}: ${title}`, () => {});
     return reason !== undefined;
   };
   return {

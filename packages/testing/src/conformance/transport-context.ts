@@ -6,25 +6,24 @@ import { Servers, type Wire } from './servers.js';
 export type WireAbility = 'hold';
 
 export interface TransportSuite<T extends Transport> {
-  /** The transport's name in the titles. */
+  /** The transport's name in test titles. */
   readonly name: string;
   /** Creates a wire without servers. */
   readonly wire: () => Wire<T> | Promise<Wire<T>>;
   /**
-   * Abilities not to test, each with the reason. The titles of the skipped tests contain the
-   * reason.
+   * Abilities that are not tested, each with the reason, which the titles of skipped tests contain.
    */
   readonly without?: Readonly<Partial<Record<WireAbility, string>>> | undefined;
 }
 
-/** Number of exchanges within which a message that must not arrive would arrive. */
+/** Number of exchanges to wait for a message that must not arrive. */
 export const ROUNDS = 10;
 
-/** Functions with which the parts of the suite register tests. */
+/** Functions that the parts of the suite use to register tests. */
 export interface TransportTests<T extends Transport> {
   readonly expect: (actual: unknown) => Matchers;
   readonly test: (title: string, body: (servers: Servers<T>) => Promise<void>) => void;
-  /** Registers a test on a wire with `hold`. Skips it if the suite is `without` that ability. */
+  /** Registers a test on a wire with `hold`. Skips the test if `without` contains `hold`. */
   readonly testHold: (
     title: string,
     body: (servers: Servers<T>, hold: (id: ServerId, held: boolean) => void) => Promise<void>,
@@ -49,7 +48,7 @@ export function transportTests<T extends Transport>(
     test,
     testHold: (title, body) => {
       const reason = suite.without?.hold;
-      if (reason !== undefined) return void it(`skipped, since ${reason}: ${title}`, () => {});
+      if (reason !== undefined) return void it(`skipped because ${reason}: ${title}`, () => {});
       test(title, (servers) => {
         const { wire } = servers;
         if (wire.hold !== undefined) return body(servers, wire.hold.bind(wire));

@@ -4,9 +4,9 @@ import { plain } from './plain.js';
 import { appends, tickets } from './servers.js';
 import type { TransportTests } from './transport-context.js';
 
-/** Registers tests of the delivery of messages. */
+/** Registers tests of message delivery. */
 export function testDelivery<T extends Transport>({ expect, test }: TransportTests<T>): void {
-  test('send delivers messages of every kind unaltered, with the id of the sender', async (servers) => {
+  test('send delivers messages of every kind unaltered, with the sender id', async (servers) => {
     const [a, b] = await servers.startConnected('a', 'b');
     for (const [from, to] of [
       [a, b],
@@ -15,7 +15,7 @@ export function testDelivery<T extends Transport>({ expect, test }: TransportTes
       to.received.length = 0;
       for (const message of everyMessage) from.transport.send(to.id, [message]);
       from.transport.send(to.id, everyMessage);
-      // The messages of `startConnected` may arrive only now.
+      // Messages sent by `startConnected` may still arrive.
       const arrived = (): typeof to.received => to.received.filter(({ message }) => message.term !== numbered(0).term);
       await servers.until(() => arrived().length >= 2 * everyMessage.length);
       const sorted = (messages: readonly unknown[]): string[] =>
@@ -30,7 +30,7 @@ export function testDelivery<T extends Transport>({ expect, test }: TransportTes
     const count = 300;
     for (let index = 1; index <= count; index += 1) {
       a.transport.send('b', [append(index, (index * 37) % 9_000), numbered(index)]);
-      // 50 sends in one turn of the event loop, the next 50 in another.
+      // Send 50 times per turn of the event loop.
       if (index % 50 === 0) await servers.until(() => appends(b).length === index);
     }
     await servers.until(() => appends(b).length === count);
@@ -48,7 +48,7 @@ export function testDelivery<T extends Transport>({ expect, test }: TransportTes
     expect(got).toEqual(sizes.map((size, i) => plain(append(i + 1, size))));
   });
 
-  test('messages that exceed the largest frame together all arrive', async (servers) => {
+  test('send splits messages that together exceed the largest frame', async (servers) => {
     const [a, b] = await servers.startConnected('a', 'b');
     a.transport.send('b', [append(1, LARGEST), append(2, 2_000_000), append(3, 10)]);
     await servers.until(() => appends(b).length === 3);

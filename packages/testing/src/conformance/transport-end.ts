@@ -5,7 +5,7 @@ import { ROUNDS, type TransportTests } from './transport-context.js';
 
 /** Registers tests of `close`. */
 export function testEnd<T extends Transport>({ expect, test }: TransportTests<T>): void {
-  test('close resolves during traffic, and nothing is received afterwards', async (servers) => {
+  test('close resolves during traffic, and no message is received afterward', async (servers) => {
     const [a, b] = await servers.startConnected('a', 'b');
     let index = 0;
     const send = (): void => {
@@ -22,14 +22,14 @@ export function testEnd<T extends Transport>({ expect, test }: TransportTests<T>
     await Promise.all(closing);
     await b.transport.close();
     send();
-    // Gives messages in flight the time to arrive.
+    // Give messages in flight time to arrive.
     const c = await servers.start('c');
     introduce(a, c);
     for (let round = 0; round < ROUNDS; round += 1) await servers.waitConnected(a, c);
     expect(b.received.length).toEqual(received);
   });
 
-  test('a receiver that closes the transport receives nothing more of a batch', async (servers) => {
+  test('closing a transport while it delivers a batch drops the rest of the batch', async (servers) => {
     const [a, b] = await servers.startConnected('a', 'b');
     let closing: Promise<void> | undefined;
     b.onMessage = (message): void => {
@@ -41,7 +41,7 @@ export function testEnd<T extends Transport>({ expect, test }: TransportTests<T>
     expect(tickets(b).filter((ticket) => ticket < 10)).toEqual([1]);
   });
 
-  test('a transport that was never started closes', async (servers) => {
+  test('close resolves on a transport that was never started', async (servers) => {
     await servers.wire.transport('a').close();
   });
 }

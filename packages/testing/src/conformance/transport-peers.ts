@@ -3,7 +3,7 @@ import { append, everyMessage, numbered } from './messages.js';
 import { introduce, tickets } from './servers.js';
 import { ROUNDS, type TransportTests } from './transport-context.js';
 
-/** Registers tests of peers: reached servers, refused servers, and servers that move or restart. */
+/** Registers tests of reachable, refused, moved and restarted peers. */
 export function testPeers<T extends Transport>({ expect, test }: TransportTests<T>): void {
   test('servers that start at the same time connect', async (servers) => {
     await servers.startConnected('a', 'b', 'c', 'd');
@@ -34,7 +34,7 @@ export function testPeers<T extends Transport>({ expect, test }: TransportTests<
     expect(b.received.length > received).toEqual(true);
   });
 
-  test('a message is not delivered to a server with another id', async (servers) => {
+  test('a message is not delivered to a server with a different id', async (servers) => {
     const [a, b] = [await servers.start('a'), await servers.start('b')];
     const c = await servers.start('c');
     a.transport.setPeers(
@@ -78,7 +78,7 @@ export function testPeers<T extends Transport>({ expect, test }: TransportTests<
 
   const refused: readonly [string, Partial<Identity>, Partial<Identity>][] = [
     ['of another cluster', {}, { cluster: 'other' }],
-    ['bootstrapped with another membership', { genesis: 1 }, { genesis: 2 }],
+    ['bootstrapped with a different membership', { genesis: 1 }, { genesis: 2 }],
   ];
   for (const [title, ours, theirs] of refused) {
     test(`a transport refuses a server ${title}`, async (servers) => {
@@ -94,7 +94,7 @@ export function testPeers<T extends Transport>({ expect, test }: TransportTests<
     });
   }
 
-  test('a transport accepts a blank server, also when its genesis becomes known', async (servers) => {
+  test('a transport accepts a blank server, even after its genesis becomes known', async (servers) => {
     const identity = { genesis: undefined as number | undefined };
     const [a, blank] = [await servers.start('a', { genesis: 5 }), await servers.start('blank', identity)];
     introduce(a, blank);

@@ -3,12 +3,12 @@ import { append, numbered } from './messages.js';
 import { appends, introduce, type Server, type Servers } from './servers.js';
 import type { TransportTests } from './transport-context.js';
 
-/** Number of appends of 200 KiB sent to a peer that reads nothing: 80 MB. */
+/** Number of appends of 200 KiB sent to a peer that does not read, 80 MB in all. */
 const FLOOD = 400;
 const BYTES = 200 * 1024;
 
 /**
- * Registers tests of sending to a peer that reads nothing. The messages that arrive when it reads
+ * Registers tests of sending to a peer that does not read. The messages that arrive once it reads
  * again show how many the transport queued.
  */
 export function testPressure<T extends Transport>({ expect, test, testHold }: TransportTests<T>): void {
@@ -22,7 +22,7 @@ export function testPressure<T extends Transport>({ expect, test, testHold }: Tr
     expect(appends(restarted).length < FLOOD / 2).toEqual(true);
   });
 
-  const title = 'send queues little for a peer that does not read, and still reaches others';
+  const title = 'send queues little for a stalled peer and still reaches others';
   testHold(title, async (servers, hold) => {
     const [a, b, c] = await servers.startConnected('a', 'b', 'c');
     hold('b', true);
@@ -35,7 +35,9 @@ export function testPressure<T extends Transport>({ expect, test, testHold }: Tr
   });
 }
 
-/** Sends more to b than may be queued, and checks that a and c still reach each other. */
+/**
+ * Sends more data to b than a transport may queue, and checks that a and c still reach each other.
+ */
 async function flood<T extends Transport>(servers: Servers<T>, a: Server<T>, c: Server<T>): Promise<void> {
   for (let index = 1; index <= FLOOD; index += 1) {
     a.transport.send('b', [append(index, BYTES), numbered(index)]);

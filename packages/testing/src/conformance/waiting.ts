@@ -1,13 +1,14 @@
-/** Milliseconds of real time within which a condition must hold. */
+/** Milliseconds of real time within which a condition must become true. */
 const DEADLINE = 20_000;
 
 /**
- * Checks a condition every few milliseconds of real time until it holds. Rejects after 20 seconds.
+ * Checks a condition every few milliseconds of real time until it is true. Rejects after 20
+ * seconds.
  */
 export async function until(condition: () => boolean): Promise<void> {
   const end = performance.now() + DEADLINE;
   while (!condition()) {
-    if (performance.now() > end) throw new Error(`the condition does not hold after ${DEADLINE / 1000} seconds`);
+    if (performance.now() > end) throw new Error(`the condition is still false after ${DEADLINE / 1000} seconds`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -6,7 +6,8 @@ const NAME = /^level-(\d{10})$/;
 const UNFINISHED = 'level-new';
 
 /**
- * Size in bytes after which a new file starts, unless the first record is more than half as long.
+ * Size in bytes above which the journal starts a new file. If twice the first record's length is
+ * larger, that is the limit.
  */
 const MAX_FILE = 64 * 1024;
 
@@ -14,21 +15,21 @@ function nameOf(sequence: number): string {
   return `level-${`${sequence}`.padStart(10, '0')}`;
 }
 
-/** The file that is being written. */
+/** The file being written. */
 interface Open {
   readonly file: File;
   end: number;
   /** Number of synced bytes. */
   synced: number;
-  /** Length of the first record, which has the whole contents at the start of the file. */
+  /** Length of the first record, which contains the whole database as of the file's start. */
   readonly first: number;
 }
 
 /**
  * The file of a database, with one record per batch. A new file starts with a record of the whole
- * contents. The journal starts a new file at the first change after a start, after a failure, and
- * when the file has grown. So it never appends to bytes that a killed process or a failed sync
- * left.
+ * database. The journal starts a new file at the first change after opening, after a failure, and
+ * when the file has grown too long. It therefore never appends after bytes left by a killed process
+ * or a failed sync.
  */
 export class Journal {
   readonly #folder: Folder;
@@ -61,7 +62,7 @@ export class Journal {
     }
   }
 
-  /** Writes a batch of changes. `all` returns the contents before these changes. */
+  /** Writes a batch of changes. `all` returns the database's contents before these changes. */
   async write(changes: readonly Change[], all: () => readonly Change[], sync: boolean): Promise<void> {
     const open = this.#open;
     this.#open = undefined;
@@ -81,7 +82,7 @@ export class Journal {
     this.#open = open;
   }
 
-  /** Reads zero bytes of the file. It takes time and may fail, as any read does. */
+  /** Reads zero bytes of the file. Like any read, the operation takes time and may fail. */
   async touch(): Promise<void> {
     await this.#open?.file.read(0, 0);
   }
@@ -92,9 +93,9 @@ export class Journal {
   }
 
   /**
-   * Called when there is no valid record at a position. Returns the next record if damaged ones are
-   * skipped, and otherwise throws. Returns undefined at a write that a crash tore, which is the
-   * end.
+   * Called when there is no valid record at a position. Returns undefined if a crash tore the write
+   * there, which ends the journal. For a damaged record, returns the next one if the option
+   * `skipsDamagedBatches` is set, and throws otherwise.
    */
   #afterDamage(bytes: Uint8Array, at: number, name: string): ReturnType<typeof nextRecord> {
     if (!isProven(bytes, at)) return undefined;
@@ -124,7 +125,7 @@ export class Journal {
   }
 }
 
-/** Returns whether the bytes at a position were synced, as a later record proves. */
+/** Returns whether a later record proves that the bytes at a position were synced. */
 function isProven(bytes: Uint8Array, at: number): boolean {
   for (let later = nextRecord(bytes, at); later !== undefined; later = nextRecord(bytes, later.start)) {
     if (later.synced > at) return true;

@@ -7,11 +7,12 @@ export interface Change {
 }
 
 /**
- * A record has one batch and starts at a multiple of 8 in its file. Its fields:
+ * Length of a record's header. A record contains one batch and starts at a multiple of 8 in its
+ * file. Its fields:
  *
  * - checksum of all following bytes (4 bytes)
  * - length of the record (4)
- * - number of bytes of the file that were synced before the record was written (8)
+ * - number of the file's bytes that were synced before the record was written (8)
  * - number of changes (4)
  * - per change: length of the key (4), length of the value (4), key, value. The length of the value
  *   is 2^32 - 1 if the key is deleted.
@@ -37,14 +38,14 @@ export function encodeRecord(changes: readonly Change[], synced: number): Uint8A
   return writer.bytes;
 }
 
-/** A record that was found in a file. */
+/** A record found in a file. */
 export interface FoundRecord {
   readonly changes: readonly Change[];
   readonly synced: number;
   readonly end: number;
 }
 
-/** Returns the record at a position, or undefined if there is no valid one. */
+/** Returns the record at a position, or undefined if no valid record starts there. */
 export function recordAt(bytes: Uint8Array, start: number): FoundRecord | undefined {
   if (bytes.length - start < HEADER) return undefined;
   const reader = new Reader(bytes.subarray(start));
@@ -61,7 +62,7 @@ export function recordAt(bytes: Uint8Array, start: number): FoundRecord | undefi
   return { changes, synced, end: start + length };
 }
 
-/** Returns the next valid record after a position without one. */
+/** Returns the next valid record after a position that has no valid record. */
 export function nextRecord(bytes: Uint8Array, after: number): ({ readonly start: number } & FoundRecord) | undefined {
   for (let start = after + 8; start <= bytes.length - HEADER; start += 8) {
     const record = recordAt(bytes, start);

@@ -6,8 +6,8 @@ import { Table, type Pair, type Range } from './table.js';
 
 export interface SimulatedLevelOptions {
   /**
-   * Skips damaged batches and so loses them, as LevelDB does. Otherwise `open` rejects if a batch
-   * is damaged. Default false.
+   * Whether damaged batches are skipped and thereby lost, as in LevelDB. If false, `open` rejects
+   * if a batch is damaged. Default false.
    */
   readonly skipsDamagedBatches?: boolean | undefined;
 }
@@ -20,13 +20,12 @@ type Encoded =
   | { readonly type: 'del'; readonly key: Uint8Array };
 
 /**
- * A small `abstract-level` database on a `Folder` of `@kontiki/files`. With a `SimulatedDisk` as
- * its folder, it lets tests crash, fail, fill up and damage the database of a store.
+ * A small `abstract-level` database on a `Folder` of `@kontiki/files`. On the folder of a
+ * `SimulatedDisk`, tests can crash, fail, fill up and damage the database of a store.
  *
- * It gives only these guarantees, so that a test finds a store that relies on more. A batch exists
- * as a whole or not at all. A batch with `sync: true` is durable when it resolves, and so are all
- * earlier batches. A crash may lose any other batch. Batches in progress during a crash may exist
- * or not.
+ * It makes only the following guarantees, so that tests expose a store that relies on more. Batches
+ * are atomic. When a batch with `sync: true` resolves, it and all earlier batches are durable. A
+ * crash may lose any other batch. A batch in progress during a crash may or may not survive.
  */
 export class SimulatedLevel extends AbstractLevel<Uint8Array, string, string> {
   readonly #folder: Folder;
@@ -34,7 +33,7 @@ export class SimulatedLevel extends AbstractLevel<Uint8Array, string, string> {
   #table = new Table();
   #journal: Journal | undefined;
   #lock: Lock | undefined;
-  /** The latest write. Writes run one at a time. */
+  /** Settles with the latest write. Writes run one at a time. */
   #writing: Promise<unknown> = Promise.resolve();
 
   constructor(folder: Folder, { skipsDamagedBatches = false }: SimulatedLevelOptions = {}) {
@@ -46,7 +45,7 @@ export class SimulatedLevel extends AbstractLevel<Uint8Array, string, string> {
   /** @internal */
   async _open(): Promise<void> {
     const lock = await this.#folder.lock('level').catch((error: unknown) => {
-      throw Object.assign(new Error('The database is open already.', { cause: error }), { code: 'LEVEL_LOCKED' });
+      throw Object.assign(new Error('The database is already open.', { cause: error }), { code: 'LEVEL_LOCKED' });
     });
     try {
       this.#table = new Table();
@@ -139,7 +138,7 @@ class SimulatedIterator<Level> extends AbstractIterator<Level, Uint8Array, Uint8
 
   /** @internal */
   async _next(): Promise<Pair | undefined> {
-    // Databases read many pairs at a time.
+    // Like a real database, reads many pairs at a time.
     if (this.#at % FETCHED === 0) await this.#touch();
     return this.#pairs[this.#at++];
   }

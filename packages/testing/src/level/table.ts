@@ -12,7 +12,7 @@ export type Pair = [key: Uint8Array, value: Uint8Array];
 
 /** A map from keys to values, sorted by the bytes of the keys. */
 export class Table {
-  /** The keys as texts with one character per byte, which sort in the same order. */
+  /** Keys in order, as strings with one character per byte. These sort like the bytes. */
   readonly #keys: string[] = [];
   readonly #values = new Map<string, Uint8Array>();
 
@@ -33,7 +33,7 @@ export class Table {
     }
   }
 
-  /** Returns the current pairs in a range, in order. */
+  /** Returns the current pairs in a range, in key order. */
   select({ gt, gte, lt, lte, reverse = false, limit = -1 }: Range): Pair[] {
     let [start, end] = [0, this.#keys.length];
     if (gte !== undefined) start = this.#find(textOf(gte));
@@ -46,7 +46,7 @@ export class Table {
     return keys.map((text) => [bytesOf(text), this.#values.get(text) as Uint8Array]);
   }
 
-  /** Returns the position of a key in order, whether or not it exists. */
+  /** Returns the position at which a key is, or would be inserted. */
   #find(text: string): number {
     let [low, high] = [0, this.#keys.length];
     while (low < high) {

@@ -1,25 +1,28 @@
 import type { Operation } from './history.js';
 import type { Model } from './models.js';
 
-/** A key with operations that are not linearizable, and a small subset of them that shows it. */
+/** A key whose operations are not linearizable, with a small subset of them as a counterexample. */
 export interface Anomaly<Input> {
   readonly key: string;
   readonly operations: readonly Operation<Input>[];
 }
 
-/** The call or the end of an operation, in a linked list by time of those not linearized yet. */
+/**
+ * The call or the end of an operation. Nodes form a linked list, in order of time, of the
+ * operations not linearized yet.
+ */
 interface Node {
   readonly operation: number;
   readonly isCall: boolean;
-  /** For a call: the operation's end. Undefined if the operation has no end. */
+  /** The operation's end, on the node of a call. Undefined if the operation has no end. */
   end: Node | undefined;
   before: Node | undefined;
   after: Node | undefined;
 }
 
 /**
- * Returns the head of a list of all calls and ends. At equal times calls come before ends, so these
- * operations overlap.
+ * Returns the head of a list of all calls and ends. At equal times, calls come before ends, so that
+ * the operations overlap.
  */
 function nodesOf<Input>(operations: readonly Operation<Input>[]): Node {
   const timed = operations.flatMap(({ call, end }, operation) => {
@@ -60,14 +63,14 @@ function relink(node: Node): void {
 }
 
 /**
- * Returns whether the operations of one key are linearizable. They are if the model allows them in
- * some order, and each can take effect in this order between its call and its end. An
- * operation without an end may take effect at any time after its call, or never.
+ * Returns whether the operations of one key are linearizable. They are if the model accepts them in
+ * some order in which each operation takes effect between its call and its end. An operation
+ * without an end may take effect at any time after its call, or never.
  *
- * The algorithm is Wing and Gong's search with Lowe's cache. It linearizes operations one by one,
- * always one that was called before the first end in the list. When an operation ends that is not
- * linearized, it backtracks. It skips combinations of linearized operations and state that it has
- * tried before.
+ * The algorithm is Wing and Gong's search with Lowe's cache. Each step linearizes an operation
+ * called before the first end in the list. The search backtracks when it reaches the end of an
+ * operation that is not linearized. It skips combinations of linearized operations and state that
+ * it has already tried.
  */
 export function isLinearizable<State, Input>(
   model: Model<State, Input>,
@@ -103,7 +106,8 @@ export function isLinearizable<State, Input>(
       }
       node = node.after;
     } else {
-      // An operation ends here that is not linearized. Undo the last step and try the next one.
+      // The operation that ends here is not linearized. Undo the last step and try the next
+      // operation.
       const last = path.pop();
       if (last === undefined) return false;
       if (last.node.end !== undefined) {
@@ -120,8 +124,8 @@ export function isLinearizable<State, Input>(
 }
 
 /**
- * Removes operations one by one as long as the rest is still not linearizable. Keeps a write whose
- * value a remaining operation saw.
+ * Removes each operation without which the rest is still not linearizable. Keeps a write if a
+ * remaining operation saw its value.
  */
 function minimize<State, Input>(
   model: Model<State, Input>,
@@ -138,8 +142,8 @@ function minimize<State, Input>(
 }
 
 /**
- * Returns the keys of a history whose operations are not linearizable. A history is linearizable if
- * the history of each key is (Herlihy and Wing), so an empty list means that it is.
+ * Returns an anomaly for each key whose operations are not linearizable. An empty result means that
+ * the history is linearizable, because linearizability is a local property (Herlihy and Wing).
  */
 export function checkHistory<State, Input>(
   model: Model<State, Input>,

@@ -1,13 +1,14 @@
-/** An operation of a client on one key, with its result. */
+/** A client's operation on one key, with its result. */
 export interface Operation<Input> {
-  /** Operations of different keys are independent. */
+  /** The key. Operations on different keys are independent. */
   readonly key: string;
   /** The operation and its result, as the model defines them. */
   readonly input: Input;
-  /** Time of the call, on one clock for the whole history, in any unit. */
+  /** Time of the call, in any unit. The whole history must use one clock. */
   readonly call: number;
   /**
-   * Time of the answer. `null` if the outcome is unknown: it took effect any time after, or never.
+   * Time of the answer, or `null` if the outcome is unknown. The operation may then take effect at
+   * any time after the call, or never.
    */
   readonly end: number | null;
 }
@@ -24,8 +25,8 @@ export class HistoryError extends Error {
 
 /**
  * Parses a history in JSON lines: `{"key":"x","call":1,"end":2,"input":{...}}`. `end` is null for
- * an unknown outcome. A history must not contain refused operations, since their values must never
- * be seen. Throws a `HistoryError` for an invalid line.
+ * an unknown outcome. A history must not contain refused operations, because they never took
+ * effect. Throws a `HistoryError` for an invalid line.
  */
 export function parseHistory<Input>(text: string): Operation<Input>[] {
   return text.split('\n').flatMap((line, i) => {

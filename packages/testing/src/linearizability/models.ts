@@ -5,29 +5,32 @@ export interface Model<State, Input> {
    * Returns the state after an operation, or undefined if its result is impossible in this state.
    */
   step(state: State, input: Input): State | undefined;
-  /** Returns equal texts for equal states, and different texts for different ones. */
+  /** Returns equal strings for equal states, and different strings for different states. */
   fingerprint(state: State): string;
   /** Returns the value that an operation writes. Used to minimize a counterexample. */
   puts(input: Input): string | undefined;
   /**
-   * Returns the values that an operation sees. A counterexample keeps the operations that wrote
-   * them.
+   * Returns the values that an operation sees. A counterexample keeps the writes of these values.
    */
   sees(input: Input): readonly string[];
 }
 
 /**
- * An operation on a register. `null` is no value. Unique values let the checker find more errors.
+ * An operation on a register. `null` means no value. Unique values let the checker find more
+ * errors.
  */
 export type RegisterInput =
   | { readonly type: 'read'; readonly value: string | null }
   | { readonly type: 'write'; readonly value: string | null }
   /**
-   * Writes `value` if the register has `expected`. `done` is whether it did, missing if unknown.
+   * Writes `value` if the register's value is `expected`. `done` is whether it wrote, and is
+   * missing if unknown.
    */
   | { readonly type: 'cas'; readonly expected: string | null; readonly value: string; readonly done?: boolean };
 
-/** A model of a register: one value that is read, written, deleted, and compared and set. */
+/**
+ * A model of a register, which has one value. Clients read, write, delete, and compare and set it.
+ */
 export const register: Model<string | null, RegisterInput> = {
   initial: null,
   step(state, input) {
@@ -55,10 +58,7 @@ export const register: Model<string | null, RegisterInput> = {
 export type ListInput =
   { readonly type: 'append'; readonly value: string } | { readonly type: 'read'; readonly values: readonly string[] };
 
-/**
- * A model of a list to which values are appended. A read returns the whole list, and so their
- * order.
- */
+/** A model of a list to which clients append values. A read returns the whole list, in order. */
 export const list: Model<readonly string[], ListInput> = {
   initial: [],
   step(state, input) {

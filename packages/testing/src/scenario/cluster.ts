@@ -21,7 +21,10 @@ import { ScenarioServer } from './server.js';
 
 const encoder = new TextEncoder();
 
-/** The servers of a scenario, their disks and the links between them. Nothing happens by itself. */
+/**
+ * The servers of a scenario, their disks, and the network links between them. Nothing happens until
+ * the test asks for it.
+ */
 export class ScenarioCluster {
   readonly timings: Timings;
   readonly servers: ReadonlyMap<ServerId, ScenarioServer>;
@@ -35,7 +38,8 @@ export class ScenarioCluster {
   #now = 0;
   #lives = 0;
   /**
-   * The highest commit index in a forged message. Entries up to it count as durable on a quorum.
+   * The highest commit index in a forged message. Entries up to this index count as durable on a
+   * quorum.
    */
   #forgedCommit = 0;
 
@@ -74,7 +78,7 @@ export class ScenarioCluster {
     return this.server(id).raft;
   }
 
-  /** The servers that are up and consider themselves leaders. */
+  /** The running servers that consider themselves leaders. */
   get leaders(): ServerId[] {
     return [...this.servers.values()].filter((s) => s.up && s.raft.role === 'leader').map(({ id }) => id);
   }
@@ -89,7 +93,7 @@ export class ScenarioCluster {
     return this.network.underWay;
   }
 
-  /** All messages ever sent, in order. */
+  /** All messages sent so far, in order. */
   get sent(): readonly Envelope[] {
     return this.network.sent;
   }
@@ -101,7 +105,7 @@ export class ScenarioCluster {
 
   // ---- servers
 
-  /** Starts a server from its disk. Crashes it first if it is up. */
+  /** Starts a server from its disk. Crashes the server first if it is running. */
   start(id: ServerId): void {
     const server = this.server(id);
     if (server.up) this.crash(id);
@@ -114,7 +118,8 @@ export class ScenarioCluster {
   }
 
   /**
-   * Starts a server with a handwritten log: the first membership, then one command per given term.
+   * Restarts a server with a handwritten log: the first membership, then one command per given
+   * term.
    */
   startWith(id: ServerId, terms: readonly number[], term: number = Math.max(1, ...terms)): void {
     const { disk } = this.server(id);
@@ -125,7 +130,7 @@ export class ScenarioCluster {
     this.start(id);
   }
 
-  /** Crashes a server. Of its writes in progress, only the oldest `keep` survive. */
+  /** Crashes a server. Only the oldest `keep` of its writes in progress survive. */
   crash(id: ServerId, keep = 0): void {
     const server = this.server(id);
     server.disk.crash(keep);
@@ -140,7 +145,9 @@ export class ScenarioCluster {
     this.#checks.wiped(this.server(id));
   }
 
-  /** Pauses a process (SIGSTOP). Messages for it wait, and its timers fire late. */
+  /**
+   * Pauses a server's process, like SIGSTOP. Messages to the server wait, and its timers fire late.
+   */
   pause(id: ServerId): void {
     this.paused.add(id);
   }
@@ -151,7 +158,7 @@ export class ScenarioCluster {
 
   // ---- disks
 
-  /** Keeps `settle` from finishing writes of a server, until `unstall`. */
+  /** Keeps `settle` from finishing a server's writes until `unstall` is called. */
   stall(id: ServerId): void {
     this.stalled.add(id);
   }
@@ -160,19 +167,19 @@ export class ScenarioCluster {
     this.stalled.delete(id);
   }
 
-  /** Finishes the oldest write of a server. Returns false if no write is in progress. */
+  /** Finishes a server's oldest write. Returns false if no write is in progress. */
   write(id: ServerId): boolean {
     return this.server(id).write(this.#now);
   }
 
-  /** Finishes all writes of a server. */
+  /** Finishes all of a server's writes. */
   writeAll(id: ServerId): void {
     while (this.write(id));
   }
 
   /**
-   * Answers a server's oldest request for entries that left its memory. Returns false if there is
-   * none.
+   * Answers a server's oldest request for entries evicted from memory. Returns false if there is no
+   * request.
    */
   readPage(id: ServerId): boolean {
     return this.server(id).readPage(this.#now);
@@ -180,12 +187,12 @@ export class ScenarioCluster {
 
   // ---- the network
 
-  /** Cuts one direction between two servers. Messages on it are lost. */
+  /** Cuts the link from one server to another. Messages on a cut link are lost. */
   cut(from: ServerId, to: ServerId): void {
     this.network.cut(from, to);
   }
 
-  /** Cuts both directions between a server and all others. */
+  /** Cuts the links between a server and all others, in both directions. */
   isolate(id: ServerId): void {
     for (const other of this.servers.keys()) {
       this.cut(id, other);
@@ -193,12 +200,12 @@ export class ScenarioCluster {
     }
   }
 
-  /** Cuts all links except for those within each group. */
+  /** Cuts all links except for the links within each group. */
   partition(...groups: readonly (readonly ServerId[])[]): void {
     this.connect(...groups.flatMap((group) => group.flatMap((a) => group.map((b) => [a, b] as const))));
   }
 
-  /** Cuts all links except for both directions between these pairs. */
+  /** Cuts all links except for the links between these pairs, in both directions. */
   connect(...pairs: readonly (readonly [ServerId, ServerId])[]): void {
     for (const id of this.servers.keys()) this.isolate(id);
     for (const [a, b] of pairs) {
@@ -212,7 +219,7 @@ export class ScenarioCluster {
     this.network.heal();
   }
 
-  /** Delivers matching messages, oldest first, even on links that are cut. */
+  /** Delivers matching messages, oldest first, even on cut links. */
   deliver(filter: MessageFilter = {}): void {
     for (const envelope of this.network.take(filter)) this.arrive(envelope);
   }
@@ -227,19 +234,21 @@ export class ScenarioCluster {
     this.release(this.network.underWay.filter((envelope) => matches(filter, envelope)));
   }
 
-  /** Removes matching messages from the network and returns them, for `release`. */
+  /**
+   * Removes matching messages from the network and returns them, to be passed to `release` later.
+   */
   hold(filter: MessageFilter = {}): Envelope[] {
     return this.network.take(filter);
   }
 
-  /** Appends messages to those in flight. */
+  /** Appends messages to the messages in flight. */
   release(envelopes: readonly Envelope[]): void {
     this.network.underWay.push(...envelopes);
   }
 
   /**
-   * Delivers a message that no server sent. The checks trust its commit index, whatever is on the
-   * disks.
+   * Delivers a message that no server sent. The checks trust its commit index, even if the disks
+   * contradict it.
    */
   forge(from: ServerId, to: ServerId, message: Message): void {
     if ('committed' in message) this.#forgedCommit = Math.max(this.#forgedCommit, message.committed);
@@ -248,7 +257,7 @@ export class ScenarioCluster {
 
   // ---- callers
 
-  /** Proposes a command. Returns its position, or the reason why it was refused. */
+  /** Proposes a command. Returns the command's position, or the reason for the refusal. */
   propose(id: ServerId, text: string): Position | ProposalRefusal {
     return this.feed(id, (raft) => {
       const outcome = raft.propose(encoder.encode(text));
@@ -257,7 +266,7 @@ export class ScenarioCluster {
     });
   }
 
-  /** Starts a linearizable read. Returns its number. */
+  /** Starts a linearizable read. Returns the read's number. */
   read(id: ServerId): number {
     return this.feed(id, (raft) => {
       const ticket = raft.read();
@@ -267,15 +276,15 @@ export class ScenarioCluster {
   }
 
   /**
-   * Returns the index that must be applied to serve a read, or undefined while it waits for an
-   * answer.
+   * Returns the index that must be applied before a read can be served, or undefined if the read is
+   * not confirmed yet.
    */
   answer(id: ServerId, ticket: number): number | undefined {
     for (const [upTo, index] of this.server(id).answers) if (upTo >= ticket) return index;
     return undefined;
   }
 
-  /** Passes an input to a server's `Raft` in a turn, and returns its result. */
+  /** Runs `input` on a server's `Raft` within a turn, and returns the result. */
   feed<T>(id: ServerId, input: (raft: Raft) => T): T {
     let result: { readonly value: T } | undefined;
     this.#running(id).turn(this.#now, { timers: 'skip', propose: (raft) => (result = { value: input(raft) }) });
@@ -284,36 +293,39 @@ export class ScenarioCluster {
 
   // ---- time
 
-  /** Makes a server check its timers. `late`: as after a stall of its process. */
+  /**
+   * Makes a server check its timers. If `late` is true, the server checks them as after a stall of
+   * its process.
+   */
   tick(id: ServerId, late = false): void {
     this.#running(id).turn(this.#now, { timers: late ? 'late' : 'onTime' });
   }
 
   /**
-   * Runs one turn of a server as a node would: the server itself decides whether its timers are
+   * Runs one turn of a server as a node would. The server decides by itself whether its timers are
    * late.
    */
   turn(id: ServerId): void {
     this.#running(id).turn(this.#now, { timers: 'auto' });
   }
 
-  /** Moves a server to a higher term without a leader, with a forged rejection of a vote. */
+  /** Moves a server to a higher term without a leader, by forging a rejected vote reply. */
   raiseTerm(id: ServerId, term: number): void {
     const { incarnation: to } = this.server(id);
     this.forge(id, id, { kind: 'voteReply', term, incarnation: to, to, granted: false });
   }
 
-  /** Lets time pass without checking timers. */
+  /** Advances time without checking timers. */
   skip(ms: number): void {
     this.#now += ms;
   }
 
-  /** Makes a server campaign, as its election timer does. */
+  /** Makes a server campaign, as if its election timer had fired. */
   campaign(id: ServerId): void {
     this.feed(id, (raft) => raft.campaign());
   }
 
-  /** Makes a server a candidate in a new term, with forged pre-votes of others. */
+  /** Makes a server a candidate in a new term, by forging pre-votes of the other servers. */
   makeCandidate(id: ServerId): void {
     this.campaign(id);
     const { incarnation: to } = this.server(id);

@@ -1,7 +1,10 @@
 import { entryBytes, type Ballot, type Entry } from '@kontiki/core';
 import type { PageRead, LogStart, Write } from '@kontiki/core/protocol';
 
-/** A model of a log store, without bytes. A write becomes durable when `finish` is called. */
+/**
+ * A model of a log store that keeps entries as objects. A write becomes durable when `finish` is
+ * called.
+ */
 export class ScenarioDisk {
   /** The durable ballot. */
   ballot: Ballot | undefined;
@@ -28,7 +31,7 @@ export class ScenarioDisk {
     return write;
   }
 
-  /** Cuts the power. Of the writes in progress, only the oldest `keep` survive. */
+  /** Cuts the power. Only the oldest `keep` of the writes in progress survive. */
   crash(keep: number): void {
     for (let i = 0; i < keep; i += 1) this.finish();
     this.writes.length = 0;
@@ -50,7 +53,7 @@ export class ScenarioDisk {
     return this.#issued.length;
   }
 
-  /** Returns the durable state, with which a server starts. */
+  /** Returns the durable state for the start of a server. */
   open(): LogStart & { readonly ballot: Ballot | undefined } {
     const { ballot, committed, entries } = this;
     return {
@@ -82,7 +85,7 @@ export class ScenarioDisk {
   }
 }
 
-/** Returns a log after a write. Its entries replace the log from their first index on. */
+/** Returns a log after a write. The written entries replace the log from their first index on. */
 function replaced(log: Entry[], { entries }: Write): Entry[] {
   const [first] = entries;
   return first === undefined ? log : [...log.slice(0, first.index - 1), ...entries];

@@ -18,11 +18,11 @@ export function matches(filter: MessageFilter, envelope: Envelope): boolean {
   return from === envelope.from && to === envelope.to && kind === envelope.message.kind;
 }
 
-/** The messages in flight between the servers of a scenario, and the links that carry them. */
+/** The messages in flight between the servers of a scenario, and the cut links. */
 export class ScenarioNetwork {
   /** Messages in flight, in the order in which they were sent. */
   readonly underWay: Envelope[] = [];
-  /** All messages ever sent, in order. */
+  /** All messages sent so far, in order. */
   readonly sent: Envelope[] = [];
   readonly #cuts = new Set<string>();
 
@@ -39,7 +39,10 @@ export class ScenarioNetwork {
     return taken;
   }
 
-  /** Removes and returns the oldest message that is not held, and not sent to a paused server. */
+  /**
+   * Removes and returns the oldest message that does not match `held` and is not for a paused
+   * server.
+   */
   next(held: MessageFilter, paused: ReadonlySet<ServerId>): Envelope | undefined {
     const at = this.underWay.findIndex((envelope) => !paused.has(envelope.to) && !matches(held, envelope));
     return at < 0 ? undefined : this.underWay.splice(at, 1)[0];

@@ -3,12 +3,13 @@ import type { Limits, Membership, Timings } from '@kontiki/core';
 export interface ScenarioOptions {
   /** Seed of the election timeouts. Default 1. */
   readonly seed?: number;
-  /** In milliseconds. Default: 50 for heartbeats and 200 for elections. */
+  /** Heartbeat interval and election timeout in milliseconds. Default: 50 and 200. */
   readonly timings?: Timings;
-  /** Default: the limits of `RaftNode`. */
+  /** Limits on queues, windows and memory. Default: the limits of `RaftNode`. */
   readonly limits?: Partial<Limits>;
   /**
-   * Membership with which its servers are bootstrapped. Other servers are blank. Default: all vote.
+   * Membership with which its servers are bootstrapped. All other servers start blank. Default: all
+   * servers are voters.
    */
   readonly membership?: Membership;
 }

@@ -7,18 +7,18 @@ import { ScenarioCluster } from './cluster.js';
 const MAX_STEPS = 100_000;
 
 /**
- * A scenario is a directed test of the protocol. It runs pure `Raft`s on virtual time under the
- * control of the test, without randomness other than election timeouts. Nothing happens by itself.
- * `write` finishes a disk write, `deliver` delivers messages, `skip` and `tick` let time pass.
- * `settle` and `elapse` do all of this in a fixed order.
+ * A directed test of the protocol. It runs pure `Raft`s on virtual time under the control of the
+ * test, with no randomness except for election timeouts. Nothing happens until the test asks for
+ * it. `write` finishes a disk write, `deliver` delivers messages, `skip` advances time, and `tick`
+ * checks timers. `settle` and `elapse` do all of this in a fixed order.
  *
- * Every step also checks invariants, and throws a `Violation` if it breaks one. So a scenario can
- * fail for a bug other than the one that it tests.
+ * Every step also checks invariants, and throws a `Violation` if one is broken. A scenario can
+ * therefore also fail because of a bug that it was not written for.
  */
 export class Scenario extends ScenarioCluster {
   /**
-   * Makes a server campaign until it leads, without time passing. Throws if it is not elected in
-   * three attempts. Messages that match `held` stay in flight.
+   * Makes a server campaign until it leads, without advancing time. Throws if the server is not
+   * elected in three attempts. Messages that match `held` stay in flight.
    */
   elect(id: ServerId, held?: MessageFilter): void {
     this.settle(held);
@@ -31,8 +31,8 @@ export class Scenario extends ScenarioCluster {
   }
 
   /**
-   * Finishes writes and delivers messages until none are left, without time passing. Messages that
-   * match `held` stay in flight. Throws if the servers never stop sending.
+   * Finishes writes and delivers messages until none are left, without advancing time. Messages
+   * that match `held` stay in flight. Throws if the servers never stop sending.
    */
   settle(held: MessageFilter = () => false): void {
     for (let i = 0; i < MAX_STEPS; i += 1) {
@@ -51,7 +51,7 @@ export class Scenario extends ScenarioCluster {
     throw new Error(`the cluster does not settle within ${MAX_STEPS} steps`);
   }
 
-  /** Lets time pass, timer by timer, and settles after each timer. */
+  /** Advances time by `ms` milliseconds. Fires each timer on the way and settles after it. */
   elapse(ms: number): void {
     const end = this.now + ms;
     this.settle();
@@ -68,12 +68,12 @@ export class Scenario extends ScenarioCluster {
   }
 
   /**
-   * Lets time pass until a condition holds. Throws after `limit` milliseconds, by default 20
-   * timeouts.
+   * Advances time until a condition is true. Throws if it is still false after `limit`
+   * milliseconds, by default 20 election timeouts.
    */
   elapseUntil(condition: () => boolean, limit: number = 20 * this.timings.election): void {
     for (const end = this.now + limit; !condition(); this.elapse(5)) {
-      if (this.now >= end) throw new Error(`the condition does not hold after ${limit} ms`);
+      if (this.now >= end) throw new Error(`the condition is still false after ${limit} ms`);
     }
   }
 

@@ -5,7 +5,7 @@ import { WaitingProposals, WaitingReads } from '../world/fast/waiting.js';
 import { ScenarioDisk } from './disk.js';
 import type { ScenarioNetwork } from './network.js';
 
-/** A server of a scenario: the shipped `RawNode`, a disk, and the proposals and reads that wait. */
+/** A server of a scenario: a `RawNode`, a disk, and the waiting proposals and reads. */
 export class ScenarioServer {
   readonly id: ServerId;
   readonly disk: ScenarioDisk = new ScenarioDisk();
@@ -14,11 +14,11 @@ export class ScenarioServer {
   up = false;
   /** The entries applied since the last start. */
   applied: Entry[] = [];
-  /** All reports, over all starts. */
+  /** All reports since the scenario began, over all starts. */
   readonly reports: Report[] = [];
   /**
-   * Answered reads since the last start: the newest read's number, and the index that must be
-   * applied to serve it.
+   * Answers to reads since the last start. Each maps the number of the newest answered read to the
+   * index that must be applied to serve it.
    */
   readonly answers: Map<number, number> = new Map();
   readonly proposals: WaitingProposals;
@@ -47,7 +47,7 @@ export class ScenarioServer {
     this.turn(now, { timers: 'skip' });
   }
 
-  /** Loses everything except the disk. */
+  /** Stops the process. Only the contents of the disk survive. */
   stop(): void {
     this.up = false;
     this.applied = [];
@@ -57,7 +57,7 @@ export class ScenarioServer {
     this.reads.abandon();
   }
 
-  /** Takes a turn and carries out what it returns, except that the disk finishes nothing yet. */
+  /** Takes a turn and carries out its output. Writes are issued but not finished yet. */
   turn(now: number, hooks: TurnHooks): void {
     const turn = this.raw.turn(now, hooks);
     for (const mail of turn.mail) this.#send(mail);
@@ -77,7 +77,7 @@ export class ScenarioServer {
   }
 
   /**
-   * Finishes the oldest write, which lets the mail that waits for it leave. Returns false if no
+   * Finishes the oldest write, which releases the messages that wait for it. Returns false if no
    * write is in progress.
    */
   write(now: number): boolean {
@@ -89,7 +89,8 @@ export class ScenarioServer {
   }
 
   /**
-   * Answers the oldest request for entries that have left memory. Returns false if there is none.
+   * Answers the oldest request for entries evicted from memory. Returns false if there is no
+   * request.
    */
   readPage(now: number): boolean {
     const read = this.#pageReads.shift();

@@ -23,10 +23,13 @@ interface SavedState extends State {
   readonly through: number;
 }
 
-/** Number of bytes per chunk of a snapshot. Small, so that snapshots have several chunks. */
+/** Bytes per chunk of a snapshot, small enough that snapshots have several chunks. */
 const CHUNK = 200;
 
-/** A state machine with values and lists by key. A command's result is whether it took effect. */
+/**
+ * A state machine that maps keys to values and to lists. A command's result is whether it took
+ * effect.
+ */
 export class KeyValueMachine implements StateMachine<boolean> {
   readonly values: Map<string, string> = new Map();
   readonly lists: Map<string, string[]> = new Map();
@@ -75,7 +78,10 @@ export class KeyValueMachine implements StateMachine<boolean> {
 const STATE = 'state';
 const NEXT = 'next';
 
-/** A `KeyValueMachine` with a disk. Sometimes it writes its whole state and index to a file. */
+/**
+ * A `KeyValueMachine` that occasionally saves its whole state and index to a file, and recovers
+ * from it.
+ */
 export class DurableKeyValueMachine extends KeyValueMachine {
   readonly #folder: Folder;
   readonly #random: () => number;
@@ -113,7 +119,7 @@ export class DurableKeyValueMachine extends KeyValueMachine {
 
   async #save(): Promise<void> {
     const saved: SavedState = { through: this.#through, ...this.state };
-    // Removes what an interrupted save left.
+    // Remove the leftovers of an interrupted save.
     await this.#folder.remove(NEXT);
     const file = await this.#folder.create(NEXT);
     file.write(encoder.encode(JSON.stringify(saved)), 0);

@@ -9,20 +9,21 @@ type Machine = KeyValueMachine;
 type KeyValueRequest = Request<Machine, unknown>;
 
 /**
- * Number of requests after which other keys are used, so that the history of each key stays short.
+ * Number of requests after which the workload switches to new keys. This keeps the history of each
+ * key short.
  */
 const ROTATION = 80;
 const KEYS = 4;
 
 /**
- * The default workload. Clients read, write, delete, and compare and set registers. They append to
- * lists and read them. Every written value is unique. At the end the history of each key must be
+ * The default workload. Clients read, write, delete, and compare and set registers, and append to
+ * lists and read them. Every written value is unique. At the end, the history of each key must be
  * linearizable.
  */
 export class KeyValueWorkload implements Workload<Machine> {
   readonly registers: Operation<RegisterInput>[] = [];
   readonly lists: Operation<ListInput>[] = [];
-  /** The last value read per key, which a compare-and-set expects. */
+  /** The value last read per key, which the next compare-and-set expects. */
   readonly #seen = new Map<string, string | null>();
 
   machine({ folder, random, seed }: Environment): Machine {

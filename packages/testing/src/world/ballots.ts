@@ -2,34 +2,34 @@ import type { Message, ServerId } from '@kontiki/core';
 import type { InvariantChecker } from './invariant-checker.js';
 
 /**
- * Checks the terms in messages, the votes and the leaders. Each method reports an event of a
- * server.
+ * Checks terms in messages, votes, and leaders. Each public method is called when a server does
+ * something.
  */
 export class Ballots {
   readonly #invariants: InvariantChecker;
-  /** Leaders by term, each with its process. */
+  /** The process that leads each term, as server id and process number. */
   readonly #leaders = new Map<number, string>();
-  /** Candidates by voter and term. */
+  /** The candidate that each voter voted for, by voter and term. */
   readonly #votes = new Map<string, ServerId>();
-  /** The highest term in which a server sent a message, over all its processes. */
+  /** The highest term in which each server sent a message, over all its processes. */
   readonly #sentTerms = new Map<ServerId, number>();
 
   constructor(invariants: InvariantChecker) {
     this.#invariants = invariants;
   }
 
-  /** A server starts in a term. */
+  /** Called when a server starts in a term. */
   started(id: ServerId, term: number): void {
     const sent = this.#sentTerms.get(id) ?? 0;
     this.#invariants.check('termsRise', term >= sent, () => `${id} sent in term ${sent} and starts in term ${term}`);
   }
 
-  /** A server lost its disk. From now on it may send in lower terms. */
+  /** Called when a server lost its disk. The server may send in lower terms from now on. */
   wiped(id: ServerId): void {
     this.#sentTerms.delete(id);
   }
 
-  /** A server sends a message. `durableTerm` is the newest term on its disk. */
+  /** Called when a server sends a message. `durableTerm` is the newest term on its disk. */
   sent(id: ServerId, to: ServerId, message: Message, durableTerm: number): void {
     const { kind, term } = message;
     if (kind === 'preVote') return;
@@ -43,7 +43,7 @@ export class Ballots {
     else if (kind === 'voteReply' && message.granted) this.#voted(id, term, to);
   }
 
-  /** A process leads a term. `process` identifies the server and its process. */
+  /** Called when a process leads a term. `process` identifies both the server and its process. */
   leads(process: string, term: number): void {
     const other = this.#leaders.get(term) ?? process;
     this.#invariants.check('electionSafety', other === process, () => `${other} and ${process} lead term ${term}`);

@@ -1,4 +1,4 @@
-/** Numbers of events in a world. A run in which too little happened proves nothing. */
+/** Event counts of a world. A run with too few events proves nothing. */
 export interface Counts {
   elections: number;
   truncations: number;
@@ -7,23 +7,25 @@ export interface Counts {
   reads: number;
   commits: number;
   acknowledged: number;
-  /** Writes that were issued and lost in a crash. */
+  /** Number of issued writes lost in crashes. */
   lostWrites: number;
-  /** Requests with an unknown outcome. This and all further counts are 0 in the fast world. */
+  /**
+   * Number of requests with an unknown outcome. This count and those below are 0 in the fast world.
+   */
   unknown: number;
-  /** Disk operations that failed. */
+  /** Number of failed disk operations. */
   diskErrors: number;
-  /** Disks that were lost or damaged. */
+  /** Number of lost or damaged disks. */
   lostDisks: number;
-  /** Frames that arrived damaged. */
+  /** Number of frames that arrived damaged. */
   badFrames: number;
-  /** Nodes that stopped by themselves. */
+  /** Number of times that a node stopped because of an error. */
   stops: number;
-  /** Nodes that were closed. */
+  /** Number of times that a node was closed. */
   closes: number;
-  /** Snapshots that were taken. */
+  /** Number of snapshots taken. */
   snapshots: number;
-  /** Snapshots that replaced a log. */
+  /** Number of received snapshots that replaced a log. */
   installs: number;
 }
 

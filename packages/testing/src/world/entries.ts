@@ -1,7 +1,7 @@
 import type { Entry, ServerId } from '@kontiki/core';
 import type { InvariantChecker } from './invariant-checker.js';
 
-/** An entry as it was first seen in any log. */
+/** An entry as first seen in any log. */
 interface Known {
   readonly term: number;
   readonly prevTerm: number;
@@ -10,24 +10,28 @@ interface Known {
 
 interface Committed {
   readonly term: number;
-  /** The term of the first server that reported the entry as committed. */
+  /** The term in which a server first reported the entry as committed. */
   readonly inTerm: number;
 }
 
-/** Returns the term at an index of a server's log, or undefined if it has no entry there. */
+/** Returns the term at an index of a server's log, or undefined if the log has no entry there. */
 type TermAt = (index: number) => number | undefined;
 
-/** Returns whether an entry is durable on a quorum, by the membership that server `id` uses. */
+/** Returns whether an entry is durable on a quorum of the membership that server `id` uses. */
 export type OnQuorum = (id: ServerId, index: number, term: number) => boolean;
 
-/** Checks the entries in logs, the committed and the applied ones. Each method reports an event. */
+/**
+ * Checks logged, committed and applied entries. Most methods are called when a server does
+ * something.
+ */
 export class Entries {
   readonly #invariants: InvariantChecker;
   readonly #onQuorum: OnQuorum;
-  /** By index: the entries that any log ever had there, one per term. */
+  /** All entries that any log ever had at each index, one per term. */
   readonly #known: Known[][] = [];
   /**
-   * Committed entries by index - 1. The first entry, the membership, is committed by definition.
+   * Committed entries, at position index - 1. The first entry, the initial membership, is committed
+   * by definition.
    */
   readonly #committed: Committed[] = [{ term: 1, inTerm: 0 }];
   readonly #appliedAt = new Map<number, number>();
@@ -47,7 +51,7 @@ export class Entries {
     return this.#committed[index - 1]?.term;
   }
 
-  /** A server appends entries to its log. */
+  /** Called when a server appends entries to its log. */
   issued(id: ServerId, prevTermOfFirst: number, entries: readonly Entry[]): void {
     let prevTerm = prevTermOfFirst;
     for (const entry of entries) {
@@ -68,7 +72,7 @@ export class Entries {
     }
   }
 
-  /** A server in term `inTerm` reports the entries from `from` to `to` as committed. */
+  /** Called when a server in term `inTerm` reports the entries `from` to `to` as committed. */
   commits(id: ServerId, inTerm: number, from: number, to: number, termAt: TermAt): void {
     for (let index = from; index <= to; index += 1) {
       const term = termAt(index) as number;
@@ -92,8 +96,8 @@ export class Entries {
   }
 
   /**
-   * A server starts to lead. It must have every entry that was committed in an earlier term.
-   * Checking the last of these is enough because of Log Matching.
+   * Called when a server starts to lead. The server must have every entry committed in an earlier
+   * term. Because of Log Matching, checking the last one is enough.
    */
   leads(id: ServerId, leads: number, termAt: TermAt): void {
     const index = this.#committed.findLastIndex(({ inTerm }) => inTerm < leads) + 1;
@@ -106,7 +110,9 @@ export class Entries {
     );
   }
 
-  /** Returns the indices of the commands in a log, after `after` and up to `through`. */
+  /**
+   * Returns the indices of the commands in a log from `after` (exclusive) to `through` (inclusive).
+   */
   commands(after: number, through: number, termAt: TermAt): number[] {
     const indices: number[] = [];
     for (let index = after + 1; index <= through; index += 1) {
@@ -116,7 +122,7 @@ export class Entries {
     return indices;
   }
 
-  /** A server applies an entry. */
+  /** Called when a server applies an entry. */
   applied(id: ServerId, index: number, term: number): void {
     const committed = this.#committed[index - 1]?.term;
     const agreed = committed === undefined || committed === term;

@@ -4,12 +4,12 @@ import type { Counts } from './counts.js';
 import type { Fault, Mix } from './mix.js';
 import type { Schedule } from './schedule.js';
 
-/** A server that faults can break. */
+/** A server into which faults are injected. */
 export interface FaultTarget {
   readonly id: ServerId;
   readonly up: boolean;
   readonly leads: boolean;
-  /** Whether its disk was lost or damaged. */
+  /** Whether the server's disk was lost or damaged. */
   readonly lost: boolean;
   start(): void;
   crash(kind: 'kill' | 'powerCut'): void;
@@ -18,15 +18,18 @@ export interface FaultTarget {
   resume(): void;
   setFull(full: boolean): void;
   setTimings(timings: Timings): void;
-  /** Damages its disk while it is down. */
+  /** Damages the disk of the stopped server. */
   damage?(): void;
   /** Closes the node and starts it again. */
   close?(): void;
-  /** Moves its clock forward by this many milliseconds at once. */
+  /** Moves the server's clock forward by `span` milliseconds. */
   jump?(span: number): void;
 }
 
-/** The network that faults can break. `cut` and `partition` return descriptions for the trace. */
+/**
+ * The network into which faults are injected. `cut` and `partition` return descriptions for the
+ * trace.
+ */
 interface FaultNetwork {
   cut(): string;
   /** Splits the servers into two groups, or separates the server `alone` from the others. */
@@ -45,9 +48,9 @@ interface FaultContext {
 }
 
 /**
- * Breaks the servers and the network of a world until `end` is called. Each kind of fault occurs at
- * random intervals. These are multiples of the election timeout, so that faults keep pace with
- * elections. A weaker fault has longer intervals.
+ * Injects faults into the servers and the network of a world until `end` is called. Each kind of
+ * fault occurs at random intervals, which scale with the election timeout. The weaker a fault, the
+ * longer its intervals.
  */
 export class Faults {
   readonly #world: FaultContext;
@@ -76,7 +79,7 @@ export class Faults {
     });
     this.#every(mix.strength.cuts > 0 ? 'cuts' : 'partitions', 6, () => {
       network.join();
-      trace?.('the network is whole again');
+      trace?.('all links are restored');
     });
     this.#every('retimings', 20, () => {
       const stretch = this.#random.pick([0.5, 1, 2]);
@@ -90,9 +93,9 @@ export class Faults {
   }
 
   /**
-   * Reports an elected leader. Crashes or isolates it soon, if `earlyLeaderFailures` is drawn. A
-   * leader that fails soon after its election leaves entries on some servers only. Figure 8 of the
-   * Raft paper needs several of these in a row.
+   * Called when a leader is elected. With the fault `earlyLeaderFailures`, it may crash or isolate
+   * the leader soon. A leader that fails soon after its election leaves entries on only some of the
+   * servers. Figure 8 of the Raft paper needs several such failures in a row.
    */
   onElected(server: FaultTarget): void {
     const { schedule, mix, network } = this.#world;
@@ -116,8 +119,8 @@ export class Faults {
   }
 
   /**
-   * Breaks something every `mean` election timeouts on average at full strength, less often at
-   * lower.
+   * Calls `breakSomething` at random intervals. At full strength their mean is `mean` election
+   * timeouts. At lower strengths it is longer.
    */
   #every(fault: Fault, mean: number, breakSomething: () => void): void {
     const strength = this.#world.mix.strength[fault];
@@ -155,7 +158,8 @@ export class Faults {
   }
 
   /**
-   * Draws a server to break. Prefers leaders, since their failures lead to more different states.
+   * Draws a server for the next fault. Prefers leaders, because their failures lead to more
+   * different states.
    */
   get #victim(): FaultTarget {
     const { servers } = this.#world;
@@ -195,8 +199,8 @@ export class Faults {
   }
 
   /**
-   * Draws a server that may lose its disk. Returns undefined if no majority with a disk would
-   * remain.
+   * Draws a server that may lose its disk. Returns undefined if less than a majority would keep an
+   * intact disk.
    */
   get #diskVictim(): FaultTarget | undefined {
     const { servers } = this.#world;

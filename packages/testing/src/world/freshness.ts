@@ -1,11 +1,11 @@
 import type { InvariantChecker } from './invariant-checker.js';
 
 /**
- * Checks that reads are linearizable. A read must see every entry that was acknowledged, or seen by
- * another read, before the read started.
+ * Checks that reads are linearizable. A read must see every entry that was acknowledged or read
+ * before it started.
  */
 export class Freshness {
-  /** The highest index that was acknowledged or seen by a read. */
+  /** The highest index that was acknowledged or read. */
   floor = 0;
   readonly #invariants: InvariantChecker;
 
@@ -17,7 +17,10 @@ export class Freshness {
     this.floor = Math.max(this.floor, index);
   }
 
-  /** A read saw the state at index `applied`. `floor` was the floor when the read started. */
+  /**
+   * Called when a read saw the state at index `applied`. `floor` is the value of `this.floor` when
+   * the read started.
+   */
   read(applied: number, floor: number): void {
     this.#invariants.check(
       'readsAreFresh',

@@ -1,9 +1,9 @@
 import { isKontikiError, type ServerId } from '@kontiki/core';
 import { Violation, type Invariant } from './violation.js';
 
-/** Throws a `Violation` when an enabled invariant does not hold, which ends the world. */
+/** Throws a `Violation`, which ends the world, when an enabled invariant is broken. */
 export class InvariantChecker {
-  /** The first violation. Kept here because the code under test may catch what `check` throws. */
+  /** The first violation. It is kept because the code under test may catch the thrown error. */
   violation: Violation | undefined;
   readonly #enabled: ReadonlySet<Invariant>;
 
@@ -18,9 +18,9 @@ export class InvariantChecker {
   }
 
   /**
-   * Reports an error of the code under test. A `KontikiError` is a failed assertion of that code
-   * and breaks the invariant `assertions`. Any other error is a bug of the world and is thrown
-   * again.
+   * Called with an error thrown by the code under test. A `KontikiError` is a failed assertion of
+   * that code and breaks the invariant `assertions`. Any other error is a bug in the world and is
+   * rethrown.
    */
   checkThrown(id: ServerId, error: unknown): void {
     if (error instanceof Violation || !isKontikiError(error)) throw error;

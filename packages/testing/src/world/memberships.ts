@@ -5,14 +5,16 @@ function isMajority(of: readonly ServerId[], has: (id: ServerId) => boolean): bo
 }
 
 /**
- * Returns whether the servers for which `has` holds are a quorum. A joint membership needs two
- * majorities.
+ * Returns whether the servers for which `has` returns true are a quorum. In a joint membership, a
+ * quorum needs a majority of both halves.
  */
 export function isQuorum({ voters, outgoing }: Membership, has: (id: ServerId) => boolean): boolean {
   return isMajority(voters, has) && (outgoing.length === 0 || isMajority(outgoing, has));
 }
 
-/** Returns whether each quorum of one membership shares a server with each quorum of the other. */
+/**
+ * Returns whether every quorum of one membership shares a server with every quorum of the other.
+ */
 export function quorumsOverlap(a: Membership, b: Membership): boolean {
   const ids = [...new Set([...a.voters, ...a.outgoing, ...b.voters, ...b.outgoing])];
   for (let group = 0; group < 2 ** ids.length; group += 1) {

@@ -3,22 +3,22 @@ import type { Limits, SnapshotPolicy, Timings } from '@kontiki/core';
 import { Random } from '../random.js';
 
 /**
- * Kinds of faults. Each seed leaves out about half of them, because faults can hide the effects of
- * others. The order matters: strengths are drawn in this order.
+ * Kinds of faults. Each seed leaves out about half of them, because one fault can hide the effects
+ * of another. Strengths are drawn in this order, so reordering the list changes all worlds.
  *
  * - `latency`: messages take longer
  * - `jitter`: some messages are delayed, and others overtake them
  * - `loss`, `duplicates`: messages are lost, or arrive twice
  * - `cuts`, `partitions`: single links are cut, or all links between two groups
  * - `earlyLeaderFailures`: leaders crash or are isolated soon after their election
- * - `kills`, `powerCuts`: processes die, and unsynced writes survive or not
- * - `wipes`: a disk is replaced by an empty one
- * - `slowRestarts`: servers stay down for longer after a crash
+ * - `kills`, `powerCuts`: processes are killed, or the power is cut and unsynced writes may be lost
+ * - `wipes`: a disk is replaced with an empty one
+ * - `slowRestarts`: servers stay down longer after a crash
  * - `pauses`: processes are paused, as with SIGSTOP
  * - `lateTimers`: timers fire up to a second late
  * - `drift`: clocks run up to 10 % fast or slow
- * - `slowDisks`, `stalls`: syncs are slow, or take up to ten election timeouts
- * - `fullDisks`: disks are full for some time
+ * - `slowDisks`, `stalls`: syncs are slow, or stall for up to ten election timeouts
+ * - `fullDisks`: disks are temporarily full
  * - `slowLoops`: the event loop runs callbacks late
  * - `slowMachines`: state machines apply entries late
  * - `retimings`: the timings of all servers change while they run
@@ -47,7 +47,7 @@ export const FAULTS = [
 ] as const;
 
 /**
- * Kinds of faults that only the full world has.
+ * Kinds of faults that exist only in the full world.
  *
  * - `badFrames`: frames arrive with a flipped bit
  * - `diskErrors`: disk operations fail
@@ -60,30 +60,30 @@ export const NODE_FAULTS = ['badFrames', 'diskErrors', 'bitFlips', 'clockJumps',
 export type Fault = (typeof FAULTS)[number] | (typeof NODE_FAULTS)[number];
 
 /**
- * The conditions in one world, drawn from its seed: size, timings, limits, workload, and how strong
- * each fault is. Worlds with different conditions find different bugs. In half of the seeds a
- * message has one entry, and windows and queues are small.
+ * The conditions of one world, drawn from its seed: size, timings, limits, workload, and the
+ * strength of each fault. Worlds with different conditions find different bugs. In half of the
+ * seeds, a message contains at most one entry. Many seeds also have small windows and queues.
  */
 export interface Mix {
   readonly servers: number;
-  /** Simulated seconds with faults. Then all faults end. */
+  /** Simulated seconds until all faults end. */
   readonly seconds: number;
   readonly timings: Timings;
   readonly limits: Limits;
   /**
-   * Strength of each fault, from 0 to 1. 0 leaves the fault out. Otherwise the strength scales its
-   * frequency, its probability or its duration.
+   * Strength of each fault, from 0 (never occurs) to 1. The strength scales the fault's frequency,
+   * probability or duration.
    */
   readonly strength: Readonly<Record<Fault, number>>;
-  /** Milliseconds between two writes, on average. */
+  /** Mean number of milliseconds between two writes. */
   readonly writeEvery: number;
-  /** Milliseconds between two reads, on average. */
+  /** Mean number of milliseconds between two reads. */
   readonly readEvery: number;
-  /** Bytes of the largest command. */
+  /** Size in bytes of the largest command. */
   readonly commandBytes: number;
-  /** Whether state machines have a disk of their own, from which they recover after a restart. */
+  /** Whether state machines recover from their own disk after a restart. */
   readonly durableMachines: boolean;
-  /** When nodes take snapshots, and how many entries and snapshots they keep. */
+  /** Snapshot policy of all nodes. */
   readonly snapshotPolicy: Partial<SnapshotPolicy>;
 }
 
@@ -95,9 +95,9 @@ const TIMINGS: readonly Timings[] = [
 ];
 
 export interface MixOptions {
-  /** Simulated seconds with faults. Default 20. */
+  /** Simulated seconds until all faults end. Default 20. */
   readonly seconds?: number | undefined;
-  /** Faults to leave out, even if the seed draws them. Default: none. */
+  /** Faults to disable, even if the seed draws them. Default: none. */
   readonly without?: readonly Fault[] | undefined;
 }
 
@@ -114,9 +114,7 @@ function drawPolicy(random: Random): Partial<SnapshotPolicy> {
   };
 }
 
-/**
- * Draws the conditions of a world of pure `Raft`s or whole nodes. The former have no `NODE_FAULTS`.
- */
+/** Draws the conditions of a world. `NODE_FAULTS` are disabled in a world of pure `Raft`s. */
 export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions, of: 'rafts' | 'nodes'): Mix {
   const random = new Random(seed, 'mix');
   const strength = Object.fromEntries([

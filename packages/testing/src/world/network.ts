@@ -6,20 +6,23 @@ import type { Schedule } from './schedule.js';
 type Deliver<Load> = (from: ServerId, to: ServerId, load: Load) => void;
 
 /**
- * A network that loses, delays, duplicates and reorders messages. Links can be cut in each
- * direction.
+ * A network that loses, delays, duplicates and reorders messages. Each direction of a link can be
+ * cut separately.
  */
 export class ModelNetwork<Load> {
-  /** The number of sent messages. */
+  /** Number of messages sent so far. */
   sent = 0;
   readonly #schedule: Schedule;
   readonly #random: Random;
   readonly #mix: Mix;
   readonly #ids: readonly ServerId[];
   readonly #deliver: Deliver<Load>;
-  /** Links that are cut, as `from>to`. */
+  /** Cut links, as `from>to`. */
   readonly #cut = new Set<string>();
-  /** Arrival time of the newest message per link. Without jitter no message overtakes another. */
+  /**
+   * Arrival time of the newest message per link. Used to keep messages in order in worlds without
+   * jitter.
+   */
   readonly #arrivals = new Map<string, number>();
   #healed = false;
 
@@ -42,8 +45,8 @@ export class ModelNetwork<Load> {
   }
 
   /**
-   * Delivers a message after a delay. A cut loses messages in flight or delays them further.
-   * Messages that were sent before all faults ended are lost if they would arrive later.
+   * Delivers a message after a delay. If the link is cut by then, the message is lost or delayed
+   * further. Messages in flight when all faults end are lost.
    */
   #carry(from: ServerId, to: ServerId, load: Load, delay: number, healed: boolean): void {
     this.#schedule.after(delay, () => {
@@ -55,7 +58,7 @@ export class ModelNetwork<Load> {
     });
   }
 
-  /** Cuts one direction between two servers. Returns a description. */
+  /** Cuts the link from one random server to another. Returns a description. */
   cut(): string {
     const from = this.#random.pick(this.#ids);
     const to = this.#random.pick(this.#ids);
@@ -64,9 +67,8 @@ export class ModelNetwork<Load> {
   }
 
   /**
-   * Splits the servers into two groups, or separates `alone` from the others. Sometimes only one
-   * direction is cut, and sometimes one server remains connected to both groups. Returns a
-   * description.
+   * Splits the servers into two groups, or isolates the server `alone`. Sometimes cuts only one
+   * direction, and sometimes leaves one server connected to both groups. Returns a description.
    */
   partition(alone: ServerId | undefined): string {
     const left = alone === undefined ? this.#ids.filter(() => this.#random.chance(0.5)) : [alone];

@@ -5,21 +5,23 @@ import type { Invariant, Violation } from './violation.js';
 export interface WorldOptions extends MixOptions {
   /** The invariants to check. Default: all. */
   readonly invariants?: readonly Invariant[] | undefined;
-  /** Called for each event with the simulated milliseconds and a line of text. */
+  /** Called for each event with the simulated time in milliseconds and a line of text. */
   readonly trace?: ((at: number, text: string) => void) | undefined;
 }
 
-/** Result of a world. The same seed and options give an equal result, including the hash. */
+/**
+ * Result of a world. The same seed and options always produce the same result, including the hash.
+ */
 export interface Outcome {
   readonly seed: number;
   readonly mix: Mix;
-  /** Hash over the whole execution. Different executions almost certainly have different hashes. */
+  /** Hash of the whole execution. Different executions almost certainly have different hashes. */
   readonly hash: string;
   /** Number of scheduled events. */
   readonly events: number;
-  /** Simulated milliseconds. */
+  /** Duration of the world in simulated milliseconds. */
   readonly elapsed: number;
   readonly counts: Counts;
-  /** The broken invariant that ended the world. Undefined if all held to the end. */
+  /** The broken invariant that ended the world. Undefined if no invariant was broken. */
   readonly violation: Violation | undefined;
 }

@@ -9,8 +9,8 @@ function isBefore(a: Event, b: Event): boolean {
 }
 
 /**
- * Virtual time as a queue of events. Time advances to the next event, which then runs. Events of
- * the same time run in the order in which they were planned. The queue is a binary heap.
+ * Virtual time, as a queue of events in a binary heap. Each step advances time to the next event
+ * and runs it. Events planned for the same time run in the order in which they were planned.
  */
 export class Schedule {
   readonly #heap: Event[] = [];
@@ -22,7 +22,7 @@ export class Schedule {
     return this.#now;
   }
 
-  /** The number of events planned so far. */
+  /** Number of events planned so far. */
   get planned(): number {
     return this.#order;
   }
@@ -43,7 +43,7 @@ export class Schedule {
     heap[position] = event;
   }
 
-  /** Runs the next event. Returns false if no event is planned up to the time `until`. */
+  /** Runs the next event. Returns false if no event is planned at or before the time `until`. */
   step(until: number): boolean {
     const [first] = this.#heap;
     if (first === undefined || first.at > until) return false;

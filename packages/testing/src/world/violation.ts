@@ -1,28 +1,28 @@
 /**
- * Properties that must hold after every event of a world, or at its end. The first five are the
- * safety properties of Figure 3 of the Raft paper. All of them are checked in both kinds of worlds,
- * except for `leaderHearsMajority` and `stallsAreForgiven`, which only the fast world checks.
+ * Invariants, checked after every event of a world or at its end. The first five are the safety
+ * properties in Figure 3 of the Raft paper. Both kinds of worlds check all of them, except that
+ * only the fast world checks `leaderHearsMajority` and `stallsAreForgiven`.
  *
- * - `electionSafety`: at most one process leads a term
+ * - `electionSafety`: at most one process leads in each term
  * - `leaderAppendOnly`: a leader never removes or replaces its own entries
- * - `logMatching`: two entries with the same index and term are equal, and so are all before them
- * - `leaderCompleteness`: a new leader has all entries committed in earlier terms
+ * - `logMatching`: entries with the same index and term are equal, and so are all entries before
+ *   them
+ * - `leaderCompleteness`: a new leader has every entry committed in an earlier term
  * - `stateMachineSafety`: no two servers commit or apply different entries at one index
- * - `termsRise`: the term of a server never falls, except when it lost its disk
- * - `positionsRise`: committed, applied and matched indices never fall, and never exceed their
- *   bounds
+ * - `termsRise`: a server's term never decreases, unless the server lost its disk
+ * - `positionsRise`: committed, applied and matched indices never decrease or exceed their bounds
  * - `commitIsDurable`: a committed entry is durable on a quorum
  * - `oneVotePerTerm`: a server votes for at most one candidate per term
- * - `termIsDurable`: a server sends only messages of terms that are on its disk
- * - `readsAreFresh`: a read sees all that was acknowledged or read before it started
+ * - `termIsDurable`: a server sends messages only in terms that are durable on its disk
+ * - `readsAreFresh`: a read sees every entry that was acknowledged or read before it started
  * - `callsSettle`: every call gets an outcome
  * - `queuesAreBounded`: queues, windows and entries in memory stay within their limits
- * - `leaderHearsMajority`: a leader that hears from no majority steps down in time
- * - `stallsAreForgiven`: a server whose own process was stalled does not blame others for it
- * - `recovers`: after the faults end a leader is elected, commits writes and serves reads
- * - `converges`: after the faults end all servers commit and apply all entries
- * - `isQuiet`: without requests servers send only heartbeats and wake only for these
- * - `assertions`: the code under test throws nothing, and nodes stop only for injected errors
+ * - `leaderHearsMajority`: a leader that does not hear from a majority steps down in time
+ * - `stallsAreForgiven`: a server does not campaign or step down because its own process stalled
+ * - `recovers`: after the faults end, a leader is elected, commits writes and serves reads
+ * - `converges`: after the faults end, all servers commit and apply all entries
+ * - `isQuiet`: without requests, servers send only heartbeats and wake up only for them
+ * - `assertions`: the code under test never throws, and nodes stop only because of injected errors
  */
 export const INVARIANTS = [
   'electionSafety',
@@ -47,14 +47,14 @@ export const INVARIANTS = [
 ] as const;
 
 /**
- * Properties that only the full world checks.
+ * Invariants that only the full world checks.
  *
- * - `appliesInOrder`: a machine gets every command once, in order
- * - `equalStates`: machines that applied the same entries have equal results and states
- * - `quorumsOverlap`: a membership's quorums overlap those of the membership before it
- * - `openedIsDurable`: everything that a store reports when it opens is durable
+ * - `appliesInOrder`: a state machine applies every command exactly once, in order
+ * - `equalStates`: state machines that applied the same entries have equal results and states
+ * - `quorumsOverlap`: every quorum of a membership overlaps every quorum of the previous membership
+ * - `openedIsDurable`: all data that a store reports when it opens is durable
  * - `acknowledgedIsDurable`: acknowledged entries are on the disks of a majority
- * - `linearizable`: the workload finds no contradiction in the answers to clients
+ * - `linearizable`: the workload finds no contradictions in the answers to clients
  */
 export const NODE_INVARIANTS = [
   'appliesInOrder',
@@ -79,7 +79,8 @@ export class Violation extends Error {
 }
 
 /**
- * Handles the rejection of a promise that no one awaits. The checker has kept a violation already.
+ * Handles the rejection of a promise that is not awaited. Ignores violations, which the checker has
+ * already recorded, and rethrows other errors.
  */
 export function ignoreViolation(error: unknown): void {
   if (!(error instanceof Violation)) throw error;

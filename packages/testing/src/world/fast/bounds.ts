@@ -4,13 +4,16 @@ import type { InvariantChecker } from '../invariant-checker.js';
 import type { Mix } from '../mix.js';
 
 /**
- * Checks that queues stay within the world's limits, and that a leader without a majority steps
- * down.
+ * Checks that queues stay within the world's limits, and that a leader that does not hear from a
+ * majority steps down.
  */
 export class Bounds {
   readonly #invariants: InvariantChecker;
   readonly #mix: Mix;
-  /** Processes that have led. They may still hold the entries that they appended as leaders. */
+  /**
+   * Processes that have led at some time. Their memory may still contain entries appended as
+   * leader.
+   */
   readonly #ledOnce = new WeakSet<Raft>();
 
   constructor(invariants: InvariantChecker, mix: Mix) {
@@ -19,15 +22,15 @@ export class Bounds {
   }
 
   /**
-   * A server sends messages to one peer in one turn. It may fill a window and answer the messages
-   * it received, which are far fewer than 1,000.
+   * Called when a server sends `count` messages to one peer in one turn. A server may fill the
+   * peer's window and answer all received messages, which number far fewer than 1,000.
    */
   mailed(id: ServerId, role: string | undefined, count: number): void {
     const most = this.#mix.limits.windowMessages + 1_000;
     this.#bound(count <= most, () => `${id} (${role}) sends ${count} messages in one turn`);
   }
 
-  /** A server took a turn. */
+  /** Called after each turn of a server. */
   turned(id: ServerId, raft: Raft): void {
     if (raft.role === 'leader') this.#leads(id, raft);
     const { log, uncommittedBytes } = raft;
@@ -43,8 +46,8 @@ export class Bounds {
   }
 
   /**
-   * Checks that a leader heard from a majority in the last two election timeouts. Not checked if
-   * the world has faults of time, with which a leader may step down later.
+   * Checks that a leader heard from a majority within the last two election timeouts. Skips this
+   * check if the world has faults that affect timing, because a leader may then step down later.
    */
   #leads(id: ServerId, raft: Raft): void {
     this.#ledOnce.add(raft);

@@ -7,7 +7,7 @@ import { Freshness } from '../freshness.js';
 import type { InvariantChecker } from '../invariant-checker.js';
 import type { Invariant } from '../violation.js';
 
-/** A server as the checks see it. */
+/** The parts of a server that the checks use. */
 interface Observed {
   readonly id: ServerId;
   readonly incarnation: number;
@@ -16,7 +16,7 @@ interface Observed {
     readonly ballot: Ballot | undefined;
     /** The durable entries. */
     readonly entries: readonly Entry[];
-    /** Returns whether an entry is durable, or was before the disk was lost. */
+    /** Returns whether an entry is durable, or was durable before the disk was lost. */
     holds(index: number, term: number): boolean;
     /** The last index of all issued writes, durable or not. */
     readonly issuedLast: number;
@@ -28,18 +28,18 @@ interface Seen {
   term: number;
   committed: number;
   applied: number;
-  /** The latest term in which it led. */
+  /** The latest term in which the process led. */
   leads: number;
-  /** The end of its log when it last led. */
+  /** The last index of the log after its latest turn as leader. */
   lastIndex: number;
   lastEntry: Entry | undefined;
-  /** Matched index by peer, in the term that it leads. */
+  /** Match index of each peer in the term `leads`. */
   readonly matches: Map<ServerId, { readonly incarnation: number; readonly match: number }>;
 }
 
 /**
- * Checks the rules of Raft and of linearizable reads on pure `Raft`s. Each method reports an event
- * of a server, and compares its state with the state after its previous turn.
+ * Checks the rules of Raft and of linearizable reads on pure `Raft`s. Most methods are called when
+ * a server does something, and compare its state with the state after its previous turn.
  */
 export class Checks {
   readonly counts: Counts = noCounts();
@@ -62,7 +62,7 @@ export class Checks {
     this.#invariants.check(invariant, holds, broken);
   }
 
-  /** The highest index that was acknowledged or seen by a read. */
+  /** The highest index that was acknowledged or read. */
   get floor(): number {
     return this.#freshness.floor;
   }
@@ -76,7 +76,8 @@ export class Checks {
   started({ id }: Observed, { ballot, log }: Raft): void {
     this.#ballots.started(id, ballot.term);
     const { committed, applied } = log;
-    // A crash within a turn comes before `turned`, so the disk may know of a commit first.
+    // A crash within a turn skips `turned`, so the commit index on disk may exceed the last one
+    // seen.
     this.#entries.commits(id, ballot.term, this.#entries.committed + 1, committed, (index) => log.termAt(index));
     const matches = new Map();
     this.#seen.set(id, {
@@ -169,7 +170,7 @@ export class Checks {
       this.#entries.leads(id, term, (index) => log.termAt(index));
       this.#onElected(id);
     } else {
-      // Entries that are no longer in memory are committed, and `Entries` checks these.
+      // Entries evicted from memory are committed, so `Entries` checks them.
       const held = log.entry(seen.lastIndex);
       const kept = log.lastIndex >= seen.lastIndex && (held === undefined || held === seen.lastEntry);
       this.check('leaderAppendOnly', kept, () => `${id} leads term ${term} and lost its entry ${seen.lastIndex}`);

@@ -5,9 +5,9 @@ import type { Mix } from '../mix.js';
 import type { Schedule } from '../schedule.js';
 
 /**
- * A model of a log store, without bytes. Writes issued during a sync form one batch. The batch is
- * written when that sync ends, and the next sync makes all of it durable. After a crash it has what
- * a real store could have.
+ * A model of a log store that keeps entries as objects. Writes issued during a sync form one batch.
+ * The batch is written when that sync ends, and the next sync makes the whole batch durable. After
+ * a crash, the contents are among those that a real store could have.
  */
 export class ModelDisk {
   /** The durable ballot. */
@@ -15,9 +15,9 @@ export class ModelDisk {
   /** The durable entries. `entries[i]` has index i + 1. */
   entries: Entry[] = [];
   committed = 0;
-  /** Entries of the disk that was lost. */
+  /** Entries of the lost disk. */
   #lostEntries: readonly Entry[] = [];
-  /** Number of unacknowledged writes lost in crashes. */
+  /** Number of issued writes lost in crashes. */
   lostWrites = 0;
   full = false;
   readonly #schedule: Schedule;
@@ -26,11 +26,11 @@ export class ModelDisk {
   #healed = false;
   /** The log with all issued writes, durable or not. */
   #view: Entry[] = [];
-  /** The batch that the current sync makes durable. */
+  /** The batch being synced. */
   #syncing: Write[] = [];
-  /** Writes that wait for the current sync to end. */
+  /** Writes waiting for the current sync to end. */
   #waiting: Write[] = [];
-  /** Counts crashes, so that a sync from before a crash has no effect. */
+  /** Number of crashes, used to ignore syncs issued before a crash. */
   #life = 0;
 
   constructor(schedule: Schedule, random: Random, mix: Mix) {
@@ -39,7 +39,7 @@ export class ModelDisk {
     this.#mix = mix;
   }
 
-  /** Returns the durable state, with which a server starts. */
+  /** Returns the durable state for the start of a server. */
   open(): LogStart & { readonly ballot: Ballot | undefined } {
     const { ballot, committed, entries } = this;
     this.#view = [...entries];
@@ -61,7 +61,7 @@ export class ModelDisk {
     return this.#view.length;
   }
 
-  /** Issues a write. `onDurable` is called when this write and all earlier ones are durable. */
+  /** Issues a write. Calls `onDurable` once this write and all earlier writes are durable. */
   append(write: Write, onDurable: (number: number) => void): void {
     this.#replace(this.#view, write.entries);
     this.#waiting.push(write);
@@ -80,7 +80,7 @@ export class ModelDisk {
     return page;
   }
 
-  /** Returns whether an entry is durable, or was before the disk was lost. */
+  /** Returns whether an entry is durable, or was durable before the disk was lost. */
   holds(index: number, term: number): boolean {
     return (this.entries[index - 1] ?? this.#lostEntries[index - 1])?.term === term;
   }
@@ -90,8 +90,9 @@ export class ModelDisk {
   }
 
   /**
-   * Kills the process or cuts the power. The batch being synced survives as a whole or is lost as a
-   * whole. Writes that waited for the sync are lost. Opening the log syncs a batch that survived.
+   * Kills the process or cuts the power. The batch being synced survives or is lost as a whole.
+   * Writes waiting for the sync are lost. A surviving batch is durable, because opening the log
+   * syncs it.
    */
   crash(kind: 'kill' | 'powerCut'): void {
     this.#life += 1;

@@ -19,7 +19,7 @@ export interface ServerContext {
   readonly network: ModelNetwork<Message>;
   readonly bounds: Bounds;
   readonly checks: Checks;
-  /** Reports an event, if the world is traced. */
+  /** Reports an event. Undefined if the world is not traced. */
   readonly trace: ((text: string) => void) | undefined;
   /** Adds a number to the hash of the execution. */
   readonly hash: (value: number) => void;
@@ -28,24 +28,27 @@ export interface ServerContext {
 }
 
 /**
- * A server of the fast world: the shipped `RawNode` on a model disk and a model network. It can
- * crash, restart and pause. Its event loop, its timers and its state machine can be slow.
+ * A server of the fast world: a `RawNode` on a model disk and a model network. It can crash,
+ * restart and pause. Its event loop, timers and state machine can be slow.
  */
 export class ModelServer implements FaultTarget {
   readonly id: ServerId;
   readonly disk: ModelDisk;
   readonly #world: ServerContext;
   incarnation = 0;
-  /** Whether it lost its disk. From then on it is a blank server and does not take part. */
+  /**
+   * Whether the server lost its disk. It is then a blank server, which neither votes nor counts
+   * toward a quorum.
+   */
   lost = false;
   /** Index of the last entry that the state machine applied. */
   applied = 0;
   turns = 0;
-  /** The index up to which the state machine has stored its state on its own disk. */
+  /** The index up to which the state machine's own disk has its state. */
   #machineStored = 0;
-  /** Counts starts and crashes, so that events of an earlier process have no effect. */
+  /** Number of starts and crashes, used to ignore events of an earlier process. */
   #life = 0;
-  /** Undefined while the server is down. */
+  /** The running node. Undefined while the server is down. */
   #raw: RawNode | undefined;
   readonly proposals: WaitingProposals;
   readonly reads: WaitingReads;
@@ -54,7 +57,7 @@ export class ModelServer implements FaultTarget {
   #scheduled = false;
   #paused = false;
   #applying = false;
-  /** Time of the timer, in the world's time. */
+  /** World time at which the timer fires. */
   #timerAt = Infinity;
   #clock = { rate: 1, offset: 0 };
 
@@ -70,7 +73,7 @@ export class ModelServer implements FaultTarget {
     return this.#raw !== undefined;
   }
 
-  /** Undefined while the server is down. */
+  /** The node's `Raft`. Undefined while the server is down. */
   get raft(): Raft | undefined {
     return this.#raw?.raft;
   }
@@ -178,7 +181,10 @@ export class ModelServer implements FaultTarget {
     this.wake();
   }
 
-  /** Takes a turn, immediately or after the delay of a slow event loop. */
+  /**
+   * Takes a turn, immediately or after the delay of a slow event loop. Does nothing while the
+   * server is paused or down.
+   */
   wake(): void {
     if (this.#scheduled || this.#paused || this.#raw === undefined) return;
     const { mix, random, healed } = this.#world;
@@ -225,7 +231,7 @@ export class ModelServer implements FaultTarget {
     }
   };
 
-  /** Runs a step. If an assertion of `Raft` fails in it, the server stops, as `RaftNode` would. */
+  /** Runs a step. If an assertion of `Raft` fails, the server stops, as `RaftNode` would. */
   #guarded<T>(step: () => T): T | undefined {
     try {
       return step();
@@ -260,7 +266,10 @@ export class ModelServer implements FaultTarget {
     });
   }
 
-  /** Draws a crash. Nothing else restarts this server, so a restart is scheduled here. */
+  /**
+   * Crashes the server with a small probability. Schedules the restart too, because `Faults` does
+   * not know about this crash.
+   */
   #crashesBetween(): boolean {
     const { random, mix, healed, schedule, checks } = this.#world;
     const { kills, powerCuts } = mix.strength;
@@ -326,12 +335,12 @@ export class ModelServer implements FaultTarget {
 
   // ---- time
 
-  /** The server's own clock. It starts at a random time and may run fast or slow. */
+  /** Time on the server's own clock, which starts at a random time and may run fast or slow. */
   get #localNow(): number {
     return this.#clock.offset + this.#world.schedule.now * this.#clock.rate;
   }
 
-  /** Runs a function after a delay, unless the process crashes before. */
+  /** Runs a function after a delay, unless the process crashes first. */
   #later(delay: number, run: () => void): void {
     const life = this.#life;
     this.#world.schedule.after(delay, () => {
@@ -340,11 +349,11 @@ export class ModelServer implements FaultTarget {
   }
 
   /**
-   * Sets the timer. If `wakeAt` moves to a later time, the timer still fires at the earlier one.
+   * Sets the timer. If `wakeAt` moves to a later time, the timer still fires at the earlier time.
    */
   #setTimer(wakeAt: number): void {
     const { schedule, mix, random, healed } = this.#world;
-    // Rounding must not plan a time just before `wakeAt`, hence the added microsecond.
+    // Add a microsecond so that rounding never plans a time just before `wakeAt`.
     const delay = Math.max(0, (wakeAt - this.#localNow) / this.#clock.rate) + 0.001;
     if (schedule.now + delay >= this.#timerAt) return;
     const at = schedule.now + delay;

@@ -3,17 +3,17 @@ import type { Raft, Report, Turn } from '@kontiki/core/protocol';
 import type { Checks } from './checks.js';
 
 /**
- * Checks how one server behaves after its own process was stalled.
+ * Checks how a server behaves after its own process stalled.
  *
- * A turn is late if it runs more than a heartbeat interval after the time that the previous turn
- * asked for. The silence of other servers proves nothing then, because their messages may still
- * wait in sockets. So a late turn must leave the timers alone: no campaign, no leader that steps
- * down for want of answers, and no late timer forgiven yet. The next turn checks the timers, and
- * must forgive a late one.
+ * A turn is late if it runs more than a heartbeat interval after the time requested by the previous
+ * turn. The silence of other servers then proves nothing, because their messages may still be
+ * waiting in sockets. A late turn must therefore not check its timers. It must not campaign, step
+ * down because of silent peers, or forgive a late timer. The next turn checks the timers. It must
+ * forgive a late timer, that is, restart it instead of acting on it.
  *
- * A server may forgive only once in a row, or a process that is always late would never campaign.
- * It may forgive again when it has acted on a timer, when it has heard its leader, or when it leads
- * and a quorum has answered. This class derives that from outside, and never asks the server.
+ * A server never forgives twice in a row, since a process that is always late would never campaign.
+ * It forgives again after it has acted on a timer, heard its leader, or led and heard a quorum. This
+ * class derives that from outside, and never asks the server.
  */
 export class StallCheck {
   readonly #checks: Checks;
@@ -39,7 +39,7 @@ export class StallCheck {
     if (message.kind === 'append') this.#appends.push({ from, term: message.term });
   }
 
-  /** Checks a turn that ran at `now`. `before`: the role before the turn. */
+  /** Checks a turn that ran at the time `now`. `before` is the role before the turn. */
   turned(id: string, raft: Raft, before: RoleName, now: number, turn: Turn): void {
     const late = now > this.#wakeAt + raft.timings.heartbeat;
     const acted = campaigns(before, raft.role) || turn.reports.some(isSilence);

@@ -2,7 +2,7 @@ import type { Entry, Position } from '@kontiki/core';
 import type { ReadsReady } from '@kontiki/core/protocol';
 import type { Checks } from './checks.js';
 
-/** The proposals of one server that were appended and have no outcome yet, by index and term. */
+/** The appended proposals of one server that have no outcome yet, by index and term. */
 export class WaitingProposals {
   readonly #checks: Checks;
   readonly #byIndex = new Map<number, number[]>();
@@ -17,7 +17,10 @@ export class WaitingProposals {
     else terms.push(term);
   }
 
-  /** An entry was applied: acknowledges its proposal and forgets others for the same index. */
+  /**
+   * Called when an entry was applied. Acknowledges its proposal and forgets other proposals at the
+   * same index.
+   */
   settle({ index, term }: Entry): void {
     const terms = this.#byIndex.get(index);
     if (terms === undefined) return;
@@ -30,7 +33,7 @@ export class WaitingProposals {
     this.#byIndex.clear();
   }
 
-  /** The lowest index of a waiting proposal. Infinity without waiting proposals. */
+  /** The lowest index of a waiting proposal, or Infinity if none is waiting. */
   get first(): number {
     return Math.min(...this.#byIndex.keys());
   }
@@ -39,14 +42,14 @@ export class WaitingProposals {
 interface WaitingRead {
   readonly ticket: number;
   /**
-   * Index that the read must see: the highest one acknowledged or read before this read started.
+   * Index that the read must see, the highest index acknowledged or read before this read started.
    */
   readonly floor: number;
 }
 
 /**
- * The linearizable reads of one server. A read waits until a quorum confirms its index, and then
- * until the state machine has applied that index.
+ * The linearizable reads of one server that have no answer yet. A read waits until a quorum
+ * confirms its index, and then until the state machine has applied that index.
  */
 export class WaitingReads {
   readonly #checks: Checks;
@@ -65,14 +68,17 @@ export class WaitingReads {
     this.#unconfirmed.push({ ticket, floor: this.#checks.floor });
   }
 
-  /** All reads with numbers up to `ticket` may be served when `index` is applied. */
+  /**
+   * Called when a quorum confirmed all reads with numbers up to `ticket`. They may be served once
+   * `index` is applied.
+   */
   confirm({ ticket, index }: ReadsReady): void {
     const still = this.#unconfirmed.findIndex((read) => read.ticket > ticket);
     const ready = this.#unconfirmed.splice(0, still === -1 ? this.#unconfirmed.length : still);
     for (const { floor } of ready) this.#confirmed.push({ index, floor });
   }
 
-  /** Serves the confirmed reads up to an applied index. */
+  /** Serves the confirmed reads whose index is applied. */
   serve(applied: number): void {
     if (this.#confirmed.length === 0) return;
     const waiting = this.#confirmed.filter(({ index }) => index > applied);

@@ -84,12 +84,12 @@ class World {
   // ---- after the faults
 
   /**
-   * Ends all faults. The cluster must then, without help, elect a leader, acknowledge a write,
-   * converge, and send nothing but heartbeats.
+   * Ends all faults. Checks that the cluster then elects a leader, acknowledges a write, converges,
+   * and sends only heartbeats.
    */
   #heal(): void {
     const { election, heartbeat } = this.mix.timings;
-    // Ten election timeouts, each of up to 2T.
+    // Ten election timeouts, each drawn between T and 2T.
     const patience = 10 * 2 * election;
     this.trace?.('all faults end');
     this.healed = true;
@@ -104,7 +104,7 @@ class World {
     const led = this.#elapse(patience, () => this.#leader !== undefined);
     this.checks.check('recovers', led, () => `no leader within ${patience} ms after the faults ended`);
     const { acknowledged } = this.checks.counts;
-    // Some worlds send one entry per round trip, and thousands may come before the write.
+    // Some worlds send one entry per round trip, and thousands of entries may precede the write.
     const states = this.#states;
     const ends = states.map(({ lastIndex }) => lastIndex);
     const backlog = Math.max(...ends) - Math.min(...ends, ...states.map(({ committed }) => committed));
@@ -149,7 +149,9 @@ class World {
     }
   }
 
-  /** Checks that without requests the servers send only heartbeats and their answers. */
+  /**
+   * Checks that the servers send only heartbeats and replies to them while there are no requests.
+   */
   #isQuiet(span: number): void {
     const { sent } = this.network;
     const turns = this.servers.map((server) => server.turns);
@@ -169,7 +171,8 @@ class World {
   }
 
   /**
-   * Checks that a new leader serves reads without new writes, by committing an entry of its term.
+   * Checks that a new leader serves reads without new writes. It must commit an entry of its own
+   * term first.
    */
   #readAfterLeader(patience: number): void {
     const leader = this.#leader;
@@ -190,7 +193,7 @@ class World {
 
   // ---- clients
 
-  /** Proposes commands to a leader, which may be deposed without knowing it. */
+  /** Proposes commands to a server that considers itself leader, even if it was deposed. */
   #write(): void {
     this.schedule.after(this.#clients.between(0, 2 * this.mix.writeEvery), () => {
       if (!this.#writing) return;
@@ -205,7 +208,7 @@ class World {
       if (!this.#writing) return;
       this.#read();
       const server = this.#clients.pick(this.servers);
-      // Allows reads to queue up, but not without bound while there is no leader.
+      // Let reads queue up, but not without bound while there is no leader.
       if (!server.lost && server.reads.count < 100) server.read();
     });
   }
@@ -219,8 +222,8 @@ class World {
   // ---- time
 
   /**
-   * Lets time pass, or until a condition holds. Returns false if the condition does not hold in
-   * time.
+   * Advances time by `span`, or until a condition is true. Returns false if the condition is still
+   * false at the end.
    */
   #elapse(span: number, condition?: () => boolean): boolean {
     const until = this.schedule.now + span;
@@ -248,11 +251,11 @@ function describe(message: object): string {
 
 /**
  * Runs the fast world of one seed. A world is a simulation of a cluster on virtual time. It draws
- * its conditions (`Mix`) and all its events from the seed, and checks invariants after every event.
- * A run is therefore repeatable: one seed gives one execution.
+ * its conditions (`Mix`) and all events from the seed, and checks invariants after every event. The
+ * same seed always gives the same execution.
  *
- * The fast world has one to seven pure `Raft`s, with model disks and a model network that do all
- * that real ones may do. Servers crash, pause and lose their disks. After `seconds` all faults end,
+ * The fast world has one to seven pure `Raft`s on model disks and a model network, which inject the
+ * faults of real ones. Servers crash, pause and lose their disks. After `seconds`, all faults end
  * and the cluster must recover. The run stops at the first broken invariant and returns it.
  */
 export function runFastWorld(seed: number, options: WorldOptions = {}): Outcome {

@@ -8,10 +8,10 @@ import type { Mix } from '../mix.js';
 import { quorumsOverlap } from '../memberships.js';
 import type { LogMemory } from './watched-log.js';
 
-/** A server as the checks see it. */
+/** The parts of a server that the checks use. */
 interface Observed {
   readonly id: ServerId;
-  /** Number of its current process. */
+  /** Number of the server's current process. */
   readonly life: number;
   readonly leads: boolean;
   readonly log: LogMemory;
@@ -26,8 +26,8 @@ interface Seen {
 }
 
 /**
- * Checks whole nodes from outside: their stores, state machines, messages and events. Each method
- * reports an event of a server.
+ * Checks whole nodes from outside, by their stores, state machines, messages and events. Each
+ * public method is called when something happens on a server.
  */
 export class NodeChecks {
   readonly counts: Counts = noCounts();
@@ -39,11 +39,11 @@ export class NodeChecks {
   readonly #seen = new Map<ServerId, Seen>();
   /** Memberships by the index of their entry. */
   readonly #memberships = new Map<number, Membership>();
-  /** Results of applied commands by index. */
+  /** Result of each applied command, by index. */
   readonly #results = new Map<number, unknown>();
-  /** Digests of the state by the index of the last applied entry, for some indices. */
+  /** Digest of the state at some indices, by the index of the last applied entry. */
   readonly #digests = new Map<number, string>();
-  /** Terms of all acknowledged entries by index. */
+  /** Term of each acknowledged entry, by index. */
   readonly acknowledged: Map<number, number> = new Map();
 
   constructor(invariants: InvariantChecker, mix: Mix, servers: () => readonly Observed[]) {
@@ -67,7 +67,7 @@ export class NodeChecks {
     this.#seen.set(id, { life, term, committed, applied: 0 });
   }
 
-  /** A server's disk was replaced by an empty one. */
+  /** Called when a server's disk was replaced with an empty one. */
   wiped(id: ServerId): void {
     this.#ballots.wiped(id);
   }
@@ -77,7 +77,7 @@ export class NodeChecks {
     if (first === undefined) return;
     const replaces = first.index <= last;
     if (replaces) this.counts.truncations += 1;
-    // A leader may step down and truncate in one turn. Then the write contains the new term.
+    // A leader may step down and truncate in one turn. The write then contains the new term.
     this.invariants.check(
       'leaderAppendOnly',
       !(replaces && leads && ballot === undefined),
@@ -107,7 +107,7 @@ export class NodeChecks {
     this.#ballots.sent(id, to, message, log.durableTerm);
   }
 
-  /** A node returned its status. */
+  /** Called with a node's current status. */
   status({ id, life }: Observed, status: Status): void {
     const seen = this.#seenOf(id, life);
     const { term, committed, applied, durable, heldBytes } = status;
@@ -143,14 +143,17 @@ export class NodeChecks {
     );
   }
 
-  /** A node stopped by itself or failed to start. `excused`: the cause was an injected fault. */
+  /**
+   * Called when a node stopped because of an error or failed to start. `excused` is whether an
+   * injected fault caused the error.
+   */
   stopped(id: ServerId, excused: boolean, error: Error): void {
     this.invariants.check('assertions', excused, () => `${id} stopped without an injected error: ${error.message}`);
   }
 
   // ---- machines
 
-  /** A machine applied a batch. `after` is the index that it had applied before. */
+  /** Called when a state machine applied a batch. `after` is the last index applied before. */
   applied({ id, log }: Observed, after: number, { entries, through }: ApplyBatch, results: readonly unknown[]): void {
     const given = entries.map(({ index }) => index);
     const expected = this.#entries.commands(after, through, (at) => this.#termAt(log, at));
@@ -175,7 +178,7 @@ export class NodeChecks {
     });
   }
 
-  /** A machine has the state with a digest after the entry `through`. */
+  /** Called with the digest of a machine's state after it applied the entry `through`. */
   state(id: ServerId, through: number, digest: string): void {
     const known = this.#digests.get(through);
     if (known === undefined) this.#digests.set(through, digest);
@@ -190,8 +193,8 @@ export class NodeChecks {
   // ---- clients
 
   /**
-   * A command was acknowledged. `floor` is the highest index acknowledged or read before it
-   * started.
+   * Called when a command is acknowledged. `floor` is the highest index acknowledged or read before
+   * the request started.
    */
   done(index: number, term: number, floor: number): void {
     this.counts.acknowledged += 1;
@@ -210,7 +213,8 @@ export class NodeChecks {
   }
 
   /**
-   * Returns the term at an index of a server's log. For entries in a snapshot, the committed term.
+   * Returns the term at an index of a server's log, or the committed term if a snapshot covers the
+   * index.
    */
   #termAt({ issued }: LogMemory, index: number): number | undefined {
     return issued.covers(index) ? this.#entries.termOf(index) : issued.at(index);

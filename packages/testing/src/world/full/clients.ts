@@ -20,7 +20,7 @@ interface ClientContext {
 }
 
 /**
- * Clients that each send one request at a time to any server, and report the outcomes to the
+ * Simulated clients. Each sends one request at a time to any server, and reports the outcome to the
  * workload.
  */
 export class Clients {
@@ -28,7 +28,7 @@ export class Clients {
   readonly #random: Random;
   #running = true;
   #requests = 0;
-  /** Counts calls and ends, and so orders them. */
+  /** Number of calls and ends so far. Used as a clock that orders them. */
   #moments = 0;
 
   constructor(world: ClientContext, random: Random) {
@@ -55,10 +55,10 @@ export class Clients {
 
   #request(leader: ServerId | undefined, clients: number): void {
     const { workload, checks, healed } = this.#world;
-    // After the faults, servers that lost their disk would never answer.
+    // After the faults, servers that lost their disk never answer.
     const servers = healed ? this.#world.servers.filter(({ participates }) => participates) : this.#world.servers;
     const random = this.#random;
-    // Mostly the server that another one named as leader, otherwise any server.
+    // Prefer the server that the previous reply named as leader.
     const server = servers.find(({ id }) => id === leader && random.chance(0.8)) ?? random.pick(servers);
     const request = workload.request(random, (this.#requests += 1));
     const call = (this.#moments += 1);

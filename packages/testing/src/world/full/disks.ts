@@ -13,8 +13,8 @@ interface DiskContext {
 }
 
 /**
- * The two disks of one server, which fail, fill up, are slow and lose power as the world's mix
- * says.
+ * The two disks of one server. They fail, fill up, slow down and lose power as often as the world's
+ * mix says.
  */
 export class Disks {
   /** The disk of the log and the snapshots. */
@@ -24,11 +24,11 @@ export class Disks {
   readonly #world: DiskContext;
   readonly #random: Random;
   readonly #process: () => Process;
-  /** Errors that the world injected. A node may stop because of these, and of no others. */
+  /** Errors injected by the world. Only these may stop a node. */
   readonly #injectedErrors = new WeakSet<Error>();
   full = false;
 
-  /** `process` returns the process that currently uses the disks. */
+  /** Creates the disks. `process` returns the process that currently uses them. */
   constructor(world: DiskContext, random: Random, process: () => Process) {
     this.#world = world;
     this.#random = random;
@@ -70,13 +70,13 @@ export class Disks {
       return error;
     };
     // On a full disk, creating a file often succeeds because a name needs little space. Allocating
-    // space in the file then fails.
+    // space for its contents fails.
     const grows = kind === 'allocate' || (kind === 'create' && this.#random.chance(0.3));
     if (this.full && grows) return fails('ENOSPC');
     return this.#random.chance(mix.strength.diskErrors * 0.003) ? fails('EIO') : undefined;
   }
 
-  /** Resolves after the latency of an operation, or never if the process has died by then. */
+  /** Resolves after the latency of an operation, or never if the process dies first. */
   #delay({ kind }: DiskOperation): Promise<void> {
     const { mix, healed } = this.#world;
     const { slowDisks, stalls } = mix.strength;

@@ -1,13 +1,13 @@
 import { isKontikiError, type ServerId } from '@kontiki/core';
 
-/** Outcome of a client's request. A refused request was certainly not carried out. */
+/** Outcome of a client's request. A refused request certainly had no effect. */
 export type RequestOutcome =
   | { readonly kind: 'done'; readonly index: number; readonly term: number; readonly answer: unknown }
   | { readonly kind: 'read'; readonly through: number; readonly answer: unknown }
   | { readonly kind: 'refused'; readonly leader: ServerId | undefined }
   | { readonly kind: 'unknown' };
 
-/** Returns the outcome of a request that failed with a Kontiki error. Throws any other error again. */
+/** Returns the outcome of a request that failed with a Kontiki error. Rethrows any other error. */
 export function outcomeOf(error: unknown): RequestOutcome {
   if (!isKontikiError(error)) throw error;
   if (error.code === 'KONTIKI_UNKNOWN_OUTCOME') return { kind: 'unknown' };

@@ -1,20 +1,20 @@
 import type { Clock, Timer } from '@kontiki/core';
 import type { Schedule } from '../schedule.js';
 
-/** The clock, event loop and timers of a process. */
+/** The speed of a process: its clock, event loop and timers. */
 export interface Pace {
   /** Milliseconds of the process's clock per millisecond of the world. */
   readonly rate: number;
-  /** Draws the milliseconds that the event loop needs until it runs a deferred callback. */
+  /** Draws the delay in milliseconds before the event loop runs a deferred callback. */
   readonly loop: () => number;
-  /** Draws the milliseconds by which a timer is late. */
+  /** Draws the number of milliseconds by which a timer fires late. */
   readonly lateness: () => number;
 }
 
 /**
- * One process of a server, from a start to a crash. Everything that runs in it enters through this
- * class. While the process is paused, entries wait. After it is killed, they are dropped. It is
- * also the clock of the process, which starts at a random time and may run fast or slow.
+ * One process of a server, from a start to a crash. All callbacks run through this class. While the
+ * process is paused, callbacks wait. After it is killed, they are dropped. The class is also the
+ * clock of the process, which starts at a random time and may run fast or slow.
  */
 export class Process implements Clock {
   readonly #schedule: Schedule;
@@ -22,7 +22,7 @@ export class Process implements Clock {
   #offset: number;
   #dead = false;
   #paused = false;
-  /** Calls that wait until the process resumes, oldest first. */
+  /** Callbacks waiting for the process to resume, oldest first. */
   #waiting: (() => void)[] = [];
 
   constructor(schedule: Schedule, pace: Pace, offset: number) {
@@ -49,11 +49,11 @@ export class Process implements Clock {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    // Each call is an event of its own, so that its promises settle before the next call runs.
+    // Each callback is a separate event, so that its promises settle before the next callback runs.
     for (const run of this.#waiting.splice(0)) this.after(0, run);
   }
 
-  /** Moves the clock forward by `span` milliseconds at once. */
+  /** Moves the clock forward by `span` milliseconds. */
   jump(span: number): void {
     this.#offset += span;
   }
@@ -61,7 +61,8 @@ export class Process implements Clock {
   // ---- calls into the process
 
   /**
-   * Runs a function in the process: immediately, after a pause, or never if the process is dead.
+   * Runs a function in the process. Runs it immediately, when a paused process resumes, or never if
+   * the process dies.
    */
   enter(run: () => void): void {
     if (this.#dead) return;
@@ -91,8 +92,8 @@ export class Process implements Clock {
   timer(fire: () => void): Timer {
     let due = Infinity;
     /**
-     * World time of the next check. If the timer moves to a later time, the check stays and plans
-     * another.
+     * World time of the next check. If the timer moves to a later time, the planned check still
+     * runs and plans another.
      */
     let planned = Infinity;
     const check = (at: number): void => {
@@ -104,7 +105,7 @@ export class Process implements Clock {
     };
     const plan = (): void => {
       if (due === Infinity) return;
-      // Rounding must not plan a time just before `due`, hence the added microsecond.
+      // Add a microsecond so that rounding never plans a time just before `due`.
       const delay = Math.max(0, (due - this.now()) / this.#pace.rate) + 0.001;
       const at = this.#schedule.now + delay + this.#pace.lateness();
       if (at >= planned) return;

@@ -21,7 +21,7 @@ import { SimulatedTransport, type SentFrame } from './transport.js';
 import { LogMemory, WatchedLog } from './watched-log.js';
 import { WatchedMachine } from './watched-machine.js';
 
-/** Errors that mean that a server's data is permanently unusable. */
+/** Codes of the errors that mean that a server's data is permanently unusable. */
 const UNUSABLE: ReadonlySet<ErrorCode> = new Set([
   'KONTIKI_CORRUPT',
   'KONTIKI_FORMAT',
@@ -29,40 +29,45 @@ const UNUSABLE: ReadonlySet<ErrorCode> = new Set([
   'KONTIKI_LOST_DATA',
 ]);
 
-/** A clock for stores that are opened only to be inspected. */
+/** A clock for stores opened only for inspection. */
 const frozenClock: Clock = { now: () => 0, defer() {}, timer: () => ({ set() {}, close() {} }) };
 
 /**
- * A server of the full world: a whole node with its stores on simulated disks. It runs in a
- * `Process` that can be paused and killed, and its ports are wrapped so that the checks see all
- * calls.
+ * A server of the full world: a whole node with its stores on simulated disks. The node runs in a
+ * `Process` that can be paused and killed. Its log and state machine are wrapped so that the checks
+ * see all calls.
  */
 export class NodeServer implements FaultTarget {
   readonly id: ServerId;
-  /** Contents of its log. After its disk was lost, the contents at that time. */
+  /** Contents of the server's log. If its disk was lost, the contents before the loss. */
   readonly log: LogMemory = new LogMemory();
   readonly #world: NodeContext;
   readonly #random: Random;
   readonly #disks: Disks;
-  /** Number of its current process. */
+  /** Number of the server's current process. */
   life = 0;
   process: Process | undefined;
   node: RaftNode | undefined;
   machine: WatchedMachine<StateMachine> | undefined;
   leads = false;
-  /** Whether its disk was lost or damaged. */
+  /** Whether the server's disk was lost or damaged. */
   lost = false;
-  /** Whether its store rejects the data on its disk. Then it is never started again. */
+  /**
+   * Whether the server's store rejects the data on its disk. The server is then never started
+   * again.
+   */
   unusable = false;
-  /** Whether its disk was replaced by an empty one. */
+  /** Whether the server's disk was replaced with an empty one. */
   #wiped = false;
   #transport: SimulatedTransport | undefined;
   /**
-   * For each request without an outcome, a function that ends it as unknown when the process dies.
+   * One function per request without an outcome. Called when the process dies, it ends the request
+   * with an unknown outcome.
    */
   readonly #openRequests = new Set<() => void>();
   /**
-   * The requests among these that the node has received. Others wait while the process is paused.
+   * The subset of `#openRequests` that the node has received. The others wait until the process
+   * resumes.
    */
   readonly #nodeRequests = new Set<() => void>();
 
@@ -73,7 +78,7 @@ export class NodeServer implements FaultTarget {
     this.#disks = new Disks(world, random, () => this.process as Process);
   }
 
-  /** The disk of its log and snapshots. */
+  /** The disk of the server's log and snapshots. */
   get disk(): SimulatedDisk {
     return this.#disks.log;
   }
@@ -82,7 +87,7 @@ export class NodeServer implements FaultTarget {
     return this.process !== undefined;
   }
 
-  /** Number of requests that the node has received and not answered. */
+  /** Number of requests received but not yet answered by the node. */
   get pendingRequests(): number {
     return this.#nodeRequests.size;
   }
@@ -94,7 +99,7 @@ export class NodeServer implements FaultTarget {
     this.#open(this.startProcess()).catch(ignoreViolation);
   }
 
-  /** Starts a process in which nothing runs yet. */
+  /** Starts a process without a node. */
   startProcess(): Process {
     const { schedule, mix, trace } = this.#world;
     const { drift, lateTimers, slowLoops } = mix.strength;
@@ -144,7 +149,7 @@ export class NodeServer implements FaultTarget {
       carry: (to, sent) => this.#world.carry(this.id, to, sent),
       sent: (to, message) => checks.sent(this, to, message),
     });
-    // After a lost disk, `this.log` keeps the contents of that disk.
+    // After the disk was lost, `this.log` keeps the contents of the lost disk.
     const memory = this.#wiped ? new LogMemory() : this.log;
     const log = new WatchedLog(makeLog(environment), memory, {
       opened: async (state) => {
@@ -176,7 +181,7 @@ export class NodeServer implements FaultTarget {
     }
   }
 
-  /** Checks that everything a log reported when it opened would survive a power cut now. */
+  /** Checks that all data that a log reported when it opened would survive a power cut now. */
   async #checkOpened(found: LogState): Promise<void> {
     if (this.lost) return;
     const { invariants } = this.#world.checks;
@@ -190,8 +195,8 @@ export class NodeServer implements FaultTarget {
   }
 
   /**
-   * Opens the stores on a copy of the disk with only its durable bytes, as after the worst power
-   * cut. Returns the state of the log, and the index up to which a snapshot exists.
+   * Opens the stores on a copy of the disk with only the durable bytes, as after the worst power
+   * cut. Returns the state of the log, and the last index covered by a snapshot.
    */
   async durableState(): Promise<{ readonly state: LogState; readonly covered: number }> {
     const { cluster, makeLog, makeSnapshots } = this.#world;
@@ -234,9 +239,11 @@ export class NodeServer implements FaultTarget {
     node.on('fatal', ({ error }) => this.#nodeEnded(() => this.#stopped(error)));
   }
 
-  /** The node stopped. Checks that all its calls got an outcome, and then runs `then`. */
+  /**
+   * Called when the node stopped. Checks that all its calls got an outcome, and then calls `then`.
+   */
   #nodeEnded(then: () => void): void {
-    // The calls settle in the turn in which the node stops.
+    // Calls settle in the turn in which the node stops.
     this.process?.after(0.001, () => {
       const { invariants } = this.#world.checks;
       invariants.check(
@@ -248,7 +255,10 @@ export class NodeServer implements FaultTarget {
     });
   }
 
-  /** The node stopped by itself or failed to start. Starts it again later, as an operator would. */
+  /**
+   * Called when the node stopped because of an error or failed to start. Restarts the node later,
+   * as an operator would.
+   */
   #stopped(error: Error): void {
     const { checks, schedule, trace } = this.#world;
     if (error instanceof Violation) return;
@@ -261,8 +271,8 @@ export class NodeServer implements FaultTarget {
   }
 
   /**
-   * Returns whether the node may stop for an error: one that was injected, or one of damaged or
-   * lost data.
+   * Returns whether the node may stop because of an error. It may if the error was injected, or
+   * reports injected damage or loss of data.
    */
   #excuses(error: Error): boolean {
     return (this.lost && isKontikiError(error) && UNUSABLE.has(error.code)) || this.#disks.injected(error);
@@ -327,7 +337,7 @@ export class NodeServer implements FaultTarget {
   }
 
   jump(span: number): void {
-    this.#world.trace?.(`${this.id}: the clock goes forward by ${Math.round(span)} ms`);
+    this.#world.trace?.(`${this.id}: the clock jumps forward by ${Math.round(span)} ms`);
     this.process?.jump(span);
   }
 
@@ -340,14 +350,14 @@ export class NodeServer implements FaultTarget {
     this.node?.setTimings(timings);
   }
 
-  /** Whether it must recover after the faults. A server with a lost or unusable disk stays out. */
+  /** Whether the server must recover after the faults. False if its disk is lost or unusable. */
   get participates(): boolean {
     return !this.unusable && !this.#wiped;
   }
 
   // ---- inputs
 
-  /** Receives a frame. Returns false if it could not be decoded. */
+  /** Receives a frame. Returns false if the frame cannot be decoded. */
   arrive(sent: SentFrame): boolean {
     return this.#transport?.arrive(sent) ?? true;
   }

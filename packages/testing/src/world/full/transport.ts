@@ -8,7 +8,7 @@ export interface SentFrame {
   readonly frame: Uint8Array;
 }
 
-/** Hooks of the world: the network that carries frames, and the checks. */
+/** Hooks into the world: its network, which carries frames, and its checks. */
 export interface NetworkLink {
   carry(to: ServerId, sent: SentFrame): void;
   /** Called with each message before it is sent. */
@@ -16,8 +16,8 @@ export interface NetworkLink {
 }
 
 /**
- * A transport on the network of a world. It encodes messages as real transports do, and refuses
- * frames from senders that would fail a real handshake.
+ * A transport on the network of a world. It encodes messages like real transports, and drops frames
+ * from senders that would fail a real handshake.
  */
 export class SimulatedTransport implements Transport {
   readonly #process: Process;
@@ -52,7 +52,8 @@ export class SimulatedTransport implements Transport {
   }
 
   /**
-   * Receives a frame. Returns false if it could not be decoded, as must be so for a damaged frame.
+   * Receives a frame. Returns false if the frame cannot be decoded. A damaged frame must never be
+   * decoded.
    */
   arrive({ sender, frame }: SentFrame): boolean {
     let messages: readonly Message[];

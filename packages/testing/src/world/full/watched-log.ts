@@ -1,30 +1,33 @@
 import type { Ballot, Entry, LogBase, LogState, LogStore, LogWrite, Owner, Position } from '@kontiki/core';
 
-/** Callbacks for the calls of a log. */
+/** Callbacks for calls to a log. */
 export interface LogWatcher {
-  /** Called once the log is open. The node receives the state when the promise resolves. */
+  /**
+   * Called once the log is open. The node receives the state after the returned promise resolves.
+   */
   opened(state: LogState): Promise<void>;
   /**
-   * Called before the store appends. `prevTerm` is the term of the entry before the first one, and
-   * `last` the index of the log's last entry.
+   * Called before the store appends. `prevTerm` is the term of the entry that precedes the write's
+   * entries. `last` is the log's last index before the write.
    */
   issued(prevTerm: number, last: number, write: LogWrite): void;
 }
 
 /**
- * The terms of a log's entries by index. Terms are enough, since equal terms mean equal entries.
+ * The terms of a log's entries by index. Terms suffice, because entries with the same index and
+ * term are equal.
  */
 class Terms {
   #terms: number[] = [];
-  /** Entries up to this index are in a snapshot. */
+  /** Last index covered by a snapshot. */
   #covered = 0;
 
-  /** Returns whether a snapshot covers the entry. Then its term is unknown. */
+  /** Returns whether a snapshot covers the entry. The term of a covered entry is unknown. */
   covers(index: number): boolean {
     return index <= this.#covered;
   }
 
-  /** Replaces all entries by a snapshot that ends at a position. */
+  /** Replaces all entries with a snapshot that ends at a position. */
   reset({ index, term }: Position): void {
     this.#terms = [];
     this.#terms[index - 1] = term;
@@ -57,8 +60,8 @@ class Terms {
 }
 
 /**
- * Records, over all processes of a server, the writes that its store got and those it reported as
- * durable.
+ * A record of the entries that a server's log store received and reported as durable. It spans all
+ * processes of the server.
  */
 export class LogMemory {
   /** Entries of all issued writes, durable or not. */
@@ -85,7 +88,8 @@ export class LogMemory {
 }
 
 /**
- * Wraps a log store, and reports its calls and their results to a `LogMemory` and a `LogWatcher`.
+ * A wrapper of a log store that reports calls and their results to a `LogMemory` and a
+ * `LogWatcher`.
  */
 export class WatchedLog implements LogStore {
   readonly #store: LogStore;

@@ -1,19 +1,16 @@
 import type { ApplyBatch, Owner, RestorePoint, StateMachine } from '@kontiki/core';
 
-/** Callbacks for the calls of a state machine. */
+/** Callbacks for calls to a state machine. */
 export interface MachineWatcher {
-  /** The machine applied a batch. `after` is the index that it had applied before. */
+  /** Called when the machine applied a batch. `after` is the last index applied before. */
   applied(batch: ApplyBatch, results: readonly unknown[], after: number): void;
-  /**
-   * The machine has the state of the index `through`: it is about to be snapshotted, or was
-   * restored.
-   */
+  /** Called with the last applied index, before a snapshot and after a restore. */
   hasState(through: number): void;
 }
 
 /**
- * Wraps a state machine, reports its calls to a watcher, and delays them in worlds with slow
- * machines.
+ * A wrapper of a state machine that reports calls to a watcher, and delays `apply` in worlds with
+ * slow machines.
  */
 export class WatchedMachine<Machine extends StateMachine> implements StateMachine {
   readonly inner: Machine;
@@ -28,7 +25,10 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
   readonly #watcher: MachineWatcher;
   readonly #delay: () => Promise<void> | undefined;
 
-  /** `delay` returns a promise that `apply` awaits first, or undefined. */
+  /**
+   * Wraps a machine. `delay` returns a promise that `apply` awaits first, or undefined for no
+   * delay.
+   */
   constructor(inner: Machine, watcher: MachineWatcher, delay: () => Promise<void> | undefined) {
     this.inner = inner;
     this.#watcher = watcher;

@@ -17,11 +17,10 @@ import { NodeServer } from './server.js';
 import type { SentFrame } from './transport.js';
 
 export interface FullWorldOptions extends WorldOptions {
-  /** Creates the log store for one process of a server, on its folder. */
+  /** Creates the log store for one process of a server, in the environment's folder. */
   readonly log: (environment: Environment) => LogStore;
   /**
-   * Creates the snapshot store for one process of a server. Default: none, and logs are not
-   * compacted.
+   * Creates the snapshot store for one process of a server. Without it, logs are never compacted.
    */
   readonly snapshots?: ((environment: Environment) => SnapshotStore) | undefined;
   /** Creates the state machines and the requests of one world. Default: `KeyValueWorkload`. */
@@ -136,7 +135,7 @@ class World {
     this.checks.invariants.check('assertions', !read, () => `${to} decoded a damaged frame`);
   }
 
-  /** Checks the status of all nodes twice per heartbeat. */
+  /** Checks the status of all nodes twice per heartbeat interval. */
   #checkStatuses(): void {
     this.schedule.after(this.mix.timings.heartbeat / 2, () => {
       for (const server of this.servers)
@@ -146,10 +145,10 @@ class World {
   }
 
   /**
-   * Checks that acknowledged entries are on the disks of a majority, three times and at the end. It
-   * does not trust the promises of the stores. Instead it copies each disk as after the worst power
-   * cut and opens the store on the copy. This finds a store that resolves before its data is
-   * durable, which otherwise takes a crash at just the right moment.
+   * Checks that acknowledged entries are on the disks of a majority. Runs three times and at the
+   * end. Does not trust the stores' promises. It copies each disk as after the worst power cut and
+   * opens the store on the copy. This finds a store that resolves before its data is durable,
+   * without needing a crash at just the right moment.
    */
   async #checkDisks(): Promise<void> {
     const terms = await Promise.all(this.servers.map((server) => this.#durableTerms(server)));
@@ -165,8 +164,8 @@ class World {
   }
 
   /**
-   * Returns the term of each entry on a server's disk. For a disk that was lost or damaged, the
-   * terms of the entries before that.
+   * Returns a function that returns the term of an entry on a server's disk. If the disk was lost
+   * or damaged, the terms are those before the loss.
    */
   async #durableTerms(server: NodeServer): Promise<(index: number) => number | undefined> {
     const { durable } = server.log;
@@ -199,13 +198,13 @@ class World {
   // ---- after the faults
 
   /**
-   * Ends all faults. The cluster must then, without help, elect a leader, acknowledge a write,
-   * converge, and send nothing but heartbeats.
+   * Ends all faults. Checks that the cluster then elects a leader, acknowledges a write, converges,
+   * and sends only heartbeats.
    */
   async #heal(): Promise<void> {
     const { election, heartbeat } = this.mix.timings;
-    // Ten election timeouts, each of up to 2T. A store on a full disk looks for room once per
-    // second.
+    // Ten election timeouts, each drawn between T and 2T. A store on a full disk checks for free
+    // space once per second.
     const patience = 10 * 2 * election + 2_000;
     this.trace?.('all faults end');
     this.healed = true;
@@ -221,8 +220,8 @@ class World {
     invariants.check('recovers', led, () => `no leader within ${patience} ms after the faults ended`);
     const { acknowledged } = counts;
     const ends = this.#statuses.map(({ last }) => last);
-    // Some worlds send one entry per round trip, and thousands may come before the write. All
-    // clients may still wait for earlier requests, for up to three seconds.
+    // Some worlds send one entry per round trip, and thousands of entries may precede the write.
+    // Clients may also wait up to three seconds for earlier requests before they send another.
     const longer = 2 * patience + 3_000 + 10 * (Math.max(0, ...ends) - Math.min(...ends));
     const wrote = await this.#elapse(longer, () => counts.acknowledged > acknowledged);
     invariants.check('recovers', wrote, () => `no acknowledged write within ${longer} ms after a leader was elected`);
@@ -232,7 +231,7 @@ class World {
     for (const { id, machine } of this.#participants) {
       if (machine !== undefined) this.checks.state(id, machine.through, this.workload.digest(machine.inner));
     }
-    // A timer that was set before the faults ended may be late by a second.
+    // A timer set before the faults ended may fire up to a second late.
     await this.#elapse(patience + 1_000);
     for (const { id, pendingRequests } of this.servers)
       invariants.check(
@@ -275,8 +274,8 @@ class World {
   // ---- time
 
   /**
-   * Lets time pass, or until a condition holds. Returns false if the condition does not hold in
-   * time. After each event it waits until all promises that can settle have settled.
+   * Advances time by `span`, or until a condition is true. Returns false if the condition is still
+   * false at the end. Awaits all promises that can settle after each event.
    */
   async #elapse(span: number, condition?: () => boolean): Promise<boolean> {
     const until = this.schedule.now + span;
@@ -296,14 +295,14 @@ class World {
 }
 
 /**
- * Runs the full world of one seed: a cluster of one to seven `RaftNode`s. Their log and snapshot
- * stores are on simulated disks, and they exchange encoded frames. Clients send requests, and their
- * histories must be linearizable. Like the fast world (`runFastWorld`), it is a repeatable
- * simulation on virtual time, with faults that end after `seconds`. It is slower, but tests the
- * node and its stores too.
+ * Runs the full world of one seed, a cluster of one to seven `RaftNode`s. Their log and snapshot
+ * stores are on simulated disks, and the nodes exchange encoded frames. Clients send requests, and
+ * their histories must be linearizable. Like the fast world (`runFastWorld`), the full world is a
+ * repeatable simulation on virtual time, with faults that end after `seconds`. It is slower, but
+ * also tests the node and its stores.
  *
- * All promises settle between two events (`drainPromises`), so that promises do not make an
- * execution depend on real time.
+ * All promises settle between two events (`drainPromises`), so an execution does not depend on real
+ * time.
  */
 export async function runFullWorld(seed: number, options: FullWorldOptions): Promise<Outcome> {
   const world = new World(seed, options);
