@@ -85,7 +85,7 @@ it('an empty queue accepts one append of any size that fits in a frame', () => {
   const lines: string[] = [];
   const queue = queueOf(1, { ...silentLogger, error: (text) => lines.push(text), debug: (text) => lines.push(text) });
   queue.push([append(1, MAX_FRAME)]);
-  expect([queue.isEmpty, lines]).toEqual([true, [expect.stringMatching(/larger than a frame/)]]);
+  expect([queue.isEmpty, lines]).toEqual([true, [expect.stringMatching(/exceeds the maximum frame size/)]]);
   queue.push([append(1, MAX_FRAME - 200), append(2, 1)]);
   expect(lines).toEqual([expect.anything(), expect.stringMatching(/queue for this peer is full/)]);
   const frame = queue.takeFrame() as Uint8Array;

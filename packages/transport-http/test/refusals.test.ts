@@ -112,7 +112,7 @@ describe('outbound requests', () => {
         void response
           .writeHead(200, { ...helloHeaders({ ...client, server: 'b' }, 'a'), 'content-length': MAX_FRAME + 1 })
           .write('x'),
-      /larger than a frame/,
+      /exceeds the maximum frame size/,
     ],
     [
       'whose response is incomplete',
@@ -214,7 +214,7 @@ describe('inbound requests', () => {
     const [bytes] = (await once(socket, 'data')) as [Buffer];
     expect(bytes.toString()).toMatch(/^HTTP\/1\.1 413 /);
     await closed(socket);
-    expect(warnings(a)).toEqual([expect.stringMatching(/larger than a frame/)]);
+    expect(warnings(a)).toEqual([expect.stringMatching(/exceeds the maximum frame size/)]);
   });
 
   it('a chunked body larger than a frame is refused before it is complete', async () => {
@@ -229,7 +229,7 @@ describe('inbound requests', () => {
     more();
     await closed(socket);
     expect(sent).toBeLessThan(20 * MAX_FRAME);
-    expect(warnings(a)).toEqual([expect.stringMatching(/larger than a frame/)]);
+    expect(warnings(a)).toEqual([expect.stringMatching(/exceeds the maximum frame size/)]);
   });
 
   it('a body with chunked encoding is accepted', async () => {
