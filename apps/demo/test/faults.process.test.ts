@@ -1,5 +1,5 @@
 // Shows that a cluster of real processes survives kill -9 and SIGSTOP without losing acknowledged
-// writes: puts load on it, injects the fault, and then reads back what was acknowledged.
+// writes. Each test applies load, injects a fault, and then reads back the acknowledged writes.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkHistory, register } from '@kontiki/testing';

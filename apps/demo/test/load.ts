@@ -52,7 +52,7 @@ export class Load {
     const { ids } = this.#cluster;
     let url = this.#cluster.url(ids[0] as string);
     let n = 0;
-    // Tries the next node after every failure, because a node stopped by SIGSTOP does not answer at
+    // Try the next node after every failure, because a node stopped by SIGSTOP does not answer at
     // all.
     let attempt = 0;
     while (this.#running) {

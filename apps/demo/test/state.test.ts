@@ -57,7 +57,7 @@ describe('snapshots of KvMachine', () => {
       }
       const restored = filled(3);
       await restored.restore(stream(chunks));
-      // Overwrites the chunks, which the machine must not share.
+      // Overwrite the chunks, because the machine must not share their memory.
       for (const chunk of chunks) chunk.fill(0xff);
       expect(digest(restored)).toEqual(digest(machine));
       apply(restored, { kind: 'delete', key: 'empty' });

@@ -1,6 +1,6 @@
 /**
  * An open file. After a failed `write`, `writeAsync`, `datasync` or `allocate`, its contents are
- * unknown: never try the call again.
+ * unknown. Never retry the call.
  */
 export interface File {
   /** Returns the size of the file in bytes. */
@@ -11,7 +11,7 @@ export interface File {
    */
   write(bytes: Uint8Array, offset: number): void;
   /**
-   * Writes all of `bytes` like `write`, but without blocking the thread. Meant for large writes.
+   * Writes all of `bytes` like `write`, but without blocking the thread. Use it for large writes.
    * Until the promise resolves, `bytes` must not change and the file must not be closed. A
    * `datasync` that starts before then does not cover these bytes.
    */

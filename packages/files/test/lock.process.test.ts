@@ -27,7 +27,7 @@ function start(): Starter {
   const child = spawn(process.execPath, [CHILD, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
   const answer = new Promise<string>((resolve) => {
     child.stdout.once('data', (data: Buffer) => resolve(data.toString().trim()));
-    // The event `close`, because at `exit` the output may not have been read.
+    // Wait for `close`, because the output may not have been read yet at `exit`.
     child.once('close', () => resolve('no answer'));
   });
   const starter = { process: child, answer };

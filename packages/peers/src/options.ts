@@ -20,7 +20,7 @@ export interface TransportOptions {
   readonly insecure?: boolean | undefined;
   /** Logger of the transport. Default: no logging. */
   readonly logger?: Logger | undefined;
-  /** Limits to set instead of the defaults. */
+  /** Limits that override the defaults. */
   readonly limits?: Partial<PeerLimits> | undefined;
   /**
    * Source of uniformly distributed numbers in [0, 1), for delays between attempts. Default
@@ -29,7 +29,7 @@ export interface TransportOptions {
   readonly random?: (() => number) | undefined;
 }
 
-/** Throws `KONTIKI_BAD_OPTION` if an option is invalid, or if the host needs `insecure`. */
+/** Throws `KONTIKI_BAD_OPTION` if an option is invalid, or if the host requires `insecure`. */
 export function checkListen(options: ListenOptions, insecure = false): void {
   checkNames('listen', options, ['port', 'host']);
   const { host = LOOPBACK, port } = options;

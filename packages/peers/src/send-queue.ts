@@ -137,8 +137,8 @@ export class SendQueue {
       try {
         return encodeFrame(batch, 0, memory);
       } catch (error) {
-        // A bug in this process caused this, such as a non-integer number. The node continues as if
-        // the network had lost these messages.
+        // This is caused by a bug in this process, such as a non-integer number. The node continues
+        // as if the network had lost these messages.
         this.#log('error', 'encode', `dropped messages to ${this.#peer}: they cannot be encoded`, { error });
       }
     }

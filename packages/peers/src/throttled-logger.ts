@@ -17,8 +17,8 @@ interface Topic {
 }
 
 /**
- * Logs at most one line per topic, and at most 257 lines in total, in ten seconds. The next line of
- * a topic reports the number of omitted lines as `suppressed`. Without these limits, any client
+ * Logs at most one line per topic, and at most 257 lines in total, per ten seconds. The next line
+ * of a topic reports the number of omitted lines as `suppressed`. Without these limits, any client
  * that reaches the port could fill the disk with log lines.
  */
 export class ThrottledLogger {

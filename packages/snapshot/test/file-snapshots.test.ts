@@ -201,7 +201,7 @@ describe('a damaged snapshot file', () => {
     expect(disk.names).not.toContain(part(7, 200));
   });
 
-  it('open rejects a damaged owner file and says how to fix this', async () => {
+  it('open rejects a damaged owner file and explains the fix', async () => {
     const disk = new SimulatedDisk();
     await (await opened(disk)).close();
     const contents = disk.contents('snapshot-owner');

@@ -39,8 +39,8 @@ interface OpenFileLog {
 }
 
 /**
- * A log in segment files, with group commit. One sync makes all records durable that arrived during
- * the previous sync.
+ * A log in segment files, with group commit. All records that arrive during a sync are made durable
+ * together by the next sync.
  */
 export class FileLog extends AbstractLog {
   readonly #folder: string | Folder;

@@ -10,7 +10,7 @@ export interface InboundCallbacks {
   onClosed(request: InboundRequest): void;
 }
 
-/** A request from a peer whose handshake was accepted, and the response to it. */
+/** A request from a peer, with an accepted handshake, and the response to the request. */
 export class InboundRequest {
   /** Whether the response may be delayed until there are messages for the peer. */
   readonly polls: boolean;
@@ -37,7 +37,7 @@ export class InboundRequest {
     this.#hello = hello;
     this.#deadline = new RequestDeadline(context.limits);
     response.on('error', () => {
-      // The event 'close' follows.
+      // The 'close' event follows.
     });
     response.once('close', () => callbacks.onClosed(this));
     this.#body = new Body(request, (body) => {

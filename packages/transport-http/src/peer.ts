@@ -36,7 +36,7 @@ export class HttpPeer implements Peer {
   #silentTicks = 0;
   #closed = false;
 
-  /** `onIdle` is called when the peer no longer has an address or sends requests. */
+  /** `onIdle` is called when the peer has no address and sends no requests. */
   constructor(context: Context, id: ServerId, inboundPeers: Set<ServerId>, onIdle: () => void) {
     this.id = id;
     this.#context = context;
@@ -59,7 +59,7 @@ export class HttpPeer implements Peer {
     });
   }
 
-  /** Handles a request from the peer whose handshake was accepted. */
+  /** Handles a request from this peer. The handshake has already been accepted. */
   accept(request: IncomingMessage, response: ServerResponse, hello: Hello): void {
     this.#silentTicks = 0;
     this.#inboundPeers.add(this.id);

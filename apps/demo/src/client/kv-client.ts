@@ -87,7 +87,7 @@ export class KvClient {
 }
 
 /**
- * Returns whether the request was never sent. Reasons: the host was not found, the connection was
+ * Returns whether the request was never sent, because the host was not found, the connection was
  * refused, or `fetch` blocks the port.
  */
 function neverSent(cause: NodeJS.ErrnoException | undefined): boolean {

@@ -68,7 +68,7 @@ export async function requestFromLeader(firstUrl: string, request: NodeRequest, 
 
 /**
  * Outcome of a PUT. `leader` is the URL of the node that accepted the write. Later requests should
- * try it first.
+ * try this node first.
  */
 export interface PutOutcome {
   readonly kind: 'done' | 'refused' | 'unknown';

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { isKontikiError, type ErrorCode, type Leader } from '@kontiki/core';
 
-/** An error with the HTTP status and the code of the response. */
+/** An error that is sent to the client as a response with this status and code. */
 export class HttpError extends Error {
   readonly status: number;
   readonly code: string;
