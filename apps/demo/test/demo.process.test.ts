@@ -100,7 +100,7 @@ describe('kontiki-demo demo', () => {
       [['demo', '--nodes', '0'], '--nodes must be a whole number from 1 to 7'],
       [['demo', '--nodes', 'three'], '--nodes must be'],
       [['demo', '--nodes', '-1'], "use '--nodes=-XYZ'. See: npx -y pnpm@10.34.9 kontiki-demo demo --help"],
-      [['demo', '--data', ''], '--data needs a value'],
+      [['demo', '--data', ''], '--data needs a non-empty value'],
       [['demo', '--data', unused, '--heartbeat', '100', '--election', '150'], 'at least twice --heartbeat 100'],
       [['demo', '--data', unused, '--heartbeat', '60001'], '--heartbeat must be a whole number from 1 to 60000'],
       [['demo', '--color'], 'Unknown option'],
