@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { BatchSize } from '../../src/node/apply/batch-size.js';
 
 /** Applies 60 full batches of a machine with these costs, and returns the sizes of the last ones. */
-function sizes(fixedMs: number, perCommandMs: number, noise = (_: number): number => 0): number[] {
+function sizes(fixedMs: number, perCommandMs: number, noise: (batch: number) => number = () => 0): number[] {
   const size = new BatchSize();
   const seen: number[] = [];
   for (let i = 0; i < 60; i += 1) {
