@@ -27,7 +27,8 @@ export interface BootstrapOptions {
 export async function bootstrap(log: LogStore, options: BootstrapOptions): Promise<void> {
   const { cluster, server, members } = options;
   checkId('cluster', cluster);
-  // Sort the members, so that the order of the option does not change the first entry.
+  // Sort the members, so that the first entry does not depend on the order in which they were
+  // listed.
   const infos = Object.keys(members)
     .sort()
     .map((id): [ServerId, ServerInfo] => {
