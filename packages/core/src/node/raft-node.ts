@@ -244,7 +244,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     }
     log.onFull((full) => this.#setFull(full));
     await this.#loop.transport.start(this.#identity);
-    this.#loop.schedule();
+    this.#loop.start();
   }
 
   #setFull(full: boolean): void {

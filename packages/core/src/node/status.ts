@@ -22,6 +22,11 @@ export interface PeerStatus {
    * the cluster and add a server with a new id.
    */
   readonly lost: boolean;
+  /**
+   * Whether the peer's history contradicts this leader's: one of the two was restored from an old
+   * copy, or has lost data. The peer does not count and receives nothing.
+   */
+  readonly contradicts: boolean;
 }
 
 /** The state of a node at one moment. */
@@ -43,6 +48,8 @@ export interface Status {
   readonly heldBytes: number;
   /** Whether the disk is too full for another log segment. */
   readonly full: boolean;
+  /** Whether the disk has not finished a write for several election timeouts. */
+  readonly diskStalled: boolean;
   /** The leader's view of its peers; empty unless this server leads. */
   readonly peers: readonly PeerStatus[];
 }
@@ -69,6 +76,7 @@ export function statusOf(raft: Raft, cluster: string, now: number, ended: 'faile
     silentFor: Math.round(now - progress.lastActive),
     full: progress.full,
     lost: progress.lost,
+    contradicts: progress.contradicts,
   }));
   return {
     id: raft.id,
@@ -85,6 +93,7 @@ export function statusOf(raft: Raft, cluster: string, now: number, ended: 'faile
     applied: log.applied,
     heldBytes: log.heldBytes,
     full: raft.full,
+    diskStalled: raft.diskStalled,
     peers,
   };
 }
