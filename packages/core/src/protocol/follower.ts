@@ -20,8 +20,6 @@ export class Follower extends BaseRole {
    * none.
    */
   #askedAt = -Infinity;
-  /** This server's commit index when it first asked about each read, oldest first. */
-  #asked: { readonly ticket: number; readonly committed: number }[] = [];
 
   constructor(server: Server) {
     super();
@@ -73,26 +71,17 @@ export class Follower extends BaseRole {
   }
 
   override flush(): void {
-    const { reads, leader, header, now } = this.#server;
+    const { reads, leader, header, now, log } = this.#server;
     if (reads.open === undefined || leader === undefined || now < this.#askAt) return;
     this.#askedAt = now;
-    if (reads.open !== this.#asked.at(-1)?.ticket) this.#noteAsked(reads.open);
+    reads.noteForwarded(reads.open, log.committed);
     this.#server.send(leader, { kind: 'readIndex', ...header, ticket: reads.open });
-  }
-
-  #noteAsked(ticket: number): void {
-    this.#asked.push({ ticket, committed: this.#server.log.committed });
-    // The leader answers the newest request, so older ones seldom matter.
-    if (this.#asked.length > MAX_ASKED) this.#asked.shift();
   }
 
   override readIndexReply(from: ServerId, { ticket, index }: ReadIndexReply): void {
     const { reads, output } = this.#server;
-    const asked = this.#asked.find((one) => one.ticket === ticket);
-    if (asked !== undefined && index < asked.committed) {
-      throw contradiction(`confirmed a read at entry ${index}`, from, asked.committed);
-    }
-    this.#asked = this.#asked.filter((one) => one.ticket > ticket);
+    const before = reads.committedBefore(ticket);
+    if (index < before) throw contradiction(`confirmed a read at entry ${index}`, from, before);
     const ready = reads.answer(ticket, index);
     if (ready === undefined) return;
     output.readsReady(ready);
@@ -222,9 +211,6 @@ export class Follower extends BaseRole {
     if (index > this.#server.log.committed) this.#server.log.commitTo(index);
   }
 }
-
-/** Number of read requests whose answers are checked. */
-const MAX_ASKED = 64;
 
 const REMEDY =
   'One of the two servers was restored from an old copy, or has lost data. Nothing was truncated. Compare the logs, remove the server with the wrong history from the cluster, and add a server with a new id.';

@@ -25,11 +25,8 @@ export class Leader extends BaseRole {
   /** Bytes that this leader has appended but not committed yet. */
   #uncommittedBytes = 0;
   readonly #backlog = new ApplyBacklog();
-  /**
-   * The first heartbeat round after this leader's disk became full; undefined while the disk has
-   * room. Earlier answers of the peers do not show whether the peers still have room.
-   */
-  #fullRound: number | undefined;
+  /** The first heartbeat round after this leader's disk became full for the `times`th time. */
+  #fullRound = { times: 0, number: Infinity };
 
   constructor(server: Server) {
     super();
@@ -166,6 +163,7 @@ export class Leader extends BaseRole {
     const progress = this.#identify(from, message, message.blank);
     if (progress === undefined) return;
     progress.onHeartbeatReply(this.#server.now, this.#server.timings.heartbeat);
+    if (message.round >= progress.round) progress.roomRound = message.full ? 0 : message.round;
     progress.round = Math.max(progress.round, message.round);
     this.#endReadRound();
   }
@@ -275,15 +273,15 @@ export class Leader extends BaseRole {
    * so that one of them can take over as leader.
    */
   #othersHaveRoom(): boolean {
-    const { membership, now, timings, full } = this.#server;
-    this.#fullRound = full ? (this.#fullRound ?? this.#rounds.skip()) : undefined;
-    const since = this.#fullRound;
-    if (since === undefined) return false;
+    const { membership, now, timings, full, timesFull: times } = this.#server;
+    if (!full) return false;
+    // Earlier answers do not show whether the peers still have room: disks often fill together.
+    if (this.#fullRound.times !== times) this.#fullRound = { times, number: this.#rounds.skip() };
     const room = (voter: ServerId): boolean => {
       const progress = this.#replication.peers.get(voter);
       const alive =
         progress !== undefined && progress.incarnation !== 0 && now - progress.lastActive <= timings.election;
-      return alive && !progress.isExcluded && !progress.full && progress.round >= since;
+      return alive && !progress.isExcluded && !progress.full && progress.roomRound >= this.#fullRound.number;
     };
     return voteResult(membership, room) === 'won';
   }

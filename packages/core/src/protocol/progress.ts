@@ -28,6 +28,8 @@ export class Progress {
   lastActive: number;
   /** The newest read round answered by the peer. */
   round = 0;
+  /** The newest read round in which the peer's disk had room; 0 if its newest answer says full. */
+  roomRound = 0;
   /** The last commit index sent to the peer. */
   committedSent = 0;
   /** The commit index to send in a commit message, unless an append carries it first. */

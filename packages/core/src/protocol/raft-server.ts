@@ -63,6 +63,7 @@ export class RaftServer implements Server {
   now: number;
   leader: ServerId | undefined;
   full = false;
+  timesFull = 0;
   role: Role;
   readonly #random: () => number;
   #ballot: Ballot;

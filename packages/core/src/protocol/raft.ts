@@ -238,6 +238,7 @@ export class Raft {
 
   /** Notes whether the disk is too full for another log segment. */
   setFull(full: boolean): void {
+    if (full && !this.#server.full) this.#server.timesFull += 1;
     this.#server.full = full;
   }
 

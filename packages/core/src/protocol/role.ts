@@ -48,6 +48,8 @@ export interface Server {
   leader: ServerId | undefined;
   /** Whether the disk is too full for another log segment. */
   readonly full: boolean;
+  /** How often the disk has become full. */
+  readonly timesFull: number;
   /** Whether the disk has not finished a write for several election timeouts. */
   readonly diskStalled: boolean;
   /**
