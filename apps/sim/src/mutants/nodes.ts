@@ -12,8 +12,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a proposal resolves when another entry commits at its index',
     file: 'node/calls/proposals.ts',
-    find: 'if (proposed === term) call.resolve',
-    replace: 'if (proposed !== 0) call.resolve',
+    find: '    this.#ruleOut(entry);\n    const { index, term } = entry;\n    const calls = this.#appended.get(term);',
+    replace:
+      '    const { index, term } = entry;\n    const calls = [...this.#appended.values()].find((some) => some.has(index));',
   },
   {
     name: 'a proposal that times out is reported as refused',

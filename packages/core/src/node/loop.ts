@@ -223,12 +223,9 @@ export class Loop<Result> {
     this.snapshots?.onApplied(entries);
   }
 
-  /**
-   * Called when a snapshot replaced the log up to `index`. The outcome of proposals up to there is
-   * unknown, and the machine must restore the snapshot.
-   */
-  #onInstalled(index: number): void {
-    this.proposals.failSuperseded(index);
+  /** Called when a snapshot replaced the log, so that the machine must restore the snapshot. */
+  #onInstalled(): void {
+    this.proposals.passSnapshot(this.#raw.raft.log.base);
     this.applier.requireRestore();
   }
 
@@ -256,7 +253,7 @@ export class Loop<Result> {
       events: this.#events,
       newest: aligned.snapshot,
       schedule: () => this.schedule(),
-      onInstalled: (index) => this.#onInstalled(index),
+      onInstalled: () => this.#onInstalled(),
       onFailure: this.#onFailure,
     });
   }

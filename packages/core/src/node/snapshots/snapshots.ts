@@ -36,10 +36,10 @@ export interface SnapshotsOptions {
   /** Called after an input to the protocol, to schedule a turn. */
   readonly schedule: () => void;
   /**
-   * Called when a received snapshot has replaced the log up to `index`. The state machine must then
-   * restore the snapshot.
+   * Called when a received snapshot has replaced the log. The state machine must then restore the
+   * snapshot.
    */
-  readonly onInstalled: (index: number) => void;
+  readonly onInstalled: () => void;
   readonly onFailure: (error: Error) => void;
 }
 
@@ -296,7 +296,7 @@ export class Snapshots {
       if (raft.install(info, from, message)) {
         logger.info(`installs the snapshot of entry ${info.last.index}`, { bytes: info.bytes });
         this.#bytesSince = 0;
-        onInstalled(info.last.index);
+        onInstalled();
         events.emit('snapshotInstalled', { index: info.last.index, bytes: info.bytes });
       }
       schedule();
