@@ -1,12 +1,12 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 
 /**
- * The command that runs this program in a clone. Printed commands start with it, so they can be
- * pasted.
+ * Command that runs this program in a clone of the repository. Printed commands start with it, so
+ * that users can paste them.
  */
 export const COMMAND = 'npx -y pnpm@10.34.9 kontiki-demo';
 
-/** The command that builds this program in a clone and starts a cluster. */
+/** Command that builds this program in a clone of the repository and starts a cluster. */
 export const DEMO_COMMAND = 'npx -y pnpm@10.34.9 demo';
 
 /**
@@ -26,7 +26,7 @@ export const EXIT = {
   failed: 1,
   /** The command line is invalid. */
   usage: 2,
-  /** The key does not exist, or its condition does not hold. */
+  /** The key does not exist, or the condition of the command is not met. */
   notFound: 3,
   /** The write may or may not have taken effect. */
   unknown: 4,
@@ -42,7 +42,8 @@ export interface ParsedArgs {
 }
 
 /**
- * Parses flags and arguments. An unknown or incomplete one is a usage error that names the help.
+ * Parses flags and arguments. Throws a usage error, which names the help, for unknown or incomplete
+ * ones.
  */
 export function parse(
   command: string,
@@ -55,13 +56,13 @@ export function parse(
   try {
     parsed = parseArgs({ args, options: { ...options, help: { type: 'boolean' } }, allowPositionals: true });
   } catch (error) {
-    // Node's message may have several lines, and may end with a full stop.
+    // Node's message may have several lines, and may end with a period.
     const text = (error as Error).message.replace(/\s+/g, ' ').replace(/\.$/, '');
     throw new CliError(`${text}. ${help}`, EXIT.usage);
   }
   const values = Object.entries(parsed.values as ParsedArgs['values']);
   const empty = values.find(([, value]) => [value].flat().includes(''))?.[0];
-  if (empty !== undefined) throw new CliError(`--${empty} needs a value that is not empty. ${help}`, EXIT.usage);
+  if (empty !== undefined) throw new CliError(`--${empty} needs a non-empty value. ${help}`, EXIT.usage);
   const required = parsed.values['help'] === true ? [] : positionals;
   if (parsed.positionals.length > positionals.length) {
     throw new CliError(

@@ -1,6 +1,6 @@
 import type { Logger } from '@kontiki/core';
 
-/** Control characters are replaced, so that a peer or client cannot forge log lines. */
+/** Control characters. They are replaced, so that a peer or client cannot forge log lines. */
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f]/g;
 
@@ -10,8 +10,8 @@ function toText(value: unknown): string {
 }
 
 /**
- * Logs one line per event: time, level, text, details. Logs debug events only if KONTIKI_DEBUG is
- * set.
+ * Returns a logger that writes one line per event: time, level, text and details. Debug events are
+ * logged only if KONTIKI_DEBUG is set.
  */
 export function plainLogger(stream: NodeJS.WritableStream): Logger {
   const log =

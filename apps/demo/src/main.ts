@@ -42,7 +42,7 @@ async function main([command = '', ...args]: string[]): Promise<number> {
   throw new CliError(`${problem} See: ${COMMAND} --help`, EXIT.usage);
 }
 
-// The reader of the output may exit first, as in `| head`. The program must still end in order.
+// The reader of the output may exit first, as in `| head`. The program must still exit normally.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
 try {
@@ -51,5 +51,5 @@ try {
   process.stderr.write(`kontiki-demo: ${describeFailure(error)}\n`);
   process.exitCode = error instanceof CliError ? error.exitCode : EXIT.failed;
 }
-// An open IPC channel to the demo would keep the process of a node alive.
+// An open IPC channel to the demo would keep a node's process alive.
 if (process.connected) process.disconnect();

@@ -23,8 +23,8 @@ export interface NodeStatus {
 }
 
 /**
- * Polls a condition of real processes until it holds, with a generous deadline. Returns the
- * milliseconds that it took.
+ * Polls a condition of real processes until it is true, with a generous deadline. Returns the
+ * milliseconds that this took.
  */
 export async function eventually(
   description: string,
@@ -56,7 +56,7 @@ export async function freePorts(count: number): Promise<number> {
   }
 }
 
-/** Exit of a process, with all its output. */
+/** Exit status of a process, with all its output. */
 export interface ProcessResult {
   readonly code: number | null;
   readonly signal: string | null;
@@ -70,8 +70,8 @@ export class Program {
   output = '';
 
   /**
-   * `cwd`: the working directory. Not the current one, whose `kontiki-data` may hold a real
-   * cluster.
+   * `cwd` is the working directory. It must not be the current one, because its `kontiki-data` may
+   * contain a real cluster.
    */
   constructor(args: readonly string[], cwd: string, input?: string) {
     this.process = spawn(process.execPath, [MAIN, ...args], { cwd, stdio: ['pipe', 'pipe', 'pipe'] });
@@ -127,7 +127,7 @@ export class DemoCluster {
     return program;
   }
 
-  /** Starts the demo and waits until it prints which node leads. */
+  /** Starts the demo and waits until it prints which node is the leader. */
   async start(...flags: string[]): Promise<Program> {
     const { data, port, size } = this;
     const program = this.run([
@@ -159,8 +159,8 @@ export class DemoCluster {
   }
 
   /**
-   * Returns the leader of the highest term, if a leader answers. `exceptId` is not asked, because a
-   * node stopped by SIGSTOP would delay the result.
+   * Returns the leader with the highest term, if a leader answers. The node `exceptId` is not
+   * queried, because a node stopped by SIGSTOP would delay the result.
    */
   async leader(exceptId?: string): Promise<NodeStatus | undefined> {
     const all = await Promise.all(this.ids.filter((id) => id !== exceptId).map((id) => this.status(id)));
@@ -168,7 +168,7 @@ export class DemoCluster {
     return leading.sort((a, b) => (b?.term ?? 0) - (a?.term ?? 0))[0];
   }
 
-  /** Whether a node has applied every entry that the leader had committed just before. */
+  /** Returns whether a node has applied every entry that the leader had committed just before. */
   async caughtUp(id: string): Promise<boolean> {
     const [leader, node] = [await this.leader(), await this.status(id)];
     return leader !== undefined && node !== undefined && node.applied >= leader.committed;

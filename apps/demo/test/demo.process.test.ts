@@ -37,7 +37,7 @@ async function leaderUrl(): Promise<string> {
 }
 
 describe('kontiki-demo demo', () => {
-  it('demo prints commands to try that work as printed', async () => {
+  it('the commands printed by demo work as printed', async () => {
     const { output } = await cluster.start();
     const lines = output.split('\n').filter((line) => line.startsWith('  curl'));
     expect(lines).toHaveLength(4);
@@ -70,7 +70,7 @@ describe('kontiki-demo demo', () => {
     expect(refused).toMatchObject({ code: 2, output: expect.stringContaining('--nodes 3, not 5') });
   });
 
-  it('demo prints one sentence for a folder or port in use or an invalid flag', async () => {
+  it('demo reports a folder or port in use or an invalid flag in one sentence', async () => {
     await cluster.start();
     const second = await cluster.run(['node', '--id', 'n1', '--data', cluster.data]).result;
     expect(second.code).toBe(1);
@@ -100,7 +100,7 @@ describe('kontiki-demo demo', () => {
       [['demo', '--nodes', '0'], '--nodes must be a whole number from 1 to 7'],
       [['demo', '--nodes', 'three'], '--nodes must be'],
       [['demo', '--nodes', '-1'], "use '--nodes=-XYZ'. See: npx -y pnpm@10.34.9 kontiki-demo demo --help"],
-      [['demo', '--data', ''], '--data needs a value'],
+      [['demo', '--data', ''], '--data needs a non-empty value'],
       [['demo', '--data', unused, '--heartbeat', '100', '--election', '150'], 'at least twice --heartbeat 100'],
       [['demo', '--data', unused, '--heartbeat', '60001'], '--heartbeat must be a whole number from 1 to 60000'],
       [['demo', '--color'], 'Unknown option'],
@@ -129,7 +129,7 @@ describe('kontiki-demo demo', () => {
     }
   });
 
-  it('of several demos started in one folder, one runs and the others report why not', async () => {
+  it('one of several demos in one folder runs, and the others report why they fail', async () => {
     const flags = ['--port', `${cluster.port}`, '--peer-port', `${cluster.port + cluster.size}`];
     const demos = Array.from({ length: 4 }, () => cluster.run(['demo', '--data', cluster.data, ...flags]));
     await eventually('one demo leads and the others have exited', () => {
@@ -143,7 +143,7 @@ describe('kontiki-demo demo', () => {
     }
   });
 
-  it('a node with a lost disk does not start, and the others keep running', async () => {
+  it('a node with a lost disk does not start, and the other nodes keep running', async () => {
     const demo = await cluster.start();
     demo.process.kill('SIGTERM');
     await demo.result;
@@ -154,7 +154,7 @@ describe('kontiki-demo demo', () => {
     expect((await fetch(`${await leaderUrl()}/kv/a`, { method: 'PUT', body: '1' })).status).toBe(204);
   });
 
-  it('demo creates no cluster in a folder with nodes of another cluster', async () => {
+  it('demo does not create a cluster in a folder with data of another cluster', async () => {
     const demo = await cluster.start();
     demo.process.kill('SIGTERM');
     await demo.result;
@@ -176,7 +176,7 @@ describe('kontiki-demo demo', () => {
     const demo = await cluster.start();
     const pids = await cluster.pids();
     demo.process.stdout?.destroy();
-    process.kill(pids[0] as number, 'SIGKILL'); // The demo prints that, and notices that its output is closed.
+    process.kill(pids[0] as number, 'SIGKILL'); // The demo prints this, and detects that its output is closed.
     const { code, output } = await demo.result;
     expect([code, output]).toEqual([0, expect.not.stringContaining('EPIPE')]);
     expect(pids.some(isAlive)).toBe(false);
@@ -194,7 +194,7 @@ describe('kontiki-demo demo', () => {
     expect([await once(node, 'exit'), output]).toEqual([[0, null], expect.stringContaining('stopped')]);
   });
 
-  it('demo completes a bootstrap that was interrupted', async () => {
+  it('demo completes an interrupted bootstrap', async () => {
     const demo = await cluster.start();
     demo.process.kill('SIGTERM');
     await demo.result;
@@ -269,7 +269,7 @@ describe('the HTTP interface of a node', () => {
     expect((await fetch(`${url}/kv/followed`, { method: 'DELETE' })).status).toBe(204);
     expect((await fetch(`${url}/kv/followed`, { method: 'DELETE' })).status).toBe(404);
     const absent = await fetch(`${url}/kv/followed`);
-    // Its request was read completely, so the connection stays open for the next one.
+    // The request was read completely, so the connection stays open for the next request.
     expect([absent.status, absent.headers.get('connection')]).toEqual([404, 'keep-alive']);
     expect(await (await fetch(`${follower}/health`)).json()).toMatchObject({ healthy: true, leader: leader.id });
   });

@@ -1,5 +1,5 @@
 // Shows that a cluster of real processes survives kill -9 and SIGSTOP without losing acknowledged
-// writes: puts load on it, injects the fault, and then reads back what was acknowledged.
+// writes. Each test applies load, injects a fault, and then reads back the acknowledged writes.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkHistory, register } from '@kontiki/testing';
@@ -40,7 +40,7 @@ describe.each([
 ])('a cluster of real processes on %s over %s', (storage, transport) => {
   const flags = ['--storage', storage, '--transport', transport];
 
-  it('a cluster survives kill -9 of its leader under load, which then catches up', async () => {
+  it('a leader killed under load is replaced, and catches up after a restart', async () => {
     await cluster.start(...flags);
     const load = new Load(cluster, WRITERS, 'kill');
     await acknowledged(load, BEFORE);
@@ -64,7 +64,7 @@ describe.each([
     });
   });
 
-  it('a cluster keeps every acknowledged write through kill -9 of all nodes', async () => {
+  it('every acknowledged write survives kill -9 of all nodes', async () => {
     const demo = await cluster.start(...flags);
     const load = new Load(cluster, WRITERS, 'all');
     await acknowledged(load, BEFORE);
@@ -82,7 +82,7 @@ describe.each([
 });
 
 describe('a cluster of real processes under faults', () => {
-  it('a leader stopped for three seconds is replaced and then follows', async () => {
+  it('a leader stopped for three seconds is replaced and becomes a follower', async () => {
     await cluster.start();
     const load = new Load(cluster, WRITERS, 'stop');
     await acknowledged(load, BEFORE);
@@ -122,14 +122,15 @@ describe('a cluster of real processes under faults', () => {
     const stopped = (await cluster.leader()) as NodeStatus;
     process.kill(stopped.pid, 'SIGSTOP');
     await eventually('another node leads', async () => (await cluster.leader(stopped.id)) !== undefined);
-    // Only a few operations, because clients of the stopped node wait for their timeout.
+    // Only a few operations are expected, because clients of the stopped node wait for their
+    // timeout.
     await recorded(recorder.history.length + 20);
     process.kill(stopped.pid, 'SIGCONT');
     await recorded(recorder.history.length + 1_000);
     await recorder.stop();
     const { history } = recorder;
     expect(checkHistory(register, history)).toEqual([]);
-    // The checker must notice a false reply. Keys are never deleted, so a read after a completed
+    // The checker must detect a wrong reply. Keys are never deleted, so a read after a completed
     // write cannot find the key absent.
     const read = history.findLastIndex(
       ({ key, call, input }) =>
@@ -144,7 +145,7 @@ describe('a cluster of real processes under faults', () => {
     );
   });
 
-  it('all nodes exit when the demo itself is killed with kill -9', async () => {
+  it('all nodes exit when the demo process is killed by kill -9', async () => {
     const demo = await cluster.start();
     const pids = await cluster.pids();
     expect(pids).toHaveLength(3);

@@ -5,7 +5,7 @@ import type { DemoCluster } from './cluster.js';
 
 const READERS = 16;
 
-/** Writers that each set one new key after another, and record which writes were acknowledged. */
+/** Writers that set new keys one after another, and record which writes were acknowledged. */
 export class Load {
   readonly acknowledged = new Set<string>();
   unknown = 0;
@@ -27,7 +27,7 @@ export class Load {
   }
 
   /**
-   * Reads every acknowledged key, by linearizable reads or locally at one node. Returns the keys
+   * Reads every acknowledged key, with linearizable reads or locally at one node. Returns the keys
    * that do not have their acknowledged value.
    */
   async missing(local?: string): Promise<string[]> {
@@ -52,7 +52,7 @@ export class Load {
     const { ids } = this.#cluster;
     let url = this.#cluster.url(ids[0] as string);
     let n = 0;
-    // Tries the next node after every failure, because a node stopped by SIGSTOP does not answer at
+    // Try the next node after every failure, because a node stopped by SIGSTOP does not answer at
     // all.
     let attempt = 0;
     while (this.#running) {

@@ -15,7 +15,7 @@ function machineWith(keys: readonly string[]): KvMachine {
 describe('KvMachine.list', () => {
   const keys = Array.from({ length: 500 }, (_, i) => `${i % 3}-${(i * 271) % 500}`);
 
-  it.each([1, 2, 7, 100, 1_000])('a listing of at most %i keys has the first keys in sort order', (limit) => {
+  it.each([1, 2, 7, 100, 1_000])('list with a limit of %i returns the first keys in sort order', (limit) => {
     for (const order of [keys, [...keys].sort(), [...keys].sort().reverse()]) {
       const listed = machineWith(order).list('1-', limit);
       const sorted = keys.filter((key) => key.startsWith('1-')).sort();
@@ -23,7 +23,7 @@ describe('KvMachine.list', () => {
     }
   });
 
-  it('a listing skips most keys without sorting them', () => {
+  it('list skips most keys without sorting them', () => {
     const machine = machineWith(keys);
     const sort = Array.prototype.sort;
     let sorted = 0;

@@ -180,8 +180,8 @@ describe('every store with every transport', () => {
       const lastIndex = cluster.nodes.get(follower)!.status().last;
       await cluster.stop(follower);
       await cluster.write(10, 80);
-      // Waits until the log no longer has the entries that the follower misses, so it needs a
-      // snapshot.
+      // Wait until the log no longer has the entries that the follower is missing, so that the
+      // follower needs a snapshot.
       await eventually('the leader has compacted', () => (cluster.leader?.status().base ?? 0) > lastIndex);
       await cluster.start(follower);
       await cluster.caughtUp(follower);

@@ -1,6 +1,5 @@
-// Shows that nodes can be moved from one store to another while the cluster runs, and that a move
-// that is interrupted or fails loses nothing: it runs `kontiki-demo migrate` on nodes of real
-// clusters.
+// Shows that nodes can be moved from one store to another while the cluster runs, and that an
+// interrupted or failed move loses nothing. Runs `kontiki-demo migrate` on nodes of real clusters.
 
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -85,7 +84,7 @@ describe('kontiki-demo migrate', () => {
     expect([refused.code, refused.output]).toEqual([1, expect.stringContaining('already exists')]);
   });
 
-  it('migrate completes after kill -9 at any step, with one store that opens', async () => {
+  it('migrate can be killed and rerun at any step, and only one store can be opened', async () => {
     await cluster.start();
     const load = new Load(cluster, 4, 'interrupted');
     await eventually('400 acknowledged writes', () => load.acknowledged.size >= 400, 60_000);
@@ -171,7 +170,7 @@ describe('kontiki-demo migrate', () => {
 });
 
 describe('nodes with different stores', () => {
-  it('a node with its data in memory cannot be started again', async () => {
+  it('a node with its data in memory cannot be restarted', async () => {
     const demo = await cluster.start('--storage', 'fs,memory,level', '--transport', 'http');
     expect(demo.output).toContain('n2 cannot be started again');
     const load = new Load(cluster, 4, 'mixed');
@@ -187,7 +186,7 @@ describe('nodes with different stores', () => {
     expect(await load.missing()).toEqual([]);
   });
 
-  it('demo refuses unknown stores and transports, and others than the cluster has', async () => {
+  it('demo refuses stores and transports that are unknown or contradict the cluster', async () => {
     for (const [args, text] of [
       [['--storage', 'tape'], '--storage must be one of fs, level, memory'],
       [['--storage', 'fs,level'], 'names 2 stores for 3 nodes'],

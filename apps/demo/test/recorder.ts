@@ -11,8 +11,8 @@ const ROTATION = 250;
 const KEYS = 4;
 
 /**
- * Clients that read, write, and compare and set a few keys through all nodes. They record each
- * operation with the outcome that they observed.
+ * Clients that read, write, and compare and set a few keys through all nodes. Each operation is
+ * recorded with its observed outcome.
  */
 export class Recorder {
   readonly history: Operation<RegisterInput>[] = [];
@@ -85,7 +85,7 @@ export class Recorder {
     this.history.push({ key, call, end: answered ? performance.now() : null, input });
   }
 
-  /** A value that was not written before. */
+  /** Returns a value that was not written before. */
   get #nextValue(): string {
     return `v${(this.#values += 1)}`;
   }

@@ -13,7 +13,9 @@ beforeEach(async () => {
 });
 afterEach(() => cluster.remove());
 
-/** Writes while the follower is down. More of them would take minutes on a busy machine. */
+/**
+ * Number of writes while the follower is down. More writes would take minutes on a busy machine.
+ */
 const ENTRIES = 20_000;
 const FLAGS = ['--snapshot-entries', '4000', '--snapshot-trailing', '200'];
 const WRITERS = 64;
@@ -29,7 +31,7 @@ async function missing(load: Load, id: string): Promise<string[]> {
 }
 
 describe('snapshots in a cluster of real processes', () => {
-  it(`a killed follower catches up by snapshot after ${ENTRIES} writes, under load`, async () => {
+  it(`a killed follower catches up from a snapshot after ${ENTRIES} writes under load`, async () => {
     const demo = await cluster.start(...FLAGS);
     const load = new Load(cluster, WRITERS, 'snapshots');
     const written = (count: number): Promise<number> =>

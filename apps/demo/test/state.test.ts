@@ -43,7 +43,7 @@ const snapshotOf = async (machine: KvMachine): Promise<Uint8Array> =>
   new Uint8Array(Buffer.concat(await collect(machine.snapshot())));
 
 describe('snapshots of KvMachine', () => {
-  it('a restored machine equals the original for any chunk sizes, and shares no memory', async () => {
+  it('restore accepts chunks of any size and shares no memory with them', async () => {
     const machine = filled();
     apply(machine, { kind: 'put', key: 'k'.repeat(MAX_KEY), value: new Uint8Array(MAX_VALUE).fill(7) });
     apply(machine, { kind: 'put', key: 'empty', value: new Uint8Array() });
@@ -57,7 +57,7 @@ describe('snapshots of KvMachine', () => {
       }
       const restored = filled(3);
       await restored.restore(stream(chunks));
-      // Overwrites the chunks, which the machine must not share.
+      // Overwrite the chunks, because the machine must not share their memory.
       for (const chunk of chunks) chunk.fill(0xff);
       expect(digest(restored)).toEqual(digest(machine));
       apply(restored, { kind: 'delete', key: 'empty' });
@@ -65,7 +65,7 @@ describe('snapshots of KvMachine', () => {
     }
   });
 
-  it('a snapshot has the state at its first chunk, whatever is applied between chunks', async () => {
+  it('a snapshot has the state as of its first chunk despite later commands', async () => {
     const machine = filled();
     const [expected, snapshot] = [digest(machine), machine.snapshot()[Symbol.asyncIterator]()];
     const chunks: Uint8Array[] = [];
@@ -85,7 +85,7 @@ describe('snapshots of KvMachine', () => {
     expect(digest(machine)).not.toEqual(expected);
   });
 
-  it('encodeState requests only the items of the chunk that is read', async () => {
+  it('encodeState requests only the items of the chunk being read', async () => {
     let requested = 0;
     function* items(): Generator<[string, Item], void> {
       for (; ; requested += 1) yield [`${requested}`, { value: new Uint8Array(1024), revision: 1 }];

@@ -2,15 +2,14 @@ import { close, fdatasync, fstat, read, write, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { File } from './folder.js';
 
-/** Bytes of zeros per write while a file is allocated. */
+/** Number of zero bytes per write when allocating a file. */
 const SLICE = 1024 * 1024;
 
 const sync = promisify(fdatasync);
 const stat = promisify(fstat);
 
 /**
- * A file of the system. It uses callbacks and a file descriptor, because `fs/promises` costs 50 µs
- * per call.
+ * A file on disk. Uses a file descriptor and callbacks, because `fs/promises` costs 50 µs per call.
  */
 export class NodeFile implements File {
   readonly #fd: number;
@@ -25,8 +24,8 @@ export class NodeFile implements File {
   }
 
   write(bytes: Uint8Array, offset: number): void {
-    // The system may write fewer bytes than requested. A full disk then reports its error at the
-    // next call.
+    // The operating system may write fewer bytes than requested. If the disk is full, the next call
+    // then reports the error.
     for (let at = 0; at < bytes.length;) at += writeSync(this.#fd, bytes, at, bytes.length - at, offset + at);
   }
 
@@ -39,8 +38,7 @@ export class NodeFile implements File {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    // Memory that is not filled with zeros first: that would take longer than reading bytes that
-    // are cached.
+    // Do not fill the memory with zeros first. Zeroing would take longer than reading cached bytes.
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
     let at = 0;
     while (at < length) {

@@ -9,13 +9,13 @@ import { lockFolder } from './node-lock.js';
 const openFd = promisify(open);
 const { O_RDWR, O_CREAT, O_EXCL, O_RDONLY, O_NOFOLLOW } = constants;
 
-/** A lock of this process on a folder, and the uses that share it. */
+/** A folder lock held by this process, and the uses that share it. */
 interface SharedLock {
   readonly lock: Promise<Lock>;
   readonly uses: Set<string>;
 }
 
-/** The locks that this process holds, by the real path of the folder. */
+/** Locks held by this process, keyed by the real path of the folder. */
 const sharedLocks = new Map<string, SharedLock>();
 
 class NodeFolder implements Folder {
@@ -82,9 +82,9 @@ class NodeFolder implements Folder {
 }
 
 /**
- * Creates a folder and its missing parents. Returns the topmost folder that it created. The option
- * `recursive` of `mkdir` is not used: it never returns in a folder that allows no new folders
- * (`/proc`), and reports ENOENT for a read-only disk.
+ * Creates a folder and its missing parents. Returns the topmost created folder, if any. Does not
+ * use `mkdir` with the option `recursive`. That call never returns in a folder that allows no new
+ * folders (`/proc`), and reports ENOENT for a read-only disk.
  */
 async function createFolder(path: string): Promise<string | undefined> {
   const parent = dirname(path);
@@ -103,21 +103,21 @@ async function isFolder(path: string): Promise<boolean> {
 }
 
 /**
- * Opens the folder at `path`. Creates it if it does not exist, with access for its owner only. The
- * name of the folder is durable when this function resolves.
+ * Opens the folder at `path`. Creates the folder if it does not exist, with access for its owner
+ * only. The folder's name is durable when the promise resolves.
  */
 export async function openFolder(path: string): Promise<Folder> {
   if (process.platform === 'win32') {
-    throw new Error('Kontiki stores no files on Windows: it has not been tested whether they are durable there.');
+    throw new Error('Kontiki does not store files on Windows, because their durability has not been tested there.');
   }
   const absolute = resolve(path);
   const created = await createFolder(absolute);
-  // Sync the parent of every folder that was created, because the parent contains its name.
+  // Sync the parent of every created folder, because the parent contains the folder's name.
   for (let at = absolute; created !== undefined && at.length >= created.length; at = dirname(at)) {
     await new NodeFolder(dirname(at)).sync();
   }
-  // A process may have created the folder and died before it synced the parent. If the parent may
-  // not be read, another user created the folder, so there is nothing to sync.
+  // Another process may have created the folder and died before syncing the parent. If the parent
+  // is not readable, another user created the folder, so there is nothing to sync.
   if (created === undefined) {
     await new NodeFolder(dirname(absolute)).sync().catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EACCES') throw error;

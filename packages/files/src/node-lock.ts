@@ -6,36 +6,37 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FolderLockedError, type Lock } from './folder.js';
 
-/** Prefix of the sockets that listen, and of those of dead processes. */
+/** Name prefix of listening sockets, and of the sockets that dead processes left behind. */
 const VISIBLE = 'lock-';
-/** Prefix of the sockets that may not listen yet. Other processes ignore them. */
+/** Name prefix of sockets that may not be listening yet. Other processes ignore these sockets. */
 const STARTING = '.starting-';
 /**
- * Milliseconds for a process to answer. A process that does not answer may be stopped or busy, so
- * it counts as alive.
+ * Time limit for a process to answer, in milliseconds. An unresponsive process may be stopped or
+ * busy, so it counts as alive.
  */
 const ANSWER_TIMEOUT = 3_000;
-/** Bytes of a path that every system accepts for a Unix socket. */
+/** Maximum length, in bytes, of a Unix socket path that every system accepts. */
 const MAX_PATH = 100;
 
 type State = 'contending' | 'held';
 type Answer = State | 'dead' | 'silent';
 
 /**
- * Locks a folder against other processes with a Unix socket in it. The socket answers as long as
- * its process lives, because the system closes the sockets of a process that ends in any way.
+ * Locks a folder against other processes by means of a Unix socket in the folder. The socket
+ * answers as long as its process lives, because the system closes a process's sockets when the
+ * process exits for any reason.
  *
- * Every process that wants the lock listens on a socket with a name that was never used before. It
- * then gives the socket a visible name and asks all other visible sockets. Of two processes, the
- * one that lists the folder later sees the other:
+ * Every process that wants the lock listens on a socket with a unique name. The process then gives
+ * the socket a visible name, lists the folder, and queries all other visible sockets. Of two
+ * processes, the one that lists the folder later sees the other process's socket:
  *
  * - If the other process holds the lock, this process gives up.
- * - If both still contend, the process with the greater name gives up, and the other waits until it
- *   has.
+ * - If both processes are still contending, the one with the greater name gives up, and the other
+ *   waits for that.
  *
- * So at most one process holds the lock, and of many that start at once exactly one gets it. A
- * visible socket that refuses connections belongs to a dead process. Its name can be removed,
- * because no name is used twice.
+ * So at most one process holds the lock. If many processes start at the same time, exactly one gets
+ * the lock. A visible socket that refuses connections belongs to a dead process. The socket can be
+ * removed safely, because names are never reused.
  */
 export async function lockFolder(folder: string): Promise<Lock> {
   const sockets = new Sockets(folder);
@@ -60,12 +61,12 @@ export async function lockFolder(folder: string): Promise<Lock> {
   return { release };
 }
 
-/** The sockets in a folder. */
+/** The lock sockets in a folder. */
 class Sockets {
   readonly #folder: string;
   /**
-   * The open folder. On Linux its descriptor gives every socket a short path, however long the path
-   * of the folder is.
+   * Descriptor of the open folder. On Linux it gives every socket a short path, even if the path of
+   * the folder is long.
    */
   readonly #fd: number;
   readonly #root: string;
@@ -94,8 +95,8 @@ class Sockets {
   }
 
   /**
-   * Resolves when `other` has given up or died. Rejects if it holds the lock, or has the lower
-   * name.
+   * Resolves when `other` has given up or died. Rejects if `other` holds the lock, does not answer,
+   * or is contending with a lower name.
    */
   async outlast(other: string, mine: string): Promise<void> {
     for (const until = Date.now() + ANSWER_TIMEOUT; ; await delay(10)) {
@@ -120,7 +121,7 @@ class Sockets {
       socket.on('data', (data) => (answer += data.toString()));
       socket.on('end', () => resolve(answer === 'contending' ? 'contending' : 'held'));
       socket.on('error', (error: NodeJS.ErrnoException) => {
-        // Only these two errors prove that no process listens.
+        // Only these two errors prove that no process is listening.
         resolve(error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? 'dead' : 'silent');
       });
     });

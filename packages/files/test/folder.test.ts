@@ -14,7 +14,7 @@ beforeEach(() => (root = mkdtempSync(join(tmpdir(), 'kontiki-files-'))));
 afterEach(() => rmSync(root, { recursive: true }));
 
 describe('openFolder', () => {
-  it('openFolder creates parents, and only the owner has access', async () => {
+  it('openFolder creates missing parents that only the owner can access', async () => {
     const folder = await openFolder(join(root, 'a', 'b'));
     const file = await folder.create('x');
     await file.close();
@@ -23,7 +23,7 @@ describe('openFolder', () => {
     expect(statSync(join(root, 'a', 'b', 'x')).mode & 0o777).toBe(0o600);
   });
 
-  it.runIf(traced)('openFolder syncs the name of a folder that exists already', () => {
+  it.runIf(traced)('openFolder syncs the name of an existing folder', () => {
     const synced = (path: string): boolean => {
       const { stderr, status } = spawnSync(
         'strace',
@@ -46,7 +46,7 @@ describe('openFolder', () => {
       await expect(openFolder('/proc/kontiki/a')).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
-  it('openFolder can create one folder several times at once', async () => {
+  it('concurrent calls of openFolder can create the same folder', async () => {
     const path = join(root, 'a', 'b', 'c');
     const folders = await Promise.all(Array.from({ length: 8 }, () => openFolder(path)));
     expect(folders.map((folder) => folder.path)).toEqual(folders.map(() => path));
@@ -73,7 +73,7 @@ describe('openFolder', () => {
     expect(await folder.list()).toEqual([]);
   });
 
-  it('create rejects existing files; open rejects missing files and links', async () => {
+  it('create rejects existing files, and open rejects missing files and symlinks', async () => {
     const folder = await openFolder(root);
     writeFileSync(join(root, 'target'), 'x');
     symlinkSync(join(root, 'target'), join(root, 'link'));

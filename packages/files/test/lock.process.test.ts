@@ -27,7 +27,7 @@ function start(): Starter {
   const child = spawn(process.execPath, [CHILD, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
   const answer = new Promise<string>((resolve) => {
     child.stdout.once('data', (data: Buffer) => resolve(data.toString().trim()));
-    // The event `close`, because at `exit` the output may not have been read.
+    // Wait for `close`, because the output may not have been read yet at `exit`.
     child.once('close', () => resolve('no answer'));
   });
   const starter = { process: child, answer };
@@ -40,14 +40,14 @@ async function ended({ process }: Starter): Promise<void> {
     await new Promise((resolve) => process.once('exit', resolve));
 }
 
-describe('the lock of a folder between processes', () => {
+describe('a folder lock between processes', () => {
   it.each([1, 2, 3])('exactly one of 20 concurrent processes gets the lock (round %i)', async () => {
     const all = Array.from({ length: 20 }, start);
     const answers = await Promise.all(all.map(({ answer }) => answer));
     expect(answers.toSorted()).toEqual([...Array.from({ length: 19 }, () => 'KONTIKI_LOCKED'), 'won']);
   });
 
-  it('one of many processes gets the lock of a killed process', async () => {
+  it('exactly one of ten processes gets the lock of a killed process', async () => {
     const holder = start();
     expect(await holder.answer).toBe('won');
     expect(await start().answer).toBe('KONTIKI_LOCKED');
@@ -55,11 +55,11 @@ describe('the lock of a folder between processes', () => {
     await ended(holder);
     const answers = await Promise.all(Array.from({ length: 10 }, () => start().answer));
     expect(answers.filter((answer) => answer === 'won')).toHaveLength(1);
-    // The name of the dead process was removed.
+    // The socket of the dead process was removed.
     expect(readdirSync(folder).filter((name) => name.startsWith('lock-'))).toHaveLength(1);
   });
 
-  it('a stopped process keeps its lock, and releases it later', async () => {
+  it('a process keeps its lock while stopped by SIGSTOP and releases it later', async () => {
     const holder = start();
     expect(await holder.answer).toBe('won');
     holder.process.kill('SIGSTOP');
@@ -70,7 +70,7 @@ describe('the lock of a folder between processes', () => {
     expect(await start().answer).toBe('won');
   });
 
-  it('the log and snapshots of one process share a folder lock, at any path length', async () => {
+  it('a log and snapshots in one process share a folder lock, even on a long path', async () => {
     const deep = join(folder, ...Array.from({ length: 12 }, () => 'a-rather-long-name'));
     mkdirSync(deep, { recursive: true });
     const opened = await openFolder(deep);

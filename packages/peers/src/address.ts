@@ -22,7 +22,7 @@ export function parseAddress(address: string): URL {
   }
   url.protocol = scheme;
   // Addresses are stored in the log and shown in `status()`, so they must not contain a password.
-  // The error must not contain it either.
+  // The error must not contain one either.
   if (url.username !== '' || url.password !== '') throw badAddress(url.host, 'it has credentials');
   if (url.search !== '' || url.hash !== '') throw badAddress(address, 'it has a query or a fragment');
   return url;

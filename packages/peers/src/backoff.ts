@@ -1,6 +1,6 @@
 /**
- * Computes the delays between attempts. Delays double from `minMs` to `maxMs`. A random part of up
- * to one half is subtracted, so that servers that failed together do not retry together.
+ * Delays between attempts, which double from `minMs` to `maxMs`. A random part of up to one half is
+ * subtracted from each delay, so that servers that failed together do not retry together.
  */
 export class Backoff {
   readonly #minMs: number;
@@ -8,7 +8,7 @@ export class Backoff {
   readonly #random: () => number;
   #nextMs: number;
 
-  /** `random`: returns numbers that are uniform in [0, 1). */
+  /** `random` returns uniformly distributed numbers in [0, 1). */
   constructor(minMs: number, maxMs: number, random: () => number) {
     this.#minMs = minMs;
     this.#maxMs = maxMs;
@@ -23,7 +23,7 @@ export class Backoff {
     return delay * (0.5 + this.#random() / 2);
   }
 
-  /** Starts again from `minMs`. Called after a success. */
+  /** Resets the delay to `minMs`. Called after a success. */
   reset(): void {
     this.#nextMs = this.#minMs;
   }

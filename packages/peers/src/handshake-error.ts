@@ -1,7 +1,7 @@
 import { KontikiError } from '@kontiki/core';
 import type { Context } from './peer-transport.js';
 
-/** The reason for which a server refuses a connection. The header `kontiki-refused` carries it. */
+/** Reason why a server refuses a connection, sent in the header `kontiki-refused`. */
 export type HandshakeErrorReason =
   /** The handshake cannot be parsed. */
   | 'malformed'
@@ -9,7 +9,7 @@ export type HandshakeErrorReason =
   | 'version'
   /** The other server belongs to another cluster. */
   | 'cluster'
-  /** The server that dialed meant another server, or another server answered. */
+  /** The connection reached a different server than intended. */
   | 'receiver'
   /** The other server has this server's own id. */
   | 'self'
@@ -34,11 +34,12 @@ const descriptions: Readonly<Record<HandshakeErrorReason, string>> = {
   busy: 'it has reached its limit of connections',
 };
 
-/** The header in which a server that refuses a connection sends the reason. */
+/** Response header with the reason why a server refused a connection. */
 export const REFUSED_HEADER = 'kontiki-refused';
 
 /**
- * Thrown for a connection that must be refused. The other server gets `reason`, but not `message`.
+ * Error for a connection that must be refused. The other server receives `reason` but not
+ * `message`.
  */
 export class HandshakeError extends KontikiError {
   readonly reason: HandshakeErrorReason;
@@ -52,7 +53,7 @@ export class HandshakeError extends KontikiError {
 
 /**
  * Returns a description of the reason in a `kontiki-refused` header, for log lines. Returns
- * undefined for an unknown value, because that is text from another server.
+ * undefined for an unknown value, so that arbitrary text from another server is not logged.
  */
 export function describeReason(header: unknown): string | undefined {
   return typeof header === 'string' && Object.hasOwn(descriptions, header)
@@ -60,7 +61,7 @@ export function describeReason(header: unknown): string | undefined {
     : undefined;
 }
 
-/** Logs that this server refused a connection. `from`: address of the other machine. */
+/** Logs that this server refused a connection. `from` is the address of the other machine. */
 export function logHandshakeError(
   { logger }: Context,
   { reason, message }: HandshakeError,

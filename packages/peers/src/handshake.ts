@@ -10,10 +10,10 @@ import type { Context } from './peer-transport.js';
  * `kontiki-framing` negotiates everything that follows.
  *
  * The handshake is a set of `kontiki-…` headers that each side sends in an HTTP request or response
- * before any message is accepted. The headers name the cluster, the sending server and the server
- * that it wants to reach. So a wrong address is found at once. They also carry the sender's
- * incarnation, which is drawn at each start, and its genesis. The genesis is the checksum of the
- * cluster's first entry. It differs between clusters that have the same id but started with
+ * before any message is accepted. The headers name the cluster, the sending server and the intended
+ * receiver, so a wrong address is detected immediately. They also contain the sender's genesis and
+ * its incarnation, a random number drawn at each start. The genesis is the checksum of the
+ * cluster's first entry. It distinguishes clusters with the same id that were bootstrapped with
  * different lists of servers. A blank server has no genesis yet and learns it from the log; see
  * `isHandshakeOutdated`. The handshake identifies servers but does not authenticate them.
  *
@@ -29,7 +29,7 @@ export interface Hello {
   readonly cluster: string;
   /** The server that sent the handshake. */
   readonly from: ServerId;
-  /** The server that `from` wants to reach. */
+  /** The server that `from` intends to reach. */
   readonly to: ServerId;
   readonly incarnation: number;
   /** The checksum of the cluster's first entry. Undefined while `from` is blank. */
@@ -38,7 +38,7 @@ export interface Hello {
   readonly framing: number;
 }
 
-/** HTTP headers by name. Names are in lower case, as Node.js returns them. */
+/** HTTP headers, keyed by lowercase name as in Node.js. */
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 const NUMBER = /^[1-9][0-9]{0,15}$/;
@@ -59,8 +59,8 @@ export function helloHeaders(self: Identity, to: ServerId): Record<string, strin
 }
 
 /**
- * Parses the other server's handshake and checks that `self` may talk to that server. Throws a
- * `HandshakeError`. `dialed`: the server that `self` dialed, or undefined if `self` was dialed.
+ * Parses the other server's handshake. Throws a `HandshakeError` if `self` must not communicate
+ * with that server. `dialed` is the server that `self` dialed, or undefined if `self` was dialed.
  */
 export function checkHello(self: Identity, headers: Headers, dialed?: ServerId): Hello {
   const hello = parseHello(headers);
@@ -101,12 +101,12 @@ export function checkHello(self: Identity, headers: Headers, dialed?: ServerId):
 }
 
 /**
- * Checks a request from another server and returns its handshake. Throws a `HandshakeError`.
- * Requests that browsers send are refused, and so are requests from other machines unless
- * `insecure` is true.
+ * Checks a request from another server and returns its handshake. Throws a `HandshakeError` if the
+ * request must be refused. Refuses requests from browsers and, unless `insecure` is true, from
+ * other machines.
  */
 export function checkRequest({ self }: Context, { headers, socket }: IncomingMessage, insecure = false): Hello {
-  // `start` cannot check this for an application's server that starts to listen later.
+  // `start` cannot check this for an application's server that starts listening later.
   if (!insecure && socket.localAddress !== undefined && !isLoopback(socket.localAddress)) {
     throw new HandshakeError(
       'exposed',
@@ -123,7 +123,7 @@ export function checkRequest({ self }: Context, { headers, socket }: IncomingMes
  * Returns whether the two servers must repeat their handshake, because this server was blank and
  * now knows its genesis. `genesis` is the current genesis of this server. `sentGenesis` and
  * `receivedGenesis` are those of the handshake. No new handshake is needed if this server sent its
- * current genesis, since then the other server makes the check. Nor is it needed if this server
+ * current genesis, because then the other server makes the check. Nor is one needed if this server
  * received its current genesis.
  */
 export function isHandshakeOutdated(
@@ -181,7 +181,9 @@ function parseNumber(headers: Headers, name: string, max: number): number {
   throw new HandshakeError('malformed', `The header ${name} must be an integer of 1 to ${max}, not ${quote(value)}.`);
 }
 
-/** Quotes and cuts text from another server, so that a log line stays one short line. */
+/**
+ * Quotes and truncates text from another server, so that log entries stay short and on one line.
+ */
 function quote(value: unknown): string {
   return JSON.stringify(value ?? null).slice(0, 80);
 }

@@ -1,10 +1,10 @@
 import { KontikiError } from '@kontiki/core';
 import { checkNames } from './check-names.js';
 
-/** The number of silent ticks after which a connection or a peer is considered dead. */
+/** Number of silent ticks after which a connection or a peer is considered dead. */
 export const SILENT_TICKS = 5;
 
-/** Limits for peers and for all other clients that reach a transport's port. */
+/** Limits on peers and on all other clients that can reach a transport's port. */
 export interface PeerLimits {
   /**
    * Maximum number of queued bytes of entries for one peer. Further entries are dropped. Default 8
@@ -12,16 +12,15 @@ export interface PeerLimits {
    */
   readonly queueBytes: number;
   /**
-   * Maximum number of servers that are connected to this server. Further servers are refused.
-   * Default 256.
+   * Maximum number of servers connected to this server. Further servers are refused. Default 256.
    */
   readonly connections: number;
   /**
-   * Maximum number of connections without a completed handshake. When there are more, the oldest is
+   * Maximum number of connections without a completed handshake. Beyond that, the oldest one is
    * closed. Default 64.
    */
   readonly unidentified: number;
-  /** Maximum time to connect and to complete the handshake. Default 3,000 ms. */
+  /** Maximum time to connect and complete the handshake. Default 3,000 ms. */
   readonly handshakeTimeoutMs: number;
   /**
    * Time between two ticks. At each tick, a transport checks its connections and pings idle ones. A
@@ -46,7 +45,7 @@ const defaults: PeerLimits = {
   reconnectMaxMs: 2_000,
 };
 
-/** Returns `given` completed with defaults. Throws `KONTIKI_BAD_OPTION`. */
+/** Returns `given` with defaults filled in. Throws `KONTIKI_BAD_OPTION` if a limit is invalid. */
 export function peerLimits(given: Partial<PeerLimits> = {}): PeerLimits {
   checkNames('limits', given, Object.keys(defaults));
   const limits = { ...defaults, ...given };

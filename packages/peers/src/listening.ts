@@ -4,7 +4,9 @@ import { KontikiError } from '@kontiki/core';
 /** The default host to listen on. */
 export const LOOPBACK = '127.0.0.1';
 
-/** Returns whether only this machine can reach an address. `host` may also be `localhost`. */
+/**
+ * Returns whether a host is reachable only from this machine. `host` is an address or `localhost`.
+ */
 export function isLoopback(host: string): boolean {
   const address = host.startsWith('::ffff:') ? host.slice(7) : host;
   return address === 'localhost' || address === '::1' || (isIPv4(address) && address.startsWith('127.'));
@@ -12,17 +14,19 @@ export function isLoopback(host: string): boolean {
 
 /**
  * Throws `KONTIKI_BAD_OPTION` if other machines can reach `host` and `insecure` is not set. Peers
- * are not authenticated, so every client that reaches the port could vote and write entries.
+ * are not authenticated, so any client that reaches the port could vote and write entries.
  */
 export function checkExposure(host: string, insecure: boolean): void {
   if (insecure || isLoopback(host)) return;
   throw new KontikiError(
     'KONTIKI_BAD_OPTION',
-    `Cannot listen on ${host || 'all interfaces'}: every client that reaches the port could act as a server of the cluster. Listen on 127.0.0.1, or set insecure: true if you trust the network.`,
+    `Cannot listen on ${host || 'all interfaces'}: any client that reaches the port could act as a server of the cluster. Listen on 127.0.0.1, or set insecure: true if you trust the network.`,
   );
 }
 
-/** Starts to listen. Rejects with `KONTIKI_LISTEN`. The `cause` is the system's error. */
+/**
+ * Starts listening. Rejects with `KONTIKI_LISTEN` on failure, with the system's error as `cause`.
+ */
 export function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (error: NodeJS.ErrnoException): void => {
@@ -45,7 +49,7 @@ const faults: ReadonlyMap<string | undefined, string> = new Map([
   ['EADDRINUSE', 'another process, or another server in this process, uses the port. Stop it or choose another port'],
   ['EADDRNOTAVAIL', noSuchAddress],
   ['ENOTFOUND', noSuchAddress],
-  ['EACCES', 'this process lacks the permission, which ports below 1024 usually need'],
+  ['EACCES', 'this process has no permission to use the port. Ports below 1024 usually require it'],
 ]);
 
 function explain(error: NodeJS.ErrnoException, host: string, port: number): string {

@@ -3,29 +3,33 @@ import { checkNames } from './check-names.js';
 import type { PeerLimits } from './limits.js';
 import { checkExposure, LOOPBACK } from './listening.js';
 
-/** The port and host of a server that the transport creates. */
+/** Port and host of the server that the transport creates. */
 export interface ListenOptions {
-  /** 0 lets the system choose a port. `transport.port` is the chosen port. */
+  /** Port number, or 0 to let the system choose one. `transport.port` is the actual port. */
   readonly port: number;
-  /** The name or address of the interface. Default `127.0.0.1`. */
+  /** Name or address of the interface. Default `127.0.0.1`. */
   readonly host?: string | undefined;
 }
 
-/** The options that all transports on Node.js have. */
+/** Options common to all transports on Node.js. */
 export interface TransportOptions {
-  /** Accepts peers from other machines, although peers are not authenticated. Default false. */
+  /**
+   * Whether to accept peers from other machines, although peers are not authenticated. Default
+   * false.
+   */
   readonly insecure?: boolean | undefined;
-  /** Default: logs nothing. */
+  /** Logger of the transport. Default: no logging. */
   readonly logger?: Logger | undefined;
-  /** Limits that differ from the defaults. */
+  /** Limits that override the defaults. */
   readonly limits?: Partial<PeerLimits> | undefined;
   /**
-   * Returns numbers that are uniform in [0, 1), for delays between attempts. Default `Math.random`.
+   * Source of uniformly distributed numbers in [0, 1), for delays between attempts. Default
+   * `Math.random`.
    */
   readonly random?: (() => number) | undefined;
 }
 
-/** Throws `KONTIKI_BAD_OPTION` if the transport cannot or may not listen there. */
+/** Throws `KONTIKI_BAD_OPTION` if an option is invalid, or if the host requires `insecure`. */
 export function checkListen(options: ListenOptions, insecure = false): void {
   checkNames('listen', options, ['port', 'host']);
   const { host = LOOPBACK, port } = options;

@@ -5,15 +5,15 @@ import type { ListenOptions } from './options.js';
 import type { Context } from './peer-transport.js';
 
 /**
- * The HTTP server of a transport that has a port of its own. It limits the number of connections
- * without a completed handshake, and the time until a request's headers are complete.
+ * HTTP server of a transport with its own port. Limits the number of connections without a
+ * completed handshake, and the time to receive a request's headers.
  */
 export class OwnServer {
   readonly server: Server;
   readonly #context: Context;
   /**
-   * Unidentified connections: those without a completed handshake, oldest first. Anyone who reaches
-   * the port can open them, so their number is limited, and the oldest one makes room for a new one.
+   * Connections without a completed handshake, oldest first. Any client that reaches the port can
+   * open them, so their number is limited. Beyond the limit, a new connection replaces the oldest.
    */
   readonly #unidentified = new Set<Socket>();
 
@@ -30,8 +30,8 @@ export class OwnServer {
       onRequest,
     );
     this.server.on('connection', (socket: Socket) => {
-      // Close the oldest connection. A peer completes its handshake within one round trip, so the
-      // oldest is not a peer.
+      // At the limit, close the oldest connection. A peer completes its handshake within one round
+      // trip, so the oldest connection is not from a peer.
       const [oldest] = this.#unidentified;
       if (this.#unidentified.size >= unidentified) oldest?.destroy();
       this.#unidentified.add(socket);
@@ -44,7 +44,7 @@ export class OwnServer {
     this.#unidentified.delete(socket);
   }
 
-  /** Rejects with `KONTIKI_LISTEN`. */
+  /** Starts listening. Rejects with `KONTIKI_LISTEN` if the server cannot listen on the port. */
   async start({ host = LOOPBACK, port }: ListenOptions): Promise<void> {
     await listen(this.server, host, port);
     this.server.on('error', (error) => {
@@ -53,8 +53,8 @@ export class OwnServer {
   }
 
   /**
-   * Stops listening and closes all connections, except for upgraded connections, which no longer
-   * belong to the server.
+   * Stops listening and closes all connections except upgraded ones, which no longer belong to the
+   * server.
    */
   async close(): Promise<void> {
     if (!this.server.listening) return;

@@ -24,17 +24,17 @@ export interface Context {
   readonly receive: (from: ServerId, message: Message) => void;
 }
 
-/** Another server, with its connections and the messages that wait for it. */
+/** Another server, with its connections and the messages queued for it. */
 export interface Peer {
   readonly id: ServerId;
   /**
-   * Dials `address` from now on. Undefined stops dialing, for example when no membership names the
+   * Sets the address to dial. Undefined stops dialing, for example when no membership names the
    * peer.
    */
   setAddress(address: string | undefined): void;
   /** Queues messages. `flush` is called in the same turn of the event loop. */
   push(messages: readonly Message[]): void;
-  /** Sends queued messages as far as connections accept them. */
+  /** Sends as many queued messages as the connections accept. */
   flush(): void;
   /** Called once per `pingIntervalMs`. */
   tick(): void;
@@ -43,7 +43,7 @@ export interface Peer {
 
 /** The part of a transport that accepts connections from peers. */
 export interface Listener {
-  /** The port on which it listens. */
+  /** Port on which the listener accepts connections. Undefined while it is not listening. */
   readonly port: number | undefined;
   start(): Promise<void>;
   /** Stops accepting connections. */
@@ -51,19 +51,19 @@ export interface Listener {
 }
 
 /**
- * Base class of transports over sockets. It implements the `Transport` port of `@kontiki/core` for
- * a set of peers, and a subclass supplies the peers and the listener. A peer exists from the moment
- * a membership names it or it connects, until it has neither an address nor a connection. Messages
- * sent in one turn of the event loop are queued and flushed together, so they share a frame. One
- * interval timer calls the `tick` of all peers once per `pingIntervalMs`. Long timeouts are counted
- * in ticks, so that they need no timer each.
+ * Base class of transports over sockets. It implements the `Transport` interface of `@kontiki/core`
+ * for a set of peers. A subclass supplies the peers and the listener. A peer is created when a
+ * membership names it or when it connects, and removed when it has neither an address nor a
+ * connection. Messages sent in one turn of the event loop are queued and flushed together, so they
+ * share a frame. One interval timer calls the `tick` of all peers once per `pingIntervalMs`. Long
+ * timeouts are counted in ticks, so that they need no timers of their own.
  */
 export abstract class PeerTransport<P extends Peer> implements Transport {
   readonly #random: () => number;
   readonly #limits: PeerLimits;
   readonly #logger: Logger;
   readonly #peers = new Map<ServerId, P>();
-  /** Peers with messages that were pushed in this turn. */
+  /** Peers with messages pushed in this turn of the event loop. */
   readonly #dirty = new Set<P>();
   #addresses: ReadonlyMap<ServerId, string> = new Map();
   #context: Context | undefined;
@@ -78,24 +78,27 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
     this.#random = options.random ?? Math.random;
   }
 
-  /** Returns a listener. `getPeer` returns the peer with an id, and creates an unknown peer. */
+  /**
+   * Returns a listener. `getPeer` returns the peer with the given id, and creates the peer if it is
+   * unknown.
+   */
   protected abstract createListener(context: Context, getPeer: (id: ServerId) => P): Listener;
 
   /**
-   * Returns a peer that calls `onIdle` when it has neither an address nor a connection any more.
+   * Returns a new peer, which calls `onIdle` when it has neither an address nor a connection left.
    */
   protected abstract createPeer(context: Context, id: ServerId, onIdle: () => void): P;
 
   /**
-   * The port on which the transport listens. Needed if the system chose the port. Undefined while
-   * the transport does not listen.
+   * Port on which the transport listens, useful if the system chose the port. Undefined while the
+   * transport is not listening.
    */
   get port(): number | undefined {
     return this.#listener?.port;
   }
 
   /**
-   * Starts to listen and to dial peers. Rejects with `KONTIKI_LISTEN` if the transport cannot
+   * Starts listening and dialing peers. Rejects with `KONTIKI_LISTEN` if the transport cannot
    * listen on the port. Rejects with `KONTIKI_BAD_OPTION` if other machines can reach the
    * application's server and `insecure` is not set. Rejects with `KONTIKI_CLOSED` if the transport
    * was closed.
@@ -196,7 +199,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
  */
 export function receiveFrame(context: Context, from: ServerId, bytes: Uint8Array, isOpen: () => boolean): void {
   const { group, messages, skipped } = decodeFrame(bytes);
-  if (group !== 0) throw protocolError(`A frame is of the unknown group ${group}.`);
+  if (group !== 0) throw protocolError(`A frame has the unknown group ${group}.`);
   for (const kind of skipped) reportSkipped(context, from, kind);
   for (const message of messages) {
     // The node may close the transport while it handles a message.

@@ -4,17 +4,17 @@ import { Backoff } from './backoff.js';
 import type { Context } from './peer-transport.js';
 
 /**
- * A connection that lasted this long was good, so the delays start again from the shortest. A peer
- * that is unreachable for this long is logged as a warning. Before that, it may just be starting.
+ * Milliseconds after which a connection counts as stable, so that losing it resets the delays. An
+ * outage this long is logged as a warning. Before that, the peer may just be starting.
  */
 const LASTING_MS = 5_000;
 
 /**
  * Decides when to dial one peer at one address, and logs the results. The transport makes the
- * attempts in the callback `dial` and reports their results to the `on…` methods. The first attempt
- * is made at once. After each lost connection or failed attempt, the next attempt follows after a
- * delay that doubles from `reconnectMinMs` to `reconnectMaxMs`. If the peer itself connects, it is
- * alive, so `reconnectSoon` shortens the delay to `reconnectMinMs`.
+ * attempts in the `dial` callback and reports their results to the `on…` methods. The first attempt
+ * is made immediately. After each lost connection or failed attempt, the next attempt follows a
+ * delay that doubles from `reconnectMinMs` to `reconnectMaxMs`. A peer that connects to this server
+ * is alive, so `reconnectSoon` then shortens the delay to `reconnectMinMs`.
  */
 export class Reconnector {
   readonly address: string;
@@ -24,15 +24,15 @@ export class Reconnector {
   readonly #dial: (url: URL) => void;
   readonly #backoff: Backoff;
   #timer: NodeJS.Timeout | undefined;
-  /** The time at which the last connection was lost, or at which dialing started. */
+  /** Time when the last connection was lost, or when dialing started. */
   #disconnectedAt: number = performance.now();
-  /** The time at which the current connection was made. Undefined without a connection. */
+  /** Time when the current connection was made. Undefined without a connection. */
   #connectedAt: number | undefined;
   /** Whether `reconnectSoon` shortened a delay since the last tick. */
   #shortened = false;
   #closed = false;
 
-  /** `dial`: starts an attempt. The attempt must end with a call of `onConnected` or `onEnded`. */
+  /** `dial` starts an attempt. The attempt must end with a call to `onConnected` or `onEnded`. */
   constructor(context: Context, peer: ServerId, address: string, dial: (url: URL) => void) {
     const { limits, random } = context;
     this.address = address;
@@ -58,8 +58,8 @@ export class Reconnector {
   /** Shortens the delay before the next attempt. Called when the peer shows that it is alive. */
   reconnectSoon(): void {
     if (this.#timer === undefined || this.#shortened) return;
-    // Once per tick, because a peer that connects again and again must neither postpone the attempt
-    // forever nor cause many attempts.
+    // Shorten the delay once per tick at most. A peer that connects repeatedly must neither
+    // postpone the attempt forever nor cause many attempts.
     this.#shortened = true;
     this.#backoff.reset();
     this.#wait();
@@ -89,7 +89,7 @@ export class Reconnector {
   }
 
   /**
-   * Logs that a server answered, but that one of the two servers refused the other. Always a
+   * Logs that a server answered, but one of the two servers refused the other. Always logged as a
    * warning, because the cause does not go away by itself.
    */
   onRefused(reason: string): void {

@@ -3,12 +3,12 @@ import { encodeFrame, frameLength, type FrameOptions, MAX_FRAME } from '@kontiki
 import type { ThrottledLogger } from './throttled-logger.js';
 
 /**
- * Maximum length of a frame with several messages, 256 KiB, so that urgent messages do not wait
- * long while a frame is sent. A single larger message gets a frame of its own.
+ * Maximum length of a frame with several messages, 256 KiB. The limit keeps urgent messages from
+ * waiting long while a frame is sent. A larger message is sent in a frame of its own.
  */
 export const BATCH_BYTES: number = 256 * 1024;
 
-/** Maximum number of queued urgent messages. An urgent message has about 60 bytes. */
+/** Maximum number of queued urgent messages. An urgent message is about 60 bytes long. */
 const MAX_URGENT = 1024;
 
 const EMPTY_FRAME = frameLength([]);
@@ -19,16 +19,16 @@ interface Bulk {
 }
 
 /**
- * The messages that wait to be sent to one peer.
+ * Queue of messages to be sent to one peer.
  *
  * The queue has two parts. Bulk messages are appends, including empty ones, and chunks of
  * snapshots. They are sent in order, because the peer would reject an append that arrives before
- * the appends that it follows. All other messages are urgent and are sent first. Otherwise
- * heartbeats would wait for megabytes of entries, and the peer would take a live leader for dead.
+ * its predecessors. All other messages are urgent and are sent first. Otherwise heartbeats would
+ * wait behind megabytes of entries, and the peer would consider a live leader dead.
  *
- * Both parts are bounded. A full queue drops the newest bulk message, since earlier appends are
- * still useful without the later ones. It drops the oldest urgent message, since a newer vote,
- * heartbeat or reply replaces it. Raft sends dropped messages again. The queue logs every drop.
+ * Both parts are bounded. When full, the bulk part drops the newest message, because earlier
+ * appends are useful without later ones. The urgent part drops the oldest message, because a newer
+ * vote, heartbeat or reply replaces it. Raft resends dropped messages. The queue logs every drop.
  */
 export class SendQueue {
   readonly #peer: ServerId;
@@ -38,7 +38,7 @@ export class SendQueue {
   #bulk: Bulk[] = [];
   #bulkBytes = 0;
 
-  /** `maxBytes`: limit for bulk messages. An empty queue accepts one bulk message of any size. */
+  /** `maxBytes` limits the bulk messages. An empty queue accepts one bulk message of any size. */
   constructor(peer: ServerId, maxBytes: number, logger: ThrottledLogger) {
     this.#peer = peer;
     this.#maxBytes = maxBytes;
@@ -57,7 +57,7 @@ export class SendQueue {
     return !this.hasUrgent && !this.hasBulk;
   }
 
-  /** Queues the messages, and drops and logs messages for which there is no room. */
+  /** Queues messages. Drops and logs the messages that do not fit. */
   push(messages: readonly Message[]): void {
     for (const message of messages) {
       if (message.kind === 'append' || message.kind === 'snapshotChunk') this.#pushBulk(message);
@@ -68,20 +68,20 @@ export class SendQueue {
   /**
    * Returns the next frame, with all urgent messages and then as many bulk messages as fit. Returns
    * undefined if the queue is empty. `version`: the version of the frame, from the handshake. The
-   * frame is made in `memory` if `memory` is large enough. The next call with the same `memory`
+   * frame is encoded in `memory` if `memory` is large enough. The next call with the same `memory`
    * overwrites that frame.
    */
   takeFrame(version: number, memory?: Uint8Array): Uint8Array | undefined {
     return this.#encode(() => this.#take(), { version, memory });
   }
 
-  /** Returns the next frame with urgent messages only, or undefined if no urgent messages wait. */
+  /** Returns the next frame with urgent messages only, or undefined if there are none. */
   takeUrgentFrame(version: number): Uint8Array | undefined {
     return this.#encode(() => this.#takeUrgent(), { version });
   }
 
   /**
-   * Removes all messages. Called when a connection is lost: the queued appends follow appends that
+   * Removes all messages. Called when a connection is lost. The queued appends follow appends that
    * were lost with the connection, so the peer would reject them.
    */
   clear(): void {
@@ -100,7 +100,7 @@ export class SendQueue {
   #pushBulk(message: Message): void {
     const bytes = frameLength([message]) - EMPTY_FRAME;
     if (EMPTY_FRAME + bytes > MAX_FRAME) {
-      const text = `dropped a message to ${this.#peer}: it is larger than a frame may be (${MAX_FRAME} bytes)`;
+      const text = `dropped a message to ${this.#peer}: it exceeds the maximum frame size (${MAX_FRAME} bytes)`;
       return this.#log('error', 'large', text);
     }
     if (this.#bulk.length > 0 && this.#bulkBytes + bytes > this.#maxBytes) return this.#logFull();
@@ -109,7 +109,8 @@ export class SendQueue {
   }
 
   /**
-   * Takes the messages of the next frame. A message that does not fit is taken if it is the first.
+   * Removes and returns the messages of the next frame. The first message is taken even if it is
+   * too large.
    */
   #take(): readonly Message[] {
     const batch = this.#takeUrgent();
@@ -137,8 +138,8 @@ export class SendQueue {
       try {
         return encodeFrame(batch, options);
       } catch (error) {
-        // A bug in this process, such as a number that is not an integer. The node continues as if
-        // the network had lost these messages.
+        // This is caused by a bug in this process, such as a non-integer number. The node continues
+        // as if the network had lost these messages.
         this.#log('error', 'encode', `dropped messages to ${this.#peer}: they cannot be encoded`, { error });
       }
     }

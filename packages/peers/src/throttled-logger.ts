@@ -2,23 +2,23 @@ import type { Logger } from '@kontiki/core';
 
 const INTERVAL_MS = 10_000;
 /**
- * Maximum number of topics in one interval. Topics consist of reasons and peer ids, so only many
- * peers, or a client that invents ids, reach this number.
+ * Maximum number of topics per interval. A topic consists of a reason and a peer id. Only a cluster
+ * with many peers, or a client that invents ids, reaches this number.
  */
 const MAX_TOPICS = 256;
-/** The topic of all lines beyond `MAX_TOPICS`. */
+/** Topic shared by all lines beyond `MAX_TOPICS`. */
 const OTHERS = '';
 
 interface Topic {
-  /** Time of the last line that was logged. */
+  /** Time of the last logged line. */
   readonly since: number;
-  /** Number of lines that were not logged since then. */
+  /** Number of lines suppressed since then. */
   suppressed: number;
 }
 
 /**
- * Logs at most one line per topic and at most 257 lines in all within ten seconds. The next line of
- * a topic reports the number of omitted lines as `suppressed`. Without these limits, any client
+ * Logs at most one line per topic, and at most 257 lines in total, per ten seconds. The next line
+ * of a topic reports the number of omitted lines as `suppressed`. Without these limits, any client
  * that reaches the port could fill the disk with log lines.
  */
 export class ThrottledLogger {
@@ -27,7 +27,7 @@ export class ThrottledLogger {
   /** Topics in the order of their last line, oldest first. */
   readonly #topics = new Map<string, Topic>();
 
-  /** `now`: returns monotonic milliseconds. */
+  /** `now` returns monotonic milliseconds. */
   constructor(logger: Logger, now: () => number = () => performance.now()) {
     this.#logger = logger;
     this.#now = now;

@@ -28,7 +28,7 @@ it('checkHello returns the identity that helloHeaders sent', () => {
   expect(checkHello(a, helloHeaders(b, 'a'), 'b').from).toBe('b');
 });
 
-it('a handshake carries the largest numbers and an undefined genesis', () => {
+it('a handshake can contain the largest numbers and an undefined genesis', () => {
   const largest = { ...a, incarnation: Number.MAX_SAFE_INTEGER, genesis: 0xffff_ffff };
   expect(checkHello({ ...b, genesis: undefined }, helloHeaders(largest, 'b'))).toMatchObject({
     incarnation: Number.MAX_SAFE_INTEGER,
@@ -51,7 +51,7 @@ it.each([
   expect(reason(b, helloHeaders({ ...a, ...change }, 'b'))).toBe(expected);
 });
 
-it('checkHello refuses a handshake for or from an unexpected server', () => {
+it('checkHello refuses a handshake with an unexpected receiver or sender', () => {
   expect(reason(b, helloHeaders(a, 'c'))).toBe('receiver');
   expect(reason(b, helloHeaders(a, 'b'), 'c')).toBe('receiver');
 });
@@ -78,7 +78,7 @@ it.each([
   expect(reason(b, { ...helloHeaders(a, 'b'), 'kontiki-framing': range })).toBe(expected);
 });
 
-describe('headers that cannot be parsed', () => {
+describe('malformed headers', () => {
   const good = helloHeaders(a, 'b');
   it.each(Object.keys(good))('checkHello refuses a missing or malformed header %s', (name) => {
     const { [name]: _, ...without } = good;
@@ -93,7 +93,7 @@ describe('headers that cannot be parsed', () => {
   });
 });
 
-it('errors of checkHello quote foreign text and cut it', () => {
+it('checkHello quotes and truncates foreign text in its errors', () => {
   const error = (() => {
     try {
       return checkHello(b, { ...helloHeaders(a, 'b'), 'kontiki-from': `\n${'x'.repeat(10_000)}` });

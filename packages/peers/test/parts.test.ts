@@ -50,7 +50,7 @@ describe('parseAddress', () => {
 });
 
 describe('Backoff', () => {
-  it('Backoff doubles its delays up to the maximum and draws their upper half', () => {
+  it('Backoff doubles its delays up to a maximum and randomizes their upper half', () => {
     for (const [random, part] of [
       [() => 0, 0.5],
       [() => 1, 1],
@@ -73,7 +73,7 @@ describe('listening', () => {
   );
 
   it.each(['', '0.0.0.0', '::', '10.0.0.1', '127.evil.com', '::ffff:10.0.0.1', '128.0.0.1', 'example.com'])(
-    'isLoopback returns false for %j, and checkExposure accepts it if insecure',
+    'isLoopback returns false for %j, and checkExposure accepts it only if insecure',
     (host) => {
       expect(isLoopback(host)).toBe(false);
       expect(() => checkExposure(host, false)).toThrow(/insecure: true/);
@@ -81,7 +81,7 @@ describe('listening', () => {
     },
   );
 
-  it('listen rejects with a text that names the cause', async () => {
+  it('listen rejects with a message that explains the cause', async () => {
     const [one, other] = [createServer(), createServer()];
     await listen(one, '127.0.0.1', 0);
     const { port } = one.address() as { port: number };
@@ -128,7 +128,7 @@ describe('checkNames', () => {
 });
 
 describe('ThrottledLogger', () => {
-  it('ThrottledLogger logs one line per topic in ten seconds and counts the others', () => {
+  it('ThrottledLogger logs one line per topic in ten seconds and counts omitted lines', () => {
     let now = 0;
     const lines: unknown[] = [];
     const logger = new ThrottledLogger(

@@ -36,7 +36,7 @@ function drain(queue: SendQueue): string[] {
   return all;
 }
 
-it('a frame has urgent messages first, and each kind in the order of its pushes', () => {
+it('a frame contains urgent messages before bulk messages, each kind in order', () => {
   const queue = queueOf(1024 * KiB);
   queue.push([append(1, 10), commit(1), append(2, 10), append(9, undefined), commit(2)]);
   expect(messagesOf(queue.takeFrame(2))).toEqual(['commit 1', 'commit 2', 'append 1', 'append 2', 'append 9']);
@@ -52,7 +52,7 @@ it('takeUrgentFrame leaves bulk messages in the queue', () => {
   expect(queue.takeUrgentFrame(2)).toBeUndefined();
 });
 
-it('frames are filled up to 256 KiB and no further', () => {
+it('a frame with several messages has at most 256 KiB', () => {
   const queue = queueOf(10_000 * KiB);
   for (let i = 1; i <= 100; i += 1) queue.push([append(i, 10 * KiB)]);
   let count = 0;
@@ -73,7 +73,7 @@ it('a message larger than 256 KiB gets a frame of its own', () => {
   expect(messagesOf(queue.takeFrame(2))).toEqual(['append 2']);
 });
 
-it('a full queue drops the newest appends, so that the queued appends have no gap', () => {
+it('a full queue drops the newest appends and keeps the earlier ones without a gap', () => {
   const queue = queueOf(100 * KiB);
   for (let i = 1; i <= 20; i += 1) queue.push([append(i, 10 * KiB)]);
   expect(drain(queue)).toEqual(Array.from({ length: 9 }, (_, i) => `append ${i + 1}`));
@@ -81,11 +81,11 @@ it('a full queue drops the newest appends, so that the queued appends have no ga
   expect(drain(queue)).toEqual(['append 21']);
 });
 
-it('an empty queue accepts one append of any size that fits into a frame', () => {
+it('an empty queue accepts one append of any size that fits in a frame', () => {
   const lines: string[] = [];
   const queue = queueOf(1, { ...silentLogger, error: (text) => lines.push(text), debug: (text) => lines.push(text) });
   queue.push([append(1, MAX_FRAME)]);
-  expect([queue.isEmpty, lines]).toEqual([true, [expect.stringMatching(/larger than a frame/)]]);
+  expect([queue.isEmpty, lines]).toEqual([true, [expect.stringMatching(/exceeds the maximum frame size/)]]);
   queue.push([append(1, MAX_FRAME - 200), append(2, 1)]);
   expect(lines).toEqual([expect.anything(), expect.stringMatching(/queue for this peer is full/)]);
   const frame = queue.takeFrame(2) as Uint8Array;
@@ -93,7 +93,7 @@ it('an empty queue accepts one append of any size that fits into a frame', () =>
   expect(frame.length).toBeLessThanOrEqual(MAX_FRAME);
 });
 
-it('a full queue drops the oldest urgent messages and fits the others into one frame', () => {
+it('a full queue drops the oldest urgent messages and sends the rest in one frame', () => {
   const queue = queueOf(1);
   for (let i = 0; i < 5000; i += 1) queue.push([commit(i)]);
   const frame = queue.takeFrame(2) as Uint8Array;
@@ -101,7 +101,7 @@ it('a full queue drops the oldest urgent messages and fits the others into one f
   expect(frame.length).toBeLessThan(BATCH_BYTES);
 });
 
-it('clear removes all messages and frees their bytes', () => {
+it('clear removes all messages and frees their space in the queue', () => {
   const queue = queueOf(KiB);
   queue.push([commit(1), append(1, 900)]);
   queue.clear();

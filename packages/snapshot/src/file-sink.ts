@@ -4,21 +4,21 @@ import type { File, Folder } from '@kontiki/files';
 import { finishedName, unfinishedName } from './names.js';
 
 /**
- * The file of an unfinished snapshot. Its name contains the number of durable bytes. The system
- * writes one piece while the next piece is checked.
+ * Writer of an unfinished snapshot's file. The file name contains the number of durable bytes. One
+ * piece is written in the background while the caller checks the next piece.
  */
 export class FileSink implements SnapshotSink<string> {
   readonly #folder: Folder;
   readonly #file: File;
   readonly #id: string;
   #name: string;
-  /** Bytes that are durable. */
+  /** Number of durable bytes. */
   #durable: number;
-  /** Bytes that are written, or are being written; then `#written` is pending. */
+  /** Number of bytes written so far, including the write that `#written` waits for. */
   #end: number;
   #written: Promise<void> = Promise.resolve();
 
-  /** `durable` is the number of bytes that are in the file already. */
+  /** `durable` is the number of bytes already in the file. */
   constructor(folder: Folder, file: File, id: string, durable: number) {
     this.#folder = folder;
     this.#file = file;
@@ -51,11 +51,11 @@ export class FileSink implements SnapshotSink<string> {
 
   async finish(info: SnapshotInfo): Promise<string> {
     await this.#written;
-    // An earlier run may have written more bytes than this snapshot has.
+    // An earlier attempt may have written more bytes than this snapshot has.
     if ((await this.#file.size()) !== info.bytes) {
       throw new KontikiError(
         'KONTIKI_CORRUPT',
-        `The file of snapshot ${info.id} is longer than the snapshot. It is removed. Create the snapshot again.`,
+        `The file of snapshot ${info.id} is longer than the snapshot. The file is removed. Create the snapshot again.`,
       );
     }
     await this.#file.datasync();
@@ -65,8 +65,8 @@ export class FileSink implements SnapshotSink<string> {
   }
 
   async close(): Promise<void> {
-    // The system may reuse the number of a closed file, so the file must stay open while a write is
-    // in progress.
+    // The system may reuse a closed file descriptor, so the file must stay open while a write is in
+    // progress.
     await this.#written.catch(() => {});
     await this.#file.close();
   }

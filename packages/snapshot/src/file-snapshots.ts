@@ -13,13 +13,14 @@ import { unfinishedName } from './names.js';
 import { recover } from './recovery.js';
 
 export interface FileSnapshotsOptions {
-  /** Receives an error for each damaged file that looks like a snapshot. Default: no logger. */
+  /** Logger for errors about damaged snapshot files. Default: no logging. */
   readonly logger?: Logger | undefined;
 }
 
 /**
- * Snapshots in files, one file each. The folder may also be that of the log. An unfinished snapshot
- * has a different name until it is whole and durable: only the name makes a file a snapshot.
+ * Snapshot store with one file per snapshot. The folder may be shared with the log. A file gets its
+ * final name only when the snapshot is complete and durable, so the name alone identifies finished
+ * snapshots.
  */
 export class FileSnapshots extends AbstractSnapshots<string> {
   readonly #place: string | Folder;
@@ -27,7 +28,7 @@ export class FileSnapshots extends AbstractSnapshots<string> {
   #folder!: Folder;
   #lock!: Lock;
 
-  /** `folder` is a path or a folder that is already open. */
+  /** `folder` is a path or an open folder. */
   constructor(folder: string | Folder, options: FileSnapshotsOptions = {}) {
     super();
     this.#place = folder;

@@ -3,7 +3,8 @@ import { createGunzip, createGzip } from 'node:zlib';
 import type { SnapshotCompression } from '@kontiki/core/wire';
 
 /**
- * Returns a compression with gzip, which runs in the thread pool. `level` is 1 (fast) to 9 (small).
+ * Returns gzip compression, which runs in the thread pool. `level` ranges from 1 (fastest) to 9
+ * (smallest).
  */
 export function gzip(level = 1): SnapshotCompression {
   return {
@@ -14,8 +15,8 @@ export function gzip(level = 1): SnapshotCompression {
 }
 
 /**
- * Pipes `source` through `transform`. An error of the source ends the stream, and an early return
- * ends the source.
+ * Pipes `source` through `transform`. If the source throws, so does this generator. If the caller
+ * returns early, the source is closed.
  */
 async function* through(source: AsyncIterable<Uint8Array>, transform: Transform): AsyncGenerator<Uint8Array, void> {
   pipeline(source, transform, () => {});

@@ -1,9 +1,9 @@
 import type { SnapshotMeta } from '@kontiki/core';
 
 /**
- * File names consist of checked numbers and hexadecimal digits. Numbers are padded, so that names
- * sort by index. The name of an unfinished snapshot contains the number of durable bytes, so a
- * start need not guess which bytes a crash has torn.
+ * Patterns of snapshot file names. The names contain only padded numbers, so that they sort by
+ * index, and hexadecimal digits. The name of an unfinished snapshot contains the number of durable
+ * bytes, so recovery need not guess which bytes survived a crash.
  */
 const FINISHED = /^snapshot-(\d{16})-(\d{16})-([0-9a-f]{32})$/;
 const UNFINISHED = /^snapshot-part-([0-9a-f]{32})-(\d{16})$/;

@@ -4,8 +4,8 @@ import { crc32, Reader, textLength, Writer } from '@kontiki/core/wire';
 import type { Folder } from '@kontiki/files';
 
 /**
- * The file that names the owner of the snapshots in a folder: checksum of everything that follows
- * (4 bytes), "KONTIOWN" and the version of the format (9), cluster, server.
+ * Name of the file that identifies the owner of a folder's snapshots. The file contains a checksum
+ * of everything that follows (4 bytes), "KONTIOWN" and the format version (9), cluster, and server.
  */
 const NAME = 'snapshot-owner';
 const UNFINISHED = 'snapshot-owner.new';
@@ -14,8 +14,8 @@ const VERSION = 1;
 const MAX_BYTES = 1024;
 
 /**
- * Rejects with `KONTIKI_FOREIGN_DATA` if the folder belongs to another owner. A folder without an
- * owner gets this one, which is durable once the folder is synced.
+ * Records `owner` in a folder without an owner. The record is durable once the folder is synced.
+ * Rejects with `KONTIKI_FOREIGN_DATA` if the folder belongs to another owner.
  */
 export async function claimFolder(folder: Folder, names: readonly string[], owner: Owner): Promise<void> {
   if (names.includes(UNFINISHED)) await folder.remove(UNFINISHED);

@@ -13,10 +13,9 @@ import { finishedName, isFinishedName, parseUnfinished } from './names.js';
 import { claimFolder } from './owner-file.js';
 
 /**
- * Finds the snapshots in a folder. Reads only the head and the trailer of each file. Of the
- * unfinished snapshots it keeps the newest that can be resumed, and removes the others. A damaged
- * file that looks like a snapshot is logged and not touched. All names that were found are durable
- * when this function resolves.
+ * Finds the snapshots in a folder. Reads only the head and the trailer of each file. Keeps the
+ * newest unfinished snapshot that can be resumed, and removes the others. Damaged snapshot files
+ * are logged and left unchanged. All names found are durable when the promise resolves.
  */
 export async function recover(folder: Folder, owner: Owner, logger: Logger): Promise<OpenedSnapshots<string>> {
   const names = await folder.list();
@@ -72,8 +71,8 @@ async function keepNewestUnfinished(
 }
 
 /**
- * Reads the head of an unfinished snapshot. Returns undefined if too little of it is durable, or if
- * it is damaged: then resuming the snapshot will fail.
+ * Reads the head of an unfinished snapshot. Returns undefined if the head is incomplete or damaged.
+ * Resuming the snapshot will then fail.
  */
 async function readHead(folder: Folder, name: string, durable: number): Promise<SnapshotHead | undefined> {
   const bytes = await withFile(folder, name, (file) => file.read(0, Math.min(durable, MAX_SNAPSHOT_HEAD)));

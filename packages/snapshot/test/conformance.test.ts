@@ -27,7 +27,7 @@ testSnapshotStore(
   },
 );
 
-/** Returns the titles of the tests that fail on a disk with syncs that lie. */
+/** Returns the titles of the tests that fail on a disk that ignores some syncs. */
 async function failing(lies: (operation: DiskOperation) => boolean): Promise<string> {
   const runner = collect();
   testSnapshotStore(runner, { name: 'FileSnapshots', medium: onDisk((folder) => new FileSnapshots(folder), { lies }) });
@@ -36,7 +36,7 @@ async function failing(lies: (operation: DiskOperation) => boolean): Promise<str
   return titles.join('\n');
 }
 
-describe('testSnapshotStore on a disk with syncs that lie', { timeout: 60_000 }, () => {
+describe('testSnapshotStore on a disk that ignores syncs', { timeout: 60_000 }, () => {
   it('testSnapshotStore detects a FileSnapshots that does not sync its files', async () => {
     expect(await failing(({ kind }) => kind === 'datasync')).toContain(
       'a store keeps finished snapshots after a power cut',

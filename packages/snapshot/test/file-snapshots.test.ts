@@ -29,7 +29,7 @@ async function opened(disk: SimulatedDisk, logger: Logger = silentLogger): Promi
 const indices = async (store: FileSnapshots): Promise<number[]> => (await store.list()).map(({ last }) => last.index);
 
 describe('the files of FileSnapshots', () => {
-  it('names of files contain numbers and sort by index', async () => {
+  it('snapshot file names contain padded numbers and sort by index', async () => {
     const disk = new SimulatedDisk();
     const store = await opened(disk);
     for (const index of [1000, 999, 20_000]) await save(store, index);
@@ -42,7 +42,7 @@ describe('the files of FileSnapshots', () => {
     expect(disk.names.filter((one) => /-\d{16}-\d{16}-/.test(one)).sort()).toEqual([999, 1000, 20_000].map(name));
   });
 
-  it('a finished file contains exactly the encoded snapshot', async () => {
+  it('a finished snapshot file contains exactly the encoded snapshot', async () => {
     const disk = new SimulatedDisk();
     await save(await opened(disk), 7);
     expect(disk.contents(name(7))).toEqual(await encoded(7));
@@ -57,7 +57,7 @@ describe('the files of FileSnapshots', () => {
     expect(operations).toEqual(['create', 'write', 'datasync', 'rename', 'sync']);
   });
 
-  it('open removes files that cannot be resumed, and keeps other files', async () => {
+  it('open removes snapshots that cannot be resumed, and keeps other files', async () => {
     const disk = new SimulatedDisk();
     const folder = disk.folder;
     for (const other of ['wal-0000000001', 'snapshot-', 'snapshot-1-2-3', `snapshot-part-${metaAt(1).id}`, 'notes']) {
@@ -77,7 +77,7 @@ describe('the files of FileSnapshots', () => {
     expect((await store.create(metaAt(1000))).offset).toBe(150);
   });
 
-  it('files can be read only by their owner', async () => {
+  it('snapshot files are readable only by their owner', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'kontiki-snapshots-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const store = new FileSnapshots(folder);
@@ -91,7 +91,7 @@ describe('the files of FileSnapshots', () => {
     await store.close();
   });
 
-  it('a log and snapshots share one folder', async () => {
+  it('a log and a snapshot store can share one folder', async () => {
     const disk = new SimulatedDisk();
     for (let life = 0; life < 2; life += 1) {
       const log = new FileLog(disk.folder, { clock: new VirtualClock(), random: () => 0.5, segmentBytes: 700 });
@@ -107,8 +107,8 @@ describe('the files of FileSnapshots', () => {
   });
 });
 
-describe('a damaged file of FileSnapshots', () => {
-  it('a flipped bit is logged by open, or found by a read; the file stays', async () => {
+describe('a damaged snapshot file', () => {
+  it('open or read reports a flipped bit, and the damaged file is kept', async () => {
     const bytes = await encoded(7);
     let unlisted = 0;
     for (let at = 0; at < bytes.length; at += 1) {
@@ -136,7 +136,7 @@ describe('a damaged file of FileSnapshots', () => {
     expect(unlisted).toBeGreaterThan(100);
   });
 
-  it('open logs a file that is cut, empty or too long, and does not list it', async () => {
+  it('open reports a truncated, empty or oversized file and does not list it', async () => {
     const bytes = await encoded(7);
     for (let length = 0; length <= bytes.length + 1; length += length < 140 ? 20 : 1) {
       if (length === bytes.length) continue;
@@ -149,7 +149,7 @@ describe('a damaged file of FileSnapshots', () => {
     }
   });
 
-  it('open logs a file with the name of another snapshot, and does not list it', async () => {
+  it('open reports a file with the name of another snapshot and does not list it', async () => {
     const disk = new SimulatedDisk();
     await disk.folder.create(name(8));
     disk.overwrite(name(8), await encoded(7));
@@ -158,7 +158,7 @@ describe('a damaged file of FileSnapshots', () => {
     expect(texts[0]).toContain(`The file has the head of ${name(7)}`);
   });
 
-  it('a damaged unfinished snapshot begins again', async () => {
+  it('a damaged unfinished snapshot restarts from the beginning', async () => {
     const bytes = await encoded(7);
     for (let at = 0; at < 200; at += 3) {
       const disk = new SimulatedDisk();
@@ -169,7 +169,7 @@ describe('a damaged file of FileSnapshots', () => {
       );
       const store = await opened(disk);
       const writer = await store.create(metaAt(7));
-      // Damage to an incomplete chunk is found when the chunk is complete.
+      // Damage to an incomplete chunk is detected when the chunk is complete.
       await writer.write(bytes.subarray(writer.offset)).catch(() => {});
       const end = await writer.finish().catch((error: { code: string }) => error.code);
       if (end === 'KONTIKI_CORRUPT') await save(store, 7);
@@ -177,7 +177,7 @@ describe('a damaged file of FileSnapshots', () => {
     }
   });
 
-  it('an unfinished file longer than its snapshot is rejected and begins again', async () => {
+  it('finish rejects a file longer than its snapshot, and a new attempt succeeds', async () => {
     const bytes = await encoded(7);
     const disk = new SimulatedDisk();
     await disk.folder.create(part(7, 200));
@@ -192,7 +192,7 @@ describe('a damaged file of FileSnapshots', () => {
     expect(disk.contents(name(7))).toEqual(bytes);
   });
 
-  it('an unfinished file shorter than its name says begins again', async () => {
+  it('an unfinished snapshot restarts if its file is shorter than its name says', async () => {
     const disk = new SimulatedDisk();
     await disk.folder.create(part(7, 200));
     disk.overwrite(part(7, 200), (await encoded(7)).subarray(0, 190));
@@ -201,7 +201,7 @@ describe('a damaged file of FileSnapshots', () => {
     expect(disk.names).not.toContain(part(7, 200));
   });
 
-  it('open rejects a damaged owner file with a remedy', async () => {
+  it('open rejects a damaged owner file and explains the fix', async () => {
     const disk = new SimulatedDisk();
     await (await opened(disk)).close();
     const contents = disk.contents('snapshot-owner');
@@ -233,7 +233,7 @@ describe('the owner of FileSnapshots', () => {
     }
   });
 
-  it('open lists a snapshot that was copied into an empty folder', async () => {
+  it('open lists a snapshot copied into an empty folder', async () => {
     const disk = new SimulatedDisk();
     await disk.folder.create(name(7));
     disk.overwrite(name(7), await encoded(7));
@@ -263,17 +263,20 @@ describe('failures of FileSnapshots', () => {
     ['datasync', 'EIO', 'KONTIKI_STORE_FAILED'],
     ['rename', 'EIO', 'KONTIKI_STORE_FAILED'],
     ['sync', 'EIO', 'KONTIKI_STORE_FAILED'],
-  ] as const)('a %s that fails with %s is %s, leaves nothing, and the store works', async (kind, code, expected) => {
-    const { disk, arm } = failing(kind, code);
-    const store = await opened(disk);
-    await save(store, 5);
-    arm();
-    await expect(save(store, 7)).rejects.toMatchObject({ code: expected, cause: { code } });
-    expect(disk.names.sort()).toEqual([name(5), 'snapshot-owner'].sort());
-    expect(await indices(store)).toEqual([5]);
-    await save(store, 7);
-    expect(await indices(store)).toEqual([7, 5]);
-  });
+  ] as const)(
+    'a failed %s (%s) rejects with %s and leaves no file, and a later save succeeds',
+    async (kind, code, expected) => {
+      const { disk, arm } = failing(kind, code);
+      const store = await opened(disk);
+      await save(store, 5);
+      arm();
+      await expect(save(store, 7)).rejects.toMatchObject({ code: expected, cause: { code } });
+      expect(disk.names.sort()).toEqual([name(5), 'snapshot-owner'].sort());
+      expect(await indices(store)).toEqual([5]);
+      await save(store, 7);
+      expect(await indices(store)).toEqual([7, 5]);
+    },
+  );
 
   it.each([
     ['create', 'ENOSPC'],
@@ -281,18 +284,21 @@ describe('failures of FileSnapshots', () => {
     ['datasync', 'EIO'],
     ['rename', 'EIO'],
     ['sync', 'EIO'],
-  ] as const)('open names folder and reason if a %s fails with %s, and works later', async (kind, code) => {
-    const { disk, arm } = failing(kind, code);
-    arm();
-    await expect(opened(disk)).rejects.toMatchObject({
-      code: 'KONTIKI_STORE_FAILED',
-      message: expect.stringContaining(`Cannot open the snapshot store in ${disk.folder.path}: ${code}`),
-      cause: { code },
-    });
-    await save(await opened(disk), 5);
-  });
+  ] as const)(
+    'open reports the folder and the reason if a %s fails with %s, and later succeeds',
+    async (kind, code) => {
+      const { disk, arm } = failing(kind, code);
+      arm();
+      await expect(opened(disk)).rejects.toMatchObject({
+        code: 'KONTIKI_STORE_FAILED',
+        message: expect.stringContaining(`Cannot open the snapshot store in ${disk.folder.path}: ${code}`),
+        cause: { code },
+      });
+      await save(await opened(disk), 5);
+    },
+  );
 
-  it('open names the folder that it cannot use and the reason', async () => {
+  it('open reports which folder cannot be used and why', async () => {
     const path = fileURLToPath(import.meta.url);
     await expect(new FileSnapshots(path).open(owner)).rejects.toMatchObject({
       code: 'KONTIKI_STORE_FAILED',
@@ -300,7 +306,7 @@ describe('failures of FileSnapshots', () => {
     });
   });
 
-  it('a failed read names the snapshot, the folder and the reason', async () => {
+  it('a failed read reports the snapshot, the folder and the reason', async () => {
     const { disk, arm } = failing('read', 'EIO');
     const store = await opened(disk);
     await save(store, 5);
@@ -315,8 +321,8 @@ describe('failures of FileSnapshots', () => {
 
 describe('a pending write of FileSnapshots', () => {
   /**
-   * Returns a writer with a write that is pending until `end` is called, and the number of times
-   * its file was closed.
+   * Returns a writer with a write that is pending until `end` is called. `closed` returns how many
+   * times the file was closed.
    */
   async function writing(): Promise<{
     store: FileSnapshots;
@@ -370,7 +376,7 @@ describe('a pending write of FileSnapshots', () => {
     expect(closed()).toBe(1);
   });
 
-  it('a failed write is reported by the next call', async () => {
+  it('the call after a failed write reports the failure', async () => {
     const { writer, end, closed } = await writing();
     end(Object.assign(new Error('no room'), { code: 'ENOSPC' }));
     await new Promise(setImmediate);

@@ -25,31 +25,31 @@ async function joined(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
 }
 
 describe('gzip', () => {
-  it('gzip makes a state smaller and restores it', async () => {
+  it('gzip compresses a state and restores it', async () => {
     const encoded = await joined(encodeSnapshot(meta, cut(state, 70_000), { compression: gzip() }));
     expect(encoded.length).toBeLessThan(state.length / 10);
     expect(await checkSnapshot(cut(encoded, 1_000))).toMatchObject({ ...meta, compression: 1, state: state.length });
     expect((await joined(decodeSnapshot(cut(encoded, 1_000), [gzip()]))).equals(state)).toBe(true);
   });
 
-  it('any gunzip reads what gzip writes, at every level', async () => {
+  it('any gunzip can decompress the output of gzip at every level', async () => {
     for (const level of [1, 9]) {
       const packed = await joined(gzip(level).compress(cut(state, 100_000)));
       expect(gunzipSync(packed).equals(state)).toBe(true);
     }
   });
 
-  it('gzip of an empty state is restored as empty', async () => {
+  it('gzip compresses and restores an empty state', async () => {
     const encoded = await joined(encodeSnapshot(meta, cut(Buffer.alloc(0), 1), { compression: gzip() }));
     expect((await joined(decodeSnapshot(cut(encoded, 50), [gzip()]))).length).toBe(0);
   });
 
-  it('a compressed snapshot is KONTIKI_UNSUPPORTED without gzip', async () => {
+  it('decoding a compressed snapshot without gzip rejects with KONTIKI_UNSUPPORTED', async () => {
     const encoded = await joined(encodeSnapshot(meta, cut(state, 70_000), { compression: gzip() }));
     await expect(joined(decodeSnapshot(cut(encoded, 9_000)))).rejects.toMatchObject({ code: 'KONTIKI_UNSUPPORTED' });
   });
 
-  it('bytes that gunzip rejects are KONTIKI_CORRUPT', async () => {
+  it('decoding invalid gzip data rejects with KONTIKI_CORRUPT', async () => {
     const lying = { ...gzip(), compress: (source: AsyncIterable<Uint8Array>) => source };
     const encoded = await joined(encodeSnapshot(meta, cut(state, 70_000), { compression: lying }));
     await expect(joined(decodeSnapshot(cut(encoded, 9_000), [gzip()]))).rejects.toMatchObject({
@@ -58,7 +58,7 @@ describe('gzip', () => {
     });
   });
 
-  it('gzip passes on errors of its source, and ends it on an early return', async () => {
+  it('gzip rethrows errors of its source, and closes the source on an early return', async () => {
     const gone = new Error('gone');
     const failing = async function* (): AsyncGenerator<Uint8Array, void> {
       yield state;

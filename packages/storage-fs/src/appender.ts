@@ -10,20 +10,20 @@ export interface AppenderOptions extends Recovered {
   readonly owner: Owner;
   readonly folder: Folder;
   readonly spare: SpareSegment;
-  /** Returns numbers uniform in [0, 1), for the salts of segments. */
+  /** Source of uniformly distributed numbers in [0, 1), for segment salts. */
   readonly random: () => number;
 }
 
 /**
- * Writes batches of records to the newest segment. No byte is written during a sync, so a power cut
- * can tear only the last batch.
+ * Writes batches of records to the newest segment. No bytes are written during a sync, so a power
+ * failure can tear only the last batch.
  */
 export class Appender {
   readonly #options: AppenderOptions;
-  /** The offset of the next batch in the newest segment. */
+  /** Offset of the next batch in the newest segment. */
   #end: number;
   #nextBatch: number;
-  /** Bytes of the newest segment's file. */
+  /** Size of the newest segment's file in bytes. */
   #capacity: number;
 
   constructor(options: AppenderOptions) {
@@ -38,7 +38,7 @@ export class Appender {
     await this.#createSegment([]);
   }
 
-  /** Makes a batch durable. */
+  /** Writes a batch. Resolves when the batch is durable. */
   async write(records: readonly LogRecord[]): Promise<void> {
     const length = batchLength(records);
     // The segment must also have room for an idle mark after the batch.
@@ -53,8 +53,8 @@ export class Appender {
   }
 
   /**
-   * Marks everything so far as synced. The next batch is written over the mark, so the mark needs
-   * no sync of its own.
+   * Writes an idle mark, which shows that everything before it was synced. The mark needs no sync
+   * of its own, because the next batch overwrites it.
    */
   writeIdleMark(): void {
     const { file, salt } = this.#segment;
@@ -65,7 +65,7 @@ export class Appender {
     return this.#options.segments.at(-1) as Segment;
   }
 
-  /** Updates the state of the log with a batch that is durable now. */
+  /** Adds a durable batch to the state of the log in memory. */
   #addToState(records: readonly LogRecord[], length: number): void {
     const { tracker, index } = this.#options;
     const begin = this.#end;
@@ -80,8 +80,8 @@ export class Appender {
   }
 
   /**
-   * Creates a segment that begins with this batch. The file gets the name of a segment only when
-   * all of it is durable, so every segment that a start finds is whole.
+   * Creates a segment that begins with this batch. The file is renamed to a segment name only after
+   * its contents are durable, so every segment found at startup is complete.
    */
   async #createSegment(records: readonly LogRecord[]): Promise<void> {
     const { owner, folder, segments, tracker, spare } = this.#options;
@@ -112,8 +112,8 @@ export class Appender {
   }
 
   /**
-   * Removes the segments that hold no entry above the base, oldest first, so that the rest has no
-   * gap.
+   * Removes the segments without entries above the base, oldest first, so that the remaining
+   * segments have no gap.
    */
   async #removeOldSegments(): Promise<void> {
     const { folder, segments, index } = this.#options;

@@ -3,9 +3,9 @@ import { crc32, Reader, Writer } from '@kontiki/core/wire';
 import { readRecord, recordLength, writeRecord } from './record.js';
 
 /**
- * A batch holds the records that one sync makes durable. In a segment it consists of: checksum of
- * everything that follows (4 bytes), the segment's salt (4), bytes of the records (4), zeros (4),
- * the batch's number (8), the records, and zeros up to a multiple of 8.
+ * A batch contains the records that one sync makes durable. Its layout in a segment is: checksum of
+ * everything that follows (4 bytes), the segment's salt (4), length of the records (4), zeros (4),
+ * number of the batch (8), the records, and zeros up to a multiple of 8.
  *
  * A batch without records is an idle mark. It proves that everything before it was synced, and the
  * next batch overwrites it.
@@ -36,10 +36,10 @@ export function encodeBatch(number: number, salt: number, records: readonly LogR
   return writer.bytes;
 }
 
-/** A whole batch that was found in a segment. */
+/** A complete batch found in a segment. */
 export interface Batch {
   readonly number: number;
-  /** Offset of its first byte, and of the byte after its last one. */
+  /** Offsets of the batch's first byte and of the byte after its last one. */
   readonly begin: number;
   readonly end: number;
   /** The encoded records. */
@@ -47,12 +47,12 @@ export interface Batch {
 }
 
 /**
- * Returns the batch at `begin`, undefined unless a whole batch of this segment is there. No length
- * is trusted before the checksum has been verified.
+ * Returns the batch at `begin`, or undefined if there is no complete batch of this segment. Does
+ * not trust any length before the checksum is verified.
  */
 export function batchAt(bytes: Uint8Array, begin: number, salt: number): Batch | undefined {
   if (bytes.length - begin < BATCH_HEADER) return undefined;
-  // Checked first and cheaply, because a search through a segment tries two million offsets.
+  // This cheap check comes first, because a search through a segment tries two million offsets.
   if (bytes[begin + 4] !== (salt & 0xff)) return undefined;
   const reader = new Reader(bytes.subarray(begin));
   const checksum = reader.u32();
@@ -65,8 +65,8 @@ export function batchAt(bytes: Uint8Array, begin: number, salt: number): Batch |
 }
 
 /**
- * Returns a whole batch at or after `from` with a number above `number`. Such a batch proves that
- * the bytes at `from` were synced.
+ * Returns the first complete batch at or after `from` with a number greater than `number`. Such a
+ * batch proves that the bytes at `from` were synced.
  */
 export function findBatchAfter(bytes: Uint8Array, from: number, salt: number, number: number): Batch | undefined {
   for (let at = aligned(from); at <= bytes.length - BATCH_HEADER; at += 8) {

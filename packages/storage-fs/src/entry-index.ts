@@ -1,11 +1,11 @@
 import type { Entry } from '@kontiki/core';
 import type { Segment } from './segment.js';
 
-/** Approximate bytes of a segment that one run covers. Reading one entry reads a whole run. */
+/** Approximate number of segment bytes that one run covers. Reading one entry reads a whole run. */
 const RUN_BYTES = 64 * 1024;
 
 /**
- * The batches from byte `begin` to byte `end` of a segment, which hold the entries `first` to
+ * Consecutive batches from byte `begin` to byte `end` of a segment, with the entries `first` to
  * `last`.
  */
 export interface Run {
@@ -17,13 +17,13 @@ export interface Run {
 }
 
 /**
- * Maps the index of an entry to its place in a segment. A run covers many batches, so that the map
- * stays small. Entries that replace a suffix begin a new run.
+ * Maps an entry's index to its position in a segment. A run covers many batches, so the map stays
+ * small. Entries that replace a suffix of the log start a new run.
  */
 export class EntryIndex {
   #runs: Run[] = [];
 
-  /** Adds a batch with `entries`, which replace everything from their first index on. */
+  /** Adds a batch with `entries`, which replace all entries from their first index on. */
   add(segment: Segment, begin: number, end: number, entries: readonly Entry[]): void {
     const [first, last] = [entries[0], entries.at(-1)];
     if (first === undefined || last === undefined) return;
@@ -37,7 +37,7 @@ export class EntryIndex {
     } else this.#runs.push({ segment, first: first.index, last: last.index, begin, end });
   }
 
-  /** Returns the run that holds an entry. */
+  /** Returns the run that contains an entry, or undefined if there is none. */
   find(index: number): Run | undefined {
     let low = 0;
     let high = this.#runs.length - 1;
@@ -50,7 +50,7 @@ export class EntryIndex {
     return run !== undefined && run.first <= index && index <= run.last ? run : undefined;
   }
 
-  /** Whether no earlier segment holds an entry. */
+  /** Returns whether the segments before this one contain no entries. */
   isEmptyBefore({ sequence }: Segment): boolean {
     return this.#runs.every(({ segment }) => segment.sequence >= sequence);
   }
@@ -64,7 +64,7 @@ export class EntryIndex {
     this.#runs = [];
   }
 
-  /** Removes everything from an index on. Returns whether there was anything. */
+  /** Removes all entries from an index on. Returns whether there were any. */
   #truncate(index: number): boolean {
     let hasRemoved = false;
     for (let run = this.#runs.at(-1); run !== undefined && run.last >= index; run = this.#runs.at(-1)) {

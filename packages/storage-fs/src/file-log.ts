@@ -11,15 +11,17 @@ import { corruptSegment, type Segment } from './segment.js';
 import { SpareSegment } from './spare-segment.js';
 
 export interface FileLogOptions {
-  /** Bytes of a segment; a larger batch gets a segment of its own size. Default 16 MiB. */
+  /**
+   * Size of a segment in bytes. A larger batch gets a larger segment of its own. Default 16 MiB.
+   */
   readonly segmentBytes?: number | undefined;
-  /** Times the retries when the disk is full. Default: the system's time. */
+  /** Clock that schedules retries when the disk is full. Default: the system clock. */
   readonly clock?: Clock | undefined;
-  /** Returns numbers uniform in [0, 1), for the salts of segments. Default: from `crypto`. */
+  /** Source of uniformly distributed numbers in [0, 1), for segment salts. Default: `crypto`. */
   readonly random?: (() => number) | undefined;
 }
 
-/** 1 GiB, so that offsets fit into 32 bits. */
+/** Maximum size of a segment, 1 GiB, so that offsets fit in 32 bits. */
 const MAX_SEGMENT = 1024 * 1024 * 1024;
 
 function strongRandom(): number {
@@ -37,8 +39,8 @@ interface OpenFileLog {
 }
 
 /**
- * A log in files: segments, with group commit. One sync makes all records durable that arrived
- * during the previous sync.
+ * A log in segment files, with group commit. All records that arrive during a sync are made durable
+ * together by the next sync.
  */
 export class FileLog extends AbstractLog {
   readonly #folder: string | Folder;
@@ -47,7 +49,7 @@ export class FileLog extends AbstractLog {
   readonly #random: () => number;
   #opened!: OpenFileLog;
 
-  /** `folder` is a path or a folder that is already open. No other log may use the folder. */
+  /** `folder` is a path or an open folder. No other log may use the folder. */
   constructor(folder: string | Folder, options: FileLogOptions = {}) {
     super();
     this.#folder = folder;

@@ -13,12 +13,12 @@ import {
 import { entriesLength, readEntries, writeEntries, type Reader, type Writer } from '@kontiki/core/wire';
 
 const KIND = { write: 1, reset: 2, compact: 3 } as const;
-/** The flag for entries, in the same byte as the flags of a ballot. */
+/** Flag for a write with entries, in the same byte as the flags of its ballot. */
 const HAS_ENTRIES = 4;
 
 /**
- * Bytes of an encoded record: kind (1), and then either a base or a write. A write consists of
- * flags (1), committed (8), ballot, first index (8) and entries.
+ * Returns the length of an encoded record. A record consists of its kind (1 byte) and either a base
+ * or a write. A write consists of flags (1), committed (8), ballot, first index (8) and entries.
  */
 export function recordLength(record: LogRecord): number {
   if (record.kind !== 'write') return 1 + baseLength(record.base);

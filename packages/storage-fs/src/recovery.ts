@@ -5,27 +5,28 @@ import { batchAt, encodeBatch, findBatchAfter, readRecords, type Batch } from '.
 import { EntryIndex } from './entry-index.js';
 import { corruptSegment, readHeader, segmentName, sequenceOf, type Segment, type SegmentHeader } from './segment.js';
 
-/** The log that was found in a folder, and the place where writing continues. */
+/** The log found in a folder, and the position where writing continues. */
 export interface Recovered {
   readonly tracker: LogStateTracker;
   readonly index: EntryIndex;
-  /** Oldest first. New batches go to the last segment. */
+  /** Segments of the log, oldest first. New batches are appended to the last segment. */
   readonly segments: Segment[];
   readonly repairs: Repair[];
-  /** The offset of the next batch in the last segment. */
+  /** Offset of the next batch in the last segment. */
   readonly end: number;
   readonly nextBatch: number;
-  /** Bytes of the last segment's file. */
+  /** Size of the last segment's file in bytes. */
   readonly capacity: number;
 }
 
 /**
- * Reads a log back. A batch is written only when everything before it is synced. So a whole batch
- * or an idle mark proves that all bytes before it were durable, and damage to them is an error.
- * After the last proof there is at most one torn batch, which was never acknowledged.
+ * Recovers the log in a folder. A batch is written only after everything before it is synced. So a
+ * complete batch or an idle mark proves that all bytes before it were durable, and damage to them
+ * is an error. After the last complete batch or mark there is at most one torn batch, which was
+ * never acknowledged.
  *
- * Everything that was found is durable when this function resolves. Bytes that a killed process
- * left in the system's cache can be read, but would be lost in a power cut.
+ * Everything found is durable when the promise resolves. Bytes that a killed process left in the
+ * system's cache can be read, but would be lost in a power failure.
  */
 export async function recover(folder: Folder, owner: Owner): Promise<Recovered> {
   const sequences = (await folder.list()).map(sequenceOf).filter((sequence) => sequence !== undefined);
@@ -51,7 +52,7 @@ class Recovery {
   #end = 0;
   #nextBatch = 1;
   #capacity = 0;
-  /** The lowest index of the entries that can be in the segments that were found. */
+  /** Lowest index of an entry that the found segments can contain. */
   #lowestIndex = 1;
 
   constructor(folder: Folder, owner: Owner) {
@@ -94,20 +95,20 @@ class Recovery {
     const { owner, checkpoint } = header;
     checkOwner(where, owner, this.#owner);
     if (header.sequence !== sequence) {
-      throw corruptSegment(where, 0, `the header is that of segment ${header.sequence}`);
+      throw corruptSegment(where, 0, `the header belongs to segment ${header.sequence}`);
     }
     if (previous === undefined) {
       this.tracker.restore(checkpoint);
       this.#nextBatch = header.firstBatch;
       this.#lowestIndex = checkpoint.last + 1;
     } else if (sequence !== previous.sequence + 1) {
-      throw corruptSegment(where, 0, `the segment before it, number ${previous.sequence + 1}, is missing`);
+      throw corruptSegment(where, 0, `the previous segment, number ${previous.sequence + 1}, is missing`);
     } else if (
       header.previousEnd !== this.#end ||
       header.firstBatch !== this.#nextBatch ||
       checkpoint.last !== this.tracker.last
     ) {
-      // All of the previous segment was synced before this segment was created.
+      // The previous segment was fully synced before this segment was created.
       throw corruptSegment(
         `${this.#folder.path}/${previous.name}`,
         this.#end,
@@ -116,7 +117,7 @@ class Recovery {
     }
   }
 
-  /** Applies the whole batches from `begin` on. Returns the last of them. */
+  /** Applies the complete batches from `begin` on. Returns the last one. */
   #readBatches(segment: Segment, bytes: Uint8Array, begin: number, where: string): Batch | undefined {
     let last: Batch | undefined;
     this.#end = begin;
@@ -150,12 +151,12 @@ class Recovery {
     this.#nextBatch = batch.number + 1;
   }
 
-  /** Cuts a torn write after the last batch, and makes everything before it durable. */
+  /** Erases a torn write after the last batch, and makes everything before it durable. */
   async #repairEnd(segment: Segment, bytes: Uint8Array, last: Batch | undefined, where: string): Promise<void> {
     const { file, salt } = segment;
     const end = this.#end;
-    // A segment gets its name when its first batch is synced. Only the first segment of all begins
-    // without a batch.
+    // A segment gets its name after its first batch is synced. Only the first segment of a log
+    // starts without a batch.
     if (last === undefined && segment.sequence > 1) {
       throw corruptSegment(where, end, 'the first batch of the segment is damaged');
     }
@@ -172,8 +173,8 @@ class Recovery {
       this.repairs.push({ where, offset: from, bytes: torn - from, reason: 'the last write was incomplete' });
       file.write(new Uint8Array(torn - from), from);
     }
-    // The last batch may never have been synced. A sync alone does not write bytes that a failed
-    // sync has dropped.
+    // The last batch may not have been synced. Write it again, because a sync does not write bytes
+    // that an earlier failed sync dropped.
     if (last !== undefined && !proven) file.write(bytes.subarray(last.begin, last.end), last.begin);
     if (torn > from || !proven) await file.datasync();
     // With the mark, the next start can distinguish damage to the last batch from a torn write.

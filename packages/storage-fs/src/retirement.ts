@@ -2,14 +2,15 @@ import { movedError } from '@kontiki/core/store';
 import type { Folder } from '@kontiki/files';
 
 /**
- * The file that retires the log in its folder. It contains the place where the server has moved.
+ * Name of the file that marks the log in its folder as retired. The file contains the server's new
+ * location.
  */
 const NAME = 'wal-moved';
 
-/** Retires the log in a folder. Resolves when that is durable. */
+/** Marks the log in a folder as retired. Resolves when the mark is durable. */
 export async function retire(folder: Folder, where: string): Promise<void> {
   const temporary = `${NAME}.new`;
-  // A crash may have left the file.
+  // A crash may have left this file behind.
   await folder.remove(temporary);
   const file = await folder.create(temporary);
   try {
@@ -25,7 +26,7 @@ export async function retire(folder: Folder, where: string): Promise<void> {
 /** Rejects with `KONTIKI_MOVED` if the log is retired. */
 export async function refuseRetired(folder: Folder): Promise<void> {
   if (!(await folder.list()).includes(NAME)) return;
-  // A process that was killed may have left a name that is not durable.
+  // A killed process may not have made the file's name durable.
   await folder.sync();
   const file = await folder.open(NAME);
   try {

@@ -6,11 +6,10 @@ import { aligned } from './batch.js';
 import { checkpointLength, readCheckpoint, writeCheckpoint } from './record.js';
 
 /**
- * The header of a segment: checksum of the rest of the header (4 bytes), bytes of the header (4),
- * "KONTIKI" and the version of the format (8), the salt of the segment's batches (4), the number of
- * the segment (8), the number of its first batch (8), the end of the previous segment (4), cluster,
- * server, and the checkpoint of the log when the segment was created. The number of a segment is
- * also its name.
+ * The header of a segment: checksum of the rest of the header (4 bytes), length of the header (4),
+ * "KONTIKI" and the format version (8), salt of the segment's batches (4), number of the segment
+ * (8), number of its first batch (8), end of the previous segment (4), cluster, server, and the
+ * log's checkpoint when the segment was created. The file name also contains the segment's number.
  */
 const MAGIC = new TextEncoder().encode('KONTIKI');
 const VERSION = 1;
@@ -19,12 +18,12 @@ const MAX_HEADER = 1024 * 1024;
 
 export interface SegmentHeader {
   /**
-   * Drawn at random, so that no client can write a command that looks like a batch of this segment.
+   * Random number, so that no client can write a command that looks like a batch of this segment.
    */
   readonly salt: number;
   readonly sequence: number;
   readonly firstBatch: number;
-  /** Offset after the last batch of the previous segment; 0 in the first segment. */
+  /** Offset after the last batch of the previous segment, or 0 in the first segment. */
   readonly previousEnd: number;
   readonly owner: Owner;
   readonly checkpoint: Checkpoint;
@@ -35,7 +34,7 @@ export interface Segment {
   readonly sequence: number;
   readonly name: string;
   readonly file: File;
-  /** Distinguishes the batches of this segment from those of any other. */
+  /** Random number that distinguishes the batches of this segment from those of any other. */
   readonly salt: number;
 }
 
@@ -45,7 +44,7 @@ export function segmentName(sequence: number): string {
   return `wal-${`${sequence}`.padStart(10, '0')}`;
 }
 
-/** Returns the number in the name of a segment, undefined for any other file. */
+/** Returns the number in a segment's file name, or undefined for any other file name. */
 export function sequenceOf(name: string): number | undefined {
   const digits = NAME.exec(name)?.[1];
   return digits === undefined ? undefined : Number(digits);
@@ -76,7 +75,7 @@ export function encodeHeader({
   return writer.bytes;
 }
 
-/** Reads the header at the beginning of a segment's bytes. `where` names the file for people. */
+/** Reads the header at the beginning of a segment's bytes. `where` names the file in errors. */
 export function readHeader(bytes: Uint8Array, where: string): { header: SegmentHeader; length: number } {
   const damaged = (cause?: unknown): KontikiError => corruptSegment(where, 0, 'the header is damaged', cause);
   if (bytes.length < FIXED) throw damaged();
@@ -102,7 +101,7 @@ export function readHeader(bytes: Uint8Array, where: string): { header: SegmentH
   }
 }
 
-/** Returns the error for damage to bytes of a segment that were durable. */
+/** Returns the error for damage to durable bytes of a segment. */
 export function corruptSegment(where: string, offset: number, what: string, cause?: unknown): KontikiError {
   return corruptData(`${where}, byte ${offset}`, what, cause);
 }

@@ -1,12 +1,12 @@
 import type { Clock, Timer } from '@kontiki/core';
 import type { File, Folder } from '@kontiki/files';
 
-/** Milliseconds between two attempts to allocate the file on a full disk. */
+/** Milliseconds between attempts to allocate the file on a full disk. */
 const RETRY_MS = 1_000;
 
 /**
- * The spare segment: a file of zeros, allocated in the background, that becomes the next segment.
- * So a full disk is noticed one segment before a write needs the room.
+ * A file of zeros, allocated in the background, that becomes the next segment. So a full disk is
+ * detected one segment before a write needs the space.
  */
 export class SpareSegment {
   static readonly NAME = 'spare';
@@ -16,12 +16,15 @@ export class SpareSegment {
   readonly #clock: Clock;
   readonly #retry: Timer;
   readonly #onFull: (full: boolean) => void;
-  /** The file that is allocated, or is being allocated. */
+  /** The spare file. The promise resolves when the file is allocated. */
   #file: Promise<File> | undefined;
   #isFull = false;
   #isClosed = false;
 
-  /** `onFull` is called when the disk turns out to be full, and when it has room again. */
+  /**
+   * `onFull` is called with true when the disk is found to be full, and with false when the disk
+   * has space again.
+   */
   constructor(folder: Folder, bytes: number, clock: Clock, onFull: (full: boolean) => void) {
     this.#folder = folder;
     this.#bytes = bytes;
@@ -30,7 +33,7 @@ export class SpareSegment {
     this.#retry = clock.timer(() => this.prepare());
   }
 
-  /** Starts to allocate the file, unless there is one already. */
+  /** Starts allocating the file, unless there already is one. */
   prepare(): void {
     if (this.#isClosed || this.#file !== undefined) return;
     const file = this.#allocate(this.#bytes);
@@ -39,8 +42,8 @@ export class SpareSegment {
       () => this.#setFull(false),
       (error: NodeJS.ErrnoException) => {
         const isDiskFull = error.code === 'ENOSPC' || error.code === 'EDQUOT';
-        // Any other error is reported by the next write that needs the file. If the disk is full,
-        // there is no such write.
+        // The next write that needs the file reports any other error. While the disk is full there
+        // is no such write, so retry after any error.
         if (!isDiskFull && !this.#isFull) return;
         this.#file = undefined;
         this.#setFull(true);
@@ -49,8 +52,8 @@ export class SpareSegment {
   }
 
   /**
-   * Returns a file of at least `bytes`. Its name is `NAME` until the caller renames it. Rejects if
-   * the disk has no room.
+   * Returns a file of at least `bytes` bytes. The file's name is `NAME` until the caller renames
+   * it. Rejects if the disk is full.
    */
   async take(bytes: number): Promise<{ file: File; capacity: number }> {
     this.prepare();
@@ -81,7 +84,7 @@ export class SpareSegment {
       return file;
     } catch (error) {
       await file.close();
-      // Remove the partial file, which would keep the disk full.
+      // Remove the partial file, because it would keep the disk full.
       await this.#folder.remove(SpareSegment.NAME);
       throw error;
     }

@@ -31,7 +31,7 @@ testLogStore(
   },
 );
 
-/** Returns the titles of the tests that fail on a disk with syncs that lie. */
+/** Returns the titles of the tests that fail on a disk that ignores some syncs. */
 async function failing(lies: (operation: DiskOperation, isOpening: boolean) => boolean): Promise<string[]> {
   let isOpening = false;
   class Watched extends FileLog {
@@ -57,13 +57,13 @@ async function failing(lies: (operation: DiskOperation, isOpening: boolean) => b
   return titles;
 }
 
-describe('testLogStore on a disk with syncs that lie', { timeout: 60_000 }, () => {
-  it('testLogStore detects a FileLog with an append that does not sync', async () => {
+describe('testLogStore on a disk that ignores syncs', { timeout: 60_000 }, () => {
+  it('testLogStore detects a FileLog whose append does not sync', async () => {
     const titles = await failing(({ kind }, isOpening) => kind === 'datasync' && !isOpening);
     expect(titles.join('\n')).toContain('a log keeps every resolved call after a power cut');
   });
 
-  it('testLogStore detects a FileLog with an open that does not sync', async () => {
+  it('testLogStore detects a FileLog whose open does not sync', async () => {
     const titles = await failing(({ kind }, isOpening) => kind === 'datasync' && isOpening);
     expect(titles.join('\n')).toContain('a log keeps every resolved call after a process crash');
   });

@@ -1,4 +1,4 @@
-// Shows which damage a file log notices when it opens. The bytes of a log are flipped, cut or
+// Shows which damage a file log detects on open. The bytes of a log are flipped, truncated or
 // replaced at every offset, and then a new log opens them.
 import { describe, expect, it } from 'vitest';
 import { KontikiError, type LogState } from '@kontiki/core';
@@ -54,7 +54,7 @@ async function open(contents: Uint8Array): Promise<LogState | KontikiError> {
 const batchOf = (offsets: number[], at: number): number => offsets.findLastIndex((place) => place <= at);
 
 describe('a damaged file log', () => {
-  it('open rejects a flipped bit with file and offset, or loses nothing', async () => {
+  it('open reports the file and offset of a flipped bit, or loses nothing', async () => {
     const { contents, offsets } = await write();
     const end = (offsets.at(-1) as number) + 24;
     for (let at = 0; at < end + 40; at += 1) {
@@ -66,13 +66,14 @@ describe('a damaged file log', () => {
         expect(code).toBe('KONTIKI_CORRUPT');
         expect(message).toMatch(new RegExp(`${NAME}, byte ${Math.max(0, offsets[batchOf(offsets, at)] ?? 0)}:`));
       } else {
-        // The idle mark or a byte after it is damaged. All batches are whole, and the rest is cut.
+        // The idle mark or a byte after it is damaged. All batches are intact, and the rest is
+        // truncated.
         expect(opened).toMatchObject({ last: 5, repairs: [{ where: `disk/${NAME}` }] });
       }
     }
   });
 
-  it('open cuts and reports a damaged last batch that no idle mark proves', async () => {
+  it('open discards and reports a damaged last batch without an idle mark', async () => {
     const { contents, offsets } = await write();
     const [begin, end] = offsets.slice(-2) as [number, number];
     const unmarked = contents.map((byte, i) => (i >= end ? 0 : byte));
@@ -88,7 +89,7 @@ describe('a damaged file log', () => {
   });
 
   it.each(['zeros', 'end of file'])(
-    'open finds whole calls and reports the rest in a file cut at any byte, then %s',
+    'open recovers complete calls and reports the rest of a truncated file (%s)',
     async (after) => {
       const { contents, offsets } = await write();
       const header = offsets[0] as number;
@@ -98,7 +99,7 @@ describe('a damaged file log', () => {
         cut.set(kept);
         const opened = await open(cut);
         if (at < header) {
-          // If the rest of the header is zeros, the cut file is equal to the whole one.
+          // If the rest of the header is zeros, the truncated file equals the complete one.
           if (opened instanceof KontikiError) expect(opened.code).toBe('KONTIKI_CORRUPT');
           else expect(opened.last).toBe(0);
           continue;
@@ -106,7 +107,7 @@ describe('a damaged file log', () => {
         expect(opened, `byte ${at}`).not.toBeInstanceOf(KontikiError);
         const { last, repairs } = opened as LogState;
         const whole = offsets.findLastIndex((place) => place <= at);
-        // A batch ends in padding zeros, so it is still whole if only those were cut.
+        // A batch ends with zero padding, so it is still complete if only padding was lost.
         expect([whole, whole + 1]).toContain(last);
         const torn = kept.subarray(offsets[last] as number).some((byte) => byte !== 0);
         const marked = at >= (offsets.at(-1) as number) + 24;
@@ -123,12 +124,12 @@ describe('a damaged file log', () => {
     expect(await open(garbage)).toMatchObject({ last: 5, repairs: [{ offset: at, bytes: 64 }] });
   });
 
-  it('open rejects damage to the last batch after an earlier open proved the batch', async () => {
+  it('open rejects a damaged last batch if an earlier open wrote an idle mark', async () => {
     const { contents, offsets } = await write();
     const [begin, end] = offsets.slice(-2) as [number, number];
     const disk = new SimulatedDisk();
     await disk.folder.create(NAME);
-    // Without the idle mark, as a crash leaves the file.
+    // A crash leaves the file without the idle mark.
     disk.overwrite(NAME, contents.fill(0, end));
     const log = openLog(disk, 4_000);
     expect((await log.open(owner)).last).toBe(5);
@@ -138,7 +139,7 @@ describe('a damaged file log', () => {
     expect(await open(damaged)).toMatchObject({ code: 'KONTIKI_CORRUPT' });
   });
 
-  it('open rejects damage to a vote alone at the end of an earlier segment', async () => {
+  it('open rejects a damaged vote at the end of an earlier segment', async () => {
     const disk = new SimulatedDisk();
     const log = openLog(disk, 700);
     await log.open(owner);
@@ -157,7 +158,7 @@ describe('a damaged file log', () => {
     });
   });
 
-  it('open rejects damage to the first batch of a later segment', async () => {
+  it('open rejects a damaged first batch of a later segment', async () => {
     const disk = new SimulatedDisk();
     const log = openLog(disk, 700);
     await log.open(owner);

@@ -1,5 +1,5 @@
-// Shows how many syncs a commit costs. Three nodes on file logs run in virtual time: frames travel
-// for 1 ms and syncs take 2 ms.
+// Shows how many syncs a commit costs. Three nodes on file logs run in virtual time: frames take 1
+// ms and syncs take 2 ms.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { bootstrap, MemoryNetwork, RaftNode } from '@kontiki/core';
 import { Random, SimulatedDisk, VirtualClock } from '@kontiki/testing';
@@ -27,7 +27,7 @@ function diskOf(id: string): SimulatedDisk {
   });
 }
 
-/** Lets virtual time pass until a promise is settled. */
+/** Advances virtual time until a promise settles. */
 async function settled<T>(promise: Promise<T>): Promise<T> {
   let done = false;
   const result = promise.finally(() => (done = true));
@@ -64,8 +64,8 @@ beforeEach(async () => {
 afterEach(() => settled(Promise.all(nodes.map((node) => node.close()))));
 
 /**
- * Lets `proposers` callers propose `each` times, one proposal after the other. Returns the syncs of
- * each server.
+ * Runs `proposers` concurrent callers, each of which makes `each` proposals one after the other.
+ * Returns the number of syncs of each server.
  */
 async function load(proposers: number, each: number): Promise<number[]> {
   const leader = nodes.find((node) => node.isLeader) as RaftNode<number>;
@@ -79,11 +79,11 @@ async function load(proposers: number, each: number): Promise<number[]> {
   return ids.map((id) => syncs.get(id) ?? 0);
 }
 
-it.each([1, 64, 256])('%i proposers cost each server one sync per round', async (proposers) => {
+it.each([1, 64, 256])('each server syncs once per round with %i concurrent proposers', async (proposers) => {
   expect(await load(proposers, 5)).toEqual([5, 5, 5]);
 });
 
-it('an idle cluster syncs nothing', async () => {
+it('an idle cluster does not sync', async () => {
   await clock.elapse(5_000);
   expect([...syncs]).toEqual([]);
 });

@@ -1,5 +1,5 @@
-// Shows that a real disk error ends a file log without loss. A process appends entries under
-// strace, which makes one system call fail.
+// Shows that a file log loses no acknowledged entry on a real disk error. A process appends entries
+// under strace, which makes one system call fail.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { FileLog } from '@kontiki/storage-fs';
 
 const WRITER = fileURLToPath(new URL('writer.mjs', import.meta.url));
 
-/** Whether this machine allows tracing. Containers often do not. */
+/** Whether this machine allows tracing. Containers often do not allow it. */
 const traced = spawnSync('strace', ['-f', 'true']).status === 0;
 if (!traced) console.log('skipped: tests with failing system calls need strace and permission to trace');
 
@@ -43,7 +43,7 @@ describe.runIf(traced)('a file log of a real process', () => {
     ['sync', 'EIO', 'inject=fdatasync:error=EIO:when=60'],
     ['write', 'EIO', 'inject=pwrite64:error=EIO:when=60'],
     ['write', 'ENOSPC', 'inject=pwrite64:error=ENOSPC:when=60'],
-  ])('a failed %s with %s ends the log and loses no acknowledged entry', async (_, cause, inject) => {
+  ])('a %s failing with %s makes the log unusable and loses no acknowledged entry', async (_, cause, inject) => {
     const { acknowledged, code, cause: actualCause, again } = write('-e', inject);
     expect({ code, actualCause, again }).toEqual({
       code: 'KONTIKI_STORE_FAILED',
@@ -51,7 +51,7 @@ describe.runIf(traced)('a file log of a real process', () => {
       again: 'KONTIKI_STORE_FAILED',
     });
     expect(acknowledged).toBeGreaterThan(10);
-    // The next start, on a disk that works again, finds every acknowledged entry.
+    // The next start, on a disk without errors, finds every acknowledged entry.
     const log = new FileLog(folder, { segmentBytes: 64 * 1024 });
     expect((await log.open({ cluster: 'test', server: 'a' })).last).toBeGreaterThanOrEqual(acknowledged);
     await log.close();

@@ -42,7 +42,7 @@ async function reopened(at = disk, segmentBytes = 4_000): Promise<{ state: LogSt
 }
 
 describe('group commit of a file log', () => {
-  it('calls that arrive during a sync share the next sync and resolve in order', async () => {
+  it('calls made during a sync share the next sync and resolve in order', async () => {
     await log.open(owner);
     await log.append({ entries: [first] });
     let release = (): void => {};
@@ -61,7 +61,7 @@ describe('group commit of a file log', () => {
     expect(count('write') - before.writes).toBe(3); // Two batches, and the idle mark.
   });
 
-  it('a file log writes no byte during a sync', async () => {
+  it('a file log writes no bytes during a sync', async () => {
     let isSyncing = false;
     const written: string[] = [];
     const strict = new SimulatedDisk({
@@ -93,7 +93,7 @@ describe('group commit of a file log', () => {
   });
 });
 
-it('open names the folder that it cannot use and the reason', async () => {
+it('open reports which folder cannot be used and why', async () => {
   const path = fileURLToPath(import.meta.url);
   await expect(new FileLog(path).open(owner)).rejects.toMatchObject({
     code: 'KONTIKI_STORE_FAILED',
@@ -102,7 +102,7 @@ it('open names the folder that it cannot use and the reason', async () => {
 });
 
 describe('reading a file log', () => {
-  it('read crosses batches and segments, also after a restart', async () => {
+  it('read spans batches and segments, before and after a restart', async () => {
     await log.open(owner);
     const entries: Entry[] = [first];
     await log.append({ entries: [first] });
@@ -136,7 +136,7 @@ describe('reading a file log', () => {
     await next.append({ entries: [command(101, 2)] });
   });
 
-  it('a batch larger than a segment gets a segment of its own size', async () => {
+  it('a batch larger than a segment gets a larger segment of its own', async () => {
     await log.open(owner);
     await log.append({ entries: [first, command(2, 1, 20_000)] });
     await log.append({ entries: [command(3, 1)] });
@@ -148,7 +148,7 @@ describe('reading a file log', () => {
 
 describe('failures of a file log', () => {
   it.each(['write', 'datasync'] as const)(
-    'a failed %s ends the log and is not retried (bugs.md#118, bugs.md#119)',
+    'a failed %s makes the log unusable and is not retried (bugs.md#118, bugs.md#119)',
     async (kind) => {
       for (const errorCode of ['EIO', 'ENOSPC']) {
         disk = new SimulatedDisk({ fail: (operation) => fail(operation) });
@@ -165,7 +165,7 @@ describe('failures of a file log', () => {
         expect(failures).toBe(before);
         await log.close();
         fail = () => undefined;
-        // The next start makes everything that it finds durable, and accepts writes.
+        // The next start makes everything it finds durable, and accepts writes.
         const { state, log: next } = await reopened();
         expect(state.last).toBeGreaterThanOrEqual(1);
         await next.append({ entries: [command(state.last + 1, 1)] });
@@ -220,7 +220,7 @@ describe('failures of a file log', () => {
     expect(await code(reopened())).toBe('none');
   });
 
-  it('a disk error at any step of open or read is KONTIKI_STORE_FAILED', async () => {
+  it('open and read reject with KONTIKI_STORE_FAILED on a disk error at any step', async () => {
     await log.open(owner);
     await log.append({ entries: [first] });
     for (let step = 1, refused = ''; refused !== 'none'; step += 1) {
@@ -234,7 +234,7 @@ describe('failures of a file log', () => {
     }
   });
 
-  it('onFull reports a full disk one segment early, and room again; votes still fit', async () => {
+  it('onFull reports a full disk while votes still fit, and reports free space later', async () => {
     const clock = new VirtualClock();
     log = new FileLog(disk.folder, { segmentBytes: 4_000, clock });
     const reports: boolean[] = [];
@@ -253,7 +253,7 @@ describe('failures of a file log', () => {
     expect(reports).toEqual([true, false]);
   });
 
-  it('a full disk is retried even if an attempt fails with another error', async () => {
+  it('allocation on a full disk is retried even after another kind of error', async () => {
     const clock = new VirtualClock();
     log = new FileLog(disk.folder, { segmentBytes: 4_000, clock });
     const reports: boolean[] = [];
@@ -272,11 +272,11 @@ describe('failures of a file log', () => {
     expect(reports).toEqual([true, false]);
   });
 
-  it.each([0, -1, 1.5, Number.NaN, 2 ** 31])('a log rejects segments of %s bytes', (segmentBytes) => {
+  it.each([0, -1, 1.5, Number.NaN, 2 ** 31])('the FileLog constructor throws if segmentBytes is %s', (segmentBytes) => {
     expect(() => new FileLog('x', { segmentBytes })).toThrow(/segmentBytes must be an integer from 512/);
   });
 
-  it('a write that needs a segment ends the log if the disk is full', async () => {
+  it('a write that needs a new segment on a full disk makes the log unusable', async () => {
     fail = ({ kind, name }) =>
       kind === 'allocate' && name === 'spare' && disk.names.length > 1 ? errno('ENOSPC') : undefined;
     await log.open(owner);
@@ -284,7 +284,7 @@ describe('failures of a file log', () => {
     expect(await code(log.append({ entries: [command(2, 1, 10_000)] }))).toBe('KONTIKI_STORE_FAILED');
   });
 
-  it('open names folder and reason if the first segment does not fit on the disk', async () => {
+  it('open reports folder and reason if the disk has no space for a segment', async () => {
     fail = ({ kind }) => (kind === 'allocate' ? errno('ENOSPC') : undefined);
     const error: unknown = await log.open(owner).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'KONTIKI_STORE_FAILED', cause: { code: 'ENOSPC' } });

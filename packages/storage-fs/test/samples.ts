@@ -11,7 +11,7 @@ export function command(index: number, term: number, length = 20): Entry {
 
 export const first: Entry = { kind: 'membership', index: 1, term: 1, membership };
 
-/** Returns a log on a simulated disk. Its segments are small, so that it has several. */
+/** Returns a log on a simulated disk. Its segments are small, so that the log has several. */
 export function openLog(disk: SimulatedDisk, segmentBytes = 700): FileLog {
   return new FileLog(disk.folder, { segmentBytes, clock: new VirtualClock(), random: () => 0.5 });
 }

@@ -1,5 +1,5 @@
-// Appends to the log in the given folder. Prints how many entries were acknowledged, and the error
-// that ended the log.
+// Appends to the log in the given folder. Prints the number of acknowledged entries, and the error
+// that made the log unusable.
 import { FileLog } from '@kontiki/storage-fs';
 
 const log = new FileLog(process.argv[2], { segmentBytes: 64 * 1024 });

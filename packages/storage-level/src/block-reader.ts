@@ -5,7 +5,7 @@ import { keyOf } from './keys.js';
 import type { Namespace } from './namespace.js';
 
 /**
- * Reads entries `from` to `to`, which the log holds, and stops after the block that exceeds
+ * Reads entries `from` to `to`, which the log must contain. Stops after the block that exceeds
  * `maxBytes`. Rejects with `KONTIKI_CORRUPT` if an entry is missing or a block does not follow the
  * previous one.
  */
@@ -24,7 +24,8 @@ export async function readBlocks(
     const due = from + page.length;
     const fits = checksum === undefined ? block.entries[0].index <= due : block.previous === checksum;
     if (!fits || block.last < due) throw corruptData(where, `entry ${due} is missing`);
-    // Only the next block proves a block, so the block after the page was checked, too.
+    // A block is verified only by the next block's link to it, so the block after the page was read
+    // too.
     if (page.length > 0 && bytes > maxBytes) return false;
     for (const entry of block.entries) {
       if (entry.index < due || entry.index > to) continue;

@@ -4,20 +4,23 @@ import { entriesLength, readEntries, writeEntries } from '@kontiki/core/wire';
 import { indexOf, keyOf } from './keys.js';
 import { checksumOf, seal, unseal } from './seal.js';
 
-/** Bytes of a block, unless a single entry is larger. Reading one entry costs at most as much. */
+/**
+ * Maximum size of a block in bytes, unless a single entry is larger. Reading one entry reads a
+ * whole block.
+ */
 const MAX_BLOCK = 64 * 1024;
 
 /**
- * Entries that were written together, under the index of the first: the checksum of the previous
- * block (4 bytes), then the entries. The blocks form a chain, so no other block fits into the place
- * of one.
+ * Entries written together, stored under the index of the first entry. The value consists of the
+ * checksum of the previous block (4 bytes) and the entries. The checksums link the blocks into a
+ * chain, so no block can take the place of another.
  */
 export interface Block {
   readonly entries: readonly [Entry, ...Entry[]];
   /** Index of the last entry. */
   readonly last: number;
   readonly checksum: number;
-  /** The checksum of the previous block; 0 in the first block. */
+  /** The checksum of the previous block, or 0 in the first block. */
   readonly previous: number;
 }
 

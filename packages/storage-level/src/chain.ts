@@ -5,13 +5,13 @@ import { indexOf, keyOf, type Kind } from './keys.js';
 import { seal, unseal } from './seal.js';
 
 /**
- * The terms and the memberships of a log have keys of their own, so that a start need not read the
- * entries. Each kind forms a chain: every item begins with a link to the previous one, and the head
- * of the log links to the last one. So a start notices a missing item.
+ * The terms and memberships of a log have keys of their own, so that opening the log need not read
+ * the entries. Each kind forms a chain: every item begins with a link to the previous item, and the
+ * head of the log links to the last item. So `open` detects a missing item.
  */
 export interface Chain<T extends { readonly index: number }> {
   readonly kind: Kind;
-  /** Names the kind of item for people. */
+  /** Name of this kind of item, for errors. */
   readonly name: string;
   /** Returns a number that distinguishes the item from another item with the same index. */
   readonly fingerprint: (item: T) => number;
@@ -20,14 +20,14 @@ export interface Chain<T extends { readonly index: number }> {
   readonly read: (reader: Reader, index: number) => T;
 }
 
-/** Index and fingerprint of an item, or zeros without an item. */
+/** Index and fingerprint of an item, or zeros if there is no item. */
 export interface Link {
   readonly index: number;
   readonly fingerprint: number;
 }
 
 const NO_LINK: Link = { index: 0, fingerprint: 0 };
-/** Bytes of a link. */
+/** Length of an encoded link in bytes. */
 export const LINK = 16;
 
 export function linkTo<T extends { readonly index: number }>({ fingerprint }: Chain<T>, item: T | undefined): Link {
@@ -65,14 +65,14 @@ export const memberships: Chain<MembershipAt> = {
   read: (reader, index) => ({ index, membership: readMembership(reader) }),
 };
 
-/** Returns the items of an ascending list from an index on. */
+/** Returns the items with at least the given index from an ascending list. */
 export function itemsFrom<T extends { readonly index: number }>(list: readonly T[], index: number): readonly T[] {
   let from = list.length;
   while (from > 0 && (list[from - 1] as T).index >= index) from -= 1;
   return list.slice(from);
 }
 
-/** Returns key and value of each item of `list` from an index on. */
+/** Returns the key and value of each item in `list` with at least the given index. */
 export function encodeItemsFrom<T extends { readonly index: number }>(
   chain: Chain<T>,
   generation: number,
@@ -94,8 +94,8 @@ export function encodeItemsFrom<T extends { readonly index: number }>(
 }
 
 /**
- * Decodes the items that were found above a base. Throws `KONTIKI_CORRUPT` unless each item links
- * to the previous one and `last` to the last one.
+ * Decodes the items found above the base. Throws `KONTIKI_CORRUPT` unless each item links to the
+ * previous item, and `last` links to the last item.
  */
 export function decodeItems<T extends { readonly index: number }>(
   chain: Chain<T>,
@@ -107,7 +107,8 @@ export function decodeItems<T extends { readonly index: number }>(
   const items: T[] = [];
   const checkLink = (link: Link): void => {
     const held = linkTo(chain, items.at(-1));
-    // Items at or below the base are deleted, so a link to them is expected to lead nowhere.
+    // Items at or below the base are deleted, so the target of a link to them is expected to be
+    // missing.
     const due = link.index > base ? link : NO_LINK;
     if (due.index === held.index && due.fingerprint === held.fingerprint) return;
     throw corruptData(where, `the ${name} of entry ${due.index || held.index} is missing`);

@@ -3,8 +3,8 @@ import type { Namespace } from './namespace.js';
 import { chunkKey, offsetOf } from './snapshot-keys.js';
 
 /**
- * Reads a snapshot from `offset` to the end of the chunk there. Rejects with `KONTIKI_CORRUPT` if
- * there is no chunk.
+ * Reads the bytes of a snapshot from `offset` to the end of the chunk that contains `offset`.
+ * Rejects with `KONTIKI_CORRUPT` if there is no such chunk.
  */
 export async function readChunk({ db, where }: Namespace, number: number, offset: number): Promise<Uint8Array> {
   const range = { gte: chunkKey(number, 0), lte: chunkKey(number, offset), reverse: true, limit: 1 };
@@ -17,7 +17,9 @@ export async function readChunk({ db, where }: Namespace, number: number, offset
   return new Uint8Array(value.buffer, value.byteOffset + begin, value.length - begin);
 }
 
-/** Reads `length` bytes of a snapshot, or fewer if it ends before. */
+/**
+ * Reads up to `length` bytes of a snapshot at `offset`. Returns fewer at the end of the snapshot.
+ */
 export async function readBytes(
   namespace: Namespace,
   number: number,
@@ -35,7 +37,7 @@ export async function readBytes(
   return bytes.subarray(0, at);
 }
 
-/** Returns the offset at which the last chunk ends; 0 if there is no chunk. */
+/** Returns the offset at which the last chunk ends, or 0 if there are no chunks. */
 export async function endOf({ db }: Namespace, number: number): Promise<number> {
   const range = { gte: chunkKey(number, 0), lt: chunkKey(number + 1, 0), reverse: true, limit: 1 };
   const [last] = await db.iterator(range).all();

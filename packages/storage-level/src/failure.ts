@@ -1,9 +1,7 @@
 import { isKontikiError, KontikiError } from '@kontiki/core';
 import { corruptData, hasCode, messageOf, storeFailure } from '@kontiki/core/store';
 
-/**
- * Returns the error that a store reports when it cannot do `action` because the database failed.
- */
+/** Returns the error that a store reports when `action` fails because of a database error. */
 export function databaseFailure(action: string, error: unknown): KontikiError {
   if (!isKontikiError(error) && hasCode(error, 'LEVEL_LOCKED')) {
     return new KontikiError(

@@ -1,15 +1,15 @@
 /**
- * The keys of a log. Some begin with a letter only. Blocks, terms and memberships have many keys: a
- * letter, the generation of the log (4 bytes) and an index (8), big-endian, so that keys sort by
- * index.
+ * The keys of a log. Single values have a key of one letter. Blocks, terms and memberships have
+ * many keys, each with a letter, the generation of the log (4 bytes) and an index (8). The numbers
+ * are big-endian, so that keys sort by index.
  *
- * A batch of a database cannot delete a range of keys. So a reset of the log starts a new
- * generation, and the keys of the older generation are deleted later, in the background.
+ * A database batch cannot delete a range of keys. So resetting the log starts a new generation, and
+ * the keys of the older generation are deleted later in the background.
  */
 export const OWNER: Uint8Array = letter('o');
 export const HEAD: Uint8Array = letter('h');
 export const BASE: Uint8Array = letter('b');
-/** Present if the log is retired. Its value says where the server has moved. */
+/** Key that exists if the log is retired. Its value is the server's new location. */
 export const MOVED: Uint8Array = letter('z');
 
 export type Kind = 'block' | 'term' | 'membership';
@@ -30,12 +30,12 @@ export function keyOf(kind: Kind, generation: number, index: number): Uint8Array
   return key;
 }
 
-/** Returns the index in a key, undefined for a key of another form. */
+/** Returns the index in a key, or undefined for a key of another length. */
 export function indexOf(key: Uint8Array): number | undefined {
   return key.length === LENGTH ? readIndex(key, 5) : undefined;
 }
 
-/** Writes eight bytes, big-endian. */
+/** Writes an index as eight big-endian bytes. */
 export function writeIndex(view: DataView, at: number, index: number): void {
   view.setUint32(at, Math.floor(index / 2 ** 32));
   view.setUint32(at + 4, index % 2 ** 32);

@@ -15,9 +15,9 @@ interface OpenLevelLog {
 }
 
 /**
- * A log in a database of `abstract-level`: LevelDB, IndexedDB, memory. Calls that arrive while one
- * batch is written form the next batch, which is durable as a whole or not at all. The log opens
- * the database if it is not open, and never closes it, because other stores may use it.
+ * A log in an `abstract-level` database, such as LevelDB, IndexedDB or memory. Calls that arrive
+ * while a batch is being written form the next batch. Each batch is written atomically. The log
+ * opens the database if necessary, but never closes it, because other stores may use it.
  */
 export class LevelLog extends AbstractLog {
   readonly #database: Database;

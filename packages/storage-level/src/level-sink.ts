@@ -5,8 +5,8 @@ import type { Namespace, Operation } from './namespace.js';
 import { chunkKey, encodeInfo, infoKey } from './snapshot-keys.js';
 
 /**
- * Writes an unfinished snapshot to the database in chunks. Each chunk is synced: a database may
- * lose an unsynced batch even when a later batch is durable. LevelDB, for example, starts a new
+ * Writes an unfinished snapshot to the database in chunks. Each chunk is synced, because a database
+ * may lose an unsynced batch even when a later batch is durable. LevelDB, for example, starts a new
  * file without syncing the previous one.
  */
 export class LevelSink implements SnapshotSink<number> {
@@ -14,18 +14,18 @@ export class LevelSink implements SnapshotSink<number> {
   readonly location: number;
   readonly #namespace: Namespace;
   readonly #meta: SnapshotMeta;
-  /** The bytes after the last chunk that was put. */
+  /** Buffer for the next chunk. Its first `#filled` bytes are not yet written to the database. */
   #chunk = new Uint8Array(MAX_SNAPSHOT_CHUNK);
   #filled = 0;
-  /** Bytes that were written so far. */
+  /** Number of bytes of the snapshot received so far. */
   #end: number;
   /**
-   * The last batch. Batches are put one after the other, because a database may reorder concurrent
-   * batches.
+   * Promise of the last batch. Batches are written one after the other, because a database may
+   * reorder concurrent batches.
    */
   #put: Promise<void> = Promise.resolve();
 
-  /** `durable` is the number of bytes that are in the database already. */
+  /** `durable` is the number of bytes already in the database. */
   constructor(namespace: Namespace, meta: SnapshotMeta, number: number, durable: number) {
     this.#namespace = namespace;
     this.#meta = meta;
@@ -44,7 +44,7 @@ export class LevelSink implements SnapshotSink<number> {
     }
   }
 
-  /** Puts the bytes that have no chunk yet, after the batches that are being put. */
+  /** Writes the buffered bytes as a chunk. Resolves when all batches so far are durable. */
   sync(): Promise<void> {
     if (this.#filled === 0) return this.#put;
     const begin = this.#end - this.#filled;

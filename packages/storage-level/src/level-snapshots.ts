@@ -13,13 +13,13 @@ import { infoKey } from './snapshot-keys.js';
 import { recover } from './snapshot-recovery.js';
 
 export interface LevelSnapshotsOptions extends LevelOptions {
-  /** Receives an error for each damaged snapshot. Default: no logger. */
+  /** Logger for errors about damaged snapshots. Default: no logging. */
   readonly logger?: Logger | undefined;
 }
 
 /**
- * Snapshots in a database of `abstract-level`, in chunks of at most 252 KiB. The store opens the
- * database if it is not open, and never closes it, because other stores may use it.
+ * Snapshot store in an `abstract-level` database, with chunks of at most 252 KiB. The store opens
+ * the database if necessary, but never closes it, because other stores may use it.
  */
 export class LevelSnapshots extends AbstractSnapshots<number> {
   readonly #database: Database;

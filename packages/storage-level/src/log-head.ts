@@ -5,30 +5,29 @@ import { HEAD } from './keys.js';
 import { seal, unseal } from './seal.js';
 
 /**
- * The value that every batch of a log writes. It names the newest block, term and membership, and
- * each of those names the previous one. So when the database has lost a batch, that is noticed as
- * soon as a later batch is there. Databases do lose batches: LevelDB skips damaged records in the
- * middle of its own log.
+ * A value that every batch of a log updates. It links to the newest block, term and membership,
+ * each of which links to the previous one. So a lost batch is detected if a later batch exists.
+ * Databases do lose batches: LevelDB skips damaged records in the middle of its own log.
  */
 export interface LogHead {
   readonly ballot: Ballot | undefined;
   readonly last: number;
   readonly committed: number;
   readonly genesis: number | undefined;
-  /** How often the log was reset. */
+  /** Number of times the log was reset. */
   readonly generation: number;
   /** Index of the base, which has a key of its own. */
   readonly base: number;
-  /** The newest term and the newest membership above the base. */
+  /** Links to the newest term and the newest membership above the base. */
   readonly term: Link;
   readonly membership: Link;
-  /** The checksum of the newest block of entries; 0 before the first block of a generation. */
+  /** The checksum of the newest block of entries, or 0 before the first block of a generation. */
   readonly block: number;
 }
 
 /**
- * The bytes of a head without its ballot: flags (1), last, committed (8 each), genesis, generation
- * (4 each), base (8), links to term and membership, block (4). The ballot follows.
+ * Length of a head without its ballot: flags (1), last, committed (8 each), genesis, generation (4
+ * each), base (8), links to term and membership, block (4). The ballot follows.
  */
 const FIXED = 1 + 3 * 8 + 2 * LINK + 3 * 4;
 

@@ -9,16 +9,16 @@ import type { Recovered } from './recovery.js';
 import { Sweeper } from './sweeper.js';
 import { encodeBase } from './values.js';
 
-/** The combined effect of the records of one batch. */
+/** The combined effect of the records in one batch. */
 interface Effect {
   readonly isReset: boolean;
-  /** The new base; undefined if the base has not changed. */
+  /** The new base, or undefined if the base has not changed. */
   readonly base: LogBase | undefined;
-  /** The new entries. They replace everything from the first one on. */
+  /** The new entries, which replace all entries from the first new index on. */
   readonly entries: readonly Entry[];
 }
 
-/** Writes each batch of records to the database in one batch of its own. */
+/** Writes each batch of records to the database as one database batch. */
 export class LogWriter {
   readonly #namespace: Namespace;
   readonly #recovered: Recovered;
@@ -40,10 +40,7 @@ export class LogWriter {
     return this.#generation;
   }
 
-  /**
-   * Makes everything durable that was found at the start, and continues the cleanup of the last
-   * run.
-   */
+  /** Makes the recovered state durable, and resumes the cleanup of the previous run. */
   async start(more: readonly Operation[]): Promise<void> {
     await this.#namespace.write([...more, { type: 'put', key: BASE, value: encodeBase(this.#base) }, this.#head()]);
     this.#sweep();
@@ -75,7 +72,7 @@ export class LogWriter {
     if (base !== undefined) this.#sweep();
   }
 
-  /** Waits for the background cleanup. */
+  /** Stops the background cleanup and waits for its current call. */
   close(): Promise<void> {
     return this.#sweeper.close();
   }
@@ -107,7 +104,7 @@ export class LogWriter {
     return { type: 'put', key, value };
   }
 
-  /** Deletes the terms and memberships from an index on. */
+  /** Returns operations that delete the terms and memberships from an index on. */
   #deleteItemsFrom(from: number): Operation[] {
     const { tracker } = this.#recovered;
     const generation = this.#generation;
@@ -118,8 +115,9 @@ export class LogWriter {
   }
 
   /**
-   * Deletes the blocks with entries from an index on, one by one, because a batch cannot delete a
-   * range. The block that contains the index is written again without those entries.
+   * Returns operations that delete the entries from an index on. Blocks are deleted one by one,
+   * because a batch cannot delete a range. A block that begins before the index is rewritten
+   * without those entries.
    */
   async #truncateBlocks(from: number): Promise<Operation[]> {
     const { db, where } = this.#namespace;

@@ -1,7 +1,7 @@
 import { KontikiError } from '@kontiki/core';
 import type { AbstractBatchOperation, AbstractBatchOptions, AbstractLevel, AbstractSublevel } from 'abstract-level';
 
-/** Any database of `abstract-level` 3, whatever its encodings. */
+/** Any `abstract-level` 3 database, with any encodings. */
 // The types of `abstract-level` are invariant in these parameters, so only `any` accepts every
 // database.
 export type Database = AbstractLevel<any, any, any>;
@@ -12,8 +12,8 @@ export type Operation = AbstractBatchOperation<Sublevel, Uint8Array, Uint8Array>
 
 export interface LevelOptions {
   /**
-   * Separates the stores in one database: one name per group. Printable ASCII above `"`. Default
-   * `kontiki`.
+   * Name that separates the stores of different groups in one database. Must consist of printable
+   * ASCII characters above `"`. Default `kontiki`.
    */
   readonly name?: string | undefined;
 }
@@ -21,16 +21,16 @@ export interface LevelOptions {
 /** The sublevel prefixes in use, per root database. */
 const prefixesInUse = new WeakMap<object, Set<string>>();
 
-// Databases that have no option `sync` ignore it.
+// Databases without an option `sync` ignore it.
 const DURABLY: AbstractBatchOptions<Uint8Array, Uint8Array> & { readonly sync: true } = { sync: true };
 
 /**
- * The sublevel of one store in a database. No other store of this process uses the sublevel while
- * it is open.
+ * The part of a database that one store uses. While a namespace is open, no other store in this
+ * process can open it.
  */
 export class Namespace {
   readonly db: Sublevel;
-  /** Names the place for people. */
+  /** Description of the location, for errors. */
   readonly where: string;
   readonly #release: () => void;
 
@@ -41,8 +41,8 @@ export class Namespace {
   }
 
   /**
-   * Opens the database if it is not open, and then the sublevel. Rejects with `KONTIKI_LOCKED` if
-   * that is in use.
+   * Opens the database if necessary, and then the sublevel. Rejects with `KONTIKI_LOCKED` if the
+   * sublevel is in use.
    */
   static async open(database: Database, path: readonly string[]): Promise<Namespace> {
     await database.open();
@@ -58,27 +58,24 @@ export class Namespace {
     }
   }
 
-  /**
-   * Resolves when all of the operations are durable. After a crash either all or none of them are
-   * found.
-   */
+  /** Writes all operations atomically. Resolves when they are durable. */
   write(operations: Operation[]): Promise<void> {
     return this.db.batch(operations, DURABLY);
   }
 
   async close(): Promise<void> {
-    // Closing fails if the database is closed already. Then there is nothing to do.
+    // Closing fails if the database is already closed. There is nothing to do in that case.
     await this.db.close().catch(() => {});
     this.#release();
   }
 }
 
-/** Names the place of a sublevel for people. */
+/** Returns a description of a sublevel's location, for errors. */
 export function placeOf(path: readonly string[]): string {
   return `sublevel ${path.join('/')}`;
 }
 
-/** Returns `name`. Throws `KONTIKI_BAD_OPTION` if no sublevel can have the name. */
+/** Returns `name`. Throws `KONTIKI_BAD_OPTION` if it is not a valid sublevel name. */
 export function checkName(name: string): string {
   if (/^[#-~]+$/.test(name)) return name;
   throw new KontikiError(

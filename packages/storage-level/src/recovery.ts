@@ -7,17 +7,17 @@ import { decodeHead, type LogHead } from './log-head.js';
 import type { Namespace } from './namespace.js';
 import { checkOwnerValue, decodeBase, decodeMoved } from './values.js';
 
-/** The log that was found in a database. */
+/** The log found in a database. */
 export interface Recovered {
   readonly tracker: LogStateTracker;
   readonly generation: number;
-  /** The checksum of the newest block, or 0 without a block. */
+  /** The checksum of the newest block, or 0 if there are no blocks. */
   readonly block: number;
 }
 
 /**
- * Reads everything of a log but its entries, and its last block. Resolves with undefined if the log
- * is new.
+ * Recovers the state of a log. Reads only the last block of its entries. Resolves with undefined if
+ * the log is new.
  */
 export async function recover(namespace: Namespace, owner: Owner): Promise<Recovered | undefined> {
   const { db, where } = namespace;
@@ -37,7 +37,7 @@ async function readState(namespace: Namespace, head: LogHead, encodedBase: Uint8
   const { ballot, last, committed, genesis, generation, block } = head;
   const base = decodeBase(encodedBase, where);
   if (base.index !== head.base) {
-    throw corruptData(where, `the base of entry ${head.base} is missing, and the base of entry ${base.index} is there`);
+    throw corruptData(where, `the base should be entry ${head.base}, but is entry ${base.index}`);
   }
   const above = (kind: Kind): Promise<[Uint8Array, Uint8Array][]> =>
     db.iterator({ gt: keyOf(kind, generation, base.index), lt: keyOf(kind, generation + 1, 0) }).all();
@@ -56,10 +56,7 @@ async function readState(namespace: Namespace, head: LogHead, encodedBase: Uint8
   return { tracker, generation, block };
 }
 
-/**
- * Checks that the last block is the one that the head names. The blocks before it are checked when
- * they are read.
- */
+/** Checks that the last block matches the head. Earlier blocks are checked when they are read. */
 async function checkLastBlock({ db, where }: Namespace, { base, last, generation, block }: LogHead): Promise<void> {
   if (last === base) return;
   const range = { gte: keyOf('block', generation, 0), lt: keyOf('block', generation + 1, 0) };

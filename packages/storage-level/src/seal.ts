@@ -5,8 +5,8 @@ import { crc32, Reader, Writer } from '@kontiki/core/wire';
 const CHECKSUM = 4;
 
 /**
- * Encodes a value of the database: the checksum of its key and its content (4 bytes), then `length`
- * bytes of content.
+ * Encodes a database value: a checksum of the key and the content (4 bytes), then `length` bytes of
+ * content.
  */
 export function seal(key: Uint8Array, length: number, write: (writer: Writer) => void): Uint8Array {
   const writer = new Writer(CHECKSUM + length);
@@ -17,8 +17,8 @@ export function seal(key: Uint8Array, length: number, write: (writer: Writer) =>
 }
 
 /**
- * Decodes a value that was sealed under this key. Throws `KONTIKI_CORRUPT` if it is missing or
- * damaged. `what` names the value and `where` its place, for people.
+ * Decodes a value that was sealed with this key. Throws `KONTIKI_CORRUPT` if the value is missing
+ * or damaged. In the error, `where` is the location and `what` names the value.
  */
 export function unseal<T>(
   key: Uint8Array,
@@ -36,7 +36,8 @@ export function unseal<T>(
     reader.end();
     return content;
   } catch (error) {
-    // Content that cannot be decoded is damaged. `read` throws the other errors on purpose.
+    // `KONTIKI_PROTOCOL` means that the content cannot be decoded, so it is damaged. `read` throws
+    // other Kontiki errors on purpose.
     if (isKontikiError(error) && error.code !== 'KONTIKI_PROTOCOL') throw error;
     throw corruptData(where, `${what} cannot be read`, error);
   }
@@ -48,7 +49,8 @@ export function checksumOf(value: Uint8Array): number {
 }
 
 /**
- * Computes the checksum of a value. It includes the key, so a value under another key is noticed.
+ * Computes the checksum of a value. It includes the key, so a value stored under another key is
+ * detected.
  */
 function checksumWith(key: Uint8Array, value: Uint8Array): number {
   return crc32(value.subarray(CHECKSUM), crc32(key));

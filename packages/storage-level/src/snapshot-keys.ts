@@ -4,8 +4,8 @@ import { readIndex, writeIndex } from './keys.js';
 import { seal, unseal } from './seal.js';
 
 /**
- * Every snapshot gets a number that was never used before, and keys with that number: an info key
- * with the meta of the snapshot, and one key per chunk, by offset. So writing a snapshot again does
+ * Every snapshot gets a new number, which is part of its keys. It has an info key for the
+ * snapshot's metadata, and one key per chunk with the chunk's offset. So rewriting a snapshot does
  * not disturb readers of the old one.
  */
 const INFO = 'i'.charCodeAt(0);
@@ -47,13 +47,13 @@ export function offsetOf(key: Uint8Array): number {
 /** The value of an info key. */
 export interface Info {
   readonly meta: SnapshotMeta;
-  /** Bytes of a finished snapshot; undefined for an unfinished one. */
+  /** Size of a finished snapshot in bytes, or undefined for an unfinished one. */
   readonly bytes: number | undefined;
 }
 
 /**
- * Encodes bytes (8), 0 for an unfinished snapshot, then the head of the snapshot without its
- * compression.
+ * Encodes the value of an info key: the size (8 bytes, 0 for an unfinished snapshot), then the
+ * snapshot's head without its compression.
  */
 export function encodeInfo(number: number, { meta, bytes = 0 }: Info): Uint8Array {
   const head = encodeSnapshotHead(meta);

@@ -13,16 +13,16 @@ import type { Namespace, Operation } from './namespace.js';
 import { chunkKey, CHUNKS, decodeInfo, infoKey, INFOS, numberOf, type Info } from './snapshot-keys.js';
 import { checkOwnerValue, encodeOwner } from './values.js';
 
-/** The snapshots that were found in a database, and the number of the next snapshot. */
+/** The snapshots found in a database, and the number of the next snapshot. */
 export interface Recovered extends OpenedSnapshots<number> {
   readonly next: number;
 }
 
 /**
- * Finds the snapshots in a database. Reads only the head and the trailer of each snapshot. Of the
- * unfinished snapshots it keeps the newest, and removes the others, chunks without a snapshot, and
- * snapshots that were replaced. A damaged snapshot is logged and not touched. Everything that was
- * found is durable when this function resolves.
+ * Finds the snapshots in a database. Reads only the head and the trailer of each snapshot. Keeps
+ * the newest unfinished snapshot. Removes other unfinished snapshots, replaced snapshots, and
+ * chunks without a snapshot. Damaged snapshots are logged and left unchanged. Everything found is
+ * durable when the promise resolves.
  */
 export async function recover(namespace: Namespace, owner: Owner, logger: Logger): Promise<Recovered> {
   const { db, where } = namespace;
@@ -82,8 +82,8 @@ async function readInfo(namespace: Namespace, key: Uint8Array, value: Uint8Array
 }
 
 /**
- * Deletes the chunks that belong to no snapshot, number by number. Returns the highest number that
- * had chunks.
+ * Deletes the chunks that do not belong to a known snapshot. Returns the highest snapshot number
+ * that had chunks.
  */
 async function clearUnknownChunks(namespace: Namespace, known: ReadonlySet<number>): Promise<number> {
   let highest = 0;

@@ -1,13 +1,13 @@
 import { indexOf, keyOf } from './keys.js';
 import type { Namespace } from './namespace.js';
 
-/** The range of indices that one call deletes. A close waits for at most one such call. */
+/** Number of indices that one call deletes. `close` waits for at most one such call. */
 const SLICE = 4_096;
 
 /**
- * Deletes, in the background, the blocks, terms and memberships at or below the base and those of
- * older generations. No start reads them. If the process ends first, the next start deletes the
- * rest.
+ * Deletes obsolete blocks, terms and memberships in the background: those at or below the base, and
+ * those of older generations. They are never read again. If the process exits first, the next start
+ * deletes the rest.
  */
 export class Sweeper {
   readonly #db: Namespace['db'];
@@ -26,7 +26,7 @@ export class Sweeper {
     this.#running ??= this.#run();
   }
 
-  /** Stops, and waits for the call in progress. */
+  /** Stops the cleanup and waits for the call in progress. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#running;
@@ -38,7 +38,7 @@ export class Sweeper {
         this.#due = undefined;
         const { generation, base } = due;
         const next = keyOf('block', generation, base + 1);
-        // The block that holds the first entry above the base may begin below it.
+        // The block with the first entry above the base may begin below the base.
         const from = keyOf('block', generation, 0);
         const [last] = await this.#db.keys({ gte: from, lte: next, reverse: true, limit: 1 }).all();
         await this.#clear(keyOf('block', 0, 0), last ?? from);
@@ -53,15 +53,15 @@ export class Sweeper {
   }
 
   /**
-   * Deletes a range in slices. Each search begins after the deleted keys, because databases skip
-   * those slowly.
+   * Deletes a range in slices. Each search begins after the deleted keys, because databases are
+   * slow to skip deleted keys.
    */
   async #clear(from: Uint8Array, to: Uint8Array): Promise<void> {
     for (let at = from; !this.#isClosed;) {
       const [first] = await this.#db.keys({ gte: at, lt: to, limit: 1 }).all();
       if (first === undefined) return;
       const index = indexOf(first) ?? 0;
-      // A copy, because a database may return a Buffer, and `slice` of a Buffer shares its memory.
+      // Copy the key. A database may return a Buffer, and `slice` of a Buffer shares its memory.
       const next = new Uint8Array(first);
       next.set(keyOf('block', 0, index + SLICE).subarray(5), 5);
       at = compare(next, to) < 0 ? next : to;

@@ -19,18 +19,18 @@ export function encodeOwner({ cluster, server }: Owner): Uint8Array {
   });
 }
 
-/** Throws unless the value of `OWNER` has the format of this version and names this owner. */
+/** Throws unless the value of `OWNER` has this version's format and names this owner. */
 export function checkOwnerValue(value: Uint8Array, owner: Owner, where: string): void {
   unseal(OWNER, value, [where, 'the owner'], (reader) => {
     const magic = reader.raw(MAGIC.length);
-    if (!MAGIC.every((byte, i) => byte === magic[i])) throw corruptData(where, 'the data is not that of Kontiki');
+    if (!MAGIC.every((byte, i) => byte === magic[i])) throw corruptData(where, 'the data was not written by Kontiki');
     const version = reader.u8();
     if (version !== VERSION) throw unknownFormat(where, version);
     checkOwner(`The data in ${where}`, { cluster: reader.text(64), server: reader.text(64) }, owner);
   });
 }
 
-/** The value of `BASE`: where the log begins. */
+/** Encodes the value of `BASE`, the position where the log begins. */
 export function encodeBase(base: LogBase): Uint8Array {
   return seal(BASE, baseLength(base), (writer) => writeBase(writer, base));
 }
@@ -39,7 +39,7 @@ export function decodeBase(value: Uint8Array | undefined, where: string): LogBas
   return unseal(BASE, value, [where, 'the base of the log'], readBase);
 }
 
-/** The value of `MOVED`: where the server of a retired log has moved. */
+/** Encodes the value of `MOVED`, the new location of a retired log's server. */
 export function encodeMoved(place: string): Uint8Array {
   return seal(MOVED, textLength(place), (writer) => writer.text(place));
 }

@@ -15,7 +15,7 @@ const hasBrowser = existsSync(CHROMIUM);
 if (!hasBrowser)
   console.log(`skipped: the stores in a browser, because there is no ${CHROMIUM} (set CHROMIUM to another browser)`);
 
-/** Milliseconds for a browser to start and a page to run. */
+/** Time limit, in milliseconds, for a browser to start and a page to run. */
 const TIMEOUT = 60_000;
 
 async function bundle(): Promise<string> {

@@ -1,5 +1,5 @@
-// Shows that the bytes in a database do not change by accident: keys and values after fixed runs
-// are compared with ones that were recorded before.
+// Shows that the format of a database does not change by accident. The keys and values after fixed
+// runs are compared with recorded ones.
 import { MemoryLevel } from 'memory-level';
 import { expect, it } from 'vitest';
 import type { SnapshotMeta } from '@kontiki/core';
@@ -20,7 +20,7 @@ async function fingerprints(database: MemoryLevel): Promise<string[]> {
   );
 }
 
-it('a log writes the same keys and values as before', async () => {
+it('a log writes the recorded keys and values', async () => {
   const database = new MemoryLevel();
   const log = new LevelLog(database);
   await log.open(owner);
@@ -49,7 +49,7 @@ it('a log writes the same keys and values as before', async () => {
   `);
 });
 
-it('a snapshot store writes the same keys and values as before', async () => {
+it('a snapshot store writes the recorded keys and values', async () => {
   const database = new MemoryLevel();
   const store = new LevelSnapshots(database);
   await store.open(owner);

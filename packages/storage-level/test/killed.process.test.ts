@@ -34,7 +34,7 @@ it('LevelDB keeps every acknowledged entry when its process is killed', async ()
     const log = new LevelLog(database);
     const { last, ballot } = await log.open({ cluster: 'test', server: 'a' });
     expect(last).toBeGreaterThanOrEqual(acknowledged);
-    // Each ballot was written in the batch of its entry.
+    // Each ballot was written in the same batch as its entry.
     expect(ballot).toEqual({ term: last, votedFor: 'a' });
     const entries = (await log.read(1, last, Infinity)) as CommandEntry[];
     expect(entries.map(({ index, data }) => [index, data[0], data.length])).toEqual(

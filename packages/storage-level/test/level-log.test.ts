@@ -47,7 +47,7 @@ async function fill(database: MemoryLevel): Promise<void> {
 }
 
 describe('group commit of a database log', () => {
-  it('calls that arrive during a batch share the next synced batch', async () => {
+  it('calls made during a batch share the next synced batch', async () => {
     const database = new WatchedLevel();
     const log = new LevelLog(database);
     await log.open(owner);
@@ -58,7 +58,7 @@ describe('group commit of a database log', () => {
     expect(database.batches.every(({ sync }) => sync)).toBe(true);
   });
 
-  it('a batch has at most 4 MiB of entries', async () => {
+  it('a batch contains at most 4 MiB of entries', async () => {
     const database = new WatchedLevel();
     const log = new LevelLog(database);
     await log.open(owner);
@@ -74,7 +74,7 @@ describe('group commit of a database log', () => {
 });
 
 describe('opening a database log', () => {
-  it('open reads one block of entries of a long log', async () => {
+  it('open reads only one block of entries from a long log', async () => {
     const database = new WatchedLevel();
     const log = new LevelLog(database);
     await log.open(owner);
@@ -95,7 +95,7 @@ describe('opening a database log', () => {
     const before = await contents(database);
     await log.compact({ index: 90, term: 90, membership: { index: 1, membership }, genesis: 77 });
     await log.close();
-    // A crash before anything was deleted.
+    // Simulates a crash before anything was deleted.
     const base = await contents(database);
     const crashed = await databaseOf([...before, ...base]);
     for (const at of [database, crashed]) {
@@ -111,7 +111,7 @@ describe('opening a database log', () => {
 });
 
 describe('reading a database log', () => {
-  it('a read during a replacement returns old or new entries, never a gap', async () => {
+  it('a read during a replacement returns old or new entries without a gap', async () => {
     const old = commands(2, 30, 1);
     const newer = commands(9, 40, 2);
     for (let wait = 0; wait < 60; wait += 1) {
@@ -133,7 +133,7 @@ describe('reading a database log', () => {
     }
   });
 
-  it('read starts again if entries are replaced before it has found all of them', async () => {
+  it('read restarts if entries are replaced before all of them are found', async () => {
     const database = new WatchedLevel();
     const log = new LevelLog(database);
     await log.open(owner);
@@ -176,7 +176,7 @@ describe('a slow read of a database log', () => {
     expect(await read).toEqual([]);
   });
 
-  it('close waits for a read', async () => {
+  it('close waits for a pending read', async () => {
     const { log, database, read, resume } = await reading();
     const closed = log.close().then(() => database.close());
     await new Promise(setImmediate);
@@ -186,7 +186,7 @@ describe('a slow read of a database log', () => {
   });
 });
 
-it('a log ends if compacted entries cannot be deleted', async () => {
+it('a log becomes unusable if compacted entries cannot be deleted', async () => {
   const database = new WatchedLevel();
   await fill(database);
   const log = new LevelLog(database);
@@ -199,8 +199,8 @@ it('a log ends if compacted entries cannot be deleted', async () => {
   expect((await log.open(owner)).base.index).toBe(12);
 });
 
-describe('damage to a database log', () => {
-  it('a log rejects flipped bits in any value, and notices a missing key', async () => {
+describe('a damaged database log', () => {
+  it('a log detects a flipped bit in any value and any missing key', async () => {
     const database = new MemoryLevel();
     await fill(database);
     const pairs = await contents(database);
@@ -234,7 +234,7 @@ describe('damage to a database log', () => {
     expect(await code(new LevelLog(back).open(owner))).toBe('KONTIKI_CORRUPT');
   });
 
-  it('a log rejects a value under the key of another value, in pages of any size', async () => {
+  it('a log rejects a value stored under another key, for any page size', async () => {
     const database = new MemoryLevel();
     await fill(database);
     const pairs = await contents(database);
@@ -260,7 +260,7 @@ describe('damage to a database log', () => {
     expect(refused).toBeGreaterThan(pairs.length * (pairs.length - 3));
   });
 
-  it('a log notices a lost batch, or equals the log with that batch', async () => {
+  it('a log detects a lost batch, or equals the log with that batch', async () => {
     let noticed = 0;
     const seen = new WatchedLevel();
     await fill(seen);
@@ -294,7 +294,7 @@ describe('damage to a database log', () => {
     expect(noticed).toBeGreaterThan(100);
   });
 
-  it('open rejects another format and keys of unknown origin', async () => {
+  it('open rejects an unknown format and unknown keys', async () => {
     const database = new MemoryLevel();
     await fill(database);
     const part = database.sublevel<Bytes, Bytes>(['kontiki', 'log'], { keyEncoding: 'view', valueEncoding: 'view' });

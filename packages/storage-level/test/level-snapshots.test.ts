@@ -25,7 +25,7 @@ async function save(store: LevelSnapshots, bytes: number): Promise<void> {
   await writer.finish();
 }
 
-it('a snapshot that is written again leaves nothing of the old one', async () => {
+it('rewriting a snapshot leaves nothing of the old one behind', async () => {
   const database = new MemoryLevel();
   const errors: string[] = [];
   const logger = { ...silentLogger, error: (text: string) => errors.push(text) };
@@ -34,7 +34,7 @@ it('a snapshot that is written again leaves nothing of the old one', async () =>
   await save(store, 700_000);
   await save(store, 10_000);
   const keys = async (): Promise<number> => (await database.keys().all()).length;
-  // The owner, the info of the snapshot, and its one chunk.
+  // Three keys are left: the owner, the snapshot's info, and its only chunk.
   await expect.poll(keys).toBe(3);
   await store.close();
   await store.open(owner);
@@ -43,7 +43,7 @@ it('a snapshot that is written again leaves nothing of the old one', async () =>
   await store.close();
 });
 
-it('a writer puts one batch at a time, also when sync and write overlap', async () => {
+it('a snapshot writer writes one batch at a time even if sync and write overlap', async () => {
   const database = new WatchedLevel();
   const store = new LevelSnapshots(database);
   await store.open(owner);

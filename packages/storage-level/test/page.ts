@@ -1,5 +1,5 @@
-// The page that a browser loads: a cluster of one server, which counts how often the page was
-// loaded.
+// The page for the browser test. It runs a cluster of one server, which counts how often the page
+// was loaded.
 import { BrowserLevel } from 'browser-level';
 import { bootstrap, isKontikiError, MemoryNetwork, RaftNode, type ApplyBatch } from '@kontiki/core';
 import { LevelLog, LevelSnapshots } from '@kontiki/storage-level';

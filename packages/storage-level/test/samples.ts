@@ -34,8 +34,8 @@ interface Closing {
 }
 
 /**
- * Makes a store open and close its database with itself, so that every test opens what is on the
- * disk.
+ * Makes a store open and close its database together with itself, so that every test opens the data
+ * on disk.
  */
 function withOwnDatabase<Store extends Closing>(database: Database, store: Store): Store {
   const [open, close] = [store.open.bind(store), store.close.bind(store)];
@@ -80,8 +80,8 @@ const real = 'a real disk is used';
 const memory = 'memory ends with its process';
 
 /**
- * Returns, for each kind of database, the name of a store, a medium for it, and what the medium
- * cannot do.
+ * Returns the name of a store, its medium, and the medium's missing abilities for each kind of
+ * database.
  */
 export function onEveryDatabase<Store extends Closing>(
   name: string,

@@ -8,8 +8,8 @@ import { isKontikiError } from '@kontiki/core';
 import { LevelLog } from '../src/level-log.js';
 import { code, command, commands, first, membership, owner } from './samples.js';
 
-describe('a database that several stores share', () => {
-  it('two groups and other data in one database are independent', async () => {
+describe('a database shared by several stores', () => {
+  it('two groups and other data in one database do not affect each other', async () => {
     const database = new MemoryLevel<string, { n: number }>({ valueEncoding: 'json' });
     await database.put('mine', { n: 1 });
     const [orders, users] = [new LevelLog(database, { name: 'orders' }), new LevelLog(database, { name: 'users' })];
@@ -39,7 +39,7 @@ describe('a database that several stores share', () => {
     expect((await again.open(owner)).last).toBe(1);
   });
 
-  it('a log opens a closed database, and never closes a database', async () => {
+  it('a log opens a closed database but never closes a database', async () => {
     const database = new MemoryLevel();
     const log = new LevelLog(database);
     await log.open(owner);
@@ -48,7 +48,7 @@ describe('a database that several stores share', () => {
     expect(database.status).toBe('open');
     await database.close();
     expect((await log.open(owner)).last).toBe(1);
-    // If the database is closed while the log is open, calls of the log fail with that reason.
+    // If the database is closed while the log is open, the log's calls report this reason.
     await database.close();
     const error: unknown = await log.append({ entries: [command(2, 1)] }).catch((reason: unknown) => reason);
     expect(isKontikiError(error, 'KONTIKI_STORE_FAILED') && (error.cause as { code: string }).code).toBe(
@@ -61,7 +61,7 @@ describe('a database that several stores share', () => {
     expect(() => new LevelLog(new MemoryLevel(), { name })).toThrow('printable ASCII');
   });
 
-  it('open rejects a database that is open elsewhere with KONTIKI_LOCKED', async () => {
+  it('open rejects with KONTIKI_LOCKED if another instance has the database open', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'kontiki-level-'));
     const mine = new ClassicLevel(folder);
     const log = new LevelLog(mine);
@@ -78,7 +78,7 @@ describe('a database that several stores share', () => {
     }
   });
 
-  it('open reports the reason of a database that cannot be opened', async () => {
+  it('open reports why a database cannot be opened', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'kontiki-level-'));
     try {
       writeFileSync(join(folder, 'CURRENT'), 'MANIFEST-000007\n');

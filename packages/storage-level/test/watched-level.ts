@@ -8,11 +8,11 @@ export class WatchedLevel extends MemoryLevel {
   /** The highest number of concurrent batches. */
   mostBatches = 0;
   #batches = 0;
-  /** Keys and values that were read. */
+  /** Number of keys and values read so far. */
   read = 0;
-  /** Called once, when a search has found its results and before it returns them. */
+  /** Callback between finding the results of a search and returning them. Called once. */
   onFound: () => Promise<void> = () => Promise.resolve();
-  /** The error of the next calls that delete a range. */
+  /** Error with which the next calls that delete a range fail. */
   clearError: Error | undefined;
 
   async _clear(options: unknown): Promise<void> {

@@ -1,23 +1,23 @@
 import type { IncomingMessage } from 'node:http';
 import { MAX_FRAME } from '@kontiki/core/wire';
 
-/** The reason why a body is not available: larger than a frame may be, or incomplete. */
+/** Reason why a body is unavailable: it exceeds the maximum frame size, or it is incomplete. */
 export type BodyFault = 'large' | 'cut';
 
-/** Reads the body of a request or response. Stops when the body is larger than a frame may be. */
+/** Reads the body of a request or response. Stops if the body exceeds the maximum frame size. */
 export class Body {
   readonly #onDone: (body: Buffer | BodyFault) => void;
-  /** The length in the header, or the maximum length if there is no such header. */
+  /** Length from the `content-length` header, or the maximum frame size without this header. */
   readonly #announced: number;
   /**
-   * A buffer that starts with the bytes received so far. The chunks are not kept, because a client
-   * that sends single bytes would make each byte cost about a hundred.
+   * Buffer that starts with the bytes received so far. Chunks are copied, not kept, because a
+   * client that sends single bytes would make each byte use about a hundred bytes of memory.
    */
   #bytes: Buffer = Buffer.alloc(0);
   #received = 0;
   #ended = false;
 
-  /** `onDone`: called once. */
+  /** `onDone` is called once. */
   constructor(message: IncomingMessage, onDone: (body: Buffer | BodyFault) => void) {
     this.#onDone = onDone;
     this.#announced = Number(message.headers['content-length'] ?? MAX_FRAME);

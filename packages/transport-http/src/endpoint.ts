@@ -3,10 +3,10 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { urlToHttpOptions } from 'node:url';
 import { CONTENT_TYPE } from './settings.js';
 
-/** Maximum number of requests to one peer at a time: one bulk, one urgent and one poll request. */
+/** Maximum number of concurrent requests to one peer: one bulk, one urgent and one poll request. */
 const CONNECTIONS = 3;
 
-/** The URL of one peer, with the connections that are kept open to it. */
+/** The URL of one peer, with the connections kept open to the peer. */
 export class Endpoint {
   readonly #agent: Agent;
   readonly #options: RequestOptions;
@@ -20,7 +20,7 @@ export class Endpoint {
   }
 
   /**
-   * Posts a frame or an empty body. Node.js does not follow redirects, which could lead anywhere.
+   * Posts a frame or an empty body. Redirects are not followed, because they could lead anywhere.
    */
   post(headers: Readonly<Record<string, string>>, frame: Uint8Array | undefined): ClientRequest {
     const posted = this.#request({
@@ -31,7 +31,9 @@ export class Endpoint {
     return posted;
   }
 
-  /** Closes all connections. Called when one failed, since the others most likely fail, too. */
+  /**
+   * Closes all connections. Called when one fails, because the others will most likely fail too.
+   */
   closeConnections(): void {
     this.#agent.destroy();
   }

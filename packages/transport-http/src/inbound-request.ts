@@ -5,14 +5,14 @@ import { RequestDeadline } from './request-deadline.js';
 import { CONTENT_TYPE, POLL_HEADER } from './settings.js';
 
 export interface InboundCallbacks {
-  /** Called when the body is complete. The request then needs an answer. */
+  /** Called when the body is complete. The request must then be answered. */
   onBody(request: InboundRequest, body: Buffer): void;
   onClosed(request: InboundRequest): void;
 }
 
-/** A request from a peer, with an accepted handshake, and the response to it. */
+/** A request from a peer, with an accepted handshake, and the response to the request. */
 export class InboundRequest {
-  /** Whether the response may be held until there are messages for the peer. */
+  /** Whether the response may be delayed until there are messages for the peer. */
   readonly polls: boolean;
   readonly #context: Context;
   readonly #request: IncomingMessage;
@@ -37,13 +37,13 @@ export class InboundRequest {
     this.#hello = hello;
     this.#deadline = new RequestDeadline(context.limits);
     response.on('error', () => {
-      // 'close' follows.
+      // The 'close' event follows.
     });
     response.once('close', () => callbacks.onClosed(this));
     this.#body = new Body(request, (body) => {
       if (body === 'large') {
         const { from } = hello;
-        const text = `refused a request from ${from}: its body is larger than a frame may be`;
+        const text = `refused a request from ${from}: its body exceeds the maximum frame size`;
         context.logger.log('warn', `body ${from}`, text);
         this.reject(413);
       } else if (body === 'cut') {
@@ -60,7 +60,8 @@ export class InboundRequest {
   }
 
   /**
-   * Sends the response. `requestPoll`: asks the peer to poll, since this server cannot reach it.
+   * Sends the response. If `requestPoll` is true, the response asks the peer to poll, because this
+   * server cannot reach the peer.
    */
   answer(frame: Uint8Array | undefined, requestPoll: boolean): void {
     if (this.#response.headersSent) return this.#logForeignAnswer();
@@ -90,7 +91,7 @@ export class InboundRequest {
     this.#response.destroy();
   }
 
-  /** Other code of the application answered this request, although the handler had received it. */
+  /** Logs that other code in the application answered a request that the handler had received. */
   #logForeignAnswer(): void {
     const text =
       'Other code answered a request that transport.handler had received. Do not use a request or its response after passing them to the handler';

@@ -16,11 +16,11 @@ import type { HttpOptions } from './options.js';
 /** Called for each request with a valid handshake. */
 export type OnAccepted = (request: IncomingMessage, response: ServerResponse, hello: Hello) => void;
 
-/** Accepts requests from peers, on a port of its own or from `transport.handler`. */
+/** Accepts requests from peers, on its own port or through `transport.handler`. */
 export class HttpListener implements Listener {
   readonly #context: Context;
   readonly #options: HttpOptions;
-  /** Peers that currently send requests to this server. */
+  /** Ids of the peers that are currently sending requests to this server. */
   readonly #inboundPeers: ReadonlySet<string>;
   readonly #onAccepted: OnAccepted;
   readonly #own: OwnServer | undefined;
@@ -35,8 +35,8 @@ export class HttpListener implements Listener {
     const { connections, unidentified, pingIntervalMs } = context.limits;
     this.#own = new OwnServer(context, (request, response) => this.handle(request, response));
     const { server } = this.#own;
-    // Longer than a live peer is ever silent. Otherwise a request could arrive on a connection that
-    // this server is closing.
+    // The timeout must be longer than any silence of a live peer. Otherwise a request could arrive
+    // on a connection that this server is closing.
     server.keepAliveTimeout = Math.max(server.keepAliveTimeout, 2 * SILENT_TICKS * pingIntervalMs);
     server.maxConnections = unidentified + 4 * connections;
   }

@@ -22,7 +22,7 @@ export class OutboundRequest {
   #body: Body | undefined;
   #done = false;
 
-  /** `onSettled`: called once, except after `abort`. */
+  /** `onSettled` is called once, or not at all after `abort`. */
   constructor(
     endpoint: Endpoint,
     headers: Readonly<Record<string, string>>,
@@ -77,7 +77,7 @@ export class OutboundRequest {
       return this.abort();
     }
     this.#body = new Body(response, (body) => {
-      if (body === 'large') this.fail('its response is larger than a frame may be');
+      if (body === 'large') this.fail('its response exceeds the maximum frame size');
       else if (body === 'cut') this.fail('its response is incomplete');
       else this.#settle({ kind: 'answered', headers, body });
     });

@@ -14,8 +14,8 @@ import { type Outcome, OutboundRequest } from './outbound-request.js';
 import { POLL_HEADER } from './settings.js';
 
 /**
- * The kinds of requests. At most one request of each kind is open at a time. So bulk messages keep
- * their order, and urgent messages do not wait for them.
+ * Kind of request. At most one request of each kind is open at a time. So bulk messages keep their
+ * order, and urgent messages do not wait for bulk messages.
  */
 type Lane = 'bulk' | 'urgent' | 'poll';
 
@@ -29,9 +29,9 @@ export interface PeerClientCallbacks {
 }
 
 /**
- * Sends the queued messages for one peer to its address. The first request is empty, so that a
- * server gets messages only after its response has identified it. The client is connected from the
- * first valid response until a request fails or is refused.
+ * Sends the queued messages for one peer to the peer's address. The first request is empty, so that
+ * a server receives messages only after its response has identified it. The client is connected
+ * from the first valid response until a request fails or is refused.
  */
 export class PeerClient {
   readonly #context: Context;
@@ -45,7 +45,7 @@ export class PeerClient {
   #isConnected = false;
   /** The version of frames to the peer, from its newest response. */
   #framing = FRAMING.min;
-  /** Whether no urgent request was sent since the last tick. */
+  /** Whether no urgent request has been sent since the last tick. */
   #idle = true;
 
   constructor(context: Context, peer: ServerId, address: string, queue: SendQueue, callbacks: PeerClientCallbacks) {
@@ -82,7 +82,7 @@ export class PeerClient {
     this.#reconnector.tick();
     for (const request of this.#requests.values()) request.tick();
     // An empty request shows that both servers are alive and keeps a connection open. It also
-    // repeats the handshake, since a blank server may have learned its genesis.
+    // repeats the handshake, because a blank server may have learned its genesis.
     if (this.#isConnected && this.#idle && !this.#requests.has('urgent')) this.#request('urgent', undefined);
     this.#idle = true;
   }

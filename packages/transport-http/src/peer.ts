@@ -11,31 +11,32 @@ import { PeerClient } from './peer-client.js';
 const MAX_INBOUND = 8;
 
 /**
- * A peer with its queue, this server's requests to it, and its requests to this server. Queued
- * messages leave in requests. While this server cannot reach the peer, they leave in responses, and
- * each response asks the peer to poll. A new server needs this to answer its leader: it does not
- * know the leader's address until it has received the membership in the log.
+ * A peer with its queue, this server's requests to the peer, and the peer's requests to this
+ * server. Queued messages are sent in requests. While this server cannot reach the peer, they are
+ * sent in responses, and each response asks the peer to poll. A new server needs this to answer its
+ * leader, because it does not know the leader's address until it has received the membership in the
+ * log.
  */
 export class HttpPeer implements Peer {
   readonly id: ServerId;
   readonly #context: Context;
   readonly #queue: SendQueue;
   /**
-   * The ids of all peers that currently send requests to this server. All `HttpPeer`s share this
+   * Ids of all peers that are currently sending requests to this server. All `HttpPeer`s share this
    * set.
    */
   readonly #inboundPeers: Set<ServerId>;
   readonly #onIdle: () => void;
   readonly #inbound = new Set<InboundRequest>();
   #client: PeerClient | undefined;
-  /** A poll that this server answers when there are messages for the peer, or at the next tick. */
+  /** A poll request, answered when there are messages for the peer or at the next tick. */
   #held: InboundRequest | undefined;
   #incarnation: number | undefined;
   /** Number of ticks without an open request since the peer's last request. */
   #silentTicks = 0;
   #closed = false;
 
-  /** `onIdle`: called when the peer has neither an address nor requests any more. */
+  /** `onIdle` is called when the peer has no address and sends no requests. */
   constructor(context: Context, id: ServerId, inboundPeers: Set<ServerId>, onIdle: () => void) {
     this.id = id;
     this.#context = context;
@@ -58,7 +59,7 @@ export class HttpPeer implements Peer {
     });
   }
 
-  /** Handles a request from the peer. Its handshake was accepted. */
+  /** Handles a request from this peer. The handshake has already been accepted. */
   accept(request: IncomingMessage, response: ServerResponse, hello: Hello): void {
     this.#silentTicks = 0;
     this.#inboundPeers.add(this.id);
@@ -96,7 +97,7 @@ export class HttpPeer implements Peer {
     for (const request of this.#inbound) request.terminate();
   }
 
-  /** Whether queued messages leave in requests, not in responses. */
+  /** Whether queued messages are sent in requests instead of responses. */
   get #isReachable(): boolean {
     return this.#client?.isConnected === true;
   }
@@ -135,8 +136,8 @@ export class HttpPeer implements Peer {
   }
 
   /**
-   * Answers the held poll with the queued messages. Bulk messages leave in these responses only,
-   * one at a time, so they keep their order.
+   * Answers the held poll with the queued messages. While the peer is unreachable, bulk messages
+   * are sent only in these responses, one response at a time, so they keep their order.
    */
   #answerHeld(): void {
     const held = this.#held;
@@ -152,8 +153,8 @@ export class HttpPeer implements Peer {
   }
 
   /**
-   * Called when the peer becomes unreachable or silent. If it is both, the queue is cleared. Its
-   * messages follow messages that were lost, and would be stale when the peer is back.
+   * Called when the peer becomes unreachable or silent. If it is both, the queue is cleared,
+   * because its messages follow lost messages and would be stale when the peer returns.
    */
   #onLost(): void {
     if (this.#isReachable || this.#inboundPeers.has(this.id)) return this.flush();

@@ -1,12 +1,12 @@
 import { type PeerLimits, SILENT_TICKS } from '@kontiki/peers';
 
-/** The lowest throughput for which requests do not time out. */
+/** Lowest throughput at which requests do not time out. */
 const MIN_BYTES_PER_SECOND = 64 * 1024;
 
 /**
- * The time limit of one request: five ticks, and in addition the time that its bytes need at
+ * Time limit of one request: five ticks, plus the time to transfer its bytes at
  * `MIN_BYTES_PER_SECOND`. Ticks are counted instead of milliseconds, so that a suspended process
- * does not cut off all peers when it resumes.
+ * does not disconnect all peers when it resumes.
  */
 export class RequestDeadline {
   readonly #bytesPerTick: number;
@@ -16,7 +16,10 @@ export class RequestDeadline {
     this.#bytesPerTick = (MIN_BYTES_PER_SECOND * pingIntervalMs) / 1_000;
   }
 
-  /** Counts a tick. Returns whether the request, of `bytes` so far, has exceeded its limit. */
+  /**
+   * Counts a tick. Returns whether the request has exceeded its limit. `bytes` is the number of
+   * bytes transferred so far.
+   */
   tick(bytes: number): boolean {
     this.#ticks += 1;
     return this.#ticks > SILENT_TICKS + bytes / this.#bytesPerTick;

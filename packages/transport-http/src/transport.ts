@@ -6,7 +6,7 @@ import { HttpListener } from './listener.js';
 import { checkOptions, type HttpOptions } from './options.js';
 import { HttpPeer } from './peer.js';
 
-/** Sends messages over HTTP. Each node needs a transport of its own. */
+/** Sends messages over HTTP. Each node needs its own transport. */
 export class HttpTransport extends PeerTransport<HttpPeer> {
   readonly #options: HttpOptions;
   readonly #inboundPeers = new Set<ServerId>();
@@ -20,9 +20,9 @@ export class HttpTransport extends PeerTransport<HttpPeer> {
   }
 
   /**
-   * Answers requests of peers. Mount it on any path, as a listener of `node:http` or a handler of
-   * Express. It answers every request: with 503 before the start and after `close`. No other code
-   * may read the request's body.
+   * Handles requests from peers. Mount it on any path, as a listener of `node:http` or a handler of
+   * Express. It answers every request, with status 503 before `start` and after `close`. No other
+   * code may read the request's body.
    */
   readonly handler = (request: IncomingMessage, response: ServerResponse): void => {
     if (this.#listener === undefined) rejectRequest(response, 503);

@@ -36,7 +36,7 @@ it.each([undefined, 200_000])('Body joins chunks of any size (content length: %s
   if (length !== undefined) expect((results[0] as Buffer).buffer.byteLength).toBe(length);
 });
 
-it('Body needs little memory for a body that arrives byte by byte', () => {
+it('Body uses little memory for a body received byte by byte', () => {
   const { message: incoming, body, results } = createMessage();
   const held = (): number => heldBytes() + process.memoryUsage().heapUsed;
   const before = held();
@@ -50,14 +50,14 @@ it('Body needs little memory for a body that arrives byte by byte', () => {
 it.each([
   ['is announced', MAX_FRAME + 1],
   ['arrives', undefined],
-])('Body stops and keeps nothing if more than a frame %s', (_, length) => {
+])('Body stops and frees its memory if more than one frame %s', (_, length) => {
   const { message: incoming, results } = createMessage(length);
   for (let sent = 0; sent <= MAX_FRAME; sent += 0x10000) incoming.emit('data', Buffer.alloc(0x10000));
   incoming.emit('end');
   expect(results).toEqual(['large']);
 });
 
-it('Body reports a body that is cut off with its connection', () => {
+it('Body reports a body cut short by a closed connection', () => {
   const { message: incoming, results } = createMessage(10);
   incoming.emit('data', Buffer.from('half'));
   incoming.emit('close');

@@ -1,6 +1,5 @@
 // Shows that HttpTransport checks certificates. The server uses a self-signed certificate, which
-// only a process with NODE_EXTRA_CA_CERTS trusts, so the trusting peer runs in a process of its
-// own.
+// only a process with NODE_EXTRA_CA_CERTS trusts, so the trusting peer runs in its own process.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,7 +14,7 @@ import { after, started, until } from './servers.js';
 
 const PEER = fileURLToPath(new URL('https-peer.ts', import.meta.url));
 
-/** Starts a server behind TLS with a certificate that no system trusts. */
+/** Starts a TLS server with a self-signed certificate. */
 async function securedServer() {
   const certificate = selfSigned();
   const a = await started('a', { listen: undefined });
@@ -36,7 +35,7 @@ it('HttpTransport does not connect to a server with an untrusted certificate', a
   expect([a.received, a.lines]).toEqual([[], []]);
 });
 
-it('HttpTransport connects over TLS to a certificate in NODE_EXTRA_CA_CERTS', async () => {
+it('HttpTransport connects to a server with a certificate in NODE_EXTRA_CA_CERTS', async () => {
   const { a, address, certificate } = await securedServer();
   const folder = mkdtempSync(join(tmpdir(), 'kontiki-https-'));
   after(() => rmSync(folder, { recursive: true }));

@@ -1,5 +1,5 @@
 // Shows that transport.handler works in the common frameworks and on plain servers, and reports
-// mistakes in mounting it. Real frameworks and sockets are used.
+// mistakes in mounting it. The tests use real frameworks and sockets.
 import { once } from 'node:events';
 import { createServer, get, type IncomingMessage, request, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, createConnection } from 'node:net';
@@ -34,7 +34,7 @@ async function ask(port: number, path: string): Promise<string> {
   return text;
 }
 
-/** Starts a server without a port of its own. */
+/** Starts a server without its own port. */
 const mounted = (options: HttpOptions = {}): Promise<TestServer<HttpTransport>> =>
   started('a', { listen: undefined, ...options });
 
@@ -91,33 +91,36 @@ const applications: readonly [string, (handler: Handler) => Promise<RequestListe
 ];
 
 describe('a handler under a prefix', () => {
-  it.each(applications)('the handler carries messages and leaves other paths alone with %s', async (_, application) => {
-    const a = await mounted();
-    const port = await listening(await application(a.transport.handler));
-    const b = await started('b');
-    a.transport.setPeers(new Map([['b', b.address]]));
-    b.transport.setPeers(new Map([['a', `http://127.0.0.1:${port}/raft`]]));
-    await a.reaches(b);
-    await b.reaches(a);
-    for (let index = 1; index <= 20; index += 1) b.transport.send('a', [append(index, 200_000)]);
-    b.transport.send('a', [append(21, 3_000_000)]);
-    await until(() => a.received.filter(({ message }) => message.kind === 'append').length === 21, 'all appends');
-    expect(await ask(port, '/hello')).toBe('you asked for /hello');
+  it.each(applications)(
+    'the handler receives messages and does not affect other paths in %s',
+    async (_, application) => {
+      const a = await mounted();
+      const port = await listening(await application(a.transport.handler));
+      const b = await started('b');
+      a.transport.setPeers(new Map([['b', b.address]]));
+      b.transport.setPeers(new Map([['a', `http://127.0.0.1:${port}/raft`]]));
+      await a.reaches(b);
+      await b.reaches(a);
+      for (let index = 1; index <= 20; index += 1) b.transport.send('a', [append(index, 200_000)]);
+      b.transport.send('a', [append(21, 3_000_000)]);
+      await until(() => a.received.filter(({ message }) => message.kind === 'append').length === 21, 'all appends');
+      expect(await ask(port, '/hello')).toBe('you asked for /hello');
 
-    await a.transport.close();
-    expect(await ask(port, '/still')).toBe('you asked for /still');
-    await until(() => b.logged(/cannot connect to a: it answers 503/), 'the log line');
-    expect([...a.lines, ...b.lines].filter(({ level }) => level === 'error')).toEqual([]);
-  });
+      await a.transport.close();
+      expect(await ask(port, '/still')).toBe('you asked for /still');
+      await until(() => b.logged(/cannot connect to a: it answers 503/), 'the log line');
+      expect([...a.lines, ...b.lines].filter(({ level }) => level === 'error')).toEqual([]);
+    },
+  );
 });
 
-it('a transport with a port of its own answers on every path', async () => {
+it('a transport with its own port answers on every path', async () => {
   const [a, b] = [await started('a'), await started('b')];
   b.transport.setPeers(new Map([['a', `${a.address}/some/where`]]));
   await b.reaches(a);
 });
 
-it('the handler logs an error and answers 500 if a body parser ran before it', async () => {
+it('the handler logs an error and answers 500 if a body parser ran first', async () => {
   const a = await mounted();
   const app = express();
   app.use(express.raw({ type: '*/*' }));
@@ -159,7 +162,7 @@ it('the handler answers 503 before start and after close', async () => {
   expect(await status()).toBe(503);
 });
 
-it('close ends held requests and leaves the application’s server open', async () => {
+it('close ends pending requests and leaves the application’s server open', async () => {
   const a = await mounted({ limits: { pingIntervalMs: 60_000 } });
   let onArrived = (): void => {};
   const arrived = new Promise<void>((resolve) => (onArrived = resolve));

@@ -14,8 +14,8 @@ async function readAll(message: IncomingMessage): Promise<Buffer> {
 }
 
 /**
- * Starts a reverse proxy that reads a whole request, forwards it over a connection of its own, and
- * treats the response in the same way. The first part of the path selects the target.
+ * Starts a reverse proxy that reads a whole request, forwards it over its own connection, and
+ * handles the response in the same way. The first part of the path selects the target.
  */
 async function reverseProxy(targets: Readonly<Record<string, () => number>>, host = '127.0.0.1'): Promise<number> {
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
@@ -46,7 +46,7 @@ async function reverseProxy(targets: Readonly<Record<string, () => number>>, hos
   return (server.address() as AddressInfo).port;
 }
 
-it('messages pass a buffering proxy in requests and in responses', async () => {
+it('messages pass through a buffering proxy in requests and in responses', async () => {
   const [a, b] = [await started('a'), await started('b')];
   const port = await reverseProxy({ b: () => b.transport.port as number });
   a.transport.setPeers(new Map([['b', `http://127.0.0.1:${port}/b`]]));
@@ -65,7 +65,7 @@ it('messages pass a buffering proxy in requests and in responses', async () => {
   await b.reaches(a);
 });
 
-it('a proxy without its server counts as an unreachable server', async () => {
+it('a proxy whose server is down counts as an unreachable server', async () => {
   const a = await started('a', { limits: { reconnectMaxMs: 20 } });
   const port = await reverseProxy({});
   a.transport.setPeers(new Map([['b', `http://127.0.0.1:${port}/b`]]));

@@ -122,7 +122,7 @@ describe('outbound requests', () => {
         void response
           .writeHead(200, { ...helloHeaders({ ...client, server: 'b' }, 'a'), 'content-length': MAX_FRAME + 1 })
           .write('x'),
-      /larger than a frame/,
+      /exceeds the maximum frame size/,
     ],
     [
       'whose response is incomplete',
@@ -144,7 +144,7 @@ describe('outbound requests', () => {
     expect(a.received).toEqual([]);
   });
 
-  it('a server that stops answering is dropped and dialed again', async () => {
+  it('an unresponsive server is disconnected and dialed again', async () => {
     const a = await started('a', { limits: { pingIntervalMs: 20, handshakeTimeoutMs: 60_000 } });
     let asked = 0;
     const address = await foreignServer((_, response) => {
@@ -155,7 +155,7 @@ describe('outbound requests', () => {
     await until(() => asked > 2, 'the next attempt');
   });
 
-  it('redirects are not followed', async () => {
+  it('HttpTransport does not follow redirects', async () => {
     const [a, b] = [await started('a', { limits: { reconnectMaxMs: 20 } }), await started('b')];
     let asked = 0;
     const address = await foreignServer((_, response) => {
@@ -182,7 +182,7 @@ describe('inbound requests', () => {
     ['an incarnation of 0', { headers: changed('kontiki-incarnation', '0') }, 'malformed'],
     ['a handshake for another server', { headers: changed('kontiki-to', 'b') }, 'receiver'],
     ['the id of another cluster', { headers: changed('kontiki-cluster', 'c-2') }, 'cluster'],
-  ])('a request with %s is refused, and the response has the reason', async (_, options, reason) => {
+  ])('a request with %s is refused, with the reason in the response', async (_, options, reason) => {
     const a = await started('a');
     const { status, headers } = await ask(a, { ...options, body: encodeFrame([numbered(1)]) });
     expect([status, headers['kontiki-refused']]).toEqual([400, reason]);
@@ -218,16 +218,16 @@ describe('inbound requests', () => {
     await b.reaches(a);
   });
 
-  it('a body announced as larger than a frame is refused before it arrives', async () => {
+  it('a body announced as larger than a frame is refused before it is received', async () => {
     const a = await started('a');
     const socket = sendRaw(a, head(a, `Content-Length: ${MAX_FRAME + 1}`));
     const [bytes] = (await once(socket, 'data')) as [Buffer];
     expect(bytes.toString()).toMatch(/^HTTP\/1\.1 413 /);
     await closed(socket);
-    expect(warnings(a)).toEqual([expect.stringMatching(/larger than a frame/)]);
+    expect(warnings(a)).toEqual([expect.stringMatching(/exceeds the maximum frame size/)]);
   });
 
-  it('a chunked body that exceeds a frame is refused while it arrives', async () => {
+  it('a chunked body larger than a frame is refused before it is complete', async () => {
     const a = await started('a');
     const socket = sendRaw(a, head(a, 'Transfer-Encoding: chunked'));
     let sent = 0;
@@ -239,7 +239,7 @@ describe('inbound requests', () => {
     more();
     await closed(socket);
     expect(sent).toBeLessThan(20 * MAX_FRAME);
-    expect(warnings(a)).toEqual([expect.stringMatching(/larger than a frame/)]);
+    expect(warnings(a)).toEqual([expect.stringMatching(/exceeds the maximum frame size/)]);
   });
 
   it('a body with chunked encoding is accepted', async () => {
@@ -251,7 +251,7 @@ describe('inbound requests', () => {
     await until(() => a.tickets.includes(7), 'the message');
   });
 
-  it('an incomplete body is dropped when its connection or its time ends', async () => {
+  it('an incomplete body is dropped when its connection closes or times out', async () => {
     const a = await started('a', { limits: { pingIntervalMs: 20, handshakeTimeoutMs: 200 } });
     const frame = Buffer.from(encodeFrame([numbered(1)])).toString('latin1');
     const half = `${head(a, `Content-Length: ${frame.length}`)}${frame.slice(0, 30)}`;
@@ -259,7 +259,7 @@ describe('inbound requests', () => {
     await once(cut, 'connect');
     cut.end();
     await closed(sendRaw(a, half));
-    // The body is longer than announced. Its rest is not a valid request.
+    // The body is longer than announced. The excess is not a valid request.
     const tooLong = sendRaw(a, `${head(a, 'Content-Length: 10')}${frame}`);
     await closed(tooLong);
     const b = await started('b');
@@ -268,7 +268,7 @@ describe('inbound requests', () => {
     expect(a.tickets).not.toContain(1);
   });
 
-  it('a connection with headers that arrive too slowly is closed', async () => {
+  it('a connection that sends headers too slowly is closed', async () => {
     const a = await started('a', { limits: { handshakeTimeoutMs: 300 } });
     const socket = sendRaw(a, 'POST / HTTP/1.1\r\n');
     const drip = setInterval(() => socket.write('X: y\r\n'), 20);
@@ -276,7 +276,7 @@ describe('inbound requests', () => {
     await closed(socket);
   });
 
-  it('a connection with a body that arrives byte by byte is closed', async () => {
+  it('a connection that sends a body byte by byte is closed', async () => {
     const a = await started('a', { limits: { pingIntervalMs: 20 } });
     const socket = sendRaw(a, head(a, 'Content-Length: 100000'));
     const drip = setInterval(() => socket.write('x'), 10);
@@ -314,7 +314,7 @@ describe('inbound requests', () => {
     expect(a.received.every(({ from }) => from === 'b')).toBe(true);
   });
 
-  it('connections without a handshake are closed: the oldest first, then by timeout', async () => {
+  it('connections without a handshake are closed at a limit or after a timeout', async () => {
     const a = await started('a', { limits: { unidentified: 4, handshakeTimeoutMs: 300 } });
     const closedOrder: number[] = [];
     for (let i = 0; i < 8; i += 1) {
@@ -363,10 +363,10 @@ describe('inbound requests', () => {
     expect(closedOrder).toEqual([0, 1]);
   });
 
-  it('a client that does not read responses costs bounded memory and delays no peer', async () => {
+  it('a client that does not read responses uses bounded memory and delays no peer', async () => {
     const [a, b] = [await started('a', { limits: { pingIntervalMs: 20 } }), await started('b')];
     introduce(a, b);
-    // The client has no address, so messages for it leave in responses, which it does not read.
+    // The client has no address, so messages for it are sent in responses, which it does not read.
     const socket = createConnection(a.transport.port as number, '127.0.0.1');
     after(() => socket.destroy());
     socket.on('error', () => {});

@@ -6,14 +6,15 @@ import { BATCH_BYTES, type Context, type Hello, isHandshakeOutdated, receiveFram
 
 export interface ConnectionCallbacks {
   /**
-   * Called when the last frame was handed to the system. The connection can send the next frame.
+   * Called when the last frame was passed to the system. The connection can then send the next
+   * frame.
    */
   onDrained(): void;
   /** Called once when the connection is closed, for any reason. */
   onClosed(connection: Connection): void;
 }
 
-/** An open connection. Both servers accepted the handshake. */
+/** An open connection on which both servers accepted the handshake. */
 export class Connection {
   readonly hello: Hello;
   readonly #ws: WebSocket;
@@ -24,9 +25,9 @@ export class Connection {
   readonly #callbacks: ConnectionCallbacks;
   #sending = false;
   #memory: Uint8Array | undefined;
-  /** Number of bytes that had been read at the last tick. */
+  /** Number of bytes read as of the last tick. */
   #bytesRead = -1;
-  /** Whether a frame was sent since the last tick. */
+  /** Whether a frame has been sent since the last tick. */
   #hasSent = false;
   /** Number of consecutive ticks without a byte in either direction. */
   #silentTicks = 0;
@@ -43,7 +44,8 @@ export class Connection {
     this.#context = context;
     this.hello = hello;
     this.#ws = ws;
-    // The types of ws and node:http say Duplex. On a listening port it is a net or TLS socket.
+    // ws and node:http declare the socket as a Duplex, but on a listening port it is a net or TLS
+    // socket.
     this.#socket = socket as Socket;
     this.#sentGenesis = sentGenesis;
     this.#callbacks = callbacks;
@@ -66,16 +68,15 @@ export class Connection {
 
   /**
    * Whether `send` may be called. Only one frame is sent at a time. So an urgent message waits for
-   * one frame at most, and a peer that does not read does not fill the memory of this process.
+   * at most one frame, and a peer that does not read cannot fill the memory of this process.
    */
   get isReady(): boolean {
     return !this.#sending && !this.#closed && this.#ws.readyState === this.#ws.OPEN;
   }
 
   /**
-   * Memory for the next frame. Use it only if `isReady`, because then the previous frame does not
-   * need it any more. Without reuse, sending a snapshot would create garbage of the snapshot's
-   * size.
+   * Memory for the next frame. Use it only if `isReady`, when the previous frame no longer needs
+   * it. Without reuse, sending a snapshot would create garbage of the snapshot's size.
    */
   get memory(): Uint8Array {
     this.#memory ??= new Uint8Array(BATCH_BYTES);
@@ -93,10 +94,10 @@ export class Connection {
   }
 
   /**
-   * Closes the connection if it was silent for too long, and pings the peer otherwise. Ticks are
+   * Closes the connection if it has been silent for too long. Otherwise pings the peer. Ticks are
    * counted instead of milliseconds, so that a suspended process does not disconnect all peers when
-   * it resumes. Bytes are counted instead of frames, because a large frame on a slow connection
-   * shows that the peer is alive. So does a frame that was sent.
+   * it resumes. Bytes are counted instead of frames, because even a part of a large frame on a slow
+   * connection shows that the peer is alive. A fully sent frame also shows this.
    */
   tick(): void {
     if (isHandshakeOutdated(this.#context.self.genesis, this.#sentGenesis, this.hello.genesis)) {
@@ -112,12 +113,14 @@ export class Connection {
     this.#bytesRead = this.#socket.bytesRead;
     this.#silentTicks = alive ? 0 : this.#silentTicks + 1;
     if (this.#silentTicks >= SILENT_TICKS) return this.#fail('it is silent');
-    // Both sides ping. While one side fills a slow connection with a frame, the pings of the other
-    // side show that it is alive.
+    // Both sides send pings. While one side fills a slow connection with a frame, pings from the
+    // other side show that the other side is alive.
     if (this.isReady) this.#ws.ping();
   }
 
-  /** Closes the connection at once, without a closing handshake, which would add no information. */
+  /**
+   * Closes the connection immediately, without a closing handshake, which would add no information.
+   */
   terminate(): void {
     this.#closed = true;
     this.#ws.terminate();

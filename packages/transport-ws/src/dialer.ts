@@ -21,7 +21,8 @@ export interface DialerCallbacks extends ConnectionCallbacks {
 }
 
 /**
- * Opens a connection to one peer at one address, and opens it again when it is lost, until `close`.
+ * Opens a connection to one peer at one address, and reconnects when the connection is lost, until
+ * `close`.
  */
 export class Dialer {
   readonly #context: Context;
@@ -67,7 +68,7 @@ export class Dialer {
     const ws = new WebSocket(url, SUBPROTOCOL, {
       ...socketOptions,
       headers: helloHeaders(self, this.#peer),
-      // Masks protect proxies from requests that scripts in browsers forge. There is no browser
+      // Masks protect proxies from requests forged by scripts in browsers. There is no browser
       // here, and masking in JavaScript more than halves the throughput. ws skips masking if the
       // mask is zero, which the standard allows.
       generateMask: (mask) => mask.fill(0),

@@ -19,14 +19,12 @@ import type { WebSocketOptions } from './options.js';
 import { SUBPROTOCOL, socketOptions } from './settings.js';
 
 /**
- * Called for each connection with a valid handshake. `sentGenesis`: the genesis that this server
+ * Called for each connection with a valid handshake. `sentGenesis` is the genesis that this server
  * sent.
  */
 export type OnAccepted = (ws: WebSocket, socket: Duplex, hello: Hello, sentGenesis: number | undefined) => void;
 
-/**
- * Accepts connections from peers, on a port of its own or on a path of the application's server.
- */
+/** Accepts connections from peers, on its own port or on a path of the application's server. */
 export class WebSocketListener implements Listener {
   readonly #context: Context;
   readonly #options: WebSocketOptions;
@@ -57,7 +55,8 @@ export class WebSocketListener implements Listener {
       handleProtocols: () => SUBPROTOCOL,
     });
     this.#webSockets.on('headers', (lines, request) => {
-      // The handshake in this request was checked before, so the header has the id of a server.
+      // The handshake in this request was already checked, so the header contains a valid server
+      // id.
       const hello = helloHeaders(this.#context.self, request.headers['kontiki-from'] as string);
       for (const [name, value] of Object.entries(hello)) lines.push(`${name}: ${value}`);
     });
@@ -66,7 +65,7 @@ export class WebSocketListener implements Listener {
     );
   }
 
-  /** The port on which the server listens. */
+  /** Port on which the server listens. */
   get port(): number | undefined {
     const address = this.#server.address();
     return address !== null && typeof address === 'object' ? address.port : undefined;
@@ -84,8 +83,8 @@ export class WebSocketListener implements Listener {
   }
 
   /**
-   * Stops accepting connections. Closes the server if the transport created it. A server of the
-   * application stays open.
+   * Stops accepting connections. Closes the server if the transport created it. The application's
+   * server stays open.
    */
   async close(): Promise<void> {
     this.#server.off('upgrade', this.#onUpgrade);
@@ -95,8 +94,8 @@ export class WebSocketListener implements Listener {
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const path = request.url?.split('?', 1)[0];
     if (path !== this.#path) {
-      // Other listeners of the application answer other paths. If there is no other listener, the
-      // socket would stay open forever without this answer.
+      // The application's other listeners answer other paths. If there are none, the socket would
+      // stay open forever without this answer.
       if (this.#server.listenerCount('upgrade') === 1) rejectUpgrade(socket, '404 Not Found', '');
       return;
     }
@@ -138,7 +137,7 @@ export class WebSocketListener implements Listener {
 
 /** Answers an upgrade with an error status and closes the socket. */
 function rejectUpgrade(socket: Duplex, status: string, headers: string): void {
-  // The client may have closed the socket already.
+  // The client may already have closed the socket.
   socket.on('error', () => {});
   socket.once('finish', () => socket.destroy());
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n${headers}\r\n`);

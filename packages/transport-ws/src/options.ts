@@ -4,7 +4,7 @@ import { KontikiError } from '@kontiki/core';
 import { checkListen, type ListenOptions, type TransportOptions } from '@kontiki/peers';
 
 interface ListeningOptions extends TransportOptions {
-  /** The port and host of a server that the transport creates. */
+  /** Port and host of the server that the transport creates. */
   readonly listen: ListenOptions;
   readonly server?: undefined;
 }
@@ -15,7 +15,7 @@ interface MountedOptions extends TransportOptions {
    */
   readonly server: HttpServer | HttpsServer;
   /**
-   * The path on which peers connect. It is part of this server's address in the membership. Default
+   * Path to which peers connect. It is part of this server's address in the membership. Default
    * `/kontiki`.
    */
   readonly path?: string | undefined;
@@ -24,7 +24,7 @@ interface MountedOptions extends TransportOptions {
 
 export type WebSocketOptions = ListeningOptions | MountedOptions;
 
-/** Throws `KONTIKI_BAD_OPTION`. */
+/** Throws `KONTIKI_BAD_OPTION` if an option is invalid. */
 export function checkOptions(options: WebSocketOptions): void {
   if ((options.listen === undefined) === (options.server === undefined)) {
     throw badOption('Set either listen or server.');
@@ -33,7 +33,7 @@ export function checkOptions(options: WebSocketOptions): void {
     checkListen(options.listen, options.insecure);
   } else if (options.path !== undefined && !/^\/[A-Za-z0-9._~/-]*$/.test(options.path)) {
     throw badOption(
-      `path must start with a slash and have only characters of A-Z a-z 0-9 . _ ~ / -, not ${JSON.stringify(options.path)}.`,
+      `path must start with a slash and contain only the characters A-Z a-z 0-9 . _ ~ / -, not ${JSON.stringify(options.path)}.`,
     );
   }
 }

@@ -5,9 +5,9 @@ import { Dialer } from './dialer.js';
 
 /**
  * A peer with its queue and at most two connections: one that this server dialed and one that it
- * accepted. Each server sends on the connection that it dialed, so that the two servers need not
- * agree which connection to keep. While a server has not dialed successfully, it sends on the
- * accepted connection. A new server needs this to answer its leader: it does not know the leader's
+ * accepted. Each server sends on the connection that it dialed, so the two servers need not agree
+ * on which connection to keep. Until a server has dialed successfully, it sends on the accepted
+ * connection. A new server needs this to answer its leader, because it does not know the leader's
  * address until it has received the membership in the log.
  */
 export class WebSocketPeer implements Peer {
@@ -19,7 +19,7 @@ export class WebSocketPeer implements Peer {
   #dialed: Connection | undefined;
   #accepted: Connection | undefined;
 
-  /** `onIdle`: called when the peer has neither an address nor a connection any more. */
+  /** `onIdle` is called when the peer has neither an address nor a connection left. */
   constructor(context: Context, id: ServerId, onIdle: () => void) {
     this.id = id;
     this.#context = context;
@@ -55,7 +55,10 @@ export class WebSocketPeer implements Peer {
     });
   }
 
-  /** Replaces the accepted connection. A peer opens a second one only if it gave up the first. */
+  /**
+   * Replaces the accepted connection. A peer opens a new connection only after giving up the
+   * previous one.
+   */
   accept(connection: Connection): void {
     const previous = this.#accepted;
     this.#accepted = connection;
@@ -92,9 +95,8 @@ export class WebSocketPeer implements Peer {
   }
 
   /**
-   * Called when a connection was lost or an attempt failed. Without any connection, the queue is
-   * cleared. Its messages follow messages that were lost, and would be stale on the next
-   * connection.
+   * Called when a connection was lost or an attempt failed. If no connection is left, the queue is
+   * cleared, because its messages follow lost messages and would be stale on the next connection.
    */
   #onEnded(): void {
     if (this.#dialed !== undefined || this.#accepted !== undefined) return this.flush();

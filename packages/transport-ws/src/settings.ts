@@ -4,16 +4,17 @@ import { MAX_FRAME } from '@kontiki/core/wire';
 /** The WebSocket subprotocol. Each binary message is one frame of `@kontiki/core/wire`. */
 export const SUBPROTOCOL = 'kontiki.1';
 
-/** Options of ws for both ends of a connection. */
+/** Options of the ws library for both ends of a connection. */
 export const socketOptions: Pick<
   ClientOptions,
   'perMessageDeflate' | 'maxPayload' | 'maxFragments' | 'maxBufferedChunks'
 > = {
-  // Compression is five times slower, and a small message could decompress to a very large one.
+  // Compression makes sending five times slower, and a small message could decompress to a very
+  // large one.
   perMessageDeflate: false,
   maxPayload: MAX_FRAME,
-  // Peers send each frame as one fragment. TCP may split it into many chunks, of 1,460 bytes
-  // usually.
+  // Peers send each frame as one fragment. TCP may split a fragment into many chunks, usually of
+  // 1,460 bytes.
   maxFragments: 4,
   maxBufferedChunks: 16_384,
 };

@@ -5,7 +5,7 @@ import { WebSocketListener } from './listener.js';
 import { checkOptions, type WebSocketOptions } from './options.js';
 import { WebSocketPeer } from './peer.js';
 
-/** Sends messages over WebSocket. Each node needs a transport of its own. */
+/** Sends messages over WebSocket. Each node needs its own transport. */
 export class WebSocketTransport extends PeerTransport<WebSocketPeer> {
   readonly #options: WebSocketOptions;
 

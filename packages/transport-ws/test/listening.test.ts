@@ -31,7 +31,7 @@ async function ask(port: number, path: string): Promise<string> {
   return text;
 }
 
-it('a transport on a path of the application’s server leaves other paths alone', async () => {
+it('a transport on a path of the application’s server does not affect other paths', async () => {
   const server = await applicationServer();
   const chatServer = new WebSocketServer({ noServer: true });
   server.on('upgrade', (request, socket, head) => {
@@ -54,7 +54,7 @@ it('a transport on a path of the application’s server leaves other paths alone
   expect(server.listenerCount('upgrade')).toBe(1);
 });
 
-it('upgrades of other paths are answered with 404 if no other listener exists', async () => {
+it('upgrades on other paths are answered with 404 if there is no other listener', async () => {
   const server = await applicationServer();
   const transport = new WebSocketTransport({ server });
   after(() => transport.close());

@@ -41,7 +41,7 @@ async function refusedReason(server: TestServer, options: Dial): Promise<string 
 
 it('a server refuses a peer that answers with another id', async () => {
   const a = await started('a');
-  // A server that accepts every client and has the id c.
+  // Starts a server with the id c that accepts every client.
   const { WebSocketServer } = await import('ws');
   const impostor = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'kontiki.1' });
   after(() => impostor.close());
@@ -76,13 +76,13 @@ describe('the listener', () => {
     ['an incarnation with an exponent', { headers: changed('kontiki-incarnation', '1e3') }, 'malformed'],
     ['a genesis above 2^32', { headers: changed('kontiki-genesis', '4294967296') }, 'malformed'],
     ['a handshake for another server', { headers: changed('kontiki-to', 'b') }, 'receiver'],
-  ])('a request with %s is refused, and the response has the reason', async (_, options, reason) => {
+  ])('a request with %s is refused, with the reason in the response', async (_, options, reason) => {
     const a = await started('a');
     expect(await refusedReason(a, options)).toBe(reason);
     expect(a.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
   });
 
-  it('an upgrade of another path is answered with 404', async () => {
+  it('an upgrade on another path is answered with 404', async () => {
     const a = await started('a');
     const [, response] = await once(dial(a, { path: '/elsewhere' }), 'unexpected-response');
     expect(response.statusCode).toBe(404);
@@ -123,7 +123,7 @@ describe('the listener', () => {
     await b.reaches(a);
   });
 
-  it('invalid bytes close their connection and do no other harm', async () => {
+  it('invalid bytes close only the connection that sent them', async () => {
     const [a, b] = [await started('a', { limits: { handshakeTimeoutMs: 300 } }), await started('b')];
     introduce(a, b);
     const upgrade = (extra: string): string =>
@@ -159,7 +159,7 @@ describe('the listener', () => {
     expect(a.received.every(({ from }) => from === 'b')).toBe(true);
   });
 
-  it('connections without a handshake are closed: the oldest first, then by timeout', async () => {
+  it('connections without a handshake are closed at a limit or after a timeout', async () => {
     const a = await started('a', { limits: { unidentified: 4, handshakeTimeoutMs: 300 } });
     const closed: number[] = [];
     for (let i = 0; i < 8; i += 1) {
@@ -191,7 +191,7 @@ describe('the listener', () => {
     await b.reaches(a);
   });
 
-  it('a second connection of the same server replaces the first', async () => {
+  it('a second connection from the same server replaces the first', async () => {
     const a = await started('a');
     const [first, second] = [dial(a), dial(a)];
     const closed = once(first, 'close');

@@ -7,7 +7,7 @@ export function errorMessageOf(body: string): string {
   }
 }
 
-/** Removes a final full stop, for a message that is quoted inside a sentence. */
-export function withoutFullStop(message: string): string {
+/** Removes a final period, so that the message can be quoted inside a sentence. */
+export function withoutPeriod(message: string): string {
   return message.trim().replace(/\.$/, '');
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { CliError, EXIT } from '../cli.js';
-import { errorMessageOf, withoutFullStop } from './error-message.js';
+import { errorMessageOf, withoutPeriod } from './error-message.js';
 
 export interface KvRequest {
   readonly method: 'GET' | 'PUT' | 'DELETE';
@@ -19,15 +19,15 @@ export interface KvResponse {
 const MAX_REDIRECTS = 5;
 
 /**
- * Client of a cluster that can start from any node. It follows redirects to the leader and retries
- * requests that surely had no effect. If a write may have taken effect, it throws instead of
- * retrying.
+ * Client of a cluster, which can start from any node. It follows redirects to the leader and
+ * retries requests that certainly had no effect. If a write may have taken effect, it throws
+ * instead of retrying.
  */
 export class KvClient {
   readonly #urls: readonly string[];
   readonly #timeoutMs: number;
 
-  /** `timeoutMs`: milliseconds for a whole request, including retries. */
+  /** `timeoutMs` limits the duration of a whole request, including retries. */
   constructor(urls: readonly string[], timeoutMs: number) {
     this.#urls = urls;
     this.#timeoutMs = timeoutMs;
@@ -49,7 +49,10 @@ export class KvClient {
     );
   }
 
-  /** Returns the response, or the reason why the request surely had no effect. */
+  /**
+   * Returns the response. If the request failed and certainly had no effect, returns the reason
+   * instead.
+   */
   async #attempt(first: string, request: KvRequest, timeoutMs: number): Promise<KvResponse | string> {
     let url = first;
     const signal = AbortSignal.timeout(Math.max(1, timeoutMs));
@@ -58,7 +61,7 @@ export class KvClient {
       try {
         const { method, headers = {}, body } = request;
         response = await fetch(url, { method, headers, body: body ?? null, redirect: 'manual', signal });
-        if (response.status === 503) return `${url} refused: ${withoutFullStop(errorMessageOf(await response.text()))}`;
+        if (response.status === 503) return `${url} refused: ${withoutPeriod(errorMessageOf(await response.text()))}`;
         if (response.status === 504) throw unknownOutcome(errorMessageOf(await response.text()));
         if (response.status !== 307) {
           return {
@@ -79,13 +82,13 @@ export class KvClient {
       }
       url = response.headers.get('location') ?? first;
     }
-    return `nodes redirect to each other in circles, starting at ${first}`;
+    return `nodes redirect to each other in a loop, starting at ${first}`;
   }
 }
 
 /**
- * Whether no request was sent: name or route not found, connection refused, or a port that `fetch`
- * blocks.
+ * Returns whether the request was never sent, because the host was not found, the connection was
+ * refused, or `fetch` blocks the port.
  */
 function neverSent(cause: NodeJS.ErrnoException | undefined): boolean {
   return cause?.code === 'ECONNREFUSED' || cause?.syscall === 'getaddrinfo' || cause?.message === 'bad port';
@@ -93,7 +96,7 @@ function neverSent(cause: NodeJS.ErrnoException | undefined): boolean {
 
 function unknownOutcome(reason: string): CliError {
   return new CliError(
-    `UNKNOWN: the write may or may not have taken effect (${withoutFullStop(reason)}). Read the key before you write it again.`,
+    `UNKNOWN: the write may or may not have taken effect (${withoutPeriod(reason)}). Read the key before you write it again.`,
     EXIT.unknown,
   );
 }

@@ -15,15 +15,15 @@ export interface NodeRequest {
 }
 
 /**
- * Outcome of a request to the leader. `refused`: it surely had no effect. `unknown`: it may have
- * had an effect. `by` is the URL of the node that answered.
+ * Outcome of a request to the leader. A `refused` request certainly had no effect. An `unknown`
+ * request may have had an effect. `by` is the URL of the node that answered.
  */
 export type RequestOutcome =
   | { readonly kind: 'answered'; readonly response: NodeResponse; readonly by: string }
   | { readonly kind: 'refused' }
   | { readonly kind: 'unknown' };
 
-/** Milliseconds without a response after which a request fails. */
+/** Milliseconds without any data after which a request fails. */
 const RESPONSE_TIMEOUT = 3_000;
 const MAX_REDIRECTS = 3;
 
@@ -67,8 +67,8 @@ export async function requestFromLeader(firstUrl: string, request: NodeRequest, 
 }
 
 /**
- * Outcome of a PUT. `leader` is the URL of the node that accepted it, which later requests should
- * use first.
+ * Outcome of a PUT. `leader` is the URL of the node that accepted the write. Later requests should
+ * try this node first.
  */
 export interface PutOutcome {
   readonly kind: 'done' | 'refused' | 'unknown';

@@ -1,8 +1,8 @@
 const MiB = 1024 * 1024;
 
 /**
- * Prints progress on standard error, at most once per second. An operation under a second prints
- * nothing.
+ * Prints progress on standard error, at most once per second. Operations of less than a second
+ * print nothing.
  */
 export class ProgressPrinter {
   #lastPrinted: number = performance.now();
@@ -15,12 +15,12 @@ export class ProgressPrinter {
   }
 }
 
-/** Prints how much of a stream has arrived. */
+/** Prints the progress of reading a stream. */
 export class StreamProgress {
   readonly #verb: string;
   readonly #totalBytes: number;
 
-  /** `verb`: the first word of each line, for example `saved`. */
+  /** `verb` is the first word of each line, for example `saved`. */
   constructor(verb: string, totalBytes: number) {
     this.#verb = verb;
     this.#totalBytes = totalBytes;

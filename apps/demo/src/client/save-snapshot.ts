@@ -7,8 +7,8 @@ import { StreamProgress } from './progress.js';
 import type { SnapshotClient } from './snapshot-client.js';
 
 /**
- * Writes the newest snapshot of a node to `file`. When this resolves, the file is complete, checked
- * and durable. When it rejects, there is no such file.
+ * Writes the newest snapshot of a node to `file`. When the promise resolves, the file is complete,
+ * checked and durable. When it rejects, no file was created.
  */
 export async function saveSnapshot(
   client: SnapshotClient,

@@ -1,7 +1,7 @@
 import { CliError, EXIT } from '../cli.js';
 import { errorMessageOf } from './error-message.js';
 
-/** A snapshot that a node took on request. */
+/** A snapshot taken by a node on request. */
 export interface TakenSnapshot {
   readonly url: string;
   readonly index: number;
@@ -9,7 +9,7 @@ export interface TakenSnapshot {
   readonly bytes: number;
 }
 
-/** A snapshot that is being downloaded from a node. */
+/** A snapshot being downloaded from a node. */
 export interface SnapshotDownload {
   readonly url: string;
   /** Size of the snapshot as announced by the node. */
@@ -17,15 +17,12 @@ export interface SnapshotDownload {
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 
-/**
- * Sends requests for snapshots to the first node that can be reached. Each node has its own
- * snapshots.
- */
+/** Requests snapshots from the first node that can be reached. Each node has its own snapshots. */
 export class SnapshotClient {
   readonly #urls: readonly string[];
   readonly #timeoutMs: number;
 
-  /** `timeoutMs`: milliseconds without data from a node after which a request fails. */
+  /** `timeoutMs` is the time without data from a node after which a request fails. */
   constructor(urls: readonly string[], timeoutMs: number) {
     this.#urls = urls;
     this.#timeoutMs = timeoutMs;
@@ -37,7 +34,7 @@ export class SnapshotClient {
     return { url, ...((await response.json()) as Omit<TakenSnapshot, 'url'>) };
   }
 
-  /** Starts to download the newest snapshot of a node. */
+  /** Starts downloading the newest snapshot of a node. */
   async download(): Promise<SnapshotDownload> {
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(new Error(`no data for ${this.#timeoutMs} ms`)), this.#timeoutMs);
@@ -82,7 +79,10 @@ export class SnapshotClient {
   }
 }
 
-/** Returns the cause of an error of `fetch`, which has the useful message, or the error itself. */
+/**
+ * Returns the cause of a `fetch` error, which has the useful message. Without a cause, returns the
+ * error itself.
+ */
 function rootCause(error: unknown): Error {
   const { cause } = error as Error;
   return cause instanceof Error ? cause : (error as Error);

@@ -14,9 +14,7 @@ export interface DemoNode {
   readonly storage: Storage;
 }
 
-/**
- * Content of `cluster.json`, which lies in the cluster's data folder next to the nodes' folders.
- */
+/** Contents of `cluster.json`, which is in the cluster's data folder next to the nodes' folders. */
 export interface ClusterFile {
   readonly version: 2;
   readonly cluster: string;
@@ -68,7 +66,10 @@ function isClusterFile(file: unknown): file is ClusterFile {
   );
 }
 
-/** Writes the cluster file into an existing folder, atomically. It is durable when this returns. */
+/**
+ * Writes the cluster file atomically to an existing folder. The file is durable when this function
+ * returns.
+ */
 export function writeClusterFile(data: string, file: ClusterFile): void {
   const path = fileIn(data);
   writeFileSync(`${path}.new`, `${JSON.stringify(file, undefined, 2)}\n`, { mode: 0o600, flush: true });

@@ -11,8 +11,8 @@ const STOP_TIMEOUT = 10_000;
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 
 /**
- * The nodes of a demo, each in a process of its own. If this process dies, their IPC channel closes
- * and they stop by themselves.
+ * The nodes of a demo, each in its own process. If this process dies, the IPC channels to the nodes
+ * close and the nodes stop.
  */
 export class NodeProcesses {
   readonly #processes = new Map<string, ChildProcess>();
@@ -24,8 +24,9 @@ export class NodeProcesses {
   }
 
   /**
-   * Starts a node. `clusterIsNew`: this demo has just created the cluster. Resolves with
-   * `listening` when the node accepts requests, or with its exit code if it exits before that.
+   * Starts a node. `clusterIsNew` is true if this demo has just created the cluster. Resolves with
+   * `listening` when the node accepts requests, or with the node's exit code if the node exits
+   * first.
    */
   async start(node: DemoNode, args: readonly string[], clusterIsNew: boolean): Promise<number | 'listening'> {
     const child = fork(MAIN, ['node', '--id', node.id, ...args], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
@@ -52,7 +53,7 @@ export class NodeProcesses {
     return 'listening';
   }
 
-  /** Number of nodes that are running. */
+  /** Number of running nodes. */
   get running(): number {
     return this.#processes.size;
   }

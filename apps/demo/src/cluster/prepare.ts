@@ -6,7 +6,7 @@ import { clientUrl, peerUrl, readClusterFile, writeClusterFile, type ClusterFile
 import { storagePath, storesAt, type Storage } from './storage.js';
 import type { TransportName } from './transport.js';
 
-/** Settings of a cluster from the command line. Undefined: the flag is not given. */
+/** Settings of a cluster from the command line. A setting is undefined if its flag is not given. */
 export interface ClusterFlags {
   readonly nodes: number | undefined;
   readonly port: number | undefined;
@@ -25,7 +25,8 @@ export interface PreparedCluster {
 const defaults = { nodes: 3, port: 4001, peerPort: 5001 };
 
 /**
- * Reads the cluster in a folder, or creates one. Throws if flags contradict the existing cluster.
+ * Reads the cluster in a folder, or creates a cluster. Throws if flags contradict the existing
+ * cluster.
  */
 export async function prepareCluster(data: string, flags: ClusterFlags): Promise<PreparedCluster> {
   const existing = readClusterFile(data);
@@ -36,8 +37,8 @@ export async function prepareCluster(data: string, flags: ClusterFlags): Promise
       throw new CliError(
         `${data} has the data of node ${leftover.id} but no cluster.json. Restore cluster.json, or use another --data.`,
       );
-    // Written before the first log. If this start is interrupted, the next one continues with the
-    // same cluster.
+    // Write the cluster file before the first log. If this start is interrupted, the next start
+    // continues with the same cluster.
     writeClusterFile(data, created);
     return { cluster: await bootstrapNodes(data, created), isNew: true };
   }
@@ -78,7 +79,8 @@ function storagesOf(nodes: number, storages: readonly Storage[] = ['fs']): Stora
 }
 
 /**
- * Returns the members for the first entry of the cluster. Their metadata is the URL for clients.
+ * Returns the members for the first entry of the cluster. Each member's metadata is its URL for
+ * clients.
  */
 export function firstMembers({ nodes, transport }: ClusterFile): BootstrapOptions['members'] {
   return Object.fromEntries(
@@ -86,9 +88,7 @@ export function firstMembers({ nodes, transport }: ClusterFile): BootstrapOption
   );
 }
 
-/**
- * Writes the first entry into the log of every node with durable data. Then sets `bootstrapped`.
- */
+/** Writes the first entry to the log of every node with durable data. Then sets `bootstrapped`. */
 async function bootstrapNodes(data: string, file: ClusterFile): Promise<ClusterFile> {
   const { cluster, nodes } = file;
   for (const { id, storage } of nodes) {
@@ -101,7 +101,7 @@ async function bootstrapNodes(data: string, file: ClusterFile): Promise<ClusterF
         await release();
       }
     } catch (error) {
-      // An interrupted start has bootstrapped this log already. No node has run since.
+      // An interrupted start already bootstrapped this log. No node has run since then.
       if (!isKontikiError(error, 'KONTIKI_NOT_BLANK')) throw error;
     }
   }

@@ -7,8 +7,7 @@ import { LevelLog, LevelSnapshots } from '@kontiki/storage-level';
 import { Level } from 'level';
 
 /**
- * Kinds of stores: files, LevelDB, or memory. The data of a node in memory is lost with its
- * process.
+ * Kinds of stores: files, LevelDB, or memory. Data in memory is lost when the node's process exits.
  */
 export const STORAGES = ['fs', 'level', 'memory'] as const;
 
@@ -21,7 +20,9 @@ export function storagePath(data: string, id: string, storage: Storage): string 
 
 export interface NodeStores extends Stores {
   readonly snapshots: SnapshotStore;
-  /** Closes the database of both stores, if they have one. Call it after closing the stores. */
+  /**
+   * Closes the database of both stores, if they have one. Must be called after closing the stores.
+   */
   readonly release: () => Promise<void>;
 }
 
@@ -32,7 +33,7 @@ export async function storesAt(path: string, storage: Storage, logger: Logger): 
     case 'fs':
       return { log: new FileLog(path), snapshots: new FileSnapshots(path, { logger }), release };
     case 'level': {
-      // Creates the folder durably and private to this user. LevelDB does neither.
+      // Create the folder durably, with access for this user only. LevelDB does neither.
       await openFolder(path);
       const db = new Level(path);
       return { log: new LevelLog(db), snapshots: new LevelSnapshots(db, { logger }), release: () => db.close() };

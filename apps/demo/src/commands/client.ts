@@ -21,7 +21,7 @@ const clientHelp: Record<string, string> = {
 
   ${COMMAND} get KEY [--local]
 
-  --local           read the value that the node holds, which may be out of date
+  --local           read the node's own copy of the value, which may be out of date
 ${common}${exitCodes}`,
   put: `Sets a key to a value. Prints the new revision of the key on standard error.
 
@@ -131,8 +131,8 @@ async function valueOf(argument: string): Promise<Uint8Array> {
   for await (const chunk of argument === '-' ? process.stdin : [Buffer.from(argument)]) {
     chunks.push(chunk as Uint8Array);
     length += (chunk as Uint8Array).length;
-    // The node would refuse it early and close the connection, and then the outcome would look
-    // unknown.
+    // The node would refuse a longer value early and close the connection, so the outcome would
+    // appear to be unknown.
     if (length > MAX_VALUE) throw new CliError(`The value has more than ${MAX_VALUE} bytes. Nothing was sent.`);
   }
   return Buffer.concat(chunks);

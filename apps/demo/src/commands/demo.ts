@@ -18,8 +18,8 @@ const demoHelp = `Starts a cluster of a replicated key/value store on this machi
 
   --nodes N         number of nodes, 1 to 7 (default 3)
   --data DIR        folder of the cluster (default kontiki-data); a later start continues with its data
-  --port P          HTTP port of the first node; the next ports are those of the other nodes (default 4001)
-  --peer-port P     port of the first node for the other nodes; the next ports likewise (default 5001)
+  --port P          HTTP port of the first node; the other nodes use the next ports (default 4001)
+  --peer-port P     peer port of the first node; the other nodes use the next ports (default 5001)
   --storage S       one store for all nodes or one per node, as in fs,memory,fs (default fs)
                     fs: files; level: LevelDB; memory: lost when the process ends
   --transport T     transport between the nodes: ${TRANSPORTS.join(' or ')} (default ws)
@@ -50,7 +50,7 @@ export async function demoCommand(args: string[]): Promise<number> {
     storage: oneOf('storage', (values['storage'] as string | undefined)?.split(','), STORAGES),
     transport: oneOf('transport', [values['transport'] ?? []].flat() as string[], TRANSPORTS)?.[0],
   };
-  // Reports invalid values now. The nodes would report them only after the cluster is created.
+  // Report invalid values now. The nodes would report them only after the cluster is created.
   tuningOf(values);
   const nodeArgs = ['--data', data, ...tuningArgs(values)];
   const lock = await lockData(data);
@@ -114,7 +114,7 @@ async function startAll(
   const results = await Promise.all(
     nodes.map(async (node) => [node, await processes.start(node, args, isNew)] as const),
   );
-  // Ctrl-C also reaches the nodes, so nodes that were starting may just have exited.
+  // Ctrl-C also reaches the nodes, so nodes that were starting may have exited already.
   if (signal.aborted) return;
   const failed = results
     .filter(([, result]) => result !== 'listening' && result !== EXIT.staysOut)
@@ -127,7 +127,10 @@ async function startAll(
     throw new CliError('All nodes have lost their data. Start a new cluster with another --data.');
 }
 
-/** Polls the nodes until one leads. Resolves with undefined if `signal` is aborted first. */
+/**
+ * Polls the nodes until one of them is the leader. Resolves with undefined if `signal` is aborted
+ * first.
+ */
 async function waitForLeader(nodes: readonly DemoNode[], signal: AbortSignal): Promise<DemoNode | undefined> {
   const agent = new Agent();
   while (!signal.aborted) {

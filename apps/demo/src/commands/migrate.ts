@@ -37,8 +37,8 @@ export async function migrateCommand(args: string[]): Promise<number> {
   }
   const move = checkMove(parseLocation('from', values['from']), parseLocation('to', values['to']));
   const { data, node, to } = move;
-  // Another run of this command would mistake the unfinished copy for that of an interrupted run,
-  // and delete it.
+  // Lock out other runs of this command. They would mistake the unfinished copy for that of an
+  // interrupted run, and delete it.
   const lock = await (await openFolder(dirname(to.path))).lock('migrate');
   try {
     await runMove(move);
@@ -54,7 +54,7 @@ export async function migrateCommand(args: string[]): Promise<number> {
 /** Location of a node's store. */
 interface StoreLocation {
   readonly storage: Storage;
-  /** DATA/NODE/STORE. */
+  /** Path of the form DATA/NODE/STORE. */
   readonly path: string;
 }
 
@@ -94,7 +94,7 @@ function checkMove(from: StoreLocation, to: StoreLocation): Move {
   if (to.path !== target)
     throw new CliError(`--to must be ${to.storage}:${target}, where ${id} looks for its data.`, EXIT.usage);
   if (to.path === from.path) throw new CliError('--from and --to are the same store.', EXIT.usage);
-  // Opening a store that does not exist would create an empty one.
+  // Opening a nonexistent store would create an empty one.
   if (!existsSync(from.path) || (node.storage !== from.storage && !existsSync(to.path))) {
     const current = `${node.storage}:${storagePath(data, id, node.storage)}`;
     throw new CliError(
@@ -122,13 +122,13 @@ async function runMove(move: Move): Promise<void> {
     );
   }
   if (!(existsSync(copy) && (await isRetired(move)))) {
-    // Removes the copy of a run that was interrupted before it retired the old log. No node has
-    // ever started on that copy.
+    // Remove the copy of a run that was interrupted before it retired the old log. No node has ever
+    // started on that copy.
     await rm(copy, { recursive: true, force: true });
     try {
       await moveTo(copy, move);
     } catch (error) {
-      // Removes the unfinished copy, because it may have filled the disk of the old log.
+      // Remove the unfinished copy, because it may have filled the disk of the old log.
       const retired = await isRetired(move).catch(() => undefined);
       if (retired === false) await rm(copy, { recursive: true, force: true });
       throw error;
@@ -160,12 +160,12 @@ async function moveTo(copy: string, move: Move): Promise<void> {
   }
 }
 
-/** Returns the new location, as the old log stores it and names it in its error. */
+/** Returns the new location, in the form that the old log stores and reports in its error. */
 function newLocation({ to: { storage, path } }: Move): string {
   return `${storage}:${path}`;
 }
 
-/** Whether the old log is retired in favor of the new location. */
+/** Returns whether the old log is retired in favor of the new location. */
 async function isRetired(move: Move): Promise<boolean> {
   const { cluster, node, from } = move;
   const { log, release } = await storesAt(from.path, from.storage, plainLogger(process.stderr));

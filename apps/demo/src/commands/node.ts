@@ -106,7 +106,7 @@ async function runOn(
     throw listenFailed(me, error);
   }
   logger.info(`listening on ${clientUrl(me)}`, { pid: process.pid });
-  // If the demo has died, the channel is closed, and stopRequested() resolves at once.
+  // If the demo has died, the channel is closed, so stopRequested() resolves immediately.
   if (process.connected) process.send?.({ ready: true });
   const error = await Promise.race([failed, stopRequested()]);
   server.close();
@@ -116,7 +116,7 @@ async function runOn(
   logger.info('stopped');
 }
 
-/** Resolves with whether a demo started this process and has just created the cluster. */
+/** Resolves with true if a demo started this process and has just created the cluster. */
 async function clusterIsNew(): Promise<boolean> {
   if (!process.connected) return false;
   const [message] = (await once(process, 'message')) as [{ readonly clusterIsNew: boolean }];

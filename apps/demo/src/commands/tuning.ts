@@ -23,7 +23,7 @@ export interface Tuning {
   readonly snapshotPolicy: Pick<SnapshotPolicy, 'maxEntries' | 'maxBytes' | 'trailingEntries'>;
 }
 
-/** Parses the values of the flags. An invalid value is a usage error. */
+/** Parses the values of the flags. Throws a usage error if a value is invalid. */
 export function tuningOf(values: ParsedArgs['values']): Tuning {
   const number = (flag: keyof typeof tuningFlags, min: number, max: number): number | undefined =>
     wholeNumber(flag, values[flag], min, max);
@@ -45,7 +45,7 @@ export function tuningOf(values: ParsedArgs['values']): Tuning {
   };
 }
 
-/** Returns the given flags as command line arguments. */
+/** Returns the given flags as command-line arguments. */
 export function tuningArgs(values: ParsedArgs['values']): string[] {
   return Object.keys(tuningFlags).flatMap((flag) => {
     const value = values[flag];

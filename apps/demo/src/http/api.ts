@@ -13,7 +13,7 @@ interface Target {
   /** The part of the URL after the host, for redirects. */
   readonly path: string;
   readonly query: URLSearchParams;
-  /** The key of `/kv/KEY`; undefined for `/kv`. */
+  /** The key in `/kv/KEY`, or undefined for `/kv`. */
   readonly key: string | undefined;
 }
 
@@ -38,7 +38,7 @@ export class KvApi {
     this.#logger = logger;
   }
 
-  /** Creates a server with limits on size and time. The caller calls `listen`. */
+  /** Creates a server with limits on size and time. The caller must call `listen`. */
   server(): Server {
     const server = createServer(
       {
@@ -123,8 +123,8 @@ export class KvApi {
   }
 
   /**
-   * Serves linearizable reads on the leader only. A follower would need another round trip per
-   * read, while a redirected client sends its next requests to the leader.
+   * Serves linearizable reads on the leader only. A follower would need an extra round trip per
+   * read, whereas a redirected client sends its next requests to the leader.
    */
   #read<T>({ query }: Target, read: () => T): Promise<T> {
     const consistency = query.get('consistency') ?? 'linearizable';
@@ -202,8 +202,8 @@ function readBody(request: IncomingMessage, limit: number): Promise<Uint8Array> 
     });
     request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
     request.on('close', () => {
-      // `close` also follows `end`. Creating an error then would cost more than the rest of a
-      // request.
+      // `close` is also emitted after `end`. Creating an error then would cost more than the rest
+      // of the request.
       if (!request.complete)
         reject(new HttpError(400, 'ABORTED', 'The request ended before its body was complete. Nothing was written.'));
     });

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { isKontikiError, type ErrorCode, type Leader } from '@kontiki/core';
 
-/** An error with which a node refuses a request before it reaches the cluster. */
+/** An error that is sent to the client as a response with this status and code. */
 export class HttpError extends Error {
   readonly status: number;
   readonly code: string;
@@ -13,7 +13,7 @@ export class HttpError extends Error {
   }
 }
 
-/** Seconds that a client should wait before it retries. */
+/** Header with the seconds that a client should wait before retrying. */
 const RETRY_AFTER = { 'Retry-After': '1' };
 
 export function sendJson(
@@ -41,10 +41,7 @@ function sendError(
   sendJson(response, status, { error: { code, message } }, headers);
 }
 
-/**
- * HTTP status for each error code that a call can return. Any other code is a failure of the server
- * (500).
- */
+/** HTTP status for each expected error code. Any other code is a server failure (500). */
 const STATUS: Partial<Record<ErrorCode, number>> = {
   KONTIKI_NOT_LEADER: 503,
   KONTIKI_OVERLOADED: 503,
@@ -65,10 +62,13 @@ function redirect(response: ServerResponse, leader: Leader, path: string): void 
   response.end();
 }
 
-/** Sends the response to a failed request: a redirect if another node leads, otherwise an error. */
+/**
+ * Sends the response to a failed request: a redirect if another node is the leader, otherwise an
+ * error.
+ */
 export function sendFailure(response: ServerResponse, path: string, error: unknown): void {
   if (error instanceof HttpError) {
-    // The rest of a refused body is not read, so the connection cannot be reused.
+    // The rest of a refused request body is not read, so the connection cannot be reused.
     const headers = response.req.complete ? {} : { Connection: 'close' };
     sendError(response, error.status, error.code, error.message, headers);
   } else if (

@@ -8,14 +8,15 @@ interface NewestSnapshot {
   readonly index: number;
   readonly bytes: number;
   /**
-   * Time when it was taken or installed, in ISO 8601. Null if that was before this process started.
+   * Time when the snapshot was taken or installed, in ISO 8601. Null if that was before this
+   * process started.
    */
   readonly at: string | null;
 }
 
 /**
- * Serves the snapshots of one node over HTTP. POST takes a snapshot, GET sends the newest as it is
- * stored.
+ * Serves the snapshots of one node over HTTP. POST takes a snapshot. GET sends the newest snapshot
+ * as it is stored.
  */
 export class SnapshotApi {
   readonly #node: RaftNode;

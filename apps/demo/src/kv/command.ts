@@ -1,12 +1,12 @@
 import { Reader, textLength, Writer } from '@kontiki/core/wire';
 
-/** The largest key in bytes of UTF-8, and the largest value in bytes. */
+/** Maximum length of a key in UTF-8 bytes, and of a value in bytes. */
 export const MAX_KEY = 512;
 export const MAX_VALUE = 1024 * 1024;
-/** Bytes of the largest command. */
+/** Maximum length of a command in bytes. */
 export const MAX_COMMAND = 12 + MAX_KEY + MAX_VALUE;
 
-/** The condition on a key under which a command takes effect. */
+/** Condition that a key must meet for a command to take effect. */
 export type Condition =
   | { readonly kind: 'always' }
   /** The key exists and was last written at this log index. */

@@ -1,4 +1,4 @@
-/** A value and the log index that wrote it. */
+/** A value and the log index of the command that wrote the value. */
 export interface Item {
   readonly value: Uint8Array;
   readonly revision: number;
@@ -9,19 +9,23 @@ interface PositionedItem extends Item {
   readonly position: number;
 }
 
-/** State of one iteration over the items as they were when it started. */
+/** State of one iteration over a snapshot of the items. */
 interface Iteration {
-  /** The last position at the start. Items beyond it are newer and not part of the iteration. */
+  /**
+   * Last position when the iteration started. Items beyond it are newer and not part of the
+   * iteration.
+   */
   readonly end: number;
   /** Position up to which all items were yielded. */
   yielded: number;
-  /** Old versions of items that changed after the start and were not yielded yet, by key. */
+  /** Old versions of items, by key, that changed after the start and have not been yielded yet. */
   readonly saved: Map<string, PositionedItem>;
 }
 
 /**
- * Items by key that can change while a snapshot of them is read. When an item changes before an
- * iteration reaches it, its old version is saved for the iteration. Nothing else is copied.
+ * A map of items that can change while a snapshot of them is being read. When an item changes
+ * before an iteration reaches it, its old version is saved for the iteration. Nothing else is
+ * copied.
  */
 export class Items {
   readonly #map = new Map<string, PositionedItem>();
@@ -52,7 +56,8 @@ export class Items {
   }
 
   /**
-   * Yields all items as they are when the first item is requested. Later changes do not show.
+   * Yields all items in their state when the first item is requested. Later changes are not
+   * visible.
    */
   *snapshot(): Generator<[string, Item], void> {
     const iteration: Iteration = { end: this.#lastPosition, yielded: 0, saved: new Map() };
@@ -65,7 +70,7 @@ export class Items {
         if (saved !== undefined) iteration.saved.delete(key);
         yield [key, saved ?? item];
       }
-      // Items that were deleted before the iteration reached them.
+      // The remaining saved items were deleted before the iteration reached them.
       yield* iteration.saved;
     } finally {
       this.#iterations.delete(iteration);

@@ -9,7 +9,7 @@ export type KvResult =
   | { readonly kind: 'deleted' }
   | { readonly kind: 'absent' }
   /**
-   * The condition did not hold. `revision` is that of the key, or undefined if the key does not
+   * The condition was not met. `revision` is the key's revision, or undefined if the key does not
    * exist.
    */
   | { readonly kind: 'conflict'; readonly revision: number | undefined };
@@ -29,8 +29,8 @@ export class KvMachine implements StateMachine<KvResult> {
   /** Returns the first `limit` items whose key starts with `prefix`, sorted by key. */
   list(prefix: string, limit: number): [string, Item][] {
     let found: [string, Item][] = [];
-    // Sorting a million keys would delay heartbeats. So the list is cut to its first `limit` keys
-    // now and then, and keys after those are skipped.
+    // Sorting a million keys would delay heartbeats. So the list is periodically cut to its first
+    // `limit` keys, and keys that sort after them are skipped.
     let lastKept: string | undefined;
     const keepFirst = (): void => {
       found = found.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, limit);
@@ -51,7 +51,7 @@ export class KvMachine implements StateMachine<KvResult> {
   }
 
   /**
-   * Returns the state as it is when the first chunk is read. Commands may be applied between
+   * Returns the state at the time when the first chunk is read. Commands may be applied between
    * chunks.
    */
   snapshot(): AsyncIterable<Uint8Array> {
@@ -67,8 +67,8 @@ export class KvMachine implements StateMachine<KvResult> {
     const held = this.#items.get(command.key);
     if (!holds(command.condition, held)) return { kind: 'conflict', revision: held?.revision };
     if (command.kind === 'delete') return { kind: this.#items.delete(command.key) ? 'deleted' : 'absent' };
-    // A copy, because a view would keep the whole frame or page in memory that contains the
-    // command.
+    // Copy the value. A view would keep the whole frame or page that contains the command in
+    // memory.
     this.#items.set(command.key, { value: command.value.slice(), revision: index });
     return { kind: 'written', revision: index };
   }

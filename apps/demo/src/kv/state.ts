@@ -2,15 +2,15 @@ import { Reader, Writer } from '@kontiki/core/wire';
 import { MAX_KEY, MAX_VALUE } from './command.js';
 import { Items, type Item } from './items.js';
 
-/** Minimum bytes of a chunk, except for the last one. */
+/** Minimum length of a chunk in bytes, except for the last chunk. */
 const CHUNK = 64 * 1024;
-/** Bytes of an item without its key and value. */
+/** Length of an encoded item without its key and value, in bytes. */
 const HEADER = 14;
 
 /**
  * Encodes the state. Each item consists of its revision (8 bytes), length of the value (4), length
  * of the key (2), key, and value. A chunk ends after the item that makes it 64 KiB or longer. Items
- * are requested only for the chunk that is being read.
+ * are requested lazily, one chunk at a time.
  */
 export async function* encodeState(items: Iterable<[string, Item]>): AsyncGenerator<Uint8Array, void> {
   let chunk: [string, Item][] = [];
@@ -41,10 +41,10 @@ function encode(items: readonly [string, Item][], length: number): Uint8Array {
   return writer.bytes;
 }
 
-/** Decodes the output of `encodeState`. It may arrive in chunks of any size. */
+/** Decodes the output of `encodeState`, which may arrive in chunks of any size. */
 export async function decodeState(chunks: AsyncIterable<Uint8Array>): Promise<Items> {
   const items = new Items();
-  // The start of an item, its length so far, and the length needed to continue decoding.
+  // The bytes not yet decoded, their length, and the length needed to continue decoding.
   let pending: Uint8Array[] = [];
   let length = 0;
   let needed = HEADER;
@@ -63,8 +63,9 @@ export async function decodeState(chunks: AsyncIterable<Uint8Array>): Promise<It
 }
 
 /**
- * Adds all complete items in `bytes` to `items`. Returns how many bytes they have, and how many
- * bytes the next item needs: all of the item, or only its header if that is incomplete.
+ * Adds all complete items in `bytes` to `items`. Returns the number of decoded bytes, and the
+ * number of bytes needed to continue. That is the length of the next item, or of its header if the
+ * header is incomplete.
  */
 function decodeComplete(bytes: Uint8Array, items: Items): { readonly bytes: number; readonly needed: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -73,13 +74,13 @@ function decodeComplete(bytes: Uint8Array, items: Items): { readonly bytes: numb
     if (left < HEADER) return { bytes: at, needed: HEADER };
     const length = HEADER + view.getUint16(at + 12, true) + view.getUint32(at + 8, true);
     if (length > HEADER + MAX_KEY + MAX_VALUE)
-      throw new Error(`snapshot state has an item of ${length} bytes: too long`);
+      throw new Error(`snapshot state has an item of ${length} bytes, which is too long`);
     if (left < length) return { bytes: at, needed: length };
     const reader = new Reader(bytes.subarray(at, at + length));
     const revision = reader.u53();
     reader.u32();
     const key = reader.text(MAX_KEY);
-    // A copy, because a view would keep the whole chunk in memory.
+    // Copy the value, because a view would keep the whole chunk in memory.
     items.set(key, { value: reader.raw(reader.left).slice(), revision });
     at += length;
   }

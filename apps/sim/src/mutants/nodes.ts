@@ -17,6 +17,18 @@ export const mutants: readonly Mutant[] = [
       '    const { index, term } = entry;\n    const calls = [...this.#appended.values()].find((some) => some.has(index));',
   },
   {
+    name: 'a proposal keeps the memory of its caller',
+    file: 'node/raft-node.ts',
+    find: 'command = this.#copies.copy(data);',
+    replace: 'command = data;',
+  },
+  {
+    name: 'machines are given the memory of the log',
+    file: 'node/apply/applier.ts',
+    find: 'const commands = copiesOfCommands(entries);',
+    replace: "const commands = entries.filter((entry): entry is CommandEntry => entry.kind === 'command');",
+  },
+  {
     name: 'a proposal that times out is reported as refused',
     file: 'node/calls/proposals.ts',
     find: 'call.reject(unknownOutcome(why));',

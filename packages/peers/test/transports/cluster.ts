@@ -24,7 +24,7 @@ class List implements StateMachine<number> {
   }
 }
 
-/** A cluster of servers in this process. Each server has a port of its own. */
+/** A cluster of servers in this process. Each server has its own port. */
 export class Cluster {
   readonly nodes = new Map<string, RaftNode<number>>();
   readonly machines = new Map<string, List>();
@@ -33,7 +33,7 @@ export class Cluster {
   readonly #make: (port: number) => Transport;
   readonly #logs = new Map<string, MemoryLog>();
 
-  /** `address`: returns the address of a server. Default: the address with its own port. */
+  /** `address` returns the address of a server. Default: the address with the server's own port. */
   constructor(scheme: string, make: (port: number) => Transport, address?: (id: string) => string) {
     this.#make = make;
     this.#address = address ?? ((id) => `${scheme}://127.0.0.1:${this.ports.get(id)}`);
@@ -83,7 +83,7 @@ export class Cluster {
   }
 
   /**
-   * Proposes a command until a proposal succeeds. If the leader changes in between, the command may
+   * Proposes a command until a proposal succeeds. If the leader changes meanwhile, the command may
    * be applied twice.
    */
   async execute(text: string): Promise<void> {
@@ -108,7 +108,7 @@ export class Cluster {
 
 /** Shows that nodes form a cluster over the transport. */
 export function testCluster(scheme: string, make: (port: number) => Transport): void {
-  it('a cluster elects a leader, commits everywhere and readmits a restarted server', async () => {
+  it('a cluster elects a leader, commits on all servers and readmits a restarted one', async () => {
     const ids = ['a', 'b', 'c'];
     const cluster = new Cluster(scheme, make);
     await cluster.bootstrap(ids);

@@ -16,17 +16,17 @@ export function testDelivery(started: Started): void {
     expect(new Set(b.received.map(({ from }) => from))).toEqual(new Set(['a']));
   });
 
-  it('a transport drops and logs a message that is larger than a frame may be', async () => {
+  it('a transport drops and logs a message that exceeds the maximum frame size', async () => {
     const [a, b] = [await started('a'), await started('b')];
     introduce(a, b);
     await a.reaches(b);
     a.transport.send('b', [append(1, 4 * 1024 * 1024)]);
     await a.reaches(b);
-    expect(a.logged(/larger than a frame/)).toBe(true);
+    expect(a.logged(/exceeds the maximum frame size/)).toBe(true);
     expect(b.received.some(({ message }) => message.kind === 'append')).toBe(false);
   });
 
-  it('a transport keeps messages that are sent before the first connection is made', async () => {
+  it('a transport keeps messages sent before the first connection is made', async () => {
     const [a, b] = [await started('a'), await started('b')];
     introduce(a, b);
     a.transport.send('b', [numbered(1), append(1, 10)]);
@@ -45,7 +45,7 @@ export function testDelivery(started: Started): void {
     await again.reaches(a);
   });
 
-  it('a transport logs invalid addresses and reaches its other peers', async () => {
+  it('a transport logs invalid addresses and still reaches its other peers', async () => {
     const [a, b] = [await started('a'), await started('b')];
     a.transport.setPeers(
       new Map([

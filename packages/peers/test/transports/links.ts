@@ -5,12 +5,15 @@ const KiB = 1024;
 const MiB = 1024 * KiB;
 
 /**
- * Shows how transports handle connections that fail, are slow or are overloaded. `connections`: the
- * maximum number of connections that the transport opens to a peer. `ping`: the approximate number
- * of bytes that an idle transport sends per tick.
+ * Shows how transports handle connections that fail, are slow or are overloaded. `connections` is
+ * the maximum number of connections that the transport opens to a peer. `ping` is the approximate
+ * number of bytes that an idle transport sends per tick.
  */
 export function testLinks(started: Started, { connections: most, ping }: { connections: number; ping: number }): void {
-  /** Starts a, b and a proxy in front of b. a dials b through the proxy; b has no address of a. */
+  /**
+   * Starts servers a and b, and a proxy in front of b. Server a dials b through the proxy. Server b
+   * does not know the address of a.
+   */
   async function throughProxy(limits = {}) {
     const [a, b] = [await started('a', { limits }), await started('b', { limits })];
     const proxy = await new Proxy(() => b.transport.port as number).start();
@@ -19,7 +22,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     return { a, b, proxy };
   }
 
-  it('a transport detects a connection that carries nothing, and reconnects', async () => {
+  it('a transport detects a stalled connection and reconnects', async () => {
     const { a, b, proxy } = await throughProxy({ pingIntervalMs: 30, handshakeTimeoutMs: 200, reconnectMaxMs: 100 });
     proxy.stall();
     await until(() => a.logged(/b: it (is silent|does not answer)/), 'the log line of the dialer');
@@ -29,7 +32,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     await a.reaches(b);
   });
 
-  it('a message is received whole or not at all when its connection is cut', async () => {
+  it('a message on a broken connection arrives completely or not at all', async () => {
     const { a, b, proxy } = await throughProxy({ reconnectMaxMs: 50 });
     proxy.rate = 64 * KiB;
     let index = 0;
@@ -71,13 +74,13 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     const before = heldBytes();
     for (let index = 1; index <= 400; index += 1) {
       a.transport.send('b', [append(index, 200 * KiB)]);
-      // Let the connection take from the queue what it can.
+      // Let the connection take as much from the queue as it can.
       await new Promise((resolve) => setImmediate(resolve));
     }
     await until(() => a.logged(/queue for this peer is full/), 'the queue to be full');
     a.transport.send('b', [numbered(42)]);
-    // 80 MB were sent. Only the queue, one frame, and the buffers of the system and the proxy are
-    // held.
+    // 80 MB were sent. Only the queue, one frame, and the buffers of the system and the proxy use
+    // memory.
     expect(heldBytes() - before).toBeLessThan(24 * MiB);
 
     proxy.resume();
@@ -89,7 +92,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     expect(indices).toEqual(indices.map((_, i) => i));
   });
 
-  it('an unreachable peer costs almost no memory', async () => {
+  it('an unreachable peer uses almost no memory', async () => {
     const a = await started('a', { limits: { reconnectMaxMs: 50 } });
     // No server listens on the port of the discard protocol.
     a.transport.setPeers(new Map([['b', 'ws://127.0.0.1:9']]));
@@ -107,7 +110,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     introduce(a, b);
     await a.reaches(b);
     for (let index = 1; index <= 30; index += 1) a.transport.send('b', [append(index, 250 * KiB)]);
-    // The first frame leaves in a microtask. The other appends wait in the queue.
+    // The first frame is sent in a microtask. The other appends wait in the queue.
     await Promise.resolve();
     a.transport.send('b', [numbered(7)]);
     await until(() => b.received.filter(({ message }) => message.kind === 'append').length === 30, 'all appends');
@@ -117,7 +120,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     expect(order.findIndex(({ message }) => message.kind === 'readIndex')).toBeLessThanOrEqual(2);
   });
 
-  it('a transport dials a returning peer at once, each time the peer returns', async () => {
+  it('a transport dials a returning peer immediately, each time the peer returns', async () => {
     const limits = { reconnectMinMs: 50, reconnectMaxMs: 600_000 };
     const a = await started('a', { limits, random: () => 1 });
     let b = await started('b');

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { introduce, type Created, type Started } from './servers.js';
 
-/** Shows how a transport with a port of its own starts and closes. */
+/** Shows how a transport with its own port starts and closes. */
 export function testListening(server: Created, started: Started): void {
   it('start rejects with KONTIKI_LISTEN and the cause if the port is in use', async () => {
     const a = await started('a');
@@ -26,7 +26,7 @@ export function testListening(server: Created, started: Started): void {
     await b.reaches(a);
   });
 
-  it('start rejects the second time and after close', async () => {
+  it('start rejects if called twice or after close', async () => {
     const a = await started('a');
     await expect(a.start()).rejects.toMatchObject({ code: 'KONTIKI_BAD_OPTION' });
     await a.transport.close();

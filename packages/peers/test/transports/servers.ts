@@ -32,7 +32,7 @@ export async function until(condition: () => boolean, what: string, deadline = 1
 setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc') as () => void;
 
-/** Returns the bytes of all buffers that are still referenced. */
+/** Returns the total size of all buffers that are still referenced. */
 export function heldBytes(): number {
   gc();
   gc();
@@ -55,12 +55,12 @@ type Args = [
   identity?: Partial<Identity>,
 ];
 
-/** Creates a server with the transport under test, by default with a port of its own. */
+/** Creates a server with the transport under test, by default on its own port. */
 export type Created = (...args: Args) => TestServer;
 /** Creates a server and starts its transport. */
 export type Started = (...args: Args) => Promise<TestServer>;
 
-/** A server's transport, with the messages that it received and the lines that it logged. */
+/** A server's transport, with its received messages and logged lines. */
 export class TestServer<T extends Listening = Listening> extends EventEmitter {
   readonly transport: T;
   readonly received: { from: ServerId; message: Message }[] = [];
@@ -99,14 +99,14 @@ export class TestServer<T extends Listening = Listening> extends EventEmitter {
     return this.lines.some(({ text }) => words.test(text));
   }
 
-  /**
-   * Tickets of the read requests that were received. Tests use read requests as numbered messages.
-   */
+  /** Tickets of the received read requests. Tests use read requests as numbered messages. */
   get tickets(): number[] {
     return this.received.flatMap(({ message }) => (message.kind === 'readIndex' ? [message.ticket] : []));
   }
 
-  /** Sends a message until one arrives, since messages without a connection may be dropped. */
+  /**
+   * Sends messages until one arrives, because messages sent without a connection may be dropped.
+   */
   async reaches(other: TestServer, deadline?: number): Promise<void> {
     const ticket = tickets++;
     const send = setInterval(() => this.transport.send(other.id, [numbered(ticket)]), 10);
@@ -146,7 +146,7 @@ export function append(index: number, bytes: number): Message {
   };
 }
 
-/** Gives each server the addresses of all others. */
+/** Sets the addresses of all other servers on each server. */
 export function introduce(...servers: readonly TestServer[]): void {
   for (const server of servers) {
     server.transport.setPeers(new Map(servers.filter((s) => s !== server).map((s) => [s.id, s.address])));
@@ -159,7 +159,7 @@ export function introduce(...servers: readonly TestServer[]): void {
 export class Proxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  /** Bytes carried so far. */
+  /** Number of bytes forwarded so far. */
   carried = 0;
   connections = 0;
   /** Maximum number of bytes per ten milliseconds, in each direction. */
@@ -219,7 +219,7 @@ export class Proxy {
     for (const socket of this.#sockets) socket.pause();
   }
 
-  /** Continues after `stall`, with the bytes that were not read yet. */
+  /** Resumes after `stall`, with the bytes not read yet. */
   resume(): void {
     this.#stalled = false;
     for (const socket of this.#sockets) socket.resume();

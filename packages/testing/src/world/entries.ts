@@ -59,7 +59,8 @@ export class Entries {
       const data = entry.kind === 'command' ? entry.data : undefined;
       const here = (this.#known[index] ??= []);
       const known = here.find((other) => other.term === term);
-      if (known === undefined) here.push({ term, prevTerm, data });
+      // A copy shows later whether anybody has changed the memory of the entry.
+      if (known === undefined) here.push({ term, prevTerm, data: data && new Uint8Array(data) });
       else {
         const same = known.prevTerm === prevTerm && sameBytes(known.data, data);
         this.#invariants.check(
@@ -122,8 +123,14 @@ export class Entries {
     return indices;
   }
 
-  /** Called when a server applies an entry. */
-  applied(id: ServerId, index: number, term: number): void {
+  /** Called when a server applies an entry. `data`: the command, if it is one. */
+  applied(id: ServerId, index: number, term: number, data?: Uint8Array): void {
+    const known = this.#known[index]?.find((other) => other.term === term);
+    this.#invariants.check(
+      'logMatching',
+      known === undefined || sameBytes(known.data, data),
+      () => `${id} applies entry ${index} of term ${term} with other bytes than were proposed`,
+    );
     const committed = this.#committed[index - 1]?.term;
     const agreed = committed === undefined || committed === term;
     this.#invariants.check(

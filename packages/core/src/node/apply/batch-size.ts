@@ -3,24 +3,21 @@ const TARGET_MS = 5;
 /** Number of commands in the first batch. */
 const FIRST = 64;
 const MAX = 16_384;
-/** Weight of all earlier batches when a new one is counted. */
-const DECAY = 0.8;
 
 /**
- * Sizes batches by what earlier ones took. A batch is bounded in bytes as well, but 256 KiB may hold
- * thousands of commands that take 300 microseconds each, and the event loop, reads and `close` would
- * wait for all of them.
+ * Sizes batches by the duration of earlier ones. A batch is bounded in bytes, too, but 256 KiB may
+ * contain thousands of commands that take 300 microseconds each. The event loop, reads and `close`
+ * would wait for all of them.
  *
- * A batch of n commands is assumed to take f + n * p: a database has a fixed cost per transaction,
- * which smaller batches would only multiply. The cost of one command, p, is the slope of a line
- * through the recent batches. If all of them had about the same size, the slope is unknown, and the
- * whole duration is attributed to the commands. That makes the next batch smaller, so the slope
- * becomes known.
+ * A batch of n commands is assumed to take f + n * p milliseconds. A database has a fixed cost f per
+ * transaction, which smaller batches would only multiply, so only n * p is kept below the target.
+ * Two consecutive batches of different sizes show f.
  */
 export class BatchSize {
   #commands = FIRST;
-  /** Decayed sums over the batches: their number, and of n, t, n * n and n * t. */
-  #sums = { weight: 0, n: 0, t: 0, nn: 0, nt: 0 };
+  #fixedMs = 0;
+  /** Commands and milliseconds of the previous batch. */
+  #previous = { n: 0, t: 0 };
 
   /** Maximum number of entries in the next batch. */
   get commands(): number {
@@ -30,25 +27,16 @@ export class BatchSize {
   /** Notes that a batch of `n` commands took `t` milliseconds. */
   note(n: number, t: number): void {
     if (n === 0) return;
-    const { weight, n: sumN, t: sumT, nn, nt } = this.#sums;
-    this.#sums = {
-      weight: weight * DECAY + 1,
-      n: sumN * DECAY + n,
-      t: sumT * DECAY + t,
-      nn: nn * DECAY + n * n,
-      nt: nt * DECAY + n * t,
-    };
-    const affordable = TARGET_MS / this.#costPerCommand();
-    const [least, most] = [Math.ceil(this.#commands / 4), this.#commands * 2];
-    this.#commands = Math.floor(Math.max(1, Math.min(MAX, most, Math.max(least, affordable))));
-  }
-
-  #costPerCommand(): number {
-    const { weight, n, t, nn, nt } = this.#sums;
-    const [meanN, meanT] = [n / weight, t / weight];
-    const variance = nn / weight - meanN * meanN;
-    // Sizes that differ by less than a tenth of their mean do not show a slope.
-    if (variance < meanN * meanN * 0.01) return meanT / meanN;
-    return Math.max(0, nt / weight - meanN * meanT) / variance;
+    const before = this.#previous;
+    this.#previous = { n, t };
+    // A batch of about the same size shows nothing but an upper limit.
+    if (Math.max(n, before.n) < 1.5 * Math.min(n, before.n)) this.#fixedMs = Math.min(this.#fixedMs, t);
+    else {
+      const perCommand = Math.max(0, (t - before.t) / (n - before.n));
+      this.#fixedMs = Math.max(0, Math.min(t, before.t, t - n * perCommand));
+    }
+    const affordable = TARGET_MS / ((t - this.#fixedMs) / n);
+    const [least, most] = [this.#commands / 4, Math.min(MAX, this.#commands * 2)];
+    this.#commands = Math.max(1, Math.floor(Math.min(most, Math.max(least, affordable))));
   }
 }

@@ -136,13 +136,14 @@ export class Checks {
   }
 
   applied({ id, disk }: Observed, entries: readonly Entry[]): void {
-    for (const { index, term } of entries) {
+    for (const entry of entries) {
+      const { index, term } = entry;
       this.check(
         'commitIsDurable',
         disk.holds(index, term),
         () => `${id} applies entry ${index}, which is not on its disk`,
       );
-      this.#entries.applied(id, index, term);
+      this.#entries.applied(id, index, term, entry.kind === 'command' ? entry.data : undefined);
     }
   }
 

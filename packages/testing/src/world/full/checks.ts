@@ -164,8 +164,8 @@ export class NodeChecks {
       isWhole,
       () => `${id} applies ${given.join(', ')} up to ${through} after ${after}, not ${expected.join(', ')}`,
     );
-    entries.forEach(({ index, term }, i) => {
-      this.#entries.applied(id, index, term);
+    entries.forEach(({ index, term, data }, i) => {
+      this.#entries.applied(id, index, term, data);
       const result = results[i];
       const known = this.#results.get(index);
       if (known === undefined) this.#results.set(index, result);

@@ -386,9 +386,11 @@ export class NodeServer implements FaultTarget {
       this.#nodeRequests.add(onCrash);
       const failed = (error: unknown): void => end(outcomeOf(error));
       if (request.command !== undefined) {
-        node.propose(request.command, { timeout }).then(({ index, term, result }) => {
-          end({ kind: 'done', index, term, answer: result });
-        }, failed);
+        // Callers may reuse their memory as soon as `propose` returns.
+        const command = request.command.slice();
+        const proposed = node.propose(command, { timeout });
+        command.fill(0xa5);
+        proposed.then(({ index, term, result }) => end({ kind: 'done', index, term, answer: result }), failed);
       } else {
         const read = (): RequestOutcome => ({
           kind: 'read',

@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { BatchSize } from '../../src/node/apply/batch-size.js';
+
+/** Applies 60 full batches of a machine with these costs, and returns the sizes of the last ones. */
+function sizes(fixedMs: number, perCommandMs: number, noise: (batch: number) => number = () => 0): number[] {
+  const size = new BatchSize();
+  const seen: number[] = [];
+  for (let i = 0; i < 60; i += 1) {
+    seen.push(size.commands);
+    size.note(size.commands, fixedMs + size.commands * perCommandMs + noise(i));
+  }
+  return seen.slice(-20);
+}
+
+describe('BatchSize', () => {
+  it('commands of 300 microseconds get batches of about 5 ms', () => {
+    for (const commands of sizes(0, 0.3)) expect(commands * 0.3).toBeLessThan(10);
+  });
+
+  it('the first batch of slow commands is the only large one', () => {
+    const size = new BatchSize();
+    expect(size.commands).toBe(64);
+    for (let i = 0; i < 4; i += 1) size.note(size.commands, size.commands * 5);
+    expect(size.commands).toBe(1);
+  });
+
+  it('fast commands get the largest batches', () => {
+    expect(Math.min(...sizes(0, 0))).toBe(16_384);
+  });
+
+  it('a fixed cost per batch does not shrink the batches', () => {
+    expect(Math.min(...sizes(10, 0.001))).toBeGreaterThan(1_000);
+  });
+
+  it('batches shrink when commands become slower, and grow again afterwards', () => {
+    const size = new BatchSize();
+    const run = (perCommandMs: number): number => {
+      for (let i = 0; i < 40; i += 1) size.note(size.commands, size.commands * perCommandMs);
+      return size.commands;
+    };
+    expect(run(0.001)).toBeGreaterThan(1_000);
+    expect(run(1)).toBeLessThan(20);
+    expect(run(0.001)).toBeGreaterThan(1_000);
+  });
+
+  it('batches that a pause of the process made slow do not stay small', () => {
+    const pauses = sizes(0, 0.001, (i) => (i % 10 === 0 ? 50 : 0));
+    expect(Math.max(...pauses)).toBeGreaterThan(500);
+  });
+
+  it('empty batches change nothing', () => {
+    const size = new BatchSize();
+    size.note(0, 1_000);
+    expect(size.commands).toBe(64);
+  });
+});
