@@ -13,7 +13,7 @@ const proposed: readonly Position[] = [2, 4].flatMap((term) => [3, 4, 5, 6].map(
 /** Appends the proposals, and returns the outcomes of those that `act` settles, such as `4@2`. */
 async function outcomesAfter(act: (proposals: Proposals<string>) => void): Promise<Record<string, unknown>> {
   const positions = [...proposed];
-  const proposals = new Proposals<string>({ propose: () => positions.shift() } as unknown as Raft);
+  const proposals = new Proposals<string>({ propose: () => positions.shift() } as unknown as Raft, () => '');
   const clock = new VirtualClock();
   const calls = new Calls(clock);
   const outcomes: Record<string, unknown> = {};

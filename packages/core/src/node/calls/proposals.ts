@@ -39,6 +39,7 @@ function unknownOutcome(cause: unknown): KontikiError {
  */
 export class Proposals<Result> {
   readonly #raft: Raft;
+  readonly #situation: () => string;
   #queued: Proposal<Result>[] = [];
   #queuedBytes = 0;
   /**
@@ -47,8 +48,10 @@ export class Proposals<Result> {
    */
   readonly #appended = new Map<number, Map<number, Call<Applied<Result>>>>();
 
-  constructor(raft: Raft) {
+  /** `situation` describes what this server lacks to accept a proposal. */
+  constructor(raft: Raft, situation: () => string) {
     this.#raft = raft;
+    this.#situation = situation;
   }
 
   /** Bytes of the queued proposals, counted like the log's limits. */
@@ -73,7 +76,7 @@ export class Proposals<Result> {
       if (typeof appended === 'object') {
         proposal.position = appended;
         this.#callsOf(appended.term).set(appended.index, call);
-      } else call.reject(refusalError(this.#raft, appended));
+      } else call.reject(refusalError(this.#raft, appended, this.#situation));
     }
     // Clear the queue last, so that `abandon` rejects the remaining proposals if the protocol
     // throws.
@@ -120,7 +123,7 @@ export class Proposals<Result> {
       if (!abandoned && position === undefined) call.reject(refused);
     }
     for (const calls of this.#appended.values()) {
-      for (const call of calls.values()) call.reject(unknownOutcome(refused.cause));
+      for (const call of calls.values()) call.reject(unknownOutcome(refused.cause ?? refused));
     }
     this.#queued = [];
     this.#appended.clear();
@@ -147,7 +150,7 @@ export class Proposals<Result> {
         if (term > committed.term && index > committed.index) break;
         if (term < committed.term && index < committed.index) continue;
         calls.delete(index);
-        call.reject(replaced({ index, term }, committed));
+        call.rejectWith(() => replaced({ index, term }, committed));
       }
       // No more proposals of an earlier term can be added.
       if (calls.size === 0 && term < committed.term) this.#appended.delete(term);

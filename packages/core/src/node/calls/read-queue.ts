@@ -1,5 +1,8 @@
 import { KontikiError } from '../../errors.js';
 import type { ReadsReady } from '../../protocol/output.js';
+import { badOption } from '../options.js';
+import { describe } from '../describe.js';
+import { isThenable } from '../thenable.js';
 import type { Call } from './calls.js';
 
 /** Maximum number of waiting reads, to bound memory. */
@@ -12,10 +15,22 @@ interface WaitingRead {
   readonly fail: (error: Error) => void;
 }
 
+/** Returns the reason to refuse a read with these arguments; undefined if there is none. */
+export function refuseRead(read: unknown, { consistency }: { consistency?: unknown }): KontikiError | undefined {
+  if (typeof read !== 'function') return badOption(`A read takes a function, not ${describe(read)}.`);
+  if (consistency === undefined || consistency === 'linearizable' || consistency === 'local') return undefined;
+  return badOption(`consistency must be 'linearizable' or 'local', not ${describe(consistency)}.`);
+}
+
 /** Runs a read and settles its call with the result. */
 export function serveRead<T>(call: Call<T>, read: () => T): void {
   try {
-    call.resolve(read());
+    const value = read();
+    if (isThenable(value)) {
+      // The state changes while the caller's function waits, and nobody handles its rejection.
+      value.then(undefined, () => {});
+      call.reject(badOption('The function of a read must not be asynchronous: read the state, return, then await.'));
+    } else call.resolve(value);
   } catch (error) {
     call.reject(error as Error);
   }

@@ -147,12 +147,15 @@ export class Snapshots {
     this.#senders.close();
   }
 
-  /** Waits for the calls in progress, then closes the store. */
-  async close(): Promise<void> {
-    this.stop();
+  /** Resolves when the snapshots that were being taken or received have ended. */
+  async finish(): Promise<void> {
     await this.#receiver.close();
     await this.#taking?.catch(() => {});
-    await this.#options.store.close();
+  }
+
+  /** Closes the store. */
+  close(): Promise<void> {
+    return this.#options.store.close();
   }
 
   // ---- taking

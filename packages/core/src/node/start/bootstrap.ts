@@ -4,9 +4,11 @@ import { membershipFault, membershipOf } from '../../log/membership.js';
 import type { ServerId, ServerInfo } from '../../log/server.js';
 import type { LogStore } from '../../ports/log-store.js';
 import { membershipOversize } from '../../wire/membership.js';
+import type { CallOptions } from '../calls/calls.js';
+import { limitedAlone } from '../calls/limited.js';
 import { badOption } from '../options.js';
 
-export interface BootstrapOptions {
+export interface BootstrapOptions extends CallOptions {
   /** The cluster's id, from `createClusterId`. */
   readonly cluster: string;
   /** The id of the server that owns the log. */
@@ -23,8 +25,15 @@ export interface BootstrapOptions {
  * this function once for each initial server, before any of them runs. Resolves when the entry is
  * durable. Rejects with `KONTIKI_NOT_BLANK` if the log is not blank. Never call it for a server
  * that has lost its disk, because that server has forgotten its votes and acknowledgements.
+ *
+ * After `KONTIKI_TIMEOUT` or `KONTIKI_ABORTED` the entry may have been written. Call this function
+ * again: `KONTIKI_NOT_BLANK` means that it was.
  */
-export async function bootstrap(log: LogStore, options: BootstrapOptions): Promise<void> {
+export function bootstrap(log: LogStore, options: BootstrapOptions): Promise<void> {
+  return limitedAlone(options, (signal) => writeFirstEntry(log, options, signal));
+}
+
+async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal: AbortSignal): Promise<void> {
   const { cluster, server, members } = options;
   checkId('cluster', cluster);
   // Sort the members, so that the order of the option does not change the first entry.
@@ -40,6 +49,7 @@ export async function bootstrap(log: LogStore, options: BootstrapOptions): Promi
   if (!membership.servers.has(server)) throw badOption(`Server ${server} is not among the first members.`);
   const state = await log.open({ cluster, server });
   try {
+    signal.throwIfAborted();
     if (state.last > 0) {
       throw new KontikiError(
         'KONTIKI_NOT_BLANK',
