@@ -61,7 +61,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a read is served during an asynchronous apply',
     file: 'node/loop.ts',
-    find: 'if (!this.applier.isChangingState) this.reads.serve(this.#raw.raft.log.applied);',
+    find: 'if (!this.applier.isChangingState && this.reads.serve(this.#raw.raft.log.applied)) this.schedule();',
     replace: 'this.reads.serve(this.#raw.raft.log.committed);',
   },
   {

@@ -52,7 +52,7 @@ export interface LoopOptions<Result> {
 export class Loop<Result> {
   readonly transport: TransportSwitch;
   readonly proposals: Proposals<Result>;
-  readonly reads: ReadQueue = new ReadQueue();
+  readonly reads: ReadQueue;
   readonly applier: Applier<Result>;
   readonly snapshots: Snapshots | undefined;
   readonly situation: Situation;
@@ -82,6 +82,7 @@ export class Loop<Result> {
     this.#changes = new ChangeEvents(raw.raft, events, logger);
     this.#timer = clock.timer(() => this.#turn());
     this.situation = new Situation(raw.raft);
+    this.reads = new ReadQueue(clock);
     this.proposals = new Proposals(raw.raft, () => this.situation.describe(clock.now()));
     this.#hooks = { propose: () => this.proposals.proposeQueued() };
     this.transport = new TransportSwitch(transport, logger, (from, message) => this.#receive(from, message));
@@ -228,7 +229,7 @@ export class Loop<Result> {
     for (const entry of entries) {
       this.proposals.settle(entry, entry.kind === 'command' ? results[next++] : undefined);
     }
-    this.reads.serve(through);
+    if (this.reads.serve(through)) this.schedule();
     this.#events.emit('apply', { index: through });
     this.snapshots?.onApplied(entries);
   }
@@ -242,7 +243,7 @@ export class Loop<Result> {
   #serveReads(): void {
     // While a batch is being applied, the state is inconsistent. The end of the batch serves these
     // reads.
-    if (!this.applier.isChangingState) this.reads.serve(this.#raw.raft.log.applied);
+    if (!this.applier.isChangingState && this.reads.serve(this.#raw.raft.log.applied)) this.schedule();
   }
 
   #openSnapshots(
