@@ -306,14 +306,30 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   // ---- start and end
 
-  async #start({ log }: NodeOptions<Result>, { state }: AlignedStores, signal: AbortSignal): Promise<void> {
+  async #start({ log, transport }: NodeOptions<Result>, { state }: AlignedStores, signal: AbortSignal): Promise<void> {
     for (const repair of state.repairs) this.#logger.warn('truncated the torn end of the log', { ...repair });
     if (this.#raw.raft.log.blank) {
       this.#logger.info('this server is blank: it waits for a leader, and neither campaigns nor votes');
     }
+    this.#checkAddresses(transport, state.last > 1);
     log.onFull((full) => this.#setFull(full));
     await this.#loop.transport.start(this.#identity, signal);
     this.#loop.schedule();
+  }
+
+  /**
+   * Lets the transport check the addresses in the log. The first start of a cluster refuses bad ones,
+   * because a new cluster can still be created with others. A later start only reports them: the
+   * cluster may have worked without this member.
+   */
+  #checkAddresses(transport: Transport, isInUse: boolean): void {
+    const servers = this.#raw.raft.log.liveMemberships.flatMap(({ membership }) => [...membership.servers]);
+    try {
+      transport.checkAddresses?.(new Map(servers.map(([id, { address }]) => [id, address])));
+    } catch (error) {
+      if (!isInUse) throw error;
+      this.#logger.error('an address in the membership cannot be reached', { error });
+    }
   }
 
   #setFull(full: boolean): void {

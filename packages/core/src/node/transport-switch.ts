@@ -66,6 +66,7 @@ export class TransportSwitch {
       this.#refuseClosed();
       this.#other = transport;
       signal.throwIfAborted();
+      transport.checkAddresses?.(this.#peers);
       await this.#start(transport, this.#self as Identity, signal);
       this.#refuseClosed();
       transport.setPeers(this.#peers);

@@ -3,6 +3,7 @@ import { checkId } from '../../id.js';
 import { membershipFault, membershipOf } from '../../log/membership.js';
 import type { ServerId, ServerInfo } from '../../log/server.js';
 import type { LogStore } from '../../ports/log-store.js';
+import type { Transport } from '../../ports/transport.js';
 import { membershipOversize } from '../../wire/membership.js';
 import type { CallOptions } from '../calls/calls.js';
 import { limitedAlone } from '../calls/limited.js';
@@ -18,6 +19,11 @@ export interface BootstrapOptions extends CallOptions {
    * on each of them.
    */
   readonly members: Readonly<Record<ServerId, string | ServerInfo>>;
+  /**
+   * The transport that the servers will use. If set, it checks the addresses before they are written.
+   * Without it, only the first `RaftNode.open` does.
+   */
+  readonly transport?: Transport | undefined;
 }
 
 /**
@@ -41,12 +47,17 @@ async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal:
     .sort()
     .map((id): [ServerId, ServerInfo] => {
       const member = members[id] as string | ServerInfo;
-      return [checkId('a member id', id), typeof member === 'string' ? { address: member, metadata: '' } : member];
+      const { address, metadata = '' }: Partial<ServerInfo> =
+        typeof member === 'string' ? { address: member } : (member ?? {});
+      if (typeof address !== 'string' || typeof metadata !== 'string')
+        throw badOption(`members.${id} must be an address, or an object with address and metadata.`);
+      return [checkId('a member id', id), { address, metadata }];
     });
   const membership = membershipOf(infos);
-  const fault = membershipFault(membership) ?? membershipOversize(membership);
+  const fault = membershipFault(membership) ?? membershipOversize(membership) ?? addressFault(infos);
   if (fault !== undefined) throw badOption(`These members cannot form a cluster: ${fault}.`);
   if (!membership.servers.has(server)) throw badOption(`Server ${server} is not among the first members.`);
+  options.transport?.checkAddresses?.(new Map(infos.map(([id, { address }]) => [id, address])));
   const state = await log.open({ cluster, server });
   try {
     signal.throwIfAborted();
@@ -60,6 +71,18 @@ async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal:
   } finally {
     await log.close();
   }
+}
+
+/** Returns what no transport accepts in addresses, as part of a sentence; undefined otherwise. */
+function addressFault(servers: readonly [ServerId, ServerInfo][]): string | undefined {
+  const owners = new Map<string, ServerId>();
+  for (const [id, { address }] of servers) {
+    if (address.trim() === '') return `${id} has a blank address`;
+    const owner = owners.get(address);
+    if (owner !== undefined) return `${owner} and ${id} have the same address ${JSON.stringify(address)}`;
+    owners.set(address, id);
+  }
+  return undefined;
 }
 
 /**
