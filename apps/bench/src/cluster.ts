@@ -19,7 +19,7 @@ export interface ClusterOptions {
   readonly started?: readonly string[];
   /** Size of the state machine's state in bytes. Default: no state and no snapshots. */
   readonly state?: number;
-  /** The transport of all servers. Default: WebSocket. */
+  /** The transport used by all servers. Default: WebSocket. */
   readonly transport?: TransportName;
 }
 

@@ -21,7 +21,7 @@ export interface Start {
   readonly state: number;
 }
 
-/** A request to a replica process. A stopped replica can be started again. */
+/** A request to a replica process, which outlives its replica and can start it again. */
 export type Request =
   | Start
   | { readonly kind: 'load'; readonly proposers: number; readonly milliseconds: number }

@@ -70,7 +70,7 @@ export class Reconnector {
     this.#shortened = false;
   }
 
-  /** Called when an attempt succeeded. */
+  /** Called when an attempt succeeds. */
   onConnected(): void {
     this.#connectedAt = performance.now();
     this.#log('info', 'connected', `connected to ${this.#peer}`, { address: this.address });

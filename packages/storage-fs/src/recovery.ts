@@ -52,7 +52,7 @@ class Recovery {
   #end = 0;
   #nextBatch = 1;
   #capacity = 0;
-  /** Lowest index of an entry that the found segments can contain. */
+  /** Lowest entry index that the existing segments can contain. */
   #lowestIndex = 1;
 
   constructor(folder: Folder, owner: Owner) {

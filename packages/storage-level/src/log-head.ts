@@ -26,8 +26,8 @@ export interface LogHead {
 }
 
 /**
- * Length of a head without its ballot: flags (1), last, committed (8 each), genesis, generation (4
- * each), base (8), links to term and membership, block (4). The ballot follows.
+ * Length of a head without the ballot that follows it: flags (1), last, committed (8 each),
+ * genesis, generation (4 each), base (8), term link, membership link (`LINK` each), block (4).
  */
 const FIXED = 1 + 3 * 8 + 2 * LINK + 3 * 4;
 

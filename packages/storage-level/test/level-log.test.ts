@@ -220,7 +220,7 @@ describe('a damaged database log', () => {
     }
   });
 
-  it('open rejects a missing or outdated newest block', async () => {
+  it('open rejects a log whose newest block is missing or stale', async () => {
     const database = new MemoryLevel();
     await fill(database);
     const pairs = await contents(database);

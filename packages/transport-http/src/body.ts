@@ -7,7 +7,9 @@ export type BodyFault = 'large' | 'cut';
 /** Reads the body of a request or response. Stops if the body exceeds the maximum frame size. */
 export class Body {
   readonly #onDone: (body: Buffer | BodyFault) => void;
-  /** Length from the `content-length` header, or the maximum frame size without this header. */
+  /**
+   * Length from the `content-length` header, or the maximum frame size if there is no such header.
+   */
   readonly #announced: number;
   /**
    * Buffer that starts with the bytes received so far. Chunks are copied, not kept, because a

@@ -20,9 +20,9 @@ export class HttpTransport extends PeerTransport<HttpPeer> {
   }
 
   /**
-   * Handles requests from peers. Mount it on any path, as a listener of `node:http` or a handler of
-   * Express. It answers every request, with status 503 before `start` and after `close`. No other
-   * code may read the request's body.
+   * Handles requests from peers. Mount it on any path, as a `node:http` request listener or an
+   * Express handler. It answers every request, with status 503 before `start` and after `close`. No
+   * other code may read the request's body.
    */
   readonly handler = (request: IncomingMessage, response: ServerResponse): void => {
     if (this.#listener === undefined) rejectRequest(response, 503);

@@ -16,7 +16,7 @@ import { SUBPROTOCOL, socketOptions } from './settings.js';
 
 export interface DialerCallbacks extends ConnectionCallbacks {
   onConnected(connection: Connection): void;
-  /** Called when an attempt failed. */
+  /** Called when an attempt fails. */
   onFailed(): void;
 }
 

@@ -17,7 +17,10 @@ export interface SnapshotDownload {
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 
-/** Requests snapshots from the first node that can be reached. Each node has its own snapshots. */
+/**
+ * Asks the first reachable node for its list of snapshots, or to take one. Snapshots are local to
+ * each node.
+ */
 export class SnapshotClient {
   readonly #urls: readonly string[];
   readonly #timeoutMs: number;

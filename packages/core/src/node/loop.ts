@@ -241,8 +241,8 @@ export class Loop<Result> {
   }
 
   #serveReads(): void {
-    // While a batch is being applied, the state is inconsistent. The end of the batch serves these
-    // reads.
+    // While a batch is being applied, the state is inconsistent. These reads are served when the
+    // batch ends.
     if (!this.applier.isChangingState && this.reads.serve(this.#raw.raft.log.applied)) this.schedule();
   }
 

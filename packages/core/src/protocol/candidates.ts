@@ -60,7 +60,7 @@ export class PreCandidate extends ElectionRole {
   readonly name = 'preCandidate';
 
   /**
-   * Asks the voters. The constructor does not do this, because the only voter of a cluster wins
+   * Requests votes. The constructor does not do this, because the only voter of a cluster wins
    * immediately and changes its role.
    */
   begin(): void {

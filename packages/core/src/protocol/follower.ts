@@ -32,8 +32,8 @@ export class Follower extends BaseRole {
   }
 
   /**
-   * The time to send the leader another request to confirm waiting reads, because the request or
-   * the answer may have been lost.
+   * When to ask the leader again to confirm the waiting reads, in case the previous request or its
+   * answer was lost.
    */
   get #askAt(): number {
     const { reads, leader, timings } = this.#server;

@@ -14,7 +14,7 @@ interface Waiting {
 }
 
 export interface GroupCommitOptions {
-  /** Returns the name of the log, for the beginning of an error message. */
+  /** Returns the name of the log, which error messages begin with. */
   readonly nameOf: () => string;
   /**
    * Makes a batch durable atomically. Called for one batch at a time, and never again after a

@@ -13,7 +13,7 @@ export class Lifecycle<Opened> {
   readonly #calls = new Set<Promise<unknown>>();
 
   /**
-   * Creates the lifecycle. `nameOf` returns the store's name, for the beginning of error messages.
+   * Creates the lifecycle. `nameOf` returns the store's name, which error messages begin with.
    */
   constructor(nameOf: () => string) {
     this.#nameOf = nameOf;

@@ -275,8 +275,7 @@ function incarnation(reader: Reader): number {
 }
 
 /**
- * Reads a position. Throws if its term is above `term`. Exactly the position with index 0 has term
- * 0.
+ * Reads a position. Throws if its term is above `term`, or if only one of its index and term is 0.
  */
 function position(reader: Reader, term: number): Position {
   const at = { index: reader.u53(), term: upTo(term, reader.u53()) };

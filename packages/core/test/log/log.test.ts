@@ -143,7 +143,7 @@ describe('durability', () => {
     expect([writes.durable(Infinity), writes.bytes]).toEqual([5, 0]);
   });
 
-  it('a finished write of a ballot also finishes earlier writes of entries', () => {
+  it('completing a ballot write also completes earlier writes of entries', () => {
     const writes = new WriteTracker(3);
     writes.issue(4, 6, 1);
     const ballot = writes.issue(Infinity, 6, 0);

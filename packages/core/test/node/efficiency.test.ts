@@ -112,7 +112,7 @@ describe('number of messages, writes and wake-ups in a cluster', () => {
     expect(kinds((id) => !isLeader(id))).toEqual(['appendAccepted', 'appendAccepted']);
   });
 
-  it('256 queued commands cost the messages of one command and one write per server', async () => {
+  it('256 queued commands need the messages of one command and one write per server', async () => {
     await propose(256);
     expect(kinds(isLeader)).toEqual(['append', 'append', 'commit', 'commit']);
     expect(kinds((id) => !isLeader(id))).toEqual(['appendAccepted', 'appendAccepted']);

@@ -187,7 +187,7 @@ describe('taking snapshots', () => {
     expect(node.status().base).toBeGreaterThan(0);
   });
 
-  it('a snapshot succeeds if removing an old one fails, and the next one retries', async () => {
+  it('a snapshot succeeds even if removing an old one fails; the next retries it', async () => {
     class Sticky extends MemorySnapshots {
       sticky = true;
       override async remove(id: string): Promise<void> {

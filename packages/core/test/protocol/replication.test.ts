@@ -93,7 +93,7 @@ describe('replication', () => {
     expect(cluster.raft('b').log.committed).toBe(2);
   });
 
-  it('a follower rejects an append after a missing or different entry (bugs.md#39)', () => {
+  it('a follower rejects an append whose previous entry is missing or different (bugs.md#39)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('b', [2]);
     cluster.forge('a', 'b', append(3, 3, 3, [], 3));

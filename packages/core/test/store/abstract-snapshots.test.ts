@@ -302,7 +302,7 @@ describe('concurrent changes', () => {
     expect(await store.list()).toEqual([]);
   });
 
-  it('close closes the store although a reader fails to end, and then reports it', async () => {
+  it('close closes the store even if a reader fails to end, and reports the failure', async () => {
     class Stuck extends SampleSnapshots {
       protected override async *_read(): AsyncGenerator<Uint8Array, void> {
         await using _file = { [Symbol.asyncDispose]: () => Promise.reject(new Error('EIO, close')) };

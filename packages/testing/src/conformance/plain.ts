@@ -23,7 +23,9 @@ function byText(a: unknown, b: unknown): number {
   return JSON.stringify(a) < JSON.stringify(b) ? -1 : 1;
 }
 
-/** Returns bytes as hexadecimal digits, or the length and a checksum of more than 64 bytes. */
+/**
+ * Returns bytes as hexadecimal digits or, if there are more than 64, their length and a checksum.
+ */
 function hex(bytes: Uint8Array): string {
   if (bytes.length > 64) return `${bytes.length} bytes, crc32 ${crc32(bytes)}`;
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');

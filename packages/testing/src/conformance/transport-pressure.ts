@@ -8,8 +8,8 @@ const FLOOD = 400;
 const BYTES = 200 * 1024;
 
 /**
- * Registers tests of sending to a peer that does not read. The messages that arrive once it reads
- * again show how many the transport queued.
+ * Registers tests that send to a peer that has stopped reading. The messages that arrive once the
+ * peer reads again show how many the transport had queued.
  */
 export function testPressure<T extends Transport>({ expect, test, testHold }: TransportTests<T>): void {
   test('send queues little for a peer that is down', async (servers) => {

@@ -43,7 +43,10 @@ export class Ballots {
     else if (kind === 'voteReply' && message.granted) this.#voted(id, term, to);
   }
 
-  /** Called when a process leads a term. `process` identifies both the server and its process. */
+  /**
+   * Called when a process becomes the leader of a term. `process` identifies both the server and
+   * its process.
+   */
   leads(process: string, term: number): void {
     const other = this.#leaders.get(term) ?? process;
     this.#invariants.check('electionSafety', other === process, () => `${other} and ${process} lead term ${term}`);

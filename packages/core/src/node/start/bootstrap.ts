@@ -42,7 +42,8 @@ export function bootstrap(log: LogStore, options: BootstrapOptions): Promise<voi
 async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal: AbortSignal): Promise<void> {
   const { cluster, server, members } = options;
   checkId('cluster', cluster);
-  // Sort the members, so that the order of the option does not change the first entry.
+  // Sort the members, so that the first entry does not depend on the order in which they were
+  // listed.
   const infos = Object.keys(members)
     .sort()
     .map((id): [ServerId, ServerInfo] => {

@@ -44,7 +44,7 @@ export class ModelServer implements FaultTarget {
   /** Index of the last entry that the state machine applied. */
   applied = 0;
   turns = 0;
-  /** The index up to which the state machine's own disk has its state. */
+  /** The index up to which the state machine has persisted its state on its own disk. */
   #machineStored = 0;
   /** Number of starts and crashes, used to ignore events of an earlier process. */
   #life = 0;

@@ -92,8 +92,8 @@ export class Process implements Clock {
   timer(fire: () => void): Timer {
     let due = Infinity;
     /**
-     * World time of the next check. If the timer moves to a later time, the planned check still
-     * runs and plans another.
+     * World time of the next check. If the timer is pushed back, the check already scheduled still
+     * runs and schedules another.
      */
     let planned = Infinity;
     const check = (at: number): void => {
