@@ -288,11 +288,11 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    *
    * First waits for the state machine to finish its current batch, a snapshot in progress, and the
    * transport. Then closes the stores. Each of these two steps takes at most `timeout` milliseconds
-   * (default: the node's `timeout`). If something hangs, everything else is closed nevertheless, and
+   * (default 10,000). If something hangs, everything else is closed nevertheless, and
    * the call rejects with `KONTIKI_TIMEOUT`, which names it. An `apply` that awaits this call waits
    * for itself, until then.
    */
-  close({ timeout = this.#timeout }: CloseOptions = {}): Promise<void> {
+  close({ timeout = DEFAULT_TIMEOUT }: CloseOptions = {}): Promise<void> {
     const refused = refuseOptions({ timeout });
     if (refused !== undefined) return Promise.reject(refused);
     this.#end('closed');
@@ -367,7 +367,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     if (this.#ended !== undefined) return;
     this.#logger.error('the server has stopped', { error });
     this.#end('failed', error);
-    this.#closing ??= this.#closePorts(this.#timeout).catch((failure: unknown) => {
+    this.#closing ??= this.#closePorts(DEFAULT_TIMEOUT).catch((failure: unknown) => {
       this.#logger.error('closing the ports after the failure failed', { error: failure });
     });
     this.#events.emit('fatal', { error });

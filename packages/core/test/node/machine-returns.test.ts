@@ -42,8 +42,10 @@ describe('values that methods of ports return', () => {
 
   it('a machine whose open returns a promise of another library is awaited', async () => {
     await nodes.bootstrap('a');
-    const thenable = { then: (resolve: (index: number) => void) => resolve(1) };
-    const machine = Object.assign(new SnapshotJournal(), { open: () => thenable as Promise<number> });
+    const foreign: PromiseLike<number> = new Proxy(Promise.resolve(1), {
+      get: (promise, name) => (name === 'then' ? promise.then.bind(promise) : undefined),
+    });
+    const machine = Object.assign(new SnapshotJournal(), { open: () => foreign as Promise<number> });
     expect((await open('a', { machine })).status().applied).toBe(1);
   });
 
