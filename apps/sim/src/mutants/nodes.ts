@@ -73,8 +73,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a write counts as durable when it is passed to the store',
     file: 'node/loop.ts',
-    find: 'written.then(() => {\n      this.#raw',
-    replace: 'void written.catch(() => {});\n    Promise.resolve().then(() => {\n      this.#raw',
+    find: 'written.then(() => {\n      if',
+    replace: 'void written.catch(() => {});\n    Promise.resolve().then(() => {\n      if',
   },
   {
     name: 'a failed write is ignored',

@@ -53,8 +53,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a peer that needs the entry at the log base gets no snapshot',
     file: 'protocol/replication.ts',
-    find: 'if (next <= log.base.index) {\n        this.#requestSnapshot(id, progress);\n        break;',
-    replace: 'if (next < log.base.index) {\n        this.#requestSnapshot(id, progress);\n        break;',
+    find: 'if (next <= log.base.index) {\n        if (!progress.full)',
+    replace: 'if (next < log.base.index) {\n        if (!progress.full)',
     equivalent:
       'the node asks the store for the entry at the base, does not get it, and sends the peer a snapshot anyway',
   },

@@ -73,8 +73,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'replies to earlier heartbeats confirm a read',
     file: 'protocol/reads.ts',
-    find: 'this.#number += 1;',
-    replace: 'this.#number = 1;',
+    find: 'this.#number += 1;\n    this.#round',
+    replace: 'this.#number = 1;\n    this.#round',
   },
   {
     name: 'a read does not wait for committed entries',
@@ -104,14 +104,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a leader with a slow disk keeps accepting proposals',
     file: 'protocol/leader.ts',
-    find: ' && fits(log.undurableBytes, limits.undurableBytes);',
-    replace: ';',
+    find: 'fits(log.undurableBytes, limits.undurableBytes) &&',
+    replace: '',
   },
   {
     name: 'a follower with a slow disk keeps accepting entries',
     file: 'protocol/follower.ts',
-    find: 'if (full || log.undurableBytes > limits.undurableBytes) return false;',
-    replace: 'if (full) return false;',
+    find: 'if (log.undurableBytes > limits.undurableBytes) return false;',
+    replace: '',
   },
   {
     name: 'entries are never evicted from memory',

@@ -68,6 +68,7 @@ export class Loop<Result> {
   readonly #timer: Timer;
   #memberships: readonly MembershipAt[] = [];
   #scheduled = false;
+  #started = false;
   #stopped = false;
 
   constructor({ options, raw, identity, aligned, clock, random, logger, events, onFailure }: LoopOptions<Result>) {
@@ -101,12 +102,18 @@ export class Loop<Result> {
 
   /** Schedules a turn, because an input is waiting. */
   schedule(): void {
-    if (this.#scheduled || this.#stopped) return;
+    if (this.#scheduled || !this.#started || this.#stopped) return;
     this.#scheduled = true;
     this.#clock.defer(() => {
       this.#scheduled = false;
       this.#turn();
     });
+  }
+
+  /** Runs the first turn. Called when the transport has started. */
+  start(): void {
+    this.#started = true;
+    this.schedule();
   }
 
   /** Stops the loop. No further turn runs. */
@@ -179,6 +186,7 @@ export class Loop<Result> {
         ? this.#log.append({ ballot, entries, committed })
         : this.#replaceLog(ballot, reset, { entries, committed });
     written.then(() => {
+      if (reset !== undefined) this.snapshots?.onLogReplaced(reset.index);
       this.#raw.written(number);
       this.schedule();
     }, this.#onFailure);
@@ -271,6 +279,9 @@ export class Loop<Result> {
       logger: this.#logger,
       events: this.#events,
       newest: aligned.snapshot,
+      damaged: aligned.damaged,
+      version: machine.version ?? 0,
+      compression: compression?.kind,
       schedule: () => this.schedule(),
       onInstalled: () => this.#onInstalled(),
       onFailure: this.#onFailure,

@@ -314,7 +314,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     this.#checkAddresses(transport, state.last > 1);
     log.onFull((full) => this.#setFull(full));
     await this.#loop.transport.start(this.#identity, signal);
-    this.#loop.schedule();
+    this.#loop.start();
   }
 
   /**

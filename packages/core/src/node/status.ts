@@ -23,6 +23,11 @@ export interface PeerStatus {
    * the cluster and add a server with a new id.
    */
   readonly lost: boolean;
+  /**
+   * Whether the peer's history contradicts this leader's: one of the two was restored from an old
+   * copy, or has lost data. The peer does not count and receives nothing.
+   */
+  readonly contradicts: boolean;
 }
 
 /** The state of a node at one moment. */
@@ -47,6 +52,8 @@ export interface Status {
   readonly heldBytes: number;
   /** Whether the disk is too full for another log segment. */
   readonly full: boolean;
+  /** Whether the disk has not finished a write for several election timeouts. */
+  readonly diskStalled: boolean;
   /** The leader's view of its peers; empty unless this server leads. */
   readonly peers: readonly PeerStatus[];
 }
@@ -79,6 +86,7 @@ export function statusOf(raft: Raft, cluster: string, now: number, ended: NodeEn
     silentFor: Math.round(now - progress.lastActive),
     full: progress.full,
     lost: progress.lost,
+    contradicts: progress.contradicts,
   }));
   return {
     id: raft.id,
@@ -96,6 +104,7 @@ export function statusOf(raft: Raft, cluster: string, now: number, ended: NodeEn
     applied: log.applied,
     heldBytes: log.heldBytes,
     full: raft.full,
+    diskStalled: raft.diskStalled,
     peers,
   };
 }

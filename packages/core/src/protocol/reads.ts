@@ -69,6 +69,12 @@ export class ReadRounds {
     return this.#number;
   }
 
+  /** Uses up a round number, so that answers to later heartbeats differ from earlier answers. */
+  skip(): number {
+    this.#number += 1;
+    return this.#number;
+  }
+
   ask(asker: Asker): void {
     const waiting = this.#waiting.get(asker.server);
     if (waiting?.incarnation === asker.incarnation && waiting.ticket >= asker.ticket) return;

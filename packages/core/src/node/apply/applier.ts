@@ -176,7 +176,8 @@ export class Applier<Result> {
     } catch (error) {
       // A newer snapshot was installed, and this snapshot was removed before it was opened. The
       // machine is unchanged, so restore the newer snapshot.
-      if (isKontikiError(error, 'KONTIKI_NO_SNAPSHOT') && index < log.base.index) return;
+      const isGone = isKontikiError(error, 'KONTIKI_NO_SNAPSHOT') || isKontikiError(error, 'KONTIKI_LOST_DATA');
+      if (isGone && index < log.base.index) return;
       throw error;
     }
     if (!this.#closed) onApplied([], index, []);
