@@ -17,7 +17,7 @@ export {
   REFUSED_HEADER,
 } from './handshake-error.js';
 export { peerLimits, type PeerLimits, SILENT_TICKS } from './limits.js';
-export { checkExposure, isLoopback, listen, LOOPBACK } from './listening.js';
+export { type Bound, boundOf, checkExposure, isLoopback, listen, LOOPBACK } from './listening.js';
 export { checkListen, type ListenOptions, type TransportOptions } from './options.js';
 export { OwnServer } from './own-server.js';
 export { type Context, type Listener, type Peer, PeerTransport, receiveFrame } from './peer-transport.js';

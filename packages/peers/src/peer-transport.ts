@@ -8,7 +8,9 @@ import {
   type Transport,
 } from '@kontiki/core';
 import { decodeFrame, protocolError } from '@kontiki/core/wire';
+import { checkAddresses, misfit } from './address.js';
 import { peerLimits, type PeerLimits } from './limits.js';
+import type { Bound } from './listening.js';
 import type { TransportOptions } from './options.js';
 import { ThrottledLogger } from './throttled-logger.js';
 
@@ -43,8 +45,8 @@ export interface Peer {
 
 /** The part of a transport that accepts connections from peers. */
 export interface Listener {
-  /** Port on which the listener accepts connections. Undefined while it is not listening. */
-  readonly port: number | undefined;
+  /** Where the listener accepts connections. Undefined while it is not listening. */
+  readonly bound: Bound | undefined;
   start(): Promise<void>;
   /** Stops accepting connections. */
   close(): Promise<void>;
@@ -66,6 +68,8 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   /** Peers with messages pushed in this turn of the event loop. */
   readonly #dirty = new Set<P>();
   #addresses: ReadonlyMap<ServerId, string> = new Map();
+  /** The addresses that were checked last, including this server's own. */
+  #checked: ReadonlyMap<ServerId, string> = new Map();
   #context: Context | undefined;
   #listener: Listener | undefined;
   #ticks: NodeJS.Timeout | undefined;
@@ -94,7 +98,13 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
    * transport is not listening.
    */
   get port(): number | undefined {
-    return this.#listener?.port;
+    return this.#listener?.bound?.port;
+  }
+
+  /** Throws `KONTIKI_BAD_OPTION` if peers cannot be dialed at these addresses. */
+  checkAddresses(addresses: ReadonlyMap<ServerId, string>): void {
+    checkAddresses(addresses);
+    this.#checked = addresses;
   }
 
   /**
@@ -132,6 +142,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
       await this.#listener.close();
       throw closedError();
     }
+    this.#reportMisfit(context);
     this.#ticks = setInterval(() => {
       for (const peer of this.#peers.values()) peer.tick();
     }, this.#limits.pingIntervalMs);
@@ -171,6 +182,14 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   #flush(): void {
     for (const peer of this.#dirty) peer.flush();
     this.#dirty.clear();
+  }
+
+  /** Reports an own address at which peers do not reach the listener. */
+  #reportMisfit({ self, logger }: Context): void {
+    const address = this.#checked.get(self.server);
+    const bound = this.#listener?.bound;
+    const text = address === undefined || bound === undefined ? undefined : misfit(address, bound);
+    if (text !== undefined) logger.log('warn', 'misfit', text);
   }
 
   #applyAddresses(context: Context): void {

@@ -39,6 +39,12 @@ describe('parseAddress', () => {
     'ws://a#x',
     'ws://a?x=1',
     'ws://a:99999',
+    'localhost:7001',
+    'tcp://a:7001',
+    '',
+    'ws://a:0',
+    'ws://0.0.0.0:7001',
+    'http://[::]:7001',
     'javascript:alert(1)',
   ])('parseAddress throws for %j', (address) => {
     expect(() => parseAddress(address)).toThrow(expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }));

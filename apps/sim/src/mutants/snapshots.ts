@@ -111,9 +111,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'proposals covered by a snapshot are reported as applied',
     file: 'node/calls/proposals.ts',
-    find: 'if (at > index) continue;\n        calls.delete(at);\n        call.reject(unknownOutcome(undefined));',
-    replace:
-      'if (at > index) continue;\n        calls.delete(at);\n        call.resolve({ index: at, term: 1, result: undefined as Result });',
+    find: 'call.reject(unknownOutcome(cause));',
+    replace: 'call.resolve({ index: at, term: 1, result: undefined as Result });',
     rare: {
       why: 'a deposed leader must receive a snapshot that covers an entry whose caller is still waiting',
       test: 'packages/core/test/node/catching-up.test.ts',

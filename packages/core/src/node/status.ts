@@ -1,3 +1,4 @@
+import type { KontikiError } from '../errors.js';
 import type { Leader, ServerId } from '../log/server.js';
 import type { Membership } from '../log/membership.js';
 import type { ProgressState } from '../protocol/progress.js';
@@ -34,8 +35,11 @@ export interface Status {
   readonly id: ServerId;
   readonly cluster: string;
   readonly role: RoleName | 'failed' | 'closed';
+  /** Why the node failed; undefined unless `role` is `failed`. */
+  readonly error: Error | undefined;
   readonly term: number;
   readonly votedFor: ServerId | undefined;
+  /** The leader known to this server; undefined if the node has ended. */
   readonly leader: Leader | undefined;
   readonly membership: Membership | undefined;
   /** Indices of the log: applied <= committed <= last, durable <= last. */
@@ -64,8 +68,14 @@ export function leaderOf({ leader: id, log }: Raft): Leader | undefined {
   return { id, address, metadata };
 }
 
+/** How a node has ended, and the error that calls reject with since. */
+export interface NodeEnd {
+  readonly role: 'failed' | 'closed';
+  readonly error: KontikiError;
+}
+
 /** Returns the status of a node. `now` is the monotonic time in milliseconds. */
-export function statusOf(raft: Raft, cluster: string, now: number, ended: 'failed' | 'closed' | undefined): Status {
+export function statusOf(raft: Raft, cluster: string, now: number, ended: NodeEnd | undefined): Status {
   const { log, ballot } = raft;
   const peers: PeerStatus[] = [...(raft.peers ?? [])].map(([id, progress]) => ({
     id,
@@ -81,10 +91,11 @@ export function statusOf(raft: Raft, cluster: string, now: number, ended: 'faile
   return {
     id: raft.id,
     cluster,
-    role: ended ?? raft.role,
+    role: ended?.role ?? raft.role,
+    error: ended?.role === 'failed' ? (ended.error.cause as Error) : undefined,
     term: ballot.term,
     votedFor: ballot.votedFor,
-    leader: leaderOf(raft),
+    leader: ended === undefined ? leaderOf(raft) : undefined,
     membership: log.membership,
     base: log.base.index,
     last: log.lastIndex,

@@ -43,10 +43,10 @@ export interface SnapshotsOptions {
   /** Called after an input to the protocol, to schedule a turn. */
   readonly schedule: () => void;
   /**
-   * Called when a received snapshot has replaced the log up to `index`. The state machine must then
-   * restore the snapshot.
+   * Called when a received snapshot has replaced the log. The state machine must then restore the
+   * snapshot.
    */
-  readonly onInstalled: (index: number) => void;
+  readonly onInstalled: () => void;
   readonly onFailure: (error: Error) => void;
 }
 
@@ -166,12 +166,15 @@ export class Snapshots {
     this.#senders.close();
   }
 
-  /** Waits for the calls in progress, then closes the store. */
-  async close(): Promise<void> {
-    this.stop();
+  /** Resolves when the snapshots that were being taken or received have ended. */
+  async finish(): Promise<void> {
     await this.#receiver.close();
     await this.#taking?.catch(() => {});
-    await this.#options.store.close();
+  }
+
+  /** Closes the store. */
+  close(): Promise<void> {
+    return this.#options.store.close();
   }
 
   // ---- taking
@@ -354,7 +357,7 @@ export class Snapshots {
       if (raft.install(info, from, message)) {
         logger.info(`installs the snapshot of entry ${info.last.index}`, { bytes: info.bytes });
         this.#bytesSince = 0;
-        onInstalled(info.last.index);
+        onInstalled();
         this.#installing = info;
       }
       schedule();

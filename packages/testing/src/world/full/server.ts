@@ -305,7 +305,8 @@ export class NodeServer implements FaultTarget {
       this.crash('kill');
       schedule.after(this.#random.between(1, 500), () => this.start());
     };
-    this.node.close().then(
+    // A slow disk may take longer than calls do, but not this long.
+    this.node.close({ timeout: 600_000 }).then(
       () => this.#nodeEnded(closed),
       (error: Error) => this.#nodeEnded(() => this.#stopped(error)),
     );
