@@ -55,7 +55,7 @@ describe('a slow state machine', () => {
       await nodes.clock.elapse(20);
     }
     await nodes.clock.elapse(10_000);
-    expect([...outcomes.keys()].sort()).toEqual(['KONTIKI_OVERLOADED', 'done']);
+    expect(new Set(outcomes.keys())).toEqual(new Set(['done', 'KONTIKI_OVERLOADED']));
     expect(outcomes.get('KONTIKI_OVERLOADED')).toBeGreaterThan(500);
     expect(outcomes.get('done')).toBeGreaterThan(2_000);
     expect(longest).toBeLessThan(4_000);
