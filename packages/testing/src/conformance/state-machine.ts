@@ -68,13 +68,6 @@ export function testStateMachine<M extends StateMachine>(test: TestFunctions, su
       expect(await withFakeGlobals(2, () => run(suite, () => 3))).toEqual(expected);
     });
 
-    it('apply does not change the commands', async () => {
-      const machine = await blank(suite);
-      const entries = entriesOf(suite);
-      await machine.apply({ entries, through: through(entries) });
-      expect(plain(entries)).toEqual(plain(entriesOf(suite)));
-    });
-
     it('results and state are the same for commands as proposed and as decoded from a frame', async () => {
       const proposed = await run(suite, () => 3);
       expect(await run(suite, () => 3, decoded)).toEqual(proposed);
