@@ -36,9 +36,8 @@ export function provesDeath(owner: string, mine: string): boolean {
   return owner === mine || (owner.endsWith(LOCAL) && mine.endsWith(LOCAL));
 }
 
-/** Returns 48 random bits that Linux draws when it starts. Other systems have no such number. */
+/** Returns 48 random bits that Linux draws when it starts, or nothing on other systems. */
 async function bootId(): Promise<string> {
-  if (process.platform !== 'linux') return '';
-  const id = await readFile('/proc/sys/kernel/random/boot_id', 'latin1');
+  const id = await readFile('/proc/sys/kernel/random/boot_id', 'latin1').catch(() => '');
   return id.replaceAll('-', '').slice(0, 12);
 }

@@ -49,8 +49,7 @@ function startThrough(...mounts: readonly string[]): Starter {
 /** Returns whether this machine allows the given mount. */
 function allows(mount: string): boolean {
   makeRoot();
-  const [command = '', ...args] = [...prefix([mount]), 'true'];
-  const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
+  const { status, stderr, error } = spawnSync('env', [...prefix([mount]), 'true'], { encoding: 'utf8' });
   rmSync(root, { recursive: true });
   if (status !== 0) console.log(`skipped: this machine does not allow "${mount}" (${error?.message ?? stderr.trim()})`);
   return status === 0;

@@ -16,8 +16,7 @@ const started = new Set<ChildProcess>();
 
 /** Starts a process that locks `folder`. `prefix` is a command that runs the process. */
 export function start(folder: string, prefix: readonly string[] = []): Starter {
-  const [command = '', ...args] = [...prefix, process.execPath, CHILD, folder];
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn('env', [...prefix, process.execPath, CHILD, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
   started.add(child);
   let printed = '';
   child.stdout.on('data', (data: Buffer) => (printed += data.toString()));
