@@ -44,7 +44,7 @@ export class InboundRequest {
       if (body === 'large') {
         const { from } = hello;
         const text = `refused a request from ${from}: its body exceeds the maximum frame size`;
-        context.logger.log('warn', `body ${from}`, text);
+        context.logger.log('warn', context.logger.topic('body', from), text);
         this.reject(413);
       } else if (body === 'cut') {
         this.terminate();
