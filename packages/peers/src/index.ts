@@ -1,6 +1,7 @@
 /** The parts that Kontiki's transports share on Node.js. Only authors of transports need them. */
 export { parseAddress } from './address.js';
 export { Backoff } from './backoff.js';
+export { Body, type BodyFault } from './body.js';
 export {
   checkHello,
   checkRequest,

@@ -20,7 +20,7 @@ export interface Context {
   readonly logger: ThrottledLogger;
   readonly limits: PeerLimits;
   readonly random: () => number;
-  /** The senders and kinds of messages that were skipped and reported. */
+  /** Topics of log lines about messages of unknown kinds that were skipped. */
   readonly skippedKinds: Set<string>;
   /** Passes a message from a peer to the node. */
   readonly receive: (from: ServerId, message: Message) => void;
@@ -125,7 +125,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
       self,
       receive,
       limits: this.#limits,
-      logger: new ThrottledLogger(this.#logger),
+      logger: new ThrottledLogger(this.#logger, (id) => this.#addresses.has(id)),
       random: this.#random,
       skippedKinds: new Set(),
     };
@@ -229,11 +229,11 @@ export function receiveFrame(context: Context, from: ServerId, bytes: Uint8Array
 
 /** Reports once that a peer sends messages of a kind that this version does not know. */
 function reportSkipped({ skippedKinds, logger }: Context, from: ServerId, kind: number): void {
-  const key = `${from} ${kind}`;
-  if (skippedKinds.has(key)) return;
-  skippedKinds.add(key);
+  const topic = logger.topic(`skipped ${kind}`, from);
+  if (skippedKinds.has(topic)) return;
+  skippedKinds.add(topic);
   const text = `${from} sends messages of the unknown kind ${kind}, which are skipped. It runs a newer version: update this server.`;
-  logger.log('warn', `skipped ${key}`, text);
+  logger.log('warn', topic, text);
 }
 
 function closedError(): KontikiError {
