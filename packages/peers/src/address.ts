@@ -1,4 +1,5 @@
-import { KontikiError } from '@kontiki/core';
+import { KontikiError, type ServerId } from '@kontiki/core';
+import { isLoopback, type Bound } from './listening.js';
 
 const SCHEMES: ReadonlyMap<string, string> = new Map([
   ['http:', 'http:'],
@@ -10,8 +11,8 @@ const SCHEMES: ReadonlyMap<string, string> = new Map([
 /**
  * Parses a peer's address and returns it as a URL with the scheme `http:` or `https:`. The schemes
  * `ws:` and `wss:` are converted, so that a cluster can change its transport without changing the
- * addresses in its membership. Throws `KONTIKI_BAD_OPTION` for other schemes, and for URLs with
- * credentials, a query or a fragment.
+ * addresses in its membership. Throws `KONTIKI_BAD_OPTION` for other schemes, for a host or port that
+ * nothing can dial, and for URLs with credentials, a query or a fragment.
  */
 export function parseAddress(address: string): URL {
   const url = URL.canParse(address) ? new URL(address) : undefined;
@@ -24,8 +25,38 @@ export function parseAddress(address: string): URL {
   // Addresses are stored in the log and shown in `status()`, so they must not contain a password.
   // The error must not contain one either.
   if (url.username !== '' || url.password !== '') throw badAddress(url.host, 'it has credentials');
+  if (url.port === '0') throw badAddress(address, 'nothing listens on port 0');
+  if (url.hostname === '0.0.0.0' || url.hostname === '[::]')
+    throw badAddress(address, 'its host means all interfaces of a machine, not one machine');
   if (url.search !== '' || url.hash !== '') throw badAddress(address, 'it has a query or a fragment');
   return url;
+}
+
+/**
+ * Throws `KONTIKI_BAD_OPTION` if one of the addresses cannot be dialed, or if two of them are the
+ * same.
+ */
+export function checkAddresses(addresses: ReadonlyMap<ServerId, string>): void {
+  const owners = new Map<string, ServerId>();
+  for (const [id, address] of addresses) {
+    const { href } = parseAddress(address);
+    const owner = owners.get(href);
+    if (owner !== undefined) throw badAddress(address, `servers ${owner} and ${id} both have it`);
+    owners.set(href, id);
+  }
+}
+
+/**
+ * Returns why peers may not reach a server that has an address and listens on a host and port, as a
+ * sentence for its log; undefined if the two fit.
+ */
+export function misfit(address: string, { host, port }: Bound): string | undefined {
+  const url = parseAddress(address);
+  const expected = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
+  const text = `this server's address is ${address}, but it listens on ${host} port ${port}`;
+  if (expected !== port) return `${text}: peers reach it only if something forwards that port to this one`;
+  if (!isLoopback(host) || isLoopback(url.hostname.replace(/^\[|\]$/g, ''))) return undefined;
+  return `${text}: other machines cannot reach it. Set listen.host, and insecure: true if you trust the network`;
 }
 
 function badAddress(address: string, fault: string): KontikiError {

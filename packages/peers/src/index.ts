@@ -1,6 +1,7 @@
 /** The parts that Kontiki's transports share on Node.js. Only authors of transports need them. */
 export { parseAddress } from './address.js';
 export { Backoff } from './backoff.js';
+export { Body, type BodyFault } from './body.js';
 export {
   checkHello,
   checkRequest,
@@ -17,7 +18,7 @@ export {
   REFUSED_HEADER,
 } from './handshake-error.js';
 export { peerLimits, type PeerLimits, SILENT_TICKS } from './limits.js';
-export { checkExposure, isLoopback, listen, LOOPBACK } from './listening.js';
+export { type Bound, boundOf, checkExposure, isLoopback, listen, LOOPBACK } from './listening.js';
 export { checkListen, type ListenOptions, type TransportOptions } from './options.js';
 export { OwnServer } from './own-server.js';
 export { type Context, type Listener, type Peer, PeerTransport, receiveFrame } from './peer-transport.js';

@@ -12,6 +12,18 @@ export function isLoopback(host: string): boolean {
   return address === 'localhost' || address === '::1' || (isIPv4(address) && address.startsWith('127.'));
 }
 
+/** An address of this machine, and a port on it. */
+export interface Bound {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Returns where a server listens; undefined while it does not. */
+export function boundOf(server: Server): Bound | undefined {
+  const address = server.address();
+  return address === null || typeof address === 'string' ? undefined : { host: address.address, port: address.port };
+}
+
 /**
  * Throws `KONTIKI_BAD_OPTION` if other machines can reach `host` and `insecure` is not set. Peers
  * are not authenticated, so any client that reaches the port could vote and write entries.

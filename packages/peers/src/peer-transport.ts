@@ -8,7 +8,9 @@ import {
   type Transport,
 } from '@kontiki/core';
 import { decodeFrame, protocolError } from '@kontiki/core/wire';
+import { checkAddresses, misfit } from './address.js';
 import { peerLimits, type PeerLimits } from './limits.js';
+import type { Bound } from './listening.js';
 import type { TransportOptions } from './options.js';
 import { ThrottledLogger } from './throttled-logger.js';
 
@@ -18,7 +20,7 @@ export interface Context {
   readonly logger: ThrottledLogger;
   readonly limits: PeerLimits;
   readonly random: () => number;
-  /** The senders and kinds of messages that were skipped and reported. */
+  /** Topics of log lines about messages of unknown kinds that were skipped. */
   readonly skippedKinds: Set<string>;
   /** Passes a message from a peer to the node. */
   readonly receive: (from: ServerId, message: Message) => void;
@@ -43,8 +45,8 @@ export interface Peer {
 
 /** The part of a transport that accepts connections from peers. */
 export interface Listener {
-  /** Port on which the listener accepts connections. Undefined while it is not listening. */
-  readonly port: number | undefined;
+  /** Where the listener accepts connections. Undefined while it is not listening. */
+  readonly bound: Bound | undefined;
   start(): Promise<void>;
   /** Stops accepting connections. */
   close(): Promise<void>;
@@ -66,6 +68,8 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   /** Peers with messages pushed in this turn of the event loop. */
   readonly #dirty = new Set<P>();
   #addresses: ReadonlyMap<ServerId, string> = new Map();
+  /** The addresses that were checked last, including this server's own. */
+  #checked: ReadonlyMap<ServerId, string> = new Map();
   #context: Context | undefined;
   #listener: Listener | undefined;
   #ticks: NodeJS.Timeout | undefined;
@@ -94,7 +98,13 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
    * transport is not listening.
    */
   get port(): number | undefined {
-    return this.#listener?.port;
+    return this.#listener?.bound?.port;
+  }
+
+  /** Throws `KONTIKI_BAD_OPTION` if peers cannot be dialed at these addresses. */
+  checkAddresses(addresses: ReadonlyMap<ServerId, string>): void {
+    checkAddresses(addresses);
+    this.#checked = addresses;
   }
 
   /**
@@ -115,7 +125,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
       self,
       receive,
       limits: this.#limits,
-      logger: new ThrottledLogger(this.#logger),
+      logger: new ThrottledLogger(this.#logger, (id) => this.#addresses.has(id)),
       random: this.#random,
       skippedKinds: new Set(),
     };
@@ -132,6 +142,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
       await this.#listener.close();
       throw closedError();
     }
+    this.#reportMisfit(context);
     this.#ticks = setInterval(() => {
       for (const peer of this.#peers.values()) peer.tick();
     }, this.#limits.pingIntervalMs);
@@ -173,6 +184,14 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
     this.#dirty.clear();
   }
 
+  /** Reports an own address at which peers do not reach the listener. */
+  #reportMisfit({ self, logger }: Context): void {
+    const address = this.#checked.get(self.server);
+    const bound = this.#listener?.bound;
+    const text = address === undefined || bound === undefined ? undefined : misfit(address, bound);
+    if (text !== undefined) logger.log('warn', 'misfit', text);
+  }
+
   #applyAddresses(context: Context): void {
     for (const peer of this.#peers.values()) {
       if (!this.#addresses.has(peer.id)) peer.setAddress(undefined);
@@ -210,11 +229,11 @@ export function receiveFrame(context: Context, from: ServerId, bytes: Uint8Array
 
 /** Reports once that a peer sends messages of a kind that this version does not know. */
 function reportSkipped({ skippedKinds, logger }: Context, from: ServerId, kind: number): void {
-  const key = `${from} ${kind}`;
-  if (skippedKinds.has(key)) return;
-  skippedKinds.add(key);
+  const topic = logger.topic(`skipped ${kind}`, from);
+  if (skippedKinds.has(topic)) return;
+  skippedKinds.add(topic);
   const text = `${from} sends messages of the unknown kind ${kind}, which are skipped. It runs a newer version: update this server.`;
-  logger.log('warn', `skipped ${key}`, text);
+  logger.log('warn', topic, text);
 }
 
 function closedError(): KontikiError {

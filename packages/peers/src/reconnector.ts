@@ -118,10 +118,11 @@ export class Reconnector {
 
   #log(
     level: 'debug' | 'info' | 'warn' | 'error',
-    topic: string,
+    reason: string,
     text: string,
     details: Readonly<Record<string, unknown>>,
   ): void {
-    this.#context.logger.log(level, `${topic} ${this.#peer}`, text, details);
+    const { logger } = this.#context;
+    logger.log(level, logger.topic(reason, this.#peer), text, details);
   }
 }

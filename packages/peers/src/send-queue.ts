@@ -150,7 +150,7 @@ export class SendQueue {
     this.#log('debug', 'full', `dropped a message to ${this.#peer}: the queue for this peer is full`);
   }
 
-  #log(level: 'debug' | 'error', topic: string, text: string, details?: Readonly<Record<string, unknown>>): void {
-    this.#logger.log(level, `${topic} ${this.#peer}`, text, details);
+  #log(level: 'debug' | 'error', reason: string, text: string, details?: Readonly<Record<string, unknown>>): void {
+    this.#logger.log(level, this.#logger.topic(reason, this.#peer), text, details);
   }
 }

@@ -76,10 +76,10 @@ describe('a scenario', () => {
     const cluster = clusterWithLeader();
     cluster.propose('a', 'x');
     cluster.settle();
-    cluster.startWith('b', [2], 3);
-    const append = { kind: 'append', term: 3, incarnation: 9, stream: 1, prevIndex: 2, prevTerm: 2 } as const;
+    cluster.startWith('b', [], 3);
+    const append = { kind: 'append', term: 3, incarnation: 9, stream: 1, prevIndex: 1, prevTerm: 1 } as const;
     expect(() => {
-      cluster.forge('c', 'b', { ...append, committed: 3, entries: [command(3, 3)] });
+      cluster.forge('c', 'b', { ...append, committed: 2, entries: [command(2, 3)] });
       cluster.writeAll('b');
     }).toThrow('stateMachineSafety');
   });

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Context, type Hello, helloHeaders } from '@kontiki/peers';
-import { Body } from './body.js';
+import { MAX_FRAME } from '@kontiki/core/wire';
+import { Body, type Context, type Hello, helloHeaders } from '@kontiki/peers';
 import { RequestDeadline } from './request-deadline.js';
 import { CONTENT_TYPE, POLL_HEADER } from './settings.js';
 
@@ -40,11 +40,11 @@ export class InboundRequest {
       // The 'close' event follows.
     });
     response.once('close', () => callbacks.onClosed(this));
-    this.#body = new Body(request, (body) => {
+    this.#body = new Body(request, MAX_FRAME, (body) => {
       if (body === 'large') {
         const { from } = hello;
         const text = `refused a request from ${from}: its body exceeds the maximum frame size`;
-        context.logger.log('warn', `body ${from}`, text);
+        context.logger.log('warn', context.logger.topic('body', from), text);
         this.reject(413);
       } else if (body === 'cut') {
         this.terminate();

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
+  type Bound,
+  boundOf,
   checkRequest,
   type Context,
   HandshakeError,
@@ -41,9 +43,8 @@ export class HttpListener implements Listener {
     server.maxConnections = unidentified + 4 * connections;
   }
 
-  get port(): number | undefined {
-    const address = this.#own?.server.address();
-    return address !== null && typeof address === 'object' ? address.port : undefined;
+  get bound(): Bound | undefined {
+    return this.#own && boundOf(this.#own.server);
   }
 
   async start(): Promise<void> {

@@ -1,6 +1,6 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { describeReason, type PeerLimits, REFUSED_HEADER } from '@kontiki/peers';
-import { Body } from './body.js';
+import { MAX_FRAME } from '@kontiki/core/wire';
+import { Body, describeReason, type PeerLimits, REFUSED_HEADER } from '@kontiki/peers';
 import type { Endpoint } from './endpoint.js';
 import { RequestDeadline } from './request-deadline.js';
 
@@ -76,7 +76,7 @@ export class OutboundRequest {
       else this.#settle({ kind: statusCode >= 500 ? 'unreachable' : 'refused', reason: `it answers ${statusCode}` });
       return this.abort();
     }
-    this.#body = new Body(response, (body) => {
+    this.#body = new Body(response, MAX_FRAME, (body) => {
       if (body === 'large') this.fail('its response exceeds the maximum frame size');
       else if (body === 'cut') this.fail('its response is incomplete');
       else this.#settle({ kind: 'answered', headers, body });

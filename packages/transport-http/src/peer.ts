@@ -162,7 +162,8 @@ export class HttpPeer implements Peer {
     if (this.#client === undefined) this.#onIdle();
   }
 
-  #log(level: 'info' | 'warn', topic: string, text: string): void {
-    this.#context.logger.log(level, `${topic} ${this.id}`, text);
+  #log(level: 'info' | 'warn', reason: string, text: string): void {
+    const { logger } = this.#context;
+    logger.log(level, logger.topic(reason, this.id), text);
   }
 }

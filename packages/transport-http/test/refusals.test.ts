@@ -93,6 +93,24 @@ function countBytes(
   }) as never;
 }
 
+it('clients with 300 invented ids cause one log line per reason', async () => {
+  const [a, b] = [await started('a', { limits: { pingIntervalMs: 50 } }), await started('b')];
+  introduce(a, b);
+  await b.reaches(a);
+  for (let i = 0; i < 300; i += 1) {
+    const incarnation = 1 + (i % 2);
+    const headers = helloHeaders({ ...client, server: `x${i >> 1}`, incarnation }, 'a');
+    await ask(a, { headers, body: Buffer.from('noise') });
+  }
+  await until(() => a.logged(/x\d+ is silent/), 'the line about a silent client');
+  const reasons = a.lines.filter(({ text }) => text.includes('x')).map(({ text }) => text.replace(/x\d+/, 'x'));
+  expect(new Set(reasons).size).toBe(reasons.length);
+  expect(reasons).toHaveLength(3);
+  // A member has topics of its own.
+  await b.transport.close();
+  await until(() => a.logged(/^b is silent/), 'the line about b');
+});
+
 describe('outbound requests', () => {
   it.each<[string, Parameters<typeof createServer>[1], RegExp]>([
     [

@@ -56,7 +56,7 @@ export class Connection {
       this.#end(error.code?.startsWith('WS_ERR') === true ? 'warn' : 'info', error.message);
     });
     ws.on('close', () => {
-      if (!this.#closed) context.logger.log('info', `ended ${this.peer}`, `${this.peer} closed its connection`);
+      if (!this.#closed) this.#log('info', 'ended', `${this.peer} closed its connection`);
       this.#closed = true;
       callbacks.onClosed(this);
     });
@@ -101,11 +101,8 @@ export class Connection {
    */
   tick(): void {
     if (isHandshakeOutdated(this.#context.self.genesis, this.#sentGenesis, this.hello.genesis)) {
-      this.#context.logger.log(
-        'info',
-        `genesis ${this.peer}`,
-        `repeating the handshake with ${this.peer}: this server was blank during the last one`,
-      );
+      const text = `repeating the handshake with ${this.peer}: this server was blank during the last one`;
+      this.#log('info', 'genesis', text);
       return this.terminate();
     }
     const alive = this.#hasSent || this.#socket.bytesRead !== this.#bytesRead;
@@ -142,9 +139,12 @@ export class Connection {
   }
 
   #end(level: 'info' | 'warn', reason: string): void {
-    if (!this.#closed) {
-      this.#context.logger.log(level, `${level} ${this.peer}`, `closing the connection with ${this.peer}: ${reason}`);
-    }
+    if (!this.#closed) this.#log(level, level, `closing the connection with ${this.peer}: ${reason}`);
     this.terminate();
+  }
+
+  #log(level: 'info' | 'warn', reason: string, text: string): void {
+    const { logger } = this.#context;
+    logger.log(level, logger.topic(reason, this.peer), text);
   }
 }

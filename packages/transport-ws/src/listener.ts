@@ -4,6 +4,8 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import {
+  type Bound,
+  boundOf,
   checkExposure,
   checkRequest,
   type Context,
@@ -65,10 +67,8 @@ export class WebSocketListener implements Listener {
     );
   }
 
-  /** Port on which the server listens. */
-  get port(): number | undefined {
-    const address = this.#server.address();
-    return address !== null && typeof address === 'object' ? address.port : undefined;
+  get bound(): Bound | undefined {
+    return boundOf(this.#server);
   }
 
   async start(): Promise<void> {
@@ -76,8 +76,8 @@ export class WebSocketListener implements Listener {
     if (listen !== undefined) {
       await this.#own?.start(listen);
     } else {
-      const address = this.#server.address();
-      if (address !== null && typeof address === 'object') checkExposure(address.address, insecure);
+      const { bound } = this;
+      if (bound !== undefined) checkExposure(bound.host, insecure);
     }
     this.#server.on('upgrade', this.#onUpgrade);
   }

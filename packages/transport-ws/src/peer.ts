@@ -65,7 +65,8 @@ export class WebSocketPeer implements Peer {
     if (previous !== undefined) {
       const restarted = previous.hello.incarnation !== connection.hello.incarnation;
       const text = `${this.id} opened a connection that replaces its previous one`;
-      this.#context.logger.log('info', `replaced ${this.id}`, text, { restarted });
+      const { logger } = this.#context;
+      logger.log('info', logger.topic('replaced', this.id), text, { restarted });
       previous.terminate();
     }
     this.#dialer?.reconnectSoon();

@@ -206,6 +206,26 @@ describe('the listener', () => {
   });
 });
 
+it('clients with 300 invented ids cause one log line per reason', async () => {
+  const [a, b] = [await started('a'), await started('b')];
+  introduce(a, b);
+  for (let i = 0; i < 300; i += 1) {
+    const ws = dial(a, { headers: helloHeaders({ ...client, server: `x${i}` }, 'a') });
+    await once(ws, 'open');
+    // Some send invalid data, some disconnect, and some connect a second time.
+    if (i % 3 === 0) ws.send('hello');
+    else if (i % 3 === 1) ws.close();
+    else dial(a, { headers: helloHeaders({ ...client, server: `x${i}` }, 'a') });
+    await once(ws, 'close');
+  }
+  const reasons = a.lines.filter(({ text }) => text.includes('x')).map(({ text }) => text.replace(/x\d+/, 'x'));
+  expect(new Set(reasons).size).toBe(reasons.length);
+  expect(reasons).toHaveLength(3);
+  // A member has topics of its own.
+  await b.transport.close();
+  await until(() => a.logged(/^b closed its connection/), 'the line about b');
+});
+
 describe('versions', () => {
   const { 'kontiki-framing': _, ...oldHello } = helloHeaders(client, 'a');
 

@@ -126,16 +126,19 @@ async function key(
 }
 
 async function valueOf(argument: string): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
+  // One buffer, because a writer of single bytes would make each byte use about a hundred.
+  const value = Buffer.alloc(MAX_VALUE);
   let length = 0;
   for await (const chunk of argument === '-' ? process.stdin : [Buffer.from(argument)]) {
-    chunks.push(chunk as Uint8Array);
-    length += (chunk as Uint8Array).length;
+    const bytes = chunk as Uint8Array;
     // The node would refuse a longer value early and close the connection, so the outcome would
     // appear to be unknown.
-    if (length > MAX_VALUE) throw new CliError(`The value has more than ${MAX_VALUE} bytes. Nothing was sent.`);
+    if (length + bytes.length > MAX_VALUE)
+      throw new CliError(`The value has more than ${MAX_VALUE} bytes. Nothing was sent.`);
+    value.set(bytes, length);
+    length += bytes.length;
   }
-  return Buffer.concat(chunks);
+  return value.subarray(0, length);
 }
 
 function revisionOf({ headers }: KvResponse): string {

@@ -7,6 +7,7 @@ import { firstMembers } from '../cluster/prepare.js';
 import { storagePath, storesAt, type NodeStores } from '../cluster/storage.js';
 import { transportOn } from '../cluster/transport.js';
 import { KvApi } from '../http/api.js';
+import { KvServer } from '../http/server.js';
 import { SnapshotApi } from '../http/snapshot-api.js';
 import { MAX_COMMAND } from '../kv/command.js';
 import { KvMachine } from '../kv/machine.js';
@@ -97,21 +98,23 @@ async function runOn(
       EXIT.staysOut,
     );
   }
-  const server = new KvApi({ node, machine, snapshots: new SnapshotApi(node, snapshots), logger }).server();
+  let server: KvServer;
   try {
-    server.listen(me.port, HOST);
-    await once(server, 'listening');
+    const api = new KvApi({ node, machine, snapshots: await SnapshotApi.open(node, snapshots), logger });
+    server = new KvServer(api.handler);
+    await server.listen(me.port, HOST).catch((error: unknown) => {
+      throw listenFailed(me, error);
+    });
   } catch (error) {
     await node.close();
-    throw listenFailed(me, error);
+    throw error;
   }
   logger.info(`listening on ${clientUrl(me)}`, { pid: process.pid });
   // If the demo has died, the channel is closed, so stopRequested() resolves immediately.
   if (process.connected) process.send?.({ ready: true });
   const error = await Promise.race([failed, stopRequested()]);
-  server.close();
-  server.closeAllConnections();
-  await node.close();
+  // Closing the node ends all calls, so that the server can answer its clients.
+  await Promise.all([server.close(), node.close()]);
   if (error !== undefined) throw new CliError(describeFailure(error), EXIT.failed, { cause: error });
   logger.info('stopped');
 }

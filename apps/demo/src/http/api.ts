@@ -1,5 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { NotLeaderError, type Logger, type RaftNode } from '@kontiki/core';
+import { Body } from '@kontiki/peers';
 import { encodeCommand, MAX_KEY, MAX_VALUE, type Condition } from '../kv/command.js';
 import type { KvMachine, KvResult } from '../kv/machine.js';
 import { HttpError, sendFailure, sendJson } from './responses.js';
@@ -38,28 +39,14 @@ export class KvApi {
     this.#logger = logger;
   }
 
-  /** Creates a server with limits on size and time. The caller must call `listen`. */
-  server(): Server {
-    const server = createServer(
-      {
-        headersTimeout: 5_000,
-        requestTimeout: 30_000,
-        keepAliveTimeout: 60_000,
-        connectionsCheckingInterval: 1_000,
-        maxHeaderSize: 16 * 1024,
-        noDelay: true,
-      },
-      (request, response) => {
-        this.#handle(request, response).catch((error: unknown) => {
-          if (response.headersSent || response.destroyed) return;
-          if (!(error instanceof HttpError)) this.#logger.debug('a request failed', { error });
-          sendFailure(response, request.url ?? '/', error);
-        });
-      },
-    );
-    server.maxConnections = 1_024;
-    return server;
-  }
+  /** Answers a request. */
+  readonly handler = (request: IncomingMessage, response: ServerResponse): void => {
+    this.#handle(request, response).catch((error: unknown) => {
+      if (response.headersSent || response.destroyed) return;
+      if (!(error instanceof HttpError)) this.#logger.debug('a request failed', { error });
+      sendFailure(response, request.url ?? '/', error);
+    });
+  };
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = request.url ?? '/';
@@ -70,7 +57,7 @@ export class KvApi {
     if (route === '/snapshot') return this.#snapshots.handle(request, response);
     if (request.method !== 'GET') throw new HttpError(405, 'METHOD', `${route} supports only GET.`);
     if (route === '/kv') return this.#list(response, { path, query, key: undefined });
-    if (route === '/status') return sendJson(response, 200, await this.#status());
+    if (route === '/status') return sendJson(response, 200, this.#status());
     if (route === '/health') return this.#health(response);
     throw new HttpError(
       404,
@@ -136,11 +123,17 @@ export class KvApi {
     return this.#node.read(read);
   }
 
-  async #status(): Promise<unknown> {
+  #status(): unknown {
     const { leader, membership, ...status } = this.#node.status();
     const members = membership && Object.fromEntries([...membership.servers].map(([id, info]) => [id, info.metadata]));
-    const snapshot = await this.#snapshots.newest();
-    return { pid: process.pid, ...status, leader: leader?.id ?? null, members, keys: this.#machine.size, snapshot };
+    return {
+      pid: process.pid,
+      ...status,
+      leader: leader?.id ?? null,
+      members,
+      keys: this.#machine.size,
+      snapshot: this.#snapshots.newest,
+    };
   }
 
   #health(response: ServerResponse): void {
@@ -190,22 +183,13 @@ function conditionOf({ headers }: IncomingMessage): Condition {
  * Reads a body of at most `limit` bytes. Rejects as soon as a longer body is announced or received.
  */
 function readBody(request: IncomingMessage, limit: number): Promise<Uint8Array> {
-  const tooLarge = (): HttpError => new HttpError(413, 'TOO_LARGE', `The body must have at most ${limit} bytes.`);
-  if (Number(request.headers['content-length'] ?? 0) > limit) return Promise.reject(tooLarge());
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    request.on('data', (chunk: Buffer) => {
-      length += chunk.length;
-      if (length > limit) reject(tooLarge());
-      else chunks.push(chunk);
-    });
-    request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
-    request.on('close', () => {
-      // `close` is also emitted after `end`. Creating an error then would cost more than the rest
-      // of the request.
-      if (!request.complete)
+    const onDone: ConstructorParameters<typeof Body>[2] = (body) => {
+      if (body === 'large') reject(new HttpError(413, 'TOO_LARGE', `The body must have at most ${limit} bytes.`));
+      else if (body === 'cut')
         reject(new HttpError(400, 'ABORTED', 'The request ended before its body was complete. Nothing was written.'));
-    });
+      else resolve(body);
+    };
+    void new Body(request, limit, onDone);
   });
 }

@@ -21,29 +21,35 @@ interface NewestSnapshot {
 export class SnapshotApi {
   readonly #node: RaftNode;
   readonly #store: SnapshotStore;
-  #latest: { readonly index: number; readonly at: string } | undefined;
+  /** The newest snapshot. It is kept in memory, because clients may poll `/status` at any rate. */
+  #newest: NewestSnapshot | null = null;
 
-  constructor(node: RaftNode, store: SnapshotStore) {
+  private constructor(node: RaftNode, store: SnapshotStore) {
     this.#node = node;
     this.#store = store;
-    const record = ({ index }: { readonly index: number }): void => {
-      this.#latest = { index, at: new Date().toISOString() };
+    const record = ({ index, bytes }: Omit<NewestSnapshot, 'at'>): void => {
+      this.#newest = { index, bytes, at: new Date().toISOString() };
     };
     node.on('snapshot', record);
     node.on('snapshotInstalled', record);
+  }
+
+  static async open(node: RaftNode, store: SnapshotStore): Promise<SnapshotApi> {
+    const api = new SnapshotApi(node, store);
+    const [newest] = await store.list();
+    // An event during the call reports a newer one.
+    if (newest !== undefined) api.#newest ??= { index: newest.last.index, bytes: newest.bytes, at: null };
+    return api;
+  }
+
+  get newest(): NewestSnapshot | null {
+    return this.#newest;
   }
 
   handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.method === 'POST') return this.#take(response);
     if (request.method === 'GET') return this.#send(response);
     throw new HttpError(405, 'METHOD', '/snapshot supports GET and POST.');
-  }
-
-  async newest(): Promise<NewestSnapshot | null> {
-    const [newest] = await this.#store.list();
-    if (newest === undefined) return null;
-    const { last, bytes } = newest;
-    return { index: last.index, bytes, at: this.#latest?.index === last.index ? this.#latest.at : null };
   }
 
   async #take(response: ServerResponse): Promise<void> {

@@ -12,8 +12,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a proposal resolves when another entry commits at its index',
     file: 'node/calls/proposals.ts',
-    find: 'if (proposed === term) call.resolve',
-    replace: 'if (proposed !== 0) call.resolve',
+    find: '    this.#ruleOut(entry);\n    const { index, term } = entry;\n    const calls = this.#appended.get(term);',
+    replace:
+      '    const { index, term } = entry;\n    const calls = [...this.#appended.values()].find((some) => some.has(index));',
   },
   {
     name: 'a proposal keeps the memory of its caller',
@@ -60,7 +61,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a read is served during an asynchronous apply',
     file: 'node/loop.ts',
-    find: 'if (!this.applier.isChangingState) this.reads.serve(this.#raw.raft.log.applied);',
+    find: 'if (!this.applier.isChangingState && this.reads.serve(this.#raw.raft.log.applied)) this.schedule();',
     replace: 'this.reads.serve(this.#raw.raft.log.committed);',
   },
   {
@@ -72,8 +73,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a write counts as durable when it is passed to the store',
     file: 'node/loop.ts',
-    find: 'written.then(() => {\n      this.#raw',
-    replace: 'void written.catch(() => {});\n    Promise.resolve().then(() => {\n      this.#raw',
+    find: 'written.then(() => {\n      if',
+    replace: 'void written.catch(() => {});\n    Promise.resolve().then(() => {\n      if',
   },
   {
     name: 'a failed write is ignored',
@@ -95,19 +96,19 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'appended proposals never settle when the node stops',
     file: 'node/calls/proposals.ts',
-    find: 'for (const call of calls.values()) call.reject(unknownOutcome(refused.cause));',
+    find: 'for (const call of calls.values()) call.reject(unknownOutcome(refused.cause ?? refused));',
     replace: '',
   },
   {
     name: 'the deadline of a call is ignored',
     file: 'node/calls/calls.ts',
-    find: "call.abandon(new KontikiError('KONTIKI_TIMEOUT',",
-    replace: "void (call as unknown, new KontikiError('KONTIKI_TIMEOUT',",
+    find: "call.abandon(new KontikiError('KONTIKI_TIMEOUT', text));",
+    replace: '',
   },
   {
     name: 'appended proposals are reported as refused when the node stops',
     file: 'node/calls/proposals.ts',
-    find: 'for (const call of calls.values()) call.reject(unknownOutcome(refused.cause));',
+    find: 'for (const call of calls.values()) call.reject(unknownOutcome(refused.cause ?? refused));',
     replace: 'for (const call of calls.values()) call.reject(refused);',
   },
   {
@@ -129,7 +130,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'entries read for the state machine start one entry late',
     file: 'node/apply/applier.ts',
-    find: 'store.read(log.applied + 1, this.#batchEnd, BATCH_BYTES)',
+    find: 'readEntries(store, log.applied + 1, this.#batchEnd, BATCH_BYTES)',
     replace: 'store.read(Math.min(log.applied + 2, this.#batchEnd), this.#batchEnd, BATCH_BYTES)',
   },
   {

@@ -53,8 +53,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a peer that needs the entry at the log base gets no snapshot',
     file: 'protocol/replication.ts',
-    find: 'if (next <= log.base.index) {\n        this.#requestSnapshot(id, progress);\n        break;',
-    replace: 'if (next < log.base.index) {\n        this.#requestSnapshot(id, progress);\n        break;',
+    find: 'if (next <= log.base.index) {\n        if (!progress.full)',
+    replace: 'if (next < log.base.index) {\n        if (!progress.full)',
     equivalent:
       'the node asks the store for the entry at the base, does not get it, and sends the peer a snapshot anyway',
   },
@@ -111,9 +111,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'proposals covered by a snapshot are reported as applied',
     file: 'node/calls/proposals.ts',
-    find: 'if (at > index) continue;\n        calls.delete(at);\n        call.reject(unknownOutcome(undefined));',
-    replace:
-      'if (at > index) continue;\n        calls.delete(at);\n        call.resolve({ index: at, term: 1, result: undefined as Result });',
+    find: 'call.reject(unknownOutcome(cause));',
+    replace: 'call.resolve({ index: at, term: 1, result: undefined as Result });',
     rare: {
       why: 'a deposed leader must receive a snapshot that covers an entry whose caller is still waiting',
       test: 'packages/core/test/node/catching-up.test.ts',

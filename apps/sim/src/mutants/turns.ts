@@ -73,8 +73,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'replies to earlier heartbeats confirm a read',
     file: 'protocol/reads.ts',
-    find: 'this.#number += 1;',
-    replace: 'this.#number = 1;',
+    find: 'this.#number += 1;\n    this.#round',
+    replace: 'this.#number = 1;\n    this.#round',
   },
   {
     name: 'a read does not wait for committed entries',
@@ -104,14 +104,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a leader with a slow disk keeps accepting proposals',
     file: 'protocol/leader.ts',
-    find: ' && fits(log.undurableBytes, limits.undurableBytes);',
-    replace: ';',
+    find: 'fits(log.undurableBytes, limits.undurableBytes) &&',
+    replace: '',
   },
   {
     name: 'a follower with a slow disk keeps accepting entries',
     file: 'protocol/follower.ts',
-    find: 'if (full || log.undurableBytes > limits.undurableBytes) return false;',
-    replace: 'if (full) return false;',
+    find: 'if (log.undurableBytes > limits.undurableBytes) return false;',
+    replace: '',
   },
   {
     name: 'entries are never evicted from memory',
@@ -136,5 +136,36 @@ export const mutants: readonly Mutant[] = [
     file: 'protocol/leader.ts',
     find: 'progress.round = Math.max(progress.round, message.round);',
     replace: 'progress.round = Math.max(progress.round, message.round);\n    this.#heartbeatAt = 0;',
+  },
+  // ---- disks and state machines that cannot keep up
+  {
+    name: 'a leader with a stalled disk keeps leading',
+    file: 'protocol/leader.ts',
+    find: "if (this.#server.diskStalled && log.committed > log.durable) return this.#stepDown('diskStalled');",
+    replace: '',
+  },
+  {
+    name: 'a leader accepts proposals however long its machine has been behind',
+    file: 'protocol/leader.ts',
+    find: 'this.#backlog.age(now) <= limits.unappliedMs &&',
+    replace: '',
+  },
+  {
+    name: 'a leader accepts proposals however many bytes are not applied',
+    file: 'protocol/leader.ts',
+    find: 'fits(this.#backlog.bytes, limits.unappliedBytes)',
+    replace: 'true',
+  },
+  {
+    name: 'a full leader trusts answers that are older than its full disk',
+    file: 'protocol/leader.ts',
+    find: 'progress.roomRound >= this.#fullRound.number',
+    replace: 'true',
+  },
+  {
+    name: 'a server with a full disk never campaigns',
+    file: 'protocol/raft-server.ts',
+    find: 'return !this.full || this.now - this.#ledAt > FULL_PATIENCE * this.timings.election;',
+    replace: 'return !this.full;',
   },
 ];

@@ -1,4 +1,4 @@
-import { isKontikiError } from '../errors.js';
+import { isKontikiError, type KontikiError } from '../errors.js';
 import type { Ballot } from '../log/ballot.js';
 import type { Entry } from '../log/entry.js';
 import type { MembershipAt } from '../log/membership.js';
@@ -16,15 +16,18 @@ import { Applier } from './apply/applier.js';
 import { restoreInstalled } from './apply/restore.js';
 import { Proposals } from './calls/proposals.js';
 import { ReadQueue } from './calls/read-queue.js';
+import { closeParts } from './close-parts.js';
 import { ChangeEvents } from './events/change-events.js';
 import type { Emitter } from './events/emitter.js';
 import type { NodeEvents } from './events/events.js';
 import { logReport } from './events/reports.js';
 import type { NodeIdentity } from './identity.js';
-import type { NodeOptions } from './options.js';
+import { DEFAULT_TIMEOUT, type NodeOptions } from './options.js';
 import { defaultSnapshotPolicy } from './snapshots/policy.js';
 import { Snapshots } from './snapshots/snapshots.js';
 import { SnapshotTaker } from './snapshots/taker.js';
+import { readEntries } from './read-entries.js';
+import { Situation } from './situation.js';
 import type { AlignedStores } from './start/align-stores.js';
 import { TransportSwitch } from './transport-switch.js';
 
@@ -49,9 +52,10 @@ export interface LoopOptions<Result> {
 export class Loop<Result> {
   readonly transport: TransportSwitch;
   readonly proposals: Proposals<Result>;
-  readonly reads: ReadQueue = new ReadQueue();
+  readonly reads: ReadQueue;
   readonly applier: Applier<Result>;
   readonly snapshots: Snapshots | undefined;
+  readonly situation: Situation;
   readonly #raw: RawNode;
   readonly #log: LogStore;
   readonly #identity: NodeIdentity;
@@ -64,6 +68,7 @@ export class Loop<Result> {
   readonly #timer: Timer;
   #memberships: readonly MembershipAt[] = [];
   #scheduled = false;
+  #started = false;
   #stopped = false;
 
   constructor({ options, raw, identity, aligned, clock, random, logger, events, onFailure }: LoopOptions<Result>) {
@@ -77,7 +82,9 @@ export class Loop<Result> {
     this.#onFailure = onFailure;
     this.#changes = new ChangeEvents(raw.raft, events, logger);
     this.#timer = clock.timer(() => this.#turn());
-    this.proposals = new Proposals(raw.raft);
+    this.situation = new Situation(raw.raft);
+    this.reads = new ReadQueue(clock);
+    this.proposals = new Proposals(raw.raft, () => this.situation.describe(clock.now()));
     this.#hooks = { propose: () => this.proposals.proposeQueued() };
     this.transport = new TransportSwitch(transport, logger, (from, message) => this.#receive(from, message));
     this.applier = new Applier({
@@ -86,7 +93,6 @@ export class Loop<Result> {
       machine,
       clock,
       onApplied: (entries, through, results) => this.#onApplied(entries, through, results),
-      onIdle: () => this.#serveReads(),
       restore: () => restoreInstalled(raw.raft.log.base, machine, snapshots, snapshotCompression, () => this.#stopped),
       onFailure,
     });
@@ -95,12 +101,18 @@ export class Loop<Result> {
 
   /** Schedules a turn, because an input is waiting. */
   schedule(): void {
-    if (this.#scheduled || this.#stopped) return;
+    if (this.#scheduled || !this.#started || this.#stopped) return;
     this.#scheduled = true;
     this.#clock.defer(() => {
       this.#scheduled = false;
       this.#turn();
     });
+  }
+
+  /** Runs the first turn. Called when the transport has started. */
+  start(): void {
+    this.#started = true;
+    this.schedule();
   }
 
   /** Stops the loop. No further turn runs. */
@@ -110,18 +122,21 @@ export class Loop<Result> {
     this.snapshots?.stop();
   }
 
-  /** Closes every port, even if closing an earlier port failed. */
-  async closePorts(): Promise<void> {
-    try {
-      await this.applier.close();
-      await this.snapshots?.close();
-    } finally {
-      try {
-        await this.transport.close();
-      } finally {
-        await this.#log.close();
-      }
-    }
+  /**
+   * Closes every port, even if closing another port failed or takes longer than `timeout`
+   * milliseconds. The stores close last, because the state machine may use them. Calls that wait for
+   * a port reject with `ended`.
+   */
+  closePorts(timeout: number, ended: KontikiError): Promise<void> {
+    const { snapshots } = this;
+    return closeParts(this.#clock, timeout, [
+      () => ({
+        'the state machine': this.applier.close(),
+        'a snapshot in progress': snapshots?.finish(),
+        'the transport': this.transport.close(ended),
+      }),
+      () => ({ 'the snapshot store': snapshots?.close(), 'the log': this.#log.close() }),
+    ]);
   }
 
   // ---- the turn
@@ -140,6 +155,7 @@ export class Loop<Result> {
       this.applier.applyNext();
       this.#serveReads();
       for (const report of turn.reports) logReport(this.#logger, report);
+      this.situation.update();
       this.#changes.emitChanges();
       // A listener may have closed the node.
       if (this.#stopped) return;
@@ -152,6 +168,7 @@ export class Loop<Result> {
 
   #receive(from: ServerId, message: Message): void {
     if (this.#stopped) return;
+    this.situation.onReceived(from);
     this.#raw.receive(from, message);
     this.schedule();
   }
@@ -168,6 +185,7 @@ export class Loop<Result> {
         ? this.#log.append({ ballot, entries, committed })
         : this.#replaceLog(ballot, reset, { entries, committed });
     written.then(() => {
+      if (reset !== undefined) this.snapshots?.onLogReplaced(reset.index);
       this.#raw.written(number);
       this.schedule();
     }, this.#onFailure);
@@ -191,7 +209,7 @@ export class Loop<Result> {
       this.#raw.pageRead(read, entries);
       this.schedule();
     };
-    this.#log.read(read.from, read.to, read.maxBytes).then(finish, (error: Error) => {
+    readEntries(this.#log, read.from, read.to, read.maxBytes).then(finish, (error: Error) => {
       if (isKontikiError(error, 'KONTIKI_COMPACTED')) finish(undefined);
       else this.#onFailure(error);
     });
@@ -218,29 +236,26 @@ export class Loop<Result> {
     for (const entry of entries) {
       this.proposals.settle(entry, entry.kind === 'command' ? results[next++] : undefined);
     }
-    this.reads.serve(through);
+    if (this.reads.serve(through)) this.schedule();
     this.#events.emit('apply', { index: through });
     this.snapshots?.onApplied(entries);
   }
 
-  /**
-   * Called when a snapshot replaced the log up to `index`. The outcome of proposals up to there is
-   * unknown, and the machine must restore the snapshot.
-   */
-  #onInstalled(index: number): void {
-    this.proposals.failSuperseded(index);
+  /** Called when a snapshot replaced the log, so that the machine must restore the snapshot. */
+  #onInstalled(): void {
+    this.proposals.passSnapshot(this.#raw.raft.log.base);
     this.applier.requireRestore();
   }
 
   #serveReads(): void {
     // While a batch is being applied, the state is inconsistent. These reads are served when the
     // batch ends.
-    if (!this.applier.isChangingState) this.reads.serve(this.#raw.raft.log.applied);
+    if (!this.applier.isChangingState && this.reads.serve(this.#raw.raft.log.applied)) this.schedule();
   }
 
   #openSnapshots(
     store: SnapshotStore,
-    { machine, snapshotPolicy, snapshotCompression: compression }: NodeOptions<Result>,
+    { machine, snapshotPolicy, snapshotCompression: compression, timeout = DEFAULT_TIMEOUT }: NodeOptions<Result>,
     aligned: AlignedStores,
     random: () => number,
   ): Snapshots {
@@ -250,13 +265,24 @@ export class Loop<Result> {
       ...parts,
       raft,
       log: this.#log,
-      taker: new SnapshotTaker({ ...parts, log: raft.log, machine, compression, applier: this.applier, random }),
+      taker: new SnapshotTaker({
+        ...parts,
+        log: raft.log,
+        machine,
+        compression,
+        applier: this.applier,
+        random,
+        timeout,
+      }),
       policy: { ...defaultSnapshotPolicy, ...snapshotPolicy },
       logger: this.#logger,
       events: this.#events,
       newest: aligned.snapshot,
+      damaged: aligned.damaged,
+      version: machine.version ?? 0,
+      compression: compression?.kind,
       schedule: () => this.schedule(),
-      onInstalled: (index) => this.#onInstalled(index),
+      onInstalled: () => this.#onInstalled(),
       onFailure: this.#onFailure,
     });
   }

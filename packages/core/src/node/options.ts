@@ -10,6 +10,7 @@ import type { Transport } from '../ports/transport.js';
 import { defaultLimits, defaultTimings, type Limits, type Timings } from '../protocol/settings.js';
 import { MAX_FRAME } from '../wire/frame.js';
 import type { SnapshotCompression } from '../wire/snapshot.js';
+import { describe } from './describe.js';
 import { defaultSnapshotPolicy, type SnapshotPolicy } from './snapshots/policy.js';
 
 /** The parts and settings of a node. */
@@ -49,6 +50,9 @@ export interface NodeOptions<Result> {
   readonly random?: (() => number) | undefined;
 }
 
+/** The default of `NodeOptions.timeout`. */
+export const DEFAULT_TIMEOUT = 10_000;
+
 export function badOption(message: string): KontikiError {
   return new KontikiError('KONTIKI_BAD_OPTION', message);
 }
@@ -56,8 +60,8 @@ export function badOption(message: string): KontikiError {
 export function checkTimings(timings: Timings): Timings {
   checkNames('timings', timings, defaultTimings);
   for (const [name, value] of Object.entries(timings)) {
-    if (!(value >= 1 && value <= 3_600_000)) {
-      throw badOption(`timings.${name} must be 1 to 3,600,000 milliseconds, not ${value}.`);
+    if (!isWithin(value, 1, 3_600_000)) {
+      throw badOption(`timings.${name} must be 1 to 3,600,000 milliseconds, not ${describe(value)}.`);
     }
   }
   if (timings.election >= 2 * timings.heartbeat) return timings;
@@ -66,20 +70,50 @@ export function checkTimings(timings: Timings): Timings {
   );
 }
 
+function isWithin(value: unknown, least: number, most: number): boolean {
+  return typeof value === 'number' && value >= least && value <= most;
+}
+
 /**
  * Maximum bytes of entries in one message. The rest of the frame is reserved for other fields and
  * messages.
  */
 const MAX_PAYLOAD = MAX_FRAME - 1024 * 1024;
 
-function checkSize(name: string, value: number, most = Infinity): void {
-  if (value > 0 && value <= most) return;
+function checkSize(name: string, value: unknown, most = Infinity): void {
+  if (isWithin(value, Number.MIN_VALUE, most)) return;
   const range = most === Infinity ? 'a number above 0' : `above 0 and at most ${most}, so that a frame can carry it`;
-  throw badOption(`${name} must be ${range}, not ${value}.`);
+  throw badOption(`${name} must be ${range}, not ${describe(value)}.`);
+}
+
+/** Returns whether a value is a finite number of milliseconds above 0. */
+export function isDuration(value: unknown): boolean {
+  return isWithin(value, Number.MIN_VALUE, Number.MAX_VALUE);
+}
+
+/** Throws unless an option is an object with these methods, such as a port. */
+function checkPart(option: string, part: unknown, ...methods: readonly string[]): void {
+  const isObject = (typeof part === 'object' && part !== null) || typeof part === 'function';
+  if (!isObject) throw badOption(`${option} must be an object, not ${describe(part)}.`);
+  const missing = methods.find((name) => typeof (part as Record<string, unknown>)[name] !== 'function');
+  if (missing !== undefined) throw badOption(`${option} must have the method ${missing}.`);
+}
+
+function checkMachine({ machine, snapshots }: NodeOptions<unknown>): void {
+  checkPart('machine', machine, 'apply');
+  for (const name of ['open', 'snapshot', 'restore'] as const) {
+    if (machine[name] !== undefined) checkPart('machine', machine, name);
+  }
+  const { version = 0 } = machine;
+  if (!Number.isSafeInteger(version) || version < 0)
+    throw badOption(`machine.version must be an integer from 0 on, not ${describe(version)}.`);
+  if (snapshots !== undefined && (machine.snapshot === undefined || machine.restore === undefined))
+    throw badOption('A state machine needs the methods snapshot and restore if the node has a snapshot store.');
 }
 
 /** Throws on an unknown name, because a misspelled option would silently keep its default. */
 function checkNames(option: string, given: object | undefined, known: object): void {
+  if (given !== undefined) checkPart(option, given);
   const unknown = Object.keys(given ?? {}).find((name) => !Object.hasOwn(known, name));
   if (unknown === undefined) return;
   throw badOption(`There is no ${option}.${unknown}. Known names: ${Object.keys(known).join(', ')}.`);
@@ -87,6 +121,7 @@ function checkNames(option: string, given: object | undefined, known: object): v
 
 /** Throws `KONTIKI_BAD_OPTION` on invalid options. Called before any port is opened. */
 export function checkOptions(options: NodeOptions<unknown>): void {
+  checkPart('The options of a node', options);
   checkId('id', options.id);
   checkId('cluster', options.cluster);
   checkNames('limits', options.limits, defaultLimits);
@@ -95,14 +130,25 @@ export function checkOptions(options: NodeOptions<unknown>): void {
   for (const [name, value] of Object.entries({ ...defaultLimits, ...options.limits })) {
     checkSize(`limits.${name}`, value, name === 'messageBytes' ? MAX_PAYLOAD : Infinity);
   }
-  const { machine, snapshots } = options;
-  if (snapshots !== undefined && (machine.snapshot === undefined || machine.restore === undefined))
-    throw badOption('A state machine needs the methods snapshot and restore if the node has a snapshot store.');
+  checkPart('log', options.log, 'open', 'append', 'reset', 'compact', 'read', 'onFull', 'close');
+  checkPart('transport', options.transport, 'start', 'send', 'setPeers', 'close');
+  const { snapshots, snapshotCompression, logger, clock, random } = options;
+  if (snapshots !== undefined) checkPart('snapshots', snapshots, 'open', 'list', 'read', 'create', 'remove', 'close');
+  checkMachine(options);
+  if (snapshotCompression !== undefined)
+    checkPart('snapshotCompression', snapshotCompression, 'compress', 'decompress');
+  if (logger !== undefined) checkPart('logger', logger, 'debug', 'info', 'warn', 'error');
+  if (clock !== undefined) checkPart('clock', clock, 'now', 'timer', 'defer');
+  if (random !== undefined && typeof random !== 'function')
+    throw badOption(`random must be a function, not ${describe(random)}.`);
   const { bytesPerSecond = Infinity, ...policy } = { ...defaultSnapshotPolicy, ...options.snapshotPolicy };
   for (const [name, value] of Object.entries({ ...policy, bytesPerSecond })) {
     const least = name.startsWith('trailing') ? 0 : 1;
-    if (!(value >= least)) throw badOption(`snapshotPolicy.${name} must be a number from ${least} on, not ${value}.`);
+    if (!isWithin(value, least, Infinity))
+      throw badOption(`snapshotPolicy.${name} must be a number from ${least} on, not ${describe(value)}.`);
   }
-  checkSize('timeout', options.timeout ?? 1);
-  checkSize('maxCommandBytes', options.maxCommandBytes ?? 1, MAX_PAYLOAD);
+  const { timeout = DEFAULT_TIMEOUT, maxCommandBytes = 1 } = options;
+  if (!isDuration(timeout))
+    throw badOption(`timeout must be a finite number of milliseconds above 0, not ${describe(timeout)}.`);
+  checkSize('maxCommandBytes', maxCommandBytes, MAX_PAYLOAD);
 }

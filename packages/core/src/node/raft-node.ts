@@ -7,19 +7,24 @@ import type { SnapshotInfo } from '../ports/snapshot-store.js';
 import type { Transport } from '../ports/transport.js';
 import { RawNode } from '../protocol/raw-node.js';
 import { defaultLimits, defaultTimings, type Timings } from '../protocol/settings.js';
+import { checkedMachine } from './apply/checked-machine.js';
 import { Calls, type CallOptions } from './calls/calls.js';
 import { CommandCopies } from './calls/command-copies.js';
+import { limited, limitedAlone, refuseOptions, unlessAborted } from './calls/limited.js';
 import type { Applied } from './calls/proposals.js';
-import { serveRead } from './calls/read-queue.js';
+import { refuseRead, serveRead } from './calls/read-queue.js';
 import { refusalError } from './calls/refusals.js';
-import { Emitter } from './events/emitter.js';
-import type { NodeEvents } from './events/events.js';
+import { Emitter, type ListenerOptions } from './events/emitter.js';
+import { eventNames, type NodeEvents } from './events/events.js';
 import { NodeIdentity } from './identity.js';
 import { Loop } from './loop.js';
-import { badOption, checkOptions, checkTimings, type NodeOptions } from './options.js';
+import { badOption, checkOptions, checkTimings, DEFAULT_TIMEOUT, type NodeOptions } from './options.js';
 import { alignStores, type AlignedStores } from './start/align-stores.js';
-import { leaderOf, statusOf, type Status } from './status.js';
+import { leaderOf, statusOf, type NodeEnd, type Status } from './status.js';
 import { SystemClock } from './system-clock.js';
+
+/** Options of `close`, which nothing can abort. */
+export type CloseOptions = Pick<CallOptions, 'timeout'>;
 
 export interface ReadOptions extends CallOptions {
   /**
@@ -28,6 +33,11 @@ export interface ReadOptions extends CallOptions {
    * server's state, which may be out of date.
    */
   readonly consistency?: 'linearizable' | 'local' | undefined;
+}
+
+/** Closes parts of a node that did not start. Why it did not start is more useful than their errors. */
+async function closeQuietly(parts: readonly { close(): Promise<void> }[]): Promise<void> {
+  await Promise.allSettled(parts.map(async (part) => part.close()));
 }
 
 /** One server of a cluster. */
@@ -43,32 +53,43 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   readonly #events: Emitter<NodeEvents>;
   readonly #timeout: number;
   readonly #maxCommandBytes: number;
-  #ended: 'failed' | 'closed' | undefined;
+  #ended: NodeEnd | undefined;
   #closing: Promise<void> | undefined;
 
   /**
    * Opens the log, the snapshots, the state machine and the transport, in this order, and starts
    * the node. If a port cannot be opened, or their data is inconsistent, closes the ports that this
-   * call has opened and rejects.
+   * call has opened and rejects. Has no deadline unless `limits` sets one. A call that times out or
+   * is aborted rejects at once, and closes the ports in the background.
    */
-  static async open<Result>(options: NodeOptions<Result>): Promise<RaftNode<Result>> {
+  static async open<Result>(options: NodeOptions<Result>, limits: CallOptions = {}): Promise<RaftNode<Result>> {
     checkOptions(options);
+    const checked = { ...options, machine: checkedMachine(options.machine) };
+    return limitedAlone(limits, (signal) => RaftNode.#open(checked, signal));
+  }
+
+  static async #open<Result>(options: NodeOptions<Result>, signal: AbortSignal): Promise<RaftNode<Result>> {
     const owner = { cluster: options.cluster, server: options.id };
     let node: RaftNode<Result> | undefined;
     // The ports that this call has opened. The others may be in use by another node.
     const opened: { close(): Promise<void> }[] = [];
+    const onOpened = (store: { close(): Promise<void> }): void => {
+      if (signal.aborted) void closeQuietly([store]);
+      signal.throwIfAborted();
+      opened.push(store);
+    };
     try {
-      const aligned = await alignStores(options, owner, (store) => opened.push(store));
+      const aligned = await unlessAborted(alignStores(options, owner, onOpened), signal);
       node = new RaftNode(options, aligned);
-      await node.#start(options, aligned);
+      await node.#start(options, aligned, signal);
       return node;
     } catch (error) {
-      if (node !== undefined) node.#end('failed', error as Error);
-      for (const port of opened.reverse()) {
-        await port.close().catch(() => {
-          // The first error explains why the node did not start, so it is more useful.
-        });
+      if (node !== undefined) {
+        node.#end('failed', error as Error);
+        // A transport that fails to start has released what it opened, or belongs to another node.
+        if (signal.aborted) opened.push(options.transport);
       }
+      await closeQuietly(opened);
       throw error;
     }
   }
@@ -79,11 +100,11 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     this.id = id;
     this.#clock = clock;
     this.#logger = logger;
-    this.#timeout = options.timeout ?? 10_000;
+    this.#timeout = options.timeout ?? DEFAULT_TIMEOUT;
     this.#maxCommandBytes = options.maxCommandBytes ?? 1024 * 1024;
     this.#identity = new NodeIdentity(cluster, id, incarnation, aligned.state.genesis);
-    this.#events = new Emitter(logger);
-    this.#calls = new Calls(clock);
+    this.#events = new Emitter(logger, eventNames);
+    this.#calls = new Calls(clock, () => this.#loop.situation.describe(clock.now()));
     this.#raw = new RawNode({
       id,
       incarnation,
@@ -145,10 +166,12 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    */
   read<T>(read: () => T, options: ReadOptions = {}): Promise<T> {
     const { reads, applier } = this.#loop;
+    const refused = this.#refuseCall(options) ?? refuseRead(read, options);
+    if (refused !== undefined) return Promise.reject(refused);
     const local = options.consistency === 'local';
     const immediate = local && !applier.isChangingState;
-    const refused = this.#refuseCall(options) ?? (immediate ? undefined : reads.refuse());
-    if (refused !== undefined) return Promise.reject(refused);
+    const overloaded = immediate ? undefined : reads.refuse();
+    if (overloaded !== undefined) return Promise.reject(overloaded);
     const call = this.#calls.open<T>(options.timeout ?? this.#timeout, options.signal);
     if (!local) {
       reads.add(this.#raw.read(), call, read);
@@ -167,19 +190,22 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    * Takes a snapshot that covers at least all entries applied so far, and compacts the log.
    * Resolves when the snapshot is durable. Rejects with `KONTIKI_UNSUPPORTED` if there is no
    * snapshot store, `KONTIKI_NO_SNAPSHOT` if nothing is applied yet, `KONTIKI_DISK_FULL` if there
-   * is no room, and `KONTIKI_CLOSED`. No error loses data.
+   * is no room, `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED` and `KONTIKI_CLOSED`. No error loses data.
+   *
+   * Without `options.timeout` only the wait for the current batch has a deadline, because writing a
+   * large state takes long. A call that times out or is aborted leaves the snapshot in progress.
    */
-  snapshot(): Promise<SnapshotInfo> {
-    const refused = this.#refuseCall({});
+  snapshot(options: CallOptions = {}): Promise<SnapshotInfo> {
+    const refused = this.#refuseCall(options);
     if (refused !== undefined) return Promise.reject(refused);
     const { snapshots } = this.#loop;
-    if (snapshots !== undefined) return snapshots.take();
+    if (snapshots !== undefined) return limited(this.#calls, options, () => snapshots.take());
     return Promise.reject(new KontikiError('KONTIKI_UNSUPPORTED', 'This node was opened without a snapshot store.'));
   }
 
   /** The current leader, if this server knows one. */
   get leader(): Leader | undefined {
-    return leaderOf(this.#raw.raft);
+    return this.#ended === undefined ? leaderOf(this.#raw.raft) : undefined;
   }
 
   get isLeader(): boolean {
@@ -191,11 +217,45 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Adds a listener and returns a function that removes it. Listeners run after the turn that
-   * caused the event.
+   * Resolves with the leader as soon as this server knows one, which may be now. Rejects with
+   * `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED` or `KONTIKI_CLOSED`.
    */
-  on<Name extends keyof NodeEvents>(name: Name, listener: (event: NodeEvents[Name]) => void): () => void {
-    return this.#events.on(name, listener);
+  waitForLeader(options: CallOptions = {}): Promise<Leader> {
+    const refused = this.#refuseCall(options);
+    if (refused !== undefined) return Promise.reject(refused);
+    const { leader } = this;
+    if (leader !== undefined) return Promise.resolve(leader);
+    return limited(
+      this.#calls,
+      { ...options, timeout: options.timeout ?? this.#timeout },
+      (signal) =>
+        new Promise((resolve) => {
+          this.#events.on('leader', (event) => event.leader && resolve(event.leader), { signal });
+        }),
+    );
+  }
+
+  /**
+   * Adds a listener, and returns a function that removes it. `options.signal` removes it, too.
+   * Listeners run after the turn that caused the event. Throws `KONTIKI_BAD_OPTION` if there is no
+   * such event.
+   */
+  on<Name extends keyof NodeEvents>(
+    name: Name,
+    listener: (event: NodeEvents[Name]) => void,
+    options: ListenerOptions = {},
+  ): () => void {
+    return this.#events.on(name, listener, options);
+  }
+
+  /**
+   * Resolves with the next event of this name. There is no deadline unless `options.timeout` sets
+   * one. Rejects with `KONTIKI_CLOSED` if the node ends first.
+   */
+  once<Name extends keyof NodeEvents>(name: Name, options: CallOptions = {}): Promise<NodeEvents[Name]> {
+    const refused = this.#refuseCall(options);
+    if (refused !== undefined) return Promise.reject(refused);
+    return limited(this.#calls, options, async (signal) => this.#events.next(name, signal));
   }
 
   /**
@@ -215,19 +275,28 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    * Two transports cannot listen on the same port at the same time. In that case close the old
    * transport first; the node is disconnected until this method resolves. Calls take effect in
    * order. Rejects with `KONTIKI_CLOSED` if the node has closed or failed. Closes the new transport
-   * if it is not used.
+   * if it is not used. A call that times out or is aborted keeps the transport that is then in use;
+   * there is no deadline by default.
    */
-  setTransport(transport: Transport): Promise<void> {
-    return this.#loop.transport.replace(transport);
+  setTransport(transport: Transport, options: CallOptions = {}): Promise<void> {
+    return limited(this.#calls, options, (signal) => this.#loop.transport.replace(transport, signal));
   }
 
   /**
    * Stops the node and closes its ports. Durable data is kept. Appended proposals reject with
    * `KONTIKI_UNKNOWN_OUTCOME`, and all other waiting calls with `KONTIKI_CLOSED`. Idempotent.
+   *
+   * First waits for the state machine to finish its current batch, a snapshot in progress, and the
+   * transport. Then closes the stores. Each of these two steps takes at most `timeout` milliseconds
+   * (default 10,000). If something hangs, everything else is closed nevertheless, and
+   * the call rejects with `KONTIKI_TIMEOUT`, which names it. An `apply` that awaits this call waits
+   * for itself, until then.
    */
-  close(): Promise<void> {
-    this.#end('closed', new KontikiError('KONTIKI_CLOSED', `Node ${this.id} was closed.`));
-    this.#closing ??= this.#loop.closePorts();
+  close({ timeout = DEFAULT_TIMEOUT }: CloseOptions = {}): Promise<void> {
+    const refused = refuseOptions({ timeout });
+    if (refused !== undefined) return Promise.reject(refused);
+    this.#end('closed');
+    this.#closing ??= this.#closePorts(timeout);
     return this.#closing;
   }
 
@@ -237,14 +306,30 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   // ---- start and end
 
-  async #start({ log }: NodeOptions<Result>, { state }: AlignedStores): Promise<void> {
+  async #start({ log, transport }: NodeOptions<Result>, { state }: AlignedStores, signal: AbortSignal): Promise<void> {
     for (const repair of state.repairs) this.#logger.warn('truncated the torn end of the log', { ...repair });
     if (this.#raw.raft.log.blank) {
       this.#logger.info('this server is blank: it waits for a leader, and neither campaigns nor votes');
     }
+    this.#checkAddresses(transport, state.last > 1);
     log.onFull((full) => this.#setFull(full));
-    await this.#loop.transport.start(this.#identity);
-    this.#loop.schedule();
+    await this.#loop.transport.start(this.#identity, signal);
+    this.#loop.start();
+  }
+
+  /**
+   * Lets the transport check the addresses in the log. The first start of a cluster refuses bad ones,
+   * because a new cluster can still be created with others. A later start only reports them: the
+   * cluster may have worked without this member.
+   */
+  #checkAddresses(transport: Transport, isInUse: boolean): void {
+    const servers = this.#raw.raft.log.liveMemberships.flatMap(({ membership }) => [...membership.servers]);
+    try {
+      transport.checkAddresses?.(new Map(servers.map(([id, { address }]) => [id, address])));
+    } catch (error) {
+      if (!isInUse) throw error;
+      this.#logger.error('an address in the membership cannot be reached', { error });
+    }
   }
 
   #setFull(full: boolean): void {
@@ -257,14 +342,21 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     this.#loop.schedule();
   }
 
-  #end(how: 'failed' | 'closed', cause: Error): void {
+  /** Ends the node. A second call has no effect. */
+  #end(role: NodeEnd['role'], failure?: Error): void {
     if (this.#ended !== undefined) return;
-    this.#ended = how;
+    const text =
+      failure === undefined
+        ? `Node ${this.id} was closed.`
+        : `Node ${this.id} has failed: ${failure.message} Its data is kept. Start it again when the cause is removed.`;
+    const error = new KontikiError('KONTIKI_CLOSED', text, { cause: failure });
+    const previous = this.#raw.raft.role;
+    this.#ended = { role, error };
     this.#loop.stop();
-    const text = `Node ${this.id} has ended; the command was not appended.`;
-    this.#loop.proposals.abandon(new KontikiError('KONTIKI_CLOSED', text, { cause }));
-    this.#loop.reads.abandon(new KontikiError('KONTIKI_CLOSED', `Node ${this.id} has ended.`, { cause }));
-    this.#calls.close();
+    this.#loop.proposals.abandon(error);
+    this.#loop.reads.abandon(error);
+    this.#calls.stop();
+    this.#events.emit('state', { role, previous, error: failure });
   }
 
   /**
@@ -275,20 +367,26 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     if (this.#ended !== undefined) return;
     this.#logger.error('the server has stopped', { error });
     this.#end('failed', error);
-    this.#closing ??= this.#loop.closePorts().catch((failure: unknown) => {
+    this.#closing ??= this.#closePorts(DEFAULT_TIMEOUT).catch((failure: unknown) => {
       this.#logger.error('closing the ports after the failure failed', { error: failure });
     });
     this.#events.emit('fatal', { error });
   }
 
+  /** Closes the ports, and ends the calls that have waited for one of them or for an event. */
+  async #closePorts(timeout: number): Promise<void> {
+    const { error } = this.#ended as NodeEnd;
+    try {
+      await this.#loop.closePorts(timeout, error);
+    } finally {
+      this.#calls.close(error);
+    }
+  }
+
   // ---- checks
 
-  #refuseCall({ signal, timeout }: CallOptions): KontikiError | undefined {
-    if (this.#ended !== undefined) return new KontikiError('KONTIKI_CLOSED', `Node ${this.id} has ended.`);
-    if (timeout !== undefined && !(timeout > 0))
-      return badOption(`timeout must be above 0 milliseconds, not ${timeout}.`);
-    if (signal?.aborted !== true) return undefined;
-    return new KontikiError('KONTIKI_ABORTED', 'The caller aborted the call.', { cause: signal.reason });
+  #refuseCall(options: CallOptions): KontikiError | undefined {
+    return this.#ended?.error ?? refuseOptions(options);
   }
 
   #refuseProposal(data: Uint8Array, options: CallOptions): KontikiError | undefined {
@@ -300,10 +398,11 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       return new KontikiError('KONTIKI_TOO_LARGE', text);
     }
     const { raft } = this.#raw;
-    if (raft.role !== 'leader') return refusalError(raft, 'notLeader');
+    const situation = (): string => this.#loop.situation.describe(this.#clock.now());
+    if (raft.role !== 'leader') return refusalError(raft, 'notLeader', situation);
     const waiting = raft.uncommittedBytes + this.#loop.proposals.queuedBytes;
     if (waiting > 0 && waiting + commandBytes(data.length) > raft.limits.uncommittedBytes)
-      return refusalError(raft, 'overloaded');
+      return refusalError(raft, 'overloaded', situation);
     return undefined;
   }
 }

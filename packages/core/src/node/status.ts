@@ -1,3 +1,4 @@
+import type { KontikiError } from '../errors.js';
 import type { Leader, ServerId } from '../log/server.js';
 import type { Membership } from '../log/membership.js';
 import type { ProgressState } from '../protocol/progress.js';
@@ -22,6 +23,11 @@ export interface PeerStatus {
    * the cluster and add a server with a new id.
    */
   readonly lost: boolean;
+  /**
+   * Whether the peer's history contradicts this leader's: one of the two was restored from an old
+   * copy, or has lost data. The peer does not count and receives nothing.
+   */
+  readonly contradicts: boolean;
 }
 
 /** The state of a node at one moment. */
@@ -29,8 +35,11 @@ export interface Status {
   readonly id: ServerId;
   readonly cluster: string;
   readonly role: RoleName | 'failed' | 'closed';
+  /** Why the node failed; undefined unless `role` is `failed`. */
+  readonly error: Error | undefined;
   readonly term: number;
   readonly votedFor: ServerId | undefined;
+  /** The leader known to this server; undefined if the node has ended. */
   readonly leader: Leader | undefined;
   readonly membership: Membership | undefined;
   /** Indices of the log: applied <= committed <= last, durable <= last. */
@@ -43,6 +52,8 @@ export interface Status {
   readonly heldBytes: number;
   /** Whether the disk is too full for another log segment. */
   readonly full: boolean;
+  /** Whether the disk has not finished a write for several election timeouts. */
+  readonly diskStalled: boolean;
   /** The leader's view of its peers; empty unless this server leads. */
   readonly peers: readonly PeerStatus[];
 }
@@ -57,8 +68,14 @@ export function leaderOf({ leader: id, log }: Raft): Leader | undefined {
   return { id, address, metadata };
 }
 
+/** How a node has ended, and the error that calls reject with since. */
+export interface NodeEnd {
+  readonly role: 'failed' | 'closed';
+  readonly error: KontikiError;
+}
+
 /** Returns the status of a node. `now` is the monotonic time in milliseconds. */
-export function statusOf(raft: Raft, cluster: string, now: number, ended: 'failed' | 'closed' | undefined): Status {
+export function statusOf(raft: Raft, cluster: string, now: number, ended: NodeEnd | undefined): Status {
   const { log, ballot } = raft;
   const peers: PeerStatus[] = [...(raft.peers ?? [])].map(([id, progress]) => ({
     id,
@@ -69,14 +86,16 @@ export function statusOf(raft: Raft, cluster: string, now: number, ended: 'faile
     silentFor: Math.round(now - progress.lastActive),
     full: progress.full,
     lost: progress.lost,
+    contradicts: progress.contradicts,
   }));
   return {
     id: raft.id,
     cluster,
-    role: ended ?? raft.role,
+    role: ended?.role ?? raft.role,
+    error: ended?.role === 'failed' ? (ended.error.cause as Error) : undefined,
     term: ballot.term,
     votedFor: ballot.votedFor,
-    leader: leaderOf(raft),
+    leader: ended === undefined ? leaderOf(raft) : undefined,
     membership: log.membership,
     base: log.base.index,
     last: log.lastIndex,
@@ -85,6 +104,7 @@ export function statusOf(raft: Raft, cluster: string, now: number, ended: 'faile
     applied: log.applied,
     heldBytes: log.heldBytes,
     full: raft.full,
+    diskStalled: raft.diskStalled,
     peers,
   };
 }

@@ -18,8 +18,7 @@ function afterArrivals(): (callback: () => void) => void {
 }
 
 /**
- * Maximum delay of `setTimeout`, in milliseconds. A timer with a longer delay fires early, and the
- * node sets it again.
+ * Maximum delay of `setTimeout`, in milliseconds. Longer delays are divided.
  */
 const LONGEST = 2 ** 31 - 1;
 
@@ -36,8 +35,14 @@ export class SystemClock implements Clock {
     let due = Infinity;
     const expire = (): void => {
       handle = undefined;
+      if (performance.now() < due) return arm();
       due = Infinity;
       fire();
+    };
+    // Rounds up, because a timer that expires slightly early is set again.
+    const arm = (): void => {
+      const delay = Math.min(LONGEST, Math.max(0, Math.ceil(due - performance.now())));
+      handle = due === Infinity ? undefined : setTimeout(expire, delay);
     };
     return {
       set: (at) => {
@@ -45,11 +50,7 @@ export class SystemClock implements Clock {
         if (at === due) return;
         clearTimeout(handle);
         due = at;
-        // Round up, because a timer that fires slightly early must be set again.
-        handle =
-          at === Infinity
-            ? undefined
-            : setTimeout(expire, Math.min(LONGEST, Math.max(0, Math.ceil(at - performance.now()))));
+        arm();
       },
       close: () => {
         clearTimeout(handle);

@@ -1,8 +1,9 @@
-import { KontikiError } from '../errors.js';
+import type { KontikiError } from '../errors.js';
 import type { ServerId } from '../log/server.js';
 import type { Logger } from '../ports/logger.js';
 import type { Identity, Transport } from '../ports/transport.js';
 import type { Message } from '../protocol/message.js';
+import { unlessAborted } from './calls/limited.js';
 
 /** The current transport of a node, which can be replaced while the node runs. */
 export class TransportSwitch {
@@ -18,7 +19,8 @@ export class TransportSwitch {
   #peers: ReadonlyMap<ServerId, string> = new Map();
   /** The newest replacement. Replacements run one at a time, in call order. */
   #last: Promise<void> = Promise.resolve();
-  #closed = false;
+  /** The error for further replacements; undefined while the node runs. */
+  #ended: KontikiError | undefined;
 
   constructor(transport: Transport, logger: Logger, receive: (from: ServerId, message: Message) => void) {
     this.#current = transport;
@@ -26,9 +28,9 @@ export class TransportSwitch {
     this.#receive = receive;
   }
 
-  start(self: Identity): Promise<void> {
+  start(self: Identity, signal: AbortSignal): Promise<void> {
     this.#self = self;
-    return this.#start(this.#current, self);
+    return this.#start(this.#current, self, signal);
   }
 
   send(to: ServerId, messages: readonly Message[]): void {
@@ -41,50 +43,60 @@ export class TransportSwitch {
   }
 
   /**
-   * Starts a transport, then closes the previous transport. If the new transport fails to start,
-   * rejects and keeps the previous transport.
+   * Starts a transport, then closes the previous transport. If the new transport fails to start, or
+   * `signal` is aborted before it has started, rejects and keeps the previous transport.
    */
-  replace(transport: Transport): Promise<void> {
-    const replaced = this.#last.then(() => this.#replace(transport));
+  replace(transport: Transport, signal: AbortSignal): Promise<void> {
+    const replaced = this.#last.then(() => this.#replace(transport, signal));
     this.#last = replaced.catch(() => {
       // Only the caller of the failed replacement sees the error.
     });
     return replaced;
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
+  async close(ended: KontikiError): Promise<void> {
+    this.#ended = ended;
     await Promise.all([this.#current.close(), this.#other?.close()]);
   }
 
-  async #replace(transport: Transport): Promise<void> {
+  async #replace(transport: Transport, signal: AbortSignal): Promise<void> {
     const before = this.#current;
-    if (transport === before && !this.#closed) return;
+    if (transport === before && this.#ended === undefined) return;
     try {
       this.#refuseClosed();
       this.#other = transport;
-      await this.#start(transport, this.#self as Identity);
+      signal.throwIfAborted();
+      transport.checkAddresses?.(this.#peers);
+      await this.#start(transport, this.#self as Identity, signal);
       this.#refuseClosed();
       transport.setPeers(this.#peers);
     } catch (error) {
-      await this.#discard(transport);
+      await this.#discard(transport, signal);
       throw error;
     }
     this.#current = transport;
-    await this.#discard(before);
+    await this.#discard(before, signal);
   }
 
   /** Starts a transport. Drops messages from this transport while it is not the current one. */
-  #start(transport: Transport, self: Identity): Promise<void> {
-    return transport.start(self, (from, message) => {
+  async #start(transport: Transport, self: Identity, signal: AbortSignal): Promise<void> {
+    const starting = transport.start(self, (from, message) => {
       if (transport === this.#current) this.#receive(from, message);
     });
+    try {
+      await unlessAborted(starting, signal);
+    } catch (error) {
+      // The caller closes the transport now. It may nevertheless start later.
+      if (signal.aborted) void starting.then(() => transport.close()).catch(() => {});
+      throw error;
+    }
   }
 
-  async #discard(transport: Transport): Promise<void> {
+  /** Closes a transport. Stops waiting for it when the signal is aborted. */
+  async #discard(transport: Transport, signal: AbortSignal): Promise<void> {
     this.#other = transport;
     try {
-      await transport.close();
+      await unlessAborted(transport.close(), signal);
     } catch (error) {
       this.#logger.warn('closing a replaced transport failed', { error });
     }
@@ -92,7 +104,6 @@ export class TransportSwitch {
   }
 
   #refuseClosed(): void {
-    if (this.#closed)
-      throw new KontikiError('KONTIKI_CLOSED', 'The node has ended, so its transport cannot be replaced.');
+    if (this.#ended !== undefined) throw this.#ended;
   }
 }

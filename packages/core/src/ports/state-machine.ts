@@ -29,7 +29,8 @@ export interface StateMachine<Result = unknown> {
   /**
    * Applies a batch and returns one result per entry. The node makes one call at a time. An
    * exception stops the server, so report an invalid command through its result instead. `entries`
-   * is empty if only `through` advances.
+   * is empty if only `through` advances. The machine may keep and change the data of the commands.
+   * Commands of one batch share memory, so a kept command keeps up to 256 KiB alive.
    */
   apply(batch: ApplyBatch): readonly Result[] | Promise<readonly Result[]>;
   /**
@@ -40,8 +41,8 @@ export interface StateMachine<Result = unknown> {
   /**
    * Returns the current state, in chunks of any size. The node calls this method between two
    * batches and waits for the first chunk before it applies the next batch. It reads the other
-   * chunks while it applies later batches, so the yielded bytes must not change. An exception stops
-   * the server.
+   * chunks while it applies later batches. It copies each chunk, so the machine may reuse the memory
+   * after the `yield`. An exception stops the server.
    */
   snapshot?(): AsyncIterable<Uint8Array>;
   /**
@@ -50,8 +51,8 @@ export interface StateMachine<Result = unknown> {
    */
   readonly blocksApply?: boolean | undefined;
   /**
-   * Replaces the state with one that `snapshot` returned. If `chunks` throws, the method must
-   * reject with that error and keep the old state.
+   * Replaces the state with one that `snapshot` returned. Must read `chunks` to the end, where the
+   * checksum is. If `chunks` throws, the method must reject with that error and keep the old state.
    */
   restore?(chunks: AsyncIterable<Uint8Array>, at: RestorePoint): Promise<void>;
 }

@@ -22,6 +22,12 @@ export interface Identity {
  */
 export interface Transport {
   /**
+   * Throws `KONTIKI_BAD_OPTION` if servers cannot be reached at these addresses, for example because
+   * of an unknown scheme. `addresses` contains all servers of a membership, including the transport's
+   * own. Called before an address is written to a log, and before `start`.
+   */
+  checkAddresses?(addresses: ReadonlyMap<ServerId, string>): void;
+  /**
    * Starts listening and connecting. Calls `receive`, which never throws, for each message from a
    * server of the same cluster, member or not. `from` is the id that the sender gave in its
    * handshake. Rejects if the transport cannot listen, and then has released everything that it had

@@ -1,3 +1,4 @@
+import { KontikiError } from '../errors.js';
 import type { Entry } from '../log/entry.js';
 import type { ServerId } from '../log/server.js';
 import type { Append, Commit, Heartbeat, ReadIndexReply, SnapshotChunk, SnapshotOffer } from './message.js';
@@ -70,14 +71,17 @@ export class Follower extends BaseRole {
   }
 
   override flush(): void {
-    const { reads, leader, header, now } = this.#server;
+    const { reads, leader, header, now, log } = this.#server;
     if (reads.open === undefined || leader === undefined || now < this.#askAt) return;
     this.#askedAt = now;
+    reads.noteForwarded(reads.open, log.committed);
     this.#server.send(leader, { kind: 'readIndex', ...header, ticket: reads.open });
   }
 
-  override readIndexReply(_from: ServerId, { ticket, index }: ReadIndexReply): void {
+  override readIndexReply(from: ServerId, { ticket, index }: ReadIndexReply): void {
     const { reads, output } = this.#server;
+    const before = reads.committedBefore(ticket);
+    if (index < before) throw contradiction(`confirmed a read at entry ${index}`, from, before);
     const ready = reads.answer(ticket, index);
     if (ready === undefined) return;
     output.readsReady(ready);
@@ -89,7 +93,6 @@ export class Follower extends BaseRole {
     const { log, header, output, full } = this.#server;
     const end = message.prevIndex + message.entries.length;
     const rest = this.#withoutCommitted(from, message);
-    if (rest === undefined) return;
     const { prevIndex, prevTerm, entries } = rest;
     const answer = { ...header, to: message.incarnation, stream: message.stream, full };
     if (log.termAt(prevIndex) !== prevTerm) {
@@ -121,17 +124,26 @@ export class Follower extends BaseRole {
 
   override commit(from: ServerId, message: Heartbeat | Commit): void {
     this.#noteLeader();
+    const { log } = this.#server;
     // The leader sends only an index that this server has acknowledged, so the log must contain it.
-    if (message.committed > this.#server.log.lastIndex) {
-      this.#server.report({ kind: 'commitBeyondLog', peer: from, index: message.committed });
-    } else {
-      this.#commitTo(message.committed);
+    // A blank server has lost its disk, and tells the leader so.
+    if (message.committed <= log.lastIndex) this.#commitTo(message.committed);
+    else if (!log.blank) {
+      throw new KontikiError(
+        'KONTIKI_CONTRADICTION',
+        `Leader ${from} knows that this server has acknowledged entry ${message.committed}, but its log ends at ${log.lastIndex}: acknowledged entries were lost here. ${REMEDY}`,
+      );
     }
   }
 
   override snapshotOffer(from: ServerId, message: SnapshotOffer): void {
     this.#noteLeader();
     const { log, output } = this.#server;
+    const { index, term } = message.meta.last;
+    const own = log.termAt(index);
+    if (index <= log.committed && own !== undefined && own !== term) {
+      throw contradiction(`offered a snapshot that ends with entry ${index} of term ${term}`, from, index);
+    }
     // The log already contains the snapshot's last entry, so it matches the leader's log up to that
     // entry (Log Matching).
     if (log.matchesTerm(message.meta.last)) this.#acceptOffered(from, message);
@@ -156,11 +168,10 @@ export class Follower extends BaseRole {
   }
 
   /**
-   * Returns the message without entries that are already committed here. If an entry contradicts a
-   * committed entry, reports the conflict and returns undefined, because no legitimate leader sends
-   * such an entry.
+   * Returns the message without entries that are already committed here. Throws
+   * `KONTIKI_CONTRADICTION` if an entry contradicts a committed one: no legitimate leader sends that.
    */
-  #withoutCommitted(from: ServerId, message: Append): Pick<Append, 'prevIndex' | 'prevTerm' | 'entries'> | undefined {
+  #withoutCommitted(from: ServerId, message: Append): Pick<Append, 'prevIndex' | 'prevTerm' | 'entries'> {
     const { log } = this.#server;
     const { prevIndex, prevTerm, entries } = message;
     const known = Math.min(entries.length, log.committed - prevIndex);
@@ -168,8 +179,7 @@ export class Follower extends BaseRole {
     let at = { index: prevIndex, term: prevTerm };
     for (let i = 0; ; i += 1) {
       if (at.index >= log.base.index && log.termAt(at.index) !== at.term) {
-        this.#server.report({ kind: 'divergedBelowCommit', peer: from, index: at.index });
-        return undefined;
+        throw contradiction(`sent entry ${at.index} of term ${at.term}`, from, at.index);
       }
       const next = entries[i];
       if (i >= known || next === undefined) break;
@@ -189,7 +199,9 @@ export class Follower extends BaseRole {
     const first = entries.findIndex((entry) => log.termAt(entry.index) !== entry.term);
     const fresh = entries[first];
     if (fresh === undefined) return true;
-    if (full || log.undurableBytes > limits.undurableBytes) return false;
+    // Every disk keeps room for the no-op of a new leader.
+    if (full && !entries.slice(first).every(({ kind }) => kind === 'noop')) return false;
+    if (log.undurableBytes > limits.undurableBytes) return false;
     if (fresh.index <= log.lastIndex) log.truncate(fresh.index);
     for (let i = first; i < entries.length; i += 1) log.append(entries[i] as Entry);
     return true;
@@ -198,4 +210,14 @@ export class Follower extends BaseRole {
   #commitTo(index: number): void {
     if (index > this.#server.log.committed) this.#server.log.commitTo(index);
   }
+}
+
+const REMEDY =
+  'One of the two servers was restored from an old copy, or has lost data. Nothing was truncated. Compare the logs, remove the server with the wrong history from the cluster, and add a server with a new id.';
+
+function contradiction(what: string, leader: ServerId, index: number): KontikiError {
+  return new KontikiError(
+    'KONTIKI_CONTRADICTION',
+    `Leader ${leader} ${what}, but another history up to entry ${index} is committed on this server. ${REMEDY}`,
+  );
 }

@@ -1,5 +1,6 @@
 import { entryBytes, type Entry, type Position } from '../log/entry.js';
 import type { ServerId } from '../log/server.js';
+import { ApplyBacklog } from './apply-backlog.js';
 import type { AppendAccepted, AppendRejected, HeartbeatReply, ReadIndex, SnapshotAck } from './message.js';
 import type { PageRead } from './output.js';
 import type { Progress } from './progress.js';
@@ -23,6 +24,9 @@ export class Leader extends BaseRole {
   #ticket = 0;
   /** Bytes that this leader has appended but not committed yet. */
   #uncommittedBytes = 0;
+  readonly #backlog = new ApplyBacklog();
+  /** The first heartbeat round after this leader's disk became full for the `times`th time. */
+  #fullRound = { times: 0, number: Infinity };
 
   constructor(server: Server) {
     super();
@@ -32,6 +36,7 @@ export class Leader extends BaseRole {
     this.#replication = new Replication(server);
     // A leader counts replicas only for entries of its current term, so it must append one to
     // commit earlier entries (Raft §5.4.2).
+    if (server.log.applied < server.log.committed) this.#backlog.committed(server.log.committed, 0, server.now);
     server.log.append({ kind: 'noop', index: server.log.lastIndex + 1, term: server.ballot.term });
   }
 
@@ -55,12 +60,18 @@ export class Leader extends BaseRole {
   /**
    * Returns whether an entry of `bytes` may be appended. A single entry is always accepted.
    * Undurable bytes have a separate limit, because a quorum without this leader can commit entries
-   * that the leader's slow disk has not written yet.
+   * that the leader's slow disk has not written yet. Unapplied entries have limits, too, because the
+   * state machine may be slow.
    */
   hasRoomFor(bytes: number): boolean {
-    const { limits, log } = this.#server;
+    const { limits, log, now } = this.#server;
     const fits = (held: number, limit: number): boolean => held === 0 || held + bytes <= limit;
-    return fits(this.#uncommittedBytes, limits.uncommittedBytes) && fits(log.undurableBytes, limits.undurableBytes);
+    return (
+      this.#backlog.age(now) <= limits.unappliedMs &&
+      fits(this.#uncommittedBytes, limits.uncommittedBytes) &&
+      fits(log.undurableBytes, limits.undurableBytes) &&
+      fits(this.#backlog.bytes, limits.unappliedBytes)
+    );
   }
 
   propose(data: Uint8Array): Position {
@@ -72,13 +83,16 @@ export class Leader extends BaseRole {
   }
 
   tick(processWasStalled: boolean): void {
-    const { now, timings } = this.#server;
+    const { now, timings, log } = this.#server;
     if (now >= this.#quorumCheckAt) {
       this.#quorumCheckAt = now + timings.election;
       if (this.#quorumAnswers()) this.#server.forgiveLateTimer(false);
       else if (!this.#server.forgiveLateTimer(processWasStalled)) return this.#stepDown('quorumSilent');
     }
-    if (this.#server.full && this.#othersHaveRoom()) return this.#stepDown('diskFull');
+    if (processWasStalled) this.#server.restartDiskTimer();
+    // The other servers have committed entries that this leader can neither write nor apply.
+    if (this.#server.diskStalled && log.committed > log.durable) return this.#stepDown('diskStalled');
+    if (this.#othersHaveRoom()) return this.#stepDown('diskFull');
     if (now >= this.#heartbeatAt) {
       this.#heartbeatAt = now + timings.heartbeat;
       this.#replication.heartbeat(this.#rounds.number);
@@ -95,14 +109,35 @@ export class Leader extends BaseRole {
     this.#commit();
   }
 
+  override applied(index: number): void {
+    this.#backlog.applied(index);
+  }
+
+  /** Whether so many disks are full that no quorum can store a command. */
+  get quorumIsFull(): boolean {
+    const { membership, id, full } = this.#server;
+    const { peers } = this.#replication;
+    // This runs for every proposal, and peers are seldom full.
+    if (!full && ![...peers.values()].some((progress) => progress.full)) return false;
+    const hasRoom = (voter: ServerId): boolean => (voter === id ? !full : peers.get(voter)?.full !== true);
+    return voteResult(membership, hasRoom) === 'lost';
+  }
+
   pageRead(read: PageRead, entries: readonly Entry[] | undefined): void {
     this.#replication.pageRead(read, entries);
+  }
+
+  /** Called when `from` claims to lead this leader's term, so the two have different histories. */
+  exclude(from: ServerId): void {
+    const progress = this.#replication.peers.get(from);
+    if (progress !== undefined) progress.contradicts = true;
   }
 
   override appendAccepted(from: ServerId, message: AppendAccepted): void {
     const progress = this.#identify(from, message, false);
     if (progress === undefined) return;
     if (message.match > this.#server.log.lastIndex) {
+      progress.contradicts = true;
       return this.#server.report({ kind: 'ackBeyondLog', peer: from, index: message.match });
     }
     const { match, stream } = progress;
@@ -128,6 +163,7 @@ export class Leader extends BaseRole {
     const progress = this.#identify(from, message, message.blank);
     if (progress === undefined) return;
     progress.onHeartbeatReply(this.#server.now, this.#server.timings.heartbeat);
+    if (message.round >= progress.round) progress.roomRound = message.full ? 0 : message.round;
     progress.round = Math.max(progress.round, message.round);
     this.#endReadRound();
   }
@@ -173,7 +209,7 @@ export class Leader extends BaseRole {
       progress.lost = true;
       this.#server.report({ kind: 'blankVoter', peer: from });
     }
-    return progress.lost ? undefined : progress;
+    return progress.isExcluded ? undefined : progress;
   }
 
   /**
@@ -181,22 +217,32 @@ export class Leader extends BaseRole {
    * Counting replicas proves nothing about entries of earlier terms (Raft §5.4.2, Figure 8).
    */
   #commit(): void {
-    const { log, membership, ballot, id } = this.#server;
+    const { log, membership, ballot, id, now } = this.#server;
     const held = quorumReached(membership, (voter) =>
-      voter === id ? log.durable : (this.#replication.peers.get(voter)?.match ?? 0),
+      voter === id ? log.durable : this.#counted(voter, ({ match }) => match),
     );
     if (held <= log.committed || log.termAt(held) !== ballot.term) return;
+    let bytes = 0;
     for (let index = log.committed + 1; index <= held; index += 1) {
       const entry = log.entry(index);
-      if (entry?.kind === 'command' && entry.term === ballot.term) this.#uncommittedBytes -= entryBytes(entry);
+      if (entry === undefined) continue;
+      bytes += entryBytes(entry);
+      if (entry.kind === 'command' && entry.term === ballot.term) this.#uncommittedBytes -= entryBytes(entry);
     }
     log.commitTo(held);
+    this.#backlog.committed(held, bytes, now);
+  }
+
+  /** Returns a number from a voter's progress, or 0 if the voter does not count. */
+  #counted(voter: ServerId, of: (progress: Progress) => number): number {
+    const progress = this.#replication.peers.get(voter);
+    return progress === undefined || progress.isExcluded ? 0 : of(progress);
   }
 
   #endReadRound(): void {
     const { membership, id, output, reads, header } = this.#server;
     const answered = quorumReached(membership, (voter) =>
-      voter === id ? this.#rounds.number : (this.#replication.peers.get(voter)?.round ?? 0),
+      voter === id ? this.#rounds.number : this.#counted(voter, ({ round }) => round),
     );
     const round = this.#rounds.end(answered);
     if (round === undefined) return;
@@ -215,28 +261,32 @@ export class Leader extends BaseRole {
     const answers = (voter: ServerId): boolean => {
       const progress = this.#replication.peers.get(voter);
       return (
-        voter === id || (progress !== undefined && !progress.lost && now - progress.lastActive <= timings.election)
+        voter === id ||
+        (progress !== undefined && !progress.isExcluded && now - progress.lastActive <= timings.election)
       );
     };
     return voteResult(membership, answers) === 'won';
   }
 
   /**
-   * Returns whether a quorum of other servers is alive and has room on disk, so that one of them
-   * can take over as leader.
+   * Returns whether this leader's disk is full, and a quorum of other servers is alive and has room,
+   * so that one of them can take over as leader.
    */
   #othersHaveRoom(): boolean {
-    const { membership, now, timings } = this.#server;
+    const { membership, now, timings, full, timesFull: times } = this.#server;
+    if (!full) return false;
+    // Earlier answers do not show whether the peers still have room: disks often fill together.
+    if (this.#fullRound.times !== times) this.#fullRound = { times, number: this.#rounds.skip() };
     const room = (voter: ServerId): boolean => {
       const progress = this.#replication.peers.get(voter);
       const alive =
         progress !== undefined && progress.incarnation !== 0 && now - progress.lastActive <= timings.election;
-      return alive && !progress.lost && !progress.full;
+      return alive && !progress.isExcluded && !progress.full && progress.roomRound >= this.#fullRound.number;
     };
     return voteResult(membership, room) === 'won';
   }
 
-  #stepDown(reason: 'quorumSilent' | 'diskFull'): void {
+  #stepDown(reason: 'quorumSilent' | 'diskFull' | 'diskStalled'): void {
     this.#server.report({ kind: 'steppedDown', reason });
     this.#server.follow(this.#server.ballot.term, undefined);
   }

@@ -66,13 +66,11 @@ export interface ReadsReady {
 
 /** An observation for the operator. Reports do not stop the server. */
 export type Report =
-  | { readonly kind: 'steppedDown'; readonly reason: 'higherTerm' | 'quorumSilent' | 'diskFull' }
+  | { readonly kind: 'steppedDown'; readonly reason: 'higherTerm' | 'quorumSilent' | 'diskFull' | 'diskStalled' }
   | { readonly kind: 'lateTimerForgiven' }
   | { readonly kind: 'blankVoter'; readonly peer: ServerId }
   | { readonly kind: 'secondLeader'; readonly peer: ServerId }
-  | { readonly kind: 'divergedBelowCommit'; readonly peer: ServerId; readonly index: number }
   | { readonly kind: 'ackBeyondLog'; readonly peer: ServerId; readonly index: number }
-  | { readonly kind: 'commitBeyondLog'; readonly peer: ServerId; readonly index: number }
   | { readonly kind: 'needsSnapshot'; readonly peer: ServerId };
 
 /**

@@ -28,6 +28,8 @@ export class Progress {
   lastActive: number;
   /** The newest read round answered by the peer. */
   round = 0;
+  /** The newest read round in which the peer's disk had room; 0 if its newest answer says full. */
+  roomRound = 0;
   /** The last commit index sent to the peer. */
   committedSent = 0;
   /** The commit index to send in a commit message, unless an append carries it first. */
@@ -39,6 +41,11 @@ export class Progress {
    * quorum, and it receives no entries.
    */
   lost = false;
+  /**
+   * Whether the peer has sent something that contradicts this leader's history, so that one of the
+   * two has lost data. It neither counts nor receives entries until another server leads.
+   */
+  contradicts = false;
   /** Whether a probe is in flight. */
   waiting = false;
   /**
@@ -77,9 +84,14 @@ export class Progress {
     return this.#next;
   }
 
+  /** Whether the peer does not count toward quorums and receives nothing. */
+  get isExcluded(): boolean {
+    return this.lost || this.contradicts;
+  }
+
   /** Whether another append may be sent. */
   get ready(): boolean {
-    if (this.lost || this.full || this.pendingRead !== undefined) return false;
+    if (this.isExcluded || this.pendingRead !== undefined) return false;
     return this.state === 'probe' ? !this.waiting : this.state === 'replicate' && !this.window.full;
   }
 

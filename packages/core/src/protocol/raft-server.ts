@@ -13,6 +13,17 @@ import { Reads } from './reads.js';
 import type { Header, Role, Server } from './role.js';
 import type { Limits, Timings } from './settings.js';
 
+/**
+ * Election timeouts without a leader after which a server with a full disk campaigns. It cannot
+ * accept commands, but it can serve reads and send its entries to servers that have room.
+ */
+const FULL_PATIENCE = 4;
+/**
+ * Election timeouts without a finished write after which a disk counts as stalled. A busy disk may
+ * take up to a second for one sync.
+ */
+const STALLED_AFTER = 4;
+
 /** The initial state and settings of a server. */
 export interface RaftStart {
   readonly id: ServerId;
@@ -52,6 +63,7 @@ export class RaftServer implements Server {
   now: number;
   leader: ServerId | undefined;
   full = false;
+  timesFull = 0;
   role: Role;
   readonly #random: () => number;
   #ballot: Ballot;
@@ -59,13 +71,18 @@ export class RaftServer implements Server {
   /** The number of the write that carries the current ballot; `Infinity` until it is issued. */
   #ballotWrite = 0;
   #forgaveLateTimer = false;
+  /** The last time at which this server heard a leader or led. */
+  #ledAt: number;
+  /** The time since which the disk has finished no write; `Infinity` if no write is pending. */
+  #writingSince = Infinity;
+  readonly #reported = new Set<string>();
 
   constructor(start: RaftStart) {
     this.id = start.id;
     this.incarnation = start.incarnation;
     this.limits = start.limits;
     this.timings = start.timings;
-    this.now = start.now;
+    this.now = this.#ledAt = start.now;
     this.log = new RaftLog(start.log, start.applied, start.limits.tailBytes);
     this.#random = start.random;
     const { ballot } = start.log;
@@ -95,7 +112,21 @@ export class RaftServer implements Server {
 
   get eligible(): boolean {
     const { membership } = this.log;
-    return membership !== undefined && isVoter(membership, this.id) && !this.full;
+    if (membership === undefined || !isVoter(membership, this.id) || this.diskStalled) return false;
+    return !this.full || this.now - this.#ledAt > FULL_PATIENCE * this.timings.election;
+  }
+
+  get diskStalled(): boolean {
+    return this.now - this.#writingSince > STALLED_AFTER * this.timings.election;
+  }
+
+  /** Notes that some or all pending writes are durable. */
+  noteDurable(): void {
+    this.#writingSince = this.log.lastDurableWrite < this.log.lastIssuedWrite ? this.now : Infinity;
+  }
+
+  restartDiskTimer(): void {
+    if (this.#writingSince !== Infinity) this.#writingSince = this.now;
   }
 
   drawElectionTimeout(): number {
@@ -117,6 +148,13 @@ export class RaftServer implements Server {
     this.output.report(report);
   }
 
+  /** Reports a peer only once per term, because the peer repeats what it sends. */
+  reportOnce(report: Report & { readonly peer: ServerId }): void {
+    const key = `${report.kind} ${report.peer}`;
+    if (!this.#reported.has(key)) this.report(report);
+    this.#reported.add(key);
+  }
+
   setBallot(ballot: Ballot): void {
     invariant(
       ballot.term > this.#ballot.term || this.#ballot.votedFor === undefined,
@@ -126,6 +164,7 @@ export class RaftServer implements Server {
       ballot.term >= this.#ballot.term,
       () => `the term cannot decrease from ${this.#ballot.term} to ${ballot.term}`,
     );
+    if (ballot.term > this.#ballot.term) this.#reported.clear();
     this.#ballot = ballot;
     this.#header = { term: ballot.term, incarnation: this.incarnation };
     this.#ballotWrite = Infinity;
@@ -133,6 +172,7 @@ export class RaftServer implements Server {
 
   follow(term: number, leader: ServerId | undefined): void {
     if (term > this.#ballot.term) this.setBallot({ term, votedFor: undefined });
+    if (leader !== undefined || this.role instanceof Leader) this.#ledAt = this.now;
     this.leader = leader;
     // A follower keeps its election timer. Only a message from the leader or a granted vote
     // restarts the timer.
@@ -165,6 +205,7 @@ export class RaftServer implements Server {
     const ballot = this.#ballotWrite === Infinity ? this.#ballot : undefined;
     if (ballot === undefined && !this.log.changed) return this.output.take(undefined, this.log.lastIssuedWrite);
     const { number, reset, entries } = this.log.issueWrite();
+    if (this.#writingSince === Infinity) this.#writingSince = this.now;
     if (ballot !== undefined) this.#ballotWrite = number;
     return this.output.take({ number, ballot, reset, entries, committed: this.log.committed }, number);
   }

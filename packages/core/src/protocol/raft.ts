@@ -83,6 +83,11 @@ export class Raft {
     return this.#server.full;
   }
 
+  /** Whether the disk has not finished a write for several election timeouts. */
+  get diskStalled(): boolean {
+    return this.#server.diskStalled;
+  }
+
   /** The progress of each peer; undefined unless this server leads. */
   get peers(): ReadonlyMap<ServerId, Progress> | undefined {
     const { role } = this.#server;
@@ -146,7 +151,7 @@ export class Raft {
   propose(data: Uint8Array): Position | ProposalRefusal {
     const { role, full } = this.#server;
     if (!(role instanceof Leader)) return 'notLeader';
-    if (full) return 'diskFull';
+    if (full || role.quorumIsFull) return 'diskFull';
     if (!role.hasRoomFor(commandBytes(data.length))) return 'overloaded';
     return role.propose(data);
   }
@@ -162,12 +167,14 @@ export class Raft {
   /** Notes that all writes up to `number` are durable. */
   persisted(number: number): void {
     this.log.persisted(number);
+    this.#server.noteDurable();
     this.#server.role.persisted();
   }
 
   /** Notes that the state machine has applied everything up to `index`. */
   applied(index: number): void {
     this.log.appliedTo(index);
+    this.#server.role.applied(index);
   }
 
   /**
@@ -231,6 +238,7 @@ export class Raft {
 
   /** Notes whether the disk is too full for another log segment. */
   setFull(full: boolean): void {
+    if (full && !this.#server.full) this.#server.timesFull += 1;
     this.#server.full = full;
   }
 
@@ -337,7 +345,8 @@ export class Raft {
   #followSender(from: ServerId): boolean {
     const server = this.#server;
     if (this.role === 'leader' || (server.leader !== undefined && server.leader !== from)) {
-      server.report({ kind: 'secondLeader', peer: from });
+      if (server.role instanceof Leader) server.role.exclude(from);
+      server.reportOnce({ kind: 'secondLeader', peer: from });
       return false;
     }
     server.follow(server.ballot.term, from);

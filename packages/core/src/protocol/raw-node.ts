@@ -34,7 +34,7 @@ export interface TurnHooks {
 interface HeldMail {
   /** The number of the write that must be durable before the mail is sent. */
   readonly after: number;
-  readonly mail: Mail;
+  readonly mail: Map<ServerId, readonly Message[]>;
 }
 
 /**
@@ -168,8 +168,10 @@ export class RawNode {
 
   #holdOrSend({ after, afterWrite }: Output, mail: Mail[]): void {
     if (afterWrite.size === 0) return;
+    const newest = this.#held.at(-1);
     if (after <= this.raft.log.lastDurableWrite) mail.push(afterWrite);
-    else this.#held.push({ after, mail: afterWrite });
+    else if (newest?.after === after) addTo(newest.mail, afterWrite);
+    else this.#held.push({ after, mail: new Map(afterWrite) });
   }
 
   #checkTimers(now: number, timers: NonNullable<TurnHooks['timers']>): void {
@@ -185,4 +187,23 @@ export class RawNode {
     if (!postpone) this.raft.tick(late || this.#timersPostponed);
     this.#timersPostponed = postpone;
   }
+}
+
+/**
+ * Adds mail that waits for the same write. A newer answer replaces an older one of the same kind and
+ * stream that says no more. Otherwise the answers to heartbeats and probes would pile up while the
+ * disk is stalled.
+ */
+function addTo(held: Map<ServerId, readonly Message[]>, mail: Mail): void {
+  for (const [to, messages] of mail) {
+    const kept = (held.get(to) ?? []).filter((old) => !messages.some((message) => replaces(message, old)));
+    held.set(to, [...kept, ...messages]);
+  }
+}
+
+function replaces(message: Message, old: Message): boolean {
+  if (message.kind !== old.kind || !('to' in message && 'to' in old) || message.to !== old.to) return false;
+  if ('stream' in message && 'stream' in old && message.stream !== old.stream) return false;
+  if (message.kind === 'appendAccepted' && old.kind === 'appendAccepted') return message.match >= old.match;
+  return message.kind !== 'appendRejected' || message.prevIndex === (old as typeof message).prevIndex;
 }

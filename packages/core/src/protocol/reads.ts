@@ -10,6 +10,9 @@ export interface Asker {
   readonly ticket: number;
 }
 
+/** Number of forwarded requests whose answers are checked. */
+const MAX_FORWARDED = 64;
+
 /**
  * A round of heartbeats that confirms reads: the commit index at its start, and the servers that
  * asked before it started.
@@ -29,11 +32,26 @@ interface Round {
 export class Reads {
   #asked = 0;
   #ready = 0;
+  /** This server's commit index when it first asked a leader about each read, oldest first. */
+  #forwarded: { readonly ticket: number; readonly committed: number }[] = [];
 
   /** Starts a read and returns its number. */
   ask(): number {
     this.#asked += 1;
     return this.#asked;
+  }
+
+  /** Notes that this server asks a leader about all reads up to `ticket`. */
+  noteForwarded(ticket: number, committed: number): void {
+    if ((this.#forwarded.at(-1)?.ticket ?? 0) >= ticket) return;
+    this.#forwarded.push({ ticket, committed });
+    // A leader answers the newest request, so the older ones seldom matter.
+    if (this.#forwarded.length > MAX_FORWARDED) this.#forwarded.shift();
+  }
+
+  /** Returns this server's commit index before it asked about a read, or 0 if it is unknown. */
+  committedBefore(ticket: number): number {
+    return this.#forwarded.find((request) => request.ticket === ticket)?.committed ?? 0;
   }
 
   /** Number of the newest read; undefined once that read is answered. */
@@ -66,6 +84,12 @@ export class ReadRounds {
 
   /** Number of the newest round, which heartbeats carry. */
   get number(): number {
+    return this.#number;
+  }
+
+  /** Uses up a round number, so that answers to later heartbeats differ from earlier answers. */
+  skip(): number {
+    this.#number += 1;
     return this.#number;
   }
 

@@ -101,11 +101,17 @@ export class Replication {
     while (progress.ready) {
       const { next } = progress;
       if (next <= log.base.index) {
-        this.#requestSnapshot(id, progress);
+        if (!progress.full) this.#requestSnapshot(id, progress);
         break;
       }
       if (next > log.lastIndex) {
         if (progress.state === 'replicate') break;
+        this.#append(id, progress, [], 0);
+        return true;
+      }
+      if (progress.full && !this.#fitsFullDisk(next)) {
+        if (progress.state !== 'probe') break;
+        // An empty append needs no room, and its answer shows how much of the log the peer holds.
         this.#append(id, progress, [], 0);
         return true;
       }
@@ -120,6 +126,16 @@ export class Replication {
       sent = true;
     }
     return sent;
+  }
+
+  /**
+   * Returns whether only no-ops are left to send. Every disk keeps room for them, so that a leader
+   * can be elected and serve reads while all disks are full.
+   */
+  #fitsFullDisk(next: number): boolean {
+    const { log } = this.#server;
+    for (let index = next; index <= log.lastIndex; index += 1) if (log.entry(index)?.kind !== 'noop') return false;
+    return true;
   }
 
   #slice(from: number): Slice | undefined {

@@ -48,7 +48,14 @@ export interface Server {
   leader: ServerId | undefined;
   /** Whether the disk is too full for another log segment. */
   readonly full: boolean;
-  /** Whether this server may campaign: it is a voter, is not blank, and has room for entries. */
+  /** How often the disk has become full. */
+  readonly timesFull: number;
+  /** Whether the disk has not finished a write for several election timeouts. */
+  readonly diskStalled: boolean;
+  /**
+   * Whether this server may campaign: it is a voter, is not blank, its disk works, and it has room
+   * for entries. A server without room may campaign if nobody has led for a while.
+   */
   readonly eligible: boolean;
   /** Whether the current term and vote are durable, so that messages of this term may be sent. */
   readonly ballotDurable: boolean;
@@ -63,6 +70,11 @@ export interface Server {
    * may be ignored again.
    */
   forgiveLateTimer(processWasStalled: boolean): boolean;
+  /**
+   * Restarts the timer behind `diskStalled`. Called after this process was stalled, because the
+   * notice of a finished write may still be waiting in the event loop.
+   */
+  restartDiskTimer(): void;
   /** Sends a message as soon as the current term is durable. */
   send(to: ServerId, message: Message): void;
   report(report: Report): void;
@@ -91,6 +103,8 @@ export interface Role {
   tick(processWasStalled: boolean): void;
   /** Called when a write has become durable. */
   persisted(): void;
+  /** Called when the state machine has applied everything up to `index`. */
+  applied(index: number): void;
   /** Called when the timings have changed. */
   retime(): void;
   /** Called at the end of a turn. Adds the results of the turn's inputs to the output. */
@@ -125,6 +139,7 @@ export abstract class BaseRole implements Role {
   }
 
   persisted(): void {}
+  applied(_index: number): void {}
   flush(): void {}
   append(_from: ServerId, _message: Append): void {}
   heartbeat(_from: ServerId, _message: Heartbeat): void {}

@@ -38,6 +38,16 @@ export interface Limits {
    * can commit entries that its own slow disk has not written. Default 32 MiB.
    */
   readonly undurableBytes: number;
+  /**
+   * Bytes of entries that this leader has committed but its state machine has not applied yet. The
+   * leader refuses proposals beyond this limit. Default 32 MiB.
+   */
+  readonly unappliedBytes: number;
+  /**
+   * Milliseconds. While the state machine is further behind than this, the leader refuses proposals,
+   * because their callers would have to wait even longer. Default 2,000.
+   */
+  readonly unappliedMs: number;
   /** Bytes of committed and durable entries kept in memory. Default 16 MiB. */
   readonly tailBytes: number;
 }
@@ -51,5 +61,7 @@ export const defaultLimits: Limits = {
   windowBytes: 4 * MiB,
   uncommittedBytes: 32 * MiB,
   undurableBytes: 32 * MiB,
+  unappliedBytes: 32 * MiB,
+  unappliedMs: 2_000,
   tailBytes: 16 * MiB,
 };

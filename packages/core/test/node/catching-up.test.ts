@@ -183,9 +183,9 @@ describe('catching up with a snapshot', () => {
     };
     await open('c', policy);
     await nodes.clock.until(() => finishing);
+    const closed = leader.close();
     const reads = vi.spyOn(store, 'read');
     const timers = vi.spyOn(nodes.clock, 'timer');
-    const closed = leader.close();
     openGate();
     await runToEnd(closed);
     expect([reads.mock.calls, timers.mock.calls]).toEqual([[], []]);

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { type MemoryLog, type RaftNode, type ApplyBatch, type RoleName } from '@kontiki/core';
+import { type MemoryLog, type RaftNode, type ApplyBatch, type Status } from '@kontiki/core';
 import { bytes, runToOutcome, Journal, Nodes, outcome, SuspendableProcess } from './harness.js';
 
 let nodes = new Nodes();
@@ -126,7 +126,7 @@ describe('a cluster of RaftNodes', () => {
       events.set(id, list);
       node.on('leader', ({ leader, term }) => list.push([leader?.id, leader?.metadata, term, node.status().term]));
       node.on('term', ({ term, previous }) => list.push(['term', previous, term]));
-      node.on('state', ({ role }) => list.push(role satisfies RoleName));
+      node.on('state', ({ role }) => list.push(role satisfies Status['role']));
       node.on('apply', ({ index }) => list.push(['apply', index]));
       node.on('commit', () => {
         throw new Error('a listener may throw');
@@ -169,7 +169,7 @@ describe('a cluster of RaftNodes', () => {
     await nodes.open('b');
     await nodes.open('c', { clock: process, transport: process.wrap(nodes.network.transport()) });
     await nodes.clock.until(() => nodes.leader !== undefined && nodes.get('c').status().leader !== undefined);
-    const states: RoleName[] = [];
+    const states: Status['role'][] = [];
     nodes.get('c').on('state', ({ role }) => states.push(role));
     const { term } = (nodes.leader as RaftNode<number>).status();
     expect(nodes.leader?.id).not.toBe('c');

@@ -82,6 +82,18 @@ describe('outcomes of proposals and reads', () => {
     expect(nodes.machine(old.id).commands).toEqual(['won']);
   });
 
+  it('all proposals of a deposed leader are rejected once the next leader commits an entry', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const old = nodes.leader as RaftNode<number>;
+    nodes.network.isolate(old.id);
+    const lost = ['1', '2', '3', '4', '5'].map((command) => outcome(old.propose(bytes(command), { timeout: 60_000 })));
+    await nodes.clock.until(() => nodes.leader !== old);
+    nodes.network.heal();
+    const before = nodes.clock.now();
+    expect(await runToOutcome(nodes, Promise.all(lost))).toEqual(lost.map(() => 'KONTIKI_REPLACED'));
+    expect(nodes.clock.now() - before).toBeLessThan(1_000);
+  });
+
   it("a deposed leader's proposal succeeds if the next leader commits it", async () => {
     await nodes.cluster('a', 'b', 'c');
     await nodes.clock.elapse(100);

@@ -83,8 +83,8 @@ describe('failures that stop a node', () => {
     await nodes.cluster('a', 'b', 'c');
     const transport = nodes.network.transport();
     const calls: string[] = [];
-    const spied = { ...transport, close: async () => void calls.push('close') };
-    expect(await outcome(nodes.open('a', { transport: spied }))).toBe('KONTIKI_LOCKED');
+    transport.close = async () => void calls.push('close');
+    expect(await outcome(nodes.open('a', { transport }))).toBe('KONTIKI_LOCKED');
     expect(calls).toEqual([]);
     const leader = nodes.leader as RaftNode<number>;
     expect(await runToOutcome(nodes, leader.propose(bytes('x')))).toMatchObject({ result: 1 });

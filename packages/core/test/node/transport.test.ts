@@ -214,6 +214,7 @@ describe('setTransport', () => {
     await node.close();
     start();
     await Promise.all(calls);
+    await nodes.clock.settle();
     expect(starting.calls.at(-1)).toBe('close');
     expect(waiting.calls).toEqual(['close']);
     const late = new RecordedTransport(anotherNetwork());

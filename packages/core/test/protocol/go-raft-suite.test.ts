@@ -119,10 +119,12 @@ describe('tests of go-raft, server_test.go', () => {
   });
 
   // TestServerAppendEntriesRejectedIfAlreadyCommitted
-  it('a server drops an append that contradicts a committed entry', () => {
+  it('a server refuses an append that contradicts a committed entry', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     ask(cluster, 'b', 'a', append(2, 1, 1, [command(2, 2), command(3, 2)], 3));
-    expect(ask(cluster, 'c', 'a', append(3, 2, 2, [command(3, 3)], 3))).toBe(undefined);
+    expect(() => ask(cluster, 'c', 'a', append(3, 2, 2, [command(3, 3)], 3))).toThrow(
+      expect.objectContaining({ code: 'KONTIKI_CONTRADICTION' }),
+    );
     expect(cluster.terms('a')).toEqual([1, 2, 2]);
   });
 

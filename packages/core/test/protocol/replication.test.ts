@@ -69,7 +69,8 @@ describe('replication', () => {
     const accepted = (): unknown[] => cluster.underWay.filter(({ message: m }) => m.kind === 'appendAccepted');
     expect(accepted()).toEqual([]);
     cluster.write('b');
-    expect(accepted()).toHaveLength(3);
+    // One answer suffices for all three appends, since it covers the others.
+    expect(accepted()).toEqual([expect.objectContaining({ message: expect.objectContaining({ match: 2 }) })]);
   });
 
   it('a late, short or empty append does not truncate the log (bugs.md#s3, bugs.md#27)', () => {
@@ -110,14 +111,11 @@ describe('replication', () => {
     cluster.forge('c', 'b', append(3, 2, 2, [command(3, 3, 'new')], 3));
     cluster.writeAll('b');
     expect(cluster.server('b').applied.map(text)).toEqual(['membership', '2/2', 'new']);
-    // No legitimate leader sends an append that contradicts a committed entry. The follower drops
-    // and reports it.
-    cluster.drop();
-    cluster.forge('a', 'b', append(4, 2, 2, [command(3, 4)]));
-    cluster.writeAll('b');
+    // No legitimate leader sends an append that contradicts a committed entry, so the server stops.
+    expect(() => cluster.forge('a', 'b', append(4, 2, 2, [command(3, 4)]))).toThrow(
+      expect.objectContaining({ code: 'KONTIKI_CONTRADICTION' }),
+    );
     expect(cluster.terms('b')).toEqual([1, 2, 3]);
-    expect(cluster.underWay.filter(({ message }) => message.kind.startsWith('append'))).toEqual([]);
-    expect(cluster.server('b').reports).toContainEqual({ kind: 'divergedBelowCommit', peer: 'a', index: 3 });
   });
 
   it("a leader drops and reports another leader's append in its own term (bugs.md#s10)", () => {

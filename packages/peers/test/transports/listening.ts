@@ -1,5 +1,16 @@
+import { createServer, type AddressInfo } from 'node:net';
 import { expect, it } from 'vitest';
+import { silentLogger } from '@kontiki/core';
 import { introduce, type Created, type Started } from './servers.js';
+
+/** Resolves with a port on which nothing listens. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
 
 /** Shows how a transport with its own port starts and closes. */
 export function testListening(server: Created, started: Started): void {
@@ -24,6 +35,30 @@ export function testListening(server: Created, started: Started): void {
     const [a, b] = [await started('a', { listen: { port: 0, host: '0.0.0.0' }, insecure: true }), await started('b')];
     introduce(a, b);
     await b.reaches(a);
+  });
+
+  it.each([
+    ['an address without a scheme', { a: 'localhost:7001', b: 'ws://b:7001' }],
+    ['two addresses that differ only in their scheme', { a: 'ws://h:7001', b: 'http://h:7001/' }],
+  ])('checkAddresses refuses %s', (_, addresses) => {
+    const { transport } = server('a');
+    expect(() => transport.checkAddresses?.(new Map(Object.entries(addresses)))).toThrow(
+      expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }),
+    );
+  });
+
+  it.each<[string, string, RegExp | undefined]>([
+    ['has another port', 'ws://127.0.0.1:1', /listens on 127\.0\.0\.1 port \d+: peers reach it only if/],
+    ['is another machine while it listens on this one', 'ws://10.0.0.5:PORT', /other machines cannot reach it/],
+    ['fits', 'ws://localhost:PORT', undefined],
+  ])('a transport whose own address %s reports that', async (_, address, text) => {
+    const lines: string[] = [];
+    const logger = { ...silentLogger, warn: (line: string) => void lines.push(line) };
+    const port = await freePort();
+    const a = server('a', { listen: { port }, logger });
+    a.transport.checkAddresses?.(new Map([['a', address.replace('PORT', `${port}`)]]));
+    await a.start();
+    expect(lines).toEqual(text === undefined ? [] : [expect.stringMatching(text)]);
   });
 
   it('start rejects if called twice or after close', async () => {

@@ -17,6 +17,10 @@ export interface FaultTarget {
   pause(): void;
   resume(): void;
   setFull(full: boolean): void;
+  /** Makes the disk stop answering, without an error. */
+  hang(): void;
+  /** Ends `hang`. */
+  unhang(): void;
   setTimings(timings: Timings): void;
   /** Damages the disk of the stopped server. */
   damage?(): void;
@@ -69,6 +73,7 @@ export class Faults {
     this.#every('pauses', 5, () => this.#pause());
     this.#every('fullDisks', 20, () => this.#fill());
     this.#every('wipes', 80, () => this.#wipe());
+    this.#every('hangs', 20, () => this.#hang());
     this.#every('cuts', 5, () => {
       const cut = network.cut();
       trace?.(`cut: ${cut}`);
@@ -177,10 +182,24 @@ export class Faults {
     });
   }
 
+  /** Makes a disk stop answering, until it answers again or an operator kills the process. */
+  #hang(): void {
+    const server = this.#victim;
+    server.hang();
+    this.#world.schedule.after(this.#random.between(0, 30) * this.#timeout, () => {
+      if (this.#random.chance(0.3)) this.#bringDown(server, 'kill');
+      server.unhang();
+    });
+  }
+
   #fill(): void {
-    const server = this.#random.pick(this.#world.servers);
-    server.setFull(true);
-    this.#world.schedule.after(this.#random.between(0, 10) * this.#timeout, () => server.setFull(false));
+    const { servers, schedule } = this.#world;
+    // Servers with equal disks and equal logs often fill them at the same time.
+    const filled = this.#random.chance(0.3) ? servers : [this.#random.pick(servers)];
+    for (const server of filled) {
+      server.setFull(true);
+      schedule.after(this.#random.between(0, 10) * this.#timeout, () => server.setFull(false));
+    }
   }
 
   #wipe(): void {

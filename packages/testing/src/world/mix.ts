@@ -47,6 +47,15 @@ export const FAULTS = [
 ] as const;
 
 /**
+ * Kinds of faults that were added later. They are drawn separately, so that older seeds keep their
+ * other conditions.
+ *
+ * - `hangs`: a disk stops answering, without an error, often until its server crashes
+ * - `weakMachines`: state machines apply entries more slowly than clients propose them
+ */
+export const LATER_FAULTS = ['hangs', 'weakMachines'] as const;
+
+/**
  * Kinds of faults that exist only in the full world.
  *
  * - `badFrames`: frames arrive with a flipped bit
@@ -57,7 +66,10 @@ export const FAULTS = [
  */
 export const NODE_FAULTS = ['badFrames', 'diskErrors', 'bitFlips', 'clockJumps', 'closes'] as const;
 
-export type Fault = (typeof FAULTS)[number] | (typeof NODE_FAULTS)[number];
+/** All kinds of faults. */
+export const ALL_FAULTS: readonly Fault[] = [...FAULTS, ...LATER_FAULTS, ...NODE_FAULTS];
+
+export type Fault = (typeof FAULTS)[number] | (typeof LATER_FAULTS)[number] | (typeof NODE_FAULTS)[number];
 
 /**
  * The conditions of one world, drawn from its seed: size, timings, limits, workload, and the
@@ -101,8 +113,8 @@ export interface MixOptions {
   readonly without?: readonly Fault[] | undefined;
 }
 
-function drawStrengths(random: Random, faults: readonly Fault[]): [Fault, number][] {
-  return faults.map((fault) => [fault, random.chance(0.5) ? random.between(0.05, 1) : 0]);
+function drawStrengths(random: Random, faults: readonly Fault[], chance = 0.5): [Fault, number][] {
+  return faults.map((fault) => [fault, random.chance(chance) ? random.between(0.05, 1) : 0]);
 }
 
 function drawPolicy(random: Random): Partial<SnapshotPolicy> {
@@ -119,10 +131,12 @@ export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions
   const random = new Random(seed, 'mix');
   const strength = Object.fromEntries([
     ...drawStrengths(random, FAULTS),
+    ...drawStrengths(new Random(seed, 'later faults'), LATER_FAULTS, 0.25),
     ...drawStrengths(new Random(seed, 'mix of nodes'), NODE_FAULTS),
   ]) as Record<Fault, number>;
   for (const fault of of === 'rafts' ? [...without, ...NODE_FAULTS] : without) strength[fault] = 0;
   const oneByOne = random.chance(0.5);
+  const applying = new Random(seed, 'applying');
   return {
     seconds,
     strength,
@@ -135,6 +149,8 @@ export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions
       windowBytes: random.pick([500, 5_000, defaultLimits.windowBytes]),
       uncommittedBytes: random.pick([500, 5_000, defaultLimits.uncommittedBytes]),
       undurableBytes: random.pick([500, 5_000, defaultLimits.undurableBytes]),
+      unappliedBytes: applying.pick([500, 5_000, defaultLimits.unappliedBytes]),
+      unappliedMs: applying.pick([200, 1_000, defaultLimits.unappliedMs]),
       tailBytes: random.pick([0, 1_000, 10_000, defaultLimits.tailBytes]),
     },
     writeEvery: random.pick([10, 30, 80, 200]),

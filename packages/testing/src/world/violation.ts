@@ -1,7 +1,8 @@
 /**
  * Invariants, checked after every event of a world or at its end. The first five are the safety
  * properties in Figure 3 of the Raft paper. Both kinds of worlds check all of them, except that
- * only the fast world checks `leaderHearsMajority` and `stallsAreForgiven`.
+ * only the fast world checks `leaderHearsMajority`, `stalledLeaderStepsDown`, `fullClustersLead` and
+ * `stallsAreForgiven`.
  *
  * - `electionSafety`: at most one process leads in each term
  * - `leaderAppendOnly`: a leader never removes or replaces its own entries
@@ -18,6 +19,8 @@
  * - `callsSettle`: every call gets an outcome
  * - `queuesAreBounded`: queues, windows and entries in memory stay within their limits
  * - `leaderHearsMajority`: a leader that does not hear from a majority steps down in time
+ * - `stalledLeaderStepsDown`: a leader whose disk stopped answering does not keep leading
+ * - `fullClustersLead`: a cluster with full disks elects a leader, which does not step down in vain
  * - `stallsAreForgiven`: a server does not campaign or step down because its own process stalled
  * - `recovers`: after the faults end, a leader is elected, commits writes and serves reads
  * - `converges`: after the faults end, all servers commit and apply all entries
@@ -39,6 +42,8 @@ export const INVARIANTS = [
   'callsSettle',
   'queuesAreBounded',
   'leaderHearsMajority',
+  'stalledLeaderStepsDown',
+  'fullClustersLead',
   'stallsAreForgiven',
   'recovers',
   'converges',

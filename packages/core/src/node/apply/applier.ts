@@ -5,6 +5,8 @@ import type { RaftLog } from '../../log/raft-log.js';
 import type { Clock } from '../../ports/clock.js';
 import type { LogStore } from '../../ports/log-store.js';
 import type { StateMachine } from '../../ports/state-machine.js';
+import { readEntries } from '../read-entries.js';
+import { isThenable } from '../thenable.js';
 import { BatchSize } from './batch-size.js';
 
 /** Maximum bytes of entries in one batch for the state machine. */
@@ -14,7 +16,7 @@ const SLICE_MS = 5;
 
 export interface ApplierOptions<Result> {
   readonly log: RaftLog;
-  readonly store: LogStore;
+  readonly store: Pick<LogStore, 'read'>;
   readonly machine: StateMachine<Result>;
   readonly clock: Clock;
   /**
@@ -24,8 +26,6 @@ export interface ApplierOptions<Result> {
   readonly onApplied: (entries: readonly Entry[], through: number, results: readonly Result[]) => void;
   /** Restores the installed snapshot, which ends where the log now begins. */
   readonly restore: () => Promise<void>;
-  /** Called when no batch, restore or task is in progress any more, so the state is consistent. */
-  readonly onIdle: () => void;
   readonly onFailure: (error: Error) => void;
 }
 
@@ -108,11 +108,13 @@ export class Applier<Result> {
   }
 
   /** Prevents further batches, and resolves when the current batch has ended. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#closed = true;
     const ended = new KontikiError('KONTIKI_CLOSED', 'The node has ended.');
     for (const { onCancelled } of this.#between.splice(0)) onCancelled(ended);
-    return this.#busy ? new Promise((resolve) => (this.#onClosed = resolve)) : Promise.resolve();
+    // If `apply` itself closes the node, whether the batch goes on is known when `apply` returns.
+    await Promise.resolve();
+    if (this.#busy) await new Promise<void>((resolve) => (this.#onClosed = resolve));
   }
 
   #yield(): void {
@@ -140,7 +142,6 @@ export class Applier<Result> {
     pending.then(
       () => {
         end();
-        if (!this.#closed) this.#options.onIdle();
         this.applyNext();
       },
       (error: Error) => {
@@ -154,7 +155,7 @@ export class Applier<Result> {
     const { log, store } = this.#options;
     let entries: readonly Entry[];
     try {
-      entries = await store.read(log.applied + 1, this.#batchEnd, BATCH_BYTES);
+      entries = await readEntries(store, log.applied + 1, this.#batchEnd, BATCH_BYTES);
     } catch (error) {
       // A snapshot replaced the log in the meantime, and it includes the effects of these entries.
       if (isKontikiError(error, 'KONTIKI_COMPACTED') && this.#restoreDue) return;
@@ -172,7 +173,8 @@ export class Applier<Result> {
     } catch (error) {
       // A newer snapshot was installed, and this snapshot was removed before it was opened. The
       // machine is unchanged, so restore the newer snapshot.
-      if (isKontikiError(error, 'KONTIKI_NO_SNAPSHOT') && index < log.base.index) return;
+      const isGone = isKontikiError(error, 'KONTIKI_NO_SNAPSHOT') || isKontikiError(error, 'KONTIKI_LOST_DATA');
+      if (isGone && index < log.base.index) return;
       throw error;
     }
     if (!this.#closed) onApplied([], index, []);
@@ -226,10 +228,6 @@ function copiesOfCommands(entries: readonly Entry[]): CommandEntry[] {
     at += data.length;
     return { kind, index, term, data: copy };
   });
-}
-
-function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
-  return typeof (value as { then?: unknown } | undefined | null)?.then === 'function';
 }
 
 /** Returns what is wrong with the results of `apply`; undefined if they are valid. */

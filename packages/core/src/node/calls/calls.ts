@@ -1,11 +1,12 @@
 import type { Clock, Timer } from '../../ports/clock.js';
 import { KontikiError } from '../../errors.js';
+import { Settlements } from './settlements.js';
 
 /** Options that limit how long a call may wait. */
 export interface CallOptions {
   /** A signal that aborts the call. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds after which the call times out. Default: the node's `timeout`. */
+  /** Milliseconds after which the call times out. */
   readonly timeout?: number | undefined;
 }
 
@@ -14,40 +15,49 @@ interface Waiting {
   abandon(error: KontikiError): void;
 }
 
+/** Returns the error for a call whose signal is aborted. */
+export function abortedError(signal: AbortSignal): KontikiError {
+  return new KontikiError('KONTIKI_ABORTED', 'The caller aborted the call.', { cause: signal.reason });
+}
+
 /** A waiting call: a promise that settles once and has a deadline. */
 export class Call<T> {
   readonly promise: Promise<T>;
   /** Called when the call times out or is aborted, instead of `reject`. */
   onGiveUp: ((error: KontikiError) => void) | undefined;
   #resolve!: (value: T) => void;
-  #reject!: (error: Error) => void;
-  /** All calls with the same deadline, including this call. */
-  readonly #due: Set<Waiting>;
+  #reject!: (error: unknown) => void;
+  readonly #settlements: Settlements;
+  /** Removes the call's deadline. */
+  readonly #forget: () => void;
   #unlisten: (() => void) | undefined;
 
-  constructor(due: Set<Waiting>, signal: AbortSignal | undefined) {
+  constructor(settlements: Settlements, forget: () => void, signal: AbortSignal | undefined) {
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.#due = due;
-    due.add(this);
+    this.#settlements = settlements;
+    this.#forget = forget;
     if (signal === undefined) return;
-    const abort = (): void => {
-      this.abandon(new KontikiError('KONTIKI_ABORTED', 'The caller aborted the call.', { cause: signal.reason }));
-    };
+    const abort = (): void => this.abandon(abortedError(signal));
     signal.addEventListener('abort', abort);
     this.#unlisten = (): void => signal.removeEventListener('abort', abort);
   }
 
   resolve(value: T): void {
     this.#release();
-    this.#resolve(value);
+    this.#settlements.run(() => this.#resolve(value));
   }
 
-  reject(error: Error): void {
+  reject(error: unknown): void {
+    this.rejectWith(() => error);
+  }
+
+  /** Rejects with the error that `create` returns. An error costs time, so thousands are created in slices. */
+  rejectWith(create: () => unknown): void {
     this.#release();
-    this.#reject(error);
+    this.#settlements.run(() => this.#reject(create()));
   }
 
   /** Ends the call because it timed out or its caller aborted it. */
@@ -57,7 +67,7 @@ export class Call<T> {
   }
 
   #release(): void {
-    this.#due.delete(this);
+    this.#forget();
     this.#unlisten?.();
   }
 }
@@ -67,50 +77,76 @@ export class Call<T> {
  * thousands of calls share one timer.
  */
 const TICK = 16;
+/** Milliseconds after which the expiry of deadlines yields to messages and timers. */
+const SLICE_MS = 5;
 
 /** Manages the deadlines and abort signals of a node's waiting calls. */
 export class Calls {
   readonly #clock: Clock;
   readonly #timer: Timer;
+  readonly #settlements: Settlements;
+  /** Returns what a call that times out may have waited for, as sentences for its error. */
+  readonly #explain: () => string;
   readonly #byTick = new Map<number, Set<Waiting>>();
   #earliest = Infinity;
+  #stopped = false;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, explain: () => string = () => '') {
     this.#clock = clock;
+    this.#explain = explain;
     this.#timer = clock.timer(() => this.#expire());
+    this.#settlements = new Settlements(clock);
   }
 
   open<T>(timeout: number, signal: AbortSignal | undefined): Call<T> {
     const tick = Math.ceil((this.#clock.now() + timeout) / TICK);
-    let due = this.#byTick.get(tick);
-    if (due === undefined) {
-      due = new Set();
-      this.#byTick.set(tick, due);
-      if (tick < this.#earliest) this.#wake(tick);
-    }
-    return new Call<T>(due, signal);
+    const due = this.#byTick.get(tick) ?? new Set();
+    const forget = (): void => {
+      if (due.delete(call) && due.size === 0) this.#byTick.delete(tick);
+    };
+    const call = new Call<T>(this.#settlements, forget, signal);
+    due.add(call);
+    this.#byTick.set(tick, due);
+    if (tick < this.#earliest) this.#wake(tick);
+    return call;
   }
 
-  close(): void {
+  /** Ends all deadlines. From now on calls settle without a later turn of the event loop. */
+  stop(): void {
+    this.#stopped = true;
     this.#timer.close();
+    this.#settlements.flush();
+  }
+
+  /** Ends all calls that still wait. */
+  close(error: KontikiError): void {
+    this.stop();
+    for (const due of this.#byTick.values()) for (const call of due) call.abandon(error);
   }
 
   #wake(tick: number): void {
+    if (this.#stopped) return;
     this.#earliest = tick;
     this.#timer.set(tick * TICK);
   }
 
   #expire(): void {
-    const now = this.#clock.now() / TICK;
+    if (this.#stopped) return;
+    const now = this.#clock.now();
+    let earliest = Infinity;
+    let text: string | undefined;
     for (const [tick, due] of this.#byTick) {
-      // Also drop a tick if all its calls have ended.
-      if (tick <= now || due.size === 0) this.#byTick.delete(tick);
-      if (tick > now) continue;
+      if (tick > now / TICK) {
+        earliest = Math.min(earliest, tick);
+        continue;
+      }
       // Abandoning a call removes it from this set. A Set may be changed during iteration.
       for (const call of due) {
-        call.abandon(new KontikiError('KONTIKI_TIMEOUT', 'The call did not finish before its deadline.'));
+        text ??= `The call did not finish before its deadline. ${this.#explain()}`.trim();
+        call.abandon(new KontikiError('KONTIKI_TIMEOUT', text));
+        if (this.#clock.now() >= now + SLICE_MS) return this.#clock.defer(() => this.#expire());
       }
     }
-    this.#wake(Math.min(Infinity, ...this.#byTick.keys()));
+    this.#wake(earliest);
   }
 }

@@ -33,11 +33,13 @@ function unknownOutcome(cause: unknown): KontikiError {
 /**
  * The proposals of this node: queued proposals wait for the next turn, and appended proposals wait
  * for their outcome. If this server loses its leadership or truncates the entry, the outcome is
- * still open. Another server may have the entry and commit it later. Only the committed entry at
- * the same index decides the outcome.
+ * still open. Another server may have the entry and commit it later. Only committed entries decide
+ * the outcome. The terms of a log ascend, so a committed entry rules out lower terms at and after its
+ * index, and higher terms at and before its index.
  */
 export class Proposals<Result> {
   readonly #raft: Raft;
+  readonly #situation: () => string;
   #queued: Proposal<Result>[] = [];
   #queuedBytes = 0;
   /**
@@ -46,8 +48,10 @@ export class Proposals<Result> {
    */
   readonly #appended = new Map<number, Map<number, Call<Applied<Result>>>>();
 
-  constructor(raft: Raft) {
+  /** `situation` describes what this server lacks to accept a proposal. */
+  constructor(raft: Raft, situation: () => string) {
     this.#raft = raft;
+    this.#situation = situation;
   }
 
   /** Bytes of the queued proposals, counted like the log's limits. */
@@ -72,7 +76,7 @@ export class Proposals<Result> {
       if (typeof appended === 'object') {
         proposal.position = appended;
         this.#callsOf(appended.term).set(appended.index, call);
-      } else call.reject(refusalError(this.#raft, appended));
+      } else call.reject(refusalError(this.#raft, appended, this.#situation));
     }
     // Clear the queue last, so that `abandon` rejects the remaining proposals if the protocol
     // throws.
@@ -80,30 +84,32 @@ export class Proposals<Result> {
     this.#queuedBytes = 0;
   }
 
-  /** Settles the proposals at the index of a committed and applied entry. */
-  settle({ index, term }: Position, result: Result | undefined): void {
-    for (const [proposed, calls] of this.#appended) {
-      const call = calls.get(index);
-      if (call !== undefined) {
-        calls.delete(index);
-        if (proposed === term) call.resolve({ index, term, result: result as Result });
-        else call.reject(replaced(index));
-      }
-      // No more proposals of an earlier term can be added.
-      if (calls.size === 0 && proposed < term) this.#appended.delete(proposed);
-    }
+  /** Settles every proposal whose outcome follows from a committed and applied entry. */
+  settle(entry: Position, result: Result | undefined): void {
+    this.#ruleOut(entry);
+    const { index, term } = entry;
+    const calls = this.#appended.get(term);
+    const call = calls?.get(index);
+    if (call === undefined) return;
+    calls?.delete(index);
+    call.resolve({ index, term, result: result as Result });
   }
 
   /**
-   * Rejects the proposals up to `index`, because a snapshot replaced the log up to there and their
-   * outcome is unknown.
+   * Settles the proposals that a snapshot ending at `last` decides, because it replaced the log. The
+   * outcome of other proposals up to there is unknown: the snapshot does not contain the entries.
    */
-  failSuperseded(index: number): void {
+  passSnapshot(last: Position): void {
+    this.#ruleOut(last);
+    const cause = new KontikiError(
+      'KONTIKI_COMPACTED',
+      `A snapshot replaced the log up to entry ${last.index}, so the results of the commands in it are not known here.`,
+    );
     for (const calls of this.#appended.values()) {
       for (const [at, call] of calls) {
-        if (at > index) continue;
+        if (at > last.index) break;
         calls.delete(at);
-        call.reject(unknownOutcome(undefined));
+        call.reject(unknownOutcome(cause));
       }
     }
   }
@@ -117,7 +123,7 @@ export class Proposals<Result> {
       if (!abandoned && position === undefined) call.reject(refused);
     }
     for (const calls of this.#appended.values()) {
-      for (const call of calls.values()) call.reject(unknownOutcome(refused.cause));
+      for (const call of calls.values()) call.reject(unknownOutcome(refused.cause ?? refused));
     }
     this.#queued = [];
     this.#appended.clear();
@@ -130,8 +136,24 @@ export class Proposals<Result> {
       this.#queuedBytes -= commandBytes(data.length);
       call.reject(why);
     } else {
-      this.#callsOf(position.term).delete(position.index);
+      this.#appended.get(position.term)?.delete(position.index);
       call.reject(unknownOutcome(why));
+    }
+  }
+
+  /** Rejects the proposals that can never be committed, because the entry at `committed` is. */
+  #ruleOut(committed: Position): void {
+    for (const [term, calls] of this.#appended) {
+      if (term === committed.term) continue;
+      for (const [index, call] of calls) {
+        // The calls of a term are in ascending order of their indices.
+        if (term > committed.term && index > committed.index) break;
+        if (term < committed.term && index < committed.index) continue;
+        calls.delete(index);
+        call.rejectWith(() => replaced({ index, term }, committed));
+      }
+      // No more proposals of an earlier term can be added.
+      if (calls.size === 0 && term < committed.term) this.#appended.delete(term);
     }
   }
 
@@ -145,9 +167,9 @@ export class Proposals<Result> {
   }
 }
 
-function replaced(index: number): KontikiError {
+function replaced(proposed: Position, committed: Position): KontikiError {
   return new KontikiError(
     'KONTIKI_REPLACED',
-    `Another entry was committed at index ${index}, so this command never will be. It is safe to propose the command again.`,
+    `The command was appended as entry ${proposed.index} of term ${proposed.term}, but entry ${committed.index} of term ${committed.term} was committed instead, so this command never will be. It is safe to propose the command again.`,
   );
 }

@@ -1,21 +1,42 @@
 import { KontikiError } from '../../errors.js';
+import type { Clock } from '../../ports/clock.js';
 import type { ReadsReady } from '../../protocol/output.js';
+import { badOption } from '../options.js';
+import { describe } from '../describe.js';
+import { isThenable } from '../thenable.js';
 import type { Call } from './calls.js';
 
 /** Maximum number of waiting reads, to bound memory. */
 const MAX_WAITING = 65_536;
 
+/** Milliseconds after which serving reads yields to messages and timers. */
+const SLICE_MS = 5;
+
 /** A read and its caller. */
 interface WaitingRead {
   readonly ticket: number;
+  /** The index that must be applied first; undefined until a quorum has confirmed the read. */
+  index: number | undefined;
   readonly serve: () => void;
   readonly fail: (error: Error) => void;
+}
+
+/** Returns the reason to refuse a read with these arguments; undefined if there is none. */
+export function refuseRead(read: unknown, { consistency }: { consistency?: unknown }): KontikiError | undefined {
+  if (typeof read !== 'function') return badOption(`A read takes a function, not ${describe(read)}.`);
+  if (consistency === undefined || consistency === 'linearizable' || consistency === 'local') return undefined;
+  return badOption(`consistency must be 'linearizable' or 'local', not ${describe(consistency)}.`);
 }
 
 /** Runs a read and settles its call with the result. */
 export function serveRead<T>(call: Call<T>, read: () => T): void {
   try {
-    call.resolve(read());
+    const value = read();
+    if (isThenable(value)) {
+      // The state changes while the caller's function waits, and nobody handles its rejection.
+      value.then(undefined, () => {});
+      call.reject(badOption('The function of a read must not be asynchronous: read the state, return, then await.'));
+    } else call.resolve(value);
   } catch (error) {
     call.reject(error as Error);
   }
@@ -26,71 +47,98 @@ export function serveRead<T>(call: Call<T>, read: () => T): void {
  * machine to reach that index.
  */
 export class ReadQueue {
+  readonly #clock: Clock;
   /** Unconfirmed reads by ticket, in ascending order. */
   readonly #asked = new Map<number, WaitingRead>();
   /** Confirmed reads by the index that must be applied first. */
   readonly #confirmed = new Map<number, Set<WaitingRead>>();
+  #size = 0;
 
-  readonly #all = new Set<WaitingRead>();
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** Returns an error if too many reads are waiting; undefined otherwise. */
   refuse(): KontikiError | undefined {
-    if (this.#all.size < MAX_WAITING) return undefined;
+    if (this.#size < MAX_WAITING) return undefined;
     return new KontikiError('KONTIKI_OVERLOADED', `${MAX_WAITING} reads are waiting already. Try again later.`);
   }
 
   add<T>(ticket: number, call: Call<T>, read: () => T): void {
-    this.#asked.set(ticket, this.#waiting(call, read, ticket));
+    this.#asked.set(ticket, this.#waiting(ticket, call, read));
   }
 
   /** Adds a local read, which runs as soon as no batch is being applied. */
   addLocal<T>(call: Call<T>, read: () => T): void {
-    this.#confirmed.set(0, (this.#confirmed.get(0) ?? new Set()).add(this.#waiting(call, read)));
+    this.#addConfirmed(this.#waiting(0, call, read), 0);
   }
 
   /** Notes that a quorum confirmed every read up to `ticket`. */
   confirm({ ticket, index }: ReadsReady): void {
-    const reads = this.#confirmed.get(index) ?? new Set();
     for (const waiting of this.#asked.values()) {
       if (waiting.ticket > ticket) break;
       this.#asked.delete(waiting.ticket);
-      reads.add(waiting);
+      this.#addConfirmed(waiting, index);
     }
-    this.#confirmed.set(index, reads);
   }
 
-  /** Runs the confirmed reads with an index up to `applied`. */
-  serve(applied: number): void {
+  /**
+   * Runs the confirmed reads with an index up to `applied`. Returns whether the time for one slice
+   * was up before all of them had run.
+   */
+  serve(applied: number): boolean {
+    const until = this.#clock.now() + SLICE_MS;
     for (const [index, reads] of this.#confirmed) {
       if (index > applied) continue;
-      this.#confirmed.delete(index);
-      for (const { serve } of reads) serve();
+      for (const waiting of reads) {
+        this.#remove(waiting);
+        waiting.serve();
+        if (this.#clock.now() >= until) return true;
+      }
     }
-  }
-
-  #waiting<T>(call: Call<T>, read: () => T, ticket = 0): WaitingRead {
-    const waiting: WaitingRead = {
-      ticket,
-      serve: () => {
-        // An earlier read in this loop may have aborted this read.
-        if (this.#all.delete(waiting)) serveRead(call, read);
-      },
-      fail: (error) => call.reject(error),
-    };
-    call.onGiveUp = (why): void => {
-      this.#all.delete(waiting);
-      this.#asked.delete(ticket);
-      for (const reads of this.#confirmed.values()) reads.delete(waiting);
-      call.reject(why);
-    };
-    this.#all.add(waiting);
-    return waiting;
+    return false;
   }
 
   abandon(error: Error): void {
-    for (const { fail } of this.#all) fail(error);
+    for (const reads of [this.#asked.values(), ...this.#confirmed.values()]) {
+      for (const { fail } of reads) fail(error);
+    }
     this.#asked.clear();
     this.#confirmed.clear();
-    this.#all.clear();
+    this.#size = 0;
+  }
+
+  #waiting<T>(ticket: number, call: Call<T>, read: () => T): WaitingRead {
+    const waiting: WaitingRead = {
+      ticket,
+      index: undefined,
+      serve: () => serveRead(call, read),
+      fail: (error) => call.reject(error),
+    };
+    call.onGiveUp = (why): void => {
+      this.#remove(waiting);
+      call.reject(why);
+    };
+    this.#size += 1;
+    return waiting;
+  }
+
+  #addConfirmed(waiting: WaitingRead, index: number): void {
+    waiting.index = index;
+    const reads = this.#confirmed.get(index);
+    if (reads === undefined) this.#confirmed.set(index, new Set([waiting]));
+    else reads.add(waiting);
+  }
+
+  /** Removes a read in constant time, because thousands of reads may expire at once. */
+  #remove(waiting: WaitingRead): void {
+    this.#size -= 1;
+    if (waiting.index === undefined) {
+      this.#asked.delete(waiting.ticket);
+      return;
+    }
+    const reads = this.#confirmed.get(waiting.index);
+    reads?.delete(waiting);
+    if (reads?.size === 0) this.#confirmed.delete(waiting.index);
   }
 }

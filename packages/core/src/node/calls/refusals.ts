@@ -2,13 +2,12 @@ import { KontikiError, NotLeaderError } from '../../errors.js';
 import type { ProposalRefusal, Raft } from '../../protocol/raft.js';
 import { leaderOf } from '../status.js';
 
-/** Returns the error for a proposal that was not appended. */
-export function refusalError(raft: Raft, why: ProposalRefusal): KontikiError {
+/** Returns the error for a proposal that was not appended. `situation` explains why no leader is known. */
+export function refusalError(raft: Raft, why: ProposalRefusal, situation: () => string): KontikiError {
   switch (why) {
     case 'notLeader': {
       const leader = leaderOf(raft);
-      const hint =
-        leader === undefined ? 'No leader is known: try again soon.' : `${leader.id} leads: propose it there.`;
+      const hint = leader === undefined ? `${situation()} Try again soon.` : `${leader.id} leads: propose it there.`;
       return new NotLeaderError(`Node ${raft.id} does not lead. ${hint}`, leader);
     }
     case 'overloaded':

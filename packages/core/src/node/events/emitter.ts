@@ -1,31 +1,77 @@
 import type { Logger } from '../../ports/logger.js';
+import { refuseOptions } from '../calls/limited.js';
+import { describe } from '../describe.js';
+import { badOption } from '../options.js';
+
+/** Options of a listener. */
+export interface ListenerOptions {
+  /** A signal that removes the listener. */
+  readonly signal?: AbortSignal | undefined;
+}
 
 /**
  * A typed event emitter. Listeners run after the turn that caused the event, so they may call the
  * node. Exceptions in listeners are logged.
  */
 export class Emitter<Events extends object> {
-  readonly #listeners = new Map<keyof Events, Set<(event: never) => void>>();
+  readonly #listeners: ReadonlyMap<keyof Events, Set<(event: never) => void>>;
   readonly #logger: Logger;
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, names: readonly (keyof Events)[]) {
     this.#logger = logger;
+    this.#listeners = new Map(names.map((name) => [name, new Set()]));
   }
 
-  on<Name extends keyof Events>(name: Name, listener: (event: Events[Name]) => void): () => void {
-    const listeners = this.#listeners.get(name) ?? new Set();
-    this.#listeners.set(name, listeners);
-    listeners.add(listener);
-    return () => void listeners.delete(listener);
+  /** Throws `KONTIKI_BAD_OPTION` on an unknown name, because the listener would never run. */
+  on<Name extends keyof Events>(
+    name: Name,
+    listener: (event: Events[Name]) => void,
+    options: ListenerOptions = {},
+  ): () => void {
+    const listeners = this.#listenersOf(name);
+    if (typeof listener !== 'function') throw badOption(`A listener must be a function, not ${describe(listener)}.`);
+    const refused = refuseOptions(options);
+    if (refused !== undefined && refused.code !== 'KONTIKI_ABORTED') throw refused;
+    const { signal } = options;
+    // Each call adds its own listener, even if the function is the same.
+    const own = (event: Events[Name]): void => listener(event);
+    const remove = (): void => {
+      listeners.delete(own);
+      signal?.removeEventListener('abort', remove);
+    };
+    if (signal?.aborted === true) return remove;
+    listeners.add(own);
+    signal?.addEventListener('abort', remove);
+    return remove;
+  }
+
+  /** Resolves with the next event of this name, or never if the signal is aborted first. */
+  next<Name extends keyof Events>(name: Name, signal: AbortSignal): Promise<Events[Name]> {
+    return new Promise((resolve) => {
+      const remove = this.on(
+        name,
+        (event) => {
+          remove();
+          resolve(event);
+        },
+        { signal },
+      );
+    });
   }
 
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): void {
-    for (const listener of [...(this.#listeners.get(name) ?? [])] as ((event: Events[Name]) => void)[]) {
+    for (const listener of [...this.#listenersOf(name)] as ((event: Events[Name]) => void)[]) {
       try {
         listener(event);
       } catch (error) {
         this.#logger.error(`a listener for '${String(name)}' threw`, { error });
       }
     }
+  }
+
+  #listenersOf(name: keyof Events): Set<(event: never) => void> {
+    const listeners = this.#listeners.get(name);
+    if (listeners !== undefined) return listeners;
+    throw badOption(`There is no event ${describe(name)}. Known events: ${[...this.#listeners.keys()].join(', ')}.`);
   }
 }

@@ -16,19 +16,11 @@ export function logReport(logger: Logger, report: Report): void {
       );
     case 'secondLeader':
       return logger.error(
-        `server ${report.peer} claims to lead a term that has another leader; its messages are dropped`,
-      );
-    case 'divergedBelowCommit':
-      return logger.error(
-        `server ${report.peer} sent an entry that contradicts committed entry ${report.index}; the message is dropped. One of the two servers has damaged data.`,
+        `server ${report.peer} claims to lead a term that has another leader: the two have different histories. Its messages are dropped, and it does not count`,
       );
     case 'ackBeyondLog':
       return logger.error(
-        `server ${report.peer} acknowledged index ${report.index}, which this leader does not hold; the message is dropped`,
-      );
-    case 'commitBeyondLog':
-      return logger.error(
-        `server ${report.peer} claims that index ${report.index} is committed, which this server does not hold; the message is dropped`,
+        `server ${report.peer} acknowledged index ${report.index}, which this leader does not hold: the two have different histories. It does not count and receives nothing while this server leads`,
       );
     case 'needsSnapshot':
       return logger.warn(`server ${report.peer} needs entries that were compacted, so it receives a snapshot`);
@@ -39,4 +31,5 @@ const reasons = {
   higherTerm: 'another server is in a higher term',
   quorumSilent: 'no quorum answered for an election timeout',
   diskFull: 'its disk is full, and a quorum of other servers has room',
+  diskStalled: 'its disk has not finished a write for several election timeouts; it does not lead until the write ends',
 } as const;

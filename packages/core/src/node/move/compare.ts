@@ -5,6 +5,7 @@ import type { LogState, LogStore, Owner } from '../../ports/log-store.js';
 import type { SnapshotInfo, SnapshotStore } from '../../ports/snapshot-store.js';
 import { entriesLength, membershipLength, writeEntries, writeMembership } from '../../wire/index.js';
 import { Writer } from '../../wire/writer.js';
+import { readEntries } from '../read-entries.js';
 
 /** Maximum bytes of entries per read and write. */
 const PAGE_BYTES = 1024 * 1024;
@@ -55,17 +56,9 @@ export async function withOpenStores(
   }
 }
 
-/**
- * Reads a page of entries from `from` on, at most up to `to`. Rejects if the log does not return
- * entries that it reported.
- */
-export async function readPage({ log }: OpenStores, from: number, to: number): Promise<readonly Entry[]> {
-  const page = await log.read(from, to, PAGE_BYTES);
-  if (page.length > 0 && page.length <= to - from + 1 && page.every(({ index }, i) => index === from + i)) return page;
-  throw new KontikiError(
-    'KONTIKI_CORRUPT',
-    `A log did not return the entries ${from} to ${to} that it claims to hold. The original is unchanged. Delete the copy and check both disks.`,
-  );
+/** Reads a page of entries from `from` on, at most up to `to`. */
+export function readPage({ log }: OpenStores, from: number, to: number): Promise<readonly Entry[]> {
+  return readEntries(log, from, to, PAGE_BYTES);
 }
 
 /**

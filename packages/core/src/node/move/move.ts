@@ -1,6 +1,8 @@
 import { KontikiError } from '../../errors.js';
 import type { Owner } from '../../ports/log-store.js';
 import { checkWhere } from '../../store/moved.js';
+import type { CallOptions } from '../calls/calls.js';
+import { limitedAlone } from '../calls/limited.js';
 import {
   compareLogs,
   compareSnapshots,
@@ -12,7 +14,7 @@ import {
   type Stores,
 } from './compare.js';
 
-export interface MoveOptions extends Owner {
+export interface MoveOptions extends Owner, CallOptions {
   readonly from: Stores;
   /** The new stores, which must be blank. */
   readonly to: Stores;
@@ -35,18 +37,30 @@ export interface MoveOptions extends Owner {
  * - `KONTIKI_CORRUPT` if the copy differs,
  * - `KONTIKI_BAD_OPTION` if `where` is too long.
  *
+ * If the call times out or is aborted, the move stops at its next step.
+ *
  * After a later failure or a crash, the old log may be retired. If opening the old log rejects with
  * `KONTIKI_MOVED`, the copy is complete. If it still opens, delete the copy. Start the server on
  * the new stores only after this function has resolved, or after the old log has rejected with
  * `KONTIKI_MOVED`.
  */
-export async function moveServer({ cluster, server, from, to, where, onProgress }: MoveOptions): Promise<void> {
+export function moveServer(options: MoveOptions): Promise<void> {
+  return limitedAlone(options, (signal) => move(options, signal));
+}
+
+async function move(options: MoveOptions, signal: AbortSignal): Promise<void> {
+  const { cluster, server, from, to, where } = options;
+  const onProgress = (progress: MoveProgress): void => {
+    signal.throwIfAborted();
+    options.onProgress?.(progress);
+  };
   const owner = { cluster, server };
   checkWhere(where);
   if (from.log.retire === undefined) {
     throw unsupported('The old log cannot be retired, so nothing would stop this server from starting on both logs.');
   }
   await withOpenStores(from, owner, async (source) => {
+    signal.throwIfAborted();
     if (source.state.ballot === undefined && source.state.last === 0) {
       const text = `There is no log of server ${server} to move. If the log is not elsewhere, it is lost: remove the server from the cluster and add a new id.`;
       throw new KontikiError('KONTIKI_LOST_DATA', text);
@@ -55,6 +69,7 @@ export async function moveServer({ cluster, server, from, to, where, onProgress 
       throw unsupported(`There are ${source.snapshots.length} snapshots, but no store to move them to.`);
     }
     await withOpenStores(to, owner, async (target) => {
+      signal.throwIfAborted();
       if (target.state.ballot !== undefined || target.state.last > 0 || target.snapshots.length > 0) {
         const text = 'The new stores already hold data. Choose an empty location.';
         throw new KontikiError('KONTIKI_NOT_BLANK', text);
@@ -63,9 +78,11 @@ export async function moveServer({ cluster, server, from, to, where, onProgress 
       await copyLog(source, target, onProgress);
     });
     await withOpenStores(to, owner, async (copy) => {
+      signal.throwIfAborted();
       await compareSnapshots(source, copy, onProgress);
       await compareLogs(source, copy, onProgress);
     });
+    signal.throwIfAborted();
     await source.log.retire?.(where);
   });
 }

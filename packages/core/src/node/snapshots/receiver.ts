@@ -110,7 +110,11 @@ export class SnapshotReceiver {
    * later entries.
    */
   onAppliedTo(index: number): void {
-    if (this.#incoming === undefined || this.#incoming.meta.last.index > index) return;
+    if (this.#incoming !== undefined && this.#incoming.meta.last.index <= index) this.abandon();
+  }
+
+  /** Abandons the incoming snapshot and removes its bytes. */
+  abandon(): void {
     this.#incoming = undefined;
     this.#work = this.#work
       .then(() => this.#writer?.abort())

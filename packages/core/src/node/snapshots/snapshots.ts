@@ -12,6 +12,7 @@ import type { Raft } from '../../protocol/raft.js';
 import type { Emitter } from '../events/emitter.js';
 import type { NodeEvents } from '../events/events.js';
 import type { NodeIdentity } from '../identity.js';
+import { readSnapshotHead } from '../../wire/index.js';
 import { compactionIndex } from './compaction.js';
 import type { SnapshotPolicy } from './policy.js';
 import { SnapshotReceiver } from './receiver.js';
@@ -33,13 +34,19 @@ export interface SnapshotsOptions {
   readonly events: Emitter<NodeEvents>;
   /** The newest snapshot when the node starts. */
   readonly newest: SnapshotInfo | undefined;
+  /** Ids of the snapshots that were damaged when the node started. */
+  readonly damaged: readonly string[];
+  /** The version of the state machine. */
+  readonly version: number;
+  /** The kind of the node's compression; undefined without one. */
+  readonly compression: number | undefined;
   /** Called after an input to the protocol, to schedule a turn. */
   readonly schedule: () => void;
   /**
-   * Called when a received snapshot has replaced the log up to `index`. The state machine must then
-   * restore the snapshot.
+   * Called when a received snapshot has replaced the log. The state machine must then restore the
+   * snapshot.
    */
-  readonly onInstalled: (index: number) => void;
+  readonly onInstalled: () => void;
   readonly onFailure: (error: Error) => void;
 }
 
@@ -53,8 +60,12 @@ export class Snapshots {
   readonly #senders: SnapshotSenders;
   readonly #timer: Timer;
   #newest: SnapshotInfo | undefined;
-  /** Id of a damaged snapshot, which is removed as soon as there is another snapshot. */
-  #damaged: string | undefined;
+  /** Ids of damaged snapshots, which are removed as soon as there is another snapshot. */
+  readonly #damaged: Set<string>;
+  /** Id of the newest offered snapshot that this server cannot restore. */
+  #refused: string | undefined;
+  /** A received snapshot that replaces the log, until the log is durable. */
+  #installing: SnapshotInfo | undefined;
   /**
    * Index of the second newest snapshot. The log may be compacted up to this index even if a peer
    * still needs the entries.
@@ -75,6 +86,7 @@ export class Snapshots {
     const { store, raft, schedule, events, logger, policy, clock } = options;
     this.#options = options;
     this.#newest = options.newest;
+    this.#damaged = new Set(options.damaged);
     this.#dueAt = clock.now() + policy.maxAgeMs;
     this.#timer = clock.timer(() => this.#takeIfDue());
     this.#timer.set(this.#dueAt);
@@ -132,11 +144,18 @@ export class Snapshots {
       case 'acknowledged':
         return this.#senders.onAcknowledged(event.from, event.message);
       case 'offered':
-        if (this.#isOurs(event.from, event.message.meta)) this.#receiver.onOffer(event.from, event.message);
-        return;
+        return this.#onOffered(event.from, event.message);
       case 'arrived':
-        return this.#receiver.onChunk(event.from, event.message);
+        return this.#onArrived(event.from, event.message);
     }
+  }
+
+  /** Called when it is durable that a received snapshot, which ends at `index`, replaced the log. */
+  onLogReplaced(index: number): void {
+    const info = this.#installing;
+    if (info?.last.index !== index) return;
+    this.#installing = undefined;
+    this.#options.events.emit('snapshotInstalled', { index, bytes: info.bytes });
   }
 
   /** Stops taking and sending snapshots, and abandons those in progress. */
@@ -147,12 +166,15 @@ export class Snapshots {
     this.#senders.close();
   }
 
-  /** Waits for the calls in progress, then closes the store. */
-  async close(): Promise<void> {
-    this.stop();
+  /** Resolves when the snapshots that were being taken or received have ended. */
+  async finish(): Promise<void> {
     await this.#receiver.close();
     await this.#taking?.catch(() => {});
-    await this.#options.store.close();
+  }
+
+  /** Closes the store. */
+  close(): Promise<void> {
+    return this.#options.store.close();
   }
 
   // ---- taking
@@ -174,7 +196,7 @@ export class Snapshots {
    */
   #replaceDamaged(damaged: string): void {
     if (this.#newest !== undefined && this.#newest.id !== damaged) return this.#senders.serve(this.#newest);
-    this.#damaged = damaged;
+    this.#damaged.add(damaged);
     this.#newest = undefined;
     this.#takeInBackground();
   }
@@ -240,7 +262,7 @@ export class Snapshots {
     // A snapshot that covers later entries is damaged or not installed yet, so it does not count
     // toward `keep`.
     const held = (await store.list()).filter(({ last }) => last.index <= info.last.index);
-    const kept = new Set(held.filter(({ id }) => id !== this.#damaged).slice(0, policy.keep));
+    const kept = new Set(held.filter(({ id }) => !this.#damaged.has(id)).slice(0, policy.keep));
     const old = held.filter((one) => !kept.has(one) && !sent.has(one.id));
     for (const { id } of old) await store.remove(id);
   }
@@ -266,13 +288,52 @@ export class Snapshots {
   #neededByPeers(): number {
     const { raft } = this.#options;
     let needed = Infinity;
-    for (const [id, { match, lost }] of raft.peers ?? []) {
-      if (!lost) needed = Math.min(needed, this.#senders.index(id) ?? match);
+    for (const [id, { match, isExcluded }] of raft.peers ?? []) {
+      if (!isExcluded) needed = Math.min(needed, this.#senders.index(id) ?? match);
     }
     return needed;
   }
 
   // ---- receiving
+
+  #onOffered(from: ServerId, message: SnapshotOffer): void {
+    const { id, last, version } = message.meta;
+    if (!this.#isOurs(from, message.meta)) return;
+    if (version > this.#options.version) {
+      const why = `version ${version} of the state machine wrote it, but this server has version ${this.#options.version}`;
+      return this.#refuse(from, id, last.index, why);
+    }
+    this.#receiver.onOffer(from, message);
+  }
+
+  #onArrived(from: ServerId, message: SnapshotChunk): void {
+    const { id, offset, data } = message;
+    if (id === this.#refused) return;
+    if (offset === 0) {
+      const compression = compressionOf(data);
+      if (compression !== undefined && compression !== 0 && compression !== this.#options.compression) {
+        this.#receiver.abandon();
+        return this.#refuse(from, id, undefined, `it has compression ${compression}, which this server does not have`);
+      }
+    }
+    this.#receiver.onChunk(from, message);
+  }
+
+  /**
+   * Refuses a snapshot that this server could not restore, and reports it once. The server goes on
+   * voting, and its log stays as it is.
+   */
+  #refuse(from: ServerId, id: string, index: number | undefined, why: string): void {
+    if (id === this.#refused) return;
+    this.#refused = id;
+    const what = index === undefined ? `snapshot ${id}` : `the snapshot of entry ${index}`;
+    const error = new KontikiError(
+      'KONTIKI_FORMAT',
+      `Server ${from} sends ${what}, but this server cannot restore it: ${why}. This server votes, but does not catch up. Update it, and start it again.`,
+    );
+    this.#options.logger.error('refused a snapshot', { error });
+    this.#options.events.emit('snapshotFailed', { error });
+  }
 
   #isOurs(from: ServerId, { cluster, genesis, last }: SnapshotMeta): boolean {
     const own = this.#options.identity;
@@ -288,7 +349,7 @@ export class Snapshots {
    * has caught up in the meantime.
    */
   #install(info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk): void {
-    const { raft, logger, schedule, identity, onInstalled, events, onFailure } = this.#options;
+    const { raft, logger, schedule, identity, onInstalled, onFailure } = this.#options;
     if (this.#closed) return;
     try {
       // A blank server learns its genesis from its first snapshot.
@@ -296,13 +357,23 @@ export class Snapshots {
       if (raft.install(info, from, message)) {
         logger.info(`installs the snapshot of entry ${info.last.index}`, { bytes: info.bytes });
         this.#bytesSince = 0;
-        onInstalled(info.last.index);
-        events.emit('snapshotInstalled', { index: info.last.index, bytes: info.bytes });
+        onInstalled();
+        this.#installing = info;
       }
       schedule();
     } catch (error) {
       return onFailure(error as Error);
     }
     this.#keep(info).catch(onFailure);
+  }
+}
+
+/** Returns the compression in a snapshot's head; undefined if `data` is only a part of the head. */
+function compressionOf(data: Uint8Array): number | undefined {
+  try {
+    return readSnapshotHead(data).compression;
+  } catch {
+    // The receiver checks every byte and reports the damage.
+    return undefined;
   }
 }

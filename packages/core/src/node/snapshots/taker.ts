@@ -20,6 +20,8 @@ export interface TakerOptions {
   readonly applier: Pick<Applier<unknown>, 'runBetweenBatches'>;
   readonly clock: Clock;
   readonly random: () => number;
+  /** Maximum milliseconds to wait for the end of the current batch. */
+  readonly timeout: number;
 }
 
 /** A state between two applied batches that is being read. */
@@ -77,9 +79,17 @@ export class SnapshotTaker {
 
   /** Waits until the current batch is applied, and starts reading the state before the next one. */
   #begin(): Promise<Reading> {
-    const { applier, machine } = this.#options;
+    const { applier, machine, clock, timeout } = this.#options;
     return new Promise((resolve, reject) => {
-      applier.runBetweenBatches(async () => {
+      let expired = false;
+      const timer = clock.timer(() => {
+        expired = true;
+        reject(busyMachine(timeout));
+      });
+      timer.set(clock.now() + timeout);
+      const start = async (): Promise<void> => {
+        timer.close();
+        if (expired) return;
         let onEnd = (): void => {};
         const ended = new Promise<void>((settle) => (onEnd = settle));
         try {
@@ -96,7 +106,11 @@ export class SnapshotTaker {
           return reject(machineFailed('started a snapshot', error));
         }
         if (machine.blocksApply === true) await ended;
-      }, reject);
+      };
+      applier.runBetweenBatches(start, (error) => {
+        timer.close();
+        reject(error);
+      });
     });
   }
 
@@ -111,6 +125,13 @@ export class SnapshotTaker {
     const id = Array.from({ length: 32 }, () => Math.floor(random() * 16).toString(16)).join('');
     return { id, cluster, last: { index, term }, membership, genesis, version: machine.version ?? 0 };
   }
+}
+
+function busyMachine(timeout: number): KontikiError {
+  return new KontikiError(
+    'KONTIKI_TIMEOUT',
+    `The state machine was applying entries for ${timeout} ms, so no snapshot was started. An apply that awaits a snapshot waits for itself.`,
+  );
 }
 
 function closed(): KontikiError {

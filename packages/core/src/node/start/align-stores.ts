@@ -14,6 +14,8 @@ export interface AlignedStores {
   readonly applied: number;
   /** The newest usable snapshot. */
   readonly snapshot: SnapshotInfo | undefined;
+  /** Ids of damaged snapshots. */
+  readonly damaged: readonly string[];
 }
 
 /**
@@ -35,7 +37,8 @@ export async function alignStores(
   }
   const held = (await machine.open?.(owner)) ?? 0;
   const infos = (await snapshots?.list()) ?? [];
-  if (infos.length > 0 && opened.ballot === undefined && opened.last === 0) throw lostLog(infos[0] as SnapshotInfo);
+  checkLogMatches(opened, infos);
+  const damaged: string[] = [];
   for (const snapshot of infos) {
     const { last } = snapshot;
     if (last.index < opened.base.index) break;
@@ -44,6 +47,7 @@ export async function alignStores(
         await restore(machine, snapshots, snapshot, snapshotCompression);
       } catch (error) {
         if (!isKontikiError(error, 'KONTIKI_CORRUPT')) throw error;
+        damaged.push(snapshot.id);
         logger.error('a snapshot is damaged; trying the snapshot before it', { snapshot: snapshot.id, error });
         continue;
       }
@@ -52,18 +56,18 @@ export async function alignStores(
     const state = reaches
       ? { ...opened, committed: Math.max(opened.committed, last.index) }
       : replaced(opened, snapshot);
-    const aligned = check({ state, applied: Math.max(held, last.index), snapshot });
+    const aligned = check({ state, applied: Math.max(held, last.index), snapshot, damaged });
     if (!reaches) await log.reset(state.base);
     return aligned;
   }
-  return check({ state: opened, applied: held, snapshot: undefined });
+  return check({ state: opened, applied: held, snapshot: undefined, damaged });
 }
 
 /** Returns whether the log contains the last entry of a snapshot. */
 function holds({ base, last, terms }: LogState, { last: { index, term } }: SnapshotInfo): boolean {
   if (index === base.index) return term === base.term;
   if (index > last) return false;
-  return (terms.findLast((first) => first.index <= index)?.term ?? base.term) === term;
+  return termAt({ base, terms }, index) === term;
 }
 
 /**
@@ -92,9 +96,32 @@ function check(aligned: AlignedStores): AlignedStores {
   return aligned;
 }
 
-function lostLog({ last }: SnapshotInfo): KontikiError {
-  return new KontikiError(
-    'KONTIKI_LOST_DATA',
-    `There is a snapshot of entry ${last.index}, but the log holds nothing, not even a vote. So the log was lost, and with it this server's votes. Restore the log, or remove this server from the cluster and add a new id.`,
-  );
+/**
+ * Refuses snapshots that do not belong to the history of the log. A server has a ballot before it
+ * has a snapshot, since it takes and receives snapshots only in a term that a leader has won. So a
+ * log without a ballot, or with an older one, was lost and created again, for example by a
+ * repeated bootstrap. Continuing would forget votes and acknowledgements.
+ */
+function checkLogMatches({ ballot, base, last, terms, committed }: LogState, infos: readonly SnapshotInfo[]): void {
+  for (const { last: end } of infos) {
+    const term = Math.max(ballot?.term ?? 0, terms.at(-1)?.term ?? base.term);
+    if (ballot === undefined || term < end.term) {
+      const holds = last === 0 ? 'is blank' : `ends at entry ${last} of term ${term}`;
+      throw new KontikiError(
+        'KONTIKI_LOST_DATA',
+        `There is a snapshot of entry ${end.index} of term ${end.term}, but the log ${holds}. So the log was lost, and with it this server's votes. Restore the log, or remove this server from the cluster and add a new id.`,
+      );
+    }
+    const own = end.index < base.index ? undefined : termAt({ base, terms }, end.index);
+    if (end.index <= committed && own !== undefined && own !== end.term) {
+      throw new KontikiError(
+        'KONTIKI_CONTRADICTION',
+        `A snapshot ends with entry ${end.index} of term ${end.term}, but the log has committed an entry of term ${own} there. They belong to different histories. Nothing was changed. Remove the snapshot if the log is right; otherwise remove this server from the cluster and add a new id.`,
+      );
+    }
+  }
+}
+
+function termAt({ base, terms }: Pick<LogState, 'base' | 'terms'>, index: number): number {
+  return terms.findLast((first) => first.index <= index)?.term ?? base.term;
 }

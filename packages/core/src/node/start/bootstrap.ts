@@ -3,10 +3,13 @@ import { checkId } from '../../id.js';
 import { membershipFault, membershipOf } from '../../log/membership.js';
 import type { ServerId, ServerInfo } from '../../log/server.js';
 import type { LogStore } from '../../ports/log-store.js';
+import type { Transport } from '../../ports/transport.js';
 import { membershipOversize } from '../../wire/membership.js';
+import type { CallOptions } from '../calls/calls.js';
+import { limitedAlone } from '../calls/limited.js';
 import { badOption } from '../options.js';
 
-export interface BootstrapOptions {
+export interface BootstrapOptions extends CallOptions {
   /** The cluster's id, from `createClusterId`. */
   readonly cluster: string;
   /** The id of the server that owns the log. */
@@ -16,6 +19,11 @@ export interface BootstrapOptions {
    * on each of them.
    */
   readonly members: Readonly<Record<ServerId, string | ServerInfo>>;
+  /**
+   * The transport that the servers will use. If set, it checks the addresses before they are written.
+   * Without it, only the first `RaftNode.open` does.
+   */
+  readonly transport?: Transport | undefined;
 }
 
 /**
@@ -23,8 +31,15 @@ export interface BootstrapOptions {
  * this function once for each initial server, before any of them runs. Resolves when the entry is
  * durable. Rejects with `KONTIKI_NOT_BLANK` if the log is not blank. Never call it for a server
  * that has lost its disk, because that server has forgotten its votes and acknowledgements.
+ *
+ * After `KONTIKI_TIMEOUT` or `KONTIKI_ABORTED` the entry may have been written. Call this function
+ * again: `KONTIKI_NOT_BLANK` means that it was.
  */
-export async function bootstrap(log: LogStore, options: BootstrapOptions): Promise<void> {
+export function bootstrap(log: LogStore, options: BootstrapOptions): Promise<void> {
+  return limitedAlone(options, (signal) => writeFirstEntry(log, options, signal));
+}
+
+async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal: AbortSignal): Promise<void> {
   const { cluster, server, members } = options;
   checkId('cluster', cluster);
   // Sort the members, so that the first entry does not depend on the order in which they were
@@ -33,14 +48,20 @@ export async function bootstrap(log: LogStore, options: BootstrapOptions): Promi
     .sort()
     .map((id): [ServerId, ServerInfo] => {
       const member = members[id] as string | ServerInfo;
-      return [checkId('a member id', id), typeof member === 'string' ? { address: member, metadata: '' } : member];
+      const { address, metadata = '' }: Partial<ServerInfo> =
+        typeof member === 'string' ? { address: member } : (member ?? {});
+      if (typeof address !== 'string' || typeof metadata !== 'string')
+        throw badOption(`members.${id} must be an address, or an object with address and metadata.`);
+      return [checkId('a member id', id), { address, metadata }];
     });
   const membership = membershipOf(infos);
-  const fault = membershipFault(membership) ?? membershipOversize(membership);
+  const fault = membershipFault(membership) ?? membershipOversize(membership) ?? addressFault(infos);
   if (fault !== undefined) throw badOption(`These members cannot form a cluster: ${fault}.`);
   if (!membership.servers.has(server)) throw badOption(`Server ${server} is not among the first members.`);
+  options.transport?.checkAddresses?.(new Map(infos.map(([id, { address }]) => [id, address])));
   const state = await log.open({ cluster, server });
   try {
+    signal.throwIfAborted();
     if (state.last > 0) {
       throw new KontikiError(
         'KONTIKI_NOT_BLANK',
@@ -51,6 +72,18 @@ export async function bootstrap(log: LogStore, options: BootstrapOptions): Promi
   } finally {
     await log.close();
   }
+}
+
+/** Returns what no transport accepts in addresses, as part of a sentence; undefined otherwise. */
+function addressFault(servers: readonly [ServerId, ServerInfo][]): string | undefined {
+  const owners = new Map<string, ServerId>();
+  for (const [id, { address }] of servers) {
+    if (address.trim() === '') return `${id} has a blank address`;
+    const owner = owners.get(address);
+    if (owner !== undefined) return `${owner} and ${id} have the same address ${JSON.stringify(address)}`;
+    owners.set(address, id);
+  }
+  return undefined;
 }
 
 /**

@@ -1,7 +1,16 @@
-import type { ServerId } from '@kontiki/core';
+import { entryBytes, type ServerId } from '@kontiki/core';
 import type { Raft } from '@kontiki/core/protocol';
 import type { InvariantChecker } from '../invariant-checker.js';
 import type { Mix } from '../mix.js';
+
+/** What one leader has committed. */
+interface Commits {
+  readonly term: number;
+  /** The commit index at the election. */
+  readonly start: number;
+  /** Commit indices above the applied index, with the local time at which they were first seen. */
+  readonly marks: { readonly index: number; readonly at: number }[];
+}
 
 /**
  * Checks that queues stay within the world's limits, and that a leader that does not hear from a
@@ -10,13 +19,18 @@ import type { Mix } from '../mix.js';
 export class Bounds {
   readonly #invariants: InvariantChecker;
   readonly #mix: Mix;
+  readonly #now: () => number;
   /**
    * Processes that have led at some time. Their memory may still contain entries appended as
    * leader.
    */
   readonly #ledOnce = new WeakSet<Raft>();
+  /** The commit index of each leader over time, since its election. */
+  readonly #commits = new WeakMap<Raft, Commits>();
 
-  constructor(invariants: InvariantChecker, mix: Mix) {
+  /** `now` returns the world time. */
+  constructor(invariants: InvariantChecker, mix: Mix, now: () => number) {
+    this.#now = now;
     this.#invariants = invariants;
     this.#mix = mix;
   }
@@ -30,9 +44,45 @@ export class Bounds {
     this.#bound(count <= most, () => `${id} (${role}) sends ${count} messages in one turn`);
   }
 
-  /** Called after each turn of a server. */
-  turned(id: ServerId, raft: Raft): void {
+  /**
+   * Called when a leader accepts a proposal. Checks that its state machine is not too far behind,
+   * because the caller would wait for everything that is not applied yet.
+   */
+  accepted(id: ServerId, raft: Raft): void {
+    const { log, now } = raft;
+    const { unappliedBytes, unappliedMs } = this.#mix.limits;
+    const commits = this.#commits.get(raft);
+    if (commits === undefined || commits.term !== raft.ballot.term) return;
+    const oldest = commits.marks.find(({ index }) => index > log.applied);
+    const age = oldest === undefined ? 0 : now - oldest.at;
+    this.#bound(age <= unappliedMs, () => `${id} accepts a proposal while its machine is ${age} ms behind`);
+    let bytes = 0;
+    for (let index = Math.max(log.applied, commits.start) + 1; index <= log.committed; index += 1) {
+      const entry = log.entry(index);
+      if (entry !== undefined) bytes += entryBytes(entry);
+    }
+    this.#bound(bytes <= unappliedBytes, () => `${id} accepts a proposal while ${bytes} bytes are not applied`);
+  }
+
+  #noteCommits(raft: Raft): void {
+    const { log, now, ballot } = raft;
+    let commits = this.#commits.get(raft);
+    if (commits?.term !== ballot.term) {
+      commits = { term: ballot.term, start: log.committed, marks: [] };
+      this.#commits.set(raft, commits);
+    }
+    const { marks } = commits;
+    if ((marks.at(-1)?.index ?? commits.start) < log.committed) marks.push({ index: log.committed, at: now });
+    while ((marks[0]?.index ?? Infinity) <= log.applied) marks.shift();
+  }
+
+  /**
+   * Called after each turn of a server. `writingSince` is the world time since which its disk has
+   * finished no write.
+   */
+  turned(id: ServerId, raft: Raft, writingSince: number | undefined): void {
     if (raft.role === 'leader') this.#leads(id, raft);
+    this.#stalls(id, raft, writingSince);
     const { log, uncommittedBytes } = raft;
     const { limits, commandBytes } = this.#mix;
     const entry = commandBytes + 1_000;
@@ -51,6 +101,7 @@ export class Bounds {
    */
   #leads(id: ServerId, raft: Raft): void {
     this.#ledOnce.add(raft);
+    this.#noteCommits(raft);
     const { peers, now, timings } = raft;
     const { windowMessages } = this.#mix.limits;
     const longest = 2 * timings.election + timings.heartbeat;
@@ -59,10 +110,23 @@ export class Bounds {
       this.#bound(window.size <= windowMessages, () => `${window.size} messages to ${peer} are in flight`);
       if (now - lastActive <= longest) heard += 1;
     }
-    const { pauses, lateTimers, slowLoops, retimings } = this.#mix.strength;
-    if (pauses + lateTimers + slowLoops + retimings > 0) return;
+    if (this.#hasLateTurns) return;
     const hearsMajority = heard * 2 > this.#mix.servers;
     this.#invariants.check('leaderHearsMajority', hearsMajority, () => `${id} leads and hears ${heard - 1} others`);
+  }
+
+  /** Checks that a leader steps down when its disk does not answer and the others go on without it. */
+  #stalls(id: ServerId, { role, log, timings }: Raft, writingSince: number | undefined): void {
+    if (this.#hasLateTurns || role !== 'leader' || writingSince === undefined || log.committed <= log.durable) return;
+    const stalled = this.#now() - writingSince;
+    const steppedDown = stalled <= 6 * timings.election;
+    this.#invariants.check('stalledLeaderStepsDown', steppedDown, () => `${id} leads with a stalled disk`);
+  }
+
+  /** Whether timers may be checked late in this world. */
+  get #hasLateTurns(): boolean {
+    const { pauses, lateTimers, slowLoops, retimings } = this.#mix.strength;
+    return pauses + lateTimers + slowLoops + retimings > 0;
   }
 
   #bound(holds: boolean, broken: () => string): void {

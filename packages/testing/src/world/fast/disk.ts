@@ -19,7 +19,13 @@ export class ModelDisk {
   #lostEntries: readonly Entry[] = [];
   /** Number of issued writes lost in crashes. */
   lostWrites = 0;
-  full = false;
+  /** The time since which the disk is full; undefined while it has room. */
+  fullSince: number | undefined;
+  /** The time since which the disk has finished no write; undefined while none is pending. */
+  writingSince: number | undefined;
+  /** Finishes the sync that a disk which stopped answering left unfinished. */
+  #onAnswer: (() => void) | undefined;
+  #hangs = false;
   readonly #schedule: Schedule;
   readonly #random: Random;
   readonly #mix: Mix;
@@ -65,6 +71,7 @@ export class ModelDisk {
   append(write: Write, onDurable: (number: number) => void): void {
     this.#replace(this.#view, write.entries);
     this.#waiting.push(write);
+    this.writingSince ??= this.#schedule.now;
     if (this.#syncing.length === 0) this.#sync(onDurable);
   }
 
@@ -96,6 +103,8 @@ export class ModelDisk {
    */
   crash(kind: 'kill' | 'powerCut'): void {
     this.#life += 1;
+    this.#hangs = false;
+    this.#onAnswer = this.writingSince = undefined;
     const survives = this.#syncing.length > 0 && this.#random.chance(kind === 'kill' ? 0.8 : 0.3);
     if (survives) for (const write of this.#syncing) this.#makeDurable(write);
     else this.lostWrites += this.#syncing.length;
@@ -115,21 +124,43 @@ export class ModelDisk {
   /** Ends all faults of the disk. */
   heal(): void {
     this.#healed = true;
-    this.full = false;
+    this.unhang();
+  }
+
+  unhang(): void {
+    this.#hangs = false;
+    this.#onAnswer?.();
+  }
+
+  get full(): boolean {
+    return this.fullSince !== undefined;
+  }
+
+  set full(full: boolean) {
+    this.fullSince = full ? (this.fullSince ?? this.#schedule.now) : undefined;
+  }
+
+  /** Stops answering until the server crashes or `unhang` is called. */
+  hang(): void {
+    this.#hangs = true;
   }
 
   #sync(onDurable: (number: number) => void): void {
     this.#syncing = this.#waiting;
     this.#waiting = [];
     const life = this.#life;
-    this.#schedule.after(this.#latency(), () => {
+    const finish = (): void => {
       if (life !== this.#life) return;
+      this.#onAnswer = this.#hangs ? finish : undefined;
+      if (this.#hangs) return;
       for (const write of this.#syncing) this.#makeDurable(write);
       const number = this.#syncing.at(-1)?.number ?? 0;
       this.#syncing = [];
+      this.writingSince = this.#waiting.length > 0 ? this.#schedule.now : undefined;
       if (this.#waiting.length > 0) this.#sync(onDurable);
       onDurable(number);
-    });
+    };
+    this.#schedule.after(this.#latency(), finish);
   }
 
   #makeDurable({ ballot, entries, committed }: Write): void {

@@ -1,5 +1,5 @@
 import type { Entry, Message, ServerId, Timings } from '@kontiki/core';
-import { RawNode, type Mail, type PageRead, type Raft, type Turn } from '@kontiki/core/protocol';
+import { RawNode, type Mail, type PageRead, type Raft, type Report, type Turn } from '@kontiki/core/protocol';
 import type { Random } from '../../random.js';
 import type { Bounds } from './bounds.js';
 import type { Checks } from './checks.js';
@@ -25,6 +25,8 @@ export interface ServerContext {
   readonly hash: (value: number) => void;
   /** Whether the faults are over. */
   readonly healed: boolean;
+  /** Called when a leader steps down because its disk is full. */
+  readonly checkFullStepDown: (leader: ModelServer) => void;
 }
 
 /**
@@ -156,8 +158,20 @@ export class ModelServer implements FaultTarget {
     this.wake();
   }
 
+  hang(): void {
+    this.#world.trace?.(`${this.id}: the disk stops answering`);
+    this.disk.hang();
+  }
+
+  unhang(): void {
+    this.#world.trace?.(`${this.id}: the disk answers again`);
+    this.disk.unhang();
+  }
+
   setTimings(timings: Timings): void {
-    this.#raw?.setTimings(timings);
+    if (this.#raw === undefined) return;
+    this.#raw.setTimings(timings);
+    this.#stalls.retimed();
   }
 
   // ---- inputs
@@ -209,6 +223,7 @@ export class ModelServer implements FaultTarget {
       const now = this.#localNow;
       const turn = raw.turn(now, { messagesFirst, propose: this.#propose });
       this.#stalls.turned(this.id, raw.raft, role, now, turn);
+      if (turn.reports.some(isFullStepDown)) this.#world.checkFullStepDown(this);
       this.#carryOut(raw, turn);
       if (this.#raw !== raw) return;
       this.#apply();
@@ -218,7 +233,7 @@ export class ModelServer implements FaultTarget {
     if (this.#raw !== raw) return;
     const { raft } = raw;
     this.#world.checks.turned(this, raft);
-    this.#world.bounds.turned(this.id, raft);
+    this.#world.bounds.turned(this.id, raft, this.disk.writingSince);
     this.#world.hash(raft.log.lastIndex * 64 + raft.log.committed * 8 + raft.role.length + raft.ballot.term);
   }
 
@@ -227,7 +242,9 @@ export class ModelServer implements FaultTarget {
     this.#commands = [];
     for (const data of commands) {
       const outcome = raft.propose(data);
-      if (typeof outcome === 'object') this.proposals.add(outcome);
+      if (typeof outcome !== 'object') continue;
+      this.#world.bounds.accepted(this.id, raft);
+      this.proposals.add(outcome);
     }
   };
 
@@ -308,23 +325,30 @@ export class ModelServer implements FaultTarget {
 
   #apply(): void {
     const { mix, random, healed } = this.#world;
-    if (mix.strength.slowMachines === 0 || healed) return this.#applyNow();
+    const { slowMachines, weakMachines } = mix.strength;
+    if (slowMachines + weakMachines === 0 || healed) return this.#applyNow();
     if (this.#applying) return;
     this.#applying = true;
-    this.#later(random.between(0, mix.strength.slowMachines * 50), () => {
+    const perEntry = random.between(0, 4) * weakMachines * mix.writeEvery;
+    this.#later(random.between(0, slowMachines * 50) + perEntry, () => {
       this.#applying = false;
-      this.#guarded(() => this.#applyNow());
+      this.#guarded(() => this.#applyNow(weakMachines === 0 ? Infinity : 1));
+      const log = this.raft?.log;
+      if (log !== undefined && log.applied < log.applicable) this.#apply();
     });
   }
 
-  #applyNow(): void {
+  /** Applies up to `most` entries. */
+  #applyNow(most = Infinity): void {
     const raw = this.#raw;
     if (raw === undefined) return;
     const { log } = raw.raft;
-    while (log.applied < log.applicable) {
+    for (let left = most; left > 0 && log.applied < log.applicable;) {
       const from = log.applied + 1;
       const entries: readonly Entry[] =
-        log.slice(from, log.applicable, 10_000)?.entries ?? this.disk.read(from, log.applicable, 10_000);
+        log.slice(from, Math.min(log.applicable, from + left - 1), 10_000)?.entries ??
+        this.disk.read(from, Math.min(log.applicable, from + left - 1), 10_000);
+      left -= entries.length;
       this.applied = from + entries.length - 1;
       this.#world.checks.applied(this, entries);
       raw.applied(this.applied);
@@ -365,4 +389,8 @@ export class ModelServer implements FaultTarget {
       if (!this.#paused) this.#turn();
     });
   }
+}
+
+function isFullStepDown(report: Report): boolean {
+  return report.kind === 'steppedDown' && report.reason === 'diskFull';
 }

@@ -39,6 +39,11 @@ export class StallCheck {
     if (message.kind === 'append') this.#appends.push({ from, term: message.term });
   }
 
+  /** Notes that the server's timings were set, which postpones a leader's next check of its quorum. */
+  retimed(): void {
+    this.#timings = undefined;
+  }
+
   /** Checks a turn that ran at the time `now`. `before` is the role before the turn. */
   turned(id: string, raft: Raft, before: RoleName, now: number, turn: Turn): void {
     const late = now > this.#wakeAt + raft.timings.heartbeat;

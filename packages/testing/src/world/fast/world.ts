@@ -37,7 +37,7 @@ class World {
     this.#clients = new Random(seed, 'clients');
     this.trace = trace && ((text): void => trace(this.schedule.now, text));
     const checker = new InvariantChecker(new Set(invariants));
-    this.bounds = new Bounds(checker, this.mix);
+    this.bounds = new Bounds(checker, this.mix, () => this.schedule.now);
     this.checks = new Checks(
       checker,
       (_id, index, term) => this.servers.filter(({ disk }) => disk.holds(index, term)).length * 2 > this.mix.servers,
@@ -61,6 +61,18 @@ class World {
 
   readonly hash = (value: number): void => {
     this.#hash = Math.imul(this.#hash ^ value ^ (this.schedule.now * 1_000), 0x01000193);
+  };
+
+  readonly checkFullStepDown = ({ id, disk }: ModelServer): void => {
+    const since = disk.fullSince ?? Infinity;
+    const others = this.servers.filter((other) => other.id !== id);
+    // Only answers newer than the full disk count, so a quorum of others had room after that time.
+    const hadRoom = others.filter(({ disk: { fullSince } }) => fullSince === undefined || fullSince > since);
+    this.checks.check(
+      'fullClustersLead',
+      hadRoom.length * 2 > this.mix.servers,
+      () => `${id} steps down because its disk is full, although no quorum of others has room`,
+    );
   };
 
   get counts(): Counts {
@@ -98,9 +110,10 @@ class World {
     for (const server of this.servers) {
       server.disk.heal();
       server.resume();
-      if (server.up) server.setFull(false);
       server.start();
     }
+    if (this.mix.strength.fullDisks > 0) this.#leadWithFullDisks(patience);
+    for (const server of this.servers) server.setFull(false);
     const led = this.#elapse(patience, () => this.#leader !== undefined);
     this.checks.check('recovers', led, () => `no leader within ${patience} ms after the faults ended`);
     const { acknowledged } = this.checks.counts;
@@ -118,6 +131,16 @@ class World {
     this.#allSettled();
     this.#isQuiet(10 * heartbeat);
     this.#readAfterLeader(patience);
+  }
+
+  /** Fills all disks, kills the leader and checks that the cluster still elects another one. */
+  #leadWithFullDisks(patience: number): void {
+    for (const server of this.servers) server.setFull(true);
+    const leader = this.#leader;
+    leader?.crash('kill');
+    leader?.start();
+    const led = this.#elapse(2 * patience, () => this.#leader !== undefined);
+    this.checks.check('fullClustersLead', led, () => `no leader within ${2 * patience} ms while all disks are full`);
   }
 
   get #alive(): readonly ModelServer[] {

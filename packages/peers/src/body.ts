@@ -1,15 +1,13 @@
 import type { IncomingMessage } from 'node:http';
-import { MAX_FRAME } from '@kontiki/core/wire';
 
-/** Reason why a body is unavailable: it exceeds the maximum frame size, or it is incomplete. */
+/** Reason why a body is unavailable: it exceeds its maximum length, or it is incomplete. */
 export type BodyFault = 'large' | 'cut';
 
-/** Reads the body of a request or response. Stops if the body exceeds the maximum frame size. */
+/** Reads the body of a request or response into memory, up to a maximum length. */
 export class Body {
+  readonly #maxBytes: number;
   readonly #onDone: (body: Buffer | BodyFault) => void;
-  /**
-   * Length from the `content-length` header, or the maximum frame size if there is no such header.
-   */
+  /** Length from the `content-length` header, or the maximum length if there is no such header. */
   readonly #announced: number;
   /**
    * Buffer that starts with the bytes received so far. Chunks are copied, not kept, because a
@@ -19,11 +17,12 @@ export class Body {
   #received = 0;
   #ended = false;
 
-  /** `onDone` is called once. */
-  constructor(message: IncomingMessage, onDone: (body: Buffer | BodyFault) => void) {
+  /** `onDone` is called once, possibly before the constructor returns. */
+  constructor(message: IncomingMessage, maxBytes: number, onDone: (body: Buffer | BodyFault) => void) {
+    this.#maxBytes = maxBytes;
     this.#onDone = onDone;
-    this.#announced = Number(message.headers['content-length'] ?? MAX_FRAME);
-    if (this.#announced > MAX_FRAME) this.#end('large');
+    this.#announced = Number(message.headers['content-length'] ?? maxBytes);
+    if (this.#announced > maxBytes) this.#end('large');
     message.on('data', (chunk: Buffer) => {
       if (!this.#ended) this.#take(chunk);
     });
@@ -40,9 +39,10 @@ export class Body {
   #take(chunk: Buffer): void {
     const start = this.#received;
     this.#received += chunk.length;
-    if (this.#received > MAX_FRAME) return this.#end('large');
-    // Most bodies have one chunk, which needs no copy.
-    if (start === 0) this.#bytes = chunk;
+    if (this.#received > this.#maxBytes) return this.#end('large');
+    // Most bodies have one chunk, which needs no copy. A part of a body would keep the whole buffer
+    // alive into which the socket was read.
+    if (chunk.length === this.#announced) this.#bytes = chunk;
     else {
       if (this.#received > this.#bytes.length) {
         const room = Math.min(this.#announced, 2 * this.#bytes.length);

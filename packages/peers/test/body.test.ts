@@ -1,9 +1,10 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { expect, it } from 'vitest';
-import { MAX_FRAME } from '@kontiki/core/wire';
-import { Body, type BodyFault } from '../src/body.js';
-import { heldBytes } from './servers.js';
+import { Body, type BodyFault } from '@kontiki/peers';
+import { heldBytes } from './transports/servers.js';
+
+const MAX = 1024 * 1024;
 
 /** Creates a message, optionally with a content length, and collects the results of its `Body`. */
 function createMessage(length?: number): {
@@ -16,7 +17,7 @@ function createMessage(length?: number): {
   const results: (Buffer | BodyFault)[] = [];
   return {
     message: incoming,
-    body: new Body(incoming as unknown as IncomingMessage, (result) => results.push(result)),
+    body: new Body(incoming as unknown as IncomingMessage, MAX, (result) => results.push(result)),
     results,
   };
 }
@@ -47,12 +48,21 @@ it('Body uses little memory for a body received byte by byte', () => {
   expect(results).toHaveLength(1);
 });
 
+it('Body does not keep the buffer alive that contains the first part of a body', () => {
+  const before = heldBytes();
+  const messages = Array.from({ length: 8 }, () => createMessage(10));
+  for (const { message } of messages) message.emit('data', Buffer.allocUnsafeSlow(MAX).subarray(0, 1));
+  // The last buffer may still be referenced by the loop.
+  expect(heldBytes() - before).toBeLessThan(2 * MAX);
+  expect(messages.map(({ body }) => body.received)).toEqual(Array.from({ length: 8 }, () => 1));
+});
+
 it.each([
-  ['is announced', MAX_FRAME + 1],
+  ['is announced', MAX + 1],
   ['arrives', undefined],
-])('Body stops and frees its memory if more than one frame %s', (_, length) => {
+])('Body stops and frees its memory if a longer body %s', (_, length) => {
   const { message: incoming, results } = createMessage(length);
-  for (let sent = 0; sent <= MAX_FRAME; sent += 0x10000) incoming.emit('data', Buffer.alloc(0x10000));
+  for (let sent = 0; sent <= MAX; sent += 0x10000) incoming.emit('data', Buffer.alloc(0x10000));
   incoming.emit('end');
   expect(results).toEqual(['large']);
 });

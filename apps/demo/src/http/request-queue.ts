@@ -1,0 +1,97 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** Maximum number of requests of one connection that wait behind the one that is being answered. */
+const MAX_WAITING = 64;
+
+/**
+ * Milliseconds for which requests are handled in one turn of the event loop. Then the protocol gets
+ * its turn, so that no number of requests delays its heartbeats.
+ */
+const SLICE_MS = 5;
+
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/**
+ * Handles the requests of each connection one after another, so that a request sees the effects of
+ * the requests before it. Closes a connection that sends many requests without waiting for answers:
+ * Node.js parses all that it has received, so they would take memory and time without a limit.
+ */
+export class RequestQueue {
+  readonly #handle: (request: IncomingMessage, response: ServerResponse) => void;
+  /** Unanswered requests per connection. The first one is being handled or about to be. */
+  readonly #connections = new Map<Socket, Exchange[]>();
+  /** The first requests of their connections that are not handled yet. */
+  #ready: Exchange[] = [];
+  #closing = false;
+
+  constructor(handle: (request: IncomingMessage, response: ServerResponse) => void) {
+    this.#handle = handle;
+  }
+
+  add(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    if (socket.destroyed) return;
+    const exchange = { request, response };
+    const exchanges = this.#connections.get(socket);
+    if (exchanges === undefined) {
+      this.#connections.set(socket, [exchange]);
+      this.#makeReady(exchange);
+    } else if (exchanges.length > MAX_WAITING) {
+      socket.destroy();
+    } else {
+      exchanges.push(exchange);
+    }
+    if (this.#closing) endAfter(response);
+  }
+
+  /** Makes each connection end after the answers to the requests that have arrived on it. */
+  close(): void {
+    this.#closing = true;
+    for (const exchanges of this.#connections.values()) {
+      const last = exchanges.at(-1);
+      if (last !== undefined) endAfter(last.response);
+    }
+  }
+
+  #makeReady(exchange: Exchange): void {
+    if (this.#ready.length === 0) setImmediate(() => this.#handleSlice());
+    this.#ready.push(exchange);
+  }
+
+  #handleSlice(): void {
+    const end = performance.now() + SLICE_MS;
+    const batch = this.#ready;
+    let handled = 0;
+    do this.#start(batch[handled++] as Exchange);
+    while (handled < batch.length && performance.now() < end);
+    this.#ready = batch.slice(handled);
+    if (this.#ready.length > 0) setImmediate(() => this.#handleSlice());
+  }
+
+  #start({ request, response }: Exchange): void {
+    const { socket } = request;
+    // The client may have closed the connection. Then `close` is not emitted any more.
+    if (socket.destroyed || request.destroyed) this.#connections.delete(socket);
+    else {
+      response.once('close', () => this.#onAnswered(socket));
+      this.#handle(request, response);
+    }
+  }
+
+  #onAnswered(socket: Socket): void {
+    const exchanges = this.#connections.get(socket);
+    exchanges?.shift();
+    const next = socket.destroyed ? undefined : exchanges?.[0];
+    if (next === undefined) this.#connections.delete(socket);
+    else this.#makeReady(next);
+  }
+}
+
+/** Makes the connection end after a response, unless the response has been sent already. */
+function endAfter(response: ServerResponse): void {
+  if (!response.headersSent) response.setHeader('Connection', 'close');
+}

@@ -1,0 +1,186 @@
+// Shows how the HTTP interface treats clients that send more than one request at a time, bodies in
+// tiny chunks, or requests to a node that stops. One node runs in memory; clients use raw sockets.
+
+import { EventEmitter, once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { bootstrap, KontikiError, MemoryLog, MemoryNetwork, MemorySnapshots, RaftNode } from '@kontiki/core';
+import { expect, it } from 'vitest';
+import { after, heldBytes } from '../../../packages/peers/test/transports/servers.js';
+import { KvApi } from '../src/http/api.js';
+import { RequestQueue } from '../src/http/request-queue.js';
+import { KvServer } from '../src/http/server.js';
+import { SnapshotApi } from '../src/http/snapshot-api.js';
+import { KvMachine, type KvResult } from '../src/kv/machine.js';
+import { eventually } from './cluster.js';
+
+/** A log whose writes can be held, so that they never finish or all fail. */
+class HeldLog extends MemoryLog {
+  /** The error with which held writes reject; undefined while writes are not held. */
+  fault: Promise<never> | undefined;
+
+  override append(write: Parameters<MemoryLog['append']>[0]): Promise<void> {
+    const written = super.append(write);
+    return this.fault ?? written;
+  }
+}
+
+interface TestNode {
+  readonly node: RaftNode<KvResult>;
+  readonly log: HeldLog;
+  readonly snapshots: MemorySnapshots;
+  readonly server: KvServer;
+  /** Number of requests that the interface has begun to answer. */
+  readonly handled: () => number;
+  /** Number of bytes of bodies that have arrived. */
+  readonly bodyBytes: () => number;
+  readonly connect: () => Client;
+}
+
+/** A raw connection to a node, with everything that the node has sent. */
+class Client {
+  readonly socket: Socket;
+  answers = '';
+
+  constructor(port: number) {
+    this.socket = connect(port, '127.0.0.1');
+    this.socket.on('data', (bytes: Buffer) => (this.answers += bytes.toString()));
+    this.socket.on('error', (error) => (this.answers += error.message));
+    after(() => this.socket.destroy());
+  }
+
+  /** The status codes of all answers so far. */
+  get statuses(): string[] {
+    return [...this.answers.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status as string);
+  }
+
+  async answered(count: number): Promise<string[]> {
+    await eventually(`${count} answers`, () => this.statuses.length >= count || this.socket.destroyed);
+    return this.statuses;
+  }
+}
+
+async function startNode(): Promise<TestNode> {
+  const log = new HeldLog();
+  const snapshots = new MemorySnapshots();
+  const machine = new KvMachine();
+  await bootstrap(log, { cluster: 'http', server: 'a', members: { a: 'memory:a' } });
+  const transport = new MemoryNetwork().transport();
+  const node = await RaftNode.open<KvResult>({ id: 'a', cluster: 'http', machine, log, snapshots, transport });
+  after(() => node.close());
+  await eventually('the node leads', () => node.isLeader);
+  const logger = { debug() {}, info() {}, warn() {}, error() {} };
+  const api = new KvApi({ node, machine, snapshots: await SnapshotApi.open(node, snapshots), logger });
+  let handled = 0;
+  let bodyBytes = 0;
+  const server = new KvServer((request, response) => {
+    handled += 1;
+    api.handler(request, response);
+    request.on('data', (chunk: Buffer) => (bodyBytes += chunk.length));
+  });
+  await server.listen(0, '127.0.0.1');
+  after(() => server.close());
+  return {
+    node,
+    log,
+    snapshots,
+    server,
+    handled: () => handled,
+    bodyBytes: () => bodyBytes,
+    connect: () => new Client(server.port),
+  };
+}
+
+const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
+const put = (key: string, value: string): string =>
+  `PUT /kv/${key} HTTP/1.1\r\nHost: x\r\nContent-Length: ${value.length}\r\n\r\n${value}`;
+
+it('a node holds little memory for a body that arrives byte by byte', async () => {
+  const { bodyBytes, connect } = await startNode();
+  const client = connect();
+  const held = (): number => heldBytes() + process.memoryUsage().heapUsed;
+  const chunks = 300_000;
+  const before = held();
+  client.socket.write('PUT /kv/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
+  for (let sent = 0; sent < chunks; sent += 10_000) {
+    if (!client.socket.write('1\r\nx\r\n'.repeat(10_000))) await once(client.socket, 'drain');
+  }
+  await eventually('the body has arrived', () => bodyBytes() === chunks);
+  expect(held() - before).toBeLessThan(5_000_000);
+  client.socket.write('0\r\n\r\n');
+  expect(await client.answered(1)).toEqual(['204']);
+});
+
+it('a pipelined GET sees the PUT before it', async () => {
+  const client = (await startNode()).connect();
+  const rounds = Array.from({ length: 25 }, (_, i) => `value-${i}`);
+  for (const value of rounds) client.socket.write(put('x', value) + get('/kv/x'));
+  expect(await client.answered(50)).toHaveLength(50);
+  expect(client.answers.match(/value-\d+/g)).toEqual(rounds);
+});
+
+it('a connection that pipelines 2,000 requests is closed, and others are served', async () => {
+  const { handled, connect } = await startNode();
+  const [client, other] = [connect(), connect()];
+  client.socket.write(get('/status').repeat(2_000));
+  await eventually('the connection is closed', () => client.socket.destroyed);
+  expect(handled()).toBeLessThan(200);
+  other.socket.write(get('/status').repeat(64));
+  expect(await other.answered(64)).toEqual(Array.from({ length: 64 }, () => '200'));
+});
+
+it('requests of many connections leave turns of the event loop to the protocol', async () => {
+  let answered = 0;
+  const queue = new RequestQueue((_, response) => {
+    const end = performance.now() + 1;
+    while (performance.now() < end);
+    answered += 1;
+    response.emit('close');
+  });
+  for (let i = 0; i < 200; i += 1) {
+    const request = { socket: new EventEmitter() } as unknown as IncomingMessage;
+    queue.add(request, new EventEmitter() as ServerResponse);
+  }
+  let turns = 0;
+  while (answered < 200) {
+    turns += 1;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(turns).toBeGreaterThan(20);
+});
+
+it('a node answers /status without asking its snapshot store', async () => {
+  const { snapshots, connect, node } = await startNode();
+  const client = connect();
+  snapshots.list = () => Promise.reject(new Error('asked'));
+  client.socket.write(get('/status'));
+  expect(await client.answered(1)).toEqual(['200']);
+  expect(client.answers).toContain('"snapshot":null');
+  const { last, bytes } = await node.snapshot();
+  client.socket.write(get('/status'));
+  expect(await client.answered(2)).toEqual(['200', '200']);
+  expect(client.answers).toContain(`"snapshot":{"index":${last.index},"bytes":${bytes},"at":"`);
+});
+
+it('SnapshotApi knows the newest snapshot from before its start', async () => {
+  const { node, snapshots } = await startNode();
+  const { last, bytes } = await node.snapshot();
+  const { newest } = await SnapshotApi.open(node, snapshots);
+  expect(newest).toEqual({ index: last.index, bytes, at: null });
+});
+
+it.each(['stops by a fault', 'is closed'])('a node that %s answers every request in progress', async (how) => {
+  const { node, log, server, handled, connect } = await startNode();
+  const error = new KontikiError('KONTIKI_STORE_FAILED', 'The disk is gone.');
+  let fail: (error: Error) => void = () => {};
+  log.fault = new Promise((_, reject) => (fail = reject));
+  log.fault.catch(() => {});
+  const clients = Array.from({ length: 30 }, connect);
+  for (const [i, client] of clients.entries()) client.socket.write(put(`k${i}`, 'x') + get('/status'));
+  await eventually('the node has received all requests', () => handled() === clients.length);
+  const stopped = new Promise((resolve) => node.on('fatal', resolve));
+  fail(error);
+  if (how === 'stops by a fault') await stopped;
+  await Promise.all([server.close(), node.close()]);
+  for (const client of clients) expect(await client.answered(2)).toEqual(['504', '200']);
+});

@@ -1,0 +1,64 @@
+import type { KontikiError } from '../../errors.js';
+import { badOption, isDuration } from '../options.js';
+import { describe } from '../describe.js';
+import { SystemClock } from '../system-clock.js';
+import { abortedError, Calls, type CallOptions } from './calls.js';
+
+/** Returns the reason to refuse a call with these options; undefined if there is none. */
+export function refuseOptions(options: CallOptions): KontikiError | undefined {
+  if (typeof options !== 'object' || options === null)
+    return badOption(`The options of a call must be an object, not ${describe(options)}.`);
+  const { signal, timeout } = options;
+  if (timeout !== undefined && !isDuration(timeout))
+    return badOption(`timeout must be a finite number of milliseconds above 0, not ${describe(timeout)}.`);
+  if (signal === undefined) return undefined;
+  if (typeof signal?.addEventListener !== 'function' || typeof signal.aborted !== 'boolean')
+    return badOption(`signal must be an AbortSignal, not ${describe(signal)}.`);
+  return signal.aborted ? abortedError(signal) : undefined;
+}
+
+/**
+ * Runs a function with a deadline and an abort signal. When the call is given up, it rejects at once,
+ * and the function's own signal is aborted with the error, so that it stops at its next step.
+ */
+export async function limited<T>(
+  calls: Calls,
+  options: CallOptions,
+  run: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const refused = refuseOptions(options);
+  if (refused !== undefined) throw refused;
+  const controller = new AbortController();
+  const call = calls.open<T>(options.timeout ?? Infinity, options.signal);
+  call.onGiveUp = (why): void => {
+    controller.abort(why);
+    call.reject(why);
+  };
+  run(controller.signal).then(
+    (value) => call.resolve(value),
+    (error: unknown) => call.reject(error),
+  );
+  return call.promise;
+}
+
+/** Like `limited`, for a call that belongs to no node. */
+export async function limitedAlone<T>(options: CallOptions, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const calls = new Calls(new SystemClock());
+  try {
+    return await limited(calls, options, run);
+  } finally {
+    calls.stop();
+  }
+}
+
+/** Settles like `promise`, unless the signal is aborted first. Then rejects with its reason. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort);
+    void Promise.resolve(promise)
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', abort));
+  });
+}

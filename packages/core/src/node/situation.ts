@@ -1,0 +1,46 @@
+import type { ServerId } from '../log/server.js';
+import type { Raft } from '../protocol/raft.js';
+
+/** Describes what a waiting call may lack, for the errors of calls that time out or are refused. */
+export class Situation {
+  readonly #raft: Raft;
+  /** The time, in milliseconds, since which no leader is known; undefined while one is known. */
+  #leaderlessSince: number | undefined;
+  /** The servers that sent messages while no leader was known. */
+  readonly #heard = new Set<ServerId>();
+
+  constructor(raft: Raft) {
+    this.#raft = raft;
+    this.#leaderlessSince = raft.now;
+  }
+
+  /** Notes a message from a server. */
+  onReceived(from: ServerId): void {
+    if (this.#leaderlessSince !== undefined) this.#heard.add(from);
+  }
+
+  /** Notes whether a leader is known after a turn. */
+  update(): void {
+    if (this.#raft.leader === undefined) this.#leaderlessSince ??= this.#raft.now;
+    else if (this.#leaderlessSince !== undefined) {
+      this.#leaderlessSince = undefined;
+      this.#heard.clear();
+    }
+  }
+
+  /** Returns the situation at a time in milliseconds, as sentences. */
+  describe(now: number): string {
+    const { id, leader, log } = this.#raft;
+    if (leader !== undefined) {
+      return `Server ${leader} leads. Entries up to ${log.committed} are committed, and up to ${log.applied} are applied on server ${id}.`;
+    }
+    const seconds = Math.round((now - (this.#leaderlessSince ?? now)) / 1_000);
+    const membership = log.membership;
+    if (membership === undefined) {
+      return `Server ${id} has no log and has known no leader for ${seconds} s. It was never bootstrapped, or it has lost its disk. Bootstrap it if it is one of the first servers of a new cluster. If it has lost its disk, remove it from the cluster and add a new id.`;
+    }
+    const peers = [...membership.servers.keys()].filter((server) => server !== id);
+    const heard = peers.filter((server) => this.#heard.has(server)).length;
+    return `Server ${id} has known no leader for ${seconds} s, and has received messages from ${heard} of ${peers.length} peers in that time.`;
+  }
+}

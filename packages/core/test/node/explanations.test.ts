@@ -1,0 +1,98 @@
+// Shows that callers, the status and events say why a node has ended, or what a waiting call lacks.
+import { describe, expect, it } from 'vitest';
+import { KontikiError, type MemoryLog, type RaftNode, type Status } from '@kontiki/core';
+import { bytes, runToOutcome } from './harness.js';
+import { cluster, nodes, open } from './snapshot-harness.js';
+
+describe('explanations', () => {
+  it('a failed node gives its cause to every caller, the status and the state event', async () => {
+    const a = await cluster(['a']);
+    const cause = new KontikiError('KONTIKI_STORE_FAILED', 'The disk is gone.');
+    (nodes.logs.get('a') as MemoryLog).append = () => Promise.reject(cause);
+    const states: unknown[] = [];
+    a.on('state', (event) => states.push(event));
+    const fatal = a.once('fatal');
+    const read = a.read(() => 1);
+    const waiting = runSettled([a.once('full')]);
+    const [proposed] = await runSettled([a.propose(bytes('x'))]);
+    expect(proposed).toMatchObject({ code: 'KONTIKI_UNKNOWN_OUTCOME', cause });
+    expect(await fatal).toEqual({ error: cause });
+    expect(states).toEqual([{ role: 'failed', previous: 'leader', error: cause }]);
+    expect(a.status()).toMatchObject({ role: 'failed', error: cause, leader: undefined });
+    expect(a.leader).toBe(undefined);
+    const later = [a.propose(bytes('y')), a.read(() => 1), a.snapshot(), a.waitForLeader(), a.once('full')];
+    const transport = nodes.network.transport();
+    for (const error of [...(await waiting), ...(await runSettled([...later, a.setTransport(transport)]))]) {
+      expect(error).toMatchObject({
+        code: 'KONTIKI_CLOSED',
+        cause,
+        message: expect.stringContaining('The disk is gone.'),
+      });
+    }
+    expect(await read).toBe(1);
+  });
+
+  it('a closed node emits the state event and refuses calls as closed, without an error', async () => {
+    const a = await cluster(['a']);
+    const states: Status['role'][] = [];
+    a.on('state', ({ role }) => states.push(role));
+    await a.close();
+    expect(states).toEqual(['closed']);
+    expect(a.status()).toMatchObject({ role: 'closed', error: undefined });
+    const [error] = await runSettled([a.read(() => 1)]);
+    expect(error).toMatchObject({ code: 'KONTIKI_CLOSED', message: 'Node a was closed.' });
+  });
+
+  it('a call without a leader reports for how long and how many peers were heard', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    const a = await open('a');
+    nodes.network.cut('a', 'b');
+    const read = a.read(() => 1, { timeout: 8_000 });
+    const [alone] = await runSettled([read]);
+    const silent = 'Server a has known no leader for 8 s, and has received messages from 0 of 2 peers in that time.';
+    expect(alone).toMatchObject({ code: 'KONTIKI_TIMEOUT', message: expect.stringContaining(silent) });
+    const [refused] = await runSettled([a.propose(bytes('x'))]);
+    expect(refused).toMatchObject({ code: 'KONTIKI_NOT_LEADER', message: expect.stringContaining(silent) });
+    await open('b');
+    nodes.network.cut('a', 'b');
+    const [heard] = await runSettled([a.waitForLeader({ timeout: 2_000 })]);
+    expect(heard).toMatchObject({ message: expect.stringContaining('from 1 of 2 peers') });
+  });
+
+  it('a call on a server that was never bootstrapped says so', async () => {
+    const a = await open('a');
+    for (const error of await runSettled([a.read(() => 1), a.propose(bytes('x')), a.waitForLeader()]))
+      expect(error).toMatchObject({
+        message: expect.stringMatching(/no log .*never bootstrapped, or it has lost its disk/),
+      });
+  });
+
+  it('a read that times out behind the state machine says how far the machine is', async () => {
+    await nodes.bootstrap('a');
+    const hung = new Promise<number[]>(() => {});
+    const a: RaftNode<number> = await nodes.open('a', {
+      machine: { apply: ({ entries }) => (entries.length === 0 ? [] : hung) },
+    });
+    await nodes.clock.until(() => a.isLeader);
+    const proposed = a.propose(bytes('x'), { timeout: 1_000 });
+    await nodes.clock.elapse(100);
+    const errors = await runSettled([proposed, a.read(() => 1, { timeout: 500 })]);
+    expect(errors[1]).toMatchObject({
+      message: expect.stringContaining('Entries up to 3 are committed, and up to 2 are applied on server a.'),
+    });
+    expect(await runToOutcome(nodes, a.close())).toBe('KONTIKI_TIMEOUT');
+    nodes.nodes.delete('a');
+  });
+});
+
+/** Lets virtual time pass until all promises have settled. Returns their errors. */
+async function runSettled(promises: readonly Promise<unknown>[]): Promise<unknown[]> {
+  const errors = promises.map((promise) =>
+    promise.then(
+      () => 'no error',
+      (error: unknown) => error,
+    ),
+  );
+  await runToOutcome(nodes, Promise.all(errors));
+  return Promise.all(errors);
+}

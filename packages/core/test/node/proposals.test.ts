@@ -1,0 +1,70 @@
+// Shows which outcomes follow from a committed entry, and from a snapshot that replaced the log.
+import { describe, expect, it } from 'vitest';
+import type { Applied, Position } from '@kontiki/core';
+import { VirtualClock } from '@kontiki/testing';
+import { Calls } from '../../src/node/calls/calls.js';
+import { Proposals } from '../../src/node/calls/proposals.js';
+import type { Raft } from '../../src/protocol/raft.js';
+import { outcome } from './harness.js';
+
+/** The proposals of a server that led in terms 2 and 4, and appended the entries 3 to 6 in each. */
+const proposed: readonly Position[] = [2, 4].flatMap((term) => [3, 4, 5, 6].map((index) => ({ index, term })));
+
+/** Appends the proposals, and returns the outcomes of those that `act` settles, such as `4@2`. */
+async function outcomesAfter(act: (proposals: Proposals<string>) => void): Promise<Record<string, unknown>> {
+  const positions = [...proposed];
+  const proposals = new Proposals<string>({ propose: () => positions.shift() } as unknown as Raft, () => '');
+  const clock = new VirtualClock();
+  const calls = new Calls(clock);
+  const outcomes: Record<string, unknown> = {};
+  for (const { index, term } of proposed) {
+    const call = calls.open<Applied<string>>(1_000, undefined);
+    proposals.queue(new Uint8Array(1), call);
+    void outcome(call.promise.then(({ result }) => result)).then((end) => (outcomes[`${index}@${term}`] = end));
+  }
+  proposals.proposeQueued();
+  act(proposals);
+  await clock.settle();
+  return outcomes;
+}
+
+describe('Proposals', () => {
+  const replaced = 'KONTIKI_REPLACED';
+
+  it('a committed entry of a later term replaces all later proposals of earlier terms', async () => {
+    expect(await outcomesAfter((proposals) => proposals.settle({ index: 3, term: 3 }, undefined))).toEqual({
+      '3@2': replaced,
+      '4@2': replaced,
+      '5@2': replaced,
+      '6@2': replaced,
+      '3@4': replaced,
+    });
+  });
+
+  it('a committed entry of an earlier term replaces later terms only up to its index', async () => {
+    expect(await outcomesAfter((proposals) => proposals.settle({ index: 4, term: 2 }, 'done'))).toEqual({
+      '4@2': 'done',
+      '3@4': replaced,
+      '4@4': replaced,
+    });
+  });
+
+  it('a snapshot replaces what its last entry rules out and leaves other outcomes unknown', async () => {
+    const unknown = 'KONTIKI_UNKNOWN_OUTCOME';
+    expect(await outcomesAfter((proposals) => proposals.passSnapshot({ index: 5, term: 3 }))).toEqual({
+      '3@2': unknown,
+      '4@2': unknown,
+      '5@2': replaced,
+      '6@2': replaced,
+      '3@4': replaced,
+      '4@4': replaced,
+      '5@4': replaced,
+    });
+  });
+
+  it('a snapshot that ends with a proposed entry leaves its outcome unknown', async () => {
+    const outcomes = await outcomesAfter((proposals) => proposals.passSnapshot({ index: 4, term: 4 }));
+    expect(outcomes['4@4']).toBe('KONTIKI_UNKNOWN_OUTCOME');
+    expect(outcomes['5@4']).toBe(undefined);
+  });
+});

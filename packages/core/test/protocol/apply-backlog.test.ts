@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest';
+import { ApplyBacklog } from '../../src/protocol/apply-backlog.js';
+
+describe('ApplyBacklog', () => {
+  it('an empty backlog has no bytes and no age', () => {
+    const backlog = new ApplyBacklog();
+    expect([backlog.bytes, backlog.age(1_000)]).toEqual([0, 0]);
+  });
+
+  it('bytes and age count the committed entries that are not applied', () => {
+    const backlog = new ApplyBacklog();
+    backlog.committed(5, 100, 0);
+    backlog.committed(9, 200, 50);
+    expect([backlog.bytes, backlog.age(80)]).toEqual([300, 80]);
+    backlog.applied(4);
+    expect([backlog.bytes, backlog.age(80)]).toEqual([300, 80]);
+    backlog.applied(5);
+    expect([backlog.bytes, backlog.age(80)]).toEqual([200, 30]);
+    backlog.applied(9);
+    expect([backlog.bytes, backlog.age(80)]).toEqual([0, 0]);
+  });
+
+  it('commits of the same moment are applied together', () => {
+    const backlog = new ApplyBacklog();
+    for (let index = 1; index <= 1_000; index += 1) backlog.committed(index, 10, index / 1_000);
+    backlog.applied(999);
+    expect(backlog.bytes).toBe(10_000);
+    backlog.applied(1_000);
+    expect(backlog.bytes).toBe(0);
+  });
+});
