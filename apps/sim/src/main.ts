@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { FAULTS, INVARIANTS, NODE_FAULTS, NODE_INVARIANTS, type Fault, type Invariant } from '@kontiki/testing';
+import { ALL_FAULTS, INVARIANTS, NODE_INVARIANTS, type Fault, type Invariant } from '@kontiki/testing';
 import { checkFile, describeFileFailure, modelNames } from './check-history.js';
 import { COMMAND } from './command.js';
 import { runMutants } from './mutants/run.js';
@@ -8,7 +8,6 @@ import { runSeeds } from './seeds.js';
 import { UsageError } from './usage-error.js';
 import { runWorld, SECONDS, STORAGES, WORLDS, type Options, type World } from './worlds.js';
 
-const faults: readonly Fault[] = [...FAULTS, ...NODE_FAULTS];
 const invariants: readonly Invariant[] = [...INVARIANTS, ...NODE_INVARIANTS];
 
 const exitCodes = `
@@ -46,7 +45,7 @@ One world:
   --seed N              the seed to run
   --trace               prints every event
 
-Faults: ${faults.join(', ')}
+Faults: ${ALL_FAULTS.join(', ')}
 
 Invariants: ${invariants.join(', ')}
 ${exitCodes}`;
@@ -161,7 +160,7 @@ async function main(args: string[]): Promise<boolean> {
     return true;
   }
   const only = listFlag('only', values.only, invariants);
-  const without = listFlag('without', values.without, faults);
+  const without = listFlag('without', values.without, ALL_FAULTS);
   const [world = 'fast'] = listFlag('world', values.world, WORLDS) ?? [];
   const [storage = 'fs'] = listFlag('storage', values.storage, STORAGES) ?? [];
   const options = { invariants: only, without, storage, seconds: numberFlag('seconds', values.seconds, SECONDS) };

@@ -1,4 +1,4 @@
-import { FAULTS, NODE_FAULTS, type Fault, type Invariant, type Outcome } from '@kontiki/testing';
+import { ALL_FAULTS, type Fault, type Invariant, type Outcome } from '@kontiki/testing';
 import { COMMAND } from './command.js';
 import { runWorld, SECONDS, type Options, type Storage, type World } from './worlds.js';
 
@@ -36,7 +36,7 @@ export async function shrink(
     if (fails) best = { world, seed, storage, without, seconds, outcome: smaller };
     return fails;
   };
-  for (const fault of [...FAULTS, ...NODE_FAULTS]) {
+  for (const fault of ALL_FAULTS) {
     if (best.outcome.mix.strength[fault] > 0) await attempt([...best.without, fault], best.seconds);
   }
   while (best.seconds > 1 && (await attempt(best.without, Math.ceil(best.seconds / 2)))) continue;

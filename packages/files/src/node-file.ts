@@ -1,4 +1,4 @@
-import { close, fdatasync, fstat, read, write, writeSync } from 'node:fs';
+import { close, fdatasync, fstat, read, readlinkSync, write, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { File } from './folder.js';
 
@@ -9,32 +9,48 @@ const sync = promisify(fdatasync);
 const stat = promisify(fstat);
 
 /**
+ * Adds a path to the error of a call that takes a file descriptor. The errors of other calls already
+ * contain a path.
+ */
+export function withPath(error: unknown, path: string): unknown {
+  if (error instanceof Error) Object.assign(error, { path, message: `${error.message} '${path}'` });
+  return error;
+}
+
+/**
  * A file on disk. Uses a file descriptor and callbacks, because `fs/promises` costs 50 µs per call.
  */
 export class NodeFile implements File {
   readonly #fd: number;
+  readonly #path: string;
   #closed: Promise<void> | undefined;
 
-  constructor(fd: number) {
+  /** `path` is the path with which the file was opened. */
+  constructor(fd: number, path: string) {
     this.#fd = fd;
+    this.#path = path;
   }
 
   async size(): Promise<number> {
-    return (await stat(this.#fd)).size;
+    return (await this.#named(stat(this.#fd))).size;
   }
 
   write(bytes: Uint8Array, offset: number): void {
     // The operating system may write fewer bytes than requested. If the disk is full, the next call
     // then reports the error.
-    for (let at = 0; at < bytes.length;) at += writeSync(this.#fd, bytes, at, bytes.length - at, offset + at);
+    try {
+      for (let at = 0; at < bytes.length;) at += writeSync(this.#fd, bytes, at, bytes.length - at, offset + at);
+    } catch (error) {
+      throw withPath(error, this.#currentPath);
+    }
   }
 
   async writeAsync(bytes: Uint8Array, offset: number): Promise<void> {
-    for (let at = 0; at < bytes.length;) at += await this.#write(bytes, at, offset + at);
+    for (let at = 0; at < bytes.length;) at += await this.#named(this.#write(bytes, at, offset + at));
   }
 
   datasync(): Promise<void> {
-    return sync(this.#fd);
+    return this.#named(sync(this.#fd));
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
@@ -42,7 +58,7 @@ export class NodeFile implements File {
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
     let at = 0;
     while (at < length) {
-      const count = await this.#read(bytes, at, offset + at);
+      const count = await this.#named(this.#read(bytes, at, offset + at));
       if (count === 0) break;
       at += count;
     }
@@ -56,12 +72,28 @@ export class NodeFile implements File {
       await this.writeAsync(slice, at);
       at += slice.length;
     }
-    await sync(this.#fd);
+    await this.datasync();
   }
 
   close(): Promise<void> {
-    this.#closed ??= promisify(close)(this.#fd);
+    this.#closed ??= this.#named(promisify(close)(this.#fd));
     return this.#closed;
+  }
+
+  /** The path of the file. Linux knows the new path of a file that was renamed. */
+  get #currentPath(): string {
+    try {
+      return readlinkSync(`/proc/self/fd/${this.#fd}`);
+    } catch {
+      return this.#path;
+    }
+  }
+
+  /** Adds the path of the file to the error of a call. */
+  #named<T>(call: Promise<T>): Promise<T> {
+    return call.catch((error: unknown) => {
+      throw withPath(error, this.#currentPath);
+    });
   }
 
   #read(bytes: Uint8Array, at: number, offset: number): Promise<number> {

@@ -3,7 +3,7 @@ import { mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { FolderLockedError, type File, type Folder, type Lock } from './folder.js';
-import { NodeFile } from './node-file.js';
+import { NodeFile, withPath } from './node-file.js';
 import { lockFolder } from './node-lock.js';
 
 const openFd = promisify(open);
@@ -30,11 +30,13 @@ class NodeFolder implements Folder {
   }
 
   async open(name: string): Promise<File> {
-    return new NodeFile(await openFd(join(this.path, name), O_RDWR | O_NOFOLLOW));
+    const path = join(this.path, name);
+    return new NodeFile(await openFd(path, O_RDWR | O_NOFOLLOW), path);
   }
 
   async create(name: string): Promise<File> {
-    return new NodeFile(await openFd(join(this.path, name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
+    const path = join(this.path, name);
+    return new NodeFile(await openFd(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600), path);
   }
 
   rename(from: string, to: string): Promise<void> {
@@ -49,6 +51,8 @@ class NodeFolder implements Folder {
     const fd = await openFd(this.path, O_RDONLY);
     try {
       await promisify(fsync)(fd);
+    } catch (error) {
+      throw withPath(error, this.path);
     } finally {
       await promisify(close)(fd);
     }
@@ -99,7 +103,13 @@ async function createFolder(path: string): Promise<string | undefined> {
 }
 
 async function isFolder(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return false;
+    throw error;
+  }
 }
 
 /**

@@ -5,9 +5,14 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FolderLockedError, type Lock } from './folder.js';
+import { provesDeath, viewOf } from './node-view.js';
 
-/** Name prefix of listening sockets, and of the sockets that dead processes left behind. */
+/**
+ * Name prefix of listening sockets, and of the sockets that dead processes left behind. A name
+ * consists of this prefix, a random number, and the view of its process (`viewOf`).
+ */
 const VISIBLE = 'lock-';
+const VIEW = /^lock-[0-9a-f]{16}-(.+)$/;
 /** Name prefix of sockets that may not be listening yet. Other processes ignore these sockets. */
 const STARTING = '.starting-';
 /**
@@ -19,7 +24,7 @@ const ANSWER_TIMEOUT = 3_000;
 const MAX_PATH = 100;
 
 type State = 'contending' | 'held';
-type Answer = State | 'dead' | 'silent';
+type Answer = State | 'refused' | 'gone' | 'silent';
 
 /**
  * Locks a folder against other processes by means of a Unix socket in the folder. The socket
@@ -35,23 +40,27 @@ type Answer = State | 'dead' | 'silent';
  *   waits for that.
  *
  * So at most one process holds the lock. If many processes start at the same time, exactly one gets
- * the lock. A visible socket that refuses connections belongs to a dead process. The socket can be
- * removed safely, because names are never reused.
+ * the lock. A visible socket that refuses connections belongs to a dead process, or to a process
+ * that cannot be reached from here (`provesDeath`). The socket of a dead process can be removed
+ * safely, because names are never reused.
  */
 export async function lockFolder(folder: string): Promise<Lock> {
-  const sockets = new Sockets(folder);
-  const name = randomBytes(8).toString('hex');
+  const view = await viewOf(folder);
+  const id = randomBytes(8).toString('hex');
+  const [starting, visible] = [STARTING + id, `${VISIBLE}${id}-${view}`];
   let state: State = 'contending';
-  const server = await sockets.listen(STARTING + name, () => state);
+  const sockets = new Sockets(folder, view, () => state);
   const release = async (): Promise<void> => {
-    await rm(join(folder, VISIBLE + name), { force: true });
-    await new Promise<void>((resolve) => server.close(() => resolve()));
-    sockets.close();
+    // A failing disk must not keep its process from closing. Without its process the socket refuses
+    // connections, so the next process removes it.
+    await rm(join(folder, visible), { force: true }).catch(() => {});
+    await sockets.close();
   };
   try {
-    await rename(join(folder, STARTING + name), join(folder, VISIBLE + name));
+    await sockets.listen(starting);
+    await rename(join(folder, starting), join(folder, visible));
     for (const other of await readdir(folder)) {
-      if (other.startsWith(VISIBLE) && other !== VISIBLE + name) await sockets.outlast(other, VISIBLE + name);
+      if (other.startsWith(VISIBLE) && other !== visible) await sockets.outlast(other, visible);
     }
   } catch (error) {
     await release();
@@ -64,44 +73,50 @@ export async function lockFolder(folder: string): Promise<Lock> {
 /** The lock sockets in a folder. */
 class Sockets {
   readonly #folder: string;
+  readonly #view: string;
   /**
    * Descriptor of the open folder. On Linux it gives every socket a short path, even if the path of
    * the folder is long.
    */
   readonly #fd: number;
   readonly #root: string;
+  readonly #server: Server;
 
-  constructor(folder: string) {
+  /** `view` is the view of this process, and `state` returns what its socket answers. */
+  constructor(folder: string, view: string, state: () => State) {
     this.#folder = folder;
+    this.#view = view;
+    this.#server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.end(state());
+    });
+    this.#server.unref();
     this.#fd = openSync(folder, 'r');
     this.#root = process.platform === 'linux' ? `/proc/self/fd/${this.#fd}` : folder;
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
     closeSync(this.#fd);
   }
 
-  listen(name: string, state: () => State): Promise<Server> {
+  listen(name: string): Promise<void> {
     const path = this.#path(name);
-    const server = createServer((socket) => {
-      socket.on('error', () => {});
-      socket.end(state());
-    });
-    server.unref();
     return new Promise((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, () => resolve(server));
+      this.#server.once('error', (error) => reject(this.#failure(error)));
+      this.#server.listen(path, () => resolve());
     });
   }
 
   /**
    * Resolves when `other` has given up or died. Rejects if `other` holds the lock, does not answer,
-   * or is contending with a lower name.
+   * may be alive but unreachable, or is contending with a lower name.
    */
   async outlast(other: string, mine: string): Promise<void> {
     for (const until = Date.now() + ANSWER_TIMEOUT; ; await delay(10)) {
       const answer = await this.#ask(other);
-      if (answer === 'dead') return rm(join(this.#folder, other), { force: true });
+      if (answer === 'gone') return;
+      if (answer === 'refused') return this.#removeDead(other);
       const goesFirst = answer === 'contending' && other < mine;
       if (answer === 'contending' && !goesFirst && Date.now() < until) continue;
       throw new FolderLockedError(
@@ -110,8 +125,17 @@ class Sockets {
     }
   }
 
+  async #removeDead(name: string): Promise<void> {
+    const path = join(this.#folder, name);
+    const [, view = ''] = VIEW.exec(name) ?? [];
+    if (provesDeath(view, this.#view)) return rm(path, { force: true });
+    throw new FolderLockedError(
+      `The folder ${this.#folder} may be in use by a process on another machine, or by a process that reaches the folder through another mount or container. From here that process cannot be told from a dead one. Make sure that it has ended, then remove its lock ${path} and start again.`,
+    );
+  }
+
   #ask(name: string): Promise<Answer> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       let answer = '';
       const socket: Socket = connect(this.#path(name));
       socket.setTimeout(ANSWER_TIMEOUT, () => {
@@ -121,10 +145,19 @@ class Sockets {
       socket.on('data', (data) => (answer += data.toString()));
       socket.on('end', () => resolve(answer === 'contending' ? 'contending' : 'held'));
       socket.on('error', (error: NodeJS.ErrnoException) => {
-        // Only these two errors prove that no process is listening.
-        resolve(error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? 'dead' : 'silent');
+        if (error.code === 'ECONNREFUSED') resolve('refused');
+        else if (error.code === 'ENOENT') resolve('gone');
+        // The process does not accept connections, or closed this one before it answered.
+        else if (error.code === 'EAGAIN' || error.code === 'ECONNRESET') resolve('silent');
+        else reject(this.#failure(error));
       });
     });
+  }
+
+  /** Returns an error of a socket with the path of the folder instead of its short path. */
+  #failure(error: Error): Error {
+    error.message = error.message.replace(this.#root, () => this.#folder);
+    return error;
   }
 
   #path(name: string): string {

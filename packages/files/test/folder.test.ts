@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -71,6 +71,15 @@ describe('openFolder', () => {
     await folder.remove('y');
     await folder.remove('y');
     expect(await folder.list()).toEqual([]);
+  });
+
+  it('a lock is released even if its socket cannot be removed', async () => {
+    const folder = await openFolder(root);
+    const lock = await folder.lock('test');
+    const [socket] = readdirSync(root) as [string];
+    rmSync(join(root, socket));
+    mkdirSync(join(root, socket));
+    await lock.release();
   });
 
   it('create rejects existing files, and open rejects missing files and symlinks', async () => {

@@ -7,7 +7,7 @@ try {
   console.log('won');
   process.stdin.on('end', () => lock.release());
 } catch (error) {
-  console.log(error.code ?? error.message);
+  console.log(error.code ?? '', error.message);
   // Ends the process without an exit, which would not wait for the output.
   process.stdin.destroy();
 }

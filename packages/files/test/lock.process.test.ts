@@ -1,73 +1,45 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openFolder } from '@kontiki/files/node';
-
-const CHILD = fileURLToPath(new URL('lock-child.mjs', import.meta.url));
-
-interface Starter {
-  readonly process: ChildProcess;
-  readonly answer: Promise<string>;
-}
+import { kill, killAll, start } from './starter.js';
 
 let folder: string;
-let starters: Starter[] = [];
 
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'kontiki-lock-'))));
 afterEach(() => {
-  for (const starter of starters) starter.process.kill('SIGKILL');
-  starters = [];
+  killAll();
   rmSync(folder, { recursive: true });
 });
 
-function start(): Starter {
-  const child = spawn(process.execPath, [CHILD, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const answer = new Promise<string>((resolve) => {
-    child.stdout.once('data', (data: Buffer) => resolve(data.toString().trim()));
-    // Wait for `close`, because the output may not have been read yet at `exit`.
-    child.once('close', () => resolve('no answer'));
-  });
-  const starter = { process: child, answer };
-  starters.push(starter);
-  return starter;
-}
-
-async function ended({ process }: Starter): Promise<void> {
-  if (process.exitCode === null && process.signalCode === null)
-    await new Promise((resolve) => process.once('exit', resolve));
-}
-
 describe('a folder lock between processes', () => {
   it.each([1, 2, 3])('exactly one of 20 concurrent processes gets the lock (round %i)', async () => {
-    const all = Array.from({ length: 20 }, start);
+    const all = Array.from({ length: 20 }, () => start(folder));
     const answers = await Promise.all(all.map(({ answer }) => answer));
     expect(answers.toSorted()).toEqual([...Array.from({ length: 19 }, () => 'KONTIKI_LOCKED'), 'won']);
   });
 
   it('exactly one of ten processes gets the lock of a killed process', async () => {
-    const holder = start();
+    const holder = start(folder);
     expect(await holder.answer).toBe('won');
-    expect(await start().answer).toBe('KONTIKI_LOCKED');
-    holder.process.kill('SIGKILL');
-    await ended(holder);
-    const answers = await Promise.all(Array.from({ length: 10 }, () => start().answer));
+    expect(await start(folder).answer).toBe('KONTIKI_LOCKED');
+    await kill(holder);
+    const answers = await Promise.all(Array.from({ length: 10 }, () => start(folder).answer));
     expect(answers.filter((answer) => answer === 'won')).toHaveLength(1);
     // The socket of the dead process was removed.
     expect(readdirSync(folder).filter((name) => name.startsWith('lock-'))).toHaveLength(1);
   });
 
   it('a process keeps its lock while stopped by SIGSTOP and releases it later', async () => {
-    const holder = start();
+    const holder = start(folder);
     expect(await holder.answer).toBe('won');
     holder.process.kill('SIGSTOP');
-    expect(await start().answer).toBe('KONTIKI_LOCKED');
+    expect(await start(folder).answer).toBe('KONTIKI_LOCKED');
     holder.process.kill('SIGCONT');
     holder.process.stdin?.end();
-    await ended(holder);
-    expect(await start().answer).toBe('won');
+    await holder.output;
+    expect(await start(folder).answer).toBe('won');
   });
 
   it('a log and snapshots in one process share a folder lock, even on a long path', async () => {

@@ -44,14 +44,19 @@ async function write(folder: Folder, { cluster, server }: Owner): Promise<void> 
 async function read(folder: Folder): Promise<Owner> {
   const file = await folder.open(NAME);
   try {
-    const bytes = await file.read(0, MAX_BYTES);
-    const reader = new Reader(bytes);
+    return decode(await file.read(0, MAX_BYTES), folder);
+  } finally {
+    await file.close();
+  }
+}
+
+function decode(bytes: Uint8Array, folder: Folder): Owner {
+  const reader = new Reader(bytes);
+  try {
     const isValid = reader.u32() === crc32(bytes.subarray(4)) && MAGIC.every((byte) => byte === reader.u8());
     if (isValid && reader.u8() === VERSION) return { cluster: reader.text(64), server: reader.text(64) };
   } catch (error) {
     throw damaged(folder, error);
-  } finally {
-    await file.close();
   }
   throw damaged(folder);
 }
@@ -59,7 +64,7 @@ async function read(folder: Folder): Promise<Owner> {
 function damaged({ path }: Folder, cause?: unknown): KontikiError {
   return new KontikiError(
     'KONTIKI_CORRUPT',
-    `${path}/${NAME} cannot be read. The snapshots are not affected: the file only names their owner. Remove the file if the folder belongs to this server.`,
+    `${path}/${NAME} is damaged. The snapshots are not affected: the file only names their owner. Remove the file if the folder belongs to this server.`,
     { cause },
   );
 }

@@ -68,12 +68,14 @@ export class SpareSegment {
     return { file, capacity };
   }
 
+  /** Never rejects, because the file contains only zeros, and the next start removes it. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#retry.close();
-    const file = await this.#file?.catch(() => undefined);
-    await file?.close();
-    await this.#folder.remove(SpareSegment.NAME);
+    try {
+      await (await this.#file)?.close();
+      await this.#folder.remove(SpareSegment.NAME);
+    } catch {}
   }
 
   async #allocate(bytes: number): Promise<File> {
@@ -83,9 +85,10 @@ export class SpareSegment {
       await file.allocate(bytes);
       return file;
     } catch (error) {
-      await file.close();
-      // Remove the partial file, because it would keep the disk full.
-      await this.#folder.remove(SpareSegment.NAME);
+      // Remove the partial file, because it would keep the disk full. The first error is the useful
+      // one.
+      await file.close().catch(() => {});
+      await this.#folder.remove(SpareSegment.NAME).catch(() => {});
       throw error;
     }
   }

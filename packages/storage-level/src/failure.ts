@@ -1,9 +1,10 @@
 import { isKontikiError, KontikiError } from '@kontiki/core';
-import { corruptData, hasCode, messageOf, storeFailure } from '@kontiki/core/store';
+import { hasCode, isSystemFailure, messageOf, storeFailure } from '@kontiki/core/store';
 
 /** Returns the error that a store reports when `action` fails because of a database error. */
 export function databaseFailure(action: string, error: unknown): KontikiError {
-  if (!isKontikiError(error) && hasCode(error, 'LEVEL_LOCKED')) {
+  // `classic-level` reports LEVEL_LOCKED for every error of the lock file.
+  if (!isKontikiError(error) && hasCode(error, 'LEVEL_LOCKED') && !isSystemFailure(error)) {
     return new KontikiError(
       'KONTIKI_LOCKED',
       `Cannot ${action}: another process uses the database (${messageOf(error)}). Stop that process, or use another database.`,
@@ -11,7 +12,12 @@ export function databaseFailure(action: string, error: unknown): KontikiError {
     );
   }
   if (!isKontikiError(error) && hasCode(error, 'LEVEL_CORRUPTION')) {
-    return corruptData(`Cannot ${action}`, `the database reports damage (${messageOf(error)})`, error);
+    // LevelDB reports damage, too, if it cannot list its folder.
+    return new KontikiError(
+      'KONTIKI_CORRUPT',
+      `Cannot ${action}: the database reports damage (${messageOf(error)}). Nothing was changed. A failing disk can cause the same report, so check the disk and try again. If the damage remains, restore the data from a copy, or remove this server from the cluster and add a server with a new id.`,
+      { cause: error },
+    );
   }
   return storeFailure(action, error);
 }

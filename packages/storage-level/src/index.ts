@@ -1,3 +1,3 @@
-export { LevelLog } from './level-log.js';
+export { LevelLog, type LevelLogOptions } from './level-log.js';
 export { LevelSnapshots, type LevelSnapshotsOptions } from './level-snapshots.js';
-export type { Database, LevelOptions } from './namespace.js';
+export type { Database, FreeBytes, LevelOptions } from './namespace.js';

@@ -1,16 +1,23 @@
-import type { Entry, KontikiError, Owner } from '@kontiki/core';
+import { SystemClock, type Clock, type Entry, type KontikiError, type Owner } from '@kontiki/core';
 import { AbstractLog, LogStateTracker, type LogRecord, type OpenedLog } from '@kontiki/core/store';
 import { readBlocks } from './block-reader.js';
 import { databaseFailure } from './failure.js';
+import { FreeSpace, freeBytesOf } from './free-space.js';
 import { MOVED, OWNER } from './keys.js';
 import { LogWriter } from './log-writer.js';
-import { checkName, Namespace, placeOf, type Database, type LevelOptions } from './namespace.js';
+import { checkName, Namespace, placeOf, type Database, type FreeBytes, type LevelOptions } from './namespace.js';
 import { recover } from './recovery.js';
 import { encodeMoved, encodeOwner } from './values.js';
+
+export interface LevelLogOptions extends LevelOptions {
+  /** Clock that schedules retries when the disk is full. Default: the system clock. */
+  readonly clock?: Clock | undefined;
+}
 
 /** The parts of an open log. */
 interface OpenLevelLog {
   readonly namespace: Namespace;
+  readonly space: FreeSpace;
   readonly writer: LogWriter;
 }
 
@@ -22,12 +29,22 @@ interface OpenLevelLog {
 export class LevelLog extends AbstractLog {
   readonly #database: Database;
   readonly #path: readonly string[];
-  #opened!: OpenLevelLog;
+  readonly #freeBytes: FreeBytes;
+  readonly #clock: Clock;
+  #opened: OpenLevelLog | undefined;
 
-  constructor(database: Database, { name = 'kontiki' }: LevelOptions = {}) {
+  constructor(database: Database, { name = 'kontiki', freeBytes, clock }: LevelLogOptions = {}) {
     super();
     this.#database = database;
     this.#path = [checkName(name), 'log'];
+    this.#freeBytes = freeBytes ?? freeBytesOf(database);
+    this.#clock = clock ?? new SystemClock();
+  }
+
+  override close(): Promise<void> {
+    // A write that waits for room would keep the log from closing.
+    this.#opened?.space.close();
+    return super.close();
   }
 
   protected override get _where(): string {
@@ -41,7 +58,9 @@ export class LevelLog extends AbstractLog {
       const recovered = found ?? { tracker: new LogStateTracker(), generation: 0, block: 0 };
       const writer = new LogWriter(namespace, recovered, (error) => this.fail(error));
       await writer.start(found === undefined ? [{ type: 'put', key: OWNER, value: encodeOwner(owner) }] : []);
-      this.#opened = { namespace, writer };
+      const space = new FreeSpace(this.#freeBytes, this.#clock, (full) => this.setFull(full));
+      this.#opened = { namespace, space, writer };
+      await space.measure();
       return { tracker: recovered.tracker };
     } catch (error) {
       await namespace.close();
@@ -49,26 +68,33 @@ export class LevelLog extends AbstractLog {
     }
   }
 
-  protected override _write(records: readonly LogRecord[]): Promise<void> {
-    return this.#opened.writer.write(records);
+  protected override async _write(records: readonly LogRecord[]): Promise<void> {
+    const { space, writer } = this.#parts;
+    await space.waitForRoom();
+    await writer.write(records);
   }
 
   protected override _read(from: number, to: number, maxBytes: number): Promise<readonly Entry[]> {
-    const { namespace, writer } = this.#opened;
+    const { namespace, writer } = this.#parts;
     return readBlocks(namespace, writer.generation, from, to, maxBytes);
   }
 
   protected override _retire(where: string): Promise<void> {
-    return this.#opened.namespace.write([{ type: 'put', key: MOVED, value: encodeMoved(where) }]);
+    return this.#parts.namespace.write([{ type: 'put', key: MOVED, value: encodeMoved(where) }]);
   }
 
   protected override async _close(): Promise<void> {
-    const { namespace, writer } = this.#opened;
+    const { namespace, space, writer } = this.#parts;
+    space.close();
     try {
       await writer.close();
     } finally {
       await namespace.close();
     }
+  }
+
+  get #parts(): OpenLevelLog {
+    return this.#opened as OpenLevelLog;
   }
 
   protected override _failure(action: string, error: unknown): KontikiError {

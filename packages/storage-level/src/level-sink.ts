@@ -1,8 +1,19 @@
 import type { SnapshotInfo, SnapshotMeta } from '@kontiki/core';
 import type { SnapshotSink } from '@kontiki/core/store';
 import { MAX_SNAPSHOT_CHUNK } from '@kontiki/core/wire';
-import type { Namespace, Operation } from './namespace.js';
+import { diskFull, hasRoom } from './free-space.js';
+import type { FreeBytes, Namespace, Operation } from './namespace.js';
 import { chunkKey, encodeInfo, infoKey } from './snapshot-keys.js';
+
+export interface LevelSinkOptions {
+  readonly namespace: Namespace;
+  readonly freeBytes: FreeBytes;
+  readonly meta: SnapshotMeta;
+  /** The number of the snapshot, which is part of its keys. */
+  readonly number: number;
+  /** Number of bytes already in the database. */
+  readonly durable: number;
+}
 
 /**
  * Writes an unfinished snapshot to the database in chunks. Each chunk is synced, because a database
@@ -12,8 +23,7 @@ import { chunkKey, encodeInfo, infoKey } from './snapshot-keys.js';
 export class LevelSink implements SnapshotSink<number> {
   /** The number of the snapshot, which is part of its keys. */
   readonly location: number;
-  readonly #namespace: Namespace;
-  readonly #meta: SnapshotMeta;
+  readonly #options: LevelSinkOptions;
   /** Buffer for the next chunk. Its first `#filled` bytes are not yet written to the database. */
   #chunk = new Uint8Array(MAX_SNAPSHOT_CHUNK);
   #filled = 0;
@@ -25,12 +35,10 @@ export class LevelSink implements SnapshotSink<number> {
    */
   #put: Promise<void> = Promise.resolve();
 
-  /** `durable` is the number of bytes already in the database. */
-  constructor(namespace: Namespace, meta: SnapshotMeta, number: number, durable: number) {
-    this.#namespace = namespace;
-    this.#meta = meta;
-    this.location = number;
-    this.#end = durable;
+  constructor(options: LevelSinkOptions) {
+    this.#options = options;
+    this.location = options.number;
+    this.#end = options.durable;
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -52,24 +60,24 @@ export class LevelSink implements SnapshotSink<number> {
     const value = isFull ? this.#chunk : this.#chunk.slice(0, this.#filled);
     if (isFull) this.#chunk = new Uint8Array(MAX_SNAPSHOT_CHUNK);
     this.#filled = 0;
-    const number = this.location;
-    this.#put = this.#put.then(() =>
-      this.#namespace.write([
+    const { namespace, freeBytes, meta, number } = this.#options;
+    this.#put = this.#put.then(async () => {
+      // A failed write of a snapshot would end the log in the same database, too.
+      if (!(await hasRoom(freeBytes))) throw diskFull();
+      await namespace.write([
         { type: 'put', key: chunkKey(number, begin), value },
-        { type: 'put', key: infoKey(number), value: encodeInfo(number, { meta: this.#meta, bytes: undefined }) },
-      ]),
-    );
+        { type: 'put', key: infoKey(number), value: encodeInfo(number, { meta, bytes: undefined }) },
+      ]);
+    });
     return this.#put;
   }
 
   async finish({ bytes }: SnapshotInfo, replaced: number | undefined): Promise<number> {
-    const number = this.location;
+    const { namespace, meta, number } = this.#options;
     await this.sync();
-    const operations: Operation[] = [
-      { type: 'put', key: infoKey(number), value: encodeInfo(number, { meta: this.#meta, bytes }) },
-    ];
+    const operations: Operation[] = [{ type: 'put', key: infoKey(number), value: encodeInfo(number, { meta, bytes }) }];
     if (replaced !== undefined) operations.push({ type: 'del', key: infoKey(replaced) });
-    await this.#namespace.write(operations);
+    await namespace.write(operations);
     return number;
   }
 

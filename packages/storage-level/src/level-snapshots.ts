@@ -7,8 +7,9 @@ import {
 } from '@kontiki/core/store';
 import { clearChunks, readChunk } from './chunks.js';
 import { databaseFailure } from './failure.js';
+import { freeBytesOf } from './free-space.js';
 import { LevelSink } from './level-sink.js';
-import { checkName, Namespace, placeOf, type Database, type LevelOptions } from './namespace.js';
+import { checkName, Namespace, placeOf, type Database, type FreeBytes, type LevelOptions } from './namespace.js';
 import { infoKey } from './snapshot-keys.js';
 import { recover } from './snapshot-recovery.js';
 
@@ -25,15 +26,17 @@ export class LevelSnapshots extends AbstractSnapshots<number> {
   readonly #database: Database;
   readonly #path: readonly string[];
   readonly #logger: Logger;
+  readonly #freeBytes: FreeBytes;
   #namespace!: Namespace;
   /** The number of the next snapshot. */
   #next = 1;
 
-  constructor(database: Database, { name = 'kontiki', logger = silentLogger }: LevelSnapshotsOptions = {}) {
+  constructor(database: Database, { name = 'kontiki', logger = silentLogger, freeBytes }: LevelSnapshotsOptions = {}) {
     super();
     this.#database = database;
     this.#path = [checkName(name), 'snapshots'];
     this.#logger = logger;
+    this.#freeBytes = freeBytes ?? freeBytesOf(database);
   }
 
   protected override get _where(): string {
@@ -57,8 +60,14 @@ export class LevelSnapshots extends AbstractSnapshots<number> {
     meta: SnapshotMeta,
     resumed: UnfinishedSnapshot<number> | undefined,
   ): Promise<SnapshotSink<number>> {
-    if (resumed !== undefined) return new LevelSink(this.#namespace, meta, resumed.location, resumed.bytes);
-    return new LevelSink(this.#namespace, meta, this.#next++, 0);
+    const number = resumed?.location ?? this.#next++;
+    return new LevelSink({
+      namespace: this.#namespace,
+      freeBytes: this.#freeBytes,
+      meta,
+      number,
+      durable: resumed?.bytes ?? 0,
+    });
   }
 
   protected override async *_read(number: number, offset: number, end: number): AsyncGenerator<Uint8Array, void> {

@@ -10,12 +10,20 @@ type Sublevel = AbstractSublevel<Database, unknown, Uint8Array, Uint8Array>;
 
 export type Operation = AbstractBatchOperation<Sublevel, Uint8Array, Uint8Array>;
 
+/** Returns the number of free bytes on the disk of a database, or `Infinity` if it is unknown. */
+export type FreeBytes = () => Promise<number>;
+
 export interface LevelOptions {
   /**
    * Name that separates the stores of different groups in one database. Must consist of printable
    * ASCII characters above `"`. Default `kontiki`.
    */
   readonly name?: string | undefined;
+  /**
+   * Returns the number of free bytes on the disk. Default: measures the disk of a database with a
+   * folder in Node.js. For any other database the number is unknown, and the disk is never full.
+   */
+  readonly freeBytes?: FreeBytes | undefined;
 }
 
 /** The sublevel prefixes in use, per root database. */

@@ -4,12 +4,10 @@ import { LevelLog } from '../src/level-log.js';
 import { LevelSnapshots } from '../src/level-snapshots.js';
 import { onEveryDatabase } from './samples.js';
 
-const full = 'a database does not report how much room it has left';
-
-for (const suite of onEveryDatabase('LevelLog', (database) => new LevelLog(database))) {
-  testLogStore({ describe, it, expect }, { ...suite, without: { ...suite.without, fill: full } });
+for (const suite of onEveryDatabase('LevelLog', (database, options) => new LevelLog(database, options))) {
+  testLogStore({ describe, it, expect }, suite);
 }
 
-for (const suite of onEveryDatabase('LevelSnapshots', (database) => new LevelSnapshots(database))) {
+for (const suite of onEveryDatabase('LevelSnapshots', (database, options) => new LevelSnapshots(database, options))) {
   testSnapshotStore({ describe, it, expect }, suite);
 }

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { MemoryLevel } from 'memory-level';
 import { isKontikiError, membershipOf, type Entry } from '@kontiki/core';
+import type { Folder } from '@kontiki/files';
 import { onDisk, type LogStoreSuite, type Medium } from '@kontiki/testing';
 import { SimulatedLevel } from '@kontiki/testing/level';
+import type { LevelLogOptions } from '../src/level-log.js';
 import type { Database } from '../src/namespace.js';
 
 export const owner = { cluster: 'test', server: 'a' };
@@ -76,6 +78,22 @@ function onClassicLevel<Store extends Closing>(make: (database: Database) => Sto
   };
 }
 
+/** Returns simulated disks of which stores can measure the free space. */
+function onMeasuredDisk<Store>(
+  make: (folder: Folder, options: LevelLogOptions) => Store,
+): (random: () => number) => Medium<Store> {
+  return (random) => {
+    let free = Infinity;
+    const medium = onDisk((folder, { clock }) => make(folder, { clock, freeBytes: async () => free }))(random);
+    return {
+      ...medium,
+      fill: (full) => {
+        free = full ? 32 * 1024 * 1024 : Infinity;
+      },
+    };
+  };
+}
+
 const real = 'a real disk is used';
 const memory = 'memory ends with its process';
 
@@ -85,13 +103,13 @@ const memory = 'memory ends with its process';
  */
 export function onEveryDatabase<Store extends Closing>(
   name: string,
-  make: (database: Database) => Store,
+  make: (database: Database, options?: LevelLogOptions) => Store,
 ): readonly (Omit<LogStoreSuite, 'medium'> & { readonly medium: (random: () => number) => Medium<Store> })[] {
   const simulated = [false, true].map((skipsDamagedBatches) => ({
     name: `${name} on a database that ${skipsDamagedBatches ? 'skips' : 'refuses'} damaged batches`,
-    medium: onDisk((folder) => {
+    medium: onMeasuredDisk((folder, options) => {
       const database = new SimulatedLevel(folder, { skipsDamagedBatches });
-      return withOwnDatabase(database, make(database));
+      return withOwnDatabase(database, make(database, options));
     }),
   }));
   return [

@@ -1,6 +1,6 @@
 import type { ApplyBatch, StateMachine } from '@kontiki/core';
 import { FileLog } from '@kontiki/storage-fs';
-import { FAULTS, runFullWorld, type FullWorldOptions, type Outcome, type Workload } from '@kontiki/testing';
+import { ALL_FAULTS, runFullWorld, type FullWorldOptions, type Outcome, type Workload } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
 const log: FullWorldOptions['log'] = ({ folder, clock, random }) =>
@@ -111,7 +111,7 @@ describe('runFullWorld', () => {
         });
       return store;
     };
-    const only = { without: FAULTS.filter((fault) => fault !== 'kills'), seconds: 20 };
+    const only = { without: ALL_FAULTS.filter((fault) => fault !== 'kills'), seconds: 20 };
     const violation = await firstViolation({ ...only, log: hiding });
     expect(violation?.message).toMatch(/^assertions: \w stopped without an injected error: something failed/);
   }, 60_000);

@@ -127,9 +127,9 @@ export const mutants: readonly Mutant[] = [
     name: 'the chunks of a snapshot are not synced',
     package: 'storage-level',
     file: 'level-sink.ts',
-    find: `      this.#namespace.write([
+    find: `      await namespace.write([
         { type: 'put', key: chunkKey(number, begin), value },`,
-    replace: `      this.#namespace.db.batch([
+    replace: `      await namespace.db.batch([
         { type: 'put', key: chunkKey(number, begin), value },`,
     rare: {
       why: 'in the simulated database, a synced batch also syncs all earlier batches, as in a log file of LevelDB',
@@ -140,8 +140,8 @@ export const mutants: readonly Mutant[] = [
     name: 'a snapshot is finished without a sync',
     package: 'storage-level',
     file: 'level-sink.ts',
-    find: 'await this.#namespace.write(operations);',
-    replace: 'await this.#namespace.db.batch(operations);',
+    find: 'await namespace.write(operations);',
+    replace: 'await namespace.db.batch(operations);',
     rare: {
       why: 'the compaction that follows is a synced batch, which also makes the snapshot durable',
       test: 'packages/storage-level/test/conformance.test.ts',

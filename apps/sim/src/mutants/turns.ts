@@ -137,4 +137,35 @@ export const mutants: readonly Mutant[] = [
     find: 'progress.round = Math.max(progress.round, message.round);',
     replace: 'progress.round = Math.max(progress.round, message.round);\n    this.#heartbeatAt = 0;',
   },
+  // ---- disks and state machines that cannot keep up
+  {
+    name: 'a leader with a stalled disk keeps leading',
+    file: 'protocol/leader.ts',
+    find: "if (this.#server.diskStalled && log.committed > log.durable) return this.#stepDown('diskStalled');",
+    replace: '',
+  },
+  {
+    name: 'a leader accepts proposals however long its machine has been behind',
+    file: 'protocol/leader.ts',
+    find: 'this.#backlog.age(now) <= limits.unappliedMs &&',
+    replace: '',
+  },
+  {
+    name: 'a leader accepts proposals however many bytes are not applied',
+    file: 'protocol/leader.ts',
+    find: 'fits(this.#backlog.bytes, limits.unappliedBytes)',
+    replace: 'true',
+  },
+  {
+    name: 'a full leader trusts answers that are older than its full disk',
+    file: 'protocol/leader.ts',
+    find: 'progress.roomRound >= this.#fullRound.number',
+    replace: 'true',
+  },
+  {
+    name: 'a server with a full disk never campaigns',
+    file: 'protocol/raft-server.ts',
+    find: 'return !this.full || this.now - this.#ledAt > FULL_PATIENCE * this.timings.election;',
+    replace: 'return !this.full;',
+  },
 ];

@@ -93,7 +93,6 @@ export class Loop<Result> {
       machine,
       clock,
       onApplied: (entries, through, results) => this.#onApplied(entries, through, results),
-      onIdle: () => this.#serveReads(),
       restore: () => restoreInstalled(raw.raft.log.base, machine, snapshots, snapshotCompression, () => this.#stopped),
       onFailure,
     });

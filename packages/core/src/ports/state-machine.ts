@@ -29,7 +29,8 @@ export interface StateMachine<Result = unknown> {
   /**
    * Applies a batch and returns one result per entry. The node makes one call at a time. An
    * exception stops the server, so report an invalid command through its result instead. `entries`
-   * is empty if only `through` advances.
+   * is empty if only `through` advances. The machine may keep and change the data of the commands.
+   * Commands of one batch share memory, so a kept command keeps up to 256 KiB alive.
    */
   apply(batch: ApplyBatch): readonly Result[] | Promise<readonly Result[]>;
   /**

@@ -147,7 +147,9 @@ export abstract class AbstractLog implements LogStore {
   close(): Promise<void> {
     return this.#life.close(async (calls) => {
       await calls.close();
-      await this._close();
+      await this._close().catch((error: unknown) => {
+        throw this.#failure('close the log', error);
+      });
     });
   }
 

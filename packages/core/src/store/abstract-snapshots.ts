@@ -5,7 +5,7 @@ import type { SnapshotInfo, SnapshotMeta, SnapshotStore, SnapshotWriter } from '
 import { MAX_SNAPSHOT_CHUNK, SnapshotChecker } from '../wire/snapshot-checker.js';
 import { encodeSnapshotHead } from '../wire/snapshot-head.js';
 import { checkOwner } from './check-owner.js';
-import { isDiskFull, storeFailure } from './failure.js';
+import { isDiskFull, messageOf, storeFailure } from './failure.js';
 import { Lifecycle } from './lifecycle.js';
 import { StoreWriter, type SnapshotSink } from './store-writer.js';
 
@@ -222,9 +222,9 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
         ...[...writers.values()].map(async (writer) => writer?.detach(this.#closedError())),
         ...[...readers].map((pieces) => pieces.return()),
       ]);
-      await this._close();
+      ended.push(...(await Promise.allSettled([this._close()])));
       const failed = ended.find((result) => result.status === 'rejected');
-      if (failed !== undefined) throw this.#failure('close a snapshot', failed.reason);
+      if (failed !== undefined) throw this.#failure('close the snapshots', failed.reason);
     });
   }
 
@@ -244,12 +244,15 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   async #createWriter(opened: Opened<Location>, meta: SnapshotMeta): Promise<StoreWriter<Location>> {
     const { finished, unfinished, writers } = opened;
     const found = unfinished.get(meta.id);
-    const others = [...unfinished.values()].filter((snapshot) => snapshot !== found);
-    unfinished.clear();
-    for (const { location } of others) await this.#discard(location);
+    for (const other of unfinished.values()) {
+      if (other === found) continue;
+      await this.#discard(other.location);
+      unfinished.delete(other.id);
+    }
     const checked = found === undefined ? undefined : await this.#checkUnfinished(meta, found);
     if (found !== undefined && checked === undefined) await this.#discard(found.location);
     const sink = await this._create(meta, checked === undefined ? undefined : found);
+    unfinished.delete(meta.id);
     const writer = new StoreWriter({
       meta,
       checker: checked ?? new SnapshotChecker(meta),
@@ -291,7 +294,8 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
     const checker = new SnapshotChecker(meta);
     try {
       for await (const piece of this._read(location, 0, bytes)) checker.write(piece);
-    } catch {
+    } catch (error) {
+      if (!isKontikiError(error)) throw error;
       // The bytes are damaged, or belong to a snapshot with another meta.
       return undefined;
     }
@@ -330,7 +334,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
     if (!isDiskFull(error)) return this._failure(where, error);
     return new KontikiError(
       'KONTIKI_DISK_FULL',
-      `Cannot ${where}: the disk is full. Finished snapshots are kept. Free some space and try again.`,
+      `Cannot ${where}: the disk is full (${messageOf(error)}). Finished snapshots are kept. Free some space and try again.`,
       { cause: error },
     );
   }

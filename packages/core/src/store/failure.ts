@@ -24,12 +24,64 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
 }
 
 /**
- * Returns whether an error means that the disk is full. File systems report this with error codes,
- * and IndexedDB with an error name. LevelDB only passes on the system's error message.
+ * A kind of failure of the system. File systems report it with error codes, and IndexedDB with an
+ * error name. LevelDB only passes on the system's error message.
  */
+interface SystemFailure {
+  readonly codes: readonly string[];
+  readonly message: RegExp;
+  /** What to do, for the beginning of a sentence. */
+  readonly remedy: string;
+}
+
+const DISK_FULL: SystemFailure = {
+  codes: ['ENOSPC', 'EDQUOT', 'QuotaExceededError'],
+  message: /no space left on device|disk quota exceeded/i,
+  remedy: 'Free some space on the disk',
+};
+
+const SYSTEM_FAILURES: readonly SystemFailure[] = [
+  DISK_FULL,
+  {
+    codes: ['EIO'],
+    message: /input\/output error/i,
+    remedy: 'Check the disk and its connection',
+  },
+  {
+    codes: ['EROFS'],
+    message: /read-only file system/i,
+    remedy: 'Check whether the disk is failing, and make its file system writable again',
+  },
+  {
+    codes: ['EMFILE', 'ENFILE'],
+    message: /too many open files/i,
+    remedy: 'Raise the limit of open files (ulimit -n)',
+  },
+  {
+    codes: ['EACCES', 'EPERM'],
+    message: /permission denied|operation not permitted/i,
+    remedy: 'Give the user of this process access to the file',
+  },
+];
+
+function isFailure(error: unknown, { codes, message: pattern }: SystemFailure): boolean {
+  return hasCode(error, ...codes) || causesOf(error).some(({ message }) => pattern.test(message));
+}
+
+/** Returns whether an error means that the disk is full. */
 export function isDiskFull(error: unknown): boolean {
-  if (hasCode(error, 'ENOSPC', 'EDQUOT', 'QuotaExceededError')) return true;
-  return causesOf(error).some(({ message }) => /no space left on device|disk quota exceeded/i.test(message));
+  return isFailure(error, DISK_FULL);
+}
+
+/** Returns whether the system failed for a known reason that has nothing to do with the data. */
+export function isSystemFailure(error: unknown): boolean {
+  return SYSTEM_FAILURES.some((failure) => isFailure(error, failure));
+}
+
+/** Returns what to do about the cause of a failure, for the beginning of a sentence. */
+export function remedyFor(error: unknown): string {
+  const found = SYSTEM_FAILURES.find((failure) => isFailure(error, failure));
+  return found?.remedy ?? 'Repair the disk or the database';
 }
 
 /**
@@ -43,7 +95,7 @@ export function storeFailure(action: string, error: unknown): KontikiError {
   if (hasCode(error, 'KONTIKI_LOCKED')) return new KontikiError('KONTIKI_LOCKED', reason, { cause: error });
   return new KontikiError(
     'KONTIKI_STORE_FAILED',
-    `Cannot ${action}: ${reason}. No acknowledged data was removed. Repair the disk or the database, then start the server again.`,
+    `Cannot ${action}: ${reason}. No acknowledged data was removed. ${remedyFor(error)}, then try again.`,
     { cause: error },
   );
 }

@@ -1,7 +1,7 @@
 import { KontikiError } from '../errors.js';
 import type { Entry } from '../log/entry.js';
 import { entriesLength } from '../wire/entries.js';
-import { messageOf } from './failure.js';
+import { messageOf, remedyFor } from './failure.js';
 import { LogStateTracker, type Checkpoint } from './log-state-tracker.js';
 import { checkWhere, movedError } from './moved.js';
 import type { LogRecord } from './record.js';
@@ -116,7 +116,7 @@ export class GroupCommit {
   fail(cause: unknown): void {
     this.#failed ??= new KontikiError(
       'KONTIKI_STORE_FAILED',
-      `${this.#options.nameOf()} could not be written: ${messageOf(cause)}. Acknowledged data is kept, and nothing more is written. Repair the disk or the database, then start the server again.`,
+      `${this.#options.nameOf()} could not be written: ${messageOf(cause)}. Acknowledged data is kept, and nothing more is written. ${remedyFor(cause)}, then start the server again.`,
       { cause },
     );
     for (const { reject } of this.#waiting) reject(this.#failed);

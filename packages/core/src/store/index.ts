@@ -10,7 +10,7 @@ export {
   type UnfinishedSnapshot,
 } from './abstract-snapshots.js';
 export { checkOwner } from './check-owner.js';
-export { corruptData, hasCode, messageOf, storeFailure } from './failure.js';
+export { corruptData, hasCode, isDiskFull, isSystemFailure, messageOf, storeFailure } from './failure.js';
 export { LogStateTracker, type Checkpoint } from './log-state-tracker.js';
 export { movedError } from './moved.js';
 export type { SnapshotSink } from './store-writer.js';

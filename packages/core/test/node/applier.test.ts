@@ -41,7 +41,6 @@ describe('Applier', () => {
         log.appliedTo(through);
         if (through >= 3) void applier.close();
       },
-      onIdle: () => {},
       restore: () => Promise.reject(new Error('unexpected restore')),
       onFailure: (error) => expect.unreachable(error.message),
     });
@@ -65,7 +64,6 @@ describe('Applier', () => {
       clock,
       machine: { apply: ({ entries }) => entries.map(() => 0) },
       onApplied: (_, through) => log.appliedTo(through),
-      onIdle: () => {},
       restore: () => Promise.reject(new Error('unexpected restore')),
       onFailure: (error) => expect.unreachable(error.message),
     });
@@ -96,7 +94,6 @@ describe('Applier', () => {
           () => expect.unreachable(),
         );
       },
-      onIdle: () => {},
       restore: () => Promise.reject(new Error('unexpected restore')),
       onFailure: (error) => expect.unreachable(error.message),
     });

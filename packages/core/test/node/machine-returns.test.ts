@@ -1,19 +1,10 @@
 // Shows that a node stops with a clear cause if a method of its machine, log or transport returns
 // something that the port does not allow.
 import { describe, expect, it } from 'vitest';
-import type { MemoryLog, MemorySnapshots, StateMachine, Transport } from '@kontiki/core';
+import type { MemoryLog, StateMachine, Transport } from '@kontiki/core';
+import { checkedMachine } from '../../src/node/apply/checked-machine.js';
 import { bytes, outcome } from './harness.js';
-import {
-  cluster,
-  machines,
-  nodes,
-  open,
-  runToEnd,
-  SnapshotJournal,
-  stateOf,
-  stores,
-  write,
-} from './snapshot-harness.js';
+import { cluster, machines, nodes, open, runToEnd, SnapshotJournal, write } from './snapshot-harness.js';
 
 /** Starts a server with a snapshot, whose next start must restore it. */
 async function stoppedWithSnapshot(): Promise<void> {
@@ -67,33 +58,17 @@ describe('values that methods of ports return', () => {
     expect(a.status()).toMatchObject({ role: 'failed', error: { cause: { message: expect.stringMatching(message) } } });
   });
 
-  it('a machine that reuses the memory of its chunks writes the right snapshot', async () => {
-    const a = await cluster(['a']);
-    await write(3);
-    const memory = new Uint8Array(3);
-    Object.assign(machines.get('a') as SnapshotJournal, {
-      snapshot: async function* () {
-        for (const text of ['2\n_', 'x0\n', 'x1\n']) {
-          memory.set(bytes(text));
-          yield text === '2\n_' ? memory.subarray(0, 2) : memory;
-        }
-      },
-    });
-    const store = stores.get('a') as MemorySnapshots;
-    const create = store.create.bind(store);
-    const kept: Uint8Array[] = [];
-    store.create = async (meta) => {
-      const writer = await create(meta);
-      const writes = writer.write.bind(writer);
-      writer.write = (chunk) => {
-        kept.push(chunk);
-        return writes(chunk);
-      };
-      return writer;
-    };
-    await runToEnd(a.snapshot());
-    expect(await stateOf('a')).toBe('2\nx0\nx1\n');
-    expect(kept.every(({ buffer }) => buffer !== memory.buffer)).toBe(true);
+  it('a machine may reuse the memory of a chunk after it was yielded', async () => {
+    const memory = new Uint8Array(2);
+    async function* snapshot(): AsyncIterable<Uint8Array> {
+      for (const text of ['ab', 'cd', 'ef']) {
+        memory.set(bytes(text));
+        yield memory;
+      }
+    }
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of checkedMachine({ apply: () => [], snapshot }).snapshot?.() ?? []) chunks.push(chunk);
+    expect(chunks).toEqual(['ab', 'cd', 'ef'].map(bytes));
   });
 
   it('a machine whose restore returns before the last chunk fails to open', async () => {

@@ -6,19 +6,18 @@ import { cluster, machines, nodes, open, runToEnd, SnapshotJournal, stores, writ
 
 const policy = { snapshotPolicy: { maxEntries: 10, trailingEntries: 0, keep: 1 } };
 
-/** A store whose next call of `list` waits once `hold` was called. */
+/** A store whose second call of `list` after `hold` waits until `release`. */
 class SlowList extends MemorySnapshots {
-  #held: Promise<void> | undefined;
+  #calls = Infinity;
   release: () => void = () => {};
 
   hold(): void {
-    this.#held = new Promise((resolve) => (this.release = resolve));
+    this.#calls = 0;
   }
 
   override async list(): Promise<readonly SnapshotInfo[]> {
-    const held = this.#held;
-    this.#held = undefined;
-    await held;
+    this.#calls += 1;
+    if (this.#calls === 2) await new Promise<void>((resolve) => (this.release = resolve));
     return super.list();
   }
 }

@@ -18,9 +18,9 @@ export interface FaultTarget {
   resume(): void;
   setFull(full: boolean): void;
   /** Makes the disk stop answering, without an error. */
-  hang?(): void;
+  hang(): void;
   /** Ends `hang`. */
-  unhang?(): void;
+  unhang(): void;
   setTimings(timings: Timings): void;
   /** Damages the disk of the stopped server. */
   damage?(): void;
@@ -67,18 +67,13 @@ export class Faults {
   }
 
   start(): void {
-    const { network, trace, mix, schedule } = this.#world;
+    const { network, trace, mix } = this.#world;
     this.#every('kills', 5, () => this.#crash('kill'));
     this.#every('powerCuts', 7, () => this.#crash('powerCut'));
     this.#every('pauses', 5, () => this.#pause());
     this.#every('fullDisks', 20, () => this.#fill());
     this.#every('wipes', 80, () => this.#wipe());
-    this.#every('hangs', 20, () => {
-      const server = this.#victim;
-      server.hang?.();
-      if (this.#random.chance(0.7))
-        schedule.after(this.#random.between(0, 30) * this.#timeout, () => server.unhang?.());
-    });
+    this.#every('hangs', 20, () => this.#hang());
     this.#every('cuts', 5, () => {
       const cut = network.cut();
       trace?.(`cut: ${cut}`);
@@ -184,6 +179,16 @@ export class Faults {
     this.#world.schedule.after(this.#random.between(0, 4) * this.#timeout, () => {
       this.#world.trace?.(`${server.id} resumes`);
       server.resume();
+    });
+  }
+
+  /** Makes a disk stop answering, until it answers again or an operator kills the process. */
+  #hang(): void {
+    const server = this.#victim;
+    server.hang();
+    this.#world.schedule.after(this.#random.between(0, 30) * this.#timeout, () => {
+      if (this.#random.chance(0.3)) this.#bringDown(server, 'kill');
+      server.unhang();
     });
   }
 

@@ -66,6 +66,9 @@ export const LATER_FAULTS = ['hangs', 'weakMachines'] as const;
  */
 export const NODE_FAULTS = ['badFrames', 'diskErrors', 'bitFlips', 'clockJumps', 'closes'] as const;
 
+/** All kinds of faults. */
+export const ALL_FAULTS: readonly Fault[] = [...FAULTS, ...LATER_FAULTS, ...NODE_FAULTS];
+
 export type Fault = (typeof FAULTS)[number] | (typeof LATER_FAULTS)[number] | (typeof NODE_FAULTS)[number];
 
 /**

@@ -26,8 +26,6 @@ export interface ApplierOptions<Result> {
   readonly onApplied: (entries: readonly Entry[], through: number, results: readonly Result[]) => void;
   /** Restores the installed snapshot, which ends where the log now begins. */
   readonly restore: () => Promise<void>;
-  /** Called when no batch, restore or task is in progress any more, so the state is consistent. */
-  readonly onIdle: () => void;
   readonly onFailure: (error: Error) => void;
 }
 
@@ -144,7 +142,6 @@ export class Applier<Result> {
     pending.then(
       () => {
         end();
-        if (!this.#closed) this.#options.onIdle();
         this.applyNext();
       },
       (error: Error) => {

@@ -12,13 +12,14 @@ interface Reported {
   readonly leader: ServerId | undefined;
   readonly term: number;
   readonly committed: number;
+  readonly stalled: boolean;
 }
 
-function read({ role, leader, ballot, log }: Raft): Reported {
-  return { role, leader, term: ballot.term, committed: log.committed };
+function read({ role, leader, ballot, log, diskStalled: stalled }: Raft): Reported {
+  return { role, leader, term: ballot.term, committed: log.committed, stalled };
 }
 
-/** Emits and logs what a turn changed: role, leader, term and commit index. */
+/** Emits and logs what a turn changed: role, leader, term, commit index and a stalled disk. */
 export class ChangeEvents {
   readonly #raft: Raft;
   readonly #events: Emitter<NodeEvents>;
@@ -44,6 +45,16 @@ export class ChangeEvents {
     }
     if (after.leader !== before.leader) this.#emitLeader(after.leader, term);
     if (after.committed !== before.committed) this.#events.emit('commit', { index: after.committed });
+    if (after.stalled !== before.stalled) this.#emitStalled(after.stalled);
+  }
+
+  #emitStalled(stalled: boolean): void {
+    this.#logger.warn(
+      stalled
+        ? 'the disk is stalled: it has not finished a write for several election timeouts'
+        : 'the disk finishes writes again',
+    );
+    this.#events.emit('stalled', { stalled });
   }
 
   #emitLeader(id: ServerId | undefined, term: number): void {

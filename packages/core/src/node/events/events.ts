@@ -20,6 +20,8 @@ export interface NodeEvents {
   apply: { readonly index: number };
   /** The disk became too full for another log segment, or has room again. */
   full: { readonly full: boolean };
+  /** The disk has not finished a write for several election timeouts, or finishes writes again. */
+  stalled: { readonly stalled: boolean };
   /** This server took a snapshot that covers entries up to `index`. The snapshot is durable. */
   snapshot: { readonly index: number; readonly bytes: number };
   /** This leader is sending a snapshot to `peer`, which has acknowledged `bytes` of `total`. */
@@ -42,6 +44,7 @@ const names: Readonly<Record<keyof NodeEvents, true>> = {
   commit: true,
   apply: true,
   full: true,
+  stalled: true,
   snapshot: true,
   snapshotSending: true,
   snapshotReceiving: true,

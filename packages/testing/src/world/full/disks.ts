@@ -27,6 +27,9 @@ export class Disks {
   /** Errors injected by the world. Only these may stop a node. */
   readonly #injectedErrors = new WeakSet<Error>();
   full = false;
+  /** Resolves when the disks answer again; undefined while they do. */
+  #answers: Promise<void> | undefined;
+  #answer: () => void = () => {};
 
   /** Creates the disks. `process` returns the process that currently uses them. */
   constructor(world: DiskContext, random: Random, process: () => Process) {
@@ -49,6 +52,15 @@ export class Disks {
       if (this.#injectedErrors.has(cause)) return true;
     }
     return false;
+  }
+
+  hang(): void {
+    this.#answers ??= new Promise((resolve) => (this.#answer = resolve));
+  }
+
+  unhang(): void {
+    this.#answers = undefined;
+    this.#answer();
   }
 
   crash(kind: 'kill' | 'powerCut'): void {
@@ -82,6 +94,7 @@ export class Disks {
     const { slowDisks, stalls } = mix.strength;
     const process = this.#process();
     if (healed) return process.sleep(0.1);
+    if (this.#answers !== undefined) return this.#answers.then(() => process.sleep(0.1));
     if (kind !== 'datasync' && kind !== 'sync') return process.sleep(this.#random.between(0.01, 0.1));
     if (this.#random.chance(stalls * 0.01)) return process.sleep(this.#random.between(0.5, 10) * mix.timings.election);
     return process.sleep(this.#random.between(0.1, 1 + slowDisks * 40));

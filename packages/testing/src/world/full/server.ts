@@ -140,10 +140,10 @@ export class NodeServer implements FaultTarget {
           this.#world.hash(through);
         },
       },
-      () =>
-        mix.strength.slowMachines === 0 || this.#world.healed
+      (commands) =>
+        mix.strength.slowMachines + mix.strength.weakMachines === 0 || this.#world.healed
           ? undefined
-          : process.sleep(this.#random.between(0, mix.strength.slowMachines * 50)),
+          : process.sleep(this.#applyMs(commands)),
     );
     this.#transport = new SimulatedTransport(process, {
       carry: (to, sent) => this.#world.carry(this.id, to, sent),
@@ -179,6 +179,12 @@ export class NodeServer implements FaultTarget {
     } catch (error) {
       this.#stopped(error as Error);
     }
+  }
+
+  /** Draws how long the machine takes for a batch. */
+  #applyMs(commands: number): number {
+    const { strength, writeEvery } = this.#world.mix;
+    return this.#random.between(0, strength.slowMachines * 50) + 2 * strength.weakMachines * writeEvery * commands;
   }
 
   /** Checks that all data that a log reported when it opened would survive a power cut now. */
@@ -345,6 +351,16 @@ export class NodeServer implements FaultTarget {
   setFull(full: boolean): void {
     this.#world.trace?.(`${this.id}: the disk ${full ? 'is full' : 'has room again'}`);
     this.#disks.full = full;
+  }
+
+  hang(): void {
+    this.#world.trace?.(`${this.id}: the disk stops answering`);
+    this.#disks.hang();
+  }
+
+  unhang(): void {
+    this.#world.trace?.(`${this.id}: the disk answers again`);
+    this.#disks.unhang();
   }
 
   setTimings(timings: Timings): void {

@@ -23,13 +23,13 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
   readonly blocksApply: boolean;
   readonly version: number;
   readonly #watcher: MachineWatcher;
-  readonly #delay: () => Promise<void> | undefined;
+  readonly #delay: (commands: number) => Promise<void> | undefined;
 
   /**
    * Wraps a machine. `delay` returns a promise that `apply` awaits first, or undefined for no
    * delay.
    */
-  constructor(inner: Machine, watcher: MachineWatcher, delay: () => Promise<void> | undefined) {
+  constructor(inner: Machine, watcher: MachineWatcher, delay: (commands: number) => Promise<void> | undefined) {
     this.inner = inner;
     this.#watcher = watcher;
     this.#delay = delay;
@@ -51,7 +51,7 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
   }
 
   apply(batch: ApplyBatch): readonly unknown[] | Promise<readonly unknown[]> {
-    const delay = this.#delay();
+    const delay = this.#delay(batch.entries.length);
     return delay === undefined ? this.#apply(batch) : delay.then(() => this.#apply(batch));
   }
 

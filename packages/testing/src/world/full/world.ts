@@ -211,6 +211,7 @@ class World {
     this.#faults.end();
     this.network.heal();
     for (const server of this.servers) {
+      server.unhang();
       server.resume();
       server.setFull(false);
       server.start();

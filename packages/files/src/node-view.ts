@@ -1,0 +1,43 @@
+import { readFile, stat, statfs } from 'node:fs/promises';
+
+/**
+ * File systems on a local block device, by the number that `statfs` reports: ext2 to ext4, XFS,
+ * Btrfs, ZFS, F2FS and bcachefs. Only one kernel can mount such a file system at a time.
+ */
+const LOCAL_FILE_SYSTEMS: ReadonlySet<number> = new Set([
+  0xef53, 0x58465342, 0x9123683e, 0x2fc12fc1, 0xf2f52010, 0xca451a4e,
+]);
+const LOCAL = '-local';
+
+/**
+ * Describes how this process reaches a folder: the boot of its kernel, the device of the folder's
+ * file system, and whether that file system is local. The text fits in a file name.
+ *
+ * A Unix socket can be reached only through the kernel and the file system on which its process
+ * listens. A process on another machine, or behind a FUSE or overlay mount, sees the same socket
+ * file, but gets the answer that a dead process would cause.
+ */
+export async function viewOf(folder: string): Promise<string> {
+  const [boot, { dev }, { type }] = await Promise.all([bootId(), stat(folder, { bigint: true }), statfs(folder)]);
+  const isLocal = process.platform === 'linux' && LOCAL_FILE_SYSTEMS.has(type);
+  return `${boot}-${dev.toString(16)}${isLocal ? LOCAL : '-other'}`;
+}
+
+/**
+ * Returns whether a refused connection proves that the process behind a socket is dead. `owner` is
+ * the view of that process, and `mine` the view of this process.
+ *
+ * - If both views are the same, the kernel of that process has refused the connection.
+ * - A local file system is mounted by one kernel at a time. If both processes reach the folder
+ *   through a local file system, then either they run on that kernel, or the machine has restarted
+ *   or mounted the disk again since.
+ */
+export function provesDeath(owner: string, mine: string): boolean {
+  return owner === mine || (owner.endsWith(LOCAL) && mine.endsWith(LOCAL));
+}
+
+/** Returns 48 random bits that Linux draws when it starts, or nothing on other systems. */
+async function bootId(): Promise<string> {
+  const id = await readFile('/proc/sys/kernel/random/boot_id', 'latin1').catch(() => '');
+  return id.replaceAll('-', '').slice(0, 12);
+}

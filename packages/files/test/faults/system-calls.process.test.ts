@@ -1,0 +1,106 @@
+// Shows that a store names the path, the cause and the remedy, whichever of its system calls fails,
+// and that it loses nothing. A child process opens, uses and closes both stores of a kind under
+// strace, which makes each system call fail in turn.
+import { spawn, spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const CHILD = fileURLToPath(new URL('stores-child.mjs', import.meta.url));
+
+/** The text of each error in messages without its code, and the remedy that the stores must name. */
+const ERRORS: Readonly<Record<string, readonly [text: string, remedy: string]>> = {
+  EIO: ['Input/output error', 'Check the disk and its connection'],
+  ENOSPC: ['No space left on device', 'Free some space'],
+  EROFS: ['Read-only file system', 'make its file system writable'],
+  EMFILE: ['Too many open files', 'Raise the limit of open files'],
+  EACCES: ['Permission denied', 'Give the user of this process access'],
+};
+
+interface Failure {
+  readonly name: string;
+  readonly codes: readonly string[];
+  readonly message: string;
+}
+
+interface Case {
+  readonly call: string;
+  readonly error: string;
+  readonly when: number;
+  readonly injected: string;
+  readonly root: string;
+  readonly failures: readonly Failure[];
+  /** Index of the last acknowledged entry, and of the last entry after the next start. */
+  readonly acknowledged: number;
+  readonly last: number;
+}
+
+async function casesOf(store: string, phase: string): Promise<Case[]> {
+  // With one thread for files, each system call has one number.
+  const env = { ...process.env, UV_THREADPOOL_SIZE: '1' };
+  const child = spawn(process.execPath, [CHILD, store, phase], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let printed = '';
+  child.stdout.on('data', (data: Buffer) => (printed += data.toString()));
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  expect(code).toBe(0);
+  return printed
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Case);
+}
+
+/** Returns what is wrong with the report of a failure. */
+function problemsOf(store: string, { call, error, root }: Case, { name, codes, message }: Failure): string[] {
+  const [text, remedy] = ERRORS[error] as readonly [string, string];
+  const problems: string[] = [];
+  const requirePart = (what: string, ...parts: readonly string[]): void => {
+    if (!parts.some((part) => message.includes(part))) problems.push(`the ${what} is missing`);
+  };
+  requirePart('path', root);
+  // These are calls of `Folder`, which reports the errors of the system.
+  if (name === 'openFolder') {
+    requirePart('cause', error);
+    return problems;
+  }
+  // LevelDB takes files for missing if it cannot list its folder, or cannot see that it exists.
+  if (store === 'level' && (call === 'getdents64' || call === 'access')) {
+    requirePart('remedy', call === 'access' ? 'try again' : 'check the disk and try again');
+    return problems;
+  }
+  if (codes[0] !== 'KONTIKI_STORE_FAILED' && codes[0] !== 'KONTIKI_DISK_FULL') problems.push(`the code is ${codes[0]}`);
+  requirePart('remedy', remedy);
+  requirePart('cause', error, text);
+  return problems;
+}
+
+/** Whether strace may attach to a process here. Containers and hardened kernels often forbid it. */
+const probe = spawnSync('strace', ['-o', '/dev/null', '-p', `${process.pid}`, '-e', 'trace=none'], {
+  timeout: 500,
+  killSignal: 'SIGINT',
+  encoding: 'utf8',
+});
+const attaches = probe.stderr?.includes('attached') === true;
+if (!attaches) console.log(`skipped: strace cannot attach (${probe.error?.message ?? probe.stderr})`);
+
+describe.concurrent('stores on a failing disk', () => {
+  it.runIf(attaches).each([
+    ['fs', 'create', 'during its first start'],
+    ['fs', 'start', 'during a later start'],
+    ['fs', 'run', 'while running'],
+    ['level', 'create', 'during its first start'],
+    ['level', 'start', 'during a later start'],
+    ['level', 'run', 'while running'],
+  ])('a store in %s (%s) explains each failed system call %s', async (store, phase) => {
+    const cases = await casesOf(store, phase);
+    expect(cases.length).toBeGreaterThan(50);
+    const problems = cases.flatMap((one) =>
+      one.failures.flatMap((failure) =>
+        problemsOf(store, one, failure).map((text) => `${text}: ${failure.name}: ${failure.message} (${one.injected})`),
+      ),
+    );
+    expect(problems).toEqual([]);
+    const lost = cases.filter(({ acknowledged, last }) => last < acknowledged);
+    expect(lost).toEqual([]);
+    // Each kind of error has stopped at least one call.
+    expect(new Set(cases.filter(({ failures }) => failures.length > 0).map(({ error }) => error)).size).toBe(5);
+  });
+});

@@ -1,0 +1,40 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const CHILD = fileURLToPath(new URL('lock-child.mjs', import.meta.url));
+
+/** A process that tries to lock a folder, and holds the lock until its input ends. */
+export interface Starter {
+  readonly process: ChildProcess;
+  /** Resolves with "won" or an error code. */
+  readonly answer: Promise<string>;
+  /** Resolves with everything that the process has printed when it has ended. */
+  readonly output: Promise<string>;
+}
+
+const started = new Set<ChildProcess>();
+
+/** Starts a process that locks `folder`. `prefix` is a command that runs the process. */
+export function start(folder: string, prefix: readonly string[] = []): Starter {
+  const child = spawn('env', [...prefix, process.execPath, CHILD, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
+  started.add(child);
+  let printed = '';
+  child.stdout.on('data', (data: Buffer) => (printed += data.toString()));
+  // Wait for `close`, because the output may not have been read yet at `exit`.
+  const output = new Promise<string>((resolve) => child.once('close', () => resolve(printed)));
+  const line = new Promise<void>((resolve) => child.stdout.once('data', () => resolve()));
+  const answer = Promise.race([line, output]).then(() => printed.split(/\s/)[0] || 'no answer');
+  return { process: child, answer, output };
+}
+
+/** Kills a process and waits until it has ended. */
+export async function kill({ process, output }: Starter): Promise<void> {
+  process.kill('SIGKILL');
+  await output;
+}
+
+/** Kills all processes that were started. */
+export function killAll(): void {
+  for (const child of started) child.kill('SIGKILL');
+  started.clear();
+}

@@ -1,0 +1,104 @@
+import type { Clock, Timer } from '@kontiki/core';
+import type { Database, FreeBytes } from './namespace.js';
+
+const MIB = 1024 * 1024;
+/** The disk counts as full if fewer bytes are free. A database needs room to rewrite its files. */
+const RESERVE = 64 * MIB;
+/** A full disk has room again if this many bytes are free, so that the state does not flutter. */
+const ENOUGH = 80 * MIB;
+/** With fewer free bytes, writes wait, because a database does not survive a failed write. */
+const MINIMUM = 16 * MIB;
+/** Milliseconds between measurements while the disk is full. */
+const RETRY_MS = 1_000;
+
+/** The part of `globalThis` that measures disks in Node.js. */
+interface Runtime {
+  readonly process?: {
+    getBuiltinModule?(id: 'node:fs'): {
+      readonly promises: {
+        statfs(path: string): Promise<{ readonly bavail: number; readonly bsize: number }>;
+      };
+    };
+  };
+}
+
+/** Returns a function that measures the disk of a database with a folder in Node.js. */
+export function freeBytesOf(database: Database): FreeBytes {
+  let root: { readonly parent?: object | null; readonly location?: unknown } = database as never;
+  while (root.parent !== null && root.parent !== undefined) root = root.parent;
+  const { location } = root;
+  const disk = (globalThis as Runtime).process?.getBuiltinModule?.('node:fs').promises;
+  if (disk === undefined || typeof location !== 'string') return async () => Infinity;
+  return async () => {
+    const { bavail, bsize } = await disk.statfs(location);
+    return bavail * bsize;
+  };
+}
+
+/** Measures a disk. A disk that cannot be measured is never full. */
+function measured(freeBytes: FreeBytes): Promise<number> {
+  return freeBytes().catch(() => Infinity);
+}
+
+/** Returns the error for a write that found the disk full. */
+export function diskFull(): Error {
+  return Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+}
+
+/** Returns whether the disk has room for more data than the reserve. */
+export async function hasRoom(freeBytes: FreeBytes): Promise<boolean> {
+  return (await measured(freeBytes)) >= RESERVE;
+}
+
+/** Measures the disk of a log, so that a full disk is detected before a write fails. */
+export class FreeSpace {
+  readonly #freeBytes: FreeBytes;
+  readonly #clock: Clock;
+  readonly #retry: Timer;
+  readonly #onFull: (full: boolean) => void;
+  /** Result of the newest measurement. */
+  #free = Infinity;
+  #isFull = false;
+  #isClosed = false;
+  /** Continues the write that waits for a measurement. */
+  #onMeasured: () => void = () => {};
+
+  /**
+   * `onFull` is called with true when little room is left, and with false when there is room again.
+   */
+  constructor(freeBytes: FreeBytes, clock: Clock, onFull: (full: boolean) => void) {
+    this.#freeBytes = freeBytes;
+    this.#clock = clock;
+    this.#onFull = onFull;
+    this.#retry = clock.timer(() => void this.measure());
+  }
+
+  /** Measures the disk, and measures it again every second while it is full. */
+  async measure(): Promise<void> {
+    this.#free = await measured(this.#freeBytes);
+    if (this.#isClosed) return;
+    const isFull = this.#free < (this.#isFull ? ENOUGH : RESERVE);
+    this.#retry.set(isFull ? this.#clock.now() + RETRY_MS : Infinity);
+    if (isFull !== this.#isFull) {
+      this.#isFull = isFull;
+      this.#onFull(isFull);
+    }
+    this.#onMeasured();
+  }
+
+  /** Resolves when there is room for a write. Rejects after `close`. */
+  async waitForRoom(): Promise<void> {
+    await this.measure();
+    while (this.#free < MINIMUM) {
+      if (this.#isClosed) throw diskFull();
+      await new Promise<void>((resolve) => (this.#onMeasured = resolve));
+    }
+  }
+
+  /** Stops measuring, and ends the wait of a write. */
+  close(): void {
+    this.#isClosed = true;
+    this.#retry.close();
+    this.#onMeasured();
+  }
+}
