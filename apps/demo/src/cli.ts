@@ -1,4 +1,5 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { didYouMean } from './did-you-mean.js';
 
 /**
  * Command that runs this program in a clone of the repository. Printed commands start with it, so
@@ -52,17 +53,12 @@ export function parse(
   positionals: readonly string[] = [],
 ): ParsedArgs {
   const help = `See: ${COMMAND} ${command} --help`;
-  let parsed;
-  try {
-    parsed = parseArgs({ args, options: { ...options, help: { type: 'boolean' } }, allowPositionals: true });
-  } catch (error) {
-    // Node's message may have several lines, and may end with a period.
-    const text = (error as Error).message.replace(/\s+/g, ' ').replace(/\.$/, '');
-    throw new CliError(`${text}. ${help}`, EXIT.usage);
+  const known: Options = { ...options, help: { type: 'boolean', short: 'h' } };
+  const parsed = parseArgs({ args, options: known, allowPositionals: true, strict: false, tokens: true });
+  for (const token of parsed.tokens) {
+    const problem = token.kind === 'option' ? problemOf(token, known) : undefined;
+    if (problem !== undefined) throw new CliError(`${problem} ${help}`, EXIT.usage);
   }
-  const values = Object.entries(parsed.values as ParsedArgs['values']);
-  const empty = values.find(([, value]) => [value].flat().includes(''))?.[0];
-  if (empty !== undefined) throw new CliError(`--${empty} needs a non-empty value. ${help}`, EXIT.usage);
   const required = parsed.values['help'] === true ? [] : positionals;
   if (parsed.positionals.length > positionals.length) {
     throw new CliError(
@@ -74,6 +70,27 @@ export function parse(
     throw new CliError(`${required[parsed.positionals.length]} is missing. ${help}`, EXIT.usage);
   }
   return parsed as ParsedArgs;
+}
+
+interface OptionToken {
+  readonly name: string;
+  /** The flag as it was written. */
+  readonly rawName: string;
+  readonly value?: string | undefined;
+  readonly inlineValue?: boolean | undefined;
+}
+
+/** Returns what is wrong with a flag, if anything. `parseArgs` itself has no readable messages. */
+function problemOf({ name, rawName, value, inlineValue }: OptionToken, known: Options): string | undefined {
+  const type = Object.hasOwn(known, name) ? known[name]?.type : undefined;
+  if (type === undefined) {
+    const names = Object.keys(known).map((flag) => `--${flag}`);
+    return `There is no flag ${rawName}.${didYouMean(rawName, names)}`;
+  }
+  if (type === 'boolean') return value === undefined ? undefined : `${rawName} takes no value.`;
+  // `--data --nodes 5` has no folder, rather than a folder named `--nodes`.
+  const isFlag = inlineValue !== true && value?.startsWith('--') === true;
+  return value === undefined || value === '' || isFlag ? `${rawName} needs a value.` : undefined;
 }
 
 /** Parses the value of a flag as a whole number from `min` to `max`. */
@@ -95,7 +112,10 @@ export function oneOf<Word extends string>(
 ): readonly Word[] | undefined {
   const wrong = values?.find((value) => !words.includes(value as Word));
   if (wrong === undefined) return values as readonly Word[] | undefined;
-  throw new CliError(`--${flag} must be one of ${words.join(', ')}, not ${JSON.stringify(wrong)}.`, EXIT.usage);
+  throw new CliError(
+    `--${flag} must be one of ${words.join(', ')}, not ${JSON.stringify(wrong)}.${didYouMean(wrong, words)}`,
+    EXIT.usage,
+  );
 }
 
 /** Quotes a word for a POSIX shell if it contains special characters. */

@@ -1,10 +1,12 @@
+import { readFileSync } from 'node:fs';
 import { COMMAND, CliError, DEMO_COMMAND, EXIT } from './cli.js';
-import { clientCommand, isClientCommand } from './commands/client.js';
+import { clientCommand } from './commands/client.js';
 import { demoCommand } from './commands/demo.js';
 import { loadCommand } from './commands/load.js';
 import { migrateCommand } from './commands/migrate.js';
 import { describeFailure, nodeCommand } from './commands/node.js';
 import { snapshotCommand } from './commands/snapshot.js';
+import { didYouMean } from './did-you-mean.js';
 
 const help = `kontiki-demo: a replicated key/value store on Kontiki.
 
@@ -25,21 +27,41 @@ Then, in another terminal: ${COMMAND} COMMAND
   demo               start a cluster (the same as above, without building)
 
 Flags of a command: ${COMMAND} COMMAND --help
+Version: ${COMMAND} --version
 `;
 
+const commands: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
+  put: (args) => clientCommand('put', args),
+  get: (args) => clientCommand('get', args),
+  delete: (args) => clientCommand('delete', args),
+  status: (args) => clientCommand('status', args),
+  load: loadCommand,
+  snapshot: snapshotCommand,
+  node: nodeCommand,
+  migrate: migrateCommand,
+  demo: demoCommand,
+};
+
 async function main([command = '', ...args]: string[]): Promise<number> {
-  if (command === 'demo') return demoCommand(args);
-  if (command === 'node') return nodeCommand(args);
-  if (command === 'migrate') return migrateCommand(args);
-  if (command === 'load') return loadCommand(args);
-  if (command === 'snapshot') return snapshotCommand(args);
-  if (isClientCommand(command)) return clientCommand(command, args);
-  if (command === '--help' || command === 'help') {
-    process.stdout.write(help);
-    return 0;
-  }
-  const problem = command === '' ? 'A command is missing.' : `There is no command ${JSON.stringify(command)}.`;
+  if (command === '--version' || args[0] === '--version') return print(`kontiki-demo ${version()}\n`);
+  if (command === '--help' || command === '-h' || command === 'help') return print(help);
+  const run = Object.hasOwn(commands, command) ? commands[command] : undefined;
+  if (run !== undefined) return run(args);
+  const problem =
+    command === ''
+      ? 'A command is missing.'
+      : `There is no command ${JSON.stringify(command)}.${didYouMean(command, Object.keys(commands))}`;
   throw new CliError(`${problem} See: ${COMMAND} --help`, EXIT.usage);
+}
+
+function print(text: string): number {
+  process.stdout.write(text);
+  return 0;
+}
+
+function version(): string {
+  const file = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(file) as { version: string }).version;
 }
 
 // The reader of the output may exit first, as in `| head`. The program must still exit normally.

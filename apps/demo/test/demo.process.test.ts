@@ -38,17 +38,38 @@ async function leaderUrl(): Promise<string> {
 
 describe('kontiki-demo demo', () => {
   it('the commands printed by demo work as printed', async () => {
-    const { output } = await cluster.start();
-    const lines = output.split('\n').filter((line) => line.startsWith('  curl'));
-    expect(lines).toHaveLength(4);
-    const answers: string[] = [];
-    for (const line of lines) answers.push((await shell('bash', ['-c', line])).stdout);
-    expect(answers[1]).toBe('hello');
-    expect(answers[3]).toContain('"role":');
-    const kill = output.split('\n').find((line) => line.startsWith('  kill -9')) as string;
-    const { pid } = (await cluster.leader()) as NodeStatus;
+    const demo = await cluster.start();
+    const printed = (start: string): string[] => demo.output.split('\n').filter((line) => line.startsWith(start));
+    /** Runs a printed command. Repeats it while there is no leader, or none that is alive. */
+    const run = async (line: string): Promise<string> => {
+      let answer: string | undefined;
+      await eventually(`an answer to ${line}`, async () => {
+        answer = (await shell('bash', ['-c', line]).catch(() => undefined))?.stdout;
+        return answer !== undefined && !answer.includes('KONTIKI_NOT_LEADER');
+      });
+      return answer as string;
+    };
+    const check = async (lines: readonly string[]): Promise<void> => {
+      expect(lines).toHaveLength(4);
+      const answers: string[] = [];
+      for (const line of lines) answers.push(await run(line));
+      expect(answers[1]).toBe('hello');
+      expect(answers[3]).toContain('"role":');
+    };
+    const first = printed('  curl');
+    await check(first);
+    const kill = printed('  kill -9')[0] as string;
+    const pid = Number((await run(/\$\((.*)\)/.exec(kill)?.[1] as string)).trim());
     await shell('bash', ['-c', kill]);
-    await eventually('the leader has exited', () => !isAlive(pid));
+    await eventually('the killed node has exited', () => !isAlive(pid));
+    // The first commands use a node that was not killed, and new ones follow.
+    await check(first);
+    await eventually('the commands are printed again', () => printed('  curl').length === 8);
+    await check(printed('  curl').slice(4));
+    const restart = printed('  npx')[0] as string;
+    const [, args] = /^  npx -y pnpm@[\d.]+ kontiki-demo (.*)$/.exec(restart) as unknown as [string, string];
+    cluster.run(args.split(' '));
+    await eventually('all nodes are running', async () => (await cluster.pids()).length === 3);
   });
 
   it('demo stops on SIGTERM or SIGINT, and a later start continues with its data', async () => {
@@ -99,20 +120,19 @@ describe('kontiki-demo demo', () => {
     for (const [args, sentence] of [
       [['demo', '--nodes', '0'], '--nodes must be a whole number from 1 to 7'],
       [['demo', '--nodes', 'three'], '--nodes must be'],
-      [['demo', '--nodes', '-1'], "use '--nodes=-XYZ'. See: npx -y pnpm@10.34.9 kontiki-demo demo --help"],
-      [['demo', '--data', ''], '--data needs a non-empty value'],
+      [['demo', '--nodes', '-1'], '--nodes must be a whole number from 1 to 7, not "-1"'],
       [['demo', '--data', unused, '--heartbeat', '100', '--election', '150'], 'at least twice --heartbeat 100'],
       [['demo', '--data', unused, '--heartbeat', '60001'], '--heartbeat must be a whole number from 1 to 60000'],
-      [['demo', '--color'], 'Unknown option'],
-      [['demo', 'now'], 'Unexpected argument "now"'],
-      [['demo', '--', '--nodes', '5'], 'Unexpected argument'],
-      [['demo', '--port', '5000', '--peer-port', '5001'], 'overlap'],
+      [['demo', '--data', unused, '--port', '5000', '--peer-port', '5001'], 'overlap'],
+      [['demo', '--data', unused, '--storage', 'fs,fs'], '--storage names 2 stores for 3 nodes'],
       [['node'], '--id is missing'],
       [['node', '--id', 'n9', '--data', cluster.data], 'has no node n9'],
       [['get'], 'KEY is missing'],
       [['get', 'a', '--url', 'ftp://x'], '--url must be'],
       [['put', 'a', 'b', '--url', 'http://127.0.0.1:99999'], '--url must be'],
       [['launch'], 'There is no command "launch"'],
+      [['lod'], 'There is no command "lod". Did you mean load?'],
+      [['snapshot', 'tak'], 'There is no snapshot command "tak". Did you mean take?'],
       [[], 'A command is missing'],
     ] as const) {
       const { code, output } = await cluster.run(args).result;
@@ -123,6 +143,8 @@ describe('kontiki-demo demo', () => {
       ]);
     }
     expect(existsSync(unused)).toBe(false);
+    for (const args of [['--version'], ['demo', '--version']])
+      expect(await cluster.run(args).result).toMatchObject({ code: 0, output: 'kontiki-demo 0.1.0\n' });
     for (const command of ['', 'demo', 'node', 'get', 'put', 'delete', 'status']) {
       const { code, output } = await cluster.run([command, '--help'].filter(Boolean)).result;
       expect([code, output]).toEqual([0, expect.stringContaining('npx -y pnpm@10.34.9 ')]);
@@ -169,6 +191,27 @@ describe('kontiki-demo demo', () => {
         1,
         expect.stringContaining('is not a cluster file of this version'),
       ]);
+    }
+  });
+
+  it('a node reports a cluster.json that contradicts the members in the log', async () => {
+    const demo = await cluster.start();
+    demo.process.kill('SIGTERM');
+    await demo.result;
+    const path = join(cluster.data, 'cluster.json');
+    const text = readFileSync(path, 'utf8');
+    const start = async (): Promise<[number | null, string]> => {
+      const { code, output } = await cluster.run(['node', '--id', 'n1', '--data', cluster.data]).result;
+      return [code, output];
+    };
+    const peerPort = cluster.port + cluster.size;
+    for (const [before, after] of [
+      [`"peerPort": ${peerPort + 1}`, '"peerPort": 1'],
+      [`"port": ${cluster.port + 2}`, '"port": 1'],
+      ['"id": "n3"', '"id": "n4"'],
+    ] as const) {
+      writeFileSync(path, text.replace(before, after));
+      expect(await start()).toEqual([1, expect.stringContaining('cluster.json contradicts the members in the log.')]);
     }
   });
 
@@ -376,6 +419,11 @@ describe('the command-line client', () => {
     const closed = `http://127.0.0.1:${await freePorts(1)}`;
     const refused = await cluster.run(['put', 'a', 'b', '--url', closed, '--timeout', '500']).result;
     expect([refused.code, refused.output]).toEqual([1, expect.stringContaining('Nothing was written')]);
+    const waiting = await cluster.run(['get', 'a', '--url', closed, '--timeout', '1500']).result;
+    expect([waiting.code, waiting.output]).toEqual([
+      1,
+      expect.stringMatching(/^kontiki-demo: waiting for up to 1500 ms: cannot connect to .*ECONNREFUSED\)\n/),
+    ]);
     const unreachable = ['put', 'a', 'b', '--url', 'http://unknown.invalid:80', '--url', 'http://127.0.0.1:6000'];
     const notSent = await cluster.run([...unreachable, '--timeout', '500']).result;
     expect([notSent.code, notSent.output]).toEqual([1, expect.stringContaining('Nothing was written')]);

@@ -1,7 +1,7 @@
 import { Agent } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { put, sendRequest } from '../src/client/leader-request.js';
-import type { DemoCluster } from './cluster.js';
+import { eventually, type DemoCluster } from './cluster.js';
 
 const READERS = 16;
 
@@ -28,22 +28,28 @@ export class Load {
 
   /**
    * Reads every acknowledged key, with linearizable reads or locally at one node. Returns the keys
-   * that do not have their acknowledged value.
+   * that do not have their acknowledged value. A read that is refused is repeated at the leader of
+   * that time: only a value or its absence shows what the cluster has.
    */
   async missing(local?: string): Promise<string[]> {
     const agent = new Agent({ keepAlive: true });
-    const leader = (await this.#cluster.leader())?.id;
-    const url = this.#cluster.url(local ?? leader ?? 'n1');
+    let leader = local ?? 'n1';
     const lost: string[] = [];
     const keys = this.acknowledged.values();
-    const read = async (): Promise<void> => {
-      for (const key of keys) {
-        const path = `/kv/${key}${local === undefined ? '' : '?consistency=local'}`;
-        const { status, body } = await sendRequest(url, { method: 'GET', path }, agent);
-        if (status !== 200 || body !== key) lost.push(key);
-      }
+    const read = async (key: string): Promise<boolean> => {
+      const path = `/kv/${key}${local === undefined ? '' : '?consistency=local'}`;
+      const answer = await sendRequest(this.#cluster.url(leader), { method: 'GET', path }, agent).catch(
+        () => undefined,
+      );
+      const answered = answer?.status === 200 || answer?.status === 404;
+      if (answered && answer.body !== key) lost.push(key);
+      if (!answered && local === undefined) leader = (await this.#cluster.leader())?.id ?? leader;
+      return answered;
     };
-    await Promise.all(Array.from({ length: READERS }, read));
+    const readAll = async (): Promise<void> => {
+      for (const key of keys) await eventually(`an answer to a read of ${key}`, () => read(key));
+    };
+    await Promise.all(Array.from({ length: READERS }, readAll));
     agent.destroy();
     return lost;
   }

@@ -45,7 +45,7 @@ const MINIMUMS: Readonly<Record<World, Counts>> = {
 };
 
 /** Minimum number of seeds. With fewer, counts vary too much to be compared with `MINIMUMS`. */
-const MIN_SEEDS = 300;
+const MIN_SEEDS = 2_000;
 
 /** Sums of the event counts of all worlds of a run. */
 export class Coverage {

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { ALL_FAULTS, INVARIANTS, NODE_INVARIANTS, type Fault, type Invariant } from '@kontiki/testing';
+import { ALL_FAULTS, INVARIANTS, NODE_INVARIANTS, type Invariant } from '@kontiki/testing';
 import { checkFile, describeFileFailure, modelNames } from './check-history.js';
 import { COMMAND } from './command.js';
 import { runMutants } from './mutants/run.js';
@@ -10,12 +10,18 @@ import { runWorld, SECONDS, STORAGES, WORLDS, type Options, type World } from '.
 
 const invariants: readonly Invariant[] = [...INVARIANTS, ...NODE_INVARIANTS];
 
+const exitCodes = `
+Exit codes: 0 all is well, 1 a check failed, 2 the command line or a file is invalid.
+`;
+
 const help = `Runs Kontiki in simulated worlds with faults, and checks invariants after every event.
 
   ${COMMAND} [flags]               runs many worlds on all cores
   ${COMMAND} --seed 51 --trace     runs one world and prints its events
   ${COMMAND} mutants [NAME ...]    injects one bug at a time, which the worlds must find
   ${COMMAND} check HISTORY         checks a history for linearizability
+
+The two commands have their own --help.
 
 Worlds:
 
@@ -39,22 +45,34 @@ One world:
   --seed N              the seed to run
   --trace               prints every event
 
-Mutants, the bugs in apps/sim/src/mutants (also takes --world, --storage, --from and --only):
-
-  NAME                  part of a mutant's name (default: all mutants)
-  --seeds N             maximum number of worlds per mutant (default 2000)
-  --alone               checks one invariant at a time; each must find some mutant
-
-Histories, in JSON lines:
-
-  --model MODEL         ${modelNames.join(' or ')} (default register)
-
 Faults: ${ALL_FAULTS.join(', ')}
 
 Invariants: ${invariants.join(', ')}
+${exitCodes}`;
 
-Exit codes: 0 all is well, 1 a check failed, 2 the command line or a file is invalid.
-`;
+/** The help of each command. */
+const helps: Readonly<Record<string, string>> = {
+  mutants: `Injects one bug at a time, which the worlds must find. The bugs are in apps/sim/src/mutants.
+
+  ${COMMAND} mutants [NAME ...]
+
+  NAME                  part of a mutant's name (default: all mutants)
+  --world WORLD         fast or full (default fast)
+  --storage STORE       where nodes of the full world store data: fs or level (default fs)
+  --seeds N             maximum number of worlds per mutant (default 2000)
+  --from N              first seed (default 0)
+  --only INVARIANT,...  checks only these invariants
+  --alone               checks one invariant at a time; each must find some mutant
+
+Invariants: ${invariants.join(', ')}
+${exitCodes}`,
+  check: `Checks a history for linearizability. The file has one operation per line, in JSON.
+
+  ${COMMAND} check HISTORY
+
+  --model MODEL         ${modelNames.join(' or ')} (default register)
+${exitCodes}`,
+};
 
 function numberFlag(name: string, text: string | undefined, fallback: number): number {
   if (text === undefined) return fallback;
@@ -136,11 +154,11 @@ function check([path, ...more]: string[], model: string): boolean {
 
 async function main(args: string[]): Promise<boolean> {
   const { values, positionals } = parse(args);
+  const [command, ...names] = positionals;
   if (values.help === true) {
-    process.stdout.write(help);
+    process.stdout.write((command !== undefined && Object.hasOwn(helps, command) ? helps[command] : undefined) ?? help);
     return true;
   }
-  const [command, ...names] = positionals;
   const only = listFlag('only', values.only, invariants);
   const without = listFlag('without', values.without, ALL_FAULTS);
   const [world = 'fast'] = listFlag('world', values.world, WORLDS) ?? [];

@@ -11,10 +11,10 @@ import type { Options, World } from '../src/worlds.js';
 const counts = runFastWorld(1, { seconds: 1 }).counts;
 
 describe('coverage', () => {
-  it('coverage reports every count as missing if 300 worlds had no events', () => {
+  it('coverage reports every count as missing if 2,000 worlds had no events', () => {
     const coverage = new Coverage('full');
     const idle = Object.fromEntries(Object.keys(counts).map((name) => [name, 0])) as unknown as typeof counts;
-    for (let seed = 0; seed < 299; seed += 1) coverage.add(1, 1, idle);
+    for (let seed = 0; seed < 1_999; seed += 1) coverage.add(1, 1, idle);
     expect(coverage.missing).toEqual([]);
     coverage.add(1, 1, idle);
     expect(coverage.missing).toHaveLength(Object.keys(counts).length);
@@ -24,7 +24,7 @@ describe('coverage', () => {
   it('coverage reports no missing counts if every count reaches its minimum', () => {
     const coverage = new Coverage('full');
     const busy = Object.fromEntries(Object.keys(counts).map((name) => [name, 1_000])) as unknown as typeof counts;
-    for (let seed = 0; seed < 400; seed += 1) coverage.add(1, 1, busy);
+    for (let seed = 0; seed < 2_000; seed += 1) coverage.add(1, 1, busy);
     expect(coverage.missing).toEqual([]);
     expect(coverage.rates.elections).toBe(1_000_000);
   });

@@ -74,4 +74,13 @@ describe('the sim command', () => {
     expect(stderr).toContain(sentence);
     expect(status).toBe(2);
   });
+
+  it.each([
+    [[], 'Runs Kontiki in simulated worlds'],
+    [['mutants'], 'Injects one bug at a time'],
+    [['check'], 'Checks a history for linearizability'],
+  ])('sim %j --help prints its own help', (args, sentence) => {
+    const { status, stdout } = sim(...args, '--help');
+    expect([status, stdout]).toEqual([0, expect.stringMatching(new RegExp(`^${sentence}`))]);
+  });
 });

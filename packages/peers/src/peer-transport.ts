@@ -48,6 +48,8 @@ export interface Listener {
   /** Where the listener accepts connections. Undefined while it is not listening. */
   readonly bound: Bound | undefined;
   start(): Promise<void>;
+  /** Called once per `pingIntervalMs`. */
+  tick?(): void;
   /** Stops accepting connections. */
   close(): Promise<void>;
 }
@@ -144,6 +146,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
     }
     this.#reportMisfit(context);
     this.#ticks = setInterval(() => {
+      this.#listener?.tick?.();
       for (const peer of this.#peers.values()) peer.tick();
     }, this.#limits.pingIntervalMs);
     this.#applyAddresses(context);

@@ -12,7 +12,7 @@ import { describe, expect, it } from 'vitest';
 import { helloHeaders } from '@kontiki/peers';
 import { HttpTransport, type HttpOptions } from '@kontiki/transport-http';
 import { testListening } from '../../peers/test/transports/listening.js';
-import { after, append, server, started, type TestServer, until } from './servers.js';
+import { after, append, numbered, server, started, type TestServer, until } from './servers.js';
 
 testListening(server, started);
 
@@ -89,6 +89,20 @@ const applications: readonly [string, (handler: Handler) => Promise<RequestListe
     },
   ],
 ];
+
+it('the application’s server closes although peers send requests to it', async () => {
+  const a = await mounted({ limits: { pingIntervalMs: 50 } });
+  const server = createServer(a.transport.handler);
+  const port = await listening(server);
+  const b = await started('b', { limits: { pingIntervalMs: 50 } });
+  b.transport.setPeers(new Map([['a', `http://127.0.0.1:${port}`]]));
+  await b.reaches(a);
+  const closed = once(server, 'close');
+  server.close();
+  const sending = setInterval(() => b.transport.send('a', [numbered(1)]), 5);
+  await closed;
+  clearInterval(sending);
+});
 
 describe('a handler under a prefix', () => {
   it.each(applications)(

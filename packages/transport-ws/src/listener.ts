@@ -17,6 +17,7 @@ import {
   OwnServer,
   REFUSED_HEADER,
 } from '@kontiki/peers';
+import type { Connection } from './connection.js';
 import type { WebSocketOptions } from './options.js';
 import { SUBPROTOCOL, socketOptions } from './settings.js';
 
@@ -24,7 +25,7 @@ import { SUBPROTOCOL, socketOptions } from './settings.js';
  * Called for each connection with a valid handshake. `sentGenesis` is the genesis that this server
  * sent.
  */
-export type OnAccepted = (ws: WebSocket, socket: Duplex, hello: Hello, sentGenesis: number | undefined) => void;
+export type OnAccepted = (ws: WebSocket, socket: Duplex, hello: Hello, sentGenesis: number | undefined) => Connection;
 
 /** Accepts connections from peers, on its own port or on a path of the application's server. */
 export class WebSocketListener implements Listener {
@@ -35,8 +36,9 @@ export class WebSocketListener implements Listener {
   readonly #server: HttpServer | HttpsServer;
   readonly #path: string;
   readonly #webSockets: WebSocketServer;
-  /** Number of open connections. */
-  #connections = 0;
+  readonly #connections = new Set<Connection>();
+  /** Whether the server was listening when the newest connection was accepted. */
+  #wasListening = false;
 
   constructor(context: Context, options: WebSocketOptions, onAccepted: OnAccepted) {
     this.#context = context;
@@ -83,6 +85,17 @@ export class WebSocketListener implements Listener {
   }
 
   /**
+   * Closes the connections from peers when the application has closed its server. Node.js reports
+   * the server as closed only when all connections have ended, and peers keep theirs open.
+   */
+  tick(): void {
+    if (!this.#wasListening || this.#server.listening || this.#connections.size === 0) return;
+    const text = `closed ${this.#connections.size} connections from peers, because the application closed its server`;
+    this.#context.logger.log('info', 'server', text);
+    for (const connection of this.#connections) connection.terminate();
+  }
+
+  /**
    * Stops accepting connections. Closes the server if the transport created it. The application's
    * server stays open.
    */
@@ -108,9 +121,10 @@ export class WebSocketListener implements Listener {
     const sentGenesis = this.#context.self.genesis;
     this.#webSockets.handleUpgrade(request, socket, head, (ws) => {
       this.#own?.markIdentified(socket as Socket);
-      this.#connections += 1;
-      ws.once('close', () => (this.#connections -= 1));
-      this.#onAccepted(ws, socket, hello, sentGenesis);
+      const connection = this.#onAccepted(ws, socket, hello, sentGenesis);
+      this.#connections.add(connection);
+      this.#wasListening = this.#server.listening;
+      ws.once('close', () => this.#connections.delete(connection));
     });
   };
 
@@ -120,10 +134,10 @@ export class WebSocketListener implements Listener {
     if (protocols?.includes(SUBPROTOCOL) !== true) {
       throw new HandshakeError('version', `The request does not offer the subprotocol ${SUBPROTOCOL}.`);
     }
-    if (this.#connections >= this.#context.limits.connections) {
+    if (this.#connections.size >= this.#context.limits.connections) {
       throw new HandshakeError(
         'busy',
-        `There are ${this.#connections} connections already. To allow more, increase limits.connections.`,
+        `There are ${this.#connections.size} connections already. To allow more, increase limits.connections.`,
       );
     }
     return hello;

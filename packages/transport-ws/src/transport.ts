@@ -19,7 +19,9 @@ export class WebSocketTransport extends PeerTransport<WebSocketPeer> {
   protected override createListener(context: Context, getPeer: (id: ServerId) => WebSocketPeer): Listener {
     return new WebSocketListener(context, this.#options, (ws, socket, hello, sentGenesis) => {
       const peer = getPeer(hello.from);
-      peer.accept(new Connection(context, ws, socket, hello, sentGenesis, peer.callbacks));
+      const connection = new Connection(context, ws, socket, hello, sentGenesis, peer.callbacks);
+      peer.accept(connection);
+      return connection;
     });
   }
 

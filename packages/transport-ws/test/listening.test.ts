@@ -54,6 +54,24 @@ it('a transport on a path of the application’s server does not affect other pa
   expect(server.listenerCount('upgrade')).toBe(1);
 });
 
+it('the application’s server closes although peers are connected to it', async () => {
+  const server = await applicationServer();
+  const [a, b] = [await started('a', { server, limits: { pingIntervalMs: 50 } }), await started('b')];
+  b.transport.setPeers(new Map([['a', `ws://127.0.0.1:${portOf(server)}/kontiki`]]));
+  await b.reaches(a);
+  const closed = once(server, 'close');
+  server.close();
+  await closed;
+  expect(a.lines.map(({ text }) => text)).toEqual([
+    'closed 1 connections from peers, because the application closed its server',
+  ]);
+  // The server may listen again.
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  b.transport.setPeers(new Map([['a', `ws://127.0.0.1:${portOf(server)}/kontiki`]]));
+  await b.reaches(a);
+});
+
 it('upgrades on other paths are answered with 404 if there is no other listener', async () => {
   const server = await applicationServer();
   const transport = new WebSocketTransport({ server });

@@ -26,22 +26,32 @@ const MAX_REDIRECTS = 5;
 export class KvClient {
   readonly #urls: readonly string[];
   readonly #timeoutMs: number;
+  readonly #onWaiting: (reason: string) => void;
 
-  /** `timeoutMs` limits the duration of a whole request, including retries. */
-  constructor(urls: readonly string[], timeoutMs: number) {
+  /**
+   * `timeoutMs` limits the duration of a whole request, including retries. `onWaiting` is called
+   * once per request that takes longer than a second.
+   */
+  constructor(urls: readonly string[], timeoutMs: number, onWaiting: (reason: string) => void) {
     this.#urls = urls;
     this.#timeoutMs = timeoutMs;
+    this.#onWaiting = onWaiting;
   }
 
   async send(request: KvRequest): Promise<KvResponse> {
     const deadline = Date.now() + this.#timeoutMs;
-    let reason = 'no node answered';
-    for (let attempt = 0; Date.now() < deadline; attempt += 1) {
-      const url = this.#urls[attempt % this.#urls.length] as string;
-      const response = await this.#attempt(url + request.path, request, deadline - Date.now());
-      if (typeof response !== 'string') return response;
-      reason = response;
-      await delay(Math.min(1_000, 50 * 1.5 ** attempt) * (0.5 + Math.random()));
+    let reason = 'no node has answered';
+    const waiting = setTimeout(() => this.#onWaiting(reason), 1_000);
+    try {
+      for (let attempt = 0; Date.now() < deadline; attempt += 1) {
+        const url = this.#urls[attempt % this.#urls.length] as string;
+        const response = await this.#attempt(url + request.path, request, deadline - Date.now());
+        if (typeof response !== 'string') return response;
+        reason = response;
+        await delay(Math.min(1_000, 50 * 1.5 ** attempt) * (0.5 + Math.random()));
+      }
+    } finally {
+      clearTimeout(waiting);
     }
     const unchanged = request.method === 'GET' ? '' : ' Nothing was written.';
     throw new CliError(

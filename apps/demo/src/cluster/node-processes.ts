@@ -17,10 +17,13 @@ const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 export class NodeProcesses {
   readonly #processes = new Map<string, ChildProcess>();
   readonly #print: (line: string) => void;
+  readonly #onExited: () => void;
   #stopping = false;
 
-  constructor(print: (line: string) => void) {
+  /** `onExited` is called when a running node exits unexpectedly and others are left. */
+  constructor(print: (line: string) => void, onExited: () => void) {
     this.#print = print;
+    this.#onExited = onExited;
   }
 
   /**
@@ -49,6 +52,7 @@ export class NodeProcesses {
           ? `${node.id} has exited (${how}). Its data was in memory, so it cannot be started again.`
           : `${node.id} has exited (${how}). The demo does not restart it. To restart it, run in another terminal:\n\n  ${COMMAND} node --id ${node.id} ${args.map(shellWord).join(' ')}\n`,
       );
+      if (this.running > 0) this.#onExited();
     });
     return 'listening';
   }

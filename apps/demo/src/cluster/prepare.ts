@@ -47,6 +47,14 @@ export async function prepareCluster(data: string, flags: ClusterFlags): Promise
   return { cluster: await bootstrapNodes(data, existing), isNew: true };
 }
 
+/**
+ * Throws if the flags are invalid for the cluster that `prepareCluster` would create. Called before
+ * the folder is created, so that a rejected flag leaves nothing behind.
+ */
+export function checkNewCluster(data: string, flags: ClusterFlags): void {
+  if (readClusterFile(data) === undefined) newCluster(flags);
+}
+
 function newCluster(flags: ClusterFlags): ClusterFile {
   const { nodes, port, peerPort } = {
     nodes: flags.nodes ?? defaults.nodes,

@@ -63,11 +63,7 @@ const flagsOf = {
 
 const argumentsOf = { get: ['KEY'], put: ['KEY', 'VALUE'], delete: ['KEY'], status: [] } as const;
 
-export type ClientCommand = keyof typeof flagsOf;
-
-export function isClientCommand(command: string): command is ClientCommand {
-  return Object.hasOwn(flagsOf, command);
-}
+type ClientCommand = keyof typeof flagsOf;
 
 export async function clientCommand(command: ClientCommand, args: string[]): Promise<number> {
   const own = Object.fromEntries(flagsOf[command].map((flag) => [flag, flags[flag]]));
@@ -79,7 +75,10 @@ export async function clientCommand(command: ClientCommand, args: string[]): Pro
   }
   const urls = urlsOf(parsed);
   const limit = wholeNumber('timeout', parsed.values['timeout'], 1, 3_600_000) ?? 10_000;
-  return command === 'status' ? status(urls, limit) : key(command, parsed, new KvClient(urls, limit));
+  if (command === 'status') return status(urls, limit);
+  const onWaiting = (reason: string): void =>
+    void process.stderr.write(`kontiki-demo: waiting for up to ${limit} ms: ${reason}\n`);
+  return key(command, parsed, new KvClient(urls, limit, onWaiting));
 }
 
 /** Returns the URLs of the nodes from --url, or from the cluster file in --data. */

@@ -7,7 +7,7 @@ import { CliError, DEMO_COMMAND, EXIT, oneOf, parse, wholeNumber } from '../cli.
 import { sendRequest } from '../client/leader-request.js';
 import { clientUrl, peerUrl, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { NodeProcesses } from '../cluster/node-processes.js';
-import { prepareCluster, type PreparedCluster } from '../cluster/prepare.js';
+import { checkNewCluster, prepareCluster, type PreparedCluster } from '../cluster/prepare.js';
 import { STORAGES } from '../cluster/storage.js';
 import { TRANSPORTS } from '../cluster/transport.js';
 import { tuningArgs, tuningFlags, tuningHelp, tuningOf } from './tuning.js';
@@ -52,6 +52,7 @@ export async function demoCommand(args: string[]): Promise<number> {
   };
   // Report invalid values now. The nodes would report them only after the cluster is created.
   tuningOf(values);
+  checkNewCluster(data, flags);
   const nodeArgs = ['--data', data, ...tuningArgs(values)];
   const lock = await lockData(data);
   try {
@@ -86,10 +87,15 @@ async function runCluster(
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
   // If the output is closed, stop. Otherwise the cluster would keep running unnoticed.
   process.stdout.on('error', () => stop.abort());
-  const processes = new NodeProcesses(print);
+  const showCommands = (): Promise<void> => printCommands(cluster, data, print, stop.signal);
+  // After a node has exited, the printed commands may need another node.
+  const processes = new NodeProcesses(print, () => void showCommands());
   try {
     await startAll(processes, { cluster, isNew }, nodeArgs, stop.signal);
-    if (!stop.signal.aborted) await printInstructions(cluster, data, print, stop.signal);
+    if (!stop.signal.aborted) {
+      printCluster(cluster, print);
+      await showCommands();
+    }
     while (processes.running > 0 && !stop.signal.aborted)
       await delay(200, undefined, { signal: stop.signal }).catch(() => {});
   } finally {
@@ -127,49 +133,60 @@ async function startAll(
     throw new CliError('All nodes have lost their data. Start a new cluster with another --data.');
 }
 
+interface Leading {
+  readonly leader: DemoNode;
+  /** A running node for requests: a follower if there is one, so that killing the leader leaves it. */
+  readonly entry: DemoNode;
+}
+
 /**
  * Polls the nodes until one of them is the leader. Resolves with undefined if `signal` is aborted
  * first.
  */
-async function waitForLeader(nodes: readonly DemoNode[], signal: AbortSignal): Promise<DemoNode | undefined> {
+async function waitForLeader(nodes: readonly DemoNode[], signal: AbortSignal): Promise<Leading | undefined> {
   const agent = new Agent();
+  const roleOf = (node: DemoNode): Promise<string | undefined> =>
+    // `fetch` would block some ports that --port allows.
+    sendRequest(clientUrl(node), { method: 'GET', path: '/status' }, agent)
+      .then(({ body }) => (JSON.parse(body) as { role: string }).role)
+      .catch(() => undefined);
   while (!signal.aborted) {
-    for (const node of nodes) {
-      // `fetch` would block some ports that --port allows.
-      const status = await sendRequest(clientUrl(node), { method: 'GET', path: '/status' }, agent)
-        .then(({ body }) => JSON.parse(body) as { role: string })
-        .catch(() => undefined);
-      if (status?.role === 'leader') return node;
-    }
+    const roles = await Promise.all(nodes.map(roleOf));
+    const leader = nodes.find((_, i) => roles[i] === 'leader');
+    if (leader !== undefined) return { leader, entry: nodes.find((_, i) => roles[i] === 'follower') ?? leader };
     await delay(50, undefined, { signal }).catch(() => {});
   }
   return undefined;
 }
 
-async function printInstructions(
-  { nodes, transport }: ClusterFile,
-  data: string,
-  print: (line: string) => void,
-  signal: AbortSignal,
-): Promise<void> {
+function printCluster({ nodes, transport }: ClusterFile, print: (line: string) => void): void {
   print('');
   for (const node of nodes)
     print(`${node.id}   clients ${clientUrl(node)}   peers ${peerUrl(node, transport)}   data ${node.storage}`);
   const inMemory = nodes.filter(({ storage }) => storage === 'memory').map(({ id }) => id);
   if (inMemory.length > 0)
     print(`Data in memory is lost when its process ends: ${inMemory.join(', ')} cannot be started again.`);
-  const first = nodes[0] as DemoNode;
+}
+
+/** Prints commands to try, as soon as there is a leader. */
+async function printCommands(
+  { nodes }: ClusterFile,
+  data: string,
+  print: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const reminder = setTimeout(() => print('No leader yet. An election needs a majority of the nodes.'), 5_000);
-  const leader = await waitForLeader(nodes, signal);
+  const leading = await waitForLeader(nodes, signal);
   clearTimeout(reminder);
-  if (leader === undefined) return;
+  if (leading === undefined) return;
+  const { leader, entry } = leading;
   print(`
 ${leader.id} leads. Try these commands in another terminal (-L follows a redirect to the leader):
 
-  curl -L -X PUT --data-binary 'hello' ${clientUrl(first)}/kv/greeting
-  curl -L ${clientUrl(first)}/kv/greeting
-  curl -i '${clientUrl(first)}/kv/greeting?consistency=local'
-  curl ${clientUrl(first)}/status
+  curl -L -X PUT --data-binary 'hello' ${clientUrl(entry)}/kv/greeting
+  curl -L ${clientUrl(entry)}/kv/greeting
+  curl -i '${clientUrl(entry)}/kv/greeting?consistency=local'
+  curl ${clientUrl(entry)}/status
   kill -9 $(curl -s ${clientUrl(leader)}/status | grep -o '"pid":[0-9]*' | cut -d: -f2)
 
 Ctrl-C stops the cluster. Data on disk stays in ${data}

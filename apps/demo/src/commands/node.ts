@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
-import { bootstrap, isKontikiError, RaftNode, type Logger } from '@kontiki/core';
+import { bootstrap, isKontikiError, RaftNode, type Logger, type Membership } from '@kontiki/core';
 import { COMMAND, CliError, DEMO_COMMAND, EXIT, parse, shellWord } from '../cli.js';
 import { clientUrl, HOST, readClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { firstMembers } from '../cluster/prepare.js';
@@ -100,6 +100,7 @@ async function runOn(
   }
   let server: KvServer;
   try {
+    checkMembers(cluster, node.status().membership);
     const api = new KvApi({ node, machine, snapshots: await SnapshotApi.open(node, snapshots), logger });
     server = new KvServer(api.handler);
     await server.listen(me.port, HOST).catch((error: unknown) => {
@@ -117,6 +118,23 @@ async function runOn(
   await Promise.all([server.close(), node.close()]);
   if (error !== undefined) throw new CliError(describeFailure(error), EXIT.failed, { cause: error });
   logger.info('stopped');
+}
+
+/**
+ * Throws if the cluster file contradicts the membership in the log, for example because the file
+ * was edited. The addresses in the log count, so the nodes would dial each other in vain.
+ */
+function checkMembers(cluster: ClusterFile, membership: Membership | undefined): void {
+  if (membership === undefined) return;
+  const hostOf = (url: string): string => new URL(url).host;
+  const inFile = cluster.nodes.map((node) => `${node.id} ${HOST}:${node.peerPort} ${hostOf(clientUrl(node))}`);
+  const inLog = [...membership.servers].map(([id, { address, metadata }]) =>
+    [id, hostOf(address), hostOf(metadata)].join(' '),
+  );
+  if (inFile.sort().join() === inLog.sort().join()) return;
+  throw new CliError(
+    `cluster.json contradicts the members in the log. cluster.json has ${inFile.join(', ')}; the log has ${inLog.join(', ')} (node, address for peers, address for clients). No data was changed. Correct cluster.json.`,
+  );
 }
 
 /** Resolves with true if a demo started this process and has just created the cluster. */

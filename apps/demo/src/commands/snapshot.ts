@@ -7,6 +7,7 @@ import { COMMAND, CliError, EXIT, parse, wholeNumber } from '../cli.js';
 import { saveSnapshot } from '../client/save-snapshot.js';
 import { StreamProgress } from '../client/progress.js';
 import { SnapshotClient } from '../client/snapshot-client.js';
+import { didYouMean } from '../did-you-mean.js';
 import { urlsOf } from './client.js';
 
 const common = `  --url URL         URL of a node, http://HOST:PORT; repeatable (default: all nodes of --data)
@@ -53,7 +54,7 @@ const nodeFlags = {
 } as const;
 
 export async function snapshotCommand([action = '', ...args]: string[]): Promise<number> {
-  if (action === '--help') {
+  if (action === '--help' || action === '-h') {
     process.stdout.write(help);
     return 0;
   }
@@ -61,7 +62,7 @@ export async function snapshotCommand([action = '', ...args]: string[]): Promise
     const problem =
       action === ''
         ? 'A snapshot command is missing: take, save or inspect.'
-        : `There is no snapshot command ${JSON.stringify(action)}.`;
+        : `There is no snapshot command ${JSON.stringify(action)}.${didYouMean(action, Object.keys(helps))}`;
     throw new CliError(`${problem} See: ${COMMAND} snapshot --help`, EXIT.usage);
   }
   const flags = action === 'inspect' ? {} : nodeFlags;
