@@ -8,7 +8,8 @@ export const LOOPBACK = '127.0.0.1';
  * Returns whether a host is reachable only from this machine. `host` is an address or `localhost`.
  */
 export function isLoopback(host: string): boolean {
-  const address = host.startsWith('::ffff:') ? host.slice(7) : host;
+  const plain = withoutBrackets(host);
+  const address = plain.startsWith('::ffff:') ? plain.slice(7) : plain;
   return address === 'localhost' || address === '::1' || (isIPv4(address) && address.startsWith('127.'));
 }
 
@@ -51,8 +52,13 @@ export function listen(server: Server, host: string, port: number): Promise<void
     };
     server.once('error', onError);
     server.once('listening', onListening);
-    server.listen(port, host);
+    server.listen(port, withoutBrackets(host));
   });
+}
+
+/** Removes the brackets that an IPv6 address has in a URL. The system calls refuse them. */
+function withoutBrackets(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1');
 }
 
 const noSuchAddress = 'this machine does not have this address. Correct the host';

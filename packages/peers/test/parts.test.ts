@@ -100,6 +100,20 @@ describe('listening', () => {
   });
 });
 
+it('listen accepts an IPv6 address in brackets, as in a URL', async () => {
+  const server = createServer();
+  const hosts: unknown[] = [];
+  // Not every machine has IPv6.
+  server.listen = (_port: unknown, host: unknown) => {
+    hosts.push(host);
+    server.emit('listening');
+    return server;
+  };
+  checkListen({ port: 0, host: '[::1]' });
+  await listen(server, '[::1]', 0);
+  expect(hosts).toEqual(['::1']);
+});
+
 describe('peerLimits', () => {
   it('peerLimits fills in the defaults', () => {
     expect(peerLimits({ connections: 3 })).toMatchObject({ connections: 3, handshakeTimeoutMs: 3000 });

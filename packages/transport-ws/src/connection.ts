@@ -18,15 +18,18 @@ export interface ConnectionCallbacks {
 export class Connection {
   readonly hello: Hello;
   readonly #ws: WebSocket;
-  readonly #socket: Socket;
+  /** Undefined on Bun, whose own version of the ws library has no socket for a dialed connection. */
+  readonly #socket: Socket | undefined;
   readonly #context: Context;
   /** The genesis that this server sent in the handshake. */
   readonly #sentGenesis: number | undefined;
   readonly #callbacks: ConnectionCallbacks;
   #sending = false;
   #memory: Uint8Array | undefined;
-  /** Number of bytes read as of the last tick. */
-  #bytesRead = -1;
+  /** Number of frames received so far. */
+  #frames = 0;
+  /** The result of `received` as of the last tick. */
+  #lastReceived = -1;
   /** Whether a frame has been sent since the last tick. */
   #hasSent = false;
   /** Number of consecutive ticks without a byte in either direction. */
@@ -36,7 +39,7 @@ export class Connection {
   constructor(
     context: Context,
     ws: WebSocket,
-    socket: Duplex,
+    socket: Duplex | null,
     hello: Hello,
     sentGenesis: number | undefined,
     callbacks: ConnectionCallbacks,
@@ -46,10 +49,11 @@ export class Connection {
     this.#ws = ws;
     // ws and node:http declare the socket as a Duplex, but on a listening port it is a net or TLS
     // socket.
-    this.#socket = socket as Socket;
+    this.#socket = (socket as Socket | null) ?? undefined;
     this.#sentGenesis = sentGenesis;
     this.#callbacks = callbacks;
     ws.on('message', (data: Buffer, isBinary: boolean) => this.#receive(data, isBinary));
+    for (const event of ['message', 'ping', 'pong'] as const) ws.on(event, () => (this.#frames += 1));
     ws.on('error', (error: NodeJS.ErrnoException) => {
       // Crashes of peers and network errors are normal. Errors that ws itself detects are caused by
       // invalid data.
@@ -105,14 +109,23 @@ export class Connection {
       this.#log('info', 'genesis', text);
       return this.terminate();
     }
-    const alive = this.#hasSent || this.#socket.bytesRead !== this.#bytesRead;
+    const received = this.#received;
+    const alive = this.#hasSent || received !== this.#lastReceived;
     this.#hasSent = false;
-    this.#bytesRead = this.#socket.bytesRead;
+    this.#lastReceived = received;
     this.#silentTicks = alive ? 0 : this.#silentTicks + 1;
     if (this.#silentTicks >= SILENT_TICKS) return this.#fail('it is silent');
     // Both sides send pings. While one side fills a slow connection with a frame, pings from the
     // other side show that the other side is alive.
     if (this.isReady) this.#ws.ping();
+  }
+
+  /**
+   * A number that grows with everything received. Frames are counted, too, because Bun does not
+   * count the bytes of an upgraded connection.
+   */
+  get #received(): number {
+    return (this.#socket?.bytesRead ?? 0) + this.#frames;
   }
 
   /**

@@ -75,7 +75,7 @@ export class Dialer {
     });
     this.#attempt = ws;
     const deadline = setTimeout(() => this.#onUnreachable(ws, 'it does not answer'), limits.handshakeTimeoutMs);
-    let accepted: { hello: Hello; socket: Socket } | undefined;
+    let accepted: { hello: Hello; socket: Socket | null } | undefined;
     ws.on('upgrade', (response: IncomingMessage) => {
       try {
         accepted = { hello: checkHello(self, response.headers, this.#peer), socket: response.socket };

@@ -1,12 +1,17 @@
 import { canonical } from './plain.js';
 
+type Register = (name: string, body: () => void | Promise<void>) => unknown;
+
 /**
  * The test runner's functions that the suites need. Those of vitest, jest, bun and node:test can be
  * passed unchanged.
  */
 export interface TestFunctions {
   readonly describe: (name: string, body: () => void) => unknown;
-  readonly it: (name: string, body: () => void | Promise<void>) => unknown;
+  readonly it: Register & {
+    /** Registers a test that does not run. Without it, a skipped test is registered as empty. */
+    readonly skip?: Register | undefined;
+  };
   /**
    * The runner's `expect`. Default: an `expect` whose matchers throw an `Error`, for runners
    * without one.
@@ -19,13 +24,20 @@ export interface Matchers {
   toEqual(expected: unknown): unknown;
 }
 
-/** The functions of a test runner, with the default `expect` if the runner has none. */
+/** The functions of a test runner, with defaults for those that the runner does not have. */
 export interface Runner extends TestFunctions {
   readonly expect: (actual: unknown) => Matchers;
+  /** Registers a test as skipped. */
+  readonly skip: (name: string, reason: string) => void;
 }
 
-export function runnerOf(given: TestFunctions): Runner {
-  return { ...given, expect: given.expect ?? expect };
+export function runnerOf({ describe, it, expect: matchers = expect }: TestFunctions): Runner {
+  const skip: Runner['skip'] = (name, reason) => {
+    const title = `skipped because ${reason}: ${name}`;
+    if (it.skip === undefined) it(title, () => {});
+    else it.skip(title, () => {});
+  };
+  return { describe, it, expect: matchers, skip };
 }
 
 function expect(actual: unknown): Matchers {
@@ -41,6 +53,8 @@ function expect(actual: unknown): Matchers {
 export interface TestResult {
   /** The titles of the enclosing suites and of the test, joined by ` > `. */
   readonly name: string;
+  /** Whether the test was skipped. Missing if it ran. */
+  readonly skipped?: true;
   /** The error that the test threw. Missing if it passed. */
   readonly error?: unknown;
 }
@@ -49,19 +63,27 @@ export interface TestResult {
  * Returns a test runner that collects tests. `run` runs them one after the other and yields their
  * results. It starts a test only when the consumer asks for the next result.
  */
-export function collect(): Runner & { readonly run: () => AsyncGenerator<TestResult, void> } {
+export function collect(): Required<TestFunctions> & { readonly run: () => AsyncGenerator<TestResult, void> } {
   const names: string[] = [];
-  const tests: { readonly name: string; readonly body: () => void | Promise<void> }[] = [];
+  /** The tests; those without a body are skipped. */
+  const tests: { readonly name: string; readonly body?: () => void | Promise<void> }[] = [];
+  const titleOf = (name: string): string => [...names, name].join(' > ');
+  const it: Register = (name, body) => void tests.push({ name: titleOf(name), body });
+  const skip: Register = (name) => void tests.push({ name: titleOf(name) });
   return {
     describe: (name, body) => {
       names.push(name);
       body();
       names.pop();
     },
-    it: (name, body) => void tests.push({ name: [...names, name].join(' > '), body }),
+    it: Object.assign(it, { skip }),
     expect,
     async *run() {
       for (const { name, body } of tests) {
+        if (body === undefined) {
+          yield { name, skipped: true };
+          continue;
+        }
         const failed = await Promise.resolve()
           .then(body)
           .then(

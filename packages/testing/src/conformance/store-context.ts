@@ -36,7 +36,7 @@ export interface StoreTests<Store> {
   readonly testMedia: (ability: Ability, title: string, body: () => Promise<void>) => void;
 }
 
-export function storeTests<Store>({ it, expect }: Runner, suite: StoreSuite<Store>): StoreTests<Store> {
+export function storeTests<Store>({ it, expect, skip }: Runner, suite: StoreSuite<Store>): StoreTests<Store> {
   const test: StoreTests<Store>['test'] = (title, body) =>
     void it(title, async () => {
       const random = new Random(1, title);
@@ -49,7 +49,7 @@ export function storeTests<Store>({ it, expect }: Runner, suite: StoreSuite<Stor
     });
   const skipped = (ability: Ability, title: string): boolean => {
     const reason = suite.without?.[ability];
-    if (reason !== undefined) it(`skipped because ${reason}: ${title}`, () => {});
+    if (reason !== undefined) skip(title, reason);
     return reason !== undefined;
   };
   return {

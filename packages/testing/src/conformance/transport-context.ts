@@ -31,7 +31,7 @@ export interface TransportTests<T extends Transport> {
 }
 
 export function transportTests<T extends Transport>(
-  { it, expect }: Runner,
+  { it, expect, skip }: Runner,
   suite: TransportSuite<T>,
 ): TransportTests<T> {
   const test: TransportTests<T>['test'] = (title, body) =>
@@ -48,7 +48,7 @@ export function transportTests<T extends Transport>(
     test,
     testHold: (title, body) => {
       const reason = suite.without?.hold;
-      if (reason !== undefined) return void it(`skipped because ${reason}: ${title}`, () => {});
+      if (reason !== undefined) return skip(title, reason);
       test(title, (servers) => {
         const { wire } = servers;
         if (wire.hold !== undefined) return body(servers, wire.hold.bind(wire));
