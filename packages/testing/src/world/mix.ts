@@ -64,7 +64,7 @@ export const LATER_FAULTS = ['hangs', 'weakMachines'] as const;
  * - `clockJumps`: clocks jump forward
  * - `closes`: nodes are closed and started again
  */
-export const NODE_FAULTS = ['badFrames', 'diskErrors', 'bitFlips', 'clockJumps', 'closes'] as const;
+const NODE_FAULTS = ['badFrames', 'diskErrors', 'bitFlips', 'clockJumps', 'closes'] as const;
 
 /** All kinds of faults. */
 export const ALL_FAULTS: readonly Fault[] = [...FAULTS, ...LATER_FAULTS, ...NODE_FAULTS];
