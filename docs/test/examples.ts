@@ -50,7 +50,8 @@ export async function runsAsPrinted(code: string, file: string, cwd: string): Pr
     file,
     code.replace(/\b700(\d)\b/g, (_, digit: string) => String(ports + Number(digit))),
   );
-  const { code: exit, output } = await run(process.execPath, ['--import', import.meta.resolve('tsx'), file], cwd);
+  const program = ['--import', import.meta.resolve('tsx'), file, '--bootstrap'];
+  const { code: exit, output } = await run(process.execPath, program, cwd);
   expect(exit, output).toBe(0);
   for (const line of promisedOutput(code)) expect(output).toMatch(line);
 }

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { ALL_FAULTS, INVARIANTS, NODE_INVARIANTS, type Fault, type Invariant } from '@kontiki/testing';
+import { ALL_FAULTS, INVARIANTS, NODE_INVARIANTS, type Invariant } from '@kontiki/testing';
 import { checkFile, describeFileFailure, modelNames } from './check-history.js';
 import { COMMAND } from './command.js';
 import { runMutants } from './mutants/run.js';

@@ -120,6 +120,8 @@ export async function openFolder(path: string): Promise<Folder> {
   if (process.platform === 'win32') {
     throw new Error('Kontiki does not store files on Windows, because their durability has not been tested there.');
   }
+  // An empty path would be the current directory.
+  if (path === '') throw new TypeError('The path of a folder must not be empty.');
   const absolute = resolve(path);
   const created = await createFolder(absolute);
   // Sync the parent of every created folder, because the parent contains the folder's name.

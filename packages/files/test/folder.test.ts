@@ -46,6 +46,10 @@ describe('openFolder', () => {
       await expect(openFolder('/proc/kontiki/a')).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
+  it('openFolder rejects an empty path', async () => {
+    await expect(openFolder('')).rejects.toThrow('must not be empty');
+  });
+
   it('concurrent calls of openFolder can create the same folder', async () => {
     const path = join(root, 'a', 'b', 'c');
     const folders = await Promise.all(Array.from({ length: 8 }, () => openFolder(path)));

@@ -1,6 +1,7 @@
 import { KontikiError, silentLogger, type Logger, type Owner, type SnapshotMeta } from '@kontiki/core';
 import {
   AbstractSnapshots,
+  checkFolder,
   type OpenedSnapshots,
   type SnapshotSink,
   type UnfinishedSnapshot,
@@ -31,7 +32,7 @@ export class FileSnapshots extends AbstractSnapshots<string> {
   /** `folder` is a path or an open folder. */
   constructor(folder: string | Folder, options: FileSnapshotsOptions = {}) {
     super();
-    this.#place = folder;
+    this.#place = checkFolder(folder);
     this.#logger = options.logger ?? silentLogger;
   }
 

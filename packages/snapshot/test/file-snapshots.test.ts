@@ -384,3 +384,7 @@ describe('a pending write of FileSnapshots', () => {
     expect(closed()).toBe(1);
   });
 });
+
+it('FileSnapshots refuses an empty path', () => {
+  expect(() => new FileSnapshots('')).toThrow(expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }));
+});

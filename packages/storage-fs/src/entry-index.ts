@@ -29,9 +29,9 @@ export class EntryIndex {
     if (first === undefined || last === undefined) return;
     const hasReplaced = this.#truncate(first.index);
     const run = this.#runs.at(-1);
-    const continues =
-      !hasReplaced && run?.segment === segment && run.last === first.index - 1 && run.end - run.begin < RUN_BYTES;
-    if (run !== undefined && continues) {
+    const continues = !hasReplaced && run?.segment === segment && run.last === first.index - 1;
+    // Records of one batch share a run, because reading one of them reads the whole batch.
+    if (run !== undefined && continues && (run.end === end || run.end - run.begin < RUN_BYTES)) {
       run.last = last.index;
       run.end = end;
     } else this.#runs.push({ segment, first: first.index, last: last.index, begin, end });

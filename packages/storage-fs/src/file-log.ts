@@ -1,10 +1,10 @@
 import { KontikiError, SystemClock, type Clock, type Entry, type Owner } from '@kontiki/core';
-import { AbstractLog, type LogRecord, type OpenedLog } from '@kontiki/core/store';
+import { AbstractLog, checkFolder, type LogRecord, type OpenedLog } from '@kontiki/core/store';
 import type { Folder, Lock } from '@kontiki/files';
 import { openFolder } from '@kontiki/files/node';
 import { Appender } from './appender.js';
 import { batchAt, readRecords } from './batch.js';
-import type { EntryIndex } from './entry-index.js';
+import type { EntryIndex, Run } from './entry-index.js';
 import { recover } from './recovery.js';
 import { refuseRetired, retire } from './retirement.js';
 import { corruptSegment, type Segment } from './segment.js';
@@ -28,6 +28,14 @@ function strongRandom(): number {
   return (crypto.getRandomValues(new Uint32Array(1))[0] as number) / 2 ** 32;
 }
 
+/** The entries of a run, beginning with its first entry. */
+interface ReadRun {
+  readonly run: Run;
+  /** End of the run when it was read. */
+  readonly end: number;
+  readonly entries: readonly Entry[];
+}
+
 /** The parts of an open log. */
 interface OpenFileLog {
   readonly folder: Folder;
@@ -48,11 +56,13 @@ export class FileLog extends AbstractLog {
   readonly #clock: Clock;
   readonly #random: () => number;
   #opened!: OpenFileLog;
+  /** The run that was read last. Pages of a large batch would otherwise decode it again and again. */
+  #read: ReadRun | undefined;
 
   /** `folder` is a path or an open folder. No other log may use the folder. */
   constructor(folder: string | Folder, options: FileLogOptions = {}) {
     super();
-    this.#folder = folder;
+    this.#folder = checkFolder(folder);
     this.#segmentBytes = options.segmentBytes ?? 16 * 1024 * 1024;
     if (!Number.isInteger(this.#segmentBytes) || this.#segmentBytes < 512 || this.#segmentBytes > MAX_SEGMENT) {
       const text = `segmentBytes must be an integer from 512 to ${MAX_SEGMENT}, not ${this.#segmentBytes}.`;
@@ -95,11 +105,17 @@ export class FileLog extends AbstractLog {
   }
 
   protected override async _read(from: number, to: number): Promise<readonly Entry[]> {
-    const { folder, index } = this.#opened;
-    const run = index.find(from);
+    const run = this.#opened.index.find(from);
     if (run === undefined) return [];
-    const { segment, begin, end } = run;
-    const last = Math.min(to, run.last);
+    const { first, last, end } = run;
+    if (this.#read?.run !== run || this.#read.end !== end) {
+      this.#read = { run, end, entries: await this.#entriesOf(run) };
+    }
+    return this.#read.entries.slice(from - first, Math.min(to, last) + 1 - first);
+  }
+
+  async #entriesOf({ segment, first, begin, end }: Run): Promise<readonly Entry[]> {
+    const { folder } = this.#opened;
     const bytes = await segment.file.read(begin, end - begin);
     const entries: Entry[] = [];
     for (let at = 0; at < bytes.length;) {
@@ -110,9 +126,7 @@ export class FileLog extends AbstractLog {
       // An index may appear twice in a run. The later entry has replaced the earlier one.
       for (const record of readRecords(batch)) {
         if (record.kind !== 'write') continue;
-        for (const entry of record.entries ?? []) {
-          if (entry.index >= from && entry.index <= last) entries[entry.index - from] = entry;
-        }
+        for (const entry of record.entries ?? []) if (entry.index >= first) entries[entry.index - first] = entry;
       }
       at = batch.end;
     }
@@ -125,6 +139,7 @@ export class FileLog extends AbstractLog {
 
   protected override async _close(): Promise<void> {
     const { spare, segments, lock } = this.#opened;
+    this.#read = undefined;
     try {
       await spare.close();
       await Promise.all(segments.map(({ file }) => file.close()));

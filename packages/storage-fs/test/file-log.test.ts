@@ -325,3 +325,32 @@ describe('failures of a file log', () => {
     expect(await code(openLog(disk).open(owner))).toBe('KONTIKI_CORRUPT'); // The oldest segments are missing.
   });
 });
+
+it('pages of one large batch are read from the disk once', async () => {
+  let reads = 0;
+  const disk = new SimulatedDisk({ delay: async ({ kind }) => void (kind === 'read' && (reads += 1)) });
+  const log = openLog(disk, 1024 * 1024);
+  await log.open(owner);
+  // The first append is a batch of its own, and the others share the next one.
+  await Promise.all([
+    log.append({ entries: [first] }),
+    ...Array.from({ length: 100 }, (_, i) => log.append({ entries: [command(i + 2, 1, 1_000)] })),
+  ]);
+  reads = 0;
+  const found: number[] = [];
+  while (found.length < 101) found.push(...(await log.read(found.length + 1, 101, 5_000)).map(({ index }) => index));
+  expect(found).toEqual(Array.from({ length: 101 }, (_, i) => i + 1));
+  expect(reads).toBeLessThanOrEqual(2);
+  await log.close();
+});
+
+it.each([
+  ['', '""'],
+  [undefined, 'undefined'],
+  [null, 'null'],
+  [7, '7'],
+])('FileLog refuses the folder %o', (folder, text) => {
+  expect(() => new FileLog(folder as string)).toThrow(
+    expect.objectContaining({ code: 'KONTIKI_BAD_OPTION', message: expect.stringContaining(text) }),
+  );
+});

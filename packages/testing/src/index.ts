@@ -21,7 +21,7 @@ export type { Counts } from './world/counts.js';
 export { runFastWorld } from './world/fast/world.js';
 export { runFullWorld } from './world/full/world.js';
 export type { FullWorldOptions } from './world/full/world.js';
-export { ALL_FAULTS } from './world/mix.js';
+export { ALL_FAULTS, FAULTS, LATER_FAULTS } from './world/mix.js';
 export type { Fault, Mix, MixOptions } from './world/mix.js';
 export type { Outcome, WorldOptions } from './world/outcome.js';
 export { INVARIANTS, NODE_INVARIANTS, Violation } from './world/violation.js';

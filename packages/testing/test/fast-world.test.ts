@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ALL_FAULTS, runFastWorld } from '@kontiki/testing';
+import { ALL_FAULTS, FAULTS, LATER_FAULTS, runFastWorld } from '@kontiki/testing';
 
 describe('runFastWorld', () => {
   it('runFastWorld gives equal executions only for equal seeds', () => {
@@ -24,14 +24,14 @@ describe('runFastWorld', () => {
     expect(sum('truncations')).toBeGreaterThan(20);
     expect(sum('crashes')).toBeGreaterThan(200);
     expect(sum('reads')).toBeGreaterThan(4_000);
-    expect(sum('acknowledged')).toBeGreaterThan(8_000);
+    expect(sum('acknowledged')).toBeGreaterThan(5_000);
   }, 120_000);
 
-  it('seeds draw each fault about half of the time, and never if disabled', () => {
-    const mixes = Array.from({ length: 30 }, (_, seed) => runFastWorld(seed, { seconds: 0 }).mix);
-    for (const fault of ALL_FAULTS) {
+  it('seeds draw each fault and its absence, and never draw disabled faults', () => {
+    const mixes = Array.from({ length: 60 }, (_, seed) => runFastWorld(seed, { seconds: 0 }).mix);
+    for (const fault of [...FAULTS, ...LATER_FAULTS]) {
       const seeds = mixes.map(({ strength }) => strength[fault]);
-      expect(seeds.filter((strength) => strength > 0).length).toBeGreaterThan(5);
+      expect(seeds.filter((strength) => strength > 0).length).toBeGreaterThan(3);
       expect(seeds.filter((strength) => strength === 0).length).toBeGreaterThan(5);
     }
     expect(runFastWorld(3, { seconds: 1, without: ALL_FAULTS }).counts.crashes).toBe(0);

@@ -9,6 +9,7 @@ export {
   type OpenedSnapshots,
   type UnfinishedSnapshot,
 } from './abstract-snapshots.js';
+export { checkFolder } from './check-folder.js';
 export { checkOwner } from './check-owner.js';
 export { corruptData, hasCode, isDiskFull, isSystemFailure, messageOf, storeFailure } from './failure.js';
 export { LogStateTracker, type Checkpoint } from './log-state-tracker.js';

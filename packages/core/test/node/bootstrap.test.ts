@@ -1,5 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { bootstrap, createClusterId, MemoryLog, MemoryNetwork, RaftNode, type Logger } from '@kontiki/core';
+import {
+  bootstrap,
+  createClusterId,
+  MemoryLog,
+  MemoryNetwork,
+  MemorySnapshots,
+  RaftNode,
+  type Logger,
+} from '@kontiki/core';
+import { encodeSnapshot } from '@kontiki/core/wire';
 import { Journal, Nodes, outcome } from './harness.js';
 
 let nodes = new Nodes();
@@ -25,6 +34,31 @@ describe('starting a cluster', () => {
     await bootstrap(log, { cluster: 'test', server: 'a', members: { a: 'x' } });
     const again = outcome(bootstrap(log, { cluster: 'test', server: 'a', members: { a: 'x' } }));
     expect(await again).toBe('KONTIKI_NOT_BLANK');
+  });
+
+  it('bootstrap rejects a blank log next to a snapshot with KONTIKI_NOT_BLANK', async () => {
+    const owner = { cluster: 'test', server: 'a' };
+    const snapshots = new MemorySnapshots();
+    const log = new MemoryLog();
+    const members = { a: 'memory:a' };
+    await bootstrap(log, { ...owner, members, snapshots });
+    const first = await log.open(owner);
+    await log.close();
+    const [membership] = first.memberships;
+    if (membership === undefined || first.genesis === undefined) throw new Error('the log is blank');
+    const last = { index: 5, term: 2 };
+    const meta = { id: '0'.repeat(32), cluster: 'test', last, membership, genesis: first.genesis, version: 0 };
+    await snapshots.open(owner);
+    const writer = await snapshots.create(meta);
+    for await (const piece of encodeSnapshot(meta, (async function* () {})())) await writer.write(piece);
+    await writer.finish();
+    await snapshots.close();
+    const lost = new MemoryLog();
+    expect(await outcome(bootstrap(lost, { ...owner, members, snapshots }))).toBe('KONTIKI_NOT_BLANK');
+    expect((await lost.open(owner)).last).toBe(0);
+    // Both stores are closed again.
+    await lost.close();
+    await snapshots.open(owner);
   });
 
   it('bootstrap writes the same first entry regardless of the order of members', async () => {

@@ -81,7 +81,10 @@ const probe = spawnSync('strace', ['-o', '/dev/null', '-p', `${process.pid}`, '-
 const attaches = probe.stderr?.includes('attached') === true;
 if (!attaches) console.log(`skipped: strace cannot attach (${probe.error?.message ?? probe.stderr})`);
 
-describe.concurrent('stores on a failing disk', () => {
+/** The tests take about a minute on an idle machine. */
+const TIMEOUT = 600_000;
+
+describe.concurrent('stores on a failing disk', { timeout: TIMEOUT }, () => {
   it.runIf(attaches).each([
     ['fs', 'create', 'during its first start'],
     ['fs', 'start', 'during a later start'],

@@ -2,7 +2,8 @@ import { KontikiError } from '../../errors.js';
 import { checkId } from '../../id.js';
 import { membershipFault, membershipOf } from '../../log/membership.js';
 import type { ServerId, ServerInfo } from '../../log/server.js';
-import type { LogStore } from '../../ports/log-store.js';
+import type { LogStore, Owner } from '../../ports/log-store.js';
+import type { SnapshotStore } from '../../ports/snapshot-store.js';
 import type { Transport } from '../../ports/transport.js';
 import { membershipOversize } from '../../wire/membership.js';
 import type { CallOptions } from '../calls/calls.js';
@@ -20,17 +21,23 @@ export interface BootstrapOptions extends CallOptions {
    */
   readonly members: Readonly<Record<ServerId, string | ServerInfo>>;
   /**
-   * The transport that the servers will use. If set, it checks the addresses before they are written.
-   * Without it, only the first `RaftNode.open` does.
+   * The transport that the servers will use. If set, it checks the addresses before they are
+   * written. Without it, only the first `RaftNode.open` does.
    */
   readonly transport?: Transport | undefined;
+  /**
+   * The snapshot store that the server will use. If set, a snapshot in it proves that the server
+   * has run before and has lost its log.
+   */
+  readonly snapshots?: SnapshotStore | undefined;
 }
 
 /**
  * Starts a cluster: writes the first entry, the membership, which is committed by definition. Call
  * this function once for each initial server, before any of them runs. Resolves when the entry is
- * durable. Rejects with `KONTIKI_NOT_BLANK` if the log is not blank. Never call it for a server
- * that has lost its disk, because that server has forgotten its votes and acknowledgements.
+ * durable. Rejects with `KONTIKI_NOT_BLANK` if the log or `snapshots` is not blank. Never call it
+ * for a server that has lost its disk, because that server has forgotten its votes and
+ * acknowledgements.
  *
  * After `KONTIKI_TIMEOUT` or `KONTIKI_ABORTED` the entry may have been written. Call this function
  * again: `KONTIKI_NOT_BLANK` means that it was.
@@ -40,7 +47,7 @@ export function bootstrap(log: LogStore, options: BootstrapOptions): Promise<voi
 }
 
 async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal: AbortSignal): Promise<void> {
-  const { cluster, server, members } = options;
+  const { cluster, server, members, snapshots } = options;
   checkId('cluster', cluster);
   // Sort the members, so that the first entry does not depend on the order in which they were
   // listed.
@@ -59,6 +66,7 @@ async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal:
   if (fault !== undefined) throw badOption(`These members cannot form a cluster: ${fault}.`);
   if (!membership.servers.has(server)) throw badOption(`Server ${server} is not among the first members.`);
   options.transport?.checkAddresses?.(new Map(infos.map(([id, { address }]) => [id, address])));
+  if (snapshots !== undefined) await refuseSnapshots(snapshots, { cluster, server });
   const state = await log.open({ cluster, server });
   try {
     signal.throwIfAborted();
@@ -71,6 +79,23 @@ async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal:
     await log.append({ entries: [{ kind: 'membership', index: 1, term: 1, membership }], committed: 1 });
   } finally {
     await log.close();
+  }
+}
+
+/**
+ * Rejects if a store holds a snapshot of an earlier life of the server. Leaves the store closed.
+ */
+async function refuseSnapshots(snapshots: SnapshotStore, owner: Owner): Promise<void> {
+  await snapshots.open(owner);
+  try {
+    const [newest] = await snapshots.list();
+    if (newest === undefined) return;
+    throw new KontikiError(
+      'KONTIKI_NOT_BLANK',
+      `Server ${owner.server} has a snapshot of entry ${newest.last.index}, so it has run before. If its log is gone, the server has lost its votes and must not start again: remove it from the cluster and add a server with a new id.`,
+    );
+  } finally {
+    await snapshots.close();
   }
 }
 
