@@ -53,6 +53,11 @@ export class KontikiError extends Error {
     this.code = code;
     Object.defineProperty(this, BRAND, { value: true });
   }
+
+  /** Returns the error for JSON, with its message, which `JSON.stringify` omits by itself. */
+  toJSON(): object {
+    return { ...this, message: this.message };
+  }
 }
 
 /** The error for a proposal on a server that is not the leader. The command was not appended. */

@@ -74,6 +74,13 @@ export interface NodeEnd {
   readonly error: KontikiError;
 }
 
+/** Returns a membership whose servers `JSON.stringify` keeps. It turns other maps into `{}`. */
+function withJson(membership: Membership): Membership {
+  const servers = new Map(membership.servers);
+  const toJSON = (): object => Object.fromEntries(servers);
+  return { ...membership, servers: Object.defineProperty(servers, 'toJSON', { value: toJSON }) };
+}
+
 /** Returns the status of a node. `now` is the monotonic time in milliseconds. */
 export function statusOf(raft: Raft, cluster: string, now: number, ended: NodeEnd | undefined): Status {
   const { log, ballot } = raft;
@@ -96,7 +103,7 @@ export function statusOf(raft: Raft, cluster: string, now: number, ended: NodeEn
     term: ballot.term,
     votedFor: ballot.votedFor,
     leader: ended === undefined ? leaderOf(raft) : undefined,
-    membership: log.membership,
+    membership: log.membership && withJson(log.membership),
     base: log.base.index,
     last: log.lastIndex,
     durable: log.durable,

@@ -32,6 +32,21 @@ describe('explanations', () => {
     expect(await read).toBe(1);
   });
 
+  it('the status of a failed node keeps its members and its error in JSON', async () => {
+    const a = await cluster(['a']);
+    const cause = new KontikiError('KONTIKI_STORE_FAILED', 'The disk is gone.');
+    (nodes.logs.get('a') as MemoryLog).append = () => Promise.reject(cause);
+    const fatal = a.once('fatal');
+    void runSettled([a.propose(bytes('x'))]);
+    await fatal;
+    const { membership } = a.status();
+    expect(JSON.parse(JSON.stringify({ ...a.status() }))).toMatchObject({
+      membership: { voters: ['a'], servers: Object.fromEntries(membership?.servers ?? []) },
+      error: { name: 'KontikiError', code: 'KONTIKI_STORE_FAILED', message: 'The disk is gone.' },
+    });
+    expect(membership?.servers.size).toBe(1);
+  });
+
   it('a closed node emits the state event and refuses calls as closed, without an error', async () => {
     const a = await cluster(['a']);
     const states: Status['role'][] = [];
