@@ -25,7 +25,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'machines are given the memory of the log',
     file: 'node/apply/applier.ts',
-    find: 'const commands = copiesOfCommands(entries);',
+    find: 'const commands = this.#copyCommands(entries);',
     replace: "const commands = entries.filter((entry): entry is CommandEntry => entry.kind === 'command');",
   },
   {
@@ -136,9 +136,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the last command of a large apply batch is skipped',
     file: 'node/apply/applier.ts',
-    find: "const commands = entries.filter((entry): entry is CommandEntry => entry.kind === 'command');",
-    replace:
-      "const commands = entries.filter((entry, i): entry is CommandEntry => entry.kind === 'command' && (i < 8 || i < entries.length - 1));",
+    find: "if (entry.kind !== 'command') continue;",
+    replace: "if (entry.kind !== 'command' || (commands.length > 8 && entry === entries.at(-1))) continue;",
   },
 
   // ---- the wire

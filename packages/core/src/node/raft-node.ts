@@ -10,7 +10,7 @@ import { RawNode } from '../protocol/raw-node.js';
 import { defaultLimits, defaultTimings, type Timings } from '../protocol/settings.js';
 import { checkedMachine } from './apply/checked-machine.js';
 import { Calls, type CallOptions } from './calls/calls.js';
-import { CommandCopies } from './calls/command-copies.js';
+import { CommandCopies } from './command-copies.js';
 import { limited, limitedAlone, refuseOptions, unlessAborted } from './calls/limited.js';
 import type { Applied } from './calls/proposals.js';
 import { refuseRead, serveRead } from './calls/read-queue.js';

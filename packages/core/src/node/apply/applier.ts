@@ -7,6 +7,7 @@ import type { LogStore } from '../../ports/log-store.js';
 import type { StateMachine } from '../../ports/state-machine.js';
 import { readEntries } from '../read-entries.js';
 import { isThenable } from '../thenable.js';
+import { CommandCopies } from '../command-copies.js';
 import { BatchSize } from './batch-size.js';
 
 /** Maximum bytes of entries in one batch for the state machine. */
@@ -46,6 +47,7 @@ export class Applier<Result> {
   #busy = false;
   #isChangingState = false;
   readonly #batchSize = new BatchSize();
+  readonly #copies = new CommandCopies();
   /** Whether a time slice has ended and the next slice is scheduled. */
   #yielding = false;
   #closed = false;
@@ -185,7 +187,7 @@ export class Applier<Result> {
    */
   #apply(entries: readonly Entry[]): Promise<void> | undefined {
     const { machine, clock } = this.#options;
-    const commands = copiesOfCommands(entries);
+    const commands = this.#copyCommands(entries);
     const through = entries.at(-1)?.index ?? 0;
     const start = clock.now();
     let results: readonly Result[] | PromiseLike<readonly Result[]>;
@@ -207,27 +209,22 @@ export class Applier<Result> {
     return undefined;
   }
 
+  /** Returns copies of the commands. The log keeps sending and storing the originals. */
+  #copyCommands(entries: readonly Entry[]): CommandEntry[] {
+    const commands: CommandEntry[] = [];
+    for (const entry of entries) {
+      if (entry.kind !== 'command') continue;
+      const { kind, index, term, data } = entry;
+      commands.push({ kind, index, term, data: this.#copies.copy(data) });
+    }
+    return commands;
+  }
+
   #finish(entries: readonly Entry[], commands: number, through: number, results: readonly Result[]): void {
     const fault = faultOf(results, commands);
     if (fault !== undefined) throw machineFailed(`applied entries up to ${through}`, new TypeError(fault));
     if (!this.#closed) this.#options.onApplied(entries, through, results);
   }
-}
-
-/**
- * Returns the commands of a batch, with copies of their data in one piece of memory. The machine may
- * change or keep its copy: the log sends and stores the original.
- */
-function copiesOfCommands(entries: readonly Entry[]): CommandEntry[] {
-  const commands = entries.filter((entry): entry is CommandEntry => entry.kind === 'command');
-  const memory = new Uint8Array(commands.reduce((sum, { data }) => sum + data.length, 0));
-  let at = 0;
-  return commands.map(({ kind, index, term, data }) => {
-    memory.set(data, at);
-    const copy = memory.subarray(at, at + data.length);
-    at += data.length;
-    return { kind, index, term, data: copy };
-  });
 }
 
 /** Returns what is wrong with the results of `apply`; undefined if they are valid. */

@@ -1,4 +1,4 @@
-import { badOption } from '../options.js';
+import { badOption } from './options.js';
 
 /** Size of the blocks that small commands share. */
 const BLOCK_BYTES = 64 * 1024;
@@ -6,9 +6,10 @@ const BLOCK_BYTES = 64 * 1024;
 const SHARED_BYTES = 4 * 1024;
 
 /**
- * Copies proposed commands, so that callers may reuse their memory as soon as `propose` returns, and
- * so that every server holds a plain `Uint8Array`. Small commands share blocks, because one
- * allocation per command would cost more than its copy.
+ * Copies commands into memory of their own. Callers may then reuse their memory as soon as `propose`
+ * returns, state machines may change what they are given, and every server sees a plain
+ * `Uint8Array`. Small commands share blocks, because one allocation per command would cost more than
+ * its copy.
  */
 export class CommandCopies {
   #block = new Uint8Array(0);
