@@ -56,7 +56,7 @@ export class KontikiError extends Error {
 
   /** Returns the error for JSON, with its message, which `JSON.stringify` omits by itself. */
   toJSON(): object {
-    return { ...this, message: this.message };
+    return Object.assign({}, this, { message: this.message });
   }
 }
 
