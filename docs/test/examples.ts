@@ -41,7 +41,8 @@ export function run(command: string, args: readonly string[], cwd: string): Prom
 
 /**
  * Writes an example to `file` and runs it in `cwd`. Fails if the program fails or does not print
- * a line that its comments promise. Free ports replace the ports 7000 to 7009. The folder of `file`
+ * a line that its comments promise. Runs an example that bootstraps only on demand once more without
+ * `--bootstrap`, as at each later start. Free ports replace the ports 7000 to 7009. The folder of `file`
  * decides which packages the example can import.
  */
 export async function runsAsPrinted(code: string, file: string, cwd: string): Promise<void> {
@@ -50,8 +51,11 @@ export async function runsAsPrinted(code: string, file: string, cwd: string): Pr
     file,
     code.replace(/\b700(\d)\b/g, (_, digit: string) => String(ports + Number(digit))),
   );
-  const program = ['--import', import.meta.resolve('tsx'), file, '--bootstrap'];
-  const { code: exit, output } = await run(process.execPath, program, cwd);
+  const program = ['--import', import.meta.resolve('tsx'), file];
+  const { code: exit, output } = await run(process.execPath, [...program, '--bootstrap'], cwd);
   expect(exit, output).toBe(0);
   for (const line of promisedOutput(code)) expect(output).toMatch(line);
+  if (!code.includes("'--bootstrap'")) return;
+  const again = await run(process.execPath, program, cwd);
+  expect(again.code, again.output).toBe(0);
 }

@@ -98,3 +98,59 @@ test.each(packages)('%s installs with npm alone, loads and runs its first README
     await install(project, [...new Set(others.flatMap((other) => (manifests.has(other) ? closure(other) : other)))]);
   await runsAsPrinted(code, join(project, 'example.mts'), project);
 });
+
+const compiled = packages.filter((short) => short !== 'testing');
+
+/** Compiler options of the two kinds of projects that import packages of ES modules. */
+const MODES = [
+  ['nodenext', { module: 'nodenext', moduleResolution: 'nodenext' }],
+  ['bundler', { module: 'esnext', moduleResolution: 'bundler' }],
+] as const;
+
+/**
+ * Writes projects with the first example of each package, and with core alone in a browser. Omits
+ * the suites for tests, whose types are those of a test runner. Returns the names of the projects.
+ */
+function projects(folderOfProject: string): string[] {
+  const files = compiled.flatMap((short) => {
+    const [code] = examples(`packages/${short}/README.md`);
+    if (code === undefined) return [];
+    writeFileSync(join(folderOfProject, `${short}.mts`), code);
+    return [`${short}.mts`];
+  });
+  const browser = "import { MemoryLog, RaftNode } from '@kontiki/core';\nexport const used = [MemoryLog, RaftNode];\n";
+  writeFileSync(join(folderOfProject, 'browser.mts'), browser);
+  const common = { strict: true, noEmit: true, target: 'es2022' };
+  return MODES.flatMap(([mode, modules]) => {
+    const node = { compilerOptions: { ...common, ...modules, types: ['node'] }, files };
+    const web = {
+      compilerOptions: { ...common, ...modules, lib: ['es2022', 'dom'], types: [] },
+      files: ['browser.mts'],
+    };
+    writeFileSync(join(folderOfProject, `tsconfig.${mode}.json`), JSON.stringify(node));
+    writeFileSync(join(folderOfProject, `tsconfig.${mode}.browser.json`), JSON.stringify(web));
+    return [`tsconfig.${mode}.json`, `tsconfig.${mode}.browser.json`];
+  });
+}
+
+test('README examples compile with TypeScript 5.4 and 6, library checks on', async ({ skip }) => {
+  const project = join(folder, 'compilers');
+  mkdirSync(project);
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+  const others = compiled.flatMap((short) => imported(examples(`packages/${short}/README.md`)[0] ?? ''));
+  const foreign = [...new Set(others)].filter((name) => !name.startsWith('@kontiki/'));
+  await install(project, [...compiled.map((short) => `@kontiki/${short}`), '@types/node@20', ...foreign]);
+  const configs = projects(project);
+  for (const version of ['5.4', '6']) {
+    const compiler = join(folder, `typescript-${version}`);
+    mkdirSync(compiler);
+    writeFileSync(join(compiler, 'package.json'), '{}');
+    const installed = await run('npm', ['install', '--no-audit', '--no-fund', `typescript@${version}`], compiler);
+    if (installed.code !== 0) return skip(`TypeScript ${version} cannot be installed: ${installed.output}`);
+    for (const config of configs) {
+      const tsc = join(compiler, 'node_modules/typescript/bin/tsc');
+      const { code, output } = await run(process.execPath, [tsc, '-p', config], project);
+      expect(code, `TypeScript ${version}, ${config}: ${output}`).toBe(0);
+    }
+  }
+}, 300_000);

@@ -1,12 +1,17 @@
 import { KontikiError } from '@kontiki/core';
 import type { AbstractBatchOperation, AbstractBatchOptions, AbstractLevel, AbstractSublevel } from 'abstract-level';
 
-/** Any `abstract-level` 3 database, with any encodings. */
-// The types of `abstract-level` are invariant in these parameters, so only `any` accepts every
-// database.
-export type Database = AbstractLevel<any, any, any>;
+// The types of `abstract-level` are invariant in these parameters.
+type AnyLevel = AbstractLevel<any, any, any>;
 
-type Sublevel = AbstractSublevel<Database, unknown, Uint8Array, Uint8Array>;
+/**
+ * Any `abstract-level` 3 database, with any encodings. The type names only members in which all
+ * databases agree, because TypeScript before version 7 does not accept a `Level` as an
+ * `AbstractLevel` of other parameters.
+ */
+export type Database = Pick<AnyLevel, 'status' | 'supports' | 'open' | 'close'>;
+
+type Sublevel = AbstractSublevel<AnyLevel, unknown, Uint8Array, Uint8Array>;
 
 export type Operation = AbstractBatchOperation<Sublevel, Uint8Array, Uint8Array>;
 
@@ -54,7 +59,8 @@ export class Namespace {
    */
   static async open(database: Database, path: readonly string[]): Promise<Namespace> {
     await database.open();
-    const db = database.sublevel<Uint8Array, Uint8Array>([...path], { keyEncoding: 'view', valueEncoding: 'view' });
+    const views = { keyEncoding: 'view', valueEncoding: 'view' };
+    const db = (database as AnyLevel).sublevel<Uint8Array, Uint8Array>([...path], views);
     const where = placeOf(path);
     const namespace = new Namespace(db, where, lock(database, db.prefix, where));
     try {

@@ -182,7 +182,8 @@ export class SimulatedDisk {
   }
 
   /** @internal */
-  lock(life: number, use: string): Lock {
+  async lock(life: number, use: string): Promise<Lock> {
+    if (life !== this.#life) return never();
     if (this.#locks.has(use)) throw new FolderLockedError(`The simulated folder is already in use (${use}).`);
     const locks = this.#locks.add(use);
     return { release: async () => void (life === this.#life && locks.delete(use)) };
@@ -257,7 +258,7 @@ class SimulatedFolder implements Folder {
     });
   }
 
-  async lock(use: string): Promise<Lock> {
+  lock(use: string): Promise<Lock> {
     return this.#disk.lock(this.#life, use);
   }
 

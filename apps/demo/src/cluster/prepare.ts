@@ -102,9 +102,9 @@ async function bootstrapNodes(data: string, file: ClusterFile): Promise<ClusterF
   for (const { id, storage } of nodes) {
     if (storage === 'memory') continue;
     try {
-      const { log, release } = await storesAt(storagePath(data, id, storage), storage, silentLogger);
+      const { log, snapshots, release } = await storesAt(storagePath(data, id, storage), storage, silentLogger);
       try {
-        await bootstrap(log, { cluster, server: id, members: firstMembers(file) });
+        await bootstrap(log, { cluster, server: id, members: firstMembers(file), snapshots });
       } finally {
         await release();
       }

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { KontikiError } from '../errors.js';
 import { commandBytes } from '../log/entry.js';
 import type { Leader, ServerId } from '../log/server.js';

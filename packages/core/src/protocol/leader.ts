@@ -117,8 +117,10 @@ export class Leader extends BaseRole {
   get quorumIsFull(): boolean {
     const { membership, id, full } = this.#server;
     const { peers } = this.#replication;
-    // This runs for every proposal, and peers are seldom full.
-    if (!full && ![...peers.values()].some((progress) => progress.full)) return false;
+    let anyFull = full;
+    for (const progress of peers.values()) anyFull ||= progress.full;
+    // This runs for every proposal, and disks are seldom full.
+    if (!anyFull) return false;
     const hasRoom = (voter: ServerId): boolean => (voter === id ? !full : peers.get(voter)?.full !== true);
     return voteResult(membership, hasRoom) === 'lost';
   }

@@ -57,6 +57,22 @@ describe('a lost log next to kept snapshots', () => {
   });
 });
 
+describe('a bootstrapped log without a ballot', () => {
+  it('no snapshot is taken before an entry of a leader, so the server starts again', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    const snapshotPolicy = { maxEntries: 1, maxAgeMs: 1_000 };
+    const node = await open('a', { snapshotPolicy });
+    await nodes.clock.elapse(5_000);
+    expect(node.status()).toMatchObject({ applied: 1, votedFor: undefined });
+    expect(await runToOutcome(nodes, node.snapshot())).toBe('KONTIKI_NO_SNAPSHOT');
+    await stop('a');
+    for (const id of ['a', 'b', 'c']) await open(id, { snapshotPolicy });
+    await nodes.clock.until(() => nodes.leader !== undefined);
+    await write(1);
+    expect((await stores.get('a')?.list())?.length).toBeGreaterThan(0);
+  });
+});
+
 describe('contradicting snapshots', () => {
   it('open refuses a snapshot that contradicts a committed entry, and changes nothing', async () => {
     await cluster(['a']);

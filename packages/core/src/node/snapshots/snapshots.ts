@@ -21,6 +21,11 @@ import type { SnapshotTaker } from './taker.js';
 
 /** Milliseconds to wait after a failure before taking another snapshot. */
 const RETRY_MS = 10_000;
+/**
+ * Index of the entry that `bootstrap` writes. A log without a ballot may hold this entry, so no
+ * snapshot may end there: the next start takes a log without a ballot next to a snapshot for lost.
+ */
+const BOOTSTRAP_INDEX = 1;
 
 export interface SnapshotsOptions {
   readonly raft: Raft;
@@ -117,10 +122,10 @@ export class Snapshots {
   async take(): Promise<SnapshotInfo> {
     const { raft } = this.#options;
     const wanted = raft.log.applied;
-    if (wanted === 0)
+    if (wanted <= BOOTSTRAP_INDEX)
       throw new KontikiError(
         'KONTIKI_NO_SNAPSHOT',
-        'Nothing is applied yet, so there is no state to take a snapshot of.',
+        'No entry of a leader is applied yet, so there is no state to take a snapshot of.',
       );
     // Wait for a snapshot that is being taken, because it may not cover all applied entries.
     await this.#taking?.catch(() => {});
@@ -181,7 +186,7 @@ export class Snapshots {
 
   #takeIfDue(): void {
     const { raft, policy, clock } = this.#options;
-    if (this.#closed || this.#taking !== undefined) return;
+    if (this.#closed || this.#taking !== undefined || raft.log.applied <= BOOTSTRAP_INDEX) return;
     const now = clock.now();
     const entries = raft.log.applied - (this.#newest?.last.index ?? 0);
     const overdue = now >= this.#dueAt && entries > 0;

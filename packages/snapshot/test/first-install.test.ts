@@ -1,0 +1,84 @@
+// Shows that a server comes back after a crash at any point of its first start, which consists of
+// bootstrap and the install of a snapshot. Each round starts a new cluster, and crashes one server
+// before a later disk operation.
+import { bootstrap, MemoryLog, MemorySnapshots, type RaftNode, type Stores, type Transport } from '@kontiki/core';
+import { FileSnapshots } from '@kontiki/snapshot';
+import { FileLog } from '@kontiki/storage-fs';
+import { Random, SimulatedDisk, type Crash } from '@kontiki/testing';
+import { expect, it } from 'vitest';
+import { bytes, Nodes, outcome, runToOutcome } from '../../core/test/node/harness.js';
+import { onDemand, SnapshotJournal } from '../../core/test/node/snapshot-harness.js';
+
+const members = { a: 'memory:a', b: 'memory:b', c: 'memory:c' };
+
+/** The servers of one round. */
+class Round {
+  readonly nodes = new Nodes();
+  /** The state machine and the transport from the newest start of each server. */
+  readonly machines = new Map<string, SnapshotJournal>();
+  readonly transports = new Map<string, Transport>();
+
+  /** Bootstraps a server, unless an earlier start did, and opens it. */
+  async start(id: string, { log, snapshots }: Stores): Promise<void> {
+    const first = bootstrap(log, { cluster: 'test', server: id, members, snapshots });
+    expect([undefined, 'KONTIKI_NOT_BLANK']).toContain(await outcome(first));
+    const [machine, transport] = [new SnapshotJournal(), this.nodes.network.transport()];
+    this.machines.set(id, machine);
+    this.transports.set(id, transport);
+    await this.nodes.open(id, { log, snapshots, machine, transport, snapshotPolicy: onDemand });
+  }
+
+  /** Starts a and c, and compacts the log of their leader. */
+  async startOthers(): Promise<void> {
+    for (const id of ['a', 'c']) await this.start(id, { log: new MemoryLog(), snapshots: new MemorySnapshots() });
+    await this.nodes.clock.until(() => this.nodes.leader !== undefined);
+    const leader = this.nodes.leader as RaftNode<number>;
+    // A leader keeps the entries that a peer needs until it has taken another snapshot.
+    for (const command of ['x', 'y']) {
+      await runToOutcome(this.nodes, leader.propose(bytes(command)));
+      await runToOutcome(this.nodes, leader.snapshot());
+    }
+    expect(leader.status().base).toBeGreaterThan(1);
+  }
+
+  get caughtUp(): boolean {
+    return this.machines.get('b')?.commands.join() === 'x,y';
+  }
+}
+
+/** Crashes the first start of b before a disk operation. Returns false if it ended before that. */
+async function comesBack(operation: number, kind: Crash): Promise<boolean> {
+  const round = new Round();
+  const { nodes } = round;
+  await round.startOthers();
+  const { next: random } = new Random(operation);
+  const disk = new SimulatedDisk({ random });
+  const stores = (): Stores => ({
+    log: new FileLog(disk.folder, { clock: nodes.clock, random, segmentBytes: 512 }),
+    snapshots: new FileSnapshots(disk.folder),
+  });
+  let crashed = false;
+  disk.onCrash = () => (crashed = true);
+  disk.crashAt = { operation, kind };
+  const errors: unknown[] = [];
+  round.start('b', stores()).catch((error: unknown) => errors.push(error)); // hangs if b crashes
+  await nodes.clock.until(() => crashed || round.caughtUp || errors.length > 0);
+  if (crashed) {
+    nodes.nodes.delete('b');
+    await round.transports.get('b')?.close();
+    expect(await runToOutcome(nodes, round.start('b', stores()))).toBe(undefined);
+    await nodes.clock.until(() => round.caughtUp);
+  }
+  expect(errors).toEqual([]);
+  await runToOutcome(nodes, nodes.close());
+  return crashed;
+}
+
+it.each(['process', 'power'] as const)(
+  'a server comes back after a %s crash at each step of its first install',
+  async (kind) => {
+    let operation = 1;
+    while (await comesBack(operation, kind)) operation += 1;
+    expect(operation).toBeGreaterThan(20);
+  },
+);
