@@ -194,6 +194,12 @@ describe('kontiki-demo demo', () => {
     }
   });
 
+  it('demo exits with 1 when all its nodes were killed', async () => {
+    const demo = await cluster.start();
+    for (const pid of await cluster.pids()) process.kill(pid, 'SIGKILL');
+    expect(await demo.result).toMatchObject({ code: 1, output: expect.stringContaining('All nodes have exited.') });
+  });
+
   it('a node reports a cluster.json that contradicts the members in the log', async () => {
     const demo = await cluster.start();
     demo.process.kill('SIGTERM');

@@ -87,7 +87,12 @@ async function runCluster(
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
   // If the output is closed, stop. Otherwise the cluster would keep running unnoticed.
   process.stdout.on('error', () => stop.abort());
-  const showCommands = (): Promise<void> => printCommands(cluster, data, print, stop.signal);
+  let showing = new AbortController();
+  const showCommands = (): Promise<void> => {
+    showing.abort();
+    showing = new AbortController();
+    return printCommands(cluster, data, print, AbortSignal.any([stop.signal, showing.signal]));
+  };
   // After a node has exited, the printed commands may need another node.
   const processes = new NodeProcesses(print, () => void showCommands());
   try {
@@ -99,6 +104,7 @@ async function runCluster(
     while (processes.running > 0 && !stop.signal.aborted)
       await delay(200, undefined, { signal: stop.signal }).catch(() => {});
   } finally {
+    showing.abort();
     if (processes.running > 0) print('stopping …');
     await processes.stop();
   }
