@@ -1,6 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { KontikiError } from '../errors.js';
-import { commandBytes } from '../log/entry.js';
 import type { Leader, ServerId } from '../log/server.js';
 import type { Clock } from '../ports/clock.js';
 import { silentLogger, type Logger } from '../ports/logger.js';
@@ -10,11 +9,10 @@ import { RawNode } from '../protocol/raw-node.js';
 import { defaultLimits, defaultTimings, type Timings } from '../protocol/settings.js';
 import { checkedMachine } from './apply/checked-machine.js';
 import { Calls, type CallOptions } from './calls/calls.js';
-import { CommandCopies } from './command-copies.js';
 import { limited, limitedAlone, refuseOptions, unlessAborted } from './calls/limited.js';
 import type { Applied } from './calls/proposals.js';
 import { refuseRead, serveRead } from './calls/read-queue.js';
-import { refusalError } from './calls/refusals.js';
+import { CommandCopies } from './command-copies.js';
 import { Emitter, type ListenerOptions } from './events/emitter.js';
 import { eventNames, type NodeEvents } from './events/events.js';
 import { NodeIdentity } from './identity.js';
@@ -398,12 +396,6 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       const text = `The command has ${data.length} bytes, but this node accepts at most ${this.#maxCommandBytes}.`;
       return new KontikiError('KONTIKI_TOO_LARGE', text);
     }
-    const { raft } = this.#raw;
-    const situation = (): string => this.#loop.situation.describe(this.#clock.now());
-    if (raft.role !== 'leader') return refusalError(raft, 'notLeader', situation);
-    const waiting = raft.uncommittedBytes + this.#loop.proposals.queuedBytes;
-    if (waiting > 0 && waiting + commandBytes(data.length) > raft.limits.uncommittedBytes)
-      return refusalError(raft, 'overloaded', situation);
-    return undefined;
+    return this.#loop.proposals.refuse(data.length);
   }
 }

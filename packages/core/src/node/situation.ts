@@ -6,7 +6,7 @@ export class Situation {
   readonly #raft: Raft;
   /** The time, in milliseconds, since which no leader is known; undefined while one is known. */
   #leaderlessSince: number | undefined;
-  /** The servers that sent messages while no leader was known. */
+  /** The members that sent messages while no leader was known. */
   readonly #heard = new Set<ServerId>();
 
   constructor(raft: Raft) {
@@ -16,7 +16,8 @@ export class Situation {
 
   /** Notes a message from a server. */
   onReceived(from: ServerId): void {
-    if (this.#leaderlessSince !== undefined) this.#heard.add(from);
+    // Strangers do not count. They could also invent any number of ids.
+    if (this.#leaderlessSince !== undefined && this.#raft.log.membership?.servers.has(from)) this.#heard.add(from);
   }
 
   /** Notes whether a leader is known after a turn. */

@@ -197,7 +197,7 @@ export class Raft {
    */
   sendSnapshot(peer: ServerId, stream: number, body: SnapshotBody): boolean {
     const progress = this.peers?.get(peer);
-    if (progress?.state !== 'snapshot' || progress.stream !== stream) return false;
+    if (progress?.state !== 'snapshot' || progress.stream !== stream || progress.isExcluded) return false;
     this.#server.send(peer, { ...body, ...this.header, stream });
     return true;
   }

@@ -86,6 +86,21 @@ describe('slices of calls', () => {
     deletes.mockRestore();
   });
 
+  it('a read that aborts itself is counted once, so the bound on waiting reads holds', async () => {
+    const clock = new VirtualClock();
+    const calls = new Calls(clock);
+    const queue = new ReadQueue(clock);
+    const controller = new AbortController();
+    const call = calls.open(1_000, controller.signal);
+    const ended = outcome(call.promise);
+    queue.addLocal(call, () => controller.abort());
+    queue.serve(0);
+    expect(await ended).toBe('KONTIKI_ABORTED');
+    for (let ticket = 1; ticket <= 65_536; ticket += 1) queue.add(ticket, calls.open(1_000, undefined), () => {});
+    expect(queue.refuse()).toMatchObject({ code: 'KONTIKI_OVERLOADED' });
+    calls.stop();
+  });
+
   it('confirmed reads are served in slices of five milliseconds', () => {
     const clock = new TickingClock();
     const calls = new Calls(clock);

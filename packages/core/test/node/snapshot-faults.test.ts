@@ -63,6 +63,25 @@ describe('a snapshot of a newer machine version', () => {
   });
 });
 
+describe('a snapshot with an unknown compression', () => {
+  it('a follower without the compression refuses the snapshot once and stores nothing', async () => {
+    const same = (bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> => bytes;
+    const snapshotCompression = { kind: 200, compress: same, decompress: same };
+    await nodes.bootstrap('a', 'b', 'c');
+    for (const id of ['a', 'b']) await open(id, { ...policy, snapshotCompression });
+    await nodes.clock.until(() => nodes.leader !== undefined);
+    await write(40);
+    const c = await open('c', policy);
+    const failures: unknown[] = [];
+    let received = 0;
+    c.on('snapshotFailed', ({ error }) => failures.push(error));
+    c.on('snapshotReceiving', () => (received += 1));
+    await nodes.clock.elapse(30_000);
+    expect(failures).toEqual([expect.objectContaining({ code: 'KONTIKI_FORMAT' })]);
+    expect([received, c.status().role, await stores.get('c')?.list()]).toEqual([0, 'follower', []]);
+  });
+});
+
 describe('a snapshot that is replaced during its restore', () => {
   it('a follower restores the newer snapshot and loses nothing', async () => {
     await cluster(['a', 'b', 'c'], policy);

@@ -1,21 +1,6 @@
-import { createServer } from 'node:net';
-import { once } from 'node:events';
 import { expect, it } from 'vitest';
 import { MemoryLog, membershipOf, RaftNode, type ServerInfo, type StateMachine, type Transport } from '@kontiki/core';
-import { after, until } from './servers.js';
-
-/**
- * Returns a port that was free a moment ago. The first membership needs addresses before any server
- * listens.
- */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
+import { after, freePort, until } from './servers.js';
 
 class List implements StateMachine<number> {
   readonly applied: string[] = [];

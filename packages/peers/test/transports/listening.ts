@@ -1,16 +1,6 @@
-import { createServer, type AddressInfo } from 'node:net';
 import { expect, it } from 'vitest';
 import { silentLogger } from '@kontiki/core';
-import { introduce, type Created, type Started } from './servers.js';
-
-/** Resolves with a port on which nothing listens. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
+import { freePort, introduce, type Created, type Started } from './servers.js';
 
 /** Shows how a transport with its own port starts and closes. */
 export function testListening(server: Created, started: Started): void {

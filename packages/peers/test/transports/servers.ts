@@ -121,6 +121,19 @@ export class TestServer<T extends Listening = Listening> extends EventEmitter {
 let incarnations = 1;
 let tickets = 1_000_000;
 
+/**
+ * Returns a port that was free a moment ago. The first membership needs addresses before any server
+ * listens.
+ */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
 /** Returns a frame with a message of a kind that no version knows, and then message `ticket`. */
 export function frameOfUnknownKind(ticket: number): Uint8Array {
   const frame = encodeFrame([numbered(0), numbered(ticket)]);

@@ -54,9 +54,13 @@ export class Proposals<Result> {
     this.#situation = situation;
   }
 
-  /** Bytes of the queued proposals, counted like the log's limits. */
-  get queuedBytes(): number {
-    return this.#queuedBytes;
+  /** Returns an error if a command of this length could not be appended now; undefined otherwise. */
+  refuse(length: number): KontikiError | undefined {
+    const raft = this.#raft;
+    if (raft.role !== 'leader') return refusalError(raft, 'notLeader', this.#situation);
+    const waiting = raft.uncommittedBytes + this.#queuedBytes;
+    const fits = waiting === 0 || waiting + commandBytes(length) <= raft.limits.uncommittedBytes;
+    return fits ? undefined : refusalError(raft, 'overloaded', this.#situation);
   }
 
   queue(data: Uint8Array, call: Call<Applied<Result>>): void {

@@ -17,6 +17,7 @@ interface WaitingRead {
   readonly ticket: number;
   /** The index that must be applied first; undefined until a quorum has confirmed the read. */
   index: number | undefined;
+  isWaiting: boolean;
   readonly serve: () => void;
   readonly fail: (error: Error) => void;
 }
@@ -112,6 +113,7 @@ export class ReadQueue {
     const waiting: WaitingRead = {
       ticket,
       index: undefined,
+      isWaiting: true,
       serve: () => serveRead(call, read),
       fail: (error) => call.reject(error),
     };
@@ -132,6 +134,9 @@ export class ReadQueue {
 
   /** Removes a read in constant time, because thousands of reads may expire at once. */
   #remove(waiting: WaitingRead): void {
+    // The function of a read may abort its own call while it runs.
+    if (!waiting.isWaiting) return;
+    waiting.isWaiting = false;
     this.#size -= 1;
     if (waiting.index === undefined) {
       this.#asked.delete(waiting.ticket);

@@ -303,7 +303,7 @@ export class Snapshots {
 
   #onOffered(from: ServerId, message: SnapshotOffer): void {
     const { id, last, version } = message.meta;
-    if (!this.#isOurs(from, message.meta)) return;
+    if (id === this.#refused || !this.#isOurs(from, message.meta)) return;
     if (version > this.#options.version) {
       const why = `version ${version} of the state machine wrote it, but this server has version ${this.#options.version}`;
       return this.#refuse(from, id, last.index, why);
@@ -329,7 +329,6 @@ export class Snapshots {
    * voting, and its log stays as it is.
    */
   #refuse(from: ServerId, id: string, index: number | undefined, why: string): void {
-    if (id === this.#refused) return;
     this.#refused = id;
     const what = index === undefined ? `snapshot ${id}` : `the snapshot of entry ${index}`;
     const error = new KontikiError(
