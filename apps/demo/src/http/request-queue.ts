@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Maximum number of requests of one connection that wait behind the one that is being answered. */
+/** Maximum number of requests of one connection that wait while another one is answered. */
 const MAX_WAITING = 64;
 
 /**

@@ -39,7 +39,7 @@ export class KvServer {
 
   /**
    * Accepts no more connections. Resolves when every request that has arrived is answered, or after
-   * two seconds. Close the node meanwhile, so that it answers its clients.
+   * two seconds. Close the node at the same time, so that it answers its clients.
    */
   async close(): Promise<void> {
     const closed = once(this.#server, 'close');

@@ -126,7 +126,7 @@ export class Follower extends BaseRole {
     this.#noteLeader();
     const { log } = this.#server;
     // The leader sends only an index that this server has acknowledged, so the log must contain it.
-    // A blank server has lost its disk, and tells the leader so.
+    // A blank server has lost its disk, and reports that in its heartbeat replies.
     if (message.committed <= log.lastIndex) this.#commitTo(message.committed);
     else if (!log.blank) {
       throw new KontikiError(
@@ -169,7 +169,8 @@ export class Follower extends BaseRole {
 
   /**
    * Returns the message without entries that are already committed here. Throws
-   * `KONTIKI_CONTRADICTION` if an entry contradicts a committed one: no legitimate leader sends that.
+   * `KONTIKI_CONTRADICTION` if an entry contradicts a committed one: no legitimate leader sends
+   * that.
    */
   #withoutCommitted(from: ServerId, message: Append): Pick<Append, 'prevIndex' | 'prevTerm' | 'entries'> {
     const { log } = this.#server;

@@ -54,7 +54,7 @@ export interface Server {
   readonly diskStalled: boolean;
   /**
    * Whether this server may campaign: it is a voter, is not blank, its disk works, and it has room
-   * for entries. A server without room may campaign if nobody has led for a while.
+   * for entries. A server without room may campaign if no server has led for a while.
    */
   readonly eligible: boolean;
   /** Whether the current term and vote are durable, so that messages of this term may be sent. */
@@ -66,8 +66,8 @@ export interface Server {
   /**
    * Returns whether to ignore an expired timer because this process was stalled, so silence from
    * other servers proves nothing. Reports each ignored timer. Never returns true twice in a row, so
-   * that a process that is always late still campaigns. After a call with false, the next late timer
-   * may be ignored again.
+   * that a process that is always late still campaigns. After a call with false, the next late
+   * timer may be ignored again.
    */
   forgiveLateTimer(processWasStalled: boolean): boolean;
   /**

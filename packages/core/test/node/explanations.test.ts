@@ -74,7 +74,7 @@ describe('explanations', () => {
     expect(heard).toMatchObject({ message: expect.stringContaining('from 1 of 2 peers') });
   });
 
-  it('a call on a server that was never bootstrapped says so', async () => {
+  it('the error of a call on a server that was never bootstrapped explains it', async () => {
     const a = await open('a');
     for (const error of await runSettled([a.read(() => 1), a.propose(bytes('x')), a.waitForLeader()]))
       expect(error).toMatchObject({
@@ -82,7 +82,7 @@ describe('explanations', () => {
       });
   });
 
-  it('a read that times out behind the state machine says how far the machine is', async () => {
+  it('a read that waits for the state machine times out and reports how far the machine is', async () => {
     await nodes.bootstrap('a');
     const hung = new Promise<number[]>(() => {});
     const a: RaftNode<number> = await nodes.open('a', {

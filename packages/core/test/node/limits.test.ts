@@ -234,7 +234,7 @@ describe('deadlines and signals', () => {
 });
 
 describe('closing', () => {
-  it('close rejects behind a hung snapshot, after it has closed the stores', async () => {
+  it('close with a hung snapshot closes the stores and then rejects', async () => {
     const a = await cluster(['a']);
     await write(3);
     (machines.get('a') as SnapshotJournal).gate = () => never;

@@ -96,7 +96,7 @@ describe('values that methods of ports return', () => {
     expect(leader.status().error).toMatchObject({ code: 'KONTIKI_CORRUPT' });
   });
 
-  it('a transport whose start returns nothing or throws is treated like one that is asynchronous', async () => {
+  it('a transport may start synchronously, by returning nothing or by throwing', async () => {
     await nodes.bootstrap('a');
     const start = (fails: boolean): Transport => {
       const transport = nodes.network.transport();

@@ -1,5 +1,5 @@
-// Shows that a snapshot that cannot be used harms nobody: one of another machine version, one that is
-// replaced while it is looked for, and one that is damaged.
+// Shows that unusable snapshots do no harm: snapshots of another machine version or compression,
+// snapshots that are replaced during their restore, and damaged ones.
 import { describe, expect, it } from 'vitest';
 import { KontikiError, MemorySnapshots, type SnapshotInfo } from '@kontiki/core';
 import { cluster, machines, nodes, open, runToEnd, SnapshotJournal, stores, write } from './snapshot-harness.js';

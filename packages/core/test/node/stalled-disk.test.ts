@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => nodes.close());
 
-it('a cluster goes on within seconds when the disk of its leader stops answering', async () => {
+it('a cluster recovers within seconds when the disk of its leader stops answering', async () => {
   const log = nodes.logs.get(leader.id) as GatedLog;
   const events: unknown[] = [];
   leader.on('stalled', ({ stalled }) => events.push(stalled));

@@ -1,5 +1,6 @@
 // Shows that proof of two different histories stops the server that finds it, or excludes the peer.
-// Each test gives one server the log of an older copy of its disk, or forges what such a server sends.
+// Each test gives one server the log of an older copy of its disk, or forges what such a server
+// sends.
 import { describe, expect, it } from 'vitest';
 import { membershipOf } from '@kontiki/core';
 import { Scenario } from '@kontiki/testing';
@@ -60,7 +61,7 @@ describe('contradictions', () => {
     const { reports } = cluster.server('a');
     expect(reports.filter(({ kind }) => kind === 'ackBeyondLog')).toHaveLength(1);
     expect(progress?.contradicts).toBe(true);
-    // With c gone, too, nobody is left who counts.
+    // Without c, no peer is left that counts.
     cluster.isolate('c');
     const position = cluster.propose('a', 'w');
     cluster.elapse(200);

@@ -36,7 +36,7 @@ describe('a stalled disk', () => {
     expect(cluster.raft('a').diskStalled).toBe(false);
   });
 
-  it('a leader keeps leading while its stalled disk holds up nobody but a minority', () => {
+  it('a leader with a stalled disk keeps leading while no write waits for the disk', () => {
     const cluster = threeServers();
     cluster.stall('a');
     cluster.elapse(20 * cluster.timings.election);

@@ -114,7 +114,7 @@ export class Applier<Result> {
     this.#closed = true;
     const ended = new KontikiError('KONTIKI_CLOSED', 'The node has ended.');
     for (const { onCancelled } of this.#between.splice(0)) onCancelled(ended);
-    // If `apply` itself closes the node, whether the batch goes on is known when `apply` returns.
+    // `apply` itself may close the node. Only its return shows whether the batch is still running.
     await Promise.resolve();
     if (this.#busy) await new Promise<void>((resolve) => (this.#onClosed = resolve));
   }

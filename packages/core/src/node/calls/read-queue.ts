@@ -34,7 +34,7 @@ export function serveRead<T>(call: Call<T>, read: () => T): void {
   try {
     const value = read();
     if (isThenable(value)) {
-      // The state changes while the caller's function waits, and nobody handles its rejection.
+      // The state may change while the function waits, and its rejection would be unhandled.
       value.then(undefined, () => {});
       call.reject(badOption('The function of a read must not be asynchronous: read the state, return, then await.'));
     } else call.resolve(value);

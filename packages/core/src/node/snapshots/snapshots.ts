@@ -155,7 +155,9 @@ export class Snapshots {
     }
   }
 
-  /** Called when it is durable that a received snapshot, which ends at `index`, replaced the log. */
+  /**
+   * Called when it is durable that a received snapshot, which ends at `index`, replaced the log.
+   */
   onLogReplaced(index: number): void {
     const info = this.#installing;
     if (info?.last.index !== index) return;
@@ -325,8 +327,8 @@ export class Snapshots {
   }
 
   /**
-   * Refuses a snapshot that this server could not restore, and reports it once. The server goes on
-   * voting, and its log stays as it is.
+   * Refuses a snapshot that this server could not restore, and reports it once. The server keeps
+   * voting, and its log stays unchanged.
    */
   #refuse(from: ServerId, id: string, index: number | undefined, why: string): void {
     this.#refused = id;
