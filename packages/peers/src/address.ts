@@ -56,7 +56,7 @@ export function misfit(address: string, { host, port }: Bound): string | undefin
   const text = `this server's address is ${address}, but it listens on ${host} port ${port}`;
   if (expected !== port) return `${text}: peers reach it only if something forwards that port to this one`;
   if (!isLoopback(host) || isLoopback(url.hostname)) return undefined;
-  return `${text}: other machines cannot reach it. Set listen.host, and insecure: true if you trust the network`;
+  return `${text}: other machines cannot reach it. Set listen.host`;
 }
 
 function badAddress(address: string, fault: string): KontikiError {

@@ -1,5 +1,4 @@
 import { KontikiError } from '@kontiki/core';
-import type { Context } from './peer-transport.js';
 
 /** Reason why a server refuses a connection, sent in the header `kontiki-refused`. */
 export type HandshakeErrorReason =
@@ -17,8 +16,12 @@ export type HandshakeErrorReason =
   | 'genesis'
   /** The request comes from a browser. */
   | 'browser'
-  /** The request comes from another machine, and `insecure` is not set. */
+  /** The request comes from another machine, and peers are not authenticated. */
   | 'exposed'
+  /** The other server has no certificate that this server trusts. */
+  | 'unauthenticated'
+  /** The other server's certificate names another server or another cluster. */
+  | 'identity'
   /** The server has reached its limit of connections. */
   | 'busy';
 
@@ -31,6 +34,8 @@ const descriptions: Readonly<Record<HandshakeErrorReason, string>> = {
   genesis: 'its cluster started with another list of servers',
   browser: 'it accepts no connections from browsers',
   exposed: 'it accepts no connections from other machines',
+  unauthenticated: 'it requires a certificate that it trusts',
+  identity: 'the certificate of this server names another server or cluster',
   busy: 'it has reached its limit of connections',
 };
 
@@ -59,13 +64,4 @@ export function describeReason(header: unknown): string | undefined {
   return typeof header === 'string' && Object.hasOwn(descriptions, header)
     ? descriptions[header as HandshakeErrorReason]
     : undefined;
-}
-
-/** Logs that this server refused a connection. `from` is the address of the other machine. */
-export function logHandshakeError(
-  { logger }: Context,
-  { reason, message }: HandshakeError,
-  from: string | undefined,
-): void {
-  logger.log('warn', `refused ${reason}`, `refused a connection: ${message}`, { reason, from });
 }

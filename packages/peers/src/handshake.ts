@@ -2,7 +2,6 @@ import type { IncomingMessage } from 'node:http';
 import type { Identity, ServerId } from '@kontiki/core';
 import { FRAMING, isId } from '@kontiki/core/wire';
 import { HandshakeError } from './handshake-error.js';
-import { isLoopback } from './listening.js';
 import type { Context } from './peer-transport.js';
 
 /**
@@ -15,7 +14,7 @@ import type { Context } from './peer-transport.js';
  * its incarnation, a random number drawn at each start. The genesis is the checksum of the
  * cluster's first entry. It distinguishes clusters with the same id that were bootstrapped with
  * different lists of servers. A blank server has no genesis yet and learns it from the log; see
- * `isHandshakeOutdated`. The handshake identifies servers but does not authenticate them.
+ * `isHandshakeOutdated`. The handshake identifies servers. `PeerSecurity` authenticates them.
  *
  * `kontiki-framing` is the range of versions of frames that a server supports, for example `1-2`.
  * Both servers choose the highest version in both ranges. A server that sends no range supports
@@ -102,21 +101,27 @@ export function checkHello(self: Identity, headers: Headers, dialed?: ServerId):
 
 /**
  * Checks a request from another server and returns its handshake. Throws a `HandshakeError` if the
- * request must be refused. Refuses requests from browsers and, unless `insecure` is true, from
- * other machines.
+ * request must be refused: a request from a browser, from a client that is not authenticated, or
+ * from a server that its certificate does not name.
  */
-export function checkRequest({ self }: Context, { headers, socket }: IncomingMessage, insecure = false): Hello {
-  // `start` cannot check this for an application's server that starts listening later.
-  if (!insecure && socket.localAddress !== undefined && !isLoopback(socket.localAddress)) {
-    throw new HandshakeError(
-      'exposed',
-      'The request comes from another machine. If you trust the network, set insecure: true.',
-    );
-  }
+export function checkRequest({ self, security }: Context, { headers, socket }: IncomingMessage): Hello {
+  security.checkClient(socket);
   if (headers.origin !== undefined) {
     throw new HandshakeError('browser', 'The request has an Origin header, so it comes from a browser.');
   }
-  return checkHello(self, headers);
+  const hello = checkHello(self, headers);
+  security.checkName(socket, self.cluster, hello.from);
+  return hello;
+}
+
+/** Counts and logs that this server refused a connection. `from` is the address of the other machine. */
+export function logHandshakeError(
+  { logger, refusals }: Context,
+  { reason, message }: HandshakeError,
+  from: string | undefined,
+): void {
+  refusals.count(reason);
+  logger.log('warn', `refused ${reason}`, `refused a connection: ${message}`, { reason, from });
 }
 
 /**

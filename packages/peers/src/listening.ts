@@ -26,14 +26,14 @@ export function boundOf(server: Server): Bound | undefined {
 }
 
 /**
- * Throws `KONTIKI_BAD_OPTION` if other machines can reach `host` and `insecure` is not set. Peers
- * are not authenticated, so any client that reaches the port could vote and write entries.
+ * Throws `KONTIKI_BAD_OPTION` if other machines can reach `host`, unless `isAllowed` is true. Any
+ * client that reaches the port could vote and write entries, unless peers are authenticated.
  */
-export function checkExposure(host: string, insecure: boolean): void {
-  if (insecure || isLoopback(host)) return;
+export function checkExposure(host: string, isAllowed: boolean): void {
+  if (isAllowed || isLoopback(host)) return;
   throw new KontikiError(
     'KONTIKI_BAD_OPTION',
-    `Cannot listen on ${host || 'all interfaces'}: any client that reaches the port could act as a server of the cluster. Listen on 127.0.0.1, or set insecure: true if you trust the network.`,
+    `Cannot listen on ${host || 'all interfaces'}: any client that reaches the port could act as a server of the cluster. Set tls or secrets, listen on 127.0.0.1, or set insecure: true if you trust the network.`,
   );
 }
 

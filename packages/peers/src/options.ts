@@ -2,6 +2,7 @@ import { KontikiError, type Logger } from '@kontiki/core';
 import { checkNames } from './check-names.js';
 import type { PeerLimits } from './limits.js';
 import { checkExposure, LOOPBACK } from './listening.js';
+import type { SecurityOptions } from './security.js';
 
 /** Port and host of the server that the transport creates. */
 export interface ListenOptions {
@@ -12,12 +13,7 @@ export interface ListenOptions {
 }
 
 /** Options common to all transports on Node.js. */
-export interface TransportOptions {
-  /**
-   * Whether to accept peers from other machines, although peers are not authenticated. Default
-   * false.
-   */
-  readonly insecure?: boolean | undefined;
+export interface TransportOptions extends SecurityOptions {
   /** Logger of the transport. Default: no logging. */
   readonly logger?: Logger | undefined;
   /** Limits that override the defaults. */
@@ -29,11 +25,14 @@ export interface TransportOptions {
   readonly random?: (() => number) | undefined;
 }
 
-/** Throws `KONTIKI_BAD_OPTION` if an option is invalid, or if the host requires `insecure`. */
-export function checkListen(options: ListenOptions, insecure = false): void {
+/**
+ * Throws `KONTIKI_BAD_OPTION` if an option is invalid, or if other machines can reach the host and
+ * `security` allows no connections from them.
+ */
+export function checkListen(options: ListenOptions, { tls, secrets, insecure = false }: SecurityOptions = {}): void {
   checkNames('listen', options, ['port', 'host']);
   const { host = LOOPBACK, port } = options;
-  checkExposure(host, insecure);
+  checkExposure(host, insecure || tls !== undefined || secrets !== undefined);
   if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
     throw new KontikiError('KONTIKI_BAD_OPTION', `listen.port must be an integer of 0 to 65535, not ${port}.`);
   }

@@ -1,47 +1,76 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { listen, LOOPBACK } from './listening.js';
 import type { ListenOptions } from './options.js';
 import type { Context } from './peer-transport.js';
 
 /**
- * HTTP server of a transport with its own port. Limits the number of connections without a
+ * HTTP or HTTPS server of a transport with its own port. Limits the number of connections without a
  * completed handshake, and the time to receive a request's headers.
  */
 export class OwnServer {
   readonly server: Server;
   readonly #context: Context;
   /**
-   * Connections without a completed handshake, oldest first. Any client that reaches the port can
-   * open them, so their number is limited. Beyond the limit, a new connection replaces the oldest.
+   * Connections without a completed handshake by the other end's address and port, oldest first. Any
+   * client that reaches the port can open them, so their number is limited. Beyond the limit, a new
+   * connection replaces the oldest.
    */
-  readonly #unidentified = new Set<Socket>();
+  readonly #unidentified = new Map<string, Socket>();
 
   constructor(context: Context, onRequest: RequestListener) {
     this.#context = context;
-    const { handshakeTimeoutMs, unidentified } = context.limits;
-    this.server = createServer(
-      {
-        maxHeaderSize: 8_192,
-        headersTimeout: handshakeTimeoutMs,
-        requestTimeout: 0,
-        connectionsCheckingInterval: Math.ceil(handshakeTimeoutMs / 3),
-      },
-      onRequest,
-    );
-    this.server.on('connection', (socket: Socket) => {
-      // At the limit, close the oldest connection. A peer completes its handshake within one round
-      // trip, so the oldest connection is not from a peer.
-      const [oldest] = this.#unidentified;
-      if (this.#unidentified.size >= unidentified) oldest?.destroy();
-      this.#unidentified.add(socket);
-      socket.once('close', () => this.#unidentified.delete(socket));
+    const { limits, security } = context;
+    const options = {
+      maxHeaderSize: 8_192,
+      headersTimeout: limits.handshakeTimeoutMs,
+      requestTimeout: 0,
+      connectionsCheckingInterval: Math.ceil(limits.handshakeTimeoutMs / 3),
+    };
+    const { serverOptions } = security;
+    if (serverOptions === undefined) this.server = createServer(options, onRequest);
+    else {
+      const handshakeTimeout = limits.handshakeTimeoutMs;
+      const server = createTlsServer({ ...options, ...serverOptions, handshakeTimeout }, onRequest);
+      server.on('tlsClientError', (error, socket) => this.#onTlsError(error, socket));
+      security.serveOn(server);
+      this.server = server;
+    }
+    this.server.on('connection', (socket: Socket) => this.#onConnection(socket));
+  }
+
+  #onConnection(socket: Socket): void {
+    // At the limit, close the oldest connection. A peer completes its handshake within one round
+    // trip, so the oldest connection is not from a peer.
+    const { limits, refusals } = this.#context;
+    const [oldest] = this.#unidentified.values();
+    if (oldest !== undefined && this.#unidentified.size >= limits.unidentified) {
+      refusals.count('unidentified');
+      oldest.destroy();
+    }
+    const end = otherEnd(socket);
+    this.#unidentified.set(end, socket);
+    socket.once('close', () => {
+      if (this.#unidentified.get(end) === socket) this.#unidentified.delete(end);
+    });
+  }
+
+  #onTlsError(error: NodeJS.ErrnoException, { authorizationError, remoteAddress }: TLSSocket): void {
+    const { logger, refusals } = this.#context;
+    refusals.count('tls');
+    // A code of Node.js or OpenSSL. The client chooses nothing of it.
+    const reason = authorizationError ?? error.code;
+    logger.log('warn', 'refused tls', `refused a connection: its TLS handshake failed (${String(reason)})`, {
+      reason: 'tls',
+      from: remoteAddress,
     });
   }
 
   /** Called when the handshake on a connection is complete. */
   markIdentified(socket: Socket): void {
-    this.#unidentified.delete(socket);
+    this.#unidentified.delete(otherEnd(socket));
   }
 
   /** Starts listening. Rejects with `KONTIKI_LISTEN` if the server cannot listen on the port. */
@@ -61,7 +90,12 @@ export class OwnServer {
     await new Promise<void>((resolve) => {
       this.server.close(() => resolve());
       this.server.closeAllConnections();
-      for (const socket of this.#unidentified) socket.destroy();
+      for (const socket of this.#unidentified.values()) socket.destroy();
     });
   }
+}
+
+/** A TLS socket and the TCP socket below it have the same other end. */
+function otherEnd({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }

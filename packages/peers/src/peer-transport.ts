@@ -12,6 +12,8 @@ import { checkAddresses, misfit } from './address.js';
 import { peerLimits, type PeerLimits } from './limits.js';
 import type { Bound } from './listening.js';
 import type { TransportOptions } from './options.js';
+import { Refusals } from './refusals.js';
+import { PeerSecurity, type PeerTls } from './security.js';
 import { ThrottledLogger } from './throttled-logger.js';
 
 /** The identity, settings and callbacks that all parts of a started transport share. */
@@ -20,6 +22,8 @@ export interface Context {
   readonly logger: ThrottledLogger;
   readonly limits: PeerLimits;
   readonly random: () => number;
+  readonly security: PeerSecurity;
+  readonly refusals: Refusals;
   /** Topics of log lines about messages of unknown kinds that were skipped. */
   readonly skippedKinds: Set<string>;
   /** Passes a message from a peer to the node. */
@@ -66,6 +70,8 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   readonly #random: () => number;
   readonly #limits: PeerLimits;
   readonly #logger: Logger;
+  readonly #security: PeerSecurity;
+  readonly #refusals = new Refusals();
   readonly #peers = new Map<ServerId, P>();
   /** Peers with messages pushed in this turn of the event loop. */
   readonly #dirty = new Set<P>();
@@ -82,6 +88,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
     this.#limits = peerLimits(options.limits);
     this.#logger = options.logger ?? silentLogger;
     this.#random = options.random ?? Math.random;
+    this.#security = new PeerSecurity(options);
   }
 
   /**
@@ -103,6 +110,29 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
     return this.#listener?.bound?.port;
   }
 
+  /** Number of connections that this server has refused, by reason. */
+  get refusals(): Readonly<Record<string, number>> {
+    return this.#refusals.byReason;
+  }
+
+  /**
+   * Replaces the certificate, the key and the authorities without a restart. Open connections stay
+   * open. Throws `KONTIKI_BAD_OPTION` if they are invalid or name another server; then nothing
+   * changes.
+   */
+  setTls(tls: PeerTls): void {
+    this.#security.setTls(tls, this.#context?.self);
+  }
+
+  /**
+   * Replaces the shared secrets without a restart. Open connections stay open. To change a secret,
+   * first add the new one as the second of each server, then make it the first, then remove the old
+   * one. Throws `KONTIKI_BAD_OPTION` if one is invalid; then nothing changes.
+   */
+  setSecrets(secrets: readonly (string | Uint8Array)[]): void {
+    this.#security.setSecrets(secrets);
+  }
+
   /** Throws `KONTIKI_BAD_OPTION` if peers cannot be dialed at these addresses. */
   checkAddresses(addresses: ReadonlyMap<ServerId, string>): void {
     checkAddresses(addresses);
@@ -112,7 +142,8 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   /**
    * Starts listening and dialing peers. Rejects with `KONTIKI_LISTEN` if the transport cannot
    * listen on the port. Rejects with `KONTIKI_BAD_OPTION` if other machines can reach the
-   * application's server and `insecure` is not set. Rejects with `KONTIKI_CLOSED` if the transport
+   * application's server and peers are not authenticated, or if this server's certificate does not
+   * name this server. Rejects with `KONTIKI_CLOSED` if the transport
    * was closed.
    */
   async start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void> {
@@ -123,12 +154,15 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
         'This transport already serves a node. Create one transport for each node.',
       );
     }
+    this.#security.checkOwnName(self);
     const context: Context = {
       self,
       receive,
       limits: this.#limits,
       logger: new ThrottledLogger(this.#logger, (id) => this.#addresses.has(id)),
       random: this.#random,
+      security: this.#security,
+      refusals: this.#refusals,
       skippedKinds: new Set(),
     };
     this.#context = context;

@@ -42,6 +42,9 @@ export class Reconnector {
     this.#backoff = new Backoff(limits.reconnectMinMs, limits.reconnectMaxMs, random);
     try {
       this.#url = parseAddress(address);
+      // Peers that are authenticated use TLS, whatever the scheme. So a cluster can introduce TLS
+      // without changing the addresses in its membership.
+      if (context.security.isOn) this.#url.protocol = 'https:';
     } catch (error) {
       // Do not throw: the membership with this address is already in the log. The peer can still
       // dial this server.

@@ -1,5 +1,6 @@
 import { Agent, type ClientRequest, request, type RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { ConnectionOptions } from 'node:tls';
 import { urlToHttpOptions } from 'node:url';
 import { CONTENT_TYPE } from './settings.js';
 
@@ -12,9 +13,11 @@ export class Endpoint {
   readonly #options: RequestOptions;
   readonly #request: typeof request;
 
-  constructor(url: URL) {
+  /** `tls` authenticates the peer. It is undefined for an ordinary server. */
+  constructor(url: URL, tls: ConnectionOptions | undefined) {
     const secure = url.protocol === 'https:';
-    this.#agent = new (secure ? HttpsAgent : Agent)({ keepAlive: true, maxSockets: CONNECTIONS });
+    const options = { keepAlive: true, maxSockets: CONNECTIONS, maxCachedSessions: 0 };
+    this.#agent = secure ? new HttpsAgent({ ...options, ...tls }) : new Agent(options);
     this.#options = { ...urlToHttpOptions(url), method: 'POST', agent: this.#agent };
     this.#request = secure ? httpsRequest : request;
   }

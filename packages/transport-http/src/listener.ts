@@ -80,7 +80,7 @@ export class HttpListener implements Listener {
   }
 
   #check(request: IncomingMessage): Hello {
-    const hello = checkRequest(this.#context, request, this.#options.insecure);
+    const hello = checkRequest(this.#context, request);
     if (this.#inboundPeers.size >= this.#context.limits.connections && !this.#inboundPeers.has(hello.from)) {
       throw new HandshakeError(
         'busy',

@@ -1,4 +1,4 @@
-import { checkListen, type ListenOptions, type TransportOptions } from '@kontiki/peers';
+import { checkListen, type ListenOptions, secretsNeedListen, type TransportOptions } from '@kontiki/peers';
 
 export interface HttpOptions extends TransportOptions {
   /**
@@ -9,6 +9,8 @@ export interface HttpOptions extends TransportOptions {
 }
 
 /** Throws `KONTIKI_BAD_OPTION` if an option is invalid. */
-export function checkOptions({ listen, insecure }: HttpOptions): void {
-  if (listen !== undefined) checkListen(listen, insecure);
+export function checkOptions(options: HttpOptions): void {
+  const { listen, secrets } = options;
+  if (listen !== undefined) checkListen(listen, options);
+  else if (secrets !== undefined) throw secretsNeedListen();
 }

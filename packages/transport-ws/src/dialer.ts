@@ -63,10 +63,11 @@ export class Dialer {
   }
 
   #dial(url: URL): void {
-    const { self, limits } = this.#context;
+    const { self, limits, security } = this.#context;
     const sentGenesis = self.genesis;
     const ws = new WebSocket(url, SUBPROTOCOL, {
       ...socketOptions,
+      ...security.clientOptions(self.cluster, this.#peer),
       headers: helloHeaders(self, this.#peer),
       // Masks protect proxies from requests forged by scripts in browsers. There is no browser
       // here, and masking in JavaScript more than halves the throughput. ws skips masking if the

@@ -74,12 +74,12 @@ export class WebSocketListener implements Listener {
   }
 
   async start(): Promise<void> {
-    const { listen, insecure = false } = this.#options;
+    const { listen } = this.#options;
     if (listen !== undefined) {
       await this.#own?.start(listen);
     } else {
       const { bound } = this;
-      if (bound !== undefined) checkExposure(bound.host, insecure);
+      if (bound !== undefined) checkExposure(bound.host, this.#context.security.acceptsOtherMachines);
     }
     this.#server.on('upgrade', this.#onUpgrade);
   }
@@ -129,7 +129,7 @@ export class WebSocketListener implements Listener {
   };
 
   #check(request: IncomingMessage): Hello {
-    const hello = checkRequest(this.#context, request, this.#options.insecure);
+    const hello = checkRequest(this.#context, request);
     const protocols = request.headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
     if (protocols?.includes(SUBPROTOCOL) !== true) {
       throw new HandshakeError('version', `The request does not offer the subprotocol ${SUBPROTOCOL}.`);

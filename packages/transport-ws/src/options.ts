@@ -1,7 +1,7 @@
 import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import { KontikiError } from '@kontiki/core';
-import { checkListen, type ListenOptions, type TransportOptions } from '@kontiki/peers';
+import { checkListen, type ListenOptions, secretsNeedListen, type TransportOptions } from '@kontiki/peers';
 
 interface ListeningOptions extends TransportOptions {
   /** Port and host of the server that the transport creates. */
@@ -30,7 +30,9 @@ export function checkOptions(options: WebSocketOptions): void {
     throw badOption('Set either listen or server.');
   }
   if (options.listen !== undefined) {
-    checkListen(options.listen, options.insecure);
+    checkListen(options.listen, options);
+  } else if (options.secrets !== undefined) {
+    throw secretsNeedListen();
   } else if (options.path !== undefined && !/^\/[A-Za-z0-9._~/-]*$/.test(options.path)) {
     throw badOption(
       `path must start with a slash and contain only the characters A-Z a-z 0-9 . _ ~ / -, not ${JSON.stringify(options.path)}.`,

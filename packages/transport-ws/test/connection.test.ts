@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events';
 import { expect, it } from 'vitest';
 import type { WebSocket } from 'ws';
 import { silentLogger } from '@kontiki/core';
-import { peerLimits, SILENT_TICKS, ThrottledLogger } from '@kontiki/peers';
+import { peerLimits, PeerSecurity, Refusals, SILENT_TICKS, ThrottledLogger } from '@kontiki/peers';
 import { Connection } from '../src/connection.js';
 
 class FakeWebSocket extends EventEmitter {
@@ -24,6 +24,8 @@ it('a connection without a socket counts frames, and is closed when none arrive'
     logger: new ThrottledLogger(silentLogger),
     limits: peerLimits(),
     random: Math.random,
+    security: new PeerSecurity({}),
+    refusals: new Refusals(),
     skippedKinds: new Set<string>(),
     receive: () => {},
   };

@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import { KontikiError } from '@kontiki/core';
+
+const MIN_BYTES = 32;
+/** OpenSSL 3 accepts longer keys, but a longer key is not safer. */
+const MAX_BYTES = 256;
+const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
+
+/** A shared secret, and the name by which the two sides of a connection refer to it. */
+export interface Secret {
+  readonly key: Buffer;
+  /**
+   * Derived from a hash of the key. So several keys can be valid at the same time, and nobody has to
+   * name them. A hash of 32 random bytes cannot be reversed.
+   */
+  readonly identity: string;
+}
+
+/**
+ * Returns the secrets in an option. A string is the base64 form of the key. Throws
+ * `KONTIKI_BAD_OPTION` for a key of the wrong length. The error never contains a key.
+ */
+export function parseSecrets(secrets: unknown): Secret[] {
+  if (!Array.isArray(secrets) || secrets.length === 0) throw badSecret('secrets must be an array of keys');
+  return secrets.map((secret: unknown, i) => {
+    const key = keyOf(secret);
+    if (key !== undefined && key.length >= MIN_BYTES && key.length <= MAX_BYTES) {
+      return { key, identity: createHash('sha256').update('kontiki secret ').update(key).digest('hex').slice(0, 32) };
+    }
+    const found = key === undefined ? 'something else' : `${key.length} bytes`;
+    throw badSecret(
+      `secrets[${i}] must be ${MIN_BYTES} to ${MAX_BYTES} random bytes, or their base64, but is ${found}`,
+    );
+  });
+}
+
+function keyOf(secret: unknown): Buffer | undefined {
+  if (secret instanceof Uint8Array) return Buffer.from(secret);
+  return typeof secret === 'string' && BASE64.test(secret) ? Buffer.from(secret, 'base64') : undefined;
+}
+
+function badSecret(fault: string): KontikiError {
+  return new KontikiError('KONTIKI_BAD_OPTION', `${fault}. Create a key: openssl rand -base64 32`);
+}

@@ -1,0 +1,246 @@
+import { constants, X509Certificate } from 'node:crypto';
+import type { Server as HttpsServer, ServerOptions } from 'node:https';
+import type { Socket } from 'node:net';
+import {
+  type ConnectionOptions,
+  createSecureContext,
+  type PeerCertificate,
+  type SecureContext,
+  TLSSocket,
+} from 'node:tls';
+import { type Identity, KontikiError, type ServerId } from '@kontiki/core';
+import { serverUri, uriNames } from './certificate-names.js';
+import { HandshakeError } from './handshake-error.js';
+import { isLoopback } from './listening.js';
+import { parseSecrets, type Secret } from './secret.js';
+
+type Pem = string | Buffer;
+
+/** The certificate of a server and the authorities that it trusts, in PEM format. */
+export interface PeerTls {
+  /** This server's certificate, followed by those of intermediate authorities if there are any. */
+  readonly cert: Pem;
+  /** The private key of the certificate. */
+  readonly key: Pem;
+  /** The authorities whose certificates peers may have. Several may be valid at the same time. */
+  readonly ca: Pem | readonly Pem[];
+}
+
+/** The options by which servers authenticate each other. At most one of `tls` and `secrets` is set. */
+export interface SecurityOptions {
+  /** Mutual TLS: each server proves its id with a certificate. */
+  readonly tls?: PeerTls | undefined;
+  /**
+   * TLS with a pre-shared key. Each key is 32 to 256 random bytes, or their base64. This server dials
+   * with the first key and accepts all of them. A holder of a key may act as any server.
+   */
+  readonly secrets?: readonly (string | Uint8Array)[] | undefined;
+  /**
+   * Whether to accept peers from other machines although they are not authenticated. Default false.
+   * Not needed with `tls` or `secrets`.
+   */
+  readonly insecure?: boolean | undefined;
+}
+
+/** Of the suites with a pre-shared key, the one with forward secrecy and authenticated encryption. */
+const PSK_CIPHERS = 'ECDHE-PSK-CHACHA20-POLY1305';
+
+type Mode =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'tls'; readonly tls: PeerTls; readonly context: SecureContext }
+  | { readonly kind: 'secret'; readonly secrets: readonly Secret[]; readonly context: SecureContext };
+
+/**
+ * How this server and its peers authenticate each other, on connections in both directions.
+ *
+ * With `tls`, the peer's certificate must come from one of the authorities and name the cluster and
+ * the server as which the peer speaks. To check only the authority would let every server act as
+ * every other (CVE-2021-37219). Host names are not compared, because an address may change. With
+ * `secrets`, both sides prove in the TLS handshake that they have a key. Sessions are never resumed,
+ * because a resumed session would skip these checks after the options have changed.
+ */
+export class PeerSecurity {
+  readonly #insecure: boolean;
+  /** Names of accepted certificates. Requests of one connection share a check. */
+  readonly #names = new WeakMap<TLSSocket, readonly string[]>();
+  #mode: Mode;
+  #server: HttpsServer | undefined;
+
+  /** Throws `KONTIKI_BAD_OPTION` if an option is invalid. */
+  constructor({ tls, secrets, insecure = false }: SecurityOptions) {
+    if (tls !== undefined && secrets !== undefined) throw badOption('Set either tls or secrets, not both.');
+    this.#insecure = insecure;
+    if (tls !== undefined) this.#mode = tlsMode(tls);
+    else if (secrets !== undefined) this.#mode = secretMode(secrets);
+    else this.#mode = { kind: 'none' };
+  }
+
+  /** Whether peers are authenticated. Then all connections use TLS. */
+  get isOn(): boolean {
+    return this.#mode.kind !== 'none';
+  }
+
+  /** Whether connections from other machines are accepted. */
+  get acceptsOtherMachines(): boolean {
+    return this.isOn || this.#insecure;
+  }
+
+  /** Options of the server that a transport creates. Undefined for a server without TLS. */
+  get serverOptions(): ServerOptions | undefined {
+    const common = { minVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_TICKET } as const;
+    const mode = this.#mode;
+    switch (mode.kind) {
+      case 'none':
+        return undefined;
+      case 'tls':
+        return { ...common, ...caOf(mode.tls), requestCert: true, rejectUnauthorized: true };
+      case 'secret':
+        // Pre-shared keys in TLS 1.3 need a callback that Node.js does not have.
+        return {
+          ...common,
+          maxVersion: 'TLSv1.2',
+          ciphers: PSK_CIPHERS,
+          pskCallback: (_socket: TLSSocket, identity: string) => this.#keyOf(identity),
+        };
+    }
+  }
+
+  /** Notes the server that a transport created, so that new certificates reach it. */
+  serveOn(server: HttpsServer): void {
+    this.#server = server;
+  }
+
+  /** Options for a connection to a peer. Empty if peers are not authenticated. */
+  clientOptions(cluster: string, peer: ServerId): ConnectionOptions {
+    const mode = this.#mode;
+    switch (mode.kind) {
+      case 'none':
+        return {};
+      case 'tls':
+        return {
+          secureContext: mode.context,
+          rejectUnauthorized: true,
+          checkServerIdentity: (_host, certificate) => wrongName(certificate, cluster, peer),
+        };
+      case 'secret': {
+        const [first] = mode.secrets as [Secret];
+        return {
+          secureContext: mode.context,
+          checkServerIdentity: () => undefined,
+          pskCallback: () => ({ psk: first.key, identity: first.identity }),
+        };
+      }
+    }
+  }
+
+  /** Throws a `HandshakeError` if the client of a connection is not authenticated. */
+  checkClient(socket: Socket): void {
+    if (!this.isOn) {
+      // `start` cannot check this for an application's server that starts listening later.
+      const { localAddress } = socket;
+      if (this.#insecure || localAddress === undefined || isLoopback(localAddress)) return;
+      throw new HandshakeError(
+        'exposed',
+        'The request comes from another machine. Set tls or secrets, or set insecure: true if you trust the network.',
+      );
+    }
+    const isProven = socket instanceof TLSSocket && (this.#mode.kind === 'secret' || socket.authorized);
+    if (!isProven) {
+      throw new HandshakeError(
+        'unauthenticated',
+        'The client has no certificate that this server trusts. An https server of the application needs requestCert: true and the same ca as the transport.',
+      );
+    }
+  }
+
+  /** Throws a `HandshakeError` if the certificate of a client does not name the server `from`. */
+  checkName(socket: Socket, cluster: string, from: ServerId): void {
+    if (this.#mode.kind !== 'tls' || !(socket instanceof TLSSocket)) return;
+    let names = this.#names.get(socket);
+    if (names === undefined) {
+      names = uriNames(socket.getPeerCertificate().subjectaltname);
+      this.#names.set(socket, names);
+    }
+    if (names.includes(serverUri(cluster, from))) return;
+    throw new HandshakeError('identity', `A client claims to be ${from}, but ${describe(names)}.`);
+  }
+
+  /** Throws `KONTIKI_BAD_OPTION` if this server's own certificate does not name it. */
+  checkOwnName({ cluster, server }: Identity): void {
+    if (this.#mode.kind === 'tls') checkOwnName(this.#mode.tls, cluster, server);
+  }
+
+  /** Replaces certificate, key and authorities. `self` is undefined before the start. */
+  setTls(tls: PeerTls, self: Identity | undefined): void {
+    if (this.#mode.kind !== 'tls') throw badOption('This transport was created without tls.');
+    const mode = tlsMode(tls);
+    if (self !== undefined) checkOwnName(tls, self.cluster, self.server);
+    this.#mode = mode;
+    this.#server?.setSecureContext(this.serverOptions as ServerOptions);
+  }
+
+  /** Replaces the shared secrets. */
+  setSecrets(secrets: readonly (string | Uint8Array)[]): void {
+    if (this.#mode.kind !== 'secret') throw badOption('This transport was created without secrets.');
+    this.#mode = secretMode(secrets);
+  }
+
+  #keyOf(identity: string): Buffer | null {
+    if (this.#mode.kind !== 'secret') return null;
+    return this.#mode.secrets.find((secret) => secret.identity === identity)?.key ?? null;
+  }
+}
+
+function tlsMode(tls: PeerTls): Mode {
+  for (const name of ['cert', 'key', 'ca'] as const) {
+    const value: unknown = tls?.[name];
+    if (value === undefined || value === '' || (Array.isArray(value) && value.length === 0)) {
+      throw badOption(`tls.${name} is missing. It must be in PEM format.`);
+    }
+  }
+  try {
+    return { kind: 'tls', tls, context: createSecureContext({ ...caOf(tls), minVersion: 'TLSv1.2' }) };
+  } catch (error) {
+    throw badOption(
+      `tls cannot be used: ${(error as Error).message}. cert, key and ca must be in PEM format, and the key must fit the certificate.`,
+      error,
+    );
+  }
+}
+
+function secretMode(secrets: readonly (string | Uint8Array)[]): Mode {
+  const context = createSecureContext({ ciphers: PSK_CIPHERS, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' });
+  return { kind: 'secret', secrets: parseSecrets(secrets), context };
+}
+
+/** The options of Node.js for a certificate. Its types do not accept readonly arrays. */
+function caOf({ cert, key, ca }: PeerTls): { cert: Pem; key: Pem; ca: Pem[] } {
+  return { cert, key, ca: [ca].flat() as Pem[] };
+}
+
+function checkOwnName({ cert }: PeerTls, cluster: string, server: ServerId): void {
+  const names = uriNames(new X509Certificate(cert).subjectAltName);
+  if (names.includes(serverUri(cluster, server))) return;
+  throw badOption(`This is server ${server} of cluster ${cluster}, but in tls.cert ${describe(names)}.`);
+}
+
+function wrongName({ subjectaltname }: PeerCertificate, cluster: string, peer: ServerId): Error | undefined {
+  const names = uriNames(subjectaltname);
+  if (names.includes(serverUri(cluster, peer))) return undefined;
+  return new HandshakeError('identity', `it should be ${peer} of cluster ${cluster}, but ${describe(names)}`);
+}
+
+function describe(names: readonly string[]): string {
+  return names.length === 0
+    ? 'the certificate has no URI of the form kontiki://CLUSTER/SERVER'
+    : `the certificate names ${JSON.stringify(names.join(' ')).slice(0, 200)}`;
+}
+
+/** Returns the error for secrets without `listen`. The server of an application has a certificate. */
+export function secretsNeedListen(): KontikiError {
+  return badOption('secrets need listen: the transport cannot use them on the server of your application. Use tls.');
+}
+
+function badOption(message: string, cause?: unknown): KontikiError {
+  return new KontikiError('KONTIKI_BAD_OPTION', message, { cause });
+}

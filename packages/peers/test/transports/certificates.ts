@@ -1,0 +1,90 @@
+import 'reflect-metadata';
+import {
+  BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  SubjectAlternativeNameExtension,
+  X509CertificateGenerator,
+  type X509Certificate,
+} from '@peculiar/x509';
+import { webcrypto } from 'node:crypto';
+import type { PeerTls } from '@kontiki/peers';
+
+export { ExtendedKeyUsage };
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+const DAY = 24 * 60 * 60 * 1000;
+
+/** What is unusual about a certificate. The default names server `a` and is valid. */
+export interface CertificateOptions {
+  readonly uris?: readonly string[];
+  /** Days from now until the certificate expires. Negative for an expired one. Default 1. */
+  readonly days?: number;
+  /** Default: both servers and clients. */
+  readonly usages?: readonly ExtendedKeyUsage[];
+}
+
+/** An authority that signs certificates for tests. */
+export class Authority {
+  readonly #keys: CryptoKeyPair;
+  readonly #certificate: X509Certificate;
+
+  private constructor(keys: CryptoKeyPair, certificate: X509Certificate) {
+    this.#keys = keys;
+    this.#certificate = certificate;
+  }
+
+  static async create(name = 'test'): Promise<Authority> {
+    const keys = await generateKeys();
+    const certificate = await X509CertificateGenerator.createSelfSigned({
+      name: `CN=${name}`,
+      notBefore: new Date(Date.now() - DAY),
+      notAfter: new Date(Date.now() + DAY),
+      signingAlgorithm: ALGORITHM,
+      keys,
+      extensions: [new BasicConstraintsExtension(true, undefined, true)],
+    });
+    return new Authority(keys, certificate);
+  }
+
+  get pem(): string {
+    return this.#certificate.toString('pem');
+  }
+
+  /** Returns a certificate and its key, and this authority as the only trusted one. */
+  async issue({
+    uris = ['kontiki://c-1/a'],
+    days = 1,
+    usages = [ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth],
+  }: CertificateOptions = {}): Promise<PeerTls> {
+    const keys = await generateKeys();
+    const certificate = await X509CertificateGenerator.create({
+      subject: 'CN=server',
+      issuer: this.#certificate.subject,
+      notBefore: new Date(Date.now() - 10 * DAY),
+      notAfter: new Date(Date.now() + days * DAY),
+      signingAlgorithm: ALGORITHM,
+      signingKey: this.#keys.privateKey,
+      publicKey: keys.publicKey,
+      extensions: [
+        new SubjectAlternativeNameExtension(uris.map((value) => ({ type: 'url' as const, value }))),
+        new ExtendedKeyUsageExtension([...usages]),
+      ],
+    });
+    const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
+    return {
+      cert: certificate.toString('pem'),
+      key: `-----BEGIN PRIVATE KEY-----\n${key.replace(/.{64}(?=.)/g, '$&\n')}\n-----END PRIVATE KEY-----\n`,
+      ca: this.pem,
+    };
+  }
+}
+
+/** Returns options for a server, with a certificate that names it in cluster `c-1`. */
+export async function tlsFor(authority: Authority, id: string): Promise<{ readonly tls: PeerTls }> {
+  return { tls: await authority.issue({ uris: [`kontiki://c-1/${id}`] }) };
+}
+
+function generateKeys(): Promise<CryptoKeyPair> {
+  return webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<CryptoKeyPair>;
+}
