@@ -10,7 +10,7 @@ export interface CallOptions {
   readonly timeout?: number | undefined;
 }
 
-/** The part of a call that its deadline needs. */
+/** The method of a call that is needed when its deadline passes. */
 interface Waiting {
   abandon(error: KontikiError): void;
 }
@@ -54,7 +54,10 @@ export class Call<T> {
     this.rejectWith(() => error);
   }
 
-  /** Rejects with the error that `create` returns. An error costs time, so thousands are created in slices. */
+  /**
+   * Rejects with the error that `create` returns. Creating an error is slow, so the errors of
+   * thousands of calls are created in slices.
+   */
   rejectWith(create: () => unknown): void {
     this.#release();
     this.#settlements.run(() => this.#reject(create()));
@@ -85,7 +88,7 @@ export class Calls {
   readonly #clock: Clock;
   readonly #timer: Timer;
   readonly #settlements: Settlements;
-  /** Returns what a call that times out may have waited for, as sentences for its error. */
+  /** Describes why a call may have timed out, in sentences for its error. */
   readonly #explain: () => string;
   readonly #byTick = new Map<number, Set<Waiting>>();
   #earliest = Infinity;
@@ -111,14 +114,17 @@ export class Calls {
     return call;
   }
 
-  /** Ends all deadlines. From now on calls settle without a later turn of the event loop. */
+  /**
+   * Clears all deadlines. From now on, calls settle immediately and not in a later turn of the
+   * event loop.
+   */
   stop(): void {
     this.#stopped = true;
     this.#timer.close();
     this.#settlements.flush();
   }
 
-  /** Ends all calls that still wait. */
+  /** Rejects all waiting calls. */
   close(error: KontikiError): void {
     this.stop();
     for (const due of this.#byTick.values()) for (const call of due) call.abandon(error);
