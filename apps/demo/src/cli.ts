@@ -80,7 +80,10 @@ interface OptionToken {
   readonly inlineValue?: boolean | undefined;
 }
 
-/** Returns what is wrong with a flag, if anything. `parseArgs` itself has no readable messages. */
+/**
+ * Returns why a flag is invalid, or undefined if it is valid. The messages of `parseArgs` itself
+ * are hard to read.
+ */
 function problemOf({ name, rawName, value, inlineValue }: OptionToken, known: Options): string | undefined {
   const type = Object.hasOwn(known, name) ? known[name]?.type : undefined;
   if (type === undefined) {

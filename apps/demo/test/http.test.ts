@@ -95,7 +95,7 @@ const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
 const put = (key: string, value: string): string =>
   `PUT /kv/${key} HTTP/1.1\r\nHost: x\r\nContent-Length: ${value.length}\r\n\r\n${value}`;
 
-it('a node holds little memory for a body that arrives byte by byte', async () => {
+it('a request body that arrives byte by byte uses little memory', async () => {
   const { bodyBytes, connect } = await startNode();
   const client = connect();
   const held = (): number => heldBytes() + process.memoryUsage().heapUsed;
@@ -129,7 +129,7 @@ it('a connection that pipelines 2,000 requests is closed, and others are served'
   expect(await other.answered(64)).toEqual(Array.from({ length: 64 }, () => '200'));
 });
 
-it('requests of many connections leave turns of the event loop to the protocol', async () => {
+it('requests on many connections leave event loop turns for the protocol', async () => {
   let answered = 0;
   const queue = new RequestQueue((_, response) => {
     const end = performance.now() + 1;
@@ -162,7 +162,7 @@ it('a node answers /status without asking its snapshot store', async () => {
   expect(client.answers).toContain(`"snapshot":{"index":${last.index},"bytes":${bytes},"at":"`);
 });
 
-it('SnapshotApi knows the newest snapshot from before its start', async () => {
+it('SnapshotApi reports the newest snapshot from before its process started', async () => {
   const { node, snapshots } = await startNode();
   const { last, bytes } = await node.snapshot();
   const { newest } = await SnapshotApi.open(node, snapshots);

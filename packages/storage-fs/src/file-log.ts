@@ -56,7 +56,10 @@ export class FileLog extends AbstractLog {
   readonly #clock: Clock;
   readonly #random: () => number;
   #opened!: OpenFileLog;
-  /** The run that was read last. Pages of a large batch would otherwise decode it again and again. */
+  /**
+   * The run that was read last. Without it, every page of a large batch would decode the whole
+   * batch again.
+   */
   #read: ReadRun | undefined;
 
   /** `folder` is a path or an open folder. No other log may use the folder. */

@@ -12,7 +12,7 @@ export function databaseFailure(action: string, error: unknown): KontikiError {
     );
   }
   if (!isKontikiError(error) && hasCode(error, 'LEVEL_CORRUPTION')) {
-    // LevelDB reports damage, too, if it cannot list its folder.
+    // LevelDB also reports damage if it cannot list its folder.
     return new KontikiError(
       'KONTIKI_CORRUPT',
       `Cannot ${action}: the database reports damage (${messageOf(error)}). Nothing was changed. A failing disk can cause the same report, so check the disk and try again. If the damage remains, restore the data from a copy, or remove this server from the cluster and add a server with a new id.`,

@@ -2,11 +2,14 @@ import type { Clock, Timer } from '@kontiki/core';
 import type { Database, FreeBytes } from './namespace.js';
 
 const MIB = 1024 * 1024;
-/** The disk counts as full if fewer bytes are free. A database needs room to rewrite its files. */
+/** Free bytes below which the disk counts as full. A database needs room to rewrite its files. */
 const RESERVE = 64 * MIB;
-/** A full disk has room again if this many bytes are free, so that the state does not flutter. */
+/**
+ * Free bytes at which a full disk has room again. The gap keeps the state from changing back and
+ * forth.
+ */
 const ENOUGH = 80 * MIB;
-/** With fewer free bytes, writes wait, because a database does not survive a failed write. */
+/** Free bytes below which writes wait, because a database does not survive a failed write. */
 const MINIMUM = 16 * MIB;
 /** Milliseconds between measurements while the disk is full. */
 const RETRY_MS = 1_000;

@@ -20,7 +20,7 @@ function runOnSmallDisk(...command: readonly string[]) {
 const probe = runOnSmallDisk('true');
 if (probe.status !== 0) console.log(`skipped: no disk can be mounted (${probe.error?.message ?? probe.stderr})`);
 
-it.runIf(probe.status === 0)('a log in LevelDB waits while its disk is full, and continues with room', () => {
+it.runIf(probe.status === 0)('a log in LevelDB waits while its disk is full, and continues once it has room', () => {
   const { stdout, stderr } = runOnSmallDisk(process.execPath, CHILD, folder);
   expect(stderr).toBe('');
   expect(JSON.parse(stdout)).toEqual(['entry 1', 'full', 'KONTIKI_DISK_FULL', 'room', 'entry 2', 'entry 3', 3]);

@@ -16,7 +16,7 @@ async function openLog(freeBytes: () => Promise<number>, database = new MemoryLe
   return { clock, log, reports };
 }
 
-it('a database log reports a full disk at its start, and room again', async () => {
+it('a database log reports a full disk when it opens, and free space later', async () => {
   let free = 63 * MIB;
   const { clock, log, reports } = await openLog(async () => free);
   expect(reports).toEqual([true]);
@@ -30,7 +30,7 @@ it('a database log reports a full disk at its start, and room again', async () =
   await log.close();
 });
 
-it('a database log writes nothing while almost no room is left, and continues later', async () => {
+it('a database log pauses writes while almost no disk space is left', async () => {
   let free = Infinity;
   const database = new WatchedLevel();
   const { clock, log, reports } = await openLog(async () => free, database);
@@ -48,7 +48,7 @@ it('a database log writes nothing while almost no room is left, and continues la
   await log.close();
 });
 
-it('a database log that waits for room can be closed and opened again', async () => {
+it('a database log that waits for disk space can be closed and opened again', async () => {
   let free = Infinity;
   const database = new MemoryLevel();
   const { log } = await openLog(async () => free, database);
@@ -63,7 +63,7 @@ it('a database log that waits for room can be closed and opened again', async ()
   await log.close();
 });
 
-it('a disk that cannot be measured is never full', async () => {
+it('a database log never reports a disk as full if it cannot measure the disk', async () => {
   const { log, reports } = await openLog(() => Promise.reject(new Error('no measure')));
   await log.append({ entries: [first] });
   await log.close();

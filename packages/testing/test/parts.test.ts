@@ -64,7 +64,7 @@ describe('SimulatedDisk', () => {
     expect(disk.contents('x')).toEqual(bytes(0, 2));
   });
 
-  it('an asynchronous write reads its buffer when it ends', async () => {
+  it('an asynchronous write to a SimulatedDisk reads its buffer when it ends', async () => {
     const { disk, file } = await diskWithFile();
     const written = bytes(7, 7);
     const writing = file.writeAsync(written, 0);

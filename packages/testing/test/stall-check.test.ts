@@ -63,13 +63,13 @@ describe('StallCheck', () => {
     expect(broken).toEqual(['a blamed others for its own stall']);
   });
 
-  it('a server that has just forgiven a late timer may act on the next one', () => {
+  it('a server that has just forgiven a late timer may act on the next late timer', () => {
     forgive(0);
     blame(502);
     expect(broken).toEqual([]);
   });
 
-  it('late turns without a late timer do not use up the forgiveness', () => {
+  it('a server must forgive a late timer even after late turns without one', () => {
     turn(0, 'follower', 'follower');
     turn(500, 'follower', 'follower');
     turn(501, 'follower', 'follower');
@@ -92,7 +92,7 @@ describe('StallCheck', () => {
     expect(broken).toEqual([]);
   });
 
-  it('a leader whose quorum answers for an election timeout must forgive again', () => {
+  it('a leader must forgive again after its quorum answers for an election timeout', () => {
     turn(0, 'leader', 'leader');
     turn(500, 'leader', 'leader');
     turn(501, 'leader', 'leader', forgiven);

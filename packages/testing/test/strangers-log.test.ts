@@ -37,7 +37,7 @@ describe('testLogStore on a tape', () => {
     ]);
   });
 
-  it('testLogStore registers an empty test instead if the runner cannot skip', () => {
+  it('testLogStore registers skipped tests as empty if the runner cannot skip', () => {
     const titles: string[] = [];
     const it = (name: string): void => void titles.push(name);
     testLogStore({ describe: (_, body) => body(), it }, suite(StrangersLog));

@@ -125,7 +125,8 @@ async function key(
 }
 
 async function valueOf(argument: string): Promise<Uint8Array> {
-  // One buffer, because a writer of single bytes would make each byte use about a hundred.
+  // Copy the input into one buffer. If it arrives byte by byte, a list of chunks would use about a
+  // hundred bytes per byte.
   const value = Buffer.alloc(MAX_VALUE);
   let length = 0;
   for await (const chunk of argument === '-' ? process.stdin : [Buffer.from(argument)]) {

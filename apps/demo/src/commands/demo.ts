@@ -141,7 +141,10 @@ async function startAll(
 
 interface Leading {
   readonly leader: DemoNode;
-  /** A running node for requests: a follower if there is one, so that killing the leader leaves it. */
+  /**
+   * A running node for requests: a follower if there is one, so that requests still work after the
+   * leader is killed.
+   */
   readonly entry: DemoNode;
 }
 

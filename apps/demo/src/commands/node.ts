@@ -122,7 +122,7 @@ async function runOn(
 
 /**
  * Throws if the cluster file contradicts the membership in the log, for example because the file
- * was edited. The addresses in the log count, so the nodes would dial each other in vain.
+ * was edited. The nodes connect to the addresses in the log, so they would not reach each other.
  */
 function checkMembers(cluster: ClusterFile, membership: Membership | undefined): void {
   if (membership === undefined) return;

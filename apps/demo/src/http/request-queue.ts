@@ -5,8 +5,8 @@ import type { Socket } from 'node:net';
 const MAX_WAITING = 64;
 
 /**
- * Milliseconds for which requests are handled in one turn of the event loop. Then the protocol gets
- * its turn, so that no number of requests delays its heartbeats.
+ * Milliseconds after which the queue yields to the protocol, so that many requests do not delay
+ * heartbeats.
  */
 const SLICE_MS = 5;
 
@@ -17,12 +17,12 @@ interface Exchange {
 
 /**
  * Handles the requests of each connection one after another, so that a request sees the effects of
- * the requests before it. Closes a connection that sends many requests without waiting for answers:
- * Node.js parses all that it has received, so they would take memory and time without a limit.
+ * the requests before it. Closes a connection that sends many requests without waiting for answers.
+ * Node.js parses all received bytes, so such requests would use unlimited memory and time.
  */
 export class RequestQueue {
   readonly #handle: (request: IncomingMessage, response: ServerResponse) => void;
-  /** Unanswered requests per connection. The first one is being handled or about to be. */
+  /** Unanswered requests per connection. The first request is being handled or will be next. */
   readonly #connections = new Map<Socket, Exchange[]>();
   /** The first requests of their connections that are not handled yet. */
   #ready: Exchange[] = [];
@@ -48,7 +48,7 @@ export class RequestQueue {
     if (this.#closing) endAfter(response);
   }
 
-  /** Makes each connection end after the answers to the requests that have arrived on it. */
+  /** Makes each connection end once all requests received on it are answered. */
   close(): void {
     this.#closing = true;
     for (const exchanges of this.#connections.values()) {
@@ -74,7 +74,7 @@ export class RequestQueue {
 
   #start({ request, response }: Exchange): void {
     const { socket } = request;
-    // The client may have closed the connection. Then `close` is not emitted any more.
+    // If the client has closed the connection already, `close` is not emitted again.
     if (socket.destroyed || request.destroyed) this.#connections.delete(socket);
     else {
       response.once('close', () => this.#onAnswered(socket));

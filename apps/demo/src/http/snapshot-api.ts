@@ -37,7 +37,7 @@ export class SnapshotApi {
   static async open(node: RaftNode, store: SnapshotStore): Promise<SnapshotApi> {
     const api = new SnapshotApi(node, store);
     const [newest] = await store.list();
-    // An event during the call reports a newer one.
+    // If an event arrived during the call, it reported a newer snapshot.
     if (newest !== undefined) api.#newest ??= { index: newest.last.index, bytes: newest.bytes, at: null };
     return api;
   }

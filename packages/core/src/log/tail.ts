@@ -16,8 +16,8 @@ export interface Slice {
 export class Tail {
   #entries: (Entry | undefined)[] = [];
   /**
-   * Offset of the first entry in the array; earlier entries are evicted. The array is sliced when
-   * the evicted entries are many, and more than half of it.
+   * Array offset of the oldest entry in memory. Evicted entries before this offset are sliced off
+   * in bulk, once they are numerous and fill more than half of the array.
    */
   #head = 0;
   /** Index of the entry at `#head`. */

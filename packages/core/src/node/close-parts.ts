@@ -1,13 +1,15 @@
 import { KontikiError } from '../errors.js';
 import type { Clock } from '../ports/clock.js';
 
-/** Parts of a node by name, for messages, with the promises of closing them. */
+/**
+ * The promises returned by closing the parts of a node, by the name of the part in error messages.
+ */
 export type ClosingParts = Readonly<Record<string, Promise<void> | undefined>>;
 
 /**
- * Closes the parts of a node, step by step. The parts of a step close in parallel. Each step ends
- * after `timeout` milliseconds at the latest, because a state machine or a disk that hangs must not
- * keep the other parts open. Rejects if a part failed to close or has not closed in time.
+ * Closes the parts of a node, step by step. The parts of a step close in parallel. Each step takes
+ * at most `timeout` milliseconds, so that a hung state machine or disk does not keep the other
+ * parts open. Rejects if a part fails to close or does not close in time.
  */
 export async function closeParts(clock: Clock, timeout: number, steps: readonly (() => ClosingParts)[]): Promise<void> {
   const late: string[] = [];

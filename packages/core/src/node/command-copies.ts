@@ -7,8 +7,8 @@ const SHARED_BYTES = 4 * 1024;
 
 /**
  * Copies proposed commands into memory of their own. Callers may then reuse their memory as soon as
- * `propose` returns, and every server sees a plain `Uint8Array`. Small commands share blocks, because one allocation per command would cost more than
- * its copy.
+ * `propose` returns, and every server sees a plain `Uint8Array`. Small commands share blocks,
+ * because one allocation per command would cost more than its copy.
  */
 export class CommandCopies {
   #block = new Uint8Array(0);

@@ -22,7 +22,7 @@ import { alignStores, type AlignedStores } from './start/align-stores.js';
 import { leaderOf, statusOf, type NodeEnd, type Status } from './status.js';
 import { SystemClock } from './system-clock.js';
 
-/** Options of `close`, which nothing can abort. */
+/** Options of `close`, which cannot be aborted. */
 export type CloseOptions = Pick<CallOptions, 'timeout'>;
 
 export interface ReadOptions extends CallOptions {
@@ -34,7 +34,7 @@ export interface ReadOptions extends CallOptions {
   readonly consistency?: 'linearizable' | 'local' | undefined;
 }
 
-/** Closes parts of a node that did not start. Why it did not start is more useful than their errors. */
+/** Closes parts of a node that failed to start. Ignores errors: the start error is more useful. */
 async function closeQuietly(parts: readonly { close(): Promise<void> }[]): Promise<void> {
   await Promise.allSettled(parts.map(async (part) => part.close()));
 }
@@ -59,7 +59,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    * Opens the log, the snapshots, the state machine and the transport, in this order, and starts
    * the node. If a port cannot be opened, or their data is inconsistent, closes the ports that this
    * call has opened and rejects. Has no deadline unless `limits` sets one. A call that times out or
-   * is aborted rejects at once, and closes the ports in the background.
+   * is aborted rejects immediately, and closes the ports in the background.
    */
   static async open<Result>(options: NodeOptions<Result>, limits: CallOptions = {}): Promise<RaftNode<Result>> {
     checkOptions(options);
@@ -70,7 +70,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   static async #open<Result>(options: NodeOptions<Result>, signal: AbortSignal): Promise<RaftNode<Result>> {
     const owner = { cluster: options.cluster, server: options.id };
     let node: RaftNode<Result> | undefined;
-    // The ports that this call has opened. The others may be in use by another node.
+    // The ports opened by this call. Another node may be using the other ports.
     const opened: { close(): Promise<void> }[] = [];
     const onOpened = (store: { close(): Promise<void> }): void => {
       if (signal.aborted) void closeQuietly([store]);
@@ -85,7 +85,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     } catch (error) {
       if (node !== undefined) {
         node.#end('failed', error as Error);
-        // A transport that fails to start has released what it opened, or belongs to another node.
+        // A transport that failed to start has closed itself, or another node is using it.
         if (signal.aborted) opened.push(options.transport);
       }
       await closeQuietly(opened);
@@ -271,11 +271,10 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    * closes the old transport and resolves. Messages in flight are dropped; Raft sends them again.
    * If the new transport fails to start, rejects with its error and keeps the old transport.
    *
-   * Two transports cannot listen on the same port at the same time. In that case close the old
-   * transport first; the node is disconnected until this method resolves. Calls take effect in
-   * order. Rejects with `KONTIKI_CLOSED` if the node has closed or failed. Closes the new transport
-   * if it is not used. A call that times out or is aborted keeps the transport that is then in use;
-   * there is no deadline by default.
+   * If both transports listen on the same port, close the old transport first. The node is then
+   * disconnected until this method resolves. Calls take effect in order. Rejects with
+   * `KONTIKI_CLOSED` if the node has closed or failed. Closes the new transport if it is not used.
+   * There is no default deadline. A call that times out or is aborted keeps the transport in use.
    */
   setTransport(transport: Transport, options: CallOptions = {}): Promise<void> {
     return limited(this.#calls, options, (signal) => this.#loop.transport.replace(transport, signal));
@@ -287,9 +286,9 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    *
    * First waits for the state machine to finish its current batch, a snapshot in progress, and the
    * transport. Then closes the stores. Each of these two steps takes at most `timeout` milliseconds
-   * (default 10,000). If something hangs, everything else is closed nevertheless, and
-   * the call rejects with `KONTIKI_TIMEOUT`, which names it. An `apply` that awaits this call waits
-   * for itself, until then.
+   * (default 10,000). If a part hangs, the other parts are closed anyway, and the call rejects with
+   * `KONTIKI_TIMEOUT` and the name of that part. An `apply` that awaits this call hangs until that
+   * timeout.
    */
   close({ timeout = DEFAULT_TIMEOUT }: CloseOptions = {}): Promise<void> {
     const refused = refuseOptions({ timeout });
@@ -317,9 +316,9 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Lets the transport check the addresses in the log. The first start of a cluster refuses bad ones,
-   * because a new cluster can still be created with others. A later start only reports them: the
-   * cluster may have worked without this member.
+   * Checks the addresses in the log with the transport. The first start of a cluster rejects
+   * invalid addresses. A later start only logs them, because the cluster may work without that
+   * member.
    */
   #checkAddresses(transport: Transport, isInUse: boolean): void {
     const servers = this.#raw.raft.log.liveMemberships.flatMap(({ membership }) => [...membership.servers]);
@@ -372,7 +371,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     this.#events.emit('fatal', { error });
   }
 
-  /** Closes the ports, and ends the calls that have waited for one of them or for an event. */
+  /** Closes the ports, and rejects the calls that wait for a port or an event. */
   async #closePorts(timeout: number): Promise<void> {
     const { error } = this.#ended as NodeEnd;
     try {

@@ -4,7 +4,7 @@ import type { LogStore } from '../ports/log-store.js';
 
 /**
  * Reads a page of entries from `from` on, at most up to `to`. Rejects with `KONTIKI_CORRUPT` if the
- * store returns anything else than entries in this range.
+ * store returns anything other than entries in this range.
  */
 export async function readEntries(
   log: Pick<LogStore, 'read'>,

@@ -1,10 +1,16 @@
 import type { ServerId } from '../log/server.js';
 import type { Raft } from '../protocol/raft.js';
 
-/** Describes what a waiting call may lack, for the errors of calls that time out or are refused. */
+/**
+ * Describes why calls may be unable to proceed, for the errors of calls that time out or are
+ * rejected.
+ */
 export class Situation {
   readonly #raft: Raft;
-  /** The time, in milliseconds, since which no leader is known; undefined while one is known. */
+  /**
+   * The time, in milliseconds, since when no leader has been known; undefined while a leader is
+   * known.
+   */
   #leaderlessSince: number | undefined;
   /** The members that sent messages while no leader was known. */
   readonly #heard = new Set<ServerId>();
@@ -16,7 +22,7 @@ export class Situation {
 
   /** Notes a message from a server. */
   onReceived(from: ServerId): void {
-    // Strangers do not count. They could also invent any number of ids.
+    // Only members count. Other servers could make up any number of ids.
     if (this.#leaderlessSince !== undefined && this.#raft.log.membership?.servers.has(from)) this.#heard.add(from);
   }
 

@@ -68,13 +68,16 @@ export function leaderOf({ leader: id, log }: Raft): Leader | undefined {
   return { id, address, metadata };
 }
 
-/** How a node has ended, and the error that calls reject with since. */
+/** The final role of a node, and the error with which calls reject after the node has ended. */
 export interface NodeEnd {
   readonly role: 'failed' | 'closed';
   readonly error: KontikiError;
 }
 
-/** Returns a membership whose servers `JSON.stringify` keeps. It turns other maps into `{}`. */
+/**
+ * Returns a copy of the membership whose map of servers `JSON.stringify` converts to an object. By
+ * default, a map becomes `{}`.
+ */
 function withJson(membership: Membership): Membership {
   const servers = new Map(membership.servers);
   const toJSON = (): object => Object.fromEntries(servers);

@@ -30,7 +30,8 @@ export interface StateMachine<Result = unknown> {
    * Applies a batch and returns one result per entry. The node makes one call at a time. An
    * exception stops the server, so report an invalid command through its result instead. `entries`
    * is empty if only `through` advances. The machine may keep and change the data of the commands.
-   * Commands of up to 4 KiB share blocks of 64 KiB, so a kept command keeps up to 64 KiB alive.
+   * Commands of up to 4 KiB share blocks of 64 KiB, so keeping one of them can keep 64 KiB in
+   * memory.
    */
   apply(batch: ApplyBatch): readonly Result[] | Promise<readonly Result[]>;
   /**

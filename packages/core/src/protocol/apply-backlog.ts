@@ -6,7 +6,7 @@ interface Mark {
   bytes: number;
 }
 
-/** Commits within this many milliseconds share a mark, so that marks stay few. */
+/** Commits within this many milliseconds share a mark, to keep the number of marks small. */
 const RESOLUTION_MS = 10;
 
 /**
@@ -19,7 +19,7 @@ export class ApplyBacklog {
   #marks: Mark[] = [];
   #bytes = 0;
 
-  /** Bytes of the entries, rounded up to those of a mark. */
+  /** Bytes of these entries, rounded up to whole marks. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -30,7 +30,7 @@ export class ApplyBacklog {
     return oldest === undefined ? 0 : now - oldest.at;
   }
 
-  /** Notes that the entries up to `index`, of `bytes` in all, were committed. */
+  /** Notes that the entries up to `index`, `bytes` bytes in total, were committed. */
   committed(index: number, bytes: number, now: number): void {
     const newest = this.#marks.at(-1);
     if (newest !== undefined && now - newest.at < RESOLUTION_MS) {

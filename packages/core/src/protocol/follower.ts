@@ -33,8 +33,8 @@ export class Follower extends BaseRole {
   }
 
   /**
-   * When to ask the leader again to confirm the waiting reads, in case the previous request or its
-   * answer was lost.
+   * The time at which to ask the leader again to confirm the waiting reads, in case the previous
+   * request or its answer was lost.
    */
   get #askAt(): number {
     const { reads, leader, timings } = this.#server;
@@ -42,8 +42,8 @@ export class Follower extends BaseRole {
   }
 
   /**
-   * Whether the leader was heard within T. The drawn timeout can be almost twice as long, and would
-   * make voters refuse a valid election for that time.
+   * Whether this server heard from the leader within the election timeout T. The drawn timeout can
+   * be almost 2T, so using it would make voters refuse a valid election for longer.
    */
   override get leaderAlive(): boolean {
     const { leader, now, timings } = this.#server;
@@ -173,8 +173,8 @@ export class Follower extends BaseRole {
 
   /**
    * Returns the message without entries that are already committed here. Throws
-   * `KONTIKI_CONTRADICTION` if an entry contradicts a committed one: no legitimate leader sends
-   * that.
+   * `KONTIKI_CONTRADICTION` if an entry contradicts a committed entry, because no legitimate leader
+   * sends such an entry.
    */
   #withoutCommitted(from: ServerId, message: Append): Pick<Append, 'prevIndex' | 'prevTerm' | 'entries'> {
     const { log } = this.#server;

@@ -129,7 +129,10 @@ export class Leader extends BaseRole {
     this.#replication.pageRead(read, entries);
   }
 
-  /** Called when `from` claims to lead this leader's term, so the two have different histories. */
+  /**
+   * Called when `from` claims to lead the same term, which means that the two servers have
+   * different histories.
+   */
   exclude(from: ServerId): void {
     const progress = this.#replication.peers.get(from);
     if (progress !== undefined) progress.contradicts = true;

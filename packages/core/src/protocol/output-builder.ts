@@ -49,7 +49,7 @@ export class OutputBuilder {
   }
 
   /**
-   * Notes that reads are ready. A newer note replaces earlier notes, because its index is high
+   * Notes that reads are ready. A newer call replaces earlier calls, because its index is high
    * enough for their reads, too.
    */
   readsReady(reads: ReadsReady): void {

@@ -28,7 +28,10 @@ export class Progress {
   lastActive: number;
   /** The newest read round answered by the peer. */
   round = 0;
-  /** The newest read round in which the peer's disk had room; 0 if its newest answer says full. */
+  /**
+   * The newest read round in which the peer's disk had room; 0 if its newest answer reported a full
+   * disk.
+   */
   roomRound = 0;
   /** The last commit index sent to the peer. */
   committedSent = 0;

@@ -71,9 +71,9 @@ export class RaftServer implements Server {
   /** The number of the write that carries the current ballot; `Infinity` until it is issued. */
   #ballotWrite = 0;
   #forgaveLateTimer = false;
-  /** The last time at which this server heard a leader or led. */
+  /** The last time at which this server led or heard from a leader. */
   #ledAt: number;
-  /** The time since which the disk has finished no write; `Infinity` if no write is pending. */
+  /** The time since when the disk has not finished a write; `Infinity` if no write is pending. */
   #writingSince = Infinity;
   readonly #reported = new Set<string>();
 

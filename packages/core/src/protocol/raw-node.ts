@@ -19,7 +19,9 @@ export interface Turn extends Pick<Output, 'write' | 'pageReads' | 'reads' | 'sn
   readonly wakeAt: number;
 }
 
-/** Hooks into a turn. A node only proposes; a simulator also draws the other settings at random. */
+/**
+ * Hooks into a turn. A node uses only `propose`. A simulator also draws the other fields at random.
+ */
 export interface TurnHooks {
   /** Called after messages are processed and before timers are checked. May propose commands. */
   readonly propose?: ((raft: Raft) => void) | undefined;
@@ -190,9 +192,9 @@ export class RawNode {
 }
 
 /**
- * Adds mail that waits for the same write. A newer answer replaces an older one of the same kind and
- * stream that says no more. Otherwise the answers to heartbeats and probes would pile up while the
- * disk is stalled.
+ * Adds mail that waits for the same write. A newer answer replaces an older answer of the same kind
+ * and stream that contains no additional information. Otherwise the answers to heartbeats and
+ * probes would pile up while the disk is stalled.
  */
 function addTo(held: Map<ServerId, readonly Message[]>, mail: Mail): void {
   for (const [to, messages] of mail) {

@@ -87,7 +87,10 @@ export class ReadRounds {
     return this.#number;
   }
 
-  /** Uses up a round number, so that answers to later heartbeats differ from earlier answers. */
+  /**
+   * Skips a round number, so that answers to later heartbeats can be distinguished from earlier
+   * answers.
+   */
   skip(): number {
     this.#number += 1;
     return this.#number;

@@ -71,8 +71,8 @@ export interface Server {
    */
   forgiveLateTimer(processWasStalled: boolean): boolean;
   /**
-   * Restarts the timer behind `diskStalled`. Called after this process was stalled, because the
-   * notice of a finished write may still be waiting in the event loop.
+   * Restarts the timer that determines `diskStalled`. Called after this process was stalled,
+   * because the notice of a finished write may still be waiting in the event loop.
    */
   restartDiskTimer(): void;
   /** Sends a message as soon as the current term is durable. */
@@ -116,7 +116,7 @@ export interface Role {
   snapshotOffer(from: ServerId, message: SnapshotOffer): void;
   snapshotChunk(from: ServerId, message: SnapshotChunk): void;
   // The next messages belong to the current term, except that pre-vote replies may have any term.
-  // Answers are for this incarnation.
+  // Answers are addressed to this incarnation.
   preVoteReply(from: ServerId, message: PreVoteReply): void;
   voteReply(from: ServerId, message: VoteReply): void;
   appendAccepted(from: ServerId, message: AppendAccepted): void;

@@ -44,8 +44,8 @@ export interface Limits {
    */
   readonly unappliedBytes: number;
   /**
-   * Milliseconds. While the state machine is further behind than this, the leader refuses proposals,
-   * because their callers would have to wait even longer. Default 2,000.
+   * Maximum age, in milliseconds, of the oldest unapplied entry. Beyond this limit the leader
+   * refuses proposals, because their callers would have to wait even longer. Default 2,000.
    */
   readonly unappliedMs: number;
   /** Bytes of committed and durable entries kept in memory. Default 16 MiB. */

@@ -174,7 +174,7 @@ export abstract class AbstractLog implements LogStore {
     const { committed, last } = opened.tracker.checkpoint;
     if (committed <= last) return opened;
     await this._close().catch(() => {
-      // The lost data is the more useful reason.
+      // The error about lost data is more useful.
     });
     throw new KontikiError(
       'KONTIKI_LOST_DATA',

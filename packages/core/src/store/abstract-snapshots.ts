@@ -206,7 +206,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
       try {
         await this._remove(snapshot.location);
       } catch (error) {
-        // The snapshot may still be there, so it can be removed again.
+        // The snapshot may still exist, so `remove` can be called again.
         finished.set(id, snapshot);
         throw this.#failure(`remove snapshot ${id}`, error);
       }
@@ -217,7 +217,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
 
   close(): Promise<void> {
     return this.#life.close(async ({ writers, readers }) => {
-      // A writer or reader that fails to end must not keep the others, or the store, from closing.
+      // Close the store even if a writer or a reader fails to end.
       const ended = await Promise.allSettled([
         ...[...writers.values()].map(async (writer) => writer?.detach(this.#closedError())),
         ...[...readers].map((pieces) => pieces.return()),
@@ -229,8 +229,8 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   }
 
   /**
-   * Runs changes of the stored snapshots one at a time, in call order, so that no change finds
-   * another one half done.
+   * Runs changes of the stored snapshots one at a time, in call order, so that no change starts
+   * while another change is incomplete.
    */
   #change<T>(opened: Opened<Location>, change: () => Promise<T>): Promise<T> {
     const changed = opened.changes.then(change);

@@ -30,7 +30,7 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
 interface SystemFailure {
   readonly codes: readonly string[];
   readonly message: RegExp;
-  /** What to do, for the beginning of a sentence. */
+  /** The remedy, as the beginning of a sentence. */
   readonly remedy: string;
 }
 
@@ -78,7 +78,7 @@ export function isSystemFailure(error: unknown): boolean {
   return SYSTEM_FAILURES.some((failure) => isFailure(error, failure));
 }
 
-/** Returns what to do about the cause of a failure, for the beginning of a sentence. */
+/** Returns the remedy for a failure, as the beginning of a sentence. */
 export function remedyFor(error: unknown): string {
   const found = SYSTEM_FAILURES.find((failure) => isFailure(error, failure));
   return found?.remedy ?? 'Repair the disk or the database';

@@ -95,8 +95,9 @@ export class GroupCommit {
   }
 
   /**
-   * Returns the entries from `index` on in a waiting call; `entries` is undefined if no waiting
-   * call contains `index`. From `until` on, newer calls have replaced the entries.
+   * Returns the entries from `index` on, as far as a waiting call contains them. `entries` is
+   * undefined if no waiting call contains `index`. Newer calls have replaced the entries from
+   * `until` on.
    */
   undurable(index: number): { readonly entries: readonly Entry[] | undefined; readonly until: number } {
     let until = Infinity;

@@ -37,11 +37,11 @@ export interface Frame {
 }
 
 export interface FrameOptions {
-  /** Default 0. */
+  /** The Raft group of the messages. Default 0. */
   readonly group?: number | undefined;
   /** The version to write. Default `FRAMING.max`. */
   readonly version?: number | undefined;
-  /** Memory for the frame. Used if it is large enough. */
+  /** Memory to use for the frame if it is large enough. */
   readonly memory?: Uint8Array | undefined;
 }
 

@@ -69,7 +69,7 @@ export class SnapshotChecker {
   #offset = 0;
   /**
    * Offset where the last valid part ends. `#sum` is the checksum and `#stored` the bytes of state
-   * up to there.
+   * up to this offset.
    */
   #validEnd = 0;
   #sum = 0;

@@ -49,7 +49,7 @@ describe('Applier', () => {
     expect(seen).toEqual([1, 2, 3]);
   });
 
-  it('Applier pauses once between two slices, even if called repeatedly', async () => {
+  it('Applier schedules only one pause between slices, even if called repeatedly', async () => {
     const clock = new TickingClock();
     let slices = 0;
     const defer = clock.defer.bind(clock);

@@ -13,26 +13,26 @@ function sizes(fixedMs: number, perCommandMs: number, noise: (batch: number) => 
 }
 
 describe('BatchSize', () => {
-  it('commands of 300 microseconds get batches of about 5 ms', () => {
+  it('batches of commands that take 300 microseconds each take about 5 ms', () => {
     for (const commands of sizes(0, 0.3)) expect(commands * 0.3).toBeLessThan(10);
   });
 
-  it('the first batch of slow commands is the only large one', () => {
+  it('only the first batch of slow commands is large', () => {
     const size = new BatchSize();
     expect(size.commands).toBe(64);
     for (let i = 0; i < 4; i += 1) size.note(size.commands, size.commands * 5);
     expect(size.commands).toBe(1);
   });
 
-  it('fast commands get the largest batches', () => {
+  it('batches of fast commands grow to the maximum size', () => {
     expect(Math.min(...sizes(0, 0))).toBe(16_384);
   });
 
-  it('a fixed cost per batch does not shrink the batches', () => {
+  it('a fixed cost per batch does not reduce the batch size', () => {
     expect(Math.min(...sizes(10, 0.001))).toBeGreaterThan(1_000);
   });
 
-  it('batches shrink when commands become slower, and grow again afterwards', () => {
+  it('batches shrink when commands become slower, and then grow again', () => {
     const size = new BatchSize();
     const run = (perCommandMs: number): number => {
       for (let i = 0; i < 40; i += 1) size.note(size.commands, size.commands * perCommandMs);
@@ -43,12 +43,12 @@ describe('BatchSize', () => {
     expect(run(0.001)).toBeGreaterThan(1_000);
   });
 
-  it('batches that a pause of the process made slow do not stay small', () => {
+  it('batches grow again after a pause of the process delayed one batch', () => {
     const pauses = sizes(0, 0.001, (i) => (i % 10 === 0 ? 50 : 0));
     expect(Math.max(...pauses)).toBeGreaterThan(500);
   });
 
-  it('empty batches change nothing', () => {
+  it('an empty batch does not change the batch size', () => {
     const size = new BatchSize();
     size.note(0, 1_000);
     expect(size.commands).toBe(64);

@@ -5,7 +5,7 @@ import { bytes, runToOutcome } from './harness.js';
 import { cluster, nodes, open } from './snapshot-harness.js';
 
 describe('explanations', () => {
-  it('a failed node gives its cause to every caller, the status and the state event', async () => {
+  it('a failed node reports the cause to callers, in its status and in its state event', async () => {
     const a = await cluster(['a']);
     const cause = new KontikiError('KONTIKI_STORE_FAILED', 'The disk is gone.');
     (nodes.logs.get('a') as MemoryLog).append = () => Promise.reject(cause);
@@ -47,7 +47,7 @@ describe('explanations', () => {
     expect(membership?.servers.size).toBe(1);
   });
 
-  it('a closed node emits the state event and refuses calls as closed, without an error', async () => {
+  it('a closed node emits a state event without an error and rejects calls', async () => {
     const a = await cluster(['a']);
     const states: Status['role'][] = [];
     a.on('state', ({ role }) => states.push(role));
@@ -58,7 +58,7 @@ describe('explanations', () => {
     expect(error).toMatchObject({ code: 'KONTIKI_CLOSED', message: 'Node a was closed.' });
   });
 
-  it('a call without a leader reports for how long and how many peers were heard', async () => {
+  it('a call that finds no leader reports how many peers sent messages meanwhile', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     const a = await open('a');
     nodes.network.cut('a', 'b');
@@ -74,7 +74,7 @@ describe('explanations', () => {
     expect(heard).toMatchObject({ message: expect.stringContaining('from 1 of 2 peers') });
   });
 
-  it('the error of a call on a server that was never bootstrapped explains it', async () => {
+  it('a call on a server without a log reports that it was never bootstrapped', async () => {
     const a = await open('a');
     for (const error of await runSettled([a.read(() => 1), a.propose(bytes('x')), a.waitForLeader()]))
       expect(error).toMatchObject({
@@ -82,7 +82,7 @@ describe('explanations', () => {
       });
   });
 
-  it('a read that waits for the state machine times out and reports how far the machine is', async () => {
+  it('a read that times out waiting for the state machine reports its progress', async () => {
     await nodes.bootstrap('a');
     const hung = new Promise<number[]>(() => {});
     const a: RaftNode<number> = await nodes.open('a', {

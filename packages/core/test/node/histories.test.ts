@@ -58,7 +58,7 @@ describe('a lost log next to kept snapshots', () => {
 });
 
 describe('a bootstrapped log without a ballot', () => {
-  it('no snapshot is taken before an entry of a leader, so the server starts again', async () => {
+  it('a server with only the bootstrap entry takes no snapshot and can restart', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     const snapshotPolicy = { maxEntries: 1, maxAgeMs: 1_000 };
     const node = await open('a', { snapshotPolicy });
@@ -98,7 +98,7 @@ describe('contradicting snapshots', () => {
 });
 
 describe('folders restored from an older copy', () => {
-  it('the server that has committed more stops, and keeps its data', async () => {
+  it('a server stops and keeps its data if a majority was restored from old copies', async () => {
     const leader = await cluster(['a', 'b', 'c']);
     const others = ['a', 'b', 'c'].filter((id) => id !== leader.id);
     await write(2);

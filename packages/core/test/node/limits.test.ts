@@ -98,7 +98,7 @@ describe('invalid arguments of calls', () => {
 });
 
 describe('deadlines and signals', () => {
-  it('calls that have ended leave no deadlines behind', async () => {
+  it('completed calls leave no deadlines behind', async () => {
     const calls = new Calls(nodes.clock);
     const [added, removed] = [vi.spyOn(Map.prototype, 'set'), vi.spyOn(Map.prototype, 'delete')];
     try {
@@ -136,7 +136,7 @@ describe('deadlines and signals', () => {
     expect(await runToOutcome(nodes, call({ signal: AbortSignal.abort() }))).toBe('KONTIKI_ABORTED');
   }
 
-  it('snapshot ends at its deadline and by its signal while the machine hangs', async () => {
+  it('snapshot rejects at its deadline or on abort while the machine hangs', async () => {
     const a = await cluster(['a']);
     await write(2);
     (machines.get('a') as SnapshotJournal).gate = () => never;
@@ -145,14 +145,14 @@ describe('deadlines and signals', () => {
     nodes.nodes.delete('a');
   });
 
-  it('waitForLeader and once end at their deadline and by their signal', async () => {
+  it('waitForLeader and once reject at their deadline or on abort', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     const a = await open('a');
     await expectLimits((options) => a.waitForLeader(options));
     await expectLimits((options) => a.once('leader', options));
   });
 
-  it('setTransport that hangs ends at its deadline, and the next setTransport succeeds', async () => {
+  it('a hung setTransport rejects at its deadline, and the next call succeeds', async () => {
     const a = await cluster(['a']);
     const closed: string[] = [];
     await expectLimits((options) => {
@@ -191,7 +191,7 @@ describe('deadlines and signals', () => {
     await open('a');
   });
 
-  it('open, bootstrap and moveServer end at their deadline', async () => {
+  it('open, bootstrap and moveServer reject at their deadline', async () => {
     const log = new MemoryLog();
     log.open = () => never;
     const members = { a: 'memory:a' };
@@ -287,7 +287,7 @@ describe('closing', () => {
     expect(await proposed).toBe('KONTIKI_UNKNOWN_OUTCOME');
   });
 
-  it('close names a log and a transport that hang', async () => {
+  it('the error of close names a hung log and a hung transport', async () => {
     const a = await cluster(['a']);
     (nodes.logs.get('a') as MemoryLog).close = () => never;
     const hung = new MemoryNetwork({ clock: nodes.clock }).transport();

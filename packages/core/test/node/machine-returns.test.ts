@@ -31,7 +31,7 @@ describe('values that methods of ports return', () => {
     await open('a');
   });
 
-  it('a machine whose open returns a promise of another library is awaited', async () => {
+  it('a node awaits a promise of another library that machine.open returns', async () => {
     await nodes.bootstrap('a');
     const foreign: PromiseLike<number> = new Proxy(Promise.resolve(1), {
       get: (promise, name) => (name === 'then' ? promise.then.bind(promise) : undefined),
@@ -71,7 +71,7 @@ describe('values that methods of ports return', () => {
     expect(chunks).toEqual(['ab', 'cd', 'ef'].map(bytes));
   });
 
-  it('a machine whose restore returns before the last chunk fails to open', async () => {
+  it('a node fails to open if restore resolves before reading the last chunk', async () => {
     await stoppedWithSnapshot();
     const machine = Object.assign(new SnapshotJournal(), { restore: async () => {} });
     await expect(open('a', { machine })).rejects.toMatchObject({
@@ -96,7 +96,7 @@ describe('values that methods of ports return', () => {
     expect(leader.status().error).toMatchObject({ code: 'KONTIKI_CORRUPT' });
   });
 
-  it('a transport may start synchronously, by returning nothing or by throwing', async () => {
+  it('the start method of a transport may return nothing or throw synchronously', async () => {
     await nodes.bootstrap('a');
     const start = (fails: boolean): Transport => {
       const transport = nodes.network.transport();

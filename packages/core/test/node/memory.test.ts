@@ -51,7 +51,7 @@ describe('memory of commands', () => {
     expect(await commandsOfLate()).toEqual(['abc']);
   });
 
-  it('a state machine may change the commands that it is given', async () => {
+  it('a state machine may modify the commands that it receives', async () => {
     await runToOutcome(nodes, leader.propose(bytes('abc')));
     for (const machine of machines.values()) for (const data of machine.given) data.fill(120);
     expect(await commandsOfLate()).toEqual(['abc']);
@@ -80,7 +80,7 @@ describe('memory of commands', () => {
     expect(await outcome(leader.propose(data))).toBe('KONTIKI_BAD_OPTION');
   });
 
-  it('small commands share memory and stay separate, however many are proposed', async () => {
+  it('small commands share memory blocks without overwriting each other', async () => {
     const commands = Array.from({ length: 3_000 }, (_, i) => `${i}`.padStart((i % 90) + 1, '-'));
     const proposed = Promise.all(commands.map((command) => leader.propose(bytes(command))));
     await runToOutcome(nodes, proposed);

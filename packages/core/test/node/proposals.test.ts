@@ -31,7 +31,7 @@ async function outcomesAfter(act: (proposals: Proposals<string>) => void): Promi
 describe('Proposals', () => {
   const replaced = 'KONTIKI_REPLACED';
 
-  it('a committed entry of a later term replaces all later proposals of earlier terms', async () => {
+  it('a committed entry replaces earlier-term proposals at and after its index', async () => {
     expect(await outcomesAfter((proposals) => proposals.settle({ index: 3, term: 3 }, undefined))).toEqual({
       '3@2': replaced,
       '4@2': replaced,
@@ -41,7 +41,7 @@ describe('Proposals', () => {
     });
   });
 
-  it('a committed entry of an earlier term replaces later terms only up to its index', async () => {
+  it('a committed entry replaces later-term proposals only up to its index', async () => {
     expect(await outcomesAfter((proposals) => proposals.settle({ index: 4, term: 2 }, 'done'))).toEqual({
       '4@2': 'done',
       '3@4': replaced,
@@ -49,7 +49,7 @@ describe('Proposals', () => {
     });
   });
 
-  it('a snapshot replaces what its last entry rules out and leaves other outcomes unknown', async () => {
+  it('a snapshot replaces only the proposals that its last entry rules out', async () => {
     const unknown = 'KONTIKI_UNKNOWN_OUTCOME';
     expect(await outcomesAfter((proposals) => proposals.passSnapshot({ index: 5, term: 3 }))).toEqual({
       '3@2': unknown,
@@ -62,7 +62,7 @@ describe('Proposals', () => {
     });
   });
 
-  it('a snapshot that ends with a proposed entry leaves its outcome unknown', async () => {
+  it('a proposal at the last index of a snapshot has an unknown outcome', async () => {
     const outcomes = await outcomesAfter((proposals) => proposals.passSnapshot({ index: 4, term: 4 }));
     expect(outcomes['4@4']).toBe('KONTIKI_UNKNOWN_OUTCOME');
     expect(outcomes['5@4']).toBe(undefined);

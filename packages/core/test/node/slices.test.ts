@@ -23,7 +23,7 @@ class TickingClock extends VirtualClock {
 }
 
 describe('slices of calls', () => {
-  it('calls that expire at once are ended in slices of five milliseconds', async () => {
+  it('calls that expire simultaneously are rejected in slices of five milliseconds', async () => {
     const clock = new TickingClock();
     const calls = new Calls(clock);
     const ends = Array.from({ length: 100 }, () => outcome(calls.open(1_000, undefined).promise));
@@ -54,7 +54,7 @@ describe('slices of calls', () => {
     expect(settled).toEqual(Array.from({ length: 600 }, (_, i) => i));
   });
 
-  it('a call that has an outcome but was not settled yet neither expires nor aborts', async () => {
+  it('a call whose outcome is already known can neither expire nor be aborted', async () => {
     const clock = new VirtualClock();
     const turns: (() => void)[] = [];
     clock.defer = (callback) => void turns.push(callback);
@@ -69,7 +69,7 @@ describe('slices of calls', () => {
     expect(await Promise.all(ends)).toEqual(ends.map(() => 'done'));
   });
 
-  it('a read that ends is removed in constant time, however many indices others wait for', () => {
+  it('removing a finished read takes constant time, even if many reads wait', () => {
     const clock = new VirtualClock();
     const calls = new Calls(clock);
     const reads = new ReadQueue(clock);
@@ -86,7 +86,7 @@ describe('slices of calls', () => {
     deletes.mockRestore();
   });
 
-  it('a read that aborts itself is counted once, so the bound on waiting reads holds', async () => {
+  it('a read that aborts its own call is subtracted only once from waiting reads', async () => {
     const clock = new VirtualClock();
     const calls = new Calls(clock);
     const queue = new ReadQueue(clock);

@@ -73,7 +73,7 @@ describe('a slow state machine', () => {
     expect(await runToOutcome(nodes, leader.propose(bytes('x')))).toMatchObject({ term: leader.status().term });
   });
 
-  it('a read waits for few commands, however many are queued', async () => {
+  it('a read waits for only a few commands, even if many are queued', async () => {
     const leader = await slowCluster();
     for (let i = 0; i < 300; i += 1) void outcome(leader.propose(bytes('x')));
     // The first batches show how long a command takes.
@@ -104,7 +104,7 @@ describe('a snapshot that blocks applying', () => {
     return { node, finish: () => finish() };
   }
 
-  it('reads are served while the snapshot is read, because the state stands still', async () => {
+  it('reads are served while a snapshot blocks the apply of commands', async () => {
     const { node, finish } = await snapshotting();
     const linearizable = outcome(node.read(() => 'linearizable'));
     const local = outcome(node.read(() => 'local', { consistency: 'local' }));
@@ -113,7 +113,7 @@ describe('a snapshot that blocks applying', () => {
     finish();
   });
 
-  it('commands wait for the snapshot, and are applied right after it', async () => {
+  it('commands wait for a snapshot that blocks apply, and are applied right after it', async () => {
     const { node, finish } = await snapshotting();
     const proposed = node.propose(bytes('y'));
     let settled = false;

@@ -128,7 +128,7 @@ describe('a snapshot that is replaced during its restore', () => {
 });
 
 describe('a damaged snapshot', () => {
-  it('the next snapshot replaces the damaged one and keeps the good one', async () => {
+  it('a new snapshot replaces a damaged snapshot and keeps the intact one', async () => {
     const keepTwo = { snapshotPolicy: { maxEntries: Infinity, maxBytes: Infinity, trailingEntries: 1_000, keep: 2 } };
     const store = new Damaging();
     stores.set('a', store);

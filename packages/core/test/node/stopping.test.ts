@@ -79,7 +79,7 @@ describe('failures that stop a node', () => {
     await nodes.open('a');
   });
 
-  it('open refused by a log in use closes no port of the node that uses it', async () => {
+  it('open on a log in use rejects without closing the ports of the running node', async () => {
     await nodes.cluster('a', 'b', 'c');
     const transport = nodes.network.transport();
     const calls: string[] = [];
@@ -90,7 +90,7 @@ describe('failures that stop a node', () => {
     expect(await runToOutcome(nodes, leader.propose(bytes('x')))).toMatchObject({ result: 1 });
   });
 
-  it('open refused by a state machine closes both stores', async () => {
+  it('open closes both stores if the state machine fails to open', async () => {
     await nodes.bootstrap('a');
     const snapshots = new MemorySnapshots();
     const machine = new (class extends SnapshotJournal {

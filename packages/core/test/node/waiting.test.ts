@@ -4,7 +4,7 @@ import { outcome, runToOutcome } from './harness.js';
 import { cluster, nodes, open } from './snapshot-harness.js';
 
 describe('waiting for a leader and for events', () => {
-  it('waitForLeader resolves at once on any server that knows the leader', async () => {
+  it('waitForLeader resolves immediately on a server that knows the leader', async () => {
     await cluster(['a', 'b', 'c']);
     await nodes.clock.elapse(200);
     const { id } = nodes.leader as RaftNode<number>;
@@ -28,7 +28,7 @@ describe('waiting for a leader and for events', () => {
     expect(await waiting).toBe('KONTIKI_CLOSED');
   });
 
-  it('once resolves with the next event only', async () => {
+  it('once resolves with the next event and ignores later events', async () => {
     await nodes.bootstrap('a');
     const a = await open('a');
     const term = a.once('term');
@@ -36,7 +36,7 @@ describe('waiting for a leader and for events', () => {
     expect(await term).toEqual({ term: 2, previous: 1 });
   });
 
-  it('a listener is removed by its signal, and not added if the signal is aborted already', async () => {
+  it('an aborted signal removes its listener or prevents adding the listener', async () => {
     await nodes.bootstrap('a');
     const a = await open('a');
     const controller = new AbortController();

@@ -7,7 +7,7 @@ describe('ApplyBacklog', () => {
     expect([backlog.bytes, backlog.age(1_000)]).toEqual([0, 0]);
   });
 
-  it('bytes and age count the committed entries that are not applied', () => {
+  it('ApplyBacklog reports bytes and age of committed but unapplied entries', () => {
     const backlog = new ApplyBacklog();
     backlog.committed(5, 100, 0);
     backlog.committed(9, 200, 50);
@@ -20,7 +20,7 @@ describe('ApplyBacklog', () => {
     expect([backlog.bytes, backlog.age(80)]).toEqual([0, 0]);
   });
 
-  it('commits of the same moment are applied together', () => {
+  it('ApplyBacklog counts simultaneous commits until all of them are applied', () => {
     const backlog = new ApplyBacklog();
     for (let index = 1; index <= 1_000; index += 1) backlog.committed(index, 10, index / 1_000);
     backlog.applied(999);

@@ -16,7 +16,7 @@ function withLeader(): Scenario {
 }
 
 describe('contradictions', () => {
-  it('a follower stops when it hears that an entry it lacks was acknowledged by it', () => {
+  it('a follower stops when a leader claims that it acknowledged an entry it lacks', () => {
     const cluster = withLeader();
     const { term } = cluster.raft('a').ballot;
     const heartbeat = { kind: 'heartbeat', term, incarnation: 1, stream: 1, round: 0, committed: 99 } as const;
@@ -49,7 +49,7 @@ describe('contradictions', () => {
     expect(() => cluster.forge('a', 'b', offer)).toThrow(contradiction);
   });
 
-  it('a leader excludes a peer that acknowledges entries the leader does not hold', () => {
+  it('a leader excludes a peer that acknowledges entries that the leader lacks', () => {
     const cluster = withLeader();
     const progress = cluster.raft('a').peers?.get('b');
     const { stream = 0 } = progress ?? {};
@@ -70,7 +70,7 @@ describe('contradictions', () => {
     expect(cluster.raft('b').log.lastIndex).toBe(5);
   });
 
-  it('a second leader of a term is reported once, and excluded by the first', () => {
+  it('a leader reports a second leader of its term once and excludes it', () => {
     const cluster = withLeader();
     const { term } = cluster.raft('a').ballot;
     const append = { kind: 'append', term, incarnation: 9, stream: 1, prevIndex: 5, prevTerm: term } as const;

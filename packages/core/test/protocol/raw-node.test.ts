@@ -67,7 +67,7 @@ describe('RawNode', () => {
     expect(node.raft.log.lastIndex).toBe(2);
   });
 
-  it('an acknowledgement leaves only after its write is durable', () => {
+  it('an acknowledgement is sent only after its write is durable', () => {
     node.receive('b', append(2, 1, 1));
     const { mail, write } = node.turn(0);
     expect(write?.entries).toHaveLength(1);
@@ -91,7 +91,7 @@ describe('RawNode', () => {
     expect(node.raft.role).toBe('preCandidate');
   });
 
-  it('a late turn leaves its timers to the next turn, which forgives them', () => {
+  it('a late turn postpones its timers to the next turn, which forgives them', () => {
     const late = electionDue() + defaultTimings.heartbeat + 1;
     const turn = node.turn(late);
     expect([turn.needsAnotherTurn, turn.wakeAt, node.raft.role]).toEqual([true, Infinity, 'follower']);
@@ -105,7 +105,7 @@ describe('RawNode', () => {
     expect(node.turn(late + 60_000).reports).toEqual([{ kind: 'lateTimerForgiven' }]);
   });
 
-  it('messages of a late turn are taken before its timers', () => {
+  it('a late turn processes messages before it checks timers', () => {
     const late = electionDue() + defaultTimings.heartbeat + 1;
     node.receive('b', append(2, 1, 1));
     node.turn(late);
@@ -123,7 +123,7 @@ describe('RawNode', () => {
     expect(node.raft.role).toBe(timers === 'late' ? 'follower' : 'preCandidate');
   });
 
-  it('timers: skip never checks the timers', () => {
+  it('a turn with the option timers: skip never checks its timers', () => {
     const due = electionDue();
     node.turn(due, { timers: 'skip' });
     expect(node.raft.role).toBe('follower');

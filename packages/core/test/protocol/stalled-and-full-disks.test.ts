@@ -11,7 +11,7 @@ function threeServers(): Scenario {
 }
 
 describe('a stalled disk', () => {
-  it('a leader steps down when the others commit what its stalled disk cannot write', () => {
+  it('a leader with a stalled disk steps down when others commit without it', () => {
     const cluster = threeServers();
     cluster.stall('a');
     cluster.propose('a', 'x');
@@ -36,7 +36,7 @@ describe('a stalled disk', () => {
     expect(cluster.raft('a').diskStalled).toBe(false);
   });
 
-  it('a leader with a stalled disk keeps leading while no write waits for the disk', () => {
+  it('a leader with a stalled disk keeps leading while no write is pending', () => {
     const cluster = threeServers();
     cluster.stall('a');
     cluster.elapse(20 * cluster.timings.election);
@@ -54,7 +54,7 @@ describe('a stalled disk', () => {
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('a follower with a stalled disk holds one answer per stream', () => {
+  it('a follower with a stalled disk queues at most one answer per stream', () => {
     const cluster = threeServers();
     cluster.stall('b');
     cluster.propose('a', 'x');
@@ -70,7 +70,7 @@ describe('a stalled disk', () => {
 });
 
 describe('full disks', () => {
-  it('a full server that alone has every entry leads, and brings the other one up to date', () => {
+  it('the only server with all entries leads even if its disk is full', () => {
     const cluster = threeServers();
     cluster.isolate('c');
     for (let i = 0; i < 5; i += 1) cluster.propose('a', `x${i}`);
@@ -101,7 +101,7 @@ describe('full disks', () => {
     expect(cluster.propose(leader, 'y')).toBe('diskFull');
   });
 
-  it('a full leader ignores answers that are older than its full disk', () => {
+  it('a leader ignores answers sent before its own disk became full', () => {
     const cluster = threeServers();
     for (const id of ['b', 'c', 'a']) cluster.feed(id, (raft) => raft.setFull(true));
     cluster.elapse(20 * cluster.timings.election);

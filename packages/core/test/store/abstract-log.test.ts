@@ -146,7 +146,7 @@ describe('AbstractLog: opening and closing', () => {
     expect(log.events).toEqual(['open', 'close']);
   });
 
-  it('a log that lost data is refused for that reason even if it fails to close', async () => {
+  it('open rejects with KONTIKI_LOST_DATA even if closing the log then fails', async () => {
     class Stuck extends SampleLog {
       protected override _close(): Promise<void> {
         return Promise.reject(new Error('EIO, close'));

@@ -276,7 +276,7 @@ describe('concurrent changes', () => {
     return release;
   }
 
-  it('a snapshot created while a leftover of its id is removed starts afterwards', async () => {
+  it('create waits until a leftover with the same id is removed', async () => {
     store.unfinished.push({ id: metaAt(1).id, location: 'old 1', bytes: 3 });
     store.unfinished.push({ id: metaAt(2).id, location: 'old 2', bytes: 3 });
     await store.open(owner);

@@ -9,7 +9,7 @@ import { drawScript, script as fixed, type Script } from './log-script.js';
 
 const KINDS: readonly Crash[] = ['process', 'power'];
 
-/** Number of operations at the start of the recovery among which the second crash is drawn. */
+/** Range of the second crash, in operations since the start of the recovery. */
 const RECOVERY = 12;
 
 /**

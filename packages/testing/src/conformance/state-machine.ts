@@ -119,7 +119,7 @@ function entriesOf({ commands }: Pick<StateMachineSuite<StateMachine>, 'commands
   return commands().map((data) => {
     at.index += random.chance(0.2) ? 2 : 1;
     at.term += random.chance(0.1) ? 1 : 0;
-    // A node hands over plain arrays, whatever was proposed.
+    // A node passes plain Uint8Arrays to the machine, even if a Buffer was proposed.
     return { kind: 'command', ...at, data: new Uint8Array(data) };
   });
 }

@@ -59,7 +59,7 @@ export class Entries {
       const data = entry.kind === 'command' ? entry.data : undefined;
       const here = (this.#known[index] ??= []);
       const known = here.find((other) => other.term === term);
-      // A copy shows later whether anybody has changed the memory of the entry.
+      // Keep a copy, to detect later changes to the memory of the entry.
       if (known === undefined) here.push({ term, prevTerm, data: data && new Uint8Array(data) });
       else {
         const same = known.prevTerm === prevTerm && sameBytes(known.data, data);
@@ -123,7 +123,7 @@ export class Entries {
     return indices;
   }
 
-  /** Called when a server applies an entry. `data`: the command, if it is one. */
+  /** Called when a server applies an entry. `data` is the command of a command entry. */
   applied(id: ServerId, index: number, term: number, data?: Uint8Array): void {
     const known = this.#known[index]?.find((other) => other.term === term);
     this.#invariants.check(

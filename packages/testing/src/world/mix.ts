@@ -155,7 +155,7 @@ export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions
       windowBytes: random.pick([500, 5_000, defaultLimits.windowBytes]),
       uncommittedBytes: random.pick([500, 5_000, defaultLimits.uncommittedBytes]),
       undurableBytes: random.pick([500, 5_000, defaultLimits.undurableBytes]),
-      // Tight limits would also take load off slow disks, and then fewer bugs show.
+      // Tight limits would also reduce the load on slow disks and thus hide bugs.
       ...(strength.weakMachines > 0 ? drawApplyLimits(new Random(seed, 'applying')) : {}),
       tailBytes: random.pick([0, 1_000, 10_000, defaultLimits.tailBytes]),
     },

@@ -233,7 +233,7 @@ function faultOf(results: unknown, commands: number): string | undefined {
     return `apply returned ${results === null ? 'null' : typeof results} instead of an array with one result per command`;
   }
   if (results.length !== commands) return `apply returned ${results.length} results for ${commands} commands`;
-  // The state would change after the caller was answered.
+  // The state would change after the caller received its result.
   if (results.some(isThenable)) {
     return 'apply returned an array that contains a promise. Await every command, and return one array of results';
   }

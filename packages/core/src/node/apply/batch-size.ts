@@ -5,13 +5,13 @@ const FIRST = 64;
 const MAX = 16_384;
 
 /**
- * Sizes batches by the duration of earlier ones. A batch is bounded in bytes, too, but 256 KiB may
- * contain thousands of commands that take 300 microseconds each. The event loop, reads and `close`
- * would wait for all of them.
+ * Chooses the size of each batch from the durations of earlier batches. Batches also have a limit
+ * in bytes, but 256 KiB may contain thousands of commands that take 300 microseconds each. The
+ * event loop, reads and `close` would wait for all of them.
  *
- * A batch of n commands is assumed to take f + n * p milliseconds. A database has a fixed cost f per
- * transaction, which smaller batches would only multiply, so only n * p is kept below the target.
- * Two consecutive batches of different sizes show f.
+ * A batch of n commands is assumed to take f + n * p milliseconds. A database has a fixed cost f
+ * per transaction, which smaller batches would only multiply, so only n * p is kept below the
+ * target. f is estimated from two consecutive batches of different sizes.
  */
 export class BatchSize {
   #commands = FIRST;
@@ -29,7 +29,7 @@ export class BatchSize {
     if (n === 0) return;
     const before = this.#previous;
     this.#previous = { n, t };
-    // A batch of about the same size shows nothing but an upper limit.
+    // Two batches of about the same size show only an upper limit for the fixed cost.
     if (Math.max(n, before.n) < 1.5 * Math.min(n, before.n)) this.#fixedMs = Math.min(this.#fixedMs, t);
     else {
       const perCommand = Math.max(0, (t - before.t) / (n - before.n));

@@ -3,8 +3,8 @@ import type { StateMachine } from '../../ports/state-machine.js';
 import { describe } from '../describe.js';
 
 /**
- * Wraps a state machine with checks of what its methods return, because a program without types may
- * return anything. `Applier` checks the results of `apply`.
+ * Wraps a state machine and checks the return values of its methods, because a program without type
+ * checks may return anything. `Applier` checks the results of `apply`.
  */
 export function checkedMachine<Result>(machine: StateMachine<Result>): StateMachine<Result> {
   return {
@@ -32,7 +32,7 @@ export function checkedMachine<Result>(machine: StateMachine<Result>): StateMach
           isComplete = true;
         }
         await machine.restore?.(watched(), at);
-        // The checksum at the end of the snapshot was not checked yet either.
+        // The checksum at the end of the snapshot has not been verified either.
         if (!isComplete) throw new TypeError('restore resolved before it had read all chunks');
       },
     }),

@@ -10,7 +10,7 @@ export interface CallOptions {
   readonly timeout?: number | undefined;
 }
 
-/** The part of a call that its deadline needs. */
+/** The method of a call that is needed when its deadline passes. */
 interface Waiting {
   abandon(error: KontikiError): void;
 }
@@ -59,7 +59,10 @@ export class Call<T> implements Settlement {
     this.rejectWith(() => error);
   }
 
-  /** Rejects with the error that `create` returns. An error costs time, so thousands are created in slices. */
+  /**
+   * Rejects with the error that `create` returns. Creating an error is slow, so the errors of
+   * thousands of calls are created in slices.
+   */
   rejectWith(create: () => unknown): void {
     if (!this.#end()) return;
     this.#createError = create;
@@ -77,7 +80,7 @@ export class Call<T> implements Settlement {
     else this.#reject(this.#createError());
   }
 
-  /** Removes the deadline. Returns false if the call has ended before. */
+  /** Removes the deadline. Returns false if the call has already ended. */
   #end(): boolean {
     this.#unlisten?.();
     return this.#due.remove(this);
@@ -93,7 +96,7 @@ class Due {
     this.#onEmpty = onEmpty;
   }
 
-  /** Returns false if the call was removed before. */
+  /** Removes a call. Returns false if the call was already removed. */
   remove(call: Waiting): boolean {
     if (!this.calls.delete(call)) return false;
     if (this.calls.size === 0) this.#onEmpty();
@@ -114,7 +117,7 @@ export class Calls {
   readonly #clock: Clock;
   readonly #timer: Timer;
   readonly #settlements: Settlements;
-  /** Returns what a call that times out may have waited for, as sentences for its error. */
+  /** Describes why a call may have timed out, in sentences for its error. */
   readonly #explain: () => string;
   readonly #byTick = new Map<number, Due>();
   #earliest = Infinity;
@@ -143,14 +146,17 @@ export class Calls {
     return due;
   }
 
-  /** Ends all deadlines. From now on calls settle without a later turn of the event loop. */
+  /**
+   * Clears all deadlines. From now on, calls settle immediately and not in a later turn of the
+   * event loop.
+   */
   stop(): void {
     this.#stopped = true;
     this.#timer.close();
     this.#settlements.flush();
   }
 
-  /** Ends all calls that still wait. */
+  /** Rejects all waiting calls. */
   close(error: KontikiError): void {
     this.stop();
     for (const { calls } of this.#byTick.values()) for (const call of calls) call.abandon(error);

@@ -18,8 +18,9 @@ export function refuseOptions(options: CallOptions): KontikiError | undefined {
 }
 
 /**
- * Runs a function with a deadline and an abort signal. When the call is given up, it rejects at once,
- * and the function's own signal is aborted with the error, so that it stops at its next step.
+ * Runs a function with a deadline and an abort signal. When the call times out or is aborted, it
+ * rejects immediately. The signal that was passed to the function is then aborted with the same
+ * error, so that the function stops at its next step.
  */
 export async function limited<T>(
   calls: Calls,
@@ -41,7 +42,7 @@ export async function limited<T>(
   return call.promise;
 }
 
-/** Like `limited`, for a call that belongs to no node. */
+/** Like `limited`, but for a call that does not belong to a node. */
 export async function limitedAlone<T>(options: CallOptions, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const calls = new Calls(new SystemClock());
   try {
@@ -51,7 +52,7 @@ export async function limitedAlone<T>(options: CallOptions, run: (signal: AbortS
   }
 }
 
-/** Settles like `promise`, unless the signal is aborted first. Then rejects with its reason. */
+/** Settles like `promise`. If the signal is aborted first, rejects with the signal's reason. */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason as Error);

@@ -48,7 +48,7 @@ export class Proposals<Result> {
    */
   readonly #appended = new Map<number, Map<number, Call<Applied<Result>>>>();
 
-  /** `situation` describes what this server lacks to accept a proposal. */
+  /** `situation` describes why this server cannot accept a proposal now. */
   constructor(raft: Raft, situation: () => string) {
     this.#raft = raft;
     this.#situation = situation;
@@ -119,8 +119,8 @@ export class Proposals<Result> {
   }
 
   /**
-   * Rejects all proposals because the node stops. Queued proposals were never appended, and the
-   * outcome of appended proposals is unknown.
+   * Rejects all proposals because the node stops. Queued proposals were never appended. The outcome
+   * of appended proposals is unknown.
    */
   abandon(refused: KontikiError): void {
     for (const { call, abandoned, position } of this.#queued) {

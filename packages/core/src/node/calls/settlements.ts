@@ -10,9 +10,9 @@ export interface Settlement {
 }
 
 /**
- * Settles promises in call order. One entry or one deadline may settle thousands of calls, and the
- * callers' code runs for each before any message or timer. So the others wait for later turns of the
- * event loop.
+ * Settles promises in call order, and limits how many settle in one turn of the event loop. One
+ * entry or one deadline may settle thousands of calls, and the code of their callers would delay
+ * all messages and timers.
  */
 export class Settlements {
   readonly #clock: Clock;
@@ -33,13 +33,14 @@ export class Settlements {
       if (this.#waiting.length === 1) this.#clock.defer(() => this.#continue());
       return;
     }
-    // The promise callback runs when the current code has ended, so that only bursts count.
+    // The callback runs as soon as the current code has finished, so only the settlements of one
+    // burst are counted together.
     if (this.#ran === 0) void Promise.resolve().then(() => this.#reset());
     this.#ran += 1;
     settlement.settle();
   }
 
-  /** Runs everything that waits, and everything later without a pause. */
+  /** Runs all waiting settlements now, and every later settlement immediately. */
   flush(): void {
     this.#isPaced = false;
     const waiting = this.#waiting;

@@ -19,7 +19,10 @@ function read({ role, leader, ballot, log, diskStalled: stalled }: Raft): Report
   return { role, leader, term: ballot.term, committed: log.committed, stalled };
 }
 
-/** Emits and logs what a turn changed: role, leader, term, commit index and a stalled disk. */
+/**
+ * Emits events and log messages for the changes of a turn: role, leader, term, commit index and a
+ * stalled disk.
+ */
 export class ChangeEvents {
   readonly #raft: Raft;
   readonly #events: Emitter<NodeEvents>;

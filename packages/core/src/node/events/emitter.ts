@@ -22,7 +22,10 @@ export class Emitter<Events extends object> {
     this.#listeners = new Map(names.map((name) => [name, new Set()]));
   }
 
-  /** Throws `KONTIKI_BAD_OPTION` on an unknown name, because the listener would never run. */
+  /**
+   * Adds a listener. Throws `KONTIKI_BAD_OPTION` for an unknown event name, because the listener
+   * would never run.
+   */
   on<Name extends keyof Events>(
     name: Name,
     listener: (event: Events[Name]) => void,

@@ -35,7 +35,7 @@ export interface MoveProgress {
 
 export type OnMoveProgress = ((progress: MoveProgress) => void) | undefined;
 
-/** Opens stores and calls `use`. Afterwards closes every opened store, even if a step failed. */
+/** Opens stores and calls `use`. Afterward closes every opened store, even if a step failed. */
 export async function withOpenStores(
   stores: Stores,
   owner: Owner,

@@ -22,8 +22,9 @@ import type { SnapshotTaker } from './taker.js';
 /** Milliseconds to wait after a failure before taking another snapshot. */
 const RETRY_MS = 10_000;
 /**
- * Index of the entry that `bootstrap` writes. A log without a ballot may hold this entry, so no
- * snapshot may end there: the next start takes a log without a ballot next to a snapshot for lost.
+ * Index of the entry that `bootstrap` writes. No snapshot may end at this entry, because the log
+ * may not have a ballot yet. If there is a snapshot but no ballot, the next start assumes that the
+ * log was lost.
  */
 const BOOTSTRAP_INDEX = 1;
 
@@ -43,7 +44,7 @@ export interface SnapshotsOptions {
   readonly damaged: readonly string[];
   /** The version of the state machine. */
   readonly version: number;
-  /** The kind of the node's compression; undefined without one. */
+  /** The kind of the node's compression; undefined if the node has none. */
   readonly compression: number | undefined;
   /** Called after an input to the protocol, to schedule a turn. */
   readonly schedule: () => void;
@@ -155,9 +156,7 @@ export class Snapshots {
     }
   }
 
-  /**
-   * Called when it is durable that a received snapshot, which ends at `index`, replaced the log.
-   */
+  /** Called when a received snapshot, which ends at `index`, has durably replaced the log. */
   onLogReplaced(index: number): void {
     const info = this.#installing;
     if (info?.last.index !== index) return;
@@ -289,8 +288,8 @@ export class Snapshots {
   }
 
   /**
-   * Returns the lowest index of all peers. A peer that is being sent a snapshot counts with the
-   * snapshot's last index.
+   * Returns the index up to which all peers have the log. A peer that is receiving a snapshot
+   * counts as having the log up to the snapshot's last index.
    */
   #neededByPeers(): number {
     const { raft } = this.#options;

@@ -22,7 +22,7 @@ export interface BootstrapOptions extends CallOptions {
   readonly members: Readonly<Record<ServerId, string | ServerInfo>>;
   /**
    * The transport that the servers will use. If set, it checks the addresses before they are
-   * written. Without it, only the first `RaftNode.open` does.
+   * written. Otherwise the first `RaftNode.open` checks them.
    */
   readonly transport?: Transport | undefined;
   /**
@@ -40,7 +40,7 @@ export interface BootstrapOptions extends CallOptions {
  * acknowledgements.
  *
  * After `KONTIKI_TIMEOUT` or `KONTIKI_ABORTED` the entry may have been written. Call this function
- * again: `KONTIKI_NOT_BLANK` means that it was.
+ * again: `KONTIKI_NOT_BLANK` means that the entry was written.
  */
 export function bootstrap(log: LogStore, options: BootstrapOptions): Promise<void> {
   return limitedAlone(options, (signal) => writeFirstEntry(log, options, signal));
@@ -83,7 +83,8 @@ async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal:
 }
 
 /**
- * Rejects if a store holds a snapshot of an earlier life of the server. Leaves the store closed.
+ * Rejects if a store contains a snapshot from an earlier run of the server. Closes the store in any
+ * case.
  */
 async function refuseSnapshots(snapshots: SnapshotStore, owner: Owner): Promise<void> {
   await snapshots.open(owner);
@@ -99,7 +100,10 @@ async function refuseSnapshots(snapshots: SnapshotStore, owner: Owner): Promise<
   }
 }
 
-/** Returns what no transport accepts in addresses, as part of a sentence; undefined otherwise. */
+/**
+ * Returns why no transport would accept the addresses, as part of a sentence; undefined if none is
+ * blank or duplicate.
+ */
 function addressFault(servers: readonly [ServerId, ServerInfo][]): string | undefined {
   const owners = new Map<string, ServerId>();
   for (const [id, { address }] of servers) {

@@ -3,7 +3,7 @@ import type { Raft } from '@kontiki/core/protocol';
 import type { InvariantChecker } from '../invariant-checker.js';
 import type { Mix } from '../mix.js';
 
-/** What one leader has committed. */
+/** The commit indices of one leader. */
 interface Commits {
   readonly term: number;
   /** The commit index at the election. */
@@ -77,8 +77,8 @@ export class Bounds {
   }
 
   /**
-   * Called after each turn of a server. `writingSince` is the world time since which its disk has
-   * finished no write.
+   * Called after each turn of a server. `writingSince` is the world time since when its disk has
+   * not finished a write.
    */
   turned(id: ServerId, raft: Raft, writingSince: number | undefined): void {
     if (raft.role === 'leader') this.#leads(id, raft);
@@ -115,7 +115,10 @@ export class Bounds {
     this.#invariants.check('leaderHearsMajority', hearsMajority, () => `${id} leads and hears ${heard - 1} others`);
   }
 
-  /** Checks that a leader steps down when its disk does not answer and the others go on without it. */
+  /**
+   * Checks that a leader steps down if its disk stops answering while the other servers keep
+   * committing.
+   */
   #stalls(id: ServerId, { role, log, timings }: Raft, writingSince: number | undefined): void {
     if (this.#hasLateTurns || role !== 'leader' || writingSince === undefined || log.committed <= log.durable) return;
     const stalled = this.#now() - writingSince;

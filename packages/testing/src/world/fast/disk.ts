@@ -19,11 +19,11 @@ export class ModelDisk {
   #lostEntries: readonly Entry[] = [];
   /** Number of issued writes lost in crashes. */
   lostWrites = 0;
-  /** The time since which the disk is full; undefined while it has room. */
+  /** The time when the disk became full; undefined while it has room. */
   fullSince: number | undefined;
-  /** The time since which the disk has finished no write; undefined while none is pending. */
+  /** The time since when the disk has not finished a write; undefined while no write is pending. */
   writingSince: number | undefined;
-  /** Finishes the sync that a disk which stopped answering left unfinished. */
+  /** Finishes the sync that was in progress when the disk stopped answering. */
   #onAnswer: (() => void) | undefined;
   #hangs = false;
   readonly #schedule: Schedule;

@@ -12,8 +12,8 @@ import type { Checks } from './checks.js';
  * forgive a late timer, that is, restart it instead of acting on it.
  *
  * A server never forgives twice in a row, since a process that is always late would never campaign.
- * It forgives again after it has acted on a timer, heard its leader, or led and heard a quorum. This
- * class derives that from outside, and never asks the server.
+ * It forgives again after it has acted on a timer, heard its leader, or led and heard a quorum.
+ * This class determines all of this by observing the server, without relying on its internal state.
  */
 export class StallCheck {
   readonly #checks: Checks;
@@ -27,7 +27,7 @@ export class StallCheck {
   #leader: ServerId | undefined;
   #term = 0;
   #timings: Timings | undefined;
-  /** Since when a leader has neither changed its timings nor forgiven a timer. */
+  /** The time since when a leader has neither changed its timings nor forgiven a timer. */
   #steadySince = Infinity;
 
   constructor(checks: Checks) {

@@ -66,7 +66,8 @@ class World {
   readonly checkFullStepDown = ({ id, disk }: ModelServer): void => {
     const since = disk.fullSince ?? Infinity;
     const others = this.servers.filter((other) => other.id !== id);
-    // Only answers newer than the full disk count, so a quorum of others had room after that time.
+    // Only answers from after this disk became full count, so a quorum of other servers had room
+    // then.
     const hadRoom = others.filter(({ disk: { fullSince } }) => fullSince === undefined || fullSince > since);
     this.checks.check(
       'fullClustersLead',
@@ -133,7 +134,7 @@ class World {
     this.#readAfterLeader(patience);
   }
 
-  /** Fills all disks, kills the leader and checks that the cluster still elects another one. */
+  /** Fills all disks, kills the leader and checks that the cluster still elects a leader. */
   #leadWithFullDisks(patience: number): void {
     for (const server of this.servers) server.setFull(true);
     const leader = this.#leader;

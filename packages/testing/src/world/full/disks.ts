@@ -14,7 +14,7 @@ interface DiskContext {
 
 /**
  * The two disks of one server. They fail, fill up, slow down and lose power as often as the world's
- * mix says.
+ * mix prescribes.
  */
 export class Disks {
   /** The disk of the log and the snapshots. */
@@ -27,7 +27,7 @@ export class Disks {
   /** Errors injected by the world. Only these may stop a node. */
   readonly #injectedErrors = new WeakSet<Error>();
   full = false;
-  /** Resolves when the disks answer again; undefined while they do. */
+  /** A promise that resolves when the disks answer again; undefined while they are answering. */
   #answers: Promise<void> | undefined;
   #answer: () => void = () => {};
 

@@ -15,8 +15,9 @@ import type { FaultTarget } from '../faults.js';
 import { ignoreViolation, Violation } from '../violation.js';
 import type { NodeContext } from './context.js';
 import { Disks } from './disks.js';
-import { outcomeOf, type RequestOutcome } from './outcome.js';
+import type { RequestOutcome } from './outcome.js';
 import { Process } from './process.js';
+import { Requests } from './requests.js';
 import { SimulatedTransport, type SentFrame } from './transport.js';
 import { LogMemory, WatchedLog } from './watched-log.js';
 import { WatchedMachine } from './watched-machine.js';
@@ -60,16 +61,7 @@ export class NodeServer implements FaultTarget {
   /** Whether the server's disk was replaced with an empty one. */
   #wiped = false;
   #transport: SimulatedTransport | undefined;
-  /**
-   * One function per request without an outcome. Called when the process dies, it ends the request
-   * with an unknown outcome.
-   */
-  readonly #openRequests = new Set<() => void>();
-  /**
-   * The subset of `#openRequests` that the node has received. The others wait until the process
-   * resumes.
-   */
-  readonly #nodeRequests = new Set<() => void>();
+  readonly #requests = new Requests(this);
 
   constructor(id: ServerId, world: NodeContext, random: Random) {
     this.id = id;
@@ -89,7 +81,7 @@ export class NodeServer implements FaultTarget {
 
   /** Number of requests received but not yet answered by the node. */
   get pendingRequests(): number {
-    return this.#nodeRequests.size;
+    return this.#requests.pending;
   }
 
   // ---- start and stop
@@ -294,7 +286,7 @@ export class NodeServer implements FaultTarget {
     this.process = this.node = this.machine = this.#transport = undefined;
     this.leads = false;
     this.#disks.crash(kind);
-    for (const onCrash of this.#openRequests) onCrash();
+    this.#requests.crash();
   }
 
   close(): void {
@@ -381,41 +373,6 @@ export class NodeServer implements FaultTarget {
 
   /** Sends a request to the node. Calls `onEnd` once with the outcome. */
   request(request: Request<StateMachine, unknown>, timeout: number, onEnd: (outcome: RequestOutcome) => void): void {
-    let open = true;
-    const end = (outcome: RequestOutcome): void => {
-      if (!open) return;
-      open = false;
-      this.#openRequests.delete(onCrash);
-      this.#nodeRequests.delete(onCrash);
-      try {
-        onEnd(outcome);
-      } catch (error) {
-        ignoreViolation(error);
-      }
-    };
-    const onCrash = (): void => end({ kind: 'unknown' });
-    this.#openRequests.add(onCrash);
-    const { process } = this;
-    if (process === undefined) return end({ kind: 'refused', leader: undefined });
-    process.enter(() => {
-      const { node, machine } = this;
-      if (node === undefined || machine === undefined) return end({ kind: 'refused', leader: undefined });
-      this.#nodeRequests.add(onCrash);
-      const failed = (error: unknown): void => end(outcomeOf(error));
-      if (request.command !== undefined) {
-        // Callers may reuse their memory as soon as `propose` returns.
-        const command = request.command.slice();
-        const proposed = node.propose(command, { timeout });
-        command.fill(0xa5);
-        proposed.then(({ index, term, result }) => end({ kind: 'done', index, term, answer: result }), failed);
-      } else {
-        const read = (): RequestOutcome => ({
-          kind: 'read',
-          through: machine.through,
-          answer: request.read?.(machine.inner),
-        });
-        node.read(read, { timeout }).then(end, failed);
-      }
-    });
+    this.#requests.send(request, timeout, onEnd);
   }
 }

@@ -67,7 +67,7 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
     const after = this.through;
     this.through = batch.through;
     this.#watcher.applied(batch, results, after);
-    // A machine may change the memory that it is given, and the log must not notice.
+    // A machine may modify the commands that it receives. This must not change the log.
     for (const { data } of batch.entries) data.fill(0xa5);
     return results;
   }

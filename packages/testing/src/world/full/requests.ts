@@ -1,0 +1,79 @@
+import type { RaftNode, StateMachine } from '@kontiki/core';
+import type { Request } from '../../workload/workload.js';
+import { ignoreViolation } from '../violation.js';
+import { outcomeOf, type RequestOutcome } from './outcome.js';
+import type { Process } from './process.js';
+import type { WatchedMachine } from './watched-machine.js';
+
+/** The parts of a server that answer requests. They are undefined while the server is down. */
+interface Answerer {
+  readonly process: Process | undefined;
+  readonly node: RaftNode | undefined;
+  readonly machine: WatchedMachine<StateMachine> | undefined;
+}
+
+/** The requests of clients to one server. Every request gets exactly one outcome. */
+export class Requests {
+  readonly #server: Answerer;
+  /**
+   * One function per request without an outcome. Called when the process dies, it ends the request
+   * with an unknown outcome.
+   */
+  readonly #open = new Set<() => void>();
+  /** The subset of `#open` that the node has received. The others wait until the process resumes. */
+  readonly #received = new Set<() => void>();
+
+  constructor(server: Answerer) {
+    this.#server = server;
+  }
+
+  /** Number of requests received but not yet answered by the node. */
+  get pending(): number {
+    return this.#received.size;
+  }
+
+  /** Ends all requests with an unknown outcome, because the process died. */
+  crash(): void {
+    for (const onCrash of this.#open) onCrash();
+  }
+
+  /** Sends a request to the node. Calls `onEnd` once with the outcome. */
+  send(request: Request<StateMachine, unknown>, timeout: number, onEnd: (outcome: RequestOutcome) => void): void {
+    let open = true;
+    const end = (outcome: RequestOutcome): void => {
+      if (!open) return;
+      open = false;
+      this.#open.delete(onCrash);
+      this.#received.delete(onCrash);
+      try {
+        onEnd(outcome);
+      } catch (error) {
+        ignoreViolation(error);
+      }
+    };
+    const onCrash = (): void => end({ kind: 'unknown' });
+    this.#open.add(onCrash);
+    const { process } = this.#server;
+    if (process === undefined) return end({ kind: 'refused', leader: undefined });
+    process.enter(() => {
+      const { node, machine } = this.#server;
+      if (node === undefined || machine === undefined) return end({ kind: 'refused', leader: undefined });
+      this.#received.add(onCrash);
+      const failed = (error: unknown): void => end(outcomeOf(error));
+      if (request.command !== undefined) {
+        // Callers may reuse their memory as soon as `propose` returns.
+        const command = request.command.slice();
+        const proposed = node.propose(command, { timeout });
+        command.fill(0xa5);
+        proposed.then(({ index, term, result }) => end({ kind: 'done', index, term, answer: result }), failed);
+      } else {
+        const read = (): RequestOutcome => ({
+          kind: 'read',
+          through: machine.through,
+          answer: request.read?.(machine.inner),
+        });
+        node.read(read, { timeout }).then(end, failed);
+      }
+    });
+  }
+}
