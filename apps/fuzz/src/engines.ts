@@ -93,7 +93,12 @@ export async function runGuided(target: Target, plan: Plan): Promise<Finding | u
   const end = performance.now() + plan.seconds * 1_000;
   for (let done = 0; done < plan.runs && performance.now() < end; done += GROUP) {
     const inputs = Array.from({ length: Math.min(GROUP, plan.runs - done) }, () => {
-      const edits = Array.from({ length: 1 + random.below(MAX_EDITS) }, (): Edit => [random.below(EDIT_KINDS), number(), number(), number()]);
+      const edits = Array.from({ length: 1 + random.below(MAX_EDITS) }, (): Edit => [
+        random.below(EDIT_KINDS),
+        number(),
+        number(),
+        number(),
+      ]);
       // Newer inputs reach newer code, so they are chosen more often.
       const base = random.chance(0.5) ? random.pick(pool) : random.pick(pool.slice(-GROUP));
       const input = mutate(base, edits, random.pick(pool), target.maxLength ?? MAX_LENGTH);

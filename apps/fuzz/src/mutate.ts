@@ -7,34 +7,13 @@ export const EDIT_RANGE = 0x1_0000_0000;
 
 /** Lengths and counts at the limits of their types and of the formats. */
 const NUMBERS = [
-  0,
-  1,
-  7,
-  16,
-  31,
-  32,
-  33,
-  64,
-  127,
-  128,
-  255,
-  256,
-  512,
-  1_024,
-  0x7fff,
-  0xffff,
-  0x1_0000,
-  0x001f_ffff,
-  0x0020_0000,
-  0x7fff_ffff,
-  0x8000_0000,
-  0xffff_fff0,
-  0xffff_ffff,
+  0, 1, 7, 16, 31, 32, 33, 64, 127, 128, 255, 256, 512, 1_024, 0x7fff, 0xffff, 0x1_0000, 0x001f_ffff, 0x0020_0000,
+  0x7fff_ffff, 0x8000_0000, 0xffff_fff0, 0xffff_ffff,
 ] as const;
 
 /** Returns a changed copy of `input`, of at most `maxLength` bytes. `other` is another input. */
 export function mutate(input: Uint8Array, edits: readonly Edit[], other: Uint8Array, maxLength: number): Uint8Array {
-  let bytes = Buffer.from(input);
+  let bytes: Buffer = Buffer.from(input);
   for (const edit of edits) bytes = apply(bytes, edit, other);
   return new Uint8Array(bytes.subarray(0, maxLength));
 }
@@ -56,9 +35,10 @@ function apply(bytes: Buffer, [kind, position, a, b]: Edit, other: Uint8Array): 
     case 3: // Removes a span.
       return Buffer.concat([before, bytes.subarray(at + length)]);
     case 4: // Duplicates a span, sometimes many times.
-      return Buffer.concat([before, ...Array(1 + (b % 8)).fill(after.subarray(0, length)), after]);
+      return Buffer.concat([before, ...Array<Buffer>(1 + (b % 8)).fill(after.subarray(0, length)), after]);
     case 5: // Writes an extreme number of one to eight bytes.
-      for (let i = 0; i < 1 << (b & 3) && at + i < bytes.length; i += 1) bytes[at + i] = i < 4 ? (number >>> (8 * i)) & 0xff : b >>> 24;
+      for (let i = 0; i < 1 << (b & 3) && at + i < bytes.length; i += 1)
+        bytes[at + i] = i < 4 ? (number >>> (8 * i)) & 0xff : b >>> 24;
       return bytes;
     case 6: // Writes an extreme number as decimal digits.
       return Buffer.concat([before, Buffer.from(`${b & 1 ? number * EDIT_RANGE : number}`), after]);

@@ -21,10 +21,7 @@ export interface RunResult {
 }
 
 /** Runs one target in a thread of its own, so that a hang or an exhausted heap is a finding too. */
-export async function runTarget(
-  target: string,
-  { keepFound, onProgress, ...options }: RunOptions,
-): Promise<RunResult> {
+export async function runTarget(target: string, { keepFound, onProgress, ...options }: RunOptions): Promise<RunResult> {
   const shared = new SharedArrayBuffer(8 + MAX_INPUT);
   const [counters, held] = [new Uint32Array(shared, 0, 2), new Uint8Array(shared, 8)];
   const worker = new Worker(new URL('worker.js', import.meta.url), {

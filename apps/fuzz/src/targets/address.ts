@@ -4,7 +4,32 @@ import { parseAddress } from '@kontiki/peers';
 import { bytesOf, check, type Target } from '../target.js';
 
 const part = fc.oneof(
-  fc.constantFrom('http:', 'ws:', 'wss:', '//', '/', '\\', ':', '@', '?', '#', '[', ']', '%', '.', 'user', '127.0.0.1', '::1', '0x7f.1', '80', '0', '65536', 'localhost', '\t', ' '),
+  fc.constantFrom(
+    'http:',
+    'ws:',
+    'wss:',
+    '//',
+    '/',
+    '\\',
+    ':',
+    '@',
+    '?',
+    '#',
+    '[',
+    ']',
+    '%',
+    '.',
+    'user',
+    '127.0.0.1',
+    '::1',
+    '0x7f.1',
+    '80',
+    '0',
+    '65536',
+    'localhost',
+    '\t',
+    ' ',
+  ),
   fc.string({ unit: 'binary', maxLength: 4 }),
 );
 

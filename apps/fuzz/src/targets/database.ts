@@ -73,7 +73,13 @@ async function readSnapshots(database: MemoryLevel): Promise<void> {
   }
 }
 
-const CODES = new Set(['KONTIKI_CORRUPT', 'KONTIKI_FORMAT', 'KONTIKI_FOREIGN_DATA', 'KONTIKI_LOST_DATA', 'KONTIKI_MOVED']);
+const CODES = new Set([
+  'KONTIKI_CORRUPT',
+  'KONTIKI_FORMAT',
+  'KONTIKI_FOREIGN_DATA',
+  'KONTIKI_LOST_DATA',
+  'KONTIKI_MOVED',
+]);
 
 export const database: Target = {
   name: 'database',
@@ -109,7 +115,10 @@ export const database: Target = {
   run: async (input) => {
     const database = new MemoryLevel();
     const pairs = pairsOf(input).filter(([key]) => key.length > 0);
-    await database.batch<Uint8Array, Uint8Array>(pairs.map(([key, value]) => ({ type: 'put', key, value })), views);
+    await database.batch<Uint8Array, Uint8Array>(
+      pairs.map(([key, value]) => ({ type: 'put', key, value })),
+      views,
+    );
     // Both stores open, whatever the other one finds.
     const [log, snapshots] = await Promise.allSettled([readLog(database), readSnapshots(database)]);
     await database.close();

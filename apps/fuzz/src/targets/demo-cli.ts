@@ -11,7 +11,29 @@ const options = {
 } as const;
 
 const word = fc.oneof(
-  fc.constantFrom('--data', '--data=', '--nodes', '--nodes=3', '--nodes=-1', '--nodes=1e2', '--nodes=99999999999999999999', '--storage=fs', '--fresh', '--fresh=1', '--no-fresh', '--', '-', '-h', '-nodes', '--__proto__', '--constructor=1', '--toString', '__proto__', "it's", '$(x)'),
+  fc.constantFrom(
+    '--data',
+    '--data=',
+    '--nodes',
+    '--nodes=3',
+    '--nodes=-1',
+    '--nodes=1e2',
+    '--nodes=99999999999999999999',
+    '--storage=fs',
+    '--fresh',
+    '--fresh=1',
+    '--no-fresh',
+    '--',
+    '-',
+    '-h',
+    '-nodes',
+    '--__proto__',
+    '--constructor=1',
+    '--toString',
+    '__proto__',
+    "it's",
+    '$(x)',
+  ),
   fc.string({ unit: 'binary', maxLength: 10 }),
 );
 
@@ -28,9 +50,15 @@ export const demoCli: Target = {
   run: (input) => {
     const [command = '', ...args] = textOf(input).split('\n');
     const { values, positionals } = parse(command, args, options, ['KEY']);
-    check(positionals.length <= 1 && Object.keys(values).every((name) => name === 'help' || name in options), 'only known flags are accepted');
+    check(
+      positionals.length <= 1 && Object.keys(values).every((name) => name === 'help' || name in options),
+      'only known flags are accepted',
+    );
     const nodes = wholeNumber('nodes', values['nodes'], 1, 9);
-    check(nodes === undefined || (Number.isInteger(nodes) && nodes >= 1 && nodes <= 9), 'a number is within its limits');
+    check(
+      nodes === undefined || (Number.isInteger(nodes) && nodes >= 1 && nodes <= 9),
+      'a number is within its limits',
+    );
     oneOf('storage', values['storage'] as string[] | undefined, ['fs', 'level', 'memory']);
     for (const argument of args) check(/^[\w@%+=:,./-]+$|^'.*'$/s.test(shellWord(argument)), 'a shell word is quoted');
   },

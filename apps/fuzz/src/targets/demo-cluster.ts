@@ -32,7 +32,10 @@ export const demoCluster: Target = {
   seeds: () => [encode(file), encode({ ...file, transport: 'http', bootstrapped: false })],
   structured: fc
     .tuple(
-      fc.record({ cluster: anything, transport: anything, nodes: anything, bootstrapped: anything, __proto__: anything }, { requiredKeys: [] }),
+      fc.record(
+        { cluster: anything, transport: anything, nodes: anything, bootstrapped: anything, __proto__: anything },
+        { requiredKeys: [] },
+      ),
       fc.record({ id: anything, port: anything, peerPort: anything, storage: anything }, { requiredKeys: [] }),
     )
     .map(([changes, node]) => encode({ ...file, nodes: [file.nodes[0], { ...file.nodes[1], ...node }], ...changes })),
@@ -43,10 +46,16 @@ export const demoCluster: Target = {
     check(read !== undefined && isId(read.cluster), 'a cluster file has the id of a cluster');
     check(read.transport === 'ws' || read.transport === 'http', 'the transport is known');
     const ids = read.nodes.map(({ id }) => id);
-    check(ids.every((id) => typeof id === 'string' && /^n[0-9]$/.test(id)), 'the ids of nodes are safe names of folders');
+    check(
+      ids.every((id) => typeof id === 'string' && /^n[0-9]$/.test(id)),
+      'the ids of nodes are safe names of folders',
+    );
     check(new Set(ids).size === ids.length, 'no two nodes have the same id');
     const ports = read.nodes.flatMap(({ port, peerPort }) => [port, peerPort]);
-    check(ports.every((port) => Number.isInteger(port) && port > 0 && port < 65_536), 'the ports are possible');
+    check(
+      ports.every((port) => Number.isInteger(port) && port > 0 && port < 65_536),
+      'the ports are possible',
+    );
     check(new Set(ports).size === ports.length, 'no two servers have the same port');
   },
   isExpected: (error) => error instanceof CliError,

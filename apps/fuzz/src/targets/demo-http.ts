@@ -31,7 +31,23 @@ const request = (method: string, path: string, headers: readonly string[] = [], 
   bytesOf(`${[`${method} ${path} HTTP/1.1`, 'Host: a', ...headers].join('\r\n')}\r\n\r\n${body}`);
 
 const path = fc.oneof(
-  fc.constantFrom('/kv', '/kv/', '/kv/__proto__', '/kv/constructor', '/kv/%00', '/kv/%ff', '/kv/..%2f..', '/kv?prefix=%E0', '/kv?consistency=x', '/status', '/health', '/snapshot', '//evil/kv/a', '*', 'http://evil/kv/a'),
+  fc.constantFrom(
+    '/kv',
+    '/kv/',
+    '/kv/__proto__',
+    '/kv/constructor',
+    '/kv/%00',
+    '/kv/%ff',
+    '/kv/..%2f..',
+    '/kv?prefix=%E0',
+    '/kv?consistency=x',
+    '/status',
+    '/health',
+    '/snapshot',
+    '//evil/kv/a',
+    '*',
+    'http://evil/kv/a',
+  ),
   fc.string({ unit: 'binary-ascii', maxLength: 12 }).map((text) => `/kv/${encodeURIComponent(text)}`),
 );
 const headers = fc.subarray([
@@ -64,7 +80,12 @@ export const demoHttp: Target = {
   ],
   structured: fc
     .array(
-      fc.tuple(fc.constantFrom('GET', 'PUT', 'DELETE', 'HEAD', 'POST', 'OPTIONS', 'CONNECT', 'PROPFIND'), path, headers, fc.constantFrom('', 'abc', '3\r\nabc\r\n0\r\n\r\n')),
+      fc.tuple(
+        fc.constantFrom('GET', 'PUT', 'DELETE', 'HEAD', 'POST', 'OPTIONS', 'CONNECT', 'PROPFIND'),
+        path,
+        headers,
+        fc.constantFrom('', 'abc', '3\r\nabc\r\n0\r\n\r\n'),
+      ),
       { minLength: 1, maxLength: 4 },
     )
     .map((requests) => new Uint8Array(Buffer.concat(requests.map((one) => request(...one))))),

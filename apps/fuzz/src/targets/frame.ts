@@ -73,7 +73,17 @@ export const frame: Target = {
     return [...all.map((one) => encodeFrame([one])), encodeFrame(all), encodeFrame(all, { version: 1 })];
   },
   structured: fc
-    .tuple(fc.tuple(number, number, fc.oneof(fc.integer({ min: 1, max: 9 }), fc.nat(2 ** 52).map((n) => n + 1))), fc.subarray([...Array(15).keys()]))
+    .tuple(
+      fc.tuple(
+        number,
+        number,
+        fc.oneof(
+          fc.integer({ min: 1, max: 9 }),
+          fc.nat(2 ** 52).map((n) => n + 1),
+        ),
+      ),
+      fc.subarray([...Array(15).keys()]),
+    )
     .map(([numbers, kinds]) => encodeFrame(kinds.map((kind) => messages(numbers)[kind] as Message))),
   run: (input) => {
     const decoded = decodeFrame(input);

@@ -51,7 +51,7 @@ export const log: Target = {
     const log = logOn(disk);
     const { base, last, ballot } = await log.open(owner);
     try {
-      for (const number of [base.index, base.term, last, ballot.term])
+      for (const number of [base.index, base.term, last, ballot?.term ?? 0])
         check(Number.isSafeInteger(number) && number >= 0, `${number} is a safe integer`);
       const entries = last > base.index ? await log.read(base.index + 1, last, Infinity) : [];
       check(entries.length <= last - base.index, 'a log returns at most its own entries');
@@ -70,7 +70,7 @@ export const log: Target = {
     const header = view.getUint32(4, true);
     if (header > input.length) return;
     view.setUint32(0, crc32(input.subarray(4, header)), true);
-    for (let at = header; at + 24 <= input.length; ) {
+    for (let at = header; at + 24 <= input.length;) {
       const end = at + ((24 + view.getUint32(at + 8, true) + 7) & ~7);
       if (end <= at || end > input.length) return;
       if (view.getUint32(at + 4, true) === view.getUint32(16, true))

@@ -96,11 +96,12 @@ export const peerHttp: Target = {
     post({}, encodeFrame([message])),
     post({ 'kontiki-poll': '1' }, new Uint8Array(0)),
     concat(post({}, encodeFrame([message])), post({}, encodeFrame([message, message]))),
-    concat(head('POST / HTTP/1.1', { ...helloHeaders(peer, 'a'), 'transfer-encoding': 'chunked' }), bytesOf('3\r\nabc\r\n0\r\n\r\n')),
+    concat(
+      head('POST / HTTP/1.1', { ...helloHeaders(peer, 'a'), 'transfer-encoding': 'chunked' }),
+      bytesOf('3\r\nabc\r\n0\r\n\r\n'),
+    ),
   ],
-  structured: fc
-    .tuple(framing, fc.uint8Array({ maxLength: 40 }))
-    .map(([headers, body]) => post(headers, body)),
+  structured: fc.tuple(framing, fc.uint8Array({ maxLength: 40 })).map(([headers, body]) => post(headers, body)),
   run: async (input) => exchangeHttp(await http.port(), input),
   isExpected: () => false,
   allocatedBytes,
@@ -123,7 +124,9 @@ export const peerWs: Target = {
     .map(([headers, frames]) =>
       concat(
         head('GET / HTTP/1.1', { ...upgrade, ...headers }),
-        ...frames.map(([opcode, payload, length]) => webSocketFrame(opcode, payload, length % 7 === 0 ? length : payload.length)),
+        ...frames.map(([opcode, payload, length]) =>
+          webSocketFrame(opcode, payload, length % 7 === 0 ? length : payload.length),
+        ),
       ),
     ),
   run: async (input) => exchangeHttp(await ws.port(), input),

@@ -67,7 +67,10 @@ export const snapshot: Target = {
     await readStore(input);
     const { stored, state, bytes } = await checkSnapshot(inPieces(input));
     check(bytes === input.length && stored <= bytes, 'a summary describes all bytes');
-    check((await count(decodeSnapshot(inPieces(input), [gzip()]))) === state, 'a snapshot has the state of its trailer');
+    check(
+      (await count(decodeSnapshot(inPieces(input), [gzip()]))) === state,
+      'a snapshot has the state of its trailer',
+    );
   },
   isExpected: (error) => isKontikiError(error) && CODES.has(error.code),
   // The decompression of gzip has buffers of its own.
@@ -78,7 +81,7 @@ export const snapshot: Target = {
     if (head < 20 || head > input.length) return;
     let sum = crc32(input.subarray(0, head - 4));
     view.setUint32(head - 4, sum, true);
-    for (let at = head; at + 4 <= input.length; ) {
+    for (let at = head; at + 4 <= input.length;) {
       const length = view.getUint32(at, true);
       const end = length === 0 ? at + 20 : at + 4 + length;
       if (end + 4 > input.length) return;
