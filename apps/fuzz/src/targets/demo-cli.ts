@@ -43,8 +43,8 @@ export const demoCli: Target = {
   seeds: () =>
     [
       ['get', 'a', '--data', 'x'],
-      ['demo', '--nodes', '3', '--storage', 'fs', '--fresh'],
-      ['put', 'a', 'b', '--url=http://127.0.0.1:4001', '-h'],
+      ['load', 'a', '--nodes', '3', '--storage', 'fs', '--fresh'],
+      ['get', 'a', '--url=http://127.0.0.1:4001', '-h'],
     ].map((args) => bytesOf(args.join('\n'))),
   structured: fc.array(word, { maxLength: 6 }).map((words) => new Uint8Array(Buffer.from(words.join('\n')))),
   run: (input) => {

@@ -34,5 +34,8 @@ async function exchange(port: number, input: Uint8Array): Promise<string> {
 export async function exchangeHttp(port: number, input: Uint8Array): Promise<void> {
   const received = await exchange(port, input);
   check(received === '' || /^HTTP\/1\.1 [1-5][0-9][0-9] /.test(received), 'the server answers with HTTP');
-  check(!received.includes(import.meta.dirname) && !/\n\s+at /.test(received), 'answers have no paths and no stacks');
+  check(
+    !received.includes(import.meta.dirname) && !received.includes('\n    at '),
+    'answers have no paths and no stacks',
+  );
 }

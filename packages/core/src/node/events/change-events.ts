@@ -19,6 +19,12 @@ function read({ role, leader, ballot, log, diskStalled: stalled }: Raft): Report
   return { role, leader, term: ballot.term, committed: log.committed, stalled };
 }
 
+/**
+ * A rise of the term in one turn that elections do not explain. A peer with damaged memory or a bug
+ * may send such a term. The term cannot be refused, because a real one is indistinguishable.
+ */
+const TERM_JUMP = 1_000;
+
 /** Emits and logs what a turn changed: role, leader, term, commit index and a stalled disk. */
 export class ChangeEvents {
   readonly #raft: Raft;
@@ -39,6 +45,10 @@ export class ChangeEvents {
     this.#reported = after;
     const { term } = after;
     if (term !== before.term) this.#events.emit('term', { term, previous: before.term });
+    if (before.term > 0 && term - before.term > TERM_JUMP) {
+      const text = `the term rose by ${term - before.term} at once, which elections do not explain: a peer may be faulty`;
+      this.#logger.warn(text, { term, previous: before.term });
+    }
     if (after.role !== before.role) {
       this.#logger.info(`${before.role} became ${after.role}`, { term });
       this.#events.emit('state', { role: after.role, previous: before.role });
