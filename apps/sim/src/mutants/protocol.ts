@@ -143,8 +143,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'entries are acknowledged before they are durable',
     file: 'protocol/follower.ts',
-    find: "output.sendAfterWrite(from, { kind: 'appendAccepted', ...answer,",
-    replace: "output.send(from, { kind: 'appendAccepted', ...answer,",
+    find: "output.sendAfterWrite(from, { kind: 'appendAccepted', ...header, to, stream, match, full",
+    replace: "output.send(from, { kind: 'appendAccepted', ...header, to, stream, match, full",
   },
   {
     name: 'a leader commits entries of earlier terms by counting replicas',
@@ -220,8 +220,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a follower acknowledges its own last entry',
     file: 'protocol/follower.ts',
-    find: 'match: Math.max(end, log.committed) });',
-    replace: 'match: log.lastIndex });',
+    find: 'const match = Math.max(end, log.committed);',
+    replace: 'const match = log.lastIndex;',
     equivalent:
       'once an append has matched, the rest of the log is from the same leader, and the reply is sent only when the whole log is durable',
   },

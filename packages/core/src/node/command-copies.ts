@@ -6,9 +6,8 @@ const BLOCK_BYTES = 64 * 1024;
 const SHARED_BYTES = 4 * 1024;
 
 /**
- * Copies commands into memory of their own. Callers may then reuse their memory as soon as `propose`
- * returns, state machines may change what they are given, and every server sees a plain
- * `Uint8Array`. Small commands share blocks, because one allocation per command would cost more than
+ * Copies proposed commands into memory of their own. Callers may then reuse their memory as soon as
+ * `propose` returns, and every server sees a plain `Uint8Array`. Small commands share blocks, because one allocation per command would cost more than
  * its copy.
  */
 export class CommandCopies {
@@ -29,9 +28,9 @@ export class CommandCopies {
       this.#block = new Uint8Array(BLOCK_BYTES);
       this.#used = 0;
     }
-    const copy = this.#block.subarray(this.#used, this.#used + data.length);
-    copy.set(data);
+    const at = this.#used;
     this.#used += data.length;
-    return copy;
+    this.#block.set(data, at);
+    return new Uint8Array(this.#block.buffer, at, data.length);
   }
 }

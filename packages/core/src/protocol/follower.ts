@@ -94,13 +94,16 @@ export class Follower extends BaseRole {
     const end = message.prevIndex + message.entries.length;
     const rest = this.#withoutCommitted(from, message);
     const { prevIndex, prevTerm, entries } = rest;
-    const answer = { ...header, to: message.incarnation, stream: message.stream, full };
+    const { incarnation: to, stream } = message;
     if (log.termAt(prevIndex) !== prevTerm) {
       const { index, term } = log.findConflictByTerm(prevIndex, prevTerm);
       const { blank } = log;
       output.sendAfterWrite(from, {
         kind: 'appendRejected',
-        ...answer,
+        ...header,
+        to,
+        stream,
+        full,
         prevIndex: message.prevIndex,
         hintIndex: index,
         hintTerm: term,
@@ -112,7 +115,8 @@ export class Follower extends BaseRole {
     this.#commitTo(Math.min(message.committed, end));
     // Every leader's log contains all committed entries, so they match even beyond the end of this
     // message.
-    output.sendAfterWrite(from, { kind: 'appendAccepted', ...answer, match: Math.max(end, log.committed) });
+    const match = Math.max(end, log.committed);
+    output.sendAfterWrite(from, { kind: 'appendAccepted', ...header, to, stream, match, full });
   }
 
   override heartbeat(from: ServerId, message: Heartbeat): void {

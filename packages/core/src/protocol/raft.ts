@@ -225,8 +225,8 @@ export class Raft {
     if (message.term === this.ballot.term && this.leader === from) {
       const { incarnation: to, stream } = message;
       const match = meta.last.index;
-      const answer = { ...this.header, to, stream, match, full: this.full };
-      this.#server.output.sendAfterWrite(from, { kind: 'appendAccepted', ...answer });
+      const { header, full } = this;
+      this.#server.output.sendAfterWrite(from, { kind: 'appendAccepted', ...header, to, stream, match, full });
     }
     return installs;
   }
@@ -291,9 +291,9 @@ export class Raft {
       this.#server.send(from, { kind: 'voteReply', ...this.header, to, granted: false });
     } else if ('stream' in message && !('to' in message)) {
       const { stream } = message;
-      const { full, log } = this;
-      const answer = { ...this.header, to, stream, round: 0, full, blank: log.blank };
-      this.#server.send(from, { kind: 'heartbeatReply', ...answer });
+      const { header, full, log } = this;
+      const { blank } = log;
+      this.#server.send(from, { kind: 'heartbeatReply', ...header, to, stream, round: 0, full, blank });
     }
   }
 

@@ -121,10 +121,14 @@ export function decodeFrame(bytes: Uint8Array, maxBytes: number = MAX_FRAME): Fr
 }
 
 function readPrefixed(reader: Reader, messages: Message[], skipped: number[]): void {
-  const bytes = reader.raw(reader.u32());
-  const [kind = 0] = bytes;
-  if (!isKnownKind(kind)) return void skipped.push(kind);
-  const message = new Reader(bytes);
-  messages.push(readMessage(message));
-  message.end();
+  const length = reader.u32();
+  if (length === 0) throw protocolError('A message has no bytes.');
+  const end = reader.at + length;
+  const kind = reader.peek();
+  if (isKnownKind(kind)) messages.push(readMessage(reader));
+  else {
+    skipped.push(kind);
+    reader.raw(length);
+  }
+  if (reader.at !== end) throw protocolError(`A message of ${length} bytes ends at byte ${reader.at}, not ${end}.`);
 }

@@ -31,6 +31,13 @@ export class Reader {
     return this.#bytes.length - this.#at;
   }
 
+  /** Returns the next byte without reading it. */
+  peek(): number {
+    const at = this.#take(1);
+    this.#at = at;
+    return this.#view.getUint8(at);
+  }
+
   u8(): number {
     return this.#view.getUint8(this.#take(1));
   }

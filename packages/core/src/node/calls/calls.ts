@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../ports/clock.js';
 import { KontikiError } from '../../errors.js';
-import { Settlements } from './settlements.js';
+import { type Settlement, Settlements } from './settlements.js';
 
 /** Options that limit how long a call may wait. */
 export interface CallOptions {
@@ -21,24 +21,28 @@ export function abortedError(signal: AbortSignal): KontikiError {
 }
 
 /** A waiting call: a promise that settles once and has a deadline. */
-export class Call<T> {
+export class Call<T> implements Settlement {
   readonly promise: Promise<T>;
   /** Called when the call times out or is aborted, instead of `reject`. */
   onGiveUp: ((error: KontikiError) => void) | undefined;
   #resolve!: (value: T) => void;
   #reject!: (error: unknown) => void;
   readonly #settlements: Settlements;
-  /** Removes the call's deadline. */
-  readonly #forget: () => void;
+  /** The calls with the same deadline. */
+  readonly #due: Due;
   #unlisten: (() => void) | undefined;
+  #value: T | undefined;
+  /** Returns the error to reject with; undefined if the call is resolved. */
+  #createError: (() => unknown) | undefined;
 
-  constructor(settlements: Settlements, forget: () => void, signal: AbortSignal | undefined) {
+  constructor(settlements: Settlements, due: Due, signal: AbortSignal | undefined) {
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
     this.#settlements = settlements;
-    this.#forget = forget;
+    this.#due = due;
+    due.calls.add(this);
     if (signal === undefined) return;
     const abort = (): void => this.abandon(abortedError(signal));
     signal.addEventListener('abort', abort);
@@ -46,8 +50,9 @@ export class Call<T> {
   }
 
   resolve(value: T): void {
-    this.#release();
-    this.#settlements.run(() => this.#resolve(value));
+    if (!this.#end()) return;
+    this.#value = value;
+    this.#settlements.add(this);
   }
 
   reject(error: unknown): void {
@@ -56,8 +61,9 @@ export class Call<T> {
 
   /** Rejects with the error that `create` returns. An error costs time, so thousands are created in slices. */
   rejectWith(create: () => unknown): void {
-    this.#release();
-    this.#settlements.run(() => this.#reject(create()));
+    if (!this.#end()) return;
+    this.#createError = create;
+    this.#settlements.add(this);
   }
 
   /** Ends the call because it timed out or its caller aborted it. */
@@ -66,9 +72,32 @@ export class Call<T> {
     else this.onGiveUp(error);
   }
 
-  #release(): void {
-    this.#forget();
+  settle(): void {
+    if (this.#createError === undefined) this.#resolve(this.#value as T);
+    else this.#reject(this.#createError());
+  }
+
+  /** Removes the deadline. Returns false if the call has ended before. */
+  #end(): boolean {
     this.#unlisten?.();
+    return this.#due.remove(this);
+  }
+}
+
+/** The calls whose deadline is in one tick. */
+class Due {
+  readonly calls: Set<Waiting> = new Set();
+  readonly #onEmpty: () => void;
+
+  constructor(onEmpty: () => void) {
+    this.#onEmpty = onEmpty;
+  }
+
+  /** Returns false if the call was removed before. */
+  remove(call: Waiting): boolean {
+    if (!this.calls.delete(call)) return false;
+    if (this.calls.size === 0) this.#onEmpty();
+    return true;
   }
 }
 
@@ -87,7 +116,7 @@ export class Calls {
   readonly #settlements: Settlements;
   /** Returns what a call that times out may have waited for, as sentences for its error. */
   readonly #explain: () => string;
-  readonly #byTick = new Map<number, Set<Waiting>>();
+  readonly #byTick = new Map<number, Due>();
   #earliest = Infinity;
   #stopped = false;
 
@@ -100,15 +129,18 @@ export class Calls {
 
   open<T>(timeout: number, signal: AbortSignal | undefined): Call<T> {
     const tick = Math.ceil((this.#clock.now() + timeout) / TICK);
-    const due = this.#byTick.get(tick) ?? new Set();
-    const forget = (): void => {
-      if (due.delete(call) && due.size === 0) this.#byTick.delete(tick);
-    };
-    const call = new Call<T>(this.#settlements, forget, signal);
-    due.add(call);
-    this.#byTick.set(tick, due);
+    const call = new Call<T>(this.#settlements, this.#dueAt(tick), signal);
     if (tick < this.#earliest) this.#wake(tick);
     return call;
+  }
+
+  #dueAt(tick: number): Due {
+    let due = this.#byTick.get(tick);
+    if (due === undefined) {
+      due = new Due(() => this.#byTick.delete(tick));
+      this.#byTick.set(tick, due);
+    }
+    return due;
   }
 
   /** Ends all deadlines. From now on calls settle without a later turn of the event loop. */
@@ -121,7 +153,7 @@ export class Calls {
   /** Ends all calls that still wait. */
   close(error: KontikiError): void {
     this.stop();
-    for (const due of this.#byTick.values()) for (const call of due) call.abandon(error);
+    for (const { calls } of this.#byTick.values()) for (const call of calls) call.abandon(error);
   }
 
   #wake(tick: number): void {
@@ -141,7 +173,7 @@ export class Calls {
         continue;
       }
       // Abandoning a call removes it from this set. A Set may be changed during iteration.
-      for (const call of due) {
+      for (const call of due.calls) {
         text ??= `The call did not finish before its deadline. ${this.#explain()}`.trim();
         call.abandon(new KontikiError('KONTIKI_TIMEOUT', text));
         if (this.#clock.now() >= now + SLICE_MS) return this.#clock.defer(() => this.#expire());

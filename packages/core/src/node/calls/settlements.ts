@@ -3,6 +3,12 @@ import type { Clock } from '../../ports/clock.js';
 /** Maximum number of promises that settle in one turn of the event loop. */
 const MAX_PER_TURN = 256;
 
+/** A promise whose outcome is known. */
+export interface Settlement {
+  /** Resolves or rejects the promise. */
+  settle(): void;
+}
+
 /**
  * Settles promises in call order. One entry or one deadline may settle thousands of calls, and the
  * callers' code runs for each before any message or timer. So the others wait for later turns of the
@@ -10,28 +16,27 @@ const MAX_PER_TURN = 256;
  */
 export class Settlements {
   readonly #clock: Clock;
-  #waiting: (() => void)[] = [];
+  #waiting: Settlement[] = [];
   /** Number of settlements that ran since the last pause. */
   #ran = 0;
-
   #isPaced = true;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Runs `settle` now, or in a later turn of the event loop. */
-  run(settle: () => void): void {
-    if (!this.#isPaced) return settle();
+  /** Calls `settle` now, or in a later turn of the event loop. */
+  add(settlement: Settlement): void {
+    if (!this.#isPaced) return settlement.settle();
     if (this.#ran === MAX_PER_TURN) {
-      this.#waiting.push(settle);
+      this.#waiting.push(settlement);
       if (this.#waiting.length === 1) this.#clock.defer(() => this.#continue());
       return;
     }
     // The promise callback runs when the current code has ended, so that only bursts count.
     if (this.#ran === 0) void Promise.resolve().then(() => this.#reset());
     this.#ran += 1;
-    settle();
+    settlement.settle();
   }
 
   /** Runs everything that waits, and everything later without a pause. */
@@ -39,7 +44,7 @@ export class Settlements {
     this.#isPaced = false;
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const settle of waiting) settle();
+    for (const settlement of waiting) settlement.settle();
   }
 
   #reset(): void {
@@ -47,7 +52,7 @@ export class Settlements {
   }
 
   #continue(): void {
-    for (const settle of this.#waiting.splice(0, MAX_PER_TURN)) settle();
+    for (const settlement of this.#waiting.splice(0, MAX_PER_TURN)) settlement.settle();
     if (this.#waiting.length > 0) this.#clock.defer(() => this.#continue());
     else this.#ran = 0;
   }
