@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Target } from './target.js';
 
 /** The inputs that are kept: one folder per target, one file per input. */
-export const CORPUS: string = fileURLToPath(new URL('../corpus/', import.meta.url));
+const CORPUS = fileURLToPath(new URL('../corpus/', import.meta.url));
 
 /** Returns the kept inputs of a target, by file name. */
 export function readCorpus(name: string): Map<string, Uint8Array> {
