@@ -1,4 +1,5 @@
 import { corruptData } from '@kontiki/core/store';
+
 /**
  * The keys of a log. Single values have a key of one letter. Blocks, terms and memberships have
  * many keys, each with a letter, the generation of the log (4 bytes) and an index (8). The numbers
