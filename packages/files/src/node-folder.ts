@@ -30,21 +30,21 @@ class NodeFolder implements Folder {
   }
 
   async open(name: string): Promise<File> {
-    const path = join(this.path, name);
+    const path = this.#pathOf(name);
     return new NodeFile(await openFd(path, O_RDWR | O_NOFOLLOW), path);
   }
 
   async create(name: string): Promise<File> {
-    const path = join(this.path, name);
+    const path = this.#pathOf(name);
     return new NodeFile(await openFd(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600), path);
   }
 
-  rename(from: string, to: string): Promise<void> {
-    return rename(join(this.path, from), join(this.path, to));
+  async rename(from: string, to: string): Promise<void> {
+    await rename(this.#pathOf(from), this.#pathOf(to));
   }
 
-  remove(name: string): Promise<void> {
-    return rm(join(this.path, name), { force: true });
+  async remove(name: string): Promise<void> {
+    await rm(this.#pathOf(name), { force: true });
   }
 
   async sync(): Promise<void> {
@@ -82,6 +82,12 @@ class NodeFolder implements Folder {
       await lock.release();
     };
     return { release };
+  }
+
+  /** Returns the path of a file. Throws for a name that leads out of the folder. */
+  #pathOf(name: string): string {
+    if (name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name)) return join(this.path, name);
+    throw new TypeError(`${JSON.stringify(name)} is not the name of a file in ${this.path}.`);
   }
 }
 

@@ -86,6 +86,18 @@ describe('openFolder', () => {
     await lock.release();
   });
 
+  it('a folder refuses names that lead out of it', async () => {
+    const folder = await openFolder(join(root, 'inside'));
+    writeFileSync(join(root, 'outside'), 'x');
+    for (const name of ['../outside', '..', '.', '', '/etc/passwd', 'a/../../outside', 'a\0']) {
+      await expect(folder.open(name), name).rejects.toThrow(/not the name of a file/);
+      await expect(folder.create(name), name).rejects.toThrow(/not the name of a file/);
+      await expect(folder.remove(name), name).rejects.toThrow(/not the name of a file/);
+      await expect(folder.rename('a', name), name).rejects.toThrow(/not the name of a file/);
+    }
+    expect(readdirSync(root).sort()).toEqual(['inside', 'outside']);
+  });
+
   it('create rejects existing files, and open rejects missing files and symlinks', async () => {
     const folder = await openFolder(root);
     writeFileSync(join(root, 'target'), 'x');

@@ -5,21 +5,24 @@ export function serverUri(cluster: string, server: ServerId): string {
   return `kontiki://${cluster}/${server}`;
 }
 
-/** One name in the text that Node.js makes of the names, for example `DNS:a.example` or `URI:"…"`. */
-const NAME = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/y;
-
 /**
- * Returns the URIs among a certificate's subject alternative names. Node.js quotes names with special
- * characters, so a comma inside a name does not begin another name. Returns no URIs for text that
- * has another format.
+ * Returns the URIs among a certificate's subject alternative names, from the text that Node.js makes
+ * of the names, for example `DNS:a.example, URI:kontiki://c/a`. Node.js quotes names with special
+ * characters, so a comma inside a name does not begin another name. Quoted URIs are omitted, because
+ * the name of a server has no special characters.
  */
-export function uriNames(subjectAltName: string | undefined): string[] {
-  const uris: string[] = [];
-  NAME.lastIndex = 0;
-  while (subjectAltName !== undefined && NAME.lastIndex < subjectAltName.length) {
-    const [, kind, value] = NAME.exec(subjectAltName) ?? [];
-    if (value === undefined) return [];
-    if (kind === 'URI' && !value.startsWith('"')) uris.push(value);
+export function uriNames(subjectAltName = ''): string[] {
+  const names = [''];
+  let isQuoted = false;
+  let isEscaped = false;
+  for (const char of subjectAltName) {
+    if (char === ',' && !isQuoted) names.unshift('');
+    else names[0] += char;
+    if (char === '"' && !isEscaped) isQuoted = !isQuoted;
+    isEscaped = char === '\\' && !isEscaped;
   }
-  return uris;
+  return names
+    .map((name) => name.trim())
+    .filter((name) => name.startsWith('URI:') && !name.includes('"'))
+    .map((name) => name.slice('URI:'.length));
 }

@@ -15,6 +15,8 @@ import {
   ThrottledLogger,
 } from '@kontiki/peers';
 
+import { uriNames } from '../src/certificate-names.js';
+
 describe('parseAddress', () => {
   it.each([
     ['ws://10.0.0.1:7001', 'http://10.0.0.1:7001/'],
@@ -179,5 +181,20 @@ describe('ThrottledLogger', () => {
       'ended',
       'ended',
     ]);
+  });
+});
+
+describe('uriNames', () => {
+  it.each([
+    [undefined, []],
+    ['DNS:a.example, URI:kontiki://c-1/a, IP Address:10.0.0.1', ['kontiki://c-1/a']],
+    ['URI:kontiki://c-1/a, URI:kontiki://c-2/a', ['kontiki://c-2/a', 'kontiki://c-1/a']],
+    // Names from a careless authority, which try to end one name and begin another.
+    ['DNS:"x, URI:kontiki://c-1/a, y"', []],
+    ['DNS:"x\\", URI:kontiki://c-1/a, \\"y"', []],
+    ['URI:"kontiki://c-1/a"', []],
+    ['DNS:URI:kontiki://c-1/a', []],
+  ])('uriNames(%j) returns %j', (text, uris) => {
+    expect(uriNames(text)).toEqual(uris);
   });
 });

@@ -10,7 +10,7 @@ import {
   type Checkpoint,
   type LogRecord,
 } from '@kontiki/core/store';
-import { entriesLength, readEntries, writeEntries, type Reader, type Writer } from '@kontiki/core/wire';
+import { entriesLength, protocolError, readEntries, writeEntries, type Reader, type Writer } from '@kontiki/core/wire';
 
 const KIND = { write: 1, reset: 2, compact: 3 } as const;
 /** Flag for a write with entries, in the same byte as the flags of its ballot. */
@@ -70,5 +70,6 @@ export function readCheckpoint(reader: Reader): Checkpoint {
   const committed = reader.u53();
   const ballot = readBallot(reader, flags);
   const base = readBase(reader);
+  if (last < base.index) throw protocolError(`A log that begins after entry ${base.index} ends at entry ${last}.`);
   return { ballot, base, last, committed, genesis: reader.u32() || undefined };
 }

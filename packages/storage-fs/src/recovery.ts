@@ -1,4 +1,4 @@
-import type { Owner, Repair } from '@kontiki/core';
+import { isKontikiError, type Owner, type Repair } from '@kontiki/core';
 import { checkOwner, corruptData, LogStateTracker, type LogRecord } from '@kontiki/core/store';
 import type { Folder } from '@kontiki/files';
 import { batchAt, encodeBatch, findBatchAfter, readRecords, type Batch } from './batch.js';
@@ -38,6 +38,8 @@ export async function recover(folder: Folder, owner: Owner): Promise<Recovered> 
     return recovery.finish();
   } catch (error) {
     await Promise.all(recovery.segments.map(({ file }) => file.close()));
+    // The checksum of a batch is correct, but its number is impossible.
+    if (isKontikiError(error, 'KONTIKI_PROTOCOL')) throw corruptData(folder.path, 'a batch cannot be read', error);
     throw error;
   }
 }

@@ -1,3 +1,5 @@
+import { corruptData } from '@kontiki/core/store';
+
 /**
  * The keys of a log. Single values have a key of one letter. Blocks, terms and memberships have
  * many keys, each with a letter, the generation of the log (4 bytes) and an index (8). The numbers
@@ -41,7 +43,11 @@ export function writeIndex(view: DataView, at: number, index: number): void {
   view.setUint32(at + 4, index % 2 ** 32);
 }
 
+/** Reads an index. Throws `KONTIKI_CORRUPT` if the key is too short or its index too large. */
 export function readIndex(key: Uint8Array, at: number): number {
-  const view = new DataView(key.buffer, key.byteOffset);
-  return view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4);
+  const view = new DataView(key.buffer, key.byteOffset, key.length);
+  const index = key.length < at + 8 ? Number.NaN : view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4);
+  // A loop over larger numbers would not end, because adding one does not change them.
+  if (Number.isSafeInteger(index + 1)) return index;
+  throw corruptData('the database', `a key of ${key.length} bytes has no valid number`);
 }

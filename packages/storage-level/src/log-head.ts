@@ -1,5 +1,6 @@
 import type { Ballot } from '@kontiki/core';
 import { ballotFlags, ballotLength, readBallot, writeBallot } from '@kontiki/core/store';
+import { protocolError } from '@kontiki/core/wire';
 import { LINK, readLink, writeLink, type Link } from './chain.js';
 import { HEAD } from './keys.js';
 import { seal, unseal } from './seal.js';
@@ -54,6 +55,7 @@ export function decodeHead(value: Uint8Array | undefined, where: string): LogHea
     const [genesis, generation] = [reader.u32() || undefined, reader.u32()];
     const [base, term, membership] = [reader.u53(), readLink(reader), readLink(reader)];
     const block = reader.u32();
+    if (last < base) throw protocolError(`A log that begins after entry ${base} ends at entry ${last}.`);
     return { ballot: readBallot(reader, flags), last, committed, genesis, generation, base, term, membership, block };
   });
 }

@@ -1,5 +1,6 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isId } from '@kontiki/core/wire';
 import { CliError } from '../cli.js';
 import { STORAGES, type Storage } from './storage.js';
 import { TRANSPORTS, type TransportName } from './transport.js';
@@ -55,15 +56,27 @@ function isClusterFile(file: unknown): file is ClusterFile {
   const isPort = (port: unknown): boolean => Number.isInteger(port) && Number(port) > 0 && Number(port) < 65_536;
   return (
     version === 2 &&
-    typeof cluster === 'string' &&
+    isId(cluster) &&
     TRANSPORTS.includes(transport as TransportName) &&
     typeof bootstrapped === 'boolean' &&
     Array.isArray(nodes) &&
     nodes.length > 0 &&
     nodes.every(
-      (node) => /^n\d$/.test(node?.id) && isPort(node.port) && isPort(node.peerPort) && STORAGES.includes(node.storage),
-    )
+      (node) =>
+        // The id is a name of a folder. A test of the pattern alone would accept the array ['n1'].
+        typeof node?.id === 'string' &&
+        /^n\d$/.test(node.id) &&
+        isPort(node.port) &&
+        isPort(node.peerPort) &&
+        STORAGES.includes(node.storage),
+    ) &&
+    areDistinct(nodes.map(({ id }) => id)) &&
+    areDistinct(nodes.flatMap(({ port, peerPort }) => [port, peerPort]))
   );
+}
+
+function areDistinct(values: readonly unknown[]): boolean {
+  return new Set(values).size === values.length;
 }
 
 /**

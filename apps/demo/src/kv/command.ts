@@ -1,4 +1,4 @@
-import { Reader, textLength, Writer } from '@kontiki/core/wire';
+import { protocolError, Reader, textLength, Writer } from '@kontiki/core/wire';
 
 /** Maximum length of a key in UTF-8 bytes, and of a value in bytes. */
 export const MAX_KEY = 512;
@@ -43,7 +43,7 @@ export function decodeCommand(bytes: Uint8Array): KvCommand {
   const conditionKind = CONDITIONS[reader.u8()];
   const revision = reader.u53();
   const key = reader.text(MAX_KEY);
-  if (kind === undefined || conditionKind === undefined) throw new Error('log entry is not a key/value command');
+  if (kind === undefined || conditionKind === undefined) throw protocolError('A log entry is not a key/value command.');
   const condition: Condition = conditionKind === 'revision' ? { kind: 'revision', revision } : { kind: conditionKind };
   if (kind === 'put') return { kind, key, condition, value: reader.raw(reader.left) };
   return { kind, key, condition };

@@ -1,4 +1,4 @@
-import { Reader, Writer } from '@kontiki/core/wire';
+import { protocolError, Reader, Writer } from '@kontiki/core/wire';
 import { MAX_KEY, MAX_VALUE } from './command.js';
 import { Items, type Item } from './items.js';
 
@@ -58,7 +58,7 @@ export async function decodeState(chunks: AsyncIterable<Uint8Array>): Promise<It
     length = bytes.length - decoded.bytes;
     pending = [bytes.subarray(decoded.bytes)];
   }
-  if (length > 0) throw new Error('snapshot state ends in the middle of an item');
+  if (length > 0) throw protocolError('The state in a snapshot ends in the middle of an item.');
   return items;
 }
 
@@ -74,7 +74,7 @@ function decodeComplete(bytes: Uint8Array, items: Items): { readonly bytes: numb
     if (left < HEADER) return { bytes: at, needed: HEADER };
     const length = HEADER + view.getUint16(at + 12, true) + view.getUint32(at + 8, true);
     if (length > HEADER + MAX_KEY + MAX_VALUE)
-      throw new Error(`snapshot state has an item of ${length} bytes, which is too long`);
+      throw protocolError(`The state in a snapshot has an item of ${length} bytes, which is too long.`);
     if (left < length) return { bytes: at, needed: length };
     const reader = new Reader(bytes.subarray(at, at + length));
     const revision = reader.u53();

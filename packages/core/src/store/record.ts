@@ -1,7 +1,8 @@
+import { isId } from '../id.js';
 import type { Ballot } from '../log/ballot.js';
 import type { LogBase, LogWrite } from '../ports/log-store.js';
 import { membershipLength, readMembership, writeMembership } from '../wire/membership.js';
-import type { Reader } from '../wire/reader.js';
+import { protocolError, type Reader } from '../wire/reader.js';
 import { textLength, type Writer } from '../wire/writer.js';
 
 /** A call that changes a log, in the form that stores encode. */
@@ -41,7 +42,11 @@ export function writeBallot(writer: Writer, ballot: Ballot | undefined): void {
 
 export function readBallot(reader: Reader, flags: number): Ballot | undefined {
   if ((flags & HAS_BALLOT) === 0) return undefined;
-  return { term: reader.u53(), votedFor: (flags & HAS_VOTE) === 0 ? undefined : reader.text(64) };
+  const term = reader.u53();
+  if ((flags & HAS_VOTE) === 0) return { term, votedFor: undefined };
+  const votedFor = reader.text(64);
+  if (!isId(votedFor)) throw protocolError(`${JSON.stringify(votedFor)} is not the id of a candidate.`);
+  return { term, votedFor };
 }
 
 /**
@@ -68,7 +73,13 @@ export function writeBase(writer: Writer, { index, term, membership, genesis }: 
 export function readBase(reader: Reader): LogBase {
   const flags = reader.u8();
   const position = { index: reader.u53(), term: reader.u53() };
+  if ((position.index === 0) !== (position.term === 0))
+    throw protocolError(`A log cannot begin after index ${position.index} and term ${position.term}.`);
   const membership =
     (flags & HAS_MEMBERSHIP) === 0 ? undefined : { index: reader.u53(), membership: readMembership(reader) };
+  if (membership !== undefined && !(membership.index > 0 && membership.index <= position.index))
+    throw protocolError(
+      `A log that begins after entry ${position.index} has a membership of entry ${membership.index}.`,
+    );
   return { ...position, membership, genesis: (flags & HAS_GENESIS) === 0 ? undefined : reader.u32() };
 }

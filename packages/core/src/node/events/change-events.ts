@@ -20,6 +20,12 @@ function read({ role, leader, ballot, log, diskStalled: stalled }: Raft): Report
 }
 
 /**
+ * A rise of the term in one turn that elections do not explain. A peer with damaged memory or a bug
+ * may send such a term. The term cannot be refused, because a real one is indistinguishable.
+ */
+const TERM_JUMP = 1_000;
+
+/**
  * Emits events and log messages for the changes of a turn: role, leader, term, commit index and a
  * stalled disk.
  */
@@ -42,6 +48,10 @@ export class ChangeEvents {
     this.#reported = after;
     const { term } = after;
     if (term !== before.term) this.#events.emit('term', { term, previous: before.term });
+    if (before.term > 0 && term - before.term > TERM_JUMP) {
+      const text = `the term rose by ${term - before.term} at once, which elections do not explain: a peer may be faulty`;
+      this.#logger.warn(text, { term, previous: before.term });
+    }
     if (after.role !== before.role) {
       this.#logger.info(`${before.role} became ${after.role}`, { term });
       this.#events.emit('state', { role: after.role, previous: before.role });

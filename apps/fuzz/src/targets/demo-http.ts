@@ -1,0 +1,102 @@
+import fc from 'fast-check';
+import { bootstrap, MemoryLog, MemoryNetwork, MemorySnapshots, RaftNode, silentLogger } from '@kontiki/core';
+import { KvApi } from 'kontiki-demo/http/api.js';
+import { KvServer } from 'kontiki-demo/http/server.js';
+import { SnapshotApi } from 'kontiki-demo/http/snapshot-api.js';
+import { KvMachine, type KvResult } from 'kontiki-demo/kv/machine.js';
+import { bytesOf, type Target } from '../target.js';
+import { exchangeHttp } from './raw-server.js';
+
+interface Demo {
+  readonly node: RaftNode<KvResult>;
+  readonly server: KvServer;
+}
+
+let demo: Promise<Demo> | undefined;
+
+/** Starts the HTTP interface of a node in memory. */
+async function start(): Promise<Demo> {
+  const log = new MemoryLog();
+  await bootstrap(log, { cluster: 'fuzz', server: 'a', members: { a: 'memory:a' } });
+  const [machine, snapshots, transport] = [new KvMachine(), new MemorySnapshots(), new MemoryNetwork().transport()];
+  const node = await RaftNode.open<KvResult>({ id: 'a', cluster: 'fuzz', machine, log, snapshots, transport });
+  await node.waitForLeader();
+  const api = new KvApi({ node, machine, snapshots: await SnapshotApi.open(node, snapshots), logger: silentLogger });
+  const server = new KvServer(api.handler);
+  await server.listen(0, '127.0.0.1');
+  return { node, server };
+}
+
+const request = (method: string, path: string, headers: readonly string[] = [], body = ''): Uint8Array =>
+  bytesOf(`${[`${method} ${path} HTTP/1.1`, 'Host: a', ...headers].join('\r\n')}\r\n\r\n${body}`);
+
+const path = fc.oneof(
+  fc.constantFrom(
+    '/kv',
+    '/kv/',
+    '/kv/__proto__',
+    '/kv/constructor',
+    '/kv/%00',
+    '/kv/%ff',
+    '/kv/..%2f..',
+    '/kv?prefix=%E0',
+    '/kv?consistency=x',
+    '/status',
+    '/health',
+    '/snapshot',
+    '//evil/kv/a',
+    '*',
+    'http://evil/kv/a',
+  ),
+  fc.string({ unit: 'binary-ascii', maxLength: 12 }).map((text) => `/kv/${encodeURIComponent(text)}`),
+);
+const headers = fc.subarray([
+  'Content-Length: 3',
+  'Content-Length: 4',
+  'Content-Length: 1048577',
+  'Transfer-Encoding: chunked',
+  'If-Match: "1"',
+  'If-Match: "9007199254740993"',
+  'If-Match: *',
+  'If-None-Match: *',
+  'Expect: 100-continue',
+  'Connection: close',
+  'Upgrade: websocket',
+]);
+
+export const demoHttp: Target = {
+  name: 'demo-http',
+  about: 'the client interface of the demo, over raw sockets on this machine',
+  seeds: () => [
+    request('PUT', '/kv/a', ['Content-Length: 3'], 'abc'),
+    request('PUT', '/kv/a', ['Transfer-Encoding: chunked', 'If-None-Match: *'], '3\r\nabc\r\n0\r\n\r\n'),
+    request('GET', '/kv/a?consistency=local'),
+    request('GET', '/kv?prefix=a'),
+    request('DELETE', '/kv/a', ['If-Match: "3"']),
+    request('POST', '/snapshot'),
+    request('GET', '/snapshot'),
+    request('GET', '/status'),
+    request('GET', '/health'),
+  ],
+  structured: fc
+    .array(
+      fc.tuple(
+        fc.constantFrom('GET', 'PUT', 'DELETE', 'HEAD', 'POST', 'OPTIONS', 'CONNECT', 'PROPFIND'),
+        path,
+        headers,
+        fc.constantFrom('', 'abc', '3\r\nabc\r\n0\r\n\r\n'),
+      ),
+      { minLength: 1, maxLength: 4 },
+    )
+    .map((requests) => new Uint8Array(Buffer.concat(requests.map((one) => request(...one))))),
+  run: async (input) => {
+    demo ??= start();
+    await exchangeHttp((await demo).server.port, input);
+  },
+  isExpected: () => false,
+  allocatedBytes: 16 * 1024 * 1024,
+  close: async () => {
+    const started = await demo;
+    await Promise.all([started?.server.close(), started?.node.close()]);
+  },
+};

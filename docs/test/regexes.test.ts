@@ -1,0 +1,75 @@
+// Shows that no regular expression of the packages or the demo backtracks on long input. Each one
+// runs on adversarial strings of two lengths. The time of a linear one grows with the length, that
+// of a backtracking one with its square or faster.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { transformSync } from 'esbuild';
+import { parseAst } from 'vite';
+import { expect, it } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+/** A long text has this many times the length of a short one. */
+const FACTOR = 16;
+/**
+ * One run on a long text may take this many times as long as `FACTOR` runs on a short one. A linear
+ * expression takes about as long, one that takes the square of the length 16 times as long.
+ */
+const MAX_RATIO = 4;
+
+/** Returns all regular expressions in a source file. */
+function regexesOf(path: string): RegExp[] {
+  const { code } = transformSync(readFileSync(path, 'utf8'), { loader: 'ts', target: 'es2022' });
+  const found: RegExp[] = [];
+  const visit = (node: unknown): void => {
+    if (typeof node !== 'object' || node === null) return;
+    const { regex } = node as { readonly regex?: { readonly pattern: string; readonly flags: string } };
+    if (regex !== undefined) found.push(new RegExp(regex.pattern, regex.flags.replace(/[gy]/g, '')));
+    for (const child of Object.values(node)) visit(child);
+  };
+  visit(parseAst(code));
+  return found;
+}
+
+/** Returns strings of a length that repeat a character of a pattern and end with another one. */
+function adversariesOf({ source }: RegExp, length: number): string[] {
+  const characters = [...new Set(`${source}a0 -\n`)].slice(0, 40);
+  return characters.map((character) => `${character.repeat(length)}\u0001`);
+}
+
+/** Returns the shortest of several times, because a busy machine distorts it the least. */
+function shortestTime(regex: RegExp, text: string, runs: number): number {
+  const times = Array.from({ length: 3 }, () => {
+    const start = performance.now();
+    for (let i = 0; i < runs; i += 1) regex.exec(text);
+    return performance.now() - start;
+  });
+  return Math.min(...times);
+}
+
+/** Returns whether the time of a regular expression grows faster than its input. */
+function backtracks(regex: RegExp, length = 64 * 1024): boolean {
+  const long = adversariesOf(regex, length);
+  return adversariesOf(regex, length / FACTOR).some((short, i) =>
+    [1, 2, 3].every(() => shortestTime(regex, long[i] as string, 1) > MAX_RATIO * shortestTime(regex, short, FACTOR)),
+  );
+}
+
+const sources = ['packages', 'apps'].flatMap((kind) =>
+  readdirSync(join(ROOT, kind)).flatMap((name) =>
+    readdirSync(join(ROOT, kind, name, 'src'), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => join(ROOT, kind, name, 'src', file)),
+  ),
+);
+const regexes = new Map(sources.flatMap(regexesOf).map((regex) => [`${regex}`, regex]));
+
+it('the search for backtracking finds a backtracking regular expression', () => {
+  expect(regexes.size).toBeGreaterThan(20);
+  expect(backtracks(/\s+$/, 16 * 1024)).toBe(true);
+  expect(backtracks(/^\s+$/)).toBe(false);
+});
+
+it('regular expressions take time in proportion to 64 KiB of adversarial input', () => {
+  expect([...regexes].filter(([, regex]) => backtracks(regex)).map(([text]) => text)).toEqual([]);
+});
