@@ -1,0 +1,70 @@
+import { bootstrap, isKontikiError, RaftNode } from '@kontiki/core';
+import type { SecurityOptions } from '@kontiki/peers';
+import { FileLog } from '@kontiki/storage-fs';
+import { HttpTransport } from '@kontiki/transport-http';
+import { WebSocketTransport } from '@kontiki/transport-ws';
+
+/** Settings of one node, in the environment variable `SETTINGS` as JSON. */
+export interface Settings {
+  readonly id: string;
+  readonly folder: string;
+  readonly members: Readonly<Record<string, string>>;
+  readonly kind: 'ws' | 'http';
+  readonly security: SecurityOptions;
+}
+
+/** What a node reports to its parent, four times a second. */
+export interface Report {
+  readonly committed: number;
+  readonly residentBytes: number;
+  readonly refusals: Readonly<Record<string, number>>;
+  /** Lines logged so far. */
+  readonly lines: number;
+}
+
+// A program that runs one node and proposes as long as the node leads.
+const { id, folder, members, kind, security } = JSON.parse(process.env['SETTINGS'] as string) as Settings;
+const cluster = 'c-1';
+const log = new FileLog(folder);
+await bootstrap(log, { cluster, server: id, members }).catch((error: unknown) => {
+  if (!isKontikiError(error, 'KONTIKI_NOT_BLANK')) throw error;
+});
+let lines = 0;
+const line = (text: string): void => {
+  lines += 1;
+  // A client must not be able to break a line of the log, or to color the terminal that shows it.
+  if ([...text].some((char) => char < ' '))
+    throw new Error(`A log line has control characters: ${JSON.stringify(text)}`);
+};
+const logger = { debug: () => {}, info: line, warn: line, error: line };
+const options = { listen: { port: Number(new URL(members[id] as string).port) }, logger, ...security };
+const transport = kind === 'ws' ? new WebSocketTransport(options) : new HttpTransport(options);
+const node = await RaftNode.open({
+  id,
+  cluster,
+  log,
+  machine: { apply: ({ entries }) => entries.map(() => undefined) },
+  transport,
+  logger,
+});
+node.on('fatal', ({ error }) => {
+  throw error;
+});
+setInterval(() => {
+  const report: Report = {
+    committed: node.status().committed,
+    residentBytes: process.memoryUsage.rss(),
+    refusals: transport.refusals,
+    lines,
+  };
+  process.send?.(report);
+}, 250);
+
+async function propose(): Promise<never> {
+  for (;;) {
+    await node.waitForLeader().catch(() => {});
+    if (!node.isLeader) await new Promise((resolve) => setTimeout(resolve, 50));
+    else await node.propose(new Uint8Array(256)).catch(() => {});
+  }
+}
+await Promise.all(Array.from({ length: 16 }, propose));
