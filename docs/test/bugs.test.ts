@@ -1,5 +1,5 @@
-// Shows that docs/bugs.md is complete, and that every reference names something that exists. Reads
-// the page, the sources of all tests, the mutants, the seeds and the lint rules.
+// Shows that docs/bugs.md and docs/security.md are complete, and that every reference names something
+// that exists. Reads the pages, the sources of all tests, the mutants, the seeds and the lint rules.
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,7 +40,7 @@ function titlesOf(source: string): string[] {
 
 /** Titles of tests and groups, by the base name of their file. */
 const tests = new Map<string, string[]>();
-for (const folder of ['packages', 'apps']) {
+for (const folder of ['packages', 'apps', 'docs/test']) {
   for (const path of filesOf(folder, '.test.ts')) {
     const name = basename(path).replace(/(\.process)?\.test\.ts$/, '');
     tests.set(name, [...(tests.get(name) ?? []), ...titlesOf(read(join(folder, path)))]);
@@ -154,5 +154,21 @@ describe('docs/bugs.md', () => {
     const source =
       "it.skip('a', f);\n  it.todo('b');\n// it('c')\n  it('d, and more', f);\nit.each([\n  [1],\n])('e %i', f);";
     expect(titlesOf(source)).toEqual(['d, and more', 'e %i']);
+  });
+});
+
+describe('docs/security.md', () => {
+  const rows = [...read('docs/security.md').matchAll(/^\| (\d+) .*\|$/gm)].map(
+    ([row, number]) => [Number(number), [...row.matchAll(/`([\w-]+) › ([^`]+)`/g)]] as const,
+  );
+
+  it('security.md has a row with tests for every rule', () => {
+    expect(rows.map(([number]) => number)).toEqual(Array.from({ length: 23 }, (_, i) => i + 1));
+    expect(rows.filter(([, references]) => references.length === 0)).toEqual([]);
+  });
+
+  it('security.md names only tests that exist', () => {
+    const references = rows.flatMap(([, all]) => all.map(([, kind = '', name = '']) => [kind, name] as const));
+    expect(references.filter(([kind, name]) => !exists(kind, name))).toEqual([]);
   });
 });
