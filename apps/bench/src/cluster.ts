@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import type { SecurityOptions } from '@kontiki/peers';
 import type { Counters } from './counters.js';
 import type { LoadResult } from './load.js';
 import type { CatchUpResult, Reply, Request, SnapshotResult, Start, TransportName } from './replica.js';
@@ -21,6 +22,8 @@ export interface ClusterOptions {
   readonly state?: number;
   /** The transport used by all servers. Default: WebSocket. */
   readonly transport?: TransportName;
+  /** Returns how a server authenticates itself and its peers. Default: not at all. */
+  readonly security?: (id: string) => SecurityOptions;
 }
 
 type ReplyOf<Kind extends Reply['kind']> = Extract<Reply, { readonly kind: Kind }>;
@@ -40,24 +43,31 @@ export class Cluster {
   readonly #path: string;
   readonly #members: Record<string, string>;
   readonly #settings: Pick<Start, 'state' | 'transport'>;
+  readonly #security: (id: string) => SecurityOptions;
   readonly #replicas = new Map<string, ChildProcess>();
   #leader = '';
   #onLeader: () => void = () => {};
 
-  private constructor(path: string, members: Record<string, string>, settings: Pick<Start, 'state' | 'transport'>) {
+  private constructor(
+    path: string,
+    members: Record<string, string>,
+    settings: Pick<Start, 'state' | 'transport'>,
+    security: (id: string) => SecurityOptions,
+  ) {
     this.#path = path;
     this.#members = members;
     this.#settings = settings;
+    this.#security = security;
   }
 
   static async open(
     path: string,
-    { started = ids, state = 0, transport = 'ws' }: ClusterOptions = {},
+    { started = ids, state = 0, transport = 'ws', security = () => ({}) }: ClusterOptions = {},
   ): Promise<Cluster> {
     const addresses = await Promise.all(
       ids.map(async (id) => [id, `${transport}://127.0.0.1:${await freePort()}`] as const),
     );
-    const cluster = new Cluster(path, Object.fromEntries(addresses), { state, transport });
+    const cluster = new Cluster(path, Object.fromEntries(addresses), { state, transport }, security);
     const elected = new Promise<void>((resolve) => (cluster.#onLeader = resolve));
     // Must run before the listener that removes the folder, because a starting replica would create
     // the folder again.
@@ -84,7 +94,12 @@ export class Cluster {
   async start(id: string): Promise<void> {
     if (!this.#replicas.has(id)) this.#fork(id);
     const folder = join(this.#path, id);
-    await this.#request(id, { kind: 'start', id, folder, members: this.#members, ...this.#settings }, 'started');
+    const security = this.#security(id);
+    await this.#request(
+      id,
+      { kind: 'start', id, folder, members: this.#members, security, ...this.#settings },
+      'started',
+    );
   }
 
   /**

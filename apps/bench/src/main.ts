@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { commits } from './commits.js';
 import type { Plan } from './plan.js';
+import { security } from './security.js';
 import { snapshots } from './snapshots.js';
 import { stores } from './stores.js';
 import { transports } from './transports.js';
@@ -18,6 +19,7 @@ Parts (default: all of them, in a few minutes):
   snapshots        taking a snapshot, and bringing a follower up to date with it
   stores           synced appends to a file log, a log in LevelDB, and LevelDB alone
   transports       durable commits over WebSocket and over HTTP
+  security         durable commits and catching up without TLS, with TLS, and with a shared secret
 
 Flags:
 
@@ -34,6 +36,7 @@ const parts: Readonly<Record<string, (plan: Plan) => Promise<[text: string, figu
   snapshots,
   stores,
   transports,
+  security,
 };
 
 /** An error in the command line. Its message is printed without a stack trace. */

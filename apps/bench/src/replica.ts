@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { bootstrap, isKontikiError, RaftNode, type StateMachine } from '@kontiki/core';
 import { openFolder } from '@kontiki/files/node';
+import type { SecurityOptions } from '@kontiki/peers';
 import { FileSnapshots } from '@kontiki/snapshot';
 import { FileLog } from '@kontiki/storage-fs';
 import { HttpTransport } from '@kontiki/transport-http';
@@ -17,6 +18,8 @@ export interface Start {
   readonly folder: string;
   readonly members: Record<string, string>;
   readonly transport: TransportName;
+  /** How the replicas authenticate each other. Default: not at all. */
+  readonly security: SecurityOptions;
   /** Size of the state machine's state in bytes. With 0, the replica takes no snapshots. */
   readonly state: number;
 }
@@ -73,7 +76,7 @@ function reply(message: Reply): void {
   process.send?.(message);
 }
 
-async function start({ id, folder, members, transport: name, state }: Start): Promise<void> {
+async function start({ id, folder, members, transport: name, security, state }: Start): Promise<void> {
   stateBytes = state;
   machine ??= state === 0 ? adder() : adderWithState(state);
   const log = new FileLog(countSyncs(await openFolder(folder), counters));
@@ -81,8 +84,8 @@ async function start({ id, folder, members, transport: name, state }: Start): Pr
     if (!isKontikiError(error, 'KONTIKI_NOT_BLANK')) throw error;
   });
   const port = Number(new URL(members[id] as string).port);
-  const listen = { port };
-  const transport = name === 'ws' ? new WebSocketTransport({ listen }) : new HttpTransport({ listen });
+  const transportOptions = { listen: { port }, ...security };
+  const transport = name === 'ws' ? new WebSocketTransport(transportOptions) : new HttpTransport(transportOptions);
   node = await RaftNode.open({
     id,
     cluster,

@@ -73,14 +73,14 @@ export async function snapshots({ path, rounds, milliseconds, state, onProgress 
  * keeps the entries that a peer still needs, but only back to the previous snapshot. The log then
  * begins at the first of the two snapshots, so a server that was down for longer needs a snapshot.
  */
-async function takeTwoSnapshots(cluster: Cluster): Promise<SnapshotResult> {
+export async function takeTwoSnapshots(cluster: Cluster): Promise<SnapshotResult> {
   await cluster.load(PROPOSERS, 50);
   await cluster.snapshot();
   await cluster.load(PROPOSERS, 50);
   return cluster.snapshot();
 }
 
-async function catchUp(cluster: Cluster, id: string): Promise<CatchUpResult> {
+export async function catchUp(cluster: Cluster, id: string): Promise<CatchUpResult> {
   const started = cluster.start(id);
   const caught = cluster.caughtUp(id);
   await started;

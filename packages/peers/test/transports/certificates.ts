@@ -26,10 +26,10 @@ export interface CertificateOptions {
 
 /** An authority that signs certificates for tests. */
 export class Authority {
-  readonly #keys: CryptoKeyPair;
+  readonly #keys: webcrypto.CryptoKeyPair;
   readonly #certificate: X509Certificate;
 
-  private constructor(keys: CryptoKeyPair, certificate: X509Certificate) {
+  private constructor(keys: webcrypto.CryptoKeyPair, certificate: X509Certificate) {
     this.#keys = keys;
     this.#certificate = certificate;
   }
@@ -85,6 +85,6 @@ export async function tlsFor(authority: Authority, id: string): Promise<{ readon
   return { tls: await authority.issue({ uris: [`kontiki://c-1/${id}`] }) };
 }
 
-function generateKeys(): Promise<CryptoKeyPair> {
-  return webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<CryptoKeyPair>;
+function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
+  return webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>;
 }
