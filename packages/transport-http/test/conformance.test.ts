@@ -1,19 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import { HttpTransport } from '@kontiki/transport-http';
 import { testTransport } from '@kontiki/testing';
+import { allKinds } from '../../peers/test/transports/certificates.js';
 import { Proxy } from '../../peers/test/transports/servers.js';
 
-testTransport(
-  { describe, it, expect },
-  {
-    name: 'HttpTransport',
-    wire: () => ({
-      transport: () => new HttpTransport({ listen: { port: 0 } }),
-      address: ({ port }) => `http://127.0.0.1:${port}`,
-    }),
-    without: { hold: 'tested with proxies below' },
-  },
-);
+for (const [kind, options] of await allKinds()) {
+  testTransport(
+    { describe, it, expect },
+    {
+      name: `HttpTransport${kind}`,
+      wire: () => ({
+        transport: (id) => new HttpTransport({ listen: { port: 0 }, ...options(id) }),
+        address: ({ port }) => `http://127.0.0.1:${port}`,
+      }),
+      without: { hold: 'tested with proxies below' },
+    },
+  );
+}
 
 testTransport(
   { describe, it, expect },

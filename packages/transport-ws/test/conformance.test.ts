@@ -1,19 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import { WebSocketTransport } from '@kontiki/transport-ws';
 import { testTransport } from '@kontiki/testing';
+import { allKinds } from '../../peers/test/transports/certificates.js';
 import { Proxy } from './servers.js';
 
-testTransport(
-  { describe, it, expect },
-  {
-    name: 'WebSocketTransport',
-    wire: () => ({
-      transport: () => new WebSocketTransport({ listen: { port: 0 } }),
-      address: ({ port }) => `ws://127.0.0.1:${port}`,
-    }),
-    without: { hold: 'tested with proxies below' },
-  },
-);
+for (const [kind, options] of await allKinds()) {
+  testTransport(
+    { describe, it, expect },
+    {
+      name: `WebSocketTransport${kind}`,
+      wire: () => ({
+        transport: (id) => new WebSocketTransport({ listen: { port: 0 }, ...options(id) }),
+        address: ({ port }) => `ws://127.0.0.1:${port}`,
+      }),
+      without: { hold: 'tested with proxies below' },
+    },
+  );
+}
 
 testTransport(
   { describe, it, expect },

@@ -7,8 +7,8 @@ import {
   X509CertificateGenerator,
   type X509Certificate,
 } from '@peculiar/x509';
-import { webcrypto } from 'node:crypto';
-import type { PeerTls } from '@kontiki/peers';
+import { randomBytes, webcrypto } from 'node:crypto';
+import type { PeerTls, SecurityOptions } from '@kontiki/peers';
 
 export { ExtendedKeyUsage };
 
@@ -83,6 +83,25 @@ export class Authority {
 /** Returns options for a server, with a certificate that names it in cluster `c-1`. */
 export async function tlsFor(authority: Authority, id: string): Promise<{ readonly tls: PeerTls }> {
   return { tls: await authority.issue({ uris: [`kontiki://c-1/${id}`] }) };
+}
+
+/** The kinds of authentication, each with the options of a server of the conformance suite. */
+export async function allKinds(): Promise<(readonly [name: string, options: (id: string) => SecurityOptions])[]> {
+  const authority = await Authority.create();
+  const certificates = new Map<string, PeerTls>();
+  for (const id of ['a', 'b', 'blank', 'c', 'd', 'foreign', 'leader', 'unused']) {
+    certificates.set(id, await authority.issue({ uris: [`kontiki://conformance/${id}`, `kontiki://other/${id}`] }));
+  }
+  const secrets = [randomBytes(32).toString('base64')];
+  return [
+    ['', () => ({})],
+    [' with certificates', (id) => ({ tls: certificates.get(id) ?? missing(id) })],
+    [' with a shared secret', () => ({ secrets })],
+  ];
+}
+
+function missing(id: string): never {
+  throw new Error(`There is no certificate for ${id}.`);
 }
 
 function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
