@@ -110,7 +110,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
     return this.#listener?.bound?.port;
   }
 
-  /** Number of connections that this server has refused, by reason. */
+  /** Number of connections and frames that this server has refused, by reason. */
   get refusals(): Readonly<Record<string, number>> {
     return this.#refusals.byReason;
   }

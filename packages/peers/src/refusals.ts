@@ -1,4 +1,8 @@
-/** Counts the connections that a server refused, by reason. Reasons come from the code, never from a client. */
+/**
+ * Counts what a server refused, by reason: the reason of a `HandshakeError`, `tls` for a failed TLS
+ * handshake, `unidentified` for a connection closed because there were too many without a handshake,
+ * and `frame` for an invalid frame. Clients cannot invent reasons.
+ */
 export class Refusals {
   readonly #counts = new Map<string, number>();
 

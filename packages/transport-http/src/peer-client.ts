@@ -126,7 +126,8 @@ export class PeerClient {
       if (!this.#isConnected) this.#onConnected();
       this.#callbacks.onAnswered(hello, body);
     } catch (error) {
-      if (!(error instanceof HandshakeError) && !isKontikiError(error, 'KONTIKI_PROTOCOL')) throw error;
+      if (!isKontikiError(error, 'KONTIKI_PROTOCOL')) throw error;
+      this.#context.refusals.count(error instanceof HandshakeError ? error.reason : 'frame');
       return this.#onRefused(error.message);
     }
     // `onAnswered` may have closed the transport.

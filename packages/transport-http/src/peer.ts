@@ -109,6 +109,7 @@ export class HttpPeer implements Peer {
         this.#receive(body);
       } catch (error) {
         if (!isKontikiError(error, 'KONTIKI_PROTOCOL')) throw error;
+        this.#context.refusals.count('frame');
         this.#log('warn', 'body', `refused a request from ${this.id}: ${error.message}`);
         return request.reject(400);
       }

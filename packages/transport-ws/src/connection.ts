@@ -143,6 +143,7 @@ export class Connection {
       receiveFrame(this.#context, this.peer, data, () => !this.#closed);
     } catch (error) {
       if (!isKontikiError(error, 'KONTIKI_PROTOCOL')) throw error;
+      this.#context.refusals.count('frame');
       this.#fail(error.message);
     }
   }

@@ -6,6 +6,7 @@ import {
   checkHello,
   type Context,
   describeReason,
+  type HandshakeError,
   type Hello,
   helloHeaders,
   Reconnector,
@@ -80,8 +81,10 @@ export class Dialer {
     ws.on('upgrade', (response: IncomingMessage) => {
       try {
         accepted = { hello: checkHello(self, response.headers, this.#peer), socket: response.socket };
-      } catch (error) {
-        this.#onRefused(ws, (error as Error).message);
+      } catch (caught) {
+        const error = caught as HandshakeError;
+        this.#context.refusals.count(error.reason);
+        this.#onRefused(ws, error.message);
       }
     });
     ws.on('unexpected-response', (_, response) => {

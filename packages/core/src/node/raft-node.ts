@@ -35,9 +35,8 @@ export interface ReadOptions extends CallOptions {
 }
 
 /** Closes parts of a node that failed to start. Ignores errors: the start error is more useful. */
-async function closeQuietly(parts: readonly { close(): Promise<void> }[]): Promise<void> {
-  await Promise.allSettled(parts.map(async (part) => part.close()));
-}
+const closeQuietly = (parts: readonly { close(): Promise<void> }[]): Promise<unknown> =>
+  Promise.allSettled(parts.map(async (part) => part.close()));
 
 /** One server of a cluster. */
 export class RaftNode<Result = unknown> implements AsyncDisposable {
@@ -212,7 +211,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   status(): Status {
-    return statusOf(this.#raw.raft, this.#identity.cluster, this.#clock.now(), this.#ended);
+    const { cluster } = this.#identity;
+    return statusOf(this.#raw.raft, cluster, this.#clock.now(), this.#loop.transport.refusals, this.#ended);
   }
 
   /**

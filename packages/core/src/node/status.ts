@@ -54,6 +54,8 @@ export interface Status {
   readonly full: boolean;
   /** Whether the disk has not finished a write for several election timeouts. */
   readonly diskStalled: boolean;
+  /** Number of connections and messages that the transport has refused, by reason. */
+  readonly refusals: Readonly<Record<string, number>>;
   /** The leader's view of its peers; empty unless this server leads. */
   readonly peers: readonly PeerStatus[];
 }
@@ -84,8 +86,17 @@ function withJson(membership: Membership): Membership {
   return { ...membership, servers: Object.defineProperty(servers, 'toJSON', { value: toJSON }) };
 }
 
-/** Returns the status of a node. `now` is the monotonic time in milliseconds. */
-export function statusOf(raft: Raft, cluster: string, now: number, ended: NodeEnd | undefined): Status {
+/**
+ * Returns the status of a node. `now` is the monotonic time in milliseconds. `ended` is undefined
+ * while the node runs.
+ */
+export function statusOf(
+  raft: Raft,
+  cluster: string,
+  now: number,
+  refusals: Readonly<Record<string, number>>,
+  ended: NodeEnd | undefined,
+): Status {
   const { log, ballot } = raft;
   const peers: PeerStatus[] = [...(raft.peers ?? [])].map(([id, progress]) => ({
     id,
@@ -115,6 +126,7 @@ export function statusOf(raft: Raft, cluster: string, now: number, ended: NodeEn
     heldBytes: log.heldBytes,
     full: raft.full,
     diskStalled: raft.diskStalled,
+    refusals,
     peers,
   };
 }

@@ -28,6 +28,10 @@ export class TransportSwitch {
     this.#receive = receive;
   }
 
+  get refusals(): Readonly<Record<string, number>> {
+    return this.#current.refusals ?? {};
+  }
+
   start(self: Identity, signal: AbortSignal): Promise<void> {
     this.#self = self;
     return this.#start(this.#current, self, signal);

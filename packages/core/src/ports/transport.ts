@@ -45,6 +45,11 @@ export interface Transport {
    * Replaces the previous map.
    */
   setPeers(peers: ReadonlyMap<ServerId, string>): void;
+  /**
+   * Number of connections and messages that the transport has refused, by reason. The reasons must
+   * not come from clients, because `status()` shows them. Default: none.
+   */
+  readonly refusals?: Readonly<Record<string, number>>;
   /** Stops the transport. After this call `receive` is no longer called. Idempotent. */
   close(): Promise<void>;
 }

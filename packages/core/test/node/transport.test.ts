@@ -222,3 +222,12 @@ describe('setTransport', () => {
     expect(late.calls).toEqual(['close']);
   });
 });
+
+it('status reports the refusals of the current transport, and none for a transport without them', async () => {
+  await nodes.bootstrap('a');
+  const a = await nodes.open('a');
+  expect(a.status().refusals).toEqual({});
+  const refusing = Object.assign(anotherNetwork().transport(), { refusals: { browser: 2 } });
+  await a.setTransport(refusing);
+  expect(a.status().refusals).toEqual({ browser: 2 });
+});
