@@ -23,7 +23,7 @@ export interface PeerTls {
   /** The private key of the certificate. */
   readonly key: Pem;
   /** The authorities whose certificates peers may have. Several may be valid at the same time. */
-  readonly ca: Pem | readonly Pem[];
+  readonly ca: Pem | Pem[];
 }
 
 /** The options by which servers authenticate each other. At most one of `tls` and `secrets` is set. */
@@ -93,7 +93,7 @@ export class PeerSecurity {
       case 'none':
         return undefined;
       case 'tls':
-        return { ...common, ...caOf(mode.tls), requestCert: true, rejectUnauthorized: true };
+        return { ...common, ...mode.tls, requestCert: true, rejectUnauthorized: true };
       case 'secret':
         // Pre-shared keys in TLS 1.3 need a callback that Node.js does not have.
         return {
@@ -199,7 +199,7 @@ function tlsMode(tls: PeerTls): Mode {
     }
   }
   try {
-    return { kind: 'tls', tls, context: createSecureContext({ ...caOf(tls), minVersion: 'TLSv1.2' }) };
+    return { kind: 'tls', tls, context: createSecureContext({ ...tls, minVersion: 'TLSv1.2' }) };
   } catch (error) {
     throw badOption(
       `tls cannot be used: ${(error as Error).message}. cert, key and ca must be in PEM format, and the key must fit the certificate.`,
@@ -211,11 +211,6 @@ function tlsMode(tls: PeerTls): Mode {
 function secretMode(secrets: readonly (string | Uint8Array)[]): Mode {
   const context = createSecureContext({ ciphers: PSK_CIPHERS, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' });
   return { kind: 'secret', secrets: parseSecrets(secrets), context };
-}
-
-/** The options of Node.js for a certificate. Its types do not accept readonly arrays. */
-function caOf({ cert, key, ca }: PeerTls): { cert: Pem; key: Pem; ca: Pem[] } {
-  return { cert, key, ca: [ca].flat() as Pem[] };
 }
 
 function checkOwnName({ cert }: PeerTls, cluster: string, server: ServerId): void {

@@ -1,5 +1,51 @@
 // Shows how HttpTransport authenticates peers, with real certificates and secrets.
+import { once } from 'node:events';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import type { PeerTls } from '@kontiki/peers';
+import { Authority, tlsFor } from '../../peers/test/transports/certificates.js';
 import { testSecurity } from '../../peers/test/transports/security.js';
-import { server } from './servers.js';
+import { after, server, started, type TestServer, until } from './servers.js';
 
 testSecurity(server);
+
+/** Starts an https server of the application with the transport of `a` mounted. */
+async function mounted(tls: PeerTls, requestCert: boolean): Promise<[TestServer, number]> {
+  const a = await started('a', { listen: undefined, tls });
+  const app = createServer({ ...tls, requestCert, rejectUnauthorized: false }, a.transport.handler);
+  app.listen(0, '127.0.0.1');
+  await once(app, 'listening');
+  after(() => {
+    app.close();
+    app.closeAllConnections();
+  });
+  return [a, (app.address() as AddressInfo).port];
+}
+
+describe("on an application's https server", () => {
+  it('a client with a certificate is accepted', async () => {
+    const authority = await Authority.create();
+    const [a, port] = await mounted((await tlsFor(authority, 'a')).tls, true);
+    const b = await started('b', await tlsFor(authority, 'b'));
+    b.transport.setPeers(new Map([['a', `https://127.0.0.1:${port}/`]]));
+    await b.reaches(a);
+    expect(a.transport).toMatchObject({ refusals: {} });
+  });
+
+  it.each([
+    ['without a certificate', true],
+    ['with a certificate that the server does not request', false],
+  ])('a client %s is refused', async (_, requestCert) => {
+    const authority = await Authority.create();
+    const [a, port] = await mounted((await tlsFor(authority, 'a')).tls, requestCert);
+    const b = await started('b', requestCert ? {} : await tlsFor(authority, 'b'));
+    // Without `tls`, `b` does not trust the server either, so it sends its handshake in plain TLS.
+    if (requestCert) process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
+    after(() => delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']);
+    b.transport.setPeers(new Map([['a', `https://127.0.0.1:${port}/`]]));
+    await until(() => b.logged(/it requires a certificate that it trusts/), 'the refusal');
+    expect(a.received).toEqual([]);
+    expect(a.transport).toMatchObject({ refusals: { unauthenticated: expect.any(Number) } });
+  });
+});
