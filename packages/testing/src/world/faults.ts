@@ -147,7 +147,8 @@ export class Faults {
   }
 
   #bringDown(server: FaultTarget, kind: 'kill' | 'powerCut'): void {
-    if (!server.up) return;
+    // A fault that began earlier may end with a crash. No server may crash after the faults have ended.
+    if (!server.up || this.#ended) return;
     const { mix, schedule, counts } = this.#world;
     server.crash(kind);
     counts.crashes += 1;
