@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { COMMAND, CliError, DEMO_COMMAND, EXIT } from './cli.js';
+import { certCommand, secretCommand } from './commands/cert.js';
 import { clientCommand } from './commands/client.js';
 import { demoCommand } from './commands/demo.js';
 import { loadCommand } from './commands/load.js';
@@ -23,6 +24,8 @@ Then, in another terminal: ${COMMAND} COMMAND
   load               set keys as fast as the cluster accepts them
   snapshot COMMAND   take, copy and check snapshots
   node --id ID       run one node, for example after it was killed
+  cert               create a certificate for a node of a cluster with --tls
+  secret             print a new shared secret
   migrate            move the data of a stopped node to another store
   demo               start a cluster (the same as above, without building)
 
@@ -38,6 +41,8 @@ const commands: Readonly<Record<string, (args: string[]) => Promise<number>>> = 
   load: loadCommand,
   snapshot: snapshotCommand,
   node: nodeCommand,
+  cert: certCommand,
+  secret: secretCommand,
   migrate: migrateCommand,
   demo: demoCommand,
 };

@@ -20,6 +20,8 @@ export interface ClusterFile {
   readonly version: 2;
   readonly cluster: string;
   readonly transport: TransportName;
+  /** Whether nodes authenticate each other with certificates in the folder `tls`. */
+  readonly tls?: boolean;
   readonly nodes: readonly DemoNode[];
   /**
    * Whether the first entry is in the log of every node. From then on, a node with an empty log has

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { bootstrap, createClusterId, isKontikiError, silentLogger, type BootstrapOptions } from '@kontiki/core';
 import { CliError, EXIT } from '../cli.js';
+import { createCertificates } from './certificates.js';
 import { clientUrl, peerUrl, readClusterFile, writeClusterFile, type ClusterFile } from './cluster-file.js';
 import { storagePath, storesAt, type Storage } from './storage.js';
 import type { TransportName } from './transport.js';
@@ -14,6 +15,8 @@ export interface ClusterFlags {
   /** One store for all nodes, or one per node. */
   readonly storage: readonly Storage[] | undefined;
   readonly transport: TransportName | undefined;
+  /** True if nodes authenticate each other with certificates. */
+  readonly tls: true | undefined;
 }
 
 export interface PreparedCluster {
@@ -39,6 +42,7 @@ export async function prepareCluster(data: string, flags: ClusterFlags): Promise
       );
     // Write the cluster file before the first log. If this start is interrupted, the next start
     // continues with the same cluster.
+    if (created.tls === true) await createCertificates(data, created);
     writeClusterFile(data, created);
     return { cluster: await bootstrapNodes(data, created), isNew: true };
   }
@@ -72,6 +76,7 @@ function newCluster(flags: ClusterFlags): ClusterFile {
     version: 2,
     cluster: createClusterId('demo'),
     transport: flags.transport ?? 'ws',
+    ...(flags.tls && { tls: flags.tls }),
     nodes: storages.map((storage, i) => ({ id: `n${i + 1}`, port: port + i, peerPort: peerPort + i, storage })),
     bootstrapped: false,
   };
@@ -118,7 +123,7 @@ async function bootstrapNodes(data: string, file: ClusterFile): Promise<ClusterF
   return bootstrapped;
 }
 
-function refuseContradictions(data: string, { nodes, transport }: ClusterFile, flags: ClusterFlags): void {
+function refuseContradictions(data: string, { nodes, transport, tls }: ClusterFile, flags: ClusterFlags): void {
   const [first] = nodes;
   const check = (flag: string, given: number | string | undefined, actual: number | string | undefined): void => {
     if (given === undefined || given === actual) return;
@@ -131,6 +136,11 @@ function refuseContradictions(data: string, { nodes, transport }: ClusterFile, f
   check('port', flags.port, first?.port);
   check('peer-port', flags.peerPort, first?.peerPort);
   check('transport', flags.transport, transport);
+  if (flags.tls === true && tls !== true)
+    throw new CliError(
+      `The cluster in ${data} was created without --tls. Omit the flag, or use another --data.`,
+      EXIT.usage,
+    );
   const stores = nodes.map(({ storage }) => storage);
   if (flags.storage !== undefined)
     check('storage', storagesOf(nodes.length, flags.storage).join(','), stores.join(','));

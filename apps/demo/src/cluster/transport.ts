@@ -1,4 +1,5 @@
-import type { Logger, Transport } from '@kontiki/core';
+import type { Logger } from '@kontiki/core';
+import type { SecurityOptions } from '@kontiki/peers';
 import { HttpTransport } from '@kontiki/transport-http';
 import { WebSocketTransport } from '@kontiki/transport-ws';
 
@@ -8,7 +9,13 @@ export const TRANSPORTS = ['ws', 'http'] as const;
 export type TransportName = (typeof TRANSPORTS)[number];
 
 /** Creates a transport that listens on a port. */
-export function transportOn(name: TransportName, host: string, port: number, logger: Logger): Transport {
-  const options = { listen: { host, port }, logger };
+export function transportOn(
+  name: TransportName,
+  host: string,
+  port: number,
+  security: SecurityOptions,
+  logger: Logger,
+): WebSocketTransport | HttpTransport {
+  const options = { listen: { host, port }, ...security, logger };
   return name === 'ws' ? new WebSocketTransport(options) : new HttpTransport(options);
 }

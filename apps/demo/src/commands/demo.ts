@@ -5,6 +5,7 @@ import { FolderLockedError, type Lock } from '@kontiki/files';
 import { openFolder } from '@kontiki/files/node';
 import { CliError, DEMO_COMMAND, EXIT, oneOf, parse, wholeNumber } from '../cli.js';
 import { sendRequest } from '../client/leader-request.js';
+import { readSecrets } from '../cluster/certificates.js';
 import { clientUrl, peerUrl, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { NodeProcesses } from '../cluster/node-processes.js';
 import { checkNewCluster, prepareCluster, type PreparedCluster } from '../cluster/prepare.js';
@@ -23,6 +24,8 @@ const demoHelp = `Starts a cluster of a replicated key/value store on this machi
   --storage S       one store for all nodes or one per node, as in fs,memory,fs (default fs)
                     fs: files; level: LevelDB; memory: lost when the process ends
   --transport T     transport between the nodes: ${TRANSPORTS.join(' or ')} (default ws)
+  --tls             nodes authenticate each other with certificates of a throw-away authority
+  --secret FILE     or with the shared secrets in a file, one per line
 ${tuningHelp}  --help            print this text
 
 Ctrl-C stops all nodes. The demo does not restart a node that dies, so try kill -9 on one.
@@ -36,6 +39,8 @@ export async function demoCommand(args: string[]): Promise<number> {
     'peer-port': { type: 'string' },
     storage: { type: 'string' },
     transport: { type: 'string' },
+    tls: { type: 'boolean' },
+    secret: { type: 'string' },
     ...tuningFlags,
   });
   if (values['help'] === true) {
@@ -49,11 +54,17 @@ export async function demoCommand(args: string[]): Promise<number> {
     peerPort: wholeNumber('peer-port', values['peer-port'], 1, 65_528),
     storage: oneOf('storage', (values['storage'] as string | undefined)?.split(','), STORAGES),
     transport: oneOf('transport', [values['transport'] ?? []].flat() as string[], TRANSPORTS)?.[0],
+    tls: values['tls'] as true | undefined,
   };
+  const secret = values['secret'] as string | undefined;
+  if (flags.tls === true && secret !== undefined)
+    throw new CliError('Use either --tls or --secret, not both.', EXIT.usage);
   // Report invalid values now. The nodes would report them only after the cluster is created.
   tuningOf(values);
+  if (secret !== undefined) readSecrets(secret);
   checkNewCluster(data, flags);
-  const nodeArgs = ['--data', data, ...tuningArgs(values)];
+  const secretArgs = secret === undefined ? [] : ['--secret', resolve(secret)];
+  const nodeArgs = ['--data', data, ...secretArgs, ...tuningArgs(values)];
   const lock = await lockData(data);
   try {
     return await runCluster(await prepareCluster(data, flags), data, nodeArgs);
@@ -168,10 +179,11 @@ async function waitForLeader(nodes: readonly DemoNode[], signal: AbortSignal): P
   return undefined;
 }
 
-function printCluster({ nodes, transport }: ClusterFile, print: (line: string) => void): void {
+function printCluster({ nodes, transport, tls }: ClusterFile, print: (line: string) => void): void {
   print('');
   for (const node of nodes)
     print(`${node.id}   clients ${clientUrl(node)}   peers ${peerUrl(node, transport)}   data ${node.storage}`);
+  if (tls === true) print('Nodes authenticate each other with the certificates in the folder tls.');
   const inMemory = nodes.filter(({ storage }) => storage === 'memory').map(({ id }) => id);
   if (inMemory.length > 0)
     print(`Data in memory is lost when its process ends: ${inMemory.join(', ')} cannot be started again.`);

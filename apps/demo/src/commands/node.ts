@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { bootstrap, isKontikiError, RaftNode, type Logger, type Membership } from '@kontiki/core';
+import type { SecurityOptions } from '@kontiki/peers';
 import { COMMAND, CliError, DEMO_COMMAND, EXIT, parse, shellWord } from '../cli.js';
+import { readCertificate, readSecrets } from '../cluster/certificates.js';
 import { clientUrl, HOST, readClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { firstMembers } from '../cluster/prepare.js';
 import { storagePath, storesAt, type NodeStores } from '../cluster/storage.js';
@@ -20,9 +22,10 @@ const nodeHelp = `Runs one node of a cluster that was created by: ${DEMO_COMMAND
 
   --id ID           the node, for example n1
   --data DIR        folder of the cluster (default kontiki-data)
+  --secret FILE     shared secrets of the nodes, one per line
 ${tuningHelp}  --help            print this text
 
-Stops on SIGTERM and SIGINT.
+Stops on SIGTERM and SIGINT. On SIGHUP, reads its certificate or the secrets again.
 
 Exit codes: 0 stopped, 1 failure, 2 invalid command line, 5 the node has lost its log and does not start.
 `;
@@ -31,6 +34,7 @@ export async function nodeCommand(args: string[]): Promise<number> {
   const { values } = parse('node', args, {
     id: { type: 'string' },
     data: { type: 'string' },
+    secret: { type: 'string' },
     ...tuningFlags,
   });
   if (values['help'] === true) return help();
@@ -47,7 +51,14 @@ export async function nodeCommand(args: string[]): Promise<number> {
       `The cluster in ${data} has no node ${id}. Its nodes: ${cluster.nodes.map((n) => n.id).join(', ')}.`,
       EXIT.usage,
     );
-  await run(data, cluster, me, tuning, plainLogger(process.stderr));
+  const secret = values['secret'] as string | undefined;
+  if (cluster.tls === true && secret !== undefined)
+    throw new CliError('The cluster uses certificates (--tls), so omit --secret.', EXIT.usage);
+  const security = (): SecurityOptions => {
+    if (cluster.tls === true) return { tls: readCertificate(data, id) };
+    return secret === undefined ? {} : readSecrets(secret);
+  };
+  await run(data, cluster, me, security, tuning, plainLogger(process.stderr));
   return 0;
 }
 
@@ -56,11 +67,18 @@ function help(): number {
   return 0;
 }
 
-async function run(data: string, cluster: ClusterFile, me: DemoNode, tuning: Tuning, logger: Logger): Promise<void> {
+async function run(
+  data: string,
+  cluster: ClusterFile,
+  me: DemoNode,
+  security: () => SecurityOptions,
+  tuning: Tuning,
+  logger: Logger,
+): Promise<void> {
   const path = storagePath(data, me.id, me.storage);
   const stores = await storesAt(path, me.storage, logger);
   try {
-    await runOn(stores, path, cluster, me, tuning, logger);
+    await runOn(stores, path, cluster, me, security, tuning, logger);
   } finally {
     await stores.release();
   }
@@ -71,9 +89,11 @@ async function runOn(
   path: string,
   cluster: ClusterFile,
   me: DemoNode,
+  security: () => SecurityOptions,
   tuning: Tuning,
   logger: Logger,
 ): Promise<void> {
+  const transport = transportOn(cluster.transport, HOST, me.peerPort, security(), logger);
   const machine = new KvMachine();
   if (me.storage === 'memory' && (await clusterIsNew())) {
     await bootstrap(log, { cluster: cluster.cluster, server: me.id, members: firstMembers(cluster) });
@@ -84,7 +104,7 @@ async function runOn(
     machine,
     log,
     snapshots,
-    transport: transportOn(cluster.transport, HOST, me.peerPort, logger),
+    transport,
     ...tuning,
     maxCommandBytes: MAX_COMMAND,
     logger,
@@ -110,6 +130,7 @@ async function runOn(
     await node.close();
     throw error;
   }
+  process.on('SIGHUP', () => reload(transport, security, logger));
   logger.info(`listening on ${clientUrl(me)}`, { pid: process.pid });
   // If the demo has died, the channel is closed, so stopRequested() resolves immediately.
   if (process.connected) process.send?.({ ready: true });
@@ -135,6 +156,18 @@ function checkMembers(cluster: ClusterFile, membership: Membership | undefined):
   throw new CliError(
     `cluster.json contradicts the members in the log. cluster.json has ${inFile.join(', ')}; the log has ${inLog.join(', ')} (node, address for peers, address for clients). No data was changed. Correct cluster.json.`,
   );
+}
+
+/** Reads the certificate or the secrets again. Keeps the old ones if the new ones are invalid. */
+function reload(transport: ReturnType<typeof transportOn>, security: () => SecurityOptions, logger: Logger): void {
+  try {
+    const { tls, secrets } = security();
+    if (tls !== undefined) transport.setTls(tls);
+    if (secrets !== undefined) transport.setSecrets(secrets);
+    logger.info('read the certificate or the secrets again');
+  } catch (error) {
+    logger.error('cannot use the new certificate or secrets, so the old ones stay in use', { error });
+  }
 }
 
 /** Resolves with true if a demo started this process and has just created the cluster. */

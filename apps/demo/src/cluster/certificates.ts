@@ -1,0 +1,67 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { PeerTls, SecurityOptions } from '@kontiki/peers';
+import { CliError, COMMAND, shellWord } from '../cli.js';
+import { Authority } from './authority.js';
+import type { ClusterFile } from './cluster-file.js';
+
+const AUTHORITY = 'authority';
+
+/** Paths of a certificate and its key in the folder of a cluster. */
+export function certificatePaths(data: string, name: string): { readonly cert: string; readonly key: string } {
+  return { cert: join(data, 'tls', `${name}.pem`), key: join(data, 'tls', `${name}.key`) };
+}
+
+/** Creates a throw-away authority in the folder of a cluster, and a certificate for each node. */
+export async function createCertificates(data: string, { cluster, nodes }: ClusterFile): Promise<void> {
+  const authority = await Authority.create(cluster);
+  mkdirSync(join(data, 'tls'), { mode: 0o700, recursive: true });
+  write(data, AUTHORITY, await authority.pem());
+  for (const { id } of nodes) write(data, id, await authority.issue(cluster, id));
+}
+
+/** Creates or renews the certificate of one server. */
+export async function issueCertificate(data: string, cluster: string, id: string): Promise<void> {
+  const { cert, key } = certificatePaths(data, AUTHORITY);
+  const authority = await Authority.read({ cert: read(cert, data, id), key: read(key, data, id) });
+  write(data, id, await authority.issue(cluster, id));
+}
+
+/** Reads the certificate of a node, as options for its transport. */
+export function readCertificate(data: string, id: string): PeerTls {
+  const { cert, key } = certificatePaths(data, id);
+  const authority = certificatePaths(data, AUTHORITY);
+  return { cert: read(cert, data, id), key: read(key, data, id), ca: read(authority.cert, data, id) };
+}
+
+/**
+ * Reads the shared secrets in a file, one per line. The first one is used to dial. The errors of the
+ * transport do not contain them.
+ */
+export function readSecrets(path: string): SecurityOptions {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new CliError(`Cannot read --secret ${path}: ${(error as Error).message}.`);
+  }
+  return { secrets: text.split('\n').filter((line) => line.trim() !== '') };
+}
+
+function write(data: string, name: string, { cert, key }: { readonly cert: string; readonly key: string }): void {
+  const paths = certificatePaths(data, name);
+  writeFileSync(paths.key, key, { mode: 0o600 });
+  writeFileSync(paths.cert, cert, { mode: 0o600 });
+}
+
+function read(path: string, data: string, id: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new CliError(
+      `Cannot read the certificate ${path}: ${(error as Error).message}. If the authority is in ${data}, create a certificate: ${COMMAND} cert --id ${id} --data ${shellWord(data)}`,
+      undefined,
+      { cause: error },
+    );
+  }
+}
