@@ -69,3 +69,28 @@ it.each([
   expect(output).toMatch(message);
   expect(existsSync(join(cluster.data, 'new'))).toBe(false);
 });
+
+it('a cluster with tokens serves only clients that send them', async () => {
+  const [token, admin] = [join(cluster.data, 'token'), join(cluster.data, 'admin')];
+  writeFileSync(token, 'a-token-for-clients\n');
+  writeFileSync(admin, 'a-token-for-operators\n');
+  const demo = await cluster.start('--token-file', token, '--admin-token-file', admin);
+  expect(demo.output).toContain(`curl -H "Authorization: Bearer $(cat ${token})" -L -X PUT`);
+  await succeeds('put', 'greeting', 'hello', '--token-file', token);
+  expect(await succeeds('get', 'greeting', '--token-file', token)).toBe('hello');
+  expect(await succeeds('status', '--token-file', token)).toContain('role leader');
+  await succeeds('snapshot', 'take', '--token-file', admin);
+  for (const args of [
+    ['get', 'greeting'],
+    ['snapshot', 'take'],
+    ['snapshot', 'take', '--token-file', token],
+  ]) {
+    const { code, output } = await command(...args).result;
+    expect([code, output]).toEqual([1, expect.stringMatching(/needs the (admin )?token of the node/)]);
+  }
+  const response = await fetch(`${cluster.url('n1')}/status`);
+  expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
+  expect([...response.headers.keys()].filter((name) => name.startsWith('access-control'))).toEqual([]);
+  expect((await fetch(`${cluster.url('n1')}/health`)).status).toBe(200);
+  for (const { output } of cluster.programs) expect(output).not.toContain('a-token-for');
+});

@@ -27,15 +27,22 @@ export class KvClient {
   readonly #urls: readonly string[];
   readonly #timeoutMs: number;
   readonly #onWaiting: (reason: string) => void;
+  readonly #authorization: Readonly<Record<string, string>>;
 
   /**
    * `timeoutMs` limits the duration of a whole request, including retries. `onWaiting` is called
    * once per request that takes longer than a second.
    */
-  constructor(urls: readonly string[], timeoutMs: number, onWaiting: (reason: string) => void) {
+  constructor(
+    urls: readonly string[],
+    timeoutMs: number,
+    authorization: Readonly<Record<string, string>>,
+    onWaiting: (reason: string) => void,
+  ) {
     this.#urls = urls;
     this.#timeoutMs = timeoutMs;
     this.#onWaiting = onWaiting;
+    this.#authorization = authorization;
   }
 
   async send(request: KvRequest): Promise<KvResponse> {
@@ -69,7 +76,8 @@ export class KvClient {
     for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
       let response: Response;
       try {
-        const { method, headers = {}, body } = request;
+        const { method, body } = request;
+        const headers = { ...this.#authorization, ...request.headers };
         response = await fetch(url, { method, headers, body: body ?? null, redirect: 'manual', signal });
         if (response.status === 503) return `${url} refused: ${withoutPeriod(errorMessageOf(await response.text()))}`;
         if (response.status === 504) throw unknownOutcome(errorMessageOf(await response.text()));

@@ -81,8 +81,10 @@ export async function put(
   key: string,
   value: string | Uint8Array,
   agent: Agent,
+  headers?: Record<string, string>,
 ): Promise<PutOutcome> {
-  const outcome = await requestFromLeader(firstUrl, { method: 'PUT', path: `/kv/${key}`, body: value }, agent);
+  const request = { method: 'PUT', path: `/kv/${key}`, body: value, headers } as const;
+  const outcome = await requestFromLeader(firstUrl, request, agent);
   if (outcome.kind !== 'answered') return outcome;
   return outcome.response.status === 204 ? { kind: 'done', leader: outcome.by } : { kind: 'refused' };
 }

@@ -24,11 +24,13 @@ export interface SnapshotDownload {
 export class SnapshotClient {
   readonly #urls: readonly string[];
   readonly #timeoutMs: number;
+  readonly #headers: Readonly<Record<string, string>>;
 
   /** `timeoutMs` is the time without data from a node after which a request fails. */
-  constructor(urls: readonly string[], timeoutMs: number) {
+  constructor(urls: readonly string[], timeoutMs: number, headers: Readonly<Record<string, string>>) {
     this.#urls = urls;
     this.#timeoutMs = timeoutMs;
+    this.#headers = headers;
   }
 
   /** Takes a snapshot. Resolves when it is durable on the node. */
@@ -70,7 +72,7 @@ export class SnapshotClient {
     for (const url of this.#urls) {
       let response: Response;
       try {
-        response = await fetch(`${url}/snapshot`, { method, signal });
+        response = await fetch(`${url}/snapshot`, { method, signal, headers: this.#headers });
       } catch (error) {
         failures.push(`${url} does not answer (${rootCause(error).message})`);
         continue;

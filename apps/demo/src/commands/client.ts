@@ -4,9 +4,11 @@ import { errorMessageOf } from '../client/error-message.js';
 import { KvClient, type KvResponse } from '../client/kv-client.js';
 import { clientUrl, readClusterFile } from '../cluster/cluster-file.js';
 import { MAX_VALUE } from '../kv/command.js';
+import { authorizationOf } from '../token-file.js';
 
 const common = `  --url URL         URL of any node, http://HOST:PORT; repeatable (default: all nodes of --data)
   --data DIR        folder of the cluster (default kontiki-data)
+  --token-file FILE token of the nodes
   --timeout MS      time limit in milliseconds, including retries (default 10000)
   --help            print this text
 `;
@@ -68,17 +70,19 @@ type ClientCommand = keyof typeof flagsOf;
 export async function clientCommand(command: ClientCommand, args: string[]): Promise<number> {
   const own = Object.fromEntries(flagsOf[command].map((flag) => [flag, flags[flag]]));
   const { url, data, timeout } = flags;
-  const parsed = parse(command, args, { url, data, timeout, ...own }, argumentsOf[command]);
+  const tokenFile = { 'token-file': { type: 'string' } } as const;
+  const parsed = parse(command, args, { url, data, timeout, ...tokenFile, ...own }, argumentsOf[command]);
   if (parsed.values['help'] === true) {
     process.stdout.write(clientHelp[command] as string);
     return 0;
   }
   const urls = urlsOf(parsed);
   const limit = wholeNumber('timeout', parsed.values['timeout'], 1, 3_600_000) ?? 10_000;
-  if (command === 'status') return status(urls, limit);
+  const authorization = authorizationOf(parsed.values);
+  if (command === 'status') return status(urls, limit, authorization);
   const onWaiting = (reason: string): void =>
     void process.stderr.write(`kontiki-demo: waiting for up to ${limit} ms: ${reason}\n`);
-  return key(command, parsed, new KvClient(urls, limit, onWaiting));
+  return key(command, parsed, new KvClient(urls, limit, authorization, onWaiting));
 }
 
 /** Returns the URLs of the nodes from --url, or from the cluster file in --data. */
@@ -150,12 +154,18 @@ function refused({ status, body }: KvResponse): CliError {
   return new CliError(message, status === 404 || status === 412 ? EXIT.notFound : EXIT.failed);
 }
 
-async function status(urls: readonly string[], limit: number): Promise<number> {
+async function status(urls: readonly string[], limit: number, headers: Record<string, string>): Promise<number> {
   const signal = AbortSignal.timeout(limit);
   let answered = 0;
   for (const url of urls) {
     try {
-      const response = await fetch(`${url}/status`, { signal: AbortSignal.any([signal, AbortSignal.timeout(2_000)]) });
+      const patience = AbortSignal.any([signal, AbortSignal.timeout(2_000)]);
+      const response = await fetch(`${url}/status`, { signal: patience, headers });
+      if (response.status === 401) {
+        process.stdout.write(`${url}  needs --token-file\n`);
+        answered += 1;
+        continue;
+      }
       const fields = (await response.json()) as Record<string, unknown>;
       answered += 1;
       const names = ['id', 'role', 'term', 'leader', 'base', 'last', 'committed', 'applied', 'keys', 'pid'];

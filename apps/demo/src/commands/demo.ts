@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FolderLockedError, type Lock } from '@kontiki/files';
 import { openFolder } from '@kontiki/files/node';
-import { CliError, DEMO_COMMAND, EXIT, oneOf, parse, wholeNumber } from '../cli.js';
+import { CliError, DEMO_COMMAND, EXIT, oneOf, parse, shellWord, wholeNumber } from '../cli.js';
 import { sendRequest } from '../client/leader-request.js';
 import { readSecrets } from '../cluster/certificates.js';
 import { clientUrl, peerUrl, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
@@ -11,6 +11,7 @@ import { NodeProcesses } from '../cluster/node-processes.js';
 import { checkNewCluster, prepareCluster, type PreparedCluster } from '../cluster/prepare.js';
 import { STORAGES } from '../cluster/storage.js';
 import { TRANSPORTS } from '../cluster/transport.js';
+import { readToken, tokenFlags } from '../token-file.js';
 import { tuningArgs, tuningFlags, tuningHelp, tuningOf } from './tuning.js';
 
 const demoHelp = `Starts a cluster of a replicated key/value store on this machine, with one process per node.
@@ -26,6 +27,8 @@ const demoHelp = `Starts a cluster of a replicated key/value store on this machi
   --transport T     transport between the nodes: ${TRANSPORTS.join(' or ')} (default ws)
   --tls             nodes authenticate each other with certificates of a throw-away authority
   --secret FILE     or with the shared secrets in a file, one per line
+  --token-file FILE        token that clients must send; without it, every client is served
+  --admin-token-file FILE  token for taking and copying snapshots (default: the same token)
 ${tuningHelp}  --help            print this text
 
 Ctrl-C stops all nodes. The demo does not restart a node that dies, so try kill -9 on one.
@@ -41,6 +44,7 @@ export async function demoCommand(args: string[]): Promise<number> {
     transport: { type: 'string' },
     tls: { type: 'boolean' },
     secret: { type: 'string' },
+    ...tokenFlags,
     ...tuningFlags,
   });
   if (values['help'] === true) {
@@ -63,11 +67,17 @@ export async function demoCommand(args: string[]): Promise<number> {
   tuningOf(values);
   if (secret !== undefined) readSecrets(secret);
   checkNewCluster(data, flags);
-  const secretArgs = secret === undefined ? [] : ['--secret', resolve(secret)];
-  const nodeArgs = ['--data', data, ...secretArgs, ...tuningArgs(values)];
+  const files = ['secret', 'token-file', 'admin-token-file'].flatMap((flag) => {
+    const file = values[flag] as string | undefined;
+    return file === undefined ? [] : [`--${flag}`, resolve(file)];
+  });
+  const tokenFile = values['token-file'] as string | undefined;
+  readToken('token-file', tokenFile);
+  readToken('admin-token-file', values['admin-token-file']);
+  const nodeArgs = ['--data', data, ...files, ...tuningArgs(values)];
   const lock = await lockData(data);
   try {
-    return await runCluster(await prepareCluster(data, flags), data, nodeArgs);
+    return await runCluster(await prepareCluster(data, flags), data, nodeArgs, tokenFile);
   } finally {
     await lock.release();
   }
@@ -92,6 +102,7 @@ async function runCluster(
   { cluster, isNew }: PreparedCluster,
   data: string,
   nodeArgs: readonly string[],
+  tokenFile: string | undefined,
 ): Promise<number> {
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const stop = new AbortController();
@@ -102,7 +113,7 @@ async function runCluster(
   const showCommands = (): Promise<void> => {
     showing.abort();
     showing = new AbortController();
-    return printCommands(cluster, data, print, AbortSignal.any([stop.signal, showing.signal]));
+    return printCommands(cluster, data, tokenFile, print, AbortSignal.any([stop.signal, showing.signal]));
   };
   // After a node has exited, the printed commands may need another node.
   const processes = new NodeProcesses(print, () => void showCommands());
@@ -167,7 +178,7 @@ async function waitForLeader(nodes: readonly DemoNode[], signal: AbortSignal): P
   const agent = new Agent();
   const roleOf = (node: DemoNode): Promise<string | undefined> =>
     // `fetch` would block some ports that --port allows.
-    sendRequest(clientUrl(node), { method: 'GET', path: '/status' }, agent)
+    sendRequest(clientUrl(node), { method: 'GET', path: '/health' }, agent)
       .then(({ body }) => (JSON.parse(body) as { role: string }).role)
       .catch(() => undefined);
   while (!signal.aborted) {
@@ -193,6 +204,7 @@ function printCluster({ nodes, transport, tls }: ClusterFile, print: (line: stri
 async function printCommands(
   { nodes }: ClusterFile,
   data: string,
+  tokenFile: string | undefined,
   print: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -201,14 +213,16 @@ async function printCommands(
   clearTimeout(reminder);
   if (leading === undefined) return;
   const { leader, entry } = leading;
+  const curl =
+    tokenFile === undefined ? 'curl' : `curl -H "Authorization: Bearer $(cat ${shellWord(resolve(tokenFile))})"`;
   print(`
 ${leader.id} leads. Try these commands in another terminal (-L follows a redirect to the leader):
 
-  curl -L -X PUT --data-binary 'hello' ${clientUrl(entry)}/kv/greeting
-  curl -L ${clientUrl(entry)}/kv/greeting
-  curl -i '${clientUrl(entry)}/kv/greeting?consistency=local'
-  curl ${clientUrl(entry)}/status
-  kill -9 $(curl -s ${clientUrl(leader)}/status | grep -o '"pid":[0-9]*' | cut -d: -f2)
+  ${curl} -L -X PUT --data-binary 'hello' ${clientUrl(entry)}/kv/greeting
+  ${curl} -L ${clientUrl(entry)}/kv/greeting
+  ${curl} -i '${clientUrl(entry)}/kv/greeting?consistency=local'
+  ${curl} ${clientUrl(entry)}/status
+  kill -9 $(${curl} -s ${clientUrl(leader)}/status | grep -o '"pid":[0-9]*' | cut -d: -f2)
 
 Ctrl-C stops the cluster. Data on disk stays in ${data}
 `);

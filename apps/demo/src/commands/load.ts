@@ -2,6 +2,7 @@ import { Agent } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { COMMAND, CliError, parse, wholeNumber } from '../cli.js';
 import { put, type PutOutcome } from '../client/leader-request.js';
+import { authorizationOf } from '../token-file.js';
 import { urlsOf } from './client.js';
 
 const help = `Sets keys as fast as the cluster accepts them, and prints the rate and the latency.
@@ -13,6 +14,7 @@ const help = `Sets keys as fast as the cluster accepts them, and prints the rate
   --bytes N         size of a value, 0 to 65536 (default 256)
   --url URL         URL of any node, http://HOST:PORT; repeatable (default: all nodes of --data)
   --data DIR        folder of the cluster (default kontiki-data)
+  --token-file FILE token of the nodes
   --help            print this text
 
 Client C overwrites the keys load-C-0 to load-C-999 in turn.
@@ -24,6 +26,7 @@ const flags = {
   bytes: { type: 'string' },
   url: { type: 'string', multiple: true },
   data: { type: 'string' },
+  'token-file': { type: 'string' },
 } as const;
 
 /** Counts and latencies of PUTs over a period of time. */
@@ -57,6 +60,7 @@ export async function loadCommand(args: string[]): Promise<number> {
   const seconds = wholeNumber('seconds', parsed.values['seconds'], 1, 86_400) ?? 10;
   const bytes = wholeNumber('bytes', parsed.values['bytes'], 0, 65_536) ?? 256;
   const urls = urlsOf(parsed);
+  const headers = authorizationOf(parsed.values);
   const agent = new Agent({ keepAlive: true });
   const total = new Tally();
   let second = new Tally();
@@ -72,7 +76,7 @@ export async function loadCommand(args: string[]): Promise<number> {
     let url = urls[attempt % urls.length] as string;
     for (let n = 0; performance.now() < end; n += 1) {
       const start = performance.now();
-      const outcome = await put(url, `load-${number}-${n % 1_000}`, value, agent);
+      const outcome = await put(url, `load-${number}-${n % 1_000}`, value, agent, headers);
       const latency = performance.now() - start;
       total.add(outcome, latency);
       second.add(outcome, latency);

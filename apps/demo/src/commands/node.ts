@@ -8,12 +8,14 @@ import { clientUrl, HOST, readClusterFile, type ClusterFile, type DemoNode } fro
 import { firstMembers } from '../cluster/prepare.js';
 import { storagePath, storesAt, type NodeStores } from '../cluster/storage.js';
 import { transportOn } from '../cluster/transport.js';
+import { Access } from '../http/access.js';
 import { KvApi } from '../http/api.js';
 import { KvServer } from '../http/server.js';
 import { SnapshotApi } from '../http/snapshot-api.js';
 import { MAX_COMMAND } from '../kv/command.js';
 import { KvMachine } from '../kv/machine.js';
 import { plainLogger } from '../logger.js';
+import { readToken, tokenFlags } from '../token-file.js';
 import { tuningFlags, tuningHelp, tuningOf, type Tuning } from './tuning.js';
 
 const nodeHelp = `Runs one node of a cluster that was created by: ${DEMO_COMMAND}
@@ -23,6 +25,8 @@ const nodeHelp = `Runs one node of a cluster that was created by: ${DEMO_COMMAND
   --id ID           the node, for example n1
   --data DIR        folder of the cluster (default kontiki-data)
   --secret FILE     shared secrets of the nodes, one per line
+  --token-file FILE        token that clients must send; without it, every client is served
+  --admin-token-file FILE  token for taking and copying snapshots (default: the same token)
 ${tuningHelp}  --help            print this text
 
 Stops on SIGTERM and SIGINT. On SIGHUP, reads its certificate or the secrets again.
@@ -35,6 +39,7 @@ export async function nodeCommand(args: string[]): Promise<number> {
     id: { type: 'string' },
     data: { type: 'string' },
     secret: { type: 'string' },
+    ...tokenFlags,
     ...tuningFlags,
   });
   if (values['help'] === true) return help();
@@ -58,7 +63,11 @@ export async function nodeCommand(args: string[]): Promise<number> {
     if (cluster.tls === true) return { tls: readCertificate(data, id) };
     return secret === undefined ? {} : readSecrets(secret);
   };
-  await run(data, cluster, me, security, tuning, plainLogger(process.stderr));
+  const access = new Access({
+    token: readToken('token-file', values['token-file']),
+    adminToken: readToken('admin-token-file', values['admin-token-file']),
+  });
+  await run(data, cluster, me, { security, access, tuning }, plainLogger(process.stderr));
   return 0;
 }
 
@@ -67,18 +76,25 @@ function help(): number {
   return 0;
 }
 
+/** Settings of a node from the command line. */
+interface Settings {
+  /** Reads the certificate or the secrets. */
+  readonly security: () => SecurityOptions;
+  readonly access: Access;
+  readonly tuning: Tuning;
+}
+
 async function run(
   data: string,
   cluster: ClusterFile,
   me: DemoNode,
-  security: () => SecurityOptions,
-  tuning: Tuning,
+  settings: Settings,
   logger: Logger,
 ): Promise<void> {
   const path = storagePath(data, me.id, me.storage);
   const stores = await storesAt(path, me.storage, logger);
   try {
-    await runOn(stores, path, cluster, me, security, tuning, logger);
+    await runOn(stores, path, cluster, me, settings, logger);
   } finally {
     await stores.release();
   }
@@ -89,8 +105,7 @@ async function runOn(
   path: string,
   cluster: ClusterFile,
   me: DemoNode,
-  security: () => SecurityOptions,
-  tuning: Tuning,
+  { security, access, tuning }: Settings,
   logger: Logger,
 ): Promise<void> {
   const transport = transportOn(cluster.transport, HOST, me.peerPort, security(), logger);
@@ -121,7 +136,7 @@ async function runOn(
   let server: KvServer;
   try {
     checkMembers(cluster, node.status().membership);
-    const api = new KvApi({ node, machine, snapshots: await SnapshotApi.open(node, snapshots), logger });
+    const api = new KvApi({ node, machine, snapshots: await SnapshotApi.open(node, snapshots), logger, access });
     server = new KvServer(api.handler);
     await server.listen(me.port, HOST).catch((error: unknown) => {
       throw listenFailed(me, error);

@@ -8,12 +8,14 @@ import { saveSnapshot } from '../client/save-snapshot.js';
 import { StreamProgress } from '../client/progress.js';
 import { SnapshotClient } from '../client/snapshot-client.js';
 import { didYouMean } from '../did-you-mean.js';
+import { authorizationOf } from '../token-file.js';
 import { urlsOf } from './client.js';
 
 const common = `  --url URL         URL of a node, http://HOST:PORT; repeatable (default: all nodes of --data)
                     The first node that can be reached is used.
   --data DIR        folder of the cluster (default kontiki-data)
   --timeout MS      milliseconds without data from the node before giving up (default 60000)
+  --token-file FILE token of the node for admin calls
   --help            print this text
 
 Exit codes: 0 success, 1 failure, 2 invalid command line.
@@ -51,6 +53,7 @@ const nodeFlags = {
   url: { type: 'string', multiple: true },
   data: { type: 'string' },
   timeout: { type: 'string' },
+  'token-file': { type: 'string' },
 } as const;
 
 export async function snapshotCommand([action = '', ...args]: string[]): Promise<number> {
@@ -74,7 +77,7 @@ export async function snapshotCommand([action = '', ...args]: string[]): Promise
   const file = resolve(parsed.positionals[0] ?? '');
   if (action === 'inspect') return inspect(file);
   const timeout = wholeNumber('timeout', parsed.values['timeout'], 1, 86_400_000) ?? 60_000;
-  const client = new SnapshotClient(urlsOf(parsed), timeout);
+  const client = new SnapshotClient(urlsOf(parsed), timeout, authorizationOf(parsed.values));
   return action === 'take' ? take(client) : save(client, file);
 }
 

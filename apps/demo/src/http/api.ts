@@ -3,6 +3,7 @@ import { NotLeaderError, type Logger, type RaftNode } from '@kontiki/core';
 import { Body } from '@kontiki/peers';
 import { encodeCommand, MAX_KEY, MAX_VALUE, type Condition } from '../kv/command.js';
 import type { KvMachine, KvResult } from '../kv/machine.js';
+import { Access } from './access.js';
 import { HttpError, sendFailure, sendJson } from './responses.js';
 import type { SnapshotApi } from './snapshot-api.js';
 
@@ -23,6 +24,8 @@ export interface KvApiOptions {
   readonly machine: KvMachine;
   readonly snapshots: SnapshotApi;
   readonly logger: Logger;
+  /** Default: every client is served. */
+  readonly access?: Access;
 }
 
 /** The HTTP interface of one node. */
@@ -31,12 +34,14 @@ export class KvApi {
   readonly #machine: KvMachine;
   readonly #snapshots: SnapshotApi;
   readonly #logger: Logger;
+  readonly #access: Access;
 
-  constructor({ node, machine, snapshots, logger }: KvApiOptions) {
+  constructor({ node, machine, snapshots, logger, access = new Access() }: KvApiOptions) {
     this.#node = node;
     this.#machine = machine;
     this.#snapshots = snapshots;
     this.#logger = logger;
+    this.#access = access;
   }
 
   /** Answers a request. */
@@ -52,6 +57,7 @@ export class KvApi {
     const path = request.url ?? '/';
     const mark = path.indexOf('?');
     const route = mark < 0 ? path : path.slice(0, mark);
+    if (route !== '/health') this.#access.check(request, route === '/snapshot');
     const query = new URLSearchParams(mark < 0 ? '' : path.slice(mark));
     if (route.startsWith('/kv/')) return this.#key(request, response, { path, query, key: keyOf(route.slice(4)) });
     if (route === '/snapshot') return this.#snapshots.handle(request, response);

@@ -69,7 +69,10 @@ function redirect(response: ServerResponse, leader: Leader, path: string): void 
 export function sendFailure(response: ServerResponse, path: string, error: unknown): void {
   if (error instanceof HttpError) {
     // The rest of a refused request body is not read, so the connection cannot be reused.
-    const headers = response.req.complete ? {} : { Connection: 'close' };
+    const headers = {
+      ...(response.req.complete ? {} : { Connection: 'close' }),
+      ...(error.status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {}),
+    };
     sendError(response, error.status, error.code, error.message, headers);
   } else if (
     isKontikiError(error, 'KONTIKI_NOT_LEADER') &&

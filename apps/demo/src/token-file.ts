@@ -1,0 +1,30 @@
+import { readFileSync } from 'node:fs';
+import { CliError, EXIT } from './cli.js';
+
+/** Flags of `node` and `demo` for the tokens of clients. */
+export const tokenFlags = { 'token-file': { type: 'string' }, 'admin-token-file': { type: 'string' } } as const;
+
+/**
+ * Reads a token for the `Authorization` header from a file: 16 to 512 visible ASCII characters. Returns
+ * undefined without a file.
+ */
+export function readToken(flag: string, path: unknown): string | undefined {
+  if (typeof path !== 'string') return undefined;
+  let token: string;
+  try {
+    token = readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    throw new CliError(`Cannot read --${flag} ${path}: ${(error as Error).message}.`);
+  }
+  if (/^[!-~]{16,512}$/.test(token)) return token;
+  throw new CliError(
+    `The file of --${flag} must contain one token of 16 to 512 visible ASCII characters. Create one: openssl rand -base64 32 > ${path}`,
+    EXIT.usage,
+  );
+}
+
+/** Returns the headers that authorize a client, from the flag `--token-file`. */
+export function authorizationOf(values: Readonly<Record<string, unknown>>): Record<string, string> {
+  const token = readToken('token-file', values['token-file']);
+  return token === undefined ? {} : { Authorization: `Bearer ${token}` };
+}
