@@ -43,6 +43,7 @@ export class InboundRequest {
     this.#body = new Body(request, MAX_FRAME, (body) => {
       if (body === 'large') {
         const { from } = hello;
+        context.refusals.count('frame');
         const text = `refused a request from ${from}: its body exceeds the maximum frame size`;
         context.logger.log('warn', context.logger.topic('body', from), text);
         this.reject(413);

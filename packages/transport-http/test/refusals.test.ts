@@ -232,6 +232,7 @@ describe('inbound requests', () => {
     introduce(a, b);
     expect((await ask(a, { body })).status).toBe(400);
     expect(warnings(a)).toEqual([expect.stringMatching(words)]);
+    expect(a.transport).toMatchObject({ refusals: { frame: 1 } });
     expect(a.received).toEqual([]);
     await b.reaches(a);
   });
@@ -243,6 +244,7 @@ describe('inbound requests', () => {
     expect(bytes.toString()).toMatch(/^HTTP\/1\.1 413 /);
     await closed(socket);
     expect(warnings(a)).toEqual([expect.stringMatching(/exceeds the maximum frame size/)]);
+    expect(a.transport).toMatchObject({ refusals: { frame: 1 } });
   });
 
   it('a chunked body larger than a frame is refused before it is complete', async () => {

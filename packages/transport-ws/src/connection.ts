@@ -57,7 +57,8 @@ export class Connection {
     ws.on('error', (error: NodeJS.ErrnoException) => {
       // Crashes of peers and network errors are normal. Errors that ws itself detects are caused by
       // invalid data.
-      this.#end(error.code?.startsWith('WS_ERR') === true ? 'warn' : 'info', error.message);
+      if (error.code?.startsWith('WS_ERR') === true) this.#refuse(error.message);
+      else this.#end('info', error.message);
     });
     ws.on('close', () => {
       if (!this.#closed) this.#log('info', 'ended', `${this.peer} closed its connection`);
@@ -138,14 +139,19 @@ export class Connection {
 
   #receive(data: Buffer, isBinary: boolean): void {
     if (this.#closed) return;
-    if (!isBinary) return this.#fail('it sent text');
+    if (!isBinary) return this.#refuse('it sent text');
     try {
       receiveFrame(this.#context, this.peer, data, () => !this.#closed);
     } catch (error) {
       if (!isKontikiError(error, 'KONTIKI_PROTOCOL')) throw error;
-      this.#context.refusals.count('frame');
-      this.#fail(error.message);
+      this.#refuse(error.message);
     }
+  }
+
+  /** Closes the connection because the peer sent invalid data. */
+  #refuse(reason: string): void {
+    this.#context.refusals.count('frame');
+    this.#fail(reason);
   }
 
   #fail(reason: string): void {

@@ -79,6 +79,7 @@ describe('the listener', () => {
   ])('a request with %s is refused, with the reason in the response', async (_, options, reason) => {
     const a = await started('a');
     expect(await refusedReason(a, options)).toBe(reason);
+    expect(a.transport).toMatchObject({ refusals: { [reason]: 1 } });
     expect(a.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
   });
 
@@ -119,6 +120,7 @@ describe('the listener', () => {
     expect(a.lines.filter(({ level }) => level === 'warn').map(({ text }) => text)).toEqual([
       expect.stringMatching(words),
     ]);
+    expect(a.transport).toMatchObject({ refusals: { frame: 1 } });
     expect(a.received).toEqual([]);
     await b.reaches(a);
   });

@@ -1,9 +1,10 @@
 // Shows how WebSocketTransport authenticates peers, with real certificates and secrets.
 import { once } from 'node:events';
+import { createServer as createPlainServer, type IncomingMessage, request } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import type { PeerTls } from '@kontiki/peers';
+import { helloHeaders, type PeerTls, REFUSED_HEADER } from '@kontiki/peers';
 import { Authority, tlsFor } from '../../peers/test/transports/certificates.js';
 import { testSecurity } from '../../peers/test/transports/security.js';
 import { after, server, started, type TestServer, until } from './servers.js';
@@ -47,5 +48,29 @@ describe("on an application's https server", () => {
     await until(() => b.logged(/it requires a certificate that it trusts/), 'the refusal');
     expect(a.received).toEqual([]);
     expect(a.transport).toMatchObject({ refusals: { unauthenticated: expect.any(Number) } });
+  });
+
+  it('a server without TLS refuses every client if the transport has certificates', async () => {
+    const { tls } = await tlsFor(await Authority.create(), 'a');
+    const app = createPlainServer();
+    const a = await started('a', { server: app, path: '/', tls });
+    app.listen(0, '127.0.0.1');
+    await once(app, 'listening');
+    after(() => {
+      app.close();
+      app.closeAllConnections();
+    });
+    const { port } = app.address() as AddressInfo;
+    const headers = helloHeaders({ cluster: 'c-1', server: 'b', incarnation: 7, genesis: undefined }, 'a');
+    const asked = request({
+      host: '127.0.0.1',
+      port,
+      headers: { ...headers, connection: 'Upgrade', upgrade: 'websocket' },
+      agent: false,
+    }).end();
+    const [response] = (await once(asked, 'response')) as [IncomingMessage];
+    response.resume();
+    expect(response.headers[REFUSED_HEADER]).toBe('unauthenticated');
+    expect(a.transport).toMatchObject({ refusals: { unauthenticated: 1 } });
   });
 });
