@@ -234,11 +234,25 @@ export function testSecurity(created: Created): void {
       const [a, b] = [await created('a', { secrets: [old] }).start(), await created('b', { secrets: [old] }).start()];
       introduce(a, b);
       await a.reaches(b);
-      for (const secrets of [[old, next], [next, old], [next]]) {
+      for (const secrets of [
+        [old, next],
+        [next, old],
+      ]) {
         for (const server of [a, b]) secured(server).setSecrets(secrets);
         await Promise.all([a.reaches(b), b.reaches(a)]);
       }
-      const late = await created('c', { secrets: [old] }).start();
+      // During the change, servers may dial with either secret.
+      for (const [id, key] of [
+        ['c', old],
+        ['d', next],
+      ] as const) {
+        const server = await created(id, { secrets: [key] }).start();
+        server.transport.setPeers(new Map([['a', a.address]]));
+        await server.reaches(a);
+      }
+      for (const server of [a, b]) secured(server).setSecrets([next]);
+      await Promise.all([a.reaches(b), b.reaches(a)]);
+      const late = await created('e', { secrets: [old] }).start();
       late.transport.setPeers(new Map([['a', a.address]]));
       await until(() => refusals(a)['tls'] !== undefined, 'the refusal');
     });
