@@ -129,7 +129,7 @@ it('a connection that pipelines 2,000 requests is closed, and others are served'
   expect(await other.answered(64)).toEqual(Array.from({ length: 64 }, () => '200'));
 });
 
-it('requests on many connections leave event loop turns for the protocol', async () => {
+it('requests on many connections do not starve the protocol of event loop turns', async () => {
   let answered = 0;
   const queue = new RequestQueue((_, response) => {
     const end = performance.now() + 1;

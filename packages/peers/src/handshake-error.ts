@@ -4,7 +4,7 @@ import { KontikiError } from '@kontiki/core';
 export type HandshakeErrorReason =
   /** The handshake cannot be parsed. */
   | 'malformed'
-  /** The handshake has another version, or there is no handshake. */
+  /** The handshake has a different version or is missing. */
   | 'version'
   /** The other server belongs to another cluster. */
   | 'cluster'

@@ -48,7 +48,7 @@ it('Body uses little memory for a body received byte by byte', () => {
   expect(results).toHaveLength(1);
 });
 
-it('Body does not keep the buffer alive that contains the first part of a body', () => {
+it('Body does not retain the buffer that contains the first part of a body', () => {
   const before = heldBytes();
   const messages = Array.from({ length: 8 }, () => createMessage(10));
   for (const { message } of messages) message.emit('data', Buffer.allocUnsafeSlow(MAX).subarray(0, 1));

@@ -150,7 +150,7 @@ describe('checkNames', () => {
 });
 
 describe('ThrottledLogger', () => {
-  it('ThrottledLogger logs one line per topic in ten seconds and counts omitted lines', () => {
+  it('ThrottledLogger logs one line per topic every ten seconds and counts omitted lines', () => {
     let now = 0;
     const lines: unknown[] = [];
     const logger = new ThrottledLogger(

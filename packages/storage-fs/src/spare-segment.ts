@@ -5,8 +5,8 @@ import type { File, Folder } from '@kontiki/files';
 const RETRY_MS = 1_000;
 
 /**
- * A file of zeros, allocated in the background, that becomes the next segment. So a full disk is
- * detected one segment before a write needs the space.
+ * A zero-filled file, allocated in the background, that becomes the next segment. This detects a
+ * full disk one segment before a write needs the space.
  */
 export class SpareSegment {
   static readonly NAME = 'spare';

@@ -116,7 +116,7 @@ describe('a damaged file log', () => {
     },
   );
 
-  it('open trusts no length without a valid checksum (bugs.md#117)', async () => {
+  it('open does not trust a length without a valid checksum (bugs.md#117)', async () => {
     const { contents, offsets } = await write();
     const at = offsets.at(-1) as number;
     const garbage = contents.slice();

@@ -59,7 +59,7 @@ export class FreeSpace {
   readonly #clock: Clock;
   readonly #retry: Timer;
   readonly #onFull: (full: boolean) => void;
-  /** Result of the newest measurement. */
+  /** Result of the latest measurement. */
   #free = Infinity;
   #isFull = false;
   #isClosed = false;

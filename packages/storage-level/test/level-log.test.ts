@@ -111,7 +111,7 @@ describe('opening a database log', () => {
 });
 
 describe('reading a database log', () => {
-  it('a read during a replacement returns old or new entries without a gap', async () => {
+  it('a read while the log is being replaced returns old or new entries without a gap', async () => {
     const old = commands(2, 30, 1);
     const newer = commands(9, 40, 2);
     for (let wait = 0; wait < 60; wait += 1) {

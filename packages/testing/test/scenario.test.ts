@@ -135,7 +135,7 @@ describe('the controls of a scenario', () => {
     expect(() => cluster.tick('b')).toThrow('b is down');
   });
 
-  it('a resumed server receives waiting messages and starts no election', () => {
+  it('a resumed server processes pending messages without starting an election', () => {
     const cluster = clusterWithLeader();
     cluster.pause('b');
     cluster.propose('a', 'x');

@@ -18,7 +18,9 @@ export interface ConnectionCallbacks {
 export class Connection {
   readonly hello: Hello;
   readonly #ws: WebSocket;
-  /** Undefined on Bun, whose own version of the ws library has no socket for a dialed connection. */
+  /**
+   * Undefined on Bun, whose own version of the ws library has no socket for a dialed connection.
+   */
   readonly #socket: Socket | undefined;
   readonly #context: Context;
   /** The genesis that this server sent in the handshake. */
@@ -80,8 +82,9 @@ export class Connection {
   }
 
   /**
-   * Memory for the next frame. Use it only if `isReady`, when the previous frame no longer needs
-   * it. Without reuse, sending a snapshot would create garbage of the snapshot's size.
+   * Memory for the next frame. Use it only while `isReady` is true, because then the previous frame
+   * no longer needs it. Without reuse, sending a snapshot would create as much garbage as the whole
+   * snapshot.
    */
   get memory(): Uint8Array {
     this.#memory ??= new Uint8Array(BATCH_BYTES);
@@ -116,8 +119,8 @@ export class Connection {
     this.#lastReceived = received;
     this.#silentTicks = alive ? 0 : this.#silentTicks + 1;
     if (this.#silentTicks >= SILENT_TICKS) return this.#fail('it is silent');
-    // Both sides send pings. While one side fills a slow connection with a frame, pings from the
-    // other side show that the other side is alive.
+    // Both sides send pings. While one side is sending a large frame over a slow connection, the
+    // other side's pings show that it is still alive.
     if (this.isReady) this.#ws.ping();
   }
 

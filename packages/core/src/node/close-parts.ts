@@ -2,7 +2,7 @@ import { KontikiError } from '../errors.js';
 import type { Clock } from '../ports/clock.js';
 
 /**
- * The promises returned by closing the parts of a node, by the name of the part in error messages.
+ * The promises from closing each part of a node, keyed by the part's name in error messages.
  */
 export type ClosingParts = Readonly<Record<string, Promise<void> | undefined>>;
 

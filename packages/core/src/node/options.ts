@@ -91,7 +91,7 @@ export function isDuration(value: unknown): boolean {
   return isWithin(value, Number.MIN_VALUE, Number.MAX_VALUE);
 }
 
-/** Throws unless an option is an object with these methods, such as a port. */
+/** Throws unless an option is an object with these methods. */
 function checkPart(option: string, part: unknown, ...methods: readonly string[]): void {
   const isObject = (typeof part === 'object' && part !== null) || typeof part === 'function';
   if (!isObject) throw badOption(`${option} must be an object, not ${describe(part)}.`);

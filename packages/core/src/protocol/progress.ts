@@ -26,7 +26,7 @@ export class Progress {
   incarnation = 0;
   /** The time of the peer's last answer, in milliseconds. */
   lastActive: number;
-  /** The newest read round answered by the peer. */
+  /** The latest read round that the peer has answered. */
   round = 0;
   /**
    * The newest read round in which the peer's disk had room; 0 if its newest answer reported a full

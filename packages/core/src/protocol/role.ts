@@ -72,7 +72,7 @@ export interface Server {
   forgiveLateTimer(processWasStalled: boolean): boolean;
   /**
    * Restarts the timer that determines `diskStalled`. Called after this process was stalled,
-   * because the notice of a finished write may still be waiting in the event loop.
+   * because the callback of a finished write may still be queued in the event loop.
    */
   restartDiskTimer(): void;
   /** Sends a message as soon as the current term is durable. */

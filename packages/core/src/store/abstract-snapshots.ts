@@ -229,8 +229,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   }
 
   /**
-   * Runs changes of the stored snapshots one at a time, in call order, so that no change starts
-   * while another change is incomplete.
+   * Runs changes to the stored snapshots one at a time, in call order.
    */
   #change<T>(opened: Opened<Location>, change: () => Promise<T>): Promise<T> {
     const changed = opened.changes.then(change);

@@ -36,7 +36,7 @@ describe('starting a cluster', () => {
     expect(await again).toBe('KONTIKI_NOT_BLANK');
   });
 
-  it('bootstrap rejects a blank log next to a snapshot with KONTIKI_NOT_BLANK', async () => {
+  it('bootstrap rejects with KONTIKI_NOT_BLANK if the log is blank but a snapshot exists', async () => {
     const owner = { cluster: 'test', server: 'a' };
     const snapshots = new MemorySnapshots();
     const log = new MemoryLog();

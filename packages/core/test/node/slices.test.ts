@@ -69,7 +69,7 @@ describe('slices of calls', () => {
     expect(await Promise.all(ends)).toEqual(ends.map(() => 'done'));
   });
 
-  it('removing a finished read takes constant time, even if many reads wait', () => {
+  it('removing a finished read takes constant time, even with many reads waiting', () => {
     const clock = new VirtualClock();
     const calls = new Calls(clock);
     const reads = new ReadQueue(clock);

@@ -12,7 +12,7 @@ const BYTES = 200 * 1024;
  * peer reads again show how many the transport had queued.
  */
 export function testPressure<T extends Transport>({ expect, test, testHold }: TransportTests<T>): void {
-  test('send queues little for a peer that is down', async (servers) => {
+  test('send bounds the queue for a peer that is down', async (servers) => {
     const [a, b, c] = await servers.startConnected('a', 'b', 'c');
     await b.transport.close();
     await flood(servers, a, c);

@@ -6,7 +6,7 @@ import { testEnd } from './transport-end.js';
 import { testPeers } from './transport-peers.js';
 import { testPressure } from './transport-pressure.js';
 
-/** Registers tests of all guarantees of the port `Transport`. */
+/** Registers tests for every guarantee of the `Transport` interface. */
 export function testTransport<T extends Transport>(test: TestFunctions, suite: TransportSuite<T>): void {
   const runner = runnerOf(test);
   runner.describe(`${suite.name}, as a transport`, () => {

@@ -53,7 +53,7 @@ export class ScenarioDisk {
     return this.#issued.length;
   }
 
-  /** Returns the durable state for the start of a server. */
+  /** Returns the durable state that a server starts from. */
   open(): LogStart & { readonly ballot: Ballot | undefined } {
     const { ballot, committed, entries } = this;
     return {

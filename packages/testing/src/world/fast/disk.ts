@@ -45,7 +45,7 @@ export class ModelDisk {
     this.#mix = mix;
   }
 
-  /** Returns the durable state for the start of a server. */
+  /** Returns the durable state that a server starts from. */
   open(): LogStart & { readonly ballot: Ballot | undefined } {
     const { ballot, committed, entries } = this;
     this.#view = [...entries];

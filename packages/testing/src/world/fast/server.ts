@@ -21,7 +21,7 @@ export interface ServerContext {
   readonly checks: Checks;
   /** Reports an event. Undefined if the world is not traced. */
   readonly trace: ((text: string) => void) | undefined;
-  /** Adds a number to the hash of the execution. */
+  /** Mixes a number into the hash of the execution. */
   readonly hash: (value: number) => void;
   /** Whether the faults are over. */
   readonly healed: boolean;

@@ -17,7 +17,7 @@ export interface NodeContext {
   readonly makeLog: (environment: Environment) => LogStore;
   readonly makeSnapshots: ((environment: Environment) => SnapshotStore) | undefined;
   readonly trace: ((text: string) => void) | undefined;
-  /** Adds a number to the hash of the execution. */
+  /** Mixes a number into the hash of the execution. */
   readonly hash: (value: number) => void;
   /** Whether the faults are over. */
   readonly healed: boolean;

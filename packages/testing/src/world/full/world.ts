@@ -71,7 +71,7 @@ class World {
     return this.checks.counts;
   }
 
-  /** Adds a number to the hash of the execution. */
+  /** Mixes a number into the hash of the execution. */
   readonly hash = (value: number): void => {
     this.#hash = Math.imul(this.#hash ^ value ^ (this.schedule.now * 1_000), 0x01000193);
   };
@@ -145,10 +145,11 @@ class World {
   }
 
   /**
-   * Checks that acknowledged entries are on the disks of a majority. Runs three times and at the
-   * end. Does not trust the stores' promises. It copies each disk as after the worst power cut and
-   * opens the store on the copy. This finds a store that resolves before its data is durable,
-   * without needing a crash at just the right moment.
+   * Checks that acknowledged entries are on the disks of a majority. Runs three times during the
+   * test and once at the end. Does not trust the stores' promises. It copies each disk in the state
+   * that the worst possible power cut would leave, and opens the store on the copy. This finds a
+   * store that resolves before its data is durable, without needing a crash at just the right
+   * moment.
    */
   async #checkDisks(): Promise<void> {
     const terms = await Promise.all(this.servers.map((server) => this.#durableTerms(server)));
