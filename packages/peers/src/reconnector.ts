@@ -116,7 +116,10 @@ export class Reconnector {
   }
 
   #logFailure(level: 'debug' | 'warn', topic: string, reason: string): void {
-    if (!this.#closed) this.#log(level, topic, `cannot connect to ${this.#peer}: ${reason}`, { address: this.address });
+    if (this.#closed) return;
+    // Errors of OpenSSL contain line breaks.
+    const line = reason.replaceAll(/\s+/g, ' ').trim();
+    this.#log(level, topic, `cannot connect to ${this.#peer}: ${line}`, { address: this.address });
   }
 
   #log(

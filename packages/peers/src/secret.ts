@@ -36,7 +36,9 @@ export function parseSecrets(secrets: unknown): Secret[] {
 
 function keyOf(secret: unknown): Buffer | undefined {
   if (secret instanceof Uint8Array) return Buffer.from(secret);
-  return typeof secret === 'string' && BASE64.test(secret) ? Buffer.from(secret, 'base64') : undefined;
+  // A secret from a file often ends with a line break.
+  const text = typeof secret === 'string' ? secret.trim() : '';
+  return BASE64.test(text) ? Buffer.from(text, 'base64') : undefined;
 }
 
 function badSecret(fault: string): KontikiError {

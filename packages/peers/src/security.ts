@@ -9,6 +9,7 @@ import {
   TLSSocket,
 } from 'node:tls';
 import { type Identity, KontikiError, type ServerId } from '@kontiki/core';
+import { comesFrom, parseAuthorities } from './authorities.js';
 import { serverUri, uriNames } from './certificate-names.js';
 import { HandshakeError } from './handshake-error.js';
 import { isLoopback } from './listening.js';
@@ -47,7 +48,12 @@ const PSK_CIPHERS = 'ECDHE-PSK-CHACHA20-POLY1305';
 
 type Mode =
   | { readonly kind: 'none' }
-  | { readonly kind: 'tls'; readonly tls: PeerTls; readonly context: SecureContext }
+  | {
+      readonly kind: 'tls';
+      readonly tls: PeerTls;
+      readonly authorities: readonly X509Certificate[];
+      readonly context: SecureContext;
+    }
   | { readonly kind: 'secret'; readonly secrets: readonly Secret[]; readonly context: SecureContext };
 
 /**
@@ -63,6 +69,10 @@ export class PeerSecurity {
   readonly #insecure: boolean;
   /** Names of accepted certificates. Requests of one connection share a check. */
   readonly #names = new WeakMap<TLSSocket, readonly string[]>();
+  /** Connections to the transport's own server. */
+  readonly #own = new WeakSet<TLSSocket>();
+  /** Whether connections to the server of an application are proven. Requests share a check. */
+  readonly #proven = new WeakMap<TLSSocket, boolean>();
   #mode: Mode;
   #server: HttpsServer | undefined;
 
@@ -108,6 +118,7 @@ export class PeerSecurity {
   /** Notes the server that a transport created, so that new certificates reach it. */
   serveOn(server: HttpsServer): void {
     this.#server = server;
+    server.on('secureConnection', (socket) => this.#own.add(socket));
   }
 
   /** Options for a connection to a peer. Empty if peers are not authenticated. */
@@ -144,13 +155,28 @@ export class PeerSecurity {
         'The request comes from another machine. Set tls or secrets, or set insecure: true if you trust the network.',
       );
     }
-    const isProven = socket instanceof TLSSocket && (this.#mode.kind === 'secret' || socket.authorized);
-    if (!isProven) {
+    if (!(socket instanceof TLSSocket && this.#isProven(socket))) {
       throw new HandshakeError(
         'unauthenticated',
         'The client has no certificate that this server trusts. An https server of the application needs requestCert: true and the same ca as the transport.',
       );
     }
+  }
+
+  /**
+   * Whether a client has a secret, or a certificate of one of the authorities. The transport's own
+   * server admits no others. The server of an application has a list of authorities of its own.
+   */
+  #isProven(socket: TLSSocket): boolean {
+    const mode = this.#mode;
+    if (this.#own.has(socket)) return mode.kind === 'secret' || socket.authorized;
+    if (mode.kind !== 'tls' || !socket.authorized) return false;
+    let isProven = this.#proven.get(socket);
+    if (isProven === undefined) {
+      isProven = comesFrom(mode.authorities, socket.getPeerCertificate(true));
+      this.#proven.set(socket, isProven);
+    }
+    return isProven;
   }
 
   /** Throws a `HandshakeError` if the certificate of a client does not name the server `from`. */
@@ -199,7 +225,8 @@ function tlsMode(tls: PeerTls): Mode {
     }
   }
   try {
-    return { kind: 'tls', tls, context: createSecureContext({ ...tls, minVersion: 'TLSv1.2' }) };
+    const context = createSecureContext({ ...tls, minVersion: 'TLSv1.2' });
+    return { kind: 'tls', tls, authorities: parseAuthorities(tls.ca), context };
   } catch (error) {
     throw badOption(
       `tls cannot be used: ${(error as Error).message}. cert, key and ca must be in PEM format, and the key must fit the certificate.`,

@@ -1,7 +1,8 @@
 // Shows how HttpTransport authenticates peers, with real certificates and secrets.
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer as createPlainServer, type IncomingMessage, request } from 'node:http';
-import { createServer } from 'node:https';
+import { createServer, request as requestTls } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { helloHeaders, type PeerTls, REFUSED_HEADER } from '@kontiki/peers';
@@ -12,9 +13,9 @@ import { after, server, started, type TestServer, until } from './servers.js';
 testSecurity(server);
 
 /** Starts an https server of the application with the transport of `a` mounted. */
-async function mounted(tls: PeerTls, requestCert: boolean): Promise<[TestServer, number]> {
+async function mounted(tls: PeerTls, requestCert: boolean, ca = tls.ca): Promise<[TestServer, number]> {
   const a = await started('a', { listen: undefined, tls });
-  const app = createServer({ ...tls, requestCert, rejectUnauthorized: false }, a.transport.handler);
+  const app = createServer({ ...tls, ca, requestCert, rejectUnauthorized: false }, a.transport.handler);
   app.listen(0, '127.0.0.1');
   await once(app, 'listening');
   after(() => {
@@ -25,6 +26,25 @@ async function mounted(tls: PeerTls, requestCert: boolean): Promise<[TestServer,
 }
 
 describe("on an application's https server", () => {
+  it('a mounted handler of a transport with secrets refuses every client', async () => {
+    const authority = await Authority.create();
+    const { tls } = await tlsFor(authority, 'a');
+    const a = await started('a', { secrets: [randomBytes(32)] });
+    const app = createServer(tls, a.transport.handler).listen(0, '127.0.0.1');
+    await once(app, 'listening');
+    after(() => app.close());
+    const { port } = app.address() as AddressInfo;
+    const sent = requestTls({
+      port,
+      method: 'POST',
+      rejectUnauthorized: false,
+      headers: helloHeaders({ cluster: 'c-1', server: 'b', incarnation: 9, genesis: undefined }, 'a'),
+      agent: false,
+    }).end();
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    expect([response.statusCode, response.headers['kontiki-refused']]).toEqual([400, 'unauthenticated']);
+  });
+
   it('a client with a certificate is accepted', async () => {
     const authority = await Authority.create();
     const [a, port] = await mounted((await tlsFor(authority, 'a')).tls, true);
@@ -32,6 +52,16 @@ describe("on an application's https server", () => {
     b.transport.setPeers(new Map([['a', `https://127.0.0.1:${port}/`]]));
     await b.reaches(a);
     expect(a.transport).toMatchObject({ refusals: {} });
+  });
+
+  it('a client with a certificate of an authority that only the application trusts is refused', async () => {
+    const [authority, other] = [await Authority.create('one'), await Authority.create('other')];
+    const { tls } = await tlsFor(authority, 'a');
+    const [a, port] = await mounted(tls, true, [authority.pem, other.pem]);
+    const b = await started('b', { tls: { ...(await tlsFor(other, 'b')).tls, ca: authority.pem } });
+    b.transport.setPeers(new Map([['a', `https://127.0.0.1:${port}/`]]));
+    await until(() => b.logged(/it requires a certificate that it trusts/), 'the refusal');
+    expect(a.received).toEqual([]);
   });
 
   it.each([

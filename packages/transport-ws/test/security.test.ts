@@ -12,8 +12,8 @@ import { after, server, started, type TestServer, until } from './servers.js';
 testSecurity(server);
 
 /** Starts an https server of the application with the transport of `a` mounted. */
-async function mounted(tls: PeerTls, requestCert: boolean): Promise<[TestServer, number]> {
-  const app = createServer({ ...tls, requestCert, rejectUnauthorized: false });
+async function mounted(tls: PeerTls, requestCert: boolean, ca = tls.ca): Promise<[TestServer, number]> {
+  const app = createServer({ ...tls, ca, requestCert, rejectUnauthorized: false });
   const a = await started('a', { server: app, path: '/', tls });
   app.listen(0, '127.0.0.1');
   await once(app, 'listening');
@@ -32,6 +32,16 @@ describe("on an application's https server", () => {
     b.transport.setPeers(new Map([['a', `https://127.0.0.1:${port}/`]]));
     await b.reaches(a);
     expect(a.transport).toMatchObject({ refusals: {} });
+  });
+
+  it('a client with a certificate of an authority that only the application trusts is refused', async () => {
+    const [authority, other] = [await Authority.create('one'), await Authority.create('other')];
+    const { tls } = await tlsFor(authority, 'a');
+    const [a, port] = await mounted(tls, true, [authority.pem, other.pem]);
+    const b = await started('b', { tls: { ...(await tlsFor(other, 'b')).tls, ca: authority.pem } });
+    b.transport.setPeers(new Map([['a', `https://127.0.0.1:${port}/`]]));
+    await until(() => b.logged(/it requires a certificate that it trusts/), 'the refusal');
+    expect(a.received).toEqual([]);
   });
 
   it.each([

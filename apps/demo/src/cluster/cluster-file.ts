@@ -22,6 +22,8 @@ export interface ClusterFile {
   readonly transport: TransportName;
   /** Whether nodes authenticate each other with certificates in the folder `tls`. */
   readonly tls?: boolean;
+  /** Whether the cluster was created with a shared secret, so that no node starts without one. */
+  readonly secret?: boolean;
   readonly nodes: readonly DemoNode[];
   /**
    * Whether the first entry is in the log of every node. From then on, a node with an empty log has

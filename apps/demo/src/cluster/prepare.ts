@@ -17,6 +17,8 @@ export interface ClusterFlags {
   readonly transport: TransportName | undefined;
   /** True if nodes authenticate each other with certificates. */
   readonly tls: true | undefined;
+  /** True if nodes authenticate each other with a shared secret. */
+  readonly secret: true | undefined;
 }
 
 export interface PreparedCluster {
@@ -77,6 +79,7 @@ function newCluster(flags: ClusterFlags): ClusterFile {
     cluster: createClusterId('demo'),
     transport: flags.transport ?? 'ws',
     ...(flags.tls && { tls: flags.tls }),
+    ...(flags.secret && { secret: flags.secret }),
     nodes: storages.map((storage, i) => ({ id: `n${i + 1}`, port: port + i, peerPort: peerPort + i, storage })),
     bootstrapped: false,
   };

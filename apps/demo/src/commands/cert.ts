@@ -27,7 +27,9 @@ export async function certCommand(args: string[]): Promise<number> {
     throw new CliError(`--id must name a node, for example n1. See: ${COMMAND} cert --help`, EXIT.usage);
   const data = resolve((values['data'] as string | undefined) ?? 'kontiki-data');
   const cluster = readClusterFile(data);
-  if (cluster?.tls !== true)
+  if (cluster === undefined)
+    throw new CliError(`There is no cluster in ${data}. Create one: ${DEMO_COMMAND} --tls --data ${shellWord(data)}`);
+  if (cluster.tls !== true)
     throw new CliError(
       `The cluster in ${data} has no certificates. Create one that does: ${DEMO_COMMAND} --tls --data ${shellWord(data)}`,
     );
@@ -39,7 +41,7 @@ export async function certCommand(args: string[]): Promise<number> {
 
 const secretHelp = `Prints a new shared secret: 32 random bytes in base64.
 
-  ${COMMAND} secret > FILE
+  npx -y pnpm@10.34.9 -s kontiki-demo secret > FILE
   ${DEMO_COMMAND} --secret FILE
 
 A file may have several secrets, one per line. Nodes dial with the first and accept all of them.

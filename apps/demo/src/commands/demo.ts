@@ -59,6 +59,7 @@ export async function demoCommand(args: string[]): Promise<number> {
     storage: oneOf('storage', (values['storage'] as string | undefined)?.split(','), STORAGES),
     transport: oneOf('transport', [values['transport'] ?? []].flat() as string[], TRANSPORTS)?.[0],
     tls: values['tls'] as true | undefined,
+    secret: values['secret'] === undefined ? undefined : (true as const),
   };
   const secret = values['secret'] as string | undefined;
   if (flags.tls === true && secret !== undefined)

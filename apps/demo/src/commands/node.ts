@@ -59,6 +59,8 @@ export async function nodeCommand(args: string[]): Promise<number> {
   const secret = values['secret'] as string | undefined;
   if (cluster.tls === true && secret !== undefined)
     throw new CliError('The cluster uses certificates (--tls), so omit --secret.', EXIT.usage);
+  if (cluster.secret === true && secret === undefined)
+    throw new CliError('The cluster was created with a shared secret. Start the node with --secret FILE.', EXIT.usage);
   const security = (): SecurityOptions => {
     if (cluster.tls === true) return { tls: readCertificate(data, id) };
     return secret === undefined ? {} : readSecrets(secret);
