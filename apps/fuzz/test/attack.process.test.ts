@@ -48,9 +48,18 @@ async function until(condition: () => boolean, what: string): Promise<void> {
   }
 }
 
+const committedBy = (members: readonly Member[]): number =>
+  Math.max(...members.map(({ report }) => report?.committed ?? 0));
+
+/** Resolves when the cluster has committed another hundred commands. */
+function commitsGoOn(members: readonly Member[]): Promise<void> {
+  const before = committedBy(members);
+  return until(() => committedBy(members) >= before + 100, 'further commits');
+}
+
 /** Returns the commits per second of the cluster in a period. */
 async function rate(members: readonly Member[], seconds: number): Promise<number> {
-  const committed = (): number => Math.max(...members.map(({ report }) => report?.committed ?? 0));
+  const committed = (): number => committedBy(members);
   const [before, start] = [committed(), performance.now()];
   await new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
   return ((committed() - before) * 1_000) / (performance.now() - start);
@@ -101,8 +110,10 @@ it.each(['ws', 'http'] as const)('a cluster over %s commits while garbage reache
     () => members.every(({ report }) => all.every((reason) => (report?.refusals[reason] ?? 0) > 0)),
     'a refusal for every reason on every server',
   );
+  await commitsGoOn(members);
   isOver = true;
   await Promise.all(running);
+  await commitsGoOn(members);
   const after = await rate(members, 1);
 
   const resident = members.map(({ maxResident }) => Math.round(maxResident / 1024 / 1024));
@@ -112,8 +123,6 @@ it.each(['ws', 'http'] as const)('a cluster over %s commits while garbage reache
       `log lines ${members.map(({ report }) => report?.lines).join(' ')}; refusals ${JSON.stringify(members[0]?.report?.refusals)}`,
   );
   expect(members.map(({ exit }) => exit)).toEqual([undefined, undefined, undefined]);
-  expect(attacked).toBeGreaterThan(0);
-  expect(after).toBeGreaterThan(0);
   for (const { maxResident, report } of members) {
     expect(maxResident).toBeLessThan(MAX_RESIDENT);
     expect(report?.refusals).toMatchObject({
