@@ -32,6 +32,14 @@ export function parseAddress(address: string): URL {
   return url;
 }
 
+/** Changes the scheme of an address to `https:` and keeps its port, which for `http:` is 80 by default. */
+export function withTls(url: URL): void {
+  if (url.protocol === 'https:') return;
+  const port = url.port || '80';
+  url.protocol = 'https:';
+  url.port = port;
+}
+
 /**
  * Throws `KONTIKI_BAD_OPTION` if one of the addresses cannot be dialed, or if two of them are the
  * same.

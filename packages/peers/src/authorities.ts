@@ -1,24 +1,42 @@
 import { X509Certificate } from 'node:crypto';
 import type { DetailedPeerCertificate } from 'node:tls';
 
-/** Maximum number of certificates between a server's and that of an authority. */
+/** Maximum number of certificates between a server's certificate and that of an authority. */
 const MAX_CHAIN = 8;
 
-/** Parses all certificates in PEM texts. */
+/** Parses the certificates in PEM texts. Throws if a text contains none. */
 export function parseAuthorities(ca: string | Buffer | readonly (string | Buffer)[]): X509Certificate[] {
-  const text = [ca].flat().join('\n');
-  const blocks = text.split(/(?=-----BEGIN [A-Z ]*CERTIFICATE-----)/).filter((block) => block.startsWith('-----BEGIN'));
-  return blocks.map((block) => new X509Certificate(block));
+  return [ca].flat().flatMap((pem) => {
+    const blocks = pem.toString().split(/(?=-----BEGIN [A-Z ]*CERTIFICATE-----)/);
+    const certificates = blocks.filter((block) => block.startsWith('-----BEGIN'));
+    if (certificates.length === 0) throw new TypeError('ca contains a text without a certificate');
+    return certificates.map((block) => new X509Certificate(block));
+  });
 }
 
-/** Returns whether one of the authorities signed the certificate, or one of those that lead to it. */
+/**
+ * Returns whether a certificate comes from one of the authorities, directly or through intermediate
+ * authorities. The client sends the intermediate certificates, and Node.js links them by name alone.
+ * So this function verifies every signature on the way.
+ */
 export function comesFrom(authorities: readonly X509Certificate[], certificate: DetailedPeerCertificate): boolean {
-  let current: DetailedPeerCertificate | undefined = certificate;
-  for (let i = 0; i < MAX_CHAIN && current?.raw !== undefined; i += 1) {
+  let current = certificate;
+  for (let i = 0; i < MAX_CHAIN; i += 1) {
     const parsed = new X509Certificate(current.raw);
-    if (authorities.some((authority) => parsed.checkIssued(authority) && parsed.verify(authority.publicKey)))
-      return true;
-    current = current.issuerCertificate === current ? undefined : current.issuerCertificate;
+    if (!isValidNow(parsed)) return false;
+    if (authorities.some((authority) => isSignedBy(parsed, authority) && isValidNow(authority))) return true;
+    const { issuerCertificate: next } = current;
+    if (next === undefined || next === current || !isSignedBy(parsed, new X509Certificate(next.raw))) return false;
+    current = next;
   }
   return false;
+}
+
+function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return issuer.ca && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+}
+
+function isValidNow({ validFrom, validTo }: X509Certificate): boolean {
+  const now = Date.now();
+  return Date.parse(validFrom) <= now && now <= Date.parse(validTo);
 }

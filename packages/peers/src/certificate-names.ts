@@ -16,13 +16,13 @@ export function uriNames(subjectAltName = ''): string[] {
   let isQuoted = false;
   let isEscaped = false;
   for (const char of subjectAltName) {
-    if (char === ',' && !isQuoted) names.unshift('');
-    else names[0] += char;
+    if (char === ',' && !isQuoted) names.push('');
+    else names[names.length - 1] += char;
     if (char === '"' && !isEscaped) isQuoted = !isQuoted;
     isEscaped = char === '\\' && !isEscaped;
   }
   return names
-    .map((name) => name.trim())
+    .map((name, i) => (i === 0 ? name : name.replace(/^ /, '')))
     .filter((name) => name.startsWith('URI:') && !name.includes('"'))
     .map((name) => name.slice('URI:'.length));
 }

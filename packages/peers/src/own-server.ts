@@ -14,9 +14,9 @@ export class OwnServer {
   readonly server: Server;
   readonly #context: Context;
   /**
-   * Connections without a completed handshake by the other end's address and port, oldest first. Any
-   * client that reaches the port can open them, so their number is limited. Beyond the limit, a new
-   * connection replaces the oldest.
+   * Connections without a completed handshake by the addresses and ports of both ends, oldest first.
+   * Any client that reaches the port can open them, so their number is limited. Beyond the limit, a
+   * new connection replaces the oldest.
    */
   readonly #unidentified = new Map<string, Socket>();
 
@@ -50,18 +50,20 @@ export class OwnServer {
       refusals.count('unidentified');
       oldest.destroy();
     }
-    const end = otherEnd(socket);
-    this.#unidentified.set(end, socket);
+    const ends = bothEnds(socket);
+    this.#unidentified.set(ends, socket);
     socket.once('close', () => {
-      if (this.#unidentified.get(end) === socket) this.#unidentified.delete(end);
+      if (this.#unidentified.get(ends) === socket) this.#unidentified.delete(ends);
     });
   }
 
   #onTlsError(error: NodeJS.ErrnoException, { authorizationError, remoteAddress }: TLSSocket): void {
+    // The client has left, or this server has closed the connection and counted that.
+    if (error.code === 'ECONNRESET' && !authorizationError) return;
     const { logger, refusals } = this.#context;
     refusals.count('tls');
     // A code of Node.js or OpenSSL. The client chooses nothing of it.
-    const reason = authorizationError ?? error.code;
+    const reason = authorizationError || error.code;
     logger.log('warn', 'refused tls', `refused a connection: its TLS handshake failed (${String(reason)})`, {
       reason: 'tls',
       from: remoteAddress,
@@ -70,7 +72,7 @@ export class OwnServer {
 
   /** Called when the handshake on a connection is complete. */
   markIdentified(socket: Socket): void {
-    this.#unidentified.delete(otherEnd(socket));
+    this.#unidentified.delete(bothEnds(socket));
   }
 
   /** Starts listening. Rejects with `KONTIKI_LISTEN` if the server cannot listen on the port. */
@@ -95,7 +97,7 @@ export class OwnServer {
   }
 }
 
-/** A TLS socket and the TCP socket below it have the same other end. */
-function otherEnd({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
+/** A TLS socket and the TCP socket below it have the same two ends. */
+function bothEnds({ localAddress, localPort, remoteAddress, remotePort }: Socket): string {
+  return `${localAddress} ${localPort} ${remoteAddress} ${remotePort}`;
 }

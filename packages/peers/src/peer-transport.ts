@@ -9,12 +9,16 @@ import {
 } from '@kontiki/core';
 import { decodeFrame, protocolError } from '@kontiki/core/wire';
 import { checkAddresses, misfit } from './address.js';
+import { checkNames } from './check-names.js';
 import { peerLimits, type PeerLimits } from './limits.js';
 import type { Bound } from './listening.js';
 import type { TransportOptions } from './options.js';
 import { Refusals } from './refusals.js';
 import { PeerSecurity, type PeerTls } from './security.js';
 import { ThrottledLogger } from './throttled-logger.js';
+
+/** The names in `TransportOptions`. */
+const NAMES: readonly (keyof TransportOptions)[] = ['tls', 'secrets', 'insecure', 'logger', 'limits', 'random'];
 
 /** The identity, settings and callbacks that all parts of a started transport share. */
 export interface Context {
@@ -83,8 +87,12 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   #ticks: NodeJS.Timeout | undefined;
   #closed: Promise<void> | undefined;
 
-  /** Throws `KONTIKI_BAD_OPTION` if an option is invalid. Nothing is opened before `start`. */
-  constructor(options: TransportOptions) {
+  /**
+   * `own` lists the names of the options that only this transport has. Throws `KONTIKI_BAD_OPTION` if
+   * an option is invalid or unknown. Nothing is opened before `start`.
+   */
+  constructor(options: TransportOptions, own: readonly string[]) {
+    checkNames('transport', options, [...NAMES, ...own]);
     this.#limits = peerLimits(options.limits);
     this.#logger = options.logger ?? silentLogger;
     this.#random = options.random ?? Math.random;
@@ -143,8 +151,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
    * Starts listening and dialing peers. Rejects with `KONTIKI_LISTEN` if the transport cannot
    * listen on the port. Rejects with `KONTIKI_BAD_OPTION` if other machines can reach the
    * application's server and peers are not authenticated, or if this server's certificate does not
-   * name this server. Rejects with `KONTIKI_CLOSED` if the transport
-   * was closed.
+   * name this server. Rejects with `KONTIKI_CLOSED` if the transport was closed.
    */
   async start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void> {
     if (this.#closed !== undefined) throw closedError();

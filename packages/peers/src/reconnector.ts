@@ -1,5 +1,5 @@
 import type { ServerId } from '@kontiki/core';
-import { parseAddress } from './address.js';
+import { parseAddress, withTls } from './address.js';
 import { Backoff } from './backoff.js';
 import type { Context } from './peer-transport.js';
 
@@ -44,7 +44,7 @@ export class Reconnector {
       this.#url = parseAddress(address);
       // Peers that are authenticated use TLS, whatever the scheme. So a cluster can introduce TLS
       // without changing the addresses in its membership.
-      if (context.security.isOn) this.#url.protocol = 'https:';
+      if (context.security.isOn) withTls(this.#url);
     } catch (error) {
       // Do not throw: the membership with this address is already in the log. The peer can still
       // dial this server.

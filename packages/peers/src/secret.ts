@@ -21,8 +21,9 @@ export interface Secret {
  * `KONTIKI_BAD_OPTION` for a key of the wrong length. The error never contains a key.
  */
 export function parseSecrets(secrets: unknown): Secret[] {
-  if (!Array.isArray(secrets) || secrets.length === 0) throw badSecret('secrets must be an array of keys');
-  return secrets.map((secret: unknown, i) => {
+  if (!Array.isArray(secrets) || secrets.length === 0)
+    throw badSecret('secrets must be an array with at least one key');
+  return Array.from(secrets, (secret: unknown, i) => {
     const key = keyOf(secret);
     if (key !== undefined && key.length >= MIN_BYTES && key.length <= MAX_BYTES) {
       return { key, identity: createHash('sha256').update('kontiki secret ').update(key).digest('hex').slice(0, 32) };

@@ -10,6 +10,7 @@ import {
 } from 'node:tls';
 import { type Identity, KontikiError, type ServerId } from '@kontiki/core';
 import { comesFrom, parseAuthorities } from './authorities.js';
+import { checkNames } from './check-names.js';
 import { serverUri, uriNames } from './certificate-names.js';
 import { HandshakeError } from './handshake-error.js';
 import { isLoopback } from './listening.js';
@@ -62,8 +63,8 @@ type Mode =
  * With `tls`, the peer's certificate must come from one of the authorities and name the cluster and
  * the server as which the peer speaks. To check only the authority would let every server act as
  * every other (CVE-2021-37219). Host names are not compared, because an address may change. With
- * `secrets`, both sides prove in the TLS handshake that they have a key. Sessions are never resumed,
- * because a resumed session would skip these checks after the options have changed.
+ * `secrets`, both sides prove in the TLS handshake that they have a key. Resumed sessions are refused,
+ * because they would skip these checks after the options have changed.
  */
 export class PeerSecurity {
   readonly #insecure: boolean;
@@ -103,7 +104,7 @@ export class PeerSecurity {
       case 'none':
         return undefined;
       case 'tls':
-        return { ...common, ...mode.tls, requestCert: true, rejectUnauthorized: true };
+        return { ...mode.tls, ...common, requestCert: true, rejectUnauthorized: true };
       case 'secret':
         // Pre-shared keys in TLS 1.3 need a callback that Node.js does not have.
         return {
@@ -170,7 +171,7 @@ export class PeerSecurity {
   #isProven(socket: TLSSocket): boolean {
     const mode = this.#mode;
     if (this.#own.has(socket)) return mode.kind === 'secret' || socket.authorized;
-    if (mode.kind !== 'tls' || !socket.authorized) return false;
+    if (mode.kind !== 'tls' || !socket.authorized || socket.isSessionReused()) return false;
     let isProven = this.#proven.get(socket);
     if (isProven === undefined) {
       isProven = comesFrom(mode.authorities, socket.getPeerCertificate(true));
@@ -218,21 +219,27 @@ export class PeerSecurity {
 }
 
 function tlsMode(tls: PeerTls): Mode {
-  for (const name of ['cert', 'key', 'ca'] as const) {
-    const value: unknown = tls?.[name];
-    if (value === undefined || value === '' || (Array.isArray(value) && value.length === 0)) {
-      throw badOption(`tls.${name} is missing. It must be in PEM format.`);
-    }
+  if (typeof tls !== 'object' || tls === null) throw badOption('tls must be an object with cert, key and ca.');
+  checkNames('tls', tls, ['cert', 'key', 'ca']);
+  const { cert, key, ca } = tls;
+  const authorities: readonly unknown[] = [ca].flat();
+  // Without `ca`, Node.js would trust the authorities of the system.
+  if (![cert, key, ...authorities].every(isPem) || authorities.length === 0) {
+    throw badOption('tls.cert, tls.key and tls.ca must be strings or Buffers in PEM format, and none may be empty.');
   }
   try {
-    const context = createSecureContext({ ...tls, minVersion: 'TLSv1.2' });
-    return { kind: 'tls', tls, authorities: parseAuthorities(tls.ca), context };
+    const context = createSecureContext({ cert, key, ca, minVersion: 'TLSv1.2' });
+    return { kind: 'tls', tls: { cert, key, ca }, authorities: parseAuthorities(ca), context };
   } catch (error) {
     throw badOption(
       `tls cannot be used: ${(error as Error).message}. cert, key and ca must be in PEM format, and the key must fit the certificate.`,
       error,
     );
   }
+}
+
+function isPem(value: unknown): boolean {
+  return (typeof value === 'string' || Buffer.isBuffer(value)) && value.length > 0;
 }
 
 function secretMode(secrets: readonly (string | Uint8Array)[]): Mode {

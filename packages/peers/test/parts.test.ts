@@ -15,6 +15,7 @@ import {
   ThrottledLogger,
 } from '@kontiki/peers';
 
+import { withTls } from '../src/address.js';
 import { uriNames } from '../src/certificate-names.js';
 
 describe('parseAddress', () => {
@@ -184,16 +185,30 @@ describe('ThrottledLogger', () => {
   });
 });
 
+it.each([
+  ['http://a.example', 'https://a.example:80/'],
+  ['ws://a.example:80/raft', 'https://a.example:80/raft'],
+  ['ws://a.example:7001', 'https://a.example:7001/'],
+  ['wss://a.example', 'https://a.example/'],
+])('withTls changes the scheme of %s and not its port', (address, expected) => {
+  const url = parseAddress(address);
+  withTls(url);
+  expect(url.href).toBe(expected);
+});
+
 describe('uriNames', () => {
   it.each([
     [undefined, []],
     ['DNS:a.example, URI:kontiki://c-1/a, IP Address:10.0.0.1', ['kontiki://c-1/a']],
-    ['URI:kontiki://c-1/a, URI:kontiki://c-2/a', ['kontiki://c-2/a', 'kontiki://c-1/a']],
+    ['URI:kontiki://c-1/a, URI:kontiki://c-2/a', ['kontiki://c-1/a', 'kontiki://c-2/a']],
     // Names from a careless authority, which try to end one name and begin another.
     ['DNS:"x, URI:kontiki://c-1/a, y"', []],
     ['DNS:"x\\", URI:kontiki://c-1/a, \\"y"', []],
     ['URI:"kontiki://c-1/a"', []],
     ['DNS:URI:kontiki://c-1/a', []],
+    // A name is compared exactly, so its spaces stay.
+    ['URI:kontiki://c-1/a ', ['kontiki://c-1/a ']],
+    ['DNS:a,  URI:kontiki://c-1/a', []],
   ])('uriNames(%j) returns %j', (text, uris) => {
     expect(uriNames(text)).toEqual(uris);
   });

@@ -12,12 +12,14 @@ export class Endpoint {
   readonly #agent: Agent;
   readonly #options: RequestOptions;
   readonly #request: typeof request;
+  readonly #tls: () => ConnectionOptions;
 
-  /** `tls` authenticates the peer. It is undefined for an ordinary server. */
-  constructor(url: URL, tls: ConnectionOptions | undefined) {
+  /** `tls` returns the options of a new connection. They change with the certificate or the secret. */
+  constructor(url: URL, tls: () => ConnectionOptions) {
     const secure = url.protocol === 'https:';
-    const options = { keepAlive: true, maxSockets: CONNECTIONS, maxCachedSessions: 0 };
-    this.#agent = secure ? new HttpsAgent({ ...options, ...tls }) : new Agent(options);
+    const options = { keepAlive: true, maxSockets: CONNECTIONS };
+    this.#agent = secure ? new HttpsAgent({ ...options, maxCachedSessions: 0 }) : new Agent(options);
+    this.#tls = tls;
     this.#options = { ...urlToHttpOptions(url), method: 'POST', agent: this.#agent };
     this.#request = secure ? httpsRequest : request;
   }
@@ -28,6 +30,7 @@ export class Endpoint {
   post(headers: Readonly<Record<string, string>>, frame: Uint8Array | undefined): ClientRequest {
     const posted = this.#request({
       ...this.#options,
+      ...this.#tls(),
       headers: { ...headers, 'content-type': CONTENT_TYPE, 'content-length': frame?.length ?? 0 },
     });
     posted.end(frame);

@@ -15,7 +15,7 @@ export class HttpTransport extends PeerTransport<HttpPeer> {
   /** Throws `KONTIKI_BAD_OPTION` if an option is invalid. Nothing is opened before `start`. */
   constructor(options: HttpOptions = {}) {
     checkOptions(options);
-    super(options);
+    super(options, ['listen']);
     this.#options = options;
   }
 

@@ -26,6 +26,7 @@ export type WebSocketOptions = ListeningOptions | MountedOptions;
 
 /** Throws `KONTIKI_BAD_OPTION` if an option is invalid. */
 export function checkOptions(options: WebSocketOptions): void {
+  if (typeof options !== 'object' || options === null) throw badOption('Set either listen or server.');
   if ((options.listen === undefined) === (options.server === undefined)) {
     throw badOption('Set either listen or server.');
   }

@@ -12,7 +12,7 @@ export class WebSocketTransport extends PeerTransport<WebSocketPeer> {
   /** Throws `KONTIKI_BAD_OPTION` if an option is invalid. Nothing is opened before `start`. */
   constructor(options: WebSocketOptions) {
     checkOptions(options);
-    super(options);
+    super(options, ['listen', 'server', 'path']);
     this.#options = options;
   }
 

@@ -28,10 +28,13 @@ export interface CertificateOptions {
 export class Authority {
   readonly #keys: webcrypto.CryptoKeyPair;
   readonly #certificate: X509Certificate;
+  /** The authority that peers trust. For an intermediate authority, the one above it. */
+  readonly #root: Authority;
 
-  private constructor(keys: webcrypto.CryptoKeyPair, certificate: X509Certificate) {
+  private constructor(keys: webcrypto.CryptoKeyPair, certificate: X509Certificate, root?: Authority) {
     this.#keys = keys;
     this.#certificate = certificate;
+    this.#root = root ?? this;
   }
 
   static async create(name = 'test'): Promise<Authority> {
@@ -45,6 +48,12 @@ export class Authority {
       extensions: [new BasicConstraintsExtension(true, undefined, true)],
     });
     return new Authority(keys, certificate);
+  }
+
+  /** Creates an authority whose certificate this one signs. */
+  async intermediate(name: string): Promise<Authority> {
+    const keys = await generateKeys();
+    return new Authority(keys, await link(name, keys, this.#certificate.subject, this.#keys), this.#root);
   }
 
   get pem(): string {
@@ -73,11 +82,41 @@ export class Authority {
     });
     const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
     return {
-      cert: certificate.toString('pem'),
+      cert: [certificate, ...(this.#root === this ? [] : [this.#certificate])]
+        .map((one) => one.toString('pem'))
+        .join('\n'),
       key: `-----BEGIN PRIVATE KEY-----\n${key.replace(/.{64}(?=.)/g, '$&\n')}\n-----END PRIVATE KEY-----\n`,
-      ca: this.pem,
+      ca: this.#root.pem,
     };
   }
+}
+
+/** Returns the certificate of an authority with any name for itself and for its issuer. */
+async function link(
+  name: string,
+  keys: webcrypto.CryptoKeyPair,
+  issuer: string,
+  signer: webcrypto.CryptoKeyPair,
+): Promise<X509Certificate> {
+  return X509CertificateGenerator.create({
+    subject: `CN=${name}`,
+    issuer,
+    notBefore: new Date(Date.now() - DAY),
+    notAfter: new Date(Date.now() + DAY),
+    signingAlgorithm: ALGORITHM,
+    signingKey: signer.privateKey,
+    publicKey: keys.publicKey,
+    extensions: [new BasicConstraintsExtension(true, undefined, true)],
+  });
+}
+
+/**
+ * Returns a certificate that anyone can make: it has the name of one authority, and names the owner
+ * of any other certificate as its issuer.
+ */
+export async function forgedLink(name: string, issuer: string): Promise<string> {
+  const keys = await generateKeys();
+  return (await link(name, keys, issuer, keys)).toString('pem');
 }
 
 /** Returns options for a server, with a certificate that names it in cluster `c-1`. */
