@@ -1,11 +1,13 @@
 import type { Logger } from '@kontiki/core';
+import { describeFailure } from './describe-failure.js';
 
 /** Control characters. They are replaced, so that a peer or client cannot forge log lines. */
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f]/g;
 
 function toText(value: unknown): string {
-  const text = value instanceof Error ? value.message : typeof value === 'string' ? value : JSON.stringify(value);
+  const text =
+    value instanceof Error ? describeFailure(value) : typeof value === 'string' ? value : JSON.stringify(value);
   return text.replace(CONTROL, ' ');
 }
 

@@ -5,8 +5,9 @@ import { clientCommand } from './commands/client.js';
 import { demoCommand } from './commands/demo.js';
 import { loadCommand } from './commands/load.js';
 import { migrateCommand } from './commands/migrate.js';
-import { describeFailure, nodeCommand } from './commands/node.js';
+import { nodeCommand } from './commands/node.js';
 import { snapshotCommand } from './commands/snapshot.js';
+import { describeFailure } from './describe-failure.js';
 import { didYouMean } from './did-you-mean.js';
 
 const help = `kontiki-demo: a replicated key/value store on Kontiki.

@@ -4,7 +4,16 @@
 import { EventEmitter, once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { bootstrap, KontikiError, MemoryLog, MemoryNetwork, MemorySnapshots, RaftNode } from '@kontiki/core';
+import {
+  bootstrap,
+  KontikiError,
+  MemoryLog,
+  MemoryNetwork,
+  MemorySnapshots,
+  RaftNode,
+  silentLogger,
+  type Logger,
+} from '@kontiki/core';
 import { expect, it } from 'vitest';
 import { after, heldBytes } from '../../../packages/peers/test/transports/servers.js';
 import { KvApi } from '../src/http/api.js';
@@ -29,6 +38,8 @@ interface TestNode {
   readonly node: RaftNode<KvResult>;
   readonly log: HeldLog;
   readonly snapshots: MemorySnapshots;
+  /** Messages of the errors that the interface has logged. */
+  readonly logged: string[];
   readonly server: KvServer;
   /** Number of requests that the interface has begun to answer. */
   readonly handled: () => number;
@@ -69,7 +80,11 @@ async function startNode(): Promise<TestNode> {
   const node = await RaftNode.open<KvResult>({ id: 'a', cluster: 'http', machine, log, snapshots, transport });
   after(() => node.close());
   await eventually('the node leads', () => node.isLeader);
-  const logger = { debug() {}, info() {}, warn() {}, error() {} };
+  const logged: string[] = [];
+  const logger: Logger = {
+    ...silentLogger,
+    error: (_, details) => void logged.push(String(details?.['error'])),
+  };
   const api = new KvApi({ node, machine, snapshots: await SnapshotApi.open(node, snapshots), logger });
   let handled = 0;
   let bodyBytes = 0;
@@ -84,6 +99,7 @@ async function startNode(): Promise<TestNode> {
     node,
     log,
     snapshots,
+    logged,
     server,
     handled: () => handled,
     bodyBytes: () => bodyBytes,
@@ -162,6 +178,22 @@ it('a node answers /status without asking its snapshot store', async () => {
   expect(client.answers).toContain(`"snapshot":{"index":${last.index},"bytes":${bytes},"at":"`);
 });
 
+it.each([
+  ['KONTIKI_STORE_FAILED', '500'],
+  ['KONTIKI_DISK_FULL', '503'],
+] as const)('a client sees the code %s of a failed store, but no path', async (code, status) => {
+  const { snapshots, logged, connect } = await startNode();
+  const client = connect();
+  snapshots.list = () => Promise.reject(new KontikiError(code, 'Cannot read /home/alice/secret-project.'));
+  for (let i = 0; i < 2; i += 1) client.socket.write(get('/snapshot'));
+  expect(await client.answered(2)).toEqual([status, status]);
+  expect(client.answers).toContain(`"code":"${code}"`);
+  expect(client.answers).not.toContain('alice');
+  // The log has the reason of a failure once, however many requests fail.
+  expect(logged).toHaveLength(status === '500' ? 1 : 0);
+  expect(logged.every((line) => line.includes('alice'))).toBe(true);
+});
+
 it('SnapshotApi reports the newest snapshot from before its process started', async () => {
   const { node, snapshots } = await startNode();
   const { last, bytes } = await node.snapshot();
@@ -170,14 +202,15 @@ it('SnapshotApi reports the newest snapshot from before its process started', as
 });
 
 it.each(['stops by a fault', 'is closed'])('a node that %s answers every request in progress', async (how) => {
-  const { node, log, server, handled, connect } = await startNode();
+  const { node, log, server, bodyBytes, connect } = await startNode();
   const error = new KontikiError('KONTIKI_STORE_FAILED', 'The disk is gone.');
   let fail: (error: Error) => void = () => {};
   log.fault = new Promise((_, reject) => (fail = reject));
   log.fault.catch(() => {});
   const clients = Array.from({ length: 30 }, connect);
   for (const [i, client] of clients.entries()) client.socket.write(put(`k${i}`, 'x') + get('/status'));
-  await eventually('the node has received all requests', () => handled() === clients.length);
+  await eventually('all bodies have arrived', () => bodyBytes() === clients.length);
+  await new Promise((resolve) => setImmediate(resolve));
   const stopped = new Promise((resolve) => node.on('fatal', resolve));
   fail(error);
   if (how === 'stops by a fault') await stopped;

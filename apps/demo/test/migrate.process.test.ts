@@ -121,7 +121,9 @@ describe('kontiki-demo migrate', () => {
 
   it('a failed migrate removes its copy, and the node starts on its old store', async () => {
     await cluster.start();
-    await fetch(`${cluster.url('n1')}/snapshot`, { method: 'POST' });
+    await eventually('n1 takes a snapshot', async () => {
+      return (await fetch(`${cluster.url('n1')}/snapshot`, { method: 'POST' })).status === 200;
+    });
     await stop('n1');
     const name = readdirSync(storePath('n1', 'fs')).find((file) => file.startsWith('snapshot-0')) as string;
     const file = join(storePath('n1', 'fs'), name);

@@ -15,7 +15,7 @@ export function databaseFailure(action: string, error: unknown): KontikiError {
     // LevelDB also reports damage if it cannot list its folder.
     return new KontikiError(
       'KONTIKI_CORRUPT',
-      `Cannot ${action}: the database reports damage (${messageOf(error)}). Nothing was changed. A failing disk can cause the same report, so check the disk and try again. If the damage remains, restore the data from a copy, or remove this server from the cluster and add a server with a new id.`,
+      `Cannot ${action}: the database reports damage (${messageOf(error)}). A failing disk can cause the same report, so check the disk and try again. If the damage remains, restore the data from a copy, or remove this server from the cluster and add a server with a new id.`,
       { cause: error },
     );
   }

@@ -183,7 +183,7 @@ describe('testTransport', () => {
     ['accepts other memberships', IgnoresGenesis, 'refuses a server bootstrapped with a different membership'],
     ['never learns its genesis', NeverLearnsGenesis, 'accepts a blank server'],
     ['delivers after close', DeliversAfterClose, 'drops the rest of the batch'],
-    ['queues without limit', QueuesWithoutLimit, 'send queues little'],
+    ['queues without limit', QueuesWithoutLimit, 'send bounds the queue for a peer that is down'],
   ])(
     'testTransport detects a transport that %s',
     async (_, Faulty, title) => {

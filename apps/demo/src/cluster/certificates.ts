@@ -1,9 +1,10 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PeerTls, SecurityOptions } from '@kontiki/peers';
 import { CliError, COMMAND, shellWord } from '../cli.js';
 import { Authority } from './authority.js';
 import type { ClusterFile } from './cluster-file.js';
+import { writeAtomically } from './write-atomically.js';
 
 const AUTHORITY = 'authority';
 
@@ -50,8 +51,8 @@ export function readSecrets(path: string): SecurityOptions {
 
 function write(data: string, name: string, { cert, key }: { readonly cert: string; readonly key: string }): void {
   const paths = certificatePaths(data, name);
-  writeFileSync(paths.key, key, { mode: 0o600 });
-  writeFileSync(paths.cert, cert, { mode: 0o600 });
+  writeAtomically(paths.key, key);
+  writeAtomically(paths.cert, cert);
 }
 
 function read(path: string, data: string, id: string): string {

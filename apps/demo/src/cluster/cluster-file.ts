@@ -1,9 +1,10 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isId } from '@kontiki/core/wire';
 import { CliError } from '../cli.js';
 import { STORAGES, type Storage } from './storage.js';
 import { TRANSPORTS, type TransportName } from './transport.js';
+import { writeAtomically } from './write-atomically.js';
 
 /**
  * One node of the demo, with its port for clients and its port for peers. Both are on 127.0.0.1.
@@ -56,13 +57,13 @@ export function readClusterFile(data: string): ClusterFile | undefined {
 }
 
 function isClusterFile(file: unknown): file is ClusterFile {
-  const { version, cluster, transport, nodes, bootstrapped } = (file ?? {}) as Partial<ClusterFile>;
+  const { version, cluster, transport, tls, secret, nodes, bootstrapped } = (file ?? {}) as Partial<ClusterFile>;
   const isPort = (port: unknown): boolean => Number.isInteger(port) && Number(port) > 0 && Number(port) < 65_536;
   return (
     version === 2 &&
     isId(cluster) &&
     TRANSPORTS.includes(transport as TransportName) &&
-    typeof bootstrapped === 'boolean' &&
+    [tls ?? false, secret ?? false, bootstrapped].every((flag) => typeof flag === 'boolean') &&
     Array.isArray(nodes) &&
     nodes.length > 0 &&
     nodes.every(
@@ -83,15 +84,7 @@ function areDistinct(values: readonly unknown[]): boolean {
   return new Set(values).size === values.length;
 }
 
-/**
- * Writes the cluster file atomically to an existing folder. The file is durable when this function
- * returns.
- */
+/** Writes the cluster file atomically and durably to an existing folder. */
 export function writeClusterFile(data: string, file: ClusterFile): void {
-  const path = fileIn(data);
-  writeFileSync(`${path}.new`, `${JSON.stringify(file, undefined, 2)}\n`, { mode: 0o600, flush: true });
-  renameSync(`${path}.new`, path);
-  const folder = openSync(data, 'r');
-  fsyncSync(folder);
-  closeSync(folder);
+  writeAtomically(fileIn(data), `${JSON.stringify(file, undefined, 2)}\n`);
 }

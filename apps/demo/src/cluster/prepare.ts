@@ -110,7 +110,10 @@ async function bootstrapNodes(data: string, file: ClusterFile): Promise<ClusterF
   for (const { id, storage } of nodes) {
     if (storage === 'memory') continue;
     try {
-      const { log, snapshots, release } = await storesAt(storagePath(data, id, storage), storage, silentLogger);
+      const { log, snapshots, release } = await storesAt(storagePath(data, id, storage), storage, {
+        logger: silentLogger,
+        isNew: true,
+      });
       try {
         await bootstrap(log, { cluster, server: id, members: firstMembers(file), snapshots });
       } finally {

@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MemoryLog, MemorySnapshots, type Logger, type SnapshotStore, type Stores } from '@kontiki/core';
 import { openFolder } from '@kontiki/files/node';
@@ -26,8 +27,18 @@ export interface NodeStores extends Stores {
   readonly release: () => Promise<void>;
 }
 
+export interface StoresOptions {
+  readonly logger: Logger;
+  /** Whether no node has run on the stores yet. Only then may files of a database be missing. */
+  readonly isNew?: boolean;
+}
+
 /** Creates the stores of a node without opening them. */
-export async function storesAt(path: string, storage: Storage, logger: Logger): Promise<NodeStores> {
+export async function storesAt(
+  path: string,
+  storage: Storage,
+  { logger, isNew = false }: StoresOptions,
+): Promise<NodeStores> {
   const release = async (): Promise<void> => {};
   switch (storage) {
     case 'fs':
@@ -35,7 +46,9 @@ export async function storesAt(path: string, storage: Storage, logger: Logger): 
     case 'level': {
       // Create the folder durably, with access for this user only. LevelDB does neither.
       await openFolder(path);
-      const db = new Level(path);
+      // Without its file `CURRENT`, LevelDB would start an empty database and delete the data.
+      const createIfMissing = isNew || (await readdir(path)).length === 0;
+      const db = new Level(path, { createIfMissing });
       return { log: new LevelLog(db), snapshots: new LevelSnapshots(db, { logger }), release: () => db.close() };
     }
     case 'memory':

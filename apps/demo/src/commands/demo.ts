@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FolderLockedError, type Lock } from '@kontiki/files';
 import { openFolder } from '@kontiki/files/node';
+import { PeerSecurity } from '@kontiki/peers';
 import { CliError, DEMO_COMMAND, EXIT, oneOf, parse, shellWord, wholeNumber } from '../cli.js';
 import { sendRequest } from '../client/leader-request.js';
 import { readSecrets } from '../cluster/certificates.js';
@@ -66,7 +67,7 @@ export async function demoCommand(args: string[]): Promise<number> {
     throw new CliError('Use either --tls or --secret, not both.', EXIT.usage);
   // Report invalid values now. The nodes would report them only after the cluster is created.
   tuningOf(values);
-  if (secret !== undefined) readSecrets(secret);
+  if (secret !== undefined) new PeerSecurity(readSecrets(secret));
   checkNewCluster(data, flags);
   const files = ['secret', 'token-file', 'admin-token-file'].flatMap((flag) => {
     const file = values[flag] as string | undefined;

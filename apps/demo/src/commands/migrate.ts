@@ -143,8 +143,8 @@ async function moveTo(copy: string, move: Move): Promise<void> {
   const { cluster, node, from, to } = move;
   const logger = plainLogger(process.stderr);
   const printer = new ProgressPrinter();
-  const source = await storesAt(from.path, from.storage, logger);
-  const target = await storesAt(copy, to.storage, logger);
+  const source = await storesAt(from.path, from.storage, { logger });
+  const target = await storesAt(copy, to.storage, { logger });
   try {
     await moveServer({
       cluster,
@@ -168,7 +168,7 @@ function newLocation({ to: { storage, path } }: Move): string {
 /** Returns whether the old log is retired in favor of the new location. */
 async function isRetired(move: Move): Promise<boolean> {
   const { cluster, node, from } = move;
-  const { log, release } = await storesAt(from.path, from.storage, plainLogger(process.stderr));
+  const { log, release } = await storesAt(from.path, from.storage, { logger: plainLogger(process.stderr) });
   try {
     await log.open({ cluster, server: node.id });
     return false;

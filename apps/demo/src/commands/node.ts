@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
-import { bootstrap, isKontikiError, RaftNode, type Logger, type Membership } from '@kontiki/core';
+import { bootstrap, RaftNode, type Logger, type Membership } from '@kontiki/core';
 import type { SecurityOptions } from '@kontiki/peers';
 import { COMMAND, CliError, DEMO_COMMAND, EXIT, parse, shellWord } from '../cli.js';
 import { readCertificate, readSecrets } from '../cluster/certificates.js';
@@ -69,8 +69,7 @@ export async function nodeCommand(args: string[]): Promise<number> {
     token: readToken('token-file', values['token-file']),
     adminToken: readToken('admin-token-file', values['admin-token-file']),
   });
-  await run(data, cluster, me, { security, access, tuning }, plainLogger(process.stderr));
-  return 0;
+  return run(data, cluster, me, { security, access, tuning }, plainLogger(process.stderr));
 }
 
 function help(): number {
@@ -92,11 +91,11 @@ async function run(
   me: DemoNode,
   settings: Settings,
   logger: Logger,
-): Promise<void> {
+): Promise<number> {
   const path = storagePath(data, me.id, me.storage);
-  const stores = await storesAt(path, me.storage, logger);
+  const stores = await storesAt(path, me.storage, { logger });
   try {
-    await runOn(stores, path, cluster, me, settings, logger);
+    return await runOn(stores, path, cluster, me, settings, logger);
   } finally {
     await stores.release();
   }
@@ -109,7 +108,7 @@ async function runOn(
   me: DemoNode,
   { security, access, tuning }: Settings,
   logger: Logger,
-): Promise<void> {
+): Promise<number> {
   const transport = transportOn(cluster.transport, HOST, me.peerPort, security(), logger);
   const machine = new KvMachine();
   if (me.storage === 'memory' && (await clusterIsNew())) {
@@ -154,8 +153,10 @@ async function runOn(
   const error = await Promise.race([failed, stopRequested()]);
   // Closing the node ends all calls, so that the server can answer its clients.
   await Promise.all([server.close(), node.close()]);
-  if (error !== undefined) throw new CliError(describeFailure(error), EXIT.failed, { cause: error });
+  // The node has logged its error.
+  if (error !== undefined) return EXIT.failed;
   logger.info('stopped');
+  return 0;
 }
 
 /**
@@ -207,14 +208,4 @@ function listenFailed({ id, port }: DemoNode, error: unknown): CliError {
   const inUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
   const text = inUse ? 'the port is in use by another process. Stop that process' : (error as Error).message;
   return new CliError(`${id} cannot listen on ${HOST}:${port}: ${text}.`, EXIT.failed, { cause: error });
-}
-
-/**
- * Formats an error for the terminal, with the message of its cause and the code of a Kontiki error.
- */
-export function describeFailure(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { message, cause } = error;
-  const reason = cause instanceof Error && !message.includes(cause.message) ? ` (${cause.message})` : '';
-  return isKontikiError(error) ? `${message}${reason} [${error.code}]` : `${message}${reason}`;
 }

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { NotLeaderError, type Logger, type RaftNode } from '@kontiki/core';
-import { Body } from '@kontiki/peers';
+import { Body, ThrottledLogger } from '@kontiki/peers';
 import { encodeCommand, MAX_KEY, MAX_VALUE, type Condition } from '../kv/command.js';
 import type { KvMachine, KvResult } from '../kv/machine.js';
 import { Access } from './access.js';
-import { HttpError, sendFailure, sendJson } from './responses.js';
+import { HttpError, isExplained, sendFailure, sendJson } from './responses.js';
 import type { SnapshotApi } from './snapshot-api.js';
 
 /** Maximum number of keys in one listing. */
@@ -33,14 +33,14 @@ export class KvApi {
   readonly #node: RaftNode<KvResult>;
   readonly #machine: KvMachine;
   readonly #snapshots: SnapshotApi;
-  readonly #logger: Logger;
+  readonly #logger: ThrottledLogger;
   readonly #access: Access;
 
   constructor({ node, machine, snapshots, logger, access = new Access() }: KvApiOptions) {
     this.#node = node;
     this.#machine = machine;
     this.#snapshots = snapshots;
-    this.#logger = logger;
+    this.#logger = new ThrottledLogger(logger);
     this.#access = access;
   }
 
@@ -48,7 +48,7 @@ export class KvApi {
   readonly handler = (request: IncomingMessage, response: ServerResponse): void => {
     this.#handle(request, response).catch((error: unknown) => {
       if (response.headersSent || response.destroyed) return;
-      if (!(error instanceof HttpError)) this.#logger.debug('a request failed', { error });
+      if (!isExplained(error)) this.#logger.log('error', 'request', 'a request failed', { error });
       sendFailure(response, request.url ?? '/', error);
     });
   };

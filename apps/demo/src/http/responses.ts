@@ -41,7 +41,7 @@ function sendError(
   sendJson(response, status, { error: { code, message } }, headers);
 }
 
-/** HTTP status for each expected error code. Any other code is a server failure (500). */
+/** HTTP status for each error that a client may see. Any other error is a failure of the node (500). */
 const STATUS: Partial<Record<ErrorCode, number>> = {
   KONTIKI_NOT_LEADER: 503,
   KONTIKI_OVERLOADED: 503,
@@ -53,6 +53,17 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   KONTIKI_TOO_LARGE: 413,
   KONTIKI_UNKNOWN_OUTCOME: 504,
 };
+
+/** Messages for errors whose own messages may contain paths. */
+const MESSAGE: Partial<Record<ErrorCode, string>> = {
+  KONTIKI_DISK_FULL: 'The disk of the node is full. Free some space, then try again.',
+  KONTIKI_CLOSED: 'The node is stopping or has failed. Try another node.',
+};
+
+/** Whether a failed request is explained to the client. Only the node's log explains other failures. */
+export function isExplained(error: unknown): boolean {
+  return error instanceof HttpError || (isKontikiError(error) && STATUS[error.code] !== undefined);
+}
 
 /**
  * Redirects a client to the leader. The host is taken from the membership, never from the request.
@@ -80,15 +91,12 @@ export function sendFailure(response: ServerResponse, path: string, error: unkno
     error.leader.metadata !== ''
   ) {
     redirect(response, error.leader, path);
-  } else if (isKontikiError(error)) {
-    const status = STATUS[error.code] ?? 500;
-    sendError(response, status, error.code, error.message, status === 503 ? RETRY_AFTER : {});
+  } else if (isKontikiError(error) && STATUS[error.code] !== undefined) {
+    const status = STATUS[error.code] as number;
+    const message = MESSAGE[error.code] ?? error.message;
+    sendError(response, status, error.code, message, status === 503 ? RETRY_AFTER : {});
   } else {
-    sendError(
-      response,
-      500,
-      'INTERNAL',
-      'The node failed to handle the request. Run it with KONTIKI_DEBUG=1 to log the reason.',
-    );
+    const code = isKontikiError(error) ? error.code : 'INTERNAL';
+    sendError(response, 500, code, 'The node failed to handle the request. Its log has the reason.');
   }
 }
