@@ -4,6 +4,7 @@ import type { Leader } from './log/server.js';
 export type ErrorCode =
   // The call failed, or its outcome is unknown.
   | 'KONTIKI_NOT_LEADER'
+  | 'KONTIKI_TRANSFERRING'
   | 'KONTIKI_OVERLOADED'
   | 'KONTIKI_TOO_LARGE'
   | 'KONTIKI_DISK_FULL'

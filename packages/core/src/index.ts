@@ -4,6 +4,7 @@ export type { Leader, ServerId, ServerInfo } from './log/server.js';
 export type { Ballot } from './log/ballot.js';
 export { isVoter, membershipFault, membershipOf } from './log/membership.js';
 export type { Membership, MembershipAt } from './log/membership.js';
+export type { MembershipStep } from './log/membership-change.js';
 export type { Message } from './protocol/message.js';
 export { KontikiError, NotLeaderError, isKontikiError } from './errors.js';
 export type { ErrorCode, ErrorOf } from './errors.js';

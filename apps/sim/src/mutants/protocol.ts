@@ -1,4 +1,5 @@
 import type { Mutant } from './mutant.js';
+import { mutants as membership } from './membership.js';
 import { mutants as turns } from './turns.js';
 
 /**
@@ -22,8 +23,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a vote request is sent before the term is durable',
     file: 'protocol/candidates.ts',
-    find: "output.sendAfterWrite(to, { kind: 'vote',",
-    replace: "output.send(to, { kind: 'vote',",
+    find: 'for (const to of this.others()) output.sendAfterWrite(to,',
+    replace: 'for (const to of this.others()) output.send(to,',
   },
   {
     name: 'a vote is sent before it is durable',
@@ -179,10 +180,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a new leader keeps the match indices of its earlier leadership',
     file: 'protocol/replication.ts',
-    find: 'for (const id of server.membership.servers.keys()) if (id !== server.id) this.#reset(id);',
+    find: 'for (const { membership } of server.log.liveMemberships) this.#add(membership.servers.keys());',
     replace: `
     if (server.log.kept !== undefined) this.#peers = server.log.kept;
-    else for (const id of server.membership.servers.keys()) if (id !== server.id) this.#reset(id);
+    else for (const { membership } of server.log.liveMemberships) this.#add(membership.servers.keys());
     server.log.kept = this.#peers;`,
   },
   {
@@ -286,5 +287,6 @@ export const mutants: readonly Mutant[] = [
     find: '    this.#heartbeatRepliedAt = now;\n    this.waiting = false;',
     replace: '    this.#heartbeatRepliedAt = now;',
   },
+  ...membership,
   ...turns,
 ];

@@ -6,6 +6,13 @@ import type { ServerId, ServerInfo } from './server.js';
  * `outgoing` (Raft §6; thesis §4.3).
  */
 export interface Membership {
+  /**
+   * The feature level: what the log may contain, so that every member can read it. Level 0 is the
+   * first released format, which cannot be changed.
+   */
+  readonly level: number;
+  /** How many changes operators have made. The end of a joint phase does not count. */
+  readonly revision: number;
   /** Servers whose majority is needed for elections and commits. Never empty. */
   readonly voters: readonly ServerId[];
   /**
@@ -34,14 +41,21 @@ export function isVoter(membership: Membership, id: ServerId): boolean {
   return membership.voters.includes(id) || membership.outgoing.includes(id);
 }
 
-/** Builds a membership that is not joint. All servers are voters, except for the learners. */
+/** The highest feature level that this version can read. */
+export const LEVEL = 1;
+
+/**
+ * Builds the first membership of a cluster, which is not joint. All servers are voters, except for
+ * the learners.
+ */
 export function membershipOf(
   servers: Iterable<readonly [ServerId, ServerInfo]>,
   learners: readonly ServerId[] = none,
+  level: number = LEVEL,
 ): Membership {
   const all = new Map(servers);
   const voters = [...all.keys()].filter((id) => !learners.includes(id));
-  return { voters, outgoing: none, learners, learnersNext: none, servers: all };
+  return { level, revision: 0, voters, outgoing: none, learners, learnersNext: none, servers: all };
 }
 
 /**

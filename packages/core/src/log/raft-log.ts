@@ -148,6 +148,11 @@ export class RaftLog {
     return this.#memberships.at(-1)?.membership;
   }
 
+  /** The index of the membership in force; 0 on a blank server. */
+  get membershipIndex(): number {
+    return this.#memberships.at(-1)?.index ?? 0;
+  }
+
   /**
    * The live memberships: the newest committed membership and all later ones. A server uses a
    * membership as soon as it appends it, and some servers may not have received the newest

@@ -89,12 +89,19 @@ export class PreCandidate extends ElectionRole {
  */
 export class Candidate extends ElectionRole {
   readonly name = 'candidate';
+  readonly #transfer: boolean;
   #votedForSelf = false;
+
+  constructor(server: Server, transfer: boolean) {
+    super(server);
+    this.#transfer = transfer;
+  }
 
   begin(): void {
     const { header, log, output } = this.server;
     const { index: lastIndex, term: lastTerm } = log.last;
-    for (const to of this.others()) output.sendAfterWrite(to, { kind: 'vote', ...header, lastIndex, lastTerm });
+    const vote = { kind: 'vote', ...header, lastIndex, lastTerm } as const;
+    for (const to of this.others()) output.sendAfterWrite(to, this.#transfer ? { ...vote, transfer: true } : vote);
   }
 
   override persisted(): void {

@@ -1,7 +1,7 @@
 import { KontikiError } from '../errors.js';
 import type { Entry } from '../log/entry.js';
 import type { ServerId } from '../log/server.js';
-import type { Append, Commit, Heartbeat, ReadIndexReply, SnapshotChunk, SnapshotOffer } from './message.js';
+import type { Append, Commit, Heartbeat, ReadIndexReply, SnapshotChunk, SnapshotOffer, TimeoutNow } from './message.js';
 import { BaseRole, type Server } from './role.js';
 
 /**
@@ -157,6 +157,10 @@ export class Follower extends BaseRole {
   override snapshotChunk(from: ServerId, message: SnapshotChunk): void {
     this.#noteLeader();
     this.#server.output.snapshot({ kind: 'arrived', from, message });
+  }
+
+  override timeoutNow(_from: ServerId, _message: TimeoutNow): void {
+    if (this.#server.eligible) this.#server.campaign(true);
   }
 
   #acceptOffered(from: ServerId, { incarnation: to, stream, meta }: SnapshotOffer): void {

@@ -1,5 +1,7 @@
 import { entryBytes, type Entry, type Position } from '../log/entry.js';
-import type { ServerId } from '../log/server.js';
+import { beginChange, leaveJoint, targetOf, type MembershipStep } from '../log/membership-change.js';
+import { isVoter, type Membership } from '../log/membership.js';
+import type { ServerId, ServerInfo } from '../log/server.js';
 import { ApplyBacklog } from './apply-backlog.js';
 import type { AppendAccepted, AppendRejected, HeartbeatReply, ReadIndex, SnapshotAck } from './message.js';
 import type { PageRead } from './output.js';
@@ -8,6 +10,37 @@ import { quorumReached, voteResult } from './quorum.js';
 import { ReadRounds } from './reads.js';
 import { Replication } from './replication.js';
 import { BaseRole, type Server } from './role.js';
+import { Transfer } from './transfer.js';
+
+/** Options of a membership change. */
+export interface ChangeLimits {
+  /** The revision that the change is based on. Default: any. */
+  readonly expected?: number | undefined;
+  /** Whether to change the membership even if the new quorum does not answer now. Default false. */
+  readonly force?: boolean | undefined;
+}
+
+/** Why a membership was not changed. `detail` is part of a sentence. */
+export interface ChangeRefusal {
+  readonly refused:
+    | 'notLeader'
+    | 'transferring'
+    | 'diskFull'
+    | 'notReady'
+    | 'changing'
+    | 'level'
+    | 'revision'
+    | 'invalid'
+    | 'lagging'
+    | 'quorumSilent';
+  readonly detail: string;
+}
+
+/** Why a leadership was not transferred. */
+export type TransferRefusal = 'notLeader' | 'transferring' | 'notVoter' | 'away';
+
+/** A learner may be this many entries behind when it becomes a voter. */
+const MAX_LAG = 1_000;
 
 /**
  * The leader role: appends entries, counts acknowledgements and commits. A leader steps down if no
@@ -25,6 +58,7 @@ export class Leader extends BaseRole {
   /** Bytes that this leader has appended but not committed yet. */
   #uncommittedBytes = 0;
   readonly #backlog = new ApplyBacklog();
+  #transfer: Transfer | undefined;
   /** The first heartbeat round after this leader's disk became full for the `times`th time. */
   #fullRound = { times: 0, number: Infinity };
 
@@ -46,11 +80,21 @@ export class Leader extends BaseRole {
   }
 
   get wakeAt(): number {
-    return Math.min(this.#heartbeatAt, this.#quorumCheckAt);
+    return Math.min(this.#heartbeatAt, this.#quorumCheckAt, this.#transfer?.until ?? Infinity);
   }
 
   get peers(): ReadonlyMap<ServerId, Progress> {
     return this.#replication.peers;
+  }
+
+  /** The servers that were removed, but still learn of it. */
+  get leaving(): ReadonlyMap<ServerId, { readonly info: ServerInfo }> {
+    return this.#replication.leaving;
+  }
+
+  /** The server to which this leader is handing over; undefined if it is not. */
+  get transferTarget(): ServerId | undefined {
+    return this.#transfer?.target;
   }
 
   get uncommittedBytes(): number {
@@ -82,11 +126,56 @@ export class Leader extends BaseRole {
     return entry;
   }
 
+  /**
+   * Changes the membership, or returns why not. Only one change may be in progress, and none before
+   * this leader has committed an entry of its own term. Otherwise two leaders could commit changes
+   * whose quorums do not overlap (the bug of 2015 in single-server changes).
+   */
+  changeMembership(steps: readonly MembershipStep[], { expected, force }: ChangeLimits): Position | ChangeRefusal {
+    const { log, membership, ballot, full } = this.#server;
+    const refuse = (refused: ChangeRefusal['refused'], detail = ''): ChangeRefusal => ({ refused, detail });
+    if (this.#transfer !== undefined) return refuse('transferring');
+    if (full || this.quorumIsFull) return refuse('diskFull');
+    if (log.termAt(log.committed) !== ballot.term) return refuse('notReady');
+    if (membership.outgoing.length > 0 || log.membershipIndex > log.committed) return refuse('changing');
+    if (membership.level === 0) return refuse('level');
+    const { revision } = membership;
+    if (expected !== undefined && expected !== revision) return refuse('revision', `${revision}, not ${expected}`);
+    const target = targetOf(membership, steps);
+    if (typeof target === 'string') return refuse('invalid', target);
+    const next = beginChange(membership, target);
+    const lagging = this.#laggard(membership, next);
+    if (lagging !== undefined) return refuse('lagging', lagging);
+    if (force !== true && !this.#quorumAnswers(next)) return refuse('quorumSilent');
+    return this.#appendMembership(next);
+  }
+
+  /**
+   * Begins to hand over to a voter, by default to the one that needs the fewest entries. Returns why
+   * not, if it cannot.
+   */
+  transfer(to?: ServerId): TransferRefusal | undefined {
+    const { membership, id } = this.#server;
+    const target = to ?? this.#bestSuccessor();
+    if (this.#transfer !== undefined) return this.#transfer.target === to ? undefined : 'transferring';
+    if (target === undefined) return 'away';
+    if (target === id || !membership.voters.includes(target)) return 'notVoter';
+    if (!this.#answers(target)) return 'away';
+    this.#transfer = new Transfer(this.#server, target, false);
+    return undefined;
+  }
+
   tick(processWasStalled: boolean): void {
     const { now, timings, log } = this.#server;
+    if (this.#transfer !== undefined && now >= this.#transfer.until) {
+      const { resigns, target } = this.#transfer;
+      this.#transfer = undefined;
+      if (resigns) return this.#stepDown('removed');
+      this.#server.report({ kind: 'transferFailed', peer: target });
+    }
     if (now >= this.#quorumCheckAt) {
       this.#quorumCheckAt = now + timings.election;
-      if (this.#quorumAnswers()) this.#server.forgiveLateTimer(false);
+      if (this.#quorumAnswers(this.#server.membership)) this.#server.forgiveLateTimer(false);
       else if (!this.#server.forgiveLateTimer(processWasStalled)) return this.#stepDown('quorumSilent');
     }
     if (processWasStalled) this.#server.restartDiskTimer();
@@ -96,6 +185,7 @@ export class Leader extends BaseRole {
     if (now >= this.#heartbeatAt) {
       this.#heartbeatAt = now + timings.heartbeat;
       this.#replication.heartbeat(this.#rounds.number);
+      this.#finishChange();
     }
   }
 
@@ -196,6 +286,7 @@ export class Leader extends BaseRole {
       this.#endReadRound();
     }
     this.#replication.flush();
+    this.#transfer?.flush(this.#replication.peers.get(this.#transfer.target));
   }
 
   /**
@@ -210,7 +301,9 @@ export class Leader extends BaseRole {
     const progress = this.#replication.identify(from, message);
     if (progress === undefined) return undefined;
     progress.full = message.full;
-    if (blank && !progress.lost && !this.#server.membership.learners.includes(from)) {
+    // A voter that has acknowledged entries was blank before that, as a learner.
+    const isLost = blank && progress.match === 0 && !this.#server.membership.learners.includes(from);
+    if (isLost && !progress.lost) {
       progress.lost = true;
       this.#server.report({ kind: 'blankVoter', peer: from });
     }
@@ -236,6 +329,53 @@ export class Leader extends BaseRole {
     }
     log.commitTo(held);
     this.#backlog.committed(held, bytes, now);
+    this.#finishChange();
+  }
+
+  #appendMembership(membership: Membership): Position {
+    const { log, ballot } = this.#server;
+    const at = { index: log.lastIndex + 1, term: ballot.term };
+    log.append({ kind: 'membership', ...at, membership });
+    this.#replication.followMembership();
+    // The new quorum may have answered the round in progress already.
+    this.#endReadRound();
+    return at;
+  }
+
+  /**
+   * Carries on once the membership in force is committed: leaves a joint phase, and hands over if this
+   * server is no longer a voter (thesis §4.2.2, §4.3).
+   */
+  #finishChange(): void {
+    const { log, membership, ballot, full, id } = this.#server;
+    if (log.membershipIndex > log.committed || log.termAt(log.committed) !== ballot.term) return;
+    this.#replication.removalsCommitted();
+    if (membership.outgoing.length > 0) {
+      if (!full) this.#appendMembership(leaveJoint(membership));
+    } else if (!isVoter(membership, id) && this.#transfer?.resigns !== true) {
+      const successor = this.#bestSuccessor();
+      if (successor === undefined) return this.#stepDown('removed');
+      this.#transfer = new Transfer(this.#server, successor, true);
+    }
+  }
+
+  /** Returns a new voter that has too little of the log to count, if there is one. */
+  #laggard(membership: Membership, next: Membership): ServerId | undefined {
+    const { log, id } = this.#server;
+    return next.voters.find((voter) => {
+      if (voter === id || isVoter(membership, voter)) return false;
+      const match = this.#counted(voter, (progress) => progress.match);
+      return match === 0 || match < log.lastIndex - MAX_LAG;
+    });
+  }
+
+  /** Returns the voter that answers and has the most of the log; undefined if none answers. */
+  #bestSuccessor(): ServerId | undefined {
+    const { membership, id } = this.#server;
+    const matchOf = (voter: ServerId): number => this.#counted(voter, ({ match }) => match);
+    return membership.voters
+      .filter((voter) => voter !== id && this.#answers(voter) && this.#replication.peers.get(voter)?.full !== true)
+      .sort((a, b) => matchOf(b) - matchOf(a))[0];
   }
 
   /** Returns a number from a voter's progress, or 0 if the voter does not count. */
@@ -261,16 +401,16 @@ export class Leader extends BaseRole {
     }
   }
 
-  #quorumAnswers(): boolean {
-    const { membership, id, now, timings } = this.#server;
-    const answers = (voter: ServerId): boolean => {
-      const progress = this.#replication.peers.get(voter);
-      return (
-        voter === id ||
-        (progress !== undefined && !progress.isExcluded && now - progress.lastActive <= timings.election)
-      );
-    };
-    return voteResult(membership, answers) === 'won';
+  /** Returns whether a quorum has answered within the election timeout. */
+  #quorumAnswers(membership: Membership): boolean {
+    const { id } = this.#server;
+    return voteResult(membership, (voter) => voter === id || this.#answers(voter)) === 'won';
+  }
+
+  #answers(voter: ServerId): boolean {
+    const { now, timings } = this.#server;
+    const progress = this.#replication.peers.get(voter);
+    return progress !== undefined && !progress.isExcluded && now - progress.lastActive <= timings.election;
   }
 
   /**
@@ -291,7 +431,7 @@ export class Leader extends BaseRole {
     return voteResult(membership, room) === 'won';
   }
 
-  #stepDown(reason: 'quorumSilent' | 'diskFull' | 'diskStalled'): void {
+  #stepDown(reason: 'quorumSilent' | 'diskFull' | 'diskStalled' | 'removed'): void {
     this.#server.report({ kind: 'steppedDown', reason });
     this.#server.follow(this.#server.ballot.term, undefined);
   }

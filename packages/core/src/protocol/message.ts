@@ -45,6 +45,11 @@ export interface Vote extends FromServer {
   readonly kind: 'vote';
   readonly lastIndex: number;
   readonly lastTerm: number;
+  /**
+   * Whether the leader of the previous term asked the sender to take over. Then voters grant the vote
+   * although that leader is alive (thesis §3.10).
+   */
+  readonly transfer?: true;
 }
 
 export interface VoteReply extends Answer {
@@ -135,6 +140,14 @@ export interface ReadIndexReply extends Answer {
   readonly index: number;
 }
 
+/**
+ * Asks the receiver to take over the leadership now: to campaign in `term` + 1 without asking for
+ * pre-votes (thesis §3.10). Only its own term and only the incarnation in `to` act on it.
+ */
+export interface TimeoutNow extends Answer {
+  readonly kind: 'timeoutNow';
+}
+
 /** Offers a snapshot to a peer that needs entries compacted from the leader's log (Raft §7). */
 export interface SnapshotOffer extends FromServer {
   readonly kind: 'snapshotOffer';
@@ -179,4 +192,5 @@ export type Message =
   | ReadIndexReply
   | SnapshotOffer
   | SnapshotChunk
-  | SnapshotAck;
+  | SnapshotAck
+  | TimeoutNow;

@@ -66,12 +66,16 @@ export interface ReadsReady {
 
 /** An observation for the operator. Reports do not stop the server. */
 export type Report =
-  | { readonly kind: 'steppedDown'; readonly reason: 'higherTerm' | 'quorumSilent' | 'diskFull' | 'diskStalled' }
+  | {
+      readonly kind: 'steppedDown';
+      readonly reason: 'higherTerm' | 'quorumSilent' | 'diskFull' | 'diskStalled' | 'removed';
+    }
   | { readonly kind: 'lateTimerForgiven' }
   | { readonly kind: 'blankVoter'; readonly peer: ServerId }
   | { readonly kind: 'secondLeader'; readonly peer: ServerId }
   | { readonly kind: 'ackBeyondLog'; readonly peer: ServerId; readonly index: number }
-  | { readonly kind: 'needsSnapshot'; readonly peer: ServerId };
+  | { readonly kind: 'needsSnapshot'; readonly peer: ServerId }
+  | { readonly kind: 'transferFailed'; readonly peer: ServerId };
 
 /**
  * Everything that `Raft` requests in one turn. All of it may be done in parallel, except that

@@ -111,8 +111,8 @@ export class RaftServer implements Server {
   }
 
   get eligible(): boolean {
-    const { membership } = this.log;
-    if (membership === undefined || !isVoter(membership, this.id) || this.diskStalled) return false;
+    const votes = this.log.liveMemberships.some(({ membership }) => isVoter(membership, this.id));
+    if (!votes || this.diskStalled) return false;
     return !this.full || this.now - this.#ledAt > FULL_PATIENCE * this.timings.election;
   }
 
@@ -186,9 +186,10 @@ export class RaftServer implements Server {
     role.begin();
   }
 
-  campaign(): void {
+  campaign(transfer = false): void {
+    this.leader = undefined;
     this.setBallot({ term: this.#ballot.term + 1, votedFor: this.id });
-    const role = new Candidate(this);
+    const role = new Candidate(this, transfer);
     this.role = role;
     role.begin();
   }

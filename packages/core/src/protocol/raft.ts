@@ -3,9 +3,10 @@ import type { Ballot } from '../log/ballot.js';
 import { commandBytes, type Entry, type Position } from '../log/entry.js';
 import type { RaftLog } from '../log/raft-log.js';
 import type { SnapshotMeta } from '../log/snapshot-meta.js';
-import type { ServerId } from '../log/server.js';
+import type { MembershipStep } from '../log/membership-change.js';
+import type { ServerId, ServerInfo } from '../log/server.js';
 import { Follower } from './follower.js';
-import { Leader } from './leader.js';
+import { Leader, type ChangeLimits, type ChangeRefusal, type TransferRefusal } from './leader.js';
 import type { Message, PreVote, SnapshotChunk, SnapshotOffer, Vote } from './message.js';
 import type { Output, PageRead } from './output.js';
 import type { Progress } from './progress.js';
@@ -17,8 +18,10 @@ import type { Limits, Timings } from './settings.js';
 export type SnapshotBody =
   Pick<SnapshotOffer, 'kind' | 'meta' | 'bytes'> | Pick<SnapshotChunk, 'kind' | 'id' | 'offset' | 'data'>;
 
+const noServers: ReadonlyMap<ServerId, { readonly info: ServerInfo }> = new Map();
+
 /** The reason for not appending a proposal. */
-export type ProposalRefusal = 'notLeader' | 'overloaded' | 'diskFull';
+export type ProposalRefusal = 'notLeader' | 'transferring' | 'overloaded' | 'diskFull';
 
 /**
  * The Raft protocol of one server as a pure state machine. Methods are inputs, and `takeOutput`
@@ -94,6 +97,18 @@ export class Raft {
     return role instanceof Leader ? role.peers : undefined;
   }
 
+  /** The servers that this leader has removed, but that still learn of it. */
+  get leaving(): ReadonlyMap<ServerId, { readonly info: ServerInfo }> {
+    const { role } = this.#server;
+    return role instanceof Leader ? role.leaving : noServers;
+  }
+
+  /** The server to which this leader is handing over; undefined if it is not. */
+  get transferTarget(): ServerId | undefined {
+    const { role } = this.#server;
+    return role instanceof Leader ? role.transferTarget : undefined;
+  }
+
   /** Bytes proposed to this leader but not committed yet. */
   get uncommittedBytes(): number {
     const { role } = this.#server;
@@ -135,7 +150,7 @@ export class Raft {
     if (message.term > server.ballot.term) {
       // A server that has recently heard from a leader ignores candidates, so that they cannot
       // disrupt the cluster (Raft §6, thesis §4.2.3).
-      if (message.kind === 'vote' && server.role.leaderAlive) return;
+      if (message.kind === 'vote' && server.role.leaderAlive && !takesOver(message, server.ballot.term)) return;
       if (this.role === 'leader') server.report({ kind: 'steppedDown', reason: 'higherTerm' });
       server.follow(message.term, undefined);
     } else if (message.term < server.ballot.term && message.kind !== 'preVoteReply') {
@@ -151,9 +166,28 @@ export class Raft {
   propose(data: Uint8Array): Position | ProposalRefusal {
     const { role, full } = this.#server;
     if (!(role instanceof Leader)) return 'notLeader';
+    if (role.transferTarget !== undefined) return 'transferring';
     if (full || role.quorumIsFull) return 'diskFull';
     if (!role.hasRoomFor(commandBytes(data.length))) return 'overloaded';
     return role.propose(data);
+  }
+
+  /**
+   * Changes the membership and returns the position of its entry, or the reason for a refusal. A joint
+   * membership is left without another call, once it is committed.
+   */
+  changeMembership(steps: readonly MembershipStep[], limits: ChangeLimits = {}): Position | ChangeRefusal {
+    const { role } = this.#server;
+    return role instanceof Leader ? role.changeMembership(steps, limits) : { refused: 'notLeader', detail: '' };
+  }
+
+  /**
+   * Begins to hand over the leadership to a voter, by default to the one that needs the fewest
+   * entries. Returns the reason if it cannot. The transfer ends within an election timeout.
+   */
+  transfer(to?: ServerId): TransferRefusal | undefined {
+    const { role } = this.#server;
+    return role instanceof Leader ? role.transfer(to) : 'notLeader';
   }
 
   /**
@@ -316,6 +350,9 @@ export class Raft {
       case 'snapshotChunk':
         if (this.#followSender(from)) this.#server.role.snapshotChunk(from, message);
         return;
+      case 'timeoutNow':
+        if (this.leader === from) this.#server.role.timeoutNow(from, message);
+        return;
       case 'snapshotAck':
         return this.#server.role.snapshotAck(from, message);
       case 'preVoteReply':
@@ -352,4 +389,12 @@ export class Raft {
     server.follow(server.ballot.term, from);
     return true;
   }
+}
+
+/**
+ * Returns whether the leader of `term` asked the candidate to take over. That request is valid for
+ * one candidacy, in the next term.
+ */
+function takesOver({ term, transfer }: Vote, current: number): boolean {
+  return transfer === true && term === current + 1;
 }

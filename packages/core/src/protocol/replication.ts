@@ -1,15 +1,29 @@
 import { invariant } from '../invariant.js';
 import type { Entry } from '../log/entry.js';
-import type { ServerId } from '../log/server.js';
+import type { ServerId, ServerInfo } from '../log/server.js';
 import type { Slice } from '../log/tail.js';
 import type { PageRead } from './output.js';
 import { Progress } from './progress.js';
 import type { Server } from './role.js';
 
+/**
+ * Election timeouts for which a leader goes on sending to a server after its removal is committed, so
+ * that the server learns of it.
+ */
+const FAREWELL = 2;
+
+/** A server that was removed, and the time until which the leader goes on sending to it. */
+interface Leaving {
+  readonly info: ServerInfo;
+  /** `Infinity` until the removal is committed. */
+  readonly until: number;
+}
+
 /** Sends a leader's log and heartbeats to its peers, within each peer's window (Raft §5.3). */
 export class Replication {
   readonly #server: Server;
   readonly #peers = new Map<ServerId, Progress>();
+  #leaving: ReadonlyMap<ServerId, Leaving> = new Map();
   #streams = 0;
   /**
    * The slice that was sent last. Peers that keep up receive the same slice, so it is encoded only
@@ -19,11 +33,55 @@ export class Replication {
 
   constructor(server: Server) {
     this.#server = server;
-    for (const id of server.membership.servers.keys()) if (id !== server.id) this.#reset(id);
+    for (const { membership } of server.log.liveMemberships) this.#add(membership.servers.keys());
+    this.followMembership();
   }
 
   get peers(): ReadonlyMap<ServerId, Progress> {
     return this.#peers;
+  }
+
+  /** The servers that were removed, but still learn of it. */
+  get leaving(): ReadonlyMap<ServerId, { readonly info: ServerInfo }> {
+    return this.#leaving;
+  }
+
+  /**
+   * Begins to send to the servers that the membership in force has added. A server that was removed
+   * and returns gets new streams, so that acknowledgements from its earlier time do not count.
+   */
+  followMembership(): void {
+    const { log, membership } = this.#server;
+    const leaving = new Map<ServerId, Leaving>();
+    for (const id of this.#peers.keys()) {
+      const returned = this.#leaving.has(id) && membership.servers.has(id);
+      if (returned) this.#peers.delete(id);
+      if (membership.servers.has(id)) continue;
+      const known = log.liveMemberships.findLast((live) => live.membership.servers.has(id))?.membership.servers.get(id);
+      const info = this.#leaving.get(id)?.info ?? known;
+      if (info === undefined) this.#peers.delete(id);
+      else leaving.set(id, this.#leaving.get(id) ?? { info, until: Infinity });
+    }
+    this.#leaving = leaving;
+    this.#add(membership.servers.keys());
+  }
+
+  /** Called when the membership in force is committed. */
+  removalsCommitted(): void {
+    if (this.#leaving.size === 0) return;
+    const until = this.#server.now + FAREWELL * this.#server.timings.election;
+    this.#leaving = new Map([...this.#leaving].map(([id, at]) => [id, { ...at, until: Math.min(at.until, until) }]));
+  }
+
+  #add(ids: Iterable<ServerId>): void {
+    for (const id of ids) if (id !== this.#server.id && !this.#peers.has(id)) this.#reset(id);
+  }
+
+  #partFromRemoved(): void {
+    const gone = [...this.#leaving].filter(([, { until }]) => this.#server.now >= until);
+    if (gone.length === 0) return;
+    for (const [id] of gone) this.#peers.delete(id);
+    this.#leaving = new Map([...this.#leaving].filter(([id]) => this.#peers.has(id)));
   }
 
   /**
@@ -45,6 +103,7 @@ export class Replication {
 
   heartbeat(round: number): void {
     const { output, header } = this.#server;
+    this.#partFromRemoved();
     for (const [id, progress] of this.#peers) {
       const committed = this.#noteCommitSent(progress, progress.match);
       output.send(id, { kind: 'heartbeat', ...header, stream: progress.stream, round, committed });

@@ -16,6 +16,7 @@ import type {
   SnapshotAck,
   SnapshotChunk,
   SnapshotOffer,
+  TimeoutNow,
   VoteReply,
 } from './message.js';
 import type { OutputBuilder } from './output-builder.js';
@@ -54,7 +55,9 @@ export interface Server {
   readonly diskStalled: boolean;
   /**
    * Whether this server may campaign: it is a voter, is not blank, its disk works, and it has room
-   * for entries. A server without room may campaign if no server has led for a while.
+   * for entries. A server without room may campaign if no server has led for a while. A server whose
+   * removal is not committed yet is still a voter, because the others may need it to commit the
+   * removal (thesis §4.2.2).
    */
   readonly eligible: boolean;
   /** Whether the current term and vote are durable, so that messages of this term may be sent. */
@@ -80,7 +83,8 @@ export interface Server {
   report(report: Report): void;
   follow(term: number, leader: ServerId | undefined): void;
   askForPreVotes(): void;
-  campaign(): void;
+  /** `transfer` means that the leader asked this server to take over. */
+  campaign(transfer?: boolean): void;
   lead(): void;
 }
 
@@ -109,12 +113,13 @@ export interface Role {
   retime(): void;
   /** Called at the end of a turn. Adds the results of the turn's inputs to the output. */
   flush(): void;
-  // The next five messages come from the leader of the current term.
+  // The next six messages come from the leader of the current term.
   append(from: ServerId, message: Append): void;
   heartbeat(from: ServerId, message: Heartbeat): void;
   commit(from: ServerId, message: Commit): void;
   snapshotOffer(from: ServerId, message: SnapshotOffer): void;
   snapshotChunk(from: ServerId, message: SnapshotChunk): void;
+  timeoutNow(from: ServerId, message: TimeoutNow): void;
   // The next messages belong to the current term, except that pre-vote replies may have any term.
   // Answers are addressed to this incarnation.
   preVoteReply(from: ServerId, message: PreVoteReply): void;
@@ -146,6 +151,7 @@ export abstract class BaseRole implements Role {
   commit(_from: ServerId, _message: Commit): void {}
   snapshotOffer(_from: ServerId, _message: SnapshotOffer): void {}
   snapshotChunk(_from: ServerId, _message: SnapshotChunk): void {}
+  timeoutNow(_from: ServerId, _message: TimeoutNow): void {}
   preVoteReply(_from: ServerId, _message: PreVoteReply): void {}
   voteReply(_from: ServerId, _message: VoteReply): void {}
   appendAccepted(_from: ServerId, _message: AppendAccepted): void {}

@@ -1,5 +1,5 @@
 import { isId } from '../id.js';
-import { membershipFault, type Membership } from '../log/membership.js';
+import { LEVEL, membershipFault, type Membership } from '../log/membership.js';
 import type { ServerId, ServerInfo } from '../log/server.js';
 import { protocolError, type Reader } from './reader.js';
 import { textLength, type Writer } from './writer.js';
@@ -14,12 +14,16 @@ const OUTGOING = 2;
 const LEARNER = 4;
 const LEARNER_NEXT = 8;
 
+/** Set in the count of a membership above level 0. Earlier versions refuse such a count. */
+const HAS_LEVEL = 0x8000_0000;
+
 /**
  * Returns the number of bytes of an encoded membership: a count, then id, address, metadata and
  * parts of each server. Servers keep their order in the map, so equal memberships have equal bytes.
+ * Above level 0 the count has its highest bit set, and level (1 byte) and revision (8) follow it.
  */
-export function membershipLength({ servers }: Membership): number {
-  let length = 4;
+export function membershipLength({ level, servers }: Membership): number {
+  let length = level > 0 ? 13 : 4;
   for (const [id, { address, metadata }] of servers) {
     length += textLength(id) + textLength(address) + textLength(metadata) + 1;
   }
@@ -27,8 +31,12 @@ export function membershipLength({ servers }: Membership): number {
 }
 
 export function writeMembership(writer: Writer, membership: Membership): void {
-  const { voters, outgoing, learners, learnersNext, servers } = membership;
-  writer.u32(servers.size);
+  const { level, revision, voters, outgoing, learners, learnersNext, servers } = membership;
+  if (level > 0) {
+    writer.u32(HAS_LEVEL + servers.size);
+    writer.u8(level);
+    writer.u53(revision);
+  } else writer.u32(servers.size);
   for (const [id, { address, metadata }] of servers) {
     writer.text(id);
     writer.text(address);
@@ -43,7 +51,12 @@ export function writeMembership(writer: Writer, membership: Membership): void {
 }
 
 export function readMembership(reader: Reader): Membership {
-  const count = reader.count(7);
+  const first = reader.u32();
+  const hasLevel = first >= HAS_LEVEL;
+  const [level, revision] = hasLevel ? [reader.u8(), reader.u53()] : [0, 0];
+  if (level > LEVEL) throw protocolError(`A membership has feature level ${level}. This version reads up to ${LEVEL}.`);
+  if (hasLevel && level === 0) throw protocolError('A membership of level 0 has a level.');
+  const count = hasLevel ? first - HAS_LEVEL : first;
   if (count > MAX_SERVERS) throw protocolError(`A membership of ${count} servers exceeds the limit of ${MAX_SERVERS}.`);
   const servers = new Map<ServerId, ServerInfo>();
   const parts: [ServerId, number][] = [];
@@ -58,6 +71,8 @@ export function readMembership(reader: Reader): Membership {
   }
   const those = (part: number): ServerId[] => parts.filter(([, p]) => (p & part) !== 0).map(([id]) => id);
   const membership = {
+    level,
+    revision,
     voters: those(VOTER),
     outgoing: those(OUTGOING),
     learners: those(LEARNER),

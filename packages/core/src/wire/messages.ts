@@ -27,8 +27,11 @@ const KIND = {
   snapshotOffer: 13,
   snapshotChunk: 14,
   snapshotAck: 15,
+  timeoutNow: 16,
 } as const satisfies Record<Message['kind'], number>;
 
+/** The kind of a vote request after a transfer. Its fields are those of a vote request. */
+const TRANSFER_VOTE = 17;
 const HEADER = 17;
 /** Bytes of the shortest message, which has a header and one number. */
 export const MIN_MESSAGE: number = HEADER + 8;
@@ -50,9 +53,10 @@ const BODY = {
   snapshotOffer: 16,
   snapshotChunk: 20,
   snapshotAck: 24,
+  timeoutNow: 8,
 } as const satisfies Record<Message['kind'], number>;
 
-const KINDS: ReadonlySet<number> = new Set(Object.values(KIND));
+const KINDS: ReadonlySet<number> = new Set([...Object.values(KIND), TRANSFER_VOTE]);
 /** The highest kind that frames of version 1 may contain. */
 const LAST_OF_VERSION_1 = KIND.snapshotAck;
 
@@ -62,8 +66,12 @@ export function isKnownKind(kind: number): boolean {
 }
 
 /** Returns whether frames of a version may contain a message. */
-export function isKnownTo(version: number, { kind }: Message): boolean {
-  return version > 1 || KIND[kind] <= LAST_OF_VERSION_1;
+export function isKnownTo(version: number, message: Message): boolean {
+  return version > 1 || kindOf(message) <= LAST_OF_VERSION_1;
+}
+
+function kindOf(message: Message): number {
+  return message.kind === 'vote' && message.transfer === true ? TRANSFER_VOTE : KIND[message.kind];
 }
 
 /** Returns the number of bytes of a message, without the length before it. */
@@ -76,7 +84,7 @@ export function messageLength(message: Message): number {
 }
 
 export function writeMessage(writer: Writer, message: Message): void {
-  writer.u8(KIND[message.kind]);
+  writer.u8(kindOf(message));
   writer.u53(message.term);
   writer.u53(message.incarnation);
   if ('to' in message) writer.u53(message.to);
@@ -88,6 +96,8 @@ export function writeMessage(writer: Writer, message: Message): void {
     case 'preVoteReply':
       writer.u53(message.candidacy);
       return writer.u8(Number(message.granted));
+    case 'timeoutNow':
+      return;
     case 'voteReply':
       return writer.u8(Number(message.granted));
     case 'append':
@@ -155,12 +165,16 @@ export function readMessage(reader: Reader): Message {
         candidacy: reader.u53(),
         granted: reader.flag(),
       };
-    case KIND.vote: {
+    case KIND.vote:
+    case TRANSFER_VOTE: {
       const last = position(reader, from.term);
-      return { kind: 'vote', ...from, lastIndex: last.index, lastTerm: last.term };
+      const vote = { kind: 'vote', ...from, lastIndex: last.index, lastTerm: last.term } as const;
+      return kind === TRANSFER_VOTE ? { ...vote, transfer: true } : vote;
     }
     case KIND.voteReply:
       return { kind: 'voteReply', ...from, to: incarnation(reader), granted: reader.flag() };
+    case KIND.timeoutNow:
+      return { kind: 'timeoutNow', ...from, to: incarnation(reader) };
     case KIND.append: {
       const stream = reader.u53();
       const prev = position(reader, from.term);

@@ -10,6 +10,8 @@ import { quorumReached, voteResult } from '../../src/protocol/quorum.js';
 
 const info = { address: '', metadata: '' };
 const joint = (voters: string[], outgoing: string[], learners: string[] = []): Membership => ({
+  level: 1,
+  revision: 0,
   voters,
   outgoing,
   learners,

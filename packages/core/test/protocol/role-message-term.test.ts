@@ -62,6 +62,8 @@ function message(kind: Message['kind'], term: number, to: number): Message {
       return { kind, ...from, stream: 1, id: meta.id, offset: 0, data: new Uint8Array(1) };
     case 'snapshotAck':
       return { kind, ...from, to, stream: 1, id: meta.id, offset: 1 };
+    case 'timeoutNow':
+      return { kind, ...from, to };
   }
 }
 
@@ -88,6 +90,7 @@ const kinds = [
   'snapshotOffer',
   'snapshotChunk',
   'snapshotAck',
+  'timeoutNow',
 ] as const satisfies Message['kind'][];
 const roles: RoleName[] = ['follower', 'preCandidate', 'candidate', 'leader'];
 /** The kinds of messages that only a leader sends. */

@@ -23,14 +23,22 @@ export const membership: fc.Arbitrary<Membership> = fc
   })
   .chain((servers) =>
     fc
-      .array(fc.constantFrom('voter', 'outgoing', 'both', 'learner', 'next'), {
-        minLength: servers.length,
-        maxLength: servers.length,
-      })
-      .map((parts) => {
+      .tuple(
+        fc.constantFrom(
+          { level: 0, revision: 0 },
+          { level: 1, revision: 0 },
+          { level: 1, revision: Number.MAX_SAFE_INTEGER },
+        ),
+        fc.array(fc.constantFrom('voter', 'outgoing', 'both', 'learner', 'next'), {
+          minLength: servers.length,
+          maxLength: servers.length,
+        }),
+      )
+      .map(([feature, parts]) => {
         const named = (...wanted: string[]): string[] =>
           servers.map(([name]) => name).filter((_, i) => wanted.includes(i === 0 ? 'voter' : (parts[i] as string)));
         return {
+          ...feature,
           voters: named('voter', 'both'),
           outgoing: named('outgoing', 'both', 'next'),
           learners: named('learner'),
@@ -112,6 +120,8 @@ export const message: fc.Arbitrary<Message> = fc
         },
         { kind: 'snapshotChunk', ...from, stream: a, id: meta.id, offset: b, data: Uint8Array.of(1, 2, 3) },
         { kind: 'snapshotAck', ...from, to, stream: a, id: meta.id, offset: b },
+        { kind: 'timeoutNow', ...from, to },
+        { kind: 'vote', ...from, lastIndex: at.index, lastTerm: at.term, transfer: true },
       );
     }),
   );
@@ -143,6 +153,7 @@ export const samples: readonly Message[] = [
             ['b', { address: 'ws://b:1', metadata: 'é' }],
           ],
           ['b'],
+          0,
         ),
       },
     ],
@@ -176,4 +187,5 @@ export const samples: readonly Message[] = [
     data: Uint8Array.of(0xca, 0xfe),
   },
   { kind: 'snapshotAck', term: 9, incarnation: 12, to: 11, stream: 2, id: meta.id, offset: 7 },
+  { kind: 'timeoutNow', term: 9, incarnation: 11, to: 12 },
 ];

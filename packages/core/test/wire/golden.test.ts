@@ -1,3 +1,4 @@
+import { membershipOf, type Message } from '@kontiki/core';
 import { expect, it } from 'vitest';
 import { decodeFrame, encodeFrame } from '@kontiki/core/wire';
 import { samples } from './arbitraries.js';
@@ -11,6 +12,48 @@ const versions = Object.entries(golden).flatMap(([version, frames]) =>
 it.each(versions)('the encoding of %s in version %i does not change', (_kind, version, message, frame) => {
   if (frame === undefined) return expect(encodeFrame([message], { version })).toEqual(encodeFrame([], { version }));
   expect(Buffer.from(encodeFrame([message], { group: 3, version })).toString('hex')).toBe(frame);
+  expect(decodeFrame(Buffer.from(frame, 'hex'))).toEqual({ group: 3, messages: [message], skipped: [] });
+});
+
+it.each<[string, Message, string]>([
+  [
+    'a vote request after a transfer',
+    { kind: 'vote', term: 8, incarnation: 11, lastIndex: 5, lastTerm: 3, transfer: true },
+    '3315f0f30200030000000000000001000000210000001108000000000000000b0000000000000005000000000000000300000000000000',
+  ],
+  [
+    'a membership of level 1',
+    {
+      kind: 'append',
+      term: 9,
+      incarnation: 11,
+      stream: 2,
+      prevIndex: 1,
+      prevTerm: 3,
+      committed: 1,
+      entries: [
+        {
+          kind: 'membership',
+          index: 2,
+          term: 9,
+          membership: {
+            ...membershipOf(
+              [
+                ['a', { address: 'ws://a:1', metadata: '' }],
+                ['b', { address: 'ws://b:1', metadata: 'é' }],
+              ],
+              ['b'],
+              1,
+            ),
+            revision: 5,
+          },
+        },
+      ],
+    },
+    'fc082c110200030000000000000001000000710000000509000000000000000b000000000000000200000000000000010000000000000003000000000000000100000000000000010000000209000000000000002f00000002000080010500000000000000010061080077733a2f2f613a31000001010062080077733a2f2f623a310200c3a904',
+  ],
+])('the encoding of %s does not change', (_name, message, frame) => {
+  expect(Buffer.from(encodeFrame([message], { group: 3, version: 2 })).toString('hex')).toBe(frame);
   expect(decodeFrame(Buffer.from(frame, 'hex'))).toEqual({ group: 3, messages: [message], skipped: [] });
 });
 

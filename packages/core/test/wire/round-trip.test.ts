@@ -101,6 +101,8 @@ it('genesisOf returns equal checksums only for equal first entries', () => {
     index: 1,
     term: 1,
     membership: {
+      level: 0,
+      revision: 0,
       voters: ['a'],
       outgoing: [],
       learners: [],

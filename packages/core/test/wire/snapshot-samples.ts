@@ -13,6 +13,7 @@ export const meta: SnapshotMeta = {
         ['b', { address: 'ws://b:1', metadata: 'é' }],
       ],
       ['b'],
+      0,
     ),
   },
   genesis: 0xcafe_f00d,

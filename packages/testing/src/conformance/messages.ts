@@ -28,8 +28,12 @@ const meta: SnapshotMeta = {
 const samples: { readonly [kind in Message['kind']]: readonly (Message & { readonly kind: kind })[] } = {
   preVote: [{ kind: 'preVote', ...from, lastIndex: 5, lastTerm: 3 }],
   preVoteReply: [true, false].map((granted) => ({ kind: 'preVoteReply', ...answer, candidacy: 10, granted })),
-  vote: [{ kind: 'vote', ...from, lastIndex: 0, lastTerm: 0 }],
+  vote: [
+    { kind: 'vote', ...from, lastIndex: 0, lastTerm: 0 },
+    { kind: 'vote', ...from, lastIndex: 5, lastTerm: 3, transfer: true },
+  ],
   voteReply: [true, false].map((granted) => ({ kind: 'voteReply', ...answer, granted })),
+  timeoutNow: [{ kind: 'timeoutNow', ...answer }],
   append: [entries, []].map((held) => ({
     kind: 'append',
     ...from,

@@ -7,6 +7,10 @@ export interface Counts {
   reads: number;
   commits: number;
   acknowledged: number;
+  /** Number of membership changes that a leader has begun. */
+  changes: number;
+  /** Number of leadership transfers that a leader has begun. */
+  transfers: number;
   /** Number of issued writes lost in crashes. */
   lostWrites: number;
   /**
@@ -38,6 +42,8 @@ export function noCounts(): Counts {
     reads: 0,
     commits: 0,
     acknowledged: 0,
+    changes: 0,
+    transfers: 0,
     lostWrites: 0,
     unknown: 0,
     diskErrors: 0,

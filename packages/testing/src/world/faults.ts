@@ -1,5 +1,6 @@
-import type { ServerId, Timings } from '@kontiki/core';
+import type { Membership, MembershipStep, ServerId, Timings } from '@kontiki/core';
 import type { Random } from '../random.js';
+import { drawSteps } from './churn.js';
 import type { Counts } from './counts.js';
 import type { Fault, Mix } from './mix.js';
 import type { Schedule } from './schedule.js';
@@ -26,6 +27,12 @@ export interface FaultTarget {
   damage?(): void;
   /** Closes the node and starts it again. */
   close?(): void;
+  /** The membership in force. */
+  readonly membership?: Membership | undefined;
+  /** Asks the server to change the membership. */
+  change?(steps: readonly MembershipStep[], force: boolean): void;
+  /** Asks the server to hand over its leadership. */
+  transfer?(to: ServerId | undefined): void;
   /** Moves the server's clock forward by `span` milliseconds. */
   jump?(span: number): void;
 }
@@ -92,6 +99,8 @@ export class Faults {
       const timings = { heartbeat: heartbeat * stretch, election: election * stretch };
       for (const server of this.#world.servers) server.setTimings(timings);
     });
+    this.#every('churn', 1.5, () => this.#churn());
+    this.#every('transfers', 6, () => this.#transfer());
     this.#every('bitFlips', 30, () => this.#damage());
     this.#every('closes', 8, () => this.#victim.close?.());
     this.#every('clockJumps', 10, () => this.#victim.jump?.(this.#random.between(0, 5) * this.#timeout));
@@ -181,6 +190,21 @@ export class Faults {
       this.#world.trace?.(`${server.id} resumes`);
       server.resume();
     });
+  }
+
+  #churn(): void {
+    const { servers } = this.#world;
+    const ids = servers.map(({ id }) => id);
+    for (const server of servers) {
+      if (!server.leads || server.membership === undefined) continue;
+      server.change?.(drawSteps(this.#random, server.membership, ids), this.#random.chance(0.2));
+    }
+  }
+
+  #transfer(): void {
+    const { servers } = this.#world;
+    const to = this.#random.chance(0.5) ? undefined : this.#random.pick(servers).id;
+    for (const server of servers) if (server.leads) server.transfer?.(to);
   }
 
   /** Makes a disk stop answering, until it answers again or an operator kills the process. */

@@ -56,6 +56,15 @@ export const FAULTS = [
 export const LATER_FAULTS = ['hangs', 'weakMachines'] as const;
 
 /**
+ * What operators do. Drawn separately, too. In a world with churn no disk is lost or full: a server
+ * that lost its disk must not come back under its name.
+ *
+ * - `churn`: members are added, promoted, demoted and removed, several at a time and sometimes by force
+ * - `transfers`: leaders are asked to hand over
+ */
+export const OPERATIONS = ['churn', 'transfers'] as const;
+
+/**
  * Kinds of faults that exist only in the full world.
  *
  * - `badFrames`: frames arrive with a flipped bit
@@ -66,10 +75,14 @@ export const LATER_FAULTS = ['hangs', 'weakMachines'] as const;
  */
 const NODE_FAULTS = ['badFrames', 'diskErrors', 'bitFlips', 'clockJumps', 'closes'] as const;
 
-/** All kinds of faults. */
-export const ALL_FAULTS: readonly Fault[] = [...FAULTS, ...LATER_FAULTS, ...NODE_FAULTS];
+/** Faults that a world with churn leaves out. */
+const DISK_FAULTS: readonly Fault[] = ['wipes', 'fullDisks', 'bitFlips'];
 
-export type Fault = (typeof FAULTS)[number] | (typeof LATER_FAULTS)[number] | (typeof NODE_FAULTS)[number];
+/** All kinds of faults. */
+export const ALL_FAULTS: readonly Fault[] = [...FAULTS, ...LATER_FAULTS, ...OPERATIONS, ...NODE_FAULTS];
+
+export type Fault =
+  (typeof FAULTS)[number] | (typeof LATER_FAULTS)[number] | (typeof OPERATIONS)[number] | (typeof NODE_FAULTS)[number];
 
 /**
  * The conditions of one world, drawn from its seed: size, timings, limits, workload, and the
@@ -139,9 +152,11 @@ export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions
   const strength = Object.fromEntries([
     ...drawStrengths(random, FAULTS),
     ...drawStrengths(new Random(seed, 'later faults'), LATER_FAULTS, 0.25),
+    ...drawStrengths(new Random(seed, 'operations'), OPERATIONS, 0.3),
     ...drawStrengths(new Random(seed, 'mix of nodes'), NODE_FAULTS),
   ]) as Record<Fault, number>;
-  for (const fault of of === 'rafts' ? [...without, ...NODE_FAULTS] : without) strength[fault] = 0;
+  for (const fault of of === 'rafts' ? [...without, ...NODE_FAULTS] : [...without, ...OPERATIONS]) strength[fault] = 0;
+  if (strength.churn > 0) for (const fault of DISK_FAULTS) strength[fault] = 0;
   const oneByOne = random.chance(0.5);
   return {
     seconds,

@@ -14,6 +14,7 @@
  * - `positionsRise`: committed, applied and matched indices never decrease or exceed their bounds
  * - `commitIsDurable`: a committed entry is durable on a quorum
  * - `oneVotePerTerm`: a server votes for at most one candidate per term
+ * - `quorumsOverlap`: every quorum of a membership overlaps every quorum of the previous membership
  * - `termIsDurable`: a server sends messages only in terms that are durable on its disk
  * - `readsAreFresh`: a read sees every entry that was acknowledged or read before it started
  * - `callsSettle`: every call gets an outcome
@@ -37,6 +38,7 @@ export const INVARIANTS = [
   'positionsRise',
   'commitIsDurable',
   'oneVotePerTerm',
+  'quorumsOverlap',
   'termIsDurable',
   'readsAreFresh',
   'callsSettle',
@@ -56,7 +58,6 @@ export const INVARIANTS = [
  *
  * - `appliesInOrder`: a state machine applies every command exactly once, in order
  * - `equalStates`: state machines that applied the same entries have equal results and states
- * - `quorumsOverlap`: every quorum of a membership overlaps every quorum of the previous membership
  * - `openedIsDurable`: all data that a store reports when it opens is durable
  * - `acknowledgedIsDurable`: acknowledged entries are on the disks of a majority
  * - `linearizable`: the workload finds no contradictions in the answers to clients
@@ -64,7 +65,6 @@ export const INVARIANTS = [
 export const NODE_INVARIANTS = [
   'appliesInOrder',
   'equalStates',
-  'quorumsOverlap',
   'openedIsDurable',
   'acknowledgedIsDurable',
   'linearizable',

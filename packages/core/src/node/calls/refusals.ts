@@ -10,6 +10,11 @@ export function refusalError(raft: Raft, why: ProposalRefusal, situation: () => 
       const hint = leader === undefined ? `${situation()} Try again soon.` : `${leader.id} leads: propose it there.`;
       return new NotLeaderError(`Node ${raft.id} does not lead. ${hint}`, leader);
     }
+    case 'transferring':
+      return new KontikiError(
+        'KONTIKI_TRANSFERRING',
+        `Node ${raft.id} is handing over its leadership to ${raft.transferTarget}. Try again soon.`,
+      );
     case 'overloaded':
       return new KontikiError(
         'KONTIKI_OVERLOADED',

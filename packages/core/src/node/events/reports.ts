@@ -22,6 +22,8 @@ export function logReport(logger: Logger, report: Report): void {
       return logger.error(
         `server ${report.peer} acknowledged index ${report.index}, which this leader does not hold: the two have different histories. It does not count and receives nothing while this server leads`,
       );
+    case 'transferFailed':
+      return logger.warn(`${report.peer} has not taken over the leadership in time, so this server leads on`);
     case 'needsSnapshot':
       return logger.warn(`server ${report.peer} needs entries that were compacted, so it receives a snapshot`);
   }
@@ -30,6 +32,7 @@ export function logReport(logger: Logger, report: Report): void {
 const reasons = {
   higherTerm: 'another server is in a higher term',
   quorumSilent: 'no quorum answered for an election timeout',
+  removed: 'it is no longer a voter',
   diskFull: 'its disk is full, and a quorum of other servers has room',
   diskStalled: 'its disk has not finished a write for several election timeouts; it does not lead until the write ends',
 } as const;

@@ -1,6 +1,7 @@
 import { entryBytes, type ServerId } from '@kontiki/core';
 import type { Raft } from '@kontiki/core/protocol';
 import type { InvariantChecker } from '../invariant-checker.js';
+import { isQuorum } from '../memberships.js';
 import type { Mix } from '../mix.js';
 
 /** The commit indices of one leader. */
@@ -25,6 +26,8 @@ export class Bounds {
    * leader.
    */
   readonly #ledOnce = new WeakSet<Raft>();
+  /** The newest membership of each leader, and the time since when it is in force. */
+  readonly #changed = new WeakMap<Raft, { readonly index: number; readonly at: number }>();
   /** The commit index of each leader over time, since its election. */
   readonly #commits = new WeakMap<Raft, Commits>();
 
@@ -105,14 +108,23 @@ export class Bounds {
     const { peers, now, timings } = raft;
     const { windowMessages } = this.#mix.limits;
     const longest = 2 * timings.election + timings.heartbeat;
-    let heard = 1;
+    const heard = new Set([id]);
     for (const [peer, { window, lastActive }] of peers ?? []) {
       this.#bound(window.size <= windowMessages, () => `${window.size} messages to ${peer} are in flight`);
-      if (now - lastActive <= longest) heard += 1;
+      if (now - lastActive <= longest) heard.add(peer);
     }
-    if (this.#hasLateTurns) return;
-    const hearsMajority = heard * 2 > this.#mix.servers;
-    this.#invariants.check('leaderHearsMajority', hearsMajority, () => `${id} leads and hears ${heard - 1} others`);
+    const { membership, membershipIndex } = raft.log;
+    if (this.#changed.get(raft)?.index !== membershipIndex)
+      this.#changed.set(raft, { index: membershipIndex, at: now });
+    // A change by force may need servers that have not answered yet.
+    const isNew = now - (this.#changed.get(raft)?.at ?? 0) <= longest;
+    if (this.#hasLateTurns || isNew || membership === undefined) return;
+    const hearsMajority = isQuorum(membership, (voter) => heard.has(voter));
+    this.#invariants.check(
+      'leaderHearsMajority',
+      hearsMajority,
+      () => `${id} leads and hears ${heard.size - 1} others`,
+    );
   }
 
   /**

@@ -1,10 +1,11 @@
-import type { Ballot, Entry, Message, ServerId } from '@kontiki/core';
-import type { Raft, Write } from '@kontiki/core/protocol';
+import { isVoter, type Ballot, type Entry, type MembershipEntry, type Message, type ServerId } from '@kontiki/core';
+import type { Raft, RaftLog, Write } from '@kontiki/core/protocol';
 import { Ballots } from '../ballots.js';
 import { noCounts, type Counts } from '../counts.js';
 import { Entries, type OnQuorum } from '../entries.js';
 import { Freshness } from '../freshness.js';
 import type { InvariantChecker } from '../invariant-checker.js';
+import { quorumsOverlap } from '../memberships.js';
 import type { Invariant } from '../violation.js';
 
 /** The parts of a server that the checks use. */
@@ -127,6 +128,7 @@ export class Checks {
     const [first] = entries;
     if (first === undefined) return;
     if (first.index <= disk.issuedLast) this.counts.truncations += 1;
+    for (const entry of entries) if (entry.kind === 'membership') this.#membershipChanges(id, log, entry);
     this.#entries.issued(id, log.termAt(first.index - 1) ?? 0, entries);
   }
 
@@ -159,6 +161,15 @@ export class Checks {
 
   // ---- the rules
 
+  #membershipChanges(id: ServerId, log: RaftLog, { index, membership }: MembershipEntry): void {
+    const before = log.membershipAt(index - 1)?.membership;
+    this.check(
+      'quorumsOverlap',
+      before === undefined || quorumsOverlap(before, membership),
+      () => `${id} appends membership ${index}, whose quorums need not overlap with those before it`,
+    );
+  }
+
   #leads(server: Observed, raft: Raft, seen: Seen): void {
     const { id, incarnation } = server;
     const { log, ballot } = raft;
@@ -168,6 +179,8 @@ export class Checks {
       seen.matches.clear();
       this.counts.elections += 1;
       this.#ballots.leads(`${id}/${incarnation}`, term);
+      const votes = log.liveMemberships.some(({ membership }) => isVoter(membership, id));
+      this.check('electionSafety', votes, () => `${id} leads term ${term} and is no voter`);
       this.#entries.leads(id, term, (index) => log.termAt(index));
       this.#onElected(id);
     } else {

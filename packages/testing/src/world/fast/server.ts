@@ -1,4 +1,4 @@
-import type { Entry, Message, ServerId, Timings } from '@kontiki/core';
+import type { Entry, Membership, MembershipStep, Message, ServerId, Timings } from '@kontiki/core';
 import { RawNode, type Mail, type PageRead, type Raft, type Report, type Turn } from '@kontiki/core/protocol';
 import type { Random } from '../../random.js';
 import type { Bounds } from './bounds.js';
@@ -55,6 +55,7 @@ export class ModelServer implements FaultTarget {
   readonly proposals: WaitingProposals;
   readonly reads: WaitingReads;
   #commands: Uint8Array[] = [];
+  #operations: ((raft: Raft) => void)[] = [];
   #stalls!: StallCheck;
   #scheduled = false;
   #paused = false;
@@ -78,6 +79,10 @@ export class ModelServer implements FaultTarget {
   /** The node's `Raft`. Undefined while the server is down. */
   get raft(): Raft | undefined {
     return this.#raw?.raft;
+  }
+
+  get membership(): Membership | undefined {
+    return this.raft?.log.membership;
   }
 
   get leads(): boolean {
@@ -123,6 +128,7 @@ export class ModelServer implements FaultTarget {
     this.#raw = undefined;
     this.#life += 1;
     this.#commands = [];
+    this.#operations = [];
     this.#scheduled = false;
     this.#paused = false;
     this.#applying = false;
@@ -172,6 +178,29 @@ export class ModelServer implements FaultTarget {
     if (this.#raw === undefined) return;
     this.#raw.setTimings(timings);
     this.#stalls.retimed();
+  }
+
+  change(steps: readonly MembershipStep[], force: boolean): void {
+    this.#operate((raft) => {
+      const begun = !('refused' in raft.changeMembership(steps, { force }));
+      if (!begun) return;
+      this.#world.checks.counts.changes += 1;
+      this.#world.trace?.(`${this.id} changes the membership: ${JSON.stringify(raft.log.membership)}`);
+    });
+  }
+
+  transfer(to: ServerId | undefined): void {
+    this.#operate((raft) => {
+      if (raft.transfer(to) !== undefined) return;
+      this.#world.checks.counts.transfers += 1;
+      this.#world.trace?.(`${this.id} hands over to ${raft.transferTarget}`);
+    });
+  }
+
+  #operate(operation: (raft: Raft) => void): void {
+    if (this.#raw === undefined) return;
+    this.#operations.push(operation);
+    this.wake();
   }
 
   // ---- inputs
@@ -246,6 +275,9 @@ export class ModelServer implements FaultTarget {
       this.#world.bounds.accepted(this.id, raft);
       this.proposals.add(outcome);
     }
+    const operations = this.#operations;
+    this.#operations = [];
+    for (const operation of operations) operation(raft);
   };
 
   /** Runs a step. If an assertion of `Raft` fails, the server stops, as `RaftNode` would. */

@@ -19,6 +19,8 @@ export class StallCheck {
   readonly #checks: Checks;
   #wakeAt = Infinity;
   #afterLateTurn = false;
+  /** Whether a leader may have asked the server to take over, which needs no timer. */
+  #askedToLead = false;
   /** Whether the server must forgive the next late timer. */
   #mustForgive = true;
   /** Senders and terms of the appends that wait for the next turn. */
@@ -36,6 +38,7 @@ export class StallCheck {
 
   /** Notes a message that the server takes in its next turn. */
   received(from: ServerId, message: Message): void {
+    if (message.kind === 'timeoutNow') this.#askedToLead = true;
     if (message.kind === 'append') this.#appends.push({ from, term: message.term });
   }
 
@@ -47,7 +50,8 @@ export class StallCheck {
   /** Checks a turn that ran at the time `now`. `before` is the role before the turn. */
   turned(id: string, raft: Raft, before: RoleName, now: number, turn: Turn): void {
     const late = now > this.#wakeAt + raft.timings.heartbeat;
-    const acted = campaigns(before, raft.role) || turn.reports.some(isSilence);
+    const campaigned = campaigns(before, raft.role) && !this.#askedToLead;
+    const acted = campaigned || turn.reports.some(isSilence);
     const forgave = turn.reports.some(({ kind }) => kind === 'lateTimerForgiven');
     if (this.#heardLeader(raft)) this.#mustForgive = true;
     if (late) {
@@ -68,6 +72,7 @@ export class StallCheck {
     this.#term = raft.ballot.term;
     this.#timings = raft.timings;
     this.#appends = [];
+    this.#askedToLead = false;
   }
 
   /** Whether a follower took an append of the leader and term that it followed already. */

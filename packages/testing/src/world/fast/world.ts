@@ -1,4 +1,4 @@
-import { membershipOf, type Entry, type Message, type ServerId } from '@kontiki/core';
+import { membershipOf, type MembershipEntry, type Message, type ServerId } from '@kontiki/core';
 import { Random } from '../../random.js';
 import type { Counts } from '../counts.js';
 import { InvariantChecker } from '../invariant-checker.js';
@@ -6,6 +6,7 @@ import { Bounds } from './bounds.js';
 import { Checks } from './checks.js';
 import { ModelDisk } from './disk.js';
 import { Faults } from '../faults.js';
+import { isQuorum } from '../memberships.js';
 import { drawMix, type Mix } from '../mix.js';
 import { ModelNetwork } from '../network.js';
 import type { Outcome, WorldOptions } from '../outcome.js';
@@ -40,20 +41,24 @@ class World {
     this.bounds = new Bounds(checker, this.mix, () => this.schedule.now);
     this.checks = new Checks(
       checker,
-      (_id, index, term) => this.servers.filter(({ disk }) => disk.holds(index, term)).length * 2 > this.mix.servers,
+      (_id, index, term) => this.#isOnQuorum(index, term),
       (id) => this.#faults.onElected(this.#server(id)),
     );
-    const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].slice(0, this.mix.servers);
+    const { servers, strength } = this.mix;
+    const all = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+    const ids = all.slice(0, strength.churn > 0 ? servers + SPARES : servers);
     this.network = new ModelNetwork(this.schedule, new Random(seed, 'network'), this.mix, ids, (from, to, message) => {
       this.trace?.(`${to} ← ${from}: ${describe(message)}`);
       this.hash(message.term);
       this.#server(to).receive(from, message);
     });
-    const first = firstEntry(ids);
+    const first = firstEntry(ids.slice(0, servers));
     this.servers = ids.map((id) => {
       const disk = new ModelDisk(this.schedule, new Random(seed, `disk ${id}`), this.mix);
-      disk.entries.push(first);
-      disk.committed = 1;
+      if (first.membership.servers.has(id)) {
+        disk.entries.push(first);
+        disk.committed = 1;
+      }
       return new ModelServer(id, disk, this);
     });
     this.#faults = new Faults(this, new Random(seed, 'faults'));
@@ -126,6 +131,7 @@ class World {
     const wrote = this.#elapse(longer, () => this.checks.counts.acknowledged > acknowledged);
     this.checks.check('recovers', wrote, () => `no acknowledged write within ${longer} ms after a leader was elected`);
     this.#writing = false;
+    if (this.mix.strength.churn > 0) this.#stopRemoved(longer);
     const agree = this.#elapse(60_000, () => this.#agree);
     this.checks.check('converges', agree, () => `the servers do not converge: ${JSON.stringify(this.#states)}`);
     this.#elapse(patience);
@@ -142,6 +148,36 @@ class World {
     leader?.start();
     const led = this.#elapse(2 * patience, () => this.#leader !== undefined);
     this.checks.check('fullClustersLead', led, () => `no leader within ${2 * patience} ms while all disks are full`);
+  }
+
+  /** Stops the servers that are no members, as operators do, once the last change is complete. */
+  #stopRemoved(patience: number): void {
+    const settled = (): boolean => {
+      const log = this.#leader?.raft?.log;
+      return log !== undefined && log.membershipIndex <= log.committed && log.membership?.outgoing.length === 0;
+    };
+    // Farewells end within a few election timeouts.
+    const done = this.#elapse(patience, settled) && this.#elapse(5 * this.mix.timings.election);
+    this.checks.check('recovers', done, () => `a membership change did not end within ${patience} ms`);
+    const leader = this.#leader;
+    const members = leader?.membership?.servers;
+    const isMember = leader !== undefined && members?.has(leader.id) === true;
+    this.checks.check('recovers', isMember, () => `${leader?.id} leads after its removal`);
+    for (const server of this.servers) {
+      if (members?.has(server.id) === true) continue;
+      server.crash('kill');
+      server.lost = true;
+    }
+  }
+
+  /**
+   * Returns whether an entry is durable on a quorum of a membership that a server uses. The servers
+   * may use different ones.
+   */
+  #isOnQuorum(index: number, term: number): boolean {
+    const holds = (id: ServerId): boolean => this.#server(id).disk.holds(index, term);
+    const used = new Set(this.servers.flatMap(({ membership }) => membership ?? []));
+    return [...used].some((membership) => isQuorum(membership, holds));
   }
 
   get #alive(): readonly ModelServer[] {
@@ -181,7 +217,7 @@ class World {
     const turns = this.servers.map((server) => server.turns);
     this.#elapse(span);
     const beats = Math.ceil(span / this.mix.timings.heartbeat) + 2;
-    const peers = this.mix.servers - 1;
+    const peers = (this.mix.strength.churn > 0 ? this.#alive.length : this.mix.servers) - 1;
     const messages = this.network.sent - sent;
     this.checks.check(
       'isQuiet',
@@ -260,7 +296,10 @@ class World {
   }
 }
 
-function firstEntry(ids: readonly ServerId[]): Entry {
+/** Number of servers that are no members at first, in a world with churn. */
+const SPARES = 2;
+
+function firstEntry(ids: readonly ServerId[]): MembershipEntry {
   const membership = membershipOf(ids.map((id) => [id, { address: `model:${id}`, metadata: '' }]));
   return { kind: 'membership', index: 1, term: 1, membership };
 }

@@ -1,0 +1,121 @@
+import type { Mutant } from './mutant.js';
+
+const CHANGES = 'packages/core/test/protocol/membership-changes.test.ts';
+const TRANSFERS = 'packages/core/test/protocol/transfers.test.ts';
+
+/** Bugs in changes of the membership and in transfers of the leadership. */
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'a change of several voters has no joint phase',
+    file: 'log/membership-change.ts',
+    find: 'arriving.length + leaving.length > 1 ?',
+    replace: 'arriving.length + leaving.length > 99 ?',
+  },
+  {
+    name: 'only the new half of a joint membership counts for commits',
+    file: 'protocol/quorum.ts',
+    find: 'return Math.min(majorityReached(membership.voters, reached), majorityReached(membership.outgoing, reached));',
+    replace: 'return majorityReached(membership.voters, reached);',
+  },
+  {
+    name: 'only the new half of a joint membership counts in elections',
+    file: 'protocol/quorum.ts',
+    find: 'if (voters === outgoing) return voters;',
+    replace: 'return voters;',
+  },
+  {
+    name: 'a joint phase ends before it is committed',
+    file: 'protocol/leader.ts',
+    find: 'if (log.membershipIndex > log.committed || log.termAt(log.committed) !== ballot.term) return;',
+    replace: 'if (log.termAt(log.committed) !== ballot.term) return;',
+  },
+  {
+    name: 'a membership is changed before an entry of the own term is committed',
+    file: 'protocol/leader.ts',
+    find: "if (log.termAt(log.committed) !== ballot.term) return refuse('notReady');",
+    replace: '',
+  },
+  {
+    name: 'a membership is changed while another change is in progress',
+    file: 'protocol/leader.ts',
+    find: "if (membership.outgoing.length > 0 || log.membershipIndex > log.committed) return refuse('changing');",
+    replace: "if (membership.outgoing.length > 0) return refuse('changing');",
+  },
+  {
+    name: 'a membership stays in force after its entry was truncated',
+    file: 'log/raft-log.ts',
+    find: 'while ((this.#memberships.at(-1)?.index ?? 0) >= index) this.#memberships.pop();',
+    replace: '',
+  },
+  {
+    name: 'a membership is in force only once it is committed',
+    file: 'log/raft-log.ts',
+    find: 'return this.#memberships.at(-1)?.membership;',
+    replace: 'return this.#memberships.findLast(({ index }) => index <= this.#committed)?.membership;',
+  },
+  {
+    name: 'a removed leader leads on',
+    file: 'protocol/leader.ts',
+    find: '} else if (!isVoter(membership, id) && this.#transfer?.resigns !== true) {',
+    replace: '} else if (membership.voters.length === 0) {',
+  },
+  {
+    name: 'a learner campaigns',
+    file: 'protocol/raft-server.ts',
+    find: 'const votes = this.log.liveMemberships.some(({ membership }) => isVoter(membership, this.id));',
+    replace: 'const votes = this.log.liveMemberships.length > 0;',
+  },
+  {
+    name: 'a server whose removal is not committed does not campaign',
+    file: 'protocol/raft-server.ts',
+    find: 'const votes = this.log.liveMemberships.some(({ membership }) => isVoter(membership, this.id));',
+    replace: 'const votes = this.log.membership !== undefined && isVoter(this.log.membership, this.id);',
+  },
+  {
+    name: 'new members receive nothing',
+    file: 'protocol/replication.ts',
+    find: 'this.#leaving = leaving;\n    this.#add(membership.servers.keys());',
+    replace: 'this.#leaving = leaving;',
+  },
+  {
+    name: 'a joint phase does not end',
+    file: 'protocol/leader.ts',
+    find: 'if (!full) this.#appendMembership(leaveJoint(membership));',
+    replace: '',
+  },
+  {
+    name: 'a server without the log becomes a voter',
+    file: 'protocol/leader.ts',
+    find: 'return match === 0 || match < log.lastIndex - MAX_LAG;',
+    replace: 'return false;',
+    rare: { why: 'A forced change by an operator is unsafe only together with a lost disk.', test: CHANGES },
+  },
+  {
+    name: 'an acknowledgement from before a removal counts after the return',
+    file: 'protocol/replication.ts',
+    find: 'if (returned) this.#peers.delete(id);',
+    replace: '',
+    rare: { why: 'The disks of removed servers keep their entries in these worlds.', test: CHANGES },
+  },
+  {
+    name: 'a voter counts as lost because of an answer from its time as a learner',
+    file: 'protocol/leader.ts',
+    find: 'const isLost = blank && progress.match === 0 &&',
+    replace: 'const isLost = blank &&',
+    rare: { why: 'The answer must be overtaken by a whole promotion.', test: CHANGES },
+  },
+  {
+    name: 'every later term is exempt from the refusal of votes after a transfer',
+    file: 'protocol/raft.ts',
+    find: 'return transfer === true && term === current + 1;',
+    replace: 'return transfer === true;',
+    rare: { why: 'The voter must have missed a term.', test: TRANSFERS },
+  },
+  {
+    name: 'a leader hands over before the target has the whole log',
+    file: 'protocol/transfer.ts',
+    find: 'progress === undefined || progress.match !== log.lastIndex',
+    replace: 'progress === undefined',
+    rare: { why: 'The target loses its election, which is safe.', test: TRANSFERS },
+  },
+];

@@ -1,0 +1,98 @@
+import type { Membership } from './membership.js';
+import type { ServerId, ServerInfo } from './server.js';
+
+/**
+ * A step of a membership change. A new server begins as a learner, so that it has the log before it
+ * counts in elections and commits (thesis §4.2.1).
+ */
+export type MembershipStep =
+  | ({ readonly kind: 'addLearner'; readonly id: ServerId } & ServerInfo)
+  | { readonly kind: 'promote' | 'demote' | 'remove'; readonly id: ServerId }
+  | { readonly kind: 'setAddress'; readonly id: ServerId; readonly address: string }
+  | { readonly kind: 'setMetadata'; readonly id: ServerId; readonly metadata: string };
+
+/** The servers that a change is to lead to. Not joint. */
+export interface Target {
+  readonly voters: readonly ServerId[];
+  readonly learners: readonly ServerId[];
+  readonly servers: ReadonlyMap<ServerId, ServerInfo>;
+}
+
+/**
+ * Applies steps to a membership that is not joint, one after another. Returns why they are invalid,
+ * as part of a sentence, if they are.
+ */
+export function targetOf(current: Membership, steps: readonly MembershipStep[]): Target | string {
+  const voters = new Set(current.voters);
+  const learners = new Set(current.learners);
+  const servers = new Map(current.servers);
+  for (const step of steps) {
+    const { id } = step;
+    const info = servers.get(id);
+    if (step.kind === 'addLearner') {
+      if (info !== undefined) return `${id} is a member already`;
+      learners.add(id);
+      servers.set(id, { address: step.address, metadata: step.metadata });
+      continue;
+    }
+    if (info === undefined) return `${id} is not a member`;
+    switch (step.kind) {
+      case 'promote':
+        if (!learners.delete(id)) return `${id} is a voter already`;
+        voters.add(id);
+        break;
+      case 'demote':
+        if (!voters.delete(id)) return `${id} is a learner already`;
+        learners.add(id);
+        break;
+      case 'remove':
+        voters.delete(id);
+        learners.delete(id);
+        servers.delete(id);
+        break;
+      case 'setAddress':
+        servers.set(id, { ...info, address: step.address });
+        break;
+      case 'setMetadata':
+        servers.set(id, { ...info, metadata: step.metadata });
+        break;
+    }
+  }
+  if (voters.size === 0) return 'no voter would remain';
+  return { voters: [...voters], learners: [...learners], servers };
+}
+
+/**
+ * Returns the membership that begins a change. If more than one voter changes, the membership is
+ * joint, because majorities of the old and the new voters need not overlap (thesis §4.2, §4.3).
+ */
+export function beginChange(current: Membership, target: Target): Membership {
+  const arriving = target.voters.filter((id) => !current.voters.includes(id));
+  const leaving = current.voters.filter((id) => !target.voters.includes(id));
+  return arriving.length + leaving.length > 1 ? enterJoint(current, target) : simple(current, target);
+}
+
+/** Returns the membership of `target` without a joint phase. */
+export function simple({ level, revision }: Membership, { voters, learners, servers }: Target): Membership {
+  return { level, revision: revision + 1, voters, outgoing: [], learners, learnersNext: [], servers };
+}
+
+/** Returns the joint membership between the current voters and those of `target` (Raft §6). */
+export function enterJoint(current: Membership, target: Target): Membership {
+  const outgoing = current.voters;
+  return {
+    ...simple(current, target),
+    outgoing,
+    learners: target.learners.filter((id) => !outgoing.includes(id)),
+    learnersNext: target.learners.filter((id) => outgoing.includes(id)),
+    servers: new Map([...current.servers].filter(([id]) => outgoing.includes(id)).concat([...target.servers])),
+  };
+}
+
+/** Returns the membership after a joint phase. The revision stays, because no operator changed it. */
+export function leaveJoint(joint: Membership): Membership {
+  const { voters, learnersNext } = joint;
+  const learners = [...joint.learners, ...learnersNext];
+  const servers = new Map([...joint.servers].filter(([id]) => voters.includes(id) || learners.includes(id)));
+  return { ...joint, outgoing: [], learners, learnersNext: [], servers };
+}

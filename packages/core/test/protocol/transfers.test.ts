@@ -1,0 +1,134 @@
+// Shows how a leader hands over its leadership, and that late or repeated requests depose nobody.
+import { membershipOf } from '@kontiki/core';
+import { Scenario } from '@kontiki/testing';
+import { describe, expect, it } from 'vitest';
+
+/** Returns a scenario in which a leads and everything is replicated. d is a learner. */
+function led(): Scenario {
+  const ids = ['a', 'b', 'c', 'd'];
+  const membership = membershipOf(
+    ids.map((id) => [id, { address: `memory:${id}`, metadata: '' }]),
+    ['d'],
+  );
+  const cluster = new Scenario(ids, { membership });
+  cluster.elect('a');
+  cluster.propose('a', 'x');
+  cluster.settle();
+  cluster.elapse(cluster.timings.heartbeat);
+  return cluster;
+}
+
+describe('leadership transfers', () => {
+  it('the target leads without waiting for an election timeout', () => {
+    const cluster = led();
+    const before = cluster.now;
+    expect(cluster.feed('a', (raft) => raft.transfer('b'))).toBe(undefined);
+    cluster.settle();
+    expect(cluster.leaders).toEqual(['b']);
+    expect(cluster.raft('b').ballot.term).toBe(3);
+    expect(cluster.now).toBe(before);
+  });
+
+  it('the target receives the rest of the log first, and no command is accepted meanwhile', () => {
+    const cluster = led();
+    cluster.propose('a', 'y');
+    cluster.feed('a', (raft) => raft.transfer('b'));
+    expect(cluster.propose('a', 'z')).toBe('transferring');
+    expect(cluster.sent.some(({ message }) => message.kind === 'timeoutNow')).toBe(false);
+    cluster.settle();
+    expect(cluster.leaders).toEqual(['b']);
+    expect(cluster.raft('b').log.committed).toBe(5);
+  });
+
+  it('without a target, the voter with the most entries is chosen', () => {
+    const cluster = led();
+    cluster.cut('a', 'b');
+    cluster.propose('a', 'y');
+    cluster.settle();
+    expect(cluster.feed('a', (raft) => raft.transfer())).toBe(undefined);
+    cluster.settle();
+    expect(cluster.leaders).toEqual(['c']);
+  });
+
+  it('a transfer to a server that does not campaign ends after an election timeout', () => {
+    const cluster = led();
+    cluster.feed('a', (raft) => raft.transfer('b'));
+    cluster.drop({ to: 'b' });
+    cluster.crash('b');
+    expect(cluster.propose('a', 'y')).toBe('transferring');
+    cluster.elapse(1.2 * cluster.timings.election);
+    expect(cluster.leaders).toEqual(['a']);
+    expect(cluster.propose('a', 'y')).toMatchObject({ term: 2 });
+    expect(cluster.server('a').reports).toContainEqual({ kind: 'transferFailed', peer: 'b' });
+  });
+
+  it.each([
+    ['a learner', 'd', 'notVoter'],
+    ['a stranger', 'x', 'notVoter'],
+    ['itself', 'a', 'notVoter'],
+    ['a server that is away', 'c', 'away'],
+  ])('a transfer to %s is refused', (_, target, reason) => {
+    const cluster = led();
+    cluster.crash('c');
+    cluster.elapse(1.5 * cluster.timings.election);
+    expect(cluster.feed('a', (raft) => raft.transfer(target))).toBe(reason);
+  });
+
+  it('a transfer to another target is refused while one is in progress', () => {
+    const cluster = led();
+    cluster.feed('a', (raft) => raft.transfer('b'));
+    expect(cluster.feed('a', (raft) => raft.transfer('b'))).toBe(undefined);
+    expect(cluster.feed('a', (raft) => raft.transfer('c'))).toBe('transferring');
+    expect(cluster.feed('b', (raft) => raft.transfer('c'))).toBe('notLeader');
+  });
+
+  it('a late request of an earlier term deposes nobody', () => {
+    const cluster = led();
+    cluster.feed('a', (raft) => raft.transfer('b'));
+    const late = cluster.hold({ kind: 'timeoutNow' });
+    expect(late).toHaveLength(1);
+    cluster.crash('a');
+    cluster.elapse(5 * cluster.timings.election);
+    const [leader] = cluster.leaders as [string];
+    const { term } = cluster.raft(leader).ballot;
+    cluster.release(late);
+    cluster.elapse(5 * cluster.timings.election);
+    expect(cluster.leaders).toEqual([leader]);
+    expect(cluster.raft(leader).ballot.term).toBe(term);
+  });
+
+  it('a request for an earlier start of the target is ignored', () => {
+    const cluster = led();
+    cluster.feed('a', (raft) => raft.transfer('b'));
+    const late = cluster.hold({ kind: 'timeoutNow' });
+    cluster.crash('b');
+    cluster.start('b');
+    cluster.elapse(cluster.timings.heartbeat);
+    cluster.release(late);
+    cluster.settle();
+    expect(cluster.leaders).toEqual(['a']);
+    expect(cluster.raft('b').ballot.term).toBe(2);
+  });
+
+  it('only the next term is exempt from the refusal of votes while a leader is alive', () => {
+    const cluster = led();
+    const vote = { kind: 'vote', incarnation: 9, lastIndex: 9, lastTerm: 2, transfer: true } as const;
+    cluster.forge('b', 'c', { ...vote, term: 4 });
+    expect(cluster.raft('c').ballot.term).toBe(2);
+    cluster.forge('b', 'c', { ...vote, term: 3 });
+    expect(cluster.raft('c').ballot).toEqual({ term: 3, votedFor: 'b' });
+  });
+
+  it('after a lost transfer the target asks for pre-votes like any other server', () => {
+    const cluster = led();
+    cluster.feed('a', (raft) => raft.transfer('b'));
+    cluster.deliver({ kind: 'timeoutNow' });
+    cluster.writeAll('b');
+    cluster.drop({ kind: 'vote' });
+    expect(cluster.raft('b').role).toBe('candidate');
+    cluster.isolate('b');
+    cluster.elapse(3 * cluster.timings.election);
+    expect(cluster.sent.filter(({ message }) => message.kind === 'vote' && message.transfer === true)).toHaveLength(2);
+    expect(cluster.raft('b').ballot.term).toBe(3);
+  });
+});

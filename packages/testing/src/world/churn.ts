@@ -1,0 +1,15 @@
+import type { Membership, MembershipStep, ServerId } from '@kontiki/core';
+import type { Random } from '../random.js';
+
+/** Draws a change of a membership: one to three steps. Some of them are invalid. */
+export function drawSteps(random: Random, { servers }: Membership, ids: readonly ServerId[]): MembershipStep[] {
+  const strangers = ids.filter((id) => !servers.has(id));
+  return Array.from({ length: 1 + random.below(3) }, (): MembershipStep => {
+    if (strangers.length > 0 && random.chance(0.4)) {
+      const id = random.pick(strangers);
+      return { kind: 'addLearner', id, address: `model:${id}`, metadata: '' };
+    }
+    const id = random.pick([...servers.keys()]);
+    return { kind: random.pick(['promote', 'promote', 'promote', 'demote', 'remove']), id };
+  });
+}
