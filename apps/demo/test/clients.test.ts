@@ -9,6 +9,7 @@ import { HttpClient } from '../src/client/http-client.js';
 import { KvClient } from '../src/client/kv-client.js';
 import { requestFromLeader } from '../src/client/leader-request.js';
 import { SnapshotClient } from '../src/client/snapshot-client.js';
+import { clientCommand } from '../src/commands/client.js';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
@@ -98,6 +99,25 @@ it.each([
     kind,
     reason: expect.stringMatching(/No majority$/),
   });
+});
+
+it('status asks all nodes at the same time, and each has the whole limit', async () => {
+  const hung = [await serveNothing(), await serveNothing()];
+  const healthy = await serve((_, response) => response.end('{"id":"n3","role":"leader"}'));
+  const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  after(() => write.mockRestore());
+  const urls = [...hung.map(({ url }) => url), healthy];
+  const exitCode = clientCommand('status', [...urls.flatMap((url) => ['--url', url]), '--timeout', `${LIMIT}`]);
+  await Promise.all(hung.map(({ asked }) => asked));
+  await vi.advanceTimersByTimeAsync(LIMIT - 1);
+  expect(write).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(await exitCode).toBe(0);
+  const answers = [expect.stringMatching(/does not answer$/), expect.stringMatching(/does not answer$/)];
+  expect(write.mock.calls.map(([line]) => String(line).trimEnd())).toEqual([
+    ...answers,
+    expect.stringContaining(`${healthy}  id n3  role leader`),
+  ]);
 });
 
 it('a snapshot is taken on the next node if the first one hangs', async () => {
