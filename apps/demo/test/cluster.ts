@@ -1,10 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { HttpClient } from '../src/client/http-client.js';
+import { authorityPath } from '../src/cluster/certificates.js';
 
 export const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
@@ -103,6 +105,8 @@ export class DemoCluster {
   readonly programs: Program[] = [];
   readonly port: number;
   readonly size: number;
+  #tls = false;
+  #http = new HttpClient();
 
   private constructor(size: number, port: number) {
     this.size = size;
@@ -118,7 +122,7 @@ export class DemoCluster {
   }
 
   url(id: string): string {
-    return `http://127.0.0.1:${this.port + Number(id.slice(1)) - 1}`;
+    return `${this.#tls ? 'https' : 'http'}://127.0.0.1:${this.port + Number(id.slice(1)) - 1}`;
   }
 
   run(args: readonly string[], input?: string): Program {
@@ -146,13 +150,17 @@ export class DemoCluster {
       if (!program.alive) throw new Error(`the demo has exited:\n${program.output}`);
       return program.output.includes(' leads. Try');
     });
+    if (flags.includes('--tls')) {
+      this.#tls = true;
+      this.#http = new HttpClient({ ca: readFileSync(authorityPath(data), 'utf8') });
+    }
     return program;
   }
 
   async status(id: string): Promise<NodeStatus | undefined> {
     try {
-      const response = await fetch(`${this.url(id)}/status`, { signal: AbortSignal.timeout(1_000) });
-      return (await response.json()) as NodeStatus;
+      const { body } = await this.#http.send(this.url(id), { method: 'GET', path: '/status' }, 1_000);
+      return JSON.parse(body.toString()) as NodeStatus;
     } catch {
       return undefined;
     }
@@ -182,6 +190,7 @@ export class DemoCluster {
   async remove(): Promise<void> {
     for (const program of this.programs) if (program.alive) program.process.kill('SIGTERM');
     await Promise.all(this.programs.map(({ result }) => result));
+    this.#http.close();
     rmSync(this.data, { recursive: true });
   }
 }

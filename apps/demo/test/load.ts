@@ -1,6 +1,6 @@
-import { Agent } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
-import { put, sendRequest } from '../src/client/leader-request.js';
+import { HttpClient } from '../src/client/http-client.js';
+import { put } from '../src/client/leader-request.js';
 import { eventually, type DemoCluster } from './cluster.js';
 
 const READERS = 16;
@@ -11,7 +11,7 @@ export class Load {
   unknown = 0;
   refused = 0;
   readonly #cluster: DemoCluster;
-  readonly #agent = new Agent({ keepAlive: true });
+  readonly #http = new HttpClient();
   readonly #writers: Promise<void>[];
   #running = true;
 
@@ -23,7 +23,7 @@ export class Load {
   async stop(): Promise<void> {
     this.#running = false;
     await Promise.all(this.#writers);
-    this.#agent.destroy();
+    this.#http.close();
   }
 
   /**
@@ -32,17 +32,15 @@ export class Load {
    * that time: only a value or its absence shows what the cluster has.
    */
   async missing(local?: string): Promise<string[]> {
-    const agent = new Agent({ keepAlive: true });
+    const http = new HttpClient();
     let leader = local ?? 'n1';
     const lost: string[] = [];
     const keys = this.acknowledged.values();
     const read = async (key: string): Promise<boolean> => {
       const path = `/kv/${key}${local === undefined ? '' : '?consistency=local'}`;
-      const answer = await sendRequest(this.#cluster.url(leader), { method: 'GET', path }, agent).catch(
-        () => undefined,
-      );
+      const answer = await http.send(this.#cluster.url(leader), { method: 'GET', path }, 3_000).catch(() => undefined);
       const answered = answer?.status === 200 || answer?.status === 404;
-      if (answered && answer.body !== key) lost.push(key);
+      if (answered && answer.body.toString() !== key) lost.push(key);
       if (!answered && local === undefined) leader = (await this.#cluster.leader())?.id ?? leader;
       return answered;
     };
@@ -50,7 +48,7 @@ export class Load {
       for (const key of keys) await eventually(`an answer to a read of ${key}`, () => read(key));
     };
     await Promise.all(Array.from({ length: READERS }, readAll));
-    agent.destroy();
+    http.close();
     return lost;
   }
 
@@ -64,7 +62,7 @@ export class Load {
     while (this.#running) {
       const key = `${name}-${n++}`;
       while (this.#running) {
-        const outcome = await put(url, key, key, this.#agent);
+        const outcome = await put(this.#http, url, key, key);
         url = outcome.leader ?? this.#cluster.url(ids[attempt++ % ids.length] as string);
         if (outcome.kind === 'done') this.acknowledged.add(key);
         if (outcome.kind === 'unknown') this.unknown += 1;

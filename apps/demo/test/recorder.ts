@@ -1,7 +1,7 @@
-import { Agent } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Random, type Operation, type RegisterInput } from '@kontiki/testing';
-import { requestFromLeader, type NodeRequest, type RequestOutcome } from '../src/client/leader-request.js';
+import { HttpClient, type NodeRequest } from '../src/client/http-client.js';
+import { requestFromLeader, type RequestOutcome } from '../src/client/leader-request.js';
 import type { DemoCluster } from './cluster.js';
 
 /**
@@ -17,7 +17,7 @@ const KEYS = 4;
 export class Recorder {
   readonly history: Operation<RegisterInput>[] = [];
   readonly #cluster: DemoCluster;
-  readonly #agent = new Agent({ keepAlive: true });
+  readonly #http = new HttpClient();
   readonly #clients: Promise<void>[];
   #running = true;
   #values = 0;
@@ -30,7 +30,7 @@ export class Recorder {
   async stop(): Promise<void> {
     this.#running = false;
     await Promise.all(this.#clients);
-    this.#agent.destroy();
+    this.#http.close();
   }
 
   async #run(random: Random): Promise<void> {
@@ -49,7 +49,7 @@ export class Recorder {
     const outcome = await this.#request(url, { method: 'GET', path: `/kv/${key}` });
     if (outcome.kind !== 'answered' || ![200, 404].includes(outcome.response.status)) return undefined;
     const { status, body, headers } = outcome.response;
-    const value = status === 404 ? null : body;
+    const value = status === 404 ? null : body.toString();
     this.#record(key, call, true, { type: 'read', value });
     return { value, revision: headers.etag };
   }
@@ -76,7 +76,7 @@ export class Recorder {
   }
 
   async #request(url: string, request: NodeRequest): Promise<RequestOutcome> {
-    const outcome = await requestFromLeader(url, request, this.#agent);
+    const outcome = await requestFromLeader(this.#http, url, request, 3_000);
     if (outcome.kind === 'refused') await pause(10);
     return outcome;
   }

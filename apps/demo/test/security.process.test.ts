@@ -1,12 +1,16 @@
 // Shows that the nodes of a demo authenticate each other with certificates or shared secrets, through
-// a crash and a change of the certificates.
+// a crash and a change of the certificates, and that clients use HTTPS and tokens.
+import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Authority } from '../src/cluster/authority.js';
 import { DemoCluster, eventually, type NodeStatus, type Program } from './cluster.js';
+import { expectCurl, printed } from './printed.js';
 
 let cluster: DemoCluster;
 beforeEach(async () => {
@@ -33,10 +37,10 @@ async function expectFailover(...flags: string[]): Promise<void> {
   expect(node.output).not.toMatch(/refused|cannot connect/);
 }
 
-/** Connects to the peer port of a node as n1, and resolves with the fingerprint of the node's certificate. */
-async function fingerprintOf(id: string): Promise<string> {
+/** Connects to a port of a node as n1, and resolves with the fingerprint of the node's certificate. */
+async function fingerprintOf(id: string, portFor: 'peers' | 'clients'): Promise<string> {
   const read = (file: string): Buffer => readFileSync(join(cluster.data, 'tls', file));
-  const port = Number(new URL(cluster.url(id)).port) + cluster.size;
+  const port = Number(new URL(cluster.url(id)).port) + (portFor === 'peers' ? cluster.size : 0);
   const socket = connect({ port, cert: read('n1.pem'), key: read('n1.key'), rejectUnauthorized: false });
   try {
     await once(socket, 'secureConnect');
@@ -57,13 +61,80 @@ it('demo --tls creates certificates, and the cluster survives a crash and new ce
   expect(await succeeds('cert', '--id', 'n2')).toBe(`${path}\n${join(cluster.data, 'tls', 'n2.key')}\n`);
   expect(readFileSync(path, 'utf8')).not.toBe(before);
   const renewed = new X509Certificate(readFileSync(path)).fingerprint256;
-  expect(await fingerprintOf('n2')).not.toBe(renewed);
+  for (const port of ['peers', 'clients'] as const) expect(await fingerprintOf('n2', port)).not.toBe(renewed);
   const n2 = (await cluster.status('n2')) as NodeStatus;
   process.kill(n2.pid, 'SIGHUP');
-  await eventually('n2 uses its new certificate', async () => (await fingerprintOf('n2')) === renewed);
+  for (const port of ['peers', 'clients'] as const)
+    await eventually(
+      `n2 uses its new certificate for ${port}`,
+      async () => (await fingerprintOf('n2', port)) === renewed,
+    );
   await succeeds('cert', '--id', 'n4');
   expect(existsSync(join(cluster.data, 'tls', 'n4.pem'))).toBe(true);
   expect(demo.output).not.toContain('PRIVATE KEY');
+});
+
+it('the commands printed by demo --tls with a token work as printed', async () => {
+  const token = join(cluster.data, "the client's token");
+  writeFileSync(token, 'a-token-for-clients\n');
+  const demo = await cluster.start('--tls', '--token-file', token);
+  const commands = printed(demo, '  curl');
+  expect(commands[0]).toContain(`curl --cacert ${cluster.data}/tls/authority.pem -H`);
+  await expectCurl(commands);
+  const plain = commands[3]?.replace('https:', 'http:') as string;
+  await expect(promisify(execFile)('bash', ['-c', plain])).rejects.toThrow('Empty reply from server');
+});
+
+it('clients of a cluster with certificates use HTTPS and trust only its authority', async () => {
+  await cluster.start('--tls');
+  const leader = ((await cluster.leader()) as NodeStatus).id;
+  const follower = cluster.url(cluster.ids.find((id) => id !== leader) as string);
+  expect(follower).toMatch(/^https:/);
+  const byUrl = ['--url', follower, '--ca', join(cluster.data, 'tls', 'authority.pem')];
+  for (const nodes of [['--data', cluster.data], byUrl]) {
+    const run = async (...args: string[]): Promise<string> => {
+      const { code, output } = await cluster.run([...args, ...nodes]).result;
+      expect(code, output).toBe(0);
+      return output;
+    };
+    await run('put', 'greeting', 'hello');
+    expect(await run('get', 'greeting')).toBe('hello');
+    await run('delete', 'greeting');
+    expect((await run('status')).split('\n')[0]).toMatch(/^https:.*role (leader|follower)/);
+    expect(await run('load', '--clients', '2', '--seconds', '1')).toMatch(/unknown 0\n$/);
+    expect(await run('snapshot', 'take')).toMatch(/^https:.* took a snapshot/);
+    expect(await run('snapshot', 'save', join(cluster.data, `backup-${nodes[0]}`))).toContain('all checked');
+  }
+  const other = await Authority.create('other');
+  const otherFile = join(cluster.data, 'other.pem');
+  writeFileSync(otherFile, (await other.pem()).cert);
+  for (const args of [
+    ['get', 'a', '--ca', otherFile],
+    ['get', 'a'],
+    ['put', 'a', 'b'],
+    ['delete', 'a'],
+    ['load'],
+    ['snapshot', 'take'],
+    ['status'],
+  ]) {
+    const { code, output } = await cluster.run([...args, '--url', follower]).result;
+    const line = /kontiki-demo: The certificate of https:\S+ is not trusted: .* Name the authority .* --ca FILE .*\n$/;
+    expect([code, output], args.join(' ')).toEqual([1, expect.stringMatching(line)]);
+    expect(output.split('\n')).toHaveLength(args[0] === 'status' ? 3 : 2);
+  }
+  const missing = await cluster.run(['get', 'a', '--url', follower, '--ca', '/does/not/exist']).result;
+  expect([missing.code, missing.output]).toEqual([1, expect.stringContaining('Cannot read the authority /does/not')]);
+});
+
+it('a node does not start without the certificates of its cluster', async () => {
+  const demo = await cluster.start('--tls');
+  demo.process.kill('SIGTERM');
+  await demo.result;
+  const path = join(cluster.data, 'cluster.json');
+  writeFileSync(path, readFileSync(path, 'utf8').replace('"tls": true', '"tls": false'));
+  const { code, output } = await command('node', '--id', 'n1').result;
+  expect([code, output]).toEqual([1, expect.stringContaining('cluster.json contradicts the members in the log.')]);
+  expect(output).not.toContain('listening on');
 });
 
 it('demo --secret uses the secrets in a file and prints none of them', async () => {
@@ -92,7 +163,8 @@ it('a cluster with tokens serves only clients that send them', async () => {
   writeFileSync(token, 'a-token-for-clients\n');
   writeFileSync(admin, 'a-token-for-operators\n');
   const demo = await cluster.start('--token-file', token, '--admin-token-file', admin);
-  expect(demo.output).toContain(`curl -H "Authorization: Bearer $(cat ${token})" -L -X PUT`);
+  expect(demo.output).toContain(`curl -H "Authorization: Bearer $(cat ${token})" --location-trusted -X PUT`);
+  await expectCurl(printed(demo, '  curl'));
   await succeeds('put', 'greeting', 'hello', '--token-file', token);
   expect(await succeeds('get', 'greeting', '--token-file', token)).toBe('hello');
   expect(await succeeds('status', '--token-file', token)).toContain('role leader');

@@ -1,18 +1,5 @@
-import { request as httpRequest, type Agent, type IncomingHttpHeaders } from 'node:http';
-
-export interface NodeResponse {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: string;
-}
-
-export interface NodeRequest {
-  readonly method: 'GET' | 'PUT';
-  /** The part of the URL after the host, for example `/kv/greeting`. */
-  readonly path: string;
-  readonly body?: string | Uint8Array | undefined;
-  readonly headers?: Record<string, string> | undefined;
-}
+import { errorMessageOf, withoutPeriod } from './error-message.js';
+import { NoResponseError, type HttpClient, type NodeRequest, type NodeResponse } from './http-client.js';
 
 /**
  * Outcome of a request to the leader. A `refused` request certainly had no effect. An `unknown`
@@ -20,50 +7,42 @@ export interface NodeRequest {
  */
 export type RequestOutcome =
   | { readonly kind: 'answered'; readonly response: NodeResponse; readonly by: string }
-  | { readonly kind: 'refused' }
-  | { readonly kind: 'unknown' };
+  | { readonly kind: 'refused' | 'unknown'; readonly reason: string };
 
-/** Milliseconds without any data after which a request fails. */
-const RESPONSE_TIMEOUT = 3_000;
-const MAX_REDIRECTS = 3;
-
-/** Sends a request to one node. Reuses the connections of `agent`. */
-export function sendRequest(
-  url: string,
-  { method, path, body, headers = {} }: NodeRequest,
-  agent: Agent,
-): Promise<NodeResponse> {
-  return new Promise((resolve, reject) => {
-    const sent = httpRequest(url + path, { method, agent, headers, timeout: RESPONSE_TIMEOUT }, (response) => {
-      let text = '';
-      response.on('data', (data: Buffer) => (text += data.toString()));
-      response.on('error', reject);
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }));
-    });
-    sent.on('timeout', () => sent.destroy(new Error(`no response within ${RESPONSE_TIMEOUT} ms`)));
-    sent.on('error', reject);
-    sent.end(body);
-  });
-}
+const MAX_REDIRECTS = 5;
 
 /**
- * Sends a request to the node at `firstUrl` and follows redirects to the leader. Does not retry.
+ * Sends a request to the node at `firstUrl` and follows redirects to the leader, all within
+ * `limitMs`. Does not retry.
  */
-export async function requestFromLeader(firstUrl: string, request: NodeRequest, agent: Agent): Promise<RequestOutcome> {
+export async function requestFromLeader(
+  client: HttpClient,
+  firstUrl: string,
+  request: NodeRequest,
+  limitMs: number,
+): Promise<RequestOutcome> {
+  const deadline = Date.now() + limitMs;
   let url = firstUrl;
   for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
     let response: NodeResponse;
     try {
-      response = await sendRequest(url, request, agent);
+      response = await client.send(url, request, Math.max(1, deadline - Date.now()));
     } catch (error) {
-      return { kind: (error as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'refused' : 'unknown' };
+      if (!(error instanceof NoResponseError)) throw error;
+      return { kind: error.sent ? 'unknown' : 'refused', reason: error.message };
     }
-    if (response.status === 503) return { kind: 'refused' };
-    if (response.status === 504) return { kind: 'unknown' };
-    if (response.status !== 307) return { kind: 'answered', response, by: url };
-    url = new URL(response.headers.location ?? firstUrl).origin;
+    const { status, headers } = response;
+    if (status === 503 || status === 504) {
+      const message = withoutPeriod(errorMessageOf(response.body.toString()));
+      return status === 503
+        ? { kind: 'refused', reason: `${url} refused: ${message}` }
+        : { kind: 'unknown', reason: message };
+    }
+    if (status !== 307) return { kind: 'answered', response, by: url };
+    const { location = '' } = headers;
+    url = URL.canParse(location) ? new URL(location).origin : firstUrl;
   }
-  return { kind: 'refused' };
+  return { kind: 'refused', reason: `nodes redirect to each other in a loop, starting at ${firstUrl}` };
 }
 
 /**
@@ -75,16 +54,18 @@ export interface PutOutcome {
   readonly leader?: string | undefined;
 }
 
+/** Milliseconds that a PUT may take. */
+const PUT_LIMIT = 3_000;
+
 /** Sets a key. */
 export async function put(
+  client: HttpClient,
   firstUrl: string,
   key: string,
   value: string | Uint8Array,
-  agent: Agent,
-  headers?: Record<string, string>,
 ): Promise<PutOutcome> {
-  const request = { method: 'PUT', path: `/kv/${key}`, body: value, headers } as const;
-  const outcome = await requestFromLeader(firstUrl, request, agent);
+  const request = { method: 'PUT', path: `/kv/${key}`, body: value } as const;
+  const outcome = await requestFromLeader(client, firstUrl, request, PUT_LIMIT);
   if (outcome.kind !== 'answered') return outcome;
   return outcome.response.status === 204 ? { kind: 'done', leader: outcome.by } : { kind: 'refused' };
 }

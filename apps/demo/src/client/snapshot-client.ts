@@ -1,5 +1,7 @@
+import { text } from 'node:stream/consumers';
 import { CliError, EXIT } from '../cli.js';
 import { errorMessageOf } from './error-message.js';
+import { NoResponseError, type HttpClient, type NodeRequest, type NodeResponse } from './http-client.js';
 
 /** A snapshot taken by a node on request. */
 export interface TakenSnapshot {
@@ -17,78 +19,61 @@ export interface SnapshotDownload {
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 
+type StreamedResponse = NodeResponse<AsyncIterable<Uint8Array>>;
+
 /**
- * Asks the first reachable node for its list of snapshots, or to take one. Snapshots are local to
- * each node.
+ * Asks the first reachable node for its newest snapshot, or to take one. Snapshots are local to each
+ * node.
  */
 export class SnapshotClient {
+  readonly #http: HttpClient;
   readonly #urls: readonly string[];
   readonly #timeoutMs: number;
-  readonly #headers: Readonly<Record<string, string>>;
 
-  /** `timeoutMs` is the time without data from a node after which a request fails. */
-  constructor(urls: readonly string[], timeoutMs: number, headers: Readonly<Record<string, string>>) {
+  /** `timeoutMs` is the time without data from a node after which the next node is asked. */
+  constructor(http: HttpClient, urls: readonly string[], timeoutMs: number) {
+    this.#http = http;
     this.#urls = urls;
     this.#timeoutMs = timeoutMs;
-    this.#headers = headers;
   }
 
   /** Takes a snapshot. Resolves when it is durable on the node. */
   async take(): Promise<TakenSnapshot> {
-    const { url, response } = await this.#request('POST', AbortSignal.timeout(this.#timeoutMs));
-    return { url, ...((await response.json()) as Omit<TakenSnapshot, 'url'>) };
+    const { url, response } = await this.#request('POST');
+    return { url, ...(JSON.parse(await text(response.body)) as Omit<TakenSnapshot, 'url'>) };
   }
 
   /** Starts downloading the newest snapshot of a node. */
   async download(): Promise<SnapshotDownload> {
-    const silence = new AbortController();
-    const timer = setTimeout(() => silence.abort(new Error(`no data for ${this.#timeoutMs} ms`)), this.#timeoutMs);
-    const { url, response } = await this.#request('GET', silence.signal).catch((error: unknown) => {
-      clearTimeout(timer);
-      throw error;
-    });
+    const { url, response } = await this.#request('GET');
     async function* chunks(): AsyncGenerator<Uint8Array, void> {
       try {
-        for await (const chunk of response.body ?? []) {
-          timer.refresh();
-          yield chunk as Uint8Array;
-        }
-      } catch (error) {
-        const cause = rootCause(error);
+        yield* response.body;
+      } catch (cause) {
         throw new CliError(
-          `The download from ${url} was interrupted: ${cause.message}. No file was saved. Try again.`,
+          `The download from ${url} was interrupted: ${(cause as Error).message}. No file was saved. Try again.`,
           EXIT.failed,
           { cause },
         );
-      } finally {
-        clearTimeout(timer);
       }
     }
-    return { url, totalBytes: Number(response.headers.get('content-length')), chunks: chunks() };
+    return { url, totalBytes: Number(response.headers['content-length']), chunks: chunks() };
   }
 
-  async #request(method: 'GET' | 'POST', signal: AbortSignal): Promise<{ url: string; response: Response }> {
+  async #request(method: NodeRequest['method']): Promise<{ url: string; response: StreamedResponse }> {
     const failures: string[] = [];
     for (const url of this.#urls) {
-      let response: Response;
+      let response: StreamedResponse;
       try {
-        response = await fetch(`${url}/snapshot`, { method, signal, headers: this.#headers });
+        response = await this.#http.stream(url, { method, path: '/snapshot' }, this.#timeoutMs);
       } catch (error) {
-        failures.push(`${url} does not answer (${rootCause(error).message})`);
+        if (!(error instanceof NoResponseError)) throw error;
+        failures.push(error.message);
         continue;
       }
-      if (response.ok) return { url, response };
-      throw new CliError(`${url} refused with status ${response.status}: ${errorMessageOf(await response.text())}`);
+      if (response.status === 200) return { url, response };
+      throw new CliError(`${url} refused with status ${response.status}: ${errorMessageOf(await text(response.body))}`);
     }
     throw new CliError(`No node can be reached: ${failures.join(', ')}. Check that the cluster is running.`);
   }
-}
-
-/**
- * Returns the cause of a `fetch` error, which has the useful message. Without a cause, returns the
- * error itself.
- */
-function rootCause(error: unknown): Error {
-  const { cause } = error as Error;
-  return cause instanceof Error ? cause : (error as Error);
 }

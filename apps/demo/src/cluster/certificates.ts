@@ -33,11 +33,31 @@ export async function issueCertificate(data: string, cluster: string, id: string
   write(data, id, await authority.issue(cluster, id));
 }
 
+/** Path of the authority that signed the certificates of a cluster. */
+export const authorityPath = (data: string): string => certificatePaths(data, AUTHORITY).cert;
+
+/** Reads an authority for clients to trust. */
+export function readAuthority(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new CliError(
+      `Cannot read the authority ${path}: ${(error as Error).message}. Name another file with --ca FILE.`,
+      undefined,
+      { cause: error },
+    );
+  }
+}
+
+/** Reads the authority of a cluster. Returns undefined if the cluster has no certificates. */
+export function authorityOf(data: string, { tls }: ClusterFile): string | undefined {
+  return tls === true ? readAuthority(authorityPath(data)) : undefined;
+}
+
 /** Reads the certificate of a node, as options for its transport. */
 export function readCertificate(data: string, id: string): PeerTls {
   const { cert, key } = certificatePaths(data, id);
-  const authority = certificatePaths(data, AUTHORITY);
-  return { cert: read(cert, data, id), key: read(key, data, id), ca: read(authority.cert, data, id) };
+  return { cert: read(cert, data, id), key: read(key, data, id), ca: read(authorityPath(data), data, id) };
 }
 
 /**

@@ -21,7 +21,7 @@ export interface ClusterFile {
   readonly version: 2;
   readonly cluster: string;
   readonly transport: TransportName;
-  /** Whether nodes authenticate each other with certificates in the folder `tls`. */
+  /** Whether nodes use certificates in the folder `tls`, for each other and for clients. */
   readonly tls?: boolean;
   /** Whether the cluster was created with a shared secret, so that no node starts without one. */
   readonly secret?: boolean;
@@ -35,7 +35,8 @@ export interface ClusterFile {
 
 export const HOST = '127.0.0.1';
 
-export const clientUrl = ({ port }: DemoNode): string => `http://${HOST}:${port}`;
+export const clientUrl = ({ port }: DemoNode, { tls }: Pick<ClusterFile, 'tls'>): string =>
+  `${tls === true ? 'https' : 'http'}://${HOST}:${port}`;
 export const peerUrl = ({ peerPort }: DemoNode, transport: TransportName): string =>
   `${transport}://${HOST}:${peerPort}`;
 

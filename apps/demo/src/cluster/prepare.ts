@@ -15,7 +15,7 @@ export interface ClusterFlags {
   /** One store for all nodes, or one per node. */
   readonly storage: readonly Storage[] | undefined;
   readonly transport: TransportName | undefined;
-  /** True if nodes authenticate each other with certificates. */
+  /** True if nodes use certificates, for each other and for clients. */
   readonly tls: true | undefined;
   /** True if nodes authenticate each other with a shared secret. */
   readonly secret: true | undefined;
@@ -98,9 +98,12 @@ function storagesOf(nodes: number, storages: readonly Storage[] = ['fs']): Stora
  * Returns the members for the first entry of the cluster. Each member's metadata is its URL for
  * clients.
  */
-export function firstMembers({ nodes, transport }: ClusterFile): BootstrapOptions['members'] {
+export function firstMembers(cluster: ClusterFile): BootstrapOptions['members'] {
   return Object.fromEntries(
-    nodes.map((node) => [node.id, { address: peerUrl(node, transport), metadata: clientUrl(node) }]),
+    cluster.nodes.map((node) => [
+      node.id,
+      { address: peerUrl(node, cluster.transport), metadata: clientUrl(node, cluster) },
+    ]),
   );
 }
 

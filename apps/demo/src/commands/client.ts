@@ -1,15 +1,11 @@
-import { resolve } from 'node:path';
-import { COMMAND, CliError, DEMO_COMMAND, EXIT, parse, wholeNumber, type ParsedArgs } from '../cli.js';
+import { COMMAND, CliError, EXIT, parse, wholeNumber, type ParsedArgs } from '../cli.js';
 import { errorMessageOf } from '../client/error-message.js';
-import { KvClient, type KvResponse } from '../client/kv-client.js';
-import { clientUrl, readClusterFile } from '../cluster/cluster-file.js';
+import type { NodeResponse } from '../client/http-client.js';
+import { KvClient } from '../client/kv-client.js';
 import { MAX_VALUE } from '../kv/command.js';
-import { authorizationOf } from '../token-file.js';
+import { nodesFlags, nodesHelp, nodesOf, type Nodes } from './nodes.js';
 
-const common = `  --url URL         URL of any node, http://HOST:PORT; repeatable (default: all nodes of --data)
-  --data DIR        folder of the cluster (default kontiki-data)
-  --token-file FILE token of the nodes
-  --timeout MS      time limit in milliseconds, including retries (default 10000)
+const common = `${nodesHelp}  --timeout MS      time limit in milliseconds, including retries (default 10000)
   --help            print this text
 `;
 
@@ -48,9 +44,6 @@ Exit codes: 0 success, 1 no node answered, 2 invalid command line.
 };
 
 const flags = {
-  url: { type: 'string', multiple: true },
-  data: { type: 'string' },
-  timeout: { type: 'string' },
   local: { type: 'boolean' },
   'if-match': { type: 'string' },
   'if-absent': { type: 'boolean' },
@@ -69,39 +62,18 @@ type ClientCommand = keyof typeof flagsOf;
 
 export async function clientCommand(command: ClientCommand, args: string[]): Promise<number> {
   const own = Object.fromEntries(flagsOf[command].map((flag) => [flag, flags[flag]]));
-  const { url, data, timeout } = flags;
-  const tokenFile = { 'token-file': { type: 'string' } } as const;
-  const parsed = parse(command, args, { url, data, timeout, ...tokenFile, ...own }, argumentsOf[command]);
+  const options = { ...nodesFlags, timeout: { type: 'string' }, ...own } as const;
+  const parsed = parse(command, args, options, argumentsOf[command]);
   if (parsed.values['help'] === true) {
     process.stdout.write(clientHelp[command] as string);
     return 0;
   }
-  const urls = urlsOf(parsed);
+  const nodes = nodesOf(parsed);
   const limit = wholeNumber('timeout', parsed.values['timeout'], 1, 3_600_000) ?? 10_000;
-  const authorization = authorizationOf(parsed.values);
-  if (command === 'status') return status(urls, limit, authorization);
+  if (command === 'status') return status(nodes, limit);
   const onWaiting = (reason: string): void =>
     void process.stderr.write(`kontiki-demo: waiting for up to ${limit} ms: ${reason}\n`);
-  return key(command, parsed, new KvClient(urls, limit, authorization, onWaiting));
-}
-
-/** Returns the URLs of the nodes from --url, or from the cluster file in --data. */
-export function urlsOf({ values }: ParsedArgs): string[] {
-  const given = values['url'] as string[] | undefined;
-  if (given !== undefined) {
-    const invalid = given.find((url) => !/^https?:\/\/[^/]+\/?$/.test(url) || !URL.canParse(url));
-    if (invalid !== undefined)
-      throw new CliError(`--url must be http://HOST:PORT, not ${JSON.stringify(invalid)}.`, EXIT.usage);
-    return given.map((url) => url.replace(/\/$/, ''));
-  }
-  const data = resolve((values['data'] as string | undefined) ?? 'kontiki-data');
-  const cluster = readClusterFile(data);
-  if (cluster === undefined)
-    throw new CliError(
-      `There is no cluster in ${data}. Name its folder with --data DIR or a node with --url http://HOST:PORT, or start a cluster: ${DEMO_COMMAND}`,
-      EXIT.usage,
-    );
-  return cluster.nodes.map(clientUrl);
+  return key(command, parsed, new KvClient(nodes.http, nodes.urls, limit, onWaiting));
 }
 
 async function key(
@@ -145,35 +117,35 @@ async function valueOf(argument: string): Promise<Uint8Array> {
   return value.subarray(0, length);
 }
 
-function revisionOf({ headers }: KvResponse): string {
-  return (headers.get('etag') ?? '').replaceAll('"', '');
+function revisionOf({ headers }: NodeResponse): string {
+  return (headers.etag ?? '').replaceAll('"', '');
 }
 
-function refused({ status, body }: KvResponse): CliError {
-  const message = errorMessageOf(Buffer.from(body).toString());
+function refused({ status, body }: NodeResponse): CliError {
+  const message = errorMessageOf(body.toString());
   return new CliError(message, status === 404 || status === 412 ? EXIT.notFound : EXIT.failed);
 }
 
-async function status(urls: readonly string[], limit: number, headers: Record<string, string>): Promise<number> {
-  const signal = AbortSignal.timeout(limit);
-  let answered = 0;
-  for (const url of urls) {
+/** Prints a line per node. Asks all nodes at the same time, so that none delays another one. */
+async function status({ urls, http }: Nodes, limit: number): Promise<number> {
+  const failures: unknown[] = [];
+  const lines = urls.map(async (url) => {
     try {
-      const patience = AbortSignal.any([signal, AbortSignal.timeout(2_000)]);
-      const response = await fetch(`${url}/status`, { signal: patience, headers });
-      if (response.status === 401) {
-        process.stdout.write(`${url}  needs --token-file\n`);
-        answered += 1;
-        continue;
-      }
-      const fields = (await response.json()) as Record<string, unknown>;
-      answered += 1;
-      const names = ['id', 'role', 'term', 'leader', 'base', 'last', 'committed', 'applied', 'keys', 'pid'];
-      process.stdout.write(`${url}  ${names.map((name) => `${name} ${String(fields[name])}`).join('  ')}\n`);
-    } catch {
-      process.stdout.write(`${url}  does not answer\n`);
+      return `${url}  ${describeStatus(await http.send(url, { method: 'GET', path: '/status' }, limit))}\n`;
+    } catch (error) {
+      failures.push(error);
+      return `${url}  ${error instanceof CliError ? 'is not trusted' : 'does not answer'}\n`;
     }
-  }
-  if (answered === 0) throw new CliError('No node answered. Check that the cluster is running.');
-  return 0;
+  });
+  for (const line of lines) process.stdout.write(await line);
+  if (failures.length < urls.length) return 0;
+  const untrusted = failures.find((error) => error instanceof CliError);
+  throw untrusted ?? new CliError('No node answered. Check that the cluster is running.');
+}
+
+function describeStatus({ status, body }: NodeResponse): string {
+  if (status === 401) return 'needs --token-file';
+  const fields = JSON.parse(body.toString()) as Record<string, unknown>;
+  const names = ['id', 'role', 'term', 'leader', 'base', 'last', 'committed', 'applied', 'keys', 'pid'];
+  return names.map((name) => `${name} ${String(fields[name])}`).join('  ');
 }

@@ -1,12 +1,11 @@
-import { Agent } from 'node:http';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FolderLockedError, type Lock } from '@kontiki/files';
 import { openFolder } from '@kontiki/files/node';
 import { PeerSecurity } from '@kontiki/peers';
 import { CliError, DEMO_COMMAND, EXIT, oneOf, parse, shellWord, wholeNumber } from '../cli.js';
-import { sendRequest } from '../client/leader-request.js';
-import { readSecrets } from '../cluster/certificates.js';
+import { HttpClient } from '../client/http-client.js';
+import { authorityOf, authorityPath, readSecrets } from '../cluster/certificates.js';
 import { clientUrl, peerUrl, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { NodeProcesses } from '../cluster/node-processes.js';
 import { checkNewCluster, prepareCluster, type PreparedCluster } from '../cluster/prepare.js';
@@ -26,8 +25,9 @@ const demoHelp = `Starts a cluster of a replicated key/value store on this machi
   --storage S       one store for all nodes or one per node, as in fs,memory,fs (default fs)
                     fs: files; level: LevelDB; memory: lost when the process ends
   --transport T     transport between the nodes: ${TRANSPORTS.join(' or ')} (default ws)
-  --tls             nodes authenticate each other with certificates of a throw-away authority
-  --secret FILE     or with the shared secrets in a file, one per line
+  --tls             nodes authenticate each other with certificates of a throw-away authority,
+                    and serve clients over HTTPS with them
+  --secret FILE     or nodes authenticate each other with the shared secrets in a file, one per line
   --token-file FILE        token that clients must send; without it, every client is served
   --admin-token-file FILE  token for taking and copying snapshots (default: the same token)
 ${tuningHelp}  --help            print this text
@@ -107,6 +107,7 @@ async function runCluster(
   tokenFile: string | undefined,
 ): Promise<number> {
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
+  const http = new HttpClient({ ca: authorityOf(data, cluster) });
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
   // If the output is closed, stop. Otherwise the cluster would keep running unnoticed.
@@ -115,7 +116,7 @@ async function runCluster(
   const showCommands = (): Promise<void> => {
     showing.abort();
     showing = new AbortController();
-    return printCommands(cluster, data, tokenFile, print, AbortSignal.any([stop.signal, showing.signal]));
+    return printCommands(cluster, http, data, tokenFile, print, AbortSignal.any([stop.signal, showing.signal]));
   };
   // After a node has exited, the printed commands may need another node.
   const processes = new NodeProcesses(print, () => void showCommands());
@@ -129,6 +130,7 @@ async function runCluster(
       await delay(200, undefined, { signal: stop.signal }).catch(() => {});
   } finally {
     showing.abort();
+    http.close();
     if (processes.running > 0) print('stopping …');
     await processes.stop();
   }
@@ -163,6 +165,9 @@ async function startAll(
     throw new CliError('All nodes have lost their data. Start a new cluster with another --data.');
 }
 
+/** Milliseconds that a node may take to report its role. */
+const HEALTH_LIMIT = 3_000;
+
 interface Leading {
   readonly leader: DemoNode;
   /**
@@ -176,12 +181,16 @@ interface Leading {
  * Polls the nodes until one of them is the leader. Resolves with undefined if `signal` is aborted
  * first.
  */
-async function waitForLeader(nodes: readonly DemoNode[], signal: AbortSignal): Promise<Leading | undefined> {
-  const agent = new Agent();
+async function waitForLeader(
+  cluster: ClusterFile,
+  http: HttpClient,
+  signal: AbortSignal,
+): Promise<Leading | undefined> {
+  const { nodes } = cluster;
   const roleOf = (node: DemoNode): Promise<string | undefined> =>
-    // `fetch` would block some ports that --port allows.
-    sendRequest(clientUrl(node), { method: 'GET', path: '/health' }, agent)
-      .then(({ body }) => (JSON.parse(body) as { role: string }).role)
+    http
+      .send(clientUrl(node, cluster), { method: 'GET', path: '/health' }, HEALTH_LIMIT)
+      .then(({ body }) => (JSON.parse(body.toString()) as { role: string }).role)
       .catch(() => undefined);
   while (!signal.aborted) {
     const roles = await Promise.all(nodes.map(roleOf));
@@ -192,11 +201,14 @@ async function waitForLeader(nodes: readonly DemoNode[], signal: AbortSignal): P
   return undefined;
 }
 
-function printCluster({ nodes, transport, tls }: ClusterFile, print: (line: string) => void): void {
+function printCluster(cluster: ClusterFile, print: (line: string) => void): void {
+  const { nodes, transport, tls } = cluster;
   print('');
   for (const node of nodes)
-    print(`${node.id}   clients ${clientUrl(node)}   peers ${peerUrl(node, transport)}   data ${node.storage}`);
-  if (tls === true) print('Nodes authenticate each other with the certificates in the folder tls.');
+    print(
+      `${node.id}   clients ${clientUrl(node, cluster)}   peers ${peerUrl(node, transport)}   data ${node.storage}`,
+    );
+  if (tls === true) print('Nodes use the certificates in the folder tls, for each other and for clients.');
   const inMemory = nodes.filter(({ storage }) => storage === 'memory').map(({ id }) => id);
   if (inMemory.length > 0)
     print(`Data in memory is lost when its process ends: ${inMemory.join(', ')} cannot be started again.`);
@@ -204,27 +216,32 @@ function printCluster({ nodes, transport, tls }: ClusterFile, print: (line: stri
 
 /** Prints commands to try, as soon as there is a leader. */
 async function printCommands(
-  { nodes }: ClusterFile,
+  cluster: ClusterFile,
+  http: HttpClient,
   data: string,
   tokenFile: string | undefined,
   print: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const reminder = setTimeout(() => print('No leader yet. An election needs a majority of the nodes.'), 5_000);
-  const leading = await waitForLeader(nodes, signal);
+  const leading = await waitForLeader(cluster, http, signal);
   clearTimeout(reminder);
   if (leading === undefined) return;
-  const { leader, entry } = leading;
-  const curl =
-    tokenFile === undefined ? 'curl' : `curl -H "Authorization: Bearer $(cat ${shellWord(resolve(tokenFile))})"`;
+  const { leader } = leading;
+  const entry = clientUrl(leading.entry, cluster);
+  const ca = cluster.tls === true ? ` --cacert ${shellWord(authorityPath(data))}` : '';
+  const token = tokenFile === undefined ? '' : ` -H "Authorization: Bearer $(cat ${shellWord(resolve(tokenFile))})"`;
+  const curl = `curl${ca}${token}`;
+  // curl sends the token to the leader's port only with --location-trusted.
+  const follow = tokenFile === undefined ? '-L' : '--location-trusted';
   print(`
-${leader.id} leads. Try these commands in another terminal (-L follows a redirect to the leader):
+${leader.id} leads. Try these commands in another terminal (${follow} follows a redirect to the leader):
 
-  ${curl} -L -X PUT --data-binary 'hello' ${clientUrl(entry)}/kv/greeting
-  ${curl} -L ${clientUrl(entry)}/kv/greeting
-  ${curl} -i '${clientUrl(entry)}/kv/greeting?consistency=local'
-  ${curl} ${clientUrl(entry)}/status
-  kill -9 $(${curl} -s ${clientUrl(leader)}/status | grep -o '"pid":[0-9]*' | cut -d: -f2)
+  ${curl} ${follow} -X PUT --data-binary 'hello' ${entry}/kv/greeting
+  ${curl} ${follow} ${entry}/kv/greeting
+  ${curl} -i '${entry}/kv/greeting?consistency=local'
+  ${curl} ${entry}/status
+  kill -9 $(${curl} -s ${clientUrl(leader, cluster)}/status | grep -o '"pid":[0-9]*' | cut -d: -f2)
 
 Ctrl-C stops the cluster. Data on disk stays in ${data}
 `);

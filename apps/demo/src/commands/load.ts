@@ -1,9 +1,7 @@
-import { Agent } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { COMMAND, CliError, parse, wholeNumber } from '../cli.js';
 import { put, type PutOutcome } from '../client/leader-request.js';
-import { authorizationOf } from '../token-file.js';
-import { urlsOf } from './client.js';
+import { nodesFlags, nodesHelp, nodesOf } from './nodes.js';
 
 const help = `Sets keys as fast as the cluster accepts them, and prints the rate and the latency.
 
@@ -12,10 +10,7 @@ const help = `Sets keys as fast as the cluster accepts them, and prints the rate
   --clients N       number of parallel clients, 1 to 4096; each waits for its PUT (default 64)
   --seconds N       duration, 1 to 86400 (default 10)
   --bytes N         size of a value, 0 to 65536 (default 256)
-  --url URL         URL of any node, http://HOST:PORT; repeatable (default: all nodes of --data)
-  --data DIR        folder of the cluster (default kontiki-data)
-  --token-file FILE token of the nodes
-  --help            print this text
+${nodesHelp}  --help            print this text
 
 Client C overwrites the keys load-C-0 to load-C-999 in turn.
 `;
@@ -24,9 +19,7 @@ const flags = {
   clients: { type: 'string' },
   seconds: { type: 'string' },
   bytes: { type: 'string' },
-  url: { type: 'string', multiple: true },
-  data: { type: 'string' },
-  'token-file': { type: 'string' },
+  ...nodesFlags,
 } as const;
 
 /** Counts and latencies of PUTs over a period of time. */
@@ -59,9 +52,7 @@ export async function loadCommand(args: string[]): Promise<number> {
   const clients = wholeNumber('clients', parsed.values['clients'], 1, 4_096) ?? 64;
   const seconds = wholeNumber('seconds', parsed.values['seconds'], 1, 86_400) ?? 10;
   const bytes = wholeNumber('bytes', parsed.values['bytes'], 0, 65_536) ?? 256;
-  const urls = urlsOf(parsed);
-  const headers = authorizationOf(parsed.values);
-  const agent = new Agent({ keepAlive: true });
+  const { urls, http } = nodesOf(parsed);
   const total = new Tally();
   let second = new Tally();
   let elapsed = 0;
@@ -76,7 +67,7 @@ export async function loadCommand(args: string[]): Promise<number> {
     let url = urls[attempt % urls.length] as string;
     for (let n = 0; performance.now() < end; n += 1) {
       const start = performance.now();
-      const outcome = await put(url, `load-${number}-${n % 1_000}`, value, agent, headers);
+      const outcome = await put(http, url, `load-${number}-${n % 1_000}`, value);
       const latency = performance.now() - start;
       total.add(outcome, latency);
       second.add(outcome, latency);
@@ -88,7 +79,7 @@ export async function loadCommand(args: string[]): Promise<number> {
     await Promise.all(Array.from({ length: clients }, client));
   } finally {
     clearInterval(progress);
-    agent.destroy();
+    http.close();
   }
   process.stdout.write(`${clients} clients, ${bytes} B: ${total.toString()}\n`);
   if (total.counts.done === 0)

@@ -109,7 +109,8 @@ async function runOn(
   { security, access, tuning }: Settings,
   logger: Logger,
 ): Promise<number> {
-  const transport = transportOn(cluster.transport, HOST, me.peerPort, security(), logger);
+  const first = security();
+  const transport = transportOn(cluster.transport, HOST, me.peerPort, first, logger);
   const machine = new KvMachine();
   if (me.storage === 'memory' && (await clusterIsNew())) {
     await bootstrap(log, { cluster: cluster.cluster, server: me.id, members: firstMembers(cluster) });
@@ -138,7 +139,7 @@ async function runOn(
   try {
     checkMembers(cluster, node.status().membership);
     const api = new KvApi({ node, machine, snapshots: await SnapshotApi.open(node, snapshots), logger, access });
-    server = new KvServer(api.handler);
+    server = new KvServer(api.handler, first.tls);
     await server.listen(me.port, HOST).catch((error: unknown) => {
       throw listenFailed(me, error);
     });
@@ -146,8 +147,8 @@ async function runOn(
     await node.close();
     throw error;
   }
-  process.on('SIGHUP', () => reload(transport, security, logger));
-  logger.info(`listening on ${clientUrl(me)}`, { pid: process.pid });
+  process.on('SIGHUP', () => reload(transport, server, security, logger));
+  logger.info(`listening on ${clientUrl(me, cluster)}`, { pid: process.pid });
   // If the demo has died, the channel is closed, so stopRequested() resolves immediately.
   if (process.connected) process.send?.({ ready: true });
   const error = await Promise.race([failed, stopRequested()]);
@@ -165,10 +166,9 @@ async function runOn(
  */
 function checkMembers(cluster: ClusterFile, membership: Membership | undefined): void {
   if (membership === undefined) return;
-  const hostOf = (url: string): string => new URL(url).host;
-  const inFile = cluster.nodes.map((node) => `${node.id} ${HOST}:${node.peerPort} ${hostOf(clientUrl(node))}`);
+  const inFile = cluster.nodes.map((node) => `${node.id} ${HOST}:${node.peerPort} ${clientUrl(node, cluster)}`);
   const inLog = [...membership.servers].map(([id, { address, metadata }]) =>
-    [id, hostOf(address), hostOf(metadata)].join(' '),
+    [id, new URL(address).host, metadata].join(' '),
   );
   if (inFile.sort().join() === inLog.sort().join()) return;
   throw new CliError(
@@ -177,10 +177,18 @@ function checkMembers(cluster: ClusterFile, membership: Membership | undefined):
 }
 
 /** Reads the certificate or the secrets again. Keeps the old ones if the new ones are invalid. */
-function reload(transport: ReturnType<typeof transportOn>, security: () => SecurityOptions, logger: Logger): void {
+function reload(
+  transport: ReturnType<typeof transportOn>,
+  server: KvServer,
+  security: () => SecurityOptions,
+  logger: Logger,
+): void {
   try {
     const { tls, secrets } = security();
-    if (tls !== undefined) transport.setTls(tls);
+    if (tls !== undefined) {
+      transport.setTls(tls);
+      server.setTls(tls);
+    }
     if (secrets !== undefined) transport.setSecrets(secrets);
     logger.info('read the certificate or the secrets again');
   } catch (error) {

@@ -8,26 +8,21 @@ import { saveSnapshot } from '../client/save-snapshot.js';
 import { StreamProgress } from '../client/progress.js';
 import { SnapshotClient } from '../client/snapshot-client.js';
 import { didYouMean } from '../did-you-mean.js';
-import { authorizationOf } from '../token-file.js';
-import { urlsOf } from './client.js';
+import { nodesFlags, nodesHelp, nodesOf } from './nodes.js';
 
-const common = `  --url URL         URL of a node, http://HOST:PORT; repeatable (default: all nodes of --data)
-                    The first node that can be reached is used.
-  --data DIR        folder of the cluster (default kontiki-data)
-  --timeout MS      milliseconds without data from the node before giving up (default 60000)
-  --token-file FILE token of the node for admin calls
+const common = `${nodesHelp}  --timeout MS      milliseconds without data from a node before the next one is asked (default 60000)
   --help            print this text
 
 Exit codes: 0 success, 1 failure, 2 invalid command line.
 `;
 
 const helps = {
-  take: `Takes a snapshot on a running node.
+  take: `Takes a snapshot on the first node that can be reached.
 
   ${COMMAND} snapshot take
 
 ${common}`,
-  save: `Copies the newest snapshot of a running node to FILE. Checks every byte and overwrites nothing.
+  save: `Copies the newest snapshot of the first node that can be reached to FILE. Checks every byte and overwrites nothing.
 
   ${COMMAND} snapshot save FILE
 
@@ -49,13 +44,6 @@ const help = `Takes, copies and checks snapshots.
   ${COMMAND} snapshot COMMAND --help   prints the flags of a command
 `;
 
-const nodeFlags = {
-  url: { type: 'string', multiple: true },
-  data: { type: 'string' },
-  timeout: { type: 'string' },
-  'token-file': { type: 'string' },
-} as const;
-
 export async function snapshotCommand([action = '', ...args]: string[]): Promise<number> {
   if (action === '--help' || action === '-h') {
     process.stdout.write(help);
@@ -68,7 +56,7 @@ export async function snapshotCommand([action = '', ...args]: string[]): Promise
         : `There is no snapshot command ${JSON.stringify(action)}.${didYouMean(action, Object.keys(helps))}`;
     throw new CliError(`${problem} See: ${COMMAND} snapshot --help`, EXIT.usage);
   }
-  const flags = action === 'inspect' ? {} : nodeFlags;
+  const flags = action === 'inspect' ? {} : ({ ...nodesFlags, timeout: { type: 'string' } } as const);
   const parsed = parse(`snapshot ${action}`, args, flags, action === 'take' ? [] : ['FILE']);
   if (parsed.values['help'] === true) {
     process.stdout.write(helps[action]);
@@ -77,7 +65,8 @@ export async function snapshotCommand([action = '', ...args]: string[]): Promise
   const file = resolve(parsed.positionals[0] ?? '');
   if (action === 'inspect') return inspect(file);
   const timeout = wholeNumber('timeout', parsed.values['timeout'], 1, 86_400_000) ?? 60_000;
-  const client = new SnapshotClient(urlsOf(parsed), timeout, authorizationOf(parsed.values));
+  const { urls, http } = nodesOf(parsed);
+  const client = new SnapshotClient(http, urls, timeout);
   return action === 'take' ? take(client) : save(client, file);
 }
 

@@ -1,30 +1,44 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
+import type { PeerTls } from '@kontiki/peers';
 import { RequestQueue } from './request-queue.js';
 
 /** Milliseconds that answers may take after `close`. */
 const CLOSE_TIMEOUT = 2_000;
 
-/** The HTTP server of one node, with limits on sizes, times and waiting requests. */
+/** Certificate of the server and its key, in PEM format. */
+export type ServerTls = Pick<PeerTls, 'cert' | 'key'>;
+
+/** The HTTP or HTTPS server of one node, with limits on sizes, times and waiting requests. */
 export class KvServer {
-  readonly #server: Server;
+  readonly #server: Server | SecureServer;
+  readonly #sockets = new Set<Socket>();
   readonly #queue: RequestQueue;
 
-  constructor(handle: (request: IncomingMessage, response: ServerResponse) => void) {
+  /** With `tls`, the server speaks HTTPS. Clients need no certificate. */
+  constructor(handle: (request: IncomingMessage, response: ServerResponse) => void, tls?: ServerTls) {
     this.#queue = new RequestQueue(handle);
-    this.#server = createServer(
-      {
-        headersTimeout: 5_000,
-        requestTimeout: 30_000,
-        keepAliveTimeout: 60_000,
-        connectionsCheckingInterval: 1_000,
-        maxHeaderSize: 16 * 1024,
-        noDelay: true,
-      },
-      (request, response) => this.#queue.add(request, response),
-    );
+    const limits = {
+      headersTimeout: 5_000,
+      requestTimeout: 30_000,
+      keepAliveTimeout: 60_000,
+      connectionsCheckingInterval: 1_000,
+      maxHeaderSize: 16 * 1024,
+      noDelay: true,
+    };
+    const onRequest = (request: IncomingMessage, response: ServerResponse): void => this.#queue.add(request, response);
+    this.#server =
+      tls === undefined
+        ? createServer(limits, onRequest)
+        : createSecureServer({ ...limits, ...contextOf(tls), handshakeTimeout: 5_000 }, onRequest);
     this.#server.maxConnections = 1_024;
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
   }
 
   get port(): number {
@@ -37,16 +51,28 @@ export class KvServer {
     await once(this.#server, 'listening');
   }
 
+  /** Replaces the certificate. Open connections stay open. */
+  setTls(tls: ServerTls): void {
+    if ('setSecureContext' in this.#server) this.#server.setSecureContext(contextOf(tls));
+  }
+
   /**
    * Accepts no more connections. Resolves when every request that has arrived is answered, or after
    * two seconds. Close the node at the same time, so that it answers its clients.
    */
   async close(): Promise<void> {
     const closed = once(this.#server, 'close');
-    const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_TIMEOUT);
+    // `closeAllConnections` would miss connections in the TLS handshake.
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, CLOSE_TIMEOUT);
     this.#server.close();
     this.#queue.close();
     await closed;
     clearTimeout(timer);
   }
+}
+
+function contextOf({ cert, key }: ServerTls): SecureContextOptions {
+  return { cert, key, minVersion: 'TLSv1.2' };
 }

@@ -1,0 +1,152 @@
+// Shows what clients do when a node hangs, is gone, or redirects to itself. The nodes are small HTTP
+// servers in this process, and the clock is virtual.
+import { once } from 'node:events';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { after } from '../../../packages/peers/test/transports/servers.js';
+import { HttpClient } from '../src/client/http-client.js';
+import { KvClient } from '../src/client/kv-client.js';
+import { requestFromLeader } from '../src/client/leader-request.js';
+import { SnapshotClient } from '../src/client/snapshot-client.js';
+import { clientCommand } from '../src/commands/client.js';
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const LIMIT = 9_000;
+
+/** Starts a server and returns its URL. */
+async function serve(handler: RequestListener): Promise<string> {
+  const server = createServer(handler);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** Starts a server that hangs, at most after a part of the response. `asked` resolves when a request arrives. */
+async function serveNothing(part?: string): Promise<{ readonly url: string; readonly asked: Promise<void> }> {
+  let ask = (): void => {};
+  const asked = new Promise<void>((resolve) => (ask = resolve));
+  const handler: RequestListener = (_, response) => {
+    if (part !== undefined) response.write(part);
+    ask();
+  };
+  return { url: await serve(handler), asked };
+}
+
+function http(): HttpClient {
+  const client = new HttpClient();
+  after(() => client.close());
+  return client;
+}
+
+const kvClient = (urls: readonly string[]): KvClient => new KvClient(http(), urls, LIMIT, () => {});
+const get = { method: 'GET', path: '/kv/a' } as const;
+const put = { method: 'PUT', path: '/kv/a', body: 'x' } as const;
+
+it('a read moves on to the next node after a part of the limit', async () => {
+  const { url, asked } = await serveNothing();
+  const healthy = await serve((_, response) => response.end('value'));
+  const response = kvClient([url, healthy, healthy]).send(get);
+  await asked;
+  await vi.advanceTimersByTimeAsync(LIMIT / 3);
+  expect((await response).body.toString()).toBe('value');
+});
+
+it('a write waits for a node for the whole limit, then reports an unknown outcome', async () => {
+  const { url, asked } = await serveNothing();
+  const rejected = expect(kvClient([url, url, url]).send(put)).rejects.toThrow(
+    `UNKNOWN: the write may or may not have taken effect (no answer from ${url} (no data for ${LIMIT} ms)).`,
+  );
+  await asked;
+  await vi.advanceTimersByTimeAsync(LIMIT);
+  await rejected;
+});
+
+it('the limit of a request includes its redirects and its response', async () => {
+  const { url: slow, asked } = await serveNothing('part');
+  const first = await serve((_, response) => {
+    vi.setSystemTime(Date.now() + LIMIT / 2);
+    response.writeHead(307, { Location: `${slow}/kv/a` }).end();
+  });
+  const outcome = requestFromLeader(http(), first, put, LIMIT);
+  await asked;
+  await vi.advanceTimersByTimeAsync(LIMIT / 2);
+  expect(await outcome).toEqual({ kind: 'unknown', reason: `no answer from ${slow} (no data for ${LIMIT / 2} ms)` });
+});
+
+it('nodes that redirect to each other in a loop refuse a request', async () => {
+  const url: string = await serve((_, response) => response.writeHead(307, { Location: `${url}/kv/a` }).end());
+  const reason = `nodes redirect to each other in a loop, starting at ${url}`;
+  expect(await requestFromLeader(http(), url, put, LIMIT)).toEqual({ kind: 'refused', reason });
+});
+
+it.each([
+  [503, 'refused'],
+  [504, 'unknown'],
+])('a node that answers with %i makes the outcome %s', async (status, kind) => {
+  const url = await serve((_, response) => response.writeHead(status).end('{"error":{"message":"No majority."}}'));
+  expect(await requestFromLeader(http(), url, put, LIMIT)).toMatchObject({
+    kind,
+    reason: expect.stringMatching(/No majority$/),
+  });
+});
+
+it('status asks all nodes at the same time, and each has the whole limit', async () => {
+  const hung = [await serveNothing(), await serveNothing()];
+  const healthy = await serve((_, response) => response.end('{"id":"n3","role":"leader"}'));
+  const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  after(() => write.mockRestore());
+  const urls = [...hung.map(({ url }) => url), healthy];
+  const exitCode = clientCommand('status', [...urls.flatMap((url) => ['--url', url]), '--timeout', `${LIMIT}`]);
+  await Promise.all(hung.map(({ asked }) => asked));
+  await vi.advanceTimersByTimeAsync(LIMIT - 1);
+  expect(write).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(await exitCode).toBe(0);
+  const answers = [expect.stringMatching(/does not answer$/), expect.stringMatching(/does not answer$/)];
+  expect(write.mock.calls.map(([line]) => String(line).trimEnd())).toEqual([
+    ...answers,
+    expect.stringContaining(`${healthy}  id n3  role leader`),
+  ]);
+});
+
+it('a snapshot is taken on the next node if the first one hangs', async () => {
+  const { url, asked } = await serveNothing();
+  const healthy = await serve((_, response) => response.end('{"index":7,"term":1,"bytes":9}'));
+  const taken = new SnapshotClient(http(), [url, healthy], LIMIT).take();
+  await asked;
+  await vi.advanceTimersByTimeAsync(LIMIT);
+  expect(await taken).toEqual({ url: healthy, index: 7, term: 1, bytes: 9 });
+});
+
+it('a download fails after a silence, but not because it takes long', async () => {
+  let node: ServerResponse | undefined;
+  const url = await serve((_, response) => {
+    response.write('0');
+    node = response;
+  });
+  const { chunks } = await new SnapshotClient(http(), [url], LIMIT).download();
+  const received = chunks[Symbol.asyncIterator]();
+  const next = async (): Promise<string> => Buffer.from((await received.next()).value as Uint8Array).toString();
+  expect(await next()).toBe('0');
+  for (const text of ['1', '2', '3']) {
+    await vi.advanceTimersByTimeAsync(LIMIT - 1);
+    node?.write(text);
+    expect(await next()).toBe(text);
+  }
+  const rejected = expect(received.next()).rejects.toThrow(
+    `The download from ${url} was interrupted: no data for ${LIMIT} ms. No file was saved.`,
+  );
+  await vi.advanceTimersByTimeAsync(LIMIT);
+  await rejected;
+});
