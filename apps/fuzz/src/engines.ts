@@ -17,6 +17,8 @@ export interface Plan {
   readonly seconds: number;
   /** Called before each execution. */
   readonly onInput: (input: Uint8Array) => void;
+  /** Called when the target has accepted an input. */
+  readonly onAccepted: () => void;
   /** Called with an input that reached new code. */
   readonly onFound: (input: Uint8Array) => void;
 }
@@ -52,7 +54,7 @@ export async function runFastCheck(target: Target, plan: Plan): Promise<Finding 
   );
   const property = fc.asyncProperty(input, async (bytes) => {
     plan.onInput(bytes);
-    await execute(target, bytes);
+    if (await execute(target, bytes)) plan.onAccepted();
   });
   const end = performance.now() + plan.seconds * 1_000;
   for (let done = 0; done < plan.runs && performance.now() < end; done += BATCH) {
@@ -80,10 +82,12 @@ export async function runGuided(target: Target, plan: Plan): Promise<Finding | u
   const coverage = new Coverage();
   const run = async (input: Uint8Array): Promise<Finding | undefined> => {
     plan.onInput(input);
-    return execute(target, input).then(
-      () => undefined,
-      (error: unknown) => ({ input, error }),
-    );
+    try {
+      if (await execute(target, input)) plan.onAccepted();
+      return undefined;
+    } catch (error) {
+      return { input, error };
+    }
   };
   for (const input of pool) {
     const finding = await run(input);

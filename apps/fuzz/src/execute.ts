@@ -1,5 +1,5 @@
 import { getHeapStatistics } from 'node:v8';
-import type { Target } from './target.js';
+import { accepts, type Target } from './target.js';
 
 /** Milliseconds that one execution may take, and additional milliseconds per KiB of input. */
 const MAX_MS = 100;
@@ -16,36 +16,32 @@ function heldBytes(): number {
   return heap + external;
 }
 
-interface Cost {
+interface Execution {
+  readonly accepted: boolean;
   readonly ms: number;
   readonly bytes: number;
 }
 
-async function measure(target: Target, input: Uint8Array): Promise<Cost> {
+async function measure(target: Target, input: Uint8Array): Promise<Execution> {
   const [held, start] = [heldBytes(), performance.now()];
-  try {
-    // A target must not change its input, and must not depend on it after the execution.
-    const running = target.run(input.slice());
-    if (running !== undefined) await running;
-  } catch (error) {
-    if (!target.isExpected(error)) throw error;
-  }
-  return { ms: performance.now() - start, bytes: heldBytes() - held };
+  const accepted = await accepts(target, input);
+  return { accepted, ms: performance.now() - start, bytes: heldBytes() - held };
 }
 
 /**
- * Executes a target once. Rejects if the target throws an error that is not documented, takes too
- * long or allocates too much. A garbage collection or a busy machine can distort one measurement,
- * so only a limit that is exceeded every time counts.
+ * Executes a target once, and returns whether it accepted the input. Rejects if the target throws an
+ * error that is not documented, takes too long or allocates too much. A garbage collection or a busy
+ * machine can distort one measurement, so only a limit that is exceeded every time counts.
  */
-export async function execute(target: Target, input: Uint8Array): Promise<void> {
+export async function execute(target: Target, input: Uint8Array): Promise<boolean> {
   const maxMs = MAX_MS + (MAX_MS_PER_KIB * input.length) / 1_024;
   const maxBytes = (target.allocatedBytes ?? ALLOCATED_BYTES) + ALLOCATED_BYTES_PER_BYTE * input.length;
-  let cost = await measure(target, input);
+  let { accepted, ...cost } = await measure(target, input);
   for (let i = 0; i < REPETITIONS && (cost.ms > maxMs || cost.bytes > maxBytes); i += 1) {
     const again = await measure(target, input);
     cost = { ms: Math.min(cost.ms, again.ms), bytes: Math.min(cost.bytes, again.bytes) };
   }
   if (cost.ms > maxMs) throw new Error(`It took ${Math.ceil(cost.ms)} ms, more than ${Math.ceil(maxMs)}.`);
   if (cost.bytes > maxBytes) throw new Error(`It allocated ${cost.bytes} bytes, more than ${maxBytes}.`);
+  return accepted;
 }

@@ -98,8 +98,9 @@ async function main(): Promise<number> {
         process.stderr.write(`${name}: ${executions} executions${guided ? `, ${found} new inputs` : ''}\n`);
       },
     });
-    const { executions, found, failure } = result;
-    const text = `${name.padEnd(16)} ${executions} executions in ${((performance.now() - start) / 1_000).toFixed(1)} s`;
+    const { executions, accepted, found, failure } = result;
+    const took = ((performance.now() - start) / 1_000).toFixed(1);
+    const text = `${name.padEnd(16)} ${executions} executions in ${took} s, ${accepted} inputs accepted`;
     console.log(`${text}${guided ? `, ${found} new inputs` : ''}: ${failure === undefined ? 'clean' : 'FAILED'}`);
     if (failure === undefined) continue;
     failures += 1;

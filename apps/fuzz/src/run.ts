@@ -16,14 +16,15 @@ export interface RunOptions extends Omit<Job, 'target' | 'shared'> {
 
 export interface RunResult {
   readonly executions: number;
+  readonly accepted: number;
   readonly found: number;
   readonly failure: { readonly text: string; readonly path: string } | undefined;
 }
 
 /** Runs one target in a thread of its own, so that a hang or an exhausted heap is a finding too. */
 export async function runTarget(target: string, { keepFound, onProgress, ...options }: RunOptions): Promise<RunResult> {
-  const shared = new SharedArrayBuffer(8 + MAX_INPUT);
-  const [counters, held] = [new Uint32Array(shared, 0, 2), new Uint8Array(shared, 8)];
+  const shared = new SharedArrayBuffer(12 + MAX_INPUT);
+  const [counters, held] = [new Uint32Array(shared, 0, 3), new Uint8Array(shared, 12)];
   const worker = new Worker(new URL('worker.js', import.meta.url), {
     workerData: { ...options, target, shared } satisfies Job,
     resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP },
@@ -53,5 +54,5 @@ export async function runTarget(target: string, { keepFound, onProgress, ...opti
   clearInterval(ticks);
   await worker.terminate();
   const failure = failed && { text: failed.text, path: keep(target, 'failed', failed.input) };
-  return { executions: Atomics.load(counters, 0), found, failure };
+  return { executions: Atomics.load(counters, 0), accepted: Atomics.load(counters, 2), found, failure };
 }

@@ -1,17 +1,17 @@
 import type { Arbitrary } from 'fast-check';
 
-/** A reader of bytes from outside, as a function from bytes to nothing. */
+/** A reader of bytes from outside, as a function of bytes. */
 export interface Target {
   readonly name: string;
   /** The code under test, for the help. */
   readonly about: string;
-  /** Returns valid inputs, made by the real encoders. */
+  /** Returns valid inputs, made by the real encoders. The target must accept every one of them. */
   seeds(): Promise<readonly Uint8Array[]> | readonly Uint8Array[];
   /**
-   * Reads an input. Throws only errors for which `isExpected` returns true. Any other error is a
-   * finding.
+   * Reads an input and returns whether it was accepted. Does not change it. Throws only errors for which `isExpected`
+   * returns true. Any other error is a finding.
    */
-  run(input: Uint8Array): Promise<void> | void;
+  run(input: Uint8Array): Promise<boolean> | boolean;
   /** Returns whether an error is documented for invalid input. */
   isExpected(error: unknown): boolean;
   /**
@@ -27,6 +27,19 @@ export interface Target {
   readonly maxLength?: number;
   /** Releases everything that the executions opened. */
   close?(): Promise<void>;
+}
+
+/**
+ * Runs a target with a copy of an input, and returns whether the target accepted it. A documented
+ * error counts as a refusal. Rejects with any other error.
+ */
+export async function accepts(target: Target, input: Uint8Array): Promise<boolean> {
+  try {
+    return await target.run(input.slice());
+  } catch (error) {
+    if (target.isExpected(error)) return false;
+    throw error;
+  }
 }
 
 /** Encodes a text as an input. */

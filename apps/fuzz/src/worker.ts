@@ -9,7 +9,7 @@ export interface Job {
   readonly runs: number;
   readonly seconds: number;
   readonly guided: boolean;
-  /** Number of executions (4 bytes), length of the newest input (4), and its bytes. */
+  /** Executions (4 bytes), length of the newest input (4), accepted inputs (4), and the newest input. */
   readonly shared: SharedArrayBuffer;
 }
 
@@ -19,7 +19,7 @@ export type Report =
   | { readonly kind: 'done'; readonly input?: Uint8Array; readonly error?: string };
 
 const { target: name, seed, runs, seconds, guided, shared } = workerData as Job;
-const [counters, held] = [new Uint32Array(shared, 0, 2), new Uint8Array(shared, 8)];
+const [counters, held] = [new Uint32Array(shared, 0, 3), new Uint8Array(shared, 12)];
 const target = targets.find((one) => one.name === name);
 if (target === undefined) throw new Error(`There is no target ${name}.`);
 
@@ -32,6 +32,7 @@ const finding = await (guided ? runGuided : runFastCheck)(target, {
     counters[1] = Math.min(input.length, held.length);
     Atomics.add(counters, 0, 1);
   },
+  onAccepted: () => void Atomics.add(counters, 2, 1),
   onFound: (input) => parentPort?.postMessage({ kind: 'found', input } satisfies Report),
 });
 await target.close?.();

@@ -44,6 +44,7 @@ export const address: Target = {
     check(url.username + url.password + url.search + url.hash === '', 'an address has nothing but host, port and path');
     check(url.hostname !== '' && url.port !== '0', 'an address can be dialed');
     check(parseAddress(url.href).href === url.href, 'a parsed address parses to itself');
+    return true;
   },
   isExpected: (error) => isKontikiError(error, 'KONTIKI_BAD_OPTION'),
 };

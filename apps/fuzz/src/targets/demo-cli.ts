@@ -61,6 +61,7 @@ export const demoCli: Target = {
     );
     oneOf('storage', values['storage'] as string[] | undefined, ['fs', 'level', 'memory']);
     for (const argument of args) check(/^[\w@%+=:,./-]+$|^'.*'$/s.test(shellWord(argument)), 'a shell word is quoted');
+    return true;
   },
   isExpected: (error) => error instanceof CliError,
 };

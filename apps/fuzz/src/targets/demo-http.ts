@@ -3,14 +3,18 @@ import { bootstrap, MemoryLog, MemoryNetwork, MemorySnapshots, RaftNode, silentL
 import { KvApi } from 'kontiki-demo/http/api.js';
 import { KvServer } from 'kontiki-demo/http/server.js';
 import { SnapshotApi } from 'kontiki-demo/http/snapshot-api.js';
+import { encodeCommand } from 'kontiki-demo/kv/command.js';
 import { KvMachine, type KvResult } from 'kontiki-demo/kv/machine.js';
 import { bytesOf, type Target } from '../target.js';
-import { exchangeHttp } from './raw-server.js';
+import { exchangeHttp, PATIENCE } from './raw-server.js';
 
 interface Demo {
   readonly node: RaftNode<KvResult>;
   readonly server: KvServer;
 }
+
+/** Status of a valid request whose condition does not hold at the moment. */
+const UNMET_CONDITION = 412;
 
 let demo: Promise<Demo> | undefined;
 
@@ -21,14 +25,21 @@ async function start(): Promise<Demo> {
   const [machine, snapshots, transport] = [new KvMachine(), new MemorySnapshots(), new MemoryNetwork().transport()];
   const node = await RaftNode.open<KvResult>({ id: 'a', cluster: 'fuzz', machine, log, snapshots, transport });
   await node.waitForLeader();
+  await node.propose(
+    encodeCommand({ kind: 'put', key: 'kept', value: Buffer.from('abc'), condition: { kind: 'always' } }),
+  );
+  await node.snapshot();
   const api = new KvApi({ node, machine, snapshots: await SnapshotApi.open(node, snapshots), logger: silentLogger });
   const server = new KvServer(api.handler);
   await server.listen(0, '127.0.0.1');
   return { node, server };
 }
 
-const request = (method: string, path: string, headers: readonly string[] = [], body = ''): Uint8Array =>
-  bytesOf(`${[`${method} ${path} HTTP/1.1`, 'Host: a', ...headers].join('\r\n')}\r\n\r\n${body}`);
+/** Encodes a request. The server closes the connection after its answer unless `isLast` is false. */
+const request = (method: string, path: string, headers: readonly string[] = [], body = '', isLast = true): Uint8Array =>
+  bytesOf(
+    `${[`${method} ${path} HTTP/1.1`, 'Host: a', ...headers, ...(isLast ? ['Connection: close'] : [])].join('\r\n')}\r\n\r\n${body}`,
+  );
 
 const path = fc.oneof(
   fc.constantFrom(
@@ -50,19 +61,21 @@ const path = fc.oneof(
   ),
   fc.string({ unit: 'binary-ascii', maxLength: 12 }).map((text) => `/kv/${encodeURIComponent(text)}`),
 );
-const headers = fc.subarray([
-  'Content-Length: 3',
-  'Content-Length: 4',
-  'Content-Length: 1048577',
-  'Transfer-Encoding: chunked',
-  'If-Match: "1"',
-  'If-Match: "9007199254740993"',
-  'If-Match: *',
-  'If-None-Match: *',
-  'Expect: 100-continue',
-  'Connection: close',
-  'Upgrade: websocket',
-]);
+const headers = fc.subarray(
+  [
+    'Content-Length: 3',
+    'Content-Length: 4',
+    'Content-Length: 1048577',
+    'Transfer-Encoding: chunked',
+    'If-Match: "1"',
+    'If-Match: "9007199254740993"',
+    'If-Match: *',
+    'If-None-Match: *',
+    'Expect: 100-continue',
+    'Upgrade: websocket',
+  ],
+  { maxLength: 2 },
+);
 
 export const demoHttp: Target = {
   name: 'demo-http',
@@ -70,9 +83,9 @@ export const demoHttp: Target = {
   seeds: () => [
     request('PUT', '/kv/a', ['Content-Length: 3'], 'abc'),
     request('PUT', '/kv/a', ['Transfer-Encoding: chunked', 'If-None-Match: *'], '3\r\nabc\r\n0\r\n\r\n'),
-    request('GET', '/kv/a?consistency=local'),
+    request('GET', '/kv/kept?consistency=local'),
     request('GET', '/kv?prefix=a'),
-    request('DELETE', '/kv/a', ['If-Match: "3"']),
+    request('DELETE', '/kv/kept', ['If-Match: "999"']),
     request('POST', '/snapshot'),
     request('GET', '/snapshot'),
     request('GET', '/status'),
@@ -88,10 +101,13 @@ export const demoHttp: Target = {
       ),
       { minLength: 1, maxLength: 4 },
     )
-    .map((requests) => new Uint8Array(Buffer.concat(requests.map((one) => request(...one))))),
+    .map(
+      (requests) => new Uint8Array(Buffer.concat(requests.map((one, i) => request(...one, i === requests.length - 1)))),
+    ),
   run: async (input) => {
     demo ??= start();
-    await exchangeHttp((await demo).server.port, input);
+    const statuses = await exchangeHttp((await demo).server.port, input, PATIENCE);
+    return statuses.length > 0 && statuses.every((status) => status < 400 || status === UNMET_CONDITION);
   },
   isExpected: () => false,
   allocatedBytes: 16 * 1024 * 1024,

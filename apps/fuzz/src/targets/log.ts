@@ -1,18 +1,11 @@
-import { isKontikiError, membershipOf, type Entry } from '@kontiki/core';
+import { isKontikiError } from '@kontiki/core';
 import { crc32 } from '@kontiki/core/wire';
 import { FileLog } from '@kontiki/storage-fs';
 import { SimulatedDisk, VirtualClock } from '@kontiki/testing';
 import { check, type Target } from '../target.js';
+import { command, membership, owner } from './samples.js';
 
 const NAME = 'wal-0000000001';
-const owner = { cluster: 'fuzz', server: 'a' };
-const membership = membershipOf(['a', 'b'].map((id) => [id, { address: `ws://${id}`, metadata: '' }]));
-const command = (index: number, term: number): Entry => ({
-  kind: 'command',
-  index,
-  term,
-  data: new Uint8Array(9).fill(index),
-});
 
 const logOn = (disk: SimulatedDisk): FileLog =>
   new FileLog(disk.folder, { segmentBytes: 1_024, clock: new VirtualClock(), random: () => 0.5 });
@@ -62,6 +55,7 @@ export const log: Target = {
     } finally {
       await log.close();
     }
+    return true;
   },
   isExpected: (error) => isKontikiError(error) && CODES.has(error.code),
   repair: (input) => {

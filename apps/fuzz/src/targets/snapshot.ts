@@ -1,20 +1,11 @@
-import { isKontikiError, membershipOf, type SnapshotMeta } from '@kontiki/core';
+import { isKontikiError } from '@kontiki/core';
 import { checkSnapshot, crc32, decodeSnapshot, encodeSnapshot } from '@kontiki/core/wire';
 import { FileSnapshots, gzip } from '@kontiki/snapshot';
 import { SimulatedDisk } from '@kontiki/testing';
 import { check, type Target } from '../target.js';
-
-const meta: SnapshotMeta = {
-  id: '00112233445566778899aabbccddeeff',
-  cluster: 'fuzz',
-  last: { index: 9, term: 3 },
-  membership: { index: 7, membership: membershipOf([['a', { address: 'ws://a:1', metadata: 'é' }]]) },
-  genesis: 5,
-  version: 3,
-};
+import { meta, owner } from './samples.js';
 
 const NAME = `snapshot-${'9'.padStart(16, '0')}-${'3'.padStart(16, '0')}-${meta.id}`;
-const owner = { cluster: 'fuzz', server: 'a' };
 
 async function* streamOf(...pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void> {
   yield* pieces;
@@ -40,18 +31,23 @@ function inPieces(input: Uint8Array): AsyncGenerator<Uint8Array, void> {
   return streamOf(input.subarray(0, middle), input.subarray(middle));
 }
 
-/** Opens a snapshot store that has `input` as a finished snapshot, and reads what it lists. */
-async function readStore(input: Uint8Array): Promise<void> {
+/**
+ * Opens a snapshot store that has `input` as a finished snapshot, and reads what it lists. Returns
+ * whether it lists the snapshot.
+ */
+async function readStore(input: Uint8Array): Promise<boolean> {
   const disk = new SimulatedDisk();
   await disk.folder.create(NAME);
   disk.overwrite(NAME, input);
   const store = new FileSnapshots(disk.folder);
   await store.open(owner);
   try {
-    for (const { id, bytes } of await store.list()) {
+    const listed = await store.list();
+    for (const { id, bytes } of listed) {
       check(bytes === input.length, 'a listed snapshot has the length of its file');
       check((await count(store.read(id))) === bytes, 'a listed snapshot can be read');
     }
+    return listed.length > 0;
   } finally {
     await store.close();
   }
@@ -64,13 +60,14 @@ export const snapshot: Target = {
   about: 'decodeSnapshot and checkSnapshot of @kontiki/core/wire, FileSnapshots of @kontiki/snapshot',
   seeds: async () => [await encoded(false), await encoded(true), await encoded(false, 0)],
   run: async (input) => {
-    await readStore(input);
+    const isListed = await readStore(input);
     const { stored, state, bytes } = await checkSnapshot(inPieces(input));
     check(bytes === input.length && stored <= bytes, 'a summary describes all bytes');
     check(
       (await count(decodeSnapshot(inPieces(input), [gzip()]))) === state,
       'a snapshot has the state of its trailer',
     );
+    return isListed;
   },
   isExpected: (error) => isKontikiError(error) && CODES.has(error.code),
   // The decompression of gzip has buffers of its own.
