@@ -10,8 +10,8 @@ const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
 export interface Secret {
   readonly key: Buffer;
   /**
-   * Derived from a hash of the key. So several keys can be valid at the same time, and nobody has to
-   * name them. A hash of 32 random bytes cannot be reversed.
+   * Derived from a hash of the key. So several keys can be valid at the same time, and need no
+   * other names. A hash of 32 random bytes cannot be reversed.
    */
   readonly identity: string;
 }
@@ -44,7 +44,7 @@ export function parseSecrets(secrets: unknown): Secret[] {
 function faultOf(key: Buffer | undefined): string | undefined {
   if (key === undefined) return 'something else';
   if (key.length < MIN_BYTES || key.length > MAX_BYTES) return `${key.length} bytes`;
-  // A buffer that nobody has filled, for example.
+  // For example, a buffer that was never filled.
   return key.every((byte) => byte === key[0]) ? 'one byte that repeats' : undefined;
 }
 
