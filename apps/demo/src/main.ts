@@ -1,12 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { COMMAND, CliError, DEMO_COMMAND, EXIT } from './cli.js';
-import { certCommand, secretCommand } from './commands/cert.js';
-import { clientCommand } from './commands/client.js';
-import { demoCommand } from './commands/demo.js';
-import { loadCommand } from './commands/load.js';
-import { migrateCommand } from './commands/migrate.js';
-import { nodeCommand } from './commands/node.js';
-import { snapshotCommand } from './commands/snapshot.js';
 import { describeFailure } from './describe-failure.js';
 import { didYouMean } from './did-you-mean.js';
 
@@ -34,18 +27,26 @@ Flags of a command: ${COMMAND} COMMAND --help
 Version: ${COMMAND} --version
 `;
 
-const commands: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
-  put: (args) => clientCommand('put', args),
-  get: (args) => clientCommand('get', args),
-  delete: (args) => clientCommand('delete', args),
-  status: (args) => clientCommand('status', args),
-  load: loadCommand,
-  snapshot: snapshotCommand,
-  node: nodeCommand,
-  cert: certCommand,
-  secret: secretCommand,
-  migrate: migrateCommand,
-  demo: demoCommand,
+type Run = (args: string[]) => Promise<number>;
+
+const client =
+  (command: 'put' | 'get' | 'delete' | 'status'): Run =>
+  async (args) =>
+    (await import('./commands/client.js')).clientCommand(command, args);
+
+/** Each command loads only what it needs, because the libraries of all of them take a second to load. */
+const commands: Readonly<Record<string, Run>> = {
+  put: client('put'),
+  get: client('get'),
+  delete: client('delete'),
+  status: client('status'),
+  load: async (args) => (await import('./commands/load.js')).loadCommand(args),
+  snapshot: async (args) => (await import('./commands/snapshot.js')).snapshotCommand(args),
+  node: async (args) => (await import('./commands/node.js')).nodeCommand(args),
+  cert: async (args) => (await import('./commands/cert.js')).certCommand(args),
+  secret: async (args) => (await import('./commands/cert.js')).secretCommand(args),
+  migrate: async (args) => (await import('./commands/migrate.js')).migrateCommand(args),
+  demo: async (args) => (await import('./commands/demo.js')).demoCommand(args),
 };
 
 async function main([command = '', ...args]: string[]): Promise<number> {

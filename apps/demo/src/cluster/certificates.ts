@@ -2,11 +2,14 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PeerTls, SecurityOptions } from '@kontiki/peers';
 import { CliError, COMMAND, shellWord } from '../cli.js';
-import { Authority } from './authority.js';
+import type { Authority } from './authority.js';
 import type { ClusterFile } from './cluster-file.js';
 import { writeAtomically } from './write-atomically.js';
 
 const AUTHORITY = 'authority';
+
+/** Loads the library that makes certificates only when it is needed, because that takes a second. */
+const loadAuthority = async (): Promise<typeof Authority> => (await import('./authority.js')).Authority;
 
 /** Paths of a certificate and its key in the folder of a cluster. */
 export function certificatePaths(data: string, name: string): { readonly cert: string; readonly key: string } {
@@ -15,6 +18,7 @@ export function certificatePaths(data: string, name: string): { readonly cert: s
 
 /** Creates a throw-away authority in the folder of a cluster, and a certificate for each node. */
 export async function createCertificates(data: string, { cluster, nodes }: ClusterFile): Promise<void> {
+  const Authority = await loadAuthority();
   const authority = await Authority.create(cluster);
   mkdirSync(join(data, 'tls'), { mode: 0o700, recursive: true });
   write(data, AUTHORITY, await authority.pem());
@@ -23,6 +27,7 @@ export async function createCertificates(data: string, { cluster, nodes }: Clust
 
 /** Creates or renews the certificate of one server. */
 export async function issueCertificate(data: string, cluster: string, id: string): Promise<void> {
+  const Authority = await loadAuthority();
   const { cert, key } = certificatePaths(data, AUTHORITY);
   const authority = await Authority.read({ cert: read(cert, data, id), key: read(key, data, id) });
   write(data, id, await authority.issue(cluster, id));
