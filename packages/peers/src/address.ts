@@ -12,9 +12,12 @@ const SCHEMES: ReadonlyMap<string, string> = new Map([
  * Parses a peer's address and returns it as a URL with the scheme `http:` or `https:`. The schemes
  * `ws:` and `wss:` are converted, so that a cluster can change its transport without changing the
  * addresses in its membership. Throws `KONTIKI_BAD_OPTION` for other schemes, for a host or port that
- * nothing can dial, and for URLs with credentials, a query or a fragment.
+ * nothing can dial, for spaces and control characters, and for URLs with credentials, a query or a
+ * fragment.
  */
 export function parseAddress(address: string): URL {
+  // `URL` would remove some of them, and encode others.
+  if (/[\s\p{Cc}]/u.test(address)) throw badAddress(address, 'it contains a space or a control character');
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url === undefined) throw badAddress(address, 'it is not a URL');
   const scheme = SCHEMES.get(url.protocol);
@@ -23,8 +26,7 @@ export function parseAddress(address: string): URL {
   }
   url.protocol = scheme;
   // Addresses are stored in the log and shown in `status()`, so they must not contain a password.
-  // The error must not contain one either.
-  if (url.username !== '' || url.password !== '') throw badAddress(url.host, 'it has credentials');
+  if (url.username !== '' || url.password !== '') throw badAddress(address, 'it has credentials');
   if (url.port === '0') throw badAddress(address, 'nothing listens on port 0');
   if (url.hostname === '0.0.0.0' || url.hostname === '[::]')
     throw badAddress(address, 'its host means all interfaces of a machine, not one machine');
@@ -68,8 +70,10 @@ export function misfit(address: string, { host, port }: Bound): string | undefin
 }
 
 function badAddress(address: string, fault: string): KontikiError {
+  // The error must not contain a password, even if the address is not a URL.
+  const shown = JSON.stringify(address.slice(address.lastIndexOf('@') + 1));
   return new KontikiError(
     'KONTIKI_BAD_OPTION',
-    `${JSON.stringify(address)} is not the address of a peer: ${fault}. An address has a scheme, a host, and optionally a port and a path.`,
+    `${shown} is not the address of a peer: ${fault}. An address has a scheme, a host, and optionally a port and a path.`,
   );
 }

@@ -114,16 +114,6 @@ export function checkRequest({ self, security }: Context, { headers, socket }: I
   return hello;
 }
 
-/** Counts and logs that this server refused a connection. `from` is the address of the other machine. */
-export function logHandshakeError(
-  { logger, refusals }: Context,
-  { reason, message }: HandshakeError,
-  from: string | undefined,
-): void {
-  refusals.count(reason);
-  logger.log('warn', `refused ${reason}`, `refused a connection: ${message}`, { reason, from });
-}
-
 /**
  * Returns whether the two servers must repeat their handshake, because this server was blank and
  * now knows its genesis. `genesis` is the current genesis of this server. `sentGenesis` and

@@ -8,7 +8,6 @@ export {
   type Hello,
   helloHeaders,
   isHandshakeOutdated,
-  logHandshakeError,
   PROTOCOL_VERSION,
 } from './handshake.js';
 export { describeReason, HandshakeError, type HandshakeErrorReason, REFUSED_HEADER } from './handshake-error.js';
@@ -18,7 +17,7 @@ export { checkListen, type ListenOptions, type TransportOptions } from './option
 export { OwnServer } from './own-server.js';
 export { type Context, type Listener, type Peer, PeerTransport, receiveFrame } from './peer-transport.js';
 export { Reconnector } from './reconnector.js';
-export { Refusals } from './refusals.js';
+export { logRefusal, parserRefusal, type Refusal, type RefusalReason, Refusals } from './refusals.js';
 export { PeerSecurity, type PeerTls, secretsNeedListen, type SecurityOptions } from './security.js';
 export { BATCH_BYTES, SendQueue } from './send-queue.js';
 export { ThrottledLogger } from './throttled-logger.js';

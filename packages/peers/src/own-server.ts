@@ -5,10 +5,18 @@ import type { TLSSocket } from 'node:tls';
 import { listen, LOOPBACK } from './listening.js';
 import type { ListenOptions } from './options.js';
 import type { Context } from './peer-transport.js';
+import { logRefusal, parserRefusal, type RefusalReason } from './refusals.js';
+
+/** Statuses with which the server answers requests that Node.js refuses. The status of others is 400. */
+const STATUSES: ReadonlyMap<RefusalReason, string> = new Map([
+  ['headers', '431 Request Header Fields Too Large'],
+  ['timeout', '408 Request Timeout'],
+]);
 
 /**
  * HTTP or HTTPS server of a transport with its own port. Limits the number of connections without a
- * completed handshake, and the time to receive a request's headers.
+ * completed handshake, and the time to receive a request's headers. Counts everything that Node.js
+ * refuses, and passes all other requests to `onRequest`.
  */
 export class OwnServer {
   readonly server: Server;
@@ -25,6 +33,9 @@ export class OwnServer {
     const { limits, security } = context;
     const options = {
       maxHeaderSize: 8_192,
+      // Otherwise Node.js refuses such requests itself, and nothing would count them. They have no
+      // handshake either.
+      requireHostHeader: false,
       headersTimeout: limits.handshakeTimeoutMs,
       requestTimeout: 0,
       connectionsCheckingInterval: Math.ceil(limits.handshakeTimeoutMs / 3),
@@ -39,6 +50,16 @@ export class OwnServer {
       this.server = server;
     }
     this.server.on('connection', (socket: Socket) => this.#onConnection(socket));
+    this.server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#onClientError(error, socket));
+    // Without these listeners, Node.js answers unknown expectations and closes tunnels uncounted.
+    this.server.on('checkExpectation', onRequest);
+    this.server.on('connect', ({ socket }) => {
+      logRefusal(context, { reason: 'method', message: 'a request asks for a tunnel.' }, socket.remoteAddress);
+      socket.destroy();
+    });
+    this.server.on('drop', (ends) => {
+      logRefusal(context, { reason: 'busy', message: 'there are too many connections.' }, ends?.remoteAddress);
+    });
   }
 
   #onConnection(socket: Socket): void {
@@ -60,14 +81,20 @@ export class OwnServer {
   #onTlsError(error: NodeJS.ErrnoException, { authorizationError, remoteAddress }: TLSSocket): void {
     // The client has left, or this server has closed the connection and counted that.
     if (error.code === 'ECONNRESET' && !authorizationError) return;
-    const { logger, refusals } = this.#context;
-    refusals.count('tls');
     // A code of Node.js or OpenSSL. The client chooses nothing of it.
-    const reason = authorizationError || error.code;
-    logger.log('warn', 'refused tls', `refused a connection: its TLS handshake failed (${String(reason)})`, {
-      reason: 'tls',
-      from: remoteAddress,
-    });
+    const message = `its TLS handshake failed (${String(authorizationError || error.code)})`;
+    logRefusal(this.#context, { reason: 'tls', message }, remoteAddress);
+  }
+
+  /** Called when a request cannot be parsed or a connection fails, also in the TLS handshake. */
+  #onClientError({ code }: NodeJS.ErrnoException, socket: Socket): void {
+    const refusal = parserRefusal(code);
+    if (refusal === undefined) return void socket.destroy();
+    logRefusal(this.#context, refusal, socket.remoteAddress);
+    // An answer must not follow the beginning of another response.
+    if (!socket.writable || socket.bytesWritten > 0) return void socket.destroy();
+    const status = STATUSES.get(refusal.reason) ?? '400 Bad Request';
+    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
   }
 
   /** Called when the handshake on a connection is complete. */

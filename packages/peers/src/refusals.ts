@@ -1,16 +1,72 @@
-/**
- * Counts what a server refused, by reason: the reason of a `HandshakeError`, `tls` for a failed TLS
- * handshake, `unidentified` for a connection closed because there were too many without a handshake,
- * and `frame` for an invalid frame. Clients cannot invent reasons.
- */
-export class Refusals {
-  readonly #counts = new Map<string, number>();
+import type { HandshakeErrorReason } from './handshake-error.js';
+import type { ThrottledLogger } from './throttled-logger.js';
 
-  count(reason: string): void {
+/** Reason why a server refused a connection, a request, a response or a message. */
+export type RefusalReason =
+  | HandshakeErrorReason
+  /** The TLS handshake failed. */
+  | 'tls'
+  /** Too many connections had not completed the handshake. */
+  | 'unidentified'
+  /** The other side sent something that is not HTTP, or an ambiguous request. */
+  | 'http'
+  /** The headers of a request or response were too large. */
+  | 'headers'
+  /** The headers of a request did not arrive in time. */
+  | 'timeout'
+  /** The request has a method that no peer uses. */
+  | 'method'
+  /** The request is for a path that the server does not have. */
+  | 'path'
+  /** The request does not ask for a WebSocket connection. */
+  | 'upgrade'
+  /** A message or a response was too large, had too many parts, or could not be decoded. */
+  | 'frame';
+
+/** What was refused and why. A `HandshakeError` is one, too. */
+export interface Refusal {
+  readonly reason: RefusalReason;
+  readonly message: string;
+}
+
+/** Counts what a server refused, by reason. Clients cannot invent reasons. */
+export class Refusals {
+  readonly #counts = new Map<RefusalReason, number>();
+
+  count(reason: RefusalReason): void {
     this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + 1);
   }
 
   get byReason(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#counts);
+  }
+}
+
+/** Counts and logs that this server refused a connection. `from` is the address of the other machine. */
+export function logRefusal(
+  { logger, refusals }: { readonly logger: ThrottledLogger; readonly refusals: Refusals },
+  { reason, message }: Refusal,
+  from: string | undefined,
+): void {
+  refusals.count(reason);
+  logger.log('warn', `refused ${reason}`, `refused a connection: ${message}`, { reason, from });
+}
+
+/**
+ * Returns the refusal for an error of Node's HTTP parser, which reads the requests to a server and the
+ * responses to a client. Returns undefined for other errors, for example if the other side has left.
+ */
+export function parserRefusal(code = ''): Refusal | undefined {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return { reason: 'headers', message: 'the headers of a request are too large.' };
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return { reason: 'timeout', message: 'the headers of a request did not arrive in time.' };
+    // The other side closed the connection within a request or response.
+    case 'HPE_INVALID_EOF_STATE':
+      return undefined;
+    default:
+      // The client does not choose the code.
+      return code.startsWith('HPE_') ? { reason: 'http', message: `a request is not valid (${code}).` } : undefined;
   }
 }

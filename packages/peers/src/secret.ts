@@ -10,29 +10,42 @@ const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
 export interface Secret {
   readonly key: Buffer;
   /**
-   * Derived from a hash of the key. So several keys can be valid at the same time, and nobody has to
-   * name them. A hash of 32 random bytes cannot be reversed.
+   * Derived from a hash of the key. So several keys can be valid at the same time, and need no
+   * other names. A hash of 32 random bytes cannot be reversed.
    */
   readonly identity: string;
 }
 
 /**
  * Returns the secrets in an option. A string is the base64 form of the key. Throws
- * `KONTIKI_BAD_OPTION` for a key of the wrong length. The error never contains a key.
+ * `KONTIKI_BAD_OPTION` for a key that has the wrong length or is certainly not random, and for a key
+ * that is listed twice. The error never contains a key.
  */
 export function parseSecrets(secrets: unknown): Secret[] {
   if (!Array.isArray(secrets) || secrets.length === 0)
     throw badSecret('secrets must be an array with at least one key');
-  return Array.from(secrets, (secret: unknown, i) => {
+  const parsed = Array.from(secrets, (secret: unknown, i) => {
     const key = keyOf(secret);
-    if (key !== undefined && key.length >= MIN_BYTES && key.length <= MAX_BYTES) {
+    const fault = faultOf(key);
+    if (key !== undefined && fault === undefined) {
       return { key, identity: createHash('sha256').update('kontiki secret ').update(key).digest('hex').slice(0, 32) };
     }
-    const found = key === undefined ? 'something else' : `${key.length} bytes`;
     throw badSecret(
-      `secrets[${i}] must be ${MIN_BYTES} to ${MAX_BYTES} random bytes, or their base64, but is ${found}`,
+      `secrets[${i}] must be ${MIN_BYTES} to ${MAX_BYTES} random bytes, or their base64, but is ${fault}`,
     );
   });
+  const identities = parsed.map(({ identity }) => identity);
+  const repeated = identities.findIndex((identity, i) => identities.indexOf(identity) < i);
+  if (repeated === -1) return parsed;
+  throw badSecret(`secrets[${repeated}] is the same key as secrets[${identities.indexOf(identities[repeated] ?? '')}]`);
+}
+
+/** Returns what is wrong with a key; undefined if it may be random. */
+function faultOf(key: Buffer | undefined): string | undefined {
+  if (key === undefined) return 'something else';
+  if (key.length < MIN_BYTES || key.length > MAX_BYTES) return `${key.length} bytes`;
+  // For example, a buffer that was never filled.
+  return key.every((byte) => byte === key[0]) ? 'one byte that repeats' : undefined;
 }
 
 function keyOf(secret: unknown): Buffer | undefined {

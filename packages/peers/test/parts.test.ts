@@ -53,8 +53,27 @@ describe('parseAddress', () => {
     expect(() => parseAddress(address)).toThrow(expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }));
   });
 
-  it('parseAddress does not repeat a password in its error', () => {
-    expect(() => parseAddress('ws://u:hunter2@a')).toThrow(/^(?!.*hunter2).*credentials/);
+  it.each([
+    ' ws://a:1',
+    'ws://a:1 ',
+    'ws://a:1\n',
+    'ws://a\t:1',
+    'ws://a:1/x y',
+    'ws://a:1/\u0085',
+    'ws://a\0:1',
+    'ws://a b',
+  ])('parseAddress refuses %j because of its space or control character', (address) => {
+    expect(() => parseAddress(address)).toThrow(/a space or a control character/);
+  });
+
+  it.each([
+    ['ws://u:hunter2@a', /credentials/],
+    ['ws://u:hunter2@a b', /a space/],
+    ['ws://u:hunter2@a:99999', /not a URL/],
+    ['ftp://u:hunter2@a', /scheme/],
+  ])('parseAddress does not repeat the password of %s in its error', (address, fault) => {
+    expect(() => parseAddress(address)).toThrow(fault);
+    expect(() => parseAddress(address)).toThrow(/^(?!.*hunter2)/);
   });
 });
 

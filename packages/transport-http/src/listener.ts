@@ -7,7 +7,7 @@ import {
   HandshakeError,
   type Hello,
   type Listener,
-  logHandshakeError,
+  logRefusal,
   OwnServer,
   REFUSED_HEADER,
   SILENT_TICKS,
@@ -59,13 +59,18 @@ export class HttpListener implements Listener {
 
   handle(request: IncomingMessage, response: ServerResponse): void {
     if (!this.#open) return rejectRequest(response, 503);
-    if (request.method !== 'POST') return rejectRequest(response, 405, { allow: 'POST' });
+    const { remoteAddress } = request.socket;
+    if (request.method !== 'POST') {
+      const message = `a request has the method ${request.method}, but peers use only POST.`;
+      logRefusal(this.#context, { reason: 'method', message }, remoteAddress);
+      return rejectRequest(response, 405, { allow: 'POST' });
+    }
     let hello: Hello;
     try {
       hello = this.#check(request);
     } catch (caught) {
       const error = caught as HandshakeError;
-      logHandshakeError(this.#context, error, request.socket.remoteAddress);
+      logRefusal(this.#context, error, remoteAddress);
       return rejectRequest(response, 400, { [REFUSED_HEADER]: error.reason });
     }
     this.#own?.markIdentified(request.socket);

@@ -1,6 +1,6 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { MAX_FRAME } from '@kontiki/core/wire';
-import { Body, describeReason, type PeerLimits, REFUSED_HEADER } from '@kontiki/peers';
+import { Body, type Context, describeReason, parserRefusal, type Refusals, REFUSED_HEADER } from '@kontiki/peers';
 import type { Endpoint } from './endpoint.js';
 import { RequestDeadline } from './request-deadline.js';
 
@@ -18,6 +18,7 @@ export class OutboundRequest {
   readonly #frame: Uint8Array | undefined;
   readonly #onSettled: (outcome: Outcome) => void;
   readonly #deadline: RequestDeadline;
+  readonly #refusals: Refusals;
   #request: ClientRequest;
   #body: Body | undefined;
   #done = false;
@@ -27,7 +28,7 @@ export class OutboundRequest {
     endpoint: Endpoint,
     headers: Readonly<Record<string, string>>,
     frame: Uint8Array | undefined,
-    limits: PeerLimits,
+    { limits, refusals }: Context,
     onSettled: (outcome: Outcome) => void,
   ) {
     this.#endpoint = endpoint;
@@ -35,6 +36,7 @@ export class OutboundRequest {
     this.#frame = frame;
     this.#onSettled = onSettled;
     this.#deadline = new RequestDeadline(limits);
+    this.#refusals = refusals;
     this.#request = this.#send();
   }
 
@@ -61,9 +63,15 @@ export class OutboundRequest {
       // peer may receive the frame twice, which Raft tolerates.
       const stale = request.reusedSocket && error.code === 'ECONNRESET' && this.#body === undefined;
       if (stale && !this.#done) this.#request = this.#send();
-      else this.fail(error.message);
+      else this.#onError(error);
     });
     return request;
+  }
+
+  #onError({ code, message }: NodeJS.ErrnoException): void {
+    const refusal = this.#done ? undefined : parserRefusal(code);
+    if (refusal !== undefined) this.#refusals.count(refusal.reason);
+    this.fail(message);
   }
 
   #onResponse(response: IncomingMessage): void {
@@ -77,8 +85,10 @@ export class OutboundRequest {
       return this.abort();
     }
     this.#body = new Body(response, MAX_FRAME, (body) => {
-      if (body === 'large') this.fail('its response exceeds the maximum frame size');
-      else if (body === 'cut') this.fail('its response is incomplete');
+      if (body === 'large') {
+        this.#refusals.count('frame');
+        this.fail('its response exceeds the maximum frame size');
+      } else if (body === 'cut') this.fail('its response is incomplete');
       else this.#settle({ kind: 'answered', headers, body });
     });
   }

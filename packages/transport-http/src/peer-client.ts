@@ -101,11 +101,10 @@ export class PeerClient {
   }
 
   #request(lane: Lane, frame: Uint8Array | undefined): void {
-    const { self, limits } = this.#context;
-    const headers = helloHeaders(self, this.#peer);
+    const headers = helloHeaders(this.#context.self, this.#peer);
     if (lane === 'poll') headers[POLL_HEADER] = '1';
     if (lane === 'urgent') this.#idle = false;
-    const request = new OutboundRequest(this.#endpoint as Endpoint, headers, frame, limits, (outcome) =>
+    const request = new OutboundRequest(this.#endpoint as Endpoint, headers, frame, this.#context, (outcome) =>
       this.#onSettled(lane, outcome),
     );
     this.#requests.set(lane, request);

@@ -231,6 +231,7 @@ it('the handler refuses peers from other machines', async () => {
     () => a.logged(/from another machine/) && b.logged(/it refuses: .* from other machines/),
     'both log lines',
   );
+  expect(Object.keys(a.transport.refusals)).toEqual(['exposed']);
 });
 
 it.each([

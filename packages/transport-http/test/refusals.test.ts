@@ -1,28 +1,30 @@
-// Shows that invalid requests and responses are refused and do no harm. Raw sockets and plain HTTP
-// servers play the other side.
+// Shows that invalid requests are refused and do no harm. Raw sockets and a plain HTTP client play the
+// other side.
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
-import { type AddressInfo, createConnection, type Socket } from 'node:net';
+import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
+import { createConnection } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import type { Identity } from '@kontiki/core';
 import { encodeFrame, MAX_FRAME } from '@kontiki/core/wire';
 import { helloHeaders } from '@kontiki/peers';
 import { testHandshakes } from '../../peers/test/transports/handshakes.js';
+import { testRequests } from '../../peers/test/transports/requests.js';
 import {
   after,
   append,
+  client,
+  closed,
   frameOfUnknownKind,
   heldBytes,
   introduce,
   numbered,
+  sendRaw,
   started,
   type TestServer,
   until,
 } from './servers.js';
 
-const client: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, genesis: undefined };
-
 testHandshakes(started);
+testRequests(started, 405, 'version');
 
 interface Ask {
   readonly method?: string;
@@ -48,50 +50,13 @@ async function ask(
   return { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) };
 }
 
-/** Connects and sends the bytes. */
-function sendRaw({ transport }: TestServer, bytes: Uint8Array | string): Socket {
-  const socket = createConnection(transport.port as number, '127.0.0.1');
-  after(() => socket.destroy());
-  socket.on('error', () => {});
-  socket.resume();
-  socket.write(bytes as string, 'latin1');
-  return socket;
-}
-
 function head(server: TestServer, ...extra: readonly string[]): string {
   const hello = Object.entries(helloHeaders(client, server.id)).map(([name, value]) => `${name}: ${value}`);
   return `${['POST / HTTP/1.1', 'Host: a', ...hello, ...extra].join('\r\n')}\r\n\r\n`;
 }
 
-/** Resolves when the socket is closed, with or without an error. */
-function closed(socket: Socket): Promise<unknown> {
-  return new Promise((resolve) => socket.once('close', resolve));
-}
-
 const warnings = ({ lines }: TestServer): string[] =>
   lines.filter(({ level }) => level === 'warn').map(({ text }) => text);
-
-/** Starts an HTTP server that is not the dialed Kontiki server, and returns its address. */
-async function foreignServer(answer: Parameters<typeof createServer>[1]): Promise<string> {
-  const server = createServer(answer as never).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  after(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-/** Counts the bytes that a foreign server receives. */
-function countBytes(
-  seen: { bytes: number },
-  answer: Parameters<typeof createServer>[1],
-): Parameters<typeof createServer>[1] {
-  return ((incoming: IncomingMessage, response: never) => {
-    incoming.on('data', (chunk: Buffer) => (seen.bytes += chunk.length));
-    (answer as (incoming: IncomingMessage, response: never) => void)(incoming, response);
-  }) as never;
-}
 
 it('clients with 300 invented ids cause one log line per reason', async () => {
   const [a, b] = [await started('a', { limits: { pingIntervalMs: 50 } }), await started('b')];
@@ -109,83 +74,6 @@ it('clients with 300 invented ids cause one log line per reason', async () => {
   // A member has topics of its own.
   await b.transport.close();
   await until(() => a.logged(/^b is silent/), 'the line about b');
-});
-
-describe('outbound requests', () => {
-  it.each<[string, Parameters<typeof createServer>[1], RegExp]>([
-    [
-      'that answers with another id',
-      (_, response) => void response.writeHead(200, helloHeaders({ ...client, server: 'c' }, 'a')).end(),
-      /c answered at the address of b/,
-    ],
-    ['that is not a Kontiki server', (_, response) => void response.end('hello'), /There is no Kontiki handshake/],
-    [
-      'of another cluster',
-      (_, response) =>
-        void response.writeHead(200, helloHeaders({ ...client, cluster: 'c-2', server: 'b' }, 'a')).end(),
-      /cluster c-2/,
-    ],
-    ['that answers 404', (_, response) => void response.writeHead(404).end(), /it answers 404/],
-    ['whose proxy answers 502', (_, response) => void response.writeHead(502).end(), /it answers 502/],
-    ['that closes the connection', (incoming) => void incoming.socket.destroy(), /cannot connect to b: /],
-    ['that never answers', () => {}, /it does not answer/],
-    [
-      'whose response never ends',
-      (_, response) => void response.writeHead(200, helloHeaders({ ...client, server: 'b' }, 'a')).write('x'),
-      /it does not answer/,
-    ],
-    [
-      'whose response is too large',
-      (_, response) =>
-        void response
-          .writeHead(200, { ...helloHeaders({ ...client, server: 'b' }, 'a'), 'content-length': MAX_FRAME + 1 })
-          .write('x'),
-      /exceeds the maximum frame size/,
-    ],
-    [
-      'whose response is incomplete',
-      (incoming, response) => {
-        response.writeHead(200, { ...helloHeaders({ ...client, server: 'b' }, 'a'), 'content-length': 10 });
-        response.write('x', () => incoming.socket.destroy());
-      },
-      /cannot connect to b: /,
-    ],
-  ])('no message is sent to a server %s', async (_, answer, words) => {
-    // There is no tick during the test, so the handshake timeout must end incomplete responses.
-    const a = await started('a', { limits: { handshakeTimeoutMs: 200, reconnectMaxMs: 50, pingIntervalMs: 60_000 } });
-    const seen = { bytes: 0 };
-    const address = await foreignServer(countBytes(seen, answer));
-    a.transport.setPeers(new Map([['b', address]]));
-    a.transport.send('b', [numbered(1), append(1, 1_000)]);
-    await until(() => a.logged(words), 'the log line');
-    expect(seen.bytes).toBe(0);
-    expect(a.received).toEqual([]);
-  });
-
-  it('an unresponsive server is disconnected and dialed again', async () => {
-    const a = await started('a', { limits: { pingIntervalMs: 20, handshakeTimeoutMs: 60_000 } });
-    let asked = 0;
-    const address = await foreignServer((_, response) => {
-      if (asked++ === 0) response.writeHead(200, helloHeaders({ ...client, server: 'b' }, 'a')).end();
-    });
-    a.transport.setPeers(new Map([['b', address]]));
-    await until(() => a.logged(/cannot connect to b: it does not answer/), 'the log line');
-    await until(() => asked > 2, 'the next attempt');
-  });
-
-  it('HttpTransport does not follow redirects', async () => {
-    const [a, b] = [await started('a', { limits: { reconnectMaxMs: 20 } }), await started('b')];
-    let asked = 0;
-    const address = await foreignServer((_, response) => {
-      asked += 1;
-      response.writeHead(307, { location: b.address }).end();
-    });
-    a.transport.setPeers(new Map([['b', address]]));
-    a.transport.send('b', [numbered(1)]);
-    await until(() => asked > 3, 'some attempts');
-    expect(a.logged(/it answers 307/)).toBe(true);
-    expect(b.lines).toEqual([]);
-  });
 });
 
 describe('inbound requests', () => {
@@ -221,6 +109,7 @@ describe('inbound requests', () => {
       const { status, headers } = await ask(a, { method });
       expect([status, headers.allow]).toEqual([405, 'POST']);
     }
+    expect(a.transport.refusals).toEqual({ method: 3 });
   });
 
   it.each<[string, Uint8Array, RegExp]>([
@@ -358,6 +247,15 @@ describe('inbound requests', () => {
     expect((await ask(a)).status).toBe(200);
     await until(() => a.logged(/x is silent/), 'the silence');
     expect((await ask(a, second)).status).toBe(200);
+  });
+
+  it('connections beyond the maximum are closed and counted as busy', async () => {
+    const a = await started('a', { limits: { connections: 1, unidentified: 4 } });
+    // Four connections per server, and those without a handshake.
+    for (let i = 0; i < 8; i += 1) await once(sendRaw(a, head(a, 'Content-Length: 0')), 'data');
+    expect(a.transport.refusals).toEqual({});
+    await closed(sendRaw(a, ''));
+    expect(a.transport.refusals).toEqual({ busy: 1 });
   });
 
   it('a silent server is removed, and messages for it are dropped', async () => {

@@ -9,6 +9,7 @@ import {
   type HandshakeError,
   type Hello,
   helloHeaders,
+  parserRefusal,
   Reconnector,
   REFUSED_HEADER,
 } from '@kontiki/peers';
@@ -91,8 +92,11 @@ export class Dialer {
       const reason = describeReason(response.headers[REFUSED_HEADER]);
       this.#onRefused(ws, reason === undefined ? `it answers ${response.statusCode}` : `it refuses: ${reason}`);
     });
-    ws.on('error', (error) => {
-      if (this.#attempt === ws) this.#onUnreachable(ws, error.message);
+    ws.on('error', (error: NodeJS.ErrnoException) => {
+      if (this.#attempt !== ws) return;
+      const refusal = parserRefusal(error.code);
+      if (refusal !== undefined) this.#context.refusals.count(refusal.reason);
+      this.#onUnreachable(ws, error.message);
     });
     ws.on('open', () => {
       clearTimeout(deadline);

@@ -13,7 +13,7 @@ import {
   type Hello,
   helloHeaders,
   type Listener,
-  logHandshakeError,
+  logRefusal,
   OwnServer,
   REFUSED_HEADER,
 } from '@kontiki/peers';
@@ -45,7 +45,9 @@ export class WebSocketListener implements Listener {
     this.#options = options;
     this.#onAccepted = onAccepted;
     if (options.server === undefined) {
-      this.#own = new OwnServer(context, (_, response) => {
+      this.#own = new OwnServer(context, ({ socket }, response) => {
+        const message = 'a request does not ask for a WebSocket connection.';
+        logRefusal(context, { reason: 'upgrade', message }, socket.remoteAddress);
         response.writeHead(426, { connection: 'close', upgrade: 'websocket' });
         response.end();
       });
@@ -109,8 +111,10 @@ export class WebSocketListener implements Listener {
     if (path !== this.#path) {
       // The application's other listeners answer other paths. If there are none, the socket would
       // stay open forever without this answer.
-      if (this.#server.listenerCount('upgrade') === 1) rejectUpgrade(socket, '404 Not Found', '');
-      return;
+      if (this.#server.listenerCount('upgrade') > 1) return;
+      const message = `a request is for another path than ${this.#path}.`;
+      logRefusal(this.#context, { reason: 'path', message }, (socket as Socket).remoteAddress);
+      return rejectUpgrade(socket, '404 Not Found', '');
     }
     let hello: Hello;
     try {
@@ -144,7 +148,7 @@ export class WebSocketListener implements Listener {
   }
 
   #refuse(socket: Duplex, error: HandshakeError): void {
-    logHandshakeError(this.#context, error, (socket as Socket).remoteAddress);
+    logRefusal(this.#context, error, (socket as Socket).remoteAddress);
     rejectUpgrade(socket, '400 Bad Request', `${REFUSED_HEADER}: ${error.reason}\r\n`);
   }
 }

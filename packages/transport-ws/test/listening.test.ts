@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { WebSocketTransport, type WebSocketOptions } from '@kontiki/transport-ws';
 import { testListening } from '../../peers/test/transports/listening.js';
-import { after, server as create, started } from './servers.js';
+import { after, server as create, started, until } from './servers.js';
 
 testListening(create, started);
 
@@ -92,6 +92,23 @@ it('start rejects if other machines can reach the application’s server', async
   const transport = new WebSocketTransport({ server });
   const identity = { cluster: 'c', server: 'a', incarnation: 1, genesis: undefined };
   await expect(transport.start(identity, () => {})).rejects.toMatchObject({ code: 'KONTIKI_BAD_OPTION' });
+});
+
+it('a mounted transport refuses upgrades from other machines', async () => {
+  const server = await applicationServer();
+  // Simulates a connection to another interface.
+  server.prependListener('upgrade', ({ socket }) => {
+    Object.defineProperty(socket, 'localAddress', { value: '10.0.0.1' });
+  });
+  // `start` adds the other listener.
+  const a = await started('a', { server });
+  const b = await started('b');
+  b.transport.setPeers(new Map([['a', `ws://127.0.0.1:${portOf(server)}/kontiki`]]));
+  await until(
+    () => a.logged(/from another machine/) && b.logged(/it refuses: .* from other machines/),
+    'both log lines',
+  );
+  expect(Object.keys(a.transport.refusals)).toEqual(['exposed']);
 });
 
 it.each([

@@ -1,14 +1,15 @@
 // Shows that clients without a valid handshake, and peers that send invalid data, are refused and
 // do no harm. A plain WebSocket client or a raw socket plays the other side.
-import { createConnection } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
 import { once } from 'node:events';
-import { request } from 'node:http';
+import { createServer, request } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { encodeFrame, MAX_FRAME } from '@kontiki/core/wire';
 import { helloHeaders } from '@kontiki/peers';
 import type { Identity } from '@kontiki/core';
 import { testHandshakes } from '../../peers/test/transports/handshakes.js';
+import { testRequests, testResponses } from '../../peers/test/transports/requests.js';
 import { after, frameOfUnknownKind, introduce, numbered, started, type TestServer, until } from './servers.js';
 
 const client: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, genesis: undefined };
@@ -59,6 +60,8 @@ it('a server refuses a peer that answers with another id', async () => {
 });
 
 testHandshakes(started, /repeating the handshake/);
+testRequests(started, 426, 'upgrade');
+testResponses(started);
 
 describe('the listener', () => {
   const good = helloHeaders(client, 'a');
@@ -87,6 +90,7 @@ describe('the listener', () => {
     const a = await started('a');
     const [, response] = await once(dial(a, { path: '/elsewhere' }), 'unexpected-response');
     expect(response.statusCode).toBe(404);
+    expect(a.transport.refusals).toEqual({ path: 1 });
   });
 
   it('a plain HTTP request is answered with 426', async () => {
@@ -95,6 +99,7 @@ describe('the listener', () => {
     const [response] = await once(asked, 'response');
     expect(response.statusCode).toBe(426);
     response.resume();
+    expect(a.transport.refusals).toEqual({ upgrade: 1 });
   });
 
   it.each([
@@ -159,6 +164,28 @@ describe('the listener', () => {
     }
     await b.reaches(a);
     expect(a.received.every(({ from }) => from === 'b')).toBe(true);
+  });
+
+  it('a message in too many chunks closes the connection', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    after(() => server.close());
+    const a = await started('a', { server });
+    const upgraded = once(server, 'upgrade');
+    const headers = helloHeaders(client, 'a');
+    const ws = new WebSocket(`ws://127.0.0.1:${a.transport.port}/kontiki`, 'kontiki.1', { headers });
+    ws.on('error', () => {});
+    await Promise.all([upgraded, once(ws, 'open')]);
+    const [, socket] = (await upgraded) as [unknown, Socket];
+    // The head of a message of 1 MiB, which then arrives byte by byte, as the network may deliver it.
+    socket.emit('data', Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0]));
+    const byte = Buffer.alloc(1);
+    for (let i = 0; i < 16_384; i += 1) socket.emit('data', byte);
+    expect(a.transport.refusals).toEqual({});
+    socket.emit('data', byte);
+    await once(ws, 'close');
+    expect(a.logged(/Too many buffered chunks/)).toBe(true);
+    expect(a.transport.refusals).toEqual({ frame: 1 });
   });
 
   it('connections without a handshake are closed at a limit or after a timeout', async () => {

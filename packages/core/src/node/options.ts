@@ -111,17 +111,47 @@ function checkMachine({ machine, snapshots }: NodeOptions<unknown>): void {
     throw badOption('A state machine needs the methods snapshot and restore if the node has a snapshot store.');
 }
 
-/** Throws on an unknown name, because a misspelled option would silently keep its default. */
+/** The names of options. With this type, no option can be forgotten. */
+export type Names<Options> = Readonly<Record<keyof Options, true>>;
+
+const nodeOptions: Names<NodeOptions<unknown>> = {
+  id: true,
+  cluster: true,
+  machine: true,
+  log: true,
+  transport: true,
+  snapshots: true,
+  snapshotPolicy: true,
+  snapshotCompression: true,
+  timings: true,
+  limits: true,
+  maxCommandBytes: true,
+  timeout: true,
+  logger: true,
+  clock: true,
+  random: true,
+};
+
+/**
+ * Returns the error for an unknown name, because a misspelled option would silently keep its default.
+ * Returns undefined if all names are known.
+ */
+export function refuseNames(option: string, given: object, known: object): KontikiError | undefined {
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(known, name));
+  if (unknown === undefined) return undefined;
+  return badOption(`There is no ${option}.${unknown}. Known names: ${Object.keys(known).join(', ')}.`);
+}
+
 function checkNames(option: string, given: object | undefined, known: object): void {
-  if (given !== undefined) checkPart(option, given);
-  const unknown = Object.keys(given ?? {}).find((name) => !Object.hasOwn(known, name));
-  if (unknown === undefined) return;
-  throw badOption(`There is no ${option}.${unknown}. Known names: ${Object.keys(known).join(', ')}.`);
+  if (given === undefined) return;
+  checkPart(option, given);
+  const refused = refuseNames(option, given, known);
+  if (refused !== undefined) throw refused;
 }
 
 /** Throws `KONTIKI_BAD_OPTION` on invalid options. Called before any port is opened. */
 export function checkOptions(options: NodeOptions<unknown>): void {
-  checkPart('The options of a node', options);
+  checkNames('options', options, nodeOptions);
   checkId('id', options.id);
   checkId('cluster', options.cluster);
   checkNames('limits', options.limits, defaultLimits);

@@ -11,13 +11,13 @@ import { checkedMachine } from './apply/checked-machine.js';
 import { Calls, type CallOptions } from './calls/calls.js';
 import { limited, limitedAlone, refuseOptions, unlessAborted } from './calls/limited.js';
 import type { Applied } from './calls/proposals.js';
-import { refuseRead, serveRead } from './calls/read-queue.js';
+import { readOptions, refuseRead, serveRead, type ReadOptions } from './calls/read-queue.js';
 import { CommandCopies } from './command-copies.js';
 import { Emitter, type ListenerOptions } from './events/emitter.js';
 import { eventNames, type NodeEvents } from './events/events.js';
 import { NodeIdentity } from './identity.js';
 import { Loop } from './loop.js';
-import { badOption, checkOptions, checkTimings, DEFAULT_TIMEOUT, type NodeOptions } from './options.js';
+import { badOption, checkOptions, checkTimings, DEFAULT_TIMEOUT, type Names, type NodeOptions } from './options.js';
 import { alignStores, type AlignedStores } from './start/align-stores.js';
 import { leaderOf, statusOf, type NodeEnd, type Status } from './status.js';
 import { SystemClock } from './system-clock.js';
@@ -25,14 +25,7 @@ import { SystemClock } from './system-clock.js';
 /** Options of `close`, which cannot be aborted. */
 export type CloseOptions = Pick<CallOptions, 'timeout'>;
 
-export interface ReadOptions extends CallOptions {
-  /**
-   * The consistency of the read. `linearizable` (default): a quorum confirms the read, so it sees
-   * every command acknowledged on any server before the read started. `local`: the read sees this
-   * server's state, which may be out of date.
-   */
-  readonly consistency?: 'linearizable' | 'local' | undefined;
-}
+const closeOptions: Names<CloseOptions> = { timeout: true };
 
 /** Closes parts of a node that failed to start. Ignores errors: the start error is more useful. */
 const closeQuietly = (parts: readonly { close(): Promise<void> }[]): Promise<unknown> =>
@@ -164,7 +157,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    */
   read<T>(read: () => T, options: ReadOptions = {}): Promise<T> {
     const { reads, applier } = this.#loop;
-    const refused = this.#refuseCall(options) ?? refuseRead(read, options);
+    const refused = this.#refuseCall(options, readOptions) ?? refuseRead(read, options);
     if (refused !== undefined) return Promise.reject(refused);
     const local = options.consistency === 'local';
     const immediate = local && !applier.isChangingState;
@@ -290,9 +283,10 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    * `KONTIKI_TIMEOUT` and the name of that part. An `apply` that awaits this call hangs until that
    * timeout.
    */
-  close({ timeout = DEFAULT_TIMEOUT }: CloseOptions = {}): Promise<void> {
-    const refused = refuseOptions({ timeout });
+  close(options: CloseOptions = {}): Promise<void> {
+    const refused = refuseOptions(options, closeOptions);
     if (refused !== undefined) return Promise.reject(refused);
+    const { timeout = DEFAULT_TIMEOUT } = options;
     this.#end('closed');
     this.#closing ??= this.#closePorts(timeout);
     return this.#closing;
@@ -383,8 +377,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   // ---- checks
 
-  #refuseCall(options: CallOptions): KontikiError | undefined {
-    return this.#ended?.error ?? refuseOptions(options);
+  #refuseCall(options: CallOptions, known?: object): KontikiError | undefined {
+    return this.#ended?.error ?? refuseOptions(options, known);
   }
 
   #refuseProposal(data: Uint8Array, options: CallOptions): KontikiError | undefined {

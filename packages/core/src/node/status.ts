@@ -54,7 +54,7 @@ export interface Status {
   readonly full: boolean;
   /** Whether the disk has not finished a write for several election timeouts. */
   readonly diskStalled: boolean;
-  /** Number of connections and messages that the transport has refused, by reason. */
+  /** Number of connections and messages that the current transport has refused, by reason. */
   readonly refusals: Readonly<Record<string, number>>;
   /** The leader's view of its peers; empty unless this server leads. */
   readonly peers: readonly PeerStatus[];

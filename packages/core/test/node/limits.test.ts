@@ -54,6 +54,22 @@ describe('invalid arguments of calls', () => {
       'setTransport with an invalid signal',
       (node) => node.setTransport(nodes.network.transport(), { signal: 1 as never }),
     ],
+    ['a misspelled option of propose', (node) => node.propose(bytes('x'), { timeoutMs: 1 } as object)],
+    ['a misspelled option of read', (node) => node.read(() => 1, { consistent: true } as object)],
+    ['a misspelled option of snapshot', (node) => node.snapshot({ timeoutMs: 1 } as object)],
+    ['a misspelled option of waitForLeader', (node) => node.waitForLeader({ timeoutMs: 1 } as object)],
+    ['a misspelled option of once', (node) => node.once('leader', { timeoutMs: 1 } as object)],
+    ['a misspelled option of close', (node) => node.close({ timeoutMs: 1 } as object)],
+    [
+      'a misspelled option of setTransport',
+      (node) => node.setTransport(nodes.network.transport(), { timeoutMs: 1 } as object),
+    ],
+    [
+      'a misspelled option of bootstrap',
+      () =>
+        bootstrap(new MemoryLog(), { cluster: 'test', server: 'a', members: { a: 'memory:a' }, member: {} } as never),
+    ],
+    ['a misspelled option of moveServer', () => moveServer({ where: 'there', form: {} } as never)],
   ])('%s rejects with KONTIKI_BAD_OPTION', async (_, call) => {
     const node = await cluster(['a']);
     expect(await runToOutcome(nodes, call(node))).toBe('KONTIKI_BAD_OPTION');
@@ -64,6 +80,11 @@ describe('invalid arguments of calls', () => {
   it.each<[string, (node: RaftNode<number>) => void, RegExp]>([
     ['an unknown event', (node) => node.on('leadr' as never, () => {}), /no event "leadr".*leader/],
     ['a listener that is no function', (node) => node.on('leader', 1 as never), /must be a function, not 1/],
+    [
+      'a misspelled option of a listener',
+      (node) => node.on('leader', () => {}, { once: true } as object),
+      /options.once/,
+    ],
     ['timings in strings', (node) => node.setTimings({ heartbeat: '50' as never }), /heartbeat.*not "50"/],
   ])('%s is refused at once', async (_, call, message) => {
     const node = await cluster(['a']);
@@ -86,6 +107,7 @@ describe('invalid arguments of calls', () => {
     ['limits of null', { limits: null as never }, /limits must be an object, not null/],
     ['a limit in a string', { limits: { tailBytes: '5' as never } }, /limits.tailBytes .* not "5"/],
     ['a policy in a string', { snapshotPolicy: { keep: '2' as never } }, /snapshotPolicy.keep .* not "2"/],
+    ['a misspelled name', { timing: {} } as object, /no options.timing\. Known names: id, cluster, .*timings/],
     ['a random number', { random: 4 as never }, /random must be a function/],
   ])('open with %s names the option', async (_, options, message) => {
     await nodes.bootstrap('a');

@@ -18,6 +18,10 @@ const DAY = 24 * 60 * 60 * 1000;
 /** What is unusual about a certificate. The default names server `a` and is valid. */
 export interface CertificateOptions {
   readonly uris?: readonly string[];
+  /** DNS names. Default: none. */
+  readonly names?: readonly string[];
+  /** IP addresses. Default: none. */
+  readonly ips?: readonly string[];
   /** Days from now until the certificate expires. Negative for an expired one. Default 1. */
   readonly days?: number;
   /** Default: both servers and clients. */
@@ -63,6 +67,8 @@ export class Authority {
   /** Returns a certificate and its key, and this authority as the only trusted one. */
   async issue({
     uris = ['kontiki://c-1/a'],
+    names = [],
+    ips = [],
     days = 1,
     usages = [ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth],
   }: CertificateOptions = {}): Promise<PeerTls> {
@@ -76,7 +82,11 @@ export class Authority {
       signingKey: this.#keys.privateKey,
       publicKey: keys.publicKey,
       extensions: [
-        new SubjectAlternativeNameExtension(uris.map((value) => ({ type: 'url' as const, value }))),
+        new SubjectAlternativeNameExtension([
+          ...uris.map((value) => ({ type: 'url' as const, value })),
+          ...names.map((value) => ({ type: 'dns' as const, value })),
+          ...ips.map((value) => ({ type: 'ip' as const, value })),
+        ]),
         new ExtendedKeyUsageExtension([...usages]),
       ],
     });

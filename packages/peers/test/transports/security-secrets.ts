@@ -95,6 +95,7 @@ export function testSecrets(created: Created): void {
     const errors = [
       thrownBy(() => created('c', { secrets: [broken] })),
       thrownBy(() => secured(a).setSecrets([mine.subarray(1), broken])),
+      thrownBy(() => secured(a).setSecrets([mine, mine])),
     ];
     const shown = inspect([a.lines, b.lines, a.transport, errors], {
       depth: 12,
@@ -110,11 +111,25 @@ export function testSecrets(created: Created): void {
   });
 
   describe('options', () => {
+    const twice = randomBytes(32);
+
     it.each<[string, object, RegExp]>([
       ['a short secret', { secrets: [randomBytes(31)] }, /secrets\[0\] must be 32 to 256 random bytes/],
       ['a secret that is not base64', { secrets: ['päss'] }, /secrets\[0\] must be/],
       ['no secret', { secrets: [] }, /secrets must be an array/],
       ['a hole among the secrets', { secrets: Object.assign([], { 1: randomBytes(32) }) }, /secrets\[0\] must be/],
+      [
+        'a secret of zeros',
+        { secrets: [secret(), Buffer.alloc(32)] },
+        /secrets\[1\] must be .* but is one byte that rep/,
+      ],
+      ['a constant secret', { secrets: [Buffer.alloc(32, 7).toString('base64')] }, /but is one byte that repeats/],
+      ['the same secret twice', { secrets: [secret(), twice, twice] }, /secrets\[2\] is the same key as secrets\[1\]/],
+      [
+        'a secret and its base64',
+        { secrets: [twice, twice.toString('base64')] },
+        /secrets\[1\] is the same key as secrets\[0\]/,
+      ],
       ['an unknown name', { secret: [randomBytes(32)] }, /There is no option transport\.secret/],
     ])('the constructor refuses %s', (_, options, message) => {
       expect(thrownBy(() => created('a', options))).toMatchObject({

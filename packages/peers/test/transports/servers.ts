@@ -47,7 +47,7 @@ export interface Line {
 }
 
 /** A transport that listens on a port. */
-export type Listening = Transport & { readonly port: number | undefined };
+export type Listening = Transport & Required<Pick<Transport, 'refusals'>> & { readonly port: number | undefined };
 
 type Args = [
   id: ServerId,
@@ -116,6 +116,21 @@ export class TestServer<T extends Listening = Listening> extends EventEmitter {
       clearInterval(send);
     }
   }
+}
+
+/** Connects to the port of a server and sends bytes. */
+export function sendRaw({ transport }: TestServer, bytes: Uint8Array | string): Socket {
+  const socket = createConnection(transport.port as number, '127.0.0.1');
+  after(() => socket.destroy());
+  socket.on('error', () => {});
+  socket.resume();
+  socket.write(bytes as string, 'latin1');
+  return socket;
+}
+
+/** Resolves when the socket is closed, with or without an error. */
+export function closed(socket: Socket): Promise<unknown> {
+  return new Promise((resolve) => socket.once('close', resolve));
 }
 
 let incarnations = 1;

@@ -1,13 +1,20 @@
 import type { KontikiError } from '../../errors.js';
-import { badOption, isDuration } from '../options.js';
+import { badOption, isDuration, refuseNames, type Names } from '../options.js';
 import { describe } from '../describe.js';
 import { SystemClock } from '../system-clock.js';
 import { abortedError, Calls, type CallOptions } from './calls.js';
 
-/** Returns the reason to refuse a call with these options; undefined if there is none. */
-export function refuseOptions(options: CallOptions): KontikiError | undefined {
+export const callOptions: Names<CallOptions> = { signal: true, timeout: true };
+
+/**
+ * Returns the reason to refuse a call with these options; undefined if there is none. `known` has the
+ * names of all options of the call.
+ */
+export function refuseOptions(options: CallOptions, known: object = callOptions): KontikiError | undefined {
   if (typeof options !== 'object' || options === null)
     return badOption(`The options of a call must be an object, not ${describe(options)}.`);
+  const unknown = refuseNames('options', options, known);
+  if (unknown !== undefined) return unknown;
   const { signal, timeout } = options;
   if (timeout !== undefined && !isDuration(timeout))
     return badOption(`timeout must be a finite number of milliseconds above 0, not ${describe(timeout)}.`);
@@ -26,8 +33,9 @@ export async function limited<T>(
   calls: Calls,
   options: CallOptions,
   run: (signal: AbortSignal) => Promise<T>,
+  known?: object,
 ): Promise<T> {
-  const refused = refuseOptions(options);
+  const refused = refuseOptions(options, known);
   if (refused !== undefined) throw refused;
   const controller = new AbortController();
   const call = calls.open<T>(options.timeout ?? Infinity, options.signal);
@@ -43,10 +51,14 @@ export async function limited<T>(
 }
 
 /** Like `limited`, but for a call that does not belong to a node. */
-export async function limitedAlone<T>(options: CallOptions, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function limitedAlone<T>(
+  options: CallOptions,
+  run: (signal: AbortSignal) => Promise<T>,
+  known?: object,
+): Promise<T> {
   const calls = new Calls(new SystemClock());
   try {
-    return await limited(calls, options, run);
+    return await limited(calls, options, run, known);
   } finally {
     calls.stop();
   }

@@ -1,10 +1,11 @@
 import { KontikiError } from '../../errors.js';
 import type { Clock } from '../../ports/clock.js';
 import type { ReadsReady } from '../../protocol/output.js';
-import { badOption } from '../options.js';
+import { badOption, type Names } from '../options.js';
 import { describe } from '../describe.js';
 import { isThenable } from '../thenable.js';
-import type { Call } from './calls.js';
+import type { Call, CallOptions } from './calls.js';
+import { callOptions } from './limited.js';
 
 /** Maximum number of waiting reads, to bound memory. */
 const MAX_WAITING = 65_536;
@@ -21,6 +22,17 @@ interface WaitingRead {
   readonly serve: () => void;
   readonly fail: (error: Error) => void;
 }
+
+export interface ReadOptions extends CallOptions {
+  /**
+   * The consistency of the read. `linearizable` (default): a quorum confirms the read, so it sees
+   * every command acknowledged on any server before the read started. `local`: the read sees this
+   * server's state, which may be out of date.
+   */
+  readonly consistency?: 'linearizable' | 'local' | undefined;
+}
+
+export const readOptions: Names<ReadOptions> = { ...callOptions, consistency: true };
 
 /** Returns the reason to refuse a read with these arguments; undefined if there is none. */
 export function refuseRead(read: unknown, { consistency }: { consistency?: unknown }): KontikiError | undefined {

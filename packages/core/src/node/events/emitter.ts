@@ -1,13 +1,15 @@
 import type { Logger } from '../../ports/logger.js';
 import { refuseOptions } from '../calls/limited.js';
 import { describe } from '../describe.js';
-import { badOption } from '../options.js';
+import { badOption, type Names } from '../options.js';
 
 /** Options of a listener. */
 export interface ListenerOptions {
   /** A signal that removes the listener. */
   readonly signal?: AbortSignal | undefined;
 }
+
+const listenerOptions: Names<ListenerOptions> = { signal: true };
 
 /**
  * A typed event emitter. Listeners run after the turn that caused the event, so they may call the
@@ -33,7 +35,7 @@ export class Emitter<Events extends object> {
   ): () => void {
     const listeners = this.#listenersOf(name);
     if (typeof listener !== 'function') throw badOption(`A listener must be a function, not ${describe(listener)}.`);
-    const refused = refuseOptions(options);
+    const refused = refuseOptions(options, listenerOptions);
     if (refused !== undefined && refused.code !== 'KONTIKI_ABORTED') throw refused;
     const { signal } = options;
     // Each call adds its own listener, even if the function is the same.

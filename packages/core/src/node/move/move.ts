@@ -2,7 +2,8 @@ import { KontikiError } from '../../errors.js';
 import type { Owner } from '../../ports/log-store.js';
 import { checkWhere } from '../../store/moved.js';
 import type { CallOptions } from '../calls/calls.js';
-import { limitedAlone } from '../calls/limited.js';
+import { callOptions, limitedAlone } from '../calls/limited.js';
+import type { Names } from '../options.js';
 import {
   compareLogs,
   compareSnapshots,
@@ -22,6 +23,16 @@ export interface MoveOptions extends Owner, CallOptions {
   readonly where: string;
   readonly onProgress?: ((progress: MoveProgress) => void) | undefined;
 }
+
+const moveOptions: Names<MoveOptions> = {
+  ...callOptions,
+  cluster: true,
+  server: true,
+  from: true,
+  to: true,
+  where: true,
+  onProgress: true,
+};
 
 /**
  * Moves a stopped server to other stores. All stores must be closed. Copies snapshots, ballot and
@@ -45,7 +56,7 @@ export interface MoveOptions extends Owner, CallOptions {
  * `KONTIKI_MOVED`.
  */
 export function moveServer(options: MoveOptions): Promise<void> {
-  return limitedAlone(options, (signal) => move(options, signal));
+  return limitedAlone(options, (signal) => move(options, signal), moveOptions);
 }
 
 async function move(options: MoveOptions, signal: AbortSignal): Promise<void> {

@@ -7,8 +7,8 @@ import type { SnapshotStore } from '../../ports/snapshot-store.js';
 import type { Transport } from '../../ports/transport.js';
 import { membershipOversize } from '../../wire/membership.js';
 import type { CallOptions } from '../calls/calls.js';
-import { limitedAlone } from '../calls/limited.js';
-import { badOption } from '../options.js';
+import { callOptions, limitedAlone } from '../calls/limited.js';
+import { badOption, type Names } from '../options.js';
 
 export interface BootstrapOptions extends CallOptions {
   /** The cluster's id, from `createClusterId`. */
@@ -32,6 +32,15 @@ export interface BootstrapOptions extends CallOptions {
   readonly snapshots?: SnapshotStore | undefined;
 }
 
+const bootstrapOptions: Names<BootstrapOptions> = {
+  ...callOptions,
+  cluster: true,
+  server: true,
+  members: true,
+  transport: true,
+  snapshots: true,
+};
+
 /**
  * Starts a cluster: writes the first entry, the membership, which is committed by definition. Call
  * this function once for each initial server, before any of them runs. Resolves when the entry is
@@ -43,7 +52,7 @@ export interface BootstrapOptions extends CallOptions {
  * again: `KONTIKI_NOT_BLANK` means that the entry was written.
  */
 export function bootstrap(log: LogStore, options: BootstrapOptions): Promise<void> {
-  return limitedAlone(options, (signal) => writeFirstEntry(log, options, signal));
+  return limitedAlone(options, (signal) => writeFirstEntry(log, options, signal), bootstrapOptions);
 }
 
 async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal: AbortSignal): Promise<void> {
