@@ -62,7 +62,7 @@ export const LATER_FAULTS = ['hangs', 'weakMachines'] as const;
  * - `churn`: members are added, promoted, demoted and removed, several at a time and sometimes by force
  * - `transfers`: leaders are asked to hand over
  */
-export const OPERATIONS = ['churn', 'transfers'] as const;
+const OPERATIONS = ['churn', 'transfers'] as const;
 
 /**
  * Kinds of faults that exist only in the full world.
