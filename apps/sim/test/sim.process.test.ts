@@ -15,7 +15,7 @@ const regressions = JSON.parse(readFileSync(new URL('../regressions.json', impor
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
 function sim(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', maxBuffer: 16 * 1024 * 1024 });
 }
 
 describe('the sim command', () => {

@@ -3,7 +3,12 @@ import { VirtualClock, type SimulatedDisk } from '@kontiki/testing';
 import { FileLog } from '../src/file-log.js';
 
 export const owner = { cluster: 'test', server: 'a' };
-export const membership = membershipOf(['a', 'b'].map((id) => [id, { address: `ws://${id}`, metadata: '' }]));
+/** Level 0, which earlier versions have written. */
+export const membership = membershipOf(
+  ['a', 'b'].map((id) => [id, { address: `ws://${id}`, metadata: '' }]),
+  [],
+  0,
+);
 
 export function command(index: number, term: number, length = 20): Entry {
   return { kind: 'command', index, term, data: new Uint8Array(length).fill(index & 0xff) };

