@@ -10,10 +10,12 @@ import type { Logger } from '../ports/logger.js';
 import type { SnapshotStore } from '../ports/snapshot-store.js';
 import type { Message } from '../protocol/message.js';
 import type { Mail, PageRead, Write } from '../protocol/output.js';
+import type { Raft } from '../protocol/raft.js';
 import type { RawNode, TurnHooks } from '../protocol/raw-node.js';
 import { genesisOf } from '../wire/genesis.js';
 import { Applier } from './apply/applier.js';
 import { restoreInstalled } from './apply/restore.js';
+import { Operations } from './calls/operations.js';
 import { Proposals } from './calls/proposals.js';
 import { ReadQueue } from './calls/read-queue.js';
 import { closeParts } from './close-parts.js';
@@ -53,6 +55,7 @@ export class Loop<Result> {
   readonly transport: TransportSwitch;
   readonly proposals: Proposals<Result>;
   readonly reads: ReadQueue;
+  readonly operations: Operations;
   readonly applier: Applier<Result>;
   readonly snapshots: Snapshots | undefined;
   readonly situation: Situation;
@@ -67,6 +70,7 @@ export class Loop<Result> {
   readonly #hooks: TurnHooks;
   readonly #timer: Timer;
   #memberships: readonly MembershipAt[] = [];
+  #leaving: Raft['leaving'] | undefined;
   #scheduled = false;
   #started = false;
   #stopped = false;
@@ -85,7 +89,13 @@ export class Loop<Result> {
     this.situation = new Situation(raw.raft);
     this.reads = new ReadQueue(clock);
     this.proposals = new Proposals(raw.raft, () => this.situation.describe(clock.now()));
-    this.#hooks = { propose: () => this.proposals.proposeQueued() };
+    this.operations = new Operations(() => this.schedule());
+    this.#hooks = {
+      propose: () => {
+        this.proposals.proposeQueued();
+        this.operations.perform(raw.raft);
+      },
+    };
     this.transport = new TransportSwitch(transport, logger, (from, message) => this.#receive(from, message));
     this.applier = new Applier({
       log: raw.raft.log,
@@ -157,6 +167,7 @@ export class Loop<Result> {
       for (const report of turn.reports) logReport(this.#logger, report);
       this.situation.update();
       this.#changes.emitChanges();
+      this.operations.check();
       // A listener may have closed the node.
       if (this.#stopped) return;
       this.#timer.set(turn.wakeAt);
@@ -215,13 +226,19 @@ export class Loop<Result> {
     });
   }
 
-  /** Passes the servers of all live memberships to the transport. */
+  /**
+   * Passes the servers of all live memberships to the transport, and those that still learn of their
+   * removal.
+   */
   #followMemberships(): void {
-    const { log, id: own } = this.#raw.raft;
+    const { log, id: own, leaving } = this.#raw.raft;
     const live = log.liveMemberships;
-    if (live.length === this.#memberships.length && live.every((at, i) => at === this.#memberships[i])) return;
+    const same = live.length === this.#memberships.length && live.every((at, i) => at === this.#memberships[i]);
+    if (same && leaving === this.#leaving) return;
     this.#memberships = live;
+    this.#leaving = leaving;
     const peers = new Map<ServerId, string>();
+    for (const [id, { info }] of leaving) peers.set(id, info.address);
     for (const { membership } of live) {
       for (const [id, { address }] of membership.servers) if (id !== own) peers.set(id, address);
     }

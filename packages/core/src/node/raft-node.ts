@@ -15,17 +15,15 @@ import { readOptions, refuseRead, serveRead, type ReadOptions } from './calls/re
 import { CommandCopies } from './command-copies.js';
 import { Emitter, type ListenerOptions } from './events/emitter.js';
 import { eventNames, type NodeEvents } from './events/events.js';
+import { Members } from './members/members.js';
+import { closeOptions, handOver, leadsOthers, type CloseOptions } from './hand-over.js';
 import { NodeIdentity } from './identity.js';
 import { Loop } from './loop.js';
-import { badOption, checkOptions, checkTimings, DEFAULT_TIMEOUT, type Names, type NodeOptions } from './options.js';
+import { badOption, checkOptions, checkTimings, DEFAULT_TIMEOUT, type NodeOptions } from './options.js';
 import { alignStores, type AlignedStores } from './start/align-stores.js';
+import { checkAddresses } from './start/check-addresses.js';
 import { leaderOf, statusOf, type NodeEnd, type Status } from './status.js';
 import { SystemClock } from './system-clock.js';
-
-/** Options of `close`, which cannot be aborted. */
-export type CloseOptions = Pick<CallOptions, 'timeout'>;
-
-const closeOptions: Names<CloseOptions> = { timeout: true };
 
 /** Closes parts of a node that failed to start. Ignores errors: the start error is more useful. */
 const closeQuietly = (parts: readonly { close(): Promise<void> }[]): Promise<unknown> =>
@@ -34,6 +32,8 @@ const closeQuietly = (parts: readonly { close(): Promise<void> }[]): Promise<unk
 /** One server of a cluster. */
 export class RaftNode<Result = unknown> implements AsyncDisposable {
   readonly id: ServerId;
+  /** Changes of the membership, and transfers of the leadership. */
+  readonly members: Members;
   readonly #raw: RawNode;
   readonly #loop: Loop<Result>;
   readonly #identity: NodeIdentity;
@@ -45,6 +45,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   readonly #timeout: number;
   readonly #maxCommandBytes: number;
   #ended: NodeEnd | undefined;
+  /** The error for new calls while the node hands over before it closes. */
+  #refused: KontikiError | undefined;
   #closing: Promise<void> | undefined;
 
   /**
@@ -116,6 +118,12 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       logger,
       events: this.#events,
       onFailure: (error) => this.#fail(error),
+    });
+    this.members = new Members(this.#raw.raft, this.#loop, (call, run, known, patience = this.#timeout) => {
+      const refused = this.#refuseCall(call, known);
+      if (refused !== undefined) return Promise.reject(refused);
+      const timeout = call.timeout ?? patience;
+      return limited(this.#calls, timeout === Infinity ? call : { ...call, timeout }, run, known);
     });
   }
 
@@ -274,11 +282,14 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Stops the node and closes its ports. Durable data is kept. Appended proposals reject with
-   * `KONTIKI_UNKNOWN_OUTCOME`, and all other waiting calls with `KONTIKI_CLOSED`. Idempotent.
+   * Stops the node and closes its ports. Durable data is kept, and the membership stays as it is. A
+   * leader first accepts no more calls, waits for the outcome of appended proposals (`drain`), and hands
+   * over its leadership (`transfer`), for at most `timeout` milliseconds. Appended proposals without an
+   * outcome then reject with `KONTIKI_UNKNOWN_OUTCOME`, and all other waiting calls with
+   * `KONTIKI_CLOSED`. Idempotent.
    *
-   * First waits for the state machine to finish its current batch, a snapshot in progress, and the
-   * transport. Then closes the stores. Each of these two steps takes at most `timeout` milliseconds
+   * Then waits for the state machine to finish its current batch, a snapshot in progress, and the
+   * transport. At last closes the stores. Each of these two steps takes at most `timeout` milliseconds
    * (default 10,000). If a part hangs, the other parts are closed anyway, and the call rejects with
    * `KONTIKI_TIMEOUT` and the name of that part. An `apply` that awaits this call hangs until that
    * timeout.
@@ -286,10 +297,23 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   close(options: CloseOptions = {}): Promise<void> {
     const refused = refuseOptions(options, closeOptions);
     if (refused !== undefined) return Promise.reject(refused);
-    const { timeout = DEFAULT_TIMEOUT } = options;
-    this.#end('closed');
-    this.#closing ??= this.#closePorts(timeout);
+    this.#closing ??= this.#close(options);
     return this.#closing;
+  }
+
+  async #close(options: CloseOptions): Promise<void> {
+    const { timeout = DEFAULT_TIMEOUT, drain = true, transfer = true } = options;
+    const { raft } = this.#raw;
+    if (this.#ended === undefined && leadsOthers(raft) && (drain || transfer)) {
+      this.#refused = new KontikiError('KONTIKI_CLOSED', `Node ${this.id} is closing.`);
+      const { proposals, operations } = this.#loop;
+      const run = (signal: AbortSignal): Promise<void> => handOver(raft, proposals, operations, options, signal);
+      await limited(this.#calls, { timeout }, run).catch(() => {
+        // The node closes anyway. Its callers learn what happened to their proposals.
+      });
+    }
+    this.#end('closed');
+    await this.#closePorts(timeout);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -303,25 +327,10 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     if (this.#raw.raft.log.blank) {
       this.#logger.info('this server is blank: it waits for a leader, and neither campaigns nor votes');
     }
-    this.#checkAddresses(transport, state.last > 1);
+    checkAddresses(this.#raw.raft, transport, state.last > 1, this.#logger);
     log.onFull((full) => this.#setFull(full));
     await this.#loop.transport.start(this.#identity, signal);
     this.#loop.start();
-  }
-
-  /**
-   * Checks the addresses in the log with the transport. The first start of a cluster rejects
-   * invalid addresses. A later start only logs them, because the cluster may work without that
-   * member.
-   */
-  #checkAddresses(transport: Transport, isInUse: boolean): void {
-    const servers = this.#raw.raft.log.liveMemberships.flatMap(({ membership }) => [...membership.servers]);
-    try {
-      transport.checkAddresses?.(new Map(servers.map(([id, { address }]) => [id, address])));
-    } catch (error) {
-      if (!isInUse) throw error;
-      this.#logger.error('an address in the membership cannot be reached', { error });
-    }
   }
 
   #setFull(full: boolean): void {
@@ -378,7 +387,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   // ---- checks
 
   #refuseCall(options: CallOptions, known?: object): KontikiError | undefined {
-    return this.#ended?.error ?? refuseOptions(options, known);
+    return this.#ended?.error ?? this.#refused ?? refuseOptions(options, known);
   }
 
   #refuseProposal(data: Uint8Array, options: CallOptions): KontikiError | undefined {

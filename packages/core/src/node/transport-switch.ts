@@ -41,6 +41,10 @@ export class TransportSwitch {
     this.#current.send(to, messages);
   }
 
+  checkAddresses(addresses: ReadonlyMap<ServerId, string>): void {
+    this.#current.checkAddresses?.(addresses);
+  }
+
   setPeers(peers: ReadonlyMap<ServerId, string>): void {
     this.#peers = peers;
     this.#current.setPeers(peers);

@@ -2,7 +2,7 @@
 // the first start.
 import { describe, expect, it } from 'vitest';
 import { bootstrap, KontikiError, MemoryLog, silentLogger, type ServerInfo, type Transport } from '@kontiki/core';
-import { bytes, outcome, runToOutcome } from './harness.js';
+import { atOnce, bytes, outcome, runToOutcome } from './harness.js';
 import { nodes, open } from './snapshot-harness.js';
 
 const owner = { cluster: 'test', server: 'a' };
@@ -48,7 +48,7 @@ describe('addresses of members', () => {
     const a = await open('a');
     await nodes.clock.until(() => a.isLeader);
     await runToOutcome(nodes, a.propose(bytes('x')));
-    await a.close();
+    await a.close(atOnce);
     const lines: string[] = [];
     await open('a', { transport: strict(), logger: { ...silentLogger, error: (line) => void lines.push(line) } });
     expect(lines).toEqual(['an address in the membership cannot be reached']);

@@ -9,7 +9,7 @@ import {
   type Logger,
 } from '@kontiki/core';
 import { encodeSnapshot } from '@kontiki/core/wire';
-import { Journal, Nodes, outcome } from './harness.js';
+import { atOnce, Journal, Nodes, outcome } from './harness.js';
 
 let nodes = new Nodes();
 afterEach(async () => {
@@ -107,7 +107,7 @@ describe('starting a cluster', () => {
     }
     await nodes.clock.elapse(10_000);
     expect(servers.map((node) => node.status().role)).not.toContain('leader');
-    await Promise.all(servers.map((node) => node.close()));
+    await Promise.all(servers.map((node) => node.close(atOnce)));
   });
 
   it('createClusterId returns a new id each time and rejects a name with spaces', () => {

@@ -10,7 +10,7 @@ import {
 } from '@kontiki/core';
 import { Random } from '@kontiki/testing';
 import { describe, expect, it, vi } from 'vitest';
-import { bytes } from './harness.js';
+import { atOnce, bytes } from './harness.js';
 import { SnapshotJournal, cluster, machines, nodes, open, runToEnd, stores, write } from './snapshot-harness.js';
 
 describe('catching up with a snapshot', () => {
@@ -20,7 +20,7 @@ describe('catching up with a snapshot', () => {
   async function leaderWithoutC(): Promise<RaftNode<number>> {
     await cluster(['a', 'b', 'c'], policy);
     await write(3);
-    await nodes.get('c').close();
+    await nodes.get('c').close(atOnce);
     nodes.nodes.delete('c');
     await nodes.clock.until(() => nodes.leader?.isLeader === true);
     await write(60);
@@ -52,7 +52,7 @@ describe('catching up with a snapshot', () => {
     expect(leader.status()).toMatchObject({ role: 'leader', term });
     expect(await runToEnd(c.read(() => machines.get('c')?.commands.length))).toBe(68);
     // The snapshot is now in c's own store.
-    await c.close();
+    await c.close(atOnce);
     const again = await open('c', policy);
     expect(machines.get('c')?.commands.length).toBeGreaterThan(45);
     expect(again.status().base).toBeGreaterThanOrEqual(50);
@@ -66,7 +66,7 @@ describe('catching up with a snapshot', () => {
   ])('a leader sends a snapshot at %s', async (_, waits, bytesPerSecond, rate) => {
     const snapshotPolicy = { ...policy.snapshotPolicy, bytesPerSecond };
     await cluster(['a', 'b', 'c'], { snapshotPolicy });
-    await nodes.get('c').close();
+    await nodes.get('c').close(atOnce);
     nodes.nodes.delete('c');
     await nodes.clock.until(() => nodes.leader?.isLeader === true);
     await write(24, 'x'.repeat(300_000));
@@ -183,7 +183,7 @@ describe('catching up with a snapshot', () => {
     };
     await open('c', policy);
     await nodes.clock.until(() => finishing);
-    const closed = leader.close();
+    const closed = leader.close(atOnce);
     const reads = vi.spyOn(store, 'read');
     const timers = vi.spyOn(nodes.clock, 'timer');
     openGate();
@@ -301,7 +301,7 @@ describe('catching up with a snapshot', () => {
       });
     };
     await nodes.clock.until(() => started);
-    const closed = c.close();
+    const closed = c.close(atOnce);
     startReading();
     await runToEnd(closed);
     expect([code, machine.commands.length]).toEqual(['KONTIKI_CLOSED', 3]);
@@ -376,6 +376,6 @@ describe('catching up with a snapshot', () => {
     await expect(runToEnd(lost)).rejects.toMatchObject({ code: 'KONTIKI_UNKNOWN_OUTCOME' });
     await nodes.clock.until(() => old.status().applied === nodes.leader?.status().applied);
     expect(machines.get(old.id)?.commands).not.toContain('lost');
-    await old.close();
+    await old.close(atOnce);
   });
 });

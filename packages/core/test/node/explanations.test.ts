@@ -1,7 +1,7 @@
 // Shows that callers, the status and events say why a node has ended, or what a waiting call lacks.
 import { describe, expect, it } from 'vitest';
 import { KontikiError, type MemoryLog, type RaftNode, type Status } from '@kontiki/core';
-import { bytes, runToOutcome } from './harness.js';
+import { atOnce, bytes, runToOutcome } from './harness.js';
 import { cluster, nodes, open } from './snapshot-harness.js';
 
 describe('explanations', () => {
@@ -51,7 +51,7 @@ describe('explanations', () => {
     const a = await cluster(['a']);
     const states: Status['role'][] = [];
     a.on('state', ({ role }) => states.push(role));
-    await a.close();
+    await a.close(atOnce);
     expect(states).toEqual(['closed']);
     expect(a.status()).toMatchObject({ role: 'closed', error: undefined });
     const [error] = await runSettled([a.read(() => 1)]);
@@ -95,7 +95,7 @@ describe('explanations', () => {
     expect(errors[1]).toMatchObject({
       message: expect.stringContaining('Entries up to 3 are committed, and up to 2 are applied on server a.'),
     });
-    expect(await runToOutcome(nodes, a.close())).toBe('KONTIKI_TIMEOUT');
+    expect(await runToOutcome(nodes, a.close(atOnce))).toBe('KONTIKI_TIMEOUT');
     nodes.nodes.delete('a');
   });
 });

@@ -104,6 +104,9 @@ export class SuspendableProcess implements Clock {
   }
 }
 
+/** Options of `close` for a node that ends at once, without handing over its leadership. */
+export const atOnce = { drain: false, transfer: false } as const;
+
 /** Nodes on virtual time that exchange encoded frames over a `MemoryNetwork`. */
 export class Nodes {
   readonly clock = new VirtualClock();
@@ -176,7 +179,7 @@ export class Nodes {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.nodes.values()].map((node) => node.close()));
+    await Promise.all([...this.nodes.values()].map((node) => node.close(atOnce)));
   }
 }
 

@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { bootstrap, MemoryLog, MemorySnapshots, type LogState, type RaftNode } from '@kontiki/core';
 import { encodeSnapshot } from '@kontiki/core/wire';
-import { bytes, outcome, runToOutcome } from './harness.js';
+import { atOnce, bytes, outcome, runToOutcome } from './harness.js';
 import { cluster, machines, nodes, open, runToEnd, stores, write } from './snapshot-harness.js';
 
 async function* one(text: string): AsyncIterable<Uint8Array> {
@@ -12,7 +12,7 @@ async function* one(text: string): AsyncIterable<Uint8Array> {
 
 /** Stops a server and returns the state of its log. */
 async function stop(id: string): Promise<LogState> {
-  await nodes.get(id).close();
+  await nodes.get(id).close(atOnce);
   nodes.nodes.delete(id);
   const log = nodes.logs.get(id) as MemoryLog;
   const state = await log.open({ cluster: 'test', server: id });

@@ -13,7 +13,7 @@ import {
   type NodeOptions,
 } from '@kontiki/core';
 import { Calls } from '../../src/node/calls/calls.js';
-import { bytes, outcome, runToOutcome } from './harness.js';
+import { atOnce, bytes, outcome, runToOutcome } from './harness.js';
 import { cluster, machines, nodes, open, runToEnd, SnapshotJournal, stores, write } from './snapshot-harness.js';
 
 const never = new Promise<never>(() => {});
@@ -163,7 +163,7 @@ describe('deadlines and signals', () => {
     await write(2);
     (machines.get('a') as SnapshotJournal).gate = () => never;
     await expectLimits((options) => a.snapshot(options));
-    expect(await runToOutcome(nodes, a.close())).toBe('KONTIKI_TIMEOUT');
+    expect(await runToOutcome(nodes, a.close(atOnce))).toBe('KONTIKI_TIMEOUT');
     nodes.nodes.delete('a');
   });
 
@@ -262,7 +262,7 @@ describe('closing', () => {
     (machines.get('a') as SnapshotJournal).gate = () => never;
     const snapshot = outcome(a.snapshot());
     await nodes.clock.elapse(50);
-    await expect(runToEnd(a.close({ timeout: 2_000 }))).rejects.toMatchObject({
+    await expect(runToEnd(a.close({ ...atOnce, timeout: 2_000 }))).rejects.toMatchObject({
       code: 'KONTIKI_TIMEOUT',
       message: expect.stringMatching(/a snapshot in progress did not end within 2000 ms.*data is safe/),
     });
@@ -278,7 +278,7 @@ describe('closing', () => {
     let end: unknown;
     const machine = machineThat(async () => {
       await Promise.resolve();
-      end = await outcome(node.close());
+      end = await outcome(node.close(atOnce));
     });
     const node: RaftNode<number> = await open('a', { machine });
     await nodes.clock.until(() => node.isLeader);
@@ -294,7 +294,7 @@ describe('closing', () => {
     const order: string[] = [];
     let goOn = (): void => {};
     const machine = machineThat(async () => {
-      void node.close().then(() => order.push('closed'));
+      void node.close(atOnce).then(() => order.push('closed'));
       await new Promise<void>((resolve) => (goOn = resolve));
       order.push('applied');
     });
@@ -315,7 +315,7 @@ describe('closing', () => {
     const hung = new MemoryNetwork({ clock: nodes.clock }).transport();
     hung.close = () => never;
     await a.setTransport(hung);
-    await expect(runToEnd(a.close())).rejects.toMatchObject({
+    await expect(runToEnd(a.close(atOnce))).rejects.toMatchObject({
       code: 'KONTIKI_TIMEOUT',
       message: expect.stringContaining('the transport and the log did not end within 10000 ms'),
     });

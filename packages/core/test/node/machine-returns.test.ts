@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import type { MemoryLog, StateMachine, Transport } from '@kontiki/core';
 import { checkedMachine } from '../../src/node/apply/checked-machine.js';
-import { bytes, outcome } from './harness.js';
+import { atOnce, bytes, outcome } from './harness.js';
 import { cluster, machines, nodes, open, runToEnd, SnapshotJournal, write } from './snapshot-harness.js';
 
 /** Starts a server with a snapshot, whose next start must restore it. */
@@ -11,7 +11,7 @@ async function stoppedWithSnapshot(): Promise<void> {
   const a = await cluster(['a']);
   await write(3);
   await runToEnd(a.snapshot());
-  await a.close();
+  await a.close(atOnce);
 }
 
 describe('values that methods of ports return', () => {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type MemoryLog, type RaftNode, type ApplyBatch, type Status } from '@kontiki/core';
-import { bytes, runToOutcome, Journal, Nodes, outcome, SuspendableProcess } from './harness.js';
+import { atOnce, bytes, runToOutcome, Journal, Nodes, outcome, SuspendableProcess } from './harness.js';
 
 let nodes = new Nodes();
 afterEach(async () => {
@@ -48,7 +48,7 @@ describe('a cluster of RaftNodes', () => {
     await nodes.cluster('a', 'b', 'c');
     const first = nodes.leader as RaftNode<number>;
     await runToOutcome(nodes, first.propose(bytes('x')));
-    await first.close();
+    await first.close(atOnce);
     nodes.nodes.delete(first.id);
     await nodes.clock.until(() => nodes.leader !== undefined);
     await runToOutcome(nodes, (nodes.leader as RaftNode<number>).propose(bytes('y')));

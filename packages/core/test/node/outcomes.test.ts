@@ -10,7 +10,7 @@ import {
   RaftNode,
   type ApplyBatch,
 } from '@kontiki/core';
-import { bytes, runToOutcome, GatedLog, Nodes, outcome } from './harness.js';
+import { atOnce, bytes, runToOutcome, GatedLog, Nodes, outcome } from './harness.js';
 
 let nodes = new Nodes();
 afterEach(async () => {
@@ -124,7 +124,7 @@ describe('outcomes of proposals and reads', () => {
     await nodes.clock.elapse(200);
     expect(await lateEnd).toEqual(['KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_TIMEOUT']);
     const closedEnd = codes(closed);
-    await leader.close();
+    await leader.close(atOnce);
     expect(await closedEnd).toEqual(['KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_CLOSED']);
   });
 
@@ -135,7 +135,7 @@ describe('outcomes of proposals and reads', () => {
     const aborted = outcome(node.propose(bytes('1'), { signal: controller.signal }));
     controller.abort();
     const closed = outcome(node.propose(bytes('2')));
-    await node.close();
+    await node.close(atOnce);
     expect(await aborted).toBe('KONTIKI_ABORTED');
     expect(await closed).toBe('KONTIKI_CLOSED');
     expect(nodes.machine('a').commands).toEqual([]);
@@ -145,8 +145,8 @@ describe('outcomes of proposals and reads', () => {
   it('calls on a closed node reject with KONTIKI_CLOSED, and close is idempotent', async () => {
     await nodes.cluster('a');
     const node = nodes.get('a');
-    await node.close();
-    await node.close();
+    await node.close(atOnce);
+    await node.close(atOnce);
     expect(await outcome(node.propose(bytes('3')))).toBe('KONTIKI_CLOSED');
     expect(await outcome(node.read(() => 1))).toBe('KONTIKI_CLOSED');
     expect(node.status().role).toBe('closed');
@@ -189,7 +189,7 @@ describe('outcomes of proposals and reads', () => {
     const alone = await nodes.open('a');
     const waiting = Array.from({ length: 65_536 }, () => outcome(alone.read(() => 1)));
     expect(await outcome(alone.read(() => 1))).toBe('KONTIKI_OVERLOADED');
-    await alone.close();
+    await alone.close(atOnce);
     expect(new Set(await Promise.all(waiting))).toEqual(new Set(['KONTIKI_CLOSED']));
   });
 
@@ -221,7 +221,7 @@ describe('outcomes of proposals and reads', () => {
         node.read(() => 2),
       ),
     ).toBe(2);
-    await node.close();
+    await node.close(atOnce);
   });
 
   it('a read rejects with KONTIKI_TIMEOUT at its deadline', async () => {

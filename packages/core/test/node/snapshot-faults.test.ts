@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { KontikiError, MemorySnapshots, type SnapshotInfo } from '@kontiki/core';
 import { cluster, machines, nodes, open, runToEnd, SnapshotJournal, stores, write } from './snapshot-harness.js';
+import { atOnce } from './harness.js';
 
 const policy = { snapshotPolicy: { maxEntries: 10, trailingEntries: 0, keep: 1 } };
 
@@ -53,9 +54,9 @@ describe('a snapshot of a newer machine version', () => {
     expect(failures).toEqual([expect.objectContaining({ code: 'KONTIKI_FORMAT' })]);
     expect(await stores.get('c')?.list()).toEqual([]);
     // Its vote still counts.
-    await nodes.leader?.close();
+    await nodes.leader?.close(atOnce);
     await nodes.clock.until(() => nodes.leader !== undefined && nodes.leader.status().role === 'leader');
-    await c.close();
+    await c.close(atOnce);
     nodes.nodes.delete('c');
     const updated = new Newer();
     await open('c', { ...policy, machine: updated });
@@ -86,7 +87,7 @@ describe('a snapshot that is replaced during its restore', () => {
   it('a follower restores the newer snapshot and loses nothing', async () => {
     await cluster(['a', 'b', 'c'], policy);
     const behind = nodes.followers[0]?.id as string;
-    await nodes.get(behind).close();
+    await nodes.get(behind).close(atOnce);
     nodes.nodes.delete(behind);
     await write(40);
     const store = new SlowList();
@@ -108,7 +109,7 @@ describe('a snapshot that is replaced during its restore', () => {
   it('snapshotInstalled is emitted only when the installed snapshot survives a crash', async () => {
     await cluster(['a', 'b', 'c'], policy);
     const behind = nodes.followers[0]?.id as string;
-    await nodes.get(behind).close();
+    await nodes.get(behind).close(atOnce);
     nodes.nodes.delete(behind);
     await write(40);
     const node = await open(behind, policy);
@@ -137,7 +138,7 @@ describe('a damaged snapshot', () => {
     const good = await runToEnd(a.snapshot());
     await write(5);
     store.damaged = (await runToEnd(a.snapshot())).id;
-    await a.close();
+    await a.close(atOnce);
     nodes.nodes.delete('a');
     const again = await open('a', keepTwo);
     await nodes.clock.until(() => nodes.leader !== undefined);

@@ -2,7 +2,7 @@
 // Runs whole nodes on virtual time.
 import { KontikiError, MemorySnapshots, type SnapshotMeta } from '@kontiki/core';
 import { describe, expect, it } from 'vitest';
-import { bytes } from './harness.js';
+import { atOnce, bytes } from './harness.js';
 import {
   SnapshotJournal,
   cluster,
@@ -25,7 +25,7 @@ describe('taking snapshots', () => {
     expect(info.last.index).toBe(index);
     expect(node.status()).toMatchObject({ base: index, last: index });
     await write(3, 'y');
-    await node.close();
+    await node.close(atOnce);
     const again = await open('a');
     expect(machines.get('a')?.commands).toHaveLength(11);
     await nodes.clock.until(() => again.isLeader && again.status().applied === again.status().last);
@@ -133,7 +133,7 @@ describe('taking snapshots', () => {
   it('a node that fails to open takes no snapshots', async () => {
     const node = await cluster(['a']);
     await write(3);
-    await node.close();
+    await node.close(atOnce);
     let snapshots = 0;
     class DurableJournal extends SnapshotJournal {
       open = () => Promise.resolve(3);
@@ -259,7 +259,7 @@ describe('taking snapshots', () => {
     await nodes.clock.elapse(20);
     const waiting = node.snapshot();
     waiting.catch(() => {});
-    const closed = node.close();
+    const closed = node.close(atOnce);
     journal.gate = () => Promise.resolve();
     const failures: Error[] = [];
     node.on('snapshotFailed', ({ error }) => failures.push(error));
@@ -283,7 +283,7 @@ describe('taking snapshots', () => {
     const store = new Stuck();
     stores.set('a', store);
     const node = await cluster(['a']);
-    await expect(runToEnd(node.close())).rejects.toThrow('the disk is gone');
+    await expect(runToEnd(node.close(atOnce))).rejects.toThrow('the disk is gone');
     const transport = nodes.network.transport();
     transport.start = () => Promise.reject(new Error('the port is taken'));
     await expect(open('a', { transport })).rejects.toThrow('the port is taken');

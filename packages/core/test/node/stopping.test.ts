@@ -2,7 +2,7 @@
 // fail.
 import { afterEach, describe, expect, it } from 'vitest';
 import { KontikiError, MemorySnapshots, type MemoryLog, type RaftNode } from '@kontiki/core';
-import { bytes, runToOutcome, Journal, Nodes, outcome } from './harness.js';
+import { atOnce, bytes, runToOutcome, Journal, Nodes, outcome } from './harness.js';
 import { SnapshotJournal } from './snapshot-harness.js';
 
 let nodes = new Nodes();
@@ -33,7 +33,7 @@ describe('failures that stop a node', () => {
     expect((fatal as KontikiError).code).toBe('KONTIKI_MACHINE_FAILED');
     expect((fatal as KontikiError).cause).toBeInstanceOf(Error);
     expect(node.status().role).toBe('failed');
-    await node.close();
+    await node.close(atOnce);
     await nodes.open('a');
     await nodes.clock.until(() => nodes.machine('a').commands.length === 1);
   });
@@ -106,7 +106,7 @@ describe('failures that stop a node', () => {
     await nodes.cluster('a');
     for (const command of ['1', '2', '3']) await runToOutcome(nodes, nodes.get('a').propose(bytes(command)));
     const { applied } = nodes.get('a').status();
-    await nodes.get('a').close();
+    await nodes.get('a').close(atOnce);
     const machine = new (class extends Journal {
       open(): Promise<number> {
         return Promise.resolve(applied - 1);

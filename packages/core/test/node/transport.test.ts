@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { KontikiError, MemoryNetwork, type Message, type RaftNode, type Transport } from '@kontiki/core';
-import { bytes, Nodes } from './harness.js';
+import { atOnce, bytes, Nodes } from './harness.js';
 
 let nodes = new Nodes();
 afterEach(async () => {
@@ -98,7 +98,7 @@ describe('setTransport', () => {
     await replaced;
     expect(next.calls).toEqual(['start', 'started', 'peers b c']);
     expect(before.calls.at(-1)).toBe('close');
-    await node.close();
+    await node.close(atOnce);
     expect(next.calls.at(-1)).toBe('close');
   });
 
@@ -173,7 +173,7 @@ describe('setTransport', () => {
     await nodes.clock.elapse(1);
     expect(before.calls.at(-1)).toBe('close');
     let closed = false;
-    const closing = node.close().then(() => (closed = true));
+    const closing = node.close(atOnce).then(() => (closed = true));
     await nodes.clock.elapse(1);
     expect(closed).toBe(false);
     finishClose();
@@ -211,7 +211,7 @@ describe('setTransport', () => {
       expect(call).rejects.toEqual(error('KONTIKI_CLOSED')),
     );
     await nodes.clock.elapse(1);
-    await node.close();
+    await node.close(atOnce);
     start();
     await Promise.all(calls);
     await nodes.clock.settle();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { RaftNode } from '@kontiki/core';
-import { outcome, runToOutcome } from './harness.js';
+import { atOnce, outcome, runToOutcome } from './harness.js';
 import { cluster, nodes, open } from './snapshot-harness.js';
 
 describe('waiting for a leader and for events', () => {
@@ -24,7 +24,7 @@ describe('waiting for a leader and for events', () => {
     await nodes.bootstrap('a', 'b', 'c');
     const a = await open('a');
     const waiting = outcome(a.waitForLeader());
-    await a.close();
+    await a.close(atOnce);
     expect(await waiting).toBe('KONTIKI_CLOSED');
   });
 

@@ -70,6 +70,13 @@ export class Proposals<Result> {
     call.onGiveUp = (why): void => this.#giveUp(proposal, why);
   }
 
+  /** Whether any proposal has no outcome yet. */
+  get areWaiting(): boolean {
+    if (this.#queued.length > 0) return true;
+    for (const calls of this.#appended.values()) if (calls.size > 0) return true;
+    return false;
+  }
+
   /** Proposes all queued commands. */
   proposeQueued(): void {
     if (this.#queued.length === 0) return;

@@ -34,12 +34,15 @@ export class ChangeEvents {
   readonly #events: Emitter<NodeEvents>;
   readonly #logger: Logger;
   #reported: Reported;
+  /** Index of the newest membership that was reported as committed. */
+  #membershipIndex: number;
 
   constructor(raft: Raft, events: Emitter<NodeEvents>, logger: Logger) {
     this.#raft = raft;
     this.#events = events;
     this.#logger = logger;
     this.#reported = read(raft);
+    this.#membershipIndex = raft.log.membershipIndex;
   }
 
   emitChanges(): void {
@@ -58,7 +61,17 @@ export class ChangeEvents {
     }
     if (after.leader !== before.leader) this.#emitLeader(after.leader, term);
     if (after.committed !== before.committed) this.#events.emit('commit', { index: after.committed });
+    this.#emitMembership();
     if (after.stalled !== before.stalled) this.#emitStalled(after.stalled);
+  }
+
+  #emitMembership(): void {
+    const { membership, membershipIndex: index, committed } = this.#raft.log;
+    if (index === this.#membershipIndex || index > committed || membership === undefined) return;
+    this.#membershipIndex = index;
+    const { voters, outgoing, learners } = membership;
+    this.#logger.info('the membership has changed', { index, voters, outgoing, learners });
+    this.#events.emit('membership', { index, membership });
   }
 
   #emitStalled(stalled: boolean): void {

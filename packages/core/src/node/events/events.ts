@@ -1,3 +1,4 @@
+import type { Membership } from '../../log/membership.js';
 import type { Leader, ServerId } from '../../log/server.js';
 import type { RoleName } from '../../protocol/role.js';
 import type { SnapshotProgress } from '../snapshots/progress.js';
@@ -14,6 +15,8 @@ export interface NodeEvents {
   /** The leader known to this server changed; undefined if there is none. */
   leader: { readonly leader: Leader | undefined; readonly term: number };
   term: { readonly term: number; readonly previous: number };
+  /** The membership at `index` is committed. */
+  membership: { readonly index: number; readonly membership: Membership };
   /** Entries up to `index` are committed. */
   commit: { readonly index: number };
   /** Entries up to `index` are applied on this server. */
@@ -41,6 +44,7 @@ const names: Readonly<Record<keyof NodeEvents, true>> = {
   state: true,
   leader: true,
   term: true,
+  membership: true,
   commit: true,
   apply: true,
   full: true,

@@ -8,6 +8,7 @@ import type { Transport } from '../../ports/transport.js';
 import { membershipOversize } from '../../wire/membership.js';
 import type { CallOptions } from '../calls/calls.js';
 import { callOptions, limitedAlone } from '../calls/limited.js';
+import { addressFault, serverInfo } from '../members/server-info.js';
 import { badOption, type Names } from '../options.js';
 
 export interface BootstrapOptions extends CallOptions {
@@ -63,12 +64,7 @@ async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal:
   const infos = Object.keys(members)
     .sort()
     .map((id): [ServerId, ServerInfo] => {
-      const member = members[id] as string | ServerInfo;
-      const { address, metadata = '' }: Partial<ServerInfo> =
-        typeof member === 'string' ? { address: member } : (member ?? {});
-      if (typeof address !== 'string' || typeof metadata !== 'string')
-        throw badOption(`members.${id} must be an address, or an object with address and metadata.`);
-      return [checkId('a member id', id), { address, metadata }];
+      return [id, serverInfo('members', id, members[id] as string | ServerInfo)];
     });
   const membership = membershipOf(infos);
   const fault = membershipFault(membership) ?? membershipOversize(membership) ?? addressFault(infos);
@@ -107,21 +103,6 @@ async function refuseSnapshots(snapshots: SnapshotStore, owner: Owner): Promise<
   } finally {
     await snapshots.close();
   }
-}
-
-/**
- * Returns why no transport would accept the addresses, as part of a sentence; undefined if none is
- * blank or duplicate.
- */
-function addressFault(servers: readonly [ServerId, ServerInfo][]): string | undefined {
-  const owners = new Map<string, ServerId>();
-  for (const [id, { address }] of servers) {
-    if (address.trim() === '') return `${id} has a blank address`;
-    const owner = owners.get(address);
-    if (owner !== undefined) return `${owner} and ${id} have the same address ${JSON.stringify(address)}`;
-    owners.set(address, id);
-  }
-  return undefined;
 }
 
 /**

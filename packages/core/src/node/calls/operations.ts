@@ -1,0 +1,53 @@
+import type { Raft } from '../../protocol/raft.js';
+
+/** A condition that is checked after each turn. */
+interface Watch {
+  readonly holds: () => boolean;
+  readonly resolve: () => void;
+}
+
+/** Operations that run within a turn, and conditions that calls wait for. */
+export class Operations {
+  readonly #schedule: () => void;
+  #queued: ((raft: Raft) => void)[] = [];
+  readonly #watches = new Set<Watch>();
+
+  constructor(schedule: () => void) {
+    this.#schedule = schedule;
+  }
+
+  /** Runs an operation in the next turn. Never settles if the node ends first. */
+  run<T>(operation: (raft: Raft) => T): Promise<T> {
+    return new Promise((resolve) => {
+      this.#queued.push((raft) => resolve(operation(raft)));
+      this.#schedule();
+    });
+  }
+
+  /** Resolves when a condition holds, now or after a turn. Never settles after `signal` is aborted. */
+  async until(holds: () => boolean, signal: AbortSignal): Promise<void> {
+    if (holds()) return;
+    await new Promise<void>((resolve) => {
+      const watch = { holds, resolve };
+      this.#watches.add(watch);
+      signal.addEventListener('abort', () => this.#watches.delete(watch), { once: true });
+    });
+  }
+
+  /** Runs the queued operations. Called within a turn. */
+  perform(raft: Raft): void {
+    if (this.#queued.length === 0) return;
+    const queued = this.#queued;
+    this.#queued = [];
+    for (const operation of queued) operation(raft);
+  }
+
+  /** Checks the conditions. Called after a turn. */
+  check(): void {
+    for (const watch of this.#watches) {
+      if (!watch.holds()) continue;
+      this.#watches.delete(watch);
+      watch.resolve();
+    }
+  }
+}

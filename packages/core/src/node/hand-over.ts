@@ -1,0 +1,39 @@
+import type { Raft } from '../protocol/raft.js';
+import type { CallOptions } from './calls/calls.js';
+import type { Operations } from './calls/operations.js';
+import { type Names } from './options.js';
+
+/** Options of `close`, which cannot be aborted. */
+export interface CloseOptions extends Pick<CallOptions, 'timeout'> {
+  /** Whether to wait for the outcome of appended proposals. Default true. */
+  readonly drain?: boolean | undefined;
+  /** Whether to hand over the leadership, so that the cluster need not wait for an election. Default true. */
+  readonly transfer?: boolean | undefined;
+}
+
+export const closeOptions: Names<CloseOptions> = { timeout: true, drain: true, transfer: true };
+
+/** Returns whether a server leads others, so that it has something to hand over. */
+export function leadsOthers({ role, log }: Raft): boolean {
+  return role === 'leader' && (log.membership?.servers.size ?? 0) > 1;
+}
+
+/**
+ * Waits until the appended proposals have an outcome, then hands over the leadership. Ends early if
+ * this server no longer leads: without a quorum it steps down within two election timeouts.
+ */
+export async function handOver(
+  raft: Raft,
+  proposals: { readonly areWaiting: boolean },
+  operations: Operations,
+  { drain = true, transfer = true }: CloseOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const leads = (): boolean => raft.role === 'leader';
+  if (drain) await operations.until(() => !leads() || !proposals.areWaiting, signal);
+  if (!transfer || !leads()) return;
+  if ((await operations.run(() => raft.transfer())) !== undefined) return;
+  await operations.until(() => !leads() || raft.transferTarget === undefined, signal);
+  // The proposals that were appended before the transfer are settled by the next leader.
+  if (drain) await operations.until(() => !proposals.areWaiting || raft.leader === undefined, signal);
+}

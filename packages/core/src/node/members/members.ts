@@ -1,0 +1,325 @@
+import { isKontikiError, KontikiError } from '../../errors.js';
+import type { Position } from '../../log/entry.js';
+import { checkId } from '../../id.js';
+import { beginChange, targetOf, type MembershipStep } from '../../log/membership-change.js';
+import type { Membership } from '../../log/membership.js';
+import type { Leader, ServerId, ServerInfo } from '../../log/server.js';
+import type { Raft } from '../../protocol/raft.js';
+import { membershipOversize } from '../../wire/membership.js';
+import { refusalError } from '../calls/refusals.js';
+import { callOptions } from '../calls/limited.js';
+import type { CallOptions } from '../calls/calls.js';
+import type { Loop } from '../loop.js';
+import { badOption, type Names } from '../options.js';
+import { leaderOf } from '../status.js';
+import { stepsTo, type DesiredMember } from './reconcile.js';
+import { changeRefused, transferFailed, transferRefused } from './refusals.js';
+import { addressFault, serverInfo } from './server-info.js';
+
+/** Options of a membership change. */
+export interface ChangeOptions extends CallOptions {
+  /**
+   * The revision that the change is based on (`status().membership.revision`). The change is refused
+   * if somebody else has changed the membership since. Default: any revision.
+   */
+  readonly expected?: number | undefined;
+  /**
+   * Whether to make the change even if the new voters have no majority that answers now. Default
+   * false.
+   */
+  readonly force?: boolean | undefined;
+}
+
+/** Options of a change that waits until a new server has the log. */
+export interface CatchUpOptions extends ChangeOptions {
+  /** Called when the server has acknowledged more of the log. */
+  readonly onProgress?: ((progress: CatchUpProgress) => void) | undefined;
+}
+
+/** How much of the leader's log a new server holds. */
+export interface CatchUpProgress {
+  readonly id: ServerId;
+  /** The index up to which the log is durable on the server. */
+  readonly match: number;
+  /** The last index of the leader's log. */
+  readonly last: number;
+}
+
+export interface ReconcileOptions extends ChangeOptions {
+  /** Whether to return the steps without making them. Default false. */
+  readonly dryRun?: boolean | undefined;
+}
+
+const changeOptions: Names<ChangeOptions> = { ...callOptions, expected: true, force: true };
+const catchUpOptions: Names<CatchUpOptions> = { ...changeOptions, onProgress: true };
+const reconcileOptions: Names<ReconcileOptions> = { ...changeOptions, dryRun: true };
+
+/** A new server counts as caught up after at most this many rounds (thesis §4.2.1). */
+const MAX_ROUNDS = 10;
+
+/**
+ * Runs a call with the deadline and the signal of `options`, and refuses options whose names are not in
+ * `known`. `patience` is the default deadline.
+ */
+type Limited = <T>(
+  options: CallOptions,
+  run: (signal: AbortSignal) => Promise<T>,
+  known: object,
+  patience?: number,
+) => Promise<T>;
+
+/** The parts of a node's loop that its members use. */
+type LoopParts = Pick<Loop<unknown>, 'operations' | 'situation' | 'transport'>;
+
+/**
+ * What operators do with the members of a cluster. All calls work on the leader only, and reject with
+ * a `NotLeaderError` elsewhere. A change resolves when it is committed and no joint phase is left. It
+ * rejects with `KONTIKI_UNKNOWN_OUTCOME` if it may still come into force. After any other error nothing
+ * was changed: `KONTIKI_NOT_LEADER`, `KONTIKI_CHANGING`, `KONTIKI_TRANSFERRING`, `KONTIKI_REVISION`,
+ * `KONTIKI_BAD_CHANGE`, `KONTIKI_LAGGING`, `KONTIKI_NO_QUORUM`, `KONTIKI_LEVEL`, `KONTIKI_DISK_FULL`,
+ * `KONTIKI_REPLACED`, `KONTIKI_BAD_OPTION`, `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`, `KONTIKI_CLOSED`.
+ */
+export class Members {
+  readonly #raft: Raft;
+  readonly #loop: LoopParts;
+  readonly #limited: Limited;
+
+  constructor(raft: Raft, loop: LoopParts, limited: Limited) {
+    this.#raft = raft;
+    this.#loop = loop;
+    this.#limited = limited;
+  }
+
+  /** Makes one or several steps at once. Resolves with the new membership. */
+  change(steps: MembershipStep | readonly MembershipStep[], options: ChangeOptions = {}): Promise<Membership> {
+    return this.#change(steps, options, changeOptions);
+  }
+
+  /**
+   * Adds a server that receives the log but does not vote. It may be started before or after this
+   * call, with a blank store.
+   */
+  async addLearner(id: ServerId, info: string | ServerInfo, options: ChangeOptions = {}): Promise<Membership> {
+    return this.change(learner(id, info), options);
+  }
+
+  /** Makes a voter of a learner that has nearly the whole log. */
+  promote(id: ServerId, options: ChangeOptions = {}): Promise<Membership> {
+    return this.change({ kind: 'promote', id }, options);
+  }
+
+  /** Makes a learner of a voter. */
+  demote(id: ServerId, options: ChangeOptions = {}): Promise<Membership> {
+    return this.change({ kind: 'demote', id }, options);
+  }
+
+  /**
+   * Removes a server. If it is this leader, it hands over once the removal is committed. Never start a
+   * removed server with an empty store under the same id.
+   */
+  remove(id: ServerId, options: ChangeOptions = {}): Promise<Membership> {
+    return this.change({ kind: 'remove', id }, options);
+  }
+
+  /** Changes the address of a server. Start the server on the new address first. */
+  setAddress(id: ServerId, address: string, options: ChangeOptions = {}): Promise<Membership> {
+    return this.change({ kind: 'setAddress', id, address }, options);
+  }
+
+  setMetadata(id: ServerId, metadata: string, options: ChangeOptions = {}): Promise<Membership> {
+    return this.change({ kind: 'setMetadata', id, metadata }, options);
+  }
+
+  /**
+   * Adds a voter: first as a learner, and as a voter once it has the log. Without a timeout of its own
+   * the call waits as long as that takes. If it ends early, the server stays a learner.
+   */
+  async addVoter(id: ServerId, info: string | ServerInfo, options: CatchUpOptions = {}): Promise<Membership> {
+    const { onProgress: _, ...rest } = options;
+    if (!this.#isMember(id)) await this.addLearner(id, info, rest);
+    await this.#catchUp(id, options);
+    return this.promote(id, { signal: options.signal, timeout: options.timeout, force: options.force });
+  }
+
+  /**
+   * Replaces a voter by a new server in one change, once the new server has the log. The voter may be
+   * down.
+   */
+  async replace(
+    old: ServerId,
+    id: ServerId,
+    info: string | ServerInfo,
+    options: CatchUpOptions = {},
+  ): Promise<Membership> {
+    const { onProgress: _, ...rest } = options;
+    if (!this.#isMember(id)) await this.addLearner(id, info, rest);
+    await this.#catchUp(id, options);
+    return this.change(
+      [
+        { kind: 'promote', id },
+        { kind: 'remove', id: old },
+      ],
+      { signal: options.signal, timeout: options.timeout, force: options.force },
+    );
+  }
+
+  /**
+   * Leads to the members in `desired`: adds the missing ones as learners, waits until the new voters
+   * have the log, and makes all other differences in one change. Resolves with the steps that were
+   * needed.
+   */
+  async reconcile(
+    desired: Readonly<Record<ServerId, DesiredMember>>,
+    options: ReconcileOptions = {},
+  ): Promise<readonly MembershipStep[]> {
+    const { dryRun = false, ...rest } = options;
+    const { additions, changes } = stepsTo(this.#membership(), desired);
+    const all = [...additions, ...changes];
+    if (dryRun || all.length === 0) {
+      await this.#limited(options, async () => {}, reconcileOptions);
+      return all;
+    }
+    const later = { signal: rest.signal, timeout: rest.timeout, force: rest.force };
+    if (additions.length > 0) await this.change(additions, rest);
+    for (const step of changes) if (step.kind === 'promote') await this.#catchUp(step.id, later);
+    if (changes.length > 0) await this.change(changes, additions.length > 0 ? later : rest);
+    return all;
+  }
+
+  /**
+   * Hands over the leadership, by default to the voter that needs the fewest entries. Resolves with the
+   * new leader. Takes at most an election timeout, in which proposals are refused with
+   * `KONTIKI_TRANSFERRING`. Rejects with `KONTIKI_TRANSFER_FAILED` if this server leads on.
+   */
+  transferLeadership(to?: ServerId, options: CallOptions = {}): Promise<Leader> {
+    const raft = this.#raft;
+    const { operations } = this.#loop;
+    const run = async (signal: AbortSignal): Promise<Leader> => {
+      if (to !== undefined) checkId('the new leader', to);
+      const why = await operations.run(() => raft.transfer(to));
+      if (why !== undefined) throw transferRefused(raft, why, to, this.#situation);
+      await operations.until(
+        () => (raft.role === 'leader' ? raft.transferTarget === undefined : raft.leader !== undefined),
+        signal,
+      );
+      const leader = leaderOf(raft);
+      if (leader === undefined || leader.id === raft.id)
+        throw transferFailed(`${to ?? 'the other voter'} did not take over in time`);
+      return leader;
+    };
+    return this.#limited(options, run, callOptions);
+  }
+
+  // ---- how changes are made
+
+  async #change(
+    change: MembershipStep | readonly MembershipStep[],
+    options: ChangeOptions,
+    known: object,
+  ): Promise<Membership> {
+    const raft = this.#raft;
+    const { operations } = this.#loop;
+    const { expected, force } = options;
+    let appended = false;
+    const run = async (signal: AbortSignal): Promise<Membership> => {
+      const steps = [change].flat() as MembershipStep[];
+      this.#check(steps);
+      const at = await operations.run(() => raft.changeMembership(steps, { expected, force }));
+      if ('refused' in at) throw changeRefused(raft, at, this.#situation);
+      appended = true;
+      const { log } = raft;
+      await operations.until(() => log.committed >= at.index, signal);
+      const term = log.termAt(at.index);
+      if (term === undefined) throw compacted(at.index);
+      if (term !== at.term) throw replaced(at, term);
+      // The leader ends the joint phase by itself, even if it is another one by then.
+      await operations.until(
+        () => log.membershipIndex <= log.committed && log.membership?.outgoing.length === 0,
+        signal,
+      );
+      return log.membership as Membership;
+    };
+    try {
+      return await this.#limited(options, run, known);
+    } catch (error) {
+      if (appended && !isKontikiError(error, 'KONTIKI_REPLACED')) throw unknownChange(error);
+      throw error;
+    }
+  }
+
+  /** Throws if a step is malformed, or its address cannot be used by the transport. */
+  #check(steps: readonly MembershipStep[]): void {
+    if (steps.length === 0) throw badOption('A change must have at least one step.');
+    for (const step of steps) checkId('the id in a step', step?.id);
+    const target = targetOf(this.#membership(), steps);
+    if (typeof target === 'string') return; // The leader refuses it, with a reason.
+    const fault = membershipOversize(beginChange(this.#membership(), target)) ?? addressFault(target.servers);
+    if (fault !== undefined) throw badOption(`The membership would be invalid: ${fault}. Nothing was changed.`);
+    this.#loop.transport.checkAddresses(
+      new Map([...target.servers].map(([id, { address }]) => [id, address] as const)),
+    );
+  }
+
+  /**
+   * Waits until a learner has the log. Each round ends when it has what the log held at the start of the
+   * round. A round that takes less than an election timeout is the last one (thesis §4.2.1).
+   */
+  #catchUp(id: ServerId, options: CatchUpOptions): Promise<void> {
+    const raft = this.#raft;
+    const { operations } = this.#loop;
+    const { onProgress } = options;
+    const run = async (aborted: AbortSignal): Promise<void> => {
+      for (let round = 1; round <= MAX_ROUNDS; round += 1) {
+        const start = raft.now;
+        const goal = raft.log.lastIndex;
+        let seen = -1;
+        await operations.until(() => {
+          const match = raft.peers?.get(id)?.match;
+          if (match === undefined) return true;
+          if (match !== seen) onProgress?.({ id, match, last: raft.log.lastIndex });
+          seen = match;
+          return match >= goal;
+        }, aborted);
+        if (raft.role !== 'leader') throw refusalError(raft, 'notLeader', this.#situation);
+        if (raft.now - start < raft.timings.election) return;
+      }
+    };
+    return this.#limited(options, run, catchUpOptions, Infinity);
+  }
+
+  /** Describes why this server may be unable to lead. */
+  readonly #situation = (): string => this.#loop.situation.describe(this.#raft.now);
+
+  #isMember(id: ServerId): boolean {
+    return this.#membership().servers.has(id);
+  }
+
+  #membership(): Membership {
+    const { membership } = this.#raft.log;
+    if (membership === undefined) throw refusalError(this.#raft, 'notLeader', this.#situation);
+    return membership;
+  }
+}
+
+function learner(id: ServerId, info: string | ServerInfo): MembershipStep {
+  return { kind: 'addLearner', id, ...serverInfo('members', id, info) };
+}
+
+function replaced({ index, term }: Position, committed: number): KontikiError {
+  return new KontikiError(
+    'KONTIKI_REPLACED',
+    `The change was appended as entry ${index} of term ${term}, but an entry of term ${committed} was committed instead, so it never comes into force. It is safe to make the change again.`,
+  );
+}
+
+function compacted(index: number): KontikiError {
+  return new KontikiError('KONTIKI_COMPACTED', `A snapshot replaced the log up to entry ${index}.`);
+}
+
+function unknownChange(cause: unknown): KontikiError {
+  return new KontikiError(
+    'KONTIKI_UNKNOWN_OUTCOME',
+    'The change was appended, but whether it comes into force is unknown. Read the membership before you make it again.',
+    { cause },
+  );
+}

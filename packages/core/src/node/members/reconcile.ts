@@ -1,0 +1,40 @@
+import type { MembershipStep } from '../../log/membership-change.js';
+import type { Membership } from '../../log/membership.js';
+import type { ServerId, ServerInfo } from '../../log/server.js';
+import { badOption } from '../options.js';
+import { serverInfo } from './server-info.js';
+
+/** A member as it should be: an address, or address, metadata and part. */
+export type DesiredMember = string | (ServerInfo & { readonly learner?: boolean | undefined });
+
+/** The steps from a membership to the desired one. New servers are added before all other changes. */
+export interface Plan {
+  readonly additions: readonly MembershipStep[];
+  readonly changes: readonly MembershipStep[];
+}
+
+/** Returns the steps from a membership to the desired members. Both lists may be empty. */
+export function stepsTo(current: Membership, desired: Readonly<Record<ServerId, DesiredMember>>): Plan {
+  const additions: MembershipStep[] = [];
+  const changes: MembershipStep[] = [];
+  const ids = Object.keys(desired);
+  for (const id of ids) {
+    const wanted = desired[id] as DesiredMember;
+    const info = serverInfo('desired', id, wanted);
+    const learns = typeof wanted !== 'string' && wanted.learner === true;
+    const present = current.servers.get(id);
+    if (present === undefined) additions.push({ kind: 'addLearner', id, ...info });
+    else {
+      if (present.address !== info.address) changes.push({ kind: 'setAddress', id, address: info.address });
+      if (typeof wanted !== 'string' && present.metadata !== info.metadata)
+        changes.push({ kind: 'setMetadata', id, metadata: info.metadata });
+    }
+    const votes = current.voters.includes(id);
+    if (!learns && !votes) changes.push({ kind: 'promote', id });
+    if (learns && votes) changes.push({ kind: 'demote', id });
+  }
+  for (const id of current.servers.keys()) if (!ids.includes(id)) changes.push({ kind: 'remove', id });
+  if (ids.every((id) => typeof desired[id] === 'object' && desired[id].learner === true))
+    throw badOption('desired must have at least one voter.');
+  return { additions, changes };
+}

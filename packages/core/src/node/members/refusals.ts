@@ -1,0 +1,73 @@
+import { KontikiError, type ErrorCode } from '../../errors.js';
+import type { ServerId } from '../../log/server.js';
+import type { ChangeRefusal, TransferRefusal } from '../../protocol/leader.js';
+import type { Raft } from '../../protocol/raft.js';
+import { refusalError } from '../calls/refusals.js';
+
+/** Returns the error for a membership change that was not made. Nothing was changed. */
+export function changeRefused(raft: Raft, { refused, detail }: ChangeRefusal, situation: () => string): KontikiError {
+  const error = (code: ErrorCode, text: string): KontikiError => new KontikiError(code, `${text} Nothing was changed.`);
+  switch (refused) {
+    case 'notLeader':
+    case 'transferring':
+    case 'diskFull':
+      return refusalError(raft, refused, situation);
+    case 'notReady':
+      return error(
+        'KONTIKI_CHANGING',
+        'This leader was just elected and has not committed an entry yet. Try again soon.',
+      );
+    case 'changing':
+      return error(
+        'KONTIKI_CHANGING',
+        'Another change of the membership is in progress. Try again when it is complete.',
+      );
+    case 'level':
+      return error(
+        'KONTIKI_LEVEL',
+        'This cluster was created by a version that cannot change its members: its feature level is 0.',
+      );
+    case 'revision':
+      return error(
+        'KONTIKI_REVISION',
+        `The membership has revision ${detail}: somebody else changed it. Read it again.`,
+      );
+    case 'invalid':
+      return error('KONTIKI_BAD_CHANGE', `This change is impossible: ${detail}.`);
+    case 'lagging':
+      return error(
+        'KONTIKI_LAGGING',
+        `${detail} does not have enough of the log to become a voter. Wait until it has caught up, or use addVoter.`,
+      );
+    case 'quorumSilent':
+      return error(
+        'KONTIKI_NO_QUORUM',
+        'The new voters would have no majority that answers now, so the cluster could not continue. Start the missing servers, or use force if they will start.',
+      );
+  }
+}
+
+/** Returns the error for a leadership that was not transferred. */
+export function transferRefused(
+  raft: Raft,
+  why: TransferRefusal,
+  to: ServerId | undefined,
+  situation: () => string,
+): KontikiError {
+  switch (why) {
+    case 'notLeader':
+    case 'transferring':
+      return refusalError(raft, why, situation);
+    case 'notVoter':
+      return new KontikiError('KONTIKI_BAD_CHANGE', `${to} cannot take over the leadership: it is no other voter.`);
+    case 'away':
+      return transferFailed(to === undefined ? 'no other voter answers' : `${to} does not answer`);
+  }
+}
+
+export function transferFailed(reason: string): KontikiError {
+  return new KontikiError(
+    'KONTIKI_TRANSFER_FAILED',
+    `The leadership stays here: ${reason}. Try again, or choose another server.`,
+  );
+}

@@ -1,0 +1,31 @@
+import { checkId } from '../../id.js';
+import type { ServerId, ServerInfo } from '../../log/server.js';
+import { badOption } from '../options.js';
+
+/**
+ * Returns the address and metadata of a server that a caller names by address alone, or by both.
+ * Throws `KONTIKI_BAD_OPTION` otherwise.
+ */
+export function serverInfo(option: string, id: ServerId, given: string | ServerInfo): ServerInfo {
+  checkId(`an id in ${option}`, id);
+  const { address, metadata = '' }: Partial<ServerInfo> =
+    typeof given === 'string' ? { address: given } : (given ?? {});
+  if (typeof address !== 'string' || typeof metadata !== 'string')
+    throw badOption(`${option}.${id} must be an address, or an object with address and metadata.`);
+  return { address, metadata };
+}
+
+/**
+ * Returns why no transport would accept the addresses, as part of a sentence; undefined if none is
+ * blank or duplicate.
+ */
+export function addressFault(servers: Iterable<readonly [ServerId, ServerInfo]>): string | undefined {
+  const owners = new Map<string, ServerId>();
+  for (const [id, { address }] of servers) {
+    if (address.trim() === '') return `${id} has a blank address`;
+    const owner = owners.get(address);
+    if (owner !== undefined) return `${owner} and ${id} have the same address ${JSON.stringify(address)}`;
+    owners.set(address, id);
+  }
+  return undefined;
+}

@@ -1,0 +1,17 @@
+import type { Logger } from '../../ports/logger.js';
+import type { Transport } from '../../ports/transport.js';
+import type { Raft } from '../../protocol/raft.js';
+
+/**
+ * Checks the addresses in the log with the transport. The first start of a cluster rejects invalid
+ * addresses. A later start only logs them, because the cluster may work without that member.
+ */
+export function checkAddresses({ log }: Raft, transport: Transport, isInUse: boolean, logger: Logger): void {
+  const servers = log.liveMemberships.flatMap(({ membership }) => [...membership.servers]);
+  try {
+    transport.checkAddresses?.(new Map(servers.map(([id, { address }]) => [id, address])));
+  } catch (error) {
+    if (!isInUse) throw error;
+    logger.error('an address in the membership cannot be reached', { error });
+  }
+}

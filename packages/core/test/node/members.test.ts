@@ -1,0 +1,204 @@
+// Shows what operators can do with the members of a running cluster, and which error they get when
+// they cannot. See protocol/membership-changes.test.ts for the protocol.
+import { MemoryLog, type Membership, type RaftNode } from '@kontiki/core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { atOnce, bytes, Nodes, outcome, runToOutcome } from './harness.js';
+
+let nodes: Nodes;
+beforeEach(() => {
+  nodes = new Nodes();
+});
+afterEach(() => nodes.close());
+
+const leader = (): RaftNode<number> => nodes.leader as RaftNode<number>;
+const run = (promise: Promise<unknown>): Promise<unknown> => runToOutcome(nodes, promise);
+const voters = (node: RaftNode<number>): readonly string[] | undefined => node.status().membership?.voters;
+
+/** Opens a blank server. */
+async function openBlank(id: string): Promise<void> {
+  nodes.logs.set(id, new MemoryLog());
+  await nodes.open(id);
+}
+
+describe('members', () => {
+  it('a cluster of one grows to three while it accepts commands', async () => {
+    await nodes.cluster('a');
+    for (let i = 0; i < 20; i += 1) await run(leader().propose(bytes(`${i}`)));
+    for (const id of ['b', 'c']) {
+      await openBlank(id);
+      const progress: number[] = [];
+      const added = leader().members.addVoter(id, `memory:${id}`, { onProgress: ({ match }) => progress.push(match) });
+      const proposed = leader().propose(bytes(id));
+      expect(await run(added)).toMatchObject({ outgoing: [], learners: [] });
+      expect(await run(proposed)).toMatchObject({ term: leader().status().term });
+      expect(progress.at(-1)).toBeGreaterThanOrEqual(20);
+    }
+    await nodes.clock.until(() => ['b', 'c'].every((id) => nodes.machine(id).commands.length === 22));
+    expect(voters(nodes.get('c'))).toEqual(['a', 'b', 'c']);
+    await nodes.get('a').close(atOnce);
+    await nodes.clock.until(() => nodes.leader !== undefined);
+    expect(await run(leader().propose(bytes('x')))).toMatchObject({ result: 23 });
+  });
+
+  it('a replaced server is gone, and the new server has its place', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const old = nodes.followers[0]?.id as string;
+    await nodes.get(old).close();
+    await openBlank('d');
+    const settled = (await run(leader().members.replace(old, 'd', 'memory:d'))) as Membership;
+    expect([...settled.voters].sort()).toEqual(['a', 'b', 'c', 'd'].filter((id) => id !== old));
+    expect([...settled.servers.keys()]).not.toContain(old);
+  });
+
+  it('a removed leader hands over, and the others continue', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const old = leader();
+    const events: unknown[] = [];
+    old.on('membership', ({ membership }) => events.push(membership.voters.length));
+    await run(old.members.remove(old.id));
+    await nodes.clock.until(() => !old.isLeader && nodes.leader !== undefined);
+    expect(events).toEqual([2]);
+    expect(await run(leader().propose(bytes('x')))).toMatchObject({ result: 1 });
+  });
+
+  it('transferLeadership resolves with the new leader', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const [to] = nodes.followers.map(({ id }) => id) as [string];
+    const before = leader().status().term;
+    expect(await run(leader().members.transferLeadership(to))).toMatchObject({ id: to, address: `memory:${to}` });
+    expect(leader().id).toBe(to);
+    expect(leader().status().term).toBe(before + 1);
+  });
+
+  it('reconcile works out the steps, and makes them unless it is a dry run', async () => {
+    await nodes.cluster('a', 'b');
+    await openBlank('c');
+    const desired = {
+      [leader().id]: `memory:${leader().id}`,
+      c: { address: 'memory:c', metadata: 'new' },
+    };
+    const gone = nodes.followers[0]?.id;
+    const steps = [
+      { kind: 'addLearner', id: 'c', address: 'memory:c', metadata: 'new' },
+      { kind: 'promote', id: 'c' },
+      { kind: 'remove', id: gone },
+    ];
+    expect(await run(leader().members.reconcile(desired, { dryRun: true }))).toEqual(steps);
+    expect(voters(leader())).toEqual(['a', 'b']);
+    expect(await run(leader().members.reconcile(desired))).toEqual(steps);
+    expect(new Set(voters(leader()))).toEqual(new Set(Object.keys(desired)));
+    expect(await run(leader().members.reconcile(desired))).toEqual([]);
+  });
+
+  it('addresses and metadata change, and the transport follows', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const changed = (await run(leader().members.setMetadata('b', 'http://b:2'))) as Membership;
+    expect(changed.servers.get('b')).toEqual({ address: 'memory:b', metadata: 'http://b:2' });
+    expect(changed.revision).toBe(1);
+  });
+});
+
+describe('refusals', () => {
+  it.each<[string, string, () => Promise<unknown>]>([
+    ['on a follower', 'KONTIKI_NOT_LEADER', () => nodes.followers[0]?.members.remove('c') as Promise<unknown>],
+    ['of an unknown server', 'KONTIKI_BAD_CHANGE', () => leader().members.remove('x')],
+    ['of a member that is added again', 'KONTIKI_BAD_CHANGE', () => leader().members.addLearner('b', 'memory:x')],
+    ['without steps', 'KONTIKI_BAD_OPTION', () => leader().members.change([])],
+    ['with an invalid id', 'KONTIKI_BAD_OPTION', () => leader().members.addLearner('a/b', 'memory:x')],
+    ['with the address of another server', 'KONTIKI_BAD_OPTION', () => leader().members.setAddress('b', 'memory:c')],
+    ['with a blank address', 'KONTIKI_BAD_OPTION', () => leader().members.addLearner('d', ' ')],
+    ['with a misspelled option', 'KONTIKI_BAD_OPTION', () => leader().members.remove('c', { forced: true } as object)],
+    ['of another revision', 'KONTIKI_REVISION', () => leader().members.remove('c', { expected: 3 })],
+    [
+      'to a learner without the log',
+      'KONTIKI_LAGGING',
+      async () => {
+        await leader().members.addLearner('d', 'memory:d');
+        return leader().members.promote('d');
+      },
+    ],
+    [
+      'while another one is in progress',
+      'KONTIKI_CHANGING',
+      () => {
+        void leader()
+          .members.addLearner('d', 'memory:d')
+          .catch(() => {});
+        return leader().members.addLearner('e', 'memory:e');
+      },
+    ],
+    [
+      'that leaves a majority that is away',
+      'KONTIKI_NO_QUORUM',
+      async () => {
+        const [b, c] = nodes.followers as [RaftNode<number>, RaftNode<number>];
+        await b.close();
+        await nodes.clock.elapse(300);
+        return leader().members.remove(c.id);
+      },
+    ],
+    [
+      'to hand over to a learner',
+      'KONTIKI_BAD_CHANGE',
+      async () => {
+        await leader().members.addLearner('d', 'memory:d');
+        return leader().members.transferLeadership('d');
+      },
+    ],
+    [
+      'to hand over to a server that is away',
+      'KONTIKI_TRANSFER_FAILED',
+      async () => {
+        const [b] = nodes.followers as [RaftNode<number>];
+        await b.close();
+        await nodes.clock.elapse(300);
+        return leader().members.transferLeadership(b.id);
+      },
+    ],
+  ])('a change %s is refused with %s', async (_, code, change) => {
+    await nodes.cluster('a', 'b', 'c');
+    await run(leader().propose(bytes('x')));
+    const before = leader().status().membership?.servers.size;
+    expect(await run(change())).toBe(code);
+    const added = code === 'KONTIKI_LAGGING' || code === 'KONTIKI_BAD_CHANGE' || code === 'KONTIKI_CHANGING' ? 1 : 0;
+    expect(leader().status().membership?.servers.size).toBeLessThanOrEqual((before as number) + added);
+  });
+
+  it('a change that a node cannot follow to its end has an unknown outcome', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const old = leader();
+    const change = outcome(old.members.setMetadata('b', 'x', { timeout: 100 }));
+    for (const node of nodes.followers) await node.close();
+    expect(await run(change)).toBe('KONTIKI_UNKNOWN_OUTCOME');
+  });
+});
+
+describe('close', () => {
+  it('a closing leader settles its proposals and hands over, so that nobody waits', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const old = leader();
+    const proposals = Array.from({ length: 50 }, (_, i) => outcome(old.propose(bytes(`${i}`))));
+    await nodes.clock.settle();
+    const closed = old.close();
+    expect(await outcome(old.propose(bytes('late')))).toBe('KONTIKI_CLOSED');
+    const start = nodes.clock.now();
+    await run(closed);
+    expect(await Promise.all(proposals)).toEqual(
+      Array.from({ length: 50 }, (_, i) => expect.objectContaining({ result: i + 1 })),
+    );
+    expect(leader().id).not.toBe(old.id);
+    // Less than an election timeout.
+    expect(nodes.clock.now() - start).toBeLessThan(50);
+  });
+
+  it('a leader without a quorum closes as soon as it has stepped down', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const old = leader();
+    const proposed = outcome(old.propose(bytes('x')));
+    for (const node of nodes.followers) await node.close();
+    const start = nodes.clock.now();
+    await run(old.close());
+    expect(await proposed).toBe('KONTIKI_UNKNOWN_OUTCOME');
+    expect(nodes.clock.now() - start).toBeLessThan(3 * 200);
+  });
+});
