@@ -16,8 +16,8 @@ afterEach(() => cluster.remove());
 /**
  * Number of writes while the follower is down. More writes would take minutes on a busy machine.
  */
-const ENTRIES = 20_000;
-const FLAGS = ['--snapshot-entries', '4000', '--snapshot-trailing', '200'];
+const ENTRIES = 5_000;
+const FLAGS = ['--snapshot-entries', '1000', '--snapshot-trailing', '200'];
 const WRITERS = 64;
 
 async function statusOf(id: string): Promise<NodeStatus> {
