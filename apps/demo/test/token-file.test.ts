@@ -37,7 +37,7 @@ it.each([
   expect(() => readToken('token-file', file(text))).toThrow('16 to 512 visible ASCII characters');
 });
 
-it('a missing file is refused with its name', () => {
+it('the error for a missing file names the file', () => {
   expect(() => readToken('token-file', join(folder, 'absent'))).toThrow('Cannot read --token-file');
   expect(() => readSecrets(join(folder, 'absent'))).toThrow('Cannot read --secret');
 });

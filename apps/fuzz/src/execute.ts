@@ -7,7 +7,7 @@ const MAX_MS_PER_KIB = 10;
 const ALLOCATED_BYTES = 1024 * 1024;
 const ALLOCATED_BYTES_PER_BYTE = 64;
 
-/** Times for which an execution that exceeds a limit is repeated. Only the smallest result counts. */
+/** How often an execution that exceeds a limit is repeated. Only the smallest result counts. */
 const REPETITIONS = 4;
 
 /** Bytes held by this thread, on its heap and outside. */
@@ -29,9 +29,9 @@ async function measure(target: Target, input: Uint8Array): Promise<Execution> {
 }
 
 /**
- * Executes a target once, and returns whether it accepted the input. Rejects if the target throws an
- * error that is not documented, takes too long or allocates too much. A garbage collection or a busy
- * machine can distort one measurement, so only a limit that is exceeded every time counts.
+ * Executes a target once, and returns whether it accepted the input. Rejects if the target throws
+ * an error that is not documented, takes too long or allocates too much. A garbage collection or a
+ * busy machine can distort one measurement, so only a limit that is exceeded every time counts.
  */
 export async function execute(target: Target, input: Uint8Array): Promise<boolean> {
   const maxMs = MAX_MS + (MAX_MS_PER_KIB * input.length) / 1_024;

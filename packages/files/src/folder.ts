@@ -48,8 +48,8 @@ export interface Folder {
    */
   create(name: string): Promise<File>;
   /**
-   * Renames a file atomically, replacing any file with the new name. After a crash the file has
-   * either its old or its new name. The new name is durable only after `sync`.
+   * Renames a file atomically, and replaces an existing file of that name. After a crash the file
+   * has either its old or its new name. The new name is durable only after `sync`.
    */
   rename(from: string, to: string): Promise<void>;
   /**

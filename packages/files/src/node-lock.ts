@@ -51,8 +51,8 @@ export async function lockFolder(folder: string): Promise<Lock> {
   let state: State = 'contending';
   const sockets = new Sockets(folder, view, () => state);
   const release = async (): Promise<void> => {
-    // A failing disk must not keep its process from closing. Without its process the socket refuses
-    // connections, so the next process removes it.
+    // A failing disk must not keep this process from closing. If the socket's file stays, it
+    // refuses connections once this process has ended, so the next process removes it.
     await rm(join(folder, visible), { force: true }).catch(() => {});
     await sockets.close();
   };

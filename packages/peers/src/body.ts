@@ -40,8 +40,8 @@ export class Body {
     const start = this.#received;
     this.#received += chunk.length;
     if (this.#received > this.#maxBytes) return this.#end('large');
-    // Most bodies have one chunk, which needs no copy. A part of a body would keep the whole buffer
-    // alive into which the socket was read.
+    // Most bodies arrive as one chunk, which needs no copy. A part of a body would keep alive the
+    // whole buffer that the socket was read into.
     if (chunk.length === this.#announced) this.#bytes = chunk;
     else {
       if (this.#received > this.#bytes.length) {

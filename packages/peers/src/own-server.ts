@@ -7,7 +7,10 @@ import type { ListenOptions } from './options.js';
 import type { Context } from './peer-transport.js';
 import { logRefusal, parserRefusal, type RefusalReason } from './refusals.js';
 
-/** Statuses with which the server answers requests that Node.js refuses. The status of others is 400. */
+/**
+ * Statuses with which the server answers requests that Node.js refuses. The status of others is
+ * 400.
+ */
 const STATUSES: ReadonlyMap<RefusalReason, string> = new Map([
   ['headers', '431 Request Header Fields Too Large'],
   ['timeout', '408 Request Timeout'],
@@ -22,9 +25,9 @@ export class OwnServer {
   readonly server: Server;
   readonly #context: Context;
   /**
-   * Connections without a completed handshake by the addresses and ports of both ends, oldest first.
-   * Any client that reaches the port can open them, so their number is limited. Beyond the limit, a
-   * new connection replaces the oldest.
+   * Connections without a completed handshake by the addresses and ports of both ends, oldest
+   * first. Any client that reaches the port can open them, so their number is limited. Beyond the
+   * limit, a new connection replaces the oldest.
    */
   readonly #unidentified = new Map<string, Socket>();
 
@@ -124,7 +127,7 @@ export class OwnServer {
   }
 }
 
-/** A TLS socket and the TCP socket below it have the same two ends. */
+/** A TLS socket and the TCP socket below it have the same endpoints. */
 function bothEnds({ localAddress, localPort, remoteAddress, remotePort }: Socket): string {
   return `${localAddress} ${localPort} ${remoteAddress} ${remotePort}`;
 }

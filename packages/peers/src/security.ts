@@ -28,13 +28,15 @@ export interface PeerTls {
   readonly ca: Pem | Pem[];
 }
 
-/** The options by which servers authenticate each other. At most one of `tls` and `secrets` is set. */
+/**
+ * The options by which servers authenticate each other. At most one of `tls` and `secrets` is set.
+ */
 export interface SecurityOptions {
   /** Mutual TLS: each server proves its id with a certificate. */
   readonly tls?: PeerTls | undefined;
   /**
-   * TLS with a pre-shared key. Each key is 32 to 256 random bytes, or their base64. This server dials
-   * with the first key and accepts all of them. A holder of a key may act as any server.
+   * TLS with a pre-shared key. Each key is 32 to 256 random bytes, or their base64. This server
+   * dials with the first key and accepts all of them. A holder of a key may act as any server.
    */
   readonly secrets?: readonly (string | Uint8Array)[] | undefined;
   /**
@@ -44,7 +46,9 @@ export interface SecurityOptions {
   readonly insecure?: boolean | undefined;
 }
 
-/** Of the suites with a pre-shared key, the one with forward secrecy and authenticated encryption. */
+/**
+ * Of the suites with a pre-shared key, the one with forward secrecy and authenticated encryption.
+ */
 const PSK_CIPHERS = 'ECDHE-PSK-CHACHA20-POLY1305';
 
 type Mode =
@@ -63,8 +67,8 @@ type Mode =
  * With `tls`, the peer's certificate must come from one of the authorities and name the cluster and
  * the server as which the peer speaks. To check only the authority would let every server act as
  * every other (CVE-2021-37219). Host names are not compared, because an address may change. With
- * `secrets`, both sides prove in the TLS handshake that they have a key. Resumed sessions are refused,
- * because they would skip these checks after the options have changed.
+ * `secrets`, both sides prove in the TLS handshake that they have a key. Resumed sessions are
+ * refused, because they would skip these checks after the options have changed.
  */
 export class PeerSecurity {
   readonly #insecure: boolean;
@@ -165,8 +169,9 @@ export class PeerSecurity {
   }
 
   /**
-   * Whether a client has a secret, or a certificate of one of the authorities. The transport's own
-   * server admits no others. The server of an application has a list of authorities of its own.
+   * Whether a client has proved a secret, or has a certificate that one of the authorities issued.
+   * The transport's own server admits no other clients. An application's server may trust other
+   * authorities.
    */
   #isProven(socket: TLSSocket): boolean {
     const mode = this.#mode;
@@ -265,7 +270,9 @@ function describe(names: readonly string[]): string {
     : `the certificate names ${JSON.stringify(names.join(' ')).slice(0, 200)}`;
 }
 
-/** Returns the error for secrets without `listen`. The server of an application has a certificate. */
+/**
+ * Returns the error for secrets without `listen`. The server of an application has a certificate.
+ */
 export function secretsNeedListen(): KontikiError {
   return badOption('secrets need listen: the transport cannot use them on the server of your application. Use tls.');
 }

@@ -43,7 +43,7 @@ export class Authority {
     return new Authority(keys.privateKey, certificate);
   }
 
-  /** Reads an authority that `pem` returned before. */
+  /** Parses the certificate and the key that `pem` returned earlier. */
   static async read({ cert, key }: AuthorityPem): Promise<Authority> {
     const der = Buffer.from(key.replace(/-----[A-Z ]+-----/g, ''), 'base64');
     const privateKey = await webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, true, ['sign']);

@@ -29,7 +29,10 @@ export interface NodeStores extends Stores {
 
 export interface StoresOptions {
   readonly logger: Logger;
-  /** Whether no node has run on the stores yet. Only then may files of a database be missing. */
+  /**
+   * Whether the stores are new, so that no node has used them. Only then may the files of a
+   * database be missing.
+   */
   readonly isNew?: boolean;
 }
 

@@ -121,7 +121,7 @@ export const database: Target = {
   isExpected,
   repair: (input) => {
     for (const [key, value] of pairsOf(input)) {
-      // Values are sealed with the part of the key after the prefixes of its sublevels.
+      // The checksum of a value also covers its key, without the prefixes of the sublevels.
       const sealed = key.subarray(key.lastIndexOf(0x21) + 1);
       if (value.length < 4 || sealed[0] === 0x63) continue;
       new DataView(value.buffer, value.byteOffset).setUint32(0, crc32(value.subarray(4), crc32(sealed)), true);

@@ -34,8 +34,8 @@ export interface MutantsOptions {
 }
 
 /**
- * Resolves with whether every mutant was found. With `alone`, resolves with whether every invariant
- * found a mutant.
+ * Resolves with true if every mutant was detected. With `alone`: if every invariant detected at
+ * least one mutant.
  */
 export async function runMutants({ names, alone, invariants, ...worlds }: MutantsOptions): Promise<boolean> {
   const { world, storage } = worlds;

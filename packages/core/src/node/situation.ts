@@ -35,7 +35,7 @@ export class Situation {
     }
   }
 
-  /** Returns the situation at a time in milliseconds, as sentences. */
+  /** Describes the situation at a time in milliseconds, in full sentences. */
   describe(now: number): string {
     const { id, leader, log } = this.#raft;
     if (leader !== undefined) {

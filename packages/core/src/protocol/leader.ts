@@ -87,7 +87,7 @@ export class Leader extends BaseRole {
     return this.#replication.peers;
   }
 
-  /** The servers that were removed, but still learn of it. */
+  /** Removed servers that this leader still tells about their removal. */
   get leaving(): ReadonlyMap<ServerId, { readonly info: ServerInfo }> {
     return this.#replication.leaving;
   }
@@ -104,8 +104,8 @@ export class Leader extends BaseRole {
   /**
    * Returns whether an entry of `bytes` may be appended. A single entry is always accepted.
    * Undurable bytes have a separate limit, because a quorum without this leader can commit entries
-   * that the leader's slow disk has not written yet. Unapplied entries have limits, too, because the
-   * state machine may be slow.
+   * that the leader's slow disk has not written yet. Unapplied entries have limits, too, because
+   * the state machine may be slow.
    */
   hasRoomFor(bytes: number): boolean {
     const { limits, log, now } = this.#server;
@@ -151,8 +151,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Begins to hand over to a voter, by default to the one that needs the fewest entries. Returns why
-   * not, if it cannot.
+   * Begins to hand over to a voter, by default to the one that needs the fewest entries. Returns
+   * why not, if it cannot.
    */
   transfer(to?: ServerId): TransferRefusal | undefined {
     const { membership, id } = this.#server;
@@ -343,8 +343,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Carries on once the membership in force is committed: leaves a joint phase, and hands over if this
-   * server is no longer a voter (thesis §4.2.2, §4.3).
+   * Carries on once the membership in force is committed: leaves a joint phase, and hands over if
+   * this server is no longer a voter (thesis §4.2.2, §4.3).
    */
   #finishChange(): void {
     const { log, membership, ballot, full, id } = this.#server;
@@ -414,8 +414,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Returns whether this leader's disk is full, and a quorum of other servers is alive and has room,
-   * so that one of them can take over as leader.
+   * Returns whether this leader's disk is full, and a quorum of other servers is alive and has
+   * room, so that one of them can take over as leader.
    */
   #othersHaveRoom(): boolean {
     const { membership, now, timings, full, timesFull: times } = this.#server;

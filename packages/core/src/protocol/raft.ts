@@ -97,7 +97,7 @@ export class Raft {
     return role instanceof Leader ? role.peers : undefined;
   }
 
-  /** The servers that this leader has removed, but that still learn of it. */
+  /** Removed servers that this leader still tells about their removal. */
   get leaving(): ReadonlyMap<ServerId, { readonly info: ServerInfo }> {
     const { role } = this.#server;
     return role instanceof Leader ? role.leaving : noServers;
@@ -123,8 +123,8 @@ export class Raft {
   // ---- inputs
 
   /**
-   * Sets the current time without checking timers. So messages that have already arrived can be
-   * processed before `tick`.
+   * Sets the current time without checking timers, so that messages that have already arrived can
+   * be processed before `tick`.
    */
   advance(now: number): void {
     invariant(now >= this.#server.now, () => `time cannot go back from ${this.#server.now} to ${now}`);
@@ -173,8 +173,8 @@ export class Raft {
   }
 
   /**
-   * Changes the membership and returns the position of its entry, or the reason for a refusal. A joint
-   * membership is left without another call, once it is committed.
+   * Changes the membership and returns the position of its entry, or the reason for a refusal. A
+   * joint membership is left without another call, once it is committed.
    */
   changeMembership(steps: readonly MembershipStep[], limits: ChangeLimits = {}): Position | ChangeRefusal {
     const { role } = this.#server;

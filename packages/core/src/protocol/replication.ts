@@ -7,8 +7,8 @@ import { Progress } from './progress.js';
 import type { Server } from './role.js';
 
 /**
- * Election timeouts for which a leader goes on sending to a server after its removal is committed, so
- * that the server learns of it.
+ * Election timeouts for which a leader goes on sending to a server after its removal is committed,
+ * so that the server learns of it.
  */
 const FAREWELL = 2;
 
@@ -41,7 +41,7 @@ export class Replication {
     return this.#peers;
   }
 
-  /** The servers that were removed, but still learn of it. */
+  /** Removed servers that this leader still tells about their removal. */
   get leaving(): ReadonlyMap<ServerId, { readonly info: ServerInfo }> {
     return this.#leaving;
   }

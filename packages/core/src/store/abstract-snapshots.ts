@@ -295,7 +295,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
       for await (const piece of this._read(location, 0, bytes)) checker.write(piece);
     } catch (error) {
       if (!isKontikiError(error)) throw error;
-      // The bytes are damaged, or belong to a snapshot with another meta.
+      // The bytes are damaged, or belong to another snapshot than `meta` describes.
       return undefined;
     }
     return checker.offset === bytes ? checker : undefined;

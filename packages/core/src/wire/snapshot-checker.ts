@@ -86,7 +86,7 @@ export class SnapshotChecker {
   #running = 0;
 
   /**
-   * Creates a checker. If `expected` is set, a snapshot with another meta also causes
+   * Creates a checker. If `expected` is set, a snapshot whose meta differs from it also causes
    * `KONTIKI_CORRUPT`.
    */
   constructor(expected?: SnapshotMeta) {

@@ -34,7 +34,7 @@ class Damaging extends MemorySnapshots {
 }
 
 describe('a snapshot of a newer machine version', () => {
-  it('a follower with an older machine refuses the offer, reports it and keeps voting', async () => {
+  it('a follower whose machine is too old refuses a snapshot, reports it and keeps voting', async () => {
     class Newer extends SnapshotJournal {
       version = 1;
     }

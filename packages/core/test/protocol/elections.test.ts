@@ -112,7 +112,7 @@ describe('elections', () => {
     },
   );
 
-  it('a server refuses a pre-vote from an earlier term with its own term (bugs.md#14)', () => {
+  it('a server refuses a pre-vote from an earlier term and replies with its own term (bugs.md#14)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('c', [2], 7);
     for (const term of [6, 7])
@@ -137,7 +137,7 @@ describe('elections', () => {
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('a server ignores candidates for the minimum election timeout (bugs.md#22)', () => {
+  it('a server ignores candidates for an election timeout after it heard a leader (bugs.md#22)', () => {
     const cluster = new Scenario(['a', 'b', 'c'], { seed: 4 });
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);

@@ -139,7 +139,7 @@ describe('removing servers', () => {
     expect(cluster.leaders).toEqual(['b']);
   });
 
-  it('a leader of two removes the other and commits alone, while the other is down', () => {
+  it('the leader of two servers removes the other while it is down, and commits alone', () => {
     const cluster = led('a', 'b');
     cluster.crash('b');
     change(cluster, 'a', { kind: 'remove', id: 'b' });

@@ -49,7 +49,7 @@ interface Methods {
   readonly fail: 'fail';
   readonly damage: 'damage';
   readonly operations: 'operations';
-  /** An ability of the store. The medium needs no method for it. */
+  /** Something that the store itself can do. The medium of the suite needs no method for it. */
   readonly retire: never;
 }
 

@@ -23,7 +23,10 @@ export const ROUNDS = 10;
 export interface TransportTests<T extends Transport> {
   readonly expect: (actual: unknown) => Matchers;
   readonly test: (title: string, body: (servers: Servers<T>) => Promise<void>) => void;
-  /** Registers a test on a wire with `hold`. Skips the test if `without` contains `hold`. */
+  /**
+   * Registers a test that needs the method `hold` of the wire. Skips the test if `without` lists
+   * `hold`.
+   */
   readonly testHold: (
     title: string,
     body: (servers: Servers<T>, hold: (id: ServerId, held: boolean) => void) => Promise<void>,

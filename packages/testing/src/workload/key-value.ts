@@ -16,7 +16,7 @@ const ROTATION = 80;
 const KEYS = 4;
 
 /**
- * The default workload. Clients read, write, delete, and compare and set registers, and append to
+ * The default workload. Clients read, write, delete and compare-and-set registers, and append to
  * lists and read them. Every written value is unique. At the end, the history of each key must be
  * linearizable.
  */

@@ -42,7 +42,9 @@ export class StallCheck {
     if (message.kind === 'append') this.#appends.push({ from, term: message.term });
   }
 
-  /** Notes that the server's timings were set, which postpones a leader's next check of its quorum. */
+  /**
+   * Notes that the server's timings were set, which postpones a leader's next check of its quorum.
+   */
   retimed(): void {
     this.#timings = undefined;
   }
@@ -62,7 +64,7 @@ export class StallCheck {
     }
     const steady = before === 'leader' && raft.role === 'leader' && raft.timings === this.#timings && !forgave;
     if (!steady) this.#steadySince = now;
-    // A leader checks its quorum once per election timeout, but not in a late turn.
+    // A leader checks its quorum once per election timeout, but not in a turn that runs late.
     const quorumAnswered = !late && now >= this.#steadySince + raft.timings.election;
     if (acted || quorumAnswered) this.#mustForgive = true;
     else if (forgave) this.#mustForgive = false;
