@@ -48,6 +48,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   /** The error for new calls while the node hands over before it closes. */
   #refused: KontikiError | undefined;
   #closing: Promise<void> | undefined;
+  #portsClosed: Promise<void> | undefined;
 
   /**
    * Opens the log, the snapshots, the state machine and the transport, in this order, and starts
@@ -368,20 +369,19 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     if (this.#ended !== undefined) return;
     this.#logger.error('the server has stopped', { error });
     this.#end('failed', error);
-    this.#closing ??= this.#closePorts(DEFAULT_TIMEOUT).catch((failure: unknown) => {
+    // A call of `close` may be waiting for its proposals, so it cannot be relied on.
+    const closed = this.#closePorts(DEFAULT_TIMEOUT).catch((failure: unknown) => {
       this.#logger.error('closing the ports after the failure failed', { error: failure });
     });
+    this.#closing ??= closed;
     this.#events.emit('fatal', { error });
   }
 
   /** Closes the ports, and rejects the calls that wait for a port or an event. */
-  async #closePorts(timeout: number): Promise<void> {
+  #closePorts(timeout: number): Promise<void> {
     const { error } = this.#ended as NodeEnd;
-    try {
-      await this.#loop.closePorts(timeout, error);
-    } finally {
-      this.#calls.close(error);
-    }
+    this.#portsClosed ??= this.#loop.closePorts(timeout, error).finally(() => this.#calls.close(error));
+    return this.#portsClosed;
   }
 
   // ---- checks

@@ -68,7 +68,7 @@ export class Replication {
 
   /** Called when the membership in force is committed. */
   removalsCommitted(): void {
-    if (this.#leaving.size === 0) return;
+    if ([...this.#leaving.values()].every((at) => at.until < Infinity)) return;
     const until = this.#server.now + FAREWELL * this.#server.timings.election;
     this.#leaving = new Map([...this.#leaving].map(([id, at]) => [id, { ...at, until: Math.min(at.until, until) }]));
   }

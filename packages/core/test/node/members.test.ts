@@ -191,6 +191,25 @@ describe('close', () => {
     expect(nodes.clock.now() - start).toBeLessThan(50);
   });
 
+  it('a leader that fails while it closes still closes', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    let fail: (error: Error) => void = () => {};
+    const log = nodes.logs.get('a') as MemoryLog;
+    await nodes.open('a');
+    await nodes.open('b');
+    await nodes.clock.until(() => nodes.leader !== undefined);
+    if (leader().id !== 'a') await run(leader().members.transferLeadership('a'));
+    log.append = () => new Promise((_, reject) => (fail = reject));
+    const proposed = outcome(leader().propose(bytes('x')));
+    await nodes.clock.settle();
+    const closed = outcome(nodes.get('a').close());
+    await nodes.clock.settle();
+    fail(new Error('the disk is gone'));
+    expect(await run(closed)).toBe(undefined);
+    expect(await proposed).toBe('KONTIKI_UNKNOWN_OUTCOME');
+    expect(nodes.get('a').status().role).toBe('failed');
+  });
+
   it('a leader without a quorum closes as soon as it has stepped down', async () => {
     await nodes.cluster('a', 'b', 'c');
     const old = leader();

@@ -223,8 +223,9 @@ export class Members {
     let appended = false;
     const run = async (signal: AbortSignal): Promise<Membership> => {
       const steps = [change].flat() as MembershipStep[];
-      this.#check(steps);
-      const at = await operations.run(() => raft.changeMembership(steps, { expected, force }));
+      // Check within the turn, because the membership may change before it.
+      const at = await operations.run(() => this.#refuse(steps) ?? raft.changeMembership(steps, { expected, force }));
+      if (at instanceof Error) throw at;
       if ('refused' in at) throw changeRefused(raft, at, this.#situation);
       appended = true;
       const { log } = raft;
@@ -247,7 +248,16 @@ export class Members {
     }
   }
 
-  /** Throws if a step is malformed, or its address cannot be used by the transport. */
+  /** Returns an error if a step is malformed, or its address cannot be used by the transport. */
+  #refuse(steps: readonly MembershipStep[]): Error | undefined {
+    try {
+      this.#check(steps);
+      return undefined;
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
   #check(steps: readonly MembershipStep[]): void {
     if (steps.length === 0) throw badOption('A change must have at least one step.');
     for (const step of steps) checkId('the id in a step', step?.id);
