@@ -17,6 +17,7 @@ Then, in another terminal: ${COMMAND} COMMAND
   status             print the state of each node
   load               set keys as fast as the cluster accepts them
   snapshot COMMAND   take, copy and check snapshots
+  member COMMAND     show and change the members
   node --id ID       run one node, for example after it was killed
   cert               create a certificate for a node of a cluster with --tls
   secret             print a new shared secret
@@ -42,6 +43,7 @@ const commands: Readonly<Record<string, Run>> = {
   status: client('status'),
   load: async (args) => (await import('./commands/load.js')).loadCommand(args),
   snapshot: async (args) => (await import('./commands/snapshot.js')).snapshotCommand(args),
+  member: async (args) => (await import('./commands/member.js')).memberCommand(args),
   node: async (args) => (await import('./commands/node.js')).nodeCommand(args),
   cert: async (args) => (await import('./commands/cert.js')).certCommand(args),
   secret: async (args) => (await import('./commands/cert.js')).secretCommand(args),

@@ -25,6 +25,10 @@ export function readToken(flag: string, path: unknown): string | undefined {
 
 /** Returns the headers that authorize a client, from the flag `--token-file`. */
 export function authorizationOf(values: Readonly<Record<string, unknown>>): Record<string, string> {
-  const token = readToken('token-file', values['token-file']);
+  return authorization(readToken('token-file', values['token-file']));
+}
+
+/** Returns the headers that carry a token. */
+export function authorization(token: string | undefined): Record<string, string> {
   return token === undefined ? {} : { Authorization: `Bearer ${token}` };
 }

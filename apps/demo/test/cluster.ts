@@ -114,7 +114,13 @@ export class DemoCluster {
   }
 
   static async create(size = 3): Promise<DemoCluster> {
-    return new DemoCluster(size, await freePorts(2 * size));
+    // Two ports more, for a node that joins.
+    return new DemoCluster(size, await freePorts(2 * size + 2));
+  }
+
+  /** A client that trusts the nodes. */
+  get http(): HttpClient {
+    return this.#http;
   }
 
   get ids(): string[] {

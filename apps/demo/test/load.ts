@@ -1,5 +1,4 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { HttpClient } from '../src/client/http-client.js';
 import { put } from '../src/client/leader-request.js';
 import { eventually, type DemoCluster } from './cluster.js';
 
@@ -11,7 +10,6 @@ export class Load {
   unknown = 0;
   refused = 0;
   readonly #cluster: DemoCluster;
-  readonly #http = new HttpClient();
   readonly #writers: Promise<void>[];
   #running = true;
 
@@ -23,7 +21,6 @@ export class Load {
   async stop(): Promise<void> {
     this.#running = false;
     await Promise.all(this.#writers);
-    this.#http.close();
   }
 
   /**
@@ -32,7 +29,7 @@ export class Load {
    * that time: only a value or its absence shows what the cluster has.
    */
   async missing(local?: string): Promise<string[]> {
-    const http = new HttpClient();
+    const { http } = this.#cluster;
     let leader = local ?? 'n1';
     const lost: string[] = [];
     const keys = this.acknowledged.values();
@@ -48,7 +45,6 @@ export class Load {
       for (const key of keys) await eventually(`an answer to a read of ${key}`, () => read(key));
     };
     await Promise.all(Array.from({ length: READERS }, readAll));
-    http.close();
     return lost;
   }
 
@@ -62,7 +58,7 @@ export class Load {
     while (this.#running) {
       const key = `${name}-${n++}`;
       while (this.#running) {
-        const outcome = await put(this.#http, url, key, key);
+        const outcome = await put(this.#cluster.http, url, key, key);
         url = outcome.leader ?? this.#cluster.url(ids[attempt++ % ids.length] as string);
         if (outcome.kind === 'done') this.acknowledged.add(key);
         if (outcome.kind === 'unknown') this.unknown += 1;

@@ -14,6 +14,8 @@ export interface DemoNode {
   readonly port: number;
   readonly peerPort: number;
   readonly storage: Storage;
+  /** Whether the node is not a member yet, so that it may start without a log. */
+  readonly joining?: boolean;
 }
 
 /** Contents of `cluster.json`, which is in the cluster's data folder next to the nodes' folders. */
@@ -74,7 +76,8 @@ function isClusterFile(file: unknown): file is ClusterFile {
         /^n\d$/.test(node.id) &&
         isPort(node.port) &&
         isPort(node.peerPort) &&
-        STORAGES.includes(node.storage),
+        STORAGES.includes(node.storage) &&
+        typeof (node.joining ?? false) === 'boolean',
     ) &&
     areDistinct(nodes.map(({ id }) => id)) &&
     areDistinct(nodes.flatMap(({ port, peerPort }) => [port, peerPort]))

@@ -29,7 +29,7 @@ const demoHelp = `Starts a cluster of a replicated key/value store on this machi
                     and serve clients over HTTPS with them
   --secret FILE     or nodes authenticate each other with the shared secrets in a file, one per line
   --token-file FILE        token that clients must send; without it, every client is served
-  --admin-token-file FILE  token for taking and copying snapshots (default: the same token)
+  --admin-token-file FILE  token for snapshots and members (default: the same token)
 ${tuningHelp}  --help            print this text
 
 Ctrl-C stops all nodes. The demo does not restart a node that dies, so try kill -9 on one.

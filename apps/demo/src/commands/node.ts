@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
-import { bootstrap, RaftNode, type Logger, type Membership } from '@kontiki/core';
+import { bootstrap, RaftNode, type Logger, type Membership, type ServerInfo } from '@kontiki/core';
 import type { SecurityOptions } from '@kontiki/peers';
 import { COMMAND, CliError, DEMO_COMMAND, EXIT, parse, shellWord } from '../cli.js';
 import { readCertificate, readSecrets } from '../cluster/certificates.js';
 import { clientUrl, HOST, readClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
+import { addNode, join } from '../cluster/join.js';
 import { firstMembers } from '../cluster/prepare.js';
 import { storagePath, storesAt, type NodeStores } from '../cluster/storage.js';
 import { transportOn } from '../cluster/transport.js';
@@ -15,18 +16,20 @@ import { SnapshotApi } from '../http/snapshot-api.js';
 import { MAX_COMMAND } from '../kv/command.js';
 import { KvMachine } from '../kv/machine.js';
 import { plainLogger } from '../logger.js';
-import { readToken, tokenFlags } from '../token-file.js';
+import { authorization, readToken, tokenFlags } from '../token-file.js';
 import { tuningFlags, tuningHelp, tuningOf, type Tuning } from './tuning.js';
 
 const nodeHelp = `Runs one node of a cluster that was created by: ${DEMO_COMMAND}
 
   ${COMMAND} node --id ID [flags]
+  ${COMMAND} node --join [flags]
 
   --id ID           the node, for example n1
+  --join            start a further node, and add it to the running cluster as a voter
   --data DIR        folder of the cluster (default kontiki-data)
   --secret FILE     shared secrets of the nodes, one per line
   --token-file FILE        token that clients must send; without it, every client is served
-  --admin-token-file FILE  token for taking and copying snapshots (default: the same token)
+  --admin-token-file FILE  token for snapshots and members (default: the same token)
 ${tuningHelp}  --help            print this text
 
 Stops on SIGTERM and SIGINT. On SIGHUP, reads its certificate or the secrets again.
@@ -37,19 +40,23 @@ Exit codes: 0 stopped, 1 failure, 2 invalid command line, 5 the node has lost it
 export async function nodeCommand(args: string[]): Promise<number> {
   const { values } = parse('node', args, {
     id: { type: 'string' },
+    join: { type: 'boolean' },
     data: { type: 'string' },
     secret: { type: 'string' },
     ...tokenFlags,
     ...tuningFlags,
   });
   if (values['help'] === true) return help();
-  const id = values['id'];
-  if (typeof id !== 'string') throw new CliError(`--id is missing. See: ${COMMAND} node --help`, EXIT.usage);
+  const joins = values['join'] === true;
+  if ((typeof values['id'] === 'string') === joins)
+    throw new CliError(`--id or --join is missing, or both are given. See: ${COMMAND} node --help`, EXIT.usage);
   const data = resolve((values['data'] as string | undefined) ?? 'kontiki-data');
   const tuning = tuningOf(values);
-  const cluster = readClusterFile(data);
-  if (cluster?.bootstrapped !== true)
+  const found = readClusterFile(data);
+  if (found?.bootstrapped !== true)
     throw new CliError(`There is no cluster in ${data}. Create one: ${DEMO_COMMAND} --data ${shellWord(data)}`);
+  const id = joins ? (await addNode(data, found)).id : (values['id'] as string);
+  const cluster = readClusterFile(data) as ClusterFile;
   const me = cluster.nodes.find((node) => node.id === id);
   if (me === undefined)
     throw new CliError(
@@ -65,11 +72,18 @@ export async function nodeCommand(args: string[]): Promise<number> {
     if (cluster.tls === true) return { tls: readCertificate(data, id) };
     return secret === undefined ? {} : readSecrets(secret);
   };
-  const access = new Access({
-    token: readToken('token-file', values['token-file']),
-    adminToken: readToken('admin-token-file', values['admin-token-file']),
-  });
-  return run(data, cluster, me, { security, access, tuning }, plainLogger(process.stderr));
+  const token = readToken('token-file', values['token-file']);
+  const adminToken = readToken('admin-token-file', values['admin-token-file']);
+  const access = new Access({ token, adminToken });
+  const logger = plainLogger(process.stderr);
+  const onListening = (): void => {
+    if (me.joining !== true) return;
+    join(data, cluster, me, authorization(adminToken ?? token)).then(
+      () => logger.info(`${id} is a voter now`),
+      (error: unknown) => logger.error('cannot join', { error }),
+    );
+  };
+  return run(data, cluster, me, { security, access, tuning, onListening }, logger);
 }
 
 function help(): number {
@@ -83,6 +97,8 @@ interface Settings {
   readonly security: () => SecurityOptions;
   readonly access: Access;
   readonly tuning: Tuning;
+  /** Called once the node serves peers and clients. */
+  readonly onListening: () => void;
 }
 
 async function run(
@@ -106,7 +122,7 @@ async function runOn(
   path: string,
   cluster: ClusterFile,
   me: DemoNode,
-  { security, access, tuning }: Settings,
+  { security, access, tuning, onListening }: Settings,
   logger: Logger,
 ): Promise<number> {
   const first = security();
@@ -127,7 +143,7 @@ async function runOn(
     logger,
   });
   const failed = new Promise<Error>((resolve) => node.on('fatal', ({ error }) => resolve(error)));
-  if (node.status().last === 0) {
+  if (node.status().last === 0 && me.joining !== true) {
     await node.close();
     const reason = me.storage === 'memory' ? 'its log was in memory' : `its log in ${path} is gone`;
     throw new CliError(
@@ -148,6 +164,7 @@ async function runOn(
     throw error;
   }
   process.on('SIGHUP', () => reload(transport, server, security, logger));
+  onListening();
   logger.info(`listening on ${clientUrl(me, cluster)}`, { pid: process.pid });
   // If the demo has died, the channel is closed, so stopRequested() resolves immediately.
   if (process.connected) process.send?.({ ready: true });
@@ -166,10 +183,13 @@ async function runOn(
  */
 function checkMembers(cluster: ClusterFile, membership: Membership | undefined): void {
   if (membership === undefined) return;
-  const inFile = cluster.nodes.map((node) => `${node.id} ${HOST}:${node.peerPort} ${clientUrl(node, cluster)}`);
-  const inLog = [...membership.servers].map(([id, { address, metadata }]) =>
-    [id, new URL(address).host, metadata].join(' '),
-  );
+  // Nodes that join or were removed are in only one of the two.
+  const both = cluster.nodes.filter(({ id }) => membership.servers.has(id));
+  const inFile = both.map((node) => `${node.id} ${HOST}:${node.peerPort} ${clientUrl(node, cluster)}`);
+  const inLog = both.map(({ id }) => {
+    const { address, metadata } = membership.servers.get(id) as ServerInfo;
+    return [id, new URL(address).host, metadata].join(' ');
+  });
   if (inFile.sort().join() === inLog.sort().join()) return;
   throw new CliError(
     `cluster.json contradicts the members in the log. cluster.json has ${inFile.join(', ')}; the log has ${inLog.join(', ')} (node, address for peers, address for clients). No data was changed. Correct cluster.json.`,

@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { NotLeaderError, type Logger, type RaftNode } from '@kontiki/core';
-import { Body, ThrottledLogger } from '@kontiki/peers';
+import { ThrottledLogger } from '@kontiki/peers';
 import { encodeCommand, MAX_KEY, MAX_VALUE, type Condition } from '../kv/command.js';
 import type { KvMachine, KvResult } from '../kv/machine.js';
 import { Access } from './access.js';
+import { readBody } from './body.js';
+import { MembersApi } from './members-api.js';
 import { HttpError, isExplained, sendFailure, sendJson } from './responses.js';
 import type { SnapshotApi } from './snapshot-api.js';
 
@@ -33,6 +35,7 @@ export class KvApi {
   readonly #node: RaftNode<KvResult>;
   readonly #machine: KvMachine;
   readonly #snapshots: SnapshotApi;
+  readonly #members: MembersApi;
   readonly #logger: ThrottledLogger;
   readonly #access: Access;
 
@@ -40,6 +43,7 @@ export class KvApi {
     this.#node = node;
     this.#machine = machine;
     this.#snapshots = snapshots;
+    this.#members = new MembersApi(node);
     this.#logger = new ThrottledLogger(logger);
     this.#access = access;
   }
@@ -57,10 +61,11 @@ export class KvApi {
     const path = request.url ?? '/';
     const mark = path.indexOf('?');
     const route = mark < 0 ? path : path.slice(0, mark);
-    if (route !== '/health') this.#access.check(request, route === '/snapshot');
+    if (route !== '/health') this.#access.check(request, route === '/snapshot' || route === '/members');
     const query = new URLSearchParams(mark < 0 ? '' : path.slice(mark));
     if (route.startsWith('/kv/')) return this.#key(request, response, { path, query, key: keyOf(route.slice(4)) });
     if (route === '/snapshot') return this.#snapshots.handle(request, response);
+    if (route === '/members') return this.#members.handle(request, response);
     if (request.method !== 'GET') throw new HttpError(405, 'METHOD', `${route} supports only GET.`);
     if (route === '/kv') return this.#list(response, { path, query, key: undefined });
     if (route === '/status') return sendJson(response, 200, this.#status());
@@ -68,7 +73,7 @@ export class KvApi {
     throw new HttpError(
       404,
       'ROUTE',
-      'There is no such path. Paths: /kv/KEY, /kv?prefix=, /status, /health and /snapshot.',
+      'There is no such path. Paths: /kv/KEY, /kv?prefix=, /status, /health, /snapshot and /members.',
     );
   }
 
@@ -183,19 +188,4 @@ function conditionOf({ headers }: IncomingMessage): Condition {
     throw new HttpError(400, 'CONDITION', 'If-Match must be one revision as in an ETag, for example "17".');
   }
   return { kind: 'revision', revision: Number(revision) };
-}
-
-/**
- * Reads a body of at most `limit` bytes. Rejects as soon as a longer body is announced or received.
- */
-function readBody(request: IncomingMessage, limit: number): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    const onDone: ConstructorParameters<typeof Body>[2] = (body) => {
-      if (body === 'large') reject(new HttpError(413, 'TOO_LARGE', `The body must have at most ${limit} bytes.`));
-      else if (body === 'cut')
-        reject(new HttpError(400, 'ABORTED', 'The request ended before its body was complete. Nothing was written.'));
-      else resolve(body);
-    };
-    void new Body(request, limit, onDone);
-  });
 }
