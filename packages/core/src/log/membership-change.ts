@@ -6,7 +6,7 @@ import type { ServerId, ServerInfo } from './server.js';
  * counts in elections and commits (thesis §4.2.1).
  */
 export type MembershipStep =
-  | ({ readonly kind: 'addLearner'; readonly id: ServerId } & ServerInfo)
+  | { readonly kind: 'addLearner'; readonly id: ServerId; readonly address: string; readonly metadata?: string }
   | { readonly kind: 'promote' | 'demote' | 'remove'; readonly id: ServerId }
   | { readonly kind: 'setAddress'; readonly id: ServerId; readonly address: string }
   | { readonly kind: 'setMetadata'; readonly id: ServerId; readonly metadata: string };
@@ -32,7 +32,7 @@ export function targetOf(current: Membership, steps: readonly MembershipStep[]):
     if (step.kind === 'addLearner') {
       if (info !== undefined) return `${id} is a member already`;
       learners.add(id);
-      servers.set(id, { address: step.address, metadata: step.metadata });
+      servers.set(id, { address: step.address, metadata: step.metadata ?? '' });
       continue;
     }
     if (info === undefined) return `${id} is not a member`;

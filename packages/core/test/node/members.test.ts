@@ -103,6 +103,17 @@ describe('refusals', () => {
     ['on a follower', 'KONTIKI_NOT_LEADER', () => nodes.followers[0]?.members.remove('c') as Promise<unknown>],
     ['of an unknown server', 'KONTIKI_BAD_CHANGE', () => leader().members.remove('x')],
     ['of a member that is added again', 'KONTIKI_BAD_CHANGE', () => leader().members.addLearner('b', 'memory:x')],
+    ['of an unknown kind', 'KONTIKI_BAD_OPTION', () => leader().members.change({ kind: 'launch', id: 'b' } as never)],
+    [
+      'without an address',
+      'KONTIKI_BAD_OPTION',
+      () => leader().members.change({ kind: 'addLearner', id: 'd' } as never),
+    ],
+    [
+      'to a number as address',
+      'KONTIKI_BAD_OPTION',
+      () => leader().members.change({ kind: 'setAddress', id: 'b', address: 5 } as never),
+    ],
     ['without steps', 'KONTIKI_BAD_OPTION', () => leader().members.change([])],
     ['with an invalid id', 'KONTIKI_BAD_OPTION', () => leader().members.addLearner('a/b', 'memory:x')],
     ['with the address of another server', 'KONTIKI_BAD_OPTION', () => leader().members.setAddress('b', 'memory:c')],
@@ -162,6 +173,27 @@ describe('refusals', () => {
     expect(await run(change())).toBe(code);
     const added = code === 'KONTIKI_LAGGING' || code === 'KONTIKI_BAD_CHANGE' || code === 'KONTIKI_CHANGING' ? 1 : 0;
     expect(leader().status().membership?.servers.size).toBeLessThanOrEqual((before as number) + added);
+  });
+
+  it('a call that was given up before its turn changes nothing', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const controller = new AbortController();
+    const change = outcome(leader().members.remove('c', { signal: controller.signal }));
+    controller.abort();
+    expect(await run(change)).toBe('KONTIKI_ABORTED');
+    await nodes.clock.elapse(100);
+    expect(voters(leader())).toEqual(['a', 'b', 'c']);
+  });
+
+  it('an exception in onProgress rejects the call, and the node goes on', async () => {
+    await nodes.cluster('a');
+    await openBlank('b');
+    const error = new Error('thrown by the application');
+    const onProgress = (): never => {
+      throw error;
+    };
+    expect(await run(leader().members.addVoter('b', 'memory:b', { onProgress }))).toBe(error);
+    expect(await run(leader().propose(bytes('x')))).toMatchObject({ result: 1 });
   });
 
   it('a change that a node cannot follow to its end has an unknown outcome', async () => {

@@ -4,6 +4,7 @@ import type { Raft } from '../../protocol/raft.js';
 interface Watch {
   readonly holds: () => boolean;
   readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** Operations that run within a turn, and conditions that calls wait for. */
@@ -24,11 +25,14 @@ export class Operations {
     });
   }
 
-  /** Resolves when a condition holds, now or after a turn. Never settles after `signal` is aborted. */
+  /**
+   * Resolves when a condition holds, now or after a turn. Rejects if the condition throws, because it
+   * may call an application's function. Never settles after `signal` is aborted.
+   */
   async until(holds: () => boolean, signal: AbortSignal): Promise<void> {
     if (holds()) return;
-    await new Promise<void>((resolve) => {
-      const watch = { holds, resolve };
+    await new Promise<void>((resolve, reject) => {
+      const watch = { holds, resolve, reject };
       this.#watches.add(watch);
       signal.addEventListener('abort', () => this.#watches.delete(watch), { once: true });
     });
@@ -45,9 +49,13 @@ export class Operations {
   /** Checks the conditions. Called after a turn. */
   check(): void {
     for (const watch of this.#watches) {
-      if (!watch.holds()) continue;
+      try {
+        if (!watch.holds()) continue;
+        watch.resolve();
+      } catch (error) {
+        watch.reject(error);
+      }
       this.#watches.delete(watch);
-      watch.resolve();
     }
   }
 }

@@ -54,6 +54,15 @@ const changeOptions: Names<ChangeOptions> = { ...callOptions, expected: true, fo
 const catchUpOptions: Names<CatchUpOptions> = { ...changeOptions, onProgress: true };
 const reconcileOptions: Names<ReconcileOptions> = { ...changeOptions, dryRun: true };
 
+const KINDS: readonly MembershipStep['kind'][] = [
+  'addLearner',
+  'promote',
+  'demote',
+  'remove',
+  'setAddress',
+  'setMetadata',
+];
+
 /** A new server counts as caught up after at most this many rounds (thesis §4.2.1). */
 const MAX_ROUNDS = 10;
 
@@ -196,7 +205,7 @@ export class Members {
     const { operations } = this.#loop;
     const run = async (signal: AbortSignal): Promise<Leader> => {
       if (to !== undefined) checkId('the new leader', to);
-      const why = await operations.run(() => raft.transfer(to));
+      const why = await operations.run(() => (signal.aborted ? 'transferring' : raft.transfer(to)));
       if (why !== undefined) throw transferRefused(raft, why, to, this.#situation);
       await operations.until(
         () => (raft.role === 'leader' ? raft.transferTarget === undefined : raft.leader !== undefined),
@@ -224,7 +233,11 @@ export class Members {
     const run = async (signal: AbortSignal): Promise<Membership> => {
       const steps = [change].flat() as MembershipStep[];
       // Check within the turn, because the membership may change before it.
-      const at = await operations.run(() => this.#refuse(steps) ?? raft.changeMembership(steps, { expected, force }));
+      const at = await operations.run(() => {
+        // A call that was given up must change nothing.
+        const refused = signal.aborted ? (signal.reason as Error) : this.#refuse(steps);
+        return refused ?? raft.changeMembership(steps, { expected, force });
+      });
       if (at instanceof Error) throw at;
       if ('refused' in at) throw changeRefused(raft, at, this.#situation);
       appended = true;
@@ -260,7 +273,7 @@ export class Members {
 
   #check(steps: readonly MembershipStep[]): void {
     if (steps.length === 0) throw badOption('A change must have at least one step.');
-    for (const step of steps) checkId('the id in a step', step?.id);
+    for (const step of steps) checkStep(step);
     const target = targetOf(this.#membership(), steps);
     if (typeof target === 'string') return; // The leader refuses it, with a reason.
     const fault = membershipOversize(beginChange(this.#membership(), target)) ?? addressFault(target.servers);
@@ -309,6 +322,18 @@ export class Members {
     if (membership === undefined) throw refusalError(this.#raft, 'notLeader', this.#situation);
     return membership;
   }
+}
+
+/** Throws `KONTIKI_BAD_OPTION` if a step has another form than its type says. */
+function checkStep(step: MembershipStep): void {
+  const { kind, id, ...info } = (step ?? {}) as Partial<Record<string, unknown>>;
+  if (!KINDS.includes(kind as MembershipStep['kind']))
+    throw badOption(`The kind of a step must be one of ${KINDS.join(', ')}, not ${JSON.stringify(kind)}.`);
+  checkId('the id in a step', id);
+  const { address = kind === 'addLearner' || kind === 'setAddress' ? undefined : '' } = info;
+  const { metadata = kind === 'setMetadata' ? undefined : '' } = info;
+  if (typeof address !== 'string' || typeof metadata !== 'string')
+    throw badOption(`The address and the metadata in a step ${String(kind)} must be strings.`);
 }
 
 function learner(id: ServerId, info: string | ServerInfo): MembershipStep {
