@@ -103,6 +103,7 @@ describe('refusals', () => {
     ['on a follower', 'KONTIKI_NOT_LEADER', () => nodes.followers[0]?.members.remove('c') as Promise<unknown>],
     ['of an unknown server', 'KONTIKI_BAD_CHANGE', () => leader().members.remove('x')],
     ['of a member that is added again', 'KONTIKI_BAD_CHANGE', () => leader().members.addLearner('b', 'memory:x')],
+    ['that replaces a stranger', 'KONTIKI_BAD_CHANGE', () => leader().members.replace('x', 'd', 'memory:d')],
     ['of an unknown kind', 'KONTIKI_BAD_OPTION', () => leader().members.change({ kind: 'launch', id: 'b' } as never)],
     [
       'without an address',

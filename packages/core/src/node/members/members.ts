@@ -161,6 +161,11 @@ export class Members {
     options: CatchUpOptions = {},
   ): Promise<Membership> {
     const { onProgress: _, ...rest } = options;
+    if (!this.#isMember(old))
+      throw new KontikiError(
+        'KONTIKI_BAD_CHANGE',
+        `${old} is not a member, so it cannot be replaced. Nothing was changed.`,
+      );
     if (!this.#isMember(id)) await this.addLearner(id, info, rest);
     await this.#catchUp(id, options);
     return this.change(
