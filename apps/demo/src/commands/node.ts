@@ -48,8 +48,10 @@ export async function nodeCommand(args: string[]): Promise<number> {
   });
   if (values['help'] === true) return help();
   const joins = values['join'] === true;
-  if ((typeof values['id'] === 'string') === joins)
-    throw new CliError(`--id or --join is missing, or both are given. See: ${COMMAND} node --help`, EXIT.usage);
+  const named = typeof values['id'] === 'string';
+  if (named && joins) throw new CliError('Use either --id or --join, not both.', EXIT.usage);
+  if (!named && !joins)
+    throw new CliError(`--id is missing: name a node, or add one with --join. See: ${COMMAND} node --help`, EXIT.usage);
   const data = resolve((values['data'] as string | undefined) ?? 'kontiki-data');
   const tuning = tuningOf(values);
   const found = readClusterFile(data);
