@@ -13,7 +13,7 @@ beforeEach(async () => {
 });
 afterEach(() => cluster.remove());
 
-const BEFORE = 500;
+const BEFORE = 1_000;
 const AFTER = 100;
 const WRITERS = 6;
 
