@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { readClusterFile } from '../src/cluster/cluster-file.js';
+import { readClusterFile, updateClusterFile } from '../src/cluster/cluster-file.js';
 
 let data: string;
 beforeEach(() => {
@@ -27,6 +27,26 @@ it.each([
   expect(read(file)).toEqual(file);
 });
 
+it('changes at the same time are all made', async () => {
+  writeFileSync(join(data, 'cluster.json'), JSON.stringify(valid));
+  await Promise.all(
+    [2, 3, 4].map((n) =>
+      updateClusterFile(data, (file) => ({
+        ...file,
+        nodes: [
+          ...file.nodes,
+          { ...node, storage: 'fs', id: `n${n}`, port: 4000 + n, peerPort: 5000 + n, joining: true },
+        ],
+      })),
+    ),
+  );
+  expect(
+    readClusterFile(data)
+      ?.nodes.map(({ id }) => id)
+      .sort(),
+  ).toEqual(['n1', 'n2', 'n3', 'n4']);
+});
+
 it.each<[string, unknown]>([
   ['version', { ...valid, version: 3 }],
   ['cluster', { ...valid, cluster: '../c' }],
@@ -38,6 +58,7 @@ it.each<[string, unknown]>([
   ['id of a node', { ...valid, nodes: [{ ...node, id: '../n1' }] }],
   ['id that is an array', { ...valid, nodes: [{ ...node, id: ['n1'] }] }],
   ['port', { ...valid, nodes: [{ ...node, port: 65_536 }] }],
+  ['joining', { ...valid, nodes: [{ ...node, joining: 'true' }] }],
   ['storage', { ...valid, nodes: [{ ...node, storage: 'tape' }] }],
   ['one port twice', { ...valid, nodes: [{ ...node, peerPort: 4001 }] }],
   ['one id twice', { ...valid, nodes: [node, { ...node, port: 4002, peerPort: 5002 }] }],

@@ -17,6 +17,7 @@ it.each([
   ['an unknown change', '{"change":"launch"}', 'change must be one of'],
   ['an unknown field', '{"change":"remove","force":"yes"}', 'no field "force"'],
   ['a prototype', '{"change":"remove","__proto__":"x"}', 'no field "__proto__"'],
+  ['metadata that no client can open', '{"change":"add","id":"n4","metadata":"javascript:x"}', 'metadata must be'],
   ['a number as id', '{"change":"remove","id":1}', 'id must be a string'],
 ])('a body with %s is refused', (_, body, message) => {
   expect(() => parse(body)).toThrow(message);

@@ -1,5 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { FolderLockedError, type Lock } from '@kontiki/files';
+import { openFolder } from '@kontiki/files/node';
 import { isId } from '@kontiki/core/wire';
 import { CliError } from '../cli.js';
 import { STORAGES, type Storage } from './storage.js';
@@ -86,6 +89,38 @@ function isClusterFile(file: unknown): file is ClusterFile {
 
 function areDistinct(values: readonly unknown[]): boolean {
   return new Set(values).size === values.length;
+}
+
+/**
+ * Changes an existing cluster file. Waits until no other process changes it, because a change would
+ * be lost otherwise.
+ */
+export async function updateClusterFile(
+  data: string,
+  change: (file: ClusterFile) => ClusterFile,
+): Promise<ClusterFile> {
+  // A running demo holds the lock of the folder itself.
+  const folder = await openFolder(join(data, 'changing'));
+  const lock = await lockSoon(() => folder.lock('cluster.json'));
+  try {
+    const changed = change(readClusterFile(data) as ClusterFile);
+    writeClusterFile(data, changed);
+    return changed;
+  } finally {
+    await lock.release();
+  }
+}
+
+/** Repeats an attempt to lock a folder, which another process locks for milliseconds. */
+async function lockSoon(lock: () => Promise<Lock>, attempts = 100): Promise<Lock> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await lock();
+    } catch (error) {
+      if (!(error instanceof FolderLockedError) || attempt === attempts) throw error;
+      await delay(50);
+    }
+  }
 }
 
 /** Writes the cluster file atomically and durably to an existing folder. */

@@ -1,9 +1,8 @@
 import { COMMAND, CliError, EXIT, parse } from '../cli.js';
-import { errorMessageOf } from '../client/error-message.js';
-import { requestFromLeader } from '../client/leader-request.js';
+import { MembersClient, type MemberList } from '../client/members-client.js';
 import { didYouMean } from '../did-you-mean.js';
 import type { MemberChange } from '../http/members-api.js';
-import { nodesFlags, nodesHelp, nodesOf, type Nodes } from './nodes.js';
+import { nodesFlags, nodesHelp, nodesOf } from './nodes.js';
 
 const help = `Shows and changes the members of a running cluster.
 
@@ -39,9 +38,6 @@ const argumentsOf = {
   transfer: [],
 } as const satisfies Partial<Record<MemberChange['change'], readonly (keyof MemberChange)[]>>;
 
-/** Milliseconds that a change may take. */
-const LIMIT = 65_000;
-
 export async function memberCommand([action = '', ...args]: string[]): Promise<number> {
   if (action === '--help' || action === '-h' || args.includes('--help')) {
     process.stdout.write(help);
@@ -65,49 +61,18 @@ export async function memberCommand([action = '', ...args]: string[]): Promise<n
     flags,
     given.map((name) => name.toUpperCase()),
   );
-  const nodes = nodesOf(parsed);
-  if (action === 'list') return list(await send(nodes, undefined));
+  const { http, urls } = nodesOf(parsed);
+  const client = new MembersClient(http, urls);
+  if (action === 'list') return print(await client.list());
   const change = {
     change: action as MemberChange['change'],
     ...Object.fromEntries(given.map((name, i) => [name, parsed.positionals[i] as string])),
     ...(parsed.values['metadata'] === undefined ? {} : { metadata: parsed.values['metadata'] as string }),
   };
-  return list(await send(nodes, change));
+  return print(await client.change(change));
 }
 
-/** Sends a change to the leader, or asks it for the members. Resolves with the body of its answer. */
-export async function send({ urls, http }: Nodes, change: MemberChange | undefined): Promise<string> {
-  const path = '/members';
-  let reason = '';
-  for (const url of urls) {
-    const request =
-      change === undefined
-        ? ({ method: 'GET', path } as const)
-        : ({ method: 'POST', path, body: JSON.stringify(change) } as const);
-    const outcome = await requestFromLeader(http, url, request, LIMIT);
-    if (outcome.kind === 'unknown' && change !== undefined)
-      throw new CliError(
-        `UNKNOWN: the change may have come into force (${outcome.reason}). Print the members: ${COMMAND} member list`,
-        EXIT.unknown,
-      );
-    if (outcome.kind !== 'answered') {
-      reason = outcome.reason;
-      continue;
-    }
-    const { status, body } = outcome.response;
-    if (status === 200) return body.toString();
-    throw new CliError(errorMessageOf(body.toString()));
-  }
-  throw new CliError(`No node made the change: ${reason}.`);
-}
-
-interface Listed {
-  readonly leader: string | null;
-  readonly members: readonly { readonly id: string; readonly address: string; readonly part: string }[];
-}
-
-function list(body: string): number {
-  const { leader, members } = JSON.parse(body) as Listed;
+function print({ leader, members }: MemberList): number {
   for (const { id, address, part } of members)
     process.stdout.write(`${id}  ${part.padEnd(7)}  ${address}${id === leader ? '  leads' : ''}\n`);
   return 0;

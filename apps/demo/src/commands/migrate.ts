@@ -5,7 +5,7 @@ import { isKontikiError, moveServer, type MoveProgress } from '@kontiki/core';
 import { openFolder } from '@kontiki/files/node';
 import { COMMAND, CliError, EXIT, oneOf, parse, shellWord } from '../cli.js';
 import { ProgressPrinter } from '../client/progress.js';
-import { readClusterFile, writeClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
+import { readClusterFile, updateClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { storagePath, STORAGES, storesAt, type Storage } from '../cluster/storage.js';
 import { plainLogger } from '../logger.js';
 
@@ -136,7 +136,7 @@ async function runMove(move: Move): Promise<void> {
   }
   await rename(copy, to.path);
   await (await openFolder(dirname(to.path))).sync();
-  recordNewStore(move);
+  await recordNewStore(move);
 }
 
 async function moveTo(copy: string, move: Move): Promise<void> {
@@ -181,14 +181,12 @@ async function isRetired(move: Move): Promise<boolean> {
   }
 }
 
-/**
- * Records the new store in the cluster file, so that the node starts on it. Reads the file again
- * first, because another node may have been moved at the same time.
- */
-function recordNewStore({ data, node: { id }, to: { storage } }: Move): void {
-  const cluster = readClusterFile(data) as ClusterFile;
-  const nodes = cluster.nodes.map((node) => (node.id === id ? { ...node, storage } : node));
-  writeClusterFile(data, { ...cluster, nodes });
+/** Records the new store in the cluster file, so that the node starts on it. */
+async function recordNewStore({ data, node: { id }, to: { storage } }: Move): Promise<void> {
+  await updateClusterFile(data, (cluster) => ({
+    ...cluster,
+    nodes: cluster.nodes.map((node) => (node.id === id ? { ...node, storage } : node)),
+  }));
 }
 
 function progressLine({ step, done, total }: MoveProgress): string {

@@ -57,7 +57,7 @@ export async function nodeCommand(args: string[]): Promise<number> {
   const found = readClusterFile(data);
   if (found?.bootstrapped !== true)
     throw new CliError(`There is no cluster in ${data}. Create one: ${DEMO_COMMAND} --data ${shellWord(data)}`);
-  const id = joins ? (await addNode(data, found)).id : (values['id'] as string);
+  const id = joins ? await addNode(data) : (values['id'] as string);
   const cluster = readClusterFile(data) as ClusterFile;
   const me = cluster.nodes.find((node) => node.id === id);
   if (me === undefined)

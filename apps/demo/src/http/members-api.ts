@@ -111,6 +111,10 @@ export function changeOf(body: Uint8Array): MemberChange {
   const given = fields as Partial<MemberChange>;
   if (!CHANGES.includes(given.change as MemberChange['change']))
     throw invalid(`change must be one of ${CHANGES.join(', ')}.`);
+  const { metadata = '' } = given;
+  // Nodes redirect clients to it.
+  if (metadata !== '' && !/^https?:\/\/[^/?#@\s]+$/.test(metadata))
+    throw invalid('metadata must be the URL of the server for clients, as in http://HOST:PORT.');
   return given as MemberChange;
 }
 

@@ -85,7 +85,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a server without the log becomes a voter',
-    file: 'protocol/leader.ts',
+    file: 'protocol/voters.ts',
     find: 'return match === 0 || match < log.lastIndex - MAX_LAG;',
     replace: 'return false;',
     rare: { why: 'A forced change by an operator is unsafe only together with a lost disk.', test: CHANGES },

@@ -42,3 +42,7 @@ export async function closeParts(clock: Clock, timeout: number, steps: readonly 
     { cause },
   );
 }
+
+/** Closes parts of a node that failed to start. Ignores errors: the start error is more useful. */
+export const closeQuietly = (parts: readonly { close(): Promise<void> }[]): Promise<unknown> =>
+  Promise.allSettled(parts.map(async (part) => part.close()));

@@ -1,13 +1,16 @@
 import type { Raft } from '../protocol/raft.js';
 import type { CallOptions } from './calls/calls.js';
 import type { Operations } from './calls/operations.js';
-import { type Names } from './options.js';
+import type { Names } from './options.js';
 
 /** Options of `close`, which cannot be aborted. */
 export interface CloseOptions extends Pick<CallOptions, 'timeout'> {
   /** Whether to wait for the outcome of appended proposals. Default true. */
   readonly drain?: boolean | undefined;
-  /** Whether to hand over the leadership, so that the cluster need not wait for an election. Default true. */
+  /**
+   * Whether to hand over the leadership, so that the cluster need not wait for an election. Default
+   * true.
+   */
   readonly transfer?: boolean | undefined;
 }
 
@@ -34,6 +37,4 @@ export async function handOver(
   if (!transfer || !leads()) return;
   if ((await operations.run(() => raft.transfer())) !== undefined) return;
   await operations.until(() => !leads() || raft.transferTarget === undefined, signal);
-  // The proposals that were appended before the transfer are settled by the next leader.
-  if (drain) await operations.until(() => !proposals.areWaiting || raft.leader === undefined, signal);
 }

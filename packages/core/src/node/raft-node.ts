@@ -12,6 +12,7 @@ import { Calls, type CallOptions } from './calls/calls.js';
 import { limited, limitedAlone, refuseOptions, unlessAborted } from './calls/limited.js';
 import type { Applied } from './calls/proposals.js';
 import { readOptions, refuseRead, serveRead, type ReadOptions } from './calls/read-queue.js';
+import { closeQuietly } from './close-parts.js';
 import { CommandCopies } from './command-copies.js';
 import { Emitter, type ListenerOptions } from './events/emitter.js';
 import { eventNames, type NodeEvents } from './events/events.js';
@@ -24,10 +25,6 @@ import { alignStores, type AlignedStores } from './start/align-stores.js';
 import { checkAddresses } from './start/check-addresses.js';
 import { leaderOf, statusOf, type NodeEnd, type Status } from './status.js';
 import { SystemClock } from './system-clock.js';
-
-/** Closes parts of a node that failed to start. Ignores errors: the start error is more useful. */
-const closeQuietly = (parts: readonly { close(): Promise<void> }[]): Promise<unknown> =>
-  Promise.allSettled(parts.map(async (part) => part.close()));
 
 /** One server of a cluster. */
 export class RaftNode<Result = unknown> implements AsyncDisposable {
@@ -132,8 +129,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   /**
    * Proposes a command. Resolves with the state machine's result once the command is committed
-   * (durable on a majority) and applied on this server. `data` is copied, so its memory may be reused
-   * as soon as this method returns.
+   * (durable on a majority) and applied on this server. `data` is copied, so its memory may be
+   * reused as soon as this method returns.
    *
    * Rejects with `KONTIKI_UNKNOWN_OUTCOME` if the command may have been applied or may still be
    * applied. After any other error the command will never be applied: `KONTIKI_NOT_LEADER` (a
@@ -284,16 +281,16 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   /**
    * Stops the node and closes its ports. Durable data is kept, and the membership stays as it is. A
-   * leader first accepts no more calls, waits for the outcome of appended proposals (`drain`), and hands
-   * over its leadership (`transfer`), for at most `timeout` milliseconds. Appended proposals without an
-   * outcome then reject with `KONTIKI_UNKNOWN_OUTCOME`, and all other waiting calls with
+   * leader first accepts no more calls, waits for the outcome of appended proposals (`drain`), and
+   * hands over its leadership (`transfer`), for at most `timeout` milliseconds. Appended proposals
+   * without an outcome then reject with `KONTIKI_UNKNOWN_OUTCOME`, and all other waiting calls with
    * `KONTIKI_CLOSED`. Idempotent.
    *
    * Then waits for the state machine to finish its current batch, a snapshot in progress, and the
-   * transport. At last closes the stores. Each of these two steps takes at most `timeout` milliseconds
-   * (default 10,000). If a part hangs, the other parts are closed anyway, and the call rejects with
-   * `KONTIKI_TIMEOUT` and the name of that part. An `apply` that awaits this call hangs until that
-   * timeout.
+   * transport. At last closes the stores. Each of these two steps takes at most `timeout`
+   * milliseconds (default 10,000). If a part hangs, the other parts are closed anyway, and the call
+   * rejects with `KONTIKI_TIMEOUT` and the name of that part. An `apply` that awaits this call
+   * hangs until that timeout.
    */
   close(options: CloseOptions = {}): Promise<void> {
     const refused = refuseOptions(options, closeOptions);

@@ -3,6 +3,7 @@ import { beginChange, leaveJoint, targetOf, type MembershipStep } from '../log/m
 import { isVoter, type Membership } from '../log/membership.js';
 import type { ServerId, ServerInfo } from '../log/server.js';
 import { ApplyBacklog } from './apply-backlog.js';
+import type { ChangeLimits, ChangeRefusal, TransferRefusal } from './change-refusal.js';
 import type { AppendAccepted, AppendRejected, HeartbeatReply, ReadIndex, SnapshotAck } from './message.js';
 import type { PageRead } from './output.js';
 import type { Progress } from './progress.js';
@@ -11,36 +12,7 @@ import { ReadRounds } from './reads.js';
 import { Replication } from './replication.js';
 import { BaseRole, type Server } from './role.js';
 import { Transfer } from './transfer.js';
-
-/** Options of a membership change. */
-export interface ChangeLimits {
-  /** The revision that the change is based on. Default: any. */
-  readonly expected?: number | undefined;
-  /** Whether to change the membership even if the new quorum does not answer now. Default false. */
-  readonly force?: boolean | undefined;
-}
-
-/** Why a membership was not changed. `detail` is part of a sentence. */
-export interface ChangeRefusal {
-  readonly refused:
-    | 'notLeader'
-    | 'transferring'
-    | 'diskFull'
-    | 'notReady'
-    | 'changing'
-    | 'level'
-    | 'revision'
-    | 'invalid'
-    | 'lagging'
-    | 'quorumSilent';
-  readonly detail: string;
-}
-
-/** Why a leadership was not transferred. */
-export type TransferRefusal = 'notLeader' | 'transferring' | 'notVoter' | 'away';
-
-/** A learner may be this many entries behind when it becomes a voter. */
-const MAX_LAG = 1_000;
+import { answers, bestSuccessor, laggard } from './voters.js';
 
 /**
  * The leader role: appends entries, counts acknowledgements and commits. A leader steps down if no
@@ -87,7 +59,7 @@ export class Leader extends BaseRole {
     return this.#replication.peers;
   }
 
-  /** Removed servers that this leader still tells about their removal. */
+  /** Removed servers to which this leader still sends their removal. */
   get leaving(): ReadonlyMap<ServerId, { readonly info: ServerInfo }> {
     return this.#replication.leaving;
   }
@@ -144,7 +116,7 @@ export class Leader extends BaseRole {
     const target = targetOf(membership, steps);
     if (typeof target === 'string') return refuse('invalid', target);
     const next = beginChange(membership, target);
-    const lagging = this.#laggard(membership, next);
+    const lagging = laggard(this.#server, this.peers, next);
     if (lagging !== undefined) return refuse('lagging', lagging);
     if (force !== true && !this.#quorumAnswers(next)) return refuse('quorumSilent');
     return this.#appendMembership(next);
@@ -156,11 +128,11 @@ export class Leader extends BaseRole {
    */
   transfer(to?: ServerId): TransferRefusal | undefined {
     const { membership, id } = this.#server;
-    const target = to ?? this.#bestSuccessor();
+    const target = to ?? bestSuccessor(this.#server, this.peers);
     if (this.#transfer !== undefined) return this.#transfer.target === to ? undefined : 'transferring';
     if (target === undefined) return 'away';
     if (target === id || !membership.voters.includes(target)) return 'notVoter';
-    if (!this.#answers(target)) return 'away';
+    if (!answers(this.#server, this.peers.get(target))) return 'away';
     this.#transfer = new Transfer(this.#server, target, false);
     return undefined;
   }
@@ -353,29 +325,10 @@ export class Leader extends BaseRole {
     if (membership.outgoing.length > 0) {
       if (!full) this.#appendMembership(leaveJoint(membership));
     } else if (!isVoter(membership, id) && this.#transfer?.resigns !== true) {
-      const successor = this.#bestSuccessor();
+      const successor = bestSuccessor(this.#server, this.peers);
       if (successor === undefined) return this.#stepDown('removed');
       this.#transfer = new Transfer(this.#server, successor, true);
     }
-  }
-
-  /** Returns a new voter that has too little of the log to count, if there is one. */
-  #laggard(membership: Membership, next: Membership): ServerId | undefined {
-    const { log, id } = this.#server;
-    return next.voters.find((voter) => {
-      if (voter === id || isVoter(membership, voter)) return false;
-      const match = this.#counted(voter, (progress) => progress.match);
-      return match === 0 || match < log.lastIndex - MAX_LAG;
-    });
-  }
-
-  /** Returns the voter that answers and has the most of the log; undefined if none answers. */
-  #bestSuccessor(): ServerId | undefined {
-    const { membership, id } = this.#server;
-    const matchOf = (voter: ServerId): number => this.#counted(voter, ({ match }) => match);
-    return membership.voters
-      .filter((voter) => voter !== id && this.#answers(voter) && this.#replication.peers.get(voter)?.full !== true)
-      .sort((a, b) => matchOf(b) - matchOf(a))[0];
   }
 
   /** Returns a number from a voter's progress, or 0 if the voter does not count. */
@@ -404,13 +357,7 @@ export class Leader extends BaseRole {
   /** Returns whether a quorum has answered within the election timeout. */
   #quorumAnswers(membership: Membership): boolean {
     const { id } = this.#server;
-    return voteResult(membership, (voter) => voter === id || this.#answers(voter)) === 'won';
-  }
-
-  #answers(voter: ServerId): boolean {
-    const { now, timings } = this.#server;
-    const progress = this.#replication.peers.get(voter);
-    return progress !== undefined && !progress.isExcluded && now - progress.lastActive <= timings.election;
+    return voteResult(membership, (voter) => voter === id || answers(this.#server, this.peers.get(voter))) === 'won';
   }
 
   /**

@@ -6,7 +6,8 @@ import type { SnapshotMeta } from '../log/snapshot-meta.js';
 import type { MembershipStep } from '../log/membership-change.js';
 import type { ServerId, ServerInfo } from '../log/server.js';
 import { Follower } from './follower.js';
-import { Leader, type ChangeLimits, type ChangeRefusal, type TransferRefusal } from './leader.js';
+import type { ChangeLimits, ChangeRefusal, TransferRefusal } from './change-refusal.js';
+import { Leader } from './leader.js';
 import type { Message, PreVote, SnapshotChunk, SnapshotOffer, Vote } from './message.js';
 import type { Output, PageRead } from './output.js';
 import type { Progress } from './progress.js';
@@ -97,7 +98,7 @@ export class Raft {
     return role instanceof Leader ? role.peers : undefined;
   }
 
-  /** Removed servers that this leader still tells about their removal. */
+  /** Removed servers to which this leader still sends their removal. */
   get leaving(): ReadonlyMap<ServerId, { readonly info: ServerInfo }> {
     const { role } = this.#server;
     return role instanceof Leader ? role.leaving : noServers;

@@ -41,7 +41,7 @@ export class Replication {
     return this.#peers;
   }
 
-  /** Removed servers that this leader still tells about their removal. */
+  /** Removed servers to which this leader still sends their removal. */
   get leaving(): ReadonlyMap<ServerId, { readonly info: ServerInfo }> {
     return this.#leaving;
   }

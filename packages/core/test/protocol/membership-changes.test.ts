@@ -4,7 +4,7 @@ import { membershipOf } from '@kontiki/core';
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 import type { MembershipStep } from '../../src/log/membership-change.js';
-import type { ChangeLimits } from '../../src/protocol/leader.js';
+import type { ChangeLimits } from '../../src/protocol/change-refusal.js';
 
 const ids = ['a', 'b', 'c', 'd', 'e'];
 const add = (id: string): MembershipStep => ({ kind: 'addLearner', id, address: `memory:${id}`, metadata: '' });

@@ -19,8 +19,8 @@ import { addressFault, serverInfo } from './server-info.js';
 /** Options of a membership change. */
 export interface ChangeOptions extends CallOptions {
   /**
-   * The revision that the change is based on (`status().membership.revision`). The change is refused
-   * if somebody else has changed the membership since. Default: any revision.
+   * The revision that the change is based on (`status().membership.revision`). The change is
+   * refused if the membership has changed since. Default: any revision.
    */
   readonly expected?: number | undefined;
   /**
@@ -67,8 +67,8 @@ const KINDS: readonly MembershipStep['kind'][] = [
 const MAX_ROUNDS = 10;
 
 /**
- * Runs a call with the deadline and the signal of `options`, and refuses options whose names are not in
- * `known`. `patience` is the default deadline.
+ * Runs a call with the deadline and the signal of `options`, and refuses options whose names are
+ * not in `known`. `patience` is the default deadline.
  */
 type Limited = <T>(
   options: CallOptions,
@@ -81,12 +81,13 @@ type Limited = <T>(
 type LoopParts = Pick<Loop<unknown>, 'operations' | 'situation' | 'transport'>;
 
 /**
- * What operators do with the members of a cluster. All calls work on the leader only, and reject with
- * a `NotLeaderError` elsewhere. A change resolves when it is committed and no joint phase is left. It
- * rejects with `KONTIKI_UNKNOWN_OUTCOME` if it may still come into force. After any other error nothing
- * was changed: `KONTIKI_NOT_LEADER`, `KONTIKI_CHANGING`, `KONTIKI_TRANSFERRING`, `KONTIKI_REVISION`,
- * `KONTIKI_BAD_CHANGE`, `KONTIKI_LAGGING`, `KONTIKI_NO_QUORUM`, `KONTIKI_LEVEL`, `KONTIKI_DISK_FULL`,
- * `KONTIKI_REPLACED`, `KONTIKI_BAD_OPTION`, `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`, `KONTIKI_CLOSED`.
+ * What operators do with the members of a cluster. All calls work on the leader only, and reject
+ * with a `NotLeaderError` elsewhere. A change resolves when it is committed and no joint phase is
+ * left. It rejects with `KONTIKI_UNKNOWN_OUTCOME` if it may still come into force. After any other
+ * error nothing was changed: `KONTIKI_NOT_LEADER`, `KONTIKI_CHANGING`, `KONTIKI_TRANSFERRING`,
+ * `KONTIKI_REVISION`, `KONTIKI_BAD_CHANGE`, `KONTIKI_LAGGING`, `KONTIKI_NO_QUORUM`,
+ * `KONTIKI_LEVEL`, `KONTIKI_DISK_FULL`, `KONTIKI_REPLACED`, `KONTIKI_BAD_OPTION`,
+ * `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`, `KONTIKI_CLOSED`.
  */
 export class Members {
   readonly #raft: Raft;
@@ -123,8 +124,8 @@ export class Members {
   }
 
   /**
-   * Removes a server. If it is this leader, it hands over once the removal is committed. Never start a
-   * removed server with an empty store under the same id.
+   * Removes a server. If it is this leader, it hands over once the removal is committed. Never
+   * start a removed server with an empty store under the same id.
    */
   remove(id: ServerId, options: ChangeOptions = {}): Promise<Membership> {
     return this.change({ kind: 'remove', id }, options);
@@ -140,8 +141,9 @@ export class Members {
   }
 
   /**
-   * Adds a voter: first as a learner, and as a voter once it has the log. Without a timeout of its own
-   * the call waits as long as that takes. If it ends early, the server stays a learner.
+   * Adds a voter: first as a learner, and as a voter once it has the log. `timeout` limits each of
+   * these steps; the wait for the log has no deadline by default. If the call ends early, the
+   * server stays a learner.
    */
   async addVoter(id: ServerId, info: string | ServerInfo, options: CatchUpOptions = {}): Promise<Membership> {
     const { onProgress: _, ...rest } = options;
@@ -151,8 +153,8 @@ export class Members {
   }
 
   /**
-   * Replaces a voter by a new server in one change, once the new server has the log. The voter may be
-   * down.
+   * Replaces a voter by a new server in one change, once the new server has the log. The voter may
+   * be down.
    */
   async replace(
     old: ServerId,
@@ -178,9 +180,9 @@ export class Members {
   }
 
   /**
-   * Leads to the members in `desired`: adds the missing ones as learners, waits until the new voters
-   * have the log, and makes all other differences in one change. Resolves with the steps that were
-   * needed.
+   * Leads to the members in `desired`: adds the missing ones as learners, waits until the new
+   * voters have the log, and makes all other differences in one change. Resolves with the steps
+   * that were needed.
    */
   async reconcile(
     desired: Readonly<Record<ServerId, DesiredMember>>,
@@ -201,8 +203,8 @@ export class Members {
   }
 
   /**
-   * Hands over the leadership, by default to the voter that needs the fewest entries. Resolves with the
-   * new leader. Takes at most an election timeout, in which proposals are refused with
+   * Hands over the leadership, by default to the voter that needs the fewest entries. Resolves with
+   * the new leader. Takes at most an election timeout, in which proposals are refused with
    * `KONTIKI_TRANSFERRING`. Rejects with `KONTIKI_TRANSFER_FAILED` if this server leads on.
    */
   transferLeadership(to?: ServerId, options: CallOptions = {}): Promise<Leader> {
@@ -289,8 +291,8 @@ export class Members {
   }
 
   /**
-   * Waits until a learner has the log. Each round ends when it has what the log held at the start of the
-   * round. A round that takes less than an election timeout is the last one (thesis §4.2.1).
+   * Waits until a learner has the log. Each round ends when it has what the log held at the start
+   * of the round. A round that takes less than an election timeout is the last one (thesis §4.2.1).
    */
   #catchUp(id: ServerId, options: CatchUpOptions): Promise<void> {
     const raft = this.#raft;

@@ -1,6 +1,6 @@
 import { KontikiError, type ErrorCode } from '../../errors.js';
 import type { ServerId } from '../../log/server.js';
-import type { ChangeRefusal, TransferRefusal } from '../../protocol/leader.js';
+import type { ChangeRefusal, TransferRefusal } from '../../protocol/change-refusal.js';
 import type { Raft } from '../../protocol/raft.js';
 import { refusalError } from '../calls/refusals.js';
 
@@ -28,10 +28,7 @@ export function changeRefused(raft: Raft, { refused, detail }: ChangeRefusal, si
         'This cluster was created by a version that cannot change its members: its feature level is 0.',
       );
     case 'revision':
-      return error(
-        'KONTIKI_REVISION',
-        `The membership has revision ${detail}: somebody else changed it. Read it again.`,
-      );
+      return error('KONTIKI_REVISION', `The membership has revision ${detail}. Read it again.`);
     case 'invalid':
       return error('KONTIKI_BAD_CHANGE', `This change is impossible: ${detail}.`);
     case 'lagging':

@@ -1,0 +1,33 @@
+import { isVoter, type Membership } from '../log/membership.js';
+import type { ServerId } from '../log/server.js';
+import type { Progress } from './progress.js';
+import type { Server } from './role.js';
+
+type Peers = ReadonlyMap<ServerId, Progress>;
+
+/** A learner may be this many entries behind when it becomes a voter. */
+const MAX_LAG = 1_000;
+
+/** Returns whether a peer counts, and has answered within the election timeout. */
+export function answers({ now, timings }: Server, progress: Progress | undefined): boolean {
+  return progress !== undefined && !progress.isExcluded && now - progress.lastActive <= timings.election;
+}
+
+/** Returns a new voter that has too little of the log to count, if there is one. */
+export function laggard({ id, log, membership }: Server, peers: Peers, next: Membership): ServerId | undefined {
+  return next.voters.find((voter) => {
+    if (voter === id || isVoter(membership, voter)) return false;
+    const progress = peers.get(voter);
+    const match = progress === undefined || progress.isExcluded ? 0 : progress.match;
+    return match === 0 || match < log.lastIndex - MAX_LAG;
+  });
+}
+
+/** Returns the voter that answers and has the most of the log; undefined if none answers. */
+export function bestSuccessor(server: Server, peers: Peers): ServerId | undefined {
+  const able = [...peers].filter(
+    ([id, progress]) => server.membership.voters.includes(id) && answers(server, progress) && !progress.full,
+  );
+  const [best] = able.sort(([, a], [, b]) => b.match - a.match);
+  return best?.[0];
+}
