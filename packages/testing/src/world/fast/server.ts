@@ -1,4 +1,4 @@
-import type { Entry, Membership, MembershipStep, Message, ServerId, Timings } from '@kontiki/core';
+import type { Entry, Membership, MembershipAt, MembershipStep, Message, ServerId, Timings } from '@kontiki/core';
 import { RawNode, type Mail, type PageRead, type Raft, type Report, type Turn } from '@kontiki/core/protocol';
 import type { Random } from '../../random.js';
 import type { Bounds } from './bounds.js';
@@ -56,6 +56,9 @@ export class ModelServer implements FaultTarget {
   readonly reads: WaitingReads;
   #commands: Uint8Array[] = [];
   #operations: ((raft: Raft) => void)[] = [];
+  #isRetired = false;
+  /** The memberships that were live before the current turn. */
+  #liveBefore: readonly MembershipAt[] = [];
   #stalls!: StallCheck;
   #scheduled = false;
   #paused = false;
@@ -81,6 +84,14 @@ export class ModelServer implements FaultTarget {
     return this.#raw?.raft;
   }
 
+  /**
+   * The memberships with which the server may have counted in the current turn. A leader can commit,
+   * step down, and truncate its newest membership in one turn.
+   */
+  get memberships(): readonly MembershipAt[] {
+    return [...this.#liveBefore, ...(this.raft?.log.liveMemberships ?? [])];
+  }
+
   get membership(): Membership | undefined {
     return this.raft?.log.membership;
   }
@@ -92,7 +103,7 @@ export class ModelServer implements FaultTarget {
   // ---- start and faults
 
   start(): void {
-    if (this.#raw !== undefined) return;
+    if (this.#raw !== undefined || this.#isRetired) return;
     const { random, mix, checks, trace } = this.#world;
     this.#life += 1;
     this.incarnation = 1 + random.below(2 ** 31);
@@ -145,6 +156,13 @@ export class ModelServer implements FaultTarget {
     this.#machineStored = 0;
     this.disk.wipe();
     this.#world.checks.wiped(this);
+  }
+
+  /** Stops the server forever, as an operator does after its removal. A restart may be planned. */
+  retire(): void {
+    this.crash('kill');
+    this.#isRetired = true;
+    this.lost = true;
   }
 
   pause(): void {
@@ -249,6 +267,7 @@ export class ModelServer implements FaultTarget {
       // The order of messages and finished writes in a turn must not matter.
       const messagesFirst = !this.#world.random.chance(0.5);
       const { role } = raw.raft;
+      this.#liveBefore = raw.raft.log.liveMemberships;
       const now = this.#localNow;
       const turn = raw.turn(now, { messagesFirst, propose: this.#propose });
       this.#stalls.turned(this.id, raw.raft, role, now, turn);

@@ -164,9 +164,7 @@ class World {
     this.checks.check('recovers', done, () => `a membership change did not end within ${patience} ms`);
     const members = this.#leader?.membership?.servers;
     for (const server of this.servers) {
-      if (members?.has(server.id) === true) continue;
-      server.crash('kill');
-      server.lost = true;
+      if (members?.has(server.id) !== true) server.retire();
     }
   }
 
@@ -176,8 +174,7 @@ class World {
    */
   #isOnQuorum(index: number, term: number): boolean {
     const holds = (id: ServerId): boolean => this.#server(id).disk.holds(index, term);
-    const used = this.servers.flatMap(({ raft }) => raft?.log.liveMemberships ?? []);
-    return used.some(({ membership }) => isQuorum(membership, holds));
+    return this.servers.some((server) => server.memberships.some(({ membership }) => isQuorum(membership, holds)));
   }
 
   get #alive(): readonly ModelServer[] {
