@@ -5,8 +5,7 @@ import { FolderLockedError, type Lock } from '@kontiki/files';
 import { openFolder } from '@kontiki/files/node';
 import { isId } from '@kontiki/core/wire';
 import { CliError } from '../cli.js';
-import { STORAGES, type Storage } from './storage.js';
-import { TRANSPORTS, type TransportName } from './transport.js';
+import { STORAGES, TRANSPORTS, type Storage, type TransportName } from './kinds.js';
 import { writeAtomically } from './write-atomically.js';
 
 /**

@@ -4,8 +4,8 @@ import { bootstrap, createClusterId, isKontikiError, silentLogger, type Bootstra
 import { CliError, EXIT } from '../cli.js';
 import { createCertificates } from './certificates.js';
 import { clientUrl, peerUrl, readClusterFile, writeClusterFile, type ClusterFile } from './cluster-file.js';
-import { storagePath, storesAt, type Storage } from './storage.js';
-import type { TransportName } from './transport.js';
+import type { Storage, TransportName } from './kinds.js';
+import { storagePath, storesAt } from './storage.js';
 
 /** Settings of a cluster from the command line. A setting is undefined if its flag is not given. */
 export interface ClusterFlags {

@@ -6,13 +6,7 @@ import { FileSnapshots } from '@kontiki/snapshot';
 import { FileLog } from '@kontiki/storage-fs';
 import { LevelLog, LevelSnapshots } from '@kontiki/storage-level';
 import { Level } from 'level';
-
-/**
- * Kinds of stores: files, LevelDB, or memory. Data in memory is lost when the node's process exits.
- */
-export const STORAGES = ['fs', 'level', 'memory'] as const;
-
-export type Storage = (typeof STORAGES)[number];
+import type { Storage } from './kinds.js';
 
 /** Returns the folder of a node's data. */
 export function storagePath(data: string, id: string, storage: Storage): string {

@@ -2,11 +2,7 @@ import type { Logger } from '@kontiki/core';
 import type { SecurityOptions } from '@kontiki/peers';
 import { HttpTransport } from '@kontiki/transport-http';
 import { WebSocketTransport } from '@kontiki/transport-ws';
-
-/** Transports between the nodes: WebSocket or HTTP. */
-export const TRANSPORTS = ['ws', 'http'] as const;
-
-export type TransportName = (typeof TRANSPORTS)[number];
+import type { TransportName } from './kinds.js';
 
 /** Creates a transport that listens on a port. */
 export function transportOn(

@@ -7,10 +7,10 @@ import { CliError, DEMO_COMMAND, EXIT, oneOf, parse, shellWord, wholeNumber } fr
 import { HttpClient } from '../client/http-client.js';
 import { authorityOf, authorityPath, readSecrets } from '../cluster/certificates.js';
 import { clientUrl, peerUrl, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
+import { STORAGES, TRANSPORTS } from '../cluster/kinds.js';
 import { NodeProcesses } from '../cluster/node-processes.js';
 import { checkNewCluster, prepareCluster, type PreparedCluster } from '../cluster/prepare.js';
-import { STORAGES } from '../cluster/storage.js';
-import { TRANSPORTS } from '../cluster/transport.js';
+
 import { readToken, tokenFlags } from '../token-file.js';
 import { tuningArgs, tuningFlags, tuningHelp, tuningOf } from './tuning.js';
 

@@ -6,7 +6,8 @@ import { openFolder } from '@kontiki/files/node';
 import { COMMAND, CliError, EXIT, oneOf, parse, shellWord } from '../cli.js';
 import { ProgressPrinter } from '../client/progress.js';
 import { readClusterFile, updateClusterFile, type DemoNode } from '../cluster/cluster-file.js';
-import { storagePath, STORAGES, storesAt, type Storage } from '../cluster/storage.js';
+import { STORAGES, type Storage } from '../cluster/kinds.js';
+import { storagePath, storesAt } from '../cluster/storage.js';
 import { plainLogger } from '../logger.js';
 
 const durableStores = STORAGES.filter((storage) => storage !== 'memory');
