@@ -16,7 +16,7 @@ export const ids: readonly string[] = ['a', 'b', 'c'];
 const EXEC = ['--initial-old-space-size=256'];
 
 export interface ClusterOptions {
-  /** Servers that `open` starts. Default: all. */
+  /** Servers that run when `open` resolves. Default: all. The others were stopped after the founding. */
   readonly started?: readonly string[];
   /** Size of the state machine's state in bytes. Default: no state and no snapshots. */
   readonly state?: number;
@@ -73,8 +73,9 @@ export class Cluster {
     // the folder again.
     process.prependListener('exit', () => cluster.close());
     try {
-      await Promise.all(started.map((id) => cluster.start(id)));
+      await Promise.all(ids.map((id) => cluster.start(id)));
       await elected;
+      for (const id of ids.filter((one) => !started.includes(one))) await cluster.#stopForNow(id);
     } catch (error) {
       cluster.close();
       throw error;
@@ -108,6 +109,13 @@ export class Cluster {
    */
   async stop(id: string): Promise<void> {
     await this.#request(id, { kind: 'stop' }, 'stopped');
+  }
+
+  /** Stops a replica, and waits for another leader if it leads. */
+  async #stopForNow(id: string): Promise<void> {
+    const handedOver = id === this.#leader ? new Promise<void>((resolve) => (this.#onLeader = resolve)) : undefined;
+    await this.stop(id);
+    await handedOver;
   }
 
   load(proposers: number, milliseconds: number): Promise<LoadResult> {

@@ -96,8 +96,13 @@ async function start({ id, folder, members, transport: name, security, state }: 
     timings: { heartbeat: 50, election: 300 },
   });
   reply({ kind: 'started' });
-  if (node.isLeader) reply({ kind: 'leads' });
-  node.on('state', ({ role }) => role === 'leader' && reply({ kind: 'leads' }));
+  const opened = node;
+  const announce = (): void => {
+    if (opened.isLeader && opened.status().membership?.founded === true) reply({ kind: 'leads' });
+  };
+  announce();
+  node.on('state', announce);
+  node.on('membership', announce);
   reportInstalls(node);
 }
 

@@ -2,6 +2,7 @@ export { entryBytes } from './log/entry.js';
 export type { CommandEntry, Entry, MembershipEntry, NoopEntry, Position } from './log/entry.js';
 export type { Leader, Member, ServerId, ServerInfo, StoreId } from './log/server.js';
 export type { Ballot } from './log/ballot.js';
+export type { StoreLife } from './log/store-life.js';
 export { isVoter, membershipFault, membershipOf } from './log/membership.js';
 export type { Membership, MembershipAt } from './log/membership.js';
 export type { MembershipStep } from './log/membership-change.js';

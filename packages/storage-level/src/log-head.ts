@@ -1,5 +1,5 @@
-import type { Ballot } from '@kontiki/core';
-import { ballotFlags, ballotLength, readBallot, writeBallot } from '@kontiki/core/store';
+import type { Ballot, StoreLife } from '@kontiki/core';
+import { readVitals, vitalsFlags, vitalsLength, writeVitals } from '@kontiki/core/store';
 import { protocolError } from '@kontiki/core/wire';
 import { LINK, readLink, writeLink, type Link } from './chain.js';
 import { HEAD } from './keys.js';
@@ -12,6 +12,7 @@ import { seal, unseal } from './seal.js';
  */
 export interface LogHead {
   readonly ballot: Ballot | undefined;
+  readonly life: StoreLife | undefined;
   readonly last: number;
   readonly committed: number;
   readonly genesis: number | undefined;
@@ -27,15 +28,15 @@ export interface LogHead {
 }
 
 /**
- * Length of a head without the ballot that follows it: flags (1), last, committed (8 each),
+ * Length of a head without the vitals that follow it: flags (1), last, committed (8 each),
  * genesis, generation (4 each), base (8), term link, membership link (`LINK` each), block (4).
  */
 const FIXED = 1 + 3 * 8 + 2 * LINK + 3 * 4;
 
 export function encodeHead(head: LogHead): Uint8Array {
-  const { ballot, last, committed, genesis, generation, base, term, membership, block } = head;
-  return seal(HEAD, FIXED + ballotLength(ballot), (writer) => {
-    writer.u8(ballotFlags(ballot));
+  const { last, committed, genesis, generation, base, term, membership, block } = head;
+  return seal(HEAD, FIXED + vitalsLength(head), (writer) => {
+    writer.u8(vitalsFlags(head));
     writer.u53(last);
     writer.u53(committed);
     writer.u32(genesis ?? 0);
@@ -44,7 +45,7 @@ export function encodeHead(head: LogHead): Uint8Array {
     writeLink(writer, term);
     writeLink(writer, membership);
     writer.u32(block);
-    writeBallot(writer, ballot);
+    writeVitals(writer, head);
   });
 }
 
@@ -56,6 +57,6 @@ export function decodeHead(value: Uint8Array | undefined, where: string): LogHea
     const [base, term, membership] = [reader.u53(), readLink(reader), readLink(reader)];
     const block = reader.u32();
     if (last < base) throw protocolError(`A log that begins after entry ${base} ends at entry ${last}.`);
-    return { ballot: readBallot(reader, flags), last, committed, genesis, generation, base, term, membership, block };
+    return { ...readVitals(reader, flags), last, committed, genesis, generation, base, term, membership, block };
   });
 }

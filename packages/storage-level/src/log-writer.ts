@@ -83,9 +83,10 @@ export class LogWriter {
 
   #head(): Operation {
     const { tracker } = this.#recovered;
-    const { ballot, base, last, committed, genesis } = tracker.checkpoint;
+    const { ballot, life, base, last, committed, genesis } = tracker.checkpoint;
     const value = encodeHead({
       ballot,
+      life,
       last,
       committed,
       genesis,

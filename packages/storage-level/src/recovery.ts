@@ -34,7 +34,7 @@ export async function recover(namespace: Namespace, owner: Owner): Promise<Recov
 
 async function readState(namespace: Namespace, head: LogHead, encodedBase: Uint8Array | undefined): Promise<Recovered> {
   const { db, where } = namespace;
-  const { ballot, last, committed, genesis, generation, block } = head;
+  const { ballot, life, last, committed, genesis, generation, block } = head;
   const base = decodeBase(encodedBase, where);
   if (base.index !== head.base) {
     throw corruptData(where, `the base should be entry ${head.base}, but is entry ${base.index}`);
@@ -52,7 +52,7 @@ async function readState(namespace: Namespace, head: LogHead, encodedBase: Uint8
   };
   await checkLastBlock(namespace, head);
   const tracker = new LogStateTracker();
-  tracker.restore({ ballot, base, last, committed, genesis }, found.terms, found.memberships);
+  tracker.restore({ ballot, life, base, last, committed, genesis }, found.terms, found.memberships);
   return { tracker, generation, block };
 }
 

@@ -119,6 +119,13 @@ describe('testLogStore', () => {
       'this.#last = base.index; this.#ballot = undefined;',
     ],
     [
+      'a reset loses the life',
+      'open reports the whole state of a log after every step',
+      `${STORE}/log-state-tracker.ts`,
+      'this.#last = base.index;',
+      'this.#last = base.index; this.#life = undefined;',
+    ],
+    [
       'a reset keeps the entries above its base',
       'reset moves the end of a log backward or forward',
       `${STORE}/log-state-tracker.ts`,
@@ -150,7 +157,7 @@ describe('testLogStore', () => {
       'a commit index without entries or a ballot is written',
       'appending only a commit index causes no write or sync',
       `${STORE}/abstract-log.ts`,
-      'const isEmpty = ballot === undefined && entries.length === 0;',
+      'const isEmpty = ballot === undefined && life === undefined && entries.length === 0;',
       'const isEmpty = false;',
     ],
     [

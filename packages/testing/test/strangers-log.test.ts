@@ -59,7 +59,7 @@ describe('testLogStore on a tape', () => {
     ],
     [
       'a reset loses the ballot',
-      'append, compact and reset keep the ballot',
+      'append, compact and reset keep the ballot and the life',
       'tracker.apply(line);',
       "if (line.kind === 'reset') tracker.restore(new LogStateTracker().checkpoint); tracker.apply(line);",
     ],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryNetwork, type Identity, type Message, type ServerId, type Transport } from '@kontiki/core';
-import { MAX_FRAME, messageLength } from '@kontiki/core/wire';
+import { FRAMING, MAX_FRAME, messageLength } from '@kontiki/core/wire';
 import { collect, testTransport, VirtualClock } from '@kontiki/testing';
 
 // Shows that `testTransport` passes a correct transport and detects faulty ones. The first failing
@@ -72,7 +72,7 @@ class DropsLargeMessages extends Wrapped {
   override send(to: ServerId, messages: readonly Message[]): void {
     super.send(
       to,
-      messages.filter((message) => messageLength(message) < MAX_FRAME / 2),
+      messages.filter((message) => messageLength(message, FRAMING.max) < MAX_FRAME / 2),
     );
   }
 }

@@ -56,7 +56,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a removed leader leads on',
     file: 'protocol/leader.ts',
-    find: '} else if (!isVoter(membership, id) && this.#transfer?.resigns !== true) {',
+    find: '} else if (!isVoter(membership, id)) {',
     replace: '} else if (membership.voters.length === 0) {',
   },
   {
@@ -100,8 +100,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a voter counts as lost because of an answer from its time as a learner',
     file: 'protocol/leader.ts',
-    find: 'const isLost = blank && progress.match === 0 &&',
-    replace: 'const isLost = blank &&',
+    find: '} else if (blank && progress.match === 0 && !progress.lost) {',
+    replace: '} else if (blank && !progress.lost) {',
     rare: { why: 'The answer must be overtaken by a whole promotion.', test: CHANGES },
   },
   {

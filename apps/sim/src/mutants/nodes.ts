@@ -230,8 +230,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a vote is not written',
     file: 'store/record.ts',
-    find: 'return ballot.votedFor === undefined ? HAS_BALLOT : HAS_BALLOT | HAS_VOTE;',
-    replace: 'return HAS_BALLOT;',
+    find: 'const vote = ballot?.votedFor === undefined ? 0 : HAS_VOTE;',
+    replace: 'const vote = 0;',
   },
   {
     name: 'a read returns entries that a queued write replaces',
@@ -297,8 +297,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a new term without a vote is not written',
     file: 'store/record.ts',
-    find: 'if (ballot === undefined) return 0;\n  return ballot.votedFor === undefined ? HAS_BALLOT',
-    replace: 'if (ballot?.votedFor === undefined) return 0;\n  return ballot.votedFor === undefined ? HAS_BALLOT',
+    find: 'return (ballot === undefined ? 0 : HAS_BALLOT | vote)',
+    replace: 'return (ballot?.votedFor === undefined ? 0 : HAS_BALLOT | vote)',
   },
   {
     name: 'a segment is accepted even if batches before it are missing',

@@ -1,5 +1,6 @@
 import type { Mutant } from './mutant.js';
 import { mutants as membership } from './membership.js';
+import { mutants as stores } from './stores.js';
 import { mutants as turns } from './turns.js';
 
 /**
@@ -288,5 +289,6 @@ export const mutants: readonly Mutant[] = [
     replace: '    this.#heartbeatRepliedAt = now;',
   },
   ...membership,
+  ...stores,
   ...turns,
 ];

@@ -22,6 +22,7 @@ import { NodeIdentity } from './identity.js';
 import { Loop } from './loop.js';
 import { badOption, checkOptions, checkTimings, DEFAULT_TIMEOUT, type NodeOptions } from './options.js';
 import { alignStores, type AlignedStores } from './start/align-stores.js';
+import { drawNumber } from './start/count-start.js';
 import { checkAddresses } from './start/check-addresses.js';
 import { leaderOf, statusOf, type NodeEnd, type Status } from './status.js';
 import { SystemClock } from './system-clock.js';
@@ -87,7 +88,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   private constructor(options: NodeOptions<Result>, aligned: AlignedStores) {
     const { id, cluster, clock = new SystemClock(), logger = silentLogger, random = Math.random } = options;
-    const incarnation = 1 + Math.floor(random() * (Number.MAX_SAFE_INTEGER - 1));
+    const incarnation = drawNumber(random);
     this.id = id;
     this.#clock = clock;
     this.#logger = logger;
@@ -104,6 +105,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       random,
       now: clock.now(),
       log: aligned.state,
+      life: aligned.life,
       applied: aligned.applied,
     });
     this.#loop = new Loop({

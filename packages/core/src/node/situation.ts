@@ -47,7 +47,10 @@ export class Situation {
       return `Server ${id} has no log and has known no leader for ${seconds} s. It was never bootstrapped, or it has lost its disk. Bootstrap it if it is one of the first servers of a new cluster. If it has lost its disk, remove it from the cluster and add a new id.`;
     }
     const peers = [...membership.servers.keys()].filter((server) => server !== id);
-    const heard = peers.filter((server) => this.#heard.has(server)).length;
-    return `Server ${id} has known no leader for ${seconds} s, and has received messages from ${heard} of ${peers.length} peers in that time.`;
+    const heard = peers.filter((server) => this.#heard.has(server));
+    const text = `Server ${id} has known no leader for ${seconds} s, and has received messages from ${heard.length} of ${peers.length} peers in that time.`;
+    if (membership.founded) return text;
+    const missing = membership.voters.filter((server) => server !== id && !this.#heard.has(server));
+    return `${text} The cluster is not founded yet, so it needs all of its first servers${missing.length === 0 ? '.' : `: start ${missing.join(', ')}.`}`;
   }
 }

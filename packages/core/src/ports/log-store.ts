@@ -3,6 +3,7 @@ import type { Entry, Position } from '../log/entry.js';
 import type { MembershipAt } from '../log/membership.js';
 import type { Base } from '../log/raft-log.js';
 import type { ServerId } from '../log/server.js';
+import type { StoreLife } from '../log/store-life.js';
 
 /**
  * The owner of the data in a store. If the data belongs to another owner, `open` rejects with
@@ -39,6 +40,8 @@ export interface Repair {
 /** A summary of a log, all of it durable. It lets a server start without reading all entries. */
 export interface LogState {
   readonly ballot: Ballot | undefined;
+  /** The newest life that was written; undefined if none was. Survives a reset. */
+  readonly life: StoreLife | undefined;
   readonly base: LogBase;
   /** Index of the last entry, or of the base if the log has no entries. */
   readonly last: number;
@@ -57,6 +60,7 @@ export interface LogState {
 /** One atomic write: after a crash, either all or none of it is durable. */
 export interface LogWrite {
   readonly ballot?: Ballot | undefined;
+  readonly life?: StoreLife | undefined;
   /**
    * Entries to append. They are contiguous and ascending, and start above the base and at most one
    * past the last index. They replace every entry from `entries[0].index` on. The store rejects
@@ -89,13 +93,13 @@ export interface LogStore {
    */
   open(owner: Owner): Promise<LogState>;
   /**
-   * Writes a ballot, entries or both, and resolves when they are durable. `entries` are not copied
-   * and must not change.
+   * Writes a ballot, a life, entries or several of these, and resolves when they are durable.
+   * `entries` are not copied and must not change.
    */
   append(write: LogWrite): Promise<void>;
   /**
    * Discards every entry, because a snapshot that ends at `base` replaces the log. Keeps the
-   * ballot. Resolves when the change is durable.
+   * ballot and the life. Resolves when the change is durable.
    */
   reset(base: LogBase): Promise<void>;
   /**

@@ -42,6 +42,11 @@ abstract class ElectionRole extends BaseRole {
     for (const other of new Set([...membership.voters, ...membership.outgoing])) if (other !== id) yield other;
   }
 
+  /** Counts an answer, unless the voter has lost its disk and may have voted already. */
+  protected countReply(from: ServerId, { store, granted }: PreVoteReply | VoteReply): void {
+    if (this.server.trusts(from, store)) this.count(from, granted);
+  }
+
   protected count(voter: ServerId, granted: boolean): void {
     this.#votes.set(voter, granted);
     const result = voteResult(this.server.membership, (id) => this.#votes.get(id));
@@ -75,7 +80,7 @@ export class PreCandidate extends ElectionRole {
    * server's term.
    */
   override preVoteReply(from: ServerId, message: PreVoteReply): void {
-    if (message.candidacy === this.server.ballot.term + 1) this.count(from, message.granted);
+    if (message.candidacy === this.server.ballot.term + 1) this.countReply(from, message);
   }
 
   protected won(): void {
@@ -111,7 +116,7 @@ export class Candidate extends ElectionRole {
   }
 
   override voteReply(from: ServerId, message: VoteReply): void {
-    this.count(from, message.granted);
+    this.countReply(from, message);
   }
 
   protected won(): void {

@@ -13,6 +13,7 @@ export interface ChangeRefusal {
     | 'transferring'
     | 'diskFull'
     | 'notReady'
+    | 'founding'
     | 'changing'
     | 'level'
     | 'revision'

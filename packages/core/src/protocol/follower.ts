@@ -130,9 +130,9 @@ export class Follower extends BaseRole {
     this.#noteLeader();
     const { log } = this.#server;
     // The leader sends only an index that this server has acknowledged, so the log must contain it.
-    // A blank server has lost its disk, and reports that in its heartbeat replies.
+    // A server that is blank, or was bootstrapped again, has lost its disk. Its replies say so.
     if (message.committed <= log.lastIndex) this.#commitTo(message.committed);
-    else if (!log.blank) {
+    else if (log.membership?.founded === true) {
       throw new KontikiError(
         'KONTIKI_CONTRADICTION',
         `Leader ${from} knows that this server has acknowledged entry ${message.committed}, but its log ends at ${log.lastIndex}: acknowledged entries were lost here. ${REMEDY}`,

@@ -4,6 +4,7 @@ import { isVoter, type Membership } from '../log/membership.js';
 import type { ServerId, ServerInfo } from '../log/server.js';
 import { ApplyBacklog } from './apply-backlog.js';
 import type { ChangeLimits, ChangeRefusal, TransferRefusal } from './change-refusal.js';
+import { withStores } from './founding.js';
 import type { AppendAccepted, AppendRejected, HeartbeatReply, ReadIndex, SnapshotAck } from './message.js';
 import type { PageRead } from './output.js';
 import type { Progress } from './progress.js';
@@ -12,7 +13,7 @@ import { ReadRounds } from './reads.js';
 import { Replication } from './replication.js';
 import { BaseRole, type Server } from './role.js';
 import { Transfer } from './transfer.js';
-import { answers, bestSuccessor, laggard } from './voters.js';
+import { answers, bestSuccessor, counts, laggard } from './voters.js';
 
 /**
  * The leader role: appends entries, counts acknowledgements and commits. A leader steps down if no
@@ -111,9 +112,10 @@ export class Leader extends BaseRole {
     if (log.termAt(log.committed) !== ballot.term) return refuse('notReady');
     if (membership.outgoing.length > 0 || log.membershipIndex > log.committed) return refuse('changing');
     if (membership.level === 0) return refuse('level');
+    if (!membership.founded) return refuse('founding');
     const { revision } = membership;
     if (expected !== undefined && expected !== revision) return refuse('revision', `${revision}, not ${expected}`);
-    const target = targetOf(membership, steps);
+    const target = targetOf(membership, steps, (learner) => this.peers.get(learner)?.store);
     if (typeof target === 'string') return refuse('invalid', target);
     const next = beginChange(membership, target);
     const lagging = laggard(this.#server, this.peers, next);
@@ -132,7 +134,7 @@ export class Leader extends BaseRole {
     if (this.#transfer !== undefined) return this.#transfer.target === to ? undefined : 'transferring';
     if (target === undefined) return 'away';
     if (target === id || !membership.voters.includes(target)) return 'notVoter';
-    if (!answers(this.#server, this.peers.get(target))) return 'away';
+    if (!answers(this.#server, target, this.peers.get(target))) return 'away';
     this.#transfer = new Transfer(this.#server, target, false);
     return undefined;
   }
@@ -273,9 +275,12 @@ export class Leader extends BaseRole {
     const progress = this.#replication.identify(from, message);
     if (progress === undefined) return undefined;
     progress.full = message.full;
-    // A voter that has acknowledged entries was blank before that, as a learner.
-    const isLost = blank && progress.match === 0 && !this.#server.membership.learners.includes(from);
-    if (isLost && !progress.lost) {
+    if (!this.#server.trusts(from, progress.store)) this.#server.reportOnce({ kind: 'otherStore', peer: from });
+    if (this.#server.membership.learners.includes(from)) {
+      // It may be a voter that was demoted because it has lost its disk.
+      progress.lost = false;
+    } else if (blank && progress.match === 0 && !progress.lost) {
+      // A voter that has acknowledged entries was blank before that, as a learner.
       progress.lost = true;
       this.#server.report({ kind: 'blankVoter', peer: from });
     }
@@ -324,17 +329,21 @@ export class Leader extends BaseRole {
     this.#replication.removalsCommitted();
     if (membership.outgoing.length > 0) {
       if (!full) this.#appendMembership(leaveJoint(membership));
-    } else if (!isVoter(membership, id) && this.#transfer?.resigns !== true) {
+    } else if (!isVoter(membership, id)) {
+      if (this.#transfer?.resigns === true) return;
       const successor = bestSuccessor(this.#server, this.peers);
       if (successor === undefined) return this.#stepDown('removed');
       this.#transfer = new Transfer(this.#server, successor, true);
+    } else {
+      const next = full ? undefined : withStores(this.#server, this.peers);
+      if (next !== undefined) this.#appendMembership(next);
     }
   }
 
   /** Returns a number from a voter's progress, or 0 if the voter does not count. */
   #counted(voter: ServerId, of: (progress: Progress) => number): number {
     const progress = this.#replication.peers.get(voter);
-    return progress === undefined || progress.isExcluded ? 0 : of(progress);
+    return counts(this.#server, voter, progress) ? of(progress) : 0;
   }
 
   #endReadRound(): void {
@@ -357,7 +366,9 @@ export class Leader extends BaseRole {
   /** Returns whether a quorum has answered within the election timeout. */
   #quorumAnswers(membership: Membership): boolean {
     const { id } = this.#server;
-    return voteResult(membership, (voter) => voter === id || answers(this.#server, this.peers.get(voter))) === 'won';
+    return (
+      voteResult(membership, (voter) => voter === id || answers(this.#server, voter, this.peers.get(voter))) === 'won'
+    );
   }
 
   /**
@@ -365,15 +376,14 @@ export class Leader extends BaseRole {
    * room, so that one of them can take over as leader.
    */
   #othersHaveRoom(): boolean {
-    const { membership, now, timings, full, timesFull: times } = this.#server;
+    const { membership, full, timesFull: times } = this.#server;
     if (!full) return false;
     // Earlier answers do not show whether the peers still have room: disks often fill together.
     if (this.#fullRound.times !== times) this.#fullRound = { times, number: this.#rounds.skip() };
     const room = (voter: ServerId): boolean => {
-      const progress = this.#replication.peers.get(voter);
-      const alive =
-        progress !== undefined && progress.incarnation !== 0 && now - progress.lastActive <= timings.election;
-      return alive && !progress.isExcluded && !progress.full && progress.roomRound >= this.#fullRound.number;
+      const progress = this.peers.get(voter);
+      if (progress === undefined || progress.incarnation === 0 || progress.full) return false;
+      return answers(this.#server, voter, progress) && progress.roomRound >= this.#fullRound.number;
     };
     return voteResult(membership, room) === 'won';
   }

@@ -1,4 +1,5 @@
 import type { Entry } from '../log/entry.js';
+import type { StoreId } from '../log/server.js';
 import type { SnapshotMeta } from '../log/snapshot-meta.js';
 
 /**
@@ -8,10 +9,15 @@ import type { SnapshotMeta } from '../log/snapshot-meta.js';
  *
  * A leader numbers its streams of appends to a peer in `stream`. It drops acknowledgements for
  * streams to an earlier incarnation of the peer, because a restarted peer may have lost entries.
+ *
+ * `store` and `starts` tell which disk the sender has, and how often it has started with it. They are
+ * undefined in messages of servers that are older than these fields.
  */
 interface FromServer {
   readonly term: number;
   readonly incarnation: number;
+  readonly store?: StoreId | undefined;
+  readonly starts?: number | undefined;
 }
 
 interface Answer extends FromServer {

@@ -72,6 +72,9 @@ export type Report =
     }
   | { readonly kind: 'lateTimerForgiven' }
   | { readonly kind: 'blankVoter'; readonly peer: ServerId }
+  | { readonly kind: 'otherStore'; readonly peer: ServerId }
+  | { readonly kind: 'restoredCopy'; readonly peer: ServerId }
+  | { readonly kind: 'clonedStore'; readonly peer: ServerId }
   | { readonly kind: 'secondLeader'; readonly peer: ServerId }
   | { readonly kind: 'ackBeyondLog'; readonly peer: ServerId; readonly index: number }
   | { readonly kind: 'needsSnapshot'; readonly peer: ServerId }

@@ -1,4 +1,5 @@
 import { invariant } from '../invariant.js';
+import type { StoreId } from '../log/server.js';
 import type { PageRead } from './output.js';
 import { Window } from './window.js';
 import type { Limits } from './settings.js';
@@ -24,6 +25,8 @@ export class Progress {
   state: ProgressState = 'probe';
   /** The peer's incarnation; 0 until it has answered. */
   incarnation = 0;
+  /** The peer's store; undefined until it has answered. */
+  store: StoreId | undefined;
   /** The time of the peer's last answer, in milliseconds. */
   lastActive: number;
   /** The latest read round that the peer has answered. */

@@ -2,10 +2,12 @@ import { invariant } from '../invariant.js';
 import type { Ballot } from '../log/ballot.js';
 import { isVoter, type Membership } from '../log/membership.js';
 import { RaftLog, type LogStart } from '../log/raft-log.js';
-import type { ServerId } from '../log/server.js';
+import type { ServerId, StoreId } from '../log/server.js';
+import type { StoreLife } from '../log/store-life.js';
 import { Candidate, PreCandidate } from './candidates.js';
 import { Follower } from './follower.js';
 import { Leader } from './leader.js';
+import { Lives } from './lives.js';
 import type { Message } from './message.js';
 import { OutputBuilder } from './output-builder.js';
 import type { Output, Report } from './output.js';
@@ -40,6 +42,8 @@ export interface RaftStart {
   readonly now: number;
   /** The durable contents of the log store. */
   readonly log: LogStart & { readonly ballot: Ballot | undefined };
+  /** The log store, with this start counted; undefined if it has no identity yet. */
+  readonly life?: StoreLife | undefined;
   /**
    * The index up to which the state machine has already applied entries; 0 if it does not store its
    * own state.
@@ -58,6 +62,8 @@ export class RaftServer implements Server {
   readonly log: RaftLog;
   readonly output: OutputBuilder = new OutputBuilder();
   readonly reads: Reads = new Reads();
+  readonly lives: Lives = new Lives(this);
+  readonly life: StoreLife | undefined;
   readonly limits: Limits;
   timings: Timings;
   now: number;
@@ -80,6 +86,7 @@ export class RaftServer implements Server {
   constructor(start: RaftStart) {
     this.id = start.id;
     this.incarnation = start.incarnation;
+    this.life = start.life;
     this.limits = start.limits;
     this.timings = start.timings;
     this.now = this.#ledAt = start.now;
@@ -88,7 +95,7 @@ export class RaftServer implements Server {
     const { ballot } = start.log;
     const lastTerm = this.log.last.term;
     this.#ballot = ballot === undefined || ballot.term < lastTerm ? { term: lastTerm, votedFor: undefined } : ballot;
-    this.#header = { term: this.#ballot.term, incarnation: start.incarnation };
+    this.#header = this.#headerOf(this.#ballot.term);
     this.role = new Follower(this);
   }
 
@@ -112,12 +119,18 @@ export class RaftServer implements Server {
 
   get eligible(): boolean {
     const votes = this.log.liveMemberships.some(({ membership }) => isVoter(membership, this.id));
-    if (!votes || this.diskStalled) return false;
+    if (!votes || this.diskStalled || !this.trusts(this.id, this.life?.id)) return false;
     return !this.full || this.now - this.#ledAt > FULL_PATIENCE * this.timings.election;
   }
 
   get diskStalled(): boolean {
     return this.now - this.#writingSince > STALLED_AFTER * this.timings.election;
+  }
+
+  trusts(id: ServerId, store: StoreId | undefined): boolean {
+    const { founded, servers } = this.membership;
+    const recorded = servers.get(id)?.store;
+    return !founded || recorded === undefined || recorded === store;
   }
 
   /** Notes that some or all pending writes are durable. */
@@ -148,7 +161,6 @@ export class RaftServer implements Server {
     this.output.report(report);
   }
 
-  /** Reports a peer only once per term, because the peer repeats what it sends. */
   reportOnce(report: Report & { readonly peer: ServerId }): void {
     const key = `${report.kind} ${report.peer}`;
     if (!this.#reported.has(key)) this.report(report);
@@ -166,7 +178,7 @@ export class RaftServer implements Server {
     );
     if (ballot.term > this.#ballot.term) this.#reported.clear();
     this.#ballot = ballot;
-    this.#header = { term: ballot.term, incarnation: this.incarnation };
+    this.#header = this.#headerOf(ballot.term);
     this.#ballotWrite = Infinity;
   }
 
@@ -196,8 +208,13 @@ export class RaftServer implements Server {
 
   lead(): void {
     invariant(this.ballotDurable && this.#ballot.votedFor === this.id, 'an election was won without a durable vote');
+    invariant(this.trusts(this.id, this.life?.id), 'a server was elected whose own disk does not count');
     this.leader = this.id;
     this.role = new Leader(this);
+  }
+
+  #headerOf(term: number): Header {
+    return { term, incarnation: this.incarnation, store: this.life?.id, starts: this.life?.starts };
   }
 
   /** Returns the output since the previous call, and assigns a number to its write. */

@@ -147,6 +147,7 @@ export class Raft {
   step(from: ServerId, message: Message): void {
     const server = this.#server;
     if ('to' in message && message.to !== server.incarnation) return; // An answer to an earlier incarnation.
+    if (!server.lives.accepts(from, message)) return;
     if (message.kind === 'preVote') return this.#answerPreVote(from, message);
     if (message.term > server.ballot.term) {
       // A server that has recently heard from a leader ignores candidates, so that they cannot

@@ -4,7 +4,7 @@ import type { ServerId, ServerInfo } from '../log/server.js';
 import type { Slice } from '../log/tail.js';
 import type { PageRead } from './output.js';
 import { Progress } from './progress.js';
-import type { Server } from './role.js';
+import type { Header, Server } from './role.js';
 
 /**
  * Election timeouts for which a leader goes on sending to a server after its removal is committed,
@@ -89,10 +89,13 @@ export class Replication {
    * unknown or the stream belongs to an earlier incarnation. An answer from a new incarnation
    * resets the progress, because earlier acknowledgements prove nothing about a restarted peer.
    */
-  identify(from: ServerId, answer: { readonly stream: number; readonly incarnation: number }): Progress | undefined {
+  identify(from: ServerId, answer: Header & { readonly stream: number }): Progress | undefined {
     const progress = this.#peers.get(from);
     if (progress === undefined || !progress.ownsStream(answer.stream)) return undefined;
-    if (progress.incarnation === 0) progress.incarnation = answer.incarnation;
+    if (progress.incarnation === 0) {
+      progress.incarnation = answer.incarnation;
+      progress.store = answer.store;
+    }
     if (progress.incarnation !== answer.incarnation) {
       this.#reset(from);
       return undefined;

@@ -1,7 +1,8 @@
 import type { Ballot } from '../log/ballot.js';
 import type { Membership } from '../log/membership.js';
 import type { RaftLog } from '../log/raft-log.js';
-import type { ServerId } from '../log/server.js';
+import type { ServerId, StoreId } from '../log/server.js';
+import type { StoreLife } from '../log/store-life.js';
 import type {
   Append,
   AppendAccepted,
@@ -27,11 +28,8 @@ import type { Limits, Timings } from './settings.js';
 /** The roles of Raft §5.1, and the pre-candidate of thesis §9.6. */
 export type RoleName = 'follower' | 'preCandidate' | 'candidate' | 'leader';
 
-/** The term and incarnation that every message carries. */
-export interface Header {
-  readonly term: number;
-  readonly incarnation: number;
-}
+/** The fields that every message carries. */
+export type Header = Pick<Message, 'term' | 'incarnation' | 'store' | 'starts'>;
 
 /** The interface of a server to its roles: shared state, and transitions to other roles. */
 export interface Server {
@@ -44,6 +42,8 @@ export interface Server {
   /** The monotonic time in milliseconds, as last set by `Raft.advance`. */
   readonly now: number;
   readonly ballot: Ballot;
+  /** This server's log store, with this start counted. */
+  readonly life: StoreLife | undefined;
   readonly header: Header;
   /** The leader of the current term, as far as this server knows. */
   leader: ServerId | undefined;
@@ -64,6 +64,11 @@ export interface Server {
   readonly ballotDurable: boolean;
   /** The membership in force. Throws on a blank server. */
   readonly membership: Membership;
+  /**
+   * Returns whether a server's votes and acknowledgements count if it has this store. Once a cluster
+   * is founded, they count only with the store that the membership in force names.
+   */
+  trusts(id: ServerId, store: StoreId | undefined): boolean;
   /** Draws an election timeout from [T, 2T) (Raft §5.2). */
   drawElectionTimeout(): number;
   /**
@@ -81,6 +86,8 @@ export interface Server {
   /** Sends a message as soon as the current term is durable. */
   send(to: ServerId, message: Message): void;
   report(report: Report): void;
+  /** Reports a peer only once per term, because the peer repeats what it sends. */
+  reportOnce(report: Report & { readonly peer: ServerId }): void;
   follow(term: number, leader: ServerId | undefined): void;
   askForPreVotes(): void;
   /** `transfer` means that the leader asked this server to take over. */

@@ -8,17 +8,23 @@ type Peers = ReadonlyMap<ServerId, Progress>;
 /** A learner may be this many entries behind when it becomes a voter. */
 const MAX_LAG = 1_000;
 
+/** Returns whether what a voter acknowledges counts: its history and its disk are the right ones. */
+export function counts(server: Server, id: ServerId, progress: Progress | undefined): progress is Progress {
+  return progress !== undefined && !progress.isExcluded && server.trusts(id, progress.store);
+}
+
 /** Returns whether a peer counts, and has answered within the election timeout. */
-export function answers({ now, timings }: Server, progress: Progress | undefined): boolean {
-  return progress !== undefined && !progress.isExcluded && now - progress.lastActive <= timings.election;
+export function answers(server: Server, id: ServerId, progress: Progress | undefined): boolean {
+  return counts(server, id, progress) && server.now - progress.lastActive <= server.timings.election;
 }
 
 /** Returns a new voter that has too little of the log to count, if there is one. */
-export function laggard({ id, log, membership }: Server, peers: Peers, next: Membership): ServerId | undefined {
+export function laggard(server: Server, peers: Peers, next: Membership): ServerId | undefined {
+  const { id, log, membership } = server;
   return next.voters.find((voter) => {
     if (voter === id || isVoter(membership, voter)) return false;
     const progress = peers.get(voter);
-    const match = progress === undefined || progress.isExcluded ? 0 : progress.match;
+    const match = counts(server, voter, progress) ? progress.match : 0;
     return match === 0 || match < log.lastIndex - MAX_LAG;
   });
 }
@@ -26,7 +32,7 @@ export function laggard({ id, log, membership }: Server, peers: Peers, next: Mem
 /** Returns the voter that answers and has the most of the log; undefined if none answers. */
 export function bestSuccessor(server: Server, peers: Peers): ServerId | undefined {
   const able = [...peers].filter(
-    ([id, progress]) => server.membership.voters.includes(id) && answers(server, progress) && !progress.full,
+    ([id, progress]) => server.membership.voters.includes(id) && answers(server, id, progress) && !progress.full,
   );
   const [best] = able.sort(([, a], [, b]) => b.match - a.match);
   return best?.[0];

@@ -115,11 +115,11 @@ export abstract class AbstractLog implements LogStore {
     return state as unknown as LogState;
   }
 
-  append({ ballot, entries = [], committed }: LogWrite): Promise<void> {
+  append({ ballot, life, entries = [], committed }: LogWrite): Promise<void> {
     // A commit index alone needs no write, because the next necessary write contains a newer commit
     // index.
-    const isEmpty = ballot === undefined && entries.length === 0;
-    return this.#add(isEmpty ? undefined : { kind: 'write', ballot, entries, committed });
+    const isEmpty = ballot === undefined && life === undefined && entries.length === 0;
+    return this.#add(isEmpty ? undefined : { kind: 'write', ballot, life, entries, committed });
   }
 
   reset(base: LogBase): Promise<void> {

@@ -16,12 +16,13 @@ export { LogStateTracker, type Checkpoint } from './log-state-tracker.js';
 export { movedError } from './moved.js';
 export type { SnapshotSink } from './store-writer.js';
 export {
-  ballotFlags,
-  ballotLength,
   baseLength,
-  readBallot,
   readBase,
-  writeBallot,
+  readVitals,
+  vitalsFlags,
+  vitalsLength,
   writeBase,
+  writeVitals,
   type LogRecord,
+  type Vitals,
 } from './record.js';

@@ -2,7 +2,8 @@ import { KontikiError } from '../errors.js';
 import type { Ballot } from '../log/ballot.js';
 import type { Entry, Position } from '../log/entry.js';
 import type { MembershipAt } from '../log/membership.js';
-import type { LogBase, LogState, Repair } from '../ports/log-store.js';
+import type { StoreLife } from '../log/store-life.js';
+import type { LogBase, LogState, LogWrite, Repair } from '../ports/log-store.js';
 import { genesisOf } from '../wire/genesis.js';
 import type { LogRecord } from './record.js';
 
@@ -12,6 +13,7 @@ const BLANK_BASE: LogBase = { index: 0, term: 0, membership: undefined, genesis:
 /** The state of a log without its entries, terms and memberships. */
 export interface Checkpoint {
   readonly ballot: Ballot | undefined;
+  readonly life: StoreLife | undefined;
   readonly base: LogBase;
   readonly last: number;
   readonly committed: number;
@@ -24,6 +26,7 @@ export interface Checkpoint {
  */
 export class LogStateTracker {
   #ballot: Ballot | undefined;
+  #life: StoreLife | undefined;
   #base = BLANK_BASE;
   #last = 0;
   #terms: Position[] = [];
@@ -43,6 +46,7 @@ export class LogStateTracker {
   get checkpoint(): Checkpoint {
     return {
       ballot: this.#ballot,
+      life: this.#life,
       base: this.#base,
       last: this.#last,
       committed: this.#committed,
@@ -65,11 +69,12 @@ export class LogStateTracker {
    * entries between the checkpoint's base and last index.
    */
   restore(
-    { ballot, base, last, committed, genesis }: Checkpoint,
+    { ballot, life, base, last, committed, genesis }: Checkpoint,
     terms: readonly Position[] = [],
     memberships: readonly MembershipAt[] = [],
   ): void {
     this.#ballot = ballot;
+    this.#life = life;
     this.#base = base;
     this.#last = last;
     this.#committed = committed;
@@ -83,7 +88,7 @@ export class LogStateTracker {
    * changes nothing.
    */
   apply(record: LogRecord): void {
-    if (record.kind === 'write') this.#write(record.ballot, record.entries ?? [], record.committed ?? 0);
+    if (record.kind === 'write') this.#write(record);
     else if (record.kind === 'reset') this.#reset(record.base);
     else this.#compact(record.base);
   }
@@ -92,6 +97,7 @@ export class LogStateTracker {
   state(repairs: readonly Repair[] = []): LogState {
     return {
       ballot: this.#ballot,
+      life: this.#life,
       base: this.#base,
       last: this.#last,
       terms: [...this.#terms],
@@ -102,10 +108,11 @@ export class LogStateTracker {
     };
   }
 
-  #write(ballot: Ballot | undefined, entries: readonly Entry[], committed: number): void {
+  #write({ ballot, life, entries = [], committed = 0 }: LogWrite): void {
     const [first] = entries;
     if (first !== undefined) this.#replace(first.index, entries);
     if (ballot !== undefined) this.#ballot = ballot;
+    if (life !== undefined) this.#life = life;
     this.#committed = Math.max(this.#committed, committed);
   }
 

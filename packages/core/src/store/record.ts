@@ -1,5 +1,6 @@
 import { isId } from '../id.js';
 import type { Ballot } from '../log/ballot.js';
+import type { StoreLife } from '../log/store-life.js';
 import type { LogBase, LogWrite } from '../ports/log-store.js';
 import { membershipLength, readMembership, writeMembership } from '../wire/membership.js';
 import { protocolError, type Reader } from '../wire/reader.js';
@@ -15,38 +16,57 @@ const HAS_BALLOT = 1;
 const HAS_VOTE = 2;
 const HAS_MEMBERSHIP = 8;
 const HAS_GENESIS = 16;
+const HAS_LIFE = 32;
 
-/**
- * Returns the number of bytes of an encoded ballot: the term (8), then the candidate if there is a
- * vote.
- */
-export function ballotLength(ballot: Ballot | undefined): number {
-  if (ballot === undefined) return 0;
-  return 8 + (ballot.votedFor === undefined ? 0 : textLength(ballot.votedFor));
+/** What a server knows of itself: its newest vote and its store. */
+export interface Vitals {
+  readonly ballot?: Ballot | undefined;
+  readonly life?: StoreLife | undefined;
 }
 
 /**
- * Returns the flags of a ballot: 1 if there is a ballot, 2 if the ballot has a vote. Callers may
- * use the other bits of the byte.
+ * Returns the number of bytes of encoded vitals: the term (8), then the candidate if there is a
+ * vote, then id and starts of the store (8 each).
  */
-export function ballotFlags(ballot: Ballot | undefined): number {
-  if (ballot === undefined) return 0;
-  return ballot.votedFor === undefined ? HAS_BALLOT : HAS_BALLOT | HAS_VOTE;
+export function vitalsLength({ ballot, life }: Vitals): number {
+  const term = ballot === undefined ? 0 : 8;
+  return term + (ballot?.votedFor === undefined ? 0 : textLength(ballot.votedFor)) + (life === undefined ? 0 : 16);
 }
 
-export function writeBallot(writer: Writer, ballot: Ballot | undefined): void {
-  if (ballot === undefined) return;
-  writer.u53(ballot.term);
-  if (ballot.votedFor !== undefined) writer.text(ballot.votedFor);
+/**
+ * Returns the flags of vitals: 1 for a ballot, 2 for a ballot with a vote, 32 for a life. Callers
+ * may use the other bits of the byte.
+ */
+export function vitalsFlags({ ballot, life }: Vitals): number {
+  const vote = ballot?.votedFor === undefined ? 0 : HAS_VOTE;
+  return (ballot === undefined ? 0 : HAS_BALLOT | vote) | (life === undefined ? 0 : HAS_LIFE);
 }
 
-export function readBallot(reader: Reader, flags: number): Ballot | undefined {
+export function writeVitals(writer: Writer, { ballot, life }: Vitals): void {
+  if (ballot !== undefined) writer.u53(ballot.term);
+  if (ballot?.votedFor !== undefined) writer.text(ballot.votedFor);
+  if (life === undefined) return;
+  writer.u53(life.id);
+  writer.u53(life.starts);
+}
+
+export function readVitals(reader: Reader, flags: number): Required<Vitals> {
+  return { ballot: readBallot(reader, flags), life: (flags & HAS_LIFE) === 0 ? undefined : readLife(reader) };
+}
+
+function readBallot(reader: Reader, flags: number): Ballot | undefined {
   if ((flags & HAS_BALLOT) === 0) return undefined;
   const term = reader.u53();
   if ((flags & HAS_VOTE) === 0) return { term, votedFor: undefined };
   const votedFor = reader.text(64);
   if (!isId(votedFor)) throw protocolError(`${JSON.stringify(votedFor)} is not the id of a candidate.`);
   return { term, votedFor };
+}
+
+function readLife(reader: Reader): StoreLife {
+  const life = { id: reader.u53(), starts: reader.u53() };
+  if (life.id === 0 || life.starts === 0) throw protocolError(`A log has the id ${life.id} and ${life.starts} starts.`);
+  return life;
 }
 
 /**

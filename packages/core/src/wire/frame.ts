@@ -9,8 +9,8 @@ import { Writer } from './writer.js';
  * The encoding of a frame: a checksum of the following bytes (4 bytes), version (1), flags (1, none
  * defined), group (4), epoch of the group (4, reserved), message count (4), then the messages.
  *
- * In version 2 each message is preceded by its length (4 bytes), so that a server can skip a
- * message of a kind that it does not know. In version 1 an unknown kind makes the whole frame
+ * From version 2 on each message is preceded by its length (4 bytes), so that a server can skip a
+ * message of a kind that it does not know. In version 3 each message names the sender's store. In version 1 an unknown kind makes the whole frame
  * unreadable. Two servers use the highest version that both support (`FRAMING`).
  */
 const HEADER = 18;
@@ -23,7 +23,7 @@ export interface VersionRange {
 }
 
 /** The versions of frames that this server reads and writes. */
-export const FRAMING: VersionRange = { min: 1, max: 2 };
+export const FRAMING: VersionRange = { min: 1, max: 3 };
 
 /** Default limit of bytes in a frame: 4 MiB. */
 export const MAX_FRAME: number = 4 * 1024 * 1024;
@@ -49,7 +49,7 @@ export interface FrameOptions {
 export function frameLength(messages: readonly Message[], version: number = FRAMING.max): number {
   let length = HEADER;
   for (const message of messages) {
-    if (isKnownTo(version, message)) length += messageLength(message) + (version === 1 ? 0 : LENGTH);
+    if (isKnownTo(version, message)) length += messageLength(message, version) + (version === 1 ? 0 : LENGTH);
   }
   return length;
 }
@@ -75,7 +75,7 @@ export function encodeFrame(
   for (const message of known) {
     const { at } = writer;
     if (version > 1) writer.u32(0);
-    writeMessage(writer, message);
+    writeMessage(writer, message, version);
     if (version > 1) writer.u32At(at, writer.at - at - LENGTH);
   }
   // An unwritten byte would contain old data from `memory`.
@@ -113,19 +113,19 @@ export function decodeFrame(bytes: Uint8Array, maxBytes: number = MAX_FRAME): Fr
   // A message that is skipped has at least its kind.
   const count = reader.count(version === 1 ? MIN_MESSAGE : LENGTH + 1);
   for (let i = 0; i < count; i += 1) {
-    if (version === 1) messages.push(readMessage(reader));
-    else readPrefixed(reader, messages, skipped);
+    if (version === 1) messages.push(readMessage(reader, version));
+    else readPrefixed(reader, version, messages, skipped);
   }
   reader.end();
   return { group, messages, skipped };
 }
 
-function readPrefixed(reader: Reader, messages: Message[], skipped: number[]): void {
+function readPrefixed(reader: Reader, version: number, messages: Message[], skipped: number[]): void {
   const length = reader.u32();
   if (length === 0) throw protocolError('A message has no bytes.');
   const end = reader.at + length;
   const kind = reader.peek();
-  if (isKnownKind(kind)) messages.push(readMessage(reader));
+  if (isKnownKind(kind)) messages.push(readMessage(reader, version));
   else {
     skipped.push(kind);
     reader.raw(length);

@@ -7,8 +7,8 @@ import { encodeSnapshotHead, readSnapshotHead } from './snapshot-head.js';
 import { textLength, type Writer } from './writer.js';
 
 /**
- * The encoding of a message: kind (1 byte), term and incarnation (8 each), then the fields of its
- * kind in the order written below. Numbers take 8 bytes and flags 1 byte. All other kinds are
+ * The encoding of a message: kind (1 byte), term and incarnation (8 each), from version 3 on store
+ * and starts (8 each, 0 for none), then the fields of its kind in the order written below. Numbers take 8 bytes and flags 1 byte. All other kinds are
  * reserved for later versions.
  */
 const KIND = {
@@ -33,6 +33,8 @@ const KIND = {
 /** The kind of a vote request after a transfer. Its fields are those of a vote request. */
 const TRANSFER_VOTE = 17;
 const HEADER = 17;
+/** Bytes of the store and its starts, which follow the header from version 3 on. */
+const LIFE = 16;
 /** Bytes of the shortest message, which has a header and one number. */
 export const MIN_MESSAGE: number = HEADER + 8;
 
@@ -75,18 +77,22 @@ function kindOf(message: Message): number {
 }
 
 /** Returns the number of bytes of a message, without the length before it. */
-export function messageLength(message: Message): number {
-  const length = HEADER + BODY[message.kind];
+export function messageLength(message: Message, version: number): number {
+  const length = HEADER + (version < 3 ? 0 : LIFE) + BODY[message.kind];
   if (message.kind === 'append') return length + entriesLength(message.entries);
   if (message.kind === 'snapshotOffer') return length + 4 + encodeSnapshotHead(message.meta).length;
   if (message.kind === 'snapshotChunk') return length + textLength(message.id) + message.data.length;
   return message.kind === 'snapshotAck' ? length + textLength(message.id) : length;
 }
 
-export function writeMessage(writer: Writer, message: Message): void {
+export function writeMessage(writer: Writer, message: Message, version: number): void {
   writer.u8(kindOf(message));
   writer.u53(message.term);
   writer.u53(message.incarnation);
+  if (version >= 3) {
+    writer.u53(message.store ?? 0);
+    writer.u53(message.starts ?? 0);
+  }
   if ('to' in message) writer.u53(message.to);
   switch (message.kind) {
     case 'preVote':
@@ -149,9 +155,9 @@ export function writeMessage(writer: Writer, message: Message): void {
   }
 }
 
-export function readMessage(reader: Reader): Message {
+export function readMessage(reader: Reader, version: number): Message {
   const kind = reader.u8();
-  const from = { term: termOf(reader), incarnation: incarnation(reader) };
+  const from = { term: termOf(reader), incarnation: incarnation(reader), ...(version < 3 ? {} : lifeOf(reader)) };
   switch (kind) {
     case KIND.preVote: {
       const last = position(reader, from.term);
@@ -280,6 +286,12 @@ function termOf(reader: Reader): number {
   if (term === Number.MAX_SAFE_INTEGER)
     throw protocolError(`A message has term ${term}, which no higher term could follow.`);
   return term;
+}
+
+function lifeOf(reader: Reader): Pick<Message, 'store' | 'starts'> {
+  const [store, starts] = [reader.u53(), reader.u53()];
+  if ((store === 0) !== (starts === 0)) throw protocolError(`A message names store ${store} with ${starts} starts.`);
+  return store === 0 ? {} : { store, starts };
 }
 
 function incarnation(reader: Reader): number {

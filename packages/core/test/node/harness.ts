@@ -1,6 +1,6 @@
 import {
-  bootstrap,
   isKontikiError,
+  membershipOf,
   MemoryLog,
   MemoryNetwork,
   RaftNode,
@@ -122,12 +122,21 @@ export class Nodes {
     this.network = new MemoryNetwork({ clock: this.clock, latency: () => latency });
   }
 
+  /** Bootstraps servers of a cluster that is founded already: its first entry names their stores. */
   async bootstrap(...ids: string[]): Promise<void> {
-    const members = Object.fromEntries(ids.map((id) => [id, { address: `memory:${id}`, metadata: `http://${id}` }]));
-    for (const id of ids) {
-      const log = this.logs.get(id) ?? new MemoryLog();
-      this.logs.set(id, log);
-      await bootstrap(log, { cluster: 'test', server: id, members });
+    const membership = membershipOf(
+      ids.map((id, i) => [id, { address: `memory:${id}`, metadata: `http://${id}`, store: i + 1 }]),
+    );
+    for (const [i, server] of ids.entries()) {
+      const log = this.logs.get(server) ?? new MemoryLog();
+      this.logs.set(server, log);
+      await log.open({ cluster: 'test', server });
+      await log.append({
+        life: { id: i + 1, starts: 1 },
+        entries: [{ kind: 'membership', index: 1, term: 1, membership }],
+        committed: 1,
+      });
+      await log.close();
     }
   }
 

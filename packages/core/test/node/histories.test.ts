@@ -123,13 +123,14 @@ describe('folders restored from an older copy', () => {
   });
 });
 
-/** Copies the entries and the ballot that a log holds now. */
+/** Copies the entries, the ballot and the identity that a log holds now. */
 async function copyOf(log: MemoryLog, server: string): Promise<MemoryLog> {
   const status = nodes.get(server).status();
   const entries = await log.read(1, status.durable, Infinity);
   const copy = new MemoryLog();
   await copy.open({ cluster: 'test', server });
-  await copy.append({ ballot: { term: status.term, votedFor: status.votedFor }, entries, committed: 1 });
+  const life = { id: 'abc'.indexOf(server) + 1, starts: 2 };
+  await copy.append({ ballot: { term: status.term, votedFor: status.votedFor }, life, entries, committed: 1 });
   await copy.close();
   return copy;
 }

@@ -50,6 +50,30 @@ describe('members', () => {
     expect([...settled.servers.keys()]).not.toContain(old);
   });
 
+  it('a server that lost its disk returns under its name, and counts again', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const id = nodes.followers[0]?.id as string;
+    const replaced = (): Promise<unknown> => run(leader().members.replace(id, id, `memory:${id}`));
+    await nodes.clock.until(
+      () =>
+        leader()
+          .status()
+          .peers?.find((peer) => peer.id === id)?.match !== 0,
+    );
+    expect(await run(leader().members.replace(id, id, `memory:${id}`))).toBe('KONTIKI_BAD_CHANGE');
+    const store = leader().status().membership?.servers.get(id)?.store;
+    await nodes.get(id).close(atOnce);
+    nodes.logs.set(id, new MemoryLog());
+    await nodes.open(id);
+    await nodes.clock.elapse(200);
+    const { voters, servers } = (await replaced()) as Membership;
+    expect(voters).toContain(id);
+    expect(servers.get(id)?.store).not.toBe(store);
+    const [other] = nodes.followers.filter((node) => node.id !== id) as [RaftNode<number>];
+    await other.close(atOnce);
+    expect(await run(leader().propose(bytes('x')))).toMatchObject({ result: 1 });
+  });
+
   it('a removed leader hands over, and the others continue', async () => {
     await nodes.cluster('a', 'b', 'c');
     const old = leader();
@@ -93,7 +117,7 @@ describe('members', () => {
   it('addresses and metadata change, and the transport follows', async () => {
     await nodes.cluster('a', 'b', 'c');
     const changed = (await run(leader().members.setMetadata('b', 'http://b:2'))) as Membership;
-    expect(changed.servers.get('b')).toEqual({ address: 'memory:b', metadata: 'http://b:2' });
+    expect(changed.servers.get('b')).toMatchObject({ address: 'memory:b', metadata: 'http://b:2' });
     expect(changed.revision).toBe(1);
   });
 });

@@ -2,7 +2,15 @@
 // correct.
 import { expect, it } from 'vitest';
 import { membershipOf, type LogBase } from '@kontiki/core';
-import { ballotFlags, readBallot, readBase, writeBallot, writeBase } from '@kontiki/core/store';
+import {
+  readBase,
+  readVitals,
+  vitalsFlags,
+  vitalsLength,
+  writeBase,
+  writeVitals,
+  type Vitals,
+} from '@kontiki/core/store';
 import { Reader, Writer } from '@kontiki/core/wire';
 
 const membership = membershipOf([['a', { address: 'ws://a', metadata: '' }]]);
@@ -29,9 +37,26 @@ it.each<[string, Partial<LogBase>]>([
   expect(() => readBase(baseWith(change))).toThrow(refused);
 });
 
-it('readBallot refuses a vote for a server whose id is a path', () => {
-  const ballot = { term: 3, votedFor: '../b' };
-  const writer = new Writer(40);
-  writeBallot(writer, ballot);
-  expect(() => readBallot(new Reader(writer.bytes), ballotFlags(ballot))).toThrow(refused);
+function copyOf(vitals: Vitals): Vitals {
+  const writer = new Writer(vitalsLength(vitals));
+  writeVitals(writer, vitals);
+  expect(writer.at).toBe(writer.bytes.length);
+  return readVitals(new Reader(writer.bytes), vitalsFlags(vitals));
+}
+
+it.each<[string, Vitals]>([
+  ['nothing', { ballot: undefined, life: undefined }],
+  ['a vote', { ballot: { term: 3, votedFor: 'b' }, life: undefined }],
+  ['a life', { ballot: undefined, life: { id: 5, starts: 1 } }],
+  ['a term and a life', { ballot: { term: 3, votedFor: undefined }, life: { id: 5, starts: 9 } }],
+])('readVitals reads %s that writeVitals wrote', (_, vitals) => {
+  expect(copyOf(vitals)).toEqual(vitals);
+});
+
+it.each<[string, Vitals]>([
+  ['a vote for a server whose id is a path', { ballot: { term: 3, votedFor: '../b' } }],
+  ['the store id 0', { life: { id: 0, starts: 1 } }],
+  ['a store without a start', { life: { id: 5, starts: 0 } }],
+])('readVitals refuses %s', (_, vitals) => {
+  expect(() => copyOf(vitals)).toThrow(refused);
 });

@@ -87,14 +87,15 @@ export const message: fc.Arbitrary<Message> = fc
     step: fc.nat(3),
     incarnation,
     to: incarnation,
+    store: fc.constantFrom({}, { store: 1, starts: Number.MAX_SAFE_INTEGER }),
     a: index,
     b: index,
     yes: fc.boolean(),
     no: fc.boolean(),
   })
-  .chain(({ position: at, step, incarnation: mine, to, a, b, yes, no }) =>
+  .chain(({ position: at, step, incarnation: mine, to, store, a, b, yes, no }) =>
     entriesAfter(at.index, at.term).chain((entries) => {
-      const from = { term: (entries.at(-1)?.term ?? at.term) + step, incarnation: mine };
+      const from = { term: (entries.at(-1)?.term ?? at.term) + step, incarnation: mine, ...store };
       return fc.constantFrom<Message>(
         { kind: 'preVote', ...from, lastIndex: at.index, lastTerm: at.term },
         { kind: 'preVoteReply', ...from, to, candidacy: a, granted: yes },

@@ -6,7 +6,10 @@ import { golden } from './golden.js';
 
 // Every release must read the bytes of all earlier releases, so the golden bytes never change.
 const versions = Object.entries(golden).flatMap(([version, frames]) =>
-  samples.map((message) => [message.kind, Number(version), message, frames[message.kind]] as const),
+  samples.map((sample) => {
+    const message: Message = version === '3' ? { ...sample, store: 0x1_0000_0005, starts: 4 } : sample;
+    return [message.kind, Number(version), message, frames[message.kind]] as const;
+  }),
 );
 
 it.each(versions)('the encoding of %s in version %i does not change', (_kind, version, message, frame) => {
@@ -60,5 +63,5 @@ it.each<[string, Message, string]>([
 });
 
 it('every kind of message has a golden frame in the newest version', () => {
-  expect(Object.keys(golden[2]).sort()).toEqual([...new Set(samples.map(({ kind }) => kind))].sort());
+  expect(Object.keys(golden[3]).sort()).toEqual([...new Set(samples.map(({ kind }) => kind))].sort());
 });

@@ -111,7 +111,7 @@ describe('impossible lengths', () => {
 
   it('decodeFrame rejects an impossible entry count or payload length', () => {
     const append = samples.find((one) => one.kind === 'append') as Message;
-    const count = frameLength([]) + 4 + 17 + 32;
+    const count = frameLength([]) + 4 + 33 + 32;
     expect(() => decodeFrame(withHugeCount(encodeFrame([append]), count))).toThrow(/items cannot fit/);
     expect(() => decodeFrame(withHugeCount(encodeFrame([append]), count + 4 + 9))).toThrow(/missing/);
   });
@@ -195,7 +195,7 @@ describe('impossible messages', () => {
 
   it.each([
     ['an older version', 4, 0, /version 0/],
-    ['a newer version', 4, 3, /version 3/],
+    ['a newer version', 4, 4, /version 4/],
     ['unknown flags', 5, 1, /flags/],
     ['an unknown epoch', 10, 1, /epoch/],
     ['an unknown kind', 18, 77, /unknown kind 77/],

@@ -85,9 +85,10 @@ export function testCalls({ expect, test, testAbility }: LogTests): void {
     await reopen(medium, store, models(calls).at(-1) as Model);
   });
 
-  test('append, compact and reset keep the ballot', async (medium) => {
+  test('append, compact and reset keep the ballot and the life', async (medium) => {
     const calls: Call[] = [
       { kind: 'append', write: { ballot: { term: 5, votedFor: 'c' }, entries: [first, ...commands(2, 5, 4)] } },
+      { kind: 'append', write: { life: { id: 9, starts: 3 } } },
       { kind: 'compact', base: baseAt(3, 4) },
       { kind: 'reset', base: baseAt(40, 5) },
     ];

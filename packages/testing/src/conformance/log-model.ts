@@ -10,6 +10,7 @@ import {
   type MembershipEntry,
   type Owner,
   type Position,
+  type StoreLife,
 } from '@kontiki/core';
 import { genesisOf } from '@kontiki/core/wire';
 import { canonical } from './plain.js';
@@ -57,6 +58,7 @@ export function carryOut(store: LogStore, call: Call): Promise<void> {
 /** The contents of a log. */
 export interface Holdings {
   readonly ballot: Ballot | undefined;
+  readonly life: StoreLife | undefined;
   readonly base: LogBase;
   readonly entries: readonly Entry[];
 }
@@ -76,6 +78,7 @@ export interface Model extends Holdings {
 const beginning: LogBase = { index: 0, term: 0, membership: undefined, genesis: undefined };
 const blank: Model = {
   ballot: undefined,
+  life: undefined,
   base: beginning,
   entries: [],
   committed: 0,
@@ -93,12 +96,13 @@ export function models(calls: readonly Call[]): [Model, ...Model[]] {
 
 function after(model: Model, call: Call): Model {
   if (call.kind === 'append') {
-    const { ballot = model.ballot, entries = [], committed = 0 } = call.write;
+    const { ballot = model.ballot, life = model.life, entries = [], committed = 0 } = call.write;
     const from = entries[0]?.index ?? Infinity;
     const replaced = (held: readonly Entry[]): Entry[] => [...held.filter(({ index }) => index < from), ...entries];
     return {
       ...model,
       ballot,
+      life,
       entries: replaced(model.entries),
       all: replaced(model.all),
       committed: Math.max(model.committed, committed),
@@ -108,6 +112,7 @@ function after(model: Model, call: Call): Model {
   if (call.kind === 'reset') {
     return {
       ballot: model.ballot,
+      life: model.life,
       base,
       entries: [],
       committed: base.index,
@@ -150,7 +155,7 @@ export function lastOf({ base, entries }: Holdings): number {
  * Returns the state that `open` must report. Leaves out repairs and the commit index, which is only
  * a hint.
  */
-function reported({ ballot, base, entries }: Holdings): Omit<LogState, 'committed' | 'repairs'> {
+function reported({ ballot, life, base, entries }: Holdings): Omit<LogState, 'committed' | 'repairs'> {
   const terms: Position[] = [];
   const memberships: MembershipAt[] = [];
   for (const entry of entries) {
@@ -160,8 +165,9 @@ function reported({ ballot, base, entries }: Holdings): Omit<LogState, 'committe
   const [one] = entries;
   return {
     ballot,
+    life,
     base,
-    last: lastOf({ ballot, base, entries }),
+    last: lastOf({ ballot, life, base, entries }),
     terms,
     memberships,
     genesis: base.genesis ?? (one?.index === 1 && one.kind === 'membership' ? genesisOf(one) : undefined),
@@ -169,14 +175,14 @@ function reported({ ballot, base, entries }: Holdings): Omit<LogState, 'committe
 }
 
 /** Reads all entries of a newly opened log. */
-async function holdings(store: LogStore, { ballot, base, last }: LogState): Promise<Holdings> {
+async function holdings(store: LogStore, { ballot, life, base, last }: LogState): Promise<Holdings> {
   const entries: Entry[] = [];
   for (let from = base.index + 1; from <= last; from = base.index + 1 + entries.length) {
     const page = await store.read(from, last, Infinity);
     if (page.length === 0) throw new Error(`entry ${from} of a log that ends at ${last} cannot be read`);
     entries.push(...page);
   }
-  return { ballot, base, entries };
+  return { ballot, life, base, entries };
 }
 
 /** Result of comparing a log with models: the error found, or the matching model. */
@@ -208,11 +214,11 @@ export async function difference(store: LogStore, allowed: readonly Model[]): Pr
   return { model };
 }
 
-function holdingsOf({ ballot, base, entries }: Holdings): Holdings {
-  return { ballot, base, entries };
+function holdingsOf({ ballot, life, base, entries }: Holdings): Holdings {
+  return { ballot, life, base, entries };
 }
 
-function summary({ ballot, base, entries }: Holdings): string {
+function summary({ ballot, life, base, entries }: Holdings): string {
   const terms = entries.map(({ index, term }) => `${index}:${term}`).join(' ');
-  return `[ballot ${ballot?.term}/${ballot?.votedFor}, base ${base.index}:${base.term}, entries ${terms}]`;
+  return `[ballot ${ballot?.term}/${ballot?.votedFor}, life ${life?.id}/${life?.starts}, base ${base.index}:${base.term}, entries ${terms}]`;
 }

@@ -25,7 +25,7 @@ function write(entries: readonly Entry[], ballot?: Ballot, committed?: number): 
 /** A script with every kind of call that changes a log. */
 export const script: Script = [
   [write([first], undefined, 1)],
-  [{ kind: 'append', write: { ballot: { term: 2, votedFor: 'b' } } }],
+  [{ kind: 'append', write: { ballot: { term: 2, votedFor: 'b' }, life: { id: 77, starts: 1 } } }],
   [
     write([command(2, 2), command(3, 2)]),
     write([command(4, 2), command(5, 2)], undefined, 2),
@@ -40,6 +40,7 @@ export const script: Script = [
   [{ kind: 'reset', base: baseAt(20, 4, 9) }, write([command(21, 4), { kind: 'noop', index: 22, term: 5 }])],
   [write([command(23, 5, 200)])],
   [{ kind: 'append', write: { ballot: { term: 6, votedFor: undefined } } }],
+  [{ kind: 'append', write: { life: { id: 77, starts: 2 } } }],
   [write(commands(23, 24, 6))],
 ];
 

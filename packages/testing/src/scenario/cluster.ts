@@ -14,6 +14,7 @@ import { Checks } from '../world/fast/checks.js';
 import { InvariantChecker } from '../world/invariant-checker.js';
 import { isQuorum } from '../world/memberships.js';
 import { command } from './command.js';
+import type { ScenarioDisk } from './disk.js';
 import { INVARIANTS } from './invariants.js';
 import { matches, ScenarioNetwork, type Envelope, type MessageFilter } from './network.js';
 import type { ScenarioOptions } from './options.js';
@@ -31,6 +32,7 @@ export class ScenarioCluster {
   readonly #first: Entry;
   readonly #limits: Limits;
   readonly #random: () => number;
+  readonly #hasStores: boolean;
   readonly #checks: Checks;
   protected readonly network: ScenarioNetwork = new ScenarioNetwork();
   protected readonly stalled: Set<ServerId> = new Set();
@@ -50,6 +52,7 @@ export class ScenarioCluster {
     this.timings = timings;
     this.#limits = { ...defaultLimits, ...limits };
     this.#random = new Random(seed).next;
+    this.#hasStores = options.stores === true;
     this.#checks = new Checks(
       new InvariantChecker(new Set(INVARIANTS)),
       (id, index, term) =>
@@ -60,8 +63,7 @@ export class ScenarioCluster {
     this.servers = new Map(ids.map((id) => [id, new ScenarioServer(id, this.#checks, this.network)]));
     for (const { id, disk } of this.servers.values()) {
       if (!membership.servers.has(id)) continue;
-      disk.entries = [this.#first];
-      disk.committed = 1;
+      this.#bootstrap(disk);
     }
     for (const id of ids) this.start(id);
   }
@@ -112,9 +114,16 @@ export class ScenarioCluster {
     this.#lives += 1;
     const incarnation = this.#lives;
     const { timings } = this;
-    const log = server.disk.open();
+    const { disk } = server;
+    if (this.#hasStores) disk.life = { id: disk.life?.id ?? incarnation, starts: (disk.life?.starts ?? 0) + 1 };
+    const { life } = disk;
+    const log = disk.open();
     const [limits, random, now] = [this.#limits, this.#random, this.#now];
-    server.start(new RawNode({ id, incarnation, timings, limits, random, now, log, applied: 0 }), incarnation, now);
+    server.start(
+      new RawNode({ id, incarnation, timings, limits, random, now, log, life, applied: 0 }),
+      incarnation,
+      now,
+    );
   }
 
   /**
@@ -143,6 +152,17 @@ export class ScenarioCluster {
     this.crash(id);
     this.server(id).disk.wipe();
     this.#checks.wiped(this.server(id));
+  }
+
+  /** Bootstraps a server again that has lost its disk, as a careless operator does, and starts it. */
+  bootstrapAgain(id: ServerId): void {
+    this.#bootstrap(this.server(id).disk);
+    this.start(id);
+  }
+
+  #bootstrap(disk: ScenarioDisk): void {
+    disk.entries = [this.#first];
+    disk.committed = 1;
   }
 
   /**

@@ -1,4 +1,4 @@
-import { entryBytes, type Ballot, type Entry } from '@kontiki/core';
+import { entryBytes, type Ballot, type Entry, type StoreLife } from '@kontiki/core';
 import type { PageRead, LogStart, Write } from '@kontiki/core/protocol';
 
 /**
@@ -8,6 +8,8 @@ import type { PageRead, LogStart, Write } from '@kontiki/core/protocol';
 export class ScenarioDisk {
   /** The durable ballot. */
   ballot: Ballot | undefined;
+  /** The identity of the disk and its starts; undefined if it has none. */
+  life: StoreLife | undefined;
   /** The durable entries. `entries[i]` has index i + 1. */
   entries: Entry[] = [];
   /** The durable commit index. */
@@ -39,7 +41,7 @@ export class ScenarioDisk {
 
   wipe(): void {
     this.crash(0);
-    this.ballot = undefined;
+    this.ballot = this.life = undefined;
     this.entries = [];
     this.committed = 0;
   }

@@ -12,4 +12,9 @@ export interface ScenarioOptions {
    * servers are voters.
    */
   readonly membership?: Membership;
+  /**
+   * Whether log stores have ids, as those of `RaftNode` do. Default: false, as in servers of
+   * earlier versions.
+   */
+  readonly stores?: boolean;
 }

@@ -1,15 +1,15 @@
 import type { Membership, ServerId } from '@kontiki/core';
 
-function isMajority(of: readonly ServerId[], has: (id: ServerId) => boolean): boolean {
-  return of.filter(has).length * 2 > of.length;
+function areEnough(of: readonly ServerId[], founded: boolean, has: (id: ServerId) => boolean): boolean {
+  return founded ? of.filter(has).length * 2 > of.length : of.every(has);
 }
 
 /**
  * Returns whether the servers for which `has` returns true are a quorum. In a joint membership, a
- * quorum needs a majority of both halves.
+ * quorum needs a majority of both halves. Before the founding it needs all voters.
  */
-export function isQuorum({ voters, outgoing }: Membership, has: (id: ServerId) => boolean): boolean {
-  return isMajority(voters, has) && (outgoing.length === 0 || isMajority(outgoing, has));
+export function isQuorum({ voters, outgoing, founded }: Membership, has: (id: ServerId) => boolean): boolean {
+  return areEnough(voters, founded, has) && (outgoing.length === 0 || areEnough(outgoing, founded, has));
 }
 
 /**

@@ -108,6 +108,11 @@ export interface Mix {
   readonly commandBytes: number;
   /** Whether state machines recover from their own disk after a restart. */
   readonly durableMachines: boolean;
+  /**
+   * Whether a fast world begins before the founding, as after `bootstrap`. Then lost disks are
+   * bootstrapped again, which is a mistake once the cluster is founded.
+   */
+  readonly founding: boolean;
   /** Snapshot policy of all nodes. */
   readonly snapshotPolicy: Partial<SnapshotPolicy>;
 }
@@ -178,6 +183,7 @@ export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions
     readEvery: random.pick([30, 100, 400]),
     commandBytes: random.pick([4, 4, 100, 500]),
     durableMachines: random.chance(0.5),
+    founding: new Random(seed, 'founding').chance(0.4),
     snapshotPolicy: drawPolicy(new Random(seed, 'snapshots')),
   };
 }

@@ -14,6 +14,18 @@ export function logReport(logger: Logger, report: Report): void {
       return logger.error(
         `server ${report.peer} is a voter and holds no log: it has lost its disk, or was never bootstrapped. It receives no entries and does not count. Remove it and add a new id.`,
       );
+    case 'otherStore':
+      return logger.error(
+        `server ${report.peer} does not have the disk that the membership names: it lost its disk and was bootstrapped again, or runs on an old one. It does not count. Replace it.`,
+      );
+    case 'restoredCopy':
+      return logger.error(
+        `server ${report.peer} was restored from an earlier copy of its disk: it has forgotten votes and acknowledgements. Its messages are dropped. Empty its disk and replace it.`,
+      );
+    case 'clonedStore':
+      return logger.error(
+        `two servers run as ${report.peer} on copies of one disk. The messages of the second one are dropped. Stop it, and empty its disk.`,
+      );
     case 'secondLeader':
       return logger.error(
         `server ${report.peer} claims to lead a term that has another leader: the two have different histories. Its messages are dropped, and it does not count`,

@@ -4,6 +4,7 @@ import { checkId } from '../../id.js';
 import { beginChange, targetOf, type MembershipStep } from '../../log/membership-change.js';
 import type { Membership } from '../../log/membership.js';
 import type { Leader, ServerId, ServerInfo } from '../../log/server.js';
+import type { Progress } from '../../protocol/progress.js';
 import type { Raft } from '../../protocol/raft.js';
 import { membershipOversize } from '../../wire/membership.js';
 import { refusalError } from '../calls/refusals.js';
@@ -154,7 +155,8 @@ export class Members {
 
   /**
    * Replaces a voter by a new server in one change, once the new server has the log. The voter may
-   * be down.
+   * be down. If `id` is `old`, the server returns under its name with a blank disk: it becomes a
+   * learner, and a voter again once it has the log.
    */
   async replace(
     old: ServerId,
@@ -168,6 +170,7 @@ export class Members {
         'KONTIKI_BAD_CHANGE',
         `${old} is not a member, so it cannot be replaced. Nothing was changed.`,
       );
+    if (id === old) return this.#replaceDisk(id, info, options);
     if (!this.#isMember(id)) await this.addLearner(id, info, rest);
     await this.#catchUp(id, options);
     return this.change(
@@ -227,6 +230,26 @@ export class Members {
   }
 
   // ---- how changes are made
+
+  async #replaceDisk(id: ServerId, info: string | ServerInfo, options: CatchUpOptions): Promise<Membership> {
+    const { onProgress: _, ...rest } = options;
+    const { voters, servers } = this.#membership();
+    const lost = servers.get(id)?.store;
+    if (lost !== undefined && this.#raft.peers?.get(id)?.store === lost)
+      throw new KontikiError(
+        'KONTIKI_BAD_CHANGE',
+        `${id} has the disk that the membership names, as far as this leader knows. If it has lost that disk, start it with a blank one first. Nothing was changed.`,
+      );
+    const { address, metadata } = serverInfo('replace', id, info);
+    const steps: MembershipStep[] = [
+      ...(voters.includes(id) ? [{ kind: 'demote', id } as const] : []),
+      { kind: 'setAddress', id, address },
+      { kind: 'setMetadata', id, metadata },
+    ];
+    await this.change(steps, rest);
+    await this.#catchUp(id, options, ({ store }) => store !== undefined && store !== lost);
+    return this.promote(id, { signal: options.signal, timeout: options.timeout, force: options.force });
+  }
 
   async #change(
     change: MembershipStep | readonly MembershipStep[],
@@ -293,8 +316,9 @@ export class Members {
   /**
    * Waits until a learner has the log. Each round ends when it has what the log held at the start
    * of the round. A round that takes less than an election timeout is the last one (thesis §4.2.1).
+   * `isRight` tells whether the learner has the right disk.
    */
-  #catchUp(id: ServerId, options: CatchUpOptions): Promise<void> {
+  #catchUp(id: ServerId, options: CatchUpOptions, isRight: (learner: Progress) => boolean = () => true): Promise<void> {
     const raft = this.#raft;
     const { operations } = this.#loop;
     const { onProgress } = options;
@@ -304,8 +328,10 @@ export class Members {
         const goal = raft.log.lastIndex;
         let seen = -1;
         await operations.until(() => {
-          const match = raft.peers?.get(id)?.match;
-          if (match === undefined) return true;
+          const learner = raft.peers?.get(id);
+          if (learner === undefined) return true;
+          if (!isRight(learner)) return false;
+          const { match } = learner;
           if (match !== seen) onProgress?.({ id, match, last: raft.log.lastIndex });
           seen = match;
           return match >= goal;

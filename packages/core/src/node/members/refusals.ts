@@ -17,6 +17,11 @@ export function changeRefused(raft: Raft, { refused, detail }: ChangeRefusal, si
         'KONTIKI_CHANGING',
         'This leader was just elected and has not committed an entry yet. Try again soon.',
       );
+    case 'founding':
+      return error(
+        'KONTIKI_CHANGING',
+        'The cluster is not founded yet: each of its first servers must have started once. Start those that are missing, then try again.',
+      );
     case 'changing':
       return error(
         'KONTIKI_CHANGING',

@@ -127,14 +127,14 @@ function pieces(stream: AsyncIterable<Uint8Array> = none()): { take(length: numb
 async function* none(): AsyncIterable<Uint8Array> {}
 
 /** Returns everything in a log's state except for the commit index, which is only a hint. */
-function summary({ ballot, base, last, terms, memberships, genesis }: LogState): string {
+function summary({ ballot, life, base, last, terms, memberships, genesis }: LogState): string {
   const at = ({ index, membership }: MembershipAt): string => {
     const writer = new Writer(membershipLength(membership));
     writeMembership(writer, membership);
     return `${index}:${String(writer.bytes)}`;
   };
   return JSON.stringify([
-    [ballot?.term, ballot?.votedFor],
+    [ballot?.term, ballot?.votedFor, life?.id, life?.starts],
     [base.index, base.term, base.membership && at(base.membership)],
     [last, genesis],
     terms.map(({ index, term }) => [index, term]),

@@ -113,9 +113,9 @@ async function copySnapshots(source: OpenStores, target: OpenStores, onProgress:
 }
 
 async function copyLog(source: OpenStores, target: OpenStores, onProgress: OnMoveProgress): Promise<void> {
-  const { base, last, ballot, committed } = source.state;
+  const { base, last, ballot, life, committed } = source.state;
   // Write the ballot first, so that a crash cannot leave a log without its vote.
-  if (ballot !== undefined) await target.log.append({ ballot });
+  await target.log.append({ ballot, life });
   if (base.index > 0) await target.log.reset(base);
   const total = last - base.index;
   for (let from = base.index + 1; from <= last;) {

@@ -1,21 +1,35 @@
 import { isKontikiError, KontikiError } from '../../errors.js';
+import type { StoreLife } from '../../log/store-life.js';
 import type { LogState, LogStore, Owner } from '../../ports/log-store.js';
 import { silentLogger } from '../../ports/logger.js';
 import type { SnapshotInfo, SnapshotStore } from '../../ports/snapshot-store.js';
 import { restore } from '../apply/restore.js';
 import type { NodeOptions } from '../options.js';
+import { countStart } from './count-start.js';
 
 /** The parts of a node that store data. */
-type Parts = Pick<NodeOptions<unknown>, 'log' | 'snapshots' | 'machine' | 'snapshotCompression' | 'logger'>;
+type Parts = Pick<NodeOptions<unknown>, 'log' | 'snapshots' | 'machine' | 'snapshotCompression' | 'logger' | 'random'>;
 
 /** The aligned stores: the state machine has applied the log's entries up to `applied`. */
 export interface AlignedStores {
   readonly state: LogState;
+  /** The log store, with this start counted; undefined if it has no id yet. */
+  readonly life: StoreLife | undefined;
   readonly applied: number;
   /** The newest usable snapshot. */
   readonly snapshot: SnapshotInfo | undefined;
   /** Ids of damaged snapshots. */
   readonly damaged: readonly string[];
+}
+
+/** Opens log, snapshots and state machine, aligns them, and counts this start in the log. */
+export async function alignStores(
+  parts: Parts,
+  owner: Owner,
+  onOpened: (store: LogStore | SnapshotStore) => void = () => {},
+): Promise<AlignedStores> {
+  const aligned = await align(parts, owner, onOpened);
+  return { ...aligned, life: await countStart(parts.log, aligned.state, parts.random ?? Math.random) };
 }
 
 /**
@@ -24,11 +38,11 @@ export interface AlignedStores {
  * an install that a crash interrupted. Rejects if there is a gap, because a skipped entry would
  * never be noticed.
  */
-export async function alignStores(
+async function align(
   { log, snapshots, machine, snapshotCompression, logger = silentLogger }: Parts,
   owner: Owner,
-  onOpened: (store: LogStore | SnapshotStore) => void = () => {},
-): Promise<AlignedStores> {
+  onOpened: (store: LogStore | SnapshotStore) => void,
+): Promise<Omit<AlignedStores, 'life'>> {
   const opened = await log.open(owner);
   onOpened(log);
   if (snapshots !== undefined) {
@@ -79,7 +93,7 @@ function replaced(state: LogState, { last, membership, genesis }: SnapshotInfo):
   return { ...state, base, last: last.index, terms: [], memberships: [], committed: last.index, genesis };
 }
 
-function check(aligned: AlignedStores): AlignedStores {
+function check<T extends Pick<AlignedStores, 'state' | 'applied'>>(aligned: T): T {
   const { state, applied } = aligned;
   if (applied < state.base.index) {
     throw new KontikiError(

@@ -1,7 +1,7 @@
 import { KontikiError } from '../../errors.js';
 import { checkId } from '../../id.js';
-import { membershipFault, membershipOf } from '../../log/membership.js';
-import type { ServerId, ServerInfo } from '../../log/server.js';
+import { membershipFault, membershipOf, type Membership } from '../../log/membership.js';
+import type { ServerId, ServerInfo, StoreId } from '../../log/server.js';
 import type { LogStore, Owner } from '../../ports/log-store.js';
 import type { SnapshotStore } from '../../ports/snapshot-store.js';
 import type { Transport } from '../../ports/transport.js';
@@ -10,6 +10,7 @@ import type { CallOptions } from '../calls/calls.js';
 import { callOptions, limitedAlone } from '../calls/limited.js';
 import { addressFault, serverInfo } from '../members/server-info.js';
 import { badOption, type Names } from '../options.js';
+import { drawNumber } from './count-start.js';
 
 export interface BootstrapOptions extends CallOptions {
   /** The cluster's id, from `createClusterId`. */
@@ -31,6 +32,8 @@ export interface BootstrapOptions extends CallOptions {
    * has run before and has lost its log.
    */
   readonly snapshots?: SnapshotStore | undefined;
+  /** A random generator, uniform in [0, 1), for the id of the log store. Default: `Math.random`. */
+  readonly random?: (() => number) | undefined;
 }
 
 const bootstrapOptions: Names<BootstrapOptions> = {
@@ -40,12 +43,14 @@ const bootstrapOptions: Names<BootstrapOptions> = {
   members: true,
   transport: true,
   snapshots: true,
+  random: true,
 };
 
 /**
  * Starts a cluster: writes the first entry, the membership, which is committed by definition. Call
  * this function once for each initial server, before any of them runs. Resolves when the entry is
- * durable. Rejects with `KONTIKI_NOT_BLANK` if the log or `snapshots` is not blank. Never call it
+ * durable. Until each initial server has run once, together, the cluster needs all of them to elect
+ * a leader and to commit. Rejects with `KONTIKI_NOT_BLANK` if the log or `snapshots` is not blank. Never call it
  * for a server that has lost its disk, because that server has forgotten its votes and
  * acknowledgements.
  *
@@ -57,7 +62,7 @@ export function bootstrap(log: LogStore, options: BootstrapOptions): Promise<voi
 }
 
 async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal: AbortSignal): Promise<void> {
-  const { cluster, server, members, snapshots } = options;
+  const { cluster, server, members, snapshots, random = Math.random } = options;
   checkId('cluster', cluster);
   // Sort the members, so that the first entry does not depend on the order in which they were
   // listed.
@@ -66,7 +71,8 @@ async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal:
     .map((id): [ServerId, ServerInfo] => {
       return [id, serverInfo('members', id, members[id] as string | ServerInfo)];
     });
-  const membership = membershipOf(infos);
+  // Several first servers do not know each other's stores yet, so their first leader records them.
+  const membership = { ...membershipOf(infos), founded: infos.length === 1 };
   const fault = membershipFault(membership) ?? membershipOversize(membership) ?? addressFault(infos);
   if (fault !== undefined) throw badOption(`These members cannot form a cluster: ${fault}.`);
   if (!membership.servers.has(server)) throw badOption(`Server ${server} is not among the first members.`);
@@ -81,10 +87,17 @@ async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal:
         `The log of ${server} holds entries up to ${state.last}, so its cluster was bootstrapped already. Start the node instead.`,
       );
     }
-    await log.append({ entries: [{ kind: 'membership', index: 1, term: 1, membership }], committed: 1 });
+    const life = state.life ?? { id: drawNumber(random), starts: 1 };
+    const first = membership.founded ? withStore(membership, server, life.id) : membership;
+    await log.append({ life, entries: [{ kind: 'membership', index: 1, term: 1, membership: first }], committed: 1 });
   } finally {
     await log.close();
   }
+}
+
+function withStore(membership: Membership, server: ServerId, store: StoreId): Membership {
+  const servers = new Map([...membership.servers].map(([id, info]) => [id, id === server ? { ...info, store } : info]));
+  return { ...membership, servers };
 }
 
 /**

@@ -1,4 +1,12 @@
-import { entryBytes, type Ballot, type Entry, type Position } from '@kontiki/core';
+import {
+  entryBytes,
+  type Ballot,
+  type Entry,
+  type MembershipEntry,
+  type Position,
+  type StoreId,
+  type StoreLife,
+} from '@kontiki/core';
 import type { LogStart, Write } from '@kontiki/core/protocol';
 import type { Random } from '../../random.js';
 import type { Mix } from '../mix.js';
@@ -15,8 +23,11 @@ export class ModelDisk {
   /** The durable entries. `entries[i]` has index i + 1. */
   entries: Entry[] = [];
   committed = 0;
+  /** The identity of the disk and its starts; undefined until the first start. */
+  life: StoreLife | undefined;
   /** Entries of the lost disk. */
   #lostEntries: readonly Entry[] = [];
+  #lostStore: StoreId | undefined;
   /** Number of issued writes lost in crashes. */
   lostWrites = 0;
   /** The time when the disk became full; undefined while it has room. */
@@ -45,9 +56,10 @@ export class ModelDisk {
     this.#mix = mix;
   }
 
-  /** Returns the durable state that a server starts from. */
+  /** Counts a start, and returns the durable state that a server starts from. */
   open(): LogStart & { readonly ballot: Ballot | undefined } {
-    const { ballot, committed, entries } = this;
+    const { ballot, committed, entries, life } = this;
+    this.life = { id: life?.id ?? 1 + this.#random.below(2 ** 31), starts: (life?.starts ?? 0) + 1 };
     this.#view = [...entries];
     const terms: Position[] = [];
     let term = 0;
@@ -87,9 +99,14 @@ export class ModelDisk {
     return page;
   }
 
-  /** Returns whether an entry is durable, or was durable before the disk was lost. */
-  holds(index: number, term: number): boolean {
-    return (this.entries[index - 1] ?? this.#lostEntries[index - 1])?.term === term;
+  /**
+   * Returns whether an entry is durable, or was durable before the disk was lost. If `store` is
+   * given, only that disk counts.
+   */
+  holds(index: number, term: number, store?: StoreId): boolean {
+    const held = store === undefined || store === this.life?.id ? this.entries[index - 1] : undefined;
+    const lost = store === undefined || store === this.#lostStore ? this.#lostEntries[index - 1] : undefined;
+    return held?.term === term || lost?.term === term;
   }
 
   get readLatency(): number {
@@ -117,8 +134,16 @@ export class ModelDisk {
   wipe(): void {
     this.ballot = undefined;
     this.#lostEntries = this.entries;
+    this.#lostStore = this.life?.id;
+    this.life = undefined;
     this.entries = [];
     this.committed = 0;
+  }
+
+  /** Writes the first entry to a blank disk. */
+  bootstrap(first: MembershipEntry): void {
+    this.entries.push(first);
+    this.committed = 1;
   }
 
   /** Ends all faults of the disk. */

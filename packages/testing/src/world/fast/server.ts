@@ -1,4 +1,13 @@
-import type { Entry, Membership, MembershipAt, MembershipStep, Message, ServerId, Timings } from '@kontiki/core';
+import type {
+  Entry,
+  Membership,
+  MembershipAt,
+  MembershipEntry,
+  MembershipStep,
+  Message,
+  ServerId,
+  Timings,
+} from '@kontiki/core';
 import { RawNode, type Mail, type PageRead, type Raft, type Report, type Turn } from '@kontiki/core/protocol';
 import type { Random } from '../../random.js';
 import type { Bounds } from './bounds.js';
@@ -16,6 +25,8 @@ export interface ServerContext {
   readonly schedule: Schedule;
   readonly random: Random;
   readonly mix: Mix;
+  /** The first entry of the cluster. */
+  readonly first: MembershipEntry;
   readonly network: ModelNetwork<Message>;
   readonly bounds: Bounds;
   readonly checks: Checks;
@@ -39,8 +50,8 @@ export class ModelServer implements FaultTarget {
   readonly #world: ServerContext;
   incarnation = 0;
   /**
-   * Whether the server lost its disk. It is then a blank server, which neither votes nor counts
-   * toward a quorum.
+   * Whether the server lost its disk. It is then blank, or it was bootstrapped again by mistake. It
+   * does not count toward a quorum, unless the cluster was not founded yet.
    */
   lost = false;
   /** Index of the last entry that the state machine applied. */
@@ -96,6 +107,11 @@ export class ModelServer implements FaultTarget {
     return this.raft?.log.membership;
   }
 
+  /** Whether the server takes part in what the cluster does, although it may not count. */
+  get participates(): boolean {
+    return !this.#isRetired && (!this.lost || this.#world.mix.founding);
+  }
+
   get leads(): boolean {
     return this.raft?.role === 'leader';
   }
@@ -110,6 +126,7 @@ export class ModelServer implements FaultTarget {
     this.#clock = { rate: 1 + mix.strength.drift * random.between(-0.1, 0.1), offset: random.between(0, 1e6) };
     this.#timerAt = Infinity;
     this.applied = mix.durableMachines ? this.#machineStored : 0;
+    const log = this.disk.open();
     const raw = this.#guarded(
       () =>
         new RawNode({
@@ -119,7 +136,8 @@ export class ModelServer implements FaultTarget {
           limits: mix.limits,
           random: random.next,
           now: this.#localNow,
-          log: this.disk.open(),
+          log,
+          life: this.disk.life,
           applied: this.applied,
         }),
     );
@@ -155,7 +173,9 @@ export class ModelServer implements FaultTarget {
     this.lost = true;
     this.#machineStored = 0;
     this.disk.wipe();
-    this.#world.checks.wiped(this);
+    const { mix, first, checks } = this.#world;
+    if (mix.founding) this.disk.bootstrap(first);
+    checks.wiped(this);
   }
 
   /** Stops the server forever, as an operator does after its removal. A restart may be planned. */
@@ -345,7 +365,7 @@ export class ModelServer implements FaultTarget {
     this.crash(random.chance(0.5) ? 'kill' : 'powerCut');
     checks.counts.crashes += 1;
     schedule.after(random.between(0, 5) * mix.timings.election, () => {
-      if (this.lost || this.#raw !== undefined) return;
+      if (!this.participates || this.#raw !== undefined) return;
       checks.counts.restarts += 1;
       this.start();
     });

@@ -1,4 +1,4 @@
-import { membershipOf, type MembershipEntry, type Message, type ServerId } from '@kontiki/core';
+import { membershipOf, type MembershipEntry, type Message, type ServerId, type StoreId } from '@kontiki/core';
 import { Random } from '../../random.js';
 import type { Counts } from '../counts.js';
 import { InvariantChecker } from '../invariant-checker.js';
@@ -23,6 +23,7 @@ class World {
   readonly network: ModelNetwork<Message>;
   readonly random: Random;
   readonly servers: readonly ModelServer[];
+  readonly first: MembershipEntry;
   readonly trace: ((text: string) => void) | undefined;
   healed = false;
   readonly #clients: Random;
@@ -52,13 +53,10 @@ class World {
       this.hash(message.term);
       this.#server(to).receive(from, message);
     });
-    const first = firstEntry(ids.slice(0, servers));
+    this.first = firstEntry(ids.slice(0, servers), this.mix.founding);
     this.servers = ids.map((id) => {
       const disk = new ModelDisk(this.schedule, new Random(seed, `disk ${id}`), this.mix);
-      if (first.membership.servers.has(id)) {
-        disk.entries.push(first);
-        disk.committed = 1;
-      }
+      if (this.first.membership.servers.has(id)) disk.bootstrap(this.first);
       return new ModelServer(id, disk, this);
     });
     this.#faults = new Faults(this, new Random(seed, 'faults'));
@@ -173,12 +171,17 @@ class World {
    * before its latest change. The servers may use different ones.
    */
   #isOnQuorum(index: number, term: number): boolean {
-    const holds = (id: ServerId): boolean => this.#server(id).disk.holds(index, term);
-    return this.servers.some((server) => server.memberships.some(({ membership }) => isQuorum(membership, holds)));
+    return this.servers.some((server) =>
+      server.memberships.some(({ membership }) => {
+        const storeOf = (id: ServerId): StoreId | undefined =>
+          membership.founded ? membership.servers.get(id)?.store : undefined;
+        return isQuorum(membership, (id) => this.#server(id).disk.holds(index, term, storeOf(id)));
+      }),
+    );
   }
 
   get #alive(): readonly ModelServer[] {
-    return this.servers.filter(({ lost }) => !lost);
+    return this.servers.filter(({ participates }) => participates);
   }
 
   get #states(): { lastIndex: number; committed: number; applied: number }[] {
@@ -266,7 +269,7 @@ class World {
       this.#read();
       const server = this.#clients.pick(this.servers);
       // Let reads queue up, but not without bound while there is no leader.
-      if (!server.lost && server.reads.count < 100) server.read();
+      if (server.participates && server.reads.count < 100) server.read();
     });
   }
 
@@ -296,8 +299,9 @@ class World {
 /** Number of servers that are no members at first, in a world with churn. */
 const SPARES = 2;
 
-function firstEntry(ids: readonly ServerId[]): MembershipEntry {
-  const membership = membershipOf(ids.map((id) => [id, { address: `model:${id}`, metadata: '' }]));
+function firstEntry(ids: readonly ServerId[], founding: boolean): MembershipEntry {
+  const founded = membershipOf(ids.map((id) => [id, { address: `model:${id}`, metadata: '' }]));
+  const membership = { ...founded, founded: !founding || ids.length === 1 };
   return { kind: 'membership', index: 1, term: 1, membership };
 }
 

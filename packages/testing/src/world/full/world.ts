@@ -90,6 +90,7 @@ class World {
     this.trace?.(JSON.stringify(this.mix));
     await this.#bootstrap();
     for (const server of this.servers) server.start();
+    await this.#found();
     this.#faults.start();
     this.#clients.start();
     this.#checkStatuses();
@@ -111,13 +112,26 @@ class World {
       const process = server.startProcess();
       const log = this.makeLog(server.environment(process));
       let done = false;
-      const bootstrapping = bootstrap(log, { cluster: this.cluster, server: server.id, members }).then(
+      const random = new Random(this.seed, `store of ${server.id}`).next;
+      const bootstrapping = bootstrap(log, { cluster: this.cluster, server: server.id, members, random }).then(
         () => (done = true),
       );
       await this.#elapse(10_000, () => done);
       await bootstrapping;
       server.crash('kill');
     }
+    this.healed = false;
+  }
+
+  /**
+   * Waits until the cluster is founded, because it needs all servers until then. The fast world
+   * injects faults during the founding, too.
+   */
+  async #found(): Promise<void> {
+    this.healed = true;
+    const isFounded = (): boolean => this.servers.every(({ node }) => node?.status().membership?.founded === true);
+    const founded = await this.#elapse(60_000, isFounded);
+    this.checks.invariants.check('recovers', founded, () => 'the cluster was not founded without faults');
     this.healed = false;
   }
 

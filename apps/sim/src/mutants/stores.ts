@@ -1,0 +1,68 @@
+import type { Mutant } from './mutant.js';
+
+const STORES = 'packages/core/test/protocol/stores.test.ts';
+
+/** Bugs in the founding of a cluster, and in telling which disk a server has. */
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'a lost disk that was bootstrapped again counts',
+    file: 'protocol/raft-server.ts',
+    find: 'return !founded || recorded === undefined || recorded === store;',
+    replace: 'return founded || recorded === store || recorded !== store;',
+  },
+  {
+    name: 'a lost disk that was bootstrapped again counts for commits',
+    file: 'protocol/voters.ts',
+    find: 'return progress !== undefined && !progress.isExcluded && server.trusts(id, progress.store);',
+    replace: 'return progress !== undefined && !progress.isExcluded;',
+  },
+  {
+    name: 'the vote of a lost disk that was bootstrapped again counts',
+    file: 'protocol/candidates.ts',
+    find: 'if (this.server.trusts(from, store)) this.count(from, granted);',
+    replace: 'if (store !== 0) this.count(from, granted);',
+  },
+  {
+    name: 'a cluster that is not founded decides by majority',
+    file: 'protocol/quorum.ts',
+    find: 'return founded ? Math.floor(voters.length / 2) + 1 : voters.length;',
+    replace: 'return Math.floor(voters.length / 2) + (founded ? 1 : 1);',
+  },
+  {
+    name: 'the founding ends before the stores are committed',
+    file: 'protocol/founding.ts',
+    find: 'founded: founded || areRecorded,',
+    replace: 'founded: founded || areRecorded || true,',
+    rare: { why: 'The disk must be lost between two messages of the founding.', test: STORES },
+  },
+  {
+    name: 'a store that was lost before the founding is not recorded again',
+    file: 'protocol/founding.ts',
+    find: 'const recorded = founded ? servers.get(voter)?.store : undefined;',
+    replace: 'const recorded = founded ? servers.get(voter)?.store : servers.get(voter)?.store;',
+    rare: { why: 'The disk must be lost between two messages of the founding.', test: STORES },
+  },
+  {
+    name: 'a server campaigns although its own disk does not count',
+    file: 'protocol/raft-server.ts',
+    find: 'if (!votes || this.diskStalled || !this.trusts(this.id, this.life?.id)) return false;',
+    replace: 'if (!votes || this.diskStalled) return false;',
+  },
+  {
+    name: 'a promoted server is a voter without a store',
+    file: 'log/membership-change.ts',
+    find: 'servers.set(id, { ...info, store: storeOf(id) });',
+    replace: 'servers.set(id, { ...info, store: info.store });',
+    rare: {
+      why: 'The leader records the missing store at once, and no disk is lost together with churn.',
+      test: STORES,
+    },
+  },
+  {
+    name: 'messages from an earlier copy of a disk are processed',
+    file: 'protocol/raft.ts',
+    find: 'if (!server.lives.accepts(from, message)) return;',
+    replace: 'server.lives.accepts(from, message);',
+    rare: { why: 'The worlds restore no copies, which cannot be noticed after all others restarted.', test: STORES },
+  },
+];
