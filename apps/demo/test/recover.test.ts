@@ -139,7 +139,7 @@ describe('recover', () => {
     // As if the command had been killed before it changed the cluster file.
     await updateClusterFile(data, (current) => ({
       ...current,
-      nodes: current.nodes.map(({ leftBehind: _, ...node }) => node),
+      nodes: current.nodes.map((node) => ({ ...node, leftBehind: false })),
     }));
     await recover('--yes');
     expect(await contentsOf('n1')).toEqual(before);

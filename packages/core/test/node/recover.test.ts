@@ -156,6 +156,59 @@ describe('recoverServer', () => {
     expect(b.status().membership).toMatchObject({ voters: ['b'], epoch: epochs[1] });
   });
 
+  it('two halves of a lost majority never serve in one epoch', async () => {
+    await cluster(['a', 'b', 'c', 'd', 'e']);
+    await write(3);
+    await closeAll();
+    nodes.nodes.clear();
+    const halves = [
+      ['a', 'f', 'g'],
+      ['d', 'h', 'i'],
+    ] as const;
+    const serving = new Map<string, Set<string>>();
+    const observe = (): void => {
+      for (const node of nodes.nodes.values()) {
+        const { membership } = node.status();
+        if (!node.isLeader || membership === undefined) continue;
+        const half = halves.findIndex((ids) => (ids as readonly string[]).includes(node.id));
+        serving.set(membership.epoch, (serving.get(membership.epoch) ?? new Set()).add(`${half}`));
+      }
+    };
+    for (const [survivor] of halves) await recover(survivor);
+    for (const [survivor, ...others] of halves) {
+      const leader = await openLeader(survivor);
+      for (const id of others) {
+        await open(id);
+        await runToOutcome(nodes, leader.members.addVoter(id, `memory:${id}`));
+        observe();
+      }
+    }
+    // Each half adds a server of the other half as a learner, then loses its first leader.
+    for (const [survivor, other] of [
+      ['a', 'h'],
+      ['d', 'f'],
+    ] as const) {
+      await runToOutcome(nodes, nodes.get(survivor).members.addLearner(other, `memory:${other}`));
+      await nodes.get(survivor).close(atOnce);
+      nodes.nodes.delete(survivor);
+    }
+    // The other servers of the old cluster come back with their old disks.
+    for (const id of ['b', 'c', 'e']) await open(id);
+    for (let i = 0; i < 100; i += 1) {
+      await nodes.clock.elapse(50);
+      observe();
+    }
+    for (const [, first, second] of halves) {
+      const leader = [first, second].map((id) => nodes.get(id)).find(({ isLeader }) => isLeader);
+      expect(await runToOutcome(nodes, leader!.propose(bytes(first)))).toMatchObject({ result: 4 });
+      expect(machines.get(leader!.id)?.commands.slice(0, 3)).toEqual(['x0', 'x1', 'x2']);
+    }
+    // b, c and e are a majority of the old cluster, so they serve in its epoch. The guide warns of this.
+    const served = [...serving].map(([epoch, by]) => `${epoch === '' ? 'old' : 'new'}: ${[...by].join()}`);
+    expect(served).toHaveLength(3);
+    expect(new Set(served)).toEqual(new Set(['new: 0', 'new: 1', 'old: -1']));
+  });
+
   it('recoverServer makes a log of level 0 one of level 1', async () => {
     await fill({ ...members('a', 'b', 'c'), level: 0 });
     await recover('a');
@@ -284,7 +337,7 @@ describe('recovery with snapshots', () => {
     expect(machines.get('a')?.commands).toEqual(['s3', 'x3']);
   });
 
-  it('recoverServer refuses a log whose first entries are in no intact snapshot, unless forced', async () => {
+  it('recoverServer refuses a log without the snapshot it begins with, unless forced', async () => {
     await fill(members('a', 'b'), [1, 1, 1, 2]);
     await snapshotsOfA([{ index: 3, term: 1 }], [3]);
     const log = logOf('a');

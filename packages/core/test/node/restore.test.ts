@@ -123,7 +123,7 @@ describe('restoreServer', () => {
     expect(await start()).toEqual(commands);
   });
 
-  it('restoreServer refuses a server that is restored already, and the id of the old cluster', async () => {
+  it('restoreServer refuses a restored server, and the id of the old cluster', async () => {
     const pieces = await backup();
     expect(await outcome(restore(pieces, { cluster: 'test' }))).toBe('KONTIKI_BAD_OPTION');
     [log, snapshots] = [new MemoryLog(), new MemorySnapshots()];
@@ -142,7 +142,7 @@ describe('restoreServer', () => {
     expect(await outcome(restore(pieces))).toBe('KONTIKI_LOST_DATA');
   });
 
-  it('a restore that was interrupted before its last step is finished by a start or by a second call', async () => {
+  it('an interrupted restore is finished by a start, and by a second call', async () => {
     const pieces = await backup();
     class Interrupted extends MemoryLog {
       isFaulty = true;
