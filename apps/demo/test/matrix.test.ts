@@ -231,7 +231,7 @@ async function* stream(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array
 }
 
 describe.each(Object.keys(STORES))('disasters on %s', (store) => {
-  it(`a server on ${store} is recovered after the loss of its majority, and others join`, async () => {
+  it(`a server on ${store} is recovered after a lost majority, and others join`, async () => {
     const cluster = new Cluster(store, 'transport-ws');
     try {
       await cluster.bootstrap();

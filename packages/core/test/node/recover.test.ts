@@ -353,7 +353,7 @@ describe('recovery with snapshots', () => {
     expect(await recover('a', { force: true })).toMatchObject({ index: 5 });
   });
 
-  it('inspectServer reports position, membership, epoch and snapshots, and changes nothing', async () => {
+  it('inspectServer reports position, membership and snapshots, and changes nothing', async () => {
     await fill(members('a', 'b'), [1, 1, 1, 2]);
     await snapshotsOfA(
       [

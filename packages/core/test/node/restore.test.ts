@@ -74,7 +74,7 @@ describe('restoreServer', () => {
     expect(await genesisOf({})).toBe(all[0]);
   });
 
-  it('restoreServer copies a compressed state of several chunks without its compression', async () => {
+  it('restoreServer copies a compressed state without its compression', async () => {
     const flip: SnapshotCompression = {
       kind: 200,
       compress: async function* (state) {
