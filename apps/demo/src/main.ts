@@ -21,6 +21,8 @@ Then, in another terminal: ${COMMAND} COMMAND
   node --id ID       run one node, for example after it was killed
   cert               create a certificate for a node of a cluster with --tls
   secret             print a new shared secret
+  recover            recover a cluster that has lost the majority of its nodes
+  restore            begin a new cluster from a saved snapshot
   migrate            move the data of a stopped node to another store
   demo               start a cluster (the same as above, without building)
 
@@ -47,6 +49,8 @@ const commands: Readonly<Record<string, Run>> = {
   node: async (args) => (await import('./commands/node.js')).nodeCommand(args),
   cert: async (args) => (await import('./commands/cert.js')).certCommand(args),
   secret: async (args) => (await import('./commands/cert.js')).secretCommand(args),
+  recover: async (args) => (await import('./commands/recover.js')).recoverCommand(args),
+  restore: async (args) => (await import('./commands/restore.js')).restoreCommand(args),
   migrate: async (args) => (await import('./commands/migrate.js')).migrateCommand(args),
   demo: async (args) => (await import('./commands/demo.js')).demoCommand(args),
 };

@@ -114,8 +114,8 @@ export class DemoCluster {
   }
 
   static async create(size = 3): Promise<DemoCluster> {
-    // Two ports more, for a node that joins.
-    return new DemoCluster(size, await freePorts(2 * size + 2));
+    // Four ports more, for two nodes that join.
+    return new DemoCluster(size, await freePorts(2 * size + 4));
   }
 
   /** A client that trusts the nodes. */

@@ -27,7 +27,9 @@ function streamed(url: string, chunks: number): Promise<number | undefined> {
 }
 
 async function leaderUrl(): Promise<string> {
-  return cluster.url(((await cluster.leader()) as NodeStatus).id);
+  let leader: NodeStatus | undefined;
+  await eventually('there is a leader', async () => (leader = await cluster.leader()) !== undefined);
+  return cluster.url((leader as NodeStatus).id);
 }
 
 describe('the HTTP interface of a node', () => {

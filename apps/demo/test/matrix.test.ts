@@ -1,16 +1,19 @@
 // Shows that every store works with every transport: each pair runs a cluster of three nodes
 // through writes, a compaction, catching up by a snapshot, and a change of leader. Prints a table
-// of results.
+// of results. Shows that every store can lose its majority and be recovered, and be restored.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   bootstrap,
+  inspectServer,
   MemoryLog,
   MemoryNetwork,
   MemorySnapshots,
   RaftNode,
+  recoverServer,
+  restoreServer,
   type Stores,
   type Transport,
 } from '@kontiki/core';
@@ -85,23 +88,40 @@ const results = new Map<string, string>();
 /** Three servers with one kind of store and one kind of transport. */
 class Cluster {
   readonly #folder = mkdtempSync(join(tmpdir(), 'kontiki-matrix-'));
-  readonly #data: ReadonlyMap<string, ServerData>;
+  readonly #id: string;
+  readonly #store: string;
+  readonly #data = new Map<string, ServerData>();
   readonly #wire: Wire;
   readonly #members: Record<string, string> = {};
   readonly machines = new Map<string, KvMachine>();
   readonly nodes = new Map<string, RaftNode<unknown>>();
 
-  constructor(store: string, wire: string) {
+  constructor(store: string, wire: string, id = 'matrix') {
+    this.#id = id;
+    this.#store = store;
     this.#wire = WIRES[wire]!();
-    this.#data = new Map(ids.map((id) => [id, STORES[store]!(join(this.#folder, id))]));
+  }
+
+  /** Adds a blank server, and resolves with its address. */
+  async add(id: string): Promise<string> {
+    this.#data.set(id, STORES[this.#store]!(join(this.#folder, id)));
+    return (this.#members[id] = await this.#wire.address(id));
+  }
+
+  /** Calls a function with the closed stores of a server that is stopped. */
+  async withStores<T>(id: string, use: (stores: Stores) => Promise<T>): Promise<T> {
+    const data = this.#data.get(id)!;
+    try {
+      return await use(data.stores());
+    } finally {
+      await data.release?.();
+    }
   }
 
   async bootstrap(): Promise<void> {
-    for (const id of ids) this.#members[id] = await this.#wire.address(id);
+    for (const id of ids) await this.add(id);
     for (const id of ids) {
-      const data = this.#data.get(id)!;
-      await bootstrap(data.stores().log, { cluster: 'matrix', server: id, members: this.#members });
-      await data.release?.();
+      await this.withStores(id, ({ log }) => bootstrap(log, { cluster: this.#id, server: id, members: this.#members }));
     }
     for (const id of ids) await this.start(id);
   }
@@ -111,7 +131,7 @@ class Cluster {
     this.machines.set(id, machine);
     const node = await RaftNode.open<unknown>({
       id,
-      cluster: 'matrix',
+      cluster: this.#id,
       machine,
       ...this.#data.get(id)!.stores(),
       snapshotPolicy: { maxEntries: 20, trailingEntries: 0, keep: 1 },
@@ -193,6 +213,76 @@ describe('every store with every transport', () => {
       results.set(`${store} ${wire}`, 'ok');
     } finally {
       await cluster.remove();
+    }
+  });
+});
+
+/** Returns the bytes of the newest snapshot of a stopped server. */
+async function newestSnapshot({ snapshots }: Stores, server: string): Promise<Uint8Array[]> {
+  await snapshots!.open({ cluster: 'matrix', server });
+  const pieces: Uint8Array[] = [];
+  for await (const piece of snapshots!.read((await snapshots!.list())[0]!.id)) pieces.push(piece);
+  await snapshots!.close();
+  return pieces;
+}
+
+async function* stream(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void> {
+  yield* pieces;
+}
+
+describe.each(Object.keys(STORES))('disasters on %s', (store) => {
+  it(`a server on ${store} is recovered after a lost majority, and others join`, async () => {
+    const cluster = new Cluster(store, 'transport-ws');
+    try {
+      await cluster.bootstrap();
+      await cluster.write(0, 60);
+      // The leader has applied every acknowledged write.
+      const survivor = cluster.leader!.id;
+      for (const id of ids) await cluster.stop(id);
+      const owner = { cluster: 'matrix', server: survivor };
+      const recover = (): Promise<unknown> =>
+        cluster.withStores(survivor, ({ log, snapshots }) => recoverServer(log, { ...owner, snapshots }));
+      expect(await recover()).toMatchObject({ epoch: expect.stringMatching(/^[0-9a-f]{32}$/) });
+      await expect(recover()).rejects.toMatchObject({ code: 'KONTIKI_BAD_CHANGE' });
+      const { snapshot, membership } = await cluster.withStores(survivor, ({ log, snapshots }) =>
+        inspectServer(log, { ...owner, snapshots }),
+      );
+      expect(snapshot?.last.index).toBeGreaterThan(20);
+      expect(membership?.membership.voters).toEqual([survivor]);
+      await cluster.start(survivor);
+      await cluster.write(60, 70);
+      const address = await cluster.add('d');
+      await cluster.start('d');
+      await cluster.leader!.members.addVoter('d', address);
+      expect(await cluster.nodes.get('d')!.read(() => cluster.machines.get('d')!.size)).toBe(70);
+    } finally {
+      await cluster.remove();
+    }
+  });
+
+  it(`a snapshot of a server on ${store} begins a new cluster`, async () => {
+    const [old, restored] = [new Cluster(store, 'MemoryNetwork'), new Cluster(store, 'transport-ws', 'restored')];
+    try {
+      await old.bootstrap();
+      await old.write(0, 60);
+      const { id } = old.leader!;
+      const { last } = await old.leader!.snapshot();
+      expect(last.index).toBeGreaterThan(60);
+      await old.stop(id);
+      const pieces = await old.withStores(id, (stores) => newestSnapshot(stores, id));
+      const address = await restored.add('r');
+      await restored.withStores('r', ({ log, snapshots }) =>
+        restoreServer(log, snapshots!, stream(pieces), { cluster: 'restored', server: 'r', address }),
+      );
+      await restored.start('r');
+      await restored.write(60, 61);
+      const other = await restored.add('s');
+      await restored.start('s');
+      await restored.leader!.members.addVoter('s', other);
+      expect(await restored.nodes.get('s')!.read(() => restored.machines.get('s')!.size)).toBe(61);
+    } finally {
+      await old.remove();
+      await restored.remove();
     }
   });
 });

@@ -120,7 +120,7 @@ it('clients of a cluster with certificates use HTTPS and trust only its authorit
     const { code, output } = await cluster.run([...args, '--url', follower]).result;
     const line = /kontiki-demo: The certificate of https:\S+ is not trusted: .* Name the authority .* --ca FILE .*\n$/;
     expect([code, output], args.join(' ')).toEqual([1, expect.stringMatching(line)]);
-    expect(output.split('\n')).toHaveLength(args[0] === 'status' ? 3 : 2);
+    expect(output.split('\n'), args.join(' ')).toHaveLength(args[0] === 'status' ? 3 : 2);
   }
   const missing = await cluster.run(['get', 'a', '--url', follower, '--ca', '/does/not/exist']).result;
   expect([missing.code, missing.output]).toEqual([1, expect.stringContaining('Cannot read the authority /does/not')]);

@@ -10,6 +10,12 @@ export function isId(value: unknown): value is string {
   return typeof value === 'string' && ID.test(value);
 }
 
+/** Returns random bytes as lowercase hexadecimal digits. */
+export function randomHex(bytes: number): string {
+  const random = crypto.getRandomValues(new Uint8Array(bytes));
+  return Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
 /**
  * Returns `id`, or throws `KONTIKI_BAD_OPTION` if it is invalid. The message refers to it as
  * `option`.

@@ -14,6 +14,8 @@ export type HandshakeErrorReason =
   | 'self'
   /** The clusters have the same id, but started with different lists of servers. */
   | 'genesis'
+  /** The cluster was recovered without one of the two servers. */
+  | 'epoch'
   /** The request comes from a browser. */
   | 'browser'
   /** The request comes from another machine, and peers are not authenticated. */
@@ -32,6 +34,7 @@ const descriptions: Readonly<Record<HandshakeErrorReason, string>> = {
   receiver: 'it is another server',
   self: 'it has the same id',
   genesis: 'its cluster started with another list of servers',
+  epoch: 'a recovery of the cluster left one of the two behind: empty it, let it join',
   browser: 'it accepts no connections from browsers',
   exposed: 'it accepts no connections from other machines',
   unauthenticated: 'it requires a certificate that it trusts',

@@ -16,10 +16,14 @@ import type { Context } from './peer-transport.js';
  * different lists of servers. A blank server has no genesis yet and learns it from the log; see
  * `isHandshakeOutdated`. The handshake identifies servers. `PeerSecurity` authenticates them.
  *
+ * `kontiki-epoch` is the epoch of a recovered cluster, 32 hexadecimal digits. Servers of different
+ * epochs refuse each other, so that servers that were left behind cannot disturb the recovered
+ * cluster. A server of a cluster that was never recovered omits the header. A server that no
+ * membership names yet sends `any`, because it still receives the log, with earlier epochs in it.
+ *
  * `kontiki-framing` is the range of versions of frames that a server supports, for example `1-2`.
  * Both servers choose the highest version in both ranges. A server that sends no range supports
- * version 1. The name `kontiki-epoch` is reserved for a cluster epoch of 32 hexadecimal digits.
- * Headers with unknown names are ignored.
+ * version 1. Headers with unknown names are ignored.
  */
 export const PROTOCOL_VERSION = 1;
 
@@ -33,6 +37,8 @@ export interface Hello {
   readonly incarnation: number;
   /** The checksum of the cluster's first entry. Undefined while `from` is blank. */
   readonly genesis: number | undefined;
+  /** The epoch of `from`: '' unless its cluster was recovered, undefined while it has none. */
+  readonly epoch: string | undefined;
   /** The version of the frames that both servers send after the handshake. */
   readonly framing: number;
 }
@@ -42,10 +48,13 @@ type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 const NUMBER = /^[1-9][0-9]{0,15}$/;
 const MAX_GENESIS = 0xffff_ffff;
+const EPOCH = /^[0-9a-f]{32}$/;
+const ANY_EPOCH = 'any';
 const FRAMING_RANGE = /^([1-9][0-9]?)-([1-9][0-9]?)$/;
 
 /** Returns the headers of the handshake that `self` sends to `to`. */
 export function helloHeaders(self: Identity, to: ServerId): Record<string, string> {
+  const { genesis, epoch = genesis === undefined ? '' : ANY_EPOCH } = self;
   return {
     'kontiki-version': `${PROTOCOL_VERSION}`,
     'kontiki-cluster': self.cluster,
@@ -53,7 +62,8 @@ export function helloHeaders(self: Identity, to: ServerId): Record<string, strin
     'kontiki-to': to,
     'kontiki-incarnation': `${self.incarnation}`,
     'kontiki-framing': `${FRAMING.min}-${FRAMING.max}`,
-    ...(self.genesis === undefined ? {} : { 'kontiki-genesis': `${self.genesis}` }),
+    ...(genesis === undefined ? {} : { 'kontiki-genesis': `${genesis}` }),
+    ...(epoch === '' ? {} : { 'kontiki-epoch': epoch }),
   };
 }
 
@@ -63,7 +73,7 @@ export function helloHeaders(self: Identity, to: ServerId): Record<string, strin
  */
 export function checkHello(self: Identity, headers: Headers, dialed?: ServerId): Hello {
   const hello = parseHello(headers);
-  const { cluster, from, to, incarnation, genesis } = hello;
+  const { cluster, from, to, incarnation, genesis, epoch } = hello;
   if (cluster !== self.cluster) {
     throw new HandshakeError(
       'cluster',
@@ -96,7 +106,18 @@ export function checkHello(self: Identity, headers: Headers, dialed?: ServerId):
       `The clusters of ${from} and ${self.server} have the same id, but started with different lists of servers. Bootstrap the servers of one cluster with the same list.`,
     );
   }
+  if (epoch !== undefined && self.epoch !== undefined && epoch !== self.epoch) {
+    throw new HandshakeError('epoch', describeEpochs(self, from, epoch));
+  }
   return hello;
+}
+
+/** Says which of two servers is to be emptied. Two recoveries are equals, so the operator chooses. */
+function describeEpochs(self: Identity, from: ServerId, epoch: string): string {
+  if (epoch !== '' && self.epoch !== '')
+    return `The clusters of ${from} and ${self.server} were recovered separately. Decide which cluster to keep, empty the servers of the other one, and let them join.`;
+  const [left, other] = epoch === '' ? [from, self.server] : [self.server, from];
+  return `${left} was left behind when the cluster of ${other} was recovered. Stop ${left}, empty it, and let it join as a new server.`;
 }
 
 /**
@@ -114,19 +135,18 @@ export function checkRequest({ self, security }: Context, { headers, socket }: I
   return hello;
 }
 
+/** What a server claims in a handshake and learns only while it runs. */
+export type Claims = Pick<Identity, 'genesis' | 'epoch'>;
+
 /**
- * Returns whether the two servers must repeat their handshake, because this server was blank and
- * now knows its genesis. `genesis` is the current genesis of this server. `sentGenesis` and
- * `receivedGenesis` are those of the handshake. No new handshake is needed if this server sent its
- * current genesis, because then the other server makes the check. Nor is one needed if this server
- * received its current genesis.
+ * Returns whether the two servers must repeat their handshake, because this server has learned its
+ * genesis or its epoch. `now` holds the current values of this server, `sent` and `received` those of
+ * the handshake. No new handshake is needed if this server sent its current values, because then the
+ * other server makes the check. Nor is one needed if this server received them.
  */
-export function isHandshakeOutdated(
-  genesis: number | undefined,
-  sentGenesis: number | undefined,
-  receivedGenesis: number | undefined,
-): boolean {
-  return genesis !== sentGenesis && genesis !== receivedGenesis;
+export function isHandshakeOutdated(now: Claims, sent: Claims, received: Claims): boolean {
+  const isOutdated = (name: keyof Claims): boolean => now[name] !== sent[name] && now[name] !== received[name];
+  return isOutdated('genesis') || isOutdated('epoch');
 }
 
 function parseHello(headers: Headers): Hello {
@@ -146,6 +166,7 @@ function parseHello(headers: Headers): Hello {
     to: parseId(headers, 'kontiki-to'),
     incarnation: parseNumber(headers, 'kontiki-incarnation', Number.MAX_SAFE_INTEGER),
     genesis: genesis === undefined ? undefined : parseNumber(headers, 'kontiki-genesis', MAX_GENESIS),
+    epoch: parseEpoch(headers['kontiki-epoch'], genesis === undefined),
     framing: chooseFraming(headers['kontiki-framing'] ?? '1-1'),
   };
 }
@@ -168,6 +189,13 @@ function parseId(headers: Headers, name: string): string {
   const value = headers[name];
   if (isId(value)) return value;
   throw new HandshakeError('malformed', `The header ${name} must be an id, not ${quote(value)}.`);
+}
+
+function parseEpoch(value: string | readonly string[] | undefined, isBlank: boolean): string | undefined {
+  if (value === undefined) return isBlank ? undefined : '';
+  if (value === ANY_EPOCH) return undefined;
+  if (typeof value === 'string' && EPOCH.test(value)) return value;
+  throw new HandshakeError('malformed', `The header kontiki-epoch must be 32 hexadecimal digits, not ${quote(value)}.`);
 }
 
 function parseNumber(headers: Headers, name: string, max: number): number {

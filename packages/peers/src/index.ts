@@ -5,6 +5,7 @@ export { Body, type BodyFault } from './body.js';
 export {
   checkHello,
   checkRequest,
+  type Claims,
   type Hello,
   helloHeaders,
   isHandshakeOutdated,

@@ -1,9 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import type { Identity } from '@kontiki/core';
-import { checkHello, isHandshakeOutdated, helloHeaders, HandshakeError, describeReason } from '@kontiki/peers';
+import {
+  checkHello,
+  type Claims,
+  describeReason,
+  HandshakeError,
+  helloHeaders,
+  isHandshakeOutdated,
+} from '@kontiki/peers';
 
-const a: Identity = { cluster: 'c-1', server: 'a', incarnation: 11, genesis: 5 };
-const b: Identity = { cluster: 'c-1', server: 'b', incarnation: 12, genesis: 5 };
+const a: Identity = { cluster: 'c-1', server: 'a', incarnation: 11, genesis: 5, epoch: '' };
+const b: Identity = { cluster: 'c-1', server: 'b', incarnation: 12, genesis: 5, epoch: '' };
+const [first, second] = ['1'.repeat(32), '2'.repeat(32)];
 
 function reason(self: Identity, headers: Record<string, string | string[]>, dialed?: string): string {
   try {
@@ -23,6 +31,7 @@ it('checkHello returns the identity that helloHeaders sent', () => {
     to: 'b',
     incarnation: 11,
     genesis: 5,
+    epoch: '',
     framing: 3,
   });
   expect(checkHello(a, helloHeaders(b, 'a'), 'b').from).toBe('b');
@@ -47,6 +56,7 @@ it.each([
   ['this server itself', { server: 'b', incarnation: 12 }, 'self'],
   ['another process with the same id', { server: 'b', incarnation: 99 }, 'self'],
   ['a server with another genesis', { genesis: 6 }, 'genesis'],
+  ['a server with another epoch', { epoch: first }, 'epoch'],
 ])('checkHello refuses %s', (_, change, expected) => {
   expect(reason(b, helloHeaders({ ...a, ...change }, 'b'))).toBe(expected);
 });
@@ -79,10 +89,10 @@ it.each([
 });
 
 describe('malformed headers', () => {
-  const good = helloHeaders(a, 'b');
+  const good = helloHeaders({ ...a, epoch: undefined }, 'b');
   it.each(Object.keys(good))('checkHello refuses a missing or malformed header %s', (name) => {
     const { [name]: _, ...without } = good;
-    const optional = ['kontiki-genesis', 'kontiki-framing'];
+    const optional = ['kontiki-genesis', 'kontiki-epoch', 'kontiki-framing'];
     if (!optional.includes(name)) expect(reason(b, without)).not.toBe('accepted');
     const never = ['', ' ', 'a,b', '__proto__ ', 'é', '5, 5', 'x'.repeat(65_536), ['5', '5']];
     const noNumber = ['-1', '0', '05', '0x10', '1e5', '1.5', 'NaN'];
@@ -112,13 +122,46 @@ it('describeReason describes only known reasons', () => {
   }
 });
 
+describe('epochs', () => {
+  it.each([
+    ['a server that was never recovered', '', {}],
+    ['a recovered server', first, { 'kontiki-epoch': first }],
+    ['a server that no membership names', undefined, { 'kontiki-epoch': 'any' }],
+  ])('helloHeaders and checkHello agree on the epoch of %s', (_, epoch, headers) => {
+    const sent = helloHeaders({ ...a, epoch }, 'b');
+    expect(Object.fromEntries(Object.entries(sent).filter(([name]) => name === 'kontiki-epoch'))).toEqual(headers);
+    expect(checkHello({ ...b, epoch: undefined }, sent).epoch).toBe(epoch);
+  });
+
+  it('a blank server sends no epoch, and servers of every epoch accept it', () => {
+    const sent = helloHeaders({ ...a, genesis: undefined, epoch: undefined }, 'b');
+    expect(sent).not.toHaveProperty('kontiki-epoch');
+    for (const epoch of ['', first, undefined]) expect(checkHello({ ...b, epoch }, sent).epoch).toBe(undefined);
+  });
+
+  it.each([
+    ['', first, 'b was left behind when the cluster of a was recovered. Stop b, empty it'],
+    [first, '', 'a was left behind when the cluster of b was recovered. Stop a, empty it'],
+    [first, second, 'were recovered separately. Decide which cluster to keep'],
+  ])('checkHello at epoch "%s" says what to do about epoch "%s"', (own, other, text) => {
+    const headers = helloHeaders({ ...a, epoch: other }, 'b');
+    expect(() => checkHello({ ...b, epoch: own }, headers)).toThrow(text);
+    expect(reason({ ...b, epoch: own }, headers)).toBe('epoch');
+    expect(reason({ ...b, epoch: other }, headers)).toBe('accepted');
+    expect(reason({ ...b, epoch: undefined }, headers)).toBe('accepted');
+  });
+});
+
 it.each([
   [false, 'nothing changed', 5, 5, 5],
-  [false, 'the server learned the genesis that it had received', 5, undefined, 5],
-  [false, 'both servers are still blank', undefined, undefined, undefined],
-  [false, 'only the other server was blank', 5, 5, undefined],
-  [true, 'the server learned another genesis', 5, undefined, 6],
-  [true, 'both servers were blank', 5, undefined, undefined],
+  [false, 'the server learned the value that it had received', 5, undefined, 5],
+  [false, 'both servers still lack the value', undefined, undefined, undefined],
+  [false, 'only the other server lacked the value', 5, 5, undefined],
+  [true, 'the server learned another value', 5, undefined, 6],
+  [true, 'both servers lacked the value', 5, undefined, undefined],
 ])('isHandshakeOutdated returns %s if %s', (expected, _, now, sent, received) => {
-  expect(isHandshakeOutdated(now, sent, received)).toBe(expected);
+  const claims = (genesis: number | undefined): Claims => ({ genesis, epoch: '' });
+  expect(isHandshakeOutdated(claims(now), claims(sent), claims(received))).toBe(expected);
+  const epochs = [now, sent, received].map((value) => ({ genesis: 1, epoch: value?.toString() }));
+  expect(isHandshakeOutdated(...(epochs as [Claims, Claims, Claims]))).toBe(expected);
 });

@@ -114,6 +114,18 @@ class IgnoresGenesis extends Wrapped {
   }
 }
 
+class IgnoresEpoch extends Wrapped {
+  override start(self: Identity, receive: Receive): Promise<void> {
+    return super.start({ ...self, epoch: undefined }, receive);
+  }
+}
+
+class NeverLearnsEpoch extends Wrapped {
+  override start(self: Identity, receive: Receive): Promise<void> {
+    return super.start({ ...self, epoch: self.epoch ?? '' }, receive);
+  }
+}
+
 /** Reads the identity only once, in `start`. */
 class NeverLearnsGenesis extends Wrapped {
   override start(self: Identity, receive: Receive): Promise<void> {
@@ -181,6 +193,8 @@ describe('testTransport', () => {
     ['never removes peers', NeverRemovesPeers, 'disconnects from servers that are no longer peers'],
     ['accepts other clusters', IgnoresCluster, 'refuses a server of another cluster'],
     ['accepts other memberships', IgnoresGenesis, 'refuses a server bootstrapped with a different membership'],
+    ['accepts other epochs', IgnoresEpoch, 'refuses a server left behind by a recovery'],
+    ['never learns its epoch', NeverLearnsEpoch, 'accepts a new server of no epoch'],
     ['never learns its genesis', NeverLearnsGenesis, 'accepts a blank server'],
     ['delivers after close', DeliversAfterClose, 'drops the rest of the batch'],
     ['queues without limit', QueuesWithoutLimit, 'send bounds the queue for a peer that is down'],

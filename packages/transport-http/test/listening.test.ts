@@ -170,7 +170,7 @@ it('the handler answers 503 before start and after close', async () => {
     return response.resume().statusCode;
   };
   expect(await status()).toBe(503);
-  await transport.start({ cluster: 'c', server: 'a', incarnation: 1, genesis: undefined }, () => {});
+  await transport.start({ cluster: 'c', server: 'a', incarnation: 1, genesis: undefined, epoch: undefined }, () => {});
   expect(await status()).toBe(400);
   await transport.close();
   expect(await status()).toBe(503);
@@ -184,7 +184,7 @@ it('close ends pending requests and leaves the application’s server open', asy
     incoming.once('end', onArrived);
     a.transport.handler(incoming, response);
   });
-  const self = { cluster: 'c-1', server: 'b', incarnation: 7, genesis: undefined };
+  const self = { cluster: 'c-1', server: 'b', incarnation: 7, genesis: undefined, epoch: undefined };
   const polling = request({
     port,
     method: 'POST',
@@ -206,7 +206,7 @@ it('the transport closes a connection if the client does not read responses', as
   const socket = createConnection(await listening(http), '127.0.0.1');
   after(() => socket.destroy());
   socket.pause().on('error', () => {});
-  const self = { cluster: 'c-1', server: 'x', incarnation: 7, genesis: undefined };
+  const self = { cluster: 'c-1', server: 'x', incarnation: 7, genesis: undefined, epoch: undefined };
   const headers = { host: 'a', ...helloHeaders(self, 'a'), 'content-length': '0', 'kontiki-poll': '1' };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   let index = 0;

@@ -3,7 +3,7 @@ import { HttpTransport, type HttpOptions } from '@kontiki/transport-http';
 import { TestServer } from '../../peers/test/transports/servers.js';
 
 /** A server that only sends what a test wants. */
-export const client: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, genesis: undefined };
+export const client: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, genesis: undefined, epoch: undefined };
 
 export * from '../../peers/test/transports/servers.js';
 

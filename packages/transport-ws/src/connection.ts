@@ -2,7 +2,15 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { isKontikiError, type ServerId } from '@kontiki/core';
-import { BATCH_BYTES, type Context, type Hello, isHandshakeOutdated, receiveFrame, SILENT_TICKS } from '@kontiki/peers';
+import {
+  BATCH_BYTES,
+  type Claims,
+  type Context,
+  type Hello,
+  isHandshakeOutdated,
+  receiveFrame,
+  SILENT_TICKS,
+} from '@kontiki/peers';
 
 export interface ConnectionCallbacks {
   /**
@@ -23,8 +31,8 @@ export class Connection {
    */
   readonly #socket: Socket | undefined;
   readonly #context: Context;
-  /** The genesis that this server sent in the handshake. */
-  readonly #sentGenesis: number | undefined;
+  /** What this server claimed in the handshake. */
+  readonly #sent: Claims;
   readonly #callbacks: ConnectionCallbacks;
   #sending = false;
   #memory: Uint8Array | undefined;
@@ -43,7 +51,7 @@ export class Connection {
     ws: WebSocket,
     socket: Duplex | null,
     hello: Hello,
-    sentGenesis: number | undefined,
+    sent: Claims,
     callbacks: ConnectionCallbacks,
   ) {
     this.#context = context;
@@ -52,7 +60,7 @@ export class Connection {
     // ws and node:http declare the socket as a Duplex, but on a listening port it is a net or TLS
     // socket.
     this.#socket = (socket as Socket | null) ?? undefined;
-    this.#sentGenesis = sentGenesis;
+    this.#sent = sent;
     this.#callbacks = callbacks;
     ws.on('message', (data: Buffer, isBinary: boolean) => this.#receive(data, isBinary));
     for (const event of ['message', 'ping', 'pong'] as const) ws.on(event, () => (this.#frames += 1));
@@ -108,8 +116,8 @@ export class Connection {
    * connection shows that the peer is alive. A fully sent frame also shows this.
    */
   tick(): void {
-    if (isHandshakeOutdated(this.#context.self.genesis, this.#sentGenesis, this.hello.genesis)) {
-      const text = `repeating the handshake with ${this.peer}: this server was blank during the last one`;
+    if (isHandshakeOutdated(this.#context.self, this.#sent, this.hello)) {
+      const text = `repeating the handshake with ${this.peer}: this server has learned more about its cluster`;
       this.#log('info', 'genesis', text);
       return this.terminate();
     }

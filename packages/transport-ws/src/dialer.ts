@@ -66,7 +66,7 @@ export class Dialer {
 
   #dial(url: URL): void {
     const { self, limits, security } = this.#context;
-    const sentGenesis = self.genesis;
+    const sent = { ...self };
     const ws = new WebSocket(url, SUBPROTOCOL, {
       ...socketOptions,
       ...security.clientOptions(self.cluster, this.#peer),
@@ -103,7 +103,7 @@ export class Dialer {
       this.#attempt = undefined;
       if (accepted === undefined) return ws.terminate();
       const { hello, socket } = accepted;
-      this.#connection = new Connection(this.#context, ws, socket, hello, sentGenesis, this.#callbacks);
+      this.#connection = new Connection(this.#context, ws, socket, hello, sent, this.#callbacks);
       this.#reconnector.onConnected();
       this.#callbacks.onConnected(this.#connection);
     });

@@ -8,6 +8,7 @@ import {
   boundOf,
   checkExposure,
   checkRequest,
+  type Claims,
   type Context,
   HandshakeError,
   type Hello,
@@ -22,10 +23,9 @@ import type { WebSocketOptions } from './options.js';
 import { SUBPROTOCOL, socketOptions } from './settings.js';
 
 /**
- * Called for each connection with a valid handshake. `sentGenesis` is the genesis that this server
- * sent.
+ * Called for each connection with a valid handshake. `sent` is what this server claimed.
  */
-export type OnAccepted = (ws: WebSocket, socket: Duplex, hello: Hello, sentGenesis: number | undefined) => Connection;
+export type OnAccepted = (ws: WebSocket, socket: Duplex, hello: Hello, sent: Claims) => Connection;
 
 /** Accepts connections from peers, on its own port or on a path of the application's server. */
 export class WebSocketListener implements Listener {
@@ -122,10 +122,10 @@ export class WebSocketListener implements Listener {
     } catch (error) {
       return this.#refuse(socket, error as HandshakeError);
     }
-    const sentGenesis = this.#context.self.genesis;
+    const sent = { ...this.#context.self };
     this.#webSockets.handleUpgrade(request, socket, head, (ws) => {
       this.#own?.markIdentified(socket as Socket);
-      const connection = this.#onAccepted(ws, socket, hello, sentGenesis);
+      const connection = this.#onAccepted(ws, socket, hello, sent);
       this.#connections.add(connection);
       this.#wasListening = this.#server.listening;
       ws.once('close', () => this.#connections.delete(connection));

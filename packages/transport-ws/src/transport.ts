@@ -17,9 +17,9 @@ export class WebSocketTransport extends PeerTransport<WebSocketPeer> {
   }
 
   protected override createListener(context: Context, getPeer: (id: ServerId) => WebSocketPeer): Listener {
-    return new WebSocketListener(context, this.#options, (ws, socket, hello, sentGenesis) => {
+    return new WebSocketListener(context, this.#options, (ws, socket, hello, sent) => {
       const peer = getPeer(hello.from);
-      const connection = new Connection(context, ws, socket, hello, sentGenesis, peer.callbacks);
+      const connection = new Connection(context, ws, socket, hello, sent, peer.callbacks);
       peer.accept(connection);
       return connection;
     });

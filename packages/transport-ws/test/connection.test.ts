@@ -17,8 +17,16 @@ class FakeWebSocket extends EventEmitter {
 }
 
 it('a connection without a socket counts frames, and is closed when none arrive', () => {
-  const self = { cluster: 'c-1', server: 'a', incarnation: 1, genesis: undefined };
-  const hello = { cluster: 'c-1', from: 'b', to: 'a', incarnation: 2, genesis: undefined, framing: 1 };
+  const self = { cluster: 'c-1', server: 'a', incarnation: 1, genesis: undefined, epoch: undefined };
+  const hello = {
+    cluster: 'c-1',
+    from: 'b',
+    to: 'a',
+    incarnation: 2,
+    genesis: undefined,
+    epoch: undefined,
+    framing: 1,
+  };
   const context = {
     self,
     logger: new ThrottledLogger(silentLogger),
@@ -31,7 +39,7 @@ it('a connection without a socket counts frames, and is closed when none arrive'
   };
   const ws = new FakeWebSocket();
   const callbacks = { onDrained: () => {}, onClosed: () => {} };
-  const connection = new Connection(context, ws as unknown as WebSocket, null, hello, undefined, callbacks);
+  const connection = new Connection(context, ws as unknown as WebSocket, null, hello, self, callbacks);
   for (let i = 0; i < 3 * SILENT_TICKS; i += 1) {
     ws.emit(i % 2 === 0 ? 'ping' : 'pong', Buffer.alloc(0));
     connection.tick();

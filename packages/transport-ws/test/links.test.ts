@@ -14,7 +14,10 @@ it('a client that connects and never reads uses a bounded amount of memory', asy
   introduce(a, b);
   const socket = createConnection(a.transport.port as number, '127.0.0.1');
   after(() => socket.destroy());
-  const hello = helloHeaders({ cluster: 'c-1', server: 'x', incarnation: 9, genesis: undefined }, 'a');
+  const hello = helloHeaders(
+    { cluster: 'c-1', server: 'x', incarnation: 9, genesis: undefined, epoch: undefined },
+    'a',
+  );
   const lines = [
     'GET / HTTP/1.1',
     'Host: a',

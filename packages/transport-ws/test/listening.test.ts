@@ -76,7 +76,7 @@ it('upgrades on other paths are answered with 404 if there is no other listener'
   const server = await applicationServer();
   const transport = new WebSocketTransport({ server });
   after(() => transport.close());
-  await transport.start({ cluster: 'c', server: 'a', incarnation: 1, genesis: undefined }, () => {});
+  await transport.start({ cluster: 'c', server: 'a', incarnation: 1, genesis: undefined, epoch: undefined }, () => {});
   const ws = new WebSocket(`ws://127.0.0.1:${portOf(server)}/chat`);
   ws.on('error', () => {});
   const [, response] = await once(ws, 'unexpected-response');
@@ -90,7 +90,7 @@ it('start rejects if other machines can reach the application’s server', async
   await once(server, 'listening');
   after(() => server.close());
   const transport = new WebSocketTransport({ server });
-  const identity = { cluster: 'c', server: 'a', incarnation: 1, genesis: undefined };
+  const identity = { cluster: 'c', server: 'a', incarnation: 1, genesis: undefined, epoch: undefined };
   await expect(transport.start(identity, () => {})).rejects.toMatchObject({ code: 'KONTIKI_BAD_OPTION' });
 });
 

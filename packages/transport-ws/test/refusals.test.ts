@@ -12,7 +12,7 @@ import { testHandshakes } from '../../peers/test/transports/handshakes.js';
 import { testRequests, testResponses } from '../../peers/test/transports/requests.js';
 import { after, frameOfUnknownKind, introduce, numbered, started, type TestServer, until } from './servers.js';
 
-const client: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, genesis: undefined };
+const client: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, genesis: undefined, epoch: undefined };
 
 interface Dial {
   readonly headers?: Record<string, string>;

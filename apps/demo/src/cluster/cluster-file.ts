@@ -18,6 +18,8 @@ export interface DemoNode {
   readonly storage: Storage;
   /** Whether the node is not a member yet, so that it may start without a log. */
   readonly joining?: boolean;
+  /** Whether the cluster was recovered without this node, so that it must never run again. */
+  readonly leftBehind?: boolean;
 }
 
 /** Contents of `cluster.json`, which is in the cluster's data folder next to the nodes' folders. */
@@ -35,6 +37,8 @@ export interface ClusterFile {
    * lost its disk. It must not be bootstrapped again, because its votes and entries are lost.
    */
   readonly bootstrapped: boolean;
+  /** The id of the snapshot from which the cluster is being restored, until that is complete. */
+  readonly restoring?: string;
 }
 
 export const HOST = '127.0.0.1';
@@ -46,6 +50,11 @@ export const peerUrl = ({ peerPort }: DemoNode, transport: TransportName): strin
 
 function fileIn(data: string): string {
   return join(data, 'cluster.json');
+}
+
+/** Returns the nodes that may run. */
+export function livingNodes({ nodes }: Pick<ClusterFile, 'nodes'>): readonly DemoNode[] {
+  return nodes.filter(({ leftBehind }) => leftBehind !== true);
 }
 
 /** Reads the cluster file of a data folder. Returns undefined if it does not exist. */
@@ -62,12 +71,22 @@ export function readClusterFile(data: string): ClusterFile | undefined {
 }
 
 function isClusterFile(file: unknown): file is ClusterFile {
-  const { version, cluster, transport, tls, secret, nodes, bootstrapped } = (file ?? {}) as Partial<ClusterFile>;
+  const {
+    version,
+    cluster,
+    transport,
+    tls,
+    secret,
+    nodes,
+    bootstrapped,
+    restoring = '',
+  } = (file ?? {}) as Partial<ClusterFile>;
   const isPort = (port: unknown): boolean => Number.isInteger(port) && Number(port) > 0 && Number(port) < 65_536;
   return (
     version === 2 &&
     isId(cluster) &&
     TRANSPORTS.includes(transport as TransportName) &&
+    typeof restoring === 'string' &&
     [tls ?? false, secret ?? false, bootstrapped].every((flag) => typeof flag === 'boolean') &&
     Array.isArray(nodes) &&
     nodes.length > 0 &&
@@ -79,7 +98,8 @@ function isClusterFile(file: unknown): file is ClusterFile {
         isPort(node.port) &&
         isPort(node.peerPort) &&
         STORAGES.includes(node.storage) &&
-        typeof (node.joining ?? false) === 'boolean',
+        typeof (node.joining ?? false) === 'boolean' &&
+        typeof (node.leftBehind ?? false) === 'boolean',
     ) &&
     areDistinct(nodes.map(({ id }) => id)) &&
     areDistinct(nodes.flatMap(({ port, peerPort }) => [port, peerPort]))

@@ -2,7 +2,7 @@ import { CliError, COMMAND } from '../cli.js';
 import { HttpClient } from '../client/http-client.js';
 import { MembersClient } from '../client/members-client.js';
 import { authorityOf, issueCertificate } from './certificates.js';
-import { clientUrl, peerUrl, updateClusterFile, type ClusterFile, type DemoNode } from './cluster-file.js';
+import { clientUrl, livingNodes, peerUrl, updateClusterFile, type ClusterFile, type DemoNode } from './cluster-file.js';
 
 const MAX_NODES = 9;
 
@@ -48,7 +48,9 @@ export async function join(
   headers: Readonly<Record<string, string>>,
 ): Promise<void> {
   const http = new HttpClient({ headers, ca: authorityOf(data, cluster) });
-  const urls = cluster.nodes.filter(({ id }) => id !== me.id).map((node) => clientUrl(node, cluster));
+  const urls = livingNodes(cluster)
+    .filter(({ id }) => id !== me.id)
+    .map((node) => clientUrl(node, cluster));
   const client = new MembersClient(http, urls);
   try {
     // An earlier start may have been interrupted after the node became a voter.

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { bootstrap, createClusterId, isKontikiError, silentLogger, type BootstrapOptions } from '@kontiki/core';
-import { CliError, EXIT } from '../cli.js';
+import { CliError, COMMAND, EXIT, shellWord } from '../cli.js';
 import { createCertificates } from './certificates.js';
 import { clientUrl, peerUrl, readClusterFile, writeClusterFile, type ClusterFile } from './cluster-file.js';
 import type { Storage, TransportName } from './kinds.js';
@@ -36,21 +36,53 @@ const defaults = { nodes: 3, port: 4001, peerPort: 5001 };
 export async function prepareCluster(data: string, flags: ClusterFlags): Promise<PreparedCluster> {
   const existing = readClusterFile(data);
   if (existing === undefined) {
-    const created = newCluster(flags);
-    const leftover = created.nodes.find(({ id }) => existsSync(join(data, id)));
-    if (leftover !== undefined)
-      throw new CliError(
-        `${data} has the data of node ${leftover.id} but no cluster.json. Restore cluster.json, or use another --data.`,
-      );
-    // Write the cluster file before the first log. If this start is interrupted, the next start
-    // continues with the same cluster.
-    if (created.tls === true) await createCertificates(data, created);
-    writeClusterFile(data, created);
+    const created = await createCluster(data, newCluster(flags));
     return { cluster: await bootstrapNodes(data, created), isNew: true };
   }
+  if (existing.restoring !== undefined) throw restoreInterrupted(data, existing.restoring);
   refuseContradictions(data, existing, flags);
   if (existing.bootstrapped) return { cluster: existing, isNew: false };
   return { cluster: await bootstrapNodes(data, existing), isNew: true };
+}
+
+/**
+ * Returns the cluster of an interrupted restore of a snapshot, or a new cluster of one node, which is
+ * not written yet. Throws if the folder has another cluster.
+ */
+export function clusterToRestore(data: string, snapshot: string, flags: ClusterFlags): ClusterFile {
+  const existing = readClusterFile(data);
+  if (existing === undefined) return { ...newCluster({ ...flags, nodes: 1 }), restoring: snapshot };
+  if (existing.restoring === undefined)
+    throw new CliError(`${data} has a cluster, which was not changed. Restore into another folder: --data DIR`);
+  if (existing.restoring !== snapshot) throw restoreInterrupted(data, existing.restoring);
+  return existing;
+}
+
+/** Writes the file of a cluster that is to be restored, unless an interrupted restore has done so. */
+export async function prepareRestore(data: string, snapshot: string, flags: ClusterFlags): Promise<ClusterFile> {
+  const file = clusterToRestore(data, snapshot, flags);
+  return readClusterFile(data) === undefined ? createCluster(data, file) : file;
+}
+
+function restoreInterrupted(data: string, snapshot: string): CliError {
+  return new CliError(
+    `The restore of snapshot ${snapshot} into ${data} was interrupted. Finish it with the same file: ${COMMAND} restore --from FILE --data ${shellWord(data)}. Or delete ${data}, and begin again.`,
+  );
+}
+
+/**
+ * Writes the file and the certificates of a new cluster, before its first log. If the start is
+ * interrupted, the next one continues with the same cluster.
+ */
+async function createCluster(data: string, created: ClusterFile): Promise<ClusterFile> {
+  const leftover = created.nodes.find(({ id }) => existsSync(join(data, id)));
+  if (leftover !== undefined)
+    throw new CliError(
+      `${data} has the data of node ${leftover.id} but no cluster.json. Restore cluster.json, or use another --data.`,
+    );
+  if (created.tls === true) await createCertificates(data, created);
+  writeClusterFile(data, created);
+  return created;
 }
 
 /**

@@ -1,16 +1,14 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { FolderLockedError, type Lock } from '@kontiki/files';
-import { openFolder } from '@kontiki/files/node';
 import { PeerSecurity } from '@kontiki/peers';
 import { CliError, DEMO_COMMAND, EXIT, oneOf, parse, shellWord, wholeNumber } from '../cli.js';
 import { HttpClient } from '../client/http-client.js';
 import { authorityOf, authorityPath, readSecrets } from '../cluster/certificates.js';
-import { clientUrl, peerUrl, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
+import { clientUrl, livingNodes, peerUrl, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { STORAGES, TRANSPORTS } from '../cluster/kinds.js';
+import { lockData } from '../cluster/lock-data.js';
 import { NodeProcesses } from '../cluster/node-processes.js';
 import { checkNewCluster, prepareCluster, type PreparedCluster } from '../cluster/prepare.js';
-
 import { readToken, tokenFlags } from '../token-file.js';
 import { tuningArgs, tuningFlags, tuningHelp, tuningOf } from './tuning.js';
 
@@ -85,27 +83,13 @@ export async function demoCommand(args: string[]): Promise<number> {
   }
 }
 
-/**
- * Locks the data folder. Without the lock, two demos in one folder could create two clusters, or
- * each run a part of one cluster.
- */
-async function lockData(data: string): Promise<Lock> {
-  try {
-    return await (await openFolder(data)).lock('demo');
-  } catch (error) {
-    if (error instanceof FolderLockedError) throw error;
-    throw new CliError(`Cannot use --data ${data}: ${(error as Error).message}. Choose another folder.`, EXIT.failed, {
-      cause: error,
-    });
-  }
-}
-
 async function runCluster(
-  { cluster, isNew }: PreparedCluster,
+  { cluster: file, isNew }: PreparedCluster,
   data: string,
   nodeArgs: readonly string[],
   tokenFile: string | undefined,
 ): Promise<number> {
+  const cluster = { ...file, nodes: livingNodes(file) };
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const http = new HttpClient({ ca: authorityOf(data, cluster) });
   const stop = new AbortController();

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { bootstrap, RaftNode, type Logger, type Membership, type ServerInfo } from '@kontiki/core';
 import type { SecurityOptions } from '@kontiki/peers';
 import { COMMAND, CliError, DEMO_COMMAND, EXIT, parse, shellWord } from '../cli.js';
 import { readCertificate, readSecrets } from '../cluster/certificates.js';
 import { clientUrl, HOST, readClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
-import { addNode, join } from '../cluster/join.js';
+import { addNode, join as joinCluster } from '../cluster/join.js';
 import { firstMembers } from '../cluster/prepare.js';
 import { storagePath, storesAt, type NodeStores } from '../cluster/storage.js';
 import { transportOn } from '../cluster/transport.js';
@@ -65,6 +65,10 @@ export async function nodeCommand(args: string[]): Promise<number> {
       `The cluster in ${data} has no node ${id}. Its nodes: ${cluster.nodes.map((n) => n.id).join(', ')}.`,
       EXIT.usage,
     );
+  if (me.leftBehind === true)
+    throw new CliError(
+      `${id} was left behind when the cluster was recovered, so it does not start. Delete ${join(data, id)}, and add a new node: ${COMMAND} node --join --data ${shellWord(data)}`,
+    );
   const secret = values['secret'] as string | undefined;
   if (cluster.tls === true && secret !== undefined)
     throw new CliError('The cluster uses certificates (--tls), so omit --secret.', EXIT.usage);
@@ -80,7 +84,7 @@ export async function nodeCommand(args: string[]): Promise<number> {
   const logger = plainLogger(process.stderr);
   const onListening = (): void => {
     if (me.joining !== true) return;
-    join(data, cluster, me, authorization(adminToken ?? token)).then(
+    joinCluster(data, cluster, me, authorization(adminToken ?? token)).then(
       () => logger.info(`${id} is a voter now`),
       (error: unknown) => logger.error('cannot join', { error }),
     );

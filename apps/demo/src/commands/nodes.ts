@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { CliError, DEMO_COMMAND, EXIT, type ParsedArgs } from '../cli.js';
 import { HttpClient } from '../client/http-client.js';
 import { authorityOf, readAuthority } from '../cluster/certificates.js';
-import { clientUrl, readClusterFile } from '../cluster/cluster-file.js';
+import { clientUrl, livingNodes, readClusterFile } from '../cluster/cluster-file.js';
 import { authorizationOf } from '../token-file.js';
 
 /** Flags by which a client finds the nodes of a cluster, trusts them, and is authorized. */
@@ -44,7 +44,7 @@ export function nodesOf({ values }: ParsedArgs): Nodes {
       EXIT.usage,
     );
   return {
-    urls: cluster.nodes.map((node) => clientUrl(node, cluster)),
+    urls: livingNodes(cluster).map((node) => clientUrl(node, cluster)),
     http: new HttpClient({ headers, ca: ca ?? authorityOf(data, cluster) }),
   };
 }

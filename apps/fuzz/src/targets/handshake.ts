@@ -46,6 +46,8 @@ const value = fc.oneof(
     'fuzz',
     'a',
     'b',
+    'any',
+    'c'.repeat(32),
     '__proto__',
     '../a',
   ),
@@ -58,7 +60,8 @@ export const handshake: Target = {
   about: 'checkHello of @kontiki/peers, for requests and responses',
   seeds: () => [
     encode(helloHeaders(peer, 'a')),
-    encode(helloHeaders({ ...peer, genesis: undefined }, 'a')),
+    encode(helloHeaders({ ...peer, genesis: undefined, epoch: undefined }, 'a')),
+    encode(helloHeaders({ ...peer, epoch: undefined }, 'a')),
     encode({ ...helloHeaders(peer, 'a'), [REFUSED_HEADER]: 'busy' }),
   ],
   structured: fc
@@ -72,12 +75,13 @@ export const handshake: Target = {
     let isAccepted = true;
     for (const dialed of [undefined, 'b']) {
       try {
-        const { cluster, from, to, incarnation, genesis = 1, framing } = checkHello(self, headers, dialed);
+        const { cluster, from, to, incarnation, genesis = 1, epoch = '', framing } = checkHello(self, headers, dialed);
         check(
           cluster === 'fuzz' && to === 'a' && isId(from) && from !== 'a',
           'an accepted handshake names both servers',
         );
         check(Number.isSafeInteger(incarnation) && incarnation > 0, 'an incarnation is a safe integer above 0');
+        check(/^([0-9a-f]{32})?$/.test(epoch), 'an epoch has 32 hexadecimal digits');
         check(genesis > 0 && genesis <= 0xffff_ffff && (framing === 1 || framing === 2), 'the numbers are possible');
       } catch (error) {
         if (!(error instanceof HandshakeError)) throw error;

@@ -1,7 +1,7 @@
 import { type Entry, type Identity, membershipOf, type SnapshotMeta } from '@kontiki/core';
 
 /** The server whose readers are under test. */
-export const self: Identity = { cluster: 'fuzz', server: 'a', incarnation: 11, genesis: 5 };
+export const self: Identity = { cluster: 'fuzz', server: 'a', incarnation: 11, genesis: 5, epoch: 'c'.repeat(32) };
 
 /** Another server of its cluster. */
 export const peer: Identity = { ...self, server: 'b', incarnation: 12 };

@@ -50,7 +50,13 @@ let stranger = 0;
 /** The handshake of a server that the certificate names. Each call uses another of the thousand names. */
 function handshake({ kind, server }: Target, headers: Readonly<Record<string, string>> = {}): string {
   stranger = (stranger + 1) % 1_000;
-  const identity = { cluster: 'c-1', server: `s${stranger}`, incarnation: stranger + 1, genesis: undefined };
+  const identity = {
+    cluster: 'c-1',
+    server: `s${stranger}`,
+    incarnation: stranger + 1,
+    genesis: undefined,
+    epoch: undefined,
+  };
   const upgrade = {
     connection: 'Upgrade',
     upgrade: 'websocket',

@@ -51,6 +51,11 @@ export function isVoter(membership: Membership, id: ServerId): boolean {
   return membership.voters.includes(id) || membership.outgoing.includes(id);
 }
 
+/** Returns the epoch of the newest membership that names a server; undefined if none names it. */
+export function epochOf(memberships: readonly MembershipAt[], id: ServerId): string | undefined {
+  return memberships.findLast(({ membership }) => membership.servers.has(id))?.membership.epoch;
+}
+
 /** The highest feature level that this version can read. */
 export const LEVEL = 1;
 

@@ -4,7 +4,7 @@ import { SystemClock } from '../node/system-clock.js';
 import type { Clock } from '../ports/clock.js';
 import type { Identity, Transport } from '../ports/transport.js';
 import type { Message } from '../protocol/message.js';
-import { decodeFrame, encodeFrame, MAX_FRAME } from '../wire/index.js';
+import { decodeFrame, encodeFrame, isStranger, MAX_FRAME } from '../wire/index.js';
 
 export interface MemoryNetworkOptions {
   /** The clock for latencies. Default: the system's monotonic clock. */
@@ -103,11 +103,9 @@ export class MemoryNetwork {
 
   #arrive(from: Identity, to: ServerId, frame: Uint8Array): void {
     const endpoint = this.#endpoints.get(to);
-    // As in a real transport's handshake, refuse a server of another cluster or one bootstrapped
-    // with other members.
-    if (endpoint === undefined || endpoint.self.cluster !== from.cluster) return;
-    const [mine, theirs] = [endpoint.self.genesis, from.genesis];
-    if (mine !== undefined && theirs !== undefined && mine !== theirs) return;
+    // As in a real transport's handshake, refuse a server of another cluster, one bootstrapped with
+    // other members, and one of another epoch.
+    if (endpoint === undefined || isStranger(endpoint.self, from)) return;
     for (const message of decodeFrame(frame).messages) {
       // `receive` may have closed the transport.
       if (this.#endpoints.get(to) !== endpoint) return;

@@ -1,20 +1,27 @@
+import { epochOf, type MembershipAt } from '../log/membership.js';
 import type { ServerId } from '../log/server.js';
 import type { Identity } from '../ports/transport.js';
 
 /**
- * The identity of a running node. A blank server learns its genesis only while it runs, from its
- * first entry or its first snapshot. So the transport, the log and the snapshots share this object.
+ * The identity of a running node. A blank server learns its genesis and its epoch only while it runs,
+ * from the log or a snapshot. So the transport, the log and the snapshots share this object.
  */
 export class NodeIdentity implements Identity {
   readonly cluster: string;
   readonly server: ServerId;
   readonly incarnation: number;
   genesis: number | undefined;
+  epoch: string | undefined;
 
   constructor(cluster: string, server: ServerId, incarnation: number, genesis: number | undefined) {
     this.cluster = cluster;
     this.server = server;
     this.incarnation = incarnation;
     this.genesis = genesis;
+  }
+
+  /** Takes the epoch from the live memberships. A removed server keeps the epoch that it had. */
+  follow(live: readonly MembershipAt[]): void {
+    this.epoch = epochOf(live, this.server) ?? this.epoch;
   }
 }

@@ -80,6 +80,8 @@ export class Loop<Result> {
     this.#raw = raw;
     this.#log = log;
     this.#identity = identity;
+    // Handshakes begin before the first turn.
+    identity.follow(raw.raft.log.liveMemberships);
     this.#clock = clock;
     this.#logger = logger;
     this.#events = events;
@@ -237,6 +239,7 @@ export class Loop<Result> {
     if (same && leaving === this.#leaving) return;
     this.#memberships = live;
     this.#leaving = leaving;
+    this.#identity.follow(live);
     const peers = new Map<ServerId, string>();
     for (const [id, { info }] of leaving) peers.set(id, info.address);
     for (const { membership } of live) {

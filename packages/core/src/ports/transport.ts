@@ -12,6 +12,12 @@ export interface Identity {
    * known while the server runs, so read it for each handshake.
    */
   readonly genesis: number | undefined;
+  /**
+   * The epoch of the newest membership that names this server: '' unless its cluster was recovered.
+   * Undefined while none names it. Such a server still receives the log, which may contain earlier
+   * epochs, so it talks to servers of any epoch. May change like `genesis`.
+   */
+  readonly epoch: string | undefined;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { MembershipEntry } from '../log/entry.js';
 import { crc32 } from './crc32.js';
 import { entriesLength, writeEntries } from './entries.js';
-import { Writer } from './writer.js';
+import { textLength, Writer } from './writer.js';
 
 /**
  * Returns the checksum of a cluster's first entry, an unsigned 32-bit number above 0. It
@@ -10,6 +10,18 @@ import { Writer } from './writer.js';
  */
 export function genesisOf(first: MembershipEntry): number {
   const writer = new Writer(entriesLength([first]));
+  writeEntries(writer, [first]);
+  return crc32(writer.bytes) || 1;
+}
+
+/**
+ * Returns the genesis of a cluster that begins with a snapshot of another cluster. It covers the new
+ * cluster's id, the snapshot's id and the new membership, so every restore has its own.
+ */
+export function restoredGenesis(cluster: string, snapshot: string, first: MembershipEntry): number {
+  const writer = new Writer(textLength(cluster) + snapshot.length / 2 + entriesLength([first]));
+  writer.text(cluster);
+  writer.hex(snapshot);
   writeEntries(writer, [first]);
   return crc32(writer.bytes) || 1;
 }

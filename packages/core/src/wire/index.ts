@@ -19,6 +19,7 @@ export { membershipLength, readMembership, writeMembership } from './membership.
 export { messageLength } from './messages.js';
 export { genesisOf } from './genesis.js';
 export { protocolError, Reader } from './reader.js';
+export { isStranger } from './stranger.js';
 export {
   checkSnapshot,
   decodeSnapshot,

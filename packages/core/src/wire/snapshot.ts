@@ -62,6 +62,32 @@ export async function* encodeSnapshot(
   yield* chunks.end(counted.bytes);
 }
 
+/**
+ * Encodes a checked copy of a snapshot with another meta, and without decompressing its state: yields
+ * the head, the chunks and the trailer like `encodeSnapshot`. Throws `KONTIKI_CORRUPT` or
+ * `KONTIKI_FORMAT` before the trailer if the snapshot is damaged.
+ */
+export async function* rewriteSnapshot(
+  bytes: AsyncIterable<Uint8Array>,
+  metaOf: (head: SnapshotHead) => SnapshotMeta,
+): AsyncGenerator<Uint8Array, void> {
+  const checker = new SnapshotChecker();
+  let chunks: Chunks | undefined;
+  for await (const piece of bytes) {
+    const states: Uint8Array[] = [];
+    checker.write(piece, states);
+    if (checker.head === undefined) continue;
+    if (chunks === undefined) {
+      const head = encodeSnapshotHead(metaOf(checker.head), checker.head.compression);
+      yield head;
+      chunks = new Chunks(MAX_STATE, crc32(head.subarray(0, -4)));
+    }
+    for (const state of states) yield* chunks.add(state);
+  }
+  const { state } = checker.end();
+  yield* (chunks as Chunks).end(state);
+}
+
 /** Splits a stream into chunks of one size. */
 class Chunks {
   readonly #size: number;

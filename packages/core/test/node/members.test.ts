@@ -85,6 +85,13 @@ describe('members', () => {
     expect(await run(leader().propose(bytes('x')))).toMatchObject({ result: 1 });
   });
 
+  it('transferLeadership to the leader itself resolves at once', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const { id } = leader();
+    expect(await run(leader().members.transferLeadership(id))).toMatchObject({ id });
+    expect(leader().id).toBe(id);
+  });
+
   it('transferLeadership resolves with the new leader', async () => {
     await nodes.cluster('a', 'b', 'c');
     const [to] = nodes.followers.map(({ id }) => id) as [string];

@@ -20,7 +20,7 @@ it.each([
   warnings.length = 0;
   // Server c claims to lead a later term.
   const c = nodes.network.transport();
-  await c.start({ cluster: 'test', server: 'c', incarnation: 7, genesis: undefined }, () => {});
+  await c.start({ cluster: 'test', server: 'c', incarnation: 7, genesis: undefined, epoch: undefined }, () => {});
   c.setPeers(new Map([['a', 'memory:a']]));
   c.send('a', [{ kind: 'heartbeat', term: before + rise, incarnation: 7, stream: 1, round: 1, committed: 0 }]);
   await nodes.clock.until(() => nodes.get('a').status().term >= before + rise);

@@ -21,7 +21,7 @@ export async function claim(
   from: string,
   options: (RequestOptions & Pick<ConnectionOptions, 'session'>) | undefined,
 ): Promise<IncomingMessage | Error> {
-  const identity = { cluster: 'c-1', server: from, incarnation: 99, genesis: undefined };
+  const identity = { cluster: 'c-1', server: from, incarnation: 99, genesis: undefined, epoch: undefined };
   const upgrade = {
     connection: 'Upgrade',
     upgrade: 'websocket',

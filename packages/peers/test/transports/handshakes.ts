@@ -9,12 +9,21 @@ export function testHandshakes(started: Started, renewal?: RegExp): void {
   it.each([
     ['of another cluster', { cluster: 'c-2' }, /cluster c-2/, /another cluster/],
     ['with another list of servers', { genesis: 8 }, /different lists of servers/, /another list of servers/],
+    [
+      'of a server that a recovery left behind',
+      { genesis: 7, epoch: '' },
+      /b was left behind when the cluster of a was recovered. Stop b, empty it, and let it join as a new server/,
+      /a recovery of the cluster left one of the two behind: empty it, let it join/,
+    ],
   ])('both servers refuse a handshake %s', async (_, identity, atAcceptor, atDialer) => {
-    const [a, b] = [await started('a', {}, { genesis: 7 }), await started('b', {}, identity)];
+    const epoch = 'c'.repeat(32);
+    const [a, b] = [await started('a', {}, { genesis: 7, epoch }), await started('b', {}, identity)];
     b.transport.setPeers(new Map([['a', a.address]]));
     b.transport.send('a', [numbered(1)]);
     await until(() => a.logged(atAcceptor) && b.logged(atDialer), 'both log lines');
     expect(a.received).toEqual([]);
+    // Each line is counted.
+    expect(Object.values(a.transport.refusals)).toEqual([expect.any(Number)]);
   });
 
   it('both servers refuse a handshake that reached the wrong server', async () => {

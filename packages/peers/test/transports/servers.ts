@@ -73,7 +73,14 @@ export class TestServer<T extends Listening = Listening> extends EventEmitter {
     super();
     this.id = id;
     this.scheme = scheme;
-    this.identity = { cluster: 'c-1', server: id, incarnation: incarnations++, genesis: undefined, ...identity };
+    this.identity = {
+      cluster: 'c-1',
+      server: id,
+      incarnation: incarnations++,
+      genesis: undefined,
+      epoch: undefined,
+      ...identity,
+    };
     const log =
       (level: keyof Logger) =>
       (text: string, details?: Readonly<Record<string, unknown>>): void => {

@@ -59,6 +59,7 @@ export class Servers<T extends Transport> {
       server: id,
       incarnation: this.#incarnations,
       genesis: identity.genesis,
+      epoch: identity.epoch,
     });
     const onMessage = (): void => {};
     const server: Server<T> = { id, transport, address: '', received, onMessage };

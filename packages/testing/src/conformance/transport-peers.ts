@@ -3,6 +3,9 @@ import { append, everyMessage, numbered } from './messages.js';
 import { introduce, tickets } from './servers.js';
 import { ROUNDS, type TransportTests } from './transport-context.js';
 
+/** The epoch of a recovered cluster. */
+const RECOVERED = 'c'.repeat(32);
+
 /** Registers tests of reachable, refused, moved and restarted peers. */
 export function testPeers<T extends Transport>({ expect, test }: TransportTests<T>): void {
   test('servers that start at the same time connect', async (servers) => {
@@ -79,6 +82,8 @@ export function testPeers<T extends Transport>({ expect, test }: TransportTests<
   const refused: readonly [string, Partial<Identity>, Partial<Identity>][] = [
     ['of another cluster', {}, { cluster: 'other' }],
     ['bootstrapped with a different membership', { genesis: 1 }, { genesis: 2 }],
+    ['left behind by a recovery', { genesis: 1, epoch: RECOVERED }, { genesis: 1, epoch: '' }],
+    ['recovered separately', { genesis: 1, epoch: RECOVERED }, { genesis: 1, epoch: 'd'.repeat(32) }],
   ];
   for (const [title, ours, theirs] of refused) {
     test(`a transport refuses a server ${title}`, async (servers) => {
@@ -103,5 +108,19 @@ export function testPeers<T extends Transport>({ expect, test }: TransportTests<
     const c = await servers.start('c', { genesis: 5 });
     introduce(a, blank, c);
     await servers.waitConnected(a, blank, c);
+  });
+
+  test('a transport accepts a new server of no epoch, even after its epoch becomes known', async (servers) => {
+    const identity = { genesis: 5, epoch: undefined as string | undefined };
+    const [a, joining] = [
+      await servers.start('a', { genesis: 5, epoch: RECOVERED }),
+      await servers.start('b', identity),
+    ];
+    introduce(a, joining);
+    await servers.waitConnected(a, joining);
+    identity.epoch = RECOVERED;
+    const c = await servers.start('c', { genesis: 5, epoch: RECOVERED });
+    introduce(a, joining, c);
+    await servers.waitConnected(a, joining, c);
   });
 }

@@ -207,7 +207,7 @@ export class Members {
 
   /**
    * Hands over the leadership, by default to the voter that needs the fewest entries. Resolves with
-   * the new leader. Takes at most an election timeout, in which proposals are refused with
+   * the new leader, at once if `to` leads already. Takes at most an election timeout, in which proposals are refused with
    * `KONTIKI_TRANSFERRING`. Rejects with `KONTIKI_TRANSFER_FAILED` if this server leads on.
    */
   transferLeadership(to?: ServerId, options: CallOptions = {}): Promise<Leader> {
@@ -215,14 +215,17 @@ export class Members {
     const { operations } = this.#loop;
     const run = async (signal: AbortSignal): Promise<Leader> => {
       if (to !== undefined) checkId('the new leader', to);
-      const why = await operations.run(() => (signal.aborted ? 'transferring' : raft.transfer(to)));
+      const why = await operations.run(() => {
+        if (signal.aborted) return 'transferring';
+        return raft.role === 'leader' && to === raft.id ? undefined : raft.transfer(to);
+      });
       if (why !== undefined) throw transferRefused(raft, why, to, this.#situation);
       await operations.until(
         () => (raft.role === 'leader' ? raft.transferTarget === undefined : raft.leader !== undefined),
         signal,
       );
       const leader = leaderOf(raft);
-      if (leader === undefined || leader.id === raft.id)
+      if (leader === undefined || (leader.id === raft.id && to !== raft.id))
         throw transferFailed(`${to ?? 'the other voter'} did not take over in time`);
       return leader;
     };

@@ -61,7 +61,7 @@ export function transferRefused(
     case 'transferring':
       return refusalError(raft, why, situation);
     case 'notVoter':
-      return new KontikiError('KONTIKI_BAD_CHANGE', `${to} cannot take over the leadership: it is no other voter.`);
+      return new KontikiError('KONTIKI_BAD_CHANGE', `${to} cannot take over the leadership: it is no voter.`);
     case 'away':
       return transferFailed(to === undefined ? 'no other voter answers' : `${to} does not answer`);
   }

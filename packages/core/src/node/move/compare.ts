@@ -35,19 +35,19 @@ export interface MoveProgress {
 
 export type OnMoveProgress = ((progress: MoveProgress) => void) | undefined;
 
-/** Opens stores and calls `use`. Afterward closes every opened store, even if a step failed. */
-export async function withOpenStores(
+/** Opens stores and resolves like `use`. Afterward closes every opened store, even if a step failed. */
+export async function withOpenStores<T>(
   stores: Stores,
   owner: Owner,
-  use: (open: OpenStores) => Promise<void>,
-): Promise<void> {
+  use: (open: OpenStores) => Promise<T>,
+): Promise<T> {
   const { log, snapshots: store } = stores;
   const state = await log.open(owner);
   try {
     await store?.open(owner);
     try {
       const snapshots = [...((await store?.list()) ?? [])].reverse();
-      await use({ log, state, store, snapshots });
+      return await use({ log, state, store, snapshots });
     } finally {
       await store?.close();
     }

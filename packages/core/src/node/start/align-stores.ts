@@ -6,6 +6,7 @@ import type { SnapshotInfo, SnapshotStore } from '../../ports/snapshot-store.js'
 import { restore } from '../apply/restore.js';
 import type { NodeOptions } from '../options.js';
 import { countStart } from './count-start.js';
+import { checkLogMatches, holds, replaced } from './fit.js';
 
 /** The parts of a node that store data. */
 type Parts = Pick<NodeOptions<unknown>, 'log' | 'snapshots' | 'machine' | 'snapshotCompression' | 'logger' | 'random'>;
@@ -77,22 +78,6 @@ async function align(
   return check({ state: opened, applied: held, snapshot: undefined, damaged });
 }
 
-/** Returns whether the log contains the last entry of a snapshot. */
-function holds({ base, last, terms }: LogState, { last: { index, term } }: SnapshotInfo): boolean {
-  if (index === base.index) return term === base.term;
-  if (index > last) return false;
-  return termAt({ base, terms }, index) === term;
-}
-
-/**
- * Returns the state of a log after a snapshot replaced it. Every entry of the log is covered by the
- * snapshot or contradicts a committed entry.
- */
-function replaced(state: LogState, { last, membership, genesis }: SnapshotInfo): LogState {
-  const base = { ...last, membership, genesis };
-  return { ...state, base, last: last.index, terms: [], memberships: [], committed: last.index, genesis };
-}
-
 function check<T extends Pick<AlignedStores, 'state' | 'applied'>>(aligned: T): T {
   const { state, applied } = aligned;
   if (applied < state.base.index) {
@@ -108,34 +93,4 @@ function check<T extends Pick<AlignedStores, 'state' | 'applied'>>(aligned: T): 
     );
   }
   return aligned;
-}
-
-/**
- * Refuses snapshots that do not belong to the history of the log. A server has a ballot before it
- * has a snapshot, since it takes and receives snapshots only in a term that a leader has won. So a
- * log without a ballot, or with an older one, was lost and created again, for example by a
- * repeated bootstrap. Continuing would forget votes and acknowledgements.
- */
-function checkLogMatches({ ballot, base, last, terms, committed }: LogState, infos: readonly SnapshotInfo[]): void {
-  for (const { last: end } of infos) {
-    const term = Math.max(ballot?.term ?? 0, terms.at(-1)?.term ?? base.term);
-    if (ballot === undefined || term < end.term) {
-      const holds = last === 0 ? 'is blank' : `ends at entry ${last} of term ${term}`;
-      throw new KontikiError(
-        'KONTIKI_LOST_DATA',
-        `There is a snapshot of entry ${end.index} of term ${end.term}, but the log ${holds}. So the log was lost, and with it this server's votes. Restore the log, or remove this server from the cluster and add a new id.`,
-      );
-    }
-    const own = end.index < base.index ? undefined : termAt({ base, terms }, end.index);
-    if (end.index <= committed && own !== undefined && own !== end.term) {
-      throw new KontikiError(
-        'KONTIKI_CONTRADICTION',
-        `A snapshot ends with entry ${end.index} of term ${end.term}, but the log has committed an entry of term ${own} there. They belong to different histories. Nothing was changed. Remove the snapshot if the log is right; otherwise remove this server from the cluster and add a new id.`,
-      );
-    }
-  }
-}
-
-function termAt({ base, terms }: Pick<LogState, 'base' | 'terms'>, index: number): number {
-  return terms.findLast((first) => first.index <= index)?.term ?? base.term;
 }

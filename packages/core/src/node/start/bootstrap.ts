@@ -1,5 +1,5 @@
 import { KontikiError } from '../../errors.js';
-import { checkId } from '../../id.js';
+import { checkId, randomHex } from '../../id.js';
 import { membershipFault, membershipOf, type Membership } from '../../log/membership.js';
 import type { ServerId, ServerInfo, StoreId } from '../../log/server.js';
 import type { LogStore, Owner } from '../../ports/log-store.js';
@@ -126,6 +126,5 @@ export function createClusterId(name: string): string {
   if (!/^[A-Za-z0-9._-]{1,40}$/.test(name)) {
     throw badOption(`A cluster's name must be 1 to 40 characters of A-Z a-z 0-9 . _ -, not ${JSON.stringify(name)}.`);
   }
-  const random = crypto.getRandomValues(new Uint8Array(6));
-  return `${name}-${Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+  return `${name}-${randomHex(6)}`;
 }

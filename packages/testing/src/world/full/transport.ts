@@ -1,5 +1,5 @@
 import { isKontikiError, type Identity, type Message, type ServerId, type Transport } from '@kontiki/core';
-import { decodeFrame, encodeFrame } from '@kontiki/core/wire';
+import { decodeFrame, encodeFrame, isStranger } from '@kontiki/core/wire';
 import type { Process } from './process.js';
 
 /** An encoded frame in flight, with the identity of its sender. */
@@ -40,7 +40,7 @@ export class SimulatedTransport implements Transport {
     const sender = this.#self;
     if (sender === undefined || !this.#peers.has(to)) return;
     for (const message of messages) this.#link.sent(to, message);
-    this.#link.carry(to, { sender: { ...sender, genesis: sender.genesis }, frame: encodeFrame(messages) });
+    this.#link.carry(to, { sender: { ...sender }, frame: encodeFrame(messages) });
   }
 
   setPeers(peers: ReadonlyMap<ServerId, string>): void {
@@ -65,8 +65,7 @@ export class SimulatedTransport implements Transport {
     }
     this.#process.enter(() => {
       const self = this.#self;
-      if (self === undefined || self.cluster !== sender.cluster) return;
-      if (self.genesis !== undefined && sender.genesis !== undefined && self.genesis !== sender.genesis) return;
+      if (self === undefined || isStranger(self, sender)) return;
       for (const message of messages) this.#receive?.(sender.server, message);
     });
     return true;

@@ -1,0 +1,125 @@
+import { KontikiError } from '../../errors.js';
+import { randomHex } from '../../id.js';
+import type { Position } from '../../log/entry.js';
+import { isVoter, type Membership } from '../../log/membership.js';
+import type { ServerInfo } from '../../log/server.js';
+import type { LogStore } from '../../ports/log-store.js';
+import { callOptions, limitedAlone } from '../calls/limited.js';
+import { withOpenStores, type OpenStores } from '../move/compare.js';
+import { badOption, type Names } from '../options.js';
+import { lastOf, membershipIn, survey, type InspectOptions, type Survey } from './inspect.js';
+import { onlyVoter } from './only-voter.js';
+
+export interface RecoverOptions extends InspectOptions {
+  /** The server's address for others. Default: its address in its newest membership. */
+  readonly address?: string | undefined;
+  /** The server's metadata. Default: those in its newest membership. */
+  readonly metadata?: string | undefined;
+  /**
+   * Whether to recover a server that is no voter, or the only voter already, or that lacks the
+   * snapshot with which its log begins. Default false.
+   */
+  readonly force?: boolean | undefined;
+}
+
+const recoverOptions: Names<RecoverOptions> = {
+  ...callOptions,
+  cluster: true,
+  server: true,
+  snapshots: true,
+  address: true,
+  metadata: true,
+  force: true,
+};
+
+/** The entry that a recovery wrote. */
+export interface Recovery extends Position {
+  /** The new epoch, which the servers of the recovered cluster share. */
+  readonly epoch: string;
+}
+
+/**
+ * Makes a stopped server the only member of its cluster, after a majority of the voters was lost for
+ * good. Call it for one server alone: the one with the newest log (`inspectServer`). Every entry that
+ * its log holds becomes committed. Acknowledged entries that it lacks are lost.
+ *
+ * The server gets a random epoch, and servers of other epochs refuse it. So empty all other servers,
+ * also those that come back later, and add them again under new ids.
+ *
+ * Writes one entry in one atomic step. After an error or a crash, the server is recovered or
+ * unchanged. Rejects with
+ * - `KONTIKI_LOST_DATA` if the log is blank, or begins with a snapshot that is missing or damaged,
+ * - `KONTIKI_BAD_CHANGE` if the server is no voter, or is the only one already,
+ * - `KONTIKI_LOCKED` if the server is running, `KONTIKI_FOREIGN_DATA` if the log is another server's.
+ */
+export function recoverServer(log: LogStore, options: RecoverOptions): Promise<Recovery> {
+  const { snapshots } = options;
+  return limitedAlone(
+    options,
+    (signal) =>
+      withOpenStores({ log, snapshots }, options, async (stores) => {
+        const found = await survey(stores, signal);
+        signal.throwIfAborted();
+        return recover(stores, found, options);
+      }),
+    recoverOptions,
+  );
+}
+
+async function recover({ log }: OpenStores, found: Survey, options: RecoverOptions): Promise<Recovery> {
+  const { state, isReplaced } = found;
+  const { server } = options;
+  const current = membershipIn(state)?.membership;
+  if (current === undefined) {
+    throw new KontikiError(
+      'KONTIKI_LOST_DATA',
+      `The log of ${server} is blank, so there is nothing to recover. Recover a server that holds entries.`,
+    );
+  }
+  if (options.force !== true) refuse(found, current, server);
+  const membership = {
+    ...onlyVoter(server, { ...infoOf(current, options), store: state.life?.id }, current),
+    epoch: randomHex(16),
+  };
+  const last = lastOf(state);
+  const term = Math.max(state.ballot?.term ?? 0, last.term) + 1;
+  const index = last.index + 1;
+  // The next start would finish an interrupted install, and discard the new entry with the old log.
+  if (isReplaced) await log.reset(state.base);
+  await log.append({
+    ballot: { term, votedFor: server },
+    entries: [{ kind: 'membership', index, term, membership }],
+    committed: index,
+  });
+  return { index, term, epoch: membership.epoch };
+}
+
+function infoOf({ servers }: Membership, { server, address, metadata }: RecoverOptions): ServerInfo {
+  const known = servers.get(server);
+  const info = { address: address ?? known?.address, metadata: metadata ?? known?.metadata ?? '' };
+  if (info.address !== undefined) return info as ServerInfo;
+  throw badOption(`address is missing: the newest membership of ${server} does not name this server.`);
+}
+
+/** Throws unless the server is one of several voters, and has everything that its log needs. */
+function refuse({ state, snapshot }: Survey, current: Membership, server: string): void {
+  const { voters, outgoing } = current;
+  if (state.base.index > 0 && snapshot === undefined) {
+    throw new KontikiError(
+      'KONTIKI_LOST_DATA',
+      `The log of ${server} begins after entry ${state.base.index}, but no intact snapshot reaches it. Name its snapshot store, or recover another server. Nothing was changed. If the state machine keeps its own state, set force.`,
+    );
+  }
+  if (!isVoter(current, server)) {
+    throw new KontikiError(
+      'KONTIKI_BAD_CHANGE',
+      `${server} is no voter in its newest membership, so it may lack acknowledged entries. Recover a voter: ${voters.join(', ')}. Nothing was changed. If all of them are lost, set force.`,
+    );
+  }
+  if (voters.length === 1 && outgoing.length === 0) {
+    throw new KontikiError(
+      'KONTIKI_BAD_CHANGE',
+      `${server} is the only voter of its cluster, so it needs no recovery: start it. Nothing was changed.`,
+    );
+  }
+}

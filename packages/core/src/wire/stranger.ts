@@ -1,0 +1,15 @@
+import type { Identity } from '../ports/transport.js';
+
+/**
+ * Returns whether two servers must not talk to each other: they belong to different clusters, were
+ * bootstrapped with different members, or have different epochs. A transport without a handshake of
+ * its own calls it for each message.
+ */
+export function isStranger(self: Identity, other: Identity): boolean {
+  return self.cluster !== other.cluster || differ(self.genesis, other.genesis) || differ(self.epoch, other.epoch);
+}
+
+/** Returns whether both values are known and differ. */
+function differ<T>(a: T | undefined, b: T | undefined): boolean {
+  return a !== undefined && b !== undefined && a !== b;
+}
