@@ -3,14 +3,14 @@ import type { Logger, ServerId } from '@kontiki/core';
 const INTERVAL_MS = 10_000;
 
 /**
- * Characters that break a line or that a terminal obeys: the control characters of ASCII and
- * Latin-1, the line breaks of Unicode, and the characters that change the direction of text.
+ * Characters that break a line, that a terminal obeys, or that change the direction of text: those
+ * of the Unicode categories control, format, line separator and paragraph separator.
  */
-const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
+const CONTROLS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /** Replaces control characters, because a text may quote another server. */
 function escapeControls(text: string): string {
-  return text.replace(CONTROLS, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return text.replace(CONTROLS, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
 
 interface Topic {

@@ -198,7 +198,7 @@ describe('ThrottledLogger', () => {
     const lines: string[] = [];
     const logger = new ThrottledLogger({ ...silentLogger, warn: (text) => lines.push(text) });
     logger.log('warn', 'x', 'a\nb\u001b[2J\u007f\u009b2J\u2028\u202e\u2066 é €');
-    expect(lines).toEqual(['a\\u000ab\\u001b[2J\\u007f\\u009b2J\\u2028\\u202e\\u2066 é €']);
+    expect(lines).toEqual(['a\\u{a}b\\u{1b}[2J\\u{7f}\\u{9b}2J\\u{2028}\\u{202e}\\u{2066} é €']);
   });
 
   it('ThrottledLogger has one topic per member and one for all other servers', () => {
