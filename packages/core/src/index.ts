@@ -1,6 +1,6 @@
 export { entryBytes } from './log/entry.js';
 export type { CommandEntry, Entry, MembershipEntry, NoopEntry, Position } from './log/entry.js';
-export type { Leader, ServerId, ServerInfo } from './log/server.js';
+export type { Leader, Member, ServerId, ServerInfo, StoreId } from './log/server.js';
 export type { Ballot } from './log/ballot.js';
 export { isVoter, membershipFault, membershipOf } from './log/membership.js';
 export type { Membership, MembershipAt } from './log/membership.js';

@@ -14,14 +14,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'only the new half of a joint membership counts for commits',
     file: 'protocol/quorum.ts',
-    find: 'return Math.min(majorityReached(membership.voters, reached), majorityReached(membership.outgoing, reached));',
-    replace: 'return majorityReached(membership.voters, reached);',
+    find: 'return Math.min(reachedByEnough(voters, founded, reached), reachedByEnough(outgoing, founded, reached));',
+    replace: 'return reachedByEnough(voters, founded, reached);',
   },
   {
     name: 'only the new half of a joint membership counts in elections',
     file: 'protocol/quorum.ts',
-    find: 'if (voters === outgoing) return voters;',
-    replace: 'return voters;',
+    find: 'if (incoming === leaving) return incoming;',
+    replace: 'return incoming;',
   },
   {
     name: 'a joint phase ends before it is committed',

@@ -54,8 +54,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'half of the votes win an election',
     file: 'protocol/quorum.ts',
-    find: 'const needed = Math.floor(ids.length / 2) + 1;',
-    replace: 'const needed = Math.max(1, Math.floor(ids.length / 2));',
+    find: 'const enough = needed(ids, founded);',
+    replace: 'const enough = Math.max(1, needed(ids, founded) - 1);',
   },
   {
     name: 'votes of earlier terms count',
@@ -156,8 +156,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a commit needs only half of the voters',
     file: 'protocol/quorum.ts',
-    find: 'return ascending[ids.length - (Math.floor(ids.length / 2) + 1)] ?? 0;',
-    replace: 'return ascending[ids.length - Math.max(1, Math.floor(ids.length / 2))] ?? 0;',
+    find: 'return ascending[ids.length - needed(ids, founded)] ?? 0;',
+    replace: 'return ascending[ids.length - Math.max(1, needed(ids, founded) - 1)] ?? 0;',
   },
   {
     name: 'every append truncates the log',

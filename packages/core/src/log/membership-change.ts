@@ -1,5 +1,5 @@
 import type { Membership } from './membership.js';
-import type { ServerId, ServerInfo } from './server.js';
+import type { Member, ServerId, StoreId } from './server.js';
 
 /**
  * A step of a membership change. A new server begins as a learner, so that it has the log before it
@@ -15,14 +15,18 @@ export type MembershipStep =
 export interface Target {
   readonly voters: readonly ServerId[];
   readonly learners: readonly ServerId[];
-  readonly servers: ReadonlyMap<ServerId, ServerInfo>;
+  readonly servers: ReadonlyMap<ServerId, Member>;
 }
 
 /**
  * Applies steps to a membership that is not joint, one after another. Returns why they are invalid,
- * as part of a sentence, if they are.
+ * as part of a sentence, if they are. `storeOf` names the store of a learner that becomes a voter.
  */
-export function targetOf(current: Membership, steps: readonly MembershipStep[]): Target | string {
+export function targetOf(
+  current: Membership,
+  steps: readonly MembershipStep[],
+  storeOf: (learner: ServerId) => StoreId | undefined = () => undefined,
+): Target | string {
   const voters = new Set(current.voters);
   const learners = new Set(current.learners);
   const servers = new Map(current.servers);
@@ -40,10 +44,13 @@ export function targetOf(current: Membership, steps: readonly MembershipStep[]):
       case 'promote':
         if (!learners.delete(id)) return `${id} is a voter already`;
         voters.add(id);
+        servers.set(id, { ...info, store: storeOf(id) });
         break;
       case 'demote':
         if (!voters.delete(id)) return `${id} is a learner already`;
         learners.add(id);
+        // Its disk may be replaced while it does not count.
+        servers.set(id, { ...info, store: undefined });
         break;
       case 'remove':
         voters.delete(id);
@@ -73,8 +80,8 @@ export function beginChange(current: Membership, target: Target): Membership {
 }
 
 /** Returns the membership of `target` without a joint phase. */
-export function simple({ level, revision }: Membership, { voters, learners, servers }: Target): Membership {
-  return { level, revision: revision + 1, voters, outgoing: [], learners, learnersNext: [], servers };
+export function simple(current: Membership, { voters, learners, servers }: Target): Membership {
+  return { ...current, revision: current.revision + 1, voters, outgoing: [], learners, learnersNext: [], servers };
 }
 
 /** Returns the joint membership between the current voters and those of `target` (Raft §6). */

@@ -1,4 +1,4 @@
-import type { ServerId, ServerInfo } from './server.js';
+import type { Member, ServerId } from './server.js';
 
 /**
  * The servers of a cluster and their parts. The membership is joint while `outgoing` is not empty.
@@ -13,6 +13,16 @@ export interface Membership {
   readonly level: number;
   /** How many changes operators have made. The end of a joint phase does not count. */
   readonly revision: number;
+  /**
+   * Whether the store of each first voter is recorded. Until then every decision needs all voters,
+   * not a majority, because a server that lost its disk cannot be told from one that did not.
+   */
+  readonly founded: boolean;
+  /**
+   * 32 hexadecimal digits drawn when a cluster was recovered after the loss of a majority; empty
+   * before that. Servers of different epochs do not talk to each other.
+   */
+  readonly epoch: string;
   /** Servers whose majority is needed for elections and commits. Never empty. */
   readonly voters: readonly ServerId[];
   /**
@@ -24,8 +34,8 @@ export interface Membership {
   readonly learners: readonly ServerId[];
   /** Outgoing voters that become learners when the joint phase ends. */
   readonly learnersNext: readonly ServerId[];
-  /** Address and metadata of exactly the servers named above. */
-  readonly servers: ReadonlyMap<ServerId, ServerInfo>;
+  /** Address, metadata and store of exactly the servers named above. */
+  readonly servers: ReadonlyMap<ServerId, Member>;
 }
 
 /** A membership and the index of its entry. */
@@ -45,17 +55,27 @@ export function isVoter(membership: Membership, id: ServerId): boolean {
 export const LEVEL = 1;
 
 /**
- * Builds the first membership of a cluster, which is not joint. All servers are voters, except for
- * the learners.
+ * Builds a membership that is founded and not joint. All servers are voters, except for the
+ * learners.
  */
 export function membershipOf(
-  servers: Iterable<readonly [ServerId, ServerInfo]>,
+  servers: Iterable<readonly [ServerId, Member]>,
   learners: readonly ServerId[] = none,
   level: number = LEVEL,
 ): Membership {
   const all = new Map(servers);
   const voters = [...all.keys()].filter((id) => !learners.includes(id));
-  return { level, revision: 0, voters, outgoing: none, learners, learnersNext: none, servers: all };
+  return {
+    level,
+    revision: 0,
+    founded: true,
+    epoch: '',
+    voters,
+    outgoing: none,
+    learners,
+    learnersNext: none,
+    servers: all,
+  };
 }
 
 /**
@@ -63,7 +83,7 @@ export function membershipOf(
  * come from thesis §4.3 and `Membership`.
  */
 export function membershipFault(membership: Membership): string | undefined {
-  const { voters, outgoing, learners, learnersNext, servers } = membership;
+  const { level, founded, epoch, voters, outgoing, learners, learnersNext, servers } = membership;
   if (voters.length === 0) return 'it has no voter';
   for (const [name, ids] of Object.entries({ voters, outgoing, learners, learnersNext })) {
     if (new Set(ids).size !== ids.length) return `${name} names a server twice`;
@@ -76,6 +96,10 @@ export function membershipFault(membership: Membership): string | undefined {
   const early = learnersNext.find((id) => !outgoing.includes(id) || voters.includes(id));
   if (early !== undefined)
     return `${JSON.stringify(early)} is in learnersNext, but is not an outgoing voter that leaves`;
+  if (!/^([0-9a-f]{32})?$/.test(epoch)) return `${JSON.stringify(epoch)} is not an epoch`;
+  const stored = [...servers.values()].some(({ store }) => store !== undefined);
+  if (level === 0 && (!founded || epoch !== '' || stored)) return 'level 0 has neither stores nor epochs';
+  if (!founded && outgoing.length > 0) return 'it is joint before it is founded';
   const named = new Set([...voting, ...learners]);
   for (const id of servers.keys())
     if (!named.has(id)) return `${JSON.stringify(id)} has an address, but is neither voter nor learner`;

@@ -18,6 +18,21 @@ export interface ServerInfo {
   readonly metadata: string;
 }
 
+/**
+ * The identity of a log store: a safe integer above 0, drawn at random when the store is created.
+ * It tells a server's disk from a blank one under the same name.
+ */
+export type StoreId = number;
+
+/** A server in a membership. */
+export interface Member extends ServerInfo {
+  /**
+   * The log store whose votes and acknowledgements count for this server. Undefined for learners,
+   * and for voters that the cluster had before it recorded stores: then any store counts.
+   */
+  readonly store?: StoreId | undefined;
+}
+
 /** The leader of a cluster, with its id, address and metadata. */
 export interface Leader extends ServerInfo {
   readonly id: ServerId;

@@ -1,6 +1,6 @@
 import { isId } from '../id.js';
 import { LEVEL, membershipFault, type Membership } from '../log/membership.js';
-import type { ServerId, ServerInfo } from '../log/server.js';
+import type { Member, ServerId } from '../log/server.js';
 import { protocolError, type Reader } from './reader.js';
 import { textLength, type Writer } from './writer.js';
 
@@ -14,30 +14,37 @@ const OUTGOING = 2;
 const LEARNER = 4;
 const LEARNER_NEXT = 8;
 
+/** Flags of a membership above level 0. */
+const UNFOUNDED = 1;
+const HAS_EPOCH = 2;
+
 /** Set in the count of a membership above level 0. Earlier versions refuse such a count. */
 const HAS_LEVEL = 0x8000_0000;
 
 /**
  * Returns the number of bytes of an encoded membership: a count, then id, address, metadata and
  * parts of each server. Servers keep their order in the map, so equal memberships have equal bytes.
- * Above level 0 the count has its highest bit set, and level (1 byte) and revision (8) follow it.
+ * Above level 0 the count has its highest bit set. Level (1 byte), revision (8), flags (1) and the
+ * epoch, if there is one (16), follow it, and the store of each server (8, 0 for none) ends it.
  */
-export function membershipLength({ level, servers }: Membership): number {
-  let length = level > 0 ? 13 : 4;
+export function membershipLength({ level, epoch, servers }: Membership): number {
+  let length = level > 0 ? 14 + epoch.length / 2 : 4;
   for (const [id, { address, metadata }] of servers) {
-    length += textLength(id) + textLength(address) + textLength(metadata) + 1;
+    length += textLength(id) + textLength(address) + textLength(metadata) + (level > 0 ? 9 : 1);
   }
   return length;
 }
 
 export function writeMembership(writer: Writer, membership: Membership): void {
-  const { level, revision, voters, outgoing, learners, learnersNext, servers } = membership;
+  const { level, revision, founded, epoch, voters, outgoing, learners, learnersNext, servers } = membership;
   if (level > 0) {
     writer.u32(HAS_LEVEL + servers.size);
     writer.u8(level);
     writer.u53(revision);
+    writer.u8((founded ? 0 : UNFOUNDED) | (epoch === '' ? 0 : HAS_EPOCH));
+    writer.hex(epoch);
   } else writer.u32(servers.size);
-  for (const [id, { address, metadata }] of servers) {
+  for (const [id, { address, metadata, store }] of servers) {
     writer.text(id);
     writer.text(address);
     writer.text(metadata);
@@ -47,6 +54,7 @@ export function writeMembership(writer: Writer, membership: Membership): void {
         (learners.includes(id) ? LEARNER : 0) |
         (learnersNext.includes(id) ? LEARNER_NEXT : 0),
     );
+    if (level > 0) writer.u53(store ?? 0);
   }
 }
 
@@ -56,16 +64,21 @@ export function readMembership(reader: Reader): Membership {
   const [level, revision] = hasLevel ? [reader.u8(), reader.u53()] : [0, 0];
   if (level > LEVEL) throw protocolError(`A membership has feature level ${level}. This version reads up to ${LEVEL}.`);
   if (hasLevel && level === 0) throw protocolError('A membership of level 0 has a level.');
+  const flags = hasLevel ? reader.u8() : 0;
+  if (flags > (UNFOUNDED | HAS_EPOCH)) throw protocolError(`A membership has the unknown flags ${flags}.`);
+  const epoch = (flags & HAS_EPOCH) === 0 ? '' : reader.hex(16);
   const count = hasLevel ? first - HAS_LEVEL : first;
   if (count > MAX_SERVERS) throw protocolError(`A membership of ${count} servers exceeds the limit of ${MAX_SERVERS}.`);
-  const servers = new Map<ServerId, ServerInfo>();
+  const servers = new Map<ServerId, Member>();
   const parts: [ServerId, number][] = [];
   for (let i = 0; i < count; i += 1) {
     const id = reader.text(64);
     if (!isId(id)) throw protocolError(`${JSON.stringify(id)} is not a server id.`);
     if (servers.has(id)) throw protocolError(`Server ${id} is listed twice.`);
-    servers.set(id, { address: reader.text(MAX_ADDRESS), metadata: reader.text(MAX_METADATA) });
+    const info = { address: reader.text(MAX_ADDRESS), metadata: reader.text(MAX_METADATA) };
     const part = reader.u8();
+    const store = hasLevel ? reader.u53() : 0;
+    servers.set(id, store === 0 ? info : { ...info, store });
     if (part > 15) throw protocolError(`Server ${id} has the unknown part ${part}.`);
     parts.push([id, part]);
   }
@@ -73,6 +86,8 @@ export function readMembership(reader: Reader): Membership {
   const membership = {
     level,
     revision,
+    founded: (flags & UNFOUNDED) === 0,
+    epoch,
     voters: those(VOTER),
     outgoing: those(OUTGOING),
     learners: those(LEARNER),

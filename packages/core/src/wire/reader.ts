@@ -70,6 +70,11 @@ export class Reader {
     return this.#bytes.subarray(at, at + length);
   }
 
+  /** Reads bytes as twice as many hexadecimal digits. */
+  hex(bytes: number): string {
+    return Array.from(this.raw(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  }
+
   /** Reads UTF-8 text of at most `maxBytes`. */
   text(maxBytes: number): string {
     const length = this.u16();

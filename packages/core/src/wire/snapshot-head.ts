@@ -10,8 +10,7 @@ import { textLength, Writer } from './writer.js';
  * The head of a snapshot: "KONTISNP" (8 bytes), version (1), compression (1, 0 for none), flags (2,
  * none defined), length of the head (4), id (16), index and term of the last entry (8 each), index
  * of the membership (8), genesis (4), version of the state machine (8), cluster, membership, and a
- * checksum of the preceding bytes (4). See docs/snapshot-format.md. Flag 1 is reserved for a
- * cluster epoch (16 bytes) after the genesis.
+ * checksum of the preceding bytes (4). See docs/snapshot-format.md.
  */
 const MAGIC = new TextEncoder().encode('KONTISNP');
 const VERSION = 1;
@@ -59,7 +58,7 @@ export function encodeSnapshotHead(meta: SnapshotMeta, compression = 0): Uint8Ar
   writer.u8(compression);
   writer.u16(0);
   writer.u32(length);
-  for (let at = 0; at < id.length; at += 2) writer.u8(Number.parseInt(id.slice(at, at + 2), 16));
+  writer.hex(id);
   writer.u53(last.index);
   writer.u53(last.term);
   writer.u53(membership.index);
@@ -119,7 +118,7 @@ export function readSnapshotHead(bytes: Uint8Array): SnapshotHead {
 }
 
 function readMeta(reader: Reader): SnapshotMeta {
-  const id = Array.from(reader.raw(16), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const id = reader.hex(16);
   const last = { index: reader.u53(), term: reader.u53() };
   const membershipIndex = reader.u53();
   const [genesis, version, cluster] = [reader.u32(), reader.u53(), reader.text(64)];

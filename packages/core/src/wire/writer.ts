@@ -61,6 +61,11 @@ export class Writer {
     this.raw(bytes);
   }
 
+  /** Writes a text of hexadecimal digits as half as many bytes. */
+  hex(digits: string): void {
+    for (let at = 0; at < digits.length; at += 2) this.u8(Number.parseInt(digits.slice(at, at + 2), 16));
+  }
+
   /** Overwrites a number at an earlier offset. */
   u32At(at: number, value: number): void {
     this.#view.setUint32(at, value, true);

@@ -12,6 +12,8 @@ const info = { address: '', metadata: '' };
 const joint = (voters: string[], outgoing: string[], learners: string[] = []): Membership => ({
   level: 1,
   revision: 0,
+  founded: true,
+  epoch: '',
   voters,
   outgoing,
   learners,
@@ -31,6 +33,15 @@ describe('quorum', () => {
       );
       expect(voteResult(joint(ids, []), (id) => Number(id.slice(1)) < yes)).toBe(yes >= needed ? 'won' : 'lost');
     }
+  });
+
+  it('a quorum before the founding is all voters', () => {
+    const unfounded = { ...joint(['a', 'b', 'c'], []), founded: false };
+    const two = (id: string): boolean | undefined => id !== 'c' || undefined;
+    expect(voteResult(unfounded, two)).toBe('pending');
+    expect(voteResult(unfounded, () => true)).toBe('won');
+    expect(voteResult(unfounded, (id) => id !== 'c')).toBe('lost');
+    expect(quorumReached(unfounded, (id) => (id === 'c' ? 3 : 5))).toBe(3);
   });
 
   it('a joint quorum needs a majority of each half and excludes learners', () => {

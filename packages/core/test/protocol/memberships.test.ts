@@ -11,7 +11,7 @@ function membership(voters: string[], outgoing: string[], learners: string[] = [
   const { servers } = membershipOf(
     [...new Set([...voters, ...outgoing, ...learners])].map((id) => [id, { address: id, metadata: '' }]),
   );
-  return { level: 1, revision: 0, voters, outgoing, learners, learnersNext: [], servers };
+  return { level: 1, revision: 0, founded: true, epoch: '', voters, outgoing, learners, learnersNext: [], servers };
 }
 
 /** Returns a scenario in which a leads and has appended but not sent a membership. */

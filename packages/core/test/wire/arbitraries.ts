@@ -25,9 +25,9 @@ export const membership: fc.Arbitrary<Membership> = fc
     fc
       .tuple(
         fc.constantFrom(
-          { level: 0, revision: 0 },
-          { level: 1, revision: 0 },
-          { level: 1, revision: Number.MAX_SAFE_INTEGER },
+          { level: 0, revision: 0, founded: true, epoch: '' },
+          { level: 1, revision: 0, founded: false, epoch: '' },
+          { level: 1, revision: Number.MAX_SAFE_INTEGER, founded: true, epoch: 'f00dface'.repeat(4) },
         ),
         fc.array(fc.constantFrom('voter', 'outgoing', 'both', 'learner', 'next'), {
           minLength: servers.length,
@@ -35,15 +35,23 @@ export const membership: fc.Arbitrary<Membership> = fc
         }),
       )
       .map(([feature, parts]) => {
+        // A membership is not joint before it is founded.
+        const partOf = (i: number): string =>
+          i === 0 || (!feature.founded && parts[i] !== 'learner') ? 'voter' : (parts[i] as string);
         const named = (...wanted: string[]): string[] =>
-          servers.map(([name]) => name).filter((_, i) => wanted.includes(i === 0 ? 'voter' : (parts[i] as string)));
+          servers.map(([name]) => name).filter((_, i) => wanted.includes(partOf(i)));
         return {
           ...feature,
           voters: named('voter', 'both'),
           outgoing: named('outgoing', 'both', 'next'),
           learners: named('learner'),
           learnersNext: named('next'),
-          servers: new Map(servers),
+          servers: new Map(
+            servers.map(([name, info], i) => [
+              name,
+              feature.level > 0 && i % 2 === 0 ? { ...info, store: i + 1 } : info,
+            ]),
+          ),
         };
       }),
   );

@@ -104,6 +104,8 @@ it('genesisOf returns equal checksums only for equal first entries', () => {
     membership: {
       level: 0,
       revision: 0,
+      founded: true,
+      epoch: '',
       voters: ['a'],
       outgoing: [],
       learners: [],
