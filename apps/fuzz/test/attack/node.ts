@@ -32,7 +32,7 @@ await bootstrap(log, { cluster, server: id, members }).catch((error: unknown) =>
   if (!isKontikiError(error, 'KONTIKI_NOT_BLANK')) throw error;
 });
 /** Less than the default, so that the attackers reach the limit on a slow machine, too. */
-const CONNECTIONS = 64;
+const CONNECTIONS = 32;
 let lines = 0;
 let firstTlsCode: string | undefined;
 const line = (text: string): void => {
