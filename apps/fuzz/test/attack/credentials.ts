@@ -5,7 +5,7 @@ import { parseSecrets } from '../../../../packages/peers/src/secret.js';
 import { Authority } from '../../../../packages/peers/test/transports/certificates.js';
 
 /** Credentials that a server must not accept. */
-export interface WrongCredentials {
+interface WrongCredentials {
   /** What an attacker connects with. Undefined for a connection without TLS. */
   readonly options: ConnectionOptions | undefined;
   /** The reason for which a server refuses them. */
