@@ -1,6 +1,6 @@
 // Shows that only known packages become part of Kontiki's packages, that all of them come from the
 // registry with a checksum, and that installing Kontiki runs no scripts.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { packages, ROOT } from './examples.js';
@@ -9,6 +9,7 @@ const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
 interface Manifest {
   readonly dependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
   readonly scripts?: Readonly<Record<string, string>>;
@@ -71,11 +72,34 @@ it('the catalog names exact versions', () => {
   expect(versions.filter((version) => !/^\d+\.\d+\.\d+$/.test(version ?? ''))).toEqual([]);
 });
 
-it('no dependency may run a build script', () => {
-  // pnpm runs no scripts of dependencies unless they are listed under onlyBuiltDependencies.
-  expect(read('pnpm-workspace.yaml')).not.toMatch(/onlyBuiltDependencies|dangerouslyAllowAllBuilds/);
+it('every package takes the versions of its dependencies from the catalog', () => {
+  const apps = readdirSync(join(ROOT, 'apps')).map((name) => `apps/${name}/`);
+  const manifests = ['', ...packages.map((name) => `packages/${name}/`), ...apps].map(
+    (folder) => JSON.parse(read(`${folder}package.json`)) as Manifest,
+  );
+  const versions = manifests.flatMap((manifest) =>
+    Object.values({ ...manifest.dependencies, ...manifest.devDependencies, ...manifest.optionalDependencies }),
+  );
+  expect(versions.length).toBeGreaterThan(50);
+  expect(versions.filter((version) => !/^(catalog|workspace):/.test(version))).toEqual([]);
 });
 
-it('the CI workflow has a read-only token', () => {
-  expect(read('.github/workflows/ci.yml')).toMatch(/^permissions:\n {2}contents: read$/m);
+it('no dependency may run a build script', () => {
+  // pnpm runs no scripts of dependencies unless one of these settings lists them.
+  const settings = /onlyBuiltDependencies|allowBuilds|dangerouslyAllowAllBuilds/;
+  for (const file of ['pnpm-workspace.yaml', 'package.json']) expect(read(file)).not.toMatch(settings);
+});
+
+it('every CI workflow has a read-only token', () => {
+  const workflows = readdirSync(join(ROOT, '.github/workflows'));
+  expect(workflows).toContain('ci.yml');
+  for (const file of workflows) {
+    const text = read(join('.github/workflows', file));
+    expect(text).toMatch(/^permissions:\n {2}contents: read\n(?! )/m);
+    expect(text.match(/^ *permissions:/gm)).toHaveLength(1);
+  }
+});
+
+it('SECURITY.md links to the private form for vulnerabilities', () => {
+  expect(read('SECURITY.md')).toMatch(/\(https:\/\/github\.com\/[^)]+\/security\/advisories\/new\)/);
 });

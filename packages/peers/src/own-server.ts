@@ -3,6 +3,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { listen, LOOPBACK } from './listening.js';
+import { networkOf } from './network.js';
 import type { ListenOptions } from './options.js';
 import type { Context } from './peer-transport.js';
 import { logRefusal, parserRefusal, type RefusalReason } from './refusals.js';
@@ -27,9 +28,9 @@ export class OwnServer {
   /**
    * Connections without a completed handshake by the addresses and ports of both ends, oldest
    * first. Any client that reaches the port can open them, so their number is limited. Beyond the
-   * limit, a new connection replaces the oldest.
+   * limit, a new connection replaces one of the network that has the most of them.
    */
-  readonly #unidentified = new Map<string, Socket>();
+  readonly #unidentified = new Map<string, { readonly socket: Socket; readonly network: string }>();
 
   constructor(context: Context, onRequest: RequestListener) {
     this.#context = context;
@@ -66,19 +67,30 @@ export class OwnServer {
   }
 
   #onConnection(socket: Socket): void {
-    // At the limit, close the oldest connection. A peer completes its handshake within one round
-    // trip, so the oldest connection is not from a peer.
     const { limits, refusals } = this.#context;
-    const [oldest] = this.#unidentified.values();
-    if (oldest !== undefined && this.#unidentified.size >= limits.unidentified) {
+    if (this.#unidentified.size >= limits.unidentified) {
       refusals.count('unidentified');
-      oldest.destroy();
+      this.#closeOne();
     }
     const ends = bothEnds(socket);
-    this.#unidentified.set(ends, socket);
+    this.#unidentified.set(ends, { socket, network: networkOf(socket.remoteAddress) });
     socket.once('close', () => {
-      if (this.#unidentified.get(ends) === socket) this.#unidentified.delete(ends);
+      if (this.#unidentified.get(ends)?.socket === socket) this.#unidentified.delete(ends);
     });
+  }
+
+  /**
+   * Closes the oldest connection of the network that has the most. So a flood does not replace the
+   * connection of a peer on another network. A peer on the same network completes its handshake
+   * within a few round trips, so the oldest connection is hardly from a peer.
+   */
+  #closeOne(): void {
+    const counts = new Map<string, number>();
+    for (const { network } of this.#unidentified.values()) counts.set(network, (counts.get(network) ?? 0) + 1);
+    const most = Math.max(...counts.values());
+    for (const { socket, network } of this.#unidentified.values()) {
+      if (counts.get(network) === most) return void socket.destroy();
+    }
   }
 
   #onTlsError(error: NodeJS.ErrnoException, { authorizationError, remoteAddress }: TLSSocket): void {
@@ -92,10 +104,11 @@ export class OwnServer {
   /** Called when a request cannot be parsed or a connection fails, also in the TLS handshake. */
   #onClientError({ code }: NodeJS.ErrnoException, socket: Socket): void {
     const refusal = parserRefusal(code);
-    if (refusal === undefined) return void socket.destroy();
+    // What follows a refused request on its connection is not counted again.
+    if (refusal === undefined || !socket.writable) return void socket.destroy();
     logRefusal(this.#context, refusal, socket.remoteAddress);
     // An answer must not follow the beginning of another response.
-    if (!socket.writable || socket.bytesWritten > 0) return void socket.destroy();
+    if (socket.bytesWritten > 0) return void socket.destroy();
     const status = STATUSES.get(refusal.reason) ?? '400 Bad Request';
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
   }
@@ -122,7 +135,7 @@ export class OwnServer {
     await new Promise<void>((resolve) => {
       this.server.close(() => resolve());
       this.server.closeAllConnections();
-      for (const socket of this.#unidentified.values()) socket.destroy();
+      for (const { socket } of this.#unidentified.values()) socket.destroy();
     });
   }
 }

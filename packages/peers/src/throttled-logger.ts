@@ -2,6 +2,17 @@ import type { Logger, ServerId } from '@kontiki/core';
 
 const INTERVAL_MS = 10_000;
 
+/**
+ * Characters that break a line, that a terminal obeys, or that change the direction of text: those
+ * of the Unicode categories control, format, line separator and paragraph separator.
+ */
+const CONTROLS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** Replaces control characters, because a text may quote another server. */
+function escapeControls(text: string): string {
+  return text.replace(CONTROLS, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+}
+
 interface Topic {
   /** Time of the last logged line. */
   readonly since: number;
@@ -13,7 +24,8 @@ interface Topic {
  * Logs at most one line per topic per ten seconds. The next line of a topic reports the number of
  * omitted lines as `suppressed`. Without this limit, any client that reaches the port could fill
  * the disk with log lines. So a client must not be able to invent topics: `topic` names only
- * members of the cluster.
+ * members of the cluster. Control characters are escaped, so a client can neither forge lines nor
+ * send commands to a terminal.
  */
 export class ThrottledLogger {
   readonly #logger: Logger;
@@ -46,6 +58,6 @@ export class ThrottledLogger {
     }
     this.#topics.set(topic, { since: now, suppressed: 0 });
     const suppressed = last?.suppressed ?? 0;
-    this.#logger[level](text, suppressed > 0 ? { ...details, suppressed } : details);
+    this.#logger[level](escapeControls(text), suppressed > 0 ? { ...details, suppressed } : details);
   }
 }

@@ -17,6 +17,7 @@ import {
 
 import { withTls } from '../src/address.js';
 import { uriNames } from '../src/certificate-names.js';
+import { networkOf } from '../src/network.js';
 
 describe('parseAddress', () => {
   it.each([
@@ -193,6 +194,13 @@ describe('ThrottledLogger', () => {
     ]);
   });
 
+  it('ThrottledLogger escapes characters that break lines or command a terminal', () => {
+    const lines: string[] = [];
+    const logger = new ThrottledLogger({ ...silentLogger, warn: (text) => lines.push(text) });
+    logger.log('warn', 'x', 'a\nb\u001b[2J\u007f\u009b2J\u2028\u202e\u2066 é €');
+    expect(lines).toEqual(['a\\u{a}b\\u{1b}[2J\\u{7f}\\u{9b}2J\\u{2028}\\u{202e}\\u{2066} é €']);
+  });
+
   it('ThrottledLogger has one topic per member and one for all other servers', () => {
     const logger = new ThrottledLogger(silentLogger, (id) => id === 'a' || id === 'b');
     expect(['a', 'b', 'x', 'y'].map((id) => logger.topic('ended', id))).toEqual([
@@ -202,6 +210,17 @@ describe('ThrottledLogger', () => {
       'ended',
     ]);
   });
+});
+
+it.each([
+  ['192.0.2.1', '192.0.2.1'],
+  ['::ffff:192.0.2.1', '::ffff:192.0.2.1'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
+  ['2001:db8:1::6', '2001:db8:1:0'],
+  ['2001::1:2:3:4:5:6', '2001:0:1:2'],
+  ['::1', ':0:0:0'],
+])('networkOf maps the address %s to %s', (address, network) => {
+  expect(networkOf(address)).toBe(network);
 });
 
 it.each([

@@ -41,7 +41,10 @@ export const demoCluster: Target = {
     .map(([changes, node]) => encode({ ...file, nodes: [file.nodes[0], { ...file.nodes[1], ...node }], ...changes })),
   run: (input) => {
     folder ??= mkdtempSync(join(tmpdir(), 'kontiki-fuzz-'));
-    writeFileSync(join(folder, 'cluster.json'), input);
+    const path = join(folder, 'cluster.json');
+    // File systems such as ext4 write a file to the disk when an old one is overwritten.
+    rmSync(path, { force: true });
+    writeFileSync(path, input);
     const read = readClusterFile(folder);
     check(read !== undefined && isId(read.cluster), 'a cluster file has the id of a cluster');
     check(read.transport === 'ws' || read.transport === 'http', 'the transport is known');

@@ -6,7 +6,7 @@ import { SnapshotApi } from 'kontiki-demo/http/snapshot-api.js';
 import { encodeCommand } from 'kontiki-demo/kv/command.js';
 import { KvMachine, type KvResult } from 'kontiki-demo/kv/machine.js';
 import { bytesOf, type Target } from '../target.js';
-import { exchangeHttp, PATIENCE } from './raw-server.js';
+import { exchangeHttp } from './raw-server.js';
 
 interface Demo {
   readonly node: RaftNode<KvResult>;
@@ -106,7 +106,7 @@ export const demoHttp: Target = {
     ),
   run: async (input) => {
     demo ??= start();
-    const statuses = await exchangeHttp((await demo).server.port, input, PATIENCE);
+    const statuses = await exchangeHttp((await demo).server.port, input, { turns: 50 });
     return statuses.length > 0 && statuses.every((status) => status < 400 || status === UNMET_CONDITION);
   },
   isExpected: () => false,

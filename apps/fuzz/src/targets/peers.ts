@@ -6,28 +6,24 @@ import { helloHeaders, type PeerTransport, type Peer, type TransportOptions } fr
 import { HttpTransport } from '@kontiki/transport-http';
 import { WebSocketTransport } from '@kontiki/transport-ws';
 import { bytesOf, check, type Target } from '../target.js';
-import { exchangeHttp, PATIENCE } from './raw-server.js';
+import { exchangeHttp } from './raw-server.js';
 import { peer, self } from './samples.js';
 
 const message: Message = { kind: 'commit', term: 3, incarnation: 12, committed: 4 };
-const options: TransportOptions & { readonly listen: { readonly port: number } } = {
-  listen: { port: 0 },
-  // Polls are answered at the next ping.
-  limits: { pingIntervalMs: 20 },
-};
+const options: TransportOptions & { readonly listen: { readonly port: number } } = { listen: { port: 0 } };
 
 /** A transport whose listener gets the inputs. Started with the first one. */
 class Server {
   readonly #create: () => PeerTransport<Peer>;
   readonly #status: number;
-  readonly #patience: number;
+  readonly #turns: number;
   #started: Promise<PeerTransport<Peer>> | undefined;
 
-  /** `status` is that of an answer to a request that the listener accepts. */
-  constructor(create: () => PeerTransport<Peer>, status: number, patience = 0) {
+  /** `status` is that of an answer to a request that the listener accepts. `turns` is the patience. */
+  constructor(create: () => PeerTransport<Peer>, status: number, turns: number) {
     this.#create = create;
     this.#status = status;
-    this.#patience = patience;
+    this.#turns = turns;
   }
 
   /** Sends an input. It is accepted if all of its requests and all of their frames are. */
@@ -35,7 +31,11 @@ class Server {
     this.#started ??= this.#start();
     const transport = await this.#started;
     const before = transport.refusals;
-    const statuses = await exchangeHttp(transport.port as number, input, this.#patience);
+    const statuses = await exchangeHttp(transport.port as number, input, {
+      turns: this.#turns,
+      // A message for the peer answers its polls, which are otherwise answered at the next ping.
+      onHalf: () => transport.send(peer.server, [message]),
+    });
     return (
       statuses.length > 0 &&
       statuses.every((status) => status === this.#status) &&
@@ -115,8 +115,8 @@ const framing = fc
   )
   .map((headers) => Object.fromEntries(headers) as Record<string, string>);
 
-const http = new Server(() => new HttpTransport(options), 200, PATIENCE);
-const ws = new Server(() => new WebSocketTransport(options), 101);
+const http = new Server(() => new HttpTransport(options), 200, 50);
+const ws = new Server(() => new WebSocketTransport(options), 101, 0);
 // Buffers of sockets.
 const allocatedBytes = 16 * 1024 * 1024;
 

@@ -5,22 +5,28 @@ import { check } from '../target.js';
 /** Milliseconds after which a server must have closed a connection that its client has ended. */
 const CLOSE_TIMEOUT = 5_000;
 
-/**
- * Ticks to wait for an answer, which a complete request gets much earlier. Ticks are counted instead
- * of milliseconds, because the server runs in the same process, and makes progress between ticks.
- */
-export const PATIENCE = 25;
-const TICK_MS = 2;
+/** How long a client waits for an answer before it ends its connection. */
+export interface Patience {
+  /**
+   * Turns of the event loop without an answer. The server runs in the same process and needs only a
+   * few turns, however busy the machine is. Timers would leave the process idle most of the time.
+   */
+  readonly turns: number;
+  /** Called after half of these turns. */
+  readonly onHalf?: () => void;
+}
 
 /**
- * Sends an input to a port of this machine, and ends the connection after `patience` ticks without an
- * answer. Resolves with everything that was received when the server has closed the connection.
- * Rejects if the server does not close it.
+ * Sends an input to a port of this machine, and ends the connection when `patience` is exhausted.
+ * Resolves with everything that was received when the server has closed the connection. Rejects if
+ * the server does not close it.
  */
-async function exchange(port: number, input: Uint8Array, patience: number): Promise<string> {
+async function exchange(port: number, input: Uint8Array, { turns, onHalf }: Patience): Promise<string> {
   let received = '';
+  let silentTurns = 0;
   const socket: Socket = connect({ port, host: '127.0.0.1', noDelay: true });
   socket.on('data', (bytes: Buffer) => {
+    silentTurns = 0;
     if (received.length < 65_536) received += bytes.toString('latin1');
   });
   // The server may reset the connection while bytes are on the way.
@@ -30,17 +36,18 @@ async function exchange(port: number, input: Uint8Array, patience: number): Prom
     isTimeout = true;
     socket.destroy();
   }, CLOSE_TIMEOUT);
+  const wait = (): void => {
+    if (socket.destroyed) return;
+    if (silentTurns === turns) return void socket.end();
+    silentTurns += 1;
+    if (silentTurns === turns >> 1) onHalf?.();
+    setImmediate(wait);
+  };
   socket.write(input);
-  if (patience === 0) socket.end();
-  let silentTicks = 0;
-  socket.on('data', () => (silentTicks = 0));
-  const ticks = setInterval(() => {
-    silentTicks += 1;
-    if (silentTicks === patience) socket.end();
-  }, TICK_MS);
+  if (turns === 0) socket.end();
+  else socket.once('connect', wait);
   await once(socket, 'close').catch(() => {});
   clearTimeout(timer);
-  clearInterval(ticks);
   check(!isTimeout, 'the server closes a connection that its client has ended');
   return received;
 }
@@ -49,9 +56,9 @@ async function exchange(port: number, input: Uint8Array, patience: number): Prom
  * Sends an input to an HTTP server, and checks that it answers with HTTP or not at all, that it does
  * not fail, and that no answer contains a stack trace or a path of this machine. Returns the status
  * of every answer. Node.js drops the answers that a server has not made when the client ends the
- * connection, so a server that makes them later needs `patience`.
+ * connection, so a server that makes them later needs `patience` with turns.
  */
-export async function exchangeHttp(port: number, input: Uint8Array, patience = 0): Promise<readonly number[]> {
+export async function exchangeHttp(port: number, input: Uint8Array, patience: Patience): Promise<readonly number[]> {
   const received = await exchange(port, input, patience);
   check(received === '' || /^HTTP\/1\.1 [1-5][0-9][0-9] /.test(received), 'the server answers with HTTP');
   check(

@@ -1,38 +1,61 @@
 import { randomBytes } from 'node:crypto';
-import { createConnection, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
 import { connect, type ConnectionOptions } from 'node:tls';
-import { helloHeaders, type PeerTls } from '@kontiki/peers';
+import { helloHeaders } from '@kontiki/peers';
 import { encodeFrame, MAX_FRAME } from '@kontiki/core/wire';
+import { type Credentials, STRANGERS } from './credentials.js';
 
 /** A port under attack, and the material that the attackers have. */
 export interface Target {
   readonly port: number;
   readonly server: string;
   readonly kind: 'ws' | 'http';
-  /** A valid certificate with the names of a thousand servers `s0`… of this cluster. */
-  readonly member: PeerTls;
-  /** Certificates that must not be accepted. */
-  readonly wrong: readonly PeerTls[];
+  readonly credentials: Credentials;
+  /** The bytes that a client with valid credentials sent in an earlier TLS handshake. */
+  readonly recorded: Uint8Array | undefined;
 }
 
 /** Opens a connection and does something bad. Resolves when the connection has ended, or after a while. */
 export type Attack = (target: Target) => Promise<void>;
 
-/** How long an attack that waits keeps its connection. */
-const PATIENCE_MS = 2_000;
+/** An attack on one connection, and the reason for which the server refuses it. */
+export interface Refused {
+  readonly attack: Attack;
+  readonly reason: string;
+}
+
+/** How long an attack keeps its connection if the server does not close it. */
+const PATIENCE_MS = 5_000;
+
+type Headers = Readonly<Record<string, string>>;
+
+const sockets = new Set<Socket>();
+
+/** Ends all attacks that are in progress. */
+export function endAttacks(): void {
+  for (const socket of sockets) socket.destroy();
+}
+
+/** Number of connections that the attacks have opened. */
+export let opened = 0;
 
 function ended(socket: Socket): Promise<void> {
+  opened += 1;
+  sockets.add(socket);
   return new Promise((resolve) => {
     const timer = setTimeout(() => socket.destroy(), PATIENCE_MS);
     socket.on('error', () => {});
     socket.resume();
     socket.on('close', () => {
       clearTimeout(timer);
+      sockets.delete(socket);
       resolve();
     });
   });
 }
 
+/** Connects without TLS, and sends bytes. */
 const plain =
   (bytes: () => Uint8Array | string): Attack =>
   ({ port }) => {
@@ -41,15 +64,27 @@ const plain =
     return ended(socket);
   };
 
-function secure(port: number, options: ConnectionOptions): ReturnType<typeof connect> {
-  return connect({ port, host: '127.0.0.1', checkServerIdentity: () => undefined, ...options });
+/** Connects, with TLS unless `options` is undefined, and calls `act` when the connection is open. */
+function open(port: number, options: ConnectionOptions | undefined, act: (socket: Socket) => void): Socket {
+  const host = '127.0.0.1';
+  if (options === undefined) {
+    const socket = createConnection(port, host);
+    return socket.on('connect', () => act(socket));
+  }
+  const socket = connect({ port, host, rejectUnauthorized: false, checkServerIdentity: () => undefined, ...options });
+  return socket.on('secureConnect', () => act(socket));
 }
 
-let stranger = 0;
+let next = 0;
 
-/** The handshake of a server that the certificate names. Each call uses another of the thousand names. */
-function handshake({ kind, server }: Target, headers: Readonly<Record<string, string>> = {}): string {
-  stranger = (stranger + 1) % 1_000;
+/** Returns the number of the next stranger. */
+function nextStranger(): number {
+  next = (next + 1) % STRANGERS;
+  return next;
+}
+
+/** The handshake of a stranger, with changed headers. */
+function handshake({ kind, server }: Target, stranger: number, headers: Headers = {}, method?: string): string {
   const identity = {
     cluster: 'c-1',
     server: `s${stranger}`,
@@ -66,20 +101,65 @@ function handshake({ kind, server }: Target, headers: Readonly<Record<string, st
   };
   const all = { host: 'x', ...helloHeaders(identity, server), ...(kind === 'ws' ? upgrade : {}), ...headers };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
-  return `${kind === 'ws' ? 'GET' : 'POST'} / HTTP/1.1\r\n${lines.join('')}\r\n`;
+  return `${method ?? (kind === 'ws' ? 'GET' : 'POST')} / HTTP/1.1\r\n${lines.join('')}\r\n`;
 }
 
-/** Completes the handshake as a server of the cluster, then calls `act`. */
-const asMember =
-  (act: (socket: Socket, target: Target) => void, headers?: Readonly<Record<string, string>>): Attack =>
+/** Completes the TLS handshake as a stranger, sends `headers`, then calls `act`. */
+const asStranger =
+  (
+    headers: Headers | ((target: Target) => Headers),
+    act: (socket: Socket, target: Target) => void = () => {},
+  ): Attack =>
   (target) => {
-    const socket = secure(target.port, { ...target.member, ca: target.member.ca as string });
-    socket.on('secureConnect', () => {
-      socket.write(handshake(target, headers));
-      act(socket, target);
-    });
-    return ended(socket);
+    const stranger = nextStranger();
+    return ended(
+      open(target.port, target.credentials.client(stranger), (socket) => {
+        const changes = typeof headers === 'function' ? headers(target) : headers;
+        socket.write(handshake(target, stranger, changes), 'latin1');
+        act(socket, target);
+      }),
+    );
   };
+
+/** Completes the TLS handshake as a stranger, and sends a request. */
+const request = (text: (target: Target) => string): Attack => {
+  return (target) => {
+    const options = target.credentials.client(nextStranger());
+    return ended(open(target.port, options, (socket) => socket.write(text(target), 'latin1')));
+  };
+};
+
+/** Connects with wrong credentials, and sends a handshake in case the server accepts them. */
+export const intrude =
+  (options: ConnectionOptions | undefined): Attack =>
+  (target) =>
+    ended(open(target.port, options, (socket) => socket.write(handshake(target, nextStranger()))));
+
+/** Sends the recorded handshake again. */
+export const replay: Attack = (target) => plain(() => target.recorded ?? '')(target);
+
+/** Records the bytes of a client that completes its TLS handshake, and its handshake as a stranger. */
+export async function record(target: Omit<Target, 'recorded'>): Promise<Uint8Array | undefined> {
+  const options = target.credentials.client(0);
+  if (options === undefined) return undefined;
+  const sent: Buffer[] = [];
+  const proxy = createServer((near) => {
+    const far = createConnection(target.port, '127.0.0.1');
+    for (const socket of [near, far]) socket.on('error', () => {});
+    near.on('data', (bytes) => sent.push(bytes));
+    near.pipe(far).pipe(near);
+  }).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const client = open((proxy.address() as AddressInfo).port, options, (socket) =>
+    socket.write(handshake({ ...target, recorded: undefined }, 0, { 'content-length': '0' })),
+  );
+  const [answer] = (await once(client, 'data')) as [Buffer];
+  client.destroy();
+  proxy.close();
+  const [line] = answer.toString('latin1').split('\r\n');
+  if (!/^HTTP\/1\.1 (101|200) /.test(line ?? '')) throw new Error(`The recorded handshake was refused: ${line}`);
+  return Buffer.concat(sent);
+}
 
 /** The header of a binary WebSocket message with a zero mask. */
 function wsHeader(length: number, first = 0x82): Buffer {
@@ -97,60 +177,120 @@ function message(kind: Target['kind'], body: Uint8Array): Buffer {
 
 const chunked = { 'transfer-encoding': 'chunked' };
 
-export const attacks: Readonly<Record<string, Attack>> = {
-  'random bytes': plain(() => randomBytes(2_000)),
-  'half-open connections': plain(() => ''),
-  'HTTP without TLS': plain(() => 'GET / HTTP/1.1\r\nhost: x\r\n\r\n'),
-  'TLS without a certificate': ({ port }) => ended(secure(port, { rejectUnauthorized: false })),
-  'wrong certificates': async (target) => {
-    await Promise.all(
-      target.wrong.map((tls) => {
-        const socket = secure(target.port, { ...tls, ca: target.member.ca as string });
-        socket.on('secureConnect', () => socket.write(handshake(target)));
-        return ended(socket);
-      }),
-    );
+/** Handshakes that differ from a valid one, with the reason for which the server refuses each. */
+const handshakes: readonly (readonly [reason: string, headers: Headers | ((target: Target) => Headers)])[] = [
+  ['cluster', { 'kontiki-cluster': 'c-2' }],
+  ['version', { 'kontiki-version': '2' }],
+  // A control character that starts a command of a terminal, and that HTTP allows.
+  ['version', { 'kontiki-version': '\u009b2J forged' }],
+  ['malformed', { 'kontiki-incarnation': '0' }],
+  ['malformed', { 'kontiki-from': '__proto__/../a' }],
+  ['receiver', { 'kontiki-to': 'd' }],
+  ['self', ({ server }) => ({ 'kontiki-from': server })],
+  ['genesis', { 'kontiki-genesis': '1' }],
+  ['browser', { origin: 'http://a' }],
+];
+
+/** Requests that a proxy and the server could understand differently. */
+const smuggled: readonly Headers[] = [
+  { 'content-length': '5', ...chunked },
+  { 'content-length': '5', 'Content-Length': '6' },
+  { 'content-length': '+5' },
+  { 'content-length ': '5' },
+  { 'transfer-encoding': 'chunked, identity' },
+  { 'content-length': '5\n6' },
+];
+
+/** Returns attacks on one connection, with the reason for which a server refuses each. */
+export function refused({ kind, credentials }: Pick<Target, 'kind' | 'credentials'>): Refused[] {
+  const hasTls = credentials.client(0) !== undefined;
+  const other: readonly Refused[] =
+    kind === 'ws'
+      ? [
+          { reason: 'upgrade', attack: request(() => 'POST / HTTP/1.1\r\nhost: x\r\n\r\n') },
+          { reason: 'path', attack: request((t) => handshake(t, 1).replace(' / ', ' /admin ')) },
+          { reason: 'frame', attack: asStranger({}, (socket) => socket.write(wsHeader(2 ** 40))) },
+          // Fragments of one byte.
+          {
+            reason: 'frame',
+            attack: asStranger({}, (socket) =>
+              socket.write(Buffer.concat(Array(5_000).fill(Buffer.from([0x02, 0x80, 0, 0, 0, 0])))),
+            ),
+          },
+        ]
+      : [
+          { reason: 'method', attack: request((t) => handshake(t, 1, {}, 'GET')) },
+          { reason: 'frame', attack: asStranger({ 'content-length': `${2 ** 40}` }, (socket) => socket.write('x')) },
+        ];
+  return [
+    ...credentials.wrong.map(({ options, reason }) => ({ reason, attack: intrude(options) })),
+    ...(hasTls ? [{ reason: 'tls', attack: replay }] : []),
+    { reason: hasTls ? 'tls' : 'http', attack: plain(() => Buffer.concat([Buffer.from('\0'), randomBytes(2_000)])) },
+    ...handshakes.map(([reason, headers]) => ({ reason, attack: asStranger(headers) })),
+    ...smuggled.map((headers) => ({
+      reason: 'http',
+      attack: asStranger(headers, (socket) => socket.write('0\r\n\r\nPOST / HTTP/1.1\r\nhost: x\r\n\r\n')),
+    })),
+    { reason: 'headers', attack: asStranger({ x: 'x'.repeat(10_000) }) },
+    {
+      reason: 'frame',
+      attack: asStranger({ 'content-length': kind === 'ws' ? '0' : '500' }, (socket) =>
+        socket.write(message(kind, randomBytes(500))),
+      ),
+    },
+    ...other,
+  ];
+}
+
+/** Opens more connections than a server allows without a handshake, and sends nothing. */
+export const halfOpen: Attack = async (target) => {
+  await Promise.all(Array.from({ length: 80 }, () => plain(() => '')(target)));
+};
+
+/**
+ * Connects more servers of the cluster than a server allows, none of which a membership names. They
+ * are fewer than it allows without a handshake, so all of them can complete theirs.
+ */
+export const strangers: Attack = async (target) => {
+  await Promise.all(Array.from({ length: 50 }, () => asStranger({ 'content-length': '0' })(target)));
+};
+
+/** Attacks that keep their connections. The server bounds them, but need not refuse each. */
+export const floods: readonly Attack[] = [
+  halfOpen,
+  // Headers that arrive too slowly.
+  (target) => {
+    const socket = open(target.port, target.credentials.client(0), () => {
+      socket.write(target.kind === 'ws' ? 'GET / HTTP/1.1\r\n' : 'POST / HTTP/1.1\r\n');
+      const timer = setInterval(() => socket.write('x'), 200);
+      socket.on('close', () => clearInterval(timer));
+    });
+    return ended(socket);
   },
-  'a wrong key': ({ port }) =>
-    ended(
-      secure(port, {
-        maxVersion: 'TLSv1.2',
-        ciphers: 'PSK+HIGH',
-        pskCallback: () => ({ psk: randomBytes(32), identity: 'x' }),
-      }),
-    ),
-  'another cluster': asMember(() => {}, { 'kontiki-cluster': 'c-2' }),
-  'a thousand strangers': asMember(() => {}, { 'content-length': '0' }),
-  'oversized lengths': asMember((socket, { kind }) => socket.write(kind === 'ws' ? wsHeader(2 ** 40) : 'x'), {
-    'content-length': `${2 ** 40}`,
-  }),
-  'invalid frames': asMember((socket, { kind }) => socket.write(message(kind, randomBytes(500))), {
-    'content-length': '500',
-  }),
-  'frames of tiny messages': asMember((socket, { kind }) => {
-    const ask = { kind: 'readIndex', term: 0, incarnation: 1, ticket: 1 } as const;
-    const frame = encodeFrame(Array.from({ length: 20_000 }, () => ask));
-    socket.write(kind === 'ws' ? message(kind, frame) : `${frame.length.toString(16)}\r\n`);
-    if (kind === 'http') socket.write(Buffer.concat([frame, Buffer.from('\r\n0\r\n\r\n')]));
-  }, chunked),
-  'one-byte chunks': asMember((socket, { kind }) => {
-    socket.write(
-      kind === 'ws'
-        ? Buffer.concat(Array(5_000).fill(Buffer.from([0x02, 0x80, 0, 0, 0, 0])))
-        : '1\r\nx\r\n'.repeat(50_000),
-    );
-  }, chunked),
-  'slow senders': asMember(
+  // Frames of tiny messages.
+  asStranger(
+    ({ kind }) => (kind === 'ws' ? {} : chunked),
+    (socket, { kind }) => {
+      const ask = { kind: 'readIndex', term: 0, incarnation: 1, ticket: 1 } as const;
+      const frame = encodeFrame(Array.from({ length: 20_000 }, () => ask));
+      socket.write(kind === 'ws' ? message(kind, frame) : `${frame.length.toString(16)}\r\n`);
+      if (kind === 'http') socket.write(Buffer.concat([frame, Buffer.from('\r\n0\r\n\r\n')]));
+    },
+  ),
+  // A body in chunks of one byte.
+  asStranger(
+    ({ kind }) => (kind === 'ws' ? {} : chunked),
+    (socket, { kind }) => {
+      socket.write(kind === 'ws' ? wsHeader(5, 0x02) : '1\r\nx\r\n'.repeat(50_000));
+    },
+  ),
+  // A message of the maximum size that arrives too slowly.
+  asStranger(
+    ({ kind }) => (kind === 'ws' ? {} : { 'content-length': `${MAX_FRAME}` }),
     (socket, { kind }) => {
       if (kind === 'ws') socket.write(wsHeader(MAX_FRAME));
       const timer = setInterval(() => socket.write('x'), 50);
       socket.on('close', () => clearInterval(timer));
     },
-    { 'content-length': `${MAX_FRAME}` },
   ),
-  'smuggled requests': asMember((socket) => socket.write('0\r\n\r\nPOST / HTTP/1.1\r\nhost: x\r\n\r\n'), {
-    'content-length': '5',
-    ...chunked,
-  }),
-  'forged log lines': asMember(() => {}, { 'kontiki-version': '2\u001b[2J forged' }),
-};
+];

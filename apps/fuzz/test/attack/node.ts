@@ -20,6 +20,8 @@ export interface Report {
   readonly refusals: Readonly<Record<string, number>>;
   /** Lines logged so far. */
   readonly lines: number;
+  /** The code of the first TLS handshake that was refused. */
+  readonly firstTlsCode: string | undefined;
 }
 
 // A program that runs one node and proposes as long as the node leads.
@@ -29,14 +31,24 @@ const log = new FileLog(folder);
 await bootstrap(log, { cluster, server: id, members }).catch((error: unknown) => {
   if (!isKontikiError(error, 'KONTIKI_NOT_BLANK')) throw error;
 });
+/** Less than the default, so that the attackers reach the limit on a slow machine, too. */
+const CONNECTIONS = 32;
 let lines = 0;
+let firstTlsCode: string | undefined;
 const line = (text: string): void => {
   lines += 1;
-  // A client must not be able to break a line of the log, or to color the terminal that shows it.
-  if (/[^ -\uffff]/.test(text)) throw new Error(`A log line has control characters: ${JSON.stringify(text)}`);
+  firstTlsCode ??= /TLS handshake failed \((\w+)\)/.exec(text)?.[1];
+  // A client must not be able to break a line of the log, or to command the terminal that shows it.
+  if (/[^ -~\u00a0-\u2027\u202a-\uffff]/.test(text))
+    throw new Error(`A log line has control characters: ${JSON.stringify(text)}`);
 };
 const logger = { debug: () => {}, info: line, warn: line, error: line };
-const options = { listen: { port: Number(new URL(members[id] as string).port) }, logger, ...security };
+const options = {
+  listen: { port: Number(new URL(members[id] as string).port) },
+  logger,
+  limits: { connections: CONNECTIONS },
+  ...security,
+};
 const transport = kind === 'ws' ? new WebSocketTransport(options) : new HttpTransport(options);
 const node = await RaftNode.open({
   id,
@@ -50,11 +62,13 @@ node.on('fatal', ({ error }) => {
   throw error;
 });
 setInterval(() => {
+  const { committed, refusals } = node.status();
   const report: Report = {
-    committed: node.status().committed,
+    committed,
     residentBytes: process.memoryUsage.rss(),
-    refusals: transport.refusals,
+    refusals,
     lines,
+    firstTlsCode,
   };
   process.send?.(report);
 }, 250);

@@ -45,7 +45,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a server campaigns although its own disk does not count',
     file: 'protocol/raft-server.ts',
-    find: 'if (!votes || this.diskStalled || !this.trusts(this.id, this.life?.id)) return false;',
+    find: 'if (!votes || this.diskStalled || !this.ownDiskCounts) return false;',
     replace: 'if (!votes || this.diskStalled) return false;',
   },
   {

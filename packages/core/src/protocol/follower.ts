@@ -132,7 +132,7 @@ export class Follower extends BaseRole {
     // The leader sends only an index that this server has acknowledged, so the log must contain it.
     // A server that is blank, or was bootstrapped again, has lost its disk. Its replies say so.
     if (message.committed <= log.lastIndex) this.#commitTo(message.committed);
-    else if (log.membership?.founded === true) {
+    else if (log.membership?.founded === true && this.#server.ownDiskCounts) {
       throw new KontikiError(
         'KONTIKI_CONTRADICTION',
         `Leader ${from} knows that this server has acknowledged entry ${message.committed}, but its log ends at ${log.lastIndex}: acknowledged entries were lost here. ${REMEDY}`,

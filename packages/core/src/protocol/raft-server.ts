@@ -119,12 +119,16 @@ export class RaftServer implements Server {
 
   get eligible(): boolean {
     const votes = this.log.liveMemberships.some(({ membership }) => isVoter(membership, this.id));
-    if (!votes || this.diskStalled || !this.trusts(this.id, this.life?.id)) return false;
+    if (!votes || this.diskStalled || !this.ownDiskCounts) return false;
     return !this.full || this.now - this.#ledAt > FULL_PATIENCE * this.timings.election;
   }
 
   get diskStalled(): boolean {
     return this.now - this.#writingSince > STALLED_AFTER * this.timings.election;
+  }
+
+  get ownDiskCounts(): boolean {
+    return this.trusts(this.id, this.life?.id);
   }
 
   trusts(id: ServerId, store: StoreId | undefined): boolean {
@@ -208,7 +212,7 @@ export class RaftServer implements Server {
 
   lead(): void {
     invariant(this.ballotDurable && this.#ballot.votedFor === this.id, 'an election was won without a durable vote');
-    invariant(this.trusts(this.id, this.life?.id), 'a server was elected whose own disk does not count');
+    invariant(this.ownDiskCounts, 'a server was elected whose own disk does not count');
     this.leader = this.id;
     this.role = new Leader(this);
   }

@@ -64,6 +64,8 @@ export interface Server {
   readonly ballotDurable: boolean;
   /** The membership in force. Throws on a blank server. */
   readonly membership: Membership;
+  /** Whether this server has the disk that the membership names. */
+  readonly ownDiskCounts: boolean;
   /**
    * Returns whether a server's votes and acknowledgements count if it has this store. Once a cluster
    * is founded, they count only with the store that the membership in force names.

@@ -55,6 +55,19 @@ export function testRequests(started: Started, status: number, reason: string): 
     expect([a.transport.refusals, a.lines]).toEqual([{}, []]);
   });
 
+  it('an invalid request that arrives in many TLS records is counted once', async () => {
+    const { tls } = await tlsFor(await Authority.create(), 'a');
+    const a = await started('a', { tls });
+    const socket = connect({ ...tls, host: '127.0.0.1', port: a.transport.port, checkServerIdentity: () => undefined });
+    socket.on('error', () => {});
+    const ended = closed(socket.resume());
+    await once(socket, 'secureConnect');
+    socket.setMaxSendFragment(512);
+    socket.write(NOISE.repeat(500));
+    await ended;
+    expect(a.transport.refusals).toEqual({ http: 1 });
+  });
+
   it('a server with certificates counts a failed TLS handshake and an invalid request once', async () => {
     const { tls } = await tlsFor(await Authority.create(), 'a');
     const a = await started('a', { tls });

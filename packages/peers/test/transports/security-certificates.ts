@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:https';
 import { type AddressInfo, createConnection } from 'node:net';
 import { expect, it } from 'vitest';
+import { connect, type ConnectionOptions } from 'node:tls';
 import type { PeerTls } from '@kontiki/peers';
 import { Authority, ExtendedKeyUsage, tlsFor } from './certificates.js';
 import { claim, type Claimed } from './claims.js';
@@ -172,6 +173,26 @@ export function testCertificates(created: Created): void {
     }
     await until(() => closed.length > 0, 'the end of a connection');
     expect([closed, refusals(a)]).toEqual([[1], { unidentified: 1 }]);
+  });
+
+  it('a server completes the TLS handshake of a peer during a flood from another machine', async () => {
+    const authority = await Authority.create();
+    const a = await created('a', { ...(await tlsFor(authority, 'a')), limits: { unidentified: 4 } }).start();
+    const flood = (): void => {
+      const socket = createConnection({ port: a.transport.port as number, localAddress: '127.0.0.2' });
+      after(() => socket.destroy());
+      socket.on('error', () => {});
+    };
+    // The peer sends its part of the handshake only after the flood.
+    const slow = createConnection(a.transport.port as number, '127.0.0.1');
+    after(() => slow.destroy());
+    await once(slow, 'connect');
+    for (let i = 0; i < 20; i += 1) flood();
+    await until(() => (refusals(a)['unidentified'] ?? 0) >= 17, 'the refusals');
+    const { tls } = await tlsFor(authority, 'b');
+    const peer = connect({ socket: slow, ...tls, checkServerIdentity: () => undefined } as ConnectionOptions);
+    await once(peer, 'secureConnect');
+    expect(refusals(a)).toEqual({ unidentified: 17 });
   });
 
   it('connections from one port to several addresses of a server count separately', async () => {
