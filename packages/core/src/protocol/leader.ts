@@ -363,9 +363,13 @@ export class Leader extends BaseRole {
     }
   }
 
-  /** Returns whether a quorum has answered within the election timeout. */
-  #quorumAnswers(membership: Membership): boolean {
+  /**
+   * Returns whether a quorum has answered within the election timeout. A majority is enough before
+   * the founding, too, because nothing is decided here.
+   */
+  #quorumAnswers(members: Membership): boolean {
     const { id } = this.#server;
+    const membership = { ...members, founded: true };
     return (
       voteResult(membership, (voter) => voter === id || answers(this.#server, voter, this.peers.get(voter))) === 'won'
     );

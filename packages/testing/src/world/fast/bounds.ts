@@ -119,7 +119,7 @@ export class Bounds {
     // A change by force may need servers that have not answered yet.
     const isNew = now - (this.#changed.get(raft)?.at ?? 0) <= longest;
     if (this.#hasLateTurns || isNew || membership === undefined) return;
-    const hearsMajority = isQuorum(membership, (voter) => heard.has(voter));
+    const hearsMajority = isQuorum({ ...membership, founded: true }, (voter) => heard.has(voter));
     this.#invariants.check(
       'leaderHearsMajority',
       hearsMajority,
