@@ -1,6 +1,6 @@
 import { invariant } from '../invariant.js';
 import type { Ballot } from '../log/ballot.js';
-import { isVoter, type Membership } from '../log/membership.js';
+import { isVoter, LEVEL, type Membership } from '../log/membership.js';
 import { RaftLog, type LogStart } from '../log/raft-log.js';
 import type { ServerId } from '../log/server.js';
 import { Candidate, PreCandidate } from './candidates.js';
@@ -45,6 +45,17 @@ export interface RaftStart {
    * own state.
    */
   readonly applied: number;
+  /** The highest feature level that the server reads. Default: what this version reads. */
+  readonly level?: number | undefined;
+}
+
+/** Where a log goes on with entries that only a newer version can read. */
+export interface UnreadableLog {
+  readonly index: number;
+  /** What cannot be read, in a sentence. */
+  readonly reason: string;
+  /** The monotonic time in milliseconds at which it was noticed. */
+  readonly since: number;
 }
 
 /**
@@ -59,6 +70,7 @@ export class RaftServer implements Server {
   readonly output: OutputBuilder = new OutputBuilder();
   readonly reads: Reads = new Reads();
   readonly limits: Limits;
+  readonly level: number;
   timings: Timings;
   now: number;
   leader: ServerId | undefined;
@@ -75,12 +87,14 @@ export class RaftServer implements Server {
   #ledAt: number;
   /** The time since when the disk has not finished a write; `Infinity` if no write is pending. */
   #writingSince = Infinity;
+  #unreadable: UnreadableLog | undefined;
   readonly #reported = new Set<string>();
 
   constructor(start: RaftStart) {
     this.id = start.id;
     this.incarnation = start.incarnation;
     this.limits = start.limits;
+    this.level = start.level ?? LEVEL;
     this.timings = start.timings;
     this.now = this.#ledAt = start.now;
     this.log = new RaftLog(start.log, start.applied, start.limits.tailBytes);
@@ -112,7 +126,7 @@ export class RaftServer implements Server {
 
   get eligible(): boolean {
     const votes = this.log.liveMemberships.some(({ membership }) => isVoter(membership, this.id));
-    if (!votes || this.diskStalled) return false;
+    if (!votes || this.diskStalled || this.#unreadable !== undefined) return false;
     return !this.full || this.now - this.#ledAt > FULL_PATIENCE * this.timings.election;
   }
 
@@ -148,7 +162,20 @@ export class RaftServer implements Server {
     this.output.report(report);
   }
 
-  /** Reports a peer only once per term, because the peer repeats what it sends. */
+  /**
+   * Where the leader's log goes on with entries that this server cannot read; undefined if it can
+   * read the log.
+   */
+  get unreadable(): UnreadableLog | undefined {
+    return this.#unreadable;
+  }
+
+  noteUnreadable(index: number, reason: string): void {
+    if (this.#unreadable !== undefined || index <= this.log.lastIndex) return;
+    this.#unreadable = { index, reason, since: this.now };
+    this.report({ kind: 'unreadable', index, reason });
+  }
+
   reportOnce(report: Report & { readonly peer: ServerId }): void {
     const key = `${report.kind} ${report.peer}`;
     if (!this.#reported.has(key)) this.report(report);
@@ -203,6 +230,8 @@ export class RaftServer implements Server {
   /** Returns the output since the previous call, and assigns a number to its write. */
   takeOutput(): Output {
     this.role.flush();
+    // Another leader's log may have other entries there.
+    if (this.#unreadable !== undefined && this.log.lastIndex >= this.#unreadable.index) this.#unreadable = undefined;
     const ballot = this.#ballotWrite === Infinity ? this.#ballot : undefined;
     if (ballot === undefined && !this.log.changed) return this.output.take(undefined, this.log.lastIssuedWrite);
     const { number, reset, entries } = this.log.issueWrite();

@@ -90,9 +90,10 @@ it('a membership decodes unchanged and always encodes to the same bytes', () => 
 
 it('messageLength returns the length of each kind of message', () => {
   for (const one of samples) {
-    const known = one.kind === 'timeoutNow' ? 0 : messageLength(one);
+    const known = one.kind === 'timeoutNow' ? 0 : messageLength(one, 1);
     expect(frameLength([one], 1)).toBe(frameLength([]) + known);
-    expect(frameLength([one], 2)).toBe(frameLength([]) + 4 + messageLength(one));
+    for (const version of [2, 3])
+      expect(frameLength([one], version)).toBe(frameLength([]) + 4 + messageLength(one, version));
   }
 });
 
