@@ -23,7 +23,7 @@ it('checkHello returns the identity that helloHeaders sent', () => {
     to: 'b',
     incarnation: 11,
     genesis: 5,
-    framing: 2,
+    framing: 3,
   });
   expect(checkHello(a, helloHeaders(b, 'a'), 'b').from).toBe('b');
 });
@@ -61,7 +61,7 @@ it.each([
   ['1-1', 1],
   ['1-2', 2],
   ['2-2', 2],
-  ['1-9', 2],
+  ['1-9', 3],
 ])('checkHello chooses from the framing %s the version %i', (range, version) => {
   const { 'kontiki-framing': _, ...headers } = helloHeaders(a, 'b');
   const hello = checkHello(b, range === undefined ? headers : { ...headers, 'kontiki-framing': range });
@@ -69,7 +69,7 @@ it.each([
 });
 
 it.each([
-  ['3-9', 'version'],
+  ['4-9', 'version'],
   ['2-1', 'malformed'],
   ['0-2', 'malformed'],
   ['2', 'malformed'],

@@ -78,7 +78,10 @@ export const handshake: Target = {
           'an accepted handshake names both servers',
         );
         check(Number.isSafeInteger(incarnation) && incarnation > 0, 'an incarnation is a safe integer above 0');
-        check(genesis > 0 && genesis <= 0xffff_ffff && framing >= FRAMING.min && framing <= FRAMING.max, 'the numbers are possible');
+        check(
+          genesis > 0 && genesis <= 0xffff_ffff && framing >= FRAMING.min && framing <= FRAMING.max,
+          'the numbers are possible',
+        );
       } catch (error) {
         if (!(error instanceof HandshakeError)) throw error;
         const { message } = error;
