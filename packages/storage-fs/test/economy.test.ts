@@ -57,7 +57,7 @@ beforeEach(async () => {
     });
     nodes.push(await settled(opening));
   }
-  await clock.until(() => nodes.some((node) => node.isLeader && node.status().committed === 2));
+  await clock.until(() => nodes.some((node) => node.isLeader && node.status().committed === 4));
   await clock.elapse(20);
   syncs.clear();
 });

@@ -57,7 +57,7 @@ describe('testLogStore', () => {
     ],
     [
       'a torn part is kept',
-      'a log keeps every resolved call after a power cut',
+      'a log keeps every resolved call after a',
       JOURNAL,
       'if (torn === this.#end) return 0;',
       'if (torn === this.#end) return 0; this.#end = bytes.length; return 0;',
