@@ -75,7 +75,7 @@ async function load(proposers: number, each: number): Promise<number[]> {
   await settled(Promise.all(Array.from({ length: proposers }, propose)));
   // The followers learn of the last commit with the next message.
   await clock.elapse(10);
-  expect(nodes.map((node) => node.status().committed)).toEqual(ids.map(() => 2 + proposers * each));
+  expect(nodes.map((node) => node.status().committed)).toEqual(ids.map(() => 4 + proposers * each));
   return ids.map((id) => syncs.get(id) ?? 0);
 }
 

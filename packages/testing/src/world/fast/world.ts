@@ -1,5 +1,6 @@
 import { membershipOf, type MembershipEntry, type Message, type ServerId, type StoreId } from '@kontiki/core';
 import { Random } from '../../random.js';
+import { SPARES } from '../churn.js';
 import type { Counts } from '../counts.js';
 import { InvariantChecker } from '../invariant-checker.js';
 import { Bounds } from './bounds.js';
@@ -302,11 +303,8 @@ class World {
   }
 }
 
-/** Number of servers that are no members at first, in a world with churn. */
-const SPARES = 2;
-
 function firstEntry(ids: readonly ServerId[], founding: boolean): MembershipEntry {
-  const founded = membershipOf(ids.map((id) => [id, { address: `model:${id}`, metadata: '' }]));
+  const founded = membershipOf(ids.map((id) => [id, { address: `simulated:${id}`, metadata: '' }]));
   const membership = { ...founded, founded: !founding || ids.length === 1 };
   return { kind: 'membership', index: 1, term: 1, membership };
 }

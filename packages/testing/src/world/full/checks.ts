@@ -5,7 +5,7 @@ import { Entries } from '../entries.js';
 import { Freshness } from '../freshness.js';
 import type { InvariantChecker } from '../invariant-checker.js';
 import type { Mix } from '../mix.js';
-import { quorumsOverlap } from '../memberships.js';
+import { isQuorum, quorumsOverlap } from '../memberships.js';
 import type { LogMemory } from './watched-log.js';
 
 /** The parts of a server that the checks use. */
@@ -51,12 +51,23 @@ export class NodeChecks {
     this.#mix = mix;
     this.#ballots = new Ballots(invariants);
     this.freshness = new Freshness(invariants);
-    this.#entries = new Entries(
-      invariants,
-      (_id, index, term) =>
-        servers().filter(({ log }) => log.durable.covers(index) || log.durable.at(index) === term).length * 2 >
-        mix.servers,
+    this.#entries = new Entries(invariants, (_id, index, term) =>
+      this.isOnQuorum((id) =>
+        servers().some(
+          (server) => server.id === id && (server.log.durable.covers(index) || server.log.durable.at(index) === term),
+        ),
+      ),
     );
+  }
+
+  /**
+   * Returns whether the servers for which `holds` returns true are a quorum, by the newest committed
+   * membership or by a later one that may be in force.
+   */
+  isOnQuorum(holds: (id: ServerId) => boolean): boolean {
+    const indices = [...this.#memberships.keys()];
+    const committed = Math.max(1, ...indices.filter((index) => index <= this.#entries.committed));
+    return indices.some((index) => index >= committed && isQuorum(this.#memberships.get(index) as Membership, holds));
   }
 
   // ---- logs

@@ -4,6 +4,8 @@ import {
   type Clock,
   type ErrorCode,
   type LogState,
+  type Membership,
+  type MembershipStep,
   type ServerId,
   type StateMachine,
   type Timings,
@@ -308,6 +310,41 @@ export class NodeServer implements FaultTarget {
       () => this.#nodeEnded(closed),
       (error: Error) => this.#nodeEnded(() => this.#stopped(error)),
     );
+  }
+
+  change(steps: readonly MembershipStep[], force: boolean): void {
+    this.#operate(async ({ members }) => {
+      await members.change(steps, { force });
+      this.#world.checks.counts.changes += 1;
+    });
+  }
+
+  transfer(to: ServerId | undefined): void {
+    this.#operate(async ({ members }) => {
+      await members.transferLeadership(to);
+      this.#world.checks.counts.transfers += 1;
+    });
+  }
+
+  /** Makes a call that may be refused, or fail together with the node. */
+  #operate(call: (node: RaftNode) => Promise<void>): void {
+    const { node } = this;
+    if (node === undefined) return;
+    this.process?.enter(() => {
+      call(node).catch((error: unknown) => {
+        this.#world.checks.invariants.check('assertions', isKontikiError(error), () => `${this.id}: ${String(error)}`);
+      });
+    });
+  }
+
+  get membership(): Membership | undefined {
+    return this.node?.status().membership;
+  }
+
+  /** Stops the server forever, as an operator does after its removal. */
+  retire(): void {
+    this.crash('kill');
+    this.unusable = true;
   }
 
   wipe(): void {

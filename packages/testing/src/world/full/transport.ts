@@ -32,6 +32,8 @@ export class SimulatedTransport implements Transport {
   #self: Identity | undefined;
   #receive: ((from: ServerId, message: Received) => void) | undefined;
   #peers: ReadonlyMap<ServerId, string> = new Map();
+  /** Servers that have sent a frame. A server that is no member yet answers them. */
+  readonly #heard = new Set<ServerId>();
 
   constructor(process: Process, link: NetworkLink) {
     this.#process = process;
@@ -45,7 +47,7 @@ export class SimulatedTransport implements Transport {
 
   send(to: ServerId, messages: readonly Message[]): void {
     const sender = this.#self;
-    if (sender === undefined || !this.#peers.has(to)) return;
+    if (sender === undefined || !(this.#peers.has(to) || this.#heard.has(to))) return;
     for (const message of messages) this.#link.sent(to, message);
     this.#link.carry(to, { sender: { ...sender }, frame: encodeFrame(messages) });
   }
@@ -73,6 +75,7 @@ export class SimulatedTransport implements Transport {
     this.#process.enter(() => {
       const self = this.#self;
       if (self === undefined || isStranger(self, sender)) return;
+      this.#heard.add(sender.server);
       for (const message of messages) this.#receive?.(sender.server, message);
     });
     return true;

@@ -3,6 +3,7 @@ import { drainPromises } from '../../drain-promises.js';
 import { Random } from '../../random.js';
 import { KeyValueWorkload } from '../../workload/key-value.js';
 import type { Environment, Workload } from '../../workload/workload.js';
+import { SPARES } from '../churn.js';
 import type { Counts } from '../counts.js';
 import { Faults, type FaultTarget } from '../faults.js';
 import { InvariantChecker } from '../invariant-checker.js';
@@ -58,7 +59,9 @@ class World {
     this.trace = trace && ((text): void => trace(this.schedule.now, text));
     this.checks = new NodeChecks(new InvariantChecker(new Set(invariants)), this.mix, () => this.servers);
     this.#random = new Random(seed, 'world');
-    const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].slice(0, this.mix.servers);
+    const { servers, strength } = this.mix;
+    const all = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+    const ids = all.slice(0, strength.churn > 0 ? servers + SPARES : servers);
     this.network = new ModelNetwork(this.schedule, new Random(seed, 'network'), this.mix, ids, (_from, to, sent) =>
       this.#deliver(to, sent),
     );
@@ -106,9 +109,10 @@ class World {
   }
 
   async #bootstrap(): Promise<void> {
-    const members = Object.fromEntries(this.servers.map(({ id }) => [id, `simulated:${id}`]));
+    const first = this.servers.slice(0, this.mix.servers);
+    const members = Object.fromEntries(first.map(({ id }) => [id, `simulated:${id}`]));
     this.healed = true;
-    for (const server of this.servers) {
+    for (const server of first) {
       const process = server.startProcess();
       const log = this.makeLog(server.environment(process));
       let done = false;
@@ -129,7 +133,8 @@ class World {
    */
   async #found(): Promise<void> {
     this.healed = true;
-    const isFounded = (): boolean => this.servers.every(({ node }) => node?.status().membership?.founded === true);
+    const first = this.servers.slice(0, this.mix.servers);
+    const isFounded = (): boolean => first.every(({ membership }) => membership?.founded === true);
     const founded = await this.#elapse(600_000, isFounded);
     this.checks.invariants.check(
       'recovers',
@@ -170,14 +175,21 @@ class World {
    * moment.
    */
   async #checkDisks(): Promise<void> {
-    const terms = await Promise.all(this.servers.map((server) => this.#durableTerms(server)));
+    const disks = await Promise.all(
+      this.servers.map(async (server) => [server.id, await this.#durableTerms(server)] as const),
+    );
+    const termsOf = new Map(disks);
     const { acknowledged, invariants } = this.checks;
     for (const [index, term] of acknowledged) {
-      const disks = terms.filter((termAt) => termAt(index) === term).length;
+      const holds = (id: ServerId): boolean => termsOf.get(id)?.(index) === term;
       invariants.check(
         'acknowledgedIsDurable',
-        disks * 2 > this.mix.servers,
-        () => `the acknowledged entry ${index} is on only ${disks} disks`,
+        this.checks.isOnQuorum(holds),
+        () =>
+          `the acknowledged entry ${index} is only on the disks of ${this.servers
+            .filter(({ id }) => holds(id))
+            .map(({ id }) => id)
+            .join(', ')}`,
       );
     }
   }
@@ -246,6 +258,7 @@ class World {
     const wrote = await this.#elapse(longer, () => counts.acknowledged > acknowledged);
     invariants.check('recovers', wrote, () => `no acknowledged write within ${longer} ms after a leader was elected`);
     this.#clients.end();
+    if (this.mix.strength.churn > 0) await this.#stopRemoved(longer);
     const agree = await this.#elapse(60_000, () => this.#agree);
     invariants.check('converges', agree, () => `the servers do not converge: ${JSON.stringify(this.#statuses)}`);
     for (const { id, machine } of this.#participants) {
@@ -264,9 +277,23 @@ class World {
     const frames = this.network.sent - sent;
     invariants.check(
       'isQuiet',
-      frames <= 24 * (this.mix.servers - 1),
+      frames <= 24 * (this.#participants.length - 1),
       () => `${frames} frames were sent without requests`,
     );
+  }
+
+  /** Stops the servers that are no members, as operators do, once the last change is complete. */
+  async #stopRemoved(patience: number): Promise<void> {
+    const leader = (): NodeServer | undefined => this.servers.find(({ leads }) => leads);
+    const isDone = (): boolean => {
+      const { membership } = leader() ?? {};
+      return membership?.outgoing.length === 0 && membership.voters.includes(leader()?.id as ServerId);
+    };
+    await this.#elapse(5 * this.mix.timings.election);
+    const done = await this.#elapse(patience, isDone);
+    this.checks.invariants.check('recovers', done, () => `a membership change did not end within ${patience} ms`);
+    const members = leader()?.membership?.servers;
+    for (const server of this.servers) if (members?.has(server.id) !== true) server.retire();
   }
 
   get #participants(): readonly NodeServer[] {
