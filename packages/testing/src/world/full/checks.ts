@@ -1,4 +1,4 @@
-import type { ApplyBatch, LogState, LogWrite, Membership, Message, ServerId, Status } from '@kontiki/core';
+import type { ApplyBatch, LogState, LogWrite, MembershipEntry, Message, ServerId, Status } from '@kontiki/core';
 import { Ballots } from '../ballots.js';
 import { noCounts, type Counts } from '../counts.js';
 import { Entries } from '../entries.js';
@@ -37,8 +37,8 @@ export class NodeChecks {
   readonly #ballots: Ballots;
   readonly #entries: Entries;
   readonly #seen = new Map<ServerId, Seen>();
-  /** Memberships by the index of their entry. */
-  readonly #memberships = new Map<number, Membership>();
+  /** The memberships that were ever appended, by index and term of their entry. */
+  readonly #memberships = new Map<string, MembershipEntry>();
   /** Result of each applied command, by index. */
   readonly #results = new Map<number, unknown>();
   /** Digest of the state at some indices, by the index of the last applied entry. */
@@ -65,14 +65,20 @@ export class NodeChecks {
    * membership or by a later one that may be in force.
    */
   isOnQuorum(holds: (id: ServerId) => boolean): boolean {
-    const indices = [...this.#memberships.keys()];
-    const committed = Math.max(1, ...indices.filter((index) => index <= this.#entries.committed));
-    return indices.some((index) => index >= committed && isQuorum(this.#memberships.get(index) as Membership, holds));
+    const all = [...this.#memberships.values()];
+    const isCommitted = ({ index, term }: MembershipEntry): boolean => this.#entries.termOf(index) === term;
+    const newest = Math.max(1, ...all.filter(isCommitted).map(({ index }) => index));
+    return all.some(({ index, membership }) => index >= newest && isQuorum(membership, holds));
   }
 
   // ---- logs
 
-  opened({ id, life }: Observed, { ballot, base, last, terms, committed }: LogState): void {
+  opened({ id, life }: Observed, { ballot, base, last, terms, memberships, committed }: LogState): void {
+    // Bootstrap writes the first membership before the node opens its log.
+    for (const { index, membership } of memberships) {
+      const entry = { index, term: terms.findLast((first) => first.index <= index)?.term ?? 0, membership };
+      this.#memberships.set(`${index} ${entry.term}`, { kind: 'membership', ...entry });
+    }
     const term = Math.max(ballot?.term ?? 0, terms.at(-1)?.term ?? base.term);
     if (last > 0) this.#ballots.started(id, term);
     this.#seen.set(id, { life, term, committed, applied: 0 });
@@ -83,7 +89,7 @@ export class NodeChecks {
     this.#ballots.wiped(id);
   }
 
-  issued({ id, leads }: Observed, prevTerm: number, last: number, { entries = [], ballot }: LogWrite): void {
+  issued({ id, leads, log }: Observed, prevTerm: number, last: number, { entries = [], ballot }: LogWrite): void {
     const [first] = entries;
     if (first === undefined) return;
     const replaces = first.index <= last;
@@ -95,7 +101,7 @@ export class NodeChecks {
       () => `${id} leads and replaced its entry ${first.index}`,
     );
     this.#entries.issued(id, prevTerm, entries);
-    for (const entry of entries) if (entry.kind === 'membership') this.#joins(entry.index, entry.membership);
+    for (const entry of entries) if (entry.kind === 'membership') this.#joins(log, first.index, entry);
   }
 
   committed({ id, log, life }: Observed, term: number, index: number): void {
@@ -114,8 +120,8 @@ export class NodeChecks {
     this.#entries.leads(id, term, (index) => this.#termAt(log, index));
   }
 
-  sent({ id, log }: Observed, to: ServerId, message: Message): void {
-    this.#ballots.sent(id, to, message, log.durableTerm);
+  sent(id: ServerId, { durableTerm }: LogMemory, to: ServerId, message: Message): void {
+    this.#ballots.sent(id, to, message, durableTerm);
   }
 
   /** Called with a node's current status. */
@@ -231,14 +237,21 @@ export class NodeChecks {
     return issued.covers(index) ? this.#entries.termOf(index) : issued.at(index);
   }
 
-  #joins(index: number, membership: Membership): void {
-    const before = Math.max(0, ...[...this.#memberships.keys()].filter((other) => other < index));
-    this.#memberships.set(index, membership);
-    const overlap = quorumsOverlap(this.#memberships.get(before) ?? membership, membership);
+  /** Checks a membership against the one before it in the log. A write appends it, from `first` on. */
+  #joins(log: LogMemory, first: number, entry: MembershipEntry): void {
+    const { index, term, membership } = entry;
+    this.#memberships.set(`${index} ${term}`, entry);
+    const precedes = (other: MembershipEntry): boolean => {
+      if (other.index >= first) return other.index < index && other.term === term;
+      return this.#termAt(log, other.index) === other.term;
+    };
+    const earlier = [...this.#memberships.values()].filter(precedes);
+    const [before] = earlier.sort((a, b) => b.index - a.index);
+    const overlap = quorumsOverlap(before?.membership ?? membership, membership);
     this.invariants.check(
       'quorumsOverlap',
       overlap,
-      () => `the memberships at ${before} and ${index} have quorums without a common server`,
+      () => `the memberships at ${before?.index} and ${index} have quorums without a common server`,
     );
   }
 

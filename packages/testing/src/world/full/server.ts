@@ -60,6 +60,8 @@ export class NodeServer implements FaultTarget {
    * again.
    */
   unusable = false;
+  /** Whether the server was stopped after its removal from the membership. */
+  isRetired = false;
   /** Whether the server's disk was replaced with an empty one. */
   #wiped = false;
   #transport: SimulatedTransport | undefined;
@@ -139,12 +141,12 @@ export class NodeServer implements FaultTarget {
           ? undefined
           : process.sleep(this.#applyMs(commands)),
     );
-    this.#transport = new SimulatedTransport(process, {
-      carry: (to, sent) => this.#world.carry(this.id, to, sent),
-      sent: (to, message) => checks.sent(this, to, message),
-    });
     // After the disk was lost, `this.log` keeps the contents of the lost disk.
     const memory = this.#wiped ? new LogMemory() : this.log;
+    this.#transport = new SimulatedTransport(process, {
+      carry: (to, sent) => this.#world.carry(this.id, to, sent),
+      sent: (to, message) => checks.sent(this.id, memory, to, message),
+    });
     const log = new WatchedLog(makeLog(environment), memory, {
       opened: async (state) => {
         checks.opened(this, state);
@@ -344,7 +346,7 @@ export class NodeServer implements FaultTarget {
   /** Stops the server forever, as an operator does after its removal. */
   retire(): void {
     this.crash('kill');
-    this.unusable = true;
+    this.unusable = this.isRetired = true;
   }
 
   wipe(): void {
