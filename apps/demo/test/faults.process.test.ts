@@ -33,7 +33,6 @@ function report(name: string, load: Load, times: Record<string, number>): void {
 
 // The other combinations of stores and transports run in one process: see matrix.test.ts.
 describe.each([
-  ['fs', 'ws'],
   ['level', 'http'],
   ['fs,level,fs', 'ws'],
 ])('a cluster of real processes on %s over %s', (storage, transport) => {
