@@ -21,6 +21,7 @@ export interface NodeStatus {
   readonly committed: number;
   readonly applied: number;
   readonly keys: number;
+  readonly level: number | null;
   readonly snapshot: { readonly index: number; readonly bytes: number; readonly at: string | null } | null;
 }
 
@@ -73,10 +74,10 @@ export class Program {
 
   /**
    * `cwd` is the working directory. It must not be the current one, because its `kontiki-data` may
-   * contain a real cluster.
+   * contain a real cluster. `main` is the program, by default of this version.
    */
-  constructor(args: readonly string[], cwd: string, input?: string) {
-    this.process = spawn(process.execPath, [MAIN, ...args], { cwd, stdio: ['pipe', 'pipe', 'pipe'] });
+  constructor(args: readonly string[], cwd: string, input?: string, main = MAIN) {
+    this.process = spawn(process.execPath, [main, ...args], { cwd, stdio: ['pipe', 'pipe', 'pipe'] });
     for (const stream of [this.process.stdout, this.process.stderr])
       stream?.on('data', (data: Buffer) => (this.output += data.toString()));
     this.process.stdin?.end(input);
@@ -131,8 +132,8 @@ export class DemoCluster {
     return `${this.#tls ? 'https' : 'http'}://127.0.0.1:${this.port + Number(id.slice(1)) - 1}`;
   }
 
-  run(args: readonly string[], input?: string): Program {
-    const program = new Program(args, this.data, input);
+  run(args: readonly string[], input?: string, main?: string): Program {
+    const program = new Program(args, this.data, input, main);
     this.programs.push(program);
     return program;
   }

@@ -6,7 +6,7 @@ export type { StoreLife } from './log/store-life.js';
 export { isVoter, membershipFault, membershipOf } from './log/membership.js';
 export type { Membership, MembershipAt } from './log/membership.js';
 export type { MembershipStep } from './log/membership-change.js';
-export type { Message } from './protocol/message.js';
+export type { Message, Received, Unreadable } from './protocol/message.js';
 export { KontikiError, NotLeaderError, isKontikiError } from './errors.js';
 export type { ErrorCode, ErrorOf } from './errors.js';
 export type { LogBase, LogState, LogStore, LogWrite, Owner, Repair } from './ports/log-store.js';
@@ -29,7 +29,13 @@ export type { RecoverOptions, Recovery } from './node/recover/recover.js';
 export { restoreServer } from './node/recover/restore.js';
 export type { RestoreOptions } from './node/recover/restore.js';
 export type { Members } from './node/members/members.js';
-export type { CatchUpOptions, CatchUpProgress, ChangeOptions, ReconcileOptions } from './node/members/members.js';
+export type {
+  CatchUpOptions,
+  CatchUpProgress,
+  ChangeOptions,
+  RaiseOptions,
+  ReconcileOptions,
+} from './node/members/members.js';
 export type { DesiredMember } from './node/members/reconcile.js';
 export type { CallOptions } from './node/calls/calls.js';
 export type { NodeOptions } from './node/options.js';
@@ -40,7 +46,7 @@ export type { CloseOptions } from './node/hand-over.js';
 export type { ListenerOptions } from './node/events/emitter.js';
 export type { NodeEvents } from './node/events/events.js';
 export type { SnapshotProgress } from './node/snapshots/progress.js';
-export type { PeerStatus, Status } from './node/status.js';
+export type { PeerStatus, Status, UnreadableStatus } from './node/status.js';
 export { SystemClock } from './node/system-clock.js';
 export type { ProgressState } from './protocol/progress.js';
 export type { RoleName } from './protocol/role.js';

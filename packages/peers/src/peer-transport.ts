@@ -3,6 +3,7 @@ import {
   KontikiError,
   type Logger,
   type Message,
+  type Received,
   type ServerId,
   silentLogger,
   type Transport,
@@ -33,7 +34,7 @@ export interface Context {
   /** Topics of log lines about messages of unknown kinds that were skipped. */
   readonly skippedKinds: Set<string>;
   /** Passes a message from a peer to the node. */
-  readonly receive: (from: ServerId, message: Message) => void;
+  readonly receive: (from: ServerId, message: Received) => void;
 }
 
 /** Another server, with its connections and the messages queued for it. */
@@ -155,7 +156,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
    * application's server and peers are not authenticated, or if this server's certificate does not
    * name this server. Rejects with `KONTIKI_CLOSED` if the transport was closed.
    */
-  async start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void> {
+  async start(self: Identity, receive: (from: ServerId, message: Received) => void): Promise<void> {
     if (this.#closed !== undefined) throw closedError();
     if (this.#context !== undefined) {
       throw new KontikiError(

@@ -24,7 +24,7 @@ export async function recover(folder: Folder, owner: Owner, logger: Logger): Pro
   for (const name of names.filter(isFinishedName)) {
     const info = await readInfo(folder, name).catch((error: unknown) => {
       if (!isKontikiError(error)) throw error;
-      const text = `${folder.path}/${name} is damaged and not used: ${error.message} The file was not changed.`;
+      const text = `${folder.path}/${name} ${isKontikiError(error, 'KONTIKI_FORMAT') ? 'needs a newer version' : 'is damaged'} and is not used: ${error.message} The file was not changed.`;
       logger.error(text, { code: error.code });
     });
     if (info === undefined) continue;

@@ -1,5 +1,5 @@
 import { isKontikiError, type Owner, type Repair } from '@kontiki/core';
-import { checkOwner, corruptData, LogStateTracker, type LogRecord } from '@kontiki/core/store';
+import { checkOwner, corruptData, LogStateTracker, undecodable, type LogRecord } from '@kontiki/core/store';
 import type { Folder } from '@kontiki/files';
 import { batchAt, encodeBatch, findBatchAfter, readRecords, type Batch } from './batch.js';
 import { EntryIndex } from './entry-index.js';
@@ -137,7 +137,7 @@ class Recovery {
       records = readRecords(batch);
       for (const record of records) this.tracker.apply(record);
     } catch (error) {
-      throw corruptSegment(where, batch.begin, 'a batch with a valid checksum cannot be read', error);
+      throw undecodable(`${where}, byte ${batch.begin}`, 'a batch with a valid checksum cannot be read', error);
     }
     for (const record of records) {
       if (record.kind === 'write') {

@@ -1,5 +1,5 @@
 import { KontikiError, type Owner } from '@kontiki/core';
-import { corruptData, type Checkpoint } from '@kontiki/core/store';
+import { corruptData, undecodable, type Checkpoint } from '@kontiki/core/store';
 import { crc32, Reader, textLength, Writer } from '@kontiki/core/wire';
 import type { File } from '@kontiki/files';
 import { aligned } from './batch.js';
@@ -77,7 +77,7 @@ export function encodeHeader({
 
 /** Reads the header at the beginning of a segment's bytes. `where` names the file in errors. */
 export function readHeader(bytes: Uint8Array, where: string): { header: SegmentHeader; length: number } {
-  const damaged = (cause?: unknown): KontikiError => corruptSegment(where, 0, 'the header is damaged', cause);
+  const damaged = (): KontikiError => corruptSegment(where, 0, 'the header is damaged');
   if (bytes.length < FIXED) throw damaged();
   const reader = new Reader(bytes);
   const checksum = reader.u32();
@@ -97,11 +97,11 @@ export function readHeader(bytes: Uint8Array, where: string): { header: SegmentH
     const header = { salt, sequence, firstBatch, previousEnd, owner, checkpoint: readCheckpoint(reader) };
     return { header, length };
   } catch (error) {
-    throw damaged(error);
+    throw undecodable(`${where}, byte 0`, 'the header is damaged', error);
   }
 }
 
 /** Returns the error for damage to durable bytes of a segment. */
-export function corruptSegment(where: string, offset: number, what: string, cause?: unknown): KontikiError {
-  return corruptData(`${where}, byte ${offset}`, what, cause);
+export function corruptSegment(where: string, offset: number, what: string): KontikiError {
+  return corruptData(`${where}, byte ${offset}`, what);
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { KontikiError, type LogState } from '@kontiki/core';
 import { SimulatedDisk } from '@kontiki/testing';
 import { FileLog } from '@kontiki/storage-fs';
-import { command, first, openLog, owner } from './samples.js';
+import { command, first, membership, openLog, owner } from './samples.js';
 
 const NAME = 'wal-0000000001';
 
@@ -211,6 +211,27 @@ describe('the format of file logs', () => {
         "second": "ebba3ce70000008042000000000000000200000000000000010700000000000000000200000000000000010061020000000000000001000000000200000000000000140000000202020202020202020202020202020202020202000000000000",
       }
     `);
+  });
+
+  it('open rejects a feature level of a newer version with KONTIKI_FORMAT', async () => {
+    const newer = { ...membership, level: 2 };
+    const writes = [
+      (log: FileLog) => log.append({ entries: [first, { kind: 'membership', index: 2, term: 2, membership: newer }] }),
+      (log: FileLog) => log.reset({ index: 2, term: 2, membership: { index: 2, membership: newer }, genesis: 1 }),
+    ];
+    for (const write of writes) {
+      const disk = new SimulatedDisk();
+      const log = openLog(disk, 4_000);
+      await log.open(owner);
+      await write(log);
+      await log.close();
+      expect(await open(disk.contents(NAME))).toMatchObject({
+        code: 'KONTIKI_FORMAT',
+        message: expect.stringMatching(
+          /feature level 2.* Nothing was changed. Start this server with the version that/,
+        ),
+      });
+    }
   });
 
   it('open rejects a segment of another format version with KONTIKI_FORMAT', async () => {

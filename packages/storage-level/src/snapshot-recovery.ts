@@ -38,7 +38,7 @@ export async function recover(namespace: Namespace, owner: Owner, logger: Logger
     known.add(number);
     const found = await readInfo(namespace, key, value).catch((error: unknown) => {
       if (!isKontikiError(error)) throw error;
-      const text = `Snapshot ${number} in ${where} is damaged and not used: ${error.message}`;
+      const text = `Snapshot ${number} in ${where} ${isKontikiError(error, 'KONTIKI_FORMAT') ? 'needs a newer version' : 'is damaged'} and is not used: ${error.message}`;
       logger.error(text, { code: error.code });
     });
     if (found === undefined) continue;

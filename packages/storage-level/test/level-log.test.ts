@@ -294,6 +294,21 @@ describe('a damaged database log', () => {
     expect(noticed).toBeGreaterThan(100);
   });
 
+  it('open rejects a feature level of a newer version with KONTIKI_FORMAT', async () => {
+    const newer = { ...membership, level: 2 };
+    for (const write of [
+      (log: LevelLog) => log.append({ entries: [first, { kind: 'membership', index: 2, term: 2, membership: newer }] }),
+      (log: LevelLog) => log.reset({ index: 2, term: 2, membership: { index: 2, membership: newer }, genesis: 1 }),
+    ]) {
+      const database = new MemoryLevel();
+      const log = new LevelLog(database);
+      await log.open(owner);
+      await write(log);
+      await log.close();
+      expect(await code(new LevelLog(database).open(owner))).toBe('KONTIKI_FORMAT');
+    }
+  });
+
   it('open rejects an unknown format and unknown keys', async () => {
     const database = new MemoryLevel();
     await fill(database);

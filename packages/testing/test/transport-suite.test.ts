@@ -1,12 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { MemoryNetwork, type Identity, type Message, type ServerId, type Transport } from '@kontiki/core';
+import {
+  MemoryNetwork,
+  type Identity,
+  type Message,
+  type Received,
+  type ServerId,
+  type Transport,
+} from '@kontiki/core';
 import { FRAMING, MAX_FRAME, messageLength } from '@kontiki/core/wire';
 import { collect, testTransport, VirtualClock } from '@kontiki/testing';
 
 // Shows that `testTransport` passes a correct transport and detects faulty ones. The first failing
 // test of each faulty transport must be the test for its fault.
 
-type Receive = (from: ServerId, message: Message) => void;
+type Receive = (from: ServerId, message: Received) => void;
 
 /**
  * A correct transport that forwards all calls to another transport. Faulty transports override one

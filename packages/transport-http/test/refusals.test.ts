@@ -329,7 +329,7 @@ describe('versions', () => {
 
   it.each([
     ['version 1 to a client without a framing range', oldHello, 1],
-    ['version 2 to a client that supports it', helloHeaders(client, 'a'), 2],
+    ['version 3 to a client that supports it', helloHeaders(client, 'a'), 3],
   ])('a server answers with frames of %s', async (_text, headers, version) => {
     const a = await started('a');
     await ask(a, { headers });

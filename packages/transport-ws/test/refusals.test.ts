@@ -267,7 +267,7 @@ describe('versions', () => {
 
   it.each([
     ['version 1 to a client without a framing range', oldHello, 1],
-    ['version 2 to a client that supports it', helloHeaders(client, 'a'), 2],
+    ['version 3 to a client that supports it', helloHeaders(client, 'a'), 3],
   ])('a server sends frames of %s', async (_text, headers, version) => {
     const a = await started('a');
     const ws = dial(a, { headers });

@@ -7,6 +7,8 @@ import { KvClient } from './kv-client.js';
 /** The members of a cluster, as `/members` lists them. */
 export interface MemberList {
   readonly revision: number | null;
+  /** The feature level; null if the node does not know the members yet. */
+  readonly level: number | null;
   readonly leader: string | null;
   readonly members: readonly { readonly id: string; readonly address: string; readonly part: 'voter' | 'learner' }[];
 }

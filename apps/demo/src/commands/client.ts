@@ -146,6 +146,6 @@ async function status({ urls, http }: Nodes, limit: number): Promise<number> {
 function describeStatus({ status, body }: NodeResponse): string {
   if (status === 401) return 'needs --token-file';
   const fields = JSON.parse(body.toString()) as Record<string, unknown>;
-  const names = ['id', 'role', 'term', 'leader', 'base', 'last', 'committed', 'applied', 'keys', 'pid'];
+  const names = ['id', 'role', 'term', 'leader', 'base', 'last', 'committed', 'applied', 'keys', 'level', 'pid'];
   return names.map((name) => `${name} ${String(fields[name])}`).join('  ');
 }

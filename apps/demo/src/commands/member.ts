@@ -15,6 +15,7 @@ const help = `Shows and changes the members of a running cluster.
   ${COMMAND} member replace OLD ID ADDRESS   put a new server in the place of an old one
   ${COMMAND} member address ID ADDRESS   change the address for other servers
   ${COMMAND} member transfer [ID]        hand over the leadership
+  ${COMMAND} member raise                raise the feature level, once every node is upgraded
 
 A new server of this demo is started by: ${COMMAND} node --join
 The other commands are for servers that run already, with blank stores.
@@ -36,6 +37,7 @@ const argumentsOf = {
   replace: ['id', 'with', 'address'],
   address: ['id', 'address'],
   transfer: [],
+  raise: [],
 } as const satisfies Partial<Record<MemberChange['change'], readonly (keyof MemberChange)[]>>;
 
 export async function memberCommand([action = '', ...args]: string[]): Promise<number> {
@@ -72,8 +74,9 @@ export async function memberCommand([action = '', ...args]: string[]): Promise<n
   return print(await client.change(change));
 }
 
-function print({ leader, members }: MemberList): number {
+function print({ leader, level, members }: MemberList): number {
   for (const { id, address, part } of members)
     process.stdout.write(`${id}  ${part.padEnd(7)}  ${address}${id === leader ? '  leads' : ''}\n`);
+  if (level !== null) process.stdout.write(`feature level ${level}\n`);
   return 0;
 }

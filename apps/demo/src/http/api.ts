@@ -135,12 +135,15 @@ export class KvApi {
   }
 
   #status(): unknown {
-    const { leader, membership, ...status } = this.#node.status();
+    const { leader, membership, level: reads, ...status } = this.#node.status();
     const members = membership && Object.fromEntries([...membership.servers].map(([id, info]) => [id, info.metadata]));
     return {
       pid: process.pid,
       ...status,
       leader: leader?.id ?? null,
+      // The level of the cluster, and the highest one that this node reads.
+      level: membership?.level ?? null,
+      reads,
       members,
       keys: this.#machine.size,
       snapshot: this.#snapshots.newest,

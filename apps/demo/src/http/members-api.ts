@@ -10,7 +10,7 @@ const TIMEOUT = 60_000;
 /** A change of the members, as in the body of `POST /members`. */
 export interface MemberChange {
   readonly change: (typeof CHANGES)[number];
-  /** The server. May be missing in a `transfer`. */
+  /** The server. May be missing in a `transfer`, and has no meaning in a `raise`. */
   readonly id?: string;
   /** The new server of a `replace`. */
   readonly with?: string;
@@ -28,6 +28,7 @@ export const CHANGES = [
   'transfer',
   'address',
   'metadata',
+  'raise',
 ] as const;
 
 /** Lists the members of the cluster over HTTP, and changes them. */
@@ -58,7 +59,8 @@ export class MembersApi {
       // Only the leader knows how much of the log the others have.
       match: id === this.#node.id ? last : (matches.get(id) ?? null),
     }));
-    return { revision: membership?.revision ?? null, leader: leader?.id ?? null, members };
+    const { revision = null, level = null } = membership ?? {};
+    return { revision, level, leader: leader?.id ?? null, members };
   }
 
   #make({
@@ -87,6 +89,8 @@ export class MembersApi {
         return members.setAddress(id, address, options);
       case 'metadata':
         return members.setMetadata(id, metadata, options);
+      case 'raise':
+        return members.raiseLevel(options);
       case 'transfer':
         return members.transferLeadership(id === '' ? undefined : id, options);
     }

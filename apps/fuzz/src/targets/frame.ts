@@ -75,8 +75,9 @@ export const frame: Target = {
   run: (input) => {
     const decoded = decodeFrame(input);
     checkNumbers(decoded.messages);
-    const again = decodeFrame(encodeFrame(decoded.messages, { group: decoded.group }));
-    deepStrictEqual(again.messages, decoded.messages);
+    const readable = decoded.messages.filter((message) => message.kind !== 'unreadable');
+    const again = decodeFrame(encodeFrame(readable, { group: decoded.group }));
+    deepStrictEqual(again.messages, readable);
     return true;
   },
   isExpected: (error) => isKontikiError(error, 'KONTIKI_PROTOCOL'),

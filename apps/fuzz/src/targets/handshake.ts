@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { isId } from '@kontiki/core/wire';
+import { FRAMING, isId } from '@kontiki/core/wire';
 import { checkHello, describeReason, HandshakeError, helloHeaders, REFUSED_HEADER } from '@kontiki/peers';
 import { bytesOf, check, textOf, type Target } from '../target.js';
 import { peer, self } from './samples.js';
@@ -82,7 +82,10 @@ export const handshake: Target = {
         );
         check(Number.isSafeInteger(incarnation) && incarnation > 0, 'an incarnation is a safe integer above 0');
         check(/^([0-9a-f]{32})?$/.test(epoch), 'an epoch has 32 hexadecimal digits');
-        check(genesis > 0 && genesis <= 0xffff_ffff && (framing === 1 || framing === 2), 'the numbers are possible');
+        check(
+          genesis > 0 && genesis <= 0xffff_ffff && framing >= FRAMING.min && framing <= FRAMING.max,
+          'the numbers are possible',
+        );
       } catch (error) {
         if (!(error instanceof HandshakeError)) throw error;
         const { message } = error;

@@ -1,9 +1,10 @@
 import type { Mutant } from './mutant.js';
 
 const CHANGES = 'packages/core/test/protocol/membership-changes.test.ts';
+const LEVELS = 'packages/core/test/protocol/levels.test.ts';
 const TRANSFERS = 'packages/core/test/protocol/transfers.test.ts';
 
-/** Bugs in changes of the membership and in transfers of the leadership. */
+/** Bugs in changes of the membership, in feature levels and in transfers of the leadership. */
 export const mutants: readonly Mutant[] = [
   {
     name: 'a change of several voters has no joint phase',
@@ -86,7 +87,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a server without the log becomes a voter',
     file: 'protocol/voters.ts',
-    find: 'return match === 0 || match < log.lastIndex - MAX_LAG;',
+    find: 'return progress?.level === undefined || match === 0 || match < log.lastIndex - MAX_LAG;',
     replace: 'return false;',
     rare: { why: 'A forced change by an operator is unsafe only together with a lost disk.', test: CHANGES },
   },
@@ -117,5 +118,52 @@ export const mutants: readonly Mutant[] = [
     find: 'progress === undefined || progress.match !== log.lastIndex',
     replace: 'progress === undefined',
     rare: { why: 'The target loses its election, which is safe.', test: TRANSFERS },
+  },
+  {
+    name: 'a change of the members lowers the feature level',
+    file: 'log/membership-change.ts',
+    find: 'return { ...current, revision: current.revision + 1, voters,',
+    replace: 'return { ...current, level: 1, revision: current.revision + 1, voters,',
+  },
+  {
+    name: 'the level rises although a member has not been heard',
+    file: 'protocol/leader.ts',
+    find: "if (silent.length > 0) return refuse('silent', silent.join(', '));",
+    replace: '',
+  },
+  {
+    name: 'the level rises to what the leader reads',
+    file: 'protocol/leader.ts',
+    find: 'const level = Math.min(own, ...reads);',
+    replace: 'const level = own;',
+  },
+  {
+    name: 'a new incarnation of a server counts with the level of the one before',
+    file: 'protocol/replication.ts',
+    find: 'this.#peers.set(id, new Progress(draw, log.lastIndex + 1, now, limits));',
+    replace:
+      'const { level } = this.#peers.get(id) ?? {};\n    this.#peers.set(id, Object.assign(new Progress(draw, log.lastIndex + 1, now, limits), { level }));',
+    rare: { why: 'The level must rise before the new incarnation answers a heartbeat.', test: LEVELS },
+  },
+  {
+    name: 'a server that cannot read the level becomes a voter',
+    file: 'protocol/leader.ts',
+    find: "if (unable !== undefined) return refuse('unable', unable);",
+    replace: '',
+    rare: { why: 'The server must have the entries before those that it cannot read.', test: LEVELS },
+  },
+  {
+    name: 'a server that cannot read its log campaigns',
+    file: 'protocol/raft-server.ts',
+    find: 'if (!votes || this.diskStalled || !this.ownDiskCounts || this.#unreadable !== undefined) return false;',
+    replace: 'if (!votes || this.diskStalled || !this.ownDiskCounts) return false;',
+    rare: { why: 'The server must be a voter, and lose its leader before it is upgraded.', test: LEVELS },
+  },
+  {
+    name: 'an entry of an unknown kind is skipped',
+    file: 'wire/entries.ts',
+    find: 'entries.push(readEntry(kind, index, term, payload));',
+    replace: 'if (kind <= KIND.membership) entries.push(readEntry(kind, index, term, payload));',
+    rare: { why: 'No version writes such entries yet.', test: 'packages/core/test/wire/newer.test.ts' },
   },
 ];

@@ -45,8 +45,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a server campaigns although its own disk does not count',
     file: 'protocol/raft-server.ts',
-    find: 'if (!votes || this.diskStalled || !this.ownDiskCounts) return false;',
-    replace: 'if (!votes || this.diskStalled) return false;',
+    find: 'if (!votes || this.diskStalled || !this.ownDiskCounts || this.#unreadable !== undefined) return false;',
+    replace: 'if (!votes || this.diskStalled || this.#unreadable !== undefined) return false;',
   },
   {
     name: 'a promoted server is a voter without a store',

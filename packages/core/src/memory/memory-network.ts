@@ -3,7 +3,7 @@ import type { ServerId } from '../log/server.js';
 import { SystemClock } from '../node/system-clock.js';
 import type { Clock } from '../ports/clock.js';
 import type { Identity, Transport } from '../ports/transport.js';
-import type { Message } from '../protocol/message.js';
+import type { Message, Received } from '../protocol/message.js';
 import { decodeFrame, encodeFrame, isStranger, MAX_FRAME } from '../wire/index.js';
 
 export interface MemoryNetworkOptions {
@@ -21,7 +21,7 @@ export interface MemoryNetworkOptions {
 interface Endpoint {
   readonly self: Identity;
   readonly peers: () => ReadonlyMap<ServerId, string>;
-  readonly receive: (from: ServerId, message: Message) => void;
+  readonly receive: (from: ServerId, message: Received) => void;
 }
 
 /**
@@ -135,7 +135,7 @@ class MemoryTransport implements Transport {
     this.#network = network;
   }
 
-  async start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void> {
+  async start(self: Identity, receive: (from: ServerId, message: Received) => void): Promise<void> {
     const endpoint = { self, receive, peers: () => this.#peers };
     this.#network.join(endpoint);
     this.#endpoint = endpoint;

@@ -8,7 +8,7 @@ import type { Clock, Timer } from '../ports/clock.js';
 import type { LogStore, LogWrite } from '../ports/log-store.js';
 import type { Logger } from '../ports/logger.js';
 import type { SnapshotStore } from '../ports/snapshot-store.js';
-import type { Message } from '../protocol/message.js';
+import type { Received } from '../protocol/message.js';
 import type { Mail, PageRead, Write } from '../protocol/output.js';
 import type { Raft } from '../protocol/raft.js';
 import type { RawNode, TurnHooks } from '../protocol/raw-node.js';
@@ -179,7 +179,7 @@ export class Loop<Result> {
     }
   }
 
-  #receive(from: ServerId, message: Message): void {
+  #receive(from: ServerId, message: Received): void {
     if (this.#stopped) return;
     this.situation.onReceived(from);
     this.#raw.receive(from, message);

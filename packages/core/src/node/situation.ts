@@ -37,7 +37,11 @@ export class Situation {
 
   /** Describes the situation at a time in milliseconds, in full sentences. */
   describe(now: number): string {
-    const { id, leader, log } = this.#raft;
+    const { id, leader, log, unreadable } = this.#raft;
+    if (unreadable !== undefined) {
+      const seconds = Math.round((now - unreadable.since) / 1_000);
+      return `Server ${id} cannot read the log from entry ${unreadable.index} on, and has waited for ${seconds} s: ${unreadable.reason} Upgrade this server.`;
+    }
     if (leader !== undefined) {
       return `Server ${leader} leads. Entries up to ${log.committed} are committed, and up to ${log.applied} are applied on server ${id}.`;
     }

@@ -16,6 +16,10 @@ export interface PeerStatus {
   readonly inFlight: number;
   /** Milliseconds since the peer's last answer. */
   readonly silentFor: number;
+  /**
+   * The highest feature level that the peer reads; undefined until it has told this leader.
+   */
+  readonly level: number | undefined;
   /** Whether the peer's disk is full. */
   readonly full: boolean;
   /**
@@ -30,6 +34,16 @@ export interface PeerStatus {
   readonly contradicts: boolean;
 }
 
+/** The part of a log that a server cannot read. */
+export interface UnreadableStatus {
+  /** The index of the first entry that cannot be read. */
+  readonly index: number;
+  /** What cannot be read, in a sentence. */
+  readonly reason: string;
+  /** Milliseconds since the server noticed it. */
+  readonly forMs: number;
+}
+
 /** The state of a node at one moment. */
 export interface Status {
   readonly id: ServerId;
@@ -42,6 +56,13 @@ export interface Status {
   /** The leader known to this server; undefined if the node has ended. */
   readonly leader: Leader | undefined;
   readonly membership: Membership | undefined;
+  /** The highest feature level that this server reads. */
+  readonly level: number;
+  /**
+   * Where the log goes on with entries that only a newer version can read; undefined normally. Then
+   * this server appends nothing and does not campaign, but still votes. Upgrade it.
+   */
+  readonly unreadable: UnreadableStatus | undefined;
   /** Indices of the log: applied <= committed <= last, durable <= last. */
   readonly base: number;
   readonly last: number;
@@ -97,7 +118,7 @@ export function statusOf(
   refusals: Readonly<Record<string, number>>,
   ended: NodeEnd | undefined,
 ): Status {
-  const { log, ballot } = raft;
+  const { log, ballot, unreadable } = raft;
   const peers: PeerStatus[] = [...(raft.peers ?? [])].map(([id, progress]) => ({
     id,
     state: progress.state,
@@ -105,6 +126,7 @@ export function statusOf(
     next: progress.next,
     inFlight: progress.window.size,
     silentFor: Math.round(now - progress.lastActive),
+    level: progress.level,
     full: progress.full,
     lost: progress.lost,
     contradicts: progress.contradicts,
@@ -118,6 +140,12 @@ export function statusOf(
     votedFor: ballot.votedFor,
     leader: ended === undefined ? leaderOf(raft) : undefined,
     membership: log.membership && withJson(log.membership),
+    level: raft.level,
+    unreadable: unreadable && {
+      index: unreadable.index,
+      reason: unreadable.reason,
+      forMs: Math.round(now - unreadable.since),
+    },
     base: log.base.index,
     last: log.lastIndex,
     durable: log.durable,

@@ -2,13 +2,13 @@ import type { KontikiError } from '../errors.js';
 import type { ServerId } from '../log/server.js';
 import type { Logger } from '../ports/logger.js';
 import type { Identity, Transport } from '../ports/transport.js';
-import type { Message } from '../protocol/message.js';
+import type { Message, Received } from '../protocol/message.js';
 import { unlessAborted } from './calls/limited.js';
 
 /** The current transport of a node, which can be replaced while the node runs. */
 export class TransportSwitch {
   readonly #logger: Logger;
-  readonly #receive: (from: ServerId, message: Message) => void;
+  readonly #receive: (from: ServerId, message: Received) => void;
   #current: Transport;
   /**
    * The second transport during a replacement: the new transport until it has started, then the old
@@ -22,7 +22,7 @@ export class TransportSwitch {
   /** The error for further replacements; undefined while the node runs. */
   #ended: KontikiError | undefined;
 
-  constructor(transport: Transport, logger: Logger, receive: (from: ServerId, message: Message) => void) {
+  constructor(transport: Transport, logger: Logger, receive: (from: ServerId, message: Received) => void) {
     this.#current = transport;
     this.#logger = logger;
     this.#receive = receive;

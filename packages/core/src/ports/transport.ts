@@ -1,5 +1,5 @@
 import type { ServerId } from '../log/server.js';
-import type { Message } from '../protocol/message.js';
+import type { Message, Received } from '../protocol/message.js';
 
 /** The identity of a server. Transports send it to every peer when they connect. */
 export interface Identity {
@@ -39,7 +39,7 @@ export interface Transport {
    * handshake. Rejects if the transport cannot listen, and then has released everything that it had
    * opened.
    */
-  start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void>;
+  start(self: Identity, receive: (from: ServerId, message: Received) => void): Promise<void>;
   /**
    * Queues messages. Appends to one peer are sent in call order. Drops messages if the queue is
    * full, or if the receiver was not passed to `setPeers` and is not connected. A server that has

@@ -1,7 +1,16 @@
 import { KontikiError } from '../errors.js';
 import type { Entry } from '../log/entry.js';
 import type { ServerId } from '../log/server.js';
-import type { Append, Commit, Heartbeat, ReadIndexReply, SnapshotChunk, SnapshotOffer, TimeoutNow } from './message.js';
+import type {
+  Append,
+  Commit,
+  Heartbeat,
+  ReadIndexReply,
+  SnapshotChunk,
+  SnapshotOffer,
+  TimeoutNow,
+  Unreadable,
+} from './message.js';
 import { BaseRole, type Server } from './role.js';
 
 /**
@@ -121,9 +130,9 @@ export class Follower extends BaseRole {
 
   override heartbeat(from: ServerId, message: Heartbeat): void {
     this.commit(from, message);
-    const { header, full, log } = this.#server;
+    const { header, full, log, level } = this.#server;
     const { incarnation: to, stream, round } = message;
-    this.#server.send(from, { kind: 'heartbeatReply', ...header, to, stream, round, full, blank: log.blank });
+    this.#server.send(from, { kind: 'heartbeatReply', ...header, to, stream, round, full, blank: log.blank, level });
   }
 
   override commit(from: ServerId, message: Heartbeat | Commit): void {
@@ -161,6 +170,15 @@ export class Follower extends BaseRole {
 
   override timeoutNow(_from: ServerId, _message: TimeoutNow): void {
     if (this.#server.eligible) this.#server.campaign(true);
+  }
+
+  /**
+   * The leader's log goes on with entries of a newer version. This server appends nothing from there
+   * on and does not campaign, but it votes and acknowledges what it has.
+   */
+  override unreadable(_from: ServerId, { index = this.#server.log.lastIndex + 1, reason }: Unreadable): void {
+    this.#noteLeader();
+    this.#server.noteUnreadable(index, reason);
   }
 
   #acceptOffered(from: ServerId, { incarnation: to, stream, meta }: SnapshotOffer): void {

@@ -13,7 +13,7 @@ import { ReadRounds } from './reads.js';
 import { Replication } from './replication.js';
 import { BaseRole, type Server } from './role.js';
 import { Transfer } from './transfer.js';
-import { answers, bestSuccessor, counts, laggard } from './voters.js';
+import { answers, bestSuccessor, counts, illiterate, laggard, silentMembers } from './voters.js';
 
 /**
  * The leader role: appends entries, counts acknowledgements and commits. A leader steps down if no
@@ -105,23 +105,40 @@ export class Leader extends BaseRole {
    * whose quorums do not overlap (the bug of 2015 in single-server changes).
    */
   changeMembership(steps: readonly MembershipStep[], { expected, force }: ChangeLimits): Position | ChangeRefusal {
-    const { log, membership, ballot, full } = this.#server;
-    const refuse = (refused: ChangeRefusal['refused'], detail = ''): ChangeRefusal => ({ refused, detail });
-    if (this.#transfer !== undefined) return refuse('transferring');
-    if (full || this.quorumIsFull) return refuse('diskFull');
-    if (log.termAt(log.committed) !== ballot.term) return refuse('notReady');
-    if (membership.outgoing.length > 0 || log.membershipIndex > log.committed) return refuse('changing');
+    const { membership } = this.#server;
+    const refused = this.#refuseChange(expected);
+    if (refused !== undefined) return refused;
     if (membership.level === 0) return refuse('level');
     if (!membership.founded) return refuse('founding');
-    const { revision } = membership;
-    if (expected !== undefined && expected !== revision) return refuse('revision', `${revision}, not ${expected}`);
     const target = targetOf(membership, steps, (learner) => this.peers.get(learner)?.store);
     if (typeof target === 'string') return refuse('invalid', target);
     const next = beginChange(membership, target);
+    const unable = illiterate(this.#server, this.peers, next);
+    if (unable !== undefined) return refuse('unable', unable);
     const lagging = laggard(this.#server, this.peers, next);
     if (lagging !== undefined) return refuse('lagging', lagging);
     if (force !== true && !this.#quorumAnswers(next)) return refuse('quorumSilent');
     return this.#appendMembership(next);
+  }
+
+  /**
+   * Raises the feature level to the highest one that every member reads. Each member must have said
+   * so in this leadership and answer now: a server that is away may come back with an earlier
+   * version.
+   */
+  raiseLevel({ expected }: Pick<ChangeLimits, 'expected'>): Position | ChangeRefusal {
+    const { membership, level: own } = this.#server;
+    const refused = this.#refuseChange(expected);
+    if (refused !== undefined) return refused;
+    const silent = silentMembers(this.#server, this.peers);
+    if (silent.length > 0) return refuse('silent', silent.join(', '));
+    const reads = [...membership.servers.keys()].map((id) => this.peers.get(id)?.level ?? own);
+    const level = Math.min(own, ...reads);
+    if (level > membership.level)
+      return this.#appendMembership({ ...membership, level, revision: membership.revision + 1 });
+    if (own <= membership.level) return refuse('highest', `${membership.level}`);
+    const behind = [...membership.servers.keys()].filter((_, i) => (reads[i] as number) <= membership.level);
+    return refuse('unequal', behind.join(', '));
   }
 
   /**
@@ -234,6 +251,7 @@ export class Leader extends BaseRole {
     progress.onHeartbeatReply(this.#server.now, this.#server.timings.heartbeat);
     if (message.round >= progress.round) progress.roomRound = message.full ? 0 : message.round;
     progress.round = Math.max(progress.round, message.round);
+    this.#noteLevel(from, progress, message.level ?? 0);
     this.#endReadRound();
   }
 
@@ -307,6 +325,25 @@ export class Leader extends BaseRole {
     log.commitTo(held);
     this.#backlog.committed(held, bytes, now);
     this.#finishChange();
+  }
+
+  /** Returns why the membership cannot be changed now, if it cannot. */
+  #refuseChange(expected: number | undefined): ChangeRefusal | undefined {
+    const { log, membership, ballot, full } = this.#server;
+    if (this.#transfer !== undefined) return refuse('transferring');
+    if (full || this.quorumIsFull) return refuse('diskFull');
+    if (log.termAt(log.committed) !== ballot.term) return refuse('notReady');
+    if (membership.outgoing.length > 0 || log.membershipIndex > log.committed) return refuse('changing');
+    const { revision } = membership;
+    if (expected !== undefined && expected !== revision) return refuse('revision', `${revision}, not ${expected}`);
+    return undefined;
+  }
+
+  /** Notes which feature level a peer reads. It is the same for each incarnation of the peer. */
+  #noteLevel(peer: ServerId, progress: Progress, level: number): void {
+    progress.level = Math.max(progress.level ?? 0, level);
+    const needed = this.#server.membership.level;
+    if (progress.level < needed) this.#server.reportOnce({ kind: 'lowLevel', peer, level: progress.level, needed });
   }
 
   #appendMembership(membership: Membership): Position {
@@ -396,4 +433,8 @@ export class Leader extends BaseRole {
     this.#server.report({ kind: 'steppedDown', reason });
     this.#server.follow(this.#server.ballot.term, undefined);
   }
+}
+
+function refuse(refused: ChangeRefusal['refused'], detail = ''): ChangeRefusal {
+  return { refused, detail };
 }

@@ -120,6 +120,8 @@ export interface HeartbeatReply extends Answer {
   readonly round: number;
   readonly blank: boolean;
   readonly full: boolean;
+  /** The highest feature level that the sender reads. A server that does not say reads level 0. */
+  readonly level?: number;
 }
 
 /**
@@ -200,3 +202,18 @@ export type Message =
   | SnapshotChunk
   | SnapshotAck
   | TimeoutNow;
+
+/**
+ * Stands for an append or a snapshot offer that a newer version sent and that this version cannot
+ * read. Decoders make it; it is never sent.
+ */
+export interface Unreadable extends FromServer {
+  readonly kind: 'unreadable';
+  /** The index of the first entry that cannot be read; undefined if a snapshot cannot be read. */
+  readonly index?: number;
+  /** What cannot be read, in a sentence. */
+  readonly reason: string;
+}
+
+/** What a server receives. */
+export type Received = Message | Unreadable;

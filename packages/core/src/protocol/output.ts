@@ -78,7 +78,9 @@ export type Report =
   | { readonly kind: 'secondLeader'; readonly peer: ServerId }
   | { readonly kind: 'ackBeyondLog'; readonly peer: ServerId; readonly index: number }
   | { readonly kind: 'needsSnapshot'; readonly peer: ServerId }
-  | { readonly kind: 'transferFailed'; readonly peer: ServerId };
+  | { readonly kind: 'transferFailed'; readonly peer: ServerId }
+  | { readonly kind: 'unreadable'; readonly index: number; readonly reason: string }
+  | { readonly kind: 'lowLevel'; readonly peer: ServerId; readonly level: number; readonly needed: number };
 
 /**
  * Everything that `Raft` requests in one turn. All of it may be done in parallel, except that

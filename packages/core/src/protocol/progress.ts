@@ -59,6 +59,8 @@ export class Progress {
    * nothing between two heartbeat replies.
    */
   nudge = false;
+  /** The highest feature level that the peer reads; undefined until it has answered a heartbeat. */
+  level: number | undefined;
   pendingRead: PageRead | undefined;
   #match = 0;
   #next: number;

@@ -1,6 +1,6 @@
 import { invariant } from '../invariant.js';
 import type { Ballot } from '../log/ballot.js';
-import { isVoter, type Membership } from '../log/membership.js';
+import { isVoter, LEVEL, type Membership } from '../log/membership.js';
 import { RaftLog, type LogStart } from '../log/raft-log.js';
 import type { ServerId, StoreId } from '../log/server.js';
 import type { StoreLife } from '../log/store-life.js';
@@ -49,6 +49,17 @@ export interface RaftStart {
    * own state.
    */
   readonly applied: number;
+  /** The highest feature level that the server reads. Default: what this version reads. */
+  readonly level?: number | undefined;
+}
+
+/** Where a log goes on with entries that only a newer version can read. */
+export interface UnreadableLog {
+  readonly index: number;
+  /** What cannot be read, in a sentence. */
+  readonly reason: string;
+  /** The monotonic time in milliseconds at which it was noticed. */
+  readonly since: number;
 }
 
 /**
@@ -65,6 +76,7 @@ export class RaftServer implements Server {
   readonly lives: Lives = new Lives(this);
   readonly life: StoreLife | undefined;
   readonly limits: Limits;
+  readonly level: number;
   timings: Timings;
   now: number;
   leader: ServerId | undefined;
@@ -81,6 +93,7 @@ export class RaftServer implements Server {
   #ledAt: number;
   /** The time since when the disk has not finished a write; `Infinity` if no write is pending. */
   #writingSince = Infinity;
+  #unreadable: UnreadableLog | undefined;
   readonly #reported = new Set<string>();
 
   constructor(start: RaftStart) {
@@ -88,6 +101,7 @@ export class RaftServer implements Server {
     this.incarnation = start.incarnation;
     this.life = start.life;
     this.limits = start.limits;
+    this.level = start.level ?? LEVEL;
     this.timings = start.timings;
     this.now = this.#ledAt = start.now;
     this.log = new RaftLog(start.log, start.applied, start.limits.tailBytes);
@@ -119,7 +133,7 @@ export class RaftServer implements Server {
 
   get eligible(): boolean {
     const votes = this.log.liveMemberships.some(({ membership }) => isVoter(membership, this.id));
-    if (!votes || this.diskStalled || !this.ownDiskCounts) return false;
+    if (!votes || this.diskStalled || !this.ownDiskCounts || this.#unreadable !== undefined) return false;
     return !this.full || this.now - this.#ledAt > FULL_PATIENCE * this.timings.election;
   }
 
@@ -163,6 +177,20 @@ export class RaftServer implements Server {
 
   report(report: Report): void {
     this.output.report(report);
+  }
+
+  /**
+   * Where the leader's log goes on with entries that this server cannot read; undefined if it can
+   * read the log.
+   */
+  get unreadable(): UnreadableLog | undefined {
+    return this.#unreadable;
+  }
+
+  noteUnreadable(index: number, reason: string): void {
+    if (this.#unreadable !== undefined || index <= this.log.lastIndex) return;
+    this.#unreadable = { index, reason, since: this.now };
+    this.report({ kind: 'unreadable', index, reason });
   }
 
   reportOnce(report: Report & { readonly peer: ServerId }): void {
@@ -224,6 +252,8 @@ export class RaftServer implements Server {
   /** Returns the output since the previous call, and assigns a number to its write. */
   takeOutput(): Output {
     this.role.flush();
+    // Another leader's log may have other entries there.
+    if (this.#unreadable !== undefined && this.log.lastIndex >= this.#unreadable.index) this.#unreadable = undefined;
     const ballot = this.#ballotWrite === Infinity ? this.#ballot : undefined;
     if (ballot === undefined && !this.log.changed) return this.output.take(undefined, this.log.lastIssuedWrite);
     const { number, reset, entries } = this.log.issueWrite();

@@ -8,10 +8,10 @@ import type { ServerId, ServerInfo } from '../log/server.js';
 import { Follower } from './follower.js';
 import type { ChangeLimits, ChangeRefusal, TransferRefusal } from './change-refusal.js';
 import { Leader } from './leader.js';
-import type { Message, PreVote, SnapshotChunk, SnapshotOffer, Vote } from './message.js';
+import type { PreVote, Received, SnapshotChunk, SnapshotOffer, Vote } from './message.js';
 import type { Output, PageRead } from './output.js';
 import type { Progress } from './progress.js';
-import { RaftServer, type RaftStart } from './raft-server.js';
+import { RaftServer, type RaftStart, type UnreadableLog } from './raft-server.js';
 import type { Header, RoleName } from './role.js';
 import type { Limits, Timings } from './settings.js';
 
@@ -92,6 +92,16 @@ export class Raft {
     return this.#server.diskStalled;
   }
 
+  /** The highest feature level that this server reads. */
+  get level(): number {
+    return this.#server.level;
+  }
+
+  /** Where the leader's log goes on with entries that this server cannot read, if it does. */
+  get unreadable(): UnreadableLog | undefined {
+    return this.#server.unreadable;
+  }
+
   /** The progress of each peer; undefined unless this server leads. */
   get peers(): ReadonlyMap<ServerId, Progress> | undefined {
     const { role } = this.#server;
@@ -144,7 +154,7 @@ export class Raft {
    * Processes a message from a server of this cluster. The sender need not be in the known
    * membership, because this server may not have received the newest membership yet.
    */
-  step(from: ServerId, message: Message): void {
+  step(from: ServerId, message: Received): void {
     const server = this.#server;
     if ('to' in message && message.to !== server.incarnation) return; // An answer to an earlier incarnation.
     if (!server.lives.accepts(from, message)) return;
@@ -181,6 +191,15 @@ export class Raft {
   changeMembership(steps: readonly MembershipStep[], limits: ChangeLimits = {}): Position | ChangeRefusal {
     const { role } = this.#server;
     return role instanceof Leader ? role.changeMembership(steps, limits) : { refused: 'notLeader', detail: '' };
+  }
+
+  /**
+   * Raises the feature level of the cluster to the highest one that every member reads. Returns the
+   * position of the membership's entry, or the reason for a refusal.
+   */
+  raiseLevel(limits: Pick<ChangeLimits, 'expected'> = {}): Position | ChangeRefusal {
+    const { role } = this.#server;
+    return role instanceof Leader ? role.raiseLevel(limits) : { refused: 'notLeader', detail: '' };
   }
 
   /**
@@ -321,19 +340,19 @@ export class Raft {
    * Answers a leader or candidate of an earlier term, so that it learns the current term. Drops
    * answers from earlier terms.
    */
-  #answerStale(from: ServerId, message: Message): void {
+  #answerStale(from: ServerId, message: Received): void {
     const { incarnation: to } = message;
     if (message.kind === 'vote') {
       this.#server.send(from, { kind: 'voteReply', ...this.header, to, granted: false });
     } else if ('stream' in message && !('to' in message)) {
       const { stream } = message;
-      const { header, full, log } = this;
+      const { header, full, log, level } = this;
       const { blank } = log;
-      this.#server.send(from, { kind: 'heartbeatReply', ...header, to, stream, round: 0, full, blank });
+      this.#server.send(from, { kind: 'heartbeatReply', ...header, to, stream, round: 0, full, blank, level });
     }
   }
 
-  #dispatch(from: ServerId, message: Message): void {
+  #dispatch(from: ServerId, message: Received): void {
     switch (message.kind) {
       case 'vote':
         return this.#answerVote(from, message);
@@ -354,6 +373,9 @@ export class Raft {
         return;
       case 'timeoutNow':
         if (this.leader === from) this.#server.role.timeoutNow(from, message);
+        return;
+      case 'unreadable':
+        if (this.#followSender(from)) this.#server.role.unreadable(from, message);
         return;
       case 'snapshotAck':
         return this.#server.role.snapshotAck(from, message);

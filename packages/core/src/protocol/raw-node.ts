@@ -1,6 +1,6 @@
 import type { Entry } from '../log/entry.js';
 import type { ServerId } from '../log/server.js';
-import type { Message } from './message.js';
+import type { Message, Received } from './message.js';
 import type { Mail, Output, PageRead } from './output.js';
 import type { RaftStart } from './raft-server.js';
 import { Raft } from './raft.js';
@@ -53,7 +53,7 @@ interface HeldMail {
  */
 export class RawNode {
   readonly raft: Raft;
-  #inbox: { readonly from: ServerId; readonly message: Message }[] = [];
+  #inbox: { readonly from: ServerId; readonly message: Received }[] = [];
   #pagesRead: { readonly read: PageRead; readonly entries: readonly Entry[] | undefined }[] = [];
   #held: HeldMail[] = [];
   /** Number of the newest durable write. All earlier writes are durable, too. */
@@ -69,7 +69,7 @@ export class RawNode {
 
   // ---- inputs: call `turn` soon after each of them
 
-  receive(from: ServerId, message: Message): void {
+  receive(from: ServerId, message: Received): void {
     this.#inbox.push({ from, message });
   }
 

@@ -149,7 +149,9 @@ export class Replication {
   }
 
   #replicate(id: ServerId, progress: Progress): boolean {
-    const { log, limits, output } = this.#server;
+    const { log, limits, output, membership } = this.#server;
+    // The peer cannot read what follows, and would report it again and again.
+    if (progress.level !== undefined && progress.level < membership.level) return false;
     let sent = false;
     if (progress.nudge) {
       progress.nudge = false;

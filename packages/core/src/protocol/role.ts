@@ -18,6 +18,7 @@ import type {
   SnapshotChunk,
   SnapshotOffer,
   TimeoutNow,
+  Unreadable,
   VoteReply,
 } from './message.js';
 import type { OutputBuilder } from './output-builder.js';
@@ -53,9 +54,11 @@ export interface Server {
   readonly timesFull: number;
   /** Whether the disk has not finished a write for several election timeouts. */
   readonly diskStalled: boolean;
+  /** The highest feature level that this server reads. */
+  readonly level: number;
   /**
-   * Whether this server may campaign: it is a voter, is not blank, its disk works, and it has room
-   * for entries. A server without room may campaign if no server has led for a while. A server whose
+   * Whether this server may campaign: it is a voter, is not blank, its disk works, it can read the
+   * log, and it has room for entries. A server without room may campaign if no server has led for a while. A server whose
    * removal is not committed yet is still a voter, because the others may need it to commit the
    * removal (thesis §4.2.2).
    */
@@ -90,6 +93,8 @@ export interface Server {
   report(report: Report): void;
   /** Reports a peer only once per term, because the peer repeats what it sends. */
   reportOnce(report: Report & { readonly peer: ServerId }): void;
+  /** Notes that this server cannot read the log from `index` on. */
+  noteUnreadable(index: number, reason: string): void;
   follow(term: number, leader: ServerId | undefined): void;
   askForPreVotes(): void;
   /** `transfer` means that the leader asked this server to take over. */
@@ -122,13 +127,14 @@ export interface Role {
   retime(): void;
   /** Called at the end of a turn. Adds the results of the turn's inputs to the output. */
   flush(): void;
-  // The next six messages come from the leader of the current term.
+  // The next seven messages come from the leader of the current term.
   append(from: ServerId, message: Append): void;
   heartbeat(from: ServerId, message: Heartbeat): void;
   commit(from: ServerId, message: Commit): void;
   snapshotOffer(from: ServerId, message: SnapshotOffer): void;
   snapshotChunk(from: ServerId, message: SnapshotChunk): void;
   timeoutNow(from: ServerId, message: TimeoutNow): void;
+  unreadable(from: ServerId, message: Unreadable): void;
   // The next messages belong to the current term, except that pre-vote replies may have any term.
   // Answers are addressed to this incarnation.
   preVoteReply(from: ServerId, message: PreVoteReply): void;
@@ -161,6 +167,7 @@ export abstract class BaseRole implements Role {
   snapshotOffer(_from: ServerId, _message: SnapshotOffer): void {}
   snapshotChunk(_from: ServerId, _message: SnapshotChunk): void {}
   timeoutNow(_from: ServerId, _message: TimeoutNow): void {}
+  unreadable(_from: ServerId, _message: Unreadable): void {}
   preVoteReply(_from: ServerId, _message: PreVoteReply): void {}
   voteReply(_from: ServerId, _message: VoteReply): void {}
   appendAccepted(_from: ServerId, _message: AppendAccepted): void {}

@@ -100,6 +100,19 @@ export function storeFailure(action: string, error: unknown): KontikiError {
   );
 }
 
+/**
+ * Returns the error for bytes that cannot be decoded although their checksum is right: they were
+ * written by a newer version, or they are damaged.
+ */
+export function undecodable(where: string, what: string, cause: unknown): KontikiError {
+  if (!isKontikiError(cause, 'KONTIKI_FORMAT')) return corruptData(where, what, cause);
+  return new KontikiError(
+    'KONTIKI_FORMAT',
+    `${where}: ${cause.message} Nothing was changed. Start this server with the version that wrote the data.`,
+    { cause },
+  );
+}
+
 /** Returns the error for damage to durable data, which a server cannot repair by itself. */
 export function corruptData(where: string, what: string, cause?: unknown): KontikiError {
   return new KontikiError(

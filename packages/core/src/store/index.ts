@@ -11,7 +11,7 @@ export {
 } from './abstract-snapshots.js';
 export { checkFolder } from './check-folder.js';
 export { checkOwner } from './check-owner.js';
-export { corruptData, hasCode, isDiskFull, isSystemFailure, messageOf, storeFailure } from './failure.js';
+export { corruptData, hasCode, isDiskFull, isSystemFailure, messageOf, storeFailure, undecodable } from './failure.js';
 export { LogStateTracker, type Checkpoint } from './log-state-tracker.js';
 export { movedError } from './moved.js';
 export type { SnapshotSink } from './store-writer.js';

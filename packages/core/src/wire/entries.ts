@@ -1,6 +1,6 @@
 import type { Entry } from '../log/entry.js';
 import { membershipLength, readMembership, writeMembership } from './membership.js';
-import { protocolError, Reader } from './reader.js';
+import { newerError, protocolError, Reader } from './reader.js';
 import type { Writer } from './writer.js';
 
 /**
@@ -36,14 +36,14 @@ export function writeEntries(writer: Writer, entries: readonly Entry[]): void {
 }
 
 /**
- * Reads consecutive entries. The first entry has index `first` and follows an entry of `prevTerm`.
- * Payloads are views of the frame.
+ * Reads consecutive entries and adds them to `entries`. The first entry has index `first` and
+ * follows an entry of `prevTerm`. Payloads are views of the frame. Throws `KONTIKI_FORMAT` at an
+ * entry that a newer version wrote.
  */
-export function readEntries(reader: Reader, first: number, prevTerm: number): Entry[] {
+export function readEntries(reader: Reader, first: number, prevTerm: number, entries: Entry[] = []): Entry[] {
   const count = reader.count(HEADER);
   if (!Number.isSafeInteger(first + count))
     throw protocolError(`${count} entries from index ${first} on exceed index 2^53.`);
-  const entries: Entry[] = [];
   let lastTerm = prevTerm;
   for (let index = first; index < first + count; index += 1) {
     const kind = reader.u8();
@@ -71,6 +71,6 @@ function readEntry(kind: number, index: number, term: number, payload: Uint8Arra
       return { kind: 'membership', index, term, membership };
     }
     default:
-      throw protocolError(`Entry ${index} has the unknown kind ${kind}. A newer version may have written it.`);
+      throw newerError(`Entry ${index} has the unknown kind ${kind}.`);
   }
 }

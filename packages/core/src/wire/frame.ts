@@ -1,5 +1,5 @@
-import type { Message } from '../protocol/message.js';
 import { invariant } from '../invariant.js';
+import type { Message, Received } from '../protocol/message.js';
 import { crc32 } from './crc32.js';
 import { isKnownKind, isKnownTo, messageLength, MIN_MESSAGE, readMessage, writeMessage } from './messages.js';
 import { protocolError, Reader } from './reader.js';
@@ -10,8 +10,9 @@ import { Writer } from './writer.js';
  * defined), group (4), epoch of the group (4, reserved), message count (4), then the messages.
  *
  * From version 2 on each message is preceded by its length (4 bytes), so that a server can skip a
- * message of a kind that it does not know. In version 3 each message names the sender's store. In version 1 an unknown kind makes the whole frame
- * unreadable. Two servers use the highest version that both support (`FRAMING`).
+ * message that it cannot read. In version 1 such a message makes the whole frame unreadable. From
+ * version 3 on each message names the sender's store, and heartbeat replies the feature level that
+ * the sender reads. Two servers use the highest version that both support (`FRAMING`).
  */
 const HEADER = 18;
 const LENGTH = 4;
@@ -31,7 +32,7 @@ export const MAX_FRAME: number = 4 * 1024 * 1024;
 export interface Frame {
   /** The Raft group on this connection; currently always 0. */
   readonly group: number;
-  readonly messages: readonly Message[];
+  readonly messages: readonly Received[];
   /** The kinds of the messages that were skipped, because this version does not know them. */
   readonly skipped: readonly number[];
 }
@@ -108,25 +109,32 @@ export function decodeFrame(bytes: Uint8Array, maxBytes: number = MAX_FRAME): Fr
   const group = reader.u32();
   const epoch = reader.u32();
   if (epoch !== 0) throw protocolError(`A frame has the unknown epoch ${epoch}.`);
-  const messages: Message[] = [];
+  const messages: Received[] = [];
   const skipped: number[] = [];
   // A message that is skipped has at least its kind.
   const count = reader.count(version === 1 ? MIN_MESSAGE : LENGTH + 1);
   for (let i = 0; i < count; i += 1) {
-    if (version === 1) messages.push(readMessage(reader, version));
-    else readPrefixed(reader, version, messages, skipped);
+    if (version > 1) readPrefixed(reader, version, messages, skipped);
+    else {
+      const message = readMessage(reader, version);
+      if (message.kind === 'unreadable') throw protocolError(message.reason);
+      messages.push(message);
+    }
   }
   reader.end();
   return { group, messages, skipped };
 }
 
-function readPrefixed(reader: Reader, version: number, messages: Message[], skipped: number[]): void {
+function readPrefixed(reader: Reader, version: number, messages: Received[], skipped: number[]): void {
   const length = reader.u32();
   if (length === 0) throw protocolError('A message has no bytes.');
   const end = reader.at + length;
   const kind = reader.peek();
-  if (isKnownKind(kind)) messages.push(readMessage(reader, version));
-  else {
+  if (isKnownKind(kind)) {
+    const message = readMessage(reader, version);
+    messages.push(message);
+    if (message.kind === 'unreadable' && reader.at < end) reader.raw(end - reader.at);
+  } else {
     skipped.push(kind);
     reader.raw(length);
   }

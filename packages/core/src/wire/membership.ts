@@ -1,7 +1,7 @@
 import { isId } from '../id.js';
 import { LEVEL, membershipFault, type Membership } from '../log/membership.js';
 import type { Member, ServerId } from '../log/server.js';
-import { protocolError, type Reader } from './reader.js';
+import { newerError, protocolError, type Reader } from './reader.js';
 import { textLength, type Writer } from './writer.js';
 
 const MAX_SERVERS = 32;
@@ -58,11 +58,12 @@ export function writeMembership(writer: Writer, membership: Membership): void {
   }
 }
 
+/** Reads a membership. Throws `KONTIKI_FORMAT` if its level is above what this version reads. */
 export function readMembership(reader: Reader): Membership {
   const first = reader.u32();
   const hasLevel = first >= HAS_LEVEL;
   const [level, revision] = hasLevel ? [reader.u8(), reader.u53()] : [0, 0];
-  if (level > LEVEL) throw protocolError(`A membership has feature level ${level}. This version reads up to ${LEVEL}.`);
+  if (level > LEVEL) throw newerError(`A membership has feature level ${level}.`);
   if (hasLevel && level === 0) throw protocolError('A membership of level 0 has a level.');
   const flags = hasLevel ? reader.u8() : 0;
   if (flags > (UNFOUNDED | HAS_EPOCH)) throw protocolError(`A membership has the unknown flags ${flags}.`);

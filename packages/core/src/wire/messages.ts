@@ -1,6 +1,7 @@
-import type { Position } from '../log/entry.js';
+import { isKontikiError } from '../errors.js';
+import type { Entry, Position } from '../log/entry.js';
 import type { SnapshotMeta } from '../log/snapshot-meta.js';
-import type { Message } from '../protocol/message.js';
+import type { Message, Received, Unreadable } from '../protocol/message.js';
 import { entriesLength, readEntries, writeEntries } from './entries.js';
 import { protocolError, type Reader } from './reader.js';
 import { encodeSnapshotHead, readSnapshotHead } from './snapshot-head.js';
@@ -8,8 +9,8 @@ import { textLength, type Writer } from './writer.js';
 
 /**
  * The encoding of a message: kind (1 byte), term and incarnation (8 each), from version 3 on store
- * and starts (8 each, 0 for none), then the fields of its kind in the order written below. Numbers take 8 bytes and flags 1 byte. All other kinds are
- * reserved for later versions.
+ * and starts (8 each, 0 for none), then the fields of its kind in the order written below. Numbers
+ * take 8 bytes, and flags and levels 1 byte. All other kinds are reserved for later versions.
  */
 const KIND = {
   preVote: 1,
@@ -79,6 +80,7 @@ function kindOf(message: Message): number {
 /** Returns the number of bytes of a message, without the length before it. */
 export function messageLength(message: Message, version: number): number {
   const length = HEADER + (version < 3 ? 0 : LIFE) + BODY[message.kind];
+  if (message.kind === 'heartbeatReply') return length + (hasLevel(version) ? 1 : 0);
   if (message.kind === 'append') return length + entriesLength(message.entries);
   if (message.kind === 'snapshotOffer') return length + 4 + encodeSnapshotHead(message.meta).length;
   if (message.kind === 'snapshotChunk') return length + textLength(message.id) + message.data.length;
@@ -131,7 +133,8 @@ export function writeMessage(writer: Writer, message: Message, version: number):
       writer.u53(message.stream);
       writer.u53(message.round);
       writer.u8(Number(message.blank));
-      return writer.u8(Number(message.full));
+      writer.u8(Number(message.full));
+      return hasLevel(version) ? writer.u8(message.level ?? 0) : undefined;
     case 'commit':
       return writer.u53(message.committed);
     case 'readIndex':
@@ -155,7 +158,16 @@ export function writeMessage(writer: Writer, message: Message, version: number):
   }
 }
 
-export function readMessage(reader: Reader, version: number): Message {
+/** Returns whether heartbeat replies in frames of a version carry the sender's feature level. */
+function hasLevel(version: number): boolean {
+  return version > 2;
+}
+
+/**
+ * Reads a message. Returns an `Unreadable`, and does not read to the end of the message, if the
+ * message carries an entry or a snapshot of a newer version.
+ */
+export function readMessage(reader: Reader, version: number): Received {
   const kind = reader.u8();
   const from = { term: termOf(reader), incarnation: incarnation(reader), ...(version < 3 ? {} : lifeOf(reader)) };
   switch (kind) {
@@ -185,7 +197,12 @@ export function readMessage(reader: Reader, version: number): Message {
       const stream = reader.u53();
       const prev = position(reader, from.term);
       const committed = reader.u53();
-      const entries = readEntries(reader, prev.index + 1, prev.term);
+      const entries: Entry[] = [];
+      try {
+        readEntries(reader, prev.index + 1, prev.term, entries);
+      } catch (error) {
+        return unreadable(from, error, prev.index + 1 + entries.length);
+      }
       upTo(from.term, entries.at(-1)?.term ?? 0);
       return { kind: 'append', ...from, stream, prevIndex: prev.index, prevTerm: prev.term, committed, entries };
     }
@@ -206,16 +223,12 @@ export function readMessage(reader: Reader, version: number): Message {
     }
     case KIND.heartbeat:
       return { kind: 'heartbeat', ...from, stream: reader.u53(), round: reader.u53(), committed: reader.u53() };
-    case KIND.heartbeatReply:
-      return {
-        kind: 'heartbeatReply',
-        ...from,
-        to: incarnation(reader),
-        stream: reader.u53(),
-        round: reader.u53(),
-        blank: reader.flag(),
-        full: reader.flag(),
-      };
+    case KIND.heartbeatReply: {
+      const answer = { to: incarnation(reader), stream: reader.u53(), round: reader.u53() };
+      const state = { blank: reader.flag(), full: reader.flag() };
+      const level = hasLevel(version) ? reader.u8() : 0;
+      return { kind: 'heartbeatReply', ...from, ...answer, ...state, ...(level > 0 ? { level } : {}) };
+    }
     case KIND.commit:
       return { kind: 'commit', ...from, committed: reader.u53() };
     case KIND.readIndex:
@@ -225,7 +238,11 @@ export function readMessage(reader: Reader, version: number): Message {
     case KIND.snapshotOffer: {
       const stream = reader.u53();
       const bytes = reader.u53();
-      return { kind: 'snapshotOffer', ...from, stream, bytes, meta: snapshotMeta(reader, from.term) };
+      try {
+        return { kind: 'snapshotOffer', ...from, stream, bytes, meta: snapshotMeta(reader, from.term) };
+      } catch (error) {
+        return unreadable(from, error);
+      }
     }
     case KIND.snapshotChunk:
       return {
@@ -264,8 +281,16 @@ function snapshotMeta(reader: Reader, term: number): SnapshotMeta {
     upTo(term, last.term);
     return { id, cluster, last, membership, genesis, version };
   } catch (error) {
+    if (isKontikiError(error, 'KONTIKI_FORMAT')) throw error;
     throw protocolError('A message offers a snapshot whose head cannot be decoded.', error);
   }
+}
+
+/** Returns what stands for a message of a newer version. Throws any other error. */
+function unreadable(from: Pick<Message, 'term' | 'incarnation'>, error: unknown, index?: number): Unreadable {
+  if (!isKontikiError(error, 'KONTIKI_FORMAT')) throw error;
+  const reason = error.message;
+  return { kind: 'unreadable', ...from, ...(index === undefined ? {} : { index }), reason };
 }
 
 const SNAPSHOT_ID = /^[0-9a-f]{32}$/;

@@ -7,6 +7,11 @@ export function protocolError(message: string, cause?: unknown): KontikiError {
   return new KontikiError('KONTIKI_PROTOCOL', message, { cause });
 }
 
+/** Returns the error for intact bytes that only a newer version can read. */
+export function newerError(what: string): KontikiError {
+  return new KontikiError('KONTIKI_FORMAT', `${what} Only a newer version can read it.`);
+}
+
 /**
  * Reads the output of a `Writer`. Checks every length before use, and throws `KONTIKI_PROTOCOL` for
  * invalid bytes.

@@ -1,4 +1,4 @@
-import { KontikiError } from '../errors.js';
+import { isKontikiError, KontikiError } from '../errors.js';
 import { isId } from '../id.js';
 import type { SnapshotMeta } from '../ports/snapshot-store.js';
 import { crc32 } from './crc32.js';
@@ -113,6 +113,7 @@ export function readSnapshotHead(bytes: Uint8Array): SnapshotHead {
     if (fault !== undefined) throw protocolError(fault);
     return { ...meta, compression, length };
   } catch (error) {
+    if (isKontikiError(error, 'KONTIKI_FORMAT')) throw error;
     throw corruptSnapshot(0, 'its head cannot be decoded', error);
   }
 }

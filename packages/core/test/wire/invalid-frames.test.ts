@@ -8,6 +8,7 @@ import {
   decodeFrame,
   encodeFrame,
   frameLength,
+  FRAMING,
   MAX_FRAME,
   Reader,
   readEntries,
@@ -195,7 +196,7 @@ describe('impossible messages', () => {
 
   it.each([
     ['an older version', 4, 0, /version 0/],
-    ['a newer version', 4, 4, /version 4/],
+    ['a newer version', 4, FRAMING.max + 1, /version 4/],
     ['unknown flags', 5, 1, /flags/],
     ['an unknown epoch', 10, 1, /epoch/],
     ['an unknown kind', 18, 77, /unknown kind 77/],

@@ -92,8 +92,10 @@ it('messageLength returns the length of each kind of message', () => {
   for (const one of samples) {
     const known = one.kind === 'timeoutNow' ? 0 : messageLength(one, 1);
     expect(frameLength([one], 1)).toBe(frameLength([]) + known);
-    expect(frameLength([one], 2)).toBe(frameLength([]) + 4 + messageLength(one, 2));
-    expect(frameLength([one])).toBe(frameLength([], 2) + 16 + 4 + messageLength(one, 2));
+    for (const version of [2, 3])
+      expect(frameLength([one], version)).toBe(frameLength([]) + 4 + messageLength(one, version));
+    const level = one.kind === 'heartbeatReply' ? 1 : 0;
+    expect(frameLength([one])).toBe(frameLength([], 2) + 16 + level + 4 + messageLength(one, 2));
   }
 });
 

@@ -4,7 +4,7 @@ import { createConnection, createServer, type AddressInfo, type Server, type Soc
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, vi } from 'vitest';
-import type { Identity, Logger, Message, ServerId, Transport } from '@kontiki/core';
+import type { Identity, Logger, Message, Received, ServerId, Transport } from '@kontiki/core';
 import type { ListenOptions, TransportOptions } from '@kontiki/peers';
 
 vi.setConfig({ testTimeout: 30_000 });
@@ -63,7 +63,7 @@ export type Started = (...args: Args) => Promise<TestServer>;
 /** A server's transport, with its received messages and logged lines. */
 export class TestServer<T extends Listening = Listening> extends EventEmitter {
   readonly transport: T;
-  readonly received: { from: ServerId; message: Message }[] = [];
+  readonly received: { from: ServerId; message: Received }[] = [];
   readonly lines: Line[] = [];
   readonly id: ServerId;
   readonly scheme: string;

@@ -64,6 +64,7 @@ export class Servers<T extends Transport> {
     const onMessage = (): void => {};
     const server: Server<T> = { id, transport, address: '', received, onMessage };
     await transport.start(self, (from, message) => {
+      if (message.kind === 'unreadable') throw new Error(message.reason);
       received.push({ from, message });
       server.onMessage(message);
     });

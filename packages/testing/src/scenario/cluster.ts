@@ -12,6 +12,7 @@ import { defaultLimits, RawNode, type ProposalRefusal, type Raft } from '@kontik
 import { Random } from '../random.js';
 import { Checks } from '../world/fast/checks.js';
 import { InvariantChecker } from '../world/invariant-checker.js';
+import { readAs } from '../world/levels.js';
 import { isQuorum } from '../world/memberships.js';
 import { command } from './command.js';
 import type { ScenarioDisk } from './disk.js';
@@ -31,6 +32,7 @@ export class ScenarioCluster {
   readonly servers: ReadonlyMap<ServerId, ScenarioServer>;
   readonly #first: Entry;
   readonly #limits: Limits;
+  readonly #levels: Map<ServerId, number>;
   readonly #random: () => number;
   readonly #hasStores: boolean;
   readonly #checks: Checks;
@@ -51,6 +53,7 @@ export class ScenarioCluster {
     this.#first = { kind: 'membership', index: 1, term: 1, membership };
     this.timings = timings;
     this.#limits = { ...defaultLimits, ...limits };
+    this.#levels = new Map(Object.entries(options.levels ?? {}));
     this.#random = new Random(seed).next;
     this.#hasStores = options.stores === true;
     this.#checks = new Checks(
@@ -107,10 +110,14 @@ export class ScenarioCluster {
 
   // ---- servers
 
-  /** Starts a server from its disk. Crashes the server first if it is running. */
-  start(id: ServerId): void {
+  /**
+   * Starts a server from its disk, with a version that reads up to `level` (default: the server's
+   * last version). Crashes the server first if it is running.
+   */
+  start(id: ServerId, level?: number): void {
     const server = this.server(id);
     if (server.up) this.crash(id);
+    if (level !== undefined) this.#levels.set(id, level);
     this.#lives += 1;
     const incarnation = this.#lives;
     const { timings } = this;
@@ -119,11 +126,19 @@ export class ScenarioCluster {
     const { life } = disk;
     const log = disk.open();
     const [limits, random, now] = [this.#limits, this.#random, this.#now];
-    server.start(
-      new RawNode({ id, incarnation, timings, limits, random, now, log, life, applied: 0 }),
+    const raw = new RawNode({
+      id,
       incarnation,
+      timings,
+      limits,
+      random,
       now,
-    );
+      log,
+      life,
+      applied: 0,
+      level: this.#levels.get(id),
+    });
+    server.start(raw, incarnation, now);
   }
 
   /**
@@ -359,7 +374,7 @@ export class ScenarioCluster {
   protected arrive({ from, to, message }: Envelope): void {
     const server = this.server(to);
     if (!server.up) return;
-    server.raw.receive(from, message);
+    server.raw.receive(from, readAs(server.raft.level, message));
     server.turn(this.#now, { timers: 'skip' });
   }
 

@@ -1,4 +1,4 @@
-import type { Limits, Membership, Timings } from '@kontiki/core';
+import type { Limits, Membership, ServerId, Timings } from '@kontiki/core';
 
 export interface ScenarioOptions {
   /** Seed of the election timeouts. Default 1. */
@@ -17,4 +17,6 @@ export interface ScenarioOptions {
    * earlier versions.
    */
   readonly stores?: boolean;
+  /** The highest feature level that servers read. Default: what this version reads. */
+  readonly levels?: Readonly<Record<ServerId, number>>;
 }

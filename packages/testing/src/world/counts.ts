@@ -9,6 +9,10 @@ export interface Counts {
   acknowledged: number;
   /** Number of membership changes that a leader has begun. */
   changes: number;
+  /** Number of times that a leader has raised the feature level. */
+  raises: number;
+  /** Number of times that a server received entries that it cannot read. */
+  unreadable: number;
   /** Number of leadership transfers that a leader has begun. */
   transfers: number;
   /** Number of issued writes lost in crashes. */
@@ -43,6 +47,8 @@ export function noCounts(): Counts {
     commits: 0,
     acknowledged: 0,
     changes: 0,
+    raises: 0,
+    unreadable: 0,
     transfers: 0,
     lostWrites: 0,
     unknown: 0,

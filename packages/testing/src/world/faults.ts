@@ -33,6 +33,10 @@ export interface FaultTarget {
   change?(steps: readonly MembershipStep[], force: boolean): void;
   /** Asks the server to hand over its leadership. */
   transfer?(to: ServerId | undefined): void;
+  /** Asks the server to raise the feature level. */
+  raiseLevel?(): void;
+  /** Installs a version on the stopped server that reads `by` more feature levels than its last one. */
+  install?(by: number): void;
   /** Moves the server's clock forward by `span` milliseconds. */
   jump?(span: number): void;
 }
@@ -101,6 +105,8 @@ export class Faults {
     });
     this.#every('churn', 1.5, () => this.#churn());
     this.#every('transfers', 6, () => this.#transfer());
+    this.#every('levels', 3, () => this.#raise());
+    this.#every('levels', 5, () => this.#install(this.#random.chance(0.7) ? 1 : -1));
     this.#every('bitFlips', 30, () => this.#damage());
     this.#every('closes', 8, () => this.#victim.close?.());
     this.#every('clockJumps', 10, () => this.#victim.jump?.(this.#random.between(0, 5) * this.#timeout));
@@ -205,6 +211,19 @@ export class Faults {
     const { servers } = this.#world;
     const to = this.#random.chance(0.5) ? undefined : this.#random.pick(servers).id;
     for (const server of servers) if (server.leads) server.transfer?.(to);
+  }
+
+  #raise(): void {
+    for (const server of this.#world.servers) if (server.leads) server.raiseLevel?.();
+    // A server that is rolled back before it has received the raise cannot read it.
+    if (this.#random.chance(0.5)) this.#install(-1);
+  }
+
+  /** Restarts a server with a newer or older version. */
+  #install(by: number): void {
+    const server = this.#victim;
+    this.#bringDown(server, 'kill');
+    server.install?.(by);
   }
 
   /** Makes a disk stop answering, until it answers again or an operator kills the process. */

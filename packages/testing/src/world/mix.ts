@@ -61,8 +61,10 @@ export const LATER_FAULTS = ['hangs', 'weakMachines'] as const;
  *
  * - `churn`: members are added, promoted, demoted and removed, several at a time and sometimes by force
  * - `transfers`: leaders are asked to hand over
+ * - `levels`: servers have versions that read different feature levels, are upgraded and rolled back, and
+ *   leaders are asked to raise the level
  */
-const OPERATIONS = ['churn', 'transfers'] as const;
+const OPERATIONS = ['churn', 'transfers', 'levels'] as const;
 
 /**
  * Kinds of faults that exist only in the full world.

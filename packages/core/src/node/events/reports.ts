@@ -36,6 +36,14 @@ export function logReport(logger: Logger, report: Report): void {
       );
     case 'transferFailed':
       return logger.warn(`${report.peer} has not taken over the leadership in time, so this server leads on`);
+    case 'unreadable':
+      return logger.error(
+        `the log goes on with entry ${report.index}, which this server cannot read: ${report.reason} It appends nothing more and does not campaign, but it still votes. Upgrade this server`,
+      );
+    case 'lowLevel':
+      return logger.error(
+        `server ${report.peer} reads feature level ${report.level}, but the log has level ${report.needed}: it receives no entries. Upgrade it`,
+      );
     case 'needsSnapshot':
       return logger.warn(`server ${report.peer} needs entries that were compacted, so it receives a snapshot`);
   }

@@ -4,6 +4,7 @@ import { checkId } from '../../id.js';
 import { beginChange, targetOf, type MembershipStep } from '../../log/membership-change.js';
 import type { Membership } from '../../log/membership.js';
 import type { Leader, ServerId, ServerInfo } from '../../log/server.js';
+import type { ChangeRefusal } from '../../protocol/change-refusal.js';
 import type { Progress } from '../../protocol/progress.js';
 import type { Raft } from '../../protocol/raft.js';
 import { membershipOversize } from '../../wire/membership.js';
@@ -51,6 +52,10 @@ export interface ReconcileOptions extends ChangeOptions {
   readonly dryRun?: boolean | undefined;
 }
 
+/** Options of a raise of the feature level. It needs every member, so it cannot be forced. */
+export type RaiseOptions = Omit<ChangeOptions, 'force'>;
+
+const raiseOptions: Names<RaiseOptions> = { ...callOptions, expected: true };
 const changeOptions: Names<ChangeOptions> = { ...callOptions, expected: true, force: true };
 const catchUpOptions: Names<CatchUpOptions> = { ...changeOptions, onProgress: true };
 const reconcileOptions: Names<ReconcileOptions> = { ...changeOptions, dryRun: true };
@@ -135,6 +140,16 @@ export class Members {
   /** Changes the address of a server. Start the server on the new address first. */
   setAddress(id: ServerId, address: string, options: ChangeOptions = {}): Promise<Membership> {
     return this.change({ kind: 'setAddress', id, address }, options);
+  }
+
+  /**
+   * Raises the feature level of the cluster to the highest one that every member reads, after an
+   * upgrade of all servers. Every member must answer. Earlier versions cannot join the cluster after
+   * that, and the level never goes down.
+   */
+  raiseLevel(options: RaiseOptions = {}): Promise<Membership> {
+    const { expected } = options;
+    return this.#append(() => this.#raft.raiseLevel({ expected }), options, raiseOptions);
   }
 
   setMetadata(id: ServerId, metadata: string, options: ChangeOptions = {}): Promise<Membership> {
@@ -254,23 +269,32 @@ export class Members {
     return this.promote(id, { signal: options.signal, timeout: options.timeout, force: options.force });
   }
 
-  async #change(
+  #change(
     change: MembershipStep | readonly MembershipStep[],
     options: ChangeOptions,
     known: object,
   ): Promise<Membership> {
+    const { expected, force } = options;
+    const append = (): Position | ChangeRefusal | Error => {
+      const steps = [change].flat() as MembershipStep[];
+      return this.#refuse(steps) ?? this.#raft.changeMembership(steps, { expected, force });
+    };
+    return this.#append(append, options, known);
+  }
+
+  /** Appends a membership and waits until it is in force and committed. */
+  async #append(
+    append: () => Position | ChangeRefusal | Error,
+    options: CallOptions,
+    known: object,
+  ): Promise<Membership> {
     const raft = this.#raft;
     const { operations } = this.#loop;
-    const { expected, force } = options;
     let appended = false;
     const run = async (signal: AbortSignal): Promise<Membership> => {
-      const steps = [change].flat() as MembershipStep[];
-      // Check within the turn, because the membership may change before it.
-      const at = await operations.run(() => {
-        // A call that was given up must change nothing.
-        const refused = signal.aborted ? (signal.reason as Error) : this.#refuse(steps);
-        return refused ?? raft.changeMembership(steps, { expected, force });
-      });
+      // Check within the turn, because the membership may change before it. A call that was given up
+      // must change nothing.
+      const at = await operations.run(() => (signal.aborted ? (signal.reason as Error) : append()));
       if (at instanceof Error) throw at;
       if ('refused' in at) throw changeRefused(raft, at, this.#situation);
       appended = true;
@@ -330,14 +354,15 @@ export class Members {
         const start = raft.now;
         const goal = raft.log.lastIndex;
         let seen = -1;
+        // Its heartbeat replies say which feature level it reads.
         await operations.until(() => {
           const learner = raft.peers?.get(id);
           if (learner === undefined) return true;
           if (!isRight(learner)) return false;
-          const { match } = learner;
+          const { match, level } = learner;
           if (match !== seen) onProgress?.({ id, match, last: raft.log.lastIndex });
           seen = match;
-          return match >= goal;
+          return match >= goal && level !== undefined;
         }, aborted);
         if (raft.role !== 'leader') throw refusalError(raft, 'notLeader', this.#situation);
         if (raft.now - start < raft.timings.election) return;

@@ -30,7 +30,24 @@ export function changeRefused(raft: Raft, { refused, detail }: ChangeRefusal, si
     case 'level':
       return error(
         'KONTIKI_LEVEL',
-        'This cluster was created by a version that cannot change its members: its feature level is 0.',
+        'The feature level of this cluster is 0, which cannot change the members. Upgrade every server, then raise the level.',
+      );
+    case 'silent':
+      return error(
+        'KONTIKI_LEVEL',
+        `The feature level can rise only while every member answers, because each must be able to read it: ${detail} has not answered this leader. Start it, or remove it, and try again.`,
+      );
+    case 'unequal':
+      return error(
+        'KONTIKI_LEVEL',
+        `The feature level cannot rise: ${detail} cannot read a higher one. Upgrade it and try again.`,
+      );
+    case 'highest':
+      return error('KONTIKI_LEVEL', `The feature level is ${detail} already, the highest that this version reads.`);
+    case 'unable':
+      return error(
+        'KONTIKI_LEVEL',
+        `${detail} cannot become a voter: it cannot read the feature level of this cluster. Upgrade it first.`,
       );
     case 'revision':
       return error('KONTIKI_REVISION', `The membership has revision ${detail}. Read it again.`);

@@ -1,9 +1,10 @@
 import { isVoter, type Ballot, type Entry, type MembershipEntry, type Message, type ServerId } from '@kontiki/core';
-import type { Raft, RaftLog, Write } from '@kontiki/core/protocol';
+import type { Raft, Write } from '@kontiki/core/protocol';
 import { Ballots } from '../ballots.js';
 import { noCounts, type Counts } from '../counts.js';
 import { Entries, type OnQuorum } from '../entries.js';
 import { Freshness } from '../freshness.js';
+import { Levels } from '../levels.js';
 import type { InvariantChecker } from '../invariant-checker.js';
 import { quorumsOverlap } from '../memberships.js';
 import type { Invariant } from '../violation.js';
@@ -49,12 +50,14 @@ export class Checks {
   readonly #ballots: Ballots;
   readonly #entries: Entries;
   readonly #freshness: Freshness;
+  readonly #levels: Levels;
   readonly #onElected: (id: ServerId) => void;
 
   constructor(invariants: InvariantChecker, onQuorum: OnQuorum, onElected: (id: ServerId) => void) {
     this.#invariants = invariants;
     this.#ballots = new Ballots(invariants);
     this.#freshness = new Freshness(invariants);
+    this.#levels = new Levels(invariants);
     this.#onElected = onElected;
     this.#entries = new Entries(invariants, onQuorum);
   }
@@ -124,17 +127,19 @@ export class Checks {
     seen.applied = log.applied;
   }
 
-  issued({ id, disk }: Observed, { log }: Raft, { entries }: Write): void {
+  issued({ id, disk }: Observed, raft: Raft, { entries }: Write): void {
+    const { log } = raft;
     const [first] = entries;
     if (first === undefined) return;
     if (first.index <= disk.issuedLast) this.counts.truncations += 1;
-    for (const entry of entries) if (entry.kind === 'membership') this.#membershipChanges(id, log, entry);
+    for (const entry of entries) if (entry.kind === 'membership') this.#membershipChanges(id, raft, entry);
     this.#entries.issued(id, log.termAt(first.index - 1) ?? 0, entries);
   }
 
   sent({ id, disk }: Observed, to: ServerId, message: Message): void {
     const durable = Math.max(disk.ballot?.term ?? 0, disk.entries.at(-1)?.term ?? 0);
     this.#ballots.sent(id, to, message, durable);
+    this.#levels.sent(id, message);
   }
 
   applied({ id, disk }: Observed, entries: readonly Entry[]): void {
@@ -161,13 +166,16 @@ export class Checks {
 
   // ---- the rules
 
-  #membershipChanges(id: ServerId, log: RaftLog, { index, membership }: MembershipEntry): void {
+  #membershipChanges(id: ServerId, { log, ballot, role, level }: Raft, entry: MembershipEntry): void {
+    const { index, term, membership } = entry;
     const before = log.membershipAt(index - 1)?.membership;
+    if (before === undefined) return;
     this.check(
       'quorumsOverlap',
-      before === undefined || quorumsOverlap(before, membership),
+      quorumsOverlap(before, membership),
       () => `${id} appends membership ${index}, whose quorums need not overlap with those before it`,
     );
+    this.#levels.appends(id, level, role === 'leader' && term === ballot.term, entry, before);
   }
 
   #leads(server: Observed, raft: Raft, seen: Seen): void {

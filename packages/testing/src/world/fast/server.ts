@@ -7,6 +7,7 @@ import type {
   Message,
   ServerId,
   Timings,
+  Unreadable,
 } from '@kontiki/core';
 import { RawNode, type Mail, type PageRead, type Raft, type Report, type Turn } from '@kontiki/core/protocol';
 import type { Random } from '../../random.js';
@@ -14,6 +15,7 @@ import type { Bounds } from './bounds.js';
 import type { Checks } from './checks.js';
 import type { ModelDisk } from './disk.js';
 import type { FaultTarget } from '../faults.js';
+import { MAX_LEVEL, readAs } from '../levels.js';
 import type { Mix } from '../mix.js';
 import type { ModelNetwork } from '../network.js';
 import type { Schedule } from '../schedule.js';
@@ -48,6 +50,8 @@ export class ModelServer implements FaultTarget {
   readonly id: ServerId;
   readonly disk: ModelDisk;
   readonly #world: ServerContext;
+  /** The highest feature level that the server's version reads. */
+  #level: number;
   incarnation = 0;
   /**
    * Whether the server lost its disk. It is then blank, or it was bootstrapped again by mistake. It
@@ -73,13 +77,18 @@ export class ModelServer implements FaultTarget {
   #stalls!: StallCheck;
   #scheduled = false;
   #paused = false;
+  /** Messages for the next turn with entries that the server cannot read. */
+  #unreadable: Unreadable[] = [];
+  /** The index from which on the leader's log cannot be read; undefined if it can. */
+  #unreadableFrom: number | undefined;
   #applying = false;
   /** World time at which the timer fires. */
   #timerAt = Infinity;
   #clock = { rate: 1, offset: 0 };
 
-  constructor(id: ServerId, disk: ModelDisk, world: ServerContext) {
+  constructor(id: ServerId, disk: ModelDisk, level: number, world: ServerContext) {
     this.id = id;
+    this.#level = level;
     this.disk = disk;
     this.#world = world;
     this.proposals = new WaitingProposals(world.checks);
@@ -139,6 +148,7 @@ export class ModelServer implements FaultTarget {
           log,
           life: this.disk.life,
           applied: this.applied,
+          level: this.#level,
         }),
     );
     if (raw === undefined) return;
@@ -158,6 +168,8 @@ export class ModelServer implements FaultTarget {
     this.#life += 1;
     this.#commands = [];
     this.#operations = [];
+    this.#unreadable = [];
+    this.#unreadableFrom = undefined;
     this.#scheduled = false;
     this.#paused = false;
     this.#applying = false;
@@ -227,6 +239,22 @@ export class ModelServer implements FaultTarget {
     });
   }
 
+  raiseLevel(): void {
+    this.#operate((raft) => {
+      if ('refused' in raft.raiseLevel()) return;
+      this.#world.checks.counts.raises += 1;
+      this.#world.trace?.(`${this.id} raises the level to ${raft.log.membership?.level}`);
+    });
+  }
+
+  /** Installs another version on the stopped server. It can read what is on the server's disk. */
+  install(by: number): void {
+    if (this.#raw !== undefined) return;
+    const levels = this.disk.entries.map((entry) => (entry.kind === 'membership' ? entry.membership.level : 0));
+    this.#level = Math.min(MAX_LEVEL, Math.max(this.#level + by, 1, ...levels));
+    this.#world.trace?.(`${this.id} gets a version of level ${this.#level}`);
+  }
+
   transfer(to: ServerId | undefined): void {
     this.#operate((raft) => {
       if (raft.transfer(to) !== undefined) return;
@@ -246,7 +274,9 @@ export class ModelServer implements FaultTarget {
   receive(from: ServerId, message: Message): void {
     if (this.#raw === undefined) return;
     this.#stalls.received(from, message);
-    this.#raw.receive(from, message);
+    const received = readAs(this.#level, message);
+    if (received.kind === 'unreadable') this.#unreadable.push(received);
+    this.#raw.receive(from, received);
     this.wake();
   }
 
@@ -291,6 +321,7 @@ export class ModelServer implements FaultTarget {
       const now = this.#localNow;
       const turn = raw.turn(now, { messagesFirst, propose: this.#propose });
       this.#stalls.turned(this.id, raw.raft, role, now, turn);
+      this.#checkSilence(raw.raft, role);
       if (turn.reports.some(isFullStepDown)) this.#world.checkFullStepDown(this);
       this.#carryOut(raw, turn);
       if (this.#raw !== raw) return;
@@ -303,6 +334,23 @@ export class ModelServer implements FaultTarget {
     this.#world.checks.turned(this, raft);
     this.#world.bounds.turned(this.id, raft, this.disk.writingSince);
     this.#world.hash(raft.log.lastIndex * 64 + raft.log.committed * 8 + raft.role.length + raft.ballot.term);
+  }
+
+  /** Checks that a server that cannot read its leader's log does not campaign. */
+  #checkSilence(raft: Raft, before: Raft['role']): void {
+    const { role, ballot, log } = raft;
+    this.#world.checks.check(
+      'levelsAreRead',
+      this.#unreadableFrom === undefined || role === before || role === 'follower',
+      () => `${this.id} became ${role}, although it cannot read entry ${this.#unreadableFrom}`,
+    );
+    for (const { index = 0, term } of this.#unreadable) {
+      if (term !== ballot.term || role !== 'follower' || index <= log.lastIndex) continue;
+      this.#unreadableFrom ??= index;
+      this.#world.checks.counts.unreadable += 1;
+    }
+    this.#unreadable = [];
+    if (this.#unreadableFrom !== undefined && this.#unreadableFrom <= log.lastIndex) this.#unreadableFrom = undefined;
   }
 
   readonly #propose = (raft: Raft): void => {

@@ -1,4 +1,4 @@
-import type { Message, RoleName, ServerId, Timings } from '@kontiki/core';
+import type { Message, RoleName, ServerId, StoreId, Timings } from '@kontiki/core';
 import type { Raft, Report, Turn } from '@kontiki/core/protocol';
 import type { Checks } from './checks.js';
 
@@ -25,6 +25,8 @@ export class StallCheck {
   #mustForgive = true;
   /** Senders and terms of the appends that wait for the next turn. */
   #appends: { readonly from: ServerId; readonly term: number }[] = [];
+  /** The newest life of each sender. */
+  readonly #lives = new Map<ServerId, { readonly store: StoreId | undefined; readonly starts: number }>();
   /** The state of the server after the previous turn. */
   #leader: ServerId | undefined;
   #term = 0;
@@ -39,6 +41,11 @@ export class StallCheck {
   /** Notes a message that the server takes in its next turn. */
   received(from: ServerId, message: Message): void {
     if (message.kind === 'timeoutNow') this.#askedToLead = true;
+    // A server drops messages from an earlier life of the sender.
+    const { store, starts = 0 } = message;
+    const newest = this.#lives.get(from);
+    if (newest !== undefined && starts < newest.starts && store === newest.store) return;
+    this.#lives.set(from, { store, starts });
     if (message.kind === 'append') this.#appends.push({ from, term: message.term });
   }
 

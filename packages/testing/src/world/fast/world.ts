@@ -6,6 +6,7 @@ import { Bounds } from './bounds.js';
 import { Checks } from './checks.js';
 import { ModelDisk } from './disk.js';
 import { Faults } from '../faults.js';
+import { MAX_LEVEL } from '../levels.js';
 import { isQuorum } from '../memberships.js';
 import { drawMix, type Mix } from '../mix.js';
 import { ModelNetwork } from '../network.js';
@@ -54,10 +55,11 @@ class World {
       this.#server(to).receive(from, message);
     });
     this.first = firstEntry(ids.slice(0, servers), this.mix.founding);
+    const levels = new Random(seed, 'levels');
     this.servers = ids.map((id) => {
       const disk = new ModelDisk(this.schedule, new Random(seed, `disk ${id}`), this.mix);
       if (this.first.membership.servers.has(id)) disk.bootstrap(this.first);
-      return new ModelServer(id, disk, this);
+      return new ModelServer(id, disk, strength.levels > 0 ? levels.pick([1, 2, 2, MAX_LEVEL]) : 1, this);
     });
     this.#faults = new Faults(this, new Random(seed, 'faults'));
   }
@@ -114,6 +116,10 @@ class World {
     for (const server of this.servers) {
       server.disk.heal();
       server.resume();
+      if (this.mix.strength.levels > 0) {
+        server.crash('kill');
+        server.install(MAX_LEVEL);
+      }
       server.start();
     }
     if (this.mix.strength.fullDisks > 0) this.#leadWithFullDisks(patience);

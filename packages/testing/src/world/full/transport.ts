@@ -1,4 +1,11 @@
-import { isKontikiError, type Identity, type Message, type ServerId, type Transport } from '@kontiki/core';
+import {
+  isKontikiError,
+  type Identity,
+  type Message,
+  type Received,
+  type ServerId,
+  type Transport,
+} from '@kontiki/core';
 import { decodeFrame, encodeFrame, isStranger } from '@kontiki/core/wire';
 import type { Process } from './process.js';
 
@@ -23,7 +30,7 @@ export class SimulatedTransport implements Transport {
   readonly #process: Process;
   readonly #link: NetworkLink;
   #self: Identity | undefined;
-  #receive: ((from: ServerId, message: Message) => void) | undefined;
+  #receive: ((from: ServerId, message: Received) => void) | undefined;
   #peers: ReadonlyMap<ServerId, string> = new Map();
 
   constructor(process: Process, link: NetworkLink) {
@@ -31,7 +38,7 @@ export class SimulatedTransport implements Transport {
     this.#link = link;
   }
 
-  async start(self: Identity, receive: (from: ServerId, message: Message) => void): Promise<void> {
+  async start(self: Identity, receive: (from: ServerId, message: Received) => void): Promise<void> {
     this.#self = self;
     this.#receive = receive;
   }
@@ -56,7 +63,7 @@ export class SimulatedTransport implements Transport {
    * decoded.
    */
   arrive({ sender, frame }: SentFrame): boolean {
-    let messages: readonly Message[];
+    let messages: readonly Received[];
     try {
       ({ messages } = decodeFrame(frame));
     } catch (error) {

@@ -131,7 +131,11 @@ class World {
     this.healed = true;
     const isFounded = (): boolean => this.servers.every(({ node }) => node?.status().membership?.founded === true);
     const founded = await this.#elapse(600_000, isFounded);
-    this.checks.invariants.check('recovers', founded, () => 'the cluster was not founded in ten minutes without crashes');
+    this.checks.invariants.check(
+      'recovers',
+      founded,
+      () => 'the cluster was not founded in ten minutes without crashes',
+    );
     this.healed = false;
   }
 

@@ -1,0 +1,65 @@
+import {
+  isVoter,
+  type Membership,
+  type MembershipEntry,
+  type Message,
+  type Received,
+  type ServerId,
+} from '@kontiki/core';
+import type { InvariantChecker } from './invariant-checker.js';
+
+/** The highest feature level of the versions in a world. */
+export const MAX_LEVEL = 3;
+
+/** Returns what a server that reads up to `level` gets when it decodes a message. */
+export function readAs(level: number, message: Message): Received {
+  if (message.kind !== 'append') return message;
+  const entry = message.entries.find((held) => held.kind === 'membership' && held.membership.level > level);
+  if (entry === undefined) return message;
+  const { term, incarnation } = message;
+  return { kind: 'unreadable', term, incarnation, index: entry.index, reason: 'A membership has a newer level.' };
+}
+
+/** Checks that no log contains what a member has not said it can read, and that levels never fall. */
+export class Levels {
+  readonly #invariants: InvariantChecker;
+  /** The highest level that each server has named to the leader of a term, by term and server. */
+  readonly #named = new Map<string, number>();
+
+  constructor(invariants: InvariantChecker) {
+    this.#invariants = invariants;
+  }
+
+  /** Called when a server sends a message. */
+  sent(id: ServerId, message: Message): void {
+    if (message.kind !== 'heartbeatReply') return;
+    const key = `${message.term} ${id}`;
+    this.#named.set(key, Math.max(this.#named.get(key) ?? 0, message.level ?? 0));
+  }
+
+  /** Called when a server that reads up to `own` appends a membership. */
+  appends(
+    id: ServerId,
+    own: number,
+    leads: boolean,
+    { index, term, membership }: MembershipEntry,
+    before: Membership,
+  ): void {
+    const { level, servers, voters } = membership;
+    this.#check(level >= before.level, () => `${id} appends membership ${index}, which lowers the level to ${level}`);
+    this.#check(level <= own, () => `${id} appends membership ${index} of level ${level}, but reads only ${own}`);
+    if (!leads) return;
+    const fresh = level > before.level ? [...servers.keys()] : voters.filter((voter) => !isVoter(before, voter));
+    for (const server of fresh) {
+      const reads = server === id ? own : this.#named.get(`${term} ${server}`);
+      this.#check(
+        reads !== undefined && reads >= level,
+        () => `${id} needs level ${level} of ${server} in membership ${index}, which has named ${reads}`,
+      );
+    }
+  }
+
+  #check(holds: boolean, broken: () => string): void {
+    this.#invariants.check('levelsAreRead', holds, broken);
+  }
+}
