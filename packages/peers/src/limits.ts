@@ -12,7 +12,8 @@ export interface PeerLimits {
    */
   readonly queueBytes: number;
   /**
-   * Maximum number of servers connected to this server. Further servers are refused. Default 256.
+   * Maximum number of servers connected to this server. Further servers are refused unless the
+   * membership names them. Default 256.
    */
   readonly connections: number;
   /**

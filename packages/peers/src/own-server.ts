@@ -61,9 +61,6 @@ export class OwnServer {
       logRefusal(context, { reason: 'method', message: 'a request asks for a tunnel.' }, socket.remoteAddress);
       socket.destroy();
     });
-    this.server.on('drop', (ends) => {
-      logRefusal(context, { reason: 'busy', message: 'there are too many connections.' }, ends?.remoteAddress);
-    });
   }
 
   #onConnection(socket: Socket): void {

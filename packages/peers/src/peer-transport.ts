@@ -29,6 +29,8 @@ export interface Context {
   readonly random: () => number;
   readonly security: PeerSecurity;
   readonly refusals: Refusals;
+  /** Returns whether the membership names a server. */
+  readonly isMember: (id: ServerId) => boolean;
   /** Topics of log lines about messages of unknown kinds that were skipped. */
   readonly skippedKinds: Set<string>;
   /** Passes a message from a peer to the node. */
@@ -163,14 +165,16 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
       );
     }
     this.#security.checkOwnName(self);
+    const isMember = (id: ServerId): boolean => this.#addresses.has(id);
     const context: Context = {
       self,
       receive,
       limits: this.#limits,
-      logger: new ThrottledLogger(this.#logger, (id) => this.#addresses.has(id)),
+      logger: new ThrottledLogger(this.#logger, isMember),
       random: this.#random,
       security: this.#security,
       refusals: this.#refusals,
+      isMember,
       skippedKinds: new Set(),
     };
     this.#context = context;

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import {
   type Bound,
   boundOf,
@@ -15,6 +16,9 @@ import {
 import { rejectRequest } from './inbound-request.js';
 import type { HttpOptions } from './options.js';
 
+/** Number of connections for each server that may connect. A peer uses three. */
+const CONNECTIONS_PER_SERVER = 4;
+
 /** Called for each request with a valid handshake. */
 export type OnAccepted = (request: IncomingMessage, response: ServerResponse, hello: Hello) => void;
 
@@ -26,6 +30,11 @@ export class HttpListener implements Listener {
   readonly #inboundPeers: ReadonlySet<string>;
   readonly #onAccepted: OnAccepted;
   readonly #own: OwnServer | undefined;
+  /**
+   * Connections to the own server with accepted requests, the least recently used first. A client
+   * may keep any number of connections open, so their number is limited.
+   */
+  readonly #used = new Set<Socket>();
   #open = false;
 
   constructor(context: Context, options: HttpOptions, inboundPeers: ReadonlySet<string>, onAccepted: OnAccepted) {
@@ -34,13 +43,11 @@ export class HttpListener implements Listener {
     this.#inboundPeers = inboundPeers;
     this.#onAccepted = onAccepted;
     if (options.listen === undefined) return;
-    const { connections, unidentified, pingIntervalMs } = context.limits;
     this.#own = new OwnServer(context, (request, response) => this.handle(request, response));
     const { server } = this.#own;
     // The timeout must be longer than any silence of a live peer. Otherwise a request could arrive
     // on a connection that this server is closing.
-    server.keepAliveTimeout = Math.max(server.keepAliveTimeout, 2 * SILENT_TICKS * pingIntervalMs);
-    server.maxConnections = unidentified + 4 * connections;
+    server.keepAliveTimeout = Math.max(server.keepAliveTimeout, 2 * SILENT_TICKS * context.limits.pingIntervalMs);
   }
 
   get bound(): Bound | undefined {
@@ -73,7 +80,7 @@ export class HttpListener implements Listener {
       logRefusal(this.#context, error, remoteAddress);
       return rejectRequest(response, 400, { [REFUSED_HEADER]: error.reason });
     }
-    this.#own?.markIdentified(request.socket);
+    if (this.#own !== undefined) this.#markUsed(this.#own, request.socket);
     // A body can be read only once, so the peer's messages are lost.
     if (request.readableDidRead || request.readableEnded) {
       const text =
@@ -84,9 +91,25 @@ export class HttpListener implements Listener {
     this.#onAccepted(request, response, hello);
   }
 
+  /**
+   * Closes the least recently used connection if there are too many. Peers use theirs all the time,
+   * so it is hardly one of theirs.
+   */
+  #markUsed(own: OwnServer, socket: Socket): void {
+    own.markIdentified(socket);
+    if (!this.#used.delete(socket)) socket.once('close', () => this.#used.delete(socket));
+    this.#used.add(socket);
+    const [oldest] = this.#used;
+    if (this.#used.size <= CONNECTIONS_PER_SERVER * this.#context.limits.connections || oldest === undefined) return;
+    logRefusal(this.#context, { reason: 'busy', message: 'there are too many connections.' }, oldest.remoteAddress);
+    oldest.destroy();
+  }
+
   #check(request: IncomingMessage): Hello {
+    const { limits, isMember } = this.#context;
     const hello = checkRequest(this.#context, request);
-    if (this.#inboundPeers.size >= this.#context.limits.connections && !this.#inboundPeers.has(hello.from)) {
+    const isKnown = this.#inboundPeers.has(hello.from) || isMember(hello.from);
+    if (this.#inboundPeers.size >= limits.connections && !isKnown) {
       throw new HandshakeError(
         'busy',
         `${this.#inboundPeers.size} servers are connected already. To allow more, increase limits.connections.`,

@@ -2,7 +2,7 @@
 // other side.
 import { once } from 'node:events';
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
-import { createConnection } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { encodeFrame, MAX_FRAME } from '@kontiki/core/wire';
 import { helloHeaders } from '@kontiki/peers';
@@ -249,13 +249,27 @@ describe('inbound requests', () => {
     expect((await ask(a, second)).status).toBe(200);
   });
 
-  it('connections beyond the maximum are closed and counted as busy', async () => {
-    const a = await started('a', { limits: { connections: 1, unidentified: 4 } });
-    // Four connections per server, and those without a handshake.
-    for (let i = 0; i < 8; i += 1) await once(sendRaw(a, head(a, 'Content-Length: 0')), 'data');
+  it('a member is accepted beyond limits.connections', async () => {
+    const a = await started('a', { limits: { connections: 1 } });
+    a.transport.setPeers(new Map([['y', 'http://127.0.0.1:9']]));
+    expect((await ask(a)).status).toBe(200);
+    expect((await ask(a, { headers: helloHeaders({ ...client, server: 'y' }, 'a') })).status).toBe(200);
+  });
+
+  it('a connection beyond four per server closes the least recently used one', async () => {
+    const a = await started('a', { limits: { connections: 1 } });
+    const text = head(a, 'Content-Length: 0');
+    const sockets: Socket[] = [];
+    for (let i = 0; i < 4; i += 1) await once((sockets[i] = sendRaw(a, text)), 'data');
+    const [first, second] = sockets as [Socket, Socket];
+    first.write(text);
+    await once(first, 'data');
     expect(a.transport.refusals).toEqual({});
-    await closed(sendRaw(a, ''));
+    const end = closed(second);
+    await once(sendRaw(a, text), 'data');
+    await end;
     expect(a.transport.refusals).toEqual({ busy: 1 });
+    expect(first.destroyed).toBe(false);
   });
 
   it('a silent server is removed, and messages for it are dropped', async () => {

@@ -133,12 +133,14 @@ export class WebSocketListener implements Listener {
   };
 
   #check(request: IncomingMessage): Hello {
+    const { limits, isMember } = this.#context;
     const hello = checkRequest(this.#context, request);
     const protocols = request.headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
     if (protocols?.includes(SUBPROTOCOL) !== true) {
       throw new HandshakeError('version', `The request does not offer the subprotocol ${SUBPROTOCOL}.`);
     }
-    if (this.#connections.size >= this.#context.limits.connections) {
+    // Each server has one connection at most, so those of members are few.
+    if (this.#connections.size >= limits.connections && !isMember(hello.from)) {
       throw new HandshakeError(
         'busy',
         `There are ${this.#connections.size} connections already. To allow more, increase limits.connections.`,

@@ -220,6 +220,13 @@ describe('the listener', () => {
     await b.reaches(a);
   });
 
+  it('a member is accepted beyond limits.connections', async () => {
+    const a = await started('a', { limits: { connections: 1 } });
+    a.transport.setPeers(new Map([['y', 'ws://127.0.0.1:9']]));
+    await once(dial(a), 'open');
+    await once(dial(a, { headers: helloHeaders({ ...client, server: 'y' }, 'a') }), 'open');
+  });
+
   it('a second connection from the same server replaces the first', async () => {
     const a = await started('a');
     const [first, second] = [dial(a), dial(a)];
