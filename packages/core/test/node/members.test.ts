@@ -61,6 +61,7 @@ describe('members', () => {
           .peers?.find((peer) => peer.id === id)?.match !== 0,
     );
     expect(await run(leader().members.replace(id, id, `memory:${id}`))).toBe('KONTIKI_BAD_CHANGE');
+    await run(leader().members.setMetadata(id, 'http://x'));
     const store = leader().status().membership?.servers.get(id)?.store;
     await nodes.get(id).close(atOnce);
     nodes.logs.set(id, new MemoryLog());
@@ -68,6 +69,7 @@ describe('members', () => {
     await nodes.clock.elapse(200);
     const { voters, servers } = (await replaced()) as Membership;
     expect(voters).toContain(id);
+    expect(servers.get(id)).toMatchObject({ address: `memory:${id}`, metadata: 'http://x' });
     expect(servers.get(id)?.store).not.toBe(store);
     const [other] = nodes.followers.filter((node) => node.id !== id) as [RaftNode<number>];
     await other.close(atOnce);
@@ -119,6 +121,13 @@ describe('members', () => {
     expect(await run(leader().members.reconcile(desired))).toEqual(steps);
     expect(new Set(voters(leader()))).toEqual(new Set(Object.keys(desired)));
     expect(await run(leader().members.reconcile(desired))).toEqual([]);
+  });
+
+  it('reconcile keeps the metadata of a member that is named by its address', async () => {
+    await nodes.cluster('a', 'b');
+    await run(leader().members.setMetadata('b', 'http://b'));
+    const desired = { a: 'memory:a', b: { address: 'memory:b', learner: true } };
+    expect(await run(leader().members.reconcile(desired, { dryRun: true }))).toEqual([{ kind: 'demote', id: 'b' }]);
   });
 
   it('addresses and metadata change, and the transport follows', async () => {
