@@ -117,9 +117,9 @@ export class DemoCluster {
     this.ids = Array.from({ length: size }, (_, i) => `n${i + 1}`);
   }
 
-  static async create(size = 3): Promise<DemoCluster> {
-    // Four ports more, for two nodes that join.
-    return new DemoCluster(size, await freePorts(2 * size + 4));
+  /** Creates a cluster with ports for `size` nodes, and for `joining` more. */
+  static async create(size = 3, joining = 2): Promise<DemoCluster> {
+    return new DemoCluster(size, await freePorts(2 * (size + joining)));
   }
 
   /** A client that trusts the nodes. */

@@ -87,6 +87,17 @@ describe('members', () => {
     expect(await run(leader().propose(bytes('x')))).toMatchObject({ result: 1 });
   });
 
+  it('a majority with the leader is removed at once, and the others continue', async () => {
+    await nodes.cluster('a', 'b', 'c', 'd', 'e');
+    const old = leader();
+    const [b, c] = nodes.followers as [RaftNode<number>, RaftNode<number>];
+    await run(old.members.change([old, b, c].map(({ id }) => ({ kind: 'remove' as const, id }))));
+    for (const node of [old, b, c]) await node.close(atOnce);
+    await nodes.clock.until(() => nodes.leader !== undefined);
+    expect(voters(leader())).toHaveLength(2);
+    expect(await run(leader().propose(bytes('x')))).toMatchObject({ result: 1 });
+  });
+
   it('transferLeadership to the leader itself resolves at once', async () => {
     await nodes.cluster('a', 'b', 'c');
     const { id } = leader();
@@ -142,6 +153,11 @@ describe('refusals', () => {
   it.each<[string, string, () => Promise<unknown>]>([
     ['on a follower', 'KONTIKI_NOT_LEADER', () => nodes.followers[0]?.members.remove('c') as Promise<unknown>],
     ['of an unknown server', 'KONTIKI_BAD_CHANGE', () => leader().members.remove('x')],
+    [
+      'that removes all voters',
+      'KONTIKI_BAD_CHANGE',
+      () => leader().members.change(['a', 'b', 'c'].map((id) => ({ kind: 'remove' as const, id }))),
+    ],
     ['of a member that is added again', 'KONTIKI_BAD_CHANGE', () => leader().members.addLearner('b', 'memory:x')],
     ['that replaces a stranger', 'KONTIKI_BAD_CHANGE', () => leader().members.replace('x', 'd', 'memory:d')],
     ['of an unknown kind', 'KONTIKI_BAD_OPTION', () => leader().members.change({ kind: 'launch', id: 'b' } as never)],
