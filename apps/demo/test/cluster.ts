@@ -106,26 +106,25 @@ export class DemoCluster {
   readonly programs: Program[] = [];
   readonly port: number;
   readonly size: number;
+  /** The nodes that clients use. A test that adds and removes nodes sets it. */
+  ids: readonly string[];
   #tls = false;
   #http = new HttpClient();
 
   private constructor(size: number, port: number) {
     this.size = size;
     this.port = port;
+    this.ids = Array.from({ length: size }, (_, i) => `n${i + 1}`);
   }
 
-  static async create(size = 3): Promise<DemoCluster> {
-    // Four ports more, for two nodes that join.
-    return new DemoCluster(size, await freePorts(2 * size + 4));
+  /** Creates a cluster with ports for `size` nodes, and for `joining` more. */
+  static async create(size = 3, joining = 2): Promise<DemoCluster> {
+    return new DemoCluster(size, await freePorts(2 * (size + joining)));
   }
 
   /** A client that trusts the nodes. */
   get http(): HttpClient {
     return this.#http;
-  }
-
-  get ids(): string[] {
-    return Array.from({ length: this.size }, (_, i) => `n${i + 1}`);
   }
 
   url(id: string): string {

@@ -217,3 +217,20 @@ it.each(['stops by a fault', 'is closed'])('a node that %s answers every request
   await Promise.all([server.close(), node.close()]);
   for (const client of clients) expect(await client.answered(2)).toEqual(['504', '200']);
 });
+
+it('a request that arrives while the server closes is answered, even after a stall', async () => {
+  const { server, connect } = await startNode();
+  const [idle, stalled] = [connect(), connect()];
+  for (const client of [idle, stalled]) {
+    client.socket.write(get('/status'));
+    await client.answered(1);
+  }
+  const closed = server.close();
+  idle.socket.write(get('/status'));
+  expect(await idle.answered(2)).toEqual(['200', '200']);
+  // Longer than idle connections stay open. The process has read nothing meanwhile.
+  stalled.socket.write(get('/status'));
+  for (const end = performance.now() + 700; performance.now() < end;);
+  expect(await stalled.answered(2)).toEqual(['200', '200']);
+  await closed;
+});

@@ -9,6 +9,8 @@ export class Load {
   readonly acknowledged = new Set<string>();
   unknown = 0;
   refused = 0;
+  #lastAt = performance.now();
+  #longestGap = 0;
   readonly #cluster: DemoCluster;
   readonly #writers: Promise<void>[];
   #running = true;
@@ -16,6 +18,14 @@ export class Load {
   constructor(cluster: DemoCluster, writers: number, name: string) {
     this.#cluster = cluster;
     this.#writers = Array.from({ length: writers }, (_, i) => this.#write(`${name}-${i}`));
+  }
+
+  /** Returns the most milliseconds without an acknowledged write since the last call. */
+  takeLongestGap(): number {
+    const gap = Math.max(this.#longestGap, performance.now() - this.#lastAt);
+    this.#longestGap = 0;
+    this.#lastAt = performance.now();
+    return Math.round(gap);
   }
 
   async stop(): Promise<void> {
@@ -30,7 +40,7 @@ export class Load {
    */
   async missing(local?: string): Promise<string[]> {
     const { http } = this.#cluster;
-    let leader = local ?? 'n1';
+    let leader = local ?? (this.#cluster.ids[0] as string);
     const lost: string[] = [];
     const keys = this.acknowledged.values();
     const read = async (key: string): Promise<boolean> => {
@@ -48,9 +58,14 @@ export class Load {
     return lost;
   }
 
+  #acknowledge(key: string): void {
+    this.acknowledged.add(key);
+    this.#longestGap = Math.max(this.#longestGap, performance.now() - this.#lastAt);
+    this.#lastAt = performance.now();
+  }
+
   async #write(name: string): Promise<void> {
-    const { ids } = this.#cluster;
-    let url = this.#cluster.url(ids[0] as string);
+    let url = this.#cluster.url(this.#cluster.ids[0] as string);
     let n = 0;
     // Try the next node after every failure, because a node stopped by SIGSTOP does not answer at
     // all.
@@ -58,9 +73,10 @@ export class Load {
     while (this.#running) {
       const key = `${name}-${n++}`;
       while (this.#running) {
+        const { ids } = this.#cluster;
         const outcome = await put(this.#cluster.http, url, key, key);
         url = outcome.leader ?? this.#cluster.url(ids[attempt++ % ids.length] as string);
-        if (outcome.kind === 'done') this.acknowledged.add(key);
+        if (outcome.kind === 'done') this.#acknowledge(key);
         if (outcome.kind === 'unknown') this.unknown += 1;
         if (outcome.kind !== 'refused') break;
         this.refused += 1;

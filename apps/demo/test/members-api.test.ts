@@ -9,6 +9,12 @@ it('a change with its fields is accepted', () => {
   expect(parse(JSON.stringify(change))).toEqual(change);
 });
 
+it('a reconcile with its members is accepted', () => {
+  const n3 = { address: 'ws://x:3', metadata: 'http://x:4', learner: true };
+  const change = { change: 'reconcile', desired: { n1: 'ws://x:1', n3 }, dryRun: true };
+  expect(parse(JSON.stringify(change))).toEqual(change);
+});
+
 it.each([
   ['no JSON', '{', 'must be JSON'],
   ['a list', '[]', 'must be an object'],
@@ -18,6 +24,27 @@ it.each([
   ['an unknown field', '{"change":"remove","force":"yes"}', 'no field "force"'],
   ['a prototype', '{"change":"remove","__proto__":"x"}', 'no field "__proto__"'],
   ['metadata that no client can open', '{"change":"add","id":"n4","metadata":"javascript:x"}', 'metadata must be'],
+  ['a reconcile without members', '{"change":"reconcile"}', 'must have desired'],
+  ['members of another change', '{"change":"remove","id":"n1","desired":{}}', 'no other change may have it'],
+  ['a list of members', '{"change":"reconcile","desired":[]}', 'desired must be an object'],
+  ['a text as dry run', '{"change":"reconcile","desired":{},"dryRun":"no"}', 'dryRun must be a boolean'],
+  ['a number as member', '{"change":"reconcile","desired":{"n1":5}}', 'desired.n1 must be an address'],
+  ['a member without address', '{"change":"reconcile","desired":{"n1":{}}}', 'desired.n1.address must be a string'],
+  [
+    'a misspelled field of a member',
+    '{"change":"reconcile","desired":{"n1":{"address":"ws://x:1","learns":true}}}',
+    'no field "learns" in desired.n1',
+  ],
+  [
+    'a member with a text as part',
+    '{"change":"reconcile","desired":{"n1":{"address":"ws://x:1","learner":"yes"}}}',
+    'desired.n1.learner must be a boolean',
+  ],
+  [
+    'a member with a number as metadata',
+    '{"change":"reconcile","desired":{"n1":{"address":"ws://x:1","metadata":1}}}',
+    'desired.n1.metadata must be the URL',
+  ],
   ['a number as id', '{"change":"remove","id":1}', 'id must be a string'],
 ])('a body with %s is refused', (_, body, message) => {
   expect(() => parse(body)).toThrow(message);

@@ -1,7 +1,9 @@
 // Shows that a running cluster of processes grows, hands over and shrinks under load, with TLS, and
 // what an operator gets who asks for something impossible.
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { DemoCluster, eventually, type NodeStatus } from './cluster.js';
+import { DemoCluster, eventually, type NodeStatus, type Program } from './cluster.js';
 import { Load } from './load.js';
 
 let cluster: DemoCluster;
@@ -46,10 +48,62 @@ it('impossible changes are refused with one sentence', async () => {
     [['add', 'n5', 'not-an-address'], 'not-an-address'],
     [['remvoe', 'n1'], 'Did you mean remove?'],
     [['remove'], 'ID is missing'],
+    [['reconcile', 'nowhere.json'], 'nowhere.json cannot be read: ENOENT'],
+    [['reconcile', '{"n1": }'], 'MEMBERS cannot be read'],
+    [['reconcile', '{}'], 'desired must have at least one voter'],
+    [['reconcile', '{"n1":{"addres":"ws://x:1"}}'], 'no field "addres" in desired.n1'],
+    [['remove', 'n1', '--dry-run'], 'There is no flag --dry-run'],
   ] as const) {
     const { code, output } = await cluster.run(['member', ...args, '--data', cluster.data]).result;
     expect([code, output], args.join(' ')).toEqual([expect.any(Number), expect.stringContaining(sentence)]);
     expect(code, args.join(' ')).toBeGreaterThan(0);
     expect(output.trim().split('\n'), args.join(' ')).toHaveLength(1);
   }
+});
+
+it('reconcile prints the steps, and makes them unless it is a dry run', async () => {
+  await cluster.start();
+  const address = (id: string): string => `ws://127.0.0.1:${cluster.port + cluster.size + Number(id.slice(1)) - 1}`;
+  const all = Object.fromEntries(cluster.ids.map((id) => [id, address(id)]));
+  const before = await member('list');
+  const desired = JSON.stringify({ ...all, n3: { address: address('n3'), learner: true } });
+  expect(await member('reconcile', desired, '--dry-run')).toMatch(/^demote n3\nNothing was changed\./);
+  expect(await member('list')).toBe(before);
+  expect(await member('reconcile', desired)).toMatch(/^demote n3\n[^]*n3 {2}learner/);
+  const file = join(cluster.data, 'members.json');
+  writeFileSync(file, JSON.stringify(all));
+  expect(await member('reconcile', file)).toMatch(/^promote n3\n[^]*n3 {2}voter/);
+  expect(await member('reconcile', file)).toMatch(/^The cluster has these members already\.\n/);
+  // An address alone keeps the metadata, to which nodes redirect clients.
+  const { body } = await cluster.http.send(cluster.url('n1'), { method: 'GET', path: '/status' }, 5_000);
+  expect(JSON.parse(body.toString())).toMatchObject({ members: { n3: cluster.url('n3') } });
+});
+
+it('a node that lost its disk returns under its name and counts again', async () => {
+  await cluster.start();
+  const node = (...args: string[]): Program => cluster.run(['node', '--id', 'n2', ...args, '--data', cluster.data]);
+  const listens = (program: Program): Promise<unknown> =>
+    eventually('n2 listens', () => program.output.includes('listening on'));
+  process.kill(((await cluster.status('n2')) as NodeStatus).pid, 'SIGKILL');
+  await eventually('another node leads', async () => (await cluster.leader()) !== undefined);
+  rmSync(join(cluster.data, 'n2'), { recursive: true });
+  expect(await node().result).toMatchObject({ code: 5, output: expect.stringContaining('start n2 with --new-disk') });
+
+  const blank = node('--new-disk');
+  await listens(blank);
+  const [, command] = /kontiki-demo member (replace n2 n2 \S+) --data/.exec(blank.output) as unknown as [
+    string,
+    string,
+  ];
+  expect(await member(...command.split(' '))).toMatch(/n2 {2}voter/);
+  blank.process.kill('SIGTERM');
+  await blank.result;
+  expect(await node('--new-disk').result).toMatchObject({
+    code: 2,
+    output: expect.stringContaining('so its disk is not new'),
+  });
+  await listens(node());
+  // Now a majority needs n2.
+  process.kill(((await cluster.status('n3')) as NodeStatus).pid, 'SIGKILL');
+  expect(await cluster.run(['put', 'a', '1', '--data', cluster.data]).result).toMatchObject({ code: 0 });
 });

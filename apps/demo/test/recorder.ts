@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Random, type Operation, type RegisterInput } from '@kontiki/testing';
-import { HttpClient, type NodeRequest } from '../src/client/http-client.js';
+import type { NodeRequest } from '../src/client/http-client.js';
 import { requestFromLeader, type RequestOutcome } from '../src/client/leader-request.js';
 import type { DemoCluster } from './cluster.js';
 
@@ -17,7 +17,6 @@ const KEYS = 4;
 export class Recorder {
   readonly history: Operation<RegisterInput>[] = [];
   readonly #cluster: DemoCluster;
-  readonly #http = new HttpClient();
   readonly #clients: Promise<void>[];
   #running = true;
   #values = 0;
@@ -30,7 +29,6 @@ export class Recorder {
   async stop(): Promise<void> {
     this.#running = false;
     await Promise.all(this.#clients);
-    this.#http.close();
   }
 
   async #run(random: Random): Promise<void> {
@@ -76,7 +74,7 @@ export class Recorder {
   }
 
   async #request(url: string, request: NodeRequest): Promise<RequestOutcome> {
-    const outcome = await requestFromLeader(this.#http, url, request, 3_000);
+    const outcome = await requestFromLeader(this.#cluster.http, url, request, 3_000);
     if (outcome.kind === 'refused') await pause(10);
     return outcome;
   }

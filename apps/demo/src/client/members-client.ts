@@ -1,3 +1,4 @@
+import type { MembershipStep } from '@kontiki/core';
 import { CliError, COMMAND, EXIT } from '../cli.js';
 import type { MemberChange } from '../http/members-api.js';
 import { errorMessageOf } from './error-message.js';
@@ -11,6 +12,8 @@ export interface MemberList {
   readonly level: number | null;
   readonly leader: string | null;
   readonly members: readonly { readonly id: string; readonly address: string; readonly part: 'voter' | 'learner' }[];
+  /** The steps of a `reconcile`. */
+  readonly steps?: readonly MembershipStep[];
 }
 
 /** Milliseconds that a change may take, including retries. A new voter must receive the log. */

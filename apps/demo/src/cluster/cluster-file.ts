@@ -94,7 +94,7 @@ function isClusterFile(file: unknown): file is ClusterFile {
       (node) =>
         // The id is a name of a folder. A test of the pattern alone would accept the array ['n1'].
         typeof node?.id === 'string' &&
-        /^n\d$/.test(node.id) &&
+        /^n[1-9]\d?$/.test(node.id) &&
         isPort(node.port) &&
         isPort(node.peerPort) &&
         STORAGES.includes(node.storage) &&

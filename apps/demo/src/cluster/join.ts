@@ -4,7 +4,7 @@ import { MembersClient } from '../client/members-client.js';
 import { authorityOf, issueCertificate } from './certificates.js';
 import { clientUrl, livingNodes, peerUrl, updateClusterFile, type ClusterFile, type DemoNode } from './cluster-file.js';
 
-const MAX_NODES = 9;
+const MAX_NODES = 99;
 
 /**
  * Records a further node in the cluster file, with the next id and the next ports, and creates its

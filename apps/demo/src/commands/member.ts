@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import type { MembershipStep } from '@kontiki/core';
 import { COMMAND, CliError, EXIT, parse } from '../cli.js';
 import { MembersClient, type MemberList } from '../client/members-client.js';
 import { didYouMean } from '../did-you-mean.js';
@@ -14,13 +16,20 @@ const help = `Shows and changes the members of a running cluster.
   ${COMMAND} member remove ID            remove a server; stop it afterwards
   ${COMMAND} member replace OLD ID ADDRESS   put a new server in the place of an old one
   ${COMMAND} member address ID ADDRESS   change the address for other servers
+  ${COMMAND} member reconcile MEMBERS    make all changes that lead to these members
   ${COMMAND} member transfer [ID]        hand over the leadership
   ${COMMAND} member raise                raise the feature level, once every node is upgraded
 
 A new server of this demo is started by: ${COMMAND} node --join
 The other commands are for servers that run already, with blank stores.
 
+MEMBERS is a JSON file or JSON, with all members as they should be: their addresses, or their addresses,
+metadata and parts. Members that it does not name are removed. For example:
+
+  {"n1": "ws://10.0.0.1:5001", "n4": {"address": "ws://10.0.0.4:5001", "metadata": "http://10.0.0.4:4001", "learner": true}}
+
 ${nodesHelp}  --metadata TEXT   URL of a new server for clients, for redirects
+  --dry-run         with reconcile: print the steps, and change nothing
   --help            print this text
 
 Exit codes: 0 success, 1 refused or no answer, nothing was changed, 2 invalid command line,
@@ -38,7 +47,18 @@ const argumentsOf = {
   address: ['id', 'address'],
   transfer: [],
   raise: [],
-} as const satisfies Partial<Record<MemberChange['change'], readonly (keyof MemberChange)[]>>;
+  reconcile: ['members'],
+} as const satisfies Partial<Record<MemberChange['change'], readonly (keyof MemberChange | 'members')[]>>;
+
+/** What `reconcile` prints for each kind of step: the command that makes it alone, if there is one. */
+const verbs: Record<MembershipStep['kind'], string> = {
+  addLearner: 'add-learner',
+  promote: 'promote',
+  demote: 'demote',
+  remove: 'remove',
+  setAddress: 'address',
+  setMetadata: 'metadata',
+};
 
 export async function memberCommand([action = '', ...args]: string[]): Promise<number> {
   if (action === '--help' || action === '-h' || args.includes('--help')) {
@@ -56,7 +76,12 @@ export async function memberCommand([action = '', ...args]: string[]): Promise<n
   const fields: readonly string[] = action === 'list' ? [] : argumentsOf[action as keyof typeof argumentsOf];
   // Only `transfer` has an argument that may be missing.
   const given = action === 'transfer' && args[0]?.startsWith('-') === false ? ['id'] : fields;
-  const flags = { ...nodesFlags, metadata: { type: 'string' } } as const;
+  const flags = {
+    ...nodesFlags,
+    ...(action === 'reconcile'
+      ? { 'dry-run': { type: 'boolean' } as const }
+      : { metadata: { type: 'string' } as const }),
+  };
   const parsed = parse(
     `member ${action}`,
     args,
@@ -66,12 +91,47 @@ export async function memberCommand([action = '', ...args]: string[]): Promise<n
   const { http, urls } = nodesOf(parsed);
   const client = new MembersClient(http, urls);
   if (action === 'list') return print(await client.list());
+  if (action === 'reconcile') {
+    const desired = membersOf(parsed.positionals[0] as string);
+    const dryRun = parsed.values['dry-run'] === true;
+    return printSteps(await client.change({ change: 'reconcile', desired, dryRun }), dryRun);
+  }
   const change = {
     change: action as MemberChange['change'],
     ...Object.fromEntries(given.map((name, i) => [name, parsed.positionals[i] as string])),
     ...(parsed.values['metadata'] === undefined ? {} : { metadata: parsed.values['metadata'] as string }),
   };
   return print(await client.change(change));
+}
+
+/** Parses the argument of `reconcile`. The node checks the members. */
+function membersOf(argument: string): NonNullable<MemberChange['desired']> {
+  const isJson = argument.trimStart().startsWith('{');
+  const source = isJson ? 'MEMBERS' : argument;
+  try {
+    return JSON.parse(isJson ? argument : readFileSync(argument, 'utf8')) as NonNullable<MemberChange['desired']>;
+  } catch (error) {
+    throw new CliError(
+      `${source} cannot be read: ${(error as Error).message.replace(/\.$/, '')}. Name a JSON file, or write JSON in quotes. See: ${COMMAND} member --help`,
+      EXIT.usage,
+      { cause: error },
+    );
+  }
+}
+
+function printSteps(list: MemberList, dryRun: boolean): number {
+  const steps = list.steps ?? [];
+  for (const { kind, id, ...info } of steps) {
+    const { address = '', metadata = '' }: { address?: string; metadata?: string } = info;
+    process.stdout.write(`${[verbs[kind], id, address, metadata].filter((word) => word !== '').join(' ')}\n`);
+  }
+  if (steps.length === 0) process.stdout.write('The cluster has these members already.\n');
+  if (dryRun) {
+    if (steps.length > 0)
+      process.stdout.write('Nothing was changed. Without --dry-run, the leader makes these steps.\n');
+    return 0;
+  }
+  return print(list);
 }
 
 function print({ leader, level, members }: MemberList): number {

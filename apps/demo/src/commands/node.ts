@@ -4,7 +4,7 @@ import { bootstrap, RaftNode, type Logger, type Membership, type ServerInfo } fr
 import type { SecurityOptions } from '@kontiki/peers';
 import { COMMAND, CliError, DEMO_COMMAND, EXIT, parse, shellWord } from '../cli.js';
 import { readCertificate, readSecrets } from '../cluster/certificates.js';
-import { clientUrl, HOST, readClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
+import { clientUrl, HOST, peerUrl, readClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { addNode, join as joinCluster } from '../cluster/join.js';
 import { firstMembers } from '../cluster/prepare.js';
 import { storagePath, storesAt, type NodeStores } from '../cluster/storage.js';
@@ -21,11 +21,12 @@ import { tuningFlags, tuningHelp, tuningOf, type Tuning } from './tuning.js';
 
 const nodeHelp = `Runs one node of a cluster that was created by: ${DEMO_COMMAND}
 
-  ${COMMAND} node --id ID [flags]
+  ${COMMAND} node --id ID [--new-disk] [flags]
   ${COMMAND} node --join [flags]
 
   --id ID           the node, for example n1
   --join            start a further node, and add it to the running cluster as a voter
+  --new-disk        start the node without its log, because its disk was lost for good
   --data DIR        folder of the cluster (default kontiki-data)
   --secret FILE     shared secrets of the nodes, one per line
   --token-file FILE        token that clients must send; without it, every client is served
@@ -41,6 +42,7 @@ export async function nodeCommand(args: string[]): Promise<number> {
   const { values } = parse('node', args, {
     id: { type: 'string' },
     join: { type: 'boolean' },
+    'new-disk': { type: 'boolean' },
     data: { type: 'string' },
     secret: { type: 'string' },
     ...tokenFlags,
@@ -50,6 +52,12 @@ export async function nodeCommand(args: string[]): Promise<number> {
   const joins = values['join'] === true;
   const named = typeof values['id'] === 'string';
   if (named && joins) throw new CliError('Use either --id or --join, not both.', EXIT.usage);
+  const newDisk = values['new-disk'] === true;
+  if (newDisk && joins)
+    throw new CliError(
+      '--new-disk is for a node that has lost its disk. Omit it: --join starts a new node.',
+      EXIT.usage,
+    );
   if (!named && !joins)
     throw new CliError(`--id is missing: name a node, or add one with --join. See: ${COMMAND} node --help`, EXIT.usage);
   const data = resolve((values['data'] as string | undefined) ?? 'kontiki-data');
@@ -83,13 +91,17 @@ export async function nodeCommand(args: string[]): Promise<number> {
   const access = new Access({ token, adminToken });
   const logger = plainLogger(process.stderr);
   const onListening = (): void => {
+    if (newDisk)
+      logger.warn(
+        `${id} has a new disk, so it does not count. Make a voter of it again: ${COMMAND} member replace ${id} ${id} ${peerUrl(me, cluster.transport)} --data ${shellWord(data)}`,
+      );
     if (me.joining !== true) return;
     joinCluster(data, cluster, me, authorization(adminToken ?? token)).then(
       () => logger.info(`${id} is a voter now`),
       (error: unknown) => logger.error('cannot join', { error }),
     );
   };
-  return run(data, cluster, me, { security, access, tuning, onListening }, logger);
+  return run(data, cluster, me, { security, access, tuning, newDisk, onListening }, logger);
 }
 
 function help(): number {
@@ -103,6 +115,8 @@ interface Settings {
   readonly security: () => SecurityOptions;
   readonly access: Access;
   readonly tuning: Tuning;
+  /** Whether the node has lost its disk for good, and starts on a blank one. */
+  readonly newDisk: boolean;
   /** Called once the node serves peers and clients. */
   readonly onListening: () => void;
 }
@@ -128,7 +142,7 @@ async function runOn(
   path: string,
   cluster: ClusterFile,
   me: DemoNode,
-  { security, access, tuning, onListening }: Settings,
+  { security, access, tuning, newDisk, onListening }: Settings,
   logger: Logger,
 ): Promise<number> {
   const first = security();
@@ -149,11 +163,19 @@ async function runOn(
     logger,
   });
   const failed = new Promise<Error>((resolve) => node.on('fatal', ({ error }) => resolve(error)));
-  if (node.status().last === 0 && me.joining !== true) {
+  const isBlank = node.status().last === 0;
+  if (newDisk && !isBlank) {
+    await node.close();
+    throw new CliError(
+      `${me.id} has its log in ${path}, so its disk is not new. Nothing was changed. Start it without --new-disk.`,
+      EXIT.usage,
+    );
+  }
+  if (isBlank && !newDisk && me.joining !== true) {
     await node.close();
     const reason = me.storage === 'memory' ? 'its log was in memory' : `its log in ${path} is gone`;
     throw new CliError(
-      `${me.id} does not start: ${reason}. It has lost its votes and entries, so it could elect a second leader or lose acknowledged writes. The other nodes are not affected.`,
+      `${me.id} does not start: ${reason}. It has lost its votes and entries, so it could elect a second leader or lose acknowledged writes. The other nodes are not affected. If the log is lost for good, start ${me.id} with --new-disk.`,
       EXIT.staysOut,
     );
   }

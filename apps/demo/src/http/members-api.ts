@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isVoter, NotLeaderError, type Leader, type Membership, type RaftNode } from '@kontiki/core';
+import { isVoter, NotLeaderError, type DesiredMember, type Membership, type RaftNode } from '@kontiki/core';
 import { readBody } from './body.js';
 import { HttpError, sendJson } from './responses.js';
 
@@ -16,6 +16,10 @@ export interface MemberChange {
   readonly with?: string;
   readonly address?: string;
   readonly metadata?: string;
+  /** All members as they should be, in a `reconcile`. */
+  readonly desired?: Readonly<Record<string, DesiredMember>>;
+  /** Whether a `reconcile` only returns the steps. */
+  readonly dryRun?: boolean;
 }
 
 export const CHANGES = [
@@ -29,6 +33,7 @@ export const CHANGES = [
   'address',
   'metadata',
   'raise',
+  'reconcile',
 ] as const;
 
 /** Lists the members of the cluster over HTTP, and changes them. */
@@ -45,11 +50,11 @@ export class MembersApi {
     const change = changeOf(await readBody(request, MAX_BODY));
     if (!this.#node.isLeader)
       throw new NotLeaderError('This node is not the leader, and the leader is unknown. Try again.', this.#node.leader);
-    await this.#make(change);
-    sendJson(response, 200, this.#list());
+    const result = await this.#make(change);
+    sendJson(response, 200, { ...this.#list(), ...(change.change === 'reconcile' ? { steps: result } : {}) });
   }
 
-  #list(): unknown {
+  #list(): object {
     const { membership, leader, peers, last } = this.#node.status();
     const matches = new Map(peers.map(({ id, match }) => [id, match]));
     const members = [...(membership?.servers ?? [])].map(([id, info]) => ({
@@ -68,17 +73,20 @@ export class MembersApi {
     id = '',
     with: other = '',
     address = '',
-    metadata = '',
-  }: MemberChange): Promise<Membership | Leader> {
+    metadata,
+    desired = {},
+    dryRun = false,
+  }: MemberChange): Promise<unknown> {
     const { members } = this.#node;
     const options = { timeout: TIMEOUT };
+    const info = metadata === undefined ? address : { address, metadata };
     switch (change) {
       case 'add':
-        return members.addVoter(id, { address, metadata }, options);
+        return members.addVoter(id, info, options);
       case 'add-learner':
-        return members.addLearner(id, { address, metadata }, options);
+        return members.addLearner(id, info, options);
       case 'replace':
-        return members.replace(id, other, { address, metadata }, options);
+        return members.replace(id, other, info, options);
       case 'promote':
         return members.promote(id, options);
       case 'demote':
@@ -88,38 +96,76 @@ export class MembersApi {
       case 'address':
         return members.setAddress(id, address, options);
       case 'metadata':
-        return members.setMetadata(id, metadata, options);
+        return members.setMetadata(id, metadata ?? '', options);
       case 'raise':
         return members.raiseLevel(options);
       case 'transfer':
         return members.transferLeadership(id === '' ? undefined : id, options);
+      case 'reconcile':
+        return members.reconcile(desired, { ...options, dryRun });
     }
   }
 }
 
+/** The types of the fields of a `MemberChange`. */
+const FIELDS: Readonly<Record<keyof MemberChange, 'string' | 'object' | 'boolean'>> = {
+  change: 'string',
+  id: 'string',
+  with: 'string',
+  address: 'string',
+  metadata: 'string',
+  desired: 'object',
+  dryRun: 'boolean',
+};
+
 /** Parses the body of a request. Throws an `HttpError` that names an invalid field. */
 export function changeOf(body: Uint8Array): MemberChange {
-  let fields: unknown;
-  try {
-    fields = JSON.parse(Buffer.from(body).toString());
-  } catch {
-    throw invalid('The body must be JSON.');
-  }
-  if (typeof fields !== 'object' || fields === null || Array.isArray(fields))
-    throw invalid('The body must be an object.');
+  const fields = parseJson(body);
+  if (!isObject(fields)) throw invalid('The body must be an object.');
   for (const [name, value] of Object.entries(fields)) {
-    if (!['change', 'id', 'with', 'address', 'metadata'].includes(name))
-      throw invalid(`There is no field ${JSON.stringify(name)}.`);
-    if (typeof value !== 'string') throw invalid(`${name} must be a string.`);
+    const type = Object.hasOwn(FIELDS, name) ? FIELDS[name as keyof MemberChange] : undefined;
+    if (type === undefined) throw invalid(`There is no field ${JSON.stringify(name)}.`);
+    if (type === 'object' ? !isObject(value) : typeof value !== type)
+      throw invalid(`${name} must be ${type === 'object' ? 'an' : 'a'} ${type}.`);
   }
   const given = fields as Partial<MemberChange>;
   if (!CHANGES.includes(given.change as MemberChange['change']))
     throw invalid(`change must be one of ${CHANGES.join(', ')}.`);
-  const { metadata = '' } = given;
-  // Nodes redirect clients to it.
-  if (metadata !== '' && !/^https?:\/\/[^/?#@\s]+$/.test(metadata))
-    throw invalid('metadata must be the URL of the server for clients, as in http://HOST:PORT.');
+  if ((given.change === 'reconcile') !== (given.desired !== undefined))
+    throw invalid('A reconcile must have desired, and no other change may have it.');
+  checkMetadata('metadata', given.metadata);
+  for (const [id, member] of Object.entries(given.desired ?? {})) checkMember(`desired.${id}`, member);
   return given as MemberChange;
+}
+
+/** Checks what the node would ignore: fields that it does not know. It checks ids and addresses itself. */
+function checkMember(name: string, member: unknown): void {
+  if (typeof member === 'string') return;
+  if (!isObject(member)) throw invalid(`${name} must be an address, or an object with address, metadata and learner.`);
+  const { address, metadata, learner = false, ...others } = member;
+  const [other] = Object.keys(others);
+  if (other !== undefined) throw invalid(`There is no field ${JSON.stringify(other)} in ${name}.`);
+  if (typeof address !== 'string') throw invalid(`${name}.address must be a string.`);
+  if (typeof learner !== 'boolean') throw invalid(`${name}.learner must be a boolean.`);
+  checkMetadata(`${name}.metadata`, metadata);
+}
+
+/** Nodes redirect clients to the metadata of the leader. */
+function checkMetadata(name: string, metadata: unknown = ''): void {
+  if (typeof metadata !== 'string' || (metadata !== '' && !/^https?:\/\/[^/?#@\s]+$/.test(metadata)))
+    throw invalid(`${name} must be the URL of the server for clients, as in http://HOST:PORT.`);
+}
+
+function parseJson(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(body).toString());
+  } catch {
+    throw invalid('The body must be JSON.');
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function invalid(message: string): HttpError {

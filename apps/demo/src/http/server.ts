@@ -2,9 +2,13 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises';
 import type { SecureContextOptions } from 'node:tls';
 import type { PeerTls } from '@kontiki/peers';
 import { RequestQueue } from './request-queue.js';
+
+/** For how many ticks of 20 ms connections without a request stay open after `close`. */
+const LINGER_TICKS = 25;
 
 /** Milliseconds that answers may take after `close`. */
 const CLOSE_TIMEOUT = 2_000;
@@ -57,8 +61,11 @@ export class KvServer {
   }
 
   /**
-   * Accepts no more connections. Resolves when every request that has arrived is answered, or after
-   * two seconds. Close the node at the same time, so that it answers its clients.
+   * Ends each connection with the next answer on it, and idle connections after half a second. A
+   * client may have sent a request that has not arrived yet. If its connection were closed at once,
+   * the client could not know whether the request had an effect. Resolves when every request is
+   * answered, or after two seconds. Close the node at the same time, so that it answers its
+   * clients.
    */
   async close(): Promise<void> {
     const closed = once(this.#server, 'close');
@@ -66,10 +73,20 @@ export class KvServer {
     const timer = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();
     }, CLOSE_TIMEOUT);
-    this.#server.close();
     this.#queue.close();
+    await this.#linger();
+    this.#server.close();
     await closed;
     clearTimeout(timer);
+  }
+
+  /**
+   * Waits until all connections have ended, for a limited time. A process that was stalled has not
+   * read what has arrived, so the time is counted in ticks, and the last one ends after a read.
+   */
+  async #linger(): Promise<void> {
+    for (let tick = 0; tick < LINGER_TICKS && this.#sockets.size > 0; tick += 1) await delay(20);
+    await immediate();
   }
 }
 

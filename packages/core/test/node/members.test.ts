@@ -61,6 +61,7 @@ describe('members', () => {
           .peers?.find((peer) => peer.id === id)?.match !== 0,
     );
     expect(await run(leader().members.replace(id, id, `memory:${id}`))).toBe('KONTIKI_BAD_CHANGE');
+    await run(leader().members.setMetadata(id, 'http://x'));
     const store = leader().status().membership?.servers.get(id)?.store;
     await nodes.get(id).close(atOnce);
     nodes.logs.set(id, new MemoryLog());
@@ -68,6 +69,7 @@ describe('members', () => {
     await nodes.clock.elapse(200);
     const { voters, servers } = (await replaced()) as Membership;
     expect(voters).toContain(id);
+    expect(servers.get(id)).toMatchObject({ address: `memory:${id}`, metadata: 'http://x' });
     expect(servers.get(id)?.store).not.toBe(store);
     const [other] = nodes.followers.filter((node) => node.id !== id) as [RaftNode<number>];
     await other.close(atOnce);
@@ -82,6 +84,17 @@ describe('members', () => {
     await run(old.members.remove(old.id));
     await nodes.clock.until(() => !old.isLeader && nodes.leader !== undefined);
     expect(events).toEqual([2]);
+    expect(await run(leader().propose(bytes('x')))).toMatchObject({ result: 1 });
+  });
+
+  it('a majority with the leader is removed at once, and the others continue', async () => {
+    await nodes.cluster('a', 'b', 'c', 'd', 'e');
+    const old = leader();
+    const [b, c] = nodes.followers as [RaftNode<number>, RaftNode<number>];
+    await run(old.members.change([old, b, c].map(({ id }) => ({ kind: 'remove' as const, id }))));
+    for (const node of [old, b, c]) await node.close(atOnce);
+    await nodes.clock.until(() => nodes.leader !== undefined);
+    expect(voters(leader())).toHaveLength(2);
     expect(await run(leader().propose(bytes('x')))).toMatchObject({ result: 1 });
   });
 
@@ -121,6 +134,13 @@ describe('members', () => {
     expect(await run(leader().members.reconcile(desired))).toEqual([]);
   });
 
+  it('reconcile keeps the metadata of a member that is named by its address', async () => {
+    await nodes.cluster('a', 'b');
+    await run(leader().members.setMetadata('b', 'http://b'));
+    const desired = { a: 'memory:a', b: { address: 'memory:b', learner: true } };
+    expect(await run(leader().members.reconcile(desired, { dryRun: true }))).toEqual([{ kind: 'demote', id: 'b' }]);
+  });
+
   it('addresses and metadata change, and the transport follows', async () => {
     await nodes.cluster('a', 'b', 'c');
     const changed = (await run(leader().members.setMetadata('b', 'http://b:2'))) as Membership;
@@ -133,6 +153,11 @@ describe('refusals', () => {
   it.each<[string, string, () => Promise<unknown>]>([
     ['on a follower', 'KONTIKI_NOT_LEADER', () => nodes.followers[0]?.members.remove('c') as Promise<unknown>],
     ['of an unknown server', 'KONTIKI_BAD_CHANGE', () => leader().members.remove('x')],
+    [
+      'that removes all voters',
+      'KONTIKI_BAD_CHANGE',
+      () => leader().members.change(['a', 'b', 'c'].map((id) => ({ kind: 'remove' as const, id }))),
+    ],
     ['of a member that is added again', 'KONTIKI_BAD_CHANGE', () => leader().members.addLearner('b', 'memory:x')],
     ['that replaces a stranger', 'KONTIKI_BAD_CHANGE', () => leader().members.replace('x', 'd', 'memory:d')],
     ['of an unknown kind', 'KONTIKI_BAD_OPTION', () => leader().members.change({ kind: 'launch', id: 'b' } as never)],

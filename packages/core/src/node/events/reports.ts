@@ -12,7 +12,7 @@ export function logReport(logger: Logger, report: Report): void {
       );
     case 'blankVoter':
       return logger.error(
-        `server ${report.peer} is a voter and holds no log: it has lost its disk, or was never bootstrapped. It receives no entries and does not count. Remove it and add a new id.`,
+        `server ${report.peer} is a voter and holds no log: it has lost its disk, or was never bootstrapped. It receives no entries and does not count. Replace its disk.`,
       );
     case 'otherStore':
       return logger.error(

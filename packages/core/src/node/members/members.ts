@@ -171,7 +171,7 @@ export class Members {
   /**
    * Replaces a voter by a new server in one change, once the new server has the log. The voter may
    * be down. If `id` is `old`, the server returns under its name with a blank disk: it becomes a
-   * learner, and a voter again once it has the log.
+   * learner, and a voter again once it has the log. Then an address alone keeps its metadata.
    */
   async replace(
     old: ServerId,
@@ -262,7 +262,7 @@ export class Members {
     const steps: MembershipStep[] = [
       ...(voters.includes(id) ? [{ kind: 'demote', id } as const] : []),
       { kind: 'setAddress', id, address },
-      { kind: 'setMetadata', id, metadata },
+      ...(typeof info === 'string' ? [] : [{ kind: 'setMetadata', id, metadata } as const]),
     ];
     await this.change(steps, rest);
     await this.#catchUp(id, options, ({ store }) => store !== undefined && store !== lost);

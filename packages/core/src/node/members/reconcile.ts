@@ -1,11 +1,20 @@
 import type { MembershipStep } from '../../log/membership-change.js';
 import type { Membership } from '../../log/membership.js';
-import type { ServerId, ServerInfo } from '../../log/server.js';
+import type { ServerId } from '../../log/server.js';
 import { badOption } from '../options.js';
 import { serverInfo } from './server-info.js';
 
-/** A member as it should be: an address, or address, metadata and part. */
-export type DesiredMember = string | (ServerInfo & { readonly learner?: boolean | undefined });
+/**
+ * A member as it should be: an address, or address, metadata and part. Without metadata, a present
+ * member keeps what it has.
+ */
+export type DesiredMember =
+  | string
+  | {
+      readonly address: string;
+      readonly metadata?: string | undefined;
+      readonly learner?: boolean | undefined;
+    };
 
 /** The steps from a membership to the desired one. New servers are added before all other changes. */
 export interface Plan {
@@ -20,14 +29,13 @@ export function stepsTo(current: Membership, desired: Readonly<Record<ServerId, 
   const ids = Object.keys(desired);
   for (const id of ids) {
     const wanted = desired[id] as DesiredMember;
+    const { metadata, learner: learns = false } = typeof wanted === 'string' ? {} : wanted;
     const info = serverInfo('desired', id, wanted);
-    const learns = typeof wanted !== 'string' && wanted.learner === true;
     const present = current.servers.get(id);
     if (present === undefined) additions.push({ kind: 'addLearner', id, ...info });
     else {
       if (present.address !== info.address) changes.push({ kind: 'setAddress', id, address: info.address });
-      if (typeof wanted !== 'string' && present.metadata !== info.metadata)
-        changes.push({ kind: 'setMetadata', id, metadata: info.metadata });
+      if (metadata !== undefined && present.metadata !== metadata) changes.push({ kind: 'setMetadata', id, metadata });
     }
     const votes = current.voters.includes(id);
     if (!learns && !votes) changes.push({ kind: 'promote', id });

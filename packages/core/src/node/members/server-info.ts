@@ -6,9 +6,13 @@ import { badOption } from '../options.js';
  * Returns the address and metadata of a server that a caller names by address alone, or by both.
  * Throws `KONTIKI_BAD_OPTION` otherwise.
  */
-export function serverInfo(option: string, id: ServerId, given: string | ServerInfo): ServerInfo {
+export function serverInfo(
+  option: string,
+  id: ServerId,
+  given: string | { readonly address: string; readonly metadata?: string | undefined },
+): ServerInfo {
   checkId(`an id in ${option}`, id);
-  const { address, metadata = '' }: Partial<ServerInfo> =
+  const { address, metadata = '' }: { address?: string; metadata?: string | undefined } =
     typeof given === 'string' ? { address: given } : (given ?? {});
   if (typeof address !== 'string' || typeof metadata !== 'string')
     throw badOption(`${option}.${id} must be an address, or an object with address and metadata.`);
