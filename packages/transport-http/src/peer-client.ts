@@ -94,7 +94,7 @@ export class PeerClient {
 
   #connect(url: URL): void {
     const { self, security } = this.#context;
-    this.#endpoint ??= new Endpoint(url, () => security.clientOptions(self.cluster, this.#peer));
+    this.#endpoint = new Endpoint(url, () => security.clientOptions(self.cluster, this.#peer));
     this.#request('urgent', undefined);
     const request = this.#requests.get('urgent');
     this.#deadline = setTimeout(() => request?.fail('it does not answer'), this.#context.limits.handshakeTimeoutMs);
