@@ -1,7 +1,7 @@
 import { isKontikiError, type ServerId } from '@kontiki/core';
 import { FRAMING } from '@kontiki/core/wire';
 import {
-  checkHello,
+  checkResponse,
   type Context,
   HandshakeError,
   type Hello,
@@ -119,7 +119,7 @@ export class PeerClient {
     }
     const { headers, body } = outcome;
     try {
-      const hello = checkHello(this.#context.self, headers, this.#peer);
+      const hello = checkResponse(this.#context, headers, this.#peer);
       this.#framing = hello.framing;
       if (!this.#isConnected) this.#onConnected();
       this.#callbacks.onAnswered(hello, body);
