@@ -164,26 +164,6 @@ describe('kontiki-demo demo', () => {
     expect(await demo.result).toMatchObject({ code: 1, output: expect.stringContaining('All nodes have exited.') });
   });
 
-  it('a node reports a cluster.json that contradicts the members in the log', async () => {
-    const demo = await cluster.start();
-    demo.process.kill('SIGTERM');
-    await demo.result;
-    const path = join(cluster.data, 'cluster.json');
-    const text = readFileSync(path, 'utf8');
-    const start = async (): Promise<[number | null, string]> => {
-      const { code, output } = await cluster.run(['node', '--id', 'n1', '--data', cluster.data]).result;
-      return [code, output];
-    };
-    const peerPort = cluster.port + cluster.size;
-    for (const [before, after] of [
-      [`"peerPort": ${peerPort + 1}`, '"peerPort": 1'],
-      [`"port": ${cluster.port + 2}`, '"port": 1'],
-    ] as const) {
-      writeFileSync(path, text.replace(before, after));
-      expect(await start()).toEqual([1, expect.stringContaining('cluster.json contradicts the members in the log.')]);
-    }
-  });
-
   it('demo stops its nodes and exits with 0 when its output is closed', async () => {
     const demo = await cluster.start();
     const pids = await cluster.pids();

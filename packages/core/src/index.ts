@@ -11,7 +11,7 @@ export { KontikiError, NotLeaderError, isKontikiError } from './errors.js';
 export type { ErrorCode, ErrorOf } from './errors.js';
 export type { LogBase, LogState, LogStore, LogWrite, Owner, Repair } from './ports/log-store.js';
 export type { SnapshotInfo, SnapshotMeta, SnapshotStore, SnapshotWriter } from './ports/snapshot-store.js';
-export type { Identity, Transport } from './ports/transport.js';
+export type { Announcement, Announcements, Identity, Transport } from './ports/transport.js';
 export type { ApplyBatch, RestorePoint, StateMachine } from './ports/state-machine.js';
 export type { SnapshotPolicy } from './node/snapshots/policy.js';
 export type { Clock, Timer } from './ports/clock.js';

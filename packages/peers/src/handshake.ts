@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Identity, ServerId } from '@kontiki/core';
+import { ADDRESSES_HEADER, addressesHeader, learnAddresses } from './announcements.js';
 import { FRAMING, isId } from '@kontiki/core/wire';
 import { HandshakeError } from './handshake-error.js';
 import type { Context } from './peer-transport.js';
@@ -24,6 +25,9 @@ import type { Context } from './peer-transport.js';
  * `kontiki-framing` is the range of versions of frames that a server supports, for example `1-2`.
  * Both servers choose the highest version in both ranges. A server that sends no range supports
  * version 1. Headers with unknown names are ignored.
+ *
+ * `kontiki-addresses` has the addresses that servers announced, the sender's own included. It counts
+ * only after the sender has been authenticated.
  */
 export const PROTOCOL_VERSION = 1;
 
@@ -41,6 +45,8 @@ export interface Hello {
   readonly epoch: string | undefined;
   /** The version of the frames that both servers send after the handshake. */
   readonly framing: number;
+  /** The announced addresses, not parsed yet. */
+  readonly addresses: string | readonly string[] | undefined;
 }
 
 /** HTTP headers, keyed by lowercase name as in Node.js. */
@@ -54,7 +60,8 @@ const FRAMING_RANGE = /^([1-9][0-9]?)-([1-9][0-9]?)$/;
 
 /** Returns the headers of the handshake that `self` sends to `to`. */
 export function helloHeaders(self: Identity, to: ServerId): Record<string, string> {
-  const { genesis, epoch = genesis === undefined ? '' : ANY_EPOCH } = self;
+  const { genesis, epoch = genesis === undefined ? '' : ANY_EPOCH, announcements } = self;
+  const addresses = announcements === undefined ? '' : addressesHeader(announcements);
   return {
     'kontiki-version': `${PROTOCOL_VERSION}`,
     'kontiki-cluster': self.cluster,
@@ -64,6 +71,7 @@ export function helloHeaders(self: Identity, to: ServerId): Record<string, strin
     'kontiki-framing': `${FRAMING.min}-${FRAMING.max}`,
     ...(genesis === undefined ? {} : { 'kontiki-genesis': `${genesis}` }),
     ...(epoch === '' ? {} : { 'kontiki-epoch': epoch }),
+    ...(addresses === '' ? {} : { [ADDRESSES_HEADER]: addresses }),
   };
 }
 
@@ -132,11 +140,33 @@ export function checkRequest({ self, security }: Context, { headers, socket }: I
   }
   const hello = checkHello(self, headers);
   security.checkName(socket, self.cluster, hello.from);
+  learnAddresses(self, hello.addresses);
+  return hello;
+}
+
+/**
+ * Checks the response of the server `dialed` and returns its handshake. Throws a `HandshakeError` if
+ * the two servers must not communicate. The TLS connection has authenticated that server already.
+ */
+export function checkResponse({ self }: Context, headers: Headers, dialed: ServerId): Hello {
+  const hello = checkHello(self, headers, dialed);
+  learnAddresses(self, hello.addresses);
   return hello;
 }
 
 /** What a server claims in a handshake and learns only while it runs. */
 export type Claims = Pick<Identity, 'genesis' | 'epoch'>;
+
+/** What a server has sent in a handshake. */
+export interface Sent extends Claims {
+  /** The version of the announced addresses. */
+  announced: number | undefined;
+}
+
+/** Returns what a handshake of this server says now. */
+export function claimsOf({ genesis, epoch, announcements }: Identity): Sent {
+  return { genesis, epoch, announced: announcements?.version };
+}
 
 /**
  * Returns whether the two servers must repeat their handshake, because this server has learned its
@@ -168,6 +198,7 @@ function parseHello(headers: Headers): Hello {
     genesis: genesis === undefined ? undefined : parseNumber(headers, 'kontiki-genesis', MAX_GENESIS),
     epoch: parseEpoch(headers['kontiki-epoch'], genesis === undefined),
     framing: chooseFraming(headers['kontiki-framing'] ?? '1-1'),
+    addresses: headers[ADDRESSES_HEADER],
   };
 }
 

@@ -5,11 +5,14 @@ export { Body, type BodyFault } from './body.js';
 export {
   checkHello,
   checkRequest,
+  checkResponse,
   type Claims,
+  claimsOf,
   type Hello,
   helloHeaders,
   isHandshakeOutdated,
   PROTOCOL_VERSION,
+  type Sent,
 } from './handshake.js';
 export { describeReason, HandshakeError, type HandshakeErrorReason, REFUSED_HEADER } from './handshake-error.js';
 export { peerLimits, type PeerLimits, SILENT_TICKS } from './limits.js';

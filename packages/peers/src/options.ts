@@ -1,4 +1,4 @@
-import { KontikiError, type Logger } from '@kontiki/core';
+import { KontikiError, type Logger, type ServerId } from '@kontiki/core';
 import { checkNames } from './check-names.js';
 import type { PeerLimits } from './limits.js';
 import { checkExposure, LOOPBACK } from './listening.js';
@@ -23,6 +23,11 @@ export interface TransportOptions extends SecurityOptions {
    * `Math.random`.
    */
   readonly random?: (() => number) | undefined;
+  /**
+   * Returns where to dial a server that has an address, for networks that translate addresses, such
+   * as those of containers. Called for each attempt. Default: the address itself.
+   */
+  readonly dial?: ((id: ServerId, address: string) => string) | undefined;
 }
 
 /**

@@ -19,7 +19,7 @@ import { PeerSecurity, type PeerTls } from './security.js';
 import { ThrottledLogger } from './throttled-logger.js';
 
 /** The names in `TransportOptions`. */
-const NAMES: readonly (keyof TransportOptions)[] = ['tls', 'secrets', 'insecure', 'logger', 'limits', 'random'];
+const NAMES: readonly (keyof TransportOptions)[] = ['tls', 'secrets', 'insecure', 'logger', 'limits', 'random', 'dial'];
 
 /** The identity, settings and callbacks that all parts of a started transport share. */
 export interface Context {
@@ -27,6 +27,7 @@ export interface Context {
   readonly logger: ThrottledLogger;
   readonly limits: PeerLimits;
   readonly random: () => number;
+  readonly dial: TransportOptions['dial'];
   readonly security: PeerSecurity;
   readonly refusals: Refusals;
   /** Returns whether the membership names a server. */
@@ -75,6 +76,7 @@ export interface Listener {
  */
 export abstract class PeerTransport<P extends Peer> implements Transport {
   readonly #random: () => number;
+  readonly #dial: TransportOptions['dial'];
   readonly #limits: PeerLimits;
   readonly #logger: Logger;
   readonly #security: PeerSecurity;
@@ -99,6 +101,9 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
     this.#limits = peerLimits(options.limits);
     this.#logger = options.logger ?? silentLogger;
     this.#random = options.random ?? Math.random;
+    this.#dial = options.dial;
+    if (this.#dial !== undefined && typeof this.#dial !== 'function')
+      throw new KontikiError('KONTIKI_BAD_OPTION', `dial must be a function, not ${typeof this.#dial}.`);
     this.#security = new PeerSecurity(options);
   }
 
@@ -172,6 +177,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
       limits: this.#limits,
       logger: new ThrottledLogger(this.#logger, isMember),
       random: this.#random,
+      dial: this.#dial,
       security: this.#security,
       refusals: this.#refusals,
       isMember,

@@ -1,4 +1,4 @@
-import type { ServerId } from '@kontiki/core';
+import { KontikiError, type ServerId } from '@kontiki/core';
 import { parseAddress, withTls } from './address.js';
 import { Backoff } from './backoff.js';
 import type { Context } from './peer-transport.js';
@@ -20,7 +20,6 @@ export class Reconnector {
   readonly address: string;
   readonly #context: Context;
   readonly #peer: ServerId;
-  readonly #url: URL | undefined;
   readonly #dial: (url: URL) => void;
   readonly #backoff: Backoff;
   #timer: NodeJS.Timeout | undefined;
@@ -40,22 +39,36 @@ export class Reconnector {
     this.#peer = peer;
     this.#dial = dial;
     this.#backoff = new Backoff(limits.reconnectMinMs, limits.reconnectMaxMs, random);
-    try {
-      this.#url = parseAddress(address);
-      // Peers that are authenticated use TLS, whatever the scheme. So a cluster can introduce TLS
-      // without changing the addresses in its membership.
-      if (context.security.isOn) withTls(this.#url);
-    } catch (error) {
-      // Do not throw: the membership with this address is already in the log. The peer can still
-      // dial this server.
-      this.#log('error', 'address', `cannot dial ${peer}: its address in the membership is invalid`, { error });
-    }
   }
 
-  /** Makes the first attempt. */
+  /** Makes an attempt. Called for the first one. */
   start(): void {
     this.#timer = undefined;
-    if (this.#url !== undefined && !this.#closed) this.#dial(this.#url);
+    if (this.#closed) return;
+    const url = this.#target();
+    if (url !== undefined) this.#dial(url);
+  }
+
+  /**
+   * Returns the URL to dial. Does not throw: the membership with this address is already in the log,
+   * and the peer can still dial this server.
+   */
+  #target(): URL | undefined {
+    const { dial, security } = this.#context;
+    let url: URL;
+    try {
+      url = parseAddress(dial === undefined ? this.address : checkTarget(dial(this.#peer, this.address)));
+    } catch (error) {
+      const fault = dial === undefined ? 'its address in the membership is invalid' : 'the option dial has failed';
+      this.#log('error', 'address', `cannot dial ${this.#peer}: ${fault}`, { error });
+      // The function may succeed later.
+      if (dial !== undefined) this.onEnded();
+      return undefined;
+    }
+    // Peers that are authenticated use TLS, whatever the scheme. So a cluster can introduce TLS
+    // without changing the addresses in its membership.
+    if (security.isOn) withTls(url);
+    return url;
   }
 
   /** Shortens the delay before the next attempt. Called when the peer shows that it is alive. */
@@ -131,4 +144,12 @@ export class Reconnector {
     const { logger } = this.#context;
     logger.log(level, logger.topic(reason, this.#peer), text, details);
   }
+}
+
+function checkTarget(target: unknown): string {
+  if (typeof target === 'string') return target;
+  throw new KontikiError(
+    'KONTIKI_BAD_OPTION',
+    `dial must return the address to dial as a string, not ${typeof target}.`,
+  );
 }

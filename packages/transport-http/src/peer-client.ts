@@ -1,7 +1,7 @@
 import { isKontikiError, type ServerId } from '@kontiki/core';
 import { FRAMING } from '@kontiki/core/wire';
 import {
-  checkHello,
+  checkResponse,
   type Context,
   HandshakeError,
   type Hello,
@@ -94,7 +94,7 @@ export class PeerClient {
 
   #connect(url: URL): void {
     const { self, security } = this.#context;
-    this.#endpoint ??= new Endpoint(url, () => security.clientOptions(self.cluster, this.#peer));
+    this.#endpoint = new Endpoint(url, () => security.clientOptions(self.cluster, this.#peer));
     this.#request('urgent', undefined);
     const request = this.#requests.get('urgent');
     this.#deadline = setTimeout(() => request?.fail('it does not answer'), this.#context.limits.handshakeTimeoutMs);
@@ -119,7 +119,7 @@ export class PeerClient {
     }
     const { headers, body } = outcome;
     try {
-      const hello = checkHello(this.#context.self, headers, this.#peer);
+      const hello = checkResponse(this.#context, headers, this.#peer);
       this.#framing = hello.framing;
       if (!this.#isConnected) this.#onConnected();
       this.#callbacks.onAnswered(hello, body);

@@ -4,11 +4,11 @@ import type { WebSocket } from 'ws';
 import { isKontikiError, type ServerId } from '@kontiki/core';
 import {
   BATCH_BYTES,
-  type Claims,
   type Context,
   type Hello,
   isHandshakeOutdated,
   receiveFrame,
+  type Sent,
   SILENT_TICKS,
 } from '@kontiki/peers';
 
@@ -32,7 +32,7 @@ export class Connection {
   readonly #socket: Socket | undefined;
   readonly #context: Context;
   /** What this server claimed in the handshake. */
-  readonly #sent: Claims;
+  readonly #sent: Sent;
   readonly #callbacks: ConnectionCallbacks;
   #sending = false;
   #memory: Uint8Array | undefined;
@@ -51,7 +51,7 @@ export class Connection {
     ws: WebSocket,
     socket: Duplex | null,
     hello: Hello,
-    sent: Claims,
+    sent: Sent,
     callbacks: ConnectionCallbacks,
   ) {
     this.#context = context;
@@ -113,12 +113,17 @@ export class Connection {
    * Closes the connection if it has been silent for too long. Otherwise pings the peer. Ticks are
    * counted instead of milliseconds, so that a suspended process does not disconnect all peers when
    * it resumes. Bytes are counted instead of frames, because even a part of a large frame on a slow
-   * connection shows that the peer is alive. A fully sent frame also shows this.
+   * connection shows that the peer is alive. A fully sent frame also shows this. `passesAddresses`
+   * says whether this connection is the one that tells the peer which addresses servers announced.
    */
-  tick(): void {
+  tick(passesAddresses: boolean): void {
     if (isHandshakeOutdated(this.#context.self, this.#sent, this.hello)) {
       const text = `repeating the handshake with ${this.peer}: this server has learned more about its cluster`;
       this.#log('info', 'genesis', text);
+      return this.terminate();
+    }
+    if (passesAddresses && this.#sent.announced !== this.#context.self.announcements?.version) {
+      this.#log('info', 'addresses', `repeating the handshake with ${this.peer}: servers announced addresses`);
       return this.terminate();
     }
     const received = this.#received;

@@ -3,7 +3,8 @@ import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import type { ServerId } from '@kontiki/core';
 import {
-  checkHello,
+  claimsOf,
+  checkResponse,
   type Context,
   describeReason,
   type HandshakeError,
@@ -54,7 +55,7 @@ export class Dialer {
 
   tick(): void {
     this.#reconnector.tick();
-    this.#connection?.tick();
+    this.#connection?.tick(true);
   }
 
   close(): void {
@@ -66,7 +67,7 @@ export class Dialer {
 
   #dial(url: URL): void {
     const { self, limits, security } = this.#context;
-    const sent = { ...self };
+    const sent = claimsOf(self);
     const ws = new WebSocket(url, SUBPROTOCOL, {
       ...socketOptions,
       ...security.clientOptions(self.cluster, this.#peer),
@@ -81,7 +82,10 @@ export class Dialer {
     let accepted: { hello: Hello; socket: Socket | null } | undefined;
     ws.on('upgrade', (response: IncomingMessage) => {
       try {
-        accepted = { hello: checkHello(self, response.headers, this.#peer), socket: response.socket };
+        const isKnown = sent.announced === self.announcements?.version;
+        accepted = { hello: checkResponse(this.#context, response.headers, this.#peer), socket: response.socket };
+        // The peer need not be told what it has just said.
+        if (isKnown) sent.announced = self.announcements?.version;
       } catch (caught) {
         const error = caught as HandshakeError;
         this.#context.refusals.count(error.reason);

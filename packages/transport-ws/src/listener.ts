@@ -8,7 +8,7 @@ import {
   boundOf,
   checkExposure,
   checkRequest,
-  type Claims,
+  claimsOf,
   type Context,
   HandshakeError,
   type Hello,
@@ -17,6 +17,7 @@ import {
   logRefusal,
   OwnServer,
   REFUSED_HEADER,
+  type Sent,
 } from '@kontiki/peers';
 import type { Connection } from './connection.js';
 import type { WebSocketOptions } from './options.js';
@@ -25,7 +26,7 @@ import { SUBPROTOCOL, socketOptions } from './settings.js';
 /**
  * Called for each connection with a valid handshake. `sent` is what this server claimed.
  */
-export type OnAccepted = (ws: WebSocket, socket: Duplex, hello: Hello, sent: Claims) => Connection;
+export type OnAccepted = (ws: WebSocket, socket: Duplex, hello: Hello, sent: Sent) => Connection;
 
 /** Accepts connections from peers, on its own port or on a path of the application's server. */
 export class WebSocketListener implements Listener {
@@ -122,7 +123,7 @@ export class WebSocketListener implements Listener {
     } catch (error) {
       return this.#refuse(socket, error as HandshakeError);
     }
-    const sent = { ...this.#context.self };
+    const sent = claimsOf(this.#context.self);
     this.#webSockets.handleUpgrade(request, socket, head, (ws) => {
       this.#own?.markIdentified(socket as Socket);
       const connection = this.#onAccepted(ws, socket, hello, sent);

@@ -86,7 +86,7 @@ export class WebSocketPeer implements Peer {
 
   tick(): void {
     this.#dialer?.tick();
-    this.#accepted?.tick();
+    this.#accepted?.tick(this.#dialed === undefined);
   }
 
   close(): void {

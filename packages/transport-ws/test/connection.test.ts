@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events';
 import { expect, it } from 'vitest';
 import type { WebSocket } from 'ws';
 import { silentLogger } from '@kontiki/core';
-import { peerLimits, PeerSecurity, Refusals, SILENT_TICKS, ThrottledLogger } from '@kontiki/peers';
+import { claimsOf, peerLimits, PeerSecurity, Refusals, SILENT_TICKS, ThrottledLogger } from '@kontiki/peers';
 import { Connection } from '../src/connection.js';
 
 class FakeWebSocket extends EventEmitter {
@@ -26,6 +26,7 @@ it('a connection without a socket counts frames, and is closed when none arrive'
     genesis: undefined,
     epoch: undefined,
     framing: 1,
+    addresses: undefined,
   };
   const context = {
     self,
@@ -36,16 +37,17 @@ it('a connection without a socket counts frames, and is closed when none arrive'
     refusals: new Refusals(),
     isMember: () => true,
     skippedKinds: new Set<string>(),
+    dial: undefined,
     receive: () => {},
   };
   const ws = new FakeWebSocket();
   const callbacks = { onDrained: () => {}, onClosed: () => {} };
-  const connection = new Connection(context, ws as unknown as WebSocket, null, hello, self, callbacks);
+  const connection = new Connection(context, ws as unknown as WebSocket, null, hello, claimsOf(self), callbacks);
   for (let i = 0; i < 3 * SILENT_TICKS; i += 1) {
     ws.emit(i % 2 === 0 ? 'ping' : 'pong', Buffer.alloc(0));
-    connection.tick();
+    connection.tick(true);
   }
   expect(connection.isReady).toBe(true);
-  for (let i = 0; i < SILENT_TICKS; i += 1) connection.tick();
+  for (let i = 0; i < SILENT_TICKS; i += 1) connection.tick(true);
   expect(connection.isReady).toBe(false);
 });

@@ -40,6 +40,29 @@ function nextNode({ nodes }: ClusterFile): DemoNode {
   };
 }
 
+/**
+ * Writes the URL of a node for its clients to the membership, from which other nodes redirect to it.
+ * Needed after a change of the port in the cluster file.
+ */
+export async function publishUrl(
+  data: string,
+  cluster: ClusterFile,
+  me: DemoNode,
+  headers: Readonly<Record<string, string>>,
+): Promise<void> {
+  const http = new HttpClient({ headers, ca: authorityOf(data, cluster) });
+  // Redirects to a leader whose own URL has changed fail, so the leader may have to be asked directly.
+  const client = new MembersClient(
+    http,
+    livingNodes(cluster).map((node) => clientUrl(node, cluster)),
+  );
+  try {
+    await client.change({ change: 'metadata', id: me.id, metadata: clientUrl(me, cluster) });
+  } finally {
+    http.close();
+  }
+}
+
 /** Asks the cluster to make a voter of a node that runs. Resolves when it is one. */
 export async function join(
   data: string,

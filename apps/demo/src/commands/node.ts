@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
-import { bootstrap, RaftNode, type Logger, type Membership, type ServerInfo } from '@kontiki/core';
+import { bootstrap, RaftNode, type Logger, type Membership } from '@kontiki/core';
 import type { SecurityOptions } from '@kontiki/peers';
 import { COMMAND, CliError, DEMO_COMMAND, EXIT, parse, shellWord } from '../cli.js';
 import { readCertificate, readSecrets } from '../cluster/certificates.js';
 import { clientUrl, HOST, peerUrl, readClusterFile, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
-import { addNode, join as joinCluster } from '../cluster/join.js';
+import { addNode, join as joinCluster, publishUrl } from '../cluster/join.js';
 import { firstMembers } from '../cluster/prepare.js';
 import { storagePath, storesAt, type NodeStores } from '../cluster/storage.js';
 import { transportOn } from '../cluster/transport.js';
@@ -90,16 +90,23 @@ export async function nodeCommand(args: string[]): Promise<number> {
   const adminToken = readToken('admin-token-file', values['admin-token-file']);
   const access = new Access({ token, adminToken });
   const logger = plainLogger(process.stderr);
-  const onListening = (): void => {
+  const onListening = (membership: Membership | undefined): void => {
     if (newDisk)
       logger.warn(
         `${id} has a new disk, so it does not count. Make a voter of it again: ${COMMAND} member replace ${id} ${id} ${peerUrl(me, cluster.transport)} --data ${shellWord(data)}`,
       );
-    if (me.joining !== true) return;
-    joinCluster(data, cluster, me, authorization(adminToken ?? token)).then(
-      () => logger.info(`${id} is a voter now`),
-      (error: unknown) => logger.error('cannot join', { error }),
-    );
+    const headers = authorization(adminToken ?? token);
+    const { metadata } = membership?.servers.get(id) ?? {};
+    if (me.joining === true) {
+      joinCluster(data, cluster, me, headers).then(
+        () => logger.info(`${id} is a voter now`),
+        (error: unknown) => logger.error('cannot join', { error }),
+      );
+    } else if (metadata !== undefined && metadata !== clientUrl(me, cluster)) {
+      publishUrl(data, cluster, me, headers).catch((error: unknown) =>
+        logger.error('cannot write the new URL for clients to the membership', { error }),
+      );
+    }
   };
   return run(data, cluster, me, { security, access, tuning, newDisk, onListening }, logger);
 }
@@ -117,8 +124,8 @@ interface Settings {
   readonly tuning: Tuning;
   /** Whether the node has lost its disk for good, and starts on a blank one. */
   readonly newDisk: boolean;
-  /** Called once the node serves peers and clients. */
-  readonly onListening: () => void;
+  /** Called once the node serves peers and clients, with the membership in its log. */
+  readonly onListening: (membership: Membership | undefined) => void;
 }
 
 async function run(
@@ -131,7 +138,7 @@ async function run(
   const path = storagePath(data, me.id, me.storage);
   const stores = await storesAt(path, me.storage, { logger });
   try {
-    return await runOn(stores, path, cluster, me, settings, logger);
+    return await runOn(stores, path, data, cluster, me, settings, logger);
   } finally {
     await stores.release();
   }
@@ -140,13 +147,19 @@ async function run(
 async function runOn(
   { log, snapshots }: NodeStores,
   path: string,
+  data: string,
   cluster: ClusterFile,
   me: DemoNode,
   { security, access, tuning, newDisk, onListening }: Settings,
   logger: Logger,
 ): Promise<number> {
   const first = security();
-  const transport = transportOn(cluster.transport, HOST, me.peerPort, first, logger);
+  // The cluster file is newer than the log if ports were changed in it. It may change while this runs.
+  const dial = (id: string, address: string): string => {
+    const node = readClusterFile(data)?.nodes.find((other) => other.id === id);
+    return node === undefined ? address : peerUrl(node, cluster.transport);
+  };
+  const transport = transportOn(cluster.transport, HOST, me.peerPort, first, logger, dial);
   const machine = new KvMachine();
   if (me.storage === 'memory' && (await clusterIsNew())) {
     await bootstrap(log, { cluster: cluster.cluster, server: me.id, members: firstMembers(cluster) });
@@ -154,6 +167,7 @@ async function runOn(
   const node = await RaftNode.open({
     id: me.id,
     cluster: cluster.cluster,
+    address: peerUrl(me, cluster.transport),
     machine,
     log,
     snapshots,
@@ -192,7 +206,7 @@ async function runOn(
     throw error;
   }
   process.on('SIGHUP', () => reload(transport, server, security, logger));
-  onListening();
+  onListening(node.status().membership);
   logger.info(`listening on ${clientUrl(me, cluster)}`, { pid: process.pid });
   // If the demo has died, the channel is closed, so stopRequested() resolves immediately.
   if (process.connected) process.send?.({ ready: true });
@@ -206,22 +220,18 @@ async function runOn(
 }
 
 /**
- * Throws if the cluster file contradicts the membership in the log, for example because the file
- * was edited. The nodes connect to the addresses in the log, so they would not reach each other.
+ * Throws if the cluster file contradicts the membership in the log about certificates, for example
+ * because the file was edited. Its ports may be changed.
  */
 function checkMembers(cluster: ClusterFile, membership: Membership | undefined): void {
-  if (membership === undefined) return;
-  // Nodes that join or were removed are in only one of the two.
-  const both = cluster.nodes.filter(({ id }) => membership.servers.has(id));
-  const inFile = both.map((node) => `${node.id} ${HOST}:${node.peerPort} ${clientUrl(node, cluster)}`);
-  const inLog = both.map(({ id }) => {
-    const { address, metadata } = membership.servers.get(id) as ServerInfo;
-    return [id, new URL(address).host, metadata].join(' ');
-  });
-  if (inFile.sort().join() === inLog.sort().join()) return;
-  throw new CliError(
-    `cluster.json contradicts the members in the log. cluster.json has ${inFile.join(', ')}; the log has ${inLog.join(', ')} (node, address for peers, address for clients). No data was changed. Correct cluster.json.`,
-  );
+  const inFile = cluster.tls === true ? 'https:' : 'http:';
+  for (const { id } of cluster.nodes) {
+    const { metadata = '' } = membership?.servers.get(id) ?? {};
+    if (metadata === '' || metadata.startsWith(inFile)) continue;
+    throw new CliError(
+      `cluster.json contradicts the members in the log. Clients of cluster.json use ${inFile} but ${id} has ${metadata} in the log. No data was changed. Correct "tls" in cluster.json.`,
+    );
+  }
 }
 
 /** Reads the certificate or the secrets again. Keeps the old ones if the new ones are invalid. */

@@ -103,3 +103,27 @@ export function leaveJoint(joint: Membership): Membership {
   const servers = new Map([...joint.servers].filter(([id]) => voters.includes(id) || learners.includes(id)));
   return { ...joint, outgoing: [], learners, learnersNext: [], servers };
 }
+
+/** The address of a server that moved. */
+export interface AddressChange {
+  /** The address before. The change does not count if an operator has set another one. */
+  readonly from: string;
+  readonly to: string;
+}
+
+/**
+ * Returns the membership with the addresses that servers announced; undefined if none changes. The
+ * revision stays, because no operator changed it. A cluster of level 0 keeps its members.
+ */
+export function withAddresses(
+  membership: Membership,
+  announced: ReadonlyMap<ServerId, AddressChange>,
+): Membership | undefined {
+  const { level, servers } = membership;
+  const moved = [...servers].flatMap(([id, info]) => {
+    const change = announced.get(id);
+    return change?.from === info.address ? [[id, { ...info, address: change.to }] as const] : [];
+  });
+  if (level === 0 || moved.length === 0) return undefined;
+  return { ...membership, servers: new Map([...servers, ...moved]) };
+}

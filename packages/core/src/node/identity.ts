@@ -1,6 +1,6 @@
 import { epochOf, type MembershipAt } from '../log/membership.js';
 import type { ServerId } from '../log/server.js';
-import type { Identity } from '../ports/transport.js';
+import type { Announcements, Identity } from '../ports/transport.js';
 
 /**
  * The identity of a running node. A blank server learns its genesis and its epoch only while it runs,
@@ -10,14 +10,22 @@ export class NodeIdentity implements Identity {
   readonly cluster: string;
   readonly server: ServerId;
   readonly incarnation: number;
+  readonly announcements: Announcements;
   genesis: number | undefined;
   epoch: string | undefined;
 
-  constructor(cluster: string, server: ServerId, incarnation: number, genesis: number | undefined) {
+  constructor(
+    cluster: string,
+    server: ServerId,
+    incarnation: number,
+    genesis: number | undefined,
+    announcements: Announcements,
+  ) {
     this.cluster = cluster;
     this.server = server;
     this.incarnation = incarnation;
     this.genesis = genesis;
+    this.announcements = announcements;
   }
 
   /** Takes the epoch from the live memberships. A removed server keeps the epoch that it had. */

@@ -13,6 +13,7 @@ import type { Mail, PageRead, Write } from '../protocol/output.js';
 import type { Raft } from '../protocol/raft.js';
 import type { RawNode, TurnHooks } from '../protocol/raw-node.js';
 import { genesisOf } from '../wire/genesis.js';
+import type { AddressBook } from './address-book.js';
 import { Applier } from './apply/applier.js';
 import { restoreInstalled } from './apply/restore.js';
 import { Operations } from './calls/operations.js';
@@ -37,6 +38,7 @@ export interface LoopOptions<Result> {
   readonly options: NodeOptions<Result>;
   readonly raw: RawNode;
   readonly identity: NodeIdentity;
+  readonly book: AddressBook;
   readonly aligned: AlignedStores;
   readonly clock: Clock;
   readonly random: () => number;
@@ -62,6 +64,7 @@ export class Loop<Result> {
   readonly #raw: RawNode;
   readonly #log: LogStore;
   readonly #identity: NodeIdentity;
+  readonly #book: AddressBook;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #events: Emitter<NodeEvents>;
@@ -70,18 +73,32 @@ export class Loop<Result> {
   readonly #hooks: TurnHooks;
   readonly #timer: Timer;
   #memberships: readonly MembershipAt[] = [];
+  #bookVersion = 0;
   #leaving: Raft['leaving'] | undefined;
   #scheduled = false;
   #started = false;
   #stopped = false;
 
-  constructor({ options, raw, identity, aligned, clock, random, logger, events, onFailure }: LoopOptions<Result>) {
+  constructor({
+    options,
+    raw,
+    identity,
+    book,
+    aligned,
+    clock,
+    random,
+    logger,
+    events,
+    onFailure,
+  }: LoopOptions<Result>) {
     const { log, machine, transport, snapshots, snapshotCompression } = options;
     this.#raw = raw;
     this.#log = log;
     this.#identity = identity;
     // Handshakes begin before the first turn.
     identity.follow(raw.raft.log.liveMemberships);
+    this.#book = book;
+    book.follow(raw.raft.log.liveMemberships);
     this.#clock = clock;
     this.#logger = logger;
     this.#events = events;
@@ -236,16 +253,25 @@ export class Loop<Result> {
     const { log, id: own, leaving } = this.#raw.raft;
     const live = log.liveMemberships;
     const same = live.length === this.#memberships.length && live.every((at, i) => at === this.#memberships[i]);
-    if (same && leaving === this.#leaving) return;
+    if (same && leaving === this.#leaving && this.#book.version === this.#bookVersion) return;
     this.#memberships = live;
     this.#leaving = leaving;
     this.#identity.follow(live);
+    this.#book.follow(live);
+    this.#bookVersion = this.#book.version;
     const peers = new Map<ServerId, string>();
     for (const [id, { info }] of leaving) peers.set(id, info.address);
     for (const { membership } of live) {
-      for (const [id, { address }] of membership.servers) if (id !== own) peers.set(id, address);
+      for (const [id, { address }] of membership.servers) {
+        if (id !== own) peers.set(id, this.#book.addressOf(id) ?? address);
+      }
     }
     this.transport.setPeers(peers);
+    const announced = this.#book.changes(
+      (addresses) => this.transport.checkAddresses(addresses),
+      (peer, error) => this.#logger.warn('an announced address is not written to the membership', { peer, error }),
+    );
+    this.#raw.raft.setAnnounced(announced);
   }
 
   // ---- applying

@@ -19,6 +19,12 @@ export interface NodeOptions<Result> {
   readonly id: ServerId;
   /** The cluster's id, from `createClusterId`, the same on every server. */
   readonly cluster: string;
+  /**
+   * The address of this server for its peers, if it may have changed since its last start. The server
+   * announces the address, and the leader writes it to the membership. Default: the server announces
+   * nothing, and its peers use the address in the membership.
+   */
+  readonly address?: string | undefined;
   readonly machine: StateMachine<Result>;
   readonly log: LogStore;
   readonly transport: Transport;
@@ -117,6 +123,7 @@ export type Names<Options> = Readonly<Record<keyof Options, true>>;
 const nodeOptions: Names<NodeOptions<unknown>> = {
   id: true,
   cluster: true,
+  address: true,
   machine: true,
   log: true,
   transport: true,
@@ -154,6 +161,10 @@ export function checkOptions(options: NodeOptions<unknown>): void {
   checkNames('options', options, nodeOptions);
   checkId('id', options.id);
   checkId('cluster', options.cluster);
+  const { address } = options;
+  // Handshakes carry it in an HTTP header.
+  if (address !== undefined && !(typeof address === 'string' && /^[!-~]{1,512}$/.test(address)))
+    throw badOption(`address must be 1 to 512 printable ASCII characters without spaces, not ${describe(address)}.`);
   checkNames('limits', options.limits, defaultLimits);
   checkNames('snapshotPolicy', options.snapshotPolicy, defaultSnapshotPolicy);
   checkTimings({ ...defaultTimings, ...options.timings });

@@ -8,6 +8,7 @@ import type { Transport } from '../ports/transport.js';
 import { RawNode } from '../protocol/raw-node.js';
 import { defaultLimits, defaultTimings, type Timings } from '../protocol/settings.js';
 import { checkedMachine } from './apply/checked-machine.js';
+import { AddressBook } from './address-book.js';
 import { Calls, type CallOptions } from './calls/calls.js';
 import { limited, limitedAlone, refuseOptions, unlessAborted } from './calls/limited.js';
 import type { Applied } from './calls/proposals.js';
@@ -94,7 +95,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     this.#logger = logger;
     this.#timeout = options.timeout ?? DEFAULT_TIMEOUT;
     this.#maxCommandBytes = options.maxCommandBytes ?? 1024 * 1024;
-    this.#identity = new NodeIdentity(cluster, id, incarnation, aligned.state.genesis);
+    const book = new AddressBook(id, options.address, aligned.life?.starts ?? 1, () => this.#loop.schedule());
+    this.#identity = new NodeIdentity(cluster, id, incarnation, aligned.state.genesis, book);
     this.#events = new Emitter(logger, eventNames);
     this.#calls = new Calls(clock, () => this.#loop.situation.describe(clock.now()));
     this.#raw = new RawNode({
@@ -112,6 +114,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       options,
       raw: this.#raw,
       identity: this.#identity,
+      book,
       aligned,
       clock,
       random,
@@ -322,12 +325,17 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   // ---- start and end
 
-  async #start({ log, transport }: NodeOptions<Result>, { state }: AlignedStores, signal: AbortSignal): Promise<void> {
+  async #start(
+    { log, transport, address }: NodeOptions<Result>,
+    { state }: AlignedStores,
+    signal: AbortSignal,
+  ): Promise<void> {
     for (const repair of state.repairs) this.#logger.warn('truncated the torn end of the log', { ...repair });
     if (this.#raw.raft.log.blank) {
       this.#logger.info('this server is blank: it waits for a leader, and neither campaigns nor votes');
     }
     checkAddresses(this.#raw.raft, transport, state.last > 1, this.#logger);
+    if (address !== undefined) transport.checkAddresses?.(new Map([[this.id, address]]));
     log.onFull((full) => this.#setFull(full));
     await this.#loop.transport.start(this.#identity, signal);
     this.#loop.start();

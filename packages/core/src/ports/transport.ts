@@ -1,6 +1,27 @@
 import type { ServerId } from '../log/server.js';
 import type { Message, Received } from '../protocol/message.js';
 
+/** An address that a server announced for itself. Servers pass it on to each other. */
+export interface Announcement {
+  readonly id: ServerId;
+  /** Higher for newer announcements of the same server. At first the number of its starts. */
+  readonly count: number;
+  /** 1 to 512 printable ASCII characters without spaces. */
+  readonly address: string;
+}
+
+/** The announced addresses that a server knows, its own included. */
+export interface Announcements {
+  /** Rises when a server announces another address, so that the others must be told. */
+  readonly version: number;
+  /** The announcements to be sent to peers, newest first. */
+  list(): readonly Announcement[];
+  /** Whether `learn` would change anything. */
+  isNews(announcement: Announcement): boolean;
+  /** Takes what an accepted peer sent. Ignores servers that no membership names. */
+  learn(announcement: Announcement): void;
+}
+
 /** The identity of a server. Transports send it to every peer when they connect. */
 export interface Identity {
   readonly cluster: string;
@@ -18,6 +39,11 @@ export interface Identity {
    * epochs, so it talks to servers of any epoch. May change like `genesis`.
    */
   readonly epoch: string | undefined;
+  /**
+   * The addresses that servers announced. A transport exchanges them with its peers in each handshake.
+   * The node passes new addresses to `setPeers`.
+   */
+  readonly announcements?: Announcements | undefined;
 }
 
 /**

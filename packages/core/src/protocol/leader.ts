@@ -1,5 +1,5 @@
 import { entryBytes, type Entry, type Position } from '../log/entry.js';
-import { beginChange, leaveJoint, targetOf, type MembershipStep } from '../log/membership-change.js';
+import { beginChange, leaveJoint, targetOf, withAddresses, type MembershipStep } from '../log/membership-change.js';
 import { isVoter, type Membership } from '../log/membership.js';
 import type { ServerId, ServerInfo } from '../log/server.js';
 import { ApplyBacklog } from './apply-backlog.js';
@@ -372,7 +372,8 @@ export class Leader extends BaseRole {
       if (successor === undefined) return this.#stepDown('removed');
       this.#transfer = new Transfer(this.#server, successor, true);
     } else {
-      const next = full ? undefined : withStores(this.#server, this.peers);
+      const { announced } = this.#server;
+      const next = full ? undefined : (withStores(this.#server, this.peers) ?? withAddresses(membership, announced));
       if (next !== undefined) this.#appendMembership(next);
     }
   }

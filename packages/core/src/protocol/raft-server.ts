@@ -1,5 +1,6 @@
 import { invariant } from '../invariant.js';
 import type { Ballot } from '../log/ballot.js';
+import type { AddressChange } from '../log/membership-change.js';
 import { isVoter, LEVEL, type Membership } from '../log/membership.js';
 import { RaftLog, type LogStart } from '../log/raft-log.js';
 import type { ServerId, StoreId } from '../log/server.js';
@@ -80,6 +81,7 @@ export class RaftServer implements Server {
   timings: Timings;
   now: number;
   leader: ServerId | undefined;
+  announced: ReadonlyMap<ServerId, AddressChange> = new Map();
   full = false;
   timesFull = 0;
   role: Role;

@@ -3,7 +3,7 @@ import type { Ballot } from '../log/ballot.js';
 import { commandBytes, type Entry, type Position } from '../log/entry.js';
 import type { RaftLog } from '../log/raft-log.js';
 import type { SnapshotMeta } from '../log/snapshot-meta.js';
-import type { MembershipStep } from '../log/membership-change.js';
+import type { AddressChange, MembershipStep } from '../log/membership-change.js';
 import type { ServerId, ServerInfo } from '../log/server.js';
 import { Follower } from './follower.js';
 import type { ChangeLimits, ChangeRefusal, TransferRefusal } from './change-refusal.js';
@@ -289,6 +289,11 @@ export class Raft {
   /** Discards the entries up to `index`, which a durable snapshot covers. */
   compact(index: number): void {
     this.log.compact(index);
+  }
+
+  /** Notes the addresses that members announced and that the committed membership does not name. */
+  setAnnounced(changes: ReadonlyMap<ServerId, AddressChange>): void {
+    this.#server.announced = changes;
   }
 
   /** Notes whether the disk is too full for another log segment. */

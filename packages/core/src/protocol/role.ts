@@ -1,4 +1,5 @@
 import type { Ballot } from '../log/ballot.js';
+import type { AddressChange } from '../log/membership-change.js';
 import type { Membership } from '../log/membership.js';
 import type { RaftLog } from '../log/raft-log.js';
 import type { ServerId, StoreId } from '../log/server.js';
@@ -48,6 +49,8 @@ export interface Server {
   readonly header: Header;
   /** The leader of the current term, as far as this server knows. */
   leader: ServerId | undefined;
+  /** Addresses that members announced and a leader is to record. */
+  readonly announced: ReadonlyMap<ServerId, AddressChange>;
   /** Whether the disk is too full for another log segment. */
   readonly full: boolean;
   /** How often the disk has become full. */

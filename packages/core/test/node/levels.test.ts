@@ -77,9 +77,12 @@ it('a server that cannot read the log says so, stays up and votes', async () => 
   const node = await nodes.open('a', { logger });
   const leads = nodes.network.transport();
   const received: Received[] = [];
-  await leads.start({ cluster: 'test', server: 'b', incarnation: 7, genesis: undefined, epoch: undefined }, (_, message) => {
-    received.push(message);
-  });
+  await leads.start(
+    { cluster: 'test', server: 'b', incarnation: 7, genesis: undefined, epoch: undefined },
+    (_, message) => {
+      received.push(message);
+    },
+  );
   leads.setPeers(new Map([['a', 'memory:a']]));
   const send = async (message: Message): Promise<void> => {
     leads.send('a', [message]);

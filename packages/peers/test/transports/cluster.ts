@@ -14,6 +14,8 @@ export class Cluster {
   readonly nodes = new Map<string, RaftNode<number>>();
   readonly machines = new Map<string, List>();
   readonly ports = new Map<string, number>();
+  /** Returns the address that a server announces at its start. Default: it announces nothing. */
+  announces: (id: string) => string | undefined = () => undefined;
   readonly #address: (id: string) => string;
   readonly #make: (port: number) => Transport;
   readonly #logs = new Map<string, MemoryLog>();
@@ -48,6 +50,7 @@ export class Cluster {
         id,
         cluster: 'c-1',
         machine,
+        address: this.announces(id),
         log: this.#logs.get(id) as MemoryLog,
         transport: this.#make(this.ports.get(id) as number),
         timings: { heartbeat: 50, election: 250 },

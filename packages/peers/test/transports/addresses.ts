@@ -1,0 +1,103 @@
+import { expect, it } from 'vitest';
+import type { RaftNode, Transport } from '@kontiki/core';
+import type { TransportOptions } from '@kontiki/peers';
+import { Cluster } from './cluster.js';
+import { freePort, until } from './servers.js';
+
+const ids = ['a', 'b', 'c'] as const;
+
+/** Shows that servers which announce their address are found after they moved to another one. */
+export function testAddresses(scheme: string, make: (port: number, dial: TransportOptions['dial']) => Transport): void {
+  /** Addresses that the next server to be opened knows from elsewhere. */
+  let known = new Map<string, string>();
+  const addressOf = (cluster: Cluster, id: string): string => `${scheme}://127.0.0.1:${cluster.ports.get(id)}`;
+
+  async function cluster(): Promise<Cluster> {
+    known = new Map();
+    const created = new Cluster(scheme, (port) => {
+      const hints = known;
+      return make(port, (id, address) => hints.get(id) ?? address);
+    });
+    created.announces = (id) => addressOf(created, id);
+    await created.bootstrap(ids);
+    await created.open(...ids);
+    await created.execute('one');
+    await created.applied('one', ...ids);
+    return created;
+  }
+
+  const recorded = (node: RaftNode<number>): Record<string, string | undefined> =>
+    Object.fromEntries(ids.map((id) => [id, node.status().membership?.servers.get(id)?.address]));
+  const addresses = (of: Cluster): Record<string, string> =>
+    Object.fromEntries(ids.map((id) => [id, addressOf(of, id)]));
+
+  async function areRecorded(of: Cluster): Promise<void> {
+    const expected = JSON.stringify(addresses(of));
+    await until(
+      () => [...of.nodes.values()].every((node) => JSON.stringify(recorded(node)) === expected),
+      'all servers to have the new addresses in their membership',
+    );
+  }
+
+  it('a server that starts on another port is found, and the leader records its address', async () => {
+    const moving = await cluster();
+    for (const id of ids) {
+      await moving.close(id);
+      moving.ports.set(id, await freePort());
+      await moving.open(id);
+      await moving.execute(`${id} has moved`);
+      await moving.applied(`${id} has moved`, ...ids);
+      await areRecorded(moving);
+    }
+    // No operator has changed the membership.
+    expect(moving.leader?.status().membership?.revision).toBe(0);
+  });
+
+  it('servers that all start on other ports find each other if each one reaches another one', async () => {
+    const moving = await cluster();
+    for (const id of ids) await moving.close(id);
+    for (const id of ids) moving.ports.set(id, await freePort());
+    await moving.open('a');
+    known = new Map([['a', addressOf(moving, 'a')]]);
+    await moving.open('b');
+    // The last one knows no other living address.
+    known = new Map([['b', addressOf(moving, 'b')]]);
+    await moving.open('c');
+    await moving.execute('two');
+    await moving.applied('two', ...ids);
+    await areRecorded(moving);
+    // From now on the log has the addresses.
+    known = new Map();
+    for (const id of ids) await moving.close(id);
+    await moving.open(...ids);
+    await moving.execute('three');
+    await moving.applied('three', ...ids);
+  });
+
+  it('a server that announces the address of another one changes nothing', async () => {
+    const moving = await cluster();
+    const before = addresses(moving);
+    await moving.close('c');
+    moving.announces = (id) => addressOf(moving, id === 'c' ? 'a' : id);
+    await moving.open('c');
+    await moving.execute('two');
+    await moving.applied('two', ...ids);
+    for (const id of ['a', 'b']) await moving.close(id);
+    await moving.open('a', 'b');
+    await moving.execute('three');
+    await moving.applied('three', ...ids);
+    for (const node of moving.nodes.values()) expect(recorded(node)).toEqual(before);
+  });
+
+  it('an address that an operator sets is newer than the start of a server', async () => {
+    const moving = await cluster();
+    const other = `${scheme}://localhost:${moving.ports.get('c')}`;
+    await until(() => moving.leader !== undefined, 'a leader');
+    await moving.leader?.members.setAddress('c', other);
+    await moving.close('a');
+    await moving.open('a');
+    await moving.execute('two');
+    await moving.applied('two', ...ids);
+    for (const node of moving.nodes.values()) expect(recorded(node)['c']).toBe(other);
+  });
+}
