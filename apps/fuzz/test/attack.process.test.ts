@@ -15,10 +15,10 @@ import {
   floods,
   halfOpen,
   intrude,
-  opened,
   record,
   refused,
   replay,
+  sent,
   strangers,
   type Target,
 } from './attack/attacks.js';
@@ -28,6 +28,13 @@ import type { Report, Settings } from './attack/node.js';
 const SECONDS = Number(process.env['ATTACK_SECONDS'] ?? 3);
 /** From this duration on, the rates are asserted. A shorter attack measures mostly its own start. */
 const LONG_SECONDS = 60;
+/** Longest part of the attack. Pauses between the parts show the rate without an attack. */
+const PART_SECONDS = 15;
+/**
+ * Time between two starts of each attack on each server. The attackers share the processors of this
+ * machine with the cluster, so without a limit their number would measure the scheduler.
+ */
+const PERIOD_MS = 1_000;
 const MAX_RESIDENT = 300 * 1024 * 1024;
 const NODE = fileURLToPath(new URL('attack/node.ts', import.meta.url));
 
@@ -94,27 +101,49 @@ function commitsGoOn(members: readonly Member[]): Promise<void> {
   );
 }
 
-/** Returns the commits per second of the cluster in a period. */
-async function rate(members: readonly Member[], seconds: number): Promise<number> {
-  const committed = (): number => committedBy(members);
-  const [before, start] = [committed(), performance.now()];
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
-  return ((committed() - before) * 1_000) / (performance.now() - start);
-}
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Repeats an attack on a target until `isOver`. */
-async function repeat(attack: Attack, target: Target, isOver: () => boolean): Promise<void> {
-  while (!isOver()) {
-    await attack(target);
-    // The attackers share the processors of this machine with the cluster.
-    await new Promise((resolve) => setTimeout(resolve, 100));
+/** The sums of what happened in some periods. */
+class Totals {
+  seconds = 0;
+  commits = 0;
+  /** CPU time of all servers. */
+  serverSeconds = 0;
+  /** CPU time of this process, which runs the attackers. */
+  attackerSeconds = 0;
+  connections = 0;
+  bytes = 0;
+
+  /** Adds a period that starts now. */
+  async measure(members: readonly Member[], seconds: number): Promise<void> {
+    const add = (sign: 1 | -1): void => {
+      const { user, system } = process.cpuUsage();
+      this.seconds += (sign * performance.now()) / 1_000;
+      this.commits += sign * committedBy(members);
+      for (const { report } of members) this.serverSeconds += sign * (report?.cpuSeconds ?? 0);
+      this.attackerSeconds += (sign * (user + system)) / 1e6;
+      this.connections += sign * sent.connections;
+      this.bytes += sign * sent.bytes;
+    };
+    add(-1);
+    await sleep(seconds * 1_000);
+    add(1);
   }
 }
 
-/** Starts attacks on all targets. The returned function ends them. */
+/** Repeats an attack on a target until `isOver`, at most once per period. */
+async function repeat(attack: Attack, target: Target, isOver: () => boolean): Promise<void> {
+  while (!isOver()) await Promise.all([attack(target), sleep(PERIOD_MS)]);
+}
+
+/** Starts attacks on all targets, spread over a period. The returned function ends them. */
 function start(targets: readonly Target[], attacks: readonly Attack[]): () => Promise<unknown> {
   let isOver = false;
-  const running = targets.flatMap((target) => attacks.map((attack) => repeat(attack, target, () => isOver)));
+  const pairs = attacks.flatMap((attack) => targets.map((target) => [attack, target] as const));
+  const running = pairs.map(async ([attack, target], i) => {
+    await sleep((i * PERIOD_MS) / pairs.length);
+    await repeat(attack, target, () => isOver);
+  });
   const end = (): Promise<unknown> => {
     isOver = true;
     endAttacks();
@@ -169,7 +198,6 @@ it.each([
     const started = performance.now();
     const [members, targets] = await startCluster(kind, credentials);
     const reports = (): string => JSON.stringify(members.map(({ report }) => report));
-    const quiet = await rate(members, Math.max(1, SECONDS / 6));
 
     // The code of the first failed TLS handshake of each server is always logged.
     const [one, other] = credentials.wrong.filter(({ code }) => code !== undefined);
@@ -195,28 +223,37 @@ it.each([
         () => members.every(({ report }) => reasons.every((reason) => (report?.refusals[reason] ?? 0) > 0)),
         () => `refusals for ${reasons.join(' and ')} in ${reports()}`,
       );
-    const end = start(targets, [...attempts.map(({ attack }) => attack), ...floods]);
-    const before = opened;
-    const attacked = await rate(members, SECONDS);
-    const connections = Math.round((opened - before) / SECONDS);
-    await isRefused('unidentified');
-    await commitsGoOn(members);
-    await end();
+    const [calm, attacked] = [new Totals(), new Totals()];
+    const parts = Math.ceil(SECONDS / PART_SECONDS);
+    for (let part = 0; part < parts; part += 1) {
+      await calm.measure(members, SECONDS / parts / 3);
+      const end = start(targets, [...attempts.map(({ attack }) => attack), ...floods]);
+      await attacked.measure(members, SECONDS / parts);
+      await isRefused('unidentified');
+      await commitsGoOn(members);
+      await end();
+    }
+    await calm.measure(members, SECONDS / parts / 3);
     const endStrangers = start(targets, [strangers]);
     await isRefused('busy');
     await commitsGoOn(members);
     await endStrangers();
-    const after = await rate(members, 1);
 
-    const ratio = attacked / quiet;
+    const { commits, seconds, serverSeconds } = attacked;
+    const [calmRate, rate] = [calm.commits / calm.seconds, commits / seconds];
+    const cpuRatio = (commits / serverSeconds) * (calm.serverSeconds / calm.commits);
     const resident = members.map(({ maxResident }) => Math.round(maxResident / 1024 / 1024));
     const lines = members.map(({ report }) => report?.lines ?? 0);
     console.log(
-      `${kind} with ${name}: ${Math.round(quiet)} commits per second before, ${Math.round(attacked)} during ${SECONDS} s ` +
-        `of garbage on ${connections} connections per second (ratio ${ratio.toFixed(2)}), ${Math.round(after)} after; resident MiB ${resident.join(' ')}; ` +
+      `${kind} with ${name}: ${Math.round(rate)} commits per second during ${Math.round(seconds)} s of garbage, ` +
+        `${Math.round(calmRate)} without: ratio ${(rate / calmRate).toFixed(2)}, ` +
+        `per CPU time of the servers ${cpuRatio.toFixed(2)}; ` +
+        `attackers: ${Math.round(attacked.connections / seconds)} connections, ` +
+        `${Math.round(attacked.bytes / 1_000 / seconds)} kB and ` +
+        `${(attacked.attackerSeconds / seconds).toFixed(2)} s of CPU time per second; resident MiB ${resident.join(' ')}; ` +
         `log lines ${lines.join(' ')}; refusals ${JSON.stringify(members[0]?.report?.refusals)}`,
     );
-    if (SECONDS >= LONG_SECONDS) expect(ratio).toBeGreaterThanOrEqual(0.5);
+    if (SECONDS >= LONG_SECONDS) expect(rate / calmRate).toBeGreaterThanOrEqual(0.5);
     expect(members.map(({ exit }) => exit)).toEqual([undefined, undefined, undefined]);
     for (const { maxResident, report } of members) {
       expect(maxResident).toBeLessThan(MAX_RESIDENT);

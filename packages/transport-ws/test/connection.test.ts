@@ -34,6 +34,7 @@ it('a connection without a socket counts frames, and is closed when none arrive'
     random: Math.random,
     security: new PeerSecurity({}),
     refusals: new Refusals(),
+    isMember: () => true,
     skippedKinds: new Set<string>(),
     receive: () => {},
   };

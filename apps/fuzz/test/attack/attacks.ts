@@ -37,11 +37,11 @@ export function endAttacks(): void {
   for (const socket of sockets) socket.destroy();
 }
 
-/** Number of connections that the attacks have opened. */
-export let opened = 0;
+/** Number of connections that the attacks have opened, and of bytes sent on those that ended. */
+export const sent = { connections: 0, bytes: 0 };
 
 function ended(socket: Socket): Promise<void> {
-  opened += 1;
+  sent.connections += 1;
   sockets.add(socket);
   return new Promise((resolve) => {
     const timer = setTimeout(() => socket.destroy(), PATIENCE_MS);
@@ -50,6 +50,7 @@ function ended(socket: Socket): Promise<void> {
     socket.on('close', () => {
       clearTimeout(timer);
       sockets.delete(socket);
+      sent.bytes += socket.bytesWritten;
       resolve();
     });
   });

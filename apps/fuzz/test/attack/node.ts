@@ -16,6 +16,8 @@ export interface Settings {
 /** What a node reports to its parent, four times a second. */
 export interface Report {
   readonly committed: number;
+  /** CPU time used so far. */
+  readonly cpuSeconds: number;
   readonly residentBytes: number;
   readonly refusals: Readonly<Record<string, number>>;
   /** Lines logged so far. */
@@ -63,8 +65,10 @@ node.on('fatal', ({ error }) => {
 });
 setInterval(() => {
   const { committed, refusals } = node.status();
+  const { user, system } = process.cpuUsage();
   const report: Report = {
     committed,
+    cpuSeconds: (user + system) / 1e6,
     residentBytes: process.memoryUsage.rss(),
     refusals,
     lines,
