@@ -253,10 +253,12 @@ export class Members {
     const { onProgress: _, ...rest } = options;
     const { voters, servers } = this.#membership();
     const lost = servers.get(id)?.store;
-    if (lost !== undefined && this.#raft.peers?.get(id)?.store === lost)
+    const { peers, now, timings } = this.#raft;
+    const peer = peers?.get(id);
+    if (peer !== undefined && lost !== undefined && peer.store === lost && now - peer.lastActive <= timings.election)
       throw new KontikiError(
         'KONTIKI_BAD_CHANGE',
-        `${id} has the disk that the membership names, as far as this leader knows. If it has lost that disk, start it with a blank one first. Nothing was changed.`,
+        `${id} has the disk that the membership names, and it answers. If it has lost that disk, start it with a blank one first. Nothing was changed.`,
       );
     const { address, metadata } = serverInfo('replace', id, info);
     const steps: MembershipStep[] = [
