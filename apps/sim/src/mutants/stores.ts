@@ -1,5 +1,6 @@
 import type { Mutant } from './mutant.js';
 
+const ALGEBRA = 'packages/core/test/log/membership-change.test.ts';
 const STORES = 'packages/core/test/protocol/stores.test.ts';
 
 /** Bugs in the founding of a cluster, and in telling which disk a server has. */
@@ -51,12 +52,26 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a promoted server is a voter without a store',
     file: 'log/membership-change.ts',
-    find: 'servers.set(id, { ...info, store: storeOf(id) });',
-    replace: 'servers.set(id, { ...info, store: info.store });',
+    find: 'current.servers.get(id)?.store : storeOf(id)',
+    replace: 'current.servers.get(id)?.store : info.store',
     rare: {
       why: 'The leader records the missing store at once, and no disk is lost together with churn.',
       test: STORES,
     },
+  },
+  {
+    name: 'a demoted voter counts with any disk during the joint phase',
+    file: 'log/membership-change.ts',
+    find: 'stores.has(id) ? { ...info, store: stores.get(id) } : info',
+    replace: 'info',
+    rare: { why: 'No disk is lost together with churn.', test: ALGEBRA },
+  },
+  {
+    name: 'a voter exchanges its disk in one change',
+    file: 'log/membership-change.ts',
+    find: 'current.voters.includes(id) ? current.servers.get(id)?.store : storeOf(id)',
+    replace: 'storeOf(id)',
+    rare: { why: 'No disk is lost together with churn.', test: ALGEBRA },
   },
   {
     name: 'messages from an earlier copy of a disk are processed',

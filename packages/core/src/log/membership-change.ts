@@ -44,13 +44,13 @@ export function targetOf(
       case 'promote':
         if (!learners.delete(id)) return `${id} is a voter already`;
         voters.add(id);
-        servers.set(id, { ...info, store: storeOf(id) });
+        // One that was a voter before the change keeps its store. Two disks need two changes.
+        servers.set(id, { ...info, store: current.voters.includes(id) ? current.servers.get(id)?.store : storeOf(id) });
         break;
       case 'demote':
         if (!voters.delete(id)) return `${id} is a learner already`;
         learners.add(id);
-        // Its disk may be replaced while it does not count.
-        servers.set(id, { ...info, store: undefined });
+        servers.set(id, withoutStore(info));
         break;
       case 'remove':
         voters.delete(id);
@@ -87,12 +87,18 @@ export function simple(current: Membership, { voters, learners, servers }: Targe
 /** Returns the joint membership between the current voters and those of `target` (Raft §6). */
 export function enterJoint(current: Membership, target: Target): Membership {
   const outgoing = current.voters;
+  // Outgoing voters still count, so they keep their stores.
+  const old = [...current.servers].filter(([id]) => outgoing.includes(id));
+  const stores = new Map(old.map(([id, { store }]) => [id, store]));
+  const next = [...target.servers].map(
+    ([id, info]) => [id, stores.has(id) ? { ...info, store: stores.get(id) } : info] as const,
+  );
   return {
     ...simple(current, target),
     outgoing,
     learners: target.learners.filter((id) => !outgoing.includes(id)),
     learnersNext: target.learners.filter((id) => outgoing.includes(id)),
-    servers: new Map([...current.servers].filter(([id]) => outgoing.includes(id)).concat([...target.servers])),
+    servers: new Map([...old, ...next]),
   };
 }
 
@@ -100,8 +106,14 @@ export function enterJoint(current: Membership, target: Target): Membership {
 export function leaveJoint(joint: Membership): Membership {
   const { voters, learnersNext } = joint;
   const learners = [...joint.learners, ...learnersNext];
-  const servers = new Map([...joint.servers].filter(([id]) => voters.includes(id) || learners.includes(id)));
+  const named = [...joint.servers].filter(([id]) => voters.includes(id) || learners.includes(id));
+  const servers = new Map(named.map(([id, info]) => [id, learnersNext.includes(id) ? withoutStore(info) : info]));
   return { ...joint, outgoing: [], learners, learnersNext: [], servers };
+}
+
+/** Returns the information about a learner. Its disk may be replaced while it does not count. */
+function withoutStore(info: Member): Member {
+  return { ...info, store: undefined };
 }
 
 /** The address of a server that moved. */

@@ -48,7 +48,7 @@ export class Situation {
     const seconds = Math.round((now - (this.#leaderlessSince ?? now)) / 1_000);
     const membership = log.membership;
     if (membership === undefined) {
-      return `Server ${id} has no log and has known no leader for ${seconds} s. It was never bootstrapped, or it has lost its disk. Bootstrap it if it is one of the first servers of a new cluster. If it has lost its disk, remove it from the cluster and add a new id.`;
+      return `Server ${id} has no log and has known no leader for ${seconds} s. It was never bootstrapped, or it has lost its disk. Bootstrap it if it is one of the first servers of a new cluster. If it has lost its disk, replace the disk (members.replace).`;
     }
     const peers = [...membership.servers.keys()].filter((server) => server !== id);
     const heard = peers.filter((server) => this.#heard.has(server));

@@ -9,6 +9,9 @@ interface Heard {
   readonly at: number;
 }
 
+/** Number of servers that are remembered, twice as many as a membership may have. */
+const REMEMBERED = 64;
+
 /** Election timeouts for which messages of an earlier life may still be under way. */
 const UNDER_WAY = 10;
 
@@ -33,7 +36,7 @@ export class Lives {
     const known = this.#newest.get(from);
     const newest = known?.header.store === store ? (known.header.starts ?? 0) : 0;
     if (known === undefined || starts > newest) {
-      this.#newest.set(from, { header, at: now });
+      this.#remember(from, { header, at: now });
       return true;
     }
     if (starts === newest) {
@@ -43,5 +46,12 @@ export class Lives {
       this.#server.reportOnce({ kind: 'restoredCopy', peer: from });
     }
     return false;
+  }
+
+  /** Forgets the server that was remembered first if there are too many, since any may claim to be a new one. */
+  #remember(from: ServerId, heard: Heard): void {
+    const [oldest] = this.#newest.keys();
+    if (oldest !== undefined && this.#newest.size >= REMEMBERED && !this.#newest.has(from)) this.#newest.delete(oldest);
+    this.#newest.set(from, heard);
   }
 }

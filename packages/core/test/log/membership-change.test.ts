@@ -1,7 +1,7 @@
 // Shows that changes of the membership never lead to quorums that do not overlap, compared with a
 // naive model that looks at every set of servers.
 import fc from 'fast-check';
-import { membershipFault, membershipOf, type Membership } from '@kontiki/core';
+import { membershipFault, membershipOf, type Member, type Membership } from '@kontiki/core';
 import { describe, expect, it } from 'vitest';
 import {
   beginChange,
@@ -10,6 +10,7 @@ import {
   simple,
   targetOf,
   type MembershipStep,
+  type Target,
 } from '../../src/log/membership-change.js';
 import { voteResult } from '../../src/protocol/quorum.js';
 
@@ -127,6 +128,45 @@ describe('membership changes', () => {
       learners: ['c'],
       learnersNext: [],
     });
+  });
+
+  it('a demoted voter keeps its store until the joint phase ends, and then has none', () => {
+    const stored = (id: string, store: number): [string, Member] => [id, { ...info, store }];
+    const learner: [string, Member] = ['d', info];
+    const current = membershipOf([stored('a', 1), stored('b', 2), stored('c', 3), learner], ['d']);
+    const steps = [
+      { kind: 'demote', id: 'c' },
+      { kind: 'promote', id: 'd' },
+    ] as const;
+    const joint = beginChange(current, targetOf(current, steps, () => 4) as Target);
+    const stores = ({ servers }: Membership): unknown => [...servers].map(([id, { store }]) => `${id}${store ?? '-'}`);
+    expect([joint.outgoing, stores(joint)]).toEqual([
+      ['a', 'b', 'c'],
+      ['a1', 'b2', 'c3', 'd4'],
+    ]);
+    expect(stores(leaveJoint(joint))).toEqual(['a1', 'b2', 'c-', 'd4']);
+  });
+
+  it.each<[string, readonly MembershipStep[]]>([
+    [
+      'demoted and promoted',
+      [
+        { kind: 'demote', id: 'c' },
+        { kind: 'promote', id: 'c' },
+      ],
+    ],
+    [
+      'removed, added and promoted',
+      [
+        { kind: 'remove', id: 'c' },
+        { kind: 'addLearner', id: 'c', ...info },
+        { kind: 'promote', id: 'c' },
+      ],
+    ],
+  ])('a voter that is %s in one change keeps its store', (_, steps) => {
+    const current = membershipOf(['a', 'b', 'c'].map((id, i) => [id, { ...info, store: i + 1 }]));
+    const target = targetOf(current, steps, () => 9) as Target;
+    expect(beginChange(current, target).servers.get('c')?.store).toBe(3);
   });
 
   it.each<[string, MembershipStep, string]>([
