@@ -16,7 +16,10 @@ export const ids: readonly string[] = ['a', 'b', 'c'];
 const EXEC = ['--initial-old-space-size=256'];
 
 export interface ClusterOptions {
-  /** Servers that run when `open` resolves. Default: all. The others were stopped after the founding. */
+  /**
+   * Servers that run when `open` resolves. Default: all. The others were stopped after the
+   * founding.
+   */
   readonly started?: readonly string[];
   /** Size of the state machine's state in bytes. Default: no state and no snapshots. */
   readonly state?: number;

@@ -37,7 +37,10 @@ const client =
   async (args) =>
     (await import('./commands/client.js')).clientCommand(command, args);
 
-/** Each command loads only what it needs, because the libraries of all of them take a second to load. */
+/**
+ * Each command loads only what it needs, because the libraries of all of them take a second to
+ * load.
+ */
 const commands: Readonly<Record<string, Run>> = {
   put: client('put'),
   get: client('get'),

@@ -80,7 +80,8 @@ async function join(kill: 'leader' | 'new' | 'follower'): Promise<void> {
     `${id} is a voter`,
     async () => {
       const { output } = programs.get(id) as Program;
-      // The outcome of a change is unknown if the leader dies meanwhile. The error says to start again.
+      // The outcome of a change is unknown if the leader dies meanwhile. The error says to start
+      // again.
       if (output.includes('cannot join')) await restart(id, 'SIGTERM');
       return output.includes('is a voter now');
     },

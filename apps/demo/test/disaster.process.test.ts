@@ -1,5 +1,5 @@
-// Shows how an operator recovers a cluster that has lost its majority, and how a backup becomes a new
-// cluster. Real processes run the commands as the guide gives them.
+// Shows how an operator recovers a cluster that has lost its majority, and how a backup becomes a
+// new cluster. Real processes run the commands as the guide gives them.
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';

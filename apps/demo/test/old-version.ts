@@ -16,7 +16,9 @@ export interface OldVersion {
   remove(): void;
 }
 
-/** Installs the old version in a temporary folder. Returns why it cannot, if its commit is missing. */
+/**
+ * Installs the old version in a temporary folder. Returns why it cannot, if its commit is missing.
+ */
 export function installOldVersion(): OldVersion | string {
   let archive: Buffer;
   try {
@@ -42,7 +44,10 @@ function git(...args: string[]): Buffer {
   return execFileSync('git', args, { cwd: ROOT, maxBuffer: 2 ** 28, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-/** Links the dependencies of a package: its own packages to the old ones, others to those of this clone. */
+/**
+ * Links the dependencies of a package: its own packages to the old ones, others to those of this
+ * clone.
+ */
 function linkDependencies(folder: string, path: string): void {
   const {
     dependencies = {},

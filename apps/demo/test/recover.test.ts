@@ -1,5 +1,5 @@
-// Shows which node `kontiki-demo recover` keeps, what it prints, and what it refuses. The nodes have
-// logs on disk, but never run.
+// Shows which node `kontiki-demo recover` keeps, what it prints, and what it refuses. The nodes
+// have logs on disk, but never run.
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

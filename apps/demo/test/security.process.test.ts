@@ -1,5 +1,5 @@
-// Shows that the nodes of a demo authenticate each other with certificates or shared secrets, through
-// a crash and a change of the certificates, and that clients use HTTPS and tokens.
+// Shows that the nodes of a demo authenticate each other with certificates or shared secrets,
+// through a crash and a change of the certificates, and that clients use HTTPS and tokens.
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
@@ -37,7 +37,9 @@ async function expectFailover(...flags: string[]): Promise<void> {
   expect(node.output).not.toMatch(/refused|cannot connect/);
 }
 
-/** Connects to a port of a node as n1, and resolves with the fingerprint of the node's certificate. */
+/**
+ * Connects to a port of a node as n1, and resolves with the fingerprint of the node's certificate.
+ */
 async function fingerprintOf(id: string, portFor: 'peers' | 'clients'): Promise<string> {
   const read = (file: string): Buffer => readFileSync(join(cluster.data, 'tls', file));
   const port = Number(new URL(cluster.url(id)).port) + (portFor === 'peers' ? cluster.size : 0);

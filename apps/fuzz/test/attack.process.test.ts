@@ -1,6 +1,6 @@
-// Shows that a cluster goes on committing while attackers send garbage to all of its ports: strangers
-// without credentials, with wrong ones, and some with valid ones but bad intentions. ATTACK_SECONDS
-// sets the duration.
+// Shows that a cluster goes on committing while attackers send garbage to all of its ports:
+// strangers without credentials, with wrong ones, and some with valid ones but bad intentions.
+// ATTACK_SECONDS sets the duration.
 import { fork, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,9 @@ import { BAD_RECORD, certificates, type Credentials, nothing, secrets } from './
 import type { Report, Settings } from './attack/node.js';
 
 const SECONDS = Number(process.env['ATTACK_SECONDS'] ?? 3);
-/** From this duration on, the rates are asserted. A shorter attack measures mostly its own start. */
+/**
+ * From this duration on, the rates are asserted. A shorter attack measures mostly its own start.
+ */
 const LONG_SECONDS = 60;
 /** Longest part of the attack. Pauses between the parts show the rate without an attack. */
 const PART_SECONDS = 15;

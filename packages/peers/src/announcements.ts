@@ -3,7 +3,9 @@ import { isId } from '@kontiki/core/wire';
 import { parseAddress } from './address.js';
 import { HandshakeError } from './handshake-error.js';
 
-/** Header with announcements: for each one an id, a count and an address, all separated by spaces. */
+/**
+ * Header with announcements: for each one an id, a count and an address, all separated by spaces.
+ */
 export const ADDRESSES_HEADER = 'kontiki-addresses';
 
 /** Maximum length of the header. Servers refuse headers of more than 8 KiB in total. */
@@ -23,8 +25,8 @@ export function addressesHeader(announcements: Announcements): string {
 }
 
 /**
- * Takes the announcements in a header from an authenticated server. Throws a `HandshakeError` if one
- * that is news is malformed.
+ * Takes the announcements in a header from an authenticated server. Throws a `HandshakeError` if
+ * one that is news is malformed.
  */
 export function learnAddresses({ announcements }: Identity, header: string | readonly string[] | undefined): void {
   if (announcements === undefined || header === undefined) return;

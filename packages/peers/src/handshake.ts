@@ -26,8 +26,8 @@ import type { Context } from './peer-transport.js';
  * Both servers choose the highest version in both ranges. A server that sends no range supports
  * version 1. Headers with unknown names are ignored.
  *
- * `kontiki-addresses` has the addresses that servers announced, the sender's own included. It counts
- * only after the sender has been authenticated.
+ * `kontiki-addresses` has the addresses that servers announced, the sender's own included. It
+ * counts only after the sender has been authenticated.
  */
 export const PROTOCOL_VERSION = 1;
 
@@ -120,7 +120,9 @@ export function checkHello(self: Identity, headers: Headers, dialed?: ServerId):
   return hello;
 }
 
-/** Says which of two servers is to be emptied. Two recoveries are equals, so the operator chooses. */
+/**
+ * Says which of two servers is to be emptied. Two recoveries are equals, so the operator chooses.
+ */
 function describeEpochs(self: Identity, from: ServerId, epoch: string): string {
   if (epoch !== '' && self.epoch !== '')
     return `The clusters of ${from} and ${self.server} were recovered separately. Decide which cluster to keep, empty the servers of the other one, and let them join.`;
@@ -145,8 +147,9 @@ export function checkRequest({ self, security }: Context, { headers, socket }: I
 }
 
 /**
- * Checks the response of the server `dialed` and returns its handshake. Throws a `HandshakeError` if
- * the two servers must not communicate. The TLS connection has authenticated that server already.
+ * Checks the response of the server `dialed` and returns its handshake. Throws a `HandshakeError`
+ * if the two servers must not communicate. The TLS connection has authenticated that server
+ * already.
  */
 export function checkResponse({ self }: Context, headers: Headers, dialed: ServerId): Hello {
   const hello = checkHello(self, headers, dialed);
@@ -170,9 +173,9 @@ export function claimsOf({ genesis, epoch, announcements }: Identity): Sent {
 
 /**
  * Returns whether the two servers must repeat their handshake, because this server has learned its
- * genesis or its epoch. `now` holds the current values of this server, `sent` and `received` those of
- * the handshake. No new handshake is needed if this server sent its current values, because then the
- * other server makes the check. Nor is one needed if this server received them.
+ * genesis or its epoch. `now` holds the current values of this server, `sent` and `received` those
+ * of the handshake. No new handshake is needed if this server sent its current values, because then
+ * the other server makes the check. Nor is one needed if this server received them.
  */
 export function isHandshakeOutdated(now: Claims, sent: Claims, received: Claims): boolean {
   const isOutdated = (name: keyof Claims): boolean => now[name] !== sent[name] && now[name] !== received[name];

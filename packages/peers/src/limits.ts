@@ -18,8 +18,8 @@ export interface PeerLimits {
   readonly connections: number;
   /**
    * Maximum number of connections without a completed handshake. Beyond that, the oldest one of the
-   * network with the most of them is closed. A network is an IPv4 address or the first 64 bits of an
-   * IPv6 address. Default 64.
+   * network with the most of them is closed. A network is an IPv4 address or the first 64 bits of
+   * an IPv6 address. Default 64.
    */
   readonly unidentified: number;
   /** Maximum time to connect and complete the handshake. Default 3,000 ms. */

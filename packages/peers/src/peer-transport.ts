@@ -93,8 +93,8 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   #closed: Promise<void> | undefined;
 
   /**
-   * `own` lists the names of the options that only this transport has. Throws `KONTIKI_BAD_OPTION` if
-   * an option is invalid or unknown. Nothing is opened before `start`.
+   * `own` lists the names of the options that only this transport has. Throws `KONTIKI_BAD_OPTION`
+   * if an option is invalid or unknown. Nothing is opened before `start`.
    */
   constructor(options: TransportOptions, own: readonly string[]) {
     checkNames('transport', options, [...NAMES, ...own]);

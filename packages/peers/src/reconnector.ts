@@ -50,8 +50,8 @@ export class Reconnector {
   }
 
   /**
-   * Returns the URL to dial. Does not throw: the membership with this address is already in the log,
-   * and the peer can still dial this server.
+   * Returns the URL to dial. Does not throw: the membership with this address is already in the
+   * log, and the peer can still dial this server.
    */
   #target(): URL | undefined {
     const { dial, security } = this.#context;

@@ -1,6 +1,6 @@
-// Shows that a new server comes back after a crash at any point of its first start, which includes the
-// install of a snapshot. Each round starts a new cluster, and crashes one server before a later disk
-// operation.
+// Shows that a new server comes back after a crash at any point of its first start, which includes
+// the install of a snapshot. Each round starts a new cluster, and crashes one server before a later
+// disk operation.
 import { bootstrap, MemoryLog, MemorySnapshots, type RaftNode, type Stores, type Transport } from '@kontiki/core';
 import { FileSnapshots } from '@kontiki/snapshot';
 import { FileLog } from '@kontiki/storage-fs';

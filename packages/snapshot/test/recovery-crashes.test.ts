@@ -1,5 +1,5 @@
-// Shows that a server which crashes at any point of a recovery is recovered or unchanged, and that one
-// which crashes during a restore is blank or restored. Each round crashes before a later disk
+// Shows that a server which crashes at any point of a recovery is recovered or unchanged, and that
+// one which crashes during a restore is blank or restored. Each round crashes before a later disk
 // operation, and then runs the same call again.
 import { inspectServer, membershipOf, recoverServer, restoreServer, type ServerContents } from '@kontiki/core';
 import { encodeSnapshot } from '@kontiki/core/wire';
@@ -53,7 +53,9 @@ class Round {
     return inspectServer(log, { cluster: this.cluster, server: 'a', snapshots });
   }
 
-  /** Crashes a call before its operation with this number. Returns false if the call ends before. */
+  /**
+   * Crashes a call before its operation with this number. Returns false if the call ends before.
+   */
   async crash(call: (stores: Both) => Promise<unknown>, operation: number, kind: Crash): Promise<boolean> {
     let end: 'crash' | 'done' | undefined;
     this.#disk.onCrash = () => (end = 'crash');

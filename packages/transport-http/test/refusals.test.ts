@@ -1,5 +1,5 @@
-// Shows that invalid requests are refused and do no harm. Raw sockets and a plain HTTP client play the
-// other side.
+// Shows that invalid requests are refused and do no harm. Raw sockets and a plain HTTP client play
+// the other side.
 import { once } from 'node:events';
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { createConnection, type Socket } from 'node:net';

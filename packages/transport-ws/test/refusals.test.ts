@@ -177,7 +177,8 @@ describe('the listener', () => {
     ws.on('error', () => {});
     await Promise.all([upgraded, once(ws, 'open')]);
     const [, socket] = (await upgraded) as [unknown, Socket];
-    // The head of a message of 1 MiB, which then arrives byte by byte, as the network may deliver it.
+    // The head of a message of 1 MiB, which then arrives byte by byte, as the network may deliver
+    // it.
     socket.emit('data', Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0]));
     const byte = Buffer.alloc(1);
     for (let i = 0; i < 16_384; i += 1) socket.emit('data', byte);

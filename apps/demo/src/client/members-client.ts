@@ -19,7 +19,9 @@ export interface MemberList {
 /** Milliseconds that a change may take, including retries. A new voter must receive the log. */
 const LIMIT = 70_000;
 
-/** Lists the members of a cluster, and changes them. Repeats requests that certainly had no effect. */
+/**
+ * Lists the members of a cluster, and changes them. Repeats requests that certainly had no effect.
+ */
 export class MembersClient {
   readonly #client: KvClient;
 

@@ -41,8 +41,8 @@ function nextNode({ nodes }: ClusterFile): DemoNode {
 }
 
 /**
- * Writes the URL of a node for its clients to the membership, from which other nodes redirect to it.
- * Needed after a change of the port in the cluster file.
+ * Writes the URL of a node for its clients to the membership, from which other nodes redirect to
+ * it. Needed after a change of the port in the cluster file.
  */
 export async function publishUrl(
   data: string,
@@ -51,7 +51,8 @@ export async function publishUrl(
   headers: Readonly<Record<string, string>>,
 ): Promise<void> {
   const http = new HttpClient({ headers, ca: authorityOf(data, cluster) });
-  // Redirects to a leader whose own URL has changed fail, so the leader may have to be asked directly.
+  // Redirects to a leader whose own URL has changed fail, so the leader may have to be asked
+  // directly.
   const client = new MembersClient(
     http,
     livingNodes(cluster).map((node) => clientUrl(node, cluster)),

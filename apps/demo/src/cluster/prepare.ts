@@ -46,8 +46,8 @@ export async function prepareCluster(data: string, flags: ClusterFlags): Promise
 }
 
 /**
- * Returns the cluster of an interrupted restore of a snapshot, or a new cluster of one node, which is
- * not written yet. Throws if the folder has another cluster.
+ * Returns the cluster of an interrupted restore of a snapshot, or a new cluster of one node, which
+ * is not written yet. Throws if the folder has another cluster.
  */
 export function clusterToRestore(data: string, snapshot: string, flags: ClusterFlags): ClusterFile {
   const existing = readClusterFile(data);
@@ -58,7 +58,9 @@ export function clusterToRestore(data: string, snapshot: string, flags: ClusterF
   return existing;
 }
 
-/** Writes the file of a cluster that is to be restored, unless an interrupted restore has done so. */
+/**
+ * Writes the file of a cluster that is to be restored, unless an interrupted restore has done so.
+ */
 export async function prepareRestore(data: string, snapshot: string, flags: ClusterFlags): Promise<ClusterFile> {
   const file = clusterToRestore(data, snapshot, flags);
   return readClusterFile(data) === undefined ? createCluster(data, file) : file;

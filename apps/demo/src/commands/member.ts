@@ -50,7 +50,9 @@ const argumentsOf = {
   reconcile: ['members'],
 } as const satisfies Partial<Record<MemberChange['change'], readonly (keyof MemberChange | 'members')[]>>;
 
-/** What `reconcile` prints for each kind of step: the command that makes it alone, if there is one. */
+/**
+ * What `reconcile` prints for each kind of step: the command that makes it alone, if there is one.
+ */
 const verbs: Record<MembershipStep['kind'], string> = {
   addLearner: 'add-learner',
   promote: 'promote',

@@ -154,7 +154,8 @@ async function runOn(
   logger: Logger,
 ): Promise<number> {
   const first = security();
-  // The cluster file is newer than the log if ports were changed in it. It may change while this runs.
+  // The cluster file is newer than the log if ports were changed in it. It may change while this
+  // runs.
   const dial = (id: string, address: string): string => {
     const node = readClusterFile(data)?.nodes.find((other) => other.id === id);
     return node === undefined ? address : peerUrl(node, cluster.transport);

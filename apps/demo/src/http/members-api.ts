@@ -138,7 +138,10 @@ export function changeOf(body: Uint8Array): MemberChange {
   return given as MemberChange;
 }
 
-/** Checks what the node would ignore: fields that it does not know. It checks ids and addresses itself. */
+/**
+ * Checks what the node would ignore: fields that it does not know. It checks ids and addresses
+ * itself.
+ */
 function checkMember(name: string, member: unknown): void {
   if (typeof member === 'string') return;
   if (!isObject(member)) throw invalid(`${name} must be an address, or an object with address, metadata and learner.`);

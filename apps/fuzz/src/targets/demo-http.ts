@@ -35,7 +35,9 @@ async function start(): Promise<Demo> {
   return { node, server };
 }
 
-/** Encodes a request. The server closes the connection after its answer unless `isLast` is false. */
+/**
+ * Encodes a request. The server closes the connection after its answer unless `isLast` is false.
+ */
 const request = (method: string, path: string, headers: readonly string[] = [], body = '', isLast = true): Uint8Array =>
   bytesOf(
     `${[`${method} ${path} HTTP/1.1`, 'Host: a', ...headers, ...(isLast ? ['Connection: close'] : [])].join('\r\n')}\r\n\r\n${body}`,

@@ -19,7 +19,9 @@ class Server {
   readonly #turns: number;
   #started: Promise<PeerTransport<Peer>> | undefined;
 
-  /** `status` is that of an answer to a request that the listener accepts. `turns` is the patience. */
+  /**
+   * `status` is that of an answer to a request that the listener accepts. `turns` is the patience.
+   */
   constructor(create: () => PeerTransport<Peer>, status: number, turns: number) {
     this.#create = create;
     this.#status = status;

@@ -53,10 +53,10 @@ async function exchange(port: number, input: Uint8Array, { turns, onHalf }: Pati
 }
 
 /**
- * Sends an input to an HTTP server, and checks that it answers with HTTP or not at all, that it does
- * not fail, and that no answer contains a stack trace or a path of this machine. Returns the status
- * of every answer. Node.js drops the answers that a server has not made when the client ends the
- * connection, so a server that makes them later needs `patience` with turns.
+ * Sends an input to an HTTP server, and checks that it answers with HTTP or not at all, that it
+ * does not fail, and that no answer contains a stack trace or a path of this machine. Returns the
+ * status of every answer. Node.js drops the answers that a server has not made when the client ends
+ * the connection, so a server that makes them later needs `patience` with turns.
  */
 export async function exchangeHttp(port: number, input: Uint8Array, patience: Patience): Promise<readonly number[]> {
   const received = await exchange(port, input, patience);

@@ -16,7 +16,10 @@ export interface Target {
   readonly recorded: Uint8Array | undefined;
 }
 
-/** Opens a connection and does something bad. Resolves when the connection has ended, or after a while. */
+/**
+ * Opens a connection and does something bad. Resolves when the connection has ended, or after a
+ * while.
+ */
 export type Attack = (target: Target) => Promise<void>;
 
 /** An attack on one connection, and the reason for which the server refuses it. */
@@ -65,7 +68,9 @@ const plain =
     return ended(socket);
   };
 
-/** Connects, with TLS unless `options` is undefined, and calls `act` when the connection is open. */
+/**
+ * Connects, with TLS unless `options` is undefined, and calls `act` when the connection is open.
+ */
 function open(port: number, options: ConnectionOptions | undefined, act: (socket: Socket) => void): Socket {
   const host = '127.0.0.1';
   if (options === undefined) {
@@ -139,7 +144,9 @@ export const intrude =
 /** Sends the recorded handshake again. */
 export const replay: Attack = (target) => plain(() => target.recorded ?? '')(target);
 
-/** Records the bytes of a client that completes its TLS handshake, and its handshake as a stranger. */
+/**
+ * Records the bytes of a client that completes its TLS handshake, and its handshake as a stranger.
+ */
 export async function record(target: Omit<Target, 'recorded'>): Promise<Uint8Array | undefined> {
   const options = target.credentials.client(0);
   if (options === undefined) return undefined;

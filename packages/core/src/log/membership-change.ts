@@ -102,7 +102,9 @@ export function enterJoint(current: Membership, target: Target): Membership {
   };
 }
 
-/** Returns the membership after a joint phase. The revision stays, because no operator changed it. */
+/**
+ * Returns the membership after a joint phase. The revision stays, because no operator changed it.
+ */
 export function leaveJoint(joint: Membership): Membership {
   const { voters, learnersNext } = joint;
   const learners = [...joint.learners, ...learnersNext];

@@ -10,9 +10,10 @@ interface Entry {
 }
 
 /**
- * The addresses that servers announced after their starts, this server's own included. They are newer
- * than those in the membership, until a committed membership changes an address again. So servers find
- * each other without a leader. A wrong address does no harm, because the handshake names the server.
+ * The addresses that servers announced after their starts, this server's own included. They are
+ * newer than those in the membership, until a committed membership changes an address again. So
+ * servers find each other without a leader. A wrong address does no harm, because the handshake
+ * names the server.
  */
 export class AddressBook implements Announcements {
   readonly #own: ServerId;
@@ -52,8 +53,8 @@ export class AddressBook implements Announcements {
 
   isNews({ id, count, address }: Announcement): boolean {
     const known = this.#entries.get(id);
-    // A server whose disk was replaced counts its starts from one again. So it answers a higher count
-    // than its own, which is of its earlier disk, with an even higher one.
+    // A server whose disk was replaced counts its starts from one again. So it answers a higher
+    // count than its own, which is of its earlier disk, with an even higher one.
     if (id === this.#own) return known?.address !== undefined && known.address !== address && known.count <= count;
     return this.#members.has(id) && (known === undefined || known.count < count);
   }
@@ -67,7 +68,10 @@ export class AddressBook implements Announcements {
     if (id === this.#own || address !== before) this.#changed();
   }
 
-  /** Follows the live memberships. A committed change of an address replaces an earlier announcement. */
+  /**
+   * Follows the live memberships. A committed change of an address replaces an earlier
+   * announcement.
+   */
   follow(live: readonly MembershipAt[]): void {
     const [settled] = live;
     this.#members = new Set(live.flatMap(({ membership }) => [...membership.servers.keys()]));
@@ -82,9 +86,9 @@ export class AddressBook implements Announcements {
   }
 
   /**
-   * Returns the announced addresses that differ from the committed ones. Leaves out those that `check`
-   * refuses by throwing, for example because another server has the address, and passes them to
-   * `onRefused`.
+   * Returns the announced addresses that differ from the committed ones. Leaves out those that
+   * `check` refuses by throwing, for example because another server has the address, and passes
+   * them to `onRefused`.
    */
   changes(
     check: (addresses: ReadonlyMap<ServerId, string>) => void,

@@ -3,8 +3,8 @@ import type { ServerId } from '../log/server.js';
 import type { Announcements, Identity } from '../ports/transport.js';
 
 /**
- * The identity of a running node. A blank server learns its genesis and its epoch only while it runs,
- * from the log or a snapshot. So the transport, the log and the snapshots share this object.
+ * The identity of a running node. A blank server learns its genesis and its epoch only while it
+ * runs, from the log or a snapshot. So the transport, the log and the snapshots share this object.
  */
 export class NodeIdentity implements Identity {
   readonly cluster: string;

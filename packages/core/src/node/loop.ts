@@ -153,8 +153,8 @@ export class Loop<Result> {
 
   /**
    * Closes every port, even if closing another port failed or takes longer than `timeout`
-   * milliseconds. The stores close last, because the state machine may use them. Calls that wait for
-   * a port reject with `ended`.
+   * milliseconds. The stores close last, because the state machine may use them. Calls that wait
+   * for a port reject with `ended`.
    */
   closePorts(timeout: number, ended: KontikiError): Promise<void> {
     const { snapshots } = this;
@@ -246,8 +246,8 @@ export class Loop<Result> {
   }
 
   /**
-   * Passes the servers of all live memberships to the transport, and those that still learn of their
-   * removal.
+   * Passes the servers of all live memberships to the transport, and those that still learn of
+   * their removal.
    */
   #followMemberships(): void {
     const { log, id: own, leaving } = this.#raw.raft;

@@ -20,9 +20,9 @@ export interface NodeOptions<Result> {
   /** The cluster's id, from `createClusterId`, the same on every server. */
   readonly cluster: string;
   /**
-   * The address of this server for its peers, if it may have changed since its last start. The server
-   * announces the address, and the leader writes it to the membership. Default: the server announces
-   * nothing, and its peers use the address in the membership.
+   * The address of this server for its peers, if it may have changed since its last start. The
+   * server announces the address, and the leader writes it to the membership. Default: the server
+   * announces nothing, and its peers use the address in the membership.
    */
   readonly address?: string | undefined;
   readonly machine: StateMachine<Result>;
@@ -140,8 +140,8 @@ const nodeOptions: Names<NodeOptions<unknown>> = {
 };
 
 /**
- * Returns the error for an unknown name, because a misspelled option would silently keep its default.
- * Returns undefined if all names are known.
+ * Returns the error for an unknown name, because a misspelled option would silently keep its
+ * default. Returns undefined if all names are known.
  */
 export function refuseNames(option: string, given: object, known: object): KontikiError | undefined {
   const unknown = Object.keys(given).find((name) => !Object.hasOwn(known, name));

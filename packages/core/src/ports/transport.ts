@@ -40,8 +40,8 @@ export interface Identity {
    */
   readonly epoch: string | undefined;
   /**
-   * The addresses that servers announced. A transport exchanges them with its peers in each handshake.
-   * The node passes new addresses to `setPeers`.
+   * The addresses that servers announced. A transport exchanges them with its peers in each
+   * handshake. The node passes new addresses to `setPeers`.
    */
   readonly announcements?: Announcements | undefined;
 }
@@ -54,9 +54,9 @@ export interface Identity {
  */
 export interface Transport {
   /**
-   * Throws `KONTIKI_BAD_OPTION` if servers cannot be reached at these addresses, for example because
-   * of an unknown scheme. `addresses` contains all servers of a membership, including the transport's
-   * own. Called before an address is written to a log, and before `start`.
+   * Throws `KONTIKI_BAD_OPTION` if servers cannot be reached at these addresses, for example
+   * because of an unknown scheme. `addresses` contains all servers of a membership, including the
+   * transport's own. Called before an address is written to a log, and before `start`.
    */
   checkAddresses?(addresses: ReadonlyMap<ServerId, string>): void;
   /**

@@ -173,8 +173,8 @@ export class Follower extends BaseRole {
   }
 
   /**
-   * The leader's log goes on with entries of a newer version. This server appends nothing from there
-   * on and does not campaign, but it votes and acknowledges what it has.
+   * The leader's log goes on with entries of a newer version. This server appends nothing from
+   * there on and does not campaign, but it votes and acknowledges what it has.
    */
   override unreadable(_from: ServerId, { index = this.#server.log.lastIndex + 1, reason }: Unreadable): void {
     this.#noteLeader();

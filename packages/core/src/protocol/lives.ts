@@ -48,7 +48,10 @@ export class Lives {
     return false;
   }
 
-  /** Forgets the server that was remembered first if there are too many, since any may claim to be a new one. */
+  /**
+   * Forgets the server that was remembered first if there are too many, since any may claim to be a
+   * new one.
+   */
   #remember(from: ServerId, heard: Heard): void {
     const [oldest] = this.#newest.keys();
     if (oldest !== undefined && this.#newest.size >= REMEMBERED && !this.#newest.has(from)) this.#newest.delete(oldest);

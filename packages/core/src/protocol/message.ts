@@ -10,8 +10,8 @@ import type { SnapshotMeta } from '../log/snapshot-meta.js';
  * A leader numbers its streams of appends to a peer in `stream`. It drops acknowledgements for
  * streams to an earlier incarnation of the peer, because a restarted peer may have lost entries.
  *
- * `store` and `starts` tell which disk the sender has, and how often it has started with it. They are
- * undefined in messages of servers that are older than these fields.
+ * `store` and `starts` tell which disk the sender has, and how often it has started with it. They
+ * are undefined in messages of servers that are older than these fields.
  */
 interface FromServer {
   readonly term: number;
@@ -52,8 +52,8 @@ export interface Vote extends FromServer {
   readonly lastIndex: number;
   readonly lastTerm: number;
   /**
-   * Whether the leader of the previous term asked the sender to take over. Then voters grant the vote
-   * although that leader is alive (thesis §3.10).
+   * Whether the leader of the previous term asked the sender to take over. Then voters grant the
+   * vote although that leader is alive (thesis §3.10).
    */
   readonly transfer?: true;
 }

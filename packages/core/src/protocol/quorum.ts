@@ -1,7 +1,9 @@
 import type { Membership } from '../log/membership.js';
 import type { ServerId } from '../log/server.js';
 
-/** Returns how many of `voters` a decision needs: a majority, but all of them before the founding. */
+/**
+ * Returns how many of `voters` a decision needs: a majority, but all of them before the founding.
+ */
 function needed(voters: readonly ServerId[], founded: boolean): number {
   return founded ? Math.floor(voters.length / 2) + 1 : voters.length;
 }

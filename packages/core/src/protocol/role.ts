@@ -61,9 +61,9 @@ export interface Server {
   readonly level: number;
   /**
    * Whether this server may campaign: it is a voter, is not blank, its disk works, it can read the
-   * log, and it has room for entries. A server without room may campaign if no server has led for a while. A server whose
-   * removal is not committed yet is still a voter, because the others may need it to commit the
-   * removal (thesis §4.2.2).
+   * log, and it has room for entries. A server without room may campaign if no server has led for a
+   * while. A server whose removal is not committed yet is still a voter, because the others may
+   * need it to commit the removal (thesis §4.2.2).
    */
   readonly eligible: boolean;
   /** Whether the current term and vote are durable, so that messages of this term may be sent. */
@@ -73,8 +73,8 @@ export interface Server {
   /** Whether this server has the disk that the membership names. */
   readonly ownDiskCounts: boolean;
   /**
-   * Returns whether a server's votes and acknowledgements count if it has this store. Once a cluster
-   * is founded, they count only with the store that the membership in force names.
+   * Returns whether a server's votes and acknowledgements count if it has this store. Once a
+   * cluster is founded, they count only with the store that the membership in force names.
    */
   trusts(id: ServerId, store: StoreId | undefined): boolean;
   /** Draws an election timeout from [T, 2T) (Raft §5.2). */

@@ -8,7 +8,9 @@ type Peers = ReadonlyMap<ServerId, Progress>;
 /** A learner may be this many entries behind when it becomes a voter. */
 const MAX_LAG = 1_000;
 
-/** Returns whether what a voter acknowledges counts: its history and its disk are the right ones. */
+/**
+ * Returns whether what a voter acknowledges counts: its history and its disk are the right ones.
+ */
 export function counts(server: Server, id: ServerId, progress: Progress | undefined): progress is Progress {
   return progress !== undefined && !progress.isExcluded && server.trusts(id, progress.store);
 }
@@ -35,7 +37,10 @@ export function illiterate({ membership }: Server, peers: Peers, next: Membershi
   return next.voters.find((voter) => !isVoter(membership, voter) && readsLess(voter));
 }
 
-/** Returns the members, other than this server, that do not answer now or have not said what they read. */
+/**
+ * Returns the members, other than this server, that do not answer now or have not said what they
+ * read.
+ */
 export function silentMembers(server: Server, peers: Peers): ServerId[] {
   return [...server.membership.servers.keys()].filter((id) => {
     const progress = peers.get(id);

@@ -15,8 +15,8 @@ export function genesisOf(first: MembershipEntry): number {
 }
 
 /**
- * Returns the genesis of a cluster that begins with a snapshot of another cluster. It covers the new
- * cluster's id, the snapshot's id and the new membership, so every restore has its own.
+ * Returns the genesis of a cluster that begins with a snapshot of another cluster. It covers the
+ * new cluster's id, the snapshot's id and the new membership, so every restore has its own.
  */
 export function restoredGenesis(cluster: string, snapshot: string, first: MembershipEntry): number {
   const writer = new Writer(textLength(cluster) + snapshot.length / 2 + entriesLength([first]));

@@ -63,8 +63,8 @@ export async function* encodeSnapshot(
 }
 
 /**
- * Encodes a checked copy of a snapshot with another meta, and without decompressing its state: yields
- * the head, the chunks and the trailer like `encodeSnapshot`. Throws `KONTIKI_CORRUPT` or
+ * Encodes a checked copy of a snapshot with another meta, and without decompressing its state:
+ * yields the head, the chunks and the trailer like `encodeSnapshot`. Throws `KONTIKI_CORRUPT` or
  * `KONTIKI_FORMAT` before the trailer if the snapshot is damaged.
  */
 export async function* rewriteSnapshot(

@@ -122,7 +122,9 @@ export class Nodes {
     this.network = new MemoryNetwork({ clock: this.clock, latency: () => latency });
   }
 
-  /** Bootstraps servers of a cluster that is founded already: its first entry names their stores. */
+  /**
+   * Bootstraps servers of a cluster that is founded already: its first entry names their stores.
+   */
   async bootstrap(...ids: string[]): Promise<void> {
     const membership = membershipOf(
       ids.map((id, i) => [id, { address: `memory:${id}`, metadata: `http://${id}`, store: i + 1 }]),

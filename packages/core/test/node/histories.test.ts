@@ -1,5 +1,5 @@
-// Shows that data of two different histories is not merged: a node stops or refuses to start when its
-// stores, or the leader, contradict what it has committed.
+// Shows that data of two different histories is not merged: a node stops or refuses to start when
+// its stores, or the leader, contradict what it has committed.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { bootstrap, MemoryLog, MemorySnapshots, type LogState, type RaftNode } from '@kontiki/core';
 import { encodeSnapshot } from '@kontiki/core/wire';

@@ -1,5 +1,6 @@
 // Shows what operators see of feature levels: calls that raise the level, their refusals, and the
-// state of a server that cannot read its leader's log. See protocol/levels.test.ts for the protocol.
+// state of a server that cannot read its leader's log. See protocol/levels.test.ts for the
+// protocol.
 import { MemoryLog, membershipOf, type Message, type RaftNode, type Received } from '@kontiki/core';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { bytes, Nodes, runToOutcome } from './harness.js';

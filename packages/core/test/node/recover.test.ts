@@ -27,7 +27,9 @@ function recover(id: string, options: Partial<RecoverOptions> = {}): Promise<Rec
   return recoverServer(logOf(id), { ...owner(id), snapshots: stores.get(id), ...options });
 }
 
-/** Starts three servers, writes, and closes all of them. Resolves with the id of the last leader. */
+/**
+ * Starts three servers, writes, and closes all of them. Resolves with the id of the last leader.
+ */
 async function loseMajority(count = 5): Promise<string> {
   const { id } = await cluster(['a', 'b', 'c']);
   await write(count);
@@ -203,7 +205,8 @@ describe('recoverServer', () => {
       expect(await runToOutcome(nodes, leader!.propose(bytes(first)))).toMatchObject({ result: 4 });
       expect(machines.get(leader!.id)?.commands.slice(0, 3)).toEqual(['x0', 'x1', 'x2']);
     }
-    // b, c and e are a majority of the old cluster, so they serve in its epoch. The guide warns of this.
+    // b, c and e are a majority of the old cluster, so they serve in its epoch. The guide warns of
+    // this.
     const served = [...serving].map(([epoch, by]) => `${epoch === '' ? 'old' : 'new'}: ${[...by].join()}`);
     expect(served).toHaveLength(3);
     expect(new Set(served)).toEqual(new Set(['new: 0', 'new: 1', 'old: -1']));

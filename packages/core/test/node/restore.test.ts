@@ -1,4 +1,5 @@
-// Shows that restoreServer begins a new cluster from a snapshot of another one, and what it refuses.
+// Shows that restoreServer begins a new cluster from a snapshot of another one, and what it
+// refuses.
 import { MemoryLog, MemorySnapshots, restoreServer, type RestoreOptions, type SnapshotInfo } from '@kontiki/core';
 import { encodeSnapshot, type SnapshotCompression } from '@kontiki/core/wire';
 import { beforeEach, describe, expect, it } from 'vitest';

@@ -36,7 +36,10 @@ function reports(cluster: Scenario, id: string, kind: string): unknown[] {
   return cluster.server(id).reports.filter((report) => report.kind === kind);
 }
 
-/** Returns a scenario at level 2, in which c has been rolled back to level 1 before it got the entry. */
+/**
+ * Returns a scenario at level 2, in which c has been rolled back to level 1 before it got the
+ * entry.
+ */
 function withRolledBack(): Scenario {
   const cluster = led({ a: 2, b: 2, c: 2 });
   cluster.partition(['a', 'b']);

@@ -169,7 +169,9 @@ export class ScenarioCluster {
     this.#checks.wiped(this.server(id));
   }
 
-  /** Bootstraps a server again that has lost its disk, as a careless operator does, and starts it. */
+  /**
+   * Bootstraps a server again that has lost its disk, as a careless operator does, and starts it.
+   */
   bootstrapAgain(id: ServerId): void {
     this.#bootstrap(this.server(id).disk);
     this.start(id);

@@ -35,7 +35,9 @@ export interface FaultTarget {
   transfer?(to: ServerId | undefined): void;
   /** Asks the server to raise the feature level. */
   raiseLevel?(): void;
-  /** Installs a version on the stopped server that reads `by` more feature levels than its last one. */
+  /**
+   * Installs a version on the stopped server that reads `by` more feature levels than its last one.
+   */
   install?(by: number): void;
   /** Moves the server's clock forward by `span` milliseconds. */
   jump?(span: number): void;
@@ -162,7 +164,8 @@ export class Faults {
   }
 
   #bringDown(server: FaultTarget, kind: 'kill' | 'powerCut'): void {
-    // A fault that began earlier may end with a crash. No server may crash after the faults have ended.
+    // A fault that began earlier may end with a crash. No server may crash after the faults have
+    // ended.
     if (!server.up || this.#ended) return;
     const { mix, schedule, counts } = this.#world;
     server.crash(kind);

@@ -20,7 +20,9 @@ export function readAs(level: number, message: Message): Received {
   return { kind: 'unreadable', term, incarnation, index: entry.index, reason: 'A membership has a newer level.' };
 }
 
-/** Checks that no log contains what a member has not said it can read, and that levels never fall. */
+/**
+ * Checks that no log contains what a member has not said it can read, and that levels never fall.
+ */
 export class Levels {
   readonly #invariants: InvariantChecker;
   /** The highest level that each server has named to the leader of a term, by term and server. */

@@ -59,10 +59,11 @@ export const LATER_FAULTS = ['hangs', 'weakMachines'] as const;
  * What operators do. Drawn separately, too. In a world with churn no disk is lost or full: a server
  * that lost its disk must not come back under its name.
  *
- * - `churn`: members are added, promoted, demoted and removed, several at a time and sometimes by force
+ * - `churn`: members are added, promoted, demoted and removed, several at a time and sometimes by
+ * force
  * - `transfers`: leaders are asked to hand over
- * - `levels`: servers have versions that read different feature levels, are upgraded and rolled back, and
- *   leaders are asked to raise the level
+ * - `levels`: servers have versions that read different feature levels, are upgraded and rolled
+ * back, and leaders are asked to raise the level
  */
 const OPERATIONS = ['churn', 'transfers', 'levels'] as const;
 

@@ -144,8 +144,8 @@ export class Members {
 
   /**
    * Raises the feature level of the cluster to the highest one that every member reads, after an
-   * upgrade of all servers. Every member must answer. Earlier versions cannot join the cluster after
-   * that, and the level never goes down.
+   * upgrade of all servers. Every member must answer. Earlier versions cannot join the cluster
+   * after that, and the level never goes down.
    */
   raiseLevel(options: RaiseOptions = {}): Promise<Membership> {
     const { expected } = options;
@@ -222,8 +222,9 @@ export class Members {
 
   /**
    * Hands over the leadership, by default to the voter that needs the fewest entries. Resolves with
-   * the new leader, at once if `to` leads already. Takes at most an election timeout, in which proposals are refused with
-   * `KONTIKI_TRANSFERRING`. Rejects with `KONTIKI_TRANSFER_FAILED` if this server leads on.
+   * the new leader, at once if `to` leads already. Takes at most an election timeout, in which
+   * proposals are refused with `KONTIKI_TRANSFERRING`. Rejects with `KONTIKI_TRANSFER_FAILED` if
+   * this server leads on.
    */
   transferLeadership(to?: ServerId, options: CallOptions = {}): Promise<Leader> {
     const raft = this.#raft;
@@ -294,8 +295,8 @@ export class Members {
     const { operations } = this.#loop;
     let appended = false;
     const run = async (signal: AbortSignal): Promise<Membership> => {
-      // Check within the turn, because the membership may change before it. A call that was given up
-      // must change nothing.
+      // Check within the turn, because the membership may change before it. A call that was given
+      // up must change nothing.
       const at = await operations.run(() => (signal.aborted ? (signal.reason as Error) : append()));
       if (at instanceof Error) throw at;
       if ('refused' in at) throw changeRefused(raft, at, this.#situation);

@@ -16,7 +16,9 @@ export type DesiredMember =
       readonly learner?: boolean | undefined;
     };
 
-/** The steps from a membership to the desired one. New servers are added before all other changes. */
+/**
+ * The steps from a membership to the desired one. New servers are added before all other changes.
+ */
 export interface Plan {
   readonly additions: readonly MembershipStep[];
   readonly changes: readonly MembershipStep[];

@@ -35,7 +35,9 @@ export interface MoveProgress {
 
 export type OnMoveProgress = ((progress: MoveProgress) => void) | undefined;
 
-/** Opens stores and resolves like `use`. Afterward closes every opened store, even if a step failed. */
+/**
+ * Opens stores and resolves like `use`. Afterward closes every opened store, even if a step failed.
+ */
 export async function withOpenStores<T>(
   stores: Stores,
   owner: Owner,

@@ -39,18 +39,19 @@ export interface Recovery extends Position {
 }
 
 /**
- * Makes a stopped server the only member of its cluster, after a majority of the voters was lost for
- * good. Call it for one server alone: the one with the newest log (`inspectServer`). Every entry that
- * its log holds becomes committed. Acknowledged entries that it lacks are lost.
+ * Makes a stopped server the only member of its cluster, after a majority of the voters was lost
+ * for good. Call it for one server alone: the one with the newest log (`inspectServer`). Every
+ * entry that its log holds becomes committed. Acknowledged entries that it lacks are lost.
  *
- * The server gets a random epoch, and servers of other epochs refuse it. So empty all other servers,
- * also those that come back later, and add them again under new ids.
+ * The server gets a random epoch, and servers of other epochs refuse it. So empty all other
+ * servers, also those that come back later, and add them again under new ids.
  *
  * Writes one entry in one atomic step. After an error or a crash, the server is recovered or
  * unchanged. Rejects with
  * - `KONTIKI_LOST_DATA` if the log is blank, or begins with a snapshot that is missing or damaged,
  * - `KONTIKI_BAD_CHANGE` if the server is no voter, or is the only one already,
- * - `KONTIKI_LOCKED` if the server is running, `KONTIKI_FOREIGN_DATA` if the log is another server's.
+ * - `KONTIKI_LOCKED` if the server is running, `KONTIKI_FOREIGN_DATA` if the log is another
+ * server's.
  */
 export function recoverServer(log: LogStore, options: RecoverOptions): Promise<Recovery> {
   const { snapshots } = options;

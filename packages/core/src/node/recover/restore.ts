@@ -115,7 +115,10 @@ function restoredMeta(
   };
 }
 
-/** Returns the snapshot that an interrupted call has finished. Throws if there is any other snapshot. */
+/**
+ * Returns the snapshot that an interrupted call has finished. Throws if there is any other
+ * snapshot.
+ */
 function findFinished(
   held: readonly SnapshotInfo[],
   { genesis, last }: SnapshotMeta,

@@ -50,9 +50,9 @@ const bootstrapOptions: Names<BootstrapOptions> = {
  * Starts a cluster: writes the first entry, the membership, which is committed by definition. Call
  * this function once for each initial server, before any of them runs. Resolves when the entry is
  * durable. Until each initial server has run once, together, the cluster needs all of them to elect
- * a leader and to commit. Rejects with `KONTIKI_NOT_BLANK` if the log or `snapshots` is not blank. Never call it
- * for a server that has lost its disk, because that server has forgotten its votes and
- * acknowledgements.
+ * a leader and to commit. Rejects with `KONTIKI_NOT_BLANK` if the log or `snapshots` is not blank.
+ * Never call it for a server that has lost its disk, because that server has forgotten its votes
+ * and acknowledgements.
  *
  * After `KONTIKI_TIMEOUT` or `KONTIKI_ABORTED` the entry may have been written. Call this function
  * again: `KONTIKI_NOT_BLANK` means that the entry was written.

@@ -105,8 +105,8 @@ export class ModelServer implements FaultTarget {
   }
 
   /**
-   * The memberships with which the server may have counted in the current turn. A leader can commit,
-   * step down, and truncate its newest membership in one turn.
+   * The memberships with which the server may have counted in the current turn. A leader can
+   * commit, step down, and truncate its newest membership in one turn.
    */
   get memberships(): readonly MembershipAt[] {
     return [...this.#liveBefore, ...(this.raft?.log.liveMemberships ?? [])];

@@ -61,8 +61,8 @@ export class NodeChecks {
   }
 
   /**
-   * Returns whether the servers for which `holds` returns true are a quorum, by the newest committed
-   * membership or by a later one that may be in force.
+   * Returns whether the servers for which `holds` returns true are a quorum, by the newest
+   * committed membership or by a later one that may be in force.
    */
   isOnQuorum(holds: (id: ServerId) => boolean): boolean {
     const all = [...this.#memberships.values()];
@@ -237,7 +237,9 @@ export class NodeChecks {
     return issued.covers(index) ? this.#entries.termOf(index) : issued.at(index);
   }
 
-  /** Checks a membership against the one before it in the log. A write appends it, from `first` on. */
+  /**
+   * Checks a membership against the one before it in the log. A write appends it, from `first` on.
+   */
   #joins(log: LogMemory, first: number, entry: MembershipEntry): void {
     const { index, term, membership } = entry;
     this.#memberships.set(`${index} ${term}`, entry);
