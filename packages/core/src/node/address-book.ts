@@ -3,6 +3,9 @@ import type { Membership, MembershipAt } from '../log/membership.js';
 import type { ServerId } from '../log/server.js';
 import type { Announcement, Announcements } from '../ports/transport.js';
 
+/** The highest count that a handshake can carry. */
+const MAX_COUNT = 999_999_999_999_999;
+
 interface Entry {
   readonly count: number;
   /** Undefined once the membership has named a newer address. */
@@ -52,6 +55,8 @@ export class AddressBook implements Announcements {
   }
 
   isNews({ id, count, address }: Announcement): boolean {
+    // This server must be able to answer with a higher count.
+    if (count >= MAX_COUNT) return false;
     const known = this.#entries.get(id);
     // A server whose disk was replaced counts its starts from one again. So it answers a higher
     // count than its own, which is of its earlier disk, with an even higher one.

@@ -89,6 +89,13 @@ it('a server answers a newer announcement in its name with an even newer one', (
   expect(changes).toBe(1);
 });
 
+it('a count that cannot be exceeded is ignored, so that a server can always answer', () => {
+  book.learn(from('a', 999_999_999_999_999, 'other'));
+  expect(book.list()).toEqual([from('a', 5, 'new:a')]);
+  book.learn(from('a', 999_999_999_999_998, 'other'));
+  expect(book.list()).toEqual([from('a', 999_999_999_999_999, 'new:a')]);
+});
+
 it('a server that announces nothing does not answer in its name', () => {
   const silent = new AddressBook('a', undefined, 5, () => (changes += 1));
   silent.follow([first]);
