@@ -29,13 +29,8 @@ export type { RecoverOptions, Recovery } from './node/recover/recover.js';
 export { restoreServer } from './node/recover/restore.js';
 export type { RestoreOptions } from './node/recover/restore.js';
 export type { Members } from './node/members/members.js';
-export type {
-  CatchUpOptions,
-  CatchUpProgress,
-  ChangeOptions,
-  RaiseOptions,
-  ReconcileOptions,
-} from './node/members/members.js';
+export type { CatchUpProgress } from './node/members/catch-up.js';
+export type { CatchUpOptions, ChangeOptions, RaiseOptions, ReconcileOptions } from './node/members/members.js';
 export type { DesiredMember } from './node/members/reconcile.js';
 export type { CallOptions } from './node/calls/calls.js';
 export type { NodeOptions } from './node/options.js';

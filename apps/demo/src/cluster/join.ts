@@ -50,15 +50,25 @@ export async function publishUrl(
   me: DemoNode,
   headers: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const http = new HttpClient({ headers, ca: authorityOf(data, cluster) });
   // Redirects to a leader whose own URL has changed fail, so the leader may have to be asked
-  // directly.
-  const client = new MembersClient(
-    http,
-    livingNodes(cluster).map((node) => clientUrl(node, cluster)),
+  // directly, and it may be this node.
+  await ask(data, cluster, livingNodes(cluster), headers, (client) =>
+    client.change({ change: 'metadata', id: me.id, metadata: clientUrl(me, cluster) }),
   );
+}
+
+/** Asks nodes about the members, or for a change. */
+async function ask(
+  data: string,
+  cluster: ClusterFile,
+  nodes: readonly DemoNode[],
+  headers: Readonly<Record<string, string>>,
+  question: (client: MembersClient) => Promise<unknown>,
+): Promise<void> {
+  const http = new HttpClient({ headers, ca: authorityOf(data, cluster) });
   try {
-    await client.change({ change: 'metadata', id: me.id, metadata: clientUrl(me, cluster) });
+    const urls = nodes.map((node) => clientUrl(node, cluster));
+    await question(new MembersClient(http, urls));
   } finally {
     http.close();
   }
@@ -71,29 +81,21 @@ export async function join(
   me: DemoNode,
   headers: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const http = new HttpClient({ headers, ca: authorityOf(data, cluster) });
-  const urls = livingNodes(cluster)
-    .filter(({ id }) => id !== me.id)
-    .map((node) => clientUrl(node, cluster));
-  const client = new MembersClient(http, urls);
+  const others = livingNodes(cluster).filter(({ id }) => id !== me.id);
   try {
-    // An earlier start may have been interrupted after the node became a voter.
-    const { members } = await client.list();
-    if (!members.some(({ id, part }) => id === me.id && part === 'voter'))
-      await client.change({
-        change: 'add',
-        id: me.id,
-        address: peerUrl(me, cluster.transport),
-        metadata: clientUrl(me, cluster),
-      });
+    await ask(data, cluster, others, headers, async (client) => {
+      // An earlier start may have been interrupted after the node became a voter.
+      const { members } = await client.list();
+      if (members.some(({ id, part }) => id === me.id && part === 'voter')) return;
+      const address = peerUrl(me, cluster.transport);
+      await client.change({ change: 'add', id: me.id, address, metadata: clientUrl(me, cluster) });
+    });
   } catch (error) {
     throw new CliError(
       `${me.id} is not a voter yet: ${(error as Error).message} Start it again to try again: ${COMMAND} node --id ${me.id}`,
       undefined,
       { cause: error },
     );
-  } finally {
-    http.close();
   }
   await updateClusterFile(data, (file) => ({
     ...file,

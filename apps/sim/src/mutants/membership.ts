@@ -127,13 +127,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'the level rises although a member has not been heard',
-    file: 'protocol/leader.ts',
+    file: 'protocol/levels.ts',
     find: "if (silent.length > 0) return refuse('silent', silent.join(', '));",
     replace: '',
   },
   {
     name: 'the level rises to what the leader reads',
-    file: 'protocol/leader.ts',
+    file: 'protocol/levels.ts',
     find: 'const level = Math.min(own, ...reads);',
     replace: 'const level = own;',
   },

@@ -27,5 +27,9 @@ export interface ChangeRefusal {
   readonly detail: string;
 }
 
+export function refuse(refused: ChangeRefusal['refused'], detail = ''): ChangeRefusal {
+  return { refused, detail };
+}
+
 /** Why a leadership was not transferred. */
 export type TransferRefusal = 'notLeader' | 'transferring' | 'notVoter' | 'away';

@@ -3,8 +3,9 @@ import { beginChange, leaveJoint, targetOf, withAddresses, type MembershipStep }
 import { isVoter, type Membership } from '../log/membership.js';
 import type { ServerId, ServerInfo } from '../log/server.js';
 import { ApplyBacklog } from './apply-backlog.js';
-import type { ChangeLimits, ChangeRefusal, TransferRefusal } from './change-refusal.js';
+import { refuse, type ChangeLimits, type ChangeRefusal, type TransferRefusal } from './change-refusal.js';
 import { withStores } from './founding.js';
+import { illiterate, raised } from './levels.js';
 import type { AppendAccepted, AppendRejected, HeartbeatReply, ReadIndex, SnapshotAck } from './message.js';
 import type { PageRead } from './output.js';
 import type { Progress } from './progress.js';
@@ -13,7 +14,7 @@ import { ReadRounds } from './reads.js';
 import { Replication } from './replication.js';
 import { BaseRole, type Server } from './role.js';
 import { Transfer } from './transfer.js';
-import { answers, bestSuccessor, counts, illiterate, laggard, silentMembers } from './voters.js';
+import { answers, bestSuccessor, counts, laggard } from './voters.js';
 
 /**
  * The leader role: appends entries, counts acknowledgements and commits. A leader steps down if no
@@ -121,24 +122,12 @@ export class Leader extends BaseRole {
     return this.#appendMembership(next);
   }
 
-  /**
-   * Raises the feature level to the highest one that every member reads. Each member must have said
-   * so in this leadership and answer now: a server that is away may come back with an earlier
-   * version.
-   */
+  /** Raises the feature level to the highest one that every member reads. */
   raiseLevel({ expected }: Pick<ChangeLimits, 'expected'>): Position | ChangeRefusal {
-    const { membership, level: own } = this.#server;
     const refused = this.#refuseChange(expected);
     if (refused !== undefined) return refused;
-    const silent = silentMembers(this.#server, this.peers);
-    if (silent.length > 0) return refuse('silent', silent.join(', '));
-    const reads = [...membership.servers.keys()].map((id) => this.peers.get(id)?.level ?? own);
-    const level = Math.min(own, ...reads);
-    if (level > membership.level)
-      return this.#appendMembership({ ...membership, level, revision: membership.revision + 1 });
-    if (own <= membership.level) return refuse('highest', `${membership.level}`);
-    const behind = [...membership.servers.keys()].filter((_, i) => (reads[i] as number) <= membership.level);
-    return refuse('unequal', behind.join(', '));
+    const next = raised(this.#server, this.peers);
+    return 'refused' in next ? next : this.#appendMembership(next);
   }
 
   /**
@@ -434,8 +423,4 @@ export class Leader extends BaseRole {
     this.#server.report({ kind: 'steppedDown', reason });
     this.#server.follow(this.#server.ballot.term, undefined);
   }
-}
-
-function refuse(refused: ChangeRefusal['refused'], detail = ''): ChangeRefusal {
-  return { refused, detail };
 }

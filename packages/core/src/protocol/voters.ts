@@ -31,23 +31,6 @@ export function laggard(server: Server, peers: Peers, next: Membership): ServerI
   });
 }
 
-/** Returns a new voter that cannot read what the log may contain, if there is one. */
-export function illiterate({ membership }: Server, peers: Peers, next: Membership): ServerId | undefined {
-  const readsLess = (id: ServerId): boolean => (peers.get(id)?.level ?? next.level) < next.level;
-  return next.voters.find((voter) => !isVoter(membership, voter) && readsLess(voter));
-}
-
-/**
- * Returns the members, other than this server, that do not answer now or have not said what they
- * read.
- */
-export function silentMembers(server: Server, peers: Peers): ServerId[] {
-  return [...server.membership.servers.keys()].filter((id) => {
-    const progress = peers.get(id);
-    return id !== server.id && (progress?.level === undefined || !answers(server, id, progress));
-  });
-}
-
 /** Returns the voter that answers and has the most of the log; undefined if none answers. */
 export function bestSuccessor(server: Server, peers: Peers): ServerId | undefined {
   const able = [...peers].filter(

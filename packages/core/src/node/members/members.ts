@@ -14,6 +14,7 @@ import type { CallOptions } from '../calls/calls.js';
 import type { Loop } from '../loop.js';
 import { badOption, type Names } from '../options.js';
 import { leaderOf } from '../status.js';
+import { catchUp, type CatchUpProgress } from './catch-up.js';
 import { stepsTo, type DesiredMember } from './reconcile.js';
 import { changeRefused, transferFailed, transferRefused } from './refusals.js';
 import { addressFault, serverInfo } from './server-info.js';
@@ -38,15 +39,6 @@ export interface CatchUpOptions extends ChangeOptions {
   readonly onProgress?: ((progress: CatchUpProgress) => void) | undefined;
 }
 
-/** How much of the leader's log a new server holds. */
-export interface CatchUpProgress {
-  readonly id: ServerId;
-  /** The index up to which the log is durable on the server. */
-  readonly match: number;
-  /** The last index of the leader's log. */
-  readonly last: number;
-}
-
 export interface ReconcileOptions extends ChangeOptions {
   /** Whether to return the steps without making them. Default false. */
   readonly dryRun?: boolean | undefined;
@@ -68,9 +60,6 @@ const KINDS: readonly MembershipStep['kind'][] = [
   'setAddress',
   'setMetadata',
 ];
-
-/** A new server counts as caught up after at most this many rounds (thesis §4.2.1). */
-const MAX_ROUNDS = 10;
 
 /**
  * Runs a call with the deadline and the signal of `options`, and refuses options whose names are
@@ -343,33 +332,12 @@ export class Members {
     );
   }
 
-  /**
-   * Waits until a learner has the log. Each round ends when it has what the log held at the start
-   * of the round. A round that takes less than an election timeout is the last one (thesis §4.2.1).
-   * `isRight` tells whether the learner has the right disk.
-   */
-  #catchUp(id: ServerId, options: CatchUpOptions, isRight: (learner: Progress) => boolean = () => true): Promise<void> {
+  #catchUp(id: ServerId, options: CatchUpOptions, isRight?: (learner: Progress) => boolean): Promise<void> {
     const raft = this.#raft;
-    const { operations } = this.#loop;
-    const { onProgress } = options;
+    const learner = { raft, id, onProgress: options.onProgress, isRight };
     const run = async (aborted: AbortSignal): Promise<void> => {
-      for (let round = 1; round <= MAX_ROUNDS; round += 1) {
-        const start = raft.now;
-        const goal = raft.log.lastIndex;
-        let seen = -1;
-        // Its heartbeat replies say which feature level it reads.
-        await operations.until(() => {
-          const learner = raft.peers?.get(id);
-          if (learner === undefined) return true;
-          if (!isRight(learner)) return false;
-          const { match, level } = learner;
-          if (match !== seen) onProgress?.({ id, match, last: raft.log.lastIndex });
-          seen = match;
-          return match >= goal && level !== undefined;
-        }, aborted);
-        if (raft.role !== 'leader') throw refusalError(raft, 'notLeader', this.#situation);
-        if (raft.now - start < raft.timings.election) return;
-      }
+      if (!(await catchUp(this.#loop.operations, learner, aborted)))
+        throw refusalError(raft, 'notLeader', this.#situation);
     };
     return this.#limited(options, run, catchUpOptions, Infinity);
   }

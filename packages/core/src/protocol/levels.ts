@@ -1,0 +1,42 @@
+import { isVoter, type Membership } from '../log/membership.js';
+import type { ServerId } from '../log/server.js';
+import { refuse, type ChangeRefusal } from './change-refusal.js';
+import type { Progress } from './progress.js';
+import type { Server } from './role.js';
+import { answers } from './voters.js';
+
+type Peers = ReadonlyMap<ServerId, Progress>;
+
+/**
+ * Returns the membership with the highest feature level that every member reads, or why the level
+ * cannot rise. Each member must have said what it reads in this leadership, and answer now: a
+ * server that is away may come back with an earlier version.
+ */
+export function raised(server: Server, peers: Peers): Membership | ChangeRefusal {
+  const { membership, level: own } = server;
+  const silent = silentMembers(server, peers);
+  if (silent.length > 0) return refuse('silent', silent.join(', '));
+  const ids = [...membership.servers.keys()];
+  const reads = ids.map((id) => peers.get(id)?.level ?? own);
+  const level = Math.min(own, ...reads);
+  if (level > membership.level) return { ...membership, level, revision: membership.revision + 1 };
+  if (own <= membership.level) return refuse('highest', `${membership.level}`);
+  return refuse('unequal', ids.filter((_, i) => (reads[i] as number) <= membership.level).join(', '));
+}
+
+/** Returns a new voter that cannot read what the log may contain, if there is one. */
+export function illiterate({ membership }: Server, peers: Peers, next: Membership): ServerId | undefined {
+  const readsLess = (id: ServerId): boolean => (peers.get(id)?.level ?? next.level) < next.level;
+  return next.voters.find((voter) => !isVoter(membership, voter) && readsLess(voter));
+}
+
+/**
+ * Returns the members, other than this server, that do not answer now or have not said what they
+ * read.
+ */
+function silentMembers(server: Server, peers: Peers): ServerId[] {
+  return [...server.membership.servers.keys()].filter((id) => {
+    const progress = peers.get(id);
+    return id !== server.id && (progress?.level === undefined || !answers(server, id, progress));
+  });
+}
