@@ -1,7 +1,11 @@
-import { membershipOf, type Membership } from '@kontiki/core';
+import { membershipOf, type Entry, type Membership } from '@kontiki/core';
 import { Random, SimulatedDisk } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
+import { NodeChecks } from '../src/world/full/checks.js';
+import { LogMemory } from '../src/world/full/watched-log.js';
+import { InvariantChecker } from '../src/world/invariant-checker.js';
 import { quorumsOverlap } from '../src/world/memberships.js';
+import { drawMix } from '../src/world/mix.js';
 
 const bytes = (...values: number[]): Uint8Array => new Uint8Array(values);
 
@@ -139,5 +143,31 @@ describe('quorumsOverlap', () => {
   it('quorums can be disjoint after adding or replacing two voters', () => {
     expect(quorumsOverlap(of('a', 'b', 'c'), of('a', 'b', 'c', 'd', 'e'))).toBe(false);
     expect(quorumsOverlap(of('a', 'b', 'c'), of('c', 'd', 'e'))).toBe(false);
+  });
+});
+
+describe('NodeChecks', () => {
+  const of = (...ids: string[]): Membership => membershipOf(ids.map((id) => [id, { address: id, metadata: '' }]));
+  const entry = (index: number, term: number, membership: Membership): Entry => ({
+    kind: 'membership',
+    index,
+    term,
+    membership,
+  });
+
+  /** Passes one write of these entries to the checks, as if a follower had received them together. */
+  function append(...entries: Entry[]): void {
+    const checks = new NodeChecks(new InvariantChecker(new Set(['quorumsOverlap'])), drawMix(1, {}, 'nodes'), () => []);
+    checks.issued({ id: 'b', life: 1, leads: false, log: new LogMemory() }, 0, 0, { entries });
+  }
+
+  it('each membership of a write is compared with the one before it, whatever their terms', () => {
+    append(
+      entry(1, 1, of('a', 'b', 'c')),
+      entry(2, 2, of('a', 'b', 'c', 'd')),
+      entry(3, 3, of('a', 'b', 'c', 'd', 'e')),
+    );
+    const skipped = (): void => append(entry(1, 1, of('a', 'b', 'c')), entry(2, 2, of('a', 'b', 'c', 'd', 'e')));
+    expect(skipped).toThrow('the memberships at 1 and 2 have quorums without a common server');
   });
 });

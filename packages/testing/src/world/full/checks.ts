@@ -101,7 +101,9 @@ export class NodeChecks {
       () => `${id} leads and replaced its entry ${first.index}`,
     );
     this.#entries.issued(id, prevTerm, entries);
-    for (const entry of entries) if (entry.kind === 'membership') this.#joins(log, first.index, entry);
+    const terms = new Map(entries.map(({ index, term }) => [index, term]));
+    const termAt = (index: number): number | undefined => terms.get(index) ?? this.#termAt(log, index);
+    for (const entry of entries) if (entry.kind === 'membership') this.#joins(termAt, entry);
   }
 
   committed({ id, log, life }: Observed, term: number, index: number): void {
@@ -238,16 +240,15 @@ export class NodeChecks {
   }
 
   /**
-   * Checks a membership against the one before it in the log. A write appends it, from `first` on.
+   * Checks a membership against the one before it in the log. `termAt` returns the terms of the log
+   * as they are after the write that appends the membership.
    */
-  #joins(log: LogMemory, first: number, entry: MembershipEntry): void {
+  #joins(termAt: (index: number) => number | undefined, entry: MembershipEntry): void {
     const { index, term, membership } = entry;
     this.#memberships.set(`${index} ${term}`, entry);
-    const precedes = (other: MembershipEntry): boolean => {
-      if (other.index >= first) return other.index < index && other.term === term;
-      return this.#termAt(log, other.index) === other.term;
-    };
-    const earlier = [...this.#memberships.values()].filter(precedes);
+    const earlier = [...this.#memberships.values()].filter(
+      (other) => other.index < index && termAt(other.index) === other.term,
+    );
     const [before] = earlier.sort((a, b) => b.index - a.index);
     const overlap = quorumsOverlap(before?.membership ?? membership, membership);
     this.invariants.check(
