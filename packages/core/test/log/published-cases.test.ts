@@ -101,7 +101,7 @@ it.each([
   ],
 ] as const)("a change of etcd's test that %s ends as documented", (_, ...commands) => {
   let current = membership(['1']);
-  for (const [command, expected] of commands) {
+  for (const [command, expected] of commands as readonly (readonly [string, string])[]) {
     const next = change(current, command);
     expect(typeof next === 'string' ? next : print(next), command).toBe(expected);
     if (typeof next !== 'string') current = next;
