@@ -11,6 +11,7 @@ export const BATCH_BYTES: number = 256 * 1024;
 /** Maximum number of queued urgent messages. An urgent message is about 60 bytes long. */
 const MAX_URGENT = 1024;
 
+const BULK: ReadonlySet<Message['kind']> = new Set(['append', 'snapshotChunk', 'propose']);
 const EMPTY_FRAME = frameLength([]);
 
 interface Bulk {
@@ -21,8 +22,8 @@ interface Bulk {
 /**
  * Queue of messages to be sent to one peer.
  *
- * The queue has two parts. Bulk messages are appends, including empty ones, and chunks of
- * snapshots. They are sent in order, because the peer would reject an append that arrives before
+ * The queue has two parts. Bulk messages are appends, including empty ones, chunks of snapshots and
+ * forwarded proposals. They are sent in order, because the peer would reject an append that arrives before
  * its predecessors. All other messages are urgent and are sent first. Otherwise heartbeats would
  * wait behind megabytes of entries, and the peer would consider a live leader dead.
  *
@@ -60,7 +61,7 @@ export class SendQueue {
   /** Queues messages. Drops and logs the messages that do not fit. */
   push(messages: readonly Message[]): void {
     for (const message of messages) {
-      if (message.kind === 'append' || message.kind === 'snapshotChunk') this.#pushBulk(message);
+      if (BULK.has(message.kind)) this.#pushBulk(message);
       else this.#pushUrgent(message);
     }
   }

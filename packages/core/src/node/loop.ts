@@ -180,6 +180,7 @@ export class Loop<Result> {
       if (turn.write !== undefined) this.#write(turn.write);
       for (const read of turn.pageReads) this.#readPage(read);
       if (turn.reads !== undefined) this.reads.confirm(turn.reads);
+      this.proposals.answered(turn.forwarded);
       for (const event of turn.snapshots) this.snapshots?.handle(event);
       this.applier.applyNext();
       this.#serveReads();

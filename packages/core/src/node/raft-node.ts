@@ -11,9 +11,10 @@ import { checkedMachine } from './apply/checked-machine.js';
 import { AddressBook } from './address-book.js';
 import { Calls, type CallOptions } from './calls/calls.js';
 import { limited, limitedAlone, refuseOptions, unlessAborted } from './calls/limited.js';
-import type { Applied } from './calls/proposals.js';
+import { proposeOptions, type Applied, type ProposeOptions } from './calls/proposals.js';
 import { readOptions, refuseRead, serveRead, type ReadOptions } from './calls/read-queue.js';
 import { closeQuietly } from './close-parts.js';
+import { describe } from './describe.js';
 import { CommandCopies } from './command-copies.js';
 import { Emitter, type ListenerOptions } from './events/emitter.js';
 import { eventNames, type NodeEvents } from './events/events.js';
@@ -133,17 +134,20 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   // ---- calls
 
   /**
-   * Proposes a command. Resolves with the state machine's result once the command is committed
-   * (durable on a majority) and applied on this server. `data` is copied, so its memory may be
-   * reused as soon as this method returns.
+   * Proposes a command, on any server. Resolves with the state machine's result once the command is
+   * committed (durable on a majority) and applied on this server. `data` is copied, so its memory
+   * may be reused as soon as this method returns.
+   *
+   * A server that does not lead waits for a leader and forwards the command to it. It sends the
+   * command again only if a server has refused it, so the command is applied at most once. With
+   * `forward: false`, rejects with `KONTIKI_NOT_LEADER` instead, a `NotLeaderError` with the leader.
    *
    * Rejects with `KONTIKI_UNKNOWN_OUTCOME` if the command may have been applied or may still be
-   * applied. After any other error the command will never be applied: `KONTIKI_NOT_LEADER` (a
-   * `NotLeaderError` with the leader), `KONTIKI_OVERLOADED`, `KONTIKI_TOO_LARGE`,
-   * `KONTIKI_DISK_FULL`, `KONTIKI_REPLACED`, `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`,
-   * `KONTIKI_CLOSED`.
+   * applied. After any other error the command will never be applied: `KONTIKI_NOT_LEADER`,
+   * `KONTIKI_TRANSFERRING`, `KONTIKI_OVERLOADED`, `KONTIKI_TOO_LARGE`, `KONTIKI_DISK_FULL`,
+   * `KONTIKI_REPLACED`, `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`, `KONTIKI_CLOSED`.
    */
-  propose(data: Uint8Array, options: CallOptions = {}): Promise<Applied<Result>> {
+  propose(data: Uint8Array, options: ProposeOptions = {}): Promise<Applied<Result>> {
     const refused = this.#refuseProposal(data, options);
     if (refused !== undefined) return Promise.reject(refused);
     let command: Uint8Array;
@@ -153,7 +157,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       return Promise.reject(error as Error);
     }
     const call = this.#calls.open<Applied<Result>>(options.timeout ?? this.#timeout, options.signal);
-    this.#loop.proposals.queue(command, call);
+    this.#loop.proposals.queue(command, options.forward ?? true, call);
     this.#loop.schedule();
     return call.promise;
   }
@@ -310,6 +314,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     if (this.#ended === undefined && leadsOthers(raft) && (drain || transfer)) {
       this.#refused = new KontikiError('KONTIKI_CLOSED', `Node ${this.id} is closing.`);
       const { proposals, operations } = this.#loop;
+      proposals.stopWaiting(this.#refused);
       const run = (signal: AbortSignal): Promise<void> => handOver(raft, proposals, operations, options, signal);
       await limited(this.#calls, { timeout }, run).catch(() => {
         // The node closes anyway. Its callers learn what happened to their proposals.
@@ -397,14 +402,16 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     return this.#ended?.error ?? this.#refused ?? refuseOptions(options, known);
   }
 
-  #refuseProposal(data: Uint8Array, options: CallOptions): KontikiError | undefined {
-    const refused = this.#refuseCall(options);
+  #refuseProposal(data: Uint8Array, options: ProposeOptions): KontikiError | undefined {
+    const refused = this.#refuseCall(options, proposeOptions);
     if (refused !== undefined) return refused;
+    const { forward = true } = options;
+    if (typeof forward !== 'boolean') return badOption(`forward must be true or false, not ${describe(forward)}.`);
     if (!(data instanceof Uint8Array)) return badOption('A command must be a Uint8Array.');
     if (data.length > this.#maxCommandBytes) {
       const text = `The command has ${data.length} bytes, but this node accepts at most ${this.#maxCommandBytes}.`;
       return new KontikiError('KONTIKI_TOO_LARGE', text);
     }
-    return this.#loop.proposals.refuse(data.length);
+    return this.#loop.proposals.refuse(data.length, forward);
   }
 }

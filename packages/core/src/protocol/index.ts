@@ -8,7 +8,7 @@ export type { Mail, Output, PageRead, ReadsReady, Report, SnapshotEvent, Write }
 export type { Progress } from './progress.js';
 export type { RaftStart } from './raft-server.js';
 export { Raft } from './raft.js';
-export type { ProposalRefusal } from './raft.js';
+export type { ProposalRefusal } from './message.js';
 export { RawNode } from './raw-node.js';
 export type { Turn, TurnHooks } from './raw-node.js';
 export { defaultLimits, defaultTimings } from './settings.js';

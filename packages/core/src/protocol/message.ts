@@ -149,6 +149,32 @@ export interface ReadIndexReply extends Answer {
 }
 
 /**
+ * Asks the leader of `term` to append commands. The tickets of the commands begin with `ticket`, and
+ * the sender uses each only once.
+ */
+export interface Propose extends FromServer {
+  readonly kind: 'propose';
+  readonly ticket: number;
+  readonly commands: readonly Uint8Array[];
+}
+
+/** The reason for not appending a proposal. */
+export type ProposalRefusal = 'notLeader' | 'transferring' | 'overloaded' | 'diskFull';
+
+/**
+ * Answers a `Propose`: the first `accepted` commands are entries of `term` from `index` on. The
+ * others were not appended, for the reason `refused`, and never will be.
+ */
+export interface ProposeReply extends Answer {
+  readonly kind: 'proposeReply';
+  readonly ticket: number;
+  readonly accepted: number;
+  /** The index of the first command's entry, or 0 if all commands were refused. */
+  readonly index: number;
+  readonly refused: ProposalRefusal | undefined;
+}
+
+/**
  * Asks the receiver to take over the leadership now: to campaign in `term` + 1 without asking for
  * pre-votes (thesis §3.10). Only its own term and only the incarnation in `to` act on it.
  */
@@ -198,6 +224,8 @@ export type Message =
   | Commit
   | ReadIndex
   | ReadIndexReply
+  | Propose
+  | ProposeReply
   | SnapshotOffer
   | SnapshotChunk
   | SnapshotAck

@@ -1,5 +1,5 @@
 import type { ServerId } from '../log/server.js';
-import type { Message } from './message.js';
+import type { Message, ProposeReply } from './message.js';
 import type { PageRead, Mail, Output, ReadsReady, Report, SnapshotEvent, Write } from './output.js';
 
 type Sorted = Map<ServerId, Message[]>;
@@ -9,6 +9,7 @@ const noMail: Mail = new Map();
 const noPageReads: readonly PageRead[] = [];
 const noSnapshots: readonly SnapshotEvent[] = [];
 const noReports: readonly Report[] = [];
+const noReplies: readonly ProposeReply[] = [];
 
 function put(mail: Sorted, to: ServerId, message: Message): void {
   const list = mail.get(to);
@@ -24,6 +25,7 @@ export class OutputBuilder {
   #snapshots: SnapshotEvent[] | undefined;
   #reports: Report[] | undefined;
   #reads: ReadsReady | undefined;
+  #forwarded: ProposeReply[] | undefined;
   #needsAnotherTurn = false;
 
   /** Queues a message that may be sent immediately. */
@@ -56,6 +58,10 @@ export class OutputBuilder {
     this.#reads = reads;
   }
 
+  forwarded(reply: ProposeReply): void {
+    (this.#forwarded ??= []).push(reply);
+  }
+
   /** Requests another turn after other pending events were handled. */
   requestAnotherTurn(): void {
     this.#needsAnotherTurn = true;
@@ -73,6 +79,7 @@ export class OutputBuilder {
       after,
       pageReads: this.#pageReads ?? noPageReads,
       reads: this.#reads,
+      forwarded: this.#forwarded ?? noReplies,
       snapshots: this.#snapshots ?? noSnapshots,
       reports: this.#reports ?? noReports,
       needsAnotherTurn: this.#needsAnotherTurn,
@@ -83,6 +90,7 @@ export class OutputBuilder {
     this.#snapshots = undefined;
     this.#reports = undefined;
     this.#reads = undefined;
+    this.#forwarded = undefined;
     this.#needsAnotherTurn = false;
     return output;
   }

@@ -2,7 +2,7 @@ import type { Ballot } from '../log/ballot.js';
 import type { Entry } from '../log/entry.js';
 import type { Base } from '../log/raft-log.js';
 import type { ServerId } from '../log/server.js';
-import type { Message, SnapshotAck, SnapshotChunk, SnapshotOffer } from './message.js';
+import type { Message, ProposeReply, SnapshotAck, SnapshotChunk, SnapshotOffer } from './message.js';
 
 /** Messages by receiver, in sending order. */
 export type Mail = ReadonlyMap<ServerId, readonly Message[]>;
@@ -95,6 +95,8 @@ export interface Output {
   readonly after: number;
   readonly pageReads: readonly PageRead[];
   readonly reads: ReadsReady | undefined;
+  /** The leader's answers to forwarded proposals. */
+  readonly forwarded: readonly ProposeReply[];
   readonly snapshots: readonly SnapshotEvent[];
   readonly reports: readonly Report[];
   /** Whether another turn should follow soon, even without new input. */

@@ -7,6 +7,7 @@ import type { ServerId, StoreId } from '../log/server.js';
 import type { StoreLife } from '../log/store-life.js';
 import { Candidate, PreCandidate } from './candidates.js';
 import { Follower } from './follower.js';
+import { Forwarded } from './forwarded.js';
 import { Leader } from './leader.js';
 import { Lives } from './lives.js';
 import type { Message } from './message.js';
@@ -75,6 +76,7 @@ export class RaftServer implements Server {
   readonly output: OutputBuilder = new OutputBuilder();
   readonly reads: Reads = new Reads();
   readonly lives: Lives = new Lives(this);
+  readonly forwarded: Forwarded;
   readonly life: StoreLife | undefined;
   readonly limits: Limits;
   readonly level: number;
@@ -112,6 +114,7 @@ export class RaftServer implements Server {
     const lastTerm = this.log.last.term;
     this.#ballot = ballot === undefined || ballot.term < lastTerm ? { term: lastTerm, votedFor: undefined } : ballot;
     this.#header = this.#headerOf(this.#ballot.term);
+    this.forwarded = new Forwarded(this.#ballot.term);
     this.role = new Follower(this);
   }
 

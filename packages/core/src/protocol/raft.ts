@@ -8,7 +8,7 @@ import type { ServerId, ServerInfo } from '../log/server.js';
 import { Follower } from './follower.js';
 import type { ChangeLimits, ChangeRefusal, TransferRefusal } from './change-refusal.js';
 import { Leader } from './leader.js';
-import type { PreVote, Received, SnapshotChunk, SnapshotOffer, Vote } from './message.js';
+import type { PreVote, ProposalRefusal, Propose, Received, SnapshotChunk, SnapshotOffer, Vote } from './message.js';
 import type { Output, PageRead } from './output.js';
 import type { Progress } from './progress.js';
 import { RaftServer, type RaftStart, type UnreadableLog } from './raft-server.js';
@@ -19,10 +19,9 @@ import type { Limits, Timings } from './settings.js';
 export type SnapshotBody =
   Pick<SnapshotOffer, 'kind' | 'meta' | 'bytes'> | Pick<SnapshotChunk, 'kind' | 'id' | 'offset' | 'data'>;
 
+/** Messages that say something about an earlier term. */
+const SURVIVES_ITS_TERM: ReadonlySet<Received['kind']> = new Set(['preVoteReply', 'propose', 'proposeReply']);
 const noServers: ReadonlyMap<ServerId, { readonly info: ServerInfo }> = new Map();
-
-/** The reason for not appending a proposal. */
-export type ProposalRefusal = 'notLeader' | 'transferring' | 'overloaded' | 'diskFull';
 
 /**
  * The Raft protocol of one server as a pure state machine. Methods are inputs, and `takeOutput`
@@ -36,6 +35,8 @@ export type ProposalRefusal = 'notLeader' | 'transferring' | 'overloaded' | 'dis
  */
 export class Raft {
   readonly #server: RaftServer;
+  /** The newest ticket of a command that this server forwarded. */
+  #ticket = 0;
 
   constructor(start: RaftStart) {
     this.#server = new RaftServer(start);
@@ -165,7 +166,7 @@ export class Raft {
       if (message.kind === 'vote' && server.role.leaderAlive && !takesOver(message, server.ballot.term)) return;
       if (this.role === 'leader') server.report({ kind: 'steppedDown', reason: 'higherTerm' });
       server.follow(message.term, undefined);
-    } else if (message.term < server.ballot.term && message.kind !== 'preVoteReply') {
+    } else if (message.term < server.ballot.term && !SURVIVES_ITS_TERM.has(message.kind)) {
       return this.#answerStale(from, message);
     }
     this.#dispatch(from, message);
@@ -182,6 +183,30 @@ export class Raft {
     if (full || role.quorumIsFull) return 'diskFull';
     if (!role.hasRoomFor(commandBytes(data.length))) return 'overloaded';
     return role.propose(data);
+  }
+
+  /**
+   * Whether this server can forward proposals now: it knows a leader that understands them. A server
+   * without an identity of its store cannot, because nobody could tell its starts apart.
+   */
+  get canForward(): boolean {
+    const { leader, life, log } = this.#server;
+    const { level = 0, servers } = log.membership ?? {};
+    const knowsLeader = leader !== undefined && leader !== this.id;
+    return knowsLeader && life !== undefined && level > 0 && servers?.has(this.id) === true;
+  }
+
+  /**
+   * Sends commands to the leader, if `canForward`. Returns the ticket of the first command.
+   * `Output.forwarded` has the leader's answer, unless a message is lost.
+   */
+  forward(commands: readonly Uint8Array[]): number {
+    const { leader } = this.#server;
+    invariant(leader !== undefined, 'a proposal was forwarded without a leader');
+    const ticket = this.#ticket + 1;
+    this.#ticket += commands.length;
+    this.#server.send(leader, { kind: 'propose', ...this.header, ticket, commands });
+    return ticket;
   }
 
   /**
@@ -398,9 +423,35 @@ export class Raft {
         return this.#server.role.readIndex(from, message);
       case 'readIndexReply':
         return this.#server.role.readIndexReply(from, message);
+      case 'propose':
+        return this.#takeForwarded(from, message);
+      case 'proposeReply':
+        return this.#server.output.forwarded(message);
       case 'preVote':
         return;
     }
+  }
+
+  /**
+   * Appends the commands of another server if this server leads the term of the message. Otherwise
+   * refuses them.
+   */
+  #takeForwarded(from: ServerId, message: Propose): void {
+    const { log, forwarded, ballot } = this.#server;
+    if (log.membership?.servers.has(from) !== true || !forwarded.takes(from, message)) return;
+    const { ticket, incarnation: to, commands, term } = message;
+    let [accepted, index] = [0, 0];
+    let refused: ProposalRefusal | undefined = term === ballot.term ? undefined : 'notLeader';
+    for (const data of commands) {
+      if (refused !== undefined) break;
+      const outcome = this.propose(data);
+      if (typeof outcome === 'string') refused = outcome;
+      else {
+        accepted += 1;
+        if (index === 0) ({ index } = outcome);
+      }
+    }
+    this.#server.send(from, { kind: 'proposeReply', ...this.header, to, ticket, accepted, index, refused });
   }
 
   /**

@@ -7,7 +7,7 @@ import { Raft } from './raft.js';
 import type { Timings } from './settings.js';
 
 /** The output of one turn. Send `mail` first, then issue `write`, then process the rest. */
-export interface Turn extends Pick<Output, 'write' | 'pageReads' | 'reads' | 'snapshots' | 'reports'> {
+export interface Turn extends Pick<Output, 'write' | 'pageReads' | 'reads' | 'forwarded' | 'snapshots' | 'reports'> {
   /**
    * Messages to send now, in this order. Messages that were held until a write became durable come
    * first.
@@ -135,6 +135,7 @@ export class RawNode {
       write: output.write,
       pageReads: output.pageReads,
       reads: output.reads,
+      forwarded: output.forwarded,
       snapshots: output.snapshots,
       reports: output.reports,
       needsAnotherTurn: output.needsAnotherTurn || this.#timersPostponed,
@@ -205,6 +206,7 @@ function addTo(held: Map<ServerId, readonly Message[]>, mail: Mail): void {
 
 function replaces(message: Message, old: Message): boolean {
   if (message.kind !== old.kind || !('to' in message && 'to' in old) || message.to !== old.to) return false;
+  if (message.kind === 'proposeReply') return false;
   if ('stream' in message && 'stream' in old && message.stream !== old.stream) return false;
   if (message.kind === 'appendAccepted' && old.kind === 'appendAccepted') return message.match >= old.match;
   return message.kind !== 'appendRejected' || message.prevIndex === (old as typeof message).prevIndex;

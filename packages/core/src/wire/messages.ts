@@ -1,7 +1,7 @@
 import { isKontikiError } from '../errors.js';
 import type { Entry, Position } from '../log/entry.js';
 import type { SnapshotMeta } from '../log/snapshot-meta.js';
-import type { Message, Received, Unreadable } from '../protocol/message.js';
+import type { Message, ProposalRefusal, Received, Unreadable } from '../protocol/message.js';
 import { entriesLength, readEntries, writeEntries } from './entries.js';
 import { protocolError, type Reader } from './reader.js';
 import { encodeSnapshotHead, readSnapshotHead } from './snapshot-head.js';
@@ -29,6 +29,8 @@ const KIND = {
   snapshotChunk: 14,
   snapshotAck: 15,
   timeoutNow: 16,
+  propose: 18,
+  proposeReply: 19,
 } as const satisfies Record<Message['kind'], number>;
 
 /** The kind of a vote request after a transfer. Its fields are those of a vote request. */
@@ -57,11 +59,23 @@ const BODY = {
   snapshotChunk: 20,
   snapshotAck: 24,
   timeoutNow: 8,
+  propose: 12,
+  proposeReply: 29,
 } as const satisfies Record<Message['kind'], number>;
 
+/** The reasons in replies to forwarded proposals, by their number. */
+const REFUSALS: readonly (ProposalRefusal | undefined)[] = [
+  undefined,
+  'notLeader',
+  'transferring',
+  'overloaded',
+  'diskFull',
+];
+
 const KINDS: ReadonlySet<number> = new Set([...Object.values(KIND), TRANSFER_VOTE]);
-/** The highest kind that frames of version 1 may contain. */
+/** The highest kinds that frames of versions 1 and 2 may contain. */
 const LAST_OF_VERSION_1 = KIND.snapshotAck;
+const LAST_OF_VERSION_2 = TRANSFER_VOTE;
 
 /** Returns whether this server knows the messages of a kind. */
 export function isKnownKind(kind: number): boolean {
@@ -70,7 +84,7 @@ export function isKnownKind(kind: number): boolean {
 
 /** Returns whether frames of a version may contain a message. */
 export function isKnownTo(version: number, message: Message): boolean {
-  return version > 1 || kindOf(message) <= LAST_OF_VERSION_1;
+  return version > 2 || kindOf(message) <= (version === 1 ? LAST_OF_VERSION_1 : LAST_OF_VERSION_2);
 }
 
 function kindOf(message: Message): number {
@@ -82,6 +96,7 @@ export function messageLength(message: Message, version: number): number {
   const length = HEADER + (version < 3 ? 0 : LIFE) + BODY[message.kind];
   if (message.kind === 'heartbeatReply') return length + (hasLevel(version) ? 1 : 0);
   if (message.kind === 'append') return length + entriesLength(message.entries);
+  if (message.kind === 'propose') return message.commands.reduce((sum, { length: bytes }) => sum + 4 + bytes, length);
   if (message.kind === 'snapshotOffer') return length + 4 + encodeSnapshotHead(message.meta).length;
   if (message.kind === 'snapshotChunk') return length + textLength(message.id) + message.data.length;
   return message.kind === 'snapshotAck' ? length + textLength(message.id) : length;
@@ -142,6 +157,16 @@ export function writeMessage(writer: Writer, message: Message, version: number):
     case 'readIndexReply':
       writer.u53(message.ticket);
       return writer.u53(message.index);
+    case 'propose':
+      writer.u53(message.ticket);
+      writer.u32(message.commands.length);
+      for (const command of message.commands) writeBytes(writer, command);
+      return;
+    case 'proposeReply':
+      writer.u53(message.ticket);
+      writer.u32(message.accepted);
+      writer.u53(message.index);
+      return writer.u8(REFUSALS.indexOf(message.refused));
     case 'snapshotOffer':
       writer.u53(message.stream);
       writer.u53(message.bytes);
@@ -235,6 +260,17 @@ export function readMessage(reader: Reader, version: number): Received {
       return { kind: 'readIndex', ...from, ticket: reader.u53() };
     case KIND.readIndexReply:
       return { kind: 'readIndexReply', ...from, to: incarnation(reader), ticket: reader.u53(), index: reader.u53() };
+    case KIND.propose: {
+      const ticket = reader.u53();
+      const commands = Array.from({ length: reader.count(4) }, () => reader.raw(reader.u32()));
+      return { kind: 'propose', ...from, ticket, commands };
+    }
+    case KIND.proposeReply: {
+      const answer = { to: incarnation(reader), ticket: reader.u53(), accepted: reader.u32(), index: reader.u53() };
+      if ((answer.accepted === 0) !== (answer.index === 0))
+        throw protocolError(`A message names entry ${answer.index} for ${answer.accepted} commands.`);
+      return { kind: 'proposeReply', ...from, ...answer, refused: refusal(reader) };
+    }
     case KIND.snapshotOffer: {
       const stream = reader.u53();
       const bytes = reader.u53();
@@ -311,6 +347,12 @@ function termOf(reader: Reader): number {
   if (term === Number.MAX_SAFE_INTEGER)
     throw protocolError(`A message has term ${term}, which no higher term could follow.`);
   return term;
+}
+
+function refusal(reader: Reader): ProposalRefusal | undefined {
+  const number = reader.u8();
+  if (number >= REFUSALS.length) throw protocolError(`A message names the unknown refusal ${number}.`);
+  return REFUSALS[number];
 }
 
 function lifeOf(reader: Reader): Pick<Message, 'store' | 'starts'> {

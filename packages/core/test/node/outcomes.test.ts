@@ -28,11 +28,11 @@ async function limitedLeader(): Promise<RaftNode<number>> {
 }
 
 describe('outcomes of proposals and reads', () => {
-  it("a follower rejects a proposal with the leader's address and metadata", async () => {
+  it("a follower that must not forward rejects a proposal with the leader's address", async () => {
     await nodes.cluster('a', 'b', 'c');
     await nodes.clock.elapse(100);
     const leader = (nodes.leader as RaftNode<number>).id;
-    const error = await (nodes.followers[0] as RaftNode<number>).propose(bytes('x')).catch((e: unknown) => e);
+    const error = await (nodes.followers[0] as RaftNode<number>).propose(bytes('x'), { forward: false }).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(NotLeaderError);
     expect((error as NotLeaderError).leader).toEqual({
       id: leader,
@@ -41,12 +41,12 @@ describe('outcomes of proposals and reads', () => {
     });
   });
 
-  it('a server without a known leader rejects a proposal without naming a leader', async () => {
+  it('a server that must not forward rejects a proposal without naming an unknown leader', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     await nodes.open('a');
     const error = (await nodes
       .get('a')
-      .propose(bytes('x'))
+      .propose(bytes('x'), { forward: false })
       .catch((e: unknown) => e)) as NotLeaderError;
     expect(error.leader).toBe(undefined);
   });

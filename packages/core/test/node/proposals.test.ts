@@ -13,13 +13,15 @@ const proposed: readonly Position[] = [2, 4].flatMap((term) => [3, 4, 5, 6].map(
 /** Appends the proposals, and returns the outcomes of those that `act` settles, such as `4@2`. */
 async function outcomesAfter(act: (proposals: Proposals<string>) => void): Promise<Record<string, unknown>> {
   const positions = [...proposed];
-  const proposals = new Proposals<string>({ propose: () => positions.shift() } as unknown as Raft, () => '');
+  const log = { applied: 2, base: { index: 0, term: 0 } };
+  const raft = { role: 'leader', log, propose: () => positions.shift() } as unknown as Raft;
+  const proposals = new Proposals<string>(raft, () => '');
   const clock = new VirtualClock();
   const calls = new Calls(clock);
   const outcomes: Record<string, unknown> = {};
   for (const { index, term } of proposed) {
     const call = calls.open<Applied<string>>(1_000, undefined);
-    proposals.queue(new Uint8Array(1), call);
+    proposals.queue(new Uint8Array(1), false, call);
     void outcome(call.promise.then(({ result }) => result)).then((end) => (outcomes[`${index}@${term}`] = end));
   }
   proposals.proposeQueued();

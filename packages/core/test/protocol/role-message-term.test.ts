@@ -64,6 +64,10 @@ function message(kind: Message['kind'], term: number, to: number): Message {
       return { kind, ...from, to, stream: 1, id: meta.id, offset: 1 };
     case 'timeoutNow':
       return { kind, ...from, to };
+    case 'propose':
+      return { kind, ...from, ticket: 1, commands: [new Uint8Array(1)] };
+    case 'proposeReply':
+      return { kind, ...from, to, ticket: 1, accepted: 1, index: 9, refused: undefined };
   }
 }
 
@@ -91,6 +95,8 @@ const kinds = [
   'snapshotChunk',
   'snapshotAck',
   'timeoutNow',
+  'propose',
+  'proposeReply',
 ] as const satisfies Message['kind'][];
 const roles: RoleName[] = ['follower', 'preCandidate', 'candidate', 'leader'];
 /** The kinds of messages that only a leader sends. */
@@ -102,6 +108,7 @@ const replies: Partial<Record<Message['kind'], Message['kind']>> = {
   vote: 'voteReply',
   append: 'appendAccepted',
   heartbeat: 'heartbeatReply',
+  propose: 'proposeReply',
 };
 
 /**
@@ -125,6 +132,10 @@ function expected(role: RoleName, kind: Message['kind'], order: 'lower' | 'same'
     if (kind === 'vote' && role === 'leader') return unchanged; // A leader grants no votes.
     return { role: 'follower', term: 6, reply: replies[kind] };
   }
+  // Followers and pre-candidates started in this term. An earlier start of theirs may have led it
+  // and appended the commands, so they do not refuse them.
+  if (kind === 'propose')
+    return { ...unchanged, reply: role === 'leader' || role === 'candidate' ? 'proposeReply' : undefined };
   if (role === 'leader') {
     // A term has only one leader. It refuses candidates of its term and replies to no other
     // message.

@@ -130,6 +130,9 @@ export const message: fc.Arbitrary<Message> = fc
         { kind: 'snapshotChunk', ...from, stream: a, id: meta.id, offset: b, data: Uint8Array.of(1, 2, 3) },
         { kind: 'snapshotAck', ...from, to, stream: a, id: meta.id, offset: b },
         { kind: 'timeoutNow', ...from, to },
+        { kind: 'propose', ...from, ticket: a, commands: yes ? [] : [Uint8Array.of(1, 2, 3), new Uint8Array(0)] },
+        { kind: 'proposeReply', ...from, to, ticket: a, accepted: 0, index: 0, refused: 'overloaded' },
+        { kind: 'proposeReply', ...from, to, ticket: a, accepted: 3, index: Math.max(1, b), refused: undefined },
         { kind: 'vote', ...from, lastIndex: at.index, lastTerm: at.term, transfer: true },
       );
     }),
@@ -197,4 +200,15 @@ export const samples: readonly Message[] = [
   },
   { kind: 'snapshotAck', term: 9, incarnation: 12, to: 11, stream: 2, id: meta.id, offset: 7 },
   { kind: 'timeoutNow', term: 9, incarnation: 11, to: 12 },
+  { kind: 'propose', term: 9, incarnation: 12, ticket: 3, commands: [Uint8Array.of(0xca, 0xfe), new Uint8Array(0)] },
+  {
+    kind: 'proposeReply',
+    term: 9,
+    incarnation: 11,
+    to: 12,
+    ticket: 3,
+    accepted: 1,
+    index: 0x1_0000_0002,
+    refused: 'overloaded',
+  },
 ];

@@ -68,6 +68,16 @@ const samples: { readonly [kind in Message['kind']]: readonly (Message & { reado
   commit: [{ kind: 'commit', ...from, committed: 5 }],
   readIndex: [{ kind: 'readIndex', ...from, ticket: 1 }],
   readIndexReply: [{ kind: 'readIndexReply', ...answer, ticket: 1, index: 5 }],
+  propose: [[Uint8Array.of(0, 0xff), new Uint8Array(0)], []].map((commands) => ({
+    kind: 'propose',
+    ...from,
+    ticket: 3,
+    commands,
+  })),
+  proposeReply: [
+    { kind: 'proposeReply', ...answer, ticket: 3, accepted: 2, index: 0x1_0000_0001, refused: undefined },
+    { kind: 'proposeReply', ...answer, ticket: 3, accepted: 0, index: 0, refused: 'diskFull' },
+  ],
   snapshotOffer: [{ kind: 'snapshotOffer', ...from, stream: 2, bytes: 12_345, meta }],
   snapshotChunk: [Uint8Array.of(0, 0xff, 7), new Uint8Array(0)].map((data) => ({
     kind: 'snapshotChunk',

@@ -15,6 +15,8 @@ export interface Counts {
   unreadable: number;
   /** Number of leadership transfers that a leader has begun. */
   transfers: number;
+  /** Number of commands that a leader has appended for another server. 0 in the full world. */
+  forwards: number;
   /** Number of issued writes lost in crashes. */
   lostWrites: number;
   /**
@@ -50,6 +52,7 @@ export function noCounts(): Counts {
     raises: 0,
     unreadable: 0,
     transfers: 0,
+    forwards: 0,
     lostWrites: 0,
     unknown: 0,
     diskErrors: 0,

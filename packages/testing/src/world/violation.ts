@@ -1,8 +1,8 @@
 /**
  * Invariants, checked after every event of a world or at its end. The first five are the safety
  * properties in Figure 3 of the Raft paper. Both kinds of worlds check all of them, except that
- * only the fast world checks `leaderHearsMajority`, `stalledLeaderStepsDown`, `fullClustersLead`
- * and `stallsAreForgiven`.
+ * only the fast world checks `leaderHearsMajority`, `stalledLeaderStepsDown`, `fullClustersLead`,
+ * `stallsAreForgiven` and `appliesOnce`.
  *
  * - `electionSafety`: at most one process leads in each term
  * - `leaderAppendOnly`: a leader never removes or replaces its own entries
@@ -25,6 +25,7 @@
  * - `stalledLeaderStepsDown`: a leader whose disk stopped answering does not keep leading
  * - `fullClustersLead`: a cluster with full disks elects a leader, which does not step down in vain
  * - `stallsAreForgiven`: a server does not campaign or step down because its own process stalled
+ * - `appliesOnce`: a command is applied at most once, however often messages arrive
  * - `recovers`: after the faults end, a leader is elected, commits writes and serves reads
  * - `converges`: after the faults end, all servers commit and apply all entries
  * - `isQuiet`: without requests, servers send only heartbeats and wake up only for them
@@ -50,6 +51,7 @@ export const INVARIANTS = [
   'stalledLeaderStepsDown',
   'fullClustersLead',
   'stallsAreForgiven',
+  'appliesOnce',
   'recovers',
   'converges',
   'isQuiet',

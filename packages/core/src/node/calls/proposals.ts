@@ -1,7 +1,11 @@
 import { KontikiError } from '../../errors.js';
 import { commandBytes, type Position } from '../../log/entry.js';
+import type { ProposalRefusal, ProposeReply } from '../../protocol/message.js';
 import type { Raft } from '../../protocol/raft.js';
-import type { Call } from './calls.js';
+import type { Names } from '../options.js';
+import type { Call, CallOptions } from './calls.js';
+import { callOptions } from './limited.js';
+import { Forwarding } from './forwarding.js';
 import { refusalError } from './refusals.js';
 
 /** The outcome of a committed and applied proposal. */
@@ -12,27 +16,39 @@ export interface Applied<Result> {
   readonly result: Result;
 }
 
-interface Proposal<Result> {
+/** Options of `propose`. */
+export interface ProposeOptions extends CallOptions {
+  /** Whether a server that does not lead sends the command to the leader. Default true. */
+  readonly forward?: boolean | undefined;
+}
+
+export const proposeOptions: Names<ProposeOptions> = { ...callOptions, forward: true };
+
+export interface Proposal<Result> {
   readonly data: Uint8Array;
   readonly call: Call<Applied<Result>>;
-  /** The entry's position; undefined while the proposal is queued. */
+  /** Whether to send the command to the leader if this server does not lead. */
+  readonly forward: boolean;
+  /** The entry's position; undefined until it is known. */
   position: Position | undefined;
   /** Whether the caller has given up. */
   abandoned: boolean;
 }
 
-/** Returns the error for a proposal that was appended but whose outcome this node cannot learn. */
-function unknownOutcome(cause: unknown): KontikiError {
+/** Returns the error for a proposal that may have been appended, and whose outcome this node cannot learn. */
+function unknownOutcome(cause: unknown, happened = 'appended'): KontikiError {
   return new KontikiError(
     'KONTIKI_UNKNOWN_OUTCOME',
-    'The command was appended, but whether it will be applied is unknown. Read before you repeat it, or make it safe to repeat.',
+    `The command was ${happened}, but whether it will be applied is unknown. Read before you repeat it, or make it safe to repeat.`,
     { cause },
   );
 }
 
+const SENT = 'sent to the leader';
+
 /**
- * The proposals of this node: queued proposals wait for the next turn, and appended proposals wait
- * for their outcome. If this server loses its leadership or truncates the entry, the outcome is
+ * The proposals of this node: queued proposals wait for the next turn, those of a server that does
+ * not lead are forwarded, and appended proposals wait for their outcome. If this server loses its leadership or truncates the entry, the outcome is
  * still open. Another server may have the entry and commit it later. Only committed entries decide
  * the outcome. The terms of a log ascend, so a committed entry rules out lower terms at and after its
  * index, and higher terms at and before its index.
@@ -41,30 +57,40 @@ export class Proposals<Result> {
   readonly #raft: Raft;
   readonly #situation: () => string;
   #queued: Proposal<Result>[] = [];
+  /** Bytes of all proposals whose position is not known. */
   #queuedBytes = 0;
+  readonly #forwarding: Forwarding<Result>;
+  /** The error for proposals that would have to wait for a leader; undefined while they may wait. */
+  #closing: KontikiError | undefined;
   /**
    * Appended proposals by term, then by index. A server may lead in two terms and append at the
    * same index in both.
    */
   readonly #appended = new Map<number, Map<number, Call<Applied<Result>>>>();
+  /** The newest position of a proposal. */
+  #newest: Position = { index: 0, term: 0 };
 
   /** `situation` describes why this server cannot accept a proposal now. */
   constructor(raft: Raft, situation: () => string) {
     this.#raft = raft;
     this.#situation = situation;
+    this.#forwarding = new Forwarding<Result>(raft, {
+      appended: (proposal, position) => this.#appendedAt(proposal, position),
+      refused: (proposal, why) => this.#refused(proposal, why),
+    });
   }
 
-  /** Returns an error if a command of this length could not be appended now; undefined otherwise. */
-  refuse(length: number): KontikiError | undefined {
+  /** Returns an error if a command of this length could not be taken now; undefined otherwise. */
+  refuse(length: number, forward: boolean): KontikiError | undefined {
     const raft = this.#raft;
-    if (raft.role !== 'leader') return refusalError(raft, 'notLeader', this.#situation);
+    if (raft.role !== 'leader' && !forward) return refusalError(raft, 'notLeader', this.#situation);
     const waiting = raft.uncommittedBytes + this.#queuedBytes;
     const fits = waiting === 0 || waiting + commandBytes(length) <= raft.limits.uncommittedBytes;
     return fits ? undefined : refusalError(raft, 'overloaded', this.#situation);
   }
 
-  queue(data: Uint8Array, call: Call<Applied<Result>>): void {
-    const proposal: Proposal<Result> = { data, call, position: undefined, abandoned: false };
+  queue(data: Uint8Array, forward: boolean, call: Call<Applied<Result>>): void {
+    const proposal: Proposal<Result> = { data, call, forward, position: undefined, abandoned: false };
     this.#queued.push(proposal);
     this.#queuedBytes += commandBytes(data.length);
     call.onGiveUp = (why): void => this.#giveUp(proposal, why);
@@ -77,27 +103,37 @@ export class Proposals<Result> {
     return false;
   }
 
-  /** Proposes all queued commands. */
+  /** Proposes all queued commands, or forwards them. */
   proposeQueued(): void {
-    if (this.#queued.length === 0) return;
+    const { role, transferTarget } = this.#raft;
+    if (role === 'leader' && transferTarget === undefined) this.#queued.push(...this.#forwarding.takeWaiting());
     for (const proposal of this.#queued) {
       if (proposal.abandoned) continue;
-      const { data, call } = proposal;
-      const appended = this.#raft.propose(data);
-      if (typeof appended === 'object') {
-        proposal.position = appended;
-        this.#callsOf(appended.term).set(appended.index, call);
-      } else call.reject(refusalError(this.#raft, appended, this.#situation));
+      const appended = this.#raft.propose(proposal.data);
+      if (typeof appended === 'object') this.#appendedAt(proposal, appended);
+      else this.#refused(proposal, appended);
     }
     // Clear the queue last, so that `abandon` rejects the remaining proposals if the protocol
     // throws.
     this.#queued = [];
-    this.#queuedBytes = 0;
+    this.#forwarding.send();
+  }
+
+  /** Takes the leader's answers to forwarded proposals. */
+  answered(replies: readonly ProposeReply[]): void {
+    for (const reply of replies) this.#forwarding.answered(reply);
+  }
+
+  /** From now on, rejects proposals that would have to wait for a leader. */
+  stopWaiting(error: KontikiError): void {
+    this.#closing = error;
+    for (const proposal of this.#forwarding.takeWaiting()) this.#reject(proposal, error);
   }
 
   /** Settles every proposal whose outcome follows from a committed and applied entry. */
   settle(entry: Position, result: Result | undefined): void {
     this.#ruleOut(entry);
+    this.#forwarding.noteApplied(entry, result);
     const { index, term } = entry;
     const calls = this.#appended.get(term);
     const call = calls?.get(index);
@@ -112,15 +148,11 @@ export class Proposals<Result> {
    */
   passSnapshot(last: Position): void {
     this.#ruleOut(last);
-    const cause = new KontikiError(
-      'KONTIKI_COMPACTED',
-      `A snapshot replaced the log up to entry ${last.index}, so the results of the commands in it are not known here.`,
-    );
     for (const calls of this.#appended.values()) {
       for (const [at, call] of calls) {
         if (at > last.index) break;
         calls.delete(at);
-        call.reject(unknownOutcome(cause));
+        call.reject(resultLost(last.index));
       }
     }
   }
@@ -133,6 +165,8 @@ export class Proposals<Result> {
     for (const { call, abandoned, position } of this.#queued) {
       if (!abandoned && position === undefined) call.reject(refused);
     }
+    for (const proposal of this.#forwarding.takeWaiting()) this.#reject(proposal, refused);
+    for (const { call } of this.#forwarding.takeSent()) call.reject(unknownOutcome(refused.cause ?? refused, SENT));
     for (const calls of this.#appended.values()) {
       for (const call of calls.values()) call.reject(unknownOutcome(refused.cause ?? refused));
     }
@@ -141,15 +175,54 @@ export class Proposals<Result> {
   }
 
   #giveUp(proposal: Proposal<Result>, why: KontikiError): void {
-    const { data, call, position } = proposal;
+    const { call, position } = proposal;
     if (position === undefined) {
-      proposal.abandoned = true;
-      this.#queuedBytes -= commandBytes(data.length);
-      call.reject(why);
+      const wasSent = this.#forwarding.giveUp(proposal);
+      this.#reject(proposal, wasSent ? unknownOutcome(why, SENT) : why);
     } else {
       this.#appended.get(position.term)?.delete(position.index);
       call.reject(unknownOutcome(why));
     }
+  }
+
+  /** Rejects a proposal that has no position. */
+  #reject(proposal: Proposal<Result>, error: KontikiError): void {
+    if (proposal.abandoned) return;
+    proposal.abandoned = true;
+    this.#queuedBytes -= commandBytes(proposal.data.length);
+    proposal.call.reject(error);
+  }
+
+  /** Handles a proposal that was refused here or by the leader. It may wait for another leader. */
+  #refused(proposal: Proposal<Result>, why: ProposalRefusal): void {
+    const waits = why === 'notLeader' || why === 'transferring';
+    if (!proposal.forward || !waits) this.#reject(proposal, refusalError(this.#raft, why, this.#situation));
+    else if (this.#closing !== undefined) this.#reject(proposal, this.#closing);
+    else this.#forwarding.add(proposal);
+  }
+
+  /** Waits for the outcome of an appended entry, which may be applied already. */
+  #appendedAt(proposal: Proposal<Result>, position: Position): void {
+    const { data, call } = proposal;
+    const { index, term } = position;
+    proposal.position = position;
+    this.#queuedBytes -= commandBytes(data.length);
+    const { applied, base } = this.#raft.log;
+    if (index > Math.max(applied, base.index)) return this.#wait(position, call);
+    const outcome = this.#forwarding.outcomeAt(index);
+    if (outcome === undefined) call.reject(resultLost(index));
+    else if (outcome.term === term) call.resolve({ index, term, result: outcome.result as Result });
+    else call.rejectWith(() => replaced(position, { index, term: outcome.term }));
+  }
+
+  /** Adds an appended proposal to those of its term, in the order of their indices. */
+  #wait({ index, term }: Position, call: Call<Applied<Result>>): void {
+    const newest = this.#newest;
+    const isLast = term > newest.term || (term === newest.term && index > newest.index);
+    const calls = this.#callsOf(term).set(index, call);
+    if (isLast) this.#newest = { index, term };
+    // The answers to forwarded proposals may overtake each other.
+    else this.#appended.set(term, new Map([...calls].sort(([a], [b]) => a - b)));
   }
 
   /** Rejects the proposals that can never be committed, because the entry at `committed` is. */
@@ -163,7 +236,6 @@ export class Proposals<Result> {
         calls.delete(index);
         call.rejectWith(() => replaced({ index, term }, committed));
       }
-      // No more proposals of an earlier term can be added.
       if (calls.size === 0 && term < committed.term) this.#appended.delete(term);
     }
   }
@@ -176,6 +248,15 @@ export class Proposals<Result> {
     }
     return calls;
   }
+}
+
+/** Returns the error for a proposal up to the index `last`, up to which results are not known here. */
+function resultLost(last: number): KontikiError {
+  const cause = new KontikiError(
+    'KONTIKI_COMPACTED',
+    `A snapshot replaced the log up to entry ${last}, or the leader answered late, so the results of the commands in it are not known here.`,
+  );
+  return unknownOutcome(cause);
 }
 
 function replaced(proposed: Position, committed: Position): KontikiError {

@@ -1,5 +1,6 @@
 import { KontikiError, NotLeaderError } from '../../errors.js';
-import type { ProposalRefusal, Raft } from '../../protocol/raft.js';
+import type { ProposalRefusal } from '../../protocol/message.js';
+import type { Raft } from '../../protocol/raft.js';
 import { leaderOf } from '../status.js';
 
 /** Returns the error for a proposal that was not appended. `situation` explains why no leader is known. */

@@ -49,6 +49,8 @@ export class Checks {
   readonly #seen = new Map<ServerId, Seen>();
   readonly #ballots: Ballots;
   readonly #entries: Entries;
+  /** The index at which each command was applied, by its number. */
+  readonly #indexOf = new Map<number, number>();
   readonly #freshness: Freshness;
   readonly #levels: Levels;
   readonly #onElected: (id: ServerId) => void;
@@ -152,6 +154,16 @@ export class Checks {
       );
       this.#entries.applied(id, index, term, entry.kind === 'command' ? entry.data : undefined);
     }
+  }
+
+  /** Called when a server applies an entry of a world whose commands begin with their number. */
+  appliesOnce(id: ServerId, entry: Entry): void {
+    if (entry.kind !== 'command') return;
+    const { data, index } = entry;
+    const command = new DataView(data.buffer, data.byteOffset).getUint32(0);
+    const at = this.#indexOf.get(command) ?? index;
+    this.#indexOf.set(command, at);
+    this.check('appliesOnce', at === index, () => `${id} applies command ${command} at ${at} and at ${index}`);
   }
 
   acknowledged(index: number): void {

@@ -15,6 +15,7 @@ import type { Bounds } from './bounds.js';
 import type { Checks } from './checks.js';
 import type { ModelDisk } from './disk.js';
 import type { FaultTarget } from '../faults.js';
+import { Forwards } from './forwards.js';
 import { MAX_LEVEL, readAs } from '../levels.js';
 import type { Mix } from '../mix.js';
 import type { ModelNetwork } from '../network.js';
@@ -69,6 +70,7 @@ export class ModelServer implements FaultTarget {
   #raw: RawNode | undefined;
   readonly proposals: WaitingProposals;
   readonly reads: WaitingReads;
+  readonly #forwards = new Forwards();
   #commands: Uint8Array[] = [];
   #operations: ((raft: Raft) => void)[] = [];
   #isRetired = false;
@@ -175,6 +177,7 @@ export class ModelServer implements FaultTarget {
     this.#applying = false;
     this.#machineStored = this.#world.random.chance(0.5) ? this.applied : Math.min(this.#machineStored, this.applied);
     this.proposals.abandon();
+    this.#forwards.abandon();
     this.reads.abandon();
     this.disk.crash(kind);
   }
@@ -280,8 +283,9 @@ export class ModelServer implements FaultTarget {
     this.wake();
   }
 
+  /** Proposes a command, or forwards it if the server does not lead. */
   propose(data: Uint8Array): void {
-    if (this.raft?.role !== 'leader') return;
+    if (this.#raw === undefined) return;
     this.#commands.push(data);
     this.wake();
   }
@@ -356,7 +360,9 @@ export class ModelServer implements FaultTarget {
   readonly #propose = (raft: Raft): void => {
     const commands = this.#commands;
     this.#commands = [];
-    for (const data of commands) {
+    const leads = raft.role === 'leader';
+    if (!leads && commands.length > 0) this.#forwards.send(raft, commands);
+    for (const data of leads ? commands : []) {
       const outcome = raft.propose(data);
       if (typeof outcome !== 'object') continue;
       this.#world.bounds.accepted(this.id, raft);
@@ -389,6 +395,11 @@ export class ModelServer implements FaultTarget {
     const { pageReads, reads, reports } = turn;
     for (const read of pageReads) this.#readPage(read);
     if (reads !== undefined) this.reads.confirm(reads);
+    const { appended, refused } = this.#forwards.take(turn);
+    this.#world.checks.counts.forwards += appended.length;
+    for (const position of appended) if (position.index > this.applied) this.proposals.add(position);
+    if (refused.length > 0)
+      this.#later(this.#world.mix.timings.heartbeat, () => refused.forEach((data) => this.propose(data)));
     const { trace } = this.#world;
     if (trace !== undefined) for (const report of reports) trace(`${this.id}: ${JSON.stringify(report)}`);
   }
@@ -470,6 +481,7 @@ export class ModelServer implements FaultTarget {
       left -= entries.length;
       this.applied = from + entries.length - 1;
       this.#world.checks.applied(this, entries);
+      for (const entry of entries) this.#world.checks.appliesOnce(this.id, entry);
       raw.applied(this.applied);
       for (const entry of entries) this.proposals.settle(entry);
     }

@@ -29,6 +29,7 @@ class World {
   readonly trace: ((text: string) => void) | undefined;
   healed = false;
   readonly #clients: Random;
+  readonly #forwarders: Random;
   readonly #faults: Faults;
   #hash = 0x811c9dc5;
   #writing = true;
@@ -39,6 +40,7 @@ class World {
     this.mix = drawMix(seed, options, 'rafts');
     this.random = new Random(seed, 'servers');
     this.#clients = new Random(seed, 'clients');
+    this.#forwarders = new Random(seed, 'forwarders');
     this.trace = trace && ((text): void => trace(this.schedule.now, text));
     const checker = new InvariantChecker(new Set(invariants));
     this.bounds = new Bounds(checker, this.mix, () => this.schedule.now);
@@ -260,13 +262,18 @@ class World {
 
   // ---- clients
 
-  /** Proposes commands to a server that considers itself leader, even if it was deposed. */
+  /**
+   * Proposes commands, mostly to a server that considers itself leader, even if it was deposed.
+   * Others forward them.
+   */
   #write(): void {
     this.schedule.after(this.#clients.between(0, 2 * this.mix.writeEvery), () => {
       if (!this.#writing) return;
       this.#write();
       const leaders = this.servers.filter(({ leads }) => leads);
-      if (leaders.length > 0) this.#clients.pick(leaders).propose(this.#command());
+      const forwards = this.#forwarders.chance(0.2);
+      if (forwards) this.#forwarders.pick(this.#alive).propose(this.#command());
+      else if (leaders.length > 0) this.#clients.pick(leaders).propose(this.#command());
     });
   }
 

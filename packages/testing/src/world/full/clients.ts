@@ -64,7 +64,8 @@ export class Clients {
     const call = (this.#moments += 1);
     const { floor } = checks.freshness;
     const timeout = random.chance(0.2) ? random.between(20, 500) : 3_000;
-    server.request(request, timeout, (outcome) => {
+    const forward = random.chance(0.5);
+    server.request(request, { timeout, forward }, (outcome) => {
       this.#check(outcome, floor);
       this.#world.hash(call);
       const end = (this.#moments += 1);

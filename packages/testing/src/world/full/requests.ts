@@ -1,4 +1,4 @@
-import type { RaftNode, StateMachine } from '@kontiki/core';
+import type { ProposeOptions, RaftNode, StateMachine } from '@kontiki/core';
 import type { Request } from '../../workload/workload.js';
 import { ignoreViolation } from '../violation.js';
 import { outcomeOf, type RequestOutcome } from './outcome.js';
@@ -38,7 +38,11 @@ export class Requests {
   }
 
   /** Sends a request to the node. Calls `onEnd` once with the outcome. */
-  send(request: Request<StateMachine, unknown>, timeout: number, onEnd: (outcome: RequestOutcome) => void): void {
+  send(
+    request: Request<StateMachine, unknown>,
+    options: ProposeOptions,
+    onEnd: (outcome: RequestOutcome) => void,
+  ): void {
     let open = true;
     const end = (outcome: RequestOutcome): void => {
       if (!open) return;
@@ -63,7 +67,7 @@ export class Requests {
       if (request.command !== undefined) {
         // Callers may reuse their memory as soon as `propose` returns.
         const command = request.command.slice();
-        const proposed = node.propose(command, { timeout });
+        const proposed = node.propose(command, options);
         command.fill(0xa5);
         proposed.then(({ index, term, result }) => end({ kind: 'done', index, term, answer: result }), failed);
       } else {
@@ -72,7 +76,7 @@ export class Requests {
           through: machine.through,
           answer: request.read?.(machine.inner),
         });
-        node.read(read, { timeout }).then(end, failed);
+        node.read(read, { timeout: options.timeout }).then(end, failed);
       }
     });
   }

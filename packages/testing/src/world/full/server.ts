@@ -6,6 +6,7 @@ import {
   type LogState,
   type Membership,
   type MembershipStep,
+  type ProposeOptions,
   type ServerId,
   type StateMachine,
   type Timings,
@@ -411,7 +412,11 @@ export class NodeServer implements FaultTarget {
   }
 
   /** Sends a request to the node. Calls `onEnd` once with the outcome. */
-  request(request: Request<StateMachine, unknown>, timeout: number, onEnd: (outcome: RequestOutcome) => void): void {
-    this.#requests.send(request, timeout, onEnd);
+  request(
+    request: Request<StateMachine, unknown>,
+    options: ProposeOptions,
+    onEnd: (outcome: RequestOutcome) => void,
+  ): void {
+    this.#requests.send(request, options, onEnd);
   }
 }

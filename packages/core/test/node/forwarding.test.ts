@@ -1,0 +1,228 @@
+// Shows that any server takes proposals: they wait for a leader, are sent to it, and end with the
+// result of the own state machine, or with an error that says whether the command may be applied.
+import { afterEach, describe, expect, it } from 'vitest';
+import type { KontikiError, Message, NodeOptions, RaftNode, Transport } from '@kontiki/core';
+import { atOnce, bytes, Nodes, outcome, runToOutcome } from './harness.js';
+
+let nodes = new Nodes();
+afterEach(async () => {
+  await nodes.close();
+  nodes = new Nodes();
+});
+
+/** A transport on which messages of some kinds are held. */
+class Filtered implements Transport {
+  readonly #inner: Transport;
+  readonly sent: Message[] = [];
+  readonly #held: [to: string, message: Message][] = [];
+  /** The kind to hold, or undefined for none. */
+  hold: Message['kind'] | undefined;
+
+  constructor(inner: Transport) {
+    this.#inner = inner;
+  }
+
+  start: Transport['start'] = (self, receive) => this.#inner.start(self, receive);
+  setPeers: Transport['setPeers'] = (peers) => this.#inner.setPeers(peers);
+  close: Transport['close'] = () => this.#inner.close();
+
+  send(to: string, messages: readonly Message[]): void {
+    this.sent.push(...messages);
+    for (const message of messages) if (message.kind === this.hold) this.#held.push([to, message]);
+    this.#inner.send(
+      to,
+      messages.filter(({ kind }) => kind !== this.hold),
+    );
+  }
+
+  release(): void {
+    this.hold = undefined;
+    for (const [to, message] of this.#held.splice(0)) this.#inner.send(to, [message]);
+  }
+}
+
+const transports = new Map<string, Filtered>();
+const transportOf = (node: RaftNode<number>): Filtered => transports.get(node.id) as Filtered;
+
+async function open(id: string, options: Partial<NodeOptions<number>> = {}): Promise<RaftNode<number>> {
+  const transport = new Filtered(nodes.network.transport());
+  transports.set(id, transport);
+  return nodes.open(id, { transport, ...options });
+}
+
+/** Starts a cluster of three. Resolves with the leader and a follower that knows it. */
+async function cluster(options: Partial<NodeOptions<number>> = {}): Promise<[RaftNode<number>, RaftNode<number>]> {
+  await nodes.bootstrap('a', 'b', 'c');
+  for (const id of ['a', 'b', 'c']) await open(id, options);
+  await nodes.clock.until(() => nodes.leader !== undefined && nodes.followers.every(({ leader }) => leader));
+  return [nodes.leader as RaftNode<number>, nodes.followers[0] as RaftNode<number>];
+}
+
+/** Proposes a command and lets it reach its outcome. */
+const run = (promise: Promise<unknown>): Promise<unknown> => runToOutcome(nodes, promise);
+
+describe('a server that does not lead', () => {
+  it('propose on a follower resolves with the result of its own state machine', async () => {
+    const [leader, follower] = await cluster();
+    expect(await run(leader.propose(bytes('x')))).toMatchObject({ result: 1 });
+    const applied = await run(follower.propose(bytes('y')));
+    expect(applied).toEqual({ index: follower.status().applied, term: leader.status().term, result: 2 });
+    expect(nodes.machine(follower.id).commands).toEqual(['x', 'y']);
+  });
+
+  it('propose on a follower sends what waits in one message, in order', async () => {
+    const [leader, follower] = await cluster();
+    const many = Array.from({ length: 100 }, (_, i) => follower.propose(bytes(`${i}`)));
+    await run(Promise.all(many));
+    expect(transportOf(follower).sent.filter(({ kind }) => kind === 'propose')).toHaveLength(1);
+    expect(nodes.machine(leader.id).commands).toEqual(many.map((_, i) => `${i}`));
+  });
+
+  it('propose waits for a leader', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    const a = await open('a');
+    const proposed = outcome(a.propose(bytes('x')));
+    await nodes.clock.elapse(1_000);
+    await open('b');
+    expect(await run(proposed)).toMatchObject({ result: 1 });
+  });
+
+  it('propose that finds no leader rejects with KONTIKI_TIMEOUT, and is never applied', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    const a = await open('a');
+    expect(await run(a.propose(bytes('x'), { timeout: 500 }))).toBe('KONTIKI_TIMEOUT');
+    await open('b');
+    await run(a.propose(bytes('y')));
+    expect(nodes.machine('a').commands).toEqual(['y']);
+  });
+
+  it('propose with forward: false rejects with the leader', async () => {
+    const [leader, follower] = await cluster();
+    const refused = follower.propose(bytes('x'), { forward: false });
+    await expect(refused).rejects.toMatchObject({ code: 'KONTIKI_NOT_LEADER', leader: { id: leader.id } });
+    expect(await outcome(follower.propose(bytes('x'), { forward: 1 as never }))).toBe('KONTIKI_BAD_OPTION');
+  });
+
+  it('propose refuses more bytes than limits.uncommittedBytes', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    const a = await open('a', { limits: { uncommittedBytes: 300 } });
+    const waiting = outcome(a.propose(new Uint8Array(200), { timeout: 100 }));
+    expect(await outcome(a.propose(new Uint8Array(200)))).toBe('KONTIKI_OVERLOADED');
+    expect(await run(waiting)).toBe('KONTIKI_TIMEOUT');
+    // What was given up makes room.
+    expect(await run(a.propose(new Uint8Array(200), { timeout: 100 }))).toBe('KONTIKI_TIMEOUT');
+  });
+});
+
+describe('a forwarded proposal', () => {
+  it('is sent to the next leader after a former one has refused it', async () => {
+    const [leader, follower] = await cluster();
+    const other = nodes.followers.find(({ id }) => id !== follower.id) as RaftNode<number>;
+    const transport = transportOf(follower);
+    transport.hold = 'propose';
+    const proposed = outcome(follower.propose(bytes('x')));
+    await nodes.clock.elapse(10);
+    await run(leader.members.transferLeadership(other.id));
+    transport.release();
+    expect(await run(proposed)).toMatchObject({ result: 1 });
+    expect(transport.sent.filter(({ kind }) => kind === 'propose')).toHaveLength(2);
+  });
+
+  it('keeps its callers while the leader hands over and closes', async () => {
+    const [leader, follower] = await cluster();
+    const outcomes: Promise<unknown>[] = [];
+    const propose = (): void => void outcomes.push(outcome(follower.propose(bytes('x'))));
+    for (let i = 0; i < 20; i += 1) {
+      propose();
+      await nodes.clock.elapse(1);
+    }
+    const closed = leader.close();
+    for (let i = 0; i < 200; i += 1) {
+      propose();
+      await nodes.clock.elapse(1);
+    }
+    await run(closed);
+    const results = (await run(Promise.all(outcomes))) as { result?: number }[];
+    const inOrder = results.map(({ result = 0 }) => result).sort((a, b) => a - b);
+    expect(inOrder).toEqual(results.map((_, i) => i + 1));
+  });
+
+  it('resolves although the entry was applied before the answer arrived', async () => {
+    const [leader, follower] = await cluster();
+    transportOf(leader).hold = 'proposeReply';
+    const proposed = outcome(follower.propose(bytes('x')));
+    await nodes.clock.until(() => nodes.machine(follower.id).commands.length === 1);
+    transportOf(leader).release();
+    expect(await run(proposed)).toMatchObject({ result: 1 });
+  });
+
+  it('rejects with KONTIKI_REPLACED if another entry was applied before the answer arrived', async () => {
+    const [leader, follower] = await cluster();
+    transportOf(leader).hold = 'proposeReply';
+    // The leader appends the command, but nobody receives the entry before another server leads.
+    for (const { id } of nodes.followers) nodes.network.cut(leader.id, id);
+    const proposed = outcome(follower.propose(bytes('x')));
+    await nodes.clock.until(() => nodes.leader?.id !== leader.id);
+    await run((nodes.leader as RaftNode<number>).propose(bytes('y')));
+    nodes.network.heal();
+    transportOf(leader).release();
+    expect(await run(proposed)).toBe('KONTIKI_REPLACED');
+  });
+
+  it('rejects with KONTIKI_UNKNOWN_OUTCOME if the answer is lost', async () => {
+    const [leader, follower] = await cluster();
+    transportOf(leader).hold = 'proposeReply';
+    const error = await run(follower.propose(bytes('x'), { timeout: 500 }).catch((caught: unknown) => caught));
+    expect(error).toMatchObject({
+      code: 'KONTIKI_UNKNOWN_OUTCOME',
+      message: expect.stringContaining('sent to the leader'),
+      cause: { code: 'KONTIKI_TIMEOUT' },
+    });
+    expect(nodes.machine(follower.id).commands).toEqual(['x']);
+  });
+
+  it('that is aborted before it was sent is never applied', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    const a = await open('a');
+    const controller = new AbortController();
+    const proposed = outcome(a.propose(bytes('x'), { signal: controller.signal }));
+    await nodes.clock.elapse(100);
+    controller.abort();
+    expect(await proposed).toBe('KONTIKI_ABORTED');
+    await open('b');
+    await run(a.propose(bytes('y')));
+    expect(nodes.machine('a').commands).toEqual(['y']);
+  });
+
+  it('rejects with the refusal of an overloaded leader', async () => {
+    const [leader, follower] = await cluster({ limits: { uncommittedBytes: 300 } });
+    transportOf(leader).hold = 'append';
+    void outcome(leader.propose(new Uint8Array(200)));
+    expect(await run(follower.propose(new Uint8Array(200)))).toBe('KONTIKI_OVERLOADED');
+  });
+
+  it('of a node that closes rejects, as known or unknown', async () => {
+    const [leader, follower] = await cluster();
+    transportOf(leader).hold = 'proposeReply';
+    const sent = outcome(follower.propose(bytes('x')));
+    await nodes.clock.until(() => nodes.machine(follower.id).commands.length === 1);
+    nodes.network.isolate(follower.id);
+    await nodes.clock.until(() => follower.leader === undefined);
+    const waiting = outcome(follower.propose(bytes('y')));
+    await nodes.clock.elapse(10);
+    await follower.close(atOnce);
+    expect([await sent, await waiting]).toEqual(['KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_CLOSED']);
+  });
+});
+
+it('a proposal on a leader waits until it has handed over, and is applied once', async () => {
+  const [leader, follower] = await cluster();
+  const handedOver = leader.members.transferLeadership(follower.id);
+  await nodes.clock.settle();
+  const during = outcome(leader.propose(bytes('x')));
+  const refused = leader.propose(bytes('y'), { forward: false }).catch(({ code }: KontikiError) => code);
+  await run(handedOver);
+  expect(await run(during)).toMatchObject({ result: 1 });
+  expect(['KONTIKI_TRANSFERRING', 'KONTIKI_NOT_LEADER']).toContain(await refused);
+  expect(nodes.machine(leader.id).commands).toEqual(['x']);
+});

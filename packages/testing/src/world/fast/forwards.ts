@@ -1,0 +1,32 @@
+import type { Position } from '@kontiki/core';
+import type { Raft, Turn } from '@kontiki/core/protocol';
+
+/** The commands that one server has forwarded and whose answer is missing, by their ticket. */
+export class Forwards {
+  readonly #sent = new Map<number, readonly Uint8Array[]>();
+
+  /** Sends commands to the leader, if the server knows one. Returns whether it does. */
+  send(raft: Raft, commands: readonly Uint8Array[]): boolean {
+    if (!raft.canForward) return false;
+    this.#sent.set(raft.forward(commands), commands);
+    return true;
+  }
+
+  /** Returns what the leader has appended and refused. */
+  take({ forwarded }: Turn): { readonly appended: Position[]; readonly refused: Uint8Array[] } {
+    const appended: Position[] = [];
+    const refused: Uint8Array[] = [];
+    for (const { ticket, term, accepted, index, refused: why } of forwarded) {
+      const commands = this.#sent.get(ticket) ?? [];
+      this.#sent.delete(ticket);
+      for (let i = 0; i < Math.min(accepted, commands.length); i += 1) appended.push({ index: index + i, term });
+      if (why !== undefined) refused.push(...commands.slice(accepted));
+    }
+    return { appended, refused };
+  }
+
+  /** Forgets all commands after a crash. Their outcome is unknown. */
+  abandon(): void {
+    this.#sent.clear();
+  }
+}
