@@ -50,7 +50,7 @@ export const demoCluster: Target = {
     check(read.transport === 'ws' || read.transport === 'http', 'the transport is known');
     const ids = read.nodes.map(({ id }) => id);
     check(
-      ids.every((id) => typeof id === 'string' && /^n[0-9]$/.test(id)),
+      ids.every((id) => typeof id === 'string' && /^n[1-9]\d?$/.test(id)),
       'the ids of nodes are safe names of folders',
     );
     check(new Set(ids).size === ids.length, 'no two nodes have the same id');
