@@ -34,7 +34,7 @@ export type { CatchUpOptions, ChangeOptions, RaiseOptions, ReconcileOptions } fr
 export type { DesiredMember } from './node/members/reconcile.js';
 export type { CallOptions } from './node/calls/calls.js';
 export type { NodeOptions } from './node/options.js';
-export type { Applied, ProposeOptions } from './node/calls/proposals.js';
+export type { Applied, ProposeOptions } from './node/calls/proposal.js';
 export { RaftNode } from './node/raft-node.js';
 export type { ReadOptions } from './node/calls/read-queue.js';
 export type { CloseOptions } from './node/hand-over.js';

@@ -86,7 +86,7 @@ export class KvApi {
     const condition = conditionOf(request);
     const body = await readBody(request, request.method === 'PUT' ? MAX_VALUE : 0);
     const command = request.method === 'PUT' ? { kind: 'put' as const, value: body } : { kind: 'delete' as const };
-    const { result } = await this.#node.propose(encodeCommand({ ...command, key, condition }));
+    const { result } = await this.#node.propose(encodeCommand({ ...command, key, condition }), { forward: false });
     switch (result.kind) {
       case 'written':
         response.writeHead(204, { ETag: `"${result.revision}"` });

@@ -1,20 +1,23 @@
+import { nodeMutants as forwarding } from './forwarding.js';
 import type { Mutant } from './mutant.js';
 
 /** Bugs outside of the protocol, in the node, the wire format and the file log. */
 export const mutants: readonly Mutant[] = [
+  ...forwarding,
   // ---- the node
   {
     name: 'a proposal resolves when its entry is appended',
     file: 'node/calls/proposals.ts',
-    find: 'this.#callsOf(appended.term).set(appended.index, call);',
-    replace: '(call as Call<unknown>).resolve({ ...appended, result: true });',
+    find: 'if (index > Math.max(applied, base.index)) return this.#wait(position, call);',
+    replace:
+      'if (index > Math.max(applied, base.index)) return (call as Call<unknown>).resolve({ ...position, result: true });',
   },
   {
     name: 'a proposal resolves when another entry commits at its index',
     file: 'node/calls/proposals.ts',
-    find: '    this.#ruleOut(entry);\n    const { index, term } = entry;\n    const calls = this.#appended.get(term);',
+    find: '    this.#ruleOut(entry);\n    this.#forwarding.noteApplied(entry, result);\n    const { index, term } = entry;\n    const calls = this.#appended.get(term);',
     replace:
-      '    const { index, term } = entry;\n    const calls = [...this.#appended.values()].find((some) => some.has(index));',
+      '    this.#forwarding.noteApplied(entry, result);\n    const { index, term } = entry;\n    const calls = [...this.#appended.values()].find((some) => some.has(index));',
   },
   {
     name: 'a proposal keeps the memory of its caller',
@@ -114,12 +117,12 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'appended proposals are reported as refused when a leader steps down',
     file: 'node/calls/proposals.ts',
-    find: '    if (this.#queued.length === 0) return;',
+    find: '    const { role, transferTarget } = this.#raft;',
     replace: `    if (this.#raft.role !== 'leader') {
       for (const calls of this.#appended.values()) for (const call of calls.values()) call.reject(refusalError(this.#raft, 'notLeader'));
       this.#appended.clear();
     }
-    if (this.#queued.length === 0) return;`,
+    const { role, transferTarget } = this.#raft;`,
   },
   {
     name: 'the quorum of one read also confirms later reads',

@@ -1,5 +1,6 @@
 import type { Mutant } from './mutant.js';
 import { mutants as membership } from './membership.js';
+import { protocolMutants as forwarding } from './forwarding.js';
 import { mutants as stores } from './stores.js';
 import { mutants as turns } from './turns.js';
 
@@ -61,8 +62,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'votes of earlier terms count',
     file: 'protocol/raft.ts',
-    find: "message.term < server.ballot.term && message.kind !== 'preVoteReply'",
-    replace: "message.term < server.ballot.term && message.kind !== 'preVoteReply' && message.kind !== 'voteReply'",
+    find: 'message.term < server.ballot.term && !SURVIVES_ITS_TERM.has(message.kind)',
+    replace:
+      "message.term < server.ballot.term && !SURVIVES_ITS_TERM.has(message.kind) && message.kind !== 'voteReply'",
   },
   {
     name: 'a duplicated vote counts twice',
@@ -126,8 +128,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a follower accepts appends of earlier terms',
     file: 'protocol/raft.ts',
-    find: "message.term < server.ballot.term && message.kind !== 'preVoteReply'",
-    replace: "message.term < server.ballot.term && message.kind !== 'preVoteReply' && message.kind !== 'append'",
+    find: 'message.term < server.ballot.term && !SURVIVES_ITS_TERM.has(message.kind)',
+    replace: "message.term < server.ballot.term && !SURVIVES_ITS_TERM.has(message.kind) && message.kind !== 'append'",
   },
   {
     name: 'replies to an earlier incarnation are counted',
@@ -290,5 +292,6 @@ export const mutants: readonly Mutant[] = [
   },
   ...membership,
   ...stores,
+  ...forwarding,
   ...turns,
 ];

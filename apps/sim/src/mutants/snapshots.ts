@@ -111,7 +111,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'proposals covered by a snapshot are reported as applied',
     file: 'node/calls/proposals.ts',
-    find: 'call.reject(unknownOutcome(cause));',
+    find: 'call.reject(resultLost(last.index));',
     replace: 'call.resolve({ index: at, term: 1, result: undefined as Result });',
     rare: {
       why: 'a deposed leader must receive a snapshot that covers an entry whose caller is still waiting',

@@ -11,7 +11,7 @@ import { checkedMachine } from './apply/checked-machine.js';
 import { AddressBook } from './address-book.js';
 import { Calls, type CallOptions } from './calls/calls.js';
 import { limited, limitedAlone, refuseOptions, unlessAborted } from './calls/limited.js';
-import { proposeOptions, type Applied, type ProposeOptions } from './calls/proposals.js';
+import { proposeOptions, type Applied, type ProposeOptions } from './calls/proposal.js';
 import { readOptions, refuseRead, serveRead, type ReadOptions } from './calls/read-queue.js';
 import { closeQuietly } from './close-parts.js';
 import { describe } from './describe.js';

@@ -21,7 +21,7 @@ function stepsOf({ voters, learners }: Target, operation: string): MembershipSte
   const id = operation.slice(1);
   const [isVoter, isLearner] = [voters.includes(id), learners.includes(id)];
   const added: MembershipStep[] = isVoter || isLearner ? [] : [{ kind: 'addLearner', id, ...info }];
-  switch (operation[0]) {
+  switch (operation.charAt(0)) {
     case 'v':
       return isVoter ? [] : [...added, { kind: 'promote', id }];
     case 'l':
@@ -150,8 +150,8 @@ const commits: readonly (readonly [voters: string, outgoing: string, reached: re
 it.each(commits)(
   "voters %s, outgoing voters %s and indices %s of etcd's test commit %i",
   (voters, outgoing, reached, expected) => {
-    const joint = { ...membership([...voters]), outgoing: [...outgoing] };
-    const ids = [...new Set([...voters, ...outgoing])].sort();
+    const joint = { ...membership(voters.split('')), outgoing: outgoing.split('') };
+    const ids = [...new Set(`${voters}${outgoing}`.split(''))].sort();
     expect(quorumReached(joint, (id) => reached[ids.indexOf(id)] ?? 0)).toBe(expected);
   },
 );

@@ -50,6 +50,15 @@ it('a cluster of the first version changes its members after raiseLevel', async 
   for (const { level } of leader().status().peers) expect(level).toBe(1);
 });
 
+it('a follower of a cluster of the first version does not forward, but names the leader', async () => {
+  await oldCluster('a', 'b', 'c');
+  const [follower] = nodes.followers as [RaftNode<number>];
+  await expect(follower.propose(bytes('x'))).rejects.toMatchObject({
+    code: 'KONTIKI_NOT_LEADER',
+    leader: { id: leader().id },
+  });
+});
+
 it('raiseLevel names the members that do not answer', async () => {
   await oldCluster('a', 'b', 'c');
   const [gone] = nodes.followers as [RaftNode<number>];

@@ -32,7 +32,9 @@ describe('outcomes of proposals and reads', () => {
     await nodes.cluster('a', 'b', 'c');
     await nodes.clock.elapse(100);
     const leader = (nodes.leader as RaftNode<number>).id;
-    const error = await (nodes.followers[0] as RaftNode<number>).propose(bytes('x'), { forward: false }).catch((e: unknown) => e);
+    const error = await (nodes.followers[0] as RaftNode<number>)
+      .propose(bytes('x'), { forward: false })
+      .catch((e: unknown) => e);
     expect(error).toBeInstanceOf(NotLeaderError);
     expect((error as NotLeaderError).leader).toEqual({
       id: leader,

@@ -1,7 +1,7 @@
 import { commandBytes, type Position } from '../../log/entry.js';
 import type { ProposalRefusal, ProposeReply } from '../../protocol/message.js';
 import type { Raft } from '../../protocol/raft.js';
-import type { Proposal } from './proposals.js';
+import type { Proposal } from './proposal.js';
 
 /** Proposals sent in one message, in order. The leader answers them together. */
 interface Batch<Result> {
@@ -65,7 +65,9 @@ export class Forwarding<Result> {
   /** Sends the waiting proposals to the leader, if there is one. */
   send(): void {
     const raft = this.#raft;
-    if (this.#waiting.length === 0 || raft.now < this.#pausedUntil || !raft.canForward) return;
+    const isLed = raft.leader !== undefined && raft.role !== 'leader';
+    if (this.#waiting.length === 0 || raft.now < this.#pausedUntil || !isLed) return;
+    if (!raft.canForward) return this.takeWaiting().forEach((proposal) => this.#answers.refused(proposal, 'notLeader'));
     let batch: Proposal<Result>[] = [];
     let bytes = 0;
     for (const proposal of this.takeWaiting()) {

@@ -2,38 +2,10 @@ import { KontikiError } from '../../errors.js';
 import { commandBytes, type Position } from '../../log/entry.js';
 import type { ProposalRefusal, ProposeReply } from '../../protocol/message.js';
 import type { Raft } from '../../protocol/raft.js';
-import type { Names } from '../options.js';
-import type { Call, CallOptions } from './calls.js';
-import { callOptions } from './limited.js';
+import type { Call } from './calls.js';
 import { Forwarding } from './forwarding.js';
+import type { Applied, Proposal } from './proposal.js';
 import { refusalError } from './refusals.js';
-
-/** The outcome of a committed and applied proposal. */
-export interface Applied<Result> {
-  readonly index: number;
-  readonly term: number;
-  /** The state machine's result for the command. */
-  readonly result: Result;
-}
-
-/** Options of `propose`. */
-export interface ProposeOptions extends CallOptions {
-  /** Whether a server that does not lead sends the command to the leader. Default true. */
-  readonly forward?: boolean | undefined;
-}
-
-export const proposeOptions: Names<ProposeOptions> = { ...callOptions, forward: true };
-
-export interface Proposal<Result> {
-  readonly data: Uint8Array;
-  readonly call: Call<Applied<Result>>;
-  /** Whether to send the command to the leader if this server does not lead. */
-  readonly forward: boolean;
-  /** The entry's position; undefined until it is known. */
-  position: Position | undefined;
-  /** Whether the caller has given up. */
-  abandoned: boolean;
-}
 
 /** Returns the error for a proposal that may have been appended, and whose outcome this node cannot learn. */
 function unknownOutcome(cause: unknown, happened = 'appended'): KontikiError {
@@ -195,7 +167,9 @@ export class Proposals<Result> {
 
   /** Handles a proposal that was refused here or by the leader. It may wait for another leader. */
   #refused(proposal: Proposal<Result>, why: ProposalRefusal): void {
-    const waits = why === 'notLeader' || why === 'transferring';
+    const { leader, id, canForward } = this.#raft;
+    const waits =
+      why === 'transferring' || (why === 'notLeader' && (leader === undefined || leader === id || canForward));
     if (!proposal.forward || !waits) this.#reject(proposal, refusalError(this.#raft, why, this.#situation));
     else if (this.#closing !== undefined) this.#reject(proposal, this.#closing);
     else this.#forwarding.add(proposal);
