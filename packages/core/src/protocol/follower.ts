@@ -1,5 +1,6 @@
 import { KontikiError } from '../errors.js';
 import type { Entry } from '../log/entry.js';
+import { isVoter } from '../log/membership.js';
 import type { ServerId } from '../log/server.js';
 import type {
   Append,
@@ -137,11 +138,12 @@ export class Follower extends BaseRole {
 
   override commit(from: ServerId, message: Heartbeat | Commit): void {
     this.#noteLeader();
-    const { log } = this.#server;
+    const { log, id } = this.#server;
     // The leader sends only an index that this server has acknowledged, so the log must contain it.
-    // A server that is blank, or was bootstrapped again, has lost its disk. Its replies say so.
+    // A server that is blank, or was bootstrapped again, has lost its disk. Its replies say so. The
+    // disk of a learner may be replaced, and the message may be meant for the disk before.
     if (message.committed <= log.lastIndex) this.#commitTo(message.committed);
-    else if (log.membership?.founded === true && this.#server.ownDiskCounts) {
+    else if (log.membership?.founded === true && isVoter(log.membership, id) && this.#server.ownDiskCounts) {
       throw new KontikiError(
         'KONTIKI_CONTRADICTION',
         `Leader ${from} knows that this server has acknowledged entry ${message.committed}, but its log ends at ${log.lastIndex}: acknowledged entries were lost here. ${REMEDY}`,

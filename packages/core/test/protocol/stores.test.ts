@@ -200,6 +200,38 @@ describe('new servers', () => {
   });
 });
 
+describe('learners', () => {
+  it('a heartbeat that is late for a replaced disk does not stop a learner', () => {
+    const cluster = new Scenario(['a', 'b'], {
+      membership: membershipOf([['a', addressOf('a')]]),
+      stores: true,
+      limits: { messageBytes: 1 },
+    });
+    cluster.elect('a');
+    cluster.feed('a', (raft) => raft.changeMembership([{ kind: 'addLearner', id: 'b', ...addressOf('b') }]));
+    for (let i = 0; i < 5; i += 1) cluster.propose('a', `${i}`);
+    cluster.elapse(4 * cluster.timings.heartbeat);
+    const { lastIndex } = cluster.raft('b').log;
+    cluster.skip(cluster.timings.heartbeat);
+    cluster.tick('a');
+    const late = cluster.hold({ to: 'b', kind: 'heartbeat' });
+    expect(late.map(({ message }) => 'committed' in message && message.committed)).toEqual([lastIndex]);
+    cluster.wipe('b');
+    cluster.start('b');
+    cluster.skip(cluster.timings.heartbeat);
+    cluster.tick('a');
+    cluster.settle(
+      ({ to, message }) =>
+        to === 'b' && message.kind === 'append' && message.prevIndex > 1 && message.entries.length > 0,
+    );
+    expect(cluster.raft('b').log.lastIndex).toBe(2);
+    cluster.release(late);
+    cluster.deliver({ to: 'b', kind: 'heartbeat' });
+    cluster.elapse(4 * cluster.timings.heartbeat);
+    expect(cluster.raft('b').log.committed).toBe(lastIndex);
+  });
+});
+
 describe('copies of a disk', () => {
   it('messages of a server on an earlier copy of its disk are dropped and reported', () => {
     const cluster = founded('a', 'b', 'c');
