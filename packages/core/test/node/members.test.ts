@@ -76,6 +76,26 @@ describe('members', () => {
     expect(await run(leader().propose(bytes('x')))).toMatchObject({ result: 1 });
   });
 
+  it('a leader does not replace its own disk, and leads on', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const { id, members } = leader();
+    expect(await run(members.replace(id, id, `memory:${id}`))).toBe('KONTIKI_BAD_CHANGE');
+    expect(leader().id).toBe(id);
+    const other = nodes.followers[0] as RaftNode<number>;
+    expect(await run(other.members.replace(other.id, other.id, `memory:${other.id}`))).toBe('KONTIKI_NOT_LEADER');
+  });
+
+  it('a voter that is away is not added again, and nobody waits for it', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const [away, alive] = nodes.followers as [RaftNode<number>, RaftNode<number>];
+    await away.close();
+    await run(leader().propose(bytes('x')));
+    expect(await run(leader().members.addVoter(away.id, `memory:${away.id}`))).toBe('KONTIKI_BAD_CHANGE');
+    const replaced = leader().members.replace(alive.id, away.id, `memory:${away.id}`);
+    expect(await run(replaced)).toBe('KONTIKI_BAD_CHANGE');
+    expect(voters(leader())).toEqual(['a', 'b', 'c']);
+  });
+
   it('a removed leader hands over, and the others continue', async () => {
     await nodes.cluster('a', 'b', 'c');
     const old = leader();
@@ -278,6 +298,23 @@ describe('close', () => {
     expect(await Promise.all(proposals)).toEqual(
       Array.from({ length: 50 }, (_, i) => expect.objectContaining({ result: i + 1 })),
     );
+    expect(leader().id).not.toBe(old.id);
+    // Less than an election timeout.
+    expect(nodes.clock.now() - start).toBeLessThan(50);
+  });
+
+  it.each([[['a', 'b', 'c']], [['a', 'b']]])('a removed leader of %j that closes hands over first', async (ids) => {
+    await nodes.cluster(...ids);
+    await run(leader().propose(bytes('x')));
+    const old = leader();
+    const start = nodes.clock.now();
+    const closed = old.members.remove(old.id).then(() => old.close({ drain: false }));
+    await nodes.clock.elapse(1);
+    // The successor lacks this entry when the removal is committed.
+    const proposed = outcome(old.propose(bytes('y')));
+    await run(closed);
+    await proposed;
+    await nodes.clock.until(() => nodes.leader !== undefined);
     expect(leader().id).not.toBe(old.id);
     // Less than an election timeout.
     expect(nodes.clock.now() - start).toBeLessThan(50);
