@@ -27,7 +27,7 @@ export class Progress {
   incarnation = 0;
   /** The peer's store; undefined until it has answered. */
   store: StoreId | undefined;
-  /** The time of the peer's last answer, in milliseconds. */
+  /** The time of the peer's last answer, in milliseconds; at first the time of its creation. */
   lastActive: number;
   /** The latest read round that the peer has answered. */
   round = 0;

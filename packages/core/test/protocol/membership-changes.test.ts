@@ -221,6 +221,17 @@ describe('refusals of changes', () => {
       'quorumSilent',
     ],
     [
+      'whose new quorum has not answered this leader yet',
+      (c) => {
+        c.crash('a');
+        c.elapseUntil(() => c.leaders.length > 0);
+        const [leader] = c.leaders as [string];
+        expect(c.raft(leader).log.committed).toBe(c.raft(leader).log.lastIndex);
+        return refusal(c, leader, [{ kind: 'remove', id: leader === 'b' ? 'c' : 'b' }]);
+      },
+      'quorumSilent',
+    ],
+    [
       'while the leader hands over',
       (c) => {
         c.feed('a', (raft) => raft.transfer('b'));

@@ -74,6 +74,14 @@ describe('leadership transfers', () => {
     expect(cluster.feed('a', (raft) => raft.transfer(target))).toBe(reason);
   });
 
+  it('a transfer to a server that has not answered this leader is refused', () => {
+    const cluster = led();
+    cluster.crash('a');
+    cluster.elapseUntil(() => cluster.leaders.length > 0);
+    const [leader] = cluster.leaders as [string];
+    expect(cluster.feed(leader, (raft) => raft.transfer('a'))).toBe('away');
+  });
+
   it('a transfer to another target is refused while one is in progress', () => {
     const cluster = led();
     cluster.feed('a', (raft) => raft.transfer('b'));
