@@ -353,10 +353,11 @@ export class Leader extends BaseRole {
     const { log, membership, ballot, full, id } = this.#server;
     if (log.membershipIndex > log.committed || log.termAt(log.committed) !== ballot.term) return;
     this.#replication.removalsCommitted();
+    // The target of a transfer may campaign already, and would lose with a shorter log.
+    if (this.#transfer !== undefined) return;
     if (membership.outgoing.length > 0) {
       if (!full) this.#appendMembership(leaveJoint(membership));
     } else if (!isVoter(membership, id)) {
-      if (this.#transfer?.resigns === true) return;
       const successor = bestSuccessor(this.#server, this.peers);
       if (successor === undefined) return this.#stepDown('removed');
       this.#transfer = new Transfer(this.#server, successor, true);

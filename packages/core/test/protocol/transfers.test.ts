@@ -90,6 +90,23 @@ describe('leadership transfers', () => {
     expect(cluster.feed('b', (raft) => raft.transfer('c'))).toBe('notLeader');
   });
 
+  it('an announced address is written to the log only after a transfer has failed', () => {
+    const cluster = led();
+    cluster.feed('a', (raft) => raft.transfer('b'));
+    const requests = cluster.hold({ kind: 'timeoutNow' });
+    const { lastIndex } = cluster.raft('a').log;
+    cluster.feed('a', (raft) => raft.setAnnounced(new Map([['d', { from: 'memory:d', to: 'memory:moved' }]])));
+    const appends = ({ message }: { message: { kind: string } }): boolean => message.kind === 'append';
+    const before = cluster.sent.filter(appends).length;
+    cluster.elapse(2 * cluster.timings.heartbeat);
+    expect(requests).toHaveLength(1);
+    expect(cluster.sent.filter(appends)).toHaveLength(before);
+    cluster.elapse(cluster.timings.election);
+    expect(cluster.leaders).toEqual(['a']);
+    expect(cluster.raft('a').log.committed).toBe(lastIndex + 1);
+    expect(cluster.raft('a').log.membership?.servers.get('d')?.address).toBe('memory:moved');
+  });
+
   it('a late request of an earlier term deposes nobody', () => {
     const cluster = led();
     cluster.feed('a', (raft) => raft.transfer('b'));
