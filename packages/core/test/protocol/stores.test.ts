@@ -128,6 +128,15 @@ describe('a lost disk that is bootstrapped again', () => {
     expect(cluster.raft('a').log.committed).toBeLessThan(at.index);
   });
 
+  it('it is told that it does not count, once per term', () => {
+    const cluster = founded('a', 'b', 'c');
+    cluster.wipe('c');
+    cluster.bootstrapAgain('c');
+    cluster.elapse(10 * cluster.timings.heartbeat);
+    expect(cluster.server('c').reports).toEqual([{ kind: 'otherStore', peer: 'c' }]);
+    expect(kinds(cluster, 'b')).toEqual([]);
+  });
+
   it('it does not campaign', () => {
     const cluster = founded('a', 'b', 'c');
     cluster.wipe('c');
