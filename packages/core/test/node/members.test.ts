@@ -1,6 +1,6 @@
 // Shows what operators can do with the members of a running cluster, and which error they get when
 // they cannot. See protocol/membership-changes.test.ts for the protocol.
-import { MemoryLog, type Membership, type RaftNode } from '@kontiki/core';
+import { MemoryLog, type Membership, type RaftNode, type Transport } from '@kontiki/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { atOnce, bytes, Nodes, outcome, runToOutcome } from './harness.js';
 
@@ -111,7 +111,6 @@ describe('members', () => {
     await nodes.cluster('a', 'b', 'c', 'd', 'e');
     const old = leader();
     const [b, c] = nodes.followers as [RaftNode<number>, RaftNode<number>];
-    // The founding of the cluster ends with its first commands.
     await run(old.propose(bytes('x')));
     const change = old.members.change([old, b, c].map(({ id }) => ({ kind: 'remove' as const, id })));
     expect(await run(change)).toMatchObject({ outgoing: [] });
@@ -165,10 +164,27 @@ describe('members', () => {
   });
 
   it('addresses and metadata change, and the transport follows', async () => {
-    await nodes.cluster('a', 'b', 'c');
+    await nodes.bootstrap('a');
+    const inner = nodes.network.transport();
+    let peers: ReadonlyMap<string, string> | undefined;
+    const transport: Transport = {
+      start: (self, receive) => inner.start(self, receive),
+      send: (to, messages) => inner.send(to, messages),
+      setPeers: (given) => inner.setPeers((peers = given)),
+      close: () => inner.close(),
+    };
+    await nodes.open('a', { transport });
+    await nodes.clock.until(() => nodes.leader !== undefined);
+    await run(leader().members.addLearner('b', 'memory:b'));
+    expect(peers).toEqual(new Map([['b', 'memory:b']]));
+    await run(leader().members.setAddress('b', 'memory:moved'));
+    expect(peers).toEqual(new Map([['b', 'memory:moved']]));
     const changed = (await run(leader().members.setMetadata('b', 'http://b:2'))) as Membership;
-    expect(changed.servers.get('b')).toMatchObject({ address: 'memory:b', metadata: 'http://b:2' });
-    expect(changed.revision).toBe(1);
+    expect(changed.servers.get('b')).toMatchObject({ address: 'memory:moved', metadata: 'http://b:2' });
+    expect(changed.revision).toBe(3);
+    await run(leader().members.remove('b'));
+    await nodes.clock.elapse(1_000);
+    expect(peers).toEqual(new Map());
   });
 });
 
@@ -249,10 +265,12 @@ describe('refusals', () => {
   ])('a change %s is refused with %s', async (_, code, change) => {
     await nodes.cluster('a', 'b', 'c');
     await run(leader().propose(bytes('x')));
-    const before = leader().status().membership?.servers.size;
+    const { servers } = leader().status().membership as Membership;
     expect(await run(change())).toBe(code);
-    const added = code === 'KONTIKI_LAGGING' || code === 'KONTIKI_BAD_CHANGE' || code === 'KONTIKI_CHANGING' ? 1 : 0;
-    expect(leader().status().membership?.servers.size).toBeLessThanOrEqual((before as number) + added);
+    const after = leader().status().membership as Membership;
+    // Some of these calls add the learner d before.
+    expect([...after.servers].filter(([id]) => id !== 'd')).toEqual([...servers]);
+    expect([after.voters, after.outgoing]).toEqual([['a', 'b', 'c'], []]);
   });
 
   it('a call that was given up before its turn changes nothing', async () => {
