@@ -165,6 +165,8 @@ export class Leader extends BaseRole {
     if (now >= this.#heartbeatAt) {
       this.#heartbeatAt = now + timings.heartbeat;
       this.#replication.heartbeat(this.#rounds.number);
+      this.#recordAddresses();
+      // May end this leadership.
       this.#finishChange();
     }
   }
@@ -362,10 +364,19 @@ export class Leader extends BaseRole {
       if (successor === undefined) return this.#stepDown('removed');
       this.#transfer = new Transfer(this.#server, successor, true);
     } else {
-      const { announced } = this.#server;
-      const next = full ? undefined : (withStores(this.#server, this.peers) ?? withAddresses(membership, announced));
+      const next = full ? undefined : withStores(this.#server, this.peers);
       if (next !== undefined) this.#appendMembership(next);
     }
+  }
+
+  /**
+   * Writes announced addresses to the membership. Called once per heartbeat, because two servers on
+   * copies of one disk may announce addresses in turn, and operators must get a turn, too.
+   */
+  #recordAddresses(): void {
+    const { membership, announced } = this.#server;
+    const next = withAddresses(membership, announced);
+    if (next !== undefined && this.#refuseChange(undefined) === undefined) this.#appendMembership(next);
   }
 
   /** Returns a number from a voter's progress, or 0 if the voter does not count. */

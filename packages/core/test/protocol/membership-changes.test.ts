@@ -160,6 +160,30 @@ describe('removing servers', () => {
   });
 });
 
+describe('announced addresses', () => {
+  it('announced addresses are written to the log at most once per heartbeat', () => {
+    const cluster = led('a', 'b', 'c');
+    const { lastIndex } = cluster.raft('a').log;
+    const announce = (to: string): void => {
+      const from = cluster.raft('a').log.membership?.servers.get('c')?.address as string;
+      cluster.feed('a', (raft) => raft.setAnnounced(new Map([['c', { from, to }]])));
+    };
+    announce('memory:0');
+    cluster.skip(cluster.timings.heartbeat);
+    cluster.tick('a');
+    for (let i = 1; i < 10; i += 1) {
+      announce(`memory:${i}`);
+      cluster.settle();
+    }
+    expect(cluster.raft('b').log.membership?.servers.get('c')?.address).toBe('memory:0');
+    expect(cluster.raft('a').log.committed).toBe(lastIndex + 1);
+    cluster.elapse(cluster.timings.heartbeat);
+    expect(cluster.raft('b').log.membership?.servers.get('c')?.address).toBe('memory:9');
+    expect(cluster.raft('a').log.committed).toBe(lastIndex + 2);
+    change(cluster, 'a', { kind: 'remove', id: 'c' });
+  });
+});
+
 describe('joint changes', () => {
   it('all voters can be exchanged at once, and the joint phase ends by itself', () => {
     const cluster = led('a', 'b');
