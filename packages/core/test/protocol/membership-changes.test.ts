@@ -160,6 +160,22 @@ describe('removing servers', () => {
   });
 });
 
+describe('a server that restarts', () => {
+  it('a server that has just restarted counts as answering', () => {
+    const cluster = led('a', 'b', 'c');
+    cluster.crash('c');
+    cluster.elapse(2 * cluster.timings.election);
+    expect(refusal(cluster, 'a', [{ kind: 'remove', id: 'b' }])).toBe('quorumSilent');
+    cluster.start('c');
+    cluster.skip(cluster.timings.heartbeat);
+    cluster.tick('a');
+    cluster.deliver({ to: 'c' });
+    cluster.writeAll('c');
+    cluster.deliver({ from: 'c' });
+    expect(refusal(cluster, 'a', [{ kind: 'remove', id: 'b' }])).toBeUndefined();
+  });
+});
+
 describe('announced addresses', () => {
   it('announced addresses are written to the log at most once per heartbeat', () => {
     const cluster = led('a', 'b', 'c');
