@@ -191,6 +191,36 @@ describe('a lost disk that is bootstrapped again', () => {
   });
 });
 
+describe('a cluster that records its stores late', () => {
+  it('a leader does not record the blank disk of a voter', () => {
+    const membership = membershipOf(['a', 'b', 'c'].map((id) => [id, addressOf(id)]));
+    const cluster = new Scenario(['a', 'b', 'c'], { membership, stores: true });
+    cluster.isolate('c');
+    cluster.elect('a');
+    cluster.elapse(2 * cluster.timings.heartbeat);
+    const [a, b] = ['a', 'b'].map((id) => cluster.server(id).disk.life?.id);
+    expect(stores(cluster, 'a')).toEqual({ a, b });
+    cluster.wipe('c');
+    cluster.start('c');
+    cluster.heal();
+    cluster.elapse(4 * cluster.timings.heartbeat);
+    expect(kinds(cluster, 'a')).toContain('blankVoter');
+    expect(stores(cluster, 'a')).toEqual({ a, b });
+  });
+
+  it('a leader records the disk of a voter that was away', () => {
+    const membership = membershipOf(['a', 'b', 'c'].map((id) => [id, addressOf(id)]));
+    const cluster = new Scenario(['a', 'b', 'c'], { membership, stores: true });
+    cluster.isolate('c');
+    cluster.elect('a');
+    cluster.elapse(2 * cluster.timings.heartbeat);
+    cluster.heal();
+    cluster.elapse(20 * cluster.timings.election);
+    const [leader] = cluster.leaders as [string];
+    expect(stores(cluster, leader)).toEqual(actual(cluster, 'a', 'b', 'c'));
+  });
+});
+
 describe('new servers', () => {
   it('the entry that promotes a learner names its disk', () => {
     const cluster = new Scenario(['a', 'b'], {
