@@ -1,6 +1,9 @@
-// Shows which bodies of `POST /members` are accepted.
+// Shows which bodies of `POST /members` are accepted, and what a change that takes too long answers.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { KontikiError, type RaftNode } from '@kontiki/core';
 import { expect, it } from 'vitest';
-import { changeOf } from '../src/http/members-api.js';
+import { changeOf, MembersApi } from '../src/http/members-api.js';
 
 const parse = (body: string): unknown => changeOf(Buffer.from(body));
 
@@ -48,4 +51,18 @@ it.each([
   ['a number as id', '{"change":"remove","id":1}', 'id must be a string'],
 ])('a body with %s is refused', (_, body, message) => {
   expect(() => parse(body)).toThrow(message);
+});
+
+it.each([
+  ['add', 'KONTIKI_UNKNOWN_OUTCOME'],
+  ['replace', 'KONTIKI_UNKNOWN_OUTCOME'],
+  ['remove', 'KONTIKI_TIMEOUT'],
+])('a change %s that times out rejects with %s', async (change, code) => {
+  const timeOut = (): Promise<never> => Promise.reject(new KontikiError('KONTIKI_TIMEOUT', 'Too late.'));
+  const members = { addVoter: timeOut, replace: timeOut, remove: timeOut };
+  const api = new MembersApi({ isLeader: true, members } as unknown as RaftNode);
+  const body = JSON.stringify({ change, id: 'n1', with: 'n4', address: 'ws://x:1' });
+  const request = Object.assign(Readable.from([Buffer.from(body)]), { method: 'POST', headers: {} });
+  const handled = api.handle(request as unknown as IncomingMessage, {} as ServerResponse);
+  await expect(handled).rejects.toMatchObject({ code, message: expect.stringContaining('Too late.') });
 });

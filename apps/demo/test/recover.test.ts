@@ -3,11 +3,19 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { inspectServer, silentLogger as logger, type Entry, type ServerContents } from '@kontiki/core';
+import {
+  bootstrap,
+  inspectServer,
+  membershipOf,
+  silentLogger as logger,
+  type Entry,
+  type Membership,
+  type ServerContents,
+} from '@kontiki/core';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { readClusterFile, updateClusterFile, type ClusterFile } from '../src/cluster/cluster-file.js';
 import type { Storage } from '../src/cluster/kinds.js';
-import { prepareCluster } from '../src/cluster/prepare.js';
+import { firstMembers, prepareCluster } from '../src/cluster/prepare.js';
 import { storagePath, storesAt, type NodeStores } from '../src/cluster/storage.js';
 import { recoverCommand } from '../src/commands/recover.js';
 
@@ -42,6 +50,24 @@ async function create(storage: Storage, terms: Readonly<Record<string, readonly 
     await log.open({ cluster: file.cluster, server: id });
     const entries = held.map((term, i): Entry => ({ kind: 'noop', index: i + 2, term }));
     await log.append({ ballot: { term: 4, votedFor: undefined }, entries, committed: 2 });
+    await log.close();
+    await release();
+  }
+}
+
+/** Appends a membership to the logs of nodes, by default one of a founded cluster of all nodes. */
+async function found(ids: readonly string[], change: Partial<Membership> = {}): Promise<void> {
+  const servers = await Promise.all(
+    Object.entries(firstMembers(file)).map(async ([id, info]) => {
+      const { store } = await contentsOf(id);
+      return [id, { ...(info as { address: string; metadata: string }), store }] as const;
+    }),
+  );
+  const membership = { ...membershipOf(servers), ...change };
+  for (const id of ids) {
+    const { log, release } = await stores(id);
+    const { last } = await log.open({ cluster: file.cluster, server: id });
+    await log.append({ entries: [{ kind: 'membership', index: last + 1, term: 4, membership }] });
     await log.close();
     await release();
   }
@@ -117,14 +143,46 @@ describe('recover', () => {
 
   it('recover refuses while a majority is left', async () => {
     await create('fs', { n1: [1], n3: [1, 1] });
+    await found(['n1', 'n3']);
     lose('n2');
     await expect(recover('--yes')).rejects.toThrow(
       'n1, n3 can still decide together, so nothing is lost. Start them instead of a recovery',
     );
   });
 
+  it('recover accepts the rest of a cluster that was not founded yet', async () => {
+    await create('fs', { n1: [1], n3: [1, 1] });
+    lose('n2');
+    expect(await recover('--yes')).toBe(0);
+    expect(printed).toContain('n3 is the only member of the cluster');
+  });
+
+  it('recover does not count a node that was bootstrapped again', async () => {
+    await create('fs', { n1: [1], n3: [1, 1] });
+    const { store } = await contentsOf('n3');
+    await found(['n1', 'n3']);
+    lose('n2', 'n3');
+    const { log, release } = await stores('n3');
+    await bootstrap(log, { cluster: file.cluster, server: 'n3', members: firstMembers(file) });
+    await release();
+    expect((await contentsOf('n3')).store).not.toBe(store);
+    expect(await recover('--yes')).toBe(0);
+    expect(printed).toContain('n1 is the only member of the cluster');
+  });
+
+  it('recover leaves a learner alone that joined a recovered node', async () => {
+    await create('fs', { n1: [1] });
+    const servers = Object.entries(firstMembers(file)) as [string, { address: string; metadata: string }][];
+    const learning = membershipOf(servers.slice(0, 2), ['n2']);
+    await found(['n1'], { ...learning, epoch: 'e'.repeat(32) });
+    lose('n2', 'n3');
+    await expect(recover('--yes')).rejects.toThrow('n1 can still decide together');
+    expect(readClusterFile(data)?.nodes.some(({ leftBehind }) => leftBehind)).toBe(false);
+  });
+
   it('recover judges the folders of the command line alone', async () => {
     await create('fs', { n1: [1], n2: [1, 1] });
+    await found(['n1', 'n2']);
     expect(await recoverCommand(['--folder', folderOf('n1')])).toBe(0);
     expect(printed).toContain('n1 has the newest log.');
     const both = ['--folder', folderOf('n1'), '--folder', folderOf('n2')];

@@ -168,11 +168,16 @@ function choose(survivors: readonly Survivor[], force: boolean): Readable {
     throw new CliError(`No voter has survived. Nothing was changed. ${remedy}`);
   }
   if (isUnfinished(kept)) return kept;
-  const { voters: all, outgoing } = kept.contents.membership.membership;
-  const alive = voters.map(({ node }) => node.id);
-  const hasMajority = (ids: readonly string[]): boolean =>
-    ids.filter((id) => alive.includes(id)).length > Math.floor(ids.length / 2);
-  if (!force && hasMajority(all) && (outgoing.length === 0 || hasMajority(outgoing))) {
+  const { voters: all, outgoing, founded, servers } = kept.contents.membership.membership;
+  // The disk of a node may be another one than the membership names, if somebody bootstrapped it again.
+  const counts = ({ node, contents }: Readable): boolean =>
+    !founded || [undefined, contents.store].includes(servers.get(node.id)?.store);
+  const alive = voters.filter(counts).map(({ node }) => node.id);
+  const areEnough = (ids: readonly string[]): boolean => {
+    const count = ids.filter((id) => alive.includes(id)).length;
+    return founded ? count > Math.floor(ids.length / 2) : count === ids.length;
+  };
+  if (!force && areEnough(all) && (outgoing.length === 0 || areEnough(outgoing))) {
     throw new CliError(
       `${alive.join(', ')} can still decide together, so nothing is lost. Start them instead of a recovery: ${COMMAND} node --id ${kept.node.id} --data ${shellWord(kept.data)}. Nothing was changed.`,
     );
@@ -182,8 +187,8 @@ function choose(survivors: readonly Survivor[], force: boolean): Readable {
 
 /** Returns whether a recovery was interrupted before it recorded which nodes were left behind. */
 function isUnfinished({ node, file, contents }: Readable): boolean {
-  const { epoch, voters } = contents.membership.membership;
-  return epoch !== '' && voters.length === 1 && file.nodes.some((one) => isLeft(one, node));
+  const { epoch, servers } = contents.membership.membership;
+  return epoch !== '' && servers.size === 1 && file.nodes.some((one) => isLeft(one, node));
 }
 
 /** Returns whether a recovery of `kept` leaves a node behind. Nodes that join are new. */

@@ -1,5 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isVoter, NotLeaderError, type DesiredMember, type Membership, type RaftNode } from '@kontiki/core';
+import {
+  isKontikiError,
+  isVoter,
+  KontikiError,
+  NotLeaderError,
+  type DesiredMember,
+  type Membership,
+  type RaftNode,
+} from '@kontiki/core';
 import { readBody } from './body.js';
 import { HttpError, sendJson } from './responses.js';
 
@@ -36,6 +44,9 @@ export const CHANGES = [
   'reconcile',
 ] as const;
 
+/** Changes of several steps. The earlier steps stay if a later one fails. */
+const SEVERAL: ReadonlySet<MemberChange['change']> = new Set(['add', 'replace', 'reconcile']);
+
 /** Lists the members of the cluster over HTTP, and changes them. */
 export class MembersApi {
   readonly #node: RaftNode;
@@ -50,7 +61,9 @@ export class MembersApi {
     const change = changeOf(await readBody(request, MAX_BODY));
     if (!this.#node.isLeader)
       throw new NotLeaderError('This node is not the leader, and the leader is unknown. Try again.', this.#node.leader);
-    const result = await this.#make(change);
+    const result = await this.#make(change).catch((error: unknown) => {
+      throw SEVERAL.has(change.change) && isKontikiError(error, 'KONTIKI_TIMEOUT') ? unfinished(error) : error;
+    });
     sendJson(response, 200, { ...this.#list(), ...(change.change === 'reconcile' ? { steps: result } : {}) });
   }
 
@@ -157,6 +170,11 @@ function checkMember(name: string, member: unknown): void {
 function checkMetadata(name: string, metadata: unknown = ''): void {
   if (typeof metadata !== 'string' || (metadata !== '' && !/^https?:\/\/[^/?#@\s]+$/.test(metadata)))
     throw invalid(`${name} must be the URL of the server for clients, as in http://HOST:PORT.`);
+}
+
+function unfinished(cause: Error): KontikiError {
+  const text = `The change did not finish, and its earlier steps stay. Check that the new servers run. ${cause.message}`;
+  return new KontikiError('KONTIKI_UNKNOWN_OUTCOME', text, { cause });
 }
 
 function parseJson(body: Uint8Array): unknown {

@@ -92,6 +92,13 @@ export const mutants: readonly Mutant[] = [
     rare: { why: 'A forced change by an operator is unsafe only together with a lost disk.', test: CHANGES },
   },
   {
+    name: 'a peer that has not answered this leader counts for a new quorum',
+    file: 'protocol/voters.ts',
+    find: 'return progress?.incarnation !== 0 && mayAnswer(server, id, progress);',
+    replace: 'return mayAnswer(server, id, progress);',
+    rare: { why: 'A dead quorum is a mistake of the operator, who can correct it.', test: CHANGES },
+  },
+  {
     name: 'an acknowledgement from before a removal counts after the return',
     file: 'protocol/replication.ts',
     find: 'if (returned) this.#peers.delete(id);',

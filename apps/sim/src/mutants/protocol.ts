@@ -110,7 +110,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a leader without a quorum does not step down',
     file: 'protocol/leader.ts',
-    find: 'if (this.#quorumAnswers(this.#server.membership)) this.#server.forgiveLateTimer(false);',
+    find: 'if (this.#hasQuorum(this.#server.membership, mayAnswer)) this.#server.forgiveLateTimer(false);',
     replace: 'if (true) this.#server.forgiveLateTimer(false);',
   },
   {

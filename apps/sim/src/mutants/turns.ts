@@ -48,8 +48,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a leader whose quorum answers does not forgive the next stall',
     file: 'protocol/leader.ts',
-    find: 'if (this.#quorumAnswers(this.#server.membership)) this.#server.forgiveLateTimer(false);',
-    replace: 'if (this.#quorumAnswers(this.#server.membership)) void 0;',
+    find: 'if (this.#hasQuorum(this.#server.membership, mayAnswer)) this.#server.forgiveLateTimer(false);',
+    replace: 'if (this.#hasQuorum(this.#server.membership, mayAnswer)) void 0;',
   },
   {
     name: 'a page read from the log is not passed to the protocol',

@@ -17,8 +17,8 @@ export interface CloseOptions extends Pick<CallOptions, 'timeout'> {
 export const closeOptions: Names<CloseOptions> = { timeout: true, drain: true, transfer: true };
 
 /** Returns whether a server leads others, so that it has something to hand over. */
-export function leadsOthers({ role, log }: Raft): boolean {
-  return role === 'leader' && (log.membership?.servers.size ?? 0) > 1;
+export function leadsOthers({ id, role, log }: Raft): boolean {
+  return role === 'leader' && [...(log.membership?.servers.keys() ?? [])].some((other) => other !== id);
 }
 
 /**
@@ -35,6 +35,7 @@ export async function handOver(
   const leads = (): boolean => raft.role === 'leader';
   if (drain) await operations.until(() => !leads() || !proposals.areWaiting, signal);
   if (!transfer || !leads()) return;
-  if ((await operations.run(() => raft.transfer())) !== undefined) return;
+  // If it fails, this server is handing over already, or no other voter answers.
+  await operations.run(() => raft.transfer());
   await operations.until(() => !leads() || raft.transferTarget === undefined, signal);
 }

@@ -50,6 +50,9 @@ export class Situation {
     if (membership === undefined) {
       return `Server ${id} has no log and has known no leader for ${seconds} s. It was never bootstrapped, or it has lost its disk. Bootstrap it if it is one of the first servers of a new cluster. If it has lost its disk, replace the disk (members.replace).`;
     }
+    if (!membership.servers.has(id)) {
+      return `Server ${id} has known no leader for ${seconds} s, and is no member: it was removed, or has not received the entry that adds it. If it was removed, stop it.`;
+    }
     const peers = [...membership.servers.keys()].filter((server) => server !== id);
     const heard = peers.filter((server) => this.#heard.has(server));
     const text = `Server ${id} has known no leader for ${seconds} s, and has received messages from ${heard.length} of ${peers.length} peers in that time.`;

@@ -1,5 +1,6 @@
 import { KontikiError } from '../errors.js';
 import type { Entry } from '../log/entry.js';
+import { isVoter } from '../log/membership.js';
 import type { ServerId } from '../log/server.js';
 import type {
   Append,
@@ -130,18 +131,21 @@ export class Follower extends BaseRole {
 
   override heartbeat(from: ServerId, message: Heartbeat): void {
     this.commit(from, message);
-    const { header, full, log, level } = this.#server;
+    const { header, full, log, level, id } = this.#server;
+    // The leader reports this disk, too, but an operator may look at this server alone.
+    if (!log.blank && !this.#server.ownDiskCounts) this.#server.reportOnce({ kind: 'otherStore', peer: id });
     const { incarnation: to, stream, round } = message;
     this.#server.send(from, { kind: 'heartbeatReply', ...header, to, stream, round, full, blank: log.blank, level });
   }
 
   override commit(from: ServerId, message: Heartbeat | Commit): void {
     this.#noteLeader();
-    const { log } = this.#server;
+    const { log, id } = this.#server;
     // The leader sends only an index that this server has acknowledged, so the log must contain it.
-    // A server that is blank, or was bootstrapped again, has lost its disk. Its replies say so.
+    // A server that is blank, or was bootstrapped again, has lost its disk. Its replies say so. The
+    // disk of a learner may be replaced, and the message may be meant for the disk before.
     if (message.committed <= log.lastIndex) this.#commitTo(message.committed);
-    else if (log.membership?.founded === true && this.#server.ownDiskCounts) {
+    else if (log.membership?.founded === true && isVoter(log.membership, id) && this.#server.ownDiskCounts) {
       throw new KontikiError(
         'KONTIKI_CONTRADICTION',
         `Leader ${from} knows that this server has acknowledged entry ${message.committed}, but its log ends at ${log.lastIndex}: acknowledged entries were lost here. ${REMEDY}`,

@@ -19,7 +19,10 @@ export function withStores(server: Server, peers: ReadonlyMap<ServerId, Progress
   const stores = new Map<ServerId, StoreId | undefined>();
   for (const voter of voters) {
     const recorded = founded ? servers.get(voter)?.store : undefined;
-    stores.set(voter, recorded ?? (voter === id ? life?.id : peers.get(voter)?.store));
+    const progress = peers.get(voter);
+    // A disk without acknowledged entries may be a blank one in the place of a lost one.
+    const found = progress !== undefined && progress.match > 0 ? progress.store : undefined;
+    stores.set(voter, recorded ?? (voter === id ? life?.id : found));
   }
   if (!founded && [...stores.values()].includes(undefined)) return undefined;
   const areRecorded = voters.every((voter) => servers.get(voter)?.store === stores.get(voter));

@@ -14,7 +14,7 @@ import { ReadRounds } from './reads.js';
 import { Replication } from './replication.js';
 import { BaseRole, type Server } from './role.js';
 import { Transfer } from './transfer.js';
-import { answers, bestSuccessor, counts, laggard } from './voters.js';
+import { answers, bestSuccessor, counts, laggard, mayAnswer } from './voters.js';
 
 /**
  * The leader role: appends entries, counts acknowledgements and commits. A leader steps down if no
@@ -118,7 +118,7 @@ export class Leader extends BaseRole {
     if (unable !== undefined) return refuse('unable', unable);
     const lagging = laggard(this.#server, this.peers, next);
     if (lagging !== undefined) return refuse('lagging', lagging);
-    if (force !== true && !this.#quorumAnswers(next)) return refuse('quorumSilent');
+    if (force !== true && !this.#hasQuorum(next, answers)) return refuse('quorumSilent');
     return this.#appendMembership(next);
   }
 
@@ -155,7 +155,7 @@ export class Leader extends BaseRole {
     }
     if (now >= this.#quorumCheckAt) {
       this.#quorumCheckAt = now + timings.election;
-      if (this.#quorumAnswers(this.#server.membership)) this.#server.forgiveLateTimer(false);
+      if (this.#hasQuorum(this.#server.membership, mayAnswer)) this.#server.forgiveLateTimer(false);
       else if (!this.#server.forgiveLateTimer(processWasStalled)) return this.#stepDown('quorumSilent');
     }
     if (processWasStalled) this.#server.restartDiskTimer();
@@ -165,6 +165,8 @@ export class Leader extends BaseRole {
     if (now >= this.#heartbeatAt) {
       this.#heartbeatAt = now + timings.heartbeat;
       this.#replication.heartbeat(this.#rounds.number);
+      this.#recordAddresses();
+      // May end this leadership.
       this.#finishChange();
     }
   }
@@ -353,18 +355,28 @@ export class Leader extends BaseRole {
     const { log, membership, ballot, full, id } = this.#server;
     if (log.membershipIndex > log.committed || log.termAt(log.committed) !== ballot.term) return;
     this.#replication.removalsCommitted();
+    // The target of a transfer may campaign already, and would lose with a shorter log.
+    if (this.#transfer !== undefined) return;
     if (membership.outgoing.length > 0) {
       if (!full) this.#appendMembership(leaveJoint(membership));
     } else if (!isVoter(membership, id)) {
-      if (this.#transfer?.resigns === true) return;
       const successor = bestSuccessor(this.#server, this.peers);
       if (successor === undefined) return this.#stepDown('removed');
       this.#transfer = new Transfer(this.#server, successor, true);
     } else {
-      const { announced } = this.#server;
-      const next = full ? undefined : (withStores(this.#server, this.peers) ?? withAddresses(membership, announced));
+      const next = full ? undefined : withStores(this.#server, this.peers);
       if (next !== undefined) this.#appendMembership(next);
     }
+  }
+
+  /**
+   * Writes announced addresses to the membership. Called once per heartbeat, because two servers on
+   * copies of one disk may announce addresses in turn, and operators must get a turn, too.
+   */
+  #recordAddresses(): void {
+    const { membership, announced } = this.#server;
+    const next = withAddresses(membership, announced);
+    if (next !== undefined && this.#refuseChange(undefined) === undefined) this.#appendMembership(next);
   }
 
   /** Returns a number from a voter's progress, or 0 if the voter does not count. */
@@ -391,14 +403,14 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Returns whether a quorum has answered within the election timeout. A majority is enough before
-   * the founding, too, because nothing is decided here.
+   * Returns whether this server and the peers with a property are a quorum. A majority is enough
+   * before the founding, too, because nothing is decided here.
    */
-  #quorumAnswers(members: Membership): boolean {
+  #hasQuorum(members: Membership, property: typeof answers): boolean {
     const { id } = this.#server;
     const membership = { ...members, founded: true };
     return (
-      voteResult(membership, (voter) => voter === id || answers(this.#server, voter, this.peers.get(voter))) === 'won'
+      voteResult(membership, (voter) => voter === id || property(this.#server, voter, this.peers.get(voter))) === 'won'
     );
   }
 
@@ -413,7 +425,7 @@ export class Leader extends BaseRole {
     if (this.#fullRound.times !== times) this.#fullRound = { times, number: this.#rounds.skip() };
     const room = (voter: ServerId): boolean => {
       const progress = this.peers.get(voter);
-      if (progress === undefined || progress.incarnation === 0 || progress.full) return false;
+      if (progress === undefined || progress.full) return false;
       return answers(this.#server, voter, progress) && progress.roomRound >= this.#fullRound.number;
     };
     return voteResult(membership, room) === 'won';

@@ -1,8 +1,9 @@
 import { invariant } from '../invariant.js';
 import type { StoreId } from '../log/server.js';
 import type { PageRead } from './output.js';
-import { Window } from './window.js';
+import type { Header } from './role.js';
 import type { Limits } from './settings.js';
+import { Window } from './window.js';
 
 /**
  * The state of replication to a peer. `probe`: the leader sends one append at a time, to find where
@@ -27,7 +28,7 @@ export class Progress {
   incarnation = 0;
   /** The peer's store; undefined until it has answered. */
   store: StoreId | undefined;
-  /** The time of the peer's last answer, in milliseconds. */
+  /** The time of the peer's last answer, in milliseconds; at first the time of its creation. */
   lastActive: number;
   /** The latest read round that the peer has answered. */
   round = 0;
@@ -90,6 +91,12 @@ export class Progress {
   /** Index of the next entry to send. */
   get next(): number {
     return this.#next;
+  }
+
+  /** Notes which incarnation of the peer answers, and on which disk. */
+  adopt({ incarnation, store }: Header): void {
+    this.incarnation = incarnation;
+    this.store = store;
   }
 
   /** Whether the peer does not count toward quorums and receives nothing. */

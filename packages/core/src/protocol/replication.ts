@@ -92,12 +92,11 @@ export class Replication {
   identify(from: ServerId, answer: Header & { readonly stream: number }): Progress | undefined {
     const progress = this.#peers.get(from);
     if (progress === undefined || !progress.ownsStream(answer.stream)) return undefined;
-    if (progress.incarnation === 0) {
-      progress.incarnation = answer.incarnation;
-      progress.store = answer.store;
-    }
+    if (progress.incarnation === 0) progress.adopt(answer);
     if (progress.incarnation !== answer.incarnation) {
       this.#reset(from);
+      // It has answered, although to its earlier incarnation.
+      this.#peers.get(from)?.adopt(answer);
       return undefined;
     }
     progress.lastActive = this.#server.now;

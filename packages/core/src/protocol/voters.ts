@@ -15,9 +15,17 @@ export function counts(server: Server, id: ServerId, progress: Progress | undefi
   return progress !== undefined && !progress.isExcluded && server.trusts(id, progress.store);
 }
 
+/**
+ * Returns whether a peer counts, and is not known to be away. A peer that has not answered yet gets
+ * an election timeout to do so.
+ */
+export function mayAnswer(server: Server, id: ServerId, progress: Progress | undefined): boolean {
+  return counts(server, id, progress) && server.now - progress.lastActive <= server.timings.election;
+}
+
 /** Returns whether a peer counts, and has answered within the election timeout. */
 export function answers(server: Server, id: ServerId, progress: Progress | undefined): boolean {
-  return counts(server, id, progress) && server.now - progress.lastActive <= server.timings.election;
+  return progress?.incarnation !== 0 && mayAnswer(server, id, progress);
 }
 
 /** Returns a new voter that has too little of the log to count, if there is one. */

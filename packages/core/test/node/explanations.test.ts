@@ -82,6 +82,15 @@ describe('explanations', () => {
       });
   });
 
+  it('a call on a removed server reports that the server is no member', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const [removed] = nodes.followers as [RaftNode<number>];
+    await runToOutcome(nodes, (nodes.leader as RaftNode<number>).members.remove(removed.id));
+    await nodes.clock.until(() => removed.leader === undefined);
+    for (const error of await runSettled([removed.read(() => 1), removed.propose(bytes('x'))]))
+      expect(error).toMatchObject({ message: expect.stringMatching(/is no member: .* If it was removed, stop it/) });
+  });
+
   it('a read that times out waiting for the state machine reports its progress', async () => {
     await nodes.bootstrap('a');
     const hung = new Promise<number[]>(() => {});

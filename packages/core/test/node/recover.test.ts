@@ -74,7 +74,7 @@ async function fill(first: Membership, terms: readonly number[] = [1, 1]): Promi
     if (i === 0) return { kind: 'membership', index: 1, term, membership: first };
     return { kind: 'command', index: i + 1, term, data: bytes(`x${i}`) };
   });
-  await log.append({ ballot: { term: 3, votedFor: 'b' }, entries, committed: 1 });
+  await log.append({ ballot: { term: 3, votedFor: 'b' }, life: { id: 7, starts: 2 }, entries, committed: 1 });
   await log.close();
 }
 
@@ -371,6 +371,7 @@ describe('recovery with snapshots', () => {
       last: { index: 4, term: 2 },
       committed: 2,
       membership: { index: 1, membership: members('a', 'b') },
+      store: 7,
       snapshot: { last: { index: 2, term: 1 } },
       damaged: ['3'.padStart(32, '0')],
     };

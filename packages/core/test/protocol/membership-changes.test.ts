@@ -160,6 +160,46 @@ describe('removing servers', () => {
   });
 });
 
+describe('a server that restarts', () => {
+  it('a server that has just restarted counts as answering', () => {
+    const cluster = led('a', 'b', 'c');
+    cluster.crash('c');
+    cluster.elapse(2 * cluster.timings.election);
+    expect(refusal(cluster, 'a', [{ kind: 'remove', id: 'b' }])).toBe('quorumSilent');
+    cluster.start('c');
+    cluster.skip(cluster.timings.heartbeat);
+    cluster.tick('a');
+    cluster.deliver({ to: 'c' });
+    cluster.writeAll('c');
+    cluster.deliver({ from: 'c' });
+    expect(refusal(cluster, 'a', [{ kind: 'remove', id: 'b' }])).toBeUndefined();
+  });
+});
+
+describe('announced addresses', () => {
+  it('announced addresses are written to the log at most once per heartbeat', () => {
+    const cluster = led('a', 'b', 'c');
+    const { lastIndex } = cluster.raft('a').log;
+    const announce = (to: string): void => {
+      const from = cluster.raft('a').log.membership?.servers.get('c')?.address as string;
+      cluster.feed('a', (raft) => raft.setAnnounced(new Map([['c', { from, to }]])));
+    };
+    announce('memory:0');
+    cluster.skip(cluster.timings.heartbeat);
+    cluster.tick('a');
+    for (let i = 1; i < 10; i += 1) {
+      announce(`memory:${i}`);
+      cluster.settle();
+    }
+    expect(cluster.raft('b').log.membership?.servers.get('c')?.address).toBe('memory:0');
+    expect(cluster.raft('a').log.committed).toBe(lastIndex + 1);
+    cluster.elapse(cluster.timings.heartbeat);
+    expect(cluster.raft('b').log.membership?.servers.get('c')?.address).toBe('memory:9');
+    expect(cluster.raft('a').log.committed).toBe(lastIndex + 2);
+    change(cluster, 'a', { kind: 'remove', id: 'c' });
+  });
+});
+
 describe('joint changes', () => {
   it('all voters can be exchanged at once, and the joint phase ends by itself', () => {
     const cluster = led('a', 'b');
@@ -217,6 +257,17 @@ describe('refusals of changes', () => {
         c.crash('b');
         c.elapse(1.5 * c.timings.election);
         return refusal(c, 'a', [{ kind: 'remove', id: 'c' }]);
+      },
+      'quorumSilent',
+    ],
+    [
+      'whose new quorum has not answered this leader yet',
+      (c) => {
+        c.crash('a');
+        c.elapseUntil(() => c.leaders.length > 0);
+        const [leader] = c.leaders as [string];
+        expect(c.raft(leader).log.committed).toBe(c.raft(leader).log.lastIndex);
+        return refusal(c, leader, [{ kind: 'remove', id: leader === 'b' ? 'c' : 'b' }]);
       },
       'quorumSilent',
     ],

@@ -128,6 +128,15 @@ describe('a lost disk that is bootstrapped again', () => {
     expect(cluster.raft('a').log.committed).toBeLessThan(at.index);
   });
 
+  it('it is told that it does not count, once per term', () => {
+    const cluster = founded('a', 'b', 'c');
+    cluster.wipe('c');
+    cluster.bootstrapAgain('c');
+    cluster.elapse(10 * cluster.timings.heartbeat);
+    expect(cluster.server('c').reports).toEqual([{ kind: 'otherStore', peer: 'c' }]);
+    expect(kinds(cluster, 'b')).toEqual([]);
+  });
+
   it('it does not campaign', () => {
     const cluster = founded('a', 'b', 'c');
     cluster.wipe('c');
@@ -182,6 +191,36 @@ describe('a lost disk that is bootstrapped again', () => {
   });
 });
 
+describe('a cluster that records its stores late', () => {
+  it('a leader does not record the blank disk of a voter', () => {
+    const membership = membershipOf(['a', 'b', 'c'].map((id) => [id, addressOf(id)]));
+    const cluster = new Scenario(['a', 'b', 'c'], { membership, stores: true });
+    cluster.isolate('c');
+    cluster.elect('a');
+    cluster.elapse(2 * cluster.timings.heartbeat);
+    const [a, b] = ['a', 'b'].map((id) => cluster.server(id).disk.life?.id);
+    expect(stores(cluster, 'a')).toEqual({ a, b });
+    cluster.wipe('c');
+    cluster.start('c');
+    cluster.heal();
+    cluster.elapse(4 * cluster.timings.heartbeat);
+    expect(kinds(cluster, 'a')).toContain('blankVoter');
+    expect(stores(cluster, 'a')).toEqual({ a, b });
+  });
+
+  it('a leader records the disk of a voter that was away', () => {
+    const membership = membershipOf(['a', 'b', 'c'].map((id) => [id, addressOf(id)]));
+    const cluster = new Scenario(['a', 'b', 'c'], { membership, stores: true });
+    cluster.isolate('c');
+    cluster.elect('a');
+    cluster.elapse(2 * cluster.timings.heartbeat);
+    cluster.heal();
+    cluster.elapse(20 * cluster.timings.election);
+    const [leader] = cluster.leaders as [string];
+    expect(stores(cluster, leader)).toEqual(actual(cluster, 'a', 'b', 'c'));
+  });
+});
+
 describe('new servers', () => {
   it('the entry that promotes a learner names its disk', () => {
     const cluster = new Scenario(['a', 'b'], {
@@ -197,6 +236,38 @@ describe('new servers', () => {
       expect(stores(cluster, 'a').b).toBeUndefined();
     }
     expect(stores(cluster, 'a')).toEqual(actual(cluster, 'a', 'b'));
+  });
+});
+
+describe('learners', () => {
+  it('a heartbeat that is late for a replaced disk does not stop a learner', () => {
+    const cluster = new Scenario(['a', 'b'], {
+      membership: membershipOf([['a', addressOf('a')]]),
+      stores: true,
+      limits: { messageBytes: 1 },
+    });
+    cluster.elect('a');
+    cluster.feed('a', (raft) => raft.changeMembership([{ kind: 'addLearner', id: 'b', ...addressOf('b') }]));
+    for (let i = 0; i < 5; i += 1) cluster.propose('a', `${i}`);
+    cluster.elapse(4 * cluster.timings.heartbeat);
+    const { lastIndex } = cluster.raft('b').log;
+    cluster.skip(cluster.timings.heartbeat);
+    cluster.tick('a');
+    const late = cluster.hold({ to: 'b', kind: 'heartbeat' });
+    expect(late.map(({ message }) => 'committed' in message && message.committed)).toEqual([lastIndex]);
+    cluster.wipe('b');
+    cluster.start('b');
+    cluster.skip(cluster.timings.heartbeat);
+    cluster.tick('a');
+    cluster.settle(
+      ({ to, message }) =>
+        to === 'b' && message.kind === 'append' && message.prevIndex > 1 && message.entries.length > 0,
+    );
+    expect(cluster.raft('b').log.lastIndex).toBe(2);
+    cluster.release(late);
+    cluster.deliver({ to: 'b', kind: 'heartbeat' });
+    cluster.elapse(4 * cluster.timings.heartbeat);
+    expect(cluster.raft('b').log.committed).toBe(lastIndex);
   });
 });
 

@@ -74,12 +74,37 @@ describe('leadership transfers', () => {
     expect(cluster.feed('a', (raft) => raft.transfer(target))).toBe(reason);
   });
 
+  it('a transfer to a server that has not answered this leader is refused', () => {
+    const cluster = led();
+    cluster.crash('a');
+    cluster.elapseUntil(() => cluster.leaders.length > 0);
+    const [leader] = cluster.leaders as [string];
+    expect(cluster.feed(leader, (raft) => raft.transfer('a'))).toBe('away');
+  });
+
   it('a transfer to another target is refused while one is in progress', () => {
     const cluster = led();
     cluster.feed('a', (raft) => raft.transfer('b'));
     expect(cluster.feed('a', (raft) => raft.transfer('b'))).toBe(undefined);
     expect(cluster.feed('a', (raft) => raft.transfer('c'))).toBe('transferring');
     expect(cluster.feed('b', (raft) => raft.transfer('c'))).toBe('notLeader');
+  });
+
+  it('an announced address is written to the log only after a transfer has failed', () => {
+    const cluster = led();
+    cluster.feed('a', (raft) => raft.transfer('b'));
+    const requests = cluster.hold({ kind: 'timeoutNow' });
+    const { lastIndex } = cluster.raft('a').log;
+    cluster.feed('a', (raft) => raft.setAnnounced(new Map([['d', { from: 'memory:d', to: 'memory:moved' }]])));
+    const appends = ({ message }: { message: { kind: string } }): boolean => message.kind === 'append';
+    const before = cluster.sent.filter(appends).length;
+    cluster.elapse(2 * cluster.timings.heartbeat);
+    expect(requests).toHaveLength(1);
+    expect(cluster.sent.filter(appends)).toHaveLength(before);
+    cluster.elapse(cluster.timings.election);
+    expect(cluster.leaders).toEqual(['a']);
+    expect(cluster.raft('a').log.committed).toBe(lastIndex + 1);
+    expect(cluster.raft('a').log.membership?.servers.get('d')?.address).toBe('memory:moved');
   });
 
   it('a late request of an earlier term deposes nobody', () => {

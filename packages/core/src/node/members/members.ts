@@ -243,9 +243,10 @@ export class Members {
     const { onProgress: _, ...rest } = options;
     const { voters, servers } = this.#membership();
     const lost = servers.get(id)?.store;
-    const { peers, now, timings } = this.#raft;
+    const { peers, now, timings, role, id: own } = this.#raft;
     const peer = peers?.get(id);
-    if (peer !== undefined && lost !== undefined && peer.store === lost && now - peer.lastActive <= timings.election)
+    const answers = peer !== undefined && now - peer.lastActive <= timings.election;
+    if (role === 'leader' && (id === own || (answers && lost !== undefined && peer.store === lost)))
       throw new KontikiError(
         'KONTIKI_BAD_CHANGE',
         `${id} has the disk that the membership names, and it answers. If it has lost that disk, start it with a blank one first. Nothing was changed.`,
@@ -336,6 +337,8 @@ export class Members {
     const raft = this.#raft;
     const learner = { raft, id, onProgress: options.onProgress, isRight };
     const run = async (aborted: AbortSignal): Promise<void> => {
+      // A voter may be away for long. Its promotion is refused.
+      if (this.#membership().voters.includes(id)) return;
       if (!(await catchUp(this.#loop.operations, learner, aborted)))
         throw refusalError(raft, 'notLeader', this.#situation);
     };

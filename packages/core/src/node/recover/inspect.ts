@@ -2,6 +2,7 @@ import { isKontikiError } from '../../errors.js';
 import type { Ballot } from '../../log/ballot.js';
 import type { Position } from '../../log/entry.js';
 import type { MembershipAt } from '../../log/membership.js';
+import type { StoreId } from '../../log/server.js';
 import type { LogState, LogStore, Owner } from '../../ports/log-store.js';
 import type { SnapshotInfo, SnapshotStore } from '../../ports/snapshot-store.js';
 import { checkSnapshot } from '../../wire/index.js';
@@ -27,6 +28,8 @@ export interface ServerContents {
   readonly committed: number;
   /** The newest membership, committed or not. Undefined if the server is blank. */
   readonly membership: MembershipAt | undefined;
+  /** The id of the log store. Undefined if the server has not started since its level is above 0. */
+  readonly store: StoreId | undefined;
   /** The newest intact snapshot that the server would start with. */
   readonly snapshot: SnapshotInfo | undefined;
   /** Ids of newer snapshots that are damaged. */
@@ -45,8 +48,9 @@ export function inspectServer(log: LogStore, options: InspectOptions): Promise<S
     (signal) =>
       withOpenStores({ log, snapshots }, options, async (stores) => {
         const { state, snapshot, damaged } = await survey(stores, signal);
-        const { ballot, committed } = state;
-        return { ballot, last: lastOf(state), committed, membership: membershipIn(state), snapshot, damaged };
+        const { ballot, committed, life } = state;
+        const [last, membership] = [lastOf(state), membershipIn(state)];
+        return { ballot, last, committed, membership, store: life?.id, snapshot, damaged };
       }),
     inspectOptions,
   );
