@@ -41,7 +41,7 @@ const MINIMUMS: Readonly<Record<World, Counts>> = {
     raises: 0,
     unreadable: 0,
     transfers: 300,
-    forwards: 0,
+    forwards: 5_000,
     lostWrites: 1_500,
     unknown: 1_000,
     diskErrors: 1_000,

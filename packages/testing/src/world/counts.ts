@@ -15,7 +15,7 @@ export interface Counts {
   unreadable: number;
   /** Number of leadership transfers that a leader has begun. */
   transfers: number;
-  /** Number of commands that a leader has appended for another server. 0 in the full world. */
+  /** Number of commands that a leader has appended for another server. */
   forwards: number;
   /** Number of issued writes lost in crashes. */
   lostWrites: number;

@@ -124,6 +124,7 @@ export class NodeChecks {
 
   sent(id: ServerId, { durableTerm }: LogMemory, to: ServerId, message: Message): void {
     this.#ballots.sent(id, to, message, durableTerm);
+    if (message.kind === 'proposeReply') this.counts.forwards += message.accepted;
   }
 
   /** Called with a node's current status. */
