@@ -19,6 +19,9 @@ export type ErrorCode =
   | 'KONTIKI_TIMEOUT'
   | 'KONTIKI_ABORTED'
   | 'KONTIKI_UNKNOWN_OUTCOME'
+  | 'KONTIKI_UNKNOWN_COMMAND'
+  | 'KONTIKI_BAD_INPUT'
+  | 'KONTIKI_BEHAVIOR'
   | 'KONTIKI_CLOSED'
   // The server stopped or failed to start.
   | 'KONTIKI_BAD_OPTION'
