@@ -106,6 +106,8 @@ export function isKontikiError(error: unknown, code?: ErrorCode): boolean {
  * would skip or repeat an entry.
  */
 export function machineFailed(doing: string, cause: unknown): KontikiError {
+  // The machine is intact, but another version of it must read the log or the snapshot.
+  if (isKontikiError(cause, 'KONTIKI_FORMAT')) return cause;
   return new KontikiError(
     'KONTIKI_MACHINE_FAILED',
     `The state machine threw while it ${doing}. The server has stopped and its log is intact: fix the state machine and start the server again.`,

@@ -38,6 +38,16 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
     return this.#raised ?? this.#behaviors[0];
   }
 
+  /** The version that the log has put in force; 0 before the first command. */
+  get raised(): number {
+    return this.#raised?.version ?? 0;
+  }
+
+  /** The newest version of this program. */
+  get behavior(): number {
+    return this.#behaviors.at(-1)?.version as number;
+  }
+
   /** The state. Only commands may change it. */
   get state(): State {
     return this.#state as State;
@@ -56,7 +66,7 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
   }
 
   async *snapshot(): AsyncGenerator<Uint8Array> {
-    const head = encodeHead(this.#raised?.version ?? 0);
+    const head = encodeHead(this.raised);
     if (this.#raised === undefined) return yield head;
     const { snapshot } = this.#raised;
     const chunks = snapshot?.write(this.#state) ?? encodeState(this.#state, this.#clock);
@@ -122,7 +132,7 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
   }
 
   #raise({ from, to }: RaiseRecord, index: number): Outcome {
-    const before = this.#raised?.version ?? 0;
+    const before = this.raised;
     if (from !== before || to <= before) {
       const text = `Entry ${index} raises version ${from} of the state machine to ${to}, but version ${before} is in force.`;
       return failed('KONTIKI_BEHAVIOR', text);

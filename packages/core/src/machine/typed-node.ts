@@ -1,4 +1,4 @@
-import { isKontikiError } from '../errors.js';
+import { isKontikiError, KontikiError } from '../errors.js';
 import type { CallOptions } from '../node/calls/calls.js';
 import type { Applied } from '../node/calls/proposals.js';
 import type { ReadOptions } from '../node/calls/read-queue.js';
@@ -7,6 +7,7 @@ import type { NodeOptions } from '../node/options.js';
 import { RaftNode } from '../node/raft-node.js';
 import type { Definition, Signature } from './definition.js';
 import { unknownCall } from './proposal.js';
+import { encodeRaise } from './record.js';
 import { copyOf, Replica, type Outcome } from './replica.js';
 
 /** The options of a node, with a definition as its state machine. */
@@ -33,13 +34,27 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
   readonly raft: RaftNode<Outcome>;
   readonly #replica: Replica;
 
-  /** Opens a node, like `RaftNode.open`. */
+  /**
+   * Opens a node, like `RaftNode.open`. Resolves when what this server knows to be committed is
+   * applied. Rejects with `KONTIKI_FORMAT` if the log or the snapshot needs a version that the
+   * definition does not have.
+   */
   static async open<D extends Definition>(
     options: TypedNodeOptions<D>,
     limits: CallOptions = {},
   ): Promise<TypedNode<D>> {
     const replica = new Replica(options.machine, options.clock);
-    return new TypedNode<D>(await RaftNode.open({ ...options, machine: replica }, limits), replica);
+    const raft = await RaftNode.open({ ...options, machine: replica }, limits);
+    try {
+      const { committed } = raft.status();
+      while (raft.status().applied < committed) await raft.once('apply', limits);
+      return new TypedNode<D>(raft, replica);
+    } catch (error) {
+      await raft.close().catch(() => {
+        // The first error is more useful.
+      });
+      throw raft.status().error ?? error;
+    }
   }
 
   private constructor(raft: RaftNode<Outcome>, replica: Replica) {
@@ -83,6 +98,36 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
       return copyOf(query(state, input), `Query ${name}`);
     };
     return this.raft.read(read, options) as Promise<ResultOf<QueriesOf<D>[Name]>>;
+  }
+
+  /** The version of the behavior in force on this server, as far as it has applied the log. */
+  get version(): number {
+    return this.#replica.inForce.version;
+  }
+
+  /**
+   * Puts the newest version in force that every member has. Resolves with the version. Call it on
+   * the leader, after a deploy: there is no way back to a program without this version.
+   *
+   * Rejects with `KONTIKI_BEHAVIOR` if a member does not answer, or if there is no newer version that
+   * every member has. Otherwise rejects like `propose`.
+   */
+  async raiseVersion(options?: CallOptions): Promise<number> {
+    const { isLeader, members } = this.raft;
+    const { raised, behavior } = this.#replica;
+    // The node refuses proposals on other servers, and says why.
+    const to = isLeader ? members.commonBehavior() : behavior;
+    if (isLeader && to <= raised) throw this.#notRaised(to);
+    const { result: outcome } = await this.raft.propose(encodeRaise({ from: raised, to }), options);
+    if ('error' in outcome) throw outcome.error;
+    return to;
+  }
+
+  #notRaised(common: number): KontikiError {
+    const { id, behavior, peers } = this.raft.status();
+    const behind = [{ id, behavior }, ...peers].filter((server) => server.behavior === common).map((server) => server.id);
+    const text = `Version ${this.version} of the state machine is in force, and ${behind.join(', ')} has no later one. Nothing was changed. Upgrade it and try again.`;
+    return new KontikiError('KONTIKI_BEHAVIOR', text);
   }
 
   /** Closes the node below. */

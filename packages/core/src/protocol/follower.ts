@@ -130,9 +130,10 @@ export class Follower extends BaseRole {
 
   override heartbeat(from: ServerId, message: Heartbeat): void {
     this.commit(from, message);
-    const { header, full, log, level } = this.#server;
+    const { header, full, log, level, behavior } = this.#server;
     const { incarnation: to, stream, round } = message;
-    this.#server.send(from, { kind: 'heartbeatReply', ...header, to, stream, round, full, blank: log.blank, level });
+    const state = { full, blank: log.blank, level, behavior };
+    this.#server.send(from, { kind: 'heartbeatReply', ...header, to, stream, round, ...state });
   }
 
   override commit(from: ServerId, message: Heartbeat | Commit): void {

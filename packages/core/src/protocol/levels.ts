@@ -24,6 +24,17 @@ export function raised(server: Server, peers: Peers): Membership | ChangeRefusal
   return refuse('unequal', ids.filter((_, i) => (reads[i] as number) <= membership.level).join(', '));
 }
 
+/**
+ * Returns the newest version of the state machine's behavior that every member has, 0 if there is
+ * none, or why it is not known: like a level, it must be known of members that answer now.
+ */
+export function commonBehavior(server: Server, peers: Peers): number | ChangeRefusal {
+  const silent = silentMembers(server, peers);
+  if (silent.length > 0) return refuse('silent', silent.join(', '));
+  const own = server.behavior ?? 0;
+  return Math.min(own, ...[...server.membership.servers.keys()].map((id) => peers.get(id)?.behavior ?? own));
+}
+
 /** Returns a new voter that cannot read what the log may contain, if there is one. */
 export function illiterate({ membership }: Server, peers: Peers, next: Membership): ServerId | undefined {
   const readsLess = (id: ServerId): boolean => (peers.get(id)?.level ?? next.level) < next.level;

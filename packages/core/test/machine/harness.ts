@@ -9,6 +9,7 @@ import {
   type StandardSchemaV1,
   type TypedNodeOptions,
 } from '@kontiki/core';
+import { Random } from '@kontiki/testing';
 import { atOnce, Nodes } from '../node/harness.js';
 
 /** A validator that accepts what `parse` returns a value for. */
@@ -57,6 +58,7 @@ export type Counter = typeof counter;
 /** Typed nodes on virtual time. */
 export class TypedNodes<D extends Definition = Definition> {
   readonly below = new Nodes();
+  readonly #random = new Random(1).next;
   readonly stores = new Map<string, MemorySnapshots>();
   readonly nodes = new Map<string, TypedNode<D>>();
 
@@ -76,6 +78,7 @@ export class TypedNodes<D extends Definition = Definition> {
       transport: network.transport(),
       timings: { heartbeat: 50, election: 200 },
       clock,
+      random: this.#random,
       ...options,
     });
     this.nodes.set(id, node);
@@ -85,7 +88,7 @@ export class TypedNodes<D extends Definition = Definition> {
   /** Bootstraps and opens servers. Resolves with the leader. */
   async cluster(machine: D, ...ids: string[]): Promise<TypedNode<D>> {
     await this.below.bootstrap(...ids);
-    for (const id of ids) await this.open(id, machine);
+    for (const id of ids) await this.run(this.open(id, machine));
     return this.leader();
   }
 

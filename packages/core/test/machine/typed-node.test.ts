@@ -120,7 +120,7 @@ describe('TypedNode', () => {
     await run(leader.raft.snapshot());
     await run(leader.execute('note', 'x'));
     await nodes.stop('a');
-    const again = await nodes.open('a', counter);
+    const again = await run(nodes.open('a', counter));
     await nodes.leader();
     expect(await run(again.query('total'))).toBe(5);
     expect(await run(again.query('notes'))).toEqual(['x']);
@@ -130,7 +130,7 @@ describe('TypedNode', () => {
     const leader = await nodes.cluster(counter, 'a');
     await run(leader.execute('add', 5));
     await run(leader.raft.snapshot());
-    const late = await nodes.open('b', counter);
+    const late = await run(nodes.open('b', counter));
     await run(leader.raft.members.addVoter('b', 'memory:b'));
     expect(late.raft.status().base).toBeGreaterThan(1);
     expect(await run(late.query('total'))).toBe(5);

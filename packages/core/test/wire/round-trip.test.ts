@@ -94,8 +94,8 @@ it('messageLength returns the length of each kind of message', () => {
     expect(frameLength([one], 1)).toBe(frameLength([]) + known);
     for (const version of [2, 3])
       expect(frameLength([one], version)).toBe(frameLength([]) + 4 + messageLength(one, version));
-    const level = one.kind === 'heartbeatReply' ? 1 : 0;
-    expect(frameLength([one])).toBe(frameLength([], 2) + 16 + level + 4 + messageLength(one, 2));
+    const levels = one.kind === 'heartbeatReply' ? 5 : 0;
+    expect(frameLength([one])).toBe(frameLength([], 2) + 16 + levels + 4 + messageLength(one, 2));
   }
 });
 
