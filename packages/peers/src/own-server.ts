@@ -2,6 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { startTlsOnFirstBytes } from './first-bytes.js';
 import { listen, LOOPBACK } from './listening.js';
 import { networkOf } from './network.js';
 import type { ListenOptions } from './options.js';
@@ -49,6 +50,9 @@ export class OwnServer {
     else {
       const handshakeTimeout = limits.handshakeTimeoutMs;
       const server = createTlsServer({ ...options, ...serverOptions, handshakeTimeout }, onRequest);
+      startTlsOnFirstBytes(server, handshakeTimeout, (socket) => {
+        logRefusal(context, { reason: 'timeout', message: 'nothing arrived on it in time.' }, socket.remoteAddress);
+      });
       server.on('tlsClientError', (error, socket) => this.#onTlsError(error, socket));
       security.serveOn(server);
       this.server = server;

@@ -12,7 +12,7 @@ export type RefusalReason =
   | 'http'
   /** The headers of a request or response were too large. */
   | 'headers'
-  /** The headers of a request did not arrive in time. */
+  /** Nothing arrived on a connection in time, or not all headers of a request. */
   | 'timeout'
   /** The request has a method that no peer uses. */
   | 'method'

@@ -152,6 +152,12 @@ async function startAll(
 /** Milliseconds that a node may take to report its role. */
 const HEALTH_LIMIT = 3_000;
 
+/** What `GET /health` answers. */
+interface Health {
+  readonly role: string;
+  readonly founded: boolean;
+}
+
 interface Leading {
   readonly leader: DemoNode;
   /**
@@ -162,8 +168,9 @@ interface Leading {
 }
 
 /**
- * Polls the nodes until one of them is the leader. Resolves with undefined if `signal` is aborted
- * first.
+ * Polls the nodes until one of them leads and two of them know that the cluster is founded. Until
+ * then, the cluster stops if one node does; from then on, any one of them may fail. Resolves with
+ * undefined if `signal` is aborted first.
  */
 async function waitForLeader(
   cluster: ClusterFile,
@@ -171,15 +178,17 @@ async function waitForLeader(
   signal: AbortSignal,
 ): Promise<Leading | undefined> {
   const { nodes } = cluster;
-  const roleOf = (node: DemoNode): Promise<string | undefined> =>
+  const healthOf = (node: DemoNode): Promise<Health | undefined> =>
     http
       .send(clientUrl(node, cluster), { method: 'GET', path: '/health' }, HEALTH_LIMIT)
-      .then(({ body }) => (JSON.parse(body.toString()) as { role: string }).role)
+      .then(({ body }) => JSON.parse(body.toString()) as Health)
       .catch(() => undefined);
   while (!signal.aborted) {
-    const roles = await Promise.all(nodes.map(roleOf));
-    const leader = nodes.find((_, i) => roles[i] === 'leader');
-    if (leader !== undefined) return { leader, entry: nodes.find((_, i) => roles[i] === 'follower') ?? leader };
+    const healths = await Promise.all(nodes.map(healthOf));
+    const leader = nodes.find((_, i) => healths[i]?.role === 'leader');
+    const founded = healths.filter((health) => health?.founded === true);
+    if (leader !== undefined && founded.length >= Math.min(2, nodes.length))
+      return { leader, entry: nodes.find((_, i) => healths[i]?.role === 'follower') ?? leader };
     await delay(50, undefined, { signal }).catch(() => {});
   }
   return undefined;
@@ -207,7 +216,13 @@ async function printCommands(
   print: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const reminder = setTimeout(() => print('No leader yet. An election needs a majority of the nodes.'), 5_000);
+  const reminder = setTimeout(
+    () =>
+      print(
+        'No leader yet. An election needs a majority of the nodes. In a new cluster, all of them must have met once.',
+      ),
+    5_000,
+  );
   const leading = await waitForLeader(cluster, http, signal);
   clearTimeout(reminder);
   if (leading === undefined) return;

@@ -151,9 +151,10 @@ export class KvApi {
   }
 
   #health(response: ServerResponse): void {
-    const { role, leader } = this.#node.status();
+    const { role, leader, membership } = this.#node.status();
     const healthy = leader !== undefined && role !== 'failed' && role !== 'closed';
-    sendJson(response, healthy ? 200 : 503, { healthy, role, leader: leader?.id ?? null });
+    const founded = membership?.founded === true;
+    sendJson(response, healthy ? 200 : 503, { healthy, role, leader: leader?.id ?? null, founded });
   }
 }
 

@@ -152,13 +152,17 @@ export function testCertificates(created: Created): void {
     await expect(a.start()).rejects.toMatchObject({ code: 'KONTIKI_BAD_OPTION' });
   });
 
-  it('a client that never completes the TLS handshake is closed', async () => {
+  it.each([
+    ['sends nothing', Buffer.alloc(0), { timeout: 1 }],
+    ['never completes the TLS handshake', Buffer.from([0x16]), { tls: 1 }],
+  ])('a client that %s is closed', async (_does, bytes, refused) => {
     const options = { ...(await tlsFor(await Authority.create(), 'a')), limits: { handshakeTimeoutMs: 100 } };
     const a = await created('a', options).start();
-    const silent = createConnection(a.transport.port as number, '127.0.0.1');
-    after(() => silent.destroy());
-    await new Promise((resolve) => silent.on('close', resolve).on('error', () => {}));
-    expect(refusals(a)).toEqual({ tls: 1 });
+    const client = createConnection(a.transport.port as number, '127.0.0.1');
+    after(() => client.destroy());
+    client.write(bytes);
+    await new Promise((resolve) => client.on('close', resolve).on('error', () => {}));
+    expect(refusals(a)).toEqual(refused);
   });
 
   it('the oldest of too many connections in the TLS handshake is closed', async () => {

@@ -1,0 +1,27 @@
+import type { Server as HttpsServer } from 'node:https';
+import type { Socket } from 'node:net';
+
+/**
+ * Makes a server start TLS on a connection only when the first bytes arrive. Most connections of a
+ * flood send nothing, and accepting one without TLS costs a small part of the time and memory.
+ * Calls `onSilent` with each connection on which nothing arrives within `timeoutMs`, after closing it.
+ */
+export function startTlsOnFirstBytes(server: HttpsServer, timeoutMs: number, onSilent: (socket: Socket) => void): void {
+  const [startTls] = server.listeners('connection') as [(socket: Socket) => void];
+  server.off('connection', startTls);
+  server.on('connection', (socket: Socket) => {
+    const onTimeout = (): void => {
+      socket.destroy();
+      onSilent(socket);
+    };
+    socket.setTimeout(timeoutMs, onTimeout);
+    // Without a listener, an error would end the process.
+    socket.on('error', () => {});
+    socket.once('data', (bytes) => {
+      socket.setTimeout(0, onTimeout);
+      socket.pause();
+      socket.unshift(bytes);
+      startTls.call(server, socket);
+    });
+  });
+}
