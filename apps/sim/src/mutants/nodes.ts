@@ -1,6 +1,7 @@
+import { mutants as machine } from './machine.js';
 import type { Mutant } from './mutant.js';
 
-/** Bugs outside of the protocol, in the node, the wire format and the file log. */
+/** Bugs outside of the protocol, in the node, typed state machines, the wire format and the file log. */
 export const mutants: readonly Mutant[] = [
   // ---- the node
   {
@@ -311,4 +312,5 @@ export const mutants: readonly Mutant[] = [
     replace: `      ((this.#nextBatch = header.firstBatch), (this.#end = header.previousEnd), this.tracker.restore({ ...checkpoint, base: this.tracker.base })) !== undefined
     ) {`,
   },
+  ...machine,
 ];

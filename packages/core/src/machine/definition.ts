@@ -18,7 +18,7 @@ type Run<State, Input> = (state: State, input: Input, context: CommandContext) =
 export type CommandOf<State, Schema> =
   Run<State, never> | { readonly input: Schema; readonly run: Run<State, OutputOf<Schema>> };
 
-export type OutputOf<Schema> = Schema extends StandardSchemaV1<unknown, infer Output> ? Output : never;
+type OutputOf<Schema> = Schema extends StandardSchemaV1<unknown, infer Output> ? Output : never;
 
 /** The types of a call: the argument that it takes and the result that it resolves with. */
 export interface Signature {
@@ -27,7 +27,7 @@ export interface Signature {
 }
 
 /** The signature of a command or a query. */
-export interface SignatureOf<Call> {
+interface SignatureOf<Call> {
   readonly input: Call extends { readonly input: StandardSchemaV1<infer Input, unknown> } ? Input : ArgumentOf<Call>;
   readonly result: Call extends { readonly run: (...args: never) => infer Result }
     ? Result

@@ -125,7 +125,9 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
 
   #notRaised(common: number): KontikiError {
     const { id, behavior, peers } = this.raft.status();
-    const behind = [{ id, behavior }, ...peers].filter((server) => server.behavior === common).map((server) => server.id);
+    const behind = [{ id, behavior }, ...peers]
+      .filter((server) => server.behavior === common)
+      .map((server) => server.id);
     const text = `Version ${this.version} of the state machine is in force, and ${behind.join(', ')} has no later one. Nothing was changed. Upgrade it and try again.`;
     return new KontikiError('KONTIKI_BEHAVIOR', text);
   }

@@ -13,7 +13,7 @@ import { Random } from '@kontiki/testing';
 import { atOnce, Nodes } from '../node/harness.js';
 
 /** A validator that accepts what `parse` returns a value for. */
-export function schema<Input, Output>(parse: (value: unknown) => Output | undefined): StandardSchemaV1<Input, Output> {
+function schema<Input, Output>(parse: (value: unknown) => Output | undefined): StandardSchemaV1<Input, Output> {
   const validate = (value: unknown) => {
     const output = parse(value);
     return output === undefined ? { issues: [{ message: 'Expected digits', path: ['text'] }] } : { value: output };

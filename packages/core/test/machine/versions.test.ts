@@ -49,7 +49,11 @@ const only3 = defineStateMachine({
   commands: { add: (state, amount: number) => (state.sum += 3 * amount) },
   queries: { total: (state) => state.sum },
 });
-type Any = Definition<unknown, { add: { input: number; result: unknown } }, { total: { input: undefined; result: unknown } }>;
+type Any = Definition<
+  unknown,
+  { add: { input: number; result: unknown } },
+  { total: { input: undefined; result: unknown } }
+>;
 
 let nodes: TypedNodes<Any>;
 beforeEach(() => {
@@ -82,7 +86,12 @@ const raise = async (): Promise<number> => run((await informed()).raiseVersion()
 
 /** Resolves with the code and the message of a call's error. */
 async function refusal(call: Promise<unknown>): Promise<string> {
-  const error = await run(call.then(() => undefined, (failure: unknown) => failure));
+  const error = await run(
+    call.then(
+      () => undefined,
+      (failure: unknown) => failure,
+    ),
+  );
   return isKontikiError(error) ? `${error.code}: ${error.message}` : String(error);
 }
 
@@ -170,7 +179,7 @@ describe('versions of behavior', () => {
     expect(await run(clear())).toMatchObject({ result: 0 });
   });
 
-  it('a command that was proposed before a raise and follows it runs once, with the new code', async () => {
+  it('a command that a raise has overtaken runs once, with the new code', async () => {
     const leader = await nodes.cluster(v2, 'a', 'b');
     await add(1);
     await nodes.below.clock.elapse(200);
@@ -189,7 +198,9 @@ describe('raiseVersion', () => {
     await run(nodes.open('c', v2));
     await run(leader.raft.members.addLearner('c', 'memory:c'));
     expect(await raise()).toBe(2);
-    expect(await refusal((await informed()).raiseVersion())).toMatch(/^KONTIKI_BEHAVIOR: Version 2 .* is in force, and c has no later one/);
+    expect(await refusal((await informed()).raiseVersion())).toMatch(
+      /^KONTIKI_BEHAVIOR: Version 2 .* is in force, and c has no later one/,
+    );
     expect(leader.raft.status().peers.map(({ behavior }) => behavior)).toEqual([3, 2]);
     await restart('c', v3);
     expect(await raise()).toBe(3);
@@ -210,7 +221,9 @@ describe('raiseVersion', () => {
     await nodes.below.clock.elapse(200);
     const back = ['a', 'b', 'c'].find((id) => id !== leader.raft.id) as string;
     await restart(back, v1);
-    expect(await refusal((await informed()).raiseVersion())).toMatch(new RegExp(`^KONTIKI_BEHAVIOR: .* and ${back} has no later one`));
+    expect(await refusal((await informed()).raiseVersion())).toMatch(
+      new RegExp(`^KONTIKI_BEHAVIOR: .* and ${back} has no later one`),
+    );
     await restart(back, v2);
     expect(await raise()).toBe(2);
   });
