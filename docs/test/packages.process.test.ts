@@ -109,7 +109,7 @@ const MODES = [
 
 /** A typed state machine, with a call that must not compile. */
 const TYPED = `import { defineStateMachine, type TypedNode } from '@kontiki/core';
-const counter = defineStateMachine({
+export const counter = defineStateMachine({
   initial: () => ({ total: 0 }),
   commands: { add: (state, amount: number) => (state.total += amount), reset: (state) => void (state.total = 0) },
   queries: { total: (state) => state.total },
@@ -138,7 +138,8 @@ function projects(folderOfProject: string): string[] {
   writeFileSync(join(folderOfProject, 'typed.mts'), TYPED);
   const browser = "import { MemoryLog, RaftNode } from '@kontiki/core';\nexport const used = [MemoryLog, RaftNode];\n";
   writeFileSync(join(folderOfProject, 'browser.mts'), browser);
-  const common = { strict: true, noEmit: true, target: 'es2022' };
+  // Declarations of exported definitions must be possible, so their types must be nameable.
+  const common = { strict: true, noEmit: true, declaration: true, target: 'es2022' };
   return MODES.flatMap(([mode, modules]) => {
     const node = { compilerOptions: { ...common, ...modules, types: ['node'] }, files: [...files, 'typed.mts'] };
     const web = {

@@ -52,7 +52,16 @@ export { MemoryNetwork } from './memory/memory-network.js';
 export type { MemoryNetworkOptions } from './memory/memory-network.js';
 export { CommandError, isCommandError } from './machine/command-error.js';
 export { defineStateMachine } from './machine/definition.js';
-export type { CommandContext, CommandOf, Definition, DefinitionOptions, StateSnapshot } from './machine/definition.js';
+export type {
+  CommandContext,
+  CommandOf,
+  CompatibleCalls,
+  Definition,
+  DefinitionOptions,
+  SignatureOf,
+  SignaturesOf,
+  StateSnapshot,
+} from './machine/definition.js';
 export { jsonCodec } from './machine/json-codec.js';
 export type { Codec } from './machine/json-codec.js';
 export { Replica } from './machine/replica.js';

@@ -27,7 +27,7 @@ export interface Signature {
 }
 
 /** The signature of a command or a query. */
-interface SignatureOf<Call> {
+export interface SignatureOf<Call> {
   readonly input: Call extends { readonly input: StandardSchemaV1<infer Input, unknown> } ? Input : ArgumentOf<Call>;
   readonly result: Call extends { readonly run: (...args: never) => infer Result }
     ? Result
@@ -35,6 +35,9 @@ interface SignatureOf<Call> {
       ? Result
       : never;
 }
+
+/** The signatures of commands or queries by name. */
+export type SignaturesOf<Calls> = { readonly [Name in keyof Calls]: SignatureOf<Calls[Name]> };
 
 type ArgumentOf<Call> = Call extends (state: never, ...rest: infer Rest) => unknown
   ? Rest extends []
@@ -48,7 +51,7 @@ type ArgumentOf<Call> = Call extends (state: never, ...rest: infer Rest) => unkn
  * The signatures of calls while either of two versions may be in force: inputs must suit both, and
  * results may be of either.
  */
-export type Either<New, Old> = {
+export type CompatibleCalls<New, Old> = {
   readonly [Name in keyof New]: Name extends keyof Old
     ? {
         readonly input: InputOf<New[Name]> & InputOf<Old[Name]>;
@@ -138,7 +141,6 @@ export interface DefinitionOptions<State, Commands, Schemas, Queries, Previous> 
 type StateOf<D> = D extends Definition<infer State> ? State : never;
 type CommandsOf<D> = D extends Definition<unknown, infer Commands> ? Commands : unknown;
 type QueriesOf<D> = D extends Definition<unknown, unknown, infer Queries> ? Queries : unknown;
-type Signatures<Calls> = { readonly [Name in keyof Calls]: SignatureOf<Calls[Name]> };
 
 const known: Names<DefinitionOptions<unknown, unknown, unknown, unknown, unknown>> = {
   version: true,
@@ -165,8 +167,8 @@ export function defineStateMachine<
   options: DefinitionOptions<State, Commands, Schemas, Queries, Previous> & Migrates<State, Previous>,
 ): Definition<
   State,
-  Either<Signatures<Commands>, CommandsOf<Previous>>,
-  Either<Signatures<Queries>, QueriesOf<Previous>>
+  CompatibleCalls<SignaturesOf<Commands>, CommandsOf<Previous>>,
+  CompatibleCalls<SignaturesOf<Queries>, QueriesOf<Previous>>
 > {
   const { previous, initial, queries = {}, codec = jsonCodec, snapshot, migrate } = options;
   const refused = refuseNames('definition', options, known);

@@ -1,6 +1,7 @@
 // Shows what a defined state machine does with committed entries and snapshots, without a node.
 import { defineStateMachine, Replica, type Codec, type Outcome } from '@kontiki/core';
 import { Random, testStateMachine } from '@kontiki/testing';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeCommand, encodeRaise } from '../../src/machine/record.js';
 import { bytes } from '../node/harness.js';
@@ -70,6 +71,23 @@ describe('Replica', () => {
       'KONTIKI_BEHAVIOR',
       6,
     ]);
+  });
+
+  it('any other bytes are failed results, which change nothing', () => {
+    const replica = new Replica(counter);
+    apply(replica, replica.encode('note', 'x'));
+    const valid = replica.encode('note', 'y');
+    const damaged = fc.tuple(fc.nat(valid.length - 1), fc.integer({ min: 2, max: 255 })).map(([at, change]) => {
+      // Cut after the change, because a change within the input may be another valid input.
+      return valid.with(at, (valid[at] as number) ^ change).subarray(0, at + 1);
+    });
+    fc.assert(
+      fc.property(fc.oneof(fc.uint8Array({ maxLength: 40 }), damaged), (data) => {
+        fc.pre(data[0] !== 0xc1);
+        expect(apply(replica, data)).toMatchObject([{ error: { code: expect.stringMatching(/^KONTIKI_/) } }]);
+      }),
+    );
+    expect(replica.state).toEqual({ total: 0, notes: ['x'] });
   });
 
   it('a command that returns a promise stops the server with a clear error', () => {

@@ -155,7 +155,7 @@ describe('versions of behavior', () => {
     expect(await add(1)).toBe(104);
   });
 
-  it('a new cluster starts at the earliest version of the leader that appends a command', async () => {
+  it('a new cluster starts at the earliest version of its first leader', async () => {
     await nodes.cluster(only3, 'a');
     expect(await add(1)).toBe(1_003);
     const late = await run(nodes.open('b', v3));
@@ -192,7 +192,7 @@ describe('versions of behavior', () => {
 });
 
 describe('raiseVersion', () => {
-  it('raiseVersion raises to the newest version that every member has, learners included', async () => {
+  it('raiseVersion raises to the newest version that every member has', async () => {
     const leader = await nodes.cluster(v3, 'a', 'b');
     await add(1);
     await run(nodes.open('c', v2));
@@ -215,7 +215,7 @@ describe('raiseVersion', () => {
     expect(await refusal(leader.raiseVersion())).toMatch(new RegExp(`^KONTIKI_BEHAVIOR: .* ${gone} has not answered`));
   });
 
-  it('raiseVersion is refused while a member runs an older program, also after a roll-back', async () => {
+  it('raiseVersion is refused after a member was rolled back', async () => {
     const leader = await nodes.cluster(v2, 'a', 'b', 'c');
     await add(1);
     await nodes.below.clock.elapse(200);
