@@ -73,9 +73,13 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
     const iterator = chunks[Symbol.asyncIterator]();
     // The node applies the next batch after the head, so the state must be read before.
     const first = await iterator.next();
-    yield head;
-    if (first.done !== true) yield first.value;
-    yield* { [Symbol.asyncIterator]: () => iterator };
+    try {
+      yield head;
+      if (first.done !== true) yield first.value;
+      yield* { [Symbol.asyncIterator]: () => iterator };
+    } finally {
+      await iterator.return?.();
+    }
   }
 
   async restore(chunks: AsyncIterable<Uint8Array>): Promise<void> {

@@ -96,8 +96,11 @@ function primitive(value: unknown, stack: readonly Open[]): Token {
 
 function containerOf(value: object, stack: readonly Open[]): Pick<Open, 'parts' | 'hasKeys'> & { mark: Token } {
   if (Array.isArray(value) && isPlainArray(value)) return { mark: ARRAY, parts: value, hasKeys: false };
-  if (value instanceof Map) return { mark: MAP, parts: [...value].flat(), hasKeys: true };
-  if (value instanceof Set) return { mark: SET, parts: [...value], hasKeys: false };
+  // An instance of a class that extends them would lose its class.
+  if (value instanceof Map && Object.getPrototypeOf(value) === Map.prototype)
+    return { mark: MAP, parts: [...value].flat(), hasKeys: true };
+  if (value instanceof Set && Object.getPrototypeOf(value) === Set.prototype)
+    return { mark: SET, parts: [...value], hasKeys: false };
   if (Array.isArray(value) || !isPlainObject(value)) throw notPlain(value, keysOf(stack));
   const mark = Object.getPrototypeOf(value) === null ? NULL_OBJECT : OBJECT;
   const parts: unknown[] = [];

@@ -216,6 +216,31 @@ describe('snapshots of a Replica', () => {
     expect(copy.state).toBeInstanceOf(Total);
   });
 
+  it('a snapshot that is abandoned ends its writer', async () => {
+    let ended = false;
+    const machine = defineStateMachine({
+      initial: () => new Date(0),
+      commands: { touch: () => undefined },
+      snapshot: {
+        write: async function* () {
+          try {
+            yield bytes('a');
+            yield bytes('b');
+          } finally {
+            ended = true;
+          }
+        },
+        read: () => Promise.reject(new Error('unused')),
+      },
+    });
+    const replica = new Replica(machine);
+    apply(replica, replica.encode('touch'));
+    const chunks = replica.snapshot();
+    await chunks.next();
+    await chunks.return(undefined);
+    expect(ended).toBe(true);
+  });
+
   it('a snapshot of a state that is no longer plain data fails with the place', async () => {
     const dates = defineStateMachine({
       initial: () => ({ at: undefined as Date | undefined }),

@@ -97,6 +97,7 @@ describe('encodeState', () => {
       'accounts.a.1 is an instance of Account',
     ],
     ['a function', [{ a: 1, run: () => 1 }], '0.run is a function'],
+    ['a subclass of Map', [new (class Index extends Map {})()], '0 is an instance of Index'],
     ['a Date', { at: new Date(0) }, 'at is an instance of Date'],
     ['a symbol', [Symbol('s')], '0 is Symbol(s)'],
     ['a promise', new Set([Promise.resolve()]), '0 is an instance of Promise'],
