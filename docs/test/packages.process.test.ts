@@ -107,9 +107,26 @@ const MODES = [
   ['bundler', { module: 'esnext', moduleResolution: 'bundler' }],
 ] as const;
 
+/** A typed state machine, with a call that must not compile. */
+const TYPED = `import { defineStateMachine, type TypedNode } from '@kontiki/core';
+export const counter = defineStateMachine({
+  initial: () => ({ total: 0 }),
+  commands: { add: (state, amount: number) => (state.total += amount), reset: (state) => void (state.total = 0) },
+  queries: { total: (state) => state.total },
+});
+export async function use(node: TypedNode<typeof counter>): Promise<number> {
+  await node.execute('reset');
+  // @ts-expect-error The input has another type.
+  await node.execute('add', '5');
+  const { result } = await node.execute('add', 5, { timeout: 1_000 });
+  return result + (await node.query('total'));
+}
+`;
+
 /**
- * Writes projects with the first example of each package, and with core alone in a browser. Omits
- * the suites for tests, whose types are those of a test runner. Returns the names of the projects.
+ * Writes projects with the first example of each package, a typed state machine, and core alone in a
+ * browser. Omits the suites for tests, whose types are those of a test runner. Returns the names of
+ * the projects.
  */
 function projects(folderOfProject: string): string[] {
   const files = compiled.flatMap((short) => {
@@ -118,11 +135,13 @@ function projects(folderOfProject: string): string[] {
     writeFileSync(join(folderOfProject, `${short}.mts`), code);
     return [`${short}.mts`];
   });
+  writeFileSync(join(folderOfProject, 'typed.mts'), TYPED);
   const browser = "import { MemoryLog, RaftNode } from '@kontiki/core';\nexport const used = [MemoryLog, RaftNode];\n";
   writeFileSync(join(folderOfProject, 'browser.mts'), browser);
-  const common = { strict: true, noEmit: true, target: 'es2022' };
+  // Declarations of exported definitions must be possible, so their types must be nameable.
+  const common = { strict: true, noEmit: true, declaration: true, target: 'es2022' };
   return MODES.flatMap(([mode, modules]) => {
-    const node = { compilerOptions: { ...common, ...modules, types: ['node'] }, files };
+    const node = { compilerOptions: { ...common, ...modules, types: ['node'] }, files: [...files, 'typed.mts'] };
     const web = {
       compilerOptions: { ...common, ...modules, lib: ['es2022', 'dom'], types: [] },
       files: ['browser.mts'],

@@ -19,6 +19,9 @@ export type ErrorCode =
   | 'KONTIKI_TIMEOUT'
   | 'KONTIKI_ABORTED'
   | 'KONTIKI_UNKNOWN_OUTCOME'
+  | 'KONTIKI_UNKNOWN_COMMAND'
+  | 'KONTIKI_BAD_INPUT'
+  | 'KONTIKI_BEHAVIOR'
   | 'KONTIKI_CLOSED'
   // The server stopped or failed to start.
   | 'KONTIKI_BAD_OPTION'
@@ -103,6 +106,8 @@ export function isKontikiError(error: unknown, code?: ErrorCode): boolean {
  * would skip or repeat an entry.
  */
 export function machineFailed(doing: string, cause: unknown): KontikiError {
+  // The machine is intact, but another version of it must read the log or the snapshot.
+  if (isKontikiError(cause, 'KONTIKI_FORMAT')) return cause;
   return new KontikiError(
     'KONTIKI_MACHINE_FAILED',
     `The state machine threw while it ${doing}. The server has stopped and its log is intact: fix the state machine and start the server again.`,

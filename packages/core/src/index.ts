@@ -50,3 +50,22 @@ export { MemoryLog } from './memory/memory-log.js';
 export { MemorySnapshots } from './memory/memory-snapshots.js';
 export { MemoryNetwork } from './memory/memory-network.js';
 export type { MemoryNetworkOptions } from './memory/memory-network.js';
+export { CommandError, isCommandError } from './machine/command-error.js';
+export { defineStateMachine } from './machine/definition.js';
+export type {
+  CommandContext,
+  CommandOf,
+  CompatibleCalls,
+  Definition,
+  DefinitionOptions,
+  SignatureOf,
+  SignaturesOf,
+  StateSnapshot,
+} from './machine/definition.js';
+export { jsonCodec } from './machine/json-codec.js';
+export type { Codec } from './machine/json-codec.js';
+export { Replica } from './machine/replica.js';
+export type { Outcome } from './machine/replica.js';
+export type { StandardSchemaV1 } from './machine/standard-schema.js';
+export { TypedNode } from './machine/typed-node.js';
+export type { TypedNodeOptions } from './machine/typed-node.js';

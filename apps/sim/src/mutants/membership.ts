@@ -135,8 +135,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the level rises although a member has not been heard',
     file: 'protocol/levels.ts',
-    find: "if (silent.length > 0) return refuse('silent', silent.join(', '));",
-    replace: '',
+    find: "return silent.length === 0 ? undefined : refuse('silent', silent.join(', '));",
+    replace: 'return undefined;',
   },
   {
     name: 'the level rises to what the leader reads',

@@ -1,7 +1,8 @@
 import { nodeMutants as forwarding } from './forwarding.js';
+import { mutants as machine } from './machine.js';
 import type { Mutant } from './mutant.js';
 
-/** Bugs outside of the protocol, in the node, the wire format and the file log. */
+/** Bugs outside of the protocol, in the node, typed state machines, the wire format and the file log. */
 export const mutants: readonly Mutant[] = [
   ...forwarding,
   // ---- the node
@@ -314,4 +315,5 @@ export const mutants: readonly Mutant[] = [
     replace: `      ((this.#nextBatch = header.firstBatch), (this.#end = header.previousEnd), this.tracker.restore({ ...checkpoint, base: this.tracker.base })) !== undefined
     ) {`,
   },
+  ...machine,
 ];

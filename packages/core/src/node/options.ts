@@ -110,9 +110,11 @@ function checkMachine({ machine, snapshots }: NodeOptions<unknown>): void {
   for (const name of ['open', 'snapshot', 'restore'] as const) {
     if (machine[name] !== undefined) checkPart('machine', machine, name);
   }
-  const { version = 0 } = machine;
+  const { version = 0, behavior = 1 } = machine;
   if (!Number.isSafeInteger(version) || version < 0)
     throw badOption(`machine.version must be an integer from 0 on, not ${describe(version)}.`);
+  if (!(Number.isInteger(behavior) && isWithin(behavior, 1, 0xffff_ffff)))
+    throw badOption(`machine.behavior must be an integer from 1 to 2^32 - 1, not ${describe(behavior)}.`);
   if (snapshots !== undefined && (machine.snapshot === undefined || machine.restore === undefined))
     throw badOption('A state machine needs the methods snapshot and restore if the node has a snapshot store.');
 }

@@ -110,6 +110,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       log: aligned.state,
       life: aligned.life,
       applied: aligned.applied,
+      behavior: options.machine.behavior,
     });
     this.#loop = new Loop({
       options,

@@ -20,6 +20,8 @@ export interface PeerStatus {
    * The highest feature level that the peer reads; undefined until it has told this leader.
    */
   readonly level: number | undefined;
+  /** The newest version of the state machine's behavior that the peer has; 0 if it named none. */
+  readonly behavior: number;
   /** Whether the peer's disk is full. */
   readonly full: boolean;
   /**
@@ -58,6 +60,8 @@ export interface Status {
   readonly membership: Membership | undefined;
   /** The highest feature level that this server reads. */
   readonly level: number;
+  /** The newest version of the state machine's behavior on this server, if it has versions. */
+  readonly behavior: number | undefined;
   /**
    * Where the log goes on with entries that only a newer version can read; undefined normally. Then
    * this server appends nothing and does not campaign, but still votes. Upgrade it.
@@ -127,6 +131,7 @@ export function statusOf(
     inFlight: progress.window.size,
     silentFor: Math.round(now - progress.lastActive),
     level: progress.level,
+    behavior: progress.behavior,
     full: progress.full,
     lost: progress.lost,
     contradicts: progress.contradicts,
@@ -141,6 +146,7 @@ export function statusOf(
     leader: ended === undefined ? leaderOf(raft) : undefined,
     membership: log.membership && withJson(log.membership),
     level: raft.level,
+    behavior: raft.behavior,
     unreadable: unreadable && {
       index: unreadable.index,
       reason: unreadable.reason,

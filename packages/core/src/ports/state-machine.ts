@@ -40,6 +40,11 @@ export interface StateMachine<Result = unknown> {
    */
   readonly version?: number | undefined;
   /**
+   * The newest version of the machine's behavior, an integer from 1 on, if it has versions that
+   * come into force by a command. The leader learns this version of each member.
+   */
+  readonly behavior?: number | undefined;
+  /**
    * Returns the current state, in chunks of any size. The node calls this method between two
    * batches and waits for the first chunk before it applies the next batch. It reads the other
    * chunks while it applies later batches. It copies each chunk, so the machine may reuse the memory

@@ -131,11 +131,12 @@ export class Follower extends BaseRole {
 
   override heartbeat(from: ServerId, message: Heartbeat): void {
     this.commit(from, message);
-    const { header, full, log, level, id } = this.#server;
+    const { header, full, log, level, behavior, id } = this.#server;
     // The leader reports this disk, too, but an operator may look at this server alone.
     if (!log.blank && !this.#server.ownDiskCounts) this.#server.reportOnce({ kind: 'otherStore', peer: id });
     const { incarnation: to, stream, round } = message;
-    this.#server.send(from, { kind: 'heartbeatReply', ...header, to, stream, round, full, blank: log.blank, level });
+    const state = { full, blank: log.blank, level, behavior };
+    this.#server.send(from, { kind: 'heartbeatReply', ...header, to, stream, round, ...state });
   }
 
   override commit(from: ServerId, message: Heartbeat | Commit): void {

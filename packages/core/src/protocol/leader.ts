@@ -243,6 +243,7 @@ export class Leader extends BaseRole {
     if (message.round >= progress.round) progress.roomRound = message.full ? 0 : message.round;
     progress.round = Math.max(progress.round, message.round);
     this.#noteLevel(from, progress, message.level ?? 0);
+    progress.behavior = message.behavior ?? 0;
     this.#endReadRound();
   }
 

@@ -14,14 +14,25 @@ type Peers = ReadonlyMap<ServerId, Progress>;
  */
 export function raised(server: Server, peers: Peers): Membership | ChangeRefusal {
   const { membership, level: own } = server;
-  const silent = silentMembers(server, peers);
-  if (silent.length > 0) return refuse('silent', silent.join(', '));
+  const silence = refuseSilence(server, peers);
+  if (silence !== undefined) return silence;
   const ids = [...membership.servers.keys()];
   const reads = ids.map((id) => peers.get(id)?.level ?? own);
   const level = Math.min(own, ...reads);
   if (level > membership.level) return { ...membership, level, revision: membership.revision + 1 };
   if (own <= membership.level) return refuse('highest', `${membership.level}`);
   return refuse('unequal', ids.filter((_, i) => (reads[i] as number) <= membership.level).join(', '));
+}
+
+/**
+ * Returns the newest version of the state machine's behavior that every member has, 0 if there is
+ * none, or why it is not known: like a level, it must be known of members that answer now.
+ */
+export function commonBehavior(server: Server, peers: Peers): number | ChangeRefusal {
+  const silence = refuseSilence(server, peers);
+  if (silence !== undefined) return silence;
+  const own = server.behavior ?? 0;
+  return Math.min(own, ...[...server.membership.servers.keys()].map((id) => peers.get(id)?.behavior ?? own));
 }
 
 /** Returns a new voter that cannot read what the log may contain, if there is one. */
@@ -31,12 +42,13 @@ export function illiterate({ membership }: Server, peers: Peers, next: Membershi
 }
 
 /**
- * Returns the members, other than this server, that do not answer now or have not said what they
- * read.
+ * Returns a refusal with the members, other than this server, that do not answer now or have not said
+ * what they read; undefined if there are none.
  */
-function silentMembers(server: Server, peers: Peers): ServerId[] {
-  return [...server.membership.servers.keys()].filter((id) => {
+function refuseSilence(server: Server, peers: Peers): ChangeRefusal | undefined {
+  const silent = [...server.membership.servers.keys()].filter((id) => {
     const progress = peers.get(id);
     return id !== server.id && (progress?.level === undefined || !answers(server, id, progress));
   });
+  return silent.length === 0 ? undefined : refuse('silent', silent.join(', '));
 }

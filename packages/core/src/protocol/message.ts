@@ -122,6 +122,8 @@ export interface HeartbeatReply extends Answer {
   readonly full: boolean;
   /** The highest feature level that the sender reads. A server that does not say reads level 0. */
   readonly level?: number;
+  /** The newest version of the state machine's behavior that the sender has, if it has versions. */
+  readonly behavior?: number | undefined;
 }
 
 /**

@@ -62,6 +62,8 @@ export class Progress {
   nudge = false;
   /** The highest feature level that the peer reads; undefined until it has answered a heartbeat. */
   level: number | undefined;
+  /** The newest version of the state machine's behavior that the peer has; 0 if it named none. */
+  behavior = 0;
   pendingRead: PageRead | undefined;
   #match = 0;
   #next: number;

@@ -53,6 +53,8 @@ export interface RaftStart {
   readonly applied: number;
   /** The highest feature level that the server reads. Default: what this version reads. */
   readonly level?: number | undefined;
+  /** The newest version of the state machine's behavior; undefined if it has no versions. */
+  readonly behavior?: number | undefined;
 }
 
 /** Where a log goes on with entries that only a newer version can read. */
@@ -80,6 +82,7 @@ export class RaftServer implements Server {
   readonly life: StoreLife | undefined;
   readonly limits: Limits;
   readonly level: number;
+  readonly behavior: number | undefined;
   timings: Timings;
   now: number;
   leader: ServerId | undefined;
@@ -106,6 +109,7 @@ export class RaftServer implements Server {
     this.life = start.life;
     this.limits = start.limits;
     this.level = start.level ?? LEVEL;
+    this.behavior = start.behavior;
     this.timings = start.timings;
     this.now = this.#ledAt = start.now;
     this.log = new RaftLog(start.log, start.applied, start.limits.tailBytes);

@@ -8,6 +8,7 @@ import type { ServerId, ServerInfo } from '../log/server.js';
 import { Follower } from './follower.js';
 import type { ChangeLimits, ChangeRefusal, TransferRefusal } from './change-refusal.js';
 import { Leader } from './leader.js';
+import { commonBehavior } from './levels.js';
 import type { PreVote, ProposalRefusal, Propose, Received, SnapshotChunk, SnapshotOffer, Vote } from './message.js';
 import type { Output, PageRead } from './output.js';
 import type { Progress } from './progress.js';
@@ -96,6 +97,11 @@ export class Raft {
   /** The highest feature level that this server reads. */
   get level(): number {
     return this.#server.level;
+  }
+
+  /** The newest version of the state machine's behavior on this server, if it has versions. */
+  get behavior(): number | undefined {
+    return this.#server.behavior;
   }
 
   /** Where the leader's log goes on with entries that this server cannot read, if it does. */
@@ -225,6 +231,15 @@ export class Raft {
   raiseLevel(limits: Pick<ChangeLimits, 'expected'> = {}): Position | ChangeRefusal {
     const { role } = this.#server;
     return role instanceof Leader ? role.raiseLevel(limits) : { refused: 'notLeader', detail: '' };
+  }
+
+  /**
+   * Returns the newest version of the state machine's behavior that every member has, 0 if there is
+   * none, or why it is not known.
+   */
+  commonBehavior(): number | ChangeRefusal {
+    const { role } = this.#server;
+    return role instanceof Leader ? commonBehavior(this.#server, role.peers) : { refused: 'notLeader', detail: '' };
   }
 
   /**
@@ -376,9 +391,9 @@ export class Raft {
       this.#server.send(from, { kind: 'voteReply', ...this.header, to, granted: false });
     } else if ('stream' in message && !('to' in message)) {
       const { stream } = message;
-      const { header, full, log, level } = this;
-      const { blank } = log;
-      this.#server.send(from, { kind: 'heartbeatReply', ...header, to, stream, round: 0, full, blank, level });
+      const { header, full, log, level, behavior } = this;
+      const state = { full, blank: log.blank, level, behavior };
+      this.#server.send(from, { kind: 'heartbeatReply', ...header, to, stream, round: 0, ...state });
     }
   }
 

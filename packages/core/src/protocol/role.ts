@@ -59,6 +59,8 @@ export interface Server {
   readonly diskStalled: boolean;
   /** The highest feature level that this server reads. */
   readonly level: number;
+  /** The newest version of the state machine's behavior on this server, if it has versions. */
+  readonly behavior: number | undefined;
   /**
    * Whether this server may campaign: it is a voter, is not blank, its disk works, it can read the
    * log, and it has room for entries. A server without room may campaign if no server has led for a

@@ -1,7 +1,7 @@
 import { isKontikiError } from '../errors.js';
 import type { Entry, Position } from '../log/entry.js';
 import type { SnapshotMeta } from '../log/snapshot-meta.js';
-import type { Message, ProposalRefusal, Received, Unreadable } from '../protocol/message.js';
+import type { HeartbeatReply, Message, ProposalRefusal, Received, Unreadable } from '../protocol/message.js';
 import { entriesLength, readEntries, writeEntries } from './entries.js';
 import { protocolError, type Reader } from './reader.js';
 import { encodeSnapshotHead, readSnapshotHead } from './snapshot-head.js';
@@ -10,7 +10,7 @@ import { textLength, type Writer } from './writer.js';
 /**
  * The encoding of a message: kind (1 byte), term and incarnation (8 each), from version 3 on store
  * and starts (8 each, 0 for none), then the fields of its kind in the order written below. Numbers
- * take 8 bytes, and flags and levels 1 byte. All other kinds are reserved for later versions.
+ * take 8 bytes, versions of behavior 4, and flags and levels 1 byte. All other kinds are reserved for later versions.
  */
 const KIND = {
   preVote: 1,
@@ -38,6 +38,8 @@ const TRANSFER_VOTE = 17;
 const HEADER = 17;
 /** Bytes of the store and its starts, which follow the header from version 3 on. */
 const LIFE = 16;
+/** Bytes of the level and the behavior in a heartbeat reply, from version 3 on. */
+const LEVELS = 5;
 /** Bytes of the shortest message, which has a header and one number. */
 export const MIN_MESSAGE: number = HEADER + 8;
 
@@ -94,7 +96,7 @@ function kindOf(message: Message): number {
 /** Returns the number of bytes of a message, without the length before it. */
 export function messageLength(message: Message, version: number): number {
   const length = HEADER + (version < 3 ? 0 : LIFE) + BODY[message.kind];
-  if (message.kind === 'heartbeatReply') return length + (hasLevel(version) ? 1 : 0);
+  if (message.kind === 'heartbeatReply') return length + (hasLevel(version) ? LEVELS : 0);
   if (message.kind === 'append') return length + entriesLength(message.entries);
   if (message.kind === 'propose') return message.commands.reduce((sum, { length: bytes }) => sum + 4 + bytes, length);
   if (message.kind === 'snapshotOffer') return length + 4 + encodeSnapshotHead(message.meta).length;
@@ -149,7 +151,9 @@ export function writeMessage(writer: Writer, message: Message, version: number):
       writer.u53(message.round);
       writer.u8(Number(message.blank));
       writer.u8(Number(message.full));
-      return hasLevel(version) ? writer.u8(message.level ?? 0) : undefined;
+      if (!hasLevel(version)) return;
+      writer.u8(message.level ?? 0);
+      return writer.u32(message.behavior ?? 0);
     case 'commit':
       return writer.u53(message.committed);
     case 'readIndex':
@@ -183,7 +187,7 @@ export function writeMessage(writer: Writer, message: Message, version: number):
   }
 }
 
-/** Returns whether heartbeat replies in frames of a version carry the sender's feature level. */
+/** Returns whether heartbeat replies in frames of a version carry level and behavior. */
 function hasLevel(version: number): boolean {
   return version > 2;
 }
@@ -251,8 +255,7 @@ export function readMessage(reader: Reader, version: number): Received {
     case KIND.heartbeatReply: {
       const answer = { to: incarnation(reader), stream: reader.u53(), round: reader.u53() };
       const state = { blank: reader.flag(), full: reader.flag() };
-      const level = hasLevel(version) ? reader.u8() : 0;
-      return { kind: 'heartbeatReply', ...from, ...answer, ...state, ...(level > 0 ? { level } : {}) };
+      return { kind: 'heartbeatReply', ...from, ...answer, ...state, ...(hasLevel(version) ? levelsOf(reader) : {}) };
     }
     case KIND.commit:
       return { kind: 'commit', ...from, committed: reader.u53() };
@@ -359,6 +362,11 @@ function lifeOf(reader: Reader): Pick<Message, 'store' | 'starts'> {
   const [store, starts] = [reader.u53(), reader.u53()];
   if ((store === 0) !== (starts === 0)) throw protocolError(`A message names store ${store} with ${starts} starts.`);
   return store === 0 ? {} : { store, starts };
+}
+
+function levelsOf(reader: Reader): Pick<HeartbeatReply, 'level' | 'behavior'> {
+  const [level, behavior] = [reader.u8(), reader.u32()];
+  return { ...(level > 0 ? { level } : {}), ...(behavior > 0 ? { behavior } : {}) };
 }
 
 function incarnation(reader: Reader): number {

@@ -7,7 +7,7 @@ import { golden } from './golden.js';
 /** Returns a message with the fields that version 3 added. */
 function newest(sample: Message): Message {
   const message = { ...sample, store: 0x1_0000_0005, starts: 4 };
-  return message.kind === 'heartbeatReply' ? { ...message, level: 1 } : message;
+  return message.kind === 'heartbeatReply' ? { ...message, level: 1, behavior: 0x0a0b0c0d } : message;
 }
 
 // Every release must read the bytes of all earlier releases, so the golden bytes never change.

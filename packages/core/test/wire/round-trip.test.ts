@@ -95,8 +95,8 @@ it('messageLength returns the length of each kind of message', () => {
     expect(frameLength([one], 1)).toBe(frameLength([]) + known);
     expect(frameLength([one], 2)).toBe(frameLength([]) + (isForwarded ? 0 : 4 + messageLength(one, 2)));
     expect(frameLength([one], 3)).toBe(frameLength([]) + 4 + messageLength(one, 3));
-    const level = one.kind === 'heartbeatReply' ? 1 : 0;
-    expect(frameLength([one])).toBe(frameLength([], 2) + 16 + level + 4 + messageLength(one, 2));
+    const levels = one.kind === 'heartbeatReply' ? 5 : 0;
+    expect(frameLength([one])).toBe(frameLength([], 2) + 16 + levels + 4 + messageLength(one, 2));
   }
 });
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { RaftNode, Transport } from '@kontiki/core';
+import { isKontikiError, type RaftNode, type Transport } from '@kontiki/core';
 import type { TransportOptions } from '@kontiki/peers';
 import { Cluster } from './cluster.js';
 import { freePort, until } from './servers.js';
@@ -95,7 +95,16 @@ export function testAddresses(scheme: string, make: (port: number, dial: Transpo
     const moving = await cluster();
     const other = `${scheme}://localhost:${moving.ports.get('c')}`;
     await until(() => moving.leader !== undefined, 'a leader');
-    await moving.leader?.members.setAddress('c', other);
+    // Until the leader has written the addresses that the servers announce, it refuses changes.
+    const set = async (): Promise<boolean> => {
+      try {
+        return (await moving.leader?.members.setAddress('c', other)) !== undefined;
+      } catch (error) {
+        if (isKontikiError(error, 'KONTIKI_CHANGING')) return false;
+        throw error;
+      }
+    };
+    while (!(await set())) await new Promise((resolve) => setTimeout(resolve, 20));
     await moving.close('a');
     await moving.open('a');
     await moving.execute('two');

@@ -12,6 +12,9 @@ export function checkedMachine<Result>(machine: StateMachine<Result>): StateMach
     get version() {
       return machine.version;
     },
+    get behavior() {
+      return machine.behavior;
+    },
     get blocksApply() {
       return machine.blocksApply;
     },

@@ -16,7 +16,7 @@ import { badOption, type Names } from '../options.js';
 import { leaderOf } from '../status.js';
 import { catchUp, type CatchUpProgress } from './catch-up.js';
 import { stepsTo, type DesiredMember } from './reconcile.js';
-import { changeRefused, transferFailed, transferRefused } from './refusals.js';
+import { behaviorUnknown, changeRefused, transferFailed, transferRefused } from './refusals.js';
 import { addressFault, serverInfo } from './server-info.js';
 
 /** Options of a membership change. */
@@ -139,6 +139,16 @@ export class Members {
   raiseLevel(options: RaiseOptions = {}): Promise<Membership> {
     const { expected } = options;
     return this.#append(() => this.#raft.raiseLevel({ expected }), options, raiseOptions);
+  }
+
+  /**
+   * Returns the newest version of the state machine's behavior that every member has, or 0. Throws
+   * `KONTIKI_NOT_LEADER`, and `KONTIKI_BEHAVIOR` unless every member answers this leader.
+   */
+  commonBehavior(): number {
+    const common = this.#raft.commonBehavior();
+    if (typeof common === 'number') return common;
+    throw behaviorUnknown(this.#raft, common, this.#situation);
   }
 
   setMetadata(id: ServerId, metadata: string, options: ChangeOptions = {}): Promise<Membership> {

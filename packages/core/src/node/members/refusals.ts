@@ -4,6 +4,15 @@ import type { ChangeRefusal, TransferRefusal } from '../../protocol/change-refus
 import type { Raft } from '../../protocol/raft.js';
 import { refusalError } from '../calls/refusals.js';
 
+/** Returns the error if the versions of behavior that the members have are not known. */
+export function behaviorUnknown(raft: Raft, refusal: ChangeRefusal, situation: () => string): KontikiError {
+  if (refusal.refused !== 'silent') return changeRefused(raft, refusal, situation);
+  return new KontikiError(
+    'KONTIKI_BEHAVIOR',
+    `A version of behavior can come into force only while every member answers, because each must have it: ${refusal.detail} has not answered this leader. Nothing was changed. Start it, or remove it, and try again.`,
+  );
+}
+
 /** Returns the error for a membership change that was not made. Nothing was changed. */
 export function changeRefused(raft: Raft, { refused, detail }: ChangeRefusal, situation: () => string): KontikiError {
   const error = (code: ErrorCode, text: string): KontikiError => new KontikiError(code, `${text} Nothing was changed.`);

@@ -1,0 +1,46 @@
+import { isPlainArray, isPlainObject, notPlain } from './plain.js';
+
+/** Encodes the inputs of commands. Must return and throw the same on every server. */
+export interface Codec {
+  encode(value: unknown): Uint8Array;
+  decode(bytes: Uint8Array): unknown;
+}
+
+const utf8 = new TextEncoder();
+const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * JSON. Refuses values that `JSON.stringify` would change, such as undefined, NaN, dates, maps and
+ * instances of classes, because the command would run with another input than its caller passed.
+ */
+export const jsonCodec: Codec = {
+  encode: (value) => utf8.encode(stringify(value, [])),
+  decode: (bytes) => JSON.parse(text.decode(bytes)) as unknown,
+};
+
+const MAX_LEVELS = 1_000;
+
+/** Returns the JSON text of a value. `keys` lead to the value. */
+function stringify(value: unknown, keys: (string | number)[]): string {
+  if (value === null || typeof value === 'boolean') return String(value);
+  if (typeof value === 'string') return JSON.stringify(value);
+  // JSON.stringify writes 0 for -0, but JSON.parse reads both.
+  if (typeof value === 'number' && Number.isFinite(value)) return Object.is(value, -0) ? '-0' : String(value);
+  if (typeof value !== 'object') throw notPlain(value, keys);
+  if (keys.length > MAX_LEVELS)
+    throw new TypeError(`The value contains itself, or has more than ${MAX_LEVELS} levels.`);
+  let members = '';
+  const add = (key: string | number, prefix: string, member: unknown): void => {
+    keys.push(key);
+    members += (members === '' ? '' : ',') + prefix + stringify(member, keys);
+    keys.pop();
+  };
+  if (Array.isArray(value)) {
+    if (!isPlainArray(value)) throw notPlain(value, keys);
+    for (const [i, member] of value.entries()) add(i, '', member);
+    return `[${members}]`;
+  }
+  if (!isPlainObject(value)) throw notPlain(value, keys);
+  for (const key of Object.keys(value)) add(key, `${JSON.stringify(key)}:`, value[key]);
+  return `{${members}}`;
+}

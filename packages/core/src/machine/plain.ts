@@ -1,0 +1,40 @@
+import { describe } from '../node/describe.js';
+
+/**
+ * Returns whether a value is an object without a class. The prototypes of other realms count, too.
+ * Refuses properties that `Object.keys` skips, because they would be lost.
+ */
+export function isPlainObject(value: object): value is Readonly<Record<string, unknown>> {
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  if (prototype !== null && prototype !== Object.prototype && Object.getPrototypeOf(prototype) !== null) return false;
+  return Reflect.ownKeys(value).length === Object.keys(value).length;
+}
+
+/** Returns whether an array has neither holes, nor further properties, nor a class of its own. */
+export function isPlainArray(value: readonly unknown[]): boolean {
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  if (prototype !== Array.prototype && !isPrototypeOfArrays(prototype)) return false;
+  // The keys are the indices without holes, then `length`, then further properties.
+  const keys = Reflect.ownKeys(value);
+  return keys.length === value.length + 1 && keys[value.length] === 'length';
+}
+
+/** Returns whether an object is the `Array.prototype` of a realm. */
+function isPrototypeOfArrays(prototype: object | null): boolean {
+  const root = prototype && (Object.getPrototypeOf(prototype) as object | null);
+  return root !== null && Object.getPrototypeOf(root) === null;
+}
+
+/** Returns the error for a value that cannot be encoded, with the keys that lead to it. */
+export function notPlain(value: unknown, keys: readonly unknown[]): TypeError {
+  const place = keys.length === 0 ? 'The value' : `The value at ${keys.map(String).join('.')}`;
+  return new TypeError(`${place} is ${nameOf(value)}, which cannot be encoded.`);
+}
+
+function nameOf(value: unknown): string {
+  if (typeof value === 'bigint') return 'a bigint';
+  if (typeof value !== 'object' || value === null) return describe(value);
+  if (Array.isArray(value)) return 'an array with holes, further properties or a class of its own';
+  const { name } = (value as { constructor?: { name?: unknown } }).constructor ?? {};
+  return name === 'Object' ? 'an object with hidden properties or a class' : `an instance of ${String(name)}`;
+}

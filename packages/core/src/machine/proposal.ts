@@ -1,0 +1,32 @@
+import { KontikiError } from '../errors.js';
+import { describe } from '../node/describe.js';
+import { messageOf } from '../store/failure.js';
+import type { Behavior } from './definition.js';
+import { encodeCommand } from './record.js';
+import { validate } from './standard-schema.js';
+
+/**
+ * Encodes a command for a version. Throws `KONTIKI_UNKNOWN_COMMAND` or `KONTIKI_BAD_INPUT` if it
+ * cannot be proposed.
+ */
+export function encodeProposal({ version, commands, codec }: Behavior, name: string, given: unknown): Uint8Array {
+  const command = commands.get(name);
+  if (command === undefined) throw unknownCall(version, 'command', name);
+  let input: Uint8Array | undefined;
+  try {
+    const valid = command.input === undefined ? given : validate(command.input, given);
+    input = valid === undefined ? undefined : codec.encode(valid);
+    if (!(input === undefined || input instanceof Uint8Array))
+      throw new TypeError('The codec must return a Uint8Array.');
+  } catch (error) {
+    const text = `The input of command ${name} was refused, and nothing was proposed. ${messageOf(error)}`;
+    throw new KontikiError('KONTIKI_BAD_INPUT', text, { cause: error });
+  }
+  return encodeCommand({ version, name, input });
+}
+
+/** Returns the error for a command or a query that a version does not have. */
+export function unknownCall(version: number, kind: string, name: string): KontikiError {
+  const text = `Version ${version} of the state machine, which is in force, has no ${kind} ${describe(name)}.`;
+  return new KontikiError('KONTIKI_UNKNOWN_COMMAND', text);
+}

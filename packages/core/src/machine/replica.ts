@@ -1,0 +1,187 @@
+import { KontikiError, type ErrorCode } from '../errors.js';
+import type { CommandEntry, Position } from '../log/entry.js';
+import { SystemClock } from '../node/system-clock.js';
+import { isThenable } from '../node/thenable.js';
+import type { Clock } from '../ports/clock.js';
+import type { ApplyBatch, StateMachine } from '../ports/state-machine.js';
+import { isCommandError } from './command-error.js';
+import type { Behavior, Definition } from './definition.js';
+import { encodeProposal } from './proposal.js';
+import { decodeRecord, type CommandRecord, type RaiseRecord } from './record.js';
+import { encodeHead, readHead, SNAPSHOT_FORMAT } from './snapshot-head.js';
+import { decodeState, encodeState } from './state-encoding.js';
+
+/** What a committed command leads to: its result, or the error for its caller. */
+export type Outcome = { readonly result: unknown } | { readonly error: Error };
+
+/** One server's copy of a defined state machine. Implements the port of the node. */
+export class Replica<State = unknown> implements StateMachine<Outcome> {
+  readonly version: number = SNAPSHOT_FORMAT;
+  readonly #behaviors: Definition['behaviors'];
+  readonly #clock: Pick<Clock, 'now' | 'defer'>;
+  /** The version that the log has put in force; undefined before the first command. */
+  #raised: Behavior | undefined;
+  #state: unknown;
+
+  /** `clock` decides when the encoding of a large state yields to other work. */
+  constructor(definition: Definition<State>, clock: Pick<Clock, 'now' | 'defer'> = new SystemClock()) {
+    this.#behaviors = definition.behaviors;
+    this.#clock = clock;
+    this.#state = this.inForce.initial();
+  }
+
+  /**
+   * The version in force. The first command puts the version in force for which it was proposed.
+   * That is the earliest version of its leader, so that servers with earlier programs can follow.
+   */
+  get inForce(): Behavior {
+    return this.#raised ?? this.#behaviors[0];
+  }
+
+  /** The version that the log has put in force; 0 before the first command. */
+  get raised(): number {
+    return this.#raised?.version ?? 0;
+  }
+
+  /** The newest version of this program. */
+  get behavior(): number {
+    return this.#behaviors.at(-1)?.version as number;
+  }
+
+  /** The state. Only commands may change it. */
+  get state(): State {
+    return this.#state as State;
+  }
+
+  /**
+   * Encodes a command as `TypedNode.execute` proposes it, for the version in force. Throws
+   * `KONTIKI_UNKNOWN_COMMAND` or `KONTIKI_BAD_INPUT` if the command cannot be proposed.
+   */
+  encode(name: string, input?: unknown): Uint8Array {
+    return encodeProposal(this.inForce, name, input);
+  }
+
+  apply({ entries }: ApplyBatch): Outcome[] {
+    return entries.map((entry) => this.#apply(entry));
+  }
+
+  async *snapshot(): AsyncGenerator<Uint8Array> {
+    const head = encodeHead(this.raised);
+    if (this.#raised === undefined) return yield head;
+    const { snapshot } = this.#raised;
+    const chunks = snapshot?.write(this.#state) ?? encodeState(this.#state, this.#clock);
+    const iterator = chunks[Symbol.asyncIterator]();
+    // The node applies the next batch after the head, so the state must be read before.
+    const first = await iterator.next();
+    try {
+      yield head;
+      if (first.done !== true) yield first.value;
+      yield* { [Symbol.asyncIterator]: () => iterator };
+    } finally {
+      await iterator.return?.();
+    }
+  }
+
+  async restore(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const { version, state } = await readHead(chunks);
+    if (version === 0) {
+      for await (const _ of state);
+      this.#begin(undefined);
+      return;
+    }
+    const behavior = this.#find(version, 'The snapshot');
+    this.#state = await (behavior.snapshot?.read(state) ?? decodeState(state));
+    this.#raised = behavior;
+  }
+
+  #begin(behavior: Behavior | undefined): void {
+    this.#raised = behavior;
+    this.#state = this.inForce.initial();
+  }
+
+  #apply({ index, term, data }: CommandEntry): Outcome {
+    let record: CommandRecord | RaiseRecord;
+    try {
+      record = decodeRecord(data);
+    } catch (error) {
+      return failed('KONTIKI_BAD_INPUT', `Entry ${index} is not a command of a defined state machine.`, error);
+    }
+    return record.kind === 'command' ? this.#run(record, { index, term }) : this.#raise(record, index);
+  }
+
+  #run({ version, name, input: bytes }: CommandRecord, { index, term }: Position): Outcome {
+    if (this.#raised === undefined) this.#begin(this.#find(version, `Entry ${index}`));
+    const { commands, codec, version: inForce } = this.inForce;
+    if (version !== inForce) {
+      const text = `The command in entry ${index} was proposed for version ${version}, but version ${inForce} is in force.`;
+      return failed('KONTIKI_BEHAVIOR', text);
+    }
+    const command = commands.get(name);
+    if (command === undefined) {
+      const text = `Version ${inForce} of the state machine has no command ${name}, which is in entry ${index}.`;
+      return failed('KONTIKI_UNKNOWN_COMMAND', text);
+    }
+    let input: unknown;
+    try {
+      input = bytes && codec.decode(bytes);
+    } catch (error) {
+      return failed('KONTIKI_BAD_INPUT', `The input of command ${name} in entry ${index} cannot be decoded.`, error);
+    }
+    try {
+      return { result: copyOf(command.run(this.#state, input, { index, term }), `Command ${name}`) };
+    } catch (error) {
+      if (isCommandError(error)) return { error };
+      throw error;
+    }
+  }
+
+  #raise({ from, to }: RaiseRecord, index: number): Outcome {
+    const before = this.raised;
+    if (from !== before || to <= before) {
+      const text = `Entry ${index} raises version ${from} of the state machine to ${to}, but version ${before} is in force.`;
+      return failed('KONTIKI_BEHAVIOR', text);
+    }
+    const target = this.#find(to, `Entry ${index}`);
+    if (this.#raised === undefined) this.#begin(target);
+    else {
+      const passed = this.#behaviors.filter(({ version }) => version > from && version <= to);
+      for (const { version, migrate } of passed) {
+        if (migrate === undefined) continue;
+        this.#state = migrate(this.#state);
+        if (this.#state === undefined || isThenable(this.#state))
+          throw new TypeError(`migrate of version ${version} must return the new state.`);
+      }
+      this.#raised = target;
+    }
+    return { result: to };
+  }
+
+  /** Returns a version. Throws `KONTIKI_FORMAT` if this program does not have it. */
+  #find(version: number, what: string): Behavior {
+    const found = this.#behaviors.find((behavior) => behavior.version === version);
+    if (found !== undefined) return found;
+    const [{ version: first }] = this.#behaviors;
+    const last = first + this.#behaviors.length - 1;
+    throw new KontikiError(
+      'KONTIKI_FORMAT',
+      `${what} needs version ${version} of the state machine, but this program has versions ${first} to ${last}. Nothing was changed. Start a program with version ${version}.`,
+    );
+  }
+}
+
+/** Returns a failure of a committed entry, which has changed nothing on any server. */
+function failed(code: ErrorCode, text: string, cause?: unknown): Outcome {
+  return { error: new KontikiError(code, `${text} It changed nothing.`, { cause }) };
+}
+
+/** Returns a copy of a result, which shares nothing with the state. */
+export function copyOf<T>(value: T, what: string): T {
+  if (isThenable(value)) {
+    // Its rejection would be unhandled.
+    value.then(undefined, () => {});
+    throw new TypeError(
+      `${what} returned a promise. It must return its result, because the state may change meanwhile.`,
+    );
+  }
+  return typeof value === 'object' && value !== null ? structuredClone(value) : value;
+}

@@ -1,0 +1,191 @@
+import type { Clock } from '../ports/clock.js';
+import { isPlainArray, isPlainObject, notPlain } from './plain.js';
+
+/** Characters of strings, or eight per other token, after which a line ends. */
+const LINE_SIZE = 64 * 1024;
+/** Milliseconds after which the encoder yields to messages and timers. */
+const SLICE_MS = 5;
+
+/**
+ * A part of a state in depth-first order. Strings, booleans, null and finite numbers stand for
+ * themselves. Everything else is a mark:
+ *
+ * - `['{']`, `['[']`, `['map']`, `['set']`, `['null']` open an object, an array, a `Map`, a `Set` and
+ *   an object without a prototype. Keys and values follow in turn, or values alone, then `[]`.
+ * - `['ref', n]` is the object that was opened as the nth one: two references to one object stay two
+ *   references to one object.
+ * - `['number', text]`, `['bigint', text]` and `['undefined']` are values that JSON does not have.
+ */
+type Token = string | number | boolean | null | readonly [mark?: string, detail?: number | string];
+
+const [OBJECT, ARRAY, MAP, SET, NULL_OBJECT, END] = [['{'], ['['], ['map'], ['set'], ['null'], []] as const;
+
+/**
+ * Encodes plain data in lines of JSON arrays of tokens. Encodes all of it before the first chunk, in
+ * slices, so that the state may change afterwards. Throws a TypeError if a part is not plain data.
+ */
+export async function* encodeState(state: unknown, clock: Pick<Clock, 'now' | 'defer'>): AsyncGenerator<Uint8Array> {
+  const utf8 = new TextEncoder();
+  const chunks: Uint8Array[] = [];
+  let until = clock.now() + SLICE_MS;
+  for (const line of linesOf(state)) {
+    chunks.push(utf8.encode(`${JSON.stringify(line)}\n`));
+    if (clock.now() < until) continue;
+    await new Promise<void>((resolve) => clock.defer(resolve));
+    until = clock.now() + SLICE_MS;
+  }
+  yield* chunks;
+}
+
+/** Throws a TypeError if a part of a state is not plain data. */
+export function checkPlain(state: unknown): void {
+  for (const _ of linesOf(state));
+}
+
+/** A container whose parts are being encoded. */
+interface Open {
+  /** The values of an array or a set; keys and values in turn of any other container. */
+  readonly parts: readonly unknown[];
+  readonly hasKeys: boolean;
+  /** The number of parts that are encoded, or being encoded. */
+  at: number;
+}
+
+/** Returns a value's tokens, line by line. Uses no recursion, because states may be nested deeply. */
+function* linesOf(root: unknown): Generator<readonly Token[], void> {
+  const numbers = new Map<object, number>();
+  const stack: Open[] = [{ parts: [root], hasKeys: false, at: 0 }];
+  let line: Token[] = [];
+  let size = 0;
+  for (let open = stack.at(-1); open !== undefined; open = stack.at(-1)) {
+    if (open.at === open.parts.length) {
+      stack.pop();
+      if (stack.length > 0) line.push(END);
+      continue;
+    }
+    const value = open.parts[open.at];
+    open.at += 1;
+    size += typeof value === 'string' ? value.length : 8;
+    if (typeof value !== 'object' || value === null) line.push(primitive(value, stack));
+    else {
+      const number = numbers.get(value);
+      if (number === undefined) {
+        numbers.set(value, numbers.size);
+        const { mark, parts, hasKeys } = containerOf(value, stack);
+        line.push(mark);
+        stack.push({ parts, hasKeys, at: 0 });
+      } else line.push(['ref', number]);
+    }
+    if (size < LINE_SIZE) continue;
+    yield line;
+    [line, size] = [[], 0];
+  }
+  yield line;
+}
+
+function primitive(value: unknown, stack: readonly Open[]): Token {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (typeof value === 'number') {
+    if (Number.isFinite(value) && !Object.is(value, -0)) return value;
+    return ['number', Object.is(value, -0) ? '-0' : String(value)];
+  }
+  if (typeof value === 'bigint') return ['bigint', String(value)];
+  if (value === undefined) return ['undefined'];
+  throw notPlain(value, keysOf(stack));
+}
+
+function containerOf(value: object, stack: readonly Open[]): Pick<Open, 'parts' | 'hasKeys'> & { mark: Token } {
+  if (Array.isArray(value) && isPlainArray(value)) return { mark: ARRAY, parts: value, hasKeys: false };
+  // An instance of a class that extends them would lose its class.
+  if (value instanceof Map && Object.getPrototypeOf(value) === Map.prototype)
+    return { mark: MAP, parts: [...value].flat(), hasKeys: true };
+  if (value instanceof Set && Object.getPrototypeOf(value) === Set.prototype)
+    return { mark: SET, parts: [...value], hasKeys: false };
+  if (Array.isArray(value) || !isPlainObject(value)) throw notPlain(value, keysOf(stack));
+  const mark = Object.getPrototypeOf(value) === null ? NULL_OBJECT : OBJECT;
+  const parts: unknown[] = [];
+  for (const key of Object.keys(value)) parts.push(key, value[key]);
+  return { mark, parts, hasKeys: true };
+}
+
+/** Returns the keys that lead to the part that is being encoded. */
+function keysOf([, ...stack]: readonly Open[]): unknown[] {
+  return stack.map(({ parts, hasKeys, at }) => (hasKeys ? parts[at - 2] : at - 1));
+}
+
+/** A container whose parts are being decoded. */
+interface Filling {
+  readonly target: object;
+  /** The key that waits for its value. */
+  key: unknown;
+  hasKey: boolean;
+}
+
+/** Decodes the output of `encodeState`. Rejects if the chunks contain something else. */
+export async function decodeState(chunks: AsyncIterable<Uint8Array>): Promise<unknown> {
+  const root: unknown[] = [];
+  const opened: object[] = [];
+  const stack: Filling[] = [{ target: root, key: undefined, hasKey: false }];
+  for await (const line of splitLines(chunks)) {
+    for (const token of JSON.parse(line) as readonly Token[]) {
+      const filling = stack.at(-1);
+      if (filling === undefined) throw new TypeError('The encoded state has too many ends.');
+      const [mark = '', detail] = typeof token === 'object' && token !== null ? token : ['value'];
+      if (mark === '') {
+        stack.pop();
+        continue;
+      }
+      const target = emptyContainer(mark);
+      put(filling, target ?? (mark === 'value' ? token : valueOf(mark, detail, opened)));
+      if (target === undefined) continue;
+      opened.push(target);
+      stack.push({ target, key: undefined, hasKey: false });
+    }
+  }
+  if (root.length !== 1 || stack.length !== 1) throw new TypeError('The encoded state is incomplete.');
+  return root[0];
+}
+
+function emptyContainer(mark: string): object | undefined {
+  if (mark === '{') return {};
+  if (mark === '[') return [];
+  if (mark === 'map') return new Map();
+  if (mark === 'set') return new Set();
+  return mark === 'null' ? (Object.create(null) as object) : undefined;
+}
+
+function valueOf(mark: string, detail: number | string | undefined, opened: readonly object[]): unknown {
+  if (mark === 'undefined') return undefined;
+  if (mark === 'number') return Number(detail);
+  if (mark === 'bigint') return BigInt(detail ?? '');
+  const value = mark === 'ref' ? opened[detail as number] : undefined;
+  if (value === undefined) throw new TypeError(`The encoded state has the unknown mark ${mark}.`);
+  return value;
+}
+
+function put(filling: Filling, value: unknown): void {
+  const { target, key, hasKey } = filling;
+  if (Array.isArray(target)) target.push(value);
+  else if (target instanceof Set) target.add(value);
+  else if (hasKey) {
+    filling.hasKey = false;
+    if (target instanceof Map) target.set(key, value);
+    else if (key !== '__proto__') (target as Record<string, unknown>)[key as string] = value;
+    // An assignment would set the prototype.
+    else Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
+  } else {
+    filling.key = value;
+    filling.hasKey = true;
+  }
+}
+
+async function* splitLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  let rest = '';
+  for await (const chunk of chunks) {
+    const lines = (rest + utf8.decode(chunk, { stream: true })).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+  if (rest + utf8.decode() !== '') throw new TypeError('The encoded state ends within a line.');
+}

@@ -1,0 +1,143 @@
+import { isKontikiError, KontikiError } from '../errors.js';
+import type { CallOptions } from '../node/calls/calls.js';
+import type { Applied } from '../node/calls/proposal.js';
+import type { ReadOptions } from '../node/calls/read-queue.js';
+import type { CloseOptions } from '../node/hand-over.js';
+import type { NodeOptions } from '../node/options.js';
+import { RaftNode } from '../node/raft-node.js';
+import type { Definition, Signature } from './definition.js';
+import { unknownCall } from './proposal.js';
+import { encodeRaise } from './record.js';
+import { copyOf, Replica, type Outcome } from './replica.js';
+
+/** The options of a node, with a definition as its state machine. */
+export interface TypedNodeOptions<D extends Definition> extends Omit<NodeOptions<Outcome>, 'machine'> {
+  readonly machine: D;
+}
+
+type CommandsOf<D> = D extends Definition<unknown, infer Commands> ? Commands : never;
+type QueriesOf<D> = D extends Definition<unknown, unknown, infer Queries> ? Queries : never;
+
+/** The arguments after the name of a call: its input, unless it takes none, and options. */
+type Arguments<Call, Options> = Call extends { readonly input: infer Input }
+  ? undefined extends Input
+    ? [input?: Input, options?: Options]
+    : [Input] extends [never]
+      ? [input?: undefined, options?: Options]
+      : [input: Input, options?: Options]
+  : never;
+type ResultOf<Call> = Call extends Signature ? Call['result'] : never;
+
+/** A node whose state machine was defined by `defineStateMachine`. */
+export class TypedNode<D extends Definition> implements AsyncDisposable {
+  /** The node below, for its members, status, events and snapshots. */
+  readonly raft: RaftNode<Outcome>;
+  readonly #replica: Replica;
+
+  /**
+   * Opens a node, like `RaftNode.open`. Resolves when what this server knows to be committed is
+   * applied. Rejects with `KONTIKI_FORMAT` if the log or the snapshot needs a version that the
+   * definition does not have.
+   */
+  static async open<D extends Definition>(
+    options: TypedNodeOptions<D>,
+    limits: CallOptions = {},
+  ): Promise<TypedNode<D>> {
+    const replica = new Replica(options.machine, options.clock);
+    const raft = await RaftNode.open({ ...options, machine: replica }, limits);
+    try {
+      const { committed } = raft.status();
+      while (raft.status().applied < committed) await raft.once('apply', limits);
+      return new TypedNode<D>(raft, replica);
+    } catch (error) {
+      await raft.close().catch(() => {
+        // The first error is more useful.
+      });
+      throw raft.status().error ?? error;
+    }
+  }
+
+  private constructor(raft: RaftNode<Outcome>, replica: Replica) {
+    this.raft = raft;
+    this.#replica = replica;
+  }
+
+  /**
+   * Runs a command on every server. Resolves with its result, like `propose` of the node below. An
+   * input for which there is a validator is validated first, and the validator's output is proposed.
+   *
+   * Rejects with the `CommandError` that the command throws. Rejects with `KONTIKI_UNKNOWN_COMMAND`
+   * or `KONTIKI_BAD_INPUT` if the version in force has no such command, or if the input is invalid
+   * or cannot be encoded exactly. Otherwise rejects like `propose`.
+   */
+  async execute<Name extends keyof CommandsOf<D> & string>(
+    name: Name,
+    ...[input, options]: Arguments<CommandsOf<D>[Name], CallOptions>
+  ): Promise<Applied<ResultOf<CommandsOf<D>[Name]>>> {
+    for (;;) {
+      const data = this.#replica.encode(name, input);
+      const { index, term, result: outcome } = await this.raft.propose(data, options);
+      if ('result' in outcome) return { index, term, result: outcome.result as ResultOf<CommandsOf<D>[Name]> };
+      // Another version came into force in the meantime, so the command changed nothing.
+      if (!isKontikiError(outcome.error, 'KONTIKI_BEHAVIOR')) throw outcome.error;
+    }
+  }
+
+  /**
+   * Resolves with the result of a query, like `read` of the node below. Rejects with
+   * `KONTIKI_UNKNOWN_COMMAND` if the version in force has no such query.
+   */
+  query<Name extends keyof QueriesOf<D> & string>(
+    name: Name,
+    ...[input, options]: Arguments<QueriesOf<D>[Name], ReadOptions>
+  ): Promise<ResultOf<QueriesOf<D>[Name]>> {
+    const read = (): unknown => {
+      const { inForce, state } = this.#replica;
+      const query = inForce.queries.get(name);
+      if (query === undefined) throw unknownCall(inForce.version, 'query', name);
+      return copyOf(query(state, input), `Query ${name}`);
+    };
+    return this.raft.read(read, options) as Promise<ResultOf<QueriesOf<D>[Name]>>;
+  }
+
+  /** The version of the behavior in force on this server, as far as it has applied the log. */
+  get version(): number {
+    return this.#replica.inForce.version;
+  }
+
+  /**
+   * Puts the newest version in force that every member has. Resolves with the version. Call it on
+   * the leader, after a deploy: there is no way back to a program without this version.
+   *
+   * Rejects with `KONTIKI_BEHAVIOR` if a member does not answer, or if there is no newer version that
+   * every member has. Otherwise rejects like `propose`.
+   */
+  async raiseVersion(options?: CallOptions): Promise<number> {
+    const { isLeader, members } = this.raft;
+    const { raised, behavior } = this.#replica;
+    // The node refuses proposals on other servers, and says why.
+    const to = isLeader ? members.commonBehavior() : behavior;
+    if (isLeader && to <= raised) throw this.#notRaised(to);
+    const { result: outcome } = await this.raft.propose(encodeRaise({ from: raised, to }), options);
+    if ('error' in outcome) throw outcome.error;
+    return to;
+  }
+
+  #notRaised(common: number): KontikiError {
+    const { id, behavior, peers } = this.raft.status();
+    const behind = [{ id, behavior }, ...peers]
+      .filter((server) => server.behavior === common)
+      .map((server) => server.id);
+    const text = `Version ${this.version} of the state machine is in force, and ${behind.join(', ')} has no later one. Nothing was changed. Upgrade it and try again.`;
+    return new KontikiError('KONTIKI_BEHAVIOR', text);
+  }
+
+  /** Closes the node below. */
+  close(options?: CloseOptions): Promise<void> {
+    return this.raft.close(options);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
