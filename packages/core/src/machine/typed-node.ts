@@ -1,6 +1,6 @@
 import { isKontikiError, KontikiError } from '../errors.js';
 import type { CallOptions } from '../node/calls/calls.js';
-import type { Applied } from '../node/calls/proposal.js';
+import type { Applied, ProposeOptions } from '../node/calls/proposal.js';
 import type { ReadOptions } from '../node/calls/read-queue.js';
 import type { CloseOptions } from '../node/hand-over.js';
 import type { NodeOptions } from '../node/options.js';
@@ -63,7 +63,7 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
   }
 
   /**
-   * Runs a command on every server. Resolves with its result, like `propose` of the node below. An
+   * Runs a command on every server. Any server takes the call, and forwards it to the leader. Resolves with its result, like `propose` of the node below. An
    * input for which there is a validator is validated first, and the validator's output is proposed.
    *
    * Rejects with the `CommandError` that the command throws. Rejects with `KONTIKI_UNKNOWN_COMMAND`
@@ -72,7 +72,7 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
    */
   async execute<Name extends keyof CommandsOf<D> & string>(
     name: Name,
-    ...[input, options]: Arguments<CommandsOf<D>[Name], CallOptions>
+    ...[input, options]: Arguments<CommandsOf<D>[Name], ProposeOptions>
   ): Promise<Applied<ResultOf<CommandsOf<D>[Name]>>> {
     for (;;) {
       const data = this.#replica.encode(name, input);
@@ -115,10 +115,14 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
   async raiseVersion(options?: CallOptions): Promise<number> {
     const { isLeader, members } = this.raft;
     const { raised, behavior } = this.#replica;
-    // The node refuses proposals on other servers, and says why.
+    // The node refuses proposals on other servers, and says why. A raise is never forwarded, because
+    // only the leader knows what every member has.
     const to = isLeader ? members.commonBehavior() : behavior;
     if (isLeader && to <= raised) throw this.#notRaised(to);
-    const { result: outcome } = await this.raft.propose(encodeRaise({ from: raised, to }), options);
+    const { result: outcome } = await this.raft.propose(encodeRaise({ from: raised, to }), {
+      ...options,
+      forward: false,
+    });
     if ('error' in outcome) throw outcome.error;
     return to;
   }

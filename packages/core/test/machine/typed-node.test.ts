@@ -90,10 +90,12 @@ describe('TypedNode', () => {
     expect(await run(leader.query('notes'))).toEqual(['x', 'y']);
   });
 
-  it('execute on a follower rejects with the leader', async () => {
+  it('execute on a follower resolves with the result, or rejects with the leader', async () => {
     const leader = await nodes.cluster(counter, 'a', 'b');
     const follower = [...nodes.nodes.values()].find((node) => node !== leader) as TypedNode<Counter>;
-    await expect(follower.execute('add', 1)).rejects.toMatchObject({ leader: { id: leader.raft.id } });
+    expect(await run(follower.execute('add', 1))).toMatchObject({ result: 1 });
+    const refused = follower.execute('add', 1, { forward: false });
+    await expect(refused).rejects.toMatchObject({ leader: { id: leader.raft.id } });
   });
 
   it('execute and query pass on their options', async () => {
