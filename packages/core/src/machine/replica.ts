@@ -32,7 +32,8 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
 
   /**
    * The version in force. The first command puts the version in force for which it was proposed.
-   * That is the earliest version of its leader, so that servers with earlier programs can follow.
+   * That is the earliest version of the server that proposed it, so that servers with earlier
+   * programs can follow.
    */
   get inForce(): Behavior {
     return this.#raised ?? this.#behaviors[0];
