@@ -20,7 +20,7 @@ export const protocolMutants: readonly Mutant[] = [
   },
   {
     name: 'a command of a longer message is appended and refused',
-    file: 'protocol/raft.ts',
+    file: 'protocol/forwarded.ts',
     find: "if (typeof outcome === 'string') refused = outcome;",
     replace: "if (typeof outcome === 'string' || commands.length > 1) refused = 'notLeader';",
   },

@@ -118,7 +118,7 @@ export class RaftServer implements Server {
     const lastTerm = this.log.last.term;
     this.#ballot = ballot === undefined || ballot.term < lastTerm ? { term: lastTerm, votedFor: undefined } : ballot;
     this.#header = this.#headerOf(this.#ballot.term);
-    this.forwarded = new Forwarded(this.#ballot.term);
+    this.forwarded = new Forwarded(this);
     this.role = new Follower(this);
   }
 

@@ -9,7 +9,7 @@ import { Follower } from './follower.js';
 import type { ChangeLimits, ChangeRefusal, TransferRefusal } from './change-refusal.js';
 import { Leader } from './leader.js';
 import { commonBehavior } from './levels.js';
-import type { PreVote, ProposalRefusal, Propose, Received, SnapshotChunk, SnapshotOffer, Vote } from './message.js';
+import type { PreVote, ProposalRefusal, Received, SnapshotChunk, SnapshotOffer, Vote } from './message.js';
 import type { Output, PageRead } from './output.js';
 import type { Progress } from './progress.js';
 import { RaftServer, type RaftStart, type UnreadableLog } from './raft-server.js';
@@ -36,8 +36,6 @@ const noServers: ReadonlyMap<ServerId, { readonly info: ServerInfo }> = new Map(
  */
 export class Raft {
   readonly #server: RaftServer;
-  /** The newest ticket of a command that this server forwarded. */
-  #ticket = 0;
 
   constructor(start: RaftStart) {
     this.#server = new RaftServer(start);
@@ -191,15 +189,9 @@ export class Raft {
     return role.propose(data);
   }
 
-  /**
-   * Whether this server can forward proposals now: it knows a leader that understands them. A server
-   * without an identity of its store cannot, because nobody could tell its starts apart.
-   */
+  /** Whether this server can forward proposals now: it knows a leader that understands them. */
   get canForward(): boolean {
-    const { leader, life, log } = this.#server;
-    const { level = 0, servers } = log.membership ?? {};
-    const knowsLeader = leader !== undefined && leader !== this.id;
-    return knowsLeader && life !== undefined && level > 0 && servers?.has(this.id) === true;
+    return this.#server.forwarded.canForward;
   }
 
   /**
@@ -207,12 +199,7 @@ export class Raft {
    * `Output.forwarded` has the leader's answer, unless a message is lost.
    */
   forward(commands: readonly Uint8Array[]): number {
-    const { leader } = this.#server;
-    invariant(leader !== undefined, 'a proposal was forwarded without a leader');
-    const ticket = this.#ticket + 1;
-    this.#ticket += commands.length;
-    this.#server.send(leader, { kind: 'propose', ...this.header, ticket, commands });
-    return ticket;
+    return this.#server.forwarded.send(commands);
   }
 
   /**
@@ -439,34 +426,12 @@ export class Raft {
       case 'readIndexReply':
         return this.#server.role.readIndexReply(from, message);
       case 'propose':
-        return this.#takeForwarded(from, message);
+        return this.#server.forwarded.take(from, message, (data) => this.propose(data));
       case 'proposeReply':
         return this.#server.output.forwarded(message);
       case 'preVote':
         return;
     }
-  }
-
-  /**
-   * Appends the commands of another server if this server leads the term of the message. Otherwise
-   * refuses them.
-   */
-  #takeForwarded(from: ServerId, message: Propose): void {
-    const { log, forwarded, ballot } = this.#server;
-    if (log.membership?.servers.has(from) !== true || !forwarded.takes(from, message)) return;
-    const { ticket, incarnation: to, commands, term } = message;
-    let [accepted, index] = [0, 0];
-    let refused: ProposalRefusal | undefined = term === ballot.term ? undefined : 'notLeader';
-    for (const data of commands) {
-      if (refused !== undefined) break;
-      const outcome = this.propose(data);
-      if (typeof outcome === 'string') refused = outcome;
-      else {
-        accepted += 1;
-        if (index === 0) ({ index } = outcome);
-      }
-    }
-    this.#server.send(from, { kind: 'proposeReply', ...this.header, to, ticket, accepted, index, refused });
   }
 
   /**
