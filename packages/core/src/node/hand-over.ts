@@ -5,7 +5,7 @@ import type { Names } from './options.js';
 
 /** Options of `close`, which cannot be aborted. */
 export interface CloseOptions extends Pick<CallOptions, 'timeout'> {
-  /** Whether to wait for the outcome of appended proposals. Default true. */
+  /** Whether to wait for the outcome of appended and forwarded proposals. Default true. */
   readonly drain?: boolean | undefined;
   /**
    * Whether to hand over the leadership, so that the cluster need not wait for an election. Default
@@ -22,8 +22,9 @@ export function leadsOthers({ id, role, log }: Raft): boolean {
 }
 
 /**
- * Waits until the appended proposals have an outcome, then hands over the leadership. Ends early if
- * this server no longer leads: without a quorum it steps down within two election timeouts.
+ * Waits until the appended and the forwarded proposals have an outcome, then hands over the
+ * leadership. Ends early if this server no longer leads, or if a follower knows no leader any more.
+ * Without a quorum a leader steps down within two election timeouts.
  */
 export async function handOver(
   raft: Raft,
@@ -32,9 +33,11 @@ export async function handOver(
   { drain = true, transfer = true }: CloseOptions,
   signal: AbortSignal,
 ): Promise<void> {
+  const { role } = raft;
+  const isLost = (): boolean => raft.role !== role || raft.leader === undefined;
+  if (drain) await operations.until(() => isLost() || !proposals.areWaiting, signal);
   const leads = (): boolean => raft.role === 'leader';
-  if (drain) await operations.until(() => !leads() || !proposals.areWaiting, signal);
-  if (!transfer || !leads()) return;
+  if (!transfer || !leadsOthers(raft)) return;
   // If it fails, this server is handing over already, or no other voter answers.
   await operations.run(() => raft.transfer());
   await operations.until(() => !leads() || raft.transferTarget === undefined, signal);

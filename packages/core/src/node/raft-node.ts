@@ -290,11 +290,11 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Stops the node and closes its ports. Durable data is kept, and the membership stays as it is. A
-   * leader first accepts no more calls, waits for the outcome of appended proposals (`drain`), and
-   * hands over its leadership (`transfer`), for at most `timeout` milliseconds. Appended proposals
-   * without an outcome then reject with `KONTIKI_UNKNOWN_OUTCOME`, and all other waiting calls with
-   * `KONTIKI_CLOSED`. Idempotent.
+   * Stops the node and closes its ports. Durable data is kept, and the membership stays as it is.
+   * The node first accepts no more calls, waits for the outcome of appended and forwarded proposals
+   * (`drain`), and hands over its leadership (`transfer`), for at most `timeout` milliseconds. Those
+   * proposals without an outcome then reject with `KONTIKI_UNKNOWN_OUTCOME`, and all other waiting
+   * calls with `KONTIKI_CLOSED`. Idempotent.
    *
    * Then waits for the state machine to finish its current batch, a snapshot in progress, and the
    * transport. At last closes the stores. Each of these two steps takes at most `timeout`
@@ -312,9 +312,10 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   async #close(options: CloseOptions): Promise<void> {
     const { timeout = DEFAULT_TIMEOUT, drain = true, transfer = true } = options;
     const { raft } = this.#raw;
-    if (this.#ended === undefined && leadsOthers(raft) && (drain || transfer)) {
+    const { proposals, operations } = this.#loop;
+    const waits = (drain && proposals.areWaiting) || (leadsOthers(raft) && (drain || transfer));
+    if (this.#ended === undefined && waits) {
       this.#refused = new KontikiError('KONTIKI_CLOSED', `Node ${this.id} is closing.`);
-      const { proposals, operations } = this.#loop;
       proposals.stopWaiting(this.#refused);
       const run = (signal: AbortSignal): Promise<void> => handOver(raft, proposals, operations, options, signal);
       await limited(this.#calls, { timeout }, run).catch(() => {

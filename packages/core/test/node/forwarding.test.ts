@@ -201,6 +201,28 @@ describe('a forwarded proposal', () => {
     expect(await run(follower.propose(new Uint8Array(200)))).toBe('KONTIKI_OVERLOADED');
   });
 
+  it('of a follower that closes is drained first', async () => {
+    const [, follower] = await cluster();
+    const sent = Array.from({ length: 10 }, () => outcome(follower.propose(bytes('x'))));
+    await nodes.clock.settle();
+    const closed = follower.close();
+    const refused = outcome(follower.propose(bytes('y')));
+    await run(closed);
+    expect(await refused).toBe('KONTIKI_CLOSED');
+    expect(await Promise.all(sent)).toMatchObject(sent.map((_, i) => ({ result: i + 1 })));
+  });
+
+  it('of a follower that closes without a leader is not waited for', async () => {
+    const [leader, follower] = await cluster();
+    transportOf(leader).hold = 'proposeReply';
+    const sent = outcome(follower.propose(bytes('x')));
+    await nodes.clock.settle();
+    nodes.network.isolate(follower.id);
+    await run(follower.close({ timeout: 60_000 }));
+    expect(await sent).toBe('KONTIKI_UNKNOWN_OUTCOME');
+    expect(nodes.clock.now()).toBeLessThan(10_000);
+  });
+
   it('of a node that closes rejects, as known or unknown', async () => {
     const [leader, follower] = await cluster();
     transportOf(leader).hold = 'proposeReply';

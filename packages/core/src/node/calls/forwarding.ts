@@ -115,6 +115,11 @@ export class Forwarding<Result> {
     for (const oldest of this.#outcomes.keys()) return void this.#outcomes.delete(oldest);
   }
 
+  /** Whether the answer to any proposal is missing. */
+  get areSent(): boolean {
+    return this.#sent.size > 0;
+  }
+
   outcomeAt(index: number): Outcome<Result> | undefined {
     return this.#outcomes.get(index);
   }

@@ -68,9 +68,9 @@ export class Proposals<Result> {
     call.onGiveUp = (why): void => this.#giveUp(proposal, why);
   }
 
-  /** Whether any proposal has no outcome yet. */
+  /** Whether any proposal that was appended or sent, or soon will be, has no outcome yet. */
   get areWaiting(): boolean {
-    if (this.#queued.length > 0) return true;
+    if (this.#queued.length > 0 || this.#forwarding.areSent) return true;
     for (const calls of this.#appended.values()) if (calls.size > 0) return true;
     return false;
   }
