@@ -1,5 +1,9 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { oneOf, parse } from '../src/cli.js';
+import { clientCommand } from '../src/commands/client.js';
+import { demoCommand } from '../src/commands/demo.js';
+import { nodeCommand } from '../src/commands/node.js';
+import { snapshotCommand } from '../src/commands/snapshot.js';
 import { didYouMean } from '../src/did-you-mean.js';
 
 const options = { nodes: { type: 'string' }, data: { type: 'string' }, local: { type: 'boolean' } } as const;
@@ -46,4 +50,45 @@ it('didYouMean suggests only close words', () => {
     '',
     '',
   ]);
+});
+
+/** Commands with an invalid command line. None of them creates anything. */
+it.each<[command: string, run: () => Promise<number>, problem: string]>([
+  ['demo --nodes 0', () => demoCommand(['--nodes', '0']), '--nodes must be a whole number from 1 to 7'],
+  ['demo --nodes three', () => demoCommand(['--nodes', 'three']), '--nodes must be'],
+  ['demo --nodes -1', () => demoCommand(['--nodes', '-1']), '--nodes must be a whole number from 1 to 7, not "-1"'],
+  [
+    'demo --heartbeat 100 --election 150',
+    () => demoCommand(['--heartbeat', '100', '--election', '150']),
+    'at least twice --heartbeat 100',
+  ],
+  ['demo --heartbeat 60001', () => demoCommand(['--heartbeat', '60001']), 'a whole number from 1 to 60000'],
+  ['demo --storage fs,fs', () => demoCommand(['--storage', 'fs,fs']), '--storage names 2 stores for 3 nodes'],
+  ['node', () => nodeCommand([]), '--id is missing'],
+  ['get', () => clientCommand('get', []), 'KEY is missing'],
+  ['get a --url ftp://x', () => clientCommand('get', ['a', '--url', 'ftp://x']), '--url must be'],
+  [
+    'put a b --url http://127.0.0.1:99999',
+    () => clientCommand('put', ['a', 'b', '--url', 'http://127.0.0.1:99999']),
+    '--url must be',
+  ],
+  ['snapshot tak', () => snapshotCommand(['tak']), 'There is no snapshot command "tak". Did you mean take?'],
+])('kontiki-demo %s is refused with one sentence', async (_, run, problem) => {
+  await expect(run()).rejects.toMatchObject({ message: expect.stringContaining(problem), exitCode: 2 });
+});
+
+it.each<[command: string, run: (args: string[]) => Promise<number>]>([
+  ['node', nodeCommand],
+  ['get', (args) => clientCommand('get', args)],
+  ['put', (args) => clientCommand('put', args)],
+  ['delete', (args) => clientCommand('delete', args)],
+  ['status', (args) => clientCommand('status', args)],
+])('kontiki-demo %s --help prints a command that can be pasted', async (_, run) => {
+  const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  try {
+    expect(await run(['--help'])).toBe(0);
+    expect(write.mock.calls.flat().join('')).toContain('npx -y pnpm@10.34.9 ');
+  } finally {
+    write.mockRestore();
+  }
 });

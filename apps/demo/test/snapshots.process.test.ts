@@ -16,7 +16,7 @@ afterEach(() => cluster.remove());
 /**
  * Number of writes while the follower is down. More writes would take minutes on a busy machine.
  */
-const ENTRIES = 5_000;
+const ENTRIES = 2_500;
 const FLAGS = ['--snapshot-entries', '1000', '--snapshot-trailing', '200'];
 const WRITERS = 64;
 

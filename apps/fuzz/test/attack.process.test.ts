@@ -59,7 +59,7 @@ class Member {
   }
 
   #start(): ChildProcess {
-    const execArgv = ['--import', import.meta.resolve('tsx'), '--conditions=@kontiki/source'];
+    const execArgv = ['--import', import.meta.resolve('tsx')];
     const child = fork(NODE, [], { execArgv, env: { ...process.env, SETTINGS: JSON.stringify(this.#settings) } });
     child.on('message', (report: Report) => {
       if (child !== this.#child) return;

@@ -15,16 +15,16 @@ describe('runFastWorld', () => {
     expect(lines.join('\n')).toMatch(/a starts: term 1[^]*append term[^]*all faults end/);
   });
 
-  it('all invariants hold in 40 seeds of the fast world with many events', () => {
-    const outcomes = Array.from({ length: 40 }, (_, seed) => runFastWorld(seed));
+  it('all invariants hold in 20 seeds of the fast world with many events', () => {
+    const outcomes = Array.from({ length: 20 }, (_, seed) => runFastWorld(seed));
     expect(outcomes.filter(({ violation }) => violation !== undefined)).toEqual([]);
     const sum = (name: keyof (typeof outcomes)[0]['counts']): number =>
       outcomes.reduce((total, { counts }) => total + counts[name], 0);
-    expect(sum('elections')).toBeGreaterThan(150);
-    expect(sum('truncations')).toBeGreaterThan(20);
-    expect(sum('crashes')).toBeGreaterThan(200);
-    expect(sum('reads')).toBeGreaterThan(4_000);
-    expect(sum('acknowledged')).toBeGreaterThan(5_000);
+    expect(sum('elections')).toBeGreaterThan(75);
+    expect(sum('truncations')).toBeGreaterThan(10);
+    expect(sum('crashes')).toBeGreaterThan(100);
+    expect(sum('reads')).toBeGreaterThan(2_000);
+    expect(sum('acknowledged')).toBeGreaterThan(2_500);
   }, 120_000);
 
   it('each fault occurs in some seeds but not in others, and never if disabled', () => {

@@ -38,7 +38,7 @@ function messages([a, b, term]: readonly [number, number, number]): readonly Mes
     { kind: 'readIndex', ...from, ticket: a },
     { kind: 'readIndexReply', ...from, to, ticket: a, index: b },
     { kind: 'propose', ...from, ticket: a, commands: [Uint8Array.of(4, 5), new Uint8Array(0)] },
-    { kind: 'proposeReply', ...from, to, ticket: a, accepted: 2, index: b + 1, refused: 'transferring' },
+    { kind: 'proposeReply', ...from, to, ticket: a, accepted: 2, index: Math.max(1, b), refused: 'transferring' },
     { kind: 'snapshotOffer', ...from, term: term + 3, stream: a, bytes: b, meta },
     { kind: 'snapshotChunk', ...from, stream: a, id: meta.id, offset: b, data: Uint8Array.of(4, 5) },
     { kind: 'snapshotAck', ...from, to, stream: a, id: meta.id, offset: b },
