@@ -94,6 +94,11 @@ export class ModelNetwork<Load> {
     this.#healed = true;
   }
 
+  /** Lets messages be lost and repeated again after `heal`. */
+  unheal(): void {
+    this.#healed = false;
+  }
+
   #delay(link: string): number {
     const { latency, jitter } = this.#mix.strength;
     const { election } = this.#mix.timings;

@@ -135,7 +135,9 @@ class World {
     this.healed = true;
     const first = this.servers.slice(0, this.mix.servers);
     const isFounded = (): boolean => first.every(({ membership }) => membership?.founded === true);
+    this.network.heal();
     const founded = await this.#elapse(600_000, isFounded);
+    this.network.unheal();
     this.checks.invariants.check(
       'recovers',
       founded,
