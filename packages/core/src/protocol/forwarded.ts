@@ -15,7 +15,10 @@ export class Forwarded {
   readonly #startTerm: number;
   /** The newest ticket of a command that this server forwarded. */
   #ticket = 0;
-  /** The newest ticket of each server's current start. */
+  /**
+   * The newest ticket of each server's current start. Kept for removed members, too, because a late
+   * message may follow after they are added again.
+   */
   readonly #newest = new Map<ServerId, { readonly incarnation: number; readonly ticket: number }>();
 
   constructor(server: Server) {

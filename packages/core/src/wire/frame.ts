@@ -12,7 +12,8 @@ import { Writer } from './writer.js';
  * From version 2 on each message is preceded by its length (4 bytes), so that a server can skip a
  * message that it cannot read. In version 1 such a message makes the whole frame unreadable. From
  * version 3 on each message names the sender's store, and heartbeat replies the feature level that
- * the sender reads and the newest behavior that it has. Two servers use the highest version that both support (`FRAMING`).
+ * the sender reads and the newest behavior that it has. Two servers use the highest version that
+ * both support (`FRAMING`).
  */
 const HEADER = 18;
 const LENGTH = 4;

@@ -10,7 +10,8 @@ import { textLength, type Writer } from './writer.js';
 /**
  * The encoding of a message: kind (1 byte), term and incarnation (8 each), from version 3 on store
  * and starts (8 each, 0 for none), then the fields of its kind in the order written below. Numbers
- * take 8 bytes, versions of behavior 4, and flags and levels 1 byte. All other kinds are reserved for later versions.
+ * take 8 bytes, versions of behavior 4, and flags and levels 1 byte. All other kinds are reserved
+ * for later versions.
  */
 const KIND = {
   preVote: 1,

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { Applied, Position } from '@kontiki/core';
 import { VirtualClock } from '@kontiki/testing';
 import { Calls } from '../../src/node/calls/calls.js';
+import { Forwarding } from '../../src/node/calls/forwarding.js';
+import type { Proposal } from '../../src/node/calls/proposal.js';
 import { Proposals } from '../../src/node/calls/proposals.js';
 import type { Raft } from '../../src/protocol/raft.js';
 import { outcome } from './harness.js';
@@ -68,5 +70,30 @@ describe('Proposals', () => {
     const outcomes = await outcomesAfter((proposals) => proposals.passSnapshot({ index: 4, term: 4 }));
     expect(outcomes['4@4']).toBe('KONTIKI_UNKNOWN_OUTCOME');
     expect(outcomes['5@4']).toBe(undefined);
+  });
+
+  it('200,000 proposals that waited for a leader are proposed when this server leads', () => {
+    const log = { applied: 0, base: { index: 0, term: 0 } };
+    const raft = { role: 'follower', leader: undefined, log, propose: (): unknown => 'notLeader' };
+    const proposals = new Proposals<string>(raft as unknown as Raft, () => '');
+    const calls = new Calls(new VirtualClock());
+    const data = new Uint8Array(1);
+    for (let i = 0; i < 200_000; i += 1) proposals.queue(data, true, calls.open<Applied<string>>(1_000, undefined));
+    proposals.proposeQueued();
+    let index = 0;
+    Object.assign(raft, { role: 'leader', propose: () => ({ index: (index += 1), term: 1 }) });
+    proposals.proposeQueued();
+    expect(index).toBe(200_000);
+  });
+});
+
+describe('Forwarding', () => {
+  it('a proposal whose caller gives up while no leader is known is forgotten', () => {
+    const answers = { appended: (): void => {}, refused: (): void => {} };
+    const forwarding = new Forwarding<string>({} as Raft, answers);
+    const proposal = { data: new Uint8Array(1) } as Proposal<string>;
+    forwarding.add(proposal);
+    expect(forwarding.giveUp(proposal)).toBe(false);
+    expect(forwarding.takeWaiting().size).toBe(0);
   });
 });

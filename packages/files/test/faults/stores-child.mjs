@@ -141,7 +141,7 @@ const SYSTEM_CALLS = {
 };
 const ERRORS = ['EIO', 'ENOSPC', 'EROFS', 'EMFILE', 'EACCES'];
 /** Number of occurrences of a system call that fail with the errors after the first one. */
-const FEW = 1;
+const FEW = process.env.FAULTS_ALL === '1' ? 2 : 1;
 
 /** Returns the paths of a database. Strace can select calls by exact paths only. */
 function pathsIn(path) {

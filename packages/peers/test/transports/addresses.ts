@@ -104,7 +104,7 @@ export function testAddresses(scheme: string, make: (port: number, dial: Transpo
         throw error;
       }
     };
-    while (!(await set())) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(set, 'a leader that takes the change');
     await moving.close('a');
     await moving.open('a');
     await moving.execute('two');

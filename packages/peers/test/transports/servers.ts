@@ -21,9 +21,13 @@ export function after(close: () => unknown): void {
 }
 
 /** Resolves when `condition` returns true. Rejects after `deadline` milliseconds. */
-export async function until(condition: () => boolean, what: string, deadline = 15_000): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  deadline = 15_000,
+): Promise<void> {
   const end = performance.now() + deadline;
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > end) throw new Error(`timed out waiting for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

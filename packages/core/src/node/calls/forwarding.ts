@@ -38,7 +38,7 @@ const MAX_OUTCOMES = 10_000;
 export class Forwarding<Result> {
   readonly #raft: Raft;
   readonly #answers: Answers<Result>;
-  #waiting: Proposal<Result>[] = [];
+  #waiting = new Set<Proposal<Result>>();
   readonly #sent = new Map<number, Batch<Result>>();
   readonly #batchOf = new Map<Proposal<Result>, Batch<Result>>();
   /** The outcomes of entries that were applied while answers were missing, by index. */
@@ -52,13 +52,13 @@ export class Forwarding<Result> {
   }
 
   add(proposal: Proposal<Result>): void {
-    this.#waiting.push(proposal);
+    this.#waiting.add(proposal);
   }
 
   /** Removes and returns the proposals that were not sent, or were refused. */
-  takeWaiting(): readonly Proposal<Result>[] {
+  takeWaiting(): ReadonlySet<Proposal<Result>> {
     const waiting = this.#waiting;
-    this.#waiting = [];
+    this.#waiting = new Set();
     return waiting;
   }
 
@@ -66,12 +66,11 @@ export class Forwarding<Result> {
   send(): void {
     const raft = this.#raft;
     const isLed = raft.leader !== undefined && raft.role !== 'leader';
-    if (this.#waiting.length === 0 || raft.now < this.#pausedUntil || !isLed) return;
+    if (this.#waiting.size === 0 || raft.now < this.#pausedUntil || !isLed) return;
     if (!raft.canForward) return this.takeWaiting().forEach((proposal) => this.#answers.refused(proposal, 'notLeader'));
     let batch: Proposal<Result>[] = [];
     let bytes = 0;
     for (const proposal of this.takeWaiting()) {
-      if (proposal.abandoned) continue;
       const more = commandBytes(proposal.data.length);
       if (batch.length > 0 && bytes + more > raft.limits.messageBytes) {
         this.#send(batch);
@@ -83,8 +82,10 @@ export class Forwarding<Result> {
     if (batch.length > 0) this.#send(batch);
   }
 
-  /** Stops waiting for an answer. Returns whether the proposal was sent and not answered. */
+  /** Forgets a proposal. Returns whether it was sent and not answered. */
   giveUp(proposal: Proposal<Result>): boolean {
+    // Without a leader, proposals that timed out would pile up.
+    this.#waiting.delete(proposal);
     const batch = this.#batchOf.get(proposal);
     if (batch === undefined) return false;
     this.#batchOf.delete(proposal);

@@ -7,7 +7,10 @@ import { Forwarding } from './forwarding.js';
 import type { Applied, Proposal } from './proposal.js';
 import { refusalError } from './refusals.js';
 
-/** Returns the error for a proposal that may have been appended, and whose outcome this node cannot learn. */
+/**
+ * Returns the error for a proposal that may have been appended, and whose outcome this node cannot
+ * learn.
+ */
 function unknownOutcome(cause: unknown, happened = 'appended'): KontikiError {
   return new KontikiError(
     'KONTIKI_UNKNOWN_OUTCOME',
@@ -20,10 +23,11 @@ const SENT = 'sent to the leader';
 
 /**
  * The proposals of this node: queued proposals wait for the next turn, those of a server that does
- * not lead are forwarded, and appended proposals wait for their outcome. If this server loses its leadership or truncates the entry, the outcome is
- * still open. Another server may have the entry and commit it later. Only committed entries decide
- * the outcome. The terms of a log ascend, so a committed entry rules out lower terms at and after its
- * index, and higher terms at and before its index.
+ * not lead are forwarded, and appended proposals wait for their outcome. If this server loses its
+ * leadership or truncates the entry, the outcome is still open. Another server may have the entry
+ * and commit it later. Only committed entries decide the outcome. The terms of a log ascend, so a
+ * committed entry rules out lower terms at and after its index, and higher terms at and before its
+ * index.
  */
 export class Proposals<Result> {
   readonly #raft: Raft;
@@ -78,7 +82,8 @@ export class Proposals<Result> {
   /** Proposes all queued commands, or forwards them. */
   proposeQueued(): void {
     const { role, transferTarget } = this.#raft;
-    if (role === 'leader' && transferTarget === undefined) this.#queued.push(...this.#forwarding.takeWaiting());
+    if (role === 'leader' && transferTarget === undefined)
+      this.#queued = [...this.#forwarding.takeWaiting(), ...this.#queued];
     for (const proposal of this.#queued) {
       if (proposal.abandoned) continue;
       const appended = this.#raft.propose(proposal.data);
@@ -224,7 +229,7 @@ export class Proposals<Result> {
   }
 }
 
-/** Returns the error for a proposal up to the index `last`, up to which results are not known here. */
+/** Returns the error for a proposal at or before `last`, where results are not known here. */
 function resultLost(last: number): KontikiError {
   const cause = new KontikiError(
     'KONTIKI_COMPACTED',
