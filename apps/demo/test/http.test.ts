@@ -79,7 +79,8 @@ async function startNode(): Promise<TestNode> {
   const transport = new MemoryNetwork().transport();
   const node = await RaftNode.open<KvResult>({ id: 'a', cluster: 'http', machine, log, snapshots, transport });
   after(() => node.close());
-  await eventually('the node leads', () => node.isLeader);
+  // A leader has applied an entry once it answers a read: then there is something to take a snapshot of.
+  await node.read(() => machine.size);
   const logged: string[] = [];
   const logger: Logger = {
     ...silentLogger,

@@ -49,13 +49,13 @@ export class LogWriter {
   async write(records: readonly LogRecord[]): Promise<void> {
     const { tracker } = this.#recovered;
     const { isReset, base, entries } = combine(records);
-    const operations: Operation[] = [];
+    let operations: Operation[] = [];
     const from = entries[0]?.index ?? Infinity;
     if (isReset) {
       this.#generation += 1;
       this.#block = 0;
     } else if (from <= tracker.last) {
-      operations.push(...this.#deleteItemsFrom(from), ...(await this.#truncateBlocks(from)));
+      operations = [...this.#deleteItemsFrom(from), ...(await this.#truncateBlocks(from))];
     }
     for (const record of records) tracker.apply(record);
     const generation = this.#generation;

@@ -134,7 +134,7 @@ describe('runFullWorld', () => {
     );
     expect((await run(3, { workload: alwaysThrows, invariants: ['electionSafety'] })).violation).toBeUndefined();
     const { counts } = await run(8, {
-      without: ['kills', 'powerCuts', 'wipes', 'bitFlips', 'diskErrors', 'earlyLeaderFailures'],
+      without: ['kills', 'powerCuts', 'wipes', 'bitFlips', 'diskErrors', 'earlyLeaderFailures', 'hangs'],
     });
     expect([counts.crashes, counts.lostDisks, counts.diskErrors]).toEqual([0, 0, 0]);
   });

@@ -56,8 +56,8 @@ export const mutants: readonly Mutant[] = [
     name: 'the terms of replaced entries are not deleted',
     package: 'storage-level',
     file: 'log-writer.ts',
-    find: 'operations.push(...this.#deleteItemsFrom(from), ...',
-    replace: 'operations.push(...',
+    find: '[...this.#deleteItemsFrom(from), ...',
+    replace: '[...',
   },
   {
     name: 'a reset keeps the old blocks',
