@@ -10,8 +10,8 @@ export interface Position {
 }
 
 /**
- * An entry with a proposed command: opaque bytes that the state machine applies once the entry is
- * committed.
+ * An entry with a proposed command. The command is opaque bytes, which the state machine applies
+ * after the entry is committed.
  */
 export interface CommandEntry extends Position {
   readonly kind: 'command';
@@ -42,17 +42,17 @@ export interface MembershipEntry extends Position {
 export type Entry = CommandEntry | NoopEntry | MembershipEntry;
 
 /**
- * Estimated bytes of an entry in addition to its payload, in memory and on the wire, so that empty
- * entries also count against limits.
+ * Estimated bytes of an entry in addition to its payload, in memory and on the wire. Because of
+ * this overhead, empty entries also count toward limits.
  */
 const ENTRY_OVERHEAD = 64;
 
-/** Returns the bytes that a command of this length counts against limits. */
+/** Returns the number of bytes by which a command of this length counts toward limits. */
 export function commandBytes(length: number): number {
   return ENTRY_OVERHEAD + length;
 }
 
-/** Returns the bytes that an entry counts against limits. */
+/** Returns the number of bytes by which an entry counts toward limits. */
 export function entryBytes(entry: Entry): number {
   switch (entry.kind) {
     case 'command':

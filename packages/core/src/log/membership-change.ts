@@ -2,8 +2,8 @@ import type { Membership } from './membership.js';
 import type { Member, ServerId, StoreId } from './server.js';
 
 /**
- * A step of a membership change. A new server begins as a learner, so that it has the log before it
- * counts in elections and commits (thesis §4.2.1).
+ * A step of a membership change. A new server starts as a learner. It receives the log before it
+ * can become a voter and count in elections and commits (thesis §4.2.1).
  */
 export type MembershipStep =
   | { readonly kind: 'addLearner'; readonly id: ServerId; readonly address: string; readonly metadata?: string }
@@ -11,7 +11,7 @@ export type MembershipStep =
   | { readonly kind: 'setAddress'; readonly id: ServerId; readonly address: string }
   | { readonly kind: 'setMetadata'; readonly id: ServerId; readonly metadata: string };
 
-/** The servers that a change is to lead to. Not joint. */
+/** The intended result of a membership change. A target is never joint. */
 export interface Target {
   readonly voters: readonly ServerId[];
   readonly learners: readonly ServerId[];
@@ -19,8 +19,8 @@ export interface Target {
 }
 
 /**
- * Applies steps to a membership that is not joint, one after another. Returns why they are invalid,
- * as part of a sentence, if they are. `storeOf` names the store of a learner that becomes a voter.
+ * Applies the steps to a membership that is not joint, in order. If a step is invalid, returns the
+ * reason as a part of a sentence. `storeOf` returns the store of a learner that becomes a voter.
  */
 export function targetOf(
   current: Membership,
@@ -44,7 +44,8 @@ export function targetOf(
       case 'promote':
         if (!learners.delete(id)) return `${id} is a voter already`;
         voters.add(id);
-        // One that was a voter before the change keeps its store. Two disks need two changes.
+        // A server that was a voter before the change keeps its store. Replacing the disk of a
+        // voter takes two changes.
         servers.set(id, { ...info, store: current.voters.includes(id) ? current.servers.get(id)?.store : storeOf(id) });
         break;
       case 'demote':
@@ -70,7 +71,7 @@ export function targetOf(
 }
 
 /**
- * Returns the membership that begins a change. If more than one voter changes, the membership is
+ * Returns the first membership of a change. If more than one voter changes, this membership is
  * joint, because majorities of the old and the new voters need not overlap (thesis §4.2, §4.3).
  */
 export function beginChange(current: Membership, target: Target): Membership {
@@ -84,10 +85,10 @@ export function simple(current: Membership, { voters, learners, servers }: Targe
   return { ...current, revision: current.revision + 1, voters, outgoing: [], learners, learnersNext: [], servers };
 }
 
-/** Returns the joint membership between the current voters and those of `target` (Raft §6). */
+/** Returns the joint membership of the current voters and the voters of `target` (Raft §6). */
 export function enterJoint(current: Membership, target: Target): Membership {
   const outgoing = current.voters;
-  // Outgoing voters still count, so they keep their stores.
+  // Outgoing voters still count in a joint membership, so they keep their stores.
   const old = [...current.servers].filter(([id]) => outgoing.includes(id));
   const stores = new Map(old.map(([id, { store }]) => [id, store]));
   const next = [...target.servers].map(
@@ -103,7 +104,8 @@ export function enterJoint(current: Membership, target: Target): Membership {
 }
 
 /**
- * Returns the membership after a joint phase. The revision stays, because no operator changed it.
+ * Returns the membership after a joint phase. The revision does not change, because it counts only
+ * changes by operators.
  */
 export function leaveJoint(joint: Membership): Membership {
   const { voters, learnersNext } = joint;
@@ -113,21 +115,28 @@ export function leaveJoint(joint: Membership): Membership {
   return { ...joint, outgoing: [], learners, learnersNext: [], servers };
 }
 
-/** Returns the information about a learner. Its disk may be replaced while it does not count. */
+/**
+ * Returns the information about a learner without its store. The disk of a learner may be replaced,
+ * because a learner does not count in elections and commits.
+ */
 function withoutStore(info: Member): Member {
   return { ...info, store: undefined };
 }
 
-/** The address of a server that moved. */
+/** A change of the address of a server that has moved. */
 export interface AddressChange {
-  /** The address before. The change does not count if an operator has set another one. */
+  /**
+   * The server's previous address. The change is ignored if an operator has set a different address
+   * in the meantime.
+   */
   readonly from: string;
   readonly to: string;
 }
 
 /**
- * Returns the membership with the addresses that servers announced; undefined if none changes. The
- * revision stays, because no operator changed it. A cluster of level 0 keeps its members.
+ * Returns the membership with the addresses that servers announced; undefined if no address
+ * changes. The revision does not change, because it counts only changes by operators. A membership
+ * of level 0 is never changed.
  */
 export function withAddresses(
   membership: Membership,

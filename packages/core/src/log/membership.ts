@@ -1,44 +1,48 @@
 import type { Member, ServerId } from './server.js';
 
 /**
- * The servers of a cluster and their parts. The membership is joint while `outgoing` is not empty.
- * Then elections, commits, reads and check-quorum each need majorities of both `voters` and
- * `outgoing` (Raft §6; thesis §4.3).
+ * The servers of a cluster and their roles as voters or learners. The membership is joint while
+ * `outgoing` is not empty. Then elections, commits, reads and check-quorum each need majorities of
+ * both `voters` and `outgoing` (Raft §6; thesis §4.3).
  */
 export interface Membership {
   /**
-   * The feature level: what the log may contain, so that every member can read it. Level 0 is the
-   * first released format, which cannot be changed.
+   * The feature level of the cluster, which limits the contents of the log so that every member can
+   * read it. Level 0 is the first released format, which cannot be changed.
    */
   readonly level: number;
-  /** How many changes operators have made. The end of a joint phase does not count. */
+  /**
+   * Number of changes that operators have made. The end of a joint phase does not count as a
+   * change.
+   */
   readonly revision: number;
   /**
-   * Whether the store of each first voter is recorded. Until then every decision needs all voters,
-   * not a majority, because a server that lost its disk cannot be told from one that did not.
+   * Whether the store of each initial voter is recorded. Before that, a server that lost its disk
+   * cannot be distinguished from one that did not. So every decision needs all voters until then,
+   * instead of a majority.
    */
   readonly founded: boolean;
   /**
-   * 32 hexadecimal digits drawn when a cluster was recovered after the loss of a majority; empty
-   * before that. Servers of different epochs do not talk to each other.
+   * 32 hexadecimal digits drawn when the cluster was recovered after the loss of a majority; empty
+   * if it was never recovered. Servers of different epochs do not communicate.
    */
   readonly epoch: string;
-  /** Servers whose majority is needed for elections and commits. Never empty. */
+  /** Servers whose majority is needed for elections and commits. This list is never empty. */
   readonly voters: readonly ServerId[];
   /**
-   * Voters of the previous membership, whose majority is also needed while the membership is joint.
-   * Empty otherwise.
+   * Voters of the previous membership while the membership is joint. Their majority is also needed.
+   * This list is empty if the membership is not joint.
    */
   readonly outgoing: readonly ServerId[];
   /** Servers that receive the log but do not vote. */
   readonly learners: readonly ServerId[];
   /** Outgoing voters that become learners when the joint phase ends. */
   readonly learnersNext: readonly ServerId[];
-  /** Address, metadata and store of exactly the servers named above. */
+  /** The address, metadata and store of each server in the lists above, and of no other server. */
   readonly servers: ReadonlyMap<ServerId, Member>;
 }
 
-/** A membership and the index of its entry. */
+/** A membership and the index of its log entry. */
 export interface MembershipAt {
   readonly index: number;
   readonly membership: Membership;
@@ -51,7 +55,10 @@ export function isVoter(membership: Membership, id: ServerId): boolean {
   return membership.voters.includes(id) || membership.outgoing.includes(id);
 }
 
-/** Returns the epoch of the newest membership that names a server; undefined if none names it. */
+/**
+ * Returns the epoch of the newest membership that contains a server; undefined if no membership
+ * contains it.
+ */
 export function epochOf(memberships: readonly MembershipAt[], id: ServerId): string | undefined {
   return memberships.findLast(({ membership }) => membership.servers.has(id))?.membership.epoch;
 }
@@ -60,7 +67,7 @@ export function epochOf(memberships: readonly MembershipAt[], id: ServerId): str
 export const LEVEL = 1;
 
 /**
- * Builds a membership that is founded and not joint. All servers are voters, except for the
+ * Returns a membership that is founded and not joint. All servers are voters, except for the
  * learners.
  */
 export function membershipOf(
@@ -84,8 +91,8 @@ export function membershipOf(
 }
 
 /**
- * Returns why a membership is invalid, as part of a sentence; undefined if it is valid. The rules
- * come from thesis §4.3 and `Membership`.
+ * Returns the reason why a membership is invalid, as a part of a sentence; undefined if the
+ * membership is valid. The rules come from thesis §4.3 and from the fields of `Membership`.
  */
 export function membershipFault(membership: Membership): string | undefined {
   const { level, founded, epoch, voters, outgoing, learners, learnersNext, servers } = membership;

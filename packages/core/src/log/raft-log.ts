@@ -6,11 +6,11 @@ import { Tail, type Slice } from './tail.js';
 import { TermHistory } from './term-history.js';
 
 /**
- * The position where a log begins. A snapshot covers everything up to and including this position.
- * At index 0, term 0 there is no snapshot.
+ * The position where a log starts. A snapshot covers everything up to and including this position.
+ * If the base has index 0 and term 0, there is no snapshot.
  */
 export interface Base extends Position {
-  /** The newest membership at or before this position; undefined only at index 0. */
+  /** The newest membership at or before the base; undefined only at index 0. */
   readonly membership: MembershipAt | undefined;
 }
 
@@ -23,7 +23,7 @@ export interface LogStart {
   readonly committed: number;
 }
 
-/** The entries of one write, and its number. */
+/** The number and the entries of one write to the log store. */
 export interface IssuedWrite {
   readonly number: number;
   /**
@@ -43,18 +43,24 @@ const noEntries: readonly Entry[] = [];
  */
 export class RaftLog {
   #base: Base;
-  /** The new base, while a snapshot has replaced the log and no write was issued for the change. */
+  /**
+   * The new base of the log after a snapshot has replaced the log. Undefined after a write for this
+   * change was issued.
+   */
   #reset: Base | undefined;
   readonly #terms: TermHistory;
   readonly #tail: Tail;
   readonly #writes: WriteTracker;
-  /** Memberships in ascending order of their index. The last membership is in force. */
+  /** Memberships in ascending order of index. The last membership is in force. */
   readonly #memberships: MembershipAt[];
   readonly #tailBytes: number;
   #last: number;
   #committed: number;
   #applied: number;
-  /** The first index changed since the last issued write; `Infinity` if nothing changed. */
+  /**
+   * The index of the first entry that changed since the last issued write; `Infinity` if nothing
+   * changed.
+   */
   #changed = Infinity;
   #changedBytes = 0;
 
@@ -92,7 +98,7 @@ export class RaftLog {
   /**
    * Whether the log has neither entries nor a snapshot. A blank server does not know its
    * membership. A server that lost its disk is also blank, and has forgotten its votes. So a blank
-   * server neither campaigns nor votes, and waits for a leader. It is no longer blank after
+   * server neither campaigns nor votes, and waits for a leader. The server is no longer blank after
    * bootstrap, or after its first append or snapshot.
    */
   get blank(): boolean {
@@ -113,19 +119,19 @@ export class RaftLog {
   }
 
   /**
-   * The index up to which entries may be applied: committed, and durable on this server. So a state
-   * machine is never ahead of its server's disk.
+   * The index up to which entries may be applied, because they are committed and durable on this
+   * server. With this limit, a state machine is never ahead of its server's disk.
    */
   get applicable(): number {
     return Math.min(this.#committed, this.durable);
   }
 
-  /** Number of the newest issued write. */
+  /** The number of the newest issued write. */
   get lastIssuedWrite(): number {
     return this.#writes.lastIssuedWrite;
   }
 
-  /** Number of the newest durable write. All earlier writes are durable, too. */
+  /** The number of the newest durable write. All earlier writes are durable, too. */
   get lastDurableWrite(): number {
     return this.#writes.lastDurableWrite;
   }
@@ -141,23 +147,23 @@ export class RaftLog {
   }
 
   /**
-   * The membership in force: the newest membership in the log, committed or not. Undefined on a
-   * blank server.
+   * The membership in force: the newest membership in the log, whether it is committed or not.
+   * Undefined on a blank server.
    */
   get membership(): Membership | undefined {
     return this.#memberships.at(-1)?.membership;
   }
 
-  /** The index of the membership in force; 0 on a blank server. */
+  /** The index of the entry with the membership in force; 0 on a blank server. */
   get membershipIndex(): number {
     return this.#memberships.at(-1)?.index ?? 0;
   }
 
   /**
    * The live memberships: the newest committed membership and all later ones. A server uses a
-   * membership as soon as it appends it, and some servers may not have received the newest
-   * memberships. So any live membership may be in force on some server, and the transport must
-   * reach every server in them.
+   * membership as soon as it appends the membership's entry, and some servers may not have received
+   * the newest entries. So any live membership may be in force on some server, and the transport
+   * must reach every server in these memberships.
    */
   get liveMemberships(): readonly MembershipAt[] {
     const settled = this.#memberships.findLastIndex(({ index }) => index <= this.#committed);
@@ -170,22 +176,25 @@ export class RaftLog {
   }
 
   /**
-   * Returns whether this log contains the entry at a committed position: either the term matches,
-   * or the index is already committed here.
+   * Returns whether this log contains the entry at a position that is committed on another server.
+   * This is so if the term matches, or if the index is already committed on this server.
    */
   matchesTerm({ index, term }: Position): boolean {
     return index <= this.#committed || this.termAt(index) === term;
   }
 
-  /** Returns the last position at or before `index` with a term of at most `term`, or the base. */
+  /**
+   * Returns the last position at or before `index` with a term of at most `term`, or the base if
+   * there is no such position.
+   */
   findConflictByTerm(index: number, term: number): Position {
     if (index <= this.base.index) return this.base;
     return this.#terms.findConflictByTerm(Math.min(index, this.#last), term);
   }
 
   /**
-   * Returns whether a log that ends at `other` is at least as up to date as this one. Compares last
-   * terms, then last indices (Raft §5.4.1).
+   * Returns whether a log that ends at `other` is at least as up to date as this log. Compares the
+   * last terms, then the last indices (Raft §5.4.1).
    */
   isUpToDate(other: Position): boolean {
     const { index, term } = this.last;
@@ -193,7 +202,8 @@ export class RaftLog {
   }
 
   /**
-   * Returns entries from memory, at least one; undefined if entry `from` is no longer in memory.
+   * Returns entries from memory, at least one. Returns undefined if entry `from` is no longer in
+   * memory.
    */
   slice(from: number, to: number, maxBytes: number): Slice | undefined {
     return this.#tail.slice(from, to, maxBytes);
@@ -215,7 +225,7 @@ export class RaftLog {
   }
 
   /**
-   * Discards the entries from `index` on, and the memberships among them. The caller must append
+   * Discards the entries from `index` on, including their memberships. The caller must append
    * another entry immediately.
    */
   truncate(index: number): void {
@@ -235,14 +245,14 @@ export class RaftLog {
     while ((this.#memberships.at(-1)?.index ?? 0) >= index) this.#memberships.pop();
   }
 
-  /** Returns the newest membership at or below an index. */
+  /** Returns the newest membership at or before an index. */
   membershipAt(index: number): MembershipAt | undefined {
     return this.#memberships.findLast((at) => at.index <= index);
   }
 
   /**
-   * Discards everything up to `index`, which must be applied, durable, and covered by a durable
-   * snapshot.
+   * Discards everything up to `index`. These entries must be applied, durable, and covered by a
+   * durable snapshot.
    */
   compact(index: number): void {
     invariant(
@@ -296,7 +306,7 @@ export class RaftLog {
     this.#evict();
   }
 
-  /** Issues a write of everything that changed since the previous write. */
+  /** Issues a write of all changes since the previous write. */
   issueWrite(): IssuedWrite {
     const from = this.#changed;
     const reset = this.#reset;
@@ -311,7 +321,7 @@ export class RaftLog {
     return { number, reset, entries };
   }
 
-  /** Whether there is anything to write. */
+  /** Whether the log has changed since the last issued write. */
   get changed(): boolean {
     return this.#changed !== Infinity || this.#reset !== undefined;
   }
@@ -323,8 +333,8 @@ export class RaftLog {
   }
 
   /**
-   * Evicts the oldest durable and committed entries if the tail exceeds its limit. Keeps
-   * uncommitted entries, because a leader may still have to count their bytes.
+   * Evicts the oldest durable and committed entries if the entries in memory exceed their limit.
+   * Uncommitted entries stay in memory, because a leader may still have to count their bytes.
    */
   #evict(): void {
     this.#tail.evict(this.applicable, this.#tailBytes);

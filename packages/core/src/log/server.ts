@@ -1,10 +1,10 @@
 /**
- * The name of a server: 1 to 64 characters of `A-Z a-z 0-9 . _ -`, unique in its cluster and never
- * reused.
+ * The name of a server: 1 to 64 characters of `A-Z a-z 0-9 . _ -`. A name is unique in its cluster
+ * and is never reused.
  */
 export type ServerId = string;
 
-/** A server's address, and metadata from the application. */
+/** The address of a server, and metadata from the application. */
 export interface ServerInfo {
   /**
    * The address that peers connect to, in the transport's format (`ws://10.0.0.1:7001`). At most
@@ -20,15 +20,17 @@ export interface ServerInfo {
 
 /**
  * The identity of a log store: a safe integer above 0, drawn at random when the store is created.
- * It tells a server's disk from a blank one under the same name.
+ * With this identity a server's disk can be distinguished from a blank disk of a server with the
+ * same name.
  */
 export type StoreId = number;
 
 /** A server in a membership. */
 export interface Member extends ServerInfo {
   /**
-   * The log store whose votes and acknowledgements count for this server. Undefined for learners,
-   * and for voters that the cluster had before it recorded stores: then any store counts.
+   * The log store whose votes and acknowledgements count for this server. Undefined for learners.
+   * Also undefined for voters that joined before the cluster recorded stores; for them, any store
+   * counts.
    */
   readonly store?: StoreId | undefined;
 }

@@ -9,9 +9,9 @@ export interface SnapshotMeta {
    */
   readonly id: string;
   readonly cluster: string;
-  /** The last entry that the snapshot covers. */
+  /** The position of the last entry that the snapshot covers. */
   readonly last: Position;
-  /** The newest membership at or before the last entry. */
+  /** The newest membership at or before the last entry of the snapshot. */
   readonly membership: MembershipAt;
   /** The checksum of the cluster's first entry. */
   readonly genesis: number;

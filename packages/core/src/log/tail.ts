@@ -1,23 +1,23 @@
 import { invariant } from '../invariant.js';
 import { entryBytes, type Entry } from './entry.js';
 
-/** Consecutive entries from memory, and the bytes that they count against limits. */
+/** Consecutive entries from memory, and the number of bytes by which they count toward limits. */
 export interface Slice {
   readonly entries: readonly Entry[];
   readonly bytes: number;
 }
 
 /**
- * The tail: the newest entries of the log, kept in memory. The leader sends entries from the tail
- * to peers that keep up, and the state machine usually applies them from there. When the tail
- * exceeds its limit in bytes, it evicts its oldest committed and durable entries. Evicted entries
- * are read back from the store, in pages.
+ * The tail of the log: the newest entries, which are kept in memory. The leader sends entries from
+ * the tail to peers that are nearly up to date. The state machine usually applies entries from the
+ * tail, too. When the tail exceeds its limit in bytes, it evicts its oldest committed and durable
+ * entries. Evicted entries are read from the store in pages.
  */
 export class Tail {
   #entries: (Entry | undefined)[] = [];
   /**
-   * Array offset of the oldest entry in memory. Evicted entries before this offset are sliced off
-   * in bulk, once they are numerous and fill more than half of the array.
+   * Array offset of the oldest entry in memory. Evicted entries before this offset are removed in
+   * bulk when there are many of them and they fill more than half of the array.
    */
   #head = 0;
   /** Index of the entry at `#head`. */
@@ -42,7 +42,7 @@ export class Tail {
     this.#bytes += entryBytes(entry);
   }
 
-  /** Discards everything from `index` on. */
+  /** Discards all entries from `index` on. */
   truncate(index: number): void {
     while (this.next > index && this.next > this.#first) {
       const entry = this.#entries.pop();
@@ -51,7 +51,7 @@ export class Tail {
     if (index < this.#first) this.#first = index;
   }
 
-  /** Discards everything. The next entry has index `next`. */
+  /** Discards all entries. The next entry will have index `next`. */
   reset(next: number): void {
     this.#entries = [];
     this.#head = 0;
@@ -64,8 +64,8 @@ export class Tail {
   }
 
   /**
-   * Returns the entries from `from` to `to` that fit into `maxBytes`, at least one; undefined if
-   * `from` is not in memory.
+   * Returns the entries from `from` to `to` that fit into `maxBytes`, at least one. Returns
+   * undefined if entry `from` is not in memory.
    */
   slice(from: number, to: number, maxBytes: number): Slice | undefined {
     if (from < this.#first || from > to || to >= this.next) return undefined;

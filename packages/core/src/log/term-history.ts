@@ -2,9 +2,9 @@ import { invariant } from '../invariant.js';
 import type { Position } from './entry.js';
 
 /**
- * The term at every index from the base to the last entry, stored as runs: the first index of each
- * term. A log of millions of entries has at most one run per election, so the whole history fits in
- * memory.
+ * The term at every index from the base to the last entry of a log. The history is stored as runs,
+ * each of which is the first index of a term. A log of millions of entries has at most one run per
+ * election, so the whole history fits in memory.
  */
 export class TermHistory {
   /** Runs in ascending order of both index and term. The first run starts at the base. */
@@ -27,25 +27,25 @@ export class TermHistory {
     this.#runs.push({ index, term });
   }
 
-  /** Discards everything from `index` on. */
+  /** Discards the history from `index` on. */
   truncate(index: number): void {
     while (this.#runs.length > 1 && this.#run(this.#runs.length - 1).index >= index) this.#runs.pop();
   }
 
-  /** Discards everything before `base`, which becomes the start of the history. */
+  /** Discards the history before `base`, which becomes the start of the history. */
   compact(base: Position): void {
     const kept = this.#runs.filter(({ index }) => index > base.index);
     this.#runs = [{ index: base.index, term: base.term }, ...kept];
   }
 
-  /** Discards everything except for `base`. */
+  /** Discards the history except for `base`. */
   reset(base: Position): void {
     this.#runs = [{ index: base.index, term: base.term }];
   }
 
   /**
-   * Returns the term at an index of at least the base. The caller checks that the index is not
-   * after the last entry.
+   * Returns the term at an index that is not before the base. The caller must check that the index
+   * is not after the last entry.
    */
   at(index: number): number {
     return this.#run(this.#find(index)).term;
@@ -72,7 +72,7 @@ export class TermHistory {
     return run;
   }
 
-  /** Returns the run that contains `index`: the last run that starts at or before it. */
+  /** Returns the last run that starts at or before `index`. */
   #find(index: number): number {
     let low = 0;
     let high = this.#runs.length - 1;

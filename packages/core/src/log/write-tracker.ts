@@ -2,7 +2,7 @@ import { invariant } from '../invariant.js';
 
 interface PendingWrite {
   readonly number: number;
-  /** The first index in the write; `Infinity` for a ballot without entries. */
+  /** The first index in the write; `Infinity` for a write of a ballot without entries. */
   readonly from: number;
   /** The log's last index when the write was issued. */
   readonly last: number;
@@ -10,12 +10,12 @@ interface PendingWrite {
 }
 
 /**
- * Tracks this server's durable index by numbering its writes.
+ * Tracks the index up to which the log is durable on this server, by numbering the writes.
  *
- * Writes overlap, so an entry may be written, replaced and written again before the first write
- * finishes. The completion of the first write must not count for the third (the ABA problem). So
- * issuing a write lowers the durable index below the write's first index. The last index of a write
- * becomes durable only when that same write has finished.
+ * Writes can overlap, so an entry may be written, replaced and written again before the first write
+ * finishes. If the first write then finishes, this proves nothing about the newest entry (the ABA
+ * problem). So issuing a write lowers the durable index below the write's first index. The last
+ * index of a write becomes durable only when that same write has finished.
  */
 export class WriteTracker {
   #lastIssuedWrite = 0;
@@ -29,12 +29,12 @@ export class WriteTracker {
     this.#lastAtIssue = last;
   }
 
-  /** Number of the newest issued write; 0 before the first. */
+  /** The number of the newest issued write; 0 before the first write. */
   get lastIssuedWrite(): number {
     return this.#lastIssuedWrite;
   }
 
-  /** Number of the newest durable write. All earlier writes are durable, too. */
+  /** The number of the newest durable write. All earlier writes are durable, too. */
   get lastDurableWrite(): number {
     return this.#lastDurableWrite;
   }
@@ -45,8 +45,8 @@ export class WriteTracker {
   }
 
   /**
-   * Assigns a number to a write of the entries `from` to `last`, or of a ballot without entries
-   * (`from` is `Infinity`).
+   * Assigns a number to a write of the entries `from` to `last`, or to a write of a ballot without
+   * entries. For a ballot, `from` is `Infinity`.
    */
   issue(from: number, last: number, bytes: number): number {
     this.#lastIssuedWrite += 1;
@@ -57,7 +57,7 @@ export class WriteTracker {
 
   /**
    * Notes that a durable snapshot, which ends at `last`, replaced the log. Pending writes belong to
-   * the old log, so finishing them now only proves that `last` is durable.
+   * the old log. So when they finish, they only prove that `last` is durable.
    */
   reset(last: number): void {
     this.#pending = this.#pending.map((write) => ({ ...write, last }));
@@ -65,7 +65,8 @@ export class WriteTracker {
   }
 
   /**
-   * Notes that all writes up to `number` are durable, even if their callbacks ran in another order.
+   * Notes that all writes up to `number` are durable, even if their callbacks ran in a different
+   * order.
    */
   finish(number: number): void {
     invariant(
@@ -85,7 +86,8 @@ export class WriteTracker {
   }
 
   /**
-   * Returns the durable index. `changed` is the first index changed since the last issued write.
+   * Returns the durable index. `changed` is the index of the first entry that changed since the
+   * last issued write.
    */
   durable(changed: number): number {
     let durable = Math.min(this.#lastAtIssue, changed - 1);

@@ -1,30 +1,37 @@
 interface Mark {
   /** Index of the newest entry that this mark covers. */
   index: number;
-  /** The time, in milliseconds, when the oldest of its entries was committed. */
+  /** The time, in milliseconds, when the oldest entry of this mark was committed. */
   readonly at: number;
   bytes: number;
 }
 
-/** Commits within this many milliseconds share a mark, to keep the number of marks small. */
+/**
+ * Width of a mark in milliseconds. Entries committed within this time share one mark, which keeps
+ * the number of marks small.
+ */
 const RESOLUTION_MS = 10;
 
 /**
- * The entries that a leader has committed and its state machine has not applied: their bytes, and
- * the age of the oldest one. A leader whose machine is slower than the proposals must refuse some of
- * them in time. Otherwise every caller waits longer than the previous one, until all calls time out.
+ * Tracks the entries that a leader has committed but its state machine has not applied. Stores
+ * their total size in bytes and the age of the oldest entry. If the state machine is slower than
+ * the proposals, the leader must refuse some proposals early. Otherwise each caller waits longer
+ * than the previous caller, until all calls time out.
  */
 export class ApplyBacklog {
-  /** Ascending by index. */
+  /** Marks in ascending order of index. */
   #marks: Mark[] = [];
   #bytes = 0;
 
-  /** Bytes of these entries, rounded up to whole marks. */
+  /** Total size of the unapplied entries in bytes, rounded up to whole marks. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Milliseconds since the oldest entry was committed; 0 if every entry is applied. */
+  /**
+   * Returns the time in milliseconds since the oldest unapplied entry was committed, or 0 if every
+   * entry is applied.
+   */
   age(now: number): number {
     const [oldest] = this.#marks;
     return oldest === undefined ? 0 : now - oldest.at;

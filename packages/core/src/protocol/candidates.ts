@@ -4,12 +4,12 @@ import { voteResult } from './quorum.js';
 import { BaseRole, type Server } from './role.js';
 
 /**
- * The common base of both candidate roles. It counts one answer per voter, and ends the attempt
- * after a timeout.
+ * The base class of the pre-candidate and candidate roles. An attempt to become leader counts one
+ * answer per voter, and ends after a timeout.
  */
 abstract class ElectionRole extends BaseRole {
   protected readonly server: Server;
-  /** Answers by voter, so that a duplicate answer counts once. */
+  /** The answer of each voter. A duplicate answer counts only once. */
   readonly #votes = new Map<ServerId, boolean>();
   readonly #since: number;
   #timeout: number;
@@ -42,7 +42,10 @@ abstract class ElectionRole extends BaseRole {
     for (const other of new Set([...membership.voters, ...membership.outgoing])) if (other !== id) yield other;
   }
 
-  /** Counts an answer, unless the voter has lost its disk and may have voted already. */
+  /**
+   * Counts a voter's answer. Ignores the answer if the voter has lost its disk, because the voter
+   * may have forgotten a vote for another candidate.
+   */
   protected countReply(from: ServerId, { store, granted }: PreVoteReply | VoteReply): void {
     if (this.server.trusts(from, store)) this.count(from, granted);
   }
@@ -58,15 +61,15 @@ abstract class ElectionRole extends BaseRole {
 }
 
 /**
- * Asks the voters whether a campaign would succeed, before a campaign raises the term and disturbs
- * other servers (thesis §9.6).
+ * The pre-candidate role asks the voters whether an election would succeed. An election without
+ * this question would raise the term and disturb other servers even if it fails (thesis §9.6).
  */
 export class PreCandidate extends ElectionRole {
   readonly name = 'preCandidate';
 
   /**
-   * Requests votes. The constructor does not do this, because the only voter of a cluster wins
-   * immediately and changes its role.
+   * Sends the pre-vote requests. The constructor cannot send them, because the only voter of a
+   * cluster wins immediately and changes its role.
    */
   begin(): void {
     const { header, log, output } = this.server;
@@ -76,8 +79,8 @@ export class PreCandidate extends ElectionRole {
   }
 
   /**
-   * Counts a reply if its `candidacy` matches. The term of the reply may be lower than this
-   * server's term.
+   * Counts a reply if its `candidacy` matches this pre-vote. The reply's term may be lower than
+   * this server's term.
    */
   override preVoteReply(from: ServerId, message: PreVoteReply): void {
     if (message.candidacy === this.server.ballot.term + 1) this.countReply(from, message);
@@ -89,8 +92,8 @@ export class PreCandidate extends ElectionRole {
 }
 
 /**
- * Asks for votes in a new term (Raft §5.2). Once its term and vote are durable, the candidate
- * counts its own vote and sends its requests.
+ * The candidate role asks for votes in a new term (Raft §5.2). The candidate sends its requests and
+ * counts its own vote only after its new term and vote are durable.
  */
 export class Candidate extends ElectionRole {
   readonly name = 'candidate';

@@ -1,12 +1,15 @@
 /** Options of a membership change. */
 export interface ChangeLimits {
-  /** The revision that the change is based on. Default: any. */
+  /** The membership revision that the change is based on. By default, any revision is accepted. */
   readonly expected?: number | undefined;
   /** Whether to change the membership even if the new quorum does not answer now. Default false. */
   readonly force?: boolean | undefined;
 }
 
-/** Why a membership was not changed. `detail` is part of a sentence. */
+/**
+ * The reason why a membership change was refused. `detail` is a part of a sentence for the error
+ * message.
+ */
 export interface ChangeRefusal {
   readonly refused:
     | 'notLeader'
@@ -31,5 +34,5 @@ export function refuse(refused: ChangeRefusal['refused'], detail = ''): ChangeRe
   return { refused, detail };
 }
 
-/** Why a leadership was not transferred. */
+/** The reason why a leadership transfer was refused. */
 export type TransferRefusal = 'notLeader' | 'transferring' | 'notVoter' | 'away';

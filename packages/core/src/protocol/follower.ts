@@ -15,8 +15,8 @@ import type {
 import { BaseRole, type Server } from './role.js';
 
 /**
- * The follower role: accepts entries from the leader, and campaigns if it does not hear from a
- * leader (Raft §5.2, §5.3).
+ * The follower role accepts entries from the leader. A follower campaigns if it receives no
+ * messages from a leader for an election timeout (Raft §5.2, §5.3).
  */
 export class Follower extends BaseRole {
   readonly name = 'follower';
@@ -26,8 +26,8 @@ export class Follower extends BaseRole {
   #timeout: number;
   #electionAt: number;
   /**
-   * The time of the last request to the leader to confirm waiting reads; `-Infinity` if there was
-   * none.
+   * The time of the last request to the leader to confirm waiting reads; `-Infinity` if no request
+   * was sent.
    */
   #askedAt = -Infinity;
 
@@ -43,8 +43,8 @@ export class Follower extends BaseRole {
   }
 
   /**
-   * The time at which to ask the leader again to confirm the waiting reads, in case the previous
-   * request or its answer was lost.
+   * The time at which to repeat the request for confirmation of the waiting reads, in case the
+   * previous request or its answer was lost.
    */
   get #askAt(): number {
     const { reads, leader, timings } = this.#server;
@@ -52,8 +52,9 @@ export class Follower extends BaseRole {
   }
 
   /**
-   * Whether this server heard from the leader within the election timeout T. The drawn timeout can
-   * be almost 2T, so using it would make voters refuse a valid election for longer.
+   * Whether this server received a message from the leader within the election timeout T. The
+   * follower's own timeout is drawn at random and can be almost 2T. If it were used here, voters
+   * would refuse a valid election for longer.
    */
   override get leaderAlive(): boolean {
     const { leader, now, timings } = this.#server;
@@ -123,8 +124,8 @@ export class Follower extends BaseRole {
     }
     if (!this.#appendNew(entries)) return;
     this.#commitTo(Math.min(message.committed, end));
-    // Every leader's log contains all committed entries, so they match even beyond the end of this
-    // message.
+    // Every leader's log contains all committed entries. So the two logs match at least up to this
+    // server's commit index, even beyond the last entry of this message.
     const match = Math.max(end, log.committed);
     output.sendAfterWrite(from, { kind: 'appendAccepted', ...header, to, stream, match, full });
   }
@@ -132,7 +133,8 @@ export class Follower extends BaseRole {
   override heartbeat(from: ServerId, message: Heartbeat): void {
     this.commit(from, message);
     const { header, full, log, level, behavior, id } = this.#server;
-    // The leader reports this disk, too, but an operator may look at this server alone.
+    // The leader also reports a wrong disk, but an operator may look only at the reports of this
+    // server.
     if (!log.blank && !this.#server.ownDiskCounts) this.#server.reportOnce({ kind: 'otherStore', peer: id });
     const { incarnation: to, stream, round } = message;
     const state = { full, blank: log.blank, level, behavior };
@@ -142,9 +144,11 @@ export class Follower extends BaseRole {
   override commit(from: ServerId, message: Heartbeat | Commit): void {
     this.#noteLeader();
     const { log, id } = this.#server;
-    // The leader sends only an index that this server has acknowledged, so the log must contain it.
-    // A server that is blank, or was bootstrapped again, has lost its disk. Its replies say so. The
-    // disk of a learner may be replaced, and the message may be meant for the disk before.
+    // The leader sends a commit index only up to the last entry that this server has acknowledged,
+    // so the log must contain that entry. If a voter's log is shorter, the voter has lost
+    // acknowledged entries. Two cases are not an error here. The replies of a blank or newly
+    // bootstrapped voter already report the lost disk. The disk of a learner may be replaced, and
+    // this message may be meant for the previous disk.
     if (message.committed <= log.lastIndex) this.#commitTo(message.committed);
     else if (log.membership?.founded === true && isVoter(log.membership, id) && this.#server.ownDiskCounts) {
       throw new KontikiError(
@@ -178,8 +182,9 @@ export class Follower extends BaseRole {
   }
 
   /**
-   * The leader's log goes on with entries of a newer version. This server appends nothing from
-   * there on and does not campaign, but it votes and acknowledges what it has.
+   * Handles a message with entries that only a newer version of Kontiki can read. This server
+   * appends nothing from the first of these entries on and does not campaign. It still votes, and
+   * acknowledges the entries that it has.
    */
   override unreadable(_from: ServerId, { index = this.#server.log.lastIndex + 1, reason }: Unreadable): void {
     this.#noteLeader();
@@ -199,8 +204,8 @@ export class Follower extends BaseRole {
   }
 
   /**
-   * Returns the message without entries that are already committed here. Throws
-   * `KONTIKI_CONTRADICTION` if an entry contradicts a committed entry, because no legitimate leader
+   * Returns the message without the entries that are already committed on this server. Throws
+   * `KONTIKI_CONTRADICTION` if an entry differs from a committed entry, because no correct leader
    * sends such an entry.
    */
   #withoutCommitted(from: ServerId, message: Append): Pick<Append, 'prevIndex' | 'prevTerm' | 'entries'> {
@@ -217,21 +222,21 @@ export class Follower extends BaseRole {
       if (i >= known || next === undefined) break;
       at = next;
     }
-    // If all entries are below the base, where terms are unknown, continue from the base itself.
+    // All entries are below the log's base, where terms are unknown. Continue from the base.
     if (at.index < log.base.index) at = log.base;
     return { prevIndex: at.index, prevTerm: at.term, entries: entries.slice(known) };
   }
 
   /**
-   * Appends the new entries. Truncates the log only if an existing entry has a different term.
-   * Returns false if there is no room.
+   * Appends the entries that the log does not contain yet. Truncates the log only if an existing
+   * entry has a different term. Returns false if there is no room for the entries.
    */
   #appendNew(entries: readonly Entry[]): boolean {
     const { log, full, limits } = this.#server;
     const first = entries.findIndex((entry) => log.termAt(entry.index) !== entry.term);
     const fresh = entries[first];
     if (fresh === undefined) return true;
-    // Every disk keeps room for the no-op of a new leader.
+    // Every disk reserves room for the no-op entry of a new leader.
     if (full && !entries.slice(first).every(({ kind }) => kind === 'noop')) return false;
     if (log.undurableBytes > limits.undurableBytes) return false;
     if (fresh.index <= log.lastIndex) log.truncate(fresh.index);

@@ -5,19 +5,20 @@ import type { ProposalRefusal, Propose } from './message.js';
 import type { Server } from './role.js';
 
 /**
- * The proposals that servers forward to their leader, on both sides. A network may deliver a message
- * twice, and late. But a command must be appended at most once, and one that was refused must never
- * be appended, because its sender tries again.
+ * The proposals that followers forward to the leader. This class implements both the sending and
+ * the receiving side. A network may duplicate or delay messages, but a forwarded command must be
+ * appended at most once. A refused command must never be appended later, because its sender tries
+ * it again.
  */
 export class Forwarded {
   readonly #server: Server;
   /** The term in which this process started. */
   readonly #startTerm: number;
-  /** The newest ticket of a command that this server forwarded. */
+  /** The ticket of the newest command that this server forwarded. */
   #ticket = 0;
   /**
-   * The newest ticket of each server's current start. Kept for removed members, too, because a late
-   * message may follow after they are added again.
+   * The newest ticket from the current start of each sender. Tickets of removed members are kept,
+   * because a late message may arrive after a member is added again.
    */
   readonly #newest = new Map<ServerId, { readonly incarnation: number; readonly ticket: number }>();
 
@@ -27,8 +28,9 @@ export class Forwarded {
   }
 
   /**
-   * Whether this server can forward proposals now: it knows a leader that understands them. A server
-   * without an identity of its store cannot, because nobody could tell its starts apart.
+   * Whether this server can forward proposals now: it knows a leader, and the cluster's feature
+   * level includes forwarding. The server also needs a store with an identity, because receivers
+   * could not distinguish its restarts otherwise.
    */
   get canForward(): boolean {
     const { leader, life, log, id } = this.#server;
@@ -37,7 +39,10 @@ export class Forwarded {
     return knowsLeader && life !== undefined && level > 0 && servers?.has(id) === true;
   }
 
-  /** Sends commands to the leader, if `canForward`. Returns the ticket of the first command. */
+  /**
+   * Sends commands to the leader. Call this only if `canForward` is true. Returns the ticket of the
+   * first command.
+   */
   send(commands: readonly Uint8Array[]): number {
     const { leader, header } = this.#server;
     invariant(leader !== undefined, 'a proposal was forwarded without a leader');
@@ -48,8 +53,8 @@ export class Forwarded {
   }
 
   /**
-   * Proposes the commands of another server if this server leads the term of the message. Otherwise
-   * refuses them.
+   * Proposes the commands of another server if this server leads in the message's term. Otherwise
+   * refuses the commands.
    */
   take(from: ServerId, message: Propose, propose: (data: Uint8Array) => Position | ProposalRefusal): void {
     const { log, ballot, header } = this.#server;
@@ -70,10 +75,11 @@ export class Forwarded {
   }
 
   /**
-   * Returns whether this is the first time that the message arrives, and notes it. Messages that were
-   * overtaken by a later one do not count as the first. Neither do messages of a term in which an
-   * earlier start of this server may have led. Messages of earlier starts of the sender are dropped
-   * before (`Lives`).
+   * Returns whether a message of forwarded commands arrives for the first time, and remembers its
+   * ticket. Returns false for a message that arrives after a newer message from the same sender.
+   * Also returns false for terms up to the term in which this server started, because an earlier
+   * start may have processed the message. `Lives` has already dropped messages from earlier starts
+   * of the sender.
    */
   #isFirst(from: ServerId, { term, incarnation, ticket }: Propose): boolean {
     if (term <= this.#startTerm) return false;

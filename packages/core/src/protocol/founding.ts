@@ -4,13 +4,15 @@ import type { Progress } from './progress.js';
 import type { Server } from './role.js';
 
 /**
- * Returns the next membership if stores of voters must be recorded or if the founding ends;
- * undefined if there is nothing to do. Called by a leader whose membership is committed.
+ * Returns the next membership if the stores of voters must be recorded or if the founding ends.
+ * Returns undefined if nothing has to change. A leader calls this function when its membership is
+ * committed.
  *
- * A cluster that begins with several servers is founded in two entries. The first one names the
- * store of each voter, and the second one, after the first is committed, ends the founding. Before
- * the second one every decision needs all voters. So a server that loses its disk during that time
- * cannot lose anything that the others do not have, and after it, the server no longer counts.
+ * A cluster that starts with several servers is founded in two entries. The first entry records the
+ * identity of each voter's store. The second entry, appended after the first is committed, ends the
+ * founding. Until then, every decision needs all voters, so a voter that loses its disk cannot lose
+ * data that the other voters do not have. After the founding, a voter with a different store does
+ * not count toward quorums.
  */
 export function withStores(server: Server, peers: ReadonlyMap<ServerId, Progress>): Membership | undefined {
   const { membership, id, life } = server;
@@ -20,7 +22,7 @@ export function withStores(server: Server, peers: ReadonlyMap<ServerId, Progress
   for (const voter of voters) {
     const recorded = founded ? servers.get(voter)?.store : undefined;
     const progress = peers.get(voter);
-    // A disk without acknowledged entries may be a blank one in the place of a lost one.
+    // A disk without acknowledged entries may be a blank replacement of a lost disk.
     const found = progress !== undefined && progress.match > 0 ? progress.store : undefined;
     stores.set(voter, recorded ?? (voter === id ? life?.id : found));
   }

@@ -17,8 +17,8 @@ import { Transfer } from './transfer.js';
 import { answers, bestSuccessor, counts, laggard, mayAnswer } from './voters.js';
 
 /**
- * The leader role: appends entries, counts acknowledgements and commits. A leader steps down if no
- * quorum answers (Raft §5.3, §5.4, §6; thesis §6.2, §6.4).
+ * The leader role appends entries, counts acknowledgements and commits entries. A leader steps down
+ * if no quorum answers (Raft §5.3, §5.4, §6; thesis §6.2, §6.4).
  */
 export class Leader extends BaseRole {
   readonly name = 'leader';
@@ -27,9 +27,9 @@ export class Leader extends BaseRole {
   readonly #rounds = new ReadRounds();
   #heartbeatAt: number;
   #quorumCheckAt: number;
-  /** Number of this server's newest read that was passed to `#rounds`. */
+  /** The number of this server's newest read that was passed to `#rounds`. */
   #ticket = 0;
-  /** Bytes that this leader has appended but not committed yet. */
+  /** Bytes of entries that this leader has appended but not committed yet. */
   #uncommittedBytes = 0;
   readonly #backlog = new ApplyBacklog();
   #transfer: Transfer | undefined;
@@ -42,13 +42,16 @@ export class Leader extends BaseRole {
     this.#heartbeatAt = server.now;
     this.#quorumCheckAt = server.now + server.timings.election;
     this.#replication = new Replication(server);
-    // A leader counts replicas only for entries of its current term, so it must append one to
-    // commit earlier entries (Raft §5.4.2).
+    // A leader commits by counting replicas only for entries of its current term. So it must append
+    // an entry of this term to commit the entries of earlier terms (Raft §5.4.2).
     if (server.log.applied < server.log.committed) this.#backlog.committed(server.log.committed, 0, server.now);
     server.log.append({ kind: 'noop', index: server.log.lastIndex + 1, term: server.ballot.term });
   }
 
-  /** Always true. A leader that has lost its quorum steps down within two election timeouts. */
+  /**
+   * Always true for a leader. A leader that has lost its quorum steps down within two election
+   * timeouts.
+   */
   override get leaderAlive(): boolean {
     return true;
   }
@@ -61,12 +64,12 @@ export class Leader extends BaseRole {
     return this.#replication.peers;
   }
 
-  /** Removed servers to which this leader still sends their removal. */
+  /** Removed servers that still receive the entry about their removal from this leader. */
   get leaving(): ReadonlyMap<ServerId, { readonly info: ServerInfo }> {
     return this.#replication.leaving;
   }
 
-  /** The server to which this leader is handing over; undefined if it is not. */
+  /** The target of the current leadership transfer; undefined if there is no transfer. */
   get transferTarget(): ServerId | undefined {
     return this.#transfer?.target;
   }
@@ -76,10 +79,10 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Returns whether an entry of `bytes` may be appended. A single entry is always accepted.
-   * Undurable bytes have a separate limit, because a quorum without this leader can commit entries
-   * that the leader's slow disk has not written yet. Unapplied entries have limits, too, because
-   * the state machine may be slow.
+   * Returns whether the leader may append an entry of `bytes`. A single entry is always accepted.
+   * Bytes that are not durable on the leader's disk have a separate limit, because the other
+   * servers can commit entries without the leader's slow disk. Unapplied entries also have limits,
+   * because the state machine may be slow.
    */
   hasRoomFor(bytes: number): boolean {
     const { limits, log, now } = this.#server;
@@ -101,9 +104,9 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Changes the membership, or returns why not. Only one change may be in progress, and none before
-   * this leader has committed an entry of its own term. Otherwise two leaders could commit changes
-   * whose quorums do not overlap (the bug of 2015 in single-server changes).
+   * Changes the membership, or returns the reason for a refusal. Only one change may be in progress
+   * at a time. The leader must also have committed an entry of its own term. Otherwise two leaders
+   * could commit changes whose quorums do not overlap (the bug of 2015 in single-server changes).
    */
   changeMembership(steps: readonly MembershipStep[], { expected, force }: ChangeLimits): Position | ChangeRefusal {
     const { membership } = this.#server;
@@ -122,7 +125,7 @@ export class Leader extends BaseRole {
     return this.#appendMembership(next);
   }
 
-  /** Raises the feature level to the highest one that every member reads. */
+  /** Raises the cluster's feature level to the highest level that every member supports. */
   raiseLevel({ expected }: Pick<ChangeLimits, 'expected'>): Position | ChangeRefusal {
     const refused = this.#refuseChange(expected);
     if (refused !== undefined) return refused;
@@ -131,8 +134,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Begins to hand over to a voter, by default to the one that needs the fewest entries. Returns
-   * why not, if it cannot.
+   * Starts a leadership transfer. The default target is the voter whose log lacks the fewest
+   * entries. Returns the reason if the transfer cannot start.
    */
   transfer(to?: ServerId): TransferRefusal | undefined {
     const { membership, id } = this.#server;
@@ -166,7 +169,7 @@ export class Leader extends BaseRole {
       this.#heartbeatAt = now + timings.heartbeat;
       this.#replication.heartbeat(this.#rounds.number);
       this.#recordAddresses();
-      // May end this leadership.
+      // This call may end the leadership, so it comes last.
       this.#finishChange();
     }
   }
@@ -191,7 +194,8 @@ export class Leader extends BaseRole {
     const { peers } = this.#replication;
     let anyFull = full;
     for (const progress of peers.values()) anyFull ||= progress.full;
-    // This runs for every proposal, and disks are seldom full.
+    // This getter runs for every proposal, and full disks are rare, so the common case returns
+    // early.
     if (!anyFull) return false;
     const hasRoom = (voter: ServerId): boolean => (voter === id ? !full : peers.get(voter)?.full !== true);
     return voteResult(membership, hasRoom) === 'lost';
@@ -202,8 +206,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Called when `from` claims to lead the same term, which means that the two servers have
-   * different histories.
+   * Excludes a peer that claims to lead the same term. Raft allows one leader per term, so the two
+   * servers have different histories.
    */
   exclude(from: ServerId): void {
     const progress = this.#replication.peers.get(from);
@@ -219,8 +223,8 @@ export class Leader extends BaseRole {
     }
     const { match, stream } = progress;
     progress.accepted(message.match, this.#server.log.base.index);
-    // The peer has installed a snapshot, but this leader's log was compacted further in the
-    // meantime.
+    // The peer has installed a snapshot. In the meantime the leader compacted its log further, so
+    // the peer needs a newer snapshot.
     if (progress.state === 'snapshot' && progress.match > match)
       this.#server.output.snapshot({ kind: 'wanted', peer: from, stream });
     this.#commit();
@@ -229,8 +233,8 @@ export class Leader extends BaseRole {
   override appendRejected(from: ServerId, message: AppendRejected): void {
     const progress = this.#identify(from, message, message.blank);
     if (progress === undefined || !progress.isCurrent(message.stream, message.prevIndex)) return;
-    // The newest index at which both logs can match: the peer's hint, limited by this log's terms.
-    // So the leader sends at most one probe per term.
+    // The newest index at which both logs can match: the peer's hint, limited by the terms in this
+    // log. With this index the leader sends at most one probe per term.
     const { log } = this.#server;
     const match = log.findConflictByTerm(Math.min(message.hintIndex, log.lastIndex), message.hintTerm);
     progress.rejected(message.prevIndex, match.index);
@@ -263,8 +267,8 @@ export class Leader extends BaseRole {
       this.#ticket = reads.open;
       this.#rounds.ask({ server: id, incarnation: header.incarnation, ticket: reads.open });
     }
-    // Until an entry of its own term is committed, a leader does not know the commit index (thesis
-    // §6.4).
+    // A leader does not know the newest commit index until it has committed an entry of its own
+    // term (thesis §6.4).
     if (log.termAt(log.committed) === ballot.term && this.#rounds.start(log.committed)) {
       this.#replication.heartbeat(this.#rounds.number);
       this.#endReadRound();
@@ -274,8 +278,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Returns the progress of the peer that sent an answer, updated with the fields common to all
-   * answers.
+   * Returns the progress of the peer that sent an answer, updated with the fields that all answers
+   * have in common.
    */
   #identify(
     from: ServerId,
@@ -287,10 +291,11 @@ export class Leader extends BaseRole {
     progress.full = message.full;
     if (!this.#server.trusts(from, progress.store)) this.#server.reportOnce({ kind: 'otherStore', peer: from });
     if (this.#server.membership.learners.includes(from)) {
-      // It may be a voter that was demoted because it has lost its disk.
+      // The learner may be a former voter that was demoted because it lost its disk.
       progress.lost = false;
     } else if (blank && progress.match === 0 && !progress.lost) {
-      // A voter that has acknowledged entries was blank before that, as a learner.
+      // If the voter has already acknowledged entries, a blank reply is a delayed one from its time
+      // as a blank learner. Such a reply is ignored.
       progress.lost = true;
       this.#server.report({ kind: 'blankVoter', peer: from });
     }
@@ -298,8 +303,9 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Commits the entries that are durable on a quorum, if the newest of them has the current term.
-   * Counting replicas proves nothing about entries of earlier terms (Raft §5.4.2, Figure 8).
+   * Commits the entries that are durable on a quorum, if the newest of these entries has the
+   * current term. Counting replicas proves nothing about entries of earlier terms (Raft §5.4.2,
+   * Figure 8).
    */
   #commit(): void {
     const { log, membership, ballot, id, now } = this.#server;
@@ -319,7 +325,9 @@ export class Leader extends BaseRole {
     this.#finishChange();
   }
 
-  /** Returns why the membership cannot be changed now, if it cannot. */
+  /**
+   * Returns the reason why the membership cannot be changed now; undefined if it can be changed.
+   */
   #refuseChange(expected: number | undefined): ChangeRefusal | undefined {
     const { log, membership, ballot, full } = this.#server;
     if (this.#transfer !== undefined) return refuse('transferring');
@@ -331,7 +339,10 @@ export class Leader extends BaseRole {
     return undefined;
   }
 
-  /** Notes which feature level a peer reads. It is the same for each incarnation of the peer. */
+  /**
+   * Stores the highest feature level that a peer supports. All incarnations of the peer are assumed
+   * to support the same level.
+   */
   #noteLevel(peer: ServerId, progress: Progress, level: number): void {
     progress.level = Math.max(progress.level ?? 0, level);
     const needed = this.#server.membership.level;
@@ -343,20 +354,22 @@ export class Leader extends BaseRole {
     const at = { index: log.lastIndex + 1, term: ballot.term };
     log.append({ kind: 'membership', ...at, membership });
     this.#replication.followMembership();
-    // The new quorum may have answered the round in progress already.
+    // The servers of the new quorum may have answered the current read round already.
     this.#endReadRound();
     return at;
   }
 
   /**
-   * Carries on once the membership in force is committed: leaves a joint phase, and hands over if
-   * this server is no longer a voter (thesis §4.2.2, §4.3).
+   * Performs the next step of a membership change after the membership in force is committed.
+   * Leaves a joint membership, or transfers the leadership if this server is no longer a voter
+   * (thesis §4.2.2, §4.3).
    */
   #finishChange(): void {
     const { log, membership, ballot, full, id } = this.#server;
     if (log.membershipIndex > log.committed || log.termAt(log.committed) !== ballot.term) return;
     this.#replication.removalsCommitted();
-    // The target of a transfer may campaign already, and would lose with a shorter log.
+    // During a transfer no entry is appended. The target may already campaign, and would lose the
+    // election because its log is shorter.
     if (this.#transfer !== undefined) return;
     if (membership.outgoing.length > 0) {
       if (!full) this.#appendMembership(leaveJoint(membership));
@@ -371,8 +384,9 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Writes announced addresses to the membership. Called once per heartbeat, because two servers on
-   * copies of one disk may announce addresses in turn, and operators must get a turn, too.
+   * Records announced addresses in the membership. Called only once per heartbeat. Two servers that
+   * run on copies of one disk may announce addresses alternately, and changes by operators must
+   * still be possible in between.
    */
   #recordAddresses(): void {
     const { membership, announced } = this.#server;
@@ -380,7 +394,7 @@ export class Leader extends BaseRole {
     if (next !== undefined && this.#refuseChange(undefined) === undefined) this.#appendMembership(next);
   }
 
-  /** Returns a number from a voter's progress, or 0 if the voter does not count. */
+  /** Returns a number from a voter's progress, or 0 if the voter does not count toward quorums. */
   #counted(voter: ServerId, of: (progress: Progress) => number): number {
     const progress = this.#replication.peers.get(voter);
     return counts(this.#server, voter, progress) ? of(progress) : 0;
@@ -404,8 +418,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Returns whether this server and the peers with a property are a quorum. A majority is enough
-   * before the founding, too, because nothing is decided here.
+   * Returns whether a quorum consists of this server and the peers with a property. A majority is
+   * sufficient even before the founding, because this check decides nothing permanent.
    */
   #hasQuorum(members: Membership, property: typeof answers): boolean {
     const { id } = this.#server;
@@ -416,13 +430,14 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Returns whether this leader's disk is full, and a quorum of other servers is alive and has
-   * room, so that one of them can take over as leader.
+   * Returns whether this leader's disk is full while a quorum of other servers is alive and has
+   * room. Then one of the other servers can become the leader.
    */
   #othersHaveRoom(): boolean {
     const { membership, full, timesFull: times } = this.#server;
     if (!full) return false;
-    // Earlier answers do not show whether the peers still have room: disks often fill together.
+    // Earlier answers do not show whether the peers still have room, because disks often become
+    // full at the same time.
     if (this.#fullRound.times !== times) this.#fullRound = { times, number: this.#rounds.skip() };
     const room = (voter: ServerId): boolean => {
       const progress = this.peers.get(voter);

@@ -8,9 +8,9 @@ import { answers } from './voters.js';
 type Peers = ReadonlyMap<ServerId, Progress>;
 
 /**
- * Returns the membership with the highest feature level that every member reads, or why the level
- * cannot rise. Each member must have said what it reads in this leadership, and answer now: a
- * server that is away may come back with an earlier version.
+ * Returns a membership with the highest feature level that every member supports, or the reason why
+ * the level cannot rise. Each member must have reported its highest level to this leader and must
+ * answer now. A server that is away may return with an earlier version of Kontiki.
  */
 export function raised(server: Server, peers: Peers): Membership | ChangeRefusal {
   const { membership, level: own } = server;
@@ -25,8 +25,9 @@ export function raised(server: Server, peers: Peers): Membership | ChangeRefusal
 }
 
 /**
- * Returns the newest version of the state machine's behavior that every member has, 0 if there is
- * none, or why it is not known: like a level, it must be known of members that answer now.
+ * Returns the newest version of the state machine's behavior that every member has, or 0 if some
+ * member has none. Returns a refusal if a member does not answer now, because that member may
+ * return with an earlier version.
  */
 export function commonBehavior(server: Server, peers: Peers): number | ChangeRefusal {
   const silence = refuseSilence(server, peers);
@@ -35,15 +36,18 @@ export function commonBehavior(server: Server, peers: Peers): number | ChangeRef
   return Math.min(own, ...[...server.membership.servers.keys()].map((id) => peers.get(id)?.behavior ?? own));
 }
 
-/** Returns a new voter that cannot read what the log may contain, if there is one. */
+/**
+ * Returns a new voter that cannot read entries of the cluster's feature level; undefined if all new
+ * voters can read them.
+ */
 export function illiterate({ membership }: Server, peers: Peers, next: Membership): ServerId | undefined {
   const readsLess = (id: ServerId): boolean => (peers.get(id)?.level ?? next.level) < next.level;
   return next.voters.find((voter) => !isVoter(membership, voter) && readsLess(voter));
 }
 
 /**
- * Returns a refusal with the members, other than this server, that do not answer now or have not said
- * what they read; undefined if there are none.
+ * Returns a refusal that names all other members that do not answer now or have not reported their
+ * highest feature level. Returns undefined if there are no such members.
  */
 function refuseSilence(server: Server, peers: Peers): ChangeRefusal | undefined {
   const silent = [...server.membership.servers.keys()].filter((id) => {

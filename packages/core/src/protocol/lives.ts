@@ -3,22 +3,26 @@ import type { Header, Server } from './role.js';
 
 type Reporter = Pick<Server, 'now' | 'timings' | 'reportOnce'>;
 
-/** The newest life of a server's store, and the time when it was first heard of. */
+/**
+ * The newest life of a server's store, and the time when the first message from that life arrived.
+ * A life of a store is one start of a server with this store.
+ */
 interface Heard {
   readonly header: Header;
   readonly at: number;
 }
 
-/** Number of servers that are remembered, twice as many as a membership may have. */
+/** Maximum number of servers in memory, twice the maximum size of a membership. */
 const REMEMBERED = 64;
 
-/** Election timeouts for which messages of an earlier life may still be under way. */
+/** Number of election timeouts for which messages from an earlier life may still arrive. */
 const UNDER_WAY = 10;
 
 /**
- * Notices copies of a disk: a store whose starts go back was restored from an earlier copy, and two
- * servers with the same start run on clones of one folder. Both have forgotten votes and
- * acknowledgements. A copy that runs alone after all others have restarted cannot be noticed.
+ * Detects copies of a server's disk, from the count of starts that each store keeps. If the count
+ * decreases, the store was restored from an earlier copy. If two servers have the same count, they
+ * run on clones of one data folder. Both kinds of copies have forgotten votes and acknowledgements.
+ * A copy cannot be detected if it runs alone after all other servers have restarted.
  */
 export class Lives {
   readonly #server: Reporter;
@@ -28,7 +32,7 @@ export class Lives {
     this.#server = server;
   }
 
-  /** Returns whether to process a message. Reports a copy. */
+  /** Returns whether to process a message. Reports a copied disk if the message comes from one. */
   accepts(from: ServerId, header: Header): boolean {
     const { store, starts = 0, incarnation } = header;
     if (store === undefined) return true;
@@ -49,8 +53,8 @@ export class Lives {
   }
 
   /**
-   * Forgets the server that was remembered first if there are too many, since any may claim to be a
-   * new one.
+   * Stores the newest life of a server. If there are too many servers, discards the one that was
+   * stored first, because any sender may claim to be a new server.
    */
   #remember(from: ServerId, heard: Heard): void {
     const [oldest] = this.#newest.keys();

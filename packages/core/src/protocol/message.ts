@@ -3,15 +3,15 @@ import type { StoreId } from '../log/server.js';
 import type { SnapshotMeta } from '../log/snapshot-meta.js';
 
 /**
- * The messages between servers. Every message carries the sender's `term` and `incarnation`, a
- * random number drawn at each start. An answer also carries the receiver's incarnation in `to`. So
- * a server can drop answers to requests that it sent before a restart.
+ * The common fields of messages between servers. Every message carries the sender's `term` and
+ * `incarnation`, a random number drawn at each start. An answer also carries the receiver's
+ * incarnation in `to`. So a server can drop answers to requests that it sent before a restart.
  *
  * A leader numbers its streams of appends to a peer in `stream`. It drops acknowledgements for
  * streams to an earlier incarnation of the peer, because a restarted peer may have lost entries.
  *
- * `store` and `starts` tell which disk the sender has, and how often it has started with it. They
- * are undefined in messages of servers that are older than these fields.
+ * `store` identifies the sender's disk, and `starts` counts the sender's starts with that disk.
+ * Both are undefined in messages from versions of Kontiki without these fields.
  */
 interface FromServer {
   readonly term: number;
@@ -25,8 +25,8 @@ interface Answer extends FromServer {
 }
 
 /**
- * Asks whether the receiver would vote for the sender in `term` + 1 (thesis §9.6). The receiver's
- * state does not change.
+ * Asks whether the receiver would vote for the sender in `term` + 1 (thesis §9.6). A pre-vote does
+ * not change the receiver's state.
  */
 export interface PreVote extends FromServer {
   readonly kind: 'preVote';
@@ -45,15 +45,16 @@ export interface PreVoteReply extends Answer {
 }
 
 /**
- * RequestVote (Raft §5.2, §5.4.1). Sent only after the candidate's own term and vote are durable.
+ * RequestVote (Raft §5.2, §5.4.1). A candidate sends this message only after its own term and vote
+ * are durable.
  */
 export interface Vote extends FromServer {
   readonly kind: 'vote';
   readonly lastIndex: number;
   readonly lastTerm: number;
   /**
-   * Whether the leader of the previous term asked the sender to take over. Then voters grant the
-   * vote although that leader is alive (thesis §3.10).
+   * Whether the leader of the previous term asked the sender to become the leader. Voters then
+   * grant the vote even though that leader is alive (thesis §3.10).
    */
   readonly transfer?: true;
 }
@@ -76,7 +77,9 @@ export interface Append extends FromServer {
   readonly entries: readonly Entry[];
 }
 
-/** Acknowledges that the leader's log up to and including `match` is durable on the sender. */
+/**
+ * Acknowledges that the leader's log up to and including `match` is durable on the sender's disk.
+ */
 export interface AppendAccepted extends Answer {
   readonly kind: 'appendAccepted';
   readonly stream: number;
@@ -85,9 +88,9 @@ export interface AppendAccepted extends Answer {
 }
 
 /**
- * Rejects an append, because the sender's entry at `prevIndex` differs from the leader's. The logs
- * match at most up to `hintIndex`, where the sender has an entry of `hintTerm`. `blank` means that
- * the sender has neither entries nor a snapshot.
+ * Rejects an append, because the sender's log has no entry at `prevIndex` with the leader's term.
+ * The logs match at most up to `hintIndex`, where the sender has an entry of `hintTerm`. `blank`
+ * means that the sender has neither entries nor a snapshot.
  */
 export interface AppendRejected extends Answer {
   readonly kind: 'appendRejected';
@@ -100,8 +103,9 @@ export interface AppendRejected extends Answer {
 }
 
 /**
- * Shows that the leader is alive. The receiver's log matches the leader's up to `committed`. The
- * reply repeats `round`, so that replies from a quorum confirm the leadership (Raft §8).
+ * Shows that the leader is alive, and carries its commit index, limited to the part of the log that
+ * the receiver has acknowledged. The reply repeats `round`, so that replies from a quorum confirm
+ * the leadership (Raft §8).
  */
 export interface Heartbeat extends FromServer {
   readonly kind: 'heartbeat';
@@ -111,8 +115,8 @@ export interface Heartbeat extends FromServer {
 }
 
 /**
- * Answers a heartbeat. `blank` has the same meaning as in `AppendRejected`: a reply from a voter
- * that lost its disk must not count toward a quorum.
+ * Answers a heartbeat. `blank` means that the sender has neither entries nor a snapshot. A reply
+ * from a voter that lost its disk must not count toward a quorum.
  */
 export interface HeartbeatReply extends Answer {
   readonly kind: 'heartbeatReply';
@@ -120,15 +124,20 @@ export interface HeartbeatReply extends Answer {
   readonly round: number;
   readonly blank: boolean;
   readonly full: boolean;
-  /** The highest feature level that the sender reads. A server that does not say reads level 0. */
+  /**
+   * The highest feature level that the sender supports. A reply without this field means level 0.
+   */
   readonly level?: number;
-  /** The newest version of the state machine's behavior that the sender has, if it has versions. */
+  /**
+   * The newest version of the state machine's behavior on the sender; undefined if the state
+   * machine has no versions.
+   */
   readonly behavior?: number | undefined;
 }
 
 /**
- * Announces that entries up to `committed`, which the receiver already has, are committed. Needs no
- * reply, because the next heartbeat repeats the index.
+ * Announces that entries up to `committed`, which the receiver already has, are committed. There is
+ * no reply, because the next heartbeat repeats the index.
  */
 export interface Commit extends FromServer {
   readonly kind: 'commit';
@@ -136,8 +145,8 @@ export interface Commit extends FromServer {
 }
 
 /**
- * Asks the leader for a read index: the sender may serve its reads up to number `ticket` once it
- * has applied that index (thesis §6.4).
+ * Asks the leader for a read index. The sender may serve its reads up to number `ticket` after it
+ * has applied the entries up to that index (thesis §6.4).
  */
 export interface ReadIndex extends FromServer {
   readonly kind: 'readIndex';
@@ -151,8 +160,8 @@ export interface ReadIndexReply extends Answer {
 }
 
 /**
- * Asks the leader of `term` to append commands. The tickets of the commands begin with `ticket`, and
- * the sender uses each only once.
+ * Asks the leader of `term` to append commands of another server. Each command has a ticket, a
+ * number that its sender never uses again. The first command has the number `ticket`.
  */
 export interface Propose extends FromServer {
   readonly kind: 'propose';
@@ -160,12 +169,12 @@ export interface Propose extends FromServer {
   readonly commands: readonly Uint8Array[];
 }
 
-/** The reason for not appending a proposal. */
+/** The reason why a proposal was not appended to the log. */
 export type ProposalRefusal = 'notLeader' | 'transferring' | 'overloaded' | 'diskFull';
 
 /**
- * Answers a `Propose`: the first `accepted` commands are entries of `term` from `index` on. The
- * others were not appended, for the reason `refused`, and never will be.
+ * Answers a `Propose`. The first `accepted` commands are entries of `term`, starting at `index`.
+ * The remaining commands were refused for the reason `refused`, and will never be appended.
  */
 export interface ProposeReply extends Answer {
   readonly kind: 'proposeReply';
@@ -177,8 +186,8 @@ export interface ProposeReply extends Answer {
 }
 
 /**
- * Asks the receiver to take over the leadership now: to campaign in `term` + 1 without asking for
- * pre-votes (thesis §3.10). Only its own term and only the incarnation in `to` act on it.
+ * Asks the receiver to become the leader: to campaign in `term` + 1 without pre-votes (thesis
+ * §3.10). The receiver ignores the message if its term or its incarnation differs.
  */
 export interface TimeoutNow extends Answer {
   readonly kind: 'timeoutNow';
@@ -189,11 +198,11 @@ export interface SnapshotOffer extends FromServer {
   readonly kind: 'snapshotOffer';
   readonly stream: number;
   readonly meta: SnapshotMeta;
-  /** Size of the encoded snapshot. */
+  /** Size of the encoded snapshot in bytes. */
   readonly bytes: number;
 }
 
-/** Carries bytes of an encoded snapshot, starting at `offset`. */
+/** Carries a part of an encoded snapshot, starting at byte `offset`. */
 export interface SnapshotChunk extends FromServer {
   readonly kind: 'snapshotChunk';
   readonly stream: number;
@@ -203,8 +212,8 @@ export interface SnapshotChunk extends FromServer {
 }
 
 /**
- * Acknowledges the snapshot's bytes before `offset` and requests the rest. After installing the
- * snapshot, the sender sends `AppendAccepted`.
+ * Acknowledges the snapshot's bytes before `offset` and requests the remaining bytes. After the
+ * snapshot is installed, its receiver sends `AppendAccepted` instead.
  */
 export interface SnapshotAck extends Answer {
   readonly kind: 'snapshotAck';
@@ -234,16 +243,19 @@ export type Message =
   | TimeoutNow;
 
 /**
- * Stands for an append or a snapshot offer that a newer version sent and that this version cannot
- * read. Decoders make it; it is never sent.
+ * Represents an append or a snapshot offer from a newer version of Kontiki that this version cannot
+ * decode. Only decoders create this value; it is never sent over the network.
  */
 export interface Unreadable extends FromServer {
   readonly kind: 'unreadable';
-  /** The index of the first entry that cannot be read; undefined if a snapshot cannot be read. */
+  /**
+   * The index of the first entry that cannot be read; undefined if the message is a snapshot that
+   * cannot be read.
+   */
   readonly index?: number;
-  /** What cannot be read, in a sentence. */
+  /** A sentence that describes the unreadable data. */
   readonly reason: string;
 }
 
-/** What a server receives. */
+/** A message as a server receives it. */
 export type Received = Message | Unreadable;

@@ -4,7 +4,7 @@ import type { PageRead, Mail, Output, ReadsReady, Report, SnapshotEvent, Write }
 
 type Sorted = Map<ServerId, Message[]>;
 
-// Most turns produce little, so they share these empty values.
+// Most turns of the protocol produce little output, so they share these empty values.
 const noMail: Mail = new Map();
 const noPageReads: readonly PageRead[] = [];
 const noSnapshots: readonly SnapshotEvent[] = [];
@@ -33,7 +33,7 @@ export class OutputBuilder {
     put((this.#messages ??= new Map()), to, message);
   }
 
-  /** Queues a message to send once everything changed so far is durable. */
+  /** Queues a message to send after all changes so far are durable. */
   sendAfterWrite(to: ServerId, message: Message): void {
     put((this.#afterWrite ??= new Map()), to, message);
   }
@@ -52,7 +52,7 @@ export class OutputBuilder {
 
   /**
    * Notes that reads are ready. A newer call replaces earlier calls, because its index is high
-   * enough for their reads, too.
+   * enough for the earlier reads, too.
    */
   readsReady(reads: ReadsReady): void {
     this.#reads = reads;
@@ -62,7 +62,7 @@ export class OutputBuilder {
     (this.#forwarded ??= []).push(reply);
   }
 
-  /** Requests another turn after other pending events were handled. */
+  /** Requests another turn after the other pending events are handled. */
   requestAnotherTurn(): void {
     this.#needsAnotherTurn = true;
   }

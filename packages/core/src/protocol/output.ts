@@ -4,24 +4,24 @@ import type { Base } from '../log/raft-log.js';
 import type { ServerId } from '../log/server.js';
 import type { Message, ProposeReply, SnapshotAck, SnapshotChunk, SnapshotOffer } from './message.js';
 
-/** Messages by receiver, in sending order. */
+/** Messages grouped by receiver, in sending order. */
 export type Mail = ReadonlyMap<ServerId, readonly Message[]>;
 
 /** One write in the server's ordered stream of writes. */
 export interface Write {
   /**
-   * The number of the write, one more than the previous write's. Passed to `RawNode.written` once
-   * the write is durable.
+   * The number of the write. Each write has the next number after the previous write. The driver
+   * passes this number to `RawNode.written` when the write is durable.
    */
   readonly number: number;
   readonly ballot: Ballot | undefined;
   /**
-   * The new base, if a snapshot that ends there replaced the log. Discard the whole log after
-   * writing the ballot and before appending the entries.
+   * The new base of the log, if a snapshot replaced the log. Discard the whole log after writing
+   * the ballot and before appending the entries.
    */
   readonly reset: Base | undefined;
   readonly entries: readonly Entry[];
-  /** The current commit index. Store it only together with other data. */
+  /** The current commit index. Store this index only together with other data. */
   readonly committed: number;
 }
 
@@ -44,12 +44,12 @@ export interface PageRead {
 export type SnapshotEvent =
   /**
    * A peer of this leader needs a snapshot. The node calls `sendSnapshot` for this stream until
-   * that returns false.
+   * `sendSnapshot` returns false.
    */
   | { readonly kind: 'wanted'; readonly peer: ServerId; readonly stream: number }
   /**
-   * The leader offers a snapshot that this server needs, or sends a chunk. The node calls
-   * `acknowledgeSnapshot`, and finally `install`.
+   * The leader offers a snapshot that this server needs, or sends a chunk of the snapshot. The node
+   * answers with `acknowledgeSnapshot`, and calls `install` when the snapshot is complete.
    */
   | { readonly kind: 'offered'; readonly from: ServerId; readonly message: SnapshotOffer }
   | { readonly kind: 'arrived'; readonly from: ServerId; readonly message: SnapshotChunk }
@@ -90,7 +90,7 @@ export interface Output {
   /** Messages to send immediately, in parallel with `write`. */
   readonly messages: Mail;
   readonly write: Write | undefined;
-  /** Messages to send once write number `after` and every earlier write are durable. */
+  /** Messages to send after write number `after` and every earlier write are durable. */
   readonly afterWrite: Mail;
   readonly after: number;
   readonly pageReads: readonly PageRead[];

@@ -6,63 +6,77 @@ import type { Limits } from './settings.js';
 import { Window } from './window.js';
 
 /**
- * The state of replication to a peer. `probe`: the leader sends one append at a time, to find where
- * the logs match. `replicate`: it streams appends within a window. `snapshot`: the peer needs
- * entries that were compacted, so it receives a snapshot.
+ * The state of replication to a peer.
+ * - `probe`: the leader sends one append at a time, to find the last entry at which the logs match.
+ * - `replicate`: the leader sends a stream of appends within a window.
+ * - `snapshot`: the peer needs entries that were compacted, so it receives a snapshot.
  */
 export type ProgressState = 'probe' | 'replicate' | 'snapshot';
 
-/** A leader's knowledge of one incarnation of a peer. Always match < next. */
+/** A leader's knowledge about one incarnation of a peer. `match` is always less than `next`. */
 export class Progress {
   /**
-   * The number of the current stream of appends. A rejection ends the stream and starts a new
-   * stream. So further rejections from the old stream are ignored, and do not restart replication
-   * again. Acknowledgements from earlier streams still count.
+   * The number of the current stream of appends to the peer. A rejection ends the stream and starts
+   * a new stream. Further rejections from the old stream are ignored, so they do not restart
+   * replication again. Acknowledgements from earlier streams still count.
    */
   stream: number;
   readonly #firstStream: number;
   readonly #drawStream: () => number;
   readonly window: Window;
   state: ProgressState = 'probe';
-  /** The peer's incarnation; 0 until it has answered. */
+  /** The peer's incarnation; 0 until the peer has answered. */
   incarnation = 0;
-  /** The peer's store; undefined until it has answered. */
+  /** The identity of the peer's store; undefined until the peer has answered. */
   store: StoreId | undefined;
-  /** The time of the peer's last answer, in milliseconds; at first the time of its creation. */
+  /**
+   * The time of the peer's last answer, in milliseconds. The initial value is the time at which
+   * this object was created.
+   */
   lastActive: number;
   /** The latest read round that the peer has answered. */
   round = 0;
   /**
-   * The newest read round in which the peer's disk had room; 0 if its newest answer reported a full
-   * disk.
+   * The newest read round in which the peer's disk had room; 0 if the peer's newest answer reported
+   * a full disk.
    */
   roomRound = 0;
   /** The last commit index sent to the peer. */
   committedSent = 0;
-  /** The commit index to send in a commit message, unless an append carries it first. */
+  /**
+   * The commit index to send to the peer in a commit message, unless an append carries the index
+   * first.
+   */
   unannounced = 0;
   /** Whether the peer's disk is full. A full peer receives no entries. */
   full = false;
   /**
-   * Whether the peer is a blank voter: it has lost its disk. Its answers do not count toward a
-   * quorum, and it receives no entries.
+   * Whether the peer is a voter that lost its disk and is blank now. Answers from a lost peer do
+   * not count toward a quorum, and the leader sends it no entries.
    */
   lost = false;
   /**
-   * Whether the peer has sent something that contradicts this leader's history, so that one of the
-   * two has lost data. It neither counts nor receives entries until another server leads.
+   * Whether the peer has sent a message that contradicts this leader's history, which means that
+   * one of the two servers has lost data. Until another server leads, the peer receives no entries
+   * and does not count toward a quorum.
    */
   contradicts = false;
-  /** Whether a probe is in flight. */
+  /** Whether a probe to the peer is in flight. */
   waiting = false;
   /**
-   * Whether to send an empty append to ask for the peer's position, because the peer acknowledged
-   * nothing between two heartbeat replies.
+   * Whether to send the peer an empty append to find out how much of the log it has. Set if the
+   * peer acknowledged nothing between two heartbeat replies.
    */
   nudge = false;
-  /** The highest feature level that the peer reads; undefined until it has answered a heartbeat. */
+  /**
+   * The highest feature level that the peer supports; undefined until the peer has answered a
+   * heartbeat.
+   */
   level: number | undefined;
-  /** The newest version of the state machine's behavior that the peer has; 0 if it named none. */
+  /**
+   * The newest version of the state machine's behavior that the peer has; 0 if the peer reported no
+   * version.
+   */
   behavior = 0;
   pendingRead: PageRead | undefined;
   #match = 0;
@@ -71,8 +85,8 @@ export class Progress {
   #heartbeatRepliedAt = -Infinity;
 
   /**
-   * Creates the progress of a peer. `drawStream` returns stream numbers that are unique for this
-   * leader.
+   * Creates the progress of a peer. `drawStream` returns a stream number that this leader has not
+   * used before.
    */
   constructor(drawStream: () => number, next: number, now: number, limits: Limits) {
     this.#drawStream = drawStream;
@@ -90,30 +104,30 @@ export class Progress {
     return this.#match;
   }
 
-  /** Index of the next entry to send. */
+  /** Index of the next entry to send to the peer. */
   get next(): number {
     return this.#next;
   }
 
-  /** Notes which incarnation of the peer answers, and on which disk. */
+  /** Stores the peer's incarnation and the identity of its store. */
   adopt({ incarnation, store }: Header): void {
     this.incarnation = incarnation;
     this.store = store;
   }
 
-  /** Whether the peer does not count toward quorums and receives nothing. */
+  /** Whether the peer does not count toward quorums and receives no entries. */
   get isExcluded(): boolean {
     return this.lost || this.contradicts;
   }
 
-  /** Whether another append may be sent. */
+  /** Whether another append may be sent to the peer now. */
   get ready(): boolean {
     if (this.isExcluded || this.pendingRead !== undefined) return false;
     return this.state === 'probe' ? !this.waiting : this.state === 'replicate' && !this.window.full;
   }
 
   /**
-   * Notes that an append of entries up to `last` was sent. For an empty append `last` is `next -
+   * Notes that an append of entries up to `last` was sent. For an empty append, `last` is `next -
    * 1`.
    */
   sent(last: number, bytes: number): void {
@@ -139,23 +153,23 @@ export class Progress {
   }
 
   /**
-   * Returns whether a stream belongs to this incarnation of the peer rather than an earlier
-   * incarnation.
+   * Returns whether a stream belongs to the peer's current incarnation rather than to an earlier
+   * one.
    */
   ownsStream(stream: number): boolean {
     return stream >= this.#firstStream && stream <= this.stream;
   }
 
   /**
-   * Returns whether a rejection at `prevIndex` answers the current stream and, while probing, the
-   * current probe.
+   * Returns whether a rejection at `prevIndex` belongs to the current stream. While the leader
+   * probes, the rejection must also answer the current probe.
    */
   isCurrent(stream: number, prevIndex: number): boolean {
     if (stream !== this.stream || prevIndex <= this.#match) return false;
     return this.state === 'replicate' || prevIndex === this.#next - 1;
   }
 
-  /** Notes a rejection: the logs match at most up to `index`. */
+  /** Notes a rejected append. The logs match at most up to `index`. */
   rejected(prevIndex: number, index: number): void {
     this.stream = this.#drawStream();
     this.#enter('probe', Math.max(this.#match + 1, Math.min(prevIndex, index + 1)));
@@ -167,9 +181,10 @@ export class Progress {
   }
 
   /**
-   * Notes a heartbeat reply, which shows that the link works. If an append is still unanswered
-   * since the previous reply, the append was lost or the peer's disk is slow. Read rounds also use
-   * heartbeats and may be frequent, so at most one reply per half `interval` (milliseconds) counts.
+   * Notes a heartbeat reply, which shows that the connection works. If the peer acknowledged
+   * nothing since the previous reply, an append was lost or the peer's disk is slow. Read rounds
+   * also use heartbeats and may be frequent, so at most one reply per half `interval` (in
+   * milliseconds) counts.
    */
   onHeartbeatReply(now: number, interval: number): void {
     if (now - this.#heartbeatRepliedAt < interval / 2) return;

@@ -2,15 +2,16 @@ import type { Membership } from '../log/membership.js';
 import type { ServerId } from '../log/server.js';
 
 /**
- * Returns how many of `voters` a decision needs: a majority, but all of them before the founding.
+ * Returns how many of `voters` must agree to a decision: a majority after the founding of the
+ * cluster, and all voters before.
  */
 function needed(voters: readonly ServerId[], founded: boolean): number {
   return founded ? Math.floor(voters.length / 2) + 1 : voters.length;
 }
 
 /**
- * Returns the largest value that enough of `ids` have reached. Returns `Infinity` for no ids, so
- * that an empty half of a membership has no effect.
+ * Returns the largest value that enough of `ids` have reached. Returns `Infinity` if there are no
+ * ids, so that an empty half of a membership has no effect.
  */
 function reachedByEnough(ids: readonly ServerId[], founded: boolean, reached: (id: ServerId) => number): number {
   if (ids.length === 0) return Infinity;
@@ -21,7 +22,7 @@ function reachedByEnough(ids: readonly ServerId[], founded: boolean, reached: (i
 
 /**
  * Returns the largest value that a quorum has reached. A joint membership needs a majority in both
- * halves (Raft §6).
+ * of its halves (Raft §6).
  */
 export function quorumReached({ voters, outgoing, founded }: Membership, reached: (id: ServerId) => number): number {
   return Math.min(reachedByEnough(voters, founded, reached), reachedByEnough(outgoing, founded, reached));

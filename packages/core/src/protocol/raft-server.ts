@@ -18,13 +18,14 @@ import type { Header, Role, Server } from './role.js';
 import type { Limits, Timings } from './settings.js';
 
 /**
- * Election timeouts without a leader after which a server with a full disk campaigns. It cannot
- * accept commands, but it can serve reads and send its entries to servers that have room.
+ * Number of election timeouts without a leader after which a server with a full disk campaigns.
+ * Such a leader cannot accept commands, but it can serve reads, and send its entries to servers
+ * that have room.
  */
 const FULL_PATIENCE = 4;
 /**
- * Election timeouts without a finished write after which a disk counts as stalled. A busy disk may
- * take up to a second for one sync.
+ * Number of election timeouts without a finished write after which a disk counts as stalled. A
+ * single sync of a busy disk may take up to a second.
  */
 const STALLED_AFTER = 4;
 
@@ -38,38 +39,48 @@ export interface RaftStart {
   readonly incarnation: number;
   readonly timings: Timings;
   readonly limits: Limits;
-  /** A random generator, uniform in [0, 1). */
+  /** A random generator that returns uniformly distributed numbers in [0, 1). */
   readonly random: () => number;
   /** The current monotonic time in milliseconds. */
   readonly now: number;
   /** The durable contents of the log store. */
   readonly log: LogStart & { readonly ballot: Ballot | undefined };
-  /** The log store, with this start counted; undefined if it has no identity yet. */
+  /**
+   * The identity of the log store and its number of starts, including this start; undefined if the
+   * store has no identity yet.
+   */
   readonly life?: StoreLife | undefined;
   /**
-   * The index up to which the state machine has already applied entries; 0 if it does not store its
-   * own state.
+   * The index up to which the state machine has already applied entries; 0 if the state machine
+   * does not store its own state.
    */
   readonly applied: number;
-  /** The highest feature level that the server reads. Default: what this version reads. */
+  /** The highest feature level that the server supports. Default: the level of this version. */
   readonly level?: number | undefined;
-  /** The newest version of the state machine's behavior; undefined if it has no versions. */
+  /**
+   * The newest version of the state machine's behavior; undefined if the state machine has no
+   * versions.
+   */
   readonly behavior?: number | undefined;
 }
 
-/** Where a log goes on with entries that only a newer version can read. */
+/**
+ * The position in the leader's log from which only a newer version of Kontiki can read the entries.
+ */
 export interface UnreadableLog {
   readonly index: number;
-  /** What cannot be read, in a sentence. */
+  /** A sentence that describes the unreadable data. */
   readonly reason: string;
-  /** The monotonic time in milliseconds at which it was noticed. */
+  /**
+   * The monotonic time, in milliseconds, at which this server first received the unreadable data.
+   */
   readonly since: number;
 }
 
 /**
- * The state that all roles of one server share: log, ballot, time and output. It also implements
- * the transitions between roles. `Raft` passes it the inputs, and the roles access it through
- * `Server`.
+ * The state that all roles of one server share: log, ballot, time and output. This class also
+ * implements the transitions between roles. `Raft` calls it with the inputs, and the roles access
+ * it through the `Server` interface.
  */
 export class RaftServer implements Server {
   readonly id: ServerId;
@@ -93,12 +104,18 @@ export class RaftServer implements Server {
   readonly #random: () => number;
   #ballot: Ballot;
   #header: Header;
-  /** The number of the write that carries the current ballot; `Infinity` until it is issued. */
+  /**
+   * The number of the write that contains the current ballot; `Infinity` until that write is
+   * issued.
+   */
   #ballotWrite = 0;
   #forgaveLateTimer = false;
-  /** The last time at which this server led or heard from a leader. */
+  /** The last time at which this server was the leader or knew a leader. */
   #ledAt: number;
-  /** The time since when the disk has not finished a write; `Infinity` if no write is pending. */
+  /**
+   * The time at which the disk last finished a write, or at which the first pending write was
+   * issued; `Infinity` if no write is pending.
+   */
   #writingSince = Infinity;
   #unreadable: UnreadableLog | undefined;
   readonly #reported = new Set<string>();
@@ -189,8 +206,8 @@ export class RaftServer implements Server {
   }
 
   /**
-   * Where the leader's log goes on with entries that this server cannot read; undefined if it can
-   * read the log.
+   * The position from which this server cannot read the leader's log; undefined if it can read the
+   * whole log.
    */
   get unreadable(): UnreadableLog | undefined {
     return this.#unreadable;
@@ -261,7 +278,7 @@ export class RaftServer implements Server {
   /** Returns the output since the previous call, and assigns a number to its write. */
   takeOutput(): Output {
     this.role.flush();
-    // Another leader's log may have other entries there.
+    // The entries at this index may come from another leader, whose log this server can read.
     if (this.#unreadable !== undefined && this.log.lastIndex >= this.#unreadable.index) this.#unreadable = undefined;
     const ballot = this.#ballotWrite === Infinity ? this.#ballot : undefined;
     if (ballot === undefined && !this.log.changed) return this.output.take(undefined, this.log.lastIssuedWrite);

@@ -20,7 +20,7 @@ import type { Limits, Timings } from './settings.js';
 export type SnapshotBody =
   Pick<SnapshotOffer, 'kind' | 'meta' | 'bytes'> | Pick<SnapshotChunk, 'kind' | 'id' | 'offset' | 'data'>;
 
-/** Messages that say something about an earlier term. */
+/** Kinds of messages that a server processes even if they come from an earlier term. */
 const SURVIVES_ITS_TERM: ReadonlySet<Received['kind']> = new Set(['preVoteReply', 'propose', 'proposeReply']);
 const noServers: ReadonlyMap<ServerId, { readonly info: ServerInfo }> = new Map();
 
@@ -55,7 +55,7 @@ export class Raft {
     return this.#server.role.name;
   }
 
-  /** The leader of the current term, as far as this server knows. */
+  /** The leader of the current term; undefined if this server does not know it. */
   get leader(): ServerId | undefined {
     return this.#server.leader;
   }
@@ -64,7 +64,7 @@ export class Raft {
     return this.#server.ballot;
   }
 
-  /** The term and incarnation that this server's messages carry. */
+  /** The term, incarnation and store identity that this server's messages carry. */
   get header(): Header {
     return this.#server.header;
   }
@@ -87,51 +87,57 @@ export class Raft {
     return this.#server.full;
   }
 
-  /** Whether the disk has not finished a write for several election timeouts. */
+  /** Whether the disk has not finished any write for several election timeouts. */
   get diskStalled(): boolean {
     return this.#server.diskStalled;
   }
 
-  /** The highest feature level that this server reads. */
+  /** The highest feature level that this server supports. */
   get level(): number {
     return this.#server.level;
   }
 
-  /** The newest version of the state machine's behavior on this server, if it has versions. */
+  /**
+   * The newest version of the state machine's behavior on this server; undefined if the state
+   * machine has no versions.
+   */
   get behavior(): number | undefined {
     return this.#server.behavior;
   }
 
-  /** Where the leader's log goes on with entries that this server cannot read, if it does. */
+  /**
+   * The position from which this server cannot read the leader's log; undefined if it can read the
+   * whole log.
+   */
   get unreadable(): UnreadableLog | undefined {
     return this.#server.unreadable;
   }
 
-  /** The progress of each peer; undefined unless this server leads. */
+  /** The progress of each peer; undefined if this server is not the leader. */
   get peers(): ReadonlyMap<ServerId, Progress> | undefined {
     const { role } = this.#server;
     return role instanceof Leader ? role.peers : undefined;
   }
 
-  /** Removed servers to which this leader still sends their removal. */
+  /** Removed servers that still receive the entry about their removal from this leader. */
   get leaving(): ReadonlyMap<ServerId, { readonly info: ServerInfo }> {
     const { role } = this.#server;
     return role instanceof Leader ? role.leaving : noServers;
   }
 
-  /** The server to which this leader is handing over; undefined if it is not. */
+  /** The target of the current leadership transfer; undefined if there is no transfer. */
   get transferTarget(): ServerId | undefined {
     const { role } = this.#server;
     return role instanceof Leader ? role.transferTarget : undefined;
   }
 
-  /** Bytes proposed to this leader but not committed yet. */
+  /** Bytes of entries that this leader has appended but not committed yet. */
   get uncommittedBytes(): number {
     const { role } = this.#server;
     return role instanceof Leader ? role.uncommittedBytes : 0;
   }
 
-  /** The time of the next `tick`, on the clock of `advance`. */
+  /** The time of the next `tick`, on the same clock as `advance`. */
   get wakeAt(): number {
     return this.#server.role.wakeAt;
   }
@@ -139,8 +145,8 @@ export class Raft {
   // ---- inputs
 
   /**
-   * Sets the current time without checking timers, so that messages that have already arrived can
-   * be processed before `tick`.
+   * Sets the current time without checking timers. So a driver can process messages that have
+   * already arrived before it calls `tick`.
    */
   advance(now: number): void {
     invariant(now >= this.#server.now, () => `time cannot go back from ${this.#server.now} to ${now}`);
@@ -148,8 +154,8 @@ export class Raft {
   }
 
   /**
-   * Checks the timers. `processWasStalled` means that this process runs so late that silence from
-   * other servers proves nothing.
+   * Checks the timers. `processWasStalled` means that this process itself was delayed, so missing
+   * messages from other servers prove nothing.
    */
   tick(processWasStalled: boolean): void {
     this.#server.role.tick(processWasStalled);
@@ -161,7 +167,8 @@ export class Raft {
    */
   step(from: ServerId, message: Received): void {
     const server = this.#server;
-    if ('to' in message && message.to !== server.incarnation) return; // An answer to an earlier incarnation.
+    // This message answers an earlier incarnation.
+    if ('to' in message && message.to !== server.incarnation) return;
     if (!server.lives.accepts(from, message)) return;
     if (message.kind === 'preVote') return this.#answerPreVote(from, message);
     if (message.term > server.ballot.term) {
@@ -189,22 +196,26 @@ export class Raft {
     return role.propose(data);
   }
 
-  /** Whether this server can forward proposals now: it knows a leader that understands them. */
+  /**
+   * Whether this server can forward proposals now: it knows a leader, and the cluster's feature
+   * level includes forwarding.
+   */
   get canForward(): boolean {
     return this.#server.forwarded.canForward;
   }
 
   /**
-   * Sends commands to the leader, if `canForward`. Returns the ticket of the first command.
-   * `Output.forwarded` has the leader's answer, unless a message is lost.
+   * Sends commands to the leader. Call this only if `canForward` is true. Returns the ticket of the
+   * first command. `Output.forwarded` contains the leader's answer, unless a message is lost.
    */
   forward(commands: readonly Uint8Array[]): number {
     return this.#server.forwarded.send(commands);
   }
 
   /**
-   * Changes the membership and returns the position of its entry, or the reason for a refusal. A
-   * joint membership is left without another call, once it is committed.
+   * Changes the membership and returns the position of its entry, or the reason for a refusal. If
+   * the change needs a joint membership, the leader leaves it after it is committed, without
+   * another call.
    */
   changeMembership(steps: readonly MembershipStep[], limits: ChangeLimits = {}): Position | ChangeRefusal {
     const { role } = this.#server;
@@ -212,8 +223,8 @@ export class Raft {
   }
 
   /**
-   * Raises the feature level of the cluster to the highest one that every member reads. Returns the
-   * position of the membership's entry, or the reason for a refusal.
+   * Raises the feature level of the cluster to the highest level that every member supports.
+   * Returns the position of the membership's entry, or the reason for a refusal.
    */
   raiseLevel(limits: Pick<ChangeLimits, 'expected'> = {}): Position | ChangeRefusal {
     const { role } = this.#server;
@@ -221,8 +232,8 @@ export class Raft {
   }
 
   /**
-   * Returns the newest version of the state machine's behavior that every member has, 0 if there is
-   * none, or why it is not known.
+   * Returns the newest version of the state machine's behavior that every member has, or 0 if some
+   * member has none. Returns a refusal if the version is not known.
    */
   commonBehavior(): number | ChangeRefusal {
     const { role } = this.#server;
@@ -230,8 +241,9 @@ export class Raft {
   }
 
   /**
-   * Begins to hand over the leadership to a voter, by default to the one that needs the fewest
-   * entries. Returns the reason if it cannot. The transfer ends within an election timeout.
+   * Starts a transfer of the leadership. The default target is the voter whose log lacks the fewest
+   * entries. Returns the reason if the transfer cannot start. The transfer ends within an election
+   * timeout.
    */
   transfer(to?: ServerId): TransferRefusal | undefined {
     const { role } = this.#server;
@@ -260,8 +272,8 @@ export class Raft {
   }
 
   /**
-   * Takes the entries that `Output.pageReads` requested; undefined if they were compacted in the
-   * meantime.
+   * Passes the entries that `Output.pageReads` requested. `entries` is undefined if they were
+   * compacted in the meantime.
    */
   pageRead(read: PageRead, entries: readonly Entry[] | undefined): void {
     const { role } = this.#server;
@@ -318,12 +330,14 @@ export class Raft {
     this.log.compact(index);
   }
 
-  /** Notes the addresses that members announced and that the committed membership does not name. */
+  /**
+   * Sets the addresses that members announced but that the committed membership does not contain.
+   */
   setAnnounced(changes: ReadonlyMap<ServerId, AddressChange>): void {
     this.#server.announced = changes;
   }
 
-  /** Notes whether the disk is too full for another log segment. */
+  /** Sets whether the disk is too full for another log segment. */
   setFull(full: boolean): void {
     if (full && !this.#server.full) this.#server.timesFull += 1;
     this.#server.full = full;
@@ -342,8 +356,8 @@ export class Raft {
   // ---- terms and votes
 
   /**
-   * Grants a pre-vote exactly if this server would grant the vote. A refusal carries this server's
-   * term, so that terms spread without campaigns.
+   * Grants a pre-vote if and only if this server would also grant the vote. A refusal carries this
+   * server's term, so that higher terms spread without elections.
    */
   #answerPreVote(from: ServerId, message: PreVote): void {
     const server = this.#server;
@@ -369,8 +383,8 @@ export class Raft {
   }
 
   /**
-   * Answers a leader or candidate of an earlier term, so that it learns the current term. Drops
-   * answers from earlier terms.
+   * Answers a leader or candidate of an earlier term with the current term. Drops answers from
+   * earlier terms.
    */
   #answerStale(from: ServerId, message: Received): void {
     const { incarnation: to } = message;
@@ -452,8 +466,8 @@ export class Raft {
 }
 
 /**
- * Returns whether the leader of `term` asked the candidate to take over. That request is valid for
- * one candidacy, in the next term.
+ * Returns whether the candidate was asked to campaign by the leader of the term `current`. Such a
+ * request is valid only for the next term.
  */
 function takesOver({ term, transfer }: Vote, current: number): boolean {
   return transfer === true && term === current + 1;

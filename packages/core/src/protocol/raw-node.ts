@@ -6,24 +6,29 @@ import type { RaftStart } from './raft-server.js';
 import { Raft } from './raft.js';
 import type { Timings } from './settings.js';
 
-/** The output of one turn. Send `mail` first, then issue `write`, then process the rest. */
+/** The output of one turn. Send `mail` first, then issue `write`, then process the other fields. */
 export interface Turn extends Pick<Output, 'write' | 'pageReads' | 'reads' | 'forwarded' | 'snapshots' | 'reports'> {
   /**
-   * Messages to send now, in this order. Messages that were held until a write became durable come
-   * first.
+   * Messages to send now, in this order. Messages that had to wait for a durable write come first.
    */
   readonly mail: readonly Mail[];
-  /** Whether another turn should follow as soon as other pending events were handled. */
+  /** Whether another turn should follow after the other pending events are handled. */
   readonly needsAnotherTurn: boolean;
-  /** The time of the next turn, on the clock of `turn`, unless an input arrives earlier. */
+  /**
+   * The time of the next turn, on the same clock as `turn`. An input that arrives earlier starts a
+   * turn immediately.
+   */
   readonly wakeAt: number;
 }
 
 /**
- * Hooks into a turn. A node uses only `propose`. A simulator also draws the other fields at random.
+ * Hooks into a turn of the protocol. A node uses only `propose`. A simulator also chooses the other
+ * fields at random.
  */
 export interface TurnHooks {
-  /** Called after messages are processed and before timers are checked. May propose commands. */
+  /**
+   * A callback after messages are processed and before timers are checked. It may propose commands.
+   */
   readonly propose?: ((raft: Raft) => void) | undefined;
   /**
    * Whether to process messages before finished writes. Both orders must be correct. Default false.
@@ -41,22 +46,24 @@ interface HeldMail {
 
 /**
  * The layer between `Raft` and its driver, pure and synchronous. etcd has the same three layers:
- * raft, RawNode and Node. Inputs wait here until `turn` passes them to `Raft` together. So
- * everything that arrives while a disk or network is busy becomes one batch.
+ * raft, RawNode and Node. This class collects inputs until `turn` passes them to `Raft` together.
+ * So all inputs that arrive while a disk or network is busy form one batch.
  *
- * A turn enforces three rules, so that drivers need not. Mail that acknowledges something is held
- * until the write it depends on is durable. Writes are numbered, and a finished write implies that
- * all earlier writes are finished. A turn that runs much later than planned was delayed by this
- * process itself, for example by a blocked event loop or a suspended machine. Such a delay does not
- * prove that other servers were silent. So a late turn processes the messages that have arrived and
- * leaves the timers to the next turn.
+ * A turn enforces three rules for its driver:
+ * - Messages that acknowledge entries or votes are held until the write that they depend on is
+ *   durable.
+ * - Writes are numbered, and a finished write implies that all earlier writes are finished.
+ * - A turn that runs much later than planned only processes the messages that have arrived, and
+ *   leaves the timers to the next turn. The delay came from this process itself, for example from a
+ *   blocked event loop or a suspended machine. So the delay does not prove that other servers sent
+ *   nothing.
  */
 export class RawNode {
   readonly raft: Raft;
   #inbox: { readonly from: ServerId; readonly message: Received }[] = [];
   #pagesRead: { readonly read: PageRead; readonly entries: readonly Entry[] | undefined }[] = [];
   #held: HeldMail[] = [];
-  /** Number of the newest durable write. All earlier writes are durable, too. */
+  /** The number of the newest durable write. All earlier writes are durable, too. */
   #lastWritten = 0;
   /** The time for which the next turn was planned. */
   #plannedAt = Infinity;
@@ -184,8 +191,8 @@ export class RawNode {
       return this.raft.tick(timers === 'late');
     }
     const late = now > this.#plannedAt + this.raft.timings.heartbeat;
-    // Never postpone timers twice in a row, so that a process that is always late can still start
-    // elections.
+    // Never postpone the timers in two consecutive turns. Otherwise a process whose turns are
+    // always late could never start an election.
     const postpone = late && !this.#timersPostponed;
     if (!postpone) this.raft.tick(late || this.#timersPostponed);
     this.#timersPostponed = postpone;
@@ -193,9 +200,9 @@ export class RawNode {
 }
 
 /**
- * Adds mail that waits for the same write. A newer answer replaces an older answer of the same kind
- * and stream that contains no additional information. Otherwise the answers to heartbeats and
- * probes would pile up while the disk is stalled.
+ * Adds messages that wait for the same write. A newer answer replaces an older answer of the same
+ * kind and stream if the older answer contains no additional information. Otherwise answers to
+ * heartbeats and probes would accumulate while the disk is stalled.
  */
 function addTo(held: Map<ServerId, readonly Message[]>, mail: Mail): void {
   for (const [to, messages] of mail) {

@@ -1,21 +1,19 @@
 import type { ServerId } from '../log/server.js';
 import type { ReadsReady } from './output.js';
 
-/**
- * A server with reads that wait for a round, its incarnation, and the number of its newest read.
- */
+/** A server whose reads wait for a round, its incarnation, and the number of its newest read. */
 export interface Asker {
   readonly server: ServerId;
   readonly incarnation: number;
   readonly ticket: number;
 }
 
-/** Number of forwarded requests whose answers are checked. */
+/** Maximum number of forwarded read requests in memory, whose answers this server checks. */
 const MAX_FORWARDED = 64;
 
 /**
- * A round of heartbeats that confirms reads: the commit index at its start, and the servers that
- * asked before it started.
+ * A round of heartbeats that confirms reads. It contains the leader's commit index when the round
+ * started, and the servers whose reads were waiting at that time.
  */
 interface Round {
   readonly number: number;
@@ -24,15 +22,18 @@ interface Round {
 }
 
 /**
- * The reads of this server, for ReadIndex (thesis §6.4). Reads are numbers rather than objects,
- * because an index confirmed after read n started is valid for all reads up to n. So any number of
- * waiting reads needs constant memory, shares one round, and survives a change of leader.
- * `ReadRounds` is the leader's side.
+ * The linearizable reads of this server, according to ReadIndex (thesis §6.4). `ReadRounds`
+ * implements the leader's side. A read is a number rather than an object. An index that is
+ * confirmed after read n started is valid for all reads up to n. So any number of waiting reads
+ * needs only constant memory, shares one round, and survives a change of leader.
  */
 export class Reads {
   #asked = 0;
   #ready = 0;
-  /** This server's commit index when it first asked a leader about each read, oldest first. */
+  /**
+   * This server's commit index when it first asked a leader about each read, in ascending order of
+   * ticket.
+   */
   #forwarded: { readonly ticket: number; readonly committed: number }[] = [];
 
   /** Starts a read and returns its number. */
@@ -45,16 +46,19 @@ export class Reads {
   noteForwarded(ticket: number, committed: number): void {
     if ((this.#forwarded.at(-1)?.ticket ?? 0) >= ticket) return;
     this.#forwarded.push({ ticket, committed });
-    // A leader answers the newest request, so the older ones seldom matter.
+    // A leader answers the newest request, so older requests seldom matter.
     if (this.#forwarded.length > MAX_FORWARDED) this.#forwarded.shift();
   }
 
-  /** Returns this server's commit index before it asked about a read, or 0 if it is unknown. */
+  /**
+   * Returns this server's commit index when it first asked a leader about a read, or 0 if the index
+   * is unknown.
+   */
   committedBefore(ticket: number): number {
     return this.#forwarded.find((request) => request.ticket === ticket)?.committed ?? 0;
   }
 
-  /** Number of the newest read; undefined once that read is answered. */
+  /** The number of the newest read; undefined if that read is answered. */
   get open(): number | undefined {
     return this.#asked > this.#ready ? this.#asked : undefined;
   }
@@ -71,25 +75,25 @@ export class Reads {
 }
 
 /**
- * A leader's read rounds. A round confirms all reads that were waiting when it started. Only one
- * round is in progress at a time. Every heartbeat carries the number of the newest round, so a
- * later heartbeat replaces a lost one. Replies to heartbeats sent before a read started do not
- * count for that read.
+ * A leader's read rounds. A round of heartbeats confirms all reads that were waiting when the round
+ * started. Only one round is in progress at a time. Every heartbeat carries the number of the
+ * newest round, so a later heartbeat replaces a lost one. Replies to heartbeats sent before a read
+ * started do not count for that read.
  */
 export class ReadRounds {
   #number = 0;
   #round: Round | undefined;
-  /** Waiting requests by server. A server's newer request replaces its older request. */
+  /** Waiting read requests by server. A newer request of a server replaces its older request. */
   #waiting = new Map<ServerId, Asker>();
 
-  /** Number of the newest round, which heartbeats carry. */
+  /** The number of the newest round. Every heartbeat carries this number. */
   get number(): number {
     return this.#number;
   }
 
   /**
-   * Skips a round number, so that answers to later heartbeats can be distinguished from earlier
-   * answers.
+   * Skips a round number and returns the new number. Then answers to later heartbeats can be
+   * distinguished from answers to earlier heartbeats.
    */
   skip(): number {
     this.#number += 1;
@@ -114,7 +118,7 @@ export class ReadRounds {
     return true;
   }
 
-  /** Ends and returns the current round if a quorum has answered up to its number. */
+  /** Ends and returns the current round if a quorum has answered this round or a later one. */
   end(answered: number): Round | undefined {
     const round = this.#round;
     if (round === undefined || answered < round.number) return undefined;

@@ -7,15 +7,15 @@ import { Progress } from './progress.js';
 import type { Header, Server } from './role.js';
 
 /**
- * Election timeouts for which a leader goes on sending to a server after its removal is committed,
- * so that the server learns of it.
+ * Number of election timeouts for which a leader continues to send to a removed server after the
+ * removal is committed. During this time the removed server receives the entry about its removal.
  */
 const FAREWELL = 2;
 
-/** A server that was removed, and the time until which the leader goes on sending to it. */
+/** A removed server, and the time until which the leader continues to send to this server. */
 interface Leaving {
   readonly info: ServerInfo;
-  /** `Infinity` until the removal is committed. */
+  /** The end of the sending period; `Infinity` until the removal is committed. */
   readonly until: number;
 }
 
@@ -26,8 +26,8 @@ export class Replication {
   #leaving: ReadonlyMap<ServerId, Leaving> = new Map();
   #streams = 0;
   /**
-   * The slice that was sent last. Peers that keep up receive the same slice, so it is encoded only
-   * once.
+   * The slice of entries that was sent most recently. Peers that are up to date receive the same
+   * slice, so it is encoded only once.
    */
   #cached: Slice | undefined;
 
@@ -41,14 +41,14 @@ export class Replication {
     return this.#peers;
   }
 
-  /** Removed servers to which this leader still sends their removal. */
+  /** Removed servers that still receive the entry about their removal from this leader. */
   get leaving(): ReadonlyMap<ServerId, { readonly info: ServerInfo }> {
     return this.#leaving;
   }
 
   /**
-   * Begins to send to the servers that the membership in force has added. A server that was removed
-   * and returns gets new streams, so that acknowledgements from its earlier time do not count.
+   * Starts sending to the servers that the membership in force has added. A removed server that is
+   * added again gets new streams, so that acknowledgements from before its removal do not count.
    */
   followMembership(): void {
     const { log, membership } = this.#server;
@@ -85,9 +85,9 @@ export class Replication {
   }
 
   /**
-   * Returns the progress of the peer that sent an answer. Returns undefined if the server is
-   * unknown or the stream belongs to an earlier incarnation. An answer from a new incarnation
-   * resets the progress, because earlier acknowledgements prove nothing about a restarted peer.
+   * Returns the progress of the peer that sent an answer. Returns undefined if the peer is unknown
+   * or the stream belongs to an earlier incarnation. An answer from a new incarnation resets the
+   * progress, because earlier acknowledgements prove nothing about a restarted peer.
    */
   identify(from: ServerId, answer: Header & { readonly stream: number }): Progress | undefined {
     const progress = this.#peers.get(from);
@@ -95,7 +95,7 @@ export class Replication {
     if (progress.incarnation === 0) progress.adopt(answer);
     if (progress.incarnation !== answer.incarnation) {
       this.#reset(from);
-      // It has answered, although to its earlier incarnation.
+      // The peer has answered, although the request was sent to its earlier incarnation.
       this.#peers.get(from)?.adopt(answer);
       return undefined;
     }
@@ -113,8 +113,8 @@ export class Replication {
   }
 
   /**
-   * Sends each peer as many entries as its window allows. If there is no append to carry the commit
-   * index, sends the index alone.
+   * Sends each peer as many entries as its window allows. If no append carries the commit index to
+   * a peer, sends the index in a separate message.
    */
   flush(): void {
     for (const [id, progress] of this.#peers) {
@@ -126,7 +126,8 @@ export class Replication {
 
   pageRead(read: PageRead, entries: readonly Entry[] | undefined): void {
     const progress = this.#peers.get(read.peer);
-    // A rejection or a restart of the peer has changed the progress since the request.
+    // The peer's progress has changed since the request, because the peer rejected an append or
+    // restarted.
     if (progress === undefined || progress.pendingRead !== read) return;
     progress.pendingRead = undefined;
     // The entries were compacted before or during the read, so the term of the preceding entry is
@@ -149,7 +150,8 @@ export class Replication {
 
   #replicate(id: ServerId, progress: Progress): boolean {
     const { log, limits, output, membership } = this.#server;
-    // The peer cannot read what follows, and would report it again and again.
+    // The peer cannot read entries of the cluster's feature level, and would report each of them as
+    // unreadable.
     if (progress.level !== undefined && progress.level < membership.level) return false;
     let sent = false;
     if (progress.nudge) {
@@ -174,7 +176,8 @@ export class Replication {
       }
       if (progress.full && !this.#fitsFullDisk(next)) {
         if (progress.state !== 'probe') break;
-        // An empty append needs no room, and its answer shows how much of the log the peer holds.
+        // An empty append needs no room on the peer's disk, and the answer shows how much of the
+        // log the peer has.
         this.#append(id, progress, [], 0);
         return true;
       }
@@ -192,8 +195,8 @@ export class Replication {
   }
 
   /**
-   * Returns whether only no-ops are left to send. Every disk keeps room for them, so that a leader
-   * can be elected and serve reads while all disks are full.
+   * Returns whether only no-op entries remain to be sent. Every disk reserves room for no-ops, so
+   * that a leader can be elected and serve reads while all disks are full.
    */
   #fitsFullDisk(next: number): boolean {
     const { log } = this.#server;
@@ -223,8 +226,8 @@ export class Replication {
   }
 
   /**
-   * Returns the commit index to send to a peer whose log matches up to `held`, and notes it as
-   * sent.
+   * Returns the commit index to send to a peer whose log matches up to `held`, and stores the index
+   * as sent.
    */
   #noteCommitSent(progress: Progress, held: number): number {
     const committed = Math.min(held, this.#server.log.committed);
@@ -233,9 +236,10 @@ export class Replication {
   }
 
   /**
-   * Sends a commit message to an idle peer. A peer with appends in flight will receive another
-   * append that carries the commit index. Waits one turn first, because a caller whose proposal
-   * just succeeded often proposes again, and that append carries the commit index, too.
+   * Sends the commit index to an idle peer in a separate message. A peer with appends in flight
+   * will receive another append, which also carries the index. Waits one turn before sending,
+   * because a caller whose proposal was just committed often proposes again. The append of that
+   * proposal makes a separate message unnecessary.
    */
   #announceCommit(id: ServerId, progress: Progress): void {
     const { log, header, output } = this.#server;

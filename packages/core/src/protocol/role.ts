@@ -27,13 +27,16 @@ import type { Report } from './output.js';
 import type { Reads } from './reads.js';
 import type { Limits, Timings } from './settings.js';
 
-/** The roles of Raft §5.1, and the pre-candidate of thesis §9.6. */
+/** The server roles of Raft §5.1, and the pre-candidate role of thesis §9.6. */
 export type RoleName = 'follower' | 'preCandidate' | 'candidate' | 'leader';
 
 /** The fields that every message carries. */
 export type Header = Pick<Message, 'term' | 'incarnation' | 'store' | 'starts'>;
 
-/** The interface of a server to its roles: shared state, and transitions to other roles. */
+/**
+ * The interface between a server and its roles. It provides the shared state, and the transitions
+ * to other roles.
+ */
 export interface Server {
   readonly id: ServerId;
   readonly log: RaftLog;
@@ -44,48 +47,52 @@ export interface Server {
   /** The monotonic time in milliseconds, as last set by `Raft.advance`. */
   readonly now: number;
   readonly ballot: Ballot;
-  /** This server's log store, with this start counted. */
+  /** The identity of this server's log store and its number of starts, including this start. */
   readonly life: StoreLife | undefined;
   readonly header: Header;
-  /** The leader of the current term, as far as this server knows. */
+  /** The leader of the current term; undefined if this server does not know it. */
   leader: ServerId | undefined;
-  /** Addresses that members announced and a leader is to record. */
+  /** Addresses that members announced and that a leader should record in the membership. */
   readonly announced: ReadonlyMap<ServerId, AddressChange>;
   /** Whether the disk is too full for another log segment. */
   readonly full: boolean;
-  /** How often the disk has become full. */
+  /** Number of times that the disk has become full. */
   readonly timesFull: number;
-  /** Whether the disk has not finished a write for several election timeouts. */
+  /** Whether the disk has not finished any write for several election timeouts. */
   readonly diskStalled: boolean;
-  /** The highest feature level that this server reads. */
+  /** The highest feature level that this server supports. */
   readonly level: number;
-  /** The newest version of the state machine's behavior on this server, if it has versions. */
+  /**
+   * The newest version of the state machine's behavior on this server; undefined if the state
+   * machine has no versions.
+   */
   readonly behavior: number | undefined;
   /**
-   * Whether this server may campaign: it is a voter, is not blank, its disk works, it can read the
-   * log, and it has room for entries. A server without room may campaign if no server has led for a
-   * while. A server whose removal is not committed yet is still a voter, because the others may
-   * need it to commit the removal (thesis §4.2.2).
+   * Whether this server may campaign. It must be a voter with a log, and it must be able to read
+   * the leader's log. Its disk must work and have room for entries. Without room, it may campaign
+   * only after a long time without a leader. A server still counts as a voter until its removal is
+   * committed, because the other servers may need it to commit the removal (thesis §4.2.2).
    */
   readonly eligible: boolean;
   /** Whether the current term and vote are durable, so that messages of this term may be sent. */
   readonly ballotDurable: boolean;
   /** The membership in force. Throws on a blank server. */
   readonly membership: Membership;
-  /** Whether this server has the disk that the membership names. */
+  /** Whether this server runs on the disk that the membership records for it. */
   readonly ownDiskCounts: boolean;
   /**
-   * Returns whether a server's votes and acknowledgements count if it has this store. Once a
-   * cluster is founded, they count only with the store that the membership in force names.
+   * Returns whether a server's votes and acknowledgements count, given the identity of its store.
+   * After the founding of the cluster, they count only if the membership in force records the same
+   * store for that server.
    */
   trusts(id: ServerId, store: StoreId | undefined): boolean;
   /** Draws an election timeout from [T, 2T) (Raft §5.2). */
   drawElectionTimeout(): number;
   /**
-   * Returns whether to ignore an expired timer because this process was stalled, so silence from
-   * other servers proves nothing. Reports each ignored timer. Never returns true twice in a row, so
-   * that a process that is always late still campaigns. After a call with false, the next late
-   * timer may be ignored again.
+   * Returns whether to ignore an expired timer. A timer is ignored if this process was stalled,
+   * because missing messages from other servers prove nothing then. Reports each ignored timer.
+   * Never returns true twice in succession, so that a process that is always late can still
+   * campaign. After a call with false, the next late timer may be ignored again.
    */
   forgiveLateTimer(processWasStalled: boolean): boolean;
   /**
@@ -93,35 +100,40 @@ export interface Server {
    * because the callback of a finished write may still be queued in the event loop.
    */
   restartDiskTimer(): void;
-  /** Sends a message as soon as the current term is durable. */
+  /** Sends a message after the current term is durable, or immediately if it is durable already. */
   send(to: ServerId, message: Message): void;
   report(report: Report): void;
-  /** Reports a peer only once per term, because the peer repeats what it sends. */
+  /**
+   * Reports an observation about a peer only once per term, because the peer repeats its messages.
+   */
   reportOnce(report: Report & { readonly peer: ServerId }): void;
-  /** Notes that this server cannot read the log from `index` on. */
+  /** Notes that this server cannot read the leader's log from `index` on. */
   noteUnreadable(index: number, reason: string): void;
   follow(term: number, leader: ServerId | undefined): void;
   askForPreVotes(): void;
-  /** `transfer` means that the leader asked this server to take over. */
+  /**
+   * Starts an election. `transfer` means that the leader asked this server to become the leader.
+   */
   campaign(transfer?: boolean): void;
   lead(): void;
 }
 
 /**
- * The behavior of one role. A role silently ignores messages that do not concern it, because the
- * network may deliver any message at any time.
+ * The behavior of one server role. A role silently ignores messages that do not concern it, because
+ * the network may deliver any message at any time.
  */
 export interface Role {
   readonly name: RoleName;
   /** The time of the next `tick`, in milliseconds; `Infinity` if no timer is set. */
   readonly wakeAt: number;
   /**
-   * Whether this server has recently heard from a leader, and so grants no votes to other servers
-   * (thesis §4.2.3).
+   * Whether this server has recently received a message from a leader. If so, it grants no votes to
+   * other servers (thesis §4.2.3).
    */
   readonly leaderAlive: boolean;
   /**
-   * Checks the timers. `processWasStalled` means that silence from other servers proves nothing.
+   * Checks the timers. `processWasStalled` means that this process itself was delayed, so missing
+   * messages from other servers prove nothing.
    */
   tick(processWasStalled: boolean): void;
   /** Called when a write has become durable. */
@@ -132,7 +144,7 @@ export interface Role {
   retime(): void;
   /** Called at the end of a turn. Adds the results of the turn's inputs to the output. */
   flush(): void;
-  // The next seven messages come from the leader of the current term.
+  // The following seven methods handle messages from the leader of the current term.
   append(from: ServerId, message: Append): void;
   heartbeat(from: ServerId, message: Heartbeat): void;
   commit(from: ServerId, message: Commit): void;
@@ -140,8 +152,9 @@ export interface Role {
   snapshotChunk(from: ServerId, message: SnapshotChunk): void;
   timeoutNow(from: ServerId, message: TimeoutNow): void;
   unreadable(from: ServerId, message: Unreadable): void;
-  // The next messages belong to the current term, except that pre-vote replies may have any term.
-  // Answers are addressed to this incarnation.
+  // The following methods handle messages of the current term, except that pre-vote replies may
+  // have any term. All answers among these messages are addressed to this server's current
+  // incarnation.
   preVoteReply(from: ServerId, message: PreVoteReply): void;
   voteReply(from: ServerId, message: VoteReply): void;
   appendAccepted(from: ServerId, message: AppendAccepted): void;
@@ -152,7 +165,10 @@ export interface Role {
   readIndexReply(from: ServerId, message: ReadIndexReply): void;
 }
 
-/** A base class that ignores every message. Roles override the methods that they need. */
+/**
+ * A base class that ignores every message. Subclasses override the methods for the messages that
+ * they handle.
+ */
 export abstract class BaseRole implements Role {
   abstract readonly name: RoleName;
   abstract readonly wakeAt: number;

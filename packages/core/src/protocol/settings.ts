@@ -1,10 +1,10 @@
-/** Timings in milliseconds. They should be the same on every server. */
+/** Timings in milliseconds. All servers of a cluster should use the same timings. */
 export interface Timings {
   /** The interval of a leader's heartbeats. Default 100. */
   readonly heartbeat: number;
   /**
-   * The election timeout T. A follower campaigns if it hears from no leader for a time drawn from
-   * [T, 2T). At least twice the heartbeat. Default 500.
+   * The election timeout T. A follower campaigns if it receives no messages from a leader for a
+   * time drawn from [T, 2T). T must be at least twice the heartbeat interval. Default 500.
    */
   readonly election: number;
 }
@@ -16,31 +16,33 @@ export interface Timings {
 export const defaultTimings: Timings = { heartbeat: 100, election: 500 };
 
 /**
- * Limits, in bytes unless stated otherwise. A single entry is always accepted, whatever its size.
+ * Limits of a server's memory and messages, in bytes unless stated otherwise. A single entry of any
+ * size is always accepted.
  */
 export interface Limits {
   /**
-   * Bytes of entries in one append message. Default 252 KiB, so that a frame stays within 256 KiB.
+   * Maximum bytes of entries in one append message. Default 252 KiB, so that a frame stays within
+   * 256 KiB.
    */
   readonly messageBytes: number;
-  /** Number of append messages sent to a peer and not yet acknowledged. Default 64. */
+  /** Maximum number of append messages sent to a peer and not yet acknowledged. Default 64. */
   readonly windowMessages: number;
-  /** Bytes of entries sent to a peer and not yet acknowledged. Default 4 MiB. */
+  /** Maximum bytes of entries sent to a peer and not yet acknowledged. Default 4 MiB. */
   readonly windowBytes: number;
   /**
-   * Bytes of proposals that this leader has appended but not committed yet. The leader refuses
-   * proposals beyond this limit. Default 32 MiB.
+   * Maximum bytes of entries that this leader has appended but not committed yet. The leader
+   * refuses proposals beyond this limit. Default 32 MiB.
    */
   readonly uncommittedBytes: number;
   /**
-   * Bytes of entries that are not durable on this server yet. Beyond this limit a follower drops
-   * appends, and a leader refuses proposals. A leader needs this limit, too, because other servers
+   * Maximum bytes of entries that are not durable on this server yet. Beyond this limit a follower
+   * drops appends, and a leader refuses proposals. A leader needs this limit because other servers
    * can commit entries that its own slow disk has not written. Default 32 MiB.
    */
   readonly undurableBytes: number;
   /**
-   * Bytes of entries that this leader has committed but its state machine has not applied yet. The
-   * leader refuses proposals beyond this limit. Default 32 MiB.
+   * Maximum bytes of entries that this leader has committed but its state machine has not applied
+   * yet. The leader refuses proposals beyond this limit. Default 32 MiB.
    */
   readonly unappliedBytes: number;
   /**
@@ -48,7 +50,7 @@ export interface Limits {
    * refuses proposals, because their callers would have to wait even longer. Default 2,000.
    */
   readonly unappliedMs: number;
-  /** Bytes of committed and durable entries kept in memory. Default 16 MiB. */
+  /** Maximum bytes of committed and durable entries kept in memory. Default 16 MiB. */
   readonly tailBytes: number;
 }
 

@@ -3,13 +3,17 @@ import type { Progress } from './progress.js';
 import type { Server } from './role.js';
 
 /**
- * The transfer of a leadership to another voter (thesis §3.10). The leader accepts no commands, sends
- * the target the rest of its log, and then asks it to campaign. If no other leader is heard of within
- * an election timeout, the transfer has failed.
+ * A transfer of the leadership to another voter (thesis §3.10). The leader accepts no commands
+ * during the transfer. It sends the target the missing entries of its log, and then asks the target
+ * to campaign. The transfer fails if the leader receives no message from a new leader within an
+ * election timeout.
  */
 export class Transfer {
   readonly target: ServerId;
-  /** Whether this leader is no longer a voter, so that it steps down even if the transfer fails. */
+  /**
+   * Whether this leader is no longer a voter. In this case the leader steps down even if the
+   * transfer fails.
+   */
   readonly resigns: boolean;
   readonly until: number;
   readonly #server: Server;
@@ -22,7 +26,7 @@ export class Transfer {
     this.until = server.now + server.timings.election;
   }
 
-  /** Asks the target to campaign, once it has the whole log. */
+  /** Asks the target to campaign as soon as the target has the whole log. */
   flush(progress: Progress | undefined): void {
     const { log, header } = this.#server;
     if (this.#sent || progress === undefined || progress.match !== log.lastIndex) return;

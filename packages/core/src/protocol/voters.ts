@@ -5,30 +5,31 @@ import type { Server } from './role.js';
 
 type Peers = ReadonlyMap<ServerId, Progress>;
 
-/** A learner may be this many entries behind when it becomes a voter. */
+/** Maximum number of entries that a learner may lack when it becomes a voter. */
 const MAX_LAG = 1_000;
 
 /**
- * Returns whether what a voter acknowledges counts: its history and its disk are the right ones.
+ * Returns whether a voter's acknowledgements count toward a quorum. The voter's history must not
+ * contradict the leader's, and the voter must run on the disk that the membership records.
  */
 export function counts(server: Server, id: ServerId, progress: Progress | undefined): progress is Progress {
   return progress !== undefined && !progress.isExcluded && server.trusts(id, progress.store);
 }
 
 /**
- * Returns whether a peer counts, and is not known to be away. A peer that has not answered yet gets
- * an election timeout to do so.
+ * Returns whether a peer counts toward a quorum and may still answer. A peer that has not answered
+ * yet is treated as alive for an election timeout.
  */
 export function mayAnswer(server: Server, id: ServerId, progress: Progress | undefined): boolean {
   return counts(server, id, progress) && server.now - progress.lastActive <= server.timings.election;
 }
 
-/** Returns whether a peer counts, and has answered within the election timeout. */
+/** Returns whether a peer counts toward a quorum and has answered within the election timeout. */
 export function answers(server: Server, id: ServerId, progress: Progress | undefined): boolean {
   return progress?.incarnation !== 0 && mayAnswer(server, id, progress);
 }
 
-/** Returns a new voter that has too little of the log to count, if there is one. */
+/** Returns a new voter whose log lacks too many entries; undefined if there is no such voter. */
 export function laggard(server: Server, peers: Peers, next: Membership): ServerId | undefined {
   const { id, log, membership } = server;
   return next.voters.find((voter) => {
@@ -39,7 +40,9 @@ export function laggard(server: Server, peers: Peers, next: Membership): ServerI
   });
 }
 
-/** Returns the voter that answers and has the most of the log; undefined if none answers. */
+/**
+ * Returns the voter with the most entries among those that answer; undefined if no voter answers.
+ */
 export function bestSuccessor(server: Server, peers: Peers): ServerId | undefined {
   const able = [...peers].filter(
     ([id, progress]) => server.membership.voters.includes(id) && answers(server, id, progress) && !progress.full,

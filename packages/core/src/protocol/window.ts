@@ -4,9 +4,9 @@ interface Sent {
 }
 
 /**
- * The window of one peer: non-empty appends in flight, in order. A leader sends appends without
- * waiting for replies until the window is full, either in messages or in bytes. An acknowledgement
- * removes everything up to its index from the window.
+ * The window of one peer, which lists its non-empty appends in flight, in sending order. A leader
+ * sends appends without waiting for replies until the window is full, either in messages or in
+ * bytes. An acknowledgement removes everything up to its index from the window.
  */
 export class Window {
   #sent: Sent[] = [];
@@ -24,8 +24,8 @@ export class Window {
   }
 
   /**
-   * Whether no further append may be sent. A single message may exceed the byte limit, so that a
-   * message of any size can be sent.
+   * Whether the window is full, so that no further append may be sent. A single append may exceed
+   * the byte limit. Otherwise a very large append could never be sent.
    */
   get full(): boolean {
     return this.#sent.length >= this.#maxMessages || this.#bytes >= this.#maxBytes;
