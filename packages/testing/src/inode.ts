@@ -2,13 +2,13 @@
 interface Write {
   readonly offset: number;
   readonly bytes: Uint8Array;
-  /** The replaced bytes, which a power cut restores. */
+  /** The bytes that the write replaced. A power cut restores these bytes. */
   readonly before: Uint8Array;
   /** Length of the file before the write. */
   readonly lengthBefore: number;
 }
 
-/** Bytes from `from` up to, but not including, `to`. */
+/** A range of bytes from `from` (inclusive) to `to` (exclusive). */
 interface Range {
   readonly from: number;
   readonly to: number;
@@ -29,12 +29,15 @@ export class Inode {
   /** Number of synced or dropped writes. */
   #settled = 0;
   /**
-   * The durable contents after a failed sync, without the dropped writes, which stay readable.
-   * Undefined until a sync fails. Until then, undoing the unsynced writes gives the durable
-   * contents.
+   * The durable contents after a failed sync. A failed sync drops writes that processes can still
+   * read, so these contents exclude them. Undefined until a sync fails, because undoing the
+   * unsynced writes then gives the durable contents.
    */
   #platter: Inode | undefined;
-  /** Ranges made durable by the newest sync. Damage there looks like a torn write. */
+  /**
+   * Ranges of bytes that the newest sync made durable. Damage to these bytes cannot be
+   * distinguished from a torn write.
+   */
   #lastSynced: readonly Range[] = [];
 
   constructor(contents: Uint8Array = new Uint8Array(0)) {
@@ -98,7 +101,8 @@ export class Inode {
   }
 
   /**
-   * Cuts the power. Either no unsynced write survives, or the oldest ones do, or random sectors do.
+   * Cuts the power. The surviving unsynced writes are none, the oldest ones, or random sectors of
+   * the writes.
    */
   cutPower(random: () => number): void {
     const lost = this.#undoUnsynced();

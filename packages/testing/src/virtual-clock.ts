@@ -3,7 +3,10 @@ import { drainPromises } from './drain-promises.js';
 
 interface Alarm {
   at: number;
-  /** Position among alarms due at the same time. They fire in the order in which they were set. */
+  /**
+   * Position of an alarm among the alarms that are due at the same time. Such alarms fire in the
+   * order in which they were set.
+   */
   order: number;
   readonly fire: () => void;
 }
@@ -50,7 +53,7 @@ export class VirtualClock implements Clock {
     } while (this.#deferred.length > 0 || (await this.#hasDeferred()));
   }
 
-  /** Advances time by `ms` milliseconds and fires each timer on the way. */
+  /** Advances time by `ms` milliseconds and fires each timer that is due in that time. */
   async elapse(ms: number): Promise<void> {
     const end = this.#now + ms;
     await this.settle();

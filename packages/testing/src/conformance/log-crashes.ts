@@ -9,12 +9,13 @@ import { drawScript, script as fixed, type Script } from './log-script.js';
 
 const KINDS: readonly Crash[] = ['process', 'power'];
 
-/** Range of the second crash, in operations since the start of the recovery. */
+/** Number of operations of a recovery within which the second crash occurs. */
 const RECOVERY = 12;
 
 /**
- * Tests a crash before every operation of the medium. Runs a script on a new medium for each, until
- * a run ends without a crash. Returns the first error found.
+ * Crashes a store before each operation of its medium, one operation per run. Each run executes a
+ * script on a new medium. The last run is the one whose script ends without a crash. Returns the
+ * first error found.
  *
  * After each crash, opens the log and compares it with `survivors`. Then cuts the power and opens
  * the log again. All data that the first open reported must still exist, because `open` may report

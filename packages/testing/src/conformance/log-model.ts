@@ -69,9 +69,9 @@ export interface Model extends Holdings {
   readonly committed: number;
   /** Number of resets. */
   readonly resets: number;
-  /** All entries since the last reset, including compacted ones. */
+  /** All entries that the log contained since its last reset, including compacted entries. */
   readonly all: readonly Entry[];
-  /** All bases since the last reset. */
+  /** All bases that the log had since its last reset. */
   readonly bases: readonly LogBase[];
 }
 

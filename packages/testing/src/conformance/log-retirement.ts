@@ -41,7 +41,7 @@ export function testRetirement({ expect, testAbility }: LogTests): void {
   });
 
   testAbility('retire', 'a retired log reports a new location of 4,100 bytes in full', async (medium) => {
-    // A path of the maximum length, in two-byte characters.
+    // Use a path of the maximum length that consists of two-byte characters.
     const where = `fs:/${'ä'.repeat(2_046)}/end`;
     const store = medium.store();
     await store.open(owner);

@@ -15,8 +15,8 @@ export interface Medium<Store> {
    */
   crash?(kind: Crash): void;
   /**
-   * Schedules a crash before the nth operation from now that changes the medium. With 1, the crash
-   * comes before the next operation. Resolves after the crash.
+   * Schedules a crash before the nth operation from now that changes the medium. If `operation` is
+   * 1, the crash comes before the next operation. Resolves after the crash.
    */
   crashAt?(operation: number, kind: Crash): Promise<void>;
   /**
@@ -39,7 +39,7 @@ export interface Medium<Store> {
    * time.
    */
   until?(condition: () => boolean): Promise<void>;
-  /** Called after the test. */
+  /** Called after the test to remove the medium. */
   remove?(): void | Promise<void>;
 }
 
@@ -49,11 +49,11 @@ interface Methods {
   readonly fail: 'fail';
   readonly damage: 'damage';
   readonly operations: 'operations';
-  /** Something that the store itself can do. The medium of the suite needs no method for it. */
+  /** The ability of a store to retire its log. The medium needs no method for this ability. */
   readonly retire: never;
 }
 
-/** An optional ability of a medium, or of the store on it. */
+/** An optional ability of a medium, or of the store on this medium. */
 export type Ability = keyof Methods;
 
 const METHODS: { readonly [A in Ability]: readonly Methods[A][] } = {
@@ -68,7 +68,7 @@ const METHODS: { readonly [A in Ability]: readonly Methods[A][] } = {
 /** A medium with all methods of an ability. */
 export type MediumWith<Store, A extends Ability> = Medium<Store> & Required<Pick<Medium<Store>, Methods[A]>>;
 
-/** Returns the medium. Throws if it lacks a method of the ability. */
+/** Returns the medium. Throws if the medium lacks a method of the ability. */
 export function withAbility<Store, A extends Ability>(medium: Medium<Store>, ability: A): MediumWith<Store, A> {
   const missing = METHODS[ability].find((method) => medium[method] === undefined);
   if (missing === undefined) return medium as MediumWith<Store, A>;

@@ -22,8 +22,8 @@ const meta: SnapshotMeta = {
 };
 
 /**
- * Messages of every kind. Kinds with a flag or a list have one message per value of the flag, or
- * with and without items.
+ * Sample messages of every kind. A kind with a flag has one sample per value of the flag. A kind
+ * with a list has one sample with items and one sample without items.
  */
 const samples: { readonly [kind in Message['kind']]: readonly (Message & { readonly kind: kind })[] } = {
   preVote: [{ kind: 'preVote', ...from, lastIndex: 5, lastTerm: 3 }],
@@ -106,7 +106,7 @@ export function append(index: number, bytes: number): Message {
   return { kind: 'append', ...from, stream: 1, prevIndex: index - 1, prevTerm, committed: 0, entries: [entry] };
 }
 
-/** Size of the entry with which an append fills the largest frame. */
+/** Size in bytes of an entry that makes an append fill a frame of the maximum size. */
 export const LARGEST: number = MAX_FRAME - frameLength([append(1, 0)]);
 
 /** A message that cannot be encoded, because its number is not an integer. */

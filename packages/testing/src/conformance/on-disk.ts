@@ -14,7 +14,7 @@ export interface StoreEnvironment {
 /**
  * Returns a factory of media for stores on the `Folder` of `@kontiki/files`. Each medium is a
  * `SimulatedDisk` on virtual time and has all abilities. Set `lies` to make syncs resolve without
- * syncing and check that a suite fails.
+ * syncing, to check that a suite detects this.
  */
 export function onDisk<Store>(
   make: (folder: Folder, environment: StoreEnvironment) => Store,

@@ -9,7 +9,10 @@ type Register = (name: string, body: () => void | Promise<void>) => unknown;
 export interface TestFunctions {
   readonly describe: (name: string, body: () => void) => unknown;
   readonly it: Register & {
-    /** Registers a test that does not run. Without it, a skipped test is registered as empty. */
+    /**
+     * Registers a test that does not run. If this function is missing, a skipped test is registered
+     * with an empty body.
+     */
     readonly skip?: Register | undefined;
   };
   /**
@@ -53,9 +56,9 @@ function expect(actual: unknown): Matchers {
 export interface TestResult {
   /** The titles of the enclosing suites and of the test, joined by ` > `. */
   readonly name: string;
-  /** Whether the test was skipped. Missing if it ran. */
+  /** True if the test was skipped. Missing if the test ran. */
   readonly skipped?: true;
-  /** The error that the test threw. Missing if it passed. */
+  /** The error that the test threw. Missing if the test passed. */
   readonly error?: unknown;
 }
 

@@ -11,8 +11,8 @@ export interface Wire<T extends Transport> {
   /** Returns the address of a started transport, in the form used in memberships. */
   address(transport: T, id: ServerId): string | Promise<string>;
   /**
-   * Stops a server's operating system from reading received data, or lets it read again. Held data
-   * is delivered when reading resumes.
+   * If `held` is true, stops a server's operating system from delivering received data. Otherwise,
+   * delivers the data held so far and all later data.
    */
   hold?(id: ServerId, held: boolean): void;
   /**
@@ -21,7 +21,7 @@ export interface Wire<T extends Transport> {
    * time.
    */
   until?(condition: () => boolean): Promise<void>;
-  /** Called after the test, once all transports are closed. */
+  /** Called after the test to remove the network, once all transports are closed. */
   remove?(): void | Promise<void>;
 }
 

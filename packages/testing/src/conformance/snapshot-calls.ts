@@ -71,8 +71,7 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     let store = medium.store();
     await store.open(owner);
     await save(store, before);
-    // The synced bytes end in the head, after the head, within a chunk, and at the end of the
-    // snapshot, in that order.
+    // The four cases sync up to a byte in the head, after the head, within a chunk, and at the end.
     for (const [synced, written] of [
       [50, 60],
       [200, 900],

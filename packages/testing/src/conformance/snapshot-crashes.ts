@@ -8,12 +8,12 @@ import type { StoreSuite } from './store-context.js';
 
 const KINDS: readonly Crash[] = ['process', 'power'];
 
-/** Range of the second crash, in operations since the start of the recovery. */
+/** Number of operations of a recovery within which the second crash occurs. */
 const RECOVERY = 12;
 
 /**
  * A call of a script, on the snapshot at an index. `write` writes up to a fraction of the
- * snapshot's bytes, where 1 is all of them. `startSync` does not await the sync, which runs in
+ * snapshot's bytes, where 1 is all bytes. `startSync` does not await the sync, which runs in
  * parallel with the next steps of this snapshot.
  */
 type Step =
@@ -75,8 +75,8 @@ function drawScript(random: Random): Step[] {
 interface Guarantee {
   readonly sample: Sample;
   /**
-   * Whether the snapshot must be listed (true) or must not be listed (false). Undefined if either
-   * is allowed.
+   * True if the snapshot must be listed, and false if the snapshot must not be listed. Undefined if
+   * both are allowed.
    */
   listed: boolean | undefined;
   /** Lowest offset at which an unfinished snapshot may resume. */
@@ -137,8 +137,9 @@ class Guarantees {
 }
 
 /**
- * Tests a crash before every operation of the medium. Runs a script on a new medium for each, until
- * a run ends without a crash. Returns the first error found.
+ * Crashes a store before each operation of its medium, one operation per run. Each run executes a
+ * script on a new medium. The last run is the one whose script ends without a crash. Returns the
+ * first error found.
  *
  * After each crash, opens the store, which must list the guaranteed snapshots with all their bytes.
  * Then cuts the power and opens the store again. All snapshots listed the first time must still

@@ -6,7 +6,7 @@ export const owner: Owner = { cluster: 'conformance', server: 'a' };
 
 const membership = membershipOf(['a', 'b'].map((id) => [id, { address: `test://${id}:1`, metadata: '' }] as const));
 
-/** A snapshot and its encoded bytes. They span several chunks unless the state is tiny. */
+/** A snapshot and its encoded bytes. The bytes span several chunks unless the state is tiny. */
 export interface Sample {
   readonly meta: SnapshotMeta;
   readonly state: Uint8Array;
@@ -45,8 +45,8 @@ export async function joined(stream: AsyncIterable<Uint8Array>): Promise<Uint8Ar
 }
 
 /**
- * Writes a sample, starting where the store resumes, and finishes it. Syncs after each piece if
- * `syncs` is true.
+ * Writes a sample to a store, starting at the offset where the store resumes, and finishes the
+ * snapshot. Syncs after each piece if `syncs` is true.
  */
 export async function save(
   store: SnapshotStore,

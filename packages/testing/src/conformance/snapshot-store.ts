@@ -12,7 +12,7 @@ export type SnapshotStoreSuite = StoreSuite<SnapshotStore>;
 
 /**
  * Seeds of the crash tests. A seed determines which unsynced bytes survive a crash. Seed 0 runs the
- * fixed script, and other seeds draw one.
+ * fixed script, and every other seed draws a random script.
  */
 const SEEDS = [0, 1, 2, 3];
 

@@ -12,8 +12,8 @@ export interface StateMachineSuite<M extends StateMachine> {
   /** Creates a blank machine. */
   readonly machine: () => M | Promise<M>;
   /**
-   * Returns the commands to apply, in order. They should cover every kind of command, including
-   * refused ones. Must return equal commands in every call.
+   * Returns the commands to apply, in order. The commands should be of every kind, including
+   * commands that the machine refuses. Must return equal commands in every call.
    */
   readonly commands: () => readonly Uint8Array[];
   /** Returns a machine's whole state as a comparable value. */
@@ -112,7 +112,9 @@ async function blank<M extends StateMachine>({ machine }: StateMachineSuite<M>):
   return made;
 }
 
-/** Returns the commands as log entries. Gaps in the indices stand for entries without commands. */
+/**
+ * Returns the commands as log entries. A gap in the indices represents an entry that is no command.
+ */
 function entriesOf({ commands }: Pick<StateMachineSuite<StateMachine>, 'commands'>): CommandEntry[] {
   const random = new Random(1, 'places');
   const at = { index: 1, term: 1 };

@@ -11,7 +11,8 @@ export interface StoreSuite<Store> {
    */
   readonly medium: (random: () => number) => Medium<Store> | Promise<Medium<Store>>;
   /**
-   * Abilities that are not tested, each with the reason, which the titles of skipped tests contain.
+   * Abilities that are not tested, and the reason for each. The titles of skipped tests contain the
+   * reason.
    */
   readonly without?: Readonly<Partial<Record<Ability, string>>> | undefined;
 }

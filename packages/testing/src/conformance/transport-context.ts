@@ -2,16 +2,17 @@ import type { ServerId, Transport } from '@kontiki/core';
 import type { Matchers, Runner } from './runner.js';
 import { Servers, type Wire } from './servers.js';
 
-/** An optional ability of a wire. */
+/** An optional ability of a `Wire`, which is the network of a transport test. */
 export type WireAbility = 'hold';
 
 export interface TransportSuite<T extends Transport> {
   /** The transport's name in test titles. */
   readonly name: string;
-  /** Creates a wire without servers. */
+  /** Creates a network without servers. */
   readonly wire: () => Wire<T> | Promise<Wire<T>>;
   /**
-   * Abilities that are not tested, each with the reason, which the titles of skipped tests contain.
+   * Abilities that are not tested, and the reason for each. The titles of skipped tests contain the
+   * reason.
    */
   readonly without?: Readonly<Partial<Record<WireAbility, string>>> | undefined;
 }

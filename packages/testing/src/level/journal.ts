@@ -6,8 +6,8 @@ const NAME = /^level-(\d{10})$/;
 const UNFINISHED = 'level-new';
 
 /**
- * Size in bytes above which the journal starts a new file. If twice the first record's length is
- * larger, that is the limit.
+ * Size in bytes above which the journal starts a new file. The limit is twice the length of the
+ * file's first record if that is larger.
  */
 const MAX_FILE = 64 * 1024;
 
@@ -93,9 +93,9 @@ export class Journal {
   }
 
   /**
-   * Called when there is no valid record at a position. Returns undefined if a crash tore the write
-   * there, which ends the journal. For a damaged record, returns the next one if the option
-   * `skipsDamagedBatches` is set, and throws otherwise.
+   * Called when a file has no valid record at a position. If a crash tore the last write, returns
+   * undefined, because the journal ends there. If the record is damaged instead, returns the next
+   * valid record if the option `skipsDamagedBatches` is set, and throws otherwise.
    */
   #afterDamage(bytes: Uint8Array, at: number, name: string): ReturnType<typeof nextRecord> {
     if (!isProven(bytes, at)) return undefined;

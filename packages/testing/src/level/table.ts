@@ -12,7 +12,10 @@ export type Pair = [key: Uint8Array, value: Uint8Array];
 
 /** A map from keys to values, sorted by the bytes of the keys. */
 export class Table {
-  /** Keys in order, as strings with one character per byte. These sort like the bytes. */
+  /**
+   * Keys in ascending order, as strings with one character per byte. The strings sort like the
+   * bytes.
+   */
   readonly #keys: string[] = [];
   readonly #values = new Map<string, Uint8Array>();
 

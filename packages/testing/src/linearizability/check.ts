@@ -14,7 +14,7 @@ export interface Anomaly<Input> {
 interface Node {
   readonly operation: number;
   readonly isCall: boolean;
-  /** The operation's end, on the node of a call. Undefined if the operation has no end. */
+  /** For the call of an operation, the node of its end. Undefined if the operation has no end. */
   end: Node | undefined;
   before: Node | undefined;
   after: Node | undefined;
@@ -124,8 +124,8 @@ export function isLinearizable<State, Input>(
 }
 
 /**
- * Removes each operation without which the rest is still not linearizable. Keeps a write if a
- * remaining operation saw its value.
+ * Minimizes a counterexample. Removes each operation if the other operations are still not
+ * linearizable without it. Keeps a write if a remaining operation saw its value.
  */
 function minimize<State, Input>(
   model: Model<State, Input>,

@@ -16,15 +16,15 @@ export interface Model<State, Input> {
 }
 
 /**
- * An operation on a register. `null` means no value. Unique values let the checker find more
- * errors.
+ * An operation on a register. `null` means that the register is empty. The checker finds more
+ * errors if every write has a unique value.
  */
 export type RegisterInput =
   | { readonly type: 'read'; readonly value: string | null }
   | { readonly type: 'write'; readonly value: string | null }
   /**
-   * Writes `value` if the register's value is `expected`. `done` is whether it wrote, and is
-   * missing if unknown.
+   * Writes `value` if the register's value is `expected`. `done` is true if the operation wrote the
+   * value, and missing if this is unknown.
    */
   | { readonly type: 'cas'; readonly expected: string | null; readonly value: string; readonly done?: boolean };
 

@@ -24,8 +24,8 @@ import { ScenarioServer } from './server.js';
 const encoder = new TextEncoder();
 
 /**
- * The servers of a scenario, their disks, and the network links between them. Nothing happens until
- * the test asks for it.
+ * The servers of a scenario, their disks, and the network links between them. Every event happens
+ * only when the test requests the event.
  */
 export class ScenarioCluster {
   readonly timings: Timings;
@@ -142,8 +142,8 @@ export class ScenarioCluster {
   }
 
   /**
-   * Restarts a server with a handwritten log: the first membership, then one command per given
-   * term.
+   * Restarts a server with a handwritten log. The log contains the first membership and one command
+   * per given term.
    */
   startWith(id: ServerId, terms: readonly number[], term: number = Math.max(1, ...terms)): void {
     const { disk } = this.server(id);
@@ -331,16 +331,15 @@ export class ScenarioCluster {
   // ---- time
 
   /**
-   * Makes a server check its timers. If `late` is true, the server checks them as after a stall of
-   * its process.
+   * Makes a server check its timers. If `late` is true, the server behaves as after a stall of its
+   * process.
    */
   tick(id: ServerId, late = false): void {
     this.#running(id).turn(this.#now, { timers: late ? 'late' : 'onTime' });
   }
 
   /**
-   * Runs one turn of a server as a node would. The server decides by itself whether its timers are
-   * late.
+   * Runs one turn of a server as a node would. The server determines whether its timers are late.
    */
   turn(id: ServerId): void {
     this.#running(id).turn(this.#now, { timers: 'auto' });

@@ -8,7 +8,7 @@ import type { PageRead, LogStart, Write } from '@kontiki/core/protocol';
 export class ScenarioDisk {
   /** The durable ballot. */
   ballot: Ballot | undefined;
-  /** The identity of the disk and its starts; undefined if it has none. */
+  /** The id of the disk and the number of starts from it. Undefined if the disk has no id. */
   life: StoreLife | undefined;
   /** The durable entries. `entries[i]` has index i + 1. */
   entries: Entry[] = [];

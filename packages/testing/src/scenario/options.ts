@@ -8,8 +8,8 @@ export interface ScenarioOptions {
   /** Limits on queues, windows and memory. Default: the limits of `RaftNode`. */
   readonly limits?: Partial<Limits>;
   /**
-   * Membership with which its servers are bootstrapped. All other servers start blank. Default: all
-   * servers are voters.
+   * Membership with which the servers in it are bootstrapped. All other servers start blank.
+   * Default: all servers are voters.
    */
   readonly membership?: Membership;
   /**
@@ -17,6 +17,9 @@ export interface ScenarioOptions {
    * earlier versions.
    */
   readonly stores?: boolean;
-  /** The highest feature level that servers read. Default: what this version reads. */
+  /**
+   * The highest feature level that each server can read. Default: the highest level that this
+   * version can read.
+   */
   readonly levels?: Readonly<Record<ServerId, number>>;
 }

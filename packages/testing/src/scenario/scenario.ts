@@ -8,9 +8,9 @@ const MAX_STEPS = 100_000;
 
 /**
  * A directed test of the protocol. It runs pure `Raft`s on virtual time under the control of the
- * test, with no randomness except for election timeouts. Nothing happens until the test asks for
- * it. `write` finishes a disk write, `deliver` delivers messages, `skip` advances time, and `tick`
- * checks timers. `settle` and `elapse` do all of this in a fixed order.
+ * test, with no randomness except for election timeouts. Every event happens only when the test
+ * requests the event. `write` finishes a disk write, `deliver` delivers messages, `skip` advances
+ * time, and `tick` checks timers. `settle` and `elapse` do all of this in a fixed order.
  *
  * Every step also checks invariants, and throws a `Violation` if one is broken. A scenario can
  * therefore also fail because of a bug that it was not written for.
@@ -51,7 +51,10 @@ export class Scenario extends ScenarioCluster {
     throw new Error(`the cluster does not settle within ${MAX_STEPS} steps`);
   }
 
-  /** Advances time by `ms` milliseconds. Fires each timer on the way and settles after it. */
+  /**
+   * Advances time by `ms` milliseconds. Fires each timer that is due in that time, and calls
+   * `settle` after each.
+   */
   elapse(ms: number): void {
     const end = this.now + ms;
     this.settle();

@@ -14,7 +14,9 @@ export class ScenarioServer {
   up = false;
   /** The entries applied since the last start. */
   applied: Entry[] = [];
-  /** All reports since the scenario began, over all starts. */
+  /**
+   * All reports of this server since the scenario began, including those of its earlier processes.
+   */
   readonly reports: Report[] = [];
   /**
    * Answers to reads since the last start. Each maps the number of the newest answered read to the

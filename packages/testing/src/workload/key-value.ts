@@ -23,7 +23,10 @@ const KEYS = 4;
 export class KeyValueWorkload implements Workload<Machine> {
   readonly registers: Operation<RegisterInput>[] = [];
   readonly lists: Operation<ListInput>[] = [];
-  /** The value last read per key, which the next compare-and-set expects. */
+  /**
+   * The value that was last read from each key. The next compare-and-set on the key expects this
+   * value.
+   */
   readonly #seen = new Map<string, string | null>();
 
   machine({ folder, random, seed }: Environment): Machine {

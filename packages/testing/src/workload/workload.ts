@@ -25,9 +25,9 @@ export interface Request<Machine, Answer> {
   /** Reads from the machine. Called by `RaftNode.read` between two calls of `apply`. */
   read?(machine: Machine): unknown;
   /**
-   * Called with the outcome. `call` and `end` order the request among all requests of the world.
-   * `end` is null if the outcome is unknown. The command may then take effect at any later time, or
-   * never. Not called for a refused request, which certainly takes no effect.
+   * Called with the outcome of the request. `call` and `end` order the request among all requests
+   * of the world. `end` is null if the outcome is unknown. The command may then take effect at any
+   * later time, or never. Not called for a refused request, which certainly takes no effect.
    */
   onEnd?(call: number, end: number | null, answer: Answer | undefined): void;
 }

@@ -2,8 +2,8 @@ import type { Message, ServerId } from '@kontiki/core';
 import type { InvariantChecker } from './invariant-checker.js';
 
 /**
- * Checks terms in messages, votes, and leaders. Each public method is called when a server does
- * something.
+ * Checks terms in messages, votes, and leaders. Each public method is called when the event in its
+ * name occurs on a server.
  */
 export class Ballots {
   readonly #invariants: InvariantChecker;
@@ -24,7 +24,9 @@ export class Ballots {
     this.#invariants.check('termsRise', term >= sent, () => `${id} sent in term ${sent} and starts in term ${term}`);
   }
 
-  /** Called when a server lost its disk. The server may send in lower terms from now on. */
+  /**
+   * Called when a server lost its disk. After that, the server may send messages in lower terms.
+   */
   wiped(id: ServerId): void {
     this.#sentTerms.delete(id);
   }

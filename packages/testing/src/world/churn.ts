@@ -1,7 +1,7 @@
 import type { Membership, MembershipStep, ServerId } from '@kontiki/core';
 import type { Random } from '../random.js';
 
-/** Number of servers that are no members at first, in a world with churn. */
+/** Number of servers that are not members at first, in a world with membership changes. */
 export const SPARES = 2;
 
 /** Draws a change of a membership: one to three steps. Some of them are invalid. */

@@ -20,7 +20,8 @@ export interface Counts {
   /** Number of issued writes lost in crashes. */
   lostWrites: number;
   /**
-   * Number of requests with an unknown outcome. This count and those below are 0 in the fast world.
+   * Number of requests with an unknown outcome. This count and all following counts are 0 in the
+   * fast world.
    */
   unknown: number;
   /** Number of failed disk operations. */

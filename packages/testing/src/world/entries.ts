@@ -21,8 +21,8 @@ type TermAt = (index: number) => number | undefined;
 export type OnQuorum = (id: ServerId, index: number, term: number) => boolean;
 
 /**
- * Checks logged, committed and applied entries. Most methods are called when a server does
- * something.
+ * Checks logged, committed and applied entries. Most methods are called when an event occurs on a
+ * server.
  */
 export class Entries {
   readonly #invariants: InvariantChecker;
@@ -97,8 +97,8 @@ export class Entries {
   }
 
   /**
-   * Called when a server starts to lead. The server must have every entry committed in an earlier
-   * term. Because of Log Matching, checking the last one is enough.
+   * Called when a server becomes leader. The server must have every entry committed in an earlier
+   * term. Because of Log Matching, checking the last such entry is enough.
    */
   leads(id: ServerId, leads: number, termAt: TermAt): void {
     const index = this.#committed.findLastIndex(({ inTerm }) => inTerm < leads) + 1;

@@ -31,7 +31,7 @@ export interface FaultTarget {
   readonly membership?: Membership | undefined;
   /** Asks the server to change the membership. */
   change?(steps: readonly MembershipStep[], force: boolean): void;
-  /** Asks the server to hand over its leadership. */
+  /** Asks the server to transfer its leadership. */
   transfer?(to: ServerId | undefined): void;
   /** Asks the server to raise the feature level. */
   raiseLevel?(): void;
@@ -218,7 +218,8 @@ export class Faults {
 
   #raise(): void {
     for (const server of this.#world.servers) if (server.leads) server.raiseLevel?.();
-    // A server that is rolled back before it has received the raise cannot read it.
+    // A server may be rolled back before it receives the raised level. Its older version then
+    // cannot read the level.
     if (this.#random.chance(0.5)) this.#install(-1);
   }
 

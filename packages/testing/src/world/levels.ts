@@ -11,7 +11,7 @@ import type { InvariantChecker } from './invariant-checker.js';
 /** The highest feature level of the versions in a world. */
 export const MAX_LEVEL = 3;
 
-/** Returns what a server that reads up to `level` gets when it decodes a message. */
+/** Returns the result of decoding a message on a server that reads up to `level`. */
 export function readAs(level: number, message: Message): Received {
   if (message.kind !== 'append') return message;
   const entry = message.entries.find((held) => held.kind === 'membership' && held.membership.level > level);
@@ -21,11 +21,14 @@ export function readAs(level: number, message: Message): Received {
 }
 
 /**
- * Checks that no log contains what a member has not said it can read, and that levels never fall.
+ * Checks that no log contains an entry of a feature level that a member has not announced as
+ * readable. Also checks that levels never decrease.
  */
 export class Levels {
   readonly #invariants: InvariantChecker;
-  /** The highest level that each server has named to the leader of a term, by term and server. */
+  /**
+   * The highest level that each server has announced to the leader of a term, by term and server.
+   */
   readonly #named = new Map<string, number>();
 
   constructor(invariants: InvariantChecker) {

@@ -6,7 +6,7 @@ function areEnough(of: readonly ServerId[], founded: boolean, has: (id: ServerId
 
 /**
  * Returns whether the servers for which `has` returns true are a quorum. In a joint membership, a
- * quorum needs a majority of both halves. Before the founding it needs all voters.
+ * quorum needs a majority of both halves. Before the cluster is founded, a quorum needs all voters.
  */
 export function isQuorum({ voters, outgoing, founded }: Membership, has: (id: ServerId) => boolean): boolean {
   return areEnough(voters, founded, has) && (outgoing.length === 0 || areEnough(outgoing, founded, has));

@@ -56,18 +56,21 @@ export const FAULTS = [
 export const LATER_FAULTS = ['hangs', 'weakMachines'] as const;
 
 /**
- * What operators do. Drawn separately, too. In a world with churn no disk is lost or full: a server
- * that lost its disk must not come back under its name.
+ * Actions of operators, drawn separately like `LATER_FAULTS`. In a world with churn, no disk is
+ * lost or full, because a server that lost its disk must not rejoin under its old id.
  *
  * - `churn`: members are added, promoted, demoted and removed, several at a time and sometimes by
- * force
- * - `transfers`: leaders are asked to hand over
+ *   force
+ * - `transfers`: leaders are asked to transfer their leadership
  * - `levels`: servers have versions that read different feature levels, are upgraded and rolled
- * back, and leaders are asked to raise the level
+ *   back, and leaders are asked to raise the level
  */
 const OPERATIONS = ['churn', 'transfers', 'levels'] as const;
 
-/** Operations that exist only in the fast world, because a node reads what its version reads. */
+/**
+ * Operations that exist only in the fast world. In the full world, every node reads the feature
+ * levels of this version.
+ */
 const RAFT_OPERATIONS: readonly Fault[] = ['levels'];
 
 /**
@@ -115,8 +118,8 @@ export interface Mix {
   /** Whether state machines recover from their own disk after a restart. */
   readonly durableMachines: boolean;
   /**
-   * Whether a fast world begins before the founding, as after `bootstrap`. Then lost disks are
-   * bootstrapped again, which is a mistake once the cluster is founded.
+   * Whether a fast world begins before the founding, as after `bootstrap`. Servers with lost disks
+   * are then bootstrapped again, which is a mistake once the cluster is founded.
    */
   readonly founding: boolean;
   /** Snapshot policy of all nodes. */

@@ -94,7 +94,7 @@ export class ModelNetwork<Load> {
     this.#healed = true;
   }
 
-  /** Lets messages be lost and repeated again after `heal`. */
+  /** Resumes losing and duplicating messages after `heal`. */
   unheal(): void {
     this.#healed = false;
   }

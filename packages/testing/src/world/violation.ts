@@ -15,8 +15,9 @@
  * - `commitIsDurable`: a committed entry is durable on a quorum
  * - `oneVotePerTerm`: a server votes for at most one candidate per term
  * - `quorumsOverlap`: every quorum of a membership overlaps every quorum of the previous membership
- * - `levelsAreRead`: no log has entries of a feature level that a member has not said it reads, the
- *   level never falls, and a server that cannot read its leader's log does not campaign
+ * - `levelsAreRead`: no log has entries of a feature level that a member has not announced as
+ *   readable, the level never decreases, and a server that cannot read its leader's log does not
+ *   campaign
  * - `termIsDurable`: a server sends messages only in terms that are durable on its disk
  * - `readsAreFresh`: a read sees every entry that was acknowledged or read before it started
  * - `callsSettle`: every call gets an outcome

@@ -9,7 +9,10 @@ interface Commits {
   readonly term: number;
   /** The commit index at the election. */
   readonly start: number;
-  /** Commit indices above the applied index, with the local time at which they were first seen. */
+  /**
+   * Commit indices above the applied index. `at` is the local time at which the commit index was
+   * first seen.
+   */
   readonly marks: { readonly index: number; readonly at: number }[];
 }
 
@@ -22,11 +25,11 @@ export class Bounds {
   readonly #mix: Mix;
   readonly #now: () => number;
   /**
-   * Processes that have led at some time. Their memory may still contain entries appended as
+   * Processes that have ever been leader. Their memory may still contain entries appended as
    * leader.
    */
   readonly #ledOnce = new WeakSet<Raft>();
-  /** The newest membership of each leader, and the time since when it is in force. */
+  /** The newest membership of each leader, and the time at which the leader adopted it. */
   readonly #changed = new WeakMap<Raft, { readonly index: number; readonly at: number }>();
   /** The commit index of each leader over time, since its election. */
   readonly #commits = new WeakMap<Raft, Commits>();
@@ -39,8 +42,8 @@ export class Bounds {
   }
 
   /**
-   * Called when a server sends `count` messages to one peer in one turn. A server may fill the
-   * peer's window and answer all received messages, which number far fewer than 1,000.
+   * Called when a server sends `count` messages to one peer in one turn. A turn fills the peer's
+   * window at most, and answers the received messages, which are far fewer than 1,000.
    */
   mailed(id: ServerId, role: string | undefined, count: number): void {
     const most = this.#mix.limits.windowMessages + 1_000;
@@ -48,8 +51,8 @@ export class Bounds {
   }
 
   /**
-   * Called when a leader accepts a proposal. Checks that its state machine is not too far behind,
-   * because the caller would wait for everything that is not applied yet.
+   * Called when a leader accepts a proposal. Checks that its state machine is not too far behind
+   * the commit index, because the caller waits until all earlier entries are applied.
    */
   accepted(id: ServerId, raft: Raft): void {
     const { log, now } = raft;
@@ -80,8 +83,8 @@ export class Bounds {
   }
 
   /**
-   * Called after each turn of a server. `writingSince` is the world time since when its disk has
-   * not finished a write.
+   * Called after each turn of a server. `writingSince` is the world time at which the unfinished
+   * batch on its disk started.
    */
   turned(id: ServerId, raft: Raft, writingSince: number | undefined): void {
     if (raft.role === 'leader') this.#leads(id, raft);
@@ -116,7 +119,7 @@ export class Bounds {
     const { membership, membershipIndex } = raft.log;
     if (this.#changed.get(raft)?.index !== membershipIndex)
       this.#changed.set(raft, { index: membershipIndex, at: now });
-    // A change by force may need servers that have not answered yet.
+    // A forced membership change may need votes of servers that have not answered this leader yet.
     const isNew = now - (this.#changed.get(raft)?.at ?? 0) <= longest;
     if (this.#hasLateTurns || isNew || membership === undefined) return;
     const hearsMajority = isQuorum({ ...membership, founded: true }, (voter) => heard.has(voter));

@@ -41,7 +41,8 @@ interface Seen {
 
 /**
  * Checks the rules of Raft and of linearizable reads on pure `Raft`s. Most methods are called when
- * a server does something, and compare its state with the state after its previous turn.
+ * an event occurs on a server. They compare the server's state with its state after the previous
+ * turn.
  */
 export class Checks {
   readonly counts: Counts = noCounts();
@@ -156,7 +157,9 @@ export class Checks {
     }
   }
 
-  /** Called when a server applies an entry of a world whose commands begin with their number. */
+  /**
+   * Called when a server applies an entry, in a world where each command begins with its number.
+   */
   appliesOnce(id: ServerId, entry: Entry): void {
     if (entry.kind !== 'command') return;
     const { data, index } = entry;

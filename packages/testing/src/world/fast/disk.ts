@@ -23,7 +23,7 @@ export class ModelDisk {
   /** The durable entries. `entries[i]` has index i + 1. */
   entries: Entry[] = [];
   committed = 0;
-  /** The identity of the disk and its starts; undefined until the first start. */
+  /** The id of the disk and the number of starts from it. Undefined until the first start. */
   life: StoreLife | undefined;
   /** Entries of the lost disk. */
   #lostEntries: readonly Entry[] = [];
@@ -32,7 +32,7 @@ export class ModelDisk {
   lostWrites = 0;
   /** The time when the disk became full; undefined while it has room. */
   fullSince: number | undefined;
-  /** The time since when the disk has not finished a write; undefined while no write is pending. */
+  /** The time at which the unfinished batch started. Undefined while no write is pending. */
   writingSince: number | undefined;
   /** Finishes the sync that was in progress when the disk stopped answering. */
   #onAnswer: (() => void) | undefined;
@@ -101,7 +101,7 @@ export class ModelDisk {
 
   /**
    * Returns whether an entry is durable, or was durable before the disk was lost. If `store` is
-   * given, only that disk counts.
+   * set, only the disk with that id counts.
    */
   holds(index: number, term: number, store?: StoreId): boolean {
     const held = store === undefined || store === this.life?.id ? this.entries[index - 1] : undefined;

@@ -1,18 +1,23 @@
 import type { Position } from '@kontiki/core';
 import type { Raft, Turn } from '@kontiki/core/protocol';
 
-/** The commands that one server has forwarded and whose answer is missing, by their ticket. */
+/** The commands that one server has forwarded and that are not answered yet, by ticket. */
 export class Forwards {
   readonly #sent = new Map<number, readonly Uint8Array[]>();
 
-  /** Sends commands to the leader, if the server knows one. Returns whether it does. */
+  /**
+   * Sends commands to the leader. Returns false without sending them if the server cannot forward.
+   */
   send(raft: Raft, commands: readonly Uint8Array[]): boolean {
     if (!raft.canForward) return false;
     this.#sent.set(raft.forward(commands), commands);
     return true;
   }
 
-  /** Returns what the leader has appended and refused. */
+  /**
+   * Returns the positions of the commands that the leader appended, and the commands that the
+   * leader refused.
+   */
   take({ forwarded }: Turn): { readonly appended: Position[]; readonly refused: Uint8Array[] } {
     const appended: Position[] = [];
     const refused: Uint8Array[] = [];

@@ -55,8 +55,8 @@ export class ModelServer implements FaultTarget {
   #level: number;
   incarnation = 0;
   /**
-   * Whether the server lost its disk. It is then blank, or it was bootstrapped again by mistake. It
-   * does not count toward a quorum, unless the cluster was not founded yet.
+   * Whether the server lost its disk. Such a server is blank, or it was bootstrapped again by
+   * mistake. It does not count toward a quorum, unless the cluster was not founded yet.
    */
   lost = false;
   /** Index of the last entry that the state machine applied. */
@@ -79,9 +79,15 @@ export class ModelServer implements FaultTarget {
   #stalls!: StallCheck;
   #scheduled = false;
   #paused = false;
-  /** Messages for the next turn with entries that the server cannot read. */
+  /**
+   * Messages for the next turn that contain entries of a newer version, which this server cannot
+   * read.
+   */
   #unreadable: Unreadable[] = [];
-  /** The index from which on the leader's log cannot be read; undefined if it can. */
+  /**
+   * Index of the first entry in the leader's log that this server cannot read. Undefined if the
+   * server can read the whole log.
+   */
   #unreadableFrom: number | undefined;
   #applying = false;
   /** World time at which the timer fires. */
@@ -107,7 +113,7 @@ export class ModelServer implements FaultTarget {
   }
 
   /**
-   * The memberships with which the server may have counted in the current turn. A leader can
+   * The memberships whose quorums may have included the server in the current turn. A leader can
    * commit, step down, and truncate its newest membership in one turn.
    */
   get memberships(): readonly MembershipAt[] {
@@ -118,7 +124,10 @@ export class ModelServer implements FaultTarget {
     return this.raft?.log.membership;
   }
 
-  /** Whether the server takes part in what the cluster does, although it may not count. */
+  /**
+   * Whether the server takes part in the cluster. False if an operator stopped it after its
+   * removal, or if it lost its disk in a world that begins after the founding.
+   */
   get participates(): boolean {
     return !this.#isRetired && (!this.lost || this.#world.mix.founding);
   }
@@ -193,7 +202,10 @@ export class ModelServer implements FaultTarget {
     checks.wiped(this);
   }
 
-  /** Stops the server forever, as an operator does after its removal. A restart may be planned. */
+  /**
+   * Stops the server forever, as an operator does after its removal. A restart that is already
+   * scheduled has no effect.
+   */
   retire(): void {
     this.crash('kill');
     this.#isRetired = true;
@@ -250,7 +262,10 @@ export class ModelServer implements FaultTarget {
     });
   }
 
-  /** Installs another version on the stopped server. It can read what is on the server's disk. */
+  /**
+   * Installs another version on the stopped server. The version can read all entries on the
+   * server's disk.
+   */
   install(by: number): void {
     if (this.#raw !== undefined) return;
     const levels = this.disk.entries.map((entry) => (entry.kind === 'membership' ? entry.membership.level : 0));

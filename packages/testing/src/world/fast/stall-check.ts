@@ -19,26 +19,29 @@ export class StallCheck {
   readonly #checks: Checks;
   #wakeAt = Infinity;
   #afterLateTurn = false;
-  /** Whether a leader may have asked the server to take over, which needs no timer. */
+  /**
+   * Whether a leader may have asked the server to campaign immediately, without waiting for a
+   * timer.
+   */
   #askedToLead = false;
   /** Whether the server must forgive the next late timer. */
   #mustForgive = true;
   /** Senders and terms of the appends that wait for the next turn. */
   #appends: { readonly from: ServerId; readonly term: number }[] = [];
-  /** The newest life of each sender. */
+  /** The store and the number of starts of each sender, from the sender's newest process. */
   readonly #lives = new Map<ServerId, { readonly store: StoreId | undefined; readonly starts: number }>();
   /** The state of the server after the previous turn. */
   #leader: ServerId | undefined;
   #term = 0;
   #timings: Timings | undefined;
-  /** The time since when a leader has neither changed its timings nor forgiven a timer. */
+  /** The time since which the server has led without new timings and without forgiving a timer. */
   #steadySince = Infinity;
 
   constructor(checks: Checks) {
     this.#checks = checks;
   }
 
-  /** Notes a message that the server takes in its next turn. */
+  /** Records a message that the server handles in its next turn. */
   received(from: ServerId, message: Message): void {
     if (message.kind === 'timeoutNow') this.#askedToLead = true;
     // A server drops messages from an earlier life of the sender.
@@ -50,7 +53,8 @@ export class StallCheck {
   }
 
   /**
-   * Notes that the server's timings were set, which postpones a leader's next check of its quorum.
+   * Records that the server's timings were set, which postpones a leader's next check of its
+   * quorum.
    */
   retimed(): void {
     this.#timings = undefined;
@@ -84,7 +88,10 @@ export class StallCheck {
     this.#askedToLead = false;
   }
 
-  /** Whether a follower took an append of the leader and term that it followed already. */
+  /**
+   * Returns whether a follower received an append from the leader and term that it already
+   * followed.
+   */
   #heardLeader(raft: Raft): boolean {
     if (raft.ballot.term !== this.#term) return false;
     return this.#appends.some(({ from, term }) => from === this.#leader && term === this.#term);

@@ -42,7 +42,7 @@ export class WaitingProposals {
 interface WaitingRead {
   readonly ticket: number;
   /**
-   * Index that the read must see, the highest index acknowledged or read before this read started.
+   * Index that the read must see: the highest index acknowledged or read before this read started.
    */
   readonly floor: number;
 }

@@ -74,8 +74,8 @@ class World {
   readonly checkFullStepDown = ({ id, disk }: ModelServer): void => {
     const since = disk.fullSince ?? Infinity;
     const others = this.servers.filter((other) => other.id !== id);
-    // Only answers from after this disk became full count, so a quorum of other servers had room
-    // then.
+    // A leader counts only answers that arrive after its disk became full. A server whose disk
+    // became full later may have answered before that, so it counts as a server with room.
     const hadRoom = others.filter(({ disk: { fullSince } }) => fullSince === undefined || fullSince > since);
     this.checks.check(
       'fullClustersLead',
@@ -157,7 +157,10 @@ class World {
     this.checks.check('fullClustersLead', led, () => `no leader within ${2 * patience} ms while all disks are full`);
   }
 
-  /** Stops the servers that are no members, as operators do, once the last change is complete. */
+  /**
+   * Waits until the last membership change is complete. Then stops all servers that are not
+   * members, as operators do.
+   */
   #stopRemoved(patience: number): void {
     const settled = (): boolean => {
       const leader = this.#leader;
@@ -165,7 +168,7 @@ class World {
       if (leader === undefined || log?.membership === undefined) return false;
       return log.membershipIndex <= log.committed && log.membership.voters.includes(leader.id);
     };
-    // Farewells end within a few election timeouts.
+    // Messages to removed servers end within a few election timeouts.
     this.#elapse(5 * this.mix.timings.election);
     const done = this.#elapse(patience, settled);
     this.checks.check('recovers', done, () => `a membership change did not end within ${patience} ms`);
@@ -176,8 +179,8 @@ class World {
   }
 
   /**
-   * Returns whether an entry is durable on a quorum of a membership that a server uses, or has used
-   * before its latest change. The servers may use different ones.
+   * Returns whether an entry is durable on a quorum of a membership that a server uses, or used
+   * before its latest change. Different servers may use different memberships.
    */
   #isOnQuorum(index: number, term: number): boolean {
     return this.servers.some((server) =>
@@ -264,7 +267,7 @@ class World {
 
   /**
    * Proposes commands, mostly to a server that considers itself leader, even if it was deposed.
-   * Others forward them.
+   * Other servers forward commands to the leader.
    */
   #write(): void {
     this.schedule.after(this.#clients.between(0, 2 * this.mix.writeEvery), () => {

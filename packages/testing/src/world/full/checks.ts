@@ -27,7 +27,7 @@ interface Seen {
 
 /**
  * Checks whole nodes from outside, by their stores, state machines, messages and events. Each
- * public method is called when something happens on a server.
+ * public method is called when the event in its name occurs on a server.
  */
 export class NodeChecks {
   readonly counts: Counts = noCounts();
@@ -61,8 +61,8 @@ export class NodeChecks {
   }
 
   /**
-   * Returns whether the servers for which `holds` returns true are a quorum, by the newest
-   * committed membership or by a later one that may be in force.
+   * Returns whether the servers for which `holds` returns true are a quorum. The quorum may be one
+   * of the newest committed membership or of a later membership that may be in force.
    */
   isOnQuorum(holds: (id: ServerId) => boolean): boolean {
     const all = [...this.#memberships.values()];
@@ -173,7 +173,10 @@ export class NodeChecks {
 
   // ---- machines
 
-  /** Called when a state machine applied a batch. `after` is the last index applied before. */
+  /**
+   * Called when a state machine applied a batch. `after` is the last index applied before the
+   * batch.
+   */
   applied({ id, log }: Observed, after: number, { entries, through }: ApplyBatch, results: readonly unknown[]): void {
     const given = entries.map(({ index }) => index);
     const expected = this.#entries.commands(after, through, (at) => this.#termAt(log, at));
@@ -241,8 +244,8 @@ export class NodeChecks {
   }
 
   /**
-   * Checks a membership against the one before it in the log. `termAt` returns the terms of the log
-   * as they are after the write that appends the membership.
+   * Checks a membership against the previous membership in the log. `termAt` returns the terms of
+   * the log as they are after the write that appends the membership.
    */
   #joins(termAt: (index: number) => number | undefined, entry: MembershipEntry): void {
     const { index, term, membership } = entry;

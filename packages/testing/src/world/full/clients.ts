@@ -28,7 +28,10 @@ export class Clients {
   readonly #random: Random;
   #running = true;
   #requests = 0;
-  /** Number of calls and ends so far. Used as a clock that orders them. */
+  /**
+   * Number of calls and ends of requests so far. The number serves as a clock that orders these
+   * events.
+   */
   #moments = 0;
 
   constructor(world: ClientContext, random: Random) {

@@ -20,7 +20,10 @@ export class Requests {
    * with an unknown outcome.
    */
   readonly #open = new Set<() => void>();
-  /** The subset of `#open` that the node has received. The others wait until the process resumes. */
+  /**
+   * The subset of `#open` that the node has received. All other requests wait until the process
+   * resumes.
+   */
   readonly #received = new Set<() => void>();
 
   constructor(server: Answerer) {

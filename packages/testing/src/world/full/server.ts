@@ -178,7 +178,7 @@ export class NodeServer implements FaultTarget {
     }
   }
 
-  /** Draws how long the machine takes for a batch. */
+  /** Draws the number of milliseconds that the machine takes to apply a batch. */
   #applyMs(commands: number): number {
     const { strength, writeEvery } = this.#world.mix;
     return this.#random.between(0, strength.slowMachines * 50) + 2 * strength.weakMachines * writeEvery * commands;
@@ -246,7 +246,7 @@ export class NodeServer implements FaultTarget {
    * Called when the node stopped. Checks that all its calls got an outcome, and then calls `then`.
    */
   #nodeEnded(then: () => void): void {
-    // Calls settle in the turn in which the node stops.
+    // The node settles its pending calls in the turn of the event loop in which the node stops.
     this.process?.after(0.001, () => {
       const { invariants } = this.#world.checks;
       invariants.check(
@@ -274,8 +274,8 @@ export class NodeServer implements FaultTarget {
   }
 
   /**
-   * Returns whether the node may stop because of an error. It may if the error was injected, or
-   * reports injected damage or loss of data.
+   * Returns whether the node may stop because of an error. The node may stop if the error was
+   * injected, or if it reports injected damage or loss of data.
    */
   #excuses(error: Error): boolean {
     return (this.lost && isKontikiError(error) && UNUSABLE.has(error.code)) || this.#disks.injected(error);
@@ -308,7 +308,7 @@ export class NodeServer implements FaultTarget {
       this.crash('kill');
       schedule.after(this.#random.between(1, 500), () => this.start());
     };
-    // A slow disk may take longer than calls do, but not this long.
+    // A slow disk may take longer than the node's default timeout, but not as long as this timeout.
     this.node.close({ timeout: 600_000 }).then(
       () => this.#nodeEnded(closed),
       (error: Error) => this.#nodeEnded(() => this.#stopped(error)),
@@ -329,7 +329,7 @@ export class NodeServer implements FaultTarget {
     });
   }
 
-  /** Makes a call that may be refused, or fail together with the node. */
+  /** Makes a call that the node may refuse, and that may fail because the node stops. */
   #operate(call: (node: RaftNode) => Promise<void>): void {
     const { node } = this;
     if (node === undefined) return;

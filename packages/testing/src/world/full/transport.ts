@@ -32,7 +32,10 @@ export class SimulatedTransport implements Transport {
   #self: Identity | undefined;
   #receive: ((from: ServerId, message: Received) => void) | undefined;
   #peers: ReadonlyMap<ServerId, string> = new Map();
-  /** Servers that have sent a frame. A server that is no member yet answers them. */
+  /**
+   * Servers that have sent a frame to this server. A server that is not a member yet replies to
+   * them.
+   */
   readonly #heard = new Set<ServerId>();
 
   constructor(process: Process, link: NetworkLink) {

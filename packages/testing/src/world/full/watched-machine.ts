@@ -2,9 +2,11 @@ import type { ApplyBatch, Owner, RestorePoint, StateMachine } from '@kontiki/cor
 
 /** Callbacks for calls to a state machine. */
 export interface MachineWatcher {
-  /** Called when the machine applied a batch. `after` is the last index applied before. */
+  /**
+   * Called when the machine applied a batch. `after` is the last index applied before the batch.
+   */
   applied(batch: ApplyBatch, results: readonly unknown[], after: number): void;
-  /** Called with the last applied index, before a snapshot and after a restore. */
+  /** Called with the last applied index before the machine takes a snapshot and after a restore. */
   hasState(through: number): void;
 }
 
@@ -55,7 +57,7 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
     return delay === undefined ? this.#apply(batch) : delay.then(() => this.#apply(batch));
   }
 
-  /** Applies a batch. Stays synchronous if the machine is. */
+  /** Applies a batch. The call is synchronous if the machine's `apply` is synchronous. */
   #apply(batch: ApplyBatch): readonly unknown[] | Promise<readonly unknown[]> {
     const results = this.inner.apply(batch);
     return results instanceof Promise

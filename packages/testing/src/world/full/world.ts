@@ -128,7 +128,7 @@ class World {
   }
 
   /**
-   * Waits until the cluster is founded, because it needs all servers until then. The fast world
+   * Waits until the cluster is founded, because a founding needs all servers. The fast world
    * injects faults during the founding, too.
    */
   async #found(): Promise<void> {
