@@ -1,6 +1,6 @@
 /**
- * An open file. After a failed `write`, `writeAsync`, `datasync` or `allocate`, its contents are
- * unknown. Never retry the call.
+ * An open file. After a failed `write`, `writeAsync`, `datasync` or `allocate`, the contents of the
+ * file are unknown. Never retry the failed call.
  */
 export interface File {
   /** Returns the size of the file in bytes. */
@@ -21,7 +21,7 @@ export interface File {
    * because the operating system may have dropped the bytes that it could not write.
    */
   datasync(): Promise<void>;
-  /** Reads up to `length` bytes at `offset`. Returns fewer at the end of the file. */
+  /** Reads up to `length` bytes at `offset`. Returns fewer bytes at the end of the file. */
   read(offset: number, length: number): Promise<Uint8Array>;
   /** Fills the file with zeros up to `size` and makes them durable. Rejects if the disk is full. */
   allocate(size: number): Promise<void>;
@@ -60,9 +60,9 @@ export interface Folder {
   /** Resolves when all earlier creations, renames and removals of files are durable. */
   sync(): Promise<void>;
   /**
-   * Locks the folder against all other processes. Uses with different names in this process share
-   * the lock. Rejects with a `FolderLockedError` if another process, or the same use in this
-   * process, holds the lock.
+   * Locks the folder against all other processes. Several uses in this process share the lock if
+   * their names differ. Rejects with a `FolderLockedError` if another process, or the same use in
+   * this process, holds the lock.
    */
   lock(use: string): Promise<Lock>;
 }

@@ -54,7 +54,8 @@ export class NodeFile implements File {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    // Do not fill the memory with zeros first. Zeroing would take longer than reading cached bytes.
+    // Do not fill the memory with zeros first, because that would take longer than reading cached
+    // bytes.
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
     let at = 0;
     while (at < length) {
@@ -80,7 +81,7 @@ export class NodeFile implements File {
     return this.#closed;
   }
 
-  /** The path of the file. Linux knows the new path of a file that was renamed. */
+  /** The current path of the file. On Linux, this is the new path if the file was renamed. */
   get #currentPath(): string {
     try {
       return readlinkSync(`/proc/self/fd/${this.#fd}`);

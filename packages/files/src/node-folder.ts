@@ -93,8 +93,8 @@ class NodeFolder implements Folder {
 
 /**
  * Creates a folder and its missing parents. Returns the topmost created folder, if any. Does not
- * use `mkdir` with the option `recursive`. That call never returns in a folder that allows no new
- * folders (`/proc`), and reports ENOENT for a read-only disk.
+ * use `mkdir` with the option `recursive`, for two reasons. In a folder that allows no new folders
+ * (`/proc`), that call never returns. On a read-only disk, it reports ENOENT.
  */
 async function createFolder(path: string): Promise<string | undefined> {
   const parent = dirname(path);

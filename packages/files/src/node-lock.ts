@@ -51,8 +51,8 @@ export async function lockFolder(folder: string): Promise<Lock> {
   let state: State = 'contending';
   const sockets = new Sockets(folder, view, () => state);
   const release = async (): Promise<void> => {
-    // A failing disk must not keep this process from closing. If the socket's file stays, it
-    // refuses connections once this process has ended, so the next process removes it.
+    // A failing disk must not keep this process from closing. If the socket's file remains, it
+    // refuses connections once this process has exited, so the next process removes it.
     await rm(join(folder, visible), { force: true }).catch(() => {});
     await sockets.close();
   };
@@ -75,14 +75,14 @@ class Sockets {
   readonly #folder: string;
   readonly #view: string;
   /**
-   * Descriptor of the open folder. On Linux it gives every socket a short path, even if the path of
-   * the folder is long.
+   * Descriptor of the open folder. On Linux, the descriptor provides a short path for every socket,
+   * even if the path of the folder is long.
    */
   readonly #fd: number;
   readonly #root: string;
   readonly #server: Server;
 
-  /** `view` is the view of this process, and `state` returns what its socket answers. */
+  /** `view` is the view of this process, and `state` returns the answer that its socket sends. */
   constructor(folder: string, view: string, state: () => State) {
     this.#folder = folder;
     this.#view = view;
@@ -109,8 +109,9 @@ class Sockets {
   }
 
   /**
-   * Resolves when `other` has given up or died. Rejects if `other` holds the lock, does not answer,
-   * may be alive but unreachable, or is contending with a lower name.
+   * Resolves when the process of the socket `other` has given up or died. Rejects if that process
+   * holds the lock, does not answer, may be alive but unreachable, or is contending with a lower
+   * name.
    */
   async outlast(other: string, mine: string): Promise<void> {
     for (const until = Date.now() + ANSWER_TIMEOUT; ; await delay(10)) {
@@ -147,14 +148,14 @@ class Sockets {
       socket.on('error', (error: NodeJS.ErrnoException) => {
         if (error.code === 'ECONNREFUSED') resolve('refused');
         else if (error.code === 'ENOENT') resolve('gone');
-        // The process does not accept connections, or closed this one before it answered.
+        // The process does not accept connections, or closed this connection before it answered.
         else if (error.code === 'EAGAIN' || error.code === 'ECONNRESET') resolve('silent');
         else reject(this.#failure(error));
       });
     });
   }
 
-  /** Returns an error of a socket with the path of the folder instead of its short path. */
+  /** Returns an error of a socket in which the folder's full path replaces its short path. */
   #failure(error: Error): Error {
     error.message = error.message.replace(this.#root, () => this.#folder);
     return error;

@@ -36,7 +36,9 @@ export function provesDeath(owner: string, mine: string): boolean {
   return owner === mine || (owner.endsWith(LOCAL) && mine.endsWith(LOCAL));
 }
 
-/** Returns 48 random bits that Linux draws when it starts, or nothing on other systems. */
+/**
+ * Returns 48 random bits that Linux draws when it starts. Returns an empty text on other systems.
+ */
 async function bootId(): Promise<string> {
   const id = await readFile('/proc/sys/kernel/random/boot_id', 'latin1').catch(() => '');
   return id.replaceAll('-', '').slice(0, 12);

@@ -16,7 +16,7 @@ const SCHEMES: ReadonlyMap<string, string> = new Map([
  * fragment.
  */
 export function parseAddress(address: string): URL {
-  // `URL` would remove some of them, and encode others.
+  // `URL` would remove some of these characters, and encode others.
   if (/[\s\p{Cc}]/u.test(address)) throw badAddress(address, 'it contains a space or a control character');
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url === undefined) throw badAddress(address, 'it is not a URL');
@@ -57,8 +57,8 @@ export function checkAddresses(addresses: ReadonlyMap<ServerId, string>): void {
 }
 
 /**
- * Returns why peers may not reach a server that has an address and listens on a host and port, as a
- * sentence for its log; undefined if the two fit.
+ * Returns a sentence for the log if peers may not reach a server that has this address and listens
+ * on this host and port. Returns undefined if the address and the listener are consistent.
  */
 export function misfit(address: string, { host, port }: Bound): string | undefined {
   const url = parseAddress(address);

@@ -4,7 +4,8 @@ import { parseAddress } from './address.js';
 import { HandshakeError } from './handshake-error.js';
 
 /**
- * Header with announcements: for each one an id, a count and an address, all separated by spaces.
+ * Header with announced addresses. Each announcement consists of an id, a count and an address. All
+ * of these are separated by spaces.
  */
 export const ADDRESSES_HEADER = 'kontiki-addresses';
 
@@ -13,7 +14,9 @@ const MAX_LENGTH = 4_096;
 const MAX_ADDRESS = 512;
 const COUNT = /^[1-9][0-9]{0,14}$/;
 
-/** Returns the newest announcements that fit into the header; '' if there are none. */
+/**
+ * Returns the newest announcements that fit into the header, or '' if there are no announcements.
+ */
 export function addressesHeader(announcements: Announcements): string {
   let text = '';
   for (const { id, count, address } of announcements.list()) {
@@ -25,8 +28,8 @@ export function addressesHeader(announcements: Announcements): string {
 }
 
 /**
- * Takes the announcements in a header from an authenticated server. Throws a `HandshakeError` if
- * one that is news is malformed.
+ * Stores the announcements in a header from an authenticated server. Ignores announcements that are
+ * already known. Throws a `HandshakeError` if a new announcement is malformed.
  */
 export function learnAddresses({ announcements }: Identity, header: string | readonly string[] | undefined): void {
   if (announcements === undefined || header === undefined) return;

@@ -1,7 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import type { DetailedPeerCertificate } from 'node:tls';
 
-/** Maximum number of certificates between a server's certificate and that of an authority. */
+/**
+ * Maximum number of certificates between a server's certificate and the authority's certificate.
+ */
 const MAX_CHAIN = 8;
 
 /** Parses the certificates in PEM texts. Throws if a text contains none. */
@@ -16,8 +18,8 @@ export function parseAuthorities(ca: string | Buffer | readonly (string | Buffer
 
 /**
  * Returns whether a certificate comes from one of the authorities, directly or through intermediate
- * authorities. The client sends the intermediate certificates, and Node.js links them by name alone.
- * So this function verifies every signature on the way.
+ * authorities. The client sends the intermediate certificates, and Node.js links them by name only.
+ * This function therefore verifies every signature in the chain.
  */
 export function comesFrom(authorities: readonly X509Certificate[], certificate: DetailedPeerCertificate): boolean {
   let current = certificate;

@@ -8,7 +8,7 @@ export class Backoff {
   readonly #random: () => number;
   #nextMs: number;
 
-  /** `random` returns uniformly distributed numbers in [0, 1). */
+  /** `random` must return uniformly distributed numbers in [0, 1). */
   constructor(minMs: number, maxMs: number, random: () => number) {
     this.#minMs = minMs;
     this.#maxMs = maxMs;
@@ -16,14 +16,14 @@ export class Backoff {
     this.#nextMs = minMs;
   }
 
-  /** Returns the milliseconds to wait before the next attempt. */
+  /** Returns the number of milliseconds to wait before the next attempt. */
   next(): number {
     const delay = this.#nextMs;
     this.#nextMs = Math.min(this.#maxMs, delay * 2);
     return delay * (0.5 + this.#random() / 2);
   }
 
-  /** Resets the delay to `minMs`. Called after a success. */
+  /** Resets the delay to `minMs`. Called after a successful attempt. */
   reset(): void {
     this.#nextMs = this.#minMs;
   }

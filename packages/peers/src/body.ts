@@ -40,8 +40,8 @@ export class Body {
     const start = this.#received;
     this.#received += chunk.length;
     if (this.#received > this.#maxBytes) return this.#end('large');
-    // Most bodies arrive as one chunk, which needs no copy. A part of a body would keep alive the
-    // whole buffer that the socket was read into.
+    // Most bodies arrive as one chunk, which needs no copy. A partial chunk is copied, because
+    // keeping it would keep the whole buffer of the socket in memory.
     if (chunk.length === this.#announced) this.#bytes = chunk;
     else {
       if (this.#received > this.#bytes.length) {

@@ -16,7 +16,7 @@ export type HandshakeErrorReason =
   | 'genesis'
   /** The cluster was recovered without one of the two servers. */
   | 'epoch'
-  /** The request comes from a browser. */
+  /** The request comes from a web browser. */
   | 'browser'
   /** The request comes from another machine, and peers are not authenticated. */
   | 'exposed'

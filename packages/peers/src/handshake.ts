@@ -41,9 +41,12 @@ export interface Hello {
   readonly incarnation: number;
   /** The checksum of the cluster's first entry. Undefined while `from` is blank. */
   readonly genesis: number | undefined;
-  /** The epoch of `from`: '' unless its cluster was recovered, undefined while it has none. */
+  /**
+   * The epoch of the server `from`: '' unless its cluster was recovered, undefined while the server
+   * has no epoch.
+   */
   readonly epoch: string | undefined;
-  /** The version of the frames that both servers send after the handshake. */
+  /** The version in which both servers encode frames after the handshake. */
   readonly framing: number;
   /** The announced addresses, not parsed yet. */
   readonly addresses: string | readonly string[] | undefined;
@@ -121,7 +124,8 @@ export function checkHello(self: Identity, headers: Headers, dialed?: ServerId):
 }
 
 /**
- * Says which of two servers is to be emptied. Two recoveries are equals, so the operator chooses.
+ * Returns a sentence that states which of two servers the operator must empty. After two separate
+ * recoveries, the operator chooses.
  */
 function describeEpochs(self: Identity, from: ServerId, epoch: string): string {
   if (epoch !== '' && self.epoch !== '')
@@ -157,25 +161,26 @@ export function checkResponse({ self }: Context, headers: Headers, dialed: Serve
   return hello;
 }
 
-/** What a server claims in a handshake and learns only while it runs. */
+/** The values in a handshake that a server may receive only after its start. */
 export type Claims = Pick<Identity, 'genesis' | 'epoch'>;
 
-/** What a server has sent in a handshake. */
+/** The values that a server has sent in a handshake. */
 export interface Sent extends Claims {
-  /** The version of the announced addresses. */
+  /** The version of the announced addresses that were sent. */
   announced: number | undefined;
 }
 
-/** Returns what a handshake of this server says now. */
+/** Returns the current values for a handshake of this server. */
 export function claimsOf({ genesis, epoch, announcements }: Identity): Sent {
   return { genesis, epoch, announced: announcements?.version };
 }
 
 /**
- * Returns whether the two servers must repeat their handshake, because this server has learned its
- * genesis or its epoch. `now` holds the current values of this server, `sent` and `received` those
- * of the handshake. No new handshake is needed if this server sent its current values, because then
- * the other server makes the check. Nor is one needed if this server received them.
+ * Returns whether the two servers must repeat their handshake, because this server has received its
+ * genesis or its epoch since. `now` holds the current values of this server. `sent` and `received`
+ * hold the values of the handshake. A value that this server has sent needs no new handshake,
+ * because the other server checks the value. A value that this server has received needs no new
+ * handshake, either.
  */
 export function isHandshakeOutdated(now: Claims, sent: Claims, received: Claims): boolean {
   const isOutdated = (name: keyof Claims): boolean => now[name] !== sent[name] && now[name] !== received[name];

@@ -12,14 +12,14 @@ export interface PeerLimits {
    */
   readonly queueBytes: number;
   /**
-   * Maximum number of servers connected to this server. Further servers are refused unless the
+   * Maximum number of servers connected to this server. Additional servers are refused unless the
    * membership names them. Default 256.
    */
   readonly connections: number;
   /**
-   * Maximum number of connections without a completed handshake. Beyond that, the oldest one of the
-   * network with the most of them is closed. A network is an IPv4 address or the first 64 bits of
-   * an IPv6 address. Default 64.
+   * Maximum number of connections without a completed handshake. Above the limit, the transport
+   * finds the network with the most such connections and closes its oldest one. A network is an
+   * IPv4 address or the first 64 bits of an IPv6 address. Default 64.
    */
   readonly unidentified: number;
   /** Maximum time to connect and complete the handshake. Default 3,000 ms. */

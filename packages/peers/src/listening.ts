@@ -13,21 +13,24 @@ export function isLoopback(host: string): boolean {
   return address === 'localhost' || address === '::1' || (isIPv4(address) && address.startsWith('127.'));
 }
 
-/** An address of this machine, and a port on it. */
+/** An address of this machine, and a port on this address. */
 export interface Bound {
   readonly host: string;
   readonly port: number;
 }
 
-/** Returns where a server listens; undefined while it does not. */
+/**
+ * Returns the address and port on which a server listens, or undefined if the server does not
+ * listen.
+ */
 export function boundOf(server: Server): Bound | undefined {
   const address = server.address();
   return address === null || typeof address === 'string' ? undefined : { host: address.address, port: address.port };
 }
 
 /**
- * Throws `KONTIKI_BAD_OPTION` if other machines can reach `host`, unless `isAllowed` is true. Any
- * client that reaches the port could vote and write entries, unless peers are authenticated.
+ * Throws `KONTIKI_BAD_OPTION` if other machines can reach `host`, unless `isAllowed` is true.
+ * Without authentication of peers, any client that reaches the port could vote and write entries.
  */
 export function checkExposure(host: string, isAllowed: boolean): void {
   if (isAllowed || isLoopback(host)) return;
@@ -56,7 +59,10 @@ export function listen(server: Server, host: string, port: number): Promise<void
   });
 }
 
-/** Removes the brackets that an IPv6 address has in a URL. The system calls refuse them. */
+/**
+ * Removes the brackets that an IPv6 address has in a URL. System calls reject an address with
+ * brackets.
+ */
 function withoutBrackets(host: string): string {
   return host.replace(/^\[(.*)\]$/, '$1');
 }

@@ -24,15 +24,16 @@ export interface TransportOptions extends SecurityOptions {
    */
   readonly random?: (() => number) | undefined;
   /**
-   * Returns where to dial a server that has an address, for networks that translate addresses, such
-   * as those of containers. Called for each attempt. Default: the address itself.
+   * Returns the address at which to dial a server, given its address in the membership. Needed in
+   * networks that translate addresses, such as networks of containers. Called for each attempt.
+   * Default: the address in the membership.
    */
   readonly dial?: ((id: ServerId, address: string) => string) | undefined;
 }
 
 /**
- * Throws `KONTIKI_BAD_OPTION` if an option is invalid, or if other machines can reach the host and
- * `security` allows no connections from them.
+ * Throws `KONTIKI_BAD_OPTION` if an option is invalid. Also throws if other machines can reach the
+ * host, but `security` allows no connections from other machines.
  */
 export function checkListen(options: ListenOptions, { tls, secrets, insecure = false }: SecurityOptions = {}): void {
   checkNames('listen', options, ['port', 'host']);

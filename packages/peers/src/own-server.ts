@@ -10,8 +10,8 @@ import type { Context } from './peer-transport.js';
 import { logRefusal, parserRefusal, type RefusalReason } from './refusals.js';
 
 /**
- * Statuses with which the server answers requests that Node.js refuses. The status of others is
- * 400.
+ * Statuses with which the server answers requests that Node.js refuses, by reason. The status for
+ * every other reason is 400.
  */
 const STATUSES: ReadonlyMap<RefusalReason, string> = new Map([
   ['headers', '431 Request Header Fields Too Large'],
@@ -28,8 +28,9 @@ export class OwnServer {
   readonly #context: Context;
   /**
    * Connections without a completed handshake by the addresses and ports of both ends, oldest
-   * first. Any client that reaches the port can open them, so their number is limited. Beyond the
-   * limit, a new connection replaces one of the network that has the most of them.
+   * first. Any client that reaches the port can open such connections, so their number is limited.
+   * Above the limit, a new connection replaces a connection of the network that has the most of
+   * them.
    */
   readonly #unidentified = new Map<string, { readonly socket: Socket; readonly network: string }>();
 
@@ -38,8 +39,8 @@ export class OwnServer {
     const { limits, security } = context;
     const options = {
       maxHeaderSize: 8_192,
-      // Otherwise Node.js refuses such requests itself, and nothing would count them. They have no
-      // handshake either.
+      // With the default value, Node.js itself would refuse requests without a host header, and
+      // nothing would count them. Such requests have no handshake either.
       requireHostHeader: false,
       headersTimeout: limits.handshakeTimeoutMs,
       requestTimeout: 0,
@@ -81,9 +82,10 @@ export class OwnServer {
   }
 
   /**
-   * Closes the oldest connection of the network that has the most. So a flood does not replace the
-   * connection of a peer on another network. A peer on the same network completes its handshake
-   * within a few round trips, so the oldest connection is hardly from a peer.
+   * Closes the oldest connection of the network that has the most connections. A flood therefore
+   * does not replace the connection of a peer on another network. A peer on the same network
+   * completes its handshake within a few round trips, so the oldest connection is unlikely to be a
+   * peer's.
    */
   #closeOne(): void {
     const counts = new Map<string, number>();
@@ -95,9 +97,10 @@ export class OwnServer {
   }
 
   #onTlsError(error: NodeJS.ErrnoException, { authorizationError, remoteAddress }: TLSSocket): void {
-    // The client has left, or this server has closed the connection and counted that.
+    // Either the client has closed the connection, or this server has closed it and counted the
+    // refusal.
     if (error.code === 'ECONNRESET' && !authorizationError) return;
-    // A code of Node.js or OpenSSL. The client chooses nothing of it.
+    // The message contains only a code of Node.js or OpenSSL, and no text that a client can choose.
     const message = `its TLS handshake failed (${String(authorizationError || error.code)})`;
     logRefusal(this.#context, { reason: 'tls', message }, remoteAddress);
   }
@@ -105,10 +108,11 @@ export class OwnServer {
   /** Called when a request cannot be parsed or a connection fails, also in the TLS handshake. */
   #onClientError({ code }: NodeJS.ErrnoException, socket: Socket): void {
     const refusal = parserRefusal(code);
-    // What follows a refused request on its connection is not counted again.
+    // Bytes that follow a refused request on the same connection are not counted as another
+    // refusal.
     if (refusal === undefined || !socket.writable) return void socket.destroy();
     logRefusal(this.#context, refusal, socket.remoteAddress);
-    // An answer must not follow the beginning of another response.
+    // Another response has already started, so an answer here would corrupt that response.
     if (socket.bytesWritten > 0) return void socket.destroy();
     const status = STATUSES.get(refusal.reason) ?? '400 Bad Request';
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
@@ -141,7 +145,10 @@ export class OwnServer {
   }
 }
 
-/** A TLS socket and the TCP socket below it have the same endpoints. */
+/**
+ * Returns the endpoints of a socket as text. A TLS socket and the TCP socket below it have the same
+ * endpoints.
+ */
 function bothEnds({ localAddress, localPort, remoteAddress, remotePort }: Socket): string {
   return `${localAddress} ${localPort} ${remoteAddress} ${remotePort}`;
 }

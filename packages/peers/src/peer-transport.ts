@@ -85,7 +85,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   /** Peers with messages pushed in this turn of the event loop. */
   readonly #dirty = new Set<P>();
   #addresses: ReadonlyMap<ServerId, string> = new Map();
-  /** The addresses that were checked last, including this server's own. */
+  /** The addresses that were checked most recently, including the address of this server. */
   #checked: ReadonlyMap<ServerId, string> = new Map();
   #context: Context | undefined;
   #listener: Listener | undefined;
@@ -93,8 +93,9 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   #closed: Promise<void> | undefined;
 
   /**
-   * `own` lists the names of the options that only this transport has. Throws `KONTIKI_BAD_OPTION`
-   * if an option is invalid or unknown. Nothing is opened before `start`.
+   * `own` lists the names of the options that only this kind of transport has. Throws
+   * `KONTIKI_BAD_OPTION` if an option is invalid or unknown. The constructor opens no port and no
+   * connection.
    */
   constructor(options: TransportOptions, own: readonly string[]) {
     checkNames('transport', options, [...NAMES, ...own]);
@@ -133,8 +134,8 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
 
   /**
    * Replaces the certificate, the key and the authorities without a restart. Open connections stay
-   * open. Throws `KONTIKI_BAD_OPTION` if they are invalid or name another server; then nothing
-   * changes.
+   * open. Throws `KONTIKI_BAD_OPTION` and changes nothing if the new values are invalid or the
+   * certificate names another server.
    */
   setTls(tls: PeerTls): void {
     this.#security.setTls(tls, this.#context?.self);
@@ -142,8 +143,9 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
 
   /**
    * Replaces the shared secrets without a restart. Open connections stay open. To change a secret,
-   * first add the new one as the second of each server, then make it the first, then remove the old
-   * one. Throws `KONTIKI_BAD_OPTION` if one is invalid; then nothing changes.
+   * first add the new secret as the second secret of each server. Then make the new secret the
+   * first one on each server, and finally remove the old secret. Throws `KONTIKI_BAD_OPTION` and
+   * changes nothing if a secret is invalid.
    */
   setSecrets(secrets: readonly (string | Uint8Array)[]): void {
     this.#security.setSecrets(secrets);
@@ -239,7 +241,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
     this.#dirty.clear();
   }
 
-  /** Reports an own address at which peers do not reach the listener. */
+  /** Logs if peers may not reach the listener at this server's address in the membership. */
   #reportMisfit({ self, logger }: Context): void {
     const address = this.#checked.get(self.server);
     const bound = this.#listener?.bound;
@@ -282,7 +284,7 @@ export function receiveFrame(context: Context, from: ServerId, bytes: Uint8Array
   }
 }
 
-/** Reports once that a peer sends messages of a kind that this version does not know. */
+/** Logs once that a peer sends messages of a kind that this version does not know. */
 function reportSkipped({ skippedKinds, logger }: Context, from: ServerId, kind: number): void {
   const topic = logger.topic(`skipped ${kind}`, from);
   if (skippedKinds.has(topic)) return;

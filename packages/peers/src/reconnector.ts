@@ -4,8 +4,9 @@ import { Backoff } from './backoff.js';
 import type { Context } from './peer-transport.js';
 
 /**
- * Milliseconds after which a connection counts as stable, so that losing it resets the delays. An
- * outage this long is logged as a warning. Before that, the peer may just be starting.
+ * Milliseconds after which a connection counts as stable, so that losing the connection resets the
+ * delays. An outage of at least this duration is logged as a warning. During a shorter outage, the
+ * peer may just be starting.
  */
 const LASTING_MS = 5_000;
 
@@ -25,7 +26,7 @@ export class Reconnector {
   #timer: NodeJS.Timeout | undefined;
   /** Time when the last connection was lost, or when dialing started. */
   #disconnectedAt: number = performance.now();
-  /** Time when the current connection was made. Undefined without a connection. */
+  /** Time when the current connection was opened. Undefined without a connection. */
   #connectedAt: number | undefined;
   /** Whether `reconnectSoon` shortened a delay since the last tick. */
   #shortened = false;
@@ -41,7 +42,7 @@ export class Reconnector {
     this.#backoff = new Backoff(limits.reconnectMinMs, limits.reconnectMaxMs, random);
   }
 
-  /** Makes an attempt. Called for the first one. */
+  /** Dials the peer. Called directly for the first attempt, and by a timer for later attempts. */
   start(): void {
     this.#timer = undefined;
     if (this.#closed) return;
@@ -50,8 +51,8 @@ export class Reconnector {
   }
 
   /**
-   * Returns the URL to dial. Does not throw: the membership with this address is already in the
-   * log, and the peer can still dial this server.
+   * Returns the URL to dial, or undefined if the address is invalid. Does not throw, because the
+   * membership with this address is already in the log, and the peer can still dial this server.
    */
   #target(): URL | undefined {
     const { dial, security } = this.#context;
@@ -61,20 +62,23 @@ export class Reconnector {
     } catch (error) {
       const fault = dial === undefined ? 'its address in the membership is invalid' : 'the option dial has failed';
       this.#log('error', 'address', `cannot dial ${this.#peer}: ${fault}`, { error });
-      // The function may succeed later.
+      // The function `dial` may succeed in a later attempt.
       if (dial !== undefined) this.onEnded();
       return undefined;
     }
-    // Peers that are authenticated use TLS, whatever the scheme. So a cluster can introduce TLS
-    // without changing the addresses in its membership.
+    // Authenticated peers use TLS, even if the scheme of the address is `http:` or `ws:`. A cluster
+    // can therefore introduce TLS without changing the addresses in its membership.
     if (security.isOn) withTls(url);
     return url;
   }
 
-  /** Shortens the delay before the next attempt. Called when the peer shows that it is alive. */
+  /**
+   * Shortens the delay before the next attempt. Called when there is evidence that the peer is
+   * alive.
+   */
   reconnectSoon(): void {
     if (this.#timer === undefined || this.#shortened) return;
-    // Shorten the delay once per tick at most. A peer that connects repeatedly must neither
+    // Shorten the delay at most once per tick. A peer that connects repeatedly must neither
     // postpone the attempt forever nor cause many attempts.
     this.#shortened = true;
     this.#backoff.reset();
@@ -105,8 +109,8 @@ export class Reconnector {
   }
 
   /**
-   * Logs that a server answered, but one of the two servers refused the other. Always logged as a
-   * warning, because the cause does not go away by itself.
+   * Logs that a server answered, but one of the two servers refused the other. Always logs a
+   * warning, because an operator must remove the cause.
    */
   onRefused(reason: string): void {
     this.#logFailure('warn', 'refused', reason);

@@ -12,7 +12,7 @@ export type RefusalReason =
   | 'http'
   /** The headers of a request or response were too large. */
   | 'headers'
-  /** Nothing arrived on a connection in time, or not all headers of a request. */
+  /** A connection sent nothing in time, or did not send all headers of a request in time. */
   | 'timeout'
   /** The request has a method that no peer uses. */
   | 'method'
@@ -23,13 +23,13 @@ export type RefusalReason =
   /** A message or a response was too large, had too many parts, or could not be decoded. */
   | 'frame';
 
-/** What was refused and why. A `HandshakeError` is one, too. */
+/** A refused connection, request, response or message. A `HandshakeError` is also a `Refusal`. */
 export interface Refusal {
   readonly reason: RefusalReason;
   readonly message: string;
 }
 
-/** Counts what a server refused, by reason. Clients cannot invent reasons. */
+/** Counts refusals by reason. The set of reasons is fixed, so clients cannot add reasons. */
 export class Refusals {
   readonly #counts = new Map<RefusalReason, number>();
 
@@ -66,7 +66,7 @@ export function parserRefusal(code = ''): Refusal | undefined {
     case 'HPE_INVALID_EOF_STATE':
       return undefined;
     default:
-      // The client does not choose the code.
+      // All such codes come from Node's parser, so a client cannot choose the text.
       return code.startsWith('HPE_') ? { reason: 'http', message: `a request is not valid (${code}).` } : undefined;
   }
 }

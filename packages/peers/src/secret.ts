@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto';
 import { KontikiError } from '@kontiki/core';
 
 const MIN_BYTES = 32;
-/** OpenSSL 3 accepts longer keys, but a longer key is not safer. */
+/** Maximum length of a key. OpenSSL 3 accepts longer keys, but a longer key is not safer. */
 const MAX_BYTES = 256;
 const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
 
-/** A shared secret, and the name by which the two sides of a connection refer to it. */
+/** A shared secret, and the name by which the two sides of a connection refer to the secret. */
 export interface Secret {
   readonly key: Buffer;
   /**
-   * Derived from a hash of the key. So several keys can be valid at the same time, and need no
-   * other names. A hash of 32 random bytes cannot be reversed.
+   * Name of the key, derived from a hash of it. Several keys can therefore be valid at the same
+   * time without other names. A hash of 32 random bytes cannot be reversed.
    */
   readonly identity: string;
 }
@@ -40,11 +40,11 @@ export function parseSecrets(secrets: unknown): Secret[] {
   throw badSecret(`secrets[${repeated}] is the same key as secrets[${identities.indexOf(identities[repeated] ?? '')}]`);
 }
 
-/** Returns what is wrong with a key; undefined if it may be random. */
+/** Returns a description of what is wrong with a key, or undefined if the key may be random. */
 function faultOf(key: Buffer | undefined): string | undefined {
   if (key === undefined) return 'something else';
   if (key.length < MIN_BYTES || key.length > MAX_BYTES) return `${key.length} bytes`;
-  // For example, a buffer that was never filled.
+  // Such a key is, for example, a buffer that was never filled.
   return key.every((byte) => byte === key[0]) ? 'one byte that repeats' : undefined;
 }
 

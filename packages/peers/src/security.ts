@@ -24,7 +24,10 @@ export interface PeerTls {
   readonly cert: Pem;
   /** The private key of the certificate. */
   readonly key: Pem;
-  /** The authorities whose certificates peers may have. Several may be valid at the same time. */
+  /**
+   * The authorities that may issue the certificates of peers. Several authorities may be valid at
+   * the same time.
+   */
   readonly ca: Pem | Pem[];
 }
 
@@ -35,8 +38,9 @@ export interface SecurityOptions {
   /** Mutual TLS: each server proves its id with a certificate. */
   readonly tls?: PeerTls | undefined;
   /**
-   * TLS with a pre-shared key. Each key is 32 to 256 random bytes, or their base64. This server
-   * dials with the first key and accepts all of them. A holder of a key may act as any server.
+   * TLS with a pre-shared key. Each key is 32 to 256 random bytes, or their base64 form. This
+   * server dials with the first key and accepts all keys. The holder of a key may act as any
+   * server.
    */
   readonly secrets?: readonly (string | Uint8Array)[] | undefined;
   /**
@@ -47,7 +51,8 @@ export interface SecurityOptions {
 }
 
 /**
- * Of the suites with a pre-shared key, the one with forward secrecy and authenticated encryption.
+ * The only cipher suite with a pre-shared key that has both forward secrecy and authenticated
+ * encryption.
  */
 const PSK_CIPHERS = 'ECDHE-PSK-CHACHA20-POLY1305';
 
@@ -62,21 +67,28 @@ type Mode =
   | { readonly kind: 'secret'; readonly secrets: readonly Secret[]; readonly context: SecureContext };
 
 /**
- * How this server and its peers authenticate each other, on connections in both directions.
+ * Authentication between this server and its peers, on connections in both directions.
  *
- * With `tls`, the peer's certificate must come from one of the authorities and name the cluster and
- * the server as which the peer speaks. To check only the authority would let every server act as
- * every other (CVE-2021-37219). Host names are not compared, because an address may change. With
- * `secrets`, both sides prove in the TLS handshake that they have a key. Resumed sessions are
- * refused, because they would skip these checks after the options have changed.
+ * With `tls`, the peer's certificate must come from one of the authorities. The certificate must
+ * also name the cluster and the server that the peer claims to be. If only the authority were
+ * checked, every server could act as every other server (CVE-2021-37219). Host names are not
+ * compared, because an address may change. With `secrets`, both sides prove in the TLS handshake
+ * that they have a key. Resumed sessions are refused, because they would skip these checks after
+ * the options have changed.
  */
 export class PeerSecurity {
   readonly #insecure: boolean;
-  /** Names of accepted certificates. Requests of one connection share a check. */
+  /**
+   * Names in the certificates of accepted connections. The check runs once per connection, and all
+   * requests on the connection use its result.
+   */
   readonly #names = new WeakMap<TLSSocket, readonly string[]>();
-  /** Connections to the transport's own server. */
+  /** Connections that were accepted by the server that the transport created. */
   readonly #own = new WeakSet<TLSSocket>();
-  /** Whether connections to the server of an application are proven. Requests share a check. */
+  /**
+   * Whether the client of each connection to an application's server has proved its identity. The
+   * check runs once per connection, and all requests on the connection use its result.
+   */
   readonly #proven = new WeakMap<TLSSocket, boolean>();
   #mode: Mode;
   #server: HttpsServer | undefined;
@@ -90,7 +102,7 @@ export class PeerSecurity {
     else this.#mode = { kind: 'none' };
   }
 
-  /** Whether peers are authenticated. Then all connections use TLS. */
+  /** Whether peers are authenticated. If so, all connections use TLS. */
   get isOn(): boolean {
     return this.#mode.kind !== 'none';
   }
@@ -110,7 +122,7 @@ export class PeerSecurity {
       case 'tls':
         return { ...mode.tls, ...common, requestCert: true, rejectUnauthorized: true };
       case 'secret':
-        // Pre-shared keys in TLS 1.3 need a callback that Node.js does not have.
+        // Pre-shared keys with TLS 1.3 would need a callback that Node.js does not have.
         return {
           ...common,
           maxVersion: 'TLSv1.2',
@@ -120,7 +132,10 @@ export class PeerSecurity {
     }
   }
 
-  /** Notes the server that a transport created, so that new certificates reach it. */
+  /**
+   * Records the server that the transport created, so that new certificates can be set on this
+   * server.
+   */
   serveOn(server: HttpsServer): void {
     this.#server = server;
     server.on('secureConnection', (socket) => this.#own.add(socket));
@@ -152,7 +167,7 @@ export class PeerSecurity {
   /** Throws a `HandshakeError` if the client of a connection is not authenticated. */
   checkClient(socket: Socket): void {
     if (!this.isOn) {
-      // `start` cannot check this for an application's server that starts listening later.
+      // `start` cannot check this if an application's server starts listening after the transport.
       const { localAddress } = socket;
       if (this.#insecure || localAddress === undefined || isLoopback(localAddress)) return;
       throw new HandshakeError(
@@ -169,9 +184,9 @@ export class PeerSecurity {
   }
 
   /**
-   * Whether a client has proved a secret, or has a certificate that one of the authorities issued.
-   * The transport's own server admits no other clients. An application's server may trust other
-   * authorities.
+   * Returns whether a client has proved that it has a secret, or has a certificate from one of the
+   * authorities. The transport's own server accepts no other clients. An application's server may
+   * trust other authorities.
    */
   #isProven(socket: TLSSocket): boolean {
     const mode = this.#mode;
@@ -197,12 +212,12 @@ export class PeerSecurity {
     throw new HandshakeError('identity', `A client claims to be ${from}, but ${describe(names)}.`);
   }
 
-  /** Throws `KONTIKI_BAD_OPTION` if this server's own certificate does not name it. */
+  /** Throws `KONTIKI_BAD_OPTION` if this server's own certificate does not name this server. */
   checkOwnName({ cluster, server }: Identity): void {
     if (this.#mode.kind === 'tls') checkOwnName(this.#mode.tls, cluster, server);
   }
 
-  /** Replaces certificate, key and authorities. `self` is undefined before the start. */
+  /** Replaces the certificate, the key and the authorities. `self` is undefined before `start`. */
   setTls(tls: PeerTls, self: Identity | undefined): void {
     if (this.#mode.kind !== 'tls') throw badOption('This transport was created without tls.');
     const mode = tlsMode(tls);
@@ -271,7 +286,8 @@ function describe(names: readonly string[]): string {
 }
 
 /**
- * Returns the error for secrets without `listen`. The server of an application has a certificate.
+ * Returns the error for `secrets` without `listen`. The server of an application authenticates
+ * itself with a certificate, so it cannot use secrets.
  */
 export function secretsNeedListen(): KontikiError {
   return badOption('secrets need listen: the transport cannot use them on the server of your application. Use tls.');

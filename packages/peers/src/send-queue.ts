@@ -4,7 +4,8 @@ import type { ThrottledLogger } from './throttled-logger.js';
 
 /**
  * Maximum length of a frame with several messages, 256 KiB. The limit keeps urgent messages from
- * waiting long while a frame is sent. A larger message is sent in a frame of its own.
+ * waiting long while a frame is sent. A message that is larger than the limit is sent alone in a
+ * frame.
  */
 export const BATCH_BYTES: number = 256 * 1024;
 
@@ -23,13 +24,14 @@ interface Bulk {
  * Queue of messages to be sent to one peer.
  *
  * The queue has two parts. Bulk messages are appends, including empty ones, chunks of snapshots and
- * forwarded proposals. They are sent in order, because the peer would reject an append that arrives before
- * its predecessors. All other messages are urgent and are sent first. Otherwise heartbeats would
- * wait behind megabytes of entries, and the peer would consider a live leader dead.
+ * forwarded proposals. They are sent in order, because the peer would reject an append that arrives
+ * before its predecessors. All other messages are urgent and are sent first. Otherwise, heartbeats
+ * would wait for megabytes of entries to be sent, and the peer would consider a live leader dead.
  *
- * Both parts are bounded. When full, the bulk part drops the newest message, because earlier
- * appends are useful without later ones. The urgent part drops the oldest message, because a newer
- * vote, heartbeat or reply replaces it. Raft resends dropped messages. The queue logs every drop.
+ * Both parts are bounded. When the bulk part is full, it drops the newest message, because earlier
+ * appends are useful without later ones. When the urgent part is full, it drops the oldest message,
+ * because a newer vote, heartbeat or reply replaces that message. Raft resends dropped messages.
+ * The queue logs every drop.
  */
 export class SendQueue {
   readonly #peer: ServerId;
@@ -139,8 +141,8 @@ export class SendQueue {
       try {
         return encodeFrame(batch, options);
       } catch (error) {
-        // This is caused by a bug in this process, such as a non-integer number. The node continues
-        // as if the network had lost these messages.
+        // Such an error is caused by a bug in this process, such as a non-integer number in a
+        // message. The node continues as if the network had lost these messages.
         this.#log('error', 'encode', `dropped messages to ${this.#peer}: they cannot be encoded`, { error });
       }
     }

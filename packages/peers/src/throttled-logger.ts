@@ -3,12 +3,13 @@ import type { Logger, ServerId } from '@kontiki/core';
 const INTERVAL_MS = 10_000;
 
 /**
- * Characters that break a line, that a terminal obeys, or that change the direction of text: those
- * of the Unicode categories control, format, line separator and paragraph separator.
+ * Characters that break a line, that control a terminal, or that change the direction of text. They
+ * are the characters of the Unicode categories control, format, line separator and paragraph
+ * separator.
  */
 const CONTROLS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-/** Replaces control characters, because a text may quote another server. */
+/** Replaces control characters in a text that may quote another server. */
 function escapeControls(text: string): string {
   return text.replace(CONTROLS, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
@@ -16,16 +17,16 @@ function escapeControls(text: string): string {
 interface Topic {
   /** Time of the last logged line. */
   readonly since: number;
-  /** Number of lines suppressed since then. */
+  /** Number of lines that were not logged since the last logged line. */
   suppressed: number;
 }
 
 /**
  * Logs at most one line per topic per ten seconds. The next line of a topic reports the number of
  * omitted lines as `suppressed`. Without this limit, any client that reaches the port could fill
- * the disk with log lines. So a client must not be able to invent topics: `topic` names only
- * members of the cluster. Control characters are escaped, so a client can neither forge lines nor
- * send commands to a terminal.
+ * the disk with log lines. For the same reason, clients must not be able to invent topics, so
+ * `topic` names only members of the cluster. Control characters are escaped, so a client can
+ * neither forge lines nor send commands to a terminal.
  */
 export class ThrottledLogger {
   readonly #logger: Logger;

@@ -12,7 +12,7 @@ export class FileSink implements SnapshotSink<string> {
   readonly #file: File;
   readonly #id: string;
   #name: string;
-  /** Number of durable bytes. */
+  /** Number of bytes in the file that are durable. */
   #durable: number;
   /** Number of bytes written so far, including the write that `#written` waits for. */
   #end: number;
@@ -36,7 +36,7 @@ export class FileSink implements SnapshotSink<string> {
     this.#written = this.#file.writeAsync(bytes, this.#end);
     this.#end += bytes.length;
     this.#written.catch(() => {
-      // The next call reports the failure.
+      // The next call on this sink reports the failure.
     });
   }
 

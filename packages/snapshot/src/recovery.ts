@@ -14,8 +14,9 @@ import { claimFolder } from './owner-file.js';
 
 /**
  * Finds the snapshots in a folder. Reads only the head and the trailer of each file. Keeps the
- * newest unfinished snapshot that can be resumed, and removes the others. Damaged snapshot files
- * are logged and left unchanged. All names found are durable when the promise resolves.
+ * newest unfinished snapshot that can be resumed, and removes all other unfinished snapshots.
+ * Damaged snapshot files are logged and left unchanged. All names found are durable when the
+ * promise resolves.
  */
 export async function recover(folder: Folder, owner: Owner, logger: Logger): Promise<OpenedSnapshots<string>> {
   const names = await folder.list();
@@ -71,8 +72,8 @@ async function keepNewestUnfinished(
 }
 
 /**
- * Reads the head of an unfinished snapshot. Returns undefined if the head is incomplete or damaged.
- * Resuming the snapshot will then fail.
+ * Reads the head of an unfinished snapshot. Returns undefined if the head is incomplete or damaged,
+ * because resuming the snapshot would fail.
  */
 async function readHead(folder: Folder, name: string, durable: number): Promise<SnapshotHead | undefined> {
   const bytes = await withFile(folder, name, (file) => file.read(0, Math.min(durable, MAX_SNAPSHOT_HEAD)));

@@ -53,8 +53,8 @@ export class Appender {
   }
 
   /**
-   * Writes an idle mark, which shows that everything before it was synced. The mark needs no sync
-   * of its own, because the next batch overwrites it.
+   * Writes an idle mark, which shows that all bytes before the mark were synced. The mark itself
+   * needs no sync, because the next batch overwrites it.
    */
   writeIdleMark(): void {
     const { file, salt } = this.#segment;

@@ -47,8 +47,8 @@ export interface Batch {
 }
 
 /**
- * Returns the batch at `begin`, or undefined if there is no complete batch of this segment. Does
- * not trust any length before the checksum is verified.
+ * Returns the batch at `begin`, or undefined if there is no complete batch of this segment. Uses
+ * the length in the header only after a range check, and verifies the checksum.
  */
 export function batchAt(bytes: Uint8Array, begin: number, salt: number): Batch | undefined {
   if (bytes.length - begin < BATCH_HEADER) return undefined;

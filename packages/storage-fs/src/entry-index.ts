@@ -30,7 +30,8 @@ export class EntryIndex {
     const hasReplaced = this.#truncate(first.index);
     const run = this.#runs.at(-1);
     const continues = !hasReplaced && run?.segment === segment && run.last === first.index - 1;
-    // Records of one batch share a run, because reading one of them reads the whole batch.
+    // Records of one batch belong to the same run, because reading one record reads the whole
+    // batch.
     if (run !== undefined && continues && (run.end === end || run.end - run.begin < RUN_BYTES)) {
       run.last = last.index;
       run.end = end;
@@ -64,7 +65,7 @@ export class EntryIndex {
     this.#runs = [];
   }
 
-  /** Removes all entries from an index on. Returns whether there were any. */
+  /** Removes all entries from an index on. Returns whether any entries were removed. */
   #truncate(index: number): boolean {
     let hasRemoved = false;
     for (let run = this.#runs.at(-1); run !== undefined && run.last >= index; run = this.#runs.at(-1)) {

@@ -12,7 +12,8 @@ import { SpareSegment } from './spare-segment.js';
 
 export interface FileLogOptions {
   /**
-   * Size of a segment in bytes. A larger batch gets a larger segment of its own. Default 16 MiB.
+   * Size of a segment in bytes. A batch that is larger than a segment gets a larger segment.
+   * Default 16 MiB.
    */
   readonly segmentBytes?: number | undefined;
   /** Clock that schedules retries when the disk is full. Default: the system clock. */
@@ -28,7 +29,7 @@ function strongRandom(): number {
   return (crypto.getRandomValues(new Uint32Array(1))[0] as number) / 2 ** 32;
 }
 
-/** The entries of a run, beginning with its first entry. */
+/** The entries of a run, starting with the run's first entry. */
 interface ReadRun {
   readonly run: Run;
   /** End of the run when it was read. */
@@ -57,8 +58,8 @@ export class FileLog extends AbstractLog {
   readonly #random: () => number;
   #opened!: OpenFileLog;
   /**
-   * The run that was read last. Without it, every page of a large batch would decode the whole
-   * batch again.
+   * The run that was read most recently. Without this cache, every page of a large batch would
+   * decode the whole batch again.
    */
   #read: ReadRun | undefined;
 

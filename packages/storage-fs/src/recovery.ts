@@ -5,7 +5,7 @@ import { batchAt, encodeBatch, findBatchAfter, readRecords, type Batch } from '.
 import { EntryIndex } from './entry-index.js';
 import { corruptSegment, readHeader, segmentName, sequenceOf, type Segment, type SegmentHeader } from './segment.js';
 
-/** The log found in a folder, and the position where writing continues. */
+/** The log found in a folder, and the position at which writing continues. */
 export interface Recovered {
   readonly tracker: LogStateTracker;
   readonly index: EntryIndex;
@@ -20,13 +20,14 @@ export interface Recovered {
 }
 
 /**
- * Recovers the log in a folder. A batch is written only after everything before it is synced. So a
- * complete batch or an idle mark proves that all bytes before it were durable, and damage to them
- * is an error. After the last complete batch or mark there is at most one torn batch, which was
- * never acknowledged.
+ * Recovers the log in a folder. A batch is written only after all bytes before it are synced. A
+ * complete batch or an idle mark therefore proves that all bytes before it were durable, and damage
+ * to these bytes is an error. After the last complete batch or mark there is at most one torn
+ * batch, which was never acknowledged.
  *
- * Everything found is durable when the promise resolves. Bytes that a killed process left in the
- * system's cache can be read, but would be lost in a power failure.
+ * All data found is durable when the promise resolves. A killed process leaves bytes in the
+ * system's cache that can be read, but would be lost in a power failure. Recovery makes such bytes
+ * durable.
  */
 export async function recover(folder: Folder, owner: Owner): Promise<Recovered> {
   const sequences = (await folder.list()).map(sequenceOf).filter((sequence) => sequence !== undefined);
@@ -54,7 +55,7 @@ class Recovery {
   #end = 0;
   #nextBatch = 1;
   #capacity = 0;
-  /** Lowest entry index that the existing segments can contain. */
+  /** Lowest index of an entry that the existing segments can contain. */
   #lowestIndex = 1;
 
   constructor(folder: Folder, owner: Owner) {
@@ -110,7 +111,8 @@ class Recovery {
       header.firstBatch !== this.#nextBatch ||
       checkpoint.last !== this.tracker.last
     ) {
-      // The previous segment was fully synced before this segment was created.
+      // The previous segment was fully synced before this segment was created, so the previous
+      // segment is damaged.
       throw corruptSegment(
         `${this.#folder.path}/${previous.name}`,
         this.#end,
@@ -153,12 +155,12 @@ class Recovery {
     this.#nextBatch = batch.number + 1;
   }
 
-  /** Erases a torn write after the last batch, and makes everything before it durable. */
+  /** Erases a torn write after the last batch, and makes all bytes before it durable. */
   async #repairEnd(segment: Segment, bytes: Uint8Array, last: Batch | undefined, where: string): Promise<void> {
     const { file, salt } = segment;
     const end = this.#end;
-    // A segment gets its name after its first batch is synced. Only the first segment of a log
-    // starts without a batch.
+    // A segment is renamed to its final name after its first batch is synced. Only the first
+    // segment of a log starts without a batch.
     if (last === undefined && segment.sequence > 1) {
       throw corruptSegment(where, end, 'the first batch of the segment is damaged');
     }
@@ -179,7 +181,8 @@ class Recovery {
     // that an earlier failed sync dropped.
     if (last !== undefined && !proven) file.write(bytes.subarray(last.begin, last.end), last.begin);
     if (torn > from || !proven) await file.datasync();
-    // With the mark, the next start can distinguish damage to the last batch from a torn write.
+    // With this idle mark, the next start can distinguish damage to the last batch from a torn
+    // write.
     if (!proven) file.write(encodeBatch(this.#nextBatch, salt, []), end);
   }
 }

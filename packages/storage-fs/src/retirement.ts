@@ -10,7 +10,7 @@ const NAME = 'wal-moved';
 /** Marks the log in a folder as retired. Resolves when the mark is durable. */
 export async function retire(folder: Folder, where: string): Promise<void> {
   const temporary = `${NAME}.new`;
-  // A crash may have left this file behind.
+  // Remove a temporary file that a crash may have left.
   await folder.remove(temporary);
   const file = await folder.create(temporary);
   try {
@@ -26,7 +26,7 @@ export async function retire(folder: Folder, where: string): Promise<void> {
 /** Rejects with `KONTIKI_MOVED` if the log is retired. */
 export async function refuseRetired(folder: Folder): Promise<void> {
   if (!(await folder.list()).includes(NAME)) return;
-  // A killed process may not have made the file's name durable.
+  // A killed process may have created the file without making its name durable.
   await folder.sync();
   const file = await folder.open(NAME);
   try {

@@ -18,7 +18,8 @@ const MAX_HEADER = 1024 * 1024;
 
 export interface SegmentHeader {
   /**
-   * Random number, so that no client can write a command that looks like a batch of this segment.
+   * Random number that distinguishes the batches of this segment from other bytes. Without it, a
+   * client could write a command that looks like a batch.
    */
   readonly salt: number;
   readonly sequence: number;
@@ -34,7 +35,10 @@ export interface Segment {
   readonly sequence: number;
   readonly name: string;
   readonly file: File;
-  /** Random number that distinguishes the batches of this segment from those of any other. */
+  /**
+   * Random number that distinguishes the batches of this segment from the batches of other
+   * segments.
+   */
   readonly salt: number;
 }
 

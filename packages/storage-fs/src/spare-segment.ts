@@ -42,8 +42,8 @@ export class SpareSegment {
       () => this.#setFull(false),
       (error: NodeJS.ErrnoException) => {
         const isDiskFull = error.code === 'ENOSPC' || error.code === 'EDQUOT';
-        // The next write that needs the file reports any other error. While the disk is full there
-        // is no such write, so retry after any error.
+        // The next write that needs the file reports any other error. While the disk is full, there
+        // is no such write, so retry after every error.
         if (!isDiskFull && !this.#isFull) return;
         this.#file = undefined;
         this.#setFull(true);
@@ -68,7 +68,10 @@ export class SpareSegment {
     return { file, capacity };
   }
 
-  /** Never rejects, because the file contains only zeros, and the next start removes it. */
+  /**
+   * Closes the spare file. Never rejects, because the file contains only zeros, and the next start
+   * removes it.
+   */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#retry.close();
@@ -85,8 +88,8 @@ export class SpareSegment {
       await file.allocate(bytes);
       return file;
     } catch (error) {
-      // Remove the partial file, because it would keep the disk full. The first error is the useful
-      // one.
+      // Remove the partial file, because it would keep the disk full. Ignore further errors,
+      // because the first error is the useful one.
       await file.close().catch(() => {});
       await this.#folder.remove(SpareSegment.NAME).catch(() => {});
       throw error;

@@ -24,7 +24,7 @@ export async function readBlocks(
     const due = from + page.length;
     const fits = checksum === undefined ? block.entries[0].index <= due : block.previous === checksum;
     if (!fits || block.last < due) throw corruptData(where, `entry ${due} is missing`);
-    // A block is verified only by the next block's link to it, so the block after the page was read
+    // Only the link in the next block verifies a block. The block after the page is therefore read
     // too.
     if (page.length > 0 && bytes > maxBytes) return false;
     for (const entry of block.entries) {

@@ -17,7 +17,7 @@ const MAX_BLOCK = 64 * 1024;
  */
 export interface Block {
   readonly entries: readonly [Entry, ...Entry[]];
-  /** Index of the last entry. */
+  /** Index of the block's last entry. */
   readonly last: number;
   readonly checksum: number;
   /** The checksum of the previous block, or 0 in the first block. */

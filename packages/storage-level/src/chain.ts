@@ -5,9 +5,9 @@ import { indexOf, keyOf, type Kind } from './keys.js';
 import { seal, unseal } from './seal.js';
 
 /**
- * The terms and memberships of a log have keys of their own, so that opening the log need not read
- * the entries. Each kind forms a chain: every item begins with a link to the previous item, and the
- * head of the log links to the last item. So `open` detects a missing item.
+ * The terms and memberships of a log have separate keys, so that opening the log does not require
+ * reading the entries. Each kind forms a chain: every item begins with a link to the previous item,
+ * and the head of the log links to the last item. `open` can therefore detect a missing item.
  */
 export interface Chain<T extends { readonly index: number }> {
   readonly kind: Kind;
@@ -107,8 +107,7 @@ export function decodeItems<T extends { readonly index: number }>(
   const items: T[] = [];
   const checkLink = (link: Link): void => {
     const held = linkTo(chain, items.at(-1));
-    // Items at or below the base are deleted, so the target of a link to them is expected to be
-    // missing.
+    // Items at or below the base are deleted, so a link to such an item is expected to be broken.
     const due = link.index > base ? link : NO_LINK;
     if (due.index === held.index && due.fingerprint === held.fingerprint) return;
     throw corruptData(where, `the ${name} of entry ${due.index || held.index} is missing`);

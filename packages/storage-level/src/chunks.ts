@@ -18,7 +18,8 @@ export async function readChunk({ db, where }: Namespace, number: number, offset
 }
 
 /**
- * Reads up to `length` bytes of a snapshot at `offset`. Returns fewer at the end of the snapshot.
+ * Reads up to `length` bytes of a snapshot, starting at `offset`. Returns fewer bytes at the end of
+ * the snapshot.
  */
 export async function readBytes(
   namespace: Namespace,

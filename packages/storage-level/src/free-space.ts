@@ -2,14 +2,19 @@ import type { Clock, Timer } from '@kontiki/core';
 import type { Database, FreeBytes } from './namespace.js';
 
 const MIB = 1024 * 1024;
-/** Free bytes below which the disk counts as full. A database needs room to rewrite its files. */
+/**
+ * Number of free bytes below which the disk counts as full. A database needs free space to rewrite
+ * its files.
+ */
 const RESERVE = 64 * MIB;
 /**
- * Free bytes at which a full disk has room again. The gap keeps the state from changing back and
- * forth.
+ * Number of free bytes at which a full disk counts as having room again. The difference from
+ * `RESERVE` keeps the state from changing back and forth.
  */
 const ENOUGH = 80 * MIB;
-/** Free bytes below which writes wait, because a database does not survive a failed write. */
+/**
+ * Number of free bytes below which writes wait, because a failed write makes a database unusable.
+ */
 const MINIMUM = 16 * MIB;
 /** Milliseconds between measurements while the disk is full. */
 const RETRY_MS = 1_000;
@@ -67,7 +72,8 @@ export class FreeSpace {
   #onMeasured: () => void = () => {};
 
   /**
-   * `onFull` is called with true when little room is left, and with false when there is room again.
+   * `onFull` is called with true when the disk counts as full, and with false when it has room
+   * again.
    */
   constructor(freeBytes: FreeBytes, clock: Clock, onFull: (full: boolean) => void) {
     this.#freeBytes = freeBytes;
@@ -98,7 +104,7 @@ export class FreeSpace {
     }
   }
 
-  /** Stops measuring, and ends the wait of a write. */
+  /** Stops measuring, and rejects a write that waits for room. */
   close(): void {
     this.#isClosed = true;
     this.#retry.close();

@@ -5,8 +5,8 @@ import { corruptData } from '@kontiki/core/store';
  * many keys, each with a letter, the generation of the log (4 bytes) and an index (8). The numbers
  * are big-endian, so that keys sort by index.
  *
- * A database batch cannot delete a range of keys. So resetting the log starts a new generation, and
- * the keys of the older generation are deleted later in the background.
+ * A database batch cannot delete a range of keys. Resetting the log therefore starts a new
+ * generation, and the keys of the older generation are deleted later in the background.
  */
 export const OWNER: Uint8Array = letter('o');
 export const HEAD: Uint8Array = letter('h');

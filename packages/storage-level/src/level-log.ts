@@ -42,7 +42,7 @@ export class LevelLog extends AbstractLog {
   }
 
   override close(): Promise<void> {
-    // A write that waits for room would keep the log from closing.
+    // Closing the log waits for its writes, so a write that waits for room must be rejected first.
     this.#opened?.space.close();
     return super.close();
   }

@@ -11,7 +11,7 @@ export interface LevelSinkOptions {
   readonly meta: SnapshotMeta;
   /** The number of the snapshot, which is part of its keys. */
   readonly number: number;
-  /** Number of bytes already in the database. */
+  /** Number of bytes of the snapshot that are already in the database. */
   readonly durable: number;
 }
 
@@ -62,7 +62,8 @@ export class LevelSink implements SnapshotSink<number> {
     this.#filled = 0;
     const { namespace, freeBytes, meta, number } = this.#options;
     this.#put = this.#put.then(async () => {
-      // A failed write of a snapshot would end the log in the same database, too.
+      // If a write of a snapshot fails, the database no longer works for the log in it. Check for
+      // room first.
       if (!(await hasRoom(freeBytes))) throw diskFull();
       await namespace.write([
         { type: 'put', key: chunkKey(number, begin), value },

@@ -7,8 +7,9 @@ import { seal, unseal } from './seal.js';
 
 /**
  * A value that every batch of a log updates. It links to the newest block, term and membership,
- * each of which links to the previous one. So a lost batch is detected if a later batch exists.
- * Databases do lose batches: LevelDB skips damaged records in the middle of its own log.
+ * each of which links to the previous one. If a batch is lost although a later batch exists, the
+ * links reveal the loss. Databases do lose batches: LevelDB skips damaged records in the middle of
+ * its own log.
  */
 export interface LogHead {
   readonly ballot: Ballot | undefined;
@@ -18,7 +19,7 @@ export interface LogHead {
   readonly genesis: number | undefined;
   /** Number of times the log was reset. */
   readonly generation: number;
-  /** Index of the base, which has a key of its own. */
+  /** Index of the base. The base itself is stored under a separate key. */
   readonly base: number;
   /** Links to the newest term and the newest membership above the base. */
   readonly term: Link;

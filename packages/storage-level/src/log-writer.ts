@@ -12,7 +12,7 @@ import { encodeBase } from './values.js';
 /** The combined effect of the records in one batch. */
 interface Effect {
   readonly isReset: boolean;
-  /** The new base, or undefined if the base has not changed. */
+  /** The new base. Undefined if the base has not changed. */
   readonly base: LogBase | undefined;
   /** The new entries, which replace all entries from the first new index on. */
   readonly entries: readonly Entry[];
@@ -117,8 +117,8 @@ export class LogWriter {
 
   /**
    * Returns operations that delete the entries from an index on. Blocks are deleted one by one,
-   * because a batch cannot delete a range. A block that begins before the index is rewritten
-   * without those entries.
+   * because a batch cannot delete a range. A block that starts before the index is rewritten
+   * without the deleted entries.
    */
   async #truncateBlocks(from: number): Promise<Operation[]> {
     const { db, where } = this.#namespace;
@@ -160,7 +160,8 @@ function combine(records: readonly LogRecord[]): Effect {
     }
     const [first, more = []] = [record.entries?.[0], record.entries];
     if (first === undefined) continue;
-    // The record may append to these entries, replace some of them, or begin before all of them.
+    // The record may append to the entries combined so far, replace some of them, or start before
+    // all of them.
     const kept = Math.max(0, first.index - (entries[0]?.index ?? first.index));
     entries.length = Math.min(entries.length, kept);
     for (const entry of more) entries.push(entry);

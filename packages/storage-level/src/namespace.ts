@@ -5,9 +5,9 @@ import type { AbstractBatchOperation, AbstractBatchOptions, AbstractLevel, Abstr
 type AnyLevel = AbstractLevel<any, any, any>;
 
 /**
- * Any `abstract-level` 3 database, with any encodings. The type names only members in which all
- * databases agree, because TypeScript before version 7 does not accept a `Level` as an
- * `AbstractLevel` of other parameters.
+ * Any `abstract-level` 3 database, with any encodings. The type contains only members that all
+ * databases have with the same types. TypeScript before version 7 does not accept a `Level` as an
+ * `AbstractLevel` with other type parameters.
  */
 export type Database = Pick<AnyLevel, 'status' | 'supports' | 'open' | 'close'>;
 
@@ -34,7 +34,7 @@ export interface LevelOptions {
 /** The sublevel prefixes in use, per root database. */
 const prefixesInUse = new WeakMap<object, Set<string>>();
 
-// Databases without an option `sync` ignore it.
+// Databases that have no option `sync` ignore this option.
 const DURABLY: AbstractBatchOptions<Uint8Array, Uint8Array> & { readonly sync: true } = { sync: true };
 
 /**
@@ -78,7 +78,7 @@ export class Namespace {
   }
 
   async close(): Promise<void> {
-    // Closing fails if the database is already closed. There is nothing to do in that case.
+    // Closing fails if the database is already closed, and then nothing needs to be done.
     await this.db.close().catch(() => {});
     this.#release();
   }

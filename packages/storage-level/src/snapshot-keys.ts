@@ -4,9 +4,9 @@ import { readIndex, writeIndex } from './keys.js';
 import { seal, unseal } from './seal.js';
 
 /**
- * Every snapshot gets a new number, which is part of its keys. It has an info key for the
- * snapshot's metadata, and one key per chunk with the chunk's offset. So rewriting a snapshot does
- * not disturb readers of the old one.
+ * Every snapshot gets a new number, which is part of its keys. A snapshot has an info key for its
+ * metadata, and one key per chunk with the chunk's offset. Rewriting a snapshot therefore does not
+ * disturb readers of the old one.
  */
 const INFO = 'i'.charCodeAt(0);
 const CHUNK = 'c'.charCodeAt(0);

@@ -21,8 +21,8 @@ export interface Recovered extends OpenedSnapshots<number> {
 /**
  * Finds the snapshots in a database. Reads only the head and the trailer of each snapshot. Keeps
  * the newest unfinished snapshot. Removes other unfinished snapshots, replaced snapshots, and
- * chunks without a snapshot. Damaged snapshots are logged and left unchanged. Everything found is
- * durable when the promise resolves.
+ * chunks without a snapshot. Damaged snapshots are logged and left unchanged. All snapshots found
+ * are durable when the promise resolves.
  */
 export async function recover(namespace: Namespace, owner: Owner, logger: Logger): Promise<Recovered> {
   const { db, where } = namespace;

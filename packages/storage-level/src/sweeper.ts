@@ -1,13 +1,13 @@
 import { indexOf, keyOf } from './keys.js';
 import type { Namespace } from './namespace.js';
 
-/** Number of indices that one call deletes. `close` waits for at most one such call. */
+/** Number of indices that one call deletes. `close` waits for at most one call. */
 const SLICE = 4_096;
 
 /**
- * Deletes obsolete blocks, terms and memberships in the background: those at or below the base, and
- * those of older generations. They are never read again. If the process exits first, the next start
- * deletes the rest.
+ * Deletes obsolete blocks, terms and memberships in the background. Items are obsolete if they are
+ * at or below the base, or of an older generation. Obsolete items are never read. If the process
+ * exits first, the cleanup continues at the next start.
  */
 export class Sweeper {
   readonly #db: Namespace['db'];
@@ -38,7 +38,7 @@ export class Sweeper {
         this.#due = undefined;
         const { generation, base } = due;
         const next = keyOf('block', generation, base + 1);
-        // The block with the first entry above the base may begin below the base.
+        // The block that contains the first entry above the base may start below the base.
         const from = keyOf('block', generation, 0);
         const [last] = await this.#db.keys({ gte: from, lte: next, reverse: true, limit: 1 }).all();
         await this.#clear(keyOf('block', 0, 0), last ?? from);

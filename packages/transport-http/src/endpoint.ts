@@ -14,7 +14,10 @@ export class Endpoint {
   readonly #request: typeof request;
   readonly #tls: () => ConnectionOptions;
 
-  /** `tls` returns the options of a new connection. They change with the certificate or the secret. */
+  /**
+   * `tls` returns the TLS options for a new connection. The options change when the certificate or
+   * the secret is replaced.
+   */
   constructor(url: URL, tls: () => ConnectionOptions) {
     const secure = url.protocol === 'https:';
     const options = { keepAlive: true, maxSockets: CONNECTIONS };
@@ -38,7 +41,8 @@ export class Endpoint {
   }
 
   /**
-   * Closes all connections. Called when one fails, because the others will most likely fail too.
+   * Closes all connections to the peer. Called when one connection fails, because the other
+   * connections will most likely fail too.
    */
   closeConnections(): void {
     this.#agent.destroy();

@@ -20,7 +20,7 @@ export class InboundRequest {
   readonly #hello: Hello;
   readonly #deadline: RequestDeadline;
   readonly #body: Body;
-  /** Length of the response's body. */
+  /** Length in bytes of the response's body. */
   #answeredBytes = 0;
 
   constructor(
@@ -37,7 +37,7 @@ export class InboundRequest {
     this.#hello = hello;
     this.#deadline = new RequestDeadline(context.limits);
     response.on('error', () => {
-      // The 'close' event follows.
+      // No action is needed, because a 'close' event follows.
     });
     response.once('close', () => callbacks.onClosed(this));
     this.#body = new Body(request, MAX_FRAME, (body) => {

@@ -16,7 +16,7 @@ import {
 import { rejectRequest } from './inbound-request.js';
 import type { HttpOptions } from './options.js';
 
-/** Number of connections for each server that may connect. A peer uses three. */
+/** Maximum number of connections for each server that may connect. A peer uses three. */
 const CONNECTIONS_PER_SERVER = 4;
 
 /** Called for each request with a valid handshake. */
@@ -31,8 +31,8 @@ export class HttpListener implements Listener {
   readonly #onAccepted: OnAccepted;
   readonly #own: OwnServer | undefined;
   /**
-   * Connections to the own server with accepted requests, the least recently used first. A client
-   * may keep any number of connections open, so their number is limited.
+   * Connections to the transport's own server with accepted requests, least recently used first. A
+   * client may keep any number of connections open, so the server limits their number.
    */
   readonly #used = new Set<Socket>();
   #open = false;
@@ -92,8 +92,8 @@ export class HttpListener implements Listener {
   }
 
   /**
-   * Closes the least recently used connection if there are too many. Peers use theirs all the time,
-   * so it is hardly one of theirs.
+   * Closes the least recently used connection if there are too many. Peers use their connections
+   * all the time, so the closed connection is unlikely to be a peer's.
    */
   #markUsed(own: OwnServer, socket: Socket): void {
     own.markIdentified(socket);

@@ -79,8 +79,8 @@ export class OutboundRequest {
     if (statusCode !== 200) {
       const reason = describeReason(headers[REFUSED_HEADER]);
       if (reason !== undefined) this.#settle({ kind: 'refused', reason: `it refuses: ${reason}` });
-      // Proxies answer 5xx if their server is down. A redirect or a 404 means that the address is
-      // wrong.
+      // Proxies answer with status 5xx if their server is down. A redirect or status 404 means that
+      // the address is wrong.
       else this.#settle({ kind: statusCode >= 500 ? 'unreachable' : 'refused', reason: `it answers ${statusCode}` });
       return this.abort();
     }

@@ -14,8 +14,8 @@ import { type Outcome, OutboundRequest } from './outbound-request.js';
 import { POLL_HEADER } from './settings.js';
 
 /**
- * Kind of request. At most one request of each kind is open at a time. So bulk messages keep their
- * order, and urgent messages do not wait for bulk messages.
+ * Kind of request. At most one request of each kind is open at a time. Bulk messages therefore keep
+ * their order, and urgent messages do not wait for bulk messages.
  */
 type Lane = 'bulk' | 'urgent' | 'poll';
 
@@ -43,7 +43,7 @@ export class PeerClient {
   #endpoint: Endpoint | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #isConnected = false;
-  /** The version of frames to the peer, from its newest response. */
+  /** The version in which to encode frames to the peer, from the peer's newest response. */
   #framing = FRAMING.min;
   /** Whether no urgent request has been sent since the last tick. */
   #idle = true;
@@ -65,7 +65,10 @@ export class PeerClient {
     return this.#isConnected;
   }
 
-  /** Shortens the delay before the next attempt. Called when the peer shows that it is alive. */
+  /**
+   * Shortens the delay before the next attempt. Called when there is evidence that the peer is
+   * alive.
+   */
   reconnectSoon(): void {
     this.#reconnector.reconnectSoon();
   }
@@ -81,8 +84,9 @@ export class PeerClient {
   tick(): void {
     this.#reconnector.tick();
     for (const request of this.#requests.values()) request.tick();
-    // An empty request shows that both servers are alive and keeps a connection open. It also
-    // repeats the handshake, because a blank server may have learned its genesis.
+    // An empty request shows that both servers are alive and keeps a connection open. The request
+    // also repeats the handshake, because a blank server may have received its genesis since the
+    // last one.
     if (this.#isConnected && this.#idle && !this.#requests.has('urgent')) this.#request('urgent', undefined);
     this.#idle = true;
   }

@@ -12,10 +12,10 @@ const MAX_INBOUND = 8;
 
 /**
  * A peer with its queue, this server's requests to the peer, and the peer's requests to this
- * server. Queued messages are sent in requests. While this server cannot reach the peer, they are
- * sent in responses, and each response asks the peer to poll. A new server needs this to answer its
- * leader, because it does not know the leader's address until it has received the membership in the
- * log.
+ * server. Queued messages are sent in requests. While this server cannot reach the peer, the
+ * messages are sent in responses, and each response asks the peer to poll. A new server needs this
+ * to answer its leader. The new server does not know the leader's address until it has received the
+ * membership in the log.
  */
 export class HttpPeer implements Peer {
   readonly id: ServerId;
@@ -154,8 +154,8 @@ export class HttpPeer implements Peer {
   }
 
   /**
-   * Called when the peer becomes unreachable or silent. If it is both, the queue is cleared,
-   * because its messages follow lost messages and would be stale when the peer returns.
+   * Called when the peer becomes unreachable or silent. Clears the queue if the peer is both. The
+   * queued messages follow lost messages and would be outdated when the peer returns.
    */
   #onLost(): void {
     if (this.#isReachable || this.#inboundPeers.has(this.id)) return this.flush();

@@ -27,11 +27,12 @@ export class Connection {
   readonly hello: Hello;
   readonly #ws: WebSocket;
   /**
-   * Undefined on Bun, whose own version of the ws library has no socket for a dialed connection.
+   * The socket of the connection. Undefined on Bun, whose own version of the ws library has no
+   * socket for a dialed connection.
    */
   readonly #socket: Socket | undefined;
   readonly #context: Context;
-  /** What this server claimed in the handshake. */
+  /** The values that this server has sent in the handshake. */
   readonly #sent: Sent;
   readonly #callbacks: ConnectionCallbacks;
   #sending = false;
@@ -82,8 +83,9 @@ export class Connection {
   }
 
   /**
-   * Whether `send` may be called. Only one frame is sent at a time. So an urgent message waits for
-   * at most one frame, and a peer that does not read cannot fill the memory of this process.
+   * Whether `send` may be called. Only one frame is sent at a time. An urgent message therefore
+   * waits for at most one frame, and a peer that does not read cannot fill the memory of this
+   * process.
    */
   get isReady(): boolean {
     return !this.#sending && !this.#closed && this.#ws.readyState === this.#ws.OPEN;
@@ -91,8 +93,8 @@ export class Connection {
 
   /**
    * Memory for the next frame. Use it only while `isReady` is true, because then the previous frame
-   * no longer needs it. Without reuse, sending a snapshot would create as much garbage as the whole
-   * snapshot.
+   * no longer needs the memory. Without reuse, sending a snapshot would create as much garbage as
+   * the whole snapshot.
    */
   get memory(): Uint8Array {
     this.#memory ??= new Uint8Array(BATCH_BYTES);
@@ -113,8 +115,9 @@ export class Connection {
    * Closes the connection if it has been silent for too long. Otherwise pings the peer. Ticks are
    * counted instead of milliseconds, so that a suspended process does not disconnect all peers when
    * it resumes. Bytes are counted instead of frames, because even a part of a large frame on a slow
-   * connection shows that the peer is alive. A fully sent frame also shows this. `passesAddresses`
-   * says whether this connection is the one that tells the peer which addresses servers announced.
+   * connection shows that the peer is alive. A fully sent frame also shows this. If
+   * `passesAddresses` is true, this server sends the announced addresses to the peer on this
+   * connection.
    */
   tick(passesAddresses: boolean): void {
     if (isHandshakeOutdated(this.#context.self, this.#sent, this.hello)) {
@@ -138,8 +141,8 @@ export class Connection {
   }
 
   /**
-   * A number that grows with everything received. Frames are counted, too, because Bun does not
-   * count the bytes of an upgraded connection.
+   * A number that increases with all received bytes and frames. Frames are counted, too, because
+   * Bun does not count the bytes of an upgraded connection.
    */
   get #received(): number {
     return (this.#socket?.bytesRead ?? 0) + this.#frames;

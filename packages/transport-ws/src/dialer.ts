@@ -48,7 +48,10 @@ export class Dialer {
     return this.#reconnector.address;
   }
 
-  /** Shortens the delay before the next attempt. Called when the peer shows that it is alive. */
+  /**
+   * Shortens the delay before the next attempt. Called when there is evidence that the peer is
+   * alive.
+   */
   reconnectSoon(): void {
     this.#reconnector.reconnectSoon();
   }
@@ -72,9 +75,9 @@ export class Dialer {
       ...socketOptions,
       ...security.clientOptions(self.cluster, this.#peer),
       headers: helloHeaders(self, this.#peer),
-      // Masks protect proxies from requests forged by scripts in browsers. There is no browser
-      // here, and masking in JavaScript more than halves the throughput. ws skips masking if the
-      // mask is zero, which the standard allows.
+      // The mask of a WebSocket frame protects proxies from requests forged by scripts in browsers.
+      // No browser is involved here, and masking in JavaScript more than halves the throughput. ws
+      // skips masking if the mask is zero, which the standard allows.
       generateMask: (mask) => mask.fill(0),
     });
     this.#attempt = ws;
@@ -84,7 +87,7 @@ export class Dialer {
       try {
         const isKnown = sent.announced === self.announcements?.version;
         accepted = { hello: checkResponse(this.#context, response.headers, this.#peer), socket: response.socket };
-        // The peer need not be told what it has just said.
+        // The peer has just sent these addresses, so they need not be sent back to it.
         if (isKnown) sent.announced = self.announcements?.version;
       } catch (caught) {
         const error = caught as HandshakeError;

@@ -24,7 +24,8 @@ import type { WebSocketOptions } from './options.js';
 import { SUBPROTOCOL, socketOptions } from './settings.js';
 
 /**
- * Called for each connection with a valid handshake. `sent` is what this server claimed.
+ * Called for each connection with a valid handshake. `sent` contains the values that this server
+ * sent in the handshake.
  */
 export type OnAccepted = (ws: WebSocket, socket: Duplex, hello: Hello, sent: Sent) => Connection;
 
@@ -89,7 +90,8 @@ export class WebSocketListener implements Listener {
 
   /**
    * Closes the connections from peers when the application has closed its server. Node.js reports
-   * the server as closed only when all connections have ended, and peers keep theirs open.
+   * the server as closed only when all connections have ended, and peers keep their connections
+   * open.
    */
   tick(): void {
     if (!this.#wasListening || this.#server.listening || this.#connections.size === 0) return;
@@ -110,8 +112,8 @@ export class WebSocketListener implements Listener {
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const path = request.url?.split('?', 1)[0];
     if (path !== this.#path) {
-      // The application's other listeners answer other paths. If there are none, the socket would
-      // stay open forever without this answer.
+      // Other listeners of the application answer requests for other paths. Without other listeners
+      // and without this answer, the socket would stay open forever.
       if (this.#server.listenerCount('upgrade') > 1) return;
       const message = `a request is for another path than ${this.#path}.`;
       logRefusal(this.#context, { reason: 'path', message }, (socket as Socket).remoteAddress);
@@ -140,7 +142,7 @@ export class WebSocketListener implements Listener {
     if (protocols?.includes(SUBPROTOCOL) !== true) {
       throw new HandshakeError('version', `The request does not offer the subprotocol ${SUBPROTOCOL}.`);
     }
-    // Each server has one connection at most, so those of members are few.
+    // Members are not limited, because each member has at most one connection.
     if (this.#connections.size >= limits.connections && !isMember(hello.from)) {
       throw new HandshakeError(
         'busy',

@@ -96,8 +96,8 @@ export class WebSocketPeer implements Peer {
   }
 
   /**
-   * Called when a connection was lost or an attempt failed. If no connection is left, the queue is
-   * cleared, because its messages follow lost messages and would be stale on the next connection.
+   * Called when a connection was lost or an attempt failed. If no connection is left, clears the
+   * queue. The queued messages follow lost messages and would be outdated on the next connection.
    */
   #onEnded(): void {
     if (this.#dialed !== undefined || this.#accepted !== undefined) return this.flush();
