@@ -32,13 +32,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a membership is changed before an entry of the own term is committed',
-    file: 'protocol/leader.ts',
+    file: 'protocol/changes.ts',
     find: "if (log.termAt(log.committed) !== ballot.term) return refuse('notReady');",
     replace: '',
   },
   {
     name: 'a membership is changed while another change is in progress',
-    file: 'protocol/leader.ts',
+    file: 'protocol/changes.ts',
     find: "if (membership.outgoing.length > 0 || log.membershipIndex > log.committed) return refuse('changing');",
     replace: "if (membership.outgoing.length > 0) return refuse('changing');",
   },
@@ -114,7 +114,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'every later term is exempt from the refusal of votes after a transfer',
-    file: 'protocol/raft.ts',
+    file: 'protocol/votes.ts',
     find: 'return transfer === true && term === current + 1;',
     replace: 'return transfer === true;',
     rare: { why: 'The voter must have missed a term.', test: TRANSFERS },
@@ -154,7 +154,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a server that cannot read the level becomes a voter',
-    file: 'protocol/leader.ts',
+    file: 'protocol/changes.ts',
     find: "if (unable !== undefined) return refuse('unable', unable);",
     replace: '',
     rare: { why: 'The server must have the entries before those that it cannot read.', test: LEVELS },

@@ -30,7 +30,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a vote is sent before it is durable',
-    file: 'protocol/raft.ts',
+    file: 'protocol/votes.ts',
     find: "server.output.sendAfterWrite(from, { kind: 'voteReply',",
     replace: "server.output.send(from, { kind: 'voteReply',",
   },
@@ -49,9 +49,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a vote does not compare the logs',
-    file: 'protocol/raft.ts',
-    find: 'return !this.log.blank && this.log.isUpToDate({ index: lastIndex, term: lastTerm });',
-    replace: 'return !this.log.blank;',
+    file: 'protocol/votes.ts',
+    find: 'return !log.blank && log.isUpToDate({ index: lastIndex, term: lastTerm });',
+    replace: 'return !log.blank;',
   },
   {
     name: 'half of the votes win an election',
@@ -61,7 +61,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'votes of earlier terms count',
-    file: 'protocol/raft.ts',
+    file: 'protocol/step.ts',
     find: 'message.term < server.ballot.term && !SURVIVES_ITS_TERM.has(message.kind)',
     replace:
       "message.term < server.ballot.term && !SURVIVES_ITS_TERM.has(message.kind) && message.kind !== 'voteReply'",
@@ -78,11 +78,11 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a pre-vote raises the term',
-    file: 'protocol/raft.ts',
-    find: "if (message.kind === 'preVote') return this.#answerPreVote(from, message);",
+    file: 'protocol/step.ts',
+    find: "if (message.kind === 'preVote') return answerPreVote(server, from, message);",
     replace: `if (message.kind === 'preVote') {
       if (message.term + 1 > server.ballot.term) server.follow(message.term + 1, undefined);
-      return this.#answerPreVote(from, message);
+      return answerPreVote(server, from, message);
     }`,
   },
   {
@@ -103,14 +103,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a leader ignores higher terms in replies',
-    file: 'protocol/raft.ts',
+    file: 'protocol/step.ts',
     find: 'if (message.term > server.ballot.term) {',
-    replace: "if (message.term > server.ballot.term && !(this.role === 'leader' && 'to' in message)) {",
+    replace: "if (message.term > server.ballot.term && !(server.role.name === 'leader' && 'to' in message)) {",
   },
   {
     name: 'a leader without a quorum does not step down',
     file: 'protocol/leader.ts',
-    find: 'if (this.#hasQuorum(this.#server.membership, mayAnswer)) this.#server.forgiveLateTimer(false);',
+    find: 'if (hasQuorum(this.#server, this.peers, this.#server.membership, mayAnswer)) this.#server.forgiveLateTimer(false);',
     replace: 'if (true) this.#server.forgiveLateTimer(false);',
   },
   {
@@ -127,13 +127,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a follower accepts appends of earlier terms',
-    file: 'protocol/raft.ts',
+    file: 'protocol/step.ts',
     find: 'message.term < server.ballot.term && !SURVIVES_ITS_TERM.has(message.kind)',
     replace: "message.term < server.ballot.term && !SURVIVES_ITS_TERM.has(message.kind) && message.kind !== 'append'",
   },
   {
     name: 'replies to an earlier incarnation are counted',
-    file: 'protocol/raft.ts',
+    file: 'protocol/step.ts',
     find: "if ('to' in message && message.to !== server.incarnation) return;",
     replace: '',
   },

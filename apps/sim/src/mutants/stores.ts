@@ -75,7 +75,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'messages from an earlier copy of a disk are processed',
-    file: 'protocol/raft.ts',
+    file: 'protocol/step.ts',
     find: 'if (!server.lives.accepts(from, message)) return;',
     replace: 'server.lives.accepts(from, message);',
     rare: { why: 'The worlds restore no copies, which cannot be noticed after all others restarted.', test: STORES },

@@ -48,8 +48,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a leader whose quorum answers does not forgive the next stall',
     file: 'protocol/leader.ts',
-    find: 'if (this.#hasQuorum(this.#server.membership, mayAnswer)) this.#server.forgiveLateTimer(false);',
-    replace: 'if (this.#hasQuorum(this.#server.membership, mayAnswer)) void 0;',
+    find: 'if (hasQuorum(this.#server, this.peers, this.#server.membership, mayAnswer)) this.#server.forgiveLateTimer(false);',
+    replace: 'if (hasQuorum(this.#server, this.peers, this.#server.membership, mayAnswer)) void 0;',
   },
   {
     name: 'a page read from the log is not passed to the protocol',
@@ -158,8 +158,8 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a full leader trusts answers that are older than its full disk',
-    file: 'protocol/leader.ts',
-    find: 'progress.roomRound >= this.#fullRound.number',
+    file: 'protocol/disk-room.ts',
+    find: 'progress.roomRound >= since',
     replace: 'true',
   },
   {

@@ -1,20 +1,22 @@
 import { entryBytes, type Entry, type Position } from '../log/entry.js';
-import { beginChange, leaveJoint, targetOf, withAddresses, type MembershipStep } from '../log/membership-change.js';
+import { leaveJoint, withAddresses, type MembershipStep } from '../log/membership-change.js';
 import { isVoter, type Membership } from '../log/membership.js';
 import type { ServerId, ServerInfo } from '../log/server.js';
 import { ApplyBacklog } from './apply-backlog.js';
 import { refuse, type ChangeLimits, type ChangeRefusal, type TransferRefusal } from './change-refusal.js';
+import { changed, refuseChange } from './changes.js';
+import { othersHaveRoom } from './disk-room.js';
 import { withStores } from './founding.js';
-import { illiterate, raised } from './levels.js';
+import { raised } from './levels.js';
 import type { AppendAccepted, AppendRejected, HeartbeatReply, ReadIndex, SnapshotAck } from './message.js';
 import type { PageRead } from './output.js';
 import type { Progress } from './progress.js';
-import { quorumReached, voteResult } from './quorum.js';
+import { quorumReached } from './quorum.js';
 import { ReadRounds } from './reads.js';
 import { Replication } from './replication.js';
 import { BaseRole, type Server } from './role.js';
 import { Transfer } from './transfer.js';
-import { answers, bestSuccessor, counts, laggard, mayAnswer } from './voters.js';
+import { answers, bestSuccessor, counts, hasQuorum, mayAnswer } from './voters.js';
 
 /**
  * The leader role appends entries, counts acknowledgements and commits entries. A leader steps down
@@ -103,26 +105,10 @@ export class Leader extends BaseRole {
     return entry;
   }
 
-  /**
-   * Changes the membership, or returns the reason for a refusal. Only one change may be in progress
-   * at a time. The leader must also have committed an entry of its own term. Otherwise two leaders
-   * could commit changes whose quorums do not overlap (the bug of 2015 in single-server changes).
-   */
+  /** Changes the membership, or returns the reason for a refusal. */
   changeMembership(steps: readonly MembershipStep[], { expected, force }: ChangeLimits): Position | ChangeRefusal {
-    const { membership } = this.#server;
-    const refused = this.#refuseChange(expected);
-    if (refused !== undefined) return refused;
-    if (membership.level === 0) return refuse('level');
-    if (!membership.founded) return refuse('founding');
-    const target = targetOf(membership, steps, (learner) => this.peers.get(learner)?.store);
-    if (typeof target === 'string') return refuse('invalid', target);
-    const next = beginChange(membership, target);
-    const unable = illiterate(this.#server, this.peers, next);
-    if (unable !== undefined) return refuse('unable', unable);
-    const lagging = laggard(this.#server, this.peers, next);
-    if (lagging !== undefined) return refuse('lagging', lagging);
-    if (force !== true && !this.#hasQuorum(next, answers)) return refuse('quorumSilent');
-    return this.#appendMembership(next);
+    const next = this.#refuseChange(expected) ?? changed(this.#server, this.peers, steps, force);
+    return 'refused' in next ? next : this.#appendMembership(next);
   }
 
   /** Raises the cluster's feature level to the highest level that every member supports. */
@@ -158,7 +144,7 @@ export class Leader extends BaseRole {
     }
     if (now >= this.#quorumCheckAt) {
       this.#quorumCheckAt = now + timings.election;
-      if (this.#hasQuorum(this.#server.membership, mayAnswer)) this.#server.forgiveLateTimer(false);
+      if (hasQuorum(this.#server, this.peers, this.#server.membership, mayAnswer)) this.#server.forgiveLateTimer(false);
       else if (!this.#server.forgiveLateTimer(processWasStalled)) return this.#stepDown('quorumSilent');
     }
     if (processWasStalled) this.#server.restartDiskTimer();
@@ -186,19 +172,6 @@ export class Leader extends BaseRole {
 
   override applied(index: number): void {
     this.#backlog.applied(index);
-  }
-
-  /** Whether so many disks are full that no quorum can store a command. */
-  get quorumIsFull(): boolean {
-    const { membership, id, full } = this.#server;
-    const { peers } = this.#replication;
-    let anyFull = full;
-    for (const progress of peers.values()) anyFull ||= progress.full;
-    // This getter runs for every proposal, and full disks are rare, so the common case returns
-    // early.
-    if (!anyFull) return false;
-    const hasRoom = (voter: ServerId): boolean => (voter === id ? !full : peers.get(voter)?.full !== true);
-    return voteResult(membership, hasRoom) === 'lost';
   }
 
   pageRead(read: PageRead, entries: readonly Entry[] | undefined): void {
@@ -325,18 +298,8 @@ export class Leader extends BaseRole {
     this.#finishChange();
   }
 
-  /**
-   * Returns the reason why the membership cannot be changed now; undefined if it can be changed.
-   */
   #refuseChange(expected: number | undefined): ChangeRefusal | undefined {
-    const { log, membership, ballot, full } = this.#server;
-    if (this.#transfer !== undefined) return refuse('transferring');
-    if (full || this.quorumIsFull) return refuse('diskFull');
-    if (log.termAt(log.committed) !== ballot.term) return refuse('notReady');
-    if (membership.outgoing.length > 0 || log.membershipIndex > log.committed) return refuse('changing');
-    const { revision } = membership;
-    if (expected !== undefined && expected !== revision) return refuse('revision', `${revision}, not ${expected}`);
-    return undefined;
+    return this.#transfer === undefined ? refuseChange(this.#server, this.peers, expected) : refuse('transferring');
   }
 
   /**
@@ -418,33 +381,14 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Returns whether a quorum consists of this server and the peers with a property. A majority is
-   * sufficient even before the founding, because this check decides nothing permanent.
-   */
-  #hasQuorum(members: Membership, property: typeof answers): boolean {
-    const { id } = this.#server;
-    const membership = { ...members, founded: true };
-    return (
-      voteResult(membership, (voter) => voter === id || property(this.#server, voter, this.peers.get(voter))) === 'won'
-    );
-  }
-
-  /**
    * Returns whether this leader's disk is full while a quorum of other servers is alive and has
    * room. Then one of the other servers can become the leader.
    */
   #othersHaveRoom(): boolean {
-    const { membership, full, timesFull: times } = this.#server;
+    const { full, timesFull: times } = this.#server;
     if (!full) return false;
-    // Earlier answers do not show whether the peers still have room, because disks often become
-    // full at the same time.
     if (this.#fullRound.times !== times) this.#fullRound = { times, number: this.#rounds.skip() };
-    const room = (voter: ServerId): boolean => {
-      const progress = this.peers.get(voter);
-      if (progress === undefined || progress.full) return false;
-      return answers(this.#server, voter, progress) && progress.roomRound >= this.#fullRound.number;
-    };
-    return voteResult(membership, room) === 'won';
+    return othersHaveRoom(this.#server, this.peers, this.#fullRound.number);
   }
 
   #stepDown(reason: 'quorumSilent' | 'diskFull' | 'diskStalled' | 'removed'): void {

@@ -5,23 +5,22 @@ import type { RaftLog } from '../log/raft-log.js';
 import type { SnapshotMeta } from '../log/snapshot-meta.js';
 import type { AddressChange, MembershipStep } from '../log/membership-change.js';
 import type { ServerId, ServerInfo } from '../log/server.js';
-import { Follower } from './follower.js';
 import type { ChangeLimits, ChangeRefusal, TransferRefusal } from './change-refusal.js';
+import { quorumIsFull } from './disk-room.js';
 import { Leader } from './leader.js';
 import { commonBehavior } from './levels.js';
-import type { PreVote, ProposalRefusal, Received, SnapshotChunk, SnapshotOffer, Vote } from './message.js';
+import type { ProposalRefusal, Received, SnapshotChunk, SnapshotOffer } from './message.js';
 import type { Output, PageRead } from './output.js';
 import type { Progress } from './progress.js';
 import { RaftServer, type RaftStart, type UnreadableLog } from './raft-server.js';
 import type { Header, RoleName } from './role.js';
 import type { Limits, Timings } from './settings.js';
+import { step } from './step.js';
 
 /** The fields of a snapshot message that the snapshot sender fills in. */
 export type SnapshotBody =
   Pick<SnapshotOffer, 'kind' | 'meta' | 'bytes'> | Pick<SnapshotChunk, 'kind' | 'id' | 'offset' | 'data'>;
 
-/** Kinds of messages that a server processes even if they come from an earlier term. */
-const SURVIVES_ITS_TERM: ReadonlySet<Received['kind']> = new Set(['preVoteReply', 'propose', 'proposeReply']);
 const noServers: ReadonlyMap<ServerId, { readonly info: ServerInfo }> = new Map();
 
 /**
@@ -166,22 +165,10 @@ export class Raft {
    * membership, because this server may not have received the newest membership yet.
    */
   step(from: ServerId, message: Received): void {
-    const server = this.#server;
-    // This message answers an earlier incarnation.
-    if ('to' in message && message.to !== server.incarnation) return;
-    if (!server.lives.accepts(from, message)) return;
-    if (message.kind === 'preVote') return this.#answerPreVote(from, message);
-    if (message.term > server.ballot.term) {
-      // A server that has recently heard from a leader ignores candidates, so that they cannot
-      // disrupt the cluster (Raft §6, thesis §4.2.3).
-      if (message.kind === 'vote' && server.role.leaderAlive && !takesOver(message, server.ballot.term)) return;
-      if (this.role === 'leader') server.report({ kind: 'steppedDown', reason: 'higherTerm' });
-      server.follow(message.term, undefined);
-    } else if (message.term < server.ballot.term && !SURVIVES_ITS_TERM.has(message.kind)) {
-      return this.#answerStale(from, message);
-    }
-    this.#dispatch(from, message);
+    step(this.#server, from, message, this.#propose);
   }
+
+  readonly #propose = (data: Uint8Array): Position | ProposalRefusal => this.propose(data);
 
   /**
    * Appends a command and returns the entry's position, or the reason for a refusal. The entry is
@@ -191,7 +178,7 @@ export class Raft {
     const { role, full } = this.#server;
     if (!(role instanceof Leader)) return 'notLeader';
     if (role.transferTarget !== undefined) return 'transferring';
-    if (full || role.quorumIsFull) return 'diskFull';
+    if (full || quorumIsFull(this.#server, role.peers)) return 'diskFull';
     if (!role.hasRoomFor(commandBytes(data.length))) return 'overloaded';
     return role.propose(data);
   }
@@ -352,123 +339,4 @@ export class Raft {
   takeOutput(): Output {
     return this.#server.takeOutput();
   }
-
-  // ---- terms and votes
-
-  /**
-   * Grants a pre-vote if and only if this server would also grant the vote. A refusal carries this
-   * server's term, so that higher terms spread without elections.
-   */
-  #answerPreVote(from: ServerId, message: PreVote): void {
-    const server = this.#server;
-    const granted = message.term >= server.ballot.term && !server.role.leaderAlive && this.#wouldVoteFor(message);
-    const { term, incarnation: to } = message;
-    server.send(from, { kind: 'preVoteReply', ...this.header, to, candidacy: term + 1, granted });
-  }
-
-  #answerVote(from: ServerId, message: Vote): void {
-    const server = this.#server;
-    const { term, votedFor } = server.ballot;
-    const free = votedFor === undefined && server.leader === undefined && this.#wouldVoteFor(message);
-    if (free) {
-      server.setBallot({ term, votedFor: from });
-      if (server.role instanceof Follower) server.role.restartTimer();
-    }
-    const granted = free || votedFor === from;
-    server.output.sendAfterWrite(from, { kind: 'voteReply', ...this.header, to: message.incarnation, granted });
-  }
-
-  #wouldVoteFor({ lastIndex, lastTerm }: PreVote | Vote): boolean {
-    return !this.log.blank && this.log.isUpToDate({ index: lastIndex, term: lastTerm });
-  }
-
-  /**
-   * Answers a leader or candidate of an earlier term with the current term. Drops answers from
-   * earlier terms.
-   */
-  #answerStale(from: ServerId, message: Received): void {
-    const { incarnation: to } = message;
-    if (message.kind === 'vote') {
-      this.#server.send(from, { kind: 'voteReply', ...this.header, to, granted: false });
-    } else if ('stream' in message && !('to' in message)) {
-      const { stream } = message;
-      const { header, full, log, level, behavior } = this;
-      const state = { full, blank: log.blank, level, behavior };
-      this.#server.send(from, { kind: 'heartbeatReply', ...header, to, stream, round: 0, ...state });
-    }
-  }
-
-  #dispatch(from: ServerId, message: Received): void {
-    switch (message.kind) {
-      case 'vote':
-        return this.#answerVote(from, message);
-      case 'append':
-        if (this.#followSender(from)) this.#server.role.append(from, message);
-        return;
-      case 'heartbeat':
-        if (this.#followSender(from)) this.#server.role.heartbeat(from, message);
-        return;
-      case 'commit':
-        if (this.#followSender(from)) this.#server.role.commit(from, message);
-        return;
-      case 'snapshotOffer':
-        if (this.#followSender(from)) this.#server.role.snapshotOffer(from, message);
-        return;
-      case 'snapshotChunk':
-        if (this.#followSender(from)) this.#server.role.snapshotChunk(from, message);
-        return;
-      case 'timeoutNow':
-        if (this.leader === from) this.#server.role.timeoutNow(from, message);
-        return;
-      case 'unreadable':
-        if (this.#followSender(from)) this.#server.role.unreadable(from, message);
-        return;
-      case 'snapshotAck':
-        return this.#server.role.snapshotAck(from, message);
-      case 'preVoteReply':
-        return this.#server.role.preVoteReply(from, message);
-      case 'voteReply':
-        return this.#server.role.voteReply(from, message);
-      case 'appendAccepted':
-        return this.#server.role.appendAccepted(from, message);
-      case 'appendRejected':
-        return this.#server.role.appendRejected(from, message);
-      case 'heartbeatReply':
-        return this.#server.role.heartbeatReply(from, message);
-      case 'readIndex':
-        return this.#server.role.readIndex(from, message);
-      case 'readIndexReply':
-        return this.#server.role.readIndexReply(from, message);
-      case 'propose':
-        return this.#server.forwarded.take(from, message, (data) => this.propose(data));
-      case 'proposeReply':
-        return this.#server.output.forwarded(message);
-      case 'preVote':
-        return;
-    }
-  }
-
-  /**
-   * Follows the sender of a leader's message in the current term. If another server already leads
-   * this term, reports a second leader and returns false, because Raft allows only one leader per
-   * term.
-   */
-  #followSender(from: ServerId): boolean {
-    const server = this.#server;
-    if (this.role === 'leader' || (server.leader !== undefined && server.leader !== from)) {
-      if (server.role instanceof Leader) server.role.exclude(from);
-      server.reportOnce({ kind: 'secondLeader', peer: from });
-      return false;
-    }
-    server.follow(server.ballot.term, from);
-    return true;
-  }
-}
-
-/**
- * Returns whether the candidate was asked to campaign by the leader of the term `current`. Such a
- * request is valid only for the next term.
- */
-function takesOver({ term, transfer }: Vote, current: number): boolean {
-  return transfer === true && term === current + 1;
 }

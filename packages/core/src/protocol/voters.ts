@@ -1,6 +1,7 @@
 import { isVoter, type Membership } from '../log/membership.js';
 import type { ServerId } from '../log/server.js';
 import type { Progress } from './progress.js';
+import { voteResult } from './quorum.js';
 import type { Server } from './role.js';
 
 type Peers = ReadonlyMap<ServerId, Progress>;
@@ -27,6 +28,15 @@ export function mayAnswer(server: Server, id: ServerId, progress: Progress | und
 /** Returns whether a peer counts toward a quorum and has answered within the election timeout. */
 export function answers(server: Server, id: ServerId, progress: Progress | undefined): boolean {
   return progress?.incarnation !== 0 && mayAnswer(server, id, progress);
+}
+
+/**
+ * Returns whether a quorum consists of this server and the peers with a property. A majority is
+ * sufficient even before the founding, because this check decides nothing permanent.
+ */
+export function hasQuorum(server: Server, peers: Peers, members: Membership, property: typeof answers): boolean {
+  const has = (voter: ServerId): boolean => voter === server.id || property(server, voter, peers.get(voter));
+  return voteResult({ ...members, founded: true }, has) === 'won';
 }
 
 /** Returns a new voter whose log lacks too many entries; undefined if there is no such voter. */

@@ -1,47 +1,16 @@
-import type {
-  Entry,
-  Membership,
-  MembershipAt,
-  MembershipEntry,
-  MembershipStep,
-  Message,
-  ServerId,
-  Timings,
-  Unreadable,
-} from '@kontiki/core';
-import { RawNode, type Mail, type PageRead, type Raft, type Report, type Turn } from '@kontiki/core/protocol';
-import type { Random } from '../../random.js';
-import type { Bounds } from './bounds.js';
-import type { Checks } from './checks.js';
-import type { ModelDisk } from './disk.js';
+import type { Entry, Membership, MembershipAt, MembershipStep, Message, ServerId, Timings } from '@kontiki/core';
+import { RawNode, type PageRead, type Raft, type Report, type Turn } from '@kontiki/core/protocol';
 import type { FaultTarget } from '../faults.js';
-import { Forwards } from './forwards.js';
 import { MAX_LEVEL, readAs } from '../levels.js';
-import type { Mix } from '../mix.js';
-import type { ModelNetwork } from '../network.js';
-import type { Schedule } from '../schedule.js';
+import type { ServerContext } from './context.js';
+import type { ModelDisk } from './disk.js';
+import { Forwards } from './forwards.js';
+import { ModelMachine } from './model-machine.js';
+import { change, raiseLevel, transfer, type Operation } from './operations.js';
+import { ServerTimers } from './server-timers.js';
 import { StallCheck } from './stall-check.js';
+import { UnreadableCheck } from './unreadable-check.js';
 import { WaitingProposals, WaitingReads } from './waiting.js';
-
-/** The parts of a fast world that its servers use. */
-export interface ServerContext {
-  readonly schedule: Schedule;
-  readonly random: Random;
-  readonly mix: Mix;
-  /** The first entry of the cluster. */
-  readonly first: MembershipEntry;
-  readonly network: ModelNetwork<Message>;
-  readonly bounds: Bounds;
-  readonly checks: Checks;
-  /** Reports an event. Undefined if the world is not traced. */
-  readonly trace: ((text: string) => void) | undefined;
-  /** Mixes a number into the hash of the execution. */
-  readonly hash: (value: number) => void;
-  /** Whether the faults are over. */
-  readonly healed: boolean;
-  /** Called when a leader steps down because its disk is full. */
-  readonly checkFullStepDown: (leader: ModelServer) => void;
-}
 
 /**
  * A server of the fast world: a `RawNode` on a model disk and a model network. It can crash,
@@ -59,40 +28,24 @@ export class ModelServer implements FaultTarget {
    * mistake. It does not count toward a quorum, unless the cluster was not founded yet.
    */
   lost = false;
-  /** Index of the last entry that the state machine applied. */
-  applied = 0;
   turns = 0;
-  /** The index up to which the state machine has persisted its state on its own disk. */
-  #machineStored = 0;
-  /** Number of starts and crashes, used to ignore events of an earlier process. */
-  #life = 0;
   /** The running node. Undefined while the server is down. */
   #raw: RawNode | undefined;
+  readonly #timers: ServerTimers;
+  readonly #machine: ModelMachine;
   readonly proposals: WaitingProposals;
   readonly reads: WaitingReads;
   readonly #forwards = new Forwards();
   #commands: Uint8Array[] = [];
-  #operations: ((raft: Raft) => void)[] = [];
+  #operations: Operation[] = [];
   #isRetired = false;
   /** The memberships that were live before the current turn. */
   #liveBefore: readonly MembershipAt[] = [];
   #stalls!: StallCheck;
   #scheduled = false;
   #paused = false;
-  /**
-   * Messages for the next turn that contain entries of a newer version, which this server cannot
-   * read.
-   */
-  #unreadable: Unreadable[] = [];
-  /**
-   * Index of the first entry in the leader's log that this server cannot read. Undefined if the
-   * server can read the whole log.
-   */
-  #unreadableFrom: number | undefined;
-  #applying = false;
-  /** World time at which the timer fires. */
-  #timerAt = Infinity;
-  #clock = { rate: 1, offset: 0 };
+  /** Replaced at each start. */
+  #unreadable!: UnreadableCheck;
 
   constructor(id: ServerId, disk: ModelDisk, level: number, world: ServerContext) {
     this.id = id;
@@ -101,6 +54,20 @@ export class ModelServer implements FaultTarget {
     this.#world = world;
     this.proposals = new WaitingProposals(world.checks);
     this.reads = new WaitingReads(world.checks);
+    this.#timers = new ServerTimers(world, () => {
+      if (!this.#paused) this.#turn();
+    });
+    this.#machine = new ModelMachine(world, disk, this.#timers, {
+      raw: () => this.#raw,
+      guarded: (step) => this.#guarded(step),
+      onApplied: (raw, entries) => this.#onApplied(raw, entries),
+      onIdle: () => this.reads.serve(this.applied),
+    });
+  }
+
+  /** Index of the last entry that the state machine applied. */
+  get applied(): number {
+    return this.#machine.applied;
   }
 
   get up(): boolean {
@@ -141,30 +108,19 @@ export class ModelServer implements FaultTarget {
   start(): void {
     if (this.#raw !== undefined || this.#isRetired) return;
     const { random, mix, checks, trace } = this.#world;
-    this.#life += 1;
     this.incarnation = 1 + random.below(2 ** 31);
-    this.#clock = { rate: 1 + mix.strength.drift * random.between(-0.1, 0.1), offset: random.between(0, 1e6) };
-    this.#timerAt = Infinity;
-    this.applied = mix.durableMachines ? this.#machineStored : 0;
+    this.#timers.start();
+    this.#machine.start();
     const log = this.disk.open();
-    const raw = this.#guarded(
-      () =>
-        new RawNode({
-          id: this.id,
-          incarnation: this.incarnation,
-          timings: mix.timings,
-          limits: mix.limits,
-          random: random.next,
-          now: this.#localNow,
-          log,
-          life: this.disk.life,
-          applied: this.applied,
-          level: this.#level,
-        }),
-    );
+    const { id, incarnation, applied } = this;
+    const { timings, limits } = mix;
+    const [now, life, level] = [this.#timers.now, this.disk.life, this.#level];
+    const start = { id, incarnation, timings, limits, random: random.next, now, log, life, applied, level };
+    const raw = this.#guarded(() => new RawNode(start));
     if (raw === undefined) return;
     this.#raw = raw;
     this.#stalls = new StallCheck(checks);
+    this.#unreadable = new UnreadableCheck(this.id, checks);
     const { raft } = raw;
     trace?.(`${this.id} starts: term ${raft.ballot.term}, last ${raft.log.lastIndex}, applied ${this.applied}`);
     checks.started(this, raft);
@@ -176,15 +132,11 @@ export class ModelServer implements FaultTarget {
     if (this.#raw === undefined) return;
     this.#world.trace?.(`${this.id}: ${kind === 'kill' ? 'kill -9' : 'power cut'}`);
     this.#raw = undefined;
-    this.#life += 1;
+    this.#timers.stop();
     this.#commands = [];
     this.#operations = [];
-    this.#unreadable = [];
-    this.#unreadableFrom = undefined;
-    this.#scheduled = false;
-    this.#paused = false;
-    this.#applying = false;
-    this.#machineStored = this.#world.random.chance(0.5) ? this.applied : Math.min(this.#machineStored, this.applied);
+    this.#scheduled = this.#paused = false;
+    this.#machine.crash();
     this.proposals.abandon();
     this.#forwards.abandon();
     this.reads.abandon();
@@ -195,7 +147,7 @@ export class ModelServer implements FaultTarget {
     this.crash('powerCut');
     this.#world.trace?.(`${this.id} loses its disk`);
     this.lost = true;
-    this.#machineStored = 0;
+    this.#machine.wipe();
     this.disk.wipe();
     const { mix, first, checks } = this.#world;
     if (mix.founding) this.disk.bootstrap(first);
@@ -246,20 +198,11 @@ export class ModelServer implements FaultTarget {
   }
 
   change(steps: readonly MembershipStep[], force: boolean): void {
-    this.#operate((raft) => {
-      const begun = !('refused' in raft.changeMembership(steps, { force }));
-      if (!begun) return;
-      this.#world.checks.counts.changes += 1;
-      this.#world.trace?.(`${this.id} changes the membership: ${JSON.stringify(raft.log.membership)}`);
-    });
+    this.#operate(change(this.#world, this.id, steps, force));
   }
 
   raiseLevel(): void {
-    this.#operate((raft) => {
-      if ('refused' in raft.raiseLevel()) return;
-      this.#world.checks.counts.raises += 1;
-      this.#world.trace?.(`${this.id} raises the level to ${raft.log.membership?.level}`);
-    });
+    this.#operate(raiseLevel(this.#world, this.id));
   }
 
   /**
@@ -274,14 +217,10 @@ export class ModelServer implements FaultTarget {
   }
 
   transfer(to: ServerId | undefined): void {
-    this.#operate((raft) => {
-      if (raft.transfer(to) !== undefined) return;
-      this.#world.checks.counts.transfers += 1;
-      this.#world.trace?.(`${this.id} hands over to ${raft.transferTarget}`);
-    });
+    this.#operate(transfer(this.#world, this.id, to));
   }
 
-  #operate(operation: (raft: Raft) => void): void {
+  #operate(operation: Operation): void {
     if (this.#raw === undefined) return;
     this.#operations.push(operation);
     this.wake();
@@ -293,7 +232,7 @@ export class ModelServer implements FaultTarget {
     if (this.#raw === undefined) return;
     this.#stalls.received(from, message);
     const received = readAs(this.#level, message);
-    if (received.kind === 'unreadable') this.#unreadable.push(received);
+    if (received.kind === 'unreadable') this.#unreadable.received(received);
     this.#raw.receive(from, received);
     this.wake();
   }
@@ -320,7 +259,7 @@ export class ModelServer implements FaultTarget {
     const { mix, random, healed } = this.#world;
     if (mix.strength.slowLoops === 0 || healed) return this.#turn();
     this.#scheduled = true;
-    this.#later(random.between(0, mix.strength.slowLoops * 0.25) * mix.timings.election, () => {
+    this.#timers.later(random.between(0, mix.strength.slowLoops * 0.25) * mix.timings.election, () => {
       this.#scheduled = false;
       if (!this.#paused) this.#turn();
     });
@@ -337,39 +276,22 @@ export class ModelServer implements FaultTarget {
       const messagesFirst = !this.#world.random.chance(0.5);
       const { role } = raw.raft;
       this.#liveBefore = raw.raft.log.liveMemberships;
-      const now = this.#localNow;
+      const { now } = this.#timers;
       const turn = raw.turn(now, { messagesFirst, propose: this.#propose });
       this.#stalls.turned(this.id, raw.raft, role, now, turn);
-      this.#checkSilence(raw.raft, role);
+      this.#unreadable.turned(raw.raft, role);
       if (turn.reports.some(isFullStepDown)) this.#world.checkFullStepDown(this);
       this.#carryOut(raw, turn);
       if (this.#raw !== raw) return;
-      this.#apply();
-      if (turn.needsAnotherTurn) this.#later(0.01, () => this.wake());
-      this.#setTimer(turn.wakeAt);
+      this.#machine.apply();
+      if (turn.needsAnotherTurn) this.#timers.later(0.01, () => this.wake());
+      this.#timers.set(turn.wakeAt);
     });
     if (this.#raw !== raw) return;
     const { raft } = raw;
     this.#world.checks.turned(this, raft);
     this.#world.bounds.turned(this.id, raft, this.disk.writingSince);
     this.#world.hash(raft.log.lastIndex * 64 + raft.log.committed * 8 + raft.role.length + raft.ballot.term);
-  }
-
-  /** Checks that a server that cannot read its leader's log does not campaign. */
-  #checkSilence(raft: Raft, before: Raft['role']): void {
-    const { role, ballot, log } = raft;
-    this.#world.checks.check(
-      'levelsAreRead',
-      this.#unreadableFrom === undefined || role === before || role === 'follower',
-      () => `${this.id} became ${role}, although it cannot read entry ${this.#unreadableFrom}`,
-    );
-    for (const { index = 0, term } of this.#unreadable) {
-      if (term !== ballot.term || role !== 'follower' || index <= log.lastIndex) continue;
-      this.#unreadableFrom ??= index;
-      this.#world.checks.counts.unreadable += 1;
-    }
-    this.#unreadable = [];
-    if (this.#unreadableFrom !== undefined && this.#unreadableFrom <= log.lastIndex) this.#unreadableFrom = undefined;
   }
 
   readonly #propose = (raft: Raft): void => {
@@ -402,11 +324,11 @@ export class ModelServer implements FaultTarget {
   #carryOut(raw: RawNode, turn: Turn): void {
     // Sends and writes may happen in either order, and a crash may come between the two.
     const sendsFirst = this.#world.random.chance(0.5);
-    if (sendsFirst) this.#sendAll(turn);
+    if (sendsFirst) this.#send(turn);
     else this.#write(raw, turn);
     if (this.#crashesBetween()) return;
     if (sendsFirst) this.#write(raw, turn);
-    else this.#sendAll(turn);
+    else this.#send(turn);
     const { pageReads, reads, reports } = turn;
     for (const read of pageReads) this.#readPage(read);
     if (reads !== undefined) this.reads.confirm(reads);
@@ -414,7 +336,7 @@ export class ModelServer implements FaultTarget {
     this.#world.checks.counts.forwards += appended.length;
     for (const position of appended) if (position.index > this.applied) this.proposals.add(position);
     if (refused.length > 0)
-      this.#later(this.#world.mix.timings.heartbeat, () => refused.forEach((data) => this.propose(data)));
+      this.#timers.later(this.#world.mix.timings.heartbeat, () => refused.forEach((data) => this.propose(data)));
     const { trace } = this.#world;
     if (trace !== undefined) for (const report of reports) trace(`${this.id}: ${JSON.stringify(report)}`);
   }
@@ -446,13 +368,9 @@ export class ModelServer implements FaultTarget {
     return true;
   }
 
-  #sendAll({ mail }: Turn): void {
-    for (const some of mail) this.#send(some);
-  }
-
-  #send(mail: Mail): void {
+  #send({ mail }: Turn): void {
     const { network, bounds, checks } = this.#world;
-    for (const [to, messages] of mail) {
+    for (const [to, messages] of mail.flatMap((some) => [...some])) {
       bounds.mailed(this.id, this.raft?.role, messages.length);
       for (const message of messages) {
         checks.sent(this, to, message);
@@ -462,78 +380,18 @@ export class ModelServer implements FaultTarget {
   }
 
   #readPage(read: PageRead): void {
-    this.#later(this.disk.readLatency, () => {
+    this.#timers.later(this.disk.readLatency, () => {
       this.#guarded(() => this.#raw?.pageRead(read, this.disk.read(read.from, read.to, read.maxBytes)));
       this.wake();
     });
   }
 
-  #apply(): void {
-    const { mix, random, healed } = this.#world;
-    const { slowMachines, weakMachines } = mix.strength;
-    if (slowMachines + weakMachines === 0 || healed) return this.#applyNow();
-    if (this.#applying) return;
-    this.#applying = true;
-    const perEntry = random.between(0, 4) * weakMachines * mix.writeEvery;
-    this.#later(random.between(0, slowMachines * 50) + perEntry, () => {
-      this.#applying = false;
-      this.#guarded(() => this.#applyNow(weakMachines === 0 ? Infinity : 1));
-      const log = this.raft?.log;
-      if (log !== undefined && log.applied < log.applicable) this.#apply();
-    });
-  }
-
-  /** Applies up to `most` entries. */
-  #applyNow(most = Infinity): void {
-    const raw = this.#raw;
-    if (raw === undefined) return;
-    const { log } = raw.raft;
-    for (let left = most; left > 0 && log.applied < log.applicable;) {
-      const from = log.applied + 1;
-      const entries: readonly Entry[] =
-        log.slice(from, Math.min(log.applicable, from + left - 1), 10_000)?.entries ??
-        this.disk.read(from, Math.min(log.applicable, from + left - 1), 10_000);
-      left -= entries.length;
-      this.applied = from + entries.length - 1;
-      this.#world.checks.applied(this, entries);
-      for (const entry of entries) this.#world.checks.appliesOnce(this.id, entry);
-      raw.applied(this.applied);
-      for (const entry of entries) this.proposals.settle(entry);
-    }
-    this.reads.serve(this.applied);
-  }
-
-  // ---- time
-
-  /** Time on the server's own clock, which starts at a random time and may run fast or slow. */
-  get #localNow(): number {
-    return this.#clock.offset + this.#world.schedule.now * this.#clock.rate;
-  }
-
-  /** Runs a function after a delay, unless the process crashes first. */
-  #later(delay: number, run: () => void): void {
-    const life = this.#life;
-    this.#world.schedule.after(delay, () => {
-      if (life === this.#life) run();
-    });
-  }
-
-  /**
-   * Sets the timer. If `wakeAt` moves to a later time, the timer still fires at the earlier time.
-   */
-  #setTimer(wakeAt: number): void {
-    const { schedule, mix, random, healed } = this.#world;
-    // Add a microsecond so that rounding never plans a time just before `wakeAt`.
-    const delay = Math.max(0, (wakeAt - this.#localNow) / this.#clock.rate) + 0.001;
-    if (schedule.now + delay >= this.#timerAt) return;
-    const at = schedule.now + delay;
-    this.#timerAt = at;
-    const late = !healed && random.chance(mix.strength.lateTimers * 0.1) ? random.between(0, 1_000) : 0;
-    this.#later(delay + late, () => {
-      if (this.#timerAt !== at) return;
-      this.#timerAt = Infinity;
-      if (!this.#paused) this.#turn();
-    });
+  #onApplied(raw: RawNode, entries: readonly Entry[]): void {
+    const { checks } = this.#world;
+    checks.applied(this, entries);
+    for (const entry of entries) checks.appliesOnce(this.id, entry);
+    raw.applied(this.applied);
+    for (const entry of entries) this.proposals.settle(entry);
   }
 }
 

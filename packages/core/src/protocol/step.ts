@@ -1,0 +1,122 @@
+import type { Position } from '../log/entry.js';
+import type { ServerId } from '../log/server.js';
+import { Leader } from './leader.js';
+import type { ProposalRefusal, Received } from './message.js';
+import type { RaftServer } from './raft-server.js';
+import { answerPreVote, answerVote, takesOver } from './votes.js';
+
+/** Kinds of messages that a server processes even if they come from an earlier term. */
+const SURVIVES_ITS_TERM: ReadonlySet<Received['kind']> = new Set(['preVoteReply', 'propose', 'proposeReply']);
+
+/**
+ * Processes a message by the rules for all servers (Raft §5.1, Figure 2). A message of a higher
+ * term begins that term here, a message of an earlier term is stale, and the role of this server
+ * processes everything else.
+ */
+export function step(
+  server: RaftServer,
+  from: ServerId,
+  message: Received,
+  propose: (data: Uint8Array) => Position | ProposalRefusal,
+): void {
+  // This message answers an earlier incarnation.
+  if ('to' in message && message.to !== server.incarnation) return;
+  if (!server.lives.accepts(from, message)) return;
+  if (message.kind === 'preVote') return answerPreVote(server, from, message);
+  if (message.term > server.ballot.term) {
+    // A server that has recently heard from a leader ignores candidates, so that they cannot
+    // disrupt the cluster (Raft §6, thesis §4.2.3).
+    if (message.kind === 'vote' && server.role.leaderAlive && !takesOver(message, server.ballot.term)) return;
+    if (server.role.name === 'leader') server.report({ kind: 'steppedDown', reason: 'higherTerm' });
+    server.follow(message.term, undefined);
+  } else if (message.term < server.ballot.term && !SURVIVES_ITS_TERM.has(message.kind)) {
+    return answerStale(server, from, message);
+  }
+  dispatch(server, from, message, propose);
+}
+
+/**
+ * Answers a leader or candidate of an earlier term with the current term. Drops answers from
+ * earlier terms.
+ */
+function answerStale(server: RaftServer, from: ServerId, message: Received): void {
+  const { incarnation: to } = message;
+  if (message.kind === 'vote') {
+    server.send(from, { kind: 'voteReply', ...server.header, to, granted: false });
+  } else if ('stream' in message && !('to' in message)) {
+    const { stream } = message;
+    const { header, full, log, level, behavior } = server;
+    const state = { full, blank: log.blank, level, behavior };
+    server.send(from, { kind: 'heartbeatReply', ...header, to, stream, round: 0, ...state });
+  }
+}
+
+function dispatch(
+  server: RaftServer,
+  from: ServerId,
+  message: Received,
+  propose: (data: Uint8Array) => Position | ProposalRefusal,
+): void {
+  switch (message.kind) {
+    case 'vote':
+      return answerVote(server, from, message);
+    case 'append':
+      if (followSender(server, from)) server.role.append(from, message);
+      return;
+    case 'heartbeat':
+      if (followSender(server, from)) server.role.heartbeat(from, message);
+      return;
+    case 'commit':
+      if (followSender(server, from)) server.role.commit(from, message);
+      return;
+    case 'snapshotOffer':
+      if (followSender(server, from)) server.role.snapshotOffer(from, message);
+      return;
+    case 'snapshotChunk':
+      if (followSender(server, from)) server.role.snapshotChunk(from, message);
+      return;
+    case 'timeoutNow':
+      if (server.leader === from) server.role.timeoutNow(from, message);
+      return;
+    case 'unreadable':
+      if (followSender(server, from)) server.role.unreadable(from, message);
+      return;
+    case 'snapshotAck':
+      return server.role.snapshotAck(from, message);
+    case 'preVoteReply':
+      return server.role.preVoteReply(from, message);
+    case 'voteReply':
+      return server.role.voteReply(from, message);
+    case 'appendAccepted':
+      return server.role.appendAccepted(from, message);
+    case 'appendRejected':
+      return server.role.appendRejected(from, message);
+    case 'heartbeatReply':
+      return server.role.heartbeatReply(from, message);
+    case 'readIndex':
+      return server.role.readIndex(from, message);
+    case 'readIndexReply':
+      return server.role.readIndexReply(from, message);
+    case 'propose':
+      return server.forwarded.take(from, message, propose);
+    case 'proposeReply':
+      return server.output.forwarded(message);
+    case 'preVote':
+      return;
+  }
+}
+
+/**
+ * Follows the sender of a leader's message in the current term. If another server already leads
+ * this term, reports a second leader and returns false, because Raft allows only one leader per
+ * term.
+ */
+function followSender(server: RaftServer, from: ServerId): boolean {
+  if (server.role.name === 'leader' || (server.leader !== undefined && server.leader !== from)) {
+    if (server.role instanceof Leader) server.role.exclude(from);
+    server.reportOnce({ kind: 'secondLeader', peer: from });
+    return false;
+  }
+  server.follow(server.ballot.term, from);
+  return true;
+}

@@ -1,0 +1,39 @@
+import type { ServerId } from '../log/server.js';
+import { Follower } from './follower.js';
+import type { PreVote, Vote } from './message.js';
+import type { RaftServer } from './raft-server.js';
+
+/**
+ * Grants a pre-vote if and only if this server would also grant the vote. A refusal carries this
+ * server's term, so that higher terms spread without elections (thesis §9.6).
+ */
+export function answerPreVote(server: RaftServer, from: ServerId, message: PreVote): void {
+  const granted = message.term >= server.ballot.term && !server.role.leaderAlive && wouldVoteFor(server, message);
+  const { term, incarnation: to } = message;
+  server.send(from, { kind: 'preVoteReply', ...server.header, to, candidacy: term + 1, granted });
+}
+
+/** Answers a vote request of the current term, at most one candidate with yes (Raft §5.2). */
+export function answerVote(server: RaftServer, from: ServerId, message: Vote): void {
+  const { term, votedFor } = server.ballot;
+  const free = votedFor === undefined && server.leader === undefined && wouldVoteFor(server, message);
+  if (free) {
+    server.setBallot({ term, votedFor: from });
+    if (server.role instanceof Follower) server.role.restartTimer();
+  }
+  const granted = free || votedFor === from;
+  server.output.sendAfterWrite(from, { kind: 'voteReply', ...server.header, to: message.incarnation, granted });
+}
+
+/**
+ * Returns whether the candidate was asked to campaign by the leader of the term `current`. Such a
+ * request is valid only for the next term.
+ */
+export function takesOver({ term, transfer }: Vote, current: number): boolean {
+  return transfer === true && term === current + 1;
+}
+
+/** Returns whether the candidate's log is complete enough for this server's vote (Raft §5.4.1). */
+function wouldVoteFor({ log }: RaftServer, { lastIndex, lastTerm }: PreVote | Vote): boolean {
+  return !log.blank && log.isUpToDate({ index: lastIndex, term: lastTerm });
+}

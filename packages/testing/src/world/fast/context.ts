@@ -1,0 +1,28 @@
+import type { MembershipEntry, Message } from '@kontiki/core';
+import type { Random } from '../../random.js';
+import type { Mix } from '../mix.js';
+import type { ModelNetwork } from '../network.js';
+import type { Schedule } from '../schedule.js';
+import type { Bounds } from './bounds.js';
+import type { Checks } from './checks.js';
+import type { ModelServer } from './server.js';
+
+/** The parts of a fast world that its servers use. */
+export interface ServerContext {
+  readonly schedule: Schedule;
+  readonly random: Random;
+  readonly mix: Mix;
+  /** The first entry of the cluster. */
+  readonly first: MembershipEntry;
+  readonly network: ModelNetwork<Message>;
+  readonly bounds: Bounds;
+  readonly checks: Checks;
+  /** Reports an event. Undefined if the world is not traced. */
+  readonly trace: ((text: string) => void) | undefined;
+  /** Mixes a number into the hash of the execution. */
+  readonly hash: (value: number) => void;
+  /** Whether the faults are over. */
+  readonly healed: boolean;
+  /** Called when a leader steps down because its disk is full. */
+  readonly checkFullStepDown: (leader: ModelServer) => void;
+}

@@ -1,0 +1,65 @@
+import type { ServerContext } from './context.js';
+
+/**
+ * The clock and the timer of one server. The clock starts at a random time, and it may run too fast
+ * or too slowly. Callbacks of an earlier process never run.
+ */
+export class ServerTimers {
+  readonly #world: ServerContext;
+  readonly #onTimer: () => void;
+  /** Number of starts and crashes, used to ignore callbacks of an earlier process. */
+  #life = 0;
+  #rate = 1;
+  #offset = 0;
+  /** World time at which the timer fires. */
+  #timerAt = Infinity;
+
+  constructor(world: ServerContext, onTimer: () => void) {
+    this.#world = world;
+    this.#onTimer = onTimer;
+  }
+
+  /** Starts the clock of a new process. */
+  start(): void {
+    const { random, mix } = this.#world;
+    this.#life += 1;
+    this.#rate = 1 + mix.strength.drift * random.between(-0.1, 0.1);
+    this.#offset = random.between(0, 1e6);
+    this.#timerAt = Infinity;
+  }
+
+  stop(): void {
+    this.#life += 1;
+  }
+
+  /** The time on the server's own clock. */
+  get now(): number {
+    return this.#offset + this.#world.schedule.now * this.#rate;
+  }
+
+  /** Runs a function after a delay, unless the process crashes first. */
+  later(delay: number, run: () => void): void {
+    const life = this.#life;
+    this.#world.schedule.after(delay, () => {
+      if (life === this.#life) run();
+    });
+  }
+
+  /**
+   * Sets the timer. If `wakeAt` moves to a later time, the timer still fires at the earlier time.
+   */
+  set(wakeAt: number): void {
+    const { schedule, mix, random, healed } = this.#world;
+    // Add a microsecond so that rounding never plans a time just before `wakeAt`.
+    const delay = Math.max(0, (wakeAt - this.now) / this.#rate) + 0.001;
+    if (schedule.now + delay >= this.#timerAt) return;
+    const at = schedule.now + delay;
+    this.#timerAt = at;
+    const late = !healed && random.chance(mix.strength.lateTimers * 0.1) ? random.between(0, 1_000) : 0;
+    this.later(delay + late, () => {
+      if (this.#timerAt !== at) return;
+      this.#timerAt = Infinity;
+      this.#onTimer();
+    });
+  }
+}
