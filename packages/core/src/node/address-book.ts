@@ -3,20 +3,23 @@ import type { Membership, MembershipAt } from '../log/membership.js';
 import type { ServerId } from '../log/server.js';
 import type { Announcement, Announcements } from '../ports/transport.js';
 
-/** The highest count that a handshake can carry. */
+/** The maximum number of starts that a handshake can carry. */
 const MAX_COUNT = 999_999_999_999_999;
 
 interface Entry {
   readonly count: number;
-  /** Undefined once the membership has named a newer address. */
+  /**
+   * The announced address; undefined after the membership has received a newer address for this
+   * server.
+   */
   readonly address: string | undefined;
 }
 
 /**
- * The addresses that servers announced after their starts, this server's own included. They are
- * newer than those in the membership, until a committed membership changes an address again. So
- * servers find each other without a leader. A wrong address does no harm, because the handshake
- * names the server.
+ * The addresses that servers announced after their starts, including this server's address. An
+ * announced address is newer than the one in the membership, until a committed membership changes
+ * the address again. With these addresses servers can connect to each other without a leader. A
+ * wrong address is harmless, because the handshake contains the server's id.
  */
 export class AddressBook implements Announcements {
   readonly #own: ServerId;
@@ -25,13 +28,14 @@ export class AddressBook implements Announcements {
   readonly #entries = new Map<ServerId, Entry>();
   /** The addresses in the newest committed membership. */
   #committed: ReadonlyMap<ServerId, string> = new Map();
-  /** The servers in the live memberships. */
+  /** The ids of all servers in the live memberships. */
   #members: ReadonlySet<ServerId> = new Set();
   #version = 0;
 
   /**
-   * `address` is what this server announces; undefined for nothing. `starts` counts its starts.
-   * `onChange` is called when a server announces another address.
+   * Creates the address book. `address` is the address that this server announces; undefined to
+   * announce nothing. `starts` is the number of this server's starts. `onChange` is called when a
+   * server announces a different address.
    */
   constructor(own: ServerId, address: string | undefined, starts: number, onChange: () => void) {
     this.#own = own;
@@ -43,7 +47,10 @@ export class AddressBook implements Announcements {
     return this.#version;
   }
 
-  /** Returns the announced address of a server, unless the membership has a newer one. */
+  /**
+   * Returns the announced address of a server. Returns undefined if the server announced none or
+   * the membership has a newer address.
+   */
   addressOf(id: ServerId): string | undefined {
     return this.#entries.get(id)?.address;
   }
@@ -55,11 +62,12 @@ export class AddressBook implements Announcements {
   }
 
   isNews({ id, count, address }: Announcement): boolean {
-    // This server must be able to answer with a higher count.
+    // Reject the highest count, because this server must be able to answer with a higher one.
     if (count >= MAX_COUNT) return false;
     const known = this.#entries.get(id);
-    // A server whose disk was replaced counts its starts from one again. So it answers a higher
-    // count than its own, which is of its earlier disk, with an even higher one.
+    // If this server's disk was replaced, its count of starts begins at 1 again. Another server may
+    // then send an announcement from the earlier disk, with a higher count. This server answers
+    // with a count that is even higher.
     if (id === this.#own) return known?.address !== undefined && known.address !== address && known.count <= count;
     return this.#members.has(id) && (known === undefined || known.count < count);
   }
@@ -74,8 +82,8 @@ export class AddressBook implements Announcements {
   }
 
   /**
-   * Follows the live memberships. A committed change of an address replaces an earlier
-   * announcement.
+   * Applies the live memberships. A committed change of an address replaces an earlier announcement
+   * of that server.
    */
   follow(live: readonly MembershipAt[]): void {
     const [settled] = live;
@@ -91,16 +99,16 @@ export class AddressBook implements Announcements {
   }
 
   /**
-   * Returns the announced addresses that differ from the committed ones. Leaves out those that
-   * `check` refuses by throwing, for example because another server has the address, and passes
-   * them to `onRefused`.
+   * Returns the announced addresses that differ from the committed addresses. `check` throws to
+   * refuse an address, for example because another server already has the address. Refused
+   * addresses are not returned but passed to `onRefused`.
    */
   changes(
     check: (addresses: ReadonlyMap<ServerId, string>) => void,
     onRefused: (id: ServerId, error: unknown) => void,
   ): ReadonlyMap<ServerId, AddressChange> {
     const named = this.#committed;
-    // Servers may have exchanged their addresses, so all new ones are compared with each other.
+    // Servers may have exchanged their addresses, so compare all new addresses with each other.
     const next = [...named].map(([id, address]) => [id, this.addressOf(id) ?? address] as const);
     const changes = new Map<ServerId, AddressChange>();
     for (const [id, address] of next) {

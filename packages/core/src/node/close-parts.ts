@@ -2,14 +2,15 @@ import { KontikiError } from '../errors.js';
 import type { Clock } from '../ports/clock.js';
 
 /**
- * The promises from closing each part of a node, keyed by the part's name in error messages.
+ * The promises that result from closing each part of a node. The keys are the names of the parts in
+ * error messages.
  */
 export type ClosingParts = Readonly<Record<string, Promise<void> | undefined>>;
 
 /**
- * Closes the parts of a node, step by step. The parts of a step close in parallel. Each step takes
- * at most `timeout` milliseconds, so that a hung state machine or disk does not keep the other
- * parts open. Rejects if a part fails to close or does not close in time.
+ * Closes the parts of a node in several steps. The parts of one step close in parallel. Each step
+ * takes at most `timeout` milliseconds, so that a hung state machine or disk does not keep the
+ * other parts open. Rejects if a part fails to close or does not close in time.
  */
 export async function closeParts(clock: Clock, timeout: number, steps: readonly (() => ClosingParts)[]): Promise<void> {
   const late: string[] = [];
@@ -43,6 +44,9 @@ export async function closeParts(clock: Clock, timeout: number, steps: readonly 
   );
 }
 
-/** Closes parts of a node that failed to start. Ignores errors: the start error is more useful. */
+/**
+ * Closes the parts of a node that failed to start. Ignores errors of closing, because the start
+ * error is more useful.
+ */
 export const closeQuietly = (parts: readonly { close(): Promise<void> }[]): Promise<unknown> =>
   Promise.allSettled(parts.map(async (part) => part.close()));

@@ -1,20 +1,23 @@
 import { badOption } from './options.js';
 
-/** Size of the blocks that small commands share. */
+/** Size in bytes of the memory blocks that small commands share. */
 const BLOCK_BYTES = 64 * 1024;
-/** Maximum size of a command in a shared block. */
+/** Maximum size in bytes of a command in a shared block. */
 const SHARED_BYTES = 4 * 1024;
 
 /**
- * Copies proposed commands into memory of their own. Callers may then reuse their memory as soon as
- * `propose` returns, and every server sees a plain `Uint8Array`. Small commands share blocks,
- * because one allocation per command would cost more than its copy.
+ * Copies proposed commands into separate memory. Callers may then reuse their memory as soon as
+ * `propose` returns, and every server processes a plain `Uint8Array`. Small commands share blocks,
+ * because one allocation per command would cost more than the copy.
  */
 export class CommandCopies {
   #block = new Uint8Array(0);
   #used = 0;
 
-  /** Throws `KONTIKI_BAD_OPTION` if the command's memory was transferred to another thread. */
+  /**
+   * Returns a copy of a command. Throws `KONTIKI_BAD_OPTION` if the command's memory was
+   * transferred to another thread.
+   */
   copy(data: Uint8Array): Uint8Array {
     try {
       return data.length > SHARED_BYTES ? new Uint8Array(data) : this.#copySmall(data);

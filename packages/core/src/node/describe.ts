@@ -1,4 +1,7 @@
-/** Describes an invalid value in an error message, without its contents if it is an object. */
+/**
+ * Returns the description of an invalid value for an error message. The contents of an object are
+ * left out.
+ */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'function') return 'a function';

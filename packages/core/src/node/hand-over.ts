@@ -3,28 +3,31 @@ import type { CallOptions } from './calls/calls.js';
 import type { Operations } from './calls/operations.js';
 import type { Names } from './options.js';
 
-/** Options of `close`, which cannot be aborted. */
+/** Options of `close`. A call of `close` cannot be aborted. */
 export interface CloseOptions extends Pick<CallOptions, 'timeout'> {
   /** Whether to wait for the outcome of appended and forwarded proposals. Default true. */
   readonly drain?: boolean | undefined;
   /**
-   * Whether to hand over the leadership, so that the cluster need not wait for an election. Default
-   * true.
+   * Whether to transfer the leadership before closing, so that the cluster need not wait for an
+   * election. Default true.
    */
   readonly transfer?: boolean | undefined;
 }
 
 export const closeOptions: Names<CloseOptions> = { timeout: true, drain: true, transfer: true };
 
-/** Returns whether a server leads others, so that it has something to hand over. */
+/**
+ * Returns whether a server is the leader of a cluster with other servers, so that it can transfer
+ * the leadership.
+ */
 export function leadsOthers({ id, role, log }: Raft): boolean {
   return role === 'leader' && [...(log.membership?.servers.keys() ?? [])].some((other) => other !== id);
 }
 
 /**
- * Waits until the appended and the forwarded proposals have an outcome, then hands over the
- * leadership. Ends early if this server no longer leads, or if a follower knows no leader any more.
- * Without a quorum a leader steps down within two election timeouts.
+ * Waits until the appended and forwarded proposals have an outcome, then transfers the leadership.
+ * Ends early if this server loses the leadership, or if a follower no longer knows a leader. A
+ * leader without a quorum steps down within two election timeouts.
  */
 export async function handOver(
   raft: Raft,
@@ -38,7 +41,7 @@ export async function handOver(
   if (drain) await operations.until(() => isLost() || !proposals.areWaiting, signal);
   const leads = (): boolean => raft.role === 'leader';
   if (!transfer || !leadsOthers(raft)) return;
-  // If it fails, this server is handing over already, or no other voter answers.
+  // The call fails if a transfer is already in progress, or if no other voter answers.
   await operations.run(() => raft.transfer());
   await operations.until(() => !leads() || raft.transferTarget === undefined, signal);
 }

@@ -3,8 +3,9 @@ import type { ServerId } from '../log/server.js';
 import type { Announcements, Identity } from '../ports/transport.js';
 
 /**
- * The identity of a running node. A blank server learns its genesis and its epoch only while it
- * runs, from the log or a snapshot. So the transport, the log and the snapshots share this object.
+ * The identity of a running node. A blank server receives its genesis and its epoch only while it
+ * runs, from the log or a snapshot. So the transport, the log and the snapshots share this mutable
+ * object.
  */
 export class NodeIdentity implements Identity {
   readonly cluster: string;
@@ -28,7 +29,7 @@ export class NodeIdentity implements Identity {
     this.announcements = announcements;
   }
 
-  /** Takes the epoch from the live memberships. A removed server keeps the epoch that it had. */
+  /** Sets the epoch from the live memberships. A removed server keeps its last epoch. */
   follow(live: readonly MembershipAt[]): void {
     this.epoch = epochOf(live, this.server) ?? this.epoch;
   }

@@ -49,9 +49,9 @@ export interface LoopOptions<Result> {
 }
 
 /**
- * Connects a `RawNode` to the ports. A turn processes all waiting inputs, and `#turn` carries out
- * its output step by step. Inputs that arrive while the disk or the network is busy form the next
- * turn's batch, so batching needs no timer.
+ * The event loop of a node, which connects a `RawNode` to the ports. A turn processes all waiting
+ * inputs, and `#turn` processes its output step by step. Inputs that arrive while the disk or the
+ * network is busy form the batch of the next turn, so batching needs no timer.
  */
 export class Loop<Result> {
   readonly transport: TransportSwitch;
@@ -95,7 +95,7 @@ export class Loop<Result> {
     this.#raw = raw;
     this.#log = log;
     this.#identity = identity;
-    // Handshakes begin before the first turn.
+    // Handshakes may start before the first turn, so set the epoch now.
     identity.follow(raw.raft.log.liveMemberships);
     this.#book = book;
     book.follow(raw.raft.log.liveMemberships);
@@ -128,7 +128,7 @@ export class Loop<Result> {
     if (snapshots !== undefined) this.snapshots = this.#openSnapshots(snapshots, options, aligned, random);
   }
 
-  /** Schedules a turn, because an input is waiting. */
+  /** Schedules a turn to process waiting inputs. */
   schedule(): void {
     if (this.#scheduled || !this.#started || this.#stopped) return;
     this.#scheduled = true;
@@ -138,7 +138,7 @@ export class Loop<Result> {
     });
   }
 
-  /** Runs the first turn. Called when the transport has started. */
+  /** Runs the first turn. Called after the transport has started. */
   start(): void {
     this.#started = true;
     this.schedule();
@@ -152,7 +152,7 @@ export class Loop<Result> {
   }
 
   /**
-   * Closes every port, even if closing another port failed or takes longer than `timeout`
+   * Closes every port, even if closing another port fails or takes longer than `timeout`
    * milliseconds. The stores close last, because the state machine may use them. Calls that wait
    * for a port reject with `ended`.
    */
@@ -173,7 +173,8 @@ export class Loop<Result> {
   #turn(): void {
     if (this.#stopped) return;
     try {
-      // Messages, finished writes and pages wait in the RawNode. Proposals wait in their own queue.
+      // Messages, finished writes and pages wait in the RawNode. Proposals wait in a separate
+      // queue.
       const turn = this.#raw.turn(this.#clock.now(), this.#hooks);
       this.#followMemberships();
       for (const mail of turn.mail) this.#send(mail);
@@ -223,8 +224,8 @@ export class Loop<Result> {
   }
 
   /**
-   * A reset keeps the ballot, so this method writes the ballot before it resets the log for an
-   * installed snapshot. The calls become durable in call order.
+   * Replaces the log after a snapshot was installed. A reset of the log store keeps the ballot, so
+   * this method writes the ballot before the reset. The calls become durable in call order.
    */
   async #replaceLog(ballot: Ballot | undefined, base: Base, rest: LogWrite): Promise<void> {
     const { genesis } = this.#identity;
@@ -247,8 +248,8 @@ export class Loop<Result> {
   }
 
   /**
-   * Passes the servers of all live memberships to the transport, and those that still learn of
-   * their removal.
+   * Passes to the transport the servers of all live memberships, and the removed servers that must
+   * still receive the entry about their removal.
    */
   #followMemberships(): void {
     const { log, id: own, leaving } = this.#raw.raft;
@@ -288,15 +289,15 @@ export class Loop<Result> {
     this.snapshots?.onApplied(entries);
   }
 
-  /** Called when a snapshot replaced the log, so that the machine must restore the snapshot. */
+  /** Called when a snapshot replaced the log. The state machine must then restore the snapshot. */
   #onInstalled(): void {
     this.proposals.passSnapshot(this.#raw.raft.log.base);
     this.applier.requireRestore();
   }
 
   #serveReads(): void {
-    // While a batch is being applied, the state is inconsistent. These reads are served when the
-    // batch ends.
+    // While a batch is being applied, the state is inconsistent. The waiting reads are served after
+    // the batch.
     if (!this.applier.isChangingState && this.reads.serve(this.#raw.raft.log.applied)) this.schedule();
   }
 

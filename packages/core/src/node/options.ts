@@ -17,12 +17,16 @@ import { defaultSnapshotPolicy, type SnapshotPolicy } from './snapshots/policy.j
 export interface NodeOptions<Result> {
   /** This server's id in the membership. */
   readonly id: ServerId;
-  /** The cluster's id, from `createClusterId`, the same on every server. */
+  /**
+   * The cluster's id, which `createClusterId` returns. All servers of the cluster must have the
+   * same id.
+   */
   readonly cluster: string;
   /**
-   * The address of this server for its peers, if it may have changed since its last start. The
-   * server announces the address, and the leader writes it to the membership. Default: the server
-   * announces nothing, and its peers use the address in the membership.
+   * The address at which peers reach this server. Set this option if the address may have changed
+   * since the server's last start. The server announces the address to its peers, and the leader
+   * records it in the membership. Default: the server announces nothing, and its peers use the
+   * address in the membership.
    */
   readonly address?: string | undefined;
   readonly machine: StateMachine<Result>;
@@ -42,7 +46,7 @@ export interface NodeOptions<Result> {
   /** Heartbeat interval and election timeout. Default: heartbeat 100 ms, election 500 ms. */
   readonly timings?: Partial<Timings> | undefined;
   readonly limits?: Partial<Limits> | undefined;
-  /** Maximum bytes of a command. Default 1 MiB, at most 3 MiB. */
+  /** Maximum size of a command in bytes. Default 1 MiB, at most 3 MiB. */
   readonly maxCommandBytes?: number | undefined;
   /** Default timeout of calls, in milliseconds. Default 10,000. */
   readonly timeout?: number | undefined;
@@ -50,8 +54,8 @@ export interface NodeOptions<Result> {
   /** The source of time. Default: the system's monotonic clock. */
   readonly clock?: Clock | undefined;
   /**
-   * A random generator, uniform in [0, 1), for election timeouts and the incarnation. Default:
-   * `Math.random`.
+   * A random generator for election timeouts and the incarnation. It returns uniformly distributed
+   * numbers in [0, 1). Default: `Math.random`.
    */
   readonly random?: (() => number) | undefined;
 }
@@ -97,7 +101,7 @@ export function isDuration(value: unknown): boolean {
   return isWithin(value, Number.MIN_VALUE, Number.MAX_VALUE);
 }
 
-/** Throws unless an option is an object with these methods. */
+/** Throws unless an option is an object with the given methods. */
 function checkPart(option: string, part: unknown, ...methods: readonly string[]): void {
   const isObject = (typeof part === 'object' && part !== null) || typeof part === 'function';
   if (!isObject) throw badOption(`${option} must be an object, not ${describe(part)}.`);
@@ -119,7 +123,10 @@ function checkMachine({ machine, snapshots }: NodeOptions<unknown>): void {
     throw badOption('A state machine needs the methods snapshot and restore if the node has a snapshot store.');
 }
 
-/** The names of options. With this type, no option can be forgotten. */
+/**
+ * The names of options. TypeScript reports an error if an object of this type lacks the name of an
+ * option.
+ */
 export type Names<Options> = Readonly<Record<keyof Options, true>>;
 
 const nodeOptions: Names<NodeOptions<unknown>> = {
@@ -142,8 +149,8 @@ const nodeOptions: Names<NodeOptions<unknown>> = {
 };
 
 /**
- * Returns the error for an unknown name, because a misspelled option would silently keep its
- * default. Returns undefined if all names are known.
+ * Returns an error if an object contains an unknown option name; undefined if all names are known.
+ * Without this check a misspelled option would silently keep its default.
  */
 export function refuseNames(option: string, given: object, known: object): KontikiError | undefined {
   const unknown = Object.keys(given).find((name) => !Object.hasOwn(known, name));
@@ -158,13 +165,13 @@ function checkNames(option: string, given: object | undefined, known: object): v
   if (refused !== undefined) throw refused;
 }
 
-/** Throws `KONTIKI_BAD_OPTION` on invalid options. Called before any port is opened. */
+/** Throws `KONTIKI_BAD_OPTION` if an option is invalid. Called before any port is opened. */
 export function checkOptions(options: NodeOptions<unknown>): void {
   checkNames('options', options, nodeOptions);
   checkId('id', options.id);
   checkId('cluster', options.cluster);
   const { address } = options;
-  // Handshakes carry it in an HTTP header.
+  // Handshakes carry the address in an HTTP header.
   if (address !== undefined && !(typeof address === 'string' && /^[!-~]{1,512}$/.test(address)))
     throw badOption(`address must be 1 to 512 printable ASCII characters without spaces, not ${describe(address)}.`);
   checkNames('limits', options.limits, defaultLimits);

@@ -32,7 +32,7 @@ import { SystemClock } from './system-clock.js';
 /** One server of a cluster. */
 export class RaftNode<Result = unknown> implements AsyncDisposable {
   readonly id: ServerId;
-  /** Changes of the membership, and transfers of the leadership. */
+  /** Methods that change the membership and transfer the leadership. */
   readonly members: Members;
   readonly #raw: RawNode;
   readonly #loop: Loop<Result>;
@@ -45,14 +45,14 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   readonly #timeout: number;
   readonly #maxCommandBytes: number;
   #ended: NodeEnd | undefined;
-  /** The error for new calls while the node hands over before it closes. */
+  /** The error for new calls while the node transfers its leadership before it closes. */
   #refused: KontikiError | undefined;
   #closing: Promise<void> | undefined;
   #portsClosed: Promise<void> | undefined;
 
   /**
    * Opens the log, the snapshots, the state machine and the transport, in this order, and starts
-   * the node. If a port cannot be opened, or their data is inconsistent, closes the ports that this
+   * the node. If a port cannot be opened or the data is inconsistent, closes the ports that this
    * call has opened and rejects. Has no deadline unless `limits` sets one. A call that times out or
    * is aborted rejects immediately, and closes the ports in the background.
    */
@@ -65,7 +65,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   static async #open<Result>(options: NodeOptions<Result>, signal: AbortSignal): Promise<RaftNode<Result>> {
     const owner = { cluster: options.cluster, server: options.id };
     let node: RaftNode<Result> | undefined;
-    // The ports opened by this call. Another node may be using the other ports.
+    // The ports opened by this call. Other ports may be in use by another node, so this call does
+    // not close them.
     const opened: { close(): Promise<void> }[] = [];
     const onOpened = (store: { close(): Promise<void> }): void => {
       if (signal.aborted) void closeQuietly([store]);
@@ -80,7 +81,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     } catch (error) {
       if (node !== undefined) {
         node.#end('failed', error as Error);
-        // A transport that failed to start has closed itself, or another node is using it.
+        // A transport that failed to start has closed itself, or is in use by another node.
         if (signal.aborted) opened.push(options.transport);
       }
       await closeQuietly(opened);
@@ -135,13 +136,14 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   // ---- calls
 
   /**
-   * Proposes a command, on any server. Resolves with the state machine's result once the command is
-   * committed (durable on a majority) and applied on this server. `data` is copied, so its memory
-   * may be reused as soon as this method returns.
+   * Proposes a command. Any server accepts proposals. Resolves with the state machine's result
+   * after the command is committed (durable on a majority) and applied on this server. `data` is
+   * copied, so its memory may be reused as soon as this method returns.
    *
-   * A server that does not lead waits for a leader and forwards the command to it. It sends the
-   * command again only if a server has refused it, so the command is applied at most once. With
-   * `forward: false`, rejects with `KONTIKI_NOT_LEADER` instead, a `NotLeaderError` with the leader.
+   * A server that is not the leader waits for a leader and forwards the command to it. The server
+   * sends the command again only if the command was refused, so the command is applied at most
+   * once. With `forward: false`, rejects with `KONTIKI_NOT_LEADER` instead, a `NotLeaderError` that
+   * names the leader.
    *
    * Rejects with `KONTIKI_UNKNOWN_OUTCOME` if the command may have been applied or may still be
    * applied. After any other error the command will never be applied: `KONTIKI_NOT_LEADER`,
@@ -164,9 +166,10 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Runs `read` between two applied batches, and resolves with its return value. Reads are
-   * linearizable by default, on any server. The read waits until a leader has confirmed the commit
-   * index with a quorum, and until this server has applied entries up to that index.
+   * Runs the callback `read` between two applied batches, and resolves with its return value. Reads
+   * are linearizable by default, on any server. A linearizable read waits until a leader has
+   * confirmed the commit index with a quorum. Then it waits until this server has applied the
+   * entries up to that index.
    *
    * Rejects with `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED` or `KONTIKI_CLOSED`, with
    * `KONTIKI_OVERLOADED` if 65,536 reads are already waiting, or with the error that `read` throws.
@@ -197,10 +200,12 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    * Takes a snapshot that covers at least all entries applied so far, and compacts the log.
    * Resolves when the snapshot is durable. Rejects with `KONTIKI_UNSUPPORTED` if there is no
    * snapshot store, `KONTIKI_NO_SNAPSHOT` if nothing is applied yet, `KONTIKI_DISK_FULL` if there
-   * is no room, `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED` and `KONTIKI_CLOSED`. No error loses data.
+   * is no room, `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED` and `KONTIKI_CLOSED`. No data is lost after
+   * any of these errors.
    *
-   * Without `options.timeout` only the wait for the current batch has a deadline, because writing a
-   * large state takes long. A call that times out or is aborted leaves the snapshot in progress.
+   * Without `options.timeout`, only the wait for the current batch has a deadline, because writing
+   * a large state takes long. After a timeout or an abort, the snapshot continues in the
+   * background.
    */
   snapshot(options: CallOptions = {}): Promise<SnapshotInfo> {
     const refused = this.#refuseCall(options);
@@ -210,7 +215,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     return Promise.reject(new KontikiError('KONTIKI_UNSUPPORTED', 'This node was opened without a snapshot store.'));
   }
 
-  /** The current leader, if this server knows one. */
+  /** The current leader; undefined if this server does not know it. */
   get leader(): Leader | undefined {
     return this.#ended === undefined ? leaderOf(this.#raw.raft) : undefined;
   }
@@ -225,8 +230,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Resolves with the leader as soon as this server knows one, which may be now. Rejects with
-   * `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED` or `KONTIKI_CLOSED`.
+   * Resolves with the leader as soon as this server knows one, or immediately if it already does.
+   * Rejects with `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED` or `KONTIKI_CLOSED`.
    */
   waitForLeader(options: CallOptions = {}): Promise<Leader> {
     const refused = this.#refuseCall(options);
@@ -244,9 +249,9 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Adds a listener, and returns a function that removes it. `options.signal` removes it, too.
-   * Listeners run after the turn that caused the event. Throws `KONTIKI_BAD_OPTION` if there is no
-   * such event.
+   * Adds a listener for events, and returns a function that removes the listener. The listener is
+   * also removed when `options.signal` is aborted. Listeners run after the turn that caused the
+   * event. Throws `KONTIKI_BAD_OPTION` if there is no event of this name.
    */
   on<Name extends keyof NodeEvents>(
     name: Name,
@@ -258,7 +263,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   /**
    * Resolves with the next event of this name. There is no deadline unless `options.timeout` sets
-   * one. Rejects with `KONTIKI_CLOSED` if the node ends first.
+   * one. Rejects with `KONTIKI_CLOSED` if the node ends before the event.
    */
   once<Name extends keyof NodeEvents>(name: Name, options: CallOptions = {}): Promise<NodeEvents[Name]> {
     const refused = this.#refuseCall(options);
@@ -267,8 +272,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Changes the timings immediately. They should be the same on every server. Throws
-   * `KONTIKI_BAD_OPTION` if they are invalid.
+   * Changes the timings immediately. All servers of a cluster should use the same timings. Throws
+   * `KONTIKI_BAD_OPTION` if the timings are invalid.
    */
   setTimings(timings: Partial<Timings>): void {
     this.#raw.setTimings(checkTimings({ ...this.#raw.raft.timings, ...timings }));
@@ -276,31 +281,35 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Switches to another transport, which must not have been started. Starts the new transport, then
-   * closes the old transport and resolves. Messages in flight are dropped; Raft sends them again.
-   * If the new transport fails to start, rejects with its error and keeps the old transport.
+   * Switches to another transport, which must not have been started before. Starts the new
+   * transport, then closes the old transport and resolves. Messages in flight are dropped; Raft
+   * sends them again. If the new transport fails to start, rejects with its error and keeps the old
+   * transport.
    *
-   * If both transports listen on the same port, close the old transport first. The node is then
-   * disconnected until this method resolves. Calls take effect in order. Rejects with
-   * `KONTIKI_CLOSED` if the node has closed or failed. Closes the new transport if it is not used.
-   * There is no default deadline. A call that times out or is aborted keeps the transport in use.
+   * If both transports listen on the same port, close the old transport before this call. The node
+   * is then disconnected until this method resolves. Several calls take effect in call order.
+   * Rejects with `KONTIKI_CLOSED` if the node has closed or failed. Closes the new transport if the
+   * call fails. There is no default deadline. After a timeout or an abort, the node keeps its
+   * current transport.
    */
   setTransport(transport: Transport, options: CallOptions = {}): Promise<void> {
     return limited(this.#calls, options, (signal) => this.#loop.transport.replace(transport, signal));
   }
 
   /**
-   * Stops the node and closes its ports. Durable data is kept, and the membership stays as it is.
-   * The node first accepts no more calls, waits for the outcome of appended and forwarded proposals
-   * (`drain`), and hands over its leadership (`transfer`), for at most `timeout` milliseconds. Those
-   * proposals without an outcome then reject with `KONTIKI_UNKNOWN_OUTCOME`, and all other waiting
-   * calls with `KONTIKI_CLOSED`. Idempotent.
+   * Stops the node and closes its ports. Durable data is kept, and the membership does not change.
+   * Repeated calls have no further effect.
    *
-   * Then waits for the state machine to finish its current batch, a snapshot in progress, and the
-   * transport. At last closes the stores. Each of these two steps takes at most `timeout`
-   * milliseconds (default 10,000). If a part hangs, the other parts are closed anyway, and the call
-   * rejects with `KONTIKI_TIMEOUT` and the name of that part. An `apply` that awaits this call
-   * hangs until that timeout.
+   * First the node refuses new calls, waits for the outcome of appended and forwarded proposals
+   * (`drain`), and transfers its leadership (`transfer`). This takes at most `timeout`
+   * milliseconds. Proposals that still have no outcome then reject with `KONTIKI_UNKNOWN_OUTCOME`,
+   * and all other waiting calls reject with `KONTIKI_CLOSED`.
+   *
+   * Then the node waits for the state machine to finish its current batch, for a snapshot in
+   * progress, and for the transport. Finally it closes the stores. Each of these two steps takes at
+   * most `timeout` milliseconds (default 10,000). If a part hangs, the other parts are closed
+   * anyway, and the call rejects with `KONTIKI_TIMEOUT` and the name of that part. An `apply` that
+   * awaits this call hangs until that timeout.
    */
   close(options: CloseOptions = {}): Promise<void> {
     const refused = refuseOptions(options, closeOptions);
@@ -319,7 +328,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       proposals.stopWaiting(this.#refused);
       const run = (signal: AbortSignal): Promise<void> => handOver(raft, proposals, operations, options, signal);
       await limited(this.#calls, { timeout }, run).catch(() => {
-        // The node closes anyway. Its callers learn what happened to their proposals.
+        // The node closes even if this wait fails. The proposals then reject with an error that
+        // describes their outcome.
       });
     }
     this.#end('closed');
@@ -376,14 +386,15 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Stops the node permanently and keeps its data. After a failure its state is uncertain, so it
-   * must not continue.
+   * Stops the node permanently after a failure, and keeps its data. The node's state is uncertain
+   * after a failure, so the node must not continue.
    */
   #fail(error: Error): void {
     if (this.#ended !== undefined) return;
     this.#logger.error('the server has stopped', { error });
     this.#end('failed', error);
-    // A call of `close` may be waiting for its proposals, so it cannot be relied on.
+    // Close the ports here as well, because a call of `close` may still be waiting for its
+    // proposals.
     const closed = this.#closePorts(DEFAULT_TIMEOUT).catch((failure: unknown) => {
       this.#logger.error('closing the ports after the failure failed', { error: failure });
     });

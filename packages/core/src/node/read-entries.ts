@@ -3,8 +3,8 @@ import type { Entry } from '../log/entry.js';
 import type { LogStore } from '../ports/log-store.js';
 
 /**
- * Reads a page of entries from `from` on, at most up to `to`. Rejects with `KONTIKI_CORRUPT` if the
- * store returns anything other than entries in this range.
+ * Reads a page of entries that starts at `from` and ends at `to` or earlier. Rejects with
+ * `KONTIKI_CORRUPT` if the store returns anything other than entries in this range.
  */
 export async function readEntries(
   log: Pick<LogStore, 'read'>,

@@ -2,17 +2,17 @@ import type { ServerId } from '../log/server.js';
 import type { Raft } from '../protocol/raft.js';
 
 /**
- * Describes why calls may be unable to proceed, for the errors of calls that time out or are
- * rejected.
+ * Describes why calls may be unable to proceed. Calls that time out or are rejected include this
+ * description in their errors.
  */
 export class Situation {
   readonly #raft: Raft;
   /**
-   * The time, in milliseconds, since when no leader has been known; undefined while a leader is
-   * known.
+   * The time, in milliseconds, at which this server last stopped knowing a leader; undefined while
+   * it knows a leader.
    */
   #leaderlessSince: number | undefined;
-  /** The members that sent messages while no leader was known. */
+  /** The members that sent messages to this server while it knew no leader. */
   readonly #heard = new Set<ServerId>();
 
   constructor(raft: Raft) {
@@ -22,11 +22,11 @@ export class Situation {
 
   /** Notes a message from a server. */
   onReceived(from: ServerId): void {
-    // Only members count. Other servers could make up any number of ids.
+    // Only members count, because a stranger could invent any number of server ids.
     if (this.#leaderlessSince !== undefined && this.#raft.log.membership?.servers.has(from)) this.#heard.add(from);
   }
 
-  /** Notes whether a leader is known after a turn. */
+  /** Notes after a turn whether this server knows a leader. */
   update(): void {
     if (this.#raft.leader === undefined) this.#leaderlessSince ??= this.#raft.now;
     else if (this.#leaderlessSince !== undefined) {
@@ -35,7 +35,7 @@ export class Situation {
     }
   }
 
-  /** Describes the situation at a time in milliseconds, in full sentences. */
+  /** Returns a description of the situation at a time in milliseconds, in full sentences. */
   describe(now: number): string {
     const { id, leader, log, unreadable } = this.#raft;
     if (unreadable !== undefined) {

@@ -5,44 +5,51 @@ import type { ProgressState } from '../protocol/progress.js';
 import type { Raft } from '../protocol/raft.js';
 import type { RoleName } from '../protocol/role.js';
 
-/** A leader's view of one of its peers. */
+/** A leader's information about one of its peers. */
 export interface PeerStatus {
   readonly id: ServerId;
   readonly state: ProgressState;
   /** The index up to which the leader's log is durable on the peer. */
   readonly match: number;
   readonly next: number;
-  /** Number of append messages that are not acknowledged yet. */
+  /** Number of append messages that the peer has not acknowledged yet. */
   readonly inFlight: number;
   /** Milliseconds since the peer's last answer. */
   readonly silentFor: number;
   /**
-   * The highest feature level that the peer reads; undefined until it has told this leader.
+   * The highest feature level that the peer supports; undefined until the peer has reported it to
+   * this leader.
    */
   readonly level: number | undefined;
-  /** The newest version of the state machine's behavior that the peer has; 0 if it named none. */
+  /**
+   * The newest version of the state machine's behavior that the peer has; 0 if the peer reported no
+   * version.
+   */
   readonly behavior: number;
   /** Whether the peer's disk is full. */
   readonly full: boolean;
   /**
-   * Whether the peer is a blank voter: it has lost its disk and receives no entries. Remove it from
-   * the cluster and add a server with a new id.
+   * Whether the peer is a voter that lost its disk and is blank now. A lost peer receives no
+   * entries. Remove the peer from the cluster and add a server with a new id.
    */
   readonly lost: boolean;
   /**
-   * Whether the peer's history contradicts this leader's: one of the two was restored from an old
-   * copy, or has lost data. The peer does not count and receives nothing.
+   * Whether the peer's history contradicts this leader's history. One of the two servers was
+   * restored from an old copy, or has lost data. Such a peer receives no entries and does not count
+   * toward a quorum.
    */
   readonly contradicts: boolean;
 }
 
-/** The part of a log that a server cannot read. */
+/**
+ * The part of a log that a server cannot read, because only a newer version of Kontiki can read it.
+ */
 export interface UnreadableStatus {
   /** The index of the first entry that cannot be read. */
   readonly index: number;
-  /** What cannot be read, in a sentence. */
+  /** A sentence that describes the unreadable data. */
   readonly reason: string;
-  /** Milliseconds since the server noticed it. */
+  /** Milliseconds since the server first received the unreadable data. */
   readonly forMs: number;
 }
 
@@ -51,23 +58,27 @@ export interface Status {
   readonly id: ServerId;
   readonly cluster: string;
   readonly role: RoleName | 'failed' | 'closed';
-  /** Why the node failed; undefined unless `role` is `failed`. */
+  /** The reason why the node failed; undefined unless `role` is `failed`. */
   readonly error: Error | undefined;
   readonly term: number;
   readonly votedFor: ServerId | undefined;
-  /** The leader known to this server; undefined if the node has ended. */
+  /** The leader that this server knows; undefined if it knows none or the node has ended. */
   readonly leader: Leader | undefined;
   readonly membership: Membership | undefined;
-  /** The highest feature level that this server reads. */
+  /** The highest feature level that this server supports. */
   readonly level: number;
-  /** The newest version of the state machine's behavior on this server, if it has versions. */
+  /**
+   * The newest version of the state machine's behavior on this server; undefined if the state
+   * machine has no versions.
+   */
   readonly behavior: number | undefined;
   /**
-   * Where the log goes on with entries that only a newer version can read; undefined normally. Then
-   * this server appends nothing and does not campaign, but still votes. Upgrade it.
+   * The part of the leader's log that only a newer version of Kontiki can read; normally undefined.
+   * If this field is set, the server appends no entries and does not campaign, but still votes.
+   * Upgrade the server in this case.
    */
   readonly unreadable: UnreadableStatus | undefined;
-  /** Indices of the log: applied <= committed <= last, durable <= last. */
+  /** Indices of the log. Always applied <= committed <= last and durable <= last. */
   readonly base: number;
   readonly last: number;
   readonly durable: number;
@@ -77,16 +88,16 @@ export interface Status {
   readonly heldBytes: number;
   /** Whether the disk is too full for another log segment. */
   readonly full: boolean;
-  /** Whether the disk has not finished a write for several election timeouts. */
+  /** Whether the disk has not finished any write for several election timeouts. */
   readonly diskStalled: boolean;
   /** Number of connections and messages that the current transport has refused, by reason. */
   readonly refusals: Readonly<Record<string, number>>;
-  /** The leader's view of its peers; empty unless this server leads. */
+  /** The leader's information about its peers; empty if this server is not the leader. */
   readonly peers: readonly PeerStatus[];
 }
 
 /**
- * Returns the leader known to this server. Address and metadata are empty if the server's
+ * Returns the leader that this server knows. The address and metadata are empty if the server's
  * membership does not include the leader.
  */
 export function leaderOf({ leader: id, log }: Raft): Leader | undefined {
@@ -102,8 +113,8 @@ export interface NodeEnd {
 }
 
 /**
- * Returns a copy of the membership whose map of servers `JSON.stringify` converts to an object. By
- * default, a map becomes `{}`.
+ * Returns a copy of the membership that `JSON.stringify` converts completely. By default,
+ * `JSON.stringify` converts the map of servers to `{}`.
  */
 function withJson(membership: Membership): Membership {
   const servers = new Map(membership.servers);

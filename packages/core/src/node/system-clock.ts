@@ -18,11 +18,12 @@ function afterArrivals(): (callback: () => void) => void {
 }
 
 /**
- * Maximum delay of `setTimeout`, in milliseconds. Longer delays are divided.
+ * Maximum delay of `setTimeout`, in milliseconds. The clock divides longer delays into several
+ * timers.
  */
 const LONGEST = 2 ** 31 - 1;
 
-/** The system's monotonic clock, which changes of the wall clock do not affect. */
+/** The system's monotonic clock. Changes of the wall clock do not affect this clock. */
 export class SystemClock implements Clock {
   readonly defer: (callback: () => void) => void = afterArrivals();
 
@@ -39,7 +40,7 @@ export class SystemClock implements Clock {
       due = Infinity;
       fire();
     };
-    // Rounds up, because a timer that expires slightly early is set again.
+    // The delay is rounded up, because a timer that expires slightly early is set again.
     const arm = (): void => {
       const delay = Math.min(LONGEST, Math.max(0, Math.ceil(due - performance.now())));
       handle = due === Infinity ? undefined : setTimeout(expire, delay);

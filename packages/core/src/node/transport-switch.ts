@@ -5,7 +5,7 @@ import type { Identity, Transport } from '../ports/transport.js';
 import type { Message, Received } from '../protocol/message.js';
 import { unlessAborted } from './calls/limited.js';
 
-/** The current transport of a node, which can be replaced while the node runs. */
+/** The current transport of a node. It can be replaced while the node runs. */
 export class TransportSwitch {
   readonly #logger: Logger;
   readonly #receive: (from: ServerId, message: Received) => void;
@@ -17,9 +17,9 @@ export class TransportSwitch {
   #other: Transport | undefined;
   #self: Identity | undefined;
   #peers: ReadonlyMap<ServerId, string> = new Map();
-  /** The newest replacement. Replacements run one at a time, in call order. */
+  /** The newest replacement of the transport. Replacements run one at a time, in call order. */
   #last: Promise<void> = Promise.resolve();
-  /** The error for further replacements; undefined while the node runs. */
+  /** The error for further replacements of the transport; undefined while the node runs. */
   #ended: KontikiError | undefined;
 
   constructor(transport: Transport, logger: Logger, receive: (from: ServerId, message: Received) => void) {
@@ -51,8 +51,8 @@ export class TransportSwitch {
   }
 
   /**
-   * Starts a transport, then closes the previous transport. If the new transport fails to start, or
-   * `signal` is aborted before it has started, rejects and keeps the previous transport.
+   * Starts a new transport, then closes the previous transport. If the new transport fails to
+   * start, or `signal` is aborted before it has started, rejects and keeps the previous transport.
    */
   replace(transport: Transport, signal: AbortSignal): Promise<void> {
     const replaced = this.#last.then(() => this.#replace(transport, signal));
@@ -86,7 +86,9 @@ export class TransportSwitch {
     await this.#discard(before, signal);
   }
 
-  /** Starts a transport. Drops messages from this transport while it is not the current one. */
+  /**
+   * Starts a transport. Drops messages from this transport while it is not the current transport.
+   */
   async #start(transport: Transport, self: Identity, signal: AbortSignal): Promise<void> {
     const starting = transport.start(self, (from, message) => {
       if (transport === this.#current) this.#receive(from, message);
@@ -94,13 +96,14 @@ export class TransportSwitch {
     try {
       await unlessAborted(starting, signal);
     } catch (error) {
-      // The caller closes the transport now. It may nevertheless start later.
+      // The caller closes the transport now. It may nevertheless finish starting later, so close it
+      // again then.
       if (signal.aborted) void starting.then(() => transport.close()).catch(() => {});
       throw error;
     }
   }
 
-  /** Closes a transport. Stops waiting for it when the signal is aborted. */
+  /** Closes a transport. Stops waiting for the transport when the signal is aborted. */
   async #discard(transport: Transport, signal: AbortSignal): Promise<void> {
     this.#other = transport;
     try {

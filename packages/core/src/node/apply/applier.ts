@@ -12,7 +12,7 @@ import { BatchSize } from './batch-size.js';
 
 /** Maximum bytes of entries in one batch for the state machine. */
 const BATCH_BYTES = 256 * 1024;
-/** Milliseconds after which the applier yields to messages and timers. */
+/** Milliseconds after which applying entries yields to messages and timers. */
 const SLICE_MS = 5;
 
 export interface ApplierOptions<Result> {
@@ -21,25 +21,25 @@ export interface ApplierOptions<Result> {
   readonly machine: StateMachine<Result>;
   readonly clock: Clock;
   /**
-   * Called when a batch up to `through` was applied. `results` contains one result per command, in
-   * order.
+   * Called after a batch up to entry `through` was applied. `results` contains one result per
+   * command, in order.
    */
   readonly onApplied: (entries: readonly Entry[], through: number, results: readonly Result[]) => void;
-  /** Restores the installed snapshot, which ends where the log now begins. */
+  /** Restores the installed snapshot, whose last entry is the base of the log. */
   readonly restore: () => Promise<void>;
   readonly onFailure: (error: Error) => void;
 }
 
-/** A task to run between two batches, and a callback for when the task is cancelled. */
+/** A task to run between two batches, and a callback for the case that the task is cancelled. */
 interface BetweenBatches {
   readonly run: () => Promise<void>;
   readonly onCancelled: (error: Error) => void;
 }
 
 /**
- * Applies committed entries to the state machine: in order, one batch at a time, in parallel with
- * the protocol. Entries that are no longer in memory are read from the store. They are committed
- * and durable, so they cannot change during the read.
+ * Applies committed entries to the state machine in order, one batch at a time. This work runs in
+ * parallel with the protocol. Entries that are no longer in memory are read from the store. These
+ * entries are committed and durable, so they cannot change during the read.
  */
 export class Applier<Result> {
   readonly #options: ApplierOptions<Result>;
@@ -51,7 +51,10 @@ export class Applier<Result> {
   /** Whether a time slice has ended and the next slice is scheduled. */
   #yielding = false;
   #closed = false;
-  /** Whether a snapshot replaced the log and was not restored into the machine yet. */
+  /**
+   * Whether a snapshot has replaced the log but the state machine has not restored the snapshot
+   * yet.
+   */
   #restoreDue = false;
   readonly #between: BetweenBatches[] = [];
   #onClosed: () => void = () => {};
@@ -61,8 +64,8 @@ export class Applier<Result> {
   }
 
   /**
-   * Whether a batch is being applied or a snapshot restored, which leaves the state between two
-   * indices. A task between batches only reads the state.
+   * Whether a batch is being applied or a snapshot is being restored, so that the state is
+   * inconsistent. A task between batches only reads the state.
    */
   get isChangingState(): boolean {
     return this.#isChangingState;
@@ -75,14 +78,14 @@ export class Applier<Result> {
   }
 
   /**
-   * Notes that an installed snapshot replaced the log. The snapshot is restored before anything
-   * else is applied.
+   * Notes that an installed snapshot replaced the log. The snapshot is restored before any further
+   * batch is applied.
    */
   requireRestore(): void {
     this.#restoreDue = true;
   }
 
-  /** Starts the next step that is due: a restore, a task between batches, or the next batches. */
+  /** Starts the next step: a restore, a task between batches, or the next batches. */
   applyNext(): void {
     if (this.#busy || this.#yielding) return;
     const { log, clock, onFailure } = this.#options;
@@ -92,8 +95,8 @@ export class Applier<Result> {
       // finish before the next batch.
       for (;;) {
         if (this.#closed || this.#busy) return;
-        // Restore first, so that a task between batches never sees a machine whose state is older
-        // than the log's base.
+        // Restore first, so that no task between batches reads a state that is older than the log's
+        // base.
         if (this.#restoreDue) return this.#waitFor(this.#restore(), true);
         const next = this.#between.shift();
         if (next !== undefined) return this.#waitFor(next.run(), false);
@@ -109,12 +112,13 @@ export class Applier<Result> {
     }
   }
 
-  /** Prevents further batches, and resolves when the current batch has ended. */
+  /** Prevents further batches, and resolves after the current batch has ended. */
   async close(): Promise<void> {
     this.#closed = true;
     const ended = new KontikiError('KONTIKI_CLOSED', 'The node has ended.');
     for (const { onCancelled } of this.#between.splice(0)) onCancelled(ended);
-    // `apply` itself may close the node. Only its return shows whether the batch is still running.
+    // `apply` itself may close the node, so wait until the calling code has finished. Only then
+    // does `#busy` show whether the batch is still running.
     await Promise.resolve();
     if (this.#busy) await new Promise<void>((resolve) => (this.#onClosed = resolve));
   }
@@ -127,7 +131,7 @@ export class Applier<Result> {
     });
   }
 
-  /** Index of the last entry that the next batch may contain. */
+  /** The index of the last entry that the next batch may contain. */
   get #batchEnd(): number {
     const { log } = this.#options;
     return Math.min(log.applicable, log.applied + this.#batchSize.commands);
@@ -159,7 +163,8 @@ export class Applier<Result> {
     try {
       entries = await readEntries(store, log.applied + 1, this.#batchEnd, BATCH_BYTES);
     } catch (error) {
-      // A snapshot replaced the log in the meantime, and it includes the effects of these entries.
+      // A snapshot replaced the log in the meantime. The snapshot includes the effects of these
+      // entries.
       if (isKontikiError(error, 'KONTIKI_COMPACTED') && this.#restoreDue) return;
       throw error;
     }
@@ -174,7 +179,7 @@ export class Applier<Result> {
       await restore();
     } catch (error) {
       // A newer snapshot was installed, and this snapshot was removed before it was opened. The
-      // machine is unchanged, so restore the newer snapshot.
+      // machine is unchanged, so the newer snapshot can be restored next.
       const isGone = isKontikiError(error, 'KONTIKI_NO_SNAPSHOT') || isKontikiError(error, 'KONTIKI_LOST_DATA');
       if (isGone && index < log.base.index) return;
       throw error;
@@ -183,7 +188,8 @@ export class Applier<Result> {
   }
 
   /**
-   * Returns a promise only if the machine does, so that a synchronous machine needs no promises.
+   * Applies a batch. Returns a promise only if the machine's `apply` returns one, so that a
+   * synchronous machine does not wait for promises.
    */
   #apply(entries: readonly Entry[]): Promise<void> | undefined {
     const { machine, clock } = this.#options;
@@ -209,7 +215,10 @@ export class Applier<Result> {
     return undefined;
   }
 
-  /** Returns copies of the commands. The log keeps sending and storing the originals. */
+  /**
+   * Returns copies of the commands in a batch. The log still sends and stores the original
+   * commands, so the machine must not change them.
+   */
   #copyCommands(entries: readonly Entry[]): CommandEntry[] {
     const commands: CommandEntry[] = [];
     for (const entry of entries) {
@@ -227,13 +236,15 @@ export class Applier<Result> {
   }
 }
 
-/** Returns what is wrong with the results of `apply`; undefined if they are valid. */
+/**
+ * Returns a description of the fault in the results of `apply`; undefined if the results are valid.
+ */
 function faultOf(results: unknown, commands: number): string | undefined {
   if (!Array.isArray(results)) {
     return `apply returned ${results === null ? 'null' : typeof results} instead of an array with one result per command`;
   }
   if (results.length !== commands) return `apply returned ${results.length} results for ${commands} commands`;
-  // The state would change after the caller received its result.
+  // With a promise in the results, the state would change after the caller received its result.
   if (results.some(isThenable)) {
     return 'apply returned an array that contains a promise. Await every command, and return one array of results';
   }

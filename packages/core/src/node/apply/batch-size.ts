@@ -1,4 +1,7 @@
-/** Milliseconds that the commands of one batch should take, beyond the fixed cost of a batch. */
+/**
+ * Target duration of the commands in one batch, in milliseconds. The fixed cost of a batch is not
+ * included.
+ */
 const TARGET_MS = 5;
 /** Number of commands in the first batch. */
 const FIRST = 64;
@@ -6,17 +9,17 @@ const MAX = 16_384;
 
 /**
  * Chooses the size of each batch from the durations of earlier batches. Batches also have a limit
- * in bytes, but 256 KiB may contain thousands of commands that take 300 microseconds each. The
- * event loop, reads and `close` would wait for all of them.
+ * of 256 KiB, but this may be thousands of commands. If each command takes 300 microseconds, the
+ * event loop, reads and `close` would have to wait too long.
  *
- * A batch of n commands is assumed to take f + n * p milliseconds. A database has a fixed cost f
- * per transaction, which smaller batches would only multiply, so only n * p is kept below the
- * target. f is estimated from two consecutive batches of different sizes.
+ * The model assumes that a batch of n commands takes f + n * p milliseconds. f is a fixed cost,
+ * such as a database transaction. Smaller batches would only add more fixed costs, so just n * p is
+ * kept below the target. f is estimated from two consecutive batches of different sizes.
  */
 export class BatchSize {
   #commands = FIRST;
   #fixedMs = 0;
-  /** Commands and milliseconds of the previous batch. */
+  /** The number of commands in the previous batch, and its duration in milliseconds. */
   #previous = { n: 0, t: 0 };
 
   /** Maximum number of entries in the next batch. */
@@ -29,7 +32,7 @@ export class BatchSize {
     if (n === 0) return;
     const before = this.#previous;
     this.#previous = { n, t };
-    // Two batches of about the same size show only an upper limit for the fixed cost.
+    // Two batches of similar sizes show only an upper limit of the fixed cost.
     if (Math.max(n, before.n) < 1.5 * Math.min(n, before.n)) this.#fixedMs = Math.min(this.#fixedMs, t);
     else {
       const perCommand = Math.max(0, (t - before.t) / (n - before.n));

@@ -3,8 +3,8 @@ import type { StateMachine } from '../../ports/state-machine.js';
 import { describe } from '../describe.js';
 
 /**
- * Wraps a state machine and checks the return values of its methods, because a program without type
- * checks may return anything. `Applier` checks the results of `apply`.
+ * Wraps a state machine to check the return values of its methods, because a program without type
+ * checks may return any value. `Applier` checks the results of `apply`.
  */
 export function checkedMachine<Result>(machine: StateMachine<Result>): StateMachine<Result> {
   return {
@@ -35,14 +35,14 @@ export function checkedMachine<Result>(machine: StateMachine<Result>): StateMach
           isComplete = true;
         }
         await machine.restore?.(watched(), at);
-        // The checksum at the end of the snapshot has not been verified either.
+        // If chunks remain unread, the checksum at the end of the snapshot was not verified.
         if (!isComplete) throw new TypeError('restore resolved before it had read all chunks');
       },
     }),
   };
 }
 
-/** Yields copies of a machine's chunks, so that the machine may reuse their memory. */
+/** Yields copies of the state machine's chunks, so that the machine may reuse their memory. */
 async function* copiesOf(machine: StateMachine): AsyncIterable<Uint8Array> {
   const chunks: AsyncIterable<unknown> | undefined = machine.snapshot?.();
   if (typeof chunks?.[Symbol.asyncIterator] !== 'function')

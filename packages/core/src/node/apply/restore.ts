@@ -6,8 +6,8 @@ import type { StateMachine } from '../../ports/state-machine.js';
 import { decodeSnapshot, type SnapshotCompression } from '../../wire/index.js';
 
 /**
- * Restores the installed snapshot, which ends where the log begins. The store may contain a newer
- * snapshot that is complete but not installed yet.
+ * Restores the installed snapshot, whose last entry is the base of the log. The store may also
+ * contain a newer snapshot that is complete but not installed yet.
  */
 export async function restoreInstalled(
   base: Base,

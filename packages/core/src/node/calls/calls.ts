@@ -10,29 +10,29 @@ export interface CallOptions {
   readonly timeout?: number | undefined;
 }
 
-/** The method of a call that is needed when its deadline passes. */
+/** A waiting call, reduced to the method that runs when its deadline passes. */
 interface Waiting {
   abandon(error: KontikiError): void;
 }
 
-/** Returns the error for a call whose signal is aborted. */
+/** Returns the error for a call whose signal was aborted. */
 export function abortedError(signal: AbortSignal): KontikiError {
   return new KontikiError('KONTIKI_ABORTED', 'The caller aborted the call.', { cause: signal.reason });
 }
 
-/** A waiting call: a promise that settles once and has a deadline. */
+/** A waiting call, consisting of a promise that settles once and a deadline. */
 export class Call<T> implements Settlement {
   readonly promise: Promise<T>;
-  /** Called when the call times out or is aborted, instead of `reject`. */
+  /** A callback for a call that times out or is aborted. If set, it runs instead of `reject`. */
   onGiveUp: ((error: KontikiError) => void) | undefined;
   #resolve!: (value: T) => void;
   #reject!: (error: unknown) => void;
   readonly #settlements: Settlements;
-  /** The calls with the same deadline. */
+  /** The group of calls with the same deadline. */
   readonly #due: Due;
   #unlisten: (() => void) | undefined;
   #value: T | undefined;
-  /** Returns the error to reject with; undefined if the call is resolved. */
+  /** Creates the error of a rejected call; undefined if the call is resolved. */
   #createError: (() => unknown) | undefined;
 
   constructor(settlements: Settlements, due: Due, signal: AbortSignal | undefined) {
@@ -61,7 +61,7 @@ export class Call<T> implements Settlement {
 
   /**
    * Rejects with the error that `create` returns. Creating an error is slow, so the errors of
-   * thousands of calls are created in slices.
+   * thousands of calls are created in several time slices.
    */
   rejectWith(create: () => unknown): void {
     if (!this.#end()) return;
@@ -80,14 +80,17 @@ export class Call<T> implements Settlement {
     else this.#reject(this.#createError());
   }
 
-  /** Removes the deadline. Returns false if the call has already ended. */
+  /**
+   * Removes the call's deadline and its abort listener. Returns false if the call has already
+   * ended.
+   */
   #end(): boolean {
     this.#unlisten?.();
     return this.#due.remove(this);
   }
 }
 
-/** The calls whose deadline is in one tick. */
+/** The calls with deadlines in the same tick. */
 class Due {
   readonly calls: Set<Waiting> = new Set();
   readonly #onEmpty: () => void;
@@ -96,7 +99,7 @@ class Due {
     this.#onEmpty = onEmpty;
   }
 
-  /** Removes a call. Returns false if the call was already removed. */
+  /** Removes a call from its tick. Returns false if the call was already removed. */
   remove(call: Waiting): boolean {
     if (!this.calls.delete(call)) return false;
     if (this.calls.size === 0) this.#onEmpty();
@@ -105,11 +108,11 @@ class Due {
 }
 
 /**
- * Resolution of deadlines in milliseconds. Deadlines are rounded up to a multiple, so that
- * thousands of calls share one timer.
+ * Resolution of deadlines in milliseconds. Deadlines are rounded up to a multiple of this value, so
+ * that thousands of calls share one timer.
  */
 const TICK = 16;
-/** Milliseconds after which the expiry of deadlines yields to messages and timers. */
+/** Milliseconds after which the rejection of expired calls yields to messages and timers. */
 const SLICE_MS = 5;
 
 /** Manages the deadlines and abort signals of a node's waiting calls. */
@@ -117,7 +120,7 @@ export class Calls {
   readonly #clock: Clock;
   readonly #timer: Timer;
   readonly #settlements: Settlements;
-  /** Describes why a call may have timed out, in sentences for its error. */
+  /** Returns sentences for a timeout error that describe why the call may have timed out. */
   readonly #explain: () => string;
   readonly #byTick = new Map<number, Due>();
   #earliest = Infinity;
@@ -147,8 +150,8 @@ export class Calls {
   }
 
   /**
-   * Clears all deadlines. From now on, calls settle immediately and not in a later turn of the
-   * event loop.
+   * Clears all deadlines. After this call, calls settle immediately instead of in a later turn of
+   * the event loop.
    */
   stop(): void {
     this.#stopped = true;
@@ -156,7 +159,7 @@ export class Calls {
     this.#settlements.flush();
   }
 
-  /** Rejects all waiting calls. */
+  /** Rejects all waiting calls with an error. */
   close(error: KontikiError): void {
     this.stop();
     for (const { calls } of this.#byTick.values()) for (const call of calls) call.abandon(error);
@@ -178,7 +181,8 @@ export class Calls {
         earliest = Math.min(earliest, tick);
         continue;
       }
-      // Abandoning a call removes it from this set. A Set may be changed during iteration.
+      // Abandoning a call removes it from this set. JavaScript allows changes of a Set during
+      // iteration.
       for (const call of due.calls) {
         text ??= `The call did not finish before its deadline. ${this.#explain()}`.trim();
         call.abandon(new KontikiError('KONTIKI_TIMEOUT', text));

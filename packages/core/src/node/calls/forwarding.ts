@@ -3,11 +3,13 @@ import type { ProposalRefusal, ProposeReply } from '../../protocol/message.js';
 import type { Raft } from '../../protocol/raft.js';
 import type { Proposal } from './proposal.js';
 
-/** Proposals sent in one message, in order. The leader answers them together. */
+/**
+ * Proposals that were sent in one message, in order. The leader answers all of them in one message.
+ */
 interface Batch<Result> {
   readonly ticket: number;
   readonly proposals: readonly Proposal<Result>[];
-  /** How many of them have callers that still wait. */
+  /** Number of proposals in the batch whose callers are still waiting. */
   open: number;
 }
 
@@ -17,23 +19,27 @@ export interface Outcome<Result> {
   readonly result: Result | undefined;
 }
 
-/** What is done with proposals once the leader has answered. */
+/** Callbacks for the leader's answers to forwarded proposals. */
 interface Answers<Result> {
-  /** Called with the position at which the leader has appended a proposal. */
+  /** Called when the leader has appended a proposal at `position`. */
   appended(proposal: Proposal<Result>, position: Position): void;
   refused(proposal: Proposal<Result>, why: ProposalRefusal): void;
 }
 
-/** Maximum number of applied entries whose outcome is kept for answers that are still missing. */
+/**
+ * Maximum number of outcomes in memory. The outcomes of applied entries are kept while answers of
+ * the leader are missing.
+ */
 const MAX_OUTCOMES = 10_000;
 
 /**
- * The proposals of a server that does not lead. They wait until a leader is known, and are sent to
- * it, as many in one message as wait. The leader answers with the position of their entries. The
- * result comes from this server's own state machine, when it applies them.
+ * Forwards the proposals of a follower to the leader. Proposals wait until this server knows a
+ * leader, and all waiting proposals are sent in as few messages as possible. The leader answers
+ * with the positions of their entries. The result of each command comes from this server's state
+ * machine, when it applies the entry.
  *
- * A proposal is sent again only after the leader has refused it. Without an answer it may have been
- * appended.
+ * A proposal is sent again only after the leader has refused it. A proposal without an answer may
+ * have been appended, so it is not sent again.
  */
 export class Forwarding<Result> {
   readonly #raft: Raft;
@@ -41,9 +47,9 @@ export class Forwarding<Result> {
   #waiting = new Set<Proposal<Result>>();
   readonly #sent = new Map<number, Batch<Result>>();
   readonly #batchOf = new Map<Proposal<Result>, Batch<Result>>();
-  /** The outcomes of entries that were applied while answers were missing, by index. */
+  /** Outcomes by index, for entries that were applied while answers of the leader were missing. */
   readonly #outcomes = new Map<number, Outcome<Result>>();
-  /** The time before which nothing is sent, because the leader has just refused something. */
+  /** The time until which no proposals are sent, because the leader has just refused proposals. */
   #pausedUntil = 0;
 
   constructor(raft: Raft, answers: Answers<Result>) {
@@ -55,14 +61,14 @@ export class Forwarding<Result> {
     this.#waiting.add(proposal);
   }
 
-  /** Removes and returns the proposals that were not sent, or were refused. */
+  /** Removes and returns the proposals that were not sent yet or that the leader has refused. */
   takeWaiting(): ReadonlySet<Proposal<Result>> {
     const waiting = this.#waiting;
     this.#waiting = new Set();
     return waiting;
   }
 
-  /** Sends the waiting proposals to the leader, if there is one. */
+  /** Sends the waiting proposals to the leader, if this server knows one. */
   send(): void {
     const raft = this.#raft;
     const isLed = raft.leader !== undefined && raft.role !== 'leader';
@@ -82,9 +88,9 @@ export class Forwarding<Result> {
     if (batch.length > 0) this.#send(batch);
   }
 
-  /** Forgets a proposal. Returns whether it was sent and not answered. */
+  /** Forgets a proposal. Returns whether the proposal was sent and is still unanswered. */
   giveUp(proposal: Proposal<Result>): boolean {
-    // Without a leader, proposals that timed out would pile up.
+    // Remove the proposal, because abandoned proposals would accumulate while there is no leader.
     this.#waiting.delete(proposal);
     const batch = this.#batchOf.get(proposal);
     if (batch === undefined) return false;
@@ -99,7 +105,8 @@ export class Forwarding<Result> {
     if (batch === undefined) return;
     if (refused !== undefined) this.#pausedUntil = this.#raft.now + this.#raft.timings.heartbeat;
     batch.proposals.forEach((proposal, i) => {
-      // Without a reason nothing is known about the rest.
+      // If the answer has no reason for a refusal, the outcome of the remaining proposals is
+      // unknown.
       if ((i >= accepted && refused === undefined) || !this.#batchOf.delete(proposal)) return;
       batch.open -= 1;
       if (i < accepted) this.#answers.appended(proposal, { index: index + i, term });
@@ -108,7 +115,10 @@ export class Forwarding<Result> {
     this.#forgetIfDone(batch);
   }
 
-  /** Notes the outcome of an applied entry. The answer that names its index may still be missing. */
+  /**
+   * Stores the outcome of an applied entry, because the leader's answer with the index of this
+   * entry may still be missing.
+   */
   noteApplied({ index, term }: Position, result: Result | undefined): void {
     if (this.#sent.size === 0) return;
     this.#outcomes.set(index, { term, result });
@@ -116,7 +126,7 @@ export class Forwarding<Result> {
     for (const oldest of this.#outcomes.keys()) return void this.#outcomes.delete(oldest);
   }
 
-  /** Whether the answer to any proposal is missing. */
+  /** Whether the leader has not answered some forwarded proposals yet. */
   get areSent(): boolean {
     return this.#sent.size > 0;
   }
@@ -125,7 +135,7 @@ export class Forwarding<Result> {
     return this.#outcomes.get(index);
   }
 
-  /** Removes and returns all proposals that were sent and not answered. */
+  /** Removes and returns all proposals that were sent and are still unanswered. */
   takeSent(): readonly Proposal<Result>[] {
     const sent = [...this.#batchOf.keys()];
     this.#batchOf.clear();

@@ -7,8 +7,8 @@ import { abortedError, Calls, type CallOptions } from './calls.js';
 export const callOptions: Names<CallOptions> = { signal: true, timeout: true };
 
 /**
- * Returns the reason to refuse a call with these options; undefined if there is none. `known` has the
- * names of all options of the call.
+ * Returns an error if the options of a call are invalid or its signal is aborted; undefined
+ * otherwise. `known` contains the names of all options of the call.
  */
 export function refuseOptions(options: CallOptions, known: object = callOptions): KontikiError | undefined {
   if (typeof options !== 'object' || options === null)
@@ -25,8 +25,8 @@ export function refuseOptions(options: CallOptions, known: object = callOptions)
 }
 
 /**
- * Runs a function with a deadline and an abort signal. When the call times out or is aborted, it
- * rejects immediately. The signal that was passed to the function is then aborted with the same
+ * Runs a function with a deadline and an abort signal. The call rejects immediately when it times
+ * out or is aborted. The signal that was passed to the function is then aborted with the same
  * error, so that the function stops at its next step.
  */
 export async function limited<T>(
@@ -50,7 +50,10 @@ export async function limited<T>(
   return call.promise;
 }
 
-/** Like `limited`, but for a call that does not belong to a node. */
+/**
+ * Runs a function with a deadline and an abort signal, like `limited`. For calls that do not belong
+ * to a node.
+ */
 export async function limitedAlone<T>(
   options: CallOptions,
   run: (signal: AbortSignal) => Promise<T>,

@@ -1,13 +1,13 @@
 import type { Raft } from '../../protocol/raft.js';
 
-/** A condition that is checked after each turn. */
+/** A condition that is checked after each turn of the protocol. */
 interface Watch {
   readonly holds: () => boolean;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** Operations that run within a turn, and conditions that calls wait for. */
+/** Operations to run within a turn of the protocol, and conditions that calls wait for. */
 export class Operations {
   readonly #schedule: () => void;
   #queued: ((raft: Raft) => void)[] = [];
@@ -17,7 +17,10 @@ export class Operations {
     this.#schedule = schedule;
   }
 
-  /** Runs an operation in the next turn. Never settles if the node ends first. */
+  /**
+   * Runs an operation in the next turn and resolves with its return value. Never settles if the
+   * node ends first.
+   */
   run<T>(operation: (raft: Raft) => T): Promise<T> {
     return new Promise((resolve) => {
       this.#queued.push((raft) => resolve(operation(raft)));
@@ -26,8 +29,9 @@ export class Operations {
   }
 
   /**
-   * Resolves when a condition holds, now or after a turn. Rejects if the condition throws, because it
-   * may call an application's function. Never settles after `signal` is aborted.
+   * Resolves when a condition holds. The condition is checked immediately and after every turn.
+   * Rejects if the condition throws, because it may call a function of the application. Never
+   * settles after `signal` is aborted.
    */
   async until(holds: () => boolean, signal: AbortSignal): Promise<void> {
     if (holds()) return;
@@ -46,7 +50,7 @@ export class Operations {
     for (const operation of queued) operation(raft);
   }
 
-  /** Checks the conditions. Called after a turn. */
+  /** Checks the waiting conditions. Called after a turn. */
   check(): void {
     for (const watch of this.#watches) {
       try {

@@ -13,7 +13,7 @@ export interface Applied<Result> {
 
 /** Options of `propose`. */
 export interface ProposeOptions extends CallOptions {
-  /** Whether a server that does not lead sends the command to the leader. Default true. */
+  /** Whether a server that is not the leader forwards the command to the leader. Default true. */
   readonly forward?: boolean | undefined;
 }
 
@@ -22,10 +22,10 @@ export const proposeOptions: Names<ProposeOptions> = { ...callOptions, forward: 
 export interface Proposal<Result> {
   readonly data: Uint8Array;
   readonly call: Call<Applied<Result>>;
-  /** Whether to send the command to the leader if this server does not lead. */
+  /** Whether to forward the command to the leader if this server is not the leader. */
   readonly forward: boolean;
-  /** The entry's position; undefined until it is known. */
+  /** The position of the command's entry; undefined until the position is known. */
   position: Position | undefined;
-  /** Whether the caller has given up. */
+  /** Whether the proposal was rejected before its position was known. */
   abandoned: boolean;
 }

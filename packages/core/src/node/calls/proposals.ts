@@ -8,8 +8,8 @@ import type { Applied, Proposal } from './proposal.js';
 import { refusalError } from './refusals.js';
 
 /**
- * Returns the error for a proposal that may have been appended, and whose outcome this node cannot
- * learn.
+ * Returns the error for a proposal that may have been appended, if this node cannot find out its
+ * outcome.
  */
 function unknownOutcome(cause: unknown, happened = 'appended'): KontikiError {
   return new KontikiError(
@@ -22,31 +22,39 @@ function unknownOutcome(cause: unknown, happened = 'appended'): KontikiError {
 const SENT = 'sent to the leader';
 
 /**
- * The proposals of this node: queued proposals wait for the next turn, those of a server that does
- * not lead are forwarded, and appended proposals wait for their outcome. If this server loses its
- * leadership or truncates the entry, the outcome is still open. Another server may have the entry
- * and commit it later. Only committed entries decide the outcome. The terms of a log ascend, so a
- * committed entry rules out lower terms at and after its index, and higher terms at and before its
- * index.
+ * The proposals of this node, in three stages. Queued proposals wait for the next turn. If this
+ * server is not the leader, they are then forwarded to the leader. Appended proposals wait for
+ * their outcome.
+ *
+ * If this server loses its leadership or truncates the entry, the outcome is still open: another
+ * server may have the entry and commit it. Only committed entries decide the outcome. The terms in
+ * a log never decrease. So a committed entry excludes lower terms at and after its index, and
+ * higher terms at and before its index.
  */
 export class Proposals<Result> {
   readonly #raft: Raft;
   readonly #situation: () => string;
   #queued: Proposal<Result>[] = [];
-  /** Bytes of all proposals whose position is not known. */
+  /** Total bytes of the proposals whose position is not known yet. */
   #queuedBytes = 0;
   readonly #forwarding: Forwarding<Result>;
-  /** The error for proposals that would have to wait for a leader; undefined while they may wait. */
+  /**
+   * The error for proposals that would have to wait for a leader; undefined while such waiting is
+   * allowed.
+   */
   #closing: KontikiError | undefined;
   /**
-   * Appended proposals by term, then by index. A server may lead in two terms and append at the
-   * same index in both.
+   * Appended proposals by term, then by index. A server may be the leader in two terms and append
+   * an entry at the same index in both.
    */
   readonly #appended = new Map<number, Map<number, Call<Applied<Result>>>>();
-  /** The newest position of a proposal. */
+  /** The newest position of an appended proposal. */
   #newest: Position = { index: 0, term: 0 };
 
-  /** `situation` describes why this server cannot accept a proposal now. */
+  /**
+   * Creates the proposals of a node. `situation` describes why this server cannot accept a proposal
+   * now.
+   */
   constructor(raft: Raft, situation: () => string) {
     this.#raft = raft;
     this.#situation = situation;
@@ -56,7 +64,9 @@ export class Proposals<Result> {
     });
   }
 
-  /** Returns an error if a command of this length could not be taken now; undefined otherwise. */
+  /**
+   * Returns an error if this node cannot accept a command of this length now; undefined otherwise.
+   */
   refuse(length: number, forward: boolean): KontikiError | undefined {
     const raft = this.#raft;
     if (raft.role !== 'leader' && !forward) return refusalError(raft, 'notLeader', this.#situation);
@@ -72,14 +82,17 @@ export class Proposals<Result> {
     call.onGiveUp = (why): void => this.#giveUp(proposal, why);
   }
 
-  /** Whether any proposal that was appended or sent, or soon will be, has no outcome yet. */
+  /**
+   * Whether some proposal has no outcome yet. Includes queued, appended and forwarded proposals,
+   * but not those that wait for a leader.
+   */
   get areWaiting(): boolean {
     if (this.#queued.length > 0 || this.#forwarding.areSent) return true;
     for (const calls of this.#appended.values()) if (calls.size > 0) return true;
     return false;
   }
 
-  /** Proposes all queued commands, or forwards them. */
+  /** Proposes all queued commands, or forwards them to the leader. */
   proposeQueued(): void {
     const { role, transferTarget } = this.#raft;
     if (role === 'leader' && transferTarget === undefined)
@@ -96,12 +109,12 @@ export class Proposals<Result> {
     this.#forwarding.send();
   }
 
-  /** Takes the leader's answers to forwarded proposals. */
+  /** Processes the leader's answers to forwarded proposals. */
   answered(replies: readonly ProposeReply[]): void {
     for (const reply of replies) this.#forwarding.answered(reply);
   }
 
-  /** From now on, rejects proposals that would have to wait for a leader. */
+  /** Rejects all proposals that wait for a leader, and later proposals that would have to wait. */
   stopWaiting(error: KontikiError): void {
     this.#closing = error;
     for (const proposal of this.#forwarding.takeWaiting()) this.#reject(proposal, error);
@@ -120,8 +133,9 @@ export class Proposals<Result> {
   }
 
   /**
-   * Settles the proposals that a snapshot ending at `last` decides, because it replaced the log. The
-   * outcome of other proposals up to there is unknown: the snapshot does not contain the entries.
+   * Settles the proposals whose outcome follows from a snapshot that replaced the log up to `last`.
+   * The outcome of the other proposals up to `last` is unknown, because the snapshot does not
+   * contain the entries.
    */
   passSnapshot(last: Position): void {
     this.#ruleOut(last);
@@ -162,7 +176,7 @@ export class Proposals<Result> {
     }
   }
 
-  /** Rejects a proposal that has no position. */
+  /** Rejects a proposal whose position is not known. */
   #reject(proposal: Proposal<Result>, error: KontikiError): void {
     if (proposal.abandoned) return;
     proposal.abandoned = true;
@@ -170,7 +184,10 @@ export class Proposals<Result> {
     proposal.call.reject(error);
   }
 
-  /** Handles a proposal that was refused here or by the leader. It may wait for another leader. */
+  /**
+   * Handles a proposal that this server or the leader has refused. Depending on the reason, the
+   * proposal waits for another leader, or its call rejects.
+   */
   #refused(proposal: Proposal<Result>, why: ProposalRefusal): void {
     const { leader, id, canForward } = this.#raft;
     const waits =
@@ -180,7 +197,7 @@ export class Proposals<Result> {
     else this.#forwarding.add(proposal);
   }
 
-  /** Waits for the outcome of an appended entry, which may be applied already. */
+  /** Waits for the outcome of an appended entry. The entry may already be applied. */
   #appendedAt(proposal: Proposal<Result>, position: Position): void {
     const { data, call } = proposal;
     const { index, term } = position;
@@ -194,22 +211,25 @@ export class Proposals<Result> {
     else call.rejectWith(() => replaced(position, { index, term: outcome.term }));
   }
 
-  /** Adds an appended proposal to those of its term, in the order of their indices. */
+  /** Adds an appended proposal to the proposals of its term, in ascending order of index. */
   #wait({ index, term }: Position, call: Call<Applied<Result>>): void {
     const newest = this.#newest;
     const isLast = term > newest.term || (term === newest.term && index > newest.index);
     const calls = this.#callsOf(term).set(index, call);
     if (isLast) this.#newest = { index, term };
-    // The answers to forwarded proposals may overtake each other.
+    // The answers to forwarded proposals may arrive in a different order.
     else this.#appended.set(term, new Map([...calls].sort(([a], [b]) => a - b)));
   }
 
-  /** Rejects the proposals that can never be committed, because the entry at `committed` is. */
+  /**
+   * Rejects the proposals that can never be committed, because a different entry is committed at
+   * `committed`.
+   */
   #ruleOut(committed: Position): void {
     for (const [term, calls] of this.#appended) {
       if (term === committed.term) continue;
       for (const [index, call] of calls) {
-        // The calls of a term are in ascending order of their indices.
+        // The calls of each term are in ascending order of index.
         if (term > committed.term && index > committed.index) break;
         if (term < committed.term && index < committed.index) continue;
         calls.delete(index);
@@ -229,7 +249,10 @@ export class Proposals<Result> {
   }
 }
 
-/** Returns the error for a proposal at or before `last`, where results are not known here. */
+/**
+ * Returns the error for a proposal at or before index `last`, if this server does not know the
+ * results of these entries.
+ */
 function resultLost(last: number): KontikiError {
   const cause = new KontikiError(
     'KONTIKI_COMPACTED',

@@ -7,16 +7,19 @@ import { isThenable } from '../thenable.js';
 import type { Call, CallOptions } from './calls.js';
 import { callOptions } from './limited.js';
 
-/** Maximum number of waiting reads, to bound memory. */
+/** Maximum number of waiting reads, which limits their memory. */
 const MAX_WAITING = 65_536;
 
 /** Milliseconds after which serving reads yields to messages and timers. */
 const SLICE_MS = 5;
 
-/** A read and its caller. */
+/** A waiting read, with callbacks that settle its call. */
 interface WaitingRead {
   readonly ticket: number;
-  /** The index that must be applied first; undefined until a quorum has confirmed the read. */
+  /**
+   * The index up to which entries must be applied before the read runs; undefined until a quorum
+   * has confirmed the read.
+   */
   index: number | undefined;
   isWaiting: boolean;
   readonly serve: () => void;
@@ -25,28 +28,30 @@ interface WaitingRead {
 
 export interface ReadOptions extends CallOptions {
   /**
-   * The consistency of the read. `linearizable` (default): a quorum confirms the read, so it sees
-   * every command acknowledged on any server before the read started. `local`: the read sees this
-   * server's state, which may be out of date.
+   * The consistency of the read.
+   * - `linearizable` (default): a quorum confirms the read. So the read sees every command that was
+   *   acknowledged on any server before the read started.
+   * - `local`: the read sees this server's state, which may be out of date.
    */
   readonly consistency?: 'linearizable' | 'local' | undefined;
 }
 
 export const readOptions: Names<ReadOptions> = { ...callOptions, consistency: true };
 
-/** Returns the reason to refuse a read with these arguments; undefined if there is none. */
+/** Returns an error if the arguments of a read are invalid; undefined otherwise. */
 export function refuseRead(read: unknown, { consistency }: { consistency?: unknown }): KontikiError | undefined {
   if (typeof read !== 'function') return badOption(`A read takes a function, not ${describe(read)}.`);
   if (consistency === undefined || consistency === 'linearizable' || consistency === 'local') return undefined;
   return badOption(`consistency must be 'linearizable' or 'local', not ${describe(consistency)}.`);
 }
 
-/** Runs a read and settles its call with the result. */
+/** Runs the function of a read and settles its call with the result. */
 export function serveRead<T>(call: Call<T>, read: () => T): void {
   try {
     const value = read();
     if (isThenable(value)) {
-      // The state may change while the function waits, and its rejection would be unhandled.
+      // The state may change while an asynchronous function waits, so such a function is not
+      // allowed. This handler prevents an unhandled rejection of its promise.
       value.then(undefined, () => {});
       call.reject(badOption('The function of a read must not be asynchronous: read the state, return, then await.'));
     } else call.resolve(value);
@@ -56,14 +61,14 @@ export function serveRead<T>(call: Call<T>, read: () => T): void {
 }
 
 /**
- * Waiting reads. A read first waits for a quorum to confirm its read index, then for the state
- * machine to reach that index.
+ * The waiting reads of a node. A linearizable read first waits for a quorum to confirm its read
+ * index. Then it waits until the state machine has applied the entries up to that index.
  */
 export class ReadQueue {
   readonly #clock: Clock;
-  /** Unconfirmed reads by ticket, in ascending order. */
+  /** Unconfirmed reads in ascending order of ticket. */
   readonly #asked = new Map<number, WaitingRead>();
-  /** Confirmed reads by the index that must be applied first. */
+  /** Confirmed reads by the index up to which entries must be applied first. */
   readonly #confirmed = new Map<number, Set<WaitingRead>>();
   #size = 0;
 
@@ -96,8 +101,8 @@ export class ReadQueue {
   }
 
   /**
-   * Runs the confirmed reads with an index up to `applied`. Returns whether the time for one slice
-   * was up before all of them had run.
+   * Runs the confirmed reads with an index up to `applied`. Returns whether the time slice ended
+   * before all of these reads had run.
    */
   serve(applied: number): boolean {
     const until = this.#clock.now() + SLICE_MS;
@@ -144,9 +149,9 @@ export class ReadQueue {
     else reads.add(waiting);
   }
 
-  /** Removes a read in constant time, because thousands of reads may expire at once. */
+  /** Removes a read in constant time, because thousands of reads may time out together. */
   #remove(waiting: WaitingRead): void {
-    // The function of a read may abort its own call while it runs.
+    // The function of a read may abort the read's own call while it runs.
     if (!waiting.isWaiting) return;
     waiting.isWaiting = false;
     this.#size -= 1;

@@ -3,21 +3,21 @@ import type { Clock } from '../../ports/clock.js';
 /** Maximum number of promises that settle in one turn of the event loop. */
 const MAX_PER_TURN = 256;
 
-/** A promise whose outcome is known. */
+/** A promise whose outcome is known but that has not settled yet. */
 export interface Settlement {
   /** Resolves or rejects the promise. */
   settle(): void;
 }
 
 /**
- * Settles promises in call order, and limits how many settle in one turn of the event loop. One
- * entry or one deadline may settle thousands of calls, and the code of their callers would delay
- * all messages and timers.
+ * Settles promises in call order, and limits how many of them settle in one turn of the event loop.
+ * One entry or one deadline may settle thousands of calls. The code of all their callers would
+ * delay messages and timers if it ran in one turn.
  */
 export class Settlements {
   readonly #clock: Clock;
   #waiting: Settlement[] = [];
-  /** Number of settlements that ran since the last pause. */
+  /** Number of settlements since the last pause. */
   #ran = 0;
   #isPaced = true;
 
@@ -25,7 +25,7 @@ export class Settlements {
     this.#clock = clock;
   }
 
-  /** Calls `settle` now, or in a later turn of the event loop. */
+  /** Settles a promise now, or in a later turn of the event loop. */
   add(settlement: Settlement): void {
     if (!this.#isPaced) return settlement.settle();
     if (this.#ran === MAX_PER_TURN) {
@@ -33,14 +33,14 @@ export class Settlements {
       if (this.#waiting.length === 1) this.#clock.defer(() => this.#continue());
       return;
     }
-    // The callback runs as soon as the current code has finished, so only the settlements of one
-    // burst are counted together.
+    // The callback runs as soon as the current code has finished. So the count includes only
+    // settlements that the current code causes.
     if (this.#ran === 0) void Promise.resolve().then(() => this.#reset());
     this.#ran += 1;
     settlement.settle();
   }
 
-  /** Runs all waiting settlements now, and every later settlement immediately. */
+  /** Runs all waiting settlements now. Later settlements run immediately. */
   flush(): void {
     this.#isPaced = false;
     const waiting = this.#waiting;

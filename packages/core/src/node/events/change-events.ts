@@ -6,7 +6,7 @@ import { leaderOf } from '../status.js';
 import type { Emitter } from './emitter.js';
 import type { NodeEvents } from './events.js';
 
-/** The state that was last reported to listeners. */
+/** The state of the server that was last reported to listeners. */
 interface Reported {
   readonly role: RoleName;
   readonly leader: ServerId | undefined;
@@ -20,21 +20,22 @@ function read({ role, leader, ballot, log, diskStalled: stalled }: Raft): Report
 }
 
 /**
- * A rise of the term in one turn that elections do not explain. A peer with damaged memory or a bug
- * may send such a term. The term cannot be refused, because a real one is indistinguishable.
+ * An increase of the term in one turn that elections cannot explain. A peer with damaged memory or
+ * a bug may send such a term. The server must accept the term anyway, because it cannot be
+ * distinguished from a real term.
  */
 const TERM_JUMP = 1_000;
 
 /**
- * Emits events and log messages for the changes of a turn: role, leader, term, commit index and a
- * stalled disk.
+ * Emits events and log messages for the changes in one turn: the role, leader, term, commit index,
+ * membership, and whether the disk is stalled.
  */
 export class ChangeEvents {
   readonly #raft: Raft;
   readonly #events: Emitter<NodeEvents>;
   readonly #logger: Logger;
   #reported: Reported;
-  /** Index of the newest membership that was reported as committed. */
+  /** The index of the newest membership that was reported as committed. */
   #membershipIndex: number;
 
   constructor(raft: Raft, events: Emitter<NodeEvents>, logger: Logger) {

@@ -3,17 +3,17 @@ import { refuseOptions } from '../calls/limited.js';
 import { describe } from '../describe.js';
 import { badOption, type Names } from '../options.js';
 
-/** Options of a listener. */
+/** Options of an event listener. */
 export interface ListenerOptions {
-  /** A signal that removes the listener. */
+  /** A signal that removes the listener when it is aborted. */
   readonly signal?: AbortSignal | undefined;
 }
 
 const listenerOptions: Names<ListenerOptions> = { signal: true };
 
 /**
- * A typed event emitter. Listeners run after the turn that caused the event, so they may call the
- * node. Exceptions in listeners are logged.
+ * A typed event emitter. Listeners run after the turn that caused the event, so they may call
+ * methods of the node. Exceptions in listeners are logged.
  */
 export class Emitter<Events extends object> {
   readonly #listeners: ReadonlyMap<keyof Events, Set<(event: never) => void>>;
@@ -25,8 +25,8 @@ export class Emitter<Events extends object> {
   }
 
   /**
-   * Adds a listener. Throws `KONTIKI_BAD_OPTION` for an unknown event name, because the listener
-   * would never run.
+   * Adds a listener and returns a function that removes it. Throws `KONTIKI_BAD_OPTION` for an
+   * unknown event name, because the listener would never run.
    */
   on<Name extends keyof Events>(
     name: Name,
@@ -38,7 +38,7 @@ export class Emitter<Events extends object> {
     const refused = refuseOptions(options, listenerOptions);
     if (refused !== undefined && refused.code !== 'KONTIKI_ABORTED') throw refused;
     const { signal } = options;
-    // Each call adds its own listener, even if the function is the same.
+    // Each call adds a separate listener, even if the function is the same.
     const own = (event: Events[Name]): void => listener(event);
     const remove = (): void => {
       listeners.delete(own);
@@ -50,7 +50,7 @@ export class Emitter<Events extends object> {
     return remove;
   }
 
-  /** Resolves with the next event of this name, or never if the signal is aborted first. */
+  /** Resolves with the next event of this name. Never resolves if the signal is aborted first. */
   next<Name extends keyof Events>(name: Name, signal: AbortSignal): Promise<Events[Name]> {
     return new Promise((resolve) => {
       const remove = this.on(

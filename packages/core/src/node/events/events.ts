@@ -6,40 +6,58 @@ import type { Status } from '../status.js';
 
 /** The events of a node, by name. */
 export interface NodeEvents {
-  /** This server's role changed. `failed` and `closed` are final, and `error` explains `failed`. */
+  /**
+   * Emitted when this server's role has changed. The roles `failed` and `closed` are final, and
+   * `error` is set for `failed`.
+   */
   state: {
     readonly role: Status['role'];
     readonly previous: RoleName;
     readonly error?: Error | undefined;
   };
-  /** The leader known to this server changed; undefined if there is none. */
+  /**
+   * Emitted when this server knows a different leader, or no leader, in which case `leader` is
+   * undefined.
+   */
   leader: { readonly leader: Leader | undefined; readonly term: number };
   term: { readonly term: number; readonly previous: number };
-  /** The membership at `index` is committed. */
+  /** Emitted when the membership at `index` is committed. */
   membership: { readonly index: number; readonly membership: Membership };
-  /** Entries up to `index` are committed. */
+  /** Emitted when entries up to `index` are committed. */
   commit: { readonly index: number };
-  /** Entries up to `index` are applied on this server. */
+  /** Emitted when entries up to `index` are applied on this server. */
   apply: { readonly index: number };
-  /** The disk became too full for another log segment, or has room again. */
+  /** Emitted when the disk is too full for another log segment, or has room again. */
   full: { readonly full: boolean };
-  /** The disk has not finished a write for several election timeouts, or finishes writes again. */
+  /**
+   * Emitted when the disk has not finished a write for several election timeouts, or finishes
+   * writes again.
+   */
   stalled: { readonly stalled: boolean };
-  /** This server took a snapshot that covers entries up to `index`. The snapshot is durable. */
+  /**
+   * Emitted when this server has taken a snapshot that covers entries up to `index`. The snapshot
+   * is durable.
+   */
   snapshot: { readonly index: number; readonly bytes: number };
-  /** This leader is sending a snapshot to `peer`, which has acknowledged `bytes` of `total`. */
+  /**
+   * Emitted while this leader sends a snapshot to `peer`, which has acknowledged `bytes` of
+   * `total`.
+   */
   snapshotSending: SnapshotProgress & { readonly peer: ServerId };
-  /** This server is receiving a snapshot from the leader. */
+  /** Emitted while this server receives a snapshot from the leader. */
   snapshotReceiving: SnapshotProgress;
-  /** A received snapshot replaced the log. */
+  /** Emitted when a received snapshot has replaced the log. */
   snapshotInstalled: { readonly index: number; readonly bytes: number };
-  /** Taking, sending or receiving a snapshot failed. No data is lost, and the node tries again. */
+  /**
+   * Emitted when taking, sending or receiving a snapshot failed. No data is lost, and the node
+   * tries again.
+   */
   snapshotFailed: { readonly error: Error };
-  /** The node failed and has stopped permanently. Its data is kept. */
+  /** Emitted when the node has failed and has stopped permanently. The node's data is kept. */
   fatal: { readonly error: Error };
 }
 
-/** The names of all events. The type makes the compiler report a missing name. */
+/** The names of all events. TypeScript reports an error if a name is missing. */
 const names: Readonly<Record<keyof NodeEvents, true>> = {
   state: true,
   leader: true,

@@ -1,7 +1,7 @@
 import type { Logger } from '../../ports/logger.js';
 import type { Report } from '../../protocol/output.js';
 
-/** Logs a protocol report in words for an operator. */
+/** Logs a report of the protocol as a text for operators. */
 export function logReport(logger: Logger, report: Report): void {
   switch (report.kind) {
     case 'steppedDown':

@@ -3,13 +3,16 @@ import type { Progress } from '../../protocol/progress.js';
 import type { Raft } from '../../protocol/raft.js';
 import type { Operations } from '../calls/operations.js';
 
-/** A new server counts as caught up after at most this many rounds (thesis §4.2.1). */
+/**
+ * Maximum number of rounds. After this many rounds, a new server counts as up to date (thesis
+ * §4.2.1).
+ */
 const MAX_ROUNDS = 10;
 
-/** How much of the leader's log a new server holds. */
+/** The progress of a new server that receives the leader's log. */
 export interface CatchUpProgress {
   readonly id: ServerId;
-  /** The index up to which the log is durable on the server. */
+  /** The index up to which the leader's log is durable on the new server. */
   readonly match: number;
   /** The last index of the leader's log. */
   readonly last: number;
@@ -19,14 +22,15 @@ interface Learner {
   readonly raft: Raft;
   readonly id: ServerId;
   readonly onProgress: ((progress: CatchUpProgress) => void) | undefined;
-  /** Tells whether the learner has the right disk. */
+  /** Returns whether the learner runs on the expected disk. */
   readonly isRight: ((progress: Progress) => boolean) | undefined;
 }
 
 /**
- * Waits until a learner has the log. Each round ends when it has what the log held at the start of
- * the round. A round that takes less than an election timeout is the last one (thesis §4.2.1).
- * Returns false if this server no longer leads.
+ * Waits until a learner has received the leader's log. The wait consists of rounds. A round ends
+ * when the learner has all entries that were in the log at the start of the round. A round that
+ * takes less than an election timeout is the last round (thesis §4.2.1). Returns false if this
+ * server is no longer the leader.
  */
 export async function catchUp(
   operations: Operations,
@@ -44,7 +48,7 @@ export async function catchUp(
       const { match, level } = learner;
       if (match !== seen) onProgress?.({ id, match, last: raft.log.lastIndex });
       seen = match;
-      // Its heartbeat replies say which feature level it reads.
+      // The learner reports its feature level in heartbeat replies.
       return match >= goal && level !== undefined;
     }, aborted);
     if (raft.role !== 'leader') return false;

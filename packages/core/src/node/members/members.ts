@@ -22,29 +22,31 @@ import { addressFault, serverInfo } from './server-info.js';
 /** Options of a membership change. */
 export interface ChangeOptions extends CallOptions {
   /**
-   * The revision that the change is based on (`status().membership.revision`). The change is
-   * refused if the membership has changed since. Default: any revision.
+   * The membership revision that the change is based on (`status().membership.revision`). The
+   * change is refused if the membership now has a different revision. Default: any revision.
    */
   readonly expected?: number | undefined;
   /**
-   * Whether to make the change even if the new voters have no majority that answers now. Default
-   * false.
+   * Whether to make the change even if no majority of the new voters answers now. Default false.
    */
   readonly force?: boolean | undefined;
 }
 
-/** Options of a change that waits until a new server has the log. */
+/** Options of a membership change that waits until a new server has the log. */
 export interface CatchUpOptions extends ChangeOptions {
-  /** Called when the server has acknowledged more of the log. */
+  /** Called when the new server has acknowledged more of the log. */
   readonly onProgress?: ((progress: CatchUpProgress) => void) | undefined;
 }
 
 export interface ReconcileOptions extends ChangeOptions {
-  /** Whether to return the steps without making them. Default false. */
+  /** Whether to return the steps without performing them. Default false. */
   readonly dryRun?: boolean | undefined;
 }
 
-/** Options of a raise of the feature level. It needs every member, so it cannot be forced. */
+/**
+ * Options of an increase of the feature level. There is no option `force`, because the increase
+ * needs every member.
+ */
 export type RaiseOptions = Omit<ChangeOptions, 'force'>;
 
 const raiseOptions: Names<RaiseOptions> = { ...callOptions, expected: true };
@@ -62,8 +64,8 @@ const KINDS: readonly MembershipStep['kind'][] = [
 ];
 
 /**
- * Runs a call with the deadline and the signal of `options`, and refuses options whose names are
- * not in `known`. `patience` is the default deadline.
+ * A function that runs a call with the deadline and the abort signal of `options`. It refuses
+ * options whose names are not in `known`. `patience` is the default deadline.
  */
 type Limited = <T>(
   options: CallOptions,
@@ -72,14 +74,15 @@ type Limited = <T>(
   patience?: number,
 ) => Promise<T>;
 
-/** The parts of a node's loop that its members use. */
+/** The parts of a node's loop that membership calls use. */
 type LoopParts = Pick<Loop<unknown>, 'operations' | 'situation' | 'transport'>;
 
 /**
- * What operators do with the members of a cluster. All calls work on the leader only, and reject
- * with a `NotLeaderError` elsewhere. A change resolves when it is committed and no joint phase is
- * left. It rejects with `KONTIKI_UNKNOWN_OUTCOME` if it may still come into force. After any other
- * error nothing was changed: `KONTIKI_NOT_LEADER`, `KONTIKI_CHANGING`, `KONTIKI_TRANSFERRING`,
+ * Methods for operators that change the members of a cluster and transfer the leadership. All calls
+ * work on the leader only, and reject with a `NotLeaderError` on other servers. The promise of a
+ * change resolves after the change is committed and no joint phase remains. It rejects with
+ * `KONTIKI_UNKNOWN_OUTCOME` if the change may still take effect later. After any other error
+ * nothing was changed: `KONTIKI_NOT_LEADER`, `KONTIKI_CHANGING`, `KONTIKI_TRANSFERRING`,
  * `KONTIKI_REVISION`, `KONTIKI_BAD_CHANGE`, `KONTIKI_LAGGING`, `KONTIKI_NO_QUORUM`,
  * `KONTIKI_LEVEL`, `KONTIKI_DISK_FULL`, `KONTIKI_REPLACED`, `KONTIKI_BAD_OPTION`,
  * `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`, `KONTIKI_CLOSED`.
@@ -95,46 +98,46 @@ export class Members {
     this.#limited = limited;
   }
 
-  /** Makes one or several steps at once. Resolves with the new membership. */
+  /** Performs one or more steps in a single membership change. Resolves with the new membership. */
   change(steps: MembershipStep | readonly MembershipStep[], options: ChangeOptions = {}): Promise<Membership> {
     return this.#change(steps, options, changeOptions);
   }
 
   /**
-   * Adds a server that receives the log but does not vote. It may be started before or after this
+   * Adds a server that receives the log but does not vote. Start the server before or after this
    * call, with a blank store.
    */
   async addLearner(id: ServerId, info: string | ServerInfo, options: ChangeOptions = {}): Promise<Membership> {
     return this.change(learner(id, info), options);
   }
 
-  /** Makes a voter of a learner that has nearly the whole log. */
+  /** Makes a learner a voter. The learner must have nearly the whole log. */
   promote(id: ServerId, options: ChangeOptions = {}): Promise<Membership> {
     return this.change({ kind: 'promote', id }, options);
   }
 
-  /** Makes a learner of a voter. */
+  /** Makes a voter a learner. */
   demote(id: ServerId, options: ChangeOptions = {}): Promise<Membership> {
     return this.change({ kind: 'demote', id }, options);
   }
 
   /**
-   * Removes a server. If it is this leader, it hands over once the removal is committed. Never
-   * start a removed server with an empty store under the same id.
+   * Removes a server from the cluster. A leader that removes itself transfers its leadership after
+   * the removal is committed. Never start a removed server with an empty store under the same id.
    */
   remove(id: ServerId, options: ChangeOptions = {}): Promise<Membership> {
     return this.change({ kind: 'remove', id }, options);
   }
 
-  /** Changes the address of a server. Start the server on the new address first. */
+  /** Changes the address of a server. Start the server on the new address before this call. */
   setAddress(id: ServerId, address: string, options: ChangeOptions = {}): Promise<Membership> {
     return this.change({ kind: 'setAddress', id, address }, options);
   }
 
   /**
-   * Raises the feature level of the cluster to the highest one that every member reads, after an
-   * upgrade of all servers. Every member must answer. Earlier versions cannot join the cluster
-   * after that, and the level never goes down.
+   * Raises the feature level of the cluster to the highest level that every member supports. Call
+   * this method after an upgrade of all servers. Every member must answer. Earlier versions of
+   * Kontiki cannot join the cluster after that, and the level never decreases.
    */
   raiseLevel(options: RaiseOptions = {}): Promise<Membership> {
     const { expected } = options;
@@ -142,8 +145,9 @@ export class Members {
   }
 
   /**
-   * Returns the newest version of the state machine's behavior that every member has, or 0. Throws
-   * `KONTIKI_NOT_LEADER`, and `KONTIKI_BEHAVIOR` unless every member answers this leader.
+   * Returns the newest version of the state machine's behavior that every member has, or 0 if some
+   * member has none. Throws `KONTIKI_NOT_LEADER` if this server is not the leader, and
+   * `KONTIKI_BEHAVIOR` if some member does not answer.
    */
   commonBehavior(): number {
     const common = this.#raft.commonBehavior();
@@ -156,9 +160,9 @@ export class Members {
   }
 
   /**
-   * Adds a voter: first as a learner, and as a voter once it has the log. `timeout` limits each of
-   * these steps; the wait for the log has no deadline by default. If the call ends early, the
-   * server stays a learner.
+   * Adds a voter in three steps: adds a learner, waits until the learner has the log, and makes it
+   * a voter. `timeout` limits each of these steps. The wait for the log has no deadline by default.
+   * If the call ends early, the server remains a learner.
    */
   async addVoter(id: ServerId, info: string | ServerInfo, options: CatchUpOptions = {}): Promise<Membership> {
     const { onProgress: _, ...rest } = options;
@@ -168,9 +172,12 @@ export class Members {
   }
 
   /**
-   * Replaces a voter by a new server in one change, once the new server has the log. The voter may
-   * be down. If `id` is `old`, the server returns under its name with a blank disk: it becomes a
-   * learner, and a voter again once it has the log. Then an address alone keeps its metadata.
+   * Replaces a voter by a new server in one change, after the new server has received the log. The
+   * old voter may be down.
+   *
+   * If `id` is the same as `old`, the server keeps its id and starts with a blank disk. It becomes
+   * a learner, and becomes a voter again after it has received the log. If `info` is only an
+   * address, the server keeps its metadata.
    */
   async replace(
     old: ServerId,
@@ -197,9 +204,9 @@ export class Members {
   }
 
   /**
-   * Leads to the members in `desired`: adds the missing ones as learners, waits until the new
-   * voters have the log, and makes all other differences in one change. Resolves with the steps
-   * that were needed.
+   * Changes the membership until it matches `desired`. Adds missing servers as learners, waits
+   * until the new voters have the log, and makes all other changes together. Resolves with the
+   * steps that were necessary.
    */
   async reconcile(
     desired: Readonly<Record<ServerId, DesiredMember>>,
@@ -220,10 +227,11 @@ export class Members {
   }
 
   /**
-   * Hands over the leadership, by default to the voter that needs the fewest entries. Resolves with
-   * the new leader, at once if `to` leads already. Takes at most an election timeout, in which
-   * proposals are refused with `KONTIKI_TRANSFERRING`. Rejects with `KONTIKI_TRANSFER_FAILED` if
-   * this server leads on.
+   * Transfers the leadership to `to`, or by default to the voter whose log lacks the fewest
+   * entries. Resolves with the new leader, or immediately if `to` is already the leader. The
+   * transfer takes at most an election timeout. During this time proposals are refused with
+   * `KONTIKI_TRANSFERRING`. Rejects with `KONTIKI_TRANSFER_FAILED` if this server remains the
+   * leader.
    */
   transferLeadership(to?: ServerId, options: CallOptions = {}): Promise<Leader> {
     const raft = this.#raft;
@@ -285,7 +293,7 @@ export class Members {
     return this.#append(append, options, known);
   }
 
-  /** Appends a membership and waits until it is in force and committed. */
+  /** Appends a membership to the log and waits until it is in force and committed. */
   async #append(
     append: () => Position | ChangeRefusal | Error,
     options: CallOptions,
@@ -295,8 +303,8 @@ export class Members {
     const { operations } = this.#loop;
     let appended = false;
     const run = async (signal: AbortSignal): Promise<Membership> => {
-      // Check within the turn, because the membership may change before it. A call that was given
-      // up must change nothing.
+      // Check the change within the turn, because the membership may have changed before. If the
+      // call was aborted in the meantime, it must not change anything.
       const at = await operations.run(() => (signal.aborted ? (signal.reason as Error) : append()));
       if (at instanceof Error) throw at;
       if ('refused' in at) throw changeRefused(raft, at, this.#situation);
@@ -306,7 +314,8 @@ export class Members {
       const term = log.termAt(at.index);
       if (term === undefined) throw compacted(at.index);
       if (term !== at.term) throw replaced(at, term);
-      // The leader ends the joint phase by itself, even if it is another one by then.
+      // The leader ends the joint phase without another call. By that time, another server may be
+      // the leader.
       await operations.until(
         () => log.membershipIndex <= log.committed && log.membership?.outgoing.length === 0,
         signal,
@@ -321,7 +330,7 @@ export class Members {
     }
   }
 
-  /** Returns an error if a step is malformed, or its address cannot be used by the transport. */
+  /** Returns an error if a step is malformed, or if the transport cannot use its address. */
   #refuse(steps: readonly MembershipStep[]): Error | undefined {
     try {
       this.#check(steps);
@@ -335,7 +344,8 @@ export class Members {
     if (steps.length === 0) throw badOption('A change must have at least one step.');
     for (const step of steps) checkStep(step);
     const target = targetOf(this.#membership(), steps);
-    if (typeof target === 'string') return; // The leader refuses it, with a reason.
+    // The leader refuses such a change and returns the reason.
+    if (typeof target === 'string') return;
     const fault = membershipOversize(beginChange(this.#membership(), target)) ?? addressFault(target.servers);
     if (fault !== undefined) throw badOption(`The membership would be invalid: ${fault}. Nothing was changed.`);
     this.#loop.transport.checkAddresses(
@@ -347,7 +357,8 @@ export class Members {
     const raft = this.#raft;
     const learner = { raft, id, onProgress: options.onProgress, isRight };
     const run = async (aborted: AbortSignal): Promise<void> => {
-      // A voter may be away for long. Its promotion is refused.
+      // A voter may be unreachable for a long time, so do not wait. The promotion of a voter is
+      // refused later.
       if (this.#membership().voters.includes(id)) return;
       if (!(await catchUp(this.#loop.operations, learner, aborted)))
         throw refusalError(raft, 'notLeader', this.#situation);
@@ -355,7 +366,7 @@ export class Members {
     return this.#limited(options, run, catchUpOptions, Infinity);
   }
 
-  /** Describes why this server may be unable to lead. */
+  /** Describes why this server may be unable to become the leader or to reach it. */
   readonly #situation = (): string => this.#loop.situation.describe(this.#raft.now);
 
   #isMember(id: ServerId): boolean {
@@ -369,7 +380,7 @@ export class Members {
   }
 }
 
-/** Throws `KONTIKI_BAD_OPTION` if a step has another form than its type says. */
+/** Throws `KONTIKI_BAD_OPTION` if a step does not have the form that its type requires. */
 function checkStep(step: MembershipStep): void {
   const { kind, id, ...info } = (step ?? {}) as Partial<Record<string, unknown>>;
   if (!KINDS.includes(kind as MembershipStep['kind']))

@@ -5,8 +5,8 @@ import { badOption } from '../options.js';
 import { serverInfo } from './server-info.js';
 
 /**
- * A member as it should be: an address, or address, metadata and part. Without metadata, a present
- * member keeps what it has.
+ * A desired member: either an address, or an address with metadata and with a role as learner or
+ * voter. If the metadata is left out, an existing member keeps its metadata.
  */
 export type DesiredMember =
   | string
@@ -17,14 +17,18 @@ export type DesiredMember =
     };
 
 /**
- * The steps from a membership to the desired one. New servers are added before all other changes.
+ * The steps from the current membership to the desired membership. New servers are added before all
+ * other changes.
  */
 export interface Plan {
   readonly additions: readonly MembershipStep[];
   readonly changes: readonly MembershipStep[];
 }
 
-/** Returns the steps from a membership to the desired members. Both lists may be empty. */
+/**
+ * Returns the steps from the current membership to the desired members. Both lists of steps may be
+ * empty.
+ */
 export function stepsTo(current: Membership, desired: Readonly<Record<ServerId, DesiredMember>>): Plan {
   const additions: MembershipStep[] = [];
   const changes: MembershipStep[] = [];

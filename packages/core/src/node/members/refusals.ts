@@ -4,7 +4,10 @@ import type { ChangeRefusal, TransferRefusal } from '../../protocol/change-refus
 import type { Raft } from '../../protocol/raft.js';
 import { refusalError } from '../calls/refusals.js';
 
-/** Returns the error if the versions of behavior that the members have are not known. */
+/**
+ * Returns the error for a leader that does not know the state machine's behavior version of every
+ * member.
+ */
 export function behaviorUnknown(raft: Raft, refusal: ChangeRefusal, situation: () => string): KontikiError {
   if (refusal.refused !== 'silent') return changeRefused(raft, refusal, situation);
   return new KontikiError(
@@ -13,7 +16,7 @@ export function behaviorUnknown(raft: Raft, refusal: ChangeRefusal, situation: (
   );
 }
 
-/** Returns the error for a membership change that was not made. Nothing was changed. */
+/** Returns the error for a refused membership change. A refused change has no effect. */
 export function changeRefused(raft: Raft, { refused, detail }: ChangeRefusal, situation: () => string): KontikiError {
   const error = (code: ErrorCode, text: string): KontikiError => new KontikiError(code, `${text} Nothing was changed.`);
   switch (refused) {
@@ -75,7 +78,7 @@ export function changeRefused(raft: Raft, { refused, detail }: ChangeRefusal, si
   }
 }
 
-/** Returns the error for a leadership that was not transferred. */
+/** Returns the error for a refused transfer of the leadership. */
 export function transferRefused(
   raft: Raft,
   why: TransferRefusal,

@@ -3,8 +3,8 @@ import type { ServerId, ServerInfo } from '../../log/server.js';
 import { badOption } from '../options.js';
 
 /**
- * Returns the address and metadata of a server that a caller names by address alone, or by both.
- * Throws `KONTIKI_BAD_OPTION` otherwise.
+ * Returns the address and metadata of a server. The caller passes either an address alone, or an
+ * object with both. Throws `KONTIKI_BAD_OPTION` for other values.
  */
 export function serverInfo(
   option: string,
@@ -20,8 +20,8 @@ export function serverInfo(
 }
 
 /**
- * Returns why no transport would accept the addresses, as part of a sentence; undefined if none is
- * blank or duplicate.
+ * Returns the reason why no transport would accept the addresses, as a part of a sentence. Returns
+ * undefined if no address is blank and no address occurs twice.
  */
 export function addressFault(servers: Iterable<readonly [ServerId, ServerInfo]>): string | undefined {
   const owners = new Map<string, ServerId>();

@@ -21,14 +21,14 @@ export interface OpenStores {
   readonly log: LogStore;
   readonly state: LogState;
   readonly store: SnapshotStore | undefined;
-  /** The snapshots, oldest first. */
+  /** The snapshots in the store, oldest first. */
   readonly snapshots: readonly SnapshotInfo[];
 }
 
-/** The progress of a move. */
+/** The progress of moving a server to other stores. */
 export interface MoveProgress {
   readonly step: 'copying snapshots' | 'copying entries' | 'comparing snapshots' | 'comparing entries';
-  /** The completed amount: bytes of snapshots, or number of entries. */
+  /** The completed part of this step, in bytes of snapshots or in number of entries. */
   readonly done: number;
   readonly total: number;
 }
@@ -36,7 +36,8 @@ export interface MoveProgress {
 export type OnMoveProgress = ((progress: MoveProgress) => void) | undefined;
 
 /**
- * Opens stores and resolves like `use`. Afterward closes every opened store, even if a step failed.
+ * Opens stores, calls `use`, and resolves with its result. Then closes every opened store, even if
+ * a step failed.
  */
 export async function withOpenStores<T>(
   stores: Stores,
@@ -58,7 +59,7 @@ export async function withOpenStores<T>(
   }
 }
 
-/** Reads a page of entries from `from` on, at most up to `to`. */
+/** Reads a page of entries that starts at `from` and ends at `to` or earlier. */
 export function readPage({ log }: OpenStores, from: number, to: number): Promise<readonly Entry[]> {
   return readEntries(log, from, to, PAGE_BYTES);
 }
@@ -102,7 +103,7 @@ export async function compareSnapshots(
   }
 }
 
-/** Splits a stream into pieces of the requested lengths. The last piece may be shorter. */
+/** Splits a stream of bytes into pieces of the requested lengths. The last piece may be shorter. */
 function pieces(stream: AsyncIterable<Uint8Array> = none()): { take(length: number): Promise<Uint8Array> } {
   const rest = stream[Symbol.asyncIterator]();
   let held = new Uint8Array(0);
@@ -128,7 +129,10 @@ function pieces(stream: AsyncIterable<Uint8Array> = none()): { take(length: numb
 
 async function* none(): AsyncIterable<Uint8Array> {}
 
-/** Returns everything in a log's state except for the commit index, which is only a hint. */
+/**
+ * Returns a text with all fields of a log's state, except for the commit index. The commit index is
+ * only a hint.
+ */
 function summary({ ballot, life, base, last, terms, memberships, genesis }: LogState): string {
   const at = ({ index, membership }: MembershipAt): string => {
     const writer = new Writer(membershipLength(membership));

@@ -17,9 +17,9 @@ import {
 
 export interface MoveOptions extends Owner, CallOptions {
   readonly from: Stores;
-  /** The new stores, which must be blank. */
+  /** The new stores of the server, which must be blank. */
   readonly to: Stores;
-  /** The server's new location, for the error message of later starts on the old log. */
+  /** The server's new location. Later starts on the old log contain it in their error message. */
   readonly where: string;
   readonly onProgress?: ((progress: MoveProgress) => void) | undefined;
 }
@@ -37,13 +37,13 @@ const moveOptions: Names<MoveOptions> = {
 /**
  * Moves a stopped server to other stores. All stores must be closed. Copies snapshots, ballot and
  * entries, opens the copy again, and compares every byte. Then retires the old log, so that every
- * later start on it rejects with `KONTIKI_MOVED`. A server that continued on the old log would have
- * forgotten its votes and acknowledgements since the move.
+ * later start on the old log rejects with `KONTIKI_MOVED`. Without this, a server could start on
+ * the old log again, without the votes and acknowledgements that it has sent since the move.
  *
  * If this function rejects before it retires the old log, the old stores are unchanged. Delete the
  * new stores in that case. The error codes are
  * - `KONTIKI_LOST_DATA` if the old log is blank,
- * - `KONTIKI_NOT_BLANK` if the new stores hold anything,
+ * - `KONTIKI_NOT_BLANK` if the new stores contain data,
  * - `KONTIKI_UNSUPPORTED` if the old log cannot be retired, or there is no store for its snapshots,
  * - `KONTIKI_CORRUPT` if the copy differs,
  * - `KONTIKI_BAD_OPTION` if `where` is too long.
@@ -51,9 +51,9 @@ const moveOptions: Names<MoveOptions> = {
  * If the call times out or is aborted, the move stops at its next step.
  *
  * After a later failure or a crash, the old log may be retired. If opening the old log rejects with
- * `KONTIKI_MOVED`, the copy is complete. If it still opens, delete the copy. Start the server on
- * the new stores only after this function has resolved, or after the old log has rejected with
- * `KONTIKI_MOVED`.
+ * `KONTIKI_MOVED`, the copy is complete. If the old log still opens, delete the copy. Start the
+ * server on the new stores only after this function has resolved, or after the old log has rejected
+ * with `KONTIKI_MOVED`.
  */
 export function moveServer(options: MoveOptions): Promise<void> {
   return limitedAlone(options, (signal) => move(options, signal), moveOptions);
@@ -114,7 +114,7 @@ async function copySnapshots(source: OpenStores, target: OpenStores, onProgress:
 
 async function copyLog(source: OpenStores, target: OpenStores, onProgress: OnMoveProgress): Promise<void> {
   const { base, last, ballot, life, committed } = source.state;
-  // Write the ballot first, so that a crash cannot leave a log without its vote.
+  // Write the ballot first. Otherwise a crash could leave a log without the server's vote.
   await target.log.append({ ballot, life });
   if (base.index > 0) await target.log.reset(base);
   const total = last - base.index;

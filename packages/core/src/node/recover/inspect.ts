@@ -13,33 +13,43 @@ import type { Names } from '../options.js';
 import { checkLogMatches, holds, replaced } from '../start/fit.js';
 
 export interface InspectOptions extends Owner, CallOptions {
-  /** The server's snapshot store, if it has one. */
+  /** The server's snapshot store; undefined if the server has none. */
   readonly snapshots?: SnapshotStore | undefined;
 }
 
 const inspectOptions: Names<InspectOptions> = { ...callOptions, cluster: true, server: true, snapshots: true };
 
-/** What a stopped server holds. */
+/** The contents of a stopped server's stores. */
 export interface ServerContents {
   readonly ballot: Ballot | undefined;
-  /** The last entry, or the end of a newer snapshot. Index 0 if the server is blank. */
+  /**
+   * The last entry of the log, or the end of a newer snapshot. The index is 0 if the server is
+   * blank.
+   */
   readonly last: Position;
   /** The index up to which the server knows that entries are committed. */
   readonly committed: number;
-  /** The newest membership, committed or not. Undefined if the server is blank. */
+  /**
+   * The newest membership in the log, whether it is committed or not. Undefined if the server is
+   * blank.
+   */
   readonly membership: MembershipAt | undefined;
-  /** The id of the log store. Undefined if the server has not started since its level is above 0. */
+  /**
+   * The id of the log store. Undefined if the server has not started since its cluster's feature
+   * level rose above 0.
+   */
   readonly store: StoreId | undefined;
-  /** The newest intact snapshot that the server would start with. */
+  /** The newest intact snapshot, with which the server would start. */
   readonly snapshot: SnapshotInfo | undefined;
-  /** Ids of newer snapshots that are damaged. */
+  /** Ids of damaged snapshots that are newer than the newest intact snapshot. */
   readonly damaged: readonly string[];
 }
 
 /**
- * Reports what the log and the snapshots of a stopped server hold, and checks every byte of the
- * newest snapshot. Compare the `last` positions of several servers by term, then by index, to find
- * the one with the newest log. Rejects like a start of the server would, and closes the stores.
+ * Reports the contents of the log and the snapshots of a stopped server, and checks every byte of
+ * the newest snapshot. To find the server with the newest log, compare the `last` positions of
+ * several servers by term, then by index. Rejects with the same errors as a start of the server.
+ * Closes the stores in any case.
  */
 export function inspectServer(log: LogStore, options: InspectOptions): Promise<ServerContents> {
   const { snapshots } = options;
@@ -56,14 +66,19 @@ export function inspectServer(log: LogStore, options: InspectOptions): Promise<S
   );
 }
 
-/** The state of a log, and the snapshot with which its server would start. */
+/** The state of a log, and the snapshot with which the server would start. */
 export interface Survey extends Pick<ServerContents, 'snapshot' | 'damaged'> {
   readonly state: LogState;
-  /** Whether the snapshot replaces the log, because a crash interrupted its install. */
+  /**
+   * Whether the snapshot replaces the log, because a crash interrupted the installation of the
+   * snapshot.
+   */
   readonly isReplaced: boolean;
 }
 
-/** Finds the newest intact snapshot, and the state of the log with it. */
+/**
+ * Returns the newest intact snapshot, and the state of the log after a start with this snapshot.
+ */
 export async function survey({ state, store, snapshots }: OpenStores, signal: AbortSignal): Promise<Survey> {
   checkLogMatches(state, snapshots);
   const damaged: string[] = [];
@@ -100,7 +115,7 @@ export function lastOf({ base, last, terms }: LogState): Position {
   return { index: last, term: terms.at(-1)?.term ?? base.term };
 }
 
-/** Returns the newest membership in a log; undefined if it is blank. */
+/** Returns the newest membership in a log; undefined if the log is blank. */
 export function membershipIn({ base, memberships }: LogState): MembershipAt | undefined {
   return memberships.at(-1) ?? base.membership;
 }

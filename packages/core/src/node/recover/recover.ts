@@ -11,13 +11,16 @@ import { lastOf, membershipIn, survey, type InspectOptions, type Survey } from '
 import { onlyVoter } from './only-voter.js';
 
 export interface RecoverOptions extends InspectOptions {
-  /** The server's address for others. Default: its address in its newest membership. */
+  /**
+   * The address at which other servers reach this server. Default: the server's address in its
+   * newest membership.
+   */
   readonly address?: string | undefined;
-  /** The server's metadata. Default: those in its newest membership. */
+  /** The server's metadata. Default: the metadata in its newest membership. */
   readonly metadata?: string | undefined;
   /**
-   * Whether to recover a server that is no voter, or the only voter already, or that lacks the
-   * snapshot with which its log begins. Default false.
+   * Whether to skip the checks of the server. Without `force`, the server must be one of several
+   * voters, and must have the snapshot before the first entry of its log. Default false.
    */
   readonly force?: boolean | undefined;
 }
@@ -32,26 +35,27 @@ const recoverOptions: Names<RecoverOptions> = {
   force: true,
 };
 
-/** The entry that a recovery wrote. */
+/** The position of the entry that a recovery wrote, and the new epoch. */
 export interface Recovery extends Position {
-  /** The new epoch, which the servers of the recovered cluster share. */
+  /** The new epoch, which all servers of the recovered cluster have in common. */
   readonly epoch: string;
 }
 
 /**
  * Makes a stopped server the only member of its cluster, after a majority of the voters was lost
- * for good. Call it for one server alone: the one with the newest log (`inspectServer`). Every
- * entry that its log holds becomes committed. Acknowledged entries that it lacks are lost.
+ * permanently. Call this function for only one server: the server with the newest log (see
+ * `inspectServer`). Every entry in its log becomes committed. Acknowledged entries that are missing
+ * from its log are lost.
  *
- * The server gets a random epoch, and servers of other epochs refuse it. So empty all other
- * servers, also those that come back later, and add them again under new ids.
+ * The server gets a random epoch, and then refuses servers of other epochs. So delete the data of
+ * all other servers, including those that become available again later, and add them under new ids.
  *
- * Writes one entry in one atomic step. After an error or a crash, the server is recovered or
+ * Writes one entry in one atomic step. After an error or a crash, the server is either recovered or
  * unchanged. Rejects with
- * - `KONTIKI_LOST_DATA` if the log is blank, or begins with a snapshot that is missing or damaged,
- * - `KONTIKI_BAD_CHANGE` if the server is no voter, or is the only one already,
- * - `KONTIKI_LOCKED` if the server is running, `KONTIKI_FOREIGN_DATA` if the log is another
- * server's.
+ * - `KONTIKI_LOST_DATA` if the log is blank, or starts after a snapshot that is missing or damaged,
+ * - `KONTIKI_BAD_CHANGE` if the server is not a voter, or is already the only voter,
+ * - `KONTIKI_LOCKED` if the server is running,
+ * - `KONTIKI_FOREIGN_DATA` if the log belongs to another server.
  */
 export function recoverServer(log: LogStore, options: RecoverOptions): Promise<Recovery> {
   const { snapshots } = options;
@@ -85,7 +89,8 @@ async function recover({ log }: OpenStores, found: Survey, options: RecoverOptio
   const last = lastOf(state);
   const term = Math.max(state.ballot?.term ?? 0, last.term) + 1;
   const index = last.index + 1;
-  // The next start would finish an interrupted install, and discard the new entry with the old log.
+  // Finish an interrupted installation of a snapshot now. Otherwise the next start would do so, and
+  // would discard the new entry together with the old log.
   if (isReplaced) await log.reset(state.base);
   await log.append({
     ballot: { term, votedFor: server },
@@ -102,7 +107,9 @@ function infoOf({ servers }: Membership, { server, address, metadata }: RecoverO
   throw badOption(`address is missing: the newest membership of ${server} does not name this server.`);
 }
 
-/** Throws unless the server is one of several voters, and has everything that its log needs. */
+/**
+ * Throws unless the server is one of several voters and has every snapshot that its log requires.
+ */
 function refuse({ state, snapshot }: Survey, current: Membership, server: string): void {
   const { voters, outgoing } = current;
   if (state.base.index > 0 && snapshot === undefined) {

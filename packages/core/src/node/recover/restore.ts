@@ -13,9 +13,12 @@ import { checkLogMatches } from '../start/fit.js';
 import { onlyVoter } from './only-voter.js';
 
 export interface RestoreOptions extends Owner, CallOptions {
-  /** The new cluster's id, from `createClusterId`. Must differ from the snapshot's cluster. */
+  /**
+   * The new cluster's id, which `createClusterId` returns. It must differ from the id of the
+   * snapshot's cluster.
+   */
   readonly cluster: string;
-  /** The address at which others will reach the server. */
+  /** The address at which other servers will reach this server. */
   readonly address: string;
   /** Data that the application publishes for the server. Default: ''. */
   readonly metadata?: string | undefined;
@@ -30,16 +33,19 @@ const restoreOptions: Names<RestoreOptions> = {
 };
 
 /**
- * Begins a new cluster of one server with the state in a saved snapshot. `source` returns the bytes
- * of the snapshot; every byte is checked. Log and snapshot store must be blank. Resolves with the
- * restored snapshot when everything is durable. Other servers can join then.
+ * Starts a new cluster of one server with the state from a saved snapshot. `source` returns the
+ * bytes of the snapshot; every byte is checked. The log and the snapshot store must be blank.
+ * Resolves with the restored snapshot when all data is durable. Other servers can then join the
+ * cluster.
  *
- * After an error or a crash, the server is still blank, or restored. Call this function again with
- * the same options in that case: it finishes, or rejects with `KONTIKI_NOT_BLANK` if the log holds
- * the snapshot already. Rejects with
- * - `KONTIKI_CORRUPT` if the snapshot is damaged, `KONTIKI_FORMAT` if a newer version wrote it,
- * - `KONTIKI_NOT_BLANK` if the stores hold anything else,
- * - `KONTIKI_BAD_OPTION` if the cluster's id is the old one, or an option is invalid.
+ * After an error or a crash, the server is either restored or still blank. In that case call this
+ * function again with the same options. The second call completes the restore, or rejects with
+ * `KONTIKI_NOT_BLANK` if the log already contains the snapshot. Rejects with
+ * - `KONTIKI_CORRUPT` if the snapshot is damaged,
+ * - `KONTIKI_FORMAT` if a newer version wrote the snapshot,
+ * - `KONTIKI_NOT_BLANK` if the stores contain other data,
+ * - `KONTIKI_BAD_OPTION` if the cluster's id is the same as the snapshot's, or an option is
+ *   invalid.
  */
 export function restoreServer(
   log: LogStore,
@@ -82,8 +88,8 @@ async function restoreInto(
       }
       await writer?.write(piece);
     }
-    // The state of a server that receives its first snapshot: a ballot, a finished snapshot, and a
-    // blank log. A start after a crash finishes such an install.
+    // A server that receives its first snapshot has the same contents: a ballot, a complete
+    // snapshot, and a blank log. After a crash, the next start completes the installation.
     const { term } = (meta as SnapshotMeta).last;
     await log.append({ ballot: { term, votedFor: server } });
     return await install(log, await (writer as SnapshotWriter).finish());
@@ -93,7 +99,7 @@ async function restoreInto(
   }
 }
 
-/** Returns the meta of a snapshot for its new cluster. */
+/** Returns the description of the restored snapshot, changed for its new cluster. */
 function restoredMeta(
   { id, cluster: old, last, membership: { membership: previous }, version }: SnapshotMeta,
   { cluster, server, address, metadata = '' }: RestoreOptions,
@@ -116,8 +122,8 @@ function restoredMeta(
 }
 
 /**
- * Returns the snapshot that an interrupted call has finished. Throws if there is any other
- * snapshot.
+ * Returns the snapshot that an interrupted call has already completed. Throws if the store contains
+ * any other snapshot.
  */
 function findFinished(
   held: readonly SnapshotInfo[],

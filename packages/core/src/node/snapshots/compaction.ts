@@ -4,8 +4,9 @@ import type { SnapshotPolicy } from './policy.js';
 
 /**
  * Returns the index up to which the log may be compacted after a snapshot that ends at `snapshot`.
- * Keeps the policy's trailing entries, as far as they are in memory, for followers that are
- * slightly behind. Also keeps everything above `needed`, which peers still have to receive.
+ * The policy's trailing entries stay in the log for followers that lack only a few entries,
+ * provided that these entries are in memory. Entries after `needed` also stay, because peers have
+ * not received them yet.
  */
 export function compactionIndex(log: RaftLog, snapshot: number, needed: number, policy: SnapshotPolicy): number {
   let kept = snapshot;

@@ -1,22 +1,26 @@
-/** The policy for taking snapshots, and for keeping snapshots and log entries. */
+/**
+ * The policy that determines when to take snapshots, and which snapshots and log entries to keep.
+ */
 export interface SnapshotPolicy {
   /**
-   * Entries applied since the previous snapshot after which a new snapshot is due. Default 100,000.
+   * Number of entries since the previous snapshot. When this many entries were applied, a new
+   * snapshot is due. Default 100,000.
    */
   readonly maxEntries: number;
   /**
-   * Bytes of entries applied since the previous snapshot after which a new snapshot is due. Default
-   * 64 MiB.
+   * Bytes of entries since the previous snapshot. When this many bytes were applied, a new snapshot
+   * is due. Default 64 MiB.
    */
   readonly maxBytes: number;
   /**
-   * Age of the previous snapshot, in milliseconds, after which a new snapshot is due if entries
-   * were applied since. Default: never.
+   * Maximum age of the previous snapshot, in milliseconds. A new snapshot is due after this time if
+   * any entries were applied. Default: no maximum.
    */
   readonly maxAgeMs: number;
   /**
-   * Number of entries to keep in the log below a snapshot, as far as they are in memory. Slightly
-   * lagging followers then need no snapshot. Default 200.
+   * Number of entries before the end of a snapshot that stay in the log, provided that they are in
+   * memory. With these entries, followers that lack only a few entries need no snapshot. Default
+   * 200.
    */
   readonly trailingEntries: number;
   /** Maximum bytes of the trailing entries. Default 4 MiB. */
@@ -24,9 +28,9 @@ export interface SnapshotPolicy {
   /** Number of snapshots to keep. Default 2. */
   readonly keep: number;
   /**
-   * Maximum bytes per second that a leader sends to one follower. Default: 100 MB while commands
-   * are waiting to be committed, because commits need the same processors and disks. No limit
-   * otherwise.
+   * Maximum bytes of snapshots per second that a leader sends to one follower. By default, the
+   * limit is 100 MB per second while commands are waiting to be committed, because commits need the
+   * same processors and disks. Without waiting commands there is no default limit.
    */
   readonly bytesPerSecond: number | undefined;
 }

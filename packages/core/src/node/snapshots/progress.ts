@@ -2,7 +2,7 @@ import type { Clock } from '../../ports/clock.js';
 
 /** The progress of a snapshot transfer. */
 export interface SnapshotProgress {
-  /** Index of the last entry that the snapshot covers. */
+  /** The index of the last entry that the snapshot covers. */
   readonly index: number;
   readonly bytes: number;
   readonly total: number;
@@ -10,13 +10,13 @@ export interface SnapshotProgress {
   readonly rate: number;
 }
 
-/** Measures the progress and rate of one transfer. */
+/** Measures the progress and the rate of one snapshot transfer. */
 export class ProgressMeter {
   readonly #clock: Clock;
   readonly #index: number;
   readonly #total: number;
   readonly #since: number;
-  /** Bytes that the receiver had before the transfer started. */
+  /** Number of bytes that the receiver already had before the transfer started. */
   #first: number | undefined;
 
   constructor(clock: Clock, index: number, total: number) {
@@ -27,8 +27,8 @@ export class ProgressMeter {
   }
 
   /**
-   * Notes the bytes that the receiver had before this transfer, so that the rate excludes them.
-   * Only the first call has an effect.
+   * Notes the number of bytes that the receiver already had before this transfer. The transfer rate
+   * does not include these bytes. Only the first call has an effect.
    */
   resumeAt(bytes: number): void {
     this.#first ??= bytes;

@@ -6,11 +6,11 @@ import type { SnapshotChunk, SnapshotOffer } from '../../protocol/message.js';
 import { ProgressMeter, type SnapshotProgress } from './progress.js';
 
 /**
- * Number of received bytes after which the receiver syncs, so that a transfer can resume after a
- * restart.
+ * Number of bytes after which the receiver syncs the written part of a snapshot. An interrupted
+ * transfer can resume from this part after a restart.
  */
 const SYNC_BYTES = 8 * 1024 * 1024;
-/** Maximum bytes waiting to be written. Senders have at most this many bytes in flight. */
+/** Maximum bytes that wait to be written. Senders have at most this many bytes in flight. */
 const MAX_QUEUED = 16 * 1024 * 1024;
 
 export interface ReceiverOptions {
@@ -25,34 +25,37 @@ export interface ReceiverOptions {
   readonly onTransferFailed: (error: Error) => void;
 }
 
-/** A snapshot that is being received. */
+/** A snapshot that this server is receiving. */
 interface Incoming {
   readonly meta: SnapshotMeta;
   readonly bytes: number;
   readonly meter: ProgressMeter;
-  /** The writer of the snapshot; undefined while the store creates it. */
+  /** The writer of the snapshot; undefined while the store creates the writer. */
   writer: SnapshotWriter | undefined;
-  /** Offset after the accepted bytes. The bytes before `written` were passed to the store. */
+  /**
+   * The offset after the accepted bytes. Of these, the bytes before `written` were passed to the
+   * store.
+   */
   next: number;
   written: number;
   /**
-   * Offset up to which the newest sync covers the bytes. The sync runs in parallel with later
-   * writes.
+   * The offset up to which the newest sync covers the snapshot's bytes. The sync runs in parallel
+   * with later writes.
    */
   synced: number;
   sync: Promise<void>;
 }
 
 /**
- * Receives one snapshot at a time and stores its chunks in order. Drops a chunk that is out of
- * order or exceeds the queue; the sender sends it again.
+ * Receives one snapshot at a time and stores its chunks in order. Drops a chunk that arrives out of
+ * order or exceeds the queue. The sender then sends the chunk again.
  */
 export class SnapshotReceiver {
   readonly #options: ReceiverOptions;
   #incoming: Incoming | undefined;
   /**
-   * The newest writer. It belongs to an earlier snapshot until the writer of the incoming snapshot
-   * is created.
+   * The newest snapshot writer. Until the writer of the incoming snapshot is created, this is the
+   * writer of an earlier snapshot.
    */
   #writer: SnapshotWriter | undefined;
   #work: Promise<void> = Promise.resolve();
@@ -62,12 +65,15 @@ export class SnapshotReceiver {
     this.#options = options;
   }
 
-  /** Called when a leader offers a snapshot, or asks how much of it this server has. */
+  /**
+   * Called when a leader offers a snapshot, or asks how many bytes of the snapshot this server has.
+   */
   onOffer(from: ServerId, message: SnapshotOffer): void {
     const { meta, bytes } = message;
     const present = this.#incoming;
     if (present?.meta.id === meta.id) {
-      // While chunks are being written, their acknowledgements already answer the leader.
+      // While chunks are being written, the acknowledgements of these chunks already answer the
+      // leader.
       if (present.writer !== undefined && present.next === present.written)
         this.#options.acknowledge(from, message, meta.id, present.written);
       return;
@@ -94,7 +100,7 @@ export class SnapshotReceiver {
     });
   }
 
-  /** Called when a chunk arrives. */
+  /** Called when a chunk of a snapshot arrives. */
   onChunk(from: ServerId, message: SnapshotChunk): void {
     const incoming = this.#incoming;
     if (incoming?.writer === undefined || incoming.meta.id !== message.id) return;
@@ -106,7 +112,7 @@ export class SnapshotReceiver {
   }
 
   /**
-   * Called when entries up to `index` are applied. Abandons an incoming snapshot that covers no
+   * Called when entries up to `index` are applied. Abandons the incoming snapshot if it covers no
    * later entries.
    */
   onAppliedTo(index: number): void {
@@ -123,7 +129,7 @@ export class SnapshotReceiver {
       });
   }
 
-  /** Waits for the write in progress. */
+  /** Stops receiving, and resolves after the write in progress. */
   close(): Promise<void> {
     this.#closed = true;
     return this.#work;
@@ -163,7 +169,7 @@ export class SnapshotReceiver {
       .catch(async (error: Error) => {
         if (this.#incoming === incoming) this.#incoming = undefined;
         await incoming.writer?.abort().catch(() => {
-          // The first error is more useful.
+          // Ignore this error, because the first error is more useful.
         });
         if (!this.#closed) this.#options.onTransferFailed(error);
       });

@@ -5,32 +5,33 @@ import { MAX_SNAPSHOT_CHUNK } from '../../wire/snapshot-checker.js';
 import type { SnapshotWindow } from './window.js';
 
 /**
- * Bytes per chunk. Stores read chunks of this size, and a frame with one chunk stays below 256 KiB.
+ * Number of bytes per chunk. Stores read snapshots in chunks of this size, and a frame with one
+ * chunk stays below 256 KiB.
  */
 const CHUNK = MAX_SNAPSHOT_CHUNK;
 /** Maximum number of times that the answer timeout doubles. */
 const MAX_DOUBLINGS = 6;
 
 export interface SenderOptions {
-  /** The stream of appends for which the peer needs the snapshot. */
+  /** The stream of appends in which the peer needs the snapshot. */
   readonly stream: number;
   readonly snapshot: SnapshotInfo;
   readonly store: SnapshotStore;
   readonly clock: Clock;
   /**
-   * Initial milliseconds without an answer after which the sender offers the snapshot again. The
-   * timeout grows if answers take longer.
+   * Initial answer timeout in milliseconds. If the peer does not answer for this time, the sender
+   * offers the snapshot again. The timeout grows if answers take longer.
    */
   readonly answerTimeoutMs: number;
   readonly window: SnapshotWindow;
-  /** Returns the current rate limit. */
+  /** Returns the current rate limit in bytes per second. */
   readonly bytesPerSecond: () => number;
   /**
    * Sends a message to the peer. Returns false if the peer no longer needs the snapshot in this
    * stream.
    */
   readonly send: (body: SnapshotBody) => boolean;
-  /** Called when the peer has acknowledged `bytes`. */
+  /** Called when the peer has acknowledged `bytes` of the snapshot. */
   readonly onProgress: (bytes: number) => void;
   /** Called when the peer requests the whole snapshot again. */
   readonly onStartedOver: () => void;
@@ -38,9 +39,10 @@ export interface SenderOptions {
 }
 
 /**
- * Sends a snapshot to one peer. It offers the snapshot, learns how many bytes the peer already has,
- * and sends the rest within a window. If a message is lost, the peer stops answering. After a
- * timeout the sender offers the snapshot again, and resumes at the offset in the peer's answer.
+ * Sends a snapshot to one peer. The sender offers the snapshot, receives the number of bytes that
+ * the peer already has, and sends the remaining bytes within a window. If a message is lost, the
+ * peer stops answering. After a timeout the sender offers the snapshot again, and resumes at the
+ * offset in the peer's answer.
  */
 export class SnapshotSender {
   readonly snapshot: SnapshotInfo;
@@ -48,30 +50,38 @@ export class SnapshotSender {
   readonly #options: SenderOptions;
   readonly #timer: Timer;
   /**
-   * Offset up to which the peer has the snapshot. The bytes from there to `#sent` are in flight.
+   * The offset up to which the peer has the snapshot. The bytes between this offset and `#sent` are
+   * in flight.
    */
   #acknowledged = 0;
   #sent = 0;
   /** Whether an offer is unanswered. The answer contains the offset at which to continue. */
   #offering = true;
-  /** Number of the current pass over the snapshot's bytes. Earlier passes stop. */
+  /**
+   * The number of the current pass over the snapshot's bytes. Starting a new pass ends the earlier
+   * passes.
+   */
   #pass = 0;
   #closed = false;
   /** The time, in milliseconds, when the rate limit allows another chunk. */
   #nextAt = 0;
-  /** Maximum bytes in flight: one chunk at first and after a timeout, growing with every answer. */
+  /**
+   * Maximum bytes in flight. The initial value is one chunk. The value grows with every answer, and
+   * returns to one chunk after a timeout.
+   */
   #allowed = CHUNK;
   /**
-   * The answer timeout, which adapts to the time that answers take. On a slow link, an early offer
-   * would resend bytes that are still in flight.
+   * The answer timeout, which adapts to the time that answers take. With a fixed timeout, the
+   * sender would make an early offer on a slow connection, and resend bytes that are still in
+   * flight.
    */
   #answerTimeoutMs: number;
   #endRest: () => void = () => {};
-  /** Offset up to which bytes were sent at least once. */
+  /** The offset up to which bytes were sent at least once. */
   #highest = 0;
   /**
-   * The chunk whose answer is being timed. Only chunks sent for the first time are timed, because
-   * an answer to a resent chunk is ambiguous.
+   * The chunk whose answer is being timed. Only chunks that are sent for the first time are timed,
+   * because an answer to a resent chunk is ambiguous.
    */
   #timed: { readonly end: number; readonly at: number } | undefined;
 
@@ -131,8 +141,8 @@ export class SnapshotSender {
   }
 
   /**
-   * Ends the current pass and forgets the bytes in flight. The peer's next answer contains its
-   * offset.
+   * Ends the current pass and forgets the bytes in flight. The peer's next answer contains the
+   * offset that the peer has reached.
    */
   #forgetInFlight(): void {
     this.#pass += 1;
@@ -142,7 +152,7 @@ export class SnapshotSender {
     this.#endRest();
   }
 
-  /** Sets the answer timeout to twice the time that the timed answer took. */
+  /** Sets the answer timeout to twice the time that the peer took to answer the timed chunk. */
   #adaptTimeout(): void {
     if (this.#timed === undefined || this.#acknowledged < this.#timed.end) return;
     const { clock, answerTimeoutMs } = this.#options;

@@ -13,14 +13,14 @@ import { SnapshotSender } from './sender.js';
 import { SnapshotWindow } from './window.js';
 
 /**
- * Number of failed reads without progress after which a snapshot counts as damaged. Fewer failures
- * may be due to a busy disk.
+ * Number of failed reads without progress after which a snapshot counts as damaged. Fewer failed
+ * reads may be the result of a busy disk.
  */
 const MAX_FAILED_READS = 3;
 
 /**
- * Bytes per second to one peer while commands are waiting to be committed, because commits need the
- * same processors and disks.
+ * Maximum bytes per second to one peer while commands are waiting to be committed, because commits
+ * need the same processors and disks.
  */
 const BYTES_PER_SECOND_DURING_COMMITS = 100e6;
 
@@ -41,12 +41,12 @@ export interface SendersOptions {
   readonly onDamaged: (id: string) => void;
 }
 
-/** Sends snapshots to the peers that need one, several at a time. */
+/** Sends snapshots to the peers that need them, to several peers in parallel. */
 export class SnapshotSenders {
   readonly #options: SendersOptions;
   readonly #senders = new Map<ServerId, SnapshotSender>();
   readonly #window = new SnapshotWindow();
-  /** Peers that wait for the next snapshot, each with the stream in which the peer needs it. */
+  /** Peers that wait for the next snapshot, with the stream in which each peer needs it. */
   readonly #unserved = new Map<ServerId, number>();
   /** Ids of snapshots that were checked because a peer requested the whole snapshot again. */
   readonly #checked = new Set<string>();
@@ -60,7 +60,10 @@ export class SnapshotSenders {
     return new Set([...this.#senders.values()].map(({ snapshot }) => snapshot.id));
   }
 
-  /** Returns the last index of the snapshot that is being sent to a peer. */
+  /**
+   * Returns the last index of the snapshot that is being sent to a peer; undefined if there is
+   * none.
+   */
   index(peer: ServerId): number | undefined {
     return this.#senders.get(peer)?.snapshot.last.index;
   }
@@ -74,7 +77,8 @@ export class SnapshotSenders {
     const { log } = raft;
     const present = this.#senders.get(peer);
     const match = raft.peers?.get(peer)?.match ?? 0;
-    // Continue the transfer unless appends in flight have brought the peer past the snapshot.
+    // Continue the transfer, unless the peer has reached the end of the snapshot through appends
+    // that were still in flight.
     if (present?.stream === stream && present.snapshot.last.index > match) return;
     this.#end(peer);
     if (snapshot === undefined) return void this.#unserved.set(peer, stream);
@@ -137,9 +141,9 @@ export class SnapshotSenders {
   }
 
   /**
-   * Checks all bytes of a snapshot once, because a peer requested the whole snapshot again and so
-   * may have found damage. The peer checks every byte, but the sender checks none. Without this
-   * check a damaged snapshot would be offered and refused forever.
+   * Checks all bytes of a snapshot once. Called when a peer requests the whole snapshot again,
+   * because the peer may have found damage. Peers check every byte of a snapshot, but the sender
+   * does not. Without this check a damaged snapshot would be offered and refused forever.
    */
   async #check(snapshot: SnapshotInfo): Promise<void> {
     const { id } = snapshot;

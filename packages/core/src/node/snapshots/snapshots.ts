@@ -19,12 +19,12 @@ import { SnapshotReceiver } from './receiver.js';
 import { SnapshotSenders } from './senders.js';
 import type { SnapshotTaker } from './taker.js';
 
-/** Milliseconds to wait after a failure before taking another snapshot. */
+/** Milliseconds between a failed snapshot and the next attempt. */
 const RETRY_MS = 10_000;
 /**
- * Index of the entry that `bootstrap` writes. No snapshot may end at this entry, because the log
- * may not have a ballot yet. If there is a snapshot but no ballot, the next start assumes that the
- * log was lost.
+ * The index of the entry that `bootstrap` writes. No snapshot may end at this entry, because the
+ * log may not contain a ballot yet. If there is a snapshot but no ballot, the next start assumes
+ * that the log was lost.
  */
 const BOOTSTRAP_INDEX = 1;
 
@@ -38,13 +38,13 @@ export interface SnapshotsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly events: Emitter<NodeEvents>;
-  /** The newest snapshot when the node starts. */
+  /** The newest snapshot when the node started. */
   readonly newest: SnapshotInfo | undefined;
   /** Ids of the snapshots that were damaged when the node started. */
   readonly damaged: readonly string[];
   /** The version of the state machine. */
   readonly version: number;
-  /** The kind of the node's compression; undefined if the node has none. */
+  /** The kind of the node's snapshot compression; undefined if the node has none. */
   readonly compression: number | undefined;
   /** Called after an input to the protocol, to schedule a turn. */
   readonly schedule: () => void;
@@ -57,8 +57,8 @@ export interface SnapshotsOptions {
 }
 
 /**
- * Takes snapshots when they are due, compacts the log, sends snapshots to peers that need one, and
- * receives them.
+ * Manages the snapshots of a node: takes them when they are due, compacts the log, sends snapshots
+ * to peers, and receives them from the leader.
  */
 export class Snapshots {
   readonly #options: SnapshotsOptions;
@@ -68,13 +68,13 @@ export class Snapshots {
   #newest: SnapshotInfo | undefined;
   /** Ids of damaged snapshots, which are removed as soon as there is another snapshot. */
   readonly #damaged: Set<string>;
-  /** Id of the newest offered snapshot that this server cannot restore. */
+  /** The id of the newest offered snapshot that this server cannot restore. */
   #refused: string | undefined;
-  /** A received snapshot that replaces the log, until the log is durable. */
+  /** A received snapshot that replaces the log; undefined after the replacement is durable. */
   #installing: SnapshotInfo | undefined;
   /**
-   * Index of the second newest snapshot. The log may be compacted up to this index even if a peer
-   * still needs the entries.
+   * The last index of the second newest snapshot. The log may be compacted up to this index even if
+   * a peer still needs the entries.
    */
   #previousIndex = 0;
   #taking: Promise<SnapshotInfo> | undefined;
@@ -83,7 +83,7 @@ export class Snapshots {
   /** The time, in milliseconds, when `maxAgeMs` makes a snapshot due. */
   #dueAt: number;
   /**
-   * The time, in milliseconds, before which no snapshot is taken because the last attempt failed.
+   * The earliest time, in milliseconds, for the next snapshot. It is set after a failed attempt.
    */
   #notBefore = -Infinity;
   #closed = false;
@@ -128,7 +128,7 @@ export class Snapshots {
         'KONTIKI_NO_SNAPSHOT',
         'No entry of a leader is applied yet, so there is no state to take a snapshot of.',
       );
-    // Wait for a snapshot that is being taken, because it may not cover all applied entries.
+    // Wait for the snapshot in progress, because it may not cover all applied entries.
     await this.#taking?.catch(() => {});
     if (this.#newest !== undefined && this.#newest.last.index >= wanted) return this.#newest;
     this.#taking ??= this.#take().finally(() => (this.#taking = undefined));
@@ -164,7 +164,7 @@ export class Snapshots {
     this.#options.events.emit('snapshotInstalled', { index, bytes: info.bytes });
   }
 
-  /** Stops taking and sending snapshots, and abandons those in progress. */
+  /** Stops taking and sending snapshots, and abandons the snapshots in progress. */
   stop(): void {
     this.#closed = true;
     this.#timer.close();
@@ -172,13 +172,13 @@ export class Snapshots {
     this.#senders.close();
   }
 
-  /** Resolves when the snapshots that were being taken or received have ended. */
+  /** Resolves when no snapshot is being taken or received any more. */
   async finish(): Promise<void> {
     await this.#receiver.close();
     await this.#taking?.catch(() => {});
   }
 
-  /** Closes the store. */
+  /** Closes the snapshot store. */
   close(): Promise<void> {
     return this.#options.store.close();
   }
@@ -198,7 +198,7 @@ export class Snapshots {
 
   /**
    * Takes another snapshot to replace a damaged snapshot. The log may no longer contain the entries
-   * before the damaged snapshot.
+   * before the end of the damaged snapshot.
    */
   #replaceDamaged(damaged: string): void {
     if (this.#newest !== undefined && this.#newest.id !== damaged) return this.#senders.serve(this.#newest);
@@ -211,7 +211,7 @@ export class Snapshots {
     if (this.#closed || this.#taking !== undefined) return;
     this.#taking = this.#take().finally(() => (this.#taking = undefined));
     this.#taking.catch(() => {
-      // #take has already reported it.
+      // #take has already reported this error.
     });
   }
 
@@ -226,7 +226,7 @@ export class Snapshots {
       await this.#keep(info);
       return info;
     } catch (error) {
-      // A failed machine or a broken invariant stops the server, but a full disk does not.
+      // A failed state machine or a violated invariant stops the server, but a full disk does not.
       if (isKontikiError(error, 'KONTIKI_MACHINE_FAILED') || isKontikiError(error, 'KONTIKI_INVARIANT'))
         onFailure(error);
       else if (!this.#closed) {
@@ -326,8 +326,8 @@ export class Snapshots {
   }
 
   /**
-   * Refuses a snapshot that this server could not restore, and reports it once. The server keeps
-   * voting, and its log stays unchanged.
+   * Refuses a snapshot that this server could not restore, and reports the snapshot once. The
+   * server still votes, and its log does not change.
    */
   #refuse(from: ServerId, id: string, index: number | undefined, why: string): void {
     this.#refused = id;
@@ -351,13 +351,13 @@ export class Snapshots {
 
   /**
    * Called when a received snapshot is durable. Replaces the log with the snapshot, unless the log
-   * has caught up in the meantime.
+   * already contains the snapshot's entries by now.
    */
   #install(info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk): void {
     const { raft, logger, schedule, identity, onInstalled, onFailure } = this.#options;
     if (this.#closed) return;
     try {
-      // A blank server learns its genesis from its first snapshot.
+      // A blank server receives its genesis with its first snapshot.
       identity.genesis ??= info.genesis;
       if (raft.install(info, from, message)) {
         logger.info(`installs the snapshot of entry ${info.last.index}`, { bytes: info.bytes });

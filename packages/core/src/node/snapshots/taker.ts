@@ -8,7 +8,7 @@ import { encodeSnapshot, type SnapshotCompression } from '../../wire/index.js';
 import type { Applier } from '../apply/applier.js';
 import type { NodeIdentity } from '../identity.js';
 
-/** Milliseconds after which the taker yields to messages and timers. */
+/** Milliseconds after which writing a snapshot yields to messages and timers. */
 const SLICE_MS = 5;
 
 export interface TakerOptions {
@@ -24,7 +24,7 @@ export interface TakerOptions {
   readonly timeout: number;
 }
 
-/** A state between two applied batches that is being read. */
+/** A read of the state machine's state between two batches. */
 interface Reading {
   readonly meta: SnapshotMeta;
   readonly state: AsyncIterable<Uint8Array>;
@@ -34,7 +34,7 @@ interface Reading {
 
 /**
  * Takes snapshots, one at a time. A snapshot contains the state between two batches, even if later
- * batches are applied while it is written.
+ * batches are applied while the snapshot is written.
  */
 export class SnapshotTaker {
   readonly #options: TakerOptions;
@@ -49,7 +49,7 @@ export class SnapshotTaker {
     this.#stopped = true;
   }
 
-  /** Takes a snapshot. Resolves when it is durable. */
+  /** Takes a snapshot. Resolves when the snapshot is durable. */
   async take(): Promise<SnapshotInfo> {
     const { store, clock, compression } = this.#options;
     if (this.#stopped) throw closed();
@@ -68,7 +68,7 @@ export class SnapshotTaker {
         return await writer.finish();
       } catch (error) {
         await writer.abort().catch(() => {
-          // The first error is more useful.
+          // Ignore this error, because the first error is more useful.
         });
         throw error;
       }
@@ -77,7 +77,9 @@ export class SnapshotTaker {
     }
   }
 
-  /** Waits until the current batch is applied, and starts reading the state before the next one. */
+  /**
+   * Waits until the current batch is applied, and starts reading the state before the next batch.
+   */
   #begin(): Promise<Reading> {
     const { applier, machine, clock, timeout } = this.#options;
     return new Promise((resolve, reject) => {
@@ -97,7 +99,7 @@ export class SnapshotTaker {
           const state = machine.snapshot?.();
           if (state === undefined) throw new TypeError('it has no snapshot method');
           const chunks = state[Symbol.asyncIterator]();
-          // A generator runs no code until its first value is requested, so request the value
+          // A generator runs no code until its first value is requested, so request the first value
           // before the next batch.
           const first = await chunks.next();
           const end = (): Promise<void> => returnIterator(chunks).finally(onEnd);
@@ -139,8 +141,8 @@ function closed(): KontikiError {
 }
 
 /**
- * Yields the machine's chunks. Converts errors from the machine, to distinguish them from errors of
- * the store.
+ * Yields the state machine's chunks. Converts errors from the machine, so that they can be
+ * distinguished from errors of the store.
  */
 async function* guarded(
   first: IteratorResult<Uint8Array, unknown>,
@@ -154,7 +156,10 @@ async function* guarded(
   }
 }
 
-/** Lets the machine release the resources of this read, whether or not everything was read. */
+/**
+ * Ends the iterator, so that the state machine releases the resources of this read, even if it was
+ * not read completely.
+ */
 async function returnIterator(chunks: AsyncIterator<Uint8Array, unknown>): Promise<void> {
   await chunks.return?.();
 }

@@ -1,7 +1,7 @@
 const MiB = 1024 * 1024;
-/** Maximum bytes in flight to all peers together. */
+/** Maximum bytes of snapshots in flight to all peers together. */
 const MAX_BYTES = 16 * MiB;
-/** Maximum bytes in flight to one peer, even if there are few peers. */
+/** Maximum bytes of snapshots in flight to one peer, even if there are few peers. */
 const MAX_BYTES_PER_PEER = 4 * MiB;
 
 /** Limits the bytes of snapshots in flight, over all peers that are receiving a snapshot. */
@@ -37,7 +37,7 @@ export class SnapshotWindow {
     this.#wake();
   }
 
-  /** Resolves when there may be room again. */
+  /** Resolves when there may be room in the window again. */
   changed(): Promise<void> {
     return new Promise((resolve) => this.#waiting.add(resolve));
   }

@@ -11,10 +11,16 @@ import { checkLogMatches, holds, replaced } from './fit.js';
 /** The parts of a node that store data. */
 type Parts = Pick<NodeOptions<unknown>, 'log' | 'snapshots' | 'machine' | 'snapshotCompression' | 'logger' | 'random'>;
 
-/** The aligned stores: the state machine has applied the log's entries up to `applied`. */
+/**
+ * The stores of a node after they were aligned with each other. The state machine has applied the
+ * log's entries up to `applied`.
+ */
 export interface AlignedStores {
   readonly state: LogState;
-  /** The log store, with this start counted; undefined if it has no id yet. */
+  /**
+   * The identity of the log store and its number of starts, including this start; undefined if the
+   * store has no id yet.
+   */
   readonly life: StoreLife | undefined;
   readonly applied: number;
   /** The newest usable snapshot. */
@@ -23,7 +29,10 @@ export interface AlignedStores {
   readonly damaged: readonly string[];
 }
 
-/** Opens log, snapshots and state machine, aligns them, and counts this start in the log. */
+/**
+ * Opens the log, the snapshots and the state machine, aligns them with each other, and counts this
+ * start in the log.
+ */
 export async function alignStores(
   parts: Parts,
   owner: Owner,
@@ -34,10 +43,10 @@ export async function alignStores(
 }
 
 /**
- * Opens log, snapshots and state machine, and aligns them. There must be no gap between the newest
- * complete snapshot and the log, and the machine must have applied all compacted entries. Finishes
- * an install that a crash interrupted. Rejects if there is a gap, because a skipped entry would
- * never be noticed.
+ * Opens the log, the snapshots and the state machine, and aligns them with each other. There must
+ * be no gap between the newest complete snapshot and the log, and the machine must have applied all
+ * compacted entries. Completes a snapshot installation that a crash interrupted. Rejects if there
+ * is a gap, because the state machine would silently skip entries otherwise.
  */
 async function align(
   { log, snapshots, machine, snapshotCompression, logger = silentLogger }: Parts,

@@ -13,26 +13,29 @@ import { badOption, type Names } from '../options.js';
 import { drawNumber } from './count-start.js';
 
 export interface BootstrapOptions extends CallOptions {
-  /** The cluster's id, from `createClusterId`. */
+  /** The cluster's id, which `createClusterId` returns. */
   readonly cluster: string;
   /** The id of the server that owns the log. */
   readonly server: ServerId;
   /**
-   * The initial voters by id, each with an address, or with address and metadata. Must be the same
-   * on each of them.
+   * The initial voters by id, each with an address, or with address and metadata. All initial
+   * voters must be bootstrapped with the same members.
    */
   readonly members: Readonly<Record<ServerId, string | ServerInfo>>;
   /**
-   * The transport that the servers will use. If set, it checks the addresses before they are
-   * written. Otherwise the first `RaftNode.open` checks them.
+   * The transport that the servers will use. If set, the transport checks the addresses before they
+   * are written. Otherwise the first `RaftNode.open` checks the addresses.
    */
   readonly transport?: Transport | undefined;
   /**
-   * The snapshot store that the server will use. If set, a snapshot in it proves that the server
-   * has run before and has lost its log.
+   * The snapshot store that the server will use. If set, a snapshot in this store proves that the
+   * server has run before and has lost its log.
    */
   readonly snapshots?: SnapshotStore | undefined;
-  /** A random generator, uniform in [0, 1), for the id of the log store. Default: `Math.random`. */
+  /**
+   * A random generator for the id of the log store. It returns uniformly distributed numbers in [0,
+   * 1). Default: `Math.random`.
+   */
   readonly random?: (() => number) | undefined;
 }
 
@@ -47,15 +50,17 @@ const bootstrapOptions: Names<BootstrapOptions> = {
 };
 
 /**
- * Starts a cluster: writes the first entry, the membership, which is committed by definition. Call
- * this function once for each initial server, before any of them runs. Resolves when the entry is
- * durable. Until each initial server has run once, together, the cluster needs all of them to elect
- * a leader and to commit. Rejects with `KONTIKI_NOT_BLANK` if the log or `snapshots` is not blank.
- * Never call it for a server that has lost its disk, because that server has forgotten its votes
- * and acknowledgements.
+ * Starts a cluster by writing the first entry of the log. This entry contains the membership and is
+ * committed by definition. Call this function once for each initial server, before any of these
+ * servers runs. Resolves when the entry is durable.
+ *
+ * The cluster needs all initial servers to elect a leader and to commit entries, until all of them
+ * have run at the same time once. Rejects with `KONTIKI_NOT_BLANK` if the log or `snapshots` is not
+ * blank. Never call this function for a server that has lost its disk, because that server has
+ * forgotten its votes and acknowledgements.
  *
  * After `KONTIKI_TIMEOUT` or `KONTIKI_ABORTED` the entry may have been written. Call this function
- * again: `KONTIKI_NOT_BLANK` means that the entry was written.
+ * again in that case. An error `KONTIKI_NOT_BLANK` then means that the entry was written.
  */
 export function bootstrap(log: LogStore, options: BootstrapOptions): Promise<void> {
   return limitedAlone(options, (signal) => writeFirstEntry(log, options, signal), bootstrapOptions);
@@ -64,14 +69,15 @@ export function bootstrap(log: LogStore, options: BootstrapOptions): Promise<voi
 async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal: AbortSignal): Promise<void> {
   const { cluster, server, members, snapshots, random = Math.random } = options;
   checkId('cluster', cluster);
-  // Sort the members, so that the first entry does not depend on the order in which they were
-  // listed.
+  // Sort the members, so that the first entry does not depend on the order in which the caller
+  // listed them.
   const infos = Object.keys(members)
     .sort()
     .map((id): [ServerId, ServerInfo] => {
       return [id, serverInfo('members', id, members[id] as string | ServerInfo)];
     });
-  // Several first servers do not know each other's stores yet, so their first leader records them.
+  // If there are several initial servers, they do not know each other's stores yet. Their first
+  // leader records the stores.
   const membership = { ...membershipOf(infos), founded: infos.length === 1 };
   const fault = membershipFault(membership) ?? membershipOversize(membership) ?? addressFault(infos);
   if (fault !== undefined) throw badOption(`These members cannot form a cluster: ${fault}.`);
@@ -120,7 +126,7 @@ async function refuseSnapshots(snapshots: SnapshotStore, owner: Owner): Promise<
 
 /**
  * Returns a random cluster id, for example `billing-9f2c41d07ab3` for the name `billing`. Create
- * the id once for all servers.
+ * the id once and use it on all servers.
  */
 export function createClusterId(name: string): string {
   if (!/^[A-Za-z0-9._-]{1,40}$/.test(name)) {

@@ -3,8 +3,9 @@ import type { Transport } from '../../ports/transport.js';
 import type { Raft } from '../../protocol/raft.js';
 
 /**
- * Checks the addresses in the log with the transport. The first start of a cluster rejects invalid
- * addresses. A later start only logs them, because the cluster may work without that member.
+ * Checks the addresses of the members with the transport. Throws for an invalid address at the
+ * first start of a cluster. At a later start, only logs the invalid address, because the cluster
+ * may work without that member.
  */
 export function checkAddresses({ log }: Raft, transport: Transport, isInUse: boolean, logger: Logger): void {
   const servers = log.liveMemberships.flatMap(({ membership }) => [...membership.servers]);

@@ -1,15 +1,16 @@
 import type { StoreLife } from '../../log/store-life.js';
 import type { LogState, LogStore } from '../../ports/log-store.js';
 
-/** Draws a random safe integer above 0. */
+/** Returns a random safe integer above 0. */
 export function drawNumber(random: () => number): number {
   return 1 + Math.floor(random() * (Number.MAX_SAFE_INTEGER - 1));
 }
 
 /**
- * Counts this start in the log store, durably, and draws an id for a store that has none. Returns
- * undefined, and writes nothing, in a cluster of level 0: its servers must be able to go back to a
- * version that does not know ids of stores.
+ * Increments the number of starts in the log store, and draws an id for a store that has none.
+ * Resolves when both are durable. In a cluster of level 0, writes nothing and returns undefined.
+ * Servers of such a cluster must be able to return to an earlier version that does not support
+ * store ids.
  */
 export async function countStart(
   log: LogStore,

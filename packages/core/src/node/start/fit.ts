@@ -10,8 +10,8 @@ export function holds({ base, last, terms }: LogState, { last: { index, term } }
 }
 
 /**
- * Returns the state of a log after a snapshot replaced it. Every entry of the log is covered by the
- * snapshot or contradicts a committed entry.
+ * Returns the state of a log after a snapshot replaced it. Every entry of the log is either covered
+ * by the snapshot or contradicts a committed entry.
  */
 export function replaced(state: LogState, { last, membership, genesis }: SnapshotInfo): LogState {
   const base = { ...last, membership, genesis };
@@ -19,10 +19,11 @@ export function replaced(state: LogState, { last, membership, genesis }: Snapsho
 }
 
 /**
- * Refuses snapshots that do not belong to the history of the log. A server has a ballot before it
- * has a snapshot, since it takes and receives snapshots only in a term that a leader has won. So a
- * log without a ballot, or with an older one, was lost and created again, for example by a
- * repeated bootstrap. Continuing would forget votes and acknowledgements.
+ * Throws if a snapshot does not belong to the history of the log. A server takes and receives
+ * snapshots only in a term that a leader has won, so it has a ballot before it has a snapshot. A
+ * log without a ballot, or with an older ballot, was lost and created again, for example by a
+ * second bootstrap. Without this check, the server would run although it has forgotten votes and
+ * acknowledgements.
  */
 export function checkLogMatches(
   { ballot, base, last, terms, committed }: LogState,
