@@ -2,7 +2,7 @@ import type { Leader } from './log/server.js';
 
 /** Codes of Kontiki errors. A code keeps its meaning across releases. */
 export type ErrorCode =
-  // The call failed, or its outcome is unknown.
+  // The following codes mean that a call failed or that its outcome is unknown.
   | 'KONTIKI_NOT_LEADER'
   | 'KONTIKI_TRANSFERRING'
   | 'KONTIKI_TRANSFER_FAILED'
@@ -23,7 +23,7 @@ export type ErrorCode =
   | 'KONTIKI_BAD_INPUT'
   | 'KONTIKI_BEHAVIOR'
   | 'KONTIKI_CLOSED'
-  // The server stopped or failed to start.
+  // The following codes mean that a server stopped or failed to start.
   | 'KONTIKI_BAD_OPTION'
   | 'KONTIKI_FOREIGN_DATA'
   | 'KONTIKI_FORMAT'
@@ -38,10 +38,10 @@ export type ErrorCode =
   | 'KONTIKI_INVARIANT'
   | 'KONTIKI_UNSUPPORTED'
   | 'KONTIKI_LISTEN'
-  // The store does not have the requested data.
+  // The following codes mean that a store does not have the requested data.
   | 'KONTIKI_COMPACTED'
   | 'KONTIKI_NO_SNAPSHOT'
-  // Bytes from the network or a file cannot be decoded.
+  // The following code means that bytes from the network or a file cannot be decoded.
   | 'KONTIKI_PROTOCOL';
 
 /**
@@ -65,7 +65,10 @@ export class KontikiError extends Error {
     Object.defineProperty(this, BRAND, { value: true });
   }
 
-  /** Returns the error for JSON, with its message, which `JSON.stringify` omits by itself. */
+  /**
+   * Returns the error as an object for `JSON.stringify`. Includes the message, which
+   * `JSON.stringify` leaves out by default.
+   */
   toJSON(): object {
     return Object.assign({}, this, { message: this.message });
   }
@@ -74,7 +77,7 @@ export class KontikiError extends Error {
 /** The error for a proposal on a server that is not the leader. The command was not appended. */
 export class NotLeaderError extends KontikiError {
   declare readonly code: 'KONTIKI_NOT_LEADER';
-  /** The current leader, if this server knows one. */
+  /** The current leader; undefined if this server does not know it. */
   readonly leader: Leader | undefined;
 
   constructor(message: string, leader: Leader | undefined) {
@@ -84,7 +87,7 @@ export class NotLeaderError extends KontikiError {
   }
 }
 
-/** The error type for `Code`. */
+/** The type of errors with the code `Code`. */
 export type ErrorOf<Code extends ErrorCode> = Code extends 'KONTIKI_NOT_LEADER'
   ? NotLeaderError
   : KontikiError & { readonly code: Code };
@@ -106,7 +109,8 @@ export function isKontikiError(error: unknown, code?: ErrorCode): boolean {
  * would skip or repeat an entry.
  */
 export function machineFailed(doing: string, cause: unknown): KontikiError {
-  // The machine is intact, but another version of it must read the log or the snapshot.
+  // The machine is intact, but reading the log or the snapshot requires another version of the
+  // machine.
   if (isKontikiError(cause, 'KONTIKI_FORMAT')) return cause;
   return new KontikiError(
     'KONTIKI_MACHINE_FAILED',

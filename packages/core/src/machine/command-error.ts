@@ -1,10 +1,10 @@
-/** A mark on every `CommandError`, which other copies of this package recognize, too. */
+/** A mark on every `CommandError`. Other copies of this package also recognize this mark. */
 const BRAND: symbol = Symbol.for('kontiki.commandError');
 
 /**
- * The failure of a command, which a command throws to report it to its caller. The failure is the
- * command's result, so it must be the same on every server. Its `code` is up to the application.
- * Throw it before the state is changed, because nothing is undone.
+ * An error that a command throws to report a failure to its caller. The failure is the command's
+ * result, so it must be the same on every server. The application chooses its `code`. Throw this
+ * error before the command changes the state, because changes are not reverted.
  */
 export class CommandError extends Error {
   readonly code: string;

@@ -6,7 +6,7 @@ import { MAX_NAME_BYTES } from './record.js';
 import type { StandardSchemaV1 } from './standard-schema.js';
 import { checkPlain } from './state-encoding.js';
 
-/** What a command may know about its entry. */
+/** The position of a command's entry, which is available to the command. */
 export interface CommandContext {
   readonly index: number;
   readonly term: number;
@@ -14,13 +14,16 @@ export interface CommandContext {
 
 type Run<State, Input> = (state: State, input: Input, context: CommandContext) => unknown;
 
-/** A command: a function, or a validator of its input and a function. */
+/**
+ * A command of a state machine. It is either a function, or an object with a function and a
+ * validator of the function's input.
+ */
 export type CommandOf<State, Schema> =
   Run<State, never> | { readonly input: Schema; readonly run: Run<State, OutputOf<Schema>> };
 
 type OutputOf<Schema> = Schema extends StandardSchemaV1<unknown, infer Output> ? Output : never;
 
-/** The types of a call: the argument that it takes and the result that it resolves with. */
+/** The types of a call: its argument and its result. */
 export interface Signature {
   readonly input: unknown;
   readonly result: unknown;
@@ -48,8 +51,8 @@ type ArgumentOf<Call> = Call extends (state: never, ...rest: infer Rest) => unkn
   : never;
 
 /**
- * The signatures of calls while either of two versions may be in force: inputs must suit both, and
- * results may be of either.
+ * The signatures of calls while either of two versions may be in force. Inputs must be valid for
+ * both versions, and results may come from either version.
  */
 export type CompatibleCalls<New, Old> = {
   readonly [Name in keyof New]: Name extends keyof Old
@@ -62,14 +65,15 @@ export type CompatibleCalls<New, Old> = {
 type InputOf<Call> = Call extends { readonly input: infer Input } ? Input : never;
 type ResultOf<Call> = Call extends { readonly result: infer Result } ? Result : never;
 
-/** Writes and reads the snapshots of a state that is not plain data. */
+/** Writes and reads snapshots of a state that is not plain data. */
 export interface StateSnapshot<State> {
   /**
-   * Returns the state, in chunks of any size. Copies whatever later commands may change before the
-   * first chunk, because the node applies them while it reads the other chunks.
+   * Returns the encoded state, in chunks of any size. Before the first chunk, this method must copy
+   * all data that later commands may change. The node applies such commands while it reads the
+   * other chunks.
    */
   write(state: State): AsyncIterable<Uint8Array>;
-  /** Resolves with the state that `write` returned. Must read `chunks` to the end. */
+  /** Resolves with the state that `write` encoded. Must read `chunks` to the end. */
   read(chunks: AsyncIterable<Uint8Array>): Promise<State>;
 }
 
@@ -92,18 +96,19 @@ interface Command {
 }
 
 /**
- * A state machine made of typed commands and queries: its newest version, and the earlier versions
- * that logs and snapshots may still need. Has no state, so any number of servers can share it.
+ * A state machine made of typed commands and queries. It consists of its newest version, and of the
+ * earlier versions that logs and snapshots may still need. A definition has no state, so any number
+ * of servers can share it.
  */
 export interface Definition<State = unknown, Commands = unknown, Queries = unknown> {
   readonly version: number;
-  /** All versions, in ascending order without gaps. */
+  /** All versions of the state machine, in ascending order without gaps. */
   readonly behaviors: readonly [Behavior, ...Behavior[]];
-  /** Carries the types. Undefined at run time. */
+  /** The types of the state, the commands and the queries. Undefined at run time. */
   readonly types?: { readonly state: State; readonly commands: Commands; readonly queries: Queries };
 }
 
-/** Requires `migrate` if the state of the previous version does not suit. */
+/** Requires the option `migrate` if the state of the previous version has a different type. */
 type Migrates<State, Previous> =
   Previous extends Definition<infer Old>
     ? [Old] extends [State]
@@ -111,30 +116,40 @@ type Migrates<State, Previous> =
       : { migrate: (state: Old) => State }
     : unknown;
 
-/** What defines one version of a state machine. */
+/** The options that define one version of a state machine. */
 export interface DefinitionOptions<State, Commands, Schemas, Queries, Previous> {
-  /** The version of the behavior, from 1 on. Default 1, or one more than that of `previous`. */
+  /**
+   * The version of the state machine's behavior, from 1 on. Default 1, or one more than the version
+   * of `previous`.
+   */
   readonly version?: number | undefined;
   /**
-   * The version before this one. Keep it as long as a log or a snapshot may need it: until every
-   * server has a snapshot that was taken with a later version.
+   * The definition of the previous version. Keep this definition until every server has a snapshot
+   * that was taken with a later version. Logs and older snapshots may need the previous version
+   * before that.
    */
   readonly previous?: Previous | undefined;
   /** Returns the state before the first command. */
   readonly initial: () => State;
   /**
-   * The commands by name. A command changes the state and returns its result, which is copied. It
-   * must do the same on every server: no clock, no randomness, no I/O, no promises. It throws a
-   * `CommandError` to report a failure. Any other exception stops every server.
+   * The commands of the state machine by name. A command changes the state and returns its result,
+   * which is copied. A command must be deterministic: no clock, no randomness, no I/O, no promises.
+   * It throws a `CommandError` to report a failure. Any other exception stops every server.
    */
   readonly commands: Commands & { readonly [Name in keyof Schemas]: CommandOf<State, Schemas[Name]> };
-  /** The queries by name. A query returns something about the state, which is copied. */
+  /**
+   * The queries of the state machine by name. A query returns information about the state, which is
+   * copied.
+   */
   readonly queries?: Queries & Readonly<Record<string, (state: State, input: never) => unknown>>;
-  /** Encodes the inputs of commands. Default JSON. */
+  /** The codec for the inputs of commands. Default: JSON. */
   readonly codec?: Codec | undefined;
-  /** Needed if the state is not plain data. */
+  /** Methods that write and read snapshots. Required if the state is not plain data. */
   readonly snapshot?: StateSnapshot<NoInfer<State>> | undefined;
-  /** Returns this version's state for a state of `previous`. Default: the state stays as it is. */
+  /**
+   * Converts a state of the previous version to a state of this version. Default: the state does
+   * not change.
+   */
   readonly migrate?: ((state: StateOf<Previous>) => NoInfer<State>) | undefined;
 }
 

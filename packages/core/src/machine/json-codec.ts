@@ -1,6 +1,6 @@
 import { isPlainArray, isPlainObject, notPlain } from './plain.js';
 
-/** Encodes the inputs of commands. Must return and throw the same on every server. */
+/** Encodes the inputs of commands. Both methods must return or throw the same on every server. */
 export interface Codec {
   encode(value: unknown): Uint8Array;
   decode(bytes: Uint8Array): unknown;
@@ -10,8 +10,9 @@ const utf8 = new TextEncoder();
 const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * JSON. Refuses values that `JSON.stringify` would change, such as undefined, NaN, dates, maps and
- * instances of classes, because the command would run with another input than its caller passed.
+ * The default codec, which encodes inputs as JSON. Throws for values that `JSON.stringify` would
+ * change, such as undefined, NaN, dates, maps and instances of classes. Otherwise the command would
+ * run with an input that its caller has not passed.
  */
 export const jsonCodec: Codec = {
   encode: (value) => utf8.encode(stringify(value, [])),
@@ -20,11 +21,11 @@ export const jsonCodec: Codec = {
 
 const MAX_LEVELS = 1_000;
 
-/** Returns the JSON text of a value. `keys` lead to the value. */
+/** Returns the JSON text of a value. `keys` is the path of keys to this value. */
 function stringify(value: unknown, keys: (string | number)[]): string {
   if (value === null || typeof value === 'boolean') return String(value);
   if (typeof value === 'string') return JSON.stringify(value);
-  // JSON.stringify writes 0 for -0, but JSON.parse reads both.
+  // JSON.stringify writes -0 as 0, so write numbers without it. JSON.parse reads -0 correctly.
   if (typeof value === 'number' && Number.isFinite(value)) return Object.is(value, -0) ? '-0' : String(value);
   if (typeof value !== 'object') throw notPlain(value, keys);
   if (keys.length > MAX_LEVELS)

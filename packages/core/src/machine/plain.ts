@@ -1,8 +1,8 @@
 import { describe } from '../node/describe.js';
 
 /**
- * Returns whether a value is an object without a class. The prototypes of other realms count, too.
- * Refuses properties that `Object.keys` skips, because they would be lost.
+ * Returns whether an object is plain: it has no class, and no properties that `Object.keys` leaves
+ * out. Such properties would be lost. Plain objects from other realms are also accepted.
  */
 export function isPlainObject(value: object): value is Readonly<Record<string, unknown>> {
   const prototype = Object.getPrototypeOf(value) as object | null;
@@ -10,22 +10,29 @@ export function isPlainObject(value: object): value is Readonly<Record<string, u
   return Reflect.ownKeys(value).length === Object.keys(value).length;
 }
 
-/** Returns whether an array has neither holes, nor further properties, nor a class of its own. */
+/**
+ * Returns whether an array is plain: it has no holes, no further properties, and no class except
+ * for `Array`.
+ */
 export function isPlainArray(value: readonly unknown[]): boolean {
   const prototype = Object.getPrototypeOf(value) as object | null;
   if (prototype !== Array.prototype && !isPrototypeOfArrays(prototype)) return false;
-  // The keys are the indices without holes, then `length`, then further properties.
+  // The keys of an array are the indices that are not holes, `length`, and the names of further
+  // properties.
   const keys = Reflect.ownKeys(value);
   return keys.length === value.length + 1 && keys[value.length] === 'length';
 }
 
-/** Returns whether an object is the `Array.prototype` of a realm. */
+/** Returns whether an object is the `Array.prototype` of any realm. */
 function isPrototypeOfArrays(prototype: object | null): boolean {
   const root = prototype && (Object.getPrototypeOf(prototype) as object | null);
   return root !== null && Object.getPrototypeOf(root) === null;
 }
 
-/** Returns the error for a value that cannot be encoded, with the keys that lead to it. */
+/**
+ * Returns the error for a value that cannot be encoded. The error message contains the path of keys
+ * to this value.
+ */
 export function notPlain(value: unknown, keys: readonly unknown[]): TypeError {
   const place = keys.length === 0 ? 'The value' : `The value at ${keys.map(String).join('.')}`;
   return new TypeError(`${place} is ${nameOf(value)}, which cannot be encoded.`);

@@ -6,8 +6,8 @@ import { encodeCommand } from './record.js';
 import { validate } from './standard-schema.js';
 
 /**
- * Encodes a command for a version. Throws `KONTIKI_UNKNOWN_COMMAND` or `KONTIKI_BAD_INPUT` if it
- * cannot be proposed.
+ * Encodes a command for a version of the state machine. Throws `KONTIKI_UNKNOWN_COMMAND` or
+ * `KONTIKI_BAD_INPUT` if the command cannot be proposed.
  */
 export function encodeProposal({ version, commands, codec }: Behavior, name: string, given: unknown): Uint8Array {
   const command = commands.get(name);

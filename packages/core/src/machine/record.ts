@@ -5,11 +5,14 @@ export interface CommandRecord {
   readonly kind: 'command';
   readonly version: number;
   readonly name: string;
-  /** The encoded input; undefined if the command has none. */
+  /** The encoded input of the command; undefined if the command has no input. */
   readonly input: Uint8Array | undefined;
 }
 
-/** Raises the version in force from `from` (0 before the first command) to `to`. */
+/**
+ * A record that raises the version in force from `from` to `to`. `from` is 0 before the first
+ * command.
+ */
 export interface RaiseRecord {
   readonly kind: 'raise';
   readonly from: number;
@@ -17,15 +20,15 @@ export interface RaiseRecord {
 }
 
 /**
- * First bytes of the records in log entries. No UTF-8 text contains them, so commands that a program
- * proposed without this layer are not mistaken for records.
+ * The first bytes of records in log entries. No UTF-8 text contains these bytes. So text commands
+ * that a program proposed without `TypedNode` are not mistaken for records.
  */
 const KIND = { command: 0xc0, raise: 0xc1 } as const;
 
-/** Maximum bytes of a command's name. */
+/** Maximum size of a command's name in bytes. */
 export const MAX_NAME_BYTES = 255;
 
-/** Encodes a command: kind (1 byte), version (4), name, whether there is an input (1), the input. */
+/** Encodes a command: kind (1 byte), version (4), name, a flag for the input (1), and the input. */
 export function encodeCommand({ version, name, input }: Omit<CommandRecord, 'kind'>): Uint8Array {
   const writer = new Writer(6 + textLength(name) + (input?.length ?? 0));
   writer.u8(KIND.command);
@@ -36,7 +39,10 @@ export function encodeCommand({ version, name, input }: Omit<CommandRecord, 'kin
   return writer.bytes;
 }
 
-/** Encodes a raise: kind (1 byte), the versions before and after it (4 each). */
+/**
+ * Encodes a raise of the version: kind (1 byte), and the versions before and after the raise (4
+ * each).
+ */
 export function encodeRaise({ from, to }: Omit<RaiseRecord, 'kind'>): Uint8Array {
   const writer = new Writer(9);
   writer.u8(KIND.raise);
@@ -45,7 +51,7 @@ export function encodeRaise({ from, to }: Omit<RaiseRecord, 'kind'>): Uint8Array
   return writer.bytes;
 }
 
-/** Decodes a record. Throws `KONTIKI_PROTOCOL` if the bytes are something else. */
+/** Decodes a record. Throws `KONTIKI_PROTOCOL` if the bytes are not a record. */
 export function decodeRecord(data: Uint8Array): CommandRecord | RaiseRecord {
   const reader = new Reader(data);
   const kind = reader.u8();

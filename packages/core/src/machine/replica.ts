@@ -11,19 +11,24 @@ import { decodeRecord, type CommandRecord, type RaiseRecord } from './record.js'
 import { encodeHead, readHead, SNAPSHOT_FORMAT } from './snapshot-head.js';
 import { decodeState, encodeState } from './state-encoding.js';
 
-/** What a committed command leads to: its result, or the error for its caller. */
+/** The outcome of a committed command: its result, or the error for its caller. */
 export type Outcome = { readonly result: unknown } | { readonly error: Error };
 
-/** One server's copy of a defined state machine. Implements the port of the node. */
+/**
+ * One server's copy of a defined state machine. This class implements the state machine port of a
+ * node.
+ */
 export class Replica<State = unknown> implements StateMachine<Outcome> {
   readonly version: number = SNAPSHOT_FORMAT;
   readonly #behaviors: Definition['behaviors'];
   readonly #clock: Pick<Clock, 'now' | 'defer'>;
-  /** The version that the log has put in force; undefined before the first command. */
+  /** The version that committed entries have put in force; undefined before the first command. */
   #raised: Behavior | undefined;
   #state: unknown;
 
-  /** `clock` decides when the encoding of a large state yields to other work. */
+  /**
+   * Creates a replica. `clock` determines when the encoding of a large state yields to other work.
+   */
   constructor(definition: Definition<State>, clock: Pick<Clock, 'now' | 'defer'> = new SystemClock()) {
     this.#behaviors = definition.behaviors;
     this.#clock = clock;
@@ -31,31 +36,31 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
   }
 
   /**
-   * The version in force. The first command puts the version in force for which it was proposed.
-   * That is the earliest version of the server that proposed it, so that servers with earlier
-   * programs can follow.
+   * The version in force. The first command in the log determines the first version in force: the
+   * version for which the command was proposed. This is the earliest version in the program of the
+   * proposing server, so that servers with earlier programs can run the command.
    */
   get inForce(): Behavior {
     return this.#raised ?? this.#behaviors[0];
   }
 
-  /** The version that the log has put in force; 0 before the first command. */
+  /** The version that committed entries have put in force; 0 before the first command. */
   get raised(): number {
     return this.#raised?.version ?? 0;
   }
 
-  /** The newest version of this program. */
+  /** The newest version in this program. */
   get behavior(): number {
     return this.#behaviors.at(-1)?.version as number;
   }
 
-  /** The state. Only commands may change it. */
+  /** The state of the machine. Only commands may change the state. */
   get state(): State {
     return this.#state as State;
   }
 
   /**
-   * Encodes a command as `TypedNode.execute` proposes it, for the version in force. Throws
+   * Encodes a command for the version in force, in the same way as `TypedNode.execute`. Throws
    * `KONTIKI_UNKNOWN_COMMAND` or `KONTIKI_BAD_INPUT` if the command cannot be proposed.
    */
   encode(name: string, input?: unknown): Uint8Array {
@@ -72,7 +77,8 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
     const { snapshot } = this.#raised;
     const chunks = snapshot?.write(this.#state) ?? encodeState(this.#state, this.#clock);
     const iterator = chunks[Symbol.asyncIterator]();
-    // The node applies the next batch after the head, so the state must be read before.
+    // The node applies the next batch after the head, so read the first part of the state before
+    // yielding the head.
     const first = await iterator.next();
     try {
       yield head;
@@ -157,7 +163,10 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
     return { result: to };
   }
 
-  /** Returns a version. Throws `KONTIKI_FORMAT` if this program does not have it. */
+  /**
+   * Returns the version with a number. Throws `KONTIKI_FORMAT` if this program does not have this
+   * version.
+   */
   #find(version: number, what: string): Behavior {
     const found = this.#behaviors.find((behavior) => behavior.version === version);
     if (found !== undefined) return found;
@@ -170,15 +179,17 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
   }
 }
 
-/** Returns a failure of a committed entry, which has changed nothing on any server. */
+/**
+ * Returns the outcome of a committed entry that failed without changing the state of any server.
+ */
 function failed(code: ErrorCode, text: string, cause?: unknown): Outcome {
   return { error: new KontikiError(code, `${text} It changed nothing.`, { cause }) };
 }
 
-/** Returns a copy of a result, which shares nothing with the state. */
+/** Returns a copy of a result, which shares no objects with the state. */
 export function copyOf<T>(value: T, what: string): T {
   if (isThenable(value)) {
-    // Its rejection would be unhandled.
+    // This handler prevents an unhandled rejection of the promise.
     value.then(undefined, () => {});
     throw new TypeError(
       `${what} returned a promise. It must return its result, because the state may change meanwhile.`,

@@ -1,11 +1,14 @@
 import { KontikiError } from '../errors.js';
 import { Reader, Writer } from '../wire/index.js';
 
-/** The format of snapshots of defined state machines. */
+/** The format number of snapshots of defined state machines. */
 export const SNAPSHOT_FORMAT = 1;
 const HEAD = 8;
 
-/** Encodes what precedes a state: the format and the version in force, 0 for none (4 bytes each). */
+/**
+ * Encodes the head of a snapshot: the format number (4 bytes), and the version in force (4, 0 for
+ * none). The state follows the head.
+ */
 export function encodeHead(version: number): Uint8Array {
   const writer = new Writer(HEAD);
   writer.u32(SNAPSHOT_FORMAT);

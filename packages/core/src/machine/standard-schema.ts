@@ -1,8 +1,8 @@
 import { isThenable } from '../node/thenable.js';
 
 /**
- * The interface of validators, copied from the Standard Schema specification (version 1), which asks
- * libraries to do so. Zod, Valibot and ArkType implement it.
+ * The interface of validators. It is copied from the Standard Schema specification (version 1), as
+ * the specification recommends. Zod, Valibot and ArkType implement this interface.
  */
 export interface StandardSchemaV1<Input = unknown, Output = Input> {
   readonly '~standard': {
@@ -25,7 +25,7 @@ interface SchemaIssue {
 export function validate(schema: StandardSchemaV1, input: unknown): unknown {
   const checked = schema['~standard'].validate(input);
   if (isThenable(checked)) {
-    // Its rejection would be unhandled.
+    // This handler prevents an unhandled rejection of the promise.
     checked.then(undefined, () => {});
     throw new TypeError('The validator returned a promise. Only synchronous validators can be used.');
   }

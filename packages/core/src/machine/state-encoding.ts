@@ -1,28 +1,34 @@
 import type { Clock } from '../ports/clock.js';
 import { isPlainArray, isPlainObject, notPlain } from './plain.js';
 
-/** Characters of strings, or eight per other token, after which a line ends. */
+/**
+ * Size after which a line of the encoding ends. A string counts its characters, and any other token
+ * counts 8.
+ */
 const LINE_SIZE = 64 * 1024;
 /** Milliseconds after which the encoder yields to messages and timers. */
 const SLICE_MS = 5;
 
 /**
- * A part of a state in depth-first order. Strings, booleans, null and finite numbers stand for
- * themselves. Everything else is a mark:
+ * A part of an encoded state, in depth-first order. Strings, booleans, null and finite numbers are
+ * encoded as the same JSON values. All other parts are encoded as marks:
  *
- * - `['{']`, `['[']`, `['map']`, `['set']`, `['null']` open an object, an array, a `Map`, a `Set` and
- *   an object without a prototype. Keys and values follow in turn, or values alone, then `[]`.
- * - `['ref', n]` is the object that was opened as the nth one: two references to one object stay two
- *   references to one object.
- * - `['number', text]`, `['bigint', text]` and `['undefined']` are values that JSON does not have.
+ * - `['{']`, `['[']`, `['map']`, `['set']` and `['null']` open an object, an array, a `Map`, a
+ *   `Set` and an object without a prototype. Alternating keys and values follow (for arrays and
+ *   sets, only values), and then `[]`.
+ * - `['ref', n]` is another reference to the object that was opened as number n, so that shared
+ *   objects are still shared after decoding.
+ * - `['number', text]`, `['bigint', text]` and `['undefined']` are values that JSON does not
+ *   support.
  */
 type Token = string | number | boolean | null | readonly [mark?: string, detail?: number | string];
 
 const [OBJECT, ARRAY, MAP, SET, NULL_OBJECT, END] = [['{'], ['['], ['map'], ['set'], ['null'], []] as const;
 
 /**
- * Encodes plain data in lines of JSON arrays of tokens. Encodes all of it before the first chunk, in
- * slices, so that the state may change afterwards. Throws a TypeError if a part is not plain data.
+ * Encodes plain data in lines of JSON arrays of tokens. Encodes the whole state before the first
+ * chunk, in time slices, so that the state may change afterward. Throws a TypeError if a part of
+ * the state is not plain data.
  */
 export async function* encodeState(state: unknown, clock: Pick<Clock, 'now' | 'defer'>): AsyncGenerator<Uint8Array> {
   const utf8 = new TextEncoder();
@@ -44,14 +50,17 @@ export function checkPlain(state: unknown): void {
 
 /** A container whose parts are being encoded. */
 interface Open {
-  /** The values of an array or a set; keys and values in turn of any other container. */
+  /** The values of an array or a set. For any other container, alternating keys and values. */
   readonly parts: readonly unknown[];
   readonly hasKeys: boolean;
-  /** The number of parts that are encoded, or being encoded. */
+  /** Number of parts that are encoded or being encoded. */
   at: number;
 }
 
-/** Returns a value's tokens, line by line. Uses no recursion, because states may be nested deeply. */
+/**
+ * Returns the tokens of a value, line by line. Uses no recursion, because states may be nested
+ * deeply.
+ */
 function* linesOf(root: unknown): Generator<readonly Token[], void> {
   const numbers = new Map<object, number>();
   const stack: Open[] = [{ parts: [root], hasKeys: false, at: 0 }];
@@ -96,7 +105,8 @@ function primitive(value: unknown, stack: readonly Open[]): Token {
 
 function containerOf(value: object, stack: readonly Open[]): Pick<Open, 'parts' | 'hasKeys'> & { mark: Token } {
   if (Array.isArray(value) && isPlainArray(value)) return { mark: ARRAY, parts: value, hasKeys: false };
-  // An instance of a class that extends them would lose its class.
+  // Instances of subclasses of `Map` and `Set` are not accepted, because they would lose their
+  // class.
   if (value instanceof Map && Object.getPrototypeOf(value) === Map.prototype)
     return { mark: MAP, parts: [...value].flat(), hasKeys: true };
   if (value instanceof Set && Object.getPrototypeOf(value) === Set.prototype)
@@ -108,7 +118,7 @@ function containerOf(value: object, stack: readonly Open[]): Pick<Open, 'parts' 
   return { mark, parts, hasKeys: true };
 }
 
-/** Returns the keys that lead to the part that is being encoded. */
+/** Returns the path of keys to the part that is being encoded. */
 function keysOf([, ...stack]: readonly Open[]): unknown[] {
   return stack.map(({ parts, hasKeys, at }) => (hasKeys ? parts[at - 2] : at - 1));
 }
@@ -116,12 +126,12 @@ function keysOf([, ...stack]: readonly Open[]): unknown[] {
 /** A container whose parts are being decoded. */
 interface Filling {
   readonly target: object;
-  /** The key that waits for its value. */
+  /** The key whose value is decoded next. */
   key: unknown;
   hasKey: boolean;
 }
 
-/** Decodes the output of `encodeState`. Rejects if the chunks contain something else. */
+/** Decodes the output of `encodeState`. Rejects if the chunks contain any other data. */
 export async function decodeState(chunks: AsyncIterable<Uint8Array>): Promise<unknown> {
   const root: unknown[] = [];
   const opened: object[] = [];
@@ -171,7 +181,7 @@ function put(filling: Filling, value: unknown): void {
     filling.hasKey = false;
     if (target instanceof Map) target.set(key, value);
     else if (key !== '__proto__') (target as Record<string, unknown>)[key as string] = value;
-    // An assignment would set the prototype.
+    // An assignment to `__proto__` would set the object's prototype.
     else Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
   } else {
     filling.key = value;

@@ -18,7 +18,7 @@ export interface TypedNodeOptions<D extends Definition> extends Omit<NodeOptions
 type CommandsOf<D> = D extends Definition<unknown, infer Commands> ? Commands : never;
 type QueriesOf<D> = D extends Definition<unknown, unknown, infer Queries> ? Queries : never;
 
-/** The arguments after the name of a call: its input, unless it takes none, and options. */
+/** The arguments of a call after its name: the input, unless the call has none, and the options. */
 type Arguments<Call, Options> = Call extends { readonly input: infer Input }
   ? undefined extends Input
     ? [input?: Input, options?: Options]
@@ -30,14 +30,14 @@ type ResultOf<Call> = Call extends Signature ? Call['result'] : never;
 
 /** A node whose state machine was defined by `defineStateMachine`. */
 export class TypedNode<D extends Definition> implements AsyncDisposable {
-  /** The node below, for its members, status, events and snapshots. */
+  /** The underlying node, with its members, status, events and snapshots. */
   readonly raft: RaftNode<Outcome>;
   readonly #replica: Replica;
 
   /**
-   * Opens a node, like `RaftNode.open`. Resolves when what this server knows to be committed is
-   * applied. Rejects with `KONTIKI_FORMAT` if the log or the snapshot needs a version that the
-   * definition does not have.
+   * Opens a node, like `RaftNode.open`. Resolves when this server has applied all entries that it
+   * knows to be committed. Rejects with `KONTIKI_FORMAT` if the log or the snapshot needs a version
+   * that the definition does not have.
    */
   static async open<D extends Definition>(
     options: TypedNodeOptions<D>,
@@ -51,7 +51,7 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
       return new TypedNode<D>(raft, replica);
     } catch (error) {
       await raft.close().catch(() => {
-        // The first error is more useful.
+        // Ignore this error, because the first error is more useful.
       });
       throw raft.status().error ?? error;
     }
@@ -63,12 +63,13 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
   }
 
   /**
-   * Runs a command on every server. Any server takes the call, and forwards it to the leader. Resolves with its result, like `propose` of the node below. An
-   * input for which there is a validator is validated first, and the validator's output is proposed.
+   * Runs a command on every server. Any server accepts the call and forwards the command to the
+   * leader. Resolves with the command's result, like `RaftNode.propose`. If the command has a
+   * validator, the input is validated first, and the validator's output is proposed.
    *
    * Rejects with the `CommandError` that the command throws. Rejects with `KONTIKI_UNKNOWN_COMMAND`
-   * or `KONTIKI_BAD_INPUT` if the version in force has no such command, or if the input is invalid
-   * or cannot be encoded exactly. Otherwise rejects like `propose`.
+   * if the version in force does not have the command. Rejects with `KONTIKI_BAD_INPUT` if the
+   * input is invalid or cannot be encoded exactly. Otherwise rejects like `RaftNode.propose`.
    */
   async execute<Name extends keyof CommandsOf<D> & string>(
     name: Name,
@@ -78,14 +79,15 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
       const data = this.#replica.encode(name, input);
       const { index, term, result: outcome } = await this.raft.propose(data, options);
       if ('result' in outcome) return { index, term, result: outcome.result as ResultOf<CommandsOf<D>[Name]> };
-      // Another version came into force in the meantime, so the command changed nothing.
+      // Another version came into force in the meantime, so the command had no effect. Propose it
+      // again.
       if (!isKontikiError(outcome.error, 'KONTIKI_BEHAVIOR')) throw outcome.error;
     }
   }
 
   /**
-   * Resolves with the result of a query, like `read` of the node below. Rejects with
-   * `KONTIKI_UNKNOWN_COMMAND` if the version in force has no such query.
+   * Resolves with the result of a query, like `RaftNode.read`. Rejects with
+   * `KONTIKI_UNKNOWN_COMMAND` if the version in force does not have the query.
    */
   query<Name extends keyof QueriesOf<D> & string>(
     name: Name,
@@ -100,23 +102,24 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
     return this.raft.read(read, options) as Promise<ResultOf<QueriesOf<D>[Name]>>;
   }
 
-  /** The version of the behavior in force on this server, as far as it has applied the log. */
+  /** The behavior version in force, according to the entries that this server has applied. */
   get version(): number {
     return this.#replica.inForce.version;
   }
 
   /**
-   * Puts the newest version in force that every member has. Resolves with the version. Call it on
-   * the leader, after a deploy: there is no way back to a program without this version.
+   * Puts into force the newest version that every member has, and resolves with this version. Call
+   * this method on the leader after all servers run the new program. After that, servers cannot
+   * return to a program without this version.
    *
-   * Rejects with `KONTIKI_BEHAVIOR` if a member does not answer, or if there is no newer version that
-   * every member has. Otherwise rejects like `propose`.
+   * Rejects with `KONTIKI_BEHAVIOR` if a member does not answer, or if there is no newer version
+   * that every member has. Otherwise rejects like `RaftNode.propose`.
    */
   async raiseVersion(options?: CallOptions): Promise<number> {
     const { isLeader, members } = this.raft;
     const { raised, behavior } = this.#replica;
-    // The node refuses proposals on other servers, and says why. A raise is never forwarded, because
-    // only the leader knows what every member has.
+    // On other servers, `propose` rejects with the reason. A raise is never forwarded, because only
+    // the leader knows the version of every member.
     const to = isLeader ? members.commonBehavior() : behavior;
     if (isLeader && to <= raised) throw this.#notRaised(to);
     const { result: outcome } = await this.raft.propose(encodeRaise({ from: raised, to }), {
@@ -136,7 +139,7 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
     return new KontikiError('KONTIKI_BEHAVIOR', text);
   }
 
-  /** Closes the node below. */
+  /** Closes the underlying node. */
   close(options?: CloseOptions): Promise<void> {
     return this.raft.close(options);
   }

@@ -8,15 +8,15 @@ import type { LogRecord } from '../store/record.js';
 
 /**
  * A log in memory, for tests and for clusters that may lose their data. Every write counts as
- * durable immediately. An object keeps its entries when it is closed and opened again; a new object
- * is blank.
+ * durable immediately. A log object keeps its entries when it is closed and opened again; a new
+ * object is blank.
  */
 export class MemoryLog extends AbstractLog {
   #owner: Owner | undefined;
   readonly #tracker = new LogStateTracker();
-  /** The entries above the base. */
+  /** The entries after the base. */
   #entries: Entry[] = [];
-  /** The place to which the server moved; undefined until the log is retired. */
+  /** The location to which the server moved; undefined until the log is retired. */
   #movedTo: string | undefined;
 
   protected override get _where(): string {

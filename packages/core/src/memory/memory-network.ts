@@ -26,8 +26,8 @@ interface Endpoint {
 
 /**
  * A network within one process, for tests and benchmarks. A server's address is its id. Frames are
- * encoded and decoded as on a real network, so servers share no objects. Links can be cut in one or
- * both directions, and restored.
+ * encoded and decoded as on a real network, so servers share no objects. Connections between
+ * servers can be cut in one or both directions, and restored.
  */
 export class MemoryNetwork {
   readonly #clock: Clock;
@@ -50,7 +50,7 @@ export class MemoryNetwork {
     this.#cuts.add(`${from}>${to}`);
   }
 
-  /** Cuts a server off from all other servers, in both directions. */
+  /** Disconnects a server from all other servers, in both directions. */
   isolate(id: ServerId): void {
     for (const other of this.#endpoints.keys()) {
       this.cut(id, other);
@@ -78,7 +78,7 @@ export class MemoryNetwork {
 
   /** @internal */
   carry({ self: from, peers }: Endpoint, to: ServerId, messages: readonly Message[]): void {
-    // Two servers are connected if either server has passed the other to `setPeers`.
+    // Two servers are connected if either server has passed the other server to `setPeers`.
     if (!peers().has(to) && this.#endpoints.get(to)?.peers().has(from.server) !== true) return;
     this.#send(from, to, messages);
   }
@@ -103,8 +103,8 @@ export class MemoryNetwork {
 
   #arrive(from: Identity, to: ServerId, frame: Uint8Array): void {
     const endpoint = this.#endpoints.get(to);
-    // As in a real transport's handshake, refuse a server of another cluster, one bootstrapped with
-    // other members, and one of another epoch.
+    // Like the handshake of a real transport, refuse messages from servers of another cluster, with
+    // different initial members, or with another epoch.
     if (endpoint === undefined || isStranger(endpoint.self, from)) return;
     for (const message of decodeFrame(frame).messages) {
       // `receive` may have closed the transport.
@@ -115,8 +115,8 @@ export class MemoryNetwork {
 }
 
 /**
- * Encodes a frame. Returns undefined if a message cannot be encoded. Like any transport, this one
- * then drops the messages.
+ * Encodes a frame. Returns undefined if a message cannot be encoded. The network then drops the
+ * messages, as any transport would do.
  */
 function encoded(messages: readonly Message[]): Uint8Array | undefined {
   try {

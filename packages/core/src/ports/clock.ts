@@ -1,7 +1,7 @@
-/** A reusable one-shot timer. */
+/** A reusable timer that fires once per setting. */
 export interface Timer {
   /**
-   * Schedules the timer to fire once, at this time or as soon as possible after it. Replaces the
+   * Schedules the timer to fire once, at time `at` or as soon as possible after it. Replaces the
    * previous setting; `Infinity` clears the timer.
    */
   set(at: number): void;
@@ -11,7 +11,7 @@ export interface Timer {
 
 /** The node's source of time. Tests use a virtual clock. */
 export interface Clock {
-  /** Returns monotonic time in milliseconds since an arbitrary start. */
+  /** Returns the monotonic time in milliseconds since an arbitrary start. */
   now(): number;
   /** Creates a timer that calls `fire` when it fires. */
   timer(fire: () => void): Timer;

@@ -10,14 +10,14 @@ import type { StoreLife } from '../log/store-life.js';
  * `KONTIKI_FOREIGN_DATA`.
  */
 export interface Owner {
-  /** The cluster's id, from `createClusterId`. */
+  /** The cluster's id, which `createClusterId` returns. */
   readonly cluster: string;
   readonly server: ServerId;
 }
 
 /**
- * The position where a log begins. A snapshot covers everything up to and including this position.
- * At index 0, term 0 there is no snapshot.
+ * The position where a log starts. A snapshot covers everything up to and including this position.
+ * If the base has index 0 and term 0, there is no snapshot.
  */
 export interface LogBase extends Base {
   /** The checksum of the cluster's first entry, which is no longer in the log. */
@@ -25,8 +25,8 @@ export interface LogBase extends Base {
 }
 
 /**
- * Bytes that `open` truncated from the end of a log after a crash left a partial write. None of
- * these bytes had been acknowledged.
+ * The description of bytes that `open` truncated from the end of a log, because a crash had left a
+ * partial write. None of these bytes had been acknowledged.
  */
 export interface Repair {
   /** The location of the truncated bytes for an operator, such as a file name. */
@@ -37,34 +37,39 @@ export interface Repair {
   readonly reason: string;
 }
 
-/** A summary of a log, all of it durable. It lets a server start without reading all entries. */
+/**
+ * A summary of a log, so that a server can start without reading all entries. All data in the
+ * summary is durable.
+ */
 export interface LogState {
   readonly ballot: Ballot | undefined;
-  /** The newest life that was written; undefined if none was. Survives a reset. */
+  /** The newest life that was written; undefined if no life was written. A reset keeps the life. */
   readonly life: StoreLife | undefined;
   readonly base: LogBase;
-  /** Index of the last entry, or of the base if the log has no entries. */
+  /** The index of the last entry, or of the base if the log has no entries. */
   readonly last: number;
-  /** The first index of each term above the base, ascending. The base's own term is not listed. */
+  /**
+   * The first index of each term after the base, in ascending order. The base's term is not listed.
+   */
   readonly terms: readonly Position[];
-  /** The memberships above the base, in ascending order of their index. */
+  /** The memberships after the base, in ascending order of index. */
   readonly memberships: readonly MembershipAt[];
-  /** A commit index that this server has known, at most `last`; 0 if none was stored. */
+  /** A commit index that this server has known, at most `last`; 0 if no commit index was stored. */
   readonly committed: number;
   /** The checksum of the cluster's first entry (`genesisOf`); undefined while the log is blank. */
   readonly genesis: number | undefined;
-  /** Bytes that `open` truncated; empty after a clean stop. */
+  /** Bytes that `open` truncated. This list is empty after a clean stop. */
   readonly repairs: readonly Repair[];
 }
 
-/** One atomic write: after a crash, either all or none of it is durable. */
+/** One atomic write to a log. After a crash, either all or none of the write is durable. */
 export interface LogWrite {
   readonly ballot?: Ballot | undefined;
   readonly life?: StoreLife | undefined;
   /**
-   * Entries to append. They are contiguous and ascending, and start above the base and at most one
-   * past the last index. They replace every entry from `entries[0].index` on. The store rejects
-   * other entries with `KONTIKI_INVARIANT` and leaves the log unchanged.
+   * Entries to append, contiguous and in ascending order of index. They start after the base, and
+   * at most one index after the last entry. They replace every entry from `entries[0].index` on.
+   * The store rejects other entries with `KONTIKI_INVARIANT` and leaves the log unchanged.
    */
   readonly entries?: readonly Entry[] | undefined;
   /**
@@ -85,38 +90,41 @@ export interface LogWrite {
  */
 export interface LogStore {
   /**
-   * Opens or creates the log. Rewrites and syncs entries that may not have been synced before, then
-   * resolves. A closed log may be opened again. Rejects with `KONTIKI_FOREIGN_DATA` if the log
-   * belongs to another owner, and `KONTIKI_LOCKED` if it is already open. Rejects with
-   * `KONTIKI_CORRUPT` if it is damaged, and `KONTIKI_LOST_DATA` if it ends before its commit index.
-   * When it rejects, it has released whatever it had opened.
+   * Opens or creates the log. Rewrites and syncs entries that may not have been synced before, and
+   * then resolves. A closed log may be opened again.
+   *
+   * Rejects with `KONTIKI_FOREIGN_DATA` if the log belongs to another owner, and `KONTIKI_LOCKED`
+   * if the log is already open. Rejects with `KONTIKI_CORRUPT` if the log is damaged, and
+   * `KONTIKI_LOST_DATA` if the log ends before its commit index. Before it rejects, it releases all
+   * resources that it opened.
    */
   open(owner: Owner): Promise<LogState>;
   /**
-   * Writes a ballot, a life, entries or several of these, and resolves when they are durable.
+   * Writes a ballot, a life or entries, or several of these, and resolves when they are durable.
    * `entries` are not copied and must not change.
    */
   append(write: LogWrite): Promise<void>;
   /**
-   * Discards every entry, because a snapshot that ends at `base` replaces the log. Keeps the
-   * ballot and the life. Resolves when the change is durable.
+   * Discards every entry, because a snapshot that ends at `base` replaces the log. Keeps the ballot
+   * and the life. Resolves when the change is durable.
    */
   reset(base: LogBase): Promise<void>;
   /**
-   * Discards the entries up to and including `base.index`. They must be durable and covered by a
-   * durable snapshot. The store may delete them later, and after a crash they may still exist.
+   * Discards the entries up to and including `base.index`. These entries must be durable and
+   * covered by a durable snapshot. The store may delete the entries later, and after a crash they
+   * may still exist.
    */
   compact(base: LogBase): Promise<void>;
   /**
    * Resolves with the entries from `from` to `to` (inclusive) that fit into `maxBytes`, as counted
-   * by `entryBytes`, but with at least one. Sees the effects of every earlier call, durable or not.
-   * Rejects with `KONTIKI_COMPACTED` if `from` is at or below the base, even if it was compacted
-   * during the call. The server stops on any other error.
+   * by `entryBytes`, but with at least one. Includes the effects of every earlier call, whether
+   * durable or not. Rejects with `KONTIKI_COMPACTED` if `from` is at or before the base, even if
+   * the log was compacted during the call. The server stops on any other error.
    */
   read(from: number, to: number, maxBytes: number): Promise<Entry[]>;
   /**
-   * Sets the listener for a full disk. It is called with `true` when there is no room for another
-   * log segment, and with `false` when there is room again.
+   * Sets the listener for a full disk. The store calls the listener with `true` when there is no
+   * room for another log segment, and with `false` when there is room again.
    */
   onFull(listener: (full: boolean) => void): void;
   /**
@@ -124,10 +132,10 @@ export interface LogStore {
    * rejects with `KONTIKI_MOVED` and a message that contains `where`. Earlier calls finish, and
    * later calls reject. Resolves when the change is durable. Rejects with `KONTIKI_BAD_OPTION`, and
    * leaves the log unchanged, if `where` is too long. After any other error only the next `open`
-   * shows whether the log is retired. A server cannot move away from a store that lacks this
-   * method.
+   * shows whether the log is retired. If a store does not have this method, its server cannot be
+   * moved to another log.
    */
   retire?(where: string): Promise<void>;
-  /** Waits for the calls in progress, then releases all resources. Idempotent. */
+  /** Waits for the calls in progress, and then releases all resources. Idempotent. */
   close(): Promise<void>;
 }

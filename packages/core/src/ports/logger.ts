@@ -6,5 +6,5 @@ export interface Logger {
   error(text: string, details?: Readonly<Record<string, unknown>>): void;
 }
 
-/** Discards every message. */
+/** A logger that discards every message. */
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };

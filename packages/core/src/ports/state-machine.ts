@@ -1,10 +1,10 @@
 import type { CommandEntry, Position } from '../log/entry.js';
 import type { Owner } from './log-store.js';
 
-/** Committed commands, in log order. */
+/** Committed commands to apply, in log order. */
 export interface ApplyBatch {
   readonly entries: readonly CommandEntry[];
-  /** Index of the last log entry that the batch covers, which may not be a command. */
+  /** The index of the last log entry that the batch covers. This entry may not be a command. */
   readonly through: number;
 }
 
@@ -22,16 +22,17 @@ export interface RestorePoint extends Position {
 export interface StateMachine<Result = unknown> {
   /**
    * Opens a state machine that stores its own state. Resolves with the index of the last applied
-   * entry whose effects are durable. A machine without this method gets the whole log applied again
-   * at each start.
+   * entry whose effects are durable. If a machine does not have this method, the node applies the
+   * whole log again at each start.
    */
   open?(owner: Owner): Promise<number>;
   /**
    * Applies a batch and returns one result per entry. The node makes one call at a time. An
    * exception stops the server, so report an invalid command through its result instead. `entries`
-   * is empty if only `through` advances. The machine may keep and change the data of the commands.
-   * Commands of up to 4 KiB share blocks of 64 KiB, so keeping one of them can keep 64 KiB in
-   * memory.
+   * is empty if only `through` advances.
+   *
+   * The machine may keep and change the data of the commands. Commands of up to 4 KiB share blocks
+   * of 64 KiB, so keeping one small command can keep 64 KiB in memory.
    */
   apply(batch: ApplyBatch): readonly Result[] | Promise<readonly Result[]>;
   /**
@@ -40,25 +41,27 @@ export interface StateMachine<Result = unknown> {
    */
   readonly version?: number | undefined;
   /**
-   * The newest version of the machine's behavior, an integer from 1 on, if it has versions that
-   * come into force by a command. The leader learns this version of each member.
+   * The newest version of the machine's behavior, an integer from 1 on. Undefined if the machine
+   * has no versions that come into force by a command. Each member reports this version to the
+   * leader.
    */
   readonly behavior?: number | undefined;
   /**
    * Returns the current state, in chunks of any size. The node calls this method between two
-   * batches and waits for the first chunk before it applies the next batch. It reads the other
-   * chunks while it applies later batches. It copies each chunk, so the machine may reuse the memory
-   * after the `yield`. An exception stops the server.
+   * batches, and waits for the first chunk before it applies the next batch. It reads the other
+   * chunks while it applies later batches. It copies each chunk, so the machine may reuse the
+   * memory after the `yield`. An exception stops the server.
    */
   snapshot?(): AsyncIterable<Uint8Array>;
   /**
-   * Whether the node must not apply entries while it reads a snapshot. The protocol continues in
-   * the meantime.
+   * Whether the node must not apply entries while it reads a snapshot. The protocol continues
+   * during this time.
    */
   readonly blocksApply?: boolean | undefined;
   /**
-   * Replaces the state with one that `snapshot` returned. Must read `chunks` to the end, where the
-   * checksum is. If `chunks` throws, the method must reject with that error and keep the old state.
+   * Replaces the state with a state that `snapshot` returned. Must read `chunks` to the end,
+   * because the checksum is at the end. If `chunks` throws, the method must reject with that error
+   * and keep the old state.
    */
   restore?(chunks: AsyncIterable<Uint8Array>, at: RestorePoint): Promise<void>;
 }

@@ -9,7 +9,7 @@ import type { LogStateTracker } from './log-state-tracker.js';
 import { readPage } from './page.js';
 import type { LogRecord } from './record.js';
 
-/** The data that a log store found when it opened. All of it is durable. */
+/** The data that a log store found when it opened. All of this data is durable. */
 export interface OpenedLog {
   /** The state of the log. The store may continue to use this tracker. */
   readonly tracker: LogStateTracker;
@@ -21,7 +21,7 @@ export interface OpenedLog {
  * The base class of log stores, independent of the storage medium. The public methods check the
  * state of the store and their arguments. They group calls into batches, answer reads of entries
  * that are not durable yet, and let `close` wait for every call. A store extends this class and
- * implements the protected methods whose names begin with `_`, which contain its format and
+ * implements the protected methods whose names start with `_`, which contain its format and
  * recovery.
  *
  * Calls of `_write` and `_retire` do not overlap. `_read` may be called at any time between `_open`
@@ -38,26 +38,26 @@ export abstract class AbstractLog implements LogStore {
   protected abstract get _where(): string;
 
   /**
-   * Reads the stored log, or creates a new log. Resolves when everything found is durable. Rejects
-   * with `KONTIKI_FOREIGN_DATA` (`checkOwner`), `KONTIKI_MOVED` (`movedError`), `KONTIKI_CORRUPT`
-   * (`corruptData`) or `KONTIKI_LOCKED`. Before it rejects, it must release everything that it
-   * opened.
+   * Reads the stored log, or creates a new log. Resolves when all data that was found is durable.
+   * Rejects with `KONTIKI_FOREIGN_DATA` (`checkOwner`), `KONTIKI_MOVED` (`movedError`),
+   * `KONTIKI_CORRUPT` (`corruptData`) or `KONTIKI_LOCKED`. Before it rejects, it must release all
+   * resources that it opened.
    */
   protected abstract _open(owner: Owner): Promise<OpenedLog>;
 
   /**
    * Makes records durable, in order. After a crash the store must find a prefix of all records,
-   * without partial records. The records are valid for the log (`LogStateTracker.apply` checks
-   * them). Calls do not overlap, and no call follows a failure. May return nothing if the records
-   * are already durable on return.
+   * without partial records. The records are valid for the log, because `LogStateTracker.apply` has
+   * checked them. Calls do not overlap, and no call follows a failed call. The method may return
+   * undefined if the records are already durable.
    */
   protected abstract _write(records: readonly LogRecord[]): Promise<void> | void;
 
   /**
    * Reads durable entries, starting with `from` and ending at or before `to`. The log contains all
-   * of them. May return fewer entries than requested, or more than `maxBytes`. An empty array means
-   * that there are no more entries. May reject if a concurrent write has removed or replaced the
-   * entries. The caller then reads again, or reports `KONTIKI_COMPACTED`.
+   * of these entries. May return fewer entries than requested, or more than `maxBytes`. An empty
+   * array means that there are no more entries. May reject if a concurrent write has removed or
+   * replaced the entries. The caller then reads again, or reports `KONTIKI_COMPACTED`.
    */
   protected abstract _read(from: number, to: number, maxBytes: number): Promise<readonly Entry[]>;
 
@@ -68,7 +68,7 @@ export abstract class AbstractLog implements LogStore {
   protected abstract _retire(where: string): Promise<void>;
 
   /**
-   * Releases everything that `_open` opened. Called once per `_open`, when no other call is in
+   * Releases all resources that `_open` opened. Called once per `_open`, when no other call is in
    * progress.
    */
   protected abstract _close(): Promise<void>;
@@ -84,7 +84,10 @@ export abstract class AbstractLog implements LogStore {
     return storeFailure(action, error);
   }
 
-  /** Stops the log like a failed write. For failures of background work in the store. */
+  /**
+   * Stops the log, as a failed write would do. Subclasses call this method when their background
+   * work fails.
+   */
   protected fail(cause: unknown): void {
     this.#calls?.fail(cause);
   }
@@ -174,7 +177,7 @@ export abstract class AbstractLog implements LogStore {
     const { committed, last } = opened.tracker.checkpoint;
     if (committed <= last) return opened;
     await this._close().catch(() => {
-      // The error about lost data is more useful.
+      // Ignore this error, because the error about lost data is more useful.
     });
     throw new KontikiError(
       'KONTIKI_LOST_DATA',
@@ -195,7 +198,10 @@ export abstract class AbstractLog implements LogStore {
     }
   }
 
-  /** Returns one or more entries from `from` on, or none if there are no more. */
+  /**
+   * Returns one or more entries, starting with `from`. Returns no entries if the log ends before
+   * `from`.
+   */
   async #find(calls: GroupCommit, from: number, to: number, maxBytes: number): Promise<readonly Entry[]> {
     for (;;) {
       const { failed, base, last, replacements } = calls;
@@ -209,7 +215,7 @@ export abstract class AbstractLog implements LogStore {
       } catch (error) {
         if (from <= calls.base) throw compacted(from, calls.base);
         // If entries were replaced during the read, the store may have found a mix of old and new
-        // entries. Read again.
+        // entries, so read again.
         if (calls.replacements === replacements) throw this.#failure('read the log', error);
       }
     }

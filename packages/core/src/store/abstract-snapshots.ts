@@ -15,7 +15,7 @@ export interface FinishedSnapshot<Location> {
   readonly location: Location;
 }
 
-/** An unfinished snapshot in a store, which can be resumed. */
+/** An unfinished snapshot in a store, which a new writer can resume. */
 export interface UnfinishedSnapshot<Location> {
   readonly id: string;
   readonly location: Location;
@@ -29,10 +29,10 @@ export interface OpenedSnapshots<Location> {
   readonly unfinished: Iterable<UnfinishedSnapshot<Location>>;
 }
 
-/** A finished snapshot and its readers. */
+/** A finished snapshot and the number of its readers. */
 interface Held<Location> extends FinishedSnapshot<Location> {
   readers: number;
-  /** Whether the snapshot was removed or replaced. Existing readers continue. */
+  /** Whether the snapshot was removed or replaced. Existing readers may continue to read it. */
   isRemoved: boolean;
 }
 
@@ -43,10 +43,10 @@ interface Opened<Location> {
   readonly owner: Owner;
   readonly finished: Map<string, Held<Location>>;
   readonly unfinished: Map<string, UnfinishedSnapshot<Location>>;
-  /** Writers by snapshot id; undefined while the writer is being created. */
+  /** Writers by snapshot id. The value is undefined while the writer is being created. */
   readonly writers: Map<string, StoreWriter<Location> | undefined>;
   readonly readers: Set<Pieces>;
-  /** Settles with the newest change of the stored snapshots. */
+  /** A promise that settles with the newest change of the stored snapshots. */
   changes: Promise<void>;
 }
 
@@ -54,7 +54,7 @@ interface Opened<Location> {
  * The base class of snapshot stores, independent of the storage medium. The public methods check
  * the state of the store and their arguments. They maintain the list of snapshots, check every byte
  * that is written or resumed, and let `close` wait for every call. A store extends this class and
- * implements the protected methods whose names begin with `_`, which contain its format and
+ * implements the protected methods whose names start with `_`, which contain its format and
  * recovery.
  *
  * A `Location` identifies the bytes of one snapshot in the store, for example by a file name.
@@ -69,14 +69,15 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
 
   /**
    * Finds the stored snapshots, and removes leftovers that can be neither read nor resumed.
-   * Resolves when everything found is durable. Rejects with `KONTIKI_FOREIGN_DATA` (`checkOwner`)
-   * or `KONTIKI_LOCKED`. Before it rejects, it must release everything that it opened.
+   * Resolves when all data that was found is durable. Rejects with `KONTIKI_FOREIGN_DATA`
+   * (`checkOwner`) or `KONTIKI_LOCKED`. Before it rejects, it must release all resources that it
+   * opened.
    */
   protected abstract _open(owner: Owner): Promise<OpenedSnapshots<Location>>;
 
   /**
-   * Creates an unfinished snapshot. If `resumed` is set, continues that snapshot after its first
-   * `bytes` bytes, which the caller has checked.
+   * Creates an unfinished snapshot. If `resumed` is set, continues the snapshot `resumed` after its
+   * first `bytes` bytes, which the caller has checked.
    */
   protected abstract _create(
     meta: SnapshotMeta,
@@ -85,23 +86,26 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
 
   /**
    * Reads a finished or unfinished snapshot from byte `offset` to byte `end`, in pieces of any
-   * size. Must continue if the snapshot is removed or replaced. When `return` is called, the
-   * generator must release everything that it opened.
+   * size. The read must continue if the snapshot is removed or replaced. When `return` is called,
+   * the generator must release all resources that it opened.
    */
   protected abstract _read(location: Location, offset: number, end: number): AsyncGenerator<Uint8Array, void>;
 
-  /** Removes a finished or unfinished snapshot. Resolves when no later `_open` will find it. */
+  /**
+   * Removes a finished or unfinished snapshot. Resolves when no later `_open` will find the
+   * snapshot.
+   */
   protected abstract _remove(location: Location): Promise<void>;
 
   /**
-   * Frees the bytes of a removed or replaced snapshot that has no readers left. Only needed by
-   * stores in which `_remove` cannot free bytes that are being read. Errors are ignored, so the
+   * Frees the bytes of a removed or replaced snapshot that has no readers left. Only stores in
+   * which `_remove` cannot free bytes during a read need this method. Errors are ignored, so the
    * next `_open` must free the remaining bytes.
    */
   protected async _free(_location: Location): Promise<void> {}
 
   /**
-   * Releases everything that `_open` opened. Called once per `_open`, when no other call is in
+   * Releases all resources that `_open` opened. Called once per `_open`, when no other call is in
    * progress.
    */
   protected abstract _close(): Promise<void>;
@@ -150,7 +154,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
     const pieces = this._read(location, offset, info.bytes);
     snapshot.readers += 1;
     opened.readers.add(pieces);
-    // Read the next piece ahead while the caller uses the current piece.
+    // Read the next piece while the caller uses the current piece.
     let ahead = this.#nextPiece(opened, pieces);
     try {
       let at = offset;
@@ -181,7 +185,8 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   async create(meta: SnapshotMeta): Promise<SnapshotWriter> {
     const opened = this.#life.opened;
     const { owner, writers } = opened;
-    // Encoding the meta validates it. This matters because the store may use the id in a file name.
+    // Encoding the meta validates it. This check is necessary because the store may use the id in a
+    // file name.
     encodeSnapshotHead(meta);
     checkOwner(`Snapshot ${meta.id}`, { cluster: meta.cluster }, owner);
     if (writers.has(meta.id)) {
@@ -206,7 +211,8 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
       try {
         await this._remove(snapshot.location);
       } catch (error) {
-        // The snapshot may still exist, so `remove` can be called again.
+        // Keep the snapshot in the list, because it may still exist. The caller can call `remove`
+        // again.
         finished.set(id, snapshot);
         throw this.#failure(`remove snapshot ${id}`, error);
       }
@@ -228,9 +234,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
     });
   }
 
-  /**
-   * Runs changes to the stored snapshots one at a time, in call order.
-   */
+  /** Runs changes of the stored snapshots one at a time, in call order. */
   #change<T>(opened: Opened<Location>, change: () => Promise<T>): Promise<T> {
     const changed = opened.changes.then(change);
     opened.changes = changed.then(
@@ -262,7 +266,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
         await this.#change(opened, async () => {
           // The store may have replaced a finished snapshot at the same location before it failed.
           if (finished.get(meta.id)?.location === sink.location) finished.delete(meta.id);
-          // If the removal fails, the next `open` repeats it.
+          // If this removal fails, the next `open` removes the snapshot.
           await this.#discard(sink.location).catch(() => {});
           writers.delete(meta.id);
         });
@@ -295,7 +299,8 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
       for await (const piece of this._read(location, 0, bytes)) checker.write(piece);
     } catch (error) {
       if (!isKontikiError(error)) throw error;
-      // The bytes are damaged, or belong to another snapshot than `meta` describes.
+      // The bytes are damaged, or belong to a different snapshot than the one that `meta`
+      // describes.
       return undefined;
     }
     return checker.offset === bytes ? checker : undefined;
@@ -314,7 +319,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   #nextPiece(opened: Opened<Location>, pieces: Pieces): Promise<IteratorResult<Uint8Array, void>> {
     const isOpen = this.#life.isOpen(opened);
     const piece = isOpen ? this.#life.track(pieces.next()) : Promise.reject(this.#closedError());
-    // The caller sees the error when it requests the piece.
+    // The caller receives this error when it requests the piece.
     piece.catch(() => {});
     return piece;
   }

@@ -1,6 +1,8 @@
 import { isKontikiError, KontikiError } from '../errors.js';
 
-/** Returns an error and its causes, outermost first. Errors may be each other's causes. */
+/**
+ * Returns an error and its causes, outermost first. Handles errors that are each other's causes.
+ */
 function causesOf(error: unknown): readonly Error[] {
   const causes: Error[] = [];
   for (let at = error; at instanceof Error && !causes.includes(at); at = at.cause) causes.push(at);
@@ -24,13 +26,13 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
 }
 
 /**
- * A kind of failure of the system. File systems report it with error codes, and IndexedDB with an
- * error name. LevelDB only passes on the system's error message.
+ * A kind of failure of the operating system. File systems report such a failure with an error code,
+ * and IndexedDB with an error name. LevelDB reports only the system's error message.
  */
 interface SystemFailure {
   readonly codes: readonly string[];
   readonly message: RegExp;
-  /** The remedy, as the beginning of a sentence. */
+  /** The remedy for the failure, as the start of a sentence. */
   readonly remedy: string;
 }
 
@@ -73,21 +75,24 @@ export function isDiskFull(error: unknown): boolean {
   return isFailure(error, DISK_FULL);
 }
 
-/** Returns whether the system failed for a known reason that has nothing to do with the data. */
+/**
+ * Returns whether an error has a known cause in the system, such as a full disk, rather than in the
+ * data.
+ */
 export function isSystemFailure(error: unknown): boolean {
   return SYSTEM_FAILURES.some((failure) => isFailure(error, failure));
 }
 
-/** Returns the remedy for a failure, as the beginning of a sentence. */
+/** Returns the remedy for a failure, as the start of a sentence. */
 export function remedyFor(error: unknown): string {
   const found = SYSTEM_FAILURES.find((failure) => isFailure(error, failure));
   return found?.remedy ?? 'Repair the disk or the database';
 }
 
 /**
- * Returns the error that a store reports when `action`, for example "open the log in /data/a",
- * fails. A `KontikiError` is returned unchanged. An error with the code `KONTIKI_LOCKED` keeps that
- * code; any other error becomes `KONTIKI_STORE_FAILED`.
+ * Returns the error that a store reports when `action` fails, for example "open the log in
+ * /data/a". A `KontikiError` is returned unchanged. An error with the code `KONTIKI_LOCKED` keeps
+ * that code; any other error becomes `KONTIKI_STORE_FAILED`.
  */
 export function storeFailure(action: string, error: unknown): KontikiError {
   if (isKontikiError(error)) return error;
@@ -101,8 +106,8 @@ export function storeFailure(action: string, error: unknown): KontikiError {
 }
 
 /**
- * Returns the error for bytes that cannot be decoded although their checksum is right: they were
- * written by a newer version, or they are damaged.
+ * Returns the error for bytes that cannot be decoded although their checksum is correct. Either a
+ * newer version wrote these bytes, or they are damaged.
  */
 export function undecodable(where: string, what: string, cause: unknown): KontikiError {
   if (!isKontikiError(cause, 'KONTIKI_FORMAT')) return corruptData(where, what, cause);
@@ -113,7 +118,7 @@ export function undecodable(where: string, what: string, cause: unknown): Kontik
   );
 }
 
-/** Returns the error for damage to durable data, which a server cannot repair by itself. */
+/** Returns the error for damage to durable data, which a server cannot repair alone. */
 export function corruptData(where: string, what: string, cause?: unknown): KontikiError {
   return new KontikiError(
     'KONTIKI_CORRUPT',

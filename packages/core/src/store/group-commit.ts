@@ -14,28 +14,28 @@ interface Waiting {
 }
 
 export interface GroupCommitOptions {
-  /** Returns the name of the log, which error messages begin with. */
+  /** Returns the name of the log, which starts each error message. */
   readonly nameOf: () => string;
   /**
-   * Makes a batch durable atomically. Called for one batch at a time, and never again after a
-   * failure.
+   * Makes a batch of records durable atomically. Called for one batch at a time, and never again
+   * after a failure.
    */
   readonly write: (records: readonly LogRecord[]) => Promise<void> | void;
   /** Called when no records are waiting. */
   readonly onIdle: () => void;
 }
 
-/** Maximum bytes of entries in one batch. A single larger record forms its own batch. */
+/** Maximum bytes of entries in one batch. A single larger record forms a separate batch. */
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
 /**
- * Group commit: records that arrive while one batch is being written form the next batch and share
- * one sync. Calls resolve in order. After the first failed write, all pending and later calls
- * reject.
+ * Implements group commit for a log. Records that arrive while one batch is being written form the
+ * next batch and share one sync. Calls resolve in order. After the first failed write, all pending
+ * and later calls reject.
  */
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
-  /** The state of the log as callers see it, including waiting records. */
+  /** The state of the log as callers see it, including the records that are not durable yet. */
   readonly #called = new LogStateTracker();
   /** Calls that are not durable yet, oldest first. */
   #waiting: Waiting[] = [];
@@ -65,7 +65,7 @@ export class GroupCommit {
     return this.#called.base.index;
   }
 
-  /** The index of the last entry, durable or not. */
+  /** The index of the last entry, whether it is durable or not. */
   get last(): number {
     return this.#called.last;
   }
@@ -95,9 +95,8 @@ export class GroupCommit {
   }
 
   /**
-   * Returns the entries from `index` on, as far as a waiting call contains them. `entries` is
-   * undefined if no waiting call contains `index`. Newer calls have replaced the entries from
-   * `until` on.
+   * Returns the entries from `index` on that waiting calls contain. `entries` is undefined if no
+   * waiting call contains `index`. Newer calls have replaced the entries from `until` on.
    */
   undurable(index: number): { readonly entries: readonly Entry[] | undefined; readonly until: number } {
     let until = Infinity;
@@ -113,7 +112,7 @@ export class GroupCommit {
     return { entries: undefined, until };
   }
 
-  /** Stops the log. All waiting and later calls reject. */
+  /** Stops the log after a failure. All waiting and later calls reject. */
   fail(cause: unknown): void {
     this.#failed ??= new KontikiError(
       'KONTIKI_STORE_FAILED',

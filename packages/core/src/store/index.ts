@@ -1,6 +1,6 @@
 /**
- * Building blocks for stores, both Kontiki's and your own: base classes, and the encoding shared by
- * logs.
+ * Building blocks for Kontiki's stores and for stores of applications: base classes, and the
+ * encoding that log stores have in common.
  */
 export { AbstractLog, type OpenedLog } from './abstract-log.js';
 export {

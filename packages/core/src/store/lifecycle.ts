@@ -1,9 +1,9 @@
 import { KontikiError } from '../errors.js';
 
 /**
- * Manages opening and closing of a store object. A store may be opened again after it was closed.
- * The class also tracks calls in progress, because `close` must wait for them. `Opened` is the
- * state that exists while the store is open.
+ * Manages the opening and closing of a store object. A closed store may be opened again. The class
+ * also tracks calls in progress, because `close` must wait for them. `Opened` is the state that
+ * exists while the store is open.
  */
 export class Lifecycle<Opened> {
   readonly #nameOf: () => string;
@@ -13,7 +13,8 @@ export class Lifecycle<Opened> {
   readonly #calls = new Set<Promise<unknown>>();
 
   /**
-   * Creates the lifecycle. `nameOf` returns the store's name, which error messages begin with.
+   * Creates the lifecycle of a store. `nameOf` returns the store's name, which starts each error
+   * message.
    */
   constructor(nameOf: () => string) {
     this.#nameOf = nameOf;
@@ -26,8 +27,8 @@ export class Lifecycle<Opened> {
   }
 
   /**
-   * Returns whether `opened` is still the current state: the store was neither closed nor opened
-   * again.
+   * Returns whether `opened` is still the current state, because the store was neither closed nor
+   * opened again.
    */
   isOpen(opened: Opened): boolean {
     return this.#opened === opened;
@@ -49,7 +50,7 @@ export class Lifecycle<Opened> {
     }
   }
 
-  /** Makes `close` wait for a call. */
+  /** Tracks a call in progress, so that `close` waits for the call. */
   async track<T>(call: Promise<T>): Promise<T> {
     this.#calls.add(call);
     try {
@@ -61,7 +62,7 @@ export class Lifecycle<Opened> {
 
   /**
    * Refuses further calls, waits for the calls in progress, and runs `stop`. If `open` is in
-   * progress, waits for it first. Does nothing if the store is closed.
+   * progress, waits for `open` first. Does nothing if the store is closed.
    */
   close(stop: (opened: Opened) => Promise<void>): Promise<void> {
     this.#closing ??= this.#close(stop).finally(() => {

@@ -7,7 +7,7 @@ import type { LogBase, LogState, LogWrite, Repair } from '../ports/log-store.js'
 import { genesisOf } from '../wire/genesis.js';
 import type { LogRecord } from './record.js';
 
-/** The base of a log from which nothing was compacted. */
+/** The base of a log from which no entries were compacted. */
 const BLANK_BASE: LogBase = { index: 0, term: 0, membership: undefined, genesis: undefined };
 
 /** The state of a log without its entries, terms and memberships. */
@@ -21,8 +21,8 @@ export interface Checkpoint {
 }
 
 /**
- * Tracks everything that a log reports when it opens (`LogState`), without storing the entries. A
- * store applies each record to the tracker, both while it reads its data and while it runs.
+ * Tracks all data that a log store reports when it opens (`LogState`), without storing the entries.
+ * A store applies each record to the tracker, both while it reads its data and while it runs.
  */
 export class LogStateTracker {
   #ballot: Ballot | undefined;
@@ -38,7 +38,7 @@ export class LogStateTracker {
     return this.#base;
   }
 
-  /** Index of the last entry, or of the base if the log has no entries. */
+  /** The index of the last entry, or of the base if the log has no entries. */
   get last(): number {
     return this.#last;
   }
@@ -54,12 +54,12 @@ export class LogStateTracker {
     };
   }
 
-  /** The first index of each term above the base, ascending. */
+  /** The first index of each term after the base, in ascending order. */
   get terms(): readonly Position[] {
     return this.#terms;
   }
 
-  /** The memberships above the base, in ascending order of their index. */
+  /** The memberships after the base, in ascending order of index. */
   get memberships(): readonly MembershipAt[] {
     return this.#memberships;
   }
@@ -84,8 +84,8 @@ export class LogStateTracker {
   }
 
   /**
-   * Applies a record. If the record is not valid for the log, throws `KONTIKI_INVARIANT` and
-   * changes nothing.
+   * Applies a record. If the record is not valid for the log, throws `KONTIKI_INVARIANT` and does
+   * not change the state.
    */
   apply(record: LogRecord): void {
     if (record.kind === 'write') this.#write(record);
@@ -149,7 +149,7 @@ export class LogStateTracker {
     }
     if (base.index <= this.#base.index) return;
     this.#base = base;
-    // After a restore without terms, the first known term may have started below the base.
+    // After a restore without terms, the first known term may have started before the base.
     this.#terms = this.#terms.filter(({ index, term }) => index > base.index && term !== base.term);
     this.#memberships = this.#memberships.filter(({ index }) => index > base.index);
     this.#committed = Math.max(this.#committed, base.index);

@@ -1,10 +1,12 @@
 import { KontikiError } from '../errors.js';
 
-/** Maximum bytes of the text that `retire` stores, in UTF-8. Longer than any path. */
+/**
+ * Maximum size of the text that `retire` stores, in bytes of UTF-8. This is longer than any path.
+ */
 const MAX_WHERE = 16_384;
 
 /**
- * Returns the error for opening a retired log. `log` is the log's name, for the beginning of the
+ * Returns the error for opening a retired log. `log` is the log's name, at the start of the error
  * message.
  */
 export function movedError(log: string, where: string): KontikiError {

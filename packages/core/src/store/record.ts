@@ -18,15 +18,18 @@ const HAS_MEMBERSHIP = 8;
 const HAS_GENESIS = 16;
 const HAS_LIFE = 32;
 
-/** What a server knows of itself: its newest vote and its store. */
+/**
+ * The data about a server that must survive a crash: its newest ballot, and the identity and number
+ * of starts of its store.
+ */
 export interface Vitals {
   readonly ballot?: Ballot | undefined;
   readonly life?: StoreLife | undefined;
 }
 
 /**
- * Returns the number of bytes of encoded vitals: the term (8), then the candidate if there is a
- * vote, then id and starts of the store (8 each).
+ * Returns the number of bytes of encoded vitals. The fields are the term (8 bytes), the candidate
+ * if there is a vote, and the store's id and number of starts (8 each).
  */
 export function vitalsLength({ ballot, life }: Vitals): number {
   const term = ballot === undefined ? 0 : 8;

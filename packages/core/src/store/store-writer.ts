@@ -7,22 +7,23 @@ import { WriterCalls } from './writer-calls.js';
  * calls of `write`.
  */
 export interface SnapshotSink<Location> {
-  /** The current location of the bytes. */
+  /** The current location of the snapshot's bytes. */
   readonly location: Location;
   /**
-   * Stores the next bytes, which must not change later. Resolves when the sink accepts more. The
-   * bytes need not be durable yet.
+   * Stores the next bytes, which must not change later. Resolves when the sink accepts more bytes.
+   * The bytes need not be durable yet.
    */
   write(bytes: Uint8Array): Promise<void>;
-  /** Resolves when everything written before this call is durable. */
+  /** Resolves when all bytes written before this call are durable. */
   sync(): Promise<void>;
   /**
-   * Makes the snapshot durable and visible to later calls of `_open`. Resolves with its location.
-   * `replaced` is the finished snapshot with the same id, which no later `_open` may find.
+   * Makes the snapshot durable and visible to later calls of `_open`. Resolves with the snapshot's
+   * location. `replaced` is the finished snapshot with the same id, which no later `_open` may
+   * find.
    */
   finish(info: SnapshotInfo, replaced: Location | undefined): Promise<Location>;
   /**
-   * Releases everything that the sink opened, and keeps the written bytes. Called when no other
+   * Releases all resources that the sink opened, and keeps the written bytes. Called when no other
    * call is in progress.
    */
   close(): Promise<void>;
@@ -34,15 +35,15 @@ export interface StoreWriterOptions<Location> {
   readonly checker: SnapshotChecker;
   readonly sink: SnapshotSink<Location>;
   readonly failure: (error: unknown) => Error;
-  /** Makes the snapshot durable and visible, when no other change of the store is in progress. */
+  /** Makes the snapshot durable and visible when no other change of the store is in progress. */
   readonly finish: (info: SnapshotInfo) => Promise<void>;
   /** Called after the snapshot was aborted or has failed, and the sink was closed. */
   readonly onDiscarded: () => Promise<void>;
 }
 
 /**
- * The writer that `AbstractSnapshots.create` returns. It checks every byte and passes it to the
- * sink.
+ * The writer that `AbstractSnapshots.create` returns. It checks every byte of a snapshot and then
+ * passes the bytes to the sink.
  */
 export class StoreWriter<Location> implements SnapshotWriter {
   readonly #options: StoreWriterOptions<Location>;

@@ -10,9 +10,9 @@ export interface WriterCallsOptions {
 }
 
 /**
- * The calls of one `SnapshotWriter`. The first failed call ends the writer. The call rejects only
- * after the written bytes were removed, because the caller may then immediately create the same
- * snapshot again.
+ * Manages the calls of one `SnapshotWriter`. The first failed call ends the writer. This call
+ * rejects only after the written bytes were removed, because its caller may then immediately create
+ * the same snapshot again.
  */
 export class WriterCalls {
   readonly #options: WriterCallsOptions;
@@ -43,7 +43,9 @@ export class WriterCalls {
     }
   }
 
-  /** Called by `finish` once the snapshot is durable and visible. */
+  /**
+   * Notes that the snapshot is durable and visible, so that later calls reject. Called by `finish`.
+   */
   markFinished(): void {
     this.#isFinished = true;
     this.#ended = new KontikiError('KONTIKI_CLOSED', `Snapshot ${this.#options.id} is finished already.`);
@@ -71,7 +73,7 @@ export class WriterCalls {
   }
 
   #discard(): Promise<void> {
-    // A call in progress may still finish the snapshot.
+    // A call in progress may still finish the snapshot. In that case keep its bytes.
     this.#discarded ??= this.#calls.then(() => (this.#isFinished ? undefined : this.#options.discard()));
     return this.#discarded;
   }

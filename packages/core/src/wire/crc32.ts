@@ -1,5 +1,6 @@
 /**
- * Lookup tables for CRC-32 (IEEE 802.3, as in zlib): eight tables, to process eight bytes per step.
+ * Lookup tables for CRC-32 (IEEE 802.3, as in zlib). With eight tables, each step processes eight
+ * bytes.
  */
 const tables: Uint32Array[] = Array.from({ length: 8 }, () => new Uint32Array(256));
 
@@ -31,7 +32,8 @@ const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as [
 ];
 
 /**
- * Minimum bytes for the runtime's own CRC. For fewer bytes, the cost of the call exceeds the gain.
+ * Minimum number of bytes for a call of the runtime's CRC. For fewer bytes, the call costs more
+ * than it saves.
  */
 const WORTH_A_CALL = 384;
 
@@ -43,8 +45,8 @@ interface Runtime {
 }
 
 /**
- * The runtime's own CRC, if there is one. Node's implementation is zlib's, which is four times as
- * fast.
+ * The CRC function of the runtime; undefined if it has none. Node's function from zlib is four
+ * times as fast as the tables.
  */
 const native = (globalThis as Runtime).process?.getBuiltinModule?.('node:zlib')?.crc32;
 

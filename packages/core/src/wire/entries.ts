@@ -4,10 +4,10 @@ import { newerError, protocolError, Reader } from './reader.js';
 import type { Writer } from './writer.js';
 
 /**
- * The encoding of consecutive entries, in messages and in stores: a count (4 bytes), then for each
- * entry its kind (1 byte), term (8), length (4) and payload. Indices are not stored; readers count
- * up from the first index. All other kinds are reserved for later versions. Kinds from 128 on are
- * reserved for entries with a log time (8 bytes) after the term.
+ * The encoding of consecutive entries, in messages and in stores. It consists of a count (4 bytes),
+ * and for each entry its kind (1 byte), term (8), length (4) and payload. Indices are not stored;
+ * readers count them from the first index. All other kinds are reserved for later versions. Kinds
+ * from 128 on are reserved for entries with a log time (8 bytes) after the term.
  */
 const KIND = { command: 0, noop: 1, membership: 2 } as const;
 const HEADER = 13;
@@ -37,8 +37,8 @@ export function writeEntries(writer: Writer, entries: readonly Entry[]): void {
 
 /**
  * Reads consecutive entries and adds them to `entries`. The first entry has index `first` and
- * follows an entry of `prevTerm`. Payloads are views of the frame. Throws `KONTIKI_FORMAT` at an
- * entry that a newer version wrote.
+ * follows an entry of `prevTerm`. The payloads are views of the frame. Throws `KONTIKI_FORMAT` at
+ * an entry from a newer version of Kontiki.
  */
 export function readEntries(reader: Reader, first: number, prevTerm: number, entries: Entry[] = []): Entry[] {
   const count = reader.count(HEADER);

@@ -6,44 +6,50 @@ import { protocolError, Reader } from './reader.js';
 import { Writer } from './writer.js';
 
 /**
- * The encoding of a frame: a checksum of the following bytes (4 bytes), version (1), flags (1, none
- * defined), group (4), epoch of the group (4, reserved), message count (4), then the messages.
+ * The encoding of a frame. Its fields, with their sizes in bytes, are
+ * - a checksum of the following bytes (4),
+ * - the version (1), and flags (1, none defined),
+ * - the group (4), and the epoch of the group (4, reserved),
+ * - the message count (4), and the messages.
  *
- * From version 2 on each message is preceded by its length (4 bytes), so that a server can skip a
- * message that it cannot read. In version 1 such a message makes the whole frame unreadable. From
- * version 3 on each message names the sender's store, and heartbeat replies the feature level that
- * the sender reads and the newest behavior that it has. Two servers use the highest version that
- * both support (`FRAMING`).
+ * From version 2 on, each message follows its length (4 bytes), so that a server can skip a message
+ * that it cannot read. In version 1 such a message makes the whole frame unreadable.
+ *
+ * From version 3 on, each message contains the identity of the sender's store. Heartbeat replies
+ * also contain the sender's feature level and behavior version. Two servers use the highest version
+ * that both support (`FRAMING`).
  */
 const HEADER = 18;
 const LENGTH = 4;
 
-/** A range of versions, both ends included. */
+/** A range of versions, including both ends. */
 export interface VersionRange {
   readonly min: number;
   readonly max: number;
 }
 
-/** The versions of frames that this server reads and writes. */
+/** The versions of frames that this server can read and write. */
 export const FRAMING: VersionRange = { min: 1, max: 3 };
 
-/** Default limit of bytes in a frame: 4 MiB. */
+/** Default limit of the size of a frame in bytes: 4 MiB. */
 export const MAX_FRAME: number = 4 * 1024 * 1024;
 
 export interface Frame {
   /** The Raft group on this connection; currently always 0. */
   readonly group: number;
   readonly messages: readonly Received[];
-  /** The kinds of the messages that were skipped, because this version does not know them. */
+  /**
+   * The kinds of the messages that were skipped, because this version does not know these kinds.
+   */
   readonly skipped: readonly number[];
 }
 
 export interface FrameOptions {
   /** The Raft group of the messages. Default 0. */
   readonly group?: number | undefined;
-  /** The version to write. Default `FRAMING.max`. */
+  /** The version of the frame to write. Default `FRAMING.max`. */
   readonly version?: number | undefined;
-  /** Memory to use for the frame if it is large enough. */
+  /** Memory to use for the frame if the memory is large enough. */
   readonly memory?: Uint8Array | undefined;
 }
 
@@ -57,8 +63,8 @@ export function frameLength(messages: readonly Message[], version: number = FRAM
 }
 
 /**
- * Encodes a frame with one buffer, one checksum and one copy of each payload. Omits messages that
- * the version does not know.
+ * Encodes a frame with one buffer, one checksum and one copy of each payload. Leaves out messages
+ * that the frame's version does not support.
  */
 export function encodeFrame(
   messages: readonly Message[],
@@ -90,8 +96,8 @@ export function encodeFrame(
 }
 
 /**
- * Decodes a frame. Payloads are views of `bytes`, which must not change. Throws `KONTIKI_PROTOCOL`
- * if the frame is invalid.
+ * Decodes a frame. The payloads are views of `bytes`, which must not change. Throws
+ * `KONTIKI_PROTOCOL` if the frame is invalid.
  */
 export function decodeFrame(bytes: Uint8Array, maxBytes: number = MAX_FRAME): Frame {
   if (bytes.length > maxBytes)
@@ -112,7 +118,7 @@ export function decodeFrame(bytes: Uint8Array, maxBytes: number = MAX_FRAME): Fr
   if (epoch !== 0) throw protocolError(`A frame has the unknown epoch ${epoch}.`);
   const messages: Received[] = [];
   const skipped: number[] = [];
-  // A message that is skipped has at least its kind.
+  // A skipped message contains at least its kind.
   const count = reader.count(version === 1 ? MIN_MESSAGE : LENGTH + 1);
   for (let i = 0; i < count; i += 1) {
     if (version > 1) readPrefixed(reader, version, messages, skipped);

@@ -4,9 +4,9 @@ import { entriesLength, writeEntries } from './entries.js';
 import { textLength, Writer } from './writer.js';
 
 /**
- * Returns the checksum of a cluster's first entry, an unsigned 32-bit number above 0. It
- * distinguishes servers that were bootstrapped with different members. Without it their logs would
- * appear to match.
+ * Returns the genesis of a cluster: the checksum of its first entry, an unsigned 32-bit number
+ * above 0. With the genesis, servers can detect that they were bootstrapped with different members.
+ * Their logs would appear to match otherwise.
  */
 export function genesisOf(first: MembershipEntry): number {
   const writer = new Writer(entriesLength([first]));
@@ -15,8 +15,9 @@ export function genesisOf(first: MembershipEntry): number {
 }
 
 /**
- * Returns the genesis of a cluster that begins with a snapshot of another cluster. It covers the
- * new cluster's id, the snapshot's id and the new membership, so every restore has its own.
+ * Returns the genesis of a cluster that starts with a snapshot of another cluster. This checksum
+ * covers the new cluster's id, the snapshot's id and the new membership, so every restored cluster
+ * has a different genesis.
  */
 export function restoredGenesis(cluster: string, snapshot: string, first: MembershipEntry): number {
   const writer = new Writer(textLength(cluster) + snapshot.length / 2 + entriesLength([first]));

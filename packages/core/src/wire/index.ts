@@ -1,6 +1,6 @@
 /**
- * The binary encoding shared by all transports and stores of Kontiki. It may change until the first
- * release.
+ * The binary encoding that all transports and stores of Kontiki use. The encoding may change until
+ * the first release.
  */
 export { isId } from '../id.js';
 export { crc32 } from './crc32.js';

@@ -8,7 +8,7 @@ const MAX_SERVERS = 32;
 const MAX_ADDRESS = 512;
 const MAX_METADATA = 1024;
 
-/** Flags for a server's parts in a membership, combined in one byte. */
+/** Flags for the roles of a server in a membership, combined in one byte. */
 const VOTER = 1;
 const OUTGOING = 2;
 const LEARNER = 4;
@@ -18,14 +18,19 @@ const LEARNER_NEXT = 8;
 const UNFOUNDED = 1;
 const HAS_EPOCH = 2;
 
-/** Set in the count of a membership above level 0. Earlier versions refuse such a count. */
+/**
+ * A flag in the server count of a membership above level 0. Earlier versions reject such a count.
+ */
 const HAS_LEVEL = 0x8000_0000;
 
 /**
- * Returns the number of bytes of an encoded membership: a count, then id, address, metadata and
- * parts of each server. Servers keep their order in the map, so equal memberships have equal bytes.
- * Above level 0 the count has its highest bit set. Level (1 byte), revision (8), flags (1) and the
- * epoch, if there is one (16), follow it, and the store of each server (8, 0 for none) ends it.
+ * Returns the number of bytes of an encoded membership: a count, and the id, address, metadata and
+ * role flags of each server. Servers keep their order in the map, so equal memberships have equal
+ * bytes.
+ *
+ * Above level 0, the highest bit of the count is set. The level (1 byte), revision (8), flags (1)
+ * and epoch (16, if there is one) follow the count. The store of each server (8, 0 for none) is the
+ * server's last field.
  */
 export function membershipLength({ level, epoch, servers }: Membership): number {
   let length = level > 0 ? 14 + epoch.length / 2 : 4;
@@ -58,7 +63,10 @@ export function writeMembership(writer: Writer, membership: Membership): void {
   }
 }
 
-/** Reads a membership. Throws `KONTIKI_FORMAT` if its level is above what this version reads. */
+/**
+ * Reads a membership. Throws `KONTIKI_FORMAT` if its level is higher than the level of this
+ * version.
+ */
 export function readMembership(reader: Reader): Membership {
   const first = reader.u32();
   const hasLevel = first >= HAS_LEVEL;
@@ -100,7 +108,10 @@ export function readMembership(reader: Reader): Membership {
   return membership;
 }
 
-/** Returns why a membership is too large to encode, as part of a sentence; undefined if it fits. */
+/**
+ * Returns the reason why a membership is too large to encode, as a part of a sentence; undefined if
+ * it is not.
+ */
 export function membershipOversize({ servers }: Membership): string | undefined {
   if (servers.size > MAX_SERVERS) return `it has ${servers.size} servers, more than ${MAX_SERVERS}`;
   for (const [id, { address, metadata }] of servers) {

@@ -8,10 +8,14 @@ import { encodeSnapshotHead, readSnapshotHead } from './snapshot-head.js';
 import { textLength, type Writer } from './writer.js';
 
 /**
- * The encoding of a message: kind (1 byte), term and incarnation (8 each), from version 3 on store
- * and starts (8 each, 0 for none), then the fields of its kind in the order written below. Numbers
- * take 8 bytes, versions of behavior 4, and flags and levels 1 byte. All other kinds are reserved
- * for later versions.
+ * The encoding of a message. Its fields, with their sizes in bytes, are
+ * - the kind (1),
+ * - the term and the incarnation (8 each),
+ * - from version 3 on, the store and its number of starts (8 each, 0 for none),
+ * - the fields of the kind, in the order in which `writeMessage` writes them.
+ *
+ * Numbers take 8 bytes, behavior versions 4 bytes, and flags and levels 1 byte. All other kinds are
+ * reserved for later versions.
  */
 const KIND = {
   preVote: 1,
@@ -34,17 +38,20 @@ const KIND = {
   proposeReply: 19,
 } as const satisfies Record<Message['kind'], number>;
 
-/** The kind of a vote request after a transfer. Its fields are those of a vote request. */
+/**
+ * The kind of a vote request during a leadership transfer. It has the same fields as other vote
+ * requests.
+ */
 const TRANSFER_VOTE = 17;
 const HEADER = 17;
-/** Bytes of the store and its starts, which follow the header from version 3 on. */
+/** Bytes of the store's id and number of starts, which follow the header from version 3 on. */
 const LIFE = 16;
 /** Bytes of the level and the behavior in a heartbeat reply, from version 3 on. */
 const LEVELS = 5;
-/** Bytes of the shortest message, which has a header and one number. */
+/** Bytes of the shortest message, which consists of a header and one number. */
 export const MIN_MESSAGE: number = HEADER + 8;
 
-/** Bytes after the header, excluding entries. */
+/** Bytes after the header of each message, without entries and other parts of variable length. */
 const BODY = {
   preVote: 16,
   preVoteReply: 17,
@@ -66,7 +73,7 @@ const BODY = {
   proposeReply: 29,
 } as const satisfies Record<Message['kind'], number>;
 
-/** The reasons in replies to forwarded proposals, by their number. */
+/** The reasons in replies to forwarded proposals, indexed by their number in the encoding. */
 const REFUSALS: readonly (ProposalRefusal | undefined)[] = [
   undefined,
   'notLeader',
@@ -76,11 +83,11 @@ const REFUSALS: readonly (ProposalRefusal | undefined)[] = [
 ];
 
 const KINDS: ReadonlySet<number> = new Set([...Object.values(KIND), TRANSFER_VOTE]);
-/** The highest kinds that frames of versions 1 and 2 may contain. */
+/** The highest kinds of messages that frames of versions 1 and 2 may contain. */
 const LAST_OF_VERSION_1 = KIND.snapshotAck;
 const LAST_OF_VERSION_2 = TRANSFER_VOTE;
 
-/** Returns whether this server knows the messages of a kind. */
+/** Returns whether this server knows messages of a kind. */
 export function isKnownKind(kind: number): boolean {
   return KINDS.has(kind);
 }
@@ -94,7 +101,7 @@ function kindOf(message: Message): number {
   return message.kind === 'vote' && message.transfer === true ? TRANSFER_VOTE : KIND[message.kind];
 }
 
-/** Returns the number of bytes of a message, without the length before it. */
+/** Returns the number of bytes of a message, not including the length before the message. */
 export function messageLength(message: Message, version: number): number {
   const length = HEADER + (version < 3 ? 0 : LIFE) + BODY[message.kind];
   if (message.kind === 'heartbeatReply') return length + (hasLevel(version) ? LEVELS : 0);
@@ -188,14 +195,14 @@ export function writeMessage(writer: Writer, message: Message, version: number):
   }
 }
 
-/** Returns whether heartbeat replies in frames of a version carry level and behavior. */
+/** Returns whether heartbeat replies in frames of a version contain the level and the behavior. */
 function hasLevel(version: number): boolean {
   return version > 2;
 }
 
 /**
- * Reads a message. Returns an `Unreadable`, and does not read to the end of the message, if the
- * message carries an entry or a snapshot of a newer version.
+ * Reads a message. If the message contains an entry or a snapshot of a newer version, returns an
+ * `Unreadable` without reading the rest of the message.
  */
 export function readMessage(reader: Reader, version: number): Received {
   const kind = reader.u8();
@@ -312,7 +319,10 @@ function writeBytes(writer: Writer, bytes: Uint8Array): void {
   writer.raw(bytes);
 }
 
-/** Reads the head of a snapshot. Throws if a server in `term` cannot know its positions. */
+/**
+ * Reads the head of a snapshot. Throws if the snapshot ends in a later term than the sender's
+ * `term`.
+ */
 function snapshotMeta(reader: Reader, term: number): SnapshotMeta {
   const head = reader.raw(reader.u32());
   try {
@@ -326,7 +336,7 @@ function snapshotMeta(reader: Reader, term: number): SnapshotMeta {
   }
 }
 
-/** Returns what stands for a message of a newer version. Throws any other error. */
+/** Returns the `Unreadable` for a message from a newer version. Throws any other error again. */
 function unreadable(from: Pick<Message, 'term' | 'incarnation'>, error: unknown, index?: number): Unreadable {
   if (!isKontikiError(error, 'KONTIKI_FORMAT')) throw error;
   const reason = error.message;
@@ -335,7 +345,7 @@ function unreadable(from: Pick<Message, 'term' | 'incarnation'>, error: unknown,
 
 const SNAPSHOT_ID = /^[0-9a-f]{32}$/;
 
-/** Reads and checks a snapshot id, because a store may use it in a file name. */
+/** Reads a snapshot id and checks it, because a store may use the id in a file name. */
 function snapshotId(reader: Reader): string {
   const id = reader.text(32);
   if (!SNAPSHOT_ID.test(id)) throw protocolError(`${JSON.stringify(id)} is not a snapshot id.`);
@@ -377,7 +387,7 @@ function incarnation(reader: Reader): number {
 }
 
 /**
- * Reads a position. Throws if its term is above `term`, or if only one of its index and term is 0.
+ * Reads a position. Throws if its term is above `term`, or if only its index or only its term is 0.
  */
 function position(reader: Reader, term: number): Position {
   const at = { index: reader.u53(), term: upTo(term, reader.u53()) };
@@ -386,8 +396,8 @@ function position(reader: Reader, term: number): Position {
 }
 
 /**
- * Returns `held`, the term of an entry. Throws if it is above the term of the message, because no
- * server has an entry from a later term than its own.
+ * Returns `held`, the term of an entry. Throws if `held` is above the term of the message, because
+ * no server has an entry from a later term than its current term.
  */
 function upTo(term: number, held: number): number {
   if (held > term) throw protocolError(`A message of term ${term} names an entry of term ${held}.`);

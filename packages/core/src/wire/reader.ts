@@ -22,8 +22,8 @@ export class Reader {
   #at = 0;
 
   constructor(bytes: Uint8Array) {
-    // Users get plain Uint8Arrays. A `subarray` of a Buffer would be a Buffer, whose `slice` shares
-    // memory instead of copying.
+    // Convert the bytes, so that callers get plain Uint8Arrays. A `subarray` of a Buffer would be a
+    // Buffer, whose `slice` shares memory instead of copying.
     this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -36,7 +36,7 @@ export class Reader {
     return this.#bytes.length - this.#at;
   }
 
-  /** Returns the next byte without reading it. */
+  /** Returns the next byte without moving the read position. */
   peek(): number {
     const at = this.#take(1);
     this.#at = at;
@@ -69,18 +69,18 @@ export class Reader {
     return value === 1;
   }
 
-  /** Returns a view, not a copy. The view keeps the whole frame in memory. */
+  /** Returns a view of the next bytes, not a copy. The view keeps the whole frame in memory. */
   raw(length: number): Uint8Array {
     const at = this.#take(length);
     return this.#bytes.subarray(at, at + length);
   }
 
-  /** Reads bytes as twice as many hexadecimal digits. */
+  /** Reads bytes and returns them as hexadecimal digits, two per byte. */
   hex(bytes: number): string {
     return Array.from(this.raw(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('');
   }
 
-  /** Reads UTF-8 text of at most `maxBytes`. */
+  /** Reads a text of at most `maxBytes` bytes of UTF-8. */
   text(maxBytes: number): string {
     const length = this.u16();
     if (length > maxBytes) throw protocolError(`A text of ${length} bytes exceeds the limit of ${maxBytes}.`);
@@ -93,8 +93,8 @@ export class Reader {
   }
 
   /**
-   * Reads a count of items, each of at least `bytesEach` bytes. Throws if that many items cannot
-   * fit, before the caller allocates memory for them.
+   * Reads a count of items, each of at least `bytesEach` bytes. Throws if the remaining bytes
+   * cannot contain that many items. So callers can safely allocate memory for the items.
    */
   count(bytesEach: number): number {
     const count = this.u32();

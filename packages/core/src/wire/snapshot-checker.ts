@@ -11,11 +11,13 @@ import {
 } from './snapshot-head.js';
 
 /**
- * Chunks follow the head: length of the state in the chunk (4 bytes, 1 to `MAX_STATE`), the state,
- * and a checksum (4). The trailer follows the chunks: 0 (4), bytes of state in all chunks (8),
- * bytes of the state before compression (8), and a checksum (4). Every checksum covers all
- * preceding bytes except for other checksums. So a chunk is valid only at its own position in its
- * own snapshot.
+ * The format of a snapshot after its head: chunks, and then a trailer. The fields of a chunk, with
+ * their sizes in bytes, are the length of its state (4, 1 to `MAX_STATE`), the state, and a
+ * checksum (4). The fields of the trailer are 0 (4), bytes of state in all chunks (8), bytes of the
+ * state before compression (8), and a checksum (4).
+ *
+ * Every checksum covers all preceding bytes except for other checksums. So a chunk is valid only at
+ * its original position in its original snapshot.
  */
 const LENGTH = 4;
 const CHECKSUM = 4;
@@ -36,7 +38,7 @@ export interface SnapshotTrailer {
 }
 
 /**
- * Reads a trailer without checking its checksum. `offset` is the trailer's position in the
+ * Reads a trailer without verifying its checksum. `offset` is the trailer's position in the
  * snapshot.
  */
 export function readTrailer(bytes: Uint8Array, { compression }: SnapshotHead, offset: number): SnapshotTrailer {
@@ -53,14 +55,17 @@ export function readTrailer(bytes: Uint8Array, { compression }: SnapshotHead, of
 
 const NOTHING = new Uint8Array(0);
 
-/** The part that is being read. A chunk consists of the stages `length`, `state` and `checksum`. */
+/**
+ * The part of a snapshot that is being read. A chunk consists of the stages `length`, `state` and
+ * `checksum`.
+ */
 type Stage = 'prefix' | 'head' | 'length' | 'state' | 'checksum' | 'trailer';
 
 /**
  * Checks the bytes of a snapshot as they arrive, in pieces of any size. Throws `KONTIKI_CORRUPT` or
  * `KONTIKI_FORMAT` at the first invalid part, with its offset. Does not copy state, and keeps at
- * most one chunk of it. Readers and all stores use this class, so every finished snapshot is
- * readable.
+ * most one chunk of state in memory. Readers and all stores use this class, so every finished
+ * snapshot is readable.
  */
 export class SnapshotChecker {
   readonly #expected: SnapshotMeta | undefined;
@@ -68,15 +73,15 @@ export class SnapshotChecker {
   #trailer: SnapshotTrailer | undefined;
   #offset = 0;
   /**
-   * Offset where the last valid part ends. `#sum` is the checksum and `#stored` the bytes of state
-   * up to this offset.
+   * The offset where the last valid part ends. `#sum` is the checksum and `#stored` the bytes of
+   * state up to this offset.
    */
   #validEnd = 0;
   #sum = 0;
   #stored = 0;
   /**
-   * The current part. The following fields are its collected bytes and, for a chunk, its state, the
-   * missing bytes, and the checksum so far.
+   * The current part of the snapshot. The following fields are its collected bytes and, for a
+   * chunk, its state, the number of missing bytes, and the checksum so far.
    */
   #stage: Stage = 'prefix';
   #field: Uint8Array = new Uint8Array(HEAD_PREFIX);
@@ -86,7 +91,7 @@ export class SnapshotChecker {
   #running = 0;
 
   /**
-   * Creates a checker. If `expected` is set, a snapshot whose meta differs from it also causes
+   * Creates a checker. If `expected` is set, a snapshot with a different meta also causes
    * `KONTIKI_CORRUPT`.
    */
   constructor(expected?: SnapshotMeta) {
@@ -94,24 +99,24 @@ export class SnapshotChecker {
     if (expected !== undefined) encodeSnapshotHead(expected);
   }
 
-  /** Bytes written so far. */
+  /** Number of bytes checked so far. */
   get offset(): number {
     return this.#offset;
   }
 
-  /** Offset where the last valid part ends. */
+  /** The offset where the last valid part ends. */
   get validEnd(): number {
     return this.#validEnd;
   }
 
-  /** The head; undefined until it is complete. */
+  /** The snapshot's head; undefined until the head is complete. */
   get head(): SnapshotHead | undefined {
     return this.#head;
   }
 
   /**
-   * Checks the next bytes. Appends the state of each completed chunk to `states`, as views of the
-   * written bytes.
+   * Checks the next bytes of the snapshot. Appends the state of each completed chunk to `states`,
+   * as views of these bytes.
    */
   write(bytes: Uint8Array, states?: Uint8Array[]): void {
     for (let at = 0; at < bytes.length;) {
@@ -124,7 +129,9 @@ export class SnapshotChecker {
     }
   }
 
-  /** Returns the summary of the snapshot. Throws `KONTIKI_CORRUPT` if it is incomplete. */
+  /**
+   * Returns the summary of the snapshot. Throws `KONTIKI_CORRUPT` if the snapshot is incomplete.
+   */
   end(): SnapshotInfo & SnapshotTrailer & SnapshotHead {
     const [head, trailer] = [this.#head, this.#trailer];
     if (head === undefined || trailer === undefined) {
@@ -156,7 +163,9 @@ export class SnapshotChecker {
     return piece.length;
   }
 
-  /** Called when the current part is complete. */
+  /**
+   * Processes the current part and starts the next part. Called when the current part is complete.
+   */
   #advance(field: Uint8Array, states: Uint8Array[] | undefined): void {
     switch (this.#stage) {
       case 'prefix':

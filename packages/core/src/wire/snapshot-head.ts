@@ -7,14 +7,20 @@ import { protocolError, Reader } from './reader.js';
 import { textLength, Writer } from './writer.js';
 
 /**
- * The head of a snapshot: "KONTISNP" (8 bytes), version (1), compression (1, 0 for none), flags (2,
- * none defined), length of the head (4), id (16), index and term of the last entry (8 each), index
- * of the membership (8), genesis (4), version of the state machine (8), cluster, membership, and a
- * checksum of the preceding bytes (4). See docs/snapshot-format.md.
+ * The format of a snapshot's head. Its fields, with their sizes in bytes, are
+ * - "KONTISNP" (8), the version (1), the compression (1, 0 for none), and flags (2, none defined),
+ * - the length of the head (4), and the id (16),
+ * - the index and the term of the last entry (8 each), and the index of the membership (8),
+ * - the genesis (4), and the version of the state machine (8),
+ * - the cluster, the membership, and a checksum of the preceding bytes (4).
+ *
+ * See docs/snapshot-format.md.
  */
 const MAGIC = new TextEncoder().encode('KONTISNP');
 const VERSION = 1;
-/** Bytes up to and including the length field, which has the same offset in every version. */
+/**
+ * Number of bytes up to the end of the length field, which has the same offset in every version.
+ */
 export const HEAD_PREFIX = 16;
 const FIXED = HEAD_PREFIX + 52;
 const CHECKSUM = 4;
@@ -36,7 +42,10 @@ export function corruptSnapshot(offset: number, what: string, cause?: unknown): 
   return new KontikiError('KONTIKI_CORRUPT', `The snapshot is damaged at byte ${offset}: ${what}.`, { cause });
 }
 
-/** Returns why a meta is invalid, as part of a sentence; undefined if it is valid. */
+/**
+ * Returns the reason why a snapshot's meta is invalid, as a part of a sentence; undefined if it is
+ * valid.
+ */
 function metaFault({ id, cluster, last, membership }: SnapshotMeta): string | undefined {
   if (!ID.test(id)) return `${JSON.stringify(id)} is not an id of 32 hexadecimal digits`;
   if (!isId(cluster)) return `${JSON.stringify(cluster)} is not a cluster id`;
@@ -71,8 +80,8 @@ export function encodeSnapshotHead(meta: SnapshotMeta, compression = 0): Uint8Ar
 }
 
 /**
- * Returns the length of a head, read from its first 16 bytes. The length is range-checked but not
- * yet verified by the checksum.
+ * Returns the length of a snapshot's head, read from its first 16 bytes. The length is within the
+ * valid range, but its checksum has not been verified yet.
  */
 export function snapshotHeadLength(prefix: Uint8Array): number {
   if (prefix.length < HEAD_PREFIX) throw corruptSnapshot(0, `it has only ${prefix.length} bytes`);
@@ -86,9 +95,10 @@ export function snapshotHeadLength(prefix: Uint8Array): number {
 }
 
 /**
- * Reads the head at the start of `bytes` and ignores the bytes after it. The first
+ * Reads the head at the start of `bytes` and ignores the bytes after the head. The first
  * `MAX_SNAPSHOT_HEAD` bytes of a snapshot always contain the whole head. Throws `KONTIKI_CORRUPT`
- * if the head is damaged, and `KONTIKI_FORMAT` if it is intact but was written by a newer version.
+ * if the head is damaged. Throws `KONTIKI_FORMAT` if the head is intact but was written by a newer
+ * version.
  */
 export function readSnapshotHead(bytes: Uint8Array): SnapshotHead {
   const length = snapshotHeadLength(bytes);

@@ -19,8 +19,8 @@ import { Writer } from './writer.js';
  */
 export interface SnapshotCompression {
   /**
-   * The number of this compression, stored in the head: 1 for gzip, 128 to 255 for applications. 2
-   * to 127 are reserved for Kontiki.
+   * The number of this compression, which is stored in the snapshot's head. 1 is gzip, 2 to 127 are
+   * reserved for Kontiki, and applications may use 128 to 255.
    */
   readonly kind: number;
   compress(state: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
@@ -37,11 +37,11 @@ export interface SnapshotEncoding {
   readonly chunkBytes?: number | undefined;
 }
 
-/** Everything about a snapshot except for its state. */
+/** All fields of a snapshot except for its state. */
 export interface SnapshotSummary extends SnapshotInfo, SnapshotHead, SnapshotTrailer {}
 
 /**
- * Encodes a snapshot of `state`: yields the head, one piece per chunk of at most
+ * Encodes a snapshot of `state`. Yields the head, one piece per chunk of at most
  * `MAX_SNAPSHOT_CHUNK` bytes, and the trailer. Callers may keep the pieces, because `state` is
  * copied. Requests the first piece of `state` only after yielding the head.
  */
@@ -63,9 +63,9 @@ export async function* encodeSnapshot(
 }
 
 /**
- * Encodes a checked copy of a snapshot with another meta, and without decompressing its state:
- * yields the head, the chunks and the trailer like `encodeSnapshot`. Throws `KONTIKI_CORRUPT` or
- * `KONTIKI_FORMAT` before the trailer if the snapshot is damaged.
+ * Encodes a checked copy of a snapshot with a different meta, without decompressing its state.
+ * Yields the head, the chunks and the trailer like `encodeSnapshot`. Throws `KONTIKI_CORRUPT` or
+ * `KONTIKI_FORMAT` before the trailer if the original snapshot is damaged.
  */
 export async function* rewriteSnapshot(
   bytes: AsyncIterable<Uint8Array>,
@@ -88,7 +88,7 @@ export async function* rewriteSnapshot(
   yield* (chunks as Chunks).end(state);
 }
 
-/** Splits a stream into chunks of one size. */
+/** Splits a stream of bytes into chunks of the same size. */
 class Chunks {
   readonly #size: number;
   #sum: number;
@@ -154,7 +154,7 @@ export async function* decodeSnapshot(
   const checker = new SnapshotChecker();
   const chunks = chunksOf(bytes, checker);
   try {
-    // Once the first `next` has resolved, the head is known, even if there are no chunks.
+    // After the first `next` has resolved, the head is known, even if there are no chunks.
     const stored = new Counted(resumed(await chunks.next(), chunks));
     const { compression } = checker.head as SnapshotHead;
     const state = new Counted(compression === 0 ? stored : decompressed(stored, compression, compressions));
@@ -243,9 +243,10 @@ export async function checkSnapshot(bytes: AsyncIterable<Uint8Array>): Promise<S
 }
 
 /**
- * Returns the summary of a snapshot from its two ends: its first `MAX_SNAPSHOT_HEAD` bytes, its
- * last `SNAPSHOT_TRAILER` bytes, and its size. Throws `KONTIKI_CORRUPT` if these cannot be the ends
- * of a snapshot. Does not check the bytes between them.
+ * Returns the summary of a snapshot without reading all of its bytes. `start` contains its first
+ * `MAX_SNAPSHOT_HEAD` bytes, `end` its last `SNAPSHOT_TRAILER` bytes, and `bytes` is its size.
+ * Throws `KONTIKI_CORRUPT` if these values do not belong to the same snapshot. Does not check the
+ * bytes between the two ends.
  */
 export function summarizeSnapshot(start: Uint8Array, end: Uint8Array, bytes: number): SnapshotSummary {
   const head = readSnapshotHead(start);

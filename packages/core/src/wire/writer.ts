@@ -2,14 +2,14 @@ import { invariant } from '../invariant.js';
 
 const utf8 = new TextEncoder();
 
-/** Returns the number of bytes of a text in UTF-8, including the two bytes for its length. */
+/** Returns the number of bytes of a text in UTF-8, including two bytes for its length. */
 export function textLength(text: string): number {
   return 2 + utf8.encode(text).length;
 }
 
 /**
- * Fills a buffer of known length. Allocates the buffer once, or uses `memory` if it is large
- * enough. Numbers are little-endian.
+ * Writes values into a buffer of known length. Allocates the buffer once, or uses `memory` if it is
+ * large enough. Numbers are little-endian.
  */
 export class Writer {
   readonly bytes: Uint8Array;
@@ -53,7 +53,7 @@ export class Writer {
     this.#at += bytes.length;
   }
 
-  /** Writes a two-byte length, then the text in UTF-8. */
+  /** Writes a two-byte length, and then the text in UTF-8. */
   text(value: string): void {
     const bytes = utf8.encode(value);
     invariant(bytes.length <= 0xffff, () => `a text of ${bytes.length} bytes is too long for a two-byte length`);
@@ -61,7 +61,7 @@ export class Writer {
     this.raw(bytes);
   }
 
-  /** Writes a text of hexadecimal digits as half as many bytes. */
+  /** Writes a text of hexadecimal digits as bytes, two digits per byte. */
   hex(digits: string): void {
     for (let at = 0; at < digits.length; at += 2) this.u8(Number.parseInt(digits.slice(at, at + 2), 16));
   }
