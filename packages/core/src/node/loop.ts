@@ -224,8 +224,8 @@ export class Loop<Result> {
   }
 
   /**
-   * Replaces the log after a snapshot was installed. A reset of the log store keeps the ballot, so
-   * this method writes the ballot before the reset. The calls become durable in call order.
+   * A reset keeps the ballot in the log store. So after a snapshot was installed, this method first
+   * writes the new ballot and then resets the log. The calls become durable in call order.
    */
   async #replaceLog(ballot: Ballot | undefined, base: Base, rest: LogWrite): Promise<void> {
     const { genesis } = this.#identity;

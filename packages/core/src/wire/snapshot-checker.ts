@@ -11,10 +11,11 @@ import {
 } from './snapshot-head.js';
 
 /**
- * The format of a snapshot after its head: chunks, and then a trailer. The fields of a chunk, with
- * their sizes in bytes, are the length of its state (4, 1 to `MAX_STATE`), the state, and a
- * checksum (4). The fields of the trailer are 0 (4), bytes of state in all chunks (8), bytes of the
- * state before compression (8), and a checksum (4).
+ * The format of a snapshot after its head: chunks, and then a trailer. Their fields, with their
+ * sizes in bytes, are
+ * - in a chunk: the length of its state (4, 1 to `MAX_STATE`), the state, and a checksum (4),
+ * - in the trailer: 0 (4), the bytes of state in all chunks (8), the bytes of the state before
+ *   compression (8), and a checksum (4).
  *
  * Every checksum covers all preceding bytes except for other checksums. So a chunk is valid only at
  * its original position in its original snapshot.
