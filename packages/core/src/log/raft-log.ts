@@ -37,9 +37,9 @@ export interface IssuedWrite {
 const noEntries: readonly Entry[] = [];
 
 /**
- * The in-memory view of the log: positions (base, last, durable, committed, applied), the term at
- * each index, the memberships, and the newest entries. Always applied <= committed <= last, and
- * applied <= durable (Raft §5.3).
+ * The in-memory view of the log. It consists of positions (base, last, durable, committed,
+ * applied), the term at each index, the memberships, and the newest entries. Always applied <=
+ * committed <= last, and applied <= durable (Raft §5.3).
  */
 export class RaftLog {
   #base: Base;

@@ -20,7 +20,7 @@ export class Tail {
    * bulk when there are many of them and they fill more than half of the array.
    */
   #head = 0;
-  /** Index of the entry at `#head`. */
+  /** The index of the oldest entry in memory, which is stored at array offset `#head`. */
   #first: number;
   #bytes = 0;
 

@@ -6,7 +6,7 @@ import { MAX_NAME_BYTES } from './record.js';
 import type { StandardSchemaV1 } from './standard-schema.js';
 import { checkPlain } from './state-encoding.js';
 
-/** The position of a command's entry, which is available to the command. */
+/** The position of a command's log entry. The command receives it as an argument. */
 export interface CommandContext {
   readonly index: number;
   readonly term: number;

@@ -126,7 +126,7 @@ function keysOf([, ...stack]: readonly Open[]): unknown[] {
 /** A container whose parts are being decoded. */
 interface Filling {
   readonly target: object;
-  /** The key whose value is decoded next. */
+  /** The key of an object or a map whose value is decoded next. */
   key: unknown;
   hasKey: boolean;
 }

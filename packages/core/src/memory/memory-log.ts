@@ -14,7 +14,7 @@ import type { LogRecord } from '../store/record.js';
 export class MemoryLog extends AbstractLog {
   #owner: Owner | undefined;
   readonly #tracker = new LogStateTracker();
-  /** The entries after the base. */
+  /** The log's entries after its base. */
   #entries: Entry[] = [];
   /** The location to which the server moved; undefined until the log is retired. */
   #movedTo: string | undefined;

@@ -24,7 +24,7 @@ interface Entry {
 export class AddressBook implements Announcements {
   readonly #own: ServerId;
   readonly #onChange: () => void;
-  /** Announcements by server, oldest first. */
+  /** The newest announcement of each server, ordered from oldest to newest. */
   readonly #entries = new Map<ServerId, Entry>();
   /** The addresses in the newest committed membership. */
   #committed: ReadonlyMap<ServerId, string> = new Map();

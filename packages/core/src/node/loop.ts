@@ -168,7 +168,7 @@ export class Loop<Result> {
     ]);
   }
 
-  // ---- the turn
+  // ---- Running a turn of the protocol.
 
   #turn(): void {
     if (this.#stopped) return;
@@ -276,7 +276,7 @@ export class Loop<Result> {
     this.#raw.raft.setAnnounced(announced);
   }
 
-  // ---- applying
+  // ---- Applying entries and serving reads.
 
   #onApplied(entries: readonly Entry[], through: number, results: readonly Result[]): void {
     this.#raw.applied(through);

@@ -133,7 +133,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     });
   }
 
-  // ---- calls
+  // ---- Calls of the application.
 
   /**
    * Proposes a command. Any server accepts proposals. Resolves with the state machine's result
@@ -340,7 +340,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     return this.close();
   }
 
-  // ---- start and end
+  // ---- Starting and stopping the node.
 
   async #start(
     { log, transport, address }: NodeOptions<Result>,
@@ -409,7 +409,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     return this.#portsClosed;
   }
 
-  // ---- checks
+  // ---- Checking calls and their arguments.
 
   #refuseCall(options: CallOptions, known?: object): KontikiError | undefined {
     return this.#ended?.error ?? this.#refused ?? refuseOptions(options, known);

@@ -20,7 +20,7 @@ export class Situation {
     this.#leaderlessSince = raft.now;
   }
 
-  /** Notes a message from a server. */
+  /** Notes that a message from a server has arrived. */
   onReceived(from: ServerId): void {
     // Only members count, because a stranger could invent any number of server ids.
     if (this.#leaderlessSince !== undefined && this.#raft.log.membership?.servers.has(from)) this.#heard.add(from);

@@ -57,7 +57,7 @@ export class TransportSwitch {
   replace(transport: Transport, signal: AbortSignal): Promise<void> {
     const replaced = this.#last.then(() => this.#replace(transport, signal));
     this.#last = replaced.catch(() => {
-      // Only the caller of the failed replacement sees the error.
+      // Ignore the error here, because the caller of the failed replacement receives it.
     });
     return replaced;
   }

@@ -43,7 +43,10 @@ export interface Repair {
  */
 export interface LogState {
   readonly ballot: Ballot | undefined;
-  /** The newest life that was written; undefined if no life was written. A reset keeps the life. */
+  /**
+   * The store's identity and number of starts, as written most recently; undefined if they were
+   * never written. A reset keeps these values.
+   */
   readonly life: StoreLife | undefined;
   readonly base: LogBase;
   /** The index of the last entry, or of the base if the log has no entries. */
@@ -100,13 +103,13 @@ export interface LogStore {
    */
   open(owner: Owner): Promise<LogState>;
   /**
-   * Writes a ballot, a life or entries, or several of these, and resolves when they are durable.
-   * `entries` are not copied and must not change.
+   * Writes a ballot, the store's identity and starts (`life`), entries, or several of these.
+   * Resolves when they are durable. `entries` are not copied and must not change.
    */
   append(write: LogWrite): Promise<void>;
   /**
-   * Discards every entry, because a snapshot that ends at `base` replaces the log. Keeps the ballot
-   * and the life. Resolves when the change is durable.
+   * Discards every entry, because a snapshot that ends at `base` replaces the log. Keeps the
+   * ballot, and the store's identity and number of starts. Resolves when the change is durable.
    */
   reset(base: LogBase): Promise<void>;
   /**

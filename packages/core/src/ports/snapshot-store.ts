@@ -14,8 +14,9 @@ export interface SnapshotInfo extends SnapshotMeta {
  * `sync` may run in parallel with later writes. An error ends this writer but not the store. The
  * store then discards the written bytes, and later calls reject with the same error.
  *
- * Calls reject with `KONTIKI_DISK_FULL` if there is no room, `KONTIKI_CORRUPT` if the bytes are not
- * a complete snapshot that matches its meta, and `KONTIKI_STORE_FAILED` otherwise.
+ * Calls reject with `KONTIKI_DISK_FULL` if there is no room, and with `KONTIKI_CORRUPT` if the
+ * bytes are not a complete snapshot that matches its description. They reject with
+ * `KONTIKI_STORE_FAILED` after any other failure.
  */
 export interface SnapshotWriter {
   /**

@@ -22,7 +22,9 @@ export interface Announcements {
   readonly version: number;
   /** Returns the announcements to send to peers, newest first. */
   list(): readonly Announcement[];
-  /** Returns whether `learn` would change anything. */
+  /**
+   * Returns whether `learn` would store an announcement, because it is newer than the known one.
+   */
   isNews(announcement: Announcement): boolean;
   /**
    * Stores an announcement from an accepted peer. Ignores announcements of servers that are not in

@@ -37,7 +37,10 @@ export class ApplyBacklog {
     return oldest === undefined ? 0 : now - oldest.at;
   }
 
-  /** Notes that the entries up to `index`, `bytes` bytes in total, were committed. */
+  /**
+   * Notes that new entries with a total size of `bytes` were committed. `index` is the index of the
+   * last of these entries.
+   */
   committed(index: number, bytes: number, now: number): void {
     const newest = this.#marks.at(-1);
     if (newest !== undefined && now - newest.at < RESOLUTION_MS) {
@@ -47,7 +50,7 @@ export class ApplyBacklog {
     this.#bytes += bytes;
   }
 
-  /** Notes that everything up to `index` is applied. */
+  /** Notes that the state machine has applied the entries up to `index`. */
   applied(index: number): void {
     let done = 0;
     for (const mark of this.#marks) {

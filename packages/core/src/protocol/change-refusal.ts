@@ -7,7 +7,7 @@ export interface ChangeLimits {
 }
 
 /**
- * The reason why a membership change was refused. `detail` is a part of a sentence for the error
+ * The reason why a membership change was refused. `detail` is a part of a sentence in the error
  * message.
  */
 export interface ChangeRefusal {

@@ -61,7 +61,7 @@ export class Follower extends BaseRole {
     return leader !== undefined && now - this.#leaderHeardAt < timings.election;
   }
 
-  /** Postpones the next election. */
+  /** Restarts the election timer, which postpones the next election. */
   restartTimer(): void {
     this.#electionAt = this.#server.now + this.#timeout;
   }

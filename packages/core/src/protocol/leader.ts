@@ -35,7 +35,10 @@ export class Leader extends BaseRole {
   #uncommittedBytes = 0;
   readonly #backlog = new ApplyBacklog();
   #transfer: Transfer | undefined;
-  /** The first heartbeat round after this leader's disk became full for the `times`th time. */
+  /**
+   * The number of times that this leader's disk became full, and the first heartbeat round after
+   * the last time.
+   */
   #fullRound = { times: 0, number: Infinity };
 
   constructor(server: Server) {
@@ -155,7 +158,7 @@ export class Leader extends BaseRole {
       this.#heartbeatAt = now + timings.heartbeat;
       this.#replication.heartbeat(this.#rounds.number);
       this.#recordAddresses();
-      // This call may end the leadership, so it comes last.
+      // The following call may end the leadership, so it must be the last step.
       this.#finishChange();
     }
   }

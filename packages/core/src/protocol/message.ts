@@ -35,8 +35,8 @@ export interface PreVote extends FromServer {
 }
 
 /**
- * Answers a pre-vote. `term` is the term of the replying server, and `candidacy` is the term that
- * the pre-vote asked about.
+ * Answers a pre-vote. `term` is the current term of the replying server, and `candidacy` is the
+ * term for which the pre-vote asked.
  */
 export interface PreVoteReply extends Answer {
   readonly kind: 'preVoteReply';

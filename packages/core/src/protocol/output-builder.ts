@@ -28,7 +28,7 @@ export class OutputBuilder {
   #forwarded: ProposeReply[] | undefined;
   #needsAnotherTurn = false;
 
-  /** Queues a message that may be sent immediately. */
+  /** Queues a message that can be sent immediately. */
   send(to: ServerId, message: Message): void {
     put((this.#messages ??= new Map()), to, message);
   }

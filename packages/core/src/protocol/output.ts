@@ -7,7 +7,7 @@ import type { Message, ProposeReply, SnapshotAck, SnapshotChunk, SnapshotOffer }
 /** Messages grouped by receiver, in sending order. */
 export type Mail = ReadonlyMap<ServerId, readonly Message[]>;
 
-/** One write in the server's ordered stream of writes. */
+/** A write to the log store. All writes of a server form an ordered stream. */
 export interface Write {
   /**
    * The number of the write. Each write has the next number after the previous write. The driver
@@ -21,7 +21,7 @@ export interface Write {
    */
   readonly reset: Base | undefined;
   readonly entries: readonly Entry[];
-  /** The current commit index. Store this index only together with other data. */
+  /** The current commit index. A change of the commit index alone causes no write. */
   readonly committed: number;
 }
 
@@ -56,8 +56,8 @@ export type SnapshotEvent =
   | { readonly kind: 'acknowledged'; readonly from: ServerId; readonly message: SnapshotAck };
 
 /**
- * Confirmed reads: every read up to number `ticket` may be served once `index` is applied (thesis
- * §6.4).
+ * Confirmed reads. Every read up to number `ticket` may be served after the entries up to `index`
+ * are applied (thesis §6.4).
  */
 export interface ReadsReady {
   readonly ticket: number;
@@ -83,7 +83,7 @@ export type Report =
   | { readonly kind: 'lowLevel'; readonly peer: ServerId; readonly level: number; readonly needed: number };
 
 /**
- * Everything that `Raft` requests in one turn. All of it may be done in parallel, except that
+ * All work that `Raft` requests in one turn. The driver may do this work in parallel, except that
  * `afterWrite` must wait for a write.
  */
 export interface Output {

@@ -16,7 +16,7 @@ function needed(voters: readonly ServerId[], founded: boolean): number {
 function reachedByEnough(ids: readonly ServerId[], founded: boolean, reached: (id: ServerId) => number): number {
   if (ids.length === 0) return Infinity;
   const ascending = ids.map(reached).sort((a, b) => a - b);
-  // In an ascending list of n values, k of them are at least the value at position n - k.
+  // In an ascending list of n values, the last k values are at least the value at position n - k.
   return ascending[ids.length - needed(ids, founded)] ?? 0;
 }
 

@@ -177,7 +177,7 @@ export class RaftServer implements Server {
     return !founded || recorded === undefined || recorded === store;
   }
 
-  /** Notes that some or all pending writes are durable. */
+  /** Notes that some or all pending writes have become durable. */
   noteDurable(): void {
     this.#writingSince = this.log.lastDurableWrite < this.log.lastIssuedWrite ? this.now : Infinity;
   }

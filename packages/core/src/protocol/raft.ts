@@ -25,13 +25,13 @@ const noServers: ReadonlyMap<ServerId, { readonly info: ServerInfo }> = new Map(
 
 /**
  * The Raft protocol of one server as a pure state machine. Methods are inputs, and `takeOutput`
- * returns the resulting output. The same inputs always produce the same outputs: there is no clock,
- * promise or I/O, and the random generator is injected. `RawNode` drives this class.
+ * returns the resulting output. The same inputs always produce the same outputs, because there is
+ * no clock, promise or I/O, and the random generator is passed in. `RawNode` drives this class.
  *
  * Except for pre-votes, a server sends no message in a term that is not durable on its disk.
- * Suppose a candidate sent its vote requests too early. It could win with the votes of others, send
- * entries, crash and forget the term. Then it could win the same term again and append other
- * entries at the same indices.
+ * Suppose a candidate sent its vote requests before that. It could win with the votes of other
+ * servers, send entries, crash and forget the term. Then it could win the same term again and
+ * append different entries at the same indices.
  */
 export class Raft {
   readonly #server: RaftServer;
@@ -40,7 +40,7 @@ export class Raft {
     this.#server = new RaftServer(start);
   }
 
-  // ---- public state
+  // ---- The public state of the protocol.
 
   get id(): ServerId {
     return this.#server.id;
@@ -141,7 +141,7 @@ export class Raft {
     return this.#server.role.wakeAt;
   }
 
-  // ---- inputs
+  // ---- Inputs to the protocol.
 
   /**
    * Sets the current time without checking timers. So a driver can process messages that have

@@ -15,8 +15,8 @@ export interface Turn extends Pick<Output, 'write' | 'pageReads' | 'reads' | 'fo
   /** Whether another turn should follow after the other pending events are handled. */
   readonly needsAnotherTurn: boolean;
   /**
-   * The time of the next turn, on the same clock as `turn`. An input that arrives earlier starts a
-   * turn immediately.
+   * The time of the next turn, on the same clock as `turn`. The driver runs a turn earlier if an
+   * input arrives.
    */
   readonly wakeAt: number;
 }
@@ -39,7 +39,7 @@ export interface TurnHooks {
 }
 
 interface HeldMail {
-  /** The number of the write that must be durable before the mail is sent. */
+  /** The number of the write that must be durable before the held messages are sent. */
   readonly after: number;
   readonly mail: Map<ServerId, readonly Message[]>;
 }
@@ -65,7 +65,7 @@ export class RawNode {
   #held: HeldMail[] = [];
   /** The number of the newest durable write. All earlier writes are durable, too. */
   #lastWritten = 0;
-  /** The time for which the next turn was planned. */
+  /** The time for which the next turn is planned. */
   #plannedAt = Infinity;
   /** Whether the previous turn was late and left the timers to the next turn. */
   #timersPostponed = false;
@@ -74,7 +74,7 @@ export class RawNode {
     this.raft = new Raft(start);
   }
 
-  // ---- inputs: call `turn` soon after each of them
+  // ---- Inputs to the protocol. Call `turn` soon after each of these methods.
 
   receive(from: ServerId, message: Received): void {
     this.#inbox.push({ from, message });
@@ -117,7 +117,7 @@ export class RawNode {
     this.raft.setTimings(timings);
   }
 
-  // ---- the turn
+  // ---- Processing the inputs in a turn.
 
   /**
    * Passes all waiting inputs to `Raft` and returns the resulting output. `now` is the monotonic

@@ -19,13 +19,13 @@ export function step(
   message: Received,
   propose: (data: Uint8Array) => Position | ProposalRefusal,
 ): void {
-  // This message answers an earlier incarnation.
+  // Ignore answers to earlier incarnations of this server.
   if ('to' in message && message.to !== server.incarnation) return;
   if (!server.lives.accepts(from, message)) return;
   if (message.kind === 'preVote') return answerPreVote(server, from, message);
   if (message.term > server.ballot.term) {
-    // A server that has recently heard from a leader ignores candidates, so that they cannot
-    // disrupt the cluster (Raft §6, thesis §4.2.3).
+    // A server that has recently received a message from a leader ignores candidates. Otherwise
+    // removed servers could disrupt the cluster with their campaigns (Raft §6, thesis §4.2.3).
     if (message.kind === 'vote' && server.role.leaderAlive && !takesOver(message, server.ballot.term)) return;
     if (server.role.name === 'leader') server.report({ kind: 'steppedDown', reason: 'higherTerm' });
     server.follow(message.term, undefined);

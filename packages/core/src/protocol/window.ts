@@ -36,7 +36,7 @@ export class Window {
     this.#bytes += bytes;
   }
 
-  /** Notes that everything up to `index` is acknowledged. */
+  /** Notes that the peer has acknowledged the entries up to `index`. */
   free(index: number): void {
     let freed = 0;
     for (const { last, bytes } of this.#sent) {

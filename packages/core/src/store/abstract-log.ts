@@ -29,7 +29,7 @@ export interface OpenedLog {
  */
 export abstract class AbstractLog implements LogStore {
   readonly #life = new Lifecycle<GroupCommit>(() => this.#name);
-  /** The calls since the newest `open`. */
+  /** The calls on the log since it was last opened. */
   #calls: GroupCommit | undefined;
   #isFull = false;
   #onFull: (full: boolean) => void = () => {};
@@ -92,7 +92,7 @@ export abstract class AbstractLog implements LogStore {
     this.#calls?.fail(cause);
   }
 
-  /** Reports to the `onFull` listener whether the disk is full. */
+  /** Reports to the listener of `onFull` whether the disk is full. */
   protected setFull(full: boolean): void {
     this.#isFull = full;
     this.#onFull(full);

@@ -185,8 +185,8 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   async create(meta: SnapshotMeta): Promise<SnapshotWriter> {
     const opened = this.#life.opened;
     const { owner, writers } = opened;
-    // Encoding the meta validates it. This check is necessary because the store may use the id in a
-    // file name.
+    // Encoding the description of the snapshot validates it. This check is necessary because the
+    // store may use the id in a file name.
     encodeSnapshotHead(meta);
     checkOwner(`Snapshot ${meta.id}`, { cluster: meta.cluster }, owner);
     if (writers.has(meta.id)) {

@@ -16,7 +16,7 @@ export function movedError(log: string, where: string): KontikiError {
   );
 }
 
-/** Throws `KONTIKI_BAD_OPTION` if `where` is too long for `retire` to store. */
+/** Throws `KONTIKI_BAD_OPTION` if the location `where` is longer than `retire` can store. */
 export function checkWhere(where: string): void {
   const { length } = new TextEncoder().encode(where);
   if (length <= MAX_WHERE) return;

@@ -92,8 +92,8 @@ export class StoreWriter<Location> implements SnapshotWriter {
   }
 
   /**
-   * Makes further calls reject with `closed`, and keeps the written bytes. Resolves when no call is
-   * in progress.
+   * Makes further calls of this writer reject with `closed`, and keeps the written bytes. Resolves
+   * when no call is in progress.
    */
   async detach(closed: Error): Promise<void> {
     await this.#calls.detach(closed);

@@ -58,8 +58,8 @@ export class WriterCalls {
   }
 
   /**
-   * Makes further calls reject with `closed`, and keeps the written bytes. Resolves when all calls
-   * and discards in progress have ended.
+   * Makes further calls of the writer reject with `closed`, and keeps the written bytes. Resolves
+   * when all calls and discards in progress have ended.
    */
   async detach(closed: Error): Promise<void> {
     this.#ended ??= closed;

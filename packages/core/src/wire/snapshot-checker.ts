@@ -23,7 +23,7 @@ import {
 const LENGTH = 4;
 const CHECKSUM = 4;
 export const CHUNK_OVERHEAD: number = LENGTH + CHECKSUM;
-/** Bytes of the trailer. */
+/** Size of the trailer of a snapshot in bytes. */
 export const TRAILER: number = 24;
 
 /** Maximum bytes of a chunk: 252 KiB, so that a chunk fits into a frame of 256 KiB. */
@@ -32,9 +32,9 @@ export const MAX_SNAPSHOT_CHUNK: number = 252 * 1024;
 export const MAX_STATE: number = MAX_SNAPSHOT_CHUNK - CHUNK_OVERHEAD;
 
 export interface SnapshotTrailer {
-  /** Bytes of state in all chunks. */
+  /** Total bytes of state in all chunks of the snapshot. */
   readonly stored: number;
-  /** Bytes of the state before compression. */
+  /** Size of the state before compression, in bytes. */
   readonly state: number;
 }
 
@@ -92,8 +92,8 @@ export class SnapshotChecker {
   #running = 0;
 
   /**
-   * Creates a checker. If `expected` is set, a snapshot with a different meta also causes
-   * `KONTIKI_CORRUPT`.
+   * Creates a checker of snapshots. If `expected` is set, a snapshot with a different description
+   * also causes `KONTIKI_CORRUPT`.
    */
   constructor(expected?: SnapshotMeta) {
     this.#expected = expected;

@@ -33,7 +33,7 @@ export const MAX_SNAPSHOT_HEAD: number = 64 * 1024;
 export interface SnapshotHead extends SnapshotMeta {
   /** The compression of the state (`SnapshotCompression.kind`): 0 for none, 1 for gzip. */
   readonly compression: number;
-  /** Length of the head, which is the offset of the first chunk. */
+  /** Length of the snapshot's head, which is the offset of the first chunk. */
   readonly length: number;
 }
 
@@ -43,8 +43,8 @@ export function corruptSnapshot(offset: number, what: string, cause?: unknown): 
 }
 
 /**
- * Returns the reason why a snapshot's meta is invalid, as a part of a sentence; undefined if it is
- * valid.
+ * Returns the reason why the description of a snapshot is invalid, as a part of a sentence;
+ * undefined if the description is valid.
  */
 function metaFault({ id, cluster, last, membership }: SnapshotMeta): string | undefined {
   if (!ID.test(id)) return `${JSON.stringify(id)} is not an id of 32 hexadecimal digits`;

@@ -28,7 +28,7 @@ export interface SnapshotCompression {
 }
 
 export interface SnapshotEncoding {
-  /** The compression of the state. Default: none. */
+  /** The compression of the snapshot's state. Default: none. */
   readonly compression?: SnapshotCompression | undefined;
   /**
    * Bytes of state in every chunk except for the last. Default and maximum: `MAX_SNAPSHOT_CHUNK`
@@ -63,9 +63,9 @@ export async function* encodeSnapshot(
 }
 
 /**
- * Encodes a checked copy of a snapshot with a different meta, without decompressing its state.
- * Yields the head, the chunks and the trailer like `encodeSnapshot`. Throws `KONTIKI_CORRUPT` or
- * `KONTIKI_FORMAT` before the trailer if the original snapshot is damaged.
+ * Encodes a checked copy of a snapshot with a different description, without decompressing its
+ * state. Yields the head, the chunks and the trailer like `encodeSnapshot`. Throws
+ * `KONTIKI_CORRUPT` or `KONTIKI_FORMAT` before the trailer if the original snapshot is damaged.
  */
 export async function* rewriteSnapshot(
   bytes: AsyncIterable<Uint8Array>,

@@ -66,7 +66,7 @@ export class Writer {
     for (let at = 0; at < digits.length; at += 2) this.u8(Number.parseInt(digits.slice(at, at + 2), 16));
   }
 
-  /** Overwrites a number at an earlier offset. */
+  /** Overwrites the 32-bit number at an earlier offset. */
   u32At(at: number, value: number): void {
     this.#view.setUint32(at, value, true);
   }

@@ -22,7 +22,7 @@ export class BatchSize {
   /** The number of commands in the previous batch, and its duration in milliseconds. */
   #previous = { n: 0, t: 0 };
 
-  /** Maximum number of entries in the next batch. */
+  /** Maximum number of entries in the next batch, according to this estimate. */
   get commands(): number {
     return this.#commands;
   }

@@ -32,7 +32,7 @@ export class Call<T> implements Settlement {
   readonly #due: Due;
   #unlisten: (() => void) | undefined;
   #value: T | undefined;
-  /** Creates the error of a rejected call; undefined if the call is resolved. */
+  /** Returns the error for a rejected call. This field is undefined if the call is resolved. */
   #createError: (() => unknown) | undefined;
 
   constructor(settlements: Settlements, due: Due, signal: AbortSignal | undefined) {

@@ -126,7 +126,7 @@ export class Forwarding<Result> {
     for (const oldest of this.#outcomes.keys()) return void this.#outcomes.delete(oldest);
   }
 
-  /** Whether the leader has not answered some forwarded proposals yet. */
+  /** Whether the leader's answers to some forwarded proposals are missing. */
   get areSent(): boolean {
     return this.#sent.size > 0;
   }

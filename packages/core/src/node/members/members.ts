@@ -255,7 +255,7 @@ export class Members {
     return this.#limited(options, run, callOptions);
   }
 
-  // ---- how changes are made
+  // ---- Performing membership changes.
 
   async #replaceDisk(id: ServerId, info: string | ServerInfo, options: CatchUpOptions): Promise<Membership> {
     const { onProgress: _, ...rest } = options;
@@ -344,7 +344,7 @@ export class Members {
     if (steps.length === 0) throw badOption('A change must have at least one step.');
     for (const step of steps) checkStep(step);
     const target = targetOf(this.#membership(), steps);
-    // The leader refuses such a change and returns the reason.
+    // An impossible change reaches the leader, which refuses it with a reason.
     if (typeof target === 'string') return;
     const fault = membershipOversize(beginChange(this.#membership(), target)) ?? addressFault(target.servers);
     if (fault !== undefined) throw badOption(`The membership would be invalid: ${fault}. Nothing was changed.`);

@@ -23,7 +23,7 @@ export interface SnapshotPolicy {
    * 200.
    */
   readonly trailingEntries: number;
-  /** Maximum bytes of the trailing entries. Default 4 MiB. */
+  /** Maximum bytes of the trailing entries that stay in the log. Default 4 MiB. */
   readonly trailingBytes: number;
   /** Number of snapshots to keep. Default 2. */
   readonly keep: number;

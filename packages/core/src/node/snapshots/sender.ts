@@ -102,7 +102,7 @@ export class SnapshotSender {
     this.#offer();
   }
 
-  /** Called when the peer acknowledges the bytes before `offset`. */
+  /** Called when the peer acknowledges the bytes of the snapshot before `offset`. */
   onAcknowledged(offset: number): void {
     if (offset > this.snapshot.bytes) return;
     if (this.#offering) {

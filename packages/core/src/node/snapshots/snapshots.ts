@@ -19,7 +19,7 @@ import { SnapshotReceiver } from './receiver.js';
 import { SnapshotSenders } from './senders.js';
 import type { SnapshotTaker } from './taker.js';
 
-/** Milliseconds between a failed snapshot and the next attempt. */
+/** Milliseconds to wait after a failed snapshot before the next attempt. */
 const RETRY_MS = 10_000;
 /**
  * The index of the entry that `bootstrap` writes. No snapshot may end at this entry, because the
@@ -183,7 +183,7 @@ export class Snapshots {
     return this.#options.store.close();
   }
 
-  // ---- taking
+  // ---- Taking snapshots.
 
   #takeIfDue(): void {
     const { raft, policy, clock } = this.#options;
@@ -244,7 +244,7 @@ export class Snapshots {
     if (!this.#closed) this.#timer.set(time);
   }
 
-  // ---- keeping
+  // ---- Compacting the log and removing older snapshots.
 
   /** Called when a newer snapshot is durable. Compacts the log and removes older snapshots. */
   async #keep(info: SnapshotInfo): Promise<void> {
@@ -300,7 +300,7 @@ export class Snapshots {
     return needed;
   }
 
-  // ---- receiving
+  // ---- Receiving snapshots from the leader.
 
   #onOffered(from: ServerId, message: SnapshotOffer): void {
     const { id, last, version } = message.meta;

@@ -10,7 +10,9 @@ export class SnapshotWindow {
   #bytes = 0;
   readonly #waiting = new Set<() => void>();
 
-  /** Adds a peer. Each peer gets an equal share of the window. */
+  /**
+   * Adds a peer that receives a snapshot. Each of these peers gets an equal share of the window.
+   */
   join(): void {
     this.#peers += 1;
   }
@@ -31,7 +33,7 @@ export class SnapshotWindow {
     return admitted;
   }
 
-  /** Releases the room of bytes that were acknowledged or abandoned. */
+  /** Releases the reserved room after bytes were acknowledged or abandoned. */
   give(bytes: number): void {
     this.#bytes -= bytes;
     this.#wake();
