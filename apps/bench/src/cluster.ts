@@ -17,15 +17,18 @@ const EXEC = ['--initial-old-space-size=256'];
 
 export interface ClusterOptions {
   /**
-   * Servers that run when `open` resolves. Default: all. The others were stopped after the
-   * founding.
+   * Servers that run when `open` resolves. Default: all servers. The other servers were stopped
+   * after the cluster was founded.
    */
   readonly started?: readonly string[];
   /** Size of the state machine's state in bytes. Default: no state and no snapshots. */
   readonly state?: number;
   /** The transport used by all servers. Default: WebSocket. */
   readonly transport?: TransportName;
-  /** Returns how a server authenticates itself and its peers. Default: not at all. */
+  /**
+   * Returns the options with which a server and its peers authenticate each other. Default: no
+   * authentication.
+   */
   readonly security?: (id: string) => SecurityOptions;
 }
 
@@ -72,8 +75,8 @@ export class Cluster {
     );
     const cluster = new Cluster(path, Object.fromEntries(addresses), { state, transport }, security);
     const elected = new Promise<void>((resolve) => (cluster.#onLeader = resolve));
-    // Must run before the listener that removes the folder, because a starting replica would create
-    // the folder again.
+    // This listener must run before the listener that removes the folder, because a starting
+    // replica would create the folder again.
     process.prependListener('exit', () => cluster.close());
     try {
       await Promise.all(ids.map((id) => cluster.start(id)));
@@ -114,7 +117,7 @@ export class Cluster {
     await this.#request(id, { kind: 'stop' }, 'stopped');
   }
 
-  /** Stops a replica, and waits for another leader if it leads. */
+  /** Stops a replica. If the replica leads, waits for another leader. */
   async #stopForNow(id: string): Promise<void> {
     const handedOver = id === this.#leader ? new Promise<void>((resolve) => (this.#onLeader = resolve)) : undefined;
     await this.stop(id);

@@ -47,8 +47,8 @@ export async function commits({
 }
 
 /**
- * Calls `use` with a new in-memory cluster. Each load gets its own cluster, because an in-memory
- * log only grows and slows down garbage collection.
+ * Calls `use` with a new in-memory cluster. Each measurement uses a new cluster, because an
+ * in-memory log only grows and slows down garbage collection.
  */
 async function withInMemoryCluster<T>(use: (cluster: InMemoryCluster) => Promise<T>): Promise<T> {
   const cluster = await InMemoryCluster.open();

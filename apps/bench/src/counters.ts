@@ -5,9 +5,9 @@ import type { File, Folder } from '@kontiki/files';
 /** Operation counts of one server. */
 export interface Counters {
   messages: number;
-  /** Bytes of encoded frames. */
+  /** Number of bytes in encoded frames. */
   bytes: number;
-  /** Number of entries in sent frames. An entry counts once per follower. */
+  /** Number of entries in sent frames. An entry is counted once per follower. */
   entriesSent: number;
   writes: number;
   entriesWritten: number;

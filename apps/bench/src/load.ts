@@ -12,7 +12,10 @@ export interface LoadResult {
 
 const command = new Uint8Array(256).fill(7);
 
-/** Runs `proposers` parallel callers. Each repeatedly proposes 256 B and waits for the result. */
+/**
+ * Runs `proposers` callers in parallel. Each caller repeatedly proposes 256 B and waits for the
+ * result.
+ */
 export async function load(node: RaftNode<number>, proposers: number, milliseconds: number): Promise<LoadResult> {
   const latencies: number[] = [];
   const start = performance.now();

@@ -13,8 +13,8 @@ export function adder(): StateMachine<number> {
 
 /**
  * Returns an adder that also has `bytes` of state. The state never changes, so a snapshot needs no
- * copy-on-write. It restores into a second buffer allocated at the start, so that measurements do
- * not include memory allocation.
+ * copy-on-write. The adder restores a snapshot into a second buffer that is allocated at the start,
+ * so that measurements do not include memory allocation.
  */
 export function adderWithState(bytes: number): StateMachine<number> {
   let [state, spare] = [new Uint8Array(bytes).fill(1), new Uint8Array(bytes).fill(2)];

@@ -10,6 +10,6 @@ export interface Plan {
   readonly milliseconds: number;
   /** Size of the state machine's state in bytes. */
   readonly state: number;
-  /** Prints the current step. */
+  /** Prints the current step of the benchmark. */
   readonly onProgress: (text: string) => void;
 }

@@ -35,7 +35,7 @@ export async function rawWriting(path: string, bytes: number): Promise<number> {
   const start = performance.now();
   for (let at = 0; at < bytes; at += piece.length) {
     file.write(piece, at);
-    // Yield to the event loop, as every server must.
+    // Yield to the event loop, as every server must do.
     await new Promise(setImmediate);
   }
   await file.datasync();

@@ -7,8 +7,8 @@ const FRAME = 252 * 1024;
 
 /**
  * Returns the bytes per second over one WebSocket to another process. Sends frames of 252 KiB with
- * a mask of zeros, each after the previous frame has left. Sends all bytes twice and measures only
- * the second time, when both processes have compiled their code.
+ * a mask of zeros, each frame after the previous frame was passed to the system. Sends all bytes
+ * twice and measures only the second time, when both processes have compiled their code.
  */
 export async function rawWebSocket(bytes: number): Promise<number> {
   const receiver = fork(fileURLToPath(import.meta.url), ['receiver', String(bytes)]);
@@ -40,7 +40,10 @@ export async function rawWebSocket(bytes: number): Promise<number> {
   }
 }
 
-/** Runs in the other process. Discards the frames and replies when all `bytes` have arrived. */
+/**
+ * Runs in the other process. Discards the received frames and replies when all `bytes` have
+ * arrived.
+ */
 async function receive(bytes: number): Promise<void> {
   process.on('disconnect', () => process.exit());
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false });

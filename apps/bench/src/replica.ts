@@ -18,13 +18,16 @@ export interface Start {
   readonly folder: string;
   readonly members: Record<string, string>;
   readonly transport: TransportName;
-  /** How the replicas authenticate each other. Default: not at all. */
+  /** Options with which the replicas authenticate each other. Default: no authentication. */
   readonly security: SecurityOptions;
   /** Size of the state machine's state in bytes. With 0, the replica takes no snapshots. */
   readonly state: number;
 }
 
-/** A request to a replica process, which outlives its replica and can start it again. */
+/**
+ * A request to a replica process. The process continues when its replica stops, and can start the
+ * replica again.
+ */
 export type Request =
   | Start
   | { readonly kind: 'load'; readonly proposers: number; readonly milliseconds: number }

@@ -16,15 +16,15 @@ interface Round {
   readonly taken: SnapshotResult;
   readonly idle: CatchUpResult;
   readonly busy: CatchUpResult;
-  /** Commits per second without a transfer. */
+  /** Commits per second without a snapshot transfer. */
   readonly without: number;
-  /** Commits per second during the transfer. */
+  /** Commits per second during a snapshot transfer. */
   readonly during: number;
 }
 
 /**
- * Measures how fast the leader takes a snapshot and a follower catches up with it, with and without
- * load. Compares the transfer with a raw WebSocket and a raw file.
+ * Measures how fast the leader takes a snapshot and a follower receives and installs it, with and
+ * without load. Compares the transfer with a raw WebSocket and a raw file.
  */
 export async function snapshots({ path, rounds, milliseconds, state, onProgress }: Plan): Promise<[string, unknown]> {
   const cluster = await Cluster.open(path, { started: ids.slice(0, 2), state });
@@ -69,9 +69,10 @@ export async function snapshots({ path, rounds, milliseconds, state, onProgress 
 }
 
 /**
- * Takes two snapshots, some commits apart, and returns the measurement of the second. A leader
- * keeps the entries that a peer still needs, but only back to the previous snapshot. The log then
- * begins at the first of the two snapshots, so a server that was down for longer needs a snapshot.
+ * Takes two snapshots, some commits apart, and returns the measurement of the second one. A leader
+ * keeps the entries that a peer still needs, but only back to the previous snapshot. After this
+ * function, the log begins at the first of the two snapshots. A server that was down for longer
+ * therefore needs a snapshot.
  */
 export async function takeTwoSnapshots(cluster: Cluster): Promise<SnapshotResult> {
   await cluster.load(PROPOSERS, 50);

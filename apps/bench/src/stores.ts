@@ -9,7 +9,7 @@ import { WRITERS, type Plan } from './plan.js';
 
 const data = new Uint8Array(256).fill(7);
 
-/** Entries per second of one round, in the order of `WRITERS`. */
+/** Entries per second in one round, in the order of `WRITERS`. */
 type Rates = number[];
 
 interface Round {

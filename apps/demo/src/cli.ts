@@ -25,13 +25,13 @@ export class CliError extends Error {
 
 export const EXIT = {
   failed: 1,
-  /** The command line is invalid. */
+  /** Exit code for an invalid command line. */
   usage: 2,
-  /** The key does not exist, or the condition of the command is not met. */
+  /** Exit code if the key does not exist, or the condition of the command is not met. */
   notFound: 3,
-  /** The write may or may not have taken effect. */
+  /** Exit code if the write may or may not have taken effect. */
   unknown: 4,
-  /** The node has lost its log, so it does not start. */
+  /** Exit code of a node that has lost its log and therefore does not start. */
   staysOut: 5,
 } as const;
 
@@ -43,8 +43,8 @@ export interface ParsedArgs {
 }
 
 /**
- * Parses flags and arguments. Throws a usage error, which names the help, for unknown or incomplete
- * ones.
+ * Parses flags and arguments. Throws a usage error that refers to the help if a flag or argument is
+ * unknown or incomplete.
  */
 export function parse(
   command: string,
@@ -74,7 +74,7 @@ export function parse(
 
 interface OptionToken {
   readonly name: string;
-  /** The flag as it was written. */
+  /** The flag as the user wrote it. */
   readonly rawName: string;
   readonly value?: string | undefined;
   readonly inlineValue?: boolean | undefined;
@@ -91,7 +91,7 @@ function problemOf({ name, rawName, value, inlineValue }: OptionToken, known: Op
     return `There is no flag ${rawName}.${didYouMean(rawName, names)}`;
   }
   if (type === 'boolean') return value === undefined ? undefined : `${rawName} takes no value.`;
-  // `--data --nodes 5` has no folder, rather than a folder named `--nodes`.
+  // In `--data --nodes 5`, the folder is missing. Do not treat `--nodes` as the name of the folder.
   const isFlag = inlineValue !== true && value?.startsWith('--') === true;
   return value === undefined || value === '' || isFlag ? `${rawName} needs a value.` : undefined;
 }
@@ -107,7 +107,7 @@ export function wholeNumber(flag: string, value: unknown, min: number, max: numb
   );
 }
 
-/** Checks that every value of a flag is one of `words`. */
+/** Checks that every value of a flag is one of the words in `words`. */
 export function oneOf<Word extends string>(
   flag: string,
   values: readonly string[] | undefined,

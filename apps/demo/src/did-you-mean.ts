@@ -1,4 +1,7 @@
-/** Returns ` Did you mean X?` with the word that is closest to `given`, or '' if none is close. */
+/**
+ * Returns ` Did you mean X?` with the word that is most similar to `given`, or '' if no word is
+ * similar.
+ */
 export function didYouMean(given: string, words: readonly string[]): string {
   const limit = Math.min(2, Math.floor(given.length / 2));
   const [closest] = words
@@ -8,7 +11,10 @@ export function didYouMean(given: string, words: readonly string[]): string {
   return closest === undefined ? '' : ` Did you mean ${closest.word}?`;
 }
 
-/** Returns how many characters must be inserted, removed or replaced (Levenshtein distance). */
+/**
+ * Returns the number of characters to insert, remove or replace to change one word into another
+ * (Levenshtein distance).
+ */
 function editsBetween(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, i) => i);
   for (let i = 1; i <= from.length; i += 1) {

@@ -38,8 +38,8 @@ const client =
     (await import('./commands/client.js')).clientCommand(command, args);
 
 /**
- * Each command loads only what it needs, because the libraries of all of them take a second to
- * load.
+ * The commands by name. Each command loads only the libraries that it needs, because loading all of
+ * them takes a second.
  */
 const commands: Readonly<Record<string, Run>> = {
   put: client('put'),
@@ -80,7 +80,7 @@ function version(): string {
   return (JSON.parse(file) as { version: string }).version;
 }
 
-// The reader of the output may exit first, as in `| head`. The program must still exit normally.
+// The reader of the output may exit first, as in `| head`. This program must still exit normally.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
 try {

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { CliError, EXIT } from './cli.js';
 
-/** Flags of `node` and `demo` for the tokens of clients. */
+/** Flags of `node` and `demo` for the tokens that clients need. */
 export const tokenFlags = { 'token-file': { type: 'string' }, 'admin-token-file': { type: 'string' } } as const;
 
 /**
- * Reads a token for the `Authorization` header from a file: 16 to 512 visible ASCII characters. Returns
- * undefined without a file.
+ * Reads a token for the `Authorization` header from a file. A token has 16 to 512 visible ASCII
+ * characters. Returns undefined without a file.
  */
 export function readToken(flag: string, path: unknown): string | undefined {
   if (typeof path !== 'string') return undefined;
@@ -28,7 +28,7 @@ export function authorizationOf(values: Readonly<Record<string, unknown>>): Reco
   return authorization(readToken('token-file', values['token-file']));
 }
 
-/** Returns the headers that carry a token. */
+/** Returns the request headers that contain a token. */
 export function authorization(token: string | undefined): Record<string, string> {
   return token === undefined ? {} : { Authorization: `Bearer ${token}` };
 }

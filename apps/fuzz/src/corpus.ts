@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Target } from './target.js';
 
-/** The inputs that are kept: one folder per target, one file per input. */
+/** Folder of the stored inputs, with one folder per target and one file per input. */
 const CORPUS = fileURLToPath(new URL('../corpus/', import.meta.url));
 
-/** Returns the kept inputs of a target, by file name. */
+/** Returns the stored inputs of a target, by file name. */
 export function readCorpus(name: string): Map<string, Uint8Array> {
   const folder = join(CORPUS, name);
   const files = existsSync(folder) ? readdirSync(folder).sort() : [];
@@ -15,8 +15,8 @@ export function readCorpus(name: string): Map<string, Uint8Array> {
 }
 
 /**
- * Keeps an input. `kind` is `valid` for outputs of the encoders, `found` for inputs that reached
- * new code, and `failed` for findings. Returns the path of its file.
+ * Stores an input. `kind` is `valid` for outputs of the encoders, `found` for inputs that reached
+ * new code, and `failed` for findings. Returns the path of the input's file.
  */
 export function keep(name: string, kind: 'valid' | 'found' | 'failed', input: Uint8Array): string {
   const folder = join(CORPUS, name);
@@ -26,7 +26,7 @@ export function keep(name: string, kind: 'valid' | 'found' | 'failed', input: Ui
   return path;
 }
 
-/** Keeps the valid inputs of a target that are not kept yet. */
+/** Stores the valid inputs of a target that are not stored yet. */
 export async function keepSeeds(target: Target): Promise<void> {
   for (const seed of await target.seeds()) keep(target.name, 'valid', seed);
 }

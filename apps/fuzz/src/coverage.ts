@@ -1,6 +1,6 @@
 import { Session } from 'node:inspector';
 
-/** Code whose coverage guides the search. */
+/** Paths of the code whose coverage guides the search. */
 const CODE = /\/(packages\/[^/]+|apps\/demo)\/dist\//;
 
 /** The blocks of code that executions have reached, measured by V8. */
@@ -14,7 +14,9 @@ export class Coverage {
     this.#session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
   }
 
-  /** Returns the blocks that were reached since the last call, and never before. */
+  /**
+   * Returns the blocks that were reached since the last call and that no earlier call has returned.
+   */
   take(): Set<string> {
     const fresh = new Set([...this.#measure()].filter((block) => !this.#reached.has(block)));
     for (const block of fresh) this.#reached.add(block);
@@ -22,7 +24,7 @@ export class Coverage {
   }
 
   /**
-   * Returns whether one of `blocks` was reached since the last call, and removes the reached ones
+   * Returns whether one of `blocks` was reached since the last call, and removes the reached blocks
    * from `blocks`.
    */
   reaches(blocks: Set<string>): boolean {

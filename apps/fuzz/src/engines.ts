@@ -6,7 +6,7 @@ import { execute } from './execute.js';
 import { EDIT_KINDS, EDIT_RANGE, mutate, type Edit } from './mutate.js';
 import type { Target } from './target.js';
 
-/** Executions of one property of fast-check. */
+/** Number of executions per property of fast-check. */
 const BATCH = 1_000;
 const MAX_LENGTH = 4_096;
 const MAX_EDITS = 6;
@@ -23,7 +23,7 @@ export interface Plan {
   readonly onFound: (input: Uint8Array) => void;
 }
 
-/** An input for which a target fails, reduced if possible. */
+/** An input for which a target fails, reduced to a smaller input if possible. */
 export interface Finding {
   readonly input: Uint8Array;
   readonly error: unknown;
@@ -33,7 +33,10 @@ function seedsFor(target: Target, valid: readonly Uint8Array[]): readonly Uint8A
   return [...valid, ...readCorpus(target.name).values()];
 }
 
-/** Generates inputs with fast-check: structured ones, and changes of the kept ones. */
+/**
+ * Generates inputs with fast-check. Some inputs are structured, and others are mutations of the
+ * stored inputs.
+ */
 export async function runFastCheck(target: Target, plan: Plan): Promise<Finding | undefined> {
   const seeds = fc.constantFrom(...seedsFor(target, await target.seeds()));
   const number = fc.integer({ min: 0, max: EDIT_RANGE - 1 });
@@ -68,11 +71,13 @@ export async function runFastCheck(target: Target, plan: Plan): Promise<Finding 
   return undefined;
 }
 
-/** Inputs per measurement of coverage. A measurement takes longer than most executions. */
+/**
+ * Number of inputs per measurement of coverage. A measurement takes longer than most executions.
+ */
 const GROUP = 32;
 
 /**
- * Searches for inputs that reach new code: changes kept inputs, and keeps a changed one if it
+ * Searches for inputs that reach new code. Mutates stored inputs, and stores a mutated input if it
  * reaches a block for the first time.
  */
 export async function runGuided(target: Target, plan: Plan): Promise<Finding | undefined> {
@@ -115,7 +120,8 @@ export async function runGuided(target: Target, plan: Plan): Promise<Finding | u
     }
     const fresh = coverage.take();
     if (fresh.size === 0) continue;
-    // The group has reached new code. Run its inputs again, to find the ones that did.
+    // The group has reached new code. Run its inputs again, to find the inputs that reached this
+    // code.
     for (const input of inputs) {
       const finding = await run(input);
       if (finding !== undefined) return finding;

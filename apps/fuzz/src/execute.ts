@@ -7,10 +7,13 @@ const MAX_MS_PER_KIB = 10;
 const ALLOCATED_BYTES = 1024 * 1024;
 const ALLOCATED_BYTES_PER_BYTE = 64;
 
-/** How often an execution that exceeds a limit is repeated. Only the smallest result counts. */
+/**
+ * Number of times that an execution is repeated if it exceeds a limit. Only the smallest
+ * measurement counts.
+ */
 const REPETITIONS = 4;
 
-/** Bytes held by this thread, on its heap and outside. */
+/** Number of bytes that this thread uses, on its heap and outside of the heap. */
 function heldBytes(): number {
   const { used_heap_size: heap, external_memory: external } = getHeapStatistics();
   return heap + external;

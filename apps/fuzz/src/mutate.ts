@@ -1,11 +1,14 @@
-/** A change of an input: a kind, a position, and two numbers whose meaning depends on the kind. */
+/**
+ * A change of an input. It consists of a kind, a position, and two numbers whose meaning depends on
+ * the kind.
+ */
 export type Edit = readonly [kind: number, at: number, a: number, b: number];
 
 export const EDIT_KINDS = 9;
-/** Exclusive bound of the three numbers of an edit. */
+/** Exclusive upper bound of the position and of the two numbers of an edit. */
 export const EDIT_RANGE = 0x1_0000_0000;
 
-/** Lengths and counts at the limits of their types and of the formats. */
+/** Extreme lengths and counts, at the limits of their types and of the formats. */
 const NUMBERS = [
   0, 1, 7, 16, 31, 32, 33, 64, 127, 128, 255, 256, 512, 1_024, 0x7fff, 0xffff, 0x1_0000, 0x001f_ffff, 0x0020_0000,
   0x7fff_ffff, 0x8000_0000, 0xffff_fff0, 0xffff_ffff,
@@ -24,28 +27,28 @@ function apply(bytes: Buffer, [kind, position, a, b]: Edit, other: Uint8Array): 
   const length = 1 + (a % Math.min(64, Math.max(1, bytes.length - at)));
   const [before, after] = [bytes.subarray(0, at), bytes.subarray(at)];
   switch (kind) {
-    case 0: // Flips one bit.
+    case 0: // Flip one bit.
       if (bytes.length > 0) bytes[at] = (bytes[at] as number) ^ (1 << (a & 7));
       return bytes;
     case 1:
       if (bytes.length > 0) bytes[at] = a & 0xff;
       return bytes;
-    case 2: // Truncates.
+    case 2: // Truncate the input.
       return bytes.subarray(0, at);
-    case 3: // Removes a span.
+    case 3: // Remove a span.
       return Buffer.concat([before, bytes.subarray(at + length)]);
-    case 4: // Duplicates a span, sometimes many times.
+    case 4: // Duplicate a span, sometimes many times.
       return Buffer.concat([before, ...Array<Buffer>(1 + (b % 8)).fill(after.subarray(0, length)), after]);
-    case 5: // Writes an extreme number of one to eight bytes.
+    case 5: // Write an extreme number of one to eight bytes.
       for (let i = 0; i < 1 << (b & 3) && at + i < bytes.length; i += 1)
         bytes[at + i] = i < 4 ? (number >>> (8 * i)) & 0xff : b >>> 24;
       return bytes;
-    case 6: // Writes an extreme number as decimal digits.
+    case 6: // Write an extreme number as decimal digits.
       return Buffer.concat([before, Buffer.from(`${b & 1 ? number * EDIT_RANGE : number}`), after]);
-    case 7: // Inserts bytes.
+    case 7: // Insert bytes.
       return Buffer.concat([before, Buffer.from([a & 0xff, (a >>> 8) & 0xff, (a >>> 16) & 0xff].slice(b % 3)), after]);
     default: {
-      // Inserts a span of another input.
+      // Insert a span of another input.
       const from = other.length === 0 ? 0 : b % other.length;
       return Buffer.concat([before, other.subarray(from, from + length), after]);
     }

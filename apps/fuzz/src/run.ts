@@ -5,7 +5,7 @@ import type { Job, Report } from './worker.js';
 /** Milliseconds after which an execution that has not ended counts as hung. */
 const HANG_MS = 20_000;
 const MAX_INPUT = 256 * 1024;
-/** Heap of a worker in MiB. A reader that needs more fails with an error. */
+/** Size in MiB of a worker's heap. A reader that needs more memory fails with an error. */
 const MAX_HEAP = 512;
 
 export interface RunOptions extends Omit<Job, 'target' | 'shared'> {
@@ -21,7 +21,10 @@ export interface RunResult {
   readonly failure: { readonly text: string; readonly path: string } | undefined;
 }
 
-/** Runs one target in a thread of its own, so that a hang or an exhausted heap is a finding too. */
+/**
+ * Runs one target in a separate thread. A hang or an exhausted heap is therefore reported as a
+ * finding, too.
+ */
 export async function runTarget(target: string, { keepFound, onProgress, ...options }: RunOptions): Promise<RunResult> {
   const shared = new SharedArrayBuffer(12 + MAX_INPUT);
   const [counters, held] = [new Uint32Array(shared, 0, 3), new Uint8Array(shared, 12)];

@@ -1,31 +1,34 @@
 import type { Arbitrary } from 'fast-check';
 
-/** A reader of bytes from outside, as a function of bytes. */
+/** A reader of untrusted bytes, as a function from an input to a result. */
 export interface Target {
   readonly name: string;
-  /** The code under test, for the help. */
+  /** Description of the code under test, for the help. */
   readonly about: string;
-  /** Returns valid inputs, made by the real encoders. The target must accept every one of them. */
+  /** Returns valid inputs, made by the real encoders. The target must accept every valid input. */
   seeds(): Promise<readonly Uint8Array[]> | readonly Uint8Array[];
   /**
-   * Reads an input and returns whether it was accepted. Does not change it. Throws only errors for which `isExpected`
-   * returns true. Any other error is a finding.
+   * Reads an input and returns whether the target accepted the input. Must not change the input.
+   * Throws only errors for which `isExpected` returns true. Any other error is a finding.
    */
   run(input: Uint8Array): Promise<boolean> | boolean;
   /** Returns whether an error is documented for invalid input. */
   isExpected(error: unknown): boolean;
   /**
-   * Corrects the checksums of a modified input in place, so that its fields are read. Most inputs
-   * are repaired, because the checksums would hide everything behind them.
+   * Corrects the checksums of a modified input in place, so that the target reads its fields. Most
+   * inputs are repaired, because a wrong checksum would keep the target from reading further.
    */
   repair?(input: Uint8Array): void;
-  /** Structured inputs, which mutation of valid inputs would hardly find. */
+  /** Structured inputs, which mutations of valid inputs are unlikely to produce. */
   readonly structured?: Arbitrary<Uint8Array>;
-  /** Bytes that one execution may allocate, in addition to 64 per byte of input. Default 1 MiB. */
+  /**
+   * Number of bytes that one execution may allocate, in addition to 64 bytes per byte of input.
+   * Default 1 MiB.
+   */
   readonly allocatedBytes?: number;
   /** Maximum length of an input. Default 4,096 bytes. */
   readonly maxLength?: number;
-  /** Releases everything that the executions opened. */
+  /** Closes everything that the executions opened. */
   close?(): Promise<void>;
 }
 
@@ -52,7 +55,10 @@ export function textOf(input: Uint8Array): string {
   return Buffer.from(input).toString('latin1');
 }
 
-/** Throws an error that no target expects. Called if a reader accepts what it must refuse. */
+/**
+ * Throws an error that no target expects if a condition is false. Called to detect that a reader
+ * accepts an input that the reader must refuse.
+ */
 export function check(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Error(`A property does not hold: ${what}.`);
 }

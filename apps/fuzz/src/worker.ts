@@ -2,14 +2,17 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { runFastCheck, runGuided } from './engines.js';
 import { targets } from './targets/index.js';
 
-/** The work of one worker. */
+/** The work of one worker thread. */
 export interface Job {
   readonly target: string;
   readonly seed: number;
   readonly runs: number;
   readonly seconds: number;
   readonly guided: boolean;
-  /** Executions (4 bytes), length of the newest input (4), accepted inputs (4), and the newest input. */
+  /**
+   * Memory shared with the main thread. It contains the number of executions (4 bytes), the length
+   * of the newest input (4), the number of accepted inputs (4), and the newest input.
+   */
   readonly shared: SharedArrayBuffer;
 }
 

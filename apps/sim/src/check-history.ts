@@ -6,12 +6,12 @@ const models: Record<string, Model<unknown, never>> = {
   list: list as Model<unknown, never>,
 };
 
-/** Valid values of `--model`. */
+/** Valid values of the flag `--model`. */
 export const modelNames: readonly string[] = Object.keys(models);
 
 /**
  * Prints and returns whether the history in a file of JSON lines is linearizable. For each key that
- * is not linearizable, prints a small set of operations that proves it.
+ * is not linearizable, prints a small set of operations that proves this.
  */
 export function checkFile(path: string, model: string): boolean {
   const history = parseHistory<never>(readFileSync(path, 'utf8'));

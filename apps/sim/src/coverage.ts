@@ -64,7 +64,7 @@ export class Coverage {
   readonly #sums: Counts;
   seeds = 0;
   events = 0;
-  /** Total simulated time in milliseconds. */
+  /** Total simulated time of all worlds in milliseconds. */
   elapsed = 0;
 
   constructor(world: World) {
@@ -88,14 +88,16 @@ export class Coverage {
     return rates;
   }
 
-  /** The rates as text, without counts that this kind of world does not have. */
+  /**
+   * The event counts per 1,000 seeds as text, without counts that this kind of world does not have.
+   */
   get summary(): string {
     const { rates } = this;
     const counted = this.#names.filter((name) => this.#minimums[name] > 0 || rates[name] > 0);
     return counted.map((name) => `${name} ${rates[name]}`).join(', ');
   }
 
-  /** Descriptions of all counts below their minimum. Empty if too few seeds have run. */
+  /** Descriptions of all event counts below their minimum. Empty if too few seeds have run. */
   get missing(): string[] {
     if (this.seeds < MIN_SEEDS) return [];
     const { rates } = this;

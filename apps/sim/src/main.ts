@@ -50,7 +50,7 @@ Faults: ${ALL_FAULTS.join(', ')}
 Invariants: ${invariants.join(', ')}
 ${exitCodes}`;
 
-/** The help of each command. */
+/** The help texts of the commands, by command. */
 const helps: Readonly<Record<string, string>> = {
   mutants: `Injects one bug at a time, which the worlds must find. The bugs are in apps/sim/src/mutants.
 

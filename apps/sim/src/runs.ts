@@ -2,7 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** The file of recorded runs, one line per run. Only this module writes to it. */
+/**
+ * Path of the file of recorded runs, with one line per run. Only this module writes to the file.
+ */
 const RUNS_FILE = fileURLToPath(new URL('../runs.md', import.meta.url));
 
 /** One recorded run. */

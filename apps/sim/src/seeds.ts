@@ -9,9 +9,9 @@ import type { Options, Storage, World } from './worlds.js';
 
 export interface SeedsOptions {
   readonly world: World;
-  /** The first seed. */
+  /** The first seed to run. */
   readonly from: number;
-  /** Maximum number of seeds. */
+  /** Maximum number of seeds to run. */
   readonly count: number;
   /** Minutes after which no more seeds are started, unless fewer than `least` have been started. */
   readonly minutes: number;
@@ -26,7 +26,7 @@ export interface SeedsOptions {
 
 interface Regression {
   readonly world: World;
-  /** The stores of the nodes. Default: `fs`. */
+  /** The kind of the nodes' stores. Default: `fs`. */
   readonly storage?: Storage;
   readonly seed: number;
   readonly found: string;

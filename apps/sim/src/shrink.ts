@@ -14,8 +14,8 @@ export interface Shrunk {
 
 /**
  * Shrinks a failing world. Disables one fault after another and then halves the time, as long as
- * the same invariant is violated. Faults share some random draws, so disabling a fault leads to a
- * different and often shorter execution.
+ * the world violates the same invariant. Faults share some random draws, so disabling a fault leads
+ * to a different and often shorter execution.
  */
 export async function shrink(
   world: World,

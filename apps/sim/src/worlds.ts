@@ -26,7 +26,7 @@ export type Storage = (typeof STORAGES)[number];
 
 /** Settings of a world other than its seed. */
 export interface Options extends Pick<WorldOptions, 'invariants' | 'seconds' | 'without' | 'trace'> {
-  /** The stores of the nodes. Default: `fs`. */
+  /** The kind of the nodes' stores. Default: `fs`. */
   readonly storage?: Storage | undefined;
 }
 
@@ -40,7 +40,7 @@ function segmentBytes(seed: number): number {
   return new Random(seed, 'segments').pick([700, 4_096, 65_536]);
 }
 
-/** Returns factories for the stores of one world. */
+/** Returns functions that create the stores of one world. */
 function storesOf(seed: number, storage: Storage): Pick<FullWorldOptions, 'log' | 'snapshots'> {
   if (storage === 'fs') {
     return {

@@ -17,7 +17,7 @@ export interface NodeResponse<Body = Buffer> {
   readonly body: Body;
 }
 
-/** A request got no complete response. */
+/** Error for a request that received no complete response. */
 export class NoResponseError extends Error {
   /** Whether the node may have received the request. A request that was never sent had no effect. */
   readonly sent: boolean;
@@ -90,8 +90,8 @@ export class HttpClient {
   }
 
   /**
-   * Resolves when the head of the response has arrived. When `timer` expires, the request fails, or
-   * reading its response.
+   * Resolves when the head of the response has arrived. When `timer` expires, the request or the
+   * reading of its response fails.
    */
   #open(
     url: string,
@@ -108,7 +108,7 @@ export class HttpClient {
       const timer = setTimeout(() => stream.destroy(new Error(`no data for ${limitMs} ms`)), limitMs);
       let sent = false;
       request.on('socket', (socket) => {
-        // The agent may reuse a connection.
+        // The connection may be one that the agent reuses.
         if (socket.connecting) socket.once(isSecure ? 'secureConnect' : 'connect', () => (sent = true));
         else sent = true;
       });
@@ -116,7 +116,7 @@ export class HttpClient {
         stream = response;
         resolve({ response, timer });
       });
-      // After the response has begun, reading it reports the error.
+      // If the response has already started, reading the response reports the error.
       request.on('error', (error) => {
         if (stream !== request) return;
         clearTimeout(timer);

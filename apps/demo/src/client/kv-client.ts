@@ -27,7 +27,8 @@ export class KvClient {
 
   async send(request: NodeRequest): Promise<NodeResponse> {
     const isRead = request.method === 'GET';
-    // A read can be repeated, so a node that hangs must leave time for the others.
+    // A read can be repeated, so limit the time for each node. The other nodes still have time if
+    // one node hangs.
     const attemptMs = isRead ? this.#timeoutMs / this.#urls.length : this.#timeoutMs;
     const deadline = Date.now() + this.#timeoutMs;
     let reason = 'no node has answered';

@@ -8,15 +8,18 @@ import { KvClient } from './kv-client.js';
 /** The members of a cluster, as `/members` lists them. */
 export interface MemberList {
   readonly revision: number | null;
-  /** The feature level; null if the node does not know the members yet. */
+  /** The feature level of the cluster. Null if the node does not know the members yet. */
   readonly level: number | null;
   readonly leader: string | null;
   readonly members: readonly { readonly id: string; readonly address: string; readonly part: 'voter' | 'learner' }[];
-  /** The steps of a `reconcile`. */
+  /** The steps that a `reconcile` has made or would make. */
   readonly steps?: readonly MembershipStep[];
 }
 
-/** Milliseconds that a change may take, including retries. A new voter must receive the log. */
+/**
+ * Milliseconds that a membership change may take, including retries. A new voter must receive the
+ * log.
+ */
 const LIMIT = 70_000;
 
 /**

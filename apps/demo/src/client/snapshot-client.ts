@@ -22,22 +22,24 @@ export interface SnapshotDownload {
 type StreamedResponse = NodeResponse<AsyncIterable<Uint8Array>>;
 
 /**
- * Asks the first reachable node for its newest snapshot, or to take one. Snapshots are local to each
- * node.
+ * Requests the newest snapshot of the first reachable node, or a new snapshot. Snapshots are local
+ * to each node.
  */
 export class SnapshotClient {
   readonly #http: HttpClient;
   readonly #urls: readonly string[];
   readonly #timeoutMs: number;
 
-  /** `timeoutMs` is the time without data from a node after which the next node is asked. */
+  /**
+   * `timeoutMs` is the time without data from a node after which the client tries the next node.
+   */
   constructor(http: HttpClient, urls: readonly string[], timeoutMs: number) {
     this.#http = http;
     this.#urls = urls;
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Takes a snapshot. Resolves when it is durable on the node. */
+  /** Takes a snapshot. Resolves when the snapshot is durable on the node. */
   async take(): Promise<TakenSnapshot> {
     const { url, response } = await this.#request('POST');
     return { url, ...(JSON.parse(await text(response.body)) as Omit<TakenSnapshot, 'url'>) };

@@ -55,8 +55,8 @@ export class Authority {
   }
 
   /**
-   * Returns a new certificate for a server, as options for a transport. Peers look for the URI, and
-   * clients for the names of this machine.
+   * Returns a new certificate for a server, as options for a transport. Peers check the URI in the
+   * certificate, and clients check the names of this machine.
    */
   async issue(cluster: string, id: string): Promise<{ cert: string; key: string; ca: string } & PeerTls> {
     const keys = await generateKeys();
@@ -84,7 +84,7 @@ export class Authority {
   }
 }
 
-/** Begins a day ago, because the clocks of machines differ. */
+/** Returns a period of validity that starts a day ago, because the clocks of machines differ. */
 function validity(): { readonly notBefore: Date; readonly notAfter: Date } {
   return { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + VALID_DAYS * DAY) };
 }

@@ -8,7 +8,10 @@ import { writeAtomically } from './write-atomically.js';
 
 const AUTHORITY = 'authority';
 
-/** Loads the library that makes certificates only when it is needed, because that takes a second. */
+/**
+ * Loads the library that creates certificates only when it is needed, because loading takes a
+ * second.
+ */
 const loadAuthority = async (): Promise<typeof Authority> => (await import('./authority.js')).Authority;
 
 /** Paths of a certificate and its key in the folder of a cluster. */
@@ -61,8 +64,8 @@ export function readCertificate(data: string, id: string): PeerTls {
 }
 
 /**
- * Reads the shared secrets in a file, one per line. The first one is used to dial. The errors of the
- * transport do not contain them.
+ * Reads the shared secrets in a file, one per line. The transport dials with the first secret. The
+ * errors of the transport do not contain the secrets.
  */
 export function readSecrets(path: string): SecurityOptions {
   let text: string;

@@ -9,16 +9,17 @@ import { STORAGES, TRANSPORTS, type Storage, type TransportName } from './kinds.
 import { writeAtomically } from './write-atomically.js';
 
 /**
- * One node of the demo, with its port for clients and its port for peers. Both are on 127.0.0.1.
+ * One node of the demo, with its port for clients and its port for peers. Both ports are on
+ * 127.0.0.1.
  */
 export interface DemoNode {
   readonly id: string;
   readonly port: number;
   readonly peerPort: number;
   readonly storage: Storage;
-  /** Whether the node is not a member yet, so that it may start without a log. */
+  /** Whether the node is not a member yet and may therefore start without a log. */
   readonly joining?: boolean;
-  /** Whether the cluster was recovered without this node, so that it must never run again. */
+  /** Whether the cluster was recovered without this node, which must therefore never run again. */
   readonly leftBehind?: boolean;
 }
 
@@ -27,17 +28,26 @@ export interface ClusterFile {
   readonly version: 2;
   readonly cluster: string;
   readonly transport: TransportName;
-  /** Whether nodes use certificates in the folder `tls`, for each other and for clients. */
+  /**
+   * Whether nodes authenticate themselves to each other and to clients with the certificates in the
+   * folder `tls`.
+   */
   readonly tls?: boolean;
-  /** Whether the cluster was created with a shared secret, so that no node starts without one. */
+  /**
+   * Whether the cluster was created with a shared secret. If so, no node starts without a secret.
+   */
   readonly secret?: boolean;
   readonly nodes: readonly DemoNode[];
   /**
-   * Whether the first entry is in the log of every node. From then on, a node with an empty log has
-   * lost its disk. It must not be bootstrapped again, because its votes and entries are lost.
+   * Whether the log of every node contains the first entry. If so, a node with an empty log has
+   * lost its disk. Such a node must not be bootstrapped again, because its votes and entries are
+   * lost.
    */
   readonly bootstrapped: boolean;
-  /** The id of the snapshot from which the cluster is being restored, until that is complete. */
+  /**
+   * The id of the snapshot from which the cluster is being restored. Undefined once the restore is
+   * complete.
+   */
   readonly restoring?: string;
 }
 
@@ -52,12 +62,12 @@ function fileIn(data: string): string {
   return join(data, 'cluster.json');
 }
 
-/** Returns the nodes that may run. */
+/** Returns the nodes that may run, which excludes nodes that a recovery left behind. */
 export function livingNodes({ nodes }: Pick<ClusterFile, 'nodes'>): readonly DemoNode[] {
   return nodes.filter(({ leftBehind }) => leftBehind !== true);
 }
 
-/** Reads the cluster file of a data folder. Returns undefined if it does not exist. */
+/** Reads the cluster file of a data folder. Returns undefined if the file does not exist. */
 export function readClusterFile(data: string): ClusterFile | undefined {
   const path = fileIn(data);
   if (!existsSync(path)) return undefined;
@@ -92,7 +102,8 @@ function isClusterFile(file: unknown): file is ClusterFile {
     nodes.length > 0 &&
     nodes.every(
       (node) =>
-        // The id is a name of a folder. A test of the pattern alone would accept the array ['n1'].
+        // The id is used as the name of a folder. A test of the pattern alone would accept the
+        // array ['n1'].
         typeof node?.id === 'string' &&
         /^n[1-9]\d?$/.test(node.id) &&
         isPort(node.port) &&
@@ -111,14 +122,14 @@ function areDistinct(values: readonly unknown[]): boolean {
 }
 
 /**
- * Changes an existing cluster file. Waits until no other process changes it, because a change would
- * be lost otherwise.
+ * Changes an existing cluster file. Waits until no other process is changing the file, because one
+ * of the two changes would be lost.
  */
 export async function updateClusterFile(
   data: string,
   change: (file: ClusterFile) => ClusterFile,
 ): Promise<ClusterFile> {
-  // A running demo holds the lock of the folder itself.
+  // A running demo holds the lock of the data folder, so this lock needs another folder.
   const folder = await openFolder(join(data, 'changing'));
   const lock = await lockSoon(() => folder.lock('cluster.json'));
   try {
@@ -130,7 +141,7 @@ export async function updateClusterFile(
   }
 }
 
-/** Repeats an attempt to lock a folder, which another process locks for milliseconds. */
+/** Retries locking a folder that another process locks only for milliseconds. */
 async function lockSoon(lock: () => Promise<Lock>, attempts = 100): Promise<Lock> {
   for (let attempt = 1; ; attempt += 1) {
     try {

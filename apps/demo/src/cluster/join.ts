@@ -41,8 +41,8 @@ function nextNode({ nodes }: ClusterFile): DemoNode {
 }
 
 /**
- * Writes the URL of a node for its clients to the membership, from which other nodes redirect to
- * it. Needed after a change of the port in the cluster file.
+ * Writes a node's URL for clients to the membership. Other nodes redirect clients to the URL in the
+ * membership. Needed after the port was changed in the cluster file.
  */
 export async function publishUrl(
   data: string,
@@ -50,14 +50,14 @@ export async function publishUrl(
   me: DemoNode,
   headers: Readonly<Record<string, string>>,
 ): Promise<void> {
-  // Redirects to a leader whose own URL has changed fail, so the leader may have to be asked
-  // directly, and it may be this node.
+  // Redirects to a leader fail if the leader's URL has changed. Therefore, try all nodes directly,
+  // including this node, because it may be the leader.
   await ask(data, cluster, livingNodes(cluster), headers, (client) =>
     client.change({ change: 'metadata', id: me.id, metadata: clientUrl(me, cluster) }),
   );
 }
 
-/** Asks nodes about the members, or for a change. */
+/** Sends a request for the list of members, or for a membership change, to the given nodes. */
 async function ask(
   data: string,
   cluster: ClusterFile,
@@ -74,7 +74,7 @@ async function ask(
   }
 }
 
-/** Asks the cluster to make a voter of a node that runs. Resolves when it is one. */
+/** Requests that the cluster make a running node a voter. Resolves when the node is a voter. */
 export async function join(
   data: string,
   cluster: ClusterFile,

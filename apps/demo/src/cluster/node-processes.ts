@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { COMMAND, shellWord } from '../cli.js';
 import type { DemoNode } from './cluster-file.js';
 
-/** Milliseconds that a node may take to stop before it is killed. */
+/** Milliseconds that a node may take to stop. After that, the node is killed. */
 const STOP_TIMEOUT = 10_000;
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
@@ -20,7 +20,9 @@ export class NodeProcesses {
   readonly #onExited: () => void;
   #stopping = false;
 
-  /** `onExited` is called when a running node exits unexpectedly and others are left. */
+  /**
+   * `onExited` is called when a running node exits unexpectedly and other nodes are still running.
+   */
   constructor(print: (line: string) => void, onExited: () => void) {
     this.#print = print;
     this.#onExited = onExited;

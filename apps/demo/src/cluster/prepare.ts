@@ -12,10 +12,10 @@ export interface ClusterFlags {
   readonly nodes: number | undefined;
   readonly port: number | undefined;
   readonly peerPort: number | undefined;
-  /** One store for all nodes, or one per node. */
+  /** The kind of store for all nodes, or one kind per node. */
   readonly storage: readonly Storage[] | undefined;
   readonly transport: TransportName | undefined;
-  /** True if nodes use certificates, for each other and for clients. */
+  /** True if nodes use certificates, both for each other and for clients. */
   readonly tls: true | undefined;
   /** True if nodes authenticate each other with a shared secret. */
   readonly secret: true | undefined;
@@ -23,7 +23,9 @@ export interface ClusterFlags {
 
 export interface PreparedCluster {
   readonly cluster: ClusterFile;
-  /** Whether no node has run yet. Only then may nodes with data in memory be bootstrapped. */
+  /**
+   * Whether no node has run yet. Nodes with data in memory may be bootstrapped only in this case.
+   */
   readonly isNew: boolean;
 }
 
@@ -46,8 +48,8 @@ export async function prepareCluster(data: string, flags: ClusterFlags): Promise
 }
 
 /**
- * Returns the cluster of an interrupted restore of a snapshot, or a new cluster of one node, which
- * is not written yet. Throws if the folder has another cluster.
+ * Returns the cluster of an interrupted restore of a snapshot, or else a new cluster of one node.
+ * Does not write the cluster file. Throws if the folder contains another cluster.
  */
 export function clusterToRestore(data: string, snapshot: string, flags: ClusterFlags): ClusterFile {
   const existing = readClusterFile(data);
@@ -59,7 +61,8 @@ export function clusterToRestore(data: string, snapshot: string, flags: ClusterF
 }
 
 /**
- * Writes the file of a cluster that is to be restored, unless an interrupted restore has done so.
+ * Writes the cluster file of a cluster that is to be restored, unless an interrupted restore has
+ * written the file.
  */
 export async function prepareRestore(data: string, snapshot: string, flags: ClusterFlags): Promise<ClusterFile> {
   const file = clusterToRestore(data, snapshot, flags);
@@ -73,8 +76,8 @@ function restoreInterrupted(data: string, snapshot: string): CliError {
 }
 
 /**
- * Writes the file and the certificates of a new cluster, before its first log. If the start is
- * interrupted, the next one continues with the same cluster.
+ * Writes the cluster file and the certificates of a new cluster, before its first log. If the start
+ * is interrupted, the next start continues with the same cluster.
  */
 async function createCluster(data: string, created: ClusterFile): Promise<ClusterFile> {
   const leftover = created.nodes.find(({ id }) => existsSync(join(data, id)));
@@ -89,7 +92,7 @@ async function createCluster(data: string, created: ClusterFile): Promise<Cluste
 
 /**
  * Throws if the flags are invalid for the cluster that `prepareCluster` would create. Called before
- * the folder is created, so that a rejected flag leaves nothing behind.
+ * the folder is created, so that an invalid flag leaves no folder.
  */
 export function checkNewCluster(data: string, flags: ClusterFlags): void {
   if (readClusterFile(data) === undefined) newCluster(flags);

@@ -8,7 +8,7 @@ import { LevelLog, LevelSnapshots } from '@kontiki/storage-level';
 import { Level } from 'level';
 import type { Storage } from './kinds.js';
 
-/** Returns the folder of a node's data. */
+/** Returns the path of the folder with a node's data. */
 export function storagePath(data: string, id: string, storage: Storage): string {
   return join(data, id, storage);
 }
@@ -16,7 +16,8 @@ export function storagePath(data: string, id: string, storage: Storage): string 
 export interface NodeStores extends Stores {
   readonly snapshots: SnapshotStore;
   /**
-   * Closes the database of both stores, if they have one. Must be called after closing the stores.
+   * Closes the database of the two stores, if they use a database. Must be called after closing the
+   * stores.
    */
   readonly release: () => Promise<void>;
 }
@@ -24,8 +25,8 @@ export interface NodeStores extends Stores {
 export interface StoresOptions {
   readonly logger: Logger;
   /**
-   * Whether the stores are new, so that no node has used them. Only then may the files of a
-   * database be missing.
+   * Whether no node has used the stores yet. The files of a database may be missing only in this
+   * case.
    */
   readonly isNew?: boolean;
 }

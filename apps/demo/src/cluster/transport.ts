@@ -4,7 +4,9 @@ import { HttpTransport } from '@kontiki/transport-http';
 import { WebSocketTransport } from '@kontiki/transport-ws';
 import type { TransportName } from './kinds.js';
 
-/** Creates a transport that listens on a port. `dial` returns where to dial a node. */
+/**
+ * Creates a transport that listens on a port. `dial` returns the address at which to dial a node.
+ */
 export function transportOn(
   name: TransportName,
   host: string,

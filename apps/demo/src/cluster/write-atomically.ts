@@ -2,8 +2,8 @@ import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:
 import { dirname } from 'node:path';
 
 /**
- * Replaces a file atomically: a crash leaves the old or the new file. Only this user may read the
- * new file, which is durable when this function returns. The folder must exist.
+ * Replaces a file atomically. After a crash, either the old or the new file exists. Only this user
+ * may read the new file, which is durable when this function returns. The folder must exist.
  */
 export function writeAtomically(path: string, text: string): void {
   writeFileSync(`${path}.new`, text, { mode: 0o600, flush: true });

@@ -107,8 +107,8 @@ async function valueOf(argument: string): Promise<Uint8Array> {
   let length = 0;
   for await (const chunk of argument === '-' ? process.stdin : [Buffer.from(argument)]) {
     const bytes = chunk as Uint8Array;
-    // The node would refuse a longer value early and close the connection, so the outcome would
-    // appear to be unknown.
+    // A node refuses a longer value early and closes the connection. The outcome would then appear
+    // to be unknown.
     if (length + bytes.length > MAX_VALUE)
       throw new CliError(`The value has more than ${MAX_VALUE} bytes. Nothing was sent.`);
     value.set(bytes, length);
@@ -126,7 +126,9 @@ function refused({ status, body }: NodeResponse): CliError {
   return new CliError(message, status === 404 || status === 412 ? EXIT.notFound : EXIT.failed);
 }
 
-/** Prints a line per node. Asks all nodes at the same time, so that none delays another one. */
+/**
+ * Prints a line per node. Sends all requests at the same time, so that no node delays another node.
+ */
 async function status({ urls, http }: Nodes, limit: number): Promise<number> {
   const failures: unknown[] = [];
   const lines = urls.map(async (url) => {

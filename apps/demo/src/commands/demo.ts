@@ -63,7 +63,8 @@ export async function demoCommand(args: string[]): Promise<number> {
   const secret = values['secret'] as string | undefined;
   if (flags.tls === true && secret !== undefined)
     throw new CliError('Use either --tls or --secret, not both.', EXIT.usage);
-  // Report invalid values now. The nodes would report them only after the cluster is created.
+  // Report invalid values now, because the nodes would report them only after the cluster is
+  // created.
   tuningOf(values);
   if (secret !== undefined) new PeerSecurity(readSecrets(secret));
   checkNewCluster(data, flags);
@@ -124,8 +125,8 @@ async function runCluster(
 }
 
 /**
- * Starts all nodes. If a node has lost its log, the others run without it. Any other failure ends
- * the demo.
+ * Starts all nodes. If a node has lost its log, the other nodes run without it. Any other failure
+ * ends the demo.
  */
 async function startAll(
   processes: NodeProcesses,
@@ -136,7 +137,7 @@ async function startAll(
   const results = await Promise.all(
     nodes.map(async (node) => [node, await processes.start(node, args, isNew)] as const),
   );
-  // Ctrl-C also reaches the nodes, so nodes that were starting may have exited already.
+  // Ctrl-C also reaches the nodes, so nodes that were starting may already have exited.
   if (signal.aborted) return;
   const failed = results
     .filter(([, result]) => result !== 'listening' && result !== EXIT.staysOut)
@@ -152,7 +153,7 @@ async function startAll(
 /** Milliseconds that a node may take to report its role. */
 const HEALTH_LIMIT = 3_000;
 
-/** What `GET /health` answers. */
+/** The response to `GET /health`. */
 interface Health {
   readonly role: string;
   readonly founded: boolean;
@@ -161,15 +162,15 @@ interface Health {
 interface Leading {
   readonly leader: DemoNode;
   /**
-   * A running node for requests: a follower if there is one, so that requests still work after the
-   * leader is killed.
+   * A running node to which requests can be sent. The node is a follower if possible, so that
+   * requests still work after the leader is killed.
    */
   readonly entry: DemoNode;
 }
 
 /**
- * Polls the nodes until one of them leads and two of them know that the cluster is founded. Until
- * then, the cluster stops if one node does; from then on, any one of them may fail. Resolves with
+ * Polls the nodes until one of them leads and two of them know that the cluster is founded. Before
+ * that, the cluster stops if any node stops. After that, any one node may fail. Resolves with
  * undefined if `signal` is aborted first.
  */
 async function waitForLeader(

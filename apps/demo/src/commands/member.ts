@@ -51,7 +51,8 @@ const argumentsOf = {
 } as const satisfies Partial<Record<MemberChange['change'], readonly (keyof MemberChange | 'members')[]>>;
 
 /**
- * What `reconcile` prints for each kind of step: the command that makes it alone, if there is one.
+ * The text that `reconcile` prints for each kind of step. The text is the command that makes only
+ * this step, if there is such a command.
  */
 const verbs: Record<MembershipStep['kind'], string> = {
   addLearner: 'add-learner',
@@ -76,7 +77,7 @@ export async function memberCommand([action = '', ...args]: string[]): Promise<n
     throw new CliError(`${problem} See: ${COMMAND} member --help`, EXIT.usage);
   }
   const fields: readonly string[] = action === 'list' ? [] : argumentsOf[action as keyof typeof argumentsOf];
-  // Only `transfer` has an argument that may be missing.
+  // `transfer` is the only change with an optional argument.
   const given = action === 'transfer' && args[0]?.startsWith('-') === false ? ['id'] : fields;
   const flags = {
     ...nodesFlags,

@@ -38,8 +38,8 @@ export async function migrateCommand(args: string[]): Promise<number> {
   }
   const move = checkMove(parseLocation('from', values['from']), parseLocation('to', values['to']));
   const { data, node, to } = move;
-  // Lock out other runs of this command. They would mistake the unfinished copy for that of an
-  // interrupted run, and delete it.
+  // Prevent other runs of this command at the same time. They would mistake the unfinished copy for
+  // the copy of an interrupted run, and delete it.
   const lock = await (await openFolder(dirname(to.path))).lock('migrate');
   try {
     await runMove(move);
@@ -108,8 +108,8 @@ function checkMove(from: StoreLocation, to: StoreLocation): Move {
 
 /**
  * Moves the data in three steps: copies it to a temporary folder, retires the old log, and renames
- * the copy to its final folder. So a node can never be started on both stores. After an
- * interruption, the old log and the folders show which steps are done.
+ * the copy to its final folder. A node can therefore never start on both stores. After an
+ * interruption, the old log and the folders show which steps are complete.
  */
 async function runMove(move: Move): Promise<void> {
   const { node, to } = move;

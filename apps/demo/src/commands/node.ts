@@ -118,13 +118,15 @@ function help(): number {
 
 /** Settings of a node from the command line. */
 interface Settings {
-  /** Reads the certificate or the secrets. */
+  /** Reads the certificate or the shared secrets of the node. */
   readonly security: () => SecurityOptions;
   readonly access: Access;
   readonly tuning: Tuning;
-  /** Whether the node has lost its disk for good, and starts on a blank one. */
+  /** Whether the node has permanently lost its disk and starts on a blank disk. */
   readonly newDisk: boolean;
-  /** Called once the node serves peers and clients, with the membership in its log. */
+  /**
+   * Called with the membership in the log when the node accepts connections from peers and clients.
+   */
   readonly onListening: (membership: Membership | undefined) => void;
 }
 
@@ -154,8 +156,8 @@ async function runOn(
   logger: Logger,
 ): Promise<number> {
   const first = security();
-  // The cluster file is newer than the log if ports were changed in it. It may change while this
-  // runs.
+  // If ports were changed in the cluster file, the file is newer than the log. The file may change
+  // while the node runs, so read it for each attempt.
   const dial = (id: string, address: string): string => {
     const node = readClusterFile(data)?.nodes.find((other) => other.id === id);
     return node === undefined ? address : peerUrl(node, cluster.transport);
@@ -212,9 +214,9 @@ async function runOn(
   // If the demo has died, the channel is closed, so stopRequested() resolves immediately.
   if (process.connected) process.send?.({ ready: true });
   const error = await Promise.race([failed, stopRequested()]);
-  // Closing the node ends all calls, so that the server can answer its clients.
+  // Closing the node ends all calls, so that the server can answer all clients.
   await Promise.all([server.close(), node.close()]);
-  // The node has logged its error.
+  // The node itself has already logged the error.
   if (error !== undefined) return EXIT.failed;
   logger.info('stopped');
   return 0;
@@ -222,7 +224,7 @@ async function runOn(
 
 /**
  * Throws if the cluster file contradicts the membership in the log about certificates, for example
- * because the file was edited. Its ports may be changed.
+ * because the file was edited. The file's ports may differ from the membership.
  */
 function checkMembers(cluster: ClusterFile, membership: Membership | undefined): void {
   const inFile = cluster.tls === true ? 'https:' : 'http:';
@@ -235,7 +237,9 @@ function checkMembers(cluster: ClusterFile, membership: Membership | undefined):
   }
 }
 
-/** Reads the certificate or the secrets again. Keeps the old ones if the new ones are invalid. */
+/**
+ * Reads the certificate or the secrets again. Keeps the previous ones if the new ones are invalid.
+ */
 function reload(
   transport: ReturnType<typeof transportOn>,
   server: KvServer,

@@ -5,7 +5,9 @@ import { authorityOf, readAuthority } from '../cluster/certificates.js';
 import { clientUrl, livingNodes, readClusterFile } from '../cluster/cluster-file.js';
 import { authorizationOf } from '../token-file.js';
 
-/** Flags by which a client finds the nodes of a cluster, trusts them, and is authorized. */
+/**
+ * Flags with which a client finds the nodes of a cluster, the authority to trust, and its token.
+ */
 export const nodesFlags = {
   url: { type: 'string', multiple: true },
   data: { type: 'string' },
@@ -25,7 +27,7 @@ export interface Nodes {
   readonly http: HttpClient;
 }
 
-/** Returns the nodes from --url, or from the cluster file in --data. */
+/** Returns the nodes given by --url, or the nodes in the cluster file in --data. */
 export function nodesOf({ values }: ParsedArgs): Nodes {
   const headers = authorizationOf(values);
   const ca = values['ca'] === undefined ? undefined : readAuthority(values['ca'] as string);

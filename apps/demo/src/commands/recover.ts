@@ -67,7 +67,7 @@ export async function recoverCommand(args: string[]): Promise<number> {
   return 0;
 }
 
-/** Where a node has its data. */
+/** The data folder of a node and the cluster file in it. */
 interface Place {
   readonly data: string;
   readonly file: ClusterFile;
@@ -75,7 +75,7 @@ interface Place {
   readonly path: string;
 }
 
-/** A node, and what it holds or why that cannot be read. */
+/** A node with the contents of its stores, or with the reason why these cannot be read. */
 interface Survivor extends Place {
   readonly contents?: ServerContents;
   readonly problem?: string;
@@ -106,7 +106,7 @@ function nodeAt(path: string): Place {
 async function inspect({ file, node, path }: Place): Promise<Omit<Survivor, keyof Place>> {
   if (node.leftBehind === true) return { problem: 'left behind by an earlier recovery' };
   if (node.storage === 'memory') return { problem: 'its data was in memory' };
-  // Opening a store that does not exist would create it.
+  // Opening a store that does not exist would create an empty store.
   if (!existsSync(path)) return { problem: `there is no folder ${path}` };
   const { log, snapshots, release } = await storesAt(path, node.storage, { logger: silentLogger });
   try {
@@ -153,7 +153,10 @@ function membersOf({ servers, epoch }: Membership): string {
 /** A node whose contents are known. */
 type Readable = Survivor & { readonly contents: ServerContents & { readonly membership: { membership: Membership } } };
 
-/** Returns the survivor with the newest log. Throws if there is none, or if none is needed. */
+/**
+ * Returns the survivor with the newest log. Throws if there is no survivor, or if the voters can
+ * still decide without a recovery.
+ */
 function choose(survivors: readonly Survivor[], force: boolean): Readable {
   const running = survivors.filter(({ isRunning }) => isRunning).map(({ node }) => node.id);
   if (running.length > 0) throw new CliError(`${running.join(', ')} must be stopped first. Nothing was changed.`);
@@ -169,7 +172,8 @@ function choose(survivors: readonly Survivor[], force: boolean): Readable {
   }
   if (isUnfinished(kept)) return kept;
   const { voters: all, outgoing, founded, servers } = kept.contents.membership.membership;
-  // The disk of a node may be another one than the membership names, if somebody bootstrapped it again.
+  // The membership names the store of each node. If an operator bootstrapped a node again, its disk
+  // contains another store, which does not count.
   const counts = ({ node, contents }: Readable): boolean =>
     !founded || [undefined, contents.store].includes(servers.get(node.id)?.store);
   const alive = voters.filter(counts).map(({ node }) => node.id);
@@ -191,7 +195,10 @@ function isUnfinished({ node, file, contents }: Readable): boolean {
   return epoch !== '' && servers.size === 1 && file.nodes.some((one) => isLeft(one, node));
 }
 
-/** Returns whether a recovery of `kept` leaves a node behind. Nodes that join are new. */
+/**
+ * Returns whether a recovery of `kept` leaves a node behind. A node that is still joining is not
+ * left behind, because the node is new.
+ */
 function isLeft({ id, joining, leftBehind }: DemoNode, kept: DemoNode): boolean {
   return id !== kept.id && joining !== true && leftBehind !== true;
 }

@@ -66,7 +66,7 @@ export async function restoreCommand(args: string[]): Promise<number> {
   const file = resolve(values['from'] as string);
   const data = resolve((values['data'] as string | undefined) ?? 'kontiki-data');
   const saved = await check(file);
-  // Checks the flags and the folder before anything is created.
+  // Check the flags and the folder before creating any file.
   clusterToRestore(data, saved.id, flags);
   const lock = await lockData(data);
   try {
@@ -85,7 +85,7 @@ export async function restoreCommand(args: string[]): Promise<number> {
   return 0;
 }
 
-/** Checks every byte, so that a damaged file leaves nothing behind. */
+/** Checks every byte of a snapshot file, so that a damaged file has no effect. */
 async function check(file: string): Promise<SnapshotSummary> {
   try {
     return await checkSnapshot(read(file));
@@ -114,7 +114,7 @@ async function restore(file: string, data: string, cluster: ClusterFile): Promis
       metadata: clientUrl(node, cluster),
     });
   } catch (error) {
-    // An interrupted call has finished the log. No node has run since then.
+    // An interrupted call has already written the log. No node has run since that call.
     if (!isKontikiError(error, 'KONTIKI_NOT_BLANK')) throw error;
   } finally {
     await release();

@@ -2,10 +2,13 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { HttpError } from './responses.js';
 
-/** The tokens that clients of a node need. Without a token, every client that reaches the port is served. */
+/**
+ * The tokens that clients of a node need. Without a token, the node serves every client that
+ * reaches the port.
+ */
 export interface AccessOptions {
   readonly token?: string | undefined;
-  /** Token for calls that concern the node instead of the data. Default: `token`. */
+  /** Token for calls that affect the node instead of the data. Default: `token`. */
   readonly adminToken?: string | undefined;
 }
 
@@ -19,9 +22,10 @@ export class Access {
     this.#adminToken = adminToken === undefined ? undefined : digest(adminToken);
   }
 
-  /** Throws an `HttpError` if the request must not be served. */
+  /** Throws an `HttpError` if the node must not serve the request. */
   check({ method, headers }: IncomingMessage, isAdmin: boolean): void {
-    // A page in a browser could send simple requests to this port, although it cannot read the answers.
+    // A page in a browser could send simple requests to this port, although the page cannot read
+    // the answers.
     if (headers.origin !== undefined && method !== 'GET' && method !== 'HEAD')
       throw new HttpError(403, 'ORIGIN', 'Requests from browsers must not change anything.');
     const expected = isAdmin ? this.#adminToken : this.#token;

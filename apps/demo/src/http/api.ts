@@ -14,7 +14,7 @@ const MAX_LIST = 1_000;
 
 /** The target of a request, parsed from its URL. */
 interface Target {
-  /** The part of the URL after the host, for redirects. */
+  /** The part of the URL after the host. It is used for redirects. */
   readonly path: string;
   readonly query: URLSearchParams;
   /** The key in `/kv/KEY`, or undefined for `/kv`. */
@@ -26,7 +26,7 @@ export interface KvApiOptions {
   readonly machine: KvMachine;
   readonly snapshots: SnapshotApi;
   readonly logger: Logger;
-  /** Default: every client is served. */
+  /** The tokens that clients need. By default, the node serves every client. */
   readonly access?: Access;
 }
 
@@ -48,7 +48,7 @@ export class KvApi {
     this.#access = access;
   }
 
-  /** Answers a request. */
+  /** Answers an HTTP request. */
   readonly handler = (request: IncomingMessage, response: ServerResponse): void => {
     this.#handle(request, response).catch((error: unknown) => {
       if (response.headersSent || response.destroyed) return;
@@ -141,7 +141,7 @@ export class KvApi {
       pid: process.pid,
       ...status,
       leader: leader?.id ?? null,
-      // The level of the cluster, and the highest one that this node reads.
+      // The level of the cluster, and the highest level that this node reads.
       level: membership?.level ?? null,
       reads,
       members,

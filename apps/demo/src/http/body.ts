@@ -3,7 +3,8 @@ import { Body } from '@kontiki/peers';
 import { HttpError } from './responses.js';
 
 /**
- * Reads a body of at most `limit` bytes. Rejects as soon as a longer body is announced or received.
+ * Reads a request body of at most `limit` bytes. Rejects as soon as a longer body is announced or
+ * received.
  */
 export function readBody(request: IncomingMessage, limit: number): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {

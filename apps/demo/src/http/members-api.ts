@@ -12,21 +12,21 @@ import { readBody } from './body.js';
 import { HttpError, sendJson } from './responses.js';
 
 const MAX_BODY = 4_096;
-/** Milliseconds that a change may take. A new voter must receive the whole log. */
+/** Milliseconds that a membership change may take. A new voter must receive the whole log. */
 const TIMEOUT = 60_000;
 
-/** A change of the members, as in the body of `POST /members`. */
+/** A membership change, as in the body of `POST /members`. */
 export interface MemberChange {
   readonly change: (typeof CHANGES)[number];
-  /** The server. May be missing in a `transfer`, and has no meaning in a `raise`. */
+  /** Id of the server to change. May be missing in a `transfer`. Has no effect in a `raise`. */
   readonly id?: string;
-  /** The new server of a `replace`. */
+  /** Id of the new server in a `replace`. */
   readonly with?: string;
   readonly address?: string;
   readonly metadata?: string;
-  /** All members as they should be, in a `reconcile`. */
+  /** All members of the desired membership, in a `reconcile`. */
   readonly desired?: Readonly<Record<string, DesiredMember>>;
-  /** Whether a `reconcile` only returns the steps. */
+  /** Whether a `reconcile` only returns the steps without making them. */
   readonly dryRun?: boolean;
 }
 
@@ -44,7 +44,9 @@ export const CHANGES = [
   'reconcile',
 ] as const;
 
-/** Changes of several steps. The earlier steps stay if a later one fails. */
+/**
+ * Changes that consist of several steps. If a later step fails, the earlier steps are not undone.
+ */
 const SEVERAL: ReadonlySet<MemberChange['change']> = new Set(['add', 'replace', 'reconcile']);
 
 /** Lists the members of the cluster over HTTP, and changes them. */
@@ -74,7 +76,7 @@ export class MembersApi {
       id,
       ...info,
       part: isVoter(membership as Membership, id) ? 'voter' : 'learner',
-      // Only the leader knows how much of the log the others have.
+      // Only the leader knows how much of the log each other member has.
       match: id === this.#node.id ? last : (matches.get(id) ?? null),
     }));
     const { revision = null, level = null } = membership ?? {};
@@ -152,8 +154,8 @@ export function changeOf(body: Uint8Array): MemberChange {
 }
 
 /**
- * Checks what the node would ignore: fields that it does not know. It checks ids and addresses
- * itself.
+ * Checks that a member has no unknown fields, because the node would ignore them. The node checks
+ * ids and addresses.
  */
 function checkMember(name: string, member: unknown): void {
   if (typeof member === 'string') return;
@@ -166,7 +168,10 @@ function checkMember(name: string, member: unknown): void {
   checkMetadata(`${name}.metadata`, metadata);
 }
 
-/** Nodes redirect clients to the metadata of the leader. */
+/**
+ * Checks that a member's metadata is a URL. Nodes redirect clients to the URL in the leader's
+ * metadata.
+ */
 function checkMetadata(name: string, metadata: unknown = ''): void {
   if (typeof metadata !== 'string' || (metadata !== '' && !/^https?:\/\/[^/?#@\s]+$/.test(metadata)))
     throw invalid(`${name} must be the URL of the server for clients, as in http://HOST:PORT.`);

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Maximum number of requests of one connection that wait while another one is answered. */
+/** Maximum number of requests per connection that wait while an earlier request is answered. */
 const MAX_WAITING = 64;
 
 /**
@@ -17,14 +17,17 @@ interface Exchange {
 
 /**
  * Handles the requests of each connection one after another, so that a request sees the effects of
- * the requests before it. Closes a connection that sends many requests without waiting for answers.
+ * earlier requests. Closes a connection that sends many requests without waiting for answers.
  * Node.js parses all received bytes, so such requests would use unlimited memory and time.
  */
 export class RequestQueue {
   readonly #handle: (request: IncomingMessage, response: ServerResponse) => void;
-  /** Unanswered requests per connection. The first request is being handled or will be next. */
+  /**
+   * Unanswered requests per connection. The first request of each connection is being handled or is
+   * in `#ready`.
+   */
   readonly #connections = new Map<Socket, Exchange[]>();
-  /** The first requests of their connections that are not handled yet. */
+  /** Requests that are first on their connection and are not being handled yet. */
   #ready: Exchange[] = [];
   #closing = false;
 
@@ -48,7 +51,7 @@ export class RequestQueue {
     if (this.#closing) endAfter(response);
   }
 
-  /** Makes each connection end once all requests received on it are answered. */
+  /** Ends each connection after the last response on it. */
   close(): void {
     this.#closing = true;
     for (const exchanges of this.#connections.values()) {

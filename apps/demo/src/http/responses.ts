@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { isKontikiError, type ErrorCode, type Leader } from '@kontiki/core';
 
-/** An error that is sent to the client as a response with this status and code. */
+/** An error that is sent to the client as a response with the error's status and code. */
 export class HttpError extends Error {
   readonly status: number;
   readonly code: string;
@@ -13,7 +13,7 @@ export class HttpError extends Error {
   }
 }
 
-/** Header with the seconds that a client should wait before retrying. */
+/** Header with the number of seconds that a client should wait before retrying. */
 const RETRY_AFTER = { 'Retry-After': '1' };
 
 export function sendJson(

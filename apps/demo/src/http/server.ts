@@ -7,10 +7,10 @@ import type { SecureContextOptions } from 'node:tls';
 import type { PeerTls } from '@kontiki/peers';
 import { RequestQueue } from './request-queue.js';
 
-/** For how many ticks of 20 ms connections without a request stay open after `close`. */
+/** Number of ticks of 20 ms for which connections without a request stay open after `close`. */
 const LINGER_TICKS = 25;
 
-/** Milliseconds that answers may take after `close`. */
+/** Milliseconds that responses may take after `close`. */
 const CLOSE_TIMEOUT = 2_000;
 
 /** Certificate of the server and its key, in PEM format. */
@@ -22,7 +22,7 @@ export class KvServer {
   readonly #sockets = new Set<Socket>();
   readonly #queue: RequestQueue;
 
-  /** With `tls`, the server speaks HTTPS. Clients need no certificate. */
+  /** If `tls` is set, the server uses HTTPS. Clients need no certificate. */
   constructor(handle: (request: IncomingMessage, response: ServerResponse) => void, tls?: ServerTls) {
     this.#queue = new RequestQueue(handle);
     const limits = {
@@ -49,7 +49,7 @@ export class KvServer {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Rejects with the system's error if the server cannot listen on the port. */
+  /** Starts listening. Rejects with the system's error if the server cannot listen on the port. */
   async listen(port: number, host: string): Promise<void> {
     this.#server.listen(port, host);
     await once(this.#server, 'listening');
@@ -61,11 +61,11 @@ export class KvServer {
   }
 
   /**
-   * Ends each connection with the next answer on it, and idle connections after half a second. A
-   * client may have sent a request that has not arrived yet. If its connection were closed at once,
-   * the client could not know whether the request had an effect. Resolves when every request is
-   * answered, or after two seconds. Close the node at the same time, so that it answers its
-   * clients.
+   * Ends each connection with the next response on it, and idle connections after half a second. A
+   * client may have sent a request that has not arrived yet. If the server closed such a connection
+   * at once, the client could not know whether the request had an effect. Resolves when every
+   * request is answered, or after two seconds. Close the node at the same time, so that the node
+   * answers its clients.
    */
   async close(): Promise<void> {
     const closed = once(this.#server, 'close');
@@ -81,8 +81,9 @@ export class KvServer {
   }
 
   /**
-   * Waits until all connections have ended, for a limited time. A process that was stalled has not
-   * read what has arrived, so the time is counted in ticks, and the last one ends after a read.
+   * Waits until all connections have ended, for a limited time. After a stall, this process has not
+   * read all bytes that have arrived. The time is therefore counted in ticks of the event loop, and
+   * the last tick ends after a read.
    */
   async #linger(): Promise<void> {
     for (let tick = 0; tick < LINGER_TICKS && this.#sockets.size > 0; tick += 1) await delay(20);

@@ -12,8 +12,8 @@ interface PositionedItem extends Item {
 /** State of one iteration over a snapshot of the items. */
 interface Iteration {
   /**
-   * Last position when the iteration started. Items beyond it are newer and not part of the
-   * iteration.
+   * Last position at the start of the iteration. Items at later positions are newer and not part of
+   * the iteration.
    */
   readonly end: number;
   /** Position up to which all items were yielded. */
@@ -45,7 +45,7 @@ export class Items {
     this.#map.set(key, { value, revision, position: current?.position ?? (this.#lastPosition += 1) });
   }
 
-  /** Deletes a key. Returns whether it existed. */
+  /** Deletes a key. Returns whether the key existed. */
   delete(key: string): boolean {
     this.#saveForIterations(key);
     return this.#map.delete(key);
@@ -56,8 +56,8 @@ export class Items {
   }
 
   /**
-   * Yields all items in their state when the first item is requested. Later changes are not
-   * visible.
+   * Yields all items in the state at the time when the first item is requested. Later changes are
+   * not visible.
    */
   *snapshot(): Generator<[string, Item], void> {
     const iteration: Iteration = { end: this.#lastPosition, yielded: 0, saved: new Map() };
@@ -78,8 +78,8 @@ export class Items {
   }
 
   /**
-   * Called before a key changes. Saves its item for every iteration that has not yielded it yet.
-   * Returns the item.
+   * Called before a key changes. Saves the key's item for every iteration that has not yielded the
+   * item yet. Returns the item.
    */
   #saveForIterations(key: string): PositionedItem | undefined {
     const current = this.#map.get(key);

@@ -3,7 +3,7 @@ import { decodeCommand, type Condition } from './command.js';
 import { Items, type Item } from './items.js';
 import { decodeState, encodeState } from './state.js';
 
-/** The result of a command. It is the same on every server. */
+/** The result of a command. Every server computes the same result. */
 export type KvResult =
   | { readonly kind: 'written'; readonly revision: number }
   | { readonly kind: 'deleted' }
@@ -29,8 +29,8 @@ export class KvMachine implements StateMachine<KvResult> {
   /** Returns the first `limit` items whose key starts with `prefix`, sorted by key. */
   list(prefix: string, limit: number): [string, Item][] {
     let found: [string, Item][] = [];
-    // Sorting a million keys would delay heartbeats. So the list is periodically cut to its first
-    // `limit` keys, and keys that sort after them are skipped.
+    // Sorting a million keys would delay heartbeats. The list is therefore periodically cut to its
+    // first `limit` keys, and keys that sort after them are skipped.
     let lastKept: string | undefined;
     const keepFirst = (): void => {
       found = found.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, limit);

@@ -7,7 +7,7 @@ import { command, membership, meta, owner } from './samples.js';
 
 const views = { keyEncoding: 'view', valueEncoding: 'view' } as const;
 
-/** Encodes all keys and values of a database, each with its length before it. */
+/** Encodes all keys and values of a database. The length of each key or value precedes it. */
 async function dump(database: MemoryLevel): Promise<Uint8Array> {
   const parts = (await database.iterator<Uint8Array, Uint8Array>(views).all()).flat();
   const writer = new Writer(parts.reduce((sum, part) => sum + 2 + part.length, 0));
@@ -18,19 +18,19 @@ async function dump(database: MemoryLevel): Promise<Uint8Array> {
   return writer.bytes;
 }
 
-/** Decodes as many keys and values as an input has. */
+/** Decodes all complete pairs of a key and a value in an input. */
 function pairsOf(input: Uint8Array): [key: Uint8Array, value: Uint8Array][] {
   const pairs: [Uint8Array, Uint8Array][] = [];
   const reader = new Reader(input);
   try {
     while (reader.left > 0) pairs.push([reader.raw(reader.u16()), reader.raw(reader.u16())]);
   } catch {
-    // The last pair is incomplete.
+    // The last pair is incomplete and is ignored.
   }
   return pairs;
 }
 
-/** Returns a database with the log that `write` writes, and with a snapshot. */
+/** Returns an encoded database that contains a snapshot and the log that `write` writes. */
 async function written(write: (log: LevelLog) => Promise<void>): Promise<Uint8Array> {
   const database = new MemoryLevel();
   const log = new LevelLog(database);
@@ -64,7 +64,7 @@ async function readLog(database: MemoryLevel): Promise<boolean> {
   }
 }
 
-/** Opens and reads the snapshots. Returns whether there are any. */
+/** Opens and reads the snapshots. Returns whether there are any snapshots. */
 async function readSnapshots(database: MemoryLevel): Promise<boolean> {
   const store = new LevelSnapshots(database);
   await store.open(owner);
@@ -111,7 +111,7 @@ export const database: Target = {
       pairs.map(([key, value]) => ({ type: 'put', key, value })),
       views,
     );
-    // Each store is opened, even if the other one cannot be.
+    // Open each store, even if the other store cannot be opened.
     const results = await Promise.allSettled([readLog(database), readSnapshots(database)]);
     await database.close();
     const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));

@@ -25,7 +25,7 @@ const anything = fc.oneof(
   fc.constantFrom<unknown>(null, [], {}, ['n1'], '', '../x', '__proto__', 0, -1, 1.5, 2 ** 53, '4001', true, 'http'),
   fc.jsonValue({ maxDepth: 2 }),
 );
-/** Returns up to two of the fields, with any values. */
+/** Returns objects with up to two of the named fields, with arbitrary values. */
 const fieldsOf = (...names: readonly string[]): fc.Arbitrary<object> =>
   fc.array(fc.tuple(fc.constantFrom(...names), anything), { maxLength: 2 }).map((fields) => Object.fromEntries(fields));
 
@@ -42,7 +42,8 @@ export const demoCluster: Target = {
   run: (input) => {
     folder ??= mkdtempSync(join(tmpdir(), 'kontiki-fuzz-'));
     const path = join(folder, 'cluster.json');
-    // File systems such as ext4 write a file to the disk when an old one is overwritten.
+    // Remove the file first. On file systems such as ext4, overwriting a file writes it to the disk
+    // immediately.
     rmSync(path, { force: true });
     writeFileSync(path, input);
     const read = readClusterFile(folder);

@@ -13,7 +13,7 @@ interface Demo {
   readonly server: KvServer;
 }
 
-/** Status of a valid request whose condition does not hold at the moment. */
+/** HTTP status of the answer to a valid request whose condition is not met. */
 const UNMET_CONDITION = 412;
 
 let demo: Promise<Demo> | undefined;

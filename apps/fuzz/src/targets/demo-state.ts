@@ -9,7 +9,7 @@ async function* piecesOf(input: Uint8Array): AsyncGenerator<Uint8Array, void> {
   yield input.subarray(middle);
 }
 
-/** Decodes an input as a command, and returns whether it is one. */
+/** Decodes an input as a command. Returns whether the input is a valid command. */
 function readCommand(input: Uint8Array): boolean {
   let decoded: ReturnType<typeof decodeCommand>;
   try {
@@ -45,7 +45,7 @@ export const demoState: Target = {
   },
   run: async (input) => {
     const isCommand = readCommand(input);
-    // The readers share their inputs, so one of them is enough to accept an input.
+    // Both readers receive each input. The target accepts an input if one reader accepts it.
     await readState(input).catch((error: unknown) => {
       if (!isCommand || !demoState.isExpected(error)) throw error;
     });

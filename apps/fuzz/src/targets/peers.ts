@@ -12,7 +12,7 @@ import { peer, self } from './samples.js';
 const message: Message = { kind: 'commit', term: 3, incarnation: 12, committed: 4 };
 const options: TransportOptions & { readonly listen: { readonly port: number } } = { listen: { port: 0 } };
 
-/** A transport whose listener gets the inputs. Started with the first one. */
+/** A transport whose listener receives the inputs. The transport starts with the first input. */
 class Server {
   readonly #create: () => PeerTransport<Peer>;
   readonly #status: number;
@@ -20,7 +20,8 @@ class Server {
   #started: Promise<PeerTransport<Peer>> | undefined;
 
   /**
-   * `status` is that of an answer to a request that the listener accepts. `turns` is the patience.
+   * `status` is the HTTP status of an answer to an accepted request. `turns` is the number of turns
+   * of the event loop to wait for an answer.
    */
   constructor(create: () => PeerTransport<Peer>, status: number, turns: number) {
     this.#create = create;
@@ -28,14 +29,18 @@ class Server {
     this.#turns = turns;
   }
 
-  /** Sends an input. It is accepted if all of its requests and all of their frames are. */
+  /**
+   * Sends an input. Returns true if the server accepts all requests in the input and all frames in
+   * the requests.
+   */
   async run(input: Uint8Array): Promise<boolean> {
     this.#started ??= this.#start();
     const transport = await this.#started;
     const before = transport.refusals;
     const statuses = await exchangeHttp(transport.port as number, input, {
       turns: this.#turns,
-      // A message for the peer answers its polls, which are otherwise answered at the next ping.
+      // The server answers a poll of the peer when there is a message for the peer, or at the next
+      // ping.
       onHalf: () => transport.send(peer.server, [message]),
     });
     return (
@@ -84,7 +89,7 @@ const upgrade = {
   'sec-websocket-protocol': SUBPROTOCOL,
 };
 
-/** Encodes a body in chunks of one byte, and of the rest. */
+/** Encodes a body as one chunk of one byte and one chunk with the remaining bytes. */
 function chunks(body: Uint8Array): Uint8Array {
   const chunk = (bytes: Uint8Array): Uint8Array =>
     concat(bytesOf(`${bytes.length.toString(16)}\r\n`), bytes, bytesOf('\r\n'));
@@ -119,7 +124,7 @@ const framing = fc
 
 const http = new Server(() => new HttpTransport(options), 200, 50);
 const ws = new Server(() => new WebSocketTransport(options), 101, 0);
-// Buffers of sockets.
+// Allocation limit of these targets, which includes buffers of sockets.
 const allocatedBytes = 16 * 1024 * 1024;
 
 export const peerHttp: Target = {

@@ -2,14 +2,18 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { check } from '../target.js';
 
-/** Milliseconds after which a server must have closed a connection that its client has ended. */
+/**
+ * Milliseconds within which a server must close a connection after its client has ended the
+ * connection.
+ */
 const CLOSE_TIMEOUT = 5_000;
 
-/** How long a client waits for an answer before it ends its connection. */
+/** Time that a client waits for an answer before it ends its connection. */
 export interface Patience {
   /**
-   * Turns of the event loop without an answer. The server runs in the same process and needs only a
-   * few turns, however busy the machine is. Timers would leave the process idle most of the time.
+   * Number of turns of the event loop without an answer. The server runs in the same process and
+   * needs only a few turns, even on a busy machine. Timers would leave the process idle most of the
+   * time.
    */
   readonly turns: number;
   /** Called after half of these turns. */
@@ -18,8 +22,8 @@ export interface Patience {
 
 /**
  * Sends an input to a port of this machine, and ends the connection when `patience` is exhausted.
- * Resolves with everything that was received when the server has closed the connection. Rejects if
- * the server does not close it.
+ * Resolves with all received bytes when the server has closed the connection. Rejects if the server
+ * does not close the connection.
  */
 async function exchange(port: number, input: Uint8Array, { turns, onHalf }: Patience): Promise<string> {
   let received = '';
@@ -29,7 +33,7 @@ async function exchange(port: number, input: Uint8Array, { turns, onHalf }: Pati
     silentTurns = 0;
     if (received.length < 65_536) received += bytes.toString('latin1');
   });
-  // The server may reset the connection while bytes are on the way.
+  // The server may reset the connection while bytes are in flight.
   socket.on('error', () => {});
   let isTimeout = false;
   const timer = setTimeout(() => {
@@ -53,10 +57,11 @@ async function exchange(port: number, input: Uint8Array, { turns, onHalf }: Pati
 }
 
 /**
- * Sends an input to an HTTP server, and checks that it answers with HTTP or not at all, that it
- * does not fail, and that no answer contains a stack trace or a path of this machine. Returns the
- * status of every answer. Node.js drops the answers that a server has not made when the client ends
- * the connection, so a server that makes them later needs `patience` with turns.
+ * Sends an input to an HTTP server. Checks that the server sends either an HTTP response or
+ * nothing, and that the server does not fail. Also checks that no response contains a stack trace
+ * or a path of this machine. Returns the status of every response. When the client ends the
+ * connection, Node.js drops the responses that the server has not sent yet. A server that responds
+ * later needs `patience` with turns.
  */
 export async function exchangeHttp(port: number, input: Uint8Array, patience: Patience): Promise<readonly number[]> {
   const received = await exchange(port, input, patience);

@@ -3,13 +3,13 @@ import { type Entry, type Identity, membershipOf, type SnapshotMeta } from '@kon
 /** The server whose readers are under test. */
 export const self: Identity = { cluster: 'fuzz', server: 'a', incarnation: 11, genesis: 5, epoch: 'c'.repeat(32) };
 
-/** Another server of its cluster. */
+/** Another server of the same cluster as `self`. */
 export const peer: Identity = { ...self, server: 'b', incarnation: 12 };
 
-/** The server as the owner of its stores. */
+/** The owner of the stores of the server `self`. */
 export const owner = { cluster: self.cluster, server: self.server };
 
-/** A membership with a learner and with text outside of ASCII. */
+/** A membership with a learner and with text that contains non-ASCII characters. */
 export const membership = membershipOf(
   ['a', 'b', 'c'].map((id) => [id, { address: `ws://${id}:1`, metadata: 'é' }]),
   ['b'],

@@ -25,15 +25,15 @@ async function count(stream: AsyncIterable<Uint8Array>): Promise<number> {
   return bytes;
 }
 
-/** Splits an input at a place that depends on the input. */
+/** Splits an input into two pieces, at a position that depends on the input. */
 function inPieces(input: Uint8Array): AsyncGenerator<Uint8Array, void> {
   const middle = input.length === 0 ? 0 : crc32(input) % input.length;
   return streamOf(input.subarray(0, middle), input.subarray(middle));
 }
 
 /**
- * Opens a snapshot store that has `input` as a finished snapshot, and reads what it lists. Returns
- * whether it lists the snapshot.
+ * Opens a snapshot store that contains `input` as a finished snapshot, and reads the listed
+ * snapshot. Returns whether the store lists the snapshot.
  */
 async function readStore(input: Uint8Array): Promise<boolean> {
   const disk = new SimulatedDisk();
@@ -70,7 +70,7 @@ export const snapshot: Target = {
     return isListed;
   },
   isExpected: (error) => isKontikiError(error) && CODES.has(error.code),
-  // The decompression of gzip has buffers of its own.
+  // The decompression of gzip allocates separate buffers.
   allocatedBytes: 4 * 1024 * 1024,
   repair: (input) => {
     const view = new DataView(input.buffer, input.byteOffset, input.length);

@@ -11,7 +11,7 @@ export interface Mutant {
   readonly replace: string;
   /**
    * The reason why the changed code behaves like the correct code. An equivalent mutant runs only
-   * if it is named.
+   * if the command line names the mutant.
    */
   readonly equivalent?: string | undefined;
   /** The reason why worlds rarely trigger the bug, and the test file that finds it instead. */

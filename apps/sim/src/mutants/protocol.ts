@@ -6,7 +6,7 @@ import { mutants as turns } from './turns.js';
 
 /**
  * Bugs that Raft implementations have had or could have. A few worlds must suffice to find each of
- * them.
+ * these bugs.
  */
 export const mutants: readonly Mutant[] = [
   // ---- votes and terms

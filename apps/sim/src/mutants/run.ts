@@ -29,13 +29,13 @@ export interface MutantsOptions {
   readonly invariants: readonly Invariant[] | undefined;
   /** Maximum number of worlds to run per mutant. */
   readonly seeds: number;
-  /** The first seed. */
+  /** The seed of the first world to run. */
   readonly from: number;
 }
 
 /**
- * Resolves with true if every mutant was detected. With `alone`: if every invariant detected at
- * least one mutant.
+ * Resolves with true if every mutant was detected. With `alone`, resolves with true if every
+ * invariant detected at least one mutant.
  */
 export async function runMutants({ names, alone, invariants, ...worlds }: MutantsOptions): Promise<boolean> {
   const { world, storage } = worlds;
@@ -63,7 +63,7 @@ type Worlds = Pick<MutantsOptions, 'world' | 'storage' | 'seeds' | 'from'>;
 
 interface Killed {
   /**
-   * Number of worlds up to and including the first failing one. Undefined if a test found the
+   * Number of worlds up to and including the first failing world. Undefined if a test found the
    * mutant.
    */
   readonly seeds?: number;

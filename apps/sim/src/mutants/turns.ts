@@ -1,6 +1,6 @@
 import type { Mutant } from './mutant.js';
 
-/** Bugs in turns, reads and limits. The fast world must find each of them. */
+/** Bugs in turns, reads and limits. The fast world must find each of these bugs. */
 export const mutants: readonly Mutant[] = [
   // ---- turns
   {
