@@ -19,7 +19,7 @@ async function stop(program: Program): Promise<void> {
   await program.result;
 }
 
-/** Gives new ports to nodes in cluster.json. Resolves with their new addresses for peers. */
+/** Assigns new ports to nodes in cluster.json. Resolves with the nodes' new addresses for peers. */
 async function move(...ids: readonly string[]): Promise<string[]> {
   const path = join(cluster.data, 'cluster.json');
   const file = JSON.parse(readFileSync(path, 'utf8')) as ClusterFile;

@@ -1,5 +1,5 @@
-// Shows that every server of a cluster can be exchanged under load, with TLS, while servers are
-// killed, and that a rolling restart costs no client a request.
+// Shows that every server of a cluster can be replaced under load, with TLS, while servers are
+// killed. Also shows that no request of a client fails during a rolling restart.
 import { afterEach, expect, it } from 'vitest';
 import { checkHistory, register } from '@kontiki/testing';
 import type { MemberList } from '../src/client/members-client.js';
@@ -7,7 +7,7 @@ import { DemoCluster, eventually, type NodeStatus, type Program } from './cluste
 import { Load } from './load.js';
 import { Recorder } from './recorder.js';
 
-/** Pairs of a store that survives kill -9 and a transport. CI runs only the first one. */
+/** Pairs of a transport and a store that survives kill -9. CI runs only the first pair. */
 const pairs = [
   ['fs', 'ws'],
   ['fs', 'http'],
@@ -19,14 +19,14 @@ const tested = isShort ? pairs.slice(0, 1) : pairs;
 /** Size to which the cluster grows from one server. */
 const GROWN = isShort ? 3 : 5;
 
-/** Snapshots are frequent, so that new servers begin with one. */
+/** Flags for frequent snapshots, so that new servers start from a snapshot. */
 const tuning = ['--snapshot-entries', '500', '--snapshot-trailing', '50'];
 
 let cluster: DemoCluster;
 let programs: Map<string, Program>;
 afterEach(() => cluster.remove());
 
-/** Creates a cluster whose nodes run as processes of their own. */
+/** Creates a cluster whose nodes run in separate processes. */
 async function create(size: number, joining: number, ...flags: string[]): Promise<void> {
   cluster = await DemoCluster.create(size, joining);
   programs = new Map();
@@ -66,7 +66,7 @@ async function members(): Promise<Record<string, string>> {
   return Object.fromEntries(all.map(({ id, part }) => [id, part]));
 }
 
-/** Adds a node, and kills a node while it joins: the leader, the new one, or a follower. */
+/** Adds a node. Kills a node while the new node joins: the leader, the new node, or a follower. */
 async function join(kill: 'leader' | 'new' | 'follower'): Promise<void> {
   const id = `n${programs.size + 1}`;
   const program = cluster.run(['node', '--join', '--data', cluster.data, ...tuning]);
@@ -80,8 +80,8 @@ async function join(kill: 'leader' | 'new' | 'follower'): Promise<void> {
     `${id} is a voter`,
     async () => {
       const { output } = programs.get(id) as Program;
-      // The outcome of a change is unknown if the leader dies meanwhile. The error says to start
-      // again.
+      // If the leader dies during a change, the outcome of the change is unknown. The error asks
+      // the operator to start the node again.
       if (output.includes('cannot join')) await restart(id, 'SIGTERM');
       return output.includes('is a voter now');
     },
@@ -91,7 +91,9 @@ async function join(kill: 'leader' | 'new' | 'follower'): Promise<void> {
   await caughtUp(victim);
 }
 
-/** Removes a node. Repeats the command while the node is a member, as an operator would. */
+/**
+ * Removes a node. Repeats the command while the node is still a member, as an operator would do.
+ */
 async function remove(id: string): Promise<void> {
   do await cluster.run(['member', 'remove', id, '--data', cluster.data]).result;
   while (id in (await members()));
@@ -101,7 +103,7 @@ async function remove(id: string): Promise<void> {
   await program.result;
 }
 
-/** Removes the leader or a follower, and kills the other kind at the same time. */
+/** Removes the leader and kills a follower at the same time, or the reverse. */
 async function removeAndKill(kind: 'leader' | 'follower'): Promise<void> {
   const leads = await leader();
   const follower = cluster.ids.find((other) => other !== leads) as string;
@@ -123,7 +125,7 @@ it('a rolling restart of three servers under load has no unknown outcome', async
   load.takeLongestGap();
   const gaps: string[] = [];
   for (const left = new Set(cluster.ids); left.size > 0;) {
-    // The leader, as long as it is one of those that were not restarted yet.
+    // Find the leader, if it is one of the nodes that were not restarted yet.
     const leads = await leader();
     const id = left.has(leads) ? leads : ([...left][0] as string);
     left.delete(id);

@@ -52,7 +52,7 @@ it('didYouMean suggests only close words', () => {
   ]);
 });
 
-/** Commands with an invalid command line. None of them creates anything. */
+/** Commands with an invalid command line, which must create no file. */
 it.each<[command: string, run: () => Promise<number>, problem: string]>([
   ['demo --nodes 0', () => demoCommand(['--nodes', '0']), '--nodes must be a whole number from 1 to 7'],
   ['demo --nodes three', () => demoCommand(['--nodes', 'three']), '--nodes must be'],

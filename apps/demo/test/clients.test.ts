@@ -1,5 +1,5 @@
-// Shows what clients do when a node hangs, is gone, or redirects to itself. The nodes are small HTTP
-// servers in this process, and the clock is virtual.
+// Shows how clients react when a node hangs, is down, or redirects to itself. The nodes are small
+// HTTP servers in this process, and the clock is virtual.
 import { once } from 'node:events';
 import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -32,7 +32,10 @@ async function serve(handler: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** Starts a server that hangs, at most after a part of the response. `asked` resolves when a request arrives. */
+/**
+ * Starts a server that never finishes its response and sends at most the text `part`. `asked`
+ * resolves when a request arrives.
+ */
 async function serveNothing(part?: string): Promise<{ readonly url: string; readonly asked: Promise<void> }> {
   let ask = (): void => {};
   const asked = new Promise<void>((resolve) => (ask = resolve));

@@ -1,4 +1,4 @@
-// Shows that a cluster file with an impossible field is refused, whatever the field.
+// Shows that a cluster file is refused if any of its fields has an invalid value.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -27,7 +27,7 @@ export interface NodeStatus {
 
 /**
  * Polls a condition of real processes until it is true, with a generous deadline. Returns the
- * milliseconds that this took.
+ * number of milliseconds until then.
  */
 export async function eventually(
   description: string,
@@ -73,8 +73,8 @@ export class Program {
   output = '';
 
   /**
-   * `cwd` is the working directory. It must not be the current one, because its `kontiki-data` may
-   * contain a real cluster. `main` is the program, by default of this version.
+   * `cwd` is the working directory. It must not be the current directory, whose `kontiki-data` may
+   * contain a real cluster. `main` is the program, by default the program of this version.
    */
   constructor(args: readonly string[], cwd: string, input?: string, main = MAIN) {
     this.process = spawn(process.execPath, [main, ...args], { cwd, stdio: ['pipe', 'pipe', 'pipe'] });
@@ -106,7 +106,7 @@ export class DemoCluster {
   readonly programs: Program[] = [];
   readonly port: number;
   readonly size: number;
-  /** The nodes that clients use. A test that adds and removes nodes sets it. */
+  /** The nodes that clients use. A test that adds or removes nodes must update this list. */
   ids: readonly string[];
   #tls = false;
   #http = new HttpClient();
@@ -117,7 +117,7 @@ export class DemoCluster {
     this.ids = Array.from({ length: size }, (_, i) => `n${i + 1}`);
   }
 
-  /** Creates a cluster with ports for `size` nodes, and for `joining` more. */
+  /** Creates a cluster with ports for `size` nodes, and for `joining` additional nodes. */
   static async create(size = 3, joining = 2): Promise<DemoCluster> {
     return new DemoCluster(size, await freePorts(2 * (size + joining)));
   }

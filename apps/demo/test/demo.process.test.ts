@@ -1,4 +1,5 @@
-// Shows how the command `demo` starts, restarts and stops a cluster, and what it refuses.
+// Shows how the command `demo` starts, restarts and stops a cluster, and which command lines and
+// folders it refuses.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -26,7 +27,7 @@ describe('kontiki-demo demo', () => {
     const pid = Number((await runPrinted(/\$\((.*)\)/.exec(kill)?.[1] as string)).trim());
     await runPrinted(kill);
     await eventually('the killed node has exited', () => !isAlive(pid));
-    // The first commands use a node that was not killed, and new ones follow.
+    // The commands printed first use a node that was not killed. The demo then prints new commands.
     await expectCurl(first);
     await eventually('the commands are printed again', () => printed(demo, '  curl').length === 8);
     await expectCurl(printed(demo, '  curl').slice(4));
@@ -155,7 +156,8 @@ describe('kontiki-demo demo', () => {
     const demo = await cluster.start();
     const pids = await cluster.pids();
     demo.process.stdout?.destroy();
-    process.kill(pids[0] as number, 'SIGKILL'); // The demo prints this, and detects that its output is closed.
+    // When the demo prints that a node exited, it detects that its output is closed.
+    process.kill(pids[0] as number, 'SIGKILL');
     const { code, output } = await demo.result;
     expect([code, output]).toEqual([0, expect.not.stringContaining('EPIPE')]);
     expect(pids.some(isAlive)).toBe(false);

@@ -18,7 +18,7 @@ async function run(...args: string[]): Promise<[number | null, string]> {
   return [code, output];
 }
 
-/** Returns the value of a key that a node holds now. */
+/** Returns the value that a key currently has on a node. */
 async function valueOf(port: number, key: string): Promise<string> {
   return (await fetch(`http://127.0.0.1:${port}/kv/${key}?consistency=local`)).text();
 }
@@ -48,7 +48,8 @@ it('a lost majority is recovered with every acknowledged write', async () => {
   process.kill(leader.pid, 'SIGKILL');
   await demo.result;
 
-  // The disk of one follower is lost. That of the other one returns later, on another machine.
+  // The disk of one follower is lost. The disk of the other follower returns later, on another
+  // machine.
   const [lost, returning] = followers as [string, string];
   const elsewhere = join(data, 'elsewhere');
   for (const name of ['cluster.json', returning]) cpSync(join(data, name), join(elsewhere, name), { recursive: true });
@@ -72,7 +73,7 @@ it('a lost majority is recovered with every acknowledged write', async () => {
     const joining = await startNode('--join', '--data', data);
     await eventually(`${id} is a voter`, () => joining.output.includes(`${id} is a voter now`));
   }
-  // Reads locally, because any of the three may lead on a busy machine.
+  // Read from the node itself, because any of the three nodes may be the leader on a busy machine.
   expect(await load.missing(leader.id)).toEqual([]);
   const nodes = (JSON.parse(readFileSync(join(data, 'cluster.json'), 'utf8')) as ClusterFile).nodes;
   const { port } = nodes.find(({ id }) => id === 'n5') as DemoNode;
@@ -131,7 +132,7 @@ it('a backup is taken, checked and restored as a new cluster with equal values',
     expect.stringContaining(`node --id n1 --data ${restored}`),
   ]);
 
-  // As if the command had been killed before its last step.
+  // Simulate that the command was killed before its last step.
   const path = join(restored, 'cluster.json');
   const written = JSON.parse(readFileSync(path, 'utf8')) as { cluster: string };
   const [, saved] = /^snapshot +([0-9a-f]{32})$/m.exec((await run('snapshot', 'inspect', file))[1]) ?? [];

@@ -1,5 +1,5 @@
-// Shows how the HTTP interface treats clients that send more than one request at a time, bodies in
-// tiny chunks, or requests to a node that stops. One node runs in memory; clients use raw sockets.
+// Shows how the HTTP interface handles clients that send several requests at a time, that send
+// bodies in tiny chunks, or whose node stops. One node runs in memory, and clients use raw sockets.
 
 import { EventEmitter, once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -23,7 +23,7 @@ import { SnapshotApi } from '../src/http/snapshot-api.js';
 import { KvMachine, type KvResult } from '../src/kv/machine.js';
 import { eventually } from './cluster.js';
 
-/** A log whose writes can be held, so that they never finish or all fail. */
+/** A log whose writes can be held. Held writes never finish, or all of them fail. */
 class HeldLog extends MemoryLog {
   /** The error with which held writes reject; undefined while writes are not held. */
   fault: Promise<never> | undefined;
@@ -41,14 +41,14 @@ interface TestNode {
   /** Messages of the errors that the interface has logged. */
   readonly logged: string[];
   readonly server: KvServer;
-  /** Number of requests that the interface has begun to answer. */
+  /** Returns the number of requests that the interface has started to answer. */
   readonly handled: () => number;
-  /** Number of bytes of bodies that have arrived. */
+  /** Returns the number of bytes of request bodies that have arrived. */
   readonly bodyBytes: () => number;
   readonly connect: () => Client;
 }
 
-/** A raw connection to a node, with everything that the node has sent. */
+/** A raw connection to a node, with all data that the node has sent. */
 class Client {
   readonly socket: Socket;
   answers = '';
@@ -79,7 +79,7 @@ async function startNode(): Promise<TestNode> {
   const transport = new MemoryNetwork().transport();
   const node = await RaftNode.open<KvResult>({ id: 'a', cluster: 'http', machine, log, snapshots, transport });
   after(() => node.close());
-  // A leader has applied an entry once it answers a read: then there is something to take a snapshot of.
+  // Once a leader answers a read, it has applied an entry, so a snapshot can be taken.
   await node.read(() => machine.size);
   const logged: string[] = [];
   const logger: Logger = {
@@ -190,7 +190,7 @@ it.each([
   expect(await client.answered(2)).toEqual([status, status]);
   expect(client.answers).toContain(`"code":"${code}"`);
   expect(client.answers).not.toContain('alice');
-  // The log has the reason of a failure once, however many requests fail.
+  // The log contains the reason of a failure only once, even if many requests fail.
   expect(logged).toHaveLength(status === '500' ? 1 : 0);
   expect(logged.every((line) => line.includes('alice'))).toBe(true);
 });
@@ -229,7 +229,8 @@ it('a request that arrives while the server closes is answered, even after a sta
   const closed = server.close();
   idle.socket.write(get('/status'));
   expect(await idle.answered(2)).toEqual(['200', '200']);
-  // Longer than idle connections stay open. The process has read nothing meanwhile.
+  // This stall is longer than the time for which idle connections stay open. The process has read
+  // nothing during the stall.
   stalled.socket.write(get('/status'));
   for (const end = performance.now() + 700; performance.now() < end;);
   expect(await stalled.answered(2)).toEqual(['200', '200']);

@@ -20,7 +20,7 @@ beforeAll(async () => {
 interface TestServer {
   readonly server: KvServer;
   readonly url: string;
-  /** Methods of the requests that have arrived. */
+  /** The methods of all requests that have arrived. */
   readonly received: string[];
 }
 
@@ -114,6 +114,6 @@ it('a KvServer closes although a client never completes the TLS handshake', asyn
   const closed = server.close();
   await vi.advanceTimersByTimeAsync(2_000);
   await closed;
-  // The handshake would end after five seconds.
+  // The TLS handshake itself would time out only after five seconds.
   expect(performance.now() - start).toBeLessThan(4_500);
 });

@@ -12,7 +12,7 @@ afterEach(() => cluster.remove());
 
 /**
  * Sends a PUT of `chunks` times 64 KiB without a Content-Length. Resolves with the status, which
- * may arrive before everything is sent.
+ * may arrive before all data is sent.
  */
 function streamed(url: string, chunks: number): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
@@ -106,8 +106,8 @@ describe('the HTTP interface of a node', () => {
     expect(await status('/kv', { method: 'DELETE' })).toBe(405);
     expect(await status('/elsewhere')).toBe(404);
     expect(await status('/kv/a', { headers: { 'X-Long': 'x'.repeat(20_000) } })).toBe(431);
-    // A body without a length is refused once too much has arrived. A body that ends early is not
-    // written.
+    // A body without a length is refused once too many bytes have arrived. A body that ends early
+    // is not written.
     expect(await streamed(url, 40)).toBe(413);
     const { port } = new URL(url);
     await new Promise<void>((resolve) => {

@@ -1,5 +1,5 @@
 // Shows that items can change while snapshots of them are read. Several readers run during random
-// changes, and each must get the items as of its start.
+// changes. Each reader must receive the items in their state at the reader's start.
 
 import { describe, expect, it } from 'vitest';
 import { Random } from '@kontiki/testing';

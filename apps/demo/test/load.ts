@@ -20,7 +20,9 @@ export class Load {
     this.#writers = Array.from({ length: writers }, (_, i) => this.#write(`${name}-${i}`));
   }
 
-  /** Returns the most milliseconds without an acknowledged write since the last call. */
+  /**
+   * Returns the longest time, in milliseconds, without an acknowledged write since the last call.
+   */
   takeLongestGap(): number {
     const gap = Math.max(this.#longestGap, performance.now() - this.#lastAt);
     this.#longestGap = 0;
@@ -34,9 +36,9 @@ export class Load {
   }
 
   /**
-   * Reads every acknowledged key, with linearizable reads or locally at one node. Returns the keys
-   * that do not have their acknowledged value. A read that is refused is repeated at the leader of
-   * that time: only a value or its absence shows what the cluster has.
+   * Reads every acknowledged key, with linearizable reads or locally on one node. Returns the keys
+   * that do not have their acknowledged value. A refused read is repeated at the current leader,
+   * because a refusal does not show whether the cluster has the key.
    */
   async missing(local?: string): Promise<string[]> {
     const { http } = this.#cluster;

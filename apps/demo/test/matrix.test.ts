@@ -1,6 +1,7 @@
-// Shows that every store works with every transport: each pair runs a cluster of three nodes
+// Shows that every store works with every transport. Each pair runs a cluster of three nodes
 // through writes, a compaction, catching up by a snapshot, and a change of leader. Prints a table
-// of results. Shows that every store can lose its majority and be recovered, and be restored.
+// of results. Also shows that a cluster on every store can lose its majority and be recovered, and
+// can be restored.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -33,7 +34,7 @@ import { eventually, freePorts } from './cluster.js';
 interface ServerData {
   /** Returns the stores for one start of the server. */
   stores(): Stores;
-  /** Called when the node is closed. */
+  /** Called when the node is closed, to close the database of its stores. */
   release?(): Promise<void>;
 }
 
@@ -154,7 +155,7 @@ class Cluster {
   async write(from: number, to: number): Promise<void> {
     for (let i = from; i < to; i += 1) {
       const put = { kind: 'put', key: `k${i}`, value: Uint8Array.of(i), condition: { kind: 'always' } } as const;
-      // The leader may change on a busy machine. Then the put is retried, which is harmless.
+      // The leader may change on a busy machine. The put is then retried, which is harmless.
       await eventually(`k${i} is written`, async () => {
         const written = await this.leader?.propose(encodeCommand(put)).catch(() => undefined);
         return written !== undefined;
@@ -236,7 +237,7 @@ describe.each(Object.keys(STORES))('disasters on %s', (store) => {
     try {
       await cluster.bootstrap();
       await cluster.write(0, 60);
-      // The leader has applied every acknowledged write.
+      // This node is the leader, so it has applied every acknowledged write.
       const survivor = cluster.leader!.id;
       for (const id of ids) await cluster.stop(id);
       const owner = { cluster: 'matrix', server: survivor };

@@ -1,5 +1,5 @@
-// Shows that a running cluster of processes grows, hands over and shrinks under load, with TLS, and
-// what an operator gets who asks for something impossible.
+// Shows that a running cluster of processes grows, transfers its leadership and shrinks under load,
+// with TLS. Also shows the errors that an operator sees after an impossible request.
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -74,7 +74,7 @@ it('reconcile prints the steps, and makes them unless it is a dry run', async ()
   writeFileSync(file, JSON.stringify(all));
   expect(await member('reconcile', file)).toMatch(/^promote n3\n[^]*n3 {2}voter/);
   expect(await member('reconcile', file)).toMatch(/^The cluster has these members already\.\n/);
-  // An address alone keeps the metadata, to which nodes redirect clients.
+  // A change of only the address keeps the metadata, to which nodes redirect clients.
   const { body } = await cluster.http.send(cluster.url('n1'), { method: 'GET', path: '/status' }, 5_000);
   expect(JSON.parse(body.toString())).toMatchObject({ members: { n3: cluster.url('n3') } });
 });
@@ -103,7 +103,7 @@ it('a node that lost its disk returns under its name and counts again', async ()
     output: expect.stringContaining('so its disk is not new'),
   });
   await listens(node());
-  // Now a majority needs n2.
+  // From now on, a majority needs n2.
   process.kill(((await cluster.status('n3')) as NodeStatus).pid, 'SIGKILL');
   expect(await cluster.run(['put', 'a', '1', '--data', cluster.data]).result).toMatchObject({ code: 0 });
 });

@@ -30,7 +30,7 @@ async function stop(id: string): Promise<void> {
 
 /**
  * Returns the total size of the files in a folder. The folder and its files may disappear at any
- * time, so there is no check before reading them.
+ * time, so a check before reading them would be useless.
  */
 function size(folder: string): number {
   try {
@@ -165,7 +165,7 @@ describe('kontiki-demo migrate', () => {
       expect([code, output]).toEqual([2, expect.stringContaining(text)]);
       expect(output.split('\n')).toHaveLength(2);
     }
-    // A refused call creates nothing.
+    // A refused command creates no files.
     expect(existsSync(storePath('n1', 'level'))).toBe(false);
     expect((await cluster.run(['migrate', '--help']).result).output).toContain('--from');
   });

@@ -1,4 +1,4 @@
-// Builds the demo as it was before clusters had feature levels, from its commit.
+// Builds the last version of the demo before clusters had feature levels, from its commit.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,18 +6,19 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-/** The version before the commit that added this file reads only feature level 0. */
+/** A source file. The version before the commit that added it reads only feature level 0. */
 const SINCE = 'packages/core/src/log/membership-change.ts';
 
 /** An installed version of the demo. */
 export interface OldVersion {
-  /** The program, like `MAIN` of this version. */
+  /** Path of the program, like `MAIN` of this version. */
   readonly main: string;
   remove(): void;
 }
 
 /**
- * Installs the old version in a temporary folder. Returns why it cannot, if its commit is missing.
+ * Installs the old version in a temporary folder. Returns the reason as text if the commit is
+ * missing from this clone.
  */
 export function installOldVersion(): OldVersion | string {
   let archive: Buffer;
@@ -45,8 +46,8 @@ function git(...args: string[]): Buffer {
 }
 
 /**
- * Links the dependencies of a package: its own packages to the old ones, others to those of this
- * clone.
+ * Links the dependencies of a package. Kontiki's packages are linked to their old versions, and
+ * other packages to the packages of this clone.
  */
 function linkDependencies(folder: string, path: string): void {
   const {

@@ -5,12 +5,14 @@ import { eventually, type Program } from './cluster.js';
 
 const shell = promisify(execFile);
 
-/** Returns the printed lines with a beginning. */
+/** Returns the printed lines that start with a given text. */
 export function printed({ output }: Program, beginning: string): string[] {
   return output.split('\n').filter((line) => line.startsWith(beginning));
 }
 
-/** Runs a printed command. Repeats it while there is no leader, or none that is alive. */
+/**
+ * Runs a printed command. Repeats the command while there is no leader, or the leader is not alive.
+ */
 export async function runPrinted(line: string): Promise<string> {
   let answer: string | undefined;
   await eventually(`an answer to ${line}`, async () => {
@@ -20,7 +22,7 @@ export async function runPrinted(line: string): Promise<string> {
   return answer as string;
 }
 
-/** Runs the four curl commands that a demo has printed, and expects the right answers. */
+/** Runs the four curl commands that a demo has printed, and checks their output. */
 export async function expectCurl(lines: readonly string[]): Promise<void> {
   expect(lines).toHaveLength(4);
   const answers: string[] = [];

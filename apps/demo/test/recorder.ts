@@ -83,7 +83,7 @@ export class Recorder {
     this.history.push({ key, call, end: answered ? performance.now() : null, input });
   }
 
-  /** Returns a value that was not written before. */
+  /** Returns a value that no client has written before. */
   get #nextValue(): string {
     return `v${(this.#values += 1)}`;
   }

@@ -42,7 +42,10 @@ function stores(id: string): Promise<NodeStores> {
   return storesAt(storagePath(data, id, storage), storage, { logger });
 }
 
-/** Creates a cluster of three, whose nodes hold one entry per given term after the first entry. */
+/**
+ * Creates a cluster of three nodes. The log of each node contains the first entry, and then one
+ * entry per given term.
+ */
 async function create(storage: Storage, terms: Readonly<Record<string, readonly number[]>>): Promise<void> {
   ({ cluster: file } = await prepareCluster(data, { ...flags, storage: [storage] }));
   for (const [id, held] of Object.entries(terms)) {
@@ -55,7 +58,10 @@ async function create(storage: Storage, terms: Readonly<Record<string, readonly 
   }
 }
 
-/** Appends a membership to the logs of nodes, by default one of a founded cluster of all nodes. */
+/**
+ * Appends a membership to the logs of nodes. By default, the membership is one of a founded cluster
+ * of all nodes.
+ */
 async function found(ids: readonly string[], change: Partial<Membership> = {}): Promise<void> {
   const servers = await Promise.all(
     Object.entries(firstMembers(file)).map(async ([id, info]) => {
@@ -194,7 +200,7 @@ describe('recover', () => {
     lose('n2', 'n3');
     await recover('--yes');
     const before = await contentsOf('n1');
-    // As if the command had been killed before it changed the cluster file.
+    // Simulate that the command was killed before it changed the cluster file.
     await updateClusterFile(data, (current) => ({
       ...current,
       nodes: current.nodes.map((node) => ({ ...node, leftBehind: false })),

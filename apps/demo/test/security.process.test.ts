@@ -1,5 +1,5 @@
-// Shows that the nodes of a demo authenticate each other with certificates or shared secrets,
-// through a crash and a change of the certificates, and that clients use HTTPS and tokens.
+// Shows that the nodes of a demo authenticate each other with certificates or shared secrets, even
+// after a crash and a change of the certificates. Also shows that clients use HTTPS and tokens.
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
@@ -26,7 +26,10 @@ async function succeeds(...args: string[]): Promise<string> {
   return output;
 }
 
-/** Kills the leader, restarts it with the same flags, and expects that writes go on meanwhile. */
+/**
+ * Kills the leader, restarts it with the same flags, and checks that writes succeed during this
+ * time.
+ */
 async function expectFailover(...flags: string[]): Promise<void> {
   const { id, pid } = (await cluster.leader()) as NodeStatus;
   process.kill(pid, 'SIGKILL');

@@ -21,7 +21,7 @@ async function start(): Promise<void> {
   await release();
 }
 
-/** Opens the log as a later start does, and resolves with the error. */
+/** Opens the log as a later start does. Resolves with the error of this attempt. */
 async function openFailure(): Promise<unknown> {
   const { log, release } = await storesAt(path, 'level', { logger });
   try {
@@ -36,7 +36,8 @@ const tables = (): string[] => readdirSync(path).filter((file) => /\.(ldb|log)$/
 
 it('a database without its file CURRENT is refused, and keeps its files', async () => {
   await start();
-  // When it opens a database, LevelDB moves the data from its log to a table, which it would delete.
+  // When LevelDB opens a database, it moves the data from its log to a table. After the damage,
+  // LevelDB would delete this table.
   const db = new Level(path);
   await db.open();
   await db.close();

@@ -1,4 +1,4 @@
-// Shows which files of tokens and secrets are accepted.
+// Shows which files with tokens or secrets are accepted.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,5 +1,6 @@
-// Shows that a cluster is upgraded node by node under load, from the version before feature levels,
-// that a node may be rolled back until the level is raised, and what happens to one afterwards.
+// Shows that a cluster can be upgraded node by node under load, from the version before feature
+// levels. A node may be rolled back until the level is raised. Also shows what happens to a node
+// that is rolled back afterwards.
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { DemoCluster, eventually, MAIN, type NodeStatus, type Program, type ProcessResult } from './cluster.js';
 import { Load } from './load.js';
@@ -60,7 +61,7 @@ function raise(): Promise<ProcessResult> {
 
 const levels = (): Promise<unknown[]> => Promise.all(cluster.ids.map(async (id) => (await cluster.status(id))?.level));
 
-/** Expects that no node has received a message or data that it cannot read. */
+/** Checks that no node has received a message or data that it cannot read. */
 function expectReadable(): void {
   for (const { output } of cluster.programs)
     expect(output).not.toMatch(
@@ -68,7 +69,10 @@ function expectReadable(): void {
     );
 }
 
-/** Upgrades all nodes under load. The leader at the start is the first or the last one. */
+/**
+ * Upgrades all nodes under load. At the start, either the first or the last node of the upgrade is
+ * the leader.
+ */
 async function upgrade(load: Load, leaderIs: 'first' | 'last'): Promise<void> {
   const { id: leader } = (await cluster.leader()) as NodeStatus;
   const others = cluster.ids.filter((id) => id !== leader);

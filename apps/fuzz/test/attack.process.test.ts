@@ -1,6 +1,6 @@
-// Shows that a cluster goes on committing while attackers send garbage to all of its ports:
-// strangers without credentials, with wrong ones, and some with valid ones but bad intentions.
-// ATTACK_SECONDS sets the duration.
+// Shows that a cluster continues to commit while attackers send garbage to all of its ports.
+// Attackers have no credentials, wrong credentials, or valid credentials. ATTACK_SECONDS sets the
+// duration.
 import { fork, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,14 +27,17 @@ import type { Report, Settings } from './attack/node.js';
 
 const SECONDS = Number(process.env['ATTACK_SECONDS'] ?? 3);
 /**
- * From this duration on, the rates are asserted. A shorter attack measures mostly its own start.
+ * Shortest duration for which the rates are checked. A shorter attack measures mostly the start of
+ * the attackers.
  */
 const LONG_SECONDS = 60;
-/** Longest part of the attack. Pauses between the parts show the rate without an attack. */
+/**
+ * Maximum length of a part of the attack. Pauses between the parts show the rate without an attack.
+ */
 const PART_SECONDS = 15;
 /**
  * Time between two starts of each attack on each server. The attackers share the processors of this
- * machine with the cluster, so without a limit their number would measure the scheduler.
+ * machine with the cluster. Without a limit, their number would depend on the scheduler.
  */
 const PERIOD_MS = 1_000;
 const MAX_RESIDENT = 300 * 1024 * 1024;
@@ -73,7 +76,7 @@ class Member {
     return child;
   }
 
-  /** Ends the process with SIGKILL, and starts another one. */
+  /** Ends the process with SIGKILL, and starts another process. */
   restart(): void {
     const killed = this.#child;
     this.report = undefined;
@@ -82,7 +85,7 @@ class Member {
   }
 }
 
-/** Resolves when the condition holds. Rejects after a minute. */
+/** Resolves when the condition becomes true. Rejects after a minute. */
 async function until(condition: () => boolean, what: () => string): Promise<void> {
   const end = performance.now() + 60_000;
   while (!condition()) {
@@ -105,18 +108,18 @@ function commitsGoOn(members: readonly Member[]): Promise<void> {
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** The sums of what happened in some periods. */
+/** Sums of the measurements in several periods. */
 class Totals {
   seconds = 0;
   commits = 0;
-  /** CPU time of all servers. */
+  /** CPU time of all servers in seconds. */
   serverSeconds = 0;
-  /** CPU time of this process, which runs the attackers. */
+  /** CPU time in seconds of this process, which runs the attackers. */
   attackerSeconds = 0;
   connections = 0;
   bytes = 0;
 
-  /** Adds a period that starts now. */
+  /** Measures a period that starts now, and adds the measurements to the sums. */
   async measure(members: readonly Member[], seconds: number): Promise<void> {
     const add = (sign: 1 | -1): void => {
       const { user, system } = process.cpuUsage();
@@ -133,7 +136,7 @@ class Totals {
   }
 }
 
-/** Repeats an attack on a target until `isOver`, at most once per period. */
+/** Repeats an attack on a target at most once per period, until `isOver` returns true. */
 async function repeat(attack: Attack, target: Target, isOver: () => boolean): Promise<void> {
   while (!isOver()) await Promise.all([attack(target), sleep(PERIOD_MS)]);
 }
@@ -155,7 +158,7 @@ function start(targets: readonly Target[], attacks: readonly Attack[]): () => Pr
   return end;
 }
 
-/** Starts a cluster of three. Resolves when it has committed its first commands. */
+/** Starts a cluster of three servers. Resolves when it has committed its first commands. */
 async function startCluster(kind: 'ws' | 'http', credentials: Credentials): Promise<[Member[], Target[]]> {
   const folder = mkdtempSync(join(tmpdir(), 'kontiki-attack-'));
   toClose.push(() => rmSync(folder, { recursive: true, force: true }));
@@ -179,14 +182,17 @@ async function startCluster(kind: 'ws' | 'http', credentials: Credentials): Prom
   return [members, targets];
 }
 
-/** Counts reasons. */
+/** Returns how often each reason occurs. */
 function countOf(reasons: readonly string[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const reason of reasons) counts[reason] = (counts[reason] ?? 0) + 1;
   return counts;
 }
 
-/** All wires. A short run has each transport and each kind of credentials once. */
+/**
+ * All combinations of transports and credentials. A short run uses each transport and each kind of
+ * credentials once.
+ */
 const wires = [
   ['http', 'certificates', certificates],
   ['ws', 'secrets', secrets],
@@ -214,7 +220,7 @@ it.each(SECONDS < LONG_SECONDS ? wires.slice(0, 3) : wires)(
       expect(members.map(({ report }) => report?.firstTlsCode)).toEqual([one.code, other.code, BAD_RECORD]);
     }
 
-    // Each attack once on each server: every one is counted once, with its reason.
+    // Run each attack once on each server. Every attack must be counted once, with its reason.
     const attempts = refused({ kind, credentials });
     const counted = countOf([...attempts.map(({ reason }) => reason), ...(hasFirst ? ['tls'] : [])]);
     await Promise.all(targets.flatMap((target) => attempts.map(({ attack }) => attack(target))));
@@ -262,7 +268,7 @@ it.each(SECONDS < LONG_SECONDS ? wires.slice(0, 3) : wires)(
     expect(members.map(({ exit }) => exit)).toEqual([undefined, undefined, undefined]);
     for (const { maxResident, report } of members) {
       expect(maxResident).toBeLessThan(MAX_RESIDENT);
-      // Each of about two dozen topics is logged once in ten seconds.
+      // About two dozen topics exist, and each topic is logged once in ten seconds.
       expect(report?.lines).toBeLessThan(100 + (5 * (performance.now() - started)) / 1_000);
     }
   },

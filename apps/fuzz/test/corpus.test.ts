@@ -1,5 +1,5 @@
-// Shows that every kept input is treated as documented. Valid inputs are outputs of the encoders,
-// so they must be accepted. The others once failed, or reach rare code.
+// Shows that every stored input is handled as documented. Valid inputs are outputs of the encoders,
+// so they must be accepted. All other inputs failed once, or reach code that is rarely reached.
 import { afterAll, describe, expect, it } from 'vitest';
 import { readCorpus } from '../src/corpus.js';
 import { accepts } from '../src/target.js';

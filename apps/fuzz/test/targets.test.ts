@@ -1,5 +1,5 @@
-// Shows that the inputs of each target reach the code under test. Inputs that are all refused at the
-// start, for example because of a wrong name in a header, would test nothing more.
+// Shows that the inputs of each target reach the code under test. Otherwise, all inputs could be
+// refused early, for example because of a wrong name in a header, and would test nothing.
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { accepts, type Target } from '../src/target.js';

@@ -1,4 +1,4 @@
-// Shows how a run of many seeds is judged, recorded and shrunk, on made-up counts, runs and
+// Shows how a run of many seeds is judged, recorded and shrunk, with invented counts, runs and
 // outcomes. sim.process.test.ts and CI run the real worlds.
 
 import { describe, expect, it } from 'vitest';

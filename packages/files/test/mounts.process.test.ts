@@ -1,5 +1,5 @@
-// Shows that the folder lock does not take a living process for a dead one if the two reach the
-// folder through different mounts. Each process gets mounts of its own in a new mount namespace.
+// Shows that the folder lock never considers a living process dead, even if two processes reach the
+// folder through different mounts. Each process has separate mounts in a new mount namespace.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,10 @@ const NAMESPACE = ['unshare', '--map-root-user', '--mount', '--pid', '--fork', '
 const OVERLAY = 'mount -t overlay overlay -o lowerdir=$ROOT/low,upperdir=$ROOT/data,workdir=$ROOT/work $ROOT/view';
 const BINDFS = 'bindfs $ROOT/data $ROOT/view';
 const BIND = 'mount --bind $ROOT/data $ROOT/view';
-/** Gives the process another boot id, as if it ran before a reboot or on another machine. */
+/**
+ * Command that changes the boot id of a process, as if it ran before a reboot or on another
+ * machine.
+ */
 const OTHER_BOOT = 'mount --bind $ROOT/boot /proc/sys/kernel/random/boot_id';
 
 let root: string;
@@ -66,7 +69,7 @@ describe.each([
     const holder = first();
     expect(await holder.answer).toBe('won');
     expect(await second().answer).toBe('KONTIKI_LOCKED');
-    // A dead process looks the same, so the error names the file to remove.
+    // A dead process cannot be distinguished from this one, so the error names the file to remove.
     await kill(holder);
     const [, lock] = /remove its lock \S*?(lock-\S+) /.exec(await second().output) ?? [];
     rmSync(join(data, lock as string));

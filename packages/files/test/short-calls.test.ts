@@ -6,7 +6,7 @@ import { expect, it, vi } from 'vitest';
 import { openFolder } from '@kontiki/files/node';
 
 // Shows that files handle short reads and writes. The system may transfer fewer bytes than
-// requested, so here each call transfers only a few.
+// requested, so each call in these tests transfers only a few bytes.
 vi.mock('node:fs', async (original) => {
   const fs = await original<typeof Fs>();
   const read = (fd: number, bytes: Uint8Array, at: number, length: number, offset: number, done: () => void): void =>

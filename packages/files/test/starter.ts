@@ -8,7 +8,7 @@ export interface Starter {
   readonly process: ChildProcess;
   /** Resolves with "won" or an error code. */
   readonly answer: Promise<string>;
-  /** Resolves with everything that the process has printed when it has ended. */
+  /** Resolves with all output of the process when the process has ended. */
   readonly output: Promise<string>;
 }
 
@@ -33,7 +33,7 @@ export async function kill({ process, output }: Starter): Promise<void> {
   await output;
 }
 
-/** Kills all processes that were started. */
+/** Kills all processes that `start` has started. */
 export function killAll(): void {
   for (const child of started) child.kill('SIGKILL');
   started.clear();

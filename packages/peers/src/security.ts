@@ -20,7 +20,9 @@ type Pem = string | Buffer;
 
 /** The certificate of a server and the authorities that it trusts, in PEM format. */
 export interface PeerTls {
-  /** This server's certificate, followed by those of intermediate authorities if there are any. */
+  /**
+   * This server's certificate, followed by the certificates of intermediate authorities, if any.
+   */
   readonly cert: Pem;
   /** The private key of the certificate. */
   readonly key: Pem;

@@ -70,9 +70,9 @@ export class SendQueue {
 
   /**
    * Returns the next frame, with all urgent messages and then as many bulk messages as fit. Returns
-   * undefined if the queue is empty. `version`: the version of the frame, from the handshake. The
-   * frame is encoded in `memory` if `memory` is large enough. The next call with the same `memory`
-   * overwrites that frame.
+   * undefined if the queue is empty. `version` is the version of the frame, as negotiated in the
+   * handshake. The frame is encoded in `memory` if `memory` is large enough. The next call with the
+   * same `memory` overwrites that frame.
    */
   takeFrame(version: number, memory?: Uint8Array): Uint8Array | undefined {
     return this.#encode(() => this.#take(), { version, memory });

@@ -1,4 +1,5 @@
-// Shows how handshakes carry the addresses that servers announced, and who is believed.
+// Shows how handshakes carry the addresses that servers announced, and which servers' announcements
+// are accepted.
 import type { IncomingMessage } from 'node:http';
 import { beforeEach, expect, it } from 'vitest';
 import type { Announcement, Identity } from '@kontiki/core';

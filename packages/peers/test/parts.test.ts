@@ -1,5 +1,5 @@
-// Shows that the small parts of transports work by themselves: addresses, delays, listening,
-// options and the throttled logger.
+// Shows that the small parts of transports work in isolation: addresses, delays, listening, options
+// and the throttled logger.
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { isKontikiError, silentLogger } from '@kontiki/core';
@@ -239,12 +239,12 @@ describe('uriNames', () => {
     [undefined, []],
     ['DNS:a.example, URI:kontiki://c-1/a, IP Address:10.0.0.1', ['kontiki://c-1/a']],
     ['URI:kontiki://c-1/a, URI:kontiki://c-2/a', ['kontiki://c-1/a', 'kontiki://c-2/a']],
-    // Names from a careless authority, which try to end one name and begin another.
+    // A careless authority may issue such names, which try to end one name and start another.
     ['DNS:"x, URI:kontiki://c-1/a, y"', []],
     ['DNS:"x\\", URI:kontiki://c-1/a, \\"y"', []],
     ['URI:"kontiki://c-1/a"', []],
     ['DNS:URI:kontiki://c-1/a', []],
-    // A name is compared exactly, so its spaces stay.
+    // A name is compared exactly, so its spaces are kept.
     ['URI:kontiki://c-1/a ', ['kontiki://c-1/a ']],
     ['DNS:a,  URI:kontiki://c-1/a', []],
   ])('uriNames(%j) returns %j', (text, uris) => {

@@ -169,7 +169,7 @@ describe('a damaged snapshot file', () => {
       );
       const store = await opened(disk);
       const writer = await store.create(metaAt(7));
-      // Damage to an incomplete chunk is detected when the chunk is complete.
+      // Damage to an incomplete chunk is detected only when the chunk is complete.
       await writer.write(bytes.subarray(writer.offset)).catch(() => {});
       const end = await writer.finish().catch((error: { code: string }) => error.code);
       if (end === 'KONTIKI_CORRUPT') await save(store, 7);
@@ -321,8 +321,8 @@ describe('failures of FileSnapshots', () => {
 
 describe('a pending write of FileSnapshots', () => {
   /**
-   * Returns a writer with a write that is pending until `end` is called. `closed` returns how many
-   * times the file was closed.
+   * Returns a writer whose write does not finish until `end` is called. `closed` returns the number
+   * of times that the file was closed.
    */
   async function writing(): Promise<{
     store: FileSnapshots;

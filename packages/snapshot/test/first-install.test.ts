@@ -1,6 +1,6 @@
-// Shows that a new server comes back after a crash at any point of its first start, which includes
-// the install of a snapshot. Each round starts a new cluster, and crashes one server before a later
-// disk operation.
+// Shows that a new server recovers from a crash at any point of its first start, which includes the
+// installation of a snapshot. Each round starts a new cluster, and crashes one server before a
+// later disk operation.
 import { bootstrap, MemoryLog, MemorySnapshots, type RaftNode, type Stores, type Transport } from '@kontiki/core';
 import { FileSnapshots } from '@kontiki/snapshot';
 import { FileLog } from '@kontiki/storage-fs';
@@ -25,7 +25,7 @@ class Round {
     await this.nodes.open(id, { log, snapshots, machine, transport, snapshotPolicy: onDemand });
   }
 
-  /** Starts a and c, adds b, and compacts the log of their leader. */
+  /** Starts servers a and c, adds server b, and compacts the log of the leader. */
   async startOthers(): Promise<void> {
     for (const id of ['a', 'c']) {
       const stores = { log: new MemoryLog(), snapshots: new MemorySnapshots() };
@@ -36,7 +36,7 @@ class Round {
     const leader = this.nodes.leader as RaftNode<number>;
     await this.nodes.clock.until(() => leader.status().membership?.founded === true);
     await runToOutcome(this.nodes, leader.members.addLearner('b', 'memory:b'));
-    // A leader keeps the entries that a peer needs until it has taken another snapshot.
+    // A leader keeps the entries that a peer needs until the leader has taken another snapshot.
     for (const command of ['x', 'y']) {
       await runToOutcome(this.nodes, leader.propose(bytes(command)));
       await runToOutcome(this.nodes, leader.snapshot());
@@ -49,7 +49,10 @@ class Round {
   }
 }
 
-/** Crashes the first start of b before a disk operation. Returns false if it ended before that. */
+/**
+ * Crashes the first start of server b before a disk operation, and checks that b recovers. Returns
+ * false if the start finished before that operation.
+ */
 async function comesBack(operation: number, kind: Crash): Promise<boolean> {
   const round = new Round();
   const { nodes } = round;
@@ -64,7 +67,8 @@ async function comesBack(operation: number, kind: Crash): Promise<boolean> {
   disk.onCrash = () => (crashed = true);
   disk.crashAt = { operation, kind };
   const errors: unknown[] = [];
-  round.start('b', stores()).catch((error: unknown) => errors.push(error)); // hangs if b crashes
+  // This promise never settles if b crashes.
+  round.start('b', stores()).catch((error: unknown) => errors.push(error));
   await nodes.clock.until(() => crashed || round.caughtUp || errors.length > 0);
   if (crashed) {
     nodes.nodes.delete('b');

@@ -1,6 +1,6 @@
-// Shows that a server which crashes at any point of a recovery is recovered or unchanged, and that
-// one which crashes during a restore is blank or restored. Each round crashes before a later disk
-// operation, and then runs the same call again.
+// Shows that a server that crashes at any point of a recovery is either recovered or unchanged. A
+// server that crashes during a restore is either blank or restored. Each round crashes before a
+// later disk operation, and then runs the same call again.
 import { inspectServer, membershipOf, recoverServer, restoreServer, type ServerContents } from '@kontiki/core';
 import { encodeSnapshot } from '@kontiki/core/wire';
 import { FileSnapshots } from '@kontiki/snapshot';
@@ -54,19 +54,21 @@ class Round {
   }
 
   /**
-   * Crashes a call before its operation with this number. Returns false if the call ends before.
+   * Crashes a call before the given disk operation of the call. Returns false if the call finishes
+   * before that operation.
    */
   async crash(call: (stores: Both) => Promise<unknown>, operation: number, kind: Crash): Promise<boolean> {
     let end: 'crash' | 'done' | undefined;
     this.#disk.onCrash = () => (end = 'crash');
     this.#disk.crashAt = { operation: this.#disk.operations + operation, kind };
-    void outcome(call(this.stores())).then(() => (end ??= 'done')); // hangs if the server crashes
+    // This promise never settles if the server crashes.
+    void outcome(call(this.stores())).then(() => (end ??= 'done'));
     await this.nodes.clock.until(() => end !== undefined);
     this.#disk.crashAt = undefined;
     return end === 'crash';
   }
 
-  /** Starts the server, and returns the commands in its state machine when it leads. */
+  /** Starts the server. When it leads, returns the commands in its state machine. */
   async start(): Promise<readonly string[]> {
     const machine = new SnapshotJournal();
     const options = { ...this.stores(), cluster: this.cluster, machine, snapshotPolicy: onDemand };
@@ -118,7 +120,7 @@ async function restores(operation: number, kind: Crash): Promise<boolean> {
   const { last, snapshot } = await round.inspect();
   expect([0, 9]).toContain(last.index);
   expect(snapshot?.last.index ?? 0).toBe(last.index);
-  // Every other round starts the server without finishing the restore.
+  // Every second round starts the server without finishing the restore.
   if (last.index === 0 || operation % 2 === 0)
     expect([undefined, 'KONTIKI_NOT_BLANK']).toContain(await outcome(call(round.stores()).then(() => undefined)));
   expect(await round.start()).toEqual(['x', 'y']);

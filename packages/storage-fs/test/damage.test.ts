@@ -15,8 +15,8 @@ function markIn(contents: Uint8Array): number {
 }
 
 /**
- * Returns a segment with five batches, and the offset of each. The last offset is that of the idle
- * mark.
+ * Returns a segment with five batches, and the offset of each batch. The last offset is the offset
+ * of the idle mark.
  */
 async function write(): Promise<{ contents: Uint8Array; offsets: number[] }> {
   const disk = new SimulatedDisk();
@@ -43,7 +43,7 @@ async function open(contents: Uint8Array): Promise<LogState | KontikiError> {
   const log = openLog(disk, 4_000);
   const opened = await log.open(owner).catch((error: KontikiError) => error);
   if (opened instanceof KontikiError) return opened;
-  // The log accepts a write, and the next start finds it.
+  // Check that the log accepts a write, and that the next start finds this write.
   await log.append({ entries: [command(opened.last + 1, 9)] });
   disk.crash('power');
   const next = await openLog(disk, 4_000).open(owner);
@@ -66,8 +66,8 @@ describe('a damaged file log', () => {
         expect(code).toBe('KONTIKI_CORRUPT');
         expect(message).toMatch(new RegExp(`${NAME}, byte ${Math.max(0, offsets[batchOf(offsets, at)] ?? 0)}:`));
       } else {
-        // The idle mark or a byte after it is damaged. All batches are intact, and the rest is
-        // truncated.
+        // The idle mark or a byte after it is damaged. All batches are intact, and the bytes after
+        // them are truncated.
         expect(opened).toMatchObject({ last: 5, repairs: [{ where: `disk/${NAME}` }] });
       }
     }
@@ -99,7 +99,8 @@ describe('a damaged file log', () => {
         cut.set(kept);
         const opened = await open(cut);
         if (at < header) {
-          // If the rest of the header is zeros, the truncated file equals the complete one.
+          // If the rest of the header consists of zeros, the truncated file equals the complete
+          // file.
           if (opened instanceof KontikiError) expect(opened.code).toBe('KONTIKI_CORRUPT');
           else expect(opened.last).toBe(0);
           continue;
@@ -107,7 +108,7 @@ describe('a damaged file log', () => {
         expect(opened, `byte ${at}`).not.toBeInstanceOf(KontikiError);
         const { last, repairs } = opened as LogState;
         const whole = offsets.findLastIndex((place) => place <= at);
-        // A batch ends with zero padding, so it is still complete if only padding was lost.
+        // A batch ends with zero padding, so the batch is still complete if only padding was lost.
         expect([whole, whole + 1]).toContain(last);
         const torn = kept.subarray(offsets[last] as number).some((byte) => byte !== 0);
         const marked = at >= (offsets.at(-1) as number) + 24;

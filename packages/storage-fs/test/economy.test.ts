@@ -1,5 +1,5 @@
-// Shows how many syncs a commit costs. Three nodes on file logs run in virtual time: frames take 1
-// ms and syncs take 2 ms.
+// Shows the number of syncs per commit. Three nodes with file logs run in virtual time: frames take
+// 1 ms and syncs take 2 ms.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { bootstrap, MemoryNetwork, RaftNode } from '@kontiki/core';
 import { Random, SimulatedDisk, VirtualClock } from '@kontiki/testing';
@@ -64,7 +64,7 @@ beforeEach(async () => {
 afterEach(() => settled(Promise.all(nodes.map((node) => node.close()))));
 
 /**
- * Runs `proposers` concurrent callers, each of which makes `each` proposals one after the other.
+ * Runs `proposers` concurrent callers. Each caller makes `each` proposals one after the other.
  * Returns the number of syncs of each server.
  */
 async function load(proposers: number, each: number): Promise<number[]> {
@@ -73,7 +73,7 @@ async function load(proposers: number, each: number): Promise<number[]> {
     for (let n = 0; n < each; n += 1) await leader.propose(command);
   };
   await settled(Promise.all(Array.from({ length: proposers }, propose)));
-  // The followers learn of the last commit with the next message.
+  // The followers receive the last commit index with the next message.
   await clock.elapse(10);
   expect(nodes.map((node) => node.status().committed)).toEqual(ids.map(() => 4 + proposers * each));
   return ids.map((id) => syncs.get(id) ?? 0);

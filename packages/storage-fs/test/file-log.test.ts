@@ -165,7 +165,7 @@ describe('failures of a file log', () => {
         expect(failures).toBe(before);
         await log.close();
         fail = () => undefined;
-        // The next start makes everything it finds durable, and accepts writes.
+        // The next start makes all found data durable, and accepts writes.
         const { state, log: next } = await reopened();
         expect(state.last).toBeGreaterThanOrEqual(1);
         await next.append({ entries: [command(state.last + 1, 1)] });
@@ -331,7 +331,7 @@ it('pages of one large batch are read from the disk once', async () => {
   const disk = new SimulatedDisk({ delay: async ({ kind }) => void (kind === 'read' && (reads += 1)) });
   const log = openLog(disk, 1024 * 1024);
   await log.open(owner);
-  // The first append is a batch of its own, and the others share the next one.
+  // The first append forms a batch. The other appends share the next batch.
   await Promise.all([
     log.append({ entries: [first] }),
     ...Array.from({ length: 100 }, (_, i) => log.append({ entries: [command(i + 2, 1, 1_000)] })),

@@ -73,7 +73,7 @@ it.runIf(hasBrowser)(
     try {
       await visit(url, profile, results, 2);
       await visit(`${url}#last`, profile, results, 1);
-      // Each load of the page adds 2, and begins with the snapshot of the previous load.
+      // Each load of the page adds 2, and starts from the snapshot of the previous load.
       const loads = results as { readonly result: number; readonly snapshot: number }[];
       expect(loads.map(({ result }) => result)).toEqual([1, 3, 5]);
       expect(loads.map(({ snapshot }) => snapshot > 0)).toEqual([true, true, true]);

@@ -1,5 +1,5 @@
 // Shows that the format of a database does not change by accident. The keys and values after fixed
-// runs are compared with recorded ones.
+// runs are compared with recorded keys and values.
 import { MemoryLevel } from 'memory-level';
 import { expect, it } from 'vitest';
 import type { SnapshotMeta } from '@kontiki/core';
@@ -9,8 +9,8 @@ import { LevelSnapshots } from '../src/level-snapshots.js';
 import { command, commands, first, membership, owner } from './samples.js';
 
 /**
- * Returns all keys in hexadecimal, without the prefix of the sublevel, each with the length of its
- * value and the checksum of key and value.
+ * Returns all keys in hexadecimal, without the prefix of the sublevel. Each key is followed by the
+ * length of its value and the checksum of key and value.
  */
 async function fingerprints(database: MemoryLevel): Promise<string[]> {
   const pairs = await database.iterator<Uint8Array, Uint8Array>({ keyEncoding: 'view', valueEncoding: 'view' }).all();

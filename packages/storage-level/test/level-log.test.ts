@@ -95,7 +95,7 @@ describe('opening a database log', () => {
     const before = await contents(database);
     await log.compact({ index: 90, term: 90, membership: { index: 1, membership }, genesis: 77 });
     await log.close();
-    // Simulates a crash before anything was deleted.
+    // Simulate a crash before any key was deleted.
     const base = await contents(database);
     const crashed = await databaseOf([...before, ...base]);
     for (const at of [database, crashed]) {
@@ -148,7 +148,8 @@ describe('reading a database log', () => {
 
 describe('a slow read of a database log', () => {
   /**
-   * Returns a log of several blocks, and a read of entries 5 to 30 that has found the first block.
+   * Returns a log of several blocks, and a pending read of entries 5 to 30 that has already found
+   * the first block.
    */
   async function reading(): Promise<{
     log: LevelLog;
@@ -251,7 +252,7 @@ describe('a damaged database log', () => {
         if (i === j) continue;
         const wrong = new LevelLog(await databaseOf(pairs.map((pair, at) => (at === i ? [key, value] : pair))));
         const found = await entriesOf(wrong).catch((error: unknown) => error);
-        // A compacted block that is not deleted yet may be replaced without harm.
+        // A compacted block that is not deleted yet may be replaced without an error.
         if (!isKontikiError(found)) expect(found, `${j} in the place of ${i}`).toEqual(held);
         else expect(found.code).toBe('KONTIKI_CORRUPT');
         refused += isKontikiError(found) ? 1 : 0;

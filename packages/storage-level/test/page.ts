@@ -30,7 +30,7 @@ async function run(): Promise<unknown> {
   const { base } = node.status();
   if (!node.isLeader) await new Promise<void>((led) => node.on('state', ({ role }) => role === 'leader' && led()));
   const { result } = await node.propose(Uint8Array.of(1));
-  // A large command, which is read back in several pages.
+  // Propose a large command, which is read back in several pages.
   await node.propose(new Uint8Array(300_000).fill(1));
   const { last } = await node.snapshot();
   await node.close();

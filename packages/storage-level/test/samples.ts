@@ -11,7 +11,7 @@ import type { LevelLogOptions } from '../src/level-log.js';
 import type { Database } from '../src/namespace.js';
 
 export const owner = { cluster: 'test', server: 'a' };
-/** Level 0, which earlier versions have written. */
+/** A membership of feature level 0, as earlier versions have written it. */
 export const membership = membershipOf(
   ['a', 'b'].map((id) => [id, { address: `ws://${id}`, metadata: '' }]),
   [],
@@ -41,8 +41,8 @@ interface Closing {
 }
 
 /**
- * Makes a store open and close its database together with itself, so that every test opens the data
- * on disk.
+ * Makes a store open and close its database together with the store, so that every test opens the
+ * data on disk.
  */
 function withOwnDatabase<Store extends Closing>(database: Database, store: Store): Store {
   const [open, close] = [store.open.bind(store), store.close.bind(store)];
@@ -83,7 +83,7 @@ function onClassicLevel<Store extends Closing>(make: (database: Database) => Sto
   };
 }
 
-/** Returns simulated disks of which stores can measure the free space. */
+/** Returns simulated disks whose free space stores can measure. */
 function onMeasuredDisk<Store>(
   make: (folder: Folder, options: LevelLogOptions) => Store,
 ): (random: () => number) => Medium<Store> {

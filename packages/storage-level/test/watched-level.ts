@@ -10,7 +10,7 @@ export class WatchedLevel extends MemoryLevel {
   #batches = 0;
   /** Number of keys and values read so far. */
   read = 0;
-  /** Callback between finding the results of a search and returning them. Called once. */
+  /** Called once, after a search has found its results and before it returns them. */
   onFound: () => Promise<void> = () => Promise.resolve();
   /** Error with which the next calls that delete a range fail. */
   clearError: Error | undefined;

@@ -101,8 +101,8 @@ export class Inode {
   }
 
   /**
-   * Cuts the power. The surviving unsynced writes are none, the oldest ones, or random sectors of
-   * the writes.
+   * Cuts the power. Of the unsynced writes, either none survive, or the oldest writes survive, or
+   * random sectors survive.
    */
   cutPower(random: () => number): void {
     const lost = this.#undoUnsynced();

@@ -16,7 +16,7 @@ const log: FullWorldOptions['log'] = ({ folder, clock, random }) =>
 const run = (seed: number, options: Partial<FullWorldOptions> = {}): Promise<Outcome> =>
   runFullWorld(seed, { log, seconds: 5, ...options });
 
-/** Returns the first violation in a few seeds. */
+/** Returns the outcome of the first world with a violation, among a few seeds. */
 async function firstViolation(options: Partial<FullWorldOptions>): Promise<Outcome['violation']> {
   for (let seed = 0; seed < 20; seed += 1) {
     const { violation } = await run(seed, options);

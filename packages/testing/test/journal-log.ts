@@ -89,8 +89,8 @@ export class JournalLog extends AbstractLog {
   }
 
   /**
-   * Reads all complete parts from the first. Overwrites a torn part at the end with zeros, and
-   * returns its length.
+   * Reads all complete parts, starting with the first part. Overwrites a torn part at the end with
+   * zeros, and returns the length of the torn part.
    */
   async #replay(tracker: LogStateTracker, owner: Owner): Promise<number> {
     [this.#end, this.#number] = [0, 0];

@@ -155,7 +155,10 @@ describe('NodeChecks', () => {
     membership,
   });
 
-  /** Passes one write of these entries to the checks, as if a follower had received them together. */
+  /**
+   * Passes one write with these entries to the checks, as if a follower had received all of them in
+   * one message.
+   */
   function append(...entries: Entry[]): void {
     const checks = new NodeChecks(new InvariantChecker(new Set(['quorumsOverlap'])), drawMix(1, {}, 'nodes'), () => []);
     checks.issued({ id: 'b', life: 1, leads: false, log: new LogMemory() }, 0, 0, { entries });

@@ -14,8 +14,8 @@ export interface Fault {
 }
 
 /**
- * Bundles the file `entry` of this folder with a fault in it or in a file that it imports. Returns
- * its class `name`.
+ * Bundles the file `entry` of this folder with a fault in this file or in a file that it imports.
+ * Returns the class `name` of the bundle.
  */
 export async function planted<On>(
   entry: string,

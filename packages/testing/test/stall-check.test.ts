@@ -1,5 +1,5 @@
-// Shows that the fast world notices each way to mishandle a late timer. The check sees made-up turns
-// of one server; the fast worlds show that correct servers pass it.
+// Shows that the fast world detects each incorrect handling of a late timer. The check receives
+// invented turns of one server. The fast worlds show that correct servers pass the check.
 import type { RoleName } from '@kontiki/core';
 import type { Raft, Report, Turn } from '@kontiki/core/protocol';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -22,13 +22,13 @@ describe('StallCheck', () => {
     stalls = new StallCheck(checks as unknown as Checks);
   });
 
-  /** Takes a turn that asks for the next turn 10 milliseconds later. */
+  /** Runs a turn that requests the next turn 10 milliseconds later. */
   function turn(now: number, before: RoleName, role: RoleName, ...reports: Report[]): void {
     const raft = { role, timings, leader: 'b', ballot: { term: 3 } } as unknown as Raft;
     stalls.turned('a', raft, before, now, { reports, wakeAt: now + 10 } as unknown as Turn);
   }
 
-  /** Takes a turn on time, a late one, and then a turn that campaigns. */
+  /** Runs a turn on time, a late turn, and then a turn that campaigns. */
   function blame(start: number): void {
     turn(start, 'follower', 'follower');
     turn(start + 500, 'follower', 'follower');

@@ -87,8 +87,7 @@ async function failing(machine: () => Sum, reopen?: (before: Sum) => Sum): Promi
 }
 
 /**
- * Returns a machine that keeps its state, but whose `open` returns an index that is too high by
- * `ahead`.
+ * Returns a machine that keeps its state. Its `open` returns an index that is too high by `ahead`.
  */
 function durable(ahead: number): { machine: () => Sum; reopen: (before: Sum) => Sum } {
   class Durable extends Sum {

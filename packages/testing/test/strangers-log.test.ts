@@ -15,7 +15,9 @@ const suite = (Log: new (tape: Tape) => LogStore): LogStoreSuite => ({
 
 testLogStore({ describe, it, expect }, suite(StrangersLog));
 
-/** Runs the tests whose titles contain one of `titles`. Returns the skipped and the failing ones. */
+/**
+ * Runs the tests whose titles contain one of `titles`. Returns the skipped and the failing tests.
+ */
 async function results(
   Log: new (tape: Tape) => LogStore,
   titles: readonly string[] = [''],

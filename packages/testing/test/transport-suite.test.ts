@@ -62,7 +62,7 @@ class NamesWrongSender extends Wrapped {
   }
 }
 
-/** Sends every fifth append after the append that follows it. */
+/** A faulty transport that sends every fifth append after the append that follows it. */
 class ReordersAppends extends Wrapped {
   #held: Message[] = [];
   #count = 0;
@@ -133,21 +133,21 @@ class NeverLearnsEpoch extends Wrapped {
   }
 }
 
-/** Reads the identity only once, in `start`. */
+/** A faulty transport that reads the identity only once, in `start`. */
 class NeverLearnsGenesis extends Wrapped {
   override start(self: Identity, receive: Receive): Promise<void> {
     return super.start({ ...self, genesis: self.genesis ?? 1 }, receive);
   }
 }
 
-/** Delivers messages even after `close` if they arrived before it. */
+/** A faulty transport that delivers messages even after `close` if they arrived before it. */
 class DeliversAfterClose extends Wrapped {
   override start(self: Identity, receive: Receive): Promise<void> {
     return super.start(self, (from, message) => this.clock.defer(() => receive(from, message)));
   }
 }
 
-/** Queues all messages for a peer that is down. */
+/** A faulty transport that queues all messages for a peer that is down. */
 class QueuesWithoutLimit extends Wrapped {
   static readonly running = new Map<ServerId, QueuesWithoutLimit>();
   readonly #queued = new Map<ServerId, Message[]>();

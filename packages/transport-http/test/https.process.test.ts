@@ -14,7 +14,7 @@ import { after, started, until } from './servers.js';
 
 const PEER = fileURLToPath(new URL('https-peer.ts', import.meta.url));
 
-/** Starts a TLS server with a certificate for its address, from an authority that is not known. */
+/** Starts a TLS server with a certificate for its address, issued by an unknown authority. */
 async function securedServer() {
   const authority = await Authority.create();
   const certificate = await authority.issue({ uris: [], names: ['localhost'], ips: ['127.0.0.1'] });

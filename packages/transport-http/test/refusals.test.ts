@@ -1,5 +1,5 @@
-// Shows that invalid requests are refused and do no harm. Raw sockets and a plain HTTP client play
-// the other side.
+// Shows that invalid requests are refused and have no effect. Raw sockets and a plain HTTP client
+// act as the other side.
 import { once } from 'node:events';
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { createConnection, type Socket } from 'node:net';
@@ -71,7 +71,7 @@ it('clients with 300 invented ids cause one log line per reason', async () => {
   const reasons = a.lines.filter(({ text }) => text.includes('x')).map(({ text }) => text.replace(/x\d+/, 'x'));
   expect(new Set(reasons).size).toBe(reasons.length);
   expect(reasons).toHaveLength(3);
-  // A member has topics of its own.
+  // A member has separate topics.
   await b.transport.close();
   await until(() => a.logged(/^b is silent/), 'the line about b');
 });
@@ -288,7 +288,7 @@ describe('inbound requests', () => {
       const socket = sendRaw(a, `${head(a, 'Content-Length: 1000')}x`);
       socket.on('close', () => closedOrder.push(i));
       await once(socket, 'connect');
-      // Ensures that the requests arrive in this order.
+      // Ensure that the requests arrive in this order.
       await ask(a, { method: 'GET' });
     }
     await until(() => closedOrder.length >= 2, 'the oldest two');

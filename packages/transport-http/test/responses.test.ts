@@ -1,4 +1,5 @@
-// Shows that invalid responses are refused and do no harm. Plain HTTP servers play the other side.
+// Shows that invalid responses are refused and have no effect. Plain HTTP servers act as the other
+// side.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -2,7 +2,7 @@ import type { Identity, ServerId } from '@kontiki/core';
 import { HttpTransport, type HttpOptions } from '@kontiki/transport-http';
 import { TestServer } from '../../peers/test/transports/servers.js';
 
-/** A server that only sends what a test wants. */
+/** A server that sends only the requests of a test. */
 export const client: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, genesis: undefined, epoch: undefined };
 
 export * from '../../peers/test/transports/servers.js';

@@ -1,5 +1,5 @@
 // Shows that clients without a valid handshake, and peers that send invalid data, are refused and
-// do no harm. A plain WebSocket client or a raw socket plays the other side.
+// have no effect. A plain WebSocket client or a raw socket acts as the other side.
 import { createConnection, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { createServer, request } from 'node:http';
@@ -42,7 +42,7 @@ async function refusedReason(server: TestServer, options: Dial): Promise<string 
 
 it('a server refuses a peer that answers with another id', async () => {
   const a = await started('a');
-  // Starts a server with the id c that accepts every client.
+  // Start a server with the id c that accepts every client.
   const { WebSocketServer } = await import('ws');
   const impostor = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'kontiki.1' });
   after(() => impostor.close());
@@ -249,7 +249,7 @@ it('clients with 300 invented ids cause one log line per reason', async () => {
   for (let i = 0; i < 300; i += 1) {
     const ws = dial(a, { headers: helloHeaders({ ...client, server: `x${i}` }, 'a') });
     await once(ws, 'open');
-    // Some send invalid data, some disconnect, and some connect a second time.
+    // Some peers send invalid data, some disconnect, and some connect a second time.
     if (i % 3 === 0) ws.send('hello');
     else if (i % 3 === 1) ws.close();
     else dial(a, { headers: helloHeaders({ ...client, server: `x${i}` }, 'a') });
@@ -258,7 +258,7 @@ it('clients with 300 invented ids cause one log line per reason', async () => {
   const reasons = a.lines.filter(({ text }) => text.includes('x')).map(({ text }) => text.replace(/x\d+/, 'x'));
   expect(new Set(reasons).size).toBe(reasons.length);
   expect(reasons).toHaveLength(3);
-  // A member has topics of its own.
+  // A member has separate topics.
   await b.transport.close();
   await until(() => a.logged(/^b closed its connection/), 'the line about b');
 });

@@ -6,7 +6,7 @@ import { helloHeaders } from '@kontiki/peers';
 import { encodeFrame, MAX_FRAME } from '@kontiki/core/wire';
 import { type Credentials, STRANGERS } from './credentials.js';
 
-/** A port under attack, and the material that the attackers have. */
+/** A port under attack, and the credentials and recorded bytes that the attackers have. */
 export interface Target {
   readonly port: number;
   readonly server: string;
@@ -17,18 +17,17 @@ export interface Target {
 }
 
 /**
- * Opens a connection and does something bad. Resolves when the connection has ended, or after a
- * while.
+ * Opens a connection and misuses it. Resolves when the connection has ended, or after a time limit.
  */
 export type Attack = (target: Target) => Promise<void>;
 
-/** An attack on one connection, and the reason for which the server refuses it. */
+/** An attack on one connection, and the reason with which the server refuses the connection. */
 export interface Refused {
   readonly attack: Attack;
   readonly reason: string;
 }
 
-/** How long an attack keeps its connection if the server does not close it. */
+/** Milliseconds for which an attack keeps its connection if the server does not close it. */
 const PATIENCE_MS = 5_000;
 
 type Headers = Readonly<Record<string, string>>;
@@ -40,7 +39,10 @@ export function endAttacks(): void {
   for (const socket of sockets) socket.destroy();
 }
 
-/** Number of connections that the attacks have opened, and of bytes sent on those that ended. */
+/**
+ * Number of connections that the attacks have opened, and number of bytes sent on connections that
+ * have ended.
+ */
 export const sent = { connections: 0, bytes: 0 };
 
 function ended(socket: Socket): Promise<void> {
@@ -83,13 +85,13 @@ function open(port: number, options: ConnectionOptions | undefined, act: (socket
 
 let next = 0;
 
-/** Returns the number of the next stranger. */
+/** Returns the number of the next stranger, which is a server that no membership names. */
 function nextStranger(): number {
   next = (next + 1) % STRANGERS;
   return next;
 }
 
-/** The handshake of a stranger, with changed headers. */
+/** Returns the handshake of a stranger, with some headers replaced. */
 function handshake({ kind, server }: Target, stranger: number, headers: Headers = {}, method?: string): string {
   const identity = {
     cluster: 'c-1',
@@ -178,18 +180,21 @@ function wsHeader(length: number, first = 0x82): Buffer {
   return header;
 }
 
-/** Bytes that the server takes for the start of a body or of a message. */
+/** Returns bytes that the server parses as the start of a body or of a message. */
 function message(kind: Target['kind'], body: Uint8Array): Buffer {
   return kind === 'ws' ? Buffer.concat([wsHeader(body.length), body]) : Buffer.from(body);
 }
 
 const chunked = { 'transfer-encoding': 'chunked' };
 
-/** Handshakes that differ from a valid one, with the reason for which the server refuses each. */
+/**
+ * Handshakes that differ from a valid handshake, with the reason for which the server refuses each
+ * of them.
+ */
 const handshakes: readonly (readonly [reason: string, headers: Headers | ((target: Target) => Headers)])[] = [
   ['cluster', { 'kontiki-cluster': 'c-2' }],
   ['version', { 'kontiki-version': '2' }],
-  // A control character that starts a command of a terminal, and that HTTP allows.
+  // A control character that HTTP allows and that starts a terminal command.
   ['version', { 'kontiki-version': '\u009b2J forged' }],
   ['malformed', { 'kontiki-incarnation': '0' }],
   ['malformed', { 'kontiki-from': '__proto__/../a' }],
@@ -199,7 +204,7 @@ const handshakes: readonly (readonly [reason: string, headers: Headers | ((targe
   ['browser', { origin: 'http://a' }],
 ];
 
-/** Requests that a proxy and the server could understand differently. */
+/** Requests that a proxy and the server could interpret differently. */
 const smuggled: readonly Headers[] = [
   { 'content-length': '5', ...chunked },
   { 'content-length': '5', 'Content-Length': '6' },
@@ -209,7 +214,7 @@ const smuggled: readonly Headers[] = [
   { 'content-length': '5\n6' },
 ];
 
-/** Returns attacks on one connection, with the reason for which a server refuses each. */
+/** Returns attacks on one connection, with the reason for which a server refuses each attack. */
 export function refused({ kind, credentials }: Pick<Target, 'kind' | 'credentials'>): Refused[] {
   const hasTls = credentials.client(0) !== undefined;
   const other: readonly Refused[] =
@@ -218,7 +223,7 @@ export function refused({ kind, credentials }: Pick<Target, 'kind' | 'credential
           { reason: 'upgrade', attack: request(() => 'POST / HTTP/1.1\r\nhost: x\r\n\r\n') },
           { reason: 'path', attack: request((t) => handshake(t, 1).replace(' / ', ' /admin ')) },
           { reason: 'frame', attack: asStranger({}, (socket) => socket.write(wsHeader(2 ** 40))) },
-          // Fragments of one byte.
+          // Send a message in fragments of one byte.
           {
             reason: 'frame',
             attack: asStranger({}, (socket) =>
@@ -256,17 +261,21 @@ export const halfOpen: Attack = async (target) => {
 };
 
 /**
- * Connects more servers of the cluster than a server allows, none of which a membership names. They
- * are fewer than it allows without a handshake, so all of them can complete theirs.
+ * Connects more servers of the cluster than a server allows, and no membership names these servers.
+ * Their number is below the limit for connections without a handshake, so all of them can complete
+ * the handshake.
  */
 export const strangers: Attack = async (target) => {
   await Promise.all(Array.from({ length: 50 }, () => asStranger({ 'content-length': '0' })(target)));
 };
 
-/** Attacks that keep their connections. The server bounds them, but need not refuse each. */
+/**
+ * Attacks that keep their connections open. The server limits the number of such connections, but
+ * need not refuse each one.
+ */
 export const floods: readonly Attack[] = [
   halfOpen,
-  // Headers that arrive too slowly.
+  // Send headers too slowly.
   (target) => {
     const socket = open(target.port, target.credentials.client(0), () => {
       socket.write(target.kind === 'ws' ? 'GET / HTTP/1.1\r\n' : 'POST / HTTP/1.1\r\n');
@@ -275,7 +284,7 @@ export const floods: readonly Attack[] = [
     });
     return ended(socket);
   },
-  // Frames of tiny messages.
+  // Send frames of tiny messages.
   asStranger(
     ({ kind }) => (kind === 'ws' ? {} : chunked),
     (socket, { kind }) => {
@@ -285,14 +294,14 @@ export const floods: readonly Attack[] = [
       if (kind === 'http') socket.write(Buffer.concat([frame, Buffer.from('\r\n0\r\n\r\n')]));
     },
   ),
-  // A body in chunks of one byte.
+  // Send a body in chunks of one byte.
   asStranger(
     ({ kind }) => (kind === 'ws' ? {} : chunked),
     (socket, { kind }) => {
       socket.write(kind === 'ws' ? wsHeader(5, 0x02) : '1\r\nx\r\n'.repeat(50_000));
     },
   ),
-  // A message of the maximum size that arrives too slowly.
+  // Send a message of the maximum size too slowly.
   asStranger(
     ({ kind }) => (kind === 'ws' ? {} : { 'content-length': `${MAX_FRAME}` }),
     (socket, { kind }) => {

@@ -6,15 +6,17 @@ import { Authority } from '../../../../packages/peers/test/transports/certificat
 
 /** Credentials that a server must not accept. */
 interface WrongCredentials {
-  /** What an attacker connects with. Undefined for a connection without TLS. */
+  /** Options with which an attacker connects. Undefined for a connection without TLS. */
   readonly options: ConnectionOptions | undefined;
-  /** The reason for which a server refuses them. */
+  /** The reason for which a server refuses these credentials. */
   readonly reason: string;
-  /** The code that the first refusal of a server logs, for two of them in each list. */
+  /**
+   * The code that a server logs for its first refusal. Set for two of the credentials in each list.
+   */
   readonly code?: string;
 }
 
-/** How the servers of a cluster authenticate each other, and what its attackers have. */
+/** Credentials of the servers of a cluster and of its attackers. */
 export interface Credentials {
   /** Returns the options of a server. */
   readonly security: (id: string) => Promise<SecurityOptions>;
@@ -26,12 +28,15 @@ export interface Credentials {
   readonly wrong: readonly WrongCredentials[];
 }
 
-/** Servers of the cluster that no membership names, as which the attackers act. */
+/**
+ * Number of servers as which the attackers act. They belong to the cluster, but no membership names
+ * them.
+ */
 export const STRANGERS = 1_000;
-/** Names in one certificate. */
+/** Number of server names in one certificate. */
 const GROUP = 50;
 
-/** Every client is accepted. */
+/** Returns credentials for a cluster that accepts every client. */
 export async function nothing(): Promise<Credentials> {
   return { security: async () => ({}), client: () => undefined, wrong: [] };
 }
@@ -39,7 +44,10 @@ export async function nothing(): Promise<Credentials> {
 /** The code with which OpenSSL refuses a message that was encrypted with another key. */
 export const BAD_RECORD = 'ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC';
 
-/** Each server has a certificate. The attackers have valid ones too, and wrong ones. */
+/**
+ * Returns credentials for a cluster in which each server has a certificate. The attackers have
+ * valid and wrong certificates.
+ */
 export async function certificates(): Promise<Credentials> {
   const [authority, other] = [await Authority.create(), await Authority.create('other')];
   const groups = Array.from({ length: STRANGERS / GROUP }, (_, group) =>
@@ -64,7 +72,10 @@ export async function certificates(): Promise<Credentials> {
   };
 }
 
-/** All servers and attackers have the same secret. The attackers also have wrong ones. */
+/**
+ * Returns credentials for a cluster in which all servers and attackers have the same secret. The
+ * attackers also have wrong secrets.
+ */
 export async function secrets(): Promise<Credentials> {
   const key = randomBytes(32);
   const [{ identity } = { identity: '' }] = parseSecrets([key]);

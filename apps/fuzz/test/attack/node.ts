@@ -4,7 +4,7 @@ import { FileLog } from '@kontiki/storage-fs';
 import { HttpTransport } from '@kontiki/transport-http';
 import { WebSocketTransport } from '@kontiki/transport-ws';
 
-/** Settings of one node, in the environment variable `SETTINGS` as JSON. */
+/** Settings of one node. The environment variable `SETTINGS` contains them as JSON. */
 export interface Settings {
   readonly id: string;
   readonly folder: string;
@@ -13,14 +13,14 @@ export interface Settings {
   readonly security: SecurityOptions;
 }
 
-/** What a node reports to its parent, four times a second. */
+/** Report that a node sends to its parent process, four times per second. */
 export interface Report {
   readonly committed: number;
-  /** CPU time used so far. */
+  /** CPU time in seconds that the node has used so far. */
   readonly cpuSeconds: number;
   readonly residentBytes: number;
   readonly refusals: Readonly<Record<string, number>>;
-  /** Lines logged so far. */
+  /** Number of lines that the node has logged so far. */
   readonly lines: number;
   /** The code of the first TLS handshake that was refused. */
   readonly firstTlsCode: string | undefined;
@@ -33,14 +33,18 @@ const log = new FileLog(folder);
 await bootstrap(log, { cluster, server: id, members }).catch((error: unknown) => {
   if (!isKontikiError(error, 'KONTIKI_NOT_BLANK')) throw error;
 });
-/** Less than the default, so that the attackers reach the limit on a slow machine, too. */
+/**
+ * Maximum number of connections. It is below the default, so that the attackers reach the limit
+ * even on a slow machine.
+ */
 const CONNECTIONS = 32;
 let lines = 0;
 let firstTlsCode: string | undefined;
 const line = (text: string): void => {
   lines += 1;
   firstTlsCode ??= /TLS handshake failed \((\w+)\)/.exec(text)?.[1];
-  // A client must not be able to break a line of the log, or to command the terminal that shows it.
+  // A client must not be able to break a line of the log, or to control the terminal that displays
+  // the log.
   if (/[^ -~\u00a0-\u2027\u202a-\uffff]/.test(text))
     throw new Error(`A log line has control characters: ${JSON.stringify(text)}`);
 };

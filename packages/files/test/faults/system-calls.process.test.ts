@@ -1,5 +1,5 @@
-// Shows that a store names the path, the cause and the remedy, whichever of its system calls fails,
-// and that it loses nothing. A child process opens, uses and closes both stores of a kind under
+// Shows that if any system call of a store fails, the store reports the path, the cause and the
+// remedy, and loses no data. A child process opens, uses and closes both stores of a kind under
 // strace, which makes each system call fail in turn.
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,10 @@ import { describe, expect, it } from 'vitest';
 
 const CHILD = fileURLToPath(new URL('stores-child.mjs', import.meta.url));
 
-/** The text of each error in messages without its code, and the remedy that the stores must name. */
+/**
+ * For each error code, the text in messages without the code, and the remedy that the stores must
+ * report.
+ */
 const ERRORS: Readonly<Record<string, readonly [text: string, remedy: string]>> = {
   EIO: ['Input/output error', 'Check the disk and its connection'],
   ENOSPC: ['No space left on device', 'Free some space'],
@@ -35,7 +38,7 @@ interface Case {
 }
 
 async function casesOf(store: string, phase: string): Promise<Case[]> {
-  // With one thread for files, each system call has one number.
+  // With one thread for file operations, the number of each system call is the same in every run.
   const env = { ...process.env, UV_THREADPOOL_SIZE: '1' };
   const child = spawn(process.execPath, [CHILD, store, phase], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   let printed = '';
@@ -48,7 +51,7 @@ async function casesOf(store: string, phase: string): Promise<Case[]> {
     .map((line) => JSON.parse(line) as Case);
 }
 
-/** Returns what is wrong with the report of a failure. */
+/** Returns descriptions of what is wrong with the report of a failure. */
 function problemsOf(store: string, { call, error, root }: Case, { name, codes, message }: Failure): string[] {
   const [text, remedy] = ERRORS[error] as readonly [string, string];
   const problems: string[] = [];
@@ -56,12 +59,13 @@ function problemsOf(store: string, { call, error, root }: Case, { name, codes, m
     if (!parts.some((part) => message.includes(part))) problems.push(`the ${what} is missing`);
   };
   requirePart('path', root);
-  // These are calls of `Folder`, which reports the errors of the system.
+  // `Folder` makes these calls and reports the errors of the system.
   if (name === 'openFolder') {
     requirePart('cause', error);
     return problems;
   }
-  // LevelDB takes files for missing if it cannot list its folder, or cannot see that it exists.
+  // If LevelDB cannot list its folder or cannot check that the folder exists, it treats its files
+  // as missing.
   if (store === 'level' && (call === 'getdents64' || call === 'access')) {
     requirePart('remedy', call === 'access' ? 'try again' : 'check the disk and try again');
     return problems;
@@ -72,7 +76,10 @@ function problemsOf(store: string, { call, error, root }: Case, { name, codes, m
   return problems;
 }
 
-/** Whether strace may attach to a process here. Containers and hardened kernels often forbid it. */
+/**
+ * Whether strace may attach to a process on this machine. Containers and hardened kernels often
+ * forbid it.
+ */
 const probe = spawnSync('strace', ['-o', '/dev/null', '-p', `${process.pid}`, '-e', 'trace=none'], {
   timeout: 500,
   killSignal: 'SIGINT',
@@ -81,7 +88,7 @@ const probe = spawnSync('strace', ['-o', '/dev/null', '-p', `${process.pid}`, '-
 const attaches = probe.stderr?.includes('attached') === true;
 if (!attaches) console.log(`skipped: strace cannot attach (${probe.error?.message ?? probe.stderr})`);
 
-/** The tests take about a minute on an idle machine. */
+/** Time limit in milliseconds. The tests take about a minute on an idle machine. */
 const TIMEOUT = 600_000;
 
 /** `FAULTS_ALL=1` runs all phases of both kinds of stores. */

@@ -6,9 +6,11 @@ import { freePort, until } from './servers.js';
 
 const ids = ['a', 'b', 'c'] as const;
 
-/** Shows that servers which announce their address are found after they moved to another one. */
+/**
+ * Shows that servers that announce their address are found again after moving to another address.
+ */
 export function testAddresses(scheme: string, make: (port: number, dial: TransportOptions['dial']) => Transport): void {
-  /** Addresses that the next server to be opened knows from elsewhere. */
+  /** Addresses that the next opened server knows from another source. */
   let known = new Map<string, string>();
   const addressOf = (cluster: Cluster, id: string): string => `${scheme}://127.0.0.1:${cluster.ports.get(id)}`;
 
@@ -62,13 +64,13 @@ export function testAddresses(scheme: string, make: (port: number, dial: Transpo
     await moving.open('b');
     await moving.execute('a leader is known');
     if (moving.leader?.id === 'b') await moving.leader.members.transferLeadership('a');
-    // The last one knows no other living address, and not that of the leader.
+    // The last server knows no other current address, and not the leader's address.
     known = new Map([['b', addressOf(moving, 'b')]]);
     await moving.open('c');
     await moving.execute('two');
     await moving.applied('two', ...ids);
     await areRecorded(moving);
-    // From now on the log has the addresses.
+    // From now on, the log contains the addresses.
     known = new Map();
     for (const id of ids) await moving.close(id);
     await moving.open(...ids);
@@ -95,7 +97,7 @@ export function testAddresses(scheme: string, make: (port: number, dial: Transpo
     const moving = await cluster();
     const other = `${scheme}://localhost:${moving.ports.get('c')}`;
     await until(() => moving.leader !== undefined, 'a leader');
-    // Until the leader has written the addresses that the servers announce, it refuses changes.
+    // The leader refuses changes until it has written the announced addresses to the membership.
     const set = async (): Promise<boolean> => {
       try {
         return (await moving.leader?.members.setAddress('c', other)) !== undefined;

@@ -15,16 +15,19 @@ export { ExtendedKeyUsage };
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY = 24 * 60 * 60 * 1000;
 
-/** What is unusual about a certificate. The default names server `a` and is valid. */
+/** Differences from the default certificate, which names server `a` and is valid. */
 export interface CertificateOptions {
   readonly uris?: readonly string[];
-  /** DNS names. Default: none. */
+  /** DNS names in the certificate. Default: none. */
   readonly names?: readonly string[];
-  /** IP addresses. Default: none. */
+  /** IP addresses in the certificate. Default: none. */
   readonly ips?: readonly string[];
-  /** Days from now until the certificate expires. Negative for an expired one. Default 1. */
+  /**
+   * Number of days until the certificate expires, or a negative number for an expired certificate.
+   * Default 1.
+   */
   readonly days?: number;
-  /** Default: both servers and clients. */
+  /** Roles in which the certificate can be used. Default: both server and client. */
   readonly usages?: readonly ExtendedKeyUsage[];
 }
 
@@ -32,7 +35,10 @@ export interface CertificateOptions {
 export class Authority {
   readonly #keys: webcrypto.CryptoKeyPair;
   readonly #certificate: X509Certificate;
-  /** The authority that peers trust. For an intermediate authority, the one above it. */
+  /**
+   * The authority that peers trust. For an intermediate authority, the authority that signed its
+   * certificate.
+   */
   readonly #root: Authority;
 
   private constructor(keys: webcrypto.CryptoKeyPair, certificate: X509Certificate, root?: Authority) {
@@ -54,7 +60,7 @@ export class Authority {
     return new Authority(keys, certificate);
   }
 
-  /** Creates an authority whose certificate this one signs. */
+  /** Creates an intermediate authority, whose certificate this authority signs. */
   async intermediate(name: string): Promise<Authority> {
     const keys = await generateKeys();
     return new Authority(keys, await link(name, keys, this.#certificate.subject, this.#keys), this.#root);
@@ -64,7 +70,7 @@ export class Authority {
     return this.#certificate.toString('pem');
   }
 
-  /** Returns a certificate and its key, and this authority as the only trusted one. */
+  /** Returns a certificate and its key, with this authority as the only trusted authority. */
   async issue({
     uris = ['kontiki://c-1/a'],
     names = [],
@@ -101,7 +107,10 @@ export class Authority {
   }
 }
 
-/** Returns the certificate of an authority with any name for itself and for its issuer. */
+/**
+ * Returns the certificate of an authority, with arbitrary names for the authority and for its
+ * issuer.
+ */
 async function link(
   name: string,
   keys: webcrypto.CryptoKeyPair,
@@ -121,20 +130,22 @@ async function link(
 }
 
 /**
- * Returns a certificate that anyone can make: it has the name of one authority, and names the owner
- * of any other certificate as its issuer.
+ * Returns a certificate that anyone can create. It has the name of one authority, and names the
+ * owner of any other certificate as its issuer.
  */
 export async function forgedLink(name: string, issuer: string): Promise<string> {
   const keys = await generateKeys();
   return (await link(name, keys, issuer, keys)).toString('pem');
 }
 
-/** Returns options for a server, with a certificate that names it in cluster `c-1`. */
+/** Returns options for a server, with a certificate that names the server in cluster `c-1`. */
 export async function tlsFor(authority: Authority, id: string): Promise<{ readonly tls: PeerTls }> {
   return { tls: await authority.issue({ uris: [`kontiki://c-1/${id}`] }) };
 }
 
-/** The kinds of authentication, each with the options of a server of the conformance suite. */
+/**
+ * The kinds of authentication, each with the options that a server of the conformance suite uses.
+ */
 export async function allKinds(): Promise<(readonly [name: string, options: (id: string) => SecurityOptions])[]> {
   const authority = await Authority.create();
   const certificates = new Map<string, PeerTls>();

@@ -14,13 +14,17 @@ export class Cluster {
   readonly nodes = new Map<string, RaftNode<number>>();
   readonly machines = new Map<string, List>();
   readonly ports = new Map<string, number>();
-  /** Returns the address that a server announces at its start. Default: it announces nothing. */
+  /**
+   * Returns the address that a server announces at its start. By default, servers announce nothing.
+   */
   announces: (id: string) => string | undefined = () => undefined;
   readonly #address: (id: string) => string;
   readonly #make: (port: number) => Transport;
   readonly #logs = new Map<string, MemoryLog>();
 
-  /** `address` returns the address of a server. Default: the address with the server's own port. */
+  /**
+   * `address` returns the address of a server. Default: an address with the port of that server.
+   */
   constructor(scheme: string, make: (port: number) => Transport, address?: (id: string) => string) {
     this.#make = make;
     this.#address = address ?? ((id) => `${scheme}://127.0.0.1:${this.ports.get(id)}`);
@@ -71,8 +75,8 @@ export class Cluster {
   }
 
   /**
-   * Proposes a command until a proposal succeeds. If the leader changes meanwhile, the command may
-   * be applied twice.
+   * Proposes a command until a proposal succeeds. If the leader changes during a proposal, the
+   * command may be applied twice.
    */
   async execute(text: string): Promise<void> {
     for (let done = false; !done;) {

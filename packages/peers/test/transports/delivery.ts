@@ -11,7 +11,7 @@ export function testDelivery(started: Started): void {
     const numbers = Array.from({ length: 2000 }, (_, i) => i);
     for (const n of numbers) a.transport.send('b', [numbered(n)]);
     await until(() => b.tickets.includes(1999), 'the last message');
-    // The queue holds 1,024 urgent messages and drops the oldest.
+    // The queue holds 1,024 urgent messages. When the queue is full, it drops the oldest message.
     expect(b.tickets.filter((n) => n < 2000)).toEqual(numbers.slice(-1024));
     expect(new Set(b.received.map(({ from }) => from))).toEqual(new Set(['a']));
   });

@@ -6,7 +6,8 @@ import { after, freePort, type Started, until } from './servers.js';
 const limits = { reconnectMinMs: 1, reconnectMaxMs: 20 };
 
 /**
- * Shows where transports dial their peers: the option `dial`, and names that change their address.
+ * Shows which addresses transports dial, with the option `dial` and with host names whose address
+ * changes.
  */
 export function testDialing(started: Started): void {
   it('a transport dials where the option dial says, and names the address to it', async () => {

@@ -74,7 +74,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     const before = heldBytes();
     for (let index = 1; index <= 400; index += 1) {
       a.transport.send('b', [append(index, 200 * KiB)]);
-      // Let the connection take as much from the queue as it can.
+      // Wait until the connection has taken as many messages from the queue as it can.
       await new Promise((resolve) => setImmediate(resolve));
     }
     await until(() => a.logged(/queue for this peer is full/), 'the queue to be full');
@@ -110,7 +110,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     introduce(a, b);
     await a.reaches(b);
     for (let index = 1; index <= 30; index += 1) a.transport.send('b', [append(index, 250 * KiB)]);
-    // The first frame is sent in a microtask. The other appends wait in the queue.
+    // The first frame is sent in a microtask. All other appends wait in the queue.
     await Promise.resolve();
     a.transport.send('b', [numbered(7)]);
     await until(() => b.received.filter(({ message }) => message.kind === 'append').length === 30, 'all appends');
@@ -128,7 +128,8 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     const proxy = await new Proxy(() => port).start();
     a.transport.setPeers(new Map([['b', `http://${proxy.host}`]]));
     await a.reaches(b);
-    // The delays are 50, 100, 200, 400, 800 and 1,600 ms. The second time they start at 100 ms.
+    // The delays are 50, 100, 200, 400, 800 and 1,600 ms. In the second round, the delays start at
+    // 100 ms.
     for (const attempts of [5, 4]) {
       await b.transport.close();
       const { connections } = proxy;

@@ -4,7 +4,7 @@ import { type Created, numbered, type TestServer, until } from './servers.js';
 
 type Secured = Pick<PeerTransport<never>, 'setTls' | 'setSecrets' | 'refusals'>;
 
-/** Returns the methods of a transport for its certificates, secrets and refusals. */
+/** Returns a server's transport, typed with its methods for certificates, secrets and refusals. */
 export function secured({ transport }: TestServer): Secured {
   return transport as unknown as Secured;
 }
@@ -31,7 +31,10 @@ export function cannotConnect({ lines }: TestServer): Promise<void> {
   return until(() => lines.some(({ text }) => text.startsWith('cannot connect to a')), 'the log line');
 }
 
-/** Expects that `a` refuses `b` for a reason, that `b` reports a failure, and that nothing arrives. */
+/**
+ * Checks that `a` refuses `b` for a reason, that `b` reports a failure, and that no message
+ * arrives.
+ */
 export async function expectRefused([a, b]: [TestServer, TestServer], reason: string): Promise<void> {
   await until(() => (refusals(a)[reason] ?? 0) > 0, `a refusal for the reason ${reason}`);
   await cannotConnect(b);

@@ -13,7 +13,7 @@ import { after, type Started, type TestServer } from './servers.js';
 /** Mounts a transport with certificates on a server of an application, and returns both. */
 export type Mount = (tls: PeerTls, create: (handler?: RequestListener) => Server) => Promise<[TestServer, Server]>;
 
-/** Shows who may connect to a transport on the https server of an application. */
+/** Shows which clients may connect to a transport on the https server of an application. */
 export function testMounted(started: Started, mount: Mount): void {
   async function mounted(tls: PeerTls, options: ServerOptions | 'plain' = {}): Promise<[TestServer, Claimed]> {
     const [a, app] = await mount(tls, (handler) =>
@@ -30,7 +30,10 @@ export function testMounted(started: Started, mount: Mount): void {
     return [a, { id: a.id, scheme: a.scheme, port: (app.address() as AddressInfo).port }];
   }
 
-  /** Expects a response with a reason, or without one if the claim was accepted. */
+  /**
+   * Checks that a response contains a reason, or that it contains no reason if the claim was
+   * accepted.
+   */
   async function expectAnswer(answer: IncomingMessage | Error, reason: string | undefined): Promise<void> {
     if (answer instanceof Error) throw answer;
     answer.resume();
@@ -74,7 +77,8 @@ export function testMounted(started: Started, mount: Mount): void {
     const [a, to] = await mounted(tls, { ca: [own.pem, other.pem] });
     const foreign = (await tlsFor(other, 'b')).tls;
     await expectAnswer(await claim(to, 'b', { ...foreign, ca: own.pem }), 'unauthenticated');
-    // The certificate of a real server is public. A forged one seems to link it to the foreign one.
+    // The certificate of a real server is public. The forged certificate appears to link the real
+    // server's certificate to the foreign certificate.
     const forged = [foreign.cert, await forgedLink('other', 'CN=server'), tls.cert].join('\n');
     await expectAnswer(await claim(to, 'b', { ...foreign, cert: forged, ca: own.pem }), 'unauthenticated');
     expect([refusals(a), a.received]).toEqual([{ unauthenticated: 2 }, []]);

@@ -9,7 +9,9 @@ import { after, type Created, introduce, until } from './servers.js';
 
 const secret = (): string => randomBytes(32).toString('base64');
 
-/** Shows who may connect to a server with shared secrets, and which options are refused. */
+/**
+ * Shows which clients may connect to a server with shared secrets, and which options are refused.
+ */
 export function testSecrets(created: Created): void {
   it('servers with the same secret exchange messages both ways', async () => {
     const secrets = [secret()];

@@ -116,7 +116,8 @@ export class TestServer<T extends Listening = Listening> extends EventEmitter {
   }
 
   /**
-   * Sends messages until one arrives, because messages sent without a connection may be dropped.
+   * Sends messages until one arrives, because a message may be dropped while there is no
+   * connection.
    */
   async reaches(other: TestServer, deadline?: number): Promise<void> {
     const ticket = tickets++;
@@ -148,8 +149,8 @@ let incarnations = 1;
 let tickets = 1_000_000;
 
 /**
- * Returns a port that was free a moment ago. The first membership needs addresses before any server
- * listens.
+ * Returns a port that was free a moment ago. A membership is written before any server listens, so
+ * it needs the addresses in advance.
  */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -198,7 +199,7 @@ export function introduce(...servers: readonly TestServer[]): void {
 export class Proxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  /** Number of bytes forwarded so far. */
+  /** Number of bytes that the proxy has forwarded so far. */
   carried = 0;
   connections = 0;
   /** Maximum number of bytes per ten milliseconds, in each direction. */

@@ -68,7 +68,7 @@ export interface TestResult {
  */
 export function collect(): Required<TestFunctions> & { readonly run: () => AsyncGenerator<TestResult, void> } {
   const names: string[] = [];
-  /** The tests; those without a body are skipped. */
+  /** The collected tests. A test without a body is skipped. */
   const tests: { readonly name: string; readonly body?: () => void | Promise<void> }[] = [];
   const titleOf = (name: string): string => [...names, name].join(' > ');
   const it: Register = (name, body) => void tests.push({ name: titleOf(name), body });

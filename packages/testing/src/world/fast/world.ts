@@ -74,8 +74,9 @@ class World {
   readonly checkFullStepDown = ({ id, disk }: ModelServer): void => {
     const since = disk.fullSince ?? Infinity;
     const others = this.servers.filter((other) => other.id !== id);
-    // A leader counts only answers that arrive after its disk became full. A server whose disk
-    // became full later may have answered before that, so it counts as a server with room.
+    // A leader counts only the reports of free space that arrive after its disk became full. A
+    // server whose disk became full later may have sent such a report in between, so it counts as a
+    // server with room.
     const hadRoom = others.filter(({ disk: { fullSince } }) => fullSince === undefined || fullSince > since);
     this.checks.check(
       'fullClustersLead',
