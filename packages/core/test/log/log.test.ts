@@ -144,9 +144,9 @@ const blank = {
 describe('durability', () => {
   it('a finished write does not make a replaced and rewritten entry durable', () => {
     const writes = new WriteTracker(3);
-    const first = writes.issue(4, 5, 10); // Writes entries 4 and 5.
-    const second = writes.issue(4, 4, 5); // Replaces both with a new entry 4.
-    const third = writes.issue(4, 5, 10); // Replaces it with new entries 4 and 5.
+    const first = writes.issue(4, 5, 10); // Write entries 4 and 5.
+    const second = writes.issue(4, 4, 5); // Replace both entries with a new entry 4.
+    const third = writes.issue(4, 5, 10); // Replace entry 4 with new entries 4 and 5.
     expect(writes.durable(Infinity)).toBe(3);
     writes.finish(first);
     expect([writes.durable(Infinity), writes.bytes]).toEqual([3, 15]);

@@ -1,5 +1,5 @@
-// Shows that changes of the membership never lead to quorums that do not overlap, compared with a
-// naive model that looks at every set of servers.
+// Shows that membership changes never lead to quorums that do not overlap. Compares the results
+// with a simple model that checks every set of servers.
 import fc from 'fast-check';
 import { membershipFault, membershipOf, type Member, type Membership } from '@kontiki/core';
 import { describe, expect, it } from 'vitest';
@@ -24,14 +24,14 @@ function membership(voters: readonly string[], learners: readonly string[] = [])
   );
 }
 
-/** Whether a set of servers is a majority of `voters`, counted one by one. */
+/** Returns whether a set of servers is a majority of `voters`, counted one by one. */
 function isMajority(servers: ReadonlySet<string>, voters: readonly string[]): boolean {
   let both = 0;
   for (const voter of voters) if (servers.has(voter)) both += 1;
   return both > voters.length - both;
 }
 
-/** Whether a set of servers may elect and commit, by the definition in Raft §6. */
+/** Returns whether a set of servers may elect and commit, by the definition in Raft §6. */
 function isQuorum(servers: ReadonlySet<string>, { voters, outgoing }: Membership): boolean {
   return isMajority(servers, voters) && (outgoing.length === 0 || isMajority(servers, outgoing));
 }

@@ -1,5 +1,5 @@
 // Replays cases that etcd's raft publishes for its quorums and for its configuration changes
-// (quorum/testdata and confchange/testdata), and expects the results that it documents.
+// (quorum/testdata and confchange/testdata). Expects the results that etcd documents.
 import { membershipOf, type Membership } from '@kontiki/core';
 import { expect, it } from 'vitest';
 import {
@@ -16,7 +16,10 @@ import { quorumReached } from '../../src/protocol/quorum.js';
 const info = { address: 'memory:x', metadata: '' };
 const membership = (voters: readonly string[]): Membership => membershipOf(voters.map((id) => [id, info]));
 
-/** `v1` makes server 1 a voter, `l1` a learner, and `r1` removes it. What is so already stays. */
+/**
+ * Parses a step in etcd's notation: `v1` makes server 1 a voter, `l1` makes it a learner, and `r1`
+ * removes it. Omits steps that change nothing.
+ */
 function stepsOf({ voters, learners }: Target, operation: string): MembershipStep[] {
   const id = operation.slice(1);
   const [isVoter, isLearner] = [voters.includes(id), learners.includes(id)];
@@ -41,14 +44,15 @@ function print({ voters, outgoing, learners, learnersNext }: Membership): string
   ].join('');
 }
 
-/** Makes one change. Returns the next membership, or why there is none. */
+/** Makes one change. Returns the next membership, or the reason for a refusal. */
 function change(current: Membership, command: string): Membership | string {
   const [kind, ...operations] = command.split(' ');
   if (kind === 'leave-joint') return leaveJoint(current);
   const steps: MembershipStep[] = [];
   let target: Target | string = current;
   for (const operation of operations) {
-    // A step is judged by the ones before it, which may leave no voter for a moment.
+    // Each step is checked after all earlier steps of the change, which may temporarily leave no
+    // voter.
     const before = targetOf(current, steps);
     steps.push(...stepsOf(typeof before === 'string' ? { ...current, voters: [] } : before, operation));
     target = targetOf(current, steps);
@@ -108,7 +112,10 @@ it.each([
   }
 });
 
-/** Voters, outgoing voters, the index of each in order of their ids (0 if unknown), and the commit index. */
+/**
+ * Cases with voters, outgoing voters, the indices of all voters in order of their ids (0 if
+ * unknown), and the expected commit index.
+ */
 const commits: readonly (readonly [voters: string, outgoing: string, reached: readonly number[], expected: number])[] =
   [
     ['1', '', [0], 0],

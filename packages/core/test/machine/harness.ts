@@ -12,7 +12,7 @@ import {
 import { Random } from '@kontiki/testing';
 import { atOnce, Nodes } from '../node/harness.js';
 
-/** A validator that accepts what `parse` returns a value for. */
+/** Returns a validator that accepts an input if `parse` returns a value for it. */
 function schema<Input, Output>(parse: (value: unknown) => Output | undefined): StandardSchemaV1<Input, Output> {
   const validate = (value: unknown) => {
     const output = parse(value);
@@ -92,7 +92,7 @@ export class TypedNodes<D extends Definition = Definition> {
     return this.leader();
   }
 
-  /** Resolves with the leader as soon as one has committed an entry of its term. */
+  /** Resolves with the leader as soon as a leader has committed an entry of its term. */
   async leader(): Promise<TypedNode<D>> {
     const leading = (): TypedNode<D> | undefined =>
       [...this.nodes.values()].find(({ raft }) => raft.isLeader && raft.status().applied > 0);
@@ -100,7 +100,7 @@ export class TypedNodes<D extends Definition = Definition> {
     return leading() as TypedNode<D>;
   }
 
-  /** Lets virtual time pass until a promise settles. Settles likewise. */
+  /** Advances virtual time until a promise settles. Settles with the same value or error. */
   async run<T>(promise: Promise<T>): Promise<T> {
     let settled = false;
     const result = promise.finally(() => (settled = true));
@@ -109,7 +109,7 @@ export class TypedNodes<D extends Definition = Definition> {
     return result;
   }
 
-  /** Closes a server at once, and forgets it. */
+  /** Closes a server at once, and removes it from the list of nodes. */
   async stop(id: string): Promise<void> {
     await this.run((this.nodes.get(id) as TypedNode<D>).close(atOnce));
     this.nodes.delete(id);
@@ -120,7 +120,7 @@ export class TypedNodes<D extends Definition = Definition> {
   }
 }
 
-/** Returns log entries with these commands, from index 2 on. */
+/** Returns log entries with these commands. The first entry has index 2. */
 export function entries(...commands: Uint8Array[]): CommandEntry[] {
   return commands.map((data, i) => ({ kind: 'command', index: i + 2, term: 1, data }));
 }

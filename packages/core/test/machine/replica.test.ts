@@ -1,4 +1,4 @@
-// Shows what a defined state machine does with committed entries and snapshots, without a node.
+// Shows how a defined state machine handles committed entries and snapshots, without a node.
 import { defineStateMachine, Replica, type Codec, type Outcome } from '@kontiki/core';
 import { Random, testStateMachine } from '@kontiki/testing';
 import fc from 'fast-check';
@@ -10,7 +10,7 @@ import { collect, counter, entries, stream } from './harness.js';
 const apply = (replica: Replica, ...commands: Uint8Array[]): Outcome[] =>
   replica.apply({ entries: entries(...commands), through: commands.length + 1 });
 
-/** Returns the codes of errors, and results. */
+/** Returns the codes of errors and the values of results. */
 const shown = (outcomes: Outcome[]): unknown[] =>
   outcomes.map((outcome) => ('error' in outcome ? (outcome.error as { code?: unknown }).code : outcome.result));
 
@@ -78,7 +78,8 @@ describe('Replica', () => {
     apply(replica, replica.encode('note', 'x'));
     const valid = replica.encode('note', 'y');
     const damaged = fc.tuple(fc.nat(valid.length - 1), fc.integer({ min: 2, max: 255 })).map(([at, change]) => {
-      // Cut after the change, because a change within the input may be another valid input.
+      // Truncate the input after the changed byte, because a change in the middle may produce
+      // another valid input.
       return valid.with(at, (valid[at] as number) ^ change).subarray(0, at + 1);
     });
     fc.assert(

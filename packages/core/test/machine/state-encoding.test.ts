@@ -1,5 +1,5 @@
-// Shows that a state which is plain data comes out of its encoding as it went in, references
-// included, and that everything else is refused.
+// Shows that a state of plain data round-trips through its encoding, including references. Any
+// other state is refused.
 import { VirtualClock } from '@kontiki/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

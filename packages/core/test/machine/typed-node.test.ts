@@ -1,4 +1,4 @@
-// Shows what callers of a typed node get, on whole nodes and virtual time.
+// Shows which results and errors callers of a typed node receive. Runs whole nodes on virtual time.
 import { CommandError, isCommandError, type RaftNode, type TypedNode } from '@kontiki/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bytes } from '../node/harness.js';

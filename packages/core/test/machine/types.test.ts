@@ -4,7 +4,7 @@ import { expectTypeOf, it } from 'vitest';
 
 declare const digits: StandardSchemaV1<string, number>;
 
-// The definitions are never made.
+// The functions are never called, so the definitions are only compiled.
 const first = () =>
   defineStateMachine({
     initial: () => ({ total: 0 }),

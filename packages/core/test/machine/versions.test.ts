@@ -1,5 +1,5 @@
-// Shows that a version of the behavior comes into force at one entry, on every server, and what
-// happens to servers that lack a version.
+// Shows that a version of the behavior takes effect at one entry, on every server, and how servers
+// that lack a version react.
 import {
   defineStateMachine,
   isKontikiError,
@@ -22,7 +22,7 @@ const v1 = defineStateMachine({
   commands: { add: (state, amount: number) => (state.total += amount) },
   queries,
 });
-/** Adds twice as much, and has one more command. */
+/** A second version that adds twice the amount and has one more command. */
 const v2 = defineStateMachine({
   version: 2,
   previous: v1,
@@ -33,7 +33,7 @@ const v2 = defineStateMachine({
   },
   queries,
 });
-/** Has another state. */
+/** A third version, whose state has another form. */
 const v3 = defineStateMachine({
   version: 3,
   previous: v2,
@@ -42,7 +42,7 @@ const v3 = defineStateMachine({
   queries: { total: (state) => state.sum },
   migrate: ({ total }) => ({ sum: total + 100 }),
 });
-/** The third version, of a program that has dropped the others. */
+/** The third version in a program that no longer contains the earlier versions. */
 const only3 = defineStateMachine({
   version: 3,
   initial: () => ({ sum: 1_000 }),
@@ -75,7 +75,7 @@ async function add(amount: number): Promise<unknown> {
   return (await run(leader.execute('add', amount))).result;
 }
 
-/** Resolves with the leader when every running member has named its version to it. */
+/** Resolves with the leader when every running member has announced its version to the leader. */
 async function informed(): Promise<TypedNode<Any>> {
   const leader = await nodes.leader();
   await nodes.below.clock.elapse(200);
@@ -267,7 +267,8 @@ describe('servers that lack a version', () => {
     await nodes.below.clock.elapse(200);
     const back = ['a', 'b', 'c'].find((id) => id !== leader.raft.id) as string;
     await nodes.stop(back);
-    // It answered a moment ago, so the leader does not know that it will come back with an older program.
+    // The server answered a moment ago, so the leader does not know that it will restart with an
+    // older program.
     expect(await run(leader.raiseVersion())).toBe(2);
     await add(1);
     const opened = await run(nodes.open(back, v1));

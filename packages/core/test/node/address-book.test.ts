@@ -1,5 +1,5 @@
-// Shows which address of a server counts: the newest that the server announced, or the one in the
-// membership. See packages/peers/test/transports/addresses.ts for nodes that move.
+// Shows which address of a server is used: the newest address that the server announced, or the
+// address in the membership. See packages/peers/test/transports/addresses.ts for nodes that move.
 import { membershipOf, type Announcement, type MembershipAt } from '@kontiki/core';
 import { beforeEach, expect, it } from 'vitest';
 import { withAddresses } from '../../src/log/membership-change.js';
@@ -103,7 +103,7 @@ it('a server that announces nothing does not answer in its name', () => {
   expect([silent.list(), changes]).toEqual([[], 0]);
 });
 
-/** Returns the addresses to be recorded, and the servers whose address is refused. */
+/** Returns the addresses to be recorded, and the servers whose addresses are refused. */
 function toRecord(): unknown {
   const refused: string[] = [];
   const check = (addresses: ReadonlyMap<string, string>): void => {

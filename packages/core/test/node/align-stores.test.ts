@@ -20,7 +20,7 @@ const first: Entry = { kind: 'membership', index: 1, term: 1, membership };
 
 const command = (index: number, term: number): Entry => ({ kind: 'command', index, term, data: new Uint8Array(1) });
 
-/** Returns a log with a ballot, and with one entry after its base per given term. */
+/** Returns a log with a ballot, and with one entry per given term after its base. */
 async function log(terms: readonly number[], base = { index: 0, term: 0 }): Promise<MemoryLog> {
   const store = new MemoryLog();
   await store.open(owner);

@@ -1,5 +1,5 @@
-// Shows that a node passes announced addresses to its transport. See address-book.test.ts for the
-// order.
+// Shows that a node passes announced addresses to its transport. See address-book.test.ts for which
+// address is used.
 import type { Identity, Transport } from '@kontiki/core';
 import { expect, it } from 'vitest';
 import { Nodes } from './harness.js';

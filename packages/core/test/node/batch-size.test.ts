@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { BatchSize } from '../../src/node/apply/batch-size.js';
 
-/** Applies 60 full batches of a machine with these costs, and returns the sizes of the last ones. */
+/**
+ * Applies 60 full batches on a machine with these costs, and returns the sizes of the last batches.
+ */
 function sizes(fixedMs: number, perCommandMs: number, noise: (batch: number) => number = () => 0): number[] {
   const size = new BatchSize();
   const seen: number[] = [];

@@ -56,7 +56,7 @@ describe('starting a cluster', () => {
     const lost = new MemoryLog();
     expect(await outcome(bootstrap(lost, { ...owner, members, snapshots }))).toBe('KONTIKI_NOT_BLANK');
     expect((await lost.open(owner)).last).toBe(0);
-    // Both stores are closed again.
+    // `open` succeeds only if `bootstrap` has closed both stores.
     await lost.close();
     await snapshots.open(owner);
   });

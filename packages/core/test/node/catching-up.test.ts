@@ -51,7 +51,7 @@ describe('catching up with a snapshot', () => {
     expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
     expect(leader.status()).toMatchObject({ role: 'leader', term });
     expect(await runToEnd(c.read(() => machines.get('c')?.commands.length))).toBe(68);
-    // The snapshot is now in c's own store.
+    // The snapshot is now in the store of server c.
     await c.close(atOnce);
     const again = await open('c', policy);
     expect(machines.get('c')?.commands.length).toBeGreaterThan(45);
@@ -231,7 +231,7 @@ describe('catching up with a snapshot', () => {
     expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
   });
 
-  /** Starts a cluster and waits until the follower c has applied everything. */
+  /** Starts a cluster and waits until the follower c has applied all entries. */
   async function withFollower(): Promise<{ readonly c: RaftNode<number>; readonly machine: SnapshotJournal }> {
     await cluster(['a', 'b', 'c'], policy);
     await write(3);

@@ -1,4 +1,4 @@
-// Shows the error for every reason for which the protocol refuses a change of the members or a
+// Shows the error for every reason for which the protocol refuses a membership change or a
 // transfer. See protocol/membership-changes.test.ts and protocol/transfers.test.ts for the reasons.
 import type { ErrorCode } from '@kontiki/core';
 import { describe, expect, it } from 'vitest';

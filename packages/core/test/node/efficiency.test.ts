@@ -1,5 +1,5 @@
 // Shows how much work commands, batches and idle time cost. Counts messages, bytes, writes and
-// wake-ups, because functional tests do not notice wasted work.
+// wake-ups, because functional tests do not detect unnecessary work.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   MemoryLog,

@@ -1,4 +1,5 @@
-// Shows that callers, the status and events say why a node has ended, or what a waiting call lacks.
+// Shows that callers, the status and events report why a node has stopped, or which condition a
+// waiting call needs.
 import { describe, expect, it } from 'vitest';
 import { KontikiError, type MemoryLog, type RaftNode, type Status } from '@kontiki/core';
 import { atOnce, bytes, runToOutcome } from './harness.js';
@@ -109,7 +110,7 @@ describe('explanations', () => {
   });
 });
 
-/** Lets virtual time pass until all promises have settled. Returns their errors. */
+/** Advances virtual time until all promises have settled. Returns their errors. */
 async function runSettled(promises: readonly Promise<unknown>[]): Promise<unknown[]> {
   const errors = promises.map((promise) =>
     promise.then(

@@ -1,5 +1,6 @@
-// Shows that any server takes proposals: they wait for a leader, are sent to it, and end with the
-// result of the own state machine, or with an error that says whether the command may be applied.
+// Shows that any server accepts proposals. A proposal waits for a leader and is sent to the leader.
+// It ends with the result of the server's own state machine, or with an error that reports whether
+// the command may be applied.
 import { afterEach, describe, expect, it } from 'vitest';
 import type { KontikiError, Message, NodeOptions, RaftNode, Transport } from '@kontiki/core';
 import { atOnce, bytes, Nodes, outcome, runToOutcome } from './harness.js';
@@ -15,7 +16,7 @@ class Filtered implements Transport {
   readonly #inner: Transport;
   readonly sent: Message[] = [];
   readonly #held: [to: string, message: Message][] = [];
-  /** The kind to hold, or undefined for none. */
+  /** The kind of messages to hold, or undefined to hold no messages. */
   hold: Message['kind'] | undefined;
 
   constructor(inner: Transport) {
@@ -50,7 +51,9 @@ async function open(id: string, options: Partial<NodeOptions<number>> = {}): Pro
   return nodes.open(id, { transport, ...options });
 }
 
-/** Starts a cluster of three. Resolves with the leader and a follower that knows it. */
+/**
+ * Starts a cluster of three servers. Resolves with the leader and a follower that knows the leader.
+ */
 async function cluster(options: Partial<NodeOptions<number>> = {}): Promise<[RaftNode<number>, RaftNode<number>]> {
   await nodes.bootstrap('a', 'b', 'c');
   for (const id of ['a', 'b', 'c']) await open(id, options);
@@ -58,7 +61,7 @@ async function cluster(options: Partial<NodeOptions<number>> = {}): Promise<[Raf
   return [nodes.leader as RaftNode<number>, nodes.followers[0] as RaftNode<number>];
 }
 
-/** Proposes a command and lets it reach its outcome. */
+/** Proposes a command and waits for its outcome. */
 const run = (promise: Promise<unknown>): Promise<unknown> => runToOutcome(nodes, promise);
 
 describe('a server that does not lead', () => {
@@ -109,7 +112,7 @@ describe('a server that does not lead', () => {
     const waiting = outcome(a.propose(new Uint8Array(200), { timeout: 100 }));
     expect(await outcome(a.propose(new Uint8Array(200)))).toBe('KONTIKI_OVERLOADED');
     expect(await run(waiting)).toBe('KONTIKI_TIMEOUT');
-    // What was given up makes room.
+    // The proposal that timed out leaves space in the queue.
     expect(await run(a.propose(new Uint8Array(200), { timeout: 100 }))).toBe('KONTIKI_TIMEOUT');
   });
 });
@@ -159,7 +162,8 @@ describe('a forwarded proposal', () => {
   it('rejects with KONTIKI_REPLACED if another entry was applied before the answer arrived', async () => {
     const [leader, follower] = await cluster();
     transportOf(leader).hold = 'proposeReply';
-    // The leader appends the command, but nobody receives the entry before another server leads.
+    // The leader appends the command, but no other server receives the entry before another server
+    // leads.
     for (const { id } of nodes.followers) nodes.network.cut(leader.id, id);
     const proposed = outcome(follower.propose(bytes('x')));
     await nodes.clock.until(() => nodes.leader?.id !== leader.id);

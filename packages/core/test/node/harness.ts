@@ -104,7 +104,7 @@ export class SuspendableProcess implements Clock {
   }
 }
 
-/** Options of `close` for a node that ends at once, without handing over its leadership. */
+/** Options of `close` with which a node closes at once, without transferring its leadership. */
 export const atOnce = { drain: false, transfer: false } as const;
 
 /** Nodes on virtual time that exchange encoded frames over a `MemoryNetwork`. */
@@ -123,7 +123,8 @@ export class Nodes {
   }
 
   /**
-   * Bootstraps servers of a cluster that is founded already: its first entry names their stores.
+   * Bootstraps servers of a cluster that is already founded, so that its first entry names the
+   * stores of all servers.
    */
   async bootstrap(...ids: string[]): Promise<void> {
     const membership = membershipOf(
@@ -179,7 +180,7 @@ export class Nodes {
     return this.machines.get(id) as Journal;
   }
 
-  /** The leader with the highest term. */
+  /** The node that leads in the highest term. */
   get leader(): RaftNode<number> | undefined {
     const leading = [...this.nodes.values()].filter((node) => node.status().role === 'leader');
     return leading.sort((a, b) => b.status().term - a.status().term)[0];
@@ -203,7 +204,7 @@ export async function outcome(promise: Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** Lets virtual time pass until a promise settles. Resolves like `outcome`. */
+/** Advances virtual time until a promise settles. Resolves like `outcome`. */
 export async function runToOutcome(nodes: Nodes, promise: Promise<unknown>): Promise<unknown> {
   let done = false;
   const result = outcome(promise).finally(() => (done = true));

@@ -1,5 +1,5 @@
-// Shows that data of two different histories is not merged: a node stops or refuses to start when
-// its stores, or the leader, contradict what it has committed.
+// Shows that data of two different histories is never merged. A node stops or refuses to start when
+// its stores, or the leader, contradict its committed entries.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { bootstrap, MemoryLog, MemorySnapshots, type LogState, type RaftNode } from '@kontiki/core';
 import { encodeSnapshot } from '@kontiki/core/wire';
@@ -20,7 +20,9 @@ async function stop(id: string): Promise<LogState> {
   return state;
 }
 
-/** Replaces the log of a stopped server by a bootstrapped one, as after the loss of its folder. */
+/**
+ * Replaces the log of a stopped server with a bootstrapped log, as after the loss of its folder.
+ */
 async function loseLog(id: string, ...members: string[]): Promise<void> {
   nodes.logs.set(id, new MemoryLog());
   const infos = Object.fromEntries(
@@ -123,7 +125,7 @@ describe('folders restored from an older copy', () => {
   });
 });
 
-/** Copies the entries, the ballot and the identity that a log holds now. */
+/** Returns a copy of a log with the same entries, ballot and identity. */
 async function copyOf(log: MemoryLog, server: string): Promise<MemoryLog> {
   const status = nodes.get(server).status();
   const entries = await log.read(1, status.durable, Infinity);

@@ -1,5 +1,5 @@
-// Shows what operators see of feature levels: calls that raise the level, their refusals, and the
-// state of a server that cannot read its leader's log. See protocol/levels.test.ts for the
+// Shows how operators use feature levels: calls that raise the level, refusals of these calls, and
+// the state of a server that cannot read its leader's log. See protocol/levels.test.ts for the
 // protocol.
 import { MemoryLog, membershipOf, type Message, type RaftNode, type Received } from '@kontiki/core';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -24,7 +24,7 @@ async function refusal(call: Promise<unknown>): Promise<string> {
   return text;
 }
 
-/** Opens a cluster as the first version left it, at level 0. */
+/** Opens a cluster in the state in which the first version left it, at level 0. */
 async function oldCluster(...ids: string[]): Promise<void> {
   const membership = membershipOf(ids.map(info), [], 0);
   for (const id of ids) {

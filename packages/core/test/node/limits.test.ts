@@ -1,5 +1,5 @@
-// Shows that every call ends at its deadline or when its signal is aborted, that invalid arguments
-// are refused, and that `close` ends although something hangs.
+// Shows that every call ends at its deadline or when its signal is aborted, and that invalid
+// arguments are refused. Also shows that `close` ends even if another call hangs.
 import { describe, expect, it, vi } from 'vitest';
 import {
   bootstrap,
@@ -18,7 +18,7 @@ import { cluster, machines, nodes, open, runToEnd, SnapshotJournal, stores, writ
 
 const never = new Promise<never>(() => {});
 
-/** A journal that does something else before it applies a command. */
+/** A journal that calls a function before it applies a command. */
 class ActingJournal extends SnapshotJournal {
   act: () => Promise<void> = async () => {};
 
@@ -73,7 +73,7 @@ describe('invalid arguments of calls', () => {
   ])('%s rejects with KONTIKI_BAD_OPTION', async (_, call) => {
     const node = await cluster(['a']);
     expect(await runToOutcome(nodes, call(node))).toBe('KONTIKI_BAD_OPTION');
-    // Nothing of the call is left that could reject later.
+    // Advance time to check that the rejected call causes no later rejection.
     await nodes.clock.elapse(20_000);
   });
 
@@ -146,7 +146,10 @@ describe('deadlines and signals', () => {
     expect(await runToOutcome(nodes, node.snapshot())).toMatchObject({ last: { index: 3 } });
   });
 
-  /** Expects that a call that would wait forever ends at its deadline, and by its signal. */
+  /**
+   * Checks that a call that would wait forever ends at its deadline, and when its signal is
+   * aborted.
+   */
   async function expectLimits(call: (options: CallOptions) => Promise<unknown>): Promise<void> {
     const controller = new AbortController();
     const aborted = outcome(call({ signal: controller.signal }));

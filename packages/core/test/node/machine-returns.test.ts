@@ -1,12 +1,12 @@
 // Shows that a node stops with a clear cause if a method of its machine, log or transport returns
-// something that the port does not allow.
+// an invalid value.
 import { describe, expect, it } from 'vitest';
 import type { MemoryLog, StateMachine, Transport } from '@kontiki/core';
 import { checkedMachine } from '../../src/node/apply/checked-machine.js';
 import { atOnce, bytes, outcome } from './harness.js';
 import { cluster, machines, nodes, open, runToEnd, SnapshotJournal, write } from './snapshot-harness.js';
 
-/** Starts a server with a snapshot, whose next start must restore it. */
+/** Starts and stops a server with a snapshot, so that its next start must restore the snapshot. */
 async function stoppedWithSnapshot(): Promise<void> {
   const a = await cluster(['a']);
   await write(3);

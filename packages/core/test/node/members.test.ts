@@ -1,5 +1,5 @@
-// Shows what operators can do with the members of a running cluster, and which error they get when
-// they cannot. See protocol/membership-changes.test.ts for the protocol.
+// Shows how operators change the members of a running cluster, and which errors they receive. See
+// protocol/membership-changes.test.ts for the protocol.
 import { MemoryLog, type Membership, type RaftNode, type Transport } from '@kontiki/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { atOnce, bytes, Nodes, outcome, runToOutcome } from './harness.js';
@@ -268,7 +268,7 @@ describe('refusals', () => {
     const { servers } = leader().status().membership as Membership;
     expect(await run(change())).toBe(code);
     const after = leader().status().membership as Membership;
-    // Some of these calls add the learner d before.
+    // Some of these calls add the learner d first.
     expect([...after.servers].filter(([id]) => id !== 'd')).toEqual([...servers]);
     expect([after.voters, after.outgoing]).toEqual([['a', 'b', 'c'], []]);
   });
@@ -317,7 +317,7 @@ describe('close', () => {
       Array.from({ length: 50 }, (_, i) => expect.objectContaining({ result: i + 1 })),
     );
     expect(leader().id).not.toBe(old.id);
-    // Less than an election timeout.
+    // The duration must be less than an election timeout.
     expect(nodes.clock.now() - start).toBeLessThan(50);
   });
 
@@ -328,13 +328,13 @@ describe('close', () => {
     const start = nodes.clock.now();
     const closed = old.members.remove(old.id).then(() => old.close({ drain: false }));
     await nodes.clock.elapse(1);
-    // The successor lacks this entry when the removal is committed.
+    // The successor does not have this entry when the removal is committed.
     const proposed = outcome(old.propose(bytes('y')));
     await run(closed);
     await proposed;
     await nodes.clock.until(() => nodes.leader !== undefined);
     expect(leader().id).not.toBe(old.id);
-    // Less than an election timeout.
+    // The duration must be less than an election timeout.
     expect(nodes.clock.now() - start).toBeLessThan(50);
   });
 

@@ -1,10 +1,10 @@
 // Shows that the log shares memory neither with the callers of propose nor with state machines. One
-// server stays behind until the memory was changed, so it receives the entry from the log.
+// server is down until the memory was changed, so it receives the entry from the log.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ApplyBatch, RaftNode } from '@kontiki/core';
 import { bytes, Journal, Nodes, outcome, runToOutcome } from './harness.js';
 
-/** A machine that keeps what it is given, and the class of each command. */
+/** A machine that keeps the data of the commands that it receives. */
 class Keeper extends Journal {
   readonly given: Uint8Array[] = [];
 
@@ -33,7 +33,7 @@ beforeEach(async () => {
 });
 afterEach(() => nodes.close());
 
-/** Lets the late server catch up and returns its commands. */
+/** Waits until the late server has caught up, and returns its commands. */
 async function commandsOfLate(): Promise<readonly string[]> {
   nodes.network.heal();
   const machine = machines.get(late.id) as Keeper;

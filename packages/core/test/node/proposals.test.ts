@@ -9,10 +9,16 @@ import { Proposals } from '../../src/node/calls/proposals.js';
 import type { Raft } from '../../src/protocol/raft.js';
 import { outcome } from './harness.js';
 
-/** The proposals of a server that led in terms 2 and 4, and appended the entries 3 to 6 in each. */
+/**
+ * The proposals of a server that led in terms 2 and 4 and appended the entries 3 to 6 in both
+ * terms.
+ */
 const proposed: readonly Position[] = [2, 4].flatMap((term) => [3, 4, 5, 6].map((index) => ({ index, term })));
 
-/** Appends the proposals, and returns the outcomes of those that `act` settles, such as `4@2`. */
+/**
+ * Appends the proposals, and returns the outcomes of the proposals that `act` settles. An example
+ * is `4@2`, for entry 4 of term 2.
+ */
 async function outcomesAfter(act: (proposals: Proposals<string>) => void): Promise<Record<string, unknown>> {
   const positions = [...proposed];
   const log = { applied: 2, base: { index: 0, term: 0 } };

@@ -28,7 +28,8 @@ function recover(id: string, options: Partial<RecoverOptions> = {}): Promise<Rec
 }
 
 /**
- * Starts three servers, writes, and closes all of them. Resolves with the id of the last leader.
+ * Starts three servers, writes commands, and closes all servers. Resolves with the id of the last
+ * leader.
  */
 async function loseMajority(count = 5): Promise<string> {
   const { id } = await cluster(['a', 'b', 'c']);
@@ -47,7 +48,7 @@ async function openLeader(id: string): Promise<RaftNode<number>> {
   return node;
 }
 
-/** A transport that records from whom its server receives messages. */
+/** Returns a transport that records the servers from which it receives messages. */
 function recorded(senders: string[]): Transport {
   const transport = nodes.network.transport();
   return {
@@ -65,7 +66,7 @@ function recorded(senders: string[]): Transport {
 const members = (...ids: string[]): Membership =>
   membershipOf(ids.map((id) => [id, { address: `memory:${id}`, metadata: '' }]));
 
-/** Fills the log of a with entries, from a membership of its own on. */
+/** Fills the log of server a with entries, starting with a given membership. */
 async function fill(first: Membership, terms: readonly number[] = [1, 1]): Promise<void> {
   const log = new MemoryLog();
   nodes.logs.set('a', log);
@@ -194,7 +195,7 @@ describe('recoverServer', () => {
       await nodes.get(survivor).close(atOnce);
       nodes.nodes.delete(survivor);
     }
-    // The other servers of the old cluster come back with their old disks.
+    // The other servers of the old cluster restart with their old disks.
     for (const id of ['b', 'c', 'e']) await open(id);
     for (let i = 0; i < 100; i += 1) {
       await nodes.clock.elapse(50);
@@ -205,8 +206,8 @@ describe('recoverServer', () => {
       expect(await runToOutcome(nodes, leader!.propose(bytes(first)))).toMatchObject({ result: 4 });
       expect(machines.get(leader!.id)?.commands.slice(0, 3)).toEqual(['x0', 'x1', 'x2']);
     }
-    // b, c and e are a majority of the old cluster, so they serve in its epoch. The guide warns of
-    // this.
+    // The servers b, c and e are a majority of the old cluster, so they serve in its epoch. The
+    // guide warns of this.
     const served = [...serving].map(([epoch, by]) => `${epoch === '' ? 'old' : 'new'}: ${[...by].join()}`);
     expect(served).toHaveLength(3);
     expect(new Set(served)).toEqual(new Set(['new: 0', 'new: 1', 'old: -1']));
@@ -293,7 +294,9 @@ describe('recoverServer', () => {
   });
 });
 
-/** Writes snapshots of a. Returns the store, which damages the snapshots of these indices. */
+/**
+ * Writes snapshots of server a. Returns the store, which damages the snapshots at these indices.
+ */
 async function snapshotsOfA(
   positions: readonly { index: number; term: number }[],
   damaged: readonly number[] = [],

@@ -1,5 +1,5 @@
-// Shows that restoreServer begins a new cluster from a snapshot of another one, and what it
-// refuses.
+// Shows that restoreServer starts a new cluster from a snapshot of another cluster, and which calls
+// it refuses.
 import { MemoryLog, MemorySnapshots, restoreServer, type RestoreOptions, type SnapshotInfo } from '@kontiki/core';
 import { encodeSnapshot, type SnapshotCompression } from '@kontiki/core/wire';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -8,7 +8,7 @@ import { cluster, machines, nodes, open, runToEnd, stores, write } from './snaps
 
 const target = { cluster: 'restored', server: 'r', address: 'memory:r' };
 
-/** Takes a snapshot of a cluster of three with five commands, and closes the cluster. */
+/** Takes a snapshot of a cluster of three servers with five commands, and closes the cluster. */
 async function backup(): Promise<Uint8Array[]> {
   const leader = await cluster(['a', 'b', 'c']);
   await write(5);
@@ -34,7 +34,7 @@ beforeEach(() => {
 const restore = (pieces: Iterable<Uint8Array>, options: Partial<RestoreOptions> = {}): Promise<SnapshotInfo> =>
   restoreServer(log, snapshots, stream(pieces), { ...target, ...options });
 
-/** Starts the restored server, and resolves with its commands when it leads. */
+/** Starts the restored server. When it leads, resolves with the commands in its state machine. */
 async function start(): Promise<readonly string[]> {
   nodes.logs.set('r', log);
   stores.set('r', snapshots);

@@ -1,4 +1,4 @@
-// Shows that thousands of calls that end at once leave time for messages and timers in between.
+// Shows that messages and timers are handled between thousands of calls that end at once.
 import { describe, expect, it, vi } from 'vitest';
 import { VirtualClock } from '@kontiki/testing';
 import { Calls } from '../../src/node/calls/calls.js';

@@ -1,5 +1,5 @@
-// Shows that a state machine that is slower than the load delays callers by seconds at most, and that
-// reads run whenever its state stands still.
+// Shows that a state machine that is slower than the load delays callers by only a few seconds.
+// Also shows that reads run whenever no batch is being applied.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ApplyBatch, RaftNode } from '@kontiki/core';
 import { bytes, Journal, Nodes, outcome, runToOutcome } from './harness.js';
@@ -76,7 +76,7 @@ describe('a slow state machine', () => {
   it('a read waits for only a few commands, even if many are queued', async () => {
     const leader = await slowCluster();
     for (let i = 0; i < 300; i += 1) void outcome(leader.propose(bytes('x')));
-    // The first batches show how long a command takes.
+    // From the first batches, the node measures how long a command takes.
     await nodes.clock.elapse(1_200);
     const start = nodes.clock.now();
     await runToOutcome(

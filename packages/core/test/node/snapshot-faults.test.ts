@@ -1,5 +1,5 @@
-// Shows that unusable snapshots do no harm: snapshots of another machine version or compression,
-// snapshots that are replaced during their restore, and damaged ones.
+// Shows that unusable snapshots cause no loss or failure. Such snapshots have another machine
+// version or compression, are replaced during their restore, or are damaged.
 import { describe, expect, it } from 'vitest';
 import { KontikiError, MemorySnapshots, type SnapshotInfo } from '@kontiki/core';
 import { cluster, machines, nodes, open, runToEnd, SnapshotJournal, stores, write } from './snapshot-harness.js';
@@ -53,7 +53,7 @@ describe('a snapshot of a newer machine version', () => {
     expect(c.status().role).toBe('follower');
     expect(failures).toEqual([expect.objectContaining({ code: 'KONTIKI_FORMAT' })]);
     expect(await stores.get('c')?.list()).toEqual([]);
-    // Its vote still counts.
+    // The vote of this follower still counts.
     await nodes.leader?.close(atOnce);
     await nodes.clock.until(() => nodes.leader !== undefined && nodes.leader.status().role === 'leader');
     await c.close(atOnce);

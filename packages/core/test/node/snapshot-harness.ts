@@ -4,8 +4,8 @@ import { afterEach, beforeEach } from 'vitest';
 import { bytes, Journal, Nodes } from './harness.js';
 
 /**
- * A journal with snapshots. The first chunk is the number of commands, followed by one chunk per
- * command.
+ * A journal with snapshots. The first chunk of a snapshot contains the number of commands, and
+ * every other chunk contains one command.
  */
 export class SnapshotJournal extends Journal {
   /** Called before each chunk except for the first. The snapshot waits for the returned promise. */
@@ -80,7 +80,7 @@ export async function write(count: number, prefix = 'x'): Promise<void> {
   }
 }
 
-/** Lets virtual time pass until a promise settles. Settles with the same value or error. */
+/** Advances virtual time until a promise settles. Settles with the same value or error. */
 export async function runToEnd<T>(promise: Promise<T>): Promise<T> {
   let settled = false;
   const result = promise.finally(() => (settled = true));

@@ -65,7 +65,7 @@ describe('memory and store reads of snapshot transfers', () => {
     };
     const peers = Array.from({ length: 4 }, startPeer);
     const acknowledge = (peer: Peer): void => peer.sender.onAcknowledged((peer.acknowledged = peer.sent));
-    // Each acknowledgement lets the sender send more.
+    // After each acknowledgement, the sender can send more bytes.
     for (let i = 0; i < 8; i += 1) {
       await clock.settle();
       for (const peer of peers) acknowledge(peer);
@@ -74,7 +74,7 @@ describe('memory and store reads of snapshot transfers', () => {
     const held = (): number => peers.reduce((sum, { sent, acknowledged }) => sum + sent - acknowledged, 0);
     expect(held()).toBeGreaterThan(MAX - 4 * (MiB / 4));
     expect(held()).toBeLessThanOrEqual(MAX);
-    // These peers start while the other peers fill the window.
+    // These peers start while other peers fill the window.
     peers.push(...Array.from({ length: 80 }, startPeer));
     await clock.settle();
     while (peers.some(({ acknowledged }) => acknowledged < snapshot.bytes)) {
@@ -131,7 +131,7 @@ describe('memory and store reads of snapshot transfers', () => {
   it.each([64 * 1024, 1024 * 1024])('a sender resends few chunks over a link of %i bytes per second', async (rate) => {
     const [store, snapshot] = await stored();
     const clock = new VirtualClock();
-    // A send queue of 8 MiB. Chunks beyond it are dropped.
+    // A send queue of 8 MiB. When the queue is full, further chunks are dropped.
     const queue: { offset: number; length: number }[] = [];
     let queued = 0;
     let [carried, arrived] = [0, 0];

@@ -67,7 +67,7 @@ describe('failures that stop a node', () => {
     await nodes.clock.until(() => leader.status().role === 'failed');
     expect((fatal as KontikiError).code).toBe('KONTIKI_CORRUPT');
     expect(nodes.get(away).status().last).toBe(before);
-    // The next leader can read its own log.
+    // The next leader has no error when it reads its log.
     await nodes.clock.until(() => nodes.machine(away).commands.length === 3);
     expect(nodes.machine(away).commands).toEqual(['x', 'y', 'z']);
   });

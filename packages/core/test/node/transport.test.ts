@@ -14,9 +14,9 @@ class RecordedTransport implements Transport {
   readonly #transport: Transport;
   readonly #startGate: Promise<void>;
   receive: ((from: string, message: Message) => void) | undefined;
-  /** The error of `close`. */
+  /** The error with which `close` rejects. */
   closeError: Error | undefined;
-  /** `close` waits for this promise. */
+  /** The promise that `close` waits for. */
   closeGate: Promise<void> = Promise.resolve();
 
   constructor(network: MemoryNetwork, startGate: Promise<void> = Promise.resolve()) {

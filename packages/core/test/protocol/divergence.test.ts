@@ -1,5 +1,5 @@
 // Shows that divergent logs converge, and that late messages and crashes lose no committed entry.
-// Delivers single messages between servers by hand.
+// The tests deliver single messages between servers.
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
@@ -9,8 +9,8 @@ const commands = (cluster: Scenario, id: string): string[] =>
     .applied.flatMap((entry) => (entry.kind === 'command' ? [new TextDecoder().decode(entry.data)] : []));
 
 /**
- * Returns a scenario with five servers. a leads term 2, is cut off together with b, and has
- * appended `texts`. c leads the other servers in term 3 and has committed "new".
+ * Returns a scenario with five servers. Server a leads term 2, is cut off together with b, and has
+ * appended `texts`. Server c leads the other servers in term 3 and has committed "new".
  */
 function deposed(...texts: string[]): Scenario {
   const cluster = new Scenario(['a', 'b', 'c', 'd', 'e']);
@@ -49,7 +49,7 @@ describe('divergent logs', () => {
     cluster.crash('a');
     cluster.skip(2 * cluster.timings.election);
     cluster.elect('b', { kind: 'append' });
-    cluster.release(late); // c has elected b, but received no append from b yet.
+    cluster.release(late); // Server c has elected b, but received no append from b yet.
     cluster.deliver({ from: 'a' });
     expect(cluster.raft('c').log.lastIndex).toBe(2);
     cluster.propose('b', 'new');
@@ -83,7 +83,7 @@ describe('divergent logs', () => {
     const cluster = deposed('lost', 'lost too');
     cluster.start('c');
     cluster.skip(2 * cluster.timings.election);
-    cluster.elect('d'); // d sends from entry 4 on, where a and b have other entries.
+    cluster.elect('d'); // Server d sends from entry 4 on, where a and b have other entries.
     cluster.heal();
     cluster.elapse(3 * cluster.timings.heartbeat);
     const rejections = cluster.sent.filter(({ message }) => message.kind === 'appendRejected');

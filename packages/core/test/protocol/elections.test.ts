@@ -165,7 +165,7 @@ describe('elections', () => {
     const cluster = new Scenario(['a', 'b', 'c', 'd', 'e']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
-    // a can send, but cannot receive.
+    // Server a can send, but cannot receive.
     for (const other of ['b', 'c', 'd', 'e']) cluster.cut(other, 'a');
     cluster.elapse(2 * cluster.timings.election);
     expect(cluster.raft('a').role).not.toBe('leader');
@@ -210,7 +210,7 @@ describe('elections', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('a', [1], 7);
     cluster.crash('c');
-    // No time passes, so b sends no pre-vote and cannot learn the term from a refusal.
+    // No time passes, so b sends no pre-vote and receives no refusal with the newer term.
     cluster.elect('a');
     expect(cluster.leaders).toEqual(['a']);
   });
@@ -256,8 +256,9 @@ describe('elections', () => {
   });
 
   it('a candidate that crashes before its term is durable receives no votes', () => {
-    // Suppose a sent its vote requests before the term was durable. Then a could win term 2, forget
-    // it in a crash, win term 2 again, and append other entries at the same indices.
+    // If a server sent its vote requests before its term is durable, it could win term 2 and forget
+    // the term in a crash. It could then win term 2 again, and append other entries at the same
+    // indices.
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.stall('a');
     cluster.campaign('a');

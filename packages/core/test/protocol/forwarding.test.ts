@@ -1,5 +1,5 @@
-// Shows that a leader appends each forwarded command at most once, whatever the network repeats or
-// delays, and that a command that was refused is never appended.
+// Shows that a leader appends each forwarded command at most once, even if the network duplicates
+// or delays messages. Also shows that a refused command is never appended.
 import { membershipOf } from '@kontiki/core';
 import type { ProposeReply } from '@kontiki/core/protocol';
 import { Scenario } from '@kontiki/testing';
@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Returns a scenario in which a leads, and knows b and c. */
+/** Returns a scenario in which server a leads and has received replies from b and c. */
 function led(options: ConstructorParameters<typeof Scenario>[1] = {}): Scenario {
   const cluster = new Scenario(['a', 'b', 'c'], { stores: true, ...options });
   cluster.elect('a');
@@ -16,12 +16,12 @@ function led(options: ConstructorParameters<typeof Scenario>[1] = {}): Scenario 
   return cluster;
 }
 
-/** Forwards commands from a server to the leader that it knows. */
+/** Forwards commands from a server to the leader that this server knows. */
 function forward(cluster: Scenario, from: string, ...texts: string[]): number {
   return cluster.feed(from, (raft) => raft.forward(texts.map((text) => encoder.encode(text))));
 }
 
-/** Lets the leader hand over to a server, unless it leads already. */
+/** Transfers the leadership to a server, unless the server already leads. */
 function handOver(cluster: Scenario, to: string): void {
   const [leader = ''] = cluster.leaders;
   if (leader !== to) cluster.feed(leader, (raft) => raft.transfer(to));
@@ -177,7 +177,7 @@ describe('forwarded proposals', () => {
 
   it('answers that wait for the same write do not replace each other', () => {
     const cluster = led();
-    // The new term of a is not durable yet, so its refusals wait.
+    // The new term of server a is not durable yet, so its refusals wait.
     forward(cluster, 'c', 'x');
     forward(cluster, 'c', 'y');
     const late = cluster.hold(PROPOSE);

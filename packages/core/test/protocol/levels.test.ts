@@ -1,5 +1,5 @@
-// Shows when the feature level may rise, and what a server does that cannot read its leader's log.
-// In these scenarios, each server has a version that reads up to a level of its own.
+// Shows when the feature level may be raised, and how a server behaves that cannot read its
+// leader's log. In these scenarios, the servers have versions that read up to different levels.
 import { membershipOf } from '@kontiki/core';
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
@@ -7,7 +7,7 @@ import type { MembershipStep } from '../../src/log/membership-change.js';
 
 const add = (id: string): MembershipStep => ({ kind: 'addLearner', id, address: `memory:${id}`, metadata: '' });
 
-/** Returns a scenario in which a leads a, b and c at `level`, and d is blank. */
+/** Returns a scenario in which server a leads a, b and c at `level`, and d is blank. */
 function led(levels: Readonly<Record<string, number>>, level = 1): Scenario {
   const voters = ['a', 'b', 'c'].map((id) => [id, { address: `memory:${id}`, metadata: '' }] as const);
   const cluster = new Scenario(['a', 'b', 'c', 'd'], { membership: membershipOf(voters, [], level), levels });
@@ -37,8 +37,8 @@ function reports(cluster: Scenario, id: string, kind: string): unknown[] {
 }
 
 /**
- * Returns a scenario at level 2, in which c has been rolled back to level 1 before it got the
- * entry.
+ * Returns a scenario at level 2. Server c was rolled back to level 1 before it received the entry
+ * that raises the level.
  */
 function withRolledBack(): Scenario {
   const cluster = led({ a: 2, b: 2, c: 2 });

@@ -1,5 +1,5 @@
-// Shows how a leader changes the membership: what it refuses, when a change is in force, and what
-// happens to servers that were added or removed. See also log/membership-change.test.ts.
+// Shows how a leader changes the membership: which changes it refuses, when a change takes effect,
+// and how added and removed servers behave. See also log/membership-change.test.ts.
 import { membershipOf } from '@kontiki/core';
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import type { ChangeLimits } from '../../src/protocol/change-refusal.js';
 const ids = ['a', 'b', 'c', 'd', 'e'];
 const add = (id: string): MembershipStep => ({ kind: 'addLearner', id, address: `memory:${id}`, metadata: '' });
 
-/** Returns a scenario in which a leads the given voters, and the other servers are blank. */
+/** Returns a scenario in which server a leads the given voters, and all other servers are blank. */
 function led(...voters: string[]): Scenario {
   const membership = membershipOf(voters.map((id) => [id, { address: `memory:${id}`, metadata: '' }]));
   const cluster = new Scenario(ids, { membership });
@@ -19,7 +19,7 @@ function led(...voters: string[]): Scenario {
   return cluster;
 }
 
-/** Changes the membership on a server, and expects that it is not refused. */
+/** Changes the membership on a server, and checks that the server does not refuse the change. */
 function change(cluster: Scenario, id: string, ...steps: MembershipStep[]): void {
   cluster.feed(id, (raft) => expect(raft.changeMembership(steps)).toMatchObject({ term: raft.ballot.term }));
 }
@@ -130,7 +130,8 @@ describe('removing servers', () => {
     const cluster = led('a', 'b');
     change(cluster, 'a', { kind: 'remove', id: 'a' });
     cluster.writeAll('a');
-    // The removal is on the disk of a alone. Without a, b cannot win, because its log is shorter.
+    // Only the disk of server a contains the removal. Without a, b cannot win, because its log is
+    // shorter.
     cluster.drop();
     cluster.crash('a');
     cluster.start('a');

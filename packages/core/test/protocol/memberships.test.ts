@@ -14,7 +14,9 @@ function membership(voters: string[], outgoing: string[], learners: string[] = [
   return { level: 1, revision: 0, founded: true, epoch: '', voters, outgoing, learners, learnersNext: [], servers };
 }
 
-/** Returns a scenario in which a leads and has appended but not sent a membership. */
+/**
+ * Returns a scenario in which server a leads and has appended a membership, but has not sent it.
+ */
 function appended(next: Membership): Scenario {
   const cluster = new Scenario(ids);
   cluster.elect('a');
@@ -70,7 +72,7 @@ describe('learners', () => {
 });
 
 describe('joint memberships', () => {
-  // A joint membership, which needs two of a, b, c and two of c, d, e.
+  // A joint membership. Its quorums need two servers of a, b and c, and two servers of c, d and e.
   const joint = membership(['a', 'b', 'c'], ['c', 'd', 'e']);
 
   it.each([
@@ -88,7 +90,7 @@ describe('joint memberships', () => {
     expect(cluster.raft('a').log.committed >= 4).toBe(able);
     expect(cluster.answer('a', ticket)).toBe(able ? 2 : undefined);
     cluster.elapse(3 * cluster.timings.election);
-    expect(cluster.leaders).toEqual(able ? ['a'] : []); // Check-quorum needs both majorities, too.
+    expect(cluster.leaders).toEqual(able ? ['a'] : []); // Check-quorum also needs both majorities.
   });
 
   it.each([

@@ -30,7 +30,8 @@ describe('figures of the Raft paper', () => {
     const cluster = new Scenario(['l', ...Object.keys(followers)], { limits: { messageBytes: 1 } });
     cluster.startWith('l', leaderTerms, 7);
     for (const [id, terms] of Object.entries(followers)) cluster.startWith(id, terms);
-    cluster.elect('l'); // With votes from a, b, e and f. The logs of c and d are more up to date.
+    // Server l wins with the votes of a, b, e and f. The logs of c and d are more up to date.
+    cluster.elect('l');
     cluster.elapse(3 * cluster.timings.heartbeat);
     for (const id of cluster.servers.keys()) expect(cluster.terms(id)).toEqual([1, ...leaderTerms, 8]);
     expect(cluster.raft('l').log.committed).toBe(11);

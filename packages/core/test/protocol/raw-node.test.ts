@@ -1,6 +1,6 @@
-// Shows the three rules of a turn: mail that acknowledges a write waits for that write, a finished
-// write finishes all earlier ones, and a late turn leaves its timers to the next turn. The fast
-// worlds and their mutants show the same rules under faults.
+// Shows the three rules of a turn. A message that acknowledges a write waits for this write. A
+// finished write also finishes all earlier writes. A late turn does not check its timers, so the
+// next turn checks them. The fast worlds and their mutants show the same rules under faults.
 import { membershipOf, type Message } from '@kontiki/core';
 import { defaultLimits, defaultTimings, RawNode, type Mail, type TurnHooks } from '@kontiki/core/protocol';
 import { beforeEach, describe, expect, it } from 'vitest';

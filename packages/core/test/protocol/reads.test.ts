@@ -32,7 +32,8 @@ describe('linearizable reads', () => {
     cluster.stall('a');
     const early = cluster.read('a');
     cluster.campaign('a');
-    // Term and vote are durable, so a leads. Its first entry is not durable yet.
+    // The term and the vote of server a are durable, so a leads. Its first entry is not durable
+    // yet.
     cluster.write('a');
     expect(cluster.raft('a').role).toBe('leader');
     const late = cluster.read('a');
@@ -63,13 +64,13 @@ describe('linearizable reads', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.propose('a', 'x');
-    // b has the entry, but does not know that it is committed. b is elected.
+    // Server b has the entry, but does not know that the entry is committed. Server b is elected.
     cluster.settle({ kind: 'commit' });
     expect(cluster.raft('a').log.committed).toBe(3);
     cluster.drop();
     cluster.crash('a');
     cluster.skip(2 * cluster.timings.election);
-    // b's no-op reaches no other server yet.
+    // The no-op of server b reaches no other server yet.
     const appends = { kind: 'append' } as const;
     cluster.elect('b', appends);
     expect(cluster.raft('b').log.committed).toBe(2);

@@ -69,7 +69,8 @@ describe('replication', () => {
     const accepted = (): unknown[] => cluster.underWay.filter(({ message: m }) => m.kind === 'appendAccepted');
     expect(accepted()).toEqual([]);
     cluster.write('b');
-    // One answer suffices for all three appends, since it covers the others.
+    // One answer suffices for all three appends, because it acknowledges the other two appends as
+    // well.
     expect(accepted()).toEqual([expect.objectContaining({ message: expect.objectContaining({ match: 2 }) })]);
   });
 

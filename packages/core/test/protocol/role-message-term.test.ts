@@ -7,8 +7,8 @@ import { command, Scenario } from '@kontiki/testing';
 import { meta } from '../wire/snapshot-samples.js';
 
 /**
- * Returns a scenario in which a has the given role in term 5. Its log contains the first entry and
- * an entry of term 3.
+ * Returns a scenario in which server a has the given role in term 5. Its log contains the first
+ * entry and an entry of term 3.
  */
 function serverIn(role: RoleName): Scenario {
   const cluster = new Scenario(['a', 'b', 'c']);
@@ -120,8 +120,8 @@ function expected(role: RoleName, kind: Message['kind'], order: 'lower' | 'same'
   // A pre-vote changes nothing and always gets a reply.
   if (kind === 'preVote') return { ...unchanged, reply: 'preVoteReply' };
   if (order === 'lower') {
-    // Leaders and candidates of earlier terms learn the current term. Other messages from earlier
-    // terms get no reply.
+    // A reply informs leaders and candidates of earlier terms about the current term. All other
+    // messages from earlier terms get no reply.
     if (kind === 'vote') return { ...unchanged, reply: 'voteReply' };
     if (fromLeaders.includes(kind) && kind !== 'commit') return { ...unchanged, reply: 'heartbeatReply' };
     // A pre-vote reply from an earlier term counts, but one of two refusals does not decide the
@@ -132,12 +132,12 @@ function expected(role: RoleName, kind: Message['kind'], order: 'lower' | 'same'
     if (kind === 'vote' && role === 'leader') return unchanged; // A leader grants no votes.
     return { role: 'follower', term: 6, reply: replies[kind] };
   }
-  // Followers and pre-candidates started in this term. An earlier start of theirs may have led it
-  // and appended the commands, so they do not refuse them.
+  // A follower or pre-candidate started in this term. An earlier process of the same server may
+  // have led this term and appended the commands, so the server does not refuse them.
   if (kind === 'propose')
     return { ...unchanged, reply: role === 'leader' || role === 'candidate' ? 'proposeReply' : undefined };
   if (role === 'leader') {
-    // A term has only one leader. It refuses candidates of its term and replies to no other
+    // A term has only one leader. The leader refuses candidates of its term and replies to no other
     // message.
     return kind === 'vote' ? { ...unchanged, reply: 'voteReply' } : unchanged;
   }

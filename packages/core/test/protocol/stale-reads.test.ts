@@ -1,9 +1,9 @@
 // Shows that linearizable reads never return stale data after pauses, partitions, restarts and late
-// replies. Delivers single messages between servers by hand.
+// replies. The tests deliver single messages between servers.
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
-/** Returns a scenario in which a leads. */
+/** Returns a scenario in which server a leads. */
 function led(ids: readonly string[] = ['a', 'b', 'c']): Scenario {
   const cluster = new Scenario(ids);
   cluster.elect('a');
@@ -11,7 +11,7 @@ function led(ids: readonly string[] = ['a', 'b', 'c']): Scenario {
   return cluster;
 }
 
-/** Lets time pass until another server leads and commits "new". Returns the id of that server. */
+/** Advances time until another server leads and commits "new". Returns the id of that server. */
 function replaced(cluster: Scenario): string {
   cluster.elapseUntil(() => cluster.leaders.some((id) => id !== 'a'));
   const other = cluster.leaders.find((id) => id !== 'a') as string;
@@ -27,7 +27,7 @@ describe('stale reads', () => {
     cluster.pause('a');
     const other = replaced(cluster);
     cluster.resume('a');
-    expect(cluster.raft('a').role).toBe('leader'); // a does not know the new term yet.
+    expect(cluster.raft('a').role).toBe('leader'); // Server a does not know the new term yet.
     const ticket = cluster.read('a');
     expect(cluster.answer('a', ticket)).toBe(undefined);
     cluster.elapse(2 * cluster.timings.election);
@@ -39,7 +39,7 @@ describe('stale reads', () => {
     const cluster = led();
     const first = cluster.read('a');
     cluster.deliver({ kind: 'heartbeat' }); // Both followers reply.
-    cluster.pause('a'); // a is paused before it processes the replies.
+    cluster.pause('a'); // Server a is paused before it processes the replies.
     const answers = cluster.hold({ kind: 'heartbeatReply', to: 'a' });
     expect(answers).toHaveLength(2);
     replaced(cluster);
@@ -63,7 +63,7 @@ describe('stale reads', () => {
     const other = replaced(cluster);
     cluster.heal();
     cluster.elapse(2 * cluster.timings.heartbeat);
-    // a becomes leader again and is cut off again.
+    // Server a becomes leader again and is cut off again.
     cluster.isolate(other);
     cluster.skip(2 * cluster.timings.election);
     cluster.elect('a');
@@ -127,7 +127,7 @@ describe('stale reads', () => {
     cluster.release(late);
     cluster.deliver({ from: 'a' });
     expect(cluster.answer('b', ticket)).toBe(undefined);
-    cluster.elapse(2 * cluster.timings.heartbeat); // b asks c, the new leader.
+    cluster.elapse(2 * cluster.timings.heartbeat); // Server b asks c, the new leader.
     expect(cluster.answer('b', ticket)).toBe(4);
   });
 
@@ -166,14 +166,15 @@ describe('stale reads', () => {
   it('a new leader answers no reads while it cannot commit (bugs.md#54)', () => {
     const cluster = led();
     cluster.propose('a', 'x');
-    cluster.settle({ kind: 'commit' }); // Only a knows that the entry is committed.
+    cluster.settle({ kind: 'commit' }); // Only server a knows that the entry is committed.
     cluster.crash('a');
     cluster.drop();
     cluster.stall('c');
     cluster.skip(2 * cluster.timings.election);
     cluster.campaign('b');
     cluster.settle();
-    cluster.write('c'); // c's vote is durable. b's first entry is only in c's memory.
+    // The vote of c is durable. The first entry of b is only in the memory of c.
+    cluster.write('c');
     cluster.settle();
     expect(cluster.leaders).toEqual(['b']);
     const ticket = cluster.read('b');

@@ -1,5 +1,5 @@
-// Shows who leads when disks stop answering or are full, and which proposals are refused. A stalled
-// disk reports no error; `stall` keeps a server's writes from finishing.
+// Shows which servers lead when disks stop answering or are full, and which proposals are refused.
+// A stalled disk reports no error: `stall` keeps a server's writes from finishing.
 import { describe, expect, it } from 'vitest';
 import { Scenario } from '@kontiki/testing';
 

@@ -1,18 +1,18 @@
-// Shows which disks count: a cluster is founded by all of its first servers, and from then on the
-// votes and acknowledgements of a server count only with the disk that the membership names.
+// Shows which disks count. A cluster is founded by all of its first servers. After that, the votes
+// and acknowledgements of a server count only with the disk that the membership names.
 import { membershipOf, type Member } from '@kontiki/core';
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
 const addressOf = (id: string): Member => ({ address: `memory:${id}`, metadata: '' });
 
-/** Returns a scenario of a cluster that was just bootstrapped, and is not founded yet. */
+/** Returns a scenario of a cluster that was just bootstrapped and is not founded yet. */
 function begun(ids: readonly string[], stores = true): Scenario {
   const membership = { ...membershipOf(ids.map((id) => [id, addressOf(id)])), founded: false };
   return new Scenario(ids, { membership, stores });
 }
 
-/** Returns a scenario of a founded cluster in which a leads. */
+/** Returns a scenario of a founded cluster in which server a leads. */
 function founded(...ids: string[]): Scenario {
   const cluster = begun(ids);
   cluster.elect('a');
@@ -31,7 +31,7 @@ function stores(cluster: Scenario, id: string): Record<string, number | undefine
   return Object.fromEntries([...servers].map(([server, { store }]) => [server, store]));
 }
 
-/** The stores that the servers have now. */
+/** Returns the stores that the servers currently have. */
 function actual(cluster: Scenario, ...ids: string[]): Record<string, number | undefined> {
   return Object.fromEntries(ids.map((id) => [id, cluster.server(id).disk.life?.id]));
 }
@@ -86,7 +86,7 @@ describe('the founding of a cluster', () => {
   });
 
   it('a change before the founding is refused', () => {
-    // Servers of an earlier version do not say which stores they have.
+    // Servers of an earlier version do not send the ids of their stores.
     const cluster = begun(['a', 'b', 'c'], false);
     cluster.elect('a');
     cluster.settle();
@@ -167,7 +167,7 @@ describe('a lost disk that is bootstrapped again', () => {
 
   it('a voter elects the rightful leader, although its log names another disk for it', () => {
     const cluster = founded('a', 'b', 'c');
-    // b receives a record of a wrong store for c, which is never committed.
+    // Server b receives an entry that records a wrong store for c. The entry is never committed.
     const { log, ballot } = cluster.raft('b');
     const membership = log.membership as NonNullable<typeof log.membership>;
     const wrong = new Map(membership.servers).set('c', { ...addressOf('c'), store: 999 });

@@ -7,8 +7,8 @@ const five = ['a', 'b', 'c', 'd', 'e'];
 const terms = (cluster: Scenario): number[] => [...cluster.servers.values()].map(({ raft }) => raft.ballot.term);
 
 /**
- * Lets 40 election timeouts pass and returns the leader. Fails unless there is exactly one leader,
- * and the leader and all terms are unchanged during the last 20 timeouts.
+ * Advances time by 40 election timeouts and returns the leader. Fails unless there is exactly one
+ * leader, and the leader and all terms are unchanged during the last 20 timeouts.
  */
 function stableLeader(cluster: Scenario): string {
   cluster.elapse(20 * cluster.timings.election);
@@ -129,7 +129,7 @@ describe('partial failures of the network', () => {
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
     cluster.isolate('c');
-    // c raises its term without pre-votes, as a server running another version might.
+    // Server c raises its term without pre-votes, as a server with another version might do.
     for (let i = 0; i < 5; i += 1) cluster.makeCandidate('c');
     cluster.writeAll('c');
     cluster.drop();

@@ -1,9 +1,11 @@
-// Shows how a leader hands over its leadership, and that late or repeated requests depose nobody.
+// Shows how a leader transfers its leadership, and that late or repeated requests depose no leader.
 import { membershipOf } from '@kontiki/core';
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
-/** Returns a scenario in which a leads and everything is replicated. d is a learner. */
+/**
+ * Returns a scenario in which server a leads and all entries are replicated. Server d is a learner.
+ */
 function led(): Scenario {
   const ids = ['a', 'b', 'c', 'd'];
   const membership = membershipOf(

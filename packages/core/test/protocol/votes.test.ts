@@ -166,7 +166,7 @@ describe('votes and crashes', () => {
     const other = cluster.leaders.find((id) => id !== 'a') as string;
     cluster.propose(other, 'y');
     cluster.elapse(5 * cluster.timings.election);
-    expect(cluster.raft('a').role).toBe('leader'); // a does not know the new term yet.
+    expect(cluster.raft('a').role).toBe('leader'); // Server a does not know the new term yet.
     cluster.resume('a');
     cluster.elapse(cluster.timings.heartbeat);
     expect(cluster.leaders).toEqual([other]);

@@ -1,5 +1,5 @@
 // Shows the behavior that AbstractLog adds to a store: state checks, group commit and failure
-// handling. The store below keeps its records in an array, and lets a test decide when a write
+// handling. The tests use a store that keeps its records in an array. A test decides when a write
 // ends.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { isKontikiError, type CommandEntry, type Entry, type Owner } from '@kontiki/core';
@@ -14,7 +14,7 @@ const command = (index: number, term = 1): CommandEntry => ({
   data: new Uint8Array([index]),
 });
 
-/** Lets all pending promises settle. */
+/** Waits until all pending promises have settled. */
 const settle = (): Promise<void> => new Promise(setImmediate);
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {
@@ -26,11 +26,11 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 
 class SampleLog extends AbstractLog {
   tracker = new LogStateTracker();
-  /** The records of each batch so far. */
+  /** The records of all batches written so far. */
   readonly batches: (readonly LogRecord[])[] = [];
   readonly events: string[] = [];
   entries: Entry[] = [];
-  /** Promises that opening, writing and reading wait for. */
+  /** Promises that the store awaits before opening, writing and reading. */
   opening: Promise<void> = Promise.resolve();
   writing: Promise<void> = Promise.resolve();
   reading: Promise<void> = Promise.resolve();

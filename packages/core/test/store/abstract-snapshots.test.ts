@@ -1,6 +1,6 @@
 // Shows the behavior that AbstractSnapshots adds to a store: checked writes, resumed writes,
-// readers and removals. The store below keeps its bytes in a map by location, and lets a test make
-// a call fail.
+// readers and removals. The tests use a store that keeps its bytes in a map by location. A test can
+// make a call fail.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { isKontikiError, membershipOf, type Owner, type SnapshotInfo, type SnapshotMeta } from '@kontiki/core';
 import {
@@ -53,10 +53,10 @@ class SampleSnapshots extends AbstractSnapshots<string> {
   readonly finished: FinishedSnapshot<string>[] = [];
   readonly unfinished: UnfinishedSnapshot<string>[] = [];
   readonly events: string[] = [];
-  /** The next call that fails, once. */
+  /** The call that fails next time. It fails only once. */
   failing: Call | undefined;
   error: Error = new Error('EIO');
-  /** The promise that finishing and removing wait for. */
+  /** The promise that the store awaits before finishing and removing a snapshot. */
   changing: Promise<void> = Promise.resolve();
   #created = 0;
 

@@ -1,5 +1,4 @@
-// Shows that values that no store writes are refused when a log is read, even if their checksum is
-// correct.
+// Shows that reading a log refuses values that no store writes, even if their checksum is correct.
 import { expect, it } from 'vitest';
 import { membershipOf, type LogBase } from '@kontiki/core';
 import {

@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
 import { WriterCalls } from '../../src/store/writer-calls.js';
 import { beforeEach, expect, it } from 'vitest';
 
-/** Returns a call that the test can end or fail. */
+/** Returns a call that a test can end or fail. */
 function gate(): { call: () => Promise<void>; end: () => void; fail: (error: Error) => void } {
   let [end, fail]: [() => void, (error: Error) => void] = [() => {}, () => {}];
   const promise = new Promise<void>((resolve, reject) => ([end, fail] = [resolve, reject]));
@@ -16,7 +16,7 @@ const turn = (): Promise<void> => new Promise(setImmediate);
 
 let calls: WriterCalls;
 let discarded: number;
-/** A promise that `discard` waits for. */
+/** The promise that `discard` awaits. */
 let discarding: Promise<void>;
 beforeEach(() => {
   discarded = 0;

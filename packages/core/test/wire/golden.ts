@@ -1,8 +1,9 @@
 import type { Message } from '@kontiki/core';
 
 /**
- * Frames of group 3 with one message each, in hexadecimal: checksum, version, flags, group, epoch,
- * number of messages, then the message; from version 2 on with its length before it.
+ * Frames of group 3 with one message each, in hexadecimal. A frame consists of checksum, version,
+ * flags, group, epoch, number of messages, and the message. From version 2 on, the length of the
+ * message precedes it.
  */
 export const golden: Readonly<Record<1 | 2 | 3, Readonly<Partial<Record<Message['kind'], string>>>>> = {
   1: {

@@ -1,5 +1,5 @@
-// Shows how frames and entries of a newer version are told from damage: a later version may add
-// kinds of entries and higher feature levels, with correct checksums.
+// Shows how frames and entries of a newer version are distinguished from damage. A later version
+// may add kinds of entries and higher feature levels, with correct checksums.
 import { isKontikiError, membershipOf, type Message, type SnapshotMeta } from '@kontiki/core';
 import {
   decodeFrame,
