@@ -26,7 +26,7 @@ it.each([
   expect(statusOf(new Access({ token }), false, headers)).toBe(status);
 });
 
-it('admin calls need the admin token, and data needs the other one', () => {
+it('admin calls need the admin token, and data calls need the client token', () => {
   const access = new Access({ token, adminToken });
   const as = (given: string): IncomingMessage['headers'] => ({ authorization: `Bearer ${given}` });
   expect([true, false].flatMap((isAdmin) => [token, adminToken].map((t) => statusOf(access, isAdmin, as(t))))).toEqual([

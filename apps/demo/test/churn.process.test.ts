@@ -143,7 +143,7 @@ it('a rolling restart of three servers under load has no unknown outcome', async
 });
 
 it.each(tested)(
-  'every server is exchanged under load and kill -9, and nothing is lost (%s, %s)',
+  'every server is replaced under load and kill -9 without lost writes (%s, %s)',
   async (storage, transport) => {
     await create(1, 9, '--tls', '--storage', storage, '--transport', transport);
     const began = performance.now();

@@ -56,7 +56,7 @@ const kvClient = (urls: readonly string[]): KvClient => new KvClient(http(), url
 const get = { method: 'GET', path: '/kv/a' } as const;
 const put = { method: 'PUT', path: '/kv/a', body: 'x' } as const;
 
-it('a read moves on to the next node after a part of the limit', async () => {
+it('a read tries the next node after a part of the time limit', async () => {
   const { url, asked } = await serveNothing();
   const healthy = await serve((_, response) => response.end('value'));
   const response = kvClient([url, healthy, healthy]).send(get);
@@ -104,7 +104,7 @@ it.each([
   });
 });
 
-it('status asks all nodes at the same time, and each has the whole limit', async () => {
+it('status queries all nodes at the same time, each with the whole time limit', async () => {
   const hung = [await serveNothing(), await serveNothing()];
   const healthy = await serve((_, response) => response.end('{"id":"n3","role":"leader"}'));
   const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);

@@ -27,7 +27,7 @@ it.each([
   expect(read(file)).toEqual(file);
 });
 
-it('changes at the same time are all made', async () => {
+it('concurrent changes of a cluster file all take effect', async () => {
   writeFileSync(join(data, 'cluster.json'), JSON.stringify(valid));
   await Promise.all(
     [2, 3, 4].map((n) =>

@@ -166,7 +166,7 @@ it('requests on many connections do not starve the protocol of event loop turns'
   expect(turns).toBeGreaterThan(20);
 });
 
-it('a node answers /status without asking its snapshot store', async () => {
+it('a node answers /status without a call to its snapshot store', async () => {
   const { snapshots, connect, node } = await startNode();
   const client = connect();
   snapshots.list = () => Promise.reject(new Error('asked'));

@@ -261,7 +261,7 @@ describe.each(Object.keys(STORES))('disasters on %s', (store) => {
     }
   });
 
-  it(`a snapshot of a server on ${store} begins a new cluster`, async () => {
+  it(`a new cluster starts from a snapshot of a server on ${store}`, async () => {
     const [old, restored] = [new Cluster(store, 'MemoryNetwork'), new Cluster(store, 'transport-ws', 'restored')];
     try {
       await old.bootstrap();

@@ -8,12 +8,12 @@ import { changeOf, MembersApi } from '../src/http/members-api.js';
 
 const parse = (body: string): unknown => changeOf(Buffer.from(body));
 
-it('a change with its fields is accepted', () => {
+it('a membership change with valid fields is accepted', () => {
   const change = { change: 'replace', id: 'n1', with: 'n4', address: 'ws://x:1', metadata: '' };
   expect(parse(JSON.stringify(change))).toEqual(change);
 });
 
-it('a reconcile with its members is accepted', () => {
+it('a reconcile with valid members is accepted', () => {
   const n3 = { address: 'ws://x:3', metadata: 'http://x:4', learner: true };
   const change = { change: 'reconcile', desired: { n1: 'ws://x:1', n3 }, dryRun: true };
   expect(parse(JSON.stringify(change))).toEqual(change);

@@ -79,7 +79,7 @@ it('reconcile prints the steps, and makes them unless it is a dry run', async ()
   expect(JSON.parse(body.toString())).toMatchObject({ members: { n3: cluster.url('n3') } });
 });
 
-it('a node that lost its disk returns under its name and counts again', async () => {
+it('a node that lost its disk rejoins under its id and counts again', async () => {
   await cluster.start();
   const node = (...args: string[]): Program => cluster.run(['node', '--id', 'n2', ...args, '--data', cluster.data]);
   const listens = (program: Program): Promise<unknown> =>

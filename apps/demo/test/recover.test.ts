@@ -132,7 +132,7 @@ describe.each(['fs', 'level'] as const)('recover on %s', (storage) => {
 });
 
 describe('recover', () => {
-  it('recover prints what every node holds, and why the others are unreadable', async () => {
+  it('recover prints the contents of each node, or why they are unreadable', async () => {
     await create('fs', { n1: [1, 1], n2: [1] });
     lose('n3');
     for (const { name } of readdirSync(folderOf('n2'), { withFileTypes: true }).filter((one) => one.isFile()))
@@ -176,7 +176,7 @@ describe('recover', () => {
     expect(printed).toContain('n1 is the only member of the cluster');
   });
 
-  it('recover leaves a learner alone that joined a recovered node', async () => {
+  it('recover does not leave behind a learner that joined a recovered node', async () => {
     await create('fs', { n1: [1] });
     const servers = Object.entries(firstMembers(file)) as [string, { address: string; metadata: string }][];
     const learning = membershipOf(servers.slice(0, 2), ['n2']);
@@ -186,7 +186,7 @@ describe('recover', () => {
     expect(readClusterFile(data)?.nodes.some(({ leftBehind }) => leftBehind)).toBe(false);
   });
 
-  it('recover judges the folders of the command line alone', async () => {
+  it('recover considers only the folders in the command line', async () => {
     await create('fs', { n1: [1], n2: [1, 1] });
     await found(['n1', 'n2']);
     expect(await recoverCommand(['--folder', folderOf('n1')])).toBe(0);
@@ -211,7 +211,7 @@ describe('recover', () => {
     await expect(recover('--yes')).rejects.toThrow('n1 can still decide together');
   });
 
-  it('recover says what to do if no voter has survived', async () => {
+  it('recover reports what to do if no voter has survived', async () => {
     await create('fs', {});
     lose('n1', 'n2', 'n3');
     await expect(recover()).rejects.toThrow('No voter has survived. Nothing was changed. Restore a backup:');

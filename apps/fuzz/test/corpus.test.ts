@@ -8,7 +8,7 @@ import { targets } from '../src/targets/index.js';
 describe.each(targets.map((target) => [target.name, target] as const))('the fuzz target %s', (name, target) => {
   afterAll(() => target.close?.());
 
-  it.each([...readCorpus(name)])(`${name} treats the kept input %s as documented`, async (file, input) => {
+  it.each([...readCorpus(name)])(`${name} handles the stored input %s as documented`, async (file, input) => {
     const accepted = await accepts(target, input);
     if (file.startsWith('valid-')) expect(accepted).toBe(true);
   });

@@ -94,7 +94,7 @@ it.each([
   expect(check).toThrow(/^(?!.*hunter2)/);
 });
 
-it('a malformed address that is no news is ignored', () => {
+it('a malformed address in an old announcement is ignored', () => {
   const headers = { ...headersWith([]), [HEADER]: 'known 1 ftp://a:1 c 1 ws://c:1' };
   checkRequest(context, request(headers));
   expect(learned).toEqual([{ id: 'c', count: 1, address: 'ws://c:1' }]);

@@ -143,7 +143,7 @@ describe('epochs', () => {
     ['', first, 'b was left behind when the cluster of a was recovered. Stop b, empty it'],
     [first, '', 'a was left behind when the cluster of b was recovered. Stop a, empty it'],
     [first, second, 'were recovered separately. Decide which cluster to keep'],
-  ])('checkHello at epoch "%s" says what to do about epoch "%s"', (own, other, text) => {
+  ])('checkHello at epoch "%s" reports what to do about epoch "%s"', (own, other, text) => {
     const headers = helloHeaders({ ...a, epoch: other }, 'b');
     expect(() => checkHello({ ...b, epoch: own }, headers)).toThrow(text);
     expect(reason({ ...b, epoch: own }, headers)).toBe('epoch');

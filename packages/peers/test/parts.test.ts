@@ -194,7 +194,7 @@ describe('ThrottledLogger', () => {
     ]);
   });
 
-  it('ThrottledLogger escapes characters that break lines or command a terminal', () => {
+  it('ThrottledLogger escapes characters that break lines or control a terminal', () => {
     const lines: string[] = [];
     const logger = new ThrottledLogger({ ...silentLogger, warn: (text) => lines.push(text) });
     logger.log('warn', 'x', 'a\nb\u001b[2J\u007f\u009b2J\u2028\u202e\u2066 é €');

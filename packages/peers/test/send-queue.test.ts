@@ -65,7 +65,7 @@ it('a frame with several messages has at most 256 KiB', () => {
   expect(count).toBe(100);
 });
 
-it('a message larger than 256 KiB gets a frame of its own', () => {
+it('a message larger than 256 KiB is sent in a separate frame', () => {
   const queue = queueOf(10_000 * KiB);
   queue.push([append(1, 1000 * KiB), append(2, 10), commit(1)]);
   expect(messagesOf(queue.takeFrame(2))).toEqual(['commit 1']);

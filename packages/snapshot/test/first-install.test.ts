@@ -82,7 +82,7 @@ async function comesBack(operation: number, kind: Crash): Promise<boolean> {
 }
 
 it.each(['process', 'power'] as const)(
-  'a server comes back after a %s crash at each step of its first install',
+  'a server recovers from a %s crash at each step of its first install',
   async (kind) => {
     let operation = 1;
     while (await comesBack(operation, kind)) operation += 1;

@@ -136,7 +136,7 @@ describe('reading a file log', () => {
     await next.append({ entries: [command(101, 2)] });
   });
 
-  it('a batch larger than a segment gets a larger segment of its own', async () => {
+  it('a batch larger than a segment is written to a larger segment', async () => {
     await log.open(owner);
     await log.append({ entries: [first, command(2, 1, 20_000)] });
     await log.append({ entries: [command(3, 1)] });

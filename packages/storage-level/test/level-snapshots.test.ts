@@ -25,7 +25,7 @@ async function save(store: LevelSnapshots, bytes: number): Promise<void> {
   await writer.finish();
 }
 
-it('rewriting a snapshot leaves nothing of the old one behind', async () => {
+it('rewriting a snapshot deletes all data of the old snapshot', async () => {
   const database = new MemoryLevel();
   const errors: string[] = [];
   const logger = { ...silentLogger, error: (text: string) => errors.push(text) };

@@ -64,7 +64,7 @@ const anyStep: fc.Arbitrary<MembershipStep> = fc.oneof(
 );
 
 describe('membership changes', () => {
-  it('a quorum answers exactly as the naive model does', () => {
+  it('voteResult and a simple model find the same quorums', () => {
     fc.assert(
       fc.property(anyMembership, anyMembership, fc.subarray(ids), (from, to, yes) => {
         const joint = enterJoint(from, to);
@@ -75,7 +75,7 @@ describe('membership changes', () => {
     );
   });
 
-  it('every quorum overlaps with every quorum of the membership before it', () => {
+  it('every quorum overlaps with every quorum of the previous membership', () => {
     fc.assert(
       fc.property(anyMembership, fc.array(anyStep, { minLength: 1, maxLength: 6 }), (current, steps) => {
         const target = targetOf(current, steps);

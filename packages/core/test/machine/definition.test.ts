@@ -31,7 +31,7 @@ describe('defineStateMachine', () => {
     expect(() => define(options)).toThrow(message);
   });
 
-  it('a definition follows the version before it', () => {
+  it('a definition follows the previous version', () => {
     expect(counter.version).toBe(1);
     const next = defineStateMachine({ previous: counter, initial: () => ({ total: 0, notes: ['new'] }), commands: {} });
     expect([next.version, next.behaviors.length]).toEqual([2, 2]);

@@ -76,7 +76,7 @@ describe('jsonCodec', () => {
     ['a symbol as key', { [Symbol('s')]: 1 }, 'The value is an object with hidden properties or a class'],
     ['toJSON', { toJSON: () => 1 }, 'The value at toJSON is a function'],
     ['a cycle', cycle, 'The value contains itself, or has more than 1000 levels'],
-  ])('%s is refused with its place', (_name, value, message) => {
+  ])('%s is refused with an error that reports its location', (_name, value, message) => {
     expect(() => jsonCodec.encode(value)).toThrow(message);
   });
 

@@ -36,7 +36,7 @@ testStateMachine(
 );
 
 describe('Replica', () => {
-  it('entries that are no commands of the version are failed results', () => {
+  it('entries that are no commands of the version produce failed results', () => {
     const replica = new Replica(counter);
     const command = (name: string, input?: Uint8Array, version = 1): Uint8Array =>
       encodeCommand({ version, name, input });
@@ -73,7 +73,7 @@ describe('Replica', () => {
     ]);
   });
 
-  it('any other bytes are failed results, which change nothing', () => {
+  it('bytes that are no command produce failed results and change no state', () => {
     const replica = new Replica(counter);
     apply(replica, replica.encode('note', 'x'));
     const valid = replica.encode('note', 'y');
@@ -158,7 +158,7 @@ describe('snapshots of a Replica', () => {
     }
   });
 
-  it('a snapshot before the first command leaves the first command to name the version', async () => {
+  it('after a snapshot without commands, the first command determines the version', async () => {
     const blank = new Replica(counter);
     const chunks = await collect(blank.snapshot());
     const used = new Replica(counter);
@@ -242,7 +242,7 @@ describe('snapshots of a Replica', () => {
     expect(ended).toBe(true);
   });
 
-  it('a snapshot of a state that is no longer plain data fails with the place', async () => {
+  it('a snapshot of a state that is not plain data fails and reports the location', async () => {
     const dates = defineStateMachine({
       initial: () => ({ at: undefined as Date | undefined }),
       commands: { set: (state) => void (state.at = new Date(0)) },

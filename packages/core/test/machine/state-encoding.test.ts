@@ -69,7 +69,7 @@ describe('encodeState', () => {
     expect('polluted' in (copy[0] as object)).toBe(false);
   });
 
-  it('a large state is encoded in chunks of bounded size, and between other work', async () => {
+  it('a large state is encoded in bounded chunks, with pauses for other work', async () => {
     const clock = new VirtualClock();
     const state = Array.from({ length: 20_000 }, (_, i) => ({ id: `item ${i}`, value: i }));
     let at = 0;
@@ -101,7 +101,7 @@ describe('encodeState', () => {
     ['a Date', { at: new Date(0) }, 'at is an instance of Date'],
     ['a symbol', [Symbol('s')], '0 is Symbol(s)'],
     ['a promise', new Set([Promise.resolve()]), '0 is an instance of Promise'],
-  ])('%s in a state is refused with its place', async (_name, state, message) => {
+  ])('%s in a state is refused with an error that reports its location', async (_name, state, message) => {
     await expect(encoded(state)).rejects.toThrow(message);
   });
 

@@ -146,7 +146,7 @@ describe('versions of behavior', () => {
     await expectTotals(104);
   });
 
-  it('a snapshot has the version in force, so old entries need no old code any more', async () => {
+  it('a snapshot contains the version in force, so a restart needs no old code', async () => {
     await nodes.cluster(v3, 'a');
     await add(1);
     await raise();
@@ -179,7 +179,7 @@ describe('versions of behavior', () => {
     expect(await run(clear())).toMatchObject({ result: 0 });
   });
 
-  it('a command that a raise has overtaken runs once, with the new code', async () => {
+  it('a command appended after a raise runs once, with the new code', async () => {
     const leader = await nodes.cluster(v2, 'a', 'b');
     await add(1);
     await nodes.below.clock.elapse(200);
@@ -252,7 +252,7 @@ describe('servers that lack a version', () => {
     expect(await run(again.query('total'))).toBe(3);
   });
 
-  it('a start is refused when the snapshot needs a version that is gone', async () => {
+  it('a start is refused when the snapshot needs a version that was removed', async () => {
     await nodes.cluster(v1, 'a');
     await add(1);
     await run(node('a').raft.snapshot());

@@ -20,7 +20,7 @@ beforeEach(() => {
   book.follow([first]);
 });
 
-it('an address book passes on what it learned, newest first', () => {
+it('an address book lists the announced addresses, newest first', () => {
   book.learn(from('b', 2, 'new:b'));
   book.learn(from('c', 7, 'new:c'));
   expect(book.list()).toEqual([from('c', 7, 'new:c'), from('b', 2, 'new:b'), from('a', 5, 'new:a')]);
@@ -37,7 +37,7 @@ it.each([
   expect(book.addressOf('b')).toBe(kept);
 });
 
-it('an address book ignores servers that no membership names, and forgets removed ones', () => {
+it('an address book ignores unknown servers and forgets removed servers', () => {
   book.learn(from('x', 1, 'new:x'));
   expect([book.addressOf('x'), changes]).toEqual([undefined, 0]);
   book.learn(from('c', 1, 'new:c'));
@@ -74,7 +74,7 @@ it('a server stops announcing an address that a committed membership has changed
   expect(book.list()).toEqual([]);
 });
 
-it('an announced address stays announced when the membership has it', () => {
+it('an announced address stays announced when the membership contains it', () => {
   book.learn(from('b', 2, 'new:b'));
   book.follow([at(2, { a: 'new:a', b: 'new:b', c: 'old:c' })]);
   expect(book.list()).toEqual([from('b', 2, 'new:b'), from('a', 5, 'new:a')]);
@@ -125,7 +125,7 @@ it('servers may exchange their addresses', () => {
   expect(toRecord()).toMatchObject([{ b: { to: 'old:c' }, c: { to: 'old:b' } }, []]);
 });
 
-it('an announcement of the address of another server is not recorded, and others are', () => {
+it('an announcement of another server’s address is not recorded, but others are', () => {
   book.learn(from('b', 2, 'old:c'));
   expect(toRecord()).toEqual([{ a: { from: 'old:a', to: 'new:a' } }, ['b']]);
 });

@@ -73,7 +73,7 @@ describe('a server that does not lead', () => {
     expect(nodes.machine(follower.id).commands).toEqual(['x', 'y']);
   });
 
-  it('propose on a follower sends what waits in one message, in order', async () => {
+  it('propose on a follower sends all waiting commands in one message, in order', async () => {
     const [leader, follower] = await cluster();
     const many = Array.from({ length: 100 }, (_, i) => follower.propose(bytes(`${i}`)));
     await run(Promise.all(many));
@@ -118,7 +118,7 @@ describe('a server that does not lead', () => {
 });
 
 describe('a forwarded proposal', () => {
-  it('is sent to the next leader after a former one has refused it', async () => {
+  it('a forwarded proposal that a former leader refused is sent to the next leader', async () => {
     const [leader, follower] = await cluster();
     const other = nodes.followers.find(({ id }) => id !== follower.id) as RaftNode<number>;
     const transport = transportOf(follower);
@@ -131,7 +131,7 @@ describe('a forwarded proposal', () => {
     expect(transport.sent.filter(({ kind }) => kind === 'propose')).toHaveLength(2);
   });
 
-  it('keeps its callers while the leader hands over and closes', async () => {
+  it('a forwarded proposal succeeds while the leader transfers and closes', async () => {
     const [leader, follower] = await cluster();
     const outcomes: Promise<unknown>[] = [];
     const propose = (): void => void outcomes.push(outcome(follower.propose(bytes('x'))));
@@ -150,7 +150,7 @@ describe('a forwarded proposal', () => {
     expect(inOrder).toEqual(results.map((_, i) => i + 1));
   });
 
-  it('resolves although the entry was applied before the answer arrived', async () => {
+  it('a forwarded proposal resolves even if its entry is applied before the answer', async () => {
     const [leader, follower] = await cluster();
     transportOf(leader).hold = 'proposeReply';
     const proposed = outcome(follower.propose(bytes('x')));
@@ -159,7 +159,7 @@ describe('a forwarded proposal', () => {
     expect(await run(proposed)).toMatchObject({ result: 1 });
   });
 
-  it('rejects with KONTIKI_REPLACED if another entry was applied before the answer arrived', async () => {
+  it('a forwarded proposal rejects if another entry was applied before the answer', async () => {
     const [leader, follower] = await cluster();
     transportOf(leader).hold = 'proposeReply';
     // The leader appends the command, but no other server receives the entry before another server
@@ -173,7 +173,7 @@ describe('a forwarded proposal', () => {
     expect(await run(proposed)).toBe('KONTIKI_REPLACED');
   });
 
-  it('rejects with KONTIKI_UNKNOWN_OUTCOME if the answer is lost', async () => {
+  it('a forwarded proposal has an unknown outcome if the answer is lost', async () => {
     const [leader, follower] = await cluster();
     transportOf(leader).hold = 'proposeReply';
     const error = await run(follower.propose(bytes('x'), { timeout: 500 }).catch((caught: unknown) => caught));
@@ -185,7 +185,7 @@ describe('a forwarded proposal', () => {
     expect(nodes.machine(follower.id).commands).toEqual(['x']);
   });
 
-  it('that is aborted before it was sent is never applied', async () => {
+  it('a forwarded proposal that is aborted before it is sent is never applied', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     const a = await open('a');
     const controller = new AbortController();
@@ -198,14 +198,14 @@ describe('a forwarded proposal', () => {
     expect(nodes.machine('a').commands).toEqual(['y']);
   });
 
-  it('rejects with the refusal of an overloaded leader', async () => {
+  it('a forwarded proposal rejects with the refusal of an overloaded leader', async () => {
     const [leader, follower] = await cluster({ limits: { uncommittedBytes: 300 } });
     transportOf(leader).hold = 'append';
     void outcome(leader.propose(new Uint8Array(200)));
     expect(await run(follower.propose(new Uint8Array(200)))).toBe('KONTIKI_OVERLOADED');
   });
 
-  it('of a follower that closes is drained first', async () => {
+  it('a follower that closes first waits for its forwarded proposals', async () => {
     const [, follower] = await cluster();
     const sent = Array.from({ length: 10 }, () => outcome(follower.propose(bytes('x'))));
     await nodes.clock.settle();
@@ -216,7 +216,7 @@ describe('a forwarded proposal', () => {
     expect(await Promise.all(sent)).toMatchObject(sent.map((_, i) => ({ result: i + 1 })));
   });
 
-  it('of a follower that closes without a leader is not waited for', async () => {
+  it('a follower that closes without a leader does not wait for its proposals', async () => {
     const [leader, follower] = await cluster();
     transportOf(leader).hold = 'proposeReply';
     const sent = outcome(follower.propose(bytes('x')));
@@ -227,7 +227,7 @@ describe('a forwarded proposal', () => {
     expect(nodes.clock.now()).toBeLessThan(10_000);
   });
 
-  it('of a node that closes rejects, as known or unknown', async () => {
+  it('a proposal of a closing node rejects, with a known or an unknown outcome', async () => {
     const [leader, follower] = await cluster();
     transportOf(leader).hold = 'proposeReply';
     const sent = outcome(follower.propose(bytes('x')));
@@ -241,7 +241,7 @@ describe('a forwarded proposal', () => {
   });
 });
 
-it('a proposal on a leader waits until it has handed over, and is applied once', async () => {
+it('a proposal on a leader waits for a pending transfer and is applied once', async () => {
   const [leader, follower] = await cluster();
   const handedOver = leader.members.transferLeadership(follower.id);
   await nodes.clock.settle();

@@ -78,7 +78,7 @@ it('raiseLevel is refused at the highest level, and on a follower', async () => 
   expect(await refusal(leader().members.raiseLevel({ force: true } as object))).toMatch(/^KONTIKI_BAD_OPTION/);
 });
 
-it('a server that cannot read the log says so, stays up and votes', async () => {
+it('a server that cannot read the log reports this, keeps running and votes', async () => {
   await nodes.bootstrap('a', 'b', 'c');
   const errors: string[] = [];
   const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: (text: string) => void errors.push(text) };

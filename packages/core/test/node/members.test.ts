@@ -40,7 +40,7 @@ describe('members', () => {
     expect(await run(leader().propose(bytes('x')))).toMatchObject({ result: 23 });
   });
 
-  it('a replaced server is gone, and the new server has its place', async () => {
+  it('replace removes the old server and makes the new server a voter', async () => {
     await nodes.cluster('a', 'b', 'c');
     const old = nodes.followers[0]?.id as string;
     await nodes.get(old).close();
@@ -50,7 +50,7 @@ describe('members', () => {
     expect([...settled.servers.keys()]).not.toContain(old);
   });
 
-  it('a server that lost its disk returns under its name, and counts again', async () => {
+  it('a server that lost its disk rejoins under its id and counts again', async () => {
     await nodes.cluster('a', 'b', 'c');
     const id = nodes.followers[0]?.id as string;
     const replaced = (): Promise<unknown> => run(leader().members.replace(id, id, `memory:${id}`));
@@ -76,7 +76,7 @@ describe('members', () => {
     expect(await run(leader().propose(bytes('x')))).toMatchObject({ result: 1 });
   });
 
-  it('a leader does not replace its own disk, and leads on', async () => {
+  it('a leader refuses to replace its own disk and keeps leading', async () => {
     await nodes.cluster('a', 'b', 'c');
     const { id, members } = leader();
     expect(await run(members.replace(id, id, `memory:${id}`))).toBe('KONTIKI_BAD_CHANGE');
@@ -85,7 +85,7 @@ describe('members', () => {
     expect(await run(other.members.replace(other.id, other.id, `memory:${other.id}`))).toBe('KONTIKI_NOT_LEADER');
   });
 
-  it('a voter that is away is not added again, and nobody waits for it', async () => {
+  it('a voter that is down is not added again, and the call does not wait for it', async () => {
     await nodes.cluster('a', 'b', 'c');
     const [away, alive] = nodes.followers as [RaftNode<number>, RaftNode<number>];
     await away.close();
@@ -96,7 +96,7 @@ describe('members', () => {
     expect(voters(leader())).toEqual(['a', 'b', 'c']);
   });
 
-  it('a removed leader hands over, and the others continue', async () => {
+  it('a removed leader transfers its leadership, and the others continue', async () => {
     await nodes.cluster('a', 'b', 'c');
     const old = leader();
     const events: unknown[] = [];
@@ -136,7 +136,7 @@ describe('members', () => {
     expect(leader().status().term).toBe(before + 1);
   });
 
-  it('reconcile works out the steps, and makes them unless it is a dry run', async () => {
+  it('reconcile computes the steps, and makes them unless it is a dry run', async () => {
     await nodes.cluster('a', 'b');
     await openBlank('c');
     const desired = {
@@ -273,7 +273,7 @@ describe('refusals', () => {
     expect([after.voters, after.outgoing]).toEqual([['a', 'b', 'c'], []]);
   });
 
-  it('a call that was given up before its turn changes nothing', async () => {
+  it('a membership change that is aborted before its turn has no effect', async () => {
     await nodes.cluster('a', 'b', 'c');
     const controller = new AbortController();
     const change = outcome(leader().members.remove('c', { signal: controller.signal }));
@@ -283,7 +283,7 @@ describe('refusals', () => {
     expect(voters(leader())).toEqual(['a', 'b', 'c']);
   });
 
-  it('an exception in onProgress rejects the call, and the node goes on', async () => {
+  it('an exception in onProgress rejects the call, and the node keeps running', async () => {
     await nodes.cluster('a');
     await openBlank('b');
     const error = new Error('thrown by the application');
@@ -304,7 +304,7 @@ describe('refusals', () => {
 });
 
 describe('close', () => {
-  it('a closing leader settles its proposals and hands over, so that nobody waits', async () => {
+  it('a closing leader settles its proposals and transfers its leadership', async () => {
     await nodes.cluster('a', 'b', 'c');
     const old = leader();
     const proposals = Array.from({ length: 50 }, (_, i) => outcome(old.propose(bytes(`${i}`))));
@@ -321,22 +321,25 @@ describe('close', () => {
     expect(nodes.clock.now() - start).toBeLessThan(50);
   });
 
-  it.each([[['a', 'b', 'c']], [['a', 'b']]])('a removed leader of %j that closes hands over first', async (ids) => {
-    await nodes.cluster(...ids);
-    await run(leader().propose(bytes('x')));
-    const old = leader();
-    const start = nodes.clock.now();
-    const closed = old.members.remove(old.id).then(() => old.close({ drain: false }));
-    await nodes.clock.elapse(1);
-    // The successor does not have this entry when the removal is committed.
-    const proposed = outcome(old.propose(bytes('y')));
-    await run(closed);
-    await proposed;
-    await nodes.clock.until(() => nodes.leader !== undefined);
-    expect(leader().id).not.toBe(old.id);
-    // The duration must be less than an election timeout.
-    expect(nodes.clock.now() - start).toBeLessThan(50);
-  });
+  it.each([[['a', 'b', 'c']], [['a', 'b']]])(
+    'a removed leader of %j transfers its leadership before it closes',
+    async (ids) => {
+      await nodes.cluster(...ids);
+      await run(leader().propose(bytes('x')));
+      const old = leader();
+      const start = nodes.clock.now();
+      const closed = old.members.remove(old.id).then(() => old.close({ drain: false }));
+      await nodes.clock.elapse(1);
+      // The successor does not have this entry when the removal is committed.
+      const proposed = outcome(old.propose(bytes('y')));
+      await run(closed);
+      await proposed;
+      await nodes.clock.until(() => nodes.leader !== undefined);
+      expect(leader().id).not.toBe(old.id);
+      // The duration must be less than an election timeout.
+      expect(nodes.clock.now() - start).toBeLessThan(50);
+    },
+  );
 
   it('a leader that fails while it closes still closes', async () => {
     await nodes.bootstrap('a', 'b', 'c');

@@ -110,7 +110,7 @@ describe('recoverServer', () => {
     }
   });
 
-  it('a new server that restarts while it receives the old entries is still let in', async () => {
+  it('a new server that restarts while it receives the old entries is still accepted', async () => {
     const survivor = await loseMajority();
     const { epoch } = await recover(survivor);
     const old = logOf(survivor);
@@ -213,7 +213,7 @@ describe('recoverServer', () => {
     expect(new Set(served)).toEqual(new Set(['new: 0', 'new: 1', 'old: -1']));
   });
 
-  it('recoverServer makes a log of level 0 one of level 1', async () => {
+  it('recoverServer raises a log of level 0 to level 1', async () => {
     await fill({ ...members('a', 'b', 'c'), level: 0 });
     await recover('a');
     const { membership } = await inspectServer(logOf('a'), owner('a'));

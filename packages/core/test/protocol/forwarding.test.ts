@@ -51,7 +51,7 @@ function answers(cluster: Scenario): object[] {
 const PROPOSE = { kind: 'propose' } as const;
 
 describe('forwarded proposals', () => {
-  it('the leader appends them in order, and answers with the position of the first', () => {
+  it('a leader appends forwarded commands in order and answers with the first position', () => {
     const cluster = led();
     const [term, last] = [cluster.raft('a').ballot.term, cluster.raft('a').log.lastIndex];
     const first = forward(cluster, 'b', 'x', 'y');
@@ -64,7 +64,7 @@ describe('forwarded proposals', () => {
     ]);
   });
 
-  it('a message that arrives twice is appended and answered once', () => {
+  it('a forwarded message that arrives twice is appended and answered once', () => {
     const cluster = led();
     forward(cluster, 'b', 'x');
     cluster.duplicate(PROPOSE);
@@ -73,7 +73,7 @@ describe('forwarded proposals', () => {
     expect(answers(cluster)).toHaveLength(1);
   });
 
-  it('a message that was overtaken by a later one is neither appended nor refused', () => {
+  it('a message that arrives after a later message is neither appended nor refused', () => {
     const cluster = led();
     forward(cluster, 'b', 'x');
     const overtaken = cluster.hold(PROPOSE);
@@ -85,7 +85,7 @@ describe('forwarded proposals', () => {
     expect(answers(cluster)).toHaveLength(1);
   });
 
-  it('a former leader refuses a message of its term that it has not seen, and only once', () => {
+  it('a former leader refuses a new message of its term exactly once', () => {
     const cluster = led();
     const ticket = forward(cluster, 'c', 'x');
     const late = cluster.hold(PROPOSE);
@@ -110,7 +110,7 @@ describe('forwarded proposals', () => {
     expect(commands(cluster, 'b')).toEqual(['x']);
   });
 
-  it('a restarted leader drops messages of terms in which an earlier start of it may have led', () => {
+  it('a restarted leader drops messages of terms that an earlier start may have led', () => {
     const cluster = led();
     forward(cluster, 'c', 'x');
     const repeated = cluster.underWay.filter(({ message }) => message.kind === 'propose');
@@ -141,7 +141,7 @@ describe('forwarded proposals', () => {
     expect(answers(cluster)).toHaveLength(2);
   });
 
-  it('a leader says how many commands it has appended, and why not the others', () => {
+  it('a leader reports how many commands it appended and why it refused the rest', () => {
     const cluster = led({ limits: { uncommittedBytes: 200 } });
     const last = cluster.raft('a').log.lastIndex;
     forward(cluster, 'b', 'x'.repeat(100), 'y'.repeat(100), 'z');
@@ -151,7 +151,7 @@ describe('forwarded proposals', () => {
     expect(commands(cluster, 'a')).toHaveLength(1);
   });
 
-  it('a leader that hands over refuses them', () => {
+  it('a leader refuses forwarded commands during a transfer', () => {
     const cluster = led();
     cluster.feed('a', (raft) => raft.transfer('b'));
     forward(cluster, 'c', 'x');
@@ -194,7 +194,7 @@ describe('forwarded proposals', () => {
 describe('canForward', () => {
   const canForward = (cluster: Scenario, id: string): boolean => cluster.raft(id).canForward;
 
-  it('only a server that knows another one as leader can forward', () => {
+  it('only a server that knows another server as leader can forward', () => {
     const cluster = led();
     expect(['a', 'b', 'c'].map((id) => canForward(cluster, id))).toEqual([false, true, true]);
     cluster.start('b');

@@ -102,7 +102,7 @@ describe('raiseLevel', () => {
     expect(raise(cluster, 'a')).toBe('unequal c');
   });
 
-  it('a server that does not say what it reads counts with level 0', () => {
+  it('a server that does not announce its level counts with level 0', () => {
     const cluster = led({ a: 1, b: 1, c: 0 }, 0);
     const replies = cluster.sent.filter(({ from, message }) => from === 'c' && message.kind === 'heartbeatReply');
     expect(replies.length).toBeGreaterThan(0);
@@ -157,7 +157,7 @@ describe('servers that cannot read the level', () => {
     expect(change(cluster, 'a', { kind: 'promote', id: 'd' })).toBeUndefined();
   });
 
-  it('a learner is not promoted before it has said what it reads', () => {
+  it('a learner is not promoted before it has announced its level', () => {
     const cluster = led({ a: 2, b: 2, c: 2, d: 2 });
     expect(change(cluster, 'a', add('d'))).toBeUndefined();
     cluster.settle();
@@ -179,7 +179,7 @@ describe('servers that cannot read the level', () => {
     expect(reports(cluster, 'c', 'unreadable')).toHaveLength(1);
   });
 
-  it('a voter that cannot read the log ignores a request to take over', () => {
+  it('a voter that cannot read the log ignores a transfer of the leadership', () => {
     const cluster = withRolledBack();
     cluster.elapse(4 * cluster.timings.heartbeat);
     const { term } = cluster.raft('a').ballot;
@@ -198,7 +198,7 @@ describe('servers that cannot read the level', () => {
     expect(cluster.raft('c').ballot.votedFor).toBe('b');
   });
 
-  it('an upgraded voter reads on, and campaigns again', () => {
+  it('an upgraded voter reads the rest of the log and campaigns again', () => {
     const cluster = withRolledBack();
     cluster.elapse(4 * cluster.timings.heartbeat);
     cluster.start('c', 2);
@@ -210,7 +210,7 @@ describe('servers that cannot read the level', () => {
     expect(cluster.leaders).toEqual(['c']);
   });
 
-  it('a voter takes part again when another leader replaces what it cannot read', () => {
+  it('a voter takes part again when a new leader replaces the unreadable entries', () => {
     const cluster = led({ a: 2, b: 2, c: 2 });
     cluster.start('c', 1);
     cluster.elapse(cluster.timings.heartbeat);

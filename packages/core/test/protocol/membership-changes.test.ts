@@ -91,7 +91,7 @@ describe('adding servers', () => {
 });
 
 describe('removing servers', () => {
-  it('a removed server learns of it, and then neither campaigns nor disturbs', () => {
+  it('a removed server is informed, and then neither campaigns nor disturbs', () => {
     const cluster = led('a', 'b', 'c');
     change(cluster, 'a', { kind: 'remove', id: 'c' });
     cluster.elapse(6 * cluster.timings.election);
@@ -103,7 +103,7 @@ describe('removing servers', () => {
     expect(cluster.raft('a').ballot.term).toBe(2);
   });
 
-  it('a removed server that was away cannot depose the leader', () => {
+  it('a server that was isolated during its removal cannot depose the leader', () => {
     const cluster = led('a', 'b', 'c');
     cluster.isolate('c');
     change(cluster, 'a', { kind: 'remove', id: 'c' });
@@ -114,7 +114,7 @@ describe('removing servers', () => {
     expect(cluster.raft('a').ballot.term).toBe(2);
   });
 
-  it('a leader that removes itself hands over once the removal is committed', () => {
+  it('a leader that removes itself transfers its leadership after the commit', () => {
     const cluster = led('a', 'b', 'c');
     change(cluster, 'a', { kind: 'remove', id: 'a' });
     cluster.settle();
@@ -150,7 +150,7 @@ describe('removing servers', () => {
     expect(cluster.answer('a', ticket)).toBeDefined();
   });
 
-  it('a server that was removed and added again is told apart from its earlier time', () => {
+  it('a server that was removed and added again gets a new stream', () => {
     const cluster = led('a', 'b', 'c');
     const before = cluster.raft('a').peers?.get('c')?.stream as number;
     change(cluster, 'a', { kind: 'remove', id: 'c' });
@@ -202,7 +202,7 @@ describe('announced addresses', () => {
 });
 
 describe('joint changes', () => {
-  it('all voters can be exchanged at once, and the joint phase ends by itself', () => {
+  it('all voters can be replaced at once, and the joint phase ends automatically', () => {
     const cluster = led('a', 'b');
     change(cluster, 'a', add('c'), add('d'), add('e'));
     cluster.elapse(4 * cluster.timings.heartbeat);
@@ -284,7 +284,7 @@ describe('refusals of changes', () => {
     expect(act(led('a', 'b', 'c'))).toBe(reason);
   });
 
-  it('a change before an entry of the own term is committed is refused', () => {
+  it('a change is refused until the leader has committed an entry of its term', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.makeCandidate('a');
     cluster.writeAll('a');

@@ -96,7 +96,7 @@ describe('the founding of a cluster', () => {
 });
 
 describe('a lost disk that is bootstrapped again', () => {
-  it('an entry that it had acknowledged survives, although it would complete a majority', () => {
+  it('an entry survives although the server with a lost disk had acknowledged it', () => {
     const cluster = founded('a', 'b', 'c', 'd', 'e');
     for (const id of ['d', 'e']) cluster.isolate(id);
     const at = cluster.propose('a', 'X');
@@ -115,7 +115,7 @@ describe('a lost disk that is bootstrapped again', () => {
     expect(kinds(cluster, 'b')).toContain('otherStore');
   });
 
-  it('its acknowledgements do not count, but it receives the log', () => {
+  it('a server with a lost disk receives the log, but its replies do not count', () => {
     const cluster = founded('a', 'b', 'c');
     cluster.wipe('c');
     cluster.bootstrapAgain('c');
@@ -128,7 +128,7 @@ describe('a lost disk that is bootstrapped again', () => {
     expect(cluster.raft('a').log.committed).toBeLessThan(at.index);
   });
 
-  it('it is told that it does not count, once per term', () => {
+  it('a server with a lost disk is informed once per term that it does not count', () => {
     const cluster = founded('a', 'b', 'c');
     cluster.wipe('c');
     cluster.bootstrapAgain('c');
@@ -137,7 +137,7 @@ describe('a lost disk that is bootstrapped again', () => {
     expect(kinds(cluster, 'b')).toEqual([]);
   });
 
-  it('it does not campaign', () => {
+  it('a server with a lost disk does not campaign', () => {
     const cluster = founded('a', 'b', 'c');
     cluster.wipe('c');
     cluster.bootstrapAgain('c');
@@ -165,7 +165,7 @@ describe('a lost disk that is bootstrapped again', () => {
     expect(cluster.raft('a').log.committed).toBe(at.index);
   });
 
-  it('a voter elects the rightful leader, although its log names another disk for it', () => {
+  it('a voter elects the right leader even if its log names another disk for it', () => {
     const cluster = founded('a', 'b', 'c');
     // Server b receives an entry that records a wrong store for c. The entry is never committed.
     const { log, ballot } = cluster.raft('b');
@@ -208,7 +208,7 @@ describe('a cluster that records its stores late', () => {
     expect(stores(cluster, 'a')).toEqual({ a, b });
   });
 
-  it('a leader records the disk of a voter that was away', () => {
+  it('a leader records the disk of a voter that was isolated', () => {
     const membership = membershipOf(['a', 'b', 'c'].map((id) => [id, addressOf(id)]));
     const cluster = new Scenario(['a', 'b', 'c'], { membership, stores: true });
     cluster.isolate('c');

@@ -21,7 +21,7 @@ function led(): Scenario {
 }
 
 describe('leadership transfers', () => {
-  it('the target leads without waiting for an election timeout', () => {
+  it('the target of a transfer leads without waiting for an election timeout', () => {
     const cluster = led();
     const before = cluster.now;
     expect(cluster.feed('a', (raft) => raft.transfer('b'))).toBe(undefined);
@@ -31,7 +31,7 @@ describe('leadership transfers', () => {
     expect(cluster.now).toBe(before);
   });
 
-  it('the target receives the rest of the log first, and no command is accepted meanwhile', () => {
+  it('a target first receives the rest of the log, while commands are refused', () => {
     const cluster = led();
     cluster.propose('a', 'y');
     cluster.feed('a', (raft) => raft.transfer('b'));
@@ -42,7 +42,7 @@ describe('leadership transfers', () => {
     expect(cluster.raft('b').log.committed).toBe(5);
   });
 
-  it('without a target, the voter with the most entries is chosen', () => {
+  it('a transfer without a target chooses the voter with the most entries', () => {
     const cluster = led();
     cluster.cut('a', 'b');
     cluster.propose('a', 'y');
@@ -84,7 +84,7 @@ describe('leadership transfers', () => {
     expect(cluster.feed(leader, (raft) => raft.transfer('a'))).toBe('away');
   });
 
-  it('a transfer to another target is refused while one is in progress', () => {
+  it('a transfer to another target is refused while a transfer is in progress', () => {
     const cluster = led();
     cluster.feed('a', (raft) => raft.transfer('b'));
     expect(cluster.feed('a', (raft) => raft.transfer('b'))).toBe(undefined);
@@ -109,7 +109,7 @@ describe('leadership transfers', () => {
     expect(cluster.raft('a').log.membership?.servers.get('d')?.address).toBe('memory:moved');
   });
 
-  it('a late request of an earlier term deposes nobody', () => {
+  it('a late transfer request of an earlier term deposes no leader', () => {
     const cluster = led();
     cluster.feed('a', (raft) => raft.transfer('b'));
     const late = cluster.hold({ kind: 'timeoutNow' });
@@ -124,7 +124,7 @@ describe('leadership transfers', () => {
     expect(cluster.raft(leader).ballot.term).toBe(term);
   });
 
-  it('a request for an earlier start of the target is ignored', () => {
+  it('a transfer request for an earlier start of the target is ignored', () => {
     const cluster = led();
     cluster.feed('a', (raft) => raft.transfer('b'));
     const late = cluster.hold({ kind: 'timeoutNow' });
@@ -146,7 +146,7 @@ describe('leadership transfers', () => {
     expect(cluster.raft('c').ballot).toEqual({ term: 3, votedFor: 'b' });
   });
 
-  it('after a lost transfer the target asks for pre-votes like any other server', () => {
+  it('the target of a lost transfer requests pre-votes like any other server', () => {
     const cluster = led();
     cluster.feed('a', (raft) => raft.transfer('b'));
     cluster.deliver({ kind: 'timeoutNow' });

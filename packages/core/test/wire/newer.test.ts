@@ -81,7 +81,7 @@ it('readSnapshotHead throws KONTIKI_FORMAT for a newer level', () => {
   expect(() => readSnapshotHead(encodeSnapshotHead(meta))).toThrow(expect.objectContaining({ code: 'KONTIKI_FORMAT' }));
 });
 
-it('a heartbeat reply carries level and behavior of its sender from version 3 on', () => {
+it('a heartbeat reply of version 3 contains the level and behavior of its sender', () => {
   const reply: Message = { kind: 'heartbeatReply', ...from, to: 1, stream: 1, round: 2, blank: false, full: false };
   const leveled = { ...reply, level: 7, behavior: 2 ** 32 - 1 };
   expect(decodeFrame(encodeFrame([leveled])).messages).toEqual([leveled]);

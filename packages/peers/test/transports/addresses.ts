@@ -55,7 +55,7 @@ export function testAddresses(scheme: string, make: (port: number, dial: Transpo
     expect(moving.leader?.status().membership?.revision).toBe(0);
   });
 
-  it('servers that all start on other ports find each other if each one reaches another one', async () => {
+  it('servers on new ports find each other if each reaches another server', async () => {
     const moving = await cluster();
     for (const id of ids) await moving.close(id);
     for (const id of ids) moving.ports.set(id, await freePort());
@@ -78,7 +78,7 @@ export function testAddresses(scheme: string, make: (port: number, dial: Transpo
     await moving.applied('three', ...ids);
   });
 
-  it('a server that announces the address of another one changes nothing', async () => {
+  it('a server that announces the address of another server changes nothing', async () => {
     const moving = await cluster();
     const before = addresses(moving);
     await moving.close('c');

@@ -10,7 +10,7 @@ const limits = { reconnectMinMs: 1, reconnectMaxMs: 20 };
  * changes.
  */
 export function testDialing(started: Started): void {
-  it('a transport dials where the option dial says, and names the address to it', async () => {
+  it('a transport dials the address that the option dial returns', async () => {
     const b = await started('b');
     const asked: [ServerId, string][] = [];
     const dial = (id: ServerId, address: string): string => {
@@ -23,7 +23,7 @@ export function testDialing(started: Started): void {
     expect(asked).toEqual([['b', 'http://inside.example:1']]);
   });
 
-  it('a transport asks the option dial again for each attempt', async () => {
+  it('a transport calls the option dial again for each attempt', async () => {
     const b = await started('b');
     let target = b.address;
     const a = await started('a', { dial: () => target, limits });

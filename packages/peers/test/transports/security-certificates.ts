@@ -108,7 +108,7 @@ export function testCertificates(created: Created): void {
     await until(() => a.logged(/TLS handshake failed \(ERR_SSL_HTTP_REQUEST\)/), 'the log line');
   });
 
-  it('a server with certificates never dials without TLS, whatever the scheme', async () => {
+  it('a server with certificates never dials without TLS, for any scheme', async () => {
     const authority = await Authority.create();
     const [a, b] = await startDialing(created, {}, await tlsFor(authority, 'b'));
     await cannotConnect(b);
