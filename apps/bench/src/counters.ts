@@ -76,7 +76,7 @@ export function countSyncs(folder: Folder, counters: Counters): Folder {
   };
 }
 
-/** A clock that counts timer firings. */
+/** A clock that counts how often its timers fire. */
 export class CountingClock extends SystemClock {
   wakeUps = 0;
 

@@ -15,7 +15,7 @@ export interface Plan {
   readonly seed: number;
   readonly runs: number;
   readonly seconds: number;
-  /** Called before each execution. */
+  /** Called with each input before its execution. */
   readonly onInput: (input: Uint8Array) => void;
   /** Called when the target has accepted an input. */
   readonly onAccepted: () => void;

@@ -7,14 +7,14 @@ import { fileURLToPath } from 'node:url';
  */
 const RUNS_FILE = fileURLToPath(new URL('../runs.md', import.meta.url));
 
-/** One recorded run. */
+/** One run of many seeds, recorded in `runs.md`. */
 export interface Run {
   readonly world: string;
   readonly from: number;
   readonly seeds: number;
   readonly events: number;
   readonly hours: number;
-  /** Event counts per 1,000 seeds. */
+  /** Event counts per 1,000 seeds, as text. */
   readonly coverage: string;
   /** The failing seeds, each with the broken invariant. */
   readonly failures: readonly string[];

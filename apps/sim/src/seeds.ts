@@ -16,7 +16,7 @@ export interface SeedsOptions {
   /** Minutes after which no more seeds are started, unless fewer than `least` have been started. */
   readonly minutes: number;
   readonly least: number;
-  /** Options for every world. */
+  /** Options for every world of the run. */
   readonly options: Omit<Options, 'trace'>;
   /** The commit to record with the run in `runs.md`. If undefined, the run is not recorded. */
   readonly recordCommit: string | undefined;

@@ -48,7 +48,7 @@ export interface Hello {
   readonly epoch: string | undefined;
   /** The version in which both servers encode frames after the handshake. */
   readonly framing: number;
-  /** The announced addresses, not parsed yet. */
+  /** The announced addresses in the header, not parsed yet. */
   readonly addresses: string | readonly string[] | undefined;
 }
 

@@ -1,7 +1,7 @@
 import { isIPv4, type Server } from 'node:net';
 import { KontikiError } from '@kontiki/core';
 
-/** The default host to listen on. */
+/** The default host on which a server listens. */
 export const LOOPBACK = '127.0.0.1';
 
 /**

@@ -18,7 +18,7 @@ import { Refusals } from './refusals.js';
 import { PeerSecurity, type PeerTls } from './security.js';
 import { ThrottledLogger } from './throttled-logger.js';
 
-/** The names in `TransportOptions`. */
+/** The names of the options in `TransportOptions`. */
 const NAMES: readonly (keyof TransportOptions)[] = ['tls', 'secrets', 'insecure', 'logger', 'limits', 'random', 'dial'];
 
 /** The identity, settings and callbacks that all parts of a started transport share. */
@@ -50,7 +50,7 @@ export interface Peer {
   push(messages: readonly Message[]): void;
   /** Sends as many queued messages as the connections accept. */
   flush(): void;
-  /** Called once per `pingIntervalMs`. */
+  /** Checks the peer's connections. Called once per `pingIntervalMs`. */
   tick(): void;
   close(): void;
 }
@@ -60,7 +60,7 @@ export interface Listener {
   /** Where the listener accepts connections. Undefined while it is not listening. */
   readonly bound: Bound | undefined;
   start(): Promise<void>;
-  /** Called once per `pingIntervalMs`. */
+  /** Checks the listener's connections. Called once per `pingIntervalMs`. */
   tick?(): void;
   /** Stops accepting connections. */
   close(): Promise<void>;

@@ -85,12 +85,15 @@ export class Reconnector {
     this.#wait();
   }
 
-  /** Called once per `pingIntervalMs`. */
+  /**
+   * Starts a new tick, in which `reconnectSoon` may shorten the delay once. Called once per
+   * `pingIntervalMs`.
+   */
   tick(): void {
     this.#shortened = false;
   }
 
-  /** Called when an attempt succeeds. */
+  /** Called when an attempt to connect succeeds. */
   onConnected(): void {
     this.#connectedAt = performance.now();
     this.#log('info', 'connected', `connected to ${this.#peer}`, { address: this.address });

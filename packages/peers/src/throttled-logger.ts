@@ -34,7 +34,7 @@ export class ThrottledLogger {
   readonly #now: () => number;
   readonly #topics = new Map<string, Topic>();
 
-  /** `now` returns monotonic milliseconds. */
+  /** `now` returns the time in milliseconds of a monotonic clock. */
   constructor(
     logger: Logger,
     isMember: (id: ServerId) => boolean = () => true,

@@ -42,7 +42,7 @@ export interface Batch {
   /** Offsets of the batch's first byte and of the byte after its last one. */
   readonly begin: number;
   readonly end: number;
-  /** The encoded records. */
+  /** The encoded records of the batch. */
   readonly body: Uint8Array;
 }
 

@@ -32,7 +32,7 @@ function strongRandom(): number {
 /** The entries of a run, starting with the run's first entry. */
 interface ReadRun {
   readonly run: Run;
-  /** End of the run when it was read. */
+  /** Offset of the end of the run at the time when it was read. */
   readonly end: number;
   readonly entries: readonly Entry[];
 }

@@ -64,7 +64,7 @@ export class FreeSpace {
   readonly #clock: Clock;
   readonly #retry: Timer;
   readonly #onFull: (full: boolean) => void;
-  /** Result of the latest measurement. */
+  /** Number of free bytes in the latest measurement. */
   #free = Infinity;
   #isFull = false;
   #isClosed = false;

@@ -4,7 +4,7 @@ interface Write {
   readonly bytes: Uint8Array;
   /** The bytes that the write replaced. A power cut restores these bytes. */
   readonly before: Uint8Array;
-  /** Length of the file before the write. */
+  /** Length of the file in bytes before the write. */
   readonly lengthBefore: number;
 }
 
@@ -26,7 +26,7 @@ export class Inode {
   #length: number;
   /** Writes that are not durable yet, oldest first. */
   #unsynced: Write[] = [];
-  /** Number of synced or dropped writes. */
+  /** Number of writes that were synced, or dropped by a failed sync. */
   #settled = 0;
   /**
    * The durable contents after a failed sync. A failed sync drops writes that processes can still
@@ -45,7 +45,7 @@ export class Inode {
     this.#length = contents.length;
   }
 
-  /** Replaces the contents durably. */
+  /** Replaces the contents of the file durably. */
   overwrite(contents: Uint8Array): void {
     this.#bytes = contents.slice();
     this.#length = contents.length;

@@ -24,7 +24,7 @@ export interface SimulatedDiskOptions {
   readonly random?: (() => number) | undefined;
   /** Called before each operation. If it returns an error, the operation fails with it. */
   readonly fail?: ((operation: DiskOperation) => Error | undefined) | undefined;
-  /** Awaited before an asynchronous operation ends. */
+  /** Returns a promise that an asynchronous operation awaits before it ends. */
   readonly delay?: ((operation: DiskOperation) => Promise<void>) | undefined;
   /** Returns whether a sync resolves without syncing. Set it to check that a test detects this. */
   readonly lies?: ((operation: DiskOperation) => boolean) | undefined;
@@ -55,15 +55,15 @@ export class SimulatedDisk {
   #durableNames: Names = new Map();
   /** Name changes that are not durable yet, oldest first. */
   #unsyncedNames: ((names: Names) => void)[] = [];
-  /** Number of durable name changes. */
+  /** Number of name changes that are durable. */
   #syncedNames = 0;
   #life = 0;
   #locks = new Set<string>();
-  /** Number of operations so far. */
+  /** Number of disk operations so far. */
   operations = 0;
   /** A scheduled crash, before the operation with this number. */
   crashAt: { readonly operation: number; readonly kind: Crash } | undefined;
-  /** Called after each crash. */
+  /** Called after each crash of the process or the power. */
   onCrash: () => void = () => {};
 
   constructor(options: SimulatedDiskOptions = {}) {
@@ -285,7 +285,7 @@ class SimulatedFile implements File {
   }
 
   write(bytes: Uint8Array, offset: number): void {
-    // A dead process writes nothing.
+    // A dead process must not write anything.
     if (this.#disk.enter(this.#life, this.#writing(bytes, offset))) this.#inode.write(offset, bytes);
   }
 

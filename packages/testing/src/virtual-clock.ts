@@ -92,7 +92,7 @@ export class VirtualClock implements Clock {
     return next;
   }
 
-  /** Settles promises. Returns whether they deferred more callbacks. */
+  /** Settles promises. Returns whether the promises deferred more callbacks. */
   async #hasDeferred(): Promise<boolean> {
     await drainPromises();
     return this.#deferred.length > 0;

@@ -54,10 +54,10 @@ export interface PutOutcome {
   readonly leader?: string | undefined;
 }
 
-/** Milliseconds that a PUT may take. */
+/** Milliseconds that a PUT request may take. */
 const PUT_LIMIT = 3_000;
 
-/** Sets a key. */
+/** Sets a key with a PUT request. */
 export async function put(
   client: HttpClient,
   firstUrl: string,

@@ -26,7 +26,7 @@ export class StreamProgress {
     this.#totalBytes = totalBytes;
   }
 
-  /** Yields the chunks unchanged and prints progress. */
+  /** Yields the chunks of a stream unchanged and prints progress. */
   async *watch(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
     const start = performance.now();
     const printer = new ProgressPrinter();

@@ -55,7 +55,7 @@ export async function migrateCommand(args: string[]): Promise<number> {
 /** Location of a node's store. */
 interface StoreLocation {
   readonly storage: Storage;
-  /** Path of the form DATA/NODE/STORE. */
+  /** Path of the store, in the form DATA/NODE/STORE. */
   readonly path: string;
 }
 

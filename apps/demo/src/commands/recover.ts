@@ -150,7 +150,7 @@ function membersOf({ servers, epoch }: Membership): string {
   return `${[...servers.keys()].join(', ')}${epoch === '' ? '' : ` (recovered, epoch ${epoch.slice(0, 8)})`}`;
 }
 
-/** A node whose contents are known. */
+/** A node whose log and snapshots can be read. */
 type Readable = Survivor & { readonly contents: ServerContents & { readonly membership: { membership: Membership } } };
 
 /**

@@ -45,7 +45,7 @@ export function tuningOf(values: ParsedArgs['values']): Tuning {
   };
 }
 
-/** Returns the given flags as command-line arguments. */
+/** Returns the tuning flags that were given, as command-line arguments. */
 export function tuningArgs(values: ParsedArgs['values']): string[] {
   return Object.keys(tuningFlags).flatMap((flag) => {
     const value = values[flag];

@@ -9,9 +9,9 @@ export const MAX_COMMAND = 12 + MAX_KEY + MAX_VALUE;
 /** Condition that a key must meet for a command to take effect. */
 export type Condition =
   | { readonly kind: 'always' }
-  /** The key exists and was last written at this log index. */
+  /** The key must exist, and its last write must be the command at this log index. */
   | { readonly kind: 'revision'; readonly revision: number }
-  /** The key does not exist. */
+  /** The key must not exist. */
   | { readonly kind: 'absent' };
 
 /** A replicated command: sets a key to a value, or deletes it. */

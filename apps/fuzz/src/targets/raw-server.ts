@@ -16,7 +16,7 @@ export interface Patience {
    * time.
    */
   readonly turns: number;
-  /** Called after half of these turns. */
+  /** Called after half of the turns in `turns`. */
   readonly onHalf?: () => void;
 }
 

@@ -58,7 +58,7 @@ export async function runMutants({ names, alone, invariants, ...worlds }: Mutant
   return found;
 }
 
-/** The worlds to run with a mutant. */
+/** Settings of the worlds to run with each mutant. */
 type Worlds = Pick<MutantsOptions, 'world' | 'storage' | 'seeds' | 'from'>;
 
 interface Killed {

@@ -65,9 +65,9 @@ export interface Holdings {
 
 /** The expected contents of a log after some calls. */
 export interface Model extends Holdings {
-  /** The highest commit index of the calls. */
+  /** The highest commit index in the calls so far. */
   readonly committed: number;
-  /** Number of resets. */
+  /** Number of resets of the log so far. */
   readonly resets: number;
   /** All entries that the log contained since its last reset, including compacted entries. */
   readonly all: readonly Entry[];

@@ -81,9 +81,9 @@ interface Guarantee {
   listed: boolean | undefined;
   /** Lowest offset at which an unfinished snapshot may resume. */
   synced: number;
-  /** Number of bytes passed to `write`. */
+  /** Number of bytes of the snapshot that were passed to `write`. */
   written: number;
-  /** Promise of the latest sync. */
+  /** Promise of the latest sync of the snapshot. */
   syncing: Promise<void>;
 }
 

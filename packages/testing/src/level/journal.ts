@@ -15,11 +15,11 @@ function nameOf(sequence: number): string {
   return `level-${`${sequence}`.padStart(10, '0')}`;
 }
 
-/** The file being written. */
+/** The journal file to which batches are currently written. */
 interface Open {
   readonly file: File;
   end: number;
-  /** Number of synced bytes. */
+  /** Number of bytes of the file that are synced. */
   synced: number;
   /** Length of the first record, which contains the whole database as of the file's start. */
   readonly first: number;

@@ -1,6 +1,6 @@
 /** A client's operation on one key, with its result. */
 export interface Operation<Input> {
-  /** The key. Operations on different keys are independent. */
+  /** The key of the operation. Operations on different keys are independent. */
   readonly key: string;
   /** The operation and its result, as the model defines them. */
   readonly input: Input;

@@ -6,7 +6,7 @@ import type { PageRead, LogStart, Write } from '@kontiki/core/protocol';
  * called.
  */
 export class ScenarioDisk {
-  /** The durable ballot. */
+  /** The durable ballot: the current term and the vote in this term. */
   ballot: Ballot | undefined;
   /** The id of the disk and the number of starts from it. Undefined if the disk has no id. */
   life: StoreLife | undefined;

@@ -20,14 +20,14 @@ export interface FaultTarget {
   setFull(full: boolean): void;
   /** Makes the disk stop answering, without an error. */
   hang(): void;
-  /** Ends `hang`. */
+  /** Makes a disk that was stopped by `hang` answer again. */
   unhang(): void;
   setTimings(timings: Timings): void;
-  /** Damages the disk of the stopped server. */
+  /** Damages the disk of the server, which is stopped. */
   damage?(): void;
   /** Closes the node and starts it again. */
   close?(): void;
-  /** The membership in force. */
+  /** The membership that the server currently uses. */
   readonly membership?: Membership | undefined;
   /** Asks the server to change the membership. */
   change?(steps: readonly MembershipStep[], force: boolean): void;

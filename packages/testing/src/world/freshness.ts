@@ -5,7 +5,7 @@ import type { InvariantChecker } from './invariant-checker.js';
  * before it started.
  */
 export class Freshness {
-  /** The highest index that was acknowledged or read. */
+  /** The highest index that was acknowledged or read by a client. */
   floor = 0;
   readonly #invariants: InvariantChecker;
 

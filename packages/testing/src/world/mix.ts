@@ -113,7 +113,7 @@ export interface Mix {
   readonly writeEvery: number;
   /** Mean number of milliseconds between two reads. */
   readonly readEvery: number;
-  /** Size in bytes of the largest command. */
+  /** Size in bytes of the largest command that clients propose. */
   readonly commandBytes: number;
   /** Whether state machines recover from their own disk after a restart. */
   readonly durableMachines: boolean;

@@ -17,7 +17,7 @@ export class ModelNetwork<Load> {
   readonly #mix: Mix;
   readonly #ids: readonly ServerId[];
   readonly #deliver: Deliver<Load>;
-  /** Cut links, as `from>to`. */
+  /** Cut links, each as the text `from>to`. */
   readonly #cut = new Set<string>();
   /**
    * Arrival time of the newest message per link. Used to keep messages in order in worlds without

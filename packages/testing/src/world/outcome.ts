@@ -3,7 +3,7 @@ import type { Mix, MixOptions } from './mix.js';
 import type { Invariant, Violation } from './violation.js';
 
 export interface WorldOptions extends MixOptions {
-  /** The invariants to check. Default: all. */
+  /** The invariants to check. Default: all invariants of the world. */
   readonly invariants?: readonly Invariant[] | undefined;
   /** Called for each event with the simulated time in milliseconds and a line of text. */
   readonly trace?: ((at: number, text: string) => void) | undefined;
@@ -17,7 +17,7 @@ export interface Outcome {
   readonly mix: Mix;
   /** Hash of the whole execution. Different executions almost certainly have different hashes. */
   readonly hash: string;
-  /** Number of scheduled events. */
+  /** Number of events that the world scheduled. */
   readonly events: number;
   /** Duration of the world in simulated milliseconds. */
   readonly elapsed: number;

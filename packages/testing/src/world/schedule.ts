@@ -22,7 +22,7 @@ export class Schedule {
     return this.#now;
   }
 
-  /** Number of events planned so far. */
+  /** Number of events planned since the start of the world. */
   get planned(): number {
     return this.#order;
   }

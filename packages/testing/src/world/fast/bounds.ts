@@ -4,10 +4,10 @@ import type { InvariantChecker } from '../invariant-checker.js';
 import { isQuorum } from '../memberships.js';
 import type { Mix } from '../mix.js';
 
-/** The commit indices of one leader. */
+/** The commit indices of one leader since its election. */
 interface Commits {
   readonly term: number;
-  /** The commit index at the election. */
+  /** The commit index of the leader at its election. */
   readonly start: number;
   /**
    * Commit indices above the applied index. `at` is the local time at which the commit index was
@@ -34,7 +34,7 @@ export class Bounds {
   /** The commit index of each leader over time, since its election. */
   readonly #commits = new WeakMap<Raft, Commits>();
 
-  /** `now` returns the world time. */
+  /** `now` returns the simulated time of the world. */
   constructor(invariants: InvariantChecker, mix: Mix, now: () => number) {
     this.#now = now;
     this.#invariants = invariants;

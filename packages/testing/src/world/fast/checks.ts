@@ -14,9 +14,9 @@ interface Observed {
   readonly id: ServerId;
   readonly incarnation: number;
   readonly disk: {
-    /** The durable ballot. */
+    /** The durable ballot of the server. */
     readonly ballot: Ballot | undefined;
-    /** The durable entries. */
+    /** The durable entries of the server. */
     readonly entries: readonly Entry[];
     /** Returns whether an entry is durable, or was durable before the disk was lost. */
     holds(index: number, term: number): boolean;
@@ -69,7 +69,7 @@ export class Checks {
     this.#invariants.check(invariant, holds, broken);
   }
 
-  /** The highest index that was acknowledged or read. */
+  /** The highest index that was acknowledged or read by a client. */
   get floor(): number {
     return this.#freshness.floor;
   }

@@ -21,7 +21,7 @@ export interface ServerContext {
   readonly trace: ((text: string) => void) | undefined;
   /** Mixes a number into the hash of the execution. */
   readonly hash: (value: number) => void;
-  /** Whether the faults are over. */
+  /** Whether all faults of the world have ended. */
   readonly healed: boolean;
   /** Called when a leader steps down because its disk is full. */
   readonly checkFullStepDown: (leader: ModelServer) => void;

@@ -18,14 +18,14 @@ import type { Schedule } from '../schedule.js';
  * a crash, the contents are among those that a real store could have.
  */
 export class ModelDisk {
-  /** The durable ballot. */
+  /** The durable ballot: the current term and the vote in this term. */
   ballot: Ballot | undefined;
   /** The durable entries. `entries[i]` has index i + 1. */
   entries: Entry[] = [];
   committed = 0;
   /** The id of the disk and the number of starts from it. Undefined until the first start. */
   life: StoreLife | undefined;
-  /** Entries of the lost disk. */
+  /** Entries of the disk that was lost, if any. */
   #lostEntries: readonly Entry[] = [];
   #lostStore: StoreId | undefined;
   /** Number of issued writes lost in crashes. */
@@ -43,9 +43,9 @@ export class ModelDisk {
   #healed = false;
   /** The log with all issued writes, durable or not. */
   #view: Entry[] = [];
-  /** The batch being synced. */
+  /** The writes of the batch that is being synced. */
   #syncing: Write[] = [];
-  /** Writes waiting for the current sync to end. */
+  /** Writes that wait for the current sync to end. */
   #waiting: Write[] = [];
   /** Number of crashes, used to ignore syncs issued before a crash. */
   #life = 0;

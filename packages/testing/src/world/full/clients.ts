@@ -9,7 +9,7 @@ import type { NodeServer } from './server.js';
 
 /** The parts of a world that clients use. */
 interface ClientContext {
-  /** Whether the faults are over. */
+  /** Whether all faults of the world have ended. */
   readonly healed: boolean;
   readonly schedule: Schedule;
   readonly mix: Mix;

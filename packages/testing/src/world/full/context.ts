@@ -19,7 +19,7 @@ export interface NodeContext {
   readonly trace: ((text: string) => void) | undefined;
   /** Mixes a number into the hash of the execution. */
   readonly hash: (value: number) => void;
-  /** Whether the faults are over. */
+  /** Whether all faults of the world have ended. */
   readonly healed: boolean;
   readonly carry: (from: ServerId, to: ServerId, sent: SentFrame) => void;
   /** Called when a server becomes leader. */

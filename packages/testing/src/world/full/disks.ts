@@ -7,7 +7,7 @@ import type { Process } from './process.js';
 /** The parts of a world that disks use. */
 interface DiskContext {
   readonly mix: Mix;
-  /** Whether the faults are over. */
+  /** Whether all faults of the world have ended. */
   readonly healed: boolean;
   readonly checks: { readonly counts: Counts };
 }

@@ -33,7 +33,7 @@ const UNUSABLE: ReadonlySet<ErrorCode> = new Set([
   'KONTIKI_LOST_DATA',
 ]);
 
-/** A clock for stores opened only for inspection. */
+/** A clock for stores that are opened only to inspect their contents. */
 const frozenClock: Clock = { now: () => 0, defer() {}, timer: () => ({ set() {}, close() {} }) };
 
 /**

@@ -19,7 +19,7 @@ export interface LogWatcher {
  */
 class Terms {
   #terms: number[] = [];
-  /** Last index covered by a snapshot. */
+  /** Index of the last entry that a snapshot covers. */
   #covered = 0;
 
   /** Returns whether a snapshot covers the entry. The term of a covered entry is unknown. */

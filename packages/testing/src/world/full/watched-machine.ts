@@ -18,7 +18,7 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
   readonly inner: Machine;
   /** The index of the last entry in the machine's state. */
   through = 0;
-  // Optional methods that the machine lacks stay undefined.
+  // Optional methods that the wrapped machine lacks stay undefined.
   readonly open?: (owner: Owner) => Promise<number>;
   readonly snapshot?: () => AsyncIterable<Uint8Array>;
   readonly restore?: (chunks: AsyncIterable<Uint8Array>, at: RestorePoint) => Promise<void>;
