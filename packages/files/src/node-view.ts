@@ -10,12 +10,13 @@ const LOCAL_FILE_SYSTEMS: ReadonlySet<number> = new Set([
 const LOCAL = '-local';
 
 /**
- * Describes how this process reaches a folder: the boot of its kernel, the device of the folder's
- * file system, and whether that file system is local. The text fits in a file name.
+ * Describes how this process reaches a folder. The text contains the boot of the kernel, the device
+ * of the folder's file system, and whether that file system is local. The text fits in a file name.
  *
  * A Unix socket can be reached only through the kernel and the file system on which its process
  * listens. A process on another machine, or behind a FUSE or overlay mount, sees the same socket
- * file, but gets the answer that a dead process would cause.
+ * file. If it connects to the socket, its connection is refused as if the process behind the socket
+ * were dead.
  */
 export async function viewOf(folder: string): Promise<string> {
   const [boot, { dev }, { type }] = await Promise.all([bootId(), stat(folder, { bigint: true }), statfs(folder)]);

@@ -11,9 +11,9 @@ const SCHEMES: ReadonlyMap<string, string> = new Map([
 /**
  * Parses a peer's address and returns it as a URL with the scheme `http:` or `https:`. The schemes
  * `ws:` and `wss:` are converted, so that a cluster can change its transport without changing the
- * addresses in its membership. Throws `KONTIKI_BAD_OPTION` for other schemes, for a host or port that
- * nothing can dial, for spaces and control characters, and for URLs with credentials, a query or a
- * fragment.
+ * addresses in its membership. Throws `KONTIKI_BAD_OPTION` for other schemes, and for a host or
+ * port that nothing can dial. Also throws for spaces and control characters, and for URLs with
+ * credentials, a query or a fragment.
  */
 export function parseAddress(address: string): URL {
   // `URL` would remove some of these characters, and encode others.

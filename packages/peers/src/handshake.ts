@@ -136,8 +136,8 @@ function describeEpochs(self: Identity, from: ServerId, epoch: string): string {
 
 /**
  * Checks a request from another server and returns its handshake. Throws a `HandshakeError` if the
- * request must be refused: a request from a browser, from a client that is not authenticated, or
- * from a server that its certificate does not name.
+ * request comes from a browser or from a client that is not authenticated. Also throws if the
+ * client's certificate does not name the server that sent the handshake.
  */
 export function checkRequest({ self, security }: Context, { headers, socket }: IncomingMessage): Hello {
   security.checkClient(socket);

@@ -159,9 +159,10 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
 
   /**
    * Starts listening and dialing peers. Rejects with `KONTIKI_LISTEN` if the transport cannot
-   * listen on the port. Rejects with `KONTIKI_BAD_OPTION` if other machines can reach the
-   * application's server and peers are not authenticated, or if this server's certificate does not
-   * name this server. Rejects with `KONTIKI_CLOSED` if the transport was closed.
+   * listen on the port. Rejects with `KONTIKI_BAD_OPTION` if this server's certificate does not
+   * name this server. Also rejects with this code if other machines can reach the application's
+   * server, but peers are not authenticated. Rejects with `KONTIKI_CLOSED` if the transport was
+   * closed.
    */
   async start(self: Identity, receive: (from: ServerId, message: Received) => void): Promise<void> {
     if (this.#closed !== undefined) throw closedError();

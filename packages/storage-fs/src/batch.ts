@@ -3,11 +3,18 @@ import { crc32, Reader, Writer } from '@kontiki/core/wire';
 import { readRecord, recordLength, writeRecord } from './record.js';
 
 /**
- * A batch contains the records that one sync makes durable. Its layout in a segment is: checksum of
- * everything that follows (4 bytes), the segment's salt (4), length of the records (4), zeros (4),
- * number of the batch (8), the records, and zeros up to a multiple of 8.
+ * A batch contains the records that one sync makes durable. A batch in a segment consists of these
+ * fields:
  *
- * A batch without records is an idle mark. It proves that everything before it was synced, and the
+ * - checksum of all following fields (4 bytes)
+ * - the segment's salt (4)
+ * - length of the records (4)
+ * - zeros (4)
+ * - number of the batch (8)
+ * - the records
+ * - zeros up to a multiple of 8
+ *
+ * A batch without records is an idle mark. It proves that all bytes before it were synced, and the
  * next batch overwrites it.
  */
 export const BATCH_HEADER = 24;

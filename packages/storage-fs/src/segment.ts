@@ -6,10 +6,20 @@ import { aligned } from './batch.js';
 import { checkpointLength, readCheckpoint, writeCheckpoint } from './record.js';
 
 /**
- * The header of a segment: checksum of the rest of the header (4 bytes), length of the header (4),
- * "KONTIKI" and the format version (8), salt of the segment's batches (4), number of the segment
- * (8), number of its first batch (8), end of the previous segment (4), cluster, server, and the
- * log's checkpoint when the segment was created. The file name also contains the segment's number.
+ * The header of a segment. It consists of these fields:
+ *
+ * - checksum of the rest of the header (4 bytes)
+ * - length of the header (4)
+ * - "KONTIKI" and the format version (8)
+ * - salt of the segment's batches (4)
+ * - number of the segment (8)
+ * - number of its first batch (8)
+ * - end of the previous segment (4)
+ * - cluster
+ * - server
+ * - the log's checkpoint when the segment was created
+ *
+ * The file name also contains the segment's number.
  */
 const MAGIC = new TextEncoder().encode('KONTIKI');
 const VERSION = 1;

@@ -6,7 +6,7 @@ import { seal, unseal } from './seal.js';
 
 /**
  * The terms and memberships of a log have separate keys, so that opening the log does not require
- * reading the entries. Each kind forms a chain: every item begins with a link to the previous item,
+ * reading the entries. Each kind forms a chain. Every item begins with a link to the previous item,
  * and the head of the log links to the last item. `open` can therefore detect a missing item.
  */
 export interface Chain<T extends { readonly index: number }> {

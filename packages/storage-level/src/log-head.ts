@@ -29,8 +29,9 @@ export interface LogHead {
 }
 
 /**
- * Length of a head without the vitals that follow it: flags (1), last, committed (8 each),
- * genesis, generation (4 each), base (8), term link, membership link (`LINK` each), block (4).
+ * Length of a head without the vitals that follow it. A head consists of these fields: flags (1
+ * byte), last, committed (8 each), genesis, generation (4 each), base (8), term link, membership
+ * link (`LINK` each), block (4).
  */
 const FIXED = 1 + 3 * 8 + 2 * LINK + 3 * 4;
 

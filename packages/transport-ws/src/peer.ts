@@ -7,8 +7,8 @@ import { Dialer } from './dialer.js';
  * A peer with its queue and at most two connections: one that this server dialed and one that it
  * accepted. Each server sends on the connection that it dialed, so the two servers need not agree
  * on which connection to keep. Until a server has dialed successfully, it sends on the accepted
- * connection. A new server needs this to answer its leader, because it does not know the leader's
- * address until it has received the membership in the log.
+ * connection. A new server needs this to answer its leader. The new server does not know the
+ * leader's address until it has received the membership in the log.
  */
 export class WebSocketPeer implements Peer {
   readonly id: ServerId;

@@ -1,6 +1,6 @@
-// Shows how operators use feature levels: calls that raise the level, refusals of these calls, and
-// the state of a server that cannot read its leader's log. See protocol/levels.test.ts for the
-// protocol.
+// Shows how operators use feature levels. Covers calls that raise the level, refusals of these
+// calls, and the state of a server that cannot read its leader's log. See protocol/levels.test.ts
+// for the protocol.
 import { MemoryLog, membershipOf, type Message, type RaftNode, type Received } from '@kontiki/core';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { bytes, Nodes, runToOutcome } from './harness.js';
