@@ -96,7 +96,7 @@ describe('the founding of a cluster', () => {
 });
 
 describe('a lost disk that is bootstrapped again', () => {
-  it('an entry survives although the server with a lost disk had acknowledged it', () => {
+  it('an entry survives the loss of the disk of a server that had acknowledged it', () => {
     const cluster = founded('a', 'b', 'c', 'd', 'e');
     for (const id of ['d', 'e']) cluster.isolate(id);
     const at = cluster.propose('a', 'X');

@@ -80,7 +80,7 @@ export class ModelServer implements FaultTarget {
   }
 
   /**
-   * The memberships whose quorums may have included the server in the current turn. A leader can
+   * The memberships by which the server may have counted a quorum in the current turn. A leader can
    * commit, step down, and truncate its newest membership in one turn.
    */
   get memberships(): readonly MembershipAt[] {
