@@ -144,6 +144,17 @@ export class Loop<Result> {
     this.schedule();
   }
 
+  /** Notes whether the disk is too full for another log segment. */
+  setFull(full: boolean): void {
+    if (this.#stopped) return;
+    this.#logger.warn(
+      full ? 'the disk is full: this server votes and reads, but writes no entries' : 'the disk has room again',
+    );
+    this.#raw.setFull(full);
+    this.#events.emit('full', { full });
+    this.schedule();
+  }
+
   /** Stops the loop. No further turn runs. */
   stop(): void {
     this.#stopped = true;

@@ -11,10 +11,9 @@ import { checkedMachine } from './apply/checked-machine.js';
 import { AddressBook } from './address-book.js';
 import { Calls, type CallOptions } from './calls/calls.js';
 import { limited, limitedAlone, refuseOptions, unlessAborted } from './calls/limited.js';
-import { proposeOptions, type Applied, type ProposeOptions } from './calls/proposal.js';
+import { checkProposal, proposeOptions, type Applied, type ProposeOptions } from './calls/proposal.js';
 import { readOptions, refuseRead, serveRead, type ReadOptions } from './calls/read-queue.js';
 import { closeQuietly } from './close-parts.js';
-import { describe } from './describe.js';
 import { CommandCopies } from './command-copies.js';
 import { Emitter, type ListenerOptions } from './events/emitter.js';
 import { eventNames, type NodeEvents } from './events/events.js';
@@ -22,11 +21,12 @@ import { Members } from './members/members.js';
 import { closeOptions, handOver, leadsOthers, type CloseOptions } from './hand-over.js';
 import { NodeIdentity } from './identity.js';
 import { Loop } from './loop.js';
-import { badOption, checkOptions, checkTimings, DEFAULT_TIMEOUT, type NodeOptions } from './options.js';
+import { checkOptions, checkTimings, DEFAULT_TIMEOUT, type NodeOptions } from './options.js';
 import { alignStores, type AlignedStores } from './start/align-stores.js';
 import { drawNumber } from './start/count-start.js';
 import { checkAddresses } from './start/check-addresses.js';
-import { leaderOf, statusOf, type NodeEnd, type Status } from './status.js';
+import { reportStart } from './start/report-start.js';
+import { endError, leaderOf, statusOf, type NodeEnd, type Status } from './status.js';
 import { SystemClock } from './system-clock.js';
 
 /** One server of a cluster. */
@@ -183,15 +183,14 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     const overloaded = immediate ? undefined : reads.refuse();
     if (overloaded !== undefined) return Promise.reject(overloaded);
     const call = this.#calls.open<T>(options.timeout ?? this.#timeout, options.signal);
-    if (!local) {
-      reads.add(this.#raw.read(), call, read);
-      this.#loop.schedule();
-    } else if (!immediate) {
-      // An asynchronous apply is in progress, so the state is inconsistent. Run the read when the
-      // apply finishes.
+    if (immediate) {
+      serveRead(call, read);
+    } else if (local) {
+      // An asynchronous apply is in progress, so the state is inconsistent until it finishes.
       reads.addLocal(call, read);
     } else {
-      serveRead(call, read);
+      reads.add(this.#raw.read(), call, read);
+      this.#loop.schedule();
     }
     return call.promise;
   }
@@ -236,16 +235,12 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   waitForLeader(options: CallOptions = {}): Promise<Leader> {
     const refused = this.#refuseCall(options);
     if (refused !== undefined) return Promise.reject(refused);
-    const { leader } = this;
-    if (leader !== undefined) return Promise.resolve(leader);
-    return limited(
-      this.#calls,
-      { ...options, timeout: options.timeout ?? this.#timeout },
-      (signal) =>
-        new Promise((resolve) => {
-          this.#events.on('leader', (event) => event.leader && resolve(event.leader), { signal });
-        }),
-    );
+    const run = (signal: AbortSignal): Promise<Leader> =>
+      new Promise((resolve) => {
+        this.#events.on('leader', ({ leader }) => leader && resolve(leader), { signal });
+      });
+    if (this.leader !== undefined) return Promise.resolve(this.leader);
+    return limited(this.#calls, { ...options, timeout: options.timeout ?? this.#timeout }, run);
   }
 
   /**
@@ -314,8 +309,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   close(options: CloseOptions = {}): Promise<void> {
     const refused = refuseOptions(options, closeOptions);
     if (refused !== undefined) return Promise.reject(refused);
-    this.#closing ??= this.#close(options);
-    return this.#closing;
+    return (this.#closing ??= this.#close(options));
   }
 
   async #close(options: CloseOptions): Promise<void> {
@@ -342,40 +336,20 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   // ---- Starting and stopping the node.
 
-  async #start(
-    { log, transport, address }: NodeOptions<Result>,
-    { state }: AlignedStores,
-    signal: AbortSignal,
-  ): Promise<void> {
-    for (const repair of state.repairs) this.#logger.warn('truncated the torn end of the log', { ...repair });
-    if (this.#raw.raft.log.blank) {
-      this.#logger.info('this server is blank: it waits for a leader, and neither campaigns nor votes');
-    }
+  async #start(options: NodeOptions<Result>, { state }: AlignedStores, signal: AbortSignal): Promise<void> {
+    const { log, transport, address } = options;
+    reportStart(state, this.#raw.raft.log.blank, this.#logger);
     checkAddresses(this.#raw.raft, transport, state.last > 1, this.#logger);
     if (address !== undefined) transport.checkAddresses?.(new Map([[this.id, address]]));
-    log.onFull((full) => this.#setFull(full));
+    log.onFull((full) => this.#loop.setFull(full));
     await this.#loop.transport.start(this.#identity, signal);
     this.#loop.start();
-  }
-
-  #setFull(full: boolean): void {
-    if (this.#ended !== undefined) return;
-    this.#logger.warn(
-      full ? 'the disk is full: this server votes and reads, but writes no entries' : 'the disk has room again',
-    );
-    this.#raw.setFull(full);
-    this.#events.emit('full', { full });
-    this.#loop.schedule();
   }
 
   /** Ends the node. A second call has no effect. */
   #end(role: NodeEnd['role'], failure?: Error): void {
     if (this.#ended !== undefined) return;
-    const text =
-      failure === undefined
-        ? `Node ${this.id} was closed.`
-        : `Node ${this.id} has failed: ${failure.message} Its data is kept. Start it again when the cause is removed.`;
-    const error = new KontikiError('KONTIKI_CLOSED', text, { cause: failure });
+    const error = endError(this.id, failure);
     const previous = this.#raw.raft.role;
     this.#ended = { role, error };
     this.#loop.stop();
@@ -418,13 +392,9 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   #refuseProposal(data: Uint8Array, options: ProposeOptions): KontikiError | undefined {
     const refused = this.#refuseCall(options, proposeOptions);
     if (refused !== undefined) return refused;
-    const { forward = true } = options;
-    if (typeof forward !== 'boolean') return badOption(`forward must be true or false, not ${describe(forward)}.`);
-    if (!(data instanceof Uint8Array)) return badOption('A command must be a Uint8Array.');
-    if (data.length > this.#maxCommandBytes) {
-      const text = `The command has ${data.length} bytes, but this node accepts at most ${this.#maxCommandBytes}.`;
-      return new KontikiError('KONTIKI_TOO_LARGE', text);
-    }
-    return this.#loop.proposals.refuse(data.length, forward);
+    return (
+      checkProposal(data, options, this.#maxCommandBytes) ??
+      this.#loop.proposals.refuse(data.length, options.forward ?? true)
+    );
   }
 }

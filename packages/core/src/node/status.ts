@@ -1,4 +1,4 @@
-import type { KontikiError } from '../errors.js';
+import { KontikiError } from '../errors.js';
 import type { Leader, ServerId } from '../log/server.js';
 import type { Membership } from '../log/membership.js';
 import type { ProgressState } from '../protocol/progress.js';
@@ -110,6 +110,15 @@ export function leaderOf({ leader: id, log }: Raft): Leader | undefined {
 export interface NodeEnd {
   readonly role: 'failed' | 'closed';
   readonly error: KontikiError;
+}
+
+/** Returns the error with which every call rejects after a node was closed or has failed. */
+export function endError(id: ServerId, failure: Error | undefined): KontikiError {
+  const text =
+    failure === undefined
+      ? `Node ${id} was closed.`
+      : `Node ${id} has failed: ${failure.message} Its data is kept. Start it again when the cause is removed.`;
+  return new KontikiError('KONTIKI_CLOSED', text, { cause: failure });
 }
 
 /**

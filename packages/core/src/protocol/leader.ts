@@ -101,8 +101,8 @@ export class Leader extends BaseRole {
   }
 
   propose(data: Uint8Array): Position {
-    const { log, ballot } = this.#server;
-    const entry: Entry = { kind: 'command', index: log.lastIndex + 1, term: ballot.term, data };
+    const { log } = this.#server;
+    const entry: Entry = { kind: 'command', index: log.lastIndex + 1, term: this.#server.ballot.term, data };
     log.append(entry);
     this.#uncommittedBytes += entryBytes(entry);
     return entry;
@@ -116,9 +116,7 @@ export class Leader extends BaseRole {
 
   /** Raises the cluster's feature level to the highest level that every member supports. */
   raiseLevel({ expected }: Pick<ChangeLimits, 'expected'>): Position | ChangeRefusal {
-    const refused = this.#refuseChange(expected);
-    if (refused !== undefined) return refused;
-    const next = raised(this.#server, this.peers);
+    const next = this.#refuseChange(expected) ?? raised(this.#server, this.peers);
     return 'refused' in next ? next : this.#appendMembership(next);
   }
 

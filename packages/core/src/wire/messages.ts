@@ -1,8 +1,9 @@
 import { isKontikiError } from '../errors.js';
-import type { Entry, Position } from '../log/entry.js';
+import type { Entry } from '../log/entry.js';
 import type { SnapshotMeta } from '../log/snapshot-meta.js';
 import type { HeartbeatReply, Message, ProposalRefusal, Received, Unreadable } from '../protocol/message.js';
 import { entriesLength, readEntries, writeEntries } from './entries.js';
+import { position, upTo } from './position.js';
 import { protocolError, type Reader } from './reader.js';
 import { encodeSnapshotHead, readSnapshotHead } from './snapshot-head.js';
 import { textLength, type Writer } from './writer.js';
@@ -384,22 +385,4 @@ function incarnation(reader: Reader): number {
   const value = reader.u53();
   if (value === 0) throw protocolError('A message carries no incarnation.');
   return value;
-}
-
-/**
- * Reads a position. Throws if its term is above `term`, or if only its index or only its term is 0.
- */
-function position(reader: Reader, term: number): Position {
-  const at = { index: reader.u53(), term: upTo(term, reader.u53()) };
-  if ((at.index === 0) === (at.term === 0)) return at;
-  throw protocolError(`A message names the impossible position of index ${at.index} and term ${at.term}.`);
-}
-
-/**
- * Returns `held`, the term of an entry. Throws if `held` is above the term of the message, because
- * no server has an entry from a later term than its current term.
- */
-function upTo(term: number, held: number): number {
-  if (held > term) throw protocolError(`A message of term ${term} names an entry of term ${held}.`);
-  return held;
 }

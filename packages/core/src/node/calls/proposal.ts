@@ -1,5 +1,7 @@
+import { KontikiError } from '../../errors.js';
 import type { Position } from '../../log/entry.js';
-import type { Names } from '../options.js';
+import { describe } from '../describe.js';
+import { badOption, type Names } from '../options.js';
 import type { Call, CallOptions } from './calls.js';
 import { callOptions } from './limited.js';
 
@@ -18,6 +20,19 @@ export interface ProposeOptions extends CallOptions {
 }
 
 export const proposeOptions: Names<ProposeOptions> = { ...callOptions, forward: true };
+
+/** Returns the error for a command or options that can never be proposed, if they are invalid. */
+export function checkProposal(
+  data: unknown,
+  { forward = true }: ProposeOptions,
+  max: number,
+): KontikiError | undefined {
+  if (typeof forward !== 'boolean') return badOption(`forward must be true or false, not ${describe(forward)}.`);
+  if (!(data instanceof Uint8Array)) return badOption('A command must be a Uint8Array.');
+  if (data.length <= max) return undefined;
+  const text = `The command has ${data.length} bytes, but this node accepts at most ${max}.`;
+  return new KontikiError('KONTIKI_TOO_LARGE', text);
+}
 
 export interface Proposal<Result> {
   readonly data: Uint8Array;

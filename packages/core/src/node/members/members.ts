@@ -15,8 +15,17 @@ import type { Loop } from '../loop.js';
 import { badOption, type Names } from '../options.js';
 import { leaderOf } from '../status.js';
 import { catchUp, type CatchUpProgress } from './catch-up.js';
+import { checkStep } from './check-step.js';
 import { stepsTo, type DesiredMember } from './reconcile.js';
-import { behaviorUnknown, changeRefused, transferFailed, transferRefused } from './refusals.js';
+import {
+  behaviorUnknown,
+  changeRefused,
+  compacted,
+  replaced,
+  transferFailed,
+  transferRefused,
+  unknownChange,
+} from './refusals.js';
 import { addressFault, serverInfo } from './server-info.js';
 
 /** Options of a membership change. */
@@ -53,15 +62,6 @@ const raiseOptions: Names<RaiseOptions> = { ...callOptions, expected: true };
 const changeOptions: Names<ChangeOptions> = { ...callOptions, expected: true, force: true };
 const catchUpOptions: Names<CatchUpOptions> = { ...changeOptions, onProgress: true };
 const reconcileOptions: Names<ReconcileOptions> = { ...changeOptions, dryRun: true };
-
-const KINDS: readonly MembershipStep['kind'][] = [
-  'addLearner',
-  'promote',
-  'demote',
-  'remove',
-  'setAddress',
-  'setMetadata',
-];
 
 /**
  * A function that runs a call with the deadline and the abort signal of `options`. It refuses
@@ -380,37 +380,6 @@ export class Members {
   }
 }
 
-/** Throws `KONTIKI_BAD_OPTION` if a step does not have the form that its type requires. */
-function checkStep(step: MembershipStep): void {
-  const { kind, id, ...info } = (step ?? {}) as Partial<Record<string, unknown>>;
-  if (!KINDS.includes(kind as MembershipStep['kind']))
-    throw badOption(`The kind of a step must be one of ${KINDS.join(', ')}, not ${JSON.stringify(kind)}.`);
-  checkId('the id in a step', id);
-  const { address = kind === 'addLearner' || kind === 'setAddress' ? undefined : '' } = info;
-  const { metadata = kind === 'setMetadata' ? undefined : '' } = info;
-  if (typeof address !== 'string' || typeof metadata !== 'string')
-    throw badOption(`The address and the metadata in a step ${String(kind)} must be strings.`);
-}
-
 function learner(id: ServerId, info: string | ServerInfo): MembershipStep {
   return { kind: 'addLearner', id, ...serverInfo('members', id, info) };
-}
-
-function replaced({ index, term }: Position, committed: number): KontikiError {
-  return new KontikiError(
-    'KONTIKI_REPLACED',
-    `The change was appended as entry ${index} of term ${term}, but an entry of term ${committed} was committed instead, so it never comes into force. It is safe to make the change again.`,
-  );
-}
-
-function compacted(index: number): KontikiError {
-  return new KontikiError('KONTIKI_COMPACTED', `A snapshot replaced the log up to entry ${index}.`);
-}
-
-function unknownChange(cause: unknown): KontikiError {
-  return new KontikiError(
-    'KONTIKI_UNKNOWN_OUTCOME',
-    'The change was appended, but whether it comes into force is unknown. Read the membership before you make it again.',
-    { cause },
-  );
 }

@@ -1,4 +1,5 @@
 import { KontikiError, type ErrorCode } from '../../errors.js';
+import type { Position } from '../../log/entry.js';
 import type { ServerId } from '../../log/server.js';
 import type { ChangeRefusal, TransferRefusal } from '../../protocol/change-refusal.js';
 import type { Raft } from '../../protocol/raft.js';
@@ -100,5 +101,27 @@ export function transferFailed(reason: string): KontikiError {
   return new KontikiError(
     'KONTIKI_TRANSFER_FAILED',
     `The leadership stays here: ${reason}. Try again, or choose another server.`,
+  );
+}
+
+/** Returns the error for a change whose entry was replaced by an entry of another leader. */
+export function replaced({ index, term }: Position, committed: number): KontikiError {
+  return new KontikiError(
+    'KONTIKI_REPLACED',
+    `The change was appended as entry ${index} of term ${term}, but an entry of term ${committed} was committed instead, so it never comes into force. It is safe to make the change again.`,
+  );
+}
+
+/** Returns the error for a change whose outcome a snapshot hides. */
+export function compacted(index: number): KontikiError {
+  return new KontikiError('KONTIKI_COMPACTED', `A snapshot replaced the log up to entry ${index}.`);
+}
+
+/** Returns the error for a change that was appended, but whose outcome is unknown. */
+export function unknownChange(cause: unknown): KontikiError {
+  return new KontikiError(
+    'KONTIKI_UNKNOWN_OUTCOME',
+    'The change was appended, but whether it comes into force is unknown. Read the membership before you make it again.',
+    { cause },
   );
 }

@@ -1,11 +1,11 @@
-import type { MembershipEntry, Message } from '@kontiki/core';
+import type { MembershipEntry, Message, ServerId } from '@kontiki/core';
 import type { Random } from '../../random.js';
 import type { Mix } from '../mix.js';
 import type { ModelNetwork } from '../network.js';
 import type { Schedule } from '../schedule.js';
 import type { Bounds } from './bounds.js';
 import type { Checks } from './checks.js';
-import type { ModelServer } from './server.js';
+import type { ModelDisk } from './disk.js';
 
 /** The parts of a fast world that its servers use. */
 export interface ServerContext {
@@ -24,5 +24,5 @@ export interface ServerContext {
   /** Whether all faults of the world have ended. */
   readonly healed: boolean;
   /** Called when a leader steps down because its disk is full. */
-  readonly checkFullStepDown: (leader: ModelServer) => void;
+  readonly checkFullStepDown: (leader: { readonly id: ServerId; readonly disk: ModelDisk }) => void;
 }

@@ -71,7 +71,7 @@ class World {
     this.#hash = Math.imul(this.#hash ^ value ^ (this.schedule.now * 1_000), 0x01000193);
   };
 
-  readonly checkFullStepDown = ({ id, disk }: ModelServer): void => {
+  readonly checkFullStepDown = ({ id, disk }: Pick<ModelServer, 'id' | 'disk'>): void => {
     const since = disk.fullSince ?? Infinity;
     const others = this.servers.filter((other) => other.id !== id);
     // A leader counts only the reports of free space that arrive after its disk became full. A

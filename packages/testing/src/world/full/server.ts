@@ -2,7 +2,6 @@ import {
   isKontikiError,
   RaftNode,
   type Clock,
-  type ErrorCode,
   type LogState,
   type Membership,
   type MembershipStep,
@@ -18,23 +17,14 @@ import type { FaultTarget } from '../faults.js';
 import { ignoreViolation, Violation } from '../violation.js';
 import type { NodeContext } from './context.js';
 import { Disks } from './disks.js';
+import { frozenClock, readStores, type DurableState } from './durable-state.js';
 import type { RequestOutcome } from './outcome.js';
 import { Process } from './process.js';
 import { Requests } from './requests.js';
 import { SimulatedTransport, type SentFrame } from './transport.js';
 import { LogMemory, WatchedLog } from './watched-log.js';
+import { isUnusable } from './unusable.js';
 import { WatchedMachine } from './watched-machine.js';
-
-/** Codes of the errors that mean that a server's data is permanently unusable. */
-const UNUSABLE: ReadonlySet<ErrorCode> = new Set([
-  'KONTIKI_CORRUPT',
-  'KONTIKI_FORMAT',
-  'KONTIKI_FOREIGN_DATA',
-  'KONTIKI_LOST_DATA',
-]);
-
-/** A clock for stores that are opened only to inspect their contents. */
-const frozenClock: Clock = { now: () => 0, defer() {}, timer: () => ({ set() {}, close() {} }) };
 
 /**
  * A server of the full world: a whole node with its stores on simulated disks. The node runs in a
@@ -197,20 +187,10 @@ export class NodeServer implements FaultTarget {
     );
   }
 
-  /**
-   * Opens the stores on a copy of the disk with only the durable bytes, as after the worst power
-   * cut. Returns the state of the log, and the last index covered by a snapshot.
-   */
-  async durableState(): Promise<{ readonly state: LogState; readonly covered: number }> {
-    const { cluster, makeLog, makeSnapshots } = this.#world;
-    const environment = { ...this.environment(frozenClock), folder: this.disk.durableCopy().folder };
-    const [log, snapshots] = [makeLog(environment), makeSnapshots?.(environment)];
-    const owner = { cluster, server: this.id };
-    const state = await log.open(owner);
-    await snapshots?.open(owner);
-    const covered = (await snapshots?.list())?.[0]?.last.index ?? 0;
-    await Promise.all([log.close(), snapshots?.close()]);
-    return { state, covered };
+  /** Reads the stores on a copy of the disk with only the durable bytes, as after the worst power cut. */
+  durableState(): Promise<DurableState> {
+    const { folder } = this.disk.durableCopy();
+    return readStores(this.#world, { ...this.environment(frozenClock), folder });
   }
 
   #listen(node: RaftNode): void {
@@ -265,20 +245,13 @@ export class NodeServer implements FaultTarget {
   #stopped(error: Error): void {
     const { checks, schedule, trace } = this.#world;
     if (error instanceof Violation) return;
-    checks.stopped(this.id, this.#excuses(error), error);
+    // A node may stop because of an injected error, or if it reports injected damage or loss of data.
+    checks.stopped(this.id, (this.lost && isUnusable(error)) || this.#disks.injected(error), error);
     checks.counts.stops += 1;
     trace?.(`${this.id} stopped: ${error.message}`);
-    if (this.lost && isKontikiError(error) && UNUSABLE.has(error.code)) this.unusable = true;
+    if (this.lost && isUnusable(error)) this.unusable = true;
     this.crash('kill');
     schedule.after(this.#random.between(10, 1_000), () => this.start());
-  }
-
-  /**
-   * Returns whether the node may stop because of an error. The node may stop if the error was
-   * injected, or if it reports injected damage or loss of data.
-   */
-  #excuses(error: Error): boolean {
-    return (this.lost && isKontikiError(error) && UNUSABLE.has(error.code)) || this.#disks.injected(error);
   }
 
   // ---- faults
