@@ -119,7 +119,7 @@ export async function use(node: TypedNode<typeof counter>): Promise<number> {
   // @ts-expect-error The input has another type.
   await node.execute('add', '5');
   const { result } = await node.execute('add', 5, { timeout: 1_000 });
-  return result + (await node.query('total'));
+  return result + (await node.query('total')).result;
 }
 `;
 

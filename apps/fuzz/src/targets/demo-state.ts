@@ -2,12 +2,7 @@ import { isKontikiError } from '@kontiki/core';
 import { decodeCommand, encodeCommand, MAX_KEY, MAX_VALUE } from 'kontiki-demo/kv/command.js';
 import { decodeState, encodeState } from 'kontiki-demo/kv/state.js';
 import { check, type Target } from '../target.js';
-
-async function* piecesOf(input: Uint8Array): AsyncGenerator<Uint8Array, void> {
-  const middle = input.length >> 1;
-  yield input.subarray(0, middle);
-  yield input.subarray(middle);
-}
+import { piecesOf } from './samples.js';
 
 /** Decodes an input as a command. Returns whether the input is a valid command. */
 function readCommand(input: Uint8Array): boolean {

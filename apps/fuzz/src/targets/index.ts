@@ -8,6 +8,7 @@ import { demoState } from './demo-state.js';
 import { frame } from './frame.js';
 import { handshake } from './handshake.js';
 import { log } from './log.js';
+import { machine } from './machine.js';
 import { peerHttp, peerWs } from './peers.js';
 import { snapshot } from './snapshot.js';
 
@@ -20,6 +21,7 @@ export const targets: readonly Target[] = [
   log,
   snapshot,
   database,
+  machine,
   demoHttp,
   demoState,
   demoCluster,

@@ -27,3 +27,10 @@ export const meta: SnapshotMeta = {
 export function command(index: number, term: number): Entry {
   return { kind: 'command', index, term, data: Buffer.alloc(9, index) };
 }
+
+/** Returns an input in two pieces, as a snapshot is read. */
+export async function* piecesOf(input: Uint8Array): AsyncGenerator<Uint8Array, void> {
+  const middle = input.length >> 1;
+  yield input.subarray(0, middle);
+  yield input.subarray(middle);
+}

@@ -59,14 +59,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a read is served before its read index is applied',
     file: 'node/calls/read-queue.ts',
-    find: 'if (index > applied) continue;',
+    find: 'if (index > at.index) continue;',
     replace: '',
   },
   {
     name: 'a read is served during an asynchronous apply',
     file: 'node/loop.ts',
-    find: 'if (!this.applier.isChangingState && this.reads.serve(this.#raw.raft.log.applied)) this.schedule();',
-    replace: 'this.reads.serve(this.#raw.raft.log.committed);',
+    find: 'if (!this.applier.isChangingState && this.reads.serve(this.applied)) this.schedule();',
+    replace: 'this.reads.serve({ ...this.applied, index: this.#raw.raft.log.committed });',
   },
   {
     name: 'messages do not wait for the preceding write',

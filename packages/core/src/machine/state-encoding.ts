@@ -1,3 +1,4 @@
+import { KontikiError } from '../errors.js';
 import type { Clock } from '../ports/clock.js';
 import { isPlainArray, isPlainObject, notPlain } from './plain.js';
 
@@ -131,29 +132,45 @@ interface Filling {
   hasKey: boolean;
 }
 
-/** Decodes the output of `encodeState`. Rejects if the chunks contain any other data. */
+/**
+ * Decodes the output of `encodeState`. Rejects with `KONTIKI_FORMAT` if the chunks contain any other
+ * data.
+ */
 export async function decodeState(chunks: AsyncIterable<Uint8Array>): Promise<unknown> {
   const root: unknown[] = [];
   const opened: object[] = [];
   const stack: Filling[] = [{ target: root, key: undefined, hasKey: false }];
   for await (const line of splitLines(chunks)) {
-    for (const token of JSON.parse(line) as readonly Token[]) {
-      const filling = stack.at(-1);
-      if (filling === undefined) throw new TypeError('The encoded state has too many ends.');
-      const [mark = '', detail] = typeof token === 'object' && token !== null ? token : ['value'];
-      if (mark === '') {
-        stack.pop();
-        continue;
-      }
-      const target = emptyContainer(mark);
-      put(filling, target ?? (mark === 'value' ? token : valueOf(mark, detail, opened)));
-      if (target === undefined) continue;
-      opened.push(target);
-      stack.push({ target, key: undefined, hasKey: false });
+    try {
+      readLine(line, stack, opened);
+    } catch (error) {
+      throw undecodable(error);
     }
   }
-  if (root.length !== 1 || stack.length !== 1) throw new TypeError('The encoded state is incomplete.');
+  if (root.length !== 1 || stack.length !== 1) throw undecodable(new TypeError('The encoded state is incomplete.'));
   return root[0];
+}
+
+function undecodable(cause: unknown): KontikiError {
+  const text = 'The state in the snapshot cannot be decoded: another kind of state machine wrote it.';
+  return new KontikiError('KONTIKI_FORMAT', `${text} Nothing was changed. Use the program that wrote it.`, { cause });
+}
+
+function readLine(line: string, stack: Filling[], opened: object[]): void {
+  for (const token of JSON.parse(line) as readonly Token[]) {
+    const filling = stack.at(-1);
+    if (filling === undefined) throw new TypeError('The encoded state has too many ends.');
+    const [mark = '', detail] = typeof token === 'object' && token !== null ? token : ['value'];
+    if (mark === '') {
+      stack.pop();
+      continue;
+    }
+    const target = emptyContainer(mark);
+    put(filling, target ?? (mark === 'value' ? token : valueOf(mark, detail, opened)));
+    if (target === undefined) continue;
+    opened.push(target);
+    stack.push({ target, key: undefined, hasKey: false });
+  }
 }
 
 function emptyContainer(mark: string): object | undefined {
@@ -191,11 +208,18 @@ function put(filling: Filling, value: unknown): void {
 
 async function* splitLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  const decode = (chunk?: Uint8Array): string => {
+    try {
+      return utf8.decode(chunk, { stream: chunk !== undefined });
+    } catch (error) {
+      throw undecodable(error);
+    }
+  };
   let rest = '';
   for await (const chunk of chunks) {
-    const lines = (rest + utf8.decode(chunk, { stream: true })).split('\n');
+    const lines = (rest + decode(chunk)).split('\n');
     rest = lines.pop() ?? '';
     yield* lines;
   }
-  if (rest + utf8.decode() !== '') throw new TypeError('The encoded state ends within a line.');
+  if (rest + decode() !== '') throw undecodable(new TypeError('The encoded state ends within a line.'));
 }

@@ -1,4 +1,5 @@
 import { isKontikiError, KontikiError } from '../errors.js';
+import type { Position } from '../log/entry.js';
 import type { CallOptions } from '../node/calls/calls.js';
 import type { Applied, ProposeOptions } from '../node/calls/proposal.js';
 import type { ReadOptions } from '../node/calls/read-queue.js';
@@ -86,20 +87,21 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
   }
 
   /**
-   * Resolves with the result of a query, like `RaftNode.read`. Rejects with
-   * `KONTIKI_UNKNOWN_COMMAND` if the version in force does not have the query.
+   * Runs a query like `RaftNode.read`. Resolves with its result, and with the position of the last
+   * entry that the query has seen. Rejects with `KONTIKI_UNKNOWN_COMMAND` if the version in force
+   * does not have the query.
    */
   query<Name extends keyof QueriesOf<D> & string>(
     name: Name,
     ...[input, options]: Arguments<QueriesOf<D>[Name], ReadOptions>
-  ): Promise<ResultOf<QueriesOf<D>[Name]>> {
-    const read = (): unknown => {
+  ): Promise<Applied<ResultOf<QueriesOf<D>[Name]>>> {
+    const read = ({ index, term }: Position): Applied<unknown> => {
       const { inForce, state } = this.#replica;
       const query = inForce.queries.get(name);
       if (query === undefined) throw unknownCall(inForce.version, 'query', name);
-      return copyOf(query(state, input), `Query ${name}`);
+      return { index, term, result: copyOf(query(state, input), `Query ${name}`) };
     };
-    return this.raft.read(read, options) as Promise<ResultOf<QueriesOf<D>[Name]>>;
+    return this.raft.read(read, options) as Promise<Applied<ResultOf<QueriesOf<D>[Name]>>>;
   }
 
   /** The behavior version in force, according to the entries that this server has applied. */

@@ -1,6 +1,6 @@
 import { isKontikiError, type KontikiError } from '../errors.js';
 import type { Ballot } from '../log/ballot.js';
-import type { Entry } from '../log/entry.js';
+import type { Entry, Position } from '../log/entry.js';
 import type { MembershipAt } from '../log/membership.js';
 import type { Base } from '../log/raft-log.js';
 import type { ServerId } from '../log/server.js';
@@ -61,6 +61,8 @@ export class Loop<Result> {
   readonly applier: Applier<Result>;
   readonly snapshots: Snapshots | undefined;
   readonly situation: Situation;
+  /** The position of the last entry that the state machine has applied. */
+  applied: Position;
   readonly #raw: RawNode;
   readonly #log: LogStore;
   readonly #identity: NodeIdentity;
@@ -93,6 +95,8 @@ export class Loop<Result> {
   }: LoopOptions<Result>) {
     const { log, machine, transport, snapshots, snapshotCompression } = options;
     this.#raw = raw;
+    const { applied } = raw.raft.log;
+    this.applied = { index: applied, term: raw.raft.log.termAt(applied) ?? 0 };
     this.#log = log;
     this.#identity = identity;
     // Handshakes may start before the first turn, so set the epoch now.
@@ -295,7 +299,8 @@ export class Loop<Result> {
     for (const entry of entries) {
       this.proposals.settle(entry, entry.kind === 'command' ? results[next++] : undefined);
     }
-    if (this.reads.serve(through)) this.schedule();
+    this.applied = { index: through, term: entries.at(-1)?.term ?? this.#raw.raft.log.termAt(through) ?? 0 };
+    if (this.reads.serve(this.applied)) this.schedule();
     this.#events.emit('apply', { index: through });
     this.snapshots?.onApplied(entries);
   }
@@ -309,7 +314,7 @@ export class Loop<Result> {
   #serveReads(): void {
     // While a batch is being applied, the state is inconsistent. The waiting reads are served after
     // the batch.
-    if (!this.applier.isChangingState && this.reads.serve(this.#raw.raft.log.applied)) this.schedule();
+    if (!this.applier.isChangingState && this.reads.serve(this.applied)) this.schedule();
   }
 
   #openSnapshots(

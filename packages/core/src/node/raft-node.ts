@@ -12,7 +12,7 @@ import { AddressBook } from './address-book.js';
 import { Calls, type CallOptions } from './calls/calls.js';
 import { limited, limitedAlone, refuseOptions, unlessAborted } from './calls/limited.js';
 import { checkProposal, proposeOptions, type Applied, type ProposeOptions } from './calls/proposal.js';
-import { readOptions, refuseRead, serveRead, type ReadOptions } from './calls/read-queue.js';
+import { readOptions, refuseRead, serveRead, type Read, type ReadOptions } from './calls/read-queue.js';
 import { closeQuietly } from './close-parts.js';
 import { CommandCopies } from './command-copies.js';
 import { Emitter, type ListenerOptions } from './events/emitter.js';
@@ -166,30 +166,30 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Runs the callback `read` between two applied batches, and resolves with its return value. Reads
-   * are linearizable by default, on any server. A linearizable read waits until a leader has
-   * confirmed the commit index with a quorum. Then it waits until this server has applied the
-   * entries up to that index.
+   * Runs the callback `read` between two applied batches, and resolves with its return value. The
+   * callback receives the position of the last applied entry. Reads are linearizable by default, on
+   * any server: a quorum confirms the commit index, and this server applies the entries up to it.
    *
    * Rejects with `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED` or `KONTIKI_CLOSED`, with
    * `KONTIKI_OVERLOADED` if 65,536 reads are already waiting, or with the error that `read` throws.
    */
-  read<T>(read: () => T, options: ReadOptions = {}): Promise<T> {
-    const { reads, applier } = this.#loop;
+  read<T>(read: Read<T>, options: ReadOptions = {}): Promise<T> {
+    const { reads, applier, applied } = this.#loop;
     const refused = this.#refuseCall(options, readOptions) ?? refuseRead(read, options);
     if (refused !== undefined) return Promise.reject(refused);
-    const local = options.consistency === 'local';
-    const immediate = local && !applier.isChangingState;
+    const { consistency, minIndex = 0 } = options;
+    const local = consistency === 'local';
+    const immediate = local && !applier.isChangingState && applied.index >= minIndex;
     const overloaded = immediate ? undefined : reads.refuse();
     if (overloaded !== undefined) return Promise.reject(overloaded);
     const call = this.#calls.open<T>(options.timeout ?? this.#timeout, options.signal);
     if (immediate) {
-      serveRead(call, read);
+      serveRead(call, read, applied);
     } else if (local) {
-      // An asynchronous apply is in progress, so the state is inconsistent until it finishes.
-      reads.addLocal(call, read);
+      // While an asynchronous apply is in progress, the state is inconsistent.
+      reads.addLocal(call, read, minIndex);
     } else {
-      reads.add(this.#raw.read(), call, read);
+      reads.add(this.#raw.read(), call, read, minIndex);
       this.#loop.schedule();
     }
     return call.promise;

@@ -112,7 +112,15 @@ describe('encodeState', () => {
     ['a reference to nothing', '[["ref",5]]\n'],
     ['half a line', '[1]'],
     ['nothing', ''],
-  ])('decodeState refuses %s', async (_name, text) => {
-    await expect(decodeState(stream([new TextEncoder().encode(text)]))).rejects.toThrow(TypeError);
+    ['text that is not JSON', 'state\n'],
+    ['JSON that is not an array', '5\n'],
+    ['an invalid bigint', '[["bigint","x"]]\n'],
+    ['bytes that are not UTF-8', Uint8Array.of(0x5b, 0xff, 0x5d, 0x0a)],
+  ])('decodeState refuses %s', async (_name, data) => {
+    const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data;
+    await expect(decodeState(stream([bytes]))).rejects.toMatchObject({
+      code: 'KONTIKI_FORMAT',
+      cause: expect.any(Error),
+    });
   });
 });

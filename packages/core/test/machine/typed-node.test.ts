@@ -35,10 +35,10 @@ describe('TypedNode', () => {
     const leader = await nodes.cluster(counter, 'a', 'b', 'c');
     await run(leader.execute('add', 5));
     for (const node of nodes.nodes.values()) {
-      expect(await run(node.query('total'))).toBe(5);
-      expect(await run(node.query('above', 4, { timeout: 1_000 }))).toBe(true);
+      expect((await run(node.query('total'))).result).toBe(5);
+      expect((await run(node.query('above', 4, { timeout: 1_000 }))).result).toBe(true);
     }
-    expect(await run(leader.query('total', undefined, { consistency: 'local' }))).toBe(5);
+    expect((await run(leader.query('total', undefined, { consistency: 'local' }))).result).toBe(5);
   });
 
   it('a CommandError rejects its execute and stops no server', async () => {
@@ -48,7 +48,7 @@ describe('TypedNode', () => {
     expect(isCommandError(failure)).toBe(true);
     expect(failure).toMatchObject({ name: 'CommandError', code: 'TOO_FEW', message: 'There are only 5.' });
     expect(await run(leader.execute('take', 2))).toMatchObject({ result: 3 });
-    for (const node of nodes.nodes.values()) expect(await run(node.query('total'))).toBe(3);
+    for (const node of nodes.nodes.values()) expect((await run(node.query('total'))).result).toBe(3);
   });
 
   it('any other exception of a command stops the servers', async () => {
@@ -86,8 +86,8 @@ describe('TypedNode', () => {
     const both = Promise.all([leader.execute('note', 'x'), leader.execute('note', 'y')]);
     const [first, second] = await run(both);
     expect([first.result.notes, second.result.notes]).toEqual([['x'], ['x', 'y']]);
-    (await run(leader.query('notes'))).push('z');
-    expect(await run(leader.query('notes'))).toEqual(['x', 'y']);
+    (await run(leader.query('notes'))).result.push('z');
+    expect((await run(leader.query('notes'))).result).toEqual(['x', 'y']);
   });
 
   it('execute on a follower resolves with the result, or rejects with the leader', async () => {
@@ -113,7 +113,7 @@ describe('TypedNode', () => {
     await run(leader.execute('add', 5));
     const { result } = await run(leader.raft.propose(bytes('{"name":"add"}')));
     expect(result).toMatchObject({ error: { code: 'KONTIKI_BAD_INPUT' } });
-    for (const node of nodes.nodes.values()) expect(await run(node.query('total'))).toBe(5);
+    for (const node of nodes.nodes.values()) expect((await run(node.query('total'))).result).toBe(5);
   });
 
   it('a restarted server has the state of its log, and of its snapshot', async () => {
@@ -124,8 +124,8 @@ describe('TypedNode', () => {
     await nodes.stop('a');
     const again = await run(nodes.open('a', counter));
     await nodes.leader();
-    expect(await run(again.query('total'))).toBe(5);
-    expect(await run(again.query('notes'))).toEqual(['x']);
+    expect((await run(again.query('total'))).result).toBe(5);
+    expect((await run(again.query('notes'))).result).toEqual(['x']);
   });
 
   it('a new server gets the state by snapshot', async () => {
@@ -135,7 +135,7 @@ describe('TypedNode', () => {
     const late = await run(nodes.open('b', counter));
     await run(leader.raft.members.addVoter('b', 'memory:b'));
     expect(late.raft.status().base).toBeGreaterThan(1);
-    expect(await run(late.query('total'))).toBe(5);
+    expect((await run(late.query('total'))).result).toBe(5);
   });
 
   it('asynchronous disposal closes the node', async () => {

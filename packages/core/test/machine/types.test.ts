@@ -71,8 +71,8 @@ it('execute takes the names and inputs of the commands', () => {
 
 it('query takes the names and inputs of the queries', () => {
   const calls = (node: First): unknown[] => {
-    expectTypeOf(node.query('total')).resolves.toEqualTypeOf<number>();
-    expectTypeOf(node.query('above', 5, { consistency: 'local' })).resolves.toEqualTypeOf<boolean>();
+    expectTypeOf(node.query('total')).resolves.toEqualTypeOf<Applied<number>>();
+    expectTypeOf(node.query('above', 5, { consistency: 'local' })).resolves.toEqualTypeOf<Applied<boolean>>();
     return [
       // @ts-expect-error Commands are no queries.
       node.query('add', 5),

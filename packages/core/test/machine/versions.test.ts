@@ -96,7 +96,7 @@ async function refusal(call: Promise<unknown>): Promise<string> {
 }
 
 async function expectTotals(total: number): Promise<void> {
-  for (const each of nodes.nodes.values()) expect(await run(each.query('total'))).toBe(total);
+  for (const each of nodes.nodes.values()) expect((await run(each.query('total'))).result).toBe(total);
 }
 
 describe('versions of behavior', () => {
@@ -249,7 +249,7 @@ describe('servers that lack a version', () => {
     );
     expect(await refusal(nodes.open('a', only3))).toMatch(/^KONTIKI_FORMAT: Entry \d+ needs version 1 /);
     const again = await run(nodes.open('a', v2));
-    expect(await run(again.query('total'))).toBe(3);
+    expect((await run(again.query('total'))).result).toBe(3);
   });
 
   it('a start is refused when the snapshot needs a version that was removed', async () => {

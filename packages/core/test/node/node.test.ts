@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { type MemoryLog, type RaftNode, type ApplyBatch, type Status } from '@kontiki/core';
+import { type Applied, type MemoryLog, type RaftNode, type ApplyBatch, type Status } from '@kontiki/core';
 import { atOnce, bytes, runToOutcome, Journal, Nodes, outcome, SuspendableProcess } from './harness.js';
 
 let nodes = new Nodes();
@@ -115,6 +115,53 @@ describe('a cluster of RaftNodes', () => {
     release();
     expect(await runToOutcome(nodes, read)).toBe(1);
     expect(await runToOutcome(nodes, local)).toBe(1);
+  });
+
+  it('a local read with minIndex sees the write that another server acknowledged', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    let release = (): void => {};
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    const slow = new (class extends Journal {
+      override apply(batch: ApplyBatch): never {
+        const writes = batch.entries.length > 0;
+        return (writes ? gate.then(() => super.apply(batch)) : Promise.resolve(super.apply(batch))) as never;
+      }
+    })();
+    await nodes.open('a');
+    await nodes.open('b');
+    await nodes.open('c', { machine: slow });
+    await nodes.clock.until(() => nodes.leader !== undefined && nodes.leader.id !== 'c');
+    const { index, term } = (await runToOutcome(
+      nodes,
+      (nodes.leader as RaftNode<number>).propose(bytes('x')),
+    )) as Applied<number>;
+    const seen: unknown[] = [];
+    const c = nodes.get('c');
+    const read = c.read((at) => void seen.push(at, slow.commands.length), { consistency: 'local', minIndex: index });
+    await nodes.clock.elapse(500);
+    expect(seen).toEqual([]);
+    release();
+    await runToOutcome(nodes, read);
+    expect(seen).toEqual([{ index, term }, 1]);
+  });
+
+  it('a linearizable read waits for minIndex, and times out if it is never reached', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const leader = nodes.leader as RaftNode<number>;
+    const { index } = (await runToOutcome(nodes, leader.propose(bytes('x')))) as Applied<number>;
+    const follower = nodes.followers[0] as RaftNode<number>;
+    expect(
+      await runToOutcome(
+        nodes,
+        follower.read((at) => at.index, { minIndex: index }),
+      ),
+    ).toBe(index);
+    const early = follower.read((at) => at.index, { minIndex: index + 1, timeout: 100 });
+    expect(await runToOutcome(nodes, early)).toBe('KONTIKI_TIMEOUT');
+    const waiting = follower.read((at) => at.index, { minIndex: index + 1 });
+    await nodes.clock.elapse(50);
+    await runToOutcome(nodes, leader.propose(bytes('y')));
+    expect(await runToOutcome(nodes, waiting)).toBe(index + 1);
   });
 
   it('events are emitted after the turn, even if a listener throws (bugs.md#l10)', async () => {

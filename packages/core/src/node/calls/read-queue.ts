@@ -1,4 +1,5 @@
 import { KontikiError } from '../../errors.js';
+import type { Position } from '../../log/entry.js';
 import type { Clock } from '../../ports/clock.js';
 import type { ReadsReady } from '../../protocol/output.js';
 import { badOption, type Names } from '../options.js';
@@ -22,7 +23,8 @@ interface WaitingRead {
    */
   index: number | undefined;
   isWaiting: boolean;
-  readonly serve: () => void;
+  readonly minIndex: number;
+  readonly serve: (at: Position) => void;
   readonly fail: (error: Error) => void;
 }
 
@@ -34,21 +36,34 @@ export interface ReadOptions extends CallOptions {
    * - `local`: the read sees this server's state, which may be out of date.
    */
   readonly consistency?: 'linearizable' | 'local' | undefined;
+  /**
+   * The index up to which this server must have applied entries before the read runs. Default 0.
+   * With the index of an earlier write or read, a read on another server never goes back in time.
+   */
+  readonly minIndex?: number | undefined;
 }
 
-export const readOptions: Names<ReadOptions> = { ...callOptions, consistency: true };
+export const readOptions: Names<ReadOptions> = { ...callOptions, consistency: true, minIndex: true };
+
+/** The function of a read. It receives the position of the last applied entry. */
+export type Read<T> = (at: Position) => T;
 
 /** Returns an error if the arguments of a read are invalid; undefined otherwise. */
-export function refuseRead(read: unknown, { consistency }: { consistency?: unknown }): KontikiError | undefined {
+export function refuseRead(
+  read: unknown,
+  { consistency, minIndex = 0 }: { readonly consistency?: unknown; readonly minIndex?: unknown },
+): KontikiError | undefined {
   if (typeof read !== 'function') return badOption(`A read takes a function, not ${describe(read)}.`);
+  if (!Number.isSafeInteger(minIndex) || (minIndex as number) < 0)
+    return badOption(`minIndex must be an integer of at least 0, not ${describe(minIndex)}.`);
   if (consistency === undefined || consistency === 'linearizable' || consistency === 'local') return undefined;
   return badOption(`consistency must be 'linearizable' or 'local', not ${describe(consistency)}.`);
 }
 
 /** Runs the function of a read and settles its call with the result. */
-export function serveRead<T>(call: Call<T>, read: () => T): void {
+export function serveRead<T>(call: Call<T>, read: Read<T>, at: Position): void {
   try {
-    const value = read();
+    const value = read(at);
     if (isThenable(value)) {
       // The state may change while an asynchronous function waits, so such a function is not
       // allowed. This handler prevents an unhandled rejection of its promise.
@@ -82,13 +97,16 @@ export class ReadQueue {
     return new KontikiError('KONTIKI_OVERLOADED', `${MAX_WAITING} reads are waiting already. Try again later.`);
   }
 
-  add<T>(ticket: number, call: Call<T>, read: () => T): void {
-    this.#asked.set(ticket, this.#waiting(ticket, call, read));
+  add<T>(ticket: number, call: Call<T>, read: Read<T>, minIndex = 0): void {
+    this.#asked.set(ticket, this.#waiting(ticket, call, read, minIndex));
   }
 
-  /** Adds a local read, which runs as soon as no batch is being applied. */
-  addLocal<T>(call: Call<T>, read: () => T): void {
-    this.#addConfirmed(this.#waiting(0, call, read), 0);
+  /**
+   * Adds a local read, which runs as soon as entries up to `minIndex` are applied and no batch is
+   * being applied.
+   */
+  addLocal<T>(call: Call<T>, read: Read<T>, minIndex = 0): void {
+    this.#addConfirmed(this.#waiting(0, call, read, minIndex), minIndex);
   }
 
   /** Notes that a quorum confirmed every read up to `ticket`. */
@@ -96,21 +114,21 @@ export class ReadQueue {
     for (const waiting of this.#asked.values()) {
       if (waiting.ticket > ticket) break;
       this.#asked.delete(waiting.ticket);
-      this.#addConfirmed(waiting, index);
+      this.#addConfirmed(waiting, Math.max(index, waiting.minIndex));
     }
   }
 
   /**
-   * Runs the confirmed reads with an index up to `applied`. Returns whether the time slice ended
-   * before all of these reads had run.
+   * Runs the confirmed reads with an index up to the last applied entry, whose position is `at`.
+   * Returns whether the time slice ended before all of these reads had run.
    */
-  serve(applied: number): boolean {
+  serve(at: Position): boolean {
     const until = this.#clock.now() + SLICE_MS;
     for (const [index, reads] of this.#confirmed) {
-      if (index > applied) continue;
+      if (index > at.index) continue;
       for (const waiting of reads) {
         this.#remove(waiting);
-        waiting.serve();
+        waiting.serve(at);
         if (this.#clock.now() >= until) return true;
       }
     }
@@ -126,12 +144,13 @@ export class ReadQueue {
     this.#size = 0;
   }
 
-  #waiting<T>(ticket: number, call: Call<T>, read: () => T): WaitingRead {
+  #waiting<T>(ticket: number, call: Call<T>, read: Read<T>, minIndex: number): WaitingRead {
     const waiting: WaitingRead = {
       ticket,
       index: undefined,
       isWaiting: true,
-      serve: () => serveRead(call, read),
+      minIndex,
+      serve: (at) => serveRead(call, read, at),
       fail: (error) => call.reject(error),
     };
     call.onGiveUp = (why): void => {
