@@ -45,7 +45,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a membership stays in force after its entry was truncated',
     file: 'log/raft-log.ts',
-    find: 'while ((this.#memberships.at(-1)?.index ?? 0) >= index) this.#memberships.pop();',
+    find: 'if (this.membershipIndex >= index) this.#memberships = this.#memberships.filter((at) => at.index < index);',
     replace: '',
   },
   {

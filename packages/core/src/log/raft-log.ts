@@ -52,7 +52,10 @@ export class RaftLog {
   readonly #tail: Tail;
   readonly #writes: WriteTracker;
   /** Memberships in ascending order of index. The last membership is in force. */
-  readonly #memberships: MembershipAt[];
+  /** Replaced, not modified, so that `liveMemberships` returns the same array until it changes. */
+  #memberships: readonly MembershipAt[];
+  /** The last value of `liveMemberships`, and the arguments it was computed from. */
+  #live: { readonly of: readonly MembershipAt[]; readonly from: number; readonly live: readonly MembershipAt[] };
   readonly #tailBytes: number;
   #last: number;
   #committed: number;
@@ -76,6 +79,7 @@ export class RaftLog {
     this.#writes = new WriteTracker(last);
     this.#memberships =
       base.membership === undefined ? [...start.memberships] : [base.membership, ...start.memberships];
+    this.#live = { of: [], from: 0, live: [] };
     this.#tailBytes = tailBytes;
     this.#last = last;
     this.#applied = Math.max(base.index, applied);
@@ -166,8 +170,12 @@ export class RaftLog {
    * must reach every server in these memberships.
    */
   get liveMemberships(): readonly MembershipAt[] {
-    const settled = this.#memberships.findLastIndex(({ index }) => index <= this.#committed);
-    return this.#memberships.slice(Math.max(0, settled));
+    const all = this.#memberships;
+    let from = all.length - 1;
+    while (from > 0 && (all[from] as MembershipAt).index > this.#committed) from -= 1;
+    if (this.#live.of !== all || this.#live.from !== from)
+      this.#live = { of: all, from, live: all.slice(Math.max(0, from)) };
+    return this.#live.live;
   }
 
   /** Returns the term at an index; undefined before the base and after the last entry. */
@@ -221,7 +229,8 @@ export class RaftLog {
     this.#last = entry.index;
     this.#changed = Math.min(this.#changed, entry.index);
     this.#changedBytes += entryBytes(entry);
-    if (entry.kind === 'membership') this.#memberships.push({ index: entry.index, membership: entry.membership });
+    if (entry.kind === 'membership')
+      this.#memberships = [...this.#memberships, { index: entry.index, membership: entry.membership }];
   }
 
   /**
@@ -242,7 +251,7 @@ export class RaftLog {
     this.#tail.truncate(index);
     this.#last = index - 1;
     this.#changed = Math.min(this.#changed, index);
-    while ((this.#memberships.at(-1)?.index ?? 0) >= index) this.#memberships.pop();
+    if (this.membershipIndex >= index) this.#memberships = this.#memberships.filter((at) => at.index < index);
   }
 
   /** Returns the newest membership at or before an index. */
@@ -263,7 +272,7 @@ export class RaftLog {
     const membership = this.membershipAt(index);
     this.#base = { index, term: this.#terms.at(index), membership };
     this.#terms.compact(this.#base);
-    this.#memberships.splice(0, this.#memberships.indexOf(membership as MembershipAt));
+    this.#memberships = this.#memberships.filter((at) => at.index >= (membership?.index ?? 0));
     this.#tail.evict(index, 0);
   }
 
@@ -284,7 +293,7 @@ export class RaftLog {
     this.#terms.reset(base);
     this.#tail.reset(base.index + 1);
     this.#writes.reset(base.index);
-    this.#memberships.splice(0, Infinity, ...(base.membership === undefined ? [] : [base.membership]));
+    this.#memberships = base.membership === undefined ? [] : [base.membership];
     this.#last = this.#committed = base.index;
     this.#changed = Infinity;
     this.#changedBytes = 0;

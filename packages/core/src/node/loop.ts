@@ -269,8 +269,7 @@ export class Loop<Result> {
   #followMemberships(): void {
     const { log, id: own, leaving } = this.#raw.raft;
     const live = log.liveMemberships;
-    const same = live.length === this.#memberships.length && live.every((at, i) => at === this.#memberships[i]);
-    if (same && leaving === this.#leaving && this.#book.version === this.#bookVersion) return;
+    if (live === this.#memberships && leaving === this.#leaving && this.#book.version === this.#bookVersion) return;
     this.#memberships = live;
     this.#leaving = leaving;
     this.#identity.follow(live);

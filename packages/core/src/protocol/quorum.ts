@@ -10,12 +10,24 @@ function needed(voters: readonly ServerId[], founded: boolean): number {
 }
 
 /**
+ * Values in ascending order. All calls share this array, because a leader counts acknowledgements
+ * for every message and `sort` would allocate memory each time.
+ */
+const ascending: number[] = [];
+
+/**
  * Returns the largest value that enough of `ids` have reached. Returns `Infinity` if there are no
  * ids, so that an empty half of a membership has no effect.
  */
 function reachedByEnough(ids: readonly ServerId[], founded: boolean, reached: (id: ServerId) => number): number {
   if (ids.length === 0) return Infinity;
-  const ascending = ids.map(reached).sort((a, b) => a - b);
+  ascending.length = 0;
+  for (const id of ids) {
+    const value = reached(id);
+    let at = ascending.push(value) - 1;
+    for (; at > 0 && (ascending[at - 1] as number) > value; at -= 1) ascending[at] = ascending[at - 1] as number;
+    ascending[at] = value;
+  }
   // In an ascending list of n values, the last k values are at least the value at position n - k.
   return ascending[ids.length - needed(ids, founded)] ?? 0;
 }

@@ -1,5 +1,8 @@
 import { KontikiError } from '../errors.js';
 
+/** The two hexadecimal digits of each byte. */
+const PAIRS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Returns the error for bytes that cannot be decoded. */
@@ -77,7 +80,10 @@ export class Reader {
 
   /** Reads bytes and returns them as hexadecimal digits, two per byte. */
   hex(bytes: number): string {
-    return Array.from(this.raw(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('');
+    const at = this.#take(bytes);
+    let digits = '';
+    for (let i = at; i < at + bytes; i += 1) digits += PAIRS[this.#bytes[i] as number] as string;
+    return digits;
   }
 
   /** Reads a text of at most `maxBytes` bytes of UTF-8. */

@@ -7,6 +7,12 @@ export function textLength(text: string): number {
   return 2 + utf8.encode(text).length;
 }
 
+/** Returns the value of a digit from 0 to f. Every message has such digits, so avoid `parseInt`. */
+function digitAt(digits: string, at: number): number {
+  const code = digits.charCodeAt(at);
+  return code - (code < 0x3a ? 0x30 : 0x57);
+}
+
 /**
  * Writes values into a buffer of known length. Allocates the buffer once, or uses `memory` if it is
  * large enough. Numbers are little-endian.
@@ -63,7 +69,7 @@ export class Writer {
 
   /** Writes a text of hexadecimal digits as bytes, two digits per byte. */
   hex(digits: string): void {
-    for (let at = 0; at < digits.length; at += 2) this.u8(Number.parseInt(digits.slice(at, at + 2), 16));
+    for (let at = 0; at < digits.length; at += 2) this.u8(16 * digitAt(digits, at) + digitAt(digits, at + 1));
   }
 
   /** Overwrites the 32-bit number at an earlier offset. */

@@ -65,7 +65,10 @@ export class Emitter<Events extends object> {
   }
 
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): void {
-    for (const listener of [...this.#listenersOf(name)] as ((event: Events[Name]) => void)[]) {
+    const listeners = this.#listenersOf(name);
+    // Most events of most turns have no listener.
+    if (listeners.size === 0) return;
+    for (const listener of [...listeners] as ((event: Events[Name]) => void)[]) {
       try {
         listener(event);
       } catch (error) {
