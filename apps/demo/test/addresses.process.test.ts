@@ -51,11 +51,11 @@ it.each(['ws', 'http'])('a cluster over %s keeps its data when all ports change 
   });
   await areListed(addresses);
   expect(await run('get', 'color')).toContain('green');
-  // The nodes redirect clients to the new ports, too.
+  // The nodes forward requests to the new ports, too.
   const file = JSON.parse(readFileSync(join(cluster.data, 'cluster.json'), 'utf8')) as ClusterFile;
   for (const { port } of file.nodes) {
     const url = `http://127.0.0.1:${port}`;
-    await eventually(`${url} redirects to the leader`, async () => {
+    await eventually(`${url} reaches the leader`, async () => {
       const { code, output } = await cluster.run(['put', 'by', url, '--url', url]).result;
       return code === 0 && output !== '';
     });

@@ -65,7 +65,7 @@ export async function demoCommand(args: string[]): Promise<number> {
     throw new CliError('Use either --tls or --secret, not both.', EXIT.usage);
   // Report invalid values now, because the nodes would report them only after the cluster is
   // created.
-  tuningOf(values);
+  const { redirects } = tuningOf(values);
   if (secret !== undefined) new PeerSecurity(readSecrets(secret));
   checkNewCluster(data, flags);
   const files = ['secret', 'token-file', 'admin-token-file'].flatMap((flag) => {
@@ -78,17 +78,25 @@ export async function demoCommand(args: string[]): Promise<number> {
   const nodeArgs = ['--data', data, ...files, ...tuningArgs(values)];
   const lock = await lockData(data);
   try {
-    return await runCluster(await prepareCluster(data, flags), data, nodeArgs, tokenFile);
+    return await runCluster(await prepareCluster(data, flags), data, nodeArgs, { tokenFile, redirects });
   } finally {
     await lock.release();
   }
+}
+
+/** The flags of the nodes that their clients must know. */
+interface ClientFlags {
+  /** Path of a file with the token that clients must send. */
+  readonly tokenFile: string | undefined;
+  /** Whether followers redirect clients to the leader. */
+  readonly redirects: boolean;
 }
 
 async function runCluster(
   { cluster: file, isNew }: PreparedCluster,
   data: string,
   nodeArgs: readonly string[],
-  tokenFile: string | undefined,
+  clients: ClientFlags,
 ): Promise<number> {
   const cluster = { ...file, nodes: livingNodes(file) };
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -101,7 +109,7 @@ async function runCluster(
   const showCommands = (): Promise<void> => {
     showing.abort();
     showing = new AbortController();
-    return printCommands(cluster, http, data, tokenFile, print, AbortSignal.any([stop.signal, showing.signal]));
+    return printCommands(cluster, http, data, clients, print, AbortSignal.any([stop.signal, showing.signal]));
   };
   // After a node has exited, the printed commands may need another node.
   const processes = new NodeProcesses(print, () => void showCommands());
@@ -213,7 +221,7 @@ async function printCommands(
   cluster: ClusterFile,
   http: HttpClient,
   data: string,
-  tokenFile: string | undefined,
+  clients: ClientFlags,
   print: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -224,6 +232,7 @@ async function printCommands(
       ),
     5_000,
   );
+  const { tokenFile, redirects } = clients;
   const leading = await waitForLeader(cluster, http, signal);
   clearTimeout(reminder);
   if (leading === undefined) return;
@@ -232,13 +241,14 @@ async function printCommands(
   const ca = cluster.tls === true ? ` --cacert ${shellWord(authorityPath(data))}` : '';
   const token = tokenFile === undefined ? '' : ` -H "Authorization: Bearer $(cat ${shellWord(resolve(tokenFile))})"`;
   const curl = `curl${ca}${token}`;
-  // curl sends the token to the leader's port only with --location-trusted.
-  const follow = tokenFile === undefined ? '-L' : '--location-trusted';
+  // With --redirect, curl sends the token to the leader's port only with --location-trusted.
+  const location = tokenFile === undefined ? ' -L' : ' --location-trusted';
+  const follow = redirects ? location : '';
   print(`
-${leader.id} leads. Try these commands in another terminal (${follow} follows a redirect to the leader):
+${leader.id} leads. Try these commands in another terminal:
 
-  ${curl} ${follow} -X PUT --data-binary 'hello' ${entry}/kv/greeting
-  ${curl} ${follow} ${entry}/kv/greeting
+  ${curl}${follow} -X PUT --data-binary 'hello' ${entry}/kv/greeting
+  ${curl}${follow} ${entry}/kv/greeting
   ${curl} -i '${entry}/kv/greeting?consistency=local'
   ${curl} ${entry}/status
   kill -9 $(${curl} -s ${clientUrl(leader, cluster)}/status | grep -o '"pid":[0-9]*' | cut -d: -f2)

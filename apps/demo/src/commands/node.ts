@@ -152,7 +152,7 @@ async function runOn(
   data: string,
   cluster: ClusterFile,
   me: DemoNode,
-  { security, access, tuning, newDisk, onListening }: Settings,
+  { security, access, tuning: { redirects, ...tuning }, newDisk, onListening }: Settings,
   logger: Logger,
 ): Promise<number> {
   const first = security();
@@ -199,7 +199,14 @@ async function runOn(
   let server: KvServer;
   try {
     checkMembers(cluster, node.status().membership);
-    const api = new KvApi({ node, machine, snapshots: await SnapshotApi.open(node, snapshots), logger, access });
+    const api = new KvApi({
+      node,
+      machine,
+      snapshots: await SnapshotApi.open(node, snapshots),
+      logger,
+      access,
+      redirects,
+    });
     server = new KvServer(api.handler, first.tls);
     await server.listen(me.port, HOST).catch((error: unknown) => {
       throw listenFailed(me, error);

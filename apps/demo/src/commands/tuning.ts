@@ -8,6 +8,7 @@ export const tuningFlags = {
   'snapshot-entries': { type: 'string' },
   'snapshot-bytes': { type: 'string' },
   'snapshot-trailing': { type: 'string' },
+  redirect: { type: 'boolean' },
 } as const;
 
 export const tuningHelp = `  --heartbeat MS    milliseconds between two heartbeats of a leader (default 50)
@@ -16,16 +17,19 @@ export const tuningHelp = `  --heartbeat MS    milliseconds between two heartbea
   --snapshot-entries N   take a snapshot every N applied entries (default 10000)
   --snapshot-bytes N     or earlier, when the entries since the last snapshot have N bytes (default 67108864)
   --snapshot-trailing N  entries before a snapshot to keep in the log, for slow followers (default 200)
+  --redirect        followers redirect clients to the leader, instead of serving them
 `;
 
 export interface Tuning {
   readonly timings: Timings;
   readonly snapshotPolicy: Pick<SnapshotPolicy, 'maxEntries' | 'maxBytes' | 'trailingEntries'>;
+  /** Whether followers redirect clients to the leader. */
+  readonly redirects: boolean;
 }
 
 /** Parses the values of the flags. Throws a usage error if a value is invalid. */
 export function tuningOf(values: ParsedArgs['values']): Tuning {
-  const number = (flag: keyof typeof tuningFlags, min: number, max: number): number | undefined =>
+  const number = (flag: Exclude<keyof typeof tuningFlags, 'redirect'>, min: number, max: number): number | undefined =>
     wholeNumber(flag, values[flag], min, max);
   const heartbeat = number('heartbeat', 1, 60_000) ?? 50;
   const election = number('election', 2, 600_000) ?? Math.max(150, 3 * heartbeat);
@@ -42,6 +46,7 @@ export function tuningOf(values: ParsedArgs['values']): Tuning {
       maxBytes: number('snapshot-bytes', 1, 1e12) ?? 64 * 1024 * 1024,
       trailingEntries: number('snapshot-trailing', 0, 1e9) ?? 200,
     },
+    redirects: values['redirect'] === true,
   };
 }
 
@@ -49,6 +54,7 @@ export function tuningOf(values: ParsedArgs['values']): Tuning {
 export function tuningArgs(values: ParsedArgs['values']): string[] {
   return Object.keys(tuningFlags).flatMap((flag) => {
     const value = values[flag];
-    return value === undefined ? [] : [`--${flag}`, value as string];
+    if (typeof value === 'string') return [`--${flag}`, value];
+    return value === true ? [`--${flag}`] : [];
   });
 }

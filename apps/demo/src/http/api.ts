@@ -28,6 +28,8 @@ export interface KvApiOptions {
   readonly logger: Logger;
   /** The tokens that clients need. By default, the node serves every client. */
   readonly access?: Access;
+  /** Whether a follower redirects clients to the leader. By default, every node serves them. */
+  readonly redirects?: boolean;
 }
 
 /** The HTTP interface of one node. */
@@ -38,14 +40,16 @@ export class KvApi {
   readonly #members: MembersApi;
   readonly #logger: ThrottledLogger;
   readonly #access: Access;
+  readonly #redirects: boolean;
 
-  constructor({ node, machine, snapshots, logger, access = new Access() }: KvApiOptions) {
+  constructor({ node, machine, snapshots, logger, access = new Access(), redirects = false }: KvApiOptions) {
     this.#node = node;
     this.#machine = machine;
     this.#snapshots = snapshots;
     this.#members = new MembersApi(node);
     this.#logger = new ThrottledLogger(logger);
     this.#access = access;
+    this.#redirects = redirects;
   }
 
   /** Answers an HTTP request. */
@@ -86,7 +90,8 @@ export class KvApi {
     const condition = conditionOf(request);
     const body = await readBody(request, request.method === 'PUT' ? MAX_VALUE : 0);
     const command = request.method === 'PUT' ? { kind: 'put' as const, value: body } : { kind: 'delete' as const };
-    const { result } = await this.#node.propose(encodeCommand({ ...command, key, condition }), { forward: false });
+    const forward = !this.#redirects;
+    const { result } = await this.#node.propose(encodeCommand({ ...command, key, condition }), { forward });
     switch (result.kind) {
       case 'written':
         response.writeHead(204, { ETag: `"${result.revision}"` });
@@ -121,15 +126,15 @@ export class KvApi {
   }
 
   /**
-   * Serves linearizable reads on the leader only. A follower would need an extra round trip per
-   * read, whereas a redirected client sends its next requests to the leader.
+   * Serves reads. A linearizable read costs a follower an extra round trip to the leader, whereas a
+   * redirected client sends its next requests to the leader.
    */
   #read<T>({ query }: Target, read: () => T): Promise<T> {
     const consistency = query.get('consistency') ?? 'linearizable';
     if (consistency === 'local') return this.#node.read(read, { consistency });
     if (consistency !== 'linearizable')
       throw new HttpError(400, 'CONSISTENCY', 'consistency must be linearizable or local.');
-    if (!this.#node.isLeader)
+    if (this.#redirects && !this.#node.isLeader)
       throw new NotLeaderError('This node is not the leader, and the leader is unknown. Try again.', this.#node.leader);
     return this.#node.read(read);
   }
