@@ -18,7 +18,8 @@ import { CommandCopies } from './command-copies.js';
 import { Emitter, type ListenerOptions } from './events/emitter.js';
 import { eventNames, type NodeEvents } from './events/events.js';
 import { Members } from './members/members.js';
-import { closeOptions, handOver, leadsOthers, type CloseOptions } from './hand-over.js';
+import { Ending } from './ending.js';
+import { closeOptions, type CloseOptions } from './hand-over.js';
 import { NodeIdentity } from './identity.js';
 import { Loop } from './loop.js';
 import { checkOptions, checkTimings, DEFAULT_TIMEOUT, type NodeOptions } from './options.js';
@@ -26,7 +27,7 @@ import { alignStores, type AlignedStores } from './start/align-stores.js';
 import { drawNumber } from './start/count-start.js';
 import { checkAddresses } from './start/check-addresses.js';
 import { reportStart } from './start/report-start.js';
-import { endError, leaderOf, statusOf, type NodeEnd, type Status } from './status.js';
+import { leaderOf, statusOf, type Status } from './status.js';
 import { SystemClock } from './system-clock.js';
 
 /** One server of a cluster. */
@@ -44,11 +45,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   readonly #events: Emitter<NodeEvents>;
   readonly #timeout: number;
   readonly #maxCommandBytes: number;
-  #ended: NodeEnd | undefined;
-  /** The error for new calls while the node transfers its leadership before it closes. */
-  #refused: KontikiError | undefined;
-  #closing: Promise<void> | undefined;
-  #portsClosed: Promise<void> | undefined;
+  readonly #ending: Ending<Result>;
 
   /**
    * Opens the log, the snapshots, the state machine and the transport, in this order, and starts
@@ -80,7 +77,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       return node;
     } catch (error) {
       if (node !== undefined) {
-        node.#end('failed', error as Error);
+        node.#ending.end('failed', error as Error);
         // A transport that failed to start has closed itself, or is in use by another node.
         if (signal.aborted) opened.push(options.transport);
       }
@@ -123,9 +120,18 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       random,
       logger,
       events: this.#events,
-      onFailure: (error) => this.#fail(error),
+      onFailure: (error) => this.#ending.fail(error),
     });
-    this.members = new Members(this.#raw.raft, this.#loop, (call, run, known, patience = this.#timeout) => {
+    const { raft } = this.#raw;
+    this.#ending = new Ending({
+      id,
+      raft,
+      loop: this.#loop,
+      calls: this.#calls,
+      events: this.#events,
+      logger,
+    });
+    this.members = new Members(raft, this.#loop, (call, run, known, patience = this.#timeout) => {
       const refused = this.#refuseCall(call, known);
       if (refused !== undefined) return Promise.reject(refused);
       const timeout = call.timeout ?? patience;
@@ -216,16 +222,16 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   /** The current leader; undefined if this server does not know it. */
   get leader(): Leader | undefined {
-    return this.#ended === undefined ? leaderOf(this.#raw.raft) : undefined;
+    return this.#ending.ended === undefined ? leaderOf(this.#raw.raft) : undefined;
   }
 
   get isLeader(): boolean {
-    return this.#raw.raft.role === 'leader' && this.#ended === undefined;
+    return this.#raw.raft.role === 'leader' && this.#ending.ended === undefined;
   }
 
   status(): Status {
     const { cluster } = this.#identity;
-    return statusOf(this.#raw.raft, cluster, this.#clock.now(), this.#loop.transport.refusals, this.#ended);
+    return statusOf(this.#raw.raft, cluster, this.#clock.now(), this.#loop.transport.refusals, this.#ending.ended);
   }
 
   /**
@@ -309,25 +315,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   close(options: CloseOptions = {}): Promise<void> {
     const refused = refuseOptions(options, closeOptions);
     if (refused !== undefined) return Promise.reject(refused);
-    return (this.#closing ??= this.#close(options));
-  }
-
-  async #close(options: CloseOptions): Promise<void> {
-    const { timeout = DEFAULT_TIMEOUT, drain = true, transfer = true } = options;
-    const { raft } = this.#raw;
-    const { proposals, operations } = this.#loop;
-    const waits = (drain && proposals.areWaiting) || (leadsOthers(raft) && (drain || transfer));
-    if (this.#ended === undefined && waits) {
-      this.#refused = new KontikiError('KONTIKI_CLOSED', `Node ${this.id} is closing.`);
-      proposals.stopWaiting(this.#refused);
-      const run = (signal: AbortSignal): Promise<void> => handOver(raft, proposals, operations, options, signal);
-      await limited(this.#calls, { timeout }, run).catch(() => {
-        // The node closes even if this wait fails. The proposals then reject with an error that
-        // describes their outcome.
-      });
-    }
-    this.#end('closed');
-    await this.#closePorts(timeout);
+    return this.#ending.close(options);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -346,47 +334,10 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     this.#loop.start();
   }
 
-  /** Ends the node. A second call has no effect. */
-  #end(role: NodeEnd['role'], failure?: Error): void {
-    if (this.#ended !== undefined) return;
-    const error = endError(this.id, failure);
-    const previous = this.#raw.raft.role;
-    this.#ended = { role, error };
-    this.#loop.stop();
-    this.#loop.proposals.abandon(error);
-    this.#loop.reads.abandon(error);
-    this.#calls.stop();
-    this.#events.emit('state', { role, previous, error: failure });
-  }
-
-  /**
-   * Stops the node permanently after a failure, and keeps its data. The node's state is uncertain
-   * after a failure, so the node must not continue.
-   */
-  #fail(error: Error): void {
-    if (this.#ended !== undefined) return;
-    this.#logger.error('the server has stopped', { error });
-    this.#end('failed', error);
-    // Close the ports here as well, because a call of `close` may still be waiting for its
-    // proposals.
-    const closed = this.#closePorts(DEFAULT_TIMEOUT).catch((failure: unknown) => {
-      this.#logger.error('closing the ports after the failure failed', { error: failure });
-    });
-    this.#closing ??= closed;
-    this.#events.emit('fatal', { error });
-  }
-
-  /** Closes the ports, and rejects the calls that wait for a port or an event. */
-  #closePorts(timeout: number): Promise<void> {
-    const { error } = this.#ended as NodeEnd;
-    this.#portsClosed ??= this.#loop.closePorts(timeout, error).finally(() => this.#calls.close(error));
-    return this.#portsClosed;
-  }
-
   // ---- Checking calls and their arguments.
 
   #refuseCall(options: CallOptions, known?: object): KontikiError | undefined {
-    return this.#ended?.error ?? this.#refused ?? refuseOptions(options, known);
+    return this.#ending.refusal ?? refuseOptions(options, known);
   }
 
   #refuseProposal(data: Uint8Array, options: ProposeOptions): KontikiError | undefined {
