@@ -12,11 +12,13 @@ import { AddressBook } from './address-book.js';
 import { Calls, type CallOptions } from './calls/calls.js';
 import { limited, limitedAlone, refuseOptions, unlessAborted } from './calls/limited.js';
 import { checkProposal, proposeOptions, type Applied, type ProposeOptions } from './calls/proposal.js';
+import { whileLeader, whileLeaderOptions, type NodeParts, type WhileLeaderOptions } from './calls/leadership.js';
 import { readOptions, refuseRead, serveRead, type Read, type ReadOptions } from './calls/read-queue.js';
 import { closeQuietly } from './close-parts.js';
 import { CommandCopies } from './command-copies.js';
 import { Emitter, type ListenerOptions } from './events/emitter.js';
 import { eventNames, type NodeEvents } from './events/events.js';
+import { watch, type Watchable } from './events/watch.js';
 import { Members } from './members/members.js';
 import { Ending } from './ending.js';
 import { closeOptions, type CloseOptions } from './hand-over.js';
@@ -180,6 +182,10 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    * `KONTIKI_OVERLOADED` if 65,536 reads are already waiting, or with the error that `read` throws.
    */
   read<T>(read: Read<T>, options: ReadOptions = {}): Promise<T> {
+    return this.#read(read, options, options?.timeout ?? this.#timeout);
+  }
+
+  #read<T>(read: Read<T>, options: ReadOptions, timeout: number): Promise<T> {
     const { reads, applier, applied } = this.#loop;
     const refused = this.#refuseCall(options, readOptions) ?? refuseRead(read, options);
     if (refused !== undefined) return Promise.reject(refused);
@@ -188,7 +194,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     const immediate = local && !applier.isChangingState && applied.index >= minIndex;
     const overloaded = immediate ? undefined : reads.refuse();
     if (overloaded !== undefined) return Promise.reject(overloaded);
-    const call = this.#calls.open<T>(options.timeout ?? this.#timeout, options.signal);
+    const call = this.#calls.open<T>(timeout, options.signal);
     if (immediate) {
       serveRead(call, read, applied);
     } else if (local) {
@@ -247,6 +253,51 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       });
     if (this.leader !== undefined) return Promise.resolve(this.leader);
     return limited(this.#calls, { ...options, timeout: options.timeout ?? this.#timeout }, run);
+  }
+
+  /**
+   * Resolves when this server has applied every entry that was committed when this call started.
+   * Waits for a leader without a deadline, unless `options.timeout` sets one. Rejects like `read`.
+   */
+  async ready(options: CallOptions = {}): Promise<void> {
+    await this.#read(() => undefined, options, options.timeout ?? Infinity);
+  }
+
+  /**
+   * Runs a job while this server leads. Waits until this server leads and has committed a new entry.
+   * Then calls `run(signal, token)` with the index of that entry, and settles like `run`.
+   *
+   * The signal is aborted when this server stops leading, closes or fails. After `run` has returned,
+   * it is called again in the next leadership, with a higher token. An isolated leader notices only
+   * after up to two election timeouts that it no longer leads. So a job that changes another system
+   * must send its token, and that system must refuse lower tokens than it has seen.
+   *
+   * Rejects with `KONTIKI_ABORTED` or `KONTIKI_CLOSED`, but not before `run` has returned.
+   */
+  whileLeader<T>(
+    run: (signal: AbortSignal, token: number) => T | PromiseLike<T>,
+    options: WhileLeaderOptions = {},
+  ): Promise<T> {
+    const parts: NodeParts = {
+      raft: this.#raw.raft,
+      operations: this.#loop.operations,
+      events: this.#events,
+      refuse: () => this.#refuseCall(options, whileLeaderOptions),
+      limited: (wait) => limited(this.#calls, options, wait),
+    };
+    return whileLeader(parts, run, options);
+  }
+
+  /**
+   * Iterates over the current value of an event and all later values. A slow consumer skips values,
+   * but always receives the newest one. Ends when the node ends. Throws `KONTIKI_BAD_OPTION` if the
+   * event has no current value. Rejects with `KONTIKI_ABORTED` when the signal is aborted.
+   */
+  watch<Name extends Watchable>(
+    name: Name,
+    options: ListenerOptions = {},
+  ): AsyncGenerator<NodeEvents[Name], void, void> {
+    return watch(this.#events, this.#raw.raft, name, options, this.#ending.ended !== undefined);
   }
 
   /**
@@ -333,8 +384,6 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     await this.#loop.transport.start(this.#identity, signal);
     this.#loop.start();
   }
-
-  // ---- Checking calls and their arguments.
 
   #refuseCall(options: CallOptions, known?: object): KontikiError | undefined {
     return this.#ending.refusal ?? refuseOptions(options, known);

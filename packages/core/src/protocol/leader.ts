@@ -53,10 +53,7 @@ export class Leader extends BaseRole {
     server.log.append({ kind: 'noop', index: server.log.lastIndex + 1, term: server.ballot.term });
   }
 
-  /**
-   * Always true for a leader. A leader that has lost its quorum steps down within two election
-   * timeouts.
-   */
+  /** Always true. A leader that loses its quorum steps down within two election timeouts. */
   override get leaderAlive(): boolean {
     return true;
   }
@@ -100,11 +97,13 @@ export class Leader extends BaseRole {
     );
   }
 
-  propose(data: Uint8Array): Position {
+  /** Appends a command, or an entry without a command. */
+  propose(data: Uint8Array | undefined): Position {
     const { log } = this.#server;
-    const entry: Entry = { kind: 'command', index: log.lastIndex + 1, term: this.#server.ballot.term, data };
+    const [index, term] = [log.lastIndex + 1, this.#server.ballot.term];
+    const entry: Entry = data === undefined ? { kind: 'noop', index, term } : { kind: 'command', index, term, data };
     log.append(entry);
-    this.#uncommittedBytes += entryBytes(entry);
+    if (data !== undefined) this.#uncommittedBytes += entryBytes(entry);
     return entry;
   }
 

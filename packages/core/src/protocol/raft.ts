@@ -175,11 +175,23 @@ export class Raft {
    * not committed yet.
    */
   propose(data: Uint8Array): Position | ProposalRefusal {
+    return this.#append(data);
+  }
+
+  /**
+   * Appends an entry without a command. Its index is greater than the index of every entry before,
+   * so it can serve as a fencing token once the entry is committed.
+   */
+  mark(): Position | ProposalRefusal {
+    return this.#append(undefined);
+  }
+
+  #append(data: Uint8Array | undefined): Position | ProposalRefusal {
     const { role, full } = this.#server;
     if (!(role instanceof Leader)) return 'notLeader';
     if (role.transferTarget !== undefined) return 'transferring';
     if (full || quorumIsFull(this.#server, role.peers)) return 'diskFull';
-    if (!role.hasRoomFor(commandBytes(data.length))) return 'overloaded';
+    if (!role.hasRoomFor(commandBytes(data?.length ?? 0))) return 'overloaded';
     return role.propose(data);
   }
 

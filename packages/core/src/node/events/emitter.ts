@@ -9,7 +9,7 @@ export interface ListenerOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const listenerOptions: Names<ListenerOptions> = { signal: true };
+export const listenerOptions: Names<ListenerOptions> = { signal: true };
 
 /**
  * A typed event emitter. Listeners run after the turn that caused the event, so they may call

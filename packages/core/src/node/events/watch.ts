@@ -1,0 +1,96 @@
+import type { Raft } from '../../protocol/raft.js';
+import { abortedError } from '../calls/calls.js';
+import { describe } from '../describe.js';
+import { badOption } from '../options.js';
+import { leaderOf } from '../status.js';
+import { refuseOptions } from '../calls/limited.js';
+import { listenerOptions, type Emitter, type ListenerOptions } from './emitter.js';
+import type { NodeEvents } from './events.js';
+
+/** The events that describe a current value, which a watcher receives first. */
+export type Watchable = 'state' | 'leader' | 'term' | 'membership' | 'commit' | 'apply' | 'full' | 'stalled';
+
+/** Returns the current value of each watchable event; undefined if there is none yet. */
+const current: { readonly [Name in Watchable]: (raft: Raft) => NodeEvents[Name] | undefined } = {
+  state: ({ role }) => ({ role, previous: role }),
+  leader: (raft) => ({ leader: leaderOf(raft), term: raft.ballot.term }),
+  term: ({ ballot: { term } }) => ({ term, previous: term }),
+  membership: ({ log }) => {
+    const at = log.membershipAt(log.committed);
+    return at === undefined ? undefined : { index: at.index, membership: at.membership };
+  },
+  commit: ({ log }) => ({ index: log.committed }),
+  apply: ({ log }) => ({ index: log.applied }),
+  full: ({ full }) => ({ full }),
+  stalled: ({ diskStalled: stalled }) => ({ stalled }),
+};
+
+/** Throws `KONTIKI_BAD_OPTION` if an event has no current value, or if the options are invalid. */
+function checkWatch(name: unknown, options: ListenerOptions): void {
+  const refused = refuseOptions(options, listenerOptions);
+  if (refused !== undefined && refused.code !== 'KONTIKI_ABORTED') throw refused;
+  if (typeof name === 'string' && Object.hasOwn(current, name)) return;
+  throw badOption(`There is no value ${describe(name)} to watch. Watchable: ${Object.keys(current).join(', ')}.`);
+}
+
+/**
+ * Yields the current value of an event, and then each new value. A slow consumer receives only the
+ * newest value, so the memory of a watcher is bounded. Ends when the node ends. Rejects with
+ * `KONTIKI_ABORTED` when the signal is aborted. Throws `KONTIKI_BAD_OPTION` if the event has no current
+ * value.
+ */
+export function watch<Name extends Watchable>(
+  events: Emitter<NodeEvents>,
+  raft: Raft,
+  name: Name,
+  options: ListenerOptions,
+  hasEnded: boolean,
+): AsyncGenerator<NodeEvents[Name], void, void> {
+  checkWatch(name, options);
+  return values(events, raft, name, options, hasEnded);
+}
+
+async function* values<Name extends Watchable>(
+  events: Emitter<NodeEvents>,
+  raft: Raft,
+  name: Name,
+  { signal }: ListenerOptions,
+  hasEnded: boolean,
+): AsyncGenerator<NodeEvents[Name], void, void> {
+  let next = hasEnded ? undefined : current[name](raft);
+  let wake = (): void => {};
+  let ended = hasEnded;
+  const stop = new AbortController();
+  const options = { signal: stop.signal };
+  events.on(
+    name,
+    (event) => {
+      next = event;
+      wake();
+    },
+    options,
+  );
+  events.on(
+    'state',
+    ({ role }) => {
+      ended ||= role === 'closed' || role === 'failed';
+      wake();
+    },
+    options,
+  );
+  const abort = (): void => wake();
+  signal?.addEventListener('abort', abort);
+  try {
+    for (;;) {
+      if (signal?.aborted === true) throw abortedError(signal);
+      const value = next;
+      next = undefined;
+      if (value !== undefined) yield value;
+      else if (ended) return;
+      else await new Promise<void>((resolve) => (wake = resolve));
+    }
+  } finally {
+    stop.abort();
+    signal?.removeEventListener('abort', abort);
+  }
+}
