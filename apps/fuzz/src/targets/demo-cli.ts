@@ -64,4 +64,7 @@ export const demoCli: Target = {
     return true;
   },
   isExpected: (error) => error instanceof CliError,
+  // `parseArgs` of node:util copies all arguments for each flag in a group such as `-abc`.
+  maxLength: 1_024,
+  allocatedBytes: 8 * 1024 * 1024,
 };
