@@ -40,6 +40,7 @@ export type { WhileLeaderOptions } from './node/calls/leadership.js';
 export type { Read, ReadOptions } from './node/calls/read-queue.js';
 export type { CloseOptions } from './node/hand-over.js';
 export type { ListenerOptions } from './node/events/emitter.js';
+export type { Committed, FeedOptions } from './node/events/feed.js';
 export type { Watchable } from './node/events/watch.js';
 export type { NodeEvents } from './node/events/events.js';
 export type { SnapshotProgress } from './node/snapshots/progress.js';

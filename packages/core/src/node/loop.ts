@@ -23,6 +23,7 @@ import { closeParts } from './close-parts.js';
 import { ChangeEvents } from './events/change-events.js';
 import type { Emitter } from './events/emitter.js';
 import type { NodeEvents } from './events/events.js';
+import { Feeds } from './events/feed.js';
 import { logReport } from './events/reports.js';
 import type { NodeIdentity } from './identity.js';
 import { DEFAULT_TIMEOUT, type NodeOptions } from './options.js';
@@ -58,6 +59,7 @@ export class Loop<Result> {
   readonly proposals: Proposals<Result>;
   readonly reads: ReadQueue;
   readonly operations: Operations;
+  readonly feeds: Feeds<Result>;
   readonly applier: Applier<Result>;
   readonly snapshots: Snapshots | undefined;
   readonly situation: Situation;
@@ -113,6 +115,7 @@ export class Loop<Result> {
     this.reads = new ReadQueue(clock);
     this.proposals = new Proposals(raw.raft, () => this.situation.describe(clock.now()));
     this.operations = new Operations(() => this.schedule());
+    this.feeds = new Feeds({ log: raw.raft.log, store: log, events });
     this.#hooks = {
       propose: () => {
         this.proposals.proposeQueued();
@@ -300,6 +303,7 @@ export class Loop<Result> {
     }
     this.applied = { index: through, term: entries.at(-1)?.term ?? this.#raw.raft.log.termAt(through) ?? 0 };
     if (this.reads.serve(this.applied)) this.schedule();
+    this.feeds.onApplied(entries, results);
     this.#events.emit('apply', { index: through });
     this.snapshots?.onApplied(entries);
   }

@@ -10,14 +10,14 @@ import { defaultLimits, defaultTimings, type Timings } from '../protocol/setting
 import { checkedMachine } from './apply/checked-machine.js';
 import { AddressBook } from './address-book.js';
 import { Calls, type CallOptions } from './calls/calls.js';
-import { limited, limitedAlone, refuseOptions, unlessAborted } from './calls/limited.js';
+import { limited, limitedAlone, refuseOptions } from './calls/limited.js';
 import { checkProposal, proposeOptions, type Applied, type ProposeOptions } from './calls/proposal.js';
 import { whileLeader, whileLeaderOptions, type NodeParts, type WhileLeaderOptions } from './calls/leadership.js';
 import { readOptions, refuseRead, serveRead, type Read, type ReadOptions } from './calls/read-queue.js';
-import { closeQuietly } from './close-parts.js';
 import { CommandCopies } from './command-copies.js';
 import { Emitter, type ListenerOptions } from './events/emitter.js';
 import { eventNames, type NodeEvents } from './events/events.js';
+import type { Committed, FeedOptions } from './events/feed.js';
 import { watch, type Watchable } from './events/watch.js';
 import { Members } from './members/members.js';
 import { Ending } from './ending.js';
@@ -25,9 +25,10 @@ import { closeOptions, type CloseOptions } from './hand-over.js';
 import { NodeIdentity } from './identity.js';
 import { Loop } from './loop.js';
 import { checkOptions, checkTimings, DEFAULT_TIMEOUT, type NodeOptions } from './options.js';
-import { alignStores, type AlignedStores } from './start/align-stores.js';
+import type { AlignedStores } from './start/align-stores.js';
 import { drawNumber } from './start/count-start.js';
 import { checkAddresses } from './start/check-addresses.js';
+import { openPorts } from './start/open-ports.js';
 import { reportStart } from './start/report-start.js';
 import { leaderOf, statusOf, type Status } from './status.js';
 import { SystemClock } from './system-clock.js';
@@ -58,34 +59,16 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   static async open<Result>(options: NodeOptions<Result>, limits: CallOptions = {}): Promise<RaftNode<Result>> {
     checkOptions(options);
     const checked = { ...options, machine: checkedMachine(options.machine) };
-    return limitedAlone(limits, (signal) => RaftNode.#open(checked, signal));
-  }
-
-  static async #open<Result>(options: NodeOptions<Result>, signal: AbortSignal): Promise<RaftNode<Result>> {
-    const owner = { cluster: options.cluster, server: options.id };
-    let node: RaftNode<Result> | undefined;
-    // The ports opened by this call. Other ports may be in use by another node, so this call does
-    // not close them.
-    const opened: { close(): Promise<void> }[] = [];
-    const onOpened = (store: { close(): Promise<void> }): void => {
-      if (signal.aborted) void closeQuietly([store]);
-      signal.throwIfAborted();
-      opened.push(store);
-    };
-    try {
-      const aligned = await unlessAborted(alignStores(options, owner, onOpened), signal);
-      node = new RaftNode(options, aligned);
-      await node.#start(options, aligned, signal);
-      return node;
-    } catch (error) {
-      if (node !== undefined) {
-        node.#ending.end('failed', error as Error);
-        // A transport that failed to start has closed itself, or is in use by another node.
-        if (signal.aborted) opened.push(options.transport);
-      }
-      await closeQuietly(opened);
-      throw error;
-    }
+    return limitedAlone(limits, (signal) =>
+      openPorts(checked, signal, async (aligned) => {
+        const node = new RaftNode(checked, aligned);
+        await node.#start(checked, aligned, signal).catch((error: Error) => {
+          node.#ending.end('failed', error);
+          throw error;
+        });
+        return node;
+      }),
+    );
   }
 
   private constructor(options: NodeOptions<Result>, aligned: AlignedStores) {
@@ -298,6 +281,16 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     options: ListenerOptions = {},
   ): AsyncGenerator<NodeEvents[Name], void, void> {
     return watch(this.#events, this.#raw.raft, name, options, this.#ending.ended !== undefined);
+  }
+
+  /**
+   * Iterates over the committed commands from `options.from` on, in order, as soon as this server
+   * has applied them. Results come with commands that are applied while the feed is open. Ends when
+   * the node ends. Rejects with `KONTIKI_COMPACTED` if a snapshot replaced an entry before the feed
+   * has read it, and with `KONTIKI_ABORTED` when the signal is aborted.
+   */
+  committed(options: FeedOptions = {}): AsyncGenerator<Committed<Result>, void, void> {
+    return this.#loop.feeds.open(options);
   }
 
   /**
