@@ -14,6 +14,7 @@ import type { Random } from '../../random.js';
 import type { SimulatedDisk } from '../../simulated-disk.js';
 import type { Request, Environment } from '../../workload/workload.js';
 import type { FaultTarget } from '../faults.js';
+import { applyMs } from './machine-speed.js';
 import { ignoreViolation, Violation } from '../violation.js';
 import type { NodeContext } from './context.js';
 import { Disks } from './disks.js';
@@ -130,7 +131,7 @@ export class NodeServer implements FaultTarget {
       (commands) =>
         mix.strength.slowMachines + mix.strength.weakMachines === 0 || this.#world.healed
           ? undefined
-          : process.sleep(this.#applyMs(commands)),
+          : process.sleep(applyMs(mix, commands, this.#random)),
     );
     // After the disk was lost, `this.log` keeps the contents of the lost disk.
     const memory = this.#wiped ? new LogMemory() : this.log;
@@ -166,12 +167,6 @@ export class NodeServer implements FaultTarget {
     } catch (error) {
       this.#stopped(error as Error);
     }
-  }
-
-  /** Draws the number of milliseconds that the machine takes to apply a batch. */
-  #applyMs(commands: number): number {
-    const { strength, writeEvery } = this.#world.mix;
-    return this.#random.between(0, strength.slowMachines * 50) + 2 * strength.weakMachines * writeEvery * commands;
   }
 
   /** Checks that all data that a log reported when it opened would survive a power cut now. */

@@ -14,6 +14,7 @@ import { Schedule } from '../schedule.js';
 import { INVARIANTS, NODE_INVARIANTS, Violation } from '../violation.js';
 import { NodeChecks } from './checks.js';
 import { Clients } from './clients.js';
+import { slowestBatchMs } from './machine-speed.js';
 import { NodeServer } from './server.js';
 import type { SentFrame } from './transport.js';
 
@@ -239,6 +240,8 @@ class World {
     // Ten election timeouts, each drawn between T and 2T. A store on a full disk checks for free
     // space once per second.
     const patience = 10 * 2 * election + 2_000;
+    // A state machine finishes its batch at its own speed before its node closes or serves again.
+    const batch = slowestBatchMs(this.mix);
     this.trace?.('all faults end');
     this.healed = true;
     this.#faults.end();
@@ -250,13 +253,13 @@ class World {
       server.start();
     }
     const { invariants, counts } = this.checks;
-    const led = await this.#elapse(patience, () => this.servers.some(({ leads }) => leads));
-    invariants.check('recovers', led, () => `no leader within ${patience} ms after the faults ended`);
+    const led = await this.#elapse(patience + batch, () => this.servers.some(({ leads }) => leads));
+    invariants.check('recovers', led, () => `no leader within ${patience + batch} ms after the faults ended`);
     const { acknowledged } = counts;
     const ends = this.#statuses.map(({ last }) => last);
     // Some worlds send one entry per round trip, and thousands of entries may precede the write.
     // Clients may also wait up to three seconds for earlier requests before they send another.
-    const longer = 2 * patience + 3_000 + 10 * (Math.max(0, ...ends) - Math.min(...ends));
+    const longer = 2 * patience + 3_000 + batch + 10 * (Math.max(0, ...ends) - Math.min(...ends));
     const wrote = await this.#elapse(longer, () => counts.acknowledged > acknowledged);
     invariants.check('recovers', wrote, () => `no acknowledged write within ${longer} ms after a leader was elected`);
     this.#clients.end();
