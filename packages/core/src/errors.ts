@@ -45,9 +45,9 @@ export type ErrorCode =
   | 'KONTIKI_PROTOCOL';
 
 /**
- * A mark on every Kontiki error. A program may load two copies of this package, for example after a
- * partial upgrade. `instanceof` fails for errors from the other copy, but a symbol from the global
- * registry works.
+ * The symbol that marks every Kontiki error. A program may load two copies of this package, for
+ * example after a partial upgrade. `instanceof` does not recognize errors from the other copy, but
+ * both copies share a symbol from the global registry.
  */
 const BRAND: symbol = Symbol.for('kontiki.error');
 
@@ -67,7 +67,7 @@ export class KontikiError extends Error {
 
   /**
    * Returns the error as an object for `JSON.stringify`. Includes the message, which
-   * `JSON.stringify` leaves out by default.
+   * `JSON.stringify` omits by default.
    */
   toJSON(): object {
     return Object.assign({}, this, { message: this.message });
@@ -87,7 +87,7 @@ export class NotLeaderError extends KontikiError {
   }
 }
 
-/** The type of errors with the code `Code`. */
+/** A Kontiki error with the code `Code`. */
 export type ErrorOf<Code extends ErrorCode> = Code extends 'KONTIKI_NOT_LEADER'
   ? NotLeaderError
   : KontikiError & { readonly code: Code };

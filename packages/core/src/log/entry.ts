@@ -42,17 +42,17 @@ export interface MembershipEntry extends Position {
 export type Entry = CommandEntry | NoopEntry | MembershipEntry;
 
 /**
- * Estimated bytes of an entry in addition to its payload, in memory and on the wire. Because of
- * this overhead, empty entries also count toward limits.
+ * Estimated overhead of an entry in bytes, in memory and on the wire, in addition to its payload.
+ * Because of this overhead, even empty entries count toward limits.
  */
 const ENTRY_OVERHEAD = 64;
 
-/** Returns the number of bytes by which a command of this length counts toward limits. */
+/** Returns how many bytes a command of this length counts toward limits. */
 export function commandBytes(length: number): number {
   return ENTRY_OVERHEAD + length;
 }
 
-/** Returns the number of bytes by which an entry counts toward limits. */
+/** Returns how many bytes an entry counts toward limits. */
 export function entryBytes(entry: Entry): number {
   switch (entry.kind) {
     case 'command':

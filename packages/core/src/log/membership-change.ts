@@ -20,7 +20,7 @@ export interface Target {
 
 /**
  * Applies the steps to a membership that is not joint, in order. If a step is invalid, returns the
- * reason as a part of a sentence. `storeOf` returns the store of a learner that becomes a voter.
+ * reason as a sentence fragment. `storeOf` returns the store of a learner that becomes a voter.
  */
 export function targetOf(
   current: Membership,
@@ -116,8 +116,8 @@ export function leaveJoint(joint: Membership): Membership {
 }
 
 /**
- * Returns the information about a learner without its store. The disk of a learner may be replaced,
- * because a learner does not count in elections and commits.
+ * Returns a learner's information without its store. The disk of a learner may be replaced, because
+ * a learner does not count in elections and commits.
  */
 function withoutStore(info: Member): Member {
   return { ...info, store: undefined };

@@ -91,7 +91,7 @@ export function membershipOf(
 }
 
 /**
- * Returns the reason why a membership is invalid, as a part of a sentence; undefined if the
+ * Returns the reason why a membership is invalid, as a sentence fragment; undefined if the
  * membership is valid. The rules come from thesis §4.3 and from the fields of `Membership`.
  */
 export function membershipFault(membership: Membership): string | undefined {

@@ -10,7 +10,7 @@ import { TermHistory } from './term-history.js';
  * If the base has index 0 and term 0, there is no snapshot.
  */
 export interface Base extends Position {
-  /** The newest membership at or before the base; undefined only at index 0. */
+  /** The newest membership at or before the base; undefined only if the base has index 0. */
   readonly membership: MembershipAt | undefined;
 }
 
@@ -44,15 +44,18 @@ const noEntries: readonly Entry[] = [];
 export class RaftLog {
   #base: Base;
   /**
-   * The new base of the log after a snapshot has replaced the log. Undefined after a write for this
-   * change was issued.
+   * The new base of the log after a snapshot has replaced the log. Undefined once a write of this
+   * change has been issued.
    */
   #reset: Base | undefined;
   readonly #terms: TermHistory;
   readonly #tail: Tail;
   readonly #writes: WriteTracker;
   /** Memberships in ascending order of index. The last membership is in force. */
-  /** Replaced, not modified, so that `liveMemberships` returns the same array until it changes. */
+  /**
+   * This array is replaced, not modified, so that `liveMemberships` returns the same array until it
+   * changes.
+   */
   #memberships: readonly MembershipAt[];
   /** The last value of `liveMemberships`, and the arguments it was computed from. */
   #live: { readonly of: readonly MembershipAt[]; readonly from: number; readonly live: readonly MembershipAt[] };
@@ -101,9 +104,9 @@ export class RaftLog {
 
   /**
    * Whether the log has neither entries nor a snapshot. A blank server does not know its
-   * membership. A server that lost its disk is also blank, and has forgotten its votes. So a blank
-   * server neither campaigns nor votes, and waits for a leader. The server is no longer blank after
-   * bootstrap, or after its first append or snapshot.
+   * membership. A server that has lost its disk is also blank, and no longer knows how it voted. So
+   * a blank server neither campaigns nor votes, and waits for a leader. The server is no longer
+   * blank after bootstrap, or after its first append or snapshot.
    */
   get blank(): boolean {
     return this.#last === 0;
@@ -185,7 +188,7 @@ export class RaftLog {
 
   /**
    * Returns whether this log contains the entry at a position that is committed on another server.
-   * This is so if the term matches, or if the index is already committed on this server.
+   * This is true if the term matches, or if the index is already committed on this server.
    */
   matchesTerm({ index, term }: Position): boolean {
     return index <= this.#committed || this.termAt(index) === term;
@@ -335,7 +338,7 @@ export class RaftLog {
     return this.#changed !== Infinity || this.#reset !== undefined;
   }
 
-  /** Notes that all writes up to `number` are durable. */
+  /** Records that all writes up to `number` are durable. */
   persisted(number: number): void {
     this.#writes.finish(number);
     this.#evict();

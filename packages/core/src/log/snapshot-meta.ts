@@ -4,7 +4,7 @@ import type { MembershipAt } from './membership.js';
 /** The description of a snapshot. The snapshot's head contains the same fields. */
 export interface SnapshotMeta {
   /**
-   * A random id of 32 lower-case hexadecimal digits. Ids differ between servers, because their
+   * A random id of 32 lowercase hexadecimal digits. Ids differ between servers, because their
    * snapshots of the same index may differ in their bytes.
    */
   readonly id: string;

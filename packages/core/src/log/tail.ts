@@ -1,7 +1,7 @@
 import { invariant } from '../invariant.js';
 import { entryBytes, type Entry } from './entry.js';
 
-/** Consecutive entries from memory, and the number of bytes by which they count toward limits. */
+/** Consecutive entries from memory, and how many bytes they count toward limits. */
 export interface Slice {
   readonly entries: readonly Entry[];
   readonly bytes: number;

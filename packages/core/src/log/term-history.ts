@@ -19,7 +19,7 @@ export class TermHistory {
     return this.#run(this.#runs.length - 1).term;
   }
 
-  /** Notes that an entry of `term` was appended at `index`. */
+  /** Records that an entry of `term` has been appended at `index`. */
   extend(index: number, term: number): void {
     const lastTerm = this.lastTerm;
     if (term === lastTerm) return;
@@ -32,7 +32,7 @@ export class TermHistory {
     while (this.#runs.length > 1 && this.#run(this.#runs.length - 1).index >= index) this.#runs.pop();
   }
 
-  /** Discards the history before `base`, which becomes the start of the history. */
+  /** Discards the history before `base`, which becomes its new start. */
   compact(base: Position): void {
     const kept = this.#runs.filter(({ index }) => index > base.index);
     this.#runs = [{ index: base.index, term: base.term }, ...kept];
@@ -54,7 +54,7 @@ export class TermHistory {
   /**
    * Returns the last position at or before `index` with a term of at most `term`. If another log
    * has `term` at `index` and this log does not, the logs cannot match after the returned position.
-   * With this conflict hint (Raft §5.3) a leader needs at most one probe per term.
+   * Thanks to this conflict hint (Raft §5.3), a leader needs at most one probe per term.
    */
   findConflictByTerm(index: number, term: number): Position {
     let at = this.#find(index);

@@ -56,8 +56,8 @@ export class WriteTracker {
   }
 
   /**
-   * Notes that a durable snapshot, which ends at `last`, replaced the log. Pending writes belong to
-   * the old log. So when they finish, they only prove that `last` is durable.
+   * Records that a durable snapshot, which ends at `last`, replaced the log. Pending writes belong
+   * to the old log. So when they finish, they only prove that `last` is durable.
    */
   reset(last: number): void {
     this.#pending = this.#pending.map((write) => ({ ...write, last }));
@@ -65,7 +65,7 @@ export class WriteTracker {
   }
 
   /**
-   * Notes that all writes up to `number` are durable, even if their callbacks ran in a different
+   * Records that all writes up to `number` are durable, even if their callbacks ran in a different
    * order.
    */
   finish(number: number): void {

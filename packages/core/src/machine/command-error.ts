@@ -1,4 +1,6 @@
-/** A mark on every `CommandError`. Other copies of this package also recognize this mark. */
+/**
+ * The symbol that marks every `CommandError`, so that other copies of this package recognize it.
+ */
 const BRAND: symbol = Symbol.for('kontiki.commandError');
 
 /**

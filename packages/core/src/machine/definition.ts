@@ -68,9 +68,9 @@ type ResultOf<Call> = Call extends { readonly result: infer Result } ? Result : 
 /** Writes and reads snapshots of a state that is not plain data. */
 export interface StateSnapshot<State> {
   /**
-   * Returns the encoded state, in chunks of any size. Before the first chunk, this method must copy
-   * all data that later commands may change. The node applies such commands while it reads the
-   * other chunks.
+   * Returns the encoded state, in chunks of any size. Before it yields the first chunk, this method
+   * must copy all data that later commands may change. The node applies such commands while it
+   * reads the other chunks.
    */
   write(state: State): AsyncIterable<Uint8Array>;
   /** Resolves with the state that `write` encoded. Must read `chunks` to the end. */
@@ -125,21 +125,21 @@ export interface DefinitionOptions<State, Commands, Schemas, Queries, Previous> 
   readonly version?: number | undefined;
   /**
    * The definition of the previous version. Keep this definition until every server has a snapshot
-   * that was taken with a later version. Logs and older snapshots may need the previous version
-   * before that.
+   * that was taken with a later version. Until then, logs and older snapshots may need the previous
+   * version.
    */
   readonly previous?: Previous | undefined;
   /** Returns the state before the first command. */
   readonly initial: () => State;
   /**
-   * The commands of the state machine by name. A command changes the state and returns its result,
+   * The commands of the state machine by name. A command changes the state and returns a result,
    * which is copied. A command must be deterministic: no clock, no randomness, no I/O, no promises.
    * It throws a `CommandError` to report a failure. Any other exception stops every server.
    */
   readonly commands: Commands & { readonly [Name in keyof Schemas]: CommandOf<State, Schemas[Name]> };
   /**
-   * The queries of the state machine by name. A query returns information about the state, which is
-   * copied.
+   * The queries of the state machine by name. A query returns information about the state, and the
+   * returned value is copied.
    */
   readonly queries?: Queries & Readonly<Record<string, (state: State, input: never) => unknown>>;
   /** The codec for the inputs of commands. Default: JSON. */

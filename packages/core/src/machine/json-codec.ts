@@ -1,6 +1,9 @@
 import { isPlainArray, isPlainObject, notPlain } from './plain.js';
 
-/** Encodes the inputs of commands. Both methods must return or throw the same on every server. */
+/**
+ * Encodes the inputs of commands. For the same input, both methods must return or throw the same on
+ * every server.
+ */
 export interface Codec {
   encode(value: unknown): Uint8Array;
   decode(bytes: Uint8Array): unknown;
@@ -12,7 +15,7 @@ const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /**
  * The default codec, which encodes inputs as JSON. Throws for values that `JSON.stringify` would
  * change, such as undefined, NaN, dates, maps and instances of classes. Otherwise the command would
- * run with an input that its caller has not passed.
+ * run with an input other than the one that its caller passed.
  */
 export const jsonCodec: Codec = {
   encode: (value) => utf8.encode(stringify(value, [])),
@@ -25,7 +28,8 @@ const MAX_LEVELS = 1_000;
 function stringify(value: unknown, keys: (string | number)[]): string {
   if (value === null || typeof value === 'boolean') return String(value);
   if (typeof value === 'string') return JSON.stringify(value);
-  // JSON.stringify writes -0 as 0, so write numbers without it. JSON.parse reads -0 correctly.
+  // JSON.stringify would write -0 as 0, so do not use it for numbers. JSON.parse reads -0
+  // correctly.
   if (typeof value === 'number' && Number.isFinite(value)) return Object.is(value, -0) ? '-0' : String(value);
   if (typeof value !== 'object') throw notPlain(value, keys);
   if (keys.length > MAX_LEVELS)

@@ -1,8 +1,8 @@
 import { describe } from '../node/describe.js';
 
 /**
- * Returns whether an object is plain: it has no class, and no properties that `Object.keys` leaves
- * out. Such properties would be lost. Plain objects from other realms are also accepted.
+ * Returns whether an object is plain: it has no class, and no properties that `Object.keys` omits.
+ * Such properties would be lost. Plain objects from other realms are also accepted.
  */
 export function isPlainObject(value: object): value is Readonly<Record<string, unknown>> {
   const prototype = Object.getPrototypeOf(value) as object | null;
@@ -11,13 +11,13 @@ export function isPlainObject(value: object): value is Readonly<Record<string, u
 }
 
 /**
- * Returns whether an array is plain: it has no holes, no further properties, and no class except
- * for `Array`.
+ * Returns whether an array is plain: it has no holes, no extra properties, and no class other than
+ * `Array`.
  */
 export function isPlainArray(value: readonly unknown[]): boolean {
   const prototype = Object.getPrototypeOf(value) as object | null;
   if (prototype !== Array.prototype && !isPrototypeOfArrays(prototype)) return false;
-  // The keys of an array are the indices that are not holes, `length`, and the names of further
+  // The keys of an array are the indices that are not holes, `length`, and the names of extra
   // properties.
   const keys = Reflect.ownKeys(value);
   return keys.length === value.length + 1 && keys[value.length] === 'length';

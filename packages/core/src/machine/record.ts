@@ -40,8 +40,8 @@ export function encodeCommand({ version, name, input }: Omit<CommandRecord, 'kin
 }
 
 /**
- * Encodes a raise of the version: kind (1 byte), and the versions before and after the raise (4
- * each).
+ * Encodes an increase of the version: kind (1 byte), and the versions before and after the increase
+ * (4 each).
  */
 export function encodeRaise({ from, to }: Omit<RaiseRecord, 'kind'>): Uint8Array {
   const writer = new Writer(9);

@@ -22,7 +22,7 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
   readonly version: number = SNAPSHOT_FORMAT;
   readonly #behaviors: Definition['behaviors'];
   readonly #clock: Pick<Clock, 'now' | 'defer'>;
-  /** The version that committed entries have put in force; undefined before the first command. */
+  /** The version that committed entries have activated; undefined before the first command. */
   #raised: Behavior | undefined;
   #state: unknown;
 
@@ -44,7 +44,7 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
     return this.#raised ?? this.#behaviors[0];
   }
 
-  /** The version that committed entries have put in force; 0 before the first command. */
+  /** The version that committed entries have activated; 0 before the first command. */
   get raised(): number {
     return this.#raised?.version ?? 0;
   }

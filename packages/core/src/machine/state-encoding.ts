@@ -3,11 +3,11 @@ import type { Clock } from '../ports/clock.js';
 import { isPlainArray, isPlainObject, notPlain } from './plain.js';
 
 /**
- * Size after which a line of the encoding ends. A string counts its characters, and any other token
- * counts 8.
+ * Size at which a line of the encoding ends. A string counts as its number of characters, and any
+ * other token counts as 8.
  */
 const LINE_SIZE = 64 * 1024;
-/** Milliseconds after which the encoder yields to messages and timers. */
+/** Maximum time to encode, in milliseconds, before yielding to messages and timers. */
 const SLICE_MS = 5;
 
 /**
@@ -54,7 +54,7 @@ interface Open {
   /** The values of an array or a set. For any other container, alternating keys and values. */
   readonly parts: readonly unknown[];
   readonly hasKeys: boolean;
-  /** Number of parts that are encoded or being encoded. */
+  /** Number of parts that have been encoded or are being encoded. */
   at: number;
 }
 

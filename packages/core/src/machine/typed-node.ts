@@ -80,7 +80,7 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
       const data = this.#replica.encode(name, input);
       const { index, term, result: outcome } = await this.raft.propose(data, options);
       if ('result' in outcome) return { index, term, result: outcome.result as ResultOf<CommandsOf<D>[Name]> };
-      // Another version came into force in the meantime, so the command had no effect. Propose it
+      // Another version took effect in the meantime, so the command had no effect. Propose it
       // again.
       if (!isKontikiError(outcome.error, 'KONTIKI_BEHAVIOR')) throw outcome.error;
     }
@@ -88,8 +88,8 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
 
   /**
    * Runs a query like `RaftNode.read`. Resolves with its result, and with the position of the last
-   * entry that the query has seen. Rejects with `KONTIKI_UNKNOWN_COMMAND` if the version in force
-   * does not have the query.
+   * entry whose effects the query saw. Rejects with `KONTIKI_UNKNOWN_COMMAND` if the version in
+   * force does not have the query.
    */
   query<Name extends keyof QueriesOf<D> & string>(
     name: Name,
@@ -110,9 +110,9 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
   }
 
   /**
-   * Puts into force the newest version that every member has, and resolves with this version. Call
-   * this method on the leader after all servers run the new program. After that, servers cannot
-   * return to a program without this version.
+   * Activates the newest version that every member has, and resolves with this version. Call this
+   * method on the leader once all servers run the new program. After that, servers cannot return to
+   * a program without this version.
    *
    * Rejects with `KONTIKI_BEHAVIOR` if a member does not answer, or if there is no newer version
    * that every member has. Otherwise rejects like `RaftNode.propose`.
@@ -120,8 +120,8 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
   async raiseVersion(options?: CallOptions): Promise<number> {
     const { isLeader, members } = this.raft;
     const { raised, behavior } = this.#replica;
-    // On other servers, `propose` rejects with the reason. A raise is never forwarded, because only
-    // the leader knows the version of every member.
+    // On other servers, `propose` rejects with the reason. An increase of the version is never
+    // forwarded, because only the leader knows the version of every member.
     const to = isLeader ? members.commonBehavior() : behavior;
     if (isLeader && to <= raised) throw this.#notRaised(to);
     const { result: outcome } = await this.raft.propose(encodeRaise({ from: raised, to }), {

@@ -8,8 +8,8 @@ import type { LogRecord } from '../store/record.js';
 
 /**
  * A log in memory, for tests and for clusters that may lose their data. Every write counts as
- * durable immediately. A log object keeps its entries when it is closed and opened again; a new
- * object is blank.
+ * durable immediately. A log object keeps its entries when it is closed and reopened; a new object
+ * is blank.
  */
 export class MemoryLog extends AbstractLog {
   #owner: Owner | undefined;

@@ -45,7 +45,7 @@ export class MemoryNetwork {
     return new MemoryTransport(this);
   }
 
-  /** Drops all further frames from `from` to `to`. */
+  /** Drops all later frames from `from` to `to`. */
   cut(from: ServerId, to: ServerId): void {
     this.#cuts.add(`${from}>${to}`);
   }

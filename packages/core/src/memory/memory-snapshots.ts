@@ -14,8 +14,8 @@ interface StoredSnapshot {
 
 /**
  * A snapshot store in memory, for tests and for clusters that may lose their data. Every write
- * counts as durable immediately. A store object keeps its snapshots when it is closed and opened
- * again; a new object is blank.
+ * counts as durable immediately. A store object keeps its snapshots when it is closed and reopened;
+ * a new object is blank.
  */
 export class MemorySnapshots extends AbstractSnapshots<StoredSnapshot> {
   #owner: Owner | undefined;

@@ -9,8 +9,7 @@ const MAX_COUNT = 999_999_999_999_999;
 interface Entry {
   readonly count: number;
   /**
-   * The announced address; undefined after the membership has received a newer address for this
-   * server.
+   * The announced address; undefined once the membership contains a newer address for this server.
    */
   readonly address: string | undefined;
 }
@@ -18,8 +17,8 @@ interface Entry {
 /**
  * The addresses that servers announced after their starts, including this server's address. An
  * announced address is newer than the one in the membership, until a committed membership changes
- * the address again. With these addresses servers can connect to each other without a leader. A
- * wrong address is harmless, because the handshake contains the server's id.
+ * the address again. These addresses let servers connect to each other without a leader. A wrong
+ * address is harmless, because the handshake contains the server's id.
  */
 export class AddressBook implements Announcements {
   readonly #own: ServerId;
@@ -108,7 +107,7 @@ export class AddressBook implements Announcements {
     onRefused: (id: ServerId, error: unknown) => void,
   ): ReadonlyMap<ServerId, AddressChange> {
     const named = this.#committed;
-    // Servers may have exchanged their addresses, so compare all new addresses with each other.
+    // Servers may have swapped addresses, so compare all new addresses with each other.
     const next = [...named].map(([id, address]) => [id, this.addressOf(id) ?? address] as const);
     const changes = new Map<ServerId, AddressChange>();
     for (const [id, address] of next) {

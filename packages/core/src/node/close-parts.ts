@@ -2,7 +2,7 @@ import { KontikiError } from '../errors.js';
 import type { Clock } from '../ports/clock.js';
 
 /**
- * The promises that result from closing each part of a node. The keys are the names of the parts in
+ * The promises returned by closing each part of a node. The keys are the names of the parts in
  * error messages.
  */
 export type ClosingParts = Readonly<Record<string, Promise<void> | undefined>>;
@@ -45,7 +45,7 @@ export async function closeParts(clock: Clock, timeout: number, steps: readonly 
 }
 
 /**
- * Closes the parts of a node that failed to start. Ignores errors of closing, because the start
+ * Closes the parts of a node that failed to start. Ignores errors while closing, because the start
  * error is more useful.
  */
 export const closeQuietly = (parts: readonly { close(): Promise<void> }[]): Promise<unknown> =>

@@ -15,7 +15,7 @@ export class CommandCopies {
   #used = 0;
 
   /**
-   * Returns a copy of a command. Throws `KONTIKI_BAD_OPTION` if the command's memory was
+   * Returns a copy of a command. Throws `KONTIKI_BAD_OPTION` if the command's memory has been
    * transferred to another thread.
    */
   copy(data: Uint8Array): Uint8Array {

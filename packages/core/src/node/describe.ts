@@ -1,6 +1,6 @@
 /**
- * Returns the description of an invalid value for an error message. The contents of an object are
- * left out.
+ * Returns a description of an invalid value for an error message. The contents of objects are
+ * omitted.
  */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);

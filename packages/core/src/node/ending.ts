@@ -22,8 +22,8 @@ interface NodeParts<Result> {
 }
 
 /**
- * The end of a node, by `close` or by a failure. A node ends once. After its end it runs no turn,
- * every waiting call has settled, and its ports are closed.
+ * The end of a node, by `close` or by a failure. A node ends once. After that, it runs no more
+ * turns, every waiting call has settled, and its ports are closed.
  */
 export class Ending<Result> {
   readonly #parts: NodeParts<Result>;
@@ -74,7 +74,7 @@ export class Ending<Result> {
     const { logger, events } = this.#parts;
     logger.error('the server has stopped', { error });
     this.end('failed', error);
-    // Close the ports here as well, because a call of `close` may still be waiting for its
+    // Close the ports here as well, because a call to `close` may still be waiting for its
     // proposals.
     const closed = this.#closePorts(DEFAULT_TIMEOUT).catch((failure: unknown) => {
       logger.error('closing the ports after the failure failed', { error: failure });
@@ -93,8 +93,8 @@ export class Ending<Result> {
       proposals.stopWaiting(this.#refused);
       const run = (signal: AbortSignal): Promise<void> => handOver(raft, proposals, operations, options, signal);
       await limited(calls, { timeout }, run).catch(() => {
-        // The node closes even if this wait fails. The proposals then reject with an error that
-        // describes their outcome.
+        // The node closes even if waiting for the proposals fails. The proposals then reject with
+        // an error that describes their outcome.
       });
     }
     this.end('closed');

@@ -3,7 +3,7 @@ import type { CallOptions } from './calls/calls.js';
 import type { Operations } from './calls/operations.js';
 import type { Names } from './options.js';
 
-/** Options of `close`. A call of `close` cannot be aborted. */
+/** Options for `close`. A call to `close` cannot be aborted. */
 export interface CloseOptions extends Pick<CallOptions, 'timeout'> {
   /** Whether to wait for the outcome of appended and forwarded proposals. Default true. */
   readonly drain?: boolean | undefined;
@@ -25,9 +25,9 @@ export function leadsOthers({ id, role, log }: Raft): boolean {
 }
 
 /**
- * Waits until the appended and forwarded proposals have an outcome, then transfers the leadership.
- * Ends early if this server loses the leadership, or if a follower no longer knows a leader. A
- * leader without a quorum steps down within two election timeouts.
+ * Waits until the outcomes of all appended and forwarded proposals are known, and then transfers
+ * the leadership. Ends early if this server loses the leadership, or if a follower no longer knows
+ * a leader. A leader without a quorum steps down within two election timeouts.
  */
 export async function handOver(
   raft: Raft,

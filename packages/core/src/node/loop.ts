@@ -151,7 +151,7 @@ export class Loop<Result> {
     this.schedule();
   }
 
-  /** Notes whether the disk is too full for another log segment. */
+  /** Records whether the disk is too full for another log segment. */
   setFull(full: boolean): void {
     if (this.#stopped) return;
     this.#logger.warn(
@@ -162,7 +162,7 @@ export class Loop<Result> {
     this.schedule();
   }
 
-  /** Stops the loop. No further turn runs. */
+  /** Stops the loop. No more turns run. */
   stop(): void {
     this.#stopped = true;
     this.#timer.close();
@@ -242,8 +242,8 @@ export class Loop<Result> {
   }
 
   /**
-   * A reset keeps the ballot in the log store. So after a snapshot was installed, this method first
-   * writes the new ballot and then resets the log. The calls become durable in call order.
+   * A reset keeps the ballot in the log store. So after a snapshot has been installed, this method
+   * first writes the new ballot and then resets the log. The calls become durable in call order.
    */
   async #replaceLog(ballot: Ballot | undefined, base: Base, rest: LogWrite): Promise<void> {
     const { genesis } = this.#identity;
@@ -266,8 +266,8 @@ export class Loop<Result> {
   }
 
   /**
-   * Passes to the transport the servers of all live memberships, and the removed servers that must
-   * still receive the entry about their removal.
+   * Passes the servers of all live memberships to the transport, and also the removed servers that
+   * must still receive the entry about their removal.
    */
   #followMemberships(): void {
     const { log, id: own, leaving } = this.#raw.raft;
@@ -308,7 +308,9 @@ export class Loop<Result> {
     this.snapshots?.onApplied(entries);
   }
 
-  /** Called when a snapshot replaced the log. The state machine must then restore the snapshot. */
+  /**
+   * Called when a snapshot has replaced the log. The state machine must then restore the snapshot.
+   */
   #onInstalled(): void {
     this.proposals.passSnapshot(this.#raw.raft.log.base);
     this.applier.requireRestore();

@@ -18,8 +18,8 @@ export interface NodeOptions<Result> {
   /** This server's id in the membership. */
   readonly id: ServerId;
   /**
-   * The cluster's id, which `createClusterId` returns. All servers of the cluster must have the
-   * same id.
+   * The cluster's id, created by `createClusterId`. All servers of the cluster must have the same
+   * id.
    */
   readonly cluster: string;
   /**
@@ -54,8 +54,8 @@ export interface NodeOptions<Result> {
   /** The source of time. Default: the system's monotonic clock. */
   readonly clock?: Clock | undefined;
   /**
-   * A random generator for election timeouts and the incarnation. It returns uniformly distributed
-   * numbers in [0, 1). Default: `Math.random`.
+   * A random number generator for election timeouts and the incarnation. It returns uniformly
+   * distributed numbers in [0, 1). Default: `Math.random`.
    */
   readonly random?: (() => number) | undefined;
 }
@@ -123,10 +123,7 @@ function checkMachine({ machine, snapshots }: NodeOptions<unknown>): void {
     throw badOption('A state machine needs the methods snapshot and restore if the node has a snapshot store.');
 }
 
-/**
- * The names of options. TypeScript reports an error if an object of this type lacks the name of an
- * option.
- */
+/** The names of options. TypeScript reports an error if the name of an option is missing. */
 export type Names<Options> = Readonly<Record<keyof Options, true>>;
 
 const nodeOptions: Names<NodeOptions<unknown>> = {

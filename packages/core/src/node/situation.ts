@@ -8,8 +8,8 @@ import type { Raft } from '../protocol/raft.js';
 export class Situation {
   readonly #raft: Raft;
   /**
-   * The time, in milliseconds, at which this server last stopped knowing a leader; undefined while
-   * it knows a leader.
+   * The time, in milliseconds, since when this server has known no leader; undefined while it knows
+   * a leader.
    */
   #leaderlessSince: number | undefined;
   /** The members that sent messages to this server while it knew no leader. */
@@ -20,13 +20,13 @@ export class Situation {
     this.#leaderlessSince = raft.now;
   }
 
-  /** Notes that a message from a server has arrived. */
+  /** Records that a message from a server has arrived. */
   onReceived(from: ServerId): void {
     // Only members count, because a stranger could invent any number of server ids.
     if (this.#leaderlessSince !== undefined && this.#raft.log.membership?.servers.has(from)) this.#heard.add(from);
   }
 
-  /** Notes after a turn whether this server knows a leader. */
+  /** Records after a turn whether this server knows a leader. */
   update(): void {
     if (this.#raft.leader === undefined) this.#leaderlessSince ??= this.#raft.now;
     else if (this.#leaderlessSince !== undefined) {

@@ -53,7 +53,7 @@ export interface UnreadableStatus {
   readonly forMs: number;
 }
 
-/** The state of a node at one moment. */
+/** The state of a node at one point in time. */
 export interface Status {
   readonly id: ServerId;
   readonly cluster: string;
@@ -112,7 +112,7 @@ export interface NodeEnd {
   readonly error: KontikiError;
 }
 
-/** Returns the error with which every call rejects after a node was closed or has failed. */
+/** Returns the error with which every call rejects after a node has closed or failed. */
 export function endError(id: ServerId, failure: Error | undefined): KontikiError {
   const text =
     failure === undefined

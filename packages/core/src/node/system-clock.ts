@@ -18,7 +18,7 @@ function afterArrivals(): (callback: () => void) => void {
 }
 
 /**
- * Maximum delay of `setTimeout`, in milliseconds. The clock divides longer delays into several
+ * Maximum delay of `setTimeout`, in milliseconds. The clock splits longer delays into several
  * timers.
  */
 const LONGEST = 2 ** 31 - 1;
@@ -40,7 +40,7 @@ export class SystemClock implements Clock {
       due = Infinity;
       fire();
     };
-    // The delay is rounded up, because a timer that expires slightly early is set again.
+    // Round the delay up, because a timer that expires slightly early would have to be set again.
     const arm = (): void => {
       const delay = Math.min(LONGEST, Math.max(0, Math.ceil(due - performance.now())));
       handle = due === Infinity ? undefined : setTimeout(expire, delay);

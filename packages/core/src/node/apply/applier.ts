@@ -12,7 +12,7 @@ import { BatchSize } from './batch-size.js';
 
 /** Maximum bytes of entries in one batch for the state machine. */
 const BATCH_BYTES = 256 * 1024;
-/** Milliseconds after which applying entries yields to messages and timers. */
+/** Maximum time to apply entries, in milliseconds, before yielding to messages and timers. */
 const SLICE_MS = 5;
 
 export interface ApplierOptions<Result> {
@@ -21,7 +21,7 @@ export interface ApplierOptions<Result> {
   readonly machine: StateMachine<Result>;
   readonly clock: Clock;
   /**
-   * Called after a batch up to entry `through` was applied. `results` contains one result per
+   * Called after a batch up to entry `through` has been applied. `results` contains one result per
    * command, in order.
    */
   readonly onApplied: (entries: readonly Entry[], through: number, results: readonly Result[]) => void;
@@ -78,8 +78,8 @@ export class Applier<Result> {
   }
 
   /**
-   * Notes that an installed snapshot replaced the log. The snapshot is restored before any further
-   * batch is applied.
+   * Records that an installed snapshot has replaced the log. The snapshot is restored before any
+   * further batch is applied.
    */
   requireRestore(): void {
     this.#restoreDue = true;
@@ -112,7 +112,7 @@ export class Applier<Result> {
     }
   }
 
-  /** Prevents further batches, and resolves after the current batch has ended. */
+  /** Prevents further batches, and resolves once the current batch has finished. */
   async close(): Promise<void> {
     this.#closed = true;
     const ended = new KontikiError('KONTIKI_CLOSED', 'The node has ended.');
@@ -244,7 +244,7 @@ function faultOf(results: unknown, commands: number): string | undefined {
     return `apply returned ${results === null ? 'null' : typeof results} instead of an array with one result per command`;
   }
   if (results.length !== commands) return `apply returned ${results.length} results for ${commands} commands`;
-  // With a promise in the results, the state would change after the caller received its result.
+  // If a result were a promise, the state would change after the caller had received the result.
   if (results.some(isThenable)) {
     return 'apply returned an array that contains a promise. Await every command, and return one array of results';
   }

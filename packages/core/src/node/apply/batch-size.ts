@@ -8,8 +8,8 @@ const FIRST = 64;
 const MAX = 16_384;
 
 /**
- * Chooses the size of each batch from the durations of earlier batches. Batches also have a limit
- * of 256 KiB, but this may be thousands of commands. If each command takes 300 microseconds, the
+ * Chooses the size of each batch from the durations of earlier batches. Batches are also limited to
+ * 256 KiB, but that can still be thousands of commands. If each command takes 300 microseconds, the
  * event loop, reads and `close` would have to wait too long.
  *
  * The model assumes that a batch of n commands takes f + n * p milliseconds. f is a fixed cost,
@@ -27,12 +27,12 @@ export class BatchSize {
     return this.#commands;
   }
 
-  /** Notes that a batch of `n` commands took `t` milliseconds. */
+  /** Records that a batch of `n` commands took `t` milliseconds. */
   note(n: number, t: number): void {
     if (n === 0) return;
     const before = this.#previous;
     this.#previous = { n, t };
-    // Two batches of similar sizes show only an upper limit of the fixed cost.
+    // Two batches of similar sizes show only an upper bound on the fixed cost.
     if (Math.max(n, before.n) < 1.5 * Math.min(n, before.n)) this.#fixedMs = Math.min(this.#fixedMs, t);
     else {
       const perCommand = Math.max(0, (t - before.t) / (n - before.n));

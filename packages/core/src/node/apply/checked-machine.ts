@@ -35,7 +35,7 @@ export function checkedMachine<Result>(machine: StateMachine<Result>): StateMach
           isComplete = true;
         }
         await machine.restore?.(watched(), at);
-        // If chunks remain unread, the checksum at the end of the snapshot was not verified.
+        // If chunks remain unread, the checksum at the end of the snapshot has not been verified.
         if (!isComplete) throw new TypeError('restore resolved before it had read all chunks');
       },
     }),

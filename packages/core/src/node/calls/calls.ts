@@ -10,7 +10,7 @@ export interface CallOptions {
   readonly timeout?: number | undefined;
 }
 
-/** A waiting call, reduced to the method that runs when its deadline passes. */
+/** A waiting call, of which only the method that runs at its deadline is needed. */
 interface Waiting {
   abandon(error: KontikiError): void;
 }
@@ -28,7 +28,7 @@ export class Call<T> implements Settlement {
   #resolve!: (value: T) => void;
   #reject!: (error: unknown) => void;
   readonly #settlements: Settlements;
-  /** The group of calls with the same deadline. */
+  /** The group of calls that share this call's deadline. */
   readonly #due: Due;
   #unlisten: (() => void) | undefined;
   #value: T | undefined;
@@ -90,7 +90,7 @@ export class Call<T> implements Settlement {
   }
 }
 
-/** The calls with deadlines in the same tick. */
+/** The calls whose deadlines are in the same tick. */
 class Due {
   readonly calls: Set<Waiting> = new Set();
   readonly #onEmpty: () => void;
@@ -112,7 +112,9 @@ class Due {
  * that thousands of calls share one timer.
  */
 const TICK = 16;
-/** Milliseconds after which the rejection of expired calls yields to messages and timers. */
+/**
+ * Maximum time to reject expired calls, in milliseconds, before yielding to messages and timers.
+ */
 const SLICE_MS = 5;
 
 /** Manages the deadlines and abort signals of a node's waiting calls. */
@@ -150,8 +152,8 @@ export class Calls {
   }
 
   /**
-   * Clears all deadlines. After this call, calls settle immediately instead of in a later turn of
-   * the event loop.
+   * Clears all deadlines. From then on, calls settle immediately instead of in a later turn of the
+   * event loop.
    */
   stop(): void {
     this.#stopped = true;
@@ -181,7 +183,7 @@ export class Calls {
         earliest = Math.min(earliest, tick);
         continue;
       }
-      // Abandoning a call removes it from this set. JavaScript allows changes of a Set during
+      // Abandoning a call removes it from this set. JavaScript allows a Set to change during
       // iteration.
       for (const call of due.calls) {
         text ??= `The call did not finish before its deadline. ${this.#explain()}`.trim();

@@ -4,7 +4,8 @@ import type { Raft } from '../../protocol/raft.js';
 import type { Proposal } from './proposal.js';
 
 /**
- * Proposals that were sent in one message, in order. The leader answers all of them in one message.
+ * Proposals that were sent in one message, in order. The leader answers all of them in one message,
+ * too.
  */
 interface Batch<Result> {
   readonly ticket: number;
@@ -27,8 +28,8 @@ interface Answers<Result> {
 }
 
 /**
- * Maximum number of outcomes in memory. The outcomes of applied entries are kept while answers of
- * the leader are missing.
+ * Maximum number of outcomes in memory. The outcomes of applied entries are kept while answers from
+ * the leader are outstanding.
  */
 const MAX_OUTCOMES = 10_000;
 
@@ -47,7 +48,7 @@ export class Forwarding<Result> {
   #waiting = new Set<Proposal<Result>>();
   readonly #sent = new Map<number, Batch<Result>>();
   readonly #batchOf = new Map<Proposal<Result>, Batch<Result>>();
-  /** Outcomes by index, for entries that were applied while answers of the leader were missing. */
+  /** Outcomes by index, for entries applied while answers from the leader were outstanding. */
   readonly #outcomes = new Map<number, Outcome<Result>>();
   /** The time until which no proposals are sent, because the leader has just refused proposals. */
   #pausedUntil = 0;
@@ -61,7 +62,9 @@ export class Forwarding<Result> {
     this.#waiting.add(proposal);
   }
 
-  /** Removes and returns the proposals that were not sent yet or that the leader has refused. */
+  /**
+   * Removes and returns the proposals that have not been sent yet or that the leader has refused.
+   */
   takeWaiting(): ReadonlySet<Proposal<Result>> {
     const waiting = this.#waiting;
     this.#waiting = new Set();
@@ -117,7 +120,7 @@ export class Forwarding<Result> {
 
   /**
    * Stores the outcome of an applied entry, because the leader's answer with the index of this
-   * entry may still be missing.
+   * entry may still be outstanding.
    */
   noteApplied({ index, term }: Position, result: Result | undefined): void {
     if (this.#sent.size === 0) return;
@@ -126,7 +129,7 @@ export class Forwarding<Result> {
     for (const oldest of this.#outcomes.keys()) return void this.#outcomes.delete(oldest);
   }
 
-  /** Whether the leader's answers to some forwarded proposals are missing. */
+  /** Whether the leader's answers to some forwarded proposals are outstanding. */
   get areSent(): boolean {
     return this.#sent.size > 0;
   }
@@ -135,7 +138,7 @@ export class Forwarding<Result> {
     return this.#outcomes.get(index);
   }
 
-  /** Removes and returns all proposals that were sent and are still unanswered. */
+  /** Removes and returns all proposals that have been sent and are still unanswered. */
   takeSent(): readonly Proposal<Result>[] {
     const sent = [...this.#batchOf.keys()];
     this.#batchOf.clear();

@@ -8,7 +8,7 @@ import { badOption, type Names } from '../options.js';
 import { abortedError, type CallOptions } from './calls.js';
 import type { Operations } from './operations.js';
 
-/** Options of `whileLeader`. */
+/** Options for `whileLeader`. */
 export type WhileLeaderOptions = Pick<CallOptions, 'signal'>;
 
 export const whileLeaderOptions: Names<WhileLeaderOptions> = { signal: true };
@@ -28,10 +28,10 @@ export interface NodeParts {
  * Runs a job on the leader. Waits until this server leads, commits an entry, and calls `run` with a
  * signal and the index of that entry. The index is a fencing token: it is greater than the token of
  * every job that started before. The signal is aborted when this server stops leading. After that,
- * the job runs again in the next leadership of this server.
+ * the job runs again the next time this server leads.
  *
- * Resolves with the result of a job that finishes while this server leads, and rejects with the
- * error of a job that fails meanwhile.
+ * Resolves with the result of a job that finishes while this server leads. Rejects with the error
+ * of a job that fails in that time.
  */
 export async function whileLeader<T>(
   parts: NodeParts,
@@ -55,7 +55,10 @@ export async function whileLeader<T>(
   }
 }
 
-/** Returns a signal that is aborted when a leadership ends or the caller aborts the call. */
+/**
+ * Returns a signal that is aborted when this server stops leading in `term` or the caller aborts
+ * the call.
+ */
 function jobSignal(
   { raft, events }: NodeParts,
   term: number,
@@ -71,7 +74,8 @@ function jobSignal(
   events.on('term', lost, { signal: stop.signal });
   const abort = (): void => job.abort(abortedError(signal as AbortSignal));
   signal?.addEventListener('abort', abort, { signal: stop.signal });
-  // Both may have happened since the entry was committed.
+  // The caller may have aborted, or this server may have stopped leading, since the entry was
+  // committed.
   if (signal?.aborted === true) abort();
   if (raft.role !== 'leader' || raft.ballot.term !== term) lost();
   return { job: job.signal, stop };
@@ -88,8 +92,8 @@ async function commitToken({ raft, operations }: NodeParts, signal: AbortSignal)
       if (!isOver()) return at;
       continue;
     }
-    // This server does not accept entries now. Ask again after the next turn, which runs at the
-    // latest with the next heartbeat.
+    // This server does not accept entries now. Try again after the next turn, which runs no later
+    // than the next heartbeat.
     let turns = 0;
     await operations.until(() => {
       turns += 1;

@@ -18,8 +18,8 @@ export class Operations {
   }
 
   /**
-   * Runs an operation in the next turn and resolves with its return value. Never settles if the
-   * node ends first.
+   * Runs an operation in the next turn and resolves with its return value. Its promise never
+   * settles if the node ends first.
    */
   run<T>(operation: (raft: Raft) => T): Promise<T> {
     return new Promise((resolve) => {
@@ -30,8 +30,8 @@ export class Operations {
 
   /**
    * Resolves when a condition holds. The condition is checked immediately and after every turn.
-   * Rejects if the condition throws, because it may call a function of the application. Never
-   * settles after `signal` is aborted.
+   * Rejects if the condition throws, because it may call a function of the application. Its promise
+   * never settles after `signal` is aborted.
    */
   async until(holds: () => boolean, signal: AbortSignal): Promise<void> {
     if (holds()) return;

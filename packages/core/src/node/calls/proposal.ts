@@ -13,7 +13,7 @@ export interface Applied<Result> {
   readonly result: Result;
 }
 
-/** Options of `propose`. */
+/** Options for `propose`. */
 export interface ProposeOptions extends CallOptions {
   /** Whether a server that is not the leader forwards the command to the leader. Default true. */
   readonly forward?: boolean | undefined;
@@ -21,7 +21,7 @@ export interface ProposeOptions extends CallOptions {
 
 export const proposeOptions: Names<ProposeOptions> = { ...callOptions, forward: true };
 
-/** Returns the error for a command or options that can never be proposed, if they are invalid. */
+/** Returns an error if the command or the options are invalid; undefined otherwise. */
 export function checkProposal(
   data: unknown,
   { forward = true }: ProposeOptions,

@@ -8,8 +8,8 @@ import type { Applied, Proposal } from './proposal.js';
 import { refusalError } from './refusals.js';
 
 /**
- * Returns the error for a proposal that may have been appended, if this node cannot find out its
- * outcome.
+ * Returns the error for a proposal that may have been appended, but whose outcome this node cannot
+ * determine.
  */
 function unknownOutcome(cause: unknown, happened = 'appended'): KontikiError {
   return new KontikiError(

@@ -11,7 +11,7 @@ import { callOptions } from './limited.js';
 /** Maximum number of waiting reads, which limits their memory. */
 const MAX_WAITING = 65_536;
 
-/** Milliseconds after which serving reads yields to messages and timers. */
+/** Maximum time to serve reads, in milliseconds, before yielding to messages and timers. */
 const SLICE_MS = 5;
 
 /** A waiting read, with callbacks that settle its call. */
@@ -45,7 +45,7 @@ export interface ReadOptions extends CallOptions {
 
 export const readOptions: Names<ReadOptions> = { ...callOptions, consistency: true, minIndex: true };
 
-/** The function of a read. It receives the position of the last applied entry. */
+/** The function that a read runs. It receives the position of the last applied entry. */
 export type Read<T> = (at: Position) => T;
 
 /** Returns an error if the arguments of a read are invalid; undefined otherwise. */
@@ -60,7 +60,7 @@ export function refuseRead(
   return badOption(`consistency must be 'linearizable' or 'local', not ${describe(consistency)}.`);
 }
 
-/** Runs the function of a read and settles its call with the result. */
+/** Runs a read's function and settles the call with the result. */
 export function serveRead<T>(call: Call<T>, read: Read<T>, at: Position): void {
   try {
     const value = read(at);
@@ -109,7 +109,7 @@ export class ReadQueue {
     this.#addConfirmed(this.#waiting(0, call, read, minIndex), minIndex);
   }
 
-  /** Notes that a quorum confirmed every read up to `ticket`. */
+  /** Records that a quorum has confirmed every read up to `ticket`. */
   confirm({ ticket, index }: ReadsReady): void {
     for (const waiting of this.#asked.values()) {
       if (waiting.ticket > ticket) break;
@@ -170,7 +170,7 @@ export class ReadQueue {
 
   /** Removes a read in constant time, because thousands of reads may time out together. */
   #remove(waiting: WaitingRead): void {
-    // The function of a read may abort the read's own call while it runs.
+    // A read's function may abort the read's own call while it runs.
     if (!waiting.isWaiting) return;
     waiting.isWaiting = false;
     this.#size -= 1;

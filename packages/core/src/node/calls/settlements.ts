@@ -3,7 +3,7 @@ import type { Clock } from '../../ports/clock.js';
 /** Maximum number of promises that settle in one turn of the event loop. */
 const MAX_PER_TURN = 256;
 
-/** A promise whose outcome is known but that has not settled yet. */
+/** A promise whose outcome is known but which has not settled yet. */
 export interface Settlement {
   /** Resolves or rejects the promise. */
   settle(): void;
@@ -34,7 +34,7 @@ export class Settlements {
       return;
     }
     // The callback runs as soon as the current code has finished. So the count includes only
-    // settlements that the current code causes.
+    // settlements caused by the current code.
     if (this.#ran === 0) void Promise.resolve().then(() => this.#reset());
     this.#ran += 1;
     settlement.settle();

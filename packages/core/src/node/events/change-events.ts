@@ -35,7 +35,7 @@ export class ChangeEvents {
   readonly #events: Emitter<NodeEvents>;
   readonly #logger: Logger;
   #reported: Reported;
-  /** The index of the newest membership that was reported as committed. */
+  /** The index of the newest membership that has been reported as committed. */
   #membershipIndex: number;
 
   constructor(raft: Raft, events: Emitter<NodeEvents>, logger: Logger) {

@@ -3,7 +3,7 @@ import { refuseOptions } from '../calls/limited.js';
 import { describe } from '../describe.js';
 import { badOption, type Names } from '../options.js';
 
-/** Options of an event listener. */
+/** Options for an event listener. */
 export interface ListenerOptions {
   /** A signal that removes the listener when it is aborted. */
   readonly signal?: AbortSignal | undefined;
@@ -66,7 +66,7 @@ export class Emitter<Events extends object> {
 
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): void {
     const listeners = this.#listenersOf(name);
-    // Most events of most turns have no listener.
+    // Most events in most turns have no listener.
     if (listeners.size === 0) return;
     for (const listener of [...listeners] as ((event: Events[Name]) => void)[]) {
       try {

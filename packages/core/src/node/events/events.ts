@@ -7,8 +7,8 @@ import type { Status } from '../status.js';
 /** The events of a node, by name. */
 export interface NodeEvents {
   /**
-   * Emitted when this server's role has changed. The roles `failed` and `closed` are final, and
-   * `error` is set for `failed`.
+   * Emitted when this server's role changes. The roles `failed` and `closed` are final, and `error`
+   * is set for `failed`.
    */
   state: {
     readonly role: Status['role'];
@@ -16,8 +16,8 @@ export interface NodeEvents {
     readonly error?: Error | undefined;
   };
   /**
-   * Emitted when this server knows a different leader, or no leader, in which case `leader` is
-   * undefined.
+   * Emitted when this server learns of a different leader or no longer knows a leader. In the
+   * latter case, `leader` is undefined.
    */
   leader: { readonly leader: Leader | undefined; readonly term: number };
   term: { readonly term: number; readonly previous: number };
@@ -27,7 +27,7 @@ export interface NodeEvents {
   commit: { readonly index: number };
   /** Emitted when entries up to `index` are applied on this server. */
   apply: { readonly index: number };
-  /** Emitted when the disk is too full for another log segment, or has room again. */
+  /** Emitted when the disk becomes too full for another log segment, or has room again. */
   full: { readonly full: boolean };
   /**
    * Emitted when the disk has not finished a write for several election timeouts, or finishes
@@ -49,11 +49,11 @@ export interface NodeEvents {
   /** Emitted when a received snapshot has replaced the log. */
   snapshotInstalled: { readonly index: number; readonly bytes: number };
   /**
-   * Emitted when taking, sending or receiving a snapshot failed. No data is lost, and the node
-   * tries again.
+   * Emitted when taking, sending or receiving a snapshot fails. No data is lost, and the node tries
+   * again.
    */
   snapshotFailed: { readonly error: Error };
-  /** Emitted when the node has failed and has stopped permanently. The node's data is kept. */
+  /** Emitted when the node has failed and stopped permanently. The node's data is kept. */
   fatal: { readonly error: Error };
 }
 

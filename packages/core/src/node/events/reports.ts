@@ -1,7 +1,7 @@
 import type { Logger } from '../../ports/logger.js';
 import type { Report } from '../../protocol/output.js';
 
-/** Logs a report of the protocol as a text for operators. */
+/** Logs a report from the protocol in words for operators. */
 export function logReport(logger: Logger, report: Report): void {
   switch (report.kind) {
     case 'steppedDown':

@@ -7,7 +7,7 @@ import { refuseOptions } from '../calls/limited.js';
 import { listenerOptions, type Emitter, type ListenerOptions } from './emitter.js';
 import type { NodeEvents } from './events.js';
 
-/** The events that describe a current value, which a watcher receives first. */
+/** The events that describe a current value. A watcher receives that value first. */
 export type Watchable = 'state' | 'leader' | 'term' | 'membership' | 'commit' | 'apply' | 'full' | 'stalled';
 
 /** Returns the current value of each watchable event; undefined if there is none yet. */

@@ -22,7 +22,7 @@ interface Learner {
   readonly raft: Raft;
   readonly id: ServerId;
   readonly onProgress: ((progress: CatchUpProgress) => void) | undefined;
-  /** Returns whether the learner runs on the expected disk. */
+  /** Returns whether the learner is running on the expected disk. */
   readonly isRight: ((progress: Progress) => boolean) | undefined;
 }
 

@@ -28,7 +28,7 @@ import {
 } from './refusals.js';
 import { addressFault, serverInfo } from './server-info.js';
 
-/** Options of a membership change. */
+/** Options for a membership change. */
 export interface ChangeOptions extends CallOptions {
   /**
    * The membership revision that the change is based on (`status().membership.revision`). The
@@ -36,12 +36,13 @@ export interface ChangeOptions extends CallOptions {
    */
   readonly expected?: number | undefined;
   /**
-   * Whether to make the change even if no majority of the new voters answers now. Default false.
+   * Whether to make the change even if no majority of the new voters is currently responding.
+   * Default false.
    */
   readonly force?: boolean | undefined;
 }
 
-/** Options of a membership change that waits until a new server has the log. */
+/** Options for a membership change that waits until a new server has received the log. */
 export interface CatchUpOptions extends ChangeOptions {
   /** Called when the new server has acknowledged more of the log. */
   readonly onProgress?: ((progress: CatchUpProgress) => void) | undefined;
@@ -53,8 +54,8 @@ export interface ReconcileOptions extends ChangeOptions {
 }
 
 /**
- * Options of an increase of the feature level. There is no option `force`, because the increase
- * needs every member.
+ * Options for raising the feature level. There is no `force` option, because raising the level
+ * requires every member.
  */
 export type RaiseOptions = Omit<ChangeOptions, 'force'>;
 
@@ -78,10 +79,10 @@ type Limited = <T>(
 type LoopParts = Pick<Loop<unknown>, 'operations' | 'situation' | 'transport'>;
 
 /**
- * Methods for operators that change the members of a cluster and transfer the leadership. All calls
- * work on the leader only, and reject with a `NotLeaderError` on other servers. The promise of a
- * change resolves after the change is committed and no joint phase remains. It rejects with
- * `KONTIKI_UNKNOWN_OUTCOME` if the change may still take effect later. After any other error
+ * Methods for operators that change the members of a cluster and transfer the leadership. All
+ * methods work only on the leader, and reject with a `NotLeaderError` on other servers. The promise
+ * of a change resolves after the change is committed and no joint phase remains. It rejects with
+ * `KONTIKI_UNKNOWN_OUTCOME` if the change may still take effect later. Any other error means that
  * nothing was changed: `KONTIKI_NOT_LEADER`, `KONTIKI_CHANGING`, `KONTIKI_TRANSFERRING`,
  * `KONTIKI_REVISION`, `KONTIKI_BAD_CHANGE`, `KONTIKI_LAGGING`, `KONTIKI_NO_QUORUM`,
  * `KONTIKI_LEVEL`, `KONTIKI_DISK_FULL`, `KONTIKI_REPLACED`, `KONTIKI_BAD_OPTION`,
@@ -136,8 +137,8 @@ export class Members {
 
   /**
    * Raises the feature level of the cluster to the highest level that every member supports. Call
-   * this method after an upgrade of all servers. Every member must answer. Earlier versions of
-   * Kontiki cannot join the cluster after that, and the level never decreases.
+   * this method after upgrading all servers. Every member must respond. Earlier versions of Kontiki
+   * cannot join the cluster after that, and the level never decreases.
    */
   raiseLevel(options: RaiseOptions = {}): Promise<Membership> {
     const { expected } = options;
@@ -147,7 +148,7 @@ export class Members {
   /**
    * Returns the newest version of the state machine's behavior that every member has, or 0 if some
    * member has none. Throws `KONTIKI_NOT_LEADER` if this server is not the leader, and
-   * `KONTIKI_BEHAVIOR` if some member does not answer.
+   * `KONTIKI_BEHAVIOR` if some member does not respond.
    */
   commonBehavior(): number {
     const common = this.#raft.commonBehavior();
@@ -172,8 +173,8 @@ export class Members {
   }
 
   /**
-   * Replaces a voter by a new server in one change, after the new server has received the log. The
-   * old voter may be down.
+   * Replaces a voter with a new server in one change, after the new server has received the log.
+   * The old voter may be down.
    *
    * If `id` is the same as `old`, the server keeps its id and starts with a blank disk. It becomes
    * a learner, and becomes a voter again after it has received the log. If `info` is only an
@@ -206,7 +207,7 @@ export class Members {
   /**
    * Changes the membership until it matches `desired`. Adds missing servers as learners, waits
    * until the new voters have the log, and makes all other changes together. Resolves with the
-   * steps that were necessary.
+   * steps that were needed.
    */
   async reconcile(
     desired: Readonly<Record<ServerId, DesiredMember>>,
@@ -227,11 +228,10 @@ export class Members {
   }
 
   /**
-   * Transfers the leadership to `to`, or by default to the voter whose log lacks the fewest
-   * entries. Resolves with the new leader, or immediately if `to` is already the leader. The
-   * transfer takes at most an election timeout. During this time proposals are refused with
-   * `KONTIKI_TRANSFERRING`. Rejects with `KONTIKI_TRANSFER_FAILED` if this server remains the
-   * leader.
+   * Transfers the leadership to `to`, or by default to the most up-to-date voter. Resolves with the
+   * new leader, or immediately if `to` is already the leader. The transfer takes at most an
+   * election timeout. During this time proposals are refused with `KONTIKI_TRANSFERRING`. Rejects
+   * with `KONTIKI_TRANSFER_FAILED` if this server remains the leader.
    */
   transferLeadership(to?: ServerId, options: CallOptions = {}): Promise<Leader> {
     const raft = this.#raft;
@@ -303,8 +303,8 @@ export class Members {
     const { operations } = this.#loop;
     let appended = false;
     const run = async (signal: AbortSignal): Promise<Membership> => {
-      // Check the change within the turn, because the membership may have changed before. If the
-      // call was aborted in the meantime, it must not change anything.
+      // Check the change within the turn, because the membership may have changed before this turn.
+      // If the call has been aborted in the meantime, it must not change anything.
       const at = await operations.run(() => (signal.aborted ? (signal.reason as Error) : append()));
       if (at instanceof Error) throw at;
       if ('refused' in at) throw changeRefused(raft, at, this.#situation);
@@ -314,8 +314,8 @@ export class Members {
       const term = log.termAt(at.index);
       if (term === undefined) throw compacted(at.index);
       if (term !== at.term) throw replaced(at, term);
-      // The leader ends the joint phase without another call. By that time, another server may be
-      // the leader.
+      // The leader ends the joint phase without another call. By then, another server may be the
+      // leader.
       await operations.until(
         () => log.membershipIndex <= log.committed && log.membership?.outgoing.length === 0,
         signal,
@@ -344,7 +344,7 @@ export class Members {
     if (steps.length === 0) throw badOption('A change must have at least one step.');
     for (const step of steps) checkStep(step);
     const target = targetOf(this.#membership(), steps);
-    // An impossible change reaches the leader, which refuses it with a reason.
+    // Pass an impossible change on to the leader, which refuses it with a reason.
     if (typeof target === 'string') return;
     const fault = membershipOversize(beginChange(this.#membership(), target)) ?? addressFault(target.servers);
     if (fault !== undefined) throw badOption(`The membership would be invalid: ${fault}. Nothing was changed.`);
@@ -357,7 +357,7 @@ export class Members {
     const raft = this.#raft;
     const learner = { raft, id, onProgress: options.onProgress, isRight };
     const run = async (aborted: AbortSignal): Promise<void> => {
-      // A voter may be unreachable for a long time, so do not wait. The promotion of a voter is
+      // A voter may be unreachable for a long time, so do not wait for it. Promoting a voter is
       // refused later.
       if (this.#membership().voters.includes(id)) return;
       if (!(await catchUp(this.#loop.operations, learner, aborted)))

@@ -6,7 +6,7 @@ import { serverInfo } from './server-info.js';
 
 /**
  * A desired member: either an address, or an address with metadata and with a role as learner or
- * voter. If the metadata is left out, an existing member keeps its metadata.
+ * voter. If the metadata is omitted, an existing member keeps its metadata.
  */
 export type DesiredMember =
   | string

@@ -112,7 +112,10 @@ export function replaced({ index, term }: Position, committed: number): KontikiE
   );
 }
 
-/** Returns the error for a change whose outcome a snapshot hides. */
+/**
+ * Returns the error for a change whose outcome is unknown because a snapshot has replaced its
+ * entry.
+ */
 export function compacted(index: number): KontikiError {
   return new KontikiError('KONTIKI_COMPACTED', `A snapshot replaced the log up to entry ${index}.`);
 }

@@ -20,7 +20,7 @@ export function serverInfo(
 }
 
 /**
- * Returns the reason why no transport would accept the addresses, as a part of a sentence. Returns
+ * Returns the reason why no transport would accept the addresses, as a sentence fragment. Returns
  * undefined if no address is blank and no address occurs twice.
  */
 export function addressFault(servers: Iterable<readonly [ServerId, ServerInfo]>): string | undefined {

@@ -130,8 +130,8 @@ function pieces(stream: AsyncIterable<Uint8Array> = none()): { take(length: numb
 async function* none(): AsyncIterable<Uint8Array> {}
 
 /**
- * Returns a text with all fields of a log's state, except for the commit index. The commit index is
- * only a hint.
+ * Returns a string with all fields of a log's state, except for the commit index, which is only a
+ * hint.
  */
 function summary({ ballot, life, base, last, terms, memberships, genesis }: LogState): string {
   const at = ({ index, membership }: MembershipAt): string => {

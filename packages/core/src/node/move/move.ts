@@ -19,7 +19,10 @@ export interface MoveOptions extends Owner, CallOptions {
   readonly from: Stores;
   /** The new stores of the server, which must be blank. */
   readonly to: Stores;
-  /** The server's new location. Later starts on the old log contain it in their error message. */
+  /**
+   * The server's new location. If the server is started on the old log later, the error message
+   * contains this location.
+   */
   readonly where: string;
   readonly onProgress?: ((progress: MoveProgress) => void) | undefined;
 }
@@ -37,8 +40,8 @@ const moveOptions: Names<MoveOptions> = {
 /**
  * Moves a stopped server to other stores. All stores must be closed. Copies snapshots, ballot and
  * entries, opens the copy again, and compares every byte. Then retires the old log, so that every
- * later start on the old log rejects with `KONTIKI_MOVED`. Without this, a server could start on
- * the old log again, without the votes and acknowledgements that it has sent since the move.
+ * later start on the old log rejects with `KONTIKI_MOVED`. Otherwise a server could start on the
+ * old log again, without the votes and acknowledgements that it has sent since the move.
  *
  * If this function rejects before it retires the old log, the old stores are unchanged. Delete the
  * new stores in that case. The error codes are
@@ -114,7 +117,7 @@ async function copySnapshots(source: OpenStores, target: OpenStores, onProgress:
 
 async function copyLog(source: OpenStores, target: OpenStores, onProgress: OnMoveProgress): Promise<void> {
   const { base, last, ballot, life, committed } = source.state;
-  // Write the ballot first. Otherwise a crash could leave a log without the server's vote.
+  // Write the ballot first. Otherwise a crash could leave behind a log without the server's vote.
   await target.log.append({ ballot, life });
   if (base.index > 0) await target.log.reset(base);
   const total = last - base.index;

@@ -35,8 +35,8 @@ export interface ServerContents {
    */
   readonly membership: MembershipAt | undefined;
   /**
-   * The id of the log store. Undefined if the server has not started since its cluster's feature
-   * level rose above 0.
+   * The id of the log store. Undefined if the server has not been started since its cluster's
+   * feature level rose above 0.
    */
   readonly store: StoreId | undefined;
   /** The newest intact snapshot, with which the server would start. */

@@ -20,7 +20,7 @@ export interface RecoverOptions extends InspectOptions {
   readonly metadata?: string | undefined;
   /**
    * Whether to skip the checks of the server. Without `force`, the server must be one of several
-   * voters, and must have the snapshot before the first entry of its log. Default false.
+   * voters, and must have the snapshot that precedes the first entry of its log. Default false.
    */
   readonly force?: boolean | undefined;
 }
@@ -42,8 +42,8 @@ export interface Recovery extends Position {
 }
 
 /**
- * Makes a stopped server the only member of its cluster, after a majority of the voters was lost
- * permanently. Call this function for only one server: the server with the newest log (see
+ * Makes a stopped server the only member of its cluster, after a majority of the voters has been
+ * lost permanently. Call this function for only one server: the server with the newest log (see
  * `inspectServer`). Every entry in its log becomes committed. Acknowledged entries that are missing
  * from its log are lost.
  *

@@ -14,7 +14,7 @@ import { onlyVoter } from './only-voter.js';
 
 export interface RestoreOptions extends Owner, CallOptions {
   /**
-   * The new cluster's id, which `createClusterId` returns. It must differ from the id of the
+   * The new cluster's id, created by `createClusterId`. It must differ from the id of the
    * snapshot's cluster.
    */
   readonly cluster: string;
@@ -99,7 +99,7 @@ async function restoreInto(
   }
 }
 
-/** Returns the description of the restored snapshot, changed for its new cluster. */
+/** Returns the description of the restored snapshot, adapted to its new cluster. */
 function restoredMeta(
   { id, cluster: old, last, membership: { membership: previous }, version }: SnapshotMeta,
   { cluster, server, address, metadata = '' }: RestoreOptions,

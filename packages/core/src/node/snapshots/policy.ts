@@ -3,24 +3,24 @@
  */
 export interface SnapshotPolicy {
   /**
-   * Number of entries since the previous snapshot. When this many entries were applied, a new
-   * snapshot is due. Default 100,000.
+   * Number of entries applied since the previous snapshot at which a new snapshot is due. Default
+   * 100,000.
    */
   readonly maxEntries: number;
   /**
-   * Bytes of entries since the previous snapshot. When this many bytes were applied, a new snapshot
-   * is due. Default 64 MiB.
+   * Bytes of entries applied since the previous snapshot at which a new snapshot is due. Default 64
+   * MiB.
    */
   readonly maxBytes: number;
   /**
    * Maximum age of the previous snapshot, in milliseconds. A new snapshot is due after this time if
-   * any entries were applied. Default: no maximum.
+   * any entries have been applied since. Default: no maximum.
    */
   readonly maxAgeMs: number;
   /**
-   * Number of entries before the end of a snapshot that stay in the log, provided that they are in
-   * memory. With these entries, followers that lack only a few entries need no snapshot. Default
-   * 200.
+   * Number of trailing entries that stay in the log after a snapshot, provided that they are in
+   * memory. Thanks to these entries, followers that are only a few entries behind need no snapshot.
+   * Default 200.
    */
   readonly trailingEntries: number;
   /** Maximum bytes of the trailing entries that stay in the log. Default 4 MiB. */

@@ -27,8 +27,8 @@ export class ProgressMeter {
   }
 
   /**
-   * Notes the number of bytes that the receiver already had before this transfer. The transfer rate
-   * does not include these bytes. Only the first call has an effect.
+   * Records the number of bytes that the receiver already had before this transfer. The transfer
+   * rate does not include these bytes. Only the first call has an effect.
    */
   resumeAt(bytes: number): void {
     this.#first ??= bytes;

@@ -6,8 +6,8 @@ import type { SnapshotChunk, SnapshotOffer } from '../../protocol/message.js';
 import { ProgressMeter, type SnapshotProgress } from './progress.js';
 
 /**
- * Number of bytes after which the receiver syncs the written part of a snapshot. An interrupted
- * transfer can resume from this part after a restart.
+ * Number of bytes after which the receiver syncs the written part of a snapshot. After a restart,
+ * an interrupted transfer can resume from the end of this part.
  */
 const SYNC_BYTES = 8 * 1024 * 1024;
 /** Maximum bytes that wait to be written. Senders have at most this many bytes in flight. */
@@ -21,7 +21,7 @@ export interface ReceiverOptions {
   /** Called when the snapshot is complete and durable. */
   readonly onReceived: (info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk) => void;
   readonly onProgress: (progress: SnapshotProgress) => void;
-  /** Called when a transfer was abandoned. The leader will offer a snapshot again. */
+  /** Called when a transfer has been abandoned. The leader will offer a snapshot again. */
   readonly onTransferFailed: (error: Error) => void;
 }
 
@@ -33,8 +33,8 @@ interface Incoming {
   /** The writer of the snapshot; undefined while the store creates the writer. */
   writer: SnapshotWriter | undefined;
   /**
-   * The offset after the accepted bytes. Of these, the bytes before `written` were passed to the
-   * store.
+   * The offset after the accepted bytes. Of these, the bytes before `written` have been passed to
+   * the store.
    */
   next: number;
   written: number;
@@ -129,7 +129,7 @@ export class SnapshotReceiver {
       });
   }
 
-  /** Stops receiving, and resolves after the write in progress. */
+  /** Stops receiving, and resolves after the write in progress has finished. */
   close(): Promise<void> {
     this.#closed = true;
     return this.#work;

@@ -13,14 +13,14 @@ const CHUNK = MAX_SNAPSHOT_CHUNK;
 const MAX_DOUBLINGS = 6;
 
 export interface SenderOptions {
-  /** The stream of appends in which the peer needs the snapshot. */
+  /** The stream of appends to the peer for which the snapshot is sent. */
   readonly stream: number;
   readonly snapshot: SnapshotInfo;
   readonly store: SnapshotStore;
   readonly clock: Clock;
   /**
-   * Initial answer timeout in milliseconds. If the peer does not answer for this time, the sender
-   * offers the snapshot again. The timeout grows if answers take longer.
+   * Initial answer timeout in milliseconds. If the peer does not answer within this time, the
+   * sender offers the snapshot again. The timeout grows if answers take longer.
    */
   readonly answerTimeoutMs: number;
   readonly window: SnapshotWindow;
@@ -72,12 +72,12 @@ export class SnapshotSender {
   #allowed = CHUNK;
   /**
    * The answer timeout, which adapts to the time that answers take. With a fixed timeout, the
-   * sender would make an early offer on a slow connection, and resend bytes that are still in
-   * flight.
+   * sender would repeat its offer too early on a slow connection, and resend bytes that are still
+   * in flight.
    */
   #answerTimeoutMs: number;
   #endRest: () => void = () => {};
-  /** The offset up to which bytes were sent at least once. */
+  /** The offset up to which bytes have been sent at least once. */
   #highest = 0;
   /**
    * The chunk whose answer is being timed. Only chunks that are sent for the first time are timed,

@@ -41,14 +41,16 @@ export interface SendersOptions {
   readonly onDamaged: (id: string) => void;
 }
 
-/** Sends snapshots to the peers that need them, to several peers in parallel. */
+/** Sends snapshots to the peers that need them. Transfers to several peers run in parallel. */
 export class SnapshotSenders {
   readonly #options: SendersOptions;
   readonly #senders = new Map<ServerId, SnapshotSender>();
   readonly #window = new SnapshotWindow();
-  /** Peers that wait for the next snapshot, with the stream in which each peer needs it. */
+  /**
+   * Peers that wait for the next snapshot, each with the stream for which it needs the snapshot.
+   */
   readonly #unserved = new Map<ServerId, number>();
-  /** Ids of snapshots that were checked because a peer requested the whole snapshot again. */
+  /** Ids of snapshots that have been checked because a peer requested the whole snapshot again. */
   readonly #checked = new Set<string>();
 
   constructor(options: SendersOptions) {

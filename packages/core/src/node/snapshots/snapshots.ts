@@ -24,7 +24,7 @@ const RETRY_MS = 10_000;
 /**
  * The index of the entry that `bootstrap` writes. No snapshot may end at this entry, because the
  * log may not contain a ballot yet. If there is a snapshot but no ballot, the next start assumes
- * that the log was lost.
+ * that the log has been lost.
  */
 const BOOTSTRAP_INDEX = 1;
 
@@ -49,8 +49,8 @@ export interface SnapshotsOptions {
   /** Called after an input to the protocol, to schedule a turn. */
   readonly schedule: () => void;
   /**
-   * Called when a received snapshot has replaced the log. The state machine must then restore the
-   * snapshot.
+   * Called when a received snapshot has replaced the log, so that the state machine must restore
+   * the snapshot.
    */
   readonly onInstalled: () => void;
   readonly onFailure: (error: Error) => void;
@@ -135,7 +135,7 @@ export class Snapshots {
     return this.#taking;
   }
 
-  /** Called when entries were applied. */
+  /** Called when entries have been applied. */
   onApplied(entries: readonly Entry[]): void {
     for (const entry of entries) this.#bytesSince += entryBytes(entry);
     this.#receiver.onAppliedTo(this.#options.raft.log.applied);
@@ -288,8 +288,8 @@ export class Snapshots {
   }
 
   /**
-   * Returns the index up to which all peers have the log. A peer that is receiving a snapshot
-   * counts as having the log up to the snapshot's last index.
+   * Returns the index up to which all peers have the log. A peer that is receiving a snapshot is
+   * treated as if it had the log up to the snapshot's last index.
    */
   #neededByPeers(): number {
     const { raft } = this.#options;
@@ -351,7 +351,7 @@ export class Snapshots {
 
   /**
    * Called when a received snapshot is durable. Replaces the log with the snapshot, unless the log
-   * already contains the snapshot's entries by now.
+   * contains the snapshot's entries by now.
    */
   #install(info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk): void {
     const { raft, logger, schedule, identity, onInstalled, onFailure } = this.#options;

@@ -8,7 +8,7 @@ import { encodeSnapshot, type SnapshotCompression } from '../../wire/index.js';
 import type { Applier } from '../apply/applier.js';
 import type { NodeIdentity } from '../identity.js';
 
-/** Milliseconds after which writing a snapshot yields to messages and timers. */
+/** Maximum time to write a snapshot, in milliseconds, before yielding to messages and timers. */
 const SLICE_MS = 5;
 
 export interface TakerOptions {
@@ -20,7 +20,7 @@ export interface TakerOptions {
   readonly applier: Pick<Applier<unknown>, 'runBetweenBatches'>;
   readonly clock: Clock;
   readonly random: () => number;
-  /** Maximum milliseconds to wait for the end of the current batch. */
+  /** Maximum time to wait for the end of the current batch, in milliseconds. */
   readonly timeout: number;
 }
 
@@ -157,8 +157,8 @@ async function* guarded(
 }
 
 /**
- * Ends the iterator, so that the state machine releases the resources of this read, even if it was
- * not read completely.
+ * Ends the iterator, so that the state machine releases the resources of this read, even if the
+ * state was not read completely.
  */
 async function returnIterator(chunks: AsyncIterator<Uint8Array, unknown>): Promise<void> {
   await chunks.return?.();

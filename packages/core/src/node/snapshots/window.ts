@@ -1,5 +1,5 @@
 const MiB = 1024 * 1024;
-/** Maximum bytes of snapshots in flight to all peers together. */
+/** Maximum bytes of snapshots in flight to all peers in total. */
 const MAX_BYTES = 16 * MiB;
 /** Maximum bytes of snapshots in flight to one peer, even if there are few peers. */
 const MAX_BYTES_PER_PEER = 4 * MiB;
@@ -23,8 +23,8 @@ export class SnapshotWindow {
   }
 
   /**
-   * Reserves room for a chunk to a peer with `own` bytes in flight. Returns false if there is no
-   * room now.
+   * Reserves room to send a chunk to a peer that has `own` bytes in flight. Returns false if there
+   * is no room now.
    */
   take(bytes: number, own: number): boolean {
     const share = Math.min(MAX_BYTES_PER_PEER, MAX_BYTES / this.#peers);
@@ -33,7 +33,7 @@ export class SnapshotWindow {
     return admitted;
   }
 
-  /** Releases the reserved room after bytes were acknowledged or abandoned. */
+  /** Releases reserved room after bytes have been acknowledged or abandoned. */
   give(bytes: number): void {
     this.#bytes -= bytes;
     this.#wake();

@@ -12,8 +12,8 @@ import { checkLogMatches, holds, replaced } from './fit.js';
 type Parts = Pick<NodeOptions<unknown>, 'log' | 'snapshots' | 'machine' | 'snapshotCompression' | 'logger' | 'random'>;
 
 /**
- * The stores of a node after they were aligned with each other. The state machine has applied the
- * log's entries up to `applied`.
+ * The stores of a node after they have been aligned with each other. The state machine has applied
+ * the log's entries up to `applied`.
  */
 export interface AlignedStores {
   readonly state: LogState;
@@ -46,7 +46,7 @@ export async function alignStores(
  * Opens the log, the snapshots and the state machine, and aligns them with each other. There must
  * be no gap between the newest complete snapshot and the log, and the machine must have applied all
  * compacted entries. Completes a snapshot installation that a crash interrupted. Rejects if there
- * is a gap, because the state machine would silently skip entries otherwise.
+ * is a gap, because otherwise the state machine would silently skip entries.
  */
 async function align(
   { log, snapshots, machine, snapshotCompression, logger = silentLogger }: Parts,

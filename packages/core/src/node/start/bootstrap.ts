@@ -13,7 +13,7 @@ import { badOption, type Names } from '../options.js';
 import { drawNumber } from './count-start.js';
 
 export interface BootstrapOptions extends CallOptions {
-  /** The cluster's id, which `createClusterId` returns. */
+  /** The cluster's id, created by `createClusterId`. */
   readonly cluster: string;
   /** The id of the server that owns the log. */
   readonly server: ServerId;
@@ -33,8 +33,8 @@ export interface BootstrapOptions extends CallOptions {
    */
   readonly snapshots?: SnapshotStore | undefined;
   /**
-   * A random generator for the id of the log store. It returns uniformly distributed numbers in [0,
-   * 1). Default: `Math.random`.
+   * A random number generator for the id of the log store. It returns uniformly distributed numbers
+   * in [0, 1). Default: `Math.random`.
    */
   readonly random?: (() => number) | undefined;
 }
@@ -55,8 +55,8 @@ const bootstrapOptions: Names<BootstrapOptions> = {
  * servers runs. Resolves when the entry is durable.
  *
  * The cluster needs all initial servers to elect a leader and to commit entries, until all of them
- * have run at the same time once. Rejects with `KONTIKI_NOT_BLANK` if the log or `snapshots` is not
- * blank. Never call this function for a server that has lost its disk, because that server has
+ * have been running at the same time. Rejects with `KONTIKI_NOT_BLANK` if the log or `snapshots` is
+ * not blank. Never call this function for a server that has lost its disk, because that server has
  * forgotten its votes and acknowledgements.
  *
  * After `KONTIKI_TIMEOUT` or `KONTIKI_ABORTED` the entry may have been written. Call this function
