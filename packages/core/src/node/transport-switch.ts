@@ -103,7 +103,7 @@ export class TransportSwitch {
     }
   }
 
-  /** Closes a transport. Stops waiting for the transport when the signal is aborted. */
+  /** Closes a transport. If the signal is aborted, no longer waits for the transport. */
   async #discard(transport: Transport, signal: AbortSignal): Promise<void> {
     this.#other = transport;
     try {

@@ -1,11 +1,11 @@
 /** A reusable timer that fires once per setting. */
 export interface Timer {
   /**
-   * Schedules the timer to fire once, at time `at` or as soon as possible after it. Replaces the
+   * Sets the timer to fire once, at time `at` or as soon as possible after that. Replaces the
    * previous setting; `Infinity` clears the timer.
    */
   set(at: number): void;
-  /** Clears the timer permanently. */
+  /** Stops the timer permanently. */
   close(): void;
 }
 

@@ -10,7 +10,7 @@ import type { StoreLife } from '../log/store-life.js';
  * `KONTIKI_FOREIGN_DATA`.
  */
 export interface Owner {
-  /** The cluster's id, which `createClusterId` returns. */
+  /** The cluster's id, created by `createClusterId`. */
   readonly cluster: string;
   readonly server: ServerId;
 }
@@ -25,8 +25,8 @@ export interface LogBase extends Base {
 }
 
 /**
- * The description of bytes that `open` truncated from the end of a log, because a crash had left a
- * partial write. None of these bytes had been acknowledged.
+ * Describes bytes that `open` truncated from the end of a log, because a crash had left a partial
+ * write. None of these bytes had been acknowledged.
  */
 export interface Repair {
   /** The location of the truncated bytes for an operator, such as a file name. */
@@ -44,8 +44,8 @@ export interface Repair {
 export interface LogState {
   readonly ballot: Ballot | undefined;
   /**
-   * The store's identity and number of starts, as written most recently; undefined if they were
-   * never written. A reset keeps these values.
+   * The store's identity and number of starts, as last written; undefined if they have never been
+   * written. A reset keeps these values.
    */
   readonly life: StoreLife | undefined;
   readonly base: LogBase;
@@ -57,7 +57,9 @@ export interface LogState {
   readonly terms: readonly Position[];
   /** The memberships after the base, in ascending order of index. */
   readonly memberships: readonly MembershipAt[];
-  /** A commit index that this server has known, at most `last`; 0 if no commit index was stored. */
+  /**
+   * A commit index that was once known to this server, at most `last`; 0 if none has been stored.
+   */
   readonly committed: number;
   /** The checksum of the cluster's first entry (`genesisOf`); undefined while the log is blank. */
   readonly genesis: number | undefined;
@@ -120,7 +122,7 @@ export interface LogStore {
   compact(base: LogBase): Promise<void>;
   /**
    * Resolves with the entries from `from` to `to` (inclusive) that fit into `maxBytes`, as counted
-   * by `entryBytes`, but with at least one. Includes the effects of every earlier call, whether
+   * by `entryBytes`, but always at least one. Includes the effects of every earlier call, whether
    * durable or not. Rejects with `KONTIKI_COMPACTED` if `from` is at or before the base, even if
    * the log was compacted during the call. The server stops on any other error.
    */
@@ -132,7 +134,7 @@ export interface LogStore {
   onFull(listener: (full: boolean) => void): void;
   /**
    * Retires this log permanently, because its server has moved to another log. Every later `open`
-   * rejects with `KONTIKI_MOVED` and a message that contains `where`. Earlier calls finish, and
+   * rejects with `KONTIKI_MOVED` and a message that contains `where`. Calls in progress finish, and
    * later calls reject. Resolves when the change is durable. Rejects with `KONTIKI_BAD_OPTION`, and
    * leaves the log unchanged, if `where` is too long. After any other error only the next `open`
    * shows whether the log is retired. If a store does not have this method, its server cannot be

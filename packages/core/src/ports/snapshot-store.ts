@@ -62,9 +62,9 @@ export interface SnapshotStore {
   list(): Promise<readonly SnapshotInfo[]>;
   /**
    * Returns the bytes of a snapshot from `offset` on, in chunks of at most 256 KiB. Callers may
-   * keep the chunks, so the store must not reuse their memory. After the first chunk was returned,
-   * the remaining chunks can be read even if the snapshot is removed. Throws `KONTIKI_NO_SNAPSHOT`
-   * if there is no snapshot with this id.
+   * keep the chunks, so the store must not reuse their memory. After the first chunk has been
+   * returned, the remaining chunks can be read even if the snapshot is removed. Throws
+   * `KONTIKI_NO_SNAPSHOT` if there is no snapshot with this id.
    */
   read(id: string, offset?: number): AsyncIterable<Uint8Array>;
   /**

@@ -4,7 +4,7 @@ import type { Owner } from './log-store.js';
 /** Committed commands to apply, in log order. */
 export interface ApplyBatch {
   readonly entries: readonly CommandEntry[];
-  /** The index of the last log entry that the batch covers. This entry may not be a command. */
+  /** The index of the last log entry that the batch covers. This entry need not be a command. */
   readonly through: number;
 }
 
@@ -28,8 +28,8 @@ export interface StateMachine<Result = unknown> {
   open?(owner: Owner): Promise<number>;
   /**
    * Applies a batch and returns one result per entry. The node makes one call at a time. An
-   * exception stops the server, so report an invalid command through its result instead. `entries`
-   * is empty if only `through` advances.
+   * exception stops the server, so instead report an invalid command in its result. `entries` is
+   * empty if only `through` advances.
    *
    * The machine may keep and change the data of the commands. Commands of up to 4 KiB share blocks
    * of 64 KiB, so keeping one small command can keep 64 KiB in memory.
@@ -42,7 +42,7 @@ export interface StateMachine<Result = unknown> {
   readonly version?: number | undefined;
   /**
    * The newest version of the machine's behavior, an integer from 1 on. Undefined if the machine
-   * has no versions that come into force by a command. Each member reports this version to the
+   * has no versions that are activated by a command. Each member reports this version to the
    * leader.
    */
   readonly behavior?: number | undefined;
@@ -60,8 +60,8 @@ export interface StateMachine<Result = unknown> {
   readonly blocksApply?: boolean | undefined;
   /**
    * Replaces the state with a state that `snapshot` returned. Must read `chunks` to the end,
-   * because the checksum is at the end. If `chunks` throws, the method must reject with that error
-   * and keep the old state.
+   * because the checksum comes last. If `chunks` throws, the method must reject with that error and
+   * keep the old state.
    */
   restore?(chunks: AsyncIterable<Uint8Array>, at: RestorePoint): Promise<void>;
 }

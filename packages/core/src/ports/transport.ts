@@ -20,10 +20,11 @@ export interface Announcements {
    * send the announcements to its peers.
    */
   readonly version: number;
-  /** Returns the announcements to send to peers, newest first. */
+  /** Returns the announcements to send to peers, from newest to oldest. */
   list(): readonly Announcement[];
   /**
-   * Returns whether `learn` would store an announcement, because it is newer than the known one.
+   * Returns whether `learn` would store an announcement because it is newer than the one already
+   * known.
    */
   isNews(announcement: Announcement): boolean;
   /**
@@ -62,7 +63,7 @@ export interface Identity {
  * Carries messages between the servers of a cluster. A transport may drop, delay, duplicate and
  * reorder messages. It must not alter messages or queue an unlimited number of them, and `send`
  * must neither throw nor block. Other messages should overtake queued appends. Otherwise a live
- * leader appears to have failed when a connection is slow.
+ * leader would seem to have failed when a connection is slow.
  */
 export interface Transport {
   /**
@@ -91,7 +92,7 @@ export interface Transport {
   setPeers(peers: ReadonlyMap<ServerId, string>): void;
   /**
    * Number of connections and messages that the transport has refused, by reason. The reasons must
-   * not contain text from clients, because `status()` shows the reasons. Default: none.
+   * not contain text from clients, because `status()` shows them. Default: none.
    */
   readonly refusals?: Readonly<Record<string, number>>;
   /** Stops the transport. After this call `receive` is no longer called. Idempotent. */

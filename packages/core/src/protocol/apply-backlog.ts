@@ -14,9 +14,9 @@ const RESOLUTION_MS = 10;
 
 /**
  * Tracks the entries that a leader has committed but its state machine has not applied. Stores
- * their total size in bytes and the age of the oldest entry. If the state machine is slower than
- * the proposals, the leader must refuse some proposals early. Otherwise each caller waits longer
- * than the previous caller, until all calls time out.
+ * their total size in bytes and the age of the oldest entry. If the state machine cannot keep up
+ * with the proposals, the leader must refuse some of them early. Otherwise each caller would wait
+ * longer than the previous one, until all calls time out.
  */
 export class ApplyBacklog {
   /** Marks in ascending order of index. */
@@ -38,8 +38,8 @@ export class ApplyBacklog {
   }
 
   /**
-   * Notes that new entries with a total size of `bytes` were committed. `index` is the index of the
-   * last of these entries.
+   * Records that new entries with a total size of `bytes` have been committed. `index` is the index
+   * of the last of these entries.
    */
   committed(index: number, bytes: number, now: number): void {
     const newest = this.#marks.at(-1);
@@ -50,7 +50,7 @@ export class ApplyBacklog {
     this.#bytes += bytes;
   }
 
-  /** Notes that the state machine has applied the entries up to `index`. */
+  /** Records that the state machine has applied the entries up to `index`. */
   applied(index: number): void {
     let done = 0;
     for (const mark of this.#marks) {

@@ -61,8 +61,8 @@ abstract class ElectionRole extends BaseRole {
 }
 
 /**
- * The pre-candidate role asks the voters whether an election would succeed. An election without
- * this question would raise the term and disturb other servers even if it fails (thesis §9.6).
+ * The pre-candidate role asks the voters whether an election would succeed. Without this question,
+ * even a failed election would raise the term and disturb other servers (thesis §9.6).
  */
 export class PreCandidate extends ElectionRole {
   readonly name = 'preCandidate';

@@ -1,13 +1,16 @@
-/** Options of a membership change. */
+/** Options for a membership change. */
 export interface ChangeLimits {
   /** The membership revision that the change is based on. By default, any revision is accepted. */
   readonly expected?: number | undefined;
-  /** Whether to change the membership even if the new quorum does not answer now. Default false. */
+  /**
+   * Whether to change the membership even if the new quorum is not currently responding. Default
+   * false.
+   */
   readonly force?: boolean | undefined;
 }
 
 /**
- * The reason why a membership change was refused. `detail` is a part of a sentence in the error
+ * The reason why a membership change was refused. `detail` is a sentence fragment for the error
  * message.
  */
 export interface ChangeRefusal {

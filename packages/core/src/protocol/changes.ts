@@ -13,8 +13,8 @@ type Peers = ReadonlyMap<ServerId, Progress>;
 /**
  * Returns the reason why a leader cannot change its membership now; undefined if it can. Only one
  * change may be in progress at a time. The leader must also have committed an entry of its own
- * term. Otherwise two leaders could commit changes whose quorums do not overlap (the bug of 2015 in
- * single-server changes).
+ * term. Otherwise two leaders could commit changes whose quorums do not overlap (the bug in
+ * single-server changes that was found in 2015).
  */
 export function refuseChange(server: Server, peers: Peers, expected: number | undefined): ChangeRefusal | undefined {
   const { log, membership, ballot, full } = server;
@@ -27,8 +27,8 @@ export function refuseChange(server: Server, peers: Peers, expected: number | un
 }
 
 /**
- * Returns the membership with which a change begins, or the reason for a refusal. Unless the
- * operator forces the change, its new quorum must answer now.
+ * Returns the first membership of a change, or the reason for a refusal. Unless the operator forces
+ * the change, its new quorum must currently be responding.
  */
 export function changed(
   server: Server,

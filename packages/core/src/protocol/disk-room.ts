@@ -18,8 +18,9 @@ export function quorumIsFull({ membership, id, full }: Server, peers: Peers): bo
 }
 
 /**
- * Returns whether a quorum of other servers is alive and has reported room in a heartbeat round
- * from `since` on. Earlier reports prove nothing, because disks often become full at the same time.
+ * Returns whether a quorum of other servers is alive and has reported room in heartbeat round
+ * `since` or a later one. Earlier reports prove nothing, because disks often become full at the
+ * same time.
  */
 export function othersHaveRoom(server: Server, peers: Peers, since: number): boolean {
   const hasRoom = (voter: ServerId): boolean => {

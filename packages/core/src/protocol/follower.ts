@@ -52,7 +52,7 @@ export class Follower extends BaseRole {
   }
 
   /**
-   * Whether this server received a message from the leader within the election timeout T. The
+   * Whether this server has received a message from the leader within the election timeout T. The
    * follower's own timeout is drawn at random and can be almost 2T. If it were used here, voters
    * would refuse a valid election for longer.
    */
@@ -133,8 +133,7 @@ export class Follower extends BaseRole {
   override heartbeat(from: ServerId, message: Heartbeat): void {
     this.commit(from, message);
     const { header, full, log, level, behavior, id } = this.#server;
-    // The leader also reports a wrong disk, but an operator may look only at the reports of this
-    // server.
+    // The leader also reports a wrong disk, but an operator may see only this server's reports.
     if (!log.blank && !this.#server.ownDiskCounts) this.#server.reportOnce({ kind: 'otherStore', peer: id });
     const { incarnation: to, stream, round } = message;
     const state = { full, blank: log.blank, level, behavior };
@@ -146,9 +145,9 @@ export class Follower extends BaseRole {
     const { log, id } = this.#server;
     // The leader sends a commit index only up to the last entry that this server has acknowledged,
     // so the log must contain that entry. If a voter's log is shorter, the voter has lost
-    // acknowledged entries. Two cases are not an error here. The replies of a blank or newly
-    // bootstrapped voter already report the lost disk. The disk of a learner may be replaced, and
-    // this message may be meant for the previous disk.
+    // acknowledged entries. There are two exceptions. The replies of a blank or newly bootstrapped
+    // voter already report the lost disk. The disk of a learner may be replaced, and this message
+    // may be meant for the previous disk.
     if (message.committed <= log.lastIndex) this.#commitTo(message.committed);
     else if (log.membership?.founded === true && isVoter(log.membership, id) && this.#server.ownDiskCounts) {
       throw new KontikiError(
@@ -183,7 +182,7 @@ export class Follower extends BaseRole {
 
   /**
    * Handles a message with entries that only a newer version of Kontiki can read. This server
-   * appends nothing from the first of these entries on and does not campaign. It still votes, and
+   * appends neither these entries nor any later ones, and does not campaign. It still votes, and
    * acknowledges the entries that it has.
    */
   override unreadable(_from: ServerId, { index = this.#server.log.lastIndex + 1, reason }: Unreadable): void {
@@ -222,7 +221,8 @@ export class Follower extends BaseRole {
       if (i >= known || next === undefined) break;
       at = next;
     }
-    // All entries are below the log's base, where terms are unknown. Continue from the base.
+    // All entries precede the log's base, and their terms are no longer known. Continue from the
+    // base.
     if (at.index < log.base.index) at = log.base;
     return { prevIndex: at.index, prevTerm: at.term, entries: entries.slice(known) };
   }

@@ -7,8 +7,8 @@ import type { Server } from './role.js';
 /**
  * The proposals that followers forward to the leader. This class implements both the sending and
  * the receiving side. A network may duplicate or delay messages, but a forwarded command must be
- * appended at most once. A refused command must never be appended later, because its sender tries
- * it again.
+ * appended at most once. A refused command must never be appended later, because its sender retries
+ * it.
  */
 export class Forwarded {
   readonly #server: Server;
@@ -17,8 +17,8 @@ export class Forwarded {
   /** The ticket of the newest command that this server forwarded. */
   #ticket = 0;
   /**
-   * The newest ticket from the current start of each sender. Tickets of removed members are kept,
-   * because a late message may arrive after a member is added again.
+   * The newest ticket that each sender has used since its latest start. Tickets of removed members
+   * are kept, because a late message may arrive after a member is added again.
    */
   readonly #newest = new Map<ServerId, { readonly incarnation: number; readonly ticket: number }>();
 
@@ -75,11 +75,11 @@ export class Forwarded {
   }
 
   /**
-   * Returns whether a message of forwarded commands arrives for the first time, and remembers its
-   * ticket. Returns false for a message that arrives after a newer message from the same sender.
-   * Also returns false for terms up to the term in which this server started, because an earlier
-   * start may have processed the message. `Lives` has already dropped messages from earlier starts
-   * of the sender.
+   * Returns whether a message with forwarded commands has arrived for the first time, and remembers
+   * its ticket. Returns false for a message that arrives after a newer message from the same
+   * sender. Also returns false for terms up to the term in which this server started, because an
+   * earlier start may have processed the message. `Lives` has already dropped messages from earlier
+   * starts of the sender.
    */
   #isFirst(from: ServerId, { term, incarnation, ticket }: Propose): boolean {
     if (term <= this.#startTerm) return false;

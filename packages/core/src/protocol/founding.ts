@@ -4,7 +4,7 @@ import type { Progress } from './progress.js';
 import type { Server } from './role.js';
 
 /**
- * Returns the next membership if the stores of voters must be recorded or if the founding ends.
+ * Returns the next membership if the voters' stores must be recorded or the founding can end.
  * Returns undefined if nothing has to change. A leader calls this function when its membership is
  * committed.
  *

@@ -29,7 +29,7 @@ export class Leader extends BaseRole {
   readonly #rounds = new ReadRounds();
   #heartbeatAt: number;
   #quorumCheckAt: number;
-  /** The number of this server's newest read that was passed to `#rounds`. */
+  /** The number of this server's newest read that has been passed to `#rounds`. */
   #ticket = 0;
   /** Bytes of entries that this leader has appended but not committed yet. */
   #uncommittedBytes = 0;
@@ -83,7 +83,7 @@ export class Leader extends BaseRole {
   /**
    * Returns whether the leader may append an entry of `bytes`. A single entry is always accepted.
    * Bytes that are not durable on the leader's disk have a separate limit, because the other
-   * servers can commit entries without the leader's slow disk. Unapplied entries also have limits,
+   * servers can commit entries without the leader's slow disk. Unapplied entries are also limited,
    * because the state machine may be slow.
    */
   hasRoomFor(bytes: number): boolean {
@@ -120,8 +120,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Starts a leadership transfer. The default target is the voter whose log lacks the fewest
-   * entries. Returns the reason if the transfer cannot start.
+   * Starts a leadership transfer. The default target is the most up-to-date voter. Returns the
+   * reason if the transfer cannot start.
    */
   transfer(to?: ServerId): TransferRefusal | undefined {
     const { membership, id } = this.#server;
@@ -179,8 +179,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Excludes a peer that claims to lead the same term. Raft allows one leader per term, so the two
-   * servers have different histories.
+   * Excludes a peer that claims to lead the same term. Raft allows only one leader per term, so the
+   * two servers must have different histories.
    */
   exclude(from: ServerId): void {
     const progress = this.#replication.peers.get(from);
@@ -196,8 +196,8 @@ export class Leader extends BaseRole {
     }
     const { match, stream } = progress;
     progress.accepted(message.match, this.#server.log.base.index);
-    // The peer has installed a snapshot. In the meantime the leader compacted its log further, so
-    // the peer needs a newer snapshot.
+    // The peer has installed a snapshot. In the meantime the leader has compacted its log further,
+    // so the peer needs a newer snapshot.
     if (progress.state === 'snapshot' && progress.match > match)
       this.#server.output.snapshot({ kind: 'wanted', peer: from, stream });
     this.#commit();
@@ -267,8 +267,8 @@ export class Leader extends BaseRole {
       // The learner may be a former voter that was demoted because it lost its disk.
       progress.lost = false;
     } else if (blank && progress.match === 0 && !progress.lost) {
-      // If the voter has already acknowledged entries, a blank reply is a delayed one from its time
-      // as a blank learner. Such a reply is ignored.
+      // If the voter has already acknowledged entries, a blank reply was sent while it was a blank
+      // learner and then delayed. Such a reply is ignored.
       progress.lost = true;
       this.#server.report({ kind: 'blankVoter', peer: from });
     }
@@ -317,7 +317,7 @@ export class Leader extends BaseRole {
     const at = { index: log.lastIndex + 1, term: ballot.term };
     log.append({ kind: 'membership', ...at, membership });
     this.#replication.followMembership();
-    // The servers of the new quorum may have answered the current read round already.
+    // The servers of the new quorum may already have answered the current read round.
     this.#endReadRound();
     return at;
   }
@@ -347,9 +347,9 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Records announced addresses in the membership. Called only once per heartbeat. Two servers that
-   * run on copies of one disk may announce addresses alternately, and changes by operators must
-   * still be possible in between.
+   * Records announced addresses in the membership. Called at most once per heartbeat. Two servers
+   * that run on copies of one disk may announce addresses alternately, and changes by operators
+   * must still be possible in between.
    */
   #recordAddresses(): void {
     const { membership, announced } = this.#server;
@@ -357,7 +357,7 @@ export class Leader extends BaseRole {
     if (next !== undefined && this.#refuseChange(undefined) === undefined) this.#appendMembership(next);
   }
 
-  /** Returns a number from a voter's progress, or 0 if the voter does not count toward quorums. */
+  /** Returns a value from a voter's progress, or 0 if the voter does not count toward quorums. */
   #counted(voter: ServerId, of: (progress: Progress) => number): number {
     const progress = this.#replication.peers.get(voter);
     return counts(this.#server, voter, progress) ? of(progress) : 0;

@@ -10,7 +10,7 @@ type Peers = ReadonlyMap<ServerId, Progress>;
 /**
  * Returns a membership with the highest feature level that every member supports, or the reason why
  * the level cannot rise. Each member must have reported its highest level to this leader and must
- * answer now. A server that is away may return with an earlier version of Kontiki.
+ * currently be responding. A server that is down may return with an earlier version of Kontiki.
  */
 export function raised(server: Server, peers: Peers): Membership | ChangeRefusal {
   const { membership, level: own } = server;
@@ -26,8 +26,8 @@ export function raised(server: Server, peers: Peers): Membership | ChangeRefusal
 
 /**
  * Returns the newest version of the state machine's behavior that every member has, or 0 if some
- * member has none. Returns a refusal if a member does not answer now, because that member may
- * return with an earlier version.
+ * member has none. Returns a refusal if a member is not currently responding, because that member
+ * may return with an earlier version.
  */
 export function commonBehavior(server: Server, peers: Peers): number | ChangeRefusal {
   const silence = refuseSilence(server, peers);
@@ -46,8 +46,8 @@ export function illiterate({ membership }: Server, peers: Peers, next: Membershi
 }
 
 /**
- * Returns a refusal that names all other members that do not answer now or have not reported their
- * highest feature level. Returns undefined if there are no such members.
+ * Returns a refusal that names all other members that are not currently responding or have not
+ * reported their highest feature level. Returns undefined if there are no such members.
  */
 function refuseSilence(server: Server, peers: Peers): ChangeRefusal | undefined {
   const silent = [...server.membership.servers.keys()].filter((id) => {

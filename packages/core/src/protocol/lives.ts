@@ -12,14 +12,14 @@ interface Heard {
   readonly at: number;
 }
 
-/** Maximum number of servers in memory, twice the maximum size of a membership. */
+/** Maximum number of servers to remember: twice the maximum size of a membership. */
 const REMEMBERED = 64;
 
-/** Number of election timeouts for which messages from an earlier life may still arrive. */
+/** Number of election timeouts during which messages from an earlier life may still arrive. */
 const UNDER_WAY = 10;
 
 /**
- * Detects copies of a server's disk, from the count of starts that each store keeps. If the count
+ * Detects copies of a server's disk by the number of starts that each store keeps. If the count
  * decreases, the store was restored from an earlier copy. If two servers have the same count, they
  * run on clones of one data folder. Both kinds of copies have forgotten votes and acknowledgements.
  * A copy cannot be detected if it runs alone after all other servers have restarted.
@@ -32,7 +32,10 @@ export class Lives {
     this.#server = server;
   }
 
-  /** Returns whether to process a message. Reports a copied disk if the message comes from one. */
+  /**
+   * Returns whether to process a message. If the message comes from a copied disk, reports that
+   * disk.
+   */
   accepts(from: ServerId, header: Header): boolean {
     const { store, starts = 0, incarnation } = header;
     if (store === undefined) return true;
@@ -53,8 +56,8 @@ export class Lives {
   }
 
   /**
-   * Stores the newest life of a server. If there are too many servers, discards the one that was
-   * stored first, because any sender may claim to be a new server.
+   * Stores the newest life of a server. If too many servers are stored, discards the oldest one,
+   * because any sender may claim to be a new server.
    */
   #remember(from: ServerId, heard: Heard): void {
     const [oldest] = this.#newest.keys();

@@ -136,8 +136,8 @@ export interface HeartbeatReply extends Answer {
 }
 
 /**
- * Announces that entries up to `committed`, which the receiver already has, are committed. There is
- * no reply, because the next heartbeat repeats the index.
+ * Announces that the entries up to `committed` are committed. The receiver already has these
+ * entries. There is no reply, because the next heartbeat repeats the index.
  */
 export interface Commit extends FromServer {
   readonly kind: 'commit';

@@ -62,7 +62,7 @@ export class OutputBuilder {
     (this.#forwarded ??= []).push(reply);
   }
 
-  /** Requests another turn after the other pending events are handled. */
+  /** Requests another turn, to run after the other pending events are handled. */
   requestAnotherTurn(): void {
     this.#needsAnotherTurn = true;
   }

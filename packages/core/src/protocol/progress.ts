@@ -13,7 +13,7 @@ import { Window } from './window.js';
  */
 export type ProgressState = 'probe' | 'replicate' | 'snapshot';
 
-/** A leader's knowledge about one incarnation of a peer. `match` is always less than `next`. */
+/** A leader's record of one incarnation of a peer. `match` is always less than `next`. */
 export class Progress {
   /**
    * The number of the current stream of appends to the peer. A rejection ends the stream and starts
@@ -37,15 +37,14 @@ export class Progress {
   /** The latest read round that the peer has answered. */
   round = 0;
   /**
-   * The newest read round in which the peer's disk had room; 0 if the peer's newest answer reported
-   * a full disk.
+   * The newest read round in which the peer's disk had room; 0 if the peer last reported a full
+   * disk.
    */
   roomRound = 0;
   /** The last commit index sent to the peer. */
   committedSent = 0;
   /**
-   * The commit index to send to the peer in a commit message, unless an append carries the index
-   * first.
+   * The commit index to send to the peer in a commit message, unless an append delivers it first.
    */
   unannounced = 0;
   /** Whether the peer's disk is full. A full peer receives no entries. */
@@ -127,8 +126,8 @@ export class Progress {
   }
 
   /**
-   * Notes that an append of entries up to `last` was sent. For an empty append, `last` is `next -
-   * 1`.
+   * Records that an append of entries up to `last` has been sent. For an empty append, `last` is
+   * `next - 1`.
    */
   sent(last: number, bytes: number): void {
     if (this.state === 'probe') this.waiting = true;
@@ -139,7 +138,7 @@ export class Progress {
   }
 
   /**
-   * Notes that the log up to `match` is durable on the peer. Acknowledgements may be late or
+   * Records that the log up to `match` is durable on the peer. Acknowledgements may be late or
    * duplicated, so `match` never decreases. A peer that waits for a snapshot keeps waiting until
    * its log reaches the leader's `base` (etcd-io/raft#110).
    */
@@ -169,7 +168,7 @@ export class Progress {
     return this.state === 'replicate' || prevIndex === this.#next - 1;
   }
 
-  /** Notes a rejected append. The logs match at most up to `index`. */
+  /** Records a rejected append. The logs match at most up to `index`. */
   rejected(prevIndex: number, index: number): void {
     this.stream = this.#drawStream();
     this.#enter('probe', Math.max(this.#match + 1, Math.min(prevIndex, index + 1)));
@@ -181,10 +180,10 @@ export class Progress {
   }
 
   /**
-   * Notes a heartbeat reply, which shows that the connection works. If the peer acknowledged
+   * Records a heartbeat reply, which shows that the connection works. If the peer has acknowledged
    * nothing since the previous reply, an append was lost or the peer's disk is slow. Read rounds
-   * also use heartbeats and may be frequent, so at most one reply per half `interval` (in
-   * milliseconds) counts.
+   * also use heartbeats and may be frequent, so at most one reply counts per half `interval` (in
+   * milliseconds).
    */
   onHeartbeatReply(now: number, interval: number): void {
     if (now - this.#heartbeatRepliedAt < interval / 2) return;

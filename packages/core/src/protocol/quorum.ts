@@ -2,8 +2,8 @@ import type { Membership } from '../log/membership.js';
 import type { ServerId } from '../log/server.js';
 
 /**
- * Returns how many of `voters` must agree to a decision: a majority after the founding of the
- * cluster, and all voters before.
+ * Returns how many of `voters` must agree to a decision: a majority once the cluster has been
+ * founded, and all voters before that.
  */
 function needed(voters: readonly ServerId[], founded: boolean): number {
   return founded ? Math.floor(voters.length / 2) + 1 : voters.length;

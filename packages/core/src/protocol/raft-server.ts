@@ -39,7 +39,7 @@ export interface RaftStart {
   readonly incarnation: number;
   readonly timings: Timings;
   readonly limits: Limits;
-  /** A random generator that returns uniformly distributed numbers in [0, 1). */
+  /** A random number generator that returns uniformly distributed numbers in [0, 1). */
   readonly random: () => number;
   /** The current monotonic time in milliseconds. */
   readonly now: number;
@@ -113,8 +113,8 @@ export class RaftServer implements Server {
   /** The last time at which this server was the leader or knew a leader. */
   #ledAt: number;
   /**
-   * The time at which the disk last finished a write, or at which the first pending write was
-   * issued; `Infinity` if no write is pending.
+   * The time since which the disk has finished no write: when it last finished one, or when the
+   * first pending write was issued. `Infinity` if no write is pending.
    */
   #writingSince = Infinity;
   #unreadable: UnreadableLog | undefined;
@@ -177,7 +177,7 @@ export class RaftServer implements Server {
     return !founded || recorded === undefined || recorded === store;
   }
 
-  /** Notes that some or all pending writes have become durable. */
+  /** Records that some or all pending writes have become durable. */
   noteDurable(): void {
     this.#writingSince = this.log.lastDurableWrite < this.log.lastIssuedWrite ? this.now : Infinity;
   }

@@ -26,7 +26,8 @@ const noServers: ReadonlyMap<ServerId, { readonly info: ServerInfo }> = new Map(
 /**
  * The Raft protocol of one server as a pure state machine. Methods are inputs, and `takeOutput`
  * returns the resulting output. The same inputs always produce the same outputs, because there is
- * no clock, promise or I/O, and the random generator is passed in. `RawNode` drives this class.
+ * no clock, promise or I/O, and the random number generator is passed in. `RawNode` drives this
+ * class.
  *
  * Except for pre-votes, a server sends no message in a term that is not durable on its disk.
  * Suppose a candidate sent its vote requests before that. It could win with the votes of other
@@ -179,7 +180,7 @@ export class Raft {
   }
 
   /**
-   * Appends an entry without a command. Its index is greater than the index of every entry before,
+   * Appends an entry without a command. Its index is greater than the index of every earlier entry,
    * so it can serve as a fencing token once the entry is committed.
    */
   mark(): Position | ProposalRefusal {
@@ -240,9 +241,8 @@ export class Raft {
   }
 
   /**
-   * Starts a transfer of the leadership. The default target is the voter whose log lacks the fewest
-   * entries. Returns the reason if the transfer cannot start. The transfer ends within an election
-   * timeout.
+   * Starts a transfer of the leadership. The default target is the most up-to-date voter. Returns
+   * the reason if the transfer cannot start. The transfer ends within an election timeout.
    */
   transfer(to?: ServerId): TransferRefusal | undefined {
     const { role } = this.#server;
@@ -257,14 +257,14 @@ export class Raft {
     return this.#server.reads.ask();
   }
 
-  /** Notes that all writes up to `number` are durable. */
+  /** Records that all writes up to `number` are durable. */
   persisted(number: number): void {
     this.log.persisted(number);
     this.#server.noteDurable();
     this.#server.role.persisted();
   }
 
-  /** Notes that the state machine has applied everything up to `index`. */
+  /** Records that the state machine has applied everything up to `index`. */
   applied(index: number): void {
     this.log.appliedTo(index);
     this.#server.role.applied(index);
@@ -330,7 +330,7 @@ export class Raft {
   }
 
   /**
-   * Sets the addresses that members announced but that the committed membership does not contain.
+   * Sets the addresses that members have announced but that are not in the committed membership.
    */
   setAnnounced(changes: ReadonlyMap<ServerId, AddressChange>): void {
     this.#server.announced = changes;

@@ -27,7 +27,8 @@ export interface Turn extends Pick<Output, 'write' | 'pageReads' | 'reads' | 'fo
  */
 export interface TurnHooks {
   /**
-   * A callback after messages are processed and before timers are checked. It may propose commands.
+   * A callback that runs after messages are processed and before timers are checked. It may propose
+   * commands.
    */
   readonly propose?: ((raft: Raft) => void) | undefined;
   /**
@@ -80,7 +81,7 @@ export class RawNode {
     this.#inbox.push({ from, message });
   }
 
-  /** Notes that the write with this number and every earlier write are durable. */
+  /** Records that the write with this number and every earlier write are durable. */
   written(number: number): void {
     this.#lastWritten = Math.max(this.#lastWritten, number);
   }

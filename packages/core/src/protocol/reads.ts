@@ -1,14 +1,16 @@
 import type { ServerId } from '../log/server.js';
 import type { ReadsReady } from './output.js';
 
-/** A server whose reads wait for a round, its incarnation, and the number of its newest read. */
+/**
+ * A server whose reads wait for a round, with its incarnation and the number of its newest read.
+ */
 export interface Asker {
   readonly server: ServerId;
   readonly incarnation: number;
   readonly ticket: number;
 }
 
-/** Maximum number of forwarded read requests in memory, whose answers this server checks. */
+/** Maximum number of forwarded read requests to remember, so that their answers can be checked. */
 const MAX_FORWARDED = 64;
 
 /**
@@ -42,7 +44,7 @@ export class Reads {
     return this.#asked;
   }
 
-  /** Notes that this server asks a leader about all reads up to `ticket`. */
+  /** Records that this server asks a leader about all reads up to `ticket`. */
   noteForwarded(ticket: number, committed: number): void {
     if ((this.#forwarded.at(-1)?.ticket ?? 0) >= ticket) return;
     this.#forwarded.push({ ticket, committed });
@@ -64,8 +66,8 @@ export class Reads {
   }
 
   /**
-   * Notes that every read up to `ticket` is answered. Returns undefined if these reads were already
-   * answered.
+   * Records that every read up to `ticket` has been answered. Returns undefined if these reads had
+   * already been answered.
    */
   answer(ticket: number, index: number): ReadsReady | undefined {
     if (ticket <= this.#ready || ticket > this.#asked) return undefined;

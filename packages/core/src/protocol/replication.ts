@@ -7,7 +7,7 @@ import { Progress } from './progress.js';
 import type { Header, Server } from './role.js';
 
 /**
- * Number of election timeouts for which a leader continues to send to a removed server after the
+ * Number of election timeouts during which a leader continues to send to a removed server after the
  * removal is committed. During this time the removed server receives the entry about its removal.
  */
 const FAREWELL = 2;
@@ -26,8 +26,8 @@ export class Replication {
   #leaving: ReadonlyMap<ServerId, Leaving> = new Map();
   #streams = 0;
   /**
-   * The slice of entries that was sent most recently. Peers that are up to date receive the same
-   * slice, so it is encoded only once.
+   * The slice of entries that was sent last. All peers that are up to date receive the same slice,
+   * so it is encoded only once.
    */
   #cached: Slice | undefined;
 
@@ -95,7 +95,7 @@ export class Replication {
     if (progress.incarnation === 0) progress.adopt(answer);
     if (progress.incarnation !== answer.incarnation) {
       this.#reset(from);
-      // The peer has answered, although the request was sent to its earlier incarnation.
+      // The peer has answered, although the request was addressed to its earlier incarnation.
       this.#peers.get(from)?.adopt(answer);
       return undefined;
     }
@@ -238,8 +238,8 @@ export class Replication {
   /**
    * Sends the commit index to an idle peer in a separate message. A peer with appends in flight
    * will receive another append, which also carries the index. Waits one turn before sending,
-   * because a caller whose proposal was just committed often proposes again. The append of that
-   * proposal makes a separate message unnecessary.
+   * because a caller whose proposal has just been committed often proposes again. The append of
+   * that proposal makes a separate message unnecessary.
    */
   #announceCommit(id: ServerId, progress: Progress): void {
     const { log, header, output } = this.#server;

@@ -92,7 +92,7 @@ export interface Server {
    * Returns whether to ignore an expired timer. A timer is ignored if this process was stalled,
    * because missing messages from other servers prove nothing then. Reports each ignored timer.
    * Never returns true twice in succession, so that a process that is always late can still
-   * campaign. After a call with false, the next late timer may be ignored again.
+   * campaign. After it has returned false, it may ignore a timer again.
    */
   forgiveLateTimer(processWasStalled: boolean): boolean;
   /**
@@ -104,10 +104,11 @@ export interface Server {
   send(to: ServerId, message: Message): void;
   report(report: Report): void;
   /**
-   * Reports an observation about a peer only once per term, because the peer repeats its messages.
+   * Reports an observation about a peer, but only once per term, because the peer repeats its
+   * messages.
    */
   reportOnce(report: Report & { readonly peer: ServerId }): void;
-  /** Notes that this server cannot read the leader's log from `index` on. */
+  /** Records that this server cannot read the leader's log from `index` on. */
   noteUnreadable(index: number, reason: string): void;
   follow(term: number, leader: ServerId | undefined): void;
   askForPreVotes(): void;

@@ -16,7 +16,7 @@ export interface Timings {
 export const defaultTimings: Timings = { heartbeat: 100, election: 500 };
 
 /**
- * Limits of a server's memory and messages, in bytes unless stated otherwise. A single entry of any
+ * Limits on a server's memory and messages, in bytes unless stated otherwise. A single entry of any
  * size is always accepted.
  */
 export interface Limits {

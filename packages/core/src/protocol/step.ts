@@ -9,9 +9,9 @@ import { answerPreVote, answerVote, takesOver } from './votes.js';
 const SURVIVES_ITS_TERM: ReadonlySet<Received['kind']> = new Set(['preVoteReply', 'propose', 'proposeReply']);
 
 /**
- * Processes a message by the rules for all servers (Raft §5.1, Figure 2). A message of a higher
- * term begins that term here, a message of an earlier term is stale, and the role of this server
- * processes everything else.
+ * Processes a message by the rules for all servers (Raft §5.1, Figure 2). A message from a higher
+ * term makes this server enter that term. A message from an earlier term is stale. The role of this
+ * server processes all other messages.
  */
 export function step(
   server: RaftServer,

@@ -4,15 +4,15 @@ import type { Server } from './role.js';
 
 /**
  * A transfer of the leadership to another voter (thesis §3.10). The leader accepts no commands
- * during the transfer. It sends the target the missing entries of its log, and then asks the target
+ * during the transfer. It sends the target the entries that it is missing, and then asks the target
  * to campaign. The transfer fails if the leader receives no message from a new leader within an
  * election timeout.
  */
 export class Transfer {
   readonly target: ServerId;
   /**
-   * Whether this leader is no longer a voter. In this case the leader steps down even if the
-   * transfer fails.
+   * Whether this leader is no longer a voter. If so, the leader steps down even if the transfer
+   * fails.
    */
   readonly resigns: boolean;
   readonly until: number;

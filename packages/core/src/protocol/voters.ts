@@ -6,7 +6,7 @@ import type { Server } from './role.js';
 
 type Peers = ReadonlyMap<ServerId, Progress>;
 
-/** Maximum number of entries that a learner may lack when it becomes a voter. */
+/** Maximum number of entries by which a learner may lag behind when it becomes a voter. */
 const MAX_LAG = 1_000;
 
 /**
@@ -19,7 +19,7 @@ export function counts(server: Server, id: ServerId, progress: Progress | undefi
 
 /**
  * Returns whether a peer counts toward a quorum and may still answer. A peer that has not answered
- * yet is treated as alive for an election timeout.
+ * yet is considered alive for an election timeout.
  */
 export function mayAnswer(server: Server, id: ServerId, progress: Progress | undefined): boolean {
   return counts(server, id, progress) && server.now - progress.lastActive <= server.timings.election;
@@ -31,7 +31,7 @@ export function answers(server: Server, id: ServerId, progress: Progress | undef
 }
 
 /**
- * Returns whether a quorum consists of this server and the peers with a property. A majority is
+ * Returns whether this server and the peers with a given property form a quorum. A majority is
  * sufficient even before the founding, because this check decides nothing permanent.
  */
 export function hasQuorum(server: Server, peers: Peers, members: Membership, property: typeof answers): boolean {
@@ -39,7 +39,7 @@ export function hasQuorum(server: Server, peers: Peers, members: Membership, pro
   return voteResult({ ...members, founded: true }, has) === 'won';
 }
 
-/** Returns a new voter whose log lacks too many entries; undefined if there is no such voter. */
+/** Returns a new voter whose log is too far behind; undefined if there is no such voter. */
 export function laggard(server: Server, peers: Peers, next: Membership): ServerId | undefined {
   const { id, log, membership } = server;
   return next.voters.find((voter) => {
@@ -50,9 +50,7 @@ export function laggard(server: Server, peers: Peers, next: Membership): ServerI
   });
 }
 
-/**
- * Returns the voter with the most entries among those that answer; undefined if no voter answers.
- */
+/** Returns the most up-to-date voter among those that respond; undefined if no voter responds. */
 export function bestSuccessor(server: Server, peers: Peers): ServerId | undefined {
   const able = [...peers].filter(
     ([id, progress]) => server.membership.voters.includes(id) && answers(server, id, progress) && !progress.full,

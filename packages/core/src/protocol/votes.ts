@@ -13,7 +13,10 @@ export function answerPreVote(server: RaftServer, from: ServerId, message: PreVo
   server.send(from, { kind: 'preVoteReply', ...server.header, to, candidacy: term + 1, granted });
 }
 
-/** Answers a vote request of the current term, at most one candidate with yes (Raft §5.2). */
+/**
+ * Answers a vote request of the current term. Grants the vote to at most one candidate per term
+ * (Raft §5.2).
+ */
 export function answerVote(server: RaftServer, from: ServerId, message: Vote): void {
   const { term, votedFor } = server.ballot;
   const free = votedFor === undefined && server.leader === undefined && wouldVoteFor(server, message);

@@ -4,9 +4,9 @@ interface Sent {
 }
 
 /**
- * The window of one peer, which lists its non-empty appends in flight, in sending order. A leader
- * sends appends without waiting for replies until the window is full, either in messages or in
- * bytes. An acknowledgement removes everything up to its index from the window.
+ * The window of one peer: its non-empty appends in flight, in the order in which they were sent. A
+ * leader sends appends without waiting for replies until the window is full, either in messages or
+ * in bytes. An acknowledgement removes everything up to its index from the window.
  */
 export class Window {
   #sent: Sent[] = [];
@@ -36,7 +36,7 @@ export class Window {
     this.#bytes += bytes;
   }
 
-  /** Notes that the peer has acknowledged the entries up to `index`. */
+  /** Records that the peer has acknowledged the entries up to `index`. */
   free(index: number): void {
     let freed = 0;
     for (const { last, bytes } of this.#sent) {

@@ -11,9 +11,9 @@ import type { LogRecord } from './record.js';
 
 /** The data that a log store found when it opened. All of this data is durable. */
 export interface OpenedLog {
-  /** The state of the log. The store may continue to use this tracker. */
+  /** The state of the log. The store may keep using this tracker. */
   readonly tracker: LogStateTracker;
-  /** Bytes that were truncated from the end of the log. Default: none. */
+  /** The bytes that were truncated from the end of the log. Default: none. */
   readonly repairs?: readonly Repair[] | undefined;
 }
 
@@ -38,8 +38,8 @@ export abstract class AbstractLog implements LogStore {
   protected abstract get _where(): string;
 
   /**
-   * Reads the stored log, or creates a new log. Resolves when all data that was found is durable.
-   * Rejects with `KONTIKI_FOREIGN_DATA` (`checkOwner`), `KONTIKI_MOVED` (`movedError`),
+   * Reads the stored log, or creates a new log. Resolves when all the data that it found is
+   * durable. Rejects with `KONTIKI_FOREIGN_DATA` (`checkOwner`), `KONTIKI_MOVED` (`movedError`),
    * `KONTIKI_CORRUPT` (`corruptData`) or `KONTIKI_LOCKED`. Before it rejects, it must release all
    * resources that it opened.
    */
@@ -85,7 +85,7 @@ export abstract class AbstractLog implements LogStore {
   }
 
   /**
-   * Stops the log, as a failed write would do. Subclasses call this method when their background
+   * Stops the log, just as a failed write would. Subclasses call this method when their background
    * work fails.
    */
   protected fail(cause: unknown): void {
@@ -119,8 +119,8 @@ export abstract class AbstractLog implements LogStore {
   }
 
   append({ ballot, life, entries = [], committed }: LogWrite): Promise<void> {
-    // A commit index alone needs no write, because the next necessary write contains a newer commit
-    // index.
+    // A commit index alone needs no write, because the next write that is needed will contain a
+    // newer commit index.
     const isEmpty = ballot === undefined && life === undefined && entries.length === 0;
     return this.#add(isEmpty ? undefined : { kind: 'write', ballot, life, entries, committed });
   }
@@ -214,8 +214,8 @@ export abstract class AbstractLog implements LogStore {
         return await this._read(from, Math.min(to, last, until - 1), maxBytes);
       } catch (error) {
         if (from <= calls.base) throw compacted(from, calls.base);
-        // If entries were replaced during the read, the store may have found a mix of old and new
-        // entries, so read again.
+        // If entries were replaced during the read, the store may have returned a mix of old and
+        // new entries, so read again.
         if (calls.replacements === replacements) throw this.#failure('read the log', error);
       }
     }

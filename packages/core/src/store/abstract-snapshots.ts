@@ -15,7 +15,7 @@ export interface FinishedSnapshot<Location> {
   readonly location: Location;
 }
 
-/** An unfinished snapshot in a store, which a new writer can resume. */
+/** An unfinished snapshot in a store, from which a new writer can resume. */
 export interface UnfinishedSnapshot<Location> {
   readonly id: string;
   readonly location: Location;
@@ -32,7 +32,9 @@ export interface OpenedSnapshots<Location> {
 /** A finished snapshot and the number of its readers. */
 interface Held<Location> extends FinishedSnapshot<Location> {
   readers: number;
-  /** Whether the snapshot was removed or replaced. Existing readers may continue to read it. */
+  /**
+   * Whether the snapshot was removed or replaced. Readers that have already started may continue.
+   */
   isRemoved: boolean;
 }
 
@@ -46,7 +48,7 @@ interface Opened<Location> {
   /** Writers by snapshot id. The value is undefined while the writer is being created. */
   readonly writers: Map<string, StoreWriter<Location> | undefined>;
   readonly readers: Set<Pieces>;
-  /** A promise that settles with the newest change of the stored snapshots. */
+  /** A promise that settles when the latest change of the stored snapshots has ended. */
   changes: Promise<void>;
 }
 
@@ -69,7 +71,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
 
   /**
    * Finds the stored snapshots, and removes leftovers that can be neither read nor resumed.
-   * Resolves when all data that was found is durable. Rejects with `KONTIKI_FOREIGN_DATA`
+   * Resolves when all the data that it found is durable. Rejects with `KONTIKI_FOREIGN_DATA`
    * (`checkOwner`) or `KONTIKI_LOCKED`. Before it rejects, it must release all resources that it
    * opened.
    */
@@ -223,7 +225,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
 
   close(): Promise<void> {
     return this.#life.close(async ({ writers, readers }) => {
-      // Close the store even if a writer or a reader fails to end.
+      // Close the store even if a writer or a reader fails to stop.
       const ended = await Promise.allSettled([
         ...[...writers.values()].map(async (writer) => writer?.detach(this.#closedError())),
         ...[...readers].map((pieces) => pieces.return()),

@@ -26,13 +26,13 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
 }
 
 /**
- * A kind of failure of the operating system. File systems report such a failure with an error code,
- * and IndexedDB with an error name. LevelDB reports only the system's error message.
+ * A kind of operating system failure. File systems report such a failure with an error code, and
+ * IndexedDB with an error name. LevelDB reports only the system's error message.
  */
 interface SystemFailure {
   readonly codes: readonly string[];
   readonly message: RegExp;
-  /** The remedy for the failure, as the start of a sentence. */
+  /** The remedy for the failure, phrased as the start of a sentence. */
   readonly remedy: string;
 }
 
@@ -83,7 +83,7 @@ export function isSystemFailure(error: unknown): boolean {
   return SYSTEM_FAILURES.some((failure) => isFailure(error, failure));
 }
 
-/** Returns the remedy for a failure, as the start of a sentence. */
+/** Returns the remedy for a failure, phrased as the start of a sentence. */
 export function remedyFor(error: unknown): string {
   const found = SYSTEM_FAILURES.find((failure) => isFailure(error, failure));
   return found?.remedy ?? 'Repair the disk or the database';

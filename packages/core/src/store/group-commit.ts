@@ -25,7 +25,7 @@ export interface GroupCommitOptions {
   readonly onIdle: () => void;
 }
 
-/** Maximum bytes of entries in one batch. A single larger record forms a separate batch. */
+/** Maximum bytes of entries in one batch. A record that is larger forms a batch of its own. */
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -124,8 +124,8 @@ export class GroupCommit {
   }
 
   /**
-   * Refuses further calls, waits for the calls in progress, and runs `persist`, which durably marks
-   * the log as retired. If `persist` fails, only the next `open` shows whether the log is retired.
+   * Refuses new calls, waits for the calls in progress, and runs `persist`, which durably marks the
+   * log as retired. If `persist` fails, only the next `open` shows whether the log is retired.
    */
   retire(where: string, persist: () => Promise<void>): Promise<void> {
     checkWhere(where);

@@ -27,8 +27,8 @@ export class Lifecycle<Opened> {
   }
 
   /**
-   * Returns whether `opened` is still the current state, because the store was neither closed nor
-   * opened again.
+   * Returns whether `opened` is still the current state, because the store has neither been closed
+   * nor reopened.
    */
   isOpen(opened: Opened): boolean {
     return this.#opened === opened;
@@ -61,8 +61,8 @@ export class Lifecycle<Opened> {
   }
 
   /**
-   * Refuses further calls, waits for the calls in progress, and runs `stop`. If `open` is in
-   * progress, waits for `open` first. Does nothing if the store is closed.
+   * Refuses new calls, waits for the calls in progress, and runs `stop`. If `open` is in progress,
+   * waits for `open` first. Does nothing if the store is closed.
    */
   close(stop: (opened: Opened) => Promise<void>): Promise<void> {
     this.#closing ??= this.#close(stop).finally(() => {

@@ -6,8 +6,8 @@ import { KontikiError } from '../errors.js';
 const MAX_WHERE = 16_384;
 
 /**
- * Returns the error for opening a retired log. `log` is the log's name, at the start of the error
- * message.
+ * Returns the error for opening a retired log. `log` is the name of the log with which the error
+ * message starts.
  */
 export function movedError(log: string, where: string): KontikiError {
   return new KontikiError(

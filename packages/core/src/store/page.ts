@@ -1,7 +1,7 @@
 import { entryBytes, type Entry } from '../log/entry.js';
 
 /**
- * Resolves with the entries from `from` to `to` that fit into `maxBytes`, but with at least one,
+ * Resolves with the entries from `from` to `to` that fit into `maxBytes`, but always at least one,
  * like `LogStore.read`. `find` returns entries from an index on, possibly more than fit. It returns
  * no entries if there are no more.
  */

@@ -3,8 +3,8 @@ import type { SnapshotChecker } from '../wire/snapshot-checker.js';
 import { WriterCalls } from './writer-calls.js';
 
 /**
- * Stores the bytes of one unfinished snapshot after they were checked. Only `sync` may overlap with
- * calls of `write`.
+ * Stores the bytes of one unfinished snapshot after they have been checked. Only `sync` may overlap
+ * with calls to `write`.
  */
 export interface SnapshotSink<Location> {
   /** The current location of the snapshot's bytes. */
@@ -37,7 +37,7 @@ export interface StoreWriterOptions<Location> {
   readonly failure: (error: unknown) => Error;
   /** Makes the snapshot durable and visible when no other change of the store is in progress. */
   readonly finish: (info: SnapshotInfo) => Promise<void>;
-  /** Called after the snapshot was aborted or has failed, and the sink was closed. */
+  /** Called after the snapshot has been aborted or has failed, and the sink has been closed. */
   readonly onDiscarded: () => Promise<void>;
 }
 
@@ -92,7 +92,7 @@ export class StoreWriter<Location> implements SnapshotWriter {
   }
 
   /**
-   * Makes further calls of this writer reject with `closed`, and keeps the written bytes. Resolves
+   * Makes later calls to this writer reject with `closed`, and keeps the written bytes. Resolves
    * when no call is in progress.
    */
   async detach(closed: Error): Promise<void> {

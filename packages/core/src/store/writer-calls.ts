@@ -5,14 +5,14 @@ export interface WriterCallsOptions {
   readonly id: string;
   /** Returns the error for a failed call and all later calls. */
   readonly failure: (error: unknown) => Error;
-  /** Removes the written bytes. Called at most once, when no call is in progress. */
+  /** Removes the written bytes. Called at most once, when no other call is in progress. */
   readonly discard: () => Promise<void>;
 }
 
 /**
  * Manages the calls of one `SnapshotWriter`. The first failed call ends the writer. This call
- * rejects only after the written bytes were removed, because its caller may then immediately create
- * the same snapshot again.
+ * rejects only after the written bytes have been removed, because its caller may then immediately
+ * create the same snapshot again.
  */
 export class WriterCalls {
   readonly #options: WriterCallsOptions;
@@ -44,7 +44,8 @@ export class WriterCalls {
   }
 
   /**
-   * Notes that the snapshot is durable and visible, so that later calls reject. Called by `finish`.
+   * Records that the snapshot is durable and visible, so that later calls reject. Called by
+   * `finish`.
    */
   markFinished(): void {
     this.#isFinished = true;
@@ -58,7 +59,7 @@ export class WriterCalls {
   }
 
   /**
-   * Makes further calls of the writer reject with `closed`, and keeps the written bytes. Resolves
+   * Makes later calls to the writer reject with `closed`, and keeps the written bytes. Resolves
    * when all calls and discards in progress have ended.
    */
   async detach(closed: Error): Promise<void> {

@@ -32,8 +32,8 @@ const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as [
 ];
 
 /**
- * Minimum number of bytes for a call of the runtime's CRC. For fewer bytes, the call costs more
- * than it saves.
+ * Minimum number of bytes for which the runtime's CRC is called. For fewer bytes, the call costs
+ * more than it saves.
  */
 const WORTH_A_CALL = 384;
 

@@ -38,9 +38,7 @@ export interface Frame {
   /** The Raft group on this connection; currently always 0. */
   readonly group: number;
   readonly messages: readonly Received[];
-  /**
-   * The kinds of the messages that were skipped, because this version does not know these kinds.
-   */
+  /** The kinds of the messages that were skipped because this version does not know them. */
   readonly skipped: readonly number[];
 }
 
@@ -49,7 +47,7 @@ export interface FrameOptions {
   readonly group?: number | undefined;
   /** The version of the frame to write. Default `FRAMING.max`. */
   readonly version?: number | undefined;
-  /** Memory to use for the frame if the memory is large enough. */
+  /** Memory in which to encode the frame, if it is large enough. */
   readonly memory?: Uint8Array | undefined;
 }
 
@@ -86,7 +84,7 @@ export function encodeFrame(
     writeMessage(writer, message, version);
     if (version > 1) writer.u32At(at, writer.at - at - LENGTH);
   }
-  // An unwritten byte would contain old data from `memory`.
+  // A byte that is not written would still contain old data from `memory`.
   invariant(
     writer.at === writer.bytes.length,
     () => `a frame of ${writer.bytes.length} bytes was filled up to ${writer.at}`,

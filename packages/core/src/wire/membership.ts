@@ -19,7 +19,8 @@ const UNFOUNDED = 1;
 const HAS_EPOCH = 2;
 
 /**
- * A flag in the server count of a membership above level 0. Earlier versions reject such a count.
+ * A flag in the server count of a membership above level 0. Earlier versions reject a count with
+ * this flag.
  */
 const HAS_LEVEL = 0x8000_0000;
 
@@ -109,8 +110,8 @@ export function readMembership(reader: Reader): Membership {
 }
 
 /**
- * Returns the reason why a membership is too large to encode, as a part of a sentence; undefined if
- * it is not.
+ * Returns the reason why a membership is too large to encode, as a sentence fragment; undefined if
+ * it is not too large.
  */
 export function membershipOversize({ servers }: Membership): string | undefined {
   if (servers.size > MAX_SERVERS) return `it has ${servers.size} servers, more than ${MAX_SERVERS}`;

@@ -45,14 +45,19 @@ const KIND = {
  */
 const TRANSFER_VOTE = 17;
 const HEADER = 17;
-/** Bytes of the store's id and number of starts, which follow the header from version 3 on. */
+/**
+ * Size in bytes of the store's id and number of starts, which follow the header from version 3 on.
+ */
 const LIFE = 16;
-/** Bytes of the level and the behavior in a heartbeat reply, from version 3 on. */
+/** Size in bytes of the level and the behavior in a heartbeat reply, from version 3 on. */
 const LEVELS = 5;
-/** Bytes of the shortest message, which consists of a header and one number. */
+/** Size in bytes of the shortest message, which consists of a header and one number. */
 export const MIN_MESSAGE: number = HEADER + 8;
 
-/** Bytes after the header of each message, without entries and other parts of variable length. */
+/**
+ * Size in bytes of each message after its header, without entries and other parts of variable
+ * length.
+ */
 const BODY = {
   preVote: 16,
   preVoteReply: 17,

@@ -86,7 +86,7 @@ export class Reader {
     return digits;
   }
 
-  /** Reads a text of at most `maxBytes` bytes of UTF-8. */
+  /** Reads a string of at most `maxBytes` bytes of UTF-8. */
   text(maxBytes: number): string {
     const length = this.u16();
     if (length > maxBytes) throw protocolError(`A text of ${length} bytes exceeds the limit of ${maxBytes}.`);

@@ -43,7 +43,7 @@ export function corruptSnapshot(offset: number, what: string, cause?: unknown): 
 }
 
 /**
- * Returns the reason why the description of a snapshot is invalid, as a part of a sentence;
+ * Returns the reason why the description of a snapshot is invalid, as a sentence fragment;
  * undefined if the description is valid.
  */
 function metaFault({ id, cluster, last, membership }: SnapshotMeta): string | undefined {

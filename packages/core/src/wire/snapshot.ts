@@ -142,10 +142,10 @@ class Chunks {
 }
 
 /**
- * Decodes the state in a snapshot, piece by piece. Yields a piece only after its chunk was checked.
- * The state is complete only if the generator ends without an error. Throws `KONTIKI_CORRUPT` with
- * the offset of the damage, `KONTIKI_FORMAT` if a newer version wrote the snapshot, and
- * `KONTIKI_UNSUPPORTED` if its compression is not in `compressions`.
+ * Decodes the state in a snapshot, piece by piece. Yields a piece only after its chunk has been
+ * checked. The state is complete only if the generator ends without an error. Throws
+ * `KONTIKI_CORRUPT` with the offset of the damage, `KONTIKI_FORMAT` if a newer version wrote the
+ * snapshot, and `KONTIKI_UNSUPPORTED` if its compression is not in `compressions`.
  */
 export async function* decodeSnapshot(
   bytes: AsyncIterable<Uint8Array>,

@@ -2,12 +2,15 @@ import { invariant } from '../invariant.js';
 
 const utf8 = new TextEncoder();
 
-/** Returns the number of bytes of a text in UTF-8, including two bytes for its length. */
+/** Returns the number of bytes of a string in UTF-8, including two bytes for its length. */
 export function textLength(text: string): number {
   return 2 + utf8.encode(text).length;
 }
 
-/** Returns the value of a digit from 0 to f. Every message has such digits, so avoid `parseInt`. */
+/**
+ * Returns the value of a digit from 0 to f. Every message contains such digits, so avoid the slower
+ * `parseInt`.
+ */
 function digitAt(digits: string, at: number): number {
   const code = digits.charCodeAt(at);
   return code - (code < 0x3a ? 0x30 : 0x57);
@@ -59,7 +62,7 @@ export class Writer {
     this.#at += bytes.length;
   }
 
-  /** Writes a two-byte length, and then the text in UTF-8. */
+  /** Writes a two-byte length, and then the string in UTF-8. */
   text(value: string): void {
     const bytes = utf8.encode(value);
     invariant(bytes.length <= 0xffff, () => `a text of ${bytes.length} bytes is too long for a two-byte length`);
@@ -67,7 +70,7 @@ export class Writer {
     this.raw(bytes);
   }
 
-  /** Writes a text of hexadecimal digits as bytes, two digits per byte. */
+  /** Writes a string of hexadecimal digits as bytes, two digits per byte. */
   hex(digits: string): void {
     for (let at = 0; at < digits.length; at += 2) this.u8(16 * digitAt(digits, at) + digitAt(digits, at + 1));
   }

@@ -55,7 +55,7 @@ export class SnapshotSender {
    */
   #acknowledged = 0;
   #sent = 0;
-  /** Whether an offer is unanswered. The answer contains the offset at which to continue. */
+  /** Whether an offer is still unanswered. The answer contains the offset at which to continue. */
   #offering = true;
   /**
    * The number of the current pass over the snapshot's bytes. Starting a new pass ends the earlier
