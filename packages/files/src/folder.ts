@@ -36,7 +36,7 @@ export interface Lock {
 
 /** A folder with the files of a store. File names contain no slashes. */
 export interface Folder {
-  /** Path of the folder, for messages. */
+  /** The folder's path, for use in messages. */
   readonly path: string;
   /** Returns the names of all files in the folder. */
   list(): Promise<string[]>;
@@ -61,13 +61,13 @@ export interface Folder {
   sync(): Promise<void>;
   /**
    * Locks the folder against all other processes. Several uses in this process share the lock if
-   * their names differ. Rejects with a `FolderLockedError` if another process, or the same use in
-   * this process, holds the lock.
+   * their names differ. Rejects with a `FolderLockedError` if another process, or an earlier use of
+   * the same name in this process, holds the lock.
    */
   lock(use: string): Promise<Lock>;
 }
 
-/** Error with which `Folder.lock` rejects if the folder is in use. */
+/** The error with which `Folder.lock` rejects if the folder is in use. */
 export class FolderLockedError extends Error {
   readonly code = 'KONTIKI_LOCKED';
 

@@ -2,7 +2,7 @@ import { close, fdatasync, fstat, read, readlinkSync, write, writeSync } from 'n
 import { promisify } from 'node:util';
 import type { File } from './folder.js';
 
-/** Number of zero bytes per write when allocating a file. */
+/** Number of zero bytes to write at once when allocating a file. */
 const SLICE = 1024 * 1024;
 
 const sync = promisify(fdatasync);
@@ -25,7 +25,7 @@ export class NodeFile implements File {
   readonly #path: string;
   #closed: Promise<void> | undefined;
 
-  /** `path` is the path with which the file was opened. */
+  /** `path` is the path that was used to open the file. */
   constructor(fd: number, path: string) {
     this.#fd = fd;
     this.#path = path;
@@ -81,7 +81,7 @@ export class NodeFile implements File {
     return this.#closed;
   }
 
-  /** The current path of the file. On Linux, this is the new path if the file was renamed. */
+  /** The current path of the file. On Linux, this is the new path if the file has been renamed. */
   get #currentPath(): string {
     try {
       return readlinkSync(`/proc/self/fd/${this.#fd}`);
@@ -90,7 +90,7 @@ export class NodeFile implements File {
     }
   }
 
-  /** Adds the path of the file to the error of a call. */
+  /** Adds the file's path to the error of a failed call. */
   #named<T>(call: Promise<T>): Promise<T> {
     return call.catch((error: unknown) => {
       throw withPath(error, this.#currentPath);

@@ -93,8 +93,8 @@ class NodeFolder implements Folder {
 
 /**
  * Creates a folder and its missing parents. Returns the topmost created folder, if any. Does not
- * use `mkdir` with the option `recursive`, for two reasons. In a folder that allows no new folders
- * (`/proc`), that call never returns. On a read-only disk, it reports ENOENT.
+ * use `mkdir` with the option `recursive`, for two reasons. In a folder where no folders can be
+ * created (`/proc`), that call never returns. On a read-only disk, it reports ENOENT.
  */
 async function createFolder(path: string): Promise<string | undefined> {
   const parent = dirname(path);
@@ -126,11 +126,11 @@ export async function openFolder(path: string): Promise<Folder> {
   if (process.platform === 'win32') {
     throw new Error('Kontiki does not store files on Windows, because their durability has not been tested there.');
   }
-  // An empty path would be the current directory.
+  // An empty path would mean the current directory.
   if (path === '') throw new TypeError('The path of a folder must not be empty.');
   const absolute = resolve(path);
   const created = await createFolder(absolute);
-  // Sync the parent of every created folder, because the parent contains the folder's name.
+  // Sync the parent of every created folder, because the folder's name is stored in its parent.
   for (let at = absolute; created !== undefined && at.length >= created.length; at = dirname(at)) {
     await new NodeFolder(dirname(at)).sync();
   }

@@ -8,15 +8,17 @@ import { FolderLockedError, type Lock } from './folder.js';
 import { provesDeath, viewOf } from './node-view.js';
 
 /**
- * Name prefix of listening sockets, and of the sockets that dead processes left behind. A name
+ * The name prefix of listening sockets, and of the sockets that dead processes left behind. A name
  * consists of this prefix, a random number, and the view of its process (`viewOf`).
  */
 const VISIBLE = 'lock-';
 const VIEW = /^lock-[0-9a-f]{16}-(.+)$/;
-/** Name prefix of sockets that may not be listening yet. Other processes ignore these sockets. */
+/**
+ * The name prefix of sockets that may not be listening yet. Other processes ignore these sockets.
+ */
 const STARTING = '.starting-';
 /**
- * Time limit for a process to answer, in milliseconds. An unresponsive process may be stopped or
+ * Maximum time for a process to answer, in milliseconds. An unresponsive process may be stopped or
  * busy, so it counts as alive.
  */
 const ANSWER_TIMEOUT = 3_000;
@@ -52,7 +54,7 @@ export async function lockFolder(folder: string): Promise<Lock> {
   const sockets = new Sockets(folder, view, () => state);
   const release = async (): Promise<void> => {
     // A failing disk must not keep this process from closing. If the socket's file remains, it
-    // refuses connections once this process has exited, so the next process removes it.
+    // refuses connections after this process has exited, so the next process removes it.
     await rm(join(folder, visible), { force: true }).catch(() => {});
     await sockets.close();
   };
@@ -75,8 +77,8 @@ class Sockets {
   readonly #folder: string;
   readonly #view: string;
   /**
-   * Descriptor of the open folder. On Linux, the descriptor provides a short path for every socket,
-   * even if the path of the folder is long.
+   * The file descriptor of the open folder. On Linux, the descriptor provides a short path for
+   * every socket, even if the path of the folder is long.
    */
   readonly #fd: number;
   readonly #root: string;
@@ -109,9 +111,9 @@ class Sockets {
   }
 
   /**
-   * Resolves when the process of the socket `other` has given up or died. Rejects if that process
-   * holds the lock, does not answer, may be alive but unreachable, or is contending with a lower
-   * name.
+   * Resolves when the process of the socket `other` has given up or has died. Rejects if that
+   * process holds the lock, does not answer, may be alive but unreachable, or is contending with a
+   * lower name.
    */
   async outlast(other: string, mine: string): Promise<void> {
     for (const until = Date.now() + ANSWER_TIMEOUT; ; await delay(10)) {
@@ -155,7 +157,7 @@ class Sockets {
     });
   }
 
-  /** Returns an error of a socket in which the folder's full path replaces its short path. */
+  /** Returns an error of a socket with the folder's full path instead of the short path. */
   #failure(error: Error): Error {
     error.message = error.message.replace(this.#root, () => this.#folder);
     return error;

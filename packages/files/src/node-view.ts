@@ -1,8 +1,8 @@
 import { readFile, stat, statfs } from 'node:fs/promises';
 
 /**
- * File systems on a local block device, by the number that `statfs` reports: ext2 to ext4, XFS,
- * Btrfs, ZFS, F2FS and bcachefs. Only one kernel can mount such a file system at a time.
+ * File systems on local block devices, identified by the number that `statfs` reports: ext2 to
+ * ext4, XFS, Btrfs, ZFS, F2FS and bcachefs. Only one kernel can mount such a file system at a time.
  */
 const LOCAL_FILE_SYSTEMS: ReadonlySet<number> = new Set([
   0xef53, 0x58465342, 0x9123683e, 0x2fc12fc1, 0xf2f52010, 0xca451a4e,
@@ -29,16 +29,16 @@ export async function viewOf(folder: string): Promise<string> {
  * the view of that process, and `mine` the view of this process.
  *
  * - If both views are the same, the kernel of that process has refused the connection.
- * - A local file system is mounted by one kernel at a time. If both processes reach the folder
- *   through a local file system, then either they run on that kernel, or the machine has restarted
- *   or mounted the disk again since.
+ * - A local file system is mounted by one kernel at a time. Suppose that both processes reach the
+ *   folder through a local file system. Then both run on that kernel, or the machine has since
+ *   restarted or remounted the disk.
  */
 export function provesDeath(owner: string, mine: string): boolean {
   return owner === mine || (owner.endsWith(LOCAL) && mine.endsWith(LOCAL));
 }
 
 /**
- * Returns 48 random bits that Linux draws when it starts. Returns an empty text on other systems.
+ * Returns 48 random bits that Linux draws when it boots. Returns an empty string on other systems.
  */
 async function bootId(): Promise<string> {
   const id = await readFile('/proc/sys/kernel/random/boot_id', 'latin1').catch(() => '');

@@ -9,13 +9,13 @@ import { viewOf } from '../src/node-view.js';
 import { kill, killAll, start, type Starter } from './starter.js';
 
 const NAMESPACE = ['unshare', '--map-root-user', '--mount', '--pid', '--fork', '--kill-child'];
-/** Commands that show the folder `$ROOT/data` in the folder `$ROOT/view`. */
+/** Commands that make the folder `$ROOT/data` visible as `$ROOT/view`. */
 const OVERLAY = 'mount -t overlay overlay -o lowerdir=$ROOT/low,upperdir=$ROOT/data,workdir=$ROOT/work $ROOT/view';
 const BINDFS = 'bindfs $ROOT/data $ROOT/view';
 const BIND = 'mount --bind $ROOT/data $ROOT/view';
 /**
- * Command that changes the boot id of a process, as if it ran before a reboot or on another
- * machine.
+ * A command that changes the boot id that a process sees, as if it ran before a reboot or on
+ * another machine.
  */
 const OTHER_BOOT = 'mount --bind $ROOT/boot /proc/sys/kernel/random/boot_id';
 
@@ -69,7 +69,8 @@ describe.each([
     const holder = first();
     expect(await holder.answer).toBe('won');
     expect(await second().answer).toBe('KONTIKI_LOCKED');
-    // A dead process cannot be distinguished from this one, so the error names the file to remove.
+    // A dead process at another mount cannot be distinguished from a living one, so the error names
+    // the file to remove.
     await kill(holder);
     const [, lock] = /remove its lock \S*?(lock-\S+) /.exec(await second().output) ?? [];
     rmSync(join(data, lock as string));

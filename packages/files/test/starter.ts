@@ -14,13 +14,13 @@ export interface Starter {
 
 const started = new Set<ChildProcess>();
 
-/** Starts a process that locks `folder`. `prefix` is a command that runs the process. */
+/** Starts a process that locks `folder`. `prefix` is a command with which to run the process. */
 export function start(folder: string, prefix: readonly string[] = []): Starter {
   const child = spawn('env', [...prefix, process.execPath, CHILD, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
   started.add(child);
   let printed = '';
   child.stdout.on('data', (data: Buffer) => (printed += data.toString()));
-  // Wait for `close`, because the output may not have been read yet at `exit`.
+  // Wait for `close`, because at `exit` the output may not have been read yet.
   const output = new Promise<string>((resolve) => child.once('close', () => resolve(printed)));
   const line = new Promise<void>((resolve) => child.stdout.once('data', () => resolve()));
   const answer = Promise.race([line, output]).then(() => printed.split(/\s/)[0] || 'no answer');

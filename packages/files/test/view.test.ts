@@ -15,6 +15,6 @@ it.each([
   ['a network share', `${OTHER_BOOT}-other`, `${HERE}-other`, false],
   ['a client of a share on this machine', `${OTHER_BOOT}-other`, `${HERE}-local`, false],
   ['an unknown view', '', `${HERE}-local`, false],
-])('provesDeath judges a refused connection: %s', (_, owner, mine, expected) => {
+])('provesDeath decides whether a refused connection proves death: %s', (_, owner, mine, expected) => {
   expect(provesDeath(owner, mine)).toBe(expected);
 });

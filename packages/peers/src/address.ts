@@ -16,7 +16,7 @@ const SCHEMES: ReadonlyMap<string, string> = new Map([
  * credentials, a query or a fragment.
  */
 export function parseAddress(address: string): URL {
-  // `URL` would remove some of these characters, and encode others.
+  // `URL` would remove some of these characters and encode others.
   if (/[\s\p{Cc}]/u.test(address)) throw badAddress(address, 'it contains a space or a control character');
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url === undefined) throw badAddress(address, 'it is not a URL');
@@ -34,7 +34,10 @@ export function parseAddress(address: string): URL {
   return url;
 }
 
-/** Changes the scheme of an address to `https:` and keeps its port, which for `http:` is 80 by default. */
+/**
+ * Changes the scheme of an address to `https:` but not its port, which is 80 by default for
+ * `http:`.
+ */
 export function withTls(url: URL): void {
   if (url.protocol === 'https:') return;
   const port = url.port || '80';
@@ -57,8 +60,8 @@ export function checkAddresses(addresses: ReadonlyMap<ServerId, string>): void {
 }
 
 /**
- * Returns a sentence for the log if peers may not reach a server that has this address and listens
- * on this host and port. Returns undefined if the address and the listener are consistent.
+ * Returns a sentence for the log if peers may be unable to reach a server with this address that
+ * listens on this host and port. Returns undefined if the address and the listener are consistent.
  */
 export function misfit(address: string, { host, port }: Bound): string | undefined {
   const url = parseAddress(address);

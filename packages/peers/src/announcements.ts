@@ -4,8 +4,8 @@ import { parseAddress } from './address.js';
 import { HandshakeError } from './handshake-error.js';
 
 /**
- * Header with announced addresses. Each announcement consists of an id, a count and an address. All
- * of these are separated by spaces.
+ * The header that contains announced addresses. Each announcement consists of an id, a count and an
+ * address, all separated by spaces.
  */
 export const ADDRESSES_HEADER = 'kontiki-addresses';
 

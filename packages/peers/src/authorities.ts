@@ -6,7 +6,7 @@ import type { DetailedPeerCertificate } from 'node:tls';
  */
 const MAX_CHAIN = 8;
 
-/** Parses the certificates in PEM texts. Throws if a text contains none. */
+/** Parses the certificates in PEM format. Throws if a string contains none. */
 export function parseAuthorities(ca: string | Buffer | readonly (string | Buffer)[]): X509Certificate[] {
   return [ca].flat().flatMap((pem) => {
     const blocks = pem.toString().split(/(?=-----BEGIN [A-Z ]*CERTIFICATE-----)/);
@@ -17,9 +17,9 @@ export function parseAuthorities(ca: string | Buffer | readonly (string | Buffer
 }
 
 /**
- * Returns whether a certificate comes from one of the authorities, directly or through intermediate
- * authorities. The client sends the intermediate certificates, and Node.js links them by name only.
- * This function therefore verifies every signature in the chain.
+ * Returns whether a certificate was issued by one of the authorities, directly or through
+ * intermediate authorities. The client sends the intermediate certificates, and Node.js links them
+ * by name only. This function therefore verifies every signature in the chain.
  */
 export function comesFrom(authorities: readonly X509Certificate[], certificate: DetailedPeerCertificate): boolean {
   let current = certificate;

@@ -1,6 +1,6 @@
 /**
- * Delays between attempts, which double from `minMs` to `maxMs`. A random part of up to one half is
- * subtracted from each delay, so that servers that failed together do not retry together.
+ * Delays between attempts, which double from `minMs` to `maxMs`. Each delay is reduced by a random
+ * amount of up to one half, so that servers that failed together do not retry together.
  */
 export class Backoff {
   readonly #minMs: number;

@@ -1,16 +1,18 @@
 import type { IncomingMessage } from 'node:http';
 
-/** Reason why a body is unavailable: it exceeds its maximum length, or it is incomplete. */
+/** The reason why a body is unavailable: it exceeds its maximum length, or it is incomplete. */
 export type BodyFault = 'large' | 'cut';
 
 /** Reads the body of a request or response into memory, up to a maximum length. */
 export class Body {
   readonly #maxBytes: number;
   readonly #onDone: (body: Buffer | BodyFault) => void;
-  /** Length from the `content-length` header, or the maximum length if there is no such header. */
+  /**
+   * The length from the `content-length` header, or the maximum length if there is no such header.
+   */
   readonly #announced: number;
   /**
-   * Buffer that starts with the bytes received so far. Chunks are copied, not kept, because a
+   * A buffer that starts with the bytes received so far. Chunks are copied, not kept, because a
    * client that sends single bytes would make each byte use about a hundred bytes of memory.
    */
   #bytes: Buffer = Buffer.alloc(0);

@@ -3,8 +3,8 @@ import type { Socket } from 'node:net';
 
 /**
  * Makes a server start TLS on a connection only when the first bytes arrive. Most connections of a
- * flood send nothing. Without TLS, such a connection takes only a small part of the time and
- * memory. If nothing arrives within `timeoutMs`, closes the connection and calls `onSilent`.
+ * flood send nothing. Without TLS, such a connection costs only a fraction of the time and memory.
+ * If nothing arrives within `timeoutMs`, closes the connection and calls `onSilent`.
  */
 export function startTlsOnFirstBytes(server: HttpsServer, timeoutMs: number, onSilent: (socket: Socket) => void): void {
   const [startTls] = server.listeners('connection') as [(socket: Socket) => void];

@@ -1,6 +1,6 @@
 import { KontikiError } from '@kontiki/core';
 
-/** Reason why a server refuses a connection, sent in the header `kontiki-refused`. */
+/** The reason why a server refuses a connection, sent in the header `kontiki-refused`. */
 export type HandshakeErrorReason =
   /** The handshake cannot be parsed. */
   | 'malformed'
@@ -42,11 +42,11 @@ const descriptions: Readonly<Record<HandshakeErrorReason, string>> = {
   busy: 'it has reached its limit of connections',
 };
 
-/** Response header with the reason why a server refused a connection. */
+/** The response header with the reason why a server refused a connection. */
 export const REFUSED_HEADER = 'kontiki-refused';
 
 /**
- * Error for a connection that must be refused. The other server receives `reason` but not
+ * The error for a connection that must be refused. The other server receives `reason` but not
  * `message`.
  */
 export class HandshakeError extends KontikiError {

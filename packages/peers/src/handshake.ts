@@ -6,8 +6,8 @@ import { HandshakeError } from './handshake-error.js';
 import type { Context } from './peer-transport.js';
 
 /**
- * Version of the handshake. A server refuses every other version. It will not change: the header
- * `kontiki-framing` negotiates everything that follows.
+ * The version of the handshake. A server refuses every other version. The version will not change,
+ * because the header `kontiki-framing` negotiates everything that follows.
  *
  * The handshake is a set of `kontiki-…` headers that each side sends in an HTTP request or response
  * before any message is accepted. The headers name the cluster, the sending server and the intended
@@ -19,15 +19,15 @@ import type { Context } from './peer-transport.js';
  *
  * `kontiki-epoch` is the epoch of a recovered cluster, 32 hexadecimal digits. Servers of different
  * epochs refuse each other, so that servers that were left behind cannot disturb the recovered
- * cluster. A server of a cluster that was never recovered omits the header. A server that no
- * membership names yet sends `any`, because it still receives the log, with earlier epochs in it.
+ * cluster. A server of a cluster that was never recovered omits the header. A server that is not in
+ * any membership yet sends `any`, because it still receives a log that may contain earlier epochs.
  *
  * `kontiki-framing` is the range of versions of frames that a server supports, for example `1-2`.
  * Both servers choose the highest version in both ranges. A server that sends no range supports
  * version 1. Headers with unknown names are ignored.
  *
- * `kontiki-addresses` has the addresses that servers announced, the sender's own included. It
- * counts only after the sender has been authenticated.
+ * `kontiki-addresses` contains the addresses that servers announced, including the sender's own. It
+ * is used only after the sender has been authenticated.
  */
 export const PROTOCOL_VERSION = 1;
 
@@ -43,7 +43,7 @@ export interface Hello {
   readonly genesis: number | undefined;
   /**
    * The epoch of the server `from`: '' unless its cluster was recovered, undefined while the server
-   * has no epoch.
+   * does not have an epoch yet.
    */
   readonly epoch: string | undefined;
   /** The version in which both servers encode frames after the handshake. */
@@ -177,10 +177,10 @@ export function claimsOf({ genesis, epoch, announcements }: Identity): Sent {
 
 /**
  * Returns whether the two servers must repeat their handshake, because this server has received its
- * genesis or its epoch since. `now` holds the current values of this server. `sent` and `received`
- * hold the values of the handshake. A value that this server has sent needs no new handshake,
- * because the other server checks the value. A value that this server has received needs no new
- * handshake, either.
+ * genesis or its epoch since the last handshake. `now` holds the current values of this server.
+ * `sent` and `received` hold the values of the handshake. A value that this server has sent needs
+ * no new handshake, because the other server checks the value. A value that this server has
+ * received needs no new handshake, either.
  */
 export function isHandshakeOutdated(now: Claims, sent: Claims, received: Claims): boolean {
   const isOutdated = (name: keyof Claims): boolean => now[name] !== sent[name] && now[name] !== received[name];

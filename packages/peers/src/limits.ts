@@ -1,7 +1,7 @@
 import { KontikiError } from '@kontiki/core';
 import { checkNames } from './check-names.js';
 
-/** Number of silent ticks after which a connection or a peer is considered dead. */
+/** Number of ticks without any data after which a connection or a peer is considered dead. */
 export const SILENT_TICKS = 5;
 
 /** Limits on peers and on all other clients that can reach a transport's port. */
@@ -12,8 +12,8 @@ export interface PeerLimits {
    */
   readonly queueBytes: number;
   /**
-   * Maximum number of servers connected to this server. Additional servers are refused unless the
-   * membership names them. Default 256.
+   * Maximum number of servers connected to this server. Additional servers are refused unless they
+   * are in the membership. Default 256.
    */
   readonly connections: number;
   /**
@@ -26,11 +26,12 @@ export interface PeerLimits {
   readonly handshakeTimeoutMs: number;
   /**
    * Time between two ticks. At each tick, a transport checks its connections and pings idle ones. A
-   * peer that is silent for five ticks is disconnected. Default 1,000 ms.
+   * peer that has sent nothing for five ticks is disconnected. Default 1,000 ms.
    */
   readonly pingIntervalMs: number;
   /**
-   * Delay before an unreachable peer is dialed again. Doubles with every attempt. Default 50 ms.
+   * Initial delay before an unreachable peer is dialed again. The delay doubles with every attempt.
+   * Default 50 ms.
    */
   readonly reconnectMinMs: number;
   /** Maximum delay before an unreachable peer is dialed again. Default 2,000 ms. */

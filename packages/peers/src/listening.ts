@@ -41,7 +41,7 @@ export function checkExposure(host: string, isAllowed: boolean): void {
 }
 
 /**
- * Starts listening. Rejects with `KONTIKI_LISTEN` on failure, with the system's error as `cause`.
+ * Starts listening. If this fails, rejects with `KONTIKI_LISTEN` and the system's error as `cause`.
  */
 export function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {

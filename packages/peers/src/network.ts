@@ -1,8 +1,8 @@
 import { isIPv6 } from 'node:net';
 
 /**
- * Returns the IPv4 address of a machine, or the first 64 bits of its IPv6 address. One machine may
- * have all IPv6 addresses with the same first 64 bits.
+ * Returns the IPv4 address of a machine, or the first 64 bits of its IPv6 address. A single machine
+ * may own all IPv6 addresses that start with the same 64 bits.
  */
 export function networkOf(address = ''): string {
   if (!isIPv6(address) || address.includes('.')) return address;

@@ -4,17 +4,17 @@ import type { PeerLimits } from './limits.js';
 import { checkExposure, LOOPBACK } from './listening.js';
 import type { SecurityOptions } from './security.js';
 
-/** Port and host of the server that the transport creates. */
+/** The port and host of the server that the transport creates. */
 export interface ListenOptions {
-  /** Port number, or 0 to let the system choose one. `transport.port` is the actual port. */
+  /** The port number, or 0 to let the system choose one. `transport.port` is the actual port. */
   readonly port: number;
-  /** Name or address of the interface. Default `127.0.0.1`. */
+  /** The name or address of the interface on which to listen. Default `127.0.0.1`. */
   readonly host?: string | undefined;
 }
 
-/** Options common to all transports on Node.js. */
+/** Options that all transports on Node.js have in common. */
 export interface TransportOptions extends SecurityOptions {
-  /** Logger of the transport. Default: no logging. */
+  /** The transport's logger. Default: no logging. */
   readonly logger?: Logger | undefined;
   /** Limits that override the defaults. */
   readonly limits?: Partial<PeerLimits> | undefined;

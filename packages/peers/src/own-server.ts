@@ -10,8 +10,8 @@ import type { Context } from './peer-transport.js';
 import { logRefusal, parserRefusal, type RefusalReason } from './refusals.js';
 
 /**
- * Statuses with which the server answers requests that Node.js refuses, by reason. The status for
- * every other reason is 400.
+ * The statuses with which the server answers requests that Node.js refuses, by reason. All other
+ * reasons have the status 400.
  */
 const STATUSES: ReadonlyMap<RefusalReason, string> = new Map([
   ['headers', '431 Request Header Fields Too Large'],
@@ -19,9 +19,9 @@ const STATUSES: ReadonlyMap<RefusalReason, string> = new Map([
 ]);
 
 /**
- * HTTP or HTTPS server of a transport with its own port. Limits the number of connections without a
- * completed handshake, and the time to receive a request's headers. Counts everything that Node.js
- * refuses, and passes all other requests to `onRequest`.
+ * The HTTP or HTTPS server of a transport with its own port. Limits the number of connections
+ * without a completed handshake, and the time to receive a request's headers. Counts everything
+ * that Node.js refuses, and passes all other requests to `onRequest`.
  */
 export class OwnServer {
   readonly server: Server;
@@ -60,7 +60,8 @@ export class OwnServer {
     }
     this.server.on('connection', (socket: Socket) => this.#onConnection(socket));
     this.server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#onClientError(error, socket));
-    // Without these listeners, Node.js answers unknown expectations and closes tunnels uncounted.
+    // Without these listeners, Node.js would answer unknown expectations and close tunnels without
+    // counting them.
     this.server.on('checkExpectation', onRequest);
     this.server.on('connect', ({ socket }) => {
       logRefusal(context, { reason: 'method', message: 'a request asks for a tunnel.' }, socket.remoteAddress);
@@ -105,7 +106,9 @@ export class OwnServer {
     logRefusal(this.#context, { reason: 'tls', message }, remoteAddress);
   }
 
-  /** Called when a request cannot be parsed or a connection fails, also in the TLS handshake. */
+  /**
+   * Called when a request cannot be parsed or a connection fails, even during the TLS handshake.
+   */
   #onClientError({ code }: NodeJS.ErrnoException, socket: Socket): void {
     const refusal = parserRefusal(code);
     // Bytes that follow a refused request on the same connection are not counted as another

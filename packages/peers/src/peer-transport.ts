@@ -30,9 +30,9 @@ export interface Context {
   readonly dial: TransportOptions['dial'];
   readonly security: PeerSecurity;
   readonly refusals: Refusals;
-  /** Returns whether the membership names a server. */
+  /** Returns whether a server is in the membership. */
   readonly isMember: (id: ServerId) => boolean;
-  /** Topics of log lines about messages of unknown kinds that were skipped. */
+  /** Topics of log lines about skipped messages of unknown kinds. */
   readonly skippedKinds: Set<string>;
   /** Passes a message from a peer to the node. */
   readonly receive: (from: ServerId, message: Received) => void;
@@ -42,8 +42,8 @@ export interface Context {
 export interface Peer {
   readonly id: ServerId;
   /**
-   * Sets the address to dial. Undefined stops dialing, for example when no membership names the
-   * peer.
+   * Sets the address to dial. Undefined stops dialing, for example when the peer is not in the
+   * membership.
    */
   setAddress(address: string | undefined): void;
   /** Queues messages. `flush` is called in the same turn of the event loop. */
@@ -57,7 +57,10 @@ export interface Peer {
 
 /** The part of a transport that accepts connections from peers. */
 export interface Listener {
-  /** Where the listener accepts connections. Undefined while it is not listening. */
+  /**
+   * The address and port on which the listener accepts connections. Undefined while it is not
+   * listening.
+   */
   readonly bound: Bound | undefined;
   start(): Promise<void>;
   /** Checks the listener's connections. Called once per `pingIntervalMs`. */
@@ -67,12 +70,12 @@ export interface Listener {
 }
 
 /**
- * Base class of transports over sockets. It implements the `Transport` interface of `@kontiki/core`
- * for a set of peers. A subclass supplies the peers and the listener. A peer is created when a
- * membership names it or when it connects, and removed when it has neither an address nor a
- * connection. Messages sent in one turn of the event loop are queued and flushed together, so they
- * share a frame. One interval timer calls the `tick` of all peers once per `pingIntervalMs`. Long
- * timeouts are counted in ticks, so that they need no timers of their own.
+ * The base class of transports over sockets. It implements the `Transport` interface of
+ * `@kontiki/core` for a set of peers. A subclass supplies the peers and the listener. A peer is
+ * created when it appears in a membership or connects, and removed when it has neither an address
+ * nor a connection. Messages sent in one turn of the event loop are queued and flushed together, so
+ * they share a frame. One interval timer calls the `tick` of all peers once per `pingIntervalMs`.
+ * Long timeouts are counted in ticks, so that they need no timers of their own.
  */
 export abstract class PeerTransport<P extends Peer> implements Transport {
   readonly #random: () => number;
@@ -82,10 +85,10 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   readonly #security: PeerSecurity;
   readonly #refusals = new Refusals();
   readonly #peers = new Map<ServerId, P>();
-  /** Peers with messages pushed in this turn of the event loop. */
+  /** Peers for which messages have been queued in this turn of the event loop. */
   readonly #dirty = new Set<P>();
   #addresses: ReadonlyMap<ServerId, string> = new Map();
-  /** The addresses that were checked most recently, including the address of this server. */
+  /** The most recently checked addresses, including this server's own address. */
   #checked: ReadonlyMap<ServerId, string> = new Map();
   #context: Context | undefined;
   #listener: Listener | undefined;
@@ -120,8 +123,8 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   protected abstract createPeer(context: Context, id: ServerId, onIdle: () => void): P;
 
   /**
-   * Port on which the transport listens, useful if the system chose the port. Undefined while the
-   * transport is not listening.
+   * The port on which the transport listens, useful if the system chose the port. Undefined while
+   * the transport is not listening.
    */
   get port(): number | undefined {
     return this.#listener?.bound?.port;
@@ -161,7 +164,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
    * Starts listening and dialing peers. Rejects with `KONTIKI_LISTEN` if the transport cannot
    * listen on the port. Rejects with `KONTIKI_BAD_OPTION` if this server's certificate does not
    * name this server. Also rejects with this code if other machines can reach the application's
-   * server, but peers are not authenticated. Rejects with `KONTIKI_CLOSED` if the transport was
+   * server although peers are not authenticated. Rejects with `KONTIKI_CLOSED` if the transport was
    * closed.
    */
   async start(self: Identity, receive: (from: ServerId, message: Received) => void): Promise<void> {

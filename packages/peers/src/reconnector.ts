@@ -5,7 +5,7 @@ import type { Context } from './peer-transport.js';
 
 /**
  * Milliseconds after which a connection counts as stable, so that losing the connection resets the
- * delays. An outage of at least this duration is logged as a warning. During a shorter outage, the
+ * delays. An outage of at least this duration is logged as a warning. If the outage is shorter, the
  * peer may just be starting.
  */
 const LASTING_MS = 5_000;
@@ -24,11 +24,11 @@ export class Reconnector {
   readonly #dial: (url: URL) => void;
   readonly #backoff: Backoff;
   #timer: NodeJS.Timeout | undefined;
-  /** Time when the last connection was lost, or when dialing started. */
+  /** The time when the last connection was lost, or when dialing started. */
   #disconnectedAt: number = performance.now();
-  /** Time when the current connection was opened. Undefined without a connection. */
+  /** The time when the current connection was opened. Undefined if there is no connection. */
   #connectedAt: number | undefined;
-  /** Whether `reconnectSoon` shortened a delay since the last tick. */
+  /** Whether `reconnectSoon` has shortened a delay since the last tick. */
   #shortened = false;
   #closed = false;
 
@@ -62,7 +62,7 @@ export class Reconnector {
     } catch (error) {
       const fault = dial === undefined ? 'its address in the membership is invalid' : 'the option dial has failed';
       this.#log('error', 'address', `cannot dial ${this.#peer}: ${fault}`, { error });
-      // The function `dial` may succeed in a later attempt.
+      // A later call to `dial` may succeed.
       if (dial !== undefined) this.onEnded();
       return undefined;
     }
@@ -99,7 +99,9 @@ export class Reconnector {
     this.#log('info', 'connected', `connected to ${this.#peer}`, { address: this.address });
   }
 
-  /** Called when the connection was lost or the attempt failed. Schedules the next attempt. */
+  /**
+   * Called when the connection has been lost or the attempt has failed. Schedules the next attempt.
+   */
   onEnded(): void {
     if (this.#closed) return;
     const now = performance.now();

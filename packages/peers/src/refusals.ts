@@ -1,7 +1,7 @@
 import type { HandshakeErrorReason } from './handshake-error.js';
 import type { ThrottledLogger } from './throttled-logger.js';
 
-/** Reason why a server refused a connection, a request, a response or a message. */
+/** The reason why a server refused a connection, a request, a response or a message. */
 export type RefusalReason =
   | HandshakeErrorReason
   /** The TLS handshake failed. */
@@ -53,8 +53,9 @@ export function logRefusal(
 }
 
 /**
- * Returns the refusal for an error of Node's HTTP parser, which reads the requests to a server and the
- * responses to a client. Returns undefined for other errors, for example if the other side has left.
+ * Returns the refusal for an error of Node's HTTP parser, which reads the requests to a server and
+ * the responses to a client. Returns undefined for other errors, for example if the other side has
+ * disconnected.
  */
 export function parserRefusal(code = ''): Refusal | undefined {
   switch (code) {
@@ -62,11 +63,11 @@ export function parserRefusal(code = ''): Refusal | undefined {
       return { reason: 'headers', message: 'the headers of a request are too large.' };
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return { reason: 'timeout', message: 'the headers of a request did not arrive in time.' };
-    // The other side closed the connection within a request or response.
+    // The other side closed the connection in the middle of a request or response.
     case 'HPE_INVALID_EOF_STATE':
       return undefined;
     default:
-      // All such codes come from Node's parser, so a client cannot choose the text.
+      // All such codes come from Node's parser, so a client cannot influence the text.
       return code.startsWith('HPE_') ? { reason: 'http', message: `a request is not valid (${code}).` } : undefined;
   }
 }

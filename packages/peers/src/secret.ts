@@ -6,12 +6,12 @@ const MIN_BYTES = 32;
 const MAX_BYTES = 256;
 const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
 
-/** A shared secret, and the name by which the two sides of a connection refer to the secret. */
+/** A shared secret, and the name by which both sides of a connection refer to it. */
 export interface Secret {
   readonly key: Buffer;
   /**
-   * Name of the key, derived from a hash of it. Several keys can therefore be valid at the same
-   * time without other names. A hash of 32 random bytes cannot be reversed.
+   * The key's name, derived from a hash of the key. Several keys can therefore be valid at the same
+   * time without separate names. A hash of 32 random bytes cannot be reversed.
    */
   readonly identity: string;
 }
@@ -44,7 +44,7 @@ export function parseSecrets(secrets: unknown): Secret[] {
 function faultOf(key: Buffer | undefined): string | undefined {
   if (key === undefined) return 'something else';
   if (key.length < MIN_BYTES || key.length > MAX_BYTES) return `${key.length} bytes`;
-  // Such a key is, for example, a buffer that was never filled.
+  // One example of such a key is a buffer that was never filled.
   return key.every((byte) => byte === key[0]) ? 'one byte that repeats' : undefined;
 }
 

@@ -81,8 +81,8 @@ type Mode =
 export class PeerSecurity {
   readonly #insecure: boolean;
   /**
-   * Names in the certificates of accepted connections. The check runs once per connection, and all
-   * requests on the connection use its result.
+   * The names in the certificates of accepted connections. The check runs once per connection, and
+   * all requests on the connection use its result.
    */
   readonly #names = new WeakMap<TLSSocket, readonly string[]>();
   /** Connections that were accepted by the server that the transport created. */
@@ -114,7 +114,7 @@ export class PeerSecurity {
     return this.isOn || this.#insecure;
   }
 
-  /** Options of the server that a transport creates. Undefined for a server without TLS. */
+  /** The options of the server that a transport creates. Undefined for a server without TLS. */
   get serverOptions(): ServerOptions | undefined {
     const common = { minVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_TICKET } as const;
     const mode = this.#mode;
@@ -143,7 +143,7 @@ export class PeerSecurity {
     server.on('secureConnection', (socket) => this.#own.add(socket));
   }
 
-  /** Options for a connection to a peer. Empty if peers are not authenticated. */
+  /** The options for a connection to a peer. Empty if peers are not authenticated. */
   clientOptions(cluster: string, peer: ServerId): ConnectionOptions {
     const mode = this.#mode;
     switch (mode.kind) {
@@ -169,7 +169,7 @@ export class PeerSecurity {
   /** Throws a `HandshakeError` if the client of a connection is not authenticated. */
   checkClient(socket: Socket): void {
     if (!this.isOn) {
-      // `start` cannot check this if an application's server starts listening after the transport.
+      // `start` cannot check this if an application's server starts to listen after the transport.
       const { localAddress } = socket;
       if (this.#insecure || localAddress === undefined || isLoopback(localAddress)) return;
       throw new HandshakeError(

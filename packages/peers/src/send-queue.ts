@@ -3,9 +3,9 @@ import { encodeFrame, frameLength, type FrameOptions, MAX_FRAME } from '@kontiki
 import type { ThrottledLogger } from './throttled-logger.js';
 
 /**
- * Maximum length of a frame with several messages, 256 KiB. The limit keeps urgent messages from
- * waiting long while a frame is sent. A message that is larger than the limit is sent alone in a
- * frame.
+ * Maximum length of a frame with several messages, 256 KiB. This limit keeps urgent messages from
+ * waiting too long while a frame is being sent. A message that is larger than the limit is sent
+ * alone in a frame.
  */
 export const BATCH_BYTES: number = 256 * 1024;
 
@@ -21,7 +21,7 @@ interface Bulk {
 }
 
 /**
- * Queue of messages to be sent to one peer.
+ * The queue of messages to be sent to one peer.
  *
  * The queue has two parts. Bulk messages are appends, including empty ones, chunks of snapshots and
  * forwarded proposals. They are sent in order, because the peer would reject an append that arrives
@@ -112,8 +112,8 @@ export class SendQueue {
   }
 
   /**
-   * Removes and returns the messages of the next frame. The first message is taken even if it is
-   * too large.
+   * Removes the messages of the next frame from the queue and returns them. The first message is
+   * taken even if it is too large.
    */
   #take(): readonly Message[] {
     const batch = this.#takeUrgent();

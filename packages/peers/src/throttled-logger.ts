@@ -9,20 +9,20 @@ const INTERVAL_MS = 10_000;
  */
 const CONTROLS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-/** Replaces control characters in a text that may quote another server. */
+/** Replaces control characters in a string that may quote another server. */
 function escapeControls(text: string): string {
   return text.replace(CONTROLS, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
 
 interface Topic {
-  /** Time of the last logged line. */
+  /** The time of the last logged line. */
   readonly since: number;
-  /** Number of lines that were not logged since the last logged line. */
+  /** Number of lines that have been omitted since the last logged line. */
   suppressed: number;
 }
 
 /**
- * Logs at most one line per topic per ten seconds. The next line of a topic reports the number of
+ * Logs at most one line per topic every ten seconds. The next line of a topic reports the number of
  * omitted lines as `suppressed`. Without this limit, any client that reaches the port could fill
  * the disk with log lines. For the same reason, clients must not be able to invent topics, so
  * `topic` names only members of the cluster. Control characters are escaped, so a client can
@@ -34,7 +34,7 @@ export class ThrottledLogger {
   readonly #now: () => number;
   readonly #topics = new Map<string, Topic>();
 
-  /** `now` returns the time in milliseconds of a monotonic clock. */
+  /** `now` returns the time of a monotonic clock in milliseconds. */
   constructor(
     logger: Logger,
     isMember: (id: ServerId) => boolean = () => true,

@@ -1,5 +1,5 @@
-// Shows how handshakes carry the addresses that servers announced, and which servers' announcements
-// are accepted.
+// Shows how handshakes carry the addresses that servers announced, and whose announcements are
+// accepted.
 import type { IncomingMessage } from 'node:http';
 import { beforeEach, expect, it } from 'vitest';
 import type { Announcement, Identity } from '@kontiki/core';
@@ -50,7 +50,7 @@ it('a server that announces nothing sends no addresses, and ignores those of oth
   expect(checkRequest(context, request(headersWith(two))).from).toBe('a');
 });
 
-it('an address counts only after the sender has been authenticated', () => {
+it('announced addresses are used only after the sender has been authenticated', () => {
   checkHello(context.self, headersWith(two));
   const refuse = (): never => {
     throw new HandshakeError('identity', 'another name');

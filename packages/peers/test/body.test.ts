@@ -52,7 +52,7 @@ it('Body does not retain the buffer that contains the first part of a body', () 
   const before = heldBytes();
   const messages = Array.from({ length: 8 }, () => createMessage(10));
   for (const { message } of messages) message.emit('data', Buffer.allocUnsafeSlow(MAX).subarray(0, 1));
-  // The last buffer may still be referenced by the loop.
+  // The event loop may still reference the last buffer.
   expect(heldBytes() - before).toBeLessThan(2 * MAX);
   expect(messages.map(({ body }) => body.received)).toEqual(Array.from({ length: 8 }, () => 1));
 });

@@ -126,7 +126,7 @@ describe('listening', () => {
 it('listen accepts an IPv6 address in brackets, as in a URL', async () => {
   const server = createServer();
   const hosts: unknown[] = [];
-  // Not every machine has IPv6.
+  // Do not really listen, because not every machine has IPv6.
   server.listen = (_port: unknown, host: unknown) => {
     hosts.push(host);
     server.emit('listening');
@@ -239,7 +239,8 @@ describe('uriNames', () => {
     [undefined, []],
     ['DNS:a.example, URI:kontiki://c-1/a, IP Address:10.0.0.1', ['kontiki://c-1/a']],
     ['URI:kontiki://c-1/a, URI:kontiki://c-2/a', ['kontiki://c-1/a', 'kontiki://c-2/a']],
-    // A careless authority may issue such names, which try to end one name and start another.
+    // A careless authority may issue certificates with such names, which try to end one name and
+    // start another.
     ['DNS:"x, URI:kontiki://c-1/a, y"', []],
     ['DNS:"x\\", URI:kontiki://c-1/a, \\"y"', []],
     ['URI:"kontiki://c-1/a"', []],

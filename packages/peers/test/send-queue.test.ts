@@ -21,7 +21,7 @@ function queueOf(maxBytes: number, logger: Logger = silentLogger): SendQueue {
   return new SendQueue('b', maxBytes, new ThrottledLogger(logger));
 }
 
-/** Returns the messages of a frame as short texts. */
+/** Returns the messages of a frame as short strings. */
 function messagesOf(frame: Uint8Array | undefined): string[] {
   const { messages } = decodeFrame(frame as Uint8Array);
   return messages.map((m) =>
@@ -29,7 +29,7 @@ function messagesOf(frame: Uint8Array | undefined): string[] {
   );
 }
 
-/** Takes all frames and returns their messages as short texts. */
+/** Takes all frames and returns their messages as short strings. */
 function drain(queue: SendQueue): string[] {
   const all: string[] = [];
   while (!queue.isEmpty) all.push(...messagesOf(queue.takeFrame(2)));

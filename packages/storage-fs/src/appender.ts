@@ -10,7 +10,7 @@ export interface AppenderOptions extends Recovered {
   readonly owner: Owner;
   readonly folder: Folder;
   readonly spare: SpareSegment;
-  /** Source of uniformly distributed numbers in [0, 1), for segment salts. */
+  /** The source of uniformly distributed numbers in [0, 1) for segment salts. */
   readonly random: () => number;
 }
 
@@ -20,10 +20,10 @@ export interface AppenderOptions extends Recovered {
  */
 export class Appender {
   readonly #options: AppenderOptions;
-  /** Offset of the next batch in the newest segment. */
+  /** The offset of the next batch in the newest segment. */
   #end: number;
   #nextBatch: number;
-  /** Size of the newest segment's file in bytes. */
+  /** The size of the newest segment's file in bytes. */
   #capacity: number;
 
   constructor(options: AppenderOptions) {
@@ -112,7 +112,7 @@ export class Appender {
   }
 
   /**
-   * Removes the segments without entries above the base, oldest first, so that the remaining
+   * Removes the segments that have no entries above the base, oldest first, so that the remaining
    * segments have no gap.
    */
   async #removeOldSegments(): Promise<void> {

@@ -46,7 +46,7 @@ export function encodeBatch(number: number, salt: number, records: readonly LogR
 /** A complete batch found in a segment. */
 export interface Batch {
   readonly number: number;
-  /** Offsets of the batch's first byte and of the byte after its last one. */
+  /** The offset of the batch's first byte, and the offset after its last byte. */
   readonly begin: number;
   readonly end: number;
   /** The encoded records of the batch. */

@@ -1,7 +1,10 @@
 import type { Entry } from '@kontiki/core';
 import type { Segment } from './segment.js';
 
-/** Approximate number of segment bytes that one run covers. Reading one entry reads a whole run. */
+/**
+ * Approximate number of segment bytes that one run covers. To read a single entry, a whole run is
+ * read.
+ */
 const RUN_BYTES = 64 * 1024;
 
 /**
@@ -30,8 +33,8 @@ export class EntryIndex {
     const hasReplaced = this.#truncate(first.index);
     const run = this.#runs.at(-1);
     const continues = !hasReplaced && run?.segment === segment && run.last === first.index - 1;
-    // Records of one batch belong to the same run, because reading one record reads the whole
-    // batch.
+    // Records of one batch belong to the same run, because reading a single record requires reading
+    // the whole batch.
     if (run !== undefined && continues && (run.end === end || run.end - run.begin < RUN_BYTES)) {
       run.last = last.index;
       run.end = end;

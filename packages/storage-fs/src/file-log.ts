@@ -12,13 +12,13 @@ import { SpareSegment } from './spare-segment.js';
 
 export interface FileLogOptions {
   /**
-   * Size of a segment in bytes. A batch that is larger than a segment gets a larger segment.
-   * Default 16 MiB.
+   * The size of a segment in bytes. A batch that is too large for it gets a larger segment. Default
+   * 16 MiB.
    */
   readonly segmentBytes?: number | undefined;
-  /** Clock that schedules retries when the disk is full. Default: the system clock. */
+  /** The clock that schedules retries when the disk is full. Default: the system clock. */
   readonly clock?: Clock | undefined;
-  /** Source of uniformly distributed numbers in [0, 1), for segment salts. Default: `crypto`. */
+  /** The source of uniformly distributed numbers in [0, 1) for segment salts. Default: `crypto`. */
   readonly random?: (() => number) | undefined;
 }
 
@@ -32,7 +32,7 @@ function strongRandom(): number {
 /** The entries of a run, starting with the run's first entry. */
 interface ReadRun {
   readonly run: Run;
-  /** Offset of the end of the run at the time when it was read. */
+  /** The offset of the end of the run when it was read. */
   readonly end: number;
   readonly entries: readonly Entry[];
 }

@@ -13,7 +13,7 @@ import {
 import { entriesLength, protocolError, readEntries, writeEntries, type Reader, type Writer } from '@kontiki/core/wire';
 
 const KIND = { write: 1, reset: 2, compact: 3 } as const;
-/** Flag for a write with entries, in the same byte as the flags of its vitals. */
+/** The flag for a write with entries, in the same byte as the flags of its vitals. */
 const HAS_ENTRIES = 4;
 
 /**

@@ -12,10 +12,10 @@ export interface Recovered {
   /** Segments of the log, oldest first. New batches are appended to the last segment. */
   readonly segments: Segment[];
   readonly repairs: Repair[];
-  /** Offset of the next batch in the last segment. */
+  /** The offset of the next batch in the last segment. */
   readonly end: number;
   readonly nextBatch: number;
-  /** Size of the last segment's file in bytes. */
+  /** The size of the last segment's file in bytes. */
   readonly capacity: number;
 }
 
@@ -25,7 +25,7 @@ export interface Recovered {
  * to these bytes is an error. After the last complete batch or mark there is at most one torn
  * batch, which was never acknowledged.
  *
- * All data found is durable when the promise resolves. A killed process leaves bytes in the
+ * When the promise resolves, all recovered data is durable. A killed process may leave bytes in the
  * system's cache that can be read, but would be lost in a power failure. Recovery makes such bytes
  * durable.
  */
@@ -55,7 +55,7 @@ class Recovery {
   #end = 0;
   #nextBatch = 1;
   #capacity = 0;
-  /** Lowest index of an entry that the existing segments can contain. */
+  /** The lowest index of any entry that the existing segments can contain. */
   #lowestIndex = 1;
 
   constructor(folder: Folder, owner: Owner) {
@@ -177,8 +177,8 @@ class Recovery {
       this.repairs.push({ where, offset: from, bytes: torn - from, reason: 'the last write was incomplete' });
       file.write(new Uint8Array(torn - from), from);
     }
-    // The last batch may not have been synced. Write it again, because a sync does not write bytes
-    // that an earlier failed sync dropped.
+    // The last batch may not have been synced. Write it again, because another sync does not write
+    // the bytes that a failed sync has dropped.
     if (last !== undefined && !proven) file.write(bytes.subarray(last.begin, last.end), last.begin);
     if (torn > from || !proven) await file.datasync();
     // With this idle mark, the next start can distinguish damage to the last batch from a torn

@@ -2,8 +2,8 @@ import { movedError } from '@kontiki/core/store';
 import type { Folder } from '@kontiki/files';
 
 /**
- * Name of the file that marks the log in its folder as retired. The file contains the server's new
- * location.
+ * The name of the file that marks the log in its folder as retired. The file contains the server's
+ * new location.
  */
 const NAME = 'wal-moved';
 
@@ -26,7 +26,7 @@ export async function retire(folder: Folder, where: string): Promise<void> {
 /** Rejects with `KONTIKI_MOVED` if the log is retired. */
 export async function refuseRetired(folder: Folder): Promise<void> {
   if (!(await folder.list()).includes(NAME)) return;
-  // A killed process may have created the file without making its name durable.
+  // A killed process may have created the file without having made its name durable.
   await folder.sync();
   const file = await folder.open(NAME);
   try {

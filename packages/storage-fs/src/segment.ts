@@ -28,13 +28,13 @@ const MAX_HEADER = 1024 * 1024;
 
 export interface SegmentHeader {
   /**
-   * Random number that distinguishes the batches of this segment from other bytes. Without it, a
+   * A random number that distinguishes the batches of this segment from other bytes. Without it, a
    * client could write a command that looks like a batch.
    */
   readonly salt: number;
   readonly sequence: number;
   readonly firstBatch: number;
-  /** Offset after the last batch of the previous segment, or 0 in the first segment. */
+  /** The offset after the last batch of the previous segment, or 0 in the first segment. */
   readonly previousEnd: number;
   readonly owner: Owner;
   readonly checkpoint: Checkpoint;
@@ -46,8 +46,7 @@ export interface Segment {
   readonly name: string;
   readonly file: File;
   /**
-   * Random number that distinguishes the batches of this segment from the batches of other
-   * segments.
+   * A random number that distinguishes the batches of this segment from those of other segments.
    */
   readonly salt: number;
 }
@@ -89,7 +88,10 @@ export function encodeHeader({
   return writer.bytes;
 }
 
-/** Reads the header at the beginning of a segment's bytes. `where` names the file in errors. */
+/**
+ * Reads the header at the beginning of a segment's bytes. `where` is the name of the file in
+ * errors.
+ */
 export function readHeader(bytes: Uint8Array, where: string): { header: SegmentHeader; length: number } {
   const damaged = (): KontikiError => corruptSegment(where, 0, 'the header is damaged');
   if (bytes.length < FIXED) throw damaged();

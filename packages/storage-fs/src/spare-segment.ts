@@ -1,12 +1,12 @@
 import type { Clock, Timer } from '@kontiki/core';
 import type { File, Folder } from '@kontiki/files';
 
-/** Milliseconds between attempts to allocate the file on a full disk. */
+/** Time between attempts to allocate the file on a full disk, in milliseconds. */
 const RETRY_MS = 1_000;
 
 /**
- * A zero-filled file, allocated in the background, that becomes the next segment. This detects a
- * full disk one segment before a write needs the space.
+ * A zero-filled file, allocated in the background, that becomes the next segment. A full disk is
+ * thus detected one segment before a write needs the space.
  */
 export class SpareSegment {
   static readonly NAME = 'spare';
@@ -42,8 +42,8 @@ export class SpareSegment {
       () => this.#setFull(false),
       (error: NodeJS.ErrnoException) => {
         const isDiskFull = error.code === 'ENOSPC' || error.code === 'EDQUOT';
-        // The next write that needs the file reports any other error. While the disk is full, there
-        // is no such write, so retry after every error.
+        // Leave any other error to the next write that needs the file. While the disk is full,
+        // there is no such write, so retry after every error.
         if (!isDiskFull && !this.#isFull) return;
         this.#file = undefined;
         this.#setFull(true);

@@ -45,7 +45,7 @@ async function failing(lies: (operation: DiskOperation, isOpening: boolean) => b
   const runner = collect();
   const medium = onDisk(
     (folder, { clock, random }) => {
-      // The process of the previous log has crashed.
+      // The process that used the previous log has crashed.
       isOpening = false;
       return new Watched(folder, { clock, random, segmentBytes: 700 });
     },

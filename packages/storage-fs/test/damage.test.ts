@@ -8,7 +8,9 @@ import { command, first, membership, openLog, owner } from './samples.js';
 
 const NAME = 'wal-0000000001';
 
-/** Returns the offset of the idle mark after the last batch. The next batch is written there. */
+/**
+ * Returns the offset of the idle mark after the last batch, where the next batch will be written.
+ */
 function markIn(contents: Uint8Array): number {
   const last = contents.findLastIndex((byte) => byte !== 0);
   return ((last + 8) & ~7) - 24;
@@ -34,7 +36,7 @@ async function write(): Promise<{ contents: Uint8Array; offsets: number[] }> {
   return { contents: disk.contents(NAME), offsets };
 }
 
-/** Opens a log of one segment with these contents. */
+/** Opens a log that consists of one segment with these contents. */
 async function open(contents: Uint8Array): Promise<LogState | KontikiError> {
   const disk = new SimulatedDisk();
   const folder = disk.folder;
@@ -108,7 +110,8 @@ describe('a damaged file log', () => {
         expect(opened, `byte ${at}`).not.toBeInstanceOf(KontikiError);
         const { last, repairs } = opened as LogState;
         const whole = offsets.findLastIndex((place) => place <= at);
-        // A batch ends with zero padding, so the batch is still complete if only padding was lost.
+        // A batch ends with zero padding, so the batch is still complete if only the padding was
+        // lost.
         expect([whole, whole + 1]).toContain(last);
         const torn = kept.subarray(offsets[last] as number).some((byte) => byte !== 0);
         const marked = at >= (offsets.at(-1) as number) + 24;
@@ -130,7 +133,7 @@ describe('a damaged file log', () => {
     const [begin, end] = offsets.slice(-2) as [number, number];
     const disk = new SimulatedDisk();
     await disk.folder.create(NAME);
-    // A crash leaves the file without the idle mark.
+    // The file of a crashed process does not have the idle mark.
     disk.overwrite(NAME, contents.fill(0, end));
     const log = openLog(disk, 4_000);
     expect((await log.open(owner)).last).toBe(5);

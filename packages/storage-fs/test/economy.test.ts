@@ -65,7 +65,7 @@ afterEach(() => settled(Promise.all(nodes.map((node) => node.close()))));
 
 /**
  * Runs `proposers` concurrent callers. Each caller makes `each` proposals one after the other.
- * Returns the number of syncs of each server.
+ * Returns the number of syncs on each server.
  */
 async function load(proposers: number, each: number): Promise<number[]> {
   const leader = nodes.find((node) => node.isLeader) as RaftNode<number>;

@@ -24,8 +24,8 @@ export async function readBlocks(
     const due = from + page.length;
     const fits = checksum === undefined ? block.entries[0].index <= due : block.previous === checksum;
     if (!fits || block.last < due) throw corruptData(where, `entry ${due} is missing`);
-    // Only the link in the next block verifies a block. The block after the page is therefore read
-    // too.
+    // A block is verified only by the link in the next block. Therefore also read the block after
+    // the page.
     if (page.length > 0 && bytes > maxBytes) return false;
     for (const entry of block.entries) {
       if (entry.index < due || entry.index > to) continue;

@@ -5,19 +5,19 @@ import { indexOf, keyOf } from './keys.js';
 import { checksumOf, seal, unseal } from './seal.js';
 
 /**
- * Maximum size of a block in bytes, unless a single entry is larger. Reading one entry reads a
- * whole block.
+ * Maximum size of a block in bytes, unless a single entry is larger. To read a single entry, a
+ * whole block is read.
  */
 const MAX_BLOCK = 64 * 1024;
 
 /**
- * Entries written together, stored under the index of the first entry. The value consists of the
- * checksum of the previous block (4 bytes) and the entries. The checksums link the blocks into a
- * chain, so no block can take the place of another.
+ * A group of entries that are written together and stored under the index of the first entry. The
+ * value consists of the checksum of the previous block (4 bytes) and the entries. The checksums
+ * link the blocks into a chain, so no block can take the place of another.
  */
 export interface Block {
   readonly entries: readonly [Entry, ...Entry[]];
-  /** Index of the block's last entry. */
+  /** The index of the block's last entry. */
   readonly last: number;
   readonly checksum: number;
   /** The checksum of the previous block, or 0 in the first block. */

@@ -11,23 +11,23 @@ import { seal, unseal } from './seal.js';
  */
 export interface Chain<T extends { readonly index: number }> {
   readonly kind: Kind;
-  /** Name of this kind of item, for errors. */
+  /** The name of this kind of item, for use in errors. */
   readonly name: string;
-  /** Returns a number that distinguishes the item from another item with the same index. */
+  /** Returns a number that distinguishes the item from any other item with the same index. */
   readonly fingerprint: (item: T) => number;
   readonly length: (item: T) => number;
   readonly write: (writer: Writer, item: T) => void;
   readonly read: (reader: Reader, index: number) => T;
 }
 
-/** Index and fingerprint of an item, or zeros if there is no item. */
+/** The index and fingerprint of an item, or zeros if there is no item. */
 export interface Link {
   readonly index: number;
   readonly fingerprint: number;
 }
 
 const NO_LINK: Link = { index: 0, fingerprint: 0 };
-/** Length of an encoded link in bytes. */
+/** The length of an encoded link in bytes. */
 export const LINK = 16;
 
 export function linkTo<T extends { readonly index: number }>({ fingerprint }: Chain<T>, item: T | undefined): Link {
@@ -107,7 +107,7 @@ export function decodeItems<T extends { readonly index: number }>(
   const items: T[] = [];
   const checkLink = (link: Link): void => {
     const held = linkTo(chain, items.at(-1));
-    // Items at or below the base are deleted, so a link to such an item is expected to be broken.
+    // Items at or below the base have been deleted, so a link to such an item counts as no link.
     const due = link.index > base ? link : NO_LINK;
     if (due.index === held.index && due.fingerprint === held.fingerprint) return;
     throw corruptData(where, `the ${name} of entry ${due.index || held.index} is missing`);

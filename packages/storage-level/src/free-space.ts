@@ -13,10 +13,11 @@ const RESERVE = 64 * MIB;
  */
 const ENOUGH = 80 * MIB;
 /**
- * Number of free bytes below which writes wait, because a failed write makes a database unusable.
+ * Number of free bytes below which writes must wait, because a failed write makes a database
+ * unusable.
  */
 const MINIMUM = 16 * MIB;
-/** Milliseconds between measurements while the disk is full. */
+/** Time between measurements while the disk is full, in milliseconds. */
 const RETRY_MS = 1_000;
 
 /** The part of `globalThis` that measures disks in Node.js. */
@@ -48,12 +49,12 @@ function measured(freeBytes: FreeBytes): Promise<number> {
   return freeBytes().catch(() => Infinity);
 }
 
-/** Returns the error for a write that found the disk full. */
+/** Returns the error for a write to a full disk. */
 export function diskFull(): Error {
   return Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
 }
 
-/** Returns whether the disk has room for more data than the reserve. */
+/** Returns whether the disk has at least the reserve of free space. */
 export async function hasRoom(freeBytes: FreeBytes): Promise<boolean> {
   return (await measured(freeBytes)) >= RESERVE;
 }
@@ -68,7 +69,7 @@ export class FreeSpace {
   #free = Infinity;
   #isFull = false;
   #isClosed = false;
-  /** Continues the write that waits for a measurement. */
+  /** Resumes the write that is waiting for a measurement. */
   #onMeasured: () => void = () => {};
 
   /**
@@ -95,7 +96,7 @@ export class FreeSpace {
     this.#onMeasured();
   }
 
-  /** Resolves when there is room for a write. Rejects after `close`. */
+  /** Resolves once there is room for a write. Rejects after `close`. */
   async waitForRoom(): Promise<void> {
     await this.measure();
     while (this.#free < MINIMUM) {

@@ -6,12 +6,12 @@ import { corruptData } from '@kontiki/core/store';
  * are big-endian, so that keys sort by index.
  *
  * A database batch cannot delete a range of keys. Resetting the log therefore starts a new
- * generation, and the keys of the older generation are deleted later in the background.
+ * generation, and the keys of the old generation are later deleted in the background.
  */
 export const OWNER: Uint8Array = letter('o');
 export const HEAD: Uint8Array = letter('h');
 export const BASE: Uint8Array = letter('b');
-/** Key that exists if the log is retired. Its value is the server's new location. */
+/** A key that exists only if the log is retired. Its value is the server's new location. */
 export const MOVED: Uint8Array = letter('z');
 
 export type Kind = 'block' | 'term' | 'membership';

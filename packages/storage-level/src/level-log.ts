@@ -10,7 +10,7 @@ import { recover } from './recovery.js';
 import { encodeMoved, encodeOwner } from './values.js';
 
 export interface LevelLogOptions extends LevelOptions {
-  /** Clock that schedules retries when the disk is full. Default: the system clock. */
+  /** The clock that schedules retries when the disk is full. Default: the system clock. */
   readonly clock?: Clock | undefined;
 }
 
@@ -42,7 +42,7 @@ export class LevelLog extends AbstractLog {
   }
 
   override close(): Promise<void> {
-    // Closing the log waits for its writes, so a write that waits for room must be rejected first.
+    // Closing the log waits for its writes, so first reject any write that waits for room.
     this.#opened?.space.close();
     return super.close();
   }

@@ -24,13 +24,16 @@ export class LevelSink implements SnapshotSink<number> {
   /** The number of the snapshot, which is part of its keys. */
   readonly location: number;
   readonly #options: LevelSinkOptions;
-  /** Buffer for the next chunk. Its first `#filled` bytes are not yet written to the database. */
+  /**
+   * A buffer for the next chunk. Its first `#filled` bytes have not been written to the database
+   * yet.
+   */
   #chunk = new Uint8Array(MAX_SNAPSHOT_CHUNK);
   #filled = 0;
   /** Number of bytes of the snapshot received so far. */
   #end: number;
   /**
-   * Promise of the last batch. Batches are written one after the other, because a database may
+   * The promise for the last batch. Batches are written one after the other, because a database may
    * reorder concurrent batches.
    */
   #put: Promise<void> = Promise.resolve();
@@ -62,8 +65,8 @@ export class LevelSink implements SnapshotSink<number> {
     this.#filled = 0;
     const { namespace, freeBytes, meta, number } = this.#options;
     this.#put = this.#put.then(async () => {
-      // If a write of a snapshot fails, the database no longer works for the log in it. Check for
-      // room first.
+      // If writing a snapshot fails, the database becomes unusable for the log that it also
+      // contains. So check for room first.
       if (!(await hasRoom(freeBytes))) throw diskFull();
       await namespace.write([
         { type: 'put', key: chunkKey(number, begin), value },

@@ -14,12 +14,12 @@ import { infoKey } from './snapshot-keys.js';
 import { recover } from './snapshot-recovery.js';
 
 export interface LevelSnapshotsOptions extends LevelOptions {
-  /** Logger for errors about damaged snapshots. Default: no logging. */
+  /** The logger for errors about damaged snapshots. Default: no logging. */
   readonly logger?: Logger | undefined;
 }
 
 /**
- * Snapshot store in an `abstract-level` database, with chunks of at most 252 KiB. The store opens
+ * A snapshot store in an `abstract-level` database, with chunks of at most 252 KiB. The store opens
  * the database if necessary, but never closes it, because other stores may use it.
  */
 export class LevelSnapshots extends AbstractSnapshots<number> {

@@ -17,9 +17,9 @@ export interface LogHead {
   readonly last: number;
   readonly committed: number;
   readonly genesis: number | undefined;
-  /** Number of times the log was reset. */
+  /** Number of times that the log has been reset. */
   readonly generation: number;
-  /** Index of the base. The base itself is stored under a separate key. */
+  /** The index of the base. The base itself is stored under a separate key. */
   readonly base: number;
   /** Links to the newest term and the newest membership above the base. */
   readonly term: Link;
@@ -29,7 +29,7 @@ export interface LogHead {
 }
 
 /**
- * Length of a head without the vitals that follow it. A head consists of these fields: flags (1
+ * The length of a head without the vitals that follow it. A head consists of these fields: flags (1
  * byte), last, committed (8 each), genesis, generation (4 each), base (8), term link, membership
  * link (`LINK` each), block (4).
  */

@@ -1,7 +1,7 @@
 import { KontikiError } from '@kontiki/core';
 import type { AbstractBatchOperation, AbstractBatchOptions, AbstractLevel, AbstractSublevel } from 'abstract-level';
 
-// The types of `abstract-level` are invariant in these parameters.
+// `abstract-level` declares its types as invariant in these parameters.
 type AnyLevel = AbstractLevel<any, any, any>;
 
 /**
@@ -20,7 +20,7 @@ export type FreeBytes = () => Promise<number>;
 
 export interface LevelOptions {
   /**
-   * Name that separates the stores of different groups in one database. Must consist of printable
+   * A name that separates the stores of different groups in one database. Must consist of printable
    * ASCII characters above `"`. Default `kontiki`.
    */
   readonly name?: string | undefined;
@@ -34,7 +34,7 @@ export interface LevelOptions {
 /** The sublevel prefixes in use, per root database. */
 const prefixesInUse = new WeakMap<object, Set<string>>();
 
-// Databases that have no option `sync` ignore this option.
+// Databases that do not have the option `sync` ignore it.
 const DURABLY: AbstractBatchOptions<Uint8Array, Uint8Array> & { readonly sync: true } = { sync: true };
 
 /**
@@ -43,7 +43,7 @@ const DURABLY: AbstractBatchOptions<Uint8Array, Uint8Array> & { readonly sync: t
  */
 export class Namespace {
   readonly db: Sublevel;
-  /** Description of the location, for errors. */
+  /** A description of the location, for use in errors. */
   readonly where: string;
   readonly #release: () => void;
 
@@ -78,13 +78,13 @@ export class Namespace {
   }
 
   async close(): Promise<void> {
-    // Closing fails if the database is already closed, and then nothing needs to be done.
+    // If the database is already closed, closing fails, and nothing needs to be done.
     await this.db.close().catch(() => {});
     this.#release();
   }
 }
 
-/** Returns a description of a sublevel's location, for errors. */
+/** Returns a description of a sublevel's location, for use in errors. */
 export function placeOf(path: readonly string[]): string {
   return `sublevel ${path.join('/')}`;
 }

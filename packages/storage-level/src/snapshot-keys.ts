@@ -47,7 +47,7 @@ export function offsetOf(key: Uint8Array): number {
 /** The value of an info key. */
 export interface Info {
   readonly meta: SnapshotMeta;
-  /** Size of a finished snapshot in bytes, or undefined for an unfinished one. */
+  /** The size of a finished snapshot in bytes, or undefined for an unfinished one. */
   readonly bytes: number | undefined;
 }
 

@@ -21,8 +21,8 @@ export interface Recovered extends OpenedSnapshots<number> {
 /**
  * Finds the snapshots in a database. Reads only the head and the trailer of each snapshot. Keeps
  * the newest unfinished snapshot. Removes other unfinished snapshots, replaced snapshots, and
- * chunks without a snapshot. Damaged snapshots are logged and left unchanged. All snapshots found
- * are durable when the promise resolves.
+ * chunks without a snapshot. Damaged snapshots are logged and left unchanged. When the promise
+ * resolves, all snapshots that it found are durable.
  */
 export async function recover(namespace: Namespace, owner: Owner, logger: Logger): Promise<Recovered> {
   const { db, where } = namespace;
@@ -82,8 +82,8 @@ async function readInfo(namespace: Namespace, key: Uint8Array, value: Uint8Array
 }
 
 /**
- * Deletes the chunks that do not belong to a known snapshot. Returns the highest snapshot number
- * that had chunks.
+ * Deletes the chunks that do not belong to a known snapshot. Returns the highest number of any
+ * snapshot that had chunks.
  */
 async function clearUnknownChunks(namespace: Namespace, known: ReadonlySet<number>): Promise<number> {
   let highest = 0;

@@ -1,13 +1,13 @@
 import { indexOf, keyOf } from './keys.js';
 import type { Namespace } from './namespace.js';
 
-/** Number of indices that one call deletes. `close` waits for at most one call. */
+/** Number of indices that one call deletes. `close` has to wait for at most one such call. */
 const SLICE = 4_096;
 
 /**
  * Deletes obsolete blocks, terms and memberships in the background. Items are obsolete if they are
- * at or below the base, or of an older generation. Obsolete items are never read. If the process
- * exits first, the cleanup continues at the next start.
+ * at or below the base, or belong to an older generation. Obsolete items are never read. If the
+ * process exits first, the cleanup continues at the next start.
  */
 export class Sweeper {
   readonly #db: Namespace['db'];

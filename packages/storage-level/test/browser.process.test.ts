@@ -31,7 +31,7 @@ async function bundle(): Promise<string> {
   return outputFiles[0]?.text ?? '';
 }
 
-/** Starts a browser on a page, and waits until the page has sent `times` more results. */
+/** Opens a page in a browser, and waits until the page has sent `times` more results. */
 async function visit(url: string, profile: string, results: unknown[], times: number): Promise<void> {
   const flags = [
     '--headless',

@@ -9,8 +9,8 @@ import { LevelSnapshots } from '../src/level-snapshots.js';
 import { command, commands, first, membership, owner } from './samples.js';
 
 /**
- * Returns all keys in hexadecimal, without the prefix of the sublevel. Each key is followed by the
- * length of its value and the checksum of key and value.
+ * Returns all keys as hexadecimal digits, without the prefix of the sublevel. Each key is followed
+ * by the length of its value and the checksum of key and value.
  */
 async function fingerprints(database: MemoryLevel): Promise<string[]> {
   const pairs = await database.iterator<Uint8Array, Uint8Array>({ keyEncoding: 'view', valueEncoding: 'view' }).all();

@@ -95,7 +95,7 @@ describe('opening a database log', () => {
     const before = await contents(database);
     await log.compact({ index: 90, term: 90, membership: { index: 1, membership }, genesis: 77 });
     await log.close();
-    // Simulate a crash before any key was deleted.
+    // Simulate a crash before any keys were deleted.
     const base = await contents(database);
     const crashed = await databaseOf([...before, ...base]);
     for (const at of [database, crashed]) {
@@ -252,7 +252,7 @@ describe('a damaged database log', () => {
         if (i === j) continue;
         const wrong = new LevelLog(await databaseOf(pairs.map((pair, at) => (at === i ? [key, value] : pair))));
         const found = await entriesOf(wrong).catch((error: unknown) => error);
-        // A compacted block that is not deleted yet may be replaced without an error.
+        // A compacted block that has not been deleted yet may be replaced without an error.
         if (!isKontikiError(found)) expect(found, `${j} in the place of ${i}`).toEqual(held);
         else expect(found.code).toBe('KONTIKI_CORRUPT');
         refused += isKontikiError(found) ? 1 : 0;

@@ -11,7 +11,7 @@ import type { LevelLogOptions } from '../src/level-log.js';
 import type { Database } from '../src/namespace.js';
 
 export const owner = { cluster: 'test', server: 'a' };
-/** A membership of feature level 0, as earlier versions have written it. */
+/** A membership of feature level 0, as earlier versions wrote it. */
 export const membership = membershipOf(
   ['a', 'b'].map((id) => [id, { address: `ws://${id}`, metadata: '' }]),
   [],
@@ -41,8 +41,8 @@ interface Closing {
 }
 
 /**
- * Makes a store open and close its database together with the store, so that every test opens the
- * data on disk.
+ * Makes a store open and close its database along with itself, so that every test opens the data on
+ * disk.
  */
 function withOwnDatabase<Store extends Closing>(database: Database, store: Store): Store {
   const [open, close] = [store.open.bind(store), store.close.bind(store)];
@@ -64,7 +64,7 @@ function withOwnDatabase<Store extends Closing>(database: Database, store: Store
   });
 }
 
-/** Returns media in folders of this machine, for stores on `classic-level`. */
+/** Returns media in folders on this machine, for stores on `classic-level`. */
 function onClassicLevel<Store extends Closing>(make: (database: Database) => Store): () => Medium<Store> {
   return () => {
     const folder = mkdtempSync(join(tmpdir(), 'kontiki-level-'));
@@ -83,7 +83,7 @@ function onClassicLevel<Store extends Closing>(make: (database: Database) => Sto
   };
 }
 
-/** Returns simulated disks whose free space stores can measure. */
+/** Returns simulated disks whose free space can be measured by stores. */
 function onMeasuredDisk<Store>(
   make: (folder: Folder, options: LevelLogOptions) => Store,
 ): (random: () => number) => Medium<Store> {
@@ -103,8 +103,8 @@ const real = 'a real disk is used';
 const memory = 'memory ends with its process';
 
 /**
- * Returns the name of a store, its medium, and the medium's missing abilities for each kind of
- * database.
+ * For each kind of database, returns the name of a store, its medium, and the capabilities that the
+ * medium lacks.
  */
 export function onEveryDatabase<Store extends Closing>(
   name: string,

@@ -8,8 +8,8 @@ import { describe, expect, it } from 'vitest';
 const CHILD = fileURLToPath(new URL('stores-child.mjs', import.meta.url));
 
 /**
- * For each error code, the text in messages without the code, and the remedy that the stores must
- * report.
+ * For each error code, the text in messages that do not contain the code, and the remedy that the
+ * stores must report.
  */
 const ERRORS: Readonly<Record<string, readonly [text: string, remedy: string]>> = {
   EIO: ['Input/output error', 'Check the disk and its connection'],
@@ -32,13 +32,13 @@ interface Case {
   readonly injected: string;
   readonly root: string;
   readonly failures: readonly Failure[];
-  /** Index of the last acknowledged entry, and of the last entry after the next start. */
+  /** The index of the last acknowledged entry, and of the last entry that the next start finds. */
   readonly acknowledged: number;
   readonly last: number;
 }
 
 async function casesOf(store: string, phase: string): Promise<Case[]> {
-  // With one thread for file operations, the number of each system call is the same in every run.
+  // With one thread for file operations, system calls are numbered in the same way in every run.
   const env = { ...process.env, UV_THREADPOOL_SIZE: '1' };
   const child = spawn(process.execPath, [CHILD, store, phase], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   let printed = '';
@@ -51,7 +51,7 @@ async function casesOf(store: string, phase: string): Promise<Case[]> {
     .map((line) => JSON.parse(line) as Case);
 }
 
-/** Returns descriptions of what is wrong with the report of a failure. */
+/** Returns descriptions of what is wrong with a reported failure. */
 function problemsOf(store: string, { call, error, root }: Case, { name, codes, message }: Failure): string[] {
   const [text, remedy] = ERRORS[error] as readonly [string, string];
   const problems: string[] = [];
@@ -59,7 +59,7 @@ function problemsOf(store: string, { call, error, root }: Case, { name, codes, m
     if (!parts.some((part) => message.includes(part))) problems.push(`the ${what} is missing`);
   };
   requirePart('path', root);
-  // `Folder` makes these calls and reports the errors of the system.
+  // `Folder` makes these calls and reports the system's errors.
   if (name === 'openFolder') {
     requirePart('cause', error);
     return problems;
@@ -78,7 +78,7 @@ function problemsOf(store: string, { call, error, root }: Case, { name, codes, m
 
 /**
  * Whether strace may attach to a process on this machine. Containers and hardened kernels often
- * forbid it.
+ * forbid this.
  */
 const probe = spawnSync('strace', ['-o', '/dev/null', '-p', `${process.pid}`, '-e', 'trace=none'], {
   timeout: 500,
@@ -88,7 +88,7 @@ const probe = spawnSync('strace', ['-o', '/dev/null', '-p', `${process.pid}`, '-
 const attaches = probe.stderr?.includes('attached') === true;
 if (!attaches) console.log(`skipped: strace cannot attach (${probe.error?.message ?? probe.stderr})`);
 
-/** Time limit in milliseconds. The tests take about a minute on an idle machine. */
+/** Maximum time in milliseconds. The tests take about a minute on an idle machine. */
 const TIMEOUT = 600_000;
 
 /** `FAULTS_ALL=1` runs all phases of both kinds of stores. */
@@ -117,7 +117,7 @@ describe.concurrent('stores on a failing disk', { timeout: TIMEOUT }, () => {
       expect(problems).toEqual([]);
       const lost = cases.filter(({ acknowledged, last }) => last < acknowledged);
       expect(lost).toEqual([]);
-      // Each kind of error has stopped at least one call.
+      // Each kind of error must have made at least one call fail.
       expect(new Set(cases.filter(({ failures }) => failures.length > 0).map(({ error }) => error)).size).toBe(5);
     },
   );

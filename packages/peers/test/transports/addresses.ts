@@ -6,11 +6,9 @@ import { freePort, until } from './servers.js';
 
 const ids = ['a', 'b', 'c'] as const;
 
-/**
- * Shows that servers that announce their address are found again after moving to another address.
- */
+/** Shows that servers that announce their addresses are found again after they have moved. */
 export function testAddresses(scheme: string, make: (port: number, dial: TransportOptions['dial']) => Transport): void {
-  /** Addresses that the next opened server knows from another source. */
+  /** Addresses that the next opened server has learned from other servers. */
   let known = new Map<string, string>();
   const addressOf = (cluster: Cluster, id: string): string => `${scheme}://127.0.0.1:${cluster.ports.get(id)}`;
 
@@ -64,7 +62,7 @@ export function testAddresses(scheme: string, make: (port: number, dial: Transpo
     await moving.open('b');
     await moving.execute('a leader is known');
     if (moving.leader?.id === 'b') await moving.leader.members.transferLeadership('a');
-    // The last server knows no other current address, and not the leader's address.
+    // The last server knows only the current address of b, which is not the leader.
     known = new Map([['b', addressOf(moving, 'b')]]);
     await moving.open('c');
     await moving.execute('two');

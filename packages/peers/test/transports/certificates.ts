@@ -15,7 +15,7 @@ export { ExtendedKeyUsage };
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY = 24 * 60 * 60 * 1000;
 
-/** Differences from the default certificate, which names server `a` and is valid. */
+/** Differences from the default certificate, which is valid and names server `a`. */
 export interface CertificateOptions {
   readonly uris?: readonly string[];
   /** DNS names in the certificate. Default: none. */
@@ -27,7 +27,7 @@ export interface CertificateOptions {
    * Default 1.
    */
   readonly days?: number;
-  /** Roles in which the certificate can be used. Default: both server and client. */
+  /** The roles in which the certificate can be used. Default: both server and client. */
   readonly usages?: readonly ExtendedKeyUsage[];
 }
 
@@ -36,8 +36,8 @@ export class Authority {
   readonly #keys: webcrypto.CryptoKeyPair;
   readonly #certificate: X509Certificate;
   /**
-   * The authority that peers trust. For an intermediate authority, the authority that signed its
-   * certificate.
+   * The authority that peers trust. For an intermediate authority, this is the authority that
+   * signed its certificate.
    */
   readonly #root: Authority;
 
@@ -107,10 +107,7 @@ export class Authority {
   }
 }
 
-/**
- * Returns the certificate of an authority, with arbitrary names for the authority and for its
- * issuer.
- */
+/** Returns the certificate of an authority, with any names for the authority and for its issuer. */
 async function link(
   name: string,
   keys: webcrypto.CryptoKeyPair,

@@ -5,7 +5,7 @@ import type { ConnectionOptions } from 'node:tls';
 import { helloHeaders } from '@kontiki/peers';
 import { after } from './servers.js';
 
-/** A server that receives the claim. */
+/** A server to which the claim is sent. */
 export interface Claimed {
   readonly id: string;
   readonly scheme: string;

@@ -9,7 +9,7 @@ class List implements StateMachine<number> {
   }
 }
 
-/** A cluster of servers in this process. Each server has its own port. */
+/** A cluster of servers in this process. Each server has a port of its own. */
 export class Cluster {
   readonly nodes = new Map<string, RaftNode<number>>();
   readonly machines = new Map<string, List>();

@@ -22,7 +22,7 @@ export function testHandshakes(started: Started, renewal?: RegExp): void {
     b.transport.send('a', [numbered(1)]);
     await until(() => a.logged(atAcceptor) && b.logged(atDialer), 'both log lines');
     expect(a.received).toEqual([]);
-    // Each line is counted.
+    // Every refusal is counted.
     expect(Object.values(a.transport.refusals)).toEqual([expect.any(Number)]);
   });
 

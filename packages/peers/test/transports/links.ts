@@ -79,22 +79,22 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     }
     await until(() => a.logged(/queue for this peer is full/), 'the queue to be full');
     a.transport.send('b', [numbered(42)]);
-    // 80 MB were sent. Only the queue, one frame, and the buffers of the system and the proxy use
-    // memory.
+    // 80 MB have been sent. Memory is used only by the queue, one frame, and the buffers of the
+    // system and the proxy.
     expect(heldBytes() - before).toBeLessThan(24 * MiB);
 
     proxy.resume();
     await until(() => b.tickets.includes(42), 'the urgent message');
     const urgent = b.received.findIndex(({ message }) => message.kind === 'readIndex' && message.ticket === 42);
     await until(() => b.received.length - urgent > 5, 'the messages after the urgent one');
-    // The appends arrive in order and without a gap.
+    // The appends arrive in order and without gaps.
     const indices = b.received.flatMap(({ message }) => (message.kind === 'append' ? [message.prevIndex] : []));
     expect(indices).toEqual(indices.map((_, i) => i));
   });
 
   it('an unreachable peer uses almost no memory', async () => {
     const a = await started('a', { limits: { reconnectMaxMs: 50 } });
-    // No server listens on the port of the discard protocol.
+    // No server listens on the port of the discard protocol (9).
     a.transport.setPeers(new Map([['b', 'ws://127.0.0.1:9']]));
     const before = heldBytes();
     for (let index = 1; index <= 500; index += 1) {

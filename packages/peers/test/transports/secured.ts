@@ -4,7 +4,10 @@ import { type Created, numbered, type TestServer, until } from './servers.js';
 
 type Secured = Pick<PeerTransport<never>, 'setTls' | 'setSecrets' | 'refusals'>;
 
-/** Returns a server's transport, typed with its methods for certificates, secrets and refusals. */
+/**
+ * Returns a server's transport, with the type that has methods for certificates, secrets and
+ * refusals.
+ */
 export function secured({ transport }: TestServer): Secured {
   return transport as unknown as Secured;
 }
@@ -13,7 +16,7 @@ export function refusals(server: TestServer): Readonly<Record<string, number>> {
   return secured(server).refusals;
 }
 
-/** Starts `a` and `b`. `b` dials `a`. */
+/** Starts servers `a` and `b`, of which `b` dials `a`. */
 export async function startDialing(
   created: Created,
   atA: SecurityOptions,

@@ -12,8 +12,8 @@ import { after, type Created, freePort, introduce, numbered, type TestServer, un
 const claimedOf = ({ id, scheme, transport }: TestServer): Claimed => ({ id, scheme, port: transport.port });
 
 /**
- * Shows which clients may connect to a server with certificates, and that no message from other
- * clients arrives.
+ * Shows which clients may connect to a server with certificates, and that no messages from other
+ * clients arrive.
  */
 export function testCertificates(created: Created): void {
   it('servers with certificates of one authority exchange messages both ways', async () => {

@@ -149,8 +149,8 @@ let incarnations = 1;
 let tickets = 1_000_000;
 
 /**
- * Returns a port that was free a moment ago. A membership is written before any server listens, so
- * it needs the addresses in advance.
+ * Returns a port that was free a moment ago. The membership is written before any server listens,
+ * so the addresses are needed in advance.
  */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -202,7 +202,7 @@ export class Proxy {
   /** Number of bytes that the proxy has forwarded so far. */
   carried = 0;
   connections = 0;
-  /** Maximum number of bytes per ten milliseconds, in each direction. */
+  /** Maximum number of bytes to forward every ten milliseconds, in each direction. */
   rate = Infinity;
   #stalled = false;
 
@@ -259,7 +259,7 @@ export class Proxy {
     for (const socket of this.#sockets) socket.pause();
   }
 
-  /** Resumes after `stall`, with the bytes not read yet. */
+  /** Resumes after `stall`, and forwards the bytes that have not been read yet. */
   resume(): void {
     this.#stalled = false;
     for (const socket of this.#sockets) socket.resume();
