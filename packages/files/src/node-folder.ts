@@ -84,7 +84,7 @@ class NodeFolder implements Folder {
     return { release };
   }
 
-  /** Returns the path of a file. Throws for a name that leads out of the folder. */
+  /** Returns the path of a file. Throws if the name would lead out of the folder. */
   #pathOf(name: string): string {
     if (name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name)) return join(this.path, name);
     throw new TypeError(`${JSON.stringify(name)} is not the name of a file in ${this.path}.`);

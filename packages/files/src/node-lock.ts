@@ -29,9 +29,9 @@ type State = 'contending' | 'held';
 type Answer = State | 'refused' | 'gone' | 'silent';
 
 /**
- * Locks a folder against other processes by means of a Unix socket in the folder. The socket
- * answers as long as its process lives, because the system closes a process's sockets when the
- * process exits for any reason.
+ * Locks a folder against other processes by using a Unix socket in the folder. The socket answers
+ * as long as its process lives, because the system closes a process's sockets when the process
+ * exits for any reason.
  *
  * Every process that wants the lock listens on a socket with a unique name. The process then gives
  * the socket a visible name, lists the folder, and queries all other visible sockets. Of two

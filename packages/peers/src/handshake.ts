@@ -152,8 +152,8 @@ export function checkRequest({ self, security }: Context, { headers, socket }: I
 
 /**
  * Checks the response of the server `dialed` and returns its handshake. Throws a `HandshakeError`
- * if the two servers must not communicate. The TLS connection has authenticated that server
- * already.
+ * if the two servers must not communicate. The TLS connection has already authenticated that
+ * server.
  */
 export function checkResponse({ self }: Context, headers: Headers, dialed: ServerId): Hello {
   const hello = checkHello(self, headers, dialed);

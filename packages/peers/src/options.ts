@@ -24,9 +24,9 @@ export interface TransportOptions extends SecurityOptions {
    */
   readonly random?: (() => number) | undefined;
   /**
-   * Returns the address at which to dial a server, given its address in the membership. Needed in
-   * networks that translate addresses, such as networks of containers. Called for each attempt.
-   * Default: the address in the membership.
+   * Returns the address at which to dial a server, given its address in the membership. This is
+   * needed in networks that translate addresses, such as container networks. Called for each
+   * attempt. Default: the address in the membership.
    */
   readonly dial?: ((id: ServerId, address: string) => string) | undefined;
 }

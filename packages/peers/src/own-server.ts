@@ -27,10 +27,10 @@ export class OwnServer {
   readonly server: Server;
   readonly #context: Context;
   /**
-   * Connections without a completed handshake by the addresses and ports of both ends, oldest
-   * first. Any client that reaches the port can open such connections, so their number is limited.
-   * Above the limit, a new connection replaces a connection of the network that has the most of
-   * them.
+   * Connections without a completed handshake, keyed by the addresses and ports of both ends,
+   * oldest first. Any client that reaches the port can open such connections, so their number is
+   * limited. Above the limit, a new connection replaces a connection of the network that has the
+   * most of them.
    */
   readonly #unidentified = new Map<string, { readonly socket: Socket; readonly network: string }>();
 
@@ -39,8 +39,8 @@ export class OwnServer {
     const { limits, security } = context;
     const options = {
       maxHeaderSize: 8_192,
-      // With the default value, Node.js itself would refuse requests without a host header, and
-      // nothing would count them. Such requests have no handshake either.
+      // By default, Node.js itself would refuse requests without a host header, and they would not
+      // be counted. Such requests have no handshake either.
       requireHostHeader: false,
       headersTimeout: limits.handshakeTimeoutMs,
       requestTimeout: 0,

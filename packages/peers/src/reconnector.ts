@@ -115,7 +115,7 @@ export class Reconnector {
 
   /**
    * Logs that a server answered, but one of the two servers refused the other. Always logs a
-   * warning, because an operator must remove the cause.
+   * warning, because an operator must fix the cause.
    */
   onRefused(reason: string): void {
     this.#logFailure('warn', 'refused', reason);

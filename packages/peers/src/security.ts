@@ -288,8 +288,8 @@ function describe(names: readonly string[]): string {
 }
 
 /**
- * Returns the error for `secrets` without `listen`. The server of an application authenticates
- * itself with a certificate, so it cannot use secrets.
+ * Returns the error for `secrets` without `listen`. An application's server authenticates itself
+ * with a certificate, so it cannot use secrets.
  */
 export function secretsNeedListen(): KontikiError {
   return badOption('secrets need listen: the transport cannot use them on the server of your application. Use tls.');

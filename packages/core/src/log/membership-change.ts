@@ -134,7 +134,7 @@ export interface AddressChange {
 }
 
 /**
- * Returns the membership with the addresses that servers announced; undefined if no address
+ * Returns the membership with the addresses that servers have announced; undefined if no address
  * changes. The revision does not change, because it counts only changes by operators. A membership
  * of level 0 is never changed.
  */

@@ -23,8 +23,8 @@ export interface Membership {
    */
   readonly founded: boolean;
   /**
-   * 32 hexadecimal digits drawn when the cluster was recovered after the loss of a majority; empty
-   * if it was never recovered. Servers of different epochs do not communicate.
+   * 32 hexadecimal digits, drawn at random when the cluster was recovered after the loss of a
+   * majority; empty if it was never recovered. Servers of different epochs do not communicate.
    */
   readonly epoch: string;
   /** Servers whose majority is needed for elections and commits. This list is never empty. */
@@ -36,7 +36,7 @@ export interface Membership {
   readonly outgoing: readonly ServerId[];
   /** Servers that receive the log but do not vote. */
   readonly learners: readonly ServerId[];
-  /** Outgoing voters that become learners when the joint phase ends. */
+  /** Outgoing voters that will become learners when the joint phase ends. */
   readonly learnersNext: readonly ServerId[];
   /** The address, metadata and store of each server in the lists above, and of no other server. */
   readonly servers: ReadonlyMap<ServerId, Member>;

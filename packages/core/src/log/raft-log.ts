@@ -127,7 +127,7 @@ export class RaftLog {
 
   /**
    * The index up to which entries may be applied, because they are committed and durable on this
-   * server. With this limit, a state machine is never ahead of its server's disk.
+   * server. This limit ensures that a state machine is never ahead of its server's disk.
    */
   get applicable(): number {
     return Math.min(this.#committed, this.durable);
@@ -333,7 +333,7 @@ export class RaftLog {
     return { number, reset, entries };
   }
 
-  /** Whether the log has changed since the last issued write. */
+  /** Whether the log has changed since the last write was issued. */
   get changed(): boolean {
     return this.#changed !== Infinity || this.#reset !== undefined;
   }

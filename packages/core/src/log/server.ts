@@ -20,8 +20,7 @@ export interface ServerInfo {
 
 /**
  * The identity of a log store: a safe integer above 0, drawn at random when the store is created.
- * With this identity a server's disk can be distinguished from a blank disk of a server with the
- * same name.
+ * This identity distinguishes a server's disk from a blank disk of a server with the same name.
  */
 export type StoreId = number;
 

@@ -16,8 +16,8 @@ export interface Slice {
 export class Tail {
   #entries: (Entry | undefined)[] = [];
   /**
-   * Array offset of the oldest entry in memory. Evicted entries before this offset are removed in
-   * bulk when there are many of them and they fill more than half of the array.
+   * Array offset of the oldest entry in memory. The evicted entries before this offset are removed
+   * in bulk once there are many of them and they fill more than half of the array.
    */
   #head = 0;
   /** The index of the oldest entry in memory, which is stored at array offset `#head`. */

@@ -3,8 +3,8 @@ import type { Position } from './entry.js';
 
 /**
  * The term at every index from the base to the last entry of a log. The history is stored as runs,
- * each of which is the first index of a term. A log of millions of entries has at most one run per
- * election, so the whole history fits in memory.
+ * each of which records the first index of a term. A log of millions of entries has at most one run
+ * per election, so the whole history fits in memory.
  */
 export class TermHistory {
   /** Runs in ascending order of both index and term. The first run starts at the base. */

@@ -51,8 +51,8 @@ type ArgumentOf<Call> = Call extends (state: never, ...rest: infer Rest) => unkn
   : never;
 
 /**
- * The signatures of calls while either of two versions may be in force. Inputs must be valid for
- * both versions, and results may come from either version.
+ * The signatures of calls during a time in which either of two versions may be in force. Inputs
+ * must be valid for both versions, and results may come from either version.
  */
 export type CompatibleCalls<New, Old> = {
   readonly [Name in keyof New]: Name extends keyof Old

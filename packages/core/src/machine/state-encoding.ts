@@ -27,9 +27,9 @@ type Token = string | number | boolean | null | readonly [mark?: string, detail?
 const [OBJECT, ARRAY, MAP, SET, NULL_OBJECT, END] = [['{'], ['['], ['map'], ['set'], ['null'], []] as const;
 
 /**
- * Encodes plain data in lines of JSON arrays of tokens. Encodes the whole state before the first
- * chunk, in time slices, so that the state may change afterward. Throws a TypeError if a part of
- * the state is not plain data.
+ * Encodes plain data as lines, each of which is a JSON array of tokens. Encodes the whole state
+ * before yielding the first chunk, in time slices, so that the state may change afterward. Throws a
+ * TypeError if a part of the state is not plain data.
  */
 export async function* encodeState(state: unknown, clock: Pick<Clock, 'now' | 'defer'>): AsyncGenerator<Uint8Array> {
   const utf8 = new TextEncoder();

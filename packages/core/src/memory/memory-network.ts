@@ -116,7 +116,7 @@ export class MemoryNetwork {
 
 /**
  * Encodes a frame. Returns undefined if a message cannot be encoded. The network then drops the
- * messages, as any transport would do.
+ * messages, as any transport would.
  */
 function encoded(messages: readonly Message[]): Uint8Array | undefined {
   try {

@@ -74,8 +74,8 @@ export interface Status {
   readonly behavior: number | undefined;
   /**
    * The part of the leader's log that only a newer version of Kontiki can read; normally undefined.
-   * If this field is set, the server appends no entries and does not campaign, but still votes.
-   * Upgrade the server in this case.
+   * If this field is set, the server appends no entries and does not campaign, but still votes. If
+   * so, upgrade the server.
    */
   readonly unreadable: UnreadableStatus | undefined;
   /** Indices of the log. Always applied <= committed <= last and durable <= last. */

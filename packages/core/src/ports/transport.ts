@@ -53,8 +53,8 @@ export interface Identity {
    */
   readonly epoch: string | undefined;
   /**
-   * The addresses that servers announced. A transport exchanges these addresses with its peers in
-   * each handshake. The node passes new addresses to `setPeers`.
+   * The addresses that servers have announced. A transport exchanges these addresses with its peers
+   * in each handshake. The node passes new addresses to `setPeers`.
    */
   readonly announcements?: Announcements | undefined;
 }

@@ -29,8 +29,8 @@ export class Forwarded {
 
   /**
    * Whether this server can forward proposals now: it knows a leader, and the cluster's feature
-   * level includes forwarding. The server also needs a store with an identity, because receivers
-   * could not distinguish its restarts otherwise.
+   * level includes forwarding. The server also needs a store with an identity, because otherwise
+   * receivers could not detect its restarts.
    */
   get canForward(): boolean {
     const { leader, life, log, id } = this.#server;

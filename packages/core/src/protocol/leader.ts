@@ -207,7 +207,7 @@ export class Leader extends BaseRole {
     const progress = this.#identify(from, message, message.blank);
     if (progress === undefined || !progress.isCurrent(message.stream, message.prevIndex)) return;
     // The newest index at which both logs can match: the peer's hint, limited by the terms in this
-    // log. With this index the leader sends at most one probe per term.
+    // log. Starting from this index, the leader sends at most one probe per term.
     const { log } = this.#server;
     const match = log.findConflictByTerm(Math.min(message.hintIndex, log.lastIndex), message.hintTerm);
     progress.rejected(message.prevIndex, match.index);
@@ -331,8 +331,8 @@ export class Leader extends BaseRole {
     const { log, membership, ballot, full, id } = this.#server;
     if (log.membershipIndex > log.committed || log.termAt(log.committed) !== ballot.term) return;
     this.#replication.removalsCommitted();
-    // During a transfer no entry is appended. The target may already campaign, and would lose the
-    // election because its log is shorter.
+    // Append no entries during a transfer. The target may already be campaigning, and would lose
+    // the election because its log would be shorter.
     if (this.#transfer !== undefined) return;
     if (membership.outgoing.length > 0) {
       if (!full) this.#appendMembership(leaveJoint(membership));

@@ -154,8 +154,8 @@ export class Raft {
   }
 
   /**
-   * Checks the timers. `processWasStalled` means that this process itself was delayed, so missing
-   * messages from other servers prove nothing.
+   * Checks the timers. `processWasStalled` means that this process itself was delayed, so the
+   * absence of messages from other servers proves nothing.
    */
   tick(processWasStalled: boolean): void {
     this.#server.role.tick(processWasStalled);

@@ -90,8 +90,8 @@ export interface Server {
   drawElectionTimeout(): number;
   /**
    * Returns whether to ignore an expired timer. A timer is ignored if this process was stalled,
-   * because missing messages from other servers prove nothing then. Reports each ignored timer.
-   * Never returns true twice in succession, so that a process that is always late can still
+   * because the absence of messages from other servers then proves nothing. Reports each ignored
+   * timer. Never returns true twice in succession, so that a process that is always late can still
    * campaign. After it has returned false, it may ignore a timer again.
    */
   forgiveLateTimer(processWasStalled: boolean): boolean;
@@ -133,8 +133,8 @@ export interface Role {
    */
   readonly leaderAlive: boolean;
   /**
-   * Checks the timers. `processWasStalled` means that this process itself was delayed, so missing
-   * messages from other servers prove nothing.
+   * Checks the timers. `processWasStalled` means that this process itself was delayed, so the
+   * absence of messages from other servers proves nothing.
    */
   tick(processWasStalled: boolean): void;
   /** Called when a write has become durable. */

@@ -76,8 +76,8 @@ export function isDiskFull(error: unknown): boolean {
 }
 
 /**
- * Returns whether an error has a known cause in the system, such as a full disk, rather than in the
- * data.
+ * Returns whether an error has a known cause in the system, such as a full disk, and is not a
+ * problem with the data.
  */
 export function isSystemFailure(error: unknown): boolean {
   return SYSTEM_FAILURES.some((failure) => isFailure(error, failure));

@@ -68,7 +68,7 @@ export function testAddresses(scheme: string, make: (port: number, dial: Transpo
     await moving.execute('two');
     await moving.applied('two', ...ids);
     await areRecorded(moving);
-    // From now on, the log contains the addresses.
+    // From this point on, the log contains the addresses.
     known = new Map();
     for (const id of ids) await moving.close(id);
     await moving.open(...ids);

@@ -10,10 +10,10 @@ import { claim, type Claimed } from './claims.js';
 import { refusals } from './secured.js';
 import { after, type Started, type TestServer } from './servers.js';
 
-/** Mounts a transport with certificates on a server of an application, and returns both. */
+/** Mounts a transport with certificates on an application's server, and returns both. */
 export type Mount = (tls: PeerTls, create: (handler?: RequestListener) => Server) => Promise<[TestServer, Server]>;
 
-/** Shows which clients may connect to a transport on the https server of an application. */
+/** Shows which clients may connect to a transport on an application's HTTPS server. */
 export function testMounted(started: Started, mount: Mount): void {
   async function mounted(tls: PeerTls, options: ServerOptions | 'plain' = {}): Promise<[TestServer, Claimed]> {
     const [a, app] = await mount(tls, (handler) =>

@@ -30,7 +30,7 @@ export interface ApplierOptions<Result> {
   readonly onFailure: (error: Error) => void;
 }
 
-/** A task to run between two batches, and a callback for the case that the task is cancelled. */
+/** A task to run between two batches, and a callback in case the task is cancelled. */
 interface BetweenBatches {
   readonly run: () => Promise<void>;
   readonly onCancelled: (error: Error) => void;
@@ -163,7 +163,7 @@ export class Applier<Result> {
     try {
       entries = await readEntries(store, log.applied + 1, this.#batchEnd, BATCH_BYTES);
     } catch (error) {
-      // A snapshot replaced the log in the meantime. The snapshot includes the effects of these
+      // A snapshot has replaced the log in the meantime. The snapshot includes the effects of these
       // entries.
       if (isKontikiError(error, 'KONTIKI_COMPACTED') && this.#restoreDue) return;
       throw error;

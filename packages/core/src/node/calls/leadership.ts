@@ -18,7 +18,7 @@ export interface NodeParts {
   readonly raft: Raft;
   readonly operations: Operations;
   readonly events: Emitter<NodeEvents>;
-  /** Returns the error for a call on a node that has ended, or with invalid options. */
+  /** Returns an error if the node has ended or the options are invalid; undefined otherwise. */
   readonly refuse: () => KontikiError | undefined;
   /** Runs a function until it settles, the node ends, or the caller aborts the call. */
   readonly limited: <T>(run: (signal: AbortSignal) => Promise<T>) => Promise<T>;

@@ -250,8 +250,8 @@ export class Proposals<Result> {
 }
 
 /**
- * Returns the error for a proposal at or before index `last`, if this server does not know the
- * results of these entries.
+ * Returns the error for a proposal at or before index `last` whose result this server does not
+ * know.
  */
 function resultLost(last: number): KontikiError {
   const cause = new KontikiError(

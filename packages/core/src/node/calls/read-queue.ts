@@ -37,8 +37,9 @@ export interface ReadOptions extends CallOptions {
    */
   readonly consistency?: 'linearizable' | 'local' | undefined;
   /**
-   * The index up to which this server must have applied entries before the read runs. Default 0.
-   * With the index of an earlier write or read, a read on another server never goes back in time.
+   * The index up to which this server must have applied entries before the read runs. Default 0. If
+   * this is the index of an earlier write or read, a read on another server never goes back in
+   * time.
    */
   readonly minIndex?: number | undefined;
 }

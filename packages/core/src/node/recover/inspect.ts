@@ -48,8 +48,8 @@ export interface ServerContents {
 /**
  * Reports the contents of the log and the snapshots of a stopped server, and checks every byte of
  * the newest snapshot. To find the server with the newest log, compare the `last` positions of
- * several servers by term, then by index. Rejects with the same errors as a start of the server.
- * Closes the stores in any case.
+ * several servers by term, then by index. Rejects with the same errors as starting the server
+ * would. Always closes the stores.
  */
 export function inspectServer(log: LogStore, options: InspectOptions): Promise<ServerContents> {
   const { snapshots } = options;
@@ -77,7 +77,8 @@ export interface Survey extends Pick<ServerContents, 'snapshot' | 'damaged'> {
 }
 
 /**
- * Returns the newest intact snapshot, and the state of the log after a start with this snapshot.
+ * Returns the newest intact snapshot, and the state that the log would have after a start with this
+ * snapshot.
  */
 export async function survey({ state, store, snapshots }: OpenStores, signal: AbortSignal): Promise<Survey> {
   checkLogMatches(state, snapshots);

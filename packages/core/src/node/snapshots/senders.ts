@@ -13,8 +13,8 @@ import { SnapshotSender } from './sender.js';
 import { SnapshotWindow } from './window.js';
 
 /**
- * Number of failed reads without progress after which a snapshot counts as damaged. Fewer failed
- * reads may be the result of a busy disk.
+ * Number of failed reads without progress after which a snapshot is considered damaged. Fewer
+ * failed reads may be caused by a busy disk.
  */
 const MAX_FAILED_READS = 3;
 

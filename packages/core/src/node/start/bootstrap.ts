@@ -107,8 +107,8 @@ function withStore(membership: Membership, server: ServerId, store: StoreId): Me
 }
 
 /**
- * Rejects if a store contains a snapshot from an earlier run of the server. Closes the store in any
- * case.
+ * Rejects if a store contains a snapshot from an earlier run of the server. Always closes the
+ * store.
  */
 async function refuseSnapshots(snapshots: SnapshotStore, owner: Owner): Promise<void> {
   await snapshots.open(owner);

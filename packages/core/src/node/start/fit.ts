@@ -10,8 +10,8 @@ export function holds({ base, last, terms }: LogState, { last: { index, term } }
 }
 
 /**
- * Returns the state of a log after a snapshot replaced it. Every entry of the log is either covered
- * by the snapshot or contradicts a committed entry.
+ * Returns the state of a log after a snapshot has replaced it. Every entry of the log is either
+ * covered by the snapshot or contradicts a committed entry.
  */
 export function replaced(state: LogState, { last, membership, genesis }: SnapshotInfo): LogState {
   const base = { ...last, membership, genesis };
