@@ -23,13 +23,14 @@ describe('runFastWorld', () => {
     expect(sum('elections')).toBeGreaterThan(75);
     expect(sum('truncations')).toBeGreaterThan(10);
     expect(sum('crashes')).toBeGreaterThan(100);
+    expect(sum('restoredCopies')).toBeGreaterThan(0);
     expect(sum('reads')).toBeGreaterThan(2_000);
     expect(sum('acknowledged')).toBeGreaterThan(2_500);
   }, 120_000);
 
   it('each fault occurs in some seeds but not in others, and never if disabled', () => {
     const mixes = Array.from({ length: 60 }, (_, seed) => runFastWorld(seed, { seconds: 0 }).mix);
-    for (const fault of [...FAULTS, ...LATER_FAULTS]) {
+    for (const fault of [...FAULTS, ...LATER_FAULTS, 'restoredCopies'] as const) {
       const seeds = mixes.map(({ strength }) => strength[fault]);
       expect(seeds.filter((strength) => strength > 0).length).toBeGreaterThan(3);
       expect(seeds.filter((strength) => strength === 0).length).toBeGreaterThan(5);

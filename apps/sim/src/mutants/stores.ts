@@ -78,6 +78,5 @@ export const mutants: readonly Mutant[] = [
     file: 'protocol/step.ts',
     find: 'if (!server.lives.accepts(from, message)) return;',
     replace: 'server.lives.accepts(from, message);',
-    rare: { why: 'The worlds restore no copies, which cannot be noticed after all others restarted.', test: STORES },
   },
 ];

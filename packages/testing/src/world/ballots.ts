@@ -31,8 +31,11 @@ export class Ballots {
     this.#sentTerms.delete(id);
   }
 
-  /** Called when a server sends a message. `durableTerm` is the newest term on its disk. */
-  sent(id: ServerId, to: ServerId, message: Message, durableTerm: number): void {
+  /**
+   * Called when a server sends a message. `durableTerm` is the newest term on its disk. `votes` is
+   * whether the server's votes count.
+   */
+  sent(id: ServerId, to: ServerId, message: Message, durableTerm: number, votes = true): void {
     const { kind, term } = message;
     if (kind === 'preVote') return;
     if (term > (this.#sentTerms.get(id) ?? 0)) this.#sentTerms.set(id, term);
@@ -41,6 +44,7 @@ export class Ballots {
       term <= durableTerm,
       () => `${id} sends ${kind} in term ${term}, but only term ${durableTerm} is durable`,
     );
+    if (!votes) return;
     if (kind === 'vote') this.#voted(id, term, id);
     else if (kind === 'voteReply' && message.granted) this.#voted(id, term, to);
   }

@@ -15,6 +15,8 @@ export interface Counts {
   unreadable: number;
   /** Number of leadership transfers that a leader has begun. */
   transfers: number;
+  /** Number of disks that were replaced by an older copy. This count is 0 in the full world. */
+  restoredCopies: number;
   /** Number of commands that a leader has appended for another server. */
   forwards: number;
   /** Number of issued writes lost in crashes. */
@@ -53,6 +55,7 @@ export function noCounts(): Counts {
     raises: 0,
     unreadable: 0,
     transfers: 0,
+    restoredCopies: 0,
     forwards: 0,
     lostWrites: 0,
     unknown: 0,

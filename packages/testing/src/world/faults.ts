@@ -54,6 +54,13 @@ interface FaultNetwork {
   join(): void;
 }
 
+/** Copies of the servers' disks. */
+interface DiskCopies {
+  backUp(server: ServerId): void;
+  /** Starts a server on its newest copy, if this can be noticed. */
+  restore(server: ServerId): void;
+}
+
 /** The parts of a world that faults use. */
 interface FaultContext {
   readonly schedule: Schedule;
@@ -62,6 +69,7 @@ interface FaultContext {
   readonly counts: Counts;
   readonly trace: ((text: string) => void) | undefined;
   readonly servers: readonly FaultTarget[];
+  readonly copies?: DiskCopies | undefined;
 }
 
 /**
@@ -80,7 +88,7 @@ export class Faults {
   }
 
   start(): void {
-    const { network, trace, mix } = this.#world;
+    const { network, trace, mix, copies } = this.#world;
     this.#every('kills', 5, () => this.#crash('kill'));
     this.#every('powerCuts', 7, () => this.#crash('powerCut'));
     this.#every('pauses', 5, () => this.#pause());
@@ -110,6 +118,11 @@ export class Faults {
     this.#every('levels', 3, () => this.#raise());
     this.#every('levels', 5, () => this.#install(this.#random.chance(0.7) ? 1 : -1));
     this.#every('bitFlips', 30, () => this.#damage());
+    this.#every('restoredCopies', 2, () => copies?.backUp(this.#victim.id));
+    this.#every('restoredCopies', 3, () => {
+      const server = this.#diskVictim;
+      if (server !== undefined) copies?.restore(server.id);
+    });
     this.#every('closes', 8, () => this.#victim.close?.());
     this.#every('clockJumps', 10, () => this.#victim.jump?.(this.#random.between(0, 5) * this.#timeout));
   }

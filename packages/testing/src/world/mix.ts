@@ -68,10 +68,17 @@ export const LATER_FAULTS = ['hangs', 'weakMachines'] as const;
 const OPERATIONS = ['churn', 'transfers', 'levels'] as const;
 
 /**
- * Operations that exist only in the fast world. In the full world, every node reads the feature
- * levels of this version.
+ * Mistakes of operators, drawn separately like `LATER_FAULTS`.
+ *
+ * - `restoredCopies`: a disk is replaced by an older copy of itself, and its server runs on it
  */
-const RAFT_OPERATIONS: readonly Fault[] = ['levels'];
+const MISTAKES = ['restoredCopies'] as const;
+
+/**
+ * Operations and mistakes that exist only in the fast world. In the full world, every node reads
+ * the feature levels of this version.
+ */
+const RAFT_OPERATIONS: readonly Fault[] = ['levels', 'restoredCopies'];
 
 /**
  * Kinds of faults that exist only in the full world.
@@ -85,13 +92,17 @@ const RAFT_OPERATIONS: readonly Fault[] = ['levels'];
 const NODE_FAULTS = ['badFrames', 'diskErrors', 'bitFlips', 'clockJumps', 'closes'] as const;
 
 /** Faults that a world with churn leaves out. */
-const DISK_FAULTS: readonly Fault[] = ['wipes', 'fullDisks', 'bitFlips'];
+const DISK_FAULTS: readonly Fault[] = ['wipes', 'fullDisks', 'bitFlips', 'restoredCopies'];
 
 /** All kinds of faults. */
-export const ALL_FAULTS: readonly Fault[] = [...FAULTS, ...LATER_FAULTS, ...OPERATIONS, ...NODE_FAULTS];
+export const ALL_FAULTS: readonly Fault[] = [...FAULTS, ...LATER_FAULTS, ...OPERATIONS, ...MISTAKES, ...NODE_FAULTS];
 
 export type Fault =
-  (typeof FAULTS)[number] | (typeof LATER_FAULTS)[number] | (typeof OPERATIONS)[number] | (typeof NODE_FAULTS)[number];
+  | (typeof FAULTS)[number]
+  | (typeof LATER_FAULTS)[number]
+  | (typeof OPERATIONS)[number]
+  | (typeof MISTAKES)[number]
+  | (typeof NODE_FAULTS)[number];
 
 /**
  * The conditions of one world, drawn from its seed: size, timings, limits, workload, and the
@@ -167,6 +178,7 @@ export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions
     ...drawStrengths(random, FAULTS),
     ...drawStrengths(new Random(seed, 'later faults'), LATER_FAULTS, 0.25),
     ...drawStrengths(new Random(seed, 'operations'), OPERATIONS, 0.3),
+    ...drawStrengths(new Random(seed, 'mistakes'), MISTAKES, 0.25),
     ...drawStrengths(new Random(seed, 'mix of nodes'), NODE_FAULTS),
   ]) as Record<Fault, number>;
   for (const fault of of === 'rafts' ? [...without, ...NODE_FAULTS] : [...without, ...RAFT_OPERATIONS])

@@ -22,6 +22,8 @@ interface Observed {
     holds(index: number, term: number): boolean;
     /** The last index of all issued writes, durable or not. */
     readonly issuedLast: number;
+    /** Whether the disk is an older copy, whose votes do not count. */
+    readonly isCopy?: boolean;
   };
 }
 
@@ -141,7 +143,7 @@ export class Checks {
 
   sent({ id, disk }: Observed, to: ServerId, message: Message): void {
     const durable = Math.max(disk.ballot?.term ?? 0, disk.entries.at(-1)?.term ?? 0);
-    this.#ballots.sent(id, to, message, durable);
+    this.#ballots.sent(id, to, message, durable, disk.isCopy !== true);
     this.#levels.sent(id, message);
   }
 

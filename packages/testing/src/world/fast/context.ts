@@ -5,6 +5,7 @@ import type { ModelNetwork } from '../network.js';
 import type { Schedule } from '../schedule.js';
 import type { Bounds } from './bounds.js';
 import type { Checks } from './checks.js';
+import type { Copies } from './copies.js';
 import type { ModelDisk } from './disk.js';
 
 /** The parts of a fast world that its servers use. */
@@ -17,6 +18,7 @@ export interface ServerContext {
   readonly network: ModelNetwork<Message>;
   readonly bounds: Bounds;
   readonly checks: Checks;
+  readonly copies: Copies;
   /** Reports an event. Undefined if the world is not traced. */
   readonly trace: ((text: string) => void) | undefined;
   /** Mixes a number into the hash of the execution. */

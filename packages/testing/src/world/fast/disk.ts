@@ -12,6 +12,9 @@ import type { Random } from '../../random.js';
 import type { Mix } from '../mix.js';
 import type { Schedule } from '../schedule.js';
 
+/** A copy of the durable contents of a disk. */
+export type DiskCopy = Pick<ModelDisk, 'ballot' | 'entries' | 'committed'> & { readonly life: StoreLife };
+
 /**
  * A model of a log store that keeps entries as objects. Writes issued during a sync form one batch.
  * The batch is written when that sync ends, and the next sync makes the whole batch durable. After
@@ -25,6 +28,8 @@ export class ModelDisk {
   committed = 0;
   /** The id of the disk and the number of starts from it. Undefined until the first start. */
   life: StoreLife | undefined;
+  /** Whether the disk was replaced by an older copy of itself. */
+  isCopy = false;
   /** Entries of the disk that was lost, if any. */
   #lostEntries: readonly Entry[] = [];
   #lostStore: StoreId | undefined;
@@ -99,12 +104,18 @@ export class ModelDisk {
     return page;
   }
 
+  /** Returns whether an entry is durable, or was durable before the disk was lost. */
+  holds(index: number, term: number): boolean {
+    return this.entries[index - 1]?.term === term || this.#lostEntries[index - 1]?.term === term;
+  }
+
   /**
-   * Returns whether an entry is durable, or was durable before the disk was lost. If `store` is
-   * set, only the disk with that id counts.
+   * Returns whether the server counts as one that holds an entry. If `store` is set, only the disk
+   * with that id counts. An older copy of a disk never counts.
    */
-  holds(index: number, term: number, store?: StoreId): boolean {
-    const held = store === undefined || store === this.life?.id ? this.entries[index - 1] : undefined;
+  counts(index: number, term: number, store: StoreId | undefined): boolean {
+    const isOwn = !this.isCopy && (store === undefined || store === this.life?.id);
+    const held = isOwn ? this.entries[index - 1] : undefined;
     const lost = store === undefined || store === this.#lostStore ? this.#lostEntries[index - 1] : undefined;
     return held?.term === term || lost?.term === term;
   }
@@ -132,12 +143,31 @@ export class ModelDisk {
 
   /** Replaces the disk with an empty one. */
   wipe(): void {
-    this.ballot = undefined;
-    this.#lostEntries = this.entries;
-    this.#lostStore = this.life?.id;
-    this.life = undefined;
+    this.#lose();
+    this.ballot = this.life = undefined;
     this.entries = [];
     this.committed = 0;
+    this.isCopy = false;
+  }
+
+  /** Copies the durable contents. Returns undefined before the first start. */
+  backUp(): DiskCopy | undefined {
+    const { ballot, entries, committed, life } = this;
+    return life && { ballot, entries: [...entries], committed, life };
+  }
+
+  /** Replaces the disk with an older copy of itself. */
+  restore({ ballot, entries, committed, life }: DiskCopy): void {
+    this.#lose();
+    Object.assign(this, { ballot, entries: [...entries], committed, life });
+    this.isCopy = true;
+  }
+
+  /** Remembers the entries of a disk that is being replaced, unless it is a copy. */
+  #lose(): void {
+    if (this.isCopy) return;
+    this.#lostEntries = this.entries;
+    this.#lostStore = this.life?.id;
   }
 
   /** Writes the first entry to a blank disk. */

@@ -1,12 +1,24 @@
-import type { Entry, Membership, MembershipAt, MembershipStep, Message, ServerId, Timings } from '@kontiki/core';
+import {
+  isKontikiError,
+  type Entry,
+  type Membership,
+  type MembershipAt,
+  type MembershipStep,
+  type Message,
+  type ServerId,
+  type Timings,
+} from '@kontiki/core';
 import { RawNode, type PageRead, type Raft, type Report, type Turn } from '@kontiki/core/protocol';
 import type { FaultTarget } from '../faults.js';
 import { MAX_LEVEL, readAs } from '../levels.js';
 import type { ServerContext } from './context.js';
-import type { ModelDisk } from './disk.js';
+import { crashBetween } from './crash-between.js';
+import type { DiskCopy, ModelDisk } from './disk.js';
 import { Forwards } from './forwards.js';
+import { HeardLives } from './heard-lives.js';
 import { ModelMachine } from './model-machine.js';
 import { change, raiseLevel, transfer, type Operation } from './operations.js';
+import { QueuedCalls } from './queued-calls.js';
 import { ServerTimers } from './server-timers.js';
 import { StallCheck } from './stall-check.js';
 import { UnreadableCheck } from './unreadable-check.js';
@@ -24,8 +36,8 @@ export class ModelServer implements FaultTarget {
   #level: number;
   incarnation = 0;
   /**
-   * Whether the server lost its disk. Such a server is blank, or it was bootstrapped again by
-   * mistake. It does not count toward a quorum, unless the cluster was not founded yet.
+   * Whether the server lost its disk. Such a server is blank, was bootstrapped again by mistake, or
+   * runs on an older copy of the disk. It does not count toward a quorum, unless the cluster was not founded yet.
    */
   lost = false;
   turns = 0;
@@ -36,12 +48,13 @@ export class ModelServer implements FaultTarget {
   readonly proposals: WaitingProposals;
   readonly reads: WaitingReads;
   readonly #forwards = new Forwards();
-  #commands: Uint8Array[] = [];
-  #operations: Operation[] = [];
+  readonly #calls: QueuedCalls;
   #isRetired = false;
   /** The memberships that were live before the current turn. */
   #liveBefore: readonly MembershipAt[] = [];
   #stalls!: StallCheck;
+  /** The lives of stores that the running process has heard of. */
+  heard!: HeardLives;
   #scheduled = false;
   #paused = false;
   /** Replaced at each start. */
@@ -54,6 +67,10 @@ export class ModelServer implements FaultTarget {
     this.#world = world;
     this.proposals = new WaitingProposals(world.checks);
     this.reads = new WaitingReads(world.checks);
+    this.#calls = new QueuedCalls(this.#forwards, (raft, position) => {
+      world.bounds.accepted(id, raft);
+      this.proposals.add(position);
+    });
     this.#timers = new ServerTimers(world, () => {
       if (!this.#paused) this.#turn();
     });
@@ -107,7 +124,8 @@ export class ModelServer implements FaultTarget {
 
   start(): void {
     if (this.#raw !== undefined || this.#isRetired) return;
-    const { random, mix, checks, trace } = this.#world;
+    const { random, mix, checks, copies, trace } = this.#world;
+    copies.stop(this);
     this.incarnation = 1 + random.below(2 ** 31);
     this.#timers.start();
     this.#machine.start();
@@ -120,6 +138,7 @@ export class ModelServer implements FaultTarget {
     if (raw === undefined) return;
     this.#raw = raw;
     this.#stalls = new StallCheck(checks);
+    this.heard = new HeardLives(incarnation);
     this.#unreadable = new UnreadableCheck(this.id, checks);
     const { raft } = raw;
     trace?.(`${this.id} starts: term ${raft.ballot.term}, last ${raft.log.lastIndex}, applied ${this.applied}`);
@@ -133,25 +152,36 @@ export class ModelServer implements FaultTarget {
     this.#world.trace?.(`${this.id}: ${kind === 'kill' ? 'kill -9' : 'power cut'}`);
     this.#raw = undefined;
     this.#timers.stop();
-    this.#commands = [];
-    this.#operations = [];
+    this.#calls.abandon();
     this.#scheduled = this.#paused = false;
     this.#machine.crash();
     this.proposals.abandon();
     this.#forwards.abandon();
     this.reads.abandon();
     this.disk.crash(kind);
+    if (this.disk.isCopy) this.wipe();
   }
 
   wipe(): void {
     this.crash('powerCut');
     this.#world.trace?.(`${this.id} loses its disk`);
+    this.disk.wipe();
+    if (this.#world.mix.founding) this.disk.bootstrap(this.#world.first);
+    this.#diskReplaced();
+  }
+
+  restore(copy: DiskCopy): void {
+    this.crash('powerCut');
+    this.#world.trace?.(`${this.id} runs on a copy of its disk with ${copy.entries.length} entries`);
+    this.disk.restore(copy);
+    this.#diskReplaced();
+    this.start();
+  }
+
+  #diskReplaced(): void {
     this.lost = true;
     this.#machine.wipe();
-    this.disk.wipe();
-    const { mix, first, checks } = this.#world;
-    if (mix.founding) this.disk.bootstrap(first);
-    checks.wiped(this);
+    this.#world.checks.wiped(this);
   }
 
   /**
@@ -222,7 +252,7 @@ export class ModelServer implements FaultTarget {
 
   #operate(operation: Operation): void {
     if (this.#raw === undefined) return;
-    this.#operations.push(operation);
+    this.#calls.operate(operation);
     this.wake();
   }
 
@@ -230,7 +260,7 @@ export class ModelServer implements FaultTarget {
 
   receive(from: ServerId, message: Message): void {
     if (this.#raw === undefined) return;
-    this.#stalls.received(from, message);
+    if (this.heard.accepts(from, message)) this.#stalls.received(from, message);
     const received = readAs(this.#level, message);
     if (received.kind === 'unreadable') this.#unreadable.received(received);
     this.#raw.receive(from, received);
@@ -240,7 +270,7 @@ export class ModelServer implements FaultTarget {
   /** Proposes a command, or forwards it if the server does not lead. */
   propose(data: Uint8Array): void {
     if (this.#raw === undefined) return;
-    this.#commands.push(data);
+    this.#calls.propose(data);
     this.wake();
   }
 
@@ -277,7 +307,7 @@ export class ModelServer implements FaultTarget {
       const { role } = raw.raft;
       this.#liveBefore = raw.raft.log.liveMemberships;
       const { now } = this.#timers;
-      const turn = raw.turn(now, { messagesFirst, propose: this.#propose });
+      const turn = raw.turn(now, { messagesFirst, propose: this.#calls.make });
       this.#stalls.turned(this.id, raw.raft, role, now, turn);
       this.#unreadable.turned(raw.raft, role);
       if (turn.reports.some(isFullStepDown)) this.#world.checkFullStepDown(this);
@@ -294,28 +324,16 @@ export class ModelServer implements FaultTarget {
     this.#world.hash(raft.log.lastIndex * 64 + raft.log.committed * 8 + raft.role.length + raft.ballot.term);
   }
 
-  readonly #propose = (raft: Raft): void => {
-    const commands = this.#commands;
-    this.#commands = [];
-    const leads = raft.role === 'leader';
-    if (!leads && commands.length > 0) this.#forwards.send(raft, commands);
-    for (const data of leads ? commands : []) {
-      const outcome = raft.propose(data);
-      if (typeof outcome !== 'object') continue;
-      this.#world.bounds.accepted(this.id, raft);
-      this.proposals.add(outcome);
-    }
-    const operations = this.#operations;
-    this.#operations = [];
-    for (const operation of operations) operation(raft);
-  };
-
-  /** Runs a step. If an assertion of `Raft` fails, the server stops, as `RaftNode` would. */
+  /**
+   * Runs a step. If an assertion of `Raft` fails, the server stops, as `RaftNode` would. A server
+   * on a copy of its disk may notice that its log contradicts the leader's.
+   */
   #guarded<T>(step: () => T): T | undefined {
     try {
       return step();
     } catch (error) {
-      this.#world.checks.checkThrown(this.id, error);
+      const isNoticed = this.disk.isCopy && isKontikiError(error, 'KONTIKI_CONTRADICTION');
+      if (!isNoticed) this.#world.checks.checkThrown(this.id, error);
       this.crash('kill');
       return undefined;
     }
@@ -326,7 +344,7 @@ export class ModelServer implements FaultTarget {
     const sendsFirst = this.#world.random.chance(0.5);
     if (sendsFirst) this.#send(turn);
     else this.#write(raw, turn);
-    if (this.#crashesBetween()) return;
+    if (crashBetween(this.#world, this)) return;
     if (sendsFirst) this.#write(raw, turn);
     else this.#send(turn);
     const { pageReads, reads, reports } = turn;
@@ -348,24 +366,6 @@ export class ModelServer implements FaultTarget {
       this.#raw?.written(number);
       this.wake();
     });
-  }
-
-  /**
-   * Crashes the server with a small probability. Schedules the restart too, because `Faults` does
-   * not know about this crash.
-   */
-  #crashesBetween(): boolean {
-    const { random, mix, healed, schedule, checks } = this.#world;
-    const { kills, powerCuts } = mix.strength;
-    if (healed || !random.chance((kills + powerCuts) * 0.0002)) return false;
-    this.crash(random.chance(0.5) ? 'kill' : 'powerCut');
-    checks.counts.crashes += 1;
-    schedule.after(random.between(0, 5) * mix.timings.election, () => {
-      if (!this.participates || this.#raw !== undefined) return;
-      checks.counts.restarts += 1;
-      this.start();
-    });
-    return true;
   }
 
   #send({ mail }: Turn): void {

@@ -1,4 +1,4 @@
-import type { Message, RoleName, ServerId, StoreId, Timings } from '@kontiki/core';
+import type { Message, RoleName, ServerId, Timings } from '@kontiki/core';
 import type { Raft, Report, Turn } from '@kontiki/core/protocol';
 import type { Checks } from './checks.js';
 
@@ -28,8 +28,6 @@ export class StallCheck {
   #mustForgive = true;
   /** Senders and terms of the appends that wait for the next turn. */
   #appends: { readonly from: ServerId; readonly term: number }[] = [];
-  /** The store and the number of starts of each sender, from the sender's newest process. */
-  readonly #lives = new Map<ServerId, { readonly store: StoreId | undefined; readonly starts: number }>();
   /** The state of the server after the previous turn. */
   #leader: ServerId | undefined;
   #term = 0;
@@ -41,14 +39,9 @@ export class StallCheck {
     this.#checks = checks;
   }
 
-  /** Records a message that the server handles in its next turn. */
+  /** Records a message that the server processes in its next turn. */
   received(from: ServerId, message: Message): void {
     if (message.kind === 'timeoutNow') this.#askedToLead = true;
-    // A server drops messages from an earlier life of the sender.
-    const { store, starts = 0 } = message;
-    const newest = this.#lives.get(from);
-    if (newest !== undefined && starts < newest.starts && store === newest.store) return;
-    this.#lives.set(from, { store, starts });
     if (message.kind === 'append') this.#appends.push({ from, term: message.term });
   }
 

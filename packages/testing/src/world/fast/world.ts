@@ -5,6 +5,7 @@ import type { Counts } from '../counts.js';
 import { InvariantChecker } from '../invariant-checker.js';
 import { Bounds } from './bounds.js';
 import { Checks } from './checks.js';
+import { Copies } from './copies.js';
 import { ModelDisk } from './disk.js';
 import { Faults } from '../faults.js';
 import { MAX_LEVEL } from '../levels.js';
@@ -22,6 +23,10 @@ class World {
   readonly mix: Mix;
   readonly bounds: Bounds;
   readonly checks: Checks;
+  readonly copies: Copies = new Copies(
+    () => this.servers,
+    () => this.counts,
+  );
   readonly network: ModelNetwork<Message>;
   readonly random: Random;
   readonly servers: readonly ModelServer[];
@@ -116,6 +121,7 @@ class World {
     this.trace?.('all faults end');
     this.healed = true;
     this.#faults.end();
+    this.copies.stop();
     this.network.heal();
     for (const server of this.servers) {
       server.disk.heal();
@@ -188,7 +194,7 @@ class World {
       server.memberships.some(({ membership }) => {
         const storeOf = (id: ServerId): StoreId | undefined =>
           membership.founded ? membership.servers.get(id)?.store : undefined;
-        return isQuorum(membership, (id) => this.#server(id).disk.holds(index, term, storeOf(id)));
+        return isQuorum(membership, (id) => this.#server(id).disk.counts(index, term, storeOf(id)));
       }),
     );
   }
