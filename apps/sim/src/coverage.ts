@@ -29,6 +29,7 @@ const MINIMUMS: Readonly<Record<World, Counts>> = {
     closes: 0,
     snapshots: 0,
     installs: 0,
+    recoveries: 0,
   },
   full: {
     elections: 6_000,
@@ -53,6 +54,7 @@ const MINIMUMS: Readonly<Record<World, Counts>> = {
     closes: 2_000,
     snapshots: 5_000,
     installs: 200,
+    recoveries: 50,
   },
 };
 

@@ -316,4 +316,16 @@ export const mutants: readonly Mutant[] = [
     ) {`,
   },
   ...machine,
+  {
+    name: 'servers of different epochs exchange messages',
+    file: 'wire/stranger.ts',
+    find: ' || differ(self.epoch, other.epoch);',
+    replace: ';',
+  },
+  {
+    name: 'a recovered server keeps the epoch of the lost majority',
+    file: 'node/recover/recover.ts',
+    find: 'epoch: randomHex(16),',
+    replace: 'epoch: current.epoch,',
+  },
 ];

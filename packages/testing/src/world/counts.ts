@@ -40,6 +40,8 @@ export interface Counts {
   snapshots: number;
   /** Number of received snapshots that replaced a log. */
   installs: number;
+  /** Number of recoveries of a lost majority. */
+  recoveries: number;
 }
 
 export function noCounts(): Counts {
@@ -66,5 +68,6 @@ export function noCounts(): Counts {
     closes: 0,
     snapshots: 0,
     installs: 0,
+    recoveries: 0,
   };
 }

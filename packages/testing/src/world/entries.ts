@@ -28,7 +28,7 @@ export class Entries {
   readonly #invariants: InvariantChecker;
   readonly #onQuorum: OnQuorum;
   /** All entries that any log ever had at each index, one per term. */
-  readonly #known: Known[][] = [];
+  #known: Known[][] = [];
   /**
    * Committed entries, at position index - 1. The first entry, the initial membership, is committed
    * by definition.
@@ -39,6 +39,17 @@ export class Entries {
   constructor(invariants: InvariantChecker, onQuorum: OnQuorum) {
     this.#invariants = invariants;
     this.#onQuorum = onQuorum;
+  }
+
+  /**
+   * Returns new checks after a recovery, which commits the entries with these terms and discards
+   * all others.
+   */
+  recovered(terms: readonly number[], onQuorum: OnQuorum): Entries {
+    const next = new Entries(this.#invariants, onQuorum);
+    next.#known = this.#known;
+    next.#committed.splice(0, 1, ...terms.map((term) => ({ term, inTerm: 0 })));
+    return next;
   }
 
   /** The number of committed entries. */

@@ -75,6 +75,14 @@ const OPERATIONS = ['churn', 'transfers', 'levels'] as const;
 const MISTAKES = ['restoredCopies'] as const;
 
 /**
+ * Disasters, which exist only in the full world and are drawn separately like `LATER_FAULTS`.
+ *
+ * - `lostMajorities`: after the other faults, a majority is lost for good, and an operator recovers
+ *   a survivor
+ */
+const DISASTERS = ['lostMajorities'] as const;
+
+/**
  * Operations and mistakes that exist only in the fast world. In the full world, every node reads
  * the feature levels of this version.
  */
@@ -92,16 +100,24 @@ const RAFT_OPERATIONS: readonly Fault[] = ['levels', 'restoredCopies'];
 const NODE_FAULTS = ['badFrames', 'diskErrors', 'bitFlips', 'clockJumps', 'closes'] as const;
 
 /** Faults that a world with churn leaves out. */
-const DISK_FAULTS: readonly Fault[] = ['wipes', 'fullDisks', 'bitFlips', 'restoredCopies'];
+const DISK_FAULTS: readonly Fault[] = ['wipes', 'fullDisks', 'bitFlips', 'restoredCopies', 'lostMajorities'];
 
 /** All kinds of faults. */
-export const ALL_FAULTS: readonly Fault[] = [...FAULTS, ...LATER_FAULTS, ...OPERATIONS, ...MISTAKES, ...NODE_FAULTS];
+export const ALL_FAULTS: readonly Fault[] = [
+  ...FAULTS,
+  ...LATER_FAULTS,
+  ...OPERATIONS,
+  ...MISTAKES,
+  ...DISASTERS,
+  ...NODE_FAULTS,
+];
 
 export type Fault =
   | (typeof FAULTS)[number]
   | (typeof LATER_FAULTS)[number]
   | (typeof OPERATIONS)[number]
   | (typeof MISTAKES)[number]
+  | (typeof DISASTERS)[number]
   | (typeof NODE_FAULTS)[number];
 
 /**
@@ -179,9 +195,10 @@ export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions
     ...drawStrengths(new Random(seed, 'later faults'), LATER_FAULTS, 0.25),
     ...drawStrengths(new Random(seed, 'operations'), OPERATIONS, 0.3),
     ...drawStrengths(new Random(seed, 'mistakes'), MISTAKES, 0.25),
+    ...drawStrengths(new Random(seed, 'disasters'), DISASTERS, 0.2),
     ...drawStrengths(new Random(seed, 'mix of nodes'), NODE_FAULTS),
   ]) as Record<Fault, number>;
-  for (const fault of of === 'rafts' ? [...without, ...NODE_FAULTS] : [...without, ...RAFT_OPERATIONS])
+  for (const fault of of === 'rafts' ? [...without, ...DISASTERS, ...NODE_FAULTS] : [...without, ...RAFT_OPERATIONS])
     strength[fault] = 0;
   if (strength.churn > 0) for (const fault of DISK_FAULTS) strength[fault] = 0;
   const oneByOne = random.chance(0.5);

@@ -66,6 +66,7 @@ export const INVARIANTS = [
  * - `equalStates`: state machines that applied the same entries have equal results and states
  * - `openedIsDurable`: all data that a store reports when it opens is durable
  * - `acknowledgedIsDurable`: acknowledged entries are on the disks of a majority
+ * - `oneEpochServes`: after a recovery, no server of an earlier epoch answers clients
  * - `linearizable`: the workload finds no contradictions in the answers to clients
  */
 export const NODE_INVARIANTS = [
@@ -73,6 +74,7 @@ export const NODE_INVARIANTS = [
   'equalStates',
   'openedIsDurable',
   'acknowledgedIsDurable',
+  'oneEpochServes',
   'linearizable',
 ] as const;
 

@@ -1,7 +1,7 @@
 import type { ApplyBatch, LogState, LogWrite, MembershipEntry, Message, ServerId, Status } from '@kontiki/core';
 import { Ballots } from '../ballots.js';
 import { noCounts, type Counts } from '../counts.js';
-import { Entries } from '../entries.js';
+import { Entries, type OnQuorum } from '../entries.js';
 import { Freshness } from '../freshness.js';
 import type { InvariantChecker } from '../invariant-checker.js';
 import type { Mix } from '../mix.js';
@@ -17,6 +17,14 @@ interface Observed {
   readonly log: LogMemory;
 }
 
+/** What the checks of an epoch take over from the checks of the epoch before. */
+interface Before {
+  readonly counts: Counts;
+  readonly entries: Entries;
+  /** Terms of the entries that the recovered server holds. */
+  readonly terms: readonly number[];
+}
+
 /** The latest known state of one server process. */
 interface Seen {
   life: number;
@@ -30,11 +38,12 @@ interface Seen {
  * public method is called when the event in its name occurs on a server.
  */
 export class NodeChecks {
-  readonly counts: Counts = noCounts();
+  readonly counts: Counts;
   readonly freshness: Freshness;
   readonly invariants: InvariantChecker;
   readonly #mix: Mix;
   readonly #ballots: Ballots;
+  readonly #servers: () => readonly Observed[];
   readonly #entries: Entries;
   readonly #seen = new Map<ServerId, Seen>();
   /** The memberships that were ever appended, by index and term of their entry. */
@@ -46,18 +55,32 @@ export class NodeChecks {
   /** Term of each acknowledged entry, by index. */
   readonly acknowledged: Map<number, number> = new Map();
 
-  constructor(invariants: InvariantChecker, mix: Mix, servers: () => readonly Observed[]) {
+  constructor(invariants: InvariantChecker, mix: Mix, servers: () => readonly Observed[], before?: Before) {
     this.invariants = invariants;
     this.#mix = mix;
+    this.#servers = servers;
+    this.counts = before?.counts ?? noCounts();
     this.#ballots = new Ballots(invariants);
     this.freshness = new Freshness(invariants);
-    this.#entries = new Entries(invariants, (_id, index, term) =>
+    const onQuorum: OnQuorum = (_id, index, term) =>
       this.isOnQuorum((id) =>
         servers().some(
           (server) => server.id === id && (server.log.durable.covers(index) || server.log.durable.at(index) === term),
         ),
-      ),
-    );
+      );
+    this.#entries = before?.entries.recovered(before.terms, onQuorum) ?? new Entries(invariants, onQuorum);
+  }
+
+  /**
+   * Returns the checks of the epoch that a recovery begins. The log of the recovered server, whose
+   * last index is `last`, is committed. All other entries are lost.
+   */
+  recovered(last: number, termAt: (index: number) => number | undefined): NodeChecks {
+    const terms = Array.from({ length: last }, (_, i) => termAt(i + 1) ?? this.#entries.termOf(i + 1) ?? 0);
+    const { counts, invariants } = this;
+    const next = new NodeChecks(invariants, this.#mix, this.#servers, { counts, entries: this.#entries, terms });
+    for (const [index, term] of this.acknowledged) if (terms[index - 1] === term) next.acknowledged.set(index, term);
+    return next;
   }
 
   /**
@@ -254,7 +277,9 @@ export class NodeChecks {
       (other) => other.index < index && termAt(other.index) === other.term,
     );
     const [before] = earlier.sort((a, b) => b.index - a.index);
-    const overlap = quorumsOverlap(before?.membership ?? membership, membership);
+    // A recovery replaces all members but one.
+    if (before?.membership.epoch !== membership.epoch) return;
+    const overlap = quorumsOverlap(before.membership, membership);
     this.invariants.check(
       'quorumsOverlap',
       overlap,

@@ -27,21 +27,28 @@ export class Clients {
   readonly #world: ClientContext;
   readonly #random: Random;
   #running = true;
-  #requests = 0;
+  #requests: number;
   /**
    * Number of calls and ends of requests so far. The number serves as a clock that orders these
    * events.
    */
   #moments = 0;
 
-  constructor(world: ClientContext, random: Random) {
+  /** `requests` is the number of earlier requests in the world. */
+  constructor(world: ClientContext, random: Random, requests = 0) {
     this.#world = world;
     this.#random = random;
+    this.#requests = requests;
   }
 
   start(): void {
     const clients = 1 + this.#random.below(6);
     for (let client = 0; client < clients; client += 1) this.#think(undefined, clients);
+  }
+
+  /** Number of requests so far in the world. */
+  get requests(): number {
+    return this.#requests;
   }
 
   /** Stops sending new requests. Requests in progress continue. */
@@ -69,6 +76,12 @@ export class Clients {
     const timeout = random.chance(0.2) ? random.between(20, 500) : 3_000;
     const forward = random.chance(0.5);
     server.request(request, { timeout, forward }, (outcome) => {
+      if (outcome.kind === 'done' || outcome.kind === 'read')
+        checks.invariants.check(
+          'oneEpochServes',
+          server.checks === this.#world.checks,
+          () => `${server.id} answers a client, although its epoch has ended`,
+        );
       this.#check(outcome, floor);
       this.#world.hash(call);
       const end = (this.#moments += 1);

@@ -16,6 +16,7 @@ import type { Request, Environment } from '../../workload/workload.js';
 import type { FaultTarget } from '../faults.js';
 import { applyMs } from './machine-speed.js';
 import { ignoreViolation, Violation } from '../violation.js';
+import type { NodeChecks } from './checks.js';
 import type { NodeContext } from './context.js';
 import { Disks } from './disks.js';
 import { frozenClock, readStores, type DurableState } from './durable-state.js';
@@ -36,6 +37,8 @@ export class NodeServer implements FaultTarget {
   readonly id: ServerId;
   /** Contents of the server's log. If its disk was lost, the contents before the loss. */
   readonly log: LogMemory = new LogMemory();
+  /** The checks of the server's epoch. */
+  checks: NodeChecks;
   readonly #world: NodeContext;
   readonly #random: Random;
   readonly #disks: Disks;
@@ -62,6 +65,7 @@ export class NodeServer implements FaultTarget {
   constructor(id: ServerId, world: NodeContext, random: Random) {
     this.id = id;
     this.#world = world;
+    this.checks = world.checks;
     this.#random = random;
     this.#disks = new Disks(world, random, () => this.process as Process);
   }
@@ -113,7 +117,8 @@ export class NodeServer implements FaultTarget {
   }
 
   async #open(process: Process): Promise<void> {
-    const { cluster, workload, makeLog, makeSnapshots, mix, checks } = this.#world;
+    const { checks } = this;
+    const { cluster, workload, makeLog, makeSnapshots, mix } = this.#world;
     const environment = this.environment(process);
     const machine = new WatchedMachine(
       workload.machine({ ...environment, folder: this.#disks.machine.folder }),
@@ -172,10 +177,9 @@ export class NodeServer implements FaultTarget {
   /** Checks that all data that a log reported when it opened would survive a power cut now. */
   async #checkOpened(found: LogState): Promise<void> {
     if (this.lost) return;
-    const { invariants } = this.#world.checks;
     const { last, terms, ballot } = (await this.durableState()).state;
     const same = JSON.stringify([last, terms, ballot]) === JSON.stringify([found.last, found.terms, found.ballot]);
-    invariants.check(
+    this.checks.invariants.check(
       'openedIsDurable',
       same,
       () => `${this.id} opened a log of ${found.last} entries, but only ${last} are durable`,
@@ -189,9 +193,9 @@ export class NodeServer implements FaultTarget {
   }
 
   #listen(node: RaftNode): void {
-    const { checks, hash, onElected } = this.#world;
-    const { role } = node.status();
-    this.leads = role === 'leader';
+    const { checks } = this;
+    const { hash, onElected } = this.#world;
+    this.leads = node.status().role === 'leader';
     node.on('term', ({ term }) => hash(term));
     node.on('commit', ({ index }) => {
       hash(index);
@@ -223,8 +227,7 @@ export class NodeServer implements FaultTarget {
   #nodeEnded(then: () => void): void {
     // The node settles its pending calls in the turn of the event loop in which the node stops.
     this.process?.after(0.001, () => {
-      const { invariants } = this.#world.checks;
-      invariants.check(
+      this.checks.invariants.check(
         'callsSettle',
         this.pendingRequests === 0,
         () => `${this.id} stopped, and ${this.pendingRequests} calls got no outcome`,
@@ -238,8 +241,9 @@ export class NodeServer implements FaultTarget {
    * as an operator would.
    */
   #stopped(error: Error): void {
-    const { checks, schedule, trace } = this.#world;
     if (error instanceof Violation) return;
+    const { checks } = this;
+    const { schedule, trace } = this.#world;
     // A node may stop because of an injected error, or if it reports injected damage or loss of data.
     checks.stopped(this.id, (this.lost && isUnusable(error)) || this.#disks.injected(error), error);
     checks.counts.stops += 1;
@@ -255,7 +259,7 @@ export class NodeServer implements FaultTarget {
     if (this.process === undefined) return;
     this.#world.trace?.(`${this.id}: ${kind === 'kill' ? 'kill -9' : 'power cut'}`);
     this.process.kill();
-    this.#world.checks.counts.lostWrites += this.log.pendingWrites;
+    this.checks.counts.lostWrites += this.log.pendingWrites;
     this.process = this.node = this.machine = this.#transport = undefined;
     this.leads = false;
     this.#disks.crash(kind);
@@ -268,8 +272,9 @@ export class NodeServer implements FaultTarget {
   }
 
   #close(): void {
-    const { checks, schedule, trace } = this.#world;
+    const { checks } = this;
     if (this.node === undefined) return;
+    const { schedule, trace } = this.#world;
     trace?.(`${this.id} is closed`);
     const closed = (): void => {
       checks.counts.closes += 1;
@@ -286,14 +291,14 @@ export class NodeServer implements FaultTarget {
   change(steps: readonly MembershipStep[], force: boolean): void {
     this.#operate(async ({ members }) => {
       await members.change(steps, { force });
-      this.#world.checks.counts.changes += 1;
+      this.checks.counts.changes += 1;
     });
   }
 
   transfer(to: ServerId | undefined): void {
     this.#operate(async ({ members }) => {
       await members.transferLeadership(to);
-      this.#world.checks.counts.transfers += 1;
+      this.checks.counts.transfers += 1;
     });
   }
 
@@ -303,7 +308,7 @@ export class NodeServer implements FaultTarget {
     if (node === undefined) return;
     this.process?.enter(() => {
       call(node).catch((error: unknown) => {
-        this.#world.checks.invariants.check('assertions', isKontikiError(error), () => `${this.id}: ${String(error)}`);
+        this.checks.invariants.check('assertions', isKontikiError(error), () => `${this.id}: ${String(error)}`);
       });
     });
   }
@@ -322,16 +327,16 @@ export class NodeServer implements FaultTarget {
     this.crash('powerCut');
     this.#world.trace?.(`${this.id} loses its disk`);
     this.lost = this.#wiped = true;
-    this.#world.checks.counts.lostDisks += 1;
+    this.checks.counts.lostDisks += 1;
     this.#disks.wipe();
-    this.#world.checks.wiped(this.id);
+    this.checks.wiped(this.id);
   }
 
   damage(): void {
     const where = this.disk.flipBit(this.#random.next);
     if (where === undefined) return;
     this.lost = true;
-    this.#world.checks.counts.lostDisks += 1;
+    this.checks.counts.lostDisks += 1;
     this.#world.trace?.(`${this.id}: a bit flips in ${where}`);
   }
 

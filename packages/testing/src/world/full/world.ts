@@ -15,6 +15,7 @@ import { INVARIANTS, NODE_INVARIANTS, Violation } from '../violation.js';
 import { NodeChecks } from './checks.js';
 import { Clients } from './clients.js';
 import { slowestBatchMs } from './machine-speed.js';
+import { Recovery } from './recovery.js';
 import { NodeServer } from './server.js';
 import type { SentFrame } from './transport.js';
 
@@ -35,16 +36,17 @@ class World {
   readonly cluster = 'simulated';
   readonly schedule = new Schedule();
   readonly mix: Mix;
-  readonly checks: NodeChecks;
+  checks: NodeChecks;
   readonly network: ModelNetwork<SentFrame>;
-  readonly servers: readonly NodeServer[];
-  readonly workload: Workload;
+  readonly servers: NodeServer[];
+  workload: Workload;
   readonly makeLog: (environment: Environment) => LogStore;
   readonly makeSnapshots: ((environment: Environment) => SnapshotStore) | undefined;
   readonly trace: ((text: string) => void) | undefined;
   healed = false;
   readonly #random: Random;
-  readonly #clients: Clients;
+  #clients: Clients;
+  readonly #makeWorkload: () => Workload;
   readonly #faults: Faults;
   #hash = 0x811c9dc5;
 
@@ -54,7 +56,8 @@ class World {
     const mix = drawMix(seed, options, 'nodes');
     // `RaftNode` requires limits of at least 1.
     this.mix = { ...mix, limits: { ...mix.limits, tailBytes: Math.max(1, mix.limits.tailBytes) } };
-    this.workload = options.workload?.() ?? new KeyValueWorkload();
+    this.#makeWorkload = options.workload ?? ((): Workload => new KeyValueWorkload());
+    this.workload = this.#makeWorkload();
     this.makeLog = options.log;
     this.makeSnapshots = options.snapshots;
     this.trace = trace && ((text): void => trace(this.schedule.now, text));
@@ -103,8 +106,13 @@ class World {
       await this.#elapse((seconds * 1_000) / 3);
       await this.#checkDisks();
     }
-    await this.#heal();
+    if (this.mix.strength.lostMajorities > 0 && this.mix.servers > 2) await this.#loseMajority();
+    else await this.#heal();
     await this.#checkDisks();
+    this.#checkAnswers();
+  }
+
+  #checkAnswers(): void {
     const anomalies = this.workload.anomalies?.() ?? [];
     this.checks.invariants.check('linearizable', anomalies.length === 0, () => anomalies.join('\n'));
   }
@@ -230,6 +238,28 @@ class World {
   }
 
   // ---- after the faults
+
+  /** Ends all faults, loses a majority of the servers, and recovers a survivor. */
+  async #loseMajority(): Promise<void> {
+    this.#clients.end();
+    this.healed = true;
+    this.#faults.end();
+    this.network.heal();
+    const recovery = new Recovery(this, new Random(this.seed, 'recovery'), (span, condition) =>
+      this.#elapse(span, condition),
+    );
+    await recovery.stopAll();
+    this.#checkAnswers();
+    this.checks = await recovery.recover();
+    this.workload = this.#makeWorkload();
+    // Lost entries may have changed the keys of earlier requests.
+    this.#clients = new Clients(
+      this,
+      new Random(this.seed, 'clients after the recovery'),
+      this.#clients.requests + 100,
+    );
+    await recovery.serve(this.#clients);
+  }
 
   /**
    * Ends all faults. Checks that the cluster then elects a leader, acknowledges a write, converges,
