@@ -65,8 +65,11 @@ export class Clients {
 
   #request(leader: ServerId | undefined, clients: number): void {
     const { workload, checks, healed } = this.#world;
-    // After the faults, servers that lost their disk never answer.
-    const servers = healed ? this.#world.servers.filter(({ participates }) => participates) : this.#world.servers;
+    // After the faults, servers that lost their disk never answer, and blank spare servers answer
+    // only after a timeout.
+    const answers = ({ participates, up, membership }: NodeServer): boolean =>
+      participates && !(up && membership === undefined);
+    const servers = healed ? this.#world.servers.filter(answers) : this.#world.servers;
     const random = this.#random;
     // Prefer the server that the previous reply named as leader.
     const server = servers.find(({ id }) => id === leader && random.chance(0.8)) ?? random.pick(servers);

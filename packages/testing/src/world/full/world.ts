@@ -22,9 +22,7 @@ import type { SentFrame } from './transport.js';
 export interface FullWorldOptions extends WorldOptions {
   /** Creates the log store for one process of a server, in the environment's folder. */
   readonly log: (environment: Environment) => LogStore;
-  /**
-   * Creates the snapshot store for one process of a server. Without it, logs are never compacted.
-   */
+  /** Creates the snapshot store for a process of a server. Without it, no log is compacted. */
   readonly snapshots?: ((environment: Environment) => SnapshotStore) | undefined;
   /** Creates the state machines and the requests of one world. Default: `KeyValueWorkload`. */
   readonly workload?: (() => Workload) | undefined;
