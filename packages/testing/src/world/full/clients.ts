@@ -67,9 +67,10 @@ export class Clients {
     const { workload, checks, healed } = this.#world;
     // After the faults, servers that lost their disk never answer, and blank spare servers answer
     // only after a timeout.
-    const answers = ({ participates, up, membership }: NodeServer): boolean =>
-      participates && !(up && membership === undefined);
-    const servers = healed ? this.#world.servers.filter(answers) : this.#world.servers;
+    const able = this.#world.servers.filter(({ participates }) => participates);
+    const members = able.filter(({ up, membership }) => !up || membership !== undefined);
+    const healthy = members.length > 0 ? members : able;
+    const servers = healed ? healthy : this.#world.servers;
     const random = this.#random;
     // Prefer the server that the previous reply named as leader.
     const server = servers.find(({ id }) => id === leader && random.chance(0.8)) ?? random.pick(servers);
