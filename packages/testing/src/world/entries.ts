@@ -47,7 +47,8 @@ export class Entries {
    */
   recovered(terms: readonly number[], onQuorum: OnQuorum): Entries {
     const next = new Entries(this.#invariants, onQuorum);
-    next.#known = this.#known;
+    // A leader of the old epoch may have appended another entry in the term of the recovery.
+    next.#known = this.#known.slice(0, terms.length);
     next.#committed.splice(0, 1, ...terms.map((term) => ({ term, inTerm: 0 })));
     return next;
   }
