@@ -18,7 +18,7 @@ export function readToken(flag: string, path: unknown): string | undefined {
   }
   if (/^[!-~]{16,512}$/.test(token)) return token;
   throw new CliError(
-    `The file of --${flag} must contain one token of 16 to 512 visible ASCII characters. Create one: openssl rand -base64 32 > ${path}`,
+    `The file of --${flag} must contain one token of 16 to 512 visible ASCII characters, but ${path} does not. Name another file, or create one: openssl rand -base64 32 > token`,
     EXIT.usage,
   );
 }

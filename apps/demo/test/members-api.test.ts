@@ -25,7 +25,7 @@ it.each([
   ['null', 'null', 'must be an object'],
   ['no change', '{}', 'change must be one of'],
   ['an unknown change', '{"change":"launch"}', 'change must be one of'],
-  ['an unknown field', '{"change":"remove","force":"yes"}', 'no field "force"'],
+  ['an unknown field', '{"change":"remove","forced":"yes"}', 'no field "forced"'],
   ['a prototype', '{"change":"remove","__proto__":"x"}', 'no field "__proto__"'],
   ['metadata that no client can open', '{"change":"add","id":"n4","metadata":"javascript:x"}', 'metadata must be'],
   ['a reconcile without members', '{"change":"reconcile"}', 'must have desired'],

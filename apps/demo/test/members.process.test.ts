@@ -1,6 +1,6 @@
 // Shows that a running cluster of processes grows, transfers its leadership and shrinks under load,
 // with TLS. Also shows the errors that an operator sees after an impossible request.
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { DemoCluster, eventually, type NodeStatus, type Program } from './cluster.js';
@@ -36,6 +36,26 @@ it('a node joins, leads and is removed under load, and no acknowledged write is 
   console.log(
     `members: acknowledged ${load.acknowledged.size}, unknown ${load.unknown}, refused ${load.refused} while a node joined, led and left`,
   );
+});
+
+it('a node without the secret does not join, and a removed node does not start', async () => {
+  const secrets = join(cluster.data, '..', `secrets-${cluster.port}`);
+  writeFileSync(secrets, (await cluster.run(['secret']).result).output);
+  const demo = await cluster.start('--secret', secrets);
+  const file = join(cluster.data, 'cluster.json');
+  const before = readFileSync(file, 'utf8');
+  expect((await cluster.run(['node', '--join', '--data', cluster.data]).result).output).toContain('--secret FILE');
+  expect(readFileSync(file, 'utf8')).toBe(before);
+  expect(await member('remove', 'n1')).not.toContain('n1');
+  const { code, output } = await cluster.run(['node', '--id', 'n1', '--data', cluster.data, '--secret', secrets])
+    .result;
+  expect([code, output]).toEqual([1, expect.stringContaining('n1 was removed from the cluster')]);
+  demo.process.kill('SIGTERM');
+  await demo.result;
+  const again = await cluster.start('--secret', secrets);
+  expect(again.output).not.toContain('n1 |');
+  expect((await cluster.run(['status', '--data', cluster.data]).result).output).not.toContain('n1');
+  rmSync(secrets);
 });
 
 it('impossible changes are refused with one sentence', async () => {

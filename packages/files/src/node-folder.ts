@@ -1,7 +1,8 @@
 import { close, constants, fsync, open } from 'node:fs';
-import { mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, realpath, rename, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { removeFile } from './remove-file.js';
 import { FolderLockedError, type File, type Folder, type Lock } from './folder.js';
 import { NodeFile, withPath } from './node-file.js';
 import { lockFolder } from './node-lock.js';
@@ -44,7 +45,7 @@ class NodeFolder implements Folder {
   }
 
   async remove(name: string): Promise<void> {
-    await rm(this.#pathOf(name), { force: true });
+    await removeFile(this.#pathOf(name));
   }
 
   async sync(): Promise<void> {

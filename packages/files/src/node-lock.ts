@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
-import { readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename, unlink } from 'node:fs/promises';
+import { removeFile } from './remove-file.js';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -55,7 +56,7 @@ export async function lockFolder(folder: string): Promise<Lock> {
   const release = async (): Promise<void> => {
     // A failing disk must not keep this process from closing. If the socket's file remains, it
     // refuses connections after this process has exited, so the next process removes it.
-    await rm(join(folder, visible), { force: true }).catch(() => {});
+    await unlink(join(folder, visible)).catch(() => {});
     await sockets.close();
   };
   try {
@@ -131,7 +132,7 @@ class Sockets {
   async #removeDead(name: string): Promise<void> {
     const path = join(this.#folder, name);
     const [, view = ''] = VIEW.exec(name) ?? [];
-    if (provesDeath(view, this.#view)) return rm(path, { force: true });
+    if (provesDeath(view, this.#view)) return removeFile(path);
     throw new FolderLockedError(
       `The folder ${this.#folder} may be in use by a process on another machine, or by a process that reaches the folder through another mount or container. From here that process cannot be told from a dead one. Make sure that it has ended, then remove its lock ${path} and start again.`,
     );

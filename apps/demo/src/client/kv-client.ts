@@ -13,16 +13,24 @@ export class KvClient {
   readonly #urls: readonly string[];
   readonly #timeoutMs: number;
   readonly #onWaiting: (reason: string) => void;
+  readonly #stop: AbortSignal | undefined;
 
   /**
    * `timeoutMs` limits the duration of a whole request, including retries. `onWaiting` is called
-   * once per request that takes longer than a second.
+   * once per request that takes longer than a second. Requests end early when `stop` is aborted.
    */
-  constructor(http: HttpClient, urls: readonly string[], timeoutMs: number, onWaiting: (reason: string) => void) {
+  constructor(
+    http: HttpClient,
+    urls: readonly string[],
+    timeoutMs: number,
+    onWaiting: (reason: string) => void,
+    stop?: AbortSignal,
+  ) {
     this.#http = http;
     this.#urls = urls;
     this.#timeoutMs = timeoutMs;
     this.#onWaiting = onWaiting;
+    this.#stop = stop;
   }
 
   async send(request: NodeRequest): Promise<NodeResponse> {
@@ -34,7 +42,7 @@ export class KvClient {
     let reason = 'no node has answered';
     const waiting = setTimeout(() => this.#onWaiting(reason), 1_000);
     try {
-      for (let attempt = 0; Date.now() < deadline; attempt += 1) {
+      for (let attempt = 0; Date.now() < deadline && this.#stop?.aborted !== true; attempt += 1) {
         const url = this.#urls[attempt % this.#urls.length] as string;
         const limitMs = Math.min(attemptMs, deadline - Date.now());
         const outcome = await requestFromLeader(this.#http, url, request, limitMs);

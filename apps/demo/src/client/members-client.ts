@@ -28,10 +28,12 @@ const LIMIT = 70_000;
 export class MembersClient {
   readonly #client: KvClient;
 
-  constructor(http: HttpClient, urls: readonly string[]) {
-    this.#client = new KvClient(http, urls, LIMIT, (reason) => {
-      process.stderr.write(`kontiki-demo: waiting for up to ${LIMIT} ms: ${reason}\n`);
-    });
+  /** Requests end early when `stop` is aborted. */
+  constructor(http: HttpClient, urls: readonly string[], stop?: AbortSignal) {
+    const onWaiting = (reason: string): void => {
+      if (stop?.aborted !== true) process.stderr.write(`kontiki-demo: waiting for up to ${LIMIT} ms: ${reason}\n`);
+    };
+    this.#client = new KvClient(http, urls, LIMIT, onWaiting, stop);
   }
 
   list(): Promise<MemberList> {

@@ -21,6 +21,8 @@ export interface DemoNode {
   readonly joining?: boolean;
   /** Whether the cluster was recovered without this node, which must therefore never run again. */
   readonly leftBehind?: boolean;
+  /** Whether the node was removed from the members. */
+  readonly removed?: boolean;
 }
 
 /** Contents of `cluster.json`, which is in the cluster's data folder next to the nodes' folders. */
@@ -62,9 +64,9 @@ function fileIn(data: string): string {
   return join(data, 'cluster.json');
 }
 
-/** Returns the nodes that may run, which excludes nodes that a recovery left behind. */
+/** Returns the nodes that may run: no node that was removed, or that a recovery left behind. */
 export function livingNodes({ nodes }: Pick<ClusterFile, 'nodes'>): readonly DemoNode[] {
-  return nodes.filter(({ leftBehind }) => leftBehind !== true);
+  return nodes.filter(({ leftBehind, removed }) => leftBehind !== true && removed !== true);
 }
 
 /** Reads the cluster file of a data folder. Returns undefined if the file does not exist. */
@@ -110,7 +112,8 @@ function isClusterFile(file: unknown): file is ClusterFile {
         isPort(node.peerPort) &&
         STORAGES.includes(node.storage) &&
         typeof (node.joining ?? false) === 'boolean' &&
-        typeof (node.leftBehind ?? false) === 'boolean',
+        typeof (node.leftBehind ?? false) === 'boolean' &&
+        typeof (node.removed ?? false) === 'boolean',
     ) &&
     areDistinct(nodes.map(({ id }) => id)) &&
     areDistinct(nodes.flatMap(({ port, peerPort }) => [port, peerPort]))

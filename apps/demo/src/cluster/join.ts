@@ -17,7 +17,12 @@ export async function addNode(data: string): Promise<string> {
     ({ id } = node);
     return { ...file, nodes: [...file.nodes, node] };
   });
-  if (tls === true) await issueCertificate(data, cluster, id);
+  try {
+    if (tls === true) await issueCertificate(data, cluster, id);
+  } catch (error) {
+    await updateClusterFile(data, (file) => ({ ...file, nodes: file.nodes.filter((node) => node.id !== id) }));
+    throw error;
+  }
   return id;
 }
 
@@ -64,32 +69,45 @@ async function ask(
   nodes: readonly DemoNode[],
   headers: Readonly<Record<string, string>>,
   question: (client: MembersClient) => Promise<unknown>,
+  stop?: AbortSignal,
 ): Promise<void> {
   const http = new HttpClient({ headers, ca: authorityOf(data, cluster) });
+  stop?.addEventListener('abort', () => http.close());
   try {
     const urls = nodes.map((node) => clientUrl(node, cluster));
-    await question(new MembersClient(http, urls));
+    await question(new MembersClient(http, urls, stop));
   } finally {
     http.close();
   }
 }
 
-/** Requests that the cluster make a running node a voter. Resolves when the node is a voter. */
+/**
+ * Requests that the cluster make a running node a voter. Resolves when the node is a voter. Gives up
+ * when `stop` is aborted.
+ */
 export async function join(
   data: string,
   cluster: ClusterFile,
   me: DemoNode,
   headers: Readonly<Record<string, string>>,
+  stop: AbortSignal,
 ): Promise<void> {
   const others = livingNodes(cluster).filter(({ id }) => id !== me.id);
   try {
-    await ask(data, cluster, others, headers, async (client) => {
-      // An earlier start may have been interrupted after the node became a voter.
-      const { members } = await client.list();
-      if (members.some(({ id, part }) => id === me.id && part === 'voter')) return;
-      const address = peerUrl(me, cluster.transport);
-      await client.change({ change: 'add', id: me.id, address, metadata: clientUrl(me, cluster) });
-    });
+    await ask(
+      data,
+      cluster,
+      others,
+      headers,
+      async (client) => {
+        // An earlier start may have been interrupted after the node became a voter.
+        const { members } = await client.list();
+        if (members.some(({ id, part }) => id === me.id && part === 'voter')) return;
+        const address = peerUrl(me, cluster.transport);
+        await client.change({ change: 'add', id: me.id, address, metadata: clientUrl(me, cluster) });
+      },
+      stop,
+    );
   } catch (error) {
     throw new CliError(
       `${me.id} is not a voter yet: ${(error as Error).message} Start it again to try again: ${COMMAND} node --id ${me.id}`,

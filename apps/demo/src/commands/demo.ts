@@ -147,8 +147,9 @@ async function startAll(
   );
   // Ctrl-C also reaches the nodes, so nodes that were starting may already have exited.
   if (signal.aborted) return;
+  // A node that is not a member yet is not needed by the others.
   const failed = results
-    .filter(([, result]) => result !== 'listening' && result !== EXIT.staysOut)
+    .filter(([{ joining }, result]) => result !== 'listening' && result !== EXIT.staysOut && joining !== true)
     .map(([{ id }]) => id);
   if (failed.length > 0)
     throw new CliError(

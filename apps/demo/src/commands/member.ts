@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { MembershipStep } from '@kontiki/core';
 import { COMMAND, CliError, EXIT, parse } from '../cli.js';
 import { MembersClient, type MemberList } from '../client/members-client.js';
+import { clientUrl, readClusterFile, updateClusterFile } from '../cluster/cluster-file.js';
 import { didYouMean } from '../did-you-mean.js';
 import type { MemberChange } from '../http/members-api.js';
 import { nodesFlags, nodesHelp, nodesOf } from './nodes.js';
@@ -29,12 +30,17 @@ metadata and parts. Members that it does not name are removed. For example:
   {"n1": "ws://10.0.0.1:5001", "n4": {"address": "ws://10.0.0.4:5001", "metadata": "http://10.0.0.4:4001", "learner": true}}
 
 ${nodesHelp}  --metadata TEXT   URL of a new server for clients, for redirects
+                    (default with --data: the URL of the node of this cluster)
+  --force           make the change even if no majority of the new voters answers now
   --dry-run         with reconcile: print the steps, and change nothing
   --help            print this text
 
 Exit codes: 0 success, 1 refused or no answer, nothing was changed, 2 invalid command line,
 4 unknown: the change may have come into force.
 `;
+
+/** Commands that cannot be forced. */
+const UNFORCED: ReadonlySet<string> = new Set(['list', 'address', 'transfer', 'raise']);
 
 /** The arguments of each change, in the order of the command line. */
 const argumentsOf = {
@@ -81,6 +87,7 @@ export async function memberCommand([action = '', ...args]: string[]): Promise<n
   const given = action === 'transfer' && args[0]?.startsWith('-') === false ? ['id'] : fields;
   const flags = {
     ...nodesFlags,
+    ...(UNFORCED.has(action) ? {} : { force: { type: 'boolean' } as const }),
     ...(action === 'reconcile'
       ? { 'dry-run': { type: 'boolean' } as const }
       : { metadata: { type: 'string' } as const }),
@@ -91,20 +98,49 @@ export async function memberCommand([action = '', ...args]: string[]): Promise<n
     flags,
     given.map((name) => name.toUpperCase()),
   );
-  const { http, urls } = nodesOf(parsed);
+  const { http, urls, data } = nodesOf(parsed);
   const client = new MembersClient(http, urls);
+  const force = parsed.values['force'] === true ? { force: true } : {};
   if (action === 'list') return print(await client.list());
   if (action === 'reconcile') {
     const desired = membersOf(parsed.positionals[0] as string);
     const dryRun = parsed.values['dry-run'] === true;
-    return printSteps(await client.change({ change: 'reconcile', desired, dryRun }), dryRun);
+    const list = await client.change({ change: 'reconcile', desired, dryRun, ...force });
+    if (!dryRun) await noteRemoved(data, list);
+    return printSteps(list, dryRun);
   }
+  const named = Object.fromEntries(given.map((name, i) => [name, parsed.positionals[i] as string]));
+  const metadata =
+    (parsed.values['metadata'] as string | undefined) ?? (action === 'add' ? urlOf(data, named) : undefined);
   const change = {
     change: action as MemberChange['change'],
-    ...Object.fromEntries(given.map((name, i) => [name, parsed.positionals[i] as string])),
-    ...(parsed.values['metadata'] === undefined ? {} : { metadata: parsed.values['metadata'] as string }),
+    ...named,
+    ...(metadata === undefined ? {} : { metadata }),
+    ...force,
   };
-  return print(await client.change(change));
+  const list = await client.change(change);
+  await noteRemoved(data, list);
+  return print(list);
+}
+
+/** Returns the URL for clients of a node in the cluster file, if the file names the node. */
+function urlOf(data: string | undefined, { id }: { readonly id?: string }): string | undefined {
+  const cluster = data === undefined ? undefined : readClusterFile(data);
+  const node = cluster?.nodes.find((one) => one.id === id);
+  return cluster === undefined || node === undefined ? undefined : clientUrl(node, cluster);
+}
+
+/** Notes in the cluster file which nodes are no members, so that `demo` does not start them. */
+async function noteRemoved(data: string | undefined, { members }: MemberList): Promise<void> {
+  if (data === undefined || members.length === 0) return;
+  await updateClusterFile(data, (file) => ({
+    ...file,
+    nodes: file.nodes.map((node) => {
+      const { removed, ...member } = node;
+      if (node.joining === true || members.some(({ id }) => id === node.id)) return member;
+      return removed === true ? node : { ...node, removed: true };
+    }),
+  }));
 }
 
 /** Parses the argument of `reconcile`. The node checks the members. */

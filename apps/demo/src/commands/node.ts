@@ -65,6 +65,14 @@ export async function nodeCommand(args: string[]): Promise<number> {
   const found = readClusterFile(data);
   if (found?.bootstrapped !== true)
     throw new CliError(`There is no cluster in ${data}. Create one: ${DEMO_COMMAND} --data ${shellWord(data)}`);
+  const secret = values['secret'] as string | undefined;
+  if (found.tls === true && secret !== undefined)
+    throw new CliError('The cluster uses certificates (--tls), so omit --secret.', EXIT.usage);
+  if (found.secret === true && secret === undefined)
+    throw new CliError('The cluster was created with a shared secret. Start the node with --secret FILE.', EXIT.usage);
+  if (secret !== undefined) readSecrets(secret);
+  const token = readToken('token-file', values['token-file']);
+  const adminToken = readToken('admin-token-file', values['admin-token-file']);
   const id = joins ? await addNode(data) : (values['id'] as string);
   const cluster = readClusterFile(data) as ClusterFile;
   const me = cluster.nodes.find((node) => node.id === id);
@@ -77,20 +85,17 @@ export async function nodeCommand(args: string[]): Promise<number> {
     throw new CliError(
       `${id} was left behind when the cluster was recovered, so it does not start. Delete ${join(data, id)}, and add a new node: ${COMMAND} node --join --data ${shellWord(data)}`,
     );
-  const secret = values['secret'] as string | undefined;
-  if (cluster.tls === true && secret !== undefined)
-    throw new CliError('The cluster uses certificates (--tls), so omit --secret.', EXIT.usage);
-  if (cluster.secret === true && secret === undefined)
-    throw new CliError('The cluster was created with a shared secret. Start the node with --secret FILE.', EXIT.usage);
+  if (me.removed === true)
+    throw new CliError(
+      `${id} was removed from the cluster, so it does not start. Delete ${join(data, id)}, and add a new node: ${COMMAND} node --join --data ${shellWord(data)}`,
+    );
   const security = (): SecurityOptions => {
     if (cluster.tls === true) return { tls: readCertificate(data, id) };
     return secret === undefined ? {} : readSecrets(secret);
   };
-  const token = readToken('token-file', values['token-file']);
-  const adminToken = readToken('admin-token-file', values['admin-token-file']);
   const access = new Access({ token, adminToken });
   const logger = plainLogger(process.stderr);
-  const onListening = (membership: Membership | undefined): void => {
+  const onListening = (membership: Membership | undefined, stop: AbortSignal): void => {
     if (newDisk)
       logger.warn(
         `${id} has a new disk, so it does not count. Make a voter of it again: ${COMMAND} member replace ${id} ${id} ${peerUrl(me, cluster.transport)} --data ${shellWord(data)}`,
@@ -98,9 +103,9 @@ export async function nodeCommand(args: string[]): Promise<number> {
     const headers = authorization(adminToken ?? token);
     const { metadata } = membership?.servers.get(id) ?? {};
     if (me.joining === true) {
-      joinCluster(data, cluster, me, headers).then(
+      joinCluster(data, cluster, me, headers, stop).then(
         () => logger.info(`${id} is a voter now`),
-        (error: unknown) => logger.error('cannot join', { error }),
+        (error: unknown) => stop.aborted || logger.error('cannot join', { error }),
       );
     } else if (metadata !== undefined && metadata !== clientUrl(me, cluster)) {
       publishUrl(data, cluster, me, headers).catch((error: unknown) =>
@@ -127,7 +132,7 @@ interface Settings {
   /**
    * Called with the membership in the log when the node accepts connections from peers and clients.
    */
-  readonly onListening: (membership: Membership | undefined) => void;
+  readonly onListening: (membership: Membership | undefined, stop: AbortSignal) => void;
 }
 
 async function run(
@@ -216,11 +221,13 @@ async function runOn(
     throw error;
   }
   process.on('SIGHUP', () => reload(transport, server, security, logger));
-  onListening(node.status().membership);
+  const stop = new AbortController();
+  onListening(node.status().membership, stop.signal);
   logger.info(`listening on ${clientUrl(me, cluster)}`, { pid: process.pid });
   // If the demo has died, the channel is closed, so stopRequested() resolves immediately.
   if (process.connected) process.send?.({ ready: true });
   const error = await Promise.race([failed, stopRequested()]);
+  stop.abort();
   // Closing the node ends all calls, so that the server can answer all clients.
   await Promise.all([server.close(), node.close()]);
   // The node itself has already logged the error.

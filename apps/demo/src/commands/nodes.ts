@@ -25,6 +25,8 @@ export const nodesHelp = `  --url URL         URL of any node, http[s]://HOST:PO
 export interface Nodes {
   readonly urls: readonly string[];
   readonly http: HttpClient;
+  /** The folder of the cluster; undefined if the nodes were given by --url. */
+  readonly data?: string;
 }
 
 /** Returns the nodes given by --url, or the nodes in the cluster file in --data. */
@@ -48,5 +50,6 @@ export function nodesOf({ values }: ParsedArgs): Nodes {
   return {
     urls: livingNodes(cluster).map((node) => clientUrl(node, cluster)),
     http: new HttpClient({ headers, ca: ca ?? authorityOf(data, cluster) }),
+    data,
   };
 }

@@ -28,6 +28,8 @@ export interface MemberChange {
   readonly desired?: Readonly<Record<string, DesiredMember>>;
   /** Whether a `reconcile` only returns the steps without making them. */
   readonly dryRun?: boolean;
+  /** Whether to make the change even if no majority of the new voters answers now. */
+  readonly force?: boolean;
 }
 
 export const CHANGES = [
@@ -91,9 +93,11 @@ export class MembersApi {
     metadata,
     desired = {},
     dryRun = false,
+    force = false,
   }: MemberChange): Promise<unknown> {
     const { members } = this.#node;
-    const options = { timeout: TIMEOUT };
+    const limits = { timeout: TIMEOUT };
+    const options = { ...limits, force };
     const info = metadata === undefined ? address : { address, metadata };
     switch (change) {
       case 'add':
@@ -113,9 +117,9 @@ export class MembersApi {
       case 'metadata':
         return members.setMetadata(id, metadata ?? '', options);
       case 'raise':
-        return members.raiseLevel(options);
+        return members.raiseLevel(limits);
       case 'transfer':
-        return members.transferLeadership(id === '' ? undefined : id, options);
+        return members.transferLeadership(id === '' ? undefined : id, limits);
       case 'reconcile':
         return members.reconcile(desired, { ...options, dryRun });
     }
@@ -131,6 +135,7 @@ const FIELDS: Readonly<Record<keyof MemberChange, 'string' | 'object' | 'boolean
   metadata: 'string',
   desired: 'object',
   dryRun: 'boolean',
+  force: 'boolean',
 };
 
 /** Parses the body of a request. Throws an `HttpError` that names an invalid field. */

@@ -24,7 +24,7 @@ export function logReport(logger: Logger, report: Report): void {
       );
     case 'clonedStore':
       return logger.error(
-        `two servers run as ${report.peer} on copies of one disk. The messages of the second one are dropped. Stop it, and empty its disk.`,
+        `two servers have run as ${report.peer} on copies of one disk. The messages of one of them are dropped. Stop both, empty both disks, and replace ${report.peer}.`,
       );
     case 'secondLeader':
       return logger.error(

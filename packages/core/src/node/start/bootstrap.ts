@@ -9,6 +9,7 @@ import { membershipOversize } from '../../wire/membership.js';
 import type { CallOptions } from '../calls/calls.js';
 import { callOptions, limitedAlone } from '../calls/limited.js';
 import { addressFault, serverInfo } from '../members/server-info.js';
+import { describe } from '../describe.js';
 import { badOption, type Names } from '../options.js';
 import { drawNumber } from './count-start.js';
 
@@ -69,6 +70,8 @@ export function bootstrap(log: LogStore, options: BootstrapOptions): Promise<voi
 async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal: AbortSignal): Promise<void> {
   const { cluster, server, members, snapshots, random = Math.random } = options;
   checkId('cluster', cluster);
+  if (typeof members !== 'object' || members === null)
+    throw badOption(`members must be an object with the address of each server, not ${describe(members)}.`);
   // Sort the members, so that the first entry does not depend on the order in which the caller
   // listed them.
   const infos = Object.keys(members)

@@ -1,0 +1,13 @@
+import { unlink } from 'node:fs/promises';
+
+/**
+ * Removes a file if it exists. Uses `unlink`, because after `rm` of a socket, Node 20 no longer
+ * resolves the symbolic links of modules that the program imports later.
+ */
+export async function removeFile(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
