@@ -38,7 +38,7 @@ function titlesOf(source: string): string[] {
   return [...source.matchAll(title)].map(([, , text = '']) => text);
 }
 
-/** Titles of tests and groups, by the base name of their file. */
+/** Titles of tests and groups, by the base name of the file that contains them. */
 const tests = new Map<string, string[]>();
 for (const folder of ['packages', 'apps', 'docs/test']) {
   for (const path of filesOf(folder, '.test.ts')) {
@@ -47,7 +47,7 @@ for (const folder of ['packages', 'apps', 'docs/test']) {
   }
 }
 
-// Tests that every transport runs.
+// Tests that run for every transport.
 for (const path of filesOf('packages/peers/test/transports', '.ts')) {
   const name = basename(path, '.ts');
   tests.set(name, [...(tests.get(name) ?? []), ...titlesOf(read(join('packages/peers/test/transports', path)))]);
@@ -59,7 +59,10 @@ for (const path of filesOf('packages/testing/src/conformance', '.ts')) {
   tests.set('conformance', [...(tests.get('conformance') ?? []), ...titles]);
 }
 
-/** Returns whether a lint rule is an error, or whether its message is configured. */
+/**
+ * Returns whether a lint rule is enabled as an error, or whether a rule with this message is
+ * configured.
+ */
 function isLintError(name: string): boolean {
   if (name === 'unused exports fail') return /\bknip\b/.test(lint);
   return oxlint.includes(name.includes('/') ? `"${name}": "error"` : name);
@@ -132,7 +135,7 @@ describe('docs/bugs.md', () => {
     expect(all.filter((id) => !bugs.has(id))).toEqual([]);
   });
 
-  it('bugs.md names more than an invariant for every bug', () => {
+  it('bugs.md names more than an invariant for each bug', () => {
     const withInvariantsOnly = [...bugs].filter(([, references]) => references.every(([kind]) => kind === 'invariant'));
     expect(withInvariantsOnly).toEqual([]);
   });

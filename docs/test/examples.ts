@@ -8,7 +8,7 @@ import { freePorts } from '../../apps/demo/test/cluster.js';
 
 export const ROOT: string = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Folder names of the packages, without `packages/`. */
+/** Names of the packages' folders, without `packages/`. */
 export const packages: readonly string[] = readdirSync(join(ROOT, 'packages'));
 
 /** Returns the TypeScript code blocks of a page. */
@@ -17,7 +17,7 @@ export function examples(page: string): string[] {
 }
 
 /**
- * Returns a pattern for each line of output that a comment after `console.log` promises. `…` in a
+ * Returns a pattern for each line of output that a comment after a `console.log` promises. `…` in a
  * comment matches any text.
  */
 function promisedOutput(code: string): RegExp[] {
@@ -25,7 +25,7 @@ function promisedOutput(code: string): RegExp[] {
   return comments.map((text) => new RegExp(text.replace(/[^\w\s…]/g, '\\$&').replaceAll('…', '[^]*')));
 }
 
-/** Exit code of a program, and its output from both streams. */
+/** Exit code of a program, and its output on both streams. */
 export interface Exit {
   readonly code: number | null;
   readonly output: string;
@@ -40,10 +40,10 @@ export function run(command: string, args: readonly string[], cwd: string): Prom
 }
 
 /**
- * Writes an example to `file` and runs it in `cwd`. Fails if the program fails or does not print
- * a line that its comments promise. Runs an example that bootstraps only on demand once more without
- * `--bootstrap`, as at each later start. Free ports replace the ports 7000 to 7009. The folder of `file`
- * decides which packages the example can import.
+ * Writes an example to `file` and runs it in `cwd`. Fails if the program fails or does not print a
+ * line that its comments promise. If an example bootstraps only with `--bootstrap`, runs it a
+ * second time without the flag, as at each later start. Free ports replace the ports 7000 to 7009.
+ * The folder of `file` determines which packages the example can import.
  */
 export async function runsAsPrinted(code: string, file: string, cwd: string): Promise<void> {
   const ports = await freePorts(10);

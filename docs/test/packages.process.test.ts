@@ -1,12 +1,12 @@
 // Shows that each package works outside the workspace. `pnpm pack` packs each package, npm installs
-// it into an empty project, and the first example of its README runs there.
+// it in an empty project, and the first example in its README runs there.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { examples, packages, ROOT, run, runsAsPrinted, type Exit } from './examples.js';
 
-/** Folder of the tarballs and of the projects that install them. */
+/** Folder for the tarballs and for the projects in which they are installed. */
 const folder = mkdtempSync(join(tmpdir(), 'kontiki-packages-'));
 const tarballs = new Map<string, string>();
 
@@ -38,14 +38,17 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Returns a package and, transitively, the Kontiki packages that it depends on, peers included. */
+/**
+ * Returns a package and all Kontiki packages on which it depends, directly or indirectly, including
+ * peer dependencies.
+ */
 function closure(name: string): string[] {
   const { dependencies, peerDependencies } = manifests.get(name) ?? {};
   const needed = Object.keys({ ...dependencies, ...peerDependencies }).filter((other) => manifests.has(other));
   return [...new Set([name, ...needed.flatMap(closure)])];
 }
 
-/** Returns the packages that an example imports, without Node's built-in modules. */
+/** Returns the packages that an example imports, except for Node's built-in modules. */
 function imported(code: string): string[] {
   const names = [...code.matchAll(/from '([^'.][^']*)'/g)].map(([, path = '']) => path);
   const roots = names.map((path) => path.split('/', path.startsWith('@') ? 2 : 1).join('/'));
@@ -72,7 +75,7 @@ test.each(packages)('%s installs with npm alone, loads and runs its first README
   writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
 
   // Install only the declared dependencies first. Entry points that need an optional peer
-  // dependency are loaded after that.
+  // dependency are loaded later.
   await install(project, closure(name));
   const { exports, peerDependenciesMeta: optional = {} } = manifests.get(name) as Manifest;
   await loads(project, [name]);
@@ -101,7 +104,7 @@ test.each(packages)('%s installs with npm alone, loads and runs its first README
 
 const compiled = packages.filter((short) => short !== 'testing');
 
-/** Compiler options of the two kinds of projects that import packages of ES modules. */
+/** Compiler options for two kinds of projects that import ES modules. */
 const MODES = [
   ['nodenext', { module: 'nodenext', moduleResolution: 'nodenext' }],
   ['bundler', { module: 'esnext', moduleResolution: 'bundler' }],
@@ -116,7 +119,7 @@ export const counter = defineStateMachine({
 });
 export async function use(node: TypedNode<typeof counter>): Promise<number> {
   await node.execute('reset');
-  // @ts-expect-error The input has another type.
+  // @ts-expect-error The input has the wrong type.
   await node.execute('add', '5');
   const { result } = await node.execute('add', 5, { timeout: 1_000 });
   return result + (await node.query('total')).result;
@@ -124,9 +127,9 @@ export async function use(node: TypedNode<typeof counter>): Promise<number> {
 `;
 
 /**
- * Writes projects with the first example of each package, a typed state machine, and core alone in a
- * browser. Omits the suites for tests, whose types are those of a test runner. Returns the names of
- * the projects.
+ * Writes three kinds of projects: the first example of each package, a typed state machine, and
+ * core alone in a browser. Omits the test suites, whose types are those of a test runner. Returns
+ * the names of the projects.
  */
 function projects(folderOfProject: string): string[] {
   const files = compiled.flatMap((short) => {
@@ -152,7 +155,7 @@ function projects(folderOfProject: string): string[] {
   });
 }
 
-test('README examples compile with TypeScript 5.4 and 6, library checks on', async ({ skip }) => {
+test('README examples compile with TypeScript 5.4 and 6, even with library checks', async ({ skip }) => {
   const project = join(folder, 'compilers');
   mkdirSync(project);
   writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
@@ -169,7 +172,8 @@ test('README examples compile with TypeScript 5.4 and 6, library checks on', asy
     writeFileSync(join(compiler, 'package.json'), '{}');
     const installed = await run('npm', ['install', '--no-audit', '--no-fund', `typescript@${version}`], compiler);
     if (installed.code !== 0) return skip(`TypeScript ${version} cannot be installed: ${installed.output}`);
-    // A compiler takes ten seconds on a busy machine, so each of them checks one kind of project.
+    // One compilation takes ten seconds on a busy machine, so each test compiles only one kind of
+    // project.
     for (const config of configs.filter((name) => name.includes(mode))) {
       const tsc = join(compiler, 'node_modules/typescript/bin/tsc');
       const { code, output } = await run(process.execPath, [tsc, '-p', config], project);

@@ -1,5 +1,5 @@
-// Shows what npm would publish. Packs the built packages without writing the tarballs, and reads each
-// file that would be in one.
+// Shows what npm would publish. Packs the built packages without writing the tarballs, and reads
+// every file that a tarball would contain.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';

@@ -1,5 +1,5 @@
-// Shows that the examples of the READMEs run as printed. Runs each example inside the workspace. The
-// first example of each package runs outside of the workspace, in packages.process.test.ts.
+// Shows that the examples in the READMEs run as printed. Runs each example inside the workspace.
+// packages.process.test.ts runs the first example of each package outside the workspace.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -9,7 +9,8 @@ import { examples, packages, ROOT, runsAsPrinted } from './examples.js';
 async function runsHere(page: string, number: number): Promise<void> {
   const code = examples(page)[number];
   if (code === undefined) throw new Error(`${page} has no example ${number}`);
-  // Programs in this folder can import the packages of the workspace, and what the page's package uses.
+  // Programs in this folder can import the packages of the workspace, and all packages that the
+  // page's package uses.
   const programs = join(ROOT, dirname(page), 'node_modules/.cache/readmes');
   mkdirSync(programs, { recursive: true });
   const folder = mkdtempSync(join(tmpdir(), 'kontiki-readme-'));

@@ -1,6 +1,6 @@
-// Shows that no regular expression of the packages or the demo backtracks on long input. Each one
-// runs on adversarial strings of two lengths. The time of a linear one grows with the length, that
-// of a backtracking one with its square or faster.
+// Shows that no regular expression in the packages or the demo backtracks on long input. Each one
+// runs on adversarial strings of two lengths. If a regular expression is linear, its time grows
+// with the length. If it backtracks, its time grows with the square of the length, or faster.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,11 +9,11 @@ import { parseAst } from 'vite';
 import { expect, it } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-/** A long text has this many times the length of a short one. */
+/** How many times longer a long text is than a short one. */
 const FACTOR = 16;
 /**
- * One run on a long text may take this many times as long as `FACTOR` runs on a short one. A linear
- * expression takes about as long, one that takes the square of the length 16 times as long.
+ * How many times longer one run on a long text may take than `FACTOR` runs on a short text. A
+ * linear expression takes about as long. An expression with quadratic time takes 16 times as long.
  */
 const MAX_RATIO = 4;
 
@@ -31,13 +31,16 @@ function regexesOf(path: string): RegExp[] {
   return found;
 }
 
-/** Returns strings of a length that repeat a character of a pattern and end with another one. */
+/**
+ * Returns strings of a given length. Each of them repeats one character of a pattern and ends with
+ * another one.
+ */
 function adversariesOf({ source }: RegExp, length: number): string[] {
   const characters = [...new Set(`${source}a0 -\n`)].slice(0, 40);
   return characters.map((character) => `${character.repeat(length)}\u0001`);
 }
 
-/** Returns the shortest of several times, because a busy machine distorts it the least. */
+/** Returns the shortest of several measured times, because a busy machine distorts it the least. */
 function shortestTime(regex: RegExp, text: string, runs: number): number {
   const times = Array.from({ length: 3 }, () => {
     const start = performance.now();
@@ -64,12 +67,12 @@ const sources = ['packages', 'apps'].flatMap((kind) =>
 );
 const regexes = new Map(sources.flatMap(regexesOf).map((regex) => [`${regex}`, regex]));
 
-it('the search for backtracking finds a backtracking regular expression', () => {
+it('the search for backtracking finds a regular expression that backtracks', () => {
   expect(regexes.size).toBeGreaterThan(20);
   expect(backtracks(/\s+$/, 16 * 1024)).toBe(true);
   expect(backtracks(/^\s+$/)).toBe(false);
 });
 
-it('regular expressions take time in proportion to 64 KiB of adversarial input', () => {
+it('regular expressions take linear time on 64 KiB of adversarial input', () => {
   expect([...regexes].filter(([, regex]) => backtracks(regex)).map(([text]) => text)).toEqual([]);
 });

@@ -1,5 +1,5 @@
-// Shows that only known packages become part of Kontiki's packages, that all of them come from the
-// registry with a checksum, and that installing Kontiki runs no scripts.
+// Shows that Kontiki's packages depend only on known packages, and that installing Kontiki runs no
+// scripts. Every dependency must come from the registry and have a checksum.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -20,7 +20,7 @@ interface Manifest {
 
 const manifestOf = (name: string): Manifest => JSON.parse(read(`packages/${name}/package.json`)) as Manifest;
 
-/** The packages from elsewhere that users install with each package. All others have none. */
+/** The third-party packages that are installed with each package. All other packages have none. */
 const foreign: Readonly<Record<string, readonly string[]>> = {
   'storage-level': ['abstract-level'],
   testing: ['abstract-level'],
@@ -46,7 +46,9 @@ it.each(packages)('@kontiki/%s lists the files to publish, and has no side effec
   });
 });
 
-/** The entries of a section of pnpm's lock file: their names, and the lines below each name. */
+/**
+ * Returns the entries in a section of pnpm's lock file, as the name and the lines below the name.
+ */
 function entriesOf(section: string): [name: string, lines: string][] {
   const [, body = ''] = new RegExp(`\\n${section}:\\n\\n([^]*?)\\n(?=\\S|$)`).exec(read('pnpm-lock.yaml')) ?? [];
   return body

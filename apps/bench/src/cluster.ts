@@ -9,16 +9,16 @@ import type { CatchUpResult, Reply, Request, SnapshotResult, Start, TransportNam
 export const ids: readonly string[] = ['a', 'b', 'c'];
 
 /**
- * Flags that make V8 behave as if objects filled 256 MiB of the heap, as in most services. V8 runs
- * a full collection each time its memory, including buffers, has doubled. In a nearly empty heap,
- * it runs about forty for a snapshot of 256 MiB.
+ * Flags that make V8 collect garbage as if live objects filled 256 MiB of the heap, as in most
+ * services. V8 runs a full collection each time its memory, including buffers, has doubled. With a
+ * nearly empty heap, it would run about forty collections for a snapshot of 256 MiB.
  */
 const EXEC = ['--initial-old-space-size=256'];
 
 export interface ClusterOptions {
   /**
-   * Servers that run when `open` resolves. Default: all servers. The other servers were stopped
-   * after the cluster was founded.
+   * Servers that are running when `open` resolves. Default: all servers. All other servers are
+   * stopped after the cluster has been founded.
    */
   readonly started?: readonly string[];
   /** Size of the state machine's state in bytes. Default: no state and no snapshots. */
@@ -111,13 +111,13 @@ export class Cluster {
 
   /**
    * Closes the replica's node but keeps its process, so that a later measurement does not include
-   * the start of a process.
+   * the startup of a process.
    */
   async stop(id: string): Promise<void> {
     await this.#request(id, { kind: 'stop' }, 'stopped');
   }
 
-  /** Stops a replica. If the replica leads, waits for another leader. */
+  /** Stops a replica. If the replica is the leader, waits for a new leader. */
   async #stopForNow(id: string): Promise<void> {
     const handedOver = id === this.#leader ? new Promise<void>((resolve) => (this.#onLeader = resolve)) : undefined;
     await this.stop(id);

@@ -14,7 +14,7 @@ interface Round {
 
 /**
  * Measures durable and in-memory commits of 256 B, and compares them with appends to the raw disk.
- * Then counts the operations per commit.
+ * Then counts the operations that each commit needs.
  */
 export async function commits({
   path,
@@ -47,7 +47,7 @@ export async function commits({
 }
 
 /**
- * Calls `use` with a new in-memory cluster. Each measurement uses a new cluster, because an
+ * Calls `use` with a new in-memory cluster. Each measurement uses its own cluster, because an
  * in-memory log only grows and slows down garbage collection.
  */
 async function withInMemoryCluster<T>(use: (cluster: InMemoryCluster) => Promise<T>): Promise<T> {
@@ -59,7 +59,7 @@ async function withInMemoryCluster<T>(use: (cluster: InMemoryCluster) => Promise
   }
 }
 
-/** Operations per commit at the leader and at one follower, for one number of proposers. */
+/** Operations per commit at the leader and at one follower, with a given number of proposers. */
 interface Cost {
   readonly proposers: number;
   readonly leader: Counters;

@@ -2,7 +2,7 @@ import { SystemClock, type LogStore, type Timer, type Transport } from '@kontiki
 import { frameLength } from '@kontiki/core/wire';
 import type { File, Folder } from '@kontiki/files';
 
-/** Operation counts of one server. */
+/** Counts of the operations of one server. */
 export interface Counters {
   messages: number;
   /** Number of bytes in encoded frames. */
@@ -18,7 +18,7 @@ export function newCounters(): Counters {
   return { messages: 0, bytes: 0, entriesSent: 0, writes: 0, entriesWritten: 0, syncs: 0 };
 }
 
-/** Wraps a transport to count sent messages, bytes and entries. */
+/** Wraps a transport to count the messages, bytes and entries that it sends. */
 export function countTransport(transport: Transport, counters: Counters): Transport {
   return {
     start: (self, receive) => transport.start(self, receive),
@@ -33,7 +33,7 @@ export function countTransport(transport: Transport, counters: Counters): Transp
   };
 }
 
-/** Wraps a log to count its writes and written entries. */
+/** Wraps a log to count its writes and the entries written. */
 export function countLog(log: LogStore, counters: Counters): LogStore {
   return {
     open: (owner) => log.open(owner),

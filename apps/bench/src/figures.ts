@@ -1,4 +1,4 @@
-/** Median and range of several measurements of the same quantity. */
+/** The median and the range of several measurements of the same quantity. */
 export interface Figure {
   readonly median: number;
   readonly min: number;

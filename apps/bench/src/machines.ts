@@ -12,9 +12,9 @@ export function adder(): StateMachine<number> {
 }
 
 /**
- * Returns an adder that also has `bytes` of state. The state never changes, so a snapshot needs no
- * copy-on-write. The adder restores a snapshot into a second buffer that is allocated at the start,
- * so that measurements do not include memory allocation.
+ * Returns an adder that also has a state of `bytes` bytes. The state never changes, so a snapshot
+ * needs no copy-on-write. The adder restores a snapshot into a second buffer that is allocated in
+ * advance, so that measurements do not include memory allocation.
  */
 export function adderWithState(bytes: number): StateMachine<number> {
   let [state, spare] = [new Uint8Array(bytes).fill(1), new Uint8Array(bytes).fill(2)];

@@ -61,8 +61,8 @@ function parse() {
 }
 
 /**
- * Creates a temporary folder in `data`, which is removed when the process exits, including by
- * Ctrl-C or SIGTERM.
+ * Creates a temporary folder in `data`. It is removed when the process exits, even on Ctrl-C or
+ * SIGTERM.
  */
 function createFolder(data: string): string {
   let path: string;

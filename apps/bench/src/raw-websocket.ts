@@ -7,8 +7,8 @@ const FRAME = 252 * 1024;
 
 /**
  * Returns the bytes per second over one WebSocket to another process. Sends frames of 252 KiB with
- * a mask of zeros, each frame after the previous frame was passed to the system. Sends all bytes
- * twice and measures only the second time, when both processes have compiled their code.
+ * a mask of zeros, each after the system has accepted the previous one. Sends all bytes twice and
+ * measures only the second time, when both processes have compiled their code.
  */
 export async function rawWebSocket(bytes: number): Promise<number> {
   const receiver = fork(fileURLToPath(import.meta.url), ['receiver', String(bytes)]);

@@ -25,7 +25,7 @@ export interface Start {
 }
 
 /**
- * A request to a replica process. The process continues when its replica stops, and can start the
+ * A request to a replica process. The process stays alive when its replica stops, and can start the
  * replica again.
  */
 export type Request =
@@ -35,7 +35,7 @@ export type Request =
   | { readonly kind: 'snapshot' }
   | { readonly kind: 'stop' };
 
-/** Measurement of a snapshot taken by the leader. */
+/** Measurements of a snapshot taken by the leader. */
 export interface SnapshotResult {
   readonly seconds: number;
   readonly bytes: number;
@@ -48,10 +48,10 @@ export interface SnapshotResult {
   readonly maxResident: number;
 }
 
-/** Measurement of a snapshot received and installed by a follower. */
+/** Measurements of a snapshot received and installed by a follower. */
 export interface CatchUpResult {
   /**
-   * Time from the first received bytes to the end of the installation, including the state
+   * Time from the arrival of the first bytes to the end of the installation, including the state
    * machine's restore.
    */
   readonly seconds: number;
@@ -109,7 +109,7 @@ async function start({ id, folder, members, transport: name, security, state }: 
   reportInstalls(node);
 }
 
-/** A policy under which a node takes no snapshots unless requested. */
+/** A policy under which a node takes snapshots only on request. */
 const ON_REQUEST = { maxEntries: Infinity, maxBytes: Infinity, trailingEntries: 0 };
 
 /**

@@ -13,7 +13,7 @@ const NAMES = ['plain', 'TLS', 'secret'] as const;
 
 /** Measurements of one kind of authentication in one round. */
 interface Measured {
-  /** Results of commits, one per number of proposers. */
+  /** Commit rates and latencies, one result per number of proposers. */
   readonly loads: readonly LoadResult[];
   readonly caughtUp: CatchUpResult;
 }
@@ -22,7 +22,7 @@ type Round = Readonly<Record<(typeof NAMES)[number], Measured>>;
 
 /**
  * Measures the cost of authentication: no TLS, certificates, and a shared secret. Measures durable
- * commits over WebSocket in three processes, and catching up by snapshot.
+ * commits over WebSocket in three processes, and how fast a follower catches up by snapshot.
  */
 export async function security({ path, rounds, milliseconds, state, onProgress }: Plan): Promise<[string, unknown]> {
   const authority = await Authority.create('bench');
@@ -64,7 +64,7 @@ async function measure(
   const two = await Cluster.open(join(path, 'snapshots'), { started: ids.slice(0, 2), state, security: options });
   const follower = ids[2] as string;
   try {
-    // The first transfer warms up both processes.
+    // The first transfer only warms up both processes.
     await takeTwoSnapshots(two);
     await catchUp(two, follower);
     await two.stop(follower);

@@ -69,10 +69,10 @@ export async function snapshots({ path, rounds, milliseconds, state, onProgress 
 }
 
 /**
- * Takes two snapshots, some commits apart, and returns the measurement of the second one. A leader
+ * Takes two snapshots, some commits apart, and returns the measurements of the second one. A leader
  * keeps the entries that a peer still needs, but only back to the previous snapshot. After this
- * function, the log begins at the first of the two snapshots. A server that was down for longer
- * therefore needs a snapshot.
+ * function, the log begins at the first of the two snapshots. A server that has been down for
+ * longer therefore needs a snapshot.
  */
 export async function takeTwoSnapshots(cluster: Cluster): Promise<SnapshotResult> {
   await cluster.load(PROPOSERS, 50);
@@ -89,8 +89,8 @@ export async function catchUp(cluster: Cluster, id: string): Promise<CatchUpResu
 }
 
 /**
- * Returns the commits per second, measured until `until` settles. Without `until`, measures for
- * `milliseconds`.
+ * Returns the number of commits per second, measured until `until` settles. Without `until`,
+ * measures for `milliseconds`.
  */
 async function rate(cluster: Cluster, milliseconds: number, until?: Promise<unknown>): Promise<number> {
   let over = false;

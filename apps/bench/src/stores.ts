@@ -9,7 +9,7 @@ import { WRITERS, type Plan } from './plan.js';
 
 const data = new Uint8Array(256).fill(7);
 
-/** Entries per second in one round, in the order of `WRITERS`. */
+/** Entries per second in one round, one number for each item of `WRITERS`, in the same order. */
 type Rates = number[];
 
 interface Round {
@@ -55,8 +55,8 @@ interface Appender {
 }
 
 /**
- * Returns the entries per second that `writers` parallel writers append. Each writer appends one
- * entry at a time.
+ * Returns the number of entries per second that `writers` parallel writers append. Each writer
+ * appends one entry at a time.
  */
 async function rate(appender: Appender, writers: number, milliseconds: number): Promise<number> {
   const start = performance.now();
@@ -99,7 +99,7 @@ class LogAppender implements Appender {
 
 /**
  * LevelDB alone, with one key per entry. Writes one synced batch at a time, which contains all
- * appends that arrived during the previous batch.
+ * appends that arrived while the previous batch was being written.
  */
 class BareLevel implements Appender {
   readonly #db: ClassicLevel<Uint8Array, Uint8Array>;

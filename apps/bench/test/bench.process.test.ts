@@ -20,7 +20,7 @@ beforeEach(async () => {
     detached: true,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  // The first progress line is printed when the replicas are running.
+  // When the first progress line is printed, the replicas are running.
   await once(bench.stderr as NodeJS.ReadableStream, 'data');
 });
 afterEach(() => rmSync(data, { recursive: true }));
@@ -30,7 +30,8 @@ it.each([
   ['SIGTERM', (): boolean => bench.kill('SIGTERM'), 143],
 ] as const)('a benchmark interrupted by %s leaves no folder and no processes behind', async (_, interrupt, code) => {
   expect(readdirSync(data)).toHaveLength(1);
-  // `close` is emitted once all processes that share its output have ended, including the replicas.
+  // `close` is emitted once all processes that share the benchmark's output have ended, including
+  // the replicas.
   const closed = once(bench, 'close');
   interrupt();
   expect((await closed)[0]).toBe(code);

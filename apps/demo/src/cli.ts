@@ -2,12 +2,12 @@ import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { didYouMean } from './did-you-mean.js';
 
 /**
- * Command that runs this program in a clone of the repository. Printed commands start with it, so
- * that users can paste them.
+ * The command that runs this program in a clone of the repository. Commands in the output start
+ * with it, so that users can paste them.
  */
 export const COMMAND = 'npx -y pnpm@10.34.9 kontiki-demo';
 
-/** Command that builds this program in a clone of the repository and starts a cluster. */
+/** The command that builds this program in a clone of the repository and starts a cluster. */
 export const DEMO_COMMAND = 'npx -y pnpm@10.34.9 demo';
 
 /**
@@ -31,7 +31,7 @@ export const EXIT = {
   notFound: 3,
   /** Exit code if the write may or may not have taken effect. */
   unknown: 4,
-  /** Exit code of a node that has lost its log and therefore does not start. */
+  /** Exit code of a node that does not start because it has lost its log. */
   staysOut: 5,
 } as const;
 
@@ -43,8 +43,8 @@ export interface ParsedArgs {
 }
 
 /**
- * Parses flags and arguments. Throws a usage error that refers to the help if a flag or argument is
- * unknown or incomplete.
+ * Parses flags and arguments. If one of them is unknown or incomplete, throws a usage error that
+ * refers to the help.
  */
 export function parse(
   command: string,
@@ -74,7 +74,7 @@ export function parse(
 
 interface OptionToken {
   readonly name: string;
-  /** The flag as the user wrote it. */
+  /** The flag as the user typed it. */
   readonly rawName: string;
   readonly value?: string | undefined;
   readonly inlineValue?: boolean | undefined;
@@ -91,7 +91,7 @@ function problemOf({ name, rawName, value, inlineValue }: OptionToken, known: Op
     return `There is no flag ${rawName}.${didYouMean(rawName, names)}`;
   }
   if (type === 'boolean') return value === undefined ? undefined : `${rawName} takes no value.`;
-  // In `--data --nodes 5`, the folder is missing. Do not treat `--nodes` as the name of the folder.
+  // In `--data --nodes 5`, the folder is missing. Do not treat `--nodes` as the folder's name.
   const isFlag = inlineValue !== true && value?.startsWith('--') === true;
   return value === undefined || value === '' || isFlag ? `${rawName} needs a value.` : undefined;
 }
@@ -107,7 +107,7 @@ export function wholeNumber(flag: string, value: unknown, min: number, max: numb
   );
 }
 
-/** Checks that every value of a flag is one of the words in `words`. */
+/** Checks that every value of a flag is one of `words`. */
 export function oneOf<Word extends string>(
   flag: string,
   values: readonly string[] | undefined,

@@ -1,6 +1,6 @@
 /**
- * Returns ` Did you mean X?` with the word that is most similar to `given`, or '' if no word is
- * similar.
+ * Returns ` Did you mean X?` with the word that is most similar to `given`, or an empty string if
+ * no word is similar.
  */
 export function didYouMean(given: string, words: readonly string[]): string {
   const limit = Math.min(2, Math.floor(given.length / 2));

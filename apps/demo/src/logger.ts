@@ -1,7 +1,7 @@
 import type { Logger } from '@kontiki/core';
 import { describeFailure } from './describe-failure.js';
 
-/** Control characters. They are replaced, so that a peer or client cannot forge log lines. */
+/** Control characters, which are replaced so that a peer or client cannot forge log lines. */
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f]/g;
 

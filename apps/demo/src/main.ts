@@ -80,7 +80,8 @@ function version(): string {
   return (JSON.parse(file) as { version: string }).version;
 }
 
-// The reader of the output may exit first, as in `| head`. This program must still exit normally.
+// The program that reads the output may exit first, as in `| head`. This program must still exit
+// normally.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
 try {

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { CliError, EXIT } from './cli.js';
 
-/** Flags of `node` and `demo` for the tokens that clients need. */
+/** Flags of `node` and `demo` that name files with the tokens that clients need. */
 export const tokenFlags = { 'token-file': { type: 'string' }, 'admin-token-file': { type: 'string' } } as const;
 
 /**
  * Reads a token for the `Authorization` header from a file. A token has 16 to 512 visible ASCII
- * characters. Returns undefined without a file.
+ * characters. Returns undefined if no file is given.
  */
 export function readToken(flag: string, path: unknown): string | undefined {
   if (typeof path !== 'string') return undefined;

@@ -5,7 +5,7 @@ import { Access } from '../src/http/access.js';
 
 const [token, adminToken] = ['token-of-clients', 'token-of-operators'];
 
-/** Returns the status with which a request is refused; 200 if it is served. */
+/** Returns the status with which a request is refused, or 200 if it is served. */
 function statusOf(access: Access, isAdmin: boolean, headers: IncomingMessage['headers'], method = 'GET'): number {
   try {
     access.check({ method, headers } as IncomingMessage, isAdmin);
@@ -34,7 +34,7 @@ it('admin calls need the admin token, and data calls need the client token', () 
   ]);
 });
 
-it('admin calls need the token if there is no admin token', () => {
+it('admin calls need the client token if there is no admin token', () => {
   const access = new Access({ token });
   expect(statusOf(access, true, {})).toBe(401);
   expect(statusOf(access, true, { authorization: `Bearer ${token}` })).toBe(200);

@@ -1,5 +1,5 @@
 // Shows that every server of a cluster can be replaced under load, with TLS, while servers are
-// killed. Also shows that no request of a client fails during a rolling restart.
+// being killed. Also shows that no client request fails during a rolling restart.
 import { afterEach, expect, it } from 'vitest';
 import { checkHistory, register } from '@kontiki/testing';
 import type { MemberList } from '../src/client/members-client.js';
@@ -7,7 +7,7 @@ import { DemoCluster, eventually, type NodeStatus, type Program } from './cluste
 import { Load } from './load.js';
 import { Recorder } from './recorder.js';
 
-/** Pairs of a transport and a store that survives kill -9. CI runs only the first pair. */
+/** Combinations of a transport and a store that survives kill -9. CI runs only the first one. */
 const pairs = [
   ['fs', 'ws'],
   ['fs', 'http'],
@@ -58,7 +58,7 @@ const leader = async (): Promise<string> => {
   return (found as NodeStatus).id;
 };
 
-/** Returns the members with their parts, as the leader lists them. */
+/** Returns the members and their roles, as the leader lists them. */
 async function members(): Promise<Record<string, string>> {
   const url = cluster.url(await leader());
   const { body } = await cluster.http.send(url, { method: 'GET', path: '/members' }, 5_000);
@@ -66,7 +66,10 @@ async function members(): Promise<Record<string, string>> {
   return Object.fromEntries(all.map(({ id, part }) => [id, part]));
 }
 
-/** Adds a node. Kills a node while the new node joins: the leader, the new node, or a follower. */
+/**
+ * Adds a node. Kills a node while the new one joins: the leader, the new node itself, or a
+ * follower.
+ */
 async function join(kill: 'leader' | 'new' | 'follower'): Promise<void> {
   const id = `n${programs.size + 1}`;
   const program = cluster.run(['node', '--join', '--data', cluster.data, ...tuning]);
@@ -80,8 +83,8 @@ async function join(kill: 'leader' | 'new' | 'follower'): Promise<void> {
     `${id} is a voter`,
     async () => {
       const { output } = programs.get(id) as Program;
-      // If the leader dies during a change, the outcome of the change is unknown. The error asks
-      // the operator to start the node again.
+      // If the leader dies during a change, the outcome of the change is unknown. The error then
+      // asks the operator to start the node again.
       if (output.includes('cannot join')) await restart(id, 'SIGTERM');
       return output.includes('is a voter now');
     },
@@ -91,9 +94,7 @@ async function join(kill: 'leader' | 'new' | 'follower'): Promise<void> {
   await caughtUp(victim);
 }
 
-/**
- * Removes a node. Repeats the command while the node is still a member, as an operator would do.
- */
+/** Removes a node. Repeats the command while the node is still a member, as an operator would. */
 async function remove(id: string): Promise<void> {
   do await cluster.run(['member', 'remove', id, '--data', cluster.data]).result;
   while (id in (await members()));
@@ -103,7 +104,7 @@ async function remove(id: string): Promise<void> {
   await program.result;
 }
 
-/** Removes the leader and kills a follower at the same time, or the reverse. */
+/** Removes the leader and kills a follower at the same time, or vice versa. */
 async function removeAndKill(kind: 'leader' | 'follower'): Promise<void> {
   const leads = await leader();
   const follower = cluster.ids.find((other) => other !== leads) as string;
@@ -125,7 +126,7 @@ it('a rolling restart of three servers under load has no unknown outcome', async
   load.takeLongestGap();
   const gaps: string[] = [];
   for (const left = new Set(cluster.ids); left.size > 0;) {
-    // Find the leader, if it is one of the nodes that were not restarted yet.
+    // Find the leader, if it is one of the nodes that have not been restarted yet.
     const leads = await leader();
     const id = left.has(leads) ? leads : ([...left][0] as string);
     left.delete(id);

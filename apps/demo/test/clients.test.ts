@@ -56,7 +56,7 @@ const kvClient = (urls: readonly string[]): KvClient => new KvClient(http(), url
 const get = { method: 'GET', path: '/kv/a' } as const;
 const put = { method: 'PUT', path: '/kv/a', body: 'x' } as const;
 
-it('a read tries the next node after a part of the time limit', async () => {
+it('a read tries the next node after a fraction of the time limit', async () => {
   const { url, asked } = await serveNothing();
   const healthy = await serve((_, response) => response.end('value'));
   const response = kvClient([url, healthy, healthy]).send(get);
@@ -65,7 +65,7 @@ it('a read tries the next node after a part of the time limit', async () => {
   expect((await response).body.toString()).toBe('value');
 });
 
-it('a write waits for a node for the whole limit, then reports an unknown outcome', async () => {
+it('a write waits for a node until its time limit, then reports an unknown outcome', async () => {
   const { url, asked } = await serveNothing();
   const rejected = expect(kvClient([url, url, url]).send(put)).rejects.toThrow(
     `UNKNOWN: the write may or may not have taken effect (no answer from ${url} (no data for ${LIMIT} ms)).`,
@@ -87,7 +87,7 @@ it('the limit of a request includes its redirects and its response', async () =>
   expect(await outcome).toEqual({ kind: 'unknown', reason: `no answer from ${slow} (no data for ${LIMIT / 2} ms)` });
 });
 
-it('nodes that redirect to each other in a loop refuse a request', async () => {
+it('a request fails if nodes redirect it to each other in a loop', async () => {
   const url: string = await serve((_, response) => response.writeHead(307, { Location: `${url}/kv/a` }).end());
   const reason = `nodes redirect to each other in a loop, starting at ${url}`;
   expect(await requestFromLeader(http(), url, put, LIMIT)).toEqual({ kind: 'refused', reason });
@@ -132,7 +132,7 @@ it('a snapshot is taken on the next node if the first one hangs', async () => {
   expect(await taken).toEqual({ url: healthy, index: 7, term: 1, bytes: 9 });
 });
 
-it('a download fails after a silence, but not because it takes long', async () => {
+it('a download fails if no data arrives for a while, but not if it takes long', async () => {
   let node: ServerResponse | undefined;
   const url = await serve((_, response) => {
     response.write('0');

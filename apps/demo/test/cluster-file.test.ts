@@ -27,7 +27,7 @@ it.each([
   expect(read(file)).toEqual(file);
 });
 
-it('concurrent changes of a cluster file all take effect', async () => {
+it('concurrent changes to a cluster file all take effect', async () => {
   writeFileSync(join(data, 'cluster.json'), JSON.stringify(valid));
   await Promise.all(
     [2, 3, 4].map((n) =>

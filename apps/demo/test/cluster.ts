@@ -50,7 +50,7 @@ function isFree(port: number): Promise<boolean> {
   });
 }
 
-/** Finds `count` consecutive free ports and returns the first. */
+/** Finds `count` consecutive free ports and returns the first one. */
 export async function freePorts(count: number): Promise<number> {
   for (;;) {
     const first = 20_000 + Math.floor(Math.random() * 10_000);
@@ -66,7 +66,7 @@ export interface ProcessResult {
   readonly output: string;
 }
 
-/** A process of `kontiki-demo` whose output is collected. */
+/** A process of `kontiki-demo`. Its output is collected. */
 export class Program {
   readonly process: ChildProcess;
   readonly result: Promise<ProcessResult>;
@@ -74,7 +74,7 @@ export class Program {
 
   /**
    * `cwd` is the working directory. It must not be the current directory, whose `kontiki-data` may
-   * contain a real cluster. `main` is the program, by default the program of this version.
+   * contain a real cluster. `main` is the program to run, by default that of this version.
    */
   constructor(args: readonly string[], cwd: string, input?: string, main = MAIN) {
     this.process = spawn(process.execPath, [main, ...args], { cwd, stdio: ['pipe', 'pipe', 'pipe'] });
@@ -100,7 +100,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** A demo cluster in a temporary folder, with all processes that the test started in it. */
+/** A demo cluster in a temporary folder, with all processes that the test has started in it. */
 export class DemoCluster {
   readonly data: string = mkdtempSync(join(tmpdir(), 'kontiki-demo-'));
   readonly programs: Program[] = [];
@@ -137,7 +137,7 @@ export class DemoCluster {
     return program;
   }
 
-  /** Starts the demo and waits until it prints which node is the leader. */
+  /** Starts the demo and waits until it prints the name of the leader. */
   async start(...flags: string[]): Promise<Program> {
     const { data, port, size } = this;
     const program = this.run([

@@ -27,7 +27,8 @@ describe('kontiki-demo demo', () => {
     const pid = Number((await runPrinted(/\$\((.*)\)/.exec(kill)?.[1] as string)).trim());
     await runPrinted(kill);
     await eventually('the killed node has exited', () => !isAlive(pid));
-    // The commands printed first use a node that was not killed. The demo then prints new commands.
+    // The first commands that the demo prints use a node that is not killed. The demo then prints
+    // new commands.
     await expectCurl(first);
     await eventually('the commands are printed again', () => printed(demo, '  curl').length === 8);
     await expectCurl(printed(demo, '  curl').slice(4));
@@ -146,7 +147,7 @@ describe('kontiki-demo demo', () => {
     }
   });
 
-  it('demo exits with 1 when all its nodes were killed', async () => {
+  it('demo exits with 1 when all its nodes have been killed', async () => {
     const demo = await cluster.start();
     for (const pid of await cluster.pids()) process.kill(pid, 'SIGKILL');
     expect(await demo.result).toMatchObject({ code: 1, output: expect.stringContaining('All nodes have exited.') });

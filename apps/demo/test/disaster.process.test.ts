@@ -1,5 +1,5 @@
 // Shows how an operator recovers a cluster that has lost its majority, and how a backup becomes a
-// new cluster. Real processes run the commands as the guide gives them.
+// new cluster. Real processes run the commands exactly as the guide shows them.
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -33,7 +33,7 @@ async function startNode(...args: string[]): Promise<Program> {
   return program;
 }
 
-it('a lost majority is recovered with every acknowledged write', async () => {
+it('a cluster that lost its majority is recovered with every acknowledged write', async () => {
   const { data } = cluster;
   const demo = await cluster.start('--snapshot-entries', '150');
   const load = new Load(cluster, 8, 'recover');

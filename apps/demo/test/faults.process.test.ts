@@ -31,19 +31,19 @@ function report(name: string, load: Load, times: Record<string, number>): void {
   expect(load.unknown * 50).toBeLessThan(load.acknowledged.size);
 }
 
-/** `FAULTS_ALL=1` also kills nodes on LevelDB over HTTP, which takes another minute. */
+/** `FAULTS_ALL=1` also kills nodes on LevelDB over HTTP, which takes a minute longer. */
 const STACKS = [
   ['fs,level,fs', 'ws'],
   ['level', 'http'],
 ] as const;
 
-// The other combinations of stores and transports run in one process: see matrix.test.ts.
+// The other combinations of stores and transports are tested in one process, in matrix.test.ts.
 describe.each(process.env['FAULTS_ALL'] === '1' ? STACKS : STACKS.slice(0, 1))(
   'a cluster of real processes on %s over %s',
   (storage, transport) => {
     const flags = ['--storage', storage, '--transport', transport];
 
-    it('a leader killed under load is replaced, and catches up after a restart', async () => {
+    it('a leader killed under load is replaced, and catches up after its restart', async () => {
       await cluster.start(...flags);
       const load = new Load(cluster, WRITERS, 'kill');
       await acknowledged(load, BEFORE);
@@ -126,8 +126,7 @@ describe('a cluster of real processes under faults', () => {
     const stopped = (await cluster.leader()) as NodeStatus;
     process.kill(stopped.pid, 'SIGSTOP');
     await eventually('another node leads', async () => (await cluster.leader(stopped.id)) !== undefined);
-    // Only a few operations are expected, because clients of the stopped node wait for their
-    // timeout.
+    // Expect only a few operations, because clients of the stopped node wait until they time out.
     await recorded(recorder.history.length + 20);
     process.kill(stopped.pid, 'SIGCONT');
     await recorded(recorder.history.length + 1_000);
@@ -149,7 +148,7 @@ describe('a cluster of real processes under faults', () => {
     );
   });
 
-  it('all nodes exit when the demo process is killed by kill -9', async () => {
+  it('all nodes exit when the demo process is killed with kill -9', async () => {
     const demo = await cluster.start();
     const pids = await cluster.pids();
     expect(pids).toHaveLength(3);

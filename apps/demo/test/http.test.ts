@@ -1,5 +1,6 @@
-// Shows how the HTTP interface handles clients that send several requests at a time, that send
-// bodies in tiny chunks, or whose node stops. One node runs in memory, and clients use raw sockets.
+// Shows how the HTTP interface handles unusual clients. Some send several requests at a time or
+// bodies in tiny chunks, and some use a node that stops. One node runs in memory, and clients use
+// raw sockets.
 
 import { EventEmitter, once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -23,7 +24,7 @@ import { SnapshotApi } from '../src/http/snapshot-api.js';
 import { KvMachine, type KvResult } from '../src/kv/machine.js';
 import { eventually } from './cluster.js';
 
-/** A log whose writes can be held. Held writes never finish, or all of them fail. */
+/** A log whose writes can be held. Held writes either never finish or all fail. */
 class HeldLog extends MemoryLog {
   /** The error with which held writes reject; undefined while writes are not held. */
   fault: Promise<never> | undefined;
@@ -41,14 +42,14 @@ interface TestNode {
   /** Messages of the errors that the interface has logged. */
   readonly logged: string[];
   readonly server: KvServer;
-  /** Returns the number of requests that the interface has started to answer. */
+  /** Returns the number of requests that the interface has started to handle. */
   readonly handled: () => number;
-  /** Returns the number of bytes of request bodies that have arrived. */
+  /** Returns the number of bytes of request bodies that have arrived so far. */
   readonly bodyBytes: () => number;
   readonly connect: () => Client;
 }
 
-/** A raw connection to a node, with all data that the node has sent. */
+/** A raw connection to a node, with all data that the node has sent on it. */
 class Client {
   readonly socket: Socket;
   answers = '';
@@ -128,7 +129,7 @@ it('a request body that arrives byte by byte uses little memory', async () => {
   expect(await client.answered(1)).toEqual(['204']);
 });
 
-it('a pipelined GET sees the PUT before it', async () => {
+it('a pipelined GET sees the effect of the PUT before it', async () => {
   const client = (await startNode()).connect();
   const rounds = Array.from({ length: 25 }, (_, i) => `value-${i}`);
   for (const value of rounds) client.socket.write(put('x', value) + get('/kv/x'));
@@ -136,7 +137,7 @@ it('a pipelined GET sees the PUT before it', async () => {
   expect(client.answers.match(/value-\d+/g)).toEqual(rounds);
 });
 
-it('a connection that pipelines 2,000 requests is closed, and others are served', async () => {
+it('a connection that pipelines 2,000 requests is closed; others are still served', async () => {
   const { handled, connect } = await startNode();
   const [client, other] = [connect(), connect()];
   client.socket.write(get('/status').repeat(2_000));
@@ -166,7 +167,7 @@ it('requests on many connections do not starve the protocol of event loop turns'
   expect(turns).toBeGreaterThan(20);
 });
 
-it('a node answers /status without a call to its snapshot store', async () => {
+it('a node answers /status without calling its snapshot store', async () => {
   const { snapshots, connect, node } = await startNode();
   const client = connect();
   snapshots.list = () => Promise.reject(new Error('asked'));
@@ -182,7 +183,7 @@ it('a node answers /status without a call to its snapshot store', async () => {
 it.each([
   ['KONTIKI_STORE_FAILED', '500'],
   ['KONTIKI_DISK_FULL', '503'],
-] as const)('a client sees the code %s of a failed store, but no path', async (code, status) => {
+] as const)('a client sees the code %s when a store fails, but no path', async (code, status) => {
   const { snapshots, logged, connect } = await startNode();
   const client = connect();
   snapshots.list = () => Promise.reject(new KontikiError(code, 'Cannot read /home/alice/secret-project.'));
@@ -190,7 +191,7 @@ it.each([
   expect(await client.answered(2)).toEqual([status, status]);
   expect(client.answers).toContain(`"code":"${code}"`);
   expect(client.answers).not.toContain('alice');
-  // The log contains the reason of a failure only once, even if many requests fail.
+  // The log contains the cause of a failure only once, even if many requests fail.
   expect(logged).toHaveLength(status === '500' ? 1 : 0);
   expect(logged.every((line) => line.includes('alice'))).toBe(true);
 });

@@ -11,8 +11,8 @@ beforeEach(async () => {
 afterEach(() => cluster.remove());
 
 /**
- * Sends a PUT of `chunks` times 64 KiB without a Content-Length. Resolves with the status, which
- * may arrive before all data is sent.
+ * Sends a PUT with a body of `chunks` times 64 KiB, without a Content-Length. Resolves with the
+ * status, which may arrive before all data has been sent.
  */
 function streamed(url: string, chunks: number): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
@@ -117,8 +117,8 @@ describe('the HTTP interface of a node', () => {
     expect(await status('/kv', { method: 'DELETE' })).toBe(405);
     expect(await status('/elsewhere')).toBe(404);
     expect(await status('/kv/a', { headers: { 'X-Long': 'x'.repeat(20_000) } })).toBe(431);
-    // A body without a length is refused once too many bytes have arrived. A body that ends early
-    // is not written.
+    // A body without a length is refused once it is too long. A body that ends early is not
+    // written.
     expect(await streamed(url, 40)).toBe(413);
     const { port } = new URL(url);
     await new Promise<void>((resolve) => {
@@ -150,7 +150,7 @@ describe('the HTTP interface of a node', () => {
 });
 
 describe('the command-line client', () => {
-  it('the client puts, gets, compares and deletes keys through a follower', async () => {
+  it('the client puts, gets, compare-and-sets and deletes keys through a follower', async () => {
     await cluster.start();
     const leader = ((await cluster.leader()) as NodeStatus).id;
     const follower = cluster.url(cluster.ids.find((id) => id !== leader) as string);
@@ -206,8 +206,7 @@ describe('the command-line client', () => {
     expect([large.code, large.output]).toEqual([1, expect.stringContaining('Nothing was sent')]);
     const dots = await cluster.run(['put', '..', 'b', '--url', closed]).result;
     expect([dots.code, dots.output]).toEqual([2, expect.stringContaining('The key ".." cannot be part of a URL')]);
-    // This server closes the connection after it has received the request, so the outcome is
-    // unknown.
+    // This server closes the connection after receiving the request, so the outcome is unknown.
     const server = createServer((socket) => socket.on('error', () => {}).once('data', () => socket.destroy()));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as { port: number };

@@ -1,5 +1,5 @@
-// Shows that items can change while snapshots of them are read. Several readers run during random
-// changes. Each reader must receive the items in their state at the reader's start.
+// Shows that items can change while snapshots of them are being read. Several readers run during
+// random changes. Each of them must receive the items as they were when it started.
 
 import { describe, expect, it } from 'vitest';
 import { Random } from '@kontiki/testing';
@@ -18,7 +18,7 @@ function change(items: Items, random: Random, revision: number): void {
 }
 
 describe('snapshots of items', () => {
-  it('concurrent readers of a snapshot get each item once, as of their start', () => {
+  it('concurrent readers get each item once, as it was when they started', () => {
     for (let seed = 0; seed < 200; seed += 1) {
       const random = new Random(seed, 'snapshots');
       const items = new Items();
@@ -27,7 +27,7 @@ describe('snapshots of items', () => {
         change(items, random, revision);
         if (random.chance(0.02)) readers.push({ expected: plain(items), read: [], snapshot: items.snapshot() });
         for (const reader of readers) {
-          // Read the first item immediately, because the first read determines the expected items.
+          // Read the first item immediately, because this read determines which items to expect.
           if (reader.read.length > 0 && random.chance(0.7)) continue;
           const next = reader.snapshot.next();
           if (next.done !== true) reader.read.push(next.value);
@@ -40,7 +40,7 @@ describe('snapshots of items', () => {
     }
   });
 
-  it('a reader can stop reading a snapshot of items before its end', () => {
+  it('a reader can stop before the end of a snapshot', () => {
     const items = new Items();
     const set = (key: string): void => items.set(key, { value: new Uint8Array(), revision: 1 });
     ['a', 'b', 'c'].forEach(set);

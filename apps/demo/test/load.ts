@@ -21,7 +21,7 @@ export class Load {
   }
 
   /**
-   * Returns the longest time, in milliseconds, without an acknowledged write since the last call.
+   * Returns the longest time without an acknowledged write since the last call, in milliseconds.
    */
   takeLongestGap(): number {
     const gap = Math.max(this.#longestGap, performance.now() - this.#lastAt);

@@ -23,7 +23,7 @@ describe('KvMachine.list', () => {
     }
   });
 
-  it('list skips most keys without sorting them', () => {
+  it('list skips most of the keys without sorting them', () => {
     const machine = machineWith(keys);
     const sort = Array.prototype.sort;
     let sorted = 0;

@@ -1,7 +1,7 @@
-// Shows that every store works with every transport. Each pair runs a cluster of three nodes
-// through writes, a compaction, catching up by a snapshot, and a change of leader. Prints a table
-// of results. Also shows that a cluster on every store can lose its majority and be recovered, and
-// can be restored.
+// Shows that every store works with every transport. For each combination, a cluster of three nodes
+// writes, compacts its logs, catches up by a snapshot, and changes its leader. Prints a table of
+// results. Also shows that a cluster on every store can be recovered after the loss of its
+// majority, and can be restored.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,11 +30,11 @@ import { encodeCommand } from '../src/kv/command.js';
 import { KvMachine } from '../src/kv/machine.js';
 import { eventually, freePorts } from './cluster.js';
 
-/** The data of one server, which survives its restarts. */
+/** The data of one server. It survives restarts of the server. */
 interface ServerData {
   /** Returns the stores for one start of the server. */
   stores(): Stores;
-  /** Called when the node is closed, to close the database of its stores. */
+  /** Called when the node is closed, to close the database that its stores use. */
   release?(): Promise<void>;
 }
 
@@ -62,7 +62,7 @@ const STORES: Readonly<Record<string, (folder: string) => ServerData>> = {
   },
 };
 
-/** A kind of transport, with addresses for servers. */
+/** A kind of transport, and addresses for the servers that use it. */
 interface Wire {
   address(id: string): Promise<string>;
   transport(address: string): Transport;
@@ -155,7 +155,7 @@ class Cluster {
   async write(from: number, to: number): Promise<void> {
     for (let i = from; i < to; i += 1) {
       const put = { kind: 'put', key: `k${i}`, value: Uint8Array.of(i), condition: { kind: 'always' } } as const;
-      // The leader may change on a busy machine. The put is then retried, which is harmless.
+      // On a busy machine, the leader may change. The put is then retried, which is harmless.
       await eventually(`k${i} is written`, async () => {
         const written = await this.leader?.propose(encodeCommand(put)).catch(() => undefined);
         return written !== undefined;
@@ -201,8 +201,8 @@ describe('every store with every transport', () => {
       const lastIndex = cluster.nodes.get(follower)!.status().last;
       await cluster.stop(follower);
       await cluster.write(10, 80);
-      // Wait until the log no longer has the entries that the follower is missing, so that the
-      // follower needs a snapshot.
+      // Wait until the entries that the follower is missing are no longer in the log, so that it
+      // needs a snapshot.
       await eventually('the leader has compacted', () => (cluster.leader?.status().base ?? 0) > lastIndex);
       await cluster.start(follower);
       await cluster.caughtUp(follower);
@@ -237,7 +237,7 @@ describe.each(Object.keys(STORES))('disasters on %s', (store) => {
     try {
       await cluster.bootstrap();
       await cluster.write(0, 60);
-      // This node is the leader, so it has applied every acknowledged write.
+      // This node was the leader, so it has applied every acknowledged write.
       const survivor = cluster.leader!.id;
       for (const id of ids) await cluster.stop(id);
       const owner = { cluster: 'matrix', server: survivor };

@@ -1,5 +1,5 @@
-// Shows which bodies of `POST /members` are accepted, and which response is sent if a change takes
-// too long.
+// Shows which bodies of `POST /members` are accepted, and which response is sent if a membership
+// change takes too long.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { KontikiError, type RaftNode } from '@kontiki/core';

@@ -81,7 +81,7 @@ it('impossible changes are refused with one sentence', async () => {
   }
 });
 
-it('reconcile prints the steps, and makes them unless it is a dry run', async () => {
+it('reconcile prints the steps, and takes them unless it is a dry run', async () => {
   await cluster.start();
   const address = (id: string): string => `ws://127.0.0.1:${cluster.port + cluster.size + Number(id.slice(1)) - 1}`;
   const all = Object.fromEntries(cluster.ids.map((id) => [id, address(id)]));
@@ -94,12 +94,12 @@ it('reconcile prints the steps, and makes them unless it is a dry run', async ()
   writeFileSync(file, JSON.stringify(all));
   expect(await member('reconcile', file)).toMatch(/^promote n3\n[^]*n3 {2}voter/);
   expect(await member('reconcile', file)).toMatch(/^The cluster has these members already\.\n/);
-  // A change of only the address keeps the metadata, to which nodes redirect clients.
+  // A change that names only the address keeps the metadata, to which nodes redirect clients.
   const { body } = await cluster.http.send(cluster.url('n1'), { method: 'GET', path: '/status' }, 5_000);
   expect(JSON.parse(body.toString())).toMatchObject({ members: { n3: cluster.url('n3') } });
 });
 
-it('a node that lost its disk rejoins under its id and counts again', async () => {
+it('a node that lost its disk rejoins under its id and is a voter again', async () => {
   await cluster.start();
   const node = (...args: string[]): Program => cluster.run(['node', '--id', 'n2', ...args, '--data', cluster.data]);
   const listens = (program: Program): Promise<unknown> =>
@@ -123,7 +123,7 @@ it('a node that lost its disk rejoins under its id and counts again', async () =
     output: expect.stringContaining('so its disk is not new'),
   });
   await listens(node());
-  // From now on, a majority needs n2.
+  // From now on, no majority is possible without n2.
   process.kill(((await cluster.status('n3')) as NodeStatus).pid, 'SIGKILL');
   expect(await cluster.run(['put', 'a', '1', '--data', cluster.data]).result).toMatchObject({ code: 0 });
 });

@@ -21,7 +21,7 @@ function migrate(id: string, from: string, to: string): Promise<ProcessResult> {
     .result;
 }
 
-/** Stops one node by SIGTERM. */
+/** Stops one node with SIGTERM. */
 async function stop(id: string): Promise<void> {
   const { pid } = (await cluster.status(id)) as NodeStatus;
   process.kill(pid, 'SIGTERM');
@@ -30,7 +30,7 @@ async function stop(id: string): Promise<void> {
 
 /**
  * Returns the total size of the files in a folder. The folder and its files may disappear at any
- * time, so a check before reading them would be useless.
+ * time, so it would be useless to check first whether they exist.
  */
 function size(folder: string): number {
   try {
@@ -70,7 +70,7 @@ describe('kontiki-demo migrate', () => {
     expect(await load.missing()).toEqual([]);
     for (const id of cluster.ids) expect(await load.missing(id)).toEqual([]);
 
-    // A start on the old log is refused with an error that names the new store.
+    // Starting the node on the old log is refused with an error that names the new store.
     await stop('n1');
     const path = join(cluster.data, 'cluster.json');
     const moved = readFileSync(path, 'utf8');
@@ -79,7 +79,7 @@ describe('kontiki-demo migrate', () => {
     expect([old.code, old.output]).toEqual([1, expect.stringContaining('KONTIKI_MOVED')]);
     expect(old.output).toContain(`level:${storePath('n1', 'level')}`);
     writeFileSync(path, moved);
-    // Moving back is refused while the old store's folder exists.
+    // Moving back is refused while the folder of the old store exists.
     const refused = await migrate('n1', 'level', 'fs');
     expect([refused.code, refused.output]).toEqual([1, expect.stringContaining('already exists')]);
   });
@@ -103,7 +103,7 @@ describe('kontiki-demo migrate', () => {
       ['when it has retired the old log', () => existsSync(retired)],
       ['when it has renamed the copy', () => existsSync(storePath('n1', 'level'))],
     ] as const) {
-      // A new run deletes the copy of the previous run and creates its own, with another inode.
+      // A new run deletes the previous run's copy and creates its own, which has another inode.
       const before = copyInode();
       const killed = cluster.run(args);
       const copyIsNew = (): boolean =>

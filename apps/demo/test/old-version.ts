@@ -6,19 +6,22 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-/** A source file. The version before the commit that added it reads only feature level 0. */
+/**
+ * A source file of the repository. The version before the commit that added this file reads only
+ * feature level 0.
+ */
 const SINCE = 'packages/core/src/log/membership-change.ts';
 
 /** An installed version of the demo. */
 export interface OldVersion {
-  /** Path of the program, like `MAIN` of this version. */
+  /** Path of the old version's program, like `MAIN` for this version. */
   readonly main: string;
   remove(): void;
 }
 
 /**
- * Installs the old version in a temporary folder. Returns the reason as text if the commit is
- * missing from this clone.
+ * Installs the old version in a temporary folder. If the commit is missing from this clone, returns
+ * a text that says so.
  */
 export function installOldVersion(): OldVersion | string {
   let archive: Buffer;
@@ -46,8 +49,8 @@ function git(...args: string[]): Buffer {
 }
 
 /**
- * Links the dependencies of a package. Kontiki's packages are linked to their old versions, and
- * other packages to the packages of this clone.
+ * Links the dependencies of a package. Kontiki's packages are linked to their old versions, and all
+ * others to the packages of this clone.
  */
 function linkDependencies(folder: string, path: string): void {
   const {

@@ -11,7 +11,7 @@ afterEach(async () => {
   await cluster?.remove();
 });
 
-it('the demo stores keys like __proto__ without access to prototypes', async () => {
+it('the demo stores keys like __proto__ without accessing prototypes', async () => {
   vi.stubEnv('NODE_OPTIONS', '--disable-proto=throw');
   cluster = await DemoCluster.create(1);
   await cluster.start();

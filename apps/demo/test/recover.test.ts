@@ -59,7 +59,7 @@ async function create(storage: Storage, terms: Readonly<Record<string, readonly 
 }
 
 /**
- * Appends a membership to the logs of nodes. By default, the membership is one of a founded cluster
+ * Appends a membership to the logs of nodes. By default, it is the membership of a founded cluster
  * of all nodes.
  */
 async function found(ids: readonly string[], change: Partial<Membership> = {}): Promise<void> {
@@ -147,7 +147,7 @@ describe('recover', () => {
     expect(printed).toContain('Writes that were acknowledged after entry 3 are lost.');
   });
 
-  it('recover refuses while a majority is left', async () => {
+  it('recover refuses while a majority still exists', async () => {
     await create('fs', { n1: [1], n3: [1, 1] });
     await found(['n1', 'n3']);
     lose('n2');
@@ -156,7 +156,7 @@ describe('recover', () => {
     );
   });
 
-  it('recover accepts the rest of a cluster that was not founded yet', async () => {
+  it('recover accepts what is left of a cluster that was never founded', async () => {
     await create('fs', { n1: [1], n3: [1, 1] });
     lose('n2');
     expect(await recover('--yes')).toBe(0);
@@ -176,7 +176,7 @@ describe('recover', () => {
     expect(printed).toContain('n1 is the only member of the cluster');
   });
 
-  it('recover does not leave behind a learner that joined a recovered node', async () => {
+  it('recover does not leave behind a learner that has joined a recovered node', async () => {
     await create('fs', { n1: [1] });
     const servers = Object.entries(firstMembers(file)) as [string, { address: string; metadata: string }][];
     const learning = membershipOf(servers.slice(0, 2), ['n2']);
@@ -186,7 +186,7 @@ describe('recover', () => {
     expect(readClusterFile(data)?.nodes.some(({ leftBehind }) => leftBehind)).toBe(false);
   });
 
-  it('recover considers only the folders in the command line', async () => {
+  it('recover considers only the folders named on the command line', async () => {
     await create('fs', { n1: [1], n2: [1, 1] });
     await found(['n1', 'n2']);
     expect(await recoverCommand(['--folder', folderOf('n1')])).toBe(0);

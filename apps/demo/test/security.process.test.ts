@@ -1,5 +1,5 @@
 // Shows that the nodes of a demo authenticate each other with certificates or shared secrets, even
-// after a crash and a change of the certificates. Also shows that clients use HTTPS and tokens.
+// after a crash or a change of certificates. Also shows that clients use HTTPS and tokens.
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
@@ -27,8 +27,8 @@ async function succeeds(...args: string[]): Promise<string> {
 }
 
 /**
- * Kills the leader, restarts it with the same flags, and checks that writes succeed during this
- * time.
+ * Kills the leader, restarts it with the same flags, and checks that writes succeed in the
+ * meantime.
  */
 async function expectFailover(...flags: string[]): Promise<void> {
   const { id, pid } = (await cluster.leader()) as NodeStatus;
@@ -40,9 +40,7 @@ async function expectFailover(...flags: string[]): Promise<void> {
   expect(node.output).not.toMatch(/refused|cannot connect/);
 }
 
-/**
- * Connects to a port of a node as n1, and resolves with the fingerprint of the node's certificate.
- */
+/** Connects to a port of a node as n1. Resolves with the fingerprint of that node's certificate. */
 async function fingerprintOf(id: string, portFor: 'peers' | 'clients'): Promise<string> {
   const read = (file: string): Buffer => readFileSync(join(cluster.data, 'tls', file));
   const port = Number(new URL(cluster.url(id)).port) + (portFor === 'peers' ? cluster.size : 0);

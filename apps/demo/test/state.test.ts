@@ -13,7 +13,7 @@ function apply(machine: KvMachine, command: Omit<KvCommand, 'condition'> & { rea
   machine.apply({ entries: [{ kind: 'command', index, term: 1, data }], through: index });
 }
 
-/** Returns a machine with values of 1 KiB, enough values for many chunks of state. */
+/** Returns a machine with values of 1 KiB, enough of them for many chunks of state. */
 function filled(count = 500): KvMachine {
   const machine = new KvMachine();
   for (let i = 0; i < count; i += 1) {
@@ -57,7 +57,7 @@ describe('snapshots of KvMachine', () => {
       }
       const restored = filled(3);
       await restored.restore(stream(chunks));
-      // Overwrite the chunks, because the machine must not share their memory.
+      // Overwrite the chunks, to check that the machine does not share their memory.
       for (const chunk of chunks) chunk.fill(0xff);
       expect(digest(restored)).toEqual(digest(machine));
       apply(restored, { kind: 'delete', key: 'empty' });

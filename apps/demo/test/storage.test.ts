@@ -21,7 +21,7 @@ async function start(): Promise<void> {
   await release();
 }
 
-/** Opens the log as a later start does. Resolves with the error of this attempt. */
+/** Opens the log as a later start would. Resolves with the error of this attempt. */
 async function openFailure(): Promise<unknown> {
   const { log, release } = await storesAt(path, 'level', { logger });
   try {
@@ -36,8 +36,8 @@ const tables = (): string[] => readdirSync(path).filter((file) => /\.(ldb|log)$/
 
 it('a database without its file CURRENT is refused, and keeps its files', async () => {
   await start();
-  // When LevelDB opens a database, it moves the data from its log to a table. After the damage,
-  // LevelDB would delete this table.
+  // When LevelDB opens a database, it moves the data from its log to a table. Without the file
+  // `CURRENT`, LevelDB would delete this table.
   const db = new Level(path);
   await db.open();
   await db.close();
@@ -57,7 +57,7 @@ it('an empty folder gets an empty database, so that the node can report its lost
   await release();
 });
 
-it('a first start that was interrupted can continue', async () => {
+it('a first start that was interrupted can be continued', async () => {
   await start();
   rmSync(join(path, 'CURRENT'));
   await start().catch((error: unknown) => expect(error).toMatchObject({ code: 'KONTIKI_NOT_BLANK' }));

@@ -1,4 +1,4 @@
-// Shows which files with tokens or secrets are accepted.
+// Shows which token files and secret files are accepted.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,6 +42,6 @@ it('the error for a missing file names the file', () => {
   expect(() => readSecrets(join(folder, 'absent'))).toThrow('Cannot read --secret');
 });
 
-it('each line of a file of secrets that is not blank is a secret', () => {
+it('each non-blank line of a file of secrets is a secret', () => {
   expect(readSecrets(file('one\n\n  \ntwo\n'))).toEqual({ secrets: ['one', 'two'] });
 });

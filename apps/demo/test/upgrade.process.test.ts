@@ -1,5 +1,5 @@
 // Shows that a cluster can be upgraded node by node under load, from the version before feature
-// levels. A node may be rolled back until the level is raised. Also shows what happens to a node
+// levels. A node can be rolled back until the level is raised. Also shows what happens to a node
 // that is rolled back afterwards.
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { DemoCluster, eventually, MAIN, type NodeStatus, type Program, type ProcessResult } from './cluster.js';
@@ -70,8 +70,8 @@ function expectReadable(): void {
 }
 
 /**
- * Upgrades all nodes under load. At the start, either the first or the last node of the upgrade is
- * the leader.
+ * Upgrades all nodes under load. At the start, the leader is either the first or the last node to
+ * be upgraded.
  */
 async function upgrade(load: Load, leaderIs: 'first' | 'last'): Promise<void> {
   const { id: leader } = (await cluster.leader()) as NodeStatus;

@@ -1,6 +1,6 @@
 import { Session } from 'node:inspector';
 
-/** Paths of the code whose coverage guides the search. */
+/** Paths of the files whose coverage guides the search. */
 const CODE = /\/(packages\/[^/]+|apps\/demo)\/dist\//;
 
 /** The blocks of code that executions have reached, measured by V8. */
@@ -24,7 +24,7 @@ export class Coverage {
   }
 
   /**
-   * Returns whether one of `blocks` was reached since the last call, and removes the reached blocks
+   * Returns whether any of `blocks` was reached since the last call. Removes the reached blocks
    * from `blocks`.
    */
   reaches(blocks: Set<string>): boolean {

@@ -6,7 +6,7 @@ import { execute } from './execute.js';
 import { EDIT_KINDS, EDIT_RANGE, mutate, type Edit } from './mutate.js';
 import type { Target } from './target.js';
 
-/** Number of executions per property of fast-check. */
+/** Number of executions of each property in fast-check. */
 const BATCH = 1_000;
 const MAX_LENGTH = 4_096;
 const MAX_EDITS = 6;
@@ -23,7 +23,7 @@ export interface Plan {
   readonly onFound: (input: Uint8Array) => void;
 }
 
-/** An input for which a target fails, reduced to a smaller input if possible. */
+/** An input on which a target fails, reduced to a smaller input if possible. */
 export interface Finding {
   readonly input: Uint8Array;
   readonly error: unknown;
@@ -72,7 +72,8 @@ export async function runFastCheck(target: Target, plan: Plan): Promise<Finding 
 }
 
 /**
- * Number of inputs per measurement of coverage. A measurement takes longer than most executions.
+ * Number of inputs per measurement of coverage, because a measurement takes longer than most
+ * executions.
  */
 const GROUP = 32;
 
@@ -120,8 +121,8 @@ export async function runGuided(target: Target, plan: Plan): Promise<Finding | u
     }
     const fresh = coverage.take();
     if (fresh.size === 0) continue;
-    // The group has reached new code. Run its inputs again, to find the inputs that reached this
-    // code.
+    // Some input of the group has reached new code. Run the inputs again, one by one, to find out
+    // which.
     for (const input of inputs) {
       const finding = await run(input);
       if (finding !== undefined) return finding;

@@ -1,19 +1,19 @@
 import { getHeapStatistics } from 'node:v8';
 import { accepts, type Target } from './target.js';
 
-/** Milliseconds that one execution may take, and additional milliseconds per KiB of input. */
+/** Milliseconds that one execution may take, plus additional milliseconds per KiB of input. */
 const MAX_MS = 100;
 const MAX_MS_PER_KIB = 10;
 const ALLOCATED_BYTES = 1024 * 1024;
 const ALLOCATED_BYTES_PER_BYTE = 64;
 
 /**
- * Number of times that an execution is repeated if it exceeds a limit. Only the smallest
- * measurement counts.
+ * Number of times that an execution is repeated if it exceeds a limit. Only the lowest measurement
+ * counts.
  */
 const REPETITIONS = 4;
 
-/** Number of bytes that this thread uses, on its heap and outside of the heap. */
+/** Returns the number of bytes that this thread uses, both on and outside its heap. */
 function heldBytes(): number {
   const { used_heap_size: heap, external_memory: external } = getHeapStatistics();
   return heap + external;

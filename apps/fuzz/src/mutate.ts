@@ -8,7 +8,7 @@ export const EDIT_KINDS = 9;
 /** Exclusive upper bound of the position and of the two numbers of an edit. */
 export const EDIT_RANGE = 0x1_0000_0000;
 
-/** Extreme lengths and counts, at the limits of their types and of the formats. */
+/** Extreme lengths and counts, at the limits of their types and of the file formats. */
 const NUMBERS = [
   0, 1, 7, 16, 31, 32, 33, 64, 127, 128, 255, 256, 512, 1_024, 0x7fff, 0xffff, 0x1_0000, 0x001f_ffff, 0x0020_0000,
   0x7fff_ffff, 0x8000_0000, 0xffff_fff0, 0xffff_ffff,

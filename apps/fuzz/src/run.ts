@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { keep } from './corpus.js';
 import type { Job, Report } from './worker.js';
 
-/** Milliseconds after which an execution that has not ended counts as hung. */
+/** Milliseconds after which an execution that has not ended is considered hung. */
 const HANG_MS = 20_000;
 const MAX_INPUT = 256 * 1024;
 /** Size in MiB of a worker's heap. A reader that needs more memory fails with an error. */
@@ -22,8 +22,8 @@ export interface RunResult {
 }
 
 /**
- * Runs one target in a separate thread. A hang or an exhausted heap is therefore reported as a
- * finding, too.
+ * Runs one target in a separate thread, so that a hang or an exhausted heap is also reported as a
+ * finding.
  */
 export async function runTarget(target: string, { keepFound, onProgress, ...options }: RunOptions): Promise<RunResult> {
   const shared = new SharedArrayBuffer(12 + MAX_INPUT);

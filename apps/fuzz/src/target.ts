@@ -5,21 +5,21 @@ export interface Target {
   readonly name: string;
   /** Description of the code under test, for the help. */
   readonly about: string;
-  /** Returns valid inputs, made by the real encoders. The target must accept every valid input. */
+  /** Returns valid inputs, made by the real encoders. The target must accept all of them. */
   seeds(): Promise<readonly Uint8Array[]> | readonly Uint8Array[];
   /**
    * Reads an input and returns whether the target accepted the input. Must not change the input.
    * Throws only errors for which `isExpected` returns true. Any other error is a finding.
    */
   run(input: Uint8Array): Promise<boolean> | boolean;
-  /** Returns whether an error is documented for invalid input. */
+  /** Returns whether an error is one that the documentation allows for invalid input. */
   isExpected(error: unknown): boolean;
   /**
    * Corrects the checksums of a modified input in place, so that the target reads its fields. Most
    * inputs are repaired, because a wrong checksum would keep the target from reading further.
    */
   repair?(input: Uint8Array): void;
-  /** Structured inputs, which mutations of valid inputs are unlikely to produce. */
+  /** Generates structured inputs that mutations of valid inputs are unlikely to produce. */
   readonly structured?: Arbitrary<Uint8Array>;
   /**
    * Number of bytes that one execution may allocate, in addition to 64 bytes per byte of input.
@@ -56,8 +56,8 @@ export function textOf(input: Uint8Array): string {
 }
 
 /**
- * Throws an error that no target expects if a condition is false. Called to detect that a reader
- * accepts an input that the reader must refuse.
+ * Throws an error that no target expects, unless a condition is true. Used to detect that a reader
+ * accepts an input that it must refuse.
  */
 export function check(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Error(`A property does not hold: ${what}.`);

@@ -1,5 +1,5 @@
-// Shows that a cluster continues to commit while attackers send garbage to all of its ports.
-// Attackers have no credentials, wrong credentials, or valid credentials. ATTACK_SECONDS sets the
+// Shows that a cluster continues to commit while attackers send garbage to all of its ports. The
+// attackers have no credentials, wrong credentials, or valid ones. ATTACK_SECONDS sets the
 // duration.
 import { fork, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -27,8 +27,8 @@ import type { Report, Settings } from './attack/node.js';
 
 const SECONDS = Number(process.env['ATTACK_SECONDS'] ?? 3);
 /**
- * Shortest duration for which the rates are checked. A shorter attack measures mostly the start of
- * the attackers.
+ * Shortest attack for which the rates are checked. A shorter one would mostly measure how the
+ * attackers start.
  */
 const LONG_SECONDS = 60;
 /**
@@ -76,7 +76,7 @@ class Member {
     return child;
   }
 
-  /** Ends the process with SIGKILL, and starts another process. */
+  /** Kills the process with SIGKILL, and starts a new one. */
   restart(): void {
     const killed = this.#child;
     this.report = undefined;
@@ -85,7 +85,7 @@ class Member {
   }
 }
 
-/** Resolves when the condition becomes true. Rejects after a minute. */
+/** Resolves when a condition becomes true. Rejects after a minute. */
 async function until(condition: () => boolean, what: () => string): Promise<void> {
   const end = performance.now() + 60_000;
   while (!condition()) {
@@ -108,13 +108,13 @@ function commitsGoOn(members: readonly Member[]): Promise<void> {
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Sums of the measurements in several periods. */
+/** Sums of the measurements of several periods. */
 class Totals {
   seconds = 0;
   commits = 0;
   /** CPU time of all servers in seconds. */
   serverSeconds = 0;
-  /** CPU time in seconds of this process, which runs the attackers. */
+  /** CPU time of this process, which runs the attackers, in seconds. */
   attackerSeconds = 0;
   connections = 0;
   bytes = 0;
@@ -190,8 +190,8 @@ function countOf(reasons: readonly string[]): Record<string, number> {
 }
 
 /**
- * All combinations of transports and credentials. A short run uses each transport and each kind of
- * credentials once.
+ * All combinations of transports and credentials. A short run covers each transport once and each
+ * kind of credentials once.
  */
 const wires = [
   ['http', 'certificates', certificates],
@@ -220,7 +220,8 @@ it.each(SECONDS < LONG_SECONDS ? wires.slice(0, 3) : wires)(
       expect(members.map(({ report }) => report?.firstTlsCode)).toEqual([one.code, other.code, BAD_RECORD]);
     }
 
-    // Run each attack once on each server. Every attack must be counted once, with its reason.
+    // Run each attack once on each server. The server must count every attack once, under the right
+    // reason.
     const attempts = refused({ kind, credentials });
     const counted = countOf([...attempts.map(({ reason }) => reason), ...(hasFirst ? ['tls'] : [])]);
     await Promise.all(targets.flatMap((target) => attempts.map(({ attack }) => attack(target))));
@@ -268,7 +269,7 @@ it.each(SECONDS < LONG_SECONDS ? wires.slice(0, 3) : wires)(
     expect(members.map(({ exit }) => exit)).toEqual([undefined, undefined, undefined]);
     for (const { maxResident, report } of members) {
       expect(maxResident).toBeLessThan(MAX_RESIDENT);
-      // About two dozen topics exist, and each topic is logged once in ten seconds.
+      // There are about two dozen topics, and each is logged at most once every ten seconds.
       expect(report?.lines).toBeLessThan(100 + (5 * (performance.now() - started)) / 1_000);
     }
   },

@@ -1,5 +1,6 @@
 // Shows that every stored input is handled as documented. Valid inputs are outputs of the encoders,
-// so they must be accepted. All other inputs failed once, or reach code that is rarely reached.
+// so they must be accepted. All other inputs once caused a failure, or run code that other inputs
+// rarely reach.
 import { afterAll, describe, expect, it } from 'vitest';
 import { readCorpus } from '../src/corpus.js';
 import { accepts } from '../src/target.js';

@@ -6,12 +6,12 @@ const models: Record<string, Model<unknown, never>> = {
   list: list as Model<unknown, never>,
 };
 
-/** Valid values of the flag `--model`. */
+/** The valid values of the flag `--model`. */
 export const modelNames: readonly string[] = Object.keys(models);
 
 /**
- * Prints and returns whether the history in a file of JSON lines is linearizable. For each key that
- * is not linearizable, prints a small set of operations that proves this.
+ * Returns and prints whether the history in a file of JSON lines is linearizable. For each key that
+ * is not linearizable, prints a small set of operations that proves it.
  */
 export function checkFile(path: string, model: string): boolean {
   const history = parseHistory<never>(readFileSync(path, 'utf8'));
@@ -28,8 +28,8 @@ export function checkFile(path: string, model: string): boolean {
 }
 
 /**
- * Describes an error from reading or parsing the file in one sentence. Returns undefined for any
- * other error.
+ * Describes in one sentence an error that occurred while reading or parsing the file. Returns
+ * undefined for any other error.
  */
 export function describeFileFailure(path: string, error: unknown): string | undefined {
   if (error instanceof HistoryError) return `${path}, ${error.message}.`;

@@ -2,8 +2,8 @@ import type { Counts } from '@kontiki/testing';
 import type { World } from './worlds.js';
 
 /**
- * Minimum event counts per 1,000 seeds, by world. Clean seeds prove nothing if their worlds have
- * too few events.
+ * Minimum event counts per 1,000 seeds, for each kind of world. Clean seeds prove nothing if too
+ * few events occurred in their worlds.
  */
 const MINIMUMS: Readonly<Record<World, Counts>> = {
   fast: {
@@ -58,10 +58,13 @@ const MINIMUMS: Readonly<Record<World, Counts>> = {
   },
 };
 
-/** Minimum number of seeds. With fewer, counts vary too much to be compared with `MINIMUMS`. */
+/**
+ * Minimum number of seeds to check. With fewer seeds, counts vary too much to be compared with
+ * `MINIMUMS`.
+ */
 const MIN_SEEDS = 2_000;
 
-/** Sums of the event counts of all worlds of a run. */
+/** Sums of the event counts of all worlds in a run. */
 export class Coverage {
   readonly #minimums: Counts;
   readonly #names: readonly (keyof Counts)[];
@@ -85,7 +88,7 @@ export class Coverage {
     for (const name of this.#names) this.#sums[name] += counts[name];
   }
 
-  /** Event counts per 1,000 seeds. */
+  /** Returns the event counts per 1,000 seeds. */
   get rates(): Counts {
     const rates = { ...this.#sums };
     for (const name of this.#names) rates[name] = Math.round((this.#sums[name] * 1_000) / Math.max(1, this.seeds));
@@ -93,7 +96,8 @@ export class Coverage {
   }
 
   /**
-   * The event counts per 1,000 seeds as text, without counts that this kind of world does not have.
+   * Returns the event counts per 1,000 seeds as text, without counts that this kind of world does
+   * not have.
    */
   get summary(): string {
     const { rates } = this;
@@ -101,7 +105,10 @@ export class Coverage {
     return counted.map((name) => `${name} ${rates[name]}`).join(', ');
   }
 
-  /** Descriptions of all event counts below their minimum. Empty if too few seeds have run. */
+  /**
+   * Returns a description of each event count below its minimum, or an empty list if too few seeds
+   * have run.
+   */
   get missing(): string[] {
     if (this.seeds < MIN_SEEDS) return [];
     const { rates } = this;

@@ -50,7 +50,7 @@ Faults: ${ALL_FAULTS.join(', ')}
 Invariants: ${invariants.join(', ')}
 ${exitCodes}`;
 
-/** The help texts of the commands, by command. */
+/** The help text of each command. */
 const helps: Readonly<Record<string, string>> = {
   mutants: `Injects one bug at a time, which the worlds must find. The bugs are in apps/sim/src/mutants.
 
@@ -118,7 +118,7 @@ function parse(args: string[]) {
       },
     });
   } catch (error) {
-    // Node's message may have several lines and may end with a period.
+    // The message from Node.js may have several lines and may end with a period.
     throw new UsageError(`${(error as Error).message.replace(/\s+/g, ' ').replace(/\.$/, '')}.`);
   }
 }

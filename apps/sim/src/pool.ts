@@ -5,19 +5,19 @@ import type { Job, SeedResult } from './worker.js';
 export interface PoolOptions {
   readonly world: Job['world'];
   readonly options: Job['options'];
-  /** The worker's script. Default: the worker of this package, without a mutant. */
+  /** The script that a worker runs. Default: the worker of this package, without a mutant. */
   readonly script?: URL | undefined;
   /**
-   * Called when a worker is idle. Returns the worker's next seeds. An empty list ends the worker,
-   * while the other workers finish their seeds.
+   * Called when a worker is idle. Returns the next seeds for the worker. An empty list ends this
+   * worker, while the other workers finish their seeds.
    */
   readonly nextSeeds: () => readonly number[];
   readonly onResult: (result: SeedResult) => void;
 }
 
 /**
- * Milliseconds without a result after which a world is considered hung. The slowest worlds take two
- * seconds.
+ * Milliseconds without a result after which a world is considered hung. Even the slowest worlds
+ * take only two seconds.
  */
 const HANG_TIMEOUT = 120_000;
 

@@ -13,7 +13,7 @@ export class Progress {
     process.stderr.write(process.stderr.isTTY ? `\r\u001B[K${line()}` : `${line()}\n`);
   }
 
-  /** Clears the progress line before other output. */
+  /** Clears the progress line, so that other output can be printed. */
   clear(): void {
     if (process.stderr.isTTY) process.stderr.write('\r\u001B[K');
   }

@@ -3,11 +3,12 @@ import { appendFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Path of the file of recorded runs, with one line per run. Only this module writes to the file.
+ * Path of the file of recorded runs, which has one line per run. Only this module writes to the
+ * file.
  */
 const RUNS_FILE = fileURLToPath(new URL('../runs.md', import.meta.url));
 
-/** One run of many seeds, recorded in `runs.md`. */
+/** A run of many seeds, as recorded in `runs.md`. */
 export interface Run {
   readonly world: string;
   readonly from: number;
@@ -16,7 +17,7 @@ export interface Run {
   readonly hours: number;
   /** Event counts per 1,000 seeds, as text. */
   readonly coverage: string;
-  /** The failing seeds, each with the broken invariant. */
+  /** The failing seeds, each with the invariant that was broken. */
   readonly failures: readonly string[];
 }
 

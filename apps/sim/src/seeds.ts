@@ -13,7 +13,10 @@ export interface SeedsOptions {
   readonly from: number;
   /** Maximum number of seeds to run. */
   readonly count: number;
-  /** Minutes after which no more seeds are started, unless fewer than `least` have been started. */
+  /**
+   * Minutes after which no more seeds are started, unless fewer than `least` seeds have been
+   * started.
+   */
   readonly minutes: number;
   readonly least: number;
   /** Options for every world of the run. */
@@ -42,7 +45,7 @@ function regressions(world: World, storage: Storage): number[] {
 const BATCH = 5;
 
 /**
- * Runs many seeds. Resolves with whether all seeds were clean and all event counts reached their
+ * Runs many seeds. Resolves with true if all seeds were clean and all event counts reached their
  * minimums.
  */
 export async function runSeeds(run: SeedsOptions): Promise<boolean> {

@@ -2,7 +2,7 @@ import { ALL_FAULTS, type Fault, type Invariant, type Outcome } from '@kontiki/t
 import { COMMAND } from './command.js';
 import { runWorld, SECONDS, type Options, type Storage, type World } from './worlds.js';
 
-/** The smallest failing world found, with its settings and outcome. */
+/** The smallest failing world that was found, with its settings and outcome. */
 export interface Shrunk {
   readonly world: World;
   readonly seed: number;
@@ -13,9 +13,9 @@ export interface Shrunk {
 }
 
 /**
- * Shrinks a failing world. Disables one fault after another and then halves the time, as long as
- * the world violates the same invariant. Faults share some random draws, so disabling a fault leads
- * to a different and often shorter execution.
+ * Shrinks a failing world. First disables one fault after another, then halves the duration, as
+ * long as the world violates the same invariant. Faults share some random draws, so disabling a
+ * fault leads to a different and often shorter execution.
  */
 export async function shrink(
   world: World,

@@ -35,7 +35,7 @@ type Folder = Parameters<FullWorldOptions['log']>[0]['folder'];
 /** Default duration of a world in simulated seconds. */
 export const SECONDS = 20;
 
-/** Draws a segment size small enough that a log has several segments. */
+/** Draws a segment size that is small enough for a log to have several segments. */
 function segmentBytes(seed: number): number {
   return new Random(seed, 'segments').pick([700, 4_096, 65_536]);
 }
@@ -48,7 +48,7 @@ function storesOf(seed: number, storage: Storage): Pick<FullWorldOptions, 'log' 
       snapshots: ({ folder }) => new FileSnapshots(folder),
     };
   }
-  // The log and the snapshots of one server process have the same folder and must share a database.
+  // The log and the snapshots of a server process are in the same folder and must share a database.
   const databases = new WeakMap<Folder, SimulatedLevel>();
   const databaseOn = (folder: Folder): SimulatedLevel => {
     const database = databases.get(folder) ?? new SimulatedLevel(folder);
@@ -61,7 +61,7 @@ function storesOf(seed: number, storage: Storage): Pick<FullWorldOptions, 'log' 
   };
 }
 
-/** Runs one seed. In the full world, nodes use the stores of this repository. */
+/** Runs one seed. In the full world, nodes use the real stores of this repository. */
 export async function runWorld(
   world: World,
   seed: number,

@@ -1,5 +1,6 @@
-// Shows that every mutant still matches the code. Its find text must occur exactly once in the
-// source. `sim mutants` checks whether the worlds find the mutants, which takes minutes.
+// Shows that every mutant (a bug injected into a source file) still matches the code. The text that
+// it replaces must occur exactly once in the source. `sim mutants` checks whether the worlds find
+// the mutants, which takes minutes.
 
 import { describe, expect, it } from 'vitest';
 import { mutants as levelMutants } from '../src/mutants/level.js';

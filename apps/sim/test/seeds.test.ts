@@ -1,4 +1,4 @@
-// Shows how a run of many seeds is judged, recorded and shrunk, with invented counts, runs and
+// Shows how a run of many seeds is judged, recorded and shrunk. Uses made-up counts, runs and
 // outcomes. sim.process.test.ts and CI run the real worlds.
 
 import { describe, expect, it } from 'vitest';
@@ -11,7 +11,7 @@ import type { Options, World } from '../src/worlds.js';
 const counts = runFastWorld(1, { seconds: 1 }).counts;
 
 describe('coverage', () => {
-  it('coverage reports every count as missing if 2,000 worlds had no events', () => {
+  it('coverage reports every count as missing if no events occurred in 2,000 worlds', () => {
     const coverage = new Coverage('full');
     const idle = Object.fromEntries(Object.keys(counts).map((name) => [name, 0])) as unknown as typeof counts;
     for (let seed = 0; seed < 1_999; seed += 1) coverage.add(1, 1, idle);
@@ -44,7 +44,7 @@ describe('recorded runs', () => {
 });
 
 describe('shrinking', () => {
-  /** Simulates a world that fails if it has kills and lasts at least three seconds. */
+  /** Simulates a world that fails if kills are enabled and it lasts at least three seconds. */
   const failsByKills = async (_world: World, seed: number, options: Options = {}): Promise<Outcome> => {
     const outcome = runFastWorld(seed, { ...options, seconds: 0 });
     const kills = options.without?.includes('kills') !== true && (options.seconds ?? 20) >= 3;

@@ -8,7 +8,7 @@ const regressions = JSON.parse(readFileSync(new URL('../regressions.json', impor
   readonly storage?: string;
   readonly seed: number;
   readonly found: string;
-  /** The mutant that injects the bug again. */
+  /** The mutant that reintroduces the bug. */
   readonly mutant: string;
 }[];
 

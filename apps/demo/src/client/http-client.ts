@@ -108,7 +108,7 @@ export class HttpClient {
       const timer = setTimeout(() => stream.destroy(new Error(`no data for ${limitMs} ms`)), limitMs);
       let sent = false;
       request.on('socket', (socket) => {
-        // The connection may be one that the agent reuses.
+        // The agent may have reused this connection for the request.
         if (socket.connecting) socket.once(isSecure ? 'secureConnect' : 'connect', () => (sent = true));
         else sent = true;
       });

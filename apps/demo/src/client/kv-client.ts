@@ -4,9 +4,9 @@ import type { HttpClient, NodeRequest, NodeResponse } from './http-client.js';
 import { requestFromLeader } from './leader-request.js';
 
 /**
- * Client of a cluster, which can start from any node. It follows redirects to the leader and
- * retries requests that certainly had no effect. If a write may have taken effect, it throws
- * instead of retrying.
+ * Client of a cluster. It can start from any node, follows redirects to the leader, and retries
+ * requests that certainly had no effect. If a write may have taken effect, it throws instead of
+ * retrying.
  */
 export class KvClient {
   readonly #http: HttpClient;
@@ -35,8 +35,8 @@ export class KvClient {
 
   async send(request: NodeRequest): Promise<NodeResponse> {
     const isRead = request.method === 'GET';
-    // A read can be repeated, so limit the time for each node. The other nodes still have time if
-    // one node hangs.
+    // A read can be repeated, so limit the time spent on each node. If one node hangs, time remains
+    // for the other nodes.
     const attemptMs = isRead ? this.#timeoutMs / this.#urls.length : this.#timeoutMs;
     const deadline = Date.now() + this.#timeoutMs;
     let reason = 'no node has answered';

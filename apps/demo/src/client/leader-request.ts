@@ -54,7 +54,7 @@ export interface PutOutcome {
   readonly leader?: string | undefined;
 }
 
-/** Milliseconds that a PUT request may take. */
+/** Maximum duration of a PUT request in milliseconds. */
 const PUT_LIMIT = 3_000;
 
 /** Sets a key with a PUT request. */

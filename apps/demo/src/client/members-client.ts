@@ -8,17 +8,17 @@ import { KvClient } from './kv-client.js';
 /** The members of a cluster, as `/members` lists them. */
 export interface MemberList {
   readonly revision: number | null;
-  /** The feature level of the cluster. Null if the node does not know the members yet. */
+  /** The feature level of the cluster, or null if the node does not know the members yet. */
   readonly level: number | null;
   readonly leader: string | null;
   readonly members: readonly { readonly id: string; readonly address: string; readonly part: 'voter' | 'learner' }[];
-  /** The steps that a `reconcile` has made or would make. */
+  /** The steps that a `reconcile` has taken or would take. */
   readonly steps?: readonly MembershipStep[];
 }
 
 /**
- * Milliseconds that a membership change may take, including retries. A new voter must receive the
- * log.
+ * Maximum duration of a membership change in milliseconds, including retries. A new voter must
+ * receive the log.
  */
 const LIMIT = 70_000;
 

@@ -1,8 +1,8 @@
 const MiB = 1024 * 1024;
 
 /**
- * Prints progress on standard error, at most once per second. Operations of less than a second
- * print nothing.
+ * Prints progress on standard error, at most once per second. An operation that takes less than a
+ * second prints nothing.
  */
 export class ProgressPrinter {
   #lastPrinted: number = performance.now();
@@ -15,7 +15,7 @@ export class ProgressPrinter {
   }
 }
 
-/** Prints the progress of reading a stream. */
+/** Prints how much of a stream has been read. */
 export class StreamProgress {
   readonly #verb: string;
   readonly #totalBytes: number;
@@ -26,7 +26,7 @@ export class StreamProgress {
     this.#totalBytes = totalBytes;
   }
 
-  /** Yields the chunks of a stream unchanged and prints progress. */
+  /** Yields the chunks of a stream unchanged and prints the progress. */
   async *watch(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
     const start = performance.now();
     const printer = new ProgressPrinter();

@@ -56,7 +56,7 @@ function cannotWrite(file: string, error: unknown): CliError {
   return new CliError(`Cannot write ${file}: ${(error as Error).message}.`, EXIT.failed, { cause: error });
 }
 
-/** Writes the chunks to a file and yields them unchanged. */
+/** Yields the chunks unchanged and also writes them to a file. */
 async function* writeTo(handle: FileHandle, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
   for await (const chunk of chunks) {
     await handle.writeFile(chunk);

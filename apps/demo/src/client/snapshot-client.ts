@@ -14,7 +14,7 @@ export interface TakenSnapshot {
 /** A snapshot being downloaded from a node. */
 export interface SnapshotDownload {
   readonly url: string;
-  /** Size of the snapshot as announced by the node. */
+  /** Size of the snapshot in bytes, as announced by the node. */
   readonly totalBytes: number;
   readonly chunks: AsyncIterable<Uint8Array>;
 }
@@ -22,8 +22,8 @@ export interface SnapshotDownload {
 type StreamedResponse = NodeResponse<AsyncIterable<Uint8Array>>;
 
 /**
- * Requests the newest snapshot of the first reachable node, or a new snapshot. Snapshots are local
- * to each node.
+ * Downloads the newest snapshot of the first node that answers, or requests a new snapshot there.
+ * Snapshots are local to each node.
  */
 export class SnapshotClient {
   readonly #http: HttpClient;

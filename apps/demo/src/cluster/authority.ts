@@ -84,7 +84,7 @@ export class Authority {
   }
 }
 
-/** Returns a period of validity that starts a day ago, because the clocks of machines differ. */
+/** Returns a validity period that starts a day ago, because the clocks of machines differ. */
 function validity(): { readonly notBefore: Date; readonly notAfter: Date } {
   return { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + VALID_DAYS * DAY) };
 }

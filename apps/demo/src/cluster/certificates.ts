@@ -9,12 +9,12 @@ import { writeAtomically } from './write-atomically.js';
 const AUTHORITY = 'authority';
 
 /**
- * Loads the library that creates certificates only when it is needed, because loading takes a
+ * Loads the library that creates certificates only when it is needed, because loading it takes a
  * second.
  */
 const loadAuthority = async (): Promise<typeof Authority> => (await import('./authority.js')).Authority;
 
-/** Paths of a certificate and its key in the folder of a cluster. */
+/** Returns the paths of a certificate and its key in the folder of a cluster. */
 export function certificatePaths(data: string, name: string): { readonly cert: string; readonly key: string } {
   return { cert: join(data, 'tls', `${name}.pem`), key: join(data, 'tls', `${name}.key`) };
 }
@@ -36,10 +36,10 @@ export async function issueCertificate(data: string, cluster: string, id: string
   write(data, id, await authority.issue(cluster, id));
 }
 
-/** Path of the authority that signed the certificates of a cluster. */
+/** Returns the path of the authority that signed the certificates of a cluster. */
 export const authorityPath = (data: string): string => certificatePaths(data, AUTHORITY).cert;
 
-/** Reads an authority for clients to trust. */
+/** Reads the authority that clients should trust. */
 export function readAuthority(path: string): string {
   try {
     return readFileSync(path, 'utf8');

@@ -19,24 +19,25 @@ export interface DemoNode {
   readonly storage: Storage;
   /** Whether the node is not a member yet and may therefore start without a log. */
   readonly joining?: boolean;
-  /** Whether the cluster was recovered without this node, which must therefore never run again. */
+  /** Whether the cluster was recovered without this node. Such a node must never run again. */
   readonly leftBehind?: boolean;
   /** Whether the node was removed from the members. */
   readonly removed?: boolean;
 }
 
-/** Contents of `cluster.json`, which is in the cluster's data folder next to the nodes' folders. */
+/** Contents of `cluster.json`, a file in the cluster's data folder, next to the nodes' folders. */
 export interface ClusterFile {
   readonly version: 2;
   readonly cluster: string;
   readonly transport: TransportName;
   /**
-   * Whether nodes authenticate themselves to each other and to clients with the certificates in the
-   * folder `tls`.
+   * Whether nodes use the certificates in the folder `tls` to authenticate themselves to each other
+   * and to clients.
    */
   readonly tls?: boolean;
   /**
-   * Whether the cluster was created with a shared secret. If so, no node starts without a secret.
+   * Whether the cluster was created with a shared secret. If so, nodes do not start without a
+   * secret.
    */
   readonly secret?: boolean;
   readonly nodes: readonly DemoNode[];
@@ -104,8 +105,7 @@ function isClusterFile(file: unknown): file is ClusterFile {
     nodes.length > 0 &&
     nodes.every(
       (node) =>
-        // The id is used as the name of a folder. A test of the pattern alone would accept the
-        // array ['n1'].
+        // The id is used as the name of a folder. The pattern alone would accept the array ['n1'].
         typeof node?.id === 'string' &&
         /^n[1-9]\d?$/.test(node.id) &&
         isPort(node.port) &&
@@ -125,14 +125,14 @@ function areDistinct(values: readonly unknown[]): boolean {
 }
 
 /**
- * Changes an existing cluster file. Waits until no other process is changing the file, because one
- * of the two changes would be lost.
+ * Changes an existing cluster file. Waits while another process is changing the file, because
+ * otherwise one of the two changes would be lost.
  */
 export async function updateClusterFile(
   data: string,
   change: (file: ClusterFile) => ClusterFile,
 ): Promise<ClusterFile> {
-  // A running demo holds the lock of the data folder, so this lock needs another folder.
+  // A running demo holds the lock of the data folder, so this function locks another folder.
   const folder = await openFolder(join(data, 'changing'));
   const lock = await lockSoon(() => folder.lock('cluster.json'));
   try {
@@ -144,7 +144,7 @@ export async function updateClusterFile(
   }
 }
 
-/** Retries locking a folder that another process locks only for milliseconds. */
+/** Locks a folder, and retries because other processes lock it only for milliseconds. */
 async function lockSoon(lock: () => Promise<Lock>, attempts = 100): Promise<Lock> {
   for (let attempt = 1; ; attempt += 1) {
     try {

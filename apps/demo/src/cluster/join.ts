@@ -7,7 +7,7 @@ import { clientUrl, livingNodes, peerUrl, updateClusterFile, type ClusterFile, t
 const MAX_NODES = 99;
 
 /**
- * Records a further node in the cluster file, with the next id and the next ports, and creates its
+ * Records another node in the cluster file, with the next id and the next ports, and creates its
  * certificate. The node is not a member yet. Resolves with its id.
  */
 export async function addNode(data: string): Promise<string> {
@@ -47,7 +47,7 @@ function nextNode({ nodes }: ClusterFile): DemoNode {
 
 /**
  * Writes a node's URL for clients to the membership. Other nodes redirect clients to the URL in the
- * membership. Needed after the port was changed in the cluster file.
+ * membership. This is needed after the port has been changed in the cluster file.
  */
 export async function publishUrl(
   data: string,
@@ -56,7 +56,7 @@ export async function publishUrl(
   headers: Readonly<Record<string, string>>,
 ): Promise<void> {
   // Redirects to a leader fail if the leader's URL has changed. Therefore, try all nodes directly,
-  // including this node, because it may be the leader.
+  // including this one, because it may be the leader.
   await ask(data, cluster, livingNodes(cluster), headers, (client) =>
     client.change({ change: 'metadata', id: me.id, metadata: clientUrl(me, cluster) }),
   );

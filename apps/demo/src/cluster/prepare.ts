@@ -7,7 +7,9 @@ import { clientUrl, peerUrl, readClusterFile, writeClusterFile, type ClusterFile
 import type { Storage, TransportName } from './kinds.js';
 import { storagePath, storesAt } from './storage.js';
 
-/** Settings of a cluster from the command line. A setting is undefined if its flag is not given. */
+/**
+ * Settings of a cluster from the command line. A setting is undefined if its flag was not given.
+ */
 export interface ClusterFlags {
   readonly nodes: number | undefined;
   readonly port: number | undefined;
@@ -49,7 +51,7 @@ export async function prepareCluster(data: string, flags: ClusterFlags): Promise
 
 /**
  * Returns the cluster of an interrupted restore of a snapshot, or else a new cluster of one node.
- * Does not write the cluster file. Throws if the folder contains another cluster.
+ * Does not write the cluster file. Throws if the folder belongs to another cluster.
  */
 export function clusterToRestore(data: string, snapshot: string, flags: ClusterFlags): ClusterFile {
   const existing = readClusterFile(data);
@@ -62,7 +64,7 @@ export function clusterToRestore(data: string, snapshot: string, flags: ClusterF
 
 /**
  * Writes the cluster file of a cluster that is to be restored, unless an interrupted restore has
- * written the file.
+ * already written it.
  */
 export async function prepareRestore(data: string, snapshot: string, flags: ClusterFlags): Promise<ClusterFile> {
   const file = clusterToRestore(data, snapshot, flags);
@@ -76,8 +78,8 @@ function restoreInterrupted(data: string, snapshot: string): CliError {
 }
 
 /**
- * Writes the cluster file and the certificates of a new cluster, before its first log. If the start
- * is interrupted, the next start continues with the same cluster.
+ * Writes the cluster file and the certificates of a new cluster, before any log is written. If the
+ * start is interrupted, the next start continues with the same cluster.
  */
 async function createCluster(data: string, created: ClusterFile): Promise<ClusterFile> {
   const leftover = created.nodes.find(({ id }) => existsSync(join(data, id)));
@@ -160,7 +162,7 @@ async function bootstrapNodes(data: string, file: ClusterFile): Promise<ClusterF
         await release();
       }
     } catch (error) {
-      // An interrupted start already bootstrapped this log. No node has run since then.
+      // An interrupted start has already bootstrapped this log. No node has run since then.
       if (!isKontikiError(error, 'KONTIKI_NOT_BLANK')) throw error;
     }
   }

@@ -8,7 +8,7 @@ import { LevelLog, LevelSnapshots } from '@kontiki/storage-level';
 import { Level } from 'level';
 import type { Storage } from './kinds.js';
 
-/** Returns the path of the folder with a node's data. */
+/** Returns the path of the folder that contains a node's data. */
 export function storagePath(data: string, id: string, storage: Storage): string {
   return join(data, id, storage);
 }
@@ -16,8 +16,8 @@ export function storagePath(data: string, id: string, storage: Storage): string 
 export interface NodeStores extends Stores {
   readonly snapshots: SnapshotStore;
   /**
-   * Closes the database of the two stores, if they use a database. Must be called after closing the
-   * stores.
+   * Closes the database of the two stores, if they use one. Must be called after the stores are
+   * closed.
    */
   readonly release: () => Promise<void>;
 }
@@ -42,7 +42,7 @@ export async function storesAt(
     case 'fs':
       return { log: new FileLog(path), snapshots: new FileSnapshots(path, { logger }), release };
     case 'level': {
-      // Create the folder durably, with access for this user only. LevelDB does neither.
+      // Create the folder durably, with access for the current user only. LevelDB does neither.
       await openFolder(path);
       // Without its file `CURRENT`, LevelDB would start an empty database and delete the data.
       const createIfMissing = isNew || (await readdir(path)).length === 0;

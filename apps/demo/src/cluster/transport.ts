@@ -5,7 +5,8 @@ import { WebSocketTransport } from '@kontiki/transport-ws';
 import type { TransportName } from './kinds.js';
 
 /**
- * Creates a transport that listens on a port. `dial` returns the address at which to dial a node.
+ * Creates a transport that listens on a port. `dial` returns the address at which a node can be
+ * reached.
  */
 export function transportOn(
   name: TransportName,

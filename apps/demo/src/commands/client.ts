@@ -82,7 +82,7 @@ async function key(
   client: KvClient,
 ): Promise<number> {
   const name = positionals[0] as string;
-  // URLs resolve these path segments even if they are percent-encoded.
+  // URL parsers resolve these path segments even if they are percent-encoded.
   if (name === '.' || name === '..')
     throw new CliError(`The key ${JSON.stringify(name)} cannot be part of a URL. Use another key.`, EXIT.usage);
   const path = `/kv/${encodeURIComponent(name)}${values['local'] === true ? '?consistency=local' : ''}`;
@@ -102,13 +102,13 @@ async function key(
 
 async function valueOf(argument: string): Promise<Uint8Array> {
   // Copy the input into one buffer. If it arrives byte by byte, a list of chunks would use about a
-  // hundred bytes per byte.
+  // hundred bytes of memory per byte.
   const value = Buffer.alloc(MAX_VALUE);
   let length = 0;
   for await (const chunk of argument === '-' ? process.stdin : [Buffer.from(argument)]) {
     const bytes = chunk as Uint8Array;
-    // A node refuses a longer value early and closes the connection. The outcome would then appear
-    // to be unknown.
+    // A node refuses a longer value early and closes the connection. To the client, the outcome
+    // would then seem unknown.
     if (length + bytes.length > MAX_VALUE)
       throw new CliError(`The value has more than ${MAX_VALUE} bytes. Nothing was sent.`);
     value.set(bytes, length);
@@ -127,7 +127,8 @@ function refused({ status, body }: NodeResponse): CliError {
 }
 
 /**
- * Prints a line per node. Sends all requests at the same time, so that no node delays another node.
+ * Prints a line per node. Sends all requests at the same time, so that a slow node does not delay
+ * the other lines.
  */
 async function status({ urls, http }: Nodes, limit: number): Promise<number> {
   const failures: unknown[] = [];

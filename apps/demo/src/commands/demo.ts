@@ -63,7 +63,7 @@ export async function demoCommand(args: string[]): Promise<number> {
   const secret = values['secret'] as string | undefined;
   if (flags.tls === true && secret !== undefined)
     throw new CliError('Use either --tls or --secret, not both.', EXIT.usage);
-  // Report invalid values now, because the nodes would report them only after the cluster is
+  // Report invalid values now, because the nodes would report them only after the cluster has been
   // created.
   const { redirects } = tuningOf(values);
   if (secret !== undefined) new PeerSecurity(readSecrets(secret));
@@ -111,7 +111,7 @@ async function runCluster(
     showing = new AbortController();
     return printCommands(cluster, http, data, clients, print, AbortSignal.any([stop.signal, showing.signal]));
   };
-  // After a node has exited, the printed commands may need another node.
+  // Once a node has exited, the printed commands may no longer work and need another node.
   const processes = new NodeProcesses(print, () => void showCommands());
   try {
     await startAll(processes, { cluster, isNew }, nodeArgs, stop.signal);
@@ -159,7 +159,7 @@ async function startAll(
     throw new CliError('All nodes have lost their data. Start a new cluster with another --data.');
 }
 
-/** Milliseconds that a node may take to report its role. */
+/** Milliseconds that a node has to report its role. */
 const HEALTH_LIMIT = 3_000;
 
 /** The response to `GET /health`. */

@@ -57,8 +57,8 @@ const argumentsOf = {
 } as const satisfies Partial<Record<MemberChange['change'], readonly (keyof MemberChange | 'members')[]>>;
 
 /**
- * The text that `reconcile` prints for each kind of step. The text is the command that makes only
- * this step, if there is such a command.
+ * The text that `reconcile` prints for each kind of step. If a command exists that takes only this
+ * step, the text is that command.
  */
 const verbs: Record<MembershipStep['kind'], string> = {
   addLearner: 'add-learner',

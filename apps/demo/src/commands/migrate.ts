@@ -39,7 +39,7 @@ export async function migrateCommand(args: string[]): Promise<number> {
   const move = checkMove(parseLocation('from', values['from']), parseLocation('to', values['to']));
   const { data, node, to } = move;
   // Prevent other runs of this command at the same time. They would mistake the unfinished copy for
-  // the copy of an interrupted run, and delete it.
+  // that of an interrupted run, and delete it.
   const lock = await (await openFolder(dirname(to.path))).lock('migrate');
   try {
     await runMove(move);
@@ -95,7 +95,7 @@ function checkMove(from: StoreLocation, to: StoreLocation): Move {
   if (to.path !== target)
     throw new CliError(`--to must be ${to.storage}:${target}, where ${id} looks for its data.`, EXIT.usage);
   if (to.path === from.path) throw new CliError('--from and --to are the same store.', EXIT.usage);
-  // Opening a nonexistent store would create an empty one.
+  // Opening a store that does not exist would create an empty one.
   if (!existsSync(from.path) || (node.storage !== from.storage && !existsSync(to.path))) {
     const current = `${node.storage}:${storagePath(data, id, node.storage)}`;
     throw new CliError(

@@ -130,7 +130,8 @@ interface Settings {
   /** Whether the node has permanently lost its disk and starts on a blank disk. */
   readonly newDisk: boolean;
   /**
-   * Called with the membership in the log when the node accepts connections from peers and clients.
+   * Called when the node accepts connections from peers and clients. The argument is the membership
+   * in the log.
    */
   readonly onListening: (membership: Membership | undefined, stop: AbortSignal) => void;
 }
@@ -161,8 +162,8 @@ async function runOn(
   logger: Logger,
 ): Promise<number> {
   const first = security();
-  // If ports were changed in the cluster file, the file is newer than the log. The file may change
-  // while the node runs, so read it for each attempt.
+  // If the ports in the cluster file were changed, the file is newer than the log. The file may
+  // change while the node runs, so read it for each attempt.
   const dial = (id: string, address: string): string => {
     const node = readClusterFile(data)?.nodes.find((other) => other.id === id);
     return node === undefined ? address : peerUrl(node, cluster.transport);
@@ -237,8 +238,8 @@ async function runOn(
 }
 
 /**
- * Throws if the cluster file contradicts the membership in the log about certificates, for example
- * because the file was edited. The file's ports may differ from the membership.
+ * Throws if the cluster file and the membership in the log disagree about certificates, for example
+ * because the file was edited. The ports in the file may differ from the membership.
  */
 function checkMembers(cluster: ClusterFile, membership: Membership | undefined): void {
   const inFile = cluster.tls === true ? 'https:' : 'http:';

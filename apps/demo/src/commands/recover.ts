@@ -75,7 +75,7 @@ interface Place {
   readonly path: string;
 }
 
-/** A node with the contents of its stores, or with the reason why these cannot be read. */
+/** A node with the contents of its stores, or with the reason why they cannot be read. */
 interface Survivor extends Place {
   readonly contents?: ServerContents;
   readonly problem?: string;
@@ -106,7 +106,7 @@ function nodeAt(path: string): Place {
 async function inspect({ file, node, path }: Place): Promise<Omit<Survivor, keyof Place>> {
   if (node.leftBehind === true) return { problem: 'left behind by an earlier recovery' };
   if (node.storage === 'memory') return { problem: 'its data was in memory' };
-  // Opening a store that does not exist would create an empty store.
+  // Opening a store that does not exist would create an empty one.
   if (!existsSync(path)) return { problem: `there is no folder ${path}` };
   const { log, snapshots, release } = await storesAt(path, node.storage, { logger: silentLogger });
   try {
@@ -154,8 +154,8 @@ function membersOf({ servers, epoch }: Membership): string {
 type Readable = Survivor & { readonly contents: ServerContents & { readonly membership: { membership: Membership } } };
 
 /**
- * Returns the survivor with the newest log. Throws if there is no survivor, or if the voters can
- * still decide without a recovery.
+ * Returns the survivor with the newest log. Throws if there is no survivor, or if enough voters are
+ * left for the cluster to work without a recovery.
  */
 function choose(survivors: readonly Survivor[], force: boolean): Readable {
   const running = survivors.filter(({ isRunning }) => isRunning).map(({ node }) => node.id);
@@ -172,8 +172,8 @@ function choose(survivors: readonly Survivor[], force: boolean): Readable {
   }
   if (isUnfinished(kept)) return kept;
   const { voters: all, outgoing, founded, servers } = kept.contents.membership.membership;
-  // The membership names the store of each node. If an operator bootstrapped a node again, its disk
-  // contains another store, which does not count.
+  // The membership names the store of each node. If an operator has bootstrapped a node again, its
+  // disk contains a different store, which does not count.
   const counts = ({ node, contents }: Readable): boolean =>
     !founded || [undefined, contents.store].includes(servers.get(node.id)?.store);
   const alive = voters.filter(counts).map(({ node }) => node.id);

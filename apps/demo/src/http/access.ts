@@ -3,12 +3,12 @@ import type { IncomingMessage } from 'node:http';
 import { HttpError } from './responses.js';
 
 /**
- * The tokens that clients of a node need. Without a token, the node serves every client that
- * reaches the port.
+ * The tokens that clients of a node need. Without a token, the node serves every client that can
+ * connect to the port.
  */
 export interface AccessOptions {
   readonly token?: string | undefined;
-  /** Token for calls that affect the node instead of the data. Default: `token`. */
+  /** Token for calls that affect the node rather than the data. Default: `token`. */
   readonly adminToken?: string | undefined;
 }
 
@@ -24,14 +24,14 @@ export class Access {
 
   /** Throws an `HttpError` if the node must not serve the request. */
   check({ method, headers }: IncomingMessage, isAdmin: boolean): void {
-    // A page in a browser could send simple requests to this port, although the page cannot read
+    // A page in a browser could send simple requests to this port, although the page could not read
     // the answers.
     if (headers.origin !== undefined && method !== 'GET' && method !== 'HEAD')
       throw new HttpError(403, 'ORIGIN', 'Requests from browsers must not change anything.');
     const expected = isAdmin ? this.#adminToken : this.#token;
     if (expected === undefined) return;
     const [, given = ''] = /^Bearer ([^ ]+)$/.exec(headers.authorization ?? '') ?? [];
-    // Digests have one length, so the comparison reveals nothing about the token.
+    // Digests all have the same length, so the comparison reveals nothing about the token.
     if (!timingSafeEqual(digest(given), expected))
       throw new HttpError(401, 'TOKEN', `This call needs the ${isAdmin ? 'admin ' : ''}token of the node.`);
   }

@@ -12,7 +12,9 @@ import { readBody } from './body.js';
 import { HttpError, sendJson } from './responses.js';
 
 const MAX_BODY = 4_096;
-/** Milliseconds that a membership change may take. A new voter must receive the whole log. */
+/**
+ * Maximum duration of a membership change in milliseconds. A new voter must receive the whole log.
+ */
 const TIMEOUT = 60_000;
 
 /** A membership change, as in the body of `POST /members`. */
@@ -26,7 +28,7 @@ export interface MemberChange {
   readonly metadata?: string;
   /** All members of the desired membership, in a `reconcile`. */
   readonly desired?: Readonly<Record<string, DesiredMember>>;
-  /** Whether a `reconcile` only returns the steps without making them. */
+  /** Whether a `reconcile` only returns the steps without taking them. */
   readonly dryRun?: boolean;
   /** Whether to make the change even if no majority of the new voters answers now. */
   readonly force?: boolean;
@@ -46,9 +48,7 @@ export const CHANGES = [
   'reconcile',
 ] as const;
 
-/**
- * Changes that consist of several steps. If a later step fails, the earlier steps are not undone.
- */
+/** Changes that consist of several steps. If a step fails, the earlier steps are not undone. */
 const SEVERAL: ReadonlySet<MemberChange['change']> = new Set(['add', 'replace', 'reconcile']);
 
 /** Lists the members of the cluster over HTTP, and changes them. */
@@ -78,7 +78,7 @@ export class MembersApi {
       id,
       ...info,
       part: isVoter(membership as Membership, id) ? 'voter' : 'learner',
-      // Only the leader knows how much of the log each other member has.
+      // Only the leader knows how much of the log each of the other members has.
       match: id === this.#node.id ? last : (matches.get(id) ?? null),
     }));
     const { revision = null, level = null } = membership ?? {};

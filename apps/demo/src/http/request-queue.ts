@@ -1,12 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Maximum number of requests per connection that wait while an earlier request is answered. */
+/**
+ * Maximum number of requests per connection that may wait while an earlier request is being
+ * answered.
+ */
 const MAX_WAITING = 64;
 
 /**
- * Milliseconds after which the queue yields to the protocol, so that many requests do not delay
- * heartbeats.
+ * Milliseconds after which the queue yields to the protocol, so that a burst of requests does not
+ * delay heartbeats.
  */
 const SLICE_MS = 5;
 
@@ -23,8 +26,8 @@ interface Exchange {
 export class RequestQueue {
   readonly #handle: (request: IncomingMessage, response: ServerResponse) => void;
   /**
-   * Unanswered requests per connection. The first request of each connection is being handled or is
-   * in `#ready`.
+   * Unanswered requests per connection. The first request of each connection is either being
+   * handled or in `#ready`.
    */
   readonly #connections = new Map<Socket, Exchange[]>();
   /** Requests that are first on their connection and are not being handled yet. */
@@ -51,7 +54,7 @@ export class RequestQueue {
     if (this.#closing) endAfter(response);
   }
 
-  /** Ends each connection after the last response on it. */
+  /** Ends each connection after the last response has been sent on it. */
   close(): void {
     this.#closing = true;
     for (const exchanges of this.#connections.values()) {
@@ -94,7 +97,7 @@ export class RequestQueue {
   }
 }
 
-/** Makes the connection end after a response, unless the response has been sent already. */
+/** Makes the connection end after a response, unless the response has already been sent. */
 function endAfter(response: ServerResponse): void {
   if (!response.headersSent) response.setHeader('Connection', 'close');
 }

@@ -41,7 +41,10 @@ function sendError(
   sendJson(response, status, { error: { code, message } }, headers);
 }
 
-/** HTTP status for each error that a client may see. Any other error is a failure of the node (500). */
+/**
+ * HTTP status for each error that a client may receive. Any other error is a failure of the node
+ * (500).
+ */
 const STATUS: Partial<Record<ErrorCode, number>> = {
   KONTIKI_NOT_LEADER: 503,
   KONTIKI_OVERLOADED: 503,
@@ -63,20 +66,21 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   KONTIKI_LEVEL: 409,
 };
 
-/** Messages for errors whose own messages may contain paths. */
+/** Messages that replace those of errors whose own messages may contain paths. */
 const MESSAGE: Partial<Record<ErrorCode, string>> = {
   KONTIKI_DISK_FULL: 'The disk of the node is full. Free some space, then try again.',
   KONTIKI_CLOSED: 'The node is stopping or has failed. Try another node.',
 };
 
-/** Whether a failed request is explained to the client. Only the node's log explains other failures. */
+/**
+ * Whether the response explains the failure to the client. All other failures are explained only in
+ * the node's log.
+ */
 export function isExplained(error: unknown): boolean {
   return error instanceof HttpError || (isKontikiError(error) && STATUS[error.code] !== undefined);
 }
 
-/**
- * Redirects a client to the leader. The host is taken from the membership, never from the request.
- */
+/** Redirects a client to the leader. The host comes from the membership, never from the request. */
 function redirect(response: ServerResponse, leader: Leader, path: string): void {
   response.writeHead(307, { Location: leader.metadata + path, 'Content-Length': 0 });
   response.end();

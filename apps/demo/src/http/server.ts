@@ -7,10 +7,10 @@ import type { SecureContextOptions } from 'node:tls';
 import type { PeerTls } from '@kontiki/peers';
 import { RequestQueue } from './request-queue.js';
 
-/** Number of ticks of 20 ms for which connections without a request stay open after `close`. */
+/** Number of ticks of 20 ms for which idle connections stay open after `close`. */
 const LINGER_TICKS = 25;
 
-/** Milliseconds that responses may take after `close`. */
+/** Milliseconds that pending responses may take after `close`. */
 const CLOSE_TIMEOUT = 2_000;
 
 /** Certificate of the server and its key, in PEM format. */
@@ -64,8 +64,8 @@ export class KvServer {
    * Ends each connection with the next response on it, and idle connections after half a second. A
    * client may have sent a request that has not arrived yet. If the server closed such a connection
    * at once, the client could not know whether the request had an effect. Resolves when every
-   * request is answered, or after two seconds. Close the node at the same time, so that the node
-   * answers its clients.
+   * request has been answered, or after two seconds. Close the node at the same time, so that the
+   * node answers its clients.
    */
   async close(): Promise<void> {
     const closed = once(this.#server, 'close');
@@ -81,9 +81,9 @@ export class KvServer {
   }
 
   /**
-   * Waits until all connections have ended, for a limited time. After a stall, this process has not
-   * read all bytes that have arrived. The time is therefore counted in ticks of the event loop, and
-   * the last tick ends after a read.
+   * Waits until all connections have ended, for a limited time. After a stall, this process may not
+   * have read all bytes that have arrived. The time is therefore counted in ticks of the event
+   * loop, and the last tick ends after a read.
    */
   async #linger(): Promise<void> {
     for (let tick = 0; tick < LINGER_TICKS && this.#sockets.size > 0; tick += 1) await delay(20);

@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import type { RaftNode, SnapshotStore } from '@kontiki/core';
 import { HttpError, sendJson } from './responses.js';
 
-/** The newest snapshot in a response to `/status`. */
+/** The newest snapshot, as reported by `/status`. */
 interface NewestSnapshot {
   readonly index: number;
   readonly bytes: number;
@@ -21,7 +21,7 @@ interface NewestSnapshot {
 export class SnapshotApi {
   readonly #node: RaftNode;
   readonly #store: SnapshotStore;
-  /** The newest snapshot. It is kept in memory, because clients may poll `/status` at any rate. */
+  /** The newest snapshot. It is kept in memory, because clients may poll `/status` often. */
   #newest: NewestSnapshot | null = null;
 
   private constructor(node: RaftNode, store: SnapshotStore) {
@@ -37,7 +37,7 @@ export class SnapshotApi {
   static async open(node: RaftNode, store: SnapshotStore): Promise<SnapshotApi> {
     const api = new SnapshotApi(node, store);
     const [newest] = await store.list();
-    // If an event arrived during the call, it reported a newer snapshot.
+    // If an event arrived during the call, the event reported a newer snapshot.
     if (newest !== undefined) api.#newest ??= { index: newest.last.index, bytes: newest.bytes, at: null };
     return api;
   }

@@ -18,14 +18,15 @@ interface Iteration {
   readonly end: number;
   /** Position up to which all items were yielded. */
   yielded: number;
-  /** Old versions of items, by key, that changed after the start and have not been yielded yet. */
+  /**
+   * Old versions, by key, of the items that changed after the start and have not been yielded yet.
+   */
   readonly saved: Map<string, PositionedItem>;
 }
 
 /**
- * A map of items that can change while a snapshot of them is being read. When an item changes
- * before an iteration reaches it, its old version is saved for the iteration. Nothing else is
- * copied.
+ * A map of items that can change while a snapshot of it is being read. When an item changes before
+ * an iteration reaches it, its old version is saved for the iteration. Nothing else is copied.
  */
 export class Items {
   readonly #map = new Map<string, PositionedItem>();
@@ -56,8 +57,7 @@ export class Items {
   }
 
   /**
-   * Yields all items in the state at the time when the first item is requested. Later changes are
-   * not visible.
+   * Yields all items as they are when the first item is requested. Later changes are not visible.
    */
   *snapshot(): Generator<[string, Item], void> {
     const iteration: Iteration = { end: this.#lastPosition, yielded: 0, saved: new Map() };

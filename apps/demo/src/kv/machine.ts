@@ -29,8 +29,8 @@ export class KvMachine implements StateMachine<KvResult> {
   /** Returns the first `limit` items whose key starts with `prefix`, sorted by key. */
   list(prefix: string, limit: number): [string, Item][] {
     let found: [string, Item][] = [];
-    // Sorting a million keys would delay heartbeats. The list is therefore periodically cut to its
-    // first `limit` keys, and keys that sort after them are skipped.
+    // Sorting a million keys would delay heartbeats. Therefore, the list is cut to its first
+    // `limit` keys from time to time, and keys that sort after them are skipped.
     let lastKept: string | undefined;
     const keepFirst = (): void => {
       found = found.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, limit);
@@ -51,7 +51,7 @@ export class KvMachine implements StateMachine<KvResult> {
   }
 
   /**
-   * Returns the state at the time when the first chunk is read. Commands may be applied between
+   * Returns the state as it is when the first chunk is read. Commands may be applied between
    * chunks.
    */
   snapshot(): AsyncIterable<Uint8Array> {

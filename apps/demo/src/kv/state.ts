@@ -2,15 +2,15 @@ import { protocolError, Reader, Writer } from '@kontiki/core/wire';
 import { MAX_KEY, MAX_VALUE } from './command.js';
 import { Items, type Item } from './items.js';
 
-/** Minimum length of a chunk in bytes, except for the last chunk. */
+/** Minimum length of every chunk but the last, in bytes. */
 const CHUNK = 64 * 1024;
 /** Length of an encoded item without its key and value, in bytes. */
 const HEADER = 14;
 
 /**
- * Encodes the state. Each item consists of its revision (8 bytes), length of the value (4), length
- * of the key (2), key, and value. A chunk ends after the item that makes it 64 KiB or longer. Items
- * are requested lazily, one chunk at a time.
+ * Encodes the state. Each encoded item consists of its revision (8 bytes), length of the value (4),
+ * length of the key (2), key, and value. A chunk ends after the item that makes it 64 KiB or
+ * longer. Items are requested lazily, one chunk at a time.
  */
 export async function* encodeState(items: Iterable<[string, Item]>): AsyncGenerator<Uint8Array, void> {
   let chunk: [string, Item][] = [];
@@ -44,7 +44,7 @@ function encode(items: readonly [string, Item][], length: number): Uint8Array {
 /** Decodes the output of `encodeState`, which may arrive in chunks of any size. */
 export async function decodeState(chunks: AsyncIterable<Uint8Array>): Promise<Items> {
   const items = new Items();
-  // The bytes not yet decoded, their length, and the length needed to continue decoding.
+  // The bytes that are not decoded yet, their length, and the length needed to continue decoding.
   let pending: Uint8Array[] = [];
   let length = 0;
   let needed = HEADER;

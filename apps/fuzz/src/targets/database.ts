@@ -7,7 +7,7 @@ import { command, membership, meta, owner } from './samples.js';
 
 const views = { keyEncoding: 'view', valueEncoding: 'view' } as const;
 
-/** Encodes all keys and values of a database. The length of each key or value precedes it. */
+/** Encodes all keys and values of a database, each preceded by its length. */
 async function dump(database: MemoryLevel): Promise<Uint8Array> {
   const parts = (await database.iterator<Uint8Array, Uint8Array>(views).all()).flat();
   const writer = new Writer(parts.reduce((sum, part) => sum + 2 + part.length, 0));
@@ -18,7 +18,7 @@ async function dump(database: MemoryLevel): Promise<Uint8Array> {
   return writer.bytes;
 }
 
-/** Decodes all complete pairs of a key and a value in an input. */
+/** Decodes all complete key/value pairs in an input. */
 function pairsOf(input: Uint8Array): [key: Uint8Array, value: Uint8Array][] {
   const pairs: [Uint8Array, Uint8Array][] = [];
   const reader = new Reader(input);
@@ -30,7 +30,7 @@ function pairsOf(input: Uint8Array): [key: Uint8Array, value: Uint8Array][] {
   return pairs;
 }
 
-/** Returns an encoded database that contains a snapshot and the log that `write` writes. */
+/** Returns an encoded database that contains a snapshot and the log that `write` has written. */
 async function written(write: (log: LevelLog) => Promise<void>): Promise<Uint8Array> {
   const database = new MemoryLevel();
   const log = new LevelLog(database);

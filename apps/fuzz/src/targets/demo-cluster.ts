@@ -25,7 +25,9 @@ const anything = fc.oneof(
   fc.constantFrom<unknown>(null, [], {}, ['n1'], '', '../x', '__proto__', 0, -1, 1.5, 2 ** 53, '4001', true, 'http'),
   fc.jsonValue({ maxDepth: 2 }),
 );
-/** Returns objects with up to two of the named fields, with arbitrary values. */
+/**
+ * Returns a generator of objects that have up to two of the named fields, with arbitrary values.
+ */
 const fieldsOf = (...names: readonly string[]): fc.Arbitrary<object> =>
   fc.array(fc.tuple(fc.constantFrom(...names), anything), { maxLength: 2 }).map((fields) => Object.fromEntries(fields));
 

@@ -13,7 +13,7 @@ interface Demo {
   readonly server: KvServer;
 }
 
-/** HTTP status of the answer to a valid request whose condition is not met. */
+/** HTTP status of the response to a valid request whose condition is not met. */
 const UNMET_CONDITION = 412;
 
 let demo: Promise<Demo> | undefined;
@@ -36,7 +36,7 @@ async function start(): Promise<Demo> {
 }
 
 /**
- * Encodes a request. The server closes the connection after its answer unless `isLast` is false.
+ * Encodes a request. The server closes the connection after its response unless `isLast` is false.
  */
 const request = (method: string, path: string, headers: readonly string[] = [], body = '', isLast = true): Uint8Array =>
   bytesOf(

@@ -5,7 +5,7 @@ import { crc32, decodeFrame, encodeFrame } from '@kontiki/core/wire';
 import { check, type Target } from '../target.js';
 import { membership, meta } from './samples.js';
 
-/** Returns one message of every kind, with field values that derive from three numbers. */
+/** Returns one message of every kind, whose field values are derived from three numbers. */
 function messages([a, b, term]: readonly [number, number, number]): readonly Message[] {
   const from = { term, incarnation: 1 + (a % 1_000) };
   const to = 1 + (b % 1_000);

@@ -11,7 +11,7 @@ const encode = (headers: Readonly<Record<string, string>>): Uint8Array =>
       .join('\n'),
   );
 
-/** Parses lines of headers like Node.js, which collects repeated names in an array. */
+/** Parses lines of headers as Node.js does, which collects repeated names in an array. */
 function decode(input: Uint8Array): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = {};
   for (const line of textOf(input).split('\n')) {

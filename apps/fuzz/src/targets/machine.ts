@@ -22,7 +22,10 @@ const inventory = defineStateMachine({
   migrate: (state: Inventory): Inventory => ({ ...state, tags: new Set(['migrated']) }),
 });
 
-/** Applies an input as an entry. Returns whether the entry is a command that the machine has. */
+/**
+ * Applies an input as an entry. Returns whether the entry contains a command that the machine
+ * defines.
+ */
 function apply(input: Uint8Array): boolean {
   const replica = new Replica(inventory);
   const entry = { kind: 'command', index: 1, term: 1, data: input } as const;

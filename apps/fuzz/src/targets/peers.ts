@@ -20,8 +20,8 @@ class Server {
   #started: Promise<PeerTransport<Peer>> | undefined;
 
   /**
-   * `status` is the HTTP status of an answer to an accepted request. `turns` is the number of turns
-   * of the event loop to wait for an answer.
+   * `status` is the HTTP status of the response to an accepted request. `turns` is the number of
+   * turns of the event loop to wait for a response.
    */
   constructor(create: () => PeerTransport<Peer>, status: number, turns: number) {
     this.#create = create;
@@ -70,7 +70,7 @@ const concat = (...parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(B
 
 const hello = helloHeaders(peer, self.server);
 
-/** Encodes a request. The server closes the connection after its answer. */
+/** Encodes a request. The server closes the connection after its response. */
 const post = (headers: Readonly<Record<string, string>>, body: Uint8Array): Uint8Array =>
   concat(
     head('POST / HTTP/1.1', { ...hello, connection: 'close', 'content-length': `${body.length}`, ...headers }),
@@ -89,14 +89,14 @@ const upgrade = {
   'sec-websocket-protocol': SUBPROTOCOL,
 };
 
-/** Encodes a body as one chunk of one byte and one chunk with the remaining bytes. */
+/** Encodes a body as two chunks: one with the first byte, and one with the remaining bytes. */
 function chunks(body: Uint8Array): Uint8Array {
   const chunk = (bytes: Uint8Array): Uint8Array =>
     concat(bytesOf(`${bytes.length.toString(16)}\r\n`), bytes, bytesOf('\r\n'));
   return concat(chunk(body.subarray(0, 1)), chunk(body.subarray(1)), chunk(body.subarray(body.length)));
 }
 
-/** Encodes a frame of the WebSocket protocol, as a client sends it. */
+/** Encodes a frame of the WebSocket protocol as a client would. */
 function webSocketFrame(opcode: number, payload: Uint8Array, length: number = payload.length): Uint8Array {
   const size = length < 126 ? [0x80 | length] : [0x80 | 126, length >> 8, length & 0xff];
   return concat(Uint8Array.of(0x80 | opcode, ...size, 0, 0, 0, 0), payload);
@@ -124,7 +124,7 @@ const framing = fc
 
 const http = new Server(() => new HttpTransport(options), 200, 50);
 const ws = new Server(() => new WebSocketTransport(options), 101, 0);
-// Allocation limit of these targets, which includes buffers of sockets.
+// The allocation limit of these targets, which includes the buffers of sockets.
 const allocatedBytes = 16 * 1024 * 1024;
 
 export const peerHttp: Target = {

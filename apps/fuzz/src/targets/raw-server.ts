@@ -11,9 +11,8 @@ const CLOSE_TIMEOUT = 5_000;
 /** Time that a client waits for an answer before it ends its connection. */
 export interface Patience {
   /**
-   * Number of turns of the event loop without an answer. The server runs in the same process and
-   * needs only a few turns, even on a busy machine. Timers would leave the process idle most of the
-   * time.
+   * Number of turns of the event loop to wait. The server runs in the same process and needs only a
+   * few turns, even on a busy machine. Timers would leave the process idle most of the time.
    */
   readonly turns: number;
   /** Called after half of the turns in `turns`. */

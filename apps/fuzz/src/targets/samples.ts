@@ -28,7 +28,7 @@ export function command(index: number, term: number): Entry {
   return { kind: 'command', index, term, data: Buffer.alloc(9, index) };
 }
 
-/** Returns an input in two pieces, as a snapshot is read. */
+/** Returns an input in two pieces, because snapshots are read in pieces. */
 export async function* piecesOf(input: Uint8Array): AsyncGenerator<Uint8Array, void> {
   const middle = input.length >> 1;
   yield input.subarray(0, middle);

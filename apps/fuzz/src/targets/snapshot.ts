@@ -70,7 +70,7 @@ export const snapshot: Target = {
     return isListed;
   },
   isExpected: (error) => isKontikiError(error) && CODES.has(error.code),
-  // The decompression of gzip allocates separate buffers.
+  // Decompression with gzip allocates separate buffers.
   allocatedBytes: 4 * 1024 * 1024,
   repair: (input) => {
     const view = new DataView(input.buffer, input.byteOffset, input.length);

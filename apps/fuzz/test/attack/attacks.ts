@@ -21,7 +21,7 @@ export interface Target {
  */
 export type Attack = (target: Target) => Promise<void>;
 
-/** An attack on one connection, and the reason with which the server refuses the connection. */
+/** An attack on one connection, and the reason for which the server refuses the connection. */
 export interface Refused {
   readonly attack: Attack;
   readonly reason: string;
@@ -34,14 +34,14 @@ type Headers = Readonly<Record<string, string>>;
 
 const sockets = new Set<Socket>();
 
-/** Ends all attacks that are in progress. */
+/** Ends all attacks in progress. */
 export function endAttacks(): void {
   for (const socket of sockets) socket.destroy();
 }
 
 /**
- * Number of connections that the attacks have opened, and number of bytes sent on connections that
- * have ended.
+ * Number of connections that the attacks have opened, and number of bytes that they sent on
+ * connections that have ended.
  */
 export const sent = { connections: 0, bytes: 0 };
 
@@ -85,13 +85,13 @@ function open(port: number, options: ConnectionOptions | undefined, act: (socket
 
 let next = 0;
 
-/** Returns the number of the next stranger, which is a server that no membership names. */
+/** Returns the number of the next stranger. A stranger is a server that no membership names. */
 function nextStranger(): number {
   next = (next + 1) % STRANGERS;
   return next;
 }
 
-/** Returns the handshake of a stranger, with some headers replaced. */
+/** Returns a stranger's handshake with some of its headers replaced. */
 function handshake({ kind, server }: Target, stranger: number, headers: Headers = {}, method?: string): string {
   const identity = {
     cluster: 'c-1',
@@ -147,7 +147,8 @@ export const intrude =
 export const replay: Attack = (target) => plain(() => target.recorded ?? '')(target);
 
 /**
- * Records the bytes of a client that completes its TLS handshake, and its handshake as a stranger.
+ * Records the bytes of a client that completes the TLS handshake and then its own handshake as a
+ * stranger.
  */
 export async function record(target: Omit<Target, 'recorded'>): Promise<Uint8Array | undefined> {
   const options = target.credentials.client(0);
@@ -171,7 +172,7 @@ export async function record(target: Omit<Target, 'recorded'>): Promise<Uint8Arr
   return Buffer.concat(sent);
 }
 
-/** The header of a binary WebSocket message with a zero mask. */
+/** Returns the header of a binary WebSocket message with a mask of zeros. */
 function wsHeader(length: number, first = 0x82): Buffer {
   const header = Buffer.alloc(14);
   header[0] = first;
@@ -188,8 +189,7 @@ function message(kind: Target['kind'], body: Uint8Array): Buffer {
 const chunked = { 'transfer-encoding': 'chunked' };
 
 /**
- * Handshakes that differ from a valid handshake, with the reason for which the server refuses each
- * of them.
+ * Handshakes that differ from a valid one, each with the reason for which the server refuses it.
  */
 const handshakes: readonly (readonly [reason: string, headers: Headers | ((target: Target) => Headers)])[] = [
   ['cluster', { 'kontiki-cluster': 'c-2' }],
@@ -255,15 +255,14 @@ export function refused({ kind, credentials }: Pick<Target, 'kind' | 'credential
   ];
 }
 
-/** Opens more connections than a server allows without a handshake, and sends nothing. */
+/** Opens more connections than a server allows before the handshake, and sends nothing. */
 export const halfOpen: Attack = async (target) => {
   await Promise.all(Array.from({ length: 80 }, () => plain(() => '')(target)));
 };
 
 /**
- * Connects more servers of the cluster than a server allows, and no membership names these servers.
- * Their number is below the limit for connections without a handshake, so all of them can complete
- * the handshake.
+ * Connects more servers of the cluster than a server accepts if no membership names them. Their
+ * number is below the limit for connections without a handshake, so all of them can complete it.
  */
 export const strangers: Attack = async (target) => {
   await Promise.all(Array.from({ length: 50 }, () => asStranger({ 'content-length': '0' })(target)));

@@ -6,12 +6,13 @@ import { Authority } from '../../../../packages/peers/test/transports/certificat
 
 /** Credentials that a server must not accept. */
 interface WrongCredentials {
-  /** Options with which an attacker connects. Undefined for a connection without TLS. */
+  /** Options with which an attacker connects, or undefined for a connection without TLS. */
   readonly options: ConnectionOptions | undefined;
   /** The reason for which a server refuses these credentials. */
   readonly reason: string;
   /**
-   * The code that a server logs for its first refusal. Set for two of the credentials in each list.
+   * The code that a server logs when it first refuses these credentials. Set for two of the
+   * credentials in each list.
    */
   readonly code?: string;
 }
@@ -21,16 +22,16 @@ export interface Credentials {
   /** Returns the options of a server. */
   readonly security: (id: string) => Promise<SecurityOptions>;
   /**
-   * Returns valid options of a client that acts as the server `s0`, `s1`… of the cluster. Undefined
-   * for a connection without TLS.
+   * Returns valid options of a client that acts as server `s0`, `s1`… of the cluster. Returns
+   * undefined for a connection without TLS.
    */
   readonly client: (stranger: number) => ConnectionOptions | undefined;
   readonly wrong: readonly WrongCredentials[];
 }
 
 /**
- * Number of servers as which the attackers act. They belong to the cluster, but no membership names
- * them.
+ * Number of servers that the attackers pretend to be. They belong to the cluster, but no membership
+ * names them.
  */
 export const STRANGERS = 1_000;
 /** Number of server names in one certificate. */
@@ -41,7 +42,7 @@ export async function nothing(): Promise<Credentials> {
   return { security: async () => ({}), client: () => undefined, wrong: [] };
 }
 
-/** The code with which OpenSSL refuses a message that was encrypted with another key. */
+/** The code with which OpenSSL refuses a message that was encrypted with the wrong key. */
 export const BAD_RECORD = 'ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC';
 
 /**

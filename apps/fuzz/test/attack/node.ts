@@ -13,7 +13,7 @@ export interface Settings {
   readonly security: SecurityOptions;
 }
 
-/** Report that a node sends to its parent process, four times per second. */
+/** A report that a node sends to its parent process four times per second. */
 export interface Report {
   readonly committed: number;
   /** CPU time in seconds that the node has used so far. */
@@ -22,11 +22,11 @@ export interface Report {
   readonly refusals: Readonly<Record<string, number>>;
   /** Number of lines that the node has logged so far. */
   readonly lines: number;
-  /** The code of the first TLS handshake that was refused. */
+  /** The code of the first TLS handshake that the node refused. */
   readonly firstTlsCode: string | undefined;
 }
 
-// A program that runs one node and proposes as long as the node leads.
+// A program that runs one node and, while the node leads, proposes commands.
 const { id, folder, members, kind, security } = JSON.parse(process.env['SETTINGS'] as string) as Settings;
 const cluster = 'c-1';
 const log = new FileLog(folder);

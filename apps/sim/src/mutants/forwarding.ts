@@ -26,7 +26,7 @@ export const protocolMutants: readonly Mutant[] = [
   },
 ];
 
-/** Bugs in how a node waits for the outcome of proposals that it has forwarded. */
+/** Bugs in how a node waits for the outcomes of the proposals that it has forwarded. */
 export const nodeMutants: readonly Mutant[] = [
   {
     name: 'a proposal without an answer counts as never sent',

@@ -4,7 +4,7 @@ const CHANGES = 'packages/core/test/protocol/membership-changes.test.ts';
 const LEVELS = 'packages/core/test/protocol/levels.test.ts';
 const TRANSFERS = 'packages/core/test/protocol/transfers.test.ts';
 
-/** Bugs in changes of the membership, in feature levels and in transfers of the leadership. */
+/** Bugs in membership changes, feature levels and leadership transfers. */
 export const mutants: readonly Mutant[] = [
   {
     name: 'a change of several voters has no joint phase',

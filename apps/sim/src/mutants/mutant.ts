@@ -1,8 +1,8 @@
 /** A bug, injected by replacing a text in a source file. */
 export interface Mutant {
-  /** A sentence that states what the buggy code does wrong. */
+  /** A sentence that says what the buggy code does wrong. */
   readonly name: string;
-  /** The package that contains the file. Default: core. */
+  /** The package that contains the file. Default: `core`. */
   readonly package?: 'core' | 'snapshot' | 'storage-fs' | 'storage-level' | 'testing' | undefined;
   /** Path of the file in the package's `src`. */
   readonly file: string;

@@ -2,7 +2,9 @@ import { nodeMutants as forwarding } from './forwarding.js';
 import { mutants as machine } from './machine.js';
 import type { Mutant } from './mutant.js';
 
-/** Bugs outside of the protocol, in the node, typed state machines, the wire format and the file log. */
+/**
+ * Bugs outside the protocol: in the node, typed state machines, the wire format and the file log.
+ */
 export const mutants: readonly Mutant[] = [
   ...forwarding,
   // ---- the node

@@ -5,8 +5,8 @@ import { mutants as stores } from './stores.js';
 import { mutants as turns } from './turns.js';
 
 /**
- * Bugs that Raft implementations have had or could have. A few worlds must suffice to find each of
- * these bugs.
+ * Bugs that Raft implementations have had or could have. Each of them must be found within a few
+ * worlds.
  */
 export const mutants: readonly Mutant[] = [
   // ---- votes and terms

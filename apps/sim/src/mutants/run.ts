@@ -34,7 +34,7 @@ export interface MutantsOptions {
 }
 
 /**
- * Resolves with true if every mutant was detected. With `alone`, resolves with true if every
+ * Resolves with true if every mutant was detected. If `alone` is set, resolves with true if every
  * invariant detected at least one mutant.
  */
 export async function runMutants({ names, alone, invariants, ...worlds }: MutantsOptions): Promise<boolean> {
@@ -58,7 +58,7 @@ export async function runMutants({ names, alone, invariants, ...worlds }: Mutant
   return found;
 }
 
-/** Settings of the worlds to run with each mutant. */
+/** Settings of the worlds that run with each mutant. */
 type Worlds = Pick<MutantsOptions, 'world' | 'storage' | 'seeds' | 'from'>;
 
 interface Killed {
@@ -150,8 +150,8 @@ async function kill(
   } finally {
     progress.clear();
   }
-  // All seeds started before the first failure have finished. The lowest failed seed, and therefore
-  // the count, is the same in every run.
+  // All seeds that started before the first failure have finished. The lowest failing seed, and
+  // therefore the count, is the same in every run.
   const first = failed.sort((a, b) => a.seed - b.seed)[0];
   return first?.violation && { seeds: first.seed + 1 - from, by: first.violation.invariant };
 }

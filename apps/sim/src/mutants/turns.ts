@@ -1,6 +1,9 @@
 import type { Mutant } from './mutant.js';
 
-/** Bugs in turns, reads and limits. The fast world must find each of these bugs. */
+/**
+ * Bugs in turns, reads and limits. Each of them must be found by the fast world, which simulates
+ * the protocol alone.
+ */
 export const mutants: readonly Mutant[] = [
   // ---- turns
   {

@@ -1,5 +1,5 @@
-// Shows the rules for quorums, memberships and durable writes. Tests the classes in log/ and the
-// functions in protocol/quorum.ts without a server.
+// Shows the rules for quorums, memberships and durable writes. Tests the classes in `log/` and the
+// functions in `protocol/quorum.ts` without a server.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isVoter, membershipFault, membershipOf, type Entry, type Membership } from '@kontiki/core';
@@ -35,7 +35,7 @@ describe('quorum', () => {
     }
   });
 
-  it('a quorum before the founding is all voters', () => {
+  it('a quorum before the founding consists of all voters', () => {
     const unfounded = { ...joint(['a', 'b', 'c'], []), founded: false };
     const two = (id: string): boolean | undefined => id !== 'c' || undefined;
     expect(voteResult(unfounded, two)).toBe('pending');
@@ -162,7 +162,7 @@ describe('durability', () => {
     const ballot = writes.issue(Infinity, 6, 0);
     writes.finish(ballot);
     expect(writes.durable(Infinity)).toBe(6);
-    // Entry 5 has changed again, and the write for this change is not issued yet.
+    // Entry 5 has been replaced again, and the write of the new entry has not been issued yet.
     expect(writes.durable(5)).toBe(4);
   });
 

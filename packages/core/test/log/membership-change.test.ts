@@ -24,14 +24,19 @@ function membership(voters: readonly string[], learners: readonly string[] = [])
   );
 }
 
-/** Returns whether a set of servers is a majority of `voters`, counted one by one. */
+/**
+ * Returns whether a set of servers is a majority of `voters`, by counting the servers one by one.
+ */
 function isMajority(servers: ReadonlySet<string>, voters: readonly string[]): boolean {
   let both = 0;
   for (const voter of voters) if (servers.has(voter)) both += 1;
   return both > voters.length - both;
 }
 
-/** Returns whether a set of servers may elect and commit, by the definition in Raft §6. */
+/**
+ * Returns whether a set of servers may elect leaders and commit entries, by the definition in Raft
+ * §6.
+ */
 function isQuorum(servers: ReadonlySet<string>, { voters, outgoing }: Membership): boolean {
   return isMajority(servers, voters) && (outgoing.length === 0 || isMajority(servers, outgoing));
 }
@@ -102,7 +107,7 @@ describe('membership changes', () => {
     ['exchanges one voter', ['a', 'b', 'c'], ['a', 'b', 'd'], true],
     ['adds two voters', ['a'], ['a', 'b', 'c'], true],
     ['exchanges all voters', ['a', 'b', 'c'], ['d', 'e', 'f'], true],
-  ])('a change that %s is joint only if quorums need not overlap', (_, from, to, joint) => {
+  ])('a change that %s is joint only if old and new quorums need not overlap', (_, from, to, joint) => {
     const [current, target] = [membership(from), membership(to)];
     expect(beginChange(current, target).outgoing.length > 0).toBe(joint);
     if (from.length + to.length > 5) expect(overlap(current, simple(current, target))).toBe(!joint);

@@ -1,4 +1,4 @@
-// Replays cases that etcd's raft publishes for its quorums and for its configuration changes
+// Replays cases that etcd's raft publishes for its quorums and its configuration changes
 // (quorum/testdata and confchange/testdata). Expects the results that etcd documents.
 import { membershipOf, type Membership } from '@kontiki/core';
 import { expect, it } from 'vitest';
@@ -51,8 +51,7 @@ function change(current: Membership, command: string): Membership | string {
   const steps: MembershipStep[] = [];
   let target: Target | string = current;
   for (const operation of operations) {
-    // Each step is checked after all earlier steps of the change, which may temporarily leave no
-    // voter.
+    // Each step of a change is checked after all earlier steps. In between, there may be no voter.
     const before = targetOf(current, steps);
     steps.push(...stepsOf(typeof before === 'string' ? { ...current, voters: [] } : before, operation));
     target = targetOf(current, steps);
@@ -103,7 +102,7 @@ it.each([
     ['simple r1', 'no voter would remain'],
     ['simple r2 r3 r4 r5', 'voters=(1)'],
   ],
-] as const)("a change of etcd's test that %s ends as documented", (_, ...commands) => {
+] as const)("a change from etcd's tests that %s ends as documented", (_, ...commands) => {
   let current = membership(['1']);
   for (const [command, expected] of commands as readonly (readonly [string, string])[]) {
     const next = change(current, command);
@@ -113,8 +112,8 @@ it.each([
 });
 
 /**
- * Cases with voters, outgoing voters, the indices of all voters in order of their ids (0 if
- * unknown), and the expected commit index.
+ * Each case has voters, outgoing voters, indices and the expected commit index. The indices are
+ * those of all voters in order of their ids, or 0 if unknown.
  */
 const commits: readonly (readonly [voters: string, outgoing: string, reached: readonly number[], expected: number])[] =
   [
@@ -155,7 +154,7 @@ const commits: readonly (readonly [voters: string, outgoing: string, reached: re
   ];
 
 it.each(commits)(
-  "voters %s, outgoing voters %s and indices %s of etcd's test commit %i",
+  "voters %s, outgoing voters %s and indices %s from etcd's tests commit %i",
   (voters, outgoing, reached, expected) => {
     const joint = { ...membership(voters.split('')), outgoing: outgoing.split('') };
     const ids = [...new Set(`${voters}${outgoing}`.split(''))].sort();

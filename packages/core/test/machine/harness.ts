@@ -23,7 +23,7 @@ function schema<Input, Output>(parse: (value: unknown) => Output | undefined): S
 
 const digits = schema<string, number>((value) => (/^\d+$/.test(String(value)) ? Number(value) : undefined));
 
-/** A counter with a command of every kind. */
+/** A counter with one command of every kind. */
 export const counter = defineStateMachine({
   initial: () => ({ total: 0, notes: [] as string[] }),
   commands: {
@@ -55,7 +55,7 @@ export const counter = defineStateMachine({
 });
 export type Counter = typeof counter;
 
-/** Typed nodes on virtual time. */
+/** Nodes with typed state machines, on virtual time. */
 export class TypedNodes<D extends Definition = Definition> {
   readonly below = new Nodes();
   readonly #random = new Random(1).next;
@@ -85,7 +85,7 @@ export class TypedNodes<D extends Definition = Definition> {
     return node;
   }
 
-  /** Bootstraps and opens servers. Resolves with the leader. */
+  /** Bootstraps and opens the servers. Resolves with the leader. */
   async cluster(machine: D, ...ids: string[]): Promise<TypedNode<D>> {
     await this.below.bootstrap(...ids);
     for (const id of ids) await this.run(this.open(id, machine));
@@ -109,7 +109,7 @@ export class TypedNodes<D extends Definition = Definition> {
     return result;
   }
 
-  /** Closes a server at once, and removes it from the list of nodes. */
+  /** Closes a server immediately, and removes it from the list of nodes. */
   async stop(id: string): Promise<void> {
     await this.run((this.nodes.get(id) as TypedNode<D>).close(atOnce));
     this.nodes.delete(id);

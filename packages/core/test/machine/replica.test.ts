@@ -1,4 +1,5 @@
-// Shows how a defined state machine handles committed entries and snapshots, without a node.
+// Shows how a state machine with a definition handles committed entries and snapshots, without a
+// node.
 import { defineStateMachine, Replica, type Codec, type Outcome } from '@kontiki/core';
 import { Random, testStateMachine } from '@kontiki/testing';
 import fc from 'fast-check';
@@ -10,7 +11,7 @@ import { collect, counter, entries, stream } from './harness.js';
 const apply = (replica: Replica, ...commands: Uint8Array[]): Outcome[] =>
   replica.apply({ entries: entries(...commands), through: commands.length + 1 });
 
-/** Returns the codes of errors and the values of results. */
+/** Returns the value of each result, or the code of its error. */
 const shown = (outcomes: Outcome[]): unknown[] =>
   outcomes.map((outcome) => ('error' in outcome ? (outcome.error as { code?: unknown }).code : outcome.result));
 
@@ -36,7 +37,7 @@ testStateMachine(
 );
 
 describe('Replica', () => {
-  it('entries that are no commands of the version produce failed results', () => {
+  it('entries that are not commands of the version produce failed results', () => {
     const replica = new Replica(counter);
     const command = (name: string, input?: Uint8Array, version = 1): Uint8Array =>
       encodeCommand({ version, name, input });
@@ -73,7 +74,7 @@ describe('Replica', () => {
     ]);
   });
 
-  it('bytes that are no command produce failed results and change no state', () => {
+  it('bytes that are not a command produce failed results and change no state', () => {
     const replica = new Replica(counter);
     apply(replica, replica.encode('note', 'x'));
     const valid = replica.encode('note', 'y');
@@ -102,7 +103,7 @@ describe('Replica', () => {
     expect(() => apply(replica, replica.encode('wait'))).toThrow('Command wait returned a promise.');
   });
 
-  it('a codec encodes and decodes the inputs', () => {
+  it('a custom codec encodes and decodes the inputs', () => {
     const codec: Codec = { encode: (value) => bytes(`<${String(value)}>`), decode: (data) => data.length };
     const lengths = defineStateMachine({
       initial: () => [] as number[],
@@ -127,14 +128,14 @@ describe('Replica', () => {
     expect(() => slow.encode('set', 1)).toThrow(/refused, and nothing was proposed. The validator returned a promise/);
   });
 
-  it('the context of a command has its index and term', () => {
+  it('the context of a command contains its index and term', () => {
     const replica = new Replica(counter);
     expect(apply(replica, replica.encode('set', '3'))).toMatchObject([{ result: { index: 2, term: 1 } }]);
   });
 });
 
 describe('snapshots of a Replica', () => {
-  it('a snapshot has the state at its first chunk, although commands change it', async () => {
+  it('a snapshot has the state as of its first chunk, despite later commands', async () => {
     const replica = new Replica(counter);
     apply(replica, replica.encode('note', 'before'), replica.encode('add', 1));
     const chunks = replica.snapshot();
@@ -146,7 +147,7 @@ describe('snapshots of a Replica', () => {
     expect(replica.state).toEqual({ total: 2, notes: ['before', 'after'] });
   });
 
-  it('a snapshot in pieces of any size is restored', async () => {
+  it('a snapshot that arrives in pieces of any size is restored', async () => {
     const replica = new Replica(counter);
     apply(replica, replica.encode('note', 'ä'));
     const all = Buffer.concat(await collect(replica.snapshot()));
@@ -192,7 +193,7 @@ describe('snapshots of a Replica', () => {
     await expect(new Replica(counter).restore(stream([data]))).rejects.toMatchObject({ code: 'KONTIKI_FORMAT' });
   });
 
-  it('a state that is not plain data is written and read by its definition', async () => {
+  it('a definition writes and reads a state that is not plain data', async () => {
     class Total {
       value = 0;
     }
@@ -219,7 +220,7 @@ describe('snapshots of a Replica', () => {
     expect(copy.state).toBeInstanceOf(Total);
   });
 
-  it('a snapshot that is abandoned ends its writer', async () => {
+  it('an abandoned snapshot ends its writer', async () => {
     let ended = false;
     const machine = defineStateMachine({
       initial: () => new Date(0),
@@ -244,7 +245,7 @@ describe('snapshots of a Replica', () => {
     expect(ended).toBe(true);
   });
 
-  it('a snapshot of a state that is not plain data fails and reports the location', async () => {
+  it('a snapshot of a state that is not plain data fails and reports where', async () => {
     const dates = defineStateMachine({
       initial: () => ({ at: undefined as Date | undefined }),
       commands: { set: (state) => void (state.at = new Date(0)) },

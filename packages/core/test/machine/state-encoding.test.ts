@@ -46,14 +46,14 @@ describe('encodeState', () => {
     expect(copy.list[0]).toEqual({ name: 'a' });
   });
 
-  it('the order of keys and maps is kept', async () => {
+  it('the order of object keys and map entries is kept', async () => {
     const state = { z: 1, a: new Map([['z', new Set(['z', 'a'])]]), m: { z: 1, a: 2 } };
     const copy = (await roundTrip(state)) as typeof state;
     expect(JSON.stringify([...Object.keys(copy), ...Object.keys(copy.m)])).toBe('["z","a","m","z","a"]');
     expect([...(copy.a.get('z') ?? [])]).toEqual(['z', 'a']);
   });
 
-  it('a state with 100,000 levels round-trips', async () => {
+  it('a state with 100,000 nested levels round-trips', async () => {
     let state: unknown[] = [];
     for (let i = 0; i < 100_000; i += 1) state = [state];
     let copy = (await roundTrip(state)) as unknown[];
@@ -62,7 +62,7 @@ describe('encodeState', () => {
     expect(levels).toBe(100_000);
   });
 
-  it('a key __proto__ and a lone surrogate round-trip', async () => {
+  it('a key named __proto__ and a lone surrogate round-trip', async () => {
     const state = [JSON.parse('{"__proto__": {"polluted": true}}') as object, '\ud800', { toJSON: 1 }];
     const copy = (await roundTrip(state)) as object[];
     expect(copy).toStrictEqual(state);

@@ -12,7 +12,7 @@ afterEach(() => nodes.close());
 
 const run = <T>(promise: Promise<T>): Promise<T> => nodes.run(promise);
 
-/** A typed node without its types. */
+/** A typed node, cast to a type without its commands and queries. */
 interface Untyped {
   execute(name: string, input?: unknown, options?: object): Promise<unknown>;
   query(name: string, input?: unknown, options?: object): Promise<unknown>;
@@ -81,7 +81,7 @@ describe('TypedNode', () => {
     await expect(run(untyped(leader).query('nope'))).rejects.toMatchObject({ code: 'KONTIKI_UNKNOWN_COMMAND' });
   });
 
-  it('results are copies, which callers may change', async () => {
+  it('results are copies that callers may change', async () => {
     const leader = await nodes.cluster(counter, 'a');
     const both = Promise.all([leader.execute('note', 'x'), leader.execute('note', 'y')]);
     const [first, second] = await run(both);
@@ -108,7 +108,7 @@ describe('TypedNode', () => {
     });
   });
 
-  it('a committed entry that is no command changes nothing and stops no server', async () => {
+  it('a committed entry that is not a command changes nothing and stops no server', async () => {
     const leader = await nodes.cluster(counter, 'a', 'b', 'c');
     await run(leader.execute('add', 5));
     const { result } = await run(leader.raft.propose(bytes('{"name":"add"}')));
@@ -116,7 +116,7 @@ describe('TypedNode', () => {
     for (const node of nodes.nodes.values()) expect((await run(node.query('total'))).result).toBe(5);
   });
 
-  it('a restarted server has the state of its log, and of its snapshot', async () => {
+  it('a restarted server rebuilds its state from its log and its snapshot', async () => {
     const leader = await nodes.cluster(counter, 'a');
     await run(leader.execute('add', 5));
     await run(leader.raft.snapshot());
@@ -128,7 +128,7 @@ describe('TypedNode', () => {
     expect((await run(again.query('notes'))).result).toEqual(['x']);
   });
 
-  it('a new server gets the state by snapshot', async () => {
+  it('a new server receives the state as a snapshot', async () => {
     const leader = await nodes.cluster(counter, 'a');
     await run(leader.execute('add', 5));
     await run(leader.raft.snapshot());
@@ -146,7 +146,7 @@ describe('TypedNode', () => {
   });
 });
 
-it('isCommandError recognizes errors of another copy of the package', () => {
+it('isCommandError recognizes errors from another copy of the package', () => {
   const foreign = Object.assign(new Error('x'), { [Symbol.for('kontiki.commandError')]: true, code: 'A' });
   expect([isCommandError(foreign), isCommandError(new CommandError('A', 'x'))]).toEqual([true, true]);
   expect([isCommandError(new Error('x')), isCommandError(null)]).toEqual([false, false]);

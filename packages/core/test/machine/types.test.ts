@@ -1,10 +1,11 @@
-// Shows that wrong names and wrong inputs do not compile. `tsc -b` checks the types in this file.
+// Shows that wrong names and inputs of wrong types do not compile. `tsc -b` checks the types in
+// this file.
 import { defineStateMachine, type Applied, type StandardSchemaV1, type TypedNode } from '@kontiki/core';
 import { expectTypeOf, it } from 'vitest';
 
 declare const digits: StandardSchemaV1<string, number>;
 
-// The functions are never called, so the definitions are only compiled.
+// The functions in this file are never called, because the test is whether the definitions compile.
 const first = () =>
   defineStateMachine({
     initial: () => ({ total: 0 }),
@@ -56,7 +57,7 @@ it('execute takes the names and inputs of the commands', () => {
       node.execute('nope'),
       // @ts-expect-error The input is missing.
       node.execute('add'),
-      // @ts-expect-error The input has another type.
+      // @ts-expect-error The input has the wrong type.
       node.execute('add', '5'),
       // @ts-expect-error The validator takes strings.
       node.execute('set', 5),
@@ -74,7 +75,7 @@ it('query takes the names and inputs of the queries', () => {
     expectTypeOf(node.query('total')).resolves.toEqualTypeOf<Applied<number>>();
     expectTypeOf(node.query('above', 5, { consistency: 'local' })).resolves.toEqualTypeOf<Applied<boolean>>();
     return [
-      // @ts-expect-error Commands are no queries.
+      // @ts-expect-error Commands are not queries.
       node.query('add', 5),
       // @ts-expect-error The input is missing.
       node.query('above'),
@@ -85,14 +86,14 @@ it('query takes the names and inputs of the queries', () => {
   expectTypeOf(calls).toBeFunction();
 });
 
-it('inputs must suit the previous version, too, and results may be of either', () => {
+it('inputs must also suit the previous version, and results may be of either', () => {
   const calls = (node: Second): unknown[] => {
     expectTypeOf(node.execute('add', 5)).resolves.toEqualTypeOf<Applied<number | string>>();
     expectTypeOf(node.execute('fresh')).resolves.toEqualTypeOf<Applied<boolean>>();
     return [
-      // @ts-expect-error The previous version takes numbers only.
+      // @ts-expect-error The previous version takes only numbers.
       node.execute('add', '5'),
-      // @ts-expect-error No input suits both versions.
+      // @ts-expect-error No type of input suits both versions.
       node.execute('reset', true),
       // @ts-expect-error The newest version does not have this command.
       node.execute('old'),

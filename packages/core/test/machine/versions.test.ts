@@ -1,5 +1,5 @@
-// Shows that a version of the behavior takes effect at one entry, on every server, and how servers
-// that lack a version react.
+// Shows that a new version of a state machine's behavior takes effect at the same entry on every
+// server. Also shows how servers that lack a version react.
 import {
   defineStateMachine,
   isKontikiError,
@@ -33,7 +33,7 @@ const v2 = defineStateMachine({
   },
   queries,
 });
-/** A third version, whose state has another form. */
+/** A third version, whose state has a different form. */
 const v3 = defineStateMachine({
   version: 3,
   previous: v2,
@@ -42,7 +42,7 @@ const v3 = defineStateMachine({
   queries: { total: (state) => state.sum },
   migrate: ({ total }) => ({ sum: total + 100 }),
 });
-/** The third version in a program that no longer contains the earlier versions. */
+/** The third version, in a program that no longer contains the earlier versions. */
 const only3 = defineStateMachine({
   version: 3,
   initial: () => ({ sum: 1_000 }),
@@ -75,7 +75,7 @@ async function add(amount: number): Promise<unknown> {
   return (await run(leader.execute('add', amount))).result;
 }
 
-/** Resolves with the leader when every running member has announced its version to the leader. */
+/** Resolves with the leader once every running member has announced its version to the leader. */
 async function informed(): Promise<TypedNode<Any>> {
   const leader = await nodes.leader();
   await nodes.below.clock.elapse(200);
@@ -100,7 +100,7 @@ async function expectTotals(total: number): Promise<void> {
 }
 
 describe('versions of behavior', () => {
-  it('a rolling deploy changes what a command does at one entry, on every server', async () => {
+  it('a rolling deploy changes what a command does at the same entry on every server', async () => {
     await nodes.cluster(v1, 'a', 'b', 'c');
     expect(await add(1)).toBe(1);
     for (const id of ['a', 'b', 'c']) {
@@ -114,7 +114,7 @@ describe('versions of behavior', () => {
     expect([...nodes.nodes.values()].map(({ version }) => version)).toEqual([2, 2, 2]);
   });
 
-  it('a deploy is rolled back before the raise', async () => {
+  it('a deploy can be rolled back before the version is raised', async () => {
     await nodes.cluster(v1, 'a', 'b', 'c');
     for (const machine of [v2, v1]) {
       for (const id of ['a', 'b', 'c']) {
@@ -135,7 +135,7 @@ describe('versions of behavior', () => {
     expect(again.version).toBe(2);
   });
 
-  it('a raise passes several versions and migrates the state', async () => {
+  it('a raise over several versions migrates the state', async () => {
     await nodes.cluster(v2, 'a', 'b');
     await add(1);
     for (const id of ['a', 'b']) await restart(id, v3);
@@ -171,7 +171,7 @@ describe('versions of behavior', () => {
     await expectTotals(1_003);
   });
 
-  it('a command or a query of a later version is refused until the raise', async () => {
+  it('a command or query of a later version is refused until the version is raised', async () => {
     const leader = await nodes.cluster(v2, 'a');
     const clear = (): Promise<unknown> => (leader as unknown as TypedNode<typeof v2>).execute('clear');
     expect(await refusal(clear())).toMatch(/^KONTIKI_UNKNOWN_COMMAND: Version 1 .* has no command "clear"/);
@@ -228,7 +228,7 @@ describe('raiseVersion', () => {
     expect(await raise()).toBe(2);
   });
 
-  it('raiseVersion on a follower rejects with the leader, and on a closed node', async () => {
+  it('raiseVersion rejects on a follower, naming the leader, and on a closed node', async () => {
     const leader = await nodes.cluster(v2, 'a', 'b');
     const follower = [...nodes.nodes.values()].find((each) => each !== leader) as TypedNode<Any>;
     await expect(run(follower.raiseVersion())).rejects.toMatchObject({ leader: { id: leader.raft.id } });
@@ -267,8 +267,8 @@ describe('servers that lack a version', () => {
     await nodes.below.clock.elapse(200);
     const back = ['a', 'b', 'c'].find((id) => id !== leader.raft.id) as string;
     await nodes.stop(back);
-    // The server answered a moment ago, so the leader does not know that it will restart with an
-    // older program.
+    // The server answered a moment ago, so the leader does not know that the server will restart
+    // with an older program.
     expect(await run(leader.raiseVersion())).toBe(2);
     await add(1);
     const opened = await run(nodes.open(back, v1));
@@ -278,7 +278,7 @@ describe('servers that lack a version', () => {
     await expectTotals(3);
   });
 
-  it('an install of a snapshot stops a server that lacks its version', async () => {
+  it('installing a snapshot stops a server that lacks its version', async () => {
     const leader = await nodes.cluster(v2, 'a');
     await add(1);
     await raise();
@@ -335,7 +335,7 @@ describe('a Replica with versions', () => {
   });
 });
 
-it('a node refuses a machine whose behavior is no version', async () => {
+it('a node refuses a machine whose behavior is not a valid version', async () => {
   await nodes.below.bootstrap('a');
   for (const behavior of [0, 1.5, -1, 2 ** 32, '2']) {
     const machine = { apply: () => [], behavior } as unknown as NodeOptions<number>['machine'];

@@ -1,10 +1,10 @@
-// Shows that the in-memory log, snapshot store and network fulfill the contracts of their ports.
-// Runs the conformance suites of @kontiki/testing.
+// Shows that the in-memory log, snapshot store and network fulfill the contracts of the ports that
+// they implement. Runs the conformance suites of @kontiki/testing.
 import { describe, expect, it } from 'vitest';
 import { MemoryLog, MemoryNetwork, MemorySnapshots } from '@kontiki/core';
 import { testLogStore, testSnapshotStore, testTransport, VirtualClock } from '@kontiki/testing';
 
-/** The reason to skip tests of crashes, damage and failing disks. */
+/** The reason for skipping the tests of crashes, damage and failing disks. */
 const memory = 'memory does not outlive its process';
 
 testLogStore(

@@ -31,7 +31,7 @@ it.each([
   [3, 2, 'one'],
   [2, 3, 'other'],
   [2, 2, 'one'],
-])('an address book prefers the higher of the counts %i and %i', (one, other, kept) => {
+])('an address book prefers the announcement with the higher count (%i or %i)', (one, other, kept) => {
   book.learn(from('b', one, 'one'));
   book.learn(from('b', other, 'other'));
   expect(book.addressOf('b')).toBe(kept);
@@ -48,13 +48,13 @@ it('an address book ignores unknown servers and forgets removed servers', () => 
   expect(book.list()).toEqual([from('a', 5, 'new:a')]);
 });
 
-it('an announcement of an unchanged address is no change to be passed on', () => {
+it('an address book does not pass on an announcement of an unchanged address', () => {
   book.learn(from('b', 2, 'old:b'));
   book.learn(from('b', 3, 'old:b'));
   expect([changes, book.version]).toEqual([0, 0]);
 });
 
-it('a committed change of an address replaces an earlier announcement, but not a later one', () => {
+it('a committed address change replaces earlier announcements, but not later ones', () => {
   book.learn(from('b', 2, 'new:b'));
   const changed = at(2, { a: 'old:a', b: 'operator:b', c: 'old:c' });
   book.follow([first, changed]);
@@ -80,7 +80,7 @@ it('an announced address stays announced when the membership contains it', () =>
   expect(book.list()).toEqual([from('b', 2, 'new:b'), from('a', 5, 'new:a')]);
 });
 
-it('a server answers a newer announcement in its name with an even newer one', () => {
+it('a server answers a newer announcement in its own name with an even newer one', () => {
   book.learn(from('a', 4, 'older:a'));
   book.learn(from('a', 9, 'new:a'));
   expect(book.list()).toEqual([from('a', 5, 'new:a')]);
@@ -89,21 +89,23 @@ it('a server answers a newer announcement in its name with an even newer one', (
   expect(changes).toBe(1);
 });
 
-it('a count that cannot be exceeded is ignored, so that a server can always answer', () => {
+it('an address book ignores the maximum count, so that a server can always answer', () => {
   book.learn(from('a', 999_999_999_999_999, 'other'));
   expect(book.list()).toEqual([from('a', 5, 'new:a')]);
   book.learn(from('a', 999_999_999_999_998, 'other'));
   expect(book.list()).toEqual([from('a', 999_999_999_999_999, 'new:a')]);
 });
 
-it('a server that announces nothing does not answer in its name', () => {
+it('a server that announces nothing does not answer announcements in its name', () => {
   const silent = new AddressBook('a', undefined, 5, () => (changes += 1));
   silent.follow([first]);
   silent.learn(from('a', 9, 'old:a2'));
   expect([silent.list(), changes]).toEqual([[], 0]);
 });
 
-/** Returns the addresses to be recorded, and the servers whose addresses are refused. */
+/**
+ * Returns the addresses that the leader should record, and the servers whose addresses it refuses.
+ */
 function toRecord(): unknown {
   const refused: string[] = [];
   const check = (addresses: ReadonlyMap<string, string>): void => {
@@ -119,7 +121,7 @@ it('a leader records the announced addresses that the membership lacks', () => {
   expect(toRecord()).toEqual([{ a: { from: 'old:a', to: 'new:a' }, b: { from: 'old:b', to: 'new:b' } }, []]);
 });
 
-it('servers may exchange their addresses', () => {
+it('two servers may swap their addresses', () => {
   book.learn(from('b', 2, 'old:c'));
   book.learn(from('c', 2, 'old:b'));
   expect(toRecord()).toMatchObject([{ b: { to: 'old:c' }, c: { to: 'old:b' } }, []]);
@@ -130,7 +132,7 @@ it('an announcement of another server’s address is not recorded, but others ar
   expect(toRecord()).toEqual([{ a: { from: 'old:a', to: 'new:a' } }, ['b']]);
 });
 
-it('withAddresses changes an address unless an operator has changed it', () => {
+it('withAddresses changes an address unless an operator has changed it since', () => {
   const { membership } = at(1, { a: 'old:a', b: 'operator:b' });
   const announced = new Map(['a', 'b'].map((id) => [id, { from: `old:${id}`, to: `new:${id}` }]));
   const next = withAddresses(membership, announced);

@@ -1,5 +1,5 @@
-// Shows that addresses at which no server can be reached are refused before they are written to the
-// log, or at the first start.
+// Shows that unreachable addresses are refused, either before they are written to the log or at the
+// first start.
 import { describe, expect, it } from 'vitest';
 import { bootstrap, KontikiError, MemoryLog, silentLogger, type ServerInfo, type Transport } from '@kontiki/core';
 import { atOnce, bytes, outcome, runToOutcome } from './harness.js';
@@ -7,7 +7,7 @@ import { nodes, open } from './snapshot-harness.js';
 
 const owner = { cluster: 'test', server: 'a' };
 
-/** Returns a transport that accepts only addresses that start with `memory:`. */
+/** Returns a transport that accepts only addresses that begin with `memory:`. */
 function strict(): Transport {
   const transport = nodes.network.transport();
   transport.checkAddresses = (addresses) => {

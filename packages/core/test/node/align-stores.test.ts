@@ -1,5 +1,5 @@
-// Shows how alignStores aligns log, snapshots and state machine at a start, and which gaps it
-// rejects. Each test builds these ports in memory.
+// Shows how alignStores aligns the log, the snapshots and the state machine at startup, and which
+// gaps it rejects. Each test builds these ports in memory.
 import {
   membershipOf,
   MemoryLog,
@@ -76,7 +76,10 @@ class Machine implements StateMachine {
   readonly restored: number[] = [];
   open?: () => Promise<number>;
 
-  /** Creates a machine. `disk` is the index of its durable state, if it stores its own state. */
+  /**
+   * Creates a machine. `disk` is the index of its durable state, if the machine stores its own
+   * state.
+   */
   constructor(disk?: number) {
     this.held = disk ?? 0;
     if (disk !== undefined) this.open = (): Promise<number> => Promise.resolve(disk);

@@ -1,10 +1,10 @@
 // Shows that a node passes announced addresses to its transport. See address-book.test.ts for which
-// address is used.
+// address a node uses.
 import type { Identity, Transport } from '@kontiki/core';
 import { expect, it } from 'vitest';
 import { Nodes } from './harness.js';
 
-it('a node dials announced addresses without a leader', async () => {
+it('a node dials announced addresses even without a leader', async () => {
   const nodes = new Nodes();
   await nodes.bootstrap('a', 'b', 'c');
   const inner = nodes.network.transport();

@@ -14,7 +14,7 @@ function committed(count: number, bytes = 1): RaftLog {
   return log;
 }
 
-/** A clock that advances by one millisecond with each call of `now`. */
+/** A clock that advances by one millisecond each time `now` is called. */
 class TickingClock extends VirtualClock {
   #now = 0;
 

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { BatchSize } from '../../src/node/apply/batch-size.js';
 
 /**
- * Applies 60 full batches on a machine with these costs, and returns the sizes of the last batches.
+ * Applies 60 full batches to a machine with the given costs, and returns the sizes of the last
+ * batches.
  */
 function sizes(fixedMs: number, perCommandMs: number, noise: (batch: number) => number = () => 0): number[] {
   const size = new BatchSize();
@@ -45,7 +46,7 @@ describe('BatchSize', () => {
     expect(run(0.001)).toBeGreaterThan(1_000);
   });
 
-  it('batches grow again after a pause of the process delayed one batch', () => {
+  it('batches grow again after the process was paused during one batch', () => {
     const pauses = sizes(0, 0.001, (i) => (i % 10 === 0 ? 50 : 0));
     expect(Math.max(...pauses)).toBeGreaterThan(500);
   });

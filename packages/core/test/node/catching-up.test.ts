@@ -1,5 +1,5 @@
 // Shows how a follower that needs compacted entries catches up with a snapshot. Runs whole nodes on
-// virtual time, and makes disks, links and state machines fail during the transfer.
+// virtual time. Disks, links and state machines fail during the transfer.
 import {
   type ApplyBatch,
   KontikiError,
@@ -16,7 +16,10 @@ import { SnapshotJournal, cluster, machines, nodes, open, runToEnd, stores, writ
 describe('catching up with a snapshot', () => {
   const policy = { snapshotPolicy: { maxEntries: 10, trailingEntries: 0, keep: 1 } };
 
-  /** Starts a cluster in which c is down and needs compacted entries. Resolves with the leader. */
+  /**
+   * Starts a cluster in which server c is down and needs entries that have been compacted. Resolves
+   * with the leader.
+   */
   async function leaderWithoutC(): Promise<RaftNode<number>> {
     await cluster(['a', 'b', 'c'], policy);
     await write(3);
@@ -140,7 +143,7 @@ describe('catching up with a snapshot', () => {
     const read = store.read.bind(store);
     store.read = async function* (id, offset) {
       for await (const piece of read(id, offset)) {
-        // Return the bytes before the broken sector.
+        // Return only the bytes before the broken sector.
         if (id === unreadable?.id && (offset ?? 0) === 0) yield piece.subarray(0, 100);
         if (id === unreadable?.id) throw new KontikiError('KONTIKI_STORE_FAILED', 'EIO');
         yield piece;
@@ -198,7 +201,7 @@ describe('catching up with a snapshot', () => {
     const c = await open('c', policy);
     let installed = 0;
     c.on('snapshotInstalled', ({ index }) => (installed = index));
-    // After the install, let `list` wait until the store contains a newer snapshot.
+    // After the install, make `list` wait until the store contains a newer snapshot.
     const list = store.list.bind(store);
     let openGate = (): void => {};
     const gate = new Promise<void>((resolve) => (openGate = resolve));

@@ -1,5 +1,5 @@
-// Shows the error for every reason for which the protocol refuses a membership change or a
-// transfer. See protocol/membership-changes.test.ts and protocol/transfers.test.ts for the reasons.
+// Shows the error for each reason why the protocol refuses a membership change or a transfer. See
+// protocol/membership-changes.test.ts and protocol/transfers.test.ts for the reasons.
 import type { ErrorCode } from '@kontiki/core';
 import { describe, expect, it } from 'vitest';
 import { changeRefused, transferRefused } from '../../src/node/members/refusals.js';

@@ -1,4 +1,4 @@
-// Shows how much work commands, batches and idle time cost. Counts messages, bytes, writes and
+// Measures the cost of commands, batches and idle time. Counts messages, bytes, writes and
 // wake-ups, because functional tests do not detect unnecessary work.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -19,7 +19,7 @@ interface Sent {
   readonly messages: readonly Message[];
 }
 
-/** A clock that counts fired timers and deferred callbacks of one node. */
+/** A clock that counts the fired timers and deferred callbacks of one node. */
 class CountingClock implements Clock {
   wakeUps = 0;
   readonly #clock: VirtualClock;
@@ -85,7 +85,7 @@ beforeEach(async () => {
   }
   await nodes.clock.until(() => nodes.leader?.status().applied === 2);
   leader = nodes.leader as RaftNode<number>;
-  // Start shortly after a heartbeat, so that the count includes no heartbeat.
+  // Start shortly after a heartbeat, so that the counts include no heartbeat.
   const before = sent.length;
   await nodes.clock.until(() => sent.slice(before).some(({ messages }) => messages[0]?.kind === 'heartbeat'));
   await nodes.clock.elapse(10);
@@ -106,13 +106,13 @@ const kinds = (from: (id: string) => boolean): string[] =>
 const isLeader = (id: string): boolean => id === leader.id;
 
 describe('number of messages, writes and wake-ups in a cluster', () => {
-  it('a command costs two messages to each follower and one reply', async () => {
+  it('a command costs two messages to each follower and one reply from it', async () => {
     await propose(1);
     expect(kinds(isLeader)).toEqual(['append', 'append', 'commit', 'commit']);
     expect(kinds((id) => !isLeader(id))).toEqual(['appendAccepted', 'appendAccepted']);
   });
 
-  it('256 queued commands need the messages of one command and one write per server', async () => {
+  it('256 queued commands need one write per server and no more messages than one', async () => {
     await propose(256);
     expect(kinds(isLeader)).toEqual(['append', 'append', 'commit', 'commit']);
     expect(kinds((id) => !isLeader(id))).toEqual(['appendAccepted', 'appendAccepted']);
@@ -149,11 +149,11 @@ describe('number of messages, writes and wake-ups in a cluster', () => {
     const before = sent.length;
     for (const clock of clocks.values()) clock.wakeUps = 0;
     await nodes.clock.elapse(10_000);
-    // There are twenty heartbeats per second to each follower, and as many replies.
+    // There are twenty heartbeats per second to each follower, and as many replies from it.
     expect(sent.length - before).toBeLessThanOrEqual(4 * 201);
     for (const [id, { wakeUps }] of clocks) {
-      // A follower wakes up for each heartbeat. A leader wakes up to send heartbeats, and for each
-      // reply.
+      // A follower wakes up for each heartbeat. A leader wakes up to send heartbeats and to process
+      // each reply.
       expect(wakeUps).toBeLessThanOrEqual(isLeader(id) ? 3 * 201 : 201);
       expect(wakeUps).toBeGreaterThanOrEqual(199);
     }
@@ -163,7 +163,7 @@ describe('number of messages, writes and wake-ups in a cluster', () => {
     const clock = new CountingClock(nodes.clock);
     await nodes.open('d', { clock });
     await nodes.clock.elapse(10_000);
-    // The timeout is between 200 and 400 ms, and starting the node takes one wake-up.
+    // The election timeout is between 200 and 400 ms, and starting the node takes one more wake-up.
     expect(clock.wakeUps).toBeLessThanOrEqual(50 + 1);
   });
 });

@@ -1,5 +1,5 @@
-// Shows that callers, the status and events report why a node has stopped, or which condition a
-// waiting call needs.
+// Shows that errors, the status and events explain why a node has stopped, or what a waiting call
+// is waiting for.
 import { describe, expect, it } from 'vitest';
 import { KontikiError, type MemoryLog, type RaftNode, type Status } from '@kontiki/core';
 import { atOnce, bytes, runToOutcome } from './harness.js';
@@ -59,7 +59,7 @@ describe('explanations', () => {
     expect(error).toMatchObject({ code: 'KONTIKI_CLOSED', message: 'Node a was closed.' });
   });
 
-  it('a call that finds no leader reports how many peers sent messages meanwhile', async () => {
+  it('a call that finds no leader reports how many peers have sent messages', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     const a = await open('a');
     nodes.network.cut('a', 'b');
@@ -83,7 +83,7 @@ describe('explanations', () => {
       });
   });
 
-  it('a call on a removed server reports that the server is no member', async () => {
+  it('a call on a removed server reports that the server is not a member', async () => {
     await nodes.cluster('a', 'b', 'c');
     const [removed] = nodes.followers as [RaftNode<number>];
     await runToOutcome(nodes, (nodes.leader as RaftNode<number>).members.remove(removed.id));

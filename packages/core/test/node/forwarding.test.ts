@@ -1,6 +1,6 @@
-// Shows that any server accepts proposals. A proposal waits for a leader and is sent to the leader.
-// It ends with the result of the server's own state machine, or with an error that reports whether
-// the command may be applied.
+// Shows that any server accepts proposals. A proposal waits for a leader and is sent to it. The
+// proposal then settles with the result of the server's own state machine, or with an error. The
+// error reports whether the command may have been applied.
 import { afterEach, describe, expect, it } from 'vitest';
 import type { KontikiError, Message, NodeOptions, RaftNode, Transport } from '@kontiki/core';
 import { atOnce, bytes, Nodes, outcome, runToOutcome } from './harness.js';
@@ -11,7 +11,7 @@ afterEach(async () => {
   nodes = new Nodes();
 });
 
-/** A transport on which messages of some kinds are held. */
+/** A transport that can hold messages of one kind. */
 class Filtered implements Transport {
   readonly #inner: Transport;
   readonly sent: Message[] = [];
@@ -90,7 +90,7 @@ describe('a server that does not lead', () => {
     expect(await run(proposed)).toMatchObject({ result: 1 });
   });
 
-  it('propose that finds no leader rejects with KONTIKI_TIMEOUT, and is never applied', async () => {
+  it('propose without a leader rejects with KONTIKI_TIMEOUT, and is never applied', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     const a = await open('a');
     expect(await run(a.propose(bytes('x'), { timeout: 500 }))).toBe('KONTIKI_TIMEOUT');
@@ -112,7 +112,7 @@ describe('a server that does not lead', () => {
     const waiting = outcome(a.propose(new Uint8Array(200), { timeout: 100 }));
     expect(await outcome(a.propose(new Uint8Array(200)))).toBe('KONTIKI_OVERLOADED');
     expect(await run(waiting)).toBe('KONTIKI_TIMEOUT');
-    // The proposal that timed out leaves space in the queue.
+    // The proposal that timed out has left space in the queue.
     expect(await run(a.propose(new Uint8Array(200), { timeout: 100 }))).toBe('KONTIKI_TIMEOUT');
   });
 });
@@ -131,7 +131,7 @@ describe('a forwarded proposal', () => {
     expect(transport.sent.filter(({ kind }) => kind === 'propose')).toHaveLength(2);
   });
 
-  it('a forwarded proposal succeeds while the leader transfers and closes', async () => {
+  it('a forwarded proposal succeeds while the leader transfers leadership and closes', async () => {
     const [leader, follower] = await cluster();
     const outcomes: Promise<unknown>[] = [];
     const propose = (): void => void outcomes.push(outcome(follower.propose(bytes('x'))));
@@ -162,8 +162,8 @@ describe('a forwarded proposal', () => {
   it('a forwarded proposal rejects if another entry was applied before the answer', async () => {
     const [leader, follower] = await cluster();
     transportOf(leader).hold = 'proposeReply';
-    // The leader appends the command, but no other server receives the entry before another server
-    // leads.
+    // The leader appends the command, but another server becomes leader before any other server has
+    // received the entry.
     for (const { id } of nodes.followers) nodes.network.cut(leader.id, id);
     const proposed = outcome(follower.propose(bytes('x')));
     await nodes.clock.until(() => nodes.leader?.id !== leader.id);
@@ -205,7 +205,7 @@ describe('a forwarded proposal', () => {
     expect(await run(follower.propose(new Uint8Array(200)))).toBe('KONTIKI_OVERLOADED');
   });
 
-  it('a follower that closes first waits for its forwarded proposals', async () => {
+  it('a closing follower first waits for its forwarded proposals', async () => {
     const [, follower] = await cluster();
     const sent = Array.from({ length: 10 }, () => outcome(follower.propose(bytes('x'))));
     await nodes.clock.settle();
@@ -227,7 +227,7 @@ describe('a forwarded proposal', () => {
     expect(nodes.clock.now()).toBeLessThan(10_000);
   });
 
-  it('a proposal of a closing node rejects, with a known or an unknown outcome', async () => {
+  it('a closing node rejects proposals, with a known or an unknown outcome', async () => {
     const [leader, follower] = await cluster();
     transportOf(leader).hold = 'proposeReply';
     const sent = outcome(follower.propose(bytes('x')));

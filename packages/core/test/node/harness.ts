@@ -18,7 +18,10 @@ import { Random, VirtualClock } from '@kontiki/testing';
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (data: Uint8Array): string => new TextDecoder().decode(data);
 
-/** A state machine that stores every command. Its result is the number of commands so far. */
+/**
+ * A state machine that stores every command. The result of a command is the number of commands so
+ * far.
+ */
 export class Journal implements StateMachine<number> {
   readonly commands: string[] = [];
   through = 0;
@@ -52,8 +55,8 @@ export class GatedLog extends MemoryLog {
 }
 
 /**
- * A process that can be suspended. While suspended, its timers, messages and deferred callbacks
- * wait. On resume they run in this order, as in Node's event loop.
+ * A process that can be suspended. While it is suspended, its timers, messages and deferred
+ * callbacks wait. When it resumes, they run in this order, as in Node's event loop.
  */
 export class SuspendableProcess implements Clock {
   readonly #clock: VirtualClock;
@@ -104,7 +107,7 @@ export class SuspendableProcess implements Clock {
   }
 }
 
-/** Options of `close` with which a node closes at once, without transferring its leadership. */
+/** Options for `close` that make a node close at once, without transferring its leadership. */
 export const atOnce = { drain: false, transfer: false } as const;
 
 /** Nodes on virtual time that exchange encoded frames over a `MemoryNetwork`. */
@@ -180,7 +183,7 @@ export class Nodes {
     return this.machines.get(id) as Journal;
   }
 
-  /** The node that leads in the highest term. */
+  /** The leader with the highest term. */
   get leader(): RaftNode<number> | undefined {
     const leading = [...this.nodes.values()].filter((node) => node.status().role === 'leader');
     return leading.sort((a, b) => b.status().term - a.status().term)[0];
@@ -204,7 +207,7 @@ export async function outcome(promise: Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** Advances virtual time until a promise settles. Resolves like `outcome`. */
+/** Advances virtual time until a promise settles. Resolves with the same value as `outcome`. */
 export async function runToOutcome(nodes: Nodes, promise: Promise<unknown>): Promise<unknown> {
   let done = false;
   const result = outcome(promise).finally(() => (done = true));
