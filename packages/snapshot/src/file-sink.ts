@@ -4,15 +4,15 @@ import type { File, Folder } from '@kontiki/files';
 import { finishedName, unfinishedName } from './names.js';
 
 /**
- * Writer of an unfinished snapshot's file. The file name contains the number of durable bytes. One
- * piece is written in the background while the caller checks the next piece.
+ * Writer of the file of an unfinished snapshot. The name of the file contains the number of durable
+ * bytes. One piece is written in the background while the caller checks the next piece.
  */
 export class FileSink implements SnapshotSink<string> {
   readonly #folder: Folder;
   readonly #file: File;
   readonly #id: string;
   #name: string;
-  /** Number of bytes in the file that are durable. */
+  /** Number of durable bytes in the file. */
   #durable: number;
   /** Number of bytes written so far, including the write that `#written` waits for. */
   #end: number;
@@ -36,7 +36,7 @@ export class FileSink implements SnapshotSink<string> {
     this.#written = this.#file.writeAsync(bytes, this.#end);
     this.#end += bytes.length;
     this.#written.catch(() => {
-      // The next call on this sink reports the failure.
+      // The next call to this sink reports the failure.
     });
   }
 

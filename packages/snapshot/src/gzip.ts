@@ -3,8 +3,8 @@ import { createGunzip, createGzip } from 'node:zlib';
 import type { SnapshotCompression } from '@kontiki/core/wire';
 
 /**
- * Returns gzip compression, which runs in the thread pool. `level` ranges from 1 (fastest) to 9
- * (smallest).
+ * Returns a compression with gzip, which runs in the thread pool. `level` ranges from 1 (fastest)
+ * to 9 (smallest).
  */
 export function gzip(level = 1): SnapshotCompression {
   return {

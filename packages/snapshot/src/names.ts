@@ -1,9 +1,9 @@
 import type { SnapshotMeta } from '@kontiki/core';
 
 /**
- * Patterns of snapshot file names. The names contain only padded numbers, so that they sort by
- * index, and hexadecimal digits. The name of an unfinished snapshot contains the number of durable
- * bytes, so recovery need not guess which bytes survived a crash.
+ * Patterns of snapshot file names. The names contain only hexadecimal digits and padded numbers, so
+ * they sort by index. The name of an unfinished snapshot contains the number of durable bytes, so
+ * recovery need not guess which bytes survived a crash.
  */
 const FINISHED = /^snapshot-(\d{16})-(\d{16})-([0-9a-f]{32})$/;
 const UNFINISHED = /^snapshot-part-([0-9a-f]{32})-(\d{16})$/;

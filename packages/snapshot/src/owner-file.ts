@@ -4,8 +4,9 @@ import { crc32, Reader, textLength, Writer } from '@kontiki/core/wire';
 import type { Folder } from '@kontiki/files';
 
 /**
- * Name of the file that identifies the owner of a folder's snapshots. The file contains a checksum
- * of everything that follows (4 bytes), "KONTIOWN" and the format version (9), cluster, and server.
+ * Name of the file that identifies the owner of a folder's snapshots. The file starts with a
+ * checksum of all following bytes (4 bytes), "KONTIOWN" and the format version (9). Then come the
+ * names of the cluster and the server.
  */
 const NAME = 'snapshot-owner';
 const UNFINISHED = 'snapshot-owner.new';

@@ -14,9 +14,9 @@ import { claimFolder } from './owner-file.js';
 
 /**
  * Finds the snapshots in a folder. Reads only the head and the trailer of each file. Keeps the
- * newest unfinished snapshot that can be resumed, and removes all other unfinished snapshots.
- * Damaged snapshot files are logged and left unchanged. All names found are durable when the
- * promise resolves.
+ * newest unfinished snapshot that can be resumed, and removes all other unfinished ones. Damaged
+ * snapshot files are logged and left unchanged. When the promise resolves, the names of all found
+ * files are durable.
  */
 export async function recover(folder: Folder, owner: Owner, logger: Logger): Promise<OpenedSnapshots<string>> {
   const names = await folder.list();

@@ -27,7 +27,7 @@ testSnapshotStore(
   },
 );
 
-/** Returns the titles of the tests that fail on a disk that ignores some syncs. */
+/** Returns the titles of the tests that fail on a disk that ignores certain syncs. */
 async function failing(lies: (operation: DiskOperation) => boolean): Promise<string> {
   const runner = collect();
   testSnapshotStore(runner, { name: 'FileSnapshots', medium: onDisk((folder) => new FileSnapshots(folder), { lies }) });

@@ -169,7 +169,7 @@ describe('a damaged snapshot file', () => {
       );
       const store = await opened(disk);
       const writer = await store.create(metaAt(7));
-      // Damage to an incomplete chunk is detected only when the chunk is complete.
+      // Damage to an incomplete chunk is detected only once the chunk is complete.
       await writer.write(bytes.subarray(writer.offset)).catch(() => {});
       const end = await writer.finish().catch((error: { code: string }) => error.code);
       if (end === 'KONTIKI_CORRUPT') await save(store, 7);
@@ -284,19 +284,16 @@ describe('failures of FileSnapshots', () => {
     ['datasync', 'EIO'],
     ['rename', 'EIO'],
     ['sync', 'EIO'],
-  ] as const)(
-    'open reports the folder and the reason if a %s fails with %s, and later succeeds',
-    async (kind, code) => {
-      const { disk, arm } = failing(kind, code);
-      arm();
-      await expect(opened(disk)).rejects.toMatchObject({
-        code: 'KONTIKI_STORE_FAILED',
-        message: expect.stringContaining(`Cannot open the snapshot store in ${disk.folder.path}: ${code}`),
-        cause: { code },
-      });
-      await save(await opened(disk), 5);
-    },
-  );
+  ] as const)('open reports folder and reason if a %s fails with %s, and succeeds later', async (kind, code) => {
+    const { disk, arm } = failing(kind, code);
+    arm();
+    await expect(opened(disk)).rejects.toMatchObject({
+      code: 'KONTIKI_STORE_FAILED',
+      message: expect.stringContaining(`Cannot open the snapshot store in ${disk.folder.path}: ${code}`),
+      cause: { code },
+    });
+    await save(await opened(disk), 5);
+  });
 
   it('open reports which folder cannot be used and why', async () => {
     const path = fileURLToPath(import.meta.url);
@@ -321,8 +318,8 @@ describe('failures of FileSnapshots', () => {
 
 describe('a pending write of FileSnapshots', () => {
   /**
-   * Returns a writer whose write does not finish until `end` is called. `closed` returns the number
-   * of times that the file was closed.
+   * Returns a writer whose write does not finish until `end` is called. `closed` returns how often
+   * the file has been closed.
    */
   async function writing(): Promise<{
     store: FileSnapshots;

@@ -1,6 +1,6 @@
-// Shows that a new server recovers from a crash at any point of its first start, which includes the
-// installation of a snapshot. Each round starts a new cluster, and crashes one server before a
-// later disk operation.
+// Shows that a new server recovers from a crash at any point of its first start, which includes
+// installing a snapshot. Each round starts a new cluster, and crashes one server one disk operation
+// later than the previous round.
 import { bootstrap, MemoryLog, MemorySnapshots, type RaftNode, type Stores, type Transport } from '@kontiki/core';
 import { FileSnapshots } from '@kontiki/snapshot';
 import { FileLog } from '@kontiki/storage-fs';
@@ -14,7 +14,7 @@ const members = { a: 'memory:a', c: 'memory:c' };
 /** The servers of one round. */
 class Round {
   readonly nodes = new Nodes();
-  /** The state machine and the transport from the newest start of each server. */
+  /** The state machine and the transport that each server created at its latest start. */
   readonly machines = new Map<string, SnapshotJournal>();
   readonly transports = new Map<string, Transport>();
 

@@ -1,6 +1,6 @@
 // Shows that a server that crashes at any point of a recovery is either recovered or unchanged. A
-// server that crashes during a restore is either blank or restored. Each round crashes before a
-// later disk operation, and then runs the same call again.
+// server that crashes during a restore is either blank or restored. Each round crashes one disk
+// operation later than the previous round, and then runs the same call again.
 import { inspectServer, membershipOf, recoverServer, restoreServer, type ServerContents } from '@kontiki/core';
 import { encodeSnapshot } from '@kontiki/core/wire';
 import { FileSnapshots } from '@kontiki/snapshot';
@@ -24,10 +24,10 @@ async function* state(): AsyncGenerator<Uint8Array, void> {
   for (const line of ['2', 'x', 'y']) yield bytes(`${line}\n`);
 }
 
-/** A log, and a snapshot store in the same folder. */
+/** A log and a snapshot store in the same folder. */
 type Both = { readonly log: FileLog; readonly snapshots: FileSnapshots };
 
-/** A server of one cluster, with its files on a disk that can crash. */
+/** A server of a cluster, with its files on a disk that can crash. */
 class Round {
   readonly nodes = new Nodes();
   readonly cluster: string;

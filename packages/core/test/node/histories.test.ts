@@ -1,5 +1,5 @@
-// Shows that data of two different histories is never merged. A node stops or refuses to start when
-// its stores, or the leader, contradict its committed entries.
+// Shows that data from two different histories is never merged. A node stops or refuses to start
+// when its stores or its leader contradict its committed entries.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { bootstrap, MemoryLog, MemorySnapshots, type LogState, type RaftNode } from '@kontiki/core';
 import { encodeSnapshot } from '@kontiki/core/wire';
@@ -21,7 +21,8 @@ async function stop(id: string): Promise<LogState> {
 }
 
 /**
- * Replaces the log of a stopped server with a bootstrapped log, as after the loss of its folder.
+ * Replaces the log of a stopped server with a newly bootstrapped log, as if its folder had been
+ * lost.
  */
 async function loseLog(id: string, ...members: string[]): Promise<void> {
   nodes.logs.set(id, new MemoryLog());

@@ -1,5 +1,5 @@
 // Shows how operators use feature levels. Covers calls that raise the level, refusals of these
-// calls, and the state of a server that cannot read its leader's log. See protocol/levels.test.ts
+// calls, and the status of a server that cannot read its leader's log. See protocol/levels.test.ts
 // for the protocol.
 import { MemoryLog, membershipOf, type Message, type RaftNode, type Received } from '@kontiki/core';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -24,7 +24,7 @@ async function refusal(call: Promise<unknown>): Promise<string> {
   return text;
 }
 
-/** Opens a cluster in the state in which the first version left it, at level 0. */
+/** Opens a cluster as the first version left it, at level 0. */
 async function oldCluster(...ids: string[]): Promise<void> {
   const membership = membershipOf(ids.map(info), [], 0);
   for (const id of ids) {
@@ -50,7 +50,7 @@ it('a cluster of the first version changes its members after raiseLevel', async 
   for (const { level } of leader().status().peers) expect(level).toBe(1);
 });
 
-it('a follower of a cluster of the first version does not forward, but names the leader', async () => {
+it('a follower at level 0 does not forward proposals, but names the leader', async () => {
   await oldCluster('a', 'b', 'c');
   const [follower] = nodes.followers as [RaftNode<number>];
   const error = await run(follower.propose(bytes('x')).catch((caught: unknown) => caught));

@@ -18,7 +18,7 @@ import { cluster, machines, nodes, open, runToEnd, SnapshotJournal, stores, writ
 
 const never = new Promise<never>(() => {});
 
-/** A journal that calls a function before it applies a command. */
+/** A journal that calls a given function before it applies a command. */
 class ActingJournal extends SnapshotJournal {
   act: () => Promise<void> = async () => {};
 
@@ -73,7 +73,7 @@ describe('invalid arguments of calls', () => {
   ])('%s rejects with KONTIKI_BAD_OPTION', async (_, call) => {
     const node = await cluster(['a']);
     expect(await runToOutcome(nodes, call(node))).toBe('KONTIKI_BAD_OPTION');
-    // Advance time to check that the rejected call causes no later rejection.
+    // Advance the time, to check that the rejected call causes no later rejection.
     await nodes.clock.elapse(20_000);
   });
 

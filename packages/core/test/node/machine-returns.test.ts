@@ -31,7 +31,7 @@ describe('values that methods of ports return', () => {
     await open('a');
   });
 
-  it('a node awaits a promise of another library that machine.open returns', async () => {
+  it('a node awaits a promise from another library that machine.open returns', async () => {
     await nodes.bootstrap('a');
     const foreign: PromiseLike<number> = new Proxy(Promise.resolve(1), {
       get: (promise, name) => (name === 'then' ? promise.then.bind(promise) : undefined),

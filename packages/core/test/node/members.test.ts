@@ -50,7 +50,7 @@ describe('members', () => {
     expect([...settled.servers.keys()]).not.toContain(old);
   });
 
-  it('a server that lost its disk rejoins under its id and counts again', async () => {
+  it('a server that lost its disk rejoins under its id and is a voter again', async () => {
     await nodes.cluster('a', 'b', 'c');
     const id = nodes.followers[0]?.id as string;
     const replaced = (): Promise<unknown> => run(leader().members.replace(id, id, `memory:${id}`));
@@ -136,7 +136,7 @@ describe('members', () => {
     expect(leader().status().term).toBe(before + 1);
   });
 
-  it('reconcile computes the steps, and makes them unless it is a dry run', async () => {
+  it('reconcile computes the steps, and takes them unless it is a dry run', async () => {
     await nodes.cluster('a', 'b');
     await openBlank('c');
     const desired = {
@@ -156,7 +156,7 @@ describe('members', () => {
     expect(await run(leader().members.reconcile(desired))).toEqual([]);
   });
 
-  it('reconcile keeps the metadata of a member that is named by its address', async () => {
+  it('reconcile keeps the metadata of a member that is given only as an address', async () => {
     await nodes.cluster('a', 'b');
     await run(leader().members.setMetadata('b', 'http://b'));
     const desired = { a: 'memory:a', b: { address: 'memory:b', learner: true } };
@@ -268,7 +268,7 @@ describe('refusals', () => {
     const { servers } = leader().status().membership as Membership;
     expect(await run(change())).toBe(code);
     const after = leader().status().membership as Membership;
-    // Some of these calls add the learner d first.
+    // Some of these calls first add the learner d.
     expect([...after.servers].filter(([id]) => id !== 'd')).toEqual([...servers]);
     expect([after.voters, after.outgoing]).toEqual([['a', 'b', 'c'], []]);
   });
@@ -317,7 +317,7 @@ describe('close', () => {
       Array.from({ length: 50 }, (_, i) => expect.objectContaining({ result: i + 1 })),
     );
     expect(leader().id).not.toBe(old.id);
-    // The duration must be less than an election timeout.
+    // Closing must take less time than an election timeout.
     expect(nodes.clock.now() - start).toBeLessThan(50);
   });
 
@@ -336,7 +336,7 @@ describe('close', () => {
       await proposed;
       await nodes.clock.until(() => nodes.leader !== undefined);
       expect(leader().id).not.toBe(old.id);
-      // The duration must be less than an election timeout.
+      // Closing must take less time than an election timeout.
       expect(nodes.clock.now() - start).toBeLessThan(50);
     },
   );

@@ -1,5 +1,5 @@
-// Shows that the log shares memory neither with the callers of propose nor with state machines. One
-// server is down until the memory was changed, so it receives the entry from the log.
+// Shows that the log shares no memory with callers of propose or with state machines. One server is
+// down until the memory has been changed, so it receives the entry from the log.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ApplyBatch, RaftNode } from '@kontiki/core';
 import { bytes, Journal, Nodes, outcome, runToOutcome } from './harness.js';
@@ -62,7 +62,7 @@ describe('memory of commands', () => {
     ['a view of a larger buffer', (): Uint8Array => Buffer.from('xxabcxx').subarray(2, 5)],
     ['shared memory', (): Uint8Array => new Uint8Array(new SharedArrayBuffer(3)).fill(97)],
     ['a command of 100,000 bytes', (): Uint8Array => Buffer.alloc(100_000, 'x')],
-  ])('each server gets a plain Uint8Array of its own for %s', async (_, make) => {
+  ])('each server gets its own plain Uint8Array for %s', async (_, make) => {
     const data = make();
     await runToOutcome(nodes, leader.propose(data));
     await commandsOfLate();
@@ -74,7 +74,7 @@ describe('memory of commands', () => {
     }
   });
 
-  it('propose rejects a command whose memory was transferred', async () => {
+  it('propose rejects a command whose memory has been transferred', async () => {
     const data = new Uint8Array(8);
     structuredClone(data, { transfer: [data.buffer] });
     expect(await outcome(leader.propose(data))).toBe('KONTIKI_BAD_OPTION');

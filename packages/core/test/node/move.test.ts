@@ -34,7 +34,7 @@ const command = (index: number, term: number, length = 10): Entry => ({
   data: new Uint8Array(length).fill(index),
 });
 
-/** Fills the old stores with a vote, entries 6 to 20 of two terms, and two snapshots. */
+/** Fills the old stores with a vote, entries 6 to 20 from two terms, and two snapshots. */
 async function fillStores(): Promise<void> {
   const { log, snapshots } = from;
   const { memberships, genesis } = await log.open(owner);

@@ -63,7 +63,7 @@ describe('a cluster of RaftNodes', () => {
     expect(nodes.machine('a').commands).toEqual(['x']);
   });
 
-  it('leaders and followers serve linearizable reads, and local reads without waiting', async () => {
+  it('any server serves linearizable reads, and local reads without waiting', async () => {
     await nodes.cluster('a', 'b', 'c');
     const leader = nodes.leader as RaftNode<number>;
     const follower = nodes.followers[0] as RaftNode<number>;
@@ -117,7 +117,7 @@ describe('a cluster of RaftNodes', () => {
     expect(await runToOutcome(nodes, local)).toBe(1);
   });
 
-  it('a local read with minIndex sees the write that another server acknowledged', async () => {
+  it('a local read with minIndex sees a write that another server acknowledged', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     let release = (): void => {};
     const gate = new Promise<void>((resolve) => (release = resolve));
@@ -201,7 +201,7 @@ describe('a cluster of RaftNodes', () => {
     expect(terms).toEqual([]);
   });
 
-  it('a cluster keeps its leader after all processes were suspended', async () => {
+  it('a cluster keeps its leader after all processes have been suspended', async () => {
     await nodes.cluster('a', 'b', 'c');
     const { term } = (nodes.leader as RaftNode<number>).status();
     nodes.clock.suspend(3_000); // Suspends all processes together, so every timer is late.

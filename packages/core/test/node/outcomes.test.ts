@@ -28,7 +28,7 @@ async function limitedLeader(): Promise<RaftNode<number>> {
 }
 
 describe('outcomes of proposals and reads', () => {
-  it("a follower that must not forward rejects a proposal with the leader's address", async () => {
+  it('a follower with forwarding disabled rejects a proposal, naming the leader', async () => {
     await nodes.cluster('a', 'b', 'c');
     await nodes.clock.elapse(100);
     const leader = (nodes.leader as RaftNode<number>).id;
@@ -43,7 +43,7 @@ describe('outcomes of proposals and reads', () => {
     });
   });
 
-  it('a server that must not forward rejects a proposal without naming an unknown leader', async () => {
+  it('a server with forwarding disabled names no leader if it knows none', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     await nodes.open('a');
     const error = (await nodes

@@ -1,4 +1,5 @@
-// Shows which outcomes follow from a committed entry, and from a snapshot that replaced the log.
+// Shows which outcomes of proposals follow from a committed entry, or from a snapshot that has
+// replaced the log.
 import { describe, expect, it } from 'vitest';
 import type { Applied, Position } from '@kontiki/core';
 import { VirtualClock } from '@kontiki/testing';
@@ -10,14 +11,13 @@ import type { Raft } from '../../src/protocol/raft.js';
 import { outcome } from './harness.js';
 
 /**
- * The proposals of a server that led in terms 2 and 4 and appended the entries 3 to 6 in both
- * terms.
+ * The proposals of a server that led in terms 2 and 4, and appended entries 3 to 6 in both terms.
  */
 const proposed: readonly Position[] = [2, 4].flatMap((term) => [3, 4, 5, 6].map((index) => ({ index, term })));
 
 /**
- * Appends the proposals, and returns the outcomes of the proposals that `act` settles. An example
- * is `4@2`, for entry 4 of term 2.
+ * Appends the proposals, and returns the outcomes of the proposals that `act` settles. For example,
+ * `4@2` stands for entry 4 of term 2.
  */
 async function outcomesAfter(act: (proposals: Proposals<string>) => void): Promise<Record<string, unknown>> {
   const positions = [...proposed];
@@ -78,7 +78,7 @@ describe('Proposals', () => {
     expect(outcomes['5@4']).toBe(undefined);
   });
 
-  it('200,000 proposals that waited for a leader are proposed when this server leads', () => {
+  it('200,000 proposals waiting for a leader are proposed once this server leads', () => {
     const log = { applied: 0, base: { index: 0, term: 0 } };
     const raft = { role: 'follower', leader: undefined, log, propose: (): unknown => 'notLeader' };
     const proposals = new Proposals<string>(raft as unknown as Raft, () => '');

@@ -66,7 +66,7 @@ function recorded(senders: string[]): Transport {
 const members = (...ids: string[]): Membership =>
   membershipOf(ids.map((id) => [id, { address: `memory:${id}`, metadata: '' }]));
 
-/** Fills the log of server a with entries, starting with a given membership. */
+/** Fills the log of server a with entries that start with a given membership. */
 async function fill(first: Membership, terms: readonly number[] = [1, 1]): Promise<void> {
   const log = new MemoryLog();
   nodes.logs.set('a', log);
@@ -80,7 +80,7 @@ async function fill(first: Membership, terms: readonly number[] = [1, 1]): Promi
 }
 
 describe('recoverServer', () => {
-  it('recoverServer keeps every entry, and new servers join the recovered one', async () => {
+  it('recoverServer keeps every entry, and new servers can join the recovered one', async () => {
     const survivor = await loseMajority();
     const before = await inspectServer(logOf(survivor), owner(survivor));
     const { epoch, index, term } = await recover(survivor);
@@ -127,7 +127,7 @@ describe('recoverServer', () => {
     expect(await runToOutcome(nodes, leader.members.addVoter('d', 'memory:d'))).toMatchObject({ epoch });
   });
 
-  it('a server that was left behind exchanges no message with the recovered one', async () => {
+  it('a server that was left behind exchanges no messages with the recovered one', async () => {
     const survivor = await loseMajority();
     await recover(survivor);
     const [other] = ['a', 'b', 'c'].filter((id) => id !== survivor) as [string];
@@ -137,7 +137,7 @@ describe('recoverServer', () => {
     const { term } = leader.status();
     await open(other, { transport: recorded(heardByOther!) });
     await nodes.clock.elapse(5_000);
-    // An operator adds the old server without emptying it.
+    // An operator adds the old server without emptying its disk.
     await runToOutcome(nodes, leader.members.addLearner(other, `memory:${other}`, { timeout: 1_000 }));
     await nodes.clock.elapse(5_000);
     expect([heard, heardByOther]).toEqual([[], []]);
@@ -145,7 +145,7 @@ describe('recoverServer', () => {
     expect(nodes.get(other).leader).toBe(undefined);
   });
 
-  it('two servers that were recovered separately exchange no message', async () => {
+  it('two servers that were recovered separately exchange no messages', async () => {
     await loseMajority();
     const epochs = [await recover('a'), await recover('b')].map(({ epoch }) => epoch);
     expect(new Set(epochs).size).toBe(2);
@@ -159,7 +159,7 @@ describe('recoverServer', () => {
     expect(b.status().membership).toMatchObject({ voters: ['b'], epoch: epochs[1] });
   });
 
-  it('two halves of a lost majority never serve in one epoch', async () => {
+  it('two halves of a cluster without a majority never serve in the same epoch', async () => {
     await cluster(['a', 'b', 'c', 'd', 'e']);
     await write(3);
     await closeAll();
@@ -230,7 +230,7 @@ describe('recoverServer', () => {
     expect(await infoOf()).toMatchObject({ address: 'memory:new', metadata: `http://${survivor}` });
   });
 
-  it('recoverServer refuses a server that is recovered already, unless forced', async () => {
+  it('recoverServer refuses a server that is already recovered, unless forced', async () => {
     const survivor = await loseMajority();
     const first = await recover(survivor);
     expect(await outcome(recover(survivor))).toBe('KONTIKI_BAD_CHANGE');
@@ -279,7 +279,7 @@ describe('recoverServer', () => {
     await logOf('a').close();
   });
 
-  it('recoverServer needs the address of a server that its membership does not name', async () => {
+  it('recoverServer needs an address if the membership does not name the server', async () => {
     await fill(members('b', 'c'));
     await expect(recover('a', { force: true })).rejects.toMatchObject({
       code: 'KONTIKI_BAD_OPTION',
@@ -295,7 +295,8 @@ describe('recoverServer', () => {
 });
 
 /**
- * Writes snapshots of server a. Returns the store, which damages the snapshots at these indices.
+ * Writes snapshots of server a. Returns the store, in which the snapshots at the given indices are
+ * damaged.
  */
 async function snapshotsOfA(
   positions: readonly { index: number; term: number }[],

@@ -46,7 +46,7 @@ async function start(): Promise<readonly string[]> {
 const commands = ['x0', 'x1', 'x2', 'x3', 'x4'];
 
 describe('restoreServer', () => {
-  it('a restored server leads alone with the state of the snapshot, and others join', async () => {
+  it('a restored server leads alone with the restored state, and others can join', async () => {
     const info = await restore(await backup());
     expect(info).toMatchObject({ cluster: 'restored', membership: { membership: { voters: ['r'], epoch: '' } } });
     expect(await start()).toEqual(commands);
@@ -75,7 +75,7 @@ describe('restoreServer', () => {
     expect(await genesisOf({})).toBe(all[0]);
   });
 
-  it('restoreServer copies a compressed state without its compression', async () => {
+  it('restoreServer decompresses a compressed state when copying it', async () => {
     const flip: SnapshotCompression = {
       kind: 200,
       compress: async function* (state) {
@@ -102,7 +102,7 @@ describe('restoreServer', () => {
     expect(machines.get('r')?.commands).toEqual(commands);
   });
 
-  it('restoreServer accepts a snapshot in pieces of any size', async () => {
+  it('restoreServer accepts a snapshot that arrives in pieces of any size', async () => {
     const all = Buffer.concat(await backup());
     await restore(Array.from(all, (_, i) => all.subarray(i, i + 1)));
     expect(await start()).toEqual(commands);

@@ -1,11 +1,13 @@
-// Shows that messages and timers are handled between thousands of calls that end at once.
+// Shows that messages and timers are still handled when thousands of calls end at once.
 import { describe, expect, it, vi } from 'vitest';
 import { VirtualClock } from '@kontiki/testing';
 import { Calls } from '../../src/node/calls/calls.js';
 import { ReadQueue } from '../../src/node/calls/read-queue.js';
 import { outcome } from './harness.js';
 
-/** A clock that advances by one millisecond with each call of `now`, and counts deferred callbacks. */
+/**
+ * A clock that advances by one millisecond with each call of `now`, and counts deferred callbacks.
+ */
 class TickingClock extends VirtualClock {
   deferred = 0;
   isTicking = false;

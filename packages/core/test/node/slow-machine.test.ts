@@ -5,7 +5,7 @@ import type { ApplyBatch, RaftNode } from '@kontiki/core';
 import { bytes, Journal, Nodes, outcome, runToOutcome } from './harness.js';
 import { SnapshotJournal } from './snapshot-harness.js';
 
-/** A machine that needs 5 ms per command, so it applies 200 commands per second. */
+/** A machine that takes 5 ms per command, so it applies 200 commands per second. */
 class SlowJournal extends Journal {
   readonly #clock: Nodes['clock'];
 
@@ -76,7 +76,7 @@ describe('a slow state machine', () => {
   it('a read waits for only a few commands, even if many are queued', async () => {
     const leader = await slowCluster();
     for (let i = 0; i < 300; i += 1) void outcome(leader.propose(bytes('x')));
-    // From the first batches, the node measures how long a command takes.
+    // The node measures in the first batches how long a command takes.
     await nodes.clock.elapse(1_200);
     const start = nodes.clock.now();
     await runToOutcome(
@@ -104,7 +104,7 @@ describe('a snapshot that blocks applying', () => {
     return { node, finish: () => finish() };
   }
 
-  it('reads are served while a snapshot blocks the apply of commands', async () => {
+  it('reads are served while a snapshot delays the apply of commands', async () => {
     const { node, finish } = await snapshotting();
     const linearizable = outcome(node.read(() => 'linearizable'));
     const local = outcome(node.read(() => 'local', { consistency: 'local' }));
@@ -113,7 +113,7 @@ describe('a snapshot that blocks applying', () => {
     finish();
   });
 
-  it('commands wait for a snapshot that blocks apply, and are applied right after it', async () => {
+  it('commands wait for a snapshot that delays apply, and are applied right after it', async () => {
     const { node, finish } = await snapshotting();
     const proposed = node.propose(bytes('y'));
     let settled = false;

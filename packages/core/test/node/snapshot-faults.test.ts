@@ -1,5 +1,5 @@
-// Shows that unusable snapshots cause no loss or failure. Such snapshots have another machine
-// version or compression, are replaced during their restore, or are damaged.
+// Shows that unusable snapshots cause no data loss and no failure. Such snapshots have an
+// unsupported machine version or compression, are replaced while being restored, or are damaged.
 import { describe, expect, it } from 'vitest';
 import { KontikiError, MemorySnapshots, type SnapshotInfo } from '@kontiki/core';
 import { cluster, machines, nodes, open, runToEnd, SnapshotJournal, stores, write } from './snapshot-harness.js';
@@ -7,7 +7,7 @@ import { atOnce } from './harness.js';
 
 const policy = { snapshotPolicy: { maxEntries: 10, trailingEntries: 0, keep: 1 } };
 
-/** A store whose second call of `list` after `hold` waits until `release`. */
+/** A store whose second call of `list` after `hold` waits until `release` is called. */
 class SlowList extends MemorySnapshots {
   #calls = Infinity;
   release: () => void = () => {};
@@ -84,7 +84,7 @@ describe('a snapshot with an unknown compression', () => {
 });
 
 describe('a snapshot that is replaced during its restore', () => {
-  it('a follower restores the newer snapshot and loses nothing', async () => {
+  it('a follower restores a newer snapshot that replaced its own, and loses nothing', async () => {
     await cluster(['a', 'b', 'c'], policy);
     const behind = nodes.followers[0]?.id as string;
     await nodes.get(behind).close(atOnce);

@@ -8,7 +8,7 @@ import { bytes, Journal, Nodes } from './harness.js';
  * every other chunk contains one command.
  */
 export class SnapshotJournal extends Journal {
-  /** Called before each chunk except for the first. The snapshot waits for the returned promise. */
+  /** Called before each chunk except the first one. The snapshot waits for the returned promise. */
   gate: () => Promise<void> = () => Promise.resolve();
   blocksApply = false;
 
@@ -37,7 +37,7 @@ async function textOf(chunks: AsyncIterable<Uint8Array>): Promise<string> {
 export let nodes: Nodes;
 /** The snapshot stores of the running test, by server. They survive restarts. */
 export const stores: Map<string, MemorySnapshots> = new Map();
-/** The state machine from the last start of each server. */
+/** The state machine that each server created at its last start. */
 export const machines: Map<string, SnapshotJournal> = new Map();
 
 beforeEach(() => {
@@ -47,7 +47,7 @@ beforeEach(() => {
 });
 afterEach(() => nodes.close());
 
-/** A policy that takes no snapshots except through `snapshot()`. */
+/** A policy under which snapshots are taken only by `snapshot()`. */
 export const onDemand: Partial<SnapshotPolicy> = { maxEntries: Infinity, maxBytes: Infinity, trailingEntries: 0 };
 
 /** Opens a server with an empty state machine and its snapshot store. */

@@ -122,7 +122,7 @@ describe('SnapshotReceiver', () => {
     expect(acks).toEqual([[first.id, 40]]);
   });
 
-  it('an unfinished snapshot with all its bytes is finished without another chunk', async () => {
+  it('an unfinished snapshot that has all its bytes is finished without another chunk', async () => {
     const writer = await store.create(first);
     await writer.write(await encoded(first));
     await store.close();
@@ -226,7 +226,7 @@ describe('SnapshotReceiver', () => {
       store.syncs.push(new Promise((_, reject) => (fail = reject)));
       await sendUpTo(9 * MiB);
       fail(new Error('EIO'));
-      // Wait one turn, after which an unhandled rejection would end the process.
+      // Wait for one turn, in which an unhandled rejection would end the process.
       await new Promise(setImmediate);
       await sendUpTo(all.length);
       expect([failures.map(({ message }) => message), received, [...store.writing]]).toEqual([['EIO'], [], []]);

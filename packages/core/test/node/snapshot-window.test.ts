@@ -1,5 +1,5 @@
 // Shows that snapshot transfers use bounded memory and resend few bytes. Connects senders and
-// receivers to links and stores that the test controls.
+// receivers through links and stores that the test controls.
 import { MemorySnapshots, type SnapshotInfo, type SnapshotWriter } from '@kontiki/core';
 import { encodeSnapshot, MAX_SNAPSHOT_CHUNK } from '@kontiki/core/wire';
 import { VirtualClock } from '@kontiki/testing';
@@ -29,7 +29,7 @@ async function stored(): Promise<[MemorySnapshots, SnapshotInfo]> {
   return [store, await writer.finish()];
 }
 
-/** A peer that receives a snapshot. The test decides when it acknowledges bytes. */
+/** A peer that receives a snapshot. The test decides when the peer acknowledges bytes. */
 interface Peer {
   readonly sender: SnapshotSender;
   sent: number;
@@ -178,7 +178,7 @@ describe('memory and store reads of snapshot transfers', () => {
     expect(carried).toBeLessThan(1.5 * snapshot.bytes);
   });
 
-  it('a slow transfer uses one store reader, which closes with the sender', async () => {
+  it('a slow transfer uses one reader of the store, which closes with the sender', async () => {
     const [store, snapshot] = await stored();
     const clock = new VirtualClock();
     let readers = 0;

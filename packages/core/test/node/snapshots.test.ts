@@ -1,5 +1,5 @@
-// Shows when a node takes snapshots, what the snapshots contain, and which failures stop the node.
-// Runs whole nodes on virtual time.
+// Shows when a node takes snapshots, what they contain, and which failures stop the node. Runs
+// whole nodes on virtual time.
 import { KontikiError, MemorySnapshots, type SnapshotMeta } from '@kontiki/core';
 import { describe, expect, it } from 'vitest';
 import { atOnce, bytes } from './harness.js';
@@ -64,7 +64,7 @@ describe('taking snapshots', () => {
     expect((await runToEnd(later)).last.index).toBe(applied);
   });
 
-  it('a snapshot contains the state at its start, even if the store is slow', async () => {
+  it('a snapshot contains the state as of its start, even if the store is slow', async () => {
     let proceed = (): void => {};
     class SlowSnapshots extends MemorySnapshots {
       override async create(meta: SnapshotMeta): ReturnType<MemorySnapshots['create']> {

@@ -1,5 +1,5 @@
-// Shows which results callers and operators receive when the disk of a leader stops answering,
-// without an error.
+// Shows what callers and operators see when the disk of a leader stops answering without reporting
+// an error.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { RaftNode } from '@kontiki/core';
 import { bytes, GatedLog, Nodes, outcome, runToOutcome } from './harness.js';

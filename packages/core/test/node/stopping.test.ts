@@ -1,5 +1,4 @@
-// Shows which failures stop a node, and that the node keeps its data. Makes logs and state machines
-// fail.
+// Shows which failures of logs and state machines stop a node, and that the node keeps its data.
 import { afterEach, describe, expect, it } from 'vitest';
 import { KontikiError, MemorySnapshots, type MemoryLog, type RaftNode } from '@kontiki/core';
 import { atOnce, bytes, runToOutcome, Journal, Nodes, outcome } from './harness.js';
@@ -67,7 +66,7 @@ describe('failures that stop a node', () => {
     await nodes.clock.until(() => leader.status().role === 'failed');
     expect((fatal as KontikiError).code).toBe('KONTIKI_CORRUPT');
     expect(nodes.get(away).status().last).toBe(before);
-    // The next leader has no error when it reads its log.
+    // The next leader can read its log without an error.
     await nodes.clock.until(() => nodes.machine(away).commands.length === 3);
     expect(nodes.machine(away).commands).toEqual(['x', 'y', 'z']);
   });
@@ -102,7 +101,7 @@ describe('failures that stop a node', () => {
     await nodes.open('a', { machine: new SnapshotJournal(), snapshots });
   });
 
-  it('a state machine with durable state receives only later commands after a restart', async () => {
+  it('a state machine with durable state receives only later commands after restart', async () => {
     await nodes.cluster('a');
     for (const command of ['1', '2', '3']) await runToOutcome(nodes, nodes.get('a').propose(bytes(command)));
     const { applied } = nodes.get('a').status();

@@ -223,7 +223,7 @@ describe('setTransport', () => {
   });
 });
 
-it('status reports the refusals of the current transport, and none for a transport without them', async () => {
+it('status reports refusals of the current transport, or none if it does not count', async () => {
   await nodes.bootstrap('a');
   const a = await nodes.open('a');
   expect(a.status().refusals).toEqual({});

@@ -36,7 +36,7 @@ describe('waiting for a leader and for events', () => {
     expect(await term).toEqual({ term: 2, previous: 1 });
   });
 
-  it('an aborted signal removes its listener or prevents adding the listener', async () => {
+  it('an aborted signal removes the listener, or prevents it from being added', async () => {
     await nodes.bootstrap('a');
     const a = await open('a');
     const controller = new AbortController();

@@ -7,7 +7,7 @@ describe('ApplyBacklog', () => {
     expect([backlog.bytes, backlog.age(1_000)]).toEqual([0, 0]);
   });
 
-  it('ApplyBacklog reports bytes and age of committed but unapplied entries', () => {
+  it('ApplyBacklog reports the bytes and age of committed but unapplied entries', () => {
     const backlog = new ApplyBacklog();
     backlog.committed(5, 100, 0);
     backlog.committed(9, 200, 50);

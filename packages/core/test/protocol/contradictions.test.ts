@@ -1,6 +1,6 @@
-// Shows that evidence of two different histories stops the server that detects it, or excludes the
-// peer. Each test restores one server's log from an older copy of its disk, or forges the messages
-// of such a server.
+// Shows that a contradiction between two histories stops the server that detects it, or excludes
+// the peer. Each test restores one server's log from an older copy of its disk, or forges the
+// messages of such a server.
 import { describe, expect, it } from 'vitest';
 import { membershipOf } from '@kontiki/core';
 import { Scenario } from '@kontiki/testing';
@@ -61,7 +61,7 @@ describe('contradictions', () => {
     const { reports } = cluster.server('a');
     expect(reports.filter(({ kind }) => kind === 'ackBeyondLog')).toHaveLength(1);
     expect(progress?.contradicts).toBe(true);
-    // Without server c, no remaining peer counts.
+    // Without server c, the leader has no peer whose replies count.
     cluster.isolate('c');
     const position = cluster.propose('a', 'w');
     cluster.elapse(200);

@@ -1,5 +1,5 @@
 // Shows that divergent logs converge, and that late messages and crashes lose no committed entry.
-// The tests deliver single messages between servers.
+// The tests deliver messages one at a time.
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
@@ -9,7 +9,7 @@ const commands = (cluster: Scenario, id: string): string[] =>
     .applied.flatMap((entry) => (entry.kind === 'command' ? [new TextDecoder().decode(entry.data)] : []));
 
 /**
- * Returns a scenario with five servers. Server a leads term 2, is cut off together with b, and has
+ * Returns a scenario with five servers. Server a led term 2, was cut off together with b, and has
  * appended `texts`. Server c leads the other servers in term 3 and has committed "new".
  */
 function deposed(...texts: string[]): Scenario {
@@ -134,8 +134,8 @@ describe('divergent logs', () => {
     }
     cluster.elapse(5 * cluster.timings.heartbeat);
     for (const id of ['a', 'b', 'c']) expect(commands(cluster, id)).toEqual(expected);
-    // Each of 60 entries takes an append, an acknowledgement and a commit message per peer. Allow
-    // the same number for repairs.
+    // Each of the 60 entries takes an append, an acknowledgement and a commit message per peer.
+    // Allow the same number of messages for repairs.
     expect(cluster.sent.length).toBeLessThan(60 * 2 * 3 * 2);
   });
 

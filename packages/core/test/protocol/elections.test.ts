@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { Scenario, type ScenarioServer } from '@kontiki/testing';
 
 /**
- * Returns, for each of a server's vote and pre-vote replies in flight, whether it grants the vote.
+ * Returns, for each vote and pre-vote reply of a server that is in flight, whether it grants the
+ * vote.
  */
 function votesInFlight(cluster: Scenario, server: ScenarioServer): string[] {
   return [...cluster.underWay]
@@ -81,7 +82,7 @@ describe('elections', () => {
     expect(cluster.server('c').disk.ballot).toEqual({ term: 5, votedFor: 'a' });
   });
 
-  it('a server does not send a vote reply before the vote is durable (bugs.md#1)', () => {
+  it('a server sends no vote reply before the vote is durable (bugs.md#1)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.forge('a', 'c', { kind: 'vote', term: 5, incarnation: 99, lastIndex: 1, lastTerm: 1 });
     expect(votesInFlight(cluster, cluster.server('c'))).toEqual([]);
@@ -137,7 +138,7 @@ describe('elections', () => {
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('a server ignores candidates for an election timeout after it heard a leader (bugs.md#22)', () => {
+  it('a server that heard from a leader ignores candidates for a timeout (bugs.md#22)', () => {
     const cluster = new Scenario(['a', 'b', 'c'], { seed: 4 });
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -165,7 +166,7 @@ describe('elections', () => {
     const cluster = new Scenario(['a', 'b', 'c', 'd', 'e']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
-    // Server a can send, but cannot receive.
+    // Server a can send but not receive.
     for (const other of ['b', 'c', 'd', 'e']) cluster.cut(other, 'a');
     cluster.elapse(2 * cluster.timings.election);
     expect(cluster.raft('a').role).not.toBe('leader');
@@ -256,9 +257,9 @@ describe('elections', () => {
   });
 
   it('a candidate that crashes before its term is durable receives no votes', () => {
-    // If a server sent its vote requests before its term is durable, it could win term 2 and forget
-    // the term in a crash. It could then win term 2 again, and append other entries at the same
-    // indices.
+    // Suppose that a server sends its vote requests before its term is durable. It could win term 2
+    // and forget the term in a crash. It could then win term 2 again, and append other entries at
+    // the same indices.
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.stall('a');
     cluster.campaign('a');

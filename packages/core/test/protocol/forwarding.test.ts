@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Returns a scenario in which server a leads and has received replies from b and c. */
+/** Returns a scenario in which server a leads and has already received replies from b and c. */
 function led(options: ConstructorParameters<typeof Scenario>[1] = {}): Scenario {
   const cluster = new Scenario(['a', 'b', 'c'], { stores: true, ...options });
   cluster.elect('a');
@@ -16,7 +16,7 @@ function led(options: ConstructorParameters<typeof Scenario>[1] = {}): Scenario 
   return cluster;
 }
 
-/** Forwards commands from a server to the leader that this server knows. */
+/** Forwards commands from a server to the server that it considers the leader. */
 function forward(cluster: Scenario, from: string, ...texts: string[]): number {
   return cluster.feed(from, (raft) => raft.forward(texts.map((text) => encoder.encode(text))));
 }
@@ -29,14 +29,17 @@ function handOver(cluster: Scenario, to: string): void {
   expect(cluster.leaders).toEqual([to]);
 }
 
-/** The commands on a server's disk. */
+/** Returns the commands on a server's disk. */
 function commands(cluster: Scenario, id: string): string[] {
   return cluster
     .server(id)
     .disk.entries.flatMap((entry) => (entry.kind === 'command' ? [decoder.decode(entry.data)] : []));
 }
 
-/** The answers to forwarded proposals that were sent so far, without the sender's header. */
+/**
+ * Returns the answers to forwarded proposals that have been sent so far, without the sender's
+ * header.
+ */
 function answers(cluster: Scenario): object[] {
   const replies = cluster.sent.flatMap(({ message }) => (message.kind === 'proposeReply' ? [message] : []));
   return replies.map(({ term, ticket, accepted, index, refused }: ProposeReply) => ({
@@ -51,7 +54,7 @@ function answers(cluster: Scenario): object[] {
 const PROPOSE = { kind: 'propose' } as const;
 
 describe('forwarded proposals', () => {
-  it('a leader appends forwarded commands in order and answers with the first position', () => {
+  it('a leader appends forwarded commands in order and answers with the first index', () => {
     const cluster = led();
     const [term, last] = [cluster.raft('a').ballot.term, cluster.raft('a').log.lastIndex];
     const first = forward(cluster, 'b', 'x', 'y');
@@ -64,7 +67,7 @@ describe('forwarded proposals', () => {
     ]);
   });
 
-  it('a forwarded message that arrives twice is appended and answered once', () => {
+  it('a forwarded message that arrives twice is appended and answered only once', () => {
     const cluster = led();
     forward(cluster, 'b', 'x');
     cluster.duplicate(PROPOSE);
@@ -110,7 +113,7 @@ describe('forwarded proposals', () => {
     expect(commands(cluster, 'b')).toEqual(['x']);
   });
 
-  it('a restarted leader drops messages of terms that an earlier start may have led', () => {
+  it('a restarted leader drops messages of terms that an earlier process may have led', () => {
     const cluster = led();
     forward(cluster, 'c', 'x');
     const repeated = cluster.underWay.filter(({ message }) => message.kind === 'propose');
@@ -126,7 +129,7 @@ describe('forwarded proposals', () => {
     expect(commands(cluster, 'a')).toEqual(['x']);
   });
 
-  it('messages of an earlier start of the sender are dropped', () => {
+  it('messages from an earlier start of the sender are dropped', () => {
     const cluster = led();
     forward(cluster, 'c', 'x');
     const repeated = cluster.underWay.filter(({ message }) => message.kind === 'propose');
@@ -159,7 +162,7 @@ describe('forwarded proposals', () => {
     expect(answers(cluster)).toMatchObject([{ accepted: 0, refused: 'transferring' }]);
   });
 
-  it('commands of a server that is not a member are ignored', () => {
+  it('commands from a server that is not a member are ignored', () => {
     const cluster = led();
     cluster.forge('d', 'a', {
       kind: 'propose',
@@ -177,7 +180,7 @@ describe('forwarded proposals', () => {
 
   it('answers that wait for the same write do not replace each other', () => {
     const cluster = led();
-    // The new term of server a is not durable yet, so its refusals wait.
+    // The new term of server a is not durable yet, so a holds back its refusals.
     forward(cluster, 'c', 'x');
     forward(cluster, 'c', 'y');
     const late = cluster.hold(PROPOSE);
@@ -194,14 +197,14 @@ describe('forwarded proposals', () => {
 describe('canForward', () => {
   const canForward = (cluster: Scenario, id: string): boolean => cluster.raft(id).canForward;
 
-  it('only a server that knows another server as leader can forward', () => {
+  it('a server can forward only if it knows that another server leads', () => {
     const cluster = led();
     expect(['a', 'b', 'c'].map((id) => canForward(cluster, id))).toEqual([false, true, true]);
     cluster.start('b');
     expect(canForward(cluster, 'b')).toBe(false);
   });
 
-  it('a server of a cluster of level 0 cannot forward, as older servers would not answer', () => {
+  it('a server at level 0 cannot forward, because older servers would not answer', () => {
     const servers = ['a', 'b', 'c'].map((id) => [id, { address: `memory:${id}`, metadata: '' }] as const);
     expect(canForward(led({ membership: membershipOf(servers, [], 0) }), 'b')).toBe(false);
   });

@@ -1,6 +1,6 @@
 // Repeats the tests of go-raft, except for its tests of membership changes and snapshots. The
-// comment above each test is its name in go-raft. If go-raft was wrong, the test asserts the
-// correct result: in go-raft a late message truncated the log, and a restart lost the vote.
+// comment above each test is the test's name in go-raft. Where go-raft was wrong, the test asserts
+// the correct result: in go-raft a late message truncated the log, and a restart lost the vote.
 import { describe, expect, it } from 'vitest';
 import type { Entry, Message } from '@kontiki/core';
 import type { Append } from '@kontiki/core/protocol';
@@ -161,7 +161,7 @@ describe('tests of go-raft, server_test.go', () => {
     cluster.heal();
     cluster.elapseUntil(() => cluster.leaders.length === 1);
     cluster.elapse(cluster.timings.election);
-    // Only the no-op of the new term is committed in addition.
+    // The only other committed entry is the no-op of the new term.
     for (const id of ids) expect(cluster.raft(id).log.committed).toBe(committed + 1);
   });
 

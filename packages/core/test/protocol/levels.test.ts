@@ -1,5 +1,5 @@
-// Shows when the feature level may be raised, and how a server behaves that cannot read its
-// leader's log. In these scenarios, the servers have versions that read up to different levels.
+// Shows when the feature level may be raised, and how a server that cannot read its leader's log
+// behaves. In these scenarios, the servers have versions that read different levels.
 import { membershipOf } from '@kontiki/core';
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
@@ -7,7 +7,9 @@ import type { MembershipStep } from '../../src/log/membership-change.js';
 
 const add = (id: string): MembershipStep => ({ kind: 'addLearner', id, address: `memory:${id}`, metadata: '' });
 
-/** Returns a scenario in which server a leads a, b and c at `level`, and d is blank. */
+/**
+ * Returns a scenario in which server a leads servers a, b and c at `level`, and server d is blank.
+ */
 function led(levels: Readonly<Record<string, number>>, level = 1): Scenario {
   const voters = ['a', 'b', 'c'].map((id) => [id, { address: `memory:${id}`, metadata: '' }] as const);
   const cluster = new Scenario(['a', 'b', 'c', 'd'], { membership: membershipOf(voters, [], level), levels });
@@ -17,7 +19,7 @@ function led(levels: Readonly<Record<string, number>>, level = 1): Scenario {
   return cluster;
 }
 
-/** Raises the level on a server. Returns the reason for a refusal, with its detail. */
+/** Raises the level on a server. If the server refuses, returns the reason with its detail. */
 function raise(cluster: Scenario, id: string, expected?: number): string | undefined {
   const result = cluster.feed(id, (raft) => raft.raiseLevel({ expected }));
   return 'refused' in result ? `${result.refused} ${result.detail}`.trim() : undefined;
@@ -79,7 +81,7 @@ describe('raiseLevel', () => {
     expect(raise(cluster, 'a')).toBeUndefined();
   });
 
-  it('raiseLevel is refused until every member has answered this leader', () => {
+  it('raiseLevel is refused until every member has answered the current leader', () => {
     const cluster = led({ a: 2, b: 2, c: 2 });
     cluster.feed('a', (raft) => raft.transfer('b'));
     cluster.settle();
@@ -87,7 +89,7 @@ describe('raiseLevel', () => {
     expect(raise(cluster, 'b')).toBe('silent a, c');
   });
 
-  it('raiseLevel is refused if a learner reads no more than the level in force', () => {
+  it('raiseLevel is refused if a learner reads only the current level', () => {
     const cluster = led({ a: 2, b: 2, c: 2, d: 1 });
     expect(change(cluster, 'a', add('d'))).toBeUndefined();
     cluster.settle();
@@ -95,14 +97,14 @@ describe('raiseLevel', () => {
     expect(raise(cluster, 'a')).toBe('unequal d');
   });
 
-  it('a server that was rolled back and restarted counts with its old version', () => {
+  it('a server that was rolled back and restarted counts with its old level', () => {
     const cluster = led({ a: 2, b: 2, c: 2 });
     cluster.start('c', 1);
     cluster.elapse(2 * cluster.timings.heartbeat);
     expect(raise(cluster, 'a')).toBe('unequal c');
   });
 
-  it('a server that does not announce its level counts with level 0', () => {
+  it('a server that does not announce its level counts as level 0', () => {
     const cluster = led({ a: 1, b: 1, c: 0 }, 0);
     const replies = cluster.sent.filter(({ from, message }) => from === 'c' && message.kind === 'heartbeatReply');
     expect(replies.length).toBeGreaterThan(0);
@@ -117,11 +119,11 @@ describe('raiseLevel', () => {
     expect(raise(cluster, 'a')).toBe('changing');
   });
 
-  it('raiseLevel is refused if the level is the highest that the leader reads', () => {
+  it('raiseLevel is refused at the highest level that the leader reads', () => {
     expect(raise(led({ a: 1, b: 2, c: 2 }), 'a')).toBe('highest 1');
   });
 
-  it('an uncommitted level is gone after its entry is truncated', () => {
+  it('an uncommitted level is reverted when its entry is truncated', () => {
     const cluster = led({ a: 2, b: 2, c: 2 });
     cluster.isolate('a');
     expect(raise(cluster, 'a')).toBeUndefined();
@@ -132,7 +134,7 @@ describe('raiseLevel', () => {
     expect(level(cluster, 'a')).toBe(1);
   });
 
-  it('later changes keep the level', () => {
+  it('later membership changes keep the level', () => {
     const cluster = led({ a: 2, b: 2, c: 2, d: 2 });
     expect(raise(cluster, 'a')).toBeUndefined();
     cluster.settle();
@@ -179,7 +181,7 @@ describe('servers that cannot read the level', () => {
     expect(reports(cluster, 'c', 'unreadable')).toHaveLength(1);
   });
 
-  it('a voter that cannot read the log ignores a transfer of the leadership', () => {
+  it('a voter that cannot read the log ignores a transfer of leadership to it', () => {
     const cluster = withRolledBack();
     cluster.elapse(4 * cluster.timings.heartbeat);
     const { term } = cluster.raft('a').ballot;

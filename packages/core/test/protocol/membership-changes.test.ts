@@ -19,7 +19,7 @@ function led(...voters: string[]): Scenario {
   return cluster;
 }
 
-/** Changes the membership on a server, and checks that the server does not refuse the change. */
+/** Changes the membership on a server, and checks that the server accepts the change. */
 function change(cluster: Scenario, id: string, ...steps: MembershipStep[]): void {
   cluster.feed(id, (raft) => expect(raft.changeMembership(steps)).toMatchObject({ term: raft.ballot.term }));
 }
@@ -47,7 +47,7 @@ function grow(cluster: Scenario, leader: string, ...added: string[]): void {
 }
 
 describe('adding servers', () => {
-  it('a cluster of one grows to five, and the new servers count', () => {
+  it('a cluster of one grows to five, and the new servers count as voters', () => {
     const cluster = led('a');
     grow(cluster, 'a', 'b', 'c');
     grow(cluster, 'a', 'd', 'e');
@@ -71,7 +71,7 @@ describe('adding servers', () => {
     expect(refusal(cluster, 'a', [{ kind: 'promote', id: 'd' }], { force: true })).toBe('lagging');
   });
 
-  it('an answer from the time as a blank learner does not make a voter count as lost', () => {
+  it('an answer sent as a blank learner does not make a voter count as lost', () => {
     const cluster = led('a', 'b', 'c');
     grow(cluster, 'a', 'd');
     const { incarnation } = cluster.server('d');
@@ -91,7 +91,7 @@ describe('adding servers', () => {
 });
 
 describe('removing servers', () => {
-  it('a removed server is informed, and then neither campaigns nor disturbs', () => {
+  it('a removed server learns of its removal, and neither campaigns nor disturbs', () => {
     const cluster = led('a', 'b', 'c');
     change(cluster, 'a', { kind: 'remove', id: 'c' });
     cluster.elapse(6 * cluster.timings.election);
@@ -295,7 +295,7 @@ describe('refusals of changes', () => {
     expect(refusal(cluster, 'a', [{ kind: 'remove', id: 'c' }])).toBe('notReady');
   });
 
-  it('a change of a cluster of level 0 is refused', () => {
+  it('a membership change at level 0 is refused', () => {
     const membership = membershipOf(
       ['a', 'b', 'c'].map((id) => [id, { address: id, metadata: '' }]),
       [],

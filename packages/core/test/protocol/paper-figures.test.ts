@@ -19,7 +19,7 @@ describe('figures of the Raft paper', () => {
     cluster.startWith('l', leaderTerms, 7);
     cluster.startWith('x', follower);
     cluster.startWith('y', [1]);
-    // If the log of x is more up to date, y's vote elects the leader.
+    // If the log of server x is more up to date, the vote of server y elects the leader.
     cluster.elect('l');
     cluster.elapse(3 * cluster.timings.heartbeat);
     expect(cluster.terms('x')).toEqual([1, ...leaderTerms, 8]);
@@ -43,7 +43,7 @@ describe('figures of the Raft paper', () => {
 
   /**
    * Returns a scenario at step (c) of Figure 8. S1 leads term 4. It has replicated its entry of
-   * term 2 to S3 and S4, and its no-op of term 4 to no server.
+   * term 2 to S3 and S4, but its no-op of term 4 to no server.
    */
   function untilC(): Scenario {
     const cluster = new Scenario(['s1', 's2', 's3', 's4', 's5'], { limits: { messageBytes: 1 } });
@@ -65,7 +65,7 @@ describe('figures of the Raft paper', () => {
     cluster.skip(2 * cluster.timings.election);
     cluster.elect('s1', (flight) => appendsTermFour(cluster, flight));
     expect(cluster.raft('s1').ballot.term).toBe(4);
-    // S1 knows that the entry is on a majority, but does not commit it.
+    // S1 knows that the entry is on a majority, but does not commit it yet.
     for (const id of ['s1', 's2', 's3', 's4']) expect(cluster.terms(id).slice(0, 2)).toEqual([1, 2]);
     expect(['s3', 's4'].map((id) => cluster.raft('s1').peers?.get(id)?.match)).toEqual([2, 2]);
     expect(cluster.raft('s1').log.committed).toBe(1);

@@ -1,6 +1,7 @@
 // Shows the three rules of a turn. A message that acknowledges a write waits for this write. A
-// finished write also finishes all earlier writes. A late turn does not check its timers, so the
-// next turn checks them. The fast worlds and their mutants show the same rules under faults.
+// finished write also finishes all earlier writes. A late turn does not check its timers; the next
+// turn does. The fast worlds (simulations of the protocol alone) and their mutants test the same
+// rules under faults.
 import { membershipOf, type Message } from '@kontiki/core';
 import { defaultLimits, defaultTimings, RawNode, type Mail, type TurnHooks } from '@kontiki/core/protocol';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -51,7 +52,7 @@ describe('RawNode', () => {
     });
   });
 
-  /** The kinds of the messages to b. */
+  /** Returns the kinds of the messages to server b. */
   function kinds(mail: readonly Mail[]): string[] {
     return mail.flatMap((some) => [...(some.get('b') ?? [])].map(({ kind }) => kind));
   }
@@ -91,7 +92,7 @@ describe('RawNode', () => {
     expect(node.raft.role).toBe('preCandidate');
   });
 
-  it('a late turn postpones its timers to the next turn, which forgives them', () => {
+  it('a late turn postpones its timers to the next turn, which ignores the delay', () => {
     const late = electionDue() + defaultTimings.heartbeat + 1;
     const turn = node.turn(late);
     expect([turn.needsAnotherTurn, turn.wakeAt, node.raft.role]).toEqual([true, Infinity, 'follower']);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Scenario } from '@kontiki/testing';
 
 describe('linearizable reads', () => {
-  it('reads on leaders and followers see everything committed before', () => {
+  it('reads on leaders and followers see everything that was committed before', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.propose('a', 'x');
@@ -53,7 +53,7 @@ describe('linearizable reads', () => {
     cluster.propose(other, 'new');
     cluster.elapse(cluster.timings.election);
     expect(cluster.answer('a', ticket)).toBe(undefined);
-    // After the partition is healed, the new leader answers the waiting read, which sees the new
+    // Once the partition is healed, the new leader answers the waiting read, which sees the new
     // entries.
     cluster.heal();
     cluster.elapse(4 * cluster.timings.election);
@@ -70,7 +70,7 @@ describe('linearizable reads', () => {
     cluster.drop();
     cluster.crash('a');
     cluster.skip(2 * cluster.timings.election);
-    // The no-op of server b reaches no other server yet.
+    // The no-op of server b has not reached any other server yet.
     const appends = { kind: 'append' } as const;
     cluster.elect('b', appends);
     expect(cluster.raft('b').log.committed).toBe(2);
@@ -85,7 +85,8 @@ describe('linearizable reads', () => {
   it('replies to heartbeats sent before a read do not confirm it (bugs.md#56)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
-    // Heartbeats carry the number of the newest round, which here belongs to an earlier read.
+    // Heartbeats carry the number of the newest round of heartbeats, which here belongs to an
+    // earlier read.
     const earlier = cluster.read('a');
     cluster.elapse(cluster.timings.heartbeat);
     expect(cluster.answer('a', earlier)).toBe(2);
@@ -111,8 +112,8 @@ describe('linearizable reads', () => {
     cluster.settle();
     expect(cluster.answer('a', 100)).toBe(2);
     const heartbeats = cluster.sent.slice(before).filter(({ message }) => message.kind === 'heartbeat');
-    // There are two peers, one round for the first read, and one round for the 99 reads that
-    // arrived during it.
+    // Two peers receive one round of heartbeats for the first read, and one round for the 99 reads
+    // that arrived in the meantime.
     expect(heartbeats).toHaveLength(4);
   });
 

@@ -5,7 +5,7 @@ import { command, Scenario } from '@kontiki/testing';
 
 const text = (entry: Entry): string => (entry.kind === 'command' ? new TextDecoder().decode(entry.data) : entry.kind);
 
-/** Returns an append from a leader of `term`, in its first stream. */
+/** Returns an append from a leader of `term`, in the leader's first stream. */
 function append(term: number, prevIndex: number, prevTerm: number, entries: Entry[], committed = 0): Append {
   return { kind: 'append', term, incarnation: 1, stream: 1, prevIndex, prevTerm, committed, entries };
 }
@@ -69,8 +69,7 @@ describe('replication', () => {
     const accepted = (): unknown[] => cluster.underWay.filter(({ message: m }) => m.kind === 'appendAccepted');
     expect(accepted()).toEqual([]);
     cluster.write('b');
-    // One answer suffices for all three appends, because it acknowledges the other two appends as
-    // well.
+    // One reply is enough for all three appends, because it also acknowledges the other two.
     expect(accepted()).toEqual([expect.objectContaining({ message: expect.objectContaining({ match: 2 }) })]);
   });
 
@@ -151,8 +150,8 @@ describe('replication', () => {
     const progress = cluster.raft('a').peers?.get('b');
     expect(progress?.stream).toBeGreaterThan(stream);
     expect(progress?.incarnation).toBe(cluster.server('b').incarnation);
-    // A late acknowledgement from the earlier incarnation does not count, even with the new
-    // stream's number.
+    // A late acknowledgement from the earlier incarnation does not count, even if it carries the
+    // number of the new stream.
     cluster.isolate('b');
     cluster.propose('a', 'y');
     const to = cluster.server('a').incarnation;
@@ -252,7 +251,7 @@ describe('replication', () => {
     expect(cluster.underWay).toEqual([]);
   });
 
-  it('a leader refuses proposals beyond uncommittedBytes except for one (bugs.md#128)', () => {
+  it('a leader refuses all but one proposal beyond uncommittedBytes (bugs.md#128)', () => {
     const cluster = new Scenario(['a', 'b', 'c'], { limits: { uncommittedBytes: 1_000 } });
     cluster.elect('a');
     cluster.isolate('a');

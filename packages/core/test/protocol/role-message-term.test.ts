@@ -7,7 +7,7 @@ import { command, Scenario } from '@kontiki/testing';
 import { meta } from '../wire/snapshot-samples.js';
 
 /**
- * Returns a scenario in which server a has the given role in term 5. Its log contains the first
+ * Returns a scenario in which server a has the given role in term 5. Its log contains the bootstrap
  * entry and an entry of term 3.
  */
 function serverIn(role: RoleName): Scenario {
@@ -102,7 +102,7 @@ const roles: RoleName[] = ['follower', 'preCandidate', 'candidate', 'leader'];
 /** The kinds of messages that only a leader sends. */
 const fromLeaders: readonly Message['kind'][] = ['append', 'heartbeat', 'commit', 'snapshotOffer', 'snapshotChunk'];
 
-/** The replies to messages that a server accepts. */
+/** The kinds of replies to messages that a server accepts. */
 const replies: Partial<Record<Message['kind'], Message['kind']>> = {
   preVote: 'preVoteReply',
   vote: 'voteReply',
@@ -112,8 +112,8 @@ const replies: Partial<Record<Message['kind'], Message['kind']>> = {
 };
 
 /**
- * Returns the expected reaction by the rules of Raft, Figure 2, and thesis §9.6 and §4.2.3, written
- * independently of the code.
+ * Returns the reaction expected by the rules of Raft (Figure 2, and thesis §9.6 and §4.2.3).
+ * Written independently of the code.
  */
 function expected(role: RoleName, kind: Message['kind'], order: 'lower' | 'same' | 'higher'): Reaction {
   const unchanged: Reaction = { role, term: 5, reply: undefined };
@@ -124,16 +124,17 @@ function expected(role: RoleName, kind: Message['kind'], order: 'lower' | 'same'
     // messages from earlier terms get no reply.
     if (kind === 'vote') return { ...unchanged, reply: 'voteReply' };
     if (fromLeaders.includes(kind) && kind !== 'commit') return { ...unchanged, reply: 'heartbeatReply' };
-    // A pre-vote reply from an earlier term counts, but one of two refusals does not decide the
-    // election.
+    // A pre-vote reply from an earlier term counts, but here it is only one of two refusals, which
+    // does not decide the election.
     return unchanged;
   }
   if (order === 'higher') {
     if (kind === 'vote' && role === 'leader') return unchanged; // A leader grants no votes.
     return { role: 'follower', term: 6, reply: replies[kind] };
   }
-  // A follower or pre-candidate started in this term. An earlier process of the same server may
-  // have led this term and appended the commands, so the server does not refuse them.
+  // The server was started in this term as a follower or pre-candidate. An earlier process of the
+  // same server may have led this term and appended the commands, so the server does not refuse
+  // them.
   if (kind === 'propose')
     return { ...unchanged, reply: role === 'leader' || role === 'candidate' ? 'proposeReply' : undefined };
   if (role === 'leader') {

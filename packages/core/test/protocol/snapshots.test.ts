@@ -41,7 +41,10 @@ function led(entries: number): Scenario {
   return cluster;
 }
 
-/** Returns a follower with uncommitted entries 3 to 5, which are durable only on the leader. */
+/**
+ * Returns a scenario with uncommitted entries 3 to 5. The follower has them, but they are durable
+ * only on the leader.
+ */
 function uncommitted(): Raft {
   const cluster = led(0);
   cluster.stall('b');
@@ -128,7 +131,7 @@ describe('sending a snapshot', () => {
       id: 'x',
       offset: 0,
     } as const;
-    /** Acknowledges a snapshot in a stream, and returns the number of events. */
+    /** Acknowledges a snapshot in a given stream, and returns the number of events. */
     const acknowledged = (of: number): number => {
       raft.step('c', { ...ack, stream: of });
       return raft.takeOutput().snapshots.length;

@@ -1,5 +1,5 @@
 // Shows that linearizable reads never return stale data after pauses, partitions, restarts and late
-// replies. The tests deliver single messages between servers.
+// replies. The tests deliver messages one at a time.
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
@@ -63,7 +63,7 @@ describe('stale reads', () => {
     const other = replaced(cluster);
     cluster.heal();
     cluster.elapse(2 * cluster.timings.heartbeat);
-    // Server a becomes leader again and is cut off again.
+    // Server a becomes the leader again and is then cut off again.
     cluster.isolate(other);
     cluster.skip(2 * cluster.timings.election);
     cluster.elect('a');

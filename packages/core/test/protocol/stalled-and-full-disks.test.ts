@@ -1,5 +1,5 @@
 // Shows which servers lead when disks stop answering or are full, and which proposals are refused.
-// A stalled disk reports no error: `stall` keeps a server's writes from finishing.
+// A stalled disk reports no error: `stall` prevents a server's writes from finishing.
 import { describe, expect, it } from 'vitest';
 import { Scenario } from '@kontiki/testing';
 
@@ -11,7 +11,7 @@ function threeServers(): Scenario {
 }
 
 describe('a stalled disk', () => {
-  it('a leader with a stalled disk steps down when others commit without it', () => {
+  it('a leader with a stalled disk steps down when the others commit without it', () => {
     const cluster = threeServers();
     cluster.stall('a');
     cluster.propose('a', 'x');
@@ -43,7 +43,7 @@ describe('a stalled disk', () => {
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('a disk that finishes a write in each election timeout is slow, not stalled', () => {
+  it('a disk that finishes a write per election timeout is slow, not stalled', () => {
     const cluster = threeServers();
     cluster.stall('a');
     for (let i = 0; i < 20; i += 1) {

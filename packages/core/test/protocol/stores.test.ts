@@ -1,12 +1,13 @@
-// Shows which disks count. A cluster is founded by all of its first servers. After that, the votes
-// and acknowledgements of a server count only with the disk that the membership names.
+// Shows when the disk of a server counts. All first servers of a cluster must take part in its
+// founding. After that, a server's votes and acknowledgements count only with the disk that the
+// membership names.
 import { membershipOf, type Member } from '@kontiki/core';
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
 const addressOf = (id: string): Member => ({ address: `memory:${id}`, metadata: '' });
 
-/** Returns a scenario of a cluster that was just bootstrapped and is not founded yet. */
+/** Returns a scenario of a cluster that has just been bootstrapped and is not founded yet. */
 function begun(ids: readonly string[], stores = true): Scenario {
   const membership = { ...membershipOf(ids.map((id) => [id, addressOf(id)])), founded: false };
   return new Scenario(ids, { membership, stores });
@@ -37,7 +38,7 @@ function actual(cluster: Scenario, ...ids: string[]): Record<string, number | un
 }
 
 describe('the founding of a cluster', () => {
-  it('a cluster that is not founded elects no leader without all of its first servers', () => {
+  it('a cluster before its founding elects no leader without all of its first servers', () => {
     const cluster = begun(['a', 'b', 'c']);
     cluster.crash('c');
     cluster.elapse(20 * cluster.timings.election);
@@ -47,7 +48,7 @@ describe('the founding of a cluster', () => {
     expect(cluster.leaders).toHaveLength(1);
   });
 
-  it('the first leader records all stores and ends the founding in two entries', () => {
+  it('the first leader records all stores and completes the founding in two entries', () => {
     const cluster = founded('a', 'b', 'c');
     for (const id of ['a', 'b', 'c']) expect(stores(cluster, id)).toEqual(actual(cluster, 'a', 'b', 'c'));
     const kindsOf = cluster.server('a').disk.entries.map(({ kind }) => kind);
@@ -96,7 +97,7 @@ describe('the founding of a cluster', () => {
 });
 
 describe('a lost disk that is bootstrapped again', () => {
-  it('an entry survives the loss of the disk of a server that had acknowledged it', () => {
+  it('an entry survives the loss of a disk whose server had acknowledged the entry', () => {
     const cluster = founded('a', 'b', 'c', 'd', 'e');
     for (const id of ['d', 'e']) cluster.isolate(id);
     const at = cluster.propose('a', 'X');
@@ -128,7 +129,7 @@ describe('a lost disk that is bootstrapped again', () => {
     expect(cluster.raft('a').log.committed).toBeLessThan(at.index);
   });
 
-  it('a server with a lost disk is informed once per term that it does not count', () => {
+  it('a server with a lost disk is told once per term that it does not count', () => {
     const cluster = founded('a', 'b', 'c');
     cluster.wipe('c');
     cluster.bootstrapAgain('c');
@@ -208,7 +209,7 @@ describe('a cluster that records its stores late', () => {
     expect(stores(cluster, 'a')).toEqual({ a, b });
   });
 
-  it('a leader records the disk of a voter that was isolated', () => {
+  it('a leader records the new disk of a voter that was isolated', () => {
     const membership = membershipOf(['a', 'b', 'c'].map((id) => [id, addressOf(id)]));
     const cluster = new Scenario(['a', 'b', 'c'], { membership, stores: true });
     cluster.isolate('c');
@@ -272,7 +273,7 @@ describe('learners', () => {
 });
 
 describe('copies of a disk', () => {
-  it('messages of a server on an earlier copy of its disk are dropped and reported', () => {
+  it('messages from a server on an earlier copy of its disk are dropped and reported', () => {
     const cluster = founded('a', 'b', 'c');
     const { disk } = cluster.server('c');
     const copy = { entries: [...disk.entries], life: disk.life, ballot: disk.ballot };
@@ -306,7 +307,7 @@ describe('copies of a disk', () => {
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('delayed messages of an earlier life are dropped without a report', () => {
+  it('delayed messages from an earlier life are dropped without a report', () => {
     const cluster = founded('a', 'b', 'c');
     cluster.propose('a', 'X');
     cluster.settle({ from: 'c' });

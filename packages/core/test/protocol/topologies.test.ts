@@ -8,7 +8,7 @@ const terms = (cluster: Scenario): number[] => [...cluster.servers.values()].map
 
 /**
  * Advances time by 40 election timeouts and returns the leader. Fails unless there is exactly one
- * leader, and the leader and all terms are unchanged during the last 20 timeouts.
+ * leader, and the leader and all terms stay the same during the last 20 timeouts.
  */
 function stableLeader(cluster: Scenario): string {
   cluster.elapse(20 * cluster.timings.election);
@@ -23,7 +23,7 @@ function stableLeader(cluster: Scenario): string {
 
 describe('partial failures of the network', () => {
   it('a follower cut off only from the leader causes no election (bugs.md#17)', () => {
-    // The Cloudflare outage of 2020: a switch fails, and c reaches b but not the leader a.
+    // The Cloudflare outage of 2020: a switch fails, and server c can reach b but not the leader a.
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
@@ -43,13 +43,13 @@ describe('partial failures of the network', () => {
     const cluster = new Scenario(five);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
-    // This is the Cloudflare outage from the leader's side: a reaches only e, and e reaches all
+    // The Cloudflare outage from the leader's side: server a can reach only e, and e can reach all
     // servers.
     cluster.connect(['a', 'e'], ['b', 'c'], ['b', 'd'], ['b', 'e'], ['c', 'd'], ['c', 'e'], ['d', 'e']);
     expect(stableLeader(cluster)).not.toBe('a');
   });
 
-  it('quorum loss: the center of a star replaces an outer leader (bugs.md#17)', () => {
+  it('quorum loss: the hub of a star topology replaces an outer leader (bugs.md#17)', () => {
     const cluster = new Scenario(five);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
@@ -60,7 +60,7 @@ describe('partial failures of the network', () => {
     for (const id of five) expect(cluster.server(id).applied).toEqual(cluster.server('c').applied);
   });
 
-  it('constrained election: a center that lacks entries never leads (bugs.md#17)', () => {
+  it('constrained election: a hub that lacks entries never leads (bugs.md#17)', () => {
     const cluster = new Scenario(five);
     cluster.elect('a');
     cluster.partition(['a', 'b', 'd'], ['c', 'e']);

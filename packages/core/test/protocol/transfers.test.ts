@@ -1,4 +1,5 @@
-// Shows how a leader transfers its leadership, and that late or repeated requests depose no leader.
+// Shows how a leader transfers its leadership, and that late or repeated requests do not depose any
+// leader.
 import { membershipOf } from '@kontiki/core';
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
@@ -31,7 +32,7 @@ describe('leadership transfers', () => {
     expect(cluster.now).toBe(before);
   });
 
-  it('a target first receives the rest of the log, while commands are refused', () => {
+  it('a target first receives the rest of the log; meanwhile, commands are refused', () => {
     const cluster = led();
     cluster.propose('a', 'y');
     cluster.feed('a', (raft) => raft.transfer('b'));
@@ -124,7 +125,7 @@ describe('leadership transfers', () => {
     expect(cluster.raft(leader).ballot.term).toBe(term);
   });
 
-  it('a transfer request for an earlier start of the target is ignored', () => {
+  it('a transfer request sent to an earlier start of the target is ignored', () => {
     const cluster = led();
     cluster.feed('a', (raft) => raft.transfer('b'));
     const late = cluster.hold({ kind: 'timeoutNow' });
@@ -137,7 +138,7 @@ describe('leadership transfers', () => {
     expect(cluster.raft('b').ballot.term).toBe(2);
   });
 
-  it('only the next term is exempt from the refusal of votes while a leader is alive', () => {
+  it('voters with a live leader grant a vote for a transfer only in the next term', () => {
     const cluster = led();
     const vote = { kind: 'vote', incarnation: 9, lastIndex: 9, lastTerm: 2, transfer: true } as const;
     cluster.forge('b', 'c', { ...vote, term: 4 });

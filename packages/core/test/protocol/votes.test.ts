@@ -1,5 +1,5 @@
-// Shows that crashes and rival candidates never cause two leaders in one term. Crashes servers
-// between single messages and disk writes.
+// Shows that crashes and rival candidates never cause two leaders in one term. Servers crash
+// between individual messages and disk writes.
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 

@@ -1,6 +1,6 @@
 // Shows the behavior that AbstractLog adds to a store: state checks, group commit and failure
-// handling. The tests use a store that keeps its records in an array. A test decides when a write
-// ends.
+// handling. The tests use a store that keeps its records in an array. Each test decides when writes
+// end.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { isKontikiError, type CommandEntry, type Entry, type Owner } from '@kontiki/core';
 import { AbstractLog, LogStateTracker, type LogRecord, type OpenedLog } from '@kontiki/core/store';
@@ -82,7 +82,7 @@ class SampleLog extends AbstractLog {
   }
 }
 
-/** Returns a promise that a test resolves or rejects. */
+/** Returns a promise that the test can resolve or reject. */
 function gate(): { promise: Promise<void>; open: () => void; fail: (error: Error) => void } {
   let [open, fail]: [() => void, (error: Error) => void] = [() => {}, () => {}];
   const promise = new Promise<void>((resolve, reject) => ([open, fail] = [resolve, reject]));
@@ -218,7 +218,7 @@ describe('AbstractLog: reading', () => {
     expect(log.events).toEqual(['open', 'idle', 'read 1 to 2']);
   });
 
-  it('a read does not request entries from the store that a waiting call replaces', async () => {
+  it('a read does not request entries that a waiting call is about to replace', async () => {
     await log.open(owner);
     await log.append({ entries: [1, 2, 3, 4].map((index) => command(index)) });
     const writing = gate();

@@ -1,6 +1,6 @@
 // Shows the behavior that AbstractSnapshots adds to a store: checked writes, resumed writes,
-// readers and removals. The tests use a store that keeps its bytes in a map by location. A test can
-// make a call fail.
+// readers and removals. The tests use a store that keeps its bytes in a map by location. Each test
+// can make a call fail.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { isKontikiError, membershipOf, type Owner, type SnapshotInfo, type SnapshotMeta } from '@kontiki/core';
 import {
@@ -53,7 +53,7 @@ class SampleSnapshots extends AbstractSnapshots<string> {
   readonly finished: FinishedSnapshot<string>[] = [];
   readonly unfinished: UnfinishedSnapshot<string>[] = [];
   readonly events: string[] = [];
-  /** The call that fails next time. It fails only once. */
+  /** The call to fail the next time it is made. It fails only once. */
   failing: Call | undefined;
   error: Error = new Error('EIO');
   /** The promise that the store awaits before finishing and removing a snapshot. */
@@ -269,7 +269,7 @@ describe('AbstractSnapshots: removing', () => {
 });
 
 describe('concurrent changes', () => {
-  /** Makes changes of the store wait, and returns a function that ends the wait. */
+  /** Makes changes to the store wait. Returns a function that lets them continue. */
   function holdChanges(): () => void {
     let release = (): void => {};
     store.changing = new Promise((resolve) => (release = resolve));

@@ -1,4 +1,5 @@
-// Shows that reading a log refuses values that no store writes, even if their checksum is correct.
+// Shows that reading a log refuses values that no store ever writes, even if their checksum is
+// correct.
 import { expect, it } from 'vitest';
 import { membershipOf, type LogBase } from '@kontiki/core';
 import {

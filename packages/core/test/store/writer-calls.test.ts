@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
 import { WriterCalls } from '../../src/store/writer-calls.js';
 import { beforeEach, expect, it } from 'vitest';
 
-/** Returns a call that a test can end or fail. */
+/** Returns a call that the test can finish or fail. */
 function gate(): { call: () => Promise<void>; end: () => void; fail: (error: Error) => void } {
   let [end, fail]: [() => void, (error: Error) => void] = [() => {}, () => {}];
   const promise = new Promise<void>((resolve, reject) => ([end, fail] = [resolve, reject]));
@@ -48,7 +48,7 @@ it('a failed call discards the snapshot once, after all calls have ended', async
   expect(discarded).toBe(1);
 });
 
-it('calls reject only after the snapshot was discarded', async () => {
+it('calls reject only after the snapshot has been discarded', async () => {
   const [sync, discard] = [gate(), gate()];
   discarding = discard.call();
   const ended: string[] = [];

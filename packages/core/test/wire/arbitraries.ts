@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { membershipOf, type Entry, type Membership, type Message, type ServerInfo } from '@kontiki/core';
 import { meta } from './snapshot-samples.js';
 
-// Arbitraries for well-formed messages and entries of every kind, with numbers up to the maximum.
+// Arbitraries (generators for fast-check) for valid messages and entries of every kind, with
+// numbers up to the maximum.
 
 const index = fc.oneof(fc.nat(20), fc.maxSafeNat());
 const incarnation = fc.oneof(
@@ -67,7 +68,7 @@ const body: fc.Arbitrary<Body> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('membership' as const), membership }) },
 );
 
-/** Returns an arbitrary for entries after an entry of `prevTerm` at `prevIndex`. */
+/** Returns an arbitrary for the entries that follow an entry of `prevTerm` at `prevIndex`. */
 export function entriesAfter(prevIndex: number, prevTerm: number): fc.Arbitrary<Entry[]> {
   return fc.array(fc.tuple(fc.nat(3), body), { maxLength: 8 }).map((steps) => {
     let term = Math.max(1, prevTerm);

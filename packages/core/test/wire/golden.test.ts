@@ -4,7 +4,7 @@ import { decodeFrame, encodeFrame } from '@kontiki/core/wire';
 import { samples } from './arbitraries.js';
 import { golden } from './golden.js';
 
-/** Returns a message with the fields that version 3 added. */
+/** Returns a message including the fields that version 3 added. */
 function newest(sample: Message): Message {
   const message = { ...sample, store: 0x1_0000_0005, starts: 4 };
   return message.kind === 'heartbeatReply' ? { ...message, level: 1, behavior: 0x0a0b0c0d } : message;

@@ -1,5 +1,5 @@
-// Shows that decoders reject invalid bytes with a protocol error, and allocate nothing for
-// impossible lengths. Truncates and modifies valid frames.
+// Shows that decoders reject invalid bytes with a protocol error, and that they allocate no memory
+// for impossible lengths. Truncates and modifies valid frames.
 import { Random } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 import { isKontikiError, type Message } from '@kontiki/core';
@@ -79,7 +79,7 @@ it('decodeFrame decodes or rejects 150,000 modified frames with valid checksums'
     }
     if (outcome(fixChecksum(frame)) === 'read') read += 1;
   }
-  // Many modified frames are valid, which shows that the changes reached the fields.
+  // Many of the modified frames are valid, which shows that the modifications reached the fields.
   expect(read).toBeGreaterThan(10_000);
 });
 
@@ -210,7 +210,9 @@ describe('impossible messages', () => {
 describe('messages of unknown kinds', () => {
   const known = samples.find((one) => one.kind === 'commit') as Message;
 
-  /** Returns a frame with a known message, a message of `kind` and the known message again. */
+  /**
+   * Returns a frame with a known message, a message of kind `kind`, and the known message again.
+   */
   function around(kind: number): Uint8Array {
     const frame = encodeFrame([known, known, known]);
     const length = (frame.length - frameLength([])) / 3;

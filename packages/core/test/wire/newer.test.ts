@@ -1,5 +1,5 @@
-// Shows how frames and entries of a newer version are distinguished from damage. A later version
-// may add kinds of entries and higher feature levels, with correct checksums.
+// Shows that frames and entries of a newer version are not mistaken for damage. A later version may
+// add kinds of entries and higher feature levels, with correct checksums.
 import { isKontikiError, membershipOf, type Message, type SnapshotMeta } from '@kontiki/core';
 import {
   decodeFrame,
@@ -37,7 +37,7 @@ const meta: SnapshotMeta = {
   version: 0,
 };
 
-it('an append with a newer level becomes unreadable, and the messages around it are read', () => {
+it('an append with a newer level is unreadable, but the messages around it are read', () => {
   const reason = 'A membership has feature level 2. Only a newer version can read it.';
   for (const version of [2, 3]) {
     const frame = encodeFrame([commit, append, commit], { version });
@@ -46,7 +46,7 @@ it('an append with a newer level becomes unreadable, and the messages around it 
   }
 });
 
-it('an offer of a snapshot with a newer level becomes unreadable', () => {
+it('an offer of a snapshot with a newer level is decoded as unreadable', () => {
   const frame = encodeFrame([{ kind: 'snapshotOffer', ...from, stream: 1, bytes: 9, meta }, commit]);
   expect(decodeFrame(frame).messages).toEqual([
     { kind: 'unreadable', ...from, reason: expect.stringContaining('feature level 2') },

@@ -32,14 +32,14 @@ const state = countingBytes(10);
 const head = encodeSnapshotHead(meta);
 const whole = await collect(encodeSnapshot(meta, streamOf(state), { chunkBytes: 6 }));
 
-/** A stand-in for a compression: inverts every byte. */
+/** A stand-in for a compression algorithm. It inverts every byte. */
 const inverse = async function* (bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
   for await (const piece of bytes) yield piece.map((byte) => byte ^ 0xff);
 };
 const inverted: SnapshotCompression = { kind: 200, compress: inverse, decompress: inverse };
 
 /**
- * Corrects the checksums of a modified snapshot, as far as its lengths allow, so that the decoder
+ * Corrects the checksums of a modified snapshot, as far as its lengths permit, so that the decoder
  * reads the modified fields.
  */
 function fixChecksums(snapshot: Uint8Array): Uint8Array {
@@ -103,7 +103,7 @@ describe('snapshot encoding', () => {
     );
   });
 
-  it('encodeSnapshot returns full chunks that fit into a frame', async () => {
+  it('encodeSnapshot returns full chunks that each fit into a frame', async () => {
     const large = countingBytes(3 * MAX_SNAPSHOT_CHUNK);
     const lengths: number[] = [];
     for await (const piece of encodeSnapshot(meta, inPieces(large, 100_000))) lengths.push(piece.length);
@@ -211,7 +211,7 @@ describe('damaged snapshots', () => {
     expect(await outcome(Buffer.concat([head, a, b, end]))).not.toContain('KONTIKI');
   });
 
-  it('the error for a damaged snapshot describes the offset and kind of damage', async () => {
+  it('the error for a damaged snapshot names the offset and the kind of damage', async () => {
     const flipped = whole.slice();
     flipped[head.length + 18] = (flipped[head.length + 18] as number) ^ 1;
     await expect(collect(decodeSnapshot(streamOf(flipped)))).rejects.toThrow(
@@ -222,7 +222,7 @@ describe('damaged snapshots', () => {
     );
   });
 
-  it('decodeSnapshot decodes or rejects any changed byte with valid checksums', async () => {
+  it('decodeSnapshot decodes or rejects any changed byte after repaired checksums', async () => {
     const seen = new Set<string>();
     for (let at = 0; at < whole.length; at += 1) {
       for (const by of [0x01, 0x80, 0xff]) {
